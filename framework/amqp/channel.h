@@ -1,0 +1,91 @@
+/* channel.h - one AMQP channel that is opened again after every loss: of the connection, or of
+ * the channel itself by a channel error.
+ *
+ * Methods of a channel are answered in order, so calls may be sent without waiting for the
+ * replies of earlier ones; replies find their callers by that order.
+ * Thread: the loop's. Owner: publisher, topology, consumer.
+ */
+#ifndef WARREN_AMQP_CHANNEL_H
+#define WARREN_AMQP_CHANNEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "amqp/connection.h"
+#include "amqp/frame.h"
+#include "amqp/rabbitmq_c.h"
+
+struct channel;
+
+/** Why a channel is no more. */
+struct channel_loss {
+    uint16_t code;    /* of channel.close; 0: the connection was lost */
+    const char *text; /* as the broker said it */
+    uint32_t method;  /* that caused it, by the broker's word; 0 if unknown */
+};
+
+/** What the owner is told, on the loop. Any but open and lost may be NULL. */
+struct channel_events {
+    /** channel.open-ok: a new generation. Now qos, confirm.select, consume, ... */
+    void (*open)(void *user);
+    /** Pending calls were dropped without their callback. A new generation follows by itself. */
+    void (*lost)(void *user, const struct channel_loss *loss);
+    /** A method that answers no call: deliver, return, ack, nack, cancel. Strings are borrowed. */
+    void (*method)(void *user, uint32_t id, void *decoded);
+    /**
+     * The content header that follows basic.deliver or basic.return. @return where the body shall
+     * be written (header->body_size bytes), or NULL: the body is skipped.
+     */
+    uint8_t *(*content)(void *user, const struct content_header *header);
+    /** The whole body has come (also an empty or skipped one). */
+    void (*content_end)(void *user);
+};
+
+/** Register with @connection; opens at once if that is OPEN, else when it is. */
+enum warren_status channel_new(struct connection *connection, const struct channel_events *events,
+                               void *user, struct channel **ret_channel);
+/** channel.close is sent if it is open; no event follows. NULL is fine. */
+void channel_free(struct channel *channel);
+
+bool channel_is_open(const struct channel *channel);
+/** Counts the openings from 1; a delivery tag is worth nothing in another generation. */
+uint32_t channel_generation(const struct channel *channel);
+struct connection *channel_connection(struct channel *channel);
+
+/** A reply to a call: @decoded is rabbitmq-c's struct of @id. */
+typedef void channel_reply_fn(void *user, uint32_t id, void *decoded);
+
+/**
+ * Send a method that is answered; the reply within rpc_timeout_ms or the connection fails.
+ * Only while open. @decoded is rabbitmq-c's struct of @id.
+ *
+ * @return WARREN_OK; WARREN_ETOOBIG, WARREN_ENOMEM, WARREN_ECLOSED: nothing was sent
+ */
+enum warren_status channel_call(struct channel *channel, uint32_t id, void *decoded,
+                                channel_reply_fn *reply, void *user);
+/** Send a method that is not answered: ack, nack, reject, anything with no-wait. */
+enum warren_status channel_send(struct channel *channel, uint32_t id, void *decoded);
+
+/** The number on the wire of this generation, for frames put together elsewhere. */
+uint16_t channel_number(const struct channel *channel);
+
+/**
+ * From now on wait longer before the channel is opened again (1 s doubling to 30 s): called by
+ * owners whose channel was lost by their own method, so that a lasting error does not spin.
+ * Reset when a generation lived for a minute.
+ */
+
+/* ---- for connection.c alone: what a connection tells its channels ---- */
+
+struct channel_set; /* the channels of one connection, by number */
+
+struct channel_set *channel_set_new(struct connection *connection);
+void channel_set_free(struct channel_set *set);
+/** The connection is OPEN; numbers go up to @channel_max. */
+void channel_set_open(struct channel_set *set, uint16_t channel_max);
+/** The connection is lost. */
+void channel_set_lost(struct channel_set *set, const char *text);
+/** A frame for a channel above 0. May call connection_fail(). */
+void channel_set_frame(struct channel_set *set, const struct frame *frame);
+
+#endif

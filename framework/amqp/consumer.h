@@ -1,0 +1,90 @@
+/* consumer.h - one subscription on a channel of its own: qos, consume, deliveries, acks; restored
+ * after a loss of the connection, the channel, or a cancel by the broker.
+ *
+ * Thread: the loop's, but consumer_generation(). Owner: the consumer runtime.
+ * Elsewhere: who runs the deliveries and what verdict they get (consume/).
+ */
+#ifndef WARREN_AMQP_CONSUMER_H
+#define WARREN_AMQP_CONSUMER_H
+
+#include "amqp/ack_batcher.h"
+#include "amqp/channel.h"
+#include "amqp/delivery.h"
+
+struct consumer;
+
+/** Everything is copied by consumer_new(). */
+struct consumer_options {
+    const char *queue;
+    uint16_t prefetch;          /* unsettled messages, 1 to 65535 */
+    size_t prefetch_bytes;      /* unsettled bytes: above, the broker is asked to stop
+                                   (basic.cancel), and to go on at half of it; 0: no bound */
+    size_t message_max;         /* a larger body is skipped and rejected */
+    uint32_t straggler_age_ms;  /* see ack_batcher_flush() */
+    const struct warren_table *arguments; /* of basic.consume, such as x-priority; may be NULL */
+};
+
+/** What the owner is told, on the loop. */
+struct consumer_events {
+    /** A message; the callee owns it, and gives it back to consumer_settle(). */
+    void (*deliver)(void *user, struct delivery *delivery);
+    /** The broker sends (consume-ok); also after each recovery. */
+    void (*consuming)(void *user);
+    /** It stopped: channel error, broker's cancel, refused consume. It comes back by itself. */
+    void (*interrupted)(void *user, const char *reason, uint32_t retry_ms);
+    /** A body above message_max was rejected: where it came from, how large it was. */
+    void (*oversized)(void *user, const struct delivery *without_body, uint64_t body_size);
+};
+
+enum warren_status consumer_new(struct connection *connection,
+                                const struct consumer_options *options,
+                                const struct consumer_events *events, void *user,
+                                struct consumer **ret_consumer);
+/** Subscribe now and after every loss; the queue must be declared first. */
+void consumer_start(struct consumer *consumer);
+
+/**
+ * Ask the broker to send no more (basic.cancel); what has come may still be settled. @done is
+ * called once the broker has answered, or at once if nothing is open. Until consumer_resume().
+ */
+void consumer_pause(struct consumer *consumer, void (*done)(void *user), void *user);
+void consumer_resume(struct consumer *consumer);
+
+/**
+ * Tell the broker. The consumer frees @delivery. A delivery of an older generation is counted and
+ * dropped: the broker delivers it again.
+ */
+void consumer_settle(struct consumer *consumer, struct delivery *delivery, enum verdict verdict);
+/** Send acks that are due. @all: also those behind a gap, whatever their age. */
+void consumer_flush(struct consumer *consumer, bool all);
+/** Acks settled but not sent. */
+uint32_t consumer_unsent(const struct consumer *consumer);
+
+/**
+ * A round trip that proves that the broker has processed what was sent before (basic.qos again).
+ * @done(user, true), or (user, false) if the channel was lost meanwhile.
+ */
+void consumer_barrier(struct consumer *consumer, void (*done)(void *user, bool passed),
+                      void *user);
+
+/** The channel generation now; 0 while there is none. Thread: any. */
+uint32_t consumer_generation(const struct consumer *consumer);
+/** Bytes of the deliveries that are unsettled. */
+size_t consumer_bytes(const struct consumer *consumer);
+
+struct consumer_stats {
+    uint64_t delivered;
+    uint64_t redelivered;
+    uint64_t settled;
+    uint64_t ack_frames;
+    uint64_t stale;     /* settled in an older generation: dropped */
+    uint64_t oversized;
+    uint64_t recoveries;
+    uint64_t byte_pauses; /* times prefetch_bytes was reached */
+};
+void consumer_stats(const struct consumer *consumer, struct consumer_stats *stats);
+
+/** The channel is closed. Not while deliveries are unsettled. NULL is fine. */
+void consumer_free(struct consumer *consumer);
+
+#endif

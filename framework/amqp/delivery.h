@@ -1,0 +1,65 @@
+/* delivery.h - one delivered message, in one flat piece of memory: no pointer leads out of it,
+ * and it is not decoded until somebody asks.
+ * Owner: one at a time; it moves with the queues (consumer > dispatcher > worker > settlement).
+ */
+#ifndef WARREN_AMQP_DELIVERY_H
+#define WARREN_AMQP_DELIVERY_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <warren/handler.h>
+
+struct delivery {
+    struct delivery *next; /* of the queue that owns it */
+    uint64_t tag;
+    uint32_t generation; /* of the channel that brought it; a later channel knows no such tag */
+    uint32_t exchange_len;
+    uint32_t routing_key_len;
+    uint32_t properties_len;
+    size_t body_len;
+    bool redelivered;
+    uint8_t outcome;     /* enum warren_outcome, once handled */
+    atomic_uint holds;   /* the handler, and each of its publishes without a receipt */
+    atomic_bool publish_failed;
+    uint8_t data[]; /* exchange NUL, routing key NUL, property list, body */
+};
+
+/** One allocation for a message of this shape; the body is left to be filled in. NULL: no memory. */
+struct delivery *delivery_new(struct warren_bytes exchange, struct warren_bytes routing_key,
+                              struct warren_bytes properties, size_t body_len);
+void delivery_free(struct delivery *delivery);
+
+static inline const char *delivery_exchange(const struct delivery *delivery)
+{
+    return (const char *)delivery->data;
+}
+
+static inline const char *delivery_routing_key(const struct delivery *delivery)
+{
+    return (const char *)delivery->data + delivery->exchange_len + 1;
+}
+
+static inline struct warren_bytes delivery_properties(const struct delivery *delivery)
+{
+    struct warren_bytes bytes = {delivery->data + delivery->exchange_len + 1 +
+                                     delivery->routing_key_len + 1,
+                                 delivery->properties_len};
+    return bytes;
+}
+
+static inline uint8_t *delivery_body(struct delivery *delivery)
+{
+    return delivery->data + delivery->exchange_len + 1 + delivery->routing_key_len + 1 +
+           delivery->properties_len;
+}
+
+/** Bytes that it holds, for the bounds by bytes. */
+static inline size_t delivery_size(const struct delivery *delivery)
+{
+    return sizeof *delivery + delivery->exchange_len + delivery->routing_key_len + 2 +
+           delivery->properties_len + delivery->body_len;
+}
+
+#endif

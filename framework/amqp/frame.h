@@ -1,0 +1,73 @@
+/* frame.h - AMQP frames from and to bytes. Sans-IO: no socket, no state.
+ * Source: AMQP 0-9-1, section 4.2.
+ * Thread: any.
+ */
+#ifndef WARREN_AMQP_FRAME_H
+#define WARREN_AMQP_FRAME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <warren/message.h>
+
+#include "base/buffer.h"
+
+enum frame_type { FRAME_METHOD = 1, FRAME_HEADER = 2, FRAME_BODY = 3, FRAME_HEARTBEAT = 8 };
+
+#define FRAME_HEADER_SIZE 7 /* type, channel, payload size */
+#define FRAME_OVERHEAD    8 /* with the end byte */
+
+struct frame {
+    enum frame_type type;
+    uint16_t channel;
+    struct warren_bytes payload; /* borrowed from the input */
+};
+
+enum frame_found { FRAME_COMPLETE, FRAME_PARTIAL, FRAME_BROKEN };
+
+/**
+ * Read the frame at the start of @len bytes at @data.
+ *
+ * Checks, before the whole frame has come: type, size at most @frame_max - 8 and at least the
+ * type's minimum, heartbeat on channel 0 and empty, headers and bodies not on channel 0; then the
+ * end byte.
+ * @ret_size  bytes the frame takes, if COMPLETE; bytes that must be there first, if PARTIAL
+ * @ret_why   what is wrong, static storage, if BROKEN
+ */
+enum frame_found frame_read(const uint8_t *data, size_t len, uint32_t frame_max,
+                            struct frame *frame, size_t *ret_size, const char **ret_why);
+
+/**
+ * Append a method frame. @decoded is rabbitmq-c's struct of method @id.
+ *
+ * @return WARREN_OK, WARREN_ETOOBIG (over @frame_max), WARREN_ENOMEM, WARREN_EFULL
+ */
+enum warren_status frame_put_method(struct buffer *out, uint16_t channel, uint32_t id,
+                                    void *decoded, uint32_t frame_max);
+/** Append a frame whose payload is there already. */
+enum warren_status frame_put(struct buffer *out, enum frame_type type, uint16_t channel,
+                             const void *payload, size_t len);
+/** Append @body as as many body frames as @frame_max asks for; none if it is empty. */
+enum warren_status frame_put_body(struct buffer *out, uint16_t channel, struct warren_bytes body,
+                                  uint32_t frame_max);
+enum warren_status frame_put_heartbeat(struct buffer *out);
+
+/** A content header: what precedes a body. */
+struct content_header {
+    uint16_t class_id;
+    uint64_t body_size;
+    struct warren_bytes properties; /* flags and list, as on the wire; borrowed */
+};
+
+/**
+ * Take a header frame's payload apart and prove that the property list is well-formed: every
+ * length inside the payload, no unknown field type, tables nested at most WARREN_NESTING_MAX deep.
+ * After that properties_decode() is safe.
+ */
+enum warren_status content_header_read(struct warren_bytes payload, struct content_header *header,
+                                       const char **ret_why);
+
+/** Prove a table that stands alone (its 4-byte length first), such as server-properties. */
+enum warren_status table_check(struct warren_bytes encoded, const char **ret_why);
+
+#endif

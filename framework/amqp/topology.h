@@ -1,0 +1,34 @@
+/* topology.h - declare exchanges, queues and bindings, in that order, on a channel of its own.
+ *
+ * A refusal (406 inequivalent arguments, 403, 404 of a passive one) closes the channel: it is
+ * reported, and the rest is declared on the next channel. An item that was refused is reported
+ * once and not tried again on this connection; after a reconnect it is tried again, and reported
+ * again only if the broker's words changed.
+ * Thread: the loop's. Owner: the consumer runtime, `warren check --connect`.
+ */
+#ifndef WARREN_AMQP_TOPOLOGY_H
+#define WARREN_AMQP_TOPOLOGY_H
+
+#include "amqp/channel.h"
+#include "config/config.h"
+
+struct topology;
+
+struct topology_events {
+    /** One item was refused: what we asked for and what the broker said, in one sentence. */
+    void (*refused)(void *user, const char *item, uint16_t code, const char *text);
+    /** All items of this round were tried; @refused of them in vain. Not after a lost round. */
+    void (*done)(void *user, uint32_t refused);
+};
+
+/** @config is borrowed until topology_free(). */
+enum warren_status topology_new(struct connection *connection,
+                                const struct config_topology *config,
+                                const struct topology_events *events, void *user,
+                                struct topology **ret_topology);
+/** Declare everything; called when the connection is OPEN. A round that was lost is forgotten. */
+void topology_declare(struct topology *topology);
+/** NULL is fine. */
+void topology_free(struct topology *topology);
+
+#endif

@@ -1,0 +1,38 @@
+/* clock.h - time that tests can drive.
+ * Thread: the monotonic clock from any; a fake one is advanced and read by the test alone.
+ */
+#ifndef WARREN_BASE_CLOCK_H
+#define WARREN_BASE_CLOCK_H
+
+#include <stdint.h>
+
+struct clock {
+    int64_t (*now_ns)(struct clock *clock);
+};
+
+/** CLOCK_MONOTONIC. Static storage. */
+struct clock *clock_monotonic(void);
+
+/** A clock that stands still until it is advanced. */
+struct clock_fake {
+    struct clock clock;
+    int64_t now_ns;
+};
+
+void clock_fake_init(struct clock_fake *fake, int64_t now_ms);
+void clock_fake_advance_ms(struct clock_fake *fake, int64_t ms);
+
+static inline int64_t clock_now_ns(struct clock *clock)
+{
+    return clock->now_ns(clock);
+}
+
+static inline int64_t clock_now_ms(struct clock *clock)
+{
+    return clock->now_ns(clock) / 1000000;
+}
+
+/** Milliseconds since 1970-01-01 UTC, for people and message ids; it may step. */
+int64_t clock_wall_ms(void);
+
+#endif

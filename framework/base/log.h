@@ -1,0 +1,61 @@
+/* log.h - one structured line per event, as logfmt or JSON.
+ *
+ * Lines go through a bounded ring to a writer thread: whoever logs never waits. If the sink is
+ * slow, lines are dropped and the number of lost lines is written as soon as there is room.
+ * Before log_start() and after log_stop() lines are written directly to stderr.
+ * Mutable globals here: the level, the format and the ring (one process, one log).
+ * Thread: any.
+ */
+#ifndef WARREN_BASE_LOG_H
+#define WARREN_BASE_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <warren/handler.h>
+
+/** Longer lines are cut; a value is cut first. */
+#define LOG_LINE_MAX 2048
+
+enum log_format { LOG_LOGFMT, LOG_JSON };
+
+void log_set(enum warren_log_level level, enum log_format format);
+bool log_enabled(enum warren_log_level level);
+
+/** Start the writer thread, which writes to @fd (borrowed). */
+enum warren_status log_start(int fd);
+/** Write what is in the ring, within @timeout_ms, and end the thread. */
+void log_stop(uint32_t timeout_ms);
+/** Lines lost since the start because the sink was slow. */
+uint64_t log_dropped(void);
+
+/** One line being put together, on the caller's stack. */
+struct log_line {
+    enum warren_log_level level;
+    uint32_t len;
+    char text[LOG_LINE_MAX];
+};
+
+/** Begin with time, level and msg=@event; then add fields; then log_end() hands it over. */
+void log_begin(struct log_line *line, enum warren_log_level level, const char *event);
+/** Control bytes and quotes are escaped; @value NULL: the field is left out. */
+void log_text(struct log_line *line, const char *key, const char *value);
+void log_int(struct log_line *line, const char *key, int64_t value);
+void log_bool(struct log_line *line, const char *key, bool value);
+void log_end(struct log_line *line);
+
+/** A line with only a message; @format and its arguments make the msg. */
+void log_printf(enum warren_log_level level, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#define log_at(level, ...)                                                                         \
+    do {                                                                                           \
+        if (log_enabled(level))                                                                    \
+            log_printf(level, __VA_ARGS__);                                                        \
+    } while (0)
+#define log_error(...) log_at(WARREN_LOG_ERROR, __VA_ARGS__)
+#define log_warn(...)  log_at(WARREN_LOG_WARN, __VA_ARGS__)
+#define log_info(...)  log_at(WARREN_LOG_INFO, __VA_ARGS__)
+#define log_debug(...) log_at(WARREN_LOG_DEBUG, __VA_ARGS__)
+
+#endif

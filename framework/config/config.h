@@ -1,0 +1,150 @@
+/* config.h - the worker's configuration, checked and ready to use.
+ * YAML file < environment < --set. Every scalar option is one row of options.def; what is a list
+ * (plugins, topology, subscriptions) is parsed in its own file of this folder.
+ * Thread: built by one, then read-only. The only home of the YAML parser.
+ */
+#ifndef WARREN_CONFIG_CONFIG_H
+#define WARREN_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <warren/handler.h>
+#include <warren/message.h>
+
+#include "base/log.h"
+
+struct config_exchange {
+    const char *name;
+    const char *type; /* direct, fanout, topic, headers, x-... */
+    bool durable;
+    bool auto_delete;
+    bool internal;
+    bool passive; /* only check that it exists */
+    struct warren_table arguments;
+};
+
+struct config_queue {
+    const char *name;
+    const char *type; /* quorum, classic, stream: becomes x-queue-type */
+    bool durable;
+    bool exclusive;
+    bool auto_delete;
+    bool passive;
+    struct warren_table arguments; /* without x-queue-type */
+};
+
+struct config_binding {
+    const char *source;      /* exchange */
+    const char *destination; /* queue, or exchange if to_exchange */
+    bool to_exchange;
+    const char *routing_key;
+    struct warren_table arguments;
+};
+
+struct config_topology {
+    const struct config_exchange *exchanges;
+    size_t exchange_count;
+    const struct config_queue *queues;
+    size_t queue_count;
+    const struct config_binding *bindings;
+    size_t binding_count;
+};
+
+struct config_subscription {
+    const char *queue;
+    const char *handler; /* "PLUGIN.HANDLER" */
+    uint32_t prefetch;   /* messages; consumer.prefetch unless given here, and so on */
+    int64_t prefetch_bytes;
+    uint32_t concurrency;
+    struct warren_table arguments; /* of basic.consume */
+    const struct config_node *options; /* raw; see config_handler_options() */
+    const char *where; /* "worker.yaml:12" for messages */
+};
+
+struct config_node; /* a piece of the YAML document */
+
+/** All of it. Everything is owned by the struct and lives until config_free(). */
+struct config {
+    struct {
+        const char *const *uri; /* with passwords: never log */
+        size_t uri_count;
+        const char *password_file;
+        const char *tls_ca_file;
+        const char *tls_cert_file;
+        const char *tls_key_file;
+        bool sasl_external;
+        int64_t heartbeat_ms;
+        int64_t connect_timeout_ms;
+        int64_t rpc_timeout_ms;
+        int64_t reconnect_delay_min_ms;
+        int64_t reconnect_delay_max_ms;
+    } broker;
+    struct {
+        int64_t prefetch;
+        int64_t prefetch_bytes;
+        int64_t concurrency;
+        int64_t message_max;        /* bytes */
+        int64_t memory_max;         /* bytes of all unsettled deliveries together */
+        int64_t coalesce_us;        /* longest rest between two reads under load, microseconds */
+        int64_t ack_straggler_age_ms;
+    } consumer;
+    struct {
+        int64_t window_messages;
+        int64_t window_bytes;
+        const char *when_full; /* "block" or "fail" */
+        int64_t block_timeout_ms;
+        int64_t timeout_ms;
+    } publisher;
+    struct {
+        int64_t timeout_ms;
+    } drain;
+    struct {
+        const char *level;  /* error, warn, info, debug */
+        const char *format; /* logfmt, json */
+    } log;
+    const char *const *plugins; /* absolute, or relative to the working directory */
+    size_t plugin_count;
+    struct config_topology topology;
+    const struct config_subscription *subscriptions;
+    size_t subscription_count;
+    const char *file;
+    struct config_private *private;
+};
+
+/**
+ * Read @file, then the environment (@env is a NULL-terminated "NAME=value" list, such as environ),
+ * then @sets ("key=value").
+ *
+ * @file  NULL: only environment and sets
+ * @return WARREN_OK or WARREN_ECONFIG; the text names file and line (or the variable), what is
+ *         wrong, what was expected, and the nearest known name
+ */
+enum warren_status config_load(const char *file, char *const *env, const char *const *sets,
+                               size_t set_count, struct config **ret_config,
+                               struct warren_error *error);
+/** NULL is fine. */
+void config_free(struct config *config);
+
+/**
+ * Check a subscription's `options:` against the handler's table.
+ *
+ * @ret_options  lives as long as @config
+ * @return       WARREN_OK or WARREN_ECONFIG, with file and line
+ */
+enum warren_status config_handler_options(struct config *config,
+                                          const struct config_subscription *subscription,
+                                          const struct warren_option *table,
+                                          const struct warren_options **ret_options,
+                                          struct warren_error *error);
+
+/** The reference page (Markdown): every option with type, range, default, variable, meaning. */
+void config_write_reference(FILE *out);
+/** The same as columns of plain text, for `warren run --help`. */
+void config_write_help(FILE *out);
+/** What is in force, as YAML, with where each value came from; secrets as "***". */
+void config_write_effective(const struct config *config, FILE *out);
+
+#endif

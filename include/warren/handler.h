@@ -1,0 +1,251 @@
+/* handler.h - the contract between warren and a handler plugin.
+ *
+ * A plugin is a .so with one entry function, made by WARREN_PLUGIN(). It names its handlers; the
+ * worker's YAML file says which queue goes to which handler. For each message of that queue the
+ * handler's `handle` runs on a worker thread and answers with an outcome.
+ *
+ * Compile with `cc -fPIC -shared $(pkg-config --cflags warren)`: the functions below are found in
+ * the program that loads the plugin, so there is nothing to link.
+ *
+ * Thread: unless a comment says otherwise, a function that takes a job may be called only by the
+ * thread that is running `handle` for that job, and only until `handle` returns.
+ * Elsewhere: messages and their headers (message.h), middlewares (middleware.h).
+ */
+#ifndef WARREN_HANDLER_H
+#define WARREN_HANDLER_H
+
+#include <warren/message.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- what a handler answers ---- */
+
+/** What shall become of the message. Zero is success, as everywhere in C. */
+enum warren_outcome {
+    WARREN_ACK = 0, /**< the effect is durable: take the message off the queue */
+    WARREN_RETRY,   /**< a failed attempt: deliver again */
+    WARREN_REJECT,  /**< it will never succeed: dead-letter now (dropped if there is no DLX) */
+    WARREN_DISCARD, /**< take it off the queue without effect */
+    WARREN_REQUEUE  /**< hand back without blame, such as at shutdown; not a failed attempt */
+};
+
+/** How important a line is; the numbers grow with the detail. */
+enum warren_log_level { WARREN_LOG_ERROR, WARREN_LOG_WARN, WARREN_LOG_INFO, WARREN_LOG_DEBUG };
+
+/** One message being handled. Opaque; lives until `handle` returns. */
+struct warren_job;
+
+/* ---- options of a handler ---- */
+
+/** The type of an option's value, and how it is written in YAML. */
+enum warren_option_type {
+    WARREN_OPTION_BOOL = 1, /**< true or false */
+    WARREN_OPTION_INT,      /**< a whole number */
+    WARREN_OPTION_SIZE,     /**< bytes: 512, 64KiB, 16MiB, 1GiB */
+    WARREN_OPTION_DURATION, /**< 250ms, 30s, 5m, 2h, 7d; kept in milliseconds */
+    WARREN_OPTION_STRING,   /**< text */
+    WARREN_OPTION_PATH,     /**< a file name; a relative one is relative to the YAML file */
+    WARREN_OPTION_ENUM,     /**< one of the words in @choices, separated by | */
+    WARREN_OPTION_LIST      /**< a list of texts; a single text is a list of one */
+};
+
+/**
+ * One option. A table of these ends with a row whose name is NULL. The host checks the YAML
+ * against the table before `open` runs; an unknown name or a value out of range is a
+ * configuration error with file, line and the nearest name.
+ */
+struct warren_option {
+    const char *name;
+    enum warren_option_type type;
+    const char *fallback; /**< the default, written as in YAML; NULL: the option must be given */
+    int64_t min;          /**< INT, SIZE (bytes), DURATION (ms): lowest; both 0 means any */
+    int64_t max;          /**< and highest */
+    const char *choices;  /**< ENUM: "info|debug" */
+    const char *help;     /**< one sentence for the reference page */
+};
+
+/** The checked values of one subscription's `options:`. Lives from `open` to `close`. */
+struct warren_options;
+
+/**
+ * Read the value of one option. The name must be in the handler's table with a fitting type:
+ * asking for another is a programmer's mistake and aborts with a message that names it.
+ *
+ * Thread: any. Ownership: the result lives as long as @options. Since: 0.1.
+ */
+WARREN_API bool warren_options_bool(const struct warren_options *options, const char *name);
+/** INT, SIZE (bytes) or DURATION (milliseconds). */
+WARREN_API int64_t warren_options_int(const struct warren_options *options, const char *name);
+/** STRING, PATH or ENUM. */
+WARREN_API const char *warren_options_text(const struct warren_options *options, const char *name);
+/** LIST: an array of @count texts; NULL when empty. */
+WARREN_API const char *const *warren_options_list(const struct warren_options *options,
+                                                  const char *name, size_t *count);
+
+/* ---- a handler and a plugin ---- */
+
+/** What `open` is told about the subscription it opens for. Lives until `close` returns. */
+struct warren_subscription_info {
+    const char *queue;
+    const char *handler;  /**< "PLUGIN.HANDLER" */
+    uint32_t concurrency; /**< how many threads may be in `handle` at once */
+    const struct warren_options *options;
+};
+
+/**
+ * One handler. A table of these ends with a row whose name is NULL.
+ * `open` and `close` may be NULL; then state is NULL.
+ */
+struct warren_handler {
+    const char *name;
+    const char *help; /**< one sentence, shown by `warren handlers`; may be NULL */
+    const struct warren_option *options; /**< may be NULL: takes none */
+
+    /**
+     * Called once a subscription, on the main thread, before its first message.
+     * @state   what `handle` and `close` will be given
+     * @error   text for the operator, written on failure
+     * @return  WARREN_OK, or anything else: the worker does not start
+     */
+    enum warren_status (*open)(const struct warren_subscription_info *info, void **state,
+                               struct warren_error *error);
+
+    /**
+     * Called once an attempt, on any of `concurrency` worker threads at once. With a
+     * concurrency above 1, @state must bear that.
+     */
+    enum warren_outcome (*handle)(struct warren_job *job, void *state);
+
+    /** Called once, on the main thread, after the last `handle` returned. */
+    void (*close)(void *state);
+
+    /** Called on the main thread on SIGHUP, while `handle` may run: reopen files. May be NULL. */
+    void (*reopen)(void *state);
+};
+
+/** Raised whenever a struct of this header changes other than by growing at its end. */
+#define WARREN_PLUGIN_ABI 1
+
+/** What the entry function returns. The host reads only @size bytes of it. */
+struct warren_plugin {
+    uint32_t abi;  /**< WARREN_PLUGIN_ABI of the header it was compiled with */
+    uint32_t size; /**< sizeof(struct warren_plugin) there */
+    uint32_t handler_size; /**< sizeof(struct warren_handler) there */
+    uint32_t option_size;  /**< sizeof(struct warren_option) there */
+    const char *name; /**< the PLUGIN of "PLUGIN.HANDLER": letters, digits, - and _ */
+    const char *version;
+    const struct warren_handler *handlers;
+};
+
+/** The symbol that the host looks up. */
+#define WARREN_PLUGIN_ENTRY "warren_plugin_entry"
+
+/**
+ * Defines the entry function. Use once in a plugin:
+ *
+ *     WARREN_PLUGIN(.name = "payments", .version = "1.2.0", .handlers = handlers)
+ */
+#ifdef __cplusplus
+#define WARREN_EXTERN_C extern "C"
+#else
+#define WARREN_EXTERN_C
+#endif
+#define WARREN_PLUGIN(...)                                                                         \
+    WARREN_EXTERN_C WARREN_API const struct warren_plugin *warren_plugin_entry(void);              \
+    const struct warren_plugin *warren_plugin_entry(void)                                          \
+    {                                                                                              \
+        static const struct warren_plugin plugin = {                                               \
+            .abi = WARREN_PLUGIN_ABI,                                                              \
+            .size = sizeof(struct warren_plugin),                                                  \
+            .handler_size = sizeof(struct warren_handler),                                         \
+            .option_size = sizeof(struct warren_option),                                           \
+            __VA_ARGS__};                                                                          \
+        return &plugin;                                                                            \
+    }
+
+/* ---- reading the message ---- */
+
+/** The body; zero length is allowed. Valid until `handle` returns. Since: 0.1. */
+WARREN_API struct warren_bytes warren_job_body(const struct warren_job *job);
+
+/**
+ * All basic properties and headers, decoded at the first call and kept in scratch memory.
+ *
+ * @return never NULL; all-absent if memory ran out
+ */
+WARREN_API const struct warren_properties *warren_job_properties(struct warren_job *job);
+
+/** The value of the header @name, or NULL. Valid until `handle` returns. */
+WARREN_API const struct warren_value *warren_job_header(struct warren_job *job, const char *name);
+
+/** The queue of the subscription. */
+WARREN_API const char *warren_job_queue(const struct warren_job *job);
+/** The exchange that the message was published to; "" for the default exchange. */
+WARREN_API const char *warren_job_exchange(const struct warren_job *job);
+WARREN_API const char *warren_job_routing_key(const struct warren_job *job);
+
+/** False: never delivered before. True: perhaps delivered before (basic.deliver, redelivered). */
+WARREN_API bool warren_job_redelivered(const struct warren_job *job);
+
+/**
+ * Which attempt this is, from 1: one more than the broker's own count of failed deliveries
+ * (`x-delivery-count`, quorum queues); where the broker does not count, 2 for a redelivered one.
+ */
+WARREN_API uint32_t warren_job_attempt(struct warren_job *job);
+
+/**
+ * Milliseconds left until the attempt's time limit; INT64_MAX if there is none. After the worker
+ * was told to stop, what is left of drain.timeout. Negative once it passed.
+ */
+WARREN_API int64_t warren_job_time_left_ms(const struct warren_job *job);
+
+/* ---- working ---- */
+
+/**
+ * Scratch memory, aligned for any type, freed by warren after `handle` returned.
+ *
+ * @return NULL if memory ran out
+ */
+WARREN_API void *warren_job_alloc(struct warren_job *job, size_t size);
+
+/** Say why the attempt failed, for the log (and the dead letter). At most 1 KiB is kept. */
+WARREN_API void warren_job_fail(struct warren_job *job, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/** Write one log line that carries queue, handler and message id. Never blocks. */
+WARREN_API void warren_job_log(struct warren_job *job, enum warren_log_level level,
+                               const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/**
+ * Publish while handling. The message is copied. The input is acked only after the broker
+ * confirmed everything the job published; if one is nacked, returned or times out, the outcome
+ * becomes WARREN_RETRY.
+ *
+ * Blocks while the publisher's window is full, at most until the attempt's time limit.
+ * @exchange  "" for the default exchange, where @routing_key is a queue's name
+ * @return    WARREN_OK; WARREN_EINVAL, WARREN_ETOOBIG, WARREN_ETIMEOUT, WARREN_ECLOSED or
+ *            WARREN_ENOMEM: nothing was published, answer WARREN_RETRY
+ */
+WARREN_API enum warren_status warren_job_publish(struct warren_job *job, const char *exchange,
+                                                 const char *routing_key,
+                                                 const struct warren_message *message);
+
+/**
+ * Answer a request: publish to the message's reply-to with its correlation id (AMQP 0-9-1,
+ * basic properties; also RabbitMQ's direct reply-to). Not mandatory: a requester that left is no
+ * failure of the job.
+ *
+ * @return as warren_job_publish(); WARREN_ENOTFOUND if the message has no reply-to
+ */
+WARREN_API enum warren_status warren_job_reply(struct warren_job *job,
+                                               const struct warren_message *message);
+
+/** "ack", "retry", "reject", "discard", "requeue"; "unknown" for any other. Since: 0.1. */
+WARREN_API const char *warren_outcome_name(enum warren_outcome outcome);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,177 @@
+/* publisher.h - publish to RabbitMQ with confirms, from any thread, through outages.
+ *
+ * A publisher owns a thread and a connection. A message given to it is copied, kept in a bounded
+ * window until the broker confirms it, sent again (same order, same message id) after every
+ * reconnect, and ends in exactly one result.
+ * Elsewhere: publishing from inside a handler (handler.h).
+ */
+#ifndef WARREN_PUBLISHER_H
+#define WARREN_PUBLISHER_H
+
+#include <warren/message.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** How one message ended. */
+enum warren_result {
+    WARREN_CONFIRMED, /**< the broker took responsibility (basic.ack) */
+    WARREN_NACKED,    /**< a queue refused it, such as overflow=reject-publish (basic.nack) */
+    WARREN_RETURNED,  /**< mandatory, and no queue is bound for it (basic.return) */
+    WARREN_TIMEOUT,   /**< sent, but not confirmed in time: it may be stored or not */
+    WARREN_EXPIRED    /**< never sent before its time was over: it is certainly not stored */
+};
+
+/** The whole story of one ended message; lives until the callback returns. */
+struct warren_receipt {
+    enum warren_result result;
+    const char *message_id; /**< as sent, so generated if the caller gave none */
+    uint16_t reply_code;    /**< RETURNED: such as 312; or 0 */
+    const char *reply_text; /**< RETURNED: such as "NO_ROUTE"; or "" */
+    uint32_t sends;         /**< how often it was written to a connection */
+};
+
+/**
+ * Told once for each accepted message.
+ *
+ * Thread: the publisher's own; keep it short. No lock is held: it may publish (which then never
+ * blocks: a full window answers WARREN_EFULL), but not wait, flush or close.
+ */
+typedef void warren_receipt_fn(const struct warren_receipt *receipt, void *user);
+
+/** What publish does when the window is full. */
+enum warren_when_full {
+    WARREN_BLOCK = 0, /**< wait for room, at most `block_timeout_ms` */
+    WARREN_FAIL       /**< answer WARREN_EFULL at once */
+};
+
+/** How to reach the broker and how much to keep. Start from warren_publisher_options_init(). */
+struct warren_publisher_options {
+    size_t size; /**< sizeof of this struct, set by warren_publisher_options_init() */
+    const char *const *uris; /**< amqp:// or amqps://, tried in rotation */
+    size_t uri_count;
+    const char *password_file; /**< first line replaces the URIs' password; NULL: none */
+    const char *ca_file;       /**< PEM, amqps; NULL: the system's store */
+    const char *cert_file;     /**< PEM, client certificate; NULL: none */
+    const char *key_file;      /**< PEM, its key */
+    bool sasl_external;        /**< log in by the client certificate */
+    const char *name;          /**< shown in the broker's connection list; NULL: "warren" */
+    uint32_t window_messages;  /**< unconfirmed messages, 1 to 1000000 (1000) */
+    size_t window_bytes;       /**< unconfirmed bytes, headers and bodies (64 MiB) */
+    enum warren_when_full when_full;
+    uint32_t block_timeout_ms; /**< longest wait for room; 0: for ever (30000) */
+    uint32_t timeout_ms;       /**< a message's longest life in the window; 0: for ever (120000) */
+    uint32_t heartbeat_s;      /**< 0: none (30) */
+    uint32_t connect_timeout_ms;     /**< look-up, TCP, TLS and handshake of one try (10000) */
+    uint32_t reconnect_delay_min_ms; /**< first ceiling of the full-jitter backoff (100) */
+    uint32_t reconnect_delay_max_ms; /**< last ceiling (30000) */
+};
+
+/** Fill @options with the defaults in brackets above; uris must then be set. Since: 0.1. */
+WARREN_API void warren_publisher_options_init(struct warren_publisher_options *options);
+
+struct warren_publisher;
+
+/**
+ * Start a publisher. It connects in the background and never gives up; messages may be published
+ * at once.
+ *
+ * @return WARREN_OK; WARREN_EINVAL or WARREN_ECONFIG (a bad URI, an unreadable file), with @error
+ */
+WARREN_API enum warren_status warren_publisher_new(const struct warren_publisher_options *options,
+                                                   struct warren_publisher **ret_publisher,
+                                                   struct warren_error *error);
+
+/**
+ * Wait until the broker accepted the connection. Only for those who want to fail early.
+ *
+ * @return WARREN_OK; WARREN_ETIMEOUT with the last reason of failure in @error
+ */
+WARREN_API enum warren_status warren_publisher_wait_connected(struct warren_publisher *publisher,
+                                                              uint32_t timeout_ms,
+                                                              struct warren_error *error);
+
+/** Where a message goes, and how. Zero what you do not need. Everything is copied. */
+struct warren_publish {
+    const char *exchange; /**< NULL or "": the default exchange */
+    const char *routing_key;
+    const struct warren_message *message;
+    bool optional;       /**< not mandatory: an unroutable message is dropped, and confirmed */
+    bool transient;      /**< delivery mode 1 where the message says none (default: 2) */
+    uint32_t timeout_ms; /**< this message's life in the window; 0: the publisher's */
+};
+
+/**
+ * Put a message into the window. A message without an id gets a UUIDv7 (RFC 9562).
+ *
+ * @on_receipt  called exactly once if this returned WARREN_OK, never otherwise; may be NULL
+ * @return      WARREN_OK; WARREN_EINVAL (a name over 255 bytes), WARREN_ETOOBIG (headers over a
+ *              frame, or more than the whole window), WARREN_EFULL, WARREN_ETIMEOUT (no room in
+ *              time), WARREN_ECLOSED, WARREN_ENOMEM
+ * Thread: any.
+ */
+WARREN_API enum warren_status warren_publisher_publish(struct warren_publisher *publisher,
+                                                       const struct warren_publish *publish,
+                                                       warren_receipt_fn *on_receipt, void *user);
+
+/**
+ * Publish and wait for the end of that message.
+ *
+ * @ret_result  written if WARREN_OK is returned; look at it: RETURNED and NACKED are results
+ * @return      as warren_publisher_publish()
+ * Thread: any but the publisher's own.
+ */
+WARREN_API enum warren_status
+warren_publisher_publish_wait(struct warren_publisher *publisher,
+                              const struct warren_publish *publish,
+                              enum warren_result *ret_result);
+
+/**
+ * Wait until every message accepted so far has ended and its callback has returned.
+ *
+ * @timeout_ms  0: for ever
+ * @return      WARREN_OK or WARREN_ETIMEOUT (the messages stay in the window)
+ */
+WARREN_API enum warren_status warren_publisher_flush(struct warren_publisher *publisher,
+                                                     uint32_t timeout_ms);
+
+/** What a publisher did since it was started; all counts only grow but the two at the end. */
+struct warren_publisher_stats {
+    uint64_t published; /**< accepted by publish */
+    uint64_t confirmed;
+    uint64_t nacked;
+    uint64_t returned;
+    uint64_t timeout;
+    uint64_t expired;
+    uint64_t resent;      /**< written again after a reconnect */
+    uint64_t connects;    /**< connections that reached the broker */
+    uint64_t blocked;     /**< times the broker said connection.blocked */
+    uint64_t window_full; /**< times a publish found the window full */
+    uint32_t in_flight;
+    bool is_blocked;
+};
+
+/** Read the counts. Thread: any. Since: 0.1. */
+WARREN_API void warren_publisher_stats(struct warren_publisher *publisher,
+                                       struct warren_publisher_stats *stats);
+
+/**
+ * Accept nothing more, wait for what is in the window, close the connection, free everything.
+ * What has not ended by then ends as TIMEOUT or EXPIRED, with its callback.
+ *
+ * @timeout_ms  0: end the open messages at once
+ * @return      WARREN_OK if every message had ended by itself, WARREN_ETIMEOUT otherwise; freed
+ *              in both cases. NULL is fine.
+ * Thread: any but the publisher's own; no other call may be under way or follow.
+ */
+WARREN_API enum warren_status warren_publisher_close(struct warren_publisher *publisher,
+                                                     uint32_t timeout_ms);
+
+/** "confirmed", "nacked", "returned", "timeout", "expired"; "unknown" for any other. */
+WARREN_API const char *warren_result_name(enum warren_result result);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,13 @@
+/* warren.h - everything that is public. Plugins need only <warren/handler.h>. */
+#ifndef WARREN_WARREN_H
+#define WARREN_WARREN_H
+
+#include <warren/handler.h>
+#include <warren/message.h>
+#include <warren/middleware.h>
+#include <warren/publisher.h>
+#include <warren/status.h>
+#include <warren/version.h>
+#include <warren/worker.h>
+
+#endif

@@ -1,0 +1,52 @@
+/* worker.h - run a worker inside your own program: what `warren run` does, as a library.
+ * Elsewhere: plugins (handler.h); the YAML file (docs/configuration.md).
+ */
+#ifndef WARREN_WORKER_H
+#define WARREN_WORKER_H
+
+#include <warren/handler.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct warren_worker;
+
+/** Where the configuration comes from: file < environment < sets. */
+struct warren_worker_options {
+    size_t size;             /**< sizeof of this struct */
+    const char *config_file; /**< YAML */
+    const char *const *sets; /**< "key=value", as `warren run --set` */
+    size_t set_count;
+    const struct warren_plugin *const *plugins; /**< handlers compiled into the program */
+    size_t plugin_count;
+    bool own_signals; /**< true: SIGTERM and SIGINT drain, SIGHUP reopens files */
+};
+
+/**
+ * Read the configuration, load the plugins, open the handlers.
+ *
+ * @return WARREN_OK; WARREN_ECONFIG or WARREN_EPLUGIN with @error
+ */
+WARREN_API enum warren_status warren_worker_new(const struct warren_worker_options *options,
+                                                struct warren_worker **ret_worker,
+                                                struct warren_error *error);
+
+/**
+ * Consume until told to stop, then drain. Blocks.
+ *
+ * @return WARREN_OK after a clean drain; WARREN_ETIMEOUT if drain.timeout ended it (the rest was
+ *         handed back to the broker); WARREN_ECLOSED if a second signal ended it
+ */
+WARREN_API enum warren_status warren_worker_run(struct warren_worker *worker);
+
+/** Begin to drain, as SIGTERM does. Thread: any; not async-signal-safe. */
+WARREN_API void warren_worker_stop(struct warren_worker *worker);
+
+/** Close the handlers and free everything; NULL is fine. Not while warren_worker_run() runs. */
+WARREN_API void warren_worker_free(struct warren_worker *worker);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
