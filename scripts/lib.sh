@@ -1,0 +1,79 @@
+# lib.sh - what the scripts share. Sourced with bash; sets root (the work tree) and build.
+
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=$root/build
+
+# A terminal gets progress that overwrites itself, anything else plain lines.
+if [ -t 2 ]; then
+    terminal=yes
+else
+    terminal=no
+fi
+
+say() {
+    printf '%s\n' "$*" >&2
+}
+
+fail() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+# progress TEXT: one line that the next one replaces; nothing where there is no terminal.
+progress() {
+    [ "$terminal" = yes ] && printf '\r\033[K%s' "$*" >&2
+    return 0
+}
+
+progress_end() {
+    [ "$terminal" = yes ] && printf '\r\033[K' >&2
+    return 0
+}
+
+# Milliseconds of a clock that only serves to measure.
+now_ms() {
+    local up
+    read -r up _ </proc/uptime
+    printf '%s\n' "$((10#${up/./} * 10))"
+}
+
+# wait_until MILLISECONDS COMMAND...: poll until the command succeeds; fails when time is over.
+wait_until() {
+    local deadline
+    deadline=$(($(now_ms) + $1))
+    shift
+    until "$@"; do
+        [ "$(now_ms)" -lt "$deadline" ] || return 1
+        sleep 0.05
+    done
+}
+
+# is_alive PID: true while the process runs; a zombie is dead.
+is_alive() {
+    local state
+    [ -n "${1:-}" ] || return 1
+    state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) || return 1
+    [ -n "$state" ] && [ "$state" != Z ]
+}
+
+is_dead() {
+    ! is_alive "$1"
+}
+
+# port_answers PORT: true if something accepts a connection there.
+port_answers() {
+    (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+}
+
+# free_port: a port of the loopback that nobody listens on. Below the kernel's range for outgoing
+# connections, so that none of those takes it meanwhile.
+free_port() {
+    local port
+    while :; do
+        port=$((20000 + (RANDOM << 15 | RANDOM) % 12000))
+        port_answers "$port" || break
+    done
+    printf '%s\n' "$port"
+}
