@@ -1,9 +1,11 @@
 /* channel.h - one AMQP channel that is opened again after every loss: of the connection, or of
- * the channel itself by a channel error.
+ * the channel itself by a channel error (then with a growing delay, so that a lasting error does
+ * not spin).
  *
  * Methods of a channel are answered in order, so calls may be sent without waiting for the
  * replies of earlier ones; replies find their callers by that order.
- * Thread: the loop's. Owner: publisher, topology, consumer.
+ * Thread: the loop's. Owner: publisher, topology, consumer; it may not free the channel from inside
+ * an event.
  */
 #ifndef WARREN_AMQP_CHANNEL_H
 #define WARREN_AMQP_CHANNEL_H
@@ -68,12 +70,6 @@ enum warren_status channel_send(struct channel *channel, uint32_t id, void *deco
 
 /** The number on the wire of this generation, for frames put together elsewhere. */
 uint16_t channel_number(const struct channel *channel);
-
-/**
- * From now on wait longer before the channel is opened again (1 s doubling to 30 s): called by
- * owners whose channel was lost by their own method, so that a lasting error does not spin.
- * Reset when a generation lived for a minute.
- */
 
 /* ---- for connection.c alone: what a connection tells its channels ---- */
 

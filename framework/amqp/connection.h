@@ -36,6 +36,8 @@ struct connection_options {
     uint32_t stable_ms;        /* OPEN for so long resets the backoff */
     uint32_t frame_max;        /* what we propose, 8192 to 131072 */
     uint32_t read_coalesce_us; /* under load, longest rest between two reads; 0: none */
+    uint32_t read_window;      /* messages that the peer may send before it must wait for us: a
+                                  rest never lasts until a quarter of them came; 0: no rests */
 };
 
 /** The defaults of every number above. */
@@ -112,10 +114,21 @@ const char *connection_server(const struct connection *connection);
 
 /** Where frames are appended while OPEN; call connection_wrote() afterwards. */
 struct buffer *connection_out(struct connection *connection);
-/** Have what was appended sent, at the end of this turn at the latest. */
+/** Have what was appended sent: now, or when the connection is uncorked. */
 void connection_wrote(struct connection *connection);
+/** Hold back sending, so that many small frames leave in one send; nests. */
+void connection_cork(struct connection *connection);
+void connection_uncork(struct connection *connection);
+/**
+ * True while the connection, under load, rests between two reads: `turn` follows within
+ * read_coalesce_us. Thread: any.
+ */
+bool connection_resting(const struct connection *connection);
 
-/** The peer broke the protocol, or an RPC ran into its deadline: drop and reconnect. */
+/**
+ * The peer broke the protocol, or an RPC ran into its deadline: drop and reconnect. Only marks the
+ * connection; `lost` follows on a later turn, so that this may be called from any event.
+ */
 void connection_fail(struct connection *connection, enum warren_status status,
                      const char *format, ...) __attribute__((format(printf, 3, 4)));
 
@@ -127,6 +140,7 @@ void connection_pause_reading(struct connection *connection, bool pause);
  */
 struct connection_stats {
     uint64_t connects;
+    uint64_t rests; /* between reads */
     uint64_t losses;
     uint64_t bytes_in;
     uint64_t bytes_out;
