@@ -1,0 +1,19 @@
+/* error.c - fill in a struct warren_error. */
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum warren_status error_set(struct warren_error *error, enum warren_status status,
+                             const char *format, ...)
+{
+    va_list arguments;
+
+    if (!error)
+        return status;
+    error->status = status;
+    va_start(arguments, format);
+    vsnprintf(error->text, sizeof error->text, format, arguments);
+    va_end(arguments);
+    return status;
+}

@@ -1,0 +1,269 @@
+/* log_writer.c - the thread behind the log.
+ *
+ * Lines are gathered up to PIPE_BUF bytes: poll() promises that a pipe takes that many without
+ * blocking, so a reader that stops reading stops neither us nor log_stop().
+ */
+#include "base/log_writer.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log_ring.h"
+
+/** Longest sleep while the sink takes nothing, so that the end of log_stop() is seen in time. */
+#define SINK_POLL_MS 20
+
+static struct {
+    pthread_mutex_t life; /* one log_start() or log_stop() at a time */
+    pthread_t thread;
+    struct log_ring ring;
+    int sink;
+    int wakeup;
+    atomic_bool running;    /* lines go into the ring */
+    atomic_uint pushing;    /* threads inside of log_writer_take() */
+    atomic_bool sleeping;   /* the thread needs the eventfd to go on */
+    _Atomic int64_t end_ns; /* when to give up; 0: not stopping */
+    _Atomic uint64_t dropped;
+    uint64_t dropped_told; /* the thread's */
+} writer = {.life = PTHREAD_MUTEX_INITIALIZER};
+
+static void write_stderr(const char *text, uint32_t len)
+{
+    while (len > 0) {
+        ssize_t written = write(STDERR_FILENO, text, len);
+
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return;
+        text += written;
+        len -= (uint32_t)written;
+    }
+}
+
+static void wake(void)
+{
+    uint64_t one = 1;
+    ssize_t written = write(writer.wakeup, &one, sizeof one);
+
+    (void)written;
+}
+
+void log_writer_take(const char *text, uint32_t len)
+{
+    bool through_ring;
+
+    /* Counted, so that log_stop() can wait for those who saw the ring open. */
+    atomic_fetch_add(&writer.pushing, 1);
+    through_ring = atomic_load(&writer.running);
+    if (through_ring) {
+        if (!log_ring_push(&writer.ring, text, len))
+            atomic_fetch_add(&writer.dropped, 1);
+        else if (atomic_load(&writer.sleeping) && atomic_exchange(&writer.sleeping, false))
+            wake();
+    }
+    atomic_fetch_sub(&writer.pushing, 1);
+    if (!through_ring)
+        write_stderr(text, len);
+}
+
+/* ---- the thread ---- */
+
+struct gathered {
+    size_t len;
+    uint64_t lines;
+    char bytes[PIPE_BUF];
+};
+
+_Static_assert(PIPE_BUF >= 2 * LOG_LINE_MAX, "a line and the report of lost lines must fit");
+
+static bool time_is_over(void)
+{
+    int64_t end_ns = atomic_load(&writer.end_ns);
+
+    return end_ns != 0 && clock_now_ns(clock_monotonic()) >= end_ns;
+}
+
+static void gather_lost(struct gathered *gathered)
+{
+    uint64_t dropped = atomic_load(&writer.dropped);
+    struct log_line line;
+
+    if (dropped == writer.dropped_told)
+        return;
+    log_begin(&line, WARREN_LOG_WARN, "log lines lost, the sink is slow");
+    log_int(&line, "lost", (int64_t)(dropped - writer.dropped_told));
+    log_close(&line);
+    writer.dropped_told = dropped;
+    memcpy(gathered->bytes + gathered->len, line.text, line.len);
+    gathered->len += line.len;
+}
+
+static void gather(struct gathered *gathered)
+{
+    const struct log_slot *slot;
+
+    gathered->len = 0;
+    gathered->lines = 0;
+    gather_lost(gathered);
+    while ((slot = log_ring_peek(&writer.ring)) &&
+           slot->len <= sizeof gathered->bytes - gathered->len) {
+        memcpy(gathered->bytes + gathered->len, slot->text, slot->len);
+        gathered->len += slot->len;
+        gathered->lines++;
+        log_ring_pop(&writer.ring);
+    }
+}
+
+/* Wait until the sink takes bytes. False: time is over. A regular file is always ready. */
+static bool sink_ready(void)
+{
+    struct pollfd sink = {.fd = writer.sink, .events = POLLOUT};
+
+    do {
+        if (poll(&sink, 1, SINK_POLL_MS) > 0)
+            return true;
+    } while (!time_is_over());
+    return false;
+}
+
+static bool write_gathered(const struct gathered *gathered)
+{
+    size_t written = 0;
+
+    while (written < gathered->len) {
+        ssize_t n;
+
+        if (!sink_ready())
+            return false;
+        n = write(writer.sink, gathered->bytes + written, gathered->len - written);
+        if (n < 0 && errno != EINTR && errno != EAGAIN)
+            return false;
+        if (n > 0)
+            written += (size_t)n;
+    }
+    return true;
+}
+
+static void sleep_until_woken(void)
+{
+    struct pollfd wakeup = {.fd = writer.wakeup, .events = POLLIN};
+    uint64_t count;
+
+    atomic_store(&writer.sleeping, true);
+    if (!log_ring_peek(&writer.ring) && atomic_load(&writer.end_ns) == 0)
+        poll(&wakeup, 1, -1);
+    atomic_store(&writer.sleeping, false);
+    while (read(writer.wakeup, &count, sizeof count) > 0)
+        ;
+}
+
+static void *writer_main(void *arg)
+{
+    struct gathered gathered;
+    bool stopping;
+
+    (void)arg;
+    do {
+        /* Read before gathering: what was pushed before the stop is then seen. */
+        stopping = atomic_load(&writer.end_ns) != 0;
+        gather(&gathered);
+        if (gathered.len > 0 && !write_gathered(&gathered))
+            atomic_fetch_add(&writer.dropped, gathered.lines);
+        else if (gathered.len == 0 && !stopping)
+            sleep_until_woken();
+    } while (!(stopping && (gathered.len == 0 || time_is_over())));
+    while (log_ring_peek(&writer.ring)) {
+        atomic_fetch_add(&writer.dropped, 1);
+        log_ring_pop(&writer.ring);
+    }
+    return NULL;
+}
+
+/* ---- its life ---- */
+
+static int start_thread(void)
+{
+    sigset_t all;
+    sigset_t before;
+    int failure;
+
+    /* Signals are for the program's own threads; a closed pipe then is EPIPE. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    failure = pthread_create(&writer.thread, NULL, writer_main, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failure;
+}
+
+static enum warren_status start(int fd)
+{
+    enum warren_status status;
+
+    if (atomic_load(&writer.running))
+        return WARREN_EINVAL;
+    writer.sink = fd;
+    atomic_store(&writer.end_ns, 0);
+    atomic_store(&writer.sleeping, false);
+    atomic_store(&writer.dropped, 0);
+    writer.dropped_told = 0;
+    writer.wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (writer.wakeup < 0)
+        return WARREN_EIO;
+    status = log_ring_init(&writer.ring);
+    if (status == WARREN_OK && start_thread() != 0)
+        status = WARREN_EIO;
+    if (status != WARREN_OK) {
+        log_ring_done(&writer.ring);
+        close(writer.wakeup);
+        return status;
+    }
+    pthread_setname_np(writer.thread, "warren-log");
+    atomic_store(&writer.running, true);
+    return WARREN_OK;
+}
+
+enum warren_status log_start(int fd)
+{
+    enum warren_status status;
+
+    pthread_mutex_lock(&writer.life);
+    status = start(fd);
+    pthread_mutex_unlock(&writer.life);
+    return status;
+}
+
+static void stop(uint32_t timeout_ms)
+{
+    if (!atomic_load(&writer.running))
+        return;
+    atomic_store(&writer.running, false);
+    /* A push is a copy of 2 KiB at most; nobody in there waits for anything. */
+    while (atomic_load(&writer.pushing) > 0)
+        sched_yield();
+    atomic_store(&writer.end_ns, clock_now_ns(clock_monotonic()) + (int64_t)timeout_ms * 1000000);
+    wake();
+    pthread_join(writer.thread, NULL);
+    close(writer.wakeup);
+    log_ring_done(&writer.ring);
+}
+
+void log_stop(uint32_t timeout_ms)
+{
+    pthread_mutex_lock(&writer.life);
+    stop(timeout_ms);
+    pthread_mutex_unlock(&writer.life);
+}
+
+uint64_t log_dropped(void)
+{
+    return atomic_load(&writer.dropped);
+}

@@ -1,0 +1,19 @@
+/* log_writer.h - brings finished lines to the sink: through the ring and its thread once
+ * log_start() was called, directly to stderr otherwise.
+ * Thread: any. Elsewhere: log_start(), log_stop(), log_dropped() are declared in log.h.
+ */
+#ifndef WARREN_BASE_LOG_WRITER_H
+#define WARREN_BASE_LOG_WRITER_H
+
+#include <stdint.h>
+
+#include "base/log.h"
+
+/** Take over a copy of a line with its newline, at most LOG_LINE_MAX bytes. Never waits once the
+ * thread runs; a line that finds the ring full is counted and lost. */
+void log_writer_take(const char *text, uint32_t len);
+
+/** End @line, but hand it to nobody (log.c); for the lines of the writer itself. */
+void log_close(struct log_line *line);
+
+#endif

@@ -1,0 +1,320 @@
+/* loop.c - libevent behind a small face.
+ *
+ * The base has no locks: what other threads want comes as tasks, through a mutex and an eventfd.
+ */
+#include "loop/loop.h"
+
+#include <event2/event.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+struct loop {
+    struct event_base *base;
+    struct event *wakeup;
+    int wakeup_fd;
+    atomic_bool stopping;
+    pthread_mutex_t lock; /* guards the links and the waiting flag of all tasks */
+    struct list tasks;
+};
+
+/* Cannot fail but when the counter is near 2^64, and then the loop wakes up anyway. */
+static void wake(struct loop *loop)
+{
+    uint64_t one = 1;
+    ssize_t written = write(loop->wakeup_fd, &one, sizeof one);
+
+    (void)written;
+}
+
+/* Take the next task of @batch, under the lock: from then on it may be posted again, or be gone. */
+static bool take_task(struct loop *loop, struct list *batch, void (**run)(void *), void **arg)
+{
+    struct loop_task *task = NULL;
+    struct list *link;
+
+    pthread_mutex_lock(&loop->lock);
+    link = list_pop(batch);
+    if (link) {
+        task = list_entry(link, struct loop_task, link);
+        task->waiting = false;
+        *run = task->run;
+        *arg = task->arg;
+    }
+    pthread_mutex_unlock(&loop->lock);
+    return task != NULL;
+}
+
+/* A task that is posted while this runs has to wait for the next turn, so that tasks that post
+ * each other cannot starve the descriptors. */
+static void run_tasks(evutil_socket_t fd, short what, void *arg)
+{
+    struct loop *loop = arg;
+    struct list batch;
+    uint64_t count;
+    ssize_t got = read(fd, &count, sizeof count);
+    void (*run)(void *);
+    void *run_arg;
+
+    (void)got;
+    (void)what;
+    list_init(&batch);
+    pthread_mutex_lock(&loop->lock);
+    list_splice(&batch, &loop->tasks);
+    pthread_mutex_unlock(&loop->lock);
+    while (take_task(loop, &batch, &run, &run_arg))
+        run(run_arg);
+}
+
+static struct event_base *new_base(void)
+{
+    struct event_config *config = event_config_new();
+    struct event_base *base;
+
+    if (!config)
+        return NULL;
+    /* Timers count from the call, not from the start of the turn, and to the microsecond. */
+    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+    event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
+    event_config_set_flag(config, EVENT_BASE_FLAG_NO_CACHE_TIME);
+    event_config_set_flag(config, EVENT_BASE_FLAG_IGNORE_ENV);
+    base = event_base_new_with_config(config);
+    event_config_free(config);
+    return base;
+}
+
+enum warren_status loop_new(struct loop **ret_loop)
+{
+    struct loop *loop = calloc(1, sizeof *loop);
+    enum warren_status status = WARREN_ENOMEM;
+
+    if (!loop)
+        return WARREN_ENOMEM;
+    list_init(&loop->tasks);
+    pthread_mutex_init(&loop->lock, NULL);
+    loop->wakeup_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (loop->wakeup_fd < 0) {
+        status = WARREN_EIO;
+        goto fail;
+    }
+    loop->base = new_base();
+    if (!loop->base)
+        goto fail;
+    loop->wakeup = event_new(loop->base, loop->wakeup_fd, EV_READ | EV_PERSIST, run_tasks, loop);
+    if (!loop->wakeup || event_add(loop->wakeup, NULL) != 0)
+        goto fail;
+    *ret_loop = loop;
+    return WARREN_OK;
+
+fail:
+    loop_free(loop);
+    return status;
+}
+
+void loop_free(struct loop *loop)
+{
+    if (!loop)
+        return;
+    if (loop->wakeup)
+        event_free(loop->wakeup);
+    if (loop->base)
+        event_base_free(loop->base);
+    if (loop->wakeup_fd >= 0)
+        close(loop->wakeup_fd);
+    pthread_mutex_destroy(&loop->lock);
+    free(loop);
+}
+
+void loop_run(struct loop *loop)
+{
+    do
+        event_base_loop(loop->base, EVLOOP_ONCE);
+    while (!atomic_exchange(&loop->stopping, false));
+}
+
+void loop_stop(struct loop *loop)
+{
+    /* The lock keeps loop_free() on the loop's thread behind the write. */
+    pthread_mutex_lock(&loop->lock);
+    atomic_store(&loop->stopping, true);
+    wake(loop);
+    pthread_mutex_unlock(&loop->lock);
+}
+
+struct clock *loop_clock(struct loop *loop)
+{
+    (void)loop;
+    return clock_monotonic();
+}
+
+/* ---- work from other threads ---- */
+
+void loop_task_init(struct loop_task *task, void (*run)(void *arg), void *arg)
+{
+    *task = (struct loop_task){.run = run, .arg = arg};
+    list_init(&task->link);
+}
+
+void loop_post(struct loop *loop, struct loop_task *task)
+{
+    pthread_mutex_lock(&loop->lock);
+    if (!task->waiting) {
+        bool first = list_empty(&loop->tasks);
+
+        task->waiting = true;
+        list_push(&loop->tasks, &task->link);
+        /* Under the lock: the task may end the loop, and the descriptor with it. */
+        if (first)
+            wake(loop);
+    }
+    pthread_mutex_unlock(&loop->lock);
+}
+
+void loop_cancel(struct loop *loop, struct loop_task *task)
+{
+    pthread_mutex_lock(&loop->lock);
+    if (task->waiting) {
+        list_remove(&task->link);
+        task->waiting = false;
+    }
+    pthread_mutex_unlock(&loop->lock);
+}
+
+/* ---- timers ---- */
+
+static void timer_fired(evutil_socket_t fd, short what, void *arg)
+{
+    struct loop_timer *timer = arg;
+
+    (void)fd;
+    (void)what;
+    timer->fire(timer->arg);
+}
+
+enum warren_status loop_timer_init(struct loop_timer *timer, struct loop *loop,
+                                   void (*fire)(void *arg), void *arg)
+{
+    *timer = (struct loop_timer){.fire = fire, .arg = arg};
+    timer->event = event_new(loop->base, -1, 0, timer_fired, timer);
+    return timer->event ? WARREN_OK : WARREN_ENOMEM;
+}
+
+void loop_timer_arm_us(struct loop_timer *timer, int64_t delay_us)
+{
+    struct timeval delay;
+
+    if (delay_us < 0)
+        delay_us = 0;
+    delay.tv_sec = (time_t)(delay_us / 1000000);
+    delay.tv_usec = (suseconds_t)(delay_us % 1000000);
+    event_add(timer->event, &delay);
+}
+
+void loop_timer_arm_ms(struct loop_timer *timer, int64_t delay_ms)
+{
+    loop_timer_arm_us(timer, delay_ms > INT64_MAX / 1000 ? INT64_MAX : delay_ms * 1000);
+}
+
+void loop_timer_disarm(struct loop_timer *timer)
+{
+    event_del(timer->event);
+}
+
+bool loop_timer_armed(const struct loop_timer *timer)
+{
+    return timer->event && event_pending(timer->event, EV_TIMEOUT, NULL);
+}
+
+void loop_timer_done(struct loop_timer *timer)
+{
+    if (!timer || !timer->event)
+        return;
+    event_free(timer->event);
+    timer->event = NULL;
+}
+
+/* ---- descriptors ---- */
+
+static void fd_ready(evutil_socket_t fd, short what, void *arg)
+{
+    struct loop_fd *watch = arg;
+
+    (void)fd;
+    watch->ready(watch->arg, what & EV_READ ? LOOP_READ : LOOP_WRITE);
+}
+
+enum warren_status loop_fd_init(struct loop_fd *watch, struct loop *loop, int fd,
+                                void (*ready)(void *arg, unsigned readiness), void *arg)
+{
+    *watch = (struct loop_fd){.loop = loop, .ready = ready, .arg = arg};
+    watch->read = event_new(loop->base, fd, EV_READ | EV_PERSIST, fd_ready, watch);
+    watch->write = event_new(loop->base, fd, EV_WRITE | EV_PERSIST, fd_ready, watch);
+    if (watch->read && watch->write)
+        return WARREN_OK;
+    loop_fd_done(watch);
+    return WARREN_ENOMEM;
+}
+
+static void want(struct event *event, bool before, bool now)
+{
+    if (now && !before)
+        event_add(event, NULL);
+    else if (before && !now)
+        event_del(event);
+}
+
+void loop_fd_want(struct loop_fd *watch, unsigned readiness)
+{
+    unsigned before = watch->wanted;
+
+    if (before == readiness)
+        return;
+    watch->wanted = readiness;
+    want(watch->read, before & LOOP_READ, readiness & LOOP_READ);
+    want(watch->write, before & LOOP_WRITE, readiness & LOOP_WRITE);
+}
+
+void loop_fd_done(struct loop_fd *watch)
+{
+    if (!watch)
+        return;
+    if (watch->read)
+        event_free(watch->read);
+    if (watch->write)
+        event_free(watch->write);
+    *watch = (struct loop_fd){0};
+}
+
+/* ---- signals ---- */
+
+static void signal_caught(evutil_socket_t fd, short what, void *arg)
+{
+    struct loop_signal *signal = arg;
+
+    (void)fd;
+    (void)what;
+    signal->caught(signal->arg, signal->number);
+}
+
+enum warren_status loop_signal_init(struct loop_signal *signal, struct loop *loop, int number,
+                                    void (*caught)(void *arg, int signal), void *arg)
+{
+    *signal = (struct loop_signal){.caught = caught, .arg = arg, .number = number};
+    signal->event = event_new(loop->base, number, EV_SIGNAL | EV_PERSIST, signal_caught, signal);
+    if (!signal->event)
+        return WARREN_ENOMEM;
+    if (event_add(signal->event, NULL) == 0)
+        return WARREN_OK;
+    loop_signal_done(signal);
+    return WARREN_EIO;
+}
+
+void loop_signal_done(struct loop_signal *signal)
+{
+    if (!signal || !signal->event)
+        return;
+    event_free(signal->event);
+    signal->event = NULL;
+}
