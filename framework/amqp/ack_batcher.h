@@ -23,29 +23,40 @@ enum verdict {
     VERDICT_HANDBACK /* basic.nack, requeue=true: RabbitMQ 4.3 does not count it */
 };
 
-/** Where the frames go; each returns what channel_send() returned. */
+/**
+ * Where the frames go; each returns what channel_send() returned. A failure ends the generation:
+ * the batcher counts the tag as told, so the caller drops the connection unless it is gone already.
+ */
 struct ack_sink {
     enum warren_status (*ack)(void *user, uint64_t tag, bool multiple);
     enum warren_status (*negative)(void *user, uint64_t tag, enum verdict verdict);
     void *user;
 };
 
-struct ack_entry; /* one outstanding tag */
+/** Entries that the ring grows to: twice the largest prefetch of AMQP. */
+#define ACK_BATCHER_MAX ((uint32_t)2 * 65536)
+
+struct ack_entry; /* one tag */
 
 struct ack_batcher {
     struct ack_sink sink;
-    struct ack_entry *ring; /* outstanding tags from `first`, capacity a power of two */
-    uint32_t capacity;
-    uint32_t generation;
-    uint64_t first;         /* lowest tag that the broker was not told about */
-    uint64_t next;          /* the tag that the next delivery must have */
+    struct ack_entry *ring; /* in the order of tags, the first one not told; may have gaps */
+    uint32_t capacity;      /* a power of two */
+    uint32_t head;          /* where the first entry is */
+    uint32_t count;         /* entries */
+    uint32_t told;          /* of these the broker knows already: they wait for a lower tag */
     uint32_t unsent;        /* acks settled but not sent */
-    uint64_t stale;         /* settles of an older generation, dropped */
-    uint64_t acks_sent;     /* frames */
-    uint64_t settled;       /* deliveries */
+    uint32_t generation;
+    uint64_t next;      /* the tag that the next delivery must have */
+    int64_t oldest_ms;  /* no unsent ack was settled earlier */
+    uint64_t stale;     /* settles of an older generation, dropped */
+    uint64_t acks_sent; /* frames */
+    uint64_t settled;   /* deliveries */
 };
 
+/** In generation 0, to which no delivery belongs. WARREN_OK or WARREN_ENOMEM. */
 enum warren_status ack_batcher_init(struct ack_batcher *batcher, const struct ack_sink *sink);
+/** A zeroed batcher is fine. */
 void ack_batcher_done(struct ack_batcher *batcher);
 
 /** A new channel generation: forget all tags; they begin at 1 again. */
@@ -54,7 +65,7 @@ void ack_batcher_restart(struct ack_batcher *batcher, uint32_t generation);
 /**
  * A delivery came. Tags must come as 1, 2, 3, ...
  *
- * @return WARREN_OK; WARREN_EPROTOCOL: another tag; WARREN_ENOMEM
+ * @return WARREN_OK; WARREN_EPROTOCOL: another tag, or more than any prefetch allows; WARREN_ENOMEM
  */
 enum warren_status ack_batcher_delivered(struct ack_batcher *batcher, uint64_t tag);
 
@@ -64,7 +75,8 @@ enum warren_status ack_batcher_delivered(struct ack_batcher *batcher, uint64_t t
  * @generation  of the channel that the delivery came from; an older one is counted as stale and
  *              dropped, for its tag means nothing now
  * @now_ms      to know later how long an ack has waited
- * @return      WARREN_OK, WARREN_EINVAL if @tag was settled before or never delivered
+ * @return      WARREN_OK; WARREN_EINVAL if @tag was settled before or never delivered; what the
+ *              sink returned
  */
 enum warren_status ack_batcher_settle(struct ack_batcher *batcher, uint32_t generation,
                                       uint64_t tag, enum verdict verdict, int64_t now_ms);
@@ -80,7 +92,7 @@ uint32_t ack_batcher_flush(struct ack_batcher *batcher, int64_t now_ms, int64_t 
 /** Tags that the broker still counts against the prefetch. */
 static inline uint64_t ack_batcher_outstanding(const struct ack_batcher *batcher)
 {
-    return batcher->next - batcher->first;
+    return batcher->count - batcher->told;
 }
 
 #endif
