@@ -219,7 +219,8 @@ void loop_timer_arm_ms(struct loop_timer *timer, int64_t delay_ms)
 
 void loop_timer_disarm(struct loop_timer *timer)
 {
-    event_del(timer->event);
+    if (timer->event)
+        event_del(timer->event);
 }
 
 bool loop_timer_armed(const struct loop_timer *timer)

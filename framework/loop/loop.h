@@ -60,6 +60,7 @@ enum warren_status loop_timer_init(struct loop_timer *timer, struct loop *loop,
 /** Fire once, after @delay_us microseconds; an armed timer is armed anew. */
 void loop_timer_arm_us(struct loop_timer *timer, int64_t delay_us);
 void loop_timer_arm_ms(struct loop_timer *timer, int64_t delay_ms);
+/** An unarmed or zeroed timer is fine. */
 void loop_timer_disarm(struct loop_timer *timer);
 bool loop_timer_armed(const struct loop_timer *timer);
 /** A zeroed timer is fine. */
