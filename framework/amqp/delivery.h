@@ -20,13 +20,13 @@ struct delivery {
     uint32_t properties_len;
     size_t body_len;
     bool redelivered;
-    uint8_t outcome;     /* enum warren_outcome, once handled */
-    atomic_uint holds;   /* the handler, and each of its publishes without a receipt */
+    uint8_t outcome;   /* enum warren_outcome, once handled */
+    atomic_uint holds; /* the handler, and each of its publishes without a receipt */
     atomic_bool publish_failed;
     uint8_t data[]; /* exchange NUL, routing key NUL, property list, body */
 };
 
-/** One allocation for a message of this shape; the body is left to be filled in. NULL: no memory. */
+/** One allocation of this shape; the body is left to be filled in. NULL: no memory. */
 struct delivery *delivery_new(struct warren_bytes exchange, struct warren_bytes routing_key,
                               struct warren_bytes properties, size_t body_len);
 void delivery_free(struct delivery *delivery);

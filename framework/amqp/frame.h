@@ -63,11 +63,18 @@ struct content_header {
  * Take a header frame's payload apart and prove that the property list is well-formed: every
  * length inside the payload, no unknown field type, tables nested at most WARREN_NESTING_MAX deep.
  * After that properties_decode() is safe.
+ *
+ * @header  class, body size and properties are filled in also for WARREN_ETOOBIG
+ * @return  WARREN_OK; WARREN_EPROTOCOL: malformed; WARREN_ETOOBIG: well-formed so far, but nested
+ *          too deeply, which any publisher can do to us: the message's fault, not the broker's
  */
 enum warren_status content_header_read(struct warren_bytes payload, struct content_header *header,
                                        const char **ret_why);
 
-/** Prove a table that stands alone (its 4-byte length first), such as server-properties. */
+/**
+ * Prove the table at the start of @encoded (its 4-byte length first), such as server-properties.
+ * What follows the table is not looked at. Returns as content_header_read().
+ */
 enum warren_status table_check(struct warren_bytes encoded, const char **ret_why);
 
 #endif

@@ -23,7 +23,11 @@ struct resolver_lookup;
 typedef void resolver_done_fn(void *user, struct addrinfo *addresses,
                               const struct warren_error *error);
 
-/** Begin; @done is called on the loop, never before this returns. */
+/**
+ * Begin; @done is called on the loop, never before this returns.
+ *
+ * @return WARREN_OK; WARREN_EFULL: too many hang; WARREN_EIO: no thread; WARREN_ENOMEM
+ */
 enum warren_status resolver_lookup(struct loop *loop, const char *host, uint16_t port,
                                    resolver_done_fn *done, void *user,
                                    struct resolver_lookup **ret_lookup);

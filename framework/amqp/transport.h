@@ -24,11 +24,12 @@ struct tls_context; /* OpenSSL's SSL_CTX: TLS 1.2 at least, peer always verified
 /** Load the files; a file that is missing or no PEM is an error that names it. */
 enum warren_status tls_context_new(const struct tls_options *options, struct tls_context **ret,
                                    struct warren_error *error);
+/** After the last transport that used it was closed. NULL is fine. */
 void tls_context_free(struct tls_context *context);
 
 struct transport {
-    int fd;    /* -1: none */
-    void *tls; /* SSL *, NULL for plain TCP */
+    int fd;           /* -1: none */
+    void *tls;        /* SSL *, NULL for plain TCP */
     bool wants_write; /* the last call can go on only when the socket is writable */
     bool wants_read;  /* ... readable */
 };
@@ -58,7 +59,11 @@ ssize_t transport_read(struct transport *transport, void *data, size_t size,
                        struct warren_error *error);
 /** Bytes are waiting inside TLS although the socket may not be readable. */
 bool transport_pending(const struct transport *transport);
-/** Write up to @len bytes: bytes taken; 0: nothing now; -1 with @error. Never raises SIGPIPE. */
+/**
+ * Write up to @len bytes: bytes taken; 0: nothing now; -1 with @error. Never raises SIGPIPE.
+ * After fewer than @len, the next call must begin with the first byte that was not taken, and
+ * offer at least as many as were left (TLS may have encrypted them already).
+ */
 ssize_t transport_write(struct transport *transport, const void *data, size_t len,
                         struct warren_error *error);
 /** Close the socket; harmless to repeat. */

@@ -6,6 +6,7 @@
 #define WARREN_AMQP_URI_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <warren/status.h>
@@ -14,14 +15,19 @@
 
 struct uri {
     bool tls;
-    char host[URI_PART_MAX]; /* a name, or an address without brackets */
-    uint16_t port;           /* 5672 or 5671 where none is given */
-    char user[URI_PART_MAX]; /* "guest" where none is given */
-    char password[URI_PART_MAX];
-    char vhost[URI_PART_MAX]; /* "/" where none is given */
+    char host[URI_PART_MAX];     /* a name, or an address without brackets; "localhost" if none */
+    uint16_t port;               /* 5672 or 5671 where none is given */
+    char user[URI_PART_MAX];     /* "guest" where none is given */
+    char password[URI_PART_MAX]; /* "guest" without any login; "" for a user without one */
+    char vhost[URI_PART_MAX];    /* "/" where none is given, also behind a lone slash */
 };
 
-/** Parse, percent-decoding every part. The error text never holds the password. */
+/**
+ * Parse, percent-decoding every part. Query and fragment are refused.
+ *
+ * @return WARREN_OK; WARREN_ECONFIG with @error, whose text holds no piece of the input, for any
+ *         piece may belong to the password: the caller knows which URI it was
+ */
 enum warren_status uri_parse(const char *text, struct uri *uri, struct warren_error *error);
 
 /** "amqps://host:port/vhost" for people: no user, no password. IPv6 in brackets. */
