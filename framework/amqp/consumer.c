@@ -1,0 +1,411 @@
+/* consumer.c - the subscription: asked for, cancelled, lost and restored.
+ * What comes on it: consumer_deliveries.c.
+ */
+#include "amqp/consumer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "amqp/consumer_private.h"
+#include "amqp/properties.h"
+#include "base/log.h"
+
+/* Ceilings of the delays before a subscription that broke is tried again; see backoff.h. */
+#define RETRY_MIN_MS 1000
+#define RETRY_MAX_MS 30000
+/* One that lived for so long begins again at the shortest delay. */
+#define STABLE_MS 60000
+
+/* Somebody who waits for cancel-ok or for a barrier. */
+struct waiter {
+    struct list link;
+    void (*paused)(void *user);
+    void (*passed)(void *user, bool passed);
+    void *user;
+};
+
+static int64_t now_ms(const struct consumer *consumer)
+{
+    return clock_now_ms(loop_clock(connection_loop(consumer->connection)));
+}
+
+static void enter(struct consumer *consumer, enum consumer_state next)
+{
+    static const char *const names[] = {"away", "idle", "asking", "consuming", "cancelling"};
+
+    log_debug("queue %s: %s -> %s", consumer->queue, names[consumer->state], names[next]);
+    consumer->state = next;
+}
+
+/* ---- waiters ---- */
+
+static bool wait_in(struct list *list, struct waiter waiter)
+{
+    struct waiter *kept = malloc(sizeof *kept);
+
+    if (!kept)
+        return false;
+    *kept = waiter;
+    list_push(list, &kept->link);
+    return true;
+}
+
+static void answer(struct waiter *waiter, bool passed)
+{
+    struct waiter answered = *waiter;
+
+    free(waiter);
+    if (answered.paused)
+        answered.paused(answered.user);
+    else
+        answered.passed(answered.user, passed);
+}
+
+/* Callers touch nothing afterwards: one of the callbacks may free the consumer. */
+static void answer_all(struct consumer *consumer, bool barriers_too)
+{
+    struct list waiters;
+    struct list *link;
+
+    list_init(&waiters);
+    if (barriers_too)
+        list_splice(&waiters, &consumer->barriers);
+    list_splice(&waiters, &consumer->pauses);
+    while ((link = list_pop(&waiters)))
+        answer(list_entry(link, struct waiter, link), false);
+}
+
+static void forget_all(struct list *list)
+{
+    struct list *link;
+
+    while ((link = list_pop(list)))
+        free(list_entry(link, struct waiter, link));
+}
+
+/* ---- what the broker answers ---- */
+
+enum warren_status consumer_sent(struct consumer *consumer, enum warren_status status)
+{
+    if (status != WARREN_OK && status != WARREN_ECLOSED)
+        connection_fail(consumer->connection, status, "queue '%s': cannot send a method: %s",
+                        consumer->queue, warren_status_name(status));
+    return status;
+}
+
+static void on_consume_ok(void *user, uint32_t id, void *decoded)
+{
+    struct consumer *consumer = user;
+
+    (void)id;
+    (void)decoded;
+    if (consumer->state != CONSUMER_ASKING) /* cancelled before it was answered */
+        return;
+    enter(consumer, CONSUMER_CONSUMING);
+    consumer->consuming_since_ms = now_ms(consumer);
+    consumer->reason[0] = '\0';
+    consumer->stats.recoveries += consumer->lost;
+    consumer->lost = false;
+    if (consumer->announced)
+        return;
+    consumer->announced = true;
+    consumer->events.consuming(consumer->user);
+}
+
+static void on_cancel_ok(void *user, uint32_t id, void *decoded)
+{
+    struct consumer *consumer = user;
+
+    (void)id;
+    (void)decoded;
+    if (consumer->state == CONSUMER_CANCELLING)
+        enter(consumer, CONSUMER_IDLE);
+    consumer_update(consumer);
+    answer_all(consumer, false);
+}
+
+static void on_barrier(void *user, uint32_t id, void *decoded)
+{
+    struct consumer *consumer = user;
+
+    (void)id;
+    (void)decoded;
+    answer(list_entry(list_pop(&consumer->barriers), struct waiter, link), true);
+}
+
+/* ---- subscribe and cancel ---- */
+
+static amqp_bytes_t text_bytes(const char *text)
+{
+    return (amqp_bytes_t){strlen(text), (void *)(uintptr_t)text};
+}
+
+static enum warren_status send_qos(struct consumer *consumer, channel_reply_fn *reply)
+{
+    amqp_basic_qos_t qos = {.prefetch_count = consumer->prefetch, .global = false};
+
+    return consumer_sent(
+        consumer, channel_call(consumer->channel, AMQP_BASIC_QOS_METHOD, &qos, reply, consumer));
+}
+
+static void subscribe(struct consumer *consumer)
+{
+    amqp_basic_consume_t consume = {
+        .queue = text_bytes(consumer->queue),
+        .arguments = consumer->arguments,
+    };
+
+    snprintf(consumer->tag, sizeof consumer->tag, "warren-%016llx",
+             (unsigned long long)random_u64(&consumer->random));
+    consume.consumer_tag = text_bytes(consumer->tag);
+    if (consumer_sent(consumer, channel_call(consumer->channel, AMQP_BASIC_CONSUME_METHOD, &consume,
+                                             on_consume_ok, consumer)) == WARREN_OK)
+        enter(consumer, CONSUMER_ASKING);
+}
+
+static void cancel(struct consumer *consumer)
+{
+    amqp_basic_cancel_t method = {.consumer_tag = text_bytes(consumer->tag)};
+
+    if (consumer_sent(consumer, channel_call(consumer->channel, AMQP_BASIC_CANCEL_METHOD, &method,
+                                             on_cancel_ok, consumer)) == WARREN_OK)
+        enter(consumer, CONSUMER_CANCELLING);
+}
+
+void consumer_update(struct consumer *consumer)
+{
+    bool wanted = consumer->started && !consumer->paused && !consumer->full;
+
+    if (consumer->state == CONSUMER_IDLE && wanted && !loop_timer_armed(&consumer->retry))
+        subscribe(consumer);
+    else if ((consumer->state == CONSUMER_ASKING || consumer->state == CONSUMER_CONSUMING) &&
+             !wanted)
+        cancel(consumer);
+}
+
+static void on_retry(void *arg)
+{
+    consumer_update(arg);
+}
+
+/* ---- interruptions ---- */
+
+/* Try again later; tell the owner, unless it heard the same words since the last consume-ok. */
+static void interrupted(struct consumer *consumer, const char *reason)
+{
+    uint32_t retry_ms;
+
+    if (consumer->consuming_since_ms > 0 &&
+        now_ms(consumer) - consumer->consuming_since_ms >= STABLE_MS)
+        backoff_reset(&consumer->backoff);
+    consumer->consuming_since_ms = 0;
+    consumer->announced = false;
+    consumer->lost = true;
+    retry_ms = backoff_next_ms(&consumer->backoff);
+    loop_timer_arm_ms(&consumer->retry, retry_ms);
+    if (strcmp(reason, consumer->reason) == 0)
+        return;
+    snprintf(consumer->reason, sizeof consumer->reason, "%s", reason);
+    consumer->events.interrupted(consumer->user, reason, retry_ms);
+}
+
+static void on_broker_cancel(struct consumer *consumer, const amqp_basic_cancel_t *method)
+{
+    amqp_basic_cancel_ok_t cancel_ok = {.consumer_tag = method->consumer_tag};
+    bool ours = method->consumer_tag.len == strlen(consumer->tag) &&
+                memcmp(method->consumer_tag.bytes, consumer->tag, method->consumer_tag.len) == 0;
+
+    if (!method->nowait)
+        consumer_sent(consumer,
+                      channel_send(consumer->channel, AMQP_BASIC_CANCEL_OK_METHOD, &cancel_ok));
+    /* While we are cancelling, cancel-ok follows all the same. */
+    if (!ours || (consumer->state != CONSUMER_ASKING && consumer->state != CONSUMER_CONSUMING))
+        return;
+    enter(consumer, CONSUMER_IDLE);
+    interrupted(consumer, "the broker cancelled the subscription: its queue was deleted, or moved");
+}
+
+/* ---- the channel ---- */
+
+static void on_open(void *user)
+{
+    struct consumer *consumer = user;
+    uint32_t generation = channel_generation(consumer->channel);
+
+    ack_batcher_restart(&consumer->batcher, generation);
+    atomic_store(&consumer->generation, generation);
+    enter(consumer, CONSUMER_IDLE);
+    send_qos(consumer, NULL);
+    consumer_update(consumer); /* basic.consume leaves with the qos, in one write */
+}
+
+static void on_lost(void *user, const struct channel_loss *loss)
+{
+    struct consumer *consumer = user;
+    char reason[CONSUMER_REASON_MAX];
+
+    atomic_store(&consumer->generation, 0);
+    ack_batcher_restart(&consumer->batcher, 0);
+    consumer_drop_incoming(consumer);
+    enter(consumer, CONSUMER_AWAY);
+    consumer->announced = false;
+    if (loss->code != 0) {
+        snprintf(reason, sizeof reason, "the broker closed the channel: %u %s", loss->code,
+                 loss->text);
+        interrupted(consumer, reason);
+    } else { /* the connection has a backoff of its own */
+        loop_timer_disarm(&consumer->retry);
+        consumer->lost |= consumer->consuming_since_ms > 0;
+        consumer->consuming_since_ms = 0;
+    }
+    answer_all(consumer, true);
+}
+
+static void on_method(void *user, uint32_t id, void *decoded)
+{
+    if (id == AMQP_BASIC_DELIVER_METHOD)
+        consumer_on_deliver(user, decoded);
+    else if (id == AMQP_BASIC_CANCEL_METHOD)
+        on_broker_cancel(user, decoded);
+}
+
+/* ---- public ---- */
+
+/* There and back: so that every string ends up in our own arena. */
+static enum warren_status copy_arguments(struct consumer *consumer,
+                                         const struct warren_table *arguments)
+{
+    struct warren_table copy;
+    amqp_table_t borrowed;
+    enum warren_status status;
+
+    if (!arguments || arguments->count == 0)
+        return WARREN_OK;
+    status = table_to_amqp(arguments, &consumer->arena, &borrowed, NULL);
+    if (status == WARREN_OK)
+        status = table_from_amqp(&borrowed, &consumer->arena, &copy);
+    if (status == WARREN_OK)
+        status = table_to_amqp(&copy, &consumer->arena, &consumer->arguments, NULL);
+    return status;
+}
+
+static enum warren_status init(struct consumer *consumer, const struct consumer_options *options)
+{
+    static const struct channel_events events = {on_open, on_lost, on_method, consumer_on_content,
+                                                 consumer_on_content_end};
+    struct ack_sink sink = consumer_ack_sink;
+    enum warren_status status;
+
+    consumer->queue = strdup(options->queue);
+    if (!consumer->queue)
+        return WARREN_ENOMEM;
+    sink.user = consumer;
+    status = ack_batcher_init(&consumer->batcher, &sink);
+    if (status == WARREN_OK)
+        status = copy_arguments(consumer, options->arguments);
+    if (status == WARREN_OK)
+        status = loop_timer_init(&consumer->retry, connection_loop(consumer->connection), on_retry,
+                                 consumer);
+    if (status == WARREN_OK)
+        status = channel_new(consumer->connection, &events, consumer, &consumer->channel);
+    return status;
+}
+
+enum warren_status consumer_new(struct connection *connection,
+                                const struct consumer_options *options,
+                                const struct consumer_events *events, void *user,
+                                struct consumer **ret_consumer)
+{
+    struct consumer *consumer = calloc(1, sizeof *consumer);
+    enum warren_status status;
+
+    if (!consumer)
+        return WARREN_ENOMEM;
+    consumer->connection = connection;
+    consumer->events = *events;
+    consumer->user = user;
+    consumer->prefetch = options->prefetch;
+    consumer->prefetch_bytes = options->prefetch_bytes;
+    consumer->message_max = options->message_max;
+    consumer->straggler_age_ms = options->straggler_age_ms;
+    list_init(&consumer->pauses);
+    list_init(&consumer->barriers);
+    arena_init(&consumer->arena);
+    random_init(&consumer->random, random_seed());
+    backoff_init(&consumer->backoff, RETRY_MIN_MS, RETRY_MAX_MS, &consumer->random);
+    status = init(consumer, options);
+    if (status != WARREN_OK) {
+        consumer_free(consumer);
+        return status;
+    }
+    *ret_consumer = consumer;
+    return WARREN_OK;
+}
+
+void consumer_start(struct consumer *consumer)
+{
+    consumer->started = true;
+    loop_timer_disarm(&consumer->retry);
+    consumer_update(consumer);
+}
+
+void consumer_pause(struct consumer *consumer, void (*done)(void *user), void *user)
+{
+    struct waiter waiter = {.paused = done, .user = user};
+
+    consumer->paused = true;
+    consumer->announced = false;
+    consumer_update(consumer);
+    if (!done)
+        return;
+    if (consumer->state == CONSUMER_AWAY || consumer->state == CONSUMER_IDLE) {
+        done(user);
+    } else if (!wait_in(&consumer->pauses, waiter)) {
+        connection_fail(consumer->connection, WARREN_ENOMEM, "queue '%s': out of memory",
+                        consumer->queue);
+        done(user);
+    }
+}
+
+void consumer_resume(struct consumer *consumer)
+{
+    consumer->paused = false;
+    consumer_update(consumer);
+}
+
+void consumer_barrier(struct consumer *consumer, void (*done)(void *user, bool passed), void *user)
+{
+    struct waiter waiter = {.passed = done, .user = user};
+
+    if (consumer->state == CONSUMER_AWAY || !wait_in(&consumer->barriers, waiter)) {
+        done(user, false);
+        return;
+    }
+    if (send_qos(consumer, on_barrier) != WARREN_OK) {
+        struct list *last = consumer->barriers.prev;
+
+        list_remove(last);
+        answer(list_entry(last, struct waiter, link), false);
+    }
+}
+
+uint32_t consumer_generation(const struct consumer *consumer)
+{
+    return atomic_load(&consumer->generation);
+}
+
+void consumer_free(struct consumer *consumer)
+{
+    if (!consumer)
+        return;
+    loop_timer_done(&consumer->retry);
+    channel_free(consumer->channel);
+    consumer_drop_incoming(consumer);
+    forget_all(&consumer->pauses);
+    forget_all(&consumer->barriers);
+    ack_batcher_done(&consumer->batcher);
+    arena_done(&consumer->arena);
+    free(consumer->queue);
+    free(consumer);
+}

@@ -1,0 +1,181 @@
+/* consumer_deliveries.c - messages come in, verdicts go out. */
+#include <assert.h>
+#include <string.h>
+
+#include "amqp/consumer_private.h"
+
+static int64_t now_ms(const struct consumer *consumer)
+{
+    return clock_now_ms(loop_clock(connection_loop(consumer->connection)));
+}
+
+/* ---- verdicts on the wire ---- */
+
+static enum warren_status send_ack(void *user, uint64_t tag, bool multiple)
+{
+    struct consumer *consumer = user;
+    amqp_basic_ack_t ack = {.delivery_tag = tag, .multiple = multiple};
+
+    return consumer_sent(consumer, channel_send(consumer->channel, AMQP_BASIC_ACK_METHOD, &ack));
+}
+
+static enum warren_status send_negative(void *user, uint64_t tag, enum verdict verdict)
+{
+    struct consumer *consumer = user;
+    amqp_basic_reject_t reject = {.delivery_tag = tag, .requeue = verdict == VERDICT_RETRY};
+    amqp_basic_nack_t nack = {.delivery_tag = tag, .requeue = true};
+
+    if (verdict == VERDICT_HANDBACK)
+        return consumer_sent(consumer,
+                             channel_send(consumer->channel, AMQP_BASIC_NACK_METHOD, &nack));
+    return consumer_sent(consumer,
+                         channel_send(consumer->channel, AMQP_BASIC_REJECT_METHOD, &reject));
+}
+
+const struct ack_sink consumer_ack_sink = {.ack = send_ack, .negative = send_negative};
+
+/* ---- in ---- */
+
+void consumer_on_deliver(struct consumer *consumer, const amqp_basic_deliver_t *deliver)
+{
+    struct consumer_incoming *incoming = &consumer->incoming;
+    enum warren_status status = ack_batcher_delivered(&consumer->batcher, deliver->delivery_tag);
+
+    if (status != WARREN_OK) {
+        connection_fail(consumer->connection, status,
+                        "queue '%s': delivery tag %llu came where %llu was due, or too many",
+                        consumer->queue, (unsigned long long)deliver->delivery_tag,
+                        (unsigned long long)consumer->batcher.next);
+        return;
+    }
+    assert(!incoming->delivery);
+    assert(deliver->exchange.len <= SHORT_STRING_MAX);
+    assert(deliver->routing_key.len <= SHORT_STRING_MAX);
+    incoming->tag = deliver->delivery_tag;
+    incoming->redelivered = deliver->redelivered;
+    incoming->exchange_len = deliver->exchange.len;
+    incoming->routing_key_len = deliver->routing_key.len;
+    if (deliver->exchange.len > 0)
+        memcpy(incoming->exchange, deliver->exchange.bytes, deliver->exchange.len);
+    if (deliver->routing_key.len > 0)
+        memcpy(incoming->routing_key, deliver->routing_key.bytes, deliver->routing_key.len);
+}
+
+uint8_t *consumer_on_content(void *user, const struct content_header *header)
+{
+    struct consumer *consumer = user;
+    struct consumer_incoming *incoming = &consumer->incoming;
+    struct warren_bytes exchange = {incoming->exchange, incoming->exchange_len};
+    struct warren_bytes routing_key = {incoming->routing_key, incoming->routing_key_len};
+    bool oversized = header->body_size > consumer->message_max;
+    struct delivery *delivery = delivery_new(exchange, routing_key, header->properties,
+                                             oversized ? 0 : (size_t)header->body_size);
+
+    if (!delivery) {
+        connection_fail(consumer->connection, WARREN_ENOMEM,
+                        "queue '%s': no memory for a message of %llu bytes", consumer->queue,
+                        (unsigned long long)header->body_size);
+        return NULL;
+    }
+    delivery->tag = incoming->tag;
+    delivery->generation = consumer->batcher.generation;
+    delivery->redelivered = incoming->redelivered;
+    incoming->delivery = delivery;
+    incoming->oversized = oversized ? header->body_size : 0;
+    consumer->bytes += delivery_size(delivery);
+    return oversized ? NULL : delivery_body(delivery);
+}
+
+static void reject_oversized(struct consumer *consumer, struct delivery *delivery,
+                             uint64_t body_size)
+{
+    consumer->stats.oversized++;
+    consumer->events.oversized(consumer->user, delivery, body_size);
+    consumer_settle(consumer, delivery, VERDICT_REJECT);
+}
+
+static void check_bytes(struct consumer *consumer)
+{
+    if (consumer->full || consumer->prefetch_bytes == 0 ||
+        consumer->bytes < consumer->prefetch_bytes)
+        return;
+    consumer->full = true;
+    consumer->stats.byte_pauses++;
+    consumer_update(consumer);
+}
+
+void consumer_on_content_end(void *user)
+{
+    struct consumer *consumer = user;
+    struct delivery *delivery = consumer->incoming.delivery;
+
+    if (!delivery) /* there was no memory; the connection is being dropped */
+        return;
+    consumer->incoming.delivery = NULL;
+    consumer->stats.delivered++;
+    consumer->stats.redelivered += delivery->redelivered;
+    if (consumer->incoming.oversized) {
+        reject_oversized(consumer, delivery, consumer->incoming.oversized);
+        return;
+    }
+    check_bytes(consumer);
+    consumer->events.deliver(consumer->user, delivery);
+}
+
+void consumer_drop_incoming(struct consumer *consumer)
+{
+    struct delivery *delivery = consumer->incoming.delivery;
+
+    if (!delivery)
+        return;
+    consumer->bytes -= delivery_size(delivery);
+    consumer->incoming.delivery = NULL;
+    delivery_free(delivery);
+}
+
+/* ---- out ---- */
+
+void consumer_settle(struct consumer *consumer, struct delivery *delivery, enum verdict verdict)
+{
+    enum warren_status status = ack_batcher_settle(&consumer->batcher, delivery->generation,
+                                                   delivery->tag, verdict, now_ms(consumer));
+
+    assert(status != WARREN_EINVAL); /* each delivery has one owner, who settles it once */
+    (void)status;                    /* a send that failed: consumer_sent() saw to it */
+    consumer->bytes -= delivery_size(delivery);
+    delivery_free(delivery);
+    if (consumer->full && consumer->bytes <= consumer->prefetch_bytes / 2) {
+        consumer->full = false;
+        consumer_update(consumer);
+    }
+}
+
+void consumer_flush(struct consumer *consumer, bool all)
+{
+    struct ack_batcher *batcher = &consumer->batcher;
+
+    if (batcher->unsent == 0)
+        return;
+    ack_batcher_flush(batcher, now_ms(consumer), all ? 0 : consumer->straggler_age_ms);
+    /* Acks kept back count against the prefetch: with half of it gone the broker would stall. */
+    if (batcher->unsent > consumer->prefetch / 2u)
+        ack_batcher_flush(batcher, now_ms(consumer), 0);
+}
+
+uint32_t consumer_unsent(const struct consumer *consumer)
+{
+    return consumer->batcher.unsent;
+}
+
+size_t consumer_bytes(const struct consumer *consumer)
+{
+    return consumer->bytes;
+}
+
+void consumer_stats(const struct consumer *consumer, struct consumer_stats *stats)
+{
+    *stats = consumer->stats;
+    stats->settled = consumer->batcher.settled;
+    stats->ack_frames = consumer->batcher.acks_sent;
+    stats->stale = consumer->batcher.stale;
+}

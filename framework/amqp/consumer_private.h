@@ -1,0 +1,87 @@
+/* consumer_private.h - the inside of a consumer, for consumer.c (the subscription) and
+ * consumer_deliveries.c (what comes on it and goes back).
+ */
+#ifndef WARREN_AMQP_CONSUMER_PRIVATE_H
+#define WARREN_AMQP_CONSUMER_PRIVATE_H
+
+#include <stdatomic.h>
+
+#include "amqp/consumer.h"
+#include "base/arena.h"
+#include "base/backoff.h"
+#include "base/list.h"
+
+#define CONSUMER_REASON_MAX 512
+#define SHORT_STRING_MAX    255 /* AMQP 0-9-1, section 4.2.5.3 */
+
+enum consumer_state {
+    CONSUMER_AWAY,      /* no channel */
+    CONSUMER_IDLE,      /* a channel, no subscription on it */
+    CONSUMER_ASKING,    /* basic.consume sent */
+    CONSUMER_CONSUMING, /* consume-ok came */
+    CONSUMER_CANCELLING /* basic.cancel sent; deliveries still come until cancel-ok */
+};
+
+/* A delivery whose content has not come whole. */
+struct consumer_incoming {
+    struct delivery *delivery; /* NULL: no header yet */
+    uint64_t oversized;        /* size of a body above message_max, which is skipped; or 0 */
+    uint64_t tag;
+    bool redelivered;
+    size_t exchange_len;
+    size_t routing_key_len;
+    char exchange[SHORT_STRING_MAX];
+    char routing_key[SHORT_STRING_MAX];
+};
+
+struct consumer {
+    struct connection *connection;
+    struct channel *channel;
+    struct consumer_events events;
+    void *user;
+
+    char *queue;
+    uint16_t prefetch;
+    size_t prefetch_bytes;
+    size_t message_max;
+    uint32_t straggler_age_ms;
+    struct arena arena; /* of arguments */
+    amqp_table_t arguments;
+
+    enum consumer_state state;
+    char tag[sizeof "warren-" + 16]; /* of the subscription, new for each */
+    bool started;
+    bool paused;    /* by the owner */
+    bool full;      /* prefetch_bytes was reached, and half of it is not yet settled */
+    bool announced; /* the owner knows that the broker sends */
+    bool lost;      /* since the last consume-ok */
+    int64_t consuming_since_ms;
+    char reason[CONSUMER_REASON_MAX]; /* of the last interruption that was reported */
+    struct random random;
+    struct backoff backoff;
+    struct loop_timer retry;
+    struct list pauses;   /* of struct waiter */
+    struct list barriers; /* oldest first */
+
+    _Atomic uint32_t generation;
+    struct ack_batcher batcher;
+    struct consumer_incoming incoming;
+    size_t bytes;
+    struct consumer_stats stats; /* what is not counted by the batcher */
+};
+
+/* consumer.c */
+/** Subscribe or cancel, as the flags ask for. */
+void consumer_update(struct consumer *consumer);
+/** A frame could not be appended: drop the connection, unless it is gone. Returns @status. */
+enum warren_status consumer_sent(struct consumer *consumer, enum warren_status status);
+
+/* consumer_deliveries.c */
+extern const struct ack_sink consumer_ack_sink; /* without user */
+void consumer_on_deliver(struct consumer *consumer, const amqp_basic_deliver_t *deliver);
+uint8_t *consumer_on_content(void *user, const struct content_header *header);
+void consumer_on_content_end(void *user);
+/** The channel is gone, or the consumer is freed: forget the message that was being read. */
+void consumer_drop_incoming(struct consumer *consumer);
+
+#endif
