@@ -235,8 +235,10 @@ static bool is_reply(uint32_t id)
     }
 }
 
+/* The owner may free the channel in an event: after one, only the set is touched. */
 static void on_method(struct channel *ch, const struct frame *frame)
 {
+    struct channel_set *set = ch->set;
     const uint8_t *payload = frame->payload.data;
     uint32_t id = (uint32_t)payload[0] << 24 | (uint32_t)payload[1] << 16 |
                   (uint32_t)payload[2] << 8 | payload[3];
@@ -252,7 +254,7 @@ static void on_method(struct channel *ch, const struct frame *frame)
                         ch->number, id >> 16, id & 0xffff);
         return;
     }
-    if (amqp_decode_method(id, &ch->set->pool, encoded, &decoded) != 0) {
+    if (amqp_decode_method(id, &set->pool, encoded, &decoded) != 0) {
         connection_fail(ch->connection, WARREN_EPROTOCOL, "channel %u: malformed %s", ch->number,
                         amqp_method_name(id));
     } else if (id == AMQP_CHANNEL_CLOSE_METHOD) {
@@ -267,7 +269,7 @@ static void on_method(struct channel *ch, const struct frame *frame)
         if (ch->events.method)
             ch->events.method(ch->user, id, decoded);
     }
-    recycle_amqp_pool(&ch->set->pool);
+    recycle_amqp_pool(&set->pool);
 }
 
 static void content_complete(struct channel *ch)

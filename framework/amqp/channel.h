@@ -4,8 +4,8 @@
  *
  * Methods of a channel are answered in order, so calls may be sent without waiting for the
  * replies of earlier ones; replies find their callers by that order.
- * Thread: the loop's. Owner: publisher, topology, consumer; it may not free the channel from inside
- * an event.
+ * Thread: the loop's. Owner: publisher, topology, consumer; it may free the channel (and
+ * no other) from inside any of its events but `content`.
  */
 #ifndef WARREN_AMQP_CHANNEL_H
 #define WARREN_AMQP_CHANNEL_H
