@@ -1,0 +1,118 @@
+/* test_arena.c - base/arena.h */
+#include "base/arena.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* Pieces of many sizes are aligned, apart from each other, and keep what was written. */
+static void pieces_are_aligned_and_apart(void **state)
+{
+    struct arena arena;
+    unsigned char *pieces[300];
+
+    (void)state;
+    arena_init(&arena);
+    for (size_t i = 0; i < 300; i++) {
+        pieces[i] = arena_alloc(&arena, i * 5);
+        assert_non_null(pieces[i]);
+        assert_int_equal((uintptr_t)pieces[i] % _Alignof(max_align_t), 0);
+        memset(pieces[i], (int)(i & 0xff), i * 5);
+    }
+    for (size_t i = 0; i < 300; i++)
+        for (size_t j = 0; j < i * 5; j++)
+            assert_int_equal(pieces[i][j], i & 0xff);
+    arena_done(&arena);
+}
+
+/* Zero bytes are a piece like any other. */
+static void zero_bytes_are_fine(void **state)
+{
+    struct arena arena;
+    char *a;
+    char *b;
+
+    (void)state;
+    arena_init(&arena);
+    a = arena_alloc(&arena, 0);
+    b = arena_alloc(&arena, 0);
+    assert_non_null(a);
+    assert_ptr_not_equal(a, b);
+    arena_done(&arena);
+}
+
+/* A text is copied and ended, also when its bytes hold no NUL. */
+static void text_is_ended(void **state)
+{
+    struct arena arena;
+
+    (void)state;
+    arena_init(&arena);
+    assert_string_equal(arena_text(&arena, "payments", 3), "pay");
+    assert_string_equal(arena_text(&arena, NULL, 0), "");
+    arena_done(&arena);
+}
+
+/* A small job after a reset gets the same memory again; a huge piece is not kept. */
+static void reset_keeps_only_the_first_block(void **state)
+{
+    struct arena arena;
+    void *first;
+
+    (void)state;
+    arena_init(&arena);
+    first = arena_alloc(&arena, 1 << 20);
+    arena_reset(&arena);
+    assert_ptr_equal(arena.first, arena.last);
+    first = arena_alloc(&arena, 100);
+    arena_alloc(&arena, 1 << 20);
+    arena_alloc(&arena, 3000);
+    arena_reset(&arena);
+    assert_ptr_equal(arena.first, arena.last);
+    assert_ptr_equal(arena_alloc(&arena, 100), first);
+    arena_done(&arena);
+}
+
+/* A size that no machine has is refused, not wrapped around. */
+static void impossible_size_is_refused(void **state)
+{
+    struct arena arena;
+
+    (void)state;
+    arena_init(&arena);
+    assert_null(arena_alloc(&arena, SIZE_MAX));
+    assert_null(arena_alloc(&arena, SIZE_MAX - 8));
+    assert_null(arena_text(&arena, "", SIZE_MAX));
+    arena_done(&arena);
+}
+
+/* An arena that gave nothing may be reset and freed, repeatedly. */
+static void empty_arena_can_be_freed(void **state)
+{
+    struct arena arena;
+
+    (void)state;
+    arena_init(&arena);
+    arena_reset(&arena);
+    arena_done(&arena);
+    arena_done(&arena);
+    arena_done(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pieces_are_aligned_and_apart),
+        cmocka_unit_test(zero_bytes_are_fine),
+        cmocka_unit_test(text_is_ended),
+        cmocka_unit_test(reset_keeps_only_the_first_block),
+        cmocka_unit_test(impossible_size_is_refused),
+        cmocka_unit_test(empty_arena_can_be_freed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
