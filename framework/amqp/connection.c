@@ -169,7 +169,7 @@ static void secure(struct connection *c)
     } else if (status == WARREN_EFULL) {
         loop_fd_want(&c->watch, c->transport.wants_write ? LOOP_WRITE : LOOP_READ);
     } else {
-        connection_fail(c, status, "TLS: %s", error.text);
+        connection_fail(c, status, "%s", error.text);
     }
 }
 
@@ -268,7 +268,10 @@ static void deadline_passed(void *arg)
     if (c->state == CONNECTION_CONNECTING && c->address && c->address->ai_next && !c->failing)
         address_failed(c, "");
     else
-        connection_fail(c, WARREN_ETIMEOUT, "timed out while %s", states[c->state].name);
+        connection_fail(c, WARREN_ETIMEOUT, "timed out while %s%s", states[c->state].name,
+                        c->state == CONNECTION_GREETING
+                            ? ": the peer accepted the connection and then sent no AMQP greeting"
+                            : "");
 }
 
 void connection_opened(struct connection *c)
