@@ -39,6 +39,9 @@ void connection_io_flush(struct connection *c)
 
     if (!has_socket(c) || c->failing)
         return;
+    /* Before the write: a producer stopped at this mark, however much leaves now. */
+    if (buffer_len(&c->out) > CONNECTION_OUT_HIGH)
+        c->out_was_high = true;
     while (buffer_len(&c->out) > 0) {
         ssize_t taken =
             transport_write(&c->transport, buffer_front(&c->out), buffer_len(&c->out), &error);
@@ -54,8 +57,6 @@ void connection_io_flush(struct connection *c)
         c->stats.writes++;
         c->sent_ms = clock_now_ms(loop_clock(c->loop));
     }
-    if (buffer_len(&c->out) > CONNECTION_OUT_HIGH)
-        c->out_was_high = true;
     connection_io_want(c);
     if (c->out_was_high && buffer_len(&c->out) <= CONNECTION_OUT_LOW) {
         c->out_was_high = false;
