@@ -1,0 +1,339 @@
+/* publisher.c - what callers' threads do: encode, wait for room, hand over; flush, close. */
+#include <warren/publisher.h>
+
+#include <assert.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/error.h"
+#include "publish/publisher_private.h"
+
+/* A caller that waits for room is woken when a quarter of the window is free; as messages that
+ * get stuck may keep it fuller than that for long, it also looks for itself this often. */
+#define ROOM_STEP_MS 20
+
+static int64_t now_ms(void)
+{
+    return clock_now_ms(clock_monotonic());
+}
+
+/* @timeout_ms from now, or never. */
+static int64_t deadline_after(int64_t timeout_ms)
+{
+    return timeout_ms < 0 ? INT64_MAX : now_ms() + timeout_ms;
+}
+
+/* @return false when @deadline_ms passed */
+static bool wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t deadline_ms)
+{
+    struct timespec at = {.tv_sec = (time_t)(deadline_ms / 1000),
+                          .tv_nsec = (long)(deadline_ms % 1000) * 1000000};
+
+    if (deadline_ms == INT64_MAX) {
+        pthread_cond_wait(cond, lock);
+        return true;
+    }
+    return pthread_cond_timedwait(cond, lock, &at) == 0;
+}
+
+/* ---- begin ---- */
+
+static void init_cond(pthread_cond_t *cond)
+{
+    pthread_condattr_t attributes;
+
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+static struct warren_publisher *allocate(const struct warren_publisher_options *options)
+{
+    struct warren_publisher *p = calloc(1, sizeof *p);
+
+    if (!p)
+        return NULL;
+    pthread_mutex_init(&p->lock, NULL);
+    init_cond(&p->room_cond);
+    init_cond(&p->ended_cond);
+    init_cond(&p->connected_cond);
+    list_init(&p->incoming);
+    p->room.messages_max = options->window_messages;
+    p->room.bytes_max = options->window_bytes;
+    p->next_seq = 1;
+    p->ended_below = 1;
+    p->flush_target = UINT64_MAX;
+    p->when_full = options->when_full;
+    p->block_timeout_ms = options->block_timeout_ms;
+    p->timeout_ms = options->timeout_ms;
+    return p;
+}
+
+static void release(struct warren_publisher *p)
+{
+    sender_done(p);
+    pthread_cond_destroy(&p->room_cond);
+    pthread_cond_destroy(&p->ended_cond);
+    pthread_cond_destroy(&p->connected_cond);
+    pthread_mutex_destroy(&p->lock);
+    free(p);
+}
+
+/* The program's signals are for its own threads. */
+static int start_thread(struct warren_publisher *p)
+{
+    sigset_t all, before;
+    int failed;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    failed = pthread_create(&p->thread, NULL, sender_run, p);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed == 0)
+        pthread_setname_np(p->thread, "warren-publish");
+    return failed;
+}
+
+enum warren_status warren_publisher_new(const struct warren_publisher_options *options,
+                                        struct warren_publisher **ret_publisher,
+                                        struct warren_error *error)
+{
+    struct publisher_settings settings;
+    enum warren_status status = publisher_settings_init(options, &settings, error);
+    struct warren_publisher *p;
+    int failed;
+
+    if (status != WARREN_OK)
+        return status;
+    p = allocate(&settings.options);
+    if (!p) {
+        publisher_settings_done(&settings);
+        return error_set(error, WARREN_ENOMEM, "out of memory for a publisher");
+    }
+    status = sender_init(p, &settings.connection, error);
+    publisher_settings_done(&settings);
+    if (status != WARREN_OK) {
+        release(p);
+        return status;
+    }
+    failed = start_thread(p);
+    if (failed != 0) {
+        release(p);
+        return error_set(error, WARREN_EIO, "cannot start the publisher's thread: %s",
+                         strerror(failed));
+    }
+    *ret_publisher = p;
+    return WARREN_OK;
+}
+
+void publisher_set_observer(struct warren_publisher *p, const struct publisher_observer *observer,
+                            void *user)
+{
+    pthread_mutex_lock(&p->lock);
+    p->observer = *observer;
+    p->observer_user = user;
+    pthread_mutex_unlock(&p->lock);
+}
+
+enum warren_status warren_publisher_wait_connected(struct warren_publisher *p, uint32_t timeout_ms,
+                                                   struct warren_error *error)
+{
+    int64_t deadline_ms = deadline_after(timeout_ms);
+    enum warren_status status = WARREN_OK;
+
+    if (sender_is_caller(p))
+        return error_set(error, WARREN_EINVAL, "a receipt's callback must not wait");
+    pthread_mutex_lock(&p->lock);
+    while (!p->connected && wait_until(&p->connected_cond, &p->lock, deadline_ms))
+        ;
+    if (!p->connected)
+        status = error_set(error, WARREN_ETIMEOUT, "not connected within %u ms: %s", timeout_ms,
+                           p->last_failure[0] ? p->last_failure : "the first try is under way");
+    pthread_mutex_unlock(&p->lock);
+    return status;
+}
+
+/* ---- publish ---- */
+
+/* Under the lock. */
+static enum warren_status wait_for_room(struct warren_publisher *p, size_t bytes, int64_t wait_ms)
+{
+    int64_t deadline_ms;
+
+    if (p->closing)
+        return WARREN_ECLOSED;
+    if (room_fits(&p->room, bytes))
+        return WARREN_OK;
+    p->stats.window_full++;
+    if (wait_ms == 0 || sender_is_caller(p))
+        return WARREN_EFULL;
+    deadline_ms = deadline_after(wait_ms);
+    p->room_waiters++;
+    while (!p->closing && !room_fits(&p->room, bytes)) {
+        int64_t now = now_ms();
+
+        if (now >= deadline_ms)
+            break;
+        wait_until(&p->room_cond, &p->lock,
+                   deadline_ms - now < ROOM_STEP_MS ? deadline_ms : now + ROOM_STEP_MS);
+    }
+    p->room_waiters--;
+    if (p->closing)
+        return WARREN_ECLOSED;
+    return room_fits(&p->room, bytes) ? WARREN_OK : WARREN_ETIMEOUT;
+}
+
+/* Under the lock. @return whether the sender must be told */
+static bool take_in(struct warren_publisher *p, struct record *record, uint32_t timeout_ms)
+{
+    bool first = list_empty(&p->incoming);
+
+    if (timeout_ms > 0)
+        record->deadline_ms = now_ms() + timeout_ms;
+    record->seq = p->next_seq++;
+    room_take(&p->room, record_size(record));
+    list_push(&p->incoming, &record->link);
+    p->stats.published++;
+    return first;
+}
+
+enum warren_status publisher_publish_within(struct warren_publisher *p,
+                                            const struct warren_publish *publish, int64_t wait_ms,
+                                            warren_receipt_fn *on_receipt, void *user)
+{
+    uint32_t timeout_ms = publish->timeout_ms > 0 ? publish->timeout_ms : p->timeout_ms;
+    struct record *record;
+    enum warren_status status = record_new(publish, p->room.bytes_max, &record);
+    bool tell = false;
+
+    if (status != WARREN_OK)
+        return status;
+    record->on_receipt = on_receipt;
+    record->user = user;
+    pthread_mutex_lock(&p->lock);
+    status = wait_for_room(p, record_size(record), wait_ms);
+    if (status == WARREN_OK)
+        tell = take_in(p, record, timeout_ms);
+    pthread_mutex_unlock(&p->lock);
+    if (tell)
+        loop_post(p->loop, &p->wake_task);
+    if (status != WARREN_OK)
+        record_free(record);
+    return status;
+}
+
+static int64_t usual_wait_ms(const struct warren_publisher *p)
+{
+    if (p->when_full == WARREN_FAIL)
+        return 0;
+    return p->block_timeout_ms > 0 ? (int64_t)p->block_timeout_ms : -1;
+}
+
+enum warren_status warren_publisher_publish(struct warren_publisher *p,
+                                            const struct warren_publish *publish,
+                                            warren_receipt_fn *on_receipt, void *user)
+{
+    return publisher_publish_within(p, publish, usual_wait_ms(p), on_receipt, user);
+}
+
+/* ---- publish and wait ---- */
+
+struct waiter {
+    struct warren_publisher *publisher;
+    pthread_cond_t cond;
+    bool done;
+    enum warren_result result;
+};
+
+static void waiter_receipt(const struct warren_receipt *receipt, void *user)
+{
+    struct waiter *waiter = user;
+    pthread_mutex_t *lock = &waiter->publisher->lock;
+
+    pthread_mutex_lock(lock);
+    waiter->result = receipt->result;
+    waiter->done = true;
+    pthread_cond_signal(&waiter->cond); /* under the lock: it lives on the waiting stack */
+    pthread_mutex_unlock(lock);
+}
+
+enum warren_status warren_publisher_publish_wait(struct warren_publisher *p,
+                                                 const struct warren_publish *publish,
+                                                 enum warren_result *ret_result)
+{
+    struct waiter waiter = {.publisher = p};
+    enum warren_status status;
+
+    if (sender_is_caller(p))
+        return WARREN_EINVAL;
+    pthread_cond_init(&waiter.cond, NULL);
+    status = warren_publisher_publish(p, publish, waiter_receipt, &waiter);
+    if (status == WARREN_OK) {
+        pthread_mutex_lock(&p->lock);
+        while (!waiter.done)
+            pthread_cond_wait(&waiter.cond, &p->lock);
+        pthread_mutex_unlock(&p->lock);
+        *ret_result = waiter.result;
+    }
+    pthread_cond_destroy(&waiter.cond);
+    return status;
+}
+
+/* ---- flush, stats, close ---- */
+
+/* Under the lock. @timeout_ms negative: for ever */
+static bool wait_ended(struct warren_publisher *p, int64_t timeout_ms)
+{
+    int64_t deadline_ms = deadline_after(timeout_ms);
+    uint64_t target = p->next_seq;
+
+    while (p->ended_below < target) {
+        if (target < p->flush_target)
+            p->flush_target = target;
+        if (!wait_until(&p->ended_cond, &p->lock, deadline_ms))
+            break;
+    }
+    return p->ended_below >= target;
+}
+
+enum warren_status warren_publisher_flush(struct warren_publisher *p, uint32_t timeout_ms)
+{
+    bool ended;
+
+    if (sender_is_caller(p))
+        return WARREN_EINVAL;
+    pthread_mutex_lock(&p->lock);
+    ended = wait_ended(p, timeout_ms > 0 ? (int64_t)timeout_ms : -1);
+    pthread_mutex_unlock(&p->lock);
+    return ended ? WARREN_OK : WARREN_ETIMEOUT;
+}
+
+void warren_publisher_stats(struct warren_publisher *p, struct warren_publisher_stats *stats)
+{
+    pthread_mutex_lock(&p->lock);
+    *stats = p->stats;
+    stats->in_flight = p->room.messages;
+    pthread_mutex_unlock(&p->lock);
+}
+
+enum warren_status warren_publisher_close(struct warren_publisher *p, uint32_t timeout_ms)
+{
+    enum warren_status status;
+
+    if (!p)
+        return WARREN_OK;
+    assert(!sender_is_caller(p));
+    pthread_mutex_lock(&p->lock);
+    p->closing = true;
+    pthread_cond_broadcast(&p->room_cond);
+    wait_ended(p, timeout_ms);
+    pthread_mutex_unlock(&p->lock);
+    loop_post(p->loop, &p->close_task);
+    pthread_join(p->thread, NULL);
+    status = p->abandoned == 0 ? WARREN_OK : WARREN_ETIMEOUT;
+    release(p);
+    return status;
+}

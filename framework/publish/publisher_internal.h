@@ -1,0 +1,41 @@
+/* publisher_internal.h - what the framework itself may ask of a publisher beyond
+ * <warren/publisher.h>.
+ */
+#ifndef WARREN_PUBLISH_PUBLISHER_INTERNAL_H
+#define WARREN_PUBLISH_PUBLISHER_INTERNAL_H
+
+#include <warren/publisher.h>
+
+#include "amqp/connection.h"
+
+/** What happens to a publisher's connection, for a log. Any may be NULL. */
+struct publisher_observer {
+    /** Confirms are on: messages can be sent. */
+    void (*open)(void *user, const char *where, const char *server);
+    void (*lost)(void *user, const struct connection_loss *loss);
+    void (*blocked)(void *user, bool blocked, const char *reason);
+    /**
+     * The broker closed the channel because of something published.
+     * @message_id  of the message that is known to be the cause and has ended as RETURNED; NULL
+     *              while it is being searched
+     */
+    void (*refused)(void *user, const char *message_id, uint16_t code, const char *text);
+};
+
+/**
+ * Be told from now on; call it right after warren_publisher_new(). The functions run on the
+ * publisher's thread without a lock held. Everything in @observer is copied.
+ */
+void publisher_set_observer(struct warren_publisher *publisher,
+                            const struct publisher_observer *observer, void *user);
+
+/**
+ * warren_publisher_publish() with a wait of its own in place of when_full and block_timeout_ms.
+ *
+ * @wait_ms  longest wait for room; 0: answer WARREN_EFULL at once; negative: for ever
+ */
+enum warren_status publisher_publish_within(struct warren_publisher *publisher,
+                                            const struct warren_publish *publish, int64_t wait_ms,
+                                            warren_receipt_fn *on_receipt, void *user);
+
+#endif

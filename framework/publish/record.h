@@ -1,0 +1,104 @@
+/* record.h - one message on its way: encoded once, on the thread that published it, into a single
+ * allocation that can be written to any number of connections.
+ *
+ * It holds ready frames: basic.publish, the content header, and the body as one frame. Only the
+ * channel number is filled in when they are written; a body above the connection's frame_max is
+ * cut into frames then.
+ * Thread: one owner at a time: the caller, the incoming list, then the publisher's window.
+ */
+#ifndef WARREN_PUBLISH_RECORD_H
+#define WARREN_PUBLISH_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <warren/publisher.h>
+
+#include "base/buffer.h"
+#include "base/list.h"
+
+/* The frame_max that warren proposes; properties must fit in one such frame. */
+#define RECORD_FRAME_MAX 131072
+
+struct record {
+    struct list link;
+    uint64_t seq;        /* the order of publishing, from 1 */
+    uint64_t tag;        /* delivery tag of this generation; 0: queued */
+    int64_t deadline_ms; /* of the monotonic clock; INT64_MAX: none */
+    warren_receipt_fn *on_receipt;
+    void *user;
+    char *reply_text; /* of the return, or NULL */
+    uint32_t sends;
+    uint16_t reply_code;
+    bool returned; /* basic.return has come, its ack has not */
+    bool begun;    /* the frames before the body are written in this generation */
+    enum warren_result result;
+
+    size_t body_len;
+    size_t body_written;
+    uint32_t header_at; /* offsets in data: the content header's frame, */
+    uint32_t body_at;   /* the body's frame (absent if the body is empty), */
+    size_t id_at;       /* the message id, with a NUL; also the end of the frames */
+    uint8_t data[];     /* from 0: the frame of basic.publish */
+};
+
+/**
+ * Encode @publish: defaults for delivery mode, mandatory and message id are applied here.
+ *
+ * @max_size  largest record_size() that is accepted
+ * @return    WARREN_OK; WARREN_EINVAL, WARREN_ETOOBIG, WARREN_ENOMEM
+ * Thread: any; scratch memory is kept for each thread until it ends.
+ */
+enum warren_status record_new(const struct warren_publish *publish, size_t max_size,
+                              struct record **ret_record);
+/** NULL is fine. */
+void record_free(struct record *record);
+
+/** What it counts against a bound by bytes: all its frames. */
+static inline size_t record_size(const struct record *record)
+{
+    return record->id_at;
+}
+
+static inline const char *record_id(const struct record *record)
+{
+    return (const char *)record->data + record->id_at;
+}
+
+/** Exchange and routing key as they stand in basic.publish. */
+struct warren_bytes record_exchange(const struct record *record);
+struct warren_bytes record_routing_key(const struct record *record);
+
+/** Its properties fit into one frame of a connection with @frame_max. */
+static inline bool record_fits(const struct record *record, uint32_t frame_max)
+{
+    return record->body_at - record->header_at <= frame_max;
+}
+
+/** Some of its frames are written and some are not: nothing else may be sent on the channel. */
+static inline bool record_half_written(const struct record *record)
+{
+    return record->begun && record->body_written < record->body_len;
+}
+
+/** As if it was never written. */
+static inline void record_rewind(struct record *record)
+{
+    record->begun = false;
+    record->body_written = 0;
+    record->tag = 0;
+}
+
+/**
+ * Append frames to @out, from where the last call stopped, until everything is written or @out
+ * holds more than @high bytes: see record_half_written().
+ *
+ * It must fit: see record_fits().
+ *
+ * @return WARREN_OK or WARREN_ENOMEM
+ */
+enum warren_status record_write(struct record *record, struct buffer *out, uint16_t channel,
+                                uint32_t frame_max, size_t high);
+
+#endif

@@ -1,0 +1,139 @@
+/* window.h - the messages that have not ended: what is to be sent next, and what a confirm, a
+ * return, a deadline or a lost connection means for them. Sans-IO.
+ *
+ *   add > queued > next, sent > in flight > ack, nack, expire > ended
+ *            ^                     |
+ *            +------ restart ------+
+ *
+ * Messages stay in the order of their publishing, so after a restart they are sent again in that
+ * order. A message that ended is moved to `ended`, with its result, for the owner to take.
+ * Delivery tags count from 1 in each generation of the channel; a tag of a message that ran into
+ * its deadline stays known until the broker confirms it, so that a late confirm is no error.
+ *
+ * A message that makes the broker close the channel (a missing exchange, say) is not named by the
+ * broker. After such a loss everything that was in flight is suspect and is sent one at a time,
+ * each waiting for its confirm. The one that is alone in flight when the channel is closed again
+ * is the culprit: it ends as RETURNED with the broker's words, together with the other suspects
+ * for the same exchange if that does not exist (404). Everything else goes on.
+ * Thread: none of its own (the publisher's loop). Elsewhere: the bytes (record.h).
+ */
+#ifndef WARREN_PUBLISH_WINDOW_H
+#define WARREN_PUBLISH_WINDOW_H
+
+#include "publish/record.h"
+
+/** Tags between the oldest unconfirmed one and the next; more, and the broker forgot one. */
+#define WINDOW_TAGS_MAX ((size_t)1 << 22)
+
+struct window {
+    struct list records;  /* those that have not ended, by seq */
+    struct list *unsent;  /* the first queued one in records; the head itself if none is */
+    struct list ended;    /* in the order in which they ended */
+    struct record **tags; /* ring by tag: in flight, confirmed (NULL), or ended and unconfirmed */
+    size_t tags_capacity; /* a power of two */
+    uint64_t first_tag;   /* the oldest that was not confirmed */
+    uint64_t next_tag;
+    uint64_t returned_tag;   /* of the last return: the next one is behind it */
+    uint32_t in_flight;      /* records that are sent and have not ended */
+    uint64_t next_seq;       /* above all that were added */
+    uint64_t suspects_until; /* up to this seq, one at a time */
+    uint64_t lost_until;     /* last seq in flight at the last restart; 0: none was */
+    bool lost_alone;         /* and that was the only one */
+    uint64_t resent;
+    int64_t deadline_ms; /* no record's is earlier */
+};
+
+enum warren_status window_init(struct window *window);
+/** Frees the records that are left, without a result. */
+void window_done(struct window *window);
+
+/** Behind all others; its seq must be the highest. */
+void window_add(struct window *window, struct record *record);
+
+/** What shall be sent now, or NULL. */
+struct record *window_next(const struct window *window);
+/**
+ * The record of window_next() is being written: it gets the next tag.
+ *
+ * @return WARREN_OK; WARREN_EFULL: WINDOW_TAGS_MAX later messages were sent while one is
+ *         unconfirmed; WARREN_ENOMEM
+ */
+enum warren_status window_sent(struct window *window, struct record *record);
+/** The record of window_next() cannot be sent: it ends as RETURNED with @code and @text. */
+void window_refuse(struct window *window, struct record *record, uint16_t code, const char *text);
+
+/**
+ * basic.ack, or basic.nack if @negative.
+ *
+ * @return WARREN_OK, or WARREN_EPROTOCOL if the tag was not sent, or was confirmed before
+ */
+enum warren_status window_confirm(struct window *window, uint64_t tag, bool multiple,
+                                  bool negative);
+
+/** What basic.return and its content say. Strings need not end with NUL. */
+struct window_return {
+    struct warren_bytes exchange;
+    struct warren_bytes routing_key;
+    const char *message_id;
+    uint16_t code;
+    const char *text;
+};
+
+/**
+ * Mark the oldest unmarked message in flight with that id, exchange and routing key; its ack will
+ * end it as RETURNED. One that ended meanwhile is ignored.
+ */
+void window_returned(struct window *window, const struct window_return *from);
+
+/** The channel is gone: everything in flight is queued again; what was returned has ended. */
+void window_restart(struct window *window);
+/**
+ * After window_restart(): the broker closed the channel, or the connection, because of something
+ * that was published.
+ *
+ * @return the record that was the cause, ended now, or NULL if it is one of several
+ */
+struct record *window_blame(struct window *window, uint16_t code, const char *text);
+
+/** End all whose deadline has come: TIMEOUT if sent, else EXPIRED. Not a half-written one. */
+void window_expire(struct window *window, int64_t now_ms);
+/** End all. */
+void window_end_all(struct window *window);
+
+/** Every message with a lower seq has ended. */
+uint64_t window_ended_below(const struct window *window);
+
+/** How much is in the window, against its bounds. The publisher guards it by a lock. */
+struct room {
+    uint32_t messages;
+    uint32_t messages_max;
+    size_t bytes;
+    size_t bytes_max;
+};
+
+static inline bool room_fits(const struct room *room, size_t bytes)
+{
+    return room->messages < room->messages_max && bytes <= room->bytes_max &&
+           room->bytes <= room->bytes_max - bytes;
+}
+
+static inline void room_take(struct room *room, size_t bytes)
+{
+    room->messages++;
+    room->bytes += bytes;
+}
+
+static inline void room_give(struct room *room, uint32_t messages, size_t bytes)
+{
+    room->messages -= messages;
+    room->bytes -= bytes;
+}
+
+/** A quarter is free: worth waking those who wait for room. */
+static inline bool room_is_wide(const struct room *room)
+{
+    return room->messages <= room->messages_max - (room->messages_max + 3) / 4 &&
+           room->bytes <= room->bytes_max - room->bytes_max / 4;
+}
+
+#endif
