@@ -1,0 +1,179 @@
+#include "support/broker.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/proc.h"
+#include "support/wait.h"
+
+#define COMMAND_TIMEOUT_MS 180000
+#define ARGUMENTS_MAX      32
+
+/* The command's standard output; the caller frees. */
+static char *script(const char *command, const char *name, const char *const *arguments)
+{
+    const char *argv[ARGUMENTS_MAX] = {WARREN_SOURCE_DIR "/scripts/broker", command, name};
+    struct proc *proc;
+    char *out;
+
+    for (size_t i = 0; arguments && arguments[i] && i + 4 < ARGUMENTS_MAX; i++)
+        argv[i + 3] = arguments[i];
+    proc = proc_start(argv, NULL, NULL);
+    if (proc_wait(proc, COMMAND_TIMEOUT_MS) != 0) {
+        fprintf(stderr, "scripts/broker %s %s failed:\n%s", command, name, proc_stderr(proc));
+        abort();
+    }
+    out = text("%s", proc_stdout(proc));
+    proc_free(proc);
+    return out;
+}
+
+static char *variable(const char *env, const char *name)
+{
+    char *start = text("\n%s=", name);
+    char *whole = text("\n%s", env);
+    const char *at = strstr(whole, start);
+    char *value;
+
+    if (!at)
+        abort();
+    at += strlen(start);
+    value = text("%.*s", (int)strcspn(at, "\n"), at);
+    free(whole);
+    free(start);
+    return value;
+}
+
+static uint16_t port_variable(const char *env, const char *name)
+{
+    char *value = variable(env, name);
+    unsigned long port = strtoul(value, NULL, 10);
+
+    free(value);
+    return (uint16_t)port;
+}
+
+static struct broker *start(const char *name, bool own, bool tls)
+{
+    struct broker *broker = calloc(1, sizeof *broker);
+    char *env;
+
+    if (!broker)
+        abort();
+    broker->name = text("%s", name);
+    broker->own = own;
+    free(script("start", name, tls ? (const char *const[]){"--tls", NULL} : NULL));
+    env = script("env", name, NULL);
+    broker->port = port_variable(env, "BROKER_PORT");
+    broker->uri = variable(env, "BROKER_URI");
+    broker->tls_uri = variable(env, "BROKER_TLS_URI");
+    broker->certs = variable(env, "BROKER_CERTS");
+    if (strstr(env, "\nBROKER_TLS=yes"))
+        broker->tls_port = port_variable(env, "BROKER_TLS_PORT");
+    free(env);
+    return broker;
+}
+
+struct broker *broker_shared(void)
+{
+    const char *name = getenv("WARREN_TEST_BROKER");
+
+    return start(name && *name ? name : "test", false, false);
+}
+
+struct broker *broker_own(const char *name, bool tls)
+{
+    char *unique = unique_name(name);
+    struct broker *broker = start(unique, true, tls);
+
+    free(unique);
+    return broker;
+}
+
+void broker_free(struct broker *broker)
+{
+    if (!broker)
+        return;
+    if (broker->own)
+        broker_do(broker, "remove");
+    free(broker->name);
+    free(broker->uri);
+    free(broker->tls_uri);
+    free(broker->certs);
+    free(broker);
+}
+
+void broker_do(const struct broker *broker, const char *command)
+{
+    free(script(command, broker->name, NULL));
+}
+
+void broker_ctl(const struct broker *broker, const char *const *arguments)
+{
+    free(script("ctl", broker->name, arguments));
+}
+
+char *broker_eval(const struct broker *broker, const char *format, ...)
+{
+    char *code = NULL;
+    char *answer;
+    va_list arguments;
+
+    va_start(arguments, format);
+    if (vasprintf(&code, format, arguments) < 0)
+        abort();
+    va_end(arguments);
+    answer = script("eval", broker->name, (const char *const[]){code, NULL});
+    free(code);
+    answer[strcspn(answer, "\n")] = '\0';
+    return answer;
+}
+
+/* Erlang that runs @action (an expression over P, a connection's pid) for each connection of the
+ * prefix and counts them. A connection may end while it is being asked: that one is not counted. */
+static int for_connections(const struct broker *broker, const char *prefix, const char *action)
+{
+    char *answer = broker_eval(
+        broker,
+        "Prefix = <<\"%s\">>,"
+        "Mine = fun(P) -> try rabbit_reader:info(P, [client_properties]) of"
+        " [{_, Ps}] -> case lists:keyfind(<<\"connection_name\">>, 1, Ps) of"
+        " {_, _, Name} -> binary:longest_common_prefix([Name, Prefix]) =:= byte_size(Prefix);"
+        " false -> false end"
+        " catch _:_ -> false end end,"
+        "length([%s || P <- rabbit_networking:connections(), Mine(P)]).",
+        prefix, action);
+    int count = atoi(answer);
+
+    free(answer);
+    return count;
+}
+
+int broker_close_connections(const struct broker *broker, const char *prefix)
+{
+    return for_connections(broker, prefix, "rabbit_networking:close_connection(P, \"by a test\")");
+}
+
+int broker_count_connections(const struct broker *broker, const char *prefix)
+{
+    return for_connections(broker, prefix, "P");
+}
+
+char *broker_vhost(const struct broker *broker, const char *vhost)
+{
+    BROKER_CTL(broker, "add_vhost", vhost);
+    BROKER_CTL(broker, "set_permissions", "-p", vhost, "guest", ".*", ".*", ".*");
+    return text("%s%s", broker->uri, vhost);
+}
+
+void broker_delete_vhost(const struct broker *broker, const char *vhost)
+{
+    BROKER_CTL(broker, "delete_vhost", vhost);
+}
+
+void broker_memory_alarm(const struct broker *broker, bool raised)
+{
+    BROKER_CTL(broker, "set_vm_memory_high_watermark", raised ? "0.00000001" : "0.6");
+}

@@ -1,0 +1,67 @@
+/* broker.h - private RabbitMQ nodes for tests, by scripts/broker.
+ * Thread: the test's. Failures to start or to command a node end the test program with the reason:
+ * there is nothing to test then.
+ */
+#ifndef TESTS_SUPPORT_BROKER_H
+#define TESTS_SUPPORT_BROKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct broker {
+    char *name;
+    bool own; /* removed by broker_free() */
+    uint16_t port;
+    uint16_t tls_port; /* 0: no TLS listener */
+    char *uri;         /* amqp://guest:guest@127.0.0.1:PORT/ */
+    char *tls_uri;     /* amqps://guest:guest@localhost:PORT/ */
+    char *certs;       /* directory of scripts/certs, with a TLS listener */
+};
+
+/**
+ * The node that all test programs share: the one that WARREN_TEST_BROKER names (ctest's fixture),
+ * else one named "test", which is started and left running. A test that stops, kills, pauses or
+ * alarms the node, or closes connections other than its own, takes broker_own().
+ */
+struct broker *broker_shared(void);
+
+/** A node of this program alone. */
+struct broker *broker_own(const char *name, bool tls);
+
+/** NULL is fine. */
+void broker_free(struct broker *broker);
+
+/** One command of scripts/broker: "stop", "start", "restart", "kill", "pause", "resume", "cut". */
+void broker_do(const struct broker *broker, const char *command);
+
+/** rabbitmqctl with these arguments, a NULL-terminated list. Takes half a second. */
+void broker_ctl(const struct broker *broker, const char *const *arguments);
+#define BROKER_CTL(broker, ...) broker_ctl(broker, (const char *const[]){__VA_ARGS__, NULL})
+
+/**
+ * Run Erlang code in the node. Takes 30 ms.
+ *
+ * @return  what it evaluates to; the caller frees
+ */
+char *broker_eval(const struct broker *broker, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/**
+ * Close the connections whose client-given name (`connection_name`) begins with @prefix, as an
+ * operator would.
+ *
+ * @return  how many
+ */
+int broker_close_connections(const struct broker *broker, const char *prefix);
+
+/** How many connections have a client-given name that begins with @prefix. */
+int broker_count_connections(const struct broker *broker, const char *prefix);
+
+/** An empty virtual host that guest may use; the URI to it, which the caller frees. */
+char *broker_vhost(const struct broker *broker, const char *vhost);
+void broker_delete_vhost(const struct broker *broker, const char *vhost);
+
+/** Raise or clear the memory alarm. */
+void broker_memory_alarm(const struct broker *broker, bool raised);
+
+#endif

@@ -1,0 +1,316 @@
+#include "support/peer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if __has_include(<rabbitmq-c/tcp_socket.h>)
+#include <rabbitmq-c/tcp_socket.h>
+#else
+#include <amqp_tcp_socket.h>
+#endif
+
+#include "support/wait.h"
+
+#define CHANNEL       1
+#define WINDOW        500
+#define SLOTS         1024 /* over WINDOW */
+#define ARGUMENTS_MAX 16
+
+struct peer {
+    amqp_connection_state_t connection;
+    uint64_t published;    /* the tag of the last one */
+    uint64_t settled;      /* every tag up to here is confirmed */
+    bool confirmed[SLOTS]; /* by tag */
+};
+
+static void fail(const char *what, const char *why)
+{
+    fprintf(stderr, "test peer: %s: %s\n", what, why);
+    abort();
+}
+
+static const char *reply_text(amqp_rpc_reply_t reply)
+{
+    static char words[300];
+    amqp_bytes_t from;
+
+    if (reply.reply_type != AMQP_RESPONSE_SERVER_EXCEPTION)
+        return amqp_error_string2(reply.library_error);
+    if (reply.reply.id == AMQP_CHANNEL_CLOSE_METHOD)
+        from = ((amqp_channel_close_t *)reply.reply.decoded)->reply_text;
+    else if (reply.reply.id == AMQP_CONNECTION_CLOSE_METHOD)
+        from = ((amqp_connection_close_t *)reply.reply.decoded)->reply_text;
+    else
+        return amqp_method_name(reply.reply.id);
+    snprintf(words, sizeof words, "%.*s", (int)from.len, (const char *)from.bytes);
+    return words;
+}
+
+static void check(amqp_rpc_reply_t reply, const char *what)
+{
+    if (reply.reply_type != AMQP_RESPONSE_NORMAL)
+        fail(what, reply_text(reply));
+}
+
+static void check_last(struct peer *peer, const char *what)
+{
+    check(amqp_get_rpc_reply(peer->connection), what);
+}
+
+struct peer *peer_new(const char *uri)
+{
+    struct peer *peer = calloc(1, sizeof *peer);
+    char *copy = text("%s", uri);
+    const char *vhost;
+    struct amqp_connection_info info;
+    amqp_socket_t *socket;
+
+    if (!peer)
+        abort();
+    if (amqp_parse_url(copy, &info) != AMQP_STATUS_OK)
+        fail("bad uri", uri);
+    /* rabbitmq-c takes the nothing behind the last slash for a vhost named "". */
+    vhost = *info.vhost ? info.vhost : "/";
+    peer->connection = amqp_new_connection();
+    socket = amqp_tcp_socket_new(peer->connection);
+    if (!socket || amqp_socket_open(socket, info.host, info.port) != AMQP_STATUS_OK)
+        fail("connect", uri);
+    check(amqp_login(peer->connection, vhost, 0, AMQP_DEFAULT_FRAME_SIZE, 0, AMQP_SASL_METHOD_PLAIN,
+                     info.user, info.password),
+          "login");
+    amqp_channel_open(peer->connection, CHANNEL);
+    check_last(peer, "channel.open");
+    amqp_confirm_select(peer->connection, CHANNEL);
+    check_last(peer, "confirm.select");
+    free(copy);
+    return peer;
+}
+
+void peer_free(struct peer *peer)
+{
+    if (!peer)
+        return;
+    amqp_connection_close(peer->connection, AMQP_REPLY_SUCCESS);
+    amqp_destroy_connection(peer->connection);
+    free(peer);
+}
+
+/* ---- topology ---- */
+
+void peer_declare(struct peer *peer, const char *queue, const char *type)
+{
+    peer_declare_with(peer, queue, type, NULL, 0);
+}
+
+void peer_declare_with(struct peer *peer, const char *queue, const char *type,
+                       const amqp_table_entry_t *arguments, int count)
+{
+    amqp_table_entry_t entries[ARGUMENTS_MAX] = {
+        {.key = amqp_cstring_bytes("x-queue-type"),
+         .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes(type)}}};
+    amqp_table_t table = {.num_entries = count + 1, .entries = entries};
+
+    if (count + 1 > ARGUMENTS_MAX)
+        fail(queue, "too many arguments");
+    for (int i = 0; i < count; i++)
+        entries[i + 1] = arguments[i];
+    amqp_queue_declare(peer->connection, CHANNEL, amqp_cstring_bytes(queue), 0, 1, 0, 0, table);
+    check_last(peer, queue);
+}
+
+void peer_exchange(struct peer *peer, const char *exchange, const char *type)
+{
+    amqp_exchange_declare(peer->connection, CHANNEL, amqp_cstring_bytes(exchange),
+                          amqp_cstring_bytes(type), 0, 1, 0, 0, amqp_empty_table);
+    check_last(peer, exchange);
+}
+
+void peer_bind(struct peer *peer, const char *queue, const char *exchange, const char *key)
+{
+    amqp_queue_bind(peer->connection, CHANNEL, amqp_cstring_bytes(queue),
+                    amqp_cstring_bytes(exchange), amqp_cstring_bytes(key), amqp_empty_table);
+    check_last(peer, queue);
+}
+
+void peer_delete(struct peer *peer, const char *queue)
+{
+    amqp_queue_delete(peer->connection, CHANNEL, amqp_cstring_bytes(queue), 0, 0);
+    check_last(peer, queue);
+}
+
+void peer_purge(struct peer *peer, const char *queue)
+{
+    amqp_queue_purge(peer->connection, CHANNEL, amqp_cstring_bytes(queue));
+    check_last(peer, queue);
+}
+
+/* On a channel of its own, which the broker closes if there is no such queue. */
+static const amqp_queue_declare_ok_t *look_at(struct peer *peer, const char *queue)
+{
+    const amqp_queue_declare_ok_t *ok;
+
+    amqp_channel_open(peer->connection, CHANNEL + 1);
+    check_last(peer, "channel.open");
+    ok = amqp_queue_declare(peer->connection, CHANNEL + 1, amqp_cstring_bytes(queue), 1, 0, 0, 0,
+                            amqp_empty_table);
+    if (!ok) {
+        amqp_rpc_reply_t reply = amqp_get_rpc_reply(peer->connection);
+        amqp_channel_close_ok_t close_ok = {0};
+
+        if (reply.reply_type != AMQP_RESPONSE_SERVER_EXCEPTION ||
+            reply.reply.id != AMQP_CHANNEL_CLOSE_METHOD)
+            fail(queue, reply_text(reply));
+        amqp_send_method(peer->connection, CHANNEL + 1, AMQP_CHANNEL_CLOSE_OK_METHOD, &close_ok);
+    }
+    return ok;
+}
+
+static void look_away(struct peer *peer)
+{
+    check(amqp_channel_close(peer->connection, CHANNEL + 1, AMQP_REPLY_SUCCESS), "channel.close");
+    amqp_maybe_release_buffers(peer->connection);
+}
+
+int peer_count(struct peer *peer, const char *queue)
+{
+    const amqp_queue_declare_ok_t *ok = look_at(peer, queue);
+    int count = ok ? (int)ok->message_count : -1;
+
+    if (ok)
+        look_away(peer);
+    return count;
+}
+
+int peer_consumers(struct peer *peer, const char *queue)
+{
+    const amqp_queue_declare_ok_t *ok = look_at(peer, queue);
+    int count = ok ? (int)ok->consumer_count : -1;
+
+    if (ok)
+        look_away(peer);
+    return count;
+}
+
+/* ---- messages ---- */
+
+/* Confirms come singly, in bunches, and out of order. */
+static void note_confirm(struct peer *peer, const amqp_basic_ack_t *ack)
+{
+    uint64_t first = ack->multiple ? peer->settled + 1 : ack->delivery_tag;
+
+    for (uint64_t tag = first; tag <= ack->delivery_tag; tag++)
+        peer->confirmed[tag % SLOTS] = true;
+    while (peer->settled < peer->published && peer->confirmed[(peer->settled + 1) % SLOTS])
+        peer->confirmed[++peer->settled % SLOTS] = false;
+}
+
+static void wait_confirms(struct peer *peer, uint64_t until)
+{
+    while (peer->settled < until) {
+        amqp_frame_t frame;
+
+        amqp_maybe_release_buffers(peer->connection);
+        if (amqp_simple_wait_frame(peer->connection, &frame) != AMQP_STATUS_OK)
+            fail("publish", "the connection was lost");
+        if (frame.frame_type != AMQP_FRAME_METHOD ||
+            frame.payload.method.id != AMQP_BASIC_ACK_METHOD)
+            fail("publish", "not confirmed");
+        note_confirm(peer, frame.payload.method.decoded);
+    }
+}
+
+static void send_one(struct peer *peer, const char *exchange, const char *key, const void *body,
+                     size_t length, const amqp_basic_properties_t *properties)
+{
+    amqp_basic_properties_t basic = {0};
+    amqp_bytes_t bytes = {.bytes = (void *)(uintptr_t)body, .len = length};
+
+    if (properties)
+        basic = *properties;
+    basic._flags |= AMQP_BASIC_DELIVERY_MODE_FLAG;
+    basic.delivery_mode = 2;
+    if (amqp_basic_publish(peer->connection, CHANNEL, amqp_cstring_bytes(exchange),
+                           amqp_cstring_bytes(key), 0, 0, &basic, bytes) != AMQP_STATUS_OK)
+        fail("publish", "the connection was lost");
+    peer->published++;
+}
+
+void peer_publish(struct peer *peer, const char *exchange, const char *key, const void *body,
+                  size_t length, const amqp_basic_properties_t *properties)
+{
+    send_one(peer, exchange, key, body, length, properties);
+    wait_confirms(peer, peer->published);
+}
+
+void peer_publish_many(struct peer *peer, const char *queue, const char *prefix, unsigned count)
+{
+    char body[300];
+
+    for (unsigned i = 0; i < count; i++) {
+        amqp_basic_properties_t properties = {._flags = AMQP_BASIC_MESSAGE_ID_FLAG,
+                                              .message_id = {.bytes = body}};
+        int length = snprintf(body, sizeof body, "%s-%u", prefix, i);
+
+        properties.message_id.len = (size_t)length;
+        send_one(peer, "", queue, body, (size_t)length, &properties);
+        if (peer->published - peer->settled >= WINDOW)
+            wait_confirms(peer, peer->published - WINDOW / 2);
+    }
+    wait_confirms(peer, peer->published);
+}
+
+static void copy_text(char *to, size_t size, amqp_bytes_t from)
+{
+    snprintf(to, size, "%.*s", (int)from.len, (const char *)from.bytes);
+}
+
+bool peer_get(struct peer *peer, const char *queue, struct peer_message *message)
+{
+    amqp_rpc_reply_t reply;
+    const amqp_basic_get_ok_t *ok;
+
+    memset(message, 0, sizeof *message);
+    amqp_maybe_release_buffers(peer->connection);
+    reply = amqp_basic_get(peer->connection, CHANNEL, amqp_cstring_bytes(queue), 1);
+    check(reply, queue);
+    if (reply.reply.id != AMQP_BASIC_GET_OK_METHOD)
+        return false;
+    ok = reply.reply.decoded;
+    message->redelivered = ok->redelivered;
+    copy_text(message->exchange, sizeof message->exchange, ok->exchange);
+    copy_text(message->routing_key, sizeof message->routing_key, ok->routing_key);
+    check(amqp_read_message(peer->connection, CHANNEL, &message->raw, 0), queue);
+    message->properties = &message->raw.properties;
+    if (message->properties->_flags & AMQP_BASIC_MESSAGE_ID_FLAG)
+        copy_text(message->message_id, sizeof message->message_id, message->properties->message_id);
+    message->length = message->raw.body.len;
+    message->body = calloc(1, message->length + 1);
+    if (!message->body)
+        abort();
+    if (message->length)
+        memcpy(message->body, message->raw.body.bytes, message->length);
+    return true;
+}
+
+void peer_message_done(struct peer_message *message)
+{
+    free(message->body);
+    amqp_destroy_message(&message->raw);
+    memset(message, 0, sizeof *message);
+}
+
+unsigned peer_drain(struct peer *peer, const char *queue,
+                    void (*each)(const struct peer_message *message, void *user), void *user)
+{
+    struct peer_message message;
+    unsigned count = 0;
+
+    while (peer_get(peer, queue, &message)) {
+        if (each)
+            each(&message, user);
+        peer_message_done(&message);
+        count++;
+    }
+    return count;
+}
