@@ -59,9 +59,9 @@ struct config_subscription {
     uint32_t prefetch;   /* messages; consumer.prefetch unless given here, and so on */
     int64_t prefetch_bytes;
     uint32_t concurrency;
-    struct warren_table arguments; /* of basic.consume */
+    struct warren_table arguments;     /* of basic.consume */
     const struct config_node *options; /* raw; see config_handler_options() */
-    const char *where; /* "worker.yaml:12" for messages */
+    const char *where;                 /* "worker.yaml:12" for messages */
 };
 
 struct config_node; /* a piece of the YAML document */
@@ -86,9 +86,9 @@ struct config {
         int64_t prefetch;
         int64_t prefetch_bytes;
         int64_t concurrency;
-        int64_t message_max;        /* bytes */
-        int64_t memory_max;         /* bytes of all unsettled deliveries together */
-        int64_t coalesce_us;        /* longest rest between two reads under load, microseconds */
+        int64_t message_max; /* bytes */
+        int64_t memory_max;  /* bytes of all unsettled deliveries together */
+        int64_t coalesce_us; /* longest rest between two reads under load, microseconds */
         int64_t ack_straggler_age_ms;
     } consumer;
     struct {

@@ -1,0 +1,86 @@
+#include "config/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "config/options.h"
+#include "config/sources.h"
+#include "config/subscriptions.h"
+#include "config/topology.h"
+
+/* The folder of @file with its slash, "" if it has none. */
+static enum warren_status set_file(struct config_scope *scope, struct config_private *private,
+                                   const char *file)
+{
+    const char *slash;
+
+    private->file.folder = "";
+    if (!file)
+        return WARREN_OK;
+    slash = strrchr(file, '/');
+    private->file.name = arena_text(scope->arena, file, strlen(file));
+    private->file.folder = slash ? arena_text(scope->arena, file, (size_t)(slash - file) + 1) : "";
+    private->config.file = private->file.name;
+    return private->file.name && private->file.folder ? WARREN_OK : config_nomem(scope);
+}
+
+static enum warren_status load(struct config_scope *scope, struct config_private *private,
+                               char *const *env, const char *const *sets, size_t set_count)
+{
+    enum warren_status status = WARREN_OK;
+    const struct config_node *root = NULL;
+
+    if (private->file.name) {
+        status = config_document_read(scope, &private->file, &root);
+        if (status == WARREN_OK)
+            status = config_read_document(scope, private, root);
+    }
+    private->root = root;
+    if (status == WARREN_OK)
+        status = config_read_environment(scope, private, env);
+    if (status == WARREN_OK)
+        status = config_read_sets(scope, private, sets, set_count);
+    if (status == WARREN_OK)
+        status = config_options_finish(scope, private);
+    if (status != WARREN_OK || !root)
+        return status;
+    status =
+        config_topology_read(scope, config_node_get(root, "topology"), &private->config.topology);
+    if (status == WARREN_OK)
+        status = config_subscriptions_read(scope, config_node_get(root, "subscriptions"),
+                                           &private->config);
+    return status;
+}
+
+enum warren_status config_load(const char *file, char *const *env, const char *const *sets,
+                               size_t set_count, struct config **ret_config,
+                               struct warren_error *error)
+{
+    struct config_private *private = calloc(1, sizeof *private);
+    struct config_scope scope = {.error = error};
+    enum warren_status status;
+
+    if (!private)
+        return config_nomem(&scope);
+    private->config.private = private;
+    arena_init(&private->arena);
+    scope.arena = &private->arena;
+    status = set_file(&scope, private, file);
+    if (status == WARREN_OK)
+        status = load(&scope, private, env, sets, set_count);
+    if (status != WARREN_OK) {
+        config_free(&private->config);
+        return status;
+    }
+    *ret_config = &private->config;
+    return WARREN_OK;
+}
+
+void config_free(struct config *config)
+{
+    if (!config)
+        return;
+    arena_done(&config->private->arena);
+    free(config->private);
+}

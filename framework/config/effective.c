@@ -1,0 +1,298 @@
+/* effective.c - config_write_effective(): what is in force, as YAML that could be read again
+ * (but for the masked secrets), and where each option came from. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/options.h"
+#include "config/secret.h"
+
+#define TEXT_SIZE       1024
+#define WORD_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.+-"
+
+static void write_table(FILE *out, const struct warren_table *table);
+static void write_node(FILE *out, const struct config_node *node);
+
+static void write_quoted(FILE *out, const char *text, size_t len)
+{
+    fputc('"', out);
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        if (c == '"' || c == '\\')
+            fprintf(out, "\\%c", c);
+        else if (c < 0x20 || c == 0x7f)
+            fprintf(out, "\\x%02x", c);
+        else
+            fputc(c, out);
+    }
+    fputc('"', out);
+}
+
+static void write_text(FILE *out, const char *text)
+{
+    char masked[TEXT_SIZE];
+
+    if (strstr(text, "://"))
+        text = config_mask_uri(text, masked, sizeof masked);
+    write_quoted(out, text, strlen(text));
+}
+
+/* An element of an option that may hold a password. */
+static void write_secret(FILE *out, const char *text)
+{
+    char masked[TEXT_SIZE];
+
+    config_mask_uri(text, masked, sizeof masked);
+    write_quoted(out, masked, strlen(masked));
+}
+
+static void write_value(FILE *out, const struct config_option *option,
+                        const struct config_value *value)
+{
+    char number[CONFIG_NUMBER_SIZE];
+
+    switch (option->option.type) {
+    case WARREN_OPTION_BOOL:
+        fputs(value->boolean ? "true" : "false", out);
+        break;
+    case WARREN_OPTION_INT:
+    case WARREN_OPTION_SIZE:
+    case WARREN_OPTION_DURATION:
+        config_value_number(option->option.type, value->integer, number, sizeof number);
+        fputs(number, out);
+        break;
+    case WARREN_OPTION_ENUM:
+        fputs(value->text, out);
+        break;
+    case WARREN_OPTION_STRING:
+    case WARREN_OPTION_PATH:
+        write_text(out, value->text);
+        break;
+    case WARREN_OPTION_LIST:
+        fputc('[', out);
+        for (size_t i = 0; i < value->count; i++) {
+            fputs(i ? ", " : "", out);
+            if (option->flags & CONFIG_OPTION_SECRET)
+                write_secret(out, value->list[i]);
+            else
+                write_text(out, value->list[i]);
+        }
+        fputc(']', out);
+        break;
+    }
+}
+
+/* Write "broker:" and "  tls:" where @name enters a section that @last was not in. */
+static int open_sections(FILE *out, const char *last, const char *name)
+{
+    int indent = 0;
+
+    for (const char *dot = strchr(name, '.'); dot; dot = strchr(dot + 1, '.')) {
+        size_t len = (size_t)(dot - name) + 1;
+        const char *begin = dot;
+
+        while (begin > name && begin[-1] != '.')
+            begin--;
+        if (strncmp(last, name, len) != 0)
+            fprintf(out, "%*s%.*s:\n", indent, "", (int)(dot - begin), begin);
+        indent += 2;
+    }
+    return indent;
+}
+
+static void write_options(FILE *out, const struct config_private *private)
+{
+    const char *last = "";
+
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
+        const struct config_option *option = &config_options[i];
+        const char *name = option->option.name;
+        const char *dot = strrchr(name, '.');
+        char where[CONFIG_WHERE_SIZE];
+        int indent = open_sections(out, last, name);
+
+        fprintf(out, "%*s%s: ", indent, "", dot ? dot + 1 : name);
+        write_value(out, option, &private->values[i]);
+        config_node_where(private->values[i].node, where, sizeof where);
+        fprintf(out, "  # %s\n", where);
+        last = name;
+    }
+}
+
+static void write_field(FILE *out, const struct warren_value *value)
+{
+    char number[32];
+
+    switch (value->type) {
+    case WARREN_VOID:
+        fputs("null", out);
+        break;
+    case WARREN_BOOL:
+        fputs(value->as.boolean ? "true" : "false", out);
+        break;
+    case WARREN_I64:
+        fprintf(out, "%" PRId64, value->as.integer);
+        break;
+    case WARREN_F64:
+        snprintf(number, sizeof number, "%.17g", value->as.real);
+        /* Without a point it would be read as a whole number. */
+        fprintf(out, "%s%s", number, strpbrk(number, ".e") ? "" : ".0");
+        break;
+    case WARREN_ARRAY:
+        fputc('[', out);
+        for (size_t i = 0; i < value->as.array.count; i++) {
+            fputs(i ? ", " : "", out);
+            write_field(out, &value->as.array.values[i]);
+        }
+        fputc(']', out);
+        break;
+    case WARREN_TABLE:
+        write_table(out, &value->as.table);
+        break;
+    default: /* arguments.c makes nothing else but strings, which end with NUL */
+        write_text(out, value->as.bytes.data);
+    }
+}
+
+static void write_table(FILE *out, const struct warren_table *table)
+{
+    fputc('{', out);
+    for (size_t i = 0; i < table->count; i++) {
+        const struct warren_field *field = &table->fields[i];
+
+        fputs(i ? ", " : "", out);
+        write_text(out, field->name);
+        fputs(": ", out);
+        if (config_key_is_secret(field->name))
+            fputs("\"***\"", out);
+        else
+            write_field(out, &field->value);
+    }
+    fputc('}', out);
+}
+
+static void write_arguments(FILE *out, const struct warren_table *table, int indent)
+{
+    if (!table->count)
+        return;
+    fprintf(out, "%*sarguments: ", indent, "");
+    write_table(out, table);
+    fputc('\n', out);
+}
+
+/* The handler's own, as written: its table is not known here. */
+static void write_node(FILE *out, const struct config_node *node)
+{
+    bool mapping = node->kind == CONFIG_MAPPING;
+    size_t step = mapping ? 2 : 1;
+
+    if (node->kind == CONFIG_SCALAR) {
+        /* All that YAML gives another type than text is made of these characters. */
+        if (config_node_empty(node))
+            fputs("null", out);
+        else if (node->plain && !node->text[strspn(node->text, WORD_CHARACTERS)])
+            fputs(node->text, out);
+        else
+            write_text(out, node->text);
+        return;
+    }
+    fputc(mapping ? '{' : '[', out);
+    for (size_t i = 0; i < node->count; i += step) {
+        fputs(i ? ", " : "", out);
+        if (mapping) {
+            write_text(out, node->items[i]->text);
+            fputs(": ", out);
+        }
+        if (mapping && config_key_is_secret(node->items[i]->text))
+            fputs("\"***\"", out);
+        else
+            write_node(out, node->items[i + step - 1]);
+    }
+    fputc(mapping ? '}' : ']', out);
+}
+
+static void write_pair(FILE *out, const char *lead, const char *key, const char *text)
+{
+    fprintf(out, "%s%s: ", lead, key);
+    write_text(out, text);
+    fputc('\n', out);
+}
+
+static void write_flag(FILE *out, const char *key, bool truth, bool fallback)
+{
+    if (truth != fallback)
+        fprintf(out, "      %s: %s\n", key, truth ? "true" : "false");
+}
+
+static void write_topology(FILE *out, const struct config_topology *topology)
+{
+    fputs(topology->exchange_count ? "  exchanges:\n" : "", out);
+    for (size_t i = 0; i < topology->exchange_count; i++) {
+        const struct config_exchange *exchange = &topology->exchanges[i];
+
+        write_pair(out, "    - ", "name", exchange->name);
+        write_pair(out, "      ", "type", exchange->type);
+        write_flag(out, "durable", exchange->durable, true);
+        write_flag(out, "auto_delete", exchange->auto_delete, false);
+        write_flag(out, "internal", exchange->internal, false);
+        write_flag(out, "passive", exchange->passive, false);
+        write_arguments(out, &exchange->arguments, 6);
+    }
+    fputs(topology->queue_count ? "  queues:\n" : "", out);
+    for (size_t i = 0; i < topology->queue_count; i++) {
+        const struct config_queue *queue = &topology->queues[i];
+
+        write_pair(out, "    - ", "name", queue->name);
+        write_pair(out, "      ", "type", queue->type);
+        write_flag(out, "durable", queue->durable, true);
+        write_flag(out, "exclusive", queue->exclusive, false);
+        write_flag(out, "auto_delete", queue->auto_delete, false);
+        write_flag(out, "passive", queue->passive, false);
+        write_arguments(out, &queue->arguments, 6);
+    }
+    fputs(topology->binding_count ? "  bindings:\n" : "", out);
+    for (size_t i = 0; i < topology->binding_count; i++) {
+        const struct config_binding *binding = &topology->bindings[i];
+
+        write_pair(out, "    - ", "exchange", binding->source);
+        write_pair(out, "      ", binding->to_exchange ? "to_exchange" : "queue",
+                   binding->destination);
+        write_pair(out, "      ", "routing_key", binding->routing_key);
+        write_arguments(out, &binding->arguments, 6);
+    }
+}
+
+static void write_subscription(FILE *out, const struct config_subscription *subscription)
+{
+    char bytes[CONFIG_NUMBER_SIZE];
+
+    config_value_number(WARREN_OPTION_SIZE, subscription->prefetch_bytes, bytes, sizeof bytes);
+    fprintf(out, "  # %s\n", subscription->where);
+    write_pair(out, "  - ", "queue", subscription->queue);
+    write_pair(out, "    ", "handler", subscription->handler);
+    fprintf(out,
+            "    prefetch: %" PRIu32 "\n    prefetch_bytes: %s\n    concurrency: %" PRIu32 "\n",
+            subscription->prefetch, bytes, subscription->concurrency);
+    write_arguments(out, &subscription->arguments, 4);
+    if (!subscription->options || config_node_empty(subscription->options))
+        return;
+    fputs("    options: ", out);
+    write_node(out, subscription->options);
+    fputc('\n', out);
+}
+
+void config_write_effective(const struct config *config, FILE *out)
+{
+    const struct config_topology *topology = &config->topology;
+
+    write_options(out, config->private);
+    if (topology->exchange_count || topology->queue_count || topology->binding_count) {
+        fputs("topology:\n", out);
+        write_topology(out, topology);
+    }
+    if (config->subscription_count)
+        fputs("subscriptions:\n", out);
+    for (size_t i = 0; i < config->subscription_count; i++)
+        write_subscription(out, &config->subscriptions[i]);
+}

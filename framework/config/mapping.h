@@ -1,0 +1,33 @@
+/* mapping.h - a YAML mapping checked against a table of options.
+ * Used for queues, exchanges, bindings, subscriptions, and the options of a handler.
+ * Thread: none of its own.
+ */
+#ifndef WARREN_CONFIG_MAPPING_H
+#define WARREN_CONFIG_MAPPING_H
+
+#include "config/value.h"
+
+/** Rows of a table without the closing one. */
+size_t config_table_count(const struct warren_option *table);
+
+/**
+ * Read @node, a mapping (empty is fine), into @values, one for each row of @table.
+ *
+ * @what    for error texts, such as "a queue"
+ * @extra   names that are allowed besides the table's and are read by the caller; NULL-terminated
+ * @values  zeroed, or with given=true where a value is inherited and the row's default is unused
+ * @return  WARREN_OK, WARREN_ECONFIG or WARREN_ENOMEM
+ */
+enum warren_status config_mapping_read(struct config_scope *scope, const struct config_node *node,
+                                       const char *what, const struct warren_option *table,
+                                       const char *const *extra, struct config_value *values);
+
+/** Say that @key is unknown, and the nearest of @known. @return WARREN_ECONFIG */
+enum warren_status config_unknown_key(struct config_scope *scope, const struct config_node *key,
+                                      const char *what, const char *const *known, size_t count);
+
+/** WARREN_ECONFIG unless @name has 1 to 255 bytes, the bound of a short string in AMQP. */
+enum warren_status config_check_name(struct config_scope *scope, const struct config_node *node,
+                                     const char *what, const char *name);
+
+#endif

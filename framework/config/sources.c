@@ -1,0 +1,303 @@
+#include "config/sources.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/suggest.h"
+#include "config/mapping.h"
+#include "config/secret.h"
+
+#define KEYS_MAX  (CONFIG_OPTION_COUNT + 2)
+#define NAME_SIZE 128
+
+/* ---- the file ---- */
+
+/* The keys that may stand in the mapping @prefix ("" or "broker."), each once. */
+static size_t keys_of(const char *prefix, char keys[KEYS_MAX][CONFIG_VARIABLE_SIZE],
+                      const char *list[KEYS_MAX])
+{
+    size_t prefix_len = strlen(prefix);
+    size_t count = 0;
+
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
+        const char *rest = config_options[i].option.name + prefix_len;
+
+        if (strncmp(config_options[i].option.name, prefix, prefix_len) != 0)
+            continue;
+        snprintf(keys[count], CONFIG_VARIABLE_SIZE, "%.*s", (int)strcspn(rest, "."), rest);
+        if (!count || strcmp(keys[count], keys[count - 1]) != 0)
+            count++;
+    }
+    if (!prefix_len) {
+        snprintf(keys[count++], CONFIG_VARIABLE_SIZE, "topology");
+        snprintf(keys[count++], CONFIG_VARIABLE_SIZE, "subscriptions");
+    }
+    for (size_t i = 0; i < count; i++)
+        list[i] = keys[i];
+    return count;
+}
+
+static enum warren_status unknown_key(struct config_scope *scope, const struct config_node *key,
+                                      const char *prefix)
+{
+    char keys[KEYS_MAX][CONFIG_VARIABLE_SIZE];
+    const char *list[KEYS_MAX];
+    char what[CONFIG_VARIABLE_SIZE];
+    size_t count = keys_of(prefix, keys, list);
+
+    /* Without its last dot. */
+    snprintf(what, sizeof what, "%.*s", *prefix ? (int)strlen(prefix) - 1 : 8,
+             *prefix ? prefix : "the file");
+    if (suggest(key->text, list, count))
+        return config_unknown_key(scope, key, what, list, count);
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
+        const char *name = config_options[i].option.name;
+        const char *dot = strrchr(name, '.');
+
+        if (dot && (strcmp(dot + 1, key->text) == 0 || strcmp(name, key->text) == 0))
+            return config_fail(scope, key, "unknown key '%s' in %s; did you mean '%s' in %.*s?",
+                               key->text, what, dot + 1, (int)(dot - name), name);
+    }
+    return config_unknown_key(scope, key, what, list, count);
+}
+
+static bool is_section(const char *prefix)
+{
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++)
+        if (strncmp(config_options[i].option.name, prefix, strlen(prefix)) == 0)
+            return true;
+    return false;
+}
+
+/* Two levels at most: names have at most two dots. */
+static enum warren_status read_section(struct config_scope *scope, struct config_private *config,
+                                       const struct config_node *node, const char *prefix)
+{
+    enum warren_status status = WARREN_OK;
+
+    if (config_node_empty(node))
+        return WARREN_OK;
+    if (node->kind != CONFIG_MAPPING)
+        return config_fail(scope, node, "%.*s must be a mapping (key: value)",
+                           (int)strlen(prefix) - 1, prefix);
+    for (size_t i = 0; i < node->count && status == WARREN_OK; i += 2) {
+        const struct config_node *key = node->items[i];
+        const struct config_option *option;
+        char name[NAME_SIZE];
+        int len = snprintf(name, sizeof name, "%s%s", prefix, key->text);
+
+        if (!*prefix && (strcmp(name, "topology") == 0 || strcmp(name, "subscriptions") == 0))
+            continue;
+        if (len >= (int)sizeof name - 1 || strchr(key->text, '.'))
+            return unknown_key(scope, key, prefix);
+        option = config_option_find(name);
+        if (option) {
+            status = config_option_set(scope, config, option, node->items[i + 1]);
+            continue;
+        }
+        strcat(name, "."); /* room was checked above */
+        if (!is_section(name))
+            return unknown_key(scope, key, prefix);
+        status = read_section(scope, config, node->items[i + 1], name);
+    }
+    return status;
+}
+
+enum warren_status config_read_document(struct config_scope *scope, struct config_private *config,
+                                        const struct config_node *root)
+{
+    if (root->kind != CONFIG_MAPPING)
+        return config_fail(scope, root, "the file must be a mapping (key: value)");
+    return read_section(scope, config, root, "");
+}
+
+/* ---- one text: a variable's or a --set's ---- */
+
+/* In addresses a comma separates only where a scheme follows: it may stand in a password. */
+static bool is_separator(const char *comma, bool addresses)
+{
+    const char *next = comma + 1 + strspn(comma + 1, " ");
+    size_t scheme = 0;
+
+    if (!addresses)
+        return true;
+    while (isalnum((unsigned char)next[scheme]))
+        scheme++;
+    return scheme && strncmp(next + scheme, "://", 3) == 0;
+}
+
+static const char *next_separator(const char *text, bool addresses)
+{
+    const char *comma = strchr(text, ',');
+
+    while (comma && !is_separator(comma, addresses))
+        comma = strchr(comma + 1, ',');
+    return comma ? comma : text + strlen(text);
+}
+
+static const struct config_node *split(struct config_scope *scope,
+                                       const struct config_source *source, const char *text,
+                                       bool addresses)
+{
+    size_t max = 1;
+    struct config_node *node = arena_alloc(scope->arena, sizeof *node);
+
+    for (const char *c = text; *c; c++)
+        max += *c == ',';
+    if (!node)
+        return NULL;
+    *node = (struct config_node){.kind = CONFIG_SEQUENCE, .source = source};
+    node->items = arena_alloc(scope->arena, max * sizeof(*node->items));
+    if (!node->items)
+        return NULL;
+    for (;;) {
+        const char *end = next_separator(text, addresses);
+        const char *part;
+
+        text += strspn(text, " ");
+        part = arena_text(scope->arena, text, end > text ? (size_t)(end - text) : 0);
+        node->items[node->count] = part ? config_node_text(scope, source, part) : NULL;
+        if (!node->items[node->count++])
+            return NULL;
+        if (!*end)
+            return node;
+        text = end + 1;
+    }
+}
+
+static enum warren_status set_text(struct config_scope *scope, struct config_private *config,
+                                   const struct config_option *option, const char *source_name,
+                                   const char *text)
+{
+    struct config_source *source = arena_alloc(scope->arena, sizeof *source);
+    const struct config_node *node;
+    bool list = option->option.type == WARREN_OPTION_LIST && strchr(text, ',');
+
+    if (!source)
+        return config_nomem(scope);
+    source->folder = "";
+    source->name = arena_text(scope->arena, source_name, strlen(source_name));
+    text = arena_text(scope->arena, text, strlen(text));
+    if (!source->name || !text)
+        return config_nomem(scope);
+    node = list ? split(scope, source, text, option->flags & CONFIG_OPTION_SECRET)
+                : config_node_text(scope, source, text);
+    return node ? config_option_set(scope, config, option, node) : config_nomem(scope);
+}
+
+/* ---- the environment ---- */
+
+static bool begins_like_section(const char *name, size_t len)
+{
+    for (size_t i = 0; i < CONFIG_SECTION_COUNT; i++) {
+        size_t section_len = strlen(config_sections[i].name);
+
+        if (len > 7 + section_len + 1 && strncmp(name, "WARREN_", 7) == 0 &&
+            strncasecmp(name + 7, config_sections[i].name, section_len) == 0 &&
+            name[7 + section_len] == '_')
+            return true;
+    }
+    return false;
+}
+
+static enum warren_status unknown_variable(struct config_scope *scope, const char *name)
+{
+    char variables[CONFIG_OPTION_COUNT][CONFIG_VARIABLE_SIZE];
+    const char *list[CONFIG_OPTION_COUNT];
+    char word[CONFIG_WORD_SIZE];
+    const char *near;
+
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
+        config_option_variable(&config_options[i], variables[i]);
+        list[i] = variables[i];
+    }
+    near = suggest(name, list, CONFIG_OPTION_COUNT);
+    config_mask(name, word, sizeof word);
+    return error_set(scope->error, WARREN_ECONFIG,
+                     "environment variable %s: there is no such option%s%s%s", word,
+                     near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
+static enum warren_status read_variable(struct config_scope *scope, struct config_private *config,
+                                        const char *entry)
+{
+    size_t len = strcspn(entry, "=");
+    char name[NAME_SIZE];
+
+    if (strncmp(entry, "WARREN_", 7) != 0 || entry[len] != '=')
+        return WARREN_OK;
+    snprintf(name, sizeof name, "%.*s", (int)(len < NAME_SIZE ? len : NAME_SIZE), entry);
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
+        char variable[CONFIG_VARIABLE_SIZE];
+
+        config_option_variable(&config_options[i], variable);
+        if (strcmp(variable, name) == 0)
+            return set_text(scope, config, &config_options[i], name, entry + len + 1);
+    }
+    return begins_like_section(entry, len) ? unknown_variable(scope, name) : WARREN_OK;
+}
+
+enum warren_status config_read_environment(struct config_scope *scope,
+                                           struct config_private *config, char *const *env)
+{
+    enum warren_status status = WARREN_OK;
+
+    for (; env && *env && status == WARREN_OK; env++)
+        status = read_variable(scope, config, *env);
+    return status;
+}
+
+/* ---- --set ---- */
+
+static enum warren_status unknown_set(struct config_scope *scope, const char *key)
+{
+    const char *list[CONFIG_OPTION_COUNT];
+    char word[CONFIG_WORD_SIZE];
+    const char *near;
+
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++)
+        list[i] = config_options[i].option.name;
+    near = suggest(key, list, CONFIG_OPTION_COUNT);
+    if (strstr(key, "://"))
+        config_mask_uri(key, word, sizeof word);
+    else
+        config_mask(key, word, sizeof word);
+    if (strncmp(key, "topology", 8) == 0 || strncmp(key, "subscriptions", 13) == 0)
+        return error_set(scope->error, WARREN_ECONFIG,
+                         "--set %s: topology and subscriptions can be given only in the file",
+                         word);
+    return error_set(scope->error, WARREN_ECONFIG, "--set %s: there is no such option%s%s%s", word,
+                     near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+static enum warren_status read_set(struct config_scope *scope, struct config_private *config,
+                                   const char *set)
+{
+    size_t len = strcspn(set, "=");
+    char key[NAME_SIZE];
+    char source[NAME_SIZE + 8];
+    const struct config_option *option;
+
+    /* The text is not repeated: without a key nobody knows whether it is a password. */
+    if (!set[len] || !len)
+        return error_set(scope->error, WARREN_ECONFIG,
+                         "--set: expected KEY=VALUE, such as consumer.prefetch=200");
+    snprintf(key, sizeof key, "%.*s", (int)(len < NAME_SIZE ? len : NAME_SIZE), set);
+    option = config_option_find(key);
+    if (!option)
+        return unknown_set(scope, key);
+    snprintf(source, sizeof source, "--set %s", key);
+    return set_text(scope, config, option, source, set + len + 1);
+}
+
+enum warren_status config_read_sets(struct config_scope *scope, struct config_private *config,
+                                    const char *const *sets, size_t count)
+{
+    enum warren_status status = WARREN_OK;
+
+    for (size_t i = 0; i < count && status == WARREN_OK; i++)
+        status = read_set(scope, config, sets[i]);
+    return status;
+}

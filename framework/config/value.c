@@ -1,0 +1,288 @@
+#include "config/value.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/suggest.h"
+#include "config/secret.h"
+
+#define CHOICES_MAX 32
+#define CHOICE_SIZE 64
+
+struct unit {
+    const char *name;
+    int64_t factor;
+};
+
+/* Largest first, so that a number is written with the largest unit that divides it. */
+static const struct unit sizes[] = {
+    {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"", 1}, {NULL, 0}};
+static const struct unit durations[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000},
+                                        {"s", 1000},     {"ms", 1},      {NULL, 0}};
+
+const char *config_type_name(enum warren_option_type type)
+{
+    static const char *const names[] = {
+        [WARREN_OPTION_BOOL] = "true or false", [WARREN_OPTION_INT] = "whole number",
+        [WARREN_OPTION_SIZE] = "size",          [WARREN_OPTION_DURATION] = "duration",
+        [WARREN_OPTION_STRING] = "text",        [WARREN_OPTION_PATH] = "file name",
+        [WARREN_OPTION_ENUM] = "word",          [WARREN_OPTION_LIST] = "list of texts",
+    };
+
+    if (type < WARREN_OPTION_BOOL || type > WARREN_OPTION_LIST)
+        return "unknown";
+    return names[type];
+}
+
+void config_value_number(enum warren_option_type type, int64_t number, char *text, size_t size)
+{
+    const struct unit *unit = type == WARREN_OPTION_DURATION ? durations : sizes;
+
+    if (type == WARREN_OPTION_INT || number == 0) {
+        snprintf(text, size, "%" PRId64, number);
+        return;
+    }
+    while (unit->factor > 1 && number % unit->factor != 0)
+        unit++;
+    snprintf(text, size, "%" PRId64 "%s", number / unit->factor, unit->name);
+}
+
+void config_value_expected(const struct warren_option *option, char *text, size_t size)
+{
+    static const char *const what[] = {
+        [WARREN_OPTION_BOOL] = "true or false",
+        [WARREN_OPTION_INT] = "a whole number",
+        [WARREN_OPTION_SIZE] = "a size such as 512, 64KiB or 1GiB",
+        [WARREN_OPTION_DURATION] = "a duration such as 250ms, 30s or 5m",
+        [WARREN_OPTION_STRING] = "a text",
+        [WARREN_OPTION_PATH] = "a file name",
+        [WARREN_OPTION_LIST] = "a text or a list of texts",
+    };
+    char min[CONFIG_NUMBER_SIZE];
+    char max[CONFIG_NUMBER_SIZE];
+
+    if (option->type == WARREN_OPTION_ENUM) {
+        size_t len = (size_t)snprintf(text, size, "one of ");
+
+        for (const char *c = option->choices; *c && len + 3 < size; c++) {
+            len += (size_t)(*c == '|' ? sprintf(text + len, ", ") : sprintf(text + len, "%c", *c));
+        }
+        return;
+    }
+    if (!option->min && !option->max) {
+        snprintf(text, size, "%s", what[option->type]);
+        return;
+    }
+    config_value_number(option->type, option->min, min, sizeof min);
+    config_value_number(option->type, option->max, max, sizeof max);
+    snprintf(text, size, "%s, from %s to %s", what[option->type], min, max);
+}
+
+bool config_nearest_choice(const char *word, const char *choices, char *near, size_t size)
+{
+    char words[CHOICES_MAX][CHOICE_SIZE];
+    const char *list[CHOICES_MAX];
+    const char *found;
+    size_t count = 0;
+
+    while (*choices && count < CHOICES_MAX) {
+        size_t len = strcspn(choices, "|");
+
+        snprintf(words[count], CHOICE_SIZE, "%.*s", (int)len, choices);
+        list[count] = words[count];
+        count++;
+        choices += len + (choices[len] == '|');
+    }
+    found = suggest(word, list, count);
+    if (found)
+        snprintf(near, size, "%s", found);
+    return found != NULL;
+}
+
+static bool is_choice(const char *word, const char *choices)
+{
+    size_t word_len = strlen(word);
+
+    while (*choices) {
+        size_t len = strcspn(choices, "|");
+
+        if (len == word_len && memcmp(word, choices, len) == 0)
+            return true;
+        choices += len + (choices[len] == '|');
+    }
+    return false;
+}
+
+static bool parse_digits(const char **text, int64_t *ret)
+{
+    const char *p = *text;
+    int64_t number = 0;
+
+    if (!isdigit((unsigned char)*p))
+        return false;
+    for (; isdigit((unsigned char)*p); p++)
+        if (__builtin_mul_overflow(number, 10, &number) ||
+            __builtin_add_overflow(number, *p - '0', &number))
+            return false;
+    *text = p;
+    *ret = number;
+    return true;
+}
+
+static bool parse_int(const char *text, int64_t *ret)
+{
+    bool negative = *text == '-';
+
+    if (*text == '-' || *text == '+')
+        text++;
+    if (!parse_digits(&text, ret) || *text)
+        return false;
+    if (negative)
+        *ret = -*ret;
+    return true;
+}
+
+static bool parse_with_unit(const char *text, const struct unit *unit, int64_t *ret)
+{
+    if (!parse_digits(&text, ret))
+        return false;
+    while (*text == ' ')
+        text++;
+    if (!*text && *ret == 0)
+        return true; /* zero is zero in every unit */
+    for (; unit->name; unit++)
+        if (strcmp(text, unit->name) == 0)
+            return !__builtin_mul_overflow(*ret, unit->factor, ret);
+    return false;
+}
+
+static bool in_range(const struct warren_option *option, int64_t number)
+{
+    return (!option->min && !option->max) || (number >= option->min && number <= option->max);
+}
+
+static bool parse_number(const struct warren_option *option, const char *text, int64_t *ret)
+{
+    bool ok = option->type == WARREN_OPTION_INT    ? parse_int(text, ret)
+              : option->type == WARREN_OPTION_SIZE ? parse_with_unit(text, sizes, ret)
+                                                   : parse_with_unit(text, durations, ret);
+
+    return ok && in_range(option, *ret);
+}
+
+static bool parse_bool(const char *text, bool *ret)
+{
+    *ret = strcmp(text, "true") == 0;
+    return *ret || strcmp(text, "false") == 0;
+}
+
+/* Something is written where it cannot be; say what and what was expected. */
+static enum warren_status refuse(struct config_scope *scope, const struct warren_option *option,
+                                 const char *name, bool secret, const struct config_node *node)
+{
+    static const char *const kinds[] = {"", "a list", "a mapping"};
+    char expected[CONFIG_EXPECTED_SIZE];
+    char word[CONFIG_WORD_SIZE];
+    char near[CHOICE_SIZE] = "";
+
+    config_value_expected(option, expected, sizeof expected);
+    if (node->kind != CONFIG_SCALAR)
+        return config_fail(scope, node, "%s is %s, expected %s", name, kinds[node->kind], expected);
+    if (secret)
+        return config_fail(scope, node, "%s is wrong, expected %s", name, expected);
+    if (!*node->text)
+        return config_fail(scope, node, "%s is empty, expected %s", name, expected);
+    if (option->type == WARREN_OPTION_ENUM)
+        config_nearest_choice(node->text, option->choices, near, sizeof near);
+    return config_fail(scope, node, "%s is '%s', expected %s%s%s%s", name,
+                       config_mask(node->text, word, sizeof word), expected,
+                       *near ? "; did you mean '" : "", near, *near ? "'?" : "");
+}
+
+const char *config_path(struct config_scope *scope, const struct config_source *source,
+                        const char *path)
+{
+    size_t folder_len = strlen(source->folder);
+    size_t len = strlen(path);
+    char *joined;
+
+    if (!*path || *path == '/' || strcmp(path, "-") == 0)
+        return path;
+    joined = arena_alloc(scope->arena, folder_len + len + 1);
+    if (joined) {
+        memcpy(joined, source->folder, folder_len);
+        memcpy(joined + folder_len, path, len + 1);
+    }
+    return joined;
+}
+
+static enum warren_status parse_list(struct config_scope *scope, const struct warren_option *option,
+                                     const char *name, bool secret, const struct config_node *node,
+                                     struct config_value *value)
+{
+    bool single = node->kind == CONFIG_SCALAR;
+    size_t count = single ? 1 : node->count;
+    const char **list;
+
+    value->list = NULL;
+    value->count = 0;
+    if (node->kind == CONFIG_MAPPING)
+        return refuse(scope, option, name, secret, node);
+    if (!count || config_node_empty(node))
+        return WARREN_OK;
+    list = arena_alloc(scope->arena, count * sizeof *list);
+    if (!list)
+        return config_nomem(scope);
+    for (size_t i = 0; i < count; i++) {
+        const struct config_node *item = single ? node : node->items[i];
+
+        if (item->kind != CONFIG_SCALAR)
+            return refuse(scope, option, name, secret, item);
+        if (!*item->text || (!single && config_node_empty(item)))
+            return config_fail(scope, item, "%s has an empty entry", name);
+        list[i] = item->text;
+    }
+    value->list = list;
+    value->count = count;
+    return WARREN_OK;
+}
+
+enum warren_status config_value_parse(struct config_scope *scope,
+                                      const struct warren_option *option, const char *name,
+                                      bool secret, const struct config_node *node,
+                                      struct config_value *value)
+{
+    bool ok = node->kind == CONFIG_SCALAR;
+
+    value->node = node;
+    switch (option->type) {
+    case WARREN_OPTION_BOOL:
+        ok = ok && parse_bool(node->text, &value->boolean);
+        break;
+    case WARREN_OPTION_INT:
+    case WARREN_OPTION_SIZE:
+    case WARREN_OPTION_DURATION:
+        ok = ok && parse_number(option, node->text, &value->integer);
+        break;
+    case WARREN_OPTION_ENUM:
+        value->text = node->text;
+        ok = ok && is_choice(node->text, option->choices);
+        break;
+    case WARREN_OPTION_STRING:
+    case WARREN_OPTION_PATH:
+        if (!ok)
+            break;
+        value->text = config_node_empty(node) ? "" : node->text;
+        if (option->type == WARREN_OPTION_PATH)
+            value->text = config_path(scope, node->source, value->text);
+        return value->text ? WARREN_OK : config_nomem(scope);
+    case WARREN_OPTION_LIST:
+        return parse_list(scope, option, name, secret, node, value);
+    default:
+        return config_fail(scope, node, "%s has the unknown type %d in its table", name,
+                           (int)option->type);
+    }
+    return ok ? WARREN_OK : refuse(scope, option, name, secret, node);
+}

@@ -1,0 +1,66 @@
+/* value.h - the value of one option, from a scalar or a list of scalars.
+ * The row that describes an option is the public struct warren_option, for warren's own options
+ * and for a handler's.
+ * Thread: none of its own. Elsewhere: values of any type, for `arguments:` (arguments.h).
+ */
+#ifndef WARREN_CONFIG_VALUE_H
+#define WARREN_CONFIG_VALUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <warren/handler.h>
+
+#include "config/document.h"
+
+/** Longest text of config_value_number() and config_value_expected(). */
+#define CONFIG_NUMBER_SIZE   32
+#define CONFIG_EXPECTED_SIZE 192
+
+/** The member that belongs to the option's type is alive. */
+struct config_value {
+    bool given;                     /* false: the default */
+    const struct config_node *node; /* where it came from; NULL before it was set */
+    bool boolean;                   /* BOOL */
+    int64_t integer;                /* INT, SIZE (bytes), DURATION (ms) */
+    const char *text;               /* STRING, PATH, ENUM */
+    const char *const *list;        /* LIST; NULL when empty */
+    size_t count;
+};
+
+/**
+ * Read @node as @option says.
+ *
+ * @name    the whole name for the error text, such as "consumer.prefetch"
+ * @secret  never put the value itself into the error text
+ * @return  WARREN_OK, WARREN_ECONFIG or WARREN_ENOMEM
+ */
+enum warren_status config_value_parse(struct config_scope *scope,
+                                      const struct warren_option *option, const char *name,
+                                      bool secret, const struct config_node *node,
+                                      struct config_value *value);
+
+/**
+ * A relative @path relative to @source's folder, in the arena. "" (none) and "-" (a standard
+ * stream) stay. NULL if memory ran out.
+ */
+const char *config_path(struct config_scope *scope, const struct config_source *source,
+                        const char *path);
+
+/** A number as it would be written in YAML: "64MiB", "2m", "100". */
+void config_value_number(enum warren_option_type type, int64_t number, char *text, size_t size);
+
+/** "duration", "whole number", ... */
+const char *config_type_name(enum warren_option_type type);
+
+/** What may be written, such as "a whole number from 1 to 65535". */
+void config_value_expected(const struct warren_option *option, char *text, size_t size);
+
+/**
+ * The nearest word among those in @choices, which are separated by |; copied to @near.
+ *
+ * @return false if none is near
+ */
+bool config_nearest_choice(const char *word, const char *choices, char *near, size_t size);
+
+#endif
