@@ -1,0 +1,30 @@
+# What `make install` puts where, and how others find it: pkg-config and CMake.
+include(CMakePackageConfigHelpers)
+
+set(warren_cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/warren)
+set(warren_handlers_dir ${CMAKE_INSTALL_LIBDIR}/warren/handlers)
+
+install(TARGETS warren RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS libwarren LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(FILES ${warren_archive} DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/warren DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+  FILES_MATCHING PATTERN "*.h")
+install(FILES ${PROJECT_SOURCE_DIR}/docs/warren.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/LICENSE
+  ${PROJECT_SOURCE_DIR}/CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR}
+  FILES_MATCHING PATTERN "*.md")
+
+configure_file(${PROJECT_SOURCE_DIR}/cmake/warren.pc.in ${PROJECT_BINARY_DIR}/warren.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/warren.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+set(warren_library libwarren.so.${PROJECT_VERSION})
+set(warren_soname libwarren.so.${PROJECT_VERSION_MAJOR})
+configure_package_config_file(
+  ${PROJECT_SOURCE_DIR}/cmake/warrenConfig.cmake.in ${PROJECT_BINARY_DIR}/warrenConfig.cmake
+  INSTALL_DESTINATION ${warren_cmake_dir}
+  PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR warren_handlers_dir)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/warrenConfigVersion.cmake
+  VERSION ${PROJECT_VERSION} COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/warrenConfig.cmake
+  ${PROJECT_BINARY_DIR}/warrenConfigVersion.cmake DESTINATION ${warren_cmake_dir})

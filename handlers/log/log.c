@@ -18,7 +18,7 @@
 
 #include "message_json.h"
 
-#define STDOUT_PATH "/dev/stdout"
+#define STDOUT_PATH "-"
 
 struct log_file {
     pthread_mutex_t lock; /* one line at a time, and none while the file is replaced */
@@ -199,7 +199,7 @@ static const struct warren_option log_options[] = {
     {.name = "path",
      .type = WARREN_OPTION_PATH,
      .fallback = STDOUT_PATH,
-     .help = "The file that lines are appended to; it is created if it does not exist."},
+     .help = "The file that lines are appended to, created if it does not exist; - is standard output."},
     {.name = "sync",
      .type = WARREN_OPTION_ENUM,
      .fallback = "none",

@@ -1,0 +1,130 @@
+#include "app/commands.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <warren/version.h>
+
+#include "base/suggest.h"
+
+/* The command in whose name errors are reported before one was found. */
+static const struct command no_command = {.name = ""};
+
+const struct command *const commands[] = {
+    &command_run, &command_check, &command_publish, &command_handlers, &command_config_reference,
+    NULL};
+
+/* How many words of the command line @command's name is, or 0. */
+static int words_matched(const struct command *command, int argc, const char **argv)
+{
+    const char *name = command->name;
+    int words = 0;
+
+    while (*name) {
+        size_t len = strcspn(name, " ");
+
+        if (words == argc || strlen(argv[words]) != len || strncmp(argv[words], name, len) != 0)
+            return 0;
+        words++;
+        name += len + (name[len] == ' ');
+    }
+    return words;
+}
+
+static const struct command *find_command(int argc, const char **argv, int *ret_words)
+{
+    for (size_t i = 0; commands[i]; i++) {
+        *ret_words = words_matched(commands[i], argc, argv);
+        if (*ret_words > 0)
+            return commands[i];
+    }
+    return NULL;
+}
+
+static void write_overview(FILE *out)
+{
+    fputs("Usage: warren COMMAND [OPTION...]\n\n"
+          "Runs handler plugins for the messages of RabbitMQ queues.\n\nCommands:\n",
+          out);
+    for (size_t i = 0; commands[i]; i++)
+        fprintf(out, "  %-18s %s\n", commands[i]->name, commands[i]->summary);
+    fputs("  help [COMMAND]     Show this help, or that of a command\n\n"
+          "Options:\n"
+          "  -h, --help         Show this help\n"
+          "  -V, --version      Show the version\n\n"
+          "'warren COMMAND --help' shows the options of a command; 'man warren' has it all.\n",
+          out);
+}
+
+/* Several words with the same beginning are one command each, or one group: "config". */
+static enum cli_status unknown_command(const char *word)
+{
+    struct cli cli = {.command = &no_command};
+    const char *names[16];
+    const char *near;
+    size_t count = 0;
+
+    for (size_t i = 0; commands[i] && count < 14; i++)
+        names[count++] = commands[i]->name;
+    names[count++] = "help";
+    names[count++] = "config";
+    if (strcmp(word, "config") == 0)
+        return cli_usage(&cli, "config needs a word more: did you mean \"config reference\"?");
+    if (*word == '-')
+        return cli_usage(&cli, "unknown option %s", word);
+    near = suggest(word, names, count);
+    if (near)
+        return cli_usage(&cli, "unknown command \"%s\"; did you mean \"%s\"?", word, near);
+    return cli_usage(&cli, "unknown command \"%s\"", word);
+}
+
+static enum cli_status help(int argc, const char **argv)
+{
+    const char *help_argv[] = {NULL, "--help", NULL};
+    const struct command *command;
+    int words;
+
+    if (argc == 0) {
+        write_overview(stdout);
+        return CLI_OK;
+    }
+    command = find_command(argc, argv, &words);
+    return command ? cli_run(command, 2, help_argv) : unknown_command(argv[0]);
+}
+
+static enum cli_status dispatch(int argc, const char **argv)
+{
+    const struct command *command;
+    int words;
+
+    if (argc == 0) {
+        write_overview(stderr);
+        return CLI_USAGE;
+    }
+    if (strcmp(argv[0], "help") == 0 || strcmp(argv[0], "--help") == 0 ||
+        strcmp(argv[0], "-h") == 0)
+        return help(argc - 1, argv + 1);
+    if (strcmp(argv[0], "--version") == 0 || strcmp(argv[0], "-V") == 0) {
+        printf("warren %s\n", warren_version());
+        return CLI_OK;
+    }
+    command = find_command(argc, argv, &words);
+    if (!command)
+        return unknown_command(argv[0]);
+    return cli_run(command, argc - words + 1, argv + words - 1);
+}
+
+int commands_main(int argc, const char **argv)
+{
+    enum cli_status status = dispatch(argc > 0 ? argc - 1 : 0, argv + 1);
+
+    /* What was printed must have arrived, or `warren config reference > full-disk` would succeed.
+     */
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        struct cli cli = {.command = &no_command};
+
+        cli_failed(&cli, "cannot write to standard output");
+        return CLI_FAILED;
+    }
+    return (int)status;
+}

@@ -1,0 +1,313 @@
+#include "app/publish_job.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "app/lines.h"
+#include "app/pacer.h"
+#include "app/progress.h"
+#include "base/clock.h"
+
+/* Waits are cut into slices, between which the progress is drawn and an interrupt seen. */
+#define SLICE_MS 100
+
+/* An early failure to connect is told while it is tried again. */
+#define FIRST_WAIT_MS 2000
+
+/* After an interrupt: longest wait for messages on their way. */
+#define INTERRUPTED_FLUSH_MS 5000
+
+#define CLOSE_MS 5000
+
+struct publishing {
+    struct cli *cli;
+    const struct publish_job *job;
+    struct warren_publisher *publisher;
+    struct publish_tally tally;
+    struct progress progress;
+    struct pacer pacer;
+    struct lines lines;
+    int64_t started_ns;
+    bool failed; /* told already */
+};
+
+/* The only way to learn of an interrupt while read(2) waits for a line. */
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+/* The second interrupt ends the program. Only this thread is interrupted: others start meanwhile,
+ * with the signals blocked. */
+static enum warren_status new_publisher(const struct warren_publisher_options *options,
+                                        struct warren_publisher **ret_publisher,
+                                        struct warren_error *error)
+{
+    enum warren_status status;
+    struct sigaction action;
+    sigset_t interrupts;
+
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_interrupt;
+    action.sa_flags = (int)SA_RESETHAND;
+    interrupted = 0;
+    sigemptyset(&interrupts);
+    sigaddset(&interrupts, SIGINT);
+    sigaddset(&interrupts, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &interrupts, NULL);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    status = warren_publisher_new(options, ret_publisher, error);
+    pthread_sigmask(SIG_UNBLOCK, &interrupts, NULL);
+    return status;
+}
+
+static int64_t now_ns(void)
+{
+    return clock_now_ns(clock_monotonic());
+}
+
+static uint64_t ended(const struct publish_tally *tally)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i <= WARREN_EXPIRED; i++)
+        sum += tally->results[i];
+    return sum;
+}
+
+bool publish_tally_is_clean(const struct publish_tally *tally)
+{
+    return tally->results[WARREN_CONFIRMED] == tally->published;
+}
+
+void publish_tally_write_json(const struct publish_tally *tally, double seconds, FILE *out)
+{
+    static const enum warren_result order[] = {WARREN_CONFIRMED, WARREN_RETURNED, WARREN_NACKED,
+                                               WARREN_TIMEOUT, WARREN_EXPIRED};
+
+    fprintf(out, "{\"published\":%" PRIu64, tally->published);
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++)
+        fprintf(out, ",\"%s\":%" PRIuFAST64, warren_result_name(order[i]),
+                tally->results[order[i]]);
+    fprintf(out, ",\"seconds\":%.3f}\n", seconds);
+}
+
+static void write_summary(const struct publish_tally *tally, double seconds, FILE *out)
+{
+    fprintf(out, "published %" PRIu64, tally->published);
+    for (size_t i = 0; i <= WARREN_EXPIRED; i++)
+        if (tally->results[i] > 0 || i == WARREN_CONFIRMED)
+            fprintf(out, ", %s %" PRIuFAST64, warren_result_name((enum warren_result)i),
+                    tally->results[i]);
+    fprintf(out, " in %.3f s (%.0f/s)\n", seconds,
+            seconds > 0 ? (double)tally->published / seconds : 0);
+}
+
+/* On the publisher's thread. One reason is enough: thousands may end the same way. */
+static void explain(const struct warren_receipt *receipt)
+{
+    const char *result = warren_result_name(receipt->result);
+
+    if (isatty(STDERR_FILENO))
+        fputs("\r\033[K", stderr);
+    if (receipt->reply_code)
+        fprintf(stderr, "warren publish: message %s: %s: %u %s\n", receipt->message_id, result,
+                receipt->reply_code, receipt->reply_text);
+    else
+        fprintf(stderr, "warren publish: message %s: %s\n", receipt->message_id, result);
+}
+
+static void on_receipt(const struct warren_receipt *receipt, void *user)
+{
+    struct publish_tally *tally = user;
+
+    if (receipt->result != WARREN_CONFIRMED && !atomic_exchange(&tally->explained, true))
+        explain(receipt);
+    atomic_fetch_add_explicit(&tally->results[receipt->result], 1, memory_order_relaxed);
+}
+
+static void draw(struct publishing *p)
+{
+    struct warren_publisher_stats stats;
+    int64_t now_ms = now_ns() / 1000000;
+    char note[64] = "";
+
+    if (!p->progress.out ||
+        (p->progress.drawn_ms && now_ms - p->progress.drawn_ms < PROGRESS_INTERVAL_MS))
+        return;
+    warren_publisher_stats(p->publisher, &stats);
+    if (stats.is_blocked)
+        snprintf(note, sizeof note, "blocked by the broker");
+    else if (stats.in_flight > 0)
+        snprintf(note, sizeof note, "%" PRIu32 " on their way", stats.in_flight);
+    progress_update(&p->progress, ended(&p->tally), *note ? note : NULL, now_ms);
+}
+
+/* Wait for the broker, for as long as a message would. */
+static bool connect_broker(struct publishing *p, uint32_t timeout_ms)
+{
+    int64_t deadline_ns = now_ns() + (int64_t)timeout_ms * 1000000;
+    int64_t tell_ns = now_ns() + (int64_t)FIRST_WAIT_MS * 1000000;
+    struct warren_error error = {WARREN_OK, ""};
+
+    while (!interrupted) {
+        if (warren_publisher_wait_connected(p->publisher, SLICE_MS, &error) == WARREN_OK)
+            return true;
+        if (timeout_ms > 0 && now_ns() >= deadline_ns) {
+            cli_failed(p->cli, "no connection to the broker within %.1f s: %s",
+                       (double)timeout_ms / 1000, error.text);
+            return false;
+        }
+        if (!p->job->quiet && now_ns() >= tell_ns) {
+            fprintf(stderr, "warren publish: still trying: %s\n", error.text);
+            tell_ns = INT64_MAX;
+        }
+    }
+    return false;
+}
+
+static void pace(struct publishing *p)
+{
+    int64_t wait_ns = pacer_take(&p->pacer, now_ns());
+    int64_t until_ns = now_ns() + wait_ns;
+
+    while (wait_ns > 0 && !interrupted) {
+        int64_t slice_ns = wait_ns < SLICE_MS * 1000000 ? wait_ns : SLICE_MS * 1000000;
+        struct timespec rest = {0, (long)slice_ns};
+
+        nanosleep(&rest, NULL);
+        draw(p);
+        wait_ns = until_ns - now_ns();
+    }
+}
+
+/* The next body; WARREN_ENOTFOUND when there are no more. */
+static enum warren_status next_body(struct publishing *p, struct warren_bytes *body)
+{
+    const struct publish_job *job = p->job;
+    enum warren_status status;
+
+    if ((!job->from_stdin || job->count > 0) && p->tally.published == job->count)
+        return WARREN_ENOTFOUND;
+    if (!job->from_stdin) {
+        *body = job->body;
+        return WARREN_OK;
+    }
+    do
+        status = lines_next(&p->lines, body);
+    while (status == WARREN_ETIMEOUT && !interrupted);
+    if (status == WARREN_ETOOBIG)
+        cli_failed(p->cli, "line %" PRIu64 " is longer than %zu bytes", p->tally.published + 1,
+                   p->lines.line_max);
+    else if (status == WARREN_EIO)
+        cli_failed(p->cli, "cannot read standard input: %s", strerror(errno));
+    else if (status == WARREN_ENOMEM)
+        cli_failed(p->cli, "no memory for line %" PRIu64, p->tally.published + 1);
+    p->failed = status != WARREN_OK && status != WARREN_ENOTFOUND && status != WARREN_ETIMEOUT;
+    return status;
+}
+
+/* Wait for room in the window in slices, for as long as the user has patience. */
+static bool publish_one(struct publishing *p, struct warren_bytes body)
+{
+    struct warren_message message = p->job->message;
+    struct warren_publish publish = p->job->publish;
+    enum warren_status status;
+
+    message.body = body;
+    publish.message = &message;
+    do {
+        status = warren_publisher_publish(p->publisher, &publish, on_receipt, &p->tally);
+        draw(p);
+    } while ((status == WARREN_ETIMEOUT || status == WARREN_EFULL) && !interrupted);
+    if (status == WARREN_OK) {
+        p->tally.published++;
+        return true;
+    }
+    if (!interrupted) {
+        cli_failed(p->cli, "message %" PRIu64 " cannot be published: %s", p->tally.published + 1,
+                   status == WARREN_ETOOBIG ? "its headers exceed a frame, or it exceeds the window"
+                                            : warren_status_name(status));
+        p->failed = true;
+    }
+    return false;
+}
+
+static void publish_all(struct publishing *p)
+{
+    struct warren_bytes body;
+
+    while (!interrupted && next_body(p, &body) == WARREN_OK) {
+        pace(p);
+        if (interrupted || !publish_one(p, body))
+            break;
+    }
+}
+
+/* Every message has a time limit, so this ends; after an interrupt, soon. */
+static void flush(struct publishing *p)
+{
+    int64_t give_up_ns = INT64_MAX;
+
+    while (warren_publisher_flush(p->publisher, SLICE_MS) == WARREN_ETIMEOUT) {
+        draw(p);
+        if (interrupted && give_up_ns == INT64_MAX)
+            give_up_ns = now_ns() + (int64_t)INTERRUPTED_FLUSH_MS * 1000000;
+        if (now_ns() >= give_up_ns)
+            break;
+    }
+}
+
+static enum cli_status finish(struct publishing *p)
+{
+    double seconds = (double)(now_ns() - p->started_ns) / 1e9;
+    bool clean = publish_tally_is_clean(&p->tally) && !p->failed;
+
+    if (p->job->json)
+        publish_tally_write_json(&p->tally, seconds, stdout);
+    else if (!p->job->quiet)
+        write_summary(&p->tally, seconds, stdout);
+    if (interrupted) {
+        cli_failed(p->cli, "interrupted");
+        return CLI_FAILED;
+    }
+    return clean ? CLI_OK : CLI_FAILED;
+}
+
+enum cli_status publish_job_run(struct cli *cli, const struct publish_job *job,
+                                const struct warren_publisher_options *options)
+{
+    struct warren_publisher_options own = *options;
+    struct publishing p = {.cli = cli, .job = job, .started_ns = now_ns()};
+    struct warren_error error = {WARREN_OK, ""};
+
+    own.when_full = WARREN_BLOCK;
+    own.block_timeout_ms = SLICE_MS;
+    if (new_publisher(&own, &p.publisher, &error) != WARREN_OK)
+        return cli_error(cli, &error);
+    lines_init(&p.lines, STDIN_FILENO, LINES_MAX);
+
+    p.failed = !connect_broker(&p, options->timeout_ms);
+    p.started_ns = now_ns();
+    pacer_init(&p.pacer, job->rate, p.started_ns);
+    progress_init(&p.progress, stderr, job->count, p.started_ns / 1000000);
+    if (job->quiet)
+        p.progress.out = NULL;
+    if (!p.failed) {
+        publish_all(&p);
+        flush(&p);
+    }
+    progress_end(&p.progress);
+    /* Its last receipts come before it returns: only then the tally is complete. */
+    warren_publisher_close(p.publisher, interrupted ? 0 : CLOSE_MS);
+    lines_done(&p.lines);
+    return finish(&p);
+}

@@ -1,0 +1,42 @@
+#include "app/settings.h"
+
+/* The configuration keeps sizes and times in 64 bits, within ranges that the option table sets. */
+static uint32_t u32(int64_t number)
+{
+    return number > (int64_t)UINT32_MAX ? UINT32_MAX : (uint32_t)number;
+}
+
+void settings_publisher(const struct config *config, const char *name,
+                        struct warren_publisher_options *options)
+{
+    warren_publisher_options_init(options);
+    options->uris = config->broker.uri;
+    options->uri_count = config->broker.uri_count;
+    options->password_file = config->broker.password_file;
+    options->ca_file = config->broker.tls_ca_file;
+    options->cert_file = config->broker.tls_cert_file;
+    options->key_file = config->broker.tls_key_file;
+    options->sasl_external = config->broker.sasl_external;
+    options->name = name;
+    options->window_messages = u32(config->publisher.window_messages);
+    options->window_bytes = (size_t)config->publisher.window_bytes;
+    options->when_full =
+        strcmp(config->publisher.when_full, "fail") == 0 ? WARREN_FAIL : WARREN_BLOCK;
+    options->block_timeout_ms = u32(config->publisher.block_timeout_ms);
+    options->timeout_ms = u32(config->publisher.timeout_ms);
+    options->heartbeat_s = u32(config->broker.heartbeat_ms / 1000);
+    options->connect_timeout_ms = u32(config->broker.connect_timeout_ms);
+    options->reconnect_delay_min_ms = u32(config->broker.reconnect_delay_min_ms);
+    options->reconnect_delay_max_ms = u32(config->broker.reconnect_delay_max_ms);
+}
+
+void settings_log(const struct config *config)
+{
+    static const char *const levels[] = {"error", "warn", "info", "debug"};
+    enum warren_log_level level = WARREN_LOG_INFO;
+
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+        if (strcmp(config->log.level, levels[i]) == 0)
+            level = (enum warren_log_level)i;
+    log_set(level, strcmp(config->log.format, "json") == 0 ? LOG_JSON : LOG_LOGFMT);
+}
