@@ -139,6 +139,7 @@ static enum warren_status to_amqp(const struct warren_properties *properties, st
                                   struct warren_error *error)
 {
     enum warren_status status;
+    size_t headers = 0;
 
     memset(basic, 0, sizeof *basic);
     *size = 2; /* the flags */
@@ -150,7 +151,7 @@ static enum warren_status to_amqp(const struct warren_properties *properties, st
         if (status != WARREN_OK)
             return status;
         basic->_flags |= AMQP_BASIC_HEADERS_FLAG;
-        *size += table_size(&basic->headers);
+        headers = table_size(&basic->headers);
     }
     if (properties->delivery_mode) {
         basic->_flags |= AMQP_BASIC_DELIVERY_MODE_FLAG;
@@ -167,6 +168,8 @@ static enum warren_status to_amqp(const struct warren_properties *properties, st
         basic->timestamp = properties->timestamp;
         *size += 8;
     }
+    if (__builtin_add_overflow(*size, headers, size))
+        *size = SIZE_MAX;
     return WARREN_OK;
 }
 
@@ -183,7 +186,7 @@ enum warren_status properties_encode(const struct warren_properties *properties,
     status = to_amqp(properties, scratch, &basic, &size, error);
     if (status != WARREN_OK)
         return status;
-    if (size > max)
+    if (size > max || size == SIZE_MAX)
         return error_set(error, WARREN_ETOOBIG,
                          "properties and headers take %zu bytes, at most %zu are possible", size,
                          max);
