@@ -201,6 +201,9 @@ WARREN_API uint32_t warren_job_attempt(struct warren_job *job);
  */
 WARREN_API int64_t warren_job_time_left_ms(const struct warren_job *job);
 
+/** Microseconds since this attempt began. Since: 0.1. */
+WARREN_API int64_t warren_job_elapsed_us(const struct warren_job *job);
+
 /* ---- working ---- */
 
 /**
@@ -213,6 +216,9 @@ WARREN_API void *warren_job_alloc(struct warren_job *job, size_t size);
 /** Say why the attempt failed, for the log (and the dead letter). At most 1 KiB is kept. */
 WARREN_API void warren_job_fail(struct warren_job *job, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/** What warren_job_fail() was told last, or NULL. Valid until `handle` returns. Since: 0.1. */
+WARREN_API const char *warren_job_error(const struct warren_job *job);
 
 /** Write one log line that carries queue, handler and message id. Never blocks. */
 WARREN_API void warren_job_log(struct warren_job *job, enum warren_log_level level,

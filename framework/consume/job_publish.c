@@ -1,0 +1,54 @@
+/* job_publish.c - publishing from a job: the input is held back until the output is confirmed. */
+#include "consume/job.h"
+
+/* The message may live as long as the job's time limit, so that its receipt comes before it. */
+static uint32_t life_ms(int64_t left_ms)
+{
+    return left_ms > UINT32_MAX ? 0 : (uint32_t)left_ms;
+}
+
+static enum warren_status publish(struct warren_job *job, const char *exchange,
+                                  const char *routing_key, const struct warren_message *message,
+                                  bool optional)
+{
+    int64_t left_ms = warren_job_time_left_ms(job);
+    struct warren_publish what = {.exchange = exchange,
+                                  .routing_key = routing_key,
+                                  .message = message,
+                                  .optional = optional,
+                                  .timeout_ms = life_ms(left_ms)};
+    enum warren_status status;
+
+    if (!job->source->publisher)
+        return WARREN_ECLOSED;
+    if (left_ms <= 0)
+        return WARREN_ETIMEOUT;
+    if (!job->settlement)
+        job->settlement = settlement_new(job->delivery, job->source->settled, job->source->user);
+    if (!job->settlement)
+        return WARREN_ENOMEM;
+    settlement_hold(job->settlement);
+    status = warren_publisher_publish(job->source->publisher, &what, settlement_receipt,
+                                      job->settlement);
+    if (status != WARREN_OK)
+        settlement_unhold(job->settlement);
+    return status;
+}
+
+enum warren_status warren_job_publish(struct warren_job *job, const char *exchange,
+                                      const char *routing_key, const struct warren_message *message)
+{
+    return publish(job, exchange, routing_key, message, false);
+}
+
+enum warren_status warren_job_reply(struct warren_job *job, const struct warren_message *message)
+{
+    const struct warren_properties *request = warren_job_properties(job);
+    struct warren_message reply = *message;
+
+    if (!request->reply_to || !request->reply_to[0])
+        return WARREN_ENOTFOUND;
+    if (!reply.properties.correlation_id)
+        reply.properties.correlation_id = request->correlation_id;
+    return publish(job, "", request->reply_to, &reply, true);
+}

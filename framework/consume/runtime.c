@@ -1,0 +1,396 @@
+/* runtime.c - see runtime.h. Here: life, and what happens when. The end is in drain.c. */
+#include "consume/runtime.h"
+
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/list.h"
+#include "consume/runtime_private.h"
+#include "consume/thread.h"
+
+/* After a consumer lost its queue, so soon the topology is declared again. */
+#define REDECLARE_MS 200
+
+#define runtime_of(ptr) list_entry(ptr, struct runtime, host)
+
+/* ---- looking after the workers ---- */
+
+uint32_t runtime_in_flight(const struct runtime *r)
+{
+    uint32_t sum = 0;
+
+    for (size_t i = 0; i < r->subscription_count; i++)
+        sum += subscription_in_flight(r->subscriptions[i]);
+    return sum;
+}
+
+static bool acks_wait(const struct runtime *r)
+{
+    for (size_t i = 0; i < r->subscription_count; i++) {
+        if (subscription_unsent(r->subscriptions[i]) > 0)
+            return true;
+    }
+    return false;
+}
+
+/* Workers trust the flag: once it is set, what they settle is seen at the tick at the latest. */
+static void keep_looking(struct runtime *r)
+{
+    if (atomic_load_explicit(&r->host.outlook.looking, memory_order_relaxed))
+        return;
+    loop_timer_arm_us(&r->tick, EXECUTOR_LOOK_US);
+    atomic_store(&r->host.outlook.looking, true);
+}
+
+static void watch_memory(struct runtime *r)
+{
+    size_t bytes = 0;
+    bool full;
+
+    if (r->memory_max == 0 || r->drain.phase != DRAIN_NOT)
+        return;
+    for (size_t i = 0; i < r->subscription_count; i++)
+        bytes += subscription_bytes(r->subscriptions[i]);
+    full = r->memory_full ? bytes >= r->memory_max / 4 * 3 : bytes > r->memory_max;
+    if (full == r->memory_full)
+        return;
+    r->memory_full = full;
+    connection_pause_reading(r->connection, full);
+    if (r->events.memory)
+        r->events.memory(r->host.user, full, bytes);
+}
+
+/* After everything that can be sent was sent: what is left waits behind a message. */
+static void watch_stragglers(struct runtime *r)
+{
+    if (acks_wait(r) && !loop_timer_armed(&r->stragglers))
+        loop_timer_arm_ms(&r->stragglers, r->straggler_age_ms / 2 + 1);
+}
+
+uint32_t runtime_collect(struct runtime *r)
+{
+    uint32_t settled = 0;
+
+    connection_cork(r->connection);
+    for (size_t i = 0; i < r->subscription_count; i++) {
+        settled += subscription_collect(r->subscriptions[i]);
+        subscription_flush(r->subscriptions[i], false);
+    }
+    connection_uncork(r->connection);
+    watch_stragglers(r);
+    watch_memory(r);
+    if (settled > 0)
+        drain_progress(r);
+    return settled;
+}
+
+static void stragglers_due(void *arg)
+{
+    runtime_collect(arg);
+}
+
+/* A worker asked for it. */
+static void collect(void *arg)
+{
+    struct runtime *r = arg;
+
+    runtime_collect(r);
+    if (runtime_in_flight(r) > 0)
+        keep_looking(r);
+}
+
+static void tick(void *arg)
+{
+    struct runtime *r = arg;
+    bool again = false;
+
+    /* First the flag, then the look: who settles in between asks for another one. */
+    atomic_store(&r->host.outlook.looking, false);
+    if (runtime_collect(r) > 0)
+        again = true;
+    for (size_t i = 0; i < r->subscription_count; i++)
+        again |= subscription_look(r->subscriptions[i]);
+    if (again)
+        keep_looking(r);
+}
+
+/* All of one read has come. Under load acks are put off until they are worth a frame. */
+static void turn(void *user)
+{
+    struct runtime *r = user;
+    bool rests = connection_resting(r->connection);
+    uint32_t settled = 0;
+    bool busy = false;
+
+    for (size_t i = 0; i < r->subscription_count; i++) {
+        struct subscription *s = r->subscriptions[i];
+
+        subscription_push(s);
+        settled += subscription_collect(s);
+        subscription_flush(s, rests);
+        busy |= subscription_in_flight(s) > 0 || subscription_unsent(s) > 0;
+    }
+    watch_memory(r);
+    if (busy)
+        keep_looking(r);
+    if (r->drain.phase != DRAIN_NOT && (settled > 0 || busy))
+        drain_progress(r);
+}
+
+static void wake(struct subscription_host *host)
+{
+    struct runtime *r = runtime_of(host);
+
+    loop_post(r->loop, &r->collect);
+}
+
+static void progress(struct subscription_host *host)
+{
+    drain_progress(runtime_of(host));
+}
+
+/* ---- connection and topology ---- */
+
+static void declare(void *arg)
+{
+    struct runtime *r = arg;
+
+    if (r->declaring || r->drain.phase != DRAIN_NOT ||
+        connection_state(r->connection) != CONNECTION_OPEN)
+        return;
+    r->declaring = true;
+    topology_declare(r->topology);
+}
+
+static void interrupted(struct subscription_host *host)
+{
+    struct runtime *r = runtime_of(host);
+
+    if (!loop_timer_armed(&r->redeclare))
+        loop_timer_arm_ms(&r->redeclare, REDECLARE_MS);
+}
+
+static void refused(void *user, const char *item, uint16_t code, const char *text)
+{
+    struct runtime *r = user;
+
+    if (r->events.refused)
+        r->events.refused(r->host.user, item, code, text);
+}
+
+/* Also with items refused: a subscription to what is there has to work. */
+static void declared(void *user, uint32_t in_vain)
+{
+    struct runtime *r = user;
+
+    (void)in_vain;
+    r->declaring = false;
+    for (size_t i = 0; i < r->subscription_count; i++)
+        subscription_start(r->subscriptions[i]);
+}
+
+static const struct topology_events topology_events = {refused, declared};
+
+static void opened(void *user)
+{
+    struct runtime *r = user;
+
+    atomic_fetch_add(&r->connects, 1);
+    if (r->events.connected)
+        r->events.connected(r->host.user, connection_where(r->connection),
+                            connection_server(r->connection));
+    declare(r);
+}
+
+static void lost(void *user, const struct connection_loss *loss)
+{
+    struct runtime *r = user;
+
+    r->declaring = false;
+    r->memory_full = false;
+    loop_timer_disarm(&r->redeclare);
+    for (size_t i = 0; i < r->subscription_count; i++)
+        subscription_suspend(r->subscriptions[i]);
+    if (r->events.lost)
+        r->events.lost(r->host.user, loss);
+    drain_progress(r);
+}
+
+static void closed(void *user)
+{
+    drain_closed(user);
+}
+
+static const struct connection_events connection_events = {
+    .open = opened, .lost = lost, .turn = turn, .closed = closed};
+
+/* ---- life ---- */
+
+static void stop(void *arg)
+{
+    drain_begin(arg);
+}
+
+static void abort_now(void *arg)
+{
+    drain_abort(arg, WARREN_ECLOSED);
+}
+
+static enum warren_status init_timers(struct runtime *r)
+{
+    enum warren_status status = loop_timer_init(&r->tick, r->loop, tick, r);
+
+    if (status == WARREN_OK)
+        status = loop_timer_init(&r->stragglers, r->loop, stragglers_due, r);
+    if (status == WARREN_OK)
+        status = loop_timer_init(&r->redeclare, r->loop, declare, r);
+    if (status == WARREN_OK)
+        status = drain_init(r);
+    return status;
+}
+
+static enum warren_status make_subscriptions(struct runtime *r,
+                                             const struct runtime_options *options,
+                                             struct warren_error *error)
+{
+    enum warren_status status = WARREN_OK;
+
+    r->subscriptions = calloc(options->subscription_count + 1, sizeof(struct subscription *));
+    if (!r->subscriptions)
+        return error_set(error, WARREN_ENOMEM, "out of memory");
+    for (size_t i = 0; status == WARREN_OK && i < options->subscription_count; i++) {
+        status = subscription_new(&options->subscriptions[i], options, &r->host,
+                                  &r->subscriptions[i], error);
+        if (status == WARREN_OK)
+            r->subscription_count++;
+    }
+    return status;
+}
+
+static enum warren_status make_parts(struct runtime *r, const struct runtime_options *options,
+                                     struct warren_error *error)
+{
+    enum warren_status status = loop_new(&r->loop);
+
+    if (status == WARREN_OK)
+        status = init_timers(r);
+    if (status != WARREN_OK)
+        return error_set(error, status, "event loop: %s", warren_status_name(status));
+    status =
+        connection_new(r->loop, options->connection, &connection_events, r, &r->connection, error);
+    if (status != WARREN_OK)
+        return status;
+    r->host.connection = r->connection;
+    status = topology_new(r->connection, options->topology, &topology_events, r, &r->topology);
+    if (status != WARREN_OK)
+        return error_set(error, status, "topology: %s", warren_status_name(status));
+    return make_subscriptions(r, options, error);
+}
+
+enum warren_status runtime_new(const struct runtime_options *options,
+                               const struct runtime_events *events, void *user,
+                               struct runtime **ret_runtime, struct warren_error *error)
+{
+    struct runtime *r = calloc(1, sizeof *r);
+    enum warren_status status;
+
+    if (!r)
+        return error_set(error, WARREN_ENOMEM, "out of memory");
+    r->events = *events;
+    r->host.events = &r->events;
+    r->host.user = user;
+    r->host.wake = wake;
+    r->host.progress = progress;
+    r->host.interrupted = interrupted;
+    atomic_store(&r->host.deadline_ms, INT64_MAX);
+    r->memory_max = options->memory_max;
+    r->straggler_age_ms = options->straggler_age_ms;
+    r->drain_timeout_ms = options->drain_timeout_ms;
+    loop_task_init(&r->collect, collect, r);
+    loop_task_init(&r->stop, stop, r);
+    loop_task_init(&r->abort, abort_now, r);
+    status = make_parts(r, options, error);
+    if (status != WARREN_OK) {
+        runtime_free(r);
+        return status;
+    }
+    *ret_runtime = r;
+    return WARREN_OK;
+}
+
+static void *run(void *arg)
+{
+    struct runtime *r = arg;
+
+    connection_start(r->connection);
+    loop_run(r->loop);
+    if (r->events.stopped)
+        r->events.stopped(r->host.user, r->drain.status, r->drain.unfinished);
+    return NULL;
+}
+
+enum warren_status runtime_start(struct runtime *r, struct warren_error *error)
+{
+    enum warren_status status = thread_start(&r->thread, "warren-consume", run, r, error);
+
+    r->started = status == WARREN_OK;
+    return status;
+}
+
+void runtime_stop(struct runtime *r)
+{
+    loop_post(r->loop, &r->stop);
+}
+
+void runtime_abort(struct runtime *r)
+{
+    loop_post(r->loop, &r->abort);
+}
+
+void runtime_free(struct runtime *r)
+{
+    if (!r)
+        return;
+    if (r->started)
+        pthread_join(r->thread, NULL);
+    if (r->drain.unfinished > 0)
+        return; /* a handler or a receipt still refers to all of it */
+    for (size_t i = 0; i < r->subscription_count; i++)
+        subscription_free(r->subscriptions[i]);
+    free(r->subscriptions);
+    topology_free(r->topology);
+    connection_free(r->connection);
+    drain_done(r);
+    loop_timer_done(&r->tick);
+    loop_timer_done(&r->stragglers);
+    loop_timer_done(&r->redeclare);
+    loop_free(r->loop);
+    free(r);
+}
+
+/* ---- counts ---- */
+
+void runtime_subscription_stats(struct runtime *r, size_t index, struct runtime_stats *stats)
+{
+    subscription_stats(r->subscriptions[index], stats);
+}
+
+void runtime_stats(struct runtime *r, struct runtime_stats *stats)
+{
+    *stats = (struct runtime_stats){.connects = atomic_load(&r->connects), .consuming = true};
+    for (size_t i = 0; i < r->subscription_count; i++) {
+        struct runtime_stats one;
+
+        subscription_stats(r->subscriptions[i], &one);
+        stats->delivered += one.delivered;
+        stats->redelivered += one.redelivered;
+        for (unsigned k = 0; k <= WARREN_REQUEUE; k++)
+            stats->settled[k] += one.settled[k];
+        stats->stale += one.stale;
+        stats->unconfirmed += one.unconfirmed;
+        stats->oversized += one.oversized;
+        stats->running += one.running;
+        stats->queued += one.queued;
+        stats->consuming &= one.consuming;
+    }
+}

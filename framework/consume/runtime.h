@@ -1,0 +1,119 @@
+/* runtime.h - consume: a connection, its topology and all subscriptions, on a thread of their own.
+ *
+ *   runtime_new > runtime_start > ... runtime_stop > drain > `stopped` > runtime_free
+ *
+ * Draining: ask the broker to send no more, hand back what no handler has begun, wait for the
+ * handlers that run, send all acks, a round trip to know that they arrived, close. Without a
+ * connection only the handlers are waited for: the broker has everything back already.
+ * Elsewhere: which handlers there are (plugin/), signals and log lines (app/).
+ */
+#ifndef WARREN_CONSUME_RUNTIME_H
+#define WARREN_CONSUME_RUNTIME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <warren/middleware.h>
+#include <warren/publisher.h>
+
+#include "amqp/connection.h"
+#include "amqp/delivery.h"
+#include "config/config.h"
+
+struct runtime;
+
+/** One subscription. Strings, handler, state and table are borrowed until runtime_free(). */
+struct runtime_subscription {
+    const char *queue;
+    const char *handler_name; /* "PLUGIN.HANDLER" */
+    const struct warren_handler *handler;
+    void *state;                     /* of the handler's `open` */
+    const struct warren_link *links; /* middlewares, outermost first; copied */
+    size_t link_count;
+    uint16_t prefetch;
+    size_t prefetch_bytes;                /* 0: no bound */
+    uint32_t concurrency;                 /* worker threads, at least 1 */
+    const struct warren_table *arguments; /* of basic.consume; may be NULL */
+};
+
+struct runtime_options {
+    const struct connection_options *connection; /* copied */
+    const struct config_topology *topology;      /* borrowed until runtime_free() */
+    const struct runtime_subscription *subscriptions;
+    size_t subscription_count;
+    size_t message_max;        /* bytes of a body; a larger one is rejected */
+    size_t memory_max;         /* bytes of all unsettled deliveries: above, reading stops; resumes
+                                  below 3/4; 0: no bound */
+    uint32_t straggler_age_ms; /* longest wait of an ack behind a message that is not done */
+    uint32_t drain_timeout_ms; /* all of draining */
+    struct warren_publisher *publisher; /* for jobs; NULL: they cannot publish. Borrowed: close it
+                                           before runtime_free() */
+};
+
+/** What the owner is told, on the runtime's thread. Any may be NULL. Do not block. */
+struct runtime_events {
+    void (*connected)(void *user, const char *where, const char *server);
+    /** Lost, or a try failed. */
+    void (*lost)(void *user, const struct connection_loss *loss);
+    /** The broker refused an item of the topology. */
+    void (*refused)(void *user, const char *item, uint16_t code, const char *text);
+    void (*consuming)(void *user, const char *queue);
+    void (*interrupted)(void *user, const char *queue, const char *reason, uint32_t retry_ms);
+    /** A body above message_max was rejected. */
+    void (*oversized)(void *user, const char *queue, const struct delivery *without_body,
+                      uint64_t body_size);
+    /** A message is tried again because one that its job published was not confirmed. */
+    void (*unconfirmed)(void *user, const char *queue, const struct delivery *delivery);
+    /** memory_max was reached, and then it was undercut. */
+    void (*memory)(void *user, bool full, size_t bytes);
+    /** Draining has begun: so many were handed back unbegun, so many are waited for. */
+    void (*draining)(void *user, uint32_t handed_back, uint32_t running);
+    /**
+     * The end; called once. WARREN_OK; WARREN_ETIMEOUT: drain_timeout_ms was over while
+     * @unfinished deliveries were not settled (or the broker did not answer), they went back to
+     * the broker; WARREN_ECLOSED: runtime_abort(). runtime_free() may follow, on another thread.
+     */
+    void (*stopped)(void *user, enum warren_status status, uint32_t unfinished);
+};
+
+/**
+ * Everything but the connection itself: worker threads are started, files of TLS read.
+ *
+ * @return WARREN_OK; WARREN_ENOMEM, WARREN_EIO, WARREN_ECONFIG, WARREN_EINVAL with @error
+ */
+enum warren_status runtime_new(const struct runtime_options *options,
+                               const struct runtime_events *events, void *user,
+                               struct runtime **ret_runtime, struct warren_error *error);
+/** Start the thread and connect, for ever. WARREN_OK, or WARREN_EIO with @error. */
+enum warren_status runtime_start(struct runtime *runtime, struct warren_error *error);
+/** Begin to drain; harmless to repeat. Only after runtime_start(). Thread: any. */
+void runtime_stop(struct runtime *runtime);
+/** End at once: drop the connection, wait for nothing. Only after runtime_start(). Thread: any. */
+void runtime_abort(struct runtime *runtime);
+/**
+ * Never started, or after `stopped`. What a handler still holds is left alone: its thread and its
+ * subscription stay until the process ends. NULL is fine.
+ */
+void runtime_free(struct runtime *runtime);
+
+/** What was done since the start; all counts only grow but the last block. */
+struct runtime_stats {
+    uint64_t delivered;
+    uint64_t redelivered;
+    uint64_t settled[WARREN_REQUEUE + 1]; /* by enum warren_outcome; handed back ones included */
+    uint64_t stale;       /* of a lost channel: dropped, the broker delivers them again */
+    uint64_t unconfirmed; /* retried because a publish of the job failed */
+    uint64_t oversized;
+    uint64_t connects; /* connections that reached the broker */
+
+    uint32_t running; /* in a handler now */
+    uint32_t queued;  /* delivered, not begun */
+    bool consuming;   /* all of them: the broker sends */
+};
+
+/** All subscriptions together. Thread: any, until runtime_free(). */
+void runtime_stats(struct runtime *runtime, struct runtime_stats *stats);
+/** One of them, by its place in the options; connects is 0. Thread: as above. */
+void runtime_subscription_stats(struct runtime *runtime, size_t index, struct runtime_stats *stats);
+
+#endif

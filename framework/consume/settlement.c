@@ -1,0 +1,81 @@
+/* settlement.c - see settlement.h. */
+#include "consume/settlement.h"
+
+#include <stdlib.h>
+
+struct settlement {
+    struct delivery *delivery;
+    settlement_done_fn *done;
+    void *user;
+};
+
+enum verdict settlement_verdict(enum warren_outcome outcome)
+{
+    switch (outcome) {
+    case WARREN_ACK:
+    case WARREN_DISCARD:
+        return VERDICT_ACK;
+    case WARREN_REJECT:
+        return VERDICT_REJECT;
+    case WARREN_REQUEUE:
+        return VERDICT_HANDBACK;
+    case WARREN_RETRY:
+        break;
+    }
+    return VERDICT_RETRY;
+}
+
+struct settlement *settlement_new(struct delivery *delivery, settlement_done_fn *done, void *user)
+{
+    struct settlement *settlement = malloc(sizeof *settlement);
+
+    if (!settlement)
+        return NULL;
+    settlement->delivery = delivery;
+    settlement->done = done;
+    settlement->user = user;
+    atomic_store(&delivery->holds, 1);
+    atomic_store(&delivery->publish_failed, false);
+    return settlement;
+}
+
+void settlement_hold(struct settlement *settlement)
+{
+    atomic_fetch_add(&settlement->delivery->holds, 1);
+}
+
+void settlement_unhold(struct settlement *settlement)
+{
+    atomic_fetch_sub(&settlement->delivery->holds, 1);
+}
+
+/* Drop one hold; with the last one the outcome is final and the settlement gone. */
+static bool release(struct settlement *settlement)
+{
+    struct delivery *delivery = settlement->delivery;
+
+    if (atomic_fetch_sub(&delivery->holds, 1) != 1)
+        return false;
+    if (atomic_load(&delivery->publish_failed))
+        delivery->outcome = WARREN_RETRY;
+    free(settlement);
+    return true;
+}
+
+void settlement_receipt(const struct warren_receipt *receipt, void *user)
+{
+    struct settlement *settlement = user;
+    struct delivery *delivery = settlement->delivery;
+    settlement_done_fn *done = settlement->done;
+    void *done_user = settlement->user;
+
+    if (receipt->result != WARREN_CONFIRMED)
+        atomic_store(&delivery->publish_failed, true);
+    if (release(settlement))
+        done(done_user, delivery);
+}
+
+bool settlement_handled(struct settlement *settlement)
+{
+    return release(settlement);
+}

@@ -1,0 +1,46 @@
+/* settlement.h - when a handled delivery may be settled, and with which verdict.
+ *
+ * A delivery whose job published is held back until every one of its messages has a receipt:
+ * the broker must have what the job made before it may forget what the job was given.
+ * Elsewhere: sending the verdict (amqp/consumer.h).
+ */
+#ifndef WARREN_CONSUME_SETTLEMENT_H
+#define WARREN_CONSUME_SETTLEMENT_H
+
+#include <stdbool.h>
+
+#include <warren/publisher.h>
+
+#include "amqp/ack_batcher.h"
+#include "amqp/delivery.h"
+
+/** What the broker is told for @outcome. Until delayed retry exists, RETRY requeues at once. */
+enum verdict settlement_verdict(enum warren_outcome outcome);
+
+/** One delivery that waits for receipts. Made at the job's first publish. */
+struct settlement;
+
+/** Told, on the thread of the last receipt, that @delivery is settled; its outcome is written. */
+typedef void settlement_done_fn(void *user, struct delivery *delivery);
+
+/** Held by the handler. NULL: no memory. */
+struct settlement *settlement_new(struct delivery *delivery, settlement_done_fn *done, void *user);
+
+/** One more message is about to be published. Thread: the handler's. */
+void settlement_hold(struct settlement *settlement);
+/** It was not accepted after all. Thread: the handler's. */
+void settlement_unhold(struct settlement *settlement);
+/**
+ * Its receipt: a warren_receipt_fn; @user is the settlement. Anything but CONFIRMED makes the
+ * outcome WARREN_RETRY.
+ */
+void settlement_receipt(const struct warren_receipt *receipt, void *user);
+
+/**
+ * The handler has returned and the delivery's outcome is written. @settlement is gone.
+ *
+ * @return true: settled now; false: `done` tells it later
+ */
+bool settlement_handled(struct settlement *settlement);
+
+#endif

@@ -1,0 +1,416 @@
+/* subscription.c - see subscription.h. */
+#include "consume/subscription.h"
+
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "consume/chain.h"
+#include "consume/job.h"
+#include "consume/settlement.h"
+
+/* Under load, acks leave when they make up this part of the prefetch. */
+#define ACK_SHARE 8
+
+/* Written by the loop alone, read by any thread: no atomic addition is needed. */
+struct counts {
+    _Atomic uint64_t delivered;
+    _Atomic uint64_t redelivered;
+    _Atomic uint64_t settled[WARREN_REQUEUE + 1];
+    _Atomic uint64_t stale;
+    _Atomic uint64_t unconfirmed;
+    _Atomic uint64_t oversized;
+    atomic_bool consuming;
+};
+
+struct subscription {
+    struct subscription_host *host;
+    struct consumer *consumer;
+    struct executor *executor;
+    struct chain chain;
+    struct job_source source;
+    struct warren_job **jobs; /* one a worker */
+    uint32_t concurrency;
+    uint32_t ack_many;
+
+    struct batch arrived; /* since the last turn */
+    uint32_t generation;  /* of what was pushed last */
+    uint32_t in_flight;
+    bool started;
+    bool suspended;
+    bool draining;
+    bool cancelled; /* the broker has answered the cancel of draining */
+    bool proving;
+    struct counts counts;
+};
+
+static void count(_Atomic uint64_t *counter)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+}
+
+/* ---- what the executor asks for: worker threads ---- */
+
+static bool run(void *user, uint32_t worker, struct delivery *delivery, int64_t begun_ns)
+{
+    struct subscription *s = user;
+    struct warren_job *job = s->jobs[worker];
+
+    job_begin(job, delivery, begun_ns);
+    return job_end(job, chain_run(&s->chain, job));
+}
+
+static uint32_t generation(void *user)
+{
+    struct subscription *s = user;
+
+    return consumer_generation(s->consumer);
+}
+
+static bool loop_rests(void *user)
+{
+    struct subscription *s = user;
+
+    return connection_resting(s->host->connection);
+}
+
+static void wake_loop(void *user)
+{
+    struct subscription *s = user;
+
+    s->host->wake(s->host);
+}
+
+static const struct executor_calls executor_calls = {run, generation, loop_rests, wake_loop};
+
+static void receipts_came(void *user, struct delivery *delivery)
+{
+    struct subscription *s = user;
+
+    executor_settled(s->executor, delivery);
+}
+
+/* ---- what the consumer tells: the loop ---- */
+
+static void deliver(void *user, struct delivery *delivery)
+{
+    struct subscription *s = user;
+
+    count(&s->counts.delivered);
+    if (delivery->redelivered)
+        count(&s->counts.redelivered);
+    s->in_flight++;
+    batch_add(&s->arrived, delivery);
+}
+
+static void consuming(void *user)
+{
+    struct subscription *s = user;
+
+    atomic_store(&s->counts.consuming, true);
+    if (s->host->events->consuming)
+        s->host->events->consuming(s->host->user, s->source.queue);
+}
+
+static void interrupted(void *user, const char *reason, uint32_t retry_ms)
+{
+    struct subscription *s = user;
+
+    atomic_store(&s->counts.consuming, false);
+    if (s->host->events->interrupted)
+        s->host->events->interrupted(s->host->user, s->source.queue, reason, retry_ms);
+    s->host->interrupted(s->host);
+}
+
+static void oversized(void *user, const struct delivery *without_body, uint64_t body_size)
+{
+    struct subscription *s = user;
+
+    count(&s->counts.oversized);
+    if (s->host->events->oversized)
+        s->host->events->oversized(s->host->user, s->source.queue, without_body, body_size);
+}
+
+static const struct consumer_events consumer_events = {deliver, consuming, interrupted, oversized};
+
+/* ---- life ---- */
+
+static enum warren_status make_jobs(struct subscription *s)
+{
+    s->jobs = calloc(s->concurrency, sizeof(struct warren_job *));
+    if (!s->jobs)
+        return WARREN_ENOMEM;
+    for (uint32_t i = 0; i < s->concurrency; i++) {
+        s->jobs[i] = job_new(&s->source);
+        if (!s->jobs[i])
+            return WARREN_ENOMEM;
+    }
+    return WARREN_OK;
+}
+
+static enum warren_status make_consumer(struct subscription *s,
+                                        const struct runtime_subscription *what,
+                                        const struct runtime_options *options)
+{
+    struct consumer_options consumer = {.queue = what->queue,
+                                        .prefetch = what->prefetch,
+                                        .prefetch_bytes = what->prefetch_bytes,
+                                        .message_max = options->message_max,
+                                        .straggler_age_ms = options->straggler_age_ms,
+                                        .arguments = what->arguments};
+
+    return consumer_new(s->host->connection, &consumer, &consumer_events, s, &s->consumer);
+}
+
+static enum warren_status make_parts(struct subscription *s,
+                                     const struct runtime_subscription *what,
+                                     const struct runtime_options *options,
+                                     struct warren_error *error)
+{
+    struct executor_options executor = {.name = what->queue,
+                                        .concurrency = what->concurrency,
+                                        .clock = s->source.clock,
+                                        .outlook = &s->host->outlook};
+    enum warren_status status =
+        chain_init(&s->chain, what->links, what->link_count, what->handler, what->state);
+
+    if (status == WARREN_OK)
+        status = make_jobs(s);
+    if (status == WARREN_OK)
+        status = make_consumer(s, what, options);
+    if (status != WARREN_OK)
+        return error_set(error, status, "queue %s: %s", what->queue, warren_status_name(status));
+    return executor_new(&executor, &executor_calls, s, &s->executor, error);
+}
+
+enum warren_status subscription_new(const struct runtime_subscription *what,
+                                    const struct runtime_options *options,
+                                    struct subscription_host *host,
+                                    struct subscription **ret_subscription,
+                                    struct warren_error *error)
+{
+    struct subscription *s = calloc(1, sizeof *s);
+    enum warren_status status;
+
+    if (!s)
+        return error_set(error, WARREN_ENOMEM, "out of memory");
+    s->host = host;
+    s->concurrency = what->concurrency;
+    s->ack_many = what->prefetch > ACK_SHARE ? what->prefetch / ACK_SHARE : 1;
+    s->source = (struct job_source){.queue = what->queue,
+                                    .handler = what->handler_name,
+                                    .publisher = options->publisher,
+                                    .clock = loop_clock(connection_loop(host->connection)),
+                                    .deadline_ms = &host->deadline_ms,
+                                    .settled = receipts_came,
+                                    .user = s};
+    status = make_parts(s, what, options, error);
+    if (status != WARREN_OK) {
+        subscription_free(s);
+        return status;
+    }
+    *ret_subscription = s;
+    return WARREN_OK;
+}
+
+void subscription_free(struct subscription *s)
+{
+    if (!s)
+        return;
+    executor_free(s->executor);
+    consumer_free(s->consumer);
+    for (uint32_t i = 0; s->jobs && i < s->concurrency; i++)
+        job_free(s->jobs[i]);
+    free(s->jobs);
+    chain_done(&s->chain);
+    free(s);
+}
+
+static void not_awaited(void *user)
+{
+    (void)user;
+}
+
+void subscription_start(struct subscription *s)
+{
+    if (s->draining)
+        return;
+    if (!s->started)
+        consumer_start(s->consumer);
+    else if (s->suspended)
+        consumer_resume(s->consumer);
+    s->started = true;
+    s->suspended = false;
+}
+
+void subscription_suspend(struct subscription *s)
+{
+    atomic_store(&s->counts.consuming, false);
+    if (!s->started || s->draining || s->suspended)
+        return;
+    s->suspended = true;
+    consumer_pause(s->consumer, not_awaited, s);
+}
+
+/* ---- there ---- */
+
+static void settle(struct subscription *s, struct delivery *delivery)
+{
+    enum warren_outcome outcome = (enum warren_outcome)delivery->outcome;
+
+    s->in_flight--;
+    if (delivery->generation != consumer_generation(s->consumer)) {
+        count(&s->counts.stale);
+    } else {
+        count(&s->counts.settled[outcome]);
+        if (atomic_load(&delivery->publish_failed)) {
+            count(&s->counts.unconfirmed);
+            if (s->host->events->unconfirmed)
+                s->host->events->unconfirmed(s->host->user, s->source.queue, delivery);
+        }
+    }
+    consumer_settle(s->consumer, delivery, settlement_verdict(outcome));
+}
+
+static uint32_t settle_as(struct subscription *s, struct batch *batch, enum warren_outcome outcome)
+{
+    uint32_t settled = batch->count;
+    struct delivery *delivery;
+
+    while ((delivery = batch_pop(batch))) {
+        delivery->outcome = (uint8_t)outcome;
+        settle(s, delivery);
+    }
+    return settled;
+}
+
+void subscription_push(struct subscription *s)
+{
+    struct batch older = {NULL, NULL, 0};
+
+    if (!s->arrived.first || s->draining)
+        return;
+    if (s->arrived.last->generation != s->generation) {
+        /* Keeps the queue within the prefetch, however often the channel is lost. */
+        executor_take_queued(s->executor, &older);
+        settle_as(s, &older, WARREN_REQUEUE);
+        s->generation = s->arrived.last->generation;
+    }
+    executor_push(s->executor, &s->arrived);
+}
+
+bool subscription_look(struct subscription *s)
+{
+    return executor_look(s->executor);
+}
+
+/* ---- and back again ---- */
+
+uint32_t subscription_collect(struct subscription *s)
+{
+    struct batch done = {NULL, NULL, 0};
+    struct delivery *delivery;
+    uint32_t settled;
+
+    executor_take_settled(s->executor, &done);
+    settled = done.count;
+    while ((delivery = batch_pop(&done)))
+        settle(s, delivery);
+    return settled;
+}
+
+void subscription_flush(struct subscription *s, bool many)
+{
+    uint32_t unsent = consumer_unsent(s->consumer);
+
+    if (unsent > 0 && (!many || unsent >= s->ack_many))
+        consumer_flush(s->consumer, false);
+}
+
+uint32_t subscription_in_flight(const struct subscription *s)
+{
+    return s->in_flight;
+}
+
+uint32_t subscription_unsent(const struct subscription *s)
+{
+    return consumer_unsent(s->consumer);
+}
+
+size_t subscription_bytes(const struct subscription *s)
+{
+    return consumer_bytes(s->consumer);
+}
+
+/* ---- draining ---- */
+
+static void cancel_answered(void *user)
+{
+    struct subscription *s = user;
+
+    s->cancelled = true;
+    s->host->progress(s->host);
+}
+
+void subscription_drain(struct subscription *s)
+{
+    s->draining = true;
+    atomic_store(&s->counts.consuming, false);
+    executor_take_queued(s->executor, &s->arrived);
+    if (s->started)
+        consumer_pause(s->consumer, cancel_answered, s);
+    else
+        s->cancelled = true;
+}
+
+bool subscription_drained(const struct subscription *s)
+{
+    return s->cancelled || consumer_generation(s->consumer) == 0;
+}
+
+uint32_t subscription_hand_back(struct subscription *s)
+{
+    return settle_as(s, &s->arrived, WARREN_REQUEUE);
+}
+
+static void barrier_passed(void *user, bool passed)
+{
+    struct subscription *s = user;
+
+    (void)passed; /* lost meanwhile: the broker has back what it did not hear of */
+    s->proving = false;
+    s->host->progress(s->host);
+}
+
+void subscription_prove(struct subscription *s)
+{
+    if (consumer_generation(s->consumer) == 0)
+        return;
+    consumer_flush(s->consumer, true);
+    s->proving = true;
+    consumer_barrier(s->consumer, barrier_passed, s);
+}
+
+bool subscription_proved(const struct subscription *s)
+{
+    return !s->proving || consumer_generation(s->consumer) == 0;
+}
+
+/* ---- counts ---- */
+
+void subscription_stats(struct subscription *s, struct runtime_stats *stats)
+{
+    struct counts *c = &s->counts;
+
+    *stats = (struct runtime_stats){
+        .delivered = atomic_load_explicit(&c->delivered, memory_order_relaxed),
+        .redelivered = atomic_load_explicit(&c->redelivered, memory_order_relaxed),
+        .stale = atomic_load_explicit(&c->stale, memory_order_relaxed),
+        .unconfirmed = atomic_load_explicit(&c->unconfirmed, memory_order_relaxed),
+        .oversized = atomic_load_explicit(&c->oversized, memory_order_relaxed),
+        .consuming = atomic_load(&c->consuming),
+    };
+    for (unsigned i = 0; i <= WARREN_REQUEUE; i++)
+        stats->settled[i] = atomic_load_explicit(&c->settled[i], memory_order_relaxed);
+    executor_load(s->executor, &stats->running, &stats->queued);
+}

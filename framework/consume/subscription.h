@@ -1,0 +1,79 @@
+/* subscription.h - one queue and one handler: a consumer that brings deliveries, an executor that
+ * runs them through the chain, and the way back to the broker.
+ * Thread: the loop's, but subscription_stats(). Owner: the runtime.
+ * Elsewhere: when things happen (runtime.c), the end of it all (drain.c).
+ */
+#ifndef WARREN_CONSUME_SUBSCRIPTION_H
+#define WARREN_CONSUME_SUBSCRIPTION_H
+
+#include <stdatomic.h>
+
+#include "amqp/consumer.h"
+#include "consume/executor.h"
+#include "consume/runtime.h"
+
+struct subscription;
+
+/** What all subscriptions of a runtime share. Outlives them. */
+struct subscription_host {
+    struct connection *connection;
+    struct loop_outlook outlook;
+    _Atomic int64_t deadline_ms; /* of handlers, while draining; INT64_MAX: none */
+    /** Have subscription_collect() called for all soon. Thread: any. */
+    void (*wake)(struct subscription_host *host);
+    /** A subscription came to rest after subscription_drain(), perhaps not for the first time. */
+    void (*progress)(struct subscription_host *host);
+    /** It stopped consuming: the topology may have to be declared again. */
+    void (*interrupted)(struct subscription_host *host);
+    const struct runtime_events *events;
+    void *user; /* of the events */
+};
+
+enum warren_status subscription_new(const struct runtime_subscription *what,
+                                    const struct runtime_options *options,
+                                    struct subscription_host *host,
+                                    struct subscription **ret_subscription,
+                                    struct warren_error *error);
+/** Nothing may be unsettled. NULL is fine. */
+void subscription_free(struct subscription *subscription);
+
+/** The topology is declared: consume. Harmless to repeat. */
+void subscription_start(struct subscription *subscription);
+/** The connection is lost: do not consume before subscription_start(). */
+void subscription_suspend(struct subscription *subscription);
+
+/** Pass on to the workers what came since the last turn. */
+void subscription_push(struct subscription *subscription);
+/** See executor_look(). */
+bool subscription_look(struct subscription *subscription);
+/** Settle what is handled. @return how many */
+uint32_t subscription_collect(struct subscription *subscription);
+/** Send acks: all that can be sent, or, if @many, only when it is worth a frame. */
+void subscription_flush(struct subscription *subscription, bool many);
+
+/** Delivered and not settled. */
+uint32_t subscription_in_flight(const struct subscription *subscription);
+/** Acks settled but not sent. */
+uint32_t subscription_unsent(const struct subscription *subscription);
+size_t subscription_bytes(const struct subscription *subscription);
+
+/* ---- draining ---- */
+
+/** Stop the broker, begin nothing more. host->progress() tells when the broker has answered. */
+void subscription_drain(struct subscription *subscription);
+/** The broker sends nothing more. */
+bool subscription_drained(const struct subscription *subscription);
+/** Settle what was not begun as handed back. @return how many */
+uint32_t subscription_hand_back(struct subscription *subscription);
+/**
+ * Send every ack and ask for a sign that they arrived; host->progress() tells.
+ * Nothing is asked if there is no channel.
+ */
+void subscription_prove(struct subscription *subscription);
+/** The sign has come, or cannot come. */
+bool subscription_proved(const struct subscription *subscription);
+
+/** Thread: any. */
+void subscription_stats(struct subscription *subscription, struct runtime_stats *stats);
+
+#endif

@@ -1,0 +1,37 @@
+/* registry.h - all plugins of a worker, and their handlers by the name "PLUGIN.HANDLER".
+ * Thread: built by the main one, then read-only.
+ */
+#ifndef WARREN_PLUGIN_REGISTRY_H
+#define WARREN_PLUGIN_REGISTRY_H
+
+#include "plugin/descriptor.h"
+
+struct registry;
+
+/** NULL: no memory. */
+struct registry *registry_new(void);
+/** Free all plugins: no handler may be open. NULL is fine. */
+void registry_free(struct registry *registry);
+
+/**
+ * Own @plugin from now on, also on failure.
+ *
+ * @return WARREN_OK; WARREN_EPLUGIN with @error: there is one of that name; WARREN_ENOMEM
+ */
+enum warren_status registry_add(struct registry *registry, struct plugin *plugin,
+                                struct warren_error *error);
+
+/**
+ * The handler called @name, "PLUGIN.HANDLER". Lives as long as the registry.
+ *
+ * @return WARREN_OK; WARREN_ENOTFOUND with @error: the nearest name, or which there are
+ */
+enum warren_status registry_find(const struct registry *registry, const char *name,
+                                 const struct warren_handler **ret_handler,
+                                 struct warren_error *error);
+
+/** The plugins in the order of adding. */
+size_t registry_count(const struct registry *registry);
+const struct plugin *registry_plugin(const struct registry *registry, size_t index);
+
+#endif
