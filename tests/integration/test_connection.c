@@ -1,0 +1,596 @@
+/* The connection against peers that break AMQP, hang, or are no brokers at all (scripted), and
+ * against a real broker over bad networks. Whatever comes: one clear sentence, then the next try.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "amqp/channel.h"
+#include "amqp/connection.h"
+#include "support/broker.h"
+#include "support/mock.h"
+#include "support/proxy.h"
+#include "support/wait.h"
+
+#define PATIENCE_MS 20000
+
+static struct broker *broker;
+
+/* ---- a connection with one channel, and what it told ---- */
+
+struct client {
+    struct loop *loop;
+    struct loop_timer tick;
+    struct connection *connection;
+    struct channel *channel;
+    bool (*until)(struct client *client);
+    int64_t deadline_ms;
+    bool met;
+    int opened;
+    int lost;
+    int channels_opened;
+    int channels_lost;
+    int replies;
+    bool closed;
+    struct connection_loss loss; /* the last */
+    char text[512];
+    uint16_t channel_code;
+};
+
+static void on_open(void *user)
+{
+    ((struct client *)user)->opened++;
+}
+
+static void on_lost(void *user, const struct connection_loss *loss)
+{
+    struct client *client = user;
+
+    client->lost++;
+    client->loss = *loss;
+    snprintf(client->text, sizeof client->text, "%s", loss->text);
+}
+
+static void on_closed(void *user)
+{
+    ((struct client *)user)->closed = true;
+}
+
+static void on_channel_open(void *user)
+{
+    ((struct client *)user)->channels_opened++;
+}
+
+static void on_channel_lost(void *user, const struct channel_loss *loss)
+{
+    struct client *client = user;
+
+    client->channels_lost++;
+    client->channel_code = loss->code;
+}
+
+static void on_tick(void *user)
+{
+    struct client *client = user;
+
+    client->met = client->until(client);
+    if (client->met || now_ms() >= client->deadline_ms)
+        loop_stop(client->loop);
+    else
+        loop_timer_arm_ms(&client->tick, 2);
+}
+
+/* Run the loop until @until holds; false if it never did. */
+static bool run_until(struct client *client, bool (*until)(struct client *client))
+{
+    client->until = until;
+    client->deadline_ms = now_ms() + PATIENCE_MS * slowness();
+    loop_timer_arm_ms(&client->tick, 0);
+    loop_run(client->loop);
+    return client->met;
+}
+
+static struct client *client_new(const char *uri_text, void (*adjust)(struct connection_options *))
+{
+    static const struct connection_events events = {
+        .open = on_open, .lost = on_lost, .closed = on_closed};
+    static const struct channel_events channel_events = {.open = on_channel_open,
+                                                         .lost = on_channel_lost};
+    struct client *client = calloc(1, sizeof *client);
+    struct connection_options options;
+    struct warren_error error = {WARREN_OK, ""};
+    struct uri uri;
+
+    assert_non_null(client);
+    assert_int_equal(uri_parse(uri_text, &uri, &error), WARREN_OK);
+    connection_options_init(&options);
+    options.uris = &uri;
+    options.uri_count = 1;
+    options.name = "test_connection";
+    options.reconnect_delay_max_ms = 200;
+    if (adjust)
+        adjust(&options);
+    assert_int_equal(loop_new(&client->loop), WARREN_OK);
+    assert_int_equal(loop_timer_init(&client->tick, client->loop, on_tick, client), WARREN_OK);
+    assert_int_equal(
+        connection_new(client->loop, &options, &events, client, &client->connection, &error),
+        WARREN_OK);
+    assert_int_equal(channel_new(client->connection, &channel_events, client, &client->channel),
+                     WARREN_OK);
+    connection_start(client->connection);
+    return client;
+}
+
+static bool is_closed(struct client *client)
+{
+    return client->closed;
+}
+
+/* Also proves that closing works from whatever state the test left. */
+static void client_free(struct client *client)
+{
+    channel_free(client->channel);
+    connection_close(client->connection, 2000);
+    assert_true(run_until(client, is_closed));
+    connection_free(client->connection);
+    loop_timer_done(&client->tick);
+    loop_free(client->loop);
+    free(client);
+}
+
+static bool channel_opened(struct client *client)
+{
+    return client->channels_opened >= 1;
+}
+
+static bool channel_opened_twice(struct client *client)
+{
+    return client->channels_opened >= 2;
+}
+
+static bool lost_once(struct client *client)
+{
+    return client->lost >= 1;
+}
+
+/* ---- what a scripted peer does on its first connection; later ones are well-behaved ---- */
+
+struct fault {
+    const char *name;
+    void (*commit)(struct mock_peer *peer);
+    const char *said; /* stands in the loss's text */
+};
+
+static void well_behaved(struct mock_peer *peer)
+{
+    mock_handshake(peer, NULL);
+    mock_serve(peer, 60000);
+}
+
+static void run_fault(struct mock_peer *peer, int connection, void *user)
+{
+    const struct fault *fault = user;
+
+    if (connection > 1) {
+        well_behaved(peer);
+        return;
+    }
+    fault->commit(peer);
+    mock_serve(peer, 60000);
+}
+
+/* The handshake, and the client's channel 1 being open. */
+static void reach_channel(struct mock_peer *peer)
+{
+    amqp_channel_open_ok_t open_ok = {0};
+
+    mock_handshake(peer, NULL);
+    mock_expect(peer, AMQP_CHANNEL_OPEN_METHOD);
+    mock_send_method(peer, 1, AMQP_CHANNEL_OPEN_OK_METHOD, &open_ok);
+}
+
+static void http(struct mock_peer *peer)
+{
+    static const char answer[] = "HTTP/1.1 400 Bad Request\r\n\r\n";
+    mock_send_bytes(peer, answer, sizeof answer - 1);
+}
+
+static void tls_alert(struct mock_peer *peer)
+{
+    mock_send_bytes(peer, "\x15\x03\x03\x00\x02\x02\x32", 7);
+}
+
+static void other_version(struct mock_peer *peer)
+{
+    mock_send_bytes(peer, "AMQP\x00\x01\x00\x00", 8);
+}
+
+static void heartbeat_first(struct mock_peer *peer)
+{
+    mock_send_bytes(peer, "\x08\x00\x00\x00\x00\x00\x00\xce\x08", 9);
+    mock_send_bytes(peer, "\x00\x00\x00\x00\x00\x00\xce\xff", 8);
+}
+
+static void open_ok_first(struct mock_peer *peer)
+{
+    amqp_connection_open_ok_t open_ok = {0};
+    mock_send_method(peer, 0, AMQP_CONNECTION_OPEN_OK_METHOD, &open_ok);
+}
+
+static void oversize_frame(struct mock_peer *peer)
+{
+    reach_channel(peer);
+    mock_send_bytes(peer, "\x01\x00\x01\x7f\xff\xff\xff", 7);
+}
+
+static void bad_end(struct mock_peer *peer)
+{
+    reach_channel(peer);
+    mock_send_bytes(peer, "\x08\x00\x00\x00\x00\x00\x00\xcd", 8);
+}
+
+static void unknown_type(struct mock_peer *peer)
+{
+    reach_channel(peer);
+    mock_send_bytes(peer, "\x04\x00\x01\x00\x00\x00\x04zzzz\xce", 12);
+}
+
+static void far_channel(struct mock_peer *peer)
+{
+    amqp_basic_ack_t ack = {.delivery_tag = 1};
+    reach_channel(peer);
+    mock_send_method(peer, 65535, AMQP_BASIC_ACK_METHOD, &ack);
+}
+
+static void clients_method(struct mock_peer *peer)
+{
+    amqp_queue_declare_t declare = {.queue = amqp_cstring_bytes("q")};
+    reach_channel(peer);
+    mock_send_method(peer, 1, AMQP_QUEUE_DECLARE_METHOD, &declare);
+}
+
+static void unasked_reply(struct mock_peer *peer)
+{
+    amqp_basic_qos_ok_t qos_ok = {0};
+    reach_channel(peer);
+    mock_send_method(peer, 1, AMQP_BASIC_QOS_OK_METHOD, &qos_ok);
+}
+
+static void header_without_method(struct mock_peer *peer)
+{
+    static const uint8_t header[14] = {0, 60};
+    reach_channel(peer);
+    mock_send_frame(peer, 2, 1, header, sizeof header);
+}
+
+static void deliver(struct mock_peer *peer)
+{
+    amqp_basic_deliver_t deliver = {.delivery_tag = 1};
+    mock_send_method(peer, 1, AMQP_BASIC_DELIVER_METHOD, &deliver);
+}
+
+static void more_body_than_said(struct mock_peer *peer)
+{
+    static const uint8_t header[14] = {0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3};
+    reach_channel(peer);
+    deliver(peer);
+    mock_send_frame(peer, 2, 1, header, sizeof header);
+    mock_send_frame(peer, 3, 1, "four", 4);
+}
+
+static void method_inside_message(struct mock_peer *peer)
+{
+    reach_channel(peer);
+    deliver(peer);
+    deliver(peer);
+}
+
+static void deep_headers(struct mock_peer *peer)
+{
+    enum { DEPTH = 4000, HEAD = 14 };
+    static uint8_t header[HEAD + 4 + DEPTH * 7];
+    size_t at = HEAD;
+    uint32_t left = DEPTH * 7;
+
+    header[1] = 60;
+    header[12] = 0x20; /* headers alone */
+    for (int i = 0; i < DEPTH; i++) {
+        header[at++] = (uint8_t)(left >> 24);
+        header[at++] = (uint8_t)(left >> 16);
+        header[at++] = (uint8_t)(left >> 8);
+        header[at++] = (uint8_t)left;
+        header[at++] = 1;
+        header[at++] = 'k';
+        header[at++] = 'F';
+        left -= 7;
+    }
+    reach_channel(peer);
+    deliver(peer);
+    mock_send_frame(peer, 2, 1, header, at + 4);
+}
+
+static void hang_up_while_tuning(struct mock_peer *peer)
+{
+    mock_fail(peer, "hanging up on purpose");
+}
+
+static const struct fault faults[] = {
+    {"a web server", http, "web server"},
+    {"a TLS port", tls_alert, "amqps://"},
+    {"another AMQP", other_version, "another version of AMQP"},
+    {"heartbeats before the greeting, then garbage", heartbeat_first, ""},
+    {"open-ok as greeting", open_ok_first, "while greeting"},
+    {"a frame of 2 GiB", oversize_frame, "frame"},
+    {"a bad end byte", bad_end, "end"},
+    {"an unknown frame type", unknown_type, "type"},
+    {"a frame for channel 65535", far_channel, "channel 65535"},
+    {"a method that only clients send", clients_method, "unexpected method 50.10"},
+    {"a reply that was not asked for", unasked_reply, "answers nothing"},
+    {"a header without its method", header_without_method, "without its method"},
+    {"more body than its header said", more_body_than_said, "more body"},
+    {"a method in the middle of a message", method_inside_message, "middle of a message"},
+    {"headers nested 4000 deep", deep_headers, "nest"},
+    {"a hang-up", hang_up_while_tuning, ""},
+};
+
+/* Each fault costs that connection, is named in one sentence, and the next connection works. */
+static void every_fault_is_survived(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        struct mock *mock = mock_new(run_fault, (void *)(uintptr_t)&faults[i]);
+        struct client *client = client_new(mock_uri(mock), NULL);
+
+        if (!run_until(client, lost_once))
+            fail_msg("%s: not noticed", faults[i].name);
+        if (!strstr(client->text, faults[i].said))
+            fail_msg("%s: said \"%s\", expected \"%s\"", faults[i].name, client->text,
+                     faults[i].said);
+        client->channels_opened = 0;
+        if (!run_until(client, channel_opened))
+            fail_msg("%s: no second connection: %s", faults[i].name, client->text);
+        client_free(client);
+        mock_free(mock);
+    }
+}
+
+/* ---- time ---- */
+
+static void silent(struct mock_peer *peer, int connection, void *user)
+{
+    (void)user;
+    if (connection == 1)
+        mock_rest(peer, 600);
+    else
+        well_behaved(peer);
+}
+
+static void short_deadlines(struct connection_options *options)
+{
+    options->connect_timeout_ms = 300;
+    options->rpc_timeout_ms = 300;
+}
+
+/* A peer that accepts and then says nothing is given up at the deadline. */
+static void silent_peer_is_left(void **state)
+{
+    struct mock *mock = mock_new(silent, NULL);
+    struct client *client = client_new(mock_uri(mock), short_deadlines);
+
+    (void)state;
+    assert_true(run_until(client, lost_once));
+    assert_non_null(strstr(client->text, "timed out while greeting"));
+    assert_true(run_until(client, channel_opened));
+    client_free(client);
+    mock_free(mock);
+}
+
+static void no_reply(struct mock_peer *peer, int connection, void *user)
+{
+    (void)user;
+    if (connection > 1) {
+        well_behaved(peer);
+        return;
+    }
+    mock_handshake(peer, NULL);
+    mock_expect(peer, AMQP_CHANNEL_OPEN_METHOD);
+    mock_rest(peer, 600);
+}
+
+/* A call that is never answered fails the connection by name, not the caller for ever. */
+static void unanswered_call_is_named(void **state)
+{
+    struct mock *mock = mock_new(no_reply, NULL);
+    struct client *client = client_new(mock_uri(mock), short_deadlines);
+
+    (void)state;
+    assert_true(run_until(client, lost_once));
+    assert_non_null(strstr(client->text, "no answer to AMQP_CHANNEL_OPEN_METHOD"));
+    assert_true(run_until(client, channel_opened));
+    client_free(client);
+    mock_free(mock);
+}
+
+static void heartbeat_of_a_second(struct connection_options *options)
+{
+    options->heartbeat_s = 1;
+    options->connect_timeout_ms = 1000;
+}
+
+/* A network that swallows everything without FIN is noticed within two heartbeats (and a half,
+ * for the timer's step), and the connection comes back when the network does. */
+static void black_hole_is_noticed_by_heartbeats(void **state)
+{
+    struct proxy *proxy = proxy_new(broker->port);
+    struct client *client = client_new(proxy_uri(proxy), heartbeat_of_a_second);
+    int64_t began;
+
+    (void)state;
+    assert_true(run_until(client, channel_opened));
+    proxy_black_hole(proxy, true);
+    began = now_ms();
+    assert_true(run_until(client, lost_once));
+    assert_true(now_ms() - began >= 1000);
+    assert_non_null(strstr(client->text, "two heartbeats"));
+    proxy_black_hole(proxy, false);
+    assert_true(run_until(client, channel_opened_twice));
+    client_free(client);
+    proxy_free(proxy);
+}
+
+/* ---- a real broker over bad networks ---- */
+
+/* One byte at a time gives the same result as whole frames. */
+static void single_bytes_are_enough(void **state)
+{
+    const struct proxy_rule single = {.slice = 1};
+    struct proxy *proxy = proxy_new(broker->port);
+    struct client *client;
+
+    (void)state;
+    proxy_set(proxy, PROXY_TO_BROKER, &single);
+    proxy_set(proxy, PROXY_TO_CLIENT, &single);
+    client = client_new(proxy_uri(proxy), NULL);
+    assert_true(run_until(client, channel_opened));
+    assert_int_equal(client->lost, 0);
+    client_free(client);
+    proxy_free(proxy);
+}
+
+/* 1 KiB/s is slow but alive: no death by heartbeat, and no time-out of the handshake. */
+static void slow_network_is_no_death(void **state)
+{
+    const struct proxy_rule slow = {.bytes_per_s = 1024};
+    struct proxy *proxy = proxy_new(broker->port);
+    struct client *client;
+
+    (void)state;
+    proxy_set(proxy, PROXY_TO_BROKER, &slow);
+    proxy_set(proxy, PROXY_TO_CLIENT, &slow);
+    client = client_new(proxy_uri(proxy), NULL);
+    assert_true(run_until(client, channel_opened));
+    assert_int_equal(client->lost, 0);
+    client_free(client);
+    proxy_free(proxy);
+}
+
+static bool lost_five_times(struct client *client)
+{
+    return client->lost >= 5;
+}
+
+/* Nothing listens: tries go on for ever, each after a pause, and closing in between is clean. */
+static void absent_broker_is_tried_again(void **state)
+{
+    struct client *client = client_new("amqp://guest:guest@127.0.0.1:1/", NULL);
+
+    (void)state;
+    assert_true(run_until(client, lost_five_times));
+    assert_non_null(strstr(client->text, "refused"));
+    assert_false(client->loss.refused);
+    assert_int_equal(connection_state(client->connection), CONNECTION_WAITING);
+    client_free(client);
+}
+
+/* ---- channels ---- */
+
+static void on_declared(void *user, uint32_t id, void *decoded)
+{
+    (void)id;
+    (void)decoded;
+    ((struct client *)user)->replies++;
+}
+
+/* A channel error costs only that channel: it is opened again, with a new generation. */
+static void channel_comes_back_after_an_error(void **state)
+{
+    struct client *client = client_new(broker->uri, NULL);
+    amqp_queue_declare_t missing = {.queue = amqp_cstring_bytes("test-connection-none"),
+                                    .passive = 1};
+
+    (void)state;
+    assert_true(run_until(client, channel_opened));
+    assert_int_equal(channel_generation(client->channel), 1);
+    assert_int_equal(
+        channel_call(client->channel, AMQP_QUEUE_DECLARE_METHOD, &missing, on_declared, client),
+        WARREN_OK);
+    assert_true(run_until(client, channel_opened_twice));
+    assert_int_equal(client->channel_code, 404);
+    assert_int_equal(client->channels_lost, 1);
+    assert_int_equal(client->replies, 0);
+    assert_int_equal(channel_generation(client->channel), 2);
+    assert_int_equal(client->lost, 0);
+    client_free(client);
+}
+
+static void close_and_go_on_sending(struct mock_peer *peer, int connection, void *user)
+{
+    amqp_channel_open_ok_t open_ok = {0};
+    amqp_channel_close_ok_t close_ok = {0};
+
+    (void)connection;
+    (void)user;
+    mock_handshake(peer, NULL);
+    mock_expect(peer, AMQP_CHANNEL_OPEN_METHOD);
+    mock_send_method(peer, 1, AMQP_CHANNEL_OPEN_OK_METHOD, &open_ok);
+    mock_expect(peer, AMQP_CHANNEL_CLOSE_METHOD);
+    mock_deliver(peer, 1, 1, "late", 4);
+    mock_deliver(peer, 1, 2, "later", 5);
+    mock_send_method(peer, 1, AMQP_CHANNEL_CLOSE_OK_METHOD, &close_ok);
+    mock_serve(peer, 60000);
+}
+
+/* Deliveries that come after our channel.close are discarded; another channel works on. */
+static void late_frames_of_a_closed_channel_are_discarded(void **state)
+{
+    static const struct channel_events events = {.open = on_channel_open, .lost = on_channel_lost};
+    struct mock *mock = mock_new(close_and_go_on_sending, NULL);
+    struct client *client = client_new(mock_uri(mock), NULL);
+
+    (void)state;
+    assert_true(run_until(client, channel_opened));
+    channel_free(client->channel);
+    assert_int_equal(channel_new(client->connection, &events, client, &client->channel), WARREN_OK);
+    assert_true(run_until(client, channel_opened_twice));
+    assert_int_not_equal(channel_number(client->channel), 1);
+    assert_int_equal(client->lost, 0);
+    client_free(client);
+    mock_free(mock);
+}
+
+static int start(void **state)
+{
+    (void)state;
+    broker = broker_shared();
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    broker_free(broker);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_fault_is_survived),
+        cmocka_unit_test(silent_peer_is_left),
+        cmocka_unit_test(unanswered_call_is_named),
+        cmocka_unit_test(black_hole_is_noticed_by_heartbeats),
+        cmocka_unit_test(single_bytes_are_enough),
+        cmocka_unit_test(slow_network_is_no_death),
+        cmocka_unit_test(absent_broker_is_tried_again),
+        cmocka_unit_test(channel_comes_back_after_an_error),
+        cmocka_unit_test(late_frames_of_a_closed_channel_are_discarded),
+    };
+
+    return cmocka_run_group_tests(tests, start, stop);
+}
