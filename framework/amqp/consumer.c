@@ -100,17 +100,21 @@ static void on_consume_ok(void *user, uint32_t id, void *decoded)
 
     (void)id;
     (void)decoded;
-    if (consumer->state != CONSUMER_ASKING) /* cancelled before it was answered */
+    if (consumer->state != CONSUMER_ASKING) /* the broker cancelled it before it told us */
         return;
     enter(consumer, CONSUMER_CONSUMING);
     consumer->consuming_since_ms = now_ms(consumer);
     consumer->reason[0] = '\0';
     consumer->stats.recoveries += consumer->lost;
     consumer->lost = false;
-    if (consumer->announced)
+    consumer_update(consumer); /* somebody may have asked for a pause meanwhile */
+    if (consumer->state != CONSUMER_CONSUMING)
         return;
-    consumer->announced = true;
-    consumer->events.consuming(consumer->user);
+    if (!consumer->announced) {
+        consumer->announced = true;
+        consumer->events.consuming(consumer->user);
+    }
+    answer_all(consumer, false); /* pauses that ended before they began */
 }
 
 static void on_cancel_ok(void *user, uint32_t id, void *decoded)
@@ -173,14 +177,17 @@ static void cancel(struct consumer *consumer)
         enter(consumer, CONSUMER_CANCELLING);
 }
 
+/*
+ * A cancel waits for consume-ok: one that overtakes it crashes the channel's process inside
+ * RabbitMQ (seen in 3.10.8: badkey in rabbit_channel:consumer_monitor).
+ */
 void consumer_update(struct consumer *consumer)
 {
     bool wanted = consumer->started && !consumer->paused && !consumer->full;
 
     if (consumer->state == CONSUMER_IDLE && wanted && !loop_timer_armed(&consumer->retry))
         subscribe(consumer);
-    else if ((consumer->state == CONSUMER_ASKING || consumer->state == CONSUMER_CONSUMING) &&
-             !wanted)
+    else if (consumer->state == CONSUMER_CONSUMING && !wanted)
         cancel(consumer);
 }
 

@@ -1,0 +1,523 @@
+/* test_consumer.c - a subscription on a real broker, and what happens to it there. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "amqp/consumer.h"
+#include "base/random.h"
+#include "support/amqp_rig.h"
+#include "support/broker.h"
+
+#define PATIENCE_MS    20000
+#define HELD_MAX       70000
+#define FRAME_BODY_MAX (131072u - FRAME_OVERHEAD)
+
+struct fixture {
+    struct broker *broker;
+    struct rig *rig;
+    struct consumer *consumer;
+    struct consumer_options options;
+    char *queue;
+    char *dlq;
+    bool ack_at_once;
+    struct delivery *held[HELD_MAX];
+    size_t held_count;
+    size_t delivered;
+    size_t redelivered;
+    size_t bytes_most;
+    int consuming;
+    int interrupted;
+    char reason[512];
+    int oversized;
+    uint64_t oversized_size;
+    int paused;
+    int barrier; /* 0: no answer; 1: passed; -1: not */
+};
+
+/* ---- events ---- */
+
+static void on_deliver(void *user, struct delivery *delivery)
+{
+    struct fixture *fixture = user;
+
+    fixture->delivered++;
+    fixture->redelivered += delivery->redelivered;
+    if (consumer_bytes(fixture->consumer) > fixture->bytes_most)
+        fixture->bytes_most = consumer_bytes(fixture->consumer);
+    if (fixture->ack_at_once) {
+        consumer_settle(fixture->consumer, delivery, VERDICT_ACK);
+        return;
+    }
+    assert_true(fixture->held_count < HELD_MAX);
+    fixture->held[fixture->held_count++] = delivery;
+}
+
+static void on_consuming(void *user)
+{
+    ((struct fixture *)user)->consuming++;
+}
+
+static void on_interrupted(void *user, const char *reason, uint32_t retry_ms)
+{
+    struct fixture *fixture = user;
+
+    assert_in_range(retry_ms, 0, 30000);
+    fixture->interrupted++;
+    snprintf(fixture->reason, sizeof fixture->reason, "%s", reason);
+}
+
+static void on_oversized(void *user, const struct delivery *without_body, uint64_t body_size)
+{
+    struct fixture *fixture = user;
+
+    assert_string_equal(delivery_routing_key(without_body), fixture->queue);
+    assert_int_equal(without_body->body_len, 0);
+    fixture->oversized++;
+    fixture->oversized_size = body_size;
+}
+
+static void on_paused(void *user)
+{
+    ((struct fixture *)user)->paused++;
+}
+
+static void on_barrier(void *user, bool passed)
+{
+    ((struct fixture *)user)->barrier = passed ? 1 : -1;
+}
+
+static const struct consumer_events events = {on_deliver, on_consuming, on_interrupted,
+                                              on_oversized};
+
+/* ---- fixture ---- */
+
+static int setup(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+
+    assert_non_null(fixture);
+    fixture->broker = broker_shared();
+    fixture->rig = rig_new(fixture->broker->uri);
+    fixture->queue = unique_name("consumer");
+    fixture->dlq = text("%s.dlq", fixture->queue);
+    rig_declare_queue(fixture->rig, fixture->dlq, "classic", NULL);
+    rig_declare_queue(fixture->rig, fixture->queue, "classic", fixture->dlq);
+    fixture->options = (struct consumer_options){
+        .queue = fixture->queue, .prefetch = 100, .message_max = 1 << 20, .straggler_age_ms = 20};
+    *state = fixture;
+    return 0;
+}
+
+static void start(struct fixture *fixture)
+{
+    assert_int_equal(consumer_new(fixture->rig->connection, &fixture->options, &events, fixture,
+                                  &fixture->consumer),
+                     WARREN_OK);
+    consumer_start(fixture->consumer);
+}
+
+static void settle(struct fixture *fixture, size_t index, enum verdict verdict)
+{
+    consumer_settle(fixture->consumer, fixture->held[index], verdict);
+    fixture->held[index] = fixture->held[--fixture->held_count];
+}
+
+static void settle_all(struct fixture *fixture, enum verdict verdict)
+{
+    while (fixture->held_count > 0)
+        settle(fixture, fixture->held_count - 1, verdict);
+}
+
+static void pass_barrier(struct fixture *fixture)
+{
+    consumer_flush(fixture->consumer, true);
+    fixture->barrier = 0;
+    consumer_barrier(fixture->consumer, on_barrier, fixture);
+    assert_true(RIG_UNTIL(fixture->rig, fixture->barrier == 1, PATIENCE_MS));
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fixture = *state;
+
+    settle_all(fixture, VERDICT_HANDBACK);
+    consumer_free(fixture->consumer);
+    rig_delete_queue(fixture->rig, fixture->queue);
+    rig_delete_queue(fixture->rig, fixture->dlq);
+    rig_free(fixture->rig);
+    broker_free(fixture->broker);
+    free(fixture->queue);
+    free(fixture->dlq);
+    free(fixture);
+    return 0;
+}
+
+static void publish(struct fixture *fixture, size_t count, size_t size)
+{
+    char *body = calloc(1, size + 1);
+
+    assert_non_null(body);
+    while (count-- > 0)
+        rig_publish(fixture->rig, fixture->queue, body, size);
+    free(body);
+}
+
+static bool until_delivered(struct fixture *fixture, size_t count)
+{
+    return RIG_UNTIL(fixture->rig,
+                     (consumer_flush(fixture->consumer, false), fixture->delivered >= count),
+                     PATIENCE_MS);
+}
+
+/* ---- tests ---- */
+
+/* What is acked does not come back: nothing is left in the queue once the channel is closed. */
+static void acked_messages_leave_the_queue(void **state)
+{
+    struct fixture *fixture = *state;
+    struct consumer_stats stats;
+
+    fixture->ack_at_once = true;
+    start(fixture);
+    publish(fixture, 5000, 256);
+    assert_true(until_delivered(fixture, 5000));
+    pass_barrier(fixture);
+    consumer_stats(fixture->consumer, &stats);
+    assert_int_equal(stats.delivered, 5000);
+    assert_int_equal(stats.settled, 5000);
+    assert_in_range(stats.ack_frames, 1, 4000);
+    assert_int_equal(consumer_bytes(fixture->consumer), 0);
+    consumer_free(fixture->consumer);
+    fixture->consumer = NULL;
+    assert_int_equal(rig_messages(fixture->rig, fixture->queue), 0);
+    assert_int_equal(fixture->consuming, 1);
+    assert_int_equal(fixture->interrupted, 0);
+}
+
+/* Bodies arrive whole whatever the number of frames, and empty ones arrive too. */
+static void bodies_around_frame_max_arrive_whole(void **state)
+{
+    static const size_t sizes[] = {
+        0, 1, FRAME_BODY_MAX - 1, FRAME_BODY_MAX, FRAME_BODY_MAX + 1, 2 * FRAME_BODY_MAX, 700001};
+    const size_t count = sizeof sizes / sizeof *sizes;
+    struct fixture *fixture = *state;
+    uint8_t *body = malloc(700001);
+
+    assert_non_null(body);
+    for (size_t i = 0; i < 700001; i++)
+        body[i] = (uint8_t)(i * 7 + i / 251);
+    start(fixture);
+    for (size_t i = 0; i < count; i++)
+        rig_publish(fixture->rig, fixture->queue, body, sizes[i]);
+    assert_true(until_delivered(fixture, count));
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(fixture->held[i]->body_len, sizes[i]);
+        assert_memory_equal(delivery_body(fixture->held[i]), body, sizes[i]);
+        assert_string_equal(delivery_routing_key(fixture->held[i]), fixture->queue);
+        assert_string_equal(delivery_exchange(fixture->held[i]), "");
+    }
+    free(body);
+}
+
+/* A body above the maximum goes to the dead letters unread; what follows it is delivered. */
+static void an_oversized_body_is_dead_lettered(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->options.message_max = 200000;
+    start(fixture);
+    publish(fixture, 1, 200000);
+    publish(fixture, 1, 200001);
+    publish(fixture, 1, 10);
+    assert_true(until_delivered(fixture, 2));
+    assert_int_equal(fixture->oversized, 1);
+    assert_int_equal(fixture->oversized_size, 200001);
+    assert_int_equal(fixture->held[1]->body_len, 10);
+    assert_true(
+        RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->dlq) == 1, PATIENCE_MS));
+    assert_int_equal(fixture->interrupted, 0);
+}
+
+/* Reject dead-letters; retry and hand-back deliver again, flagged as redelivered. */
+static void verdicts_do_what_they_say(void **state)
+{
+    struct fixture *fixture = *state;
+
+    start(fixture);
+    publish(fixture, 3, 10);
+    assert_true(until_delivered(fixture, 3));
+    settle(fixture, 2, VERDICT_REJECT);
+    settle(fixture, 1, VERDICT_RETRY);
+    settle(fixture, 0, VERDICT_HANDBACK);
+    assert_true(until_delivered(fixture, 5));
+    assert_int_equal(fixture->redelivered, 2);
+    assert_true(
+        RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->dlq) == 1, PATIENCE_MS));
+}
+
+static void settle_in_random_order(struct fixture *fixture)
+{
+    struct random random;
+
+    random_init(&random, 42);
+    fixture->options.prefetch = 300;
+    start(fixture);
+    publish(fixture, 20000, 64);
+    while (fixture->delivered < 20000) {
+        size_t some = fixture->held_count / 2;
+
+        while (some-- > 0)
+            settle(fixture, random_upto(&random, fixture->held_count - 1), VERDICT_ACK);
+        assert_true(until_delivered(fixture, fixture->delivered + 1));
+    }
+    settle_all(fixture, VERDICT_ACK);
+    pass_barrier(fixture);
+    assert_int_equal(fixture->interrupted, 0);
+    assert_int_equal(fixture->redelivered, 0);
+    assert_int_equal(rig_messages(fixture->rig, fixture->queue), 0);
+}
+
+/* Settled in random order at full speed: the broker takes offence at nothing. */
+static void random_order_on_a_classic_queue(void **state)
+{
+    settle_in_random_order(*state);
+}
+
+static void random_order_on_a_quorum_queue(void **state)
+{
+    struct fixture *fixture = *state;
+
+    rig_delete_queue(fixture->rig, fixture->queue);
+    rig_declare_queue(fixture->rig, fixture->queue, "quorum", fixture->dlq);
+    settle_in_random_order(fixture);
+}
+
+/* One message that is never finished does not stop the others, with as small a window as two. */
+static void a_stuck_message_does_not_starve_the_others(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->options.prefetch = 2;
+    start(fixture);
+    publish(fixture, 1, 10);
+    assert_true(until_delivered(fixture, 1));
+    fixture->ack_at_once = true;
+    publish(fixture, 200, 10);
+    assert_true(until_delivered(fixture, 201));
+    assert_int_equal(fixture->held_count, 1);
+}
+
+/* Above prefetch_bytes the broker stops sending, at half of it it goes on, and all arrive. */
+static void bytes_are_bounded(void **state)
+{
+    struct fixture *fixture = *state;
+    struct consumer_stats stats;
+
+    fixture->options.prefetch = 10;
+    fixture->options.prefetch_bytes = 65536;
+    start(fixture);
+    publish(fixture, 200, 20000);
+    while (fixture->delivered < 200) {
+        assert_true(until_delivered(fixture, fixture->delivered + 1));
+        if (fixture->held_count >= 4)
+            settle_all(fixture, VERDICT_ACK);
+        else if (fixture->delivered > 196)
+            settle_all(fixture, VERDICT_ACK);
+    }
+    consumer_stats(fixture->consumer, &stats);
+    assert_true(stats.byte_pauses > 0);
+    /* What was on its way when the broker was asked to stop still comes: at most the prefetch. */
+    assert_in_range(fixture->bytes_most, 65536, 65536 + 10 * 21000);
+    assert_int_equal(fixture->consuming, 1);
+    assert_int_equal(fixture->interrupted, 0);
+}
+
+/* A message above the byte bound is delivered all the same, alone. */
+static void one_message_above_the_byte_bound_passes(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->options.prefetch_bytes = 1000;
+    fixture->ack_at_once = true;
+    start(fixture);
+    publish(fixture, 3, 5000);
+    assert_true(until_delivered(fixture, 3));
+}
+
+/* After the pause is acknowledged nothing comes, and what came can be settled; then it goes on. */
+static void pause_and_resume(void **state)
+{
+    struct fixture *fixture = *state;
+
+    start(fixture);
+    publish(fixture, 10, 10);
+    assert_true(until_delivered(fixture, 10));
+    consumer_pause(fixture->consumer, on_paused, fixture);
+    assert_int_equal(fixture->paused, 0);
+    assert_true(RIG_UNTIL(fixture->rig, fixture->paused == 1, PATIENCE_MS));
+    settle_all(fixture, VERDICT_ACK);
+    publish(fixture, 5, 10);
+    pass_barrier(fixture);
+    assert_int_equal(rig_messages(fixture->rig, fixture->queue), 5);
+    assert_int_equal(fixture->delivered, 10);
+    consumer_pause(fixture->consumer, on_paused, fixture);
+    assert_int_equal(fixture->paused, 2); /* at once */
+
+    consumer_resume(fixture->consumer);
+    assert_true(until_delivered(fixture, 15));
+    assert_int_equal(fixture->redelivered, 0);
+    assert_int_equal(fixture->consuming, 2);
+}
+
+/* Pause and resume faster than the broker answers end in a subscription, and once only. */
+static void quick_pauses_do_not_confuse(void **state)
+{
+    struct fixture *fixture = *state;
+
+    start(fixture);
+    for (int i = 0; i < 20; i++) {
+        consumer_pause(fixture->consumer, on_paused, fixture);
+        if (i % 3 == 0)
+            rig_turn(fixture->rig);
+        consumer_resume(fixture->consumer);
+        if (i % 7 == 0)
+            rig_turn(fixture->rig);
+    }
+    publish(fixture, 50, 10);
+    assert_true(until_delivered(fixture, 50));
+    assert_true(RIG_UNTIL(fixture->rig, fixture->paused == 20, PATIENCE_MS));
+    assert_int_equal(fixture->interrupted, 0);
+    assert_int_equal(fixture->delivered, 50);
+}
+
+/* The queue is deleted: told once what happened, retried, and consuming when it is back. */
+static void a_deleted_queue_is_waited_for(void **state)
+{
+    struct fixture *fixture = *state;
+    struct consumer_stats stats;
+
+    start(fixture);
+    assert_true(RIG_UNTIL(fixture->rig, fixture->consuming == 1, PATIENCE_MS));
+    rig_delete_queue(fixture->rig, fixture->queue);
+    assert_true(RIG_UNTIL(fixture->rig, fixture->interrupted == 1, PATIENCE_MS));
+    assert_non_null(strstr(fixture->reason, "cancelled"));
+    assert_true(RIG_UNTIL(fixture->rig, fixture->interrupted == 2, PATIENCE_MS));
+    assert_non_null(strstr(fixture->reason, "404 NOT_FOUND"));
+
+    rig_declare_queue(fixture->rig, fixture->queue, "classic", fixture->dlq);
+    assert_true(RIG_UNTIL(fixture->rig, fixture->consuming == 2, PATIENCE_MS));
+    publish(fixture, 1, 10);
+    assert_true(until_delivered(fixture, 1));
+    consumer_stats(fixture->consumer, &stats);
+    assert_int_equal(stats.recoveries, 1);
+}
+
+/* A queue that is not there is asked for again and again, and reported once. */
+static void a_missing_queue_is_reported_once(void **state)
+{
+    struct fixture *fixture = *state;
+    uint32_t generation;
+
+    rig_delete_queue(fixture->rig, fixture->queue);
+    start(fixture);
+    assert_true(RIG_UNTIL(fixture->rig, fixture->interrupted == 1, PATIENCE_MS));
+    generation = 0;
+    for (int tries = 0; tries < 2; tries++) {
+        assert_true(RIG_UNTIL(fixture->rig, consumer_generation(fixture->consumer) > generation,
+                              PATIENCE_MS));
+        generation = consumer_generation(fixture->consumer);
+    }
+    assert_int_equal(fixture->interrupted, 1);
+    rig_declare_queue(fixture->rig, fixture->queue, "quorum", NULL);
+    assert_true(RIG_UNTIL(fixture->rig, fixture->consuming == 1, PATIENCE_MS));
+}
+
+/* The connection is closed by the broker: all comes again, and old deliveries settle nothing. */
+static void after_a_lost_connection_all_comes_again(void **state)
+{
+    struct fixture *fixture = *state;
+    struct consumer_stats stats;
+
+    start(fixture);
+    publish(fixture, 10, 10);
+    assert_true(until_delivered(fixture, 10));
+    assert_int_equal(broker_close_connections(fixture->broker, fixture->rig->name), 1);
+    consumer_barrier(fixture->consumer, on_barrier, fixture);
+    assert_true(RIG_UNTIL(fixture->rig, fixture->barrier == -1, PATIENCE_MS));
+    assert_int_equal(consumer_generation(fixture->consumer), 0);
+    settle(fixture, 0, VERDICT_ACK);
+    settle(fixture, 0, VERDICT_REJECT);
+
+    assert_true(until_delivered(fixture, 20));
+    assert_int_equal(fixture->redelivered, 10);
+    assert_int_equal(consumer_generation(fixture->consumer), 2);
+    settle_all(fixture, VERDICT_ACK);
+    pass_barrier(fixture);
+    consumer_stats(fixture->consumer, &stats);
+    assert_int_equal(stats.stale, 10);
+    assert_int_equal(stats.recoveries, 1);
+    assert_int_equal(fixture->consuming, 2);
+    assert_int_equal(fixture->interrupted, 0);
+    assert_int_equal(consumer_bytes(fixture->consumer), 0);
+    assert_int_equal(rig_messages(fixture->rig, fixture->queue), 0);
+    assert_int_equal(rig_messages(fixture->rig, fixture->dlq), 0);
+}
+
+/* Arguments of the subscription reach the broker, and outlive the caller's strings. */
+static void arguments_are_copied_and_sent(void **state)
+{
+    struct fixture *fixture = *state;
+    char *name = text("%s", "x-priority");
+    struct warren_field field = warren_field_i64(name, 7);
+    struct warren_table arguments = {&field, 1};
+    char *found;
+
+    fixture->options.arguments = &arguments;
+    assert_int_equal(consumer_new(fixture->rig->connection, &fixture->options, &events, fixture,
+                                  &fixture->consumer),
+                     WARREN_OK);
+    memset(name, 'z', strlen(name));
+    free(name);
+    consumer_start(fixture->consumer);
+    assert_true(RIG_UNTIL(fixture->rig, fixture->consuming == 1, PATIENCE_MS));
+    found = broker_eval(fixture->broker,
+                        "lists:flatten(io_lib:format(\"~p\", [[proplists:get_value(arguments, C) "
+                        "|| C <- rabbit_amqqueue:consumers_all(<<\"/\">>), element(4, "
+                        "proplists:get_value(queue_name, C)) =:= <<\"%s\">>]])).",
+                        fixture->queue);
+    assert_non_null(strstr(found, "x-priority"));
+    assert_non_null(strstr(found, "7"));
+    free(found);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(acked_messages_leave_the_queue),
+        TEST(bodies_around_frame_max_arrive_whole),
+        TEST(an_oversized_body_is_dead_lettered),
+        TEST(verdicts_do_what_they_say),
+        TEST(random_order_on_a_classic_queue),
+        TEST(random_order_on_a_quorum_queue),
+        TEST(a_stuck_message_does_not_starve_the_others),
+        TEST(bytes_are_bounded),
+        TEST(one_message_above_the_byte_bound_passes),
+        TEST(pause_and_resume),
+        TEST(quick_pauses_do_not_confuse),
+        TEST(a_deleted_queue_is_waited_for),
+        TEST(a_missing_queue_is_reported_once),
+        TEST(after_a_lost_connection_all_comes_again),
+        TEST(arguments_are_copied_and_sent),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
