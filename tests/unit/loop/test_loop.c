@@ -28,6 +28,7 @@ struct fixture {
     struct loop_signal signal;
     int ends[2];
     unsigned readiness;
+    int64_t armed_ns;
 };
 
 static void too_late(void *arg)
@@ -97,19 +98,26 @@ static void early_stop_is_not_lost(void **state)
 
 /* ---- tasks ---- */
 
+static void add_ten(void *arg)
+{
+    ((struct fixture *)arg)->runs += 10;
+}
+
 /* Posting a task that waits does nothing; once it ran it may be posted again. */
 static void waiting_task_runs_once(void **state)
 {
     struct fixture *f = *state;
 
     loop_task_init(&f->task, count_and_stop, f);
-    for (int i = 0; i < 5; i++)
-        loop_post(f->loop, &f->task);
-    loop_run(f->loop);
-    assert_int_equal(f->runs, 1);
+    loop_task_init(&f->other, add_ten, f);
+    loop_post(f->loop, &f->task);
+    loop_post(f->loop, &f->other);
     loop_post(f->loop, &f->task);
     loop_run(f->loop);
-    assert_int_equal(f->runs, 2);
+    assert_int_equal(f->runs, 11);
+    loop_post(f->loop, &f->task);
+    loop_run(f->loop);
+    assert_int_equal(f->runs, 12);
 }
 
 /* A task that was taken back does not run; taking back again is harmless. */
@@ -267,6 +275,30 @@ static void timer_keeps_its_time(void **state)
     assert_int_equal(f->runs, 20);
     assert_false(loop_timer_armed(&f->timer));
     assert_true(shortest_ns < 1000000); /* rounding to whole milliseconds would show */
+}
+
+static void work_then_arm(void *arg)
+{
+    struct fixture *f = arg;
+    struct clock *clock = loop_clock(f->loop);
+    int64_t begin_ns = clock_now_ns(clock);
+
+    while (clock_now_ns(clock) - begin_ns < 3000000)
+        ;
+    f->armed_ns = clock_now_ns(clock);
+    loop_timer_arm_us(&f->timer, 4000);
+}
+
+/* A delay counts from the call, not from the start of a turn that took long. */
+static void delay_counts_from_the_call(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(loop_timer_init(&f->timer, f->loop, count_and_stop, f), WARREN_OK);
+    loop_task_init(&f->task, work_then_arm, f);
+    loop_post(f->loop, &f->task);
+    loop_run(f->loop);
+    assert_true(clock_now_ns(loop_clock(f->loop)) - f->armed_ns >= 3999000);
 }
 
 /* Arming again moves the time; a disarmed timer does not fire. */
@@ -436,6 +468,7 @@ int main(void)
         LOOP_TEST(posts_of_threads_are_not_lost),
         LOOP_TEST(stop_wakes_a_sleeping_loop),
         LOOP_TEST(timer_keeps_its_time),
+        LOOP_TEST(delay_counts_from_the_call),
         LOOP_TEST(timer_can_be_moved_and_disarmed),
         LOOP_TEST(extreme_delays_are_fine),
         LOOP_TEST(only_the_wanted_is_told),
