@@ -31,8 +31,8 @@ static void seed_decides_the_sequence(void **state)
     assert_int_equal(same, 0);
 }
 
-/* The generator is xoshiro256**: first numbers for the state 1, 2, 3, 4, worked out by hand from
- * the paper's recurrence. */
+/* The generator is xoshiro256**: first numbers for the state 1, 2, 3, 4, worked out apart from
+ * it from the recurrence in the paper. */
 static void generator_is_xoshiro(void **state)
 {
     struct random random = {.state = {1, 2, 3, 4}};
