@@ -9,7 +9,7 @@
 
 #include <warren/message.h>
 
-#include "config/document.h"
+#include "config/node.h"
 
 /** @node may be NULL: an empty table. The table lives in @scope->arena. */
 enum warren_status config_arguments_read(struct config_scope *scope, const struct config_node *node,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "config/document.h"
 #include "config/options.h"
 #include "config/sources.h"
 #include "config/subscriptions.h"

@@ -5,7 +5,7 @@
 #define WARREN_CONFIG_TOPOLOGY_H
 
 #include "config/config.h"
-#include "config/document.h"
+#include "config/node.h"
 
 /** What may be written, for the parser and for the reference page. */
 extern const struct warren_option config_exchange_table[];

@@ -11,7 +11,7 @@
 
 #include <warren/handler.h>
 
-#include "config/document.h"
+#include "config/node.h"
 
 /** Longest text of config_value_number() and config_value_expected(). */
 #define CONFIG_NUMBER_SIZE   32

@@ -1,0 +1,61 @@
+#include "config/node.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+
+void config_node_where(const struct config_node *node, char *text, size_t size)
+{
+    if (node->line)
+        snprintf(text, size, "%s:%zu:%zu", node->source->name, node->line, node->column);
+    else
+        snprintf(text, size, "%s", node->source->name);
+}
+
+enum warren_status config_fail(struct config_scope *scope, const struct config_node *node,
+                               const char *format, ...)
+{
+    char where[CONFIG_WHERE_SIZE];
+    char words[WARREN_ERROR_TEXT_MAX];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(words, sizeof words, format, arguments);
+    va_end(arguments);
+    config_node_where(node, where, sizeof where);
+    return error_set(scope->error, WARREN_ECONFIG, "%s: %s", where, words);
+}
+
+enum warren_status config_nomem(struct config_scope *scope)
+{
+    return error_set(scope->error, WARREN_ENOMEM, "out of memory while reading the configuration");
+}
+
+const struct config_node *config_node_text(struct config_scope *scope,
+                                           const struct config_source *source, const char *text)
+{
+    struct config_node *node = arena_alloc(scope->arena, sizeof *node);
+
+    if (node)
+        *node = (struct config_node){
+            .kind = CONFIG_SCALAR, .plain = true, .text = text, .weight = 1, .source = source};
+    return node;
+}
+
+bool config_node_empty(const struct config_node *node)
+{
+    return node->kind == CONFIG_SCALAR && node->plain &&
+           (!*node->text || strcmp(node->text, "~") == 0 || strcmp(node->text, "null") == 0);
+}
+
+const struct config_node *config_node_get(const struct config_node *node, const char *key)
+{
+    if (node->kind != CONFIG_MAPPING)
+        return NULL;
+    for (size_t i = 0; i < node->count; i += 2)
+        if (strcmp(node->items[i]->text, key) == 0)
+            return node->items[i + 1];
+    return NULL;
+}

@@ -1,0 +1,66 @@
+/* node.h - a piece of configuration text and where it stands.
+ * The tree of a YAML file is made of these; values from the environment and from --set become
+ * nodes too, so that one parser and one error text serve all.
+ * Thread: built by one, then read-only. Elsewhere: what a scalar means (value.h).
+ */
+#ifndef WARREN_CONFIG_NODE_H
+#define WARREN_CONFIG_NODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <warren/status.h>
+
+#include "base/arena.h"
+
+/** Long enough for "FILE:LINE:COLUMN" with a path of usual length; longer ones are cut. */
+#define CONFIG_WHERE_SIZE 320
+
+/** Where nodes come from. */
+struct config_source {
+    const char *name;   /* "worker.yaml", "WARREN_LOG_LEVEL", "--set log.level", "default" */
+    const char *folder; /* ends with '/'; relative paths are relative to it; "" for the cwd */
+};
+
+enum config_kind { CONFIG_SCALAR, CONFIG_SEQUENCE, CONFIG_MAPPING };
+
+struct config_node {
+    enum config_kind kind;
+    bool plain;                       /* a scalar without quotes */
+    const char *text;                 /* of a scalar; no NUL inside */
+    const struct config_node **items; /* of a sequence; of a mapping: key, value, key, ... */
+    size_t count;                     /* of @items */
+    size_t weight;                    /* nodes in it, itself too */
+    size_t height;                    /* levels of collections below it */
+    const struct config_source *source;
+    size_t line; /* from 1; 0 if the source is no file */
+    size_t column;
+};
+
+/** What all parsers of this folder are given: memory for results, and where errors go. */
+struct config_scope {
+    struct arena *arena;
+    struct warren_error *error; /* may be NULL */
+};
+
+/** A scalar that stands in no file; @text is borrowed. NULL if memory ran out. */
+const struct config_node *config_node_text(struct config_scope *scope,
+                                           const struct config_source *source, const char *text);
+
+/** Nothing was written, or ~, or null. */
+bool config_node_empty(const struct config_node *node);
+
+/** The value of @key in a mapping, or NULL; an empty node has no keys. */
+const struct config_node *config_node_get(const struct config_node *node, const char *key);
+
+/** "worker.yaml:12:5", or the name of another source. */
+void config_node_where(const struct config_node *node, char *text, size_t size);
+
+/** Put "WHERE: words" into the scope's error. @return WARREN_ECONFIG */
+enum warren_status config_fail(struct config_scope *scope, const struct config_node *node,
+                               const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/** Memory ran out. @return WARREN_ENOMEM */
+enum warren_status config_nomem(struct config_scope *scope);
+
+#endif
