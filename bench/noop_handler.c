@@ -1,0 +1,75 @@
+/* noop_handler.c - the handler of the benchmark: acks, counts, and ends the worker after `count`.
+ * With `latency` it also notes how old each message is.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <warren/handler.h>
+
+#include "stopwatch.h"
+
+struct noop {
+    atomic_uint_fast64_t handled;
+    uint64_t count;
+    int64_t first_ns;
+    struct latencies *latencies;
+};
+
+static const struct warren_option options[] = {
+    {"count", WARREN_OPTION_INT, NULL, 1, 1000000000, NULL, "Ends the worker after so many."},
+    {"latency", WARREN_OPTION_BOOL, "false", 0, 0, NULL, "Measures how old each message is."},
+    {0}};
+
+static enum warren_status noop_open(const struct warren_subscription_info *info, void **state,
+                                    struct warren_error *error)
+{
+    struct noop *noop = calloc(1, sizeof *noop);
+
+    (void)error;
+    if (!noop)
+        return WARREN_ENOMEM;
+    noop->count = (uint64_t)warren_options_int(info->options, "count");
+    if (warren_options_bool(info->options, "latency"))
+        noop->latencies = calloc(1, sizeof *noop->latencies);
+    *state = noop;
+    return WARREN_OK;
+}
+
+static enum warren_outcome noop_handle(struct warren_job *job, void *state)
+{
+    struct noop *noop = state;
+    struct warren_bytes body;
+    uint64_t number;
+
+    if (noop->latencies) {
+        body = warren_job_body(job);
+        latencies_add(noop->latencies, body.data, body.len);
+    }
+    number = atomic_fetch_add_explicit(&noop->handled, 1, memory_order_relaxed);
+    if (number == 0)
+        noop->first_ns = now_ns();
+    if (number + 1 == noop->count) {
+        print_result(noop->count, noop->first_ns, now_ns(), noop->latencies);
+        kill(getpid(), SIGTERM);
+    }
+    return WARREN_ACK;
+}
+
+static void noop_close(void *state)
+{
+    struct noop *noop = state;
+
+    free(noop->latencies);
+    free(noop);
+}
+
+static const struct warren_handler handlers[] = {{.name = "noop",
+                                                  .help = "Acks each message and does nothing.",
+                                                  .options = options,
+                                                  .open = noop_open,
+                                                  .handle = noop_handle,
+                                                  .close = noop_close},
+                                                 {0}};
+
+WARREN_PLUGIN(.name = "noop", .version = "1.0.0", .handlers = handlers)
