@@ -376,7 +376,7 @@ enum warren_status config_document_read(struct config_scope *scope,
                                         const struct config_node **ret_root)
 {
     struct reader r = {.scope = scope, .source = source};
-    uint8_t *data;
+    uint8_t *data = NULL;
     size_t len = 0;
     enum warren_status status = read_bytes(scope, source->name, &data, &len);
 

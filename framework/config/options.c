@@ -3,7 +3,6 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define HOUR            3600000
 #define DAY             86400000
@@ -50,7 +49,6 @@ void config_option_variable(const struct config_option *option, char text[CONFIG
         *c = *c == '.' ? '_' : (char)toupper((unsigned char)*c);
 }
 
-/* A bare name that is not beside the file is left to the loader, which knows the plugin folder. */
 static enum warren_status resolve_plugins(struct config_scope *scope, struct config_value *value)
 {
     const char **paths = arena_alloc(scope->arena, value->count * sizeof *paths);
@@ -58,23 +56,9 @@ static enum warren_status resolve_plugins(struct config_scope *scope, struct con
     if (!paths)
         return config_nomem(scope);
     for (size_t i = 0; i < value->count; i++) {
-        const char *name = value->list[i];
-
-        paths[i] = config_path(scope, value->node->source, name);
+        paths[i] = config_path(scope, value->node->source, value->list[i]);
         if (!paths[i])
             return config_nomem(scope);
-        if (strchr(name, '/') || strcmp(name, "-") == 0)
-            continue;
-        if (access(paths[i], F_OK) != 0) {
-            paths[i] = name;
-        } else if (!strchr(paths[i], '/')) {
-            /* dlopen() would search the system's folders for a name without a slash. */
-            const struct config_source here = {.folder = "./"};
-
-            paths[i] = config_path(scope, &here, name);
-            if (!paths[i])
-                return config_nomem(scope);
-        }
     }
     value->list = value->count ? paths : NULL;
     return WARREN_OK;
