@@ -159,8 +159,9 @@ static const char *explain(int reason)
     }
 }
 
-/* What SSL_get_error() found fatal, in words. */
-static enum warren_status fail(int kind, int system_error, struct warren_error *error)
+/* What SSL_get_error() found fatal, in words; @when is put behind what a socket fails with. */
+static enum warren_status fail(int kind, int system_error, const char *when,
+                               struct warren_error *error)
 {
     unsigned long code = ERR_peek_error();
     const char *why;
@@ -168,9 +169,9 @@ static enum warren_status fail(int kind, int system_error, struct warren_error *
     if (kind == SSL_ERROR_ZERO_RETURN ||
         (kind == SSL_ERROR_SSL && ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING) ||
         (kind == SSL_ERROR_SYSCALL && code == 0 && system_error == 0)) {
-        error_set(error, WARREN_EIO, "the peer closed the connection");
+        error_set(error, WARREN_EIO, "the peer closed the connection%s", when);
     } else if (kind == SSL_ERROR_SYSCALL && code == 0) {
-        error_set(error, WARREN_EIO, "%s", strerrordesc_np(system_error));
+        error_set(error, WARREN_EIO, "%s%s", strerrordesc_np(system_error), when);
     } else {
         why = explain(ERR_GET_REASON(code));
         if (!why)
@@ -182,7 +183,7 @@ static enum warren_status fail(int kind, int system_error, struct warren_error *
 }
 
 /* After a call that returned @result: WARREN_EFULL to wait, or the failure. */
-static enum warren_status settle(struct transport *transport, int result,
+static enum warren_status settle(struct transport *transport, int result, const char *when,
                                  struct warren_error *error)
 {
     int system_error = errno;
@@ -192,7 +193,7 @@ static enum warren_status settle(struct transport *transport, int result,
     transport->wants_write = kind == SSL_ERROR_WANT_WRITE;
     if (transport->wants_read || transport->wants_write)
         return WARREN_EFULL;
-    return fail(kind, system_error, error);
+    return fail(kind, system_error, when, error);
 }
 
 /* OpenSSL tells failures by a queue and by errno, which must be empty before each call. */
@@ -256,12 +257,9 @@ enum warren_status tls_handshake(struct transport *transport, struct tls_context
     SSL_set_app_data(transport->tls, NULL);
     if (result == 1)
         return WARREN_OK;
-    status = settle(transport, result, error);
+    status = settle(transport, result, " during the TLS handshake", error);
     if (status == WARREN_EIO && check.why[0])
         return error_set(error, WARREN_EIO, "TLS: %s", check.why);
-    if (status == WARREN_EIO && error && strcmp(error->text, "the peer closed the connection") == 0)
-        return error_set(error, WARREN_EIO,
-                         "the peer closed the connection during the TLS handshake");
     return status;
 }
 
@@ -280,7 +278,7 @@ ssize_t tls_read(struct transport *transport, void *data, size_t size, struct wa
         }
         if (total)
             break; /* if it was a failure, the next call meets it again */
-        return settle(transport, 0, error) == WARREN_EFULL ? 0 : -1;
+        return settle(transport, 0, "", error) == WARREN_EFULL ? 0 : -1;
     } while (total < size && SSL_has_pending(transport->tls));
     ERR_clear_error();
     return (ssize_t)total;
@@ -300,7 +298,7 @@ ssize_t tls_write(struct transport *transport, const void *data, size_t len,
             total += sent;
             continue;
         }
-        if (settle(transport, 0, error) == WARREN_EFULL || total)
+        if (settle(transport, 0, "", error) == WARREN_EFULL || total)
             break;
         return -1;
     }

@@ -1,0 +1,231 @@
+/* tls_peer.h - certificates made on the spot, and a TLS server on the other end of a socket pair.
+ * For test_tls.c alone; header-only, for a unit test is one source file.
+ */
+#ifndef WARREN_TESTS_TLS_PEER_H
+#define WARREN_TESTS_TLS_PEER_H
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+/* ---- certificates ---- */
+
+struct identity {
+    X509 *certificate;
+    EVP_PKEY *key;
+};
+
+/* From @from_s to @until_s, in seconds from now. */
+struct identity_options {
+    const char *common_name;
+    const char *san; /* "DNS:a,IP:127.0.0.1"; NULL: none */
+    long from_s;
+    long until_s;
+    const struct identity *issuer; /* NULL: a self-signed CA */
+};
+
+static void add_extension(X509 *certificate, int nid, const char *value)
+{
+    X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, NULL, nid, value);
+
+    assert_non_null(extension);
+    X509_add_ext(certificate, extension, -1);
+    X509_EXTENSION_free(extension);
+}
+
+static struct identity identity_new(const struct identity_options *options)
+{
+    static long serial = 1;
+    struct identity made = {X509_new(), EVP_EC_gen("P-256")};
+    X509_NAME *name = X509_NAME_new();
+    const struct identity *issuer = options->issuer ? options->issuer : &made;
+
+    assert_non_null(made.certificate);
+    assert_non_null(made.key);
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+                               (const unsigned char *)options->common_name, -1, -1, 0);
+    X509_set_version(made.certificate, X509_VERSION_3);
+    ASN1_INTEGER_set(X509_get_serialNumber(made.certificate), serial++);
+    X509_gmtime_adj(X509_getm_notBefore(made.certificate), options->from_s);
+    X509_gmtime_adj(X509_getm_notAfter(made.certificate), options->until_s);
+    X509_set_subject_name(made.certificate, name);
+    X509_set_issuer_name(made.certificate,
+                         options->issuer ? X509_get_subject_name(issuer->certificate) : name);
+    X509_set_pubkey(made.certificate, made.key);
+    if (options->san)
+        add_extension(made.certificate, NID_subject_alt_name, options->san);
+    if (!options->issuer)
+        add_extension(made.certificate, NID_basic_constraints, "critical,CA:TRUE");
+    assert_true(X509_sign(made.certificate, issuer->key, EVP_sha256()) > 0);
+    X509_NAME_free(name);
+    return made;
+}
+
+static void identity_done(struct identity *identity)
+{
+    X509_free(identity->certificate);
+    EVP_PKEY_free(identity->key);
+}
+
+static void write_certificate(const char *path, const struct identity *identity)
+{
+    FILE *file = fopen(path, "w");
+
+    assert_non_null(file);
+    assert_int_equal(PEM_write_X509(file, identity->certificate), 1);
+    fclose(file);
+}
+
+/* @passphrase NULL: not encrypted */
+static void write_key(const char *path, const struct identity *identity, const char *passphrase)
+{
+    FILE *file = fopen(path, "w");
+
+    assert_non_null(file);
+    assert_int_equal(
+        PEM_write_PKCS8PrivateKey(file, identity->key, passphrase ? EVP_aes_128_cbc() : NULL,
+                                  passphrase, passphrase ? (int)strlen(passphrase) : 0, NULL, NULL),
+        1);
+    fclose(file);
+}
+
+/* ---- the other end ---- */
+
+/* What the peer does once connected. */
+enum peer_conduct {
+    PEER_ECHO,       /* accept, send back what comes, until the client says goodbye */
+    PEER_DROP,       /* accept, then close without a goodbye */
+    PEER_SILENT,     /* accept, then read nothing; closed by peer_join() */
+    PEER_PLAIN_TEXT, /* answer with @words in plain text, then close */
+    PEER_CLOSE       /* close at the first byte */
+};
+
+struct peer {
+    enum peer_conduct conduct;
+    const struct identity *identity;
+    const struct identity *client_ca; /* a client certificate of this one is required */
+    int max_version;                  /* 0: any */
+    const char *words;
+    int fd;
+    pthread_t thread;
+    char seen_host[128]; /* SNI; after peer_join() */
+    char seen_client[128];
+    int seen_version;
+};
+
+static SSL_CTX *peer_context(const struct peer *peer)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+
+    SSL_CTX_use_certificate(context, peer->identity->certificate);
+    SSL_CTX_use_PrivateKey(context, peer->identity->key);
+    if (peer->max_version) {
+        SSL_CTX_set_min_proto_version(context, 0);
+        SSL_CTX_set_max_proto_version(context, peer->max_version);
+        SSL_CTX_set_cipher_list(context, "ALL:@SECLEVEL=0");
+    }
+    if (peer->client_ca) {
+        X509_STORE_add_cert(SSL_CTX_get_cert_store(context), peer->client_ca->certificate);
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    }
+    return context;
+}
+
+static void peer_note(struct peer *peer, SSL *ssl)
+{
+    const char *host = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    X509 *client = SSL_get0_peer_certificate(ssl);
+
+    snprintf(peer->seen_host, sizeof peer->seen_host, "%s", host ? host : "");
+    if (client)
+        X509_NAME_get_text_by_NID(X509_get_subject_name(client), NID_commonName, peer->seen_client,
+                                  sizeof peer->seen_client);
+    peer->seen_version = SSL_version(ssl);
+}
+
+static void peer_echo(SSL *ssl)
+{
+    char data[32768];
+    int got;
+
+    while ((got = SSL_read(ssl, data, sizeof data)) > 0)
+        if (SSL_write(ssl, data, got) != got)
+            break;
+}
+
+static void peer_talk(struct peer *peer)
+{
+    SSL_CTX *context = peer_context(peer);
+    SSL *ssl = SSL_new(context);
+
+    SSL_set_fd(ssl, peer->fd);
+    if (SSL_accept(ssl) == 1) {
+        peer_note(peer, ssl);
+        if (peer->conduct == PEER_ECHO)
+            peer_echo(ssl);
+    }
+    SSL_free(ssl);
+    SSL_CTX_free(context);
+}
+
+static void *peer_run(void *arg)
+{
+    struct peer *peer = arg;
+    char byte;
+
+    switch (peer->conduct) {
+    case PEER_ECHO:
+    case PEER_DROP:
+    case PEER_SILENT:
+        peer_talk(peer);
+        break;
+    case PEER_PLAIN_TEXT:
+        if (recv(peer->fd, &byte, 1, 0) == 1)
+            send(peer->fd, peer->words, strlen(peer->words), MSG_NOSIGNAL);
+        break;
+    case PEER_CLOSE:
+        recv(peer->fd, &byte, 1, 0);
+        break;
+    }
+    if (peer->conduct != PEER_SILENT)
+        close(peer->fd);
+    OPENSSL_thread_stop();
+    return NULL;
+}
+
+/* Start @peer; the result is the client's end, nonblocking. */
+static int peer_start(struct peer *peer)
+{
+    sigset_t pipe_signal, before;
+    int ends[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+    peer->fd = ends[1];
+    /* OpenSSL's own socket BIO may raise SIGPIPE; in the peer's thread alone it is blocked */
+    sigemptyset(&pipe_signal);
+    sigaddset(&pipe_signal, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
+    assert_int_equal(pthread_create(&peer->thread, NULL, peer_run, peer), 0);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return ends[0];
+}
+
+/* After the client closed its end. */
+static void peer_join(struct peer *peer)
+{
+    pthread_join(peer->thread, NULL);
+    if (peer->conduct == PEER_SILENT)
+        close(peer->fd);
+}
+
+#endif
