@@ -1,5 +1,5 @@
-/* publisher_private.h - the inside of a publisher, for the two files that make it: publisher.c
- * (callers' threads) and sender.c (the publisher's own thread).
+/* publisher_private.h - the inside of a publisher, for the three files that make it:
+ * publisher.c (callers' threads), sender.c and sender_events.c (the publisher's own thread).
  *
  *   caller: encode > room > incoming || sender: window > connection
  *   caller: room, flush, receipts    || sender: confirms > ended > callbacks
@@ -60,7 +60,8 @@ struct warren_publisher {
     struct window window;
     struct record *writing; /* half written: nothing else may be sent before its rest */
     struct loop_timer expiry;
-    int64_t expiry_ms; /* what the timer is armed for; INT64_MAX: it is not */
+    int64_t expiry_ms;  /* what the timer is armed for; INT64_MAX: it is not */
+    int64_t expired_ms; /* when it last fired */
     struct arena scratch;
     struct sender_return returned;
     bool ready;   /* the channel is open and confirms are on */
@@ -81,5 +82,14 @@ void *sender_run(void *publisher);
 void sender_done(struct warren_publisher *publisher);
 /** The caller is the thread of @publisher, so a callback. */
 bool sender_is_caller(const struct warren_publisher *publisher);
+/** Take what callers handed over, send what may be sent, call back for what has ended. */
+void sender_work(void *publisher);
+/** Send what may be sent. */
+void sender_pump(void *publisher);
+
+/* sender_events.c */
+
+extern const struct connection_events sender_connection_events;
+extern const struct channel_events sender_channel_events;
 
 #endif

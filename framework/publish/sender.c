@@ -1,14 +1,8 @@
-/* sender.c - the publisher's own thread: window to connection, confirms to callbacks. */
-#include <assert.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "amqp/properties.h"
+/* sender.c - the publisher's own thread: window to connection, endings to callbacks. */
 #include "base/error.h"
-#include "base/log.h"
 #include "publish/publisher_private.h"
 
-/* Messages with a deadline of their own are looked through at most this often. */
+/* The window is searched for messages whose time is over at most this often. */
 #define EXPIRY_STEP_MS 50
 
 /* The close handshake, after every message has ended. */
@@ -26,33 +20,22 @@ static int64_t now_ms(const struct warren_publisher *p)
     return clock_now_ms(loop_clock(p->loop));
 }
 
-static struct publisher_observer observer_of(struct warren_publisher *p, void **user)
-{
-    struct publisher_observer observer;
-
-    pthread_mutex_lock(&p->lock);
-    observer = p->observer;
-    *user = p->observer_user;
-    pthread_mutex_unlock(&p->lock);
-    return observer;
-}
-
 /* ---- deadlines ---- */
 
-/* One timer for all: armed for the earliest deadline that was ever seen since it last fired, so
- * that messages which come and go in time cost nothing. */
-static void arm_expiry(struct warren_publisher *p, int64_t not_before_ms)
+/* One timer for all: armed for the earliest deadline that was seen since it last fired, so that
+ * messages which come and go in time cost nothing. */
+static void arm_expiry(struct warren_publisher *p)
 {
     int64_t at_ms = p->window.deadline_ms;
 
     if (at_ms == INT64_MAX)
         return;
-    if (at_ms < not_before_ms)
-        at_ms = not_before_ms;
+    if (at_ms < p->expired_ms + EXPIRY_STEP_MS)
+        at_ms = p->expired_ms + EXPIRY_STEP_MS;
     if (at_ms >= p->expiry_ms)
         return;
     p->expiry_ms = at_ms;
-    loop_timer_arm_ms(&p->expiry, at_ms - now_ms(p));
+    loop_timer_arm_ms(&p->expiry, at_ms - now_ms(p) + 1); /* now is rounded down */
 }
 
 /* ---- incoming to window ---- */
@@ -69,7 +52,7 @@ static void take_incoming(struct warren_publisher *p)
     while ((link = list_pop(&taken)))
         window_add(&p->window, list_entry(link, struct record, link));
     if (p->window.deadline_ms < p->expiry_ms)
-        arm_expiry(p, 0);
+        arm_expiry(p);
 }
 
 /* ---- window to connection ---- */
@@ -101,8 +84,9 @@ static bool write_record(struct warren_publisher *p, struct record *record)
     return status == WARREN_OK;
 }
 
-static void pump(struct warren_publisher *p)
+void sender_pump(void *arg)
 {
+    struct warren_publisher *p = arg;
     struct buffer *out = connection_out(p->connection);
     struct record *record;
 
@@ -151,6 +135,8 @@ static void collect(struct batch *batch, struct list *ended)
 /* Before the callbacks, so that they find room, and callers need not wait for them. */
 static void account(struct warren_publisher *p, const struct batch *batch)
 {
+    bool wake;
+
     pthread_mutex_lock(&p->lock);
     p->stats.confirmed += batch->results[WARREN_CONFIRMED];
     p->stats.nacked += batch->results[WARREN_NACKED];
@@ -159,9 +145,10 @@ static void account(struct warren_publisher *p, const struct batch *batch)
     p->stats.expired += batch->results[WARREN_EXPIRED];
     p->stats.resent = p->window.resent;
     room_give(&p->room, batch->count, batch->bytes);
-    if (p->room_waiters > 0 && room_is_wide(&p->room))
-        pthread_cond_broadcast(&p->room_cond);
+    wake = p->room_waiters > 0 && room_is_wide(&p->room);
     pthread_mutex_unlock(&p->lock);
+    if (wake)
+        pthread_cond_broadcast(&p->room_cond);
 }
 
 static void call_back(struct record *record)
@@ -200,227 +187,29 @@ static void deliver(struct warren_publisher *p)
 }
 
 /* What every event ends with. Sending goes first: callbacks are the user's. */
-static void work(void *arg)
+void sender_work(void *arg)
 {
     struct warren_publisher *p = arg;
 
     take_incoming(p);
-    pump(p);
+    sender_pump(p);
     deliver(p);
 }
 
 static void expiry_fired(void *arg)
 {
     struct warren_publisher *p = arg;
-    int64_t now = now_ms(p);
 
     p->expiry_ms = INT64_MAX;
+    p->expired_ms = now_ms(p);
     take_incoming(p);
-    window_expire(&p->window, now);
-    arm_expiry(p, now + EXPIRY_STEP_MS);
-    work(p);
-}
-
-/* ---- channel ---- */
-
-static void confirms_on(void *user, uint32_t id, void *decoded)
-{
-    struct warren_publisher *p = user;
-    struct publisher_observer observer = observer_of(p, &user);
-
-    (void)id;
-    (void)decoded;
-    p->ready = true;
-    pthread_mutex_lock(&p->lock);
-    p->connected = true;
-    pthread_cond_broadcast(&p->connected_cond);
-    pthread_mutex_unlock(&p->lock);
-    if (observer.open)
-        observer.open(user, connection_where(p->connection), connection_server(p->connection));
-    work(p);
-}
-
-static void channel_opened(void *user)
-{
-    struct warren_publisher *p = user;
-    amqp_confirm_select_t select = {0};
-    enum warren_status status =
-        channel_call(p->channel, AMQP_CONFIRM_SELECT_METHOD, &select, confirms_on, p);
-
-    if (status != WARREN_OK)
-        connection_fail(p->connection, status, "cannot send confirm.select");
-}
-
-/* The broker's words for a message it cannot take. @text is not ours: it may name anything. */
-static void blame(struct warren_publisher *p, uint16_t code, const char *text)
-{
-    void *user;
-    struct publisher_observer observer = observer_of(p, &user);
-    struct record *culprit = window_blame(&p->window, code, text);
-
-    log_debug("publisher: the broker refused %s: %u %s",
-              culprit ? record_id(culprit) : "one of several messages", code, text);
-    if (observer.refused)
-        observer.refused(user, culprit ? record_id(culprit) : NULL, code, text);
-}
-
-static void keep_failure(struct warren_publisher *p, const char *where, const char *text)
-{
-    pthread_mutex_lock(&p->lock);
-    p->connected = false;
-    snprintf(p->last_failure, sizeof p->last_failure, "%s: %s", where, text);
-    pthread_mutex_unlock(&p->lock);
-}
-
-static void channel_was_lost(void *user, const struct channel_loss *loss)
-{
-    struct warren_publisher *p = user;
-
-    p->ready = false;
-    p->writing = NULL;
-    p->returned.waiting = false;
-    window_restart(&p->window);
-    if (loss->code != 0) {
-        keep_failure(p, connection_where(p->connection), loss->text);
-        if (loss->method == AMQP_BASIC_PUBLISH_METHOD || loss->method == 0)
-            blame(p, loss->code, loss->text);
-    }
-    work(p);
-}
-
-/* ---- confirms and returns ---- */
-
-static void confirm(struct warren_publisher *p, uint64_t tag, bool multiple, bool negative)
-{
-    if (window_confirm(&p->window, tag, multiple, negative) != WARREN_OK)
-        connection_fail(p->connection, WARREN_EPROTOCOL,
-                        "the broker confirmed tag %llu, which it was never sent or has confirmed "
-                        "before",
-                        (unsigned long long)tag);
-}
-
-static uint8_t copy_shortstr(char to[256], amqp_bytes_t from)
-{
-    uint8_t len = (uint8_t)(from.len < 255 ? from.len : 255);
-
-    if (len > 0)
-        memcpy(to, from.bytes, len);
-    to[len] = '\0';
-    return len;
-}
-
-static void keep_return(struct sender_return *returned, const amqp_basic_return_t *method)
-{
-    returned->waiting = true;
-    returned->code = method->reply_code;
-    copy_shortstr(returned->text, method->reply_text);
-    returned->exchange_len = copy_shortstr(returned->exchange, method->exchange);
-    returned->routing_key_len = copy_shortstr(returned->routing_key, method->routing_key);
-}
-
-static void channel_method(void *user, uint32_t id, void *decoded)
-{
-    struct warren_publisher *p = user;
-
-    if (id == AMQP_BASIC_ACK_METHOD) {
-        const amqp_basic_ack_t *ack = decoded;
-
-        confirm(p, ack->delivery_tag, ack->multiple != 0, false);
-    } else if (id == AMQP_BASIC_NACK_METHOD) {
-        const amqp_basic_nack_t *nack = decoded;
-
-        confirm(p, nack->delivery_tag, nack->multiple != 0, true);
-    } else if (id == AMQP_BASIC_RETURN_METHOD) {
-        keep_return(&p->returned, decoded);
-    } else {
-        connection_fail(p->connection, WARREN_EPROTOCOL,
-                        "the broker sent %s to a channel that only publishes",
-                        amqp_method_name(id));
-    }
-}
-
-static uint8_t *channel_content(void *user, const struct content_header *header)
-{
-    struct warren_publisher *p = user;
-    struct sender_return *returned = &p->returned;
-    struct warren_properties properties;
-
-    if (!returned->waiting)
-        return NULL;
-    returned->waiting = false;
-    arena_reset(&p->scratch);
-    if (properties_decode(header->properties, &p->scratch, &properties) == WARREN_OK &&
-        properties.message_id) {
-        struct window_return from = {
-            .exchange = {returned->exchange, returned->exchange_len},
-            .routing_key = {returned->routing_key, returned->routing_key_len},
-            .message_id = properties.message_id,
-            .code = returned->code,
-            .text = returned->text,
-        };
-
-        window_returned(&p->window, &from);
-    }
-    return NULL;
-}
-
-/* ---- connection ---- */
-
-static void connection_opened_event(void *user)
-{
-    struct warren_publisher *p = user;
-
-    pthread_mutex_lock(&p->lock);
-    p->stats.connects++;
-    pthread_mutex_unlock(&p->lock);
-}
-
-/* Errors of a whole connection that the content of a message can cause. */
-static bool is_poison(const struct connection_loss *loss)
-{
-    return loss->was_open && (loss->code == AMQP_FRAME_ERROR || loss->code == AMQP_SYNTAX_ERROR ||
-                              loss->code == AMQP_NOT_IMPLEMENTED);
-}
-
-/* The channel was lost before, so the window is ready for its next connection. */
-static void connection_was_lost(void *user, const struct connection_loss *loss)
-{
-    struct warren_publisher *p = user;
-    struct publisher_observer observer = observer_of(p, &user);
-
-    keep_failure(p, loss->where, loss->text);
-    if (observer.lost)
-        observer.lost(user, loss);
-    if (is_poison(loss))
-        blame(p, loss->code, loss->text);
-    work(p);
-}
-
-static void connection_was_blocked(void *user, bool blocked, const char *reason)
-{
-    struct warren_publisher *p = user;
-    struct publisher_observer observer = observer_of(p, &user);
-
-    p->blocked = blocked;
-    pthread_mutex_lock(&p->lock);
-    p->stats.is_blocked = blocked;
-    p->stats.blocked += blocked;
-    pthread_mutex_unlock(&p->lock);
-    if (observer.blocked)
-        observer.blocked(user, blocked, reason);
-    work(p);
-}
-
-static void connection_writable(void *user)
-{
-    pump(user);
-}
-
-static void connection_is_closed(void *user)
-{
-    struct warren_publisher *p = user;
-
-    loop_stop(p->loop);
+    window_expire(&p->window, p->expired_ms);
+    /* Half a message cannot be taken back from a connection, only with it. */
+    if (p->writing && p->writing->deadline_ms <= p->expired_ms)
+        connection_fail(p->connection, WARREN_ETIMEOUT,
+                        "the broker did not take the rest of a message in time");
+    arm_expiry(p);
+    sender_work(p);
 }
 
 /* ---- the life of the thread ---- */
@@ -443,26 +232,13 @@ static void close_now(void *arg)
 enum warren_status sender_init(struct warren_publisher *p, const struct connection_options *options,
                                struct warren_error *error)
 {
-    static const struct connection_events connection_events = {
-        .open = connection_opened_event,
-        .lost = connection_was_lost,
-        .blocked = connection_was_blocked,
-        .turn = work,
-        .writable = connection_writable,
-        .closed = connection_is_closed,
-    };
-    static const struct channel_events channel_events = {
-        .open = channel_opened,
-        .lost = channel_was_lost,
-        .method = channel_method,
-        .content = channel_content,
-    };
     enum warren_status status = loop_new(&p->loop);
 
-    loop_task_init(&p->wake_task, work, p);
+    loop_task_init(&p->wake_task, sender_work, p);
     loop_task_init(&p->close_task, close_now, p);
     arena_init(&p->scratch);
     p->expiry_ms = INT64_MAX;
+    p->expired_ms = INT64_MIN / 2;
     if (status == WARREN_OK)
         status = window_init(&p->window);
     if (status == WARREN_OK)
@@ -470,10 +246,10 @@ enum warren_status sender_init(struct warren_publisher *p, const struct connecti
     if (status != WARREN_OK)
         return error_set(error, status, "cannot make the publisher's loop: %s",
                          warren_status_name(status));
-    status = connection_new(p->loop, options, &connection_events, p, &p->connection, error);
+    status = connection_new(p->loop, options, &sender_connection_events, p, &p->connection, error);
     if (status != WARREN_OK)
         return status;
-    status = channel_new(p->connection, &channel_events, p, &p->channel);
+    status = channel_new(p->connection, &sender_channel_events, p, &p->channel);
     if (status != WARREN_OK)
         return error_set(error, status, "cannot make the publisher's channel: %s",
                          warren_status_name(status));

@@ -1,0 +1,231 @@
+/* sender_events.c - what the connection and its channel tell the publisher. */
+#include <stdio.h>
+#include <string.h>
+
+#include "amqp/properties.h"
+#include "base/log.h"
+#include "publish/publisher_private.h"
+
+static struct publisher_observer observer_of(struct warren_publisher *p, void **user)
+{
+    struct publisher_observer observer;
+
+    pthread_mutex_lock(&p->lock);
+    observer = p->observer;
+    *user = p->observer_user;
+    pthread_mutex_unlock(&p->lock);
+    return observer;
+}
+
+/* ---- channel ---- */
+
+static void confirms_on(void *user, uint32_t id, void *decoded)
+{
+    struct warren_publisher *p = user;
+    struct publisher_observer observer = observer_of(p, &user);
+
+    (void)id;
+    (void)decoded;
+    p->ready = true;
+    pthread_mutex_lock(&p->lock);
+    p->connected = true;
+    pthread_cond_broadcast(&p->connected_cond);
+    pthread_mutex_unlock(&p->lock);
+    if (observer.open)
+        observer.open(user, connection_where(p->connection), connection_server(p->connection));
+    sender_work(p);
+}
+
+static void channel_opened(void *user)
+{
+    struct warren_publisher *p = user;
+    amqp_confirm_select_t select = {0};
+    enum warren_status status =
+        channel_call(p->channel, AMQP_CONFIRM_SELECT_METHOD, &select, confirms_on, p);
+
+    if (status != WARREN_OK)
+        connection_fail(p->connection, status, "cannot send confirm.select");
+}
+
+/* The broker's words for a message it cannot take. @text is not ours: it may name anything. */
+static void blame(struct warren_publisher *p, uint16_t code, const char *text)
+{
+    void *user;
+    struct publisher_observer observer = observer_of(p, &user);
+    struct record *culprit = window_blame(&p->window, code, text);
+
+    log_debug("publisher: the broker refused %s: %u %s",
+              culprit ? record_id(culprit) : "one of several messages", code, text);
+    if (observer.refused)
+        observer.refused(user, culprit ? record_id(culprit) : NULL, code, text);
+}
+
+static void keep_failure(struct warren_publisher *p, const char *where, const char *text)
+{
+    pthread_mutex_lock(&p->lock);
+    p->connected = false;
+    snprintf(p->last_failure, sizeof p->last_failure, "%s: %s", where, text);
+    pthread_mutex_unlock(&p->lock);
+}
+
+static void channel_was_lost(void *user, const struct channel_loss *loss)
+{
+    struct warren_publisher *p = user;
+
+    p->ready = false;
+    p->writing = NULL;
+    p->returned.waiting = false;
+    window_restart(&p->window);
+    if (loss->code != 0) {
+        keep_failure(p, connection_where(p->connection), loss->text);
+        if (loss->method == AMQP_BASIC_PUBLISH_METHOD || loss->method == 0)
+            blame(p, loss->code, loss->text);
+    }
+    sender_work(p);
+}
+
+/* ---- confirms and returns ---- */
+
+static void confirm(struct warren_publisher *p, uint64_t tag, bool multiple, bool negative)
+{
+    if (window_confirm(&p->window, tag, multiple, negative) != WARREN_OK)
+        connection_fail(p->connection, WARREN_EPROTOCOL,
+                        "the broker confirmed tag %llu, which it was never sent or has confirmed "
+                        "before",
+                        (unsigned long long)tag);
+}
+
+static uint8_t copy_shortstr(char to[256], amqp_bytes_t from)
+{
+    uint8_t len = (uint8_t)(from.len < 255 ? from.len : 255);
+
+    if (len > 0)
+        memcpy(to, from.bytes, len);
+    to[len] = '\0';
+    return len;
+}
+
+static void keep_return(struct sender_return *returned, const amqp_basic_return_t *method)
+{
+    returned->waiting = true;
+    returned->code = method->reply_code;
+    copy_shortstr(returned->text, method->reply_text);
+    returned->exchange_len = copy_shortstr(returned->exchange, method->exchange);
+    returned->routing_key_len = copy_shortstr(returned->routing_key, method->routing_key);
+}
+
+static void channel_method(void *user, uint32_t id, void *decoded)
+{
+    struct warren_publisher *p = user;
+
+    if (id == AMQP_BASIC_ACK_METHOD) {
+        const amqp_basic_ack_t *ack = decoded;
+
+        confirm(p, ack->delivery_tag, ack->multiple != 0, false);
+    } else if (id == AMQP_BASIC_NACK_METHOD) {
+        const amqp_basic_nack_t *nack = decoded;
+
+        confirm(p, nack->delivery_tag, nack->multiple != 0, true);
+    } else if (id == AMQP_BASIC_RETURN_METHOD) {
+        keep_return(&p->returned, decoded);
+    } else {
+        connection_fail(p->connection, WARREN_EPROTOCOL,
+                        "the broker sent %s to a channel that only publishes",
+                        amqp_method_name(id));
+    }
+}
+
+static uint8_t *channel_content(void *user, const struct content_header *header)
+{
+    struct warren_publisher *p = user;
+    struct sender_return *returned = &p->returned;
+    struct warren_properties properties;
+
+    if (!returned->waiting)
+        return NULL;
+    returned->waiting = false;
+    arena_reset(&p->scratch);
+    if (properties_decode(header->properties, &p->scratch, &properties) == WARREN_OK &&
+        properties.message_id) {
+        struct window_return from = {
+            .exchange = {returned->exchange, returned->exchange_len},
+            .routing_key = {returned->routing_key, returned->routing_key_len},
+            .message_id = properties.message_id,
+            .code = returned->code,
+            .text = returned->text,
+        };
+
+        window_returned(&p->window, &from);
+    }
+    return NULL;
+}
+
+/* ---- connection ---- */
+
+static void connection_opened_event(void *user)
+{
+    struct warren_publisher *p = user;
+
+    pthread_mutex_lock(&p->lock);
+    p->stats.connects++;
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* Errors of a whole connection that the content of a message can cause. */
+static bool is_poison(const struct connection_loss *loss)
+{
+    return loss->was_open && (loss->code == AMQP_FRAME_ERROR || loss->code == AMQP_SYNTAX_ERROR ||
+                              loss->code == AMQP_NOT_IMPLEMENTED);
+}
+
+/* The channel was lost before, so the window is ready for its next connection. */
+static void connection_was_lost(void *user, const struct connection_loss *loss)
+{
+    struct warren_publisher *p = user;
+    struct publisher_observer observer = observer_of(p, &user);
+
+    keep_failure(p, loss->where, loss->text);
+    if (observer.lost)
+        observer.lost(user, loss);
+    if (is_poison(loss))
+        blame(p, loss->code, loss->text);
+    sender_work(p);
+}
+
+static void connection_was_blocked(void *user, bool blocked, const char *reason)
+{
+    struct warren_publisher *p = user;
+    struct publisher_observer observer = observer_of(p, &user);
+
+    p->blocked = blocked;
+    pthread_mutex_lock(&p->lock);
+    p->stats.is_blocked = blocked;
+    p->stats.blocked += blocked;
+    pthread_mutex_unlock(&p->lock);
+    if (observer.blocked)
+        observer.blocked(user, blocked, reason);
+    sender_work(p);
+}
+
+static void connection_is_closed(void *user)
+{
+    struct warren_publisher *p = user;
+
+    loop_stop(p->loop);
+}
+
+const struct connection_events sender_connection_events = {
+    .open = connection_opened_event,
+    .lost = connection_was_lost,
+    .blocked = connection_was_blocked,
+    .turn = sender_work,
+    .writable = sender_pump,
+    .closed = connection_is_closed,
+};
+
+const struct channel_events sender_channel_events = {
+    .open = channel_opened,
+    .lost = channel_was_lost,
+    .method = channel_method,
+    .content = channel_content,
+};
