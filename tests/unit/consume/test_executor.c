@@ -1,0 +1,377 @@
+/* test_executor.c - the worker threads, with the test as the loop. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "consume/executor.h"
+
+#define DEADLINE_MS 20000
+#define CONCURRENCY 4
+#define MANY        20000
+
+/* The test's side of one executor. */
+struct rig {
+    struct executor *executor;
+    struct loop_outlook outlook;
+    atomic_uint generation;
+    atomic_bool rests;
+    atomic_uint wakes;
+    atomic_uint runs;
+    atomic_uint inside; /* in run() now */
+    atomic_uint most_inside;
+    atomic_bool gate_open; /* deliveries with tag >= STUCK wait for it */
+    atomic_bool later;     /* run() answers false */
+    struct delivery *kept; /* the last one that run() answered false for */
+    pthread_mutex_t lock;
+    pthread_cond_t opened;
+};
+
+#define STUCK UINT64_C(1000000)
+
+static bool run(void *user, uint32_t worker, struct delivery *delivery, int64_t begun_ns)
+{
+    struct rig *rig = user;
+    unsigned inside = atomic_fetch_add(&rig->inside, 1) + 1;
+    unsigned most = atomic_load(&rig->most_inside);
+
+    if (worker >= CONCURRENCY || begun_ns <= 0)
+        abort(); /* cmocka's asserts are for the test's own thread */
+    while (inside > most && !atomic_compare_exchange_weak(&rig->most_inside, &most, inside))
+        ;
+    if (delivery->tag >= STUCK) {
+        pthread_mutex_lock(&rig->lock);
+        while (!atomic_load(&rig->gate_open))
+            pthread_cond_wait(&rig->opened, &rig->lock);
+        pthread_mutex_unlock(&rig->lock);
+    }
+    delivery->outcome = WARREN_DISCARD;
+    atomic_fetch_sub(&rig->inside, 1);
+    if (atomic_load(&rig->later)) {
+        rig->kept = delivery;
+        atomic_fetch_add(&rig->runs, 1);
+        return false;
+    }
+    atomic_fetch_add(&rig->runs, 1);
+    return true;
+}
+
+static uint32_t generation(void *user)
+{
+    struct rig *rig = user;
+
+    return atomic_load(&rig->generation);
+}
+
+static bool loop_rests(void *user)
+{
+    struct rig *rig = user;
+
+    return atomic_load(&rig->rests);
+}
+
+static void wake_loop(void *user)
+{
+    struct rig *rig = user;
+
+    atomic_fetch_add(&rig->wakes, 1);
+}
+
+static int setup(void **state)
+{
+    static const struct executor_calls calls = {run, generation, loop_rests, wake_loop};
+    struct rig *rig = calloc(1, sizeof *rig);
+    struct executor_options options = {.name = "test",
+                                       .concurrency = CONCURRENCY,
+                                       .clock = clock_monotonic(),
+                                       .outlook = &rig->outlook};
+
+    atomic_store(&rig->generation, 1);
+    pthread_mutex_init(&rig->lock, NULL);
+    pthread_cond_init(&rig->opened, NULL);
+    *state = rig;
+    return executor_new(&options, &calls, rig, &rig->executor, NULL) == WARREN_OK ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    struct rig *rig = *state;
+
+    executor_free(rig->executor);
+    pthread_mutex_destroy(&rig->lock);
+    pthread_cond_destroy(&rig->opened);
+    free(rig);
+    return 0;
+}
+
+static void open_gate(struct rig *rig)
+{
+    pthread_mutex_lock(&rig->lock);
+    atomic_store(&rig->gate_open, true);
+    pthread_cond_broadcast(&rig->opened);
+    pthread_mutex_unlock(&rig->lock);
+}
+
+static struct delivery *message(uint64_t tag)
+{
+    struct warren_bytes none = {"", 0};
+    struct delivery *delivery = delivery_new(none, none, none, 0);
+
+    assert_non_null(delivery);
+    delivery->tag = tag;
+    delivery->generation = 1;
+    return delivery;
+}
+
+static void push(struct rig *rig, uint64_t first, uint64_t count)
+{
+    struct batch batch = {NULL, NULL, 0};
+
+    for (uint64_t i = 0; i < count; i++)
+        batch_add(&batch, message(first + i));
+    executor_push(rig->executor, &batch);
+}
+
+static void pause_briefly(void)
+{
+    struct timespec moment = {0, 200000};
+
+    nanosleep(&moment, NULL);
+}
+
+static int64_t deadline_ms(void)
+{
+    return clock_now_ms(clock_monotonic()) + DEADLINE_MS;
+}
+
+/* Be the loop, guard included, until @count are settled; the caller owns them. */
+static void collect(struct rig *rig, struct batch *done, uint32_t count)
+{
+    int64_t end_ms = deadline_ms();
+
+    while (done->count < count) {
+        assert_true(clock_now_ms(clock_monotonic()) < end_ms);
+        executor_look(rig->executor);
+        executor_take_settled(rig->executor, done);
+        pause_briefly();
+    }
+}
+
+static void free_all(struct batch *batch)
+{
+    struct delivery *delivery;
+
+    while ((delivery = batch_pop(batch)))
+        delivery_free(delivery);
+}
+
+static void wait_for(atomic_uint *value, unsigned at_least)
+{
+    int64_t end_ms = deadline_ms();
+
+    while (atomic_load(value) < at_least) {
+        assert_true(clock_now_ms(clock_monotonic()) < end_ms);
+        pause_briefly();
+    }
+}
+
+/* Everything that is pushed is run once and settled once, with its outcome. */
+static void each_is_settled_once(void **state)
+{
+    struct rig *rig = *state;
+    struct batch done = {NULL, NULL, 0};
+    unsigned char *seen = calloc(MANY, 1);
+    struct delivery *delivery;
+
+    for (uint64_t i = 0; i < MANY; i += 100)
+        push(rig, i, 100);
+    collect(rig, &done, MANY);
+    assert_int_equal(done.count, MANY);
+    assert_int_equal(atomic_load(&rig->runs), MANY);
+    while ((delivery = batch_pop(&done))) {
+        assert_int_equal(delivery->outcome, WARREN_DISCARD);
+        assert_int_equal(seen[delivery->tag]++, 0);
+        delivery_free(delivery);
+    }
+    free(seen);
+}
+
+/* A handler that hangs holds back its own message alone. */
+static void a_stuck_one_does_not_starve_the_rest(void **state)
+{
+    struct rig *rig = *state;
+    struct batch done = {NULL, NULL, 0};
+
+    push(rig, STUCK, 1);
+    push(rig, 0, 50);
+    collect(rig, &done, 50);
+    for (struct delivery *d = done.first; d; d = d->next)
+        assert_true(d->tag < STUCK);
+    open_gate(rig);
+    collect(rig, &done, 51);
+    free_all(&done);
+}
+
+/* With all workers but one stuck, the last one still does all the rest. */
+static void one_free_worker_is_enough(void **state)
+{
+    struct rig *rig = *state;
+    struct batch done = {NULL, NULL, 0};
+
+    push(rig, STUCK, CONCURRENCY - 1);
+    push(rig, 0, 200);
+    collect(rig, &done, 200);
+    open_gate(rig);
+    collect(rig, &done, 200 + CONCURRENCY - 1);
+    free_all(&done);
+}
+
+/* Never more than `concurrency` handlers at once, and as many as that if there is work. */
+static void concurrency_is_reached_and_not_exceeded(void **state)
+{
+    struct rig *rig = *state;
+    struct batch done = {NULL, NULL, 0};
+    uint32_t running, queued;
+    int64_t end_ms = deadline_ms();
+
+    push(rig, STUCK, 3 * CONCURRENCY);
+    while (atomic_load(&rig->inside) < CONCURRENCY) {
+        assert_true(clock_now_ms(clock_monotonic()) < end_ms);
+        executor_look(rig->executor);
+        pause_briefly();
+    }
+    executor_load(rig->executor, &running, &queued);
+    assert_int_equal(running, CONCURRENCY);
+    assert_int_equal(queued, 2 * CONCURRENCY);
+    open_gate(rig);
+    collect(rig, &done, 3 * CONCURRENCY);
+    assert_int_equal(atomic_load(&rig->most_inside), CONCURRENCY);
+    free_all(&done);
+}
+
+/* A delivery of a channel that is gone comes back unrun, to be counted as stale. */
+static void an_older_generation_is_not_run(void **state)
+{
+    struct rig *rig = *state;
+    struct batch done = {NULL, NULL, 0};
+
+    atomic_store(&rig->generation, 2);
+    push(rig, 0, 10);
+    collect(rig, &done, 10);
+    assert_int_equal(atomic_load(&rig->runs), 0);
+    for (struct delivery *d = done.first; d; d = d->next)
+        assert_int_equal(d->outcome, WARREN_REQUEUE);
+    free_all(&done);
+}
+
+/* What was not begun can be taken out, in order, to be handed back. */
+static void the_queue_can_be_taken(void **state)
+{
+    struct rig *rig = *state;
+    struct batch queued = {NULL, NULL, 0}, done = {NULL, NULL, 0};
+    uint64_t tag = 0;
+
+    push(rig, STUCK, CONCURRENCY);
+    wait_for(&rig->inside, 1);
+    while (atomic_load(&rig->inside) < CONCURRENCY) {
+        executor_look(rig->executor);
+        pause_briefly();
+    }
+    push(rig, 0, 5);
+    executor_take_queued(rig->executor, &queued);
+    assert_int_equal(queued.count, 5);
+    for (struct delivery *d = queued.first; d; d = d->next)
+        assert_int_equal(d->tag, tag++);
+    open_gate(rig);
+    collect(rig, &done, CONCURRENCY);
+    assert_int_equal(done.count, CONCURRENCY);
+    free_all(&queued);
+    free_all(&done);
+}
+
+/* A delivery whose receipts come later is settled from another thread, and wakes the loop. */
+static void a_late_one_is_settled_by_another_thread(void **state)
+{
+    struct rig *rig = *state;
+    struct batch done = {NULL, NULL, 0};
+
+    atomic_store(&rig->later, true);
+    push(rig, 7, 1);
+    wait_for(&rig->runs, 1);
+    executor_take_settled(rig->executor, &done);
+    assert_int_equal(done.count, 0);
+    assert_int_equal(atomic_load(&rig->wakes), 0);
+    executor_settled(rig->executor, rig->kept);
+    assert_int_equal(atomic_load(&rig->wakes), 1);
+    executor_take_settled(rig->executor, &done);
+    assert_int_equal(done.count, 1);
+    free_all(&done);
+}
+
+/* A loop that will not come by itself is woken for the first settled delivery. */
+static void a_sleeping_loop_is_woken(void **state)
+{
+    struct rig *rig = *state;
+    struct batch done = {NULL, NULL, 0};
+
+    push(rig, 0, 1);
+    wait_for(&rig->wakes, 1);
+    executor_take_settled(rig->executor, &done);
+    assert_int_equal(done.count, 1);
+    free_all(&done);
+}
+
+/* A loop that is looking, and resting between reads, is left alone. */
+static void a_loop_that_comes_is_not_woken(void **state)
+{
+    struct rig *rig = *state;
+    struct batch done = {NULL, NULL, 0};
+
+    atomic_store(&rig->outlook.looking, true);
+    atomic_store(&rig->rests, true);
+    for (unsigned i = 0; i < 10; i++) {
+        push(rig, 0, 200);
+        collect(rig, &done, (i + 1) * 200);
+    }
+    assert_int_equal(atomic_load(&rig->wakes), 0);
+    free_all(&done);
+}
+
+/* A looking loop that does not rest hears of a worker that runs out of work: acks are prompt. */
+static void going_idle_wakes_a_loop_that_does_not_rest(void **state)
+{
+    struct rig *rig = *state;
+    struct batch done = {NULL, NULL, 0};
+
+    atomic_store(&rig->outlook.looking, true);
+    push(rig, 0, 1);
+    wait_for(&rig->wakes, 1);
+    collect(rig, &done, 1);
+    free_all(&done);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(each_is_settled_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_stuck_one_does_not_starve_the_rest, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_free_worker_is_enough, setup, teardown),
+        cmocka_unit_test_setup_teardown(concurrency_is_reached_and_not_exceeded, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_older_generation_is_not_run, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_queue_can_be_taken, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_late_one_is_settled_by_another_thread, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_sleeping_loop_is_woken, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_loop_that_comes_is_not_woken, setup, teardown),
+        cmocka_unit_test_setup_teardown(going_idle_wakes_a_loop_that_does_not_rest, setup,
+                                        teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,333 @@
+/* test_job.c - what a handler reads from a job and does with it; the publisher is the test's. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "amqp/properties.h"
+#include "consume/job.h"
+
+struct rig {
+    struct clock_fake clock;
+    _Atomic int64_t deadline_ms;
+    struct job_source source;
+    struct warren_job *job;
+    struct delivery *delivery;
+    struct delivery *settled_late;
+};
+
+/* What the publisher was last asked, and how it answers. */
+static struct {
+    enum warren_status answer;
+    struct warren_publish publish;
+    struct warren_properties properties;
+    char routing_key[64];
+    warren_receipt_fn *on_receipt;
+    void *user;
+} published;
+
+/* In place of the real one: the linker takes the first. */
+enum warren_status warren_publisher_publish(struct warren_publisher *publisher,
+                                            const struct warren_publish *publish,
+                                            warren_receipt_fn *on_receipt, void *user)
+{
+    assert_non_null(publisher);
+    published.publish = *publish;
+    published.properties = publish->message->properties;
+    strncpy(published.routing_key, publish->routing_key, sizeof published.routing_key - 1);
+    published.on_receipt = on_receipt;
+    published.user = user;
+    return published.answer;
+}
+
+static void settled_late(void *user, struct delivery *delivery)
+{
+    struct rig *rig = user;
+
+    rig->settled_late = delivery;
+}
+
+static int setup(void **state)
+{
+    struct rig *rig = calloc(1, sizeof *rig);
+
+    memset(&published, 0, sizeof published);
+    clock_fake_init(&rig->clock, 5000);
+    atomic_store(&rig->deadline_ms, INT64_MAX);
+    rig->source = (struct job_source){.queue = "payments",
+                                      .handler = "p.charge",
+                                      .publisher = (struct warren_publisher *)rig,
+                                      .clock = &rig->clock.clock,
+                                      .deadline_ms = &rig->deadline_ms,
+                                      .settled = settled_late,
+                                      .user = rig};
+    rig->job = job_new(&rig->source);
+    *state = rig;
+    return rig->job ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    struct rig *rig = *state;
+
+    job_free(rig->job);
+    delivery_free(rig->delivery);
+    free(rig);
+    return 0;
+}
+
+/* A delivery with these properties and this body becomes the job's. */
+static void begin(struct rig *rig, const struct warren_properties *properties, const char *body)
+{
+    struct warren_bytes encoded;
+    struct arena scratch;
+    struct buffer out;
+
+    arena_init(&scratch);
+    buffer_init(&out, 65536);
+    assert_int_equal(properties_encode(properties, 65536, &scratch, &out, NULL), WARREN_OK);
+    encoded.data = buffer_front(&out);
+    encoded.len = buffer_len(&out);
+    rig->delivery = delivery_new(warren_text("shop"), warren_text("eu.de"), encoded, strlen(body));
+    assert_non_null(rig->delivery);
+    memcpy(delivery_body(rig->delivery), body, strlen(body));
+    buffer_done(&out);
+    arena_done(&scratch);
+    job_begin(rig->job, rig->delivery, clock_now_ns(&rig->clock.clock));
+}
+
+static const struct warren_properties no_properties;
+
+/* Body, origin and properties are those of the delivery. */
+static void the_message_is_readable(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_field header = warren_field_text("tenant", "acme");
+    struct warren_properties properties = {
+        .content_type = "text/plain", .message_id = "m-1", .headers = {&header, 1}};
+    const struct warren_value *tenant;
+
+    begin(rig, &properties, "hello");
+    assert_int_equal(warren_job_body(rig->job).len, 5);
+    assert_memory_equal(warren_job_body(rig->job).data, "hello", 5);
+    assert_string_equal(warren_job_queue(rig->job), "payments");
+    assert_string_equal(warren_job_exchange(rig->job), "shop");
+    assert_string_equal(warren_job_routing_key(rig->job), "eu.de");
+    assert_string_equal(warren_job_properties(rig->job)->message_id, "m-1");
+    assert_string_equal(warren_job_properties(rig->job)->content_type, "text/plain");
+    assert_null(warren_job_properties(rig->job)->reply_to);
+    tenant = warren_job_header(rig->job, "tenant");
+    assert_non_null(tenant);
+    assert_int_equal(tenant->as.bytes.len, 4);
+    assert_memory_equal(tenant->as.bytes.data, "acme", 4);
+    assert_null(warren_job_header(rig->job, "absent"));
+}
+
+/* Where the broker counts deliveries, its count is the attempt; it may be 0 on the first. */
+static void the_attempt_is_the_brokers_count(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_field header = warren_field_i64("x-delivery-count", 4);
+    struct warren_properties properties = {.headers = {&header, 1}};
+
+    begin(rig, &properties, "");
+    rig->delivery->redelivered = true;
+    assert_int_equal(warren_job_attempt(rig->job), 5);
+}
+
+/* Where it does not, redelivered is all that is known. */
+static void without_a_count_redelivered_decides(void **state)
+{
+    struct rig *rig = *state;
+
+    begin(rig, &no_properties, "");
+    assert_int_equal(warren_job_attempt(rig->job), 1);
+    rig->delivery->redelivered = true;
+    assert_int_equal(warren_job_attempt(rig->job), 2);
+    assert_true(warren_job_redelivered(rig->job));
+}
+
+/* A count that is no number is not believed. */
+static void a_count_of_another_type_is_ignored(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_field header = warren_field_text("x-delivery-count", "4");
+    struct warren_properties properties = {.headers = {&header, 1}};
+
+    begin(rig, &properties, "");
+    assert_int_equal(warren_job_attempt(rig->job), 1);
+}
+
+/* Time is unlimited until the worker drains, then it runs out, and below zero. */
+static void time_left_follows_the_deadline(void **state)
+{
+    struct rig *rig = *state;
+
+    begin(rig, &no_properties, "");
+    assert_true(warren_job_time_left_ms(rig->job) == INT64_MAX);
+    atomic_store(&rig->deadline_ms, 5300);
+    assert_int_equal(warren_job_time_left_ms(rig->job), 300);
+    clock_fake_advance_ms(&rig->clock, 400);
+    assert_int_equal(warren_job_time_left_ms(rig->job), -100);
+    assert_int_equal(warren_job_elapsed_us(rig->job), 400000);
+}
+
+/* A long reason is cut at 1 KiB; the next message begins without one. */
+static void the_reason_of_a_failure_is_kept_for_one_message(void **state)
+{
+    struct rig *rig = *state;
+    char longer[3000];
+
+    memset(longer, 'x', sizeof longer);
+    longer[sizeof longer - 1] = '\0';
+    begin(rig, &no_properties, "");
+    assert_null(warren_job_error(rig->job));
+    warren_job_fail(rig->job, "no such card: %d", 42);
+    assert_string_equal(warren_job_error(rig->job), "no such card: 42");
+    warren_job_fail(rig->job, "again: %s", warren_job_error(rig->job));
+    assert_string_equal(warren_job_error(rig->job), "again: no such card: 42");
+    warren_job_fail(rig->job, "%s", longer);
+    assert_int_equal(strlen(warren_job_error(rig->job)), 1024);
+    assert_true(job_end(rig->job, WARREN_REJECT));
+    job_begin(rig->job, rig->delivery, 0);
+    assert_null(warren_job_error(rig->job));
+}
+
+/* Without a publish the end of the handler settles, with the handler's outcome. */
+static void a_job_that_published_nothing_is_settled_at_once(void **state)
+{
+    struct rig *rig = *state;
+
+    begin(rig, &no_properties, "");
+    assert_non_null(warren_job_alloc(rig->job, 100));
+    assert_true(job_end(rig->job, WARREN_DISCARD));
+    assert_int_equal(rig->delivery->outcome, WARREN_DISCARD);
+}
+
+/* With one, the receipt settles: confirmed keeps the outcome. */
+static void a_confirmed_publish_keeps_the_outcome(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_message message = {.body = warren_text("out")};
+    struct warren_receipt receipt = {.result = WARREN_CONFIRMED};
+
+    begin(rig, &no_properties, "");
+    assert_int_equal(warren_job_publish(rig->job, "x", "k", &message), WARREN_OK);
+    assert_false(published.publish.optional);
+    assert_int_equal(published.publish.timeout_ms, 0);
+    assert_false(job_end(rig->job, WARREN_ACK));
+    assert_null(rig->settled_late);
+    published.on_receipt(&receipt, published.user);
+    assert_ptr_equal(rig->settled_late, rig->delivery);
+    assert_int_equal(rig->delivery->outcome, WARREN_ACK);
+}
+
+/* A message that is not confirmed makes the input come again. */
+static void a_nacked_publish_means_retry(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_message message = {.body = warren_text("out")};
+    struct warren_receipt receipt = {.result = WARREN_NACKED};
+
+    begin(rig, &no_properties, "");
+    assert_int_equal(warren_job_publish(rig->job, "x", "k", &message), WARREN_OK);
+    published.on_receipt(&receipt, published.user);
+    assert_true(job_end(rig->job, WARREN_ACK));
+    assert_int_equal(rig->delivery->outcome, WARREN_RETRY);
+}
+
+/* A publish that was refused leaves nothing to wait for. */
+static void a_refused_publish_is_not_awaited(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_message message = {.body = warren_text("out")};
+
+    begin(rig, &no_properties, "");
+    published.answer = WARREN_ETOOBIG;
+    assert_int_equal(warren_job_publish(rig->job, "x", "k", &message), WARREN_ETOOBIG);
+    assert_true(job_end(rig->job, WARREN_ACK));
+    assert_int_equal(rig->delivery->outcome, WARREN_ACK);
+}
+
+/* Once the time is over nothing is published; before, a message lives no longer than the job. */
+static void publishing_is_bounded_by_the_deadline(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_message message = {.body = warren_text("out")};
+
+    begin(rig, &no_properties, "");
+    published.answer = WARREN_EFULL;
+    atomic_store(&rig->deadline_ms, 5250);
+    assert_int_equal(warren_job_publish(rig->job, "x", "k", &message), WARREN_EFULL);
+    assert_int_equal(published.publish.timeout_ms, 250);
+    clock_fake_advance_ms(&rig->clock, 250);
+    assert_int_equal(warren_job_publish(rig->job, "x", "k", &message), WARREN_ETIMEOUT);
+    assert_true(job_end(rig->job, WARREN_RETRY));
+}
+
+/* A worker without a publisher says so. */
+static void without_a_publisher_publishing_is_closed(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_message message = {.body = warren_text("out")};
+
+    rig->source.publisher = NULL;
+    begin(rig, &no_properties, "");
+    assert_int_equal(warren_job_publish(rig->job, "x", "k", &message), WARREN_ECLOSED);
+}
+
+/* A reply goes to reply-to by the default exchange, with the request's correlation id. */
+static void a_reply_goes_to_reply_to(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_properties request = {.reply_to = "answers", .correlation_id = "c-9"};
+    struct warren_message message = {.body = warren_text("out")};
+
+    begin(rig, &request, "");
+    published.answer = WARREN_EFULL; /* refused: nothing to wait for */
+    assert_int_equal(warren_job_reply(rig->job, &message), WARREN_EFULL);
+    assert_string_equal(published.publish.exchange, "");
+    assert_string_equal(published.routing_key, "answers");
+    assert_string_equal(published.properties.correlation_id, "c-9");
+    assert_true(published.publish.optional);
+    assert_true(job_end(rig->job, WARREN_ACK));
+}
+
+/* Without a reply-to there is nobody to answer. */
+static void no_reply_without_reply_to(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_message message = {.body = warren_text("out")};
+
+    begin(rig, &no_properties, "");
+    assert_int_equal(warren_job_reply(rig->job, &message), WARREN_ENOTFOUND);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(the_message_is_readable),
+        T(the_attempt_is_the_brokers_count),
+        T(without_a_count_redelivered_decides),
+        T(a_count_of_another_type_is_ignored),
+        T(time_left_follows_the_deadline),
+        T(the_reason_of_a_failure_is_kept_for_one_message),
+        T(a_job_that_published_nothing_is_settled_at_once),
+        T(a_confirmed_publish_keeps_the_outcome),
+        T(a_nacked_publish_means_retry),
+        T(a_refused_publish_is_not_awaited),
+        T(publishing_is_bounded_by_the_deadline),
+        T(without_a_publisher_publishing_is_closed),
+        T(a_reply_goes_to_reply_to),
+        T(no_reply_without_reply_to),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,203 @@
+/* test_plugin_loader.c - files that are plugins, and files that are not: each a clear error. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "plugin/instance.h"
+#include "plugin/loader.h"
+
+/* A file that cannot be loaded: the error begins with its name and says @why. */
+static void refused(const char *path, const char *why)
+{
+    struct warren_error error = {WARREN_OK, ""};
+    struct plugin *plugin = NULL;
+
+    assert_int_equal(plugin_load(path, &plugin, &error), WARREN_EPLUGIN);
+    assert_null(plugin);
+    assert_int_equal(error.status, WARREN_EPLUGIN);
+    if (strncmp(error.text, path, strlen(path)) != 0 || !strstr(error.text, why))
+        fail_msg("\"%s\" does not say \"%s: ... %s\"", error.text, path, why);
+}
+
+static struct plugin *load_good(void)
+{
+    struct warren_error error = {WARREN_OK, ""};
+    struct plugin *plugin = NULL;
+
+    if (plugin_load(PLUGIN_FIXTURES "/good.so", &plugin, &error) != WARREN_OK)
+        fail_msg("%s", error.text);
+    return plugin;
+}
+
+/* A good plugin: all of its tables can be read. */
+static void a_plugin_is_loaded(void **state)
+{
+    struct plugin *plugin = load_good();
+
+    (void)state;
+    assert_string_equal(plugin->name, "payments");
+    assert_string_equal(plugin->version, "1.2.0");
+    assert_int_equal(plugin->handler_count, 3);
+    assert_string_equal(plugin->handlers[0].name, "charge");
+    assert_string_equal(plugin->handlers[0].options[1].name, "mode");
+    assert_null(plugin->handlers[0].options[2].name);
+    assert_null(plugin->handlers[2].options);
+    assert_null(plugin->handlers[3].name);
+    plugin_free(plugin);
+}
+
+/* A name without a slash is a file here, not one somewhere in the library folders. */
+static void a_bare_name_is_a_file_of_this_folder(void **state)
+{
+    struct plugin *plugin = NULL;
+    char *before = getcwd(NULL, 0);
+
+    (void)state;
+    assert_int_equal(chdir(PLUGIN_FIXTURES), 0);
+    assert_int_equal(plugin_load("good.so", &plugin, NULL), WARREN_OK);
+    plugin_free(plugin);
+    refused("libc.so.6", "No such file or directory");
+    assert_int_equal(chdir(before), 0);
+    free(before);
+}
+
+static void a_missing_file_is_named(void **state)
+{
+    (void)state;
+    refused(PLUGIN_FIXTURES "/absent.so", "No such file or directory");
+}
+
+/* A text file, an empty one, and a folder are no shared objects. */
+static void what_is_no_shared_object_is_refused(void **state)
+{
+    char path[] = "/tmp/warren-plugin-XXXXXX";
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0);
+    refused(path, "not a shared object");
+    assert_int_equal(write(fd, "#!/bin/sh\necho no plugin at all\n", 32), 32);
+    refused(path, "not a shared object");
+    close(fd);
+    unlink(path);
+    refused(PLUGIN_FIXTURES, "not a shared object");
+}
+
+/* An ELF header with nothing behind it fails in the dynamic linker, which says why. */
+static void a_broken_shared_object_is_refused(void **state)
+{
+    static const unsigned char head[64] = {0x7f, 'E', 'L', 'F', 2, 1, 1, [16] = 3};
+    char path[] = "/tmp/warren-plugin-XXXXXX";
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, head, sizeof head), sizeof head);
+    close(fd);
+    refused(path, "cannot load the plugin");
+    unlink(path);
+}
+
+static void a_missing_entry_function_is_refused(void **state)
+{
+    (void)state;
+    refused(PLUGIN_FIXTURES "/no_entry.so", "exports no warren_plugin_entry");
+    refused(PLUGIN_FIXTURES "/null_entry.so", "returned NULL");
+}
+
+/* All symbols are bound while loading, not in the middle of the first message. */
+static void an_undefined_symbol_is_found_while_loading(void **state)
+{
+    (void)state;
+    refused(PLUGIN_FIXTURES "/undefined.so", "charge_the_card_of_nobody");
+}
+
+/* The error says what to do. */
+static void another_abi_is_refused(void **state)
+{
+    (void)state;
+    refused(PLUGIN_FIXTURES "/newer_abi.so",
+            "built for plugin ABI 2, this warren has 1: rebuild it with this warren's headers, or "
+            "upgrade warren");
+}
+
+static const struct warren_subscription_info info = {.queue = "bills",
+                                                     .handler = "payments.charge"};
+
+/* A handler gets the state of its own `open`, until `close`. */
+static void a_handler_is_opened_and_closed(void **state)
+{
+    struct plugin *plugin = load_good();
+    struct instance instance;
+
+    (void)state;
+    assert_int_equal(instance_open(&instance, &plugin->handlers[0], &info, NULL), WARREN_OK);
+    assert_int_equal(*(int *)instance.state, 1);
+    assert_int_equal(instance.handler->handle(NULL, instance.state), WARREN_ACK);
+    instance_reopen(&instance);
+    assert_int_equal(*(int *)instance.state, 11);
+    instance_close(&instance);
+    assert_int_equal(*(int *)instance.state, 10);
+    instance_close(&instance);
+    assert_int_equal(*(int *)instance.state, 10);
+    plugin_free(plugin);
+}
+
+/* `open` and `close` may be absent. */
+static void a_plain_handler_needs_no_open(void **state)
+{
+    struct plugin *plugin = load_good();
+    struct instance instance;
+
+    (void)state;
+    assert_int_equal(instance_open(&instance, &plugin->handlers[2], &info, NULL), WARREN_OK);
+    assert_null(instance.state);
+    instance_reopen(&instance);
+    instance_close(&instance);
+    plugin_free(plugin);
+}
+
+/* What `open` wrote reaches the operator, with queue and handler; nothing is closed afterwards. */
+static void a_failing_open_tells_why(void **state)
+{
+    static const struct warren_subscription_info failing = {.queue = "bills",
+                                                            .handler = "payments.failing"};
+    struct plugin *plugin = load_good();
+    struct warren_error error = {WARREN_OK, ""};
+    struct instance instance;
+
+    (void)state;
+    assert_int_equal(instance_open(&instance, &plugin->handlers[1], &failing, &error),
+                     WARREN_EPLUGIN);
+    assert_string_equal(error.text,
+                        "queue bills: handler payments.failing failed to open: no such ledger");
+    instance_close(&instance);
+    plugin_free(plugin);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_plugin_is_loaded),
+        cmocka_unit_test(a_bare_name_is_a_file_of_this_folder),
+        cmocka_unit_test(a_missing_file_is_named),
+        cmocka_unit_test(what_is_no_shared_object_is_refused),
+        cmocka_unit_test(a_broken_shared_object_is_refused),
+        cmocka_unit_test(a_missing_entry_function_is_refused),
+        cmocka_unit_test(an_undefined_symbol_is_found_while_loading),
+        cmocka_unit_test(another_abi_is_refused),
+        cmocka_unit_test(a_handler_is_opened_and_closed),
+        cmocka_unit_test(a_plain_handler_needs_no_open),
+        cmocka_unit_test(a_failing_open_tells_why),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
