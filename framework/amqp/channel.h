@@ -23,7 +23,7 @@ struct channel;
 struct channel_loss {
     uint16_t code;    /* of channel.close; 0: the connection was lost */
     const char *text; /* as the broker said it */
-    uint32_t method;  /* that caused it, by the broker's word; 0 if unknown */
+    uint32_t method;  /* that caused it, also that of a connection.close; 0 if unknown */
 };
 
 /** What the owner is told, on the loop. Any but open and lost may be NULL. */
@@ -79,8 +79,8 @@ struct channel_set *channel_set_new(struct connection *connection);
 void channel_set_free(struct channel_set *set);
 /** The connection is OPEN; numbers go up to @channel_max. */
 void channel_set_open(struct channel_set *set, uint16_t channel_max);
-/** The connection is lost. */
-void channel_set_lost(struct channel_set *set, const char *text);
+/** The connection is lost; @method as in struct channel_loss. */
+void channel_set_lost(struct channel_set *set, uint32_t method, const char *text);
 /** A frame for a channel above 0. May call connection_fail(). */
 void channel_set_frame(struct channel_set *set, const struct frame *frame);
 

@@ -111,9 +111,9 @@ void channel_set_open(struct channel_set *set, uint16_t channel_max)
     }
 }
 
-void channel_set_lost(struct channel_set *set, const char *text)
+void channel_set_lost(struct channel_set *set, uint32_t method, const char *text)
 {
-    struct channel_loss loss = {0, text, 0};
+    struct channel_loss loss = {0, text, method};
     struct list *link;
     struct list *next;
 

@@ -108,14 +108,14 @@ static void lose(void *arg)
     c->uri_current = (c->uri_current + 1) % c->uri_count;
     loop_timer_arm_ms(&c->retry, loss.retry_ms);
     c->stats.losses += loss.was_open;
-    channel_set_lost(c->channels, loss.text);
+    channel_set_lost(c->channels, c->failing_method, loss.text);
     if (was_blocked && c->events.blocked)
         c->events.blocked(c->user, false, "");
     if (c->events.lost)
         c->events.lost(c->user, &loss);
 }
 
-void connection_fail_code(struct connection *c, uint16_t code, const char *text)
+void connection_fail_code(struct connection *c, uint16_t code, uint32_t method, const char *text)
 {
     bool live = c->state != CONNECTION_IDLE && c->state != CONNECTION_WAITING &&
                 c->state != CONNECTION_CLOSED;
@@ -124,6 +124,7 @@ void connection_fail_code(struct connection *c, uint16_t code, const char *text)
         return;
     c->failing = true;
     c->failing_code = code;
+    c->failing_method = method;
     snprintf(c->failing_text, sizeof c->failing_text, "%s", text);
     loop_post(c->loop, &c->fail_task);
 }
@@ -137,7 +138,7 @@ void connection_fail(struct connection *c, enum warren_status status, const char
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    connection_fail_code(c, 0, text);
+    connection_fail_code(c, 0, 0, text);
 }
 
 /* ---- a try ---- */
@@ -422,7 +423,7 @@ void connection_close(struct connection *c, uint32_t timeout_ms)
     loop_cancel(c->loop, &c->fail_task);
     c->failing = false;
     drop_try(c);
-    channel_set_lost(c->channels, "the connection was closed");
+    channel_set_lost(c->channels, 0, "the connection was closed");
     connection_enter(c, CONNECTION_CLOSED);
     loop_post(c->loop, &c->closed_task);
 }

@@ -58,6 +58,7 @@ struct connection {
 
     bool failing; /* the socket is lost, the rest of the system does not know yet */
     uint16_t failing_code;
+    uint32_t failing_method; /* that the broker blames */
     char failing_text[CONNECTION_TEXT_MAX];
 
     struct loop_timer heartbeat;
@@ -82,7 +83,8 @@ struct connection {
 
 /* connection.c */
 void connection_enter(struct connection *connection, enum connection_state next);
-void connection_fail_code(struct connection *connection, uint16_t code, const char *text);
+void connection_fail_code(struct connection *connection, uint16_t code, uint32_t method,
+                          const char *text);
 void connection_opened(struct connection *connection);
 
 /* connection_io.c */

@@ -144,7 +144,7 @@ static void on_start(struct connection *c, const amqp_connection_start_t *start)
         snprintf(text, sizeof text, "the broker does not offer SASL %s, only: %.*s", mechanism,
                  (int)(start->mechanisms.len < 200 ? start->mechanisms.len : 200),
                  (const char *)start->mechanisms.bytes);
-        connection_fail_code(c, AMQP_ACCESS_REFUSED, text);
+        connection_fail_code(c, AMQP_ACCESS_REFUSED, 0, text);
         return;
     }
     connection_enter(c, CONNECTION_TUNING);
@@ -194,7 +194,8 @@ static void on_close(struct connection *c, const amqp_connection_close_t *close)
              (const char *)close->reply_text.bytes);
     send_method(c, AMQP_CONNECTION_CLOSE_OK_METHOD, &close_ok);
     connection_io_flush(c);
-    connection_fail_code(c, close->reply_code, text);
+    connection_fail_code(c, close->reply_code, (uint32_t)close->class_id << 16 | close->method_id,
+                         text);
 }
 
 static void set_blocked(struct connection *c, bool blocked, amqp_bytes_t reason)

@@ -12,6 +12,7 @@
 
 struct item {
     bool refused; /* on this connection */
+    bool fatal;   /* the broker closed the connection over it: never tried again */
     char *words;  /* of the last refusal that was reported */
 };
 
@@ -220,14 +221,25 @@ static void on_open(void *user)
         send_rest(topology);
 }
 
+static bool is_declare(uint32_t method)
+{
+    return method == AMQP_EXCHANGE_DECLARE_METHOD || method == AMQP_QUEUE_DECLARE_METHOD ||
+           method == AMQP_EXCHANGE_BIND_METHOD || method == AMQP_QUEUE_BIND_METHOD;
+}
+
 static void on_lost(void *user, const struct channel_loss *loss)
 {
     struct topology *topology = user;
 
     if (loss->code == 0) { /* the connection is gone, and the next one tries everything again */
-        topology->running = false;
         for (size_t i = 0; i < topology->count; i++)
-            topology->items[i].refused = false;
+            topology->items[i].refused = topology->items[i].fatal;
+        /* ... but what ended it: an unknown exchange type is a connection error (503). */
+        if (topology->running && topology->position < topology->count && is_declare(loss->method)) {
+            topology->items[topology->position].fatal = true;
+            refuse(topology, topology->position, 0, loss->text);
+        }
+        topology->running = false;
     } else if (topology->running) {
         refuse(topology, topology->position, loss->code, loss->text);
         skip_refused(topology);

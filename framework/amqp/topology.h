@@ -3,7 +3,8 @@
  * A refusal (406 inequivalent arguments, 403, 404 of a passive one) closes the channel: it is
  * reported, and the rest is declared on the next channel. An item that was refused is reported
  * once and not tried again on this connection; after a reconnect it is tried again, and reported
- * again only if the broker's words changed.
+ * again only if the broker's words changed. An item over which the broker closes the connection (an
+ * unknown exchange type) is reported and never tried again.
  * Thread: the loop's. Owner: the consumer runtime, `warren check --connect`.
  */
 #ifndef WARREN_AMQP_TOPOLOGY_H

@@ -258,6 +258,27 @@ static void passive_finds_what_is_there(void **state)
     assert_int_equal(fixture->refusals, 0);
 }
 
+/* An exchange type that the broker does not know costs the connection (503). It is reported once,
+ * left out from then on, and the rest is declared: no reconnect loop. */
+static void an_unknown_exchange_type_does_not_loop(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->exchange.type = "x-no-such-type";
+    fixture->config.binding_count = 0;
+    fixture->declare_when_open = true;
+    declare(fixture);
+    assert_int_equal(fixture->rig->losses, 1);
+    assert_int_equal(fixture->refusals, 1);
+    assert_int_equal(fixture->refused, 1);
+    assert_non_null(strstr(fixture->words, "503"));
+    assert_non_null(strstr(fixture->item, fixture->names[0]));
+    assert_int_equal(rig_messages(fixture->rig, fixture->names[3]), 0);
+    declare(fixture);
+    assert_int_equal(fixture->rig->losses, 1);
+    assert_int_equal(fixture->refusals, 1);
+}
+
 /* Every item refused: the round ends all the same. */
 static void a_round_of_refusals_ends(void **state)
 {
@@ -295,6 +316,7 @@ int main(void)
         TEST(the_same_refusal_is_reported_once),
         TEST(a_missing_passive_queue_is_refused),
         TEST(passive_finds_what_is_there),
+        TEST(an_unknown_exchange_type_does_not_loop),
         TEST(a_round_of_refusals_ends),
         TEST(an_empty_topology_is_done_at_once),
     };
