@@ -85,9 +85,12 @@ struct broker *broker_shared(void)
 
 struct broker *broker_own(const char *name, bool tls)
 {
+    const char *run = getenv("WARREN_TEST_RUN"); /* scripts/test removes those that are left */
     char *unique = unique_name(name);
-    struct broker *broker = start(unique, true, tls);
+    char *full = text("%s-%s", run ? run : "own", unique);
+    struct broker *broker = start(full, true, tls);
 
+    free(full);
     free(unique);
     return broker;
 }
