@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <warren/worker.h>
 
 #include "app/commands.h"
@@ -21,7 +23,11 @@ static enum cli_status run_worker(struct cli *cli, const struct warren_worker_op
         return cli_error(cli, &error);
     status = warren_worker_run(running);
     warren_worker_free(running);
-    return status == WARREN_OK ? CLI_OK : CLI_FAILED;
+    if (status == WARREN_OK)
+        return CLI_OK;
+    /* A handler may still run: what exit(3) would take down under it must stay. */
+    fflush(NULL);
+    _exit(CLI_FAILED);
 }
 
 static enum cli_status run(struct cli *cli)

@@ -30,6 +30,31 @@ void settings_publisher(const struct config *config, const char *name,
     options->reconnect_delay_max_ms = u32(config->broker.reconnect_delay_max_ms);
 }
 
+enum warren_status settings_connection(const struct config *config, const char *name,
+                                       struct publisher_settings *settings,
+                                       struct warren_error *error)
+{
+    struct connection_options *connection = &settings->connection;
+    struct warren_publisher_options publisher;
+    enum warren_status status;
+
+    settings_publisher(config, name, &publisher);
+    status = publisher_settings_init(&publisher, settings, error);
+    if (status != WARREN_OK)
+        return status;
+    connection->rpc_timeout_ms = u32(config->broker.rpc_timeout_ms);
+    connection->read_coalesce_us = u32(config->consumer.coalesce_us);
+    connection->read_window = 0;
+    for (size_t i = 0; i < config->subscription_count; i++) {
+        uint32_t prefetch = config->subscriptions[i].prefetch;
+
+        /* The smallest: a rest must not let any subscription run dry. */
+        if (i == 0 || prefetch < connection->read_window)
+            connection->read_window = prefetch;
+    }
+    return WARREN_OK;
+}
+
 void settings_log(const struct config *config)
 {
     static const char *const levels[] = {"error", "warn", "info", "debug"};

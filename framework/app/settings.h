@@ -7,10 +7,22 @@
 #include <warren/publisher.h>
 
 #include "config/config.h"
+#include "publish/options.h"
 
 /** The broker and publisher sections; borrows from @config. @name: for the broker's list. */
 void settings_publisher(const struct config *config, const char *name,
                         struct warren_publisher_options *options);
+
+/**
+ * The broker section, checked, for a connection that consumes or inspects: its password file read,
+ * its URIs parsed.
+ *
+ * @settings  @settings->connection is what is wanted; publisher_settings_done() frees it
+ * @return    as publisher_settings_init()
+ */
+enum warren_status settings_connection(const struct config *config, const char *name,
+                                       struct publisher_settings *settings,
+                                       struct warren_error *error);
 
 /** The log section. */
 void settings_log(const struct config *config);

@@ -1,0 +1,371 @@
+/* worker.c - the worker put together: configuration, plugins, publisher, runtime; the main thread
+ * waits for signals and for the end.
+ */
+#include <warren/worker.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "app/settings.h"
+#include "app/worker_report.h"
+#include "app/worker_setup.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "middleware/log.h"
+#include "plugin/instance.h"
+
+/* Everything that jobs published has its receipt by then: this is the close handshake. */
+#define PUBLISHER_CLOSE_MS 2000
+#define LOG_STOP_MS        1000
+
+/* One subscription with its open handler. */
+struct post {
+    struct warren_subscription_info info;
+    struct instance instance;
+    struct warren_link links[1];
+};
+
+struct warren_worker {
+    struct worker_setup setup;
+    struct warren_publisher *publisher;
+    struct runtime *runtime;
+    struct post *posts; /* as many as there are subscriptions */
+    bool own_signals;
+    bool owns_log;
+    bool stopping;
+    bool abandoned; /* a handler never returned: nothing that it may touch is freed */
+    sigset_t signals_before;
+    int signals; /* signalfd, or -1 */
+    int wake;    /* eventfd: look at the flags below */
+    int64_t started_ms;
+    atomic_bool stop_asked;
+    atomic_bool ended;
+    enum warren_status end_status; /* written before @ended */
+    uint32_t end_unfinished;
+};
+
+static int64_t now_ms(void)
+{
+    return clock_now_ms(clock_monotonic());
+}
+
+static void wake(struct warren_worker *worker)
+{
+    uint64_t one = 1;
+
+    /* It fails only if the counter is full, and then the reader is awake. */
+    if (write(worker->wake, &one, sizeof one) < 0)
+        return;
+}
+
+/* ---- setting up ---- */
+
+/* Before the first thread starts: all inherit the mask, so signals come to the signalfd alone. */
+static enum warren_status take_signals(struct warren_worker *worker, struct warren_error *error)
+{
+    sigset_t set;
+
+    if (!worker->own_signals)
+        return WARREN_OK;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &set, &worker->signals_before);
+    signal(SIGPIPE, SIG_IGN);
+    worker->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (worker->signals < 0)
+        return error_set(error, WARREN_EIO, "signalfd: %s", strerror(errno));
+    return WARREN_OK;
+}
+
+static enum warren_status open_handlers(struct warren_worker *worker, struct warren_error *error)
+{
+    size_t count = worker->setup.config->subscription_count;
+    enum warren_status status = WARREN_OK;
+
+    worker->posts = calloc(count, sizeof *worker->posts);
+    if (!worker->posts)
+        return error_set(error, WARREN_ENOMEM, "no memory for the subscriptions");
+    for (size_t i = 0; status == WARREN_OK && i < count; i++) {
+        const struct setup_subscription *subscription = &worker->setup.subscriptions[i];
+        struct post *post = &worker->posts[i];
+
+        post->info = (struct warren_subscription_info){
+            .queue = subscription->config->queue,
+            .handler = subscription->config->handler,
+            .concurrency = subscription->config->concurrency,
+            .options = subscription->options,
+        };
+        post->links[0] = log_middleware(subscription->config->handler);
+        status = instance_open(&post->instance, subscription->handler, &post->info, error);
+    }
+    return status;
+}
+
+static void close_handlers(struct warren_worker *worker)
+{
+    for (size_t i = 0; worker->posts && i < worker->setup.config->subscription_count; i++)
+        instance_close(&worker->posts[i].instance);
+    free(worker->posts);
+    worker->posts = NULL;
+}
+
+static enum warren_status start_publisher(struct warren_worker *worker, struct warren_error *error)
+{
+    struct warren_publisher_options options;
+
+    settings_publisher(worker->setup.config, "warren publisher", &options);
+    return warren_publisher_new(&options, &worker->publisher, error);
+}
+
+static void fill_subscription(const struct warren_worker *worker, size_t index,
+                              struct runtime_subscription *subscription)
+{
+    const struct config_subscription *config = worker->setup.subscriptions[index].config;
+    const struct post *post = &worker->posts[index];
+
+    *subscription = (struct runtime_subscription){
+        .queue = config->queue,
+        .handler_name = config->handler,
+        .handler = post->instance.handler,
+        .state = post->instance.state,
+        .links = post->links,
+        .link_count = sizeof post->links / sizeof *post->links,
+        .prefetch = (uint16_t)config->prefetch,
+        .prefetch_bytes = (size_t)config->prefetch_bytes,
+        .concurrency = config->concurrency,
+        .arguments = &config->arguments,
+    };
+}
+
+/* On the runtime's thread. */
+static void on_stopped(void *user, enum warren_status status, uint32_t unfinished)
+{
+    struct warren_worker *worker = user;
+
+    worker->end_status = status;
+    worker->end_unfinished = unfinished;
+    worker->ended = true;
+    wake(worker);
+}
+
+static enum warren_status make_runtime(struct warren_worker *worker, struct warren_error *error)
+{
+    const struct config *config = worker->setup.config;
+    struct runtime_subscription *subscriptions =
+        calloc(config->subscription_count, sizeof *subscriptions);
+    struct publisher_settings settings;
+    struct runtime_events events;
+    struct runtime_options options = {
+        .connection = &settings.connection,
+        .topology = &config->topology,
+        .subscriptions = subscriptions,
+        .subscription_count = config->subscription_count,
+        .message_max = (size_t)config->consumer.message_max,
+        .memory_max = (size_t)config->consumer.memory_max,
+        .straggler_age_ms = (uint32_t)config->consumer.ack_straggler_age_ms,
+        .drain_timeout_ms = (uint32_t)config->drain.timeout_ms,
+        .publisher = worker->publisher,
+    };
+    enum warren_status status;
+
+    if (!subscriptions)
+        return error_set(error, WARREN_ENOMEM, "no memory for the subscriptions");
+    for (size_t i = 0; i < config->subscription_count; i++)
+        fill_subscription(worker, i, &subscriptions[i]);
+    worker_report_events(&events);
+    events.stopped = on_stopped;
+    status = settings_connection(config, "warren worker", &settings, error);
+    if (status == WARREN_OK) {
+        status = runtime_new(&options, &events, worker, &worker->runtime, error);
+        publisher_settings_done(&settings);
+    }
+    free(subscriptions);
+    return status;
+}
+
+static enum warren_status set_up(struct warren_worker *worker,
+                                 const struct warren_worker_options *options,
+                                 struct warren_error *error)
+{
+    enum warren_status status = worker_setup_init(&worker->setup, options, error);
+
+    if (status != WARREN_OK)
+        return status;
+    settings_log(worker->setup.config);
+    worker->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (worker->wake < 0)
+        return error_set(error, WARREN_EIO, "eventfd: %s", strerror(errno));
+    status = take_signals(worker, error);
+    if (status == WARREN_OK) {
+        worker->owns_log = log_start(STDERR_FILENO) == WARREN_OK;
+        status = open_handlers(worker, error);
+    }
+    if (status == WARREN_OK)
+        status = start_publisher(worker, error);
+    if (status == WARREN_OK)
+        status = make_runtime(worker, error);
+    return status;
+}
+
+enum warren_status warren_worker_new(const struct warren_worker_options *options,
+                                     struct warren_worker **ret_worker, struct warren_error *error)
+{
+    struct warren_error local = {WARREN_OK, ""};
+    struct warren_worker *worker;
+    enum warren_status status;
+
+    if (!options || options->size != sizeof *options)
+        return error_set(error, WARREN_EINVAL, "options.size must be sizeof(options)");
+    worker = calloc(1, sizeof *worker);
+    if (!worker)
+        return error_set(error, WARREN_ENOMEM, "no memory for a worker");
+    worker->own_signals = options->own_signals;
+    worker->signals = worker->wake = -1;
+    status = set_up(worker, options, &local);
+    if (status != WARREN_OK) {
+        warren_worker_free(worker);
+        return error_set(error, status, "%s",
+                         *local.text ? local.text : warren_status_name(status));
+    }
+    *ret_worker = worker;
+    return WARREN_OK;
+}
+
+/* ---- running ---- */
+
+static void reopen_handlers(struct warren_worker *worker)
+{
+    log_info("SIGHUP: reopening the handlers' files");
+    for (size_t i = 0; i < worker->setup.config->subscription_count; i++)
+        instance_reopen(&worker->posts[i].instance);
+}
+
+/* The first request drains, the second ends at once. */
+static void stop(struct warren_worker *worker, const char *reason)
+{
+    if (!worker->stopping) {
+        worker->stopping = true;
+        worker_report_stop(reason, worker->setup.config->drain.timeout_ms);
+        runtime_stop(worker->runtime);
+        return;
+    }
+    log_warn("%s again: ending at once", reason);
+    runtime_abort(worker->runtime);
+}
+
+static void take_signal(struct warren_worker *worker)
+{
+    struct signalfd_siginfo info;
+
+    while (read(worker->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGHUP)
+            reopen_handlers(worker);
+        else
+            stop(worker, info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+    }
+}
+
+static void take_wake(struct warren_worker *worker)
+{
+    uint64_t count;
+
+    if (read(worker->wake, &count, sizeof count) < 0)
+        return;
+    if (worker->stop_asked && !worker->stopping)
+        stop(worker, "warren_worker_stop");
+}
+
+static void wait_for_end(struct warren_worker *worker)
+{
+    while (!worker->ended) {
+        struct pollfd fds[2] = {{.fd = worker->wake, .events = POLLIN},
+                                {.fd = worker->signals, .events = POLLIN}};
+
+        if (poll(fds, 2, -1) < 0)
+            continue;
+        if (fds[0].revents)
+            take_wake(worker);
+        if (fds[1].revents && !worker->ended)
+            take_signal(worker);
+    }
+}
+
+enum warren_status warren_worker_run(struct warren_worker *worker)
+{
+    struct warren_error error = {WARREN_OK, ""};
+    struct runtime_stats stats;
+    enum warren_status status;
+
+    worker->started_ms = now_ms();
+    worker_report_start(worker->setup.config);
+    status = runtime_start(worker->runtime, &error);
+    if (status != WARREN_OK) {
+        log_error("cannot start: %s", error.text);
+        return status;
+    }
+    wait_for_end(worker);
+    runtime_stats(worker->runtime, &stats);
+    worker->abandoned = stats.running > 0;
+    worker_report_end(&stats, worker->end_status, worker->end_unfinished,
+                      now_ms() - worker->started_ms);
+    return worker->end_status;
+}
+
+void warren_worker_stop(struct warren_worker *worker)
+{
+    worker->stop_asked = true;
+    wake(worker);
+}
+
+/* A handler that did not return still has its state, its job and the publisher: they are left to
+ * it until the process ends. */
+static void release(struct warren_worker *worker)
+{
+    if (worker->abandoned)
+        return;
+    warren_publisher_close(worker->publisher, PUBLISHER_CLOSE_MS);
+    runtime_free(worker->runtime);
+    close_handlers(worker);
+    worker_setup_done(&worker->setup);
+}
+
+/* One that came after the end asked for what is done already: it shall not kill the program. */
+static void give_signals_back(struct warren_worker *worker)
+{
+    struct signalfd_siginfo info;
+
+    if (worker->signals < 0)
+        return;
+    while (read(worker->signals, &info, sizeof info) > 0)
+        continue;
+    close(worker->signals);
+    worker->signals = -1;
+    pthread_sigmask(SIG_SETMASK, &worker->signals_before, NULL);
+}
+
+void warren_worker_free(struct warren_worker *worker)
+{
+    bool abandoned;
+
+    if (!worker)
+        return;
+    abandoned = worker->abandoned;
+    release(worker);
+    give_signals_back(worker);
+    if (worker->owns_log)
+        log_stop(LOG_STOP_MS);
+    if (worker->wake >= 0 && !abandoned)
+        close(worker->wake);
+    if (!abandoned)
+        free(worker);
+}

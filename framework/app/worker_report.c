@@ -1,0 +1,177 @@
+#include "app/worker_report.h"
+
+#include <unistd.h>
+
+#include <warren/version.h>
+
+#include "base/log.h"
+
+static void on_connected(void *user, const char *where, const char *server)
+{
+    struct log_line line;
+
+    (void)user;
+    log_begin(&line, WARREN_LOG_INFO, "connected");
+    log_text(&line, "broker", where);
+    log_text(&line, "server", server);
+    log_end(&line);
+}
+
+/* Each try of an outage is told; the backoff bounds how many. */
+static void on_lost(void *user, const struct connection_loss *loss)
+{
+    struct log_line line;
+    const char *event = loss->refused    ? "broker refused the connection"
+                        : loss->was_open ? "connection lost"
+                                         : "cannot connect";
+
+    (void)user;
+    log_begin(&line, loss->refused ? WARREN_LOG_ERROR : WARREN_LOG_WARN, event);
+    log_text(&line, "broker", loss->where);
+    log_text(&line, "reason", loss->text);
+    if (loss->code)
+        log_int(&line, "code", loss->code);
+    log_int(&line, "retry_ms", loss->retry_ms);
+    log_end(&line);
+}
+
+static void on_refused(void *user, const char *item, uint16_t code, const char *text)
+{
+    struct log_line line;
+
+    (void)user;
+    log_begin(&line, WARREN_LOG_ERROR, "broker refused a declaration");
+    log_text(&line, "item", item);
+    log_int(&line, "code", code);
+    log_text(&line, "reason", text);
+    log_end(&line);
+}
+
+static void on_consuming(void *user, const char *queue)
+{
+    struct log_line line;
+
+    (void)user;
+    log_begin(&line, WARREN_LOG_INFO, "consuming");
+    log_text(&line, "queue", queue);
+    log_end(&line);
+}
+
+static void on_interrupted(void *user, const char *queue, const char *reason, uint32_t retry_ms)
+{
+    struct log_line line;
+
+    (void)user;
+    log_begin(&line, WARREN_LOG_WARN, "consuming interrupted");
+    log_text(&line, "queue", queue);
+    log_text(&line, "reason", reason);
+    log_int(&line, "retry_ms", retry_ms);
+    log_end(&line);
+}
+
+static void on_oversized(void *user, const char *queue, const struct delivery *without_body,
+                         uint64_t body_size)
+{
+    struct log_line line;
+
+    (void)user;
+    log_begin(&line, WARREN_LOG_ERROR, "message larger than consumer.message_max was rejected");
+    log_text(&line, "queue", queue);
+    log_text(&line, "exchange", delivery_exchange(without_body));
+    log_text(&line, "routing_key", delivery_routing_key(without_body));
+    log_int(&line, "body_size", (int64_t)body_size);
+    log_end(&line);
+}
+
+static void on_unconfirmed(void *user, const char *queue, const struct delivery *delivery)
+{
+    struct log_line line;
+
+    (void)user;
+    log_begin(&line, WARREN_LOG_WARN,
+              "message is tried again: what it published was not confirmed");
+    log_text(&line, "queue", queue);
+    log_text(&line, "exchange", delivery_exchange(delivery));
+    log_text(&line, "routing_key", delivery_routing_key(delivery));
+    log_end(&line);
+}
+
+static void on_memory(void *user, bool full, size_t bytes)
+{
+    struct log_line line;
+
+    (void)user;
+    log_begin(&line, full ? WARREN_LOG_WARN : WARREN_LOG_INFO,
+              full ? "consumer.memory_max reached: not reading" : "reading again");
+    log_int(&line, "bytes", (int64_t)bytes);
+    log_end(&line);
+}
+
+static void on_draining(void *user, uint32_t handed_back, uint32_t running)
+{
+    struct log_line line;
+
+    (void)user;
+    log_begin(&line, WARREN_LOG_INFO, "draining");
+    log_int(&line, "handed_back", handed_back);
+    log_int(&line, "running", running);
+    log_end(&line);
+}
+
+void worker_report_events(struct runtime_events *events)
+{
+    *events = (struct runtime_events){
+        .connected = on_connected,
+        .lost = on_lost,
+        .refused = on_refused,
+        .consuming = on_consuming,
+        .interrupted = on_interrupted,
+        .oversized = on_oversized,
+        .unconfirmed = on_unconfirmed,
+        .memory = on_memory,
+        .draining = on_draining,
+    };
+}
+
+void worker_report_start(const struct config *config)
+{
+    struct log_line line;
+
+    log_begin(&line, WARREN_LOG_INFO, "starting");
+    log_text(&line, "version", WARREN_VERSION);
+    log_int(&line, "pid", getpid());
+    log_text(&line, "config", config->file);
+    log_int(&line, "subscriptions", (int64_t)config->subscription_count);
+    log_end(&line);
+}
+
+void worker_report_stop(const char *reason, int64_t timeout_ms)
+{
+    struct log_line line;
+
+    log_begin(&line, WARREN_LOG_INFO, "stopping");
+    log_text(&line, "reason", reason);
+    log_int(&line, "drain_timeout_ms", timeout_ms);
+    log_end(&line);
+}
+
+void worker_report_end(const struct runtime_stats *stats, enum warren_status status,
+                       uint32_t unfinished, int64_t lifetime_ms)
+{
+    static const char *const keys[] = {"acked", "retried", "rejected", "discarded", "requeued"};
+    struct log_line line;
+
+    log_begin(&line, status == WARREN_OK ? WARREN_LOG_INFO : WARREN_LOG_WARN,
+              status == WARREN_OK         ? "stopped"
+              : status == WARREN_ETIMEOUT ? "stopped by drain.timeout"
+                                          : "stopped at once");
+    log_int(&line, "delivered", (int64_t)stats->delivered);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        log_int(&line, keys[i], (int64_t)stats->settled[i]);
+    log_int(&line, "redelivered", (int64_t)stats->redelivered);
+    log_int(&line, "stale", (int64_t)stats->stale);
+    log_int(&line, "unfinished", unfinished);
+    log_int(&line, "connects", (int64_t)stats->connects);
+    log_int(&line, "lifetime_ms", lifetime_ms);
+    log_end(&line);
+}

@@ -1,0 +1,20 @@
+/* worker_report.h - what the operator reads: the runtime's events as log lines.
+ * Thread: the runtime's for the events, main for the rest.
+ */
+#ifndef WARREN_APP_WORKER_REPORT_H
+#define WARREN_APP_WORKER_REPORT_H
+
+#include "consume/runtime.h"
+
+/** All events but `stopped`. */
+void worker_report_events(struct runtime_events *events);
+
+/** The worker is about to connect. */
+void worker_report_start(const struct config *config);
+/** Why the worker drains, such as "SIGTERM". */
+void worker_report_stop(const char *reason, int64_t timeout_ms);
+/** The end, with all counts. */
+void worker_report_end(const struct runtime_stats *stats, enum warren_status status,
+                       uint32_t unfinished, int64_t lifetime_ms);
+
+#endif

@@ -1,0 +1,76 @@
+#include "app/worker_setup.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "plugin/loader.h"
+
+static enum warren_status add_plugins(struct worker_setup *setup,
+                                      const struct warren_worker_options *options,
+                                      struct warren_error *error)
+{
+    enum warren_status status = WARREN_OK;
+    struct plugin *plugin;
+
+    for (size_t i = 0; status == WARREN_OK && i < options->plugin_count; i++) {
+        status = plugin_new(options->plugins[i], "built in", &plugin, error);
+        if (status == WARREN_OK)
+            status = registry_add(setup->registry, plugin, error);
+    }
+    for (size_t i = 0; status == WARREN_OK && i < setup->config->plugin_count; i++) {
+        status = plugin_load(setup->config->plugins[i], &plugin, error);
+        if (status == WARREN_OK)
+            status = registry_add(setup->registry, plugin, error);
+    }
+    return status;
+}
+
+static enum warren_status find_handler(struct worker_setup *setup, size_t index,
+                                       struct warren_error *error)
+{
+    struct setup_subscription *subscription = &setup->subscriptions[index];
+    const struct config_subscription *config = &setup->config->subscriptions[index];
+    struct warren_error found = {WARREN_OK, ""};
+
+    subscription->config = config;
+    if (registry_find(setup->registry, config->handler, &subscription->handler, &found) !=
+        WARREN_OK)
+        return error_set(error, WARREN_ECONFIG, "%s: %s", config->where, found.text);
+    return config_handler_options(setup->config, config, subscription->handler->options,
+                                  &subscription->options, error);
+}
+
+enum warren_status worker_setup_init(struct worker_setup *setup,
+                                     const struct warren_worker_options *options,
+                                     struct warren_error *error)
+{
+    enum warren_status status;
+
+    *setup = (struct worker_setup){NULL, NULL, NULL};
+    status = config_load(options->config_file, environ, options->sets, options->set_count,
+                         &setup->config, error);
+    if (status != WARREN_OK)
+        return status;
+    if (setup->config->subscription_count == 0)
+        return error_set(error, WARREN_ECONFIG,
+                         "%s: there is nothing to do: name a queue and a handler under "
+                         "subscriptions",
+                         options->config_file ? options->config_file : "configuration");
+    setup->registry = registry_new();
+    setup->subscriptions = calloc(setup->config->subscription_count, sizeof *setup->subscriptions);
+    if (!setup->registry || !setup->subscriptions)
+        return error_set(error, WARREN_ENOMEM, "no memory for the subscriptions");
+    status = add_plugins(setup, options, error);
+    for (size_t i = 0; status == WARREN_OK && i < setup->config->subscription_count; i++)
+        status = find_handler(setup, i, error);
+    return status;
+}
+
+void worker_setup_done(struct worker_setup *setup)
+{
+    free(setup->subscriptions);
+    registry_free(setup->registry);
+    config_free(setup->config);
+    *setup = (struct worker_setup){NULL, NULL, NULL};
+}

@@ -1,0 +1,39 @@
+/* worker_setup.h - from a configuration to handlers that can be opened: what `warren run` begins
+ * with and `warren check` ends with. Nothing runs and nothing is connected.
+ * Thread: main.
+ */
+#ifndef WARREN_APP_WORKER_SETUP_H
+#define WARREN_APP_WORKER_SETUP_H
+
+#include <warren/worker.h>
+
+#include "config/config.h"
+#include "plugin/registry.h"
+
+/** One subscription with the handler that the registry has for it. */
+struct setup_subscription {
+    const struct config_subscription *config;
+    const struct warren_handler *handler;
+    const struct warren_options *options;
+};
+
+/** All zero: empty. Everything is owned by the struct. */
+struct worker_setup {
+    struct config *config;
+    struct registry *registry;
+    struct setup_subscription *subscriptions; /* as many as the configuration has */
+};
+
+/**
+ * Read the configuration, load the plugins, find every handler, check its options.
+ *
+ * @return WARREN_OK; WARREN_ECONFIG, WARREN_EPLUGIN, WARREN_EINVAL or WARREN_ENOMEM with @error;
+ *         worker_setup_done() in any case
+ */
+enum warren_status worker_setup_init(struct worker_setup *setup,
+                                     const struct warren_worker_options *options,
+                                     struct warren_error *error);
+/** No handler may be open. */
+void worker_setup_done(struct worker_setup *setup);
+
+#endif
