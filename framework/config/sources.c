@@ -202,6 +202,19 @@ static bool begins_like_section(const char *name, size_t len)
     return false;
 }
 
+/*
+ * A service named warren-broker makes Kubernetes set WARREN_BROKER_SERVICE_HOST,
+ * WARREN_BROKER_PORT, WARREN_BROKER_PORT_5672_TCP and the like in every container. Source:
+ * https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+ */
+static bool set_by_kubernetes(const char *name)
+{
+    const char *port = strstr(name, "_PORT");
+
+    return strstr(name, "_SERVICE_HOST") || strstr(name, "_SERVICE_PORT") ||
+           (port && (port[5] == '\0' || (port[5] == '_' && port[6] >= '0' && port[6] <= '9')));
+}
+
 static enum warren_status unknown_variable(struct config_scope *scope, const char *name)
 {
     char variables[CONFIG_OPTION_COUNT][CONFIG_VARIABLE_SIZE];
@@ -236,7 +249,9 @@ static enum warren_status read_variable(struct config_scope *scope, struct confi
         if (strcmp(variable, name) == 0)
             return set_text(scope, config, &config_options[i], name, entry + len + 1);
     }
-    return begins_like_section(entry, len) ? unknown_variable(scope, name) : WARREN_OK;
+    if (!begins_like_section(entry, len) || set_by_kubernetes(name))
+        return WARREN_OK;
+    return unknown_variable(scope, name);
 }
 
 enum warren_status config_read_environment(struct config_scope *scope,

@@ -202,6 +202,20 @@ static void wrong_variables_are_refused(void **state)
     config_free(helper_config(NULL, "PATH=/bin", NULL));
 }
 
+/* What Kubernetes sets for a service named warren-broker is not for us. */
+static void variables_of_kubernetes_are_ignored(void **state)
+{
+    static const char *const theirs[] = {
+        "WARREN_BROKER_SERVICE_HOST=10.0.0.1", "WARREN_BROKER_SERVICE_PORT=5672",
+        "WARREN_BROKER_SERVICE_PORT_AMQP=5672", "WARREN_BROKER_PORT=tcp://10.0.0.1:5672",
+        "WARREN_BROKER_PORT_5672_TCP_ADDR=10.0.0.1"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof theirs / sizeof theirs[0]; i++)
+        config_free(helper_config(NULL, theirs[i], NULL));
+    helper_refused(NULL, "WARREN_BROKER_PORTS=1", NULL, "there is no such option");
+}
+
 /* A wrong --set is named, with the nearest option. */
 static void wrong_sets_are_refused(void **state)
 {
@@ -271,6 +285,7 @@ int main(void)
         HELPER_TEST(sources_override_each_other_in_order),
         HELPER_TEST(addresses_may_be_a_list),
         HELPER_TEST(wrong_variables_are_refused),
+        HELPER_TEST(variables_of_kubernetes_are_ignored),
         HELPER_TEST(wrong_sets_are_refused),
         HELPER_TEST(paths_are_relative_to_where_they_are_written),
         HELPER_TEST(empty_sections_are_fine),
