@@ -1,4 +1,5 @@
-/* runtime.c - see runtime.h. Here: life, and what happens when. The end is in drain.c. */
+/* runtime.c - see runtime.h. Here: life, and what happens when. Working: pulse.c. The end: drain.c.
+ */
 #include "consume/runtime.h"
 
 #include <stdlib.h>
@@ -13,129 +14,7 @@
 
 #define runtime_of(ptr) list_entry(ptr, struct runtime, host)
 
-/* ---- looking after the workers ---- */
-
-uint32_t runtime_in_flight(const struct runtime *r)
-{
-    uint32_t sum = 0;
-
-    for (size_t i = 0; i < r->subscription_count; i++)
-        sum += subscription_in_flight(r->subscriptions[i]);
-    return sum;
-}
-
-static bool acks_wait(const struct runtime *r)
-{
-    for (size_t i = 0; i < r->subscription_count; i++) {
-        if (subscription_unsent(r->subscriptions[i]) > 0)
-            return true;
-    }
-    return false;
-}
-
-/* Workers trust the flag: once it is set, what they settle is seen at the tick at the latest. */
-static void keep_looking(struct runtime *r)
-{
-    if (atomic_load_explicit(&r->host.outlook.looking, memory_order_relaxed))
-        return;
-    loop_timer_arm_us(&r->tick, EXECUTOR_LOOK_US);
-    atomic_store(&r->host.outlook.looking, true);
-}
-
-static void watch_memory(struct runtime *r)
-{
-    size_t bytes = 0;
-    bool full;
-
-    if (r->memory_max == 0 || r->drain.phase != DRAIN_NOT)
-        return;
-    for (size_t i = 0; i < r->subscription_count; i++)
-        bytes += subscription_bytes(r->subscriptions[i]);
-    full = r->memory_full ? bytes >= r->memory_max / 4 * 3 : bytes > r->memory_max;
-    if (full == r->memory_full)
-        return;
-    r->memory_full = full;
-    connection_pause_reading(r->connection, full);
-    if (r->events.memory)
-        r->events.memory(r->host.user, full, bytes);
-}
-
-/* After everything that can be sent was sent: what is left waits behind a message. */
-static void watch_stragglers(struct runtime *r)
-{
-    if (acks_wait(r) && !loop_timer_armed(&r->stragglers))
-        loop_timer_arm_ms(&r->stragglers, r->straggler_age_ms / 2 + 1);
-}
-
-uint32_t runtime_collect(struct runtime *r)
-{
-    uint32_t settled = 0;
-
-    connection_cork(r->connection);
-    for (size_t i = 0; i < r->subscription_count; i++) {
-        settled += subscription_collect(r->subscriptions[i]);
-        subscription_flush(r->subscriptions[i], false);
-    }
-    connection_uncork(r->connection);
-    watch_stragglers(r);
-    watch_memory(r);
-    if (settled > 0)
-        drain_progress(r);
-    return settled;
-}
-
-static void stragglers_due(void *arg)
-{
-    runtime_collect(arg);
-}
-
-/* A worker asked for it. */
-static void collect(void *arg)
-{
-    struct runtime *r = arg;
-
-    runtime_collect(r);
-    if (runtime_in_flight(r) > 0)
-        keep_looking(r);
-}
-
-static void tick(void *arg)
-{
-    struct runtime *r = arg;
-    bool again = false;
-
-    /* First the flag, then the look: who settles in between asks for another one. */
-    atomic_store(&r->host.outlook.looking, false);
-    if (runtime_collect(r) > 0)
-        again = true;
-    for (size_t i = 0; i < r->subscription_count; i++)
-        again |= subscription_look(r->subscriptions[i]);
-    if (again)
-        keep_looking(r);
-}
-
-/* All of one read has come. Under load acks are put off until they are worth a frame. */
-static void turn(void *user)
-{
-    struct runtime *r = user;
-    bool rests = connection_resting(r->connection);
-    uint32_t settled = 0;
-    bool busy = false;
-
-    for (size_t i = 0; i < r->subscription_count; i++) {
-        struct subscription *s = r->subscriptions[i];
-
-        subscription_push(s);
-        settled += subscription_collect(s);
-        subscription_flush(s, rests);
-        busy |= subscription_in_flight(s) > 0 || subscription_unsent(s) > 0;
-    }
-    watch_memory(r);
-    if (busy)
-        keep_looking(r);
-    if (r->drain.phase != DRAIN_NOT && (settled > 0 || busy))
-        drain_progress(r);
-}
+/* ---- what subscriptions ask for ---- */
 
 static void wake(struct subscription_host *host)
 {
@@ -216,6 +95,11 @@ static void lost(void *user, const struct connection_loss *loss)
     drain_progress(r);
 }
 
+static void turn(void *user)
+{
+    runtime_turn(user);
+}
+
 static void closed(void *user)
 {
     drain_closed(user);
@@ -238,10 +122,8 @@ static void abort_now(void *arg)
 
 static enum warren_status init_timers(struct runtime *r)
 {
-    enum warren_status status = loop_timer_init(&r->tick, r->loop, tick, r);
+    enum warren_status status = pulse_init(r);
 
-    if (status == WARREN_OK)
-        status = loop_timer_init(&r->stragglers, r->loop, stragglers_due, r);
     if (status == WARREN_OK)
         status = loop_timer_init(&r->redeclare, r->loop, declare, r);
     if (status == WARREN_OK)
@@ -306,7 +188,6 @@ enum warren_status runtime_new(const struct runtime_options *options,
     r->memory_max = options->memory_max;
     r->straggler_age_ms = options->straggler_age_ms;
     r->drain_timeout_ms = options->drain_timeout_ms;
-    loop_task_init(&r->collect, collect, r);
     loop_task_init(&r->stop, stop, r);
     loop_task_init(&r->abort, abort_now, r);
     status = make_parts(r, options, error);
@@ -361,8 +242,7 @@ void runtime_free(struct runtime *r)
     topology_free(r->topology);
     connection_free(r->connection);
     drain_done(r);
-    loop_timer_done(&r->tick);
-    loop_timer_done(&r->stragglers);
+    pulse_done(r);
     loop_timer_done(&r->redeclare);
     loop_free(r->loop);
     free(r);
@@ -388,7 +268,7 @@ void runtime_stats(struct runtime *r, struct runtime_stats *stats)
             stats->settled[k] += one.settled[k];
         stats->stale += one.stale;
         stats->unconfirmed += one.unconfirmed;
-        stats->oversized += one.oversized;
+        stats->unfit += one.unfit;
         stats->running += one.running;
         stats->queued += one.queued;
         stats->consuming &= one.consuming;

@@ -59,9 +59,9 @@ struct runtime_events {
     void (*refused)(void *user, const char *item, uint16_t code, const char *text);
     void (*consuming)(void *user, const char *queue);
     void (*interrupted)(void *user, const char *queue, const char *reason, uint32_t retry_ms);
-    /** A body above message_max was rejected. */
-    void (*oversized)(void *user, const char *queue, const struct delivery *without_body,
-                      uint64_t body_size);
+    /** A body above message_max, or headers nested too deeply: rejected. */
+    void (*unfit)(void *user, const char *queue, const struct delivery *without_body,
+                  const char *why, uint64_t body_size);
     /** A message is tried again because one that its job published was not confirmed. */
     void (*unconfirmed)(void *user, const char *queue, const struct delivery *delivery);
     /** memory_max was reached, and then it was undercut. */
@@ -103,8 +103,8 @@ struct runtime_stats {
     uint64_t settled[WARREN_REQUEUE + 1]; /* by enum warren_outcome; handed back ones included */
     uint64_t stale;       /* of a lost channel: dropped, the broker delivers them again */
     uint64_t unconfirmed; /* retried because a publish of the job failed */
-    uint64_t oversized;
-    uint64_t connects; /* connections that reached the broker */
+    uint64_t unfit;       /* rejected unread: too large, or nested too deeply */
+    uint64_t connects;    /* connections that reached the broker */
 
     uint32_t running; /* in a handler now */
     uint32_t queued;  /* delivered, not begun */

@@ -1,4 +1,4 @@
-/* runtime_private.h - what runtime.c and drain.c share. Thread: the loop's. */
+/* runtime_private.h - what runtime.c, pulse.c and drain.c share. Thread: the loop's. */
 #ifndef WARREN_CONSUME_RUNTIME_PRIVATE_H
 #define WARREN_CONSUME_RUNTIME_PRIVATE_H
 
@@ -55,10 +55,18 @@ struct runtime {
     bool started;
 };
 
+/* ---- pulse.c ---- */
+
+enum warren_status pulse_init(struct runtime *runtime);
+void pulse_done(struct runtime *runtime);
+/** All of one read has come. */
+void runtime_turn(struct runtime *runtime);
 /** Settle and send everything that can be. @return how many deliveries were settled */
 uint32_t runtime_collect(struct runtime *runtime);
 /** Deliveries that are not settled, of all subscriptions. */
 uint32_t runtime_in_flight(const struct runtime *runtime);
+
+/* ---- drain.c ---- */
 
 enum warren_status drain_init(struct runtime *runtime);
 void drain_done(struct runtime *runtime);

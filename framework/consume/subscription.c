@@ -18,7 +18,7 @@ struct counts {
     _Atomic uint64_t settled[WARREN_REQUEUE + 1];
     _Atomic uint64_t stale;
     _Atomic uint64_t unconfirmed;
-    _Atomic uint64_t oversized;
+    _Atomic uint64_t unfit;
     atomic_bool consuming;
 };
 
@@ -122,16 +122,17 @@ static void interrupted(void *user, const char *reason, uint32_t retry_ms)
     s->host->interrupted(s->host);
 }
 
-static void oversized(void *user, const struct delivery *without_body, uint64_t body_size)
+static void unfit(void *user, const struct delivery *without_body, const char *why,
+                  uint64_t body_size)
 {
     struct subscription *s = user;
 
-    count(&s->counts.oversized);
-    if (s->host->events->oversized)
-        s->host->events->oversized(s->host->user, s->source.queue, without_body, body_size);
+    count(&s->counts.unfit);
+    if (s->host->events->unfit)
+        s->host->events->unfit(s->host->user, s->source.queue, without_body, why, body_size);
 }
 
-static const struct consumer_events consumer_events = {deliver, consuming, interrupted, oversized};
+static const struct consumer_events consumer_events = {deliver, consuming, interrupted, unfit};
 
 /* ---- life ---- */
 
@@ -407,7 +408,7 @@ void subscription_stats(struct subscription *s, struct runtime_stats *stats)
         .redelivered = atomic_load_explicit(&c->redelivered, memory_order_relaxed),
         .stale = atomic_load_explicit(&c->stale, memory_order_relaxed),
         .unconfirmed = atomic_load_explicit(&c->unconfirmed, memory_order_relaxed),
-        .oversized = atomic_load_explicit(&c->oversized, memory_order_relaxed),
+        .unfit = atomic_load_explicit(&c->unfit, memory_order_relaxed),
         .consuming = atomic_load(&c->consuming),
     };
     for (unsigned i = 0; i <= WARREN_REQUEUE; i++)

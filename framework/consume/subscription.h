@@ -1,7 +1,7 @@
 /* subscription.h - one queue and one handler: a consumer that brings deliveries, an executor that
  * runs them through the chain, and the way back to the broker.
  * Thread: the loop's, but subscription_stats(). Owner: the runtime.
- * Elsewhere: when things happen (runtime.c), the end of it all (drain.c).
+ * Elsewhere: when things happen (pulse.c), the end of it all (drain.c).
  */
 #ifndef WARREN_CONSUME_SUBSCRIPTION_H
 #define WARREN_CONSUME_SUBSCRIPTION_H

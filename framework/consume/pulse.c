@@ -1,0 +1,143 @@
+/* pulse.c - when the loop passes deliveries on, looks for what workers settled, and sends acks: at
+ * each read, when a worker asks, and on a tick while there is something to look for.
+ */
+#include "consume/runtime_private.h"
+
+uint32_t runtime_in_flight(const struct runtime *r)
+{
+    uint32_t sum = 0;
+
+    for (size_t i = 0; i < r->subscription_count; i++)
+        sum += subscription_in_flight(r->subscriptions[i]);
+    return sum;
+}
+
+static bool acks_wait(const struct runtime *r)
+{
+    for (size_t i = 0; i < r->subscription_count; i++) {
+        if (subscription_unsent(r->subscriptions[i]) > 0)
+            return true;
+    }
+    return false;
+}
+
+/* Workers trust the flag: once it is set, what they settle is seen at the tick at the latest. */
+static void keep_looking(struct runtime *r)
+{
+    if (atomic_load_explicit(&r->host.outlook.looking, memory_order_relaxed))
+        return;
+    loop_timer_arm_us(&r->tick, EXECUTOR_LOOK_US);
+    atomic_store(&r->host.outlook.looking, true);
+}
+
+static void watch_memory(struct runtime *r)
+{
+    size_t bytes = 0;
+    bool full;
+
+    if (r->memory_max == 0 || r->drain.phase != DRAIN_NOT)
+        return;
+    for (size_t i = 0; i < r->subscription_count; i++)
+        bytes += subscription_bytes(r->subscriptions[i]);
+    full = r->memory_full ? bytes >= r->memory_max / 4 * 3 : bytes > r->memory_max;
+    if (full == r->memory_full)
+        return;
+    r->memory_full = full;
+    connection_pause_reading(r->connection, full);
+    if (r->events.memory)
+        r->events.memory(r->host.user, full, bytes);
+}
+
+/* After everything that can be sent was sent: what is left waits behind a message. */
+static void watch_stragglers(struct runtime *r)
+{
+    if (acks_wait(r) && !loop_timer_armed(&r->stragglers))
+        loop_timer_arm_ms(&r->stragglers, r->straggler_age_ms / 2 + 1);
+}
+
+uint32_t runtime_collect(struct runtime *r)
+{
+    uint32_t settled = 0;
+
+    connection_cork(r->connection);
+    for (size_t i = 0; i < r->subscription_count; i++) {
+        settled += subscription_collect(r->subscriptions[i]);
+        subscription_flush(r->subscriptions[i], false);
+    }
+    connection_uncork(r->connection);
+    watch_stragglers(r);
+    watch_memory(r);
+    if (settled > 0)
+        drain_progress(r);
+    return settled;
+}
+
+static void stragglers_due(void *arg)
+{
+    runtime_collect(arg);
+}
+
+/* A worker asked for it. */
+static void asked(void *arg)
+{
+    struct runtime *r = arg;
+
+    runtime_collect(r);
+    if (runtime_in_flight(r) > 0)
+        keep_looking(r);
+}
+
+static void tick(void *arg)
+{
+    struct runtime *r = arg;
+    bool again = false;
+
+    /* First the flag, then the look: who settles in between asks for another one. */
+    atomic_store(&r->host.outlook.looking, false);
+    if (runtime_collect(r) > 0)
+        again = true;
+    for (size_t i = 0; i < r->subscription_count; i++)
+        again |= subscription_look(r->subscriptions[i]);
+    if (again)
+        keep_looking(r);
+}
+
+/* All of one read has come. Under load acks are put off until they are worth a frame. */
+void runtime_turn(struct runtime *r)
+{
+    bool rests = connection_resting(r->connection);
+    uint32_t settled = 0;
+    bool busy = false;
+
+    for (size_t i = 0; i < r->subscription_count; i++) {
+        struct subscription *s = r->subscriptions[i];
+
+        subscription_push(s);
+        settled += subscription_collect(s);
+        subscription_flush(s, rests);
+        busy |= subscription_in_flight(s) > 0 || subscription_unsent(s) > 0;
+    }
+    watch_memory(r);
+    if (busy)
+        keep_looking(r);
+    if (r->drain.phase != DRAIN_NOT && (settled > 0 || busy))
+        drain_progress(r);
+}
+
+/* ---- life ---- */
+
+enum warren_status pulse_init(struct runtime *r)
+{
+    enum warren_status status = loop_timer_init(&r->tick, r->loop, tick, r);
+
+    if (status == WARREN_OK)
+        status = loop_timer_init(&r->stragglers, r->loop, stragglers_due, r);
+    loop_task_init(&r->collect, asked, r);
+    return status;
+}
+
+void pulse_done(struct runtime *r)
+{
+    loop_timer_done(&r->tick);
+    loop_timer_done(&r->stragglers);
+}
