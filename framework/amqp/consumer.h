@@ -16,11 +16,11 @@ struct consumer;
 /** Everything is copied by consumer_new(). */
 struct consumer_options {
     const char *queue;
-    uint16_t prefetch;          /* unsettled messages, 1 to 65535 */
-    size_t prefetch_bytes;      /* unsettled bytes: above, the broker is asked to stop
-                                   (basic.cancel), and to go on at half of it; 0: no bound */
-    size_t message_max;         /* a larger body is skipped and rejected */
-    uint32_t straggler_age_ms;  /* see ack_batcher_flush() */
+    uint16_t prefetch;                    /* unsettled messages, 1 to 65535 */
+    size_t prefetch_bytes;                /* unsettled bytes: above, the broker is asked to stop
+                                             (basic.cancel), and to go on at half of it; 0: no bound */
+    size_t message_max;                   /* a larger body is skipped and rejected */
+    uint32_t straggler_age_ms;            /* see ack_batcher_flush() */
     const struct warren_table *arguments; /* of basic.consume, such as x-priority; may be NULL */
 };
 
@@ -32,8 +32,9 @@ struct consumer_events {
     void (*consuming)(void *user);
     /** It stopped: channel error, broker's cancel, refused consume. It comes back by itself. */
     void (*interrupted)(void *user, const char *reason, uint32_t retry_ms);
-    /** A body above message_max was rejected: where it came from, how large it was. */
-    void (*oversized)(void *user, const struct delivery *without_body, uint64_t body_size);
+    /** A body above message_max, or headers nested too deeply: rejected, its body not kept. */
+    void (*unfit)(void *user, const struct delivery *without_body, const char *why,
+                  uint64_t body_size);
 };
 
 enum warren_status consumer_new(struct connection *connection,
@@ -64,8 +65,7 @@ uint32_t consumer_unsent(const struct consumer *consumer);
  * A round trip that proves that the broker has processed what was sent before (basic.qos again).
  * @done(user, true), or (user, false) if the channel was lost meanwhile.
  */
-void consumer_barrier(struct consumer *consumer, void (*done)(void *user, bool passed),
-                      void *user);
+void consumer_barrier(struct consumer *consumer, void (*done)(void *user, bool passed), void *user);
 
 /** The channel generation now; 0 while there is none. Thread: any. */
 uint32_t consumer_generation(const struct consumer *consumer);
@@ -77,8 +77,8 @@ struct consumer_stats {
     uint64_t redelivered;
     uint64_t settled;
     uint64_t ack_frames;
-    uint64_t stale;     /* settled in an older generation: dropped */
-    uint64_t oversized;
+    uint64_t stale; /* settled in an older generation: dropped */
+    uint64_t unfit;
     uint64_t recoveries;
     uint64_t byte_pauses; /* times prefetch_bytes was reached */
 };

@@ -67,9 +67,14 @@ uint8_t *consumer_on_content(void *user, const struct content_header *header)
     struct consumer_incoming *incoming = &consumer->incoming;
     struct warren_bytes exchange = {incoming->exchange, incoming->exchange_len};
     struct warren_bytes routing_key = {incoming->routing_key, incoming->routing_key_len};
-    bool oversized = header->body_size > consumer->message_max;
-    struct delivery *delivery = delivery_new(exchange, routing_key, header->properties,
-                                             oversized ? 0 : (size_t)header->body_size);
+    const char *unfit = header->unfit;
+    struct warren_bytes nothing = {"", 0};
+    struct delivery *delivery;
+
+    if (!unfit && header->body_size > consumer->message_max)
+        unfit = "the body is larger than consumer.message_max";
+    delivery = delivery_new(exchange, routing_key, unfit ? nothing : header->properties,
+                            unfit ? 0 : (size_t)header->body_size);
 
     if (!delivery) {
         connection_fail(consumer->connection, WARREN_ENOMEM,
@@ -81,16 +86,17 @@ uint8_t *consumer_on_content(void *user, const struct content_header *header)
     delivery->generation = consumer->batcher.generation;
     delivery->redelivered = incoming->redelivered;
     incoming->delivery = delivery;
-    incoming->oversized = oversized ? header->body_size : 0;
+    incoming->unfit = unfit;
+    incoming->body_size = header->body_size;
     consumer->bytes += delivery_size(delivery);
-    return oversized ? NULL : delivery_body(delivery);
+    return unfit ? NULL : delivery_body(delivery);
 }
 
-static void reject_oversized(struct consumer *consumer, struct delivery *delivery,
-                             uint64_t body_size)
+static void reject_unfit(struct consumer *consumer, struct delivery *delivery)
 {
-    consumer->stats.oversized++;
-    consumer->events.oversized(consumer->user, delivery, body_size);
+    consumer->stats.unfit++;
+    consumer->events.unfit(consumer->user, delivery, consumer->incoming.unfit,
+                           consumer->incoming.body_size);
     consumer_settle(consumer, delivery, VERDICT_REJECT);
 }
 
@@ -114,8 +120,8 @@ void consumer_on_content_end(void *user)
     consumer->incoming.delivery = NULL;
     consumer->stats.delivered++;
     consumer->stats.redelivered += delivery->redelivered;
-    if (consumer->incoming.oversized) {
-        reject_oversized(consumer, delivery, consumer->incoming.oversized);
+    if (consumer->incoming.unfit) {
+        reject_unfit(consumer, delivery);
         return;
     }
     check_bytes(consumer);

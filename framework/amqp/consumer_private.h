@@ -25,7 +25,8 @@ enum consumer_state {
 /* A delivery whose content has not come whole. */
 struct consumer_incoming {
     struct delivery *delivery; /* NULL: no header yet */
-    uint64_t oversized;        /* size of a body above message_max, which is skipped; or 0 */
+    const char *unfit;         /* why the body is skipped and the message rejected; or NULL */
+    uint64_t body_size;
     uint64_t tag;
     bool redelivered;
     size_t exchange_len;

@@ -177,6 +177,7 @@ enum warren_status content_header_read(struct warren_bytes payload, struct conte
                                        const char **ret_why)
 {
     const uint8_t *data = payload.data;
+    enum warren_status status;
 
     if (payload.len < 14)
         return broken(ret_why, "a content header is too short");
@@ -188,7 +189,12 @@ enum warren_status content_header_read(struct warren_bytes payload, struct conte
     header->properties.len = payload.len - 12;
     if (header->class_id != AMQP_BASIC_CLASS)
         return broken(ret_why, "a content header is not of class basic");
-    return check_properties(header->properties, ret_why);
+    header->unfit = NULL;
+    status = check_properties(header->properties, ret_why);
+    if (status != WARREN_ETOOBIG)
+        return status;
+    header->unfit = *ret_why;
+    return WARREN_OK;
 }
 
 enum warren_status table_check(struct warren_bytes encoded, const char **ret_why)

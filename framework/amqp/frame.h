@@ -57,6 +57,7 @@ struct content_header {
     uint16_t class_id;
     uint64_t body_size;
     struct warren_bytes properties; /* flags and list, as on the wire; borrowed */
+    const char *unfit;              /* why it may not be decoded (nested too deeply); NULL: fit */
 };
 
 /**
@@ -64,9 +65,10 @@ struct content_header {
  * length inside the payload, no unknown field type, tables nested at most WARREN_NESTING_MAX deep.
  * After that properties_decode() is safe.
  *
- * @header  class, body size and properties are filled in also for WARREN_ETOOBIG
- * @return  WARREN_OK; WARREN_EPROTOCOL: malformed; WARREN_ETOOBIG: well-formed so far, but nested
- *          too deeply, which any publisher can do to us: the message's fault, not the broker's
+ * Too deep a nesting is the message's fault, for any publisher can do it, and not the broker's:
+ * the header is filled in, with `unfit` set.
+ *
+ * @return  WARREN_OK, also if unfit; WARREN_EPROTOCOL: malformed
  */
 enum warren_status content_header_read(struct warren_bytes payload, struct content_header *header,
                                        const char **ret_why);

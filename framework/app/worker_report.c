@@ -69,16 +69,17 @@ static void on_interrupted(void *user, const char *queue, const char *reason, ui
     log_end(&line);
 }
 
-static void on_oversized(void *user, const char *queue, const struct delivery *without_body,
-                         uint64_t body_size)
+static void on_unfit(void *user, const char *queue, const struct delivery *without_body,
+                     const char *why, uint64_t body_size)
 {
     struct log_line line;
 
     (void)user;
-    log_begin(&line, WARREN_LOG_ERROR, "message larger than consumer.message_max was rejected");
+    log_begin(&line, WARREN_LOG_ERROR, "message rejected unread");
     log_text(&line, "queue", queue);
     log_text(&line, "exchange", delivery_exchange(without_body));
     log_text(&line, "routing_key", delivery_routing_key(without_body));
+    log_text(&line, "reason", why);
     log_int(&line, "body_size", (int64_t)body_size);
     log_end(&line);
 }
@@ -126,7 +127,7 @@ void worker_report_events(struct runtime_events *events)
         .refused = on_refused,
         .consuming = on_consuming,
         .interrupted = on_interrupted,
-        .oversized = on_oversized,
+        .unfit = on_unfit,
         .unconfirmed = on_unconfirmed,
         .memory = on_memory,
         .draining = on_draining,

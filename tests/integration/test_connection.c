@@ -291,30 +291,6 @@ static void method_inside_message(struct mock_peer *peer)
     deliver(peer);
 }
 
-static void deep_headers(struct mock_peer *peer)
-{
-    enum { DEPTH = 4000, HEAD = 14 };
-    static uint8_t header[HEAD + 4 + DEPTH * 7];
-    size_t at = HEAD;
-    uint32_t left = DEPTH * 7;
-
-    header[1] = 60;
-    header[12] = 0x20; /* headers alone */
-    for (int i = 0; i < DEPTH; i++) {
-        header[at++] = (uint8_t)(left >> 24);
-        header[at++] = (uint8_t)(left >> 16);
-        header[at++] = (uint8_t)(left >> 8);
-        header[at++] = (uint8_t)left;
-        header[at++] = 1;
-        header[at++] = 'k';
-        header[at++] = 'F';
-        left -= 7;
-    }
-    reach_channel(peer);
-    deliver(peer);
-    mock_send_frame(peer, 2, 1, header, at + 4);
-}
-
 static void hang_up_while_tuning(struct mock_peer *peer)
 {
     mock_fail(peer, "hanging up on purpose");
@@ -335,7 +311,6 @@ static const struct fault faults[] = {
     {"a header without its method", header_without_method, "without its method"},
     {"more body than its header said", more_body_than_said, "more body"},
     {"a method in the middle of a message", method_inside_message, "middle of a message"},
-    {"headers nested 4000 deep", deep_headers, "nest"},
     {"a hang-up", hang_up_while_tuning, ""},
 };
 

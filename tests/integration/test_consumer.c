@@ -14,6 +14,7 @@
 #include "base/random.h"
 #include "support/amqp_rig.h"
 #include "support/broker.h"
+#include "support/peer.h"
 
 #define PATIENCE_MS    20000
 #define HELD_MAX       70000
@@ -35,8 +36,9 @@ struct fixture {
     int consuming;
     int interrupted;
     char reason[512];
-    int oversized;
-    uint64_t oversized_size;
+    int unfit;
+    char why[128];
+    uint64_t unfit_size;
     int paused;
     int barrier; /* 0: no answer; 1: passed; -1: not */
 };
@@ -73,14 +75,16 @@ static void on_interrupted(void *user, const char *reason, uint32_t retry_ms)
     snprintf(fixture->reason, sizeof fixture->reason, "%s", reason);
 }
 
-static void on_oversized(void *user, const struct delivery *without_body, uint64_t body_size)
+static void on_unfit(void *user, const struct delivery *without_body, const char *why,
+                     uint64_t body_size)
 {
     struct fixture *fixture = user;
 
     assert_string_equal(delivery_routing_key(without_body), fixture->queue);
     assert_int_equal(without_body->body_len, 0);
-    fixture->oversized++;
-    fixture->oversized_size = body_size;
+    fixture->unfit++;
+    snprintf(fixture->why, sizeof fixture->why, "%s", why);
+    fixture->unfit_size = body_size;
 }
 
 static void on_paused(void *user)
@@ -93,8 +97,7 @@ static void on_barrier(void *user, bool passed)
     ((struct fixture *)user)->barrier = passed ? 1 : -1;
 }
 
-static const struct consumer_events events = {on_deliver, on_consuming, on_interrupted,
-                                              on_oversized};
+static const struct consumer_events events = {on_deliver, on_consuming, on_interrupted, on_unfit};
 
 /* ---- fixture ---- */
 
@@ -237,12 +240,42 @@ static void an_oversized_body_is_dead_lettered(void **state)
     publish(fixture, 1, 200001);
     publish(fixture, 1, 10);
     assert_true(until_delivered(fixture, 2));
-    assert_int_equal(fixture->oversized, 1);
-    assert_int_equal(fixture->oversized_size, 200001);
+    assert_int_equal(fixture->unfit, 1);
+    assert_int_equal(fixture->unfit_size, 200001);
     assert_int_equal(fixture->held[1]->body_len, 10);
     assert_true(
         RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->dlq) == 1, PATIENCE_MS));
     assert_int_equal(fixture->interrupted, 0);
+}
+
+/* Anybody may publish headers nested deeper than a decoder should recurse: such a message goes to
+ * the dead letters unread, and neither the connection nor what follows is harmed. */
+static void deeply_nested_headers_are_dead_lettered(void **state)
+{
+    enum { DEPTH = 60 };
+    struct fixture *fixture = *state;
+    struct peer *peer = peer_new(fixture->broker->uri);
+    amqp_table_entry_t entries[DEPTH];
+    amqp_basic_properties_t properties = {._flags = AMQP_BASIC_HEADERS_FLAG};
+
+    for (int i = 0; i < DEPTH; i++) {
+        entries[i] = (amqp_table_entry_t){.key = amqp_cstring_bytes("k")};
+        entries[i].value.kind = i < DEPTH - 1 ? AMQP_FIELD_KIND_TABLE : AMQP_FIELD_KIND_VOID;
+        if (i < DEPTH - 1)
+            entries[i].value.value.table = (amqp_table_t){1, &entries[i + 1]};
+    }
+    properties.headers = (amqp_table_t){1, entries};
+    start(fixture);
+    peer_publish(peer, "", fixture->queue, "deep", 4, &properties);
+    publish(fixture, 1, 10);
+    assert_true(until_delivered(fixture, 1));
+    assert_int_equal(fixture->unfit, 1);
+    assert_non_null(strstr(fixture->why, "nested too deeply"));
+    assert_int_equal(fixture->held[0]->body_len, 10);
+    assert_true(
+        RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->dlq) == 1, PATIENCE_MS));
+    assert_int_equal(fixture->rig->losses, 0);
+    peer_free(peer);
 }
 
 /* Reject dead-letters; retry and hand-back deliver again, flagged as redelivered. */
@@ -505,6 +538,7 @@ int main(void)
         TEST(acked_messages_leave_the_queue),
         TEST(bodies_around_frame_max_arrive_whole),
         TEST(an_oversized_body_is_dead_lettered),
+        TEST(deeply_nested_headers_are_dead_lettered),
         TEST(verdicts_do_what_they_say),
         TEST(random_order_on_a_classic_queue),
         TEST(random_order_on_a_quorum_queue),

@@ -67,7 +67,9 @@ static enum warren_status check_list(struct fixture *fixture, struct warren_byte
     const char *why = NULL;
     enum warren_status status = content_header_read(bytes, &header, &why);
 
-    if (status == WARREN_OK)
+    if (status == WARREN_OK && header.unfit)
+        status = WARREN_ETOOBIG;
+    else if (status == WARREN_OK)
         status = properties_decode(header.properties, &fixture->arena, properties);
     else
         assert_non_null(why);
@@ -492,7 +494,7 @@ static struct warren_bytes nested_bytes(uint8_t *list, bool arrays, unsigned dep
     return (struct warren_bytes){list, (size_t)(at - list)};
 }
 
-/* From the peer, the limit itself passes; one deeper is ETOOBIG before rabbitmq-c recurses. */
+/* From the peer, the limit itself passes; one deeper is unfit before rabbitmq-c recurses. */
 static void nesting_is_bounded_on_the_way_in(void **state)
 {
     struct warren_properties back;
