@@ -17,6 +17,9 @@
 
 #define STATUS_COUNT 256
 
+/* Lines of a command's output that one attempt may put into the log. */
+#define OUTPUT_LINES_MAX 50
+
 struct exec {
     char **command;
     int64_t timeout_ms;
@@ -158,8 +161,9 @@ static void log_output(struct warren_job *job, const struct child_end *end, bool
     enum warren_log_level level = failed ? WARREN_LOG_WARN : WARREN_LOG_INFO;
     const char *text = end->output;
     const char *stop = text + end->output_len;
+    uint64_t lost;
 
-    while (text < stop) {
+    for (int lines = 0; text < stop && lines < OUTPUT_LINES_MAX; lines++) {
         const char *newline = memchr(text, '\n', (size_t)(stop - text));
         const char *line_end = newline ? newline : stop;
 
@@ -167,9 +171,10 @@ static void log_output(struct warren_job *job, const struct child_end *end, bool
             warren_job_log(job, level, "command: %.*s", (int)(line_end - text), text);
         text = newline ? newline + 1 : stop;
     }
-    if (end->output_lost)
+    lost = end->output_lost + (uint64_t)(stop - text);
+    if (lost)
         warren_job_log(job, level, "command: %llu more bytes of output were left out",
-                       (unsigned long long)end->output_lost);
+                       (unsigned long long)lost);
 }
 
 static enum warren_outcome outcome_of(struct exec *exec, struct warren_job *job,
@@ -245,11 +250,11 @@ static const struct warren_option exec_options[] = {
      .help = "Exit statuses that dead-letter the message (65 is EX_DATAERR)."},
     {.name = "discard_on",
      .type = WARREN_OPTION_LIST,
-     .fallback = "[]",
+     .fallback = "",
      .help = "Exit statuses that take the message off the queue without effect."},
     {.name = "requeue_on",
      .type = WARREN_OPTION_LIST,
-     .fallback = "[]",
+     .fallback = "",
      .help = "Exit statuses that hand the message back without blame."},
     {.name = "otherwise",
      .type = WARREN_OPTION_ENUM,
