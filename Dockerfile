@@ -1,0 +1,37 @@
+# docker build -t warren .        buildah build -t warren .
+# docker run -v "$PWD":/etc/warren:ro warren
+
+FROM debian:12-slim AS build
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends \
+      gcc libc6-dev cmake ninja-build pkg-config \
+      librabbitmq-dev libevent-dev libyaml-dev libpopt-dev libjansson-dev libssl-dev \
+ && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+COPY CMakeLists.txt LICENSE README.md CHANGELOG.md ./
+COPY cmake cmake
+COPY docs docs
+COPY include include
+COPY framework framework
+COPY handlers handlers
+COPY examples examples
+RUN cmake -S . -B /build -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+      -DCMAKE_INSTALL_PREFIX=/usr -DWARREN_TESTS=OFF \
+ && cmake --build /build \
+ && DESTDIR=/stage cmake --install /build --strip \
+ && rm -rf /stage/usr/include /stage/usr/share \
+      /stage/usr/lib/*/*.a /stage/usr/lib/*/cmake /stage/usr/lib/*/pkgconfig
+
+FROM debian:12-slim
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends \
+      librabbitmq4 libevent-core-2.1-7 libevent-pthreads-2.1-7 libyaml-0-2 libpopt0 libjansson4 \
+      libssl3 ca-certificates \
+ && rm -rf /var/lib/apt/lists/* \
+ && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin warren
+COPY --from=build /stage/ /
+USER 10001
+WORKDIR /etc/warren
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["warren"]
+CMD ["run", "-c", "/etc/warren/worker.yaml"]
