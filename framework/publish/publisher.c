@@ -22,7 +22,9 @@ static int64_t now_ms(void)
 /* @timeout_ms from now, or never. */
 static int64_t deadline_after(int64_t timeout_ms)
 {
-    return timeout_ms < 0 ? INT64_MAX : now_ms() + timeout_ms;
+    int64_t now = now_ms();
+
+    return timeout_ms < 0 || timeout_ms > INT64_MAX - now ? INT64_MAX : now + timeout_ms;
 }
 
 /* @return false when @deadline_ms passed */
@@ -186,13 +188,11 @@ static enum warren_status wait_for_room(struct warren_publisher *p, size_t bytes
     return room_fits(&p->room, bytes) ? WARREN_OK : WARREN_ETIMEOUT;
 }
 
-/* Under the lock. @return whether the sender must be told */
-static bool take_in(struct warren_publisher *p, struct record *record, uint32_t timeout_ms)
+/* Under the lock. @return whether the sender must be told; of what waits already it was. */
+static bool take_in(struct warren_publisher *p, struct record *record)
 {
     bool first = list_empty(&p->incoming);
 
-    if (timeout_ms > 0)
-        record->deadline_ms = now_ms() + timeout_ms;
     record->seq = p->next_seq++;
     room_take(&p->room, record_size(record));
     list_push(&p->incoming, &record->link);
@@ -200,23 +200,31 @@ static bool take_in(struct warren_publisher *p, struct record *record, uint32_t 
     return first;
 }
 
+static int64_t usual_wait_ms(const struct warren_publisher *p)
+{
+    if (p->when_full == WARREN_FAIL)
+        return 0;
+    return p->block_timeout_ms > 0 ? (int64_t)p->block_timeout_ms : INT64_MAX;
+}
+
 enum warren_status publisher_publish_within(struct warren_publisher *p,
-                                            const struct warren_publish *publish, int64_t wait_ms,
+                                            const struct warren_publish *publish, int64_t most_ms,
                                             warren_receipt_fn *on_receipt, void *user)
 {
-    uint32_t timeout_ms = publish->timeout_ms > 0 ? publish->timeout_ms : p->timeout_ms;
+    int64_t wait_ms = most_ms < usual_wait_ms(p) ? most_ms : usual_wait_ms(p);
     struct record *record;
     enum warren_status status = record_new(publish, p->room.bytes_max, &record);
     bool tell = false;
 
     if (status != WARREN_OK)
         return status;
+    record->timeout_ms = publish->timeout_ms > 0 ? publish->timeout_ms : p->timeout_ms;
     record->on_receipt = on_receipt;
     record->user = user;
     pthread_mutex_lock(&p->lock);
     status = wait_for_room(p, record_size(record), wait_ms);
     if (status == WARREN_OK)
-        tell = take_in(p, record, timeout_ms);
+        tell = take_in(p, record);
     pthread_mutex_unlock(&p->lock);
     if (tell)
         loop_post(p->loop, &p->wake_task);
@@ -225,18 +233,11 @@ enum warren_status publisher_publish_within(struct warren_publisher *p,
     return status;
 }
 
-static int64_t usual_wait_ms(const struct warren_publisher *p)
-{
-    if (p->when_full == WARREN_FAIL)
-        return 0;
-    return p->block_timeout_ms > 0 ? (int64_t)p->block_timeout_ms : -1;
-}
-
 enum warren_status warren_publisher_publish(struct warren_publisher *p,
                                             const struct warren_publish *publish,
                                             warren_receipt_fn *on_receipt, void *user)
 {
-    return publisher_publish_within(p, publish, usual_wait_ms(p), on_receipt, user);
+    return publisher_publish_within(p, publish, INT64_MAX, on_receipt, user);
 }
 
 /* ---- publish and wait ---- */

@@ -30,12 +30,11 @@ void publisher_set_observer(struct warren_publisher *publisher,
                             const struct publisher_observer *observer, void *user);
 
 /**
- * warren_publisher_publish() with a wait of its own in place of when_full and block_timeout_ms.
- *
- * @wait_ms  longest wait for room; 0: answer WARREN_EFULL at once; negative: for ever
+ * warren_publisher_publish() that waits for room no longer than @most_ms, whatever
+ * block_timeout_ms says.
  */
 enum warren_status publisher_publish_within(struct warren_publisher *publisher,
-                                            const struct warren_publish *publish, int64_t wait_ms,
+                                            const struct warren_publish *publish, int64_t most_ms,
                                             warren_receipt_fn *on_receipt, void *user);
 
 #endif

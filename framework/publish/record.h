@@ -25,7 +25,8 @@ struct record {
     struct list link;
     uint64_t seq;        /* the order of publishing, from 1 */
     uint64_t tag;        /* delivery tag of this generation; 0: queued */
-    int64_t deadline_ms; /* of the monotonic clock; INT64_MAX: none */
+    uint32_t timeout_ms; /* its life from entering the window on; 0: for ever */
+    int64_t deadline_ms; /* that, by the monotonic clock; INT64_MAX: none */
     warren_receipt_fn *on_receipt;
     void *user;
     char *reply_text; /* of the return, or NULL */

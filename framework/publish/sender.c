@@ -40,17 +40,27 @@ static void arm_expiry(struct warren_publisher *p)
 
 /* ---- incoming to window ---- */
 
+/* Deadlines begin here, so that a batch costs one look at the clock. */
 static void take_incoming(struct warren_publisher *p)
 {
     struct list taken;
     struct list *link;
+    int64_t now;
 
     list_init(&taken);
     pthread_mutex_lock(&p->lock);
     list_splice(&taken, &p->incoming);
     pthread_mutex_unlock(&p->lock);
-    while ((link = list_pop(&taken)))
-        window_add(&p->window, list_entry(link, struct record, link));
+    if (list_empty(&taken))
+        return;
+    now = now_ms(p);
+    while ((link = list_pop(&taken))) {
+        struct record *record = list_entry(link, struct record, link);
+
+        if (record->timeout_ms > 0)
+            record->deadline_ms = now + record->timeout_ms;
+        window_add(&p->window, record);
+    }
     if (p->window.deadline_ms < p->expiry_ms)
         arm_expiry(p);
 }

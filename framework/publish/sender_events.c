@@ -76,6 +76,8 @@ static void channel_was_lost(void *user, const struct channel_loss *loss)
     p->writing = NULL;
     p->returned.waiting = false;
     window_restart(&p->window);
+    /* Half a message whose time is over must not be begun again. */
+    window_expire(&p->window, clock_now_ms(loop_clock(p->loop)));
     if (loss->code != 0) {
         keep_failure(p, connection_where(p->connection), loss->text);
         if (loss->method == AMQP_BASIC_PUBLISH_METHOD || loss->method == 0)
