@@ -1,5 +1,6 @@
 /* job_publish.c - publishing from a job: the input is held back until the output is confirmed. */
 #include "consume/job.h"
+#include "publish/publisher_internal.h"
 
 /* The message may live as long as the job's time limit, so that its receipt comes before it. */
 static uint32_t life_ms(int64_t left_ms)
@@ -28,7 +29,7 @@ static enum warren_status publish(struct warren_job *job, const char *exchange,
     if (!job->settlement)
         return WARREN_ENOMEM;
     settlement_hold(job->settlement);
-    status = warren_publisher_publish(job->source->publisher, &what, settlement_receipt,
+    status = publisher_publish_within(job->source->publisher, &what, left_ms, settlement_receipt,
                                       job->settlement);
     if (status != WARREN_OK)
         settlement_unhold(job->settlement);

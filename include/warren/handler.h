@@ -229,10 +229,11 @@ WARREN_API void warren_job_log(struct warren_job *job, enum warren_log_level lev
  * confirmed everything the job published; if one is nacked, returned or times out, the outcome
  * becomes WARREN_RETRY.
  *
- * Blocks while the publisher's window is full, at most until the attempt's time limit.
+ * Blocks while the publisher's window is full: for publisher.block_timeout, but not beyond the
+ * attempt's time limit; with publisher.when_full `fail` not at all.
  * @exchange  "" for the default exchange, where @routing_key is a queue's name
- * @return    WARREN_OK; WARREN_EINVAL, WARREN_ETOOBIG, WARREN_ETIMEOUT, WARREN_ECLOSED or
- *            WARREN_ENOMEM: nothing was published, answer WARREN_RETRY
+ * @return    WARREN_OK; WARREN_EINVAL, WARREN_ETOOBIG, WARREN_ETIMEOUT, WARREN_EFULL,
+ *            WARREN_ECLOSED or WARREN_ENOMEM: nothing was published, answer WARREN_RETRY
  */
 WARREN_API enum warren_status warren_job_publish(struct warren_job *job, const char *exchange,
                                                  const char *routing_key,

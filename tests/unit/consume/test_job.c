@@ -11,6 +11,7 @@
 
 #include "amqp/properties.h"
 #include "consume/job.h"
+#include "publish/publisher_internal.h"
 
 struct rig {
     struct clock_fake clock;
@@ -27,16 +28,18 @@ static struct {
     struct warren_publish publish;
     struct warren_properties properties;
     char routing_key[64];
+    int64_t most_ms;
     warren_receipt_fn *on_receipt;
     void *user;
 } published;
 
 /* In place of the real one: the linker takes the first. */
-enum warren_status warren_publisher_publish(struct warren_publisher *publisher,
-                                            const struct warren_publish *publish,
+enum warren_status publisher_publish_within(struct warren_publisher *publisher,
+                                            const struct warren_publish *publish, int64_t most_ms,
                                             warren_receipt_fn *on_receipt, void *user)
 {
     assert_non_null(publisher);
+    published.most_ms = most_ms;
     published.publish = *publish;
     published.properties = publish->message->properties;
     strncpy(published.routing_key, publish->routing_key, sizeof published.routing_key - 1);
@@ -265,6 +268,7 @@ static void publishing_is_bounded_by_the_deadline(void **state)
     atomic_store(&rig->deadline_ms, 5250);
     assert_int_equal(warren_job_publish(rig->job, "x", "k", &message), WARREN_EFULL);
     assert_int_equal(published.publish.timeout_ms, 250);
+    assert_int_equal(published.most_ms, 250);
     clock_fake_advance_ms(&rig->clock, 250);
     assert_int_equal(warren_job_publish(rig->job, "x", "k", &message), WARREN_ETIMEOUT);
     assert_true(job_end(rig->job, WARREN_RETRY));
