@@ -302,7 +302,7 @@ void connection_options_init(struct connection_options *options)
         .connect_timeout_ms = 10000,
         .rpc_timeout_ms = 20000,
         .reconnect_delay_min_ms = 100,
-        .reconnect_delay_max_ms = 30000,
+        .reconnect_delay_max_ms = 10000,
         .refused_delay_ms = 30000,
         .stable_ms = 30000,
         .frame_max = 131072,

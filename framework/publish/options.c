@@ -24,7 +24,7 @@ void warren_publisher_options_init(struct warren_publisher_options *options)
         .heartbeat_s = 30,
         .connect_timeout_ms = 10000,
         .reconnect_delay_min_ms = 100,
-        .reconnect_delay_max_ms = 30000,
+        .reconnect_delay_max_ms = 10000,
     };
 }
 

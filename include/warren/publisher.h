@@ -65,7 +65,7 @@ struct warren_publisher_options {
     uint32_t heartbeat_s;      /**< 0: none (30) */
     uint32_t connect_timeout_ms;     /**< look-up, TCP, TLS and handshake of one try (10000) */
     uint32_t reconnect_delay_min_ms; /**< first ceiling of the full-jitter backoff (100) */
-    uint32_t reconnect_delay_max_ms; /**< last ceiling (30000) */
+    uint32_t reconnect_delay_max_ms; /**< last ceiling (10000) */
 };
 
 /** Fill @options with the defaults in brackets above; uris must then be set. Since: 0.1. */

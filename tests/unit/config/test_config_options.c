@@ -15,7 +15,7 @@ static void defaults_are_those_of_the_table(void **state)
     assert_int_equal(config->broker.connect_timeout_ms, 10000);
     assert_int_equal(config->broker.rpc_timeout_ms, 20000);
     assert_int_equal(config->broker.reconnect_delay_min_ms, 100);
-    assert_int_equal(config->broker.reconnect_delay_max_ms, 30000);
+    assert_int_equal(config->broker.reconnect_delay_max_ms, 10000);
     assert_int_equal(config->consumer.prefetch, 100);
     assert_int_equal(config->consumer.prefetch_bytes, 64 << 20);
     assert_int_equal(config->consumer.concurrency, 4);
@@ -136,7 +136,7 @@ static void contradictions_are_refused(void **state)
     static const struct helper_bad bad[] = {
         {"broker: {reconnect_delay_min: 1m}\n",
          "worker.yaml:1:31: broker.reconnect_delay_min (1m) must not exceed "
-         "broker.reconnect_delay_max (30s)"},
+         "broker.reconnect_delay_max (10s)"},
         {"consumer: {memory_max: 64MiB}\n",
          "worker.yaml:1:24: consumer.message_max (128MiB) must not exceed"},
         {"broker: {tls: {cert_file: a}}\n", "cert_file and broker.tls.key_file need each other"},

@@ -88,7 +88,7 @@ static void ranges(void **state)
     o[2].window_bytes = 0;
     o[3].heartbeat_s = 65536;
     o[4].when_full = (enum warren_when_full)2;
-    o[5].reconnect_delay_min_ms = 30001;
+    o[5].reconnect_delay_min_ms = 10001;
     o[6].connect_timeout_ms = 0;
     for (size_t i = 0; i < 7; i++) {
         struct warren_error error = {0};
