@@ -122,9 +122,16 @@ static void close_handlers(struct warren_worker *worker)
 static enum warren_status start_publisher(struct warren_worker *worker, struct warren_error *error)
 {
     struct warren_publisher_options options;
+    struct publisher_observer observer;
+    enum warren_status status;
 
     settings_publisher(worker->setup.config, "warren publisher", &options);
-    return warren_publisher_new(&options, &worker->publisher, error);
+    status = warren_publisher_new(&options, &worker->publisher, error);
+    if (status != WARREN_OK)
+        return status;
+    worker_report_publisher(&observer);
+    publisher_set_observer(worker->publisher, &observer, worker);
+    return WARREN_OK;
 }
 
 static void fill_subscription(const struct warren_worker *worker, size_t index,

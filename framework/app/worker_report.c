@@ -6,27 +6,29 @@
 
 #include "base/log.h"
 
-static void on_connected(void *user, const char *where, const char *server)
+/* ---- both connections: one consumes, the other publishes ---- */
+
+static void report_connected(const char *purpose, const char *where, const char *server)
 {
     struct log_line line;
 
-    (void)user;
     log_begin(&line, WARREN_LOG_INFO, "connected");
+    log_text(&line, "connection", purpose);
     log_text(&line, "broker", where);
     log_text(&line, "server", server);
     log_end(&line);
 }
 
 /* Each try of an outage is told; the backoff bounds how many. */
-static void on_lost(void *user, const struct connection_loss *loss)
+static void report_lost(const char *purpose, const struct connection_loss *loss)
 {
     struct log_line line;
     const char *event = loss->refused    ? "broker refused the connection"
                         : loss->was_open ? "connection lost"
                                          : "cannot connect";
 
-    (void)user;
     log_begin(&line, loss->refused ? WARREN_LOG_ERROR : WARREN_LOG_WARN, event);
+    log_text(&line, "connection", purpose);
     log_text(&line, "broker", loss->where);
     log_text(&line, "reason", loss->text);
     if (loss->code)
@@ -34,6 +36,60 @@ static void on_lost(void *user, const struct connection_loss *loss)
     log_int(&line, "retry_ms", loss->retry_ms);
     log_end(&line);
 }
+
+static void on_connected(void *user, const char *where, const char *server)
+{
+    (void)user;
+    report_connected("consume", where, server);
+}
+
+static void on_lost(void *user, const struct connection_loss *loss)
+{
+    (void)user;
+    report_lost("consume", loss);
+}
+
+static void on_publisher_open(void *user, const char *where, const char *server)
+{
+    (void)user;
+    report_connected("publish", where, server);
+}
+
+static void on_publisher_lost(void *user, const struct connection_loss *loss)
+{
+    (void)user;
+    report_lost("publish", loss);
+}
+
+static void on_publisher_blocked(void *user, bool blocked, const char *reason)
+{
+    struct log_line line;
+
+    (void)user;
+    log_begin(&line, blocked ? WARREN_LOG_WARN : WARREN_LOG_INFO,
+              blocked ? "broker blocks publishing" : "broker lets publish again");
+    if (blocked)
+        log_text(&line, "reason", reason);
+    log_end(&line);
+}
+
+/* Without an id the culprit is still being searched: the line that names it follows. */
+static void on_publisher_refused(void *user, const char *message_id, uint16_t code,
+                                 const char *text)
+{
+    struct log_line line;
+
+    (void)user;
+    if (!message_id)
+        return;
+    log_begin(&line, WARREN_LOG_ERROR, "broker refused a published message");
+    log_text(&line, "message_id", message_id);
+    log_int(&line, "code", code);
+    log_text(&line, "reason", text);
+    log_end(&line);
+}
+
+/* ---- consuming ---- */
 
 static void on_refused(void *user, const char *item, uint16_t code, const char *text)
 {
@@ -131,6 +187,16 @@ void worker_report_events(struct runtime_events *events)
         .unconfirmed = on_unconfirmed,
         .memory = on_memory,
         .draining = on_draining,
+    };
+}
+
+void worker_report_publisher(struct publisher_observer *observer)
+{
+    *observer = (struct publisher_observer){
+        .open = on_publisher_open,
+        .lost = on_publisher_lost,
+        .blocked = on_publisher_blocked,
+        .refused = on_publisher_refused,
     };
 }
 

@@ -1,13 +1,16 @@
-/* worker_report.h - what the operator reads: the runtime's events as log lines.
- * Thread: the runtime's for the events, main for the rest.
+/* worker_report.h - what the operator reads: the runtime's and the publisher's events as log lines.
+ * Thread: the runtime's and the publisher's for the events, main for the rest.
  */
 #ifndef WARREN_APP_WORKER_REPORT_H
 #define WARREN_APP_WORKER_REPORT_H
 
 #include "consume/runtime.h"
+#include "publish/publisher_internal.h"
 
 /** All events but `stopped`. */
 void worker_report_events(struct runtime_events *events);
+/** What happens to the publisher's connection. */
+void worker_report_publisher(struct publisher_observer *observer);
 
 /** The worker is about to connect. */
 void worker_report_start(const struct config *config);
