@@ -25,7 +25,7 @@ RUN cmake -S . -B /build -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
 FROM debian:12-slim
 RUN apt-get update \
  && apt-get install -y --no-install-recommends \
-      librabbitmq4 libevent-core-2.1-7 libevent-pthreads-2.1-7 libyaml-0-2 libpopt0 libjansson4 \
+      librabbitmq4 libevent-core-2.1-7 libyaml-0-2 libpopt0 libjansson4 \
       libssl3 ca-certificates \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin warren
