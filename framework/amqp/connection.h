@@ -22,14 +22,14 @@
 
 /** Everything is copied by connection_new(). */
 struct connection_options {
-    const char *name;        /* for the broker's list and the log */
-    const struct uri *uris;  /* tried in rotation; a password file was read by the caller */
+    const char *name;       /* for the broker's list and the log */
+    const struct uri *uris; /* tried in rotation; a password file was read by the caller */
     size_t uri_count;
     struct tls_options tls;
-    bool sasl_external;      /* EXTERNAL in place of PLAIN; needs amqps and a certificate */
-    uint32_t heartbeat_s;    /* what we propose; 0: none */
-    uint32_t connect_timeout_ms;   /* for all states before OPEN together */
-    uint32_t rpc_timeout_ms;       /* for each reply on a channel */
+    bool sasl_external;          /* EXTERNAL in place of PLAIN; needs amqps and a certificate */
+    uint32_t heartbeat_s;        /* what we propose; 0: none */
+    uint32_t connect_timeout_ms; /* for all states before OPEN together */
+    uint32_t rpc_timeout_ms;     /* for each reply on a channel */
     uint32_t reconnect_delay_min_ms;
     uint32_t reconnect_delay_max_ms;
     uint32_t refused_delay_ms; /* at least this long after wrong credentials or vhost */
@@ -59,12 +59,12 @@ enum connection_state {
 
 /** Why a connection was lost or could not be made. */
 struct connection_loss {
-    const char *where;  /* "amqp://host:port/vhost" */
+    const char *where; /* "amqp://host:port/vhost" */
     bool was_open;
-    bool refused;       /* credentials or vhost: trying again soon is of no use */
-    uint16_t code;      /* AMQP reply code, 0 if none */
-    const char *text;   /* one sentence, no secret */
-    uint32_t retry_ms;  /* until the next try */
+    bool refused;      /* credentials or vhost: trying again soon is of no use */
+    uint16_t code;     /* AMQP reply code, 0 if none */
+    const char *text;  /* one sentence, no secret */
+    uint32_t retry_ms; /* until the next try */
 };
 
 /** What the owner is told, on the loop. Any may be NULL. */
@@ -129,8 +129,8 @@ bool connection_resting(const struct connection *connection);
  * The peer broke the protocol, or an RPC ran into its deadline: drop and reconnect. Only marks the
  * connection; `lost` follows on a later turn, so that this may be called from any event.
  */
-void connection_fail(struct connection *connection, enum warren_status status,
-                     const char *format, ...) __attribute__((format(printf, 3, 4)));
+void connection_fail(struct connection *connection, enum warren_status status, const char *format,
+                     ...) __attribute__((format(printf, 3, 4)));
 
 /** Stop and resume reading the socket: the strict bound on memory. Heartbeats are still sent. */
 void connection_pause_reading(struct connection *connection, bool pause);

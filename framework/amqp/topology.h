@@ -23,8 +23,7 @@ struct topology_events {
 };
 
 /** @config is borrowed until topology_free(). */
-enum warren_status topology_new(struct connection *connection,
-                                const struct config_topology *config,
+enum warren_status topology_new(struct connection *connection, const struct config_topology *config,
                                 const struct topology_events *events, void *user,
                                 struct topology **ret_topology);
 /** Declare everything; called when the connection is OPEN. A round that was lost is forgotten. */

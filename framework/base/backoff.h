@@ -17,8 +17,7 @@ struct backoff {
     struct random *random; /* borrowed */
 };
 
-void backoff_init(struct backoff *backoff, uint32_t min_ms, uint32_t max_ms,
-                  struct random *random);
+void backoff_init(struct backoff *backoff, uint32_t min_ms, uint32_t max_ms, struct random *random);
 /** The next delay in ms; counts the attempt. */
 uint32_t backoff_next_ms(struct backoff *backoff);
 /** Begin again at the first delay. */

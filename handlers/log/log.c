@@ -199,7 +199,8 @@ static const struct warren_option log_options[] = {
     {.name = "path",
      .type = WARREN_OPTION_PATH,
      .fallback = STDOUT_PATH,
-     .help = "The file that lines are appended to, created if it does not exist; - is standard output."},
+     .help = "The file that lines are appended to, created if it does not exist; - is standard "
+             "output."},
     {.name = "sync",
      .type = WARREN_OPTION_ENUM,
      .fallback = "none",

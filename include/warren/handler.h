@@ -130,11 +130,11 @@ struct warren_handler {
 
 /** What the entry function returns. The host reads only @size bytes of it. */
 struct warren_plugin {
-    uint32_t abi;  /**< WARREN_PLUGIN_ABI of the header it was compiled with */
-    uint32_t size; /**< sizeof(struct warren_plugin) there */
+    uint32_t abi;          /**< WARREN_PLUGIN_ABI of the header it was compiled with */
+    uint32_t size;         /**< sizeof(struct warren_plugin) there */
     uint32_t handler_size; /**< sizeof(struct warren_handler) there */
     uint32_t option_size;  /**< sizeof(struct warren_option) there */
-    const char *name; /**< the PLUGIN of "PLUGIN.HANDLER": letters, digits, - and _ */
+    const char *name;      /**< the PLUGIN of "PLUGIN.HANDLER": letters, digits, - and _ */
     const char *version;
     const struct warren_handler *handlers;
 };
@@ -156,12 +156,11 @@ struct warren_plugin {
     WARREN_EXTERN_C WARREN_API const struct warren_plugin *warren_plugin_entry(void);              \
     const struct warren_plugin *warren_plugin_entry(void)                                          \
     {                                                                                              \
-        static const struct warren_plugin plugin = {                                               \
-            .abi = WARREN_PLUGIN_ABI,                                                              \
-            .size = sizeof(struct warren_plugin),                                                  \
-            .handler_size = sizeof(struct warren_handler),                                         \
-            .option_size = sizeof(struct warren_option),                                           \
-            __VA_ARGS__};                                                                          \
+        static const struct warren_plugin plugin = {.abi = WARREN_PLUGIN_ABI,                      \
+                                                    .size = sizeof(struct warren_plugin),          \
+                                                    .handler_size = sizeof(struct warren_handler), \
+                                                    .option_size = sizeof(struct warren_option),   \
+                                                    __VA_ARGS__};                                  \
         return &plugin;                                                                            \
     }
 

@@ -1,4 +1,4 @@
-/* message.h - a message as AMQP 0-9-1 knows it: body, basic properties, headers of every field type.
+/* message.h - a message as AMQP 0-9-1 knows it: body, basic properties, headers of every type.
  * Plain structs: build one on the stack to publish, read one that a job hands out.
  * Elsewhere: where a message goes (publisher.h), where it came from (handler.h).
  */

@@ -48,7 +48,7 @@ enum warren_when_full {
 
 /** How to reach the broker and how much to keep. Start from warren_publisher_options_init(). */
 struct warren_publisher_options {
-    size_t size; /**< sizeof of this struct, set by warren_publisher_options_init() */
+    size_t size;             /**< sizeof of this struct, set by warren_publisher_options_init() */
     const char *const *uris; /**< amqp:// or amqps://, tried in rotation */
     size_t uri_count;
     const char *password_file; /**< first line replaces the URIs' password; NULL: none */
@@ -122,10 +122,9 @@ WARREN_API enum warren_status warren_publisher_publish(struct warren_publisher *
  * @return      as warren_publisher_publish()
  * Thread: any but the publisher's own.
  */
-WARREN_API enum warren_status
-warren_publisher_publish_wait(struct warren_publisher *publisher,
-                              const struct warren_publish *publish,
-                              enum warren_result *ret_result);
+WARREN_API enum warren_status warren_publisher_publish_wait(struct warren_publisher *publisher,
+                                                            const struct warren_publish *publish,
+                                                            enum warren_result *ret_result);
 
 /**
  * Wait until every message accepted so far has ended and its callback has returned.
