@@ -1,0 +1,233 @@
+/* test_commands.c - the command line: exit statuses, suggestions, summary, progress, and the
+ * manual page, which has every option.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/commands.h"
+#include "app/progress.h"
+#include "app/publish_job.h"
+
+#define TEXT_MAX 65536
+
+static char out[TEXT_MAX]; /* what the last command printed */
+static char err[TEXT_MAX];
+
+static void read_back(FILE *file, char text[TEXT_MAX])
+{
+    size_t len;
+
+    rewind(file);
+    len = fread(text, 1, TEXT_MAX - 1, file);
+    text[len] = '\0';
+    fclose(file);
+}
+
+/* Run `warren` with these words, its output caught in @out and @err. */
+static int run(const char *const *words)
+{
+    const char *argv[16] = {"warren"};
+    FILE *out_file = tmpfile();
+    FILE *err_file = tmpfile();
+    int out_fd = dup(STDOUT_FILENO);
+    int err_fd = dup(STDERR_FILENO);
+    int argc = 1;
+    int status;
+
+    while (words[argc - 1]) {
+        argv[argc] = words[argc - 1];
+        argc++;
+    }
+    fflush(NULL);
+    dup2(fileno(out_file), STDOUT_FILENO);
+    dup2(fileno(err_file), STDERR_FILENO);
+    status = commands_main(argc, argv);
+    fflush(NULL);
+    dup2(out_fd, STDOUT_FILENO);
+    dup2(err_fd, STDERR_FILENO);
+    close(out_fd);
+    close(err_fd);
+    read_back(out_file, out);
+    read_back(err_file, err);
+    return status;
+}
+
+#define RUN(...) run((const char *const[]){__VA_ARGS__, NULL})
+
+#define assert_has(text, part) assert_non_null(strstr(text, part))
+
+static void version_and_overview(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN("--version"), CLI_OK);
+    assert_string_equal(out, "warren " WARREN_VERSION "\n");
+    assert_int_equal(RUN("help"), CLI_OK);
+    for (size_t i = 0; commands[i]; i++)
+        assert_has(out, commands[i]->name);
+    assert_int_equal(run((const char *const[]){NULL}), CLI_USAGE);
+    assert_string_equal(out, "");
+    assert_has(err, "publish");
+}
+
+/* A misspelt command or option is answered with the nearest one, and status 2. */
+static void did_you_mean(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN("publsh"), CLI_USAGE);
+    assert_has(err, "did you mean \"publish\"?");
+    assert_int_equal(RUN("publish", "--quue", "x"), CLI_USAGE);
+    assert_has(err, "did you mean --queue?");
+    assert_int_equal(RUN("publish", "--contenttype=x"), CLI_USAGE);
+    assert_has(err, "did you mean --content-type?");
+    assert_int_equal(RUN("config", "refrence"), CLI_USAGE);
+    assert_int_equal(RUN("--verison"), CLI_USAGE);
+}
+
+static void wrong_arguments(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN("run"), CLI_USAGE);
+    assert_int_equal(RUN("run", "-c"), CLI_USAGE);
+    assert_has(err, "needs a value");
+    assert_int_equal(RUN("check", "worker.yaml"), CLI_USAGE);
+    assert_int_equal(RUN("handlers"), CLI_USAGE);
+    assert_int_equal(RUN("publish", "--body", "x"), CLI_USAGE);
+    assert_int_equal(RUN("publish", "-q", "a", "-e", "b", "-b", "x"), CLI_USAGE);
+    assert_int_equal(RUN("publish", "-q", "a", "-b", "x", "-f", "y"), CLI_USAGE);
+    assert_int_equal(RUN("publish", "-q", "a", "-b", "x", "--priority", "256"), CLI_USAGE);
+    assert_int_equal(RUN("publish", "-q", "a", "-b", "x", "--count", "0"), CLI_USAGE);
+    assert_int_equal(RUN("publish", "-q", "a", "-b", "x", "--rate", "fast"), CLI_USAGE);
+    assert_int_equal(RUN("publish", "-q", "a", "-b", "x", "--expiration", "1s"), CLI_USAGE);
+    assert_int_equal(RUN("publish", "-q", "a", "-b", "x", "--header", "n:i8=999"), CLI_USAGE);
+    assert_int_equal(RUN("publish", "-q", "a", "-b", "x", "--window", "0"), CLI_USAGE);
+    assert_int_equal(RUN("publish", "-q", "a", "-b", "x", "--uri", "amqp://h:port/"), CLI_USAGE);
+}
+
+/* A body that cannot be read is a failure, not a wrong command line. */
+static void a_missing_body_file(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN("publish", "-q", "a", "-f", "/nonexistent"), CLI_FAILED);
+    assert_has(err, "/nonexistent");
+}
+
+/* An unreachable broker ends with the reason, a summary, and status 1. */
+static void no_broker(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN("publish", "-q", "a", "-b", "x", "--uri", "amqp://127.0.0.1:1/",
+                         "--timeout", "300ms", "--json"),
+                     CLI_FAILED);
+    assert_has(out, "\"published\":0,\"confirmed\":0,");
+    assert_has(err, "127.0.0.1:1");
+}
+
+/* The summary has the names that scripts rely on. */
+static void the_summary_as_json(void **state)
+{
+    struct publish_tally tally = {.published = 6};
+    FILE *file = tmpfile();
+
+    (void)state;
+    tally.results[WARREN_CONFIRMED] = 1;
+    tally.results[WARREN_RETURNED] = 2;
+    tally.results[WARREN_NACKED] = 3;
+    publish_tally_write_json(&tally, 1.5, file);
+    read_back(file, out);
+    assert_string_equal(out, "{\"published\":6,\"confirmed\":1,\"returned\":2,\"nacked\":3,"
+                             "\"timeout\":0,\"expired\":0,\"seconds\":1.500}\n");
+    assert_false(publish_tally_is_clean(&tally));
+    tally.published = 1;
+    assert_true(publish_tally_is_clean(&tally));
+}
+
+/* The bar fits the terminal, and is left out where there is no room. */
+static void progress_fits(void **state)
+{
+    struct progress progress = {.total = 200};
+    char text[256];
+
+    (void)state;
+    progress_format(&progress, 50, "note", 1000, 80, text, sizeof text);
+    assert_has(text, "[#####...............] 50/200, 50/s, 3 s left, note");
+    progress_format(&progress, 50, NULL, 1000, 20, text, sizeof text);
+    assert_true(strlen(text) < 20);
+    assert_null(strchr(text, '['));
+    progress.total = 0;
+    progress_format(&progress, 50, NULL, 1000, 80, text, sizeof text);
+    assert_string_equal(text, "50, 50/s");
+}
+
+static char *manual_page(void)
+{
+    const char *here = strstr(__FILE__, "tests/unit/");
+    char path[4096];
+    char *text = calloc(1, TEXT_MAX);
+    FILE *file;
+
+    assert_non_null(here);
+    snprintf(path, sizeof path, "%.*sdocs/warren.1", (int)(here - __FILE__), __FILE__);
+    file = fopen(path, "r");
+    assert_non_null(file);
+    read_back(file, text);
+    return text;
+}
+
+/* "--routing-key" as man(7) source writes it, ended by something that no option has. */
+static bool page_has(const char *page, const char *option)
+{
+    char escaped[128] = "\\-\\-";
+    size_t len = strlen(escaped);
+
+    for (; *option; option++) {
+        if (*option == '-')
+            escaped[len++] = '\\';
+        escaped[len++] = *option;
+    }
+    for (const char *found = page; (found = strstr(found, escaped)); found += len)
+        if (!strchr("abcdefghijklmnopqrstuvwxyz", found[len]) && strncmp(found + len, "\\-", 2))
+            return true;
+    return false;
+}
+
+static void the_manual_has_every_option(void **state)
+{
+    char *page = manual_page();
+
+    (void)state;
+    for (size_t i = 0; commands[i]; i++) {
+        assert_has(page, commands[i]->name);
+        for (const struct poptOption *o = commands[i]->options; o->longName || o->shortName; o++)
+            if (!page_has(page, o->longName))
+                fail_msg("docs/warren.1 lacks --%s of warren %s", o->longName, commands[i]->name);
+    }
+    assert_false(page_has(page, "no-such-option"));
+    assert_has(page, WARREN_VERSION);
+    free(page);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(version_and_overview),
+        cmocka_unit_test(did_you_mean),
+        cmocka_unit_test(wrong_arguments),
+        cmocka_unit_test(a_missing_body_file),
+        cmocka_unit_test(no_broker),
+        cmocka_unit_test(the_summary_as_json),
+        cmocka_unit_test(progress_fits),
+        cmocka_unit_test(the_manual_has_every_option),
+    };
+
+    /* The user's own settings would be read. */
+    unsetenv("WARREN_BROKER_URI");
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
