@@ -326,6 +326,10 @@ static enum cli_status publish_with_config(struct request *r)
     if (config_load(r->config_file, environ, r->sets.items, r->sets.count, &config, &error) !=
         WARREN_OK)
         return cli_error(r->cli, &error);
+    if (r->uris.count == 0 && settings_check(config, &error) != WARREN_OK) {
+        config_free(config);
+        return cli_error(r->cli, &error);
+    }
     settings_log(config);
     settings_publisher(config, "warren publish", &publisher);
     if (r->uris.count > 0) {

@@ -56,10 +56,21 @@ static void write_overview(FILE *out)
           out);
 }
 
+static enum cli_status unknown_option(const struct cli *cli, const char *word)
+{
+    static const char *const names[] = {"--help", "--version"};
+    const char *near = suggest(word, names, 2);
+
+    if (near)
+        return cli_usage(cli, "unknown option %s; did you mean %s?", word, near);
+    return cli_usage(cli, "unknown option %s", word);
+}
+
 /* Several words with the same beginning are one command each, or one group: "config". */
-static enum cli_status unknown_command(const char *word)
+static enum cli_status unknown_command(int argc, const char **argv)
 {
     struct cli cli = {.command = &no_command};
+    const char *word = argv[0];
     const char *names[16];
     const char *near;
     size_t count = 0;
@@ -68,10 +79,13 @@ static enum cli_status unknown_command(const char *word)
         names[count++] = commands[i]->name;
     names[count++] = "help";
     names[count++] = "config";
+    if (strcmp(word, "config") == 0 && argc > 1)
+        return cli_usage(&cli, "unknown command \"config %s\"; did you mean \"config reference\"?",
+                         argv[1]);
     if (strcmp(word, "config") == 0)
         return cli_usage(&cli, "config needs a word more: did you mean \"config reference\"?");
     if (*word == '-')
-        return cli_usage(&cli, "unknown option %s", word);
+        return unknown_option(&cli, word);
     near = suggest(word, names, count);
     if (near)
         return cli_usage(&cli, "unknown command \"%s\"; did you mean \"%s\"?", word, near);
@@ -89,7 +103,7 @@ static enum cli_status help(int argc, const char **argv)
         return CLI_OK;
     }
     command = find_command(argc, argv, &words);
-    return command ? cli_run(command, 2, help_argv) : unknown_command(argv[0]);
+    return command ? cli_run(command, 2, help_argv) : unknown_command(argc, argv);
 }
 
 static enum cli_status dispatch(int argc, const char **argv)
@@ -110,7 +124,7 @@ static enum cli_status dispatch(int argc, const char **argv)
     }
     command = find_command(argc, argv, &words);
     if (!command)
-        return unknown_command(argv[0]);
+        return unknown_command(argc, argv);
     return cli_run(command, argc - words + 1, argv + words - 1);
 }
 

@@ -23,6 +23,9 @@
 
 #define CLOSE_MS 5000
 
+/* The window must hold the one message that was asked for, whatever its size. */
+#define HEADERS_ROOM ((size_t)1024 * 1024)
+
 struct publishing {
     struct cli *cli;
     const struct publish_job *job;
@@ -90,14 +93,14 @@ bool publish_tally_is_clean(const struct publish_tally *tally)
 
 void publish_tally_write_json(const struct publish_tally *tally, double seconds, FILE *out)
 {
-    static const enum warren_result order[] = {WARREN_CONFIRMED, WARREN_RETURNED, WARREN_NACKED,
-                                               WARREN_TIMEOUT, WARREN_EXPIRED};
+    static const enum warren_result order[] = {WARREN_CONFIRMED, WARREN_RETURNED, WARREN_NACKED};
 
     fprintf(out, "{\"published\":%" PRIu64, tally->published);
     for (size_t i = 0; i < sizeof order / sizeof *order; i++)
         fprintf(out, ",\"%s\":%" PRIuFAST64, warren_result_name(order[i]),
                 tally->results[order[i]]);
-    fprintf(out, ",\"seconds\":%.3f}\n", seconds);
+    fprintf(out, ",\"%s\":%" PRIuFAST64 ",\"seconds\":%.3f}\n", warren_result_name(WARREN_TIMEOUT),
+            tally->results[WARREN_TIMEOUT] + tally->results[WARREN_EXPIRED], seconds);
 }
 
 static void write_summary(const struct publish_tally *tally, double seconds, FILE *out)
@@ -151,6 +154,14 @@ static void draw(struct publishing *p)
     progress_update(&p->progress, ended(&p->tally), *note ? note : NULL, now_ms);
 }
 
+/* "not connected within 100 ms: why": our slice is no news. */
+static const char *reason_of(const struct warren_error *error)
+{
+    const char *why = strstr(error->text, " ms: ");
+
+    return why ? why + strlen(" ms: ") : error->text;
+}
+
 /* Wait for the broker, for as long as a message would. */
 static bool connect_broker(struct publishing *p, uint32_t timeout_ms)
 {
@@ -163,11 +174,11 @@ static bool connect_broker(struct publishing *p, uint32_t timeout_ms)
             return true;
         if (timeout_ms > 0 && now_ns() >= deadline_ns) {
             cli_failed(p->cli, "no connection to the broker within %.1f s: %s",
-                       (double)timeout_ms / 1000, error.text);
+                       (double)timeout_ms / 1000, reason_of(&error));
             return false;
         }
         if (!p->job->quiet && now_ns() >= tell_ns) {
-            fprintf(stderr, "warren publish: still trying: %s\n", error.text);
+            fprintf(stderr, "warren publish: still trying: %s\n", reason_of(&error));
             tell_ns = INT64_MAX;
         }
     }
@@ -291,6 +302,8 @@ enum cli_status publish_job_run(struct cli *cli, const struct publish_job *job,
 
     own.when_full = WARREN_BLOCK;
     own.block_timeout_ms = SLICE_MS;
+    if (own.window_bytes < job->body.len + HEADERS_ROOM)
+        own.window_bytes = job->body.len + HEADERS_ROOM;
     if (new_publisher(&own, &p.publisher, &error) != WARREN_OK)
         return cli_error(cli, &error);
     lines_init(&p.lines, STDIN_FILENO, LINES_MAX);

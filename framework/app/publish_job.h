@@ -36,7 +36,7 @@ struct publish_tally {
 enum cli_status publish_job_run(struct cli *cli, const struct publish_job *job,
                                 const struct warren_publisher_options *options);
 
-/** The summary as one JSON object and a newline. */
+/** The summary as one JSON object and a newline; what expired counts as timeout. */
 void publish_tally_write_json(const struct publish_tally *tally, double seconds, FILE *out);
 /** True if there is nothing but confirmed messages. */
 bool publish_tally_is_clean(const struct publish_tally *tally);

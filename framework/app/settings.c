@@ -1,5 +1,12 @@
 #include "app/settings.h"
 
+#include "amqp/transport.h"
+#include "amqp/uri.h"
+#include "base/error.h"
+
+/* Long enough for a path of usual length; longer ones are cut. */
+#define PLACE_SIZE 320
+
 /* The configuration keeps sizes and times in 64 bits, within ranges that the option table sets. */
 static uint32_t u32(int64_t number)
 {
@@ -53,6 +60,42 @@ enum warren_status settings_connection(const struct config *config, const char *
             connection->read_window = prefetch;
     }
     return WARREN_OK;
+}
+
+static enum warren_status check_addresses(const struct config *config, bool *ret_tls,
+                                          struct warren_error *error)
+{
+    for (size_t i = 0; i < config->broker.uri_count; i++) {
+        struct warren_error why = {WARREN_OK, ""};
+        char where[PLACE_SIZE];
+        struct uri uri;
+
+        if (uri_parse(config->broker.uri[i], &uri, &why) != WARREN_OK) {
+            config_where(config, "broker.uri", i, where, sizeof where);
+            return error_set(error, WARREN_ECONFIG, "%s: %s", where, why.text);
+        }
+        *ret_tls = *ret_tls || uri.tls;
+        explicit_bzero(&uri, sizeof uri);
+    }
+    return WARREN_OK;
+}
+
+enum warren_status settings_check(const struct config *config, struct warren_error *error)
+{
+    struct publisher_settings settings;
+    struct tls_context *context = NULL;
+    bool tls = false;
+    enum warren_status status = check_addresses(config, &tls, error);
+
+    if (status == WARREN_OK)
+        status = settings_connection(config, "warren", &settings, error);
+    if (status != WARREN_OK)
+        return status;
+    if (tls)
+        status = tls_context_new(&settings.connection.tls, &context, error);
+    tls_context_free(context);
+    publisher_settings_done(&settings);
+    return status;
 }
 
 void settings_log(const struct config *config)

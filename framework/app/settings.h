@@ -24,6 +24,14 @@ enum warren_status settings_connection(const struct config *config, const char *
                                        struct publisher_settings *settings,
                                        struct warren_error *error);
 
+/**
+ * Check what only the floors below understand of the broker section: that its addresses can be
+ * parsed, and that its password file and its certificates can be read.
+ *
+ * @return WARREN_OK; WARREN_ECONFIG or WARREN_ENOMEM with @error, which names the place
+ */
+enum warren_status settings_check(const struct config *config, struct warren_error *error);
+
 /** The log section. */
 void settings_log(const struct config *config);
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "app/settings.h"
 #include "base/error.h"
 #include "plugin/loader.h"
 
@@ -57,6 +58,9 @@ enum warren_status worker_setup_init(struct worker_setup *setup,
                          "%s: there is nothing to do: name a queue and a handler under "
                          "subscriptions",
                          options->config_file ? options->config_file : "configuration");
+    status = settings_check(setup->config, error);
+    if (status != WARREN_OK)
+        return status;
     setup->registry = registry_new();
     setup->subscriptions = calloc(setup->config->subscription_count, sizeof *setup->subscriptions);
     if (!setup->registry || !setup->subscriptions)

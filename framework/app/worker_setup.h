@@ -25,7 +25,8 @@ struct worker_setup {
 };
 
 /**
- * Read the configuration, load the plugins, find every handler, check its options.
+ * Read the configuration, check the broker section, load the plugins, find every handler, check
+ * its options.
  *
  * @return WARREN_OK; WARREN_ECONFIG, WARREN_EPLUGIN, WARREN_EINVAL or WARREN_ENOMEM with @error;
  *         worker_setup_done() in any case

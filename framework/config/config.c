@@ -78,6 +78,17 @@ enum warren_status config_load(const char *file, char *const *env, const char *c
     return WARREN_OK;
 }
 
+void config_where(const struct config *config, const char *name, size_t item, char *text,
+                  size_t size)
+{
+    const struct config_option *option = config_option_find(name);
+    const struct config_node *node = config->private->values[option - config_options].node;
+
+    if (node->kind == CONFIG_SEQUENCE && item < node->count)
+        node = node->items[item];
+    config_node_where(node, text, size);
+}
+
 void config_free(struct config *config)
 {
     if (!config)

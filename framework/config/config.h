@@ -129,6 +129,16 @@ enum warren_status config_load(const char *file, char *const *env, const char *c
 void config_free(struct config *config);
 
 /**
+ * Where the value in force of an option comes from, for messages: "worker.yaml:2:8",
+ * "WARREN_BROKER_URI", "--set broker.uri", "default".
+ *
+ * @name  of the option, such as "broker.uri"
+ * @item  which item, if the value is a list; otherwise ignored
+ */
+void config_where(const struct config *config, const char *name, size_t item, char *text,
+                  size_t size);
+
+/**
  * Check a subscription's `options:` against the handler's table.
  *
  * @ret_options  lives as long as @config

@@ -133,17 +133,19 @@ static void no_broker(void **state)
 /* The summary has the names that scripts rely on. */
 static void the_summary_as_json(void **state)
 {
-    struct publish_tally tally = {.published = 6};
+    struct publish_tally tally = {.published = 11};
     FILE *file = tmpfile();
 
     (void)state;
     tally.results[WARREN_CONFIRMED] = 1;
     tally.results[WARREN_RETURNED] = 2;
     tally.results[WARREN_NACKED] = 3;
+    tally.results[WARREN_TIMEOUT] = 4;
+    tally.results[WARREN_EXPIRED] = 1;
     publish_tally_write_json(&tally, 1.5, file);
     read_back(file, out);
-    assert_string_equal(out, "{\"published\":6,\"confirmed\":1,\"returned\":2,\"nacked\":3,"
-                             "\"timeout\":0,\"expired\":0,\"seconds\":1.500}\n");
+    assert_string_equal(out, "{\"published\":11,\"confirmed\":1,\"returned\":2,\"nacked\":3,"
+                             "\"timeout\":5,\"seconds\":1.500}\n");
     assert_false(publish_tally_is_clean(&tally));
     tally.published = 1;
     assert_true(publish_tally_is_clean(&tally));
