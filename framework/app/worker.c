@@ -227,18 +227,22 @@ static enum warren_status set_up(struct warren_worker *worker,
 enum warren_status warren_worker_new(const struct warren_worker_options *options,
                                      struct warren_worker **ret_worker, struct warren_error *error)
 {
+    size_t least = offsetof(struct warren_worker_options, own_signals) + sizeof(bool);
+    struct warren_worker_options own = {0};
     struct warren_error local = {WARREN_OK, ""};
     struct warren_worker *worker;
     enum warren_status status;
 
-    if (!options || options->size != sizeof *options)
+    /* A program that was compiled against an older header knows fewer members: the rest is zero. */
+    if (!options || options->size < least || options->size > sizeof own)
         return error_set(error, WARREN_EINVAL, "options.size must be sizeof(options)");
+    memcpy(&own, options, options->size);
     worker = calloc(1, sizeof *worker);
     if (!worker)
         return error_set(error, WARREN_ENOMEM, "no memory for a worker");
-    worker->own_signals = options->own_signals;
+    worker->own_signals = own.own_signals;
     worker->signals = worker->wake = -1;
-    status = set_up(worker, options, &local);
+    status = set_up(worker, &own, &local);
     if (status != WARREN_OK) {
         warren_worker_free(worker);
         return error_set(error, status, "%s",

@@ -102,16 +102,24 @@ static void take_back(struct log_file *file, size_t written)
         file->torn = false;
 }
 
+/* Somebody may have emptied it meanwhile. */
+static bool is_empty(const struct log_file *file)
+{
+    struct stat status;
+
+    return file->regular && fstat(file->fd, &status) == 0 && status.st_size == 0;
+}
+
 /* 0, or an errno with nothing of the line left behind. */
 static int write_whole(struct log_file *file, const char *line, size_t len)
 {
     size_t written = 0;
 
-    if (file->torn) {
+    if (file->torn && !is_empty(file)) {
         if (write(file->fd, "\n", 1) != 1)
             return errno;
-        file->torn = false;
     }
+    file->torn = false;
     while (written < len) {
         ssize_t n = write(file->fd, line + written, len - written);
 
