@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # lib.sh - what the scripts share. Sourced with bash; sets root (the work tree) and build.
 
 set -euo pipefail
@@ -76,4 +77,12 @@ free_port() {
         port_answers "$port" || break
     done
     printf '%s\n' "$port"
+}
+
+# configure DIRECTORY PRESET ARGUMENT...: cmake into build/DIRECTORY, also where another generator
+# was used before.
+configure() {
+    local fresh=()
+    grep -qsx CMAKE_GENERATOR:INTERNAL=Ninja "$build/$1/CMakeCache.txt" || fresh=(--fresh)
+    cmake -S "$root" -B "$build/$1" --preset "$2" "${fresh[@]}" "${@:3}"
 }
