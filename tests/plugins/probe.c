@@ -24,6 +24,7 @@ struct probe {
     int64_t delay_ms;
     int64_t fail_first;
     const char *gate;
+    const char *gate_body;
     const char *to;
     int64_t times;
 };
@@ -53,6 +54,7 @@ static const struct warren_option record_options[] = {
     {"delay", WARREN_OPTION_DURATION, "0ms", 0, 600000, NULL, "How long a message takes."},
     {"fail_first", WARREN_OPTION_INT, "0", 0, 100, NULL, "So many attempts are retried first."},
     {"gate", WARREN_OPTION_STRING, "", 0, 0, NULL, "While this file exists, messages wait."},
+    {"gate_body", WARREN_OPTION_STRING, "", 0, 0, NULL, "Only those with this body wait."},
     {0}};
 
 static enum warren_status record_open(const struct warren_subscription_info *info, void **state,
@@ -67,6 +69,7 @@ static enum warren_status record_open(const struct warren_subscription_info *inf
     probe->delay_ms = warren_options_int(info->options, "delay");
     probe->fail_first = warren_options_int(info->options, "fail_first");
     probe->gate = warren_options_text(info->options, "gate");
+    probe->gate_body = warren_options_text(info->options, "gate_body");
     probe->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (probe->fd < 0) {
         error->status = WARREN_EIO;
@@ -88,6 +91,15 @@ static uint32_t fnv1a(struct warren_bytes body)
     return hash;
 }
 
+static bool waits(const struct probe *probe, struct warren_bytes body)
+{
+    size_t len = strlen(probe->gate_body);
+
+    if (!*probe->gate || (len > 0 && (body.len != len || memcmp(body.data, probe->gate_body, len))))
+        return false;
+    return access(probe->gate, F_OK) == 0;
+}
+
 static enum warren_outcome record(struct warren_job *job, void *state)
 {
     struct probe *probe = state;
@@ -98,7 +110,7 @@ static enum warren_outcome record(struct warren_job *job, void *state)
     char line[512];
     int length;
 
-    while (*probe->gate && access(probe->gate, F_OK) == 0)
+    while (waits(probe, body))
         rest_ms(5);
     if (probe->delay_ms)
         rest_ms(probe->delay_ms);

@@ -176,6 +176,11 @@ void broker_delete_vhost(const struct broker *broker, const char *vhost)
     BROKER_CTL(broker, "delete_vhost", vhost);
 }
 
+char *broker_log(const struct broker *broker)
+{
+    return script("log", broker->name, NULL);
+}
+
 void broker_memory_alarm(const struct broker *broker, bool raised)
 {
     BROKER_CTL(broker, "set_vm_memory_high_watermark", raised ? "0.00000001" : "0.6");

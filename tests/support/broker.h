@@ -61,6 +61,9 @@ int broker_count_connections(const struct broker *broker, const char *prefix);
 char *broker_vhost(const struct broker *broker, const char *vhost);
 void broker_delete_vhost(const struct broker *broker, const char *vhost);
 
+/** The node's log up to now; the caller frees. */
+char *broker_log(const struct broker *broker);
+
 /** Raise or clear the memory alarm. */
 void broker_memory_alarm(const struct broker *broker, bool raised);
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 
 #if __has_include(<rabbitmq-c/tcp_socket.h>)
 #include <rabbitmq-c/tcp_socket.h>
@@ -265,6 +266,19 @@ static void copy_text(char *to, size_t size, amqp_bytes_t from)
     snprintf(to, size, "%.*s", (int)from.len, (const char *)from.bytes);
 }
 
+static void take_content(struct peer_message *message)
+{
+    message->properties = &message->raw.properties;
+    if (message->properties->_flags & AMQP_BASIC_MESSAGE_ID_FLAG)
+        copy_text(message->message_id, sizeof message->message_id, message->properties->message_id);
+    message->length = message->raw.body.len;
+    message->body = calloc(1, message->length + 1);
+    if (!message->body)
+        abort();
+    if (message->length)
+        memcpy(message->body, message->raw.body.bytes, message->length);
+}
+
 bool peer_get(struct peer *peer, const char *queue, struct peer_message *message)
 {
     amqp_rpc_reply_t reply;
@@ -281,15 +295,7 @@ bool peer_get(struct peer *peer, const char *queue, struct peer_message *message
     copy_text(message->exchange, sizeof message->exchange, ok->exchange);
     copy_text(message->routing_key, sizeof message->routing_key, ok->routing_key);
     check(amqp_read_message(peer->connection, CHANNEL, &message->raw, 0), queue);
-    message->properties = &message->raw.properties;
-    if (message->properties->_flags & AMQP_BASIC_MESSAGE_ID_FLAG)
-        copy_text(message->message_id, sizeof message->message_id, message->properties->message_id);
-    message->length = message->raw.body.len;
-    message->body = calloc(1, message->length + 1);
-    if (!message->body)
-        abort();
-    if (message->length)
-        memcpy(message->body, message->raw.body.bytes, message->length);
+    take_content(message);
     return true;
 }
 
@@ -313,4 +319,52 @@ unsigned peer_drain(struct peer *peer, const char *queue,
         count++;
     }
     return count;
+}
+
+/* ---- request and reply ---- */
+
+static void send_request(struct peer *peer, const char *queue, const char *reply_to,
+                         const char *body, const char *correlation_id)
+{
+    amqp_basic_properties_t properties = {._flags = AMQP_BASIC_REPLY_TO_FLAG |
+                                                    AMQP_BASIC_CORRELATION_ID_FLAG,
+                                          .reply_to = amqp_cstring_bytes(reply_to),
+                                          .correlation_id = amqp_cstring_bytes(correlation_id)};
+
+    if (amqp_basic_publish(peer->connection, CHANNEL + 2, amqp_empty_bytes,
+                           amqp_cstring_bytes(queue), 0, 0, &properties,
+                           amqp_cstring_bytes(body)) != AMQP_STATUS_OK)
+        fail("request", "the connection was lost");
+}
+
+/* On a channel without confirms, which would come in between; direct reply-to wants the request
+ * published on the channel that consumes the answer. */
+bool peer_ask(struct peer *peer, const char *queue, const char *reply_to, const char *body,
+              const char *correlation_id, struct peer_message *answer)
+{
+    struct timeval patience = {.tv_sec = 20};
+    amqp_envelope_t envelope;
+    bool came;
+
+    memset(answer, 0, sizeof *answer);
+    amqp_channel_open(peer->connection, CHANNEL + 2);
+    check_last(peer, "channel.open");
+    amqp_basic_consume(peer->connection, CHANNEL + 2, amqp_cstring_bytes(reply_to),
+                       amqp_empty_bytes, 0, 1, 0, amqp_empty_table);
+    check_last(peer, reply_to);
+    send_request(peer, queue, reply_to, body, correlation_id);
+    came = amqp_consume_message(peer->connection, &envelope, &patience, 0).reply_type ==
+           AMQP_RESPONSE_NORMAL;
+    if (came) {
+        copy_text(answer->exchange, sizeof answer->exchange, envelope.exchange);
+        copy_text(answer->routing_key, sizeof answer->routing_key, envelope.routing_key);
+        answer->redelivered = envelope.redelivered;
+        answer->raw = envelope.message; /* moved */
+        take_content(answer);
+        amqp_bytes_free(envelope.routing_key);
+        amqp_bytes_free(envelope.exchange);
+        amqp_bytes_free(envelope.consumer_tag);
+    }
+    check(amqp_channel_close(peer->connection, CHANNEL + 2, AMQP_REPLY_SUCCESS), "channel.close");
+    return came;
 }

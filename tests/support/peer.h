@@ -55,4 +55,11 @@ void peer_message_done(struct peer_message *message);
 unsigned peer_drain(struct peer *peer, const char *queue,
                     void (*each)(const struct peer_message *message, void *user), void *user);
 
+/**
+ * Publish a request whose reply-to is @reply_to, consume from there (also
+ * "amq.rabbitmq.reply-to"), and wait 20 s for the answer.
+ */
+bool peer_ask(struct peer *peer, const char *queue, const char *reply_to, const char *body,
+              const char *correlation_id, struct peer_message *answer);
+
 #endif

@@ -1,0 +1,119 @@
+#include "support/worker.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <signal.h>
+
+#include "support/wait.h"
+
+#define ARGUMENTS_MAX 32
+#define STOP_MS       20000
+#define START_MS      15000
+
+struct worker *worker_new(const char *uri, const char *format, ...)
+{
+    struct worker *worker = calloc(1, sizeof *worker);
+    char *rest = NULL;
+    char *yaml;
+    va_list arguments;
+
+    va_start(arguments, format);
+    if (!worker || vasprintf(&rest, format, arguments) < 0)
+        abort();
+    va_end(arguments);
+    yaml = text("broker: {uri: '%s', reconnect_delay_min: 50ms, reconnect_delay_max: 500ms}\n"
+                "plugins: [%s/tests/probe.so, %s/handlers/log.so]\n%s\n",
+                uri, WARREN_BINARY_DIR, WARREN_BINARY_DIR, rest);
+    worker->directory = scratch_new();
+    worker->config = write_file(worker->directory, "worker.yaml", yaml);
+    free(yaml);
+    free(rest);
+    return worker;
+}
+
+void worker_run(struct worker *worker, const char *const *sets)
+{
+    const char *arguments[ARGUMENTS_MAX] = {"run", "-c", worker->config};
+    size_t count = 3;
+
+    for (size_t i = 0; sets && sets[i] && count + 3 < ARGUMENTS_MAX; i++) {
+        arguments[count++] = "--set";
+        arguments[count++] = sets[i];
+    }
+    proc_free(worker->proc);
+    worker->proc = warren_start(arguments, NULL);
+}
+
+void worker_consume(struct worker *worker, int subscriptions)
+{
+    worker_run(worker, NULL);
+    if (WAIT_FOR(worker_logged(worker, "consuming queue=", NULL) >= subscriptions,
+                 START_MS * slowness()))
+        return;
+    fprintf(stderr, "the worker does not consume:\n%s", proc_stderr(worker->proc));
+    abort();
+}
+
+int worker_stop(struct worker *worker)
+{
+    proc_signal(worker->proc, SIGTERM);
+    return proc_wait(worker->proc, STOP_MS * slowness());
+}
+
+void worker_free(struct worker *worker)
+{
+    if (!worker)
+        return;
+    proc_free(worker->proc);
+    scratch_free(worker->directory);
+    free(worker->config);
+    free(worker);
+}
+
+char *worker_path(const struct worker *worker, const char *name)
+{
+    return text("%s/%s", worker->directory, name);
+}
+
+/* The first line from @at on that has both texts, or NULL. */
+static const char *find_line(const char *at, const char *first, const char *second)
+{
+    while ((at = strstr(at, first))) {
+        size_t length = strcspn(at, "\n");
+        const char *other = second ? strstr(at, second) : at;
+
+        if (other && other < at + length)
+            return at;
+        at += length;
+    }
+    return NULL;
+}
+
+int worker_logged(struct worker *worker, const char *first, const char *second)
+{
+    const char *at = proc_stderr(worker->proc);
+    int count = 0;
+
+    while ((at = find_line(at, first, second))) {
+        at += strcspn(at, "\n");
+        count++;
+    }
+    return count;
+}
+
+long worker_number(struct worker *worker, const char *event, const char *key)
+{
+    char *field = text(" %s=", key);
+    const char *at = proc_stderr(worker->proc);
+    long number = -1;
+
+    while ((at = find_line(at, event, field))) {
+        number = strtol(strstr(at, field) + strlen(field), NULL, 10);
+        at += strcspn(at, "\n");
+    }
+    free(field);
+    return number;
+}

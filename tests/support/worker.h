@@ -1,0 +1,46 @@
+/* worker.h - `warren run` with a configuration of its own. Thread: the test's.
+ * Elsewhere: what its handlers did (tally.h).
+ */
+#ifndef TESTS_SUPPORT_WORKER_H
+#define TESTS_SUPPORT_WORKER_H
+
+#include <stdbool.h>
+
+#include "support/proc.h"
+
+struct worker {
+    struct proc *proc; /* NULL: not started */
+    char *directory;   /* holds worker.yaml and what the handlers write */
+    char *config;      /* path of worker.yaml */
+};
+
+/**
+ * Write a configuration: broker @uri with short delays between reconnects, plugins `probe` and
+ * `log`, then the YAML of @format, which has no section `broker` or `plugins`.
+ */
+struct worker *worker_new(const char *uri, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/** Start `warren run`, each @sets ("broker.heartbeat=1s", NULL-terminated) as its --set. */
+void worker_run(struct worker *worker, const char *const *sets);
+#define WORKER_RUN(worker, ...) worker_run(worker, (const char *const[]){__VA_ARGS__, NULL})
+
+/** The same without any, and wait until all its @subscriptions consume. Fails the test if not. */
+void worker_consume(struct worker *worker, int subscriptions);
+
+/** SIGTERM, and the exit status, or PROC_RUNNING after 20 s (times slowness()). */
+int worker_stop(struct worker *worker);
+
+/** Ends the program and removes the directory. NULL is fine. */
+void worker_free(struct worker *worker);
+
+/** DIRECTORY/NAME; the caller frees. */
+char *worker_path(const struct worker *worker, const char *name);
+
+/** How many lines of the log have each of the texts; @second may be NULL. */
+int worker_logged(struct worker *worker, const char *first, const char *second);
+
+/** The number behind " KEY=" in the last line of the log that has @event, or -1. */
+long worker_number(struct worker *worker, const char *event, const char *key);
+
+#endif
