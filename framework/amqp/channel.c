@@ -1,22 +1,51 @@
-/* channel.c - the life of one channel, its calls and its contents. */
+/* channel.c - the life of one channel, its calls and its contents; and the set of all channels of a
+ * connection, which the first of them attaches to it.
+ */
 #include "amqp/channel.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/channel_private.h"
-#include "base/log.h"
+#include "amqp/calls.h"
+#include "amqp/channel_numbers.h"
+#include "base/backoff.h"
 
-/* Calls that wait for their replies at once. */
-#define CALLS_MAX 65536
+/* Delays before a channel that the broker closed is opened again; see backoff.h. */
+#define REOPEN_MIN_MS 100
+#define REOPEN_MAX_MS 30000
+/* A channel that lived for so long begins again at the shortest delay. */
+#define STABLE_MS 60000
 
-struct call {
-    struct list link;
-    uint32_t id;
-    int64_t deadline_ms;
-    channel_reply_fn *reply;
+enum channel_state { CHANNEL_AWAY, CHANNEL_OPENING, CHANNEL_OPEN };
+enum content_state { CONTENT_NONE, CONTENT_HEADER, CONTENT_BODY };
+
+/* The channels of one connection. */
+struct channel_set {
+    struct connection *connection;
+    struct list channels; /* all, with or without a number */
+    struct channel_numbers numbers;
+    struct random random;
+    amqp_pool_t pool; /* for decoding one method at a time */
+};
+
+struct channel {
+    struct list link; /* of the set */
+    struct channel_set *set;
+    struct connection *connection;
+    struct channel_events events;
     void *user;
+    enum channel_state state;
+    uint16_t number; /* 0 while away */
+    uint32_t generation;
+    int64_t opened_ms;
+    struct calls calls;
+    struct loop_timer deadline; /* of the oldest call */
+    struct loop_timer reopen;
+    struct backoff backoff;
+    enum content_state content;
+    uint8_t *body; /* where the next body byte goes; NULL: skipped */
+    uint64_t body_left;
 };
 
 static int64_t now_ms(const struct channel *ch)
@@ -26,41 +55,30 @@ static int64_t now_ms(const struct channel *ch)
 
 /* ---- calls ---- */
 
-static void forget_calls(struct channel *ch)
-{
-    struct list *link;
-
-    while ((link = list_pop(&ch->calls)))
-        free(list_entry(link, struct call, link));
-    ch->call_count = 0;
-    loop_timer_disarm(&ch->deadline);
-}
-
 static void arm_deadline(struct channel *ch)
 {
-    if (list_empty(&ch->calls)) {
+    const struct call *oldest = calls_oldest(&ch->calls);
+
+    if (!oldest)
         loop_timer_disarm(&ch->deadline);
-        return;
-    }
-    if (!loop_timer_armed(&ch->deadline))
-        loop_timer_arm_ms(&ch->deadline,
-                          list_entry(ch->calls.next, struct call, link)->deadline_ms - now_ms(ch));
+    else if (!loop_timer_armed(&ch->deadline))
+        loop_timer_arm_ms(&ch->deadline, oldest->deadline_ms - now_ms(ch));
 }
 
 static void deadline_passed(void *arg)
 {
     struct channel *ch = arg;
-    struct call *oldest;
+    struct call *oldest = calls_oldest(&ch->calls);
+    uint32_t timeout_ms = connection_rpc_timeout_ms(ch->connection);
 
-    if (list_empty(&ch->calls))
+    if (!oldest)
         return;
-    oldest = list_entry(ch->calls.next, struct call, link);
     /* A blocked connection is not read by the broker: that is an alarm, not a fault. */
     if (connection_is_blocked(ch->connection))
-        oldest->deadline_ms = now_ms(ch) + ch->set->rpc_timeout_ms;
+        oldest->deadline_ms = now_ms(ch) + timeout_ms;
     if (oldest->deadline_ms <= now_ms(ch))
         connection_fail(ch->connection, WARREN_ETIMEOUT, "no answer to %s within %u ms",
-                        amqp_method_name(oldest->id), ch->set->rpc_timeout_ms);
+                        amqp_method_name(oldest->id), timeout_ms);
     else
         arm_deadline(ch);
 }
@@ -78,51 +96,34 @@ static enum warren_status put(struct channel *ch, uint32_t id, void *decoded)
 static enum warren_status call(struct channel *ch, uint32_t id, void *decoded,
                                channel_reply_fn *reply, void *user)
 {
-    struct call *new_call;
-    enum warren_status status;
+    const struct call new_call = {
+        .id = id,
+        .deadline_ms = now_ms(ch) + connection_rpc_timeout_ms(ch->connection),
+        .reply = reply,
+        .user = user,
+    };
+    enum warren_status status = calls_push(&ch->calls, &new_call);
 
-    if (ch->call_count >= CALLS_MAX)
-        return WARREN_EFULL;
-    new_call = malloc(sizeof *new_call);
-    if (!new_call)
-        return WARREN_ENOMEM;
-    status = put(ch, id, decoded);
-    if (status != WARREN_OK) {
-        free(new_call);
+    if (status != WARREN_OK)
         return status;
-    }
-    *new_call = (struct call){.id = id,
-                              .deadline_ms = now_ms(ch) + ch->set->rpc_timeout_ms,
-                              .reply = reply,
-                              .user = user};
-    list_push(&ch->calls, &new_call->link);
-    ch->call_count++;
-    arm_deadline(ch);
-    return WARREN_OK;
-}
-
-/* In AMQP 0-9-1 the reply's number follows the request's, but for exchange.unbind-ok. */
-static uint32_t reply_of(uint32_t id)
-{
-    return id == AMQP_EXCHANGE_UNBIND_METHOD ? AMQP_EXCHANGE_UNBIND_OK_METHOD : id + 1;
+    status = put(ch, id, decoded);
+    if (status != WARREN_OK)
+        calls_unpush(&ch->calls);
+    else
+        arm_deadline(ch);
+    return status;
 }
 
 static void on_reply(struct channel *ch, uint32_t id, void *decoded)
 {
-    struct call *oldest;
     struct call answered;
 
-    if (list_empty(&ch->calls) ||
-        reply_of(list_entry(ch->calls.next, struct call, link)->id) != id) {
+    if (!calls_answer(&ch->calls, id, &answered)) {
         connection_fail(ch->connection, WARREN_EPROTOCOL,
                         "the peer sent %s on channel %u, which answers nothing",
                         amqp_method_name(id), ch->number);
         return;
     }
-    oldest = list_entry(list_pop(&ch->calls), struct call, link);
-    answered = *oldest;
-    free(oldest);
-    ch->call_count--;
     loop_timer_disarm(&ch->deadline);
     arm_deadline(ch);
     if (answered.reply)
@@ -143,12 +144,18 @@ static void opened(void *arg, uint32_t id, void *decoded)
     ch->events.open(ch->user);
 }
 
-void channel_open(struct channel *ch)
+static void open_channel(struct channel *ch)
 {
     amqp_channel_open_t open = {0};
 
-    if (ch->state != CHANNEL_AWAY || !channel_set_number(ch->set, ch))
+    if (ch->state != CHANNEL_AWAY)
         return;
+    ch->number = channel_numbers_take(&ch->set->numbers, ch);
+    if (ch->number == 0) {
+        connection_fail(ch->connection, WARREN_EFULL, "no free channel below %u, or no memory",
+                        ch->set->numbers.max);
+        return;
+    }
     ch->state = CHANNEL_OPENING;
     if (call(ch, AMQP_CHANNEL_OPEN_METHOD, &open, opened, ch) != WARREN_OK)
         connection_fail(ch->connection, WARREN_ENOMEM, "out of memory for a channel");
@@ -159,16 +166,17 @@ static void reopen(void *arg)
     struct channel *ch = arg;
 
     if (connection_state(ch->connection) == CONNECTION_OPEN)
-        channel_open(ch);
+        open_channel(ch);
 }
 
-void channel_lost(struct channel *ch, const struct channel_loss *loss)
+static void lose(struct channel *ch, const struct channel_loss *loss)
 {
     bool was_open = ch->state == CHANNEL_OPEN;
 
     if (ch->state == CHANNEL_AWAY)
         return;
-    forget_calls(ch);
+    calls_done(&ch->calls);
+    loop_timer_disarm(&ch->deadline);
     ch->state = CHANNEL_AWAY;
     ch->content = CONTENT_NONE;
     ch->number = 0;
@@ -190,11 +198,11 @@ static void on_close(struct channel *ch, const amqp_channel_close_t *close)
              (int)(close->reply_text.len < 255 ? close->reply_text.len : 255),
              close->reply_text.len ? (const char *)close->reply_text.bytes : "");
     put(ch, AMQP_CHANNEL_CLOSE_OK_METHOD, &close_ok);
-    channel_set_release(ch->set, ch->number);
-    if (now_ms(ch) - ch->opened_ms >= CHANNEL_STABLE_MS)
+    channel_numbers_release(&ch->set->numbers, ch->number);
+    if (now_ms(ch) - ch->opened_ms >= STABLE_MS)
         backoff_reset(&ch->backoff);
     loop_timer_arm_ms(&ch->reopen, backoff_next_ms(&ch->backoff));
-    channel_lost(ch, &loss);
+    lose(ch, &loss);
 }
 
 /* ---- methods and contents ---- */
@@ -240,8 +248,7 @@ static void on_method(struct channel *ch, const struct frame *frame)
 {
     struct channel_set *set = ch->set;
     const uint8_t *payload = frame->payload.data;
-    uint32_t id = (uint32_t)payload[0] << 24 | (uint32_t)payload[1] << 16 |
-                  (uint32_t)payload[2] << 8 | payload[3];
+    uint32_t id = frame_method(frame);
     amqp_bytes_t encoded = {frame->payload.len - 4, (void *)(uintptr_t)(payload + 4)};
     void *decoded = NULL;
 
@@ -316,7 +323,7 @@ static void on_body(struct channel *ch, const struct frame *frame)
         content_complete(ch);
 }
 
-void channel_frame(struct channel *ch, const struct frame *frame)
+static void on_channel_frame(struct channel *ch, const struct frame *frame)
 {
     switch (frame->type) {
     case FRAME_METHOD:
@@ -333,34 +340,124 @@ void channel_frame(struct channel *ch, const struct frame *frame)
     }
 }
 
+/* ---- all channels of a connection ---- */
+
+static void set_open(void *user, uint16_t channel_max)
+{
+    struct channel_set *set = user;
+    struct list *next;
+
+    channel_numbers_reset(&set->numbers, channel_max);
+    for (struct list *link = set->channels.next; link != &set->channels; link = next) {
+        next = link->next;
+        open_channel(list_entry(link, struct channel, link));
+    }
+}
+
+static void set_lost(void *user, uint32_t method, const char *text)
+{
+    struct channel_set *set = user;
+    struct channel_loss loss = {0, text, method};
+    struct list *next;
+
+    channel_numbers_reset(&set->numbers, 0);
+    for (struct list *link = set->channels.next; link != &set->channels; link = next) {
+        struct channel *ch = list_entry(link, struct channel, link);
+
+        next = link->next;
+        loop_timer_disarm(&ch->reopen);
+        lose(ch, &loss);
+    }
+}
+
+/* After our channel.close only close-ok counts, or a channel.close that crossed it. */
+static void drain_frame(struct channel_set *set, const struct frame *frame)
+{
+    amqp_channel_close_ok_t close_ok = {0};
+    uint32_t id = frame->type == FRAME_METHOD ? frame_method(frame) : 0;
+
+    if (id == AMQP_CHANNEL_CLOSE_OK_METHOD)
+        channel_numbers_release(&set->numbers, frame->channel);
+    else if (id == AMQP_CHANNEL_CLOSE_METHOD &&
+             frame_put_method(connection_out(set->connection), frame->channel,
+                              AMQP_CHANNEL_CLOSE_OK_METHOD, &close_ok,
+                              connection_frame_max(set->connection)) == WARREN_OK)
+        connection_wrote(set->connection);
+}
+
+static void set_frame(void *user, const struct frame *frame)
+{
+    struct channel_set *set = user;
+    struct channel *ch = channel_numbers_find(&set->numbers, frame->channel);
+
+    if (ch)
+        on_channel_frame(ch, frame);
+    else if (channel_numbers_draining(&set->numbers, frame->channel))
+        drain_frame(set, frame);
+    else
+        connection_fail(set->connection, WARREN_EPROTOCOL,
+                        "the peer sent a frame for channel %u, which is not open", frame->channel);
+}
+
+static void set_free(void *user)
+{
+    struct channel_set *set = user;
+
+    empty_amqp_pool(&set->pool);
+    channel_numbers_done(&set->numbers);
+    free(set);
+}
+
+static struct channel_set *set_of(struct connection *connection)
+{
+    static const struct connection_channels channels = {set_open, set_lost, set_frame, set_free};
+    struct channel_set *set = connection_attached(connection);
+
+    if (set)
+        return set;
+    set = calloc(1, sizeof *set);
+    if (!set)
+        return NULL;
+    set->connection = connection;
+    list_init(&set->channels);
+    random_init(&set->random, random_seed());
+    init_amqp_pool(&set->pool, 4096);
+    connection_attach_channels(connection, &channels, set);
+    return set;
+}
+
 /* ---- public ---- */
 
 enum warren_status channel_new(struct connection *connection, const struct channel_events *events,
                                void *user, struct channel **ret_channel)
 {
-    struct channel *ch = calloc(1, sizeof *ch);
+    struct channel_set *set = set_of(connection);
+    struct channel *ch = set ? calloc(1, sizeof *ch) : NULL;
     enum warren_status status;
 
     if (!ch)
         return WARREN_ENOMEM;
+    ch->set = set;
     ch->connection = connection;
     ch->events = *events;
     ch->user = user;
-    list_init(&ch->calls);
+    calls_init(&ch->calls);
+    backoff_init(&ch->backoff, REOPEN_MIN_MS, REOPEN_MAX_MS, &set->random);
     status = loop_timer_init(&ch->deadline, connection_loop(connection), deadline_passed, ch);
     if (status == WARREN_OK)
         status = loop_timer_init(&ch->reopen, connection_loop(connection), reopen, ch);
-    if (status == WARREN_OK)
-        status = channel_set_add(connection, ch);
     if (status != WARREN_OK) {
         loop_timer_done(&ch->deadline);
-        loop_timer_done(&ch->reopen);
         free(ch);
         return status;
     }
-    backoff_init(&ch->backoff, CHANNEL_REOPEN_MIN_MS, CHANNEL_REOPEN_MAX_MS, &ch->set->random);
-    if (connection_state(connection) == CONNECTION_OPEN)
-        channel_open(ch);
+    list_push(&set->channels, &ch->link);
+    if (connection_state(connection) == CONNECTION_OPEN) {
+        /* The first channel attaches the set after the connection said how many there may be. */
+        if (set->numbers.max == 0)
+            channel_numbers_reset(&set->numbers, connection_channel_max(connection));
+        open_channel(ch);
+    }
     *ret_channel = ch;
     return WARREN_OK;
 }
@@ -373,9 +470,11 @@ void channel_free(struct channel *ch)
         return;
     if (ch->state != CHANNEL_AWAY && connection_state(ch->connection) == CONNECTION_OPEN &&
         put(ch, AMQP_CHANNEL_CLOSE_METHOD, &close) == WARREN_OK)
-        channel_set_drain(ch->set, ch->number);
-    channel_set_remove(ch->set, ch);
-    forget_calls(ch);
+        channel_numbers_drain(&ch->set->numbers, ch->number);
+    else
+        channel_numbers_release(&ch->set->numbers, ch->number);
+    list_remove(&ch->link);
+    calls_done(&ch->calls);
     loop_timer_done(&ch->deadline);
     loop_timer_done(&ch->reopen);
     free(ch);

@@ -71,17 +71,4 @@ enum warren_status channel_send(struct channel *channel, uint32_t id, void *deco
 /** The number on the wire of this generation, for frames put together elsewhere. */
 uint16_t channel_number(const struct channel *channel);
 
-/* ---- for connection.c alone: what a connection tells its channels ---- */
-
-struct channel_set; /* the channels of one connection, by number */
-
-struct channel_set *channel_set_new(struct connection *connection);
-void channel_set_free(struct channel_set *set);
-/** The connection is OPEN; numbers go up to @channel_max. */
-void channel_set_open(struct channel_set *set, uint16_t channel_max);
-/** The connection is lost; @method as in struct channel_loss. */
-void channel_set_lost(struct channel_set *set, uint32_t method, const char *text);
-/** A frame for a channel above 0. May call connection_fail(). */
-void channel_set_frame(struct channel_set *set, const struct frame *frame);
-
 #endif

@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "amqp/frame.h"
+#include "amqp/stream.h"
 #include "amqp/transport.h"
 #include "amqp/uri.h"
 #include "base/buffer.h"
@@ -77,15 +79,14 @@ struct connection_events {
     void (*blocked)(void *user, bool blocked, const char *reason);
     /** All bytes of one read went to their channels: time to pass batches on. */
     void (*turn)(void *user);
-    /** The output buffer, once above CONNECTION_OUT_HIGH, fell to CONNECTION_OUT_LOW. */
+    /** The output buffer, once above CONNECTION_OUT_HIGH, fell to a quarter of it. */
     void (*writable)(void *user);
     /** CLOSED, after connection_close(). */
     void (*closed)(void *user);
 };
 
 /** Producers should stop appending above HIGH, and go on at `writable`. */
-#define CONNECTION_OUT_HIGH ((size_t)256 * 1024)
-#define CONNECTION_OUT_LOW  ((size_t)64 * 1024)
+#define CONNECTION_OUT_HIGH STREAM_OUT_HIGH
 
 struct connection;
 
@@ -135,20 +136,34 @@ void connection_fail(struct connection *connection, enum warren_status status, c
 /** Stop and resume reading the socket: the strict bound on memory. Heartbeats are still sent. */
 void connection_pause_reading(struct connection *connection, bool pause);
 
-/**
- * Counters since connection_new(). connects: reached OPEN. bytes: on the socket.
- */
+/** Counters since connection_new(). */
 struct connection_stats {
-    uint64_t connects;
-    uint64_t rests; /* between reads */
-    uint64_t losses;
-    uint64_t bytes_in;
-    uint64_t bytes_out;
-    uint64_t reads;
-    uint64_t writes;
+    uint64_t connects; /* reached OPEN */
+    uint64_t losses;   /* of an OPEN one */
+    struct stream_stats stream;
 };
-const struct connection_stats *connection_stats(const struct connection *connection);
+void connection_stats(const struct connection *connection, struct connection_stats *stats);
 
 struct loop *connection_loop(struct connection *connection);
+uint32_t connection_rpc_timeout_ms(const struct connection *connection);
+/** As negotiated; valid while OPEN. */
+uint16_t connection_channel_max(const struct connection *connection);
+
+/* ---- for channel.c alone ---- */
+
+/** Who takes what concerns the channels above 0. */
+struct connection_channels {
+    /** The connection is OPEN; channel numbers go up to @channel_max. */
+    void (*open)(void *user, uint16_t channel_max);
+    /** @method  that the broker blamed when it closed the connection, or 0 */
+    void (*lost)(void *user, uint32_t method, const char *text);
+    void (*frame)(void *user, const struct frame *frame);
+    void (*free)(void *user);
+};
+/** Once a connection; @user is freed with it. */
+void connection_attach_channels(struct connection *connection,
+                                const struct connection_channels *channels, void *user);
+/** The @user attached, or NULL. */
+void *connection_attached(const struct connection *connection);
 
 #endif

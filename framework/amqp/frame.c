@@ -108,6 +108,11 @@ static int encode_arguments(struct buffer *out, size_t room, uint32_t id, void *
     return amqp_encode_method(id, decoded, arguments);
 }
 
+uint32_t frame_method(const struct frame *frame)
+{
+    return wire_get_u32(frame->payload.data);
+}
+
 enum warren_status frame_put_method(struct buffer *out, uint16_t channel, uint32_t id,
                                     void *decoded, uint32_t frame_max)
 {

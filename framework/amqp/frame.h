@@ -37,6 +37,9 @@ enum frame_found { FRAME_COMPLETE, FRAME_PARTIAL, FRAME_BROKEN };
 enum frame_found frame_read(const uint8_t *data, size_t len, uint32_t frame_max,
                             struct frame *frame, size_t *ret_size, const char **ret_why);
 
+/** Class and method of a METHOD frame, as rabbitmq-c numbers them (class << 16 | method). */
+uint32_t frame_method(const struct frame *frame);
+
 /**
  * Append a method frame. @decoded is rabbitmq-c's struct of method @id.
  *

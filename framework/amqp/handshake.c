@@ -1,14 +1,13 @@
-/* handshake.c - channel 0: greeting, tuning, opening, blocked, closing (AMQP 0-9-1, sections 1.4
- * and 2.2.4; RabbitMQ's capabilities: https://www.rabbitmq.com/docs/consumers#capabilities).
- */
-#include "amqp/connection_private.h"
+/* handshake.c - see handshake.h. */
+#include "amqp/handshake.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* RabbitMQ accepts no smaller frames than these (AMQP 0-9-1, section 1.4.2.6). */
+/* AMQP 0-9-1, section 1.4.2.6: no peer may ask for smaller frames. */
 #define FRAME_MIN_SIZE 4096
-#define CHANNEL_MAX    2047
+/* Frames of the handshake, before the limits are agreed upon. */
+#define FRAME_FIRST_MAX 131072
 
 static const char *const capabilities[] = {
     "authentication_failure_close", "basic.nack",
@@ -17,31 +16,11 @@ static const char *const capabilities[] = {
 };
 #define CAPABILITY_COUNT (sizeof capabilities / sizeof capabilities[0])
 
-static void send_method(struct connection *c, uint32_t id, void *decoded)
+const char *handshake_recognise(struct warren_bytes received)
 {
-    enum warren_status status = frame_put_method(&c->out, 0, id, decoded, c->frame_max);
+    const uint8_t *data = received.data;
+    size_t len = received.len;
 
-    if (status != WARREN_OK)
-        connection_fail(c, status, "cannot send %s: %s", amqp_method_name(id),
-                        warren_status_name(status));
-    else
-        connection_wrote(c);
-}
-
-void handshake_begin(struct connection *c)
-{
-    static const uint8_t protocol_header[] = {'A', 'M', 'Q', 'P', 0, 0, 9, 1};
-
-    c->frame_max = c->numbers.frame_max;
-    c->heartbeat_s = 0;
-    if (buffer_append(&c->out, protocol_header, sizeof protocol_header) != WARREN_OK)
-        connection_fail(c, WARREN_ENOMEM, "out of memory");
-    else
-        connection_wrote(c);
-}
-
-const char *handshake_recognise(const uint8_t *data, size_t len)
-{
     if (len >= 8 && memcmp(data, "AMQP", 4) == 0)
         return "the broker speaks another version of AMQP than 0-9-1";
     if (len >= 4 && memcmp(data, "HTTP", 4) == 0)
@@ -52,6 +31,62 @@ const char *handshake_recognise(const uint8_t *data, size_t len)
     if (len >= 4 && memcmp(data, "SSH-", 4) == 0)
         return "the peer is an SSH server, not an AMQP broker";
     return "the peer does not speak AMQP";
+}
+
+/* ---- reading ---- */
+
+/* Only what a server sends is ever decoded; of these, connection.start alone holds a table. */
+static bool is_from_server(uint32_t id)
+{
+    switch (id) {
+    case AMQP_CONNECTION_START_METHOD:
+    case AMQP_CONNECTION_TUNE_METHOD:
+    case AMQP_CONNECTION_OPEN_OK_METHOD:
+    case AMQP_CONNECTION_CLOSE_METHOD:
+    case AMQP_CONNECTION_CLOSE_OK_METHOD:
+    case AMQP_CONNECTION_BLOCKED_METHOD:
+    case AMQP_CONNECTION_UNBLOCKED_METHOD:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Its arguments are two version octets, then server-properties: proved before it is decoded. */
+static bool start_is_sound(amqp_bytes_t arguments, const char **ret_why)
+{
+    struct warren_bytes table = {(const uint8_t *)arguments.bytes + 2, arguments.len - 2};
+
+    *ret_why = "it is too short";
+    return arguments.len >= 2 && table_check(table, ret_why) == WARREN_OK;
+}
+
+enum warren_status handshake_read(const struct frame *frame, amqp_pool_t *pool,
+                                  struct handshake_method *method, char *why, size_t why_size)
+{
+    const uint8_t *payload = frame->payload.data;
+    amqp_bytes_t arguments = {frame->payload.len - 4, (void *)(uintptr_t)(payload + 4)};
+    const char *unsound = "";
+
+    if (frame->type != FRAME_METHOD) {
+        snprintf(why, why_size, "the peer sent content on channel 0");
+        return WARREN_EPROTOCOL;
+    }
+    method->id = frame_method(frame);
+    if (!is_from_server(method->id)) {
+        snprintf(why, why_size, "the peer sent method %u.%u on channel 0", method->id >> 16,
+                 method->id & 0xffff);
+        return WARREN_EPROTOCOL;
+    }
+    if (method->id == AMQP_CONNECTION_START_METHOD && !start_is_sound(arguments, &unsound)) {
+        snprintf(why, why_size, "connection.start: %s", unsound);
+        return WARREN_EPROTOCOL;
+    }
+    if (amqp_decode_method(method->id, pool, arguments, &method->decoded) != 0) {
+        snprintf(why, why_size, "the peer sent a malformed %s", amqp_method_name(method->id));
+        return WARREN_EPROTOCOL;
+    }
+    return WARREN_OK;
 }
 
 /* ---- connection.start ---- */
@@ -97,20 +132,38 @@ static bool lists_word(amqp_bytes_t list, const char *word)
     return false;
 }
 
-static void send_start_ok(struct connection *c)
+void handshake_server(const amqp_connection_start_t *start, char *text, size_t size)
 {
-    const struct uri *uri = &c->uris[c->uri_current];
-    char response[2 * URI_PART_MAX + 2];
+    char product[32] = "";
+    char version[24] = "";
+
+    copy_field(&start->server_properties, "product", product, sizeof product);
+    copy_field(&start->server_properties, "version", version, sizeof version);
+    snprintf(text, size, "%s %s", product, version);
+}
+
+bool handshake_offers(const amqp_connection_start_t *start, const char *mechanism)
+{
+    return lists_word(start->mechanisms, mechanism);
+}
+
+enum warren_status handshake_put_start_ok(struct buffer *out, const struct handshake_login *login)
+{
+    char response[1024];
     int response_len = 0;
+    enum warren_status status;
     amqp_table_entry_t known[CAPABILITY_COUNT];
     amqp_table_entry_t properties[6] = {
-        text_entry("product", "warren"),        text_entry("version", warren_version()),
-        text_entry("platform", "C11, Linux"),   text_entry("information", "MIT licence"),
-        text_entry("connection_name", c->name), {.key = amqp_cstring_bytes("capabilities")},
+        text_entry("product", "warren"),
+        text_entry("version", warren_version()),
+        text_entry("platform", "C11, Linux"),
+        text_entry("information", "MIT licence"),
+        text_entry("connection_name", login->connection_name),
+        {.key = amqp_cstring_bytes("capabilities")},
     };
     amqp_connection_start_ok_t start_ok = {
         .client_properties = {6, properties},
-        .mechanism = amqp_cstring_bytes(c->sasl_external ? "EXTERNAL" : "PLAIN"),
+        .mechanism = amqp_cstring_bytes(login->user ? "PLAIN" : "EXTERNAL"),
         .locale = amqp_cstring_bytes("en_US"),
     };
 
@@ -121,34 +174,15 @@ static void send_start_ok(struct connection *c)
     }
     properties[5].value.kind = AMQP_FIELD_KIND_TABLE;
     properties[5].value.value.table = (amqp_table_t){CAPABILITY_COUNT, known};
-    if (!c->sasl_external) /* RFC 4616: authzid NUL authcid NUL password */
+    if (login->user) /* RFC 4616: authzid NUL authcid NUL password */
         response_len =
-            snprintf(response, sizeof response, "%c%s%c%s", 0, uri->user, 0, uri->password);
+            snprintf(response, sizeof response, "%c%s%c%s", 0, login->user, 0, login->password);
+    if (response_len < 0 || (size_t)response_len >= sizeof response)
+        return WARREN_ETOOBIG;
     start_ok.response = (amqp_bytes_t){(size_t)response_len, response};
-    send_method(c, AMQP_CONNECTION_START_OK_METHOD, &start_ok);
+    status = frame_put_method(out, 0, AMQP_CONNECTION_START_OK_METHOD, &start_ok, FRAME_FIRST_MAX);
     explicit_bzero(response, sizeof response);
-}
-
-static void on_start(struct connection *c, const amqp_connection_start_t *start)
-{
-    const char *mechanism = c->sasl_external ? "EXTERNAL" : "PLAIN";
-    char product[32] = "";
-    char version[24] = "";
-
-    copy_field(&start->server_properties, "product", product, sizeof product);
-    copy_field(&start->server_properties, "version", version, sizeof version);
-    snprintf(c->server, sizeof c->server, "%s %s", product, version);
-    if (!lists_word(start->mechanisms, mechanism)) {
-        char text[CONNECTION_TEXT_MAX];
-
-        snprintf(text, sizeof text, "the broker does not offer SASL %s, only: %.*s", mechanism,
-                 (int)(start->mechanisms.len < 200 ? start->mechanisms.len : 200),
-                 (const char *)start->mechanisms.bytes);
-        connection_fail_code(c, AMQP_ACCESS_REFUSED, 0, text);
-        return;
-    }
-    connection_enter(c, CONNECTION_TUNING);
-    send_start_ok(c);
+    return status;
 }
 
 /* ---- connection.tune ---- */
@@ -159,162 +193,67 @@ static uint32_t lower_limit(uint32_t ours, uint32_t theirs)
     return theirs == 0 || ours < theirs ? ours : theirs;
 }
 
-static void on_tune(struct connection *c, const amqp_connection_tune_t *tune)
+enum warren_status handshake_agree(const struct handshake_limits *wanted,
+                                   const amqp_connection_tune_t *offered,
+                                   struct handshake_limits *agreed)
 {
-    const struct uri *uri = &c->uris[c->uri_current];
-    uint32_t theirs = tune->frame_max;
-    amqp_connection_tune_ok_t tune_ok;
-    amqp_connection_open_t open = {.virtual_host = amqp_cstring_bytes(uri->vhost)};
+    uint32_t theirs = offered->frame_max;
 
-    if (theirs != 0 && theirs < FRAME_MIN_SIZE) {
-        connection_fail(c, WARREN_EPROTOCOL, "the broker offers frames of %u bytes, below %d",
-                        theirs, FRAME_MIN_SIZE);
-        return;
-    }
-    c->frame_max = lower_limit(c->numbers.frame_max, theirs);
-    c->channel_max = (uint16_t)lower_limit(CHANNEL_MAX, tune->channel_max);
-    c->heartbeat_s = (uint16_t)c->numbers.heartbeat_s;
-    if (c->heartbeat_s != 0)
-        c->heartbeat_s = (uint16_t)lower_limit(c->heartbeat_s, tune->heartbeat);
-    tune_ok = (amqp_connection_tune_ok_t){c->channel_max, c->frame_max, c->heartbeat_s};
-    connection_enter(c, CONNECTION_OPENING);
-    send_method(c, AMQP_CONNECTION_TUNE_OK_METHOD, &tune_ok);
-    send_method(c, AMQP_CONNECTION_OPEN_METHOD, &open);
+    if (theirs != 0 && theirs < FRAME_MIN_SIZE)
+        return WARREN_EPROTOCOL;
+    agreed->frame_max = lower_limit(wanted->frame_max, theirs);
+    agreed->channel_max = (uint16_t)lower_limit(wanted->channel_max, offered->channel_max);
+    agreed->heartbeat_s = wanted->heartbeat_s;
+    if (wanted->heartbeat_s != 0)
+        agreed->heartbeat_s = (uint16_t)lower_limit(wanted->heartbeat_s, offered->heartbeat);
+    return WARREN_OK;
 }
 
-/* ---- an open connection ---- */
+/* ---- connection.close ---- */
 
-static void on_close(struct connection *c, const amqp_connection_close_t *close)
+void handshake_close_text(const amqp_connection_close_t *close, char *text, size_t size)
 {
-    amqp_connection_close_ok_t close_ok = {0};
-    char text[CONNECTION_TEXT_MAX];
-
-    snprintf(text, sizeof text, "%u %.*s", close->reply_code,
+    snprintf(text, size, "%u %.*s", close->reply_code,
              (int)(close->reply_text.len < 255 ? close->reply_text.len : 255),
-             (const char *)close->reply_text.bytes);
-    send_method(c, AMQP_CONNECTION_CLOSE_OK_METHOD, &close_ok);
-    connection_io_flush(c);
-    connection_fail_code(c, close->reply_code, (uint32_t)close->class_id << 16 | close->method_id,
-                         text);
+             close->reply_text.len ? (const char *)close->reply_text.bytes : "");
 }
 
-static void set_blocked(struct connection *c, bool blocked, amqp_bytes_t reason)
+/* ---- writing ---- */
+
+enum warren_status handshake_put_header(struct buffer *out)
 {
-    char text[256];
+    static const uint8_t protocol_header[] = {'A', 'M', 'Q', 'P', 0, 0, 9, 1};
 
-    snprintf(text, sizeof text, "%.*s", (int)(reason.len < 255 ? reason.len : 255),
-             reason.len ? (const char *)reason.bytes : "");
-    if (c->blocked == blocked)
-        return;
-    c->blocked = blocked;
-    if (c->events.blocked)
-        c->events.blocked(c->user, blocked, text);
+    return buffer_append(out, protocol_header, sizeof protocol_header);
 }
 
-void handshake_close(struct connection *c)
+enum warren_status handshake_put_open(struct buffer *out, const struct handshake_limits *agreed,
+                                      const char *vhost)
+{
+    amqp_connection_tune_ok_t tune_ok = {agreed->channel_max, agreed->frame_max,
+                                         agreed->heartbeat_s};
+    amqp_connection_open_t open = {.virtual_host = amqp_cstring_bytes(vhost)};
+    enum warren_status status =
+        frame_put_method(out, 0, AMQP_CONNECTION_TUNE_OK_METHOD, &tune_ok, agreed->frame_max);
+
+    if (status != WARREN_OK)
+        return status;
+    return frame_put_method(out, 0, AMQP_CONNECTION_OPEN_METHOD, &open, agreed->frame_max);
+}
+
+enum warren_status handshake_put_close(struct buffer *out)
 {
     amqp_connection_close_t close = {
         .reply_code = AMQP_REPLY_SUCCESS,
         .reply_text = amqp_cstring_bytes("closed by the client"),
     };
 
-    send_method(c, AMQP_CONNECTION_CLOSE_METHOD, &close);
+    return frame_put_method(out, 0, AMQP_CONNECTION_CLOSE_METHOD, &close, FRAME_FIRST_MAX);
 }
 
-/* ---- which method is allowed when ---- */
-
-static const struct {
-    uint32_t id;
-    unsigned states;
-} expected[] = {
-    {AMQP_CONNECTION_START_METHOD, 1u << CONNECTION_GREETING},
-    {AMQP_CONNECTION_TUNE_METHOD, 1u << CONNECTION_TUNING},
-    {AMQP_CONNECTION_OPEN_OK_METHOD, 1u << CONNECTION_OPENING},
-    {AMQP_CONNECTION_CLOSE_METHOD, 1u << CONNECTION_TUNING | 1u << CONNECTION_OPENING |
-                                       1u << CONNECTION_OPEN | 1u << CONNECTION_CLOSING},
-    {AMQP_CONNECTION_CLOSE_OK_METHOD, 1u << CONNECTION_CLOSING},
-    {AMQP_CONNECTION_BLOCKED_METHOD, 1u << CONNECTION_OPEN | 1u << CONNECTION_CLOSING},
-    {AMQP_CONNECTION_UNBLOCKED_METHOD, 1u << CONNECTION_OPEN | 1u << CONNECTION_CLOSING},
-};
-
-static bool is_expected(const struct connection *c, uint32_t id)
+enum warren_status handshake_put_close_ok(struct buffer *out)
 {
-    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
-        if (expected[i].id == id)
-            return (expected[i].states & (1u << c->state)) != 0;
-    }
-    return false;
-}
+    amqp_connection_close_ok_t close_ok = {0};
 
-static void on_method(struct connection *c, uint32_t id, void *decoded)
-{
-    switch (id) {
-    case AMQP_CONNECTION_START_METHOD:
-        on_start(c, decoded);
-        break;
-    case AMQP_CONNECTION_TUNE_METHOD:
-        on_tune(c, decoded);
-        break;
-    case AMQP_CONNECTION_OPEN_OK_METHOD:
-        connection_opened(c);
-        break;
-    case AMQP_CONNECTION_CLOSE_METHOD:
-        on_close(c, decoded);
-        break;
-    case AMQP_CONNECTION_CLOSE_OK_METHOD:
-        connection_fail(c, WARREN_ECLOSED, "closed");
-        break;
-    case AMQP_CONNECTION_BLOCKED_METHOD:
-        set_blocked(c, true, ((amqp_connection_blocked_t *)decoded)->reason);
-        break;
-    case AMQP_CONNECTION_UNBLOCKED_METHOD:
-        set_blocked(c, false, amqp_empty_bytes);
-        break;
-    default:
-        break;
-    }
-}
-
-/* The server's table is the one nested thing a connection method brings: proved before decoding. */
-static bool start_is_sound(const struct frame *frame, const char **why)
-{
-    struct warren_bytes table = {(const uint8_t *)frame->payload.data + 6, 0};
-
-    if (frame->payload.len < 6) {
-        *why = "connection.start is too short";
-        return false;
-    }
-    table.len = frame->payload.len - 6;
-    return table_check(table, why) == WARREN_OK;
-}
-
-void handshake_frame(struct connection *c, const struct frame *frame)
-{
-    const uint8_t *payload = frame->payload.data;
-    const char *why = "";
-    void *decoded = NULL;
-    amqp_bytes_t encoded;
-    uint32_t id;
-
-    if (frame->type != FRAME_METHOD) {
-        connection_fail(c, WARREN_EPROTOCOL, "the peer sent content on channel 0");
-        return;
-    }
-    id = (uint32_t)payload[0] << 24 | (uint32_t)payload[1] << 16 | (uint32_t)payload[2] << 8 |
-         payload[3];
-    if (!is_expected(c, id)) {
-        connection_fail(c, WARREN_EPROTOCOL, "the peer sent method %u.%u on channel 0 while %s",
-                        id >> 16, id & 0xffff, connection_state_name(c->state));
-        return;
-    }
-    if (id == AMQP_CONNECTION_START_METHOD && !start_is_sound(frame, &why)) {
-        connection_fail(c, WARREN_EPROTOCOL, "connection.start: %s", why);
-        return;
-    }
-    encoded = (amqp_bytes_t){frame->payload.len - 4, (void *)(uintptr_t)(payload + 4)};
-    if (amqp_decode_method(id, &c->pool, encoded, &decoded) != 0)
-        connection_fail(c, WARREN_EPROTOCOL, "the peer sent a malformed %s", amqp_method_name(id));
-    else
-        on_method(c, id, decoded);
-    recycle_amqp_pool(&c->pool);
+    return frame_put_method(out, 0, AMQP_CONNECTION_CLOSE_OK_METHOD, &close_ok, FRAME_FIRST_MAX);
 }

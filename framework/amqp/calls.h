@@ -1,0 +1,48 @@
+/* calls.h - methods that were sent and wait for their replies, oldest first. In AMQP a channel's
+ * methods are answered in order, so that order alone finds the caller of a reply.
+ * Thread: the loop's. Owner: struct channel embeds one.
+ */
+#ifndef WARREN_AMQP_CALLS_H
+#define WARREN_AMQP_CALLS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <warren/status.h>
+
+#include "base/list.h"
+
+/** Calls that wait at once. */
+#define CALLS_MAX 65536
+
+struct call {
+    struct list link;
+    uint32_t id; /* of the method that was sent */
+    int64_t deadline_ms;
+    void (*reply)(void *user, uint32_t id, void *decoded); /* may be NULL */
+    void *user;
+};
+
+struct calls {
+    struct list waiting;
+    uint32_t count;
+};
+
+void calls_init(struct calls *calls);
+/** Forget all of them, without their replies. */
+void calls_done(struct calls *calls);
+
+/** Append a copy of @call: WARREN_OK, WARREN_EFULL, WARREN_ENOMEM. */
+enum warren_status calls_push(struct calls *calls, const struct call *call);
+/** Take the newest back: it could not be sent. */
+void calls_unpush(struct calls *calls);
+/** The oldest one, or NULL. */
+struct call *calls_oldest(struct calls *calls);
+/**
+ * Take the oldest, if method @id answers it.
+ *
+ * @return false: @id answers nothing
+ */
+bool calls_answer(struct calls *calls, uint32_t id, struct call *ret_call);
+
+#endif

@@ -1,0 +1,87 @@
+/* channel_numbers.c - see channel_numbers.h. */
+#include "amqp/channel_numbers.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_COUNT 16
+
+struct channel_slot {
+    struct channel *channel;
+    bool draining;
+};
+
+void channel_numbers_reset(struct channel_numbers *n, uint16_t max)
+{
+    n->max = max;
+    n->last = 0;
+    n->count = n->capacity < (uint32_t)max + 1 ? n->capacity : (uint32_t)max + 1;
+    if (n->slots)
+        memset(n->slots, 0, n->capacity * sizeof *n->slots);
+}
+
+void channel_numbers_done(struct channel_numbers *n)
+{
+    free(n->slots);
+    *n = (struct channel_numbers){0};
+}
+
+static bool grow(struct channel_numbers *n)
+{
+    uint32_t count = n->count ? n->count * 2 : FIRST_COUNT;
+    struct channel_slot *slots;
+
+    if (count > (uint32_t)n->max + 1)
+        count = (uint32_t)n->max + 1;
+    if (count <= n->count)
+        return false;
+    if (count > n->capacity) {
+        slots = realloc(n->slots, count * sizeof *slots);
+        if (!slots)
+            return false;
+        memset(slots + n->capacity, 0, (count - n->capacity) * sizeof *slots);
+        n->slots = slots;
+        n->capacity = count;
+    }
+    n->count = count;
+    return true;
+}
+
+uint16_t channel_numbers_take(struct channel_numbers *n, struct channel *channel)
+{
+    do {
+        for (uint32_t tried = 1; tried < n->count; tried++) {
+            struct channel_slot *slot;
+
+            n->last = (uint16_t)(n->last % (n->count - 1) + 1);
+            slot = &n->slots[n->last];
+            if (!slot->channel && !slot->draining) {
+                slot->channel = channel;
+                return n->last;
+            }
+        }
+    } while (grow(n));
+    return 0;
+}
+
+void channel_numbers_release(struct channel_numbers *n, uint16_t number)
+{
+    if (number < n->count)
+        n->slots[number] = (struct channel_slot){NULL, false};
+}
+
+void channel_numbers_drain(struct channel_numbers *n, uint16_t number)
+{
+    if (number < n->count)
+        n->slots[number] = (struct channel_slot){NULL, true};
+}
+
+struct channel *channel_numbers_find(const struct channel_numbers *n, uint16_t number)
+{
+    return number < n->count ? n->slots[number].channel : NULL;
+}
+
+bool channel_numbers_draining(const struct channel_numbers *n, uint16_t number)
+{
+    return number < n->count && n->slots[number].draining;
+}
