@@ -70,12 +70,12 @@ static void deadline_passed(void *arg)
     struct channel *ch = arg;
     struct call *oldest = calls_oldest(&ch->calls);
     uint32_t timeout_ms = connection_rpc_timeout_ms(ch->connection);
+    int64_t hears_until_ms = connection_hears_since_ms(ch->connection) + timeout_ms;
 
     if (!oldest)
         return;
-    /* A blocked connection is not read by the broker: that is an alarm, not a fault. */
-    if (connection_is_blocked(ch->connection))
-        oldest->deadline_ms = now_ms(ch) + timeout_ms;
+    if (oldest->deadline_ms < hears_until_ms)
+        oldest->deadline_ms = hears_until_ms;
     if (oldest->deadline_ms <= now_ms(ch))
         connection_fail(ch->connection, WARREN_ETIMEOUT, "no answer to %s within %u ms",
                         amqp_method_name(oldest->id), timeout_ms);

@@ -67,6 +67,8 @@ struct connection {
     struct opener opener;
     struct handshake_limits agreed;
     bool blocked;
+    bool reading_paused;
+    int64_t hears_since_ms; /* when neither of both was the case any more; 0: it never was */
     amqp_pool_t pool; /* for decoding methods of channel 0 */
 
     bool failing; /* lost, and the owner does not know yet */
@@ -149,6 +151,8 @@ static void lose_and_wait(struct connection *c)
     loop_timer_arm_ms(&c->retry, loss.retry_ms);
     c->uri_current = (c->uri_current + 1) % c->uri_count;
     c->blocked = false;
+    c->reading_paused = false;
+    c->hears_since_ms = 0;
     c->losses += loss.was_open;
     tell_channels_lost(c, c->failing_method, loss.text);
     if (was_blocked && c->events.blocked)
@@ -217,6 +221,7 @@ static void on_blocked(struct connection *c, bool blocked, amqp_bytes_t reason)
     if (c->blocked == blocked)
         return;
     c->blocked = blocked;
+    c->hears_since_ms = now_ms(c);
     snprintf(text, sizeof text, "%.*s", (int)(reason.len < 255 ? reason.len : 255),
              reason.len ? (const char *)reason.bytes : "");
     if (c->events.blocked)
@@ -571,6 +576,10 @@ bool connection_resting(const struct connection *c)
 
 void connection_pause_reading(struct connection *c, bool pause)
 {
+    if (c->reading_paused == pause)
+        return;
+    c->reading_paused = pause;
+    c->hears_since_ms = now_ms(c);
     stream_pause(&c->stream, pause);
 }
 
@@ -594,9 +603,9 @@ enum connection_state connection_state(const struct connection *c)
     return c->state;
 }
 
-bool connection_is_blocked(const struct connection *c)
+int64_t connection_hears_since_ms(const struct connection *c)
 {
-    return c->blocked;
+    return c->blocked || c->reading_paused ? now_ms(c) : c->hears_since_ms;
 }
 
 uint16_t connection_channel_max(const struct connection *c)

@@ -105,7 +105,11 @@ void connection_free(struct connection *connection);
 
 enum connection_state connection_state(const struct connection *connection);
 const char *connection_state_name(enum connection_state state);
-bool connection_is_blocked(const struct connection *connection);
+/**
+ * Since when answers can come: now, while the broker reads nothing (connection.blocked) or we do
+ * not (connection_pause_reading()); later, the end of that; 0 if there was nothing of the kind.
+ */
+int64_t connection_hears_since_ms(const struct connection *connection);
 /** As negotiated; valid while OPEN. */
 uint32_t connection_frame_max(const struct connection *connection);
 /** "amqp://host:port/vhost" of the current or last try. */

@@ -40,6 +40,8 @@ static void watch_memory(struct runtime *r)
     for (size_t i = 0; i < r->subscription_count; i++)
         bytes += subscription_bytes(r->subscriptions[i]);
     full = r->memory_full ? bytes >= r->memory_max / 4 * 3 : bytes > r->memory_max;
+    /* What fills it is a message that has come in part: only its rest makes room again. */
+    full &= runtime_in_flight(r) > 0;
     if (full == r->memory_full)
         return;
     r->memory_full = full;

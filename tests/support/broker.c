@@ -176,6 +176,19 @@ void broker_delete_vhost(const struct broker *broker, const char *vhost)
     BROKER_CTL(broker, "delete_vhost", vhost);
 }
 
+int broker_unacked(const struct broker *broker, const char *queue)
+{
+    char *answer =
+        broker_eval(broker,
+                    "{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"%s\">>)),"
+                    "[{_, N}] = rabbit_amqqueue:info(Q, [messages_unacknowledged]), N.",
+                    queue);
+    int count = atoi(answer);
+
+    free(answer);
+    return count;
+}
+
 char *broker_log(const struct broker *broker)
 {
     return script("log", broker->name, NULL);

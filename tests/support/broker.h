@@ -61,6 +61,9 @@ int broker_count_connections(const struct broker *broker, const char *prefix);
 char *broker_vhost(const struct broker *broker, const char *vhost);
 void broker_delete_vhost(const struct broker *broker, const char *vhost);
 
+/** Deliveries from a classic queue that nobody has settled yet. */
+int broker_unacked(const struct broker *broker, const char *queue);
+
 /** The node's log up to now; the caller frees. */
 char *broker_log(const struct broker *broker);
 
