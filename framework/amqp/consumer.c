@@ -84,15 +84,9 @@ static void forget_all(struct list *list)
         free(list_entry(link, struct waiter, link));
 }
 
-/* ---- what the broker answers ---- */
+static void update(struct consumer *consumer);
 
-enum warren_status consumer_sent(struct consumer *consumer, enum warren_status status)
-{
-    if (status != WARREN_OK && status != WARREN_ECLOSED)
-        connection_fail(consumer->connection, status, "queue '%s': cannot send a method: %s",
-                        consumer->queue, warren_status_name(status));
-    return status;
-}
+/* ---- what the broker answers ---- */
 
 static void on_consume_ok(void *user, uint32_t id, void *decoded)
 {
@@ -107,7 +101,7 @@ static void on_consume_ok(void *user, uint32_t id, void *decoded)
     consumer->reason[0] = '\0';
     consumer->stats.recoveries += consumer->lost;
     consumer->lost = false;
-    consumer_update(consumer); /* somebody may have asked for a pause meanwhile */
+    update(consumer); /* somebody may have asked for a pause meanwhile */
     if (consumer->state != CONSUMER_CONSUMING)
         return;
     if (!consumer->announced) {
@@ -125,7 +119,7 @@ static void on_cancel_ok(void *user, uint32_t id, void *decoded)
     (void)decoded;
     if (consumer->state == CONSUMER_CANCELLING)
         enter(consumer, CONSUMER_IDLE);
-    consumer_update(consumer);
+    update(consumer);
     answer_all(consumer, false);
 }
 
@@ -181,7 +175,7 @@ static void cancel(struct consumer *consumer)
  * A cancel waits for consume-ok: one that overtakes it crashes the channel's process inside
  * RabbitMQ (seen in 3.10.8: badkey in rabbit_channel:consumer_monitor).
  */
-void consumer_update(struct consumer *consumer)
+static void update(struct consumer *consumer)
 {
     bool wanted = consumer->started && !consumer->paused && !consumer->full;
 
@@ -191,9 +185,15 @@ void consumer_update(struct consumer *consumer)
         cancel(consumer);
 }
 
+static void on_content_end(void *user)
+{
+    if (consumer_complete(user))
+        update(user);
+}
+
 static void on_retry(void *arg)
 {
-    consumer_update(arg);
+    update(arg);
 }
 
 /* ---- interruptions ---- */
@@ -244,7 +244,7 @@ static void on_open(void *user)
     atomic_store(&consumer->generation, generation);
     enter(consumer, CONSUMER_IDLE);
     send_qos(consumer, NULL);
-    consumer_update(consumer); /* basic.consume leaves with the qos, in one write */
+    update(consumer); /* basic.consume leaves with the qos, in one write */
 }
 
 static void on_lost(void *user, const struct channel_loss *loss)
@@ -300,7 +300,7 @@ static enum warren_status copy_arguments(struct consumer *consumer,
 static enum warren_status init(struct consumer *consumer, const struct consumer_options *options)
 {
     static const struct channel_events events = {on_open, on_lost, on_method, consumer_on_content,
-                                                 consumer_on_content_end};
+                                                 on_content_end};
     struct ack_sink sink = consumer_ack_sink;
     enum warren_status status;
 
@@ -317,6 +317,12 @@ static enum warren_status init(struct consumer *consumer, const struct consumer_
     if (status == WARREN_OK)
         status = channel_new(consumer->connection, &events, consumer, &consumer->channel);
     return status;
+}
+
+void consumer_settle(struct consumer *consumer, struct delivery *delivery, enum verdict verdict)
+{
+    if (consumer_settle_delivery(consumer, delivery, verdict))
+        update(consumer);
 }
 
 enum warren_status consumer_new(struct connection *connection,
@@ -354,7 +360,7 @@ void consumer_start(struct consumer *consumer)
 {
     consumer->started = true;
     loop_timer_disarm(&consumer->retry);
-    consumer_update(consumer);
+    update(consumer);
 }
 
 void consumer_pause(struct consumer *consumer, void (*done)(void *user), void *user)
@@ -363,7 +369,7 @@ void consumer_pause(struct consumer *consumer, void (*done)(void *user), void *u
 
     consumer->paused = true;
     consumer->announced = false;
-    consumer_update(consumer);
+    update(consumer);
     if (!done)
         return;
     if (consumer->state == CONSUMER_AWAY || consumer->state == CONSUMER_IDLE) {
@@ -378,7 +384,7 @@ void consumer_pause(struct consumer *consumer, void (*done)(void *user), void *u
 void consumer_resume(struct consumer *consumer)
 {
     consumer->paused = false;
-    consumer_update(consumer);
+    update(consumer);
 }
 
 void consumer_barrier(struct consumer *consumer, void (*done)(void *user, bool passed), void *user)

@@ -11,6 +11,14 @@ static int64_t now_ms(const struct consumer *consumer)
 
 /* ---- verdicts on the wire ---- */
 
+enum warren_status consumer_sent(struct consumer *consumer, enum warren_status status)
+{
+    if (status != WARREN_OK && status != WARREN_ECLOSED)
+        connection_fail(consumer->connection, status, "queue '%s': cannot send a method: %s",
+                        consumer->queue, warren_status_name(status));
+    return status;
+}
+
 static enum warren_status send_ack(void *user, uint64_t tag, bool multiple)
 {
     struct consumer *consumer = user;
@@ -92,40 +100,39 @@ uint8_t *consumer_on_content(void *user, const struct content_header *header)
     return unfit ? NULL : delivery_body(delivery);
 }
 
-static void reject_unfit(struct consumer *consumer, struct delivery *delivery)
+static bool reject_unfit(struct consumer *consumer, struct delivery *delivery)
 {
     consumer->stats.unfit++;
     consumer->events.unfit(consumer->user, delivery, consumer->incoming.unfit,
                            consumer->incoming.body_size);
-    consumer_settle(consumer, delivery, VERDICT_REJECT);
+    return consumer_settle_delivery(consumer, delivery, VERDICT_REJECT);
 }
 
-static void check_bytes(struct consumer *consumer)
+static bool becomes_full(struct consumer *consumer)
 {
     if (consumer->full || consumer->prefetch_bytes == 0 ||
         consumer->bytes < consumer->prefetch_bytes)
-        return;
+        return false;
     consumer->full = true;
     consumer->stats.byte_pauses++;
-    consumer_update(consumer);
+    return true;
 }
 
-void consumer_on_content_end(void *user)
+bool consumer_complete(struct consumer *consumer)
 {
-    struct consumer *consumer = user;
+    bool became_full;
     struct delivery *delivery = consumer->incoming.delivery;
 
     if (!delivery) /* there was no memory; the connection is being dropped */
-        return;
+        return false;
     consumer->incoming.delivery = NULL;
     consumer->stats.delivered++;
     consumer->stats.redelivered += delivery->redelivered;
-    if (consumer->incoming.unfit) {
-        reject_unfit(consumer, delivery);
-        return;
-    }
-    check_bytes(consumer);
+    if (consumer->incoming.unfit)
+        return reject_unfit(consumer, delivery);
+    became_full = becomes_full(consumer);
     consumer->events.deliver(consumer->user, delivery);
+    return became_full;
 }
 
 void consumer_drop_incoming(struct consumer *consumer)
@@ -141,7 +148,8 @@ void consumer_drop_incoming(struct consumer *consumer)
 
 /* ---- out ---- */
 
-void consumer_settle(struct consumer *consumer, struct delivery *delivery, enum verdict verdict)
+bool consumer_settle_delivery(struct consumer *consumer, struct delivery *delivery,
+                              enum verdict verdict)
 {
     enum warren_status status = ack_batcher_settle(&consumer->batcher, delivery->generation,
                                                    delivery->tag, verdict, now_ms(consumer));
@@ -150,10 +158,10 @@ void consumer_settle(struct consumer *consumer, struct delivery *delivery, enum 
     (void)status;                    /* a send that failed: consumer_sent() saw to it */
     consumer->bytes -= delivery_size(delivery);
     delivery_free(delivery);
-    if (consumer->full && consumer->bytes <= consumer->prefetch_bytes / 2) {
-        consumer->full = false;
-        consumer_update(consumer);
-    }
+    if (!consumer->full || consumer->bytes > consumer->prefetch_bytes / 2)
+        return false;
+    consumer->full = false;
+    return true;
 }
 
 void consumer_flush(struct consumer *consumer, bool all)

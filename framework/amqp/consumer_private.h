@@ -71,17 +71,17 @@ struct consumer {
     struct consumer_stats stats; /* what is not counted by the batcher */
 };
 
-/* consumer.c */
-/** Subscribe or cancel, as the flags ask for. */
-void consumer_update(struct consumer *consumer);
+/* consumer_deliveries.c, which knows nothing of subscribing: it says when `full` changed. */
 /** A frame could not be appended: drop the connection, unless it is gone. Returns @status. */
 enum warren_status consumer_sent(struct consumer *consumer, enum warren_status status);
-
-/* consumer_deliveries.c */
 extern const struct ack_sink consumer_ack_sink; /* without user */
 void consumer_on_deliver(struct consumer *consumer, const amqp_basic_deliver_t *deliver);
 uint8_t *consumer_on_content(void *user, const struct content_header *header);
-void consumer_on_content_end(void *user);
+/** The content is whole. @return whether `full` changed */
+bool consumer_complete(struct consumer *consumer);
+/** consumer_settle(). @return whether `full` changed */
+bool consumer_settle_delivery(struct consumer *consumer, struct delivery *delivery,
+                              enum verdict verdict);
 /** The channel is gone, or the consumer is freed: forget the message that was being read. */
 void consumer_drop_incoming(struct consumer *consumer);
 

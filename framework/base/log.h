@@ -14,10 +14,7 @@
 
 #include <warren/handler.h>
 
-/** Longer lines are cut; a value is cut first. */
-#define LOG_LINE_MAX 2048
-
-enum log_format { LOG_LOGFMT, LOG_JSON };
+#include "base/log_line.h"
 
 void log_set(enum warren_log_level level, enum log_format format);
 bool log_enabled(enum warren_log_level level);
@@ -29,19 +26,7 @@ void log_stop(uint32_t timeout_ms);
 /** Lines lost since the start because the sink was slow. */
 uint64_t log_dropped(void);
 
-/** One line being put together, on the caller's stack. */
-struct log_line {
-    enum warren_log_level level;
-    uint32_t len;
-    char text[LOG_LINE_MAX];
-};
-
-/** Begin with time, level and msg=@event; then add fields; then log_end() hands it over. */
-void log_begin(struct log_line *line, enum warren_log_level level, const char *event);
-/** Control bytes and quotes are escaped; @value NULL: the field is left out. */
-void log_text(struct log_line *line, const char *key, const char *value);
-void log_int(struct log_line *line, const char *key, int64_t value);
-void log_bool(struct log_line *line, const char *key, bool value);
+/** Hand the line over; nothing if its level is not enabled. */
 void log_end(struct log_line *line);
 
 /** A line with only a message; @format and its arguments make the msg. */

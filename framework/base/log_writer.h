@@ -13,7 +13,4 @@
  * thread runs; a line that finds the ring full is counted and lost. */
 void log_writer_take(const char *text, uint32_t len);
 
-/** End @line, but hand it to nobody (log.c); for the lines of the writer itself. */
-void log_close(struct log_line *line);
-
 #endif

@@ -70,7 +70,7 @@ uint32_t runtime_collect(struct runtime *r)
     watch_stragglers(r);
     watch_memory(r);
     if (settled > 0)
-        drain_progress(r);
+        r->host.progress(&r->host);
     return settled;
 }
 
@@ -123,7 +123,7 @@ void runtime_turn(struct runtime *r)
     if (busy)
         keep_looking(r);
     if (r->drain.phase != DRAIN_NOT && (settled > 0 || busy))
-        drain_progress(r);
+        r->host.progress(&r->host);
 }
 
 /* ---- life ---- */
