@@ -368,6 +368,44 @@ static void a_missing_exchange_costs_its_messages_alone(void **state)
     assert_int_equal(stats.connects, 1); /* a channel's matter */
 }
 
+struct refusal {
+    int receipts;
+    enum warren_result result;
+    uint16_t code;
+};
+
+static void keep_refusal(const struct warren_receipt *receipt, void *user)
+{
+    struct refusal *refusal = user;
+
+    refusal->receipts++;
+    refusal->result = receipt->result;
+    refusal->code = receipt->reply_code;
+}
+
+/* So does a message that the broker does not accept: 406, and the others are confirmed. */
+static void an_inacceptable_message_costs_itself_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct warren_message message = {.properties.expiration = "soon",
+                                     .body = warren_text("refused")};
+    struct warren_publish publish = {.routing_key = f->queue, .message = &message};
+    struct refusal refusal = {0};
+
+    new_ledger(f, 100);
+    f->publisher = publisher_open(broker->uri, NULL);
+    ledger_publish_many(f->ledger, f->publisher, 50);
+    assert_int_equal(warren_publisher_publish(f->publisher, &publish, keep_refusal, &refusal),
+                     WARREN_OK);
+    ledger_publish_many(f->ledger, f->publisher, 50);
+    flush(f);
+    assert_int_equal(refusal.receipts, 1);
+    assert_int_equal(refusal.result, WARREN_RETURNED);
+    assert_int_equal(refusal.code, 406);
+    drain_and_check(f);
+    assert_int_equal(ledger_totals(f->ledger).results[WARREN_CONFIRMED], 100);
+}
+
 static void declare_small_queue(struct peer *peer, const char *queue)
 {
     const amqp_table_entry_t arguments[] = {
@@ -441,6 +479,7 @@ int main(void)
         TEST(unroutable_is_returned),
         TEST(optional_unroutable_is_confirmed),
         TEST(a_missing_exchange_costs_its_messages_alone),
+        TEST(an_inacceptable_message_costs_itself_alone),
         TEST(overflow_is_nacked),
         TEST(one_full_queue_of_two_nacks),
     };

@@ -51,6 +51,7 @@ struct mock_frame {
     void *decoded;               /* such as amqp_basic_publish_t; until the next expect */
     uint64_t body_size;          /* after basic.publish: the whole content was read, too */
     const char *body;
+    char message_id[256]; /* after basic.publish; "" if there is none */
 };
 
 /** Protocol header to connection.open-ok, as RabbitMQ does it. @tune may be NULL. */
@@ -74,6 +75,8 @@ void mock_send_bytes(struct mock_peer *peer, const void *bytes, size_t length);
 /** basic.deliver, header, and as many body frames as it takes. */
 void mock_deliver(struct mock_peer *peer, uint16_t channel, uint64_t tag, const void *body,
                   size_t length);
+/** Return the message of the basic.publish at hand: basic.return, header with its id, its body. */
+void mock_return(struct mock_peer *peer, uint16_t code, const char *why);
 void mock_close_channel(struct mock_peer *peer, uint16_t channel, uint16_t code, const char *why);
 void mock_rest(struct mock_peer *peer, int64_t ms);
 /** Leave the script with a reason that mock_error() will give. */

@@ -1,4 +1,5 @@
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -109,15 +110,41 @@ static bool read_frame(struct mock_peer *peer, int64_t deadline)
     return true;
 }
 
+/* From a copy: what is decoded points into it, and outlives the payload of the next frame. */
 static void decode_method(struct mock_peer *peer)
 {
-    amqp_bytes_t rest = {.bytes = peer->payload + 4, .len = peer->payload_length - 4};
+    amqp_bytes_t copy = {0};
 
     recycle_amqp_pool(&peer->pool);
+    if (peer->payload_length < 4)
+        mock_fail(peer, "the client sent a method frame of %zu bytes", peer->payload_length);
     peer->frame.method = get_u32(peer->payload);
-    if (peer->payload_length < 4 ||
-        amqp_decode_method(peer->frame.method, &peer->pool, rest, &peer->frame.decoded) < 0)
+    if (peer->payload_length > 4) {
+        amqp_pool_alloc_bytes(&peer->pool, peer->payload_length - 4, &copy);
+        memcpy(copy.bytes, peer->payload + 4, copy.len);
+    }
+    if (amqp_decode_method(peer->frame.method, &peer->pool, copy, &peer->frame.decoded) < 0)
         mock_fail(peer, "the client sent a malformed method 0x%08x", peer->frame.method);
+}
+
+/* Of the content header at hand. */
+static void read_message_id(struct mock_peer *peer, char *id, size_t size)
+{
+    amqp_bytes_t rest = {.bytes = peer->payload + 12, .len = peer->payload_length - 12};
+    amqp_basic_properties_t *properties;
+    amqp_pool_t pool;
+    void *decoded;
+
+    init_amqp_pool(&pool, 4096);
+    if (amqp_decode_properties(AMQP_BASIC_CLASS, &pool, rest, &decoded) < 0) {
+        empty_amqp_pool(&pool);
+        mock_fail(peer, "the client sent malformed properties");
+    }
+    properties = decoded;
+    if (properties->_flags & AMQP_BASIC_MESSAGE_ID_FLAG)
+        snprintf(id, size, "%.*s", (int)properties->message_id.len,
+                 (const char *)properties->message_id.bytes);
+    empty_amqp_pool(&pool);
 }
 
 /* The header and body frames behind a basic.publish. */
@@ -129,6 +156,7 @@ static void read_content(struct mock_peer *peer, int64_t deadline)
     if (!read_frame(peer, deadline) || peer->frame.type != AMQP_FRAME_HEADER ||
         peer->payload_length < 12)
         mock_fail(peer, "no header frame behind basic.publish");
+    read_message_id(peer, publish.message_id, sizeof publish.message_id);
     publish.body_size = (uint64_t)get_u32(peer->payload + 4) << 32 | get_u32(peer->payload + 8);
     if (publish.body_size > BODY_MAX)
         mock_fail(peer, "the client publishes %llu bytes", (unsigned long long)publish.body_size);
@@ -275,26 +303,53 @@ void mock_handshake(struct mock_peer *peer, const struct mock_tune *wanted)
     mock_send_method(peer, 0, AMQP_CONNECTION_OPEN_OK_METHOD, &open_ok);
 }
 
+static void send_content(struct mock_peer *peer, uint16_t channel, uint8_t *header,
+                         size_t header_length, const char *body, uint64_t length)
+{
+    put_u16(header, AMQP_BASIC_CLASS);
+    put_u16(header + 2, 0);
+    put_u32(header + 4, (uint32_t)(length >> 32));
+    put_u32(header + 8, (uint32_t)length);
+    mock_send_frame(peer, AMQP_FRAME_HEADER, channel, header, header_length);
+    while (length > 0) {
+        size_t piece = length < peer->frame_max - 8 ? (size_t)length : peer->frame_max - 8;
+
+        mock_send_frame(peer, AMQP_FRAME_BODY, channel, body, piece);
+        body += piece;
+        length -= piece;
+    }
+}
+
 void mock_deliver(struct mock_peer *peer, uint16_t channel, uint64_t tag, const void *body,
                   size_t length)
 {
     amqp_basic_deliver_t deliver = {.consumer_tag = amqp_cstring_bytes("mock"),
                                     .delivery_tag = tag,
                                     .routing_key = amqp_cstring_bytes("mock")};
-    uint8_t header[14] = {0, 60};
-    const char *at = body;
+    uint8_t header[14] = {0}; /* no properties */
 
     mock_send_method(peer, channel, AMQP_BASIC_DELIVER_METHOD, &deliver);
-    put_u32(header + 4, (uint32_t)((uint64_t)length >> 32));
-    put_u32(header + 8, (uint32_t)length);
-    mock_send_frame(peer, AMQP_FRAME_HEADER, channel, header, sizeof header);
-    while (length > 0) {
-        size_t piece = length < peer->frame_max - 8 ? length : peer->frame_max - 8;
+    send_content(peer, channel, header, sizeof header, body, length);
+}
 
-        mock_send_frame(peer, AMQP_FRAME_BODY, channel, at, piece);
-        at += piece;
-        length -= piece;
-    }
+void mock_return(struct mock_peer *peer, uint16_t code, const char *why)
+{
+    const struct mock_frame *frame = &peer->frame;
+    const amqp_basic_publish_t *publish = frame->decoded;
+    amqp_basic_return_t method = {.reply_code = code,
+                                  .reply_text = amqp_cstring_bytes(why),
+                                  .exchange = publish->exchange,
+                                  .routing_key = publish->routing_key};
+    amqp_basic_properties_t properties = {._flags = AMQP_BASIC_MESSAGE_ID_FLAG,
+                                          .message_id = amqp_cstring_bytes(frame->message_id)};
+    uint8_t header[512];
+    amqp_bytes_t rest = {.bytes = header + 12, .len = sizeof header - 12};
+    int length = amqp_encode_properties(AMQP_BASIC_CLASS, &properties, rest);
+
+    if (length < 0)
+        mock_fail(peer, "cannot encode the properties of a return");
+    mock_send_method(peer, frame->channel, AMQP_BASIC_RETURN_METHOD, &method);
+    send_content(peer, frame->channel, header, (size_t)length + 12, frame->body, frame->body_size);
 }
 
 void mock_close_channel(struct mock_peer *peer, uint16_t channel, uint16_t code, const char *why)
