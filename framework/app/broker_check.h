@@ -1,5 +1,6 @@
 /* broker_check.h - `warren check --connect`: log in, look for what the configuration names, and
- * leave again. Nothing is declared.
+ * leave again. Nothing is created: what exists is compared with the configuration, and of what is
+ * missing it is asked whether this user may declare it.
  * Thread: main; runs a loop of its own and returns when it ended.
  */
 #ifndef WARREN_APP_BROKER_CHECK_H
@@ -16,7 +17,8 @@ struct broker_check_events {
     void (*connected)(void *user, const char *where, const char *server);
     /** It does not exist, and the worker will declare it. */
     void (*missing)(void *user, const char *item);
-    /** The broker refuses it, or it does not exist and nobody will declare it. */
+    /** The broker refuses it (@code 0: with the connection), or it does not exist and nobody will
+     *  declare it. */
     void (*refused)(void *user, const char *item, uint16_t code, const char *text);
 };
 

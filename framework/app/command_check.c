@@ -48,7 +48,10 @@ static void on_refused(void *user, const char *item, uint16_t code, const char *
     struct check *check = user;
 
     check->refused++;
-    cli_failed(check->cli, "%.*s: %u %s", item_len(item), item, code, text);
+    if (code)
+        cli_failed(check->cli, "%.*s: %u %s", item_len(item), item, code, text);
+    else
+        cli_failed(check->cli, "%.*s: %s", item_len(item), item, text);
 }
 
 static enum cli_status connect_broker(struct check *check, const struct config *config)
@@ -120,6 +123,8 @@ static void write_details(FILE *out)
 {
     fputs(
         "The plugins are loaded and the options of their handlers checked; no handler is opened.\n"
+        "With --connect, exchanges and queues that exist are compared with the configuration, and\n"
+        "for those that do not the user's permission to declare them is checked.\n"
         "\nExit status: 0 if all is well, 1 if the broker cannot be reached or refuses something,\n"
         "2 for a wrong configuration.\n",
         out);
