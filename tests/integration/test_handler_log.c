@@ -1,0 +1,509 @@
+/* test_handler_log.c - log.write in a real worker: what a message becomes in the file, and that a
+ * line is whole or not there, whatever happens to the file.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "support/broker.h"
+#include "support/peer.h"
+#include "support/wait.h"
+#include "support/worker.h"
+
+#define PATIENCE_MS (20000 * (int64_t)slowness())
+#define ROTATIONS   5
+
+struct fixture {
+    struct broker *broker;
+    struct peer *peer;
+    char *queue; /* new for each test */
+    struct worker *worker;
+    char *file; /* the path of `out` in the worker's directory */
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+
+    assert_non_null(f);
+    f->broker = broker_shared();
+    f->peer = peer_new(f->broker->uri);
+    f->queue = unique_name("log");
+    peer_declare(f->peer, f->queue, "classic");
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    worker_free(f->worker);
+    peer_delete(f->peer, f->queue);
+    peer_free(f->peer);
+    broker_free(f->broker);
+    free(f->queue);
+    free(f->file);
+    free(f);
+    return 0;
+}
+
+/* A worker with one subscription of log.write, configured and not yet started. */
+static void configure(struct fixture *f, const char *options)
+{
+    f->worker = worker_new(f->broker->uri,
+                           "subscriptions: [{queue: %s, handler: log.write, options: {%s}}]",
+                           f->queue, options);
+    f->file = worker_path(f->worker, "out");
+}
+
+static void start(struct fixture *f, const char *options)
+{
+    configure(f, options);
+    worker_consume(f->worker, 1);
+}
+
+static void stop(struct fixture *f)
+{
+    assert_int_equal(worker_stop(f->worker), 0);
+}
+
+static void publish(struct fixture *f, const void *body, size_t length)
+{
+    peer_publish(f->peer, "", f->queue, body, length, NULL);
+}
+
+/* The lines of @path, when there are @count of them. The caller decrefs. */
+static json_t *lines_of(const char *path, size_t count)
+{
+    json_t *lines = json_array();
+    char *content, *at;
+
+    if (!WAIT_FOR(count_lines(path) >= count, PATIENCE_MS))
+        fail_msg("%s has %zu lines, expected %zu", path, count_lines(path), count);
+    content = read_file(path, NULL);
+    for (at = content; *at; at += strcspn(at, "\n") + 1) {
+        size_t length = strcspn(at, "\n");
+        json_t *line = json_loadb(at, length, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, NULL);
+
+        if (!line || at[length] != '\n')
+            fail_msg("a line is no whole JSON object: %.*s", (int)length, at);
+        json_array_append_new(lines, line);
+    }
+    free(content);
+    assert_int_equal(json_array_size(lines), count);
+    return lines;
+}
+
+static json_t *one_line_of(struct fixture *f)
+{
+    json_t *lines = lines_of(f->file, 1);
+    json_t *line = json_incref(json_array_get(lines, 0));
+
+    json_decref(lines);
+    return line;
+}
+
+static void expect_text(const json_t *object, const char *key, const char *expected)
+{
+    const char *found = json_string_value(json_object_get(object, key));
+
+    if (!found || strcmp(found, expected) != 0)
+        fail_msg("%s is %s, expected %s", key, found ? found : "missing", expected);
+}
+
+static void expect_number(const json_t *object, const char *key, json_int_t expected)
+{
+    const json_t *found = json_object_get(object, key);
+
+    if (!json_is_integer(found) || json_integer_value(found) != expected)
+        fail_msg("%s is wrong, expected %lld", key, (long long)expected);
+}
+
+/* ---- what is in a line ---- */
+
+/* A message with nothing but a body: what is always there, and nothing else. */
+static void a_plain_message(void **state)
+{
+    struct fixture *f = *state;
+    json_t *line;
+
+    start(f, "path: out");
+    publish(f, "h\303\251llo \"you\"\n", 13);
+    line = one_line_of(f);
+    expect_text(line, "body", "h\303\251llo \"you\"\n");
+    assert_true(json_is_null(json_object_get(line, "message_id")));
+    expect_text(line, "queue", f->queue);
+    expect_text(line, "exchange", "");
+    expect_text(line, "routing_key", f->queue);
+    assert_true(json_is_false(json_object_get(line, "redelivered")));
+    expect_number(line, "attempt", 1);
+    expect_number(line, "delivery_mode", 2);
+    assert_int_equal(json_object_size(json_object_get(line, "headers")), 0);
+    assert_int_equal(json_object_size(line), 9);
+    json_decref(line);
+    stop(f);
+    assert_int_equal(peer_count(f->peer, f->queue), 0);
+}
+
+/* Bytes that are no text become base64; an empty body is an empty text. */
+static void other_bodies(void **state)
+{
+    struct fixture *f = *state;
+    json_t *lines;
+
+    start(f, "path: out");
+    publish(f, "\377\000\001", 3);
+    publish(f, "", 0);
+    publish(f, "a\000b", 3); /* a NUL is a character of JSON */
+    lines = lines_of(f->file, 3);
+    expect_text(json_array_get(lines, 0), "body_base64", "/wAB");
+    assert_null(json_object_get(json_array_get(lines, 0), "body"));
+    expect_text(json_array_get(lines, 1), "body", "");
+    assert_int_equal(json_string_length(json_object_get(json_array_get(lines, 2), "body")), 3);
+    json_decref(lines);
+    stop(f);
+}
+
+static void all_properties(void **state)
+{
+    struct fixture *f = *state;
+    amqp_basic_properties_t p = {
+        ._flags = AMQP_BASIC_CONTENT_TYPE_FLAG | AMQP_BASIC_CONTENT_ENCODING_FLAG |
+                  AMQP_BASIC_PRIORITY_FLAG | AMQP_BASIC_CORRELATION_ID_FLAG |
+                  AMQP_BASIC_REPLY_TO_FLAG | AMQP_BASIC_EXPIRATION_FLAG |
+                  AMQP_BASIC_MESSAGE_ID_FLAG | AMQP_BASIC_TIMESTAMP_FLAG | AMQP_BASIC_TYPE_FLAG |
+                  AMQP_BASIC_USER_ID_FLAG | AMQP_BASIC_APP_ID_FLAG | AMQP_BASIC_CLUSTER_ID_FLAG,
+        .content_type = amqp_cstring_bytes("text/plain"),
+        .content_encoding = amqp_cstring_bytes("utf-8"),
+        .priority = 9,
+        .correlation_id = amqp_cstring_bytes("c-1"),
+        .reply_to = amqp_cstring_bytes("answers"),
+        .expiration = amqp_cstring_bytes("600000"),
+        .message_id = amqp_cstring_bytes("m-1"),
+        .timestamp = 1700000000,
+        .type = amqp_cstring_bytes("greeting"),
+        .user_id = amqp_cstring_bytes("guest"),
+        .app_id = amqp_cstring_bytes("tests"),
+        .cluster_id = amqp_cstring_bytes("here")};
+    json_t *line;
+
+    start(f, "path: out");
+    peer_publish(f->peer, "", f->queue, "x", 1, &p);
+    line = one_line_of(f);
+    expect_text(line, "content_type", "text/plain");
+    expect_text(line, "content_encoding", "utf-8");
+    expect_number(line, "priority", 9);
+    expect_text(line, "correlation_id", "c-1");
+    expect_text(line, "reply_to", "answers");
+    expect_text(line, "expiration", "600000");
+    expect_text(line, "message_id", "m-1");
+    expect_number(line, "timestamp", 1700000000);
+    expect_text(line, "type", "greeting");
+    expect_text(line, "user_id", "guest");
+    expect_text(line, "app_id", "tests");
+    expect_text(line, "cluster_id", "here");
+    json_decref(line);
+    stop(f);
+}
+
+#define HEADER(name, KIND, member, ...)                                                            \
+    {                                                                                              \
+        .key = amqp_cstring_bytes(name), .value = {                                                \
+            .kind = AMQP_FIELD_KIND_##KIND,                                                        \
+            .value.member = __VA_ARGS__                                                            \
+        }                                                                                          \
+    }
+
+/* Each type that RabbitMQ carries keeps its name and its value, also inside others. */
+static void headers_of_every_type(void **state)
+{
+    static const char expected[] =
+        "{\"text\": {\"type\": \"string\", \"value\": \"v\"},"
+        " \"raw\": {\"type\": \"string\", \"value_base64\": \"/w==\"},"
+        " \"bytes\": {\"type\": \"bytes\", \"value_base64\": \"AAE=\"},"
+        " \"yes\": {\"type\": \"bool\", \"value\": true},"
+        " \"i8\": {\"type\": \"i8\", \"value\": -128},"
+        " \"u8\": {\"type\": \"u8\", \"value\": 255},"
+        " \"i16\": {\"type\": \"i16\", \"value\": -32768},"
+        " \"u16\": {\"type\": \"u16\", \"value\": 65535},"
+        " \"i32\": {\"type\": \"i32\", \"value\": -2147483648},"
+        " \"u32\": {\"type\": \"u32\", \"value\": 4294967295},"
+        " \"i64\": {\"type\": \"i64\", \"value\": -9223372036854775808},"
+        " \"f32\": {\"type\": \"f32\", \"value\": 1.5},"
+        " \"f64\": {\"type\": \"f64\", \"value\": 2.25},"
+        " \"money\": {\"type\": \"decimal\", \"value\": {\"scale\": 2, \"unscaled\": 1999}},"
+        " \"when\": {\"type\": \"timestamp\", \"value\": 1700000000},"
+        " \"none\": {\"type\": \"void\", \"value\": null},"
+        " \"list\": {\"type\": \"array\", \"value\": [{\"type\": \"i32\", \"value\": 7},"
+        " {\"type\": \"string\", \"value\": \"x\"}]},"
+        " \"table\": {\"type\": \"table\", \"value\":"
+        " {\"inner\": {\"type\": \"bool\", \"value\": false}}}}";
+    struct fixture *f = *state;
+    amqp_field_value_t items[] = {
+        {.kind = AMQP_FIELD_KIND_I32, .value.i32 = 7},
+        {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes("x")}};
+    amqp_table_entry_t inner[] = {HEADER("inner", BOOLEAN, boolean, 0)};
+    amqp_table_entry_t entries[] = {
+        HEADER("text", UTF8, bytes, amqp_cstring_bytes("v")),
+        HEADER("raw", UTF8, bytes, {1, "\377"}),
+        HEADER("bytes", BYTES, bytes, {2, "\000\001"}),
+        HEADER("yes", BOOLEAN, boolean, 1),
+        HEADER("i8", I8, i8, INT8_MIN),
+        HEADER("u8", U8, u8, UINT8_MAX),
+        HEADER("i16", I16, i16, INT16_MIN),
+        HEADER("u16", U16, u16, UINT16_MAX),
+        HEADER("i32", I32, i32, INT32_MIN),
+        HEADER("u32", U32, u32, UINT32_MAX),
+        HEADER("i64", I64, i64, INT64_MIN),
+        HEADER("f32", F32, f32, 1.5F),
+        HEADER("f64", F64, f64, 2.25),
+        HEADER("money", DECIMAL, decimal, {.decimals = 2, .value = 1999}),
+        HEADER("when", TIMESTAMP, u64, 1700000000),
+        HEADER("none", VOID, u64, 0),
+        HEADER("list", ARRAY, array, {2, items}),
+        HEADER("table", TABLE, table, {1, inner})};
+    amqp_basic_properties_t p = {._flags = AMQP_BASIC_HEADERS_FLAG,
+                                 .headers = {sizeof entries / sizeof *entries, entries}};
+    json_t *wanted = json_loads(expected, 0, NULL);
+    json_t *line;
+
+    start(f, "path: out");
+    peer_publish(f->peer, "", f->queue, "x", 1, &p);
+    line = one_line_of(f);
+    assert_non_null(wanted);
+    if (!json_equal(json_object_get(line, "headers"), wanted))
+        fail_msg("headers are %s", json_dumps(json_object_get(line, "headers"), 0));
+    json_decref(wanted);
+    json_decref(line);
+    stop(f);
+}
+
+/* Without a path, lines go to standard output, and nothing else does. */
+static void to_standard_output(void **state)
+{
+    struct fixture *f = *state;
+    const char *out;
+    json_t *line;
+
+    start(f, "");
+    publish(f, "hello", 5);
+    assert_true(WAIT_FOR(*proc_stdout(f->worker->proc), PATIENCE_MS));
+    stop(f);
+    out = proc_stdout(f->worker->proc);
+    assert_int_equal(strcspn(out, "\n") + 1, strlen(out));
+    line = json_loads(out, 0, NULL);
+    assert_non_null(line);
+    expect_text(line, "body", "hello");
+    json_decref(line);
+    assert_null(strstr(proc_stderr(f->worker->proc), "\"body\""));
+}
+
+/* ---- what happens to the file ---- */
+
+static void expect_all_ids(const json_t *lines, const char *prefix, unsigned count)
+{
+    bool *seen = calloc(count, sizeof *seen);
+    unsigned found = 0;
+    json_t *line;
+    size_t i;
+
+    assert_non_null(seen);
+    json_array_foreach(lines, i, line)
+    {
+        const char *id = json_string_value(json_object_get(line, "message_id"));
+        unsigned long number = strtoul(id + strlen(prefix) + 1, NULL, 10);
+
+        assert_true(number < count);
+        found += !seen[number];
+        seen[number] = true;
+    }
+    assert_int_equal(found, count);
+    free(seen);
+}
+
+/* Moved away and reopened by SIGHUP while lines are being written: each line is in one of the
+ * files, whole. */
+static void reopened_while_writing(void **state)
+{
+    struct fixture *f = *state;
+    json_t *ids = json_object();
+    struct proc *publisher;
+
+    start(f, "path: out");
+    publisher = WARREN("publish", "-u", f->broker->uri, "-q", f->queue, "-b", "x", "-n", "2000",
+                       "-r", "1000");
+    for (int i = 0; i < ROTATIONS; i++) {
+        char *old = text("%s.%d", f->file, i);
+
+        assert_true(WAIT_FOR(count_lines(f->file) >= 100, PATIENCE_MS));
+        assert_int_equal(rename(f->file, old), 0);
+        proc_signal(f->worker->proc, SIGHUP);
+        free(old);
+    }
+    assert_int_equal(proc_wait(publisher, PATIENCE_MS), 0);
+    assert_true(WAIT_FOR(peer_count(f->peer, f->queue) == 0, PATIENCE_MS));
+    stop(f);
+    for (int i = 0; i <= ROTATIONS; i++) {
+        char *path = i < ROTATIONS ? text("%s.%d", f->file, i) : text("%s", f->file);
+        json_t *lines = lines_of(path, count_lines(path));
+        json_t *line;
+        size_t k;
+
+        json_array_foreach(lines, k, line) json_object_set_new(
+            ids, json_string_value(json_object_get(line, "message_id")), json_true());
+        assert_true(json_array_size(lines) >= 100 || i == ROTATIONS);
+        json_decref(lines);
+        free(path);
+    }
+    assert_int_equal(json_object_size(ids), 2000);
+    json_decref(ids);
+    proc_free(publisher);
+}
+
+/* A folder that is gone at SIGHUP is reported; lines go on into the old file, and none is lost. */
+static void a_reopen_that_fails(void **state)
+{
+    struct fixture *f = *state;
+    char *folder, *moved, *file;
+
+    configure(f, "path: logs/out");
+    folder = worker_path(f->worker, "logs");
+    moved = worker_path(f->worker, "moved");
+    file = text("%s/out", moved);
+    assert_int_equal(mkdir(folder, 0755), 0);
+    worker_consume(f->worker, 1);
+    publish(f, "before", 6);
+    assert_int_equal(rename(folder, moved), 0);
+    proc_signal(f->worker->proc, SIGHUP);
+    assert_true(WAIT_FOR(worker_logged(f->worker, "SIGHUP", NULL) == 1, PATIENCE_MS));
+    rest_ms(50); /* the line says that it begins; a message then tells how it ended */
+    publish(f, "after", 5);
+    json_decref(lines_of(file, 2));
+    assert_true(WAIT_FOR(worker_logged(f->worker, "cannot reopen", "still writing to the old file"),
+                         PATIENCE_MS));
+    stop(f);
+    free(file);
+    free(moved);
+    free(folder);
+}
+
+/* A file that takes nothing: the message is tried again, and lies in the queue in the end. */
+static void a_full_device(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, "path: /dev/full");
+    publish(f, "keep me", 7);
+    assert_true(WAIT_FOR(
+        worker_logged(f->worker, "cannot write to /dev/full", "No space left") >= 2, PATIENCE_MS));
+    stop(f);
+    assert_true(WAIT_FOR(peer_count(f->peer, f->queue) == 1, PATIENCE_MS));
+}
+
+/* A file that is full for a while holds whole lines only, and all of them once there is room. */
+static void a_full_file_gets_room(void **state)
+{
+    /* SIGXFSZ ignored, write(2) fails as on a full disk. Standard error is a file, too. */
+    const char *script = "trap '' XFSZ; ulimit -S -f 16; exec \"$0\" run -c \"$1\" 2>/dev/null";
+    const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+    const unsigned count = 40;
+    struct fixture *f = *state;
+    char body[1000];
+    struct stat status;
+    json_t *lines;
+
+    memset(body, 'x', sizeof body);
+    configure(f, "path: out");
+    f->worker->proc = proc_start(
+        (const char *const[]){"bash", "-c", script, WARREN_COMMAND, f->worker->config, NULL}, NULL,
+        NULL);
+    for (unsigned i = 0; i < count; i++)
+        publish(f, body, sizeof body);
+    /* Full: 12 lines of more than 1,200 bytes fit into 16 KiB. */
+    assert_true(WAIT_FOR(count_lines(f->file) >= 12, PATIENCE_MS));
+    rest_ms(200); /* some failures */
+    lines = lines_of(f->file, count_lines(f->file));
+    assert_true(json_array_size(lines) < count);
+    assert_int_equal(stat(f->file, &status), 0);
+    assert_true(status.st_size <= 16 * 1024);
+    json_decref(lines);
+    assert_int_equal(prlimit(proc_pid(f->worker->proc), RLIMIT_FSIZE, &unlimited, NULL), 0);
+    json_decref(lines_of(f->file, count));
+    stop(f);
+    assert_int_equal(peer_count(f->peer, f->queue), 0);
+}
+
+/* Two subscriptions on many threads share a file: their lines do not mix. */
+static void a_shared_file(void **state)
+{
+    const unsigned count = 500;
+    struct fixture *f = *state;
+    char *other = unique_name("log");
+    json_t *lines;
+
+    peer_declare(f->peer, other, "classic");
+    f->worker = worker_new(f->broker->uri,
+                           "subscriptions:\n"
+                           "  - {queue: %s, handler: log.write, options: {path: out}}\n"
+                           "  - {queue: %s, handler: log.write, options: {path: out}}\n",
+                           f->queue, other);
+    f->file = worker_path(f->worker, "out");
+    worker_consume(f->worker, 2);
+    peer_publish_many(f->peer, f->queue, "a", count);
+    peer_publish_many(f->peer, other, "b", count);
+    lines = lines_of(f->file, 2 * count);
+    expect_all_ids(lines, "x", count);
+    json_decref(lines);
+    stop(f);
+    peer_delete(f->peer, other);
+    free(other);
+}
+
+/* `sync: message` writes the same lines. */
+static void synced(void **state)
+{
+    struct fixture *f = *state;
+    json_t *lines;
+
+    start(f, "path: out, sync: message");
+    peer_publish_many(f->peer, f->queue, "m", 20);
+    lines = lines_of(f->file, 20);
+    expect_all_ids(lines, "m", 20);
+    json_decref(lines);
+    stop(f);
+    assert_int_equal(peer_count(f->peer, f->queue), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_plain_message),
+        TEST(other_bodies),
+        TEST(all_properties),
+        TEST(headers_of_every_type),
+        TEST(to_standard_output),
+        TEST(reopened_while_writing),
+        TEST(a_reopen_that_fails),
+        TEST(a_full_device),
+        TEST(a_full_file_gets_room),
+        TEST(a_shared_file),
+        TEST(synced),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
