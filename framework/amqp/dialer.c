@@ -68,16 +68,22 @@ static void secure(struct dialer *d)
 
 static void ready(void *arg, unsigned readiness);
 
+static int64_t addresses_from(const struct addrinfo *address)
+{
+    int64_t count = 1;
+
+    while ((address = address->ai_next))
+        count++;
+    return count;
+}
+
 static void try_address(struct dialer *d)
 {
     struct warren_error error = {WARREN_ENOMEM, "out of memory for a socket"};
     enum warren_status status = WARREN_EIO;
-    int64_t left = 0;
 
-    for (const struct addrinfo *later = d->address; later; later = later->ai_next)
-        left++;
     for (; d->address; d->address = d->address->ai_next) {
-        arm_deadline(d, left--);
+        arm_deadline(d, addresses_from(d->address));
         status =
             transport_connect(&d->transport, d->address->ai_addr, d->address->ai_addrlen, &error);
         if (status == WARREN_OK)

@@ -4,8 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum warren_status error_set(struct warren_error *error, enum warren_status status,
-                             const char *format, ...)
+enum warren_status(error_set)(struct warren_error *error, enum warren_status status,
+                              const char *format, ...)
 {
     va_list arguments;
 

@@ -12,4 +12,8 @@
 enum warren_status error_set(struct warren_error *error, enum warren_status status,
                              const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+#ifdef __clang_analyzer__ /* sees one file at a time: here is what it cannot know */
+#define error_set(error, status, ...) ((error_set)(error, status, __VA_ARGS__), (status))
+#endif
+
 #endif

@@ -53,7 +53,9 @@ static inline struct list *list_pop(struct list *list)
 
     if (link == list)
         return NULL;
-    list_remove(link);
+    list->next = link->next;
+    link->next->prev = list;
+    list_init(link);
     return link;
 }
 

@@ -217,7 +217,7 @@ static void put_time(struct log_line *line)
 
     gmtime_r(&now_s, &utc);
     len = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-    len += (size_t)snprintf(text + len, sizeof text - len, ".%03dZ", (int)(now_ms % 1000));
+    snprintf(text + len, sizeof text - len, ".%03dZ", (int)(now_ms % 1000));
     log_text(line, "time", text);
 }
 

@@ -14,8 +14,8 @@ void config_node_where(const struct config_node *node, char *text, size_t size)
         snprintf(text, size, "%s", node->source->name);
 }
 
-enum warren_status config_fail(struct config_scope *scope, const struct config_node *node,
-                               const char *format, ...)
+enum warren_status(config_fail)(struct config_scope *scope, const struct config_node *node,
+                                const char *format, ...)
 {
     char where[CONFIG_WHERE_SIZE];
     char words[WARREN_ERROR_TEXT_MAX];
@@ -28,7 +28,7 @@ enum warren_status config_fail(struct config_scope *scope, const struct config_n
     return error_set(scope->error, WARREN_ECONFIG, "%s: %s", where, words);
 }
 
-enum warren_status config_nomem(struct config_scope *scope)
+enum warren_status(config_nomem)(struct config_scope *scope)
 {
     return error_set(scope->error, WARREN_ENOMEM, "out of memory while reading the configuration");
 }

@@ -63,4 +63,9 @@ enum warren_status config_fail(struct config_scope *scope, const struct config_n
 /** Memory ran out. @return WARREN_ENOMEM */
 enum warren_status config_nomem(struct config_scope *scope);
 
+#ifdef __clang_analyzer__ /* sees one file at a time: here is what it cannot know */
+#define config_fail(scope, node, ...) ((config_fail)(scope, node, __VA_ARGS__), WARREN_ECONFIG)
+#define config_nomem(scope)           ((config_nomem)(scope), WARREN_ENOMEM)
+#endif
+
 #endif

@@ -97,7 +97,7 @@ static enum warren_status read_section(struct config_scope *scope, struct config
             status = config_option_set(scope, config, option, node->items[i + 1]);
             continue;
         }
-        strcat(name, "."); /* room was checked above */
+        memcpy(name + len, ".", sizeof "."); /* room was checked above */
         if (!is_section(name))
             return unknown_key(scope, key, prefix);
         status = read_section(scope, config, node->items[i + 1], name);

@@ -119,7 +119,7 @@ static enum warren_status not_found(const struct registry *registry, const char 
     char list[400];
     size_t count = 0;
     const char **names = all_names(registry, &count);
-    const char *near = names ? suggest(name, names, count) : NULL;
+    const char *near = count ? suggest(name, names, count) : NULL;
 
     if (near)
         error_set(error, WARREN_ENOTFOUND, "there is no handler %s; did you mean %s?", name, near);

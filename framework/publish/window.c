@@ -146,18 +146,19 @@ struct record *window_next(const struct window *w)
 
 static enum warren_status grow_tags(struct window *w)
 {
-    struct window bigger = *w;
+    size_t capacity = w->tags_capacity * 2;
+    struct record **tags;
 
     if (w->tags_capacity >= WINDOW_TAGS_MAX)
         return WARREN_EFULL;
-    bigger.tags_capacity *= 2;
-    bigger.tags = calloc(bigger.tags_capacity, sizeof *bigger.tags);
-    if (!bigger.tags)
+    tags = calloc(capacity, sizeof *tags);
+    if (!tags)
         return WARREN_ENOMEM;
     for (uint64_t tag = w->first_tag; tag < w->next_tag; tag++)
-        *slot(&bigger, tag) = *slot(w, tag);
+        tags[tag & (capacity - 1)] = *slot(w, tag);
     free(w->tags);
-    *w = bigger;
+    w->tags = tags;
+    w->tags_capacity = capacity;
     return WARREN_OK;
 }
 
