@@ -1,0 +1,490 @@
+/* test_handler_exec.c - exec.run in a real worker: what a command is given, what its end does to
+ * the message, and what it leaves behind.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <ctype.h>
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "support/broker.h"
+#include "support/peer.h"
+#include "support/wait.h"
+#include "support/worker.h"
+
+#define PATIENCE_MS (20000 * (int64_t)slowness())
+
+struct fixture {
+    struct broker *broker;
+    struct peer *peer;
+    char *queue; /* new for each test: quorum, so that attempts are counted */
+    char *dlq;   /* where it dead-letters to */
+    struct worker *worker;
+    char *directory; /* with the script, and what it writes */
+    char *script;
+    char *out;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    amqp_table_entry_t arguments[] = {
+        {.key = amqp_cstring_bytes("x-dead-letter-exchange"),
+         .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_empty_bytes}},
+        {.key = amqp_cstring_bytes("x-dead-letter-routing-key"),
+         .value = {.kind = AMQP_FIELD_KIND_UTF8}}};
+
+    assert_non_null(f);
+    f->broker = broker_shared();
+    f->peer = peer_new(f->broker->uri);
+    f->queue = unique_name("exec");
+    f->dlq = text("%s.dlq", f->queue);
+    arguments[1].value.value.bytes = amqp_cstring_bytes(f->dlq);
+    peer_declare(f->peer, f->dlq, "classic");
+    peer_declare_with(f->peer, f->queue, "quorum", arguments, 2);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    worker_free(f->worker);
+    peer_delete(f->peer, f->queue);
+    peer_delete(f->peer, f->dlq);
+    peer_free(f->peer);
+    broker_free(f->broker);
+    free(f->queue);
+    free(f->dlq);
+    scratch_free(f->directory);
+    free(f->script);
+    free(f->out);
+    free(f);
+    return 0;
+}
+
+/*
+ * A worker that runs @script, of a shell, for each message; @options are more of the handler's.
+ * The script finds its directory in $dir.
+ */
+static void start(struct fixture *f, const char *script, const char *options)
+{
+    char *whole = text("#!/bin/sh\ndir=${0%%/*}\n%s", script);
+
+    f->directory = scratch_new();
+    f->script = write_file(f->directory, "script", whole);
+    f->out = text("%s/out", f->directory);
+    assert_int_equal(chmod(f->script, 0755), 0);
+    f->worker = worker_new(f->broker->uri,
+                           "subscriptions:\n"
+                           "  - queue: %s\n"
+                           "    handler: exec.run\n"
+                           "    concurrency: 4\n"
+                           "    options: {command: ['%s', first, 'a b'], %s}\n",
+                           f->queue, f->script, options);
+    worker_consume(f->worker, 1);
+    free(whole);
+}
+
+static void publish(struct fixture *f, const char *body)
+{
+    peer_publish(f->peer, "", f->queue, body, strlen(body), NULL);
+}
+
+/* What is neither ready nor unacked after the worker ended is gone for good. */
+static void stop_and_expect(struct fixture *f, int left, int dead)
+{
+    assert_int_equal(worker_stop(f->worker), 0);
+    assert_true(WAIT_FOR(peer_count(f->peer, f->queue) == left, PATIENCE_MS));
+    assert_true(WAIT_FOR(peer_count(f->peer, f->dlq) == dead, PATIENCE_MS));
+}
+
+/* The content of `out` once it has @lines lines; the caller frees. */
+static char *out_of(struct fixture *f, size_t lines)
+{
+    if (!WAIT_FOR(count_lines(f->out) >= lines, PATIENCE_MS))
+        fail_msg("%zu lines, expected %zu; the worker said:\n%s", count_lines(f->out), lines,
+                 proc_stderr(f->worker->proc));
+    return read_file(f->out, NULL);
+}
+
+static size_t count(const char *text, const char *part)
+{
+    size_t found = 0;
+
+    while ((text = strstr(text, part))) {
+        found++;
+        text += strlen(part);
+    }
+    return found;
+}
+
+static void expect_has(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("\"%s\" is not in:\n%s", part, text);
+}
+
+/* ---- what a command is given ---- */
+
+/* The body on standard input, byte for byte, and the words as they were written. */
+static void body_and_words(void **state)
+{
+    struct fixture *f = *state;
+    const char body[] = "one\ntwo \0 three";
+    size_t length = 0;
+    char *found;
+
+    start(f, "cat > $dir/body; echo \"$# $1 $2\" > $dir/out", "");
+    peer_publish(f->peer, "", f->queue, body, sizeof body, NULL);
+    found = out_of(f, 1);
+    assert_string_equal(found, "2 first a b\n");
+    free(found);
+    found = text("%s/body", f->directory);
+    free(f->out);
+    f->out = found;
+    found = read_file(f->out, &length);
+    assert_int_equal(length, sizeof body);
+    assert_memory_equal(found, body, sizeof body);
+    free(found);
+    stop_and_expect(f, 0, 0);
+}
+
+/* 5 MB come whole; they do not matter to a command that does not read them. */
+static void large_bodies(void **state)
+{
+    const size_t size = 5000000;
+    struct fixture *f = *state;
+    char *body = calloc(1, size);
+    char *found;
+
+    assert_non_null(body);
+    start(f, "[ \"$WARREN_MESSAGE_ID\" = unread ] || wc -c > $dir/size; echo >> $dir/out", "");
+    peer_publish(f->peer, "", f->queue, body, size, NULL);
+    peer_publish(f->peer, "", f->queue, body, size,
+                 &(amqp_basic_properties_t){._flags = AMQP_BASIC_MESSAGE_ID_FLAG,
+                                            .message_id = amqp_cstring_bytes("unread")});
+    free(out_of(f, 2));
+    stop_and_expect(f, 0, 0);
+    free(f->out);
+    f->out = text("%s/size", f->directory);
+    found = out_of(f, 1);
+    assert_int_equal(strtoul(found, NULL, 10), size);
+    free(found);
+    free(body);
+}
+
+/* Properties and headers are variables; the worker's own settings, which may be secret, are not. */
+static void the_environment(void **state)
+{
+    struct fixture *f = *state;
+    amqp_table_entry_t entries[] = {
+        {.key = amqp_cstring_bytes("x-Retry.count"),
+         .value = {.kind = AMQP_FIELD_KIND_I64, .value.i64 = -3}},
+        {.key = amqp_cstring_bytes("note"),
+         .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes("a = b")}}};
+    amqp_basic_properties_t p = {._flags = AMQP_BASIC_CONTENT_TYPE_FLAG |
+                                           AMQP_BASIC_MESSAGE_ID_FLAG |
+                                           AMQP_BASIC_CORRELATION_ID_FLAG |
+                                           AMQP_BASIC_PRIORITY_FLAG | AMQP_BASIC_HEADERS_FLAG,
+                                 .content_type = amqp_cstring_bytes("text/plain"),
+                                 .message_id = amqp_cstring_bytes("m-1"),
+                                 .correlation_id = amqp_cstring_bytes("c-1"),
+                                 .priority = 4,
+                                 .headers = {2, entries}};
+    char *line;
+    char *found;
+
+    setenv("WARREN_BROKER_PASSWORD_FILE", "", 1); /* known to the worker, and nobody's business */
+    setenv("SOME_VARIABLE", "inherited", 1);
+    start(f, "env > $dir/env; mv $dir/env $dir/out", "");
+    unsetenv("WARREN_BROKER_PASSWORD_FILE");
+    peer_publish(f->peer, "", f->queue, "12345", 5, &p);
+    found = out_of(f, 10);
+    line = text("\nWARREN_QUEUE=%s\n", f->queue);
+    expect_has(found, line);
+    free(line);
+    line = text("\nWARREN_ROUTING_KEY=%s\n", f->queue);
+    expect_has(found, line);
+    free(line);
+    expect_has(found, "\nWARREN_EXCHANGE=\n");
+    expect_has(found, "\nWARREN_REDELIVERED=false\n");
+    expect_has(found, "\nWARREN_ATTEMPT=1\n");
+    expect_has(found, "\nWARREN_BODY_SIZE=5\n");
+    expect_has(found, "\nWARREN_CONTENT_TYPE=text/plain\n");
+    expect_has(found, "\nWARREN_MESSAGE_ID=m-1\n");
+    expect_has(found, "\nWARREN_CORRELATION_ID=c-1\n");
+    expect_has(found, "\nWARREN_PRIORITY=4\n");
+    expect_has(found, "\nWARREN_HEADER_X_RETRY_COUNT=-3\n");
+    expect_has(found, "\nWARREN_HEADER_NOTE=a = b\n");
+    expect_has(found, "SOME_VARIABLE=inherited\n");
+    assert_null(strstr(found, "WARREN_REPLY_TO="));
+    assert_null(strstr(found, "WARREN_BROKER"));
+    assert_null(strstr(found, "WARREN_TEST_BROKER"));
+    free(found);
+    stop_and_expect(f, 0, 0);
+}
+
+/* ---- what its end does ---- */
+
+/* The body is the exit status of the first attempt; any later one succeeds. */
+static const char exit_as_told[] = "read status\n"
+                                   "echo \"$status attempt $WARREN_ATTEMPT\" >> $dir/out\n"
+                                   "[ $WARREN_ATTEMPT = 1 ] || exit 0\n"
+                                   "exit $status\n";
+
+/* 0 acks, 65 dead-letters, 75 and any other are tried again. */
+static void exit_statuses(void **state)
+{
+    struct fixture *f = *state;
+    char *found;
+
+    start(f, exit_as_told, "");
+    publish(f, "0\n");
+    publish(f, "65\n");
+    publish(f, "75\n");
+    publish(f, "1\n");
+    found = out_of(f, 6);
+    stop_and_expect(f, 0, 1);
+    free(found);
+    found = out_of(f, 6);
+    assert_int_equal(count(found, "\n"), 6);
+    assert_int_equal(count(found, "0 attempt 1\n"), 1);
+    assert_int_equal(count(found, "65 attempt 1\n"), 1);
+    assert_int_equal(count(found, "75 attempt 2\n"), 1);
+    assert_int_equal(count(found, "1 attempt 2\n"), 1);
+    free(found);
+    assert_true(worker_logged(f->worker, "ended with status 65", NULL) >= 1);
+}
+
+/* The lists of the options say otherwise. */
+static void other_exit_statuses(void **state)
+{
+    struct fixture *f = *state;
+    struct peer_message dead;
+    char *found;
+
+    start(f, exit_as_told,
+          "discard_on: [3, 65], requeue_on: 4, retry_on: [5], reject_on: [6], otherwise: reject");
+    publish(f, "3\n");
+    publish(f, "65\n");
+    publish(f, "4\n");
+    publish(f, "5\n");
+    publish(f, "6\n");
+    publish(f, "75\n");
+    found = out_of(f, 8);
+    stop_and_expect(f, 0, 2);
+    free(found);
+    found = out_of(f, 8);
+    assert_int_equal(count(found, "\n"), 8);
+    assert_int_equal(count(found, "4 attempt 2\n"), 1);
+    assert_int_equal(count(found, "5 attempt 2\n"), 1);
+    free(found);
+    while (peer_get(f->peer, f->dlq, &dead)) {
+        assert_true(strcmp(dead.body, "6\n") == 0 || strcmp(dead.body, "75\n") == 0);
+        peer_message_done(&dead);
+    }
+}
+
+/* A signal is a failed attempt, and named. */
+static void ended_by_a_signal(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f,
+          "echo $WARREN_ATTEMPT >> $dir/out; [ $WARREN_ATTEMPT = 1 ] || exit 0\n"
+          "kill -SEGV $$",
+          "");
+    publish(f, "x");
+    free(out_of(f, 2));
+    stop_and_expect(f, 0, 0);
+    assert_int_equal(worker_logged(f->worker, "was ended by signal 11", NULL), 1);
+}
+
+/* A program that is gone meanwhile: the message waits for it. */
+static void a_command_that_vanishes(void **state)
+{
+    struct fixture *f = *state;
+    char *away = NULL;
+
+    start(f, "echo >> $dir/out", "");
+    away = text("%s.away", f->script);
+    assert_int_equal(rename(f->script, away), 0);
+    publish(f, "x");
+    assert_true(
+        WAIT_FOR(worker_logged(f->worker, "cannot run ", "No such file") >= 2, PATIENCE_MS));
+    assert_int_equal(rename(away, f->script), 0);
+    free(out_of(f, 1));
+    stop_and_expect(f, 0, 0);
+    free(away);
+}
+
+/* What it writes goes to the log, with the message's queue. */
+static void output_is_logged(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, "echo to stdout; echo to stderr >&2; echo > $dir/out", "");
+    publish(f, "x");
+    free(out_of(f, 1));
+    stop_and_expect(f, 0, 0);
+    assert_int_equal(worker_logged(f->worker, "command: to stdout", f->queue), 1);
+    assert_int_equal(worker_logged(f->worker, "command: to stderr", f->queue), 1);
+    assert_string_equal(proc_stdout(f->worker->proc), "");
+}
+
+/* ---- time ---- */
+
+/* Gone, or a zombie that only its new parent could bury. */
+static bool is_dead(pid_t pid)
+{
+    char *path = text("/proc/%d/stat", (int)pid);
+    char *stat = read_file(path, NULL);
+    bool dead = !stat || strstr(stat, ") Z ");
+
+    free(stat);
+    free(path);
+    return dead;
+}
+
+/* The limit ends the command and all that it started, even where SIGTERM is ignored; then the
+ * message is tried again. */
+static void the_time_limit(void **state)
+{
+    struct fixture *f = *state;
+    char *found;
+    int shell = 0, child = 0;
+
+    start(f,
+          "[ $WARREN_ATTEMPT = 1 ] || { echo again >> $dir/out; exit 0; }\n"
+          "trap '' TERM; sleep 600 & echo \"$$ $!\" >> $dir/out; sleep 600; sleep 600",
+          "timeout: 700ms, kill_after: 300ms");
+    publish(f, "x");
+    found = out_of(f, 2);
+    assert_int_equal(sscanf(found, "%d %d\nagain\n", &shell, &child), 2);
+    expect_has(found, "\nagain\n");
+    free(found);
+    assert_true(WAIT_FOR(is_dead(shell) && is_dead(child), PATIENCE_MS));
+    stop_and_expect(f, 0, 0);
+    assert_int_equal(worker_logged(f->worker, "did not end in time and was stopped", NULL), 1);
+}
+
+/* A worker that is told to stop lets a command finish. */
+static void draining_waits(void **state)
+{
+    struct fixture *f = *state;
+    char *found;
+
+    start(f, "echo begin >> $dir/out; sleep 0.7; echo end >> $dir/out", "");
+    publish(f, "x");
+    free(out_of(f, 1));
+    stop_and_expect(f, 0, 0);
+    found = out_of(f, 2);
+    assert_string_equal(found, "begin\nend\n");
+    free(found);
+}
+
+/* ... but not longer than drain.timeout: then the command is ended, and the message handed back. */
+static void draining_ends(void **state)
+{
+    struct fixture *f = *state;
+    char *found;
+    int pid = 0;
+
+    start(f, "echo $$ >> $dir/out; exec sleep 600", "kill_after: 200ms");
+    worker_run(f->worker, (const char *const[]){"drain.timeout=2s", NULL});
+    assert_true(WAIT_FOR(worker_logged(f->worker, "consuming queue=", NULL) == 1, PATIENCE_MS));
+    publish(f, "x");
+    found = out_of(f, 1);
+    assert_int_equal(sscanf(found, "%d", &pid), 1);
+    proc_signal(f->worker->proc, SIGTERM);
+    assert_int_equal(proc_wait(f->worker->proc, PATIENCE_MS), 0);
+    assert_true(WAIT_FOR(is_dead(pid), PATIENCE_MS));
+    assert_true(WAIT_FOR(peer_count(f->peer, f->queue) == 1, PATIENCE_MS));
+    free(found);
+}
+
+/* ---- what is left behind ---- */
+
+static int open_files(pid_t pid)
+{
+    char *path = text("/proc/%d/fd", (int)pid);
+    DIR *folder = opendir(path);
+    int found = 0;
+
+    assert_non_null(folder);
+    while (readdir(folder))
+        found++;
+    closedir(folder);
+    free(path);
+    return found;
+}
+
+/* Processes, also dead ones, whose parent is @parent. */
+static int children_of(pid_t parent)
+{
+    DIR *folder = opendir("/proc");
+    struct dirent *entry;
+    int found = 0;
+
+    assert_non_null(folder);
+    while ((entry = readdir(folder))) {
+        char *path = text("/proc/%s/stat", entry->d_name);
+        char *stat = isdigit((unsigned char)*entry->d_name) ? read_file(path, NULL) : NULL;
+        const char *end = stat ? strrchr(stat, ')') : NULL;
+        int its_parent = 0;
+
+        if (end && sscanf(end, ") %*c %d", &its_parent) == 1)
+            found += its_parent == parent;
+        free(stat);
+        free(path);
+    }
+    closedir(folder);
+    return found;
+}
+
+/* After many commands there is no zombie, and no descriptor more than before. */
+static void nothing_is_left_behind(void **state)
+{
+    const unsigned messages = 200;
+    struct fixture *f = *state;
+    pid_t pid;
+    int files;
+
+    start(f, "echo >> $dir/out", "");
+    pid = proc_pid(f->worker->proc);
+    publish(f, "x");
+    free(out_of(f, 1));
+    assert_true(WAIT_FOR(children_of(pid) == 0, PATIENCE_MS));
+    files = open_files(pid);
+    peer_publish_many(f->peer, f->queue, "m", messages);
+    free(out_of(f, messages + 1));
+    assert_true(WAIT_FOR(children_of(pid) == 0, PATIENCE_MS));
+    assert_int_equal(open_files(pid), files);
+    stop_and_expect(f, 0, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(body_and_words),          TEST(large_bodies),        TEST(the_environment),
+        TEST(exit_statuses),           TEST(other_exit_statuses), TEST(ended_by_a_signal),
+        TEST(a_command_that_vanishes), TEST(output_is_logged),    TEST(the_time_limit),
+        TEST(draining_waits),          TEST(draining_ends),       TEST(nothing_is_left_behind),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
