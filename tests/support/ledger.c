@@ -212,6 +212,16 @@ void ledger_stop(struct ledger *ledger, bool at_once)
         pthread_join(ledger->threads[--ledger->thread_count], NULL);
 }
 
+unsigned ledger_attempts(struct ledger *ledger)
+{
+    unsigned attempts;
+
+    pthread_mutex_lock(&ledger->lock);
+    attempts = ledger->attempts;
+    pthread_mutex_unlock(&ledger->lock);
+    return attempts;
+}
+
 unsigned ledger_ended(struct ledger *ledger)
 {
     return atomic_load(&ledger->ended);
