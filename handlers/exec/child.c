@@ -17,6 +17,9 @@
 /* The group is killed this long before the attempt's time is over. */
 #define KILL_MARGIN_MS 200
 
+/* Reads in a row: what a full pipe (64 KiB) holds, and one for the part that is kept. */
+#define READS_MAX (65536 / CHILD_OUTPUT_MAX + 1)
+
 struct child {
     const struct child_task *task;
     struct child_end *end;
@@ -149,13 +152,13 @@ static int child_start(struct child *child)
     return 0;
 }
 
-/* Take what is in the pipe now. */
+/* Take what is in the pipe now; endless output gives the time limit its turn. */
 static void read_output(struct child *child)
 {
     struct child_end *end = child->end;
     char rest[CHILD_OUTPUT_MAX];
 
-    while (child->output >= 0) {
+    for (int reads = 0; child->output >= 0 && reads < READS_MAX; reads++) {
         size_t room = sizeof end->output - end->output_len;
         ssize_t n = read(child->output, room ? end->output + end->output_len : rest,
                          room ? room : sizeof rest);
@@ -170,8 +173,6 @@ static void read_output(struct child *child)
             return;
         else
             close_fd(&child->output);
-        if (n > 0 && !room)
-            return; /* endless output: give the time limit its turn */
     }
 }
 
