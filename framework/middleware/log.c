@@ -1,26 +1,113 @@
 /* log.c - see log.h. */
 #include "middleware/log.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "base/error.h"
 #include "base/log.h"
+#include "middleware/job_line.h"
+
+#define SAMPLE_MAX 1000000000
+
+struct log {
+    const char *handler;
+    enum warren_log_level acked;
+    enum warren_log_level failed;
+    uint64_t sample;
+    atomic_uint_fast64_t acks; /* counted only while acks are logged and sampled */
+};
+
+static const struct warren_option log_options[] = {
+    {"acked", WARREN_OPTION_ENUM, "debug", 0, 0, "error|warn|info|debug",
+     "The level of a line about an acked message."},
+    {"failed", WARREN_OPTION_ENUM, "warn", 0, 0, "error|warn|info|debug",
+     "The level of a line about any other outcome."},
+    {"sample", WARREN_OPTION_INT, "1", 1, SAMPLE_MAX, NULL,
+     "Of so many acked messages the first one has a line."},
+    {0}};
+
+static enum warren_log_level level_of(const char *name)
+{
+    if (strcmp(name, "error") == 0)
+        return WARREN_LOG_ERROR;
+    if (strcmp(name, "warn") == 0)
+        return WARREN_LOG_WARN;
+    return strcmp(name, "info") == 0 ? WARREN_LOG_INFO : WARREN_LOG_DEBUG;
+}
+
+static enum warren_status log_open(const struct warren_subscription_info *info, void **state,
+                                   struct warren_error *error)
+{
+    struct log *log = calloc(1, sizeof *log);
+
+    if (!log)
+        return error_set(error, WARREN_ENOMEM, "no memory for the middleware log");
+    log->handler = info->handler;
+    log->acked = level_of(warren_options_text(info->options, "acked"));
+    log->failed = level_of(warren_options_text(info->options, "failed"));
+    log->sample = (uint64_t)warren_options_int(info->options, "sample");
+    *state = log;
+    return WARREN_OK;
+}
+
+/* "" would be a field without a value. */
+static const char *or_none(const char *text)
+{
+    return *text ? text : NULL;
+}
 
 static void write_line(struct warren_job *job, enum warren_log_level level,
                        enum warren_outcome outcome, const char *handler)
 {
     struct log_line line;
 
-    log_begin(&line, level, "message handled");
-    log_text(&line, "queue", warren_job_queue(job));
-    log_text(&line, "handler", handler);
-    log_text(&line, "message_id", warren_job_properties(job)->message_id);
+    job_line_begin(&line, level, "message handled", job, handler);
+    log_text(&line, "correlation_id", warren_job_properties(job)->correlation_id);
     log_int(&line, "attempt", warren_job_attempt(job));
     log_bool(&line, "redelivered", warren_job_redelivered(job));
     log_text(&line, "outcome", warren_outcome_name(outcome));
     log_int(&line, "duration_ms", warren_job_elapsed_us(job) / 1000);
+    log_text(&line, "traceparent", or_none(warren_job_traceparent(job)));
     log_text(&line, "error", warren_job_error(job));
     log_end(&line);
 }
+
+static bool is_sampled(struct log *log)
+{
+    return log->sample == 1 ||
+           atomic_fetch_add_explicit(&log->acks, 1, memory_order_relaxed) % log->sample == 0;
+}
+
+static enum warren_outcome log_call(struct warren_job *job, const struct warren_link *next,
+                                    void *state)
+{
+    struct log *log = state;
+    enum warren_outcome outcome = warren_next(job, next);
+    enum warren_log_level level = outcome == WARREN_ACK ? log->acked : log->failed;
+
+    if (log_enabled(level) && (outcome != WARREN_ACK || is_sampled(log)))
+        write_line(job, level, outcome, log->handler);
+    return outcome;
+}
+
+static void log_close_state(void *state)
+{
+    free(state);
+}
+
+const struct warren_middleware middleware_log = {
+    .name = "log",
+    .help = "Writes one line for each attempt that ended.",
+    .options = log_options,
+    .open = log_open,
+    .call = log_call,
+    .close = log_close_state,
+};
+
+/* ---- for as long as the worker makes its link by hand ---- */
 
 static enum warren_outcome call(struct warren_job *job, const struct warren_link *next, void *state)
 {

@@ -1,5 +1,9 @@
-/* log.h - the log middleware: one structured line for each handled message.
- * An acked one at debug level, any other outcome at warn; what is not written costs nothing.
+/* log.h - the log middleware: one structured line for each attempt that ended.
+ *
+ * An acked message at level `acked` (debug), one of `sample`; any other outcome at level `failed`
+ * (warn), each. Queue, handler, message id, correlation id, attempt, redelivered, outcome,
+ * duration, traceparent, error; the form is the process's (`log.format`). What is not written costs
+ * nothing: no look at the clock, no decoding.
  * Thread: any at once.
  */
 #ifndef WARREN_MIDDLEWARE_LOG_H
@@ -7,7 +11,12 @@
 
 #include <warren/middleware.h>
 
-/** The outermost link. @handler: "PLUGIN.HANDLER", borrowed for as long as the link is used. */
+extern const struct warren_middleware middleware_log;
+
+/**
+ * The outermost link, with the default options.
+ * @handler: "PLUGIN.HANDLER", borrowed for as long as the link is used.
+ */
 struct warren_link log_middleware(const char *handler);
 
 #endif

@@ -7,133 +7,133 @@
 
 #include <cmocka.h>
 
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
-#include "base/log.h"
+#include "fake_job.h"
 #include "middleware/log.h"
 
-struct warren_job {
-    enum warren_outcome outcome;
-    const char *error;
-    unsigned asked; /* accessors that were called */
-};
+static const struct warren_options defaults = {
+    {{"acked", "debug"}, {"failed", "warn"}, {"sample", "1"}}};
 
-const char *warren_job_queue(const struct warren_job *job)
+/* Run @times jobs like @job through the middleware; what it logged goes to @log. */
+static void run(struct warren_job *job, const struct warren_options *options, int times,
+                enum warren_log_level level, struct fake_log *log)
 {
-    (void)job;
-    return "bills";
+    struct warren_subscription_info info;
+    void *state = fake_open(&middleware_log, &info, options);
+    struct warren_link links[] = {{middleware_log.call, state}, {fake_handle, NULL}};
+
+    fake_log_begin(log, level);
+    for (int i = 0; i < times; i++)
+        assert_int_equal(warren_next(job, links), job->outcome);
+    fake_log_end(log);
+    middleware_log.close(state);
 }
 
-const struct warren_properties *warren_job_properties(struct warren_job *job)
-{
-    static const struct warren_properties properties = {.message_id = "m-1"};
-
-    job->asked++;
-    return &properties;
-}
-
-uint32_t warren_job_attempt(struct warren_job *job)
-{
-    job->asked++;
-    return 3;
-}
-
-bool warren_job_redelivered(const struct warren_job *job)
-{
-    (void)job;
-    return true;
-}
-
-int64_t warren_job_elapsed_us(const struct warren_job *job)
-{
-    (void)job;
-    return 12999;
-}
-
-const char *warren_job_error(const struct warren_job *job)
-{
-    return job->error;
-}
-
-static enum warren_outcome answer(struct warren_job *job, const struct warren_link *next,
-                                  void *state)
-{
-    (void)next;
-    (void)state;
-    return job->outcome;
-}
-
-/* Run the link around @job; what it logged goes to @text. */
-static void run(struct warren_job *job, enum warren_log_level level, char *text, size_t size)
-{
-    struct warren_link links[] = {log_middleware("pay.charge"), {answer, NULL}};
-    ssize_t len;
-    int ends[2];
-
-    assert_int_equal(pipe(ends), 0);
-    log_set(level, LOG_LOGFMT);
-    assert_int_equal(log_start(ends[1]), WARREN_OK);
-    assert_int_equal(warren_next(job, links), job->outcome);
-    log_stop(10000);
-    close(ends[1]);
-    len = read(ends[0], text, size - 1);
-    assert_true(len >= 0);
-    text[len] = '\0';
-    close(ends[0]);
-}
-
-/* An acked message is not worth a line above debug, nor a look at its properties. */
+/* An acked message is not worth a line above debug, nor a look at its properties or the clock. */
 static void an_ack_costs_nothing_at_info(void **state)
 {
     struct warren_job job = {.outcome = WARREN_ACK};
-    char text[LOG_LINE_MAX];
+    struct fake_log log;
 
     (void)state;
-    run(&job, WARREN_LOG_INFO, text, sizeof text);
-    assert_string_equal(text, "");
+    run(&job, &defaults, 1, WARREN_LOG_INFO, &log);
+    assert_string_equal(log.text, "");
     assert_int_equal(job.asked, 0);
 }
 
 static void an_ack_is_logged_at_debug(void **state)
 {
     struct warren_job job = {.outcome = WARREN_ACK};
-    char text[LOG_LINE_MAX];
+    struct fake_log log;
 
     (void)state;
-    run(&job, WARREN_LOG_DEBUG, text, sizeof text);
-    assert_non_null(strstr(text, "outcome=ack"));
-    assert_non_null(strstr(text, "level=debug"));
-    assert_null(strstr(text, "error="));
+    run(&job, &defaults, 1, WARREN_LOG_DEBUG, &log);
+    fake_log_has(&log, "outcome=ack");
+    fake_log_has(&log, "level=debug");
+    assert_null(strstr(log.text, "error="));
+    assert_null(strstr(log.text, "traceparent="));
+    assert_null(strstr(log.text, "correlation_id="));
 }
 
 /* Any other outcome is a warning that says all that is known. */
 static void a_failure_is_a_warning_with_all_fields(void **state)
 {
-    static const char *const parts[] = {"level=warn",     "queue=bills",    "handler=pay.charge",
-                                        "message_id=m-1", "attempt=3",      "redelivered=true",
-                                        "outcome=reject", "duration_ms=12", "error=\"no card\""};
-    struct warren_job job = {.outcome = WARREN_REJECT, .error = "no card"};
-    char text[LOG_LINE_MAX];
+    static const char *const parts[] = {"level=warn",         "queue=bills",
+                                        "handler=pay.charge", "message_id=m-1",
+                                        "correlation_id=c-7", "attempt=3",
+                                        "redelivered=true",   "outcome=reject",
+                                        "duration_ms=12",     "traceparent=00-ab-cd-01",
+                                        "error=\"no card\""};
+    struct warren_job job = {.outcome = WARREN_REJECT,
+                             .error = "no card",
+                             .attempt = 3,
+                             .traceparent = "00-ab-cd-01",
+                             .properties = {.message_id = "m-1", .correlation_id = "c-7"}};
+    struct fake_log log;
 
     (void)state;
-    run(&job, WARREN_LOG_INFO, text, sizeof text);
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        if (!strstr(text, parts[i]))
-            fail_msg("%s is not in: %s", parts[i], text);
-    }
+    run(&job, &defaults, 1, WARREN_LOG_INFO, &log);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        fake_log_has(&log, parts[i]);
+    assert_int_equal(fake_log_lines(&log), 1);
 }
 
 static void a_failure_is_silent_at_error(void **state)
 {
     struct warren_job job = {.outcome = WARREN_RETRY};
-    char text[LOG_LINE_MAX];
+    struct fake_log log;
 
     (void)state;
-    run(&job, WARREN_LOG_ERROR, text, sizeof text);
-    assert_string_equal(text, "");
+    run(&job, &defaults, 1, WARREN_LOG_ERROR, &log);
+    assert_string_equal(log.text, "");
     assert_int_equal(job.asked, 0);
+}
+
+/* The levels are options. */
+static void the_levels_are_chosen(void **state)
+{
+    static const struct warren_options options = {
+        {{"acked", "info"}, {"failed", "error"}, {"sample", "1"}}};
+    struct warren_job job = {.outcome = WARREN_ACK};
+    struct fake_log log;
+
+    (void)state;
+    run(&job, &options, 1, WARREN_LOG_INFO, &log);
+    fake_log_has(&log, "level=info");
+    job.outcome = WARREN_DISCARD;
+    run(&job, &options, 1, WARREN_LOG_ERROR, &log);
+    fake_log_has(&log, "level=error");
+}
+
+/* Of 3 acked messages one has a line, the first; the others are not looked at. */
+static void acks_are_sampled(void **state)
+{
+    static const struct warren_options options = {
+        {{"acked", "info"}, {"failed", "warn"}, {"sample", "3"}}};
+    struct warren_job job = {.outcome = WARREN_ACK};
+    struct fake_log log;
+    unsigned asked;
+
+    (void)state;
+    run(&job, &options, 1, WARREN_LOG_INFO, &log);
+    assert_int_equal(fake_log_lines(&log), 1);
+    asked = job.asked;
+    job.asked = 0;
+    run(&job, &options, 7, WARREN_LOG_INFO, &log);
+    assert_int_equal(fake_log_lines(&log), 3);
+    assert_int_equal(job.asked, 3 * asked);
+}
+
+/* Failures are rare and matter: each has its line. */
+static void failures_are_not_sampled(void **state)
+{
+    static const struct warren_options options = {
+        {{"acked", "info"}, {"failed", "warn"}, {"sample", "1000"}}};
+    struct warren_job job = {.outcome = WARREN_RETRY};
+    struct fake_log log;
+
+    (void)state;
+    run(&job, &options, 5, WARREN_LOG_INFO, &log);
+    assert_int_equal(fake_log_lines(&log), 5);
 }
 
 int main(void)
@@ -143,6 +143,9 @@ int main(void)
         cmocka_unit_test(an_ack_is_logged_at_debug),
         cmocka_unit_test(a_failure_is_a_warning_with_all_fields),
         cmocka_unit_test(a_failure_is_silent_at_error),
+        cmocka_unit_test(the_levels_are_chosen),
+        cmocka_unit_test(acks_are_sampled),
+        cmocka_unit_test(failures_are_not_sampled),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,124 @@
+/* deadline.c - see deadline.h. */
+#include "middleware/deadline.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "middleware/job_line.h"
+
+#define LIMIT_MAX_MS    INT64_C(31536000000) /* 365 days */
+#define LIMIT_TEXT_SIZE 32
+
+struct deadline {
+    const struct warren_subscription_info *info;
+    int64_t limit_ms;
+    char limit[LIMIT_TEXT_SIZE];
+    atomic_uint_fast64_t late; /* settled after their limit, and not tried again */
+};
+
+static const struct warren_option deadline_options[] = {
+    {"limit", WARREN_OPTION_DURATION, NULL, 1, LIMIT_MAX_MS, NULL,
+     "How long one attempt may take; then the handler is told to give up."},
+    {0}};
+
+static void write_duration(int64_t ms, char text[LIMIT_TEXT_SIZE])
+{
+    if (ms % 60000 == 0)
+        snprintf(text, LIMIT_TEXT_SIZE, "%" PRId64 "m", ms / 60000);
+    else if (ms % 1000 == 0)
+        snprintf(text, LIMIT_TEXT_SIZE, "%" PRId64 "s", ms / 1000);
+    else
+        snprintf(text, LIMIT_TEXT_SIZE, "%" PRId64 "ms", ms);
+}
+
+static void warn_of_ack_timeout(const struct deadline *deadline)
+{
+    char timeout[LIMIT_TEXT_SIZE];
+    struct log_line line;
+
+    write_duration(DEADLINE_ACK_TIMEOUT_MS, timeout);
+    log_begin(&line, WARREN_LOG_WARN,
+              "time limit above the default after which the broker takes messages back");
+    log_text(&line, "queue", deadline->info->queue);
+    log_text(&line, "handler", deadline->info->handler);
+    log_text(&line, "limit", deadline->limit);
+    log_text(&line, "consumer_timeout", timeout);
+    log_end(&line);
+}
+
+static enum warren_status deadline_open(const struct warren_subscription_info *info, void **state,
+                                        struct warren_error *error)
+{
+    struct deadline *deadline = calloc(1, sizeof *deadline);
+
+    if (!deadline)
+        return error_set(error, WARREN_ENOMEM, "no memory for the middleware deadline");
+    deadline->info = info;
+    deadline->limit_ms = warren_options_int(info->options, "limit");
+    write_duration(deadline->limit_ms, deadline->limit);
+    if (deadline->limit_ms > DEADLINE_ACK_TIMEOUT_MS)
+        warn_of_ack_timeout(deadline);
+    *state = deadline;
+    return WARREN_OK;
+}
+
+static enum warren_outcome failed(const struct deadline *deadline, struct warren_job *job)
+{
+    const char *error = warren_job_error(job);
+
+    warren_job_fail(job, "time limit of %s passed%s%s", deadline->limit, error ? ": " : "",
+                    error ? error : "");
+    return WARREN_RETRY;
+}
+
+static void report_late(struct deadline *deadline, struct warren_job *job,
+                        enum warren_outcome outcome)
+{
+    uint64_t late = atomic_fetch_add_explicit(&deadline->late, 1, memory_order_relaxed) + 1;
+    struct log_line line;
+
+    if (!log_enabled(WARREN_LOG_WARN))
+        return;
+    job_line_begin(&line, WARREN_LOG_WARN, "message handled after its time limit", job,
+                   deadline->info->handler);
+    log_text(&line, "outcome", warren_outcome_name(outcome));
+    log_text(&line, "limit", deadline->limit);
+    log_int(&line, "duration_ms", warren_job_elapsed_us(job) / 1000);
+    log_int(&line, "late", (int64_t)late);
+    log_end(&line);
+}
+
+static enum warren_outcome deadline_call(struct warren_job *job, const struct warren_link *next,
+                                         void *state)
+{
+    struct deadline *deadline = state;
+    int64_t until_ms = warren_job_now_ms(job) + deadline->limit_ms;
+    enum warren_outcome outcome;
+
+    warren_job_limit(job, until_ms);
+    outcome = warren_next(job, next);
+    if (warren_job_now_ms(job) < until_ms)
+        return outcome;
+    if (outcome == WARREN_RETRY || outcome == WARREN_REQUEUE)
+        return failed(deadline, job);
+    report_late(deadline, job, outcome);
+    return outcome;
+}
+
+static void deadline_close(void *state)
+{
+    free(state);
+}
+
+const struct warren_middleware middleware_deadline = {
+    .name = "deadline",
+    .help = "Gives each attempt a time limit.",
+    .options = deadline_options,
+    .open = deadline_open,
+    .call = deadline_call,
+    .close = deadline_close,
+};

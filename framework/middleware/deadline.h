@@ -1,0 +1,26 @@
+/* deadline.h - the deadline middleware: a time limit for each attempt.
+ *
+ * From the moment that the attempt comes here it has `limit`: warren_job_time_left_ms() counts it
+ * down, and once it passed, warren_job_cancelled() and warren_job_cancel_fd() tell the handler.
+ * The handler is not interrupted; it ends when it returns. Then, if the limit passed:
+ *
+ *   ACK, REJECT,  stay what they are: an effect that came late is done all the same, and a verdict
+ *   DISCARD       is a verdict. One line at warn tells that it was late, with the count of late
+ *                 ones so far.
+ *   RETRY         stays, with the text "time limit of 5s passed", before the handler's own.
+ *   REQUEUE       becomes RETRY, likewise: a handler that hands back because it was cancelled
+ *                 would otherwise do so for ever, without blame.
+ *
+ * Thread: any at once.
+ */
+#ifndef WARREN_MIDDLEWARE_DEADLINE_H
+#define WARREN_MIDDLEWARE_DEADLINE_H
+
+#include <warren/middleware.h>
+
+extern const struct warren_middleware middleware_deadline;
+
+/** RabbitMQ's default `consumer_timeout`: it closes the channel of whoever acks later. */
+#define DEADLINE_ACK_TIMEOUT_MS (30 * 60 * 1000)
+
+#endif

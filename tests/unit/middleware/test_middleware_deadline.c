@@ -1,0 +1,174 @@
+/* test_middleware_deadline.c - what a time limit does to each outcome; the job's clock stands still
+ * but for what the handler takes.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "fake_job.h"
+#include "middleware/deadline.h"
+
+#define LIMIT_MS 5000
+
+struct rig {
+    struct warren_subscription_info info;
+    void *state;
+    struct fake_log log;
+};
+
+static int setup(void **state)
+{
+    static const struct warren_options options = {{{"limit", "5000"}}};
+    struct rig *rig = calloc(1, sizeof *rig);
+
+    if (!rig)
+        return -1;
+    rig->state = fake_open(&middleware_deadline, &rig->info, &options);
+    *state = rig;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct rig *rig = *state;
+
+    middleware_deadline.close(rig->state);
+    free(rig);
+    return 0;
+}
+
+static enum warren_outcome run(struct rig *rig, struct warren_job *job)
+{
+    struct warren_link links[] = {{middleware_deadline.call, rig->state}, {fake_handle, NULL}};
+    enum warren_outcome outcome;
+
+    fake_log_begin(&rig->log, WARREN_LOG_INFO);
+    outcome = warren_next(job, links);
+    fake_log_end(&rig->log);
+    return outcome;
+}
+
+/* The job gets its limit, counted from now. */
+static void the_limit_counts_from_now(void **state)
+{
+    struct warren_job job = {.now_ms = 70000};
+
+    run(*state, &job);
+    assert_int_equal(job.limit_ms, 70000 + LIMIT_MS);
+}
+
+/* A millisecond earlier nothing happens, whatever the outcome. */
+static void within_the_limit_every_outcome_stays(void **state)
+{
+    struct rig *rig = *state;
+
+    for (int outcome = WARREN_ACK; outcome <= WARREN_REQUEUE; outcome++) {
+        struct warren_job job = {.outcome = (enum warren_outcome)outcome, .took_ms = LIMIT_MS - 1};
+
+        assert_int_equal(run(rig, &job), outcome);
+        assert_null(warren_job_error(&job));
+        assert_string_equal(rig->log.text, "");
+    }
+}
+
+/* What was done late is done: the verdict stays, and one line tells. */
+static void a_late_verdict_stays_and_is_reported(void **state)
+{
+    static const enum warren_outcome outcomes[] = {WARREN_ACK, WARREN_REJECT, WARREN_DISCARD};
+    struct rig *rig = *state;
+    char part[64];
+
+    for (int i = 0; i < 3; i++) {
+        struct warren_job job = {
+            .outcome = outcomes[i], .took_ms = LIMIT_MS, .properties = {.message_id = "m-1"}};
+
+        assert_int_equal(run(rig, &job), outcomes[i]);
+        assert_null(warren_job_error(&job));
+        assert_int_equal(fake_log_lines(&rig->log), 1);
+        fake_log_has(&rig->log, "level=warn msg=\"message handled after its time limit\"");
+        fake_log_has(&rig->log, "queue=bills handler=pay.charge message_id=m-1");
+        fake_log_has(&rig->log, "limit=5s");
+        snprintf(part, sizeof part, "outcome=%s", warren_outcome_name(outcomes[i]));
+        fake_log_has(&rig->log, part);
+        snprintf(part, sizeof part, "late=%d\n", i + 1);
+        fake_log_has(&rig->log, part);
+    }
+}
+
+/* A late retry says why. The line is the log middleware's. */
+static void a_late_retry_names_the_limit(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_job job = {.outcome = WARREN_RETRY, .took_ms = LIMIT_MS};
+
+    assert_int_equal(run(rig, &job), WARREN_RETRY);
+    assert_string_equal(warren_job_error(&job), "time limit of 5s passed");
+    assert_string_equal(rig->log.text, "");
+}
+
+/* The handler's own reason is not lost. */
+static void the_handlers_reason_is_kept(void **state)
+{
+    struct warren_job job = {
+        .outcome = WARREN_RETRY, .took_ms = LIMIT_MS, .error = "waiting for the bank"};
+
+    run(*state, &job);
+    assert_string_equal(warren_job_error(&job), "time limit of 5s passed: waiting for the bank");
+}
+
+/* Handing back past the limit is a failed attempt, or it would go on for ever. */
+static void a_late_requeue_is_a_failed_attempt(void **state)
+{
+    struct warren_job job = {.outcome = WARREN_REQUEUE, .took_ms = LIMIT_MS};
+
+    assert_int_equal(run(*state, &job), WARREN_RETRY);
+    assert_string_equal(warren_job_error(&job), "time limit of 5s passed");
+}
+
+/* ---- opening ---- */
+
+static void open_with(const char *limit, struct fake_log *log)
+{
+    const struct warren_options options = {{{"limit", limit}}};
+    struct warren_subscription_info info;
+    void *state;
+
+    fake_log_begin(log, WARREN_LOG_INFO);
+    state = fake_open(&middleware_deadline, &info, &options);
+    fake_log_end(log);
+    middleware_deadline.close(state);
+}
+
+/* Above 30 minutes the broker, by default, takes the message back first. */
+static void a_limit_above_the_brokers_is_warned_of(void **state)
+{
+    struct fake_log log;
+
+    (void)state;
+    open_with("1800000", &log);
+    assert_string_equal(log.text, "");
+    open_with("1800001", &log);
+    assert_int_equal(fake_log_lines(&log), 1);
+    fake_log_has(&log, "level=warn");
+    fake_log_has(&log, "queue=bills handler=pay.charge limit=1800001ms consumer_timeout=30m");
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(the_limit_counts_from_now),
+        T(within_the_limit_every_outcome_stays),
+        T(a_late_verdict_stays_and_is_reported),
+        T(a_late_retry_names_the_limit),
+        T(the_handlers_reason_is_kept),
+        T(a_late_requeue_is_a_failed_attempt),
+        cmocka_unit_test(a_limit_above_the_brokers_is_warned_of),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
