@@ -20,8 +20,12 @@ struct delivery {
     uint32_t properties_len;
     size_t body_len;
     bool redelivered;
-    uint8_t outcome;   /* enum warren_outcome, once handled */
-    atomic_uint holds; /* the handler, and each of its publishes without a receipt */
+    bool forgiven;       /* the last attempt does not count */
+    uint8_t outcome;     /* enum warren_outcome, once handled */
+    uint32_t failed;     /* attempts in this process that count */
+    int64_t first_ns;    /* when the first attempt in this process began; 0: there was none */
+    int64_t retry_at_ms; /* with the outcome WARREN_RETRY: not before this; -1: whenever */
+    atomic_uint holds;   /* the handler, and each of its publishes without a receipt */
     atomic_bool publish_failed;
     uint8_t data[]; /* exchange NUL, routing key NUL, property list, body */
 };

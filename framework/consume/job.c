@@ -1,4 +1,4 @@
-/* job.c - a job's life, and reading its message. */
+/* job.c - a job's life, reading its message, and what time it is. */
 #include "consume/job.h"
 
 #include <stdlib.h>
@@ -13,6 +13,7 @@ struct warren_job *job_new(const struct job_source *source)
         return NULL;
     job->source = source;
     arena_init(&job->arena);
+    job_alarm_init(&job->alarm);
     return job;
 }
 
@@ -21,6 +22,7 @@ void job_free(struct warren_job *job)
     if (!job)
         return;
     arena_done(&job->arena);
+    job_alarm_done(&job->alarm);
     free(job);
 }
 
@@ -28,19 +30,45 @@ void job_begin(struct warren_job *job, struct delivery *delivery, int64_t begun_
 {
     job->delivery = delivery;
     job->begun_ns = begun_ns;
+    if (delivery->first_ns == 0)
+        delivery->first_ns = begun_ns;
     job->settlement = NULL;
+    atomic_store_explicit(&job->limit_ms, INT64_MAX, memory_order_relaxed);
+    job->retry_delay_ms = -1;
+    job->recovery = NULL;
+    job->traceparent = job->tracestate = NULL;
+    job->forgiven = false;
     job->decoded = false;
     job->error[0] = '\0';
+}
+
+/* What the next attempt has to know, and when it may be. */
+static void note_failure(struct warren_job *job)
+{
+    struct delivery *delivery = job->delivery;
+
+    delivery->forgiven = job->forgiven;
+    delivery->failed += !job->forgiven;
+    delivery->retry_at_ms = job->retry_delay_ms;
+    if (job->retry_delay_ms >= 0 &&
+        __builtin_add_overflow(job->retry_from_ms, job->retry_delay_ms, &delivery->retry_at_ms))
+        delivery->retry_at_ms = INT64_MAX;
 }
 
 bool job_end(struct warren_job *job, enum warren_outcome outcome)
 {
     struct settlement *settlement = job->settlement;
 
+    if (outcome == WARREN_RETRY)
+        note_failure(job);
+    else
+        job->delivery->retry_at_ms = -1; /* receipts may make it WARREN_RETRY yet */
     job->delivery->outcome = (uint8_t)outcome;
     job->delivery = NULL;
     job->settlement = NULL;
     arena_reset(&job->arena);
+    if (job->alarm.in_use)
+        job_alarm_rest(&job->alarm);
     return settlement ? settlement_handled(settlement) : true;
 }
 
@@ -104,28 +132,36 @@ static bool is_integer(const struct warren_value *value)
     }
 }
 
-uint32_t warren_job_attempt(struct warren_job *job)
+/* RabbitMQ, quorum queues: how often the message was delivered in vain. */
+static uint32_t failed_before(struct warren_job *job)
 {
-    /* RabbitMQ, quorum queues: how often the message was delivered in vain. */
     const struct warren_value *count = warren_job_header(job, "x-delivery-count");
 
     if (count && is_integer(count) && count->as.integer >= 0 && count->as.integer < UINT32_MAX)
-        return (uint32_t)count->as.integer + 1;
-    return job->delivery->redelivered ? 2 : 1;
+        return (uint32_t)count->as.integer;
+    return job->delivery->redelivered ? 1 : 0;
+}
+
+uint32_t warren_job_attempt(struct warren_job *job)
+{
+    uint64_t attempt = UINT64_C(1) + failed_before(job) + job->delivery->failed;
+
+    return attempt < UINT32_MAX ? (uint32_t)attempt : UINT32_MAX;
 }
 
 /* ---- time ---- */
 
-int64_t warren_job_time_left_ms(const struct warren_job *job)
-{
-    int64_t deadline_ms = atomic_load_explicit(job->source->deadline_ms, memory_order_relaxed);
-
-    if (deadline_ms == INT64_MAX)
-        return INT64_MAX;
-    return deadline_ms - clock_now_ms(job->source->clock);
-}
-
 int64_t warren_job_elapsed_us(const struct warren_job *job)
 {
     return (clock_now_ns(job->source->clock) - job->begun_ns) / 1000;
+}
+
+int64_t warren_job_first_ms(const struct warren_job *job)
+{
+    return job->delivery->first_ns / 1000000;
+}
+
+int64_t warren_job_now_ms(const struct warren_job *job)
+{
+    return clock_now_ms(job->source->clock);
 }

@@ -1,13 +1,15 @@
-/* job.h - one message being handled: what <warren/handler.h> promises, for one worker thread.
- * A worker thread owns one struct warren_job and uses it again for each message.
- * Thread: the worker's. Elsewhere: publishing from a job (job_publish.c).
+/* job.h - one message being handled: what <warren/handler.h> and <warren/middleware.h> promise, for
+ * one worker thread. A worker thread owns one struct warren_job and uses it again for each message.
+ * Thread: the worker's. Elsewhere: what becomes of the outcome (settlement.h, admission.h).
  */
 #ifndef WARREN_CONSUME_JOB_H
 #define WARREN_CONSUME_JOB_H
 
+#include <pthread.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 
-#include <warren/handler.h>
+#include <warren/middleware.h>
 #include <warren/publisher.h>
 
 #include "amqp/delivery.h"
@@ -29,14 +31,30 @@ struct job_source {
     void *user;
 };
 
+/* The timer behind warren_job_cancel_fd(): it needs no loop, and jobs that do not ask pay nothing.
+ */
+struct job_alarm {
+    pthread_mutex_t lock; /* guards all: draining moves the deadline from another thread */
+    int fd;               /* a timerfd, kept from message to message; -1: nobody asked yet */
+    bool in_use;          /* asked for in this attempt. Written by the worker alone */
+};
+
 struct warren_job {
     struct delivery *delivery;
     const struct job_source *source;
     struct settlement *settlement; /* NULL until the job publishes */
     int64_t begun_ns;
+    _Atomic int64_t limit_ms; /* of the attempt; INT64_MAX: none */
+    int64_t retry_delay_ms;   /* asked for; -1: nothing */
+    int64_t retry_from_ms;    /* when it was asked for */
+    struct warren_recovery *recovery;
+    const char *traceparent; /* in the arena; NULL: none */
+    const char *tracestate;
+    bool forgiven;
     bool decoded;
     struct warren_properties properties; /* once decoded */
     struct arena arena;
+    struct job_alarm alarm;
     char error[JOB_ERROR_SIZE];
 };
 
@@ -54,5 +72,37 @@ void job_begin(struct warren_job *job, struct delivery *delivery, int64_t begun_
  * @return true: the delivery is settled; false: source->settled() will be called, perhaps by now
  */
 bool job_end(struct warren_job *job, enum warren_outcome outcome);
+
+/** The source's deadline has become an earlier one. Thread: any, at any time. */
+void job_deadline_moved(struct warren_job *job);
+
+/* ---- of the parts of a job, to each other ---- */
+
+/** warren_job_fail() with a list of arguments. */
+void job_fail_with(struct warren_job *job, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0)));
+
+void job_alarm_init(struct job_alarm *alarm);
+void job_alarm_done(struct job_alarm *alarm);
+/** The attempt is over: warren_job_cancel_fd() shall not become readable any more. */
+void job_alarm_rest(struct job_alarm *alarm);
+
+/** Headers with the trace context added. */
+struct job_traced {
+    struct warren_message message;
+    struct warren_field few[16]; /* in most cases enough */
+    struct warren_field *many;   /* else; NULL */
+};
+
+/**
+ * @message as the job may publish it: with the job's traceparent and tracestate, unless it has a
+ * traceparent of its own. Refers to @message and to the job.
+ *
+ * @return WARREN_OK; WARREN_ENOMEM
+ */
+enum warren_status job_trace(const struct warren_job *job, const struct warren_message *message,
+                             struct job_traced *traced);
+/** When it is published. */
+void job_traced_done(struct job_traced *traced);
 
 #endif

@@ -8,6 +8,23 @@ static uint32_t life_ms(int64_t left_ms)
     return left_ms > UINT32_MAX ? 0 : (uint32_t)left_ms;
 }
 
+static enum warren_status publish_held(struct warren_job *job, const struct warren_publish *what,
+                                       int64_t left_ms)
+{
+    enum warren_status status;
+
+    if (!job->settlement)
+        job->settlement = settlement_new(job->delivery, job->source->settled, job->source->user);
+    if (!job->settlement)
+        return WARREN_ENOMEM;
+    settlement_hold(job->settlement);
+    status = publisher_publish_within(job->source->publisher, what, left_ms, settlement_receipt,
+                                      job->settlement);
+    if (status != WARREN_OK)
+        settlement_unhold(job->settlement);
+    return status;
+}
+
 static enum warren_status publish(struct warren_job *job, const char *exchange,
                                   const char *routing_key, const struct warren_message *message,
                                   bool optional)
@@ -15,24 +32,24 @@ static enum warren_status publish(struct warren_job *job, const char *exchange,
     int64_t left_ms = warren_job_time_left_ms(job);
     struct warren_publish what = {.exchange = exchange,
                                   .routing_key = routing_key,
-                                  .message = message,
                                   .optional = optional,
                                   .timeout_ms = life_ms(left_ms)};
+    struct job_traced traced;
     enum warren_status status;
 
     if (!job->source->publisher)
         return WARREN_ECLOSED;
     if (left_ms <= 0)
         return WARREN_ETIMEOUT;
-    if (!job->settlement)
-        job->settlement = settlement_new(job->delivery, job->source->settled, job->source->user);
-    if (!job->settlement)
-        return WARREN_ENOMEM;
-    settlement_hold(job->settlement);
-    status = publisher_publish_within(job->source->publisher, &what, left_ms, settlement_receipt,
-                                      job->settlement);
-    if (status != WARREN_OK)
-        settlement_unhold(job->settlement);
+    if (!job->traceparent) {
+        what.message = message;
+        return publish_held(job, &what, left_ms);
+    }
+    status = job_trace(job, message, &traced);
+    what.message = &traced.message;
+    if (status == WARREN_OK)
+        status = publish_held(job, &what, left_ms);
+    job_traced_done(&traced);
     return status;
 }
 

@@ -1,7 +1,6 @@
 /* job_scratch.c - what a job offers for working: memory, the reason of a failure, log lines. */
 #include "consume/job.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,15 +13,21 @@ void *warren_job_alloc(struct warren_job *job, size_t size)
     return arena_alloc(&job->arena, size);
 }
 
-void warren_job_fail(struct warren_job *job, const char *format, ...)
+void job_fail_with(struct warren_job *job, const char *format, va_list arguments)
 {
     char text[JOB_ERROR_SIZE]; /* the arguments may hold warren_job_error() */
+
+    vsnprintf(text, sizeof text, format, arguments);
+    memcpy(job->error, text, strlen(text) + 1);
+}
+
+void warren_job_fail(struct warren_job *job, const char *format, ...)
+{
     va_list arguments;
 
     va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
+    job_fail_with(job, format, arguments);
     va_end(arguments);
-    memcpy(job->error, text, strlen(text) + 1);
 }
 
 const char *warren_job_error(const struct warren_job *job)
@@ -45,5 +50,6 @@ void warren_job_log(struct warren_job *job, enum warren_log_level level, const c
     log_text(&line, "queue", job->source->queue);
     log_text(&line, "handler", job->source->handler);
     log_text(&line, "message_id", warren_job_properties(job)->message_id);
+    log_text(&line, "traceparent", job->traceparent);
     log_end(&line);
 }

@@ -12,6 +12,16 @@ uint32_t runtime_in_flight(const struct runtime *r)
     return sum;
 }
 
+/* What is held for a gate or a retry settles nothing: looking for it would be in vain. */
+static bool at_work(const struct runtime *r)
+{
+    for (size_t i = 0; i < r->subscription_count; i++) {
+        if (subscription_at_work(r->subscriptions[i]) > 0)
+            return true;
+    }
+    return false;
+}
+
 static bool acks_wait(const struct runtime *r)
 {
     for (size_t i = 0; i < r->subscription_count; i++) {
@@ -22,7 +32,7 @@ static bool acks_wait(const struct runtime *r)
 }
 
 /* Workers trust the flag: once it is set, what they settle is seen at the tick at the latest. */
-static void keep_looking(struct runtime *r)
+void runtime_keep_looking(struct runtime *r)
 {
     if (atomic_load_explicit(&r->host.outlook.looking, memory_order_relaxed))
         return;
@@ -85,8 +95,8 @@ static void asked(void *arg)
     struct runtime *r = arg;
 
     runtime_collect(r);
-    if (runtime_in_flight(r) > 0)
-        keep_looking(r);
+    if (at_work(r))
+        runtime_keep_looking(r);
 }
 
 static void tick(void *arg)
@@ -101,7 +111,7 @@ static void tick(void *arg)
     for (size_t i = 0; i < r->subscription_count; i++)
         again |= subscription_look(r->subscriptions[i]);
     if (again)
-        keep_looking(r);
+        runtime_keep_looking(r);
 }
 
 /* All of one read has come. Under load acks are put off until they are worth a frame. */
@@ -117,12 +127,12 @@ void runtime_turn(struct runtime *r)
         subscription_push(s);
         settled += subscription_collect(s);
         subscription_flush(s, rests);
-        busy |= subscription_in_flight(s) > 0 || subscription_unsent(s) > 0;
+        busy |= subscription_at_work(s) > 0 || subscription_unsent(s) > 0;
     }
     watch_memory(r);
     if (busy)
-        keep_looking(r);
-    if (r->drain.phase != DRAIN_NOT && (settled > 0 || busy))
+        runtime_keep_looking(r);
+    if (r->drain.phase != DRAIN_NOT && (settled > 0 || busy || runtime_in_flight(r) > 0))
         r->host.progress(&r->host);
 }
 

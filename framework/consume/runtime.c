@@ -23,6 +23,11 @@ static void wake(struct subscription_host *host)
     loop_post(r->loop, &r->collect);
 }
 
+static void pushed(struct subscription_host *host)
+{
+    runtime_keep_looking(runtime_of(host));
+}
+
 static void progress(struct subscription_host *host)
 {
     drain_progress(runtime_of(host));
@@ -182,6 +187,7 @@ enum warren_status runtime_new(const struct runtime_options *options,
     r->host.events = &r->events;
     r->host.user = user;
     r->host.wake = wake;
+    r->host.pushed = pushed;
     r->host.progress = progress;
     r->host.interrupted = interrupted;
     atomic_store(&r->host.deadline_ms, INT64_MAX);
@@ -266,11 +272,13 @@ void runtime_stats(struct runtime *r, struct runtime_stats *stats)
         stats->redelivered += one.redelivered;
         for (unsigned k = 0; k <= WARREN_REQUEUE; k++)
             stats->settled[k] += one.settled[k];
+        stats->retried += one.retried;
         stats->stale += one.stale;
         stats->unconfirmed += one.unconfirmed;
         stats->unfit += one.unfit;
         stats->running += one.running;
         stats->queued += one.queued;
+        stats->held += one.held;
         stats->consuming &= one.consuming;
     }
 }

@@ -22,6 +22,13 @@
 
 struct runtime;
 
+/** The admission of one middleware; see middleware.h. Thread: the runtime's. */
+struct runtime_gate {
+    uint32_t (*may)(void *state, uint32_t want, int64_t now_ms, int64_t *ret_retry_ms);
+    void (*took)(void *state, uint32_t count, int64_t now_ms); /* may be NULL */
+    void *state;
+};
+
 /** One subscription. Strings, handler, state and table are borrowed until runtime_free(). */
 struct runtime_subscription {
     const char *queue;
@@ -30,6 +37,10 @@ struct runtime_subscription {
     void *state;                     /* of the handler's `open` */
     const struct warren_link *links; /* middlewares, outermost first; copied */
     size_t link_count;
+    const struct runtime_gate *gates; /* asked in this order; copied */
+    size_t gate_count;
+    uint32_t delayed_max; /* messages held for a retry at once, above which the broker gets them
+                             back at once; 0: half of the prefetch, at least 1 */
     uint16_t prefetch;
     size_t prefetch_bytes;                /* 0: no bound */
     uint32_t concurrency;                 /* worker threads, at least 1 */
@@ -101,6 +112,7 @@ struct runtime_stats {
     uint64_t delivered;
     uint64_t redelivered;
     uint64_t settled[WARREN_REQUEUE + 1]; /* by enum warren_outcome; handed back ones included */
+    uint64_t retried;     /* held here for another attempt; settled only by the last one */
     uint64_t stale;       /* of a lost channel: dropped, the broker delivers them again */
     uint64_t unconfirmed; /* retried because a publish of the job failed */
     uint64_t unfit;       /* rejected unread: too large, or nested too deeply */
@@ -108,6 +120,7 @@ struct runtime_stats {
 
     uint32_t running; /* in a handler now */
     uint32_t queued;  /* delivered, not begun */
+    uint32_t held;    /* delivered, not queued: until a gate opens or a retry is due */
     bool consuming;   /* all of them: the broker sends */
 };
 

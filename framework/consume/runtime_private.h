@@ -63,6 +63,8 @@ void pulse_done(struct runtime *runtime);
 void runtime_turn(struct runtime *runtime);
 /** Settle and send everything that can be. @return how many deliveries were settled */
 uint32_t runtime_collect(struct runtime *runtime);
+/** Messages went to the workers: look for what they settle. */
+void runtime_keep_looking(struct runtime *runtime);
 /** Deliveries that are not settled, of all subscriptions. */
 uint32_t runtime_in_flight(const struct runtime *runtime);
 

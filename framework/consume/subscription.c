@@ -1,53 +1,15 @@
-/* subscription.c - see subscription.h. */
+/* subscription.c - see subscription.h. Here: life, what its parts tell it, the end. Working and
+ * counting: subscription_flow.c.
+ */
 #include "consume/subscription.h"
 
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "consume/chain.h"
-#include "consume/job.h"
-#include "consume/settlement.h"
+#include "consume/subscription_private.h"
 
 /* Under load, acks leave when they make up this part of the prefetch. */
 #define ACK_SHARE 8
-
-/* Written by the loop alone, read by any thread: no atomic addition is needed. */
-struct counts {
-    _Atomic uint64_t delivered;
-    _Atomic uint64_t redelivered;
-    _Atomic uint64_t settled[WARREN_REQUEUE + 1];
-    _Atomic uint64_t stale;
-    _Atomic uint64_t unconfirmed;
-    _Atomic uint64_t unfit;
-    atomic_bool consuming;
-};
-
-struct subscription {
-    struct subscription_host *host;
-    struct consumer *consumer;
-    struct executor *executor;
-    struct chain chain;
-    struct job_source source;
-    struct warren_job **jobs; /* one a worker */
-    uint32_t concurrency;
-    uint32_t ack_many;
-
-    struct batch arrived; /* since the last turn */
-    uint32_t generation;  /* of what was pushed last */
-    uint32_t in_flight;
-    bool started;
-    bool suspended;
-    bool draining;
-    bool cancelled; /* the broker has answered the cancel of draining */
-    bool proving;
-    struct counts counts;
-};
-
-static void count(_Atomic uint64_t *counter)
-{
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
-}
 
 /* ---- what the executor asks for: worker threads ---- */
 
@@ -96,9 +58,9 @@ static void deliver(void *user, struct delivery *delivery)
 {
     struct subscription *s = user;
 
-    count(&s->counts.delivered);
+    subscription_count(&s->counts.delivered);
     if (delivery->redelivered)
-        count(&s->counts.redelivered);
+        subscription_count(&s->counts.redelivered);
     s->in_flight++;
     batch_add(&s->arrived, delivery);
 }
@@ -127,7 +89,7 @@ static void unfit(void *user, const struct delivery *without_body, const char *w
 {
     struct subscription *s = user;
 
-    count(&s->counts.unfit);
+    subscription_count(&s->counts.unfit);
     if (s->host->events->unfit)
         s->host->events->unfit(s->host->user, s->source.queue, without_body, why, body_size);
 }
@@ -163,6 +125,21 @@ static enum warren_status make_consumer(struct subscription *s,
     return consumer_new(s->host->connection, &consumer, &consumer_events, s, &s->consumer);
 }
 
+static enum warren_status make_admission(struct subscription *s,
+                                         const struct runtime_subscription *what)
+{
+    uint32_t delayed_max = what->delayed_max;
+    enum warren_status status;
+
+    if (delayed_max == 0)
+        delayed_max = what->prefetch > 1 ? what->prefetch / 2 : 1;
+    s->admit_ms = INT64_MAX;
+    status = admission_init(&s->admission, what->gates, what->gate_count, delayed_max);
+    if (status != WARREN_OK)
+        return status;
+    return loop_timer_init(&s->admit, connection_loop(s->host->connection), subscription_admit, s);
+}
+
 static enum warren_status make_parts(struct subscription *s,
                                      const struct runtime_subscription *what,
                                      const struct runtime_options *options,
@@ -175,6 +152,8 @@ static enum warren_status make_parts(struct subscription *s,
     enum warren_status status =
         chain_init(&s->chain, what->links, what->link_count, what->handler, what->state);
 
+    if (status == WARREN_OK)
+        status = make_admission(s, what);
     if (status == WARREN_OK)
         status = make_jobs(s);
     if (status == WARREN_OK)
@@ -223,6 +202,8 @@ void subscription_free(struct subscription *s)
     for (uint32_t i = 0; s->jobs && i < s->concurrency; i++)
         job_free(s->jobs[i]);
     free(s->jobs);
+    loop_timer_done(&s->admit);
+    admission_done(&s->admission);
     chain_done(&s->chain);
     free(s);
 }
@@ -247,100 +228,11 @@ void subscription_start(struct subscription *s)
 void subscription_suspend(struct subscription *s)
 {
     atomic_store(&s->counts.consuming, false);
+    subscription_drop_stale(s);
     if (!s->started || s->draining || s->suspended)
         return;
     s->suspended = true;
     consumer_pause(s->consumer, not_awaited, s);
-}
-
-/* ---- there ---- */
-
-static void settle(struct subscription *s, struct delivery *delivery)
-{
-    enum warren_outcome outcome = (enum warren_outcome)delivery->outcome;
-
-    s->in_flight--;
-    if (delivery->generation != consumer_generation(s->consumer)) {
-        count(&s->counts.stale);
-    } else {
-        count(&s->counts.settled[outcome]);
-        if (atomic_load(&delivery->publish_failed)) {
-            count(&s->counts.unconfirmed);
-            if (s->host->events->unconfirmed)
-                s->host->events->unconfirmed(s->host->user, s->source.queue, delivery);
-        }
-    }
-    consumer_settle(s->consumer, delivery, settlement_verdict(outcome));
-}
-
-static uint32_t settle_as(struct subscription *s, struct batch *batch, enum warren_outcome outcome)
-{
-    uint32_t settled = batch->count;
-    struct delivery *delivery;
-
-    while ((delivery = batch_pop(batch))) {
-        delivery->outcome = (uint8_t)outcome;
-        settle(s, delivery);
-    }
-    return settled;
-}
-
-void subscription_push(struct subscription *s)
-{
-    struct batch older = {NULL, NULL, 0};
-
-    if (!s->arrived.first || s->draining)
-        return;
-    if (s->arrived.last->generation != s->generation) {
-        /* Keeps the queue within the prefetch, however often the channel is lost. */
-        executor_take_queued(s->executor, &older);
-        settle_as(s, &older, WARREN_REQUEUE);
-        s->generation = s->arrived.last->generation;
-    }
-    executor_push(s->executor, &s->arrived);
-}
-
-bool subscription_look(struct subscription *s)
-{
-    return executor_look(s->executor);
-}
-
-/* ---- and back again ---- */
-
-uint32_t subscription_collect(struct subscription *s)
-{
-    struct batch done = {NULL, NULL, 0};
-    struct delivery *delivery;
-    uint32_t settled;
-
-    executor_take_settled(s->executor, &done);
-    settled = done.count;
-    while ((delivery = batch_pop(&done)))
-        settle(s, delivery);
-    return settled;
-}
-
-void subscription_flush(struct subscription *s, bool many)
-{
-    uint32_t unsent = consumer_unsent(s->consumer);
-
-    if (unsent > 0 && (!many || unsent >= s->ack_many))
-        consumer_flush(s->consumer, false);
-}
-
-uint32_t subscription_in_flight(const struct subscription *s)
-{
-    return s->in_flight;
-}
-
-uint32_t subscription_unsent(const struct subscription *s)
-{
-    return consumer_unsent(s->consumer);
-}
-
-size_t subscription_bytes(const struct subscription *s)
-{
-    return consumer_bytes(s->consumer);
 }
 
 /* ---- draining ---- */
@@ -358,6 +250,12 @@ void subscription_drain(struct subscription *s)
     s->draining = true;
     atomic_store(&s->counts.consuming, false);
     executor_take_queued(s->executor, &s->arrived);
+    admission_take_all(&s->admission, &s->arrived);
+    atomic_store_explicit(&s->counts.held, 0, memory_order_relaxed);
+    loop_timer_disarm(&s->admit);
+    s->admit_ms = INT64_MAX;
+    for (uint32_t i = 0; i < s->concurrency; i++)
+        job_deadline_moved(s->jobs[i]);
     if (s->started)
         consumer_pause(s->consumer, cancel_answered, s);
     else
@@ -371,7 +269,7 @@ bool subscription_drained(const struct subscription *s)
 
 uint32_t subscription_hand_back(struct subscription *s)
 {
-    return settle_as(s, &s->arrived, WARREN_REQUEUE);
+    return subscription_settle_as(s, &s->arrived, WARREN_REQUEUE);
 }
 
 static void barrier_passed(void *user, bool passed)
@@ -395,23 +293,4 @@ void subscription_prove(struct subscription *s)
 bool subscription_proved(const struct subscription *s)
 {
     return !s->proving || consumer_generation(s->consumer) == 0;
-}
-
-/* ---- counts ---- */
-
-void subscription_stats(struct subscription *s, struct runtime_stats *stats)
-{
-    struct counts *c = &s->counts;
-
-    *stats = (struct runtime_stats){
-        .delivered = atomic_load_explicit(&c->delivered, memory_order_relaxed),
-        .redelivered = atomic_load_explicit(&c->redelivered, memory_order_relaxed),
-        .stale = atomic_load_explicit(&c->stale, memory_order_relaxed),
-        .unconfirmed = atomic_load_explicit(&c->unconfirmed, memory_order_relaxed),
-        .unfit = atomic_load_explicit(&c->unfit, memory_order_relaxed),
-        .consuming = atomic_load(&c->consuming),
-    };
-    for (unsigned i = 0; i <= WARREN_REQUEUE; i++)
-        stats->settled[i] = atomic_load_explicit(&c->settled[i], memory_order_relaxed);
-    executor_load(s->executor, &stats->running, &stats->queued);
 }

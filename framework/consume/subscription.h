@@ -1,7 +1,8 @@
 /* subscription.h - one queue and one handler: a consumer that brings deliveries, an executor that
  * runs them through the chain, and the way back to the broker.
  * Thread: the loop's, but subscription_stats(). Owner: the runtime.
- * Elsewhere: when things happen (pulse.c), the end of it all (drain.c).
+ * Elsewhere: when things happen (pulse.c), the end of it all (drain.c); gates and delayed retry
+ * (admission.h).
  */
 #ifndef WARREN_CONSUME_SUBSCRIPTION_H
 #define WARREN_CONSUME_SUBSCRIPTION_H
@@ -21,6 +22,8 @@ struct subscription_host {
     _Atomic int64_t deadline_ms; /* of handlers, while draining; INT64_MAX: none */
     /** Have subscription_collect() called for all soon. Thread: any. */
     void (*wake)(struct subscription_host *host);
+    /** Messages went to the workers, perhaps outside of a turn: look for what they settle. */
+    void (*pushed)(struct subscription_host *host);
     /** A subscription came to rest after subscription_drain(), perhaps not for the first time. */
     void (*progress)(struct subscription_host *host);
     /** It stopped consuming: the topology may have to be declared again. */
@@ -46,13 +49,15 @@ void subscription_suspend(struct subscription *subscription);
 void subscription_push(struct subscription *subscription);
 /** See executor_look(). */
 bool subscription_look(struct subscription *subscription);
-/** Settle what is handled. @return how many */
+/** Settle what is handled, or hold it for a retry. @return how many */
 uint32_t subscription_collect(struct subscription *subscription);
 /** Send acks: all that can be sent, or, if @many, only when it is worth a frame. */
 void subscription_flush(struct subscription *subscription, bool many);
 
 /** Delivered and not settled. */
 uint32_t subscription_in_flight(const struct subscription *subscription);
+/** Of these, given to the workers; the others are held, or were not pushed yet. */
+uint32_t subscription_at_work(const struct subscription *subscription);
 /** Acks settled but not sent. */
 uint32_t subscription_unsent(const struct subscription *subscription);
 size_t subscription_bytes(const struct subscription *subscription);

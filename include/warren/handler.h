@@ -128,6 +128,8 @@ struct warren_handler {
 /** Raised whenever a struct of this header changes other than by growing at its end. */
 #define WARREN_PLUGIN_ABI 1
 
+struct warren_middleware;
+
 /** What the entry function returns. The host reads only @size bytes of it. */
 struct warren_plugin {
     uint32_t abi;          /**< WARREN_PLUGIN_ABI of the header it was compiled with */
@@ -136,7 +138,9 @@ struct warren_plugin {
     uint32_t option_size;  /**< sizeof(struct warren_option) there */
     const char *name;      /**< the PLUGIN of "PLUGIN.HANDLER": letters, digits, - and _ */
     const char *version;
-    const struct warren_handler *handlers;
+    const struct warren_handler *handlers;       /**< NULL: none */
+    const struct warren_middleware *middlewares; /**< see middleware.h; NULL: none */
+    uint32_t middleware_size;                    /**< sizeof(struct warren_middleware) there */
 };
 
 /** The symbol that the host looks up. */
@@ -191,6 +195,7 @@ WARREN_API bool warren_job_redelivered(const struct warren_job *job);
 /**
  * Which attempt this is, from 1: one more than the broker's own count of failed deliveries
  * (`x-delivery-count`, quorum queues); where the broker does not count, 2 for a redelivered one.
+ * Plus the failed attempts since this delivery, which stayed here (warren_job_retry_after()).
  */
 WARREN_API uint32_t warren_job_attempt(struct warren_job *job);
 
@@ -218,6 +223,39 @@ WARREN_API void warren_job_fail(struct warren_job *job, const char *format, ...)
 
 /** What warren_job_fail() was told last, or NULL. Valid until `handle` returns. Since: 0.1. */
 WARREN_API const char *warren_job_error(const struct warren_job *job);
+
+/**
+ * Give this attempt up from any depth: unwinds to the chain's `recover`, which makes it a failed
+ * attempt with this text. Nothing on the way is released: what the handler allocated or locked
+ * stays so; use it where the alternative is abort().
+ */
+WARREN_API void warren_panic(struct warren_job *job, const char *format, ...)
+    __attribute__((noreturn, format(printf, 2, 3)));
+
+/**
+ * Have the message attempted again not before @delay_ms from now, if the outcome is WARREN_RETRY:
+ * it stays unsettled in the prefetch window, without a worker thread. A later call replaces an
+ * earlier one; a negative delay takes it back.
+ *
+ * It waits here for 15 minutes at most, half of RabbitMQ's default acknowledgement timeout. Only so
+ * many messages are held: above that, and while the worker drains, the broker gets the message back
+ * at once.
+ */
+WARREN_API void warren_job_retry_after(struct warren_job *job, int64_t delay_ms);
+
+/**
+ * True once the attempt's time limit passed or the worker, draining, gave the handlers up: return
+ * soon. Thread: any, while `handle` runs.
+ */
+WARREN_API bool warren_job_cancelled(const struct warren_job *job);
+
+/**
+ * A descriptor that becomes readable when warren_job_cancelled() becomes true, for poll(2). Made
+ * at the first call; owned by the job.
+ *
+ * @return -1 if there is no more descriptor to be had
+ */
+WARREN_API int warren_job_cancel_fd(struct warren_job *job);
 
 /** Write one log line that carries queue, handler and message id. Never blocks. */
 WARREN_API void warren_job_log(struct warren_job *job, enum warren_log_level level,

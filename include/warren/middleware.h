@@ -1,12 +1,19 @@
-/* middleware.h - the calling convention of the chain around a handler.
+/* middleware.h - the contract of the chain around a handler, and of your own middlewares.
  *
  * A chain is an array of links, the handler last. A link gets the job and the next link; it calls
- * warren_next() at most once and may change the outcome that comes back. Nothing is allocated and
- * nothing is locked to walk the chain.
- * Thread: the worker thread that runs the job.
+ * warren_next() at most once and may change the outcome that comes back. Only settlement talks to
+ * the broker. Nothing is allocated and nothing is locked to walk the chain.
+ *
+ * warren's own, outermost first: log, trace, retry, breaker, rate_limit, deadline, recover. The
+ * worker's YAML says for each subscription which of them stand in its chain, in which order, and
+ * with which options. Yours come from a plugin: list them as `middlewares` in WARREN_PLUGIN() and
+ * name them PLUGIN.MIDDLEWARE in the YAML.
+ * Elsewhere: handlers and jobs (handler.h).
  */
 #ifndef WARREN_MIDDLEWARE_H
 #define WARREN_MIDDLEWARE_H
+
+#include <setjmp.h>
 
 #include <warren/handler.h>
 
@@ -21,12 +28,104 @@ struct warren_link {
     void *state;
 };
 
-/** Run the rest of the chain for @job. Since: 0.1. */
+/** Run the rest of the chain for @job. Thread: the worker's that runs it. Since: 0.1. */
 static inline enum warren_outcome warren_next(struct warren_job *job,
                                               const struct warren_link *next)
 {
     return next->call(job, next + 1, next->state);
 }
+
+/**
+ * One middleware. A table of these ends with a row whose name is NULL. It is opened once for each
+ * subscription that has it in its chain. Any member but the name may be NULL; without `call` it
+ * only governs admission.
+ */
+struct warren_middleware {
+    const char *name;
+    const char *help;                    /**< one sentence */
+    const struct warren_option *options; /**< as a handler's; NULL: takes none */
+
+    /** As a handler's `open`; @info->options are the middleware's own. */
+    enum warren_status (*open)(const struct warren_subscription_info *info, void **state,
+                               struct warren_error *error);
+
+    /** Called once an attempt, on any of `concurrency` worker threads at once. */
+    enum warren_outcome (*call)(struct warren_job *job, const struct warren_link *next,
+                                void *state);
+
+    /**
+     * Admission: how many of @want messages may go to the workers now. What is not admitted waits
+     * in the prefetch window, unhandled; no worker thread waits with it.
+     *
+     * @now_ms        monotonic milliseconds
+     * @ret_retry_ms  written if fewer than @want may go: ask again after so long, at least 1. It
+     *                is asked sooner when a message of the subscription was handled, and once a
+     *                second in any case
+     * @return        0 to @want. Nothing is reserved: `took` tells how many really went
+     * Thread: the event loop's; must not block.
+     */
+    uint32_t (*may)(void *state, uint32_t want, int64_t now_ms, int64_t *ret_retry_ms);
+
+    /**
+     * @count messages were admitted. Some may never reach `call`: those whose channel is lost
+     * before, and those handed back when the worker drains.
+     *
+     * Thread: the event loop's, right after `may`.
+     */
+    void (*took)(void *state, uint32_t count, int64_t now_ms);
+
+    /** SIGHUP: @options are those of the file as it is now. Thread: main; others may run. */
+    void (*reload)(void *state, const struct warren_options *options);
+
+    /** Called once, on the main thread, after the last `call` returned. */
+    void (*close)(void *state);
+};
+
+/** For a plugin that has some: WARREN_PLUGIN(.name = "mine", WARREN_MIDDLEWARES(table)). */
+#define WARREN_MIDDLEWARES(table)                                                                  \
+    .middlewares = (table), .middleware_size = sizeof(struct warren_middleware)
+
+/* ---- what a middleware may ask and tell of a job, besides handler.h ---- */
+
+/** What warren_job_retry_after() was told in this attempt; -1: nothing. */
+WARREN_API int64_t warren_job_retry_delay_ms(const struct warren_job *job);
+
+/** Do not count this attempt: warren_job_attempt() will be the same in the next one. */
+WARREN_API void warren_job_forgive(struct warren_job *job);
+/** Whether warren_job_forgive() was called in this attempt. */
+WARREN_API bool warren_job_forgiven(const struct warren_job *job);
+
+/** Monotonic milliseconds when the first attempt in this process began. */
+WARREN_API int64_t warren_job_first_ms(const struct warren_job *job);
+
+/** The attempt's time limit, in monotonic milliseconds: the earlier of this and what was set. */
+WARREN_API void warren_job_limit(struct warren_job *job, int64_t until_ms);
+
+/** The worker's monotonic clock, in milliseconds; the one that admission is asked with. */
+WARREN_API int64_t warren_job_now_ms(const struct warren_job *job);
+
+/** Where warren_panic() unwinds to. On the stack of a middleware, while it calls the next link. */
+struct warren_recovery {
+    jmp_buf at;
+    struct warren_recovery *outer;
+};
+
+/**
+ * From now on warren_panic() jumps to @recovery->at, on which the caller has called setjmp(); until
+ * warren_job_unguard(). They nest. Before it jumps, warren_panic() has done the unguarding; to do
+ * it again is harmless.
+ */
+WARREN_API void warren_job_guard(struct warren_job *job, struct warren_recovery *recovery);
+WARREN_API void warren_job_unguard(struct warren_job *job, struct warren_recovery *recovery);
+
+/**
+ * The W3C trace context of the job: put into the headers of whatever it publishes, and into its
+ * log lines. Texts are copied. NULL takes it away.
+ */
+WARREN_API void warren_job_set_trace(struct warren_job *job, const char *traceparent,
+                                     const char *tracestate);
+/** "" if there is none. */
+WARREN_API const char *warren_job_traceparent(const struct warren_job *job);
 
 #ifdef __cplusplus
 }

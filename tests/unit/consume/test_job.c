@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,10 +29,23 @@ static struct {
     struct warren_publish publish;
     struct warren_properties properties;
     char routing_key[64];
+    size_t headers_seen;
+    char tenant[64];
+    char traceparent[64];
+    char tracestate[64];
     int64_t most_ms;
     warren_receipt_fn *on_receipt;
     void *user;
 } published;
+
+/* The headers live only during the call. */
+static void copy_header(const struct warren_table *headers, const char *name, char text[64])
+{
+    const struct warren_value *value = warren_table_get(headers, name);
+
+    snprintf(text, 64, "%.*s", value ? (int)value->as.bytes.len : 0,
+             value ? (const char *)value->as.bytes.data : "");
+}
 
 /* In place of the real one: the linker takes the first. */
 enum warren_status publisher_publish_within(struct warren_publisher *publisher,
@@ -42,6 +56,10 @@ enum warren_status publisher_publish_within(struct warren_publisher *publisher,
     published.most_ms = most_ms;
     published.publish = *publish;
     published.properties = publish->message->properties;
+    published.headers_seen = published.properties.headers.count;
+    copy_header(&published.properties.headers, "tenant", published.tenant);
+    copy_header(&published.properties.headers, "traceparent", published.traceparent);
+    copy_header(&published.properties.headers, "tracestate", published.tracestate);
     strncpy(published.routing_key, publish->routing_key, sizeof published.routing_key - 1);
     published.on_receipt = on_receipt;
     published.user = user;
@@ -312,6 +330,91 @@ static void no_reply_without_reply_to(void **state)
     assert_int_equal(warren_job_reply(rig->job, &message), WARREN_ENOTFOUND);
 }
 
+/* ---- the trace context ---- */
+
+#define PARENT "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+/* Refused, so that there is nothing to wait for. */
+static void publish_refused(struct rig *rig, const struct warren_message *message)
+{
+    published.answer = WARREN_EFULL;
+    assert_int_equal(warren_job_publish(rig->job, "x", "k", message), WARREN_EFULL);
+}
+
+/* What the job publishes carries its context, besides its own headers; the text was copied. */
+static void a_trace_goes_into_what_is_published(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_field own = warren_field_text("tenant", "acme");
+    struct warren_message message = {.properties.headers = {&own, 1}};
+    char parent[] = PARENT;
+    char vendor[] = "congo=t61rcWkgMzE";
+
+    begin(rig, &no_properties, "");
+    assert_string_equal(warren_job_traceparent(rig->job), "");
+    warren_job_set_trace(rig->job, parent, vendor);
+    memset(parent, 'x', sizeof parent);
+    memset(vendor, 'x', sizeof vendor);
+    assert_string_equal(warren_job_traceparent(rig->job), PARENT);
+    publish_refused(rig, &message);
+    assert_int_equal(published.headers_seen, 3);
+    assert_string_equal(published.tenant, "acme");
+    assert_string_equal(published.traceparent, PARENT);
+    assert_string_equal(published.tracestate, "congo=t61rcWkgMzE");
+    assert_int_equal(message.properties.headers.count, 1);
+    assert_true(job_end(rig->job, WARREN_ACK));
+}
+
+/* A message with a context of its own keeps it, whole. */
+static void a_messages_own_trace_stays(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_field own = warren_field_text("traceparent", "00-mine");
+    struct warren_message message = {.properties.headers = {&own, 1}};
+
+    begin(rig, &no_properties, "");
+    warren_job_set_trace(rig->job, PARENT, "a=b");
+    publish_refused(rig, &message);
+    assert_int_equal(published.headers_seen, 1);
+    assert_string_equal(published.traceparent, "00-mine");
+    assert_true(job_end(rig->job, WARREN_ACK));
+}
+
+/* Headers beyond what fits on the stack. */
+static void a_trace_goes_behind_many_headers(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_field own[40];
+    struct warren_message message = {.properties.headers = {own, 40}};
+
+    for (int i = 0; i < 40; i++)
+        own[i] = warren_field_i64("n", i);
+    begin(rig, &no_properties, "");
+    warren_job_set_trace(rig->job, PARENT, NULL);
+    publish_refused(rig, &message);
+    assert_int_equal(published.headers_seen, 41);
+    assert_string_equal(published.traceparent, PARENT);
+    assert_string_equal(published.tracestate, "");
+    assert_true(job_end(rig->job, WARREN_ACK));
+}
+
+/* Taken away, and gone with the attempt. */
+static void a_trace_ends(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_message message = {.body = warren_text("out")};
+
+    begin(rig, &no_properties, "");
+    warren_job_set_trace(rig->job, PARENT, "a=b");
+    warren_job_set_trace(rig->job, NULL, "a=b");
+    publish_refused(rig, &message);
+    assert_int_equal(published.headers_seen, 0);
+    warren_job_set_trace(rig->job, PARENT, NULL);
+    assert_true(job_end(rig->job, WARREN_RETRY));
+    job_begin(rig->job, rig->delivery, 0);
+    assert_string_equal(warren_job_traceparent(rig->job), "");
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -331,6 +434,10 @@ int main(void)
         T(without_a_publisher_publishing_is_closed),
         T(a_reply_goes_to_reply_to),
         T(no_reply_without_reply_to),
+        T(a_trace_goes_into_what_is_published),
+        T(a_messages_own_trace_stays),
+        T(a_trace_goes_behind_many_headers),
+        T(a_trace_ends),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,66 @@
+/* subscription_private.h - what subscription.c (life, what parts tell it, the end) and
+ * subscription_flow.c (there and back) share. Thread: the loop's.
+ */
+#ifndef WARREN_CONSUME_SUBSCRIPTION_PRIVATE_H
+#define WARREN_CONSUME_SUBSCRIPTION_PRIVATE_H
+
+#include "consume/admission.h"
+#include "consume/chain.h"
+#include "consume/job.h"
+#include "consume/subscription.h"
+#include "loop/loop.h"
+
+/* Written by the loop alone, read by any thread: no atomic addition is needed. */
+struct counts {
+    _Atomic uint64_t delivered;
+    _Atomic uint64_t redelivered;
+    _Atomic uint64_t settled[WARREN_REQUEUE + 1];
+    _Atomic uint64_t retried;
+    _Atomic uint64_t stale;
+    _Atomic uint64_t unconfirmed;
+    _Atomic uint64_t unfit;
+    _Atomic uint32_t held;
+    atomic_bool consuming;
+};
+
+struct subscription {
+    struct subscription_host *host;
+    struct consumer *consumer;
+    struct executor *executor;
+    struct chain chain;
+    struct job_source source;
+    struct warren_job **jobs; /* one a worker */
+    uint32_t concurrency;
+    uint32_t ack_many;
+
+    struct batch arrived;       /* since the last turn */
+    struct admission admission; /* of this generation alone */
+    struct loop_timer admit;    /* for admission_next_ms() */
+    int64_t admit_ms;           /* when it is armed for; INT64_MAX: it is not */
+    uint32_t generation;        /* of what was pushed last */
+    uint32_t in_flight;
+    bool started;
+    bool suspended;
+    bool draining;
+    bool cancelled; /* the broker has answered the cancel of draining */
+    bool proving;
+    struct counts counts;
+};
+
+static inline void subscription_count(_Atomic uint64_t *counter)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+}
+
+/* ---- subscription_flow.c ---- */
+
+/** Settle all of @batch with @outcome. @return how many */
+uint32_t subscription_settle_as(struct subscription *subscription, struct batch *batch,
+                                enum warren_outcome outcome);
+/** What is held of a channel that is gone: the broker delivers it again. */
+void subscription_drop_stale(struct subscription *subscription);
+/** The timer: a retry is due, or a gate is to be asked again. @arg: the subscription. */
+void subscription_admit(void *arg);
+
+#endif
