@@ -23,6 +23,11 @@ void warren_job_forgive(struct warren_job *job)
     job->forgiven = true;
 }
 
+bool warren_job_forgiven(const struct warren_job *job)
+{
+    return job->forgiven;
+}
+
 /* ---- panic ---- */
 
 void warren_job_guard(struct warren_job *job, struct warren_recovery *recovery)
