@@ -1,0 +1,176 @@
+/* retry.c - see retry.h. */
+#include "middleware/retry.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/retry_policy.h"
+
+/* A message that waits in memory is unsettled, and RabbitMQ closes a channel over one that is so
+ * for 30 minutes: half of that. */
+#define MOST_MS 900000
+
+struct retry {
+    struct retry_policy policy;
+    int64_t max_attempts; /* 0: no limit */
+    int64_t max_age_ms;   /* 0: no limit */
+    uint64_t seed;
+};
+
+static const struct warren_option options[] = {
+    {"policy", WARREN_OPTION_ENUM, "exponential", 0, 0, "immediate|constant|linear|exponential",
+     "How the delay grows with the attempts."},
+    {"jitter", WARREN_OPTION_ENUM, "full", 0, 0, "none|equal|full|decorrelated",
+     "How random the delay is: not at all, its second half, all of it, or min(max_delay, "
+     "random(initial_delay, 3 x the delay before))."},
+    {"initial_delay", WARREN_OPTION_DURATION, "500ms", 0, MOST_MS, NULL,
+     "The delay after the first attempt."},
+    {"max_delay", WARREN_OPTION_DURATION, "30s", 0, MOST_MS, NULL,
+     "No delay is longer, not even one that the handler asks for."},
+    {"factor", WARREN_OPTION_INT, "2", 2, 100, NULL,
+     "With policy exponential each delay is so many times the one before."},
+    {"max_attempts", WARREN_OPTION_INT, "5", 0, 1000000, NULL,
+     "The message is rejected when so many attempts failed; 0 means no limit."},
+    {"max_age", WARREN_OPTION_DURATION, "0ms", 0, 604800000, NULL,
+     "No attempt begins later than so long after the first one in this process; 0 means no limit."},
+    {0}};
+
+/* The place of @word in @words, which holds it: the options were checked against the table. */
+static int place_of(const char *word, const char *const words[], int count)
+{
+    int i = 0;
+
+    while (i < count - 1 && strcmp(word, words[i]) != 0)
+        i++;
+    return i;
+}
+
+static struct retry_policy read_policy(const struct warren_options *given)
+{
+    static const char *const growths[] = {"immediate", "constant", "linear", "exponential"};
+    static const char *const jitters[] = {"none", "equal", "full", "decorrelated"};
+    const char *growth = warren_options_text(given, "policy");
+    const char *jitter = warren_options_text(given, "jitter");
+
+    return (struct retry_policy){
+        .growth = (enum retry_growth)place_of(growth, growths, 4),
+        .jitter = (enum retry_jitter)place_of(jitter, jitters, 4),
+        .initial_ms = warren_options_int(given, "initial_delay"),
+        .max_ms = warren_options_int(given, "max_delay"),
+        .factor = (uint32_t)warren_options_int(given, "factor"),
+    };
+}
+
+static enum warren_status check(const struct retry_policy *policy, struct warren_error *error)
+{
+    if (policy->initial_ms > policy->max_ms)
+        return error_set(error, WARREN_ECONFIG,
+                         "retry: initial_delay (%" PRId64 " ms) is above max_delay (%" PRId64
+                         " ms)",
+                         policy->initial_ms, policy->max_ms);
+    if (policy->jitter == RETRY_JITTER_DECORRELATED && policy->growth != RETRY_EXPONENTIAL)
+        return error_set(error, WARREN_ECONFIG,
+                         "retry: jitter decorrelated grows by itself and needs policy exponential");
+    if (policy->jitter == RETRY_JITTER_DECORRELATED && policy->initial_ms == 0)
+        return error_set(error, WARREN_ECONFIG,
+                         "retry: jitter decorrelated needs an initial_delay above 0 to grow from");
+    return WARREN_OK;
+}
+
+static enum warren_status retry_open(const struct warren_subscription_info *info, void **state,
+                                     struct warren_error *error)
+{
+    struct retry_policy policy = read_policy(info->options);
+    enum warren_status status = check(&policy, error);
+    struct retry *retry;
+
+    if (status != WARREN_OK)
+        return status;
+    retry = calloc(1, sizeof *retry);
+    if (!retry)
+        return error_set(error, WARREN_ENOMEM, "retry: no memory");
+    retry->policy = policy;
+    retry->max_attempts = warren_options_int(info->options, "max_attempts");
+    retry->max_age_ms = warren_options_int(info->options, "max_age");
+    retry->seed = random_seed();
+    *state = retry;
+    return WARREN_OK;
+}
+
+static void give_up(struct warren_job *job, const char *why)
+{
+    const char *error = warren_job_error(job);
+
+    warren_job_fail(job, "gave up %s%s%s", why, error ? ": " : "", error ? error : "");
+}
+
+/* Randomness without a shared generator: where the message lies and when it came first stay the
+ * same while it is retried in memory, and differ between messages. */
+static uint64_t seed_of(const struct retry *retry, const struct warren_job *job)
+{
+    uint64_t place = (uint64_t)(uintptr_t)warren_job_body(job).data;
+
+    return retry->seed ^ (place * 0x9e3779b97f4a7c15u) ^ (uint64_t)warren_job_first_ms(job) << 20;
+}
+
+static int64_t delay_ms(const struct retry *retry, struct warren_job *job, uint32_t attempt)
+{
+    int64_t wanted_ms = warren_job_retry_delay_ms(job);
+
+    if (wanted_ms >= 0)
+        return wanted_ms < retry->policy.max_ms ? wanted_ms : retry->policy.max_ms;
+    return retry_policy_seeded_ms(&retry->policy, attempt, seed_of(retry, job));
+}
+
+static enum warren_outcome failed(const struct retry *retry, struct warren_job *job)
+{
+    uint32_t attempt = warren_job_attempt(job);
+    int64_t delay;
+    char why[64];
+
+    if (retry->max_attempts > 0 && attempt >= retry->max_attempts) {
+        snprintf(why, sizeof why, "after %" PRIu32 " attempt%s", attempt, attempt > 1 ? "s" : "");
+        give_up(job, why);
+        return WARREN_REJECT;
+    }
+    delay = delay_ms(retry, job, attempt);
+    if (retry->max_age_ms > 0) {
+        int64_t age_ms = warren_job_now_ms(job) - warren_job_first_ms(job);
+
+        if (age_ms + delay > retry->max_age_ms) {
+            snprintf(why, sizeof why, "after %" PRId64 " ms and attempt %" PRIu32, age_ms, attempt);
+            give_up(job, why);
+            return WARREN_REJECT;
+        }
+    }
+    warren_job_retry_after(job, delay);
+    return WARREN_RETRY;
+}
+
+static enum warren_outcome retry_call(struct warren_job *job, const struct warren_link *next,
+                                      void *state)
+{
+    enum warren_outcome outcome = warren_next(job, next);
+
+    /* A forgiven attempt was none: whoever forgave it has said when the next one is due. */
+    if (outcome != WARREN_RETRY || warren_job_forgiven(job))
+        return outcome;
+    return failed(state, job);
+}
+
+static void retry_close(void *state)
+{
+    free(state);
+}
+
+const struct warren_middleware middleware_retry = {
+    .name = "retry",
+    .help = "Attempts a message again after a growing delay, and rejects it after too many.",
+    .options = options,
+    .open = retry_open,
+    .call = retry_call,
+    .close = retry_close,
+};
