@@ -15,8 +15,9 @@ struct worker {
 };
 
 /**
- * Write a configuration: broker @uri with short delays between reconnects, plugins `probe`, `log`
- * and `exec`, then the YAML of @format, which has no section `broker` or `plugins`.
+ * Write a configuration: broker @uri with short delays between reconnects, plugins `probe`,
+ * `fragile`, `log` and `exec`, then the YAML of @format, which has no section `broker` or
+ * `plugins`.
  */
 struct worker *worker_new(const char *uri, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

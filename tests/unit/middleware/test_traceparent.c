@@ -299,7 +299,7 @@ static size_t add_member(char *to, size_t used, char key, size_t len)
     return used + len;
 }
 
-/* 512 bytes pass; with one more the last member goes. */
+/* 512 bytes pass, and stay when more come; with one byte more the last member goes. */
 static void a_tracestate_is_at_most_512_bytes(void **state)
 {
     char from[600], text[TRACESTATE_SIZE];
@@ -311,6 +311,8 @@ static void a_tracestate_is_at_most_512_bytes(void **state)
     len = add_member(from, len, 'e', 28);
     assert_int_equal(len, 512);
     assert_true(copy(from, len, text));
+    assert_int_equal(strlen(text), 512);
+    assert_true(copy(from, add_member(from, len, 'f', 10), text));
     assert_int_equal(strlen(text), 512);
     from[len++] = 'e';
     assert_true(copy(from, len, text));
