@@ -2,7 +2,7 @@
 
 #include "app/broker_check.h"
 #include "app/commands.h"
-#include "app/worker_setup.h"
+#include "app/worker_posts.h"
 
 enum option { CONFIG = 1, SET, CONNECT, EFFECTIVE };
 
@@ -71,7 +71,8 @@ static enum cli_status check_all(struct check *check, const struct warren_worker
     struct warren_error error = {WARREN_OK, ""};
     enum cli_status result = CLI_OK;
 
-    if (worker_setup_init(&setup, worker, &error) != WARREN_OK) {
+    if (worker_setup_init(&setup, worker, &error) != WARREN_OK ||
+        posts_try(&setup, &error) != WARREN_OK) {
         result = cli_error(check->cli, &error);
         worker_setup_done(&setup);
         return result;
@@ -122,7 +123,9 @@ static enum cli_status run(struct cli *cli)
 static void write_details(FILE *out)
 {
     fputs(
-        "The plugins are loaded and the options of their handlers checked; no handler is opened.\n"
+        "The plugins are loaded and the options of their handlers and middlewares checked; none "
+        "of\n"
+        "them is opened. With --effective, each subscription shows the chain that it would have.\n"
         "With --connect, exchanges and queues that exist are compared with the configuration, and\n"
         "for those that do not the user's permission to declare them is checked.\n"
         "\nExit status: 0 if all is well, 1 if the broker cannot be reached or refuses something,\n"

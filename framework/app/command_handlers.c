@@ -33,17 +33,29 @@ static void write_option(const struct warren_option *option)
            option->help ? "\n" : "");
 }
 
+static void write_item(const struct plugin *plugin, const char *name, const char *kind,
+                       const char *help, const struct warren_option *table)
+{
+    printf("\n  %s.%s%s\n", plugin->name, name, kind);
+    if (help)
+        printf("    %s\n", help);
+    for (const struct warren_option *o = table; o && o->name; o++)
+        write_option(o);
+}
+
 static void write_plugin(const struct plugin *plugin)
 {
     printf("%s %s (%s)\n", plugin->name, plugin->version, plugin->where);
     for (size_t i = 0; i < plugin->handler_count; i++) {
         const struct warren_handler *handler = &plugin->handlers[i];
 
-        printf("\n  %s.%s\n", plugin->name, handler->name);
-        if (handler->help)
-            printf("    %s\n", handler->help);
-        for (const struct warren_option *o = handler->options; o && o->name; o++)
-            write_option(o);
+        write_item(plugin, handler->name, "", handler->help, handler->options);
+    }
+    for (size_t i = 0; i < plugin->middleware_count; i++) {
+        const struct warren_middleware *middleware = &plugin->middlewares[i];
+
+        write_item(plugin, middleware->name, " (middleware)", middleware->help,
+                   middleware->options);
     }
 }
 
@@ -70,26 +82,37 @@ static json_t *option_json(const struct warren_option *option)
     return object;
 }
 
-static json_t *handler_json(const struct plugin *plugin, const struct warren_handler *handler)
+static json_t *item_json(const struct plugin *plugin, const char *name, const char *help,
+                         const struct warren_option *table)
 {
     json_t *list = json_array();
 
-    for (const struct warren_option *o = handler->options; o && o->name; o++)
+    for (const struct warren_option *o = table; o && o->name; o++)
         json_array_append_new(list, option_json(o));
-    return json_pack("{s:o, s:o, s:o}", "name", json_sprintf("%s.%s", plugin->name, handler->name),
-                     "help", text_or_null(handler->help), "options", list);
+    return json_pack("{s:o, s:o, s:o}", "name", json_sprintf("%s.%s", plugin->name, name), "help",
+                     text_or_null(help), "options", list);
 }
 
 static enum cli_status write_json(struct cli *cli, const struct plugin *plugin)
 {
-    json_t *list = json_array();
+    json_t *handlers = json_array();
+    json_t *middlewares = json_array();
     json_t *object;
     int failed = -1;
 
-    for (size_t i = 0; i < plugin->handler_count; i++)
-        json_array_append_new(list, handler_json(plugin, &plugin->handlers[i]));
-    object = json_pack("{s:s, s:s, s:s, s:o}", "plugin", plugin->name, "version", plugin->version,
-                       "file", plugin->where, "handlers", list);
+    for (size_t i = 0; i < plugin->handler_count; i++) {
+        const struct warren_handler *h = &plugin->handlers[i];
+
+        json_array_append_new(handlers, item_json(plugin, h->name, h->help, h->options));
+    }
+    for (size_t i = 0; i < plugin->middleware_count; i++) {
+        const struct warren_middleware *m = &plugin->middlewares[i];
+
+        json_array_append_new(middlewares, item_json(plugin, m->name, m->help, m->options));
+    }
+    object =
+        json_pack("{s:s, s:s, s:s, s:o, s:o}", "plugin", plugin->name, "version", plugin->version,
+                  "file", plugin->where, "handlers", handlers, "middlewares", middlewares);
     if (object)
         failed = json_dumpf(object, stdout, JSON_COMPACT);
     putchar('\n');
@@ -130,7 +153,7 @@ static enum cli_status run(struct cli *cli)
 const struct command command_handlers = {
     .name = "handlers",
     .arguments = "PLUGIN.so",
-    .summary = "List the handlers of a plugin, and their options",
+    .summary = "List the handlers and middlewares of a plugin, and their options",
     .options = options,
     .run = run,
 };

@@ -58,7 +58,8 @@ static enum cli_status run(struct cli *cli)
 static void write_details(FILE *out)
 {
     fputs("SIGTERM and SIGINT drain: the broker sends no more, running handlers finish, every ack\n"
-          "arrives; a second one ends at once. SIGHUP reopens the handlers' files.\n\n"
+          "arrives; a second one ends at once. SIGHUP reopens the handlers' files and reads the\n"
+          "configuration again: options of middlewares change, the rest needs a restart.\n\n"
           "Exit status: 0 after a clean drain, 1 if drain.timeout or a second signal cut it short\n"
           "(what was not finished is handed back to the broker), 2 for a wrong configuration.\n\n"
           "Options of the file, with the variable of each:\n\n",

@@ -14,30 +14,23 @@
 #include <unistd.h>
 
 #include "app/settings.h"
+#include "app/worker_posts.h"
+#include "app/worker_reload.h"
 #include "app/worker_report.h"
-#include "app/worker_setup.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "middleware/log.h"
-#include "plugin/instance.h"
 
 /* Everything that jobs published has its receipt by then: this is the close handshake. */
 #define PUBLISHER_CLOSE_MS 2000
 #define LOG_STOP_MS        1000
 
-/* One subscription with its open handler. */
-struct post {
-    struct warren_subscription_info info;
-    struct instance instance;
-    struct warren_link links[1];
-};
-
 struct warren_worker {
     struct worker_setup setup;
     struct warren_publisher *publisher;
     struct runtime *runtime;
-    struct post *posts; /* as many as there are subscriptions */
+    struct posts *posts;
+    struct worker_reload reload;
     bool own_signals;
     bool owns_log;
     bool stopping;
@@ -87,38 +80,6 @@ static enum warren_status take_signals(struct warren_worker *worker, struct warr
     return WARREN_OK;
 }
 
-static enum warren_status open_handlers(struct warren_worker *worker, struct warren_error *error)
-{
-    size_t count = worker->setup.config->subscription_count;
-    enum warren_status status = WARREN_OK;
-
-    worker->posts = calloc(count, sizeof *worker->posts);
-    if (!worker->posts)
-        return error_set(error, WARREN_ENOMEM, "no memory for the subscriptions");
-    for (size_t i = 0; status == WARREN_OK && i < count; i++) {
-        const struct setup_subscription *subscription = &worker->setup.subscriptions[i];
-        struct post *post = &worker->posts[i];
-
-        post->info = (struct warren_subscription_info){
-            .queue = subscription->config->queue,
-            .handler = subscription->config->handler,
-            .concurrency = subscription->config->concurrency,
-            .options = subscription->options,
-        };
-        post->links[0] = log_middleware(subscription->config->handler);
-        status = instance_open(&post->instance, subscription->handler, &post->info, error);
-    }
-    return status;
-}
-
-static void close_handlers(struct warren_worker *worker)
-{
-    for (size_t i = 0; worker->posts && i < worker->setup.config->subscription_count; i++)
-        instance_close(&worker->posts[i].instance);
-    free(worker->posts);
-    worker->posts = NULL;
-}
-
 static enum warren_status start_publisher(struct warren_worker *worker, struct warren_error *error)
 {
     struct warren_publisher_options options;
@@ -132,26 +93,6 @@ static enum warren_status start_publisher(struct warren_worker *worker, struct w
     worker_report_publisher(&observer);
     publisher_set_observer(worker->publisher, &observer, worker);
     return WARREN_OK;
-}
-
-static void fill_subscription(const struct warren_worker *worker, size_t index,
-                              struct runtime_subscription *subscription)
-{
-    const struct config_subscription *config = worker->setup.subscriptions[index].config;
-    const struct post *post = &worker->posts[index];
-
-    *subscription = (struct runtime_subscription){
-        .queue = config->queue,
-        .handler_name = config->handler,
-        .handler = post->instance.handler,
-        .state = post->instance.state,
-        .links = post->links,
-        .link_count = sizeof post->links / sizeof *post->links,
-        .prefetch = (uint16_t)config->prefetch,
-        .prefetch_bytes = (size_t)config->prefetch_bytes,
-        .concurrency = config->concurrency,
-        .arguments = &config->arguments,
-    };
 }
 
 /* On the runtime's thread. */
@@ -188,7 +129,7 @@ static enum warren_status make_runtime(struct warren_worker *worker, struct warr
     if (!subscriptions)
         return error_set(error, WARREN_ENOMEM, "no memory for the subscriptions");
     for (size_t i = 0; i < config->subscription_count; i++)
-        fill_subscription(worker, i, &subscriptions[i]);
+        posts_fill(worker->posts, i, &subscriptions[i]);
     worker_report_events(&events);
     events.stopped = on_stopped;
     status = settings_connection(config, "warren worker", &settings, error);
@@ -208,6 +149,8 @@ static enum warren_status set_up(struct warren_worker *worker,
 
     if (status != WARREN_OK)
         return status;
+    if (worker_reload_init(&worker->reload, options) != WARREN_OK)
+        return error_set(error, WARREN_ENOMEM, "no memory for the options");
     settings_log(worker->setup.config);
     worker->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (worker->wake < 0)
@@ -215,7 +158,7 @@ static enum warren_status set_up(struct warren_worker *worker,
     status = take_signals(worker, error);
     if (status == WARREN_OK) {
         worker->owns_log = log_start(STDERR_FILENO) == WARREN_OK;
-        status = open_handlers(worker, error);
+        status = posts_open(&worker->setup, &worker->posts, error);
     }
     if (status == WARREN_OK)
         status = start_publisher(worker, error);
@@ -254,11 +197,11 @@ enum warren_status warren_worker_new(const struct warren_worker_options *options
 
 /* ---- running ---- */
 
-static void reopen_handlers(struct warren_worker *worker)
+static void hang_up(struct warren_worker *worker)
 {
-    log_info("SIGHUP: reopening the handlers' files");
-    for (size_t i = 0; i < worker->setup.config->subscription_count; i++)
-        instance_reopen(&worker->posts[i].instance);
+    log_info("SIGHUP: reopening the handlers' files, reading the configuration again");
+    posts_reopen(worker->posts);
+    worker_reload(&worker->reload, &worker->setup, worker->posts);
 }
 
 /* The first request drains, the second ends at once. */
@@ -280,7 +223,7 @@ static void take_signal(struct warren_worker *worker)
 
     while (read(worker->signals, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGHUP)
-            reopen_handlers(worker);
+            hang_up(worker);
         else
             stop(worker, info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
     }
@@ -346,7 +289,8 @@ static void release(struct warren_worker *worker)
         return;
     warren_publisher_close(worker->publisher, PUBLISHER_CLOSE_MS);
     runtime_free(worker->runtime);
-    close_handlers(worker);
+    posts_close(worker->posts);
+    worker_reload_done(&worker->reload);
     worker_setup_done(&worker->setup);
 }
 

@@ -5,6 +5,7 @@
 
 #include "app/settings.h"
 #include "base/error.h"
+#include "middleware/builtin.h"
 #include "plugin/loader.h"
 
 static enum warren_status add_plugins(struct worker_setup *setup,
@@ -42,6 +43,37 @@ static enum warren_status find_handler(struct worker_setup *setup, size_t index,
                                   &subscription->options, error);
 }
 
+static enum warren_status find_table(void *user, const char *name,
+                                     const struct warren_option **ret_table,
+                                     struct warren_error *error)
+{
+    const struct warren_middleware *middleware;
+    enum warren_status status = registry_find_middleware(user, name, &middleware, error);
+
+    if (status == WARREN_OK)
+        *ret_table = middleware->options;
+    return status;
+}
+
+enum warren_status worker_setup_chains(const struct registry *registry, struct config *config,
+                                       struct warren_error *error)
+{
+    struct config_standard_link standard[BUILTIN_COUNT];
+    const struct config_catalog catalog = {
+        .find = find_table,
+        .in_order = builtin_in_order,
+        .standard = standard,
+        .standard_count = BUILTIN_COUNT,
+        .user = (void *)(uintptr_t)registry, /* only read */
+    };
+
+    for (size_t i = 0; i < BUILTIN_COUNT; i++)
+        standard[i] = (struct config_standard_link){
+            .name = builtin_middlewares[i]->name,
+            .always = builtin_is_standard(builtin_middlewares[i]->name)};
+    return config_chains(config, &catalog, error);
+}
+
 enum warren_status worker_setup_init(struct worker_setup *setup,
                                      const struct warren_worker_options *options,
                                      struct warren_error *error)
@@ -61,14 +93,15 @@ enum warren_status worker_setup_init(struct worker_setup *setup,
     status = settings_check(setup->config, error);
     if (status != WARREN_OK)
         return status;
-    setup->registry = registry_new();
+    setup->registry = registry_new(builtin_middlewares);
     setup->subscriptions = calloc(setup->config->subscription_count, sizeof *setup->subscriptions);
     if (!setup->registry || !setup->subscriptions)
         return error_set(error, WARREN_ENOMEM, "no memory for the subscriptions");
     status = add_plugins(setup, options, error);
     for (size_t i = 0; status == WARREN_OK && i < setup->config->subscription_count; i++)
         status = find_handler(setup, i, error);
-    return status;
+    return status == WARREN_OK ? worker_setup_chains(setup->registry, setup->config, error)
+                               : status;
 }
 
 void worker_setup_done(struct worker_setup *setup)

@@ -1,5 +1,5 @@
-/* worker_setup.h - from a configuration to handlers that can be opened: what `warren run` begins
- * with and `warren check` ends with. Nothing runs and nothing is connected.
+/* worker_setup.h - from a configuration to handlers and middlewares that can be opened: what
+ * `warren run` begins with and `warren check` ends with. Nothing runs and nothing is connected.
  * Thread: main.
  */
 #ifndef WARREN_APP_WORKER_SETUP_H
@@ -25,8 +25,8 @@ struct worker_setup {
 };
 
 /**
- * Read the configuration, check the broker section, load the plugins, find every handler, check
- * its options.
+ * Read the configuration, check the broker section, load the plugins, find every handler and
+ * middleware, check their options.
  *
  * @return WARREN_OK; WARREN_ECONFIG, WARREN_EPLUGIN, WARREN_EINVAL or WARREN_ENOMEM with @error;
  *         worker_setup_done() in any case
@@ -34,7 +34,14 @@ struct worker_setup {
 enum warren_status worker_setup_init(struct worker_setup *setup,
                                      const struct warren_worker_options *options,
                                      struct warren_error *error);
-/** No handler may be open. */
+/**
+ * Complete the chains of @config with the middlewares that @registry knows; see config_chains().
+ *
+ * @return WARREN_OK; WARREN_ECONFIG or WARREN_ENOMEM with @error
+ */
+enum warren_status worker_setup_chains(const struct registry *registry, struct config *config,
+                                       struct warren_error *error);
+/** No handler and no middleware may be open. */
 void worker_setup_done(struct worker_setup *setup);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "config/document.h"
+#include "config/middlewares.h"
 #include "config/options.h"
 #include "config/sources.h"
 #include "config/subscriptions.h"
@@ -48,6 +49,10 @@ static enum warren_status load(struct config_scope *scope, struct config_private
         return status;
     status =
         config_topology_read(scope, config_node_get(root, "topology"), &private->config.topology);
+    if (status == WARREN_OK)
+        status = config_middlewares_read(scope, config_node_get(root, "middleware"),
+                                         &private->config.middlewares,
+                                         &private->config.middleware_count);
     if (status == WARREN_OK)
         status = config_subscriptions_read(scope, config_node_get(root, "subscriptions"),
                                            &private->config);

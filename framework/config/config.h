@@ -53,18 +53,30 @@ struct config_topology {
     size_t binding_count;
 };
 
+struct config_node; /* a piece of the YAML document */
+
+/** One link of a chain, or, at the top of the file, the options for all links of that name. */
+struct config_middleware {
+    const char *name;                     /* "retry" or "PLUGIN.MIDDLEWARE" */
+    const struct warren_options *options; /* in force; NULL before config_chains() */
+    const struct config_node *node;       /* the item in the file, for messages */
+    const struct config_node *raw;        /* its options as written; NULL: none */
+};
+
 struct config_subscription {
     const char *queue;
     const char *handler; /* "PLUGIN.HANDLER" */
     uint32_t prefetch;   /* messages; consumer.prefetch unless given here, and so on */
     int64_t prefetch_bytes;
     uint32_t concurrency;
-    struct warren_table arguments;     /* of basic.consume */
-    const struct config_node *options; /* raw; see config_handler_options() */
-    const char *where;                 /* "worker.yaml:12" for messages */
+    struct warren_table arguments;         /* of basic.consume */
+    const struct config_node *options;     /* raw; see config_handler_options() */
+    const struct config_middleware *chain; /* outermost first; complete after config_chains() */
+    size_t chain_count;
+    bool own_chain;                /* it has a list of its own */
+    const struct config_node *all; /* as written */
+    const char *where;             /* "worker.yaml:12" for messages */
 };
-
-struct config_node; /* a piece of the YAML document */
 
 /** All of it. Everything is owned by the struct and lives until config_free(). */
 struct config {
@@ -108,6 +120,8 @@ struct config {
     const char *const *plugins; /* absolute, or relative to the working directory */
     size_t plugin_count;
     struct config_topology topology;
+    const struct config_middleware *middlewares; /* options for all subscriptions, by name */
+    size_t middleware_count;
     const struct config_subscription *subscriptions;
     size_t subscription_count;
     const char *file;
@@ -150,8 +164,64 @@ enum warren_status config_handler_options(struct config *config,
                                           const struct warren_options **ret_options,
                                           struct warren_error *error);
 
-/** The reference page (Markdown): every option with type, range, default, variable, meaning. */
-void config_write_reference(FILE *out);
+/** A middleware of the chain of a subscription that lists none. */
+struct config_standard_link {
+    const char *name;
+    bool always; /* false: only if the top of the file has options for it */
+};
+
+/** What config_chains() has to know of middlewares, of which this floor knows nothing. */
+struct config_catalog {
+    /** The table of the middleware @name. @return WARREN_OK; WARREN_ENOTFOUND with @error */
+    enum warren_status (*find)(void *user, const char *name, const struct warren_option **ret_table,
+                               struct warren_error *error);
+    /** False: the name at *@ret_culprit stands where it must not; @why says so in a sentence. */
+    bool (*in_order)(const char *const *names, size_t count, size_t *ret_culprit, char *why,
+                     size_t size);
+    const struct config_standard_link *standard; /* outermost first */
+    size_t standard_count;
+    void *user;
+};
+
+/**
+ * Complete the chain of each subscription: the standard one where none is listed; each option from
+ * the link itself, else from the top of the file, else the default of its table.
+ *
+ * @return WARREN_OK; WARREN_ECONFIG with file and line: an unknown middleware, one that stands
+ *         where it must not, an option that is wrong; WARREN_ENOMEM
+ */
+enum warren_status config_chains(struct config *config, const struct config_catalog *catalog,
+                                 struct warren_error *error);
+
+/** Are all values the same? Both of the same table. */
+bool config_options_equal(const struct warren_options *a, const struct warren_options *b);
+
+/**
+ * What differs between two configurations besides the options of middlewares: names such as
+ * "consumer.prefetch, topology, chain of payments". After config_chains() on both.
+ *
+ * @return how many; 0: nothing, and @text is empty
+ */
+size_t config_changes(const struct config *before, const struct config *now, char *text,
+                      size_t size);
+
+/** The subscription of @now that is the one at @index of @before: same queue, handler, place. */
+const struct config_subscription *config_same_subscription(const struct config *before,
+                                                           size_t index, const struct config *now);
+
+/** A middleware for the reference page. */
+struct config_middleware_help {
+    const char *name;
+    const char *help;
+    const struct warren_option *options; /* NULL: none */
+};
+
+/**
+ * The reference page (Markdown): every option with type, range, default, variable, meaning.
+ *
+ * @middlewares  outermost first, ended by a NULL name; NULL: none
+ */
+void config_write_reference(FILE *out, const struct config_middleware_help *middlewares);
 /** The same as columns of plain text, for `warren run --help`. */
 void config_write_help(FILE *out);
 /** What is in force, as YAML, with where each value came from; secrets as "***". */

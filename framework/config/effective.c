@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/handler_options.h"
 #include "config/options.h"
 #include "config/secret.h"
 
@@ -47,19 +48,19 @@ static void write_secret(FILE *out, const char *text)
     write_quoted(out, masked, strlen(masked));
 }
 
-static void write_value(FILE *out, const struct config_option *option,
+static void write_value(FILE *out, const struct warren_option *option, bool secret,
                         const struct config_value *value)
 {
     char number[CONFIG_NUMBER_SIZE];
 
-    switch (option->option.type) {
+    switch (option->type) {
     case WARREN_OPTION_BOOL:
         fputs(value->boolean ? "true" : "false", out);
         break;
     case WARREN_OPTION_INT:
     case WARREN_OPTION_SIZE:
     case WARREN_OPTION_DURATION:
-        config_value_number(option->option.type, value->integer, number, sizeof number);
+        config_value_number(option->type, value->integer, number, sizeof number);
         fputs(number, out);
         break;
     case WARREN_OPTION_ENUM:
@@ -73,7 +74,7 @@ static void write_value(FILE *out, const struct config_option *option,
         fputc('[', out);
         for (size_t i = 0; i < value->count; i++) {
             fputs(i ? ", " : "", out);
-            if (option->flags & CONFIG_OPTION_SECRET)
+            if (secret)
                 write_secret(out, value->list[i]);
             else
                 write_text(out, value->list[i]);
@@ -113,7 +114,8 @@ static void write_options(FILE *out, const struct config_private *private)
         int indent = open_sections(out, last, name);
 
         fprintf(out, "%*s%s: ", indent, "", dot ? dot + 1 : name);
-        write_value(out, option, &private->values[i]);
+        write_value(out, &option->option, option->flags & CONFIG_OPTION_SECRET,
+                    &private->values[i]);
         config_node_where(private->values[i].node, where, sizeof where);
         fprintf(out, "  # %s\n", where);
         last = name;
@@ -263,6 +265,42 @@ static void write_topology(FILE *out, const struct config_topology *topology)
     }
 }
 
+/* Every option in force, wherever it was given. */
+static void write_link_options(FILE *out, const struct warren_options *options)
+{
+    fputs(": {", out);
+    for (size_t i = 0; i < options->count; i++) {
+        const struct warren_option *option = &options->table[i];
+
+        fprintf(out, "%s%s: ", i ? ", " : "", option->name);
+        if (config_key_is_secret(option->name))
+            fputs("\"***\"", out);
+        else
+            write_value(out, option, false, &options->values[i]);
+    }
+    fputc('}', out);
+}
+
+static void write_chain(FILE *out, const struct config_subscription *subscription)
+{
+    const char *comment = subscription->own_chain ? "" : "  # the standard chain";
+
+    if (!subscription->chain_count) {
+        fputs(subscription->own_chain ? "    middleware: []\n" : "", out);
+        return;
+    }
+    fprintf(out, "    middleware:%s\n", comment);
+    for (size_t i = 0; i < subscription->chain_count; i++) {
+        const struct config_middleware *link = &subscription->chain[i];
+
+        fputs("      - ", out);
+        write_text(out, link->name);
+        if (link->options && link->options->count)
+            write_link_options(out, link->options);
+        fputc('\n', out);
+    }
+}
+
 static void write_subscription(FILE *out, const struct config_subscription *subscription)
 {
     char bytes[CONFIG_NUMBER_SIZE];
@@ -275,6 +313,7 @@ static void write_subscription(FILE *out, const struct config_subscription *subs
             "    prefetch: %" PRIu32 "\n    prefetch_bytes: %s\n    concurrency: %" PRIu32 "\n",
             subscription->prefetch, bytes, subscription->concurrency);
     write_arguments(out, &subscription->arguments, 4);
+    write_chain(out, subscription);
     if (!subscription->options || config_node_empty(subscription->options))
         return;
     fputs("    options: ", out);

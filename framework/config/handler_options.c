@@ -1,5 +1,5 @@
-/* handler_options.c - the options of one subscription, checked against its handler's table, and
- * the public functions by which the handler reads them. */
+#include "config/handler_options.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,25 +8,19 @@
 #include "config/mapping.h"
 #include "config/options.h"
 
-struct warren_options {
-    const struct warren_option *table; /* the plugin's; it stays loaded until after close */
-    size_t count;
-    const char *handler;
-    struct config_value *values;
-};
-
 /* A mistake of the plugin's author, found before it can crash the parser. */
-static enum warren_status check_table(struct config_scope *scope, const char *handler,
+static enum warren_status check_table(struct config_scope *scope, const struct config_owner *owner,
                                       const struct warren_option *table)
 {
     for (; table && table->name; table++) {
         if (table->type < WARREN_OPTION_BOOL || table->type > WARREN_OPTION_LIST)
             return error_set(scope->error, WARREN_ECONFIG,
-                             "handler %s: its option '%s' has the unknown type %d", handler,
-                             table->name, (int)table->type);
+                             "%s %s: its option '%s' has the unknown type %d", owner->kind,
+                             owner->name, table->name, (int)table->type);
         if (table->type == WARREN_OPTION_ENUM && !table->choices)
             return error_set(scope->error, WARREN_ECONFIG,
-                             "handler %s: its option '%s' names no choices", handler, table->name);
+                             "%s %s: its option '%s' names no choices", owner->kind, owner->name,
+                             table->name);
     }
     return WARREN_OK;
 }
@@ -46,6 +40,36 @@ static const struct config_node *nothing(struct config_scope *scope,
     return config_node_text(scope, source, "");
 }
 
+enum warren_status config_owner_options(struct config_scope *scope,
+                                        const struct config_owner *owner,
+                                        const struct config_node *node,
+                                        const struct warren_option *table,
+                                        const struct warren_options **ret_options)
+{
+    struct warren_options *options = arena_alloc(scope->arena, sizeof *options);
+    size_t count = config_table_count(table);
+    char what[WARREN_ERROR_TEXT_MAX / 2];
+    enum warren_status status = check_table(scope, owner, table);
+
+    if (status != WARREN_OK)
+        return status;
+    if (!options)
+        return config_nomem(scope);
+    *options = (struct warren_options){
+        .table = table,
+        .count = count,
+        .owner = *owner,
+        .values = arena_alloc(scope->arena, count * sizeof(*options->values))};
+    if (!options->values)
+        return config_nomem(scope);
+    memset(options->values, 0, count * sizeof(*options->values));
+    snprintf(what, sizeof what, "the options of %s", owner->name);
+    status = config_mapping_read(scope, node, what, table, NULL, options->values);
+    if (status == WARREN_OK)
+        *ret_options = options;
+    return status;
+}
+
 enum warren_status config_handler_options(struct config *config,
                                           const struct config_subscription *subscription,
                                           const struct warren_option *table,
@@ -54,31 +78,43 @@ enum warren_status config_handler_options(struct config *config,
 {
     struct config_private *private = config->private;
     struct config_scope scope = {&private->arena, error};
+    const struct config_owner owner = {"handler", subscription->handler};
     const struct config_node *node = subscription->options;
-    struct warren_options *options = arena_alloc(scope.arena, sizeof *options);
-    size_t count = config_table_count(table);
-    char what[WARREN_ERROR_TEXT_MAX / 2];
-    enum warren_status status = check_table(&scope, subscription->handler, table);
 
-    if (status != WARREN_OK)
-        return status;
     if (!node)
         node = nothing(&scope, private, subscription);
-    if (!node || !options)
-        return config_nomem(&scope);
-    *options = (struct warren_options){
-        .table = table,
-        .count = count,
-        .handler = subscription->handler,
-        .values = arena_alloc(scope.arena, count * sizeof(*options->values))};
-    if (!options->values)
-        return config_nomem(&scope);
-    memset(options->values, 0, count * sizeof(*options->values));
-    snprintf(what, sizeof what, "the options of %s", subscription->handler);
-    status = config_mapping_read(&scope, node, what, table, NULL, options->values);
-    if (status == WARREN_OK)
-        *ret_options = options;
-    return status;
+    return node ? config_owner_options(&scope, &owner, node, table, ret_options)
+                : config_nomem(&scope);
+}
+
+bool config_value_equal(enum warren_option_type type, const struct config_value *a,
+                        const struct config_value *b)
+{
+    switch (type) {
+    case WARREN_OPTION_BOOL:
+        return a->boolean == b->boolean;
+    case WARREN_OPTION_LIST:
+        if (a->count != b->count)
+            return false;
+        for (size_t i = 0; i < a->count; i++)
+            if (strcmp(a->list[i], b->list[i]) != 0)
+                return false;
+        return true;
+    case WARREN_OPTION_STRING:
+    case WARREN_OPTION_PATH:
+    case WARREN_OPTION_ENUM:
+        return strcmp(a->text, b->text) == 0;
+    default:
+        return a->integer == b->integer;
+    }
+}
+
+bool config_options_equal(const struct warren_options *a, const struct warren_options *b)
+{
+    for (size_t i = 0; i < a->count; i++)
+        if (!config_value_equal(a->table[i].type, &a->values[i], &b->values[i]))
+            return false;
+    return true;
 }
 
 /* The value of @name if its type is one of @types, a set of bits; otherwise the end. */
@@ -90,12 +126,13 @@ static const struct config_value *lookup(const struct warren_options *options, c
             continue;
         if (types & 1U << options->table[i].type)
             return &options->values[i];
-        fprintf(stderr, "warren: handler %s: %s(\"%s\"): its table declares it as %s\n",
-                options->handler, function, name, config_type_name(options->table[i].type));
+        fprintf(stderr, "warren: %s %s: %s(\"%s\"): its table declares it as %s\n",
+                options->owner.kind, options->owner.name, function, name,
+                config_type_name(options->table[i].type));
         abort();
     }
-    fprintf(stderr, "warren: handler %s: %s(\"%s\"): its table declares no such option\n",
-            options->handler, function, name);
+    fprintf(stderr, "warren: %s %s: %s(\"%s\"): its table declares no such option\n",
+            options->owner.kind, options->owner.name, function, name);
     abort();
 }
 

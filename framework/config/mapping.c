@@ -107,9 +107,9 @@ static enum warren_status read_default(struct config_scope *scope, const struct 
     return config_value_parse(scope, option, option->name, false, node, value);
 }
 
-enum warren_status config_mapping_read(struct config_scope *scope, const struct config_node *node,
-                                       const char *what, const struct warren_option *table,
-                                       const char *const *extra, struct config_value *values)
+enum warren_status config_mapping_check(struct config_scope *scope, const struct config_node *node,
+                                        const char *what, const struct warren_option *table,
+                                        const char *const *extra, struct config_value *values)
 {
     enum warren_status status = WARREN_OK;
 
@@ -117,6 +117,15 @@ enum warren_status config_mapping_read(struct config_scope *scope, const struct 
         return config_fail(scope, node, "%s must be a mapping (key: value)", what);
     for (size_t i = 0; i < node->count && status == WARREN_OK; i += 2)
         status = read_pair(scope, node->items[i], node->items[i + 1], what, table, extra, values);
+    return status;
+}
+
+enum warren_status config_mapping_read(struct config_scope *scope, const struct config_node *node,
+                                       const char *what, const struct warren_option *table,
+                                       const char *const *extra, struct config_value *values)
+{
+    enum warren_status status = config_mapping_check(scope, node, what, table, extra, values);
+
     for (size_t i = 0; table && table[i].name && status == WARREN_OK; i++)
         if (!values[i].given)
             status = read_default(scope, node, what, &table[i], &values[i]);

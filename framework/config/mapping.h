@@ -22,6 +22,11 @@ enum warren_status config_mapping_read(struct config_scope *scope, const struct 
                                        const char *what, const struct warren_option *table,
                                        const char *const *extra, struct config_value *values);
 
+/** The same without giving defaults to what is missing. */
+enum warren_status config_mapping_check(struct config_scope *scope, const struct config_node *node,
+                                        const char *what, const struct warren_option *table,
+                                        const char *const *extra, struct config_value *values);
+
 /** Say that @key is unknown, and the nearest of @known. @return WARREN_ECONFIG */
 enum warren_status config_unknown_key(struct config_scope *scope, const struct config_node *key,
                                       const char *what, const char *const *known, size_t count);

@@ -55,6 +55,7 @@ struct config_private {
     struct config_source file;      /* name NULL: no file was given */
     const struct config_node *root; /* NULL: no file was given */
     struct config_value values[CONFIG_OPTION_COUNT];
+    struct config_subscription *subscriptions; /* those of @config */
 };
 
 /** The option with the whole name @name, or NULL. */

@@ -57,7 +57,8 @@ static const char intro[] =
     "`--set consumer.prefetch=200`, as often as needed; of two for the same option the last one\n"
     "counts. Lists are separated by commas (in `broker.uri` only where an address follows, since "
     "a\n"
-    "password may hold one). `topology` and `subscriptions` can be given only in the file.\n"
+    "password may hold one). `topology`, `middleware` and\n"
+    "`subscriptions` can be given only in the file.\n"
     "\n"
     "Secrets are never printed: `warren check`, the log and error texts show `***` instead. Write\n"
     "the password into a file of its own (`broker.password_file`) or into `WARREN_BROKER_URI`.\n";
@@ -93,7 +94,46 @@ static const char subscriptions_intro[] =
     "A list: which queue goes to which handler. The same queue may stand in several. Besides the\n"
     "keys below, `arguments:` are those of basic.consume (such as `x-priority`), and `options:` "
     "are\n"
-    "the handler's own: `warren handlers PLUGIN.so` lists them.\n";
+    "the handler's own: `warren handlers PLUGIN.so` lists them. `middleware:` is the chain around "
+    "the\n"
+    "handler, see below.\n";
+
+static const char middleware_intro[] =
+    "\n## middleware\n"
+    "\n"
+    "What stands around the handler of a subscription, outermost first. A subscription may list "
+    "its\n"
+    "chain; each item is a name, or a mapping of one name to its options. At the top of the file\n"
+    "`middleware:` is a mapping: options by name, for all subscriptions. A link's own options "
+    "override\n"
+    "them one by one.\n"
+    "\n"
+    "```yaml\n"
+    "middleware:\n"
+    "  retry: {max_attempts: 8}                     # wherever retry stands\n"
+    "subscriptions:\n"
+    "  - queue: payments\n"
+    "    handler: payments.charge\n"
+    "    middleware:\n"
+    "      - log\n"
+    "      - trace\n"
+    "      - retry: {policy: exponential}           # and max_attempts is 8\n"
+    "      - mine.no_duplicates                     # PLUGIN.MIDDLEWARE\n"
+    "      - deadline: {limit: 30s}\n"
+    "      - recover\n"
+    "```\n"
+    "\n"
+    "Without a list a subscription has the standard chain: log, trace, retry and recover, and of\n"
+    "breaker, rate_limit and deadline those that the top of the file names, for no numbers of\n"
+    "theirs fit all. They stand in the order of the sections below. An empty list is a chain "
+    "without\n"
+    "links. [middleware.md](middleware.md) tells what each does, which orders make no sense, and "
+    "how\n"
+    "to write one.\n"
+    "\n"
+    "SIGHUP makes a running worker read the file again: options of middlewares that can change "
+    "while\n"
+    "they run do so, all else that changed is named in the log and needs a restart.\n";
 
 /* In a table of Markdown a bar ends the cell, even inside of `code`. */
 static void write_cell(FILE *out, const char *text)
@@ -184,7 +224,16 @@ static void write_table(FILE *out, const char *title, const struct warren_option
     }
 }
 
-void config_write_reference(FILE *out)
+static void write_middleware(FILE *out, const struct config_middleware_help *middleware)
+{
+    fprintf(out, "\n### %s\n\n%s\n", middleware->name, middleware->help);
+    if (middleware->options && middleware->options->name)
+        write_table(out, NULL, middleware->options);
+    else
+        fputs("\nIt takes no options.\n", out);
+}
+
+void config_write_reference(FILE *out, const struct config_middleware_help *middlewares)
 {
     fputs(intro, out);
     fputs("\n## plugins\n", out);
@@ -199,6 +248,9 @@ void config_write_reference(FILE *out)
     write_table(out, "bindings", config_binding_table);
     fputs(subscriptions_intro, out);
     write_table(out, NULL, config_subscription_table);
+    fputs(middleware_intro, out);
+    for (; middlewares && middlewares->name; middlewares++)
+        write_middleware(out, middlewares);
 }
 
 void config_write_help(FILE *out)

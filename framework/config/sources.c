@@ -9,8 +9,24 @@
 #include "config/mapping.h"
 #include "config/secret.h"
 
-#define KEYS_MAX  (CONFIG_OPTION_COUNT + 2)
-#define NAME_SIZE 128
+#define STRUCTURED_COUNT 3
+#define KEYS_MAX         (CONFIG_OPTION_COUNT + STRUCTURED_COUNT)
+#define NAME_SIZE        128
+
+/* What only the file can hold; each is read in a file of its own. */
+static const char *const structured[STRUCTURED_COUNT] = {"topology", "middleware", "subscriptions"};
+
+/* @key is one of them, or begins with one and a point or a bracket. */
+static bool is_structured(const char *key)
+{
+    for (size_t i = 0; i < STRUCTURED_COUNT; i++) {
+        size_t len = strlen(structured[i]);
+
+        if (strncmp(key, structured[i], len) == 0 && (!key[len] || strchr(".[", key[len])))
+            return true;
+    }
+    return false;
+}
 
 /* ---- the file ---- */
 
@@ -31,8 +47,8 @@ static size_t keys_of(const char *prefix, char keys[KEYS_MAX][CONFIG_VARIABLE_SI
             count++;
     }
     if (!prefix_len) {
-        snprintf(keys[count++], CONFIG_VARIABLE_SIZE, "topology");
-        snprintf(keys[count++], CONFIG_VARIABLE_SIZE, "subscriptions");
+        for (size_t i = 0; i < STRUCTURED_COUNT; i++)
+            snprintf(keys[count++], CONFIG_VARIABLE_SIZE, "%s", structured[i]);
     }
     for (size_t i = 0; i < count; i++)
         list[i] = keys[i];
@@ -88,7 +104,7 @@ static enum warren_status read_section(struct config_scope *scope, struct config
         char name[NAME_SIZE];
         int len = snprintf(name, sizeof name, "%s%s", prefix, key->text);
 
-        if (!*prefix && (strcmp(name, "topology") == 0 || strcmp(name, "subscriptions") == 0))
+        if (!*prefix && !strpbrk(name, ".[") && is_structured(name))
             continue;
         if (len >= (int)sizeof name - 1 || strchr(key->text, '.'))
             return unknown_key(scope, key, prefix);
@@ -279,9 +295,10 @@ static enum warren_status unknown_set(struct config_scope *scope, const char *ke
         config_mask_uri(key, word, sizeof word);
     else
         config_mask(key, word, sizeof word);
-    if (strncmp(key, "topology", 8) == 0 || strncmp(key, "subscriptions", 13) == 0)
+    if (is_structured(key))
         return error_set(scope->error, WARREN_ECONFIG,
-                         "--set %s: topology and subscriptions can be given only in the file",
+                         "--set %s: topology, middleware and subscriptions can be given only in "
+                         "the file",
                          word);
     return error_set(scope->error, WARREN_ECONFIG, "--set %s: there is no such option%s%s%s", word,
                      near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");

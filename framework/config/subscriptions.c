@@ -5,6 +5,7 @@
 
 #include "config/arguments.h"
 #include "config/mapping.h"
+#include "config/middlewares.h"
 #include "config/secret.h"
 
 /* Rows are read by position below. */
@@ -23,7 +24,7 @@ const struct warren_option config_subscription_table[] = {
     {0},
 };
 
-static const char *const extra_keys[] = {"arguments", "options", NULL};
+static const char *const extra_keys[] = {"arguments", "options", "middleware", NULL};
 
 /* PLUGIN.HANDLER: one dot at least, and something on both sides of the first. */
 static enum warren_status check_handler(struct config_scope *scope, const struct config_node *node,
@@ -45,6 +46,16 @@ static const char *place_of(struct config_scope *scope, const struct config_node
 
     return arena_text(scope->arena, where,
                       len < (int)sizeof where ? (size_t)len : sizeof where - 1);
+}
+
+/* Without a list the chain is the standard one; an empty list is a chain without links. */
+static enum warren_status read_chain(struct config_scope *scope, const struct config_node *node,
+                                     struct config_subscription *subscription)
+{
+    if (!node || config_node_empty(node))
+        return WARREN_OK;
+    subscription->own_chain = true;
+    return config_chain_read(scope, node, &subscription->chain, &subscription->chain_count);
 }
 
 static enum warren_status read_subscription(struct config_scope *scope,
@@ -74,10 +85,14 @@ static enum warren_status read_subscription(struct config_scope *scope,
         .prefetch_bytes = values[PREFETCH_BYTES].integer,
         .concurrency = (uint32_t)values[CONCURRENCY].integer,
         .options = config_node_get(node, "options"),
+        .all = node,
         .where = place_of(scope, node),
     };
     if (!subscription->where)
         return config_nomem(scope);
+    status = read_chain(scope, config_node_get(node, "middleware"), subscription);
+    if (status != WARREN_OK)
+        return status;
     return config_arguments_read(scope, config_node_get(node, "arguments"),
                                  &subscription->arguments);
 }
@@ -97,7 +112,7 @@ enum warren_status config_subscriptions_read(struct config_scope *scope,
         return config_nomem(scope);
     for (size_t i = 0; i < node->count && status == WARREN_OK; i++)
         status = read_subscription(scope, node->items[i], config, &items[i]);
-    config->subscriptions = items;
+    config->subscriptions = config->private->subscriptions = items;
     config->subscription_count = node->count;
     return status;
 }

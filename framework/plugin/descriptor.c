@@ -12,6 +12,7 @@
 #define DESCRIPTOR_SIZE_MIN  END_OF(struct warren_plugin, handlers)
 #define HANDLER_SIZE_MIN     END_OF(struct warren_handler, reopen)
 #define OPTION_SIZE_MIN      END_OF(struct warren_option, help)
+#define MIDDLEWARE_SIZE_MIN  END_OF(struct warren_middleware, close)
 /* No version will have larger ones: this is no descriptor. */
 #define SIZE_MAX_CREDIBLE 4096
 
@@ -68,6 +69,12 @@ static enum warren_status read_descriptor(const struct warren_plugin *d, const c
         return status;
     memset(copy, 0, sizeof *copy);
     memcpy(copy, d, d->size < sizeof *copy ? d->size : sizeof *copy);
+    /* Also where the plugin knows of none: then both are zero. */
+    if (copy->middlewares)
+        status = check_size("warren_middleware", copy->middleware_size, MIDDLEWARE_SIZE_MIN, where,
+                            error);
+    if (status != WARREN_OK)
+        return status;
     if (!copy->name || !name_is_valid(copy->name))
         return error_set(error, WARREN_EPLUGIN,
                          "%s: the plugin's name \"%.80s\" must be 1 to %d letters, digits, - or _",
@@ -99,8 +106,14 @@ static void *copy_table(const void *table, size_t row_size, size_t host_size, si
     return copy;
 }
 
+/* What a table of options belongs to, for messages. */
+struct owner {
+    const char *kind; /* "handler" or "middleware" */
+    const char *name;
+};
+
 static enum warren_status check_options(const struct warren_option *options, size_t count,
-                                        const char *where, const char *handler,
+                                        const char *where, const struct owner *owner,
                                         struct warren_error *error)
 {
     for (size_t i = 0; i < count; i++) {
@@ -108,89 +121,136 @@ static enum warren_status check_options(const struct warren_option *options, siz
 
         if (!name_is_valid(o->name))
             return error_set(error, WARREN_EPLUGIN,
-                             "%s: handler %s: the option name \"%.80s\" must be 1 to %d letters, "
+                             "%s: %s %s: the option name \"%.80s\" must be 1 to %d letters, "
                              "digits, - or _",
-                             where, handler, o->name, PLUGIN_NAME_MAX);
+                             where, owner->kind, owner->name, o->name, PLUGIN_NAME_MAX);
         if (o->type < WARREN_OPTION_BOOL || o->type > WARREN_OPTION_LIST)
             return error_set(error, WARREN_EPLUGIN,
-                             "%s: handler %s: option %s has the type %d, which this warren does "
+                             "%s: %s %s: option %s has the type %d, which this warren does "
                              "not know",
-                             where, handler, o->name, (int)o->type);
+                             where, owner->kind, owner->name, o->name, (int)o->type);
         if (o->type == WARREN_OPTION_ENUM && (!o->choices || !o->choices[0]))
             return error_set(error, WARREN_EPLUGIN,
-                             "%s: handler %s: option %s is an enum without choices", where, handler,
-                             o->name);
+                             "%s: %s %s: option %s is an enum without choices", where, owner->kind,
+                             owner->name, o->name);
         for (size_t k = 0; k < i; k++) {
             if (strcmp(options[k].name, o->name) == 0)
-                return error_set(error, WARREN_EPLUGIN, "%s: handler %s: two options named %s",
-                                 where, handler, o->name);
+                return error_set(error, WARREN_EPLUGIN, "%s: %s %s: two options named %s", where,
+                                 owner->kind, owner->name, o->name);
         }
     }
     return WARREN_OK;
 }
 
-static enum warren_status check_handler(const struct warren_handler *handlers, size_t index,
-                                        const char *where, struct warren_error *error)
-{
-    const struct warren_handler *h = &handlers[index];
-
-    if (!name_is_valid(h->name))
-        return error_set(error, WARREN_EPLUGIN,
-                         "%s: the handler name \"%.80s\" must be 1 to %d letters, digits, - or _",
-                         where, h->name, PLUGIN_NAME_MAX);
-    if (!h->handle)
-        return error_set(error, WARREN_EPLUGIN, "%s: handler %s has no `handle` function", where,
-                         h->name);
-    for (size_t k = 0; k < index; k++) {
-        if (strcmp(handlers[k].name, h->name) == 0)
-            return error_set(error, WARREN_EPLUGIN, "%s: two handlers named %s", where, h->name);
-    }
-    return WARREN_OK;
-}
-
-static enum warren_status copy_options(struct plugin *plugin, size_t index, size_t option_size,
+/* Replace @options by a copy of the host's size, which the plugin owns. */
+static enum warren_status copy_options(struct plugin *plugin, const struct owner *owner,
+                                       size_t option_size, const struct warren_option **options,
                                        struct warren_error *error)
 {
-    struct warren_handler *h = &plugin->handlers[index];
-    struct warren_option *options;
+    struct warren_option *copy;
     size_t count = 0;
 
-    if (!h->options)
+    if (!*options)
         return WARREN_OK;
-    options = copy_table(h->options, option_size, sizeof *options, &count);
-    if (!options)
+    copy = copy_table(*options, option_size, sizeof *copy, &count);
+    if (!copy)
         return error_set(error, WARREN_EPLUGIN,
-                         "%s: handler %s: its options do not end after %d rows with {0}",
-                         plugin->where, h->name, PLUGIN_ROWS_MAX);
-    plugin->options[index] = options;
-    h->options = options;
-    return check_options(options, count, plugin->where, h->name, error);
+                         "%s: %s %s: its options do not end after %d rows with {0}", plugin->where,
+                         owner->kind, owner->name, PLUGIN_ROWS_MAX);
+    plugin->options[plugin->option_table_count++] = copy;
+    *options = copy;
+    return check_options(copy, count, plugin->where, owner, error);
 }
 
-static enum warren_status copy_handlers(struct plugin *plugin, const struct warren_plugin *d,
-                                        struct warren_error *error)
+static enum warren_status check_name(const struct plugin *plugin, const struct owner *owner,
+                                     struct warren_error *error)
+{
+    if (name_is_valid(owner->name))
+        return WARREN_OK;
+    return error_set(error, WARREN_EPLUGIN,
+                     "%s: the %s name \"%.80s\" must be 1 to %d letters, digits, - or _",
+                     plugin->where, owner->kind, owner->name, PLUGIN_NAME_MAX);
+}
+
+static enum warren_status check_handlers(struct plugin *plugin, size_t option_size,
+                                         struct warren_error *error)
 {
     enum warren_status status = WARREN_OK;
-    size_t count = 0;
 
-    if (!d->handlers || !d->handlers->name)
-        return error_set(error, WARREN_EPLUGIN, "%s: plugin %s has no handlers", plugin->where,
-                         d->name);
-    plugin->handlers = copy_table(d->handlers, d->handler_size, sizeof plugin->handlers[0], &count);
-    if (!plugin->handlers)
-        return error_set(error, WARREN_EPLUGIN,
-                         "%s: the handlers of plugin %s do not end after %d rows with {0}",
-                         plugin->where, d->name, PLUGIN_ROWS_MAX);
-    plugin->options = calloc(count, sizeof(struct warren_option *));
-    if (!plugin->options)
-        return error_set(error, WARREN_ENOMEM, "out of memory");
-    plugin->handler_count = count;
-    for (size_t i = 0; status == WARREN_OK && i < count; i++) {
-        status = check_handler(plugin->handlers, i, plugin->where, error);
+    for (size_t i = 0; status == WARREN_OK && i < plugin->handler_count; i++) {
+        struct warren_handler *h = &plugin->handlers[i];
+        struct owner owner = {"handler", h->name};
+
+        status = check_name(plugin, &owner, error);
+        if (status == WARREN_OK && !h->handle)
+            status = error_set(error, WARREN_EPLUGIN, "%s: handler %s has no `handle` function",
+                               plugin->where, h->name);
+        for (size_t k = 0; status == WARREN_OK && k < i; k++) {
+            if (strcmp(plugin->handlers[k].name, h->name) == 0)
+                status = error_set(error, WARREN_EPLUGIN, "%s: two handlers named %s",
+                                   plugin->where, h->name);
+        }
         if (status == WARREN_OK)
-            status = copy_options(plugin, i, d->option_size, error);
+            status = copy_options(plugin, &owner, option_size, &h->options, error);
     }
     return status;
+}
+
+static enum warren_status check_middlewares(struct plugin *plugin, size_t option_size,
+                                            struct warren_error *error)
+{
+    enum warren_status status = WARREN_OK;
+
+    for (size_t i = 0; status == WARREN_OK && i < plugin->middleware_count; i++) {
+        struct warren_middleware *m = &plugin->middlewares[i];
+        struct owner owner = {"middleware", m->name};
+
+        status = check_name(plugin, &owner, error);
+        for (size_t k = 0; status == WARREN_OK && k < i; k++) {
+            if (strcmp(plugin->middlewares[k].name, m->name) == 0)
+                status = error_set(error, WARREN_EPLUGIN, "%s: two middlewares named %s",
+                                   plugin->where, m->name);
+        }
+        if (status == WARREN_OK)
+            status = copy_options(plugin, &owner, option_size, &m->options, error);
+    }
+    return status;
+}
+
+static enum warren_status no_end(const struct plugin *plugin, const char *what,
+                                 struct warren_error *error)
+{
+    return error_set(error, WARREN_EPLUGIN,
+                     "%s: the %s of plugin %s do not end after %d rows with {0}", plugin->where,
+                     what, plugin->name, PLUGIN_ROWS_MAX);
+}
+
+static enum warren_status copy_tables(struct plugin *plugin, const struct warren_plugin *d,
+                                      struct warren_error *error)
+{
+    static const struct warren_handler no_handlers[] = {{0}};
+    enum warren_status status;
+
+    plugin->handlers =
+        copy_table(d->handlers ? d->handlers : no_handlers, d->handlers ? d->handler_size : 0,
+                   sizeof plugin->handlers[0], &plugin->handler_count);
+    if (!plugin->handlers)
+        return no_end(plugin, "handlers", error);
+    if (d->middlewares) {
+        plugin->middlewares = copy_table(d->middlewares, d->middleware_size,
+                                         sizeof plugin->middlewares[0], &plugin->middleware_count);
+        if (!plugin->middlewares)
+            return no_end(plugin, "middlewares", error);
+    }
+    if (plugin->handler_count + plugin->middleware_count == 0)
+        return error_set(error, WARREN_EPLUGIN, "%s: plugin %s has no handlers and no middlewares",
+                         plugin->where, plugin->name);
+    plugin->options =
+        calloc(plugin->handler_count + plugin->middleware_count, sizeof(struct warren_option *));
+    if (!plugin->options)
+        return error_set(error, WARREN_ENOMEM, "out of memory");
+    status = check_handlers(plugin, d->option_size, error);
+    return status == WARREN_OK ? check_middlewares(plugin, d->option_size, error) : status;
 }
 
 enum warren_status plugin_new(const struct warren_plugin *descriptor, const char *where,
@@ -209,7 +269,7 @@ enum warren_status plugin_new(const struct warren_plugin *descriptor, const char
     }
     plugin->name = copy.name;
     plugin->version = copy.version;
-    status = copy_handlers(plugin, &copy, error);
+    status = copy_tables(plugin, &copy, error);
     if (status != WARREN_OK) {
         plugin_free(plugin);
         return status;
@@ -222,9 +282,10 @@ void plugin_free(struct plugin *plugin)
 {
     if (!plugin)
         return;
-    for (size_t i = 0; i < plugin->handler_count; i++)
+    for (size_t i = 0; i < plugin->option_table_count; i++)
         free(plugin->options[i]);
     free(plugin->options);
+    free(plugin->middlewares);
     free(plugin->handlers);
     if (plugin->library)
         dlclose(plugin->library);

@@ -3,16 +3,16 @@
  * The plugin says how large its structs are; not a byte more is read. What it does not know yet is
  * zero here. Everything that later code relies on is checked: names, duplicates, handles, tables
  * that end.
- * Thread: the main one. Elsewhere: files (loader.h), finding a handler (registry.h).
+ * Thread: the main one. Elsewhere: files (loader.h), finding by name (registry.h).
  */
 #ifndef WARREN_PLUGIN_DESCRIPTOR_H
 #define WARREN_PLUGIN_DESCRIPTOR_H
 
-#include <warren/handler.h>
+#include <warren/middleware.h>
 
 /** Rows of a table; a longer one has no end. */
 #define PLUGIN_ROWS_MAX 256
-/** Bytes of a plugin's or handler's name. */
+/** Bytes of the name of a plugin, a handler or a middleware. */
 #define PLUGIN_NAME_MAX 64
 
 /** A plugin as the host sees it. Texts are the plugin's own. */
@@ -22,8 +22,11 @@ struct plugin {
     char *where;                     /* file, or "built in" */
     struct warren_handler *handlers; /* of the host's size, ended by a NULL name */
     size_t handler_count;
-    struct warren_option **options; /* their tables, of the host's size; NULL for none */
-    void *library;                  /* of dlopen(3), or NULL */
+    struct warren_middleware *middlewares; /* the same; NULL if there are none */
+    size_t middleware_count;
+    struct warren_option **options; /* the tables of both, of the host's size */
+    size_t option_table_count;
+    void *library; /* of dlopen(3), or NULL */
 };
 
 /**

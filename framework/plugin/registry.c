@@ -12,13 +12,19 @@
 #define FULL_NAME_SIZE (2 * PLUGIN_NAME_MAX + 2)
 
 struct registry {
+    const struct warren_middleware *const *builtin; /* ended by NULL */
     struct plugin **plugins;
     size_t count;
 };
 
-struct registry *registry_new(void)
+struct registry *registry_new(const struct warren_middleware *const *builtin)
 {
-    return calloc(1, sizeof(struct registry));
+    static const struct warren_middleware *const none[] = {NULL};
+    struct registry *registry = calloc(1, sizeof *registry);
+
+    if (registry)
+        registry->builtin = builtin ? builtin : none;
+    return registry;
 }
 
 void registry_free(struct registry *registry)
@@ -56,46 +62,104 @@ enum warren_status registry_add(struct registry *registry, struct plugin *plugin
     return WARREN_OK;
 }
 
+/* What @name is without "PLUGIN.", if it begins so; otherwise NULL. */
+static const char *inside(const struct plugin *plugin, const char *name)
+{
+    size_t len = strlen(plugin->name);
+
+    return strncmp(name, plugin->name, len) == 0 && name[len] == '.' ? name + len + 1 : NULL;
+}
+
 static const struct warren_handler *find(const struct registry *registry, const char *name)
 {
     for (size_t i = 0; i < registry->count; i++) {
         const struct plugin *plugin = registry->plugins[i];
-        size_t len = strlen(plugin->name);
+        const char *rest = inside(plugin, name);
 
-        if (strncmp(name, plugin->name, len) != 0 || name[len] != '.')
-            continue;
-        for (size_t k = 0; k < plugin->handler_count; k++) {
-            if (strcmp(name + len + 1, plugin->handlers[k].name) == 0)
+        for (size_t k = 0; rest && k < plugin->handler_count; k++) {
+            if (strcmp(rest, plugin->handlers[k].name) == 0)
                 return &plugin->handlers[k];
         }
     }
     return NULL;
 }
 
-/* Every "PLUGIN.HANDLER" in one allocation: pointers first, then the texts. */
-static const char **all_names(const struct registry *registry, size_t *ret_count)
+static const struct warren_middleware *find_middleware(const struct registry *registry,
+                                                       const char *name)
 {
-    const char **names;
-    char *text;
-    size_t count = 0;
-
-    for (size_t i = 0; i < registry->count; i++)
-        count += registry->plugins[i]->handler_count;
-    names = malloc((count + 1) * (sizeof(char *) + FULL_NAME_SIZE));
-    if (!names)
-        return NULL;
-    text = (char *)(names + count + 1);
-    count = 0;
+    for (size_t i = 0; registry->builtin[i]; i++) {
+        if (strcmp(name, registry->builtin[i]->name) == 0)
+            return registry->builtin[i];
+    }
     for (size_t i = 0; i < registry->count; i++) {
         const struct plugin *plugin = registry->plugins[i];
+        const char *rest = inside(plugin, name);
 
-        for (size_t k = 0; k < plugin->handler_count; k++) {
-            snprintf(text, FULL_NAME_SIZE, "%s.%s", plugin->name, plugin->handlers[k].name);
-            names[count++] = text;
-            text += FULL_NAME_SIZE;
+        for (size_t k = 0; rest && k < plugin->middleware_count; k++) {
+            if (strcmp(rest, plugin->middlewares[k].name) == 0)
+                return &plugin->middlewares[k];
         }
     }
-    *ret_count = count;
+    return NULL;
+}
+
+/* Names in one allocation: pointers first, then the texts. */
+struct names {
+    const char **items; /* NULL: no memory */
+    size_t count;
+    size_t max;
+};
+
+static struct names names_new(size_t max)
+{
+    struct names names = {malloc((max + 1) * (sizeof(char *) + FULL_NAME_SIZE)), 0, max};
+
+    return names;
+}
+
+static void names_add(struct names *names, const char *plugin, const char *name)
+{
+    char *text = (char *)(names->items + names->max + 1) + names->count * FULL_NAME_SIZE;
+
+    snprintf(text, FULL_NAME_SIZE, "%s%s%s", plugin, *plugin ? "." : "", name);
+    names->items[names->count++] = text;
+}
+
+static struct names handler_names(const struct registry *registry)
+{
+    struct names names;
+    size_t max = 0;
+
+    for (size_t i = 0; i < registry->count; i++)
+        max += registry->plugins[i]->handler_count;
+    names = names_new(max);
+    for (size_t i = 0; names.items && i < registry->count; i++) {
+        const struct plugin *plugin = registry->plugins[i];
+
+        for (size_t k = 0; k < plugin->handler_count; k++)
+            names_add(&names, plugin->name, plugin->handlers[k].name);
+    }
+    return names;
+}
+
+static struct names middleware_names(const struct registry *registry)
+{
+    struct names names;
+    size_t max = 0;
+
+    while (registry->builtin[max])
+        max++;
+    for (size_t i = 0; i < registry->count; i++)
+        max += registry->plugins[i]->middleware_count;
+    names = names_new(max);
+    for (size_t i = 0; names.items && registry->builtin[i]; i++)
+        names_add(&names, "", registry->builtin[i]->name);
+    for (size_t i = 0; names.items && i < registry->count; i++) {
+        const struct plugin *plugin = registry->plugins[i];
+
+        for (size_t k = 0; k < plugin->middleware_count; k++)
+            names_add(&names, plugin->name, plugin->middlewares[k].name);
+    }
     return names;
 }
 
@@ -113,24 +177,23 @@ static void list_names(char *text, size_t size, const char *const *names, size_t
     }
 }
 
-static enum warren_status not_found(const struct registry *registry, const char *name,
+/* Frees @names. There are always middlewares, warren's own; handlers only in plugins. */
+static enum warren_status not_found(const char *kind, const char *name, struct names names,
                                     struct warren_error *error)
 {
     char list[400];
-    size_t count = 0;
-    const char **names = all_names(registry, &count);
-    const char *near = count ? suggest(name, names, count) : NULL;
+    const char *near = names.count ? suggest(name, names.items, names.count) : NULL;
 
     if (near)
-        error_set(error, WARREN_ENOTFOUND, "there is no handler %s; did you mean %s?", name, near);
-    else if (count == 0)
+        error_set(error, WARREN_ENOTFOUND, "there is no %s %s; did you mean %s?", kind, name, near);
+    else if (names.count == 0)
         error_set(error, WARREN_ENOTFOUND,
-                  "there is no handler %s: no plugin is loaded; name one under `plugins:`", name);
+                  "there is no %s %s: no plugin is loaded; name one under `plugins:`", kind, name);
     else {
-        list_names(list, sizeof list, names, count);
-        error_set(error, WARREN_ENOTFOUND, "there is no handler %s; there are: %s", name, list);
+        list_names(list, sizeof list, names.items, names.count);
+        error_set(error, WARREN_ENOTFOUND, "there is no %s %s; there are: %s", kind, name, list);
     }
-    free(names);
+    free(names.items);
     return WARREN_ENOTFOUND;
 }
 
@@ -139,7 +202,16 @@ enum warren_status registry_find(const struct registry *registry, const char *na
                                  struct warren_error *error)
 {
     *ret_handler = find(registry, name);
-    return *ret_handler ? WARREN_OK : not_found(registry, name, error);
+    return *ret_handler ? WARREN_OK : not_found("handler", name, handler_names(registry), error);
+}
+
+enum warren_status registry_find_middleware(const struct registry *registry, const char *name,
+                                            const struct warren_middleware **ret_middleware,
+                                            struct warren_error *error)
+{
+    *ret_middleware = find_middleware(registry, name);
+    return *ret_middleware ? WARREN_OK
+                           : not_found("middleware", name, middleware_names(registry), error);
 }
 
 size_t registry_count(const struct registry *registry)

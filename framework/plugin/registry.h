@@ -1,4 +1,5 @@
-/* registry.h - all plugins of a worker, and their handlers by the name "PLUGIN.HANDLER".
+/* registry.h - all plugins of a worker: their handlers and middlewares by the name
+ * "PLUGIN.HANDLER" or "PLUGIN.MIDDLEWARE", warren's own middlewares by a name without a dot.
  * Thread: built by the main one, then read-only.
  */
 #ifndef WARREN_PLUGIN_REGISTRY_H
@@ -8,9 +9,12 @@
 
 struct registry;
 
-/** NULL: no memory. */
-struct registry *registry_new(void);
-/** Free all plugins: no handler may be open. NULL is fine. */
+/**
+ * @builtin  warren's own middlewares, ended by NULL; borrowed. NULL: there are none
+ * @return   NULL: no memory
+ */
+struct registry *registry_new(const struct warren_middleware *const *builtin);
+/** Free all plugins: no handler and no middleware may be open. NULL is fine. */
 void registry_free(struct registry *registry);
 
 /**
@@ -29,6 +33,15 @@ enum warren_status registry_add(struct registry *registry, struct plugin *plugin
 enum warren_status registry_find(const struct registry *registry, const char *name,
                                  const struct warren_handler **ret_handler,
                                  struct warren_error *error);
+
+/**
+ * The middleware called @name, "retry" or "PLUGIN.MIDDLEWARE". Lives as long as the registry.
+ *
+ * @return as registry_find()
+ */
+enum warren_status registry_find_middleware(const struct registry *registry, const char *name,
+                                            const struct warren_middleware **ret_middleware,
+                                            struct warren_error *error);
 
 /** The plugins in the order of adding. */
 size_t registry_count(const struct registry *registry);

@@ -355,7 +355,8 @@ static void reject_dead_letters(void **state)
     peer_message_done(&dead);
 }
 
-/* RETRY delivers again, and the attempts count up, until one succeeds. */
+/* After RETRY the message is handled again, and the attempts count up, until one succeeds. It is
+ * not redelivered: it waits in the worker. */
 static void retry_comes_again(void **state)
 {
     struct fixture *fixture = *state;
@@ -365,8 +366,8 @@ static void retry_comes_again(void **state)
     assert_true(recorded(fixture, 3));
     stop_and_expect(fixture, 0, 0);
     assert_record(fixture, "m\t1\t0\t1\t" HASH_OF_M "\tretry\n"
-                           "m\t2\t1\t1\t" HASH_OF_M "\tretry\n"
-                           "m\t3\t1\t1\t" HASH_OF_M "\tack\n");
+                           "m\t2\t0\t1\t" HASH_OF_M "\tretry\n"
+                           "m\t3\t0\t1\t" HASH_OF_M "\tack\n");
 }
 
 /* REQUEUE hands back: the message comes again, and is on the queue when the worker has gone. */

@@ -1,0 +1,270 @@
+#include "app/worker_posts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "config/node.h"
+#include "middleware/builtin.h"
+#include "plugin/instance.h"
+#include "plugin/middleware_instance.h"
+
+/* One link of a chain, open. */
+struct post_link {
+    const struct config_middleware *config;
+    const struct warren_options *options; /* in force */
+    struct warren_subscription_info info; /* with the options of the beginning */
+    struct middleware_instance instance;
+};
+
+/* One subscription, open. */
+struct post {
+    const struct setup_subscription *setup;
+    struct warren_subscription_info info;
+    struct instance handler;
+    struct post_link *chain;
+    size_t chain_count;
+    struct warren_link *links; /* of those that have `call` */
+    size_t link_count;
+    struct runtime_gate *gates; /* of those that have `may` */
+    size_t gate_count;
+};
+
+struct posts {
+    const struct worker_setup *setup;
+    struct post *items; /* as many as there are subscriptions */
+    size_t count;
+};
+
+/* ---- opening ---- */
+
+static bool is_builtin(const struct warren_middleware *middleware)
+{
+    for (size_t i = 0; builtin_middlewares[i]; i++)
+        if (builtin_middlewares[i] == middleware)
+            return true;
+    return false;
+}
+
+static void add_to_chain(struct post *post, const struct middleware_instance *instance)
+{
+    const struct warren_middleware *middleware = instance->middleware;
+
+    if (middleware->call)
+        post->links[post->link_count++] =
+            (struct warren_link){.call = middleware->call, .state = instance->state};
+    if (middleware->may)
+        post->gates[post->gate_count++] = (struct runtime_gate){
+            .may = middleware->may, .took = middleware->took, .state = instance->state};
+}
+
+static enum warren_status open_link(const struct posts *posts, struct post *post, size_t index,
+                                    bool only_builtin, struct warren_error *error)
+{
+    const struct config_middleware *config = &post->setup->config->chain[index];
+    struct post_link *link = &post->chain[index];
+    const struct warren_middleware *middleware;
+    struct warren_error why = {WARREN_OK, ""};
+    char where[CONFIG_WHERE_SIZE];
+    enum warren_status status;
+
+    link->config = config;
+    link->options = config->options;
+    link->info = post->info;
+    link->info.options = config->options;
+    status = registry_find_middleware(posts->setup->registry, config->name, &middleware, &why);
+    if (status == WARREN_OK && (!only_builtin || is_builtin(middleware)))
+        status = middleware_open(&link->instance, middleware, config->name, &link->info, &why);
+    if (status != WARREN_OK) {
+        config_node_where(config->node, where, sizeof where);
+        return error_set(error, status, "%s: %s", where, why.text);
+    }
+    if (link->instance.is_open)
+        add_to_chain(post, &link->instance);
+    return WARREN_OK;
+}
+
+static enum warren_status open_chain(const struct posts *posts, struct post *post,
+                                     bool only_builtin, struct warren_error *error)
+{
+    size_t count = post->setup->config->chain_count;
+    enum warren_status status = WARREN_OK;
+
+    post->chain = calloc(count + 1, sizeof *post->chain);
+    post->links = calloc(count + 1, sizeof *post->links);
+    post->gates = calloc(count + 1, sizeof *post->gates);
+    if (!post->chain || !post->links || !post->gates)
+        return error_set(error, WARREN_ENOMEM, "no memory for the middlewares");
+    post->chain_count = count;
+    for (size_t i = 0; status == WARREN_OK && i < count; i++)
+        status = open_link(posts, post, i, only_builtin, error);
+    return status;
+}
+
+static enum warren_status open_post(const struct posts *posts, size_t index, bool only_builtin,
+                                    struct warren_error *error)
+{
+    const struct setup_subscription *setup = &posts->setup->subscriptions[index];
+    struct post *post = &posts->items[index];
+    enum warren_status status;
+
+    post->setup = setup;
+    post->info = (struct warren_subscription_info){
+        .queue = setup->config->queue,
+        .handler = setup->config->handler,
+        .concurrency = setup->config->concurrency,
+        .options = setup->options,
+    };
+    status = open_chain(posts, post, only_builtin, error);
+    if (status != WARREN_OK || only_builtin)
+        return status;
+    return instance_open(&post->handler, setup->handler, &post->info, error);
+}
+
+static enum warren_status open_all(const struct worker_setup *setup, bool only_builtin,
+                                   struct posts **ret_posts, struct warren_error *error)
+{
+    size_t count = setup->config->subscription_count;
+    enum warren_status status = WARREN_OK;
+    struct posts *posts = calloc(1, sizeof *posts);
+
+    if (!posts || !(posts->items = calloc(count, sizeof *posts->items))) {
+        free(posts);
+        return error_set(error, WARREN_ENOMEM, "no memory for the subscriptions");
+    }
+    posts->setup = setup;
+    posts->count = count;
+    *ret_posts = posts;
+    for (size_t i = 0; status == WARREN_OK && i < count; i++)
+        status = open_post(posts, i, only_builtin, error);
+    return status;
+}
+
+enum warren_status posts_open(const struct worker_setup *setup, struct posts **ret_posts,
+                              struct warren_error *error)
+{
+    *ret_posts = NULL;
+    return open_all(setup, false, ret_posts, error);
+}
+
+enum warren_status posts_try(const struct worker_setup *setup, struct warren_error *error)
+{
+    struct posts *posts = NULL;
+    enum warren_status status = open_all(setup, true, &posts, error);
+
+    posts_close(posts);
+    return status;
+}
+
+static void close_post(struct post *post)
+{
+    instance_close(&post->handler);
+    for (size_t i = post->chain_count; i > 0; i--)
+        middleware_close(&post->chain[i - 1].instance);
+    free(post->chain);
+    free(post->links);
+    free(post->gates);
+}
+
+void posts_close(struct posts *posts)
+{
+    if (!posts)
+        return;
+    for (size_t i = posts->count; i > 0; i--)
+        close_post(&posts->items[i - 1]);
+    free(posts->items);
+    free(posts);
+}
+
+/* ---- running ---- */
+
+void posts_fill(const struct posts *posts, size_t index, struct runtime_subscription *subscription)
+{
+    const struct post *post = &posts->items[index];
+    const struct config_subscription *config = post->setup->config;
+
+    *subscription = (struct runtime_subscription){
+        .queue = config->queue,
+        .handler_name = config->handler,
+        .handler = post->handler.handler,
+        .state = post->handler.state,
+        .links = post->links,
+        .link_count = post->link_count,
+        .gates = post->gates,
+        .gate_count = post->gate_count,
+        .prefetch = (uint16_t)config->prefetch,
+        .prefetch_bytes = (size_t)config->prefetch_bytes,
+        .concurrency = config->concurrency,
+        .arguments = &config->arguments,
+    };
+}
+
+void posts_reopen(const struct posts *posts)
+{
+    for (size_t i = 0; i < posts->count; i++)
+        instance_reopen(&posts->items[i].handler);
+}
+
+/* ---- reloading ---- */
+
+static bool same_links(const struct post *post, const struct config_subscription *now)
+{
+    if (post->chain_count != now->chain_count)
+        return false;
+    for (size_t i = 0; i < now->chain_count; i++)
+        if (strcmp(post->chain[i].config->name, now->chain[i].name) != 0)
+            return false;
+    return true;
+}
+
+static void report_changed(const struct post *post, const struct post_link *link)
+{
+    struct log_line line;
+
+    log_begin(&line, WARREN_LOG_INFO, "middleware has new options");
+    log_text(&line, "queue", post->info.queue);
+    log_text(&line, "handler", post->info.handler);
+    log_text(&line, "middleware", link->config->name);
+    log_end(&line);
+}
+
+static void note_fixed(struct posts_reloaded *reloaded, const struct post *post,
+                       const struct post_link *link)
+{
+    size_t len = strlen(reloaded->names);
+
+    snprintf(reloaded->names + len, sizeof reloaded->names - len, "%s%s of %s",
+             reloaded->fixed ? ", " : "", link->config->name, post->info.queue);
+    reloaded->fixed++;
+}
+
+static void reload_link(struct post *post, struct post_link *link,
+                        const struct config_middleware *now, struct posts_reloaded *reloaded)
+{
+    if (config_options_equal(link->options, now->options))
+        return;
+    if (!middleware_reload(&link->instance, now->options)) {
+        note_fixed(reloaded, post, link);
+        return;
+    }
+    link->options = now->options;
+    reloaded->changed++;
+    report_changed(post, link);
+}
+
+void posts_reload(struct posts *posts, const struct config *config, struct posts_reloaded *reloaded)
+{
+    *reloaded = (struct posts_reloaded){0, 0, ""};
+    for (size_t i = 0; i < posts->count; i++) {
+        struct post *post = &posts->items[i];
+        const struct config_subscription *now =
+            config_same_subscription(posts->setup->config, i, config);
+
+        if (!now || !same_links(post, now))
+            continue;
+        for (size_t k = 0; k < post->chain_count; k++)
+            reload_link(post, &post->chain[k], &now->chain[k], reloaded);
+    }
+}

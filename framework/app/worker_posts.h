@@ -1,0 +1,54 @@
+/* worker_posts.h - all subscriptions of a worker with their handlers and middlewares open.
+ * Thread: main. Elsewhere: which they are (worker_setup.h), what runs them (consume/runtime.h).
+ */
+#ifndef WARREN_APP_WORKER_POSTS_H
+#define WARREN_APP_WORKER_POSTS_H
+
+#include "app/worker_setup.h"
+#include "consume/runtime.h"
+
+struct posts;
+
+/**
+ * Open the middlewares of each subscription, outermost first, then its handler.
+ *
+ * @setup      borrowed until posts_close()
+ * @ret_posts  also on failure; posts_close() in any case
+ * @return     WARREN_OK; WARREN_ECONFIG, WARREN_EPLUGIN or WARREN_ENOMEM with @error
+ */
+enum warren_status posts_open(const struct worker_setup *setup, struct posts **ret_posts,
+                              struct warren_error *error);
+/** Close what is open, the last opened first. NULL is fine. */
+void posts_close(struct posts *posts);
+
+/**
+ * Open and close warren's own middlewares, and nothing else: finds options that contradict each
+ * other, of one or of several subscriptions.
+ *
+ * @return as posts_open()
+ */
+enum warren_status posts_try(const struct worker_setup *setup, struct warren_error *error);
+
+/** What the runtime wants to know of the subscription at @index; borrows from @posts. */
+void posts_fill(const struct posts *posts, size_t index, struct runtime_subscription *subscription);
+
+/** The handlers' `reopen`. */
+void posts_reopen(const struct posts *posts);
+
+/** What posts_reload() did. */
+struct posts_reloaded {
+    size_t changed;  /* options that are in force now: @config must live until posts_close() */
+    size_t fixed;    /* middlewares whose options differ but cannot change while they run */
+    char names[200]; /* of the latter: "retry of payments, ..." */
+};
+
+/**
+ * Give each middleware its options of @config where they differ from those in force. A
+ * subscription whose chain has other links there is left alone.
+ *
+ * @config  after worker_setup_chains()
+ */
+void posts_reload(struct posts *posts, const struct config *config,
+                  struct posts_reloaded *reloaded);
+
+#endif

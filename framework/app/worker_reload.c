@@ -1,0 +1,108 @@
+#include "app/worker_reload.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+#define CHANGES_SIZE 400
+
+enum warren_status worker_reload_init(struct worker_reload *reload,
+                                      const struct warren_worker_options *options)
+{
+    *reload = (struct worker_reload){0};
+    if (!options->config_file)
+        return WARREN_OK;
+    reload->file = strdup(options->config_file);
+    reload->sets = calloc(options->set_count + 1, sizeof *reload->sets);
+    reload->configs = calloc(RELOADS_MAX, sizeof *reload->configs);
+    if (!reload->file || !reload->sets || !reload->configs)
+        return WARREN_ENOMEM;
+    for (size_t i = 0; i < options->set_count; i++) {
+        reload->sets[i] = strdup(options->sets[i]);
+        if (!reload->sets[i])
+            return WARREN_ENOMEM;
+        reload->set_count++;
+    }
+    return WARREN_OK;
+}
+
+void worker_reload_done(struct worker_reload *reload)
+{
+    for (size_t i = 0; i < reload->config_count; i++)
+        config_free(reload->configs[i]);
+    for (size_t i = 0; i < reload->set_count; i++)
+        free(reload->sets[i]);
+    free(reload->configs);
+    free(reload->sets);
+    free(reload->file);
+    *reload = (struct worker_reload){0};
+}
+
+static void report_text(enum warren_log_level level, const char *event, const char *key,
+                        const char *text)
+{
+    struct log_line line;
+
+    log_begin(&line, level, event);
+    log_text(&line, key, text);
+    log_end(&line);
+}
+
+/* NULL: the file is wrong, which is reported. */
+static struct config *read_again(const struct worker_reload *reload,
+                                 const struct worker_setup *setup)
+{
+    struct warren_error error = {WARREN_OK, ""};
+    struct config *config = NULL;
+    enum warren_status status =
+        config_load(reload->file, environ, (const char *const *)reload->sets, reload->set_count,
+                    &config, &error);
+
+    if (status == WARREN_OK)
+        status = worker_setup_chains(setup->registry, config, &error);
+    if (status == WARREN_OK)
+        return config;
+    report_text(WARREN_LOG_ERROR, "SIGHUP: the configuration stays as it was", "reason",
+                error.text);
+    config_free(config);
+    return NULL;
+}
+
+static void report_fixed(const struct worker_setup *setup, const struct config *now,
+                         const struct posts_reloaded *reloaded)
+{
+    char changes[CHANGES_SIZE];
+
+    if (config_changes(setup->config, now, changes, sizeof changes))
+        report_text(WARREN_LOG_WARN, "SIGHUP: what has changed here needs a restart", "changed",
+                    changes);
+    if (reloaded->fixed)
+        report_text(WARREN_LOG_WARN, "SIGHUP: options that have changed here need a restart",
+                    "changed", reloaded->names);
+}
+
+void worker_reload(struct worker_reload *reload, const struct worker_setup *setup,
+                   struct posts *posts)
+{
+    struct posts_reloaded reloaded;
+    struct config *config;
+
+    if (!reload->file)
+        return;
+    if (reload->config_count == RELOADS_MAX) {
+        log_error("SIGHUP: the configuration has changed %d times: restart the worker for more",
+                  RELOADS_MAX);
+        return;
+    }
+    config = read_again(reload, setup);
+    if (!config)
+        return;
+    posts_reload(posts, config, &reloaded);
+    report_fixed(setup, config, &reloaded);
+    if (reloaded.changed)
+        reload->configs[reload->config_count++] = config;
+    else
+        config_free(config);
+}

@@ -1,0 +1,35 @@
+/* worker_reload.h - SIGHUP: the configuration read again while the worker runs.
+ * Only options of middlewares change; all else that differs is named in the log and needs a
+ * restart. A file that is wrong changes nothing.
+ * Thread: main.
+ */
+#ifndef WARREN_APP_WORKER_RELOAD_H
+#define WARREN_APP_WORKER_RELOAD_H
+
+#include <warren/worker.h>
+
+#include "app/worker_posts.h"
+
+/** How often a worker takes over something new; then it must be restarted for more. */
+#define RELOADS_MAX 1000
+
+/** Where the configuration comes from, and those that middlewares may still look at. */
+struct worker_reload {
+    char *file; /* NULL: there is none, so nothing is read again */
+    char **sets;
+    size_t set_count;
+    struct config **configs;
+    size_t config_count;
+};
+
+/** Copies what it needs of @options. @return WARREN_OK; WARREN_ENOMEM: worker_reload_done() */
+enum warren_status worker_reload_init(struct worker_reload *reload,
+                                      const struct warren_worker_options *options);
+/** After posts_close(). Zeroed is fine. */
+void worker_reload_done(struct worker_reload *reload);
+
+/** Read again, take over what can be, and log what was done. */
+void worker_reload(struct worker_reload *reload, const struct worker_setup *setup,
+                   struct posts *posts);
+
+#endif

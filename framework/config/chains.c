@@ -1,0 +1,213 @@
+/* chains.c - the chain of each subscription, from its own list, the top of the file, and the tables
+ * of the middlewares. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "config/handler_options.h"
+#include "config/mapping.h"
+#include "config/middlewares.h"
+#include "config/options.h"
+
+struct chains {
+    struct config_scope scope;
+    const struct config *config;
+    const struct config_catalog *catalog;
+};
+
+static const struct config_middleware *find_at_top(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->middleware_count; i++)
+        if (strcmp(config->middlewares[i].name, name) == 0)
+            return &config->middlewares[i];
+    return NULL;
+}
+
+static enum warren_status find_table(struct chains *chains, const struct config_middleware *link,
+                                     const struct warren_option **ret_table)
+{
+    struct warren_error why = {WARREN_OK, ""};
+
+    if (chains->catalog->find(chains->catalog->user, link->name, ret_table, &why) == WARREN_OK)
+        return WARREN_OK;
+    return config_fail(&chains->scope, link->node, "%s", why.text);
+}
+
+/* ---- the top of the file ---- */
+
+/* Checked even where no chain has it. What is required may be missing here. */
+static enum warren_status check_top(struct chains *chains, const struct config_middleware *item)
+{
+    const struct warren_option *table = NULL;
+    struct config_value *values;
+    char what[WARREN_ERROR_TEXT_MAX / 2];
+    enum warren_status status = find_table(chains, item, &table);
+    size_t count = config_table_count(table);
+
+    if (status != WARREN_OK)
+        return status;
+    values = arena_alloc(chains->scope.arena, count * sizeof *values);
+    if (!values)
+        return config_nomem(&chains->scope);
+    memset(values, 0, count * sizeof *values);
+    snprintf(what, sizeof what, "the options of %s", item->name);
+    return config_mapping_check(&chains->scope, item->raw, what, table, NULL, values);
+}
+
+/* ---- one link ---- */
+
+/* Where nothing is written, errors point to the link. */
+static const struct config_node *empty_at(struct chains *chains, const struct config_node *place)
+{
+    struct config_node *node = arena_alloc(chains->scope.arena, sizeof *node);
+
+    if (node)
+        *node = (struct config_node){.kind = CONFIG_SCALAR,
+                                     .plain = true,
+                                     .text = "",
+                                     .weight = 1,
+                                     .source = place->source,
+                                     .line = place->line,
+                                     .column = place->column};
+    return node;
+}
+
+/* The keys of @own, then those of @top that are not among them. NULL: no memory. */
+static const struct config_node *merge(struct chains *chains, const struct config_node *own,
+                                       const struct config_node *top)
+{
+    struct config_node *node = arena_alloc(chains->scope.arena, sizeof *node);
+
+    if (!node)
+        return NULL;
+    *node = *own;
+    node->items = arena_alloc(chains->scope.arena, (own->count + top->count) * sizeof *node->items);
+    if (!node->items)
+        return NULL;
+    memcpy(node->items, own->items, own->count * sizeof *node->items);
+    for (size_t i = 0; i < top->count; i += 2) {
+        if (config_node_get(own, top->items[i]->text))
+            continue;
+        node->items[node->count++] = top->items[i];
+        node->items[node->count++] = top->items[i + 1];
+    }
+    return node;
+}
+
+static const struct config_node *options_of(struct chains *chains,
+                                            const struct config_middleware *link)
+{
+    const struct config_middleware *at_top = find_at_top(chains->config, link->name);
+    const struct config_node *top = at_top ? at_top->raw : NULL;
+
+    if (top && config_node_empty(top))
+        top = NULL;
+    if (!link->raw || config_node_empty(link->raw))
+        return top ? top : empty_at(chains, link->node);
+    /* What is no mapping is refused by whoever reads it. */
+    return top && link->raw->kind == CONFIG_MAPPING ? merge(chains, link->raw, top) : link->raw;
+}
+
+static enum warren_status complete(struct chains *chains, struct config_middleware *link)
+{
+    const struct config_owner owner = {"middleware", link->name};
+    const struct warren_option *table = NULL;
+    const struct config_node *node;
+    enum warren_status status = find_table(chains, link, &table);
+
+    if (status != WARREN_OK)
+        return status;
+    node = options_of(chains, link);
+    return node ? config_owner_options(&chains->scope, &owner, node, table, &link->options)
+                : config_nomem(&chains->scope);
+}
+
+/* ---- one subscription ---- */
+
+static bool is_standard(const struct chains *chains, size_t index)
+{
+    const struct config_standard_link *link = &chains->catalog->standard[index];
+
+    return link->always || find_at_top(chains->config, link->name);
+}
+
+/* Errors in options point to the top of the file, else to the subscription. */
+static size_t list_standard(const struct chains *chains,
+                            const struct config_subscription *subscription,
+                            struct config_middleware *links)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < chains->catalog->standard_count; i++) {
+        const char *name = chains->catalog->standard[i].name;
+        const struct config_middleware *top = find_at_top(chains->config, name);
+
+        if (is_standard(chains, i))
+            links[count++] = (struct config_middleware){
+                .name = name, .node = top ? top->node : subscription->all};
+    }
+    return count;
+}
+
+static enum warren_status list_links(struct chains *chains,
+                                     const struct config_subscription *subscription,
+                                     struct config_middleware **ret_links, size_t *ret_count)
+{
+    size_t max =
+        subscription->own_chain ? subscription->chain_count : chains->catalog->standard_count;
+    struct config_middleware *links = arena_alloc(chains->scope.arena, max * sizeof *links);
+
+    if (!links)
+        return config_nomem(&chains->scope);
+    *ret_count = max;
+    if (!subscription->own_chain)
+        *ret_count = list_standard(chains, subscription, links);
+    else if (max > 0)
+        memcpy(links, subscription->chain, max * sizeof *links);
+    *ret_links = links;
+    return WARREN_OK;
+}
+
+static enum warren_status check_order(struct chains *chains, const struct config_middleware *links,
+                                      size_t count)
+{
+    const char *names[CONFIG_CHAIN_MAX];
+    char why[WARREN_ERROR_TEXT_MAX / 2];
+    size_t culprit = 0;
+
+    for (size_t i = 0; i < count; i++)
+        names[i] = links[i].name;
+    if (chains->catalog->in_order(names, count, &culprit, why, sizeof why))
+        return WARREN_OK;
+    return config_fail(&chains->scope, links[culprit].node, "%s", why);
+}
+
+static enum warren_status build(struct chains *chains, struct config_subscription *subscription)
+{
+    struct config_middleware *links;
+    size_t count;
+    enum warren_status status = list_links(chains, subscription, &links, &count);
+
+    for (size_t i = 0; status == WARREN_OK && i < count; i++)
+        status = complete(chains, &links[i]);
+    if (status == WARREN_OK)
+        status = check_order(chains, links, count);
+    if (status != WARREN_OK)
+        return status;
+    subscription->chain = links;
+    subscription->chain_count = count;
+    return WARREN_OK;
+}
+
+enum warren_status config_chains(struct config *config, const struct config_catalog *catalog,
+                                 struct warren_error *error)
+{
+    struct chains chains = {{&config->private->arena, error}, config, catalog};
+    enum warren_status status = WARREN_OK;
+
+    for (size_t i = 0; status == WARREN_OK && i < config->middleware_count; i++)
+        status = check_top(&chains, &config->middlewares[i]);
+    for (size_t i = 0; status == WARREN_OK && i < config->subscription_count; i++)
+        status = build(&chains, &config->private->subscriptions[i]);
+    return status;
+}

@@ -1,0 +1,31 @@
+/* middleware_instance.h - a middleware opened for one subscription. Thread: the main one. */
+#ifndef WARREN_PLUGIN_MIDDLEWARE_INSTANCE_H
+#define WARREN_PLUGIN_MIDDLEWARE_INSTANCE_H
+
+#include <warren/middleware.h>
+
+/** All zero: not open. */
+struct middleware_instance {
+    const struct warren_middleware *middleware;
+    void *state; /* for all its functions */
+    bool is_open;
+};
+
+/**
+ * Run the middleware's `open`, if it has one. @info must live until middleware_close().
+ *
+ * @name    as the YAML has it, for messages
+ * @return  WARREN_OK; WARREN_ECONFIG if `open` returned that, else WARREN_EPLUGIN, with @error:
+ *          queue, middleware, and what `open` said
+ */
+enum warren_status middleware_open(struct middleware_instance *instance,
+                                   const struct warren_middleware *middleware, const char *name,
+                                   const struct warren_subscription_info *info,
+                                   struct warren_error *error);
+/** Run `close`; harmless to repeat, and if it was never open. */
+void middleware_close(struct middleware_instance *instance);
+/** Run `reload` with options that live until middleware_close(). False: it has no `reload`. */
+bool middleware_reload(const struct middleware_instance *instance,
+                       const struct warren_options *options);
+
+#endif

@@ -1,0 +1,397 @@
+/* test_worker_chain.c - chains of middlewares from the YAML file, on a real broker: which links
+ * they have, in which order, what is refused, and what SIGHUP changes.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "support/broker.h"
+#include "support/command.h"
+#include "support/peer.h"
+#include "support/wait.h"
+#include "support/worker.h"
+
+#define PATIENCE_MS (20000 * (int64_t)slowness())
+#define PLUGINS     "plugins=" WARREN_PLUGIN_DIR "/probe.so," WARREN_PLUGIN_DIR "/links.so"
+
+struct fixture {
+    struct broker *broker;
+    struct peer *peer;
+    char *queue;
+    char *other;
+    struct worker *worker;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+
+    assert_non_null(f);
+    f->broker = broker_shared();
+    f->peer = peer_new(f->broker->uri);
+    f->queue = unique_name("chain");
+    f->other = unique_name("chain");
+    peer_declare(f->peer, f->queue, "classic");
+    peer_declare(f->peer, f->other, "classic");
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    worker_free(f->worker);
+    peer_delete(f->peer, f->queue);
+    peer_delete(f->peer, f->other);
+    peer_free(f->peer);
+    broker_free(f->broker);
+    free(f->queue);
+    free(f->other);
+    free(f);
+    return 0;
+}
+
+/* One subscription of probe.record, which writes `record`; @top is the top of the file. */
+static void configure(struct fixture *f, const char *top, const char *chain)
+{
+    f->worker = worker_new(f->broker->uri,
+                           "%s\n"
+                           "subscriptions:\n"
+                           "  - queue: %s\n"
+                           "    handler: probe.record\n"
+                           "    options: {path: record}\n"
+                           "    middleware: %s\n",
+                           top, f->queue, chain);
+}
+
+static void run(struct fixture *f, int subscriptions)
+{
+    WORKER_RUN(f->worker, PLUGINS);
+    if (!WAIT_FOR(worker_logged(f->worker, "consuming queue=", NULL) >= subscriptions, PATIENCE_MS))
+        fail_msg("the worker does not consume:\n%s", proc_stderr(f->worker->proc));
+}
+
+static void publish(struct fixture *f, const char *queue, unsigned count)
+{
+    peer_publish_many(f->peer, queue, "m", count);
+}
+
+static size_t lines(struct fixture *f, const char *name)
+{
+    char *path = worker_path(f->worker, name);
+    size_t count = count_lines(path);
+
+    free(path);
+    return count;
+}
+
+static void assert_file(struct fixture *f, const char *name, const char *expected)
+{
+    char *path = worker_path(f->worker, name);
+    char *content = read_file(path, NULL);
+
+    assert_string_equal(content ? content : "(no file)", expected);
+    free(content);
+    free(path);
+}
+
+/* Write the configuration again with @from replaced by @to. */
+static void edit(struct fixture *f, const char *from, const char *to)
+{
+    char *old = read_file(f->worker->config, NULL);
+    char *at = strstr(old, from);
+    char *path;
+    char *now;
+
+    assert_non_null(at);
+    now = text("%.*s%s%s", (int)(at - old), old, to, at + strlen(from));
+    path = write_file(f->worker->directory, "worker.yaml", now);
+    free(path);
+    free(now);
+    free(old);
+}
+
+static void hang_up_until(struct fixture *f, const char *first, const char *second)
+{
+    int before = worker_logged(f->worker, first, second);
+
+    proc_signal(f->worker->proc, SIGHUP);
+    if (!WAIT_FOR(worker_logged(f->worker, first, second) > before, PATIENCE_MS))
+        fail_msg("\"%s\" is not in:\n%s", first, proc_stderr(f->worker->proc));
+}
+
+/* ---- order and membership ---- */
+
+/* Each subscription has the links that it lists, in that order; a user's stand among warren's. */
+static void each_subscription_has_its_own_chain(void **state)
+{
+    struct fixture *f = *state;
+
+    f->worker = worker_new(f->broker->uri,
+                           "middleware: {links.inner: {path: marks}}\n"
+                           "subscriptions:\n"
+                           "  - queue: %s\n"
+                           "    handler: probe.record\n"
+                           "    options: {path: record, outcome: discard}\n"
+                           "    middleware: [log, {links.outer: {path: marks}}, retry,\n"
+                           "      links.inner, recover]\n"
+                           "  - queue: %s\n"
+                           "    handler: probe.record\n"
+                           "    options: {path: record}\n"
+                           "    middleware:\n"
+                           "      - links.inner: {path: others}\n"
+                           "      - links.outer: {path: others}\n",
+                           f->queue, f->other);
+    run(f, 2);
+    publish(f, f->queue, 1);
+    publish(f, f->other, 1);
+    assert_true(WAIT_FOR(lines(f, "marks") == 4 && lines(f, "others") == 4, PATIENCE_MS));
+    assert_int_equal(worker_stop(f->worker), 0);
+    assert_file(f, "marks", "outer>\ninner>\n<inner discard\n<outer discard\n");
+    assert_file(f, "others", "inner>\nouter>\n<outer ack\n<inner ack\n");
+    assert_int_equal(worker_logged(f->worker, "message handled", "outcome=discard"), 1);
+}
+
+/* A link that does not call the next one decides alone. */
+static void a_link_may_answer_itself(void **state)
+{
+    struct fixture *f = *state;
+
+    configure(f, "", "[{links.outer: {path: marks, answer: discard}}]");
+    run(f, 1);
+    publish(f, f->queue, 1);
+    assert_true(WAIT_FOR(lines(f, "marks") == 2, PATIENCE_MS));
+    assert_int_equal(worker_stop(f->worker), 0);
+    assert_file(f, "marks", "outer>\n<outer discard\n");
+    assert_int_equal(lines(f, "record"), 0);
+    assert_int_equal(worker_number(f->worker, "stopped", "discarded"), 1);
+    assert_int_equal(peer_count(f->peer, f->queue), 0);
+}
+
+/* A link with `may` alone holds messages in the window, and no worker thread. */
+static void a_link_may_hold_messages_back(void **state)
+{
+    struct fixture *f = *state;
+    char *door;
+
+    configure(f, "consumer: {concurrency: 1}", "[{links.door: {path: shut}}]");
+    door = write_file(f->worker->directory, "shut", "");
+    run(f, 1);
+    publish(f, f->queue, 3);
+    assert_true(WAIT_FOR(broker_unacked(f->broker, f->queue) == 3, PATIENCE_MS));
+    assert_int_equal(lines(f, "record"), 0);
+    assert_int_equal(unlink(door), 0);
+    assert_true(WAIT_FOR(lines(f, "record") == 3, PATIENCE_MS));
+    assert_int_equal(worker_stop(f->worker), 0);
+    free(door);
+}
+
+/* Without a list: log, trace, retry, recover, so that a failure is tried again and then ends. */
+static void the_standard_chain_retries(void **state)
+{
+    struct fixture *f = *state;
+
+    f->worker = worker_new(f->broker->uri,
+                           "middleware: {retry: {max_attempts: 3, policy: immediate}}\n"
+                           "subscriptions:\n"
+                           "  - {queue: %s, handler: probe.record,\n"
+                           "     options: {path: record, outcome: retry}}\n",
+                           f->queue);
+    run(f, 1);
+    publish(f, f->queue, 1);
+    assert_true(WAIT_FOR(lines(f, "record") == 3, PATIENCE_MS));
+    assert_true(WAIT_FOR(worker_logged(f->worker, "outcome=reject", "gave up after 3 attempts") > 0,
+                         PATIENCE_MS));
+    assert_int_equal(worker_stop(f->worker), 0);
+    assert_int_equal(lines(f, "record"), 3);
+    assert_int_equal(worker_number(f->worker, "stopped", "rejected"), 1);
+}
+
+/* ---- what is refused ---- */
+
+/* `warren check` and `warren run` say the same, with the place, and exit with 2. */
+static void refused(struct fixture *f, const char *chain, const char *why)
+{
+    configure(f, "", chain);
+    for (int i = 0; i < 2; i++) {
+        struct command command =
+            COMMAND(i ? "run" : "check", "-c", f->worker->config, "--set", PLUGINS);
+
+        command_expect(&command, 2);
+        if (!strstr(command.err, "worker.yaml:") || !strstr(command.err, why))
+            fail_msg("%s: \"%s\" is not in: %s", chain, why, command.err);
+        command_done(&command);
+    }
+    worker_free(f->worker);
+    f->worker = NULL;
+}
+
+static void orders_that_make_no_sense_are_refused(void **state)
+{
+    struct fixture *f = *state;
+
+    refused(f, "[recover, retry]",
+            "recover turns a panic into a failed attempt, which retry must see: put recover after "
+            "retry");
+    refused(f, "[retry, log]", "put log first, before retry");
+    refused(f, "[{deadline: {limit: 5s}}, retry]", "put deadline after retry");
+    refused(f, "[breaker, retry]", "put breaker after retry");
+    refused(f, "[retry, trace, retry]", "retry stands twice");
+}
+
+static void wrong_middlewares_are_refused(void **state)
+{
+    struct fixture *f = *state;
+
+    refused(f, "[rety]", "there is no middleware rety; did you mean retry?");
+    refused(f, "[links.outr]", "there is no middleware links.outr; did you mean links.outer?");
+    refused(f, "[deadline]", "'limit' is missing in the options of deadline");
+    refused(f, "[{retry: {max_attempt: 1}}]", "did you mean 'max_attempts'?");
+    refused(f, "[{retry: {initial_delay: 10s, max_delay: 1s}}]",
+            "middleware retry: initial_delay (10000 ms) is above max_delay (1000 ms)");
+}
+
+/* A user's middleware is opened only by a worker that runs. */
+static void a_middleware_that_cannot_be_opened_stops_the_start(void **state)
+{
+    struct fixture *f = *state;
+    struct command command;
+
+    configure(f, "", "[links.broken]");
+    command = COMMAND("check", "-c", f->worker->config, "--set", PLUGINS);
+    command_expect(&command, 0);
+    command_done(&command);
+    command = COMMAND("run", "-c", f->worker->config, "--set", PLUGINS);
+    command_expect(&command, 2);
+    assert_non_null(strstr(command.err, "middleware links.broken: broken on purpose"));
+    command_done(&command);
+}
+
+/* ---- what is shown ---- */
+
+static void the_commands_show_middlewares(void **state)
+{
+    struct fixture *f = *state;
+    struct command command = COMMAND("handlers", WARREN_PLUGIN_DIR "/links.so");
+
+    command_expect(&command, 0);
+    assert_non_null(strstr(command.out, "  links.outer (middleware)\n"
+                                        "    Writes lines around the rest of the chain.\n"
+                                        "    path"));
+    command_done(&command);
+    command = COMMAND("handlers", "--json", WARREN_PLUGIN_DIR "/links.so");
+    command_expect(&command, 0);
+    assert_non_null(
+        strstr(command.out, "\"handlers\":[],\"middlewares\":[{\"name\":\"links.outer\""));
+    command_done(&command);
+    configure(f, "middleware: {retry: {max_attempts: 9}}", "[retry, links.broken]");
+    command = COMMAND("check", "--effective", "-c", f->worker->config, "--set", PLUGINS);
+    command_expect(&command, 0);
+    assert_non_null(strstr(command.out, "    middleware:\n      - \"retry\": {"));
+    assert_non_null(strstr(command.out, "max_attempts: 9"));
+    assert_non_null(strstr(command.out, "      - \"links.broken\"\n"));
+    command_done(&command);
+}
+
+/* ---- SIGHUP ---- */
+
+/* One message an hour becomes a thousand a second, while the worker runs. */
+static void a_reload_changes_a_rate(void **state)
+{
+    struct fixture *f = *state;
+
+    configure(f, "middleware: {rate_limit: {rate: 1, per: 1h}}", "[retry, rate_limit]");
+    run(f, 1);
+    publish(f, f->queue, 5);
+    assert_true(WAIT_FOR(broker_unacked(f->broker, f->queue) == 4, PATIENCE_MS));
+    assert_true(WAIT_FOR(lines(f, "record") == 1, PATIENCE_MS));
+    edit(f, "per: 1h", "per: 1ms");
+    hang_up_until(f, "middleware has new options", "middleware=rate_limit");
+    assert_true(WAIT_FOR(lines(f, "record") == 5, PATIENCE_MS));
+    assert_int_equal(worker_stop(f->worker), 0);
+}
+
+/* A user's middleware is told, too; the second time nothing is new. */
+static void a_reload_reaches_a_users_middleware(void **state)
+{
+    struct fixture *f = *state;
+
+    configure(f, "", "[{links.outer: {path: marks, text: old}}]");
+    run(f, 1);
+    edit(f, "text: old", "text: new");
+    hang_up_until(f, "middleware has new options", "middleware=links.outer");
+    hang_up_until(f, "SIGHUP: reopening", NULL);
+    publish(f, f->queue, 1);
+    assert_true(WAIT_FOR(lines(f, "marks") == 2, PATIENCE_MS));
+    assert_int_equal(worker_stop(f->worker), 0);
+    assert_file(f, "marks", "outer>new\n<outer ack\n");
+    assert_int_equal(worker_logged(f->worker, "middleware has new options", NULL), 1);
+    assert_int_equal(worker_logged(f->worker, "needs a restart", NULL), 0);
+}
+
+/* A mistake changes nothing and is one line. */
+static void a_reload_of_a_wrong_file_changes_nothing(void **state)
+{
+    struct fixture *f = *state;
+
+    configure(f, "", "[{links.outer: {path: marks, text: old}}]");
+    run(f, 1);
+    edit(f, "text: old}", "text: new}}, {rety: {}");
+    hang_up_until(f, "SIGHUP: the configuration stays as it was",
+                  "there is no middleware rety; did you mean retry?");
+    publish(f, f->queue, 1);
+    assert_true(WAIT_FOR(lines(f, "marks") == 2, PATIENCE_MS));
+    assert_int_equal(worker_stop(f->worker), 0);
+    assert_file(f, "marks", "outer>old\n<outer ack\n");
+    assert_int_equal(worker_logged(f->worker, "level=error", NULL), 1);
+}
+
+/* What cannot change is named; what can does so all the same. */
+static void a_reload_names_what_needs_a_restart(void **state)
+{
+    struct fixture *f = *state;
+
+    configure(f, "consumer: {prefetch: 10}",
+              "[{links.outer: {path: marks, text: old}}, {retry: {max_attempts: 2}}]");
+    run(f, 1);
+    edit(f, "prefetch: 10", "prefetch: 20");
+    edit(f, "text: old", "text: new");
+    edit(f, "max_attempts: 2", "max_attempts: 3");
+    hang_up_until(f, "SIGHUP: options that have changed here need a restart", "retry of chain-");
+    assert_int_equal(worker_logged(f->worker, "SIGHUP: what has changed here needs a restart",
+                                   "consumer.prefetch"),
+                     1);
+    assert_int_equal(worker_logged(f->worker, "middleware has new options", "links.outer"), 1);
+    assert_int_equal(worker_stop(f->worker), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(each_subscription_has_its_own_chain, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_link_may_answer_itself, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_link_may_hold_messages_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_standard_chain_retries, setup, teardown),
+        cmocka_unit_test_setup_teardown(orders_that_make_no_sense_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(wrong_middlewares_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_middleware_that_cannot_be_opened_stops_the_start, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(the_commands_show_middlewares, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reload_changes_a_rate, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reload_reaches_a_users_middleware, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reload_of_a_wrong_file_changes_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reload_names_what_needs_a_restart, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
