@@ -182,8 +182,10 @@ uint32_t breaker_state_may(struct breaker_state *state, uint32_t want, int64_t n
     uint32_t may = want;
 
     pass_time(state, now_ms);
-    if (state->phase == BREAKER_CLOSED)
+    if (state->phase == BREAKER_CLOSED) {
+        slide(state, now_ms);
         return want;
+    }
     if (state->phase == BREAKER_OPEN)
         may = 0;
     else if (may > state->to_admit)

@@ -66,7 +66,7 @@ void breaker_state_init(struct breaker_state *state, const struct breaker_plan *
 
 /**
  * Admission by holding back: how many of @want may go to the workers. An open time that is over
- * ends here.
+ * ends here, and the window slides.
  *
  * @ret_retry_ms  written if fewer than @want may: ask again after so long, at least 1
  */

@@ -26,10 +26,11 @@ struct breaker {
     pthread_mutex_t mutex;
     struct breaker_state state; /* under the mutex, as is all writing of the next three */
 
-    /* What successes need while the breaker is closed, so that they need no mutex. One that ends
-     * at the very moment of a change may be counted in the next epoch: harmless. */
+    /* Successes while the breaker is closed, counted without mutex and clock. They belong to the
+     * step of the window in which messages were last admitted. One that ends at the very moment
+     * of a change may be counted in the next epoch: harmless. */
     _Atomic uint64_t calm;       /* the epoch, or 0 unless closed */
-    _Atomic int64_t step_end_ms; /* until then successes need not be told to the state */
+    _Atomic int64_t step_end_ms; /* the next admission after it tells the state */
     _Atomic uint32_t successes;  /* not yet told */
 };
 
@@ -291,18 +292,16 @@ static enum breaker_result judge(const struct breaker *breaker, const struct war
 static void end(struct breaker *breaker, struct warren_job *job, uint64_t ticket,
                 enum breaker_result result)
 {
-    bool calm = ticket == atomic_load_explicit(&breaker->calm, memory_order_relaxed);
     enum breaker_phase before;
     int64_t now_ms;
 
-    if (result == BREAKER_NEUTRAL && calm)
-        return;
-    now_ms = warren_job_now_ms(job);
-    if (result == BREAKER_SUCCESS && calm &&
-        now_ms < atomic_load_explicit(&breaker->step_end_ms, memory_order_relaxed)) {
-        atomic_fetch_add_explicit(&breaker->successes, 1, memory_order_relaxed);
-        return;
+    if (ticket == atomic_load_explicit(&breaker->calm, memory_order_relaxed)) {
+        if (result == BREAKER_SUCCESS)
+            atomic_fetch_add_explicit(&breaker->successes, 1, memory_order_relaxed);
+        if (result != BREAKER_FAILURE)
+            return;
     }
+    now_ms = warren_job_now_ms(job);
     before = enter(breaker);
     breaker_state_end(&breaker->state, ticket, result, now_ms);
     leave(breaker, before);
@@ -328,10 +327,9 @@ static enum warren_outcome breaker_call(struct warren_job *job, const struct war
 
 /* ---- admission ---- */
 
-static bool holds(struct breaker *breaker)
+static bool is_calm(const struct breaker *breaker)
 {
-    return breaker->on_open == ON_OPEN_PAUSE &&
-           atomic_load_explicit(&breaker->calm, memory_order_relaxed) == 0;
+    return atomic_load_explicit(&breaker->calm, memory_order_relaxed) != 0;
 }
 
 static uint32_t breaker_may(void *state, uint32_t want, int64_t now_ms, int64_t *ret_retry_ms)
@@ -340,8 +338,12 @@ static uint32_t breaker_may(void *state, uint32_t want, int64_t now_ms, int64_t 
     enum breaker_phase before;
     uint32_t may;
 
-    if (!holds(breaker))
+    if (is_calm(breaker)) {
+        if (now_ms < atomic_load_explicit(&breaker->step_end_ms, memory_order_relaxed))
+            return want;
+    } else if (breaker->on_open != ON_OPEN_PAUSE) {
         return want;
+    }
     before = enter(breaker);
     may = breaker_state_may(&breaker->state, want, now_ms, ret_retry_ms);
     if (may < want && breaker->state.phase == BREAKER_HALF_OPEN && *ret_retry_ms > LOOK_AGAIN_MS)
@@ -355,7 +357,7 @@ static void breaker_took(void *state, uint32_t count, int64_t now_ms)
     struct breaker *breaker = state;
 
     (void)now_ms;
-    if (!holds(breaker))
+    if (is_calm(breaker) || breaker->on_open != ON_OPEN_PAUSE)
         return;
     pthread_mutex_lock(&breaker->mutex);
     breaker_state_took(&breaker->state, count);

@@ -234,13 +234,14 @@ static void what_counts_as_failure(void **state)
 }
 
 /* The successes that need no lock count: 6 failures after 7 successes are under half, the seventh
- * is not; and they leave the window with their time. */
+ * is not; and they leave the window with their time, also if nothing comes for long. */
 static void successes_without_a_lock_count(void **state)
 {
     void *bills = OPEN("bills", "min_calls", "5", "window", "10s");
     int64_t retry_ms;
 
     (void)state;
+    admit(bills, 20000, &retry_ms);
     handle(bills, 7, 20000, WARREN_ACK);
     handle(bills, 6, 20500, WARREN_RETRY);
     assert_int_equal(admit(bills, 20500, &retry_ms), 10);
@@ -249,9 +250,30 @@ static void successes_without_a_lock_count(void **state)
     breaker->close(bills);
 
     bills = OPEN("bills", "min_calls", "5", "window", "10s");
+    admit(bills, 20000, &retry_ms);
     handle(bills, 100, 20000, WARREN_ACK);
+    admit(bills, 31000, &retry_ms);
     handle(bills, 5, 31000, WARREN_RETRY);
     assert_int_equal(admit(bills, 31000, &retry_ms), 0);
+    breaker->close(bills);
+}
+
+/* They move with the admissions: at each moment the window holds those of its time. */
+static void successes_slide_with_the_admissions(void **state)
+{
+    void *bills = OPEN("bills", "min_calls", "5", "window", "10s");
+    int64_t retry_ms;
+
+    (void)state;
+    for (int64_t now_ms = 20000; now_ms < 40000; now_ms += 100) {
+        admit(bills, now_ms, &retry_ms);
+        handle(bills, 1, now_ms, WARREN_ACK);
+    }
+    /* Those of the last nine steps, 90 of them, are in the window yet. */
+    handle(bills, 89, 40000, WARREN_RETRY);
+    assert_int_equal(admit(bills, 40000, &retry_ms), 10);
+    handle(bills, 1, 40000, WARREN_RETRY);
+    assert_int_equal(admit(bills, 40000, &retry_ms), 0);
     breaker->close(bills);
 }
 
@@ -402,6 +424,7 @@ int main(void)
         cmocka_unit_test(rejecting_at_once),
         cmocka_unit_test(what_counts_as_failure),
         cmocka_unit_test(successes_without_a_lock_count),
+        cmocka_unit_test(successes_slide_with_the_admissions),
         cmocka_unit_test(one_name_is_one_breaker),
         cmocka_unit_test(one_name_has_one_meaning),
         cmocka_unit_test(contradictions_are_refused),
