@@ -74,7 +74,10 @@ struct warren_middleware {
      */
     void (*took)(void *state, uint32_t count, int64_t now_ms);
 
-    /** SIGHUP: @options are those of the file as it is now. Thread: main; others may run. */
+    /**
+     * SIGHUP, and an option differs: @options are those of the file as it is now, and live until
+     * `close`. NULL: the change needs a restart. Thread: main; others may run.
+     */
     void (*reload)(void *state, const struct warren_options *options);
 
     /** Called once, on the main thread, after the last `call` returned. */
