@@ -106,22 +106,3 @@ const struct warren_middleware middleware_log = {
     .call = log_call,
     .close = log_close_state,
 };
-
-/* ---- for as long as the worker makes its link by hand ---- */
-
-static enum warren_outcome call(struct warren_job *job, const struct warren_link *next, void *state)
-{
-    enum warren_outcome outcome = warren_next(job, next);
-    enum warren_log_level level = outcome == WARREN_ACK ? WARREN_LOG_DEBUG : WARREN_LOG_WARN;
-
-    if (log_enabled(level))
-        write_line(job, level, outcome, state);
-    return outcome;
-}
-
-struct warren_link log_middleware(const char *handler)
-{
-    struct warren_link link = {call, (void *)(uintptr_t)handler};
-
-    return link;
-}

@@ -13,10 +13,4 @@
 
 extern const struct warren_middleware middleware_log;
 
-/**
- * The outermost link, with the default options.
- * @handler: "PLUGIN.HANDLER", borrowed for as long as the link is used.
- */
-struct warren_link log_middleware(const char *handler);
-
 #endif

@@ -1,0 +1,114 @@
+/* chain_cost.c - what a chain costs a message, without broker, threads and settlement around it.
+ *
+ *   chain_cost CASE PEER FILE COUNT
+ *
+ * Opens the first subscription of the configuration FILE as the worker does and runs its chain and
+ * handler COUNT times on one thread, with a message that has a message id, and in the case
+ * chain-traced a traceparent, too. Prints one JSON object: CPU of the thread,
+ * CLOCK_THREAD_CPUTIME_ID. Admission (rate_limit, breaker) is asked once a batch, on the loop: it
+ * is not in here.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "amqp/properties.h"
+#include "app/worker_posts.h"
+#include "base/log.h"
+#include "consume/chain.h"
+#include "consume/job.h"
+
+#define PROPERTIES_MAX 4096
+
+static void die(const char *what)
+{
+    fprintf(stderr, "chain_cost: %s\n", what);
+    exit(1);
+}
+
+static struct delivery *make_delivery(bool traced)
+{
+    struct warren_field header =
+        warren_field_text("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    struct warren_properties properties = {.delivery_mode = 2,
+                                           .message_id = "0190163d-8694-739b-aea5-966c26f8ad91",
+                                           .headers = {&header, traced ? 1 : 0}};
+    struct delivery *delivery;
+    struct warren_bytes encoded;
+    struct arena scratch;
+    struct buffer out;
+
+    arena_init(&scratch);
+    buffer_init(&out, PROPERTIES_MAX);
+    if (properties_encode(&properties, PROPERTIES_MAX, &scratch, &out, NULL) != WARREN_OK)
+        die("the properties cannot be encoded");
+    encoded = (struct warren_bytes){buffer_front(&out), buffer_len(&out)};
+    delivery = delivery_new(warren_text(""), warren_text("bench"), encoded, 0);
+    if (!delivery)
+        die("no memory");
+    buffer_done(&out);
+    arena_done(&scratch);
+    return delivery;
+}
+
+static double thread_seconds(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static double run(const struct chain *chain, struct warren_job *job, struct delivery *delivery,
+                  long count)
+{
+    double begun = thread_seconds();
+
+    for (long i = 0; i < count; i++) {
+        job_begin(job, delivery, clock_now_ns(clock_monotonic()));
+        if (chain_run(chain, job) != WARREN_ACK || !job_end(job, WARREN_ACK))
+            die("the handler did not ack");
+    }
+    return thread_seconds() - begun;
+}
+
+int main(int argc, char **argv)
+{
+    static _Atomic int64_t deadline_ms = INT64_MAX;
+    struct job_source source = {.queue = "bench",
+                                .handler = "noop.noop",
+                                .clock = clock_monotonic(),
+                                .deadline_ms = &deadline_ms};
+    struct warren_worker_options options = {.size = sizeof options};
+    struct runtime_subscription subscription;
+    struct warren_error error = {WARREN_OK, ""};
+    struct worker_setup setup;
+    struct posts *posts = NULL;
+    struct delivery *delivery;
+    struct warren_job *job;
+    struct chain chain;
+    long count;
+
+    if (argc != 5 || (count = atol(argv[4])) < 1)
+        die("usage: chain_cost CASE PEER FILE COUNT");
+    options.config_file = argv[3];
+    if (worker_setup_init(&setup, &options, &error) != WARREN_OK ||
+        posts_open(&setup, &posts, &error) != WARREN_OK)
+        die(error.text);
+    posts_fill(posts, 0, &subscription);
+    delivery = make_delivery(strcmp(argv[1], "chain-traced") == 0);
+    job = job_new(&source);
+    if (!job || chain_init(&chain, subscription.links, subscription.link_count,
+                           subscription.handler, subscription.state) != WARREN_OK)
+        die("no memory");
+    run(&chain, job, delivery, count / 10);
+    printf("{\"case\":\"%s\",\"peer\":\"%s\",\"cpu_us_per_msg\":%.4f}\n", argv[1], argv[2],
+           run(&chain, job, delivery, count) * 1e6 / (double)count);
+    chain_done(&chain);
+    job_free(job);
+    delivery_free(delivery);
+    posts_close(posts);
+    worker_setup_done(&setup);
+    return 0;
+}
