@@ -88,9 +88,9 @@ int main(int argc, char **argv)
     struct delivery *delivery;
     struct warren_job *job;
     struct chain chain;
-    long count;
+    long count = argc == 5 ? atol(argv[4]) : 0;
 
-    if (argc != 5 || (count = atol(argv[4])) < 1)
+    if (count < 1)
         die("usage: chain_cost CASE PEER FILE COUNT");
     options.config_file = argv[3];
     if (worker_setup_init(&setup, &options, &error) != WARREN_OK ||
