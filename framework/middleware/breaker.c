@@ -101,11 +101,10 @@ static enum warren_status check(const struct breaker_plan *plan, struct warren_e
 {
     if (plan->failure_percent == 0 && plan->consecutive == 0)
         return error_set(error, WARREN_ECONFIG,
-                         "breaker: with failure_percent 0 and consecutive 0 it would never open");
+                         "with failure_percent 0 and consecutive 0 it would never open");
     if (plan->open_ms > plan->open_max_ms)
         return error_set(error, WARREN_ECONFIG,
-                         "breaker: open_time (%" PRId64 " ms) is above max_open_time (%" PRId64
-                         " ms)",
+                         "open_time (%" PRId64 " ms) is above max_open_time (%" PRId64 " ms)",
                          plan->open_ms, plan->open_max_ms);
     return WARREN_OK;
 }
@@ -181,11 +180,11 @@ static enum warren_status breaker_open(const struct warren_subscription_info *in
         return status;
     fresh = breaker_new(info);
     if (!fresh)
-        return error_set(error, WARREN_ENOMEM, "breaker: no memory");
+        return error_set(error, WARREN_ENOMEM, "no memory");
     breaker = list_entry(shared_join(&registry, &fresh->shared), struct breaker, shared);
     if (breaker != fresh && !same(breaker, fresh)) {
         status = error_set(error, WARREN_ECONFIG,
-                           "breaker '%s': queue %s gives it other options than queue %s",
+                           "name '%s': queue %s gives it other options than queue %s",
                            fresh->shared.name, info->queue, breaker->shared.queue);
         breaker_close(breaker);
     }

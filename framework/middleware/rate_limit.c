@@ -124,11 +124,11 @@ static enum warren_status limit_join(const struct warren_subscription_info *info
     struct limit *limit;
 
     if (!fresh)
-        return error_set(error, WARREN_ENOMEM, "rate_limit: no memory");
+        return error_set(error, WARREN_ENOMEM, "no memory");
     limit = list_entry(shared_join(&registry, &fresh->shared), struct limit, shared);
     if (limit != fresh && !keeps(limit, &fresh->plan)) {
         status = error_set(error, WARREN_ECONFIG,
-                           "rate_limit '%s': queue %s gives it other options than queue %s",
+                           "name '%s': queue %s gives it other options than queue %s",
                            fresh->shared.name, info->queue, limit->shared.queue);
         limit_leave(limit);
     }
@@ -147,10 +147,10 @@ static enum warren_status rate_limit_open(const struct warren_subscription_info 
 
     if (contradicts(&plan))
         return error_set(error, WARREN_ECONFIG,
-                         "rate_limit: kind leaky lets messages go one by one and has no burst");
+                         "kind leaky lets messages go one by one and has no burst");
     turn = calloc(1, sizeof *turn);
     if (!turn)
-        return error_set(error, WARREN_ENOMEM, "rate_limit: no memory");
+        return error_set(error, WARREN_ENOMEM, "no memory");
     status = limit_join(info, &turn->limit, error);
     if (status != WARREN_OK) {
         free(turn);

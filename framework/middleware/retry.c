@@ -68,15 +68,14 @@ static enum warren_status check(const struct retry_policy *policy, struct warren
 {
     if (policy->initial_ms > policy->max_ms)
         return error_set(error, WARREN_ECONFIG,
-                         "retry: initial_delay (%" PRId64 " ms) is above max_delay (%" PRId64
-                         " ms)",
+                         "initial_delay (%" PRId64 " ms) is above max_delay (%" PRId64 " ms)",
                          policy->initial_ms, policy->max_ms);
     if (policy->jitter == RETRY_JITTER_DECORRELATED && policy->growth != RETRY_EXPONENTIAL)
         return error_set(error, WARREN_ECONFIG,
-                         "retry: jitter decorrelated grows by itself and needs policy exponential");
+                         "jitter decorrelated grows by itself and needs policy exponential");
     if (policy->jitter == RETRY_JITTER_DECORRELATED && policy->initial_ms == 0)
         return error_set(error, WARREN_ECONFIG,
-                         "retry: jitter decorrelated needs an initial_delay above 0 to grow from");
+                         "jitter decorrelated needs an initial_delay above 0 to grow from");
     return WARREN_OK;
 }
 
@@ -91,7 +90,7 @@ static enum warren_status retry_open(const struct warren_subscription_info *info
         return status;
     retry = calloc(1, sizeof *retry);
     if (!retry)
-        return error_set(error, WARREN_ENOMEM, "retry: no memory");
+        return error_set(error, WARREN_ENOMEM, "no memory");
     retry->policy = policy;
     retry->max_attempts = warren_options_int(info->options, "max_attempts");
     retry->max_age_ms = warren_options_int(info->options, "max_age");

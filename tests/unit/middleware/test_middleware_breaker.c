@@ -314,7 +314,7 @@ static void one_name_has_one_meaning(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
-        RIG_REFUSED(breaker, "breaker 'bank': queue bills gives it other options than queue orders",
+        RIG_REFUSED(breaker, "name 'bank': queue bills gives it other options than queue orders",
                     "name", "bank", others[i][0], others[i][1]);
     breaker->close(OPEN("bills", "name", "bank"));
     breaker->close(orders);

@@ -1,0 +1,474 @@
+/* test_policies.c - retry, breaker and rate_limit in a worker, on a real broker: how often and when
+ * the handler is called, and where every message ends.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "support/broker.h"
+#include "support/peer.h"
+#include "support/wait.h"
+#include "support/worker.h"
+
+#define PATIENCE_MS (30000 * (int64_t)slowness())
+#define PLUGINS     "plugins=" WARREN_PLUGIN_DIR "/timed.so"
+
+/* Between the admission of a message and its line may lie so much, and for another one nothing. */
+#define LINE_LATE_MS (100 * (int64_t)slowness())
+
+/* One call of timed.record. */
+struct call {
+    int64_t ms;
+    unsigned attempt;
+    char body[64];
+};
+
+struct fixture {
+    struct broker *broker;
+    struct peer *peer;
+    char *queue;
+    char *other; /* dead letters, or a second queue */
+    struct worker *worker;
+    char *broken; /* the handler fails while this file exists */
+    struct call *calls;
+    size_t count;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+
+    assert_non_null(f);
+    f->broker = broker_shared();
+    f->peer = peer_new(f->broker->uri);
+    f->queue = unique_name("policies");
+    f->other = unique_name("policies");
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    worker_free(f->worker);
+    peer_delete(f->peer, f->queue);
+    peer_delete(f->peer, f->other);
+    peer_free(f->peer);
+    broker_free(f->broker);
+    free(f->queue);
+    free(f->other);
+    free(f->broken);
+    free(f->calls);
+    free(f);
+    return 0;
+}
+
+/* The queue of the test, which dead-letters into `other`. */
+static void declare(struct fixture *f, const char *type)
+{
+    const amqp_table_entry_t arguments[] = {
+        {.key = amqp_cstring_bytes("x-dead-letter-exchange"),
+         .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes("")}},
+        {.key = amqp_cstring_bytes("x-dead-letter-routing-key"),
+         .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes(f->other)}}};
+
+    peer_declare(f->peer, f->other, "classic");
+    peer_declare_with(f->peer, f->queue, type, arguments, 2);
+}
+
+/* A worker of timed.record on the queue, with @options of it and @chain; not yet running. */
+static void configure(struct fixture *f, const char *consumer, const char *options,
+                      const char *chain)
+{
+    f->worker = worker_new(f->broker->uri,
+                           "consumer: {%s}\n"
+                           "subscriptions:\n"
+                           "  - queue: %s\n"
+                           "    handler: timed.record\n"
+                           "    options: {path: calls, broken: broken, %s}\n"
+                           "    middleware: %s\n",
+                           consumer, f->queue, options, chain);
+}
+
+static void run(struct fixture *f, int subscriptions)
+{
+    WORKER_RUN(f->worker, PLUGINS);
+    if (!WAIT_FOR(worker_logged(f->worker, "consuming queue=", NULL) >= subscriptions, PATIENCE_MS))
+        fail_msg("the worker does not consume:\n%s", proc_stderr(f->worker->proc));
+}
+
+static void stop(struct fixture *f)
+{
+    assert_int_equal(worker_stop(f->worker), 0);
+}
+
+static void break_handler(struct fixture *f)
+{
+    f->broken = write_file(f->worker->directory, "broken", "");
+}
+
+static void mend_handler(struct fixture *f)
+{
+    assert_int_equal(unlink(f->broken), 0);
+}
+
+/* Read what the handler wrote so far. @return how many calls */
+static size_t calls(struct fixture *f)
+{
+    char *path = worker_path(f->worker, "calls");
+    char *content = read_file(path, NULL);
+    size_t count = 0;
+
+    free(f->calls);
+    f->calls = calloc(count_lines(path) + 1, sizeof *f->calls);
+    assert_non_null(f->calls);
+    for (char *line = content; line && strchr(line, '\n'); line = strchr(line, '\n') + 1) {
+        struct call *call = &f->calls[count++];
+
+        assert_int_equal(
+            sscanf(line, "%" SCNd64 " %u %63[^\n]", &call->ms, &call->attempt, call->body), 3);
+    }
+    f->count = count;
+    free(content);
+    free(path);
+    return count;
+}
+
+static void assert_settled(struct fixture *f, long acked, long rejected)
+{
+    assert_int_equal(worker_number(f->worker, "stopped", "acked"), acked);
+    assert_int_equal(worker_number(f->worker, "stopped", "rejected"), rejected);
+    assert_int_equal(peer_count(f->peer, f->queue), 0);
+    assert_true(WAIT_FOR(peer_count(f->peer, f->other) == rejected, PATIENCE_MS));
+}
+
+/* ---- retry ---- */
+
+#define DELAYS 300
+
+/* The call @index's due time, if it was a first attempt whose body began with the delay. */
+static int64_t due_ms(const struct call *call)
+{
+    return call->ms + strtoll(call->body, NULL, 10);
+}
+
+static const struct call *first_attempt(const struct fixture *f, const char *body)
+{
+    for (size_t i = 0; i < f->count; i++) {
+        if (f->calls[i].attempt == 1 && strcmp(f->calls[i].body, body) == 0)
+            return &f->calls[i];
+    }
+    fail_msg("%s was never attempted", body);
+    return NULL;
+}
+
+/* 300 messages ask for delays of up to 2 s in no order: each comes again once, not before its
+ * time, soon after it, and in the order of their times. */
+static void delays_are_kept_in_order(void **state)
+{
+    struct fixture *f = *state;
+    int64_t latest_ms = 0;
+    size_t again = 0;
+
+    declare(f, "classic");
+    for (int i = 0; i < DELAYS; i++) {
+        char *body = text("%d-%d", i * 7919 % 2000, i);
+
+        peer_publish(f->peer, "", f->queue, body, strlen(body), NULL);
+        free(body);
+    }
+    configure(f, "prefetch: 1000, concurrency: 1", "obey: true", "[log, retry, recover]");
+    run(f, 1);
+    assert_true(WAIT_FOR(calls(f) == 2 * DELAYS, PATIENCE_MS));
+    for (size_t i = 0; i < f->count; i++) {
+        const struct call *call = &f->calls[i];
+        int64_t due;
+
+        if (call->attempt == 1)
+            continue;
+        assert_int_equal(call->attempt, 2);
+        due = due_ms(first_attempt(f, call->body));
+        assert_in_range(call->ms, due, due + 2000 * slowness());
+        /* The clock was read by the handler, and again by warren. */
+        assert_true(due + LINE_LATE_MS >= latest_ms);
+        latest_ms = due > latest_ms ? due : latest_ms;
+        again++;
+    }
+    assert_int_equal(again, DELAYS);
+    stop(f);
+    assert_settled(f, DELAYS, 0);
+}
+
+/* A poison message is attempted as often as it may be and ends in the dead-letter queue; the
+ * others are attempted once. */
+static void poison_is_dead_lettered(struct fixture *f, const char *type)
+{
+    struct peer_message dead;
+    unsigned attempt = 0;
+
+    declare(f, type);
+    peer_publish_many(f->peer, f->queue, "m", 20);
+    configure(f, "concurrency: 4", "poison: m-7",
+              "[log, {retry: {policy: constant, initial_delay: 20ms, max_attempts: 4}}, recover]");
+    run(f, 1);
+    assert_true(WAIT_FOR(peer_count(f->peer, f->other) == 1, PATIENCE_MS));
+    stop(f);
+    assert_int_equal(calls(f), 19 + 4);
+    for (size_t i = 0; i < f->count; i++) {
+        if (strcmp(f->calls[i].body, "m-7") == 0)
+            assert_int_equal(f->calls[i].attempt, ++attempt);
+        else
+            assert_int_equal(f->calls[i].attempt, 1);
+    }
+    assert_int_equal(attempt, 4);
+    assert_int_equal(worker_logged(f->worker, "outcome=reject",
+                                   "gave up after 4 attempts: failed as the test wants"),
+                     1);
+    assert_settled(f, 19, 1);
+    assert_true(peer_get(f->peer, f->other, &dead));
+    assert_string_equal(dead.body, "m-7");
+    assert_string_equal(dead.message_id, "m-7");
+    peer_message_done(&dead);
+}
+
+static void poison_leaves_a_classic_queue(void **state)
+{
+    poison_is_dead_lettered(*state, "classic");
+}
+
+static void poison_leaves_a_quorum_queue(void **state)
+{
+    poison_is_dead_lettered(*state, "quorum");
+}
+
+#define STORM 2000
+
+/* How many of the messages "m-0" and so on had an attempt after their @fail_first. */
+static unsigned succeeded(struct fixture *f, unsigned count, unsigned fail_first)
+{
+    bool *seen = calloc(count, sizeof *seen);
+    unsigned distinct = 0;
+    unsigned number;
+
+    assert_non_null(seen);
+    calls(f);
+    for (size_t i = 0; i < f->count; i++) {
+        assert_int_equal(sscanf(f->calls[i].body, "m-%u", &number), 1);
+        assert_true(number < count);
+        if (f->calls[i].attempt <= fail_first || seen[number])
+            continue;
+        seen[number] = true;
+        distinct++;
+    }
+    free(seen);
+    return distinct;
+}
+
+/* 2,000 messages that each fail three times, with room for few of them to wait: every one is
+ * handled at last and none given up. */
+static void a_storm_loses_none(void **state)
+{
+    struct fixture *f = *state;
+
+    declare(f, "quorum");
+    peer_publish_many(f->peer, f->queue, "m", STORM);
+    configure(f, "prefetch: 100, concurrency: 4", "fail_first: 3",
+              "[log, {retry: {initial_delay: 10ms, max_delay: 100ms, max_attempts: 20}}, recover]");
+    run(f, 1);
+    if (!WAIT_FOR(succeeded(f, STORM, 3) == STORM, 3 * PATIENCE_MS))
+        fail_msg("%u of %d are handled", succeeded(f, STORM, 3), STORM);
+    stop(f);
+    print_message("%d messages, 3 failures each: %zu attempts, lost 0\n", STORM, calls(f));
+    assert_settled(f, STORM, 0);
+}
+
+/* ---- breaker ---- */
+
+#define OPEN_MS 200
+
+/* Three failures open it; it stays open for 200 ms each time. */
+#define BREAKER                                                                                    \
+    "breaker: {consecutive: 3, failure_percent: 0, open_time: 200ms, max_open_time: 200ms, "
+#define RETRY_SOON "retry: {policy: constant, jitter: none, initial_delay: 10ms, "
+
+static void wait_for_probes(struct fixture *f, int probes)
+{
+    if (!WAIT_FOR(worker_logged(f->worker, "breaker half-open", NULL) >= probes, PATIENCE_MS))
+        fail_msg("there are no %d probes:\n%s", probes, proc_stderr(f->worker->proc));
+}
+
+/* What fails pauses the queue: nothing is called but a probe each time the open time is over, all
+ * messages stay on the broker, and when a probe succeeds all are handled. */
+static void a_breaker_pauses_and_resumes(void **state)
+{
+    struct fixture *f = *state;
+
+    declare(f, "classic");
+    peer_publish_many(f->peer, f->queue, "m", 50);
+    configure(f, "prefetch: 10, concurrency: 1", "fail_first: 0",
+              "[log, {" RETRY_SOON "max_attempts: 0}}, {" BREAKER "on_open: pause}}, recover]");
+    break_handler(f);
+    run(f, 1);
+    wait_for_probes(f, 4);
+    assert_true(WAIT_FOR(broker_unacked(f->broker, f->queue) + peer_count(f->peer, f->queue) == 50,
+                         PATIENCE_MS));
+    calls(f);
+    assert_true(f->count >= 5);
+    for (size_t i = 3; i < f->count; i++)
+        assert_true(f->calls[i].ms - f->calls[i - 1].ms >= OPEN_MS - 2);
+    mend_handler(f);
+    assert_true(WAIT_FOR(worker_logged(f->worker, "breaker closed", NULL) == 1, PATIENCE_MS));
+    assert_true(WAIT_FOR(broker_unacked(f->broker, f->queue) + peer_count(f->peer, f->queue) == 0,
+                         PATIENCE_MS));
+    stop(f);
+    assert_int_equal(succeeded(f, 50, 0), 50);
+    assert_settled(f, 50, 0);
+}
+
+/* With on_open retry each message comes back later, and being turned away is no attempt: the
+ * attempts at each message are numbered without a gap. */
+static void a_breaker_retries_later(void **state)
+{
+    struct fixture *f = *state;
+    unsigned attempts[20] = {0};
+
+    declare(f, "classic");
+    peer_publish_many(f->peer, f->queue, "m", 20);
+    configure(f, "prefetch: 100, concurrency: 1", "fail_first: 0",
+              "[log, {" RETRY_SOON "max_attempts: 0}}, {" BREAKER "on_open: retry}}, recover]");
+    break_handler(f);
+    run(f, 1);
+    wait_for_probes(f, 4);
+    mend_handler(f);
+    assert_true(WAIT_FOR(worker_logged(f->worker, "breaker closed", NULL) == 1, PATIENCE_MS));
+    assert_true(WAIT_FOR(broker_unacked(f->broker, f->queue) == 0, PATIENCE_MS));
+    stop(f);
+    assert_int_equal(succeeded(f, 20, 0), 20);
+    assert_true(worker_logged(f->worker, "outcome=retry", "is open\"") >= 20);
+    for (size_t i = 0; i < f->count; i++) {
+        unsigned number = (unsigned)strtoul(f->calls[i].body + 2, NULL, 10);
+
+        assert_int_equal(f->calls[i].attempt, ++attempts[number]);
+    }
+    assert_settled(f, 20, 0);
+}
+
+/* With on_open reject each message is dead-lettered, and the handler not called. */
+static void a_breaker_rejects_at_once(void **state)
+{
+    struct fixture *f = *state;
+
+    declare(f, "classic");
+    peer_publish_many(f->peer, f->queue, "m", 20);
+    configure(f, "concurrency: 1", "fail_first: 0",
+              "[log, retry, {breaker: {consecutive: 3, open_time: 1m, on_open: reject}}, recover]");
+    break_handler(f);
+    run(f, 1);
+    assert_true(WAIT_FOR(peer_count(f->peer, f->other) == 20, PATIENCE_MS));
+    stop(f);
+    assert_int_equal(calls(f), 3);
+    assert_int_equal(worker_logged(f->worker, "breaker opened", f->queue), 1);
+    assert_settled(f, 0, 20);
+}
+
+/* ---- rate limit ---- */
+
+/* From any call on, within any time, no more than burst + rate; and not much less in all. */
+static void assert_rate(const struct fixture *f, int64_t per_second, int64_t burst)
+{
+    int64_t took_ms = f->calls[f->count - 1].ms - f->calls[0].ms;
+    int64_t planned_ms = ((int64_t)f->count - burst) * 1000 / per_second;
+
+    for (size_t i = 0; i < f->count; i++) {
+        for (size_t j = i; j < f->count; j++) {
+            int64_t within_ms = f->calls[j].ms - f->calls[i].ms + LINE_LATE_MS;
+
+            assert_true((int64_t)(j - i + 1) <= burst + within_ms * per_second / 1000);
+        }
+    }
+    assert_in_range(took_ms, planned_ms - LINE_LATE_MS, planned_ms * 3 / 2 + 10 * LINE_LATE_MS);
+}
+
+/* 100 messages a second, 10 of them at once: in every part of the run. */
+static void a_rate_is_held(void **state)
+{
+    struct fixture *f = *state;
+
+    declare(f, "classic");
+    peer_publish_many(f->peer, f->queue, "m", 210);
+    configure(f, "concurrency: 4", "fail_first: 0", "[log, {rate_limit: {rate: 100, burst: 10}}]");
+    run(f, 1);
+    assert_true(WAIT_FOR(calls(f) == 210, PATIENCE_MS));
+    stop(f);
+    assert_rate(f, 100, 10);
+    assert_settled(f, 210, 0);
+}
+
+/* The same one by one. */
+static void an_even_rate_is_held(void **state)
+{
+    struct fixture *f = *state;
+
+    declare(f, "classic");
+    peer_publish_many(f->peer, f->queue, "m", 100);
+    configure(f, "concurrency: 4", "fail_first: 0", "[log, {rate_limit: {rate: 50, kind: leaky}}]");
+    run(f, 1);
+    assert_true(WAIT_FOR(calls(f) == 100, PATIENCE_MS));
+    stop(f);
+    assert_rate(f, 50, 1);
+    assert_settled(f, 100, 0);
+}
+
+/* Two queues with one limit: together they keep it, and each gets its half. */
+static void two_queues_share_a_rate(void **state)
+{
+    struct fixture *f = *state;
+    unsigned first_half = 0;
+
+    declare(f, "classic");
+    peer_publish_many(f->peer, f->queue, "a", 100);
+    peer_publish_many(f->peer, f->other, "b", 100);
+    f->worker = worker_new(f->broker->uri,
+                           "middleware: {rate_limit: {rate: 100, burst: 1, name: bank}}\n"
+                           "subscriptions:\n"
+                           "  - {queue: %s, handler: timed.record, options: {path: calls}}\n"
+                           "  - {queue: %s, handler: timed.record, options: {path: calls}}\n",
+                           f->queue, f->other);
+    run(f, 2);
+    assert_true(WAIT_FOR(calls(f) == 200, PATIENCE_MS));
+    stop(f);
+    assert_rate(f, 100, 1);
+    for (size_t i = 0; i < 100; i++)
+        first_half += f->calls[i].body[0] == 'a';
+    assert_in_range(first_half, 35, 65);
+    assert_int_equal(peer_count(f->peer, f->queue), 0);
+    assert_int_equal(peer_count(f->peer, f->other), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(delays_are_kept_in_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(poison_leaves_a_classic_queue, setup, teardown),
+        cmocka_unit_test_setup_teardown(poison_leaves_a_quorum_queue, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_storm_loses_none, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_breaker_pauses_and_resumes, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_breaker_retries_later, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_breaker_rejects_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_rate_is_held, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_even_rate_is_held, setup, teardown),
+        cmocka_unit_test_setup_teardown(two_queues_share_a_rate, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
