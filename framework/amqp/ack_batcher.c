@@ -7,11 +7,12 @@
 #define CAPACITY_MIN 64
 
 /* What acked_ms holds when it is no time. */
-enum { PENDING = -1, TOLD = -2 };
+enum { PENDING = -1, TOLD = -2, HANDED_BACK = -3 };
 
 struct ack_entry {
     uint64_t tag;
-    int64_t acked_ms; /* PENDING: being handled; TOLD: the broker knows; else an unsent ack */
+    int64_t acked_ms; /* PENDING: being handled; TOLD: settled, and the broker knows; HANDED_BACK:
+                         the broker knows, but it is not settled; else an unsent ack */
 };
 
 static struct ack_entry *entry_at(const struct ack_batcher *batcher, uint32_t index)
@@ -106,10 +107,10 @@ static uint32_t send_prefix(struct ack_batcher *batcher)
     for (length = 0; length < batcher->count; length++) {
         const struct ack_entry *entry = entry_at(batcher, length);
 
-        if (entry->acked_ms == PENDING)
-            break;
         if (entry->acked_ms == TOLD)
             continue;
+        if (entry->acked_ms < 0)
+            break;
         last = entry->tag;
         acks++;
     }
@@ -197,6 +198,7 @@ enum warren_status ack_batcher_settle(struct ack_batcher *batcher, uint32_t gene
                                       uint64_t tag, enum verdict verdict, int64_t now_ms)
 {
     struct ack_entry *entry;
+    bool told;
 
     assert(now_ms >= 0);
     if (generation != batcher->generation) {
@@ -204,8 +206,10 @@ enum warren_status ack_batcher_settle(struct ack_batcher *batcher, uint32_t gene
         return WARREN_OK;
     }
     entry = find(batcher, tag);
-    if (!entry || entry->acked_ms != PENDING)
+    told = entry && entry->acked_ms == HANDED_BACK;
+    if (!told && (!entry || entry->acked_ms != PENDING))
         return WARREN_EINVAL;
+    assert(!told || verdict == VERDICT_HANDBACK);
 
     batcher->settled++;
     if (verdict == VERDICT_ACK) {
@@ -220,7 +224,7 @@ enum warren_status ack_batcher_settle(struct ack_batcher *batcher, uint32_t gene
         pop(batcher, 1);
         batcher->told--;
     }
-    return batcher->sink.negative(batcher->sink.user, tag, verdict);
+    return told ? WARREN_OK : batcher->sink.negative(batcher->sink.user, tag, verdict);
 }
 
 uint32_t ack_batcher_flush(struct ack_batcher *batcher, int64_t now_ms, int64_t straggler_age_ms)
@@ -233,4 +237,21 @@ uint32_t ack_batcher_flush(struct ack_batcher *batcher, int64_t now_ms, int64_t 
     if (batcher->unsent > 0 && now_ms - batcher->oldest_ms >= straggler_age_ms)
         frames += send_stragglers(batcher, now_ms, straggler_age_ms);
     return frames;
+}
+
+enum warren_status ack_batcher_hand_back(struct ack_batcher *batcher)
+{
+    uint64_t last = 0;
+
+    if (batcher->unsent > 0)
+        return WARREN_ECLOSED;
+    for (uint32_t i = 0; i < batcher->count; i++) {
+        struct ack_entry *entry = entry_at(batcher, i);
+
+        if (entry->acked_ms != PENDING)
+            continue;
+        entry->acked_ms = HANDED_BACK;
+        last = entry->tag;
+    }
+    return last > 0 ? batcher->sink.hand_back(batcher->sink.user, last) : WARREN_OK;
 }

@@ -31,6 +31,8 @@ struct ack_sink {
     enum warren_status (*ack)(void *user, uint64_t tag, bool multiple);
     enum warren_status (*negative)(void *user, uint64_t tag, enum verdict verdict);
     void *user;
+    /** basic.nack, multiple, requeue=true: everything up to @tag. */
+    enum warren_status (*hand_back)(void *user, uint64_t tag);
 };
 
 /** Entries that the ring grows to: twice the largest prefetch of AMQP. */
@@ -88,6 +90,15 @@ enum warren_status ack_batcher_settle(struct ack_batcher *batcher, uint32_t gene
  * @return the number of frames
  */
 uint32_t ack_batcher_flush(struct ack_batcher *batcher, int64_t now_ms, int64_t straggler_age_ms);
+
+/**
+ * Hand back every tag that is not settled, with one frame. Nothing may wait in ack_batcher_flush().
+ * Each of these tags is still to be settled, with VERDICT_HANDBACK, which then sends nothing.
+ *
+ * @return WARREN_OK; WARREN_ECLOSED: acks could not be sent before, so nothing was done; what the
+ *         sink returned
+ */
+enum warren_status ack_batcher_hand_back(struct ack_batcher *batcher);
 
 /** Tags that the broker still counts against the prefetch. */
 static inline uint64_t ack_batcher_outstanding(const struct ack_batcher *batcher)

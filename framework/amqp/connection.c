@@ -69,7 +69,7 @@ struct connection {
     bool blocked;
     bool reading_paused;
     int64_t hears_since_ms; /* when neither of both was the case any more; 0: it never was */
-    amqp_pool_t pool; /* for decoding methods of channel 0 */
+    amqp_pool_t pool;       /* for decoding methods of channel 0 */
 
     bool failing; /* lost, and the owner does not know yet */
     uint16_t failing_code;

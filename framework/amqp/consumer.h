@@ -58,6 +58,11 @@ void consumer_resume(struct consumer *consumer);
 void consumer_settle(struct consumer *consumer, struct delivery *delivery, enum verdict verdict);
 /** Send acks that are due. @all: also those behind a gap, whatever their age. */
 void consumer_flush(struct consumer *consumer, bool all);
+/**
+ * Send all acks, then hand back with one frame whatever is not settled. All of that is then to be
+ * settled with VERDICT_HANDBACK.
+ */
+void consumer_hand_back(struct consumer *consumer);
 /** Acks settled but not sent. */
 uint32_t consumer_unsent(const struct consumer *consumer);
 

@@ -40,7 +40,16 @@ static enum warren_status send_negative(void *user, uint64_t tag, enum verdict v
                          channel_send(consumer->channel, AMQP_BASIC_REJECT_METHOD, &reject));
 }
 
-const struct ack_sink consumer_ack_sink = {.ack = send_ack, .negative = send_negative};
+static enum warren_status send_hand_back(void *user, uint64_t tag)
+{
+    struct consumer *consumer = user;
+    amqp_basic_nack_t nack = {.delivery_tag = tag, .multiple = true, .requeue = true};
+
+    return consumer_sent(consumer, channel_send(consumer->channel, AMQP_BASIC_NACK_METHOD, &nack));
+}
+
+const struct ack_sink consumer_ack_sink = {
+    .ack = send_ack, .negative = send_negative, .hand_back = send_hand_back};
 
 /* ---- in ---- */
 
@@ -174,6 +183,12 @@ void consumer_flush(struct consumer *consumer, bool all)
     /* Acks kept back count against the prefetch: with half of it gone the broker would stall. */
     if (batcher->unsent > consumer->prefetch / 2u)
         ack_batcher_flush(batcher, now_ms(consumer), 0);
+}
+
+void consumer_hand_back(struct consumer *consumer)
+{
+    consumer_flush(consumer, true);
+    ack_batcher_hand_back(&consumer->batcher);
 }
 
 uint32_t consumer_unsent(const struct consumer *consumer)

@@ -8,6 +8,16 @@
 #define RESERVE_SHARE  4
 #define RESERVE_MAX_MS 1000
 
+/*
+ * RabbitMQ's channel has at most 32 acks and nacks (quorum_commands_soft_limit) on their way to a
+ * quorum queue. Later ones wait inside of it until the queue has written the first to its disk;
+ * a close meanwhile forgets them, and no round trip of AMQP waits for them. So everything is handed
+ * back with one nack, once the handlers that run have finished (a nack of many tags would name
+ * theirs, too); where they take longer, with one nack each, and then not closed too soon.
+ */
+#define HAND_BACK_GRACE_MS 50
+#define CLOSE_QUIET_MS     100
+
 static const char *const phase_names[] = {"not",     "cancelling", "running",
                                           "proving", "closing",    "done"};
 
@@ -29,6 +39,11 @@ static void close_connection(struct runtime *r, int64_t timeout_ms)
     connection_close(r->connection, timeout_ms > 0 ? (uint32_t)timeout_ms : 0);
 }
 
+static bool may_hand_back(const struct runtime *r, const struct subscription *s)
+{
+    return subscription_drained(s) && (r->drain.grace_over || subscription_at_work(s) == 0);
+}
+
 /* Hand back as soon as the broker has stopped sending; sooner, and it would send it here again. */
 static bool hand_back(struct runtime *r, bool at_any_rate)
 {
@@ -36,13 +51,31 @@ static bool hand_back(struct runtime *r, bool at_any_rate)
 
     connection_cork(r->connection);
     for (size_t i = 0; i < r->subscription_count; i++) {
-        if (at_any_rate || subscription_drained(r->subscriptions[i]))
-            r->drain.handed_back += subscription_hand_back(r->subscriptions[i]);
-        else
+        struct subscription *s = r->subscriptions[i];
+        bool singly = subscription_at_work(s) > 0;
+        uint32_t count;
+
+        if (!at_any_rate && !may_hand_back(r, s)) {
             all = false;
+            continue;
+        }
+        count = subscription_hand_back(s);
+        r->drain.handed_back += count;
+        if (singly && count > 0)
+            r->drain.quiet_until_ms = now_ms(r) + CLOSE_QUIET_MS;
     }
     connection_uncork(r->connection);
     return all;
+}
+
+/* The last acks must not follow on the heels of many nacks. */
+static bool is_quiet(struct runtime *r)
+{
+    int64_t left_ms = r->drain.quiet_until_ms - now_ms(r);
+
+    if (left_ms > 0)
+        loop_timer_arm_ms(&r->drain.pause, left_ms);
+    return left_ms <= 0;
 }
 
 static void wait_for_handlers(struct runtime *r)
@@ -81,8 +114,16 @@ static void step(void *arg)
         wait_for_handlers(r);
     if (d->phase == DRAIN_RUNNING && (runtime_in_flight(r) == 0 || d->handlers_given_up))
         prove(r);
-    if (d->phase == DRAIN_PROVING && proved(r))
+    if (d->phase == DRAIN_PROVING && proved(r) && is_quiet(r))
         close_connection(r, d->end_ms - now_ms(r));
+}
+
+static void pause_over(void *arg)
+{
+    struct runtime *r = arg;
+
+    r->drain.grace_over = true;
+    step(r);
 }
 
 static void time_over(void *arg)
@@ -109,6 +150,7 @@ static void finish(struct runtime *r)
         return;
     enter(r, DRAIN_DONE);
     loop_timer_disarm(&r->drain.timer);
+    loop_timer_disarm(&r->drain.pause);
     runtime_collect(r);
     hand_back(r, true);
     r->drain.unfinished = runtime_in_flight(r);
@@ -119,13 +161,16 @@ static void finish(struct runtime *r)
 
 enum warren_status drain_init(struct runtime *r)
 {
+    enum warren_status status = loop_timer_init(&r->drain.timer, r->loop, time_over, r);
+
     loop_task_init(&r->drain.step, step, r);
-    return loop_timer_init(&r->drain.timer, r->loop, time_over, r);
+    return status == WARREN_OK ? loop_timer_init(&r->drain.pause, r->loop, pause_over, r) : status;
 }
 
 void drain_done(struct runtime *r)
 {
     loop_timer_done(&r->drain.timer);
+    loop_timer_done(&r->drain.pause);
 }
 
 void drain_begin(struct runtime *r)
@@ -142,6 +187,7 @@ void drain_begin(struct runtime *r)
     d->end_ms = begin_ms + r->drain_timeout_ms;
     atomic_store(&r->host.deadline_ms, d->end_ms - reserve_ms);
     loop_timer_arm_ms(&d->timer, r->drain_timeout_ms - reserve_ms);
+    loop_timer_arm_ms(&d->pause, HAND_BACK_GRACE_MS);
     connection_pause_reading(r->connection, false);
     connection_cork(r->connection);
     for (size_t i = 0; i < r->subscription_count; i++)

@@ -21,8 +21,11 @@ struct drain {
     enum drain_phase phase;
     struct loop_task step;   /* look whether the next phase can begin */
     struct loop_timer timer; /* ends the waiting for handlers, then everything */
+    struct loop_timer pause; /* before what is left is handed back, and before the close */
+    bool grace_over;         /* hand back although handlers run */
     bool handlers_given_up;
-    int64_t end_ms; /* by the loop's clock */
+    int64_t quiet_until_ms; /* do not close sooner */
+    int64_t end_ms;         /* by the loop's clock */
     uint32_t handed_back;
     uint32_t unfinished;
     enum warren_status status;

@@ -269,6 +269,9 @@ bool subscription_drained(const struct subscription *s)
 
 uint32_t subscription_hand_back(struct subscription *s)
 {
+    /* A nack of many tags would name those of running handlers as well. */
+    if (s->arrived.count > 1 && s->arrived.count == s->in_flight)
+        consumer_hand_back(s->consumer);
     return subscription_settle_as(s, &s->arrived, WARREN_REQUEUE);
 }
 

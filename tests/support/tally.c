@@ -8,6 +8,9 @@
 
 #define LINE_SIZE 512
 
+#define SEEN_ACKED 1u
+#define SEEN_FRESH 2u /* as not redelivered */
+
 struct tally *tally_new(const char *path, const char *prefix, unsigned count)
 {
     struct tally *tally = calloc(1, sizeof *tally);
@@ -76,10 +79,13 @@ static void take_line(struct tally *tally, const char *line)
         tally->unexpected++;
         return;
     }
-    tally->duplicates += tally->seen[number];
-    tally->unmarked += tally->seen[number] && !redelivered;
-    if (strcmp(outcome, "ack") == 0 && !tally->seen[number]) {
-        tally->seen[number] = 1;
+    if (!redelivered) {
+        tally->unmarked += (tally->seen[number] & SEEN_FRESH) != 0;
+        tally->seen[number] |= SEEN_FRESH;
+    }
+    tally->duplicates += tally->seen[number] & SEEN_ACKED;
+    if (strcmp(outcome, "ack") == 0 && !(tally->seen[number] & SEEN_ACKED)) {
+        tally->seen[number] |= SEEN_ACKED;
         tally->ok++;
     }
 }

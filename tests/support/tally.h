@@ -18,11 +18,11 @@ struct tally {
     unsigned ok;         /* messages that were handled and acked, at least once */
     unsigned unexpected; /* lines of a message that nobody published, or with another body */
     unsigned duplicates; /* lines of a message that was handled and acked before */
-    unsigned unmarked;   /* of these, those that the broker did not mark as redelivered */
+    unsigned unmarked;   /* deliveries without the mark "redelivered", but for the first one */
     int64_t stall_ms;    /* the longest time without a line, as far as tally_update() saw */
 
     FILE *file;
-    uint8_t *seen; /* by number: acked before */
+    uint8_t *seen; /* by number */
     int64_t changed_ms;
 };
 

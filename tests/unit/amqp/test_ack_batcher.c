@@ -82,10 +82,27 @@ static enum warren_status broker_negative(void *user, uint64_t tag, enum verdict
     return WARREN_OK;
 }
 
+static enum warren_status broker_hand_back(void *user, uint64_t tag)
+{
+    struct broker *broker = user;
+
+    if (broker->refuse)
+        return WARREN_ECLOSED;
+    broker->frames++;
+    broker->last_tag = tag;
+    assert_in_range(tag, 1, broker->next - 1);
+    assert_int_equal(broker->tags[tag], OUTSTANDING);
+    for (uint64_t t = broker->lowest; t <= tag; t++) {
+        if (broker->tags[t] == OUTSTANDING)
+            broker_settle(broker, t, SETTLED_NEGATIVE);
+    }
+    return WARREN_OK;
+}
+
 static int setup(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
-    struct ack_sink sink = {broker_ack, broker_negative, NULL};
+    struct ack_sink sink = {broker_ack, broker_negative, NULL, broker_hand_back};
 
     if (!fixture)
         return -1;
@@ -426,6 +443,43 @@ static void random_runs_never_offend_the_broker(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* What is left is handed back with one frame behind the acks, and settling it then says no more. */
+static void one_frame_hands_back_the_rest(void **state)
+{
+    struct fixture *fixture = *state;
+
+    deliver(fixture, 10);
+    ack(fixture, 1);
+    ack(fixture, 5);
+    settle(fixture, 7, VERDICT_REJECT, 0);
+    ack_batcher_flush(&fixture->batcher, 0, 0);
+    fixture->broker.frames = 0;
+    assert_int_equal(ack_batcher_hand_back(&fixture->batcher), WARREN_OK);
+    assert_int_equal(fixture->broker.frames, 1);
+    assert_int_equal(fixture->broker.last_tag, 10);
+    assert_int_equal(fixture->broker.outstanding, 0);
+    for (uint64_t tag = 2; tag <= 10; tag++) {
+        if (tag != 5 && tag != 7)
+            settle(fixture, tag, VERDICT_HANDBACK, 0);
+    }
+    assert_int_equal(fixture->broker.frames, 1);
+    assert_int_equal(ack_batcher_outstanding(&fixture->batcher), 0);
+    assert_int_equal(ack_batcher_hand_back(&fixture->batcher), WARREN_OK);
+    assert_int_equal(fixture->broker.frames, 1);
+}
+
+/* While an ack waits to be sent nothing is handed back: the nack would take its message along. */
+static void hand_back_waits_for_acks(void **state)
+{
+    struct fixture *fixture = *state;
+
+    deliver(fixture, 3);
+    ack(fixture, 2);
+    assert_int_equal(ack_batcher_hand_back(&fixture->batcher), WARREN_ECLOSED);
+    assert_int_equal(fixture->broker.frames, 0);
+    assert_int_equal(fixture->broker.outstanding, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -443,6 +497,8 @@ int main(void)
         TEST(a_stuck_message_does_not_grow_the_ring),
         TEST(a_refused_frame_ends_the_flush),
         TEST(random_runs_never_offend_the_broker),
+        TEST(one_frame_hands_back_the_rest),
+        TEST(hand_back_waits_for_acks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

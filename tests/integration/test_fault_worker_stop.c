@@ -1,0 +1,265 @@
+/* test_fault_worker_stop.c - how a worker ends: by SIGTERM under full load again and again, by a
+ * second signal, by drain.timeout, and while there is no broker, a wrong password or a web server
+ * at its address.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "support/broker.h"
+#include "support/mock.h"
+#include "support/peer.h"
+#include "support/socket.h"
+#include "support/tally.h"
+#include "support/wait.h"
+#include "support/worker.h"
+
+#define PATIENCE_MS (20000 * (int64_t)slowness())
+/* To end without anything to wait for. */
+#define PROMPT_MS (3000 * (int64_t)slowness())
+
+struct fixture {
+    struct broker *broker;
+    struct peer *peer;
+    char *queue;
+    char *gate;
+    struct worker *worker;
+    struct tally *tally;
+    struct mock *mock;
+};
+
+static int setup(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+
+    assert_non_null(fixture);
+    fixture->broker = broker_shared();
+    fixture->peer = peer_new(fixture->broker->uri);
+    fixture->queue = unique_name("stop");
+    fixture->gate = write_file(WARREN_BINARY_DIR, fixture->queue, "");
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fixture = *state;
+
+    worker_free(fixture->worker);
+    mock_free(fixture->mock);
+    tally_free(fixture->tally);
+    peer_delete(fixture->peer, fixture->queue);
+    peer_free(fixture->peer);
+    broker_free(fixture->broker);
+    unlink(fixture->gate);
+    free(fixture->gate);
+    free(fixture->queue);
+    free(fixture);
+    return 0;
+}
+
+/* A worker of @uri with probe.record, with more options of it. */
+static void prepare(struct fixture *fixture, const char *uri, const char *options)
+{
+    char *record;
+
+    fixture->worker = worker_new(uri,
+                                 "consumer: {prefetch: 200, concurrency: 8}\n"
+                                 "subscriptions:\n"
+                                 "  - queue: %s\n"
+                                 "    handler: probe.record\n"
+                                 "    options: {path: record, %s}",
+                                 fixture->queue, options);
+    record = worker_path(fixture->worker, "record");
+    fixture->tally = tally_new(record, fixture->queue, 20000);
+    free(record);
+}
+
+/* ---- drained ---- */
+
+/* Twenty times SIGTERM at full load: what a worker has handled it has acked, so no message is
+ * ever handled twice, and what it had not begun comes back without harm. */
+static void sigterm_at_full_load(void **state)
+{
+    enum { ROUNDS = 20 };
+    struct fixture *fixture = *state;
+    struct tally *tally;
+    unsigned slowest_ms = 0;
+
+    peer_declare(fixture->peer, fixture->queue, "quorum");
+    prepare(fixture, fixture->broker->uri, "delay: 1ms");
+    tally = fixture->tally;
+    peer_publish_many(fixture->peer, fixture->queue, fixture->queue, tally->count);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        int64_t began_ms;
+
+        worker_run(fixture->worker, NULL);
+        assert_true(tally_wait(tally, tally->ok + 100 + round * 20, PATIENCE_MS));
+        began_ms = now_ms();
+        assert_int_equal(worker_stop(fixture->worker), 0);
+        if (now_ms() - began_ms > slowest_ms)
+            slowest_ms = (unsigned)(now_ms() - began_ms);
+        assert_int_equal(worker_number(fixture->worker, "stopped", "unfinished"), 0);
+    }
+    worker_run(fixture->worker, NULL);
+    assert_true(tally_wait(tally, tally->count, PATIENCE_MS));
+    assert_int_equal(worker_stop(fixture->worker), 0);
+    tally_update(tally);
+    tally_print(tally, fixture->broker, "quorum", ROUNDS, "20 SIGTERM of the worker");
+    printf("slowest drain %u ms\n", slowest_ms);
+    assert_int_equal(tally->count - tally->ok, 0); /* lost */
+    assert_int_equal(tally->unexpected, 0);
+    assert_int_equal(tally->duplicates, 0);
+    assert_int_equal(peer_count(fixture->peer, fixture->queue), 0);
+}
+
+/* ---- cut short ---- */
+
+/* Two of the handlers' threads are stuck, more messages wait behind them. */
+static void start_stuck(struct fixture *fixture, const char *drain)
+{
+    char *options = text("gate: '%s'", fixture->gate);
+
+    peer_declare(fixture->peer, fixture->queue, "quorum");
+    peer_publish_many(fixture->peer, fixture->queue, fixture->queue, 50);
+    prepare(fixture, fixture->broker->uri, options);
+    WORKER_RUN(fixture->worker, drain, "consumer.concurrency=2");
+    assert_true(WAIT_FOR(peer_consumers(fixture->peer, fixture->queue) == 1, PATIENCE_MS));
+    assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->queue) == 0, PATIENCE_MS));
+    free(options);
+}
+
+/* Handlers that do not return end with drain.timeout: everything is handed back by then, and the
+ * exit status says that something was not finished. */
+static void drain_timeout_hands_back(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t began_ms;
+
+    start_stuck(fixture, "drain.timeout=2s");
+    began_ms = now_ms();
+    proc_signal(fixture->worker->proc, SIGTERM);
+    /* What no handler has begun goes back at once, not only with the timeout. */
+    assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->queue) == 48, 1000 * slowness()));
+    assert_int_equal(proc_wait(fixture->worker->proc, 2000 + PROMPT_MS), 1);
+    printf("drain.timeout 2 s with a stuck handler: ended after %d ms\n",
+           (int)(now_ms() - began_ms));
+    assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->queue) == 50, PATIENCE_MS));
+    assert_int_equal(worker_logged(fixture->worker, "stopped by drain.timeout", NULL), 1);
+    assert_int_equal(worker_number(fixture->worker, "stopped by drain.timeout", "unfinished"), 2);
+}
+
+/* A second signal does not wait for drain.timeout. */
+static void second_signal_ends_at_once(void **state)
+{
+    struct fixture *fixture = *state;
+
+    int64_t began_ms;
+
+    start_stuck(fixture, "drain.timeout=10m");
+    proc_signal(fixture->worker->proc, SIGTERM);
+    assert_true(
+        WAIT_FOR(worker_logged(fixture->worker, "draining", "running=2") == 1, PATIENCE_MS));
+    began_ms = now_ms();
+    proc_signal(fixture->worker->proc, SIGTERM);
+    assert_int_equal(proc_wait(fixture->worker->proc, PROMPT_MS), 1);
+    printf("second signal: ended after %d ms\n", (int)(now_ms() - began_ms));
+    assert_int_equal(worker_logged(fixture->worker, "stopped at once", NULL), 1);
+    assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->queue) == 50, PATIENCE_MS));
+}
+
+/* ---- nobody there ---- */
+
+static void assert_ends_promptly(struct fixture *fixture)
+{
+    int64_t began_ms = now_ms();
+
+    proc_signal(fixture->worker->proc, SIGTERM);
+    assert_int_equal(proc_wait(fixture->worker->proc, PROMPT_MS), 0);
+    printf("ended after %d ms\n", (int)(now_ms() - began_ms));
+}
+
+/* Without a broker a worker tries again and again, with a pause, and SIGTERM ends it at once. */
+static void sigterm_without_a_broker(void **state)
+{
+    struct fixture *fixture = *state;
+    uint16_t port;
+    int fd = socket_listen(&port);
+    char *uri = text("amqp://guest:guest@127.0.0.1:%u/", port);
+    int tries;
+
+    close(fd); /* nobody listens there now */
+    prepare(fixture, uri, "");
+    worker_run(fixture->worker, NULL);
+    assert_true(WAIT_FOR(worker_logged(fixture->worker, "cannot connect", "nothing listens") >= 6,
+                         PATIENCE_MS));
+    assert_ends_promptly(fixture);
+    /* 50 ms doubled up to 500 ms, two connections: not a busy loop. */
+    tries = worker_logged(fixture->worker, "cannot connect", NULL);
+    assert_in_range(tries, 6, 100);
+    free(uri);
+}
+
+/* A wrong password is told as such with a long pause, the password never. */
+static void wrong_password(void **state)
+{
+    struct fixture *fixture = *state;
+    char *uri = text("amqp://guest:s3cr3t-w0rd@127.0.0.1:%u/", fixture->broker->port);
+
+    prepare(fixture, uri, "");
+    worker_run(fixture->worker, NULL);
+    assert_true(WAIT_FOR(worker_logged(fixture->worker, "refused the connection", "code=403") == 2,
+                         PATIENCE_MS));
+    assert_true(worker_number(fixture->worker, "refused the connection", "retry_ms") >= 30000);
+    assert_ends_promptly(fixture);
+    assert_null(strstr(proc_stderr(fixture->worker->proc), "s3cr3t"));
+    assert_int_equal(worker_logged(fixture->worker, "refused the connection", NULL), 2);
+    free(uri);
+}
+
+static void answer_as_http(struct mock_peer *peer, int connection, void *user)
+{
+    static const char page[] = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n"
+                               "Connection: close\r\n\r\n";
+
+    (void)connection;
+    (void)user;
+    mock_send_bytes(peer, page, sizeof page - 1);
+}
+
+/* A web server in the broker's place is recognised, and is no reason to hang or to hurry. */
+static void web_server_instead_of_a_broker(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->mock = mock_new(answer_as_http, NULL);
+    prepare(fixture, mock_uri(fixture->mock), "");
+    worker_run(fixture->worker, NULL);
+    assert_true(
+        WAIT_FOR(worker_logged(fixture->worker, "cannot connect", "web server") >= 4, PATIENCE_MS));
+    assert_ends_promptly(fixture);
+    assert_in_range(mock_accepted(fixture->mock), 4, 100);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(sigterm_at_full_load, setup, teardown),
+        cmocka_unit_test_setup_teardown(drain_timeout_hands_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(second_signal_ends_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(sigterm_without_a_broker, setup, teardown),
+        cmocka_unit_test_setup_teardown(wrong_password, setup, teardown),
+        cmocka_unit_test_setup_teardown(web_server_instead_of_a_broker, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
