@@ -13,6 +13,11 @@
 
 #include "base/error.h"
 
+/* A record holds at most so many bytes (RFC 8446, section 5.1). */
+#define RECORD_SIZE 16384
+/* Records that may stand before the alert of a peer that closed. */
+#define LAST_RECORDS_MAX 16
+
 /* ---- why a certificate is refused ---- */
 
 #define NAMES_TEXT_MAX 256
@@ -144,8 +149,8 @@ static const char *explain(int reason)
     case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
         return "the peer asks for a client certificate";
     case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:
-        return "the peer refused the handshake: no common cipher, or it asks for a client "
-               "certificate";
+        return "the peer refused the handshake: no common cipher, or no client certificate that "
+               "it accepts";
     case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
         return "the peer refused our client certificate: it is expired";
     case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
@@ -284,6 +289,27 @@ ssize_t tls_read(struct transport *transport, void *data, size_t size, struct wa
     return (ssize_t)total;
 }
 
+/*
+ * A write failed with what the socket says, such as a reset. The peer may have said more before
+ * it closed: an alert that waits to be read. What else waits is lost with the connection.
+ */
+static void ask_for_alert(struct transport *transport, struct warren_error *error)
+{
+    char ignored[RECORD_SIZE];
+
+    for (int i = 0; i < LAST_RECORDS_MAX; i++) {
+        size_t got;
+
+        prepare(transport);
+        if (SSL_read_ex(transport->tls, ignored, sizeof ignored, &got) == 1)
+            continue;
+        if (SSL_get_error(transport->tls, 0) == SSL_ERROR_SSL)
+            fail(SSL_ERROR_SSL, 0, "", error);
+        break;
+    }
+    ERR_clear_error();
+}
+
 ssize_t tls_write(struct transport *transport, const void *data, size_t len,
                   struct warren_error *error)
 {
@@ -300,6 +326,7 @@ ssize_t tls_write(struct transport *transport, const void *data, size_t len,
         }
         if (settle(transport, 0, "", error) == WARREN_EFULL || total)
             break;
+        ask_for_alert(transport, error);
         return -1;
     }
     return (ssize_t)total;
