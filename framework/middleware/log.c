@@ -81,12 +81,21 @@ static bool is_sampled(struct log *log)
            atomic_fetch_add_explicit(&log->acks, 1, memory_order_relaxed) % log->sample == 0;
 }
 
+/* A forgiven attempt was turned away, by an open breaker say, which has told why itself. */
+static enum warren_log_level level_for(const struct log *log, const struct warren_job *job,
+                                       enum warren_outcome outcome)
+{
+    if (outcome == WARREN_ACK)
+        return log->acked;
+    return warren_job_forgiven(job) ? WARREN_LOG_DEBUG : log->failed;
+}
+
 static enum warren_outcome log_call(struct warren_job *job, const struct warren_link *next,
                                     void *state)
 {
     struct log *log = state;
     enum warren_outcome outcome = warren_next(job, next);
-    enum warren_log_level level = outcome == WARREN_ACK ? log->acked : log->failed;
+    enum warren_log_level level = level_for(log, job, outcome);
 
     if (log_enabled(level) && (outcome != WARREN_ACK || is_sampled(log)))
         write_line(job, level, outcome, log->handler);

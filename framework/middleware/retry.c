@@ -32,10 +32,12 @@ static const struct warren_option options[] = {
      "No delay is longer, not even one that the handler asks for."},
     {"factor", WARREN_OPTION_INT, "2", 2, 100, NULL,
      "With policy exponential each delay is so many times the one before."},
-    {"max_attempts", WARREN_OPTION_INT, "5", 0, 1000000, NULL,
-     "The message is rejected when so many attempts failed; 0 means no limit."},
+    {"max_attempts", WARREN_OPTION_INT, "0", 0, 1000000, NULL,
+     "The message is rejected when so many attempts failed; 0 means no limit. Set it where the "
+     "queue has a dead-letter exchange: without one a broker drops what is rejected."},
     {"max_age", WARREN_OPTION_DURATION, "0ms", 0, 604800000, NULL,
-     "No attempt begins later than so long after the first one in this process; 0 means no limit."},
+     "The message is rejected when the next attempt would begin later than so long after the first "
+     "one in this process; 0 means no limit. Mind the dead-letter exchange, as above."},
     {0}};
 
 /* The place of @word in @words, which holds it: the options were checked against the table. */

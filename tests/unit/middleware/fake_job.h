@@ -24,6 +24,7 @@ struct warren_job {
     bool has_tracestate;
     int traces; /* how often a trace was set */
     uint32_t attempt;
+    bool forgiven;
     int64_t now_ms;
     int64_t took_ms; /* by how much the handler advances the clock */
     int64_t limit_ms;
@@ -48,6 +49,11 @@ const struct warren_properties *warren_job_properties(struct warren_job *job)
 const struct warren_value *warren_job_header(struct warren_job *job, const char *name)
 {
     return warren_table_get(&warren_job_properties(job)->headers, name);
+}
+
+bool warren_job_forgiven(const struct warren_job *job)
+{
+    return job->forgiven;
 }
 
 uint32_t warren_job_attempt(struct warren_job *job)

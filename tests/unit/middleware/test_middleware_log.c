@@ -136,6 +136,19 @@ static void failures_are_not_sampled(void **state)
     assert_int_equal(fake_log_lines(&log), 5);
 }
 
+/* What an open breaker turned away is no news: hundreds may be. */
+static void a_forgiven_attempt_is_silent_at_info(void **state)
+{
+    struct warren_job job = {.outcome = WARREN_RETRY, .forgiven = true};
+    struct fake_log log;
+
+    (void)state;
+    run(&job, &defaults, 1, WARREN_LOG_INFO, &log);
+    assert_string_equal(log.text, "");
+    run(&job, &defaults, 1, WARREN_LOG_DEBUG, &log);
+    fake_log_has(&log, "level=debug");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +159,7 @@ int main(void)
         cmocka_unit_test(the_levels_are_chosen),
         cmocka_unit_test(acks_are_sampled),
         cmocka_unit_test(failures_are_not_sampled),
+        cmocka_unit_test(a_forgiven_attempt_is_silent_at_info),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

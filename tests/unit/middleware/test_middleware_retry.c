@@ -13,6 +13,19 @@
 
 #define OPEN(...) RIG_OPEN(&middleware_retry, "bills", __VA_ARGS__)
 
+/* Without max_attempts nothing is given up: a queue without dead letters would drop it. */
+static void by_default_nothing_is_given_up(void **state)
+{
+    void *retry = RIG_OPEN(&middleware_retry, "bills", NULL);
+    struct warren_job job = rig_job(WARREN_RETRY);
+
+    (void)state;
+    job.attempt = 1000000;
+    assert_int_equal(rig_run(&middleware_retry, retry, &job), WARREN_RETRY);
+    assert_in_range(job.retry_delay_ms, 0, 30000);
+    middleware_retry.close(retry);
+}
+
 /* Whatever is no failed attempt passes as it is. */
 static void other_outcomes_pass(void **state)
 {
@@ -46,7 +59,7 @@ static void delays_by_table(void **state)
     (void)state;
     for (size_t i = 0; i < 4; i++) {
         void *retry = OPEN("policy", rows[i].policy, "jitter", "none", "initial_delay", "200ms",
-                           "max_delay", "700ms");
+                           "max_delay", "700ms", "max_attempts", "5");
         struct warren_job last = rig_job(WARREN_RETRY);
 
         for (uint32_t attempt = 1; attempt <= 4; attempt++) {
@@ -207,6 +220,7 @@ static void contradictions_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(by_default_nothing_is_given_up),
         cmocka_unit_test(other_outcomes_pass),
         cmocka_unit_test(delays_by_table),
         cmocka_unit_test(defaults_are_exponential_with_full_jitter),
