@@ -41,6 +41,8 @@ struct channel {
     int64_t opened_ms;
     struct calls calls;
     struct loop_timer deadline; /* of the oldest call */
+    uint32_t frames;            /* that came */
+    uint32_t frames_at_arming;  /* of the deadline */
     struct loop_timer reopen;
     struct backoff backoff;
     enum content_state content;
@@ -59,26 +61,37 @@ static void arm_deadline(struct channel *ch)
 {
     const struct call *oldest = calls_oldest(&ch->calls);
 
-    if (!oldest)
+    if (!oldest) {
         loop_timer_disarm(&ch->deadline);
-    else if (!loop_timer_armed(&ch->deadline))
+    } else if (!loop_timer_armed(&ch->deadline)) {
+        ch->frames_at_arming = ch->frames;
         loop_timer_arm_ms(&ch->deadline, oldest->deadline_ms - now_ms(ch));
+    }
+}
+
+/* Answers come behind everything that the broker sent before: while that is coming, or while
+ * nothing can come, an answer is not late. */
+static int64_t answer_due_ms(const struct channel *ch)
+{
+    bool comes = ch->frames != ch->frames_at_arming;
+    int64_t since_ms = comes ? now_ms(ch) : connection_hears_since_ms(ch->connection);
+
+    return since_ms + connection_rpc_timeout_ms(ch->connection);
 }
 
 static void deadline_passed(void *arg)
 {
     struct channel *ch = arg;
     struct call *oldest = calls_oldest(&ch->calls);
-    uint32_t timeout_ms = connection_rpc_timeout_ms(ch->connection);
-    int64_t hears_until_ms = connection_hears_since_ms(ch->connection) + timeout_ms;
+    int64_t due_ms = answer_due_ms(ch);
 
     if (!oldest)
         return;
-    if (oldest->deadline_ms < hears_until_ms)
-        oldest->deadline_ms = hears_until_ms;
+    if (oldest->deadline_ms < due_ms)
+        oldest->deadline_ms = due_ms;
     if (oldest->deadline_ms <= now_ms(ch))
         connection_fail(ch->connection, WARREN_ETIMEOUT, "no answer to %s within %u ms",
-                        amqp_method_name(oldest->id), timeout_ms);
+                        amqp_method_name(oldest->id), connection_rpc_timeout_ms(ch->connection));
     else
         arm_deadline(ch);
 }
@@ -325,6 +338,7 @@ static void on_body(struct channel *ch, const struct frame *frame)
 
 static void on_channel_frame(struct channel *ch, const struct frame *frame)
 {
+    ch->frames++;
     switch (frame->type) {
     case FRAME_METHOD:
         on_method(ch, frame);
