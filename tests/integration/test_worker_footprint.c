@@ -1,0 +1,123 @@
+/* test_worker_footprint.c - what a worker costs: memory when idle, memory that does not grow, and
+ * the time until it consumes. The sizes mean something in a build without sanitizers only.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/broker.h"
+#include "support/peer.h"
+#include "support/tally.h"
+#include "support/wait.h"
+#include "support/worker.h"
+
+#define PATIENCE_MS  60000
+#define IDLE_MAX_KIB (12 * 1024)
+#define GROWTH_KIB   (2 * 1024)
+#define WARM_UP      50000
+#define MESSAGES     200000
+
+struct fixture {
+    struct broker *broker;
+    struct peer *peer;
+    char *queue;
+    struct worker *worker;
+    struct tally *tally;
+};
+
+static int setup(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    char *record;
+
+    assert_non_null(fixture);
+    fixture->broker = broker_shared();
+    fixture->peer = peer_new(fixture->broker->uri);
+    fixture->queue = unique_name("footprint");
+    peer_declare(fixture->peer, fixture->queue, "classic");
+    fixture->worker = worker_new(fixture->broker->uri,
+                                 "subscriptions:\n"
+                                 "  - {queue: %s, handler: probe.record, prefetch: 500,"
+                                 " options: {path: record}}",
+                                 fixture->queue);
+    record = worker_path(fixture->worker, "record");
+    fixture->tally = tally_new(record, fixture->queue, WARM_UP + MESSAGES);
+    free(record);
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fixture = *state;
+
+    worker_free(fixture->worker);
+    tally_free(fixture->tally);
+    peer_delete(fixture->peer, fixture->queue);
+    peer_free(fixture->peer);
+    broker_free(fixture->broker);
+    free(fixture->queue);
+    free(fixture);
+    return 0;
+}
+
+/* An idle worker needs less than 12 MiB; how soon it consumed is told, not judged. */
+static void idle_worker_is_small(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t began_ms = now_ms();
+    long rss_kib;
+
+    worker_run(fixture->worker, NULL);
+    assert_true(
+        WAIT_FOR(worker_logged(fixture->worker, "consuming queue=", NULL) == 1, PATIENCE_MS));
+    printf("from `warren run` to consuming: %d ms\n", (int)(now_ms() - began_ms));
+    rss_kib = proc_rss_kib(fixture->worker->proc);
+    printf("idle: %ld KiB\n", rss_kib);
+    assert_int_equal(worker_stop(fixture->worker), 0);
+    if (slowness() > 1)
+        skip();
+    assert_in_range(rss_kib, 1, IDLE_MAX_KIB);
+}
+
+/* After a warm-up 200,000 messages leave no trace in the memory. */
+static void memory_is_flat(void **state)
+{
+    struct fixture *fixture = *state;
+    struct tally *tally = fixture->tally;
+    long before_kib, after_kib;
+
+    if (slowness() > 1)
+        skip();
+    peer_publish_many(fixture->peer, fixture->queue, fixture->queue, WARM_UP + MESSAGES);
+    worker_run(fixture->worker, NULL);
+    assert_true(tally_wait(tally, WARM_UP, PATIENCE_MS));
+    before_kib = proc_rss_kib(fixture->worker->proc);
+    assert_true(tally_wait(tally, WARM_UP + MESSAGES, PATIENCE_MS));
+    after_kib = proc_rss_kib(fixture->worker->proc);
+    printf("after %d messages %ld KiB, after %d more %ld KiB\n", WARM_UP, before_kib, MESSAGES,
+           after_kib);
+    assert_int_equal(worker_stop(fixture->worker), 0);
+    tally_update(tally);
+    assert_int_equal(tally->count - tally->ok, 0);
+    assert_int_equal(tally->unexpected, 0);
+    assert_int_equal(tally->duplicates, 0);
+    assert_in_range(after_kib, 1, before_kib + GROWTH_KIB);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(idle_worker_is_small, setup, teardown),
+        cmocka_unit_test_setup_teardown(memory_is_flat, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
