@@ -285,8 +285,10 @@ void warren_worker_stop(struct warren_worker *worker)
  * it until the process ends. */
 static void release(struct warren_worker *worker)
 {
-    if (worker->abandoned)
+    if (worker->abandoned) {
+        runtime_join(worker->runtime);
         return;
+    }
     warren_publisher_close(worker->publisher, PUBLISHER_CLOSE_MS);
     runtime_free(worker->runtime);
     posts_close(worker->posts);

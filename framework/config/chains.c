@@ -184,8 +184,8 @@ static enum warren_status check_order(struct chains *chains, const struct config
 
 static enum warren_status build(struct chains *chains, struct config_subscription *subscription)
 {
-    struct config_middleware *links;
-    size_t count;
+    struct config_middleware *links = NULL;
+    size_t count = 0;
     enum warren_status status = list_links(chains, subscription, &links, &count);
 
     for (size_t i = 0; status == WARREN_OK && i < count; i++)

@@ -234,12 +234,18 @@ void runtime_abort(struct runtime *r)
     loop_post(r->loop, &r->abort);
 }
 
+void runtime_join(struct runtime *r)
+{
+    if (r->started)
+        pthread_join(r->thread, NULL);
+    r->started = false;
+}
+
 void runtime_free(struct runtime *r)
 {
     if (!r)
         return;
-    if (r->started)
-        pthread_join(r->thread, NULL);
+    runtime_join(r);
     if (r->drain.unfinished > 0)
         return; /* a handler or a receipt still refers to all of it */
     for (size_t i = 0; i < r->subscription_count; i++)

@@ -101,6 +101,9 @@ enum warren_status runtime_start(struct runtime *runtime, struct warren_error *e
 void runtime_stop(struct runtime *runtime);
 /** End at once: drop the connection, wait for nothing. Only after runtime_start(). Thread: any. */
 void runtime_abort(struct runtime *runtime);
+/** Wait for the end of the runtime's thread, which comes after `stopped`. Harmless to repeat. */
+void runtime_join(struct runtime *runtime);
+
 /**
  * Never started, or after `stopped`. What a handler still holds is left alone: its thread and its
  * subscription stay until the process ends. NULL is fine.

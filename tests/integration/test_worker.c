@@ -413,6 +413,10 @@ static void sighup_reopens(void **state)
     /* The file is created before it is used, so one line may still go to the old one. */
     assert_true(WAIT_FOR((publish(fixture, "more", "3", 1), count_lines(fixture->record) > 0),
                          PATIENCE_MS));
+    /* The last ones may still be on their way: a drain would hand them back. */
+    assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->queue) == 0 &&
+                             broker_unacked(fixture->broker, fixture->queue) == 0,
+                         PATIENCE_MS));
     stop_and_expect(fixture, 0, 0);
     free(rotated);
 }

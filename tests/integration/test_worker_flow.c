@@ -122,6 +122,8 @@ static void returned_output_retries_input(void **state)
         WAIT_FOR(worker_logged(fixture->worker, "not confirmed", fixture->in) > 0, PATIENCE_MS));
     peer_declare(fixture->peer, fixture->out, "quorum");
     assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->out) == 1, PATIENCE_MS));
+    /* The output is there before its confirm, and the input goes only after that. */
+    assert_true(WAIT_FOR(broker_unacked(fixture->broker, fixture->in) == 0, PATIENCE_MS));
     assert_int_equal(worker_stop(fixture->worker), 0);
     assert_int_equal(peer_count(fixture->peer, fixture->in), 0);
     assert_true(peer_get(fixture->peer, fixture->out, &message));
