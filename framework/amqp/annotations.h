@@ -1,0 +1,57 @@
+/* annotations.h - the headers that warren writes into messages, and which headers are notes about a
+ * message's way so far, to be left out when it is published again.
+ */
+#ifndef WARREN_AMQP_ANNOTATIONS_H
+#define WARREN_AMQP_ANNOTATIONS_H
+
+#include <stdbool.h>
+#include <string.h>
+
+/* ---- while a message is retried ---- */
+
+#define NOTE_ATTEMPTS      "x-warren-attempts"      /* i64: attempts that failed so far */
+#define NOTE_FIRST_FAILURE "x-warren-first-failure" /* timestamp of the first of them */
+#define NOTE_EXCHANGE      "x-warren-exchange"      /* string: where it was published first, */
+#define NOTE_ROUTING_KEY   "x-warren-routing-key"   /* string: and with which key */
+#define NOTE_REPLAYS       "x-warren-replays"       /* i64: how often it left a dead-letter queue */
+
+/* ---- the envelope of a dead letter, besides those above ---- */
+
+#define NOTE_QUEUE        "x-warren-queue"        /* string: that it was consumed from */
+#define NOTE_REASON       "x-warren-reason"       /* string: one word, see below */
+#define NOTE_HANDLER      "x-warren-handler"      /* string: PLUGIN.HANDLER */
+#define NOTE_ERROR        "x-warren-error"        /* string: what the handler said */
+#define NOTE_SIGNAL       "x-warren-signal"       /* string: such as SIGSEGV */
+#define NOTE_BACKTRACE    "x-warren-backtrace"    /* string: a line a frame */
+#define NOTE_LAST_FAILURE "x-warren-last-failure" /* timestamp */
+#define NOTE_HOST         "x-warren-host"         /* string */
+#define NOTE_VERSION      "x-warren-version"      /* string: of the worker */
+
+/* Values of NOTE_REASON. */
+#define REASON_REJECTED "rejected" /* the handler said so */
+#define REASON_ATTEMPTS "attempts" /* retry: too many */
+#define REASON_AGE      "age"      /* retry: too old */
+#define REASON_BREAKER  "breaker"  /* an open breaker */
+#define REASON_CRASH    "crash"    /* it killed a worker process, or was suspected to */
+
+/* ---- delay queues ---- */
+
+/* Headers exchanges look at no header whose name begins with x-. */
+#define NOTE_DELAY_PREFIX "warren-delay-"
+
+/** Is @name a note of warren's? */
+static inline bool annotation_is_warrens(const char *name)
+{
+    return strncmp(name, "x-warren-", 9) == 0 ||
+           strncmp(name, NOTE_DELAY_PREFIX, sizeof NOTE_DELAY_PREFIX - 1) == 0;
+}
+
+/** Is @name a note of the broker's about deliveries and dead-lettering? */
+static inline bool annotation_is_brokers(const char *name)
+{
+    return strcmp(name, "x-death") == 0 || strncmp(name, "x-first-death-", 14) == 0 ||
+           strncmp(name, "x-last-death-", 13) == 0 || strcmp(name, "x-delivery-count") == 0 ||
+           strcmp(name, "x-acquired-count") == 0;
+}
+
+#endif
