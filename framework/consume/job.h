@@ -20,11 +20,20 @@
 /** Bytes kept of what warren_job_fail() was told, with the NUL. */
 #define JOB_ERROR_SIZE 1025
 
+/**
+ * Takes what a job publishes, as publisher_publish_within() does: @receipt is called exactly once
+ * if it answers WARREN_OK, never otherwise. Thread: the worker's.
+ */
+typedef enum warren_status job_publish_fn(void *publisher, const struct warren_publish *what,
+                                          int64_t most_ms, warren_receipt_fn *receipt,
+                                          void *receipt_user);
+
 /** What all jobs of a subscription have in common. Outlives them. */
 struct job_source {
     const char *queue;
-    const char *handler;                /* "PLUGIN.HANDLER" */
-    struct warren_publisher *publisher; /* NULL: publishing answers WARREN_ECLOSED */
+    const char *handler;     /* "PLUGIN.HANDLER" */
+    job_publish_fn *publish; /* NULL: publishing answers WARREN_ECLOSED */
+    void *publisher;         /* for publish */
     struct clock *clock;
     const _Atomic int64_t *deadline_ms; /* by the clock, when draining must end; INT64_MAX: none */
     settlement_done_fn *settled;        /* told for a delivery whose receipts came late */
@@ -75,6 +84,9 @@ bool job_end(struct warren_job *job, enum warren_outcome outcome);
 
 /** The source's deadline has become an earlier one. Thread: any, at any time. */
 void job_deadline_moved(struct warren_job *job);
+
+/** The job_publish_fn of a worker: @publisher is a struct warren_publisher. */
+job_publish_fn job_publish_confirmed;
 
 /* ---- of the parts of a job, to each other ---- */
 

@@ -2,6 +2,13 @@
 #include "consume/job.h"
 #include "publish/publisher_internal.h"
 
+enum warren_status job_publish_confirmed(void *publisher, const struct warren_publish *what,
+                                         int64_t most_ms, warren_receipt_fn *receipt,
+                                         void *receipt_user)
+{
+    return publisher_publish_within(publisher, what, most_ms, receipt, receipt_user);
+}
+
 /* The message may live as long as the job's time limit, so that its receipt comes before it. */
 static uint32_t life_ms(int64_t left_ms)
 {
@@ -18,8 +25,8 @@ static enum warren_status publish_held(struct warren_job *job, const struct warr
     if (!job->settlement)
         return WARREN_ENOMEM;
     settlement_hold(job->settlement);
-    status = publisher_publish_within(job->source->publisher, what, left_ms, settlement_receipt,
-                                      job->settlement);
+    status = job->source->publish(job->source->publisher, what, left_ms, settlement_receipt,
+                                  job->settlement);
     if (status != WARREN_OK)
         settlement_unhold(job->settlement);
     return status;
@@ -37,7 +44,7 @@ static enum warren_status publish(struct warren_job *job, const char *exchange,
     struct job_traced traced;
     enum warren_status status;
 
-    if (!job->source->publisher)
+    if (!job->source->publish)
         return WARREN_ECLOSED;
     if (left_ms <= 0)
         return WARREN_ETIMEOUT;

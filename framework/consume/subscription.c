@@ -179,6 +179,7 @@ enum warren_status subscription_new(const struct runtime_subscription *what,
     s->ack_many = what->prefetch > ACK_SHARE ? what->prefetch / ACK_SHARE : 1;
     s->source = (struct job_source){.queue = what->queue,
                                     .handler = what->handler_name,
+                                    .publish = options->publisher ? job_publish_confirmed : NULL,
                                     .publisher = options->publisher,
                                     .clock = loop_clock(connection_loop(host->connection)),
                                     .deadline_ms = &host->deadline_ms,

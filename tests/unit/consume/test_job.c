@@ -12,7 +12,6 @@
 
 #include "amqp/properties.h"
 #include "consume/job.h"
-#include "publish/publisher_internal.h"
 
 struct rig {
     struct clock_fake clock;
@@ -47,10 +46,8 @@ static void copy_header(const struct warren_table *headers, const char *name, ch
              value ? (const char *)value->as.bytes.data : "");
 }
 
-/* In place of the real one: the linker takes the first. */
-enum warren_status publisher_publish_within(struct warren_publisher *publisher,
-                                            const struct warren_publish *publish, int64_t most_ms,
-                                            warren_receipt_fn *on_receipt, void *user)
+static enum warren_status take_published(void *publisher, const struct warren_publish *publish,
+                                         int64_t most_ms, warren_receipt_fn *on_receipt, void *user)
 {
     assert_non_null(publisher);
     published.most_ms = most_ms;
@@ -82,7 +79,8 @@ static int setup(void **state)
     atomic_store(&rig->deadline_ms, INT64_MAX);
     rig->source = (struct job_source){.queue = "payments",
                                       .handler = "p.charge",
-                                      .publisher = (struct warren_publisher *)rig,
+                                      .publish = take_published,
+                                      .publisher = rig,
                                       .clock = &rig->clock.clock,
                                       .deadline_ms = &rig->deadline_ms,
                                       .settled = settled_late,
@@ -298,7 +296,7 @@ static void without_a_publisher_publishing_is_closed(void **state)
     struct rig *rig = *state;
     struct warren_message message = {.body = warren_text("out")};
 
-    rig->source.publisher = NULL;
+    rig->source.publish = NULL;
     begin(rig, &no_properties, "");
     assert_int_equal(warren_job_publish(rig->job, "x", "k", &message), WARREN_ECLOSED);
 }
