@@ -189,6 +189,8 @@ static void body_above_the_maximum(void **state)
     publish(fixture, "too-large", body, MESSAGE_MAX + 1);
     publish(fixture, "after", "x", 1);
     assert_true(recorded(fixture, 2));
+    /* Consumer and publisher, of which nobody waits for the second one otherwise. */
+    assert_true(WAIT_FOR(worker_logged(fixture->worker, "connected", NULL) == 2, PATIENCE_MS));
     stop_and_expect(fixture, 0, 1);
     assert_int_equal(count_lines(fixture->record), 2);
     assert_int_equal(worker_logged(fixture->worker, "message rejected unread", size), 1);

@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +14,22 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <cmocka.h>
+
 #if defined(__has_feature)
 #define HAS_FEATURE(x) __has_feature(x)
 #else
 #define HAS_FEATURE(x) 0
 #endif
+
+/* WARREN_TEST_FILTER=PATTERN: of a program's tests only those, for whoever looks for a fault. */
+static void __attribute__((constructor)) take_filter(void)
+{
+    const char *pattern = getenv("WARREN_TEST_FILTER");
+
+    if (pattern)
+        cmocka_set_test_filter(pattern);
+}
 
 int64_t now_ms(void)
 {

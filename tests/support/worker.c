@@ -12,6 +12,7 @@
 #define ARGUMENTS_MAX 32
 #define STOP_MS       20000
 #define START_MS      15000
+#define LAST_WORDS    8000 /* bytes */
 
 struct worker *worker_new(const char *uri, const char *format, ...)
 {
@@ -65,10 +66,26 @@ int worker_stop(struct worker *worker)
     return proc_wait(worker->proc, STOP_MS * slowness());
 }
 
+/* One that still runs was left by a test that failed: what it said last tells why. */
+static void tell_last_words(struct worker *worker)
+{
+    const char *said;
+    size_t length;
+
+    if (!worker->proc || proc_wait(worker->proc, 0) != PROC_RUNNING)
+        return;
+    said = proc_stderr(worker->proc);
+    length = strlen(said);
+    if (length > LAST_WORDS)
+        said += length - LAST_WORDS;
+    fprintf(stderr, "the worker still runs; it said last:\n%s", said);
+}
+
 void worker_free(struct worker *worker)
 {
     if (!worker)
         return;
+    tell_last_words(worker);
     proc_free(worker->proc);
     scratch_free(worker->directory);
     free(worker->config);
