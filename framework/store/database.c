@@ -1,0 +1,304 @@
+/* database.c - opening a file, and working with it. Care: database_care.c. */
+#include "store/database.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#include "base/error.h"
+#include "store/schema.h"
+
+struct database {
+    struct sqlite3 *sqlite;
+    char *path;
+};
+
+static const char *const synchronous_words[] = {"off", "normal", "full"};
+
+bool database_synchronous_parse(const char *word, enum database_synchronous *ret)
+{
+    for (int i = DATABASE_OFF; i <= DATABASE_FULL; i++)
+        if (strcasecmp(word, synchronous_words[i]) == 0) {
+            *ret = (enum database_synchronous)i;
+            return true;
+        }
+    return false;
+}
+
+struct sqlite3 *database_handle(struct database *database)
+{
+    return database->sqlite;
+}
+
+const char *database_path(const struct database *database)
+{
+    return database->path;
+}
+
+/* ---- what went wrong ---- */
+
+/* SQLite tries again for reading only, and so forgets why writing was refused. */
+static int why_not_opened(const char *path)
+{
+    char folder[PATH_MAX];
+
+    if (access(path, R_OK | W_OK) == 0)
+        return 0;
+    if (errno != ENOENT || snprintf(folder, sizeof folder, "%s", path) >= (int)sizeof folder)
+        return errno;
+    errno = 0;
+    access(dirname(folder), W_OK | X_OK);
+    return errno;
+}
+
+/* The operating system's own words say more than SQLite's "unable to open database file". */
+static const char *reason(struct database *database, int code)
+{
+    int number = 0;
+
+    if ((code & 0xff) == SQLITE_CANTOPEN)
+        number = why_not_opened(database->path);
+    if (number == 0 && ((code & 0xff) == SQLITE_CANTOPEN || (code & 0xff) == SQLITE_IOERR))
+        number = sqlite3_system_errno(database->sqlite);
+    return number ? strerror(number) : sqlite3_errstr(code & 0xff);
+}
+
+static enum warren_status damaged(struct database *database, const char *what,
+                                  struct warren_error *error)
+{
+    return error_set(error, WARREN_EIO,
+                     "%s %s; it is left as it is. Put a backup in its place, or move it away "
+                     "together with its -wal file to begin anew: then what was done before is not "
+                     "remembered",
+                     database->path, what);
+}
+
+enum warren_status database_fail(struct database *database, int code, const char *doing,
+                                 struct warren_error *error)
+{
+    switch (code & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return error_set(error, WARREN_ETIMEOUT, "%s: %s: another process keeps it locked",
+                         database->path, doing);
+    case SQLITE_FULL:
+        return error_set(error, WARREN_EFULL, "%s: %s: no space left for it", database->path,
+                         doing);
+    case SQLITE_NOMEM:
+        return error_set(error, WARREN_ENOMEM, "%s: %s: out of memory", database->path, doing);
+    case SQLITE_READONLY:
+        return error_set(error, WARREN_EIO,
+                         "%s: %s: it is on a read-only disk, or may not be "
+                         "written",
+                         database->path, doing);
+    case SQLITE_NOTADB:
+        return damaged(database, "is no SQLite database, or its beginning is damaged", error);
+    case SQLITE_CORRUPT:
+        return damaged(database, "is damaged", error);
+    default:
+        /* A full disk is an I/O error to SQLite where the file must grow to be mapped. */
+        if ((code & 0xff) == SQLITE_IOERR && sqlite3_system_errno(database->sqlite) == ENOSPC)
+            return error_set(error, WARREN_EFULL, "%s: %s: no space left for it", database->path,
+                             doing);
+        return error_set(error, WARREN_EIO, "%s: %s: %s", database->path, doing,
+                         reason(database, code));
+    }
+}
+
+/* ---- work ---- */
+
+enum warren_status database_prepare(struct database *database, const char *sql,
+                                    struct sqlite3_stmt **ret_statement, struct warren_error *error)
+{
+    int code = sqlite3_prepare_v3(database->sqlite, sql, -1, SQLITE_PREPARE_PERSISTENT,
+                                  ret_statement, NULL);
+
+    return code == SQLITE_OK ? WARREN_OK : database_fail(database, code, "cannot be read", error);
+}
+
+void database_finalize(struct sqlite3_stmt *statement)
+{
+    sqlite3_finalize(statement);
+}
+
+enum warren_status database_run(struct database *database, const char *sql,
+                                struct warren_error *error)
+{
+    int code = sqlite3_exec(database->sqlite, sql, NULL, NULL, NULL);
+
+    return code == SQLITE_OK ? WARREN_OK
+                             : database_fail(database, code, "cannot be written", error);
+}
+
+enum warren_status database_step(struct database *database, struct sqlite3_stmt *statement,
+                                 struct warren_error *error)
+{
+    int code = sqlite3_step(statement);
+
+    sqlite3_reset(statement);
+    if (code == SQLITE_DONE || code == SQLITE_ROW)
+        return WARREN_OK;
+    return database_fail(database, code, "cannot be written", error);
+}
+
+enum warren_status database_number(struct database *database, const char *sql, int64_t *ret,
+                                   struct warren_error *error)
+{
+    sqlite3_stmt *statement;
+    enum warren_status status = WARREN_OK;
+    int code = sqlite3_prepare_v2(database->sqlite, sql, -1, &statement, NULL);
+
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        *ret = sqlite3_column_int64(statement, 0);
+    else
+        status = database_fail(database, code, "cannot be read", error);
+    sqlite3_finalize(statement);
+    return status;
+}
+
+enum warren_status database_begin(struct database *database, struct warren_error *error)
+{
+    return database_run(database, "BEGIN IMMEDIATE", error);
+}
+
+enum warren_status database_commit(struct database *database, struct warren_error *error)
+{
+    enum warren_status status = database_run(database, "COMMIT", error);
+
+    if (status != WARREN_OK)
+        database_rollback(database);
+    return status;
+}
+
+void database_rollback(struct database *database)
+{
+    if (!sqlite3_get_autocommit(database->sqlite))
+        sqlite3_exec(database->sqlite, "ROLLBACK", NULL, NULL, NULL);
+}
+
+/* ---- opening ---- */
+
+static enum warren_status open_file(struct database *database,
+                                    const struct database_options *options,
+                                    struct warren_error *error)
+{
+    int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE;
+    int code;
+
+    if (options->must_exist && access(options->path, F_OK) != 0 && errno == ENOENT)
+        return error_set(error, WARREN_ENOTFOUND, "%s does not exist", options->path);
+    if (options->read_only)
+        flags |= SQLITE_OPEN_READONLY;
+    else
+        flags |= SQLITE_OPEN_READWRITE | (options->must_exist ? 0 : SQLITE_OPEN_CREATE);
+    code = sqlite3_open_v2(options->path, &database->sqlite, flags, NULL);
+    if (code != SQLITE_OK)
+        return database_fail(database, code, "cannot be opened", error);
+    /* SQLite opens what it may not write for reading only, and says nothing. */
+    if (!options->read_only && sqlite3_db_readonly(database->sqlite, "main") == 1)
+        return database_fail(database, SQLITE_READONLY, "cannot be opened", error);
+    sqlite3_busy_timeout(database->sqlite, options->busy_timeout_ms > 0
+                                               ? (int)options->busy_timeout_ms
+                                               : DATABASE_BUSY_TIMEOUT_MS);
+    sqlite3_db_config(database->sqlite, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(database->sqlite, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    return WARREN_OK;
+}
+
+static enum warren_status set_wal(struct database *database, struct warren_error *error)
+{
+    sqlite3_stmt *statement;
+    enum warren_status status = WARREN_OK;
+    int code =
+        sqlite3_prepare_v2(database->sqlite, "PRAGMA journal_mode = WAL", -1, &statement, NULL);
+
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    if (code != SQLITE_ROW)
+        status = database_fail(database, code, "cannot be opened", error);
+    else if (strcmp((const char *)sqlite3_column_text(statement, 0), "wal") != 0)
+        status = error_set(error, WARREN_EIO,
+                           "%s: its file system does not allow a write-ahead log; is it a network "
+                           "disk? Choose a local one",
+                           database->path);
+    sqlite3_finalize(statement);
+    return status;
+}
+
+static enum warren_status configure(struct database *database,
+                                    const struct database_options *options,
+                                    struct warren_error *error)
+{
+    char sql[160];
+    enum warren_status status;
+
+    snprintf(sql, sizeof sql, "PRAGMA synchronous = %s; PRAGMA temp_store = MEMORY;",
+             synchronous_words[options->synchronous]);
+    status = database_run(database, sql, error);
+    if (status != WARREN_OK || options->cache_bytes == 0)
+        return status;
+    snprintf(sql, sizeof sql, "PRAGMA cache_size = -%zu", options->cache_bytes / 1024);
+    return database_run(database, sql, error);
+}
+
+static enum warren_status prepare_file(struct database *database,
+                                       const struct database_options *options,
+                                       struct warren_error *error)
+{
+    int64_t version;
+    /* First of all, so that nothing is changed in a file that is not ours. */
+    enum warren_status status = schema_look(database, &version, error);
+
+    if (status == WARREN_OK && options->read_only && version == 0)
+        return error_set(error, WARREN_ECONFIG, "%s is empty: it is no database of warren",
+                         database->path);
+    if (status != WARREN_OK || options->read_only)
+        return status;
+    status = set_wal(database, error);
+    if (status == WARREN_OK)
+        status = configure(database, options, error);
+    if (status == WARREN_OK && version < schema_newest())
+        status = schema_migrate(database, error);
+    return status;
+}
+
+enum warren_status database_open(const struct database_options *options,
+                                 struct database **ret_database, struct warren_error *error)
+{
+    struct database *database = calloc(1, sizeof *database);
+    enum warren_status status;
+
+    if (!database)
+        return error_set(error, WARREN_ENOMEM, "out of memory");
+    database->path = strdup(options->path);
+    if (database->path)
+        status = open_file(database, options, error);
+    else
+        status = error_set(error, WARREN_ENOMEM, "out of memory");
+    if (status == WARREN_OK)
+        status = prepare_file(database, options, error);
+    if (status != WARREN_OK) {
+        database_close(database);
+        return status;
+    }
+    *ret_database = database;
+    return WARREN_OK;
+}
+
+void database_close(struct database *database)
+{
+    if (!database)
+        return;
+    sqlite3_close_v2(database->sqlite);
+    free(database->path);
+    free(database);
+}

@@ -1,0 +1,78 @@
+/* store_rig.h - what the tests of the store share: a folder that goes away, files in it. */
+#ifndef STORE_RIG_H
+#define STORE_RIG_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/database.h"
+
+struct rig {
+    char folder[64];
+    char path[128]; /* of a database that does not exist yet */
+    struct warren_error error;
+};
+
+static inline int rig_setup(void **state)
+{
+    struct rig *rig = calloc(1, sizeof *rig);
+
+    snprintf(rig->folder, sizeof rig->folder, "/tmp/warren-store-XXXXXX");
+    if (!mkdtemp(rig->folder))
+        return -1;
+    snprintf(rig->path, sizeof rig->path, "%s/store.db", rig->folder);
+    *state = rig;
+    return 0;
+}
+
+static inline int rig_teardown(void **state)
+{
+    struct rig *rig = *state;
+    DIR *folder = opendir(rig->folder);
+    const struct dirent *entry;
+
+    while (folder && (entry = readdir(folder)))
+        unlinkat(dirfd(folder), entry->d_name, 0);
+    if (folder)
+        closedir(folder);
+    rmdir(rig->folder);
+    free(rig);
+    return 0;
+}
+
+static inline struct database *rig_open(struct rig *rig)
+{
+    struct database_options options = {
+        .path = rig->path, .synchronous = DATABASE_OFF, .busy_timeout_ms = 1};
+    struct database *database = NULL;
+
+    if (database_open(&options, &database, &rig->error) != WARREN_OK)
+        fail_msg("%s", rig->error.text);
+    return database;
+}
+
+static inline void rig_run(struct rig *rig, struct database *database, const char *sql)
+{
+    if (database_run(database, sql, &rig->error) != WARREN_OK)
+        fail_msg("%s: %s", sql, rig->error.text);
+}
+
+#define assert_has(text, part)                                                                     \
+    do {                                                                                           \
+        if (!strstr(text, part))                                                                   \
+            fail_msg("\"%s\" is not in: %s", part, text);                                          \
+    } while (0)
+
+#endif

@@ -1,0 +1,387 @@
+/* test_database.c - opening a file: new, again, not ours, damaged, of a newer warren, where nothing
+ * can be written; and checking, measuring and copying one.
+ */
+#include "store_rig.h"
+
+#include <sys/wait.h>
+
+#include <sqlite3.h>
+
+#include "store/schema.h"
+
+static enum warren_status try_open(struct rig *rig, const struct database_options *options)
+{
+    struct database *database = NULL;
+    enum warren_status status = database_open(options, &database, &rig->error);
+
+    database_close(database);
+    return status;
+}
+
+static enum warren_status try_open_path(struct rig *rig, const char *path)
+{
+    struct database_options options = {.path = path, .synchronous = DATABASE_FULL};
+
+    return try_open(rig, &options);
+}
+
+static int64_t number(struct rig *rig, struct database *database, const char *sql)
+{
+    int64_t value = -1;
+
+    if (database_number(database, sql, &value, &rig->error) != WARREN_OK)
+        fail_msg("%s: %s", sql, rig->error.text);
+    return value;
+}
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+/* A new file is warren's, in WAL mode, of the newest version, and each step is on record. */
+static void a_new_file_has_the_schema(void **state)
+{
+    struct rig *rig = *state;
+    struct database *database = rig_open(rig);
+    struct database_size size;
+
+    assert_int_equal(number(rig, database, "PRAGMA application_id"), SCHEMA_APPLICATION_ID);
+    assert_int_equal(number(rig, database, "SELECT count(*) FROM warren_schema"), schema_newest());
+    assert_int_equal(
+        number(rig, database, "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode='wal'"),
+        1);
+    assert_int_equal(database_size(database, &size, &rig->error), WARREN_OK);
+    assert_int_equal(size.version, schema_newest());
+    assert_true(size.file > 0);
+    database_close(database);
+}
+
+/* What was written is there after a second opening, which takes no step again. */
+static void a_file_is_opened_again(void **state)
+{
+    struct rig *rig = *state;
+    struct database *database = rig_open(rig);
+
+    rig_run(rig, database, "INSERT INTO setting VALUES ('a', 7)");
+    database_close(database);
+    database = rig_open(rig);
+    assert_int_equal(number(rig, database, "SELECT value FROM setting"), 7);
+    assert_int_equal(number(rig, database, "SELECT count(*) FROM warren_schema"), schema_newest());
+    database_close(database);
+}
+
+/* The level of synchronous is what was asked for: FULL is 2, NORMAL 1. */
+static void synchronous_is_as_asked(void **state)
+{
+    struct rig *rig = *state;
+    struct database_options options = {.path = rig->path};
+    struct database *database = NULL;
+
+    assert_true(database_synchronous_parse("full", &options.synchronous));
+    assert_int_equal(database_open(&options, &database, &rig->error), WARREN_OK);
+    assert_int_equal(number(rig, database, "PRAGMA synchronous"), 2);
+    database_close(database);
+    assert_true(database_synchronous_parse("normal", &options.synchronous));
+    assert_int_equal(database_open(&options, &database, &rig->error), WARREN_OK);
+    assert_int_equal(number(rig, database, "PRAGMA synchronous"), 1);
+    database_close(database);
+    assert_false(database_synchronous_parse("fuller", &options.synchronous));
+}
+
+/* Another program's file is refused, whether it has an id of its own or none; it stays as it is. */
+static void another_applications_file_is_refused(void **state)
+{
+    static const char *const theirs[] = {"CREATE TABLE bookmarks (url)",
+                                         "PRAGMA application_id = 252006674"};
+    struct rig *rig = *state;
+
+    for (size_t i = 0; i < 2; i++) {
+        sqlite3 *sqlite;
+        struct stat before;
+        struct stat after;
+
+        unlink(rig->path);
+        assert_int_equal(sqlite3_open(rig->path, &sqlite), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(sqlite, theirs[i], NULL, NULL, NULL), SQLITE_OK);
+        sqlite3_close(sqlite);
+        assert_int_equal(stat(rig->path, &before), 0);
+        assert_int_equal(try_open_path(rig, rig->path), WARREN_ECONFIG);
+        assert_has(rig->error.text, "another application");
+        assert_has(rig->error.text, rig->path);
+        assert_int_equal(stat(rig->path, &after), 0);
+        assert_int_equal(before.st_size, after.st_size);
+        assert_int_equal(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
+    }
+}
+
+/* A file that is no database is refused with advice, and not overwritten. */
+static void a_text_file_is_refused(void **state)
+{
+    struct rig *rig = *state;
+    char text[64] = "";
+    FILE *file;
+
+    write_file(rig->path, "dear diary\n");
+    assert_int_equal(try_open_path(rig, rig->path), WARREN_EIO);
+    assert_has(rig->error.text, "no SQLite database");
+    assert_has(rig->error.text, "backup");
+    file = fopen(rig->path, "r");
+    assert_non_null(fgets(text, sizeof text, file));
+    fclose(file);
+    assert_string_equal(text, "dear diary\n");
+}
+
+/* The beginning is overwritten: refused with advice. */
+static void a_damaged_file_is_refused(void **state)
+{
+    struct rig *rig = *state;
+    char garbage[4096];
+    int fd;
+
+    database_close(rig_open(rig));
+    memset(garbage, 0x5a, sizeof garbage);
+    fd = open(rig->path, O_WRONLY);
+    assert_int_equal(pwrite(fd, garbage, sizeof garbage - 100, 100), sizeof garbage - 100);
+    close(fd);
+    assert_int_equal(try_open_path(rig, rig->path), WARREN_EIO);
+    assert_has(rig->error.text, "is damaged");
+    assert_has(rig->error.text, "left as it is");
+}
+
+/* A version from the future is refused, by name of both versions. */
+static void a_newer_schema_is_refused(void **state)
+{
+    struct rig *rig = *state;
+    struct database *database = rig_open(rig);
+
+    rig_run(rig, database, "INSERT INTO warren_schema VALUES (99, 0, '9.9.9')");
+    database_close(database);
+    assert_int_equal(try_open_path(rig, rig->path), WARREN_ECONFIG);
+    assert_has(rig->error.text, "newer warren");
+    assert_has(rig->error.text, "version 99");
+}
+
+/* A file of version 1 is brought to the newest, and keeps what it has. */
+static void an_older_schema_is_brought_up(void **state)
+{
+    struct rig *rig = *state;
+    struct database *database = rig_open(rig);
+
+    rig_run(rig, database, "INSERT INTO setting VALUES ('kept', 1)");
+    rig_run(rig, database, "DROP TABLE spool; DELETE FROM warren_schema WHERE version > 1");
+    database_close(database);
+    database = rig_open(rig);
+    assert_int_equal(number(rig, database, "SELECT count(*) FROM spool"), 0);
+    assert_int_equal(number(rig, database, "SELECT value FROM setting"), 1);
+    assert_int_equal(number(rig, database, "SELECT max(version) FROM warren_schema"),
+                     schema_newest());
+    database_close(database);
+}
+
+/* A file that must exist and does not is said so, and not made. */
+static void a_missing_file_is_not_made(void **state)
+{
+    struct rig *rig = *state;
+    struct database_options options = {.path = rig->path, .must_exist = true};
+
+    assert_int_equal(try_open(rig, &options), WARREN_ENOTFOUND);
+    assert_has(rig->error.text, "does not exist");
+    assert_int_not_equal(access(rig->path, F_OK), 0);
+}
+
+/* The operating system's reason is in the error. */
+static void an_impossible_path_says_why(void **state)
+{
+    struct rig *rig = *state;
+    char path[192];
+
+    snprintf(path, sizeof path, "%s/no/such/folder.db", rig->folder);
+    assert_int_equal(try_open_path(rig, path), WARREN_EIO);
+    assert_has(rig->error.text, path);
+    assert_has(rig->error.text, "No such file or directory");
+}
+
+/* In a child without root's rights: @expected must be in the error of opening. */
+static void assert_refused_to_nobody(struct rig *rig, const char *expected)
+{
+    int status = 0;
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (getuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0))
+            _exit(2);
+        if (try_open_path(rig, rig->path) != WARREN_EIO || !strstr(rig->error.text, expected)) {
+            fprintf(stderr, "error: %s\n", rig->error.text);
+            _exit(1);
+        }
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+/* A folder in which nothing may be made. */
+static void an_unwritable_folder_is_an_error(void **state)
+{
+    struct rig *rig = *state;
+
+    assert_int_equal(chmod(rig->folder, 0555), 0);
+    assert_refused_to_nobody(rig, "Permission denied");
+    assert_int_equal(chmod(rig->folder, 0755), 0);
+}
+
+/* A file that may only be read is an error at once, not at the first write. */
+static void a_read_only_file_is_an_error(void **state)
+{
+    struct rig *rig = *state;
+
+    database_close(rig_open(rig));
+    assert_int_equal(chmod(rig->path, 0444), 0);
+    assert_int_equal(chmod(rig->folder, 0555), 0);
+    assert_refused_to_nobody(rig, "read-only");
+    assert_int_equal(chmod(rig->folder, 0755), 0);
+}
+
+/* Another process holds the lock for writing: an error that says so, after the time to wait. */
+static void a_locked_file_is_told(void **state)
+{
+    struct rig *rig = *state;
+    struct database *one = rig_open(rig);
+    struct database *two = rig_open(rig);
+
+    assert_int_equal(database_begin(one, &rig->error), WARREN_OK);
+    assert_int_equal(database_begin(two, &rig->error), WARREN_ETIMEOUT);
+    assert_has(rig->error.text, "another process keeps it locked");
+    database_rollback(one);
+    assert_int_equal(database_begin(two, &rig->error), WARREN_OK);
+    assert_int_equal(database_commit(two, &rig->error), WARREN_OK);
+    database_close(one);
+    database_close(two);
+}
+
+/* What is rolled back is not there; rolling back nothing is harmless. */
+static void a_transaction_is_undone(void **state)
+{
+    struct rig *rig = *state;
+    struct database *database = rig_open(rig);
+
+    assert_int_equal(database_begin(database, &rig->error), WARREN_OK);
+    rig_run(rig, database, "INSERT INTO setting VALUES ('a', 1)");
+    database_rollback(database);
+    database_rollback(database);
+    assert_int_equal(number(rig, database, "SELECT count(*) FROM setting"), 0);
+    database_close(database);
+}
+
+/* ---- care ---- */
+
+static void keep_fault(void *user, const char *fault)
+{
+    snprintf(user, 256, "%s", fault);
+}
+
+static void fill_done(struct rig *rig, struct database *database)
+{
+    rig_run(rig, database,
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)"
+            " INSERT INTO done SELECT i, randomblob(16), 0, 0, randomblob(100) FROM n");
+}
+
+/* A sound file has no fault; one with a page of garbage has some, and they are told. */
+static void a_check_finds_damage(void **state)
+{
+    struct rig *rig = *state;
+    struct database_options options = {.path = rig->path, .read_only = true};
+    struct database *database = rig_open(rig);
+    char garbage[4096];
+    char fault[256] = "";
+    unsigned faults = 1;
+    int fd;
+
+    fill_done(rig, database);
+    assert_int_equal(database_check(database, keep_fault, fault, &faults, &rig->error), WARREN_OK);
+    assert_int_equal(faults, 0);
+    database_close(database);
+
+    memset(garbage, 0x5a, sizeof garbage);
+    fd = open(rig->path, O_WRONLY);
+    assert_int_equal(pwrite(fd, garbage, sizeof garbage, 4096 * 12), sizeof garbage);
+    close(fd);
+    assert_int_equal(database_open(&options, &database, &rig->error), WARREN_OK);
+    assert_int_equal(database_check(database, keep_fault, fault, &faults, &rig->error), WARREN_OK);
+    assert_true(faults > 0);
+    assert_string_not_equal(fault, "");
+    database_close(database);
+}
+
+/* A copy made in the middle of another's transaction is whole, and has what was committed. */
+static void a_backup_is_a_consistent_copy(void **state)
+{
+    struct rig *rig = *state;
+    struct database *database = rig_open(rig);
+    struct database *writer = rig_open(rig);
+    char to[128];
+
+    snprintf(to, sizeof to, "%s/copy.db", rig->folder);
+    fill_done(rig, database);
+    assert_int_equal(database_begin(writer, &rig->error), WARREN_OK);
+    rig_run(rig, writer, "DELETE FROM done");
+    assert_int_equal(database_backup(database, to, &rig->error), WARREN_OK);
+    assert_int_equal(database_commit(writer, &rig->error), WARREN_OK);
+    database_close(database);
+    database_close(writer);
+    snprintf(rig->path, sizeof rig->path, "%s", to);
+    database = rig_open(rig);
+    assert_int_equal(number(rig, database, "SELECT count(*) FROM done"), 1000);
+    database_close(database);
+}
+
+/* A file that is there is not overwritten, and a copy that cannot be made leaves nothing. */
+static void a_backup_overwrites_nothing(void **state)
+{
+    struct rig *rig = *state;
+    struct database *database = rig_open(rig);
+    char to[128];
+
+    snprintf(to, sizeof to, "%s/copy.db", rig->folder);
+    write_file(to, "mine");
+    assert_int_equal(database_backup(database, to, &rig->error), WARREN_EINVAL);
+    assert_has(rig->error.text, "exists already");
+    snprintf(to, sizeof to, "%s/none/copy.db", rig->folder);
+    assert_int_equal(database_backup(database, to, &rig->error), WARREN_EIO);
+    assert_has(rig->error.text, "No such file or directory");
+    database_close(database);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_new_file_has_the_schema),
+        TEST(a_file_is_opened_again),
+        TEST(synchronous_is_as_asked),
+        TEST(another_applications_file_is_refused),
+        TEST(a_text_file_is_refused),
+        TEST(a_damaged_file_is_refused),
+        TEST(a_newer_schema_is_refused),
+        TEST(an_older_schema_is_brought_up),
+        TEST(a_missing_file_is_not_made),
+        TEST(an_impossible_path_says_why),
+        TEST(an_unwritable_folder_is_an_error),
+        TEST(a_read_only_file_is_an_error),
+        TEST(a_locked_file_is_told),
+        TEST(a_transaction_is_undone),
+        TEST(a_check_finds_damage),
+        TEST(a_backup_is_a_consistent_copy),
+        TEST(a_backup_overwrites_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
