@@ -1,54 +1,20 @@
 /* channel.c - the life of one channel, its calls and its contents; and the set of all channels of a
  * connection, which the first of them attaches to it.
  */
-#include "amqp/channel.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/calls.h"
-#include "amqp/channel_numbers.h"
-#include "base/backoff.h"
+#include "amqp/channel_private.h"
+#include "amqp/method_name.h"
 
 /* Delays before a channel that the broker closed is opened again; see backoff.h. */
 #define REOPEN_MIN_MS 100
 #define REOPEN_MAX_MS 30000
 /* A channel that lived for so long begins again at the shortest delay. */
 #define STABLE_MS 60000
-
-enum channel_state { CHANNEL_AWAY, CHANNEL_OPENING, CHANNEL_OPEN };
-enum content_state { CONTENT_NONE, CONTENT_HEADER, CONTENT_BODY };
-
-/* The channels of one connection. */
-struct channel_set {
-    struct connection *connection;
-    struct list channels; /* all, with or without a number */
-    struct channel_numbers numbers;
-    struct random random;
-    amqp_pool_t pool; /* for decoding one method at a time */
-};
-
-struct channel {
-    struct list link; /* of the set */
-    struct channel_set *set;
-    struct connection *connection;
-    struct channel_events events;
-    void *user;
-    enum channel_state state;
-    uint16_t number; /* 0 while away */
-    uint32_t generation;
-    int64_t opened_ms;
-    struct calls calls;
-    struct loop_timer deadline; /* of the oldest call */
-    uint32_t frames;            /* that came */
-    uint32_t frames_at_arming;  /* of the deadline */
-    struct loop_timer reopen;
-    struct backoff backoff;
-    enum content_state content;
-    uint8_t *body; /* where the next body byte goes; NULL: skipped */
-    uint64_t body_left;
-};
+/* Channels that we closed and the broker did not, or half of channel_max: then the connection. */
+#define UNCLOSED_MAX 128
 
 static int64_t now_ms(const struct channel *ch)
 {
@@ -79,6 +45,16 @@ static int64_t answer_due_ms(const struct channel *ch)
     return since_ms + connection_rpc_timeout_ms(ch->connection);
 }
 
+/* What came right behind the call may have been on its way before. */
+static bool is_silent(const struct channel *ch, const struct call *call)
+{
+    uint32_t behind_ms = connection_rpc_timeout_ms(ch->connection) / 4;
+
+    return connection_heard_ms(ch->connection) <= call->sent_ms + behind_ms;
+}
+
+static void give_up(struct channel *ch, const struct call *late);
+
 static void deadline_passed(void *arg)
 {
     struct channel *ch = arg;
@@ -89,11 +65,14 @@ static void deadline_passed(void *arg)
         return;
     if (oldest->deadline_ms < due_ms)
         oldest->deadline_ms = due_ms;
-    if (oldest->deadline_ms <= now_ms(ch))
-        connection_fail(ch->connection, WARREN_ETIMEOUT, "no answer to %s within %u ms",
-                        amqp_method_name(oldest->id), connection_rpc_timeout_ms(ch->connection));
-    else
+    /* The next heartbeat tells whether it is the channel or the connection. */
+    due_ms = oldest->sent_ms + connection_silence_ms(ch->connection);
+    if (ch->state == CHANNEL_OPEN && is_silent(ch, oldest) && oldest->deadline_ms < due_ms)
+        oldest->deadline_ms = due_ms;
+    if (oldest->deadline_ms > now_ms(ch))
         arm_deadline(ch);
+    else
+        give_up(ch, oldest);
 }
 
 static enum warren_status put(struct channel *ch, uint32_t id, void *decoded)
@@ -111,6 +90,7 @@ static enum warren_status call(struct channel *ch, uint32_t id, void *decoded,
 {
     const struct call new_call = {
         .id = id,
+        .sent_ms = now_ms(ch),
         .deadline_ms = now_ms(ch) + connection_rpc_timeout_ms(ch->connection),
         .reply = reply,
         .user = user,
@@ -127,14 +107,14 @@ static enum warren_status call(struct channel *ch, uint32_t id, void *decoded,
     return status;
 }
 
-static void on_reply(struct channel *ch, uint32_t id, void *decoded)
+void channel_answered(struct channel *ch, uint32_t id, void *decoded)
 {
     struct call answered;
 
     if (!calls_answer(&ch->calls, id, &answered)) {
         connection_fail(ch->connection, WARREN_EPROTOCOL,
                         "the peer sent %s on channel %u, which answers nothing",
-                        amqp_method_name(id), ch->number);
+                        method_name(id).text, ch->number);
         return;
     }
     loop_timer_disarm(&ch->deadline);
@@ -197,7 +177,15 @@ static void lose(struct channel *ch, const struct channel_loss *loss)
         ch->events.lost(ch->user, loss);
 }
 
-static void on_close(struct channel *ch, const amqp_channel_close_t *close)
+/* @well_until_ms  so long it did its work */
+static void arm_reopen(struct channel *ch, int64_t well_until_ms)
+{
+    if (well_until_ms - ch->opened_ms >= STABLE_MS)
+        backoff_reset(&ch->backoff);
+    loop_timer_arm_ms(&ch->reopen, backoff_next_ms(&ch->backoff));
+}
+
+void channel_closed(struct channel *ch, const amqp_channel_close_t *close)
 {
     amqp_channel_close_ok_t close_ok = {0};
     char text[256];
@@ -212,146 +200,54 @@ static void on_close(struct channel *ch, const amqp_channel_close_t *close)
              close->reply_text.len ? (const char *)close->reply_text.bytes : "");
     put(ch, AMQP_CHANNEL_CLOSE_OK_METHOD, &close_ok);
     channel_numbers_release(&ch->set->numbers, ch->number);
-    if (now_ms(ch) - ch->opened_ms >= STABLE_MS)
-        backoff_reset(&ch->backoff);
-    loop_timer_arm_ms(&ch->reopen, backoff_next_ms(&ch->backoff));
+    arm_reopen(ch, now_ms(ch));
     lose(ch, &loss);
 }
 
-/* ---- methods and contents ---- */
-
-static void fail_protocol(struct channel *ch, const char *what)
+/* Its number is taken until the broker closes it, too. */
+static bool close_channel(struct channel *ch)
 {
-    connection_fail(ch->connection, WARREN_EPROTOCOL, "channel %u: %s", ch->number, what);
-}
+    amqp_channel_close_t close = {.reply_code = AMQP_REPLY_SUCCESS};
 
-/* Only what a server sends is ever decoded: no method here holds a table. */
-static bool is_event(uint32_t id)
-{
-    return id == AMQP_BASIC_DELIVER_METHOD || id == AMQP_BASIC_ACK_METHOD ||
-           id == AMQP_BASIC_NACK_METHOD || id == AMQP_BASIC_RETURN_METHOD ||
-           id == AMQP_BASIC_CANCEL_METHOD;
-}
-
-static bool is_reply(uint32_t id)
-{
-    switch (id) {
-    case AMQP_CHANNEL_OPEN_OK_METHOD:
-    case AMQP_EXCHANGE_DECLARE_OK_METHOD:
-    case AMQP_EXCHANGE_DELETE_OK_METHOD:
-    case AMQP_EXCHANGE_BIND_OK_METHOD:
-    case AMQP_EXCHANGE_UNBIND_OK_METHOD:
-    case AMQP_QUEUE_DECLARE_OK_METHOD:
-    case AMQP_QUEUE_BIND_OK_METHOD:
-    case AMQP_QUEUE_UNBIND_OK_METHOD:
-    case AMQP_QUEUE_PURGE_OK_METHOD:
-    case AMQP_QUEUE_DELETE_OK_METHOD:
-    case AMQP_BASIC_QOS_OK_METHOD:
-    case AMQP_BASIC_CONSUME_OK_METHOD:
-    case AMQP_BASIC_CANCEL_OK_METHOD:
-    case AMQP_CONFIRM_SELECT_OK_METHOD:
-        return true;
-    default:
+    if (put(ch, AMQP_CHANNEL_CLOSE_METHOD, &close) != WARREN_OK)
         return false;
-    }
+    channel_numbers_drain(&ch->set->numbers, ch->number);
+    return true;
 }
 
-/* The owner may free the channel in an event: after one, only the set is touched. */
-static void on_method(struct channel *ch, const struct frame *frame)
+static uint32_t unclosed_max(const struct channel_set *set)
 {
-    struct channel_set *set = ch->set;
-    const uint8_t *payload = frame->payload.data;
-    uint32_t id = frame_method(frame);
-    amqp_bytes_t encoded = {frame->payload.len - 4, (void *)(uintptr_t)(payload + 4)};
-    void *decoded = NULL;
-
-    if (ch->content != CONTENT_NONE) {
-        fail_protocol(ch, "a method came in the middle of a message");
-        return;
-    }
-    if (!is_event(id) && !is_reply(id) && id != AMQP_CHANNEL_CLOSE_METHOD) {
-        connection_fail(ch->connection, WARREN_EPROTOCOL, "channel %u: unexpected method %u.%u",
-                        ch->number, id >> 16, id & 0xffff);
-        return;
-    }
-    if (amqp_decode_method(id, &set->pool, encoded, &decoded) != 0) {
-        connection_fail(ch->connection, WARREN_EPROTOCOL, "channel %u: malformed %s", ch->number,
-                        amqp_method_name(id));
-    } else if (id == AMQP_CHANNEL_CLOSE_METHOD) {
-        on_close(ch, decoded);
-    } else if (is_reply(id)) {
-        on_reply(ch, id, decoded);
-    } else if (ch->state != CHANNEL_OPEN) {
-        fail_protocol(ch, "a message came before the channel was open");
-    } else {
-        if (id == AMQP_BASIC_DELIVER_METHOD || id == AMQP_BASIC_RETURN_METHOD)
-            ch->content = CONTENT_HEADER;
-        if (ch->events.method)
-            ch->events.method(ch->user, id, decoded);
-    }
-    recycle_amqp_pool(&set->pool);
+    return set->numbers.max / 2 < UNCLOSED_MAX ? set->numbers.max / 2 : UNCLOSED_MAX;
 }
 
-static void content_complete(struct channel *ch)
+/* RabbitMQ may never answer a channel, such as basic.consume on a quorum queue without a leader
+ * (rabbitmq-server issue 10070). That must not cost the other channels. */
+static void give_up(struct channel *ch, const struct call *late)
 {
-    ch->content = CONTENT_NONE;
-    if (ch->events.content_end)
-        ch->events.content_end(ch->user);
-}
+    uint32_t patience_ms = connection_rpc_timeout_ms(ch->connection);
+    struct method_name name = method_name(late->id);
+    char text[128];
+    struct channel_loss loss = {.text = text, .method = late->id, .unanswered = true};
 
-static void on_header(struct channel *ch, const struct frame *frame)
-{
-    struct content_header header;
-    const char *why = "";
-
-    if (ch->content != CONTENT_HEADER) {
-        fail_protocol(ch, "a content header came without its method");
+    if (ch->state != CHANNEL_OPEN || is_silent(ch, late)) {
+        connection_fail(ch->connection, WARREN_ETIMEOUT, "no answer to %s within %u ms", name.text,
+                        patience_ms);
         return;
     }
-    if (content_header_read(frame->payload, &header, &why) != WARREN_OK) {
-        fail_protocol(ch, why);
+    if (ch->set->numbers.drain_count >= unclosed_max(ch->set) || !close_channel(ch)) {
+        connection_fail(ch->connection, WARREN_ETIMEOUT,
+                        "no answer to %s within %u ms, nor to the close of %u channels", name.text,
+                        patience_ms, ch->set->numbers.drain_count);
         return;
     }
-    ch->content = CONTENT_BODY;
-    ch->body_left = header.body_size;
-    ch->body = ch->events.content ? ch->events.content(ch->user, &header) : NULL;
-    if (ch->body_left == 0 && ch->content == CONTENT_BODY)
-        content_complete(ch);
-}
-
-static void on_body(struct channel *ch, const struct frame *frame)
-{
-    size_t len = frame->payload.len;
-
-    if (ch->content != CONTENT_BODY || len > ch->body_left) {
-        fail_protocol(ch, "more body came than its header said");
-        return;
-    }
-    if (ch->body) {
-        memcpy(ch->body, frame->payload.data, len);
-        ch->body += len;
-    }
-    ch->body_left -= len;
-    if (ch->body_left == 0)
-        content_complete(ch);
-}
-
-static void on_channel_frame(struct channel *ch, const struct frame *frame)
-{
-    ch->frames++;
-    switch (frame->type) {
-    case FRAME_METHOD:
-        on_method(ch, frame);
-        break;
-    case FRAME_HEADER:
-        on_header(ch, frame);
-        break;
-    case FRAME_BODY:
-        on_body(ch, frame);
-        break;
-    case FRAME_HEARTBEAT:
-        break;
-    }
+    if (patience_ms % 1000 == 0)
+        snprintf(text, sizeof text, "the broker did not answer %s within %us", name.text,
+                 patience_ms / 1000);
+    else
+        snprintf(text, sizeof text, "the broker did not answer %s within %ums", name.text,
+                 patience_ms);
+    arm_reopen(ch, late->sent_ms);
+    lose(ch, &loss);
 }
 
 /* ---- all channels of a connection ---- */
@@ -371,7 +267,7 @@ static void set_open(void *user, uint16_t channel_max)
 static void set_lost(void *user, uint32_t method, const char *text)
 {
     struct channel_set *set = user;
-    struct channel_loss loss = {0, text, method};
+    struct channel_loss loss = {.text = text, .method = method};
     struct list *next;
 
     channel_numbers_reset(&set->numbers, 0);
@@ -405,7 +301,7 @@ static void set_frame(void *user, const struct frame *frame)
     struct channel *ch = channel_numbers_find(&set->numbers, frame->channel);
 
     if (ch)
-        on_channel_frame(ch, frame);
+        channel_take_frame(ch, frame);
     else if (channel_numbers_draining(&set->numbers, frame->channel))
         drain_frame(set, frame);
     else
@@ -478,14 +374,10 @@ enum warren_status channel_new(struct connection *connection, const struct chann
 
 void channel_free(struct channel *ch)
 {
-    amqp_channel_close_t close = {.reply_code = AMQP_REPLY_SUCCESS};
-
     if (!ch)
         return;
-    if (ch->state != CHANNEL_AWAY && connection_state(ch->connection) == CONNECTION_OPEN &&
-        put(ch, AMQP_CHANNEL_CLOSE_METHOD, &close) == WARREN_OK)
-        channel_numbers_drain(&ch->set->numbers, ch->number);
-    else
+    if (ch->state == CHANNEL_AWAY || connection_state(ch->connection) != CONNECTION_OPEN ||
+        !close_channel(ch))
         channel_numbers_release(&ch->set->numbers, ch->number);
     list_remove(&ch->link);
     calls_done(&ch->calls);

@@ -1,6 +1,6 @@
 /* channel.h - one AMQP channel that is opened again after every loss: of the connection, or of
- * the channel itself by a channel error (then with a growing delay, so that a lasting error does
- * not spin).
+ * the channel itself by a channel error or because the broker does not answer on it (then with a
+ * growing delay, so that a lasting error does not spin).
  *
  * Methods of a channel are answered in order, so calls may be sent without waiting for the
  * replies of earlier ones; replies find their callers by that order.
@@ -21,9 +21,10 @@ struct channel;
 
 /** Why a channel is no more. */
 struct channel_loss {
-    uint16_t code;    /* of channel.close; 0: the connection was lost */
+    uint16_t code;    /* of channel.close; 0: the connection was lost, or `unanswered` */
     const char *text; /* as the broker said it */
     uint32_t method;  /* that caused it, also that of a connection.close; 0 if unknown */
+    bool unanswered;  /* the broker is there, but did not answer `method` on this channel */
 };
 
 /** What the owner is told, on the loop. Any but open and lost may be NULL. */
@@ -58,8 +59,9 @@ struct connection *channel_connection(struct channel *channel);
 typedef void channel_reply_fn(void *user, uint32_t id, void *decoded);
 
 /**
- * Send a method that is answered; the reply within rpc_timeout_ms or the connection fails.
- * Only while open. @decoded is rabbitmq-c's struct of @id.
+ * Send a method that is answered; if it is not within rpc_timeout_ms the channel is lost, or the
+ * connection if nothing else comes on it either. Only while open. @decoded is rabbitmq-c's struct
+ * of @id.
  *
  * @return WARREN_OK; WARREN_ETOOBIG, WARREN_ENOMEM, WARREN_ECLOSED: nothing was sent
  */

@@ -15,6 +15,7 @@ void channel_numbers_reset(struct channel_numbers *n, uint16_t max)
 {
     n->max = max;
     n->last = 0;
+    n->drain_count = 0;
     n->count = n->capacity < (uint32_t)max + 1 ? n->capacity : (uint32_t)max + 1;
     if (n->slots)
         memset(n->slots, 0, n->capacity * sizeof *n->slots);
@@ -66,14 +67,18 @@ uint16_t channel_numbers_take(struct channel_numbers *n, struct channel *channel
 
 void channel_numbers_release(struct channel_numbers *n, uint16_t number)
 {
-    if (number < n->count)
-        n->slots[number] = (struct channel_slot){NULL, false};
+    if (number >= n->count)
+        return;
+    n->drain_count -= n->slots[number].draining;
+    n->slots[number] = (struct channel_slot){NULL, false};
 }
 
 void channel_numbers_drain(struct channel_numbers *n, uint16_t number)
 {
-    if (number < n->count)
-        n->slots[number] = (struct channel_slot){NULL, true};
+    if (number >= n->count)
+        return;
+    n->drain_count += !n->slots[number].draining;
+    n->slots[number] = (struct channel_slot){NULL, true};
 }
 
 struct channel *channel_numbers_find(const struct channel_numbers *n, uint16_t number)

@@ -18,6 +18,7 @@ struct channel_numbers {
     uint32_t capacity;
     uint16_t max;
     uint16_t last; /* given last */
+    uint32_t drain_count;
 };
 
 /** All numbers up to @max are free. A zeroed struct is fine to begin with. */

@@ -9,6 +9,7 @@
 
 #include "amqp/dialer.h"
 #include "amqp/handshake.h"
+#include "amqp/method_name.h"
 #include "amqp/opener.h"
 #include "base/backoff.h"
 #include "base/error.h"
@@ -240,7 +241,7 @@ static void on_method(struct connection *c, const struct handshake_method *metho
         on_blocked(c, false, amqp_empty_bytes);
     else
         connection_fail(c, WARREN_EPROTOCOL, "the peer sent %s while %s",
-                        amqp_method_name(method->id), states[c->state].name);
+                        method_name(method->id).text, states[c->state].name);
 }
 
 static void on_channel_0(struct connection *c, const struct frame *frame)
@@ -606,6 +607,16 @@ enum connection_state connection_state(const struct connection *c)
 int64_t connection_hears_since_ms(const struct connection *c)
 {
     return c->blocked || c->reading_paused ? now_ms(c) : c->hears_since_ms;
+}
+
+int64_t connection_heard_ms(const struct connection *c)
+{
+    return c->stream.received_ms;
+}
+
+uint32_t connection_silence_ms(const struct connection *c)
+{
+    return c->agreed.heartbeat_s * 1000u;
 }
 
 uint16_t connection_channel_max(const struct connection *c)

@@ -110,6 +110,10 @@ const char *connection_state_name(enum connection_state state);
  * not (connection_pause_reading()); later, the end of that; 0 if there was nothing of the kind.
  */
 int64_t connection_hears_since_ms(const struct connection *connection);
+/** When bytes came last. Valid while OPEN. */
+int64_t connection_heard_ms(const struct connection *connection);
+/** For so long a peer that is well may say nothing; 0: no heartbeats were agreed. */
+uint32_t connection_silence_ms(const struct connection *connection);
 /** As negotiated; valid while OPEN. */
 uint32_t connection_frame_max(const struct connection *connection);
 /** "amqp://host:port/vhost" of the current or last try. */

@@ -257,7 +257,9 @@ static void on_lost(void *user, const struct channel_loss *loss)
     consumer_drop_incoming(consumer);
     enter(consumer, CONSUMER_AWAY);
     consumer->announced = false;
-    if (loss->code != 0) {
+    if (loss->unanswered) {
+        interrupted(consumer, loss->text);
+    } else if (loss->code != 0) {
         snprintf(reason, sizeof reason, "the broker closed the channel: %u %s", loss->code,
                  loss->text);
         interrupted(consumer, reason);

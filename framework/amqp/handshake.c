@@ -1,5 +1,6 @@
 /* handshake.c - see handshake.h. */
 #include "amqp/handshake.h"
+#include "amqp/method_name.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -83,7 +84,7 @@ enum warren_status handshake_read(const struct frame *frame, amqp_pool_t *pool,
         return WARREN_EPROTOCOL;
     }
     if (amqp_decode_method(method->id, pool, arguments, &method->decoded) != 0) {
-        snprintf(why, why_size, "the peer sent a malformed %s", amqp_method_name(method->id));
+        snprintf(why, why_size, "the peer sent a malformed %s", method_name(method->id).text);
         return WARREN_EPROTOCOL;
     }
     return WARREN_OK;

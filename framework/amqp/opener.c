@@ -1,5 +1,6 @@
 /* opener.c - see opener.h. */
 #include "amqp/opener.h"
+#include "amqp/method_name.h"
 
 #include <stdio.h>
 
@@ -81,7 +82,7 @@ static void on_method(struct opener *o, const struct handshake_method *method)
     } else if (method->id == AMQP_CONNECTION_CLOSE_METHOD && o->stage != OPENER_GREETING) {
         on_close(o, method->decoded);
     } else {
-        snprintf(text, sizeof text, "the peer sent %s while %s", amqp_method_name(method->id),
+        snprintf(text, sizeof text, "the peer sent %s while %s", method_name(method->id).text,
                  stage_names[o->stage]);
         o->events.failed(o->user, 0, text);
     }

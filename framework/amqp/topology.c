@@ -12,6 +12,7 @@
 
 struct item {
     bool refused; /* on this connection */
+    bool late;    /* in this round: the broker did not answer */
     bool fatal;   /* the broker closed the connection over it: never tried again */
     char *words;  /* of the last refusal that was reported */
 };
@@ -141,12 +142,11 @@ static void item_text(const struct topology *topology, size_t index, char *text,
 
 /* ---- a round ---- */
 
-static void refuse(struct topology *topology, size_t index, uint16_t code, const char *words)
+static void report(struct topology *topology, size_t index, uint16_t code, const char *words)
 {
     struct item *item = &topology->items[index];
     char text[TOPOLOGY_TEXT_MAX];
 
-    item->refused = true;
     if (item->words && strcmp(item->words, words) == 0)
         return;
     free(item->words);
@@ -155,9 +155,21 @@ static void refuse(struct topology *topology, size_t index, uint16_t code, const
     topology->events.refused(topology->user, text, code, words);
 }
 
-static void skip_refused(struct topology *topology)
+static void refuse(struct topology *topology, size_t index, uint16_t code, const char *words)
 {
-    while (topology->position < topology->count && topology->items[topology->position].refused)
+    topology->items[index].refused = true;
+    report(topology, index, code, words);
+}
+
+static bool is_left_out(const struct item *item)
+{
+    return item->refused || item->late;
+}
+
+static void skip_left_out(struct topology *topology)
+{
+    while (topology->position < topology->count &&
+           is_left_out(&topology->items[topology->position]))
         topology->position++;
 }
 
@@ -170,7 +182,7 @@ static void finish_if_complete(struct topology *topology)
         return;
     topology->running = false;
     for (size_t i = 0; i < topology->count; i++)
-        refused += topology->items[i].refused;
+        refused += is_left_out(&topology->items[i]);
     log_debug("topology: %zu items, %u refused", topology->count, refused);
     topology->events.done(topology->user, refused);
 }
@@ -182,7 +194,7 @@ static void on_reply(void *user, uint32_t id, void *decoded)
     (void)id;
     (void)decoded;
     topology->position++;
-    skip_refused(topology);
+    skip_left_out(topology);
     finish_if_complete(topology);
 }
 
@@ -191,12 +203,12 @@ static void send_rest(struct topology *topology)
     enum warren_status status = WARREN_OK;
     struct arena arena;
 
-    skip_refused(topology);
+    skip_left_out(topology);
     arena_init(&arena);
     for (size_t i = topology->position; i < topology->count; i++) {
         struct warren_error error = {WARREN_OK, ""};
 
-        if (topology->items[i].refused)
+        if (is_left_out(&topology->items[i]))
             continue;
         arena_reset(&arena);
         status = declare_item(topology, i, &arena, &error);
@@ -209,7 +221,7 @@ static void send_rest(struct topology *topology)
     if (status == WARREN_ENOMEM || status == WARREN_EFULL)
         connection_fail(topology->connection, status, "topology: cannot send a declare: %s",
                         warren_status_name(status));
-    skip_refused(topology);
+    skip_left_out(topology);
     finish_if_complete(topology);
 }
 
@@ -231,7 +243,12 @@ static void on_lost(void *user, const struct channel_loss *loss)
 {
     struct topology *topology = user;
 
-    if (loss->code == 0) { /* the connection is gone, and the next one tries everything again */
+    if (loss->unanswered) { /* the rest is not to wait for it */
+        topology->items[topology->position].late = true;
+        report(topology, topology->position, 0, loss->text);
+        skip_left_out(topology);
+        finish_if_complete(topology);
+    } else if (loss->code == 0) { /* the connection is gone: the next one tries everything again */
         for (size_t i = 0; i < topology->count; i++)
             topology->items[i].refused = topology->items[i].fatal;
         /* ... but what ended it: an unknown exchange type is a connection error (503). */
@@ -242,7 +259,7 @@ static void on_lost(void *user, const struct channel_loss *loss)
         topology->running = false;
     } else if (topology->running) {
         refuse(topology, topology->position, loss->code, loss->text);
-        skip_refused(topology);
+        skip_left_out(topology);
         finish_if_complete(topology);
     }
 }
@@ -283,10 +300,21 @@ void topology_declare(struct topology *topology)
         return;
     topology->running = true;
     topology->position = 0;
+    for (size_t i = 0; i < topology->count; i++)
+        topology->items[i].late = false;
     if (topology->count == 0)
         finish_if_complete(topology);
     else if (channel_is_open(topology->channel))
         send_rest(topology);
+}
+
+bool topology_is_late(const struct topology *topology)
+{
+    for (size_t i = 0; i < topology->count; i++) {
+        if (topology->items[i].late)
+            return true;
+    }
+    return false;
 }
 
 void topology_free(struct topology *topology)

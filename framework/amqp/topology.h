@@ -4,7 +4,8 @@
  * reported, and the rest is declared on the next channel. An item that was refused is reported
  * once and not tried again on this connection; after a reconnect it is tried again, and reported
  * again only if the broker's words changed. An item over which the broker closes the connection (an
- * unknown exchange type) is reported and never tried again.
+ * unknown exchange type) is reported and never tried again. One that the broker does not answer
+ * within rpc_timeout is reported as refused, and tried again in the next round.
  * Thread: the loop's. Owner: the consumer runtime, `warren check --connect`.
  */
 #ifndef WARREN_AMQP_TOPOLOGY_H
@@ -28,6 +29,8 @@ enum warren_status topology_new(struct connection *connection, const struct conf
                                 struct topology **ret_topology);
 /** Declare everything; called when the connection is OPEN. A round that was lost is forgotten. */
 void topology_declare(struct topology *topology);
+/** The last round had items that the broker did not answer. */
+bool topology_is_late(const struct topology *topology);
 /** NULL is fine. */
 void topology_free(struct topology *topology);
 

@@ -98,7 +98,8 @@ static void on_refused(void *user, const char *item, uint16_t code, const char *
     (void)user;
     log_begin(&line, WARREN_LOG_ERROR, "broker refused a declaration");
     log_text(&line, "item", item);
-    log_int(&line, "code", code);
+    if (code)
+        log_int(&line, "code", code);
     log_text(&line, "reason", text);
     log_end(&line);
 }

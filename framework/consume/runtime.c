@@ -11,6 +11,8 @@
 
 /* After a consumer lost its queue, so soon the topology is declared again. */
 #define REDECLARE_MS 200
+/* After the broker did not answer a declare. */
+#define REDECLARE_LATE_MS 30000
 
 #define runtime_of(ptr) list_entry(ptr, struct runtime, host)
 
@@ -71,6 +73,8 @@ static void declared(void *user, uint32_t in_vain)
     r->declaring = false;
     for (size_t i = 0; i < r->subscription_count; i++)
         subscription_start(r->subscriptions[i]);
+    if (topology_is_late(r->topology) && !loop_timer_armed(&r->redeclare))
+        loop_timer_arm_ms(&r->redeclare, REDECLARE_LATE_MS);
 }
 
 static const struct topology_events topology_events = {refused, declared};

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "amqp/method_name.h"
 #include "amqp/properties.h"
 #include "base/log.h"
 #include "publish/publisher_private.h"
@@ -78,7 +79,9 @@ static void channel_was_lost(void *user, const struct channel_loss *loss)
     window_restart(&p->window);
     /* Half a message whose time is over must not be begun again. */
     window_expire(&p->window, clock_now_ms(loop_clock(p->loop)));
-    if (loss->code != 0) {
+    if (loss->unanswered) { /* it is the only channel: another address may do better */
+        connection_fail(p->connection, WARREN_ETIMEOUT, "%s", loss->text);
+    } else if (loss->code != 0) {
         keep_failure(p, connection_where(p->connection), loss->text);
         if (loss->method == AMQP_BASIC_PUBLISH_METHOD || loss->method == 0)
             blame(p, loss->code, loss->text);
@@ -133,7 +136,7 @@ static void channel_method(void *user, uint32_t id, void *decoded)
     } else {
         connection_fail(p->connection, WARREN_EPROTOCOL,
                         "the broker sent %s to a channel that only publishes",
-                        amqp_method_name(id));
+                        method_name(id).text);
     }
 }
 

@@ -386,7 +386,7 @@ static void unanswered_call_is_named(void **state)
 
     (void)state;
     assert_true(run_until(client, lost_once));
-    assert_non_null(strstr(client->text, "no answer to AMQP_CHANNEL_OPEN_METHOD"));
+    assert_non_null(strstr(client->text, "no answer to channel.open"));
     assert_true(run_until(client, channel_opened));
     client_free(client);
     mock_free(mock);

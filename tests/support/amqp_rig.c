@@ -68,6 +68,11 @@ amqp_bytes_t rig_text(const char *text)
 
 struct rig *rig_new(const char *uri)
 {
+    return rig_new_with(uri, NULL);
+}
+
+struct rig *rig_new_with(const char *uri, void (*adjust)(struct connection_options *options))
+{
     static const struct connection_events events = {
         .open = on_connection_open, .lost = on_connection_lost, .closed = on_connection_closed};
     static const struct channel_events channel_events = {.open = on_channel_open,
@@ -83,6 +88,8 @@ struct rig *rig_new(const char *uri)
     options.name = rig->name;
     options.uris = &parsed;
     options.uri_count = 1;
+    if (adjust)
+        adjust(&options);
     assert_int_equal(loop_new(&rig->loop), WARREN_OK);
     assert_int_equal(loop_timer_init(&rig->tick, rig->loop, on_tick, rig), WARREN_OK);
     assert_int_equal(connection_new(rig->loop, &options, &events, rig, &rig->connection, NULL),

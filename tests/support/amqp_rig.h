@@ -30,6 +30,8 @@ struct rig {
 
 /** Connected, with the channel open. Runs the loop. */
 struct rig *rig_new(const char *uri);
+/** The same with other options of the connection; @adjust may be NULL. */
+struct rig *rig_new_with(const char *uri, void (*adjust)(struct connection_options *options));
 /** Closes in order. Runs the loop. NULL is fine. */
 void rig_free(struct rig *rig);
 
