@@ -7,12 +7,20 @@
 
 #include "base/suggest.h"
 
+/* Bound on the words that a suggestion is looked for in. */
+#define WORDS_MAX 64
+
 /* The command in whose name errors are reported before one was found. */
 static const struct command no_command = {.name = ""};
 
-const struct command *const commands[] = {
-    &command_run, &command_check, &command_publish, &command_handlers, &command_config_reference,
-    NULL};
+const struct command *const commands[] = {&command_run,
+                                          &command_check,
+                                          &command_publish,
+                                          &command_handlers,
+                                          &command_config_reference,
+                                          &command_db_check,
+                                          &command_db_backup,
+                                          NULL};
 
 /* How many words of the command line @command's name is, or 0. */
 static int words_matched(const struct command *command, int argc, const char **argv)
@@ -66,26 +74,59 @@ static enum cli_status unknown_option(const struct cli *cli, const char *word)
     return cli_usage(cli, "unknown option %s", word);
 }
 
+/* Whether @name is of two words or more, the first of which is @group. */
+static bool is_of_group(const char *name, const char *group)
+{
+    size_t len = strlen(group);
+
+    return strncmp(name, group, len) == 0 && name[len] == ' ';
+}
+
+/* "db" alone, or "db chekc": what else is there? False: there is no such group. */
+static bool unknown_in_group(const struct cli *cli, const char *group, const char *word)
+{
+    const char *names[WORDS_MAX];
+    char all[256] = "";
+    size_t count = 0;
+    size_t len = 0;
+
+    for (size_t i = 0; commands[i] && count < WORDS_MAX; i++) {
+        if (!is_of_group(commands[i]->name, group))
+            continue;
+        names[count] = commands[i]->name + strlen(group) + 1;
+        if (len < sizeof all)
+            len += (size_t)snprintf(all + len, sizeof all - len, "%s%s", count ? ", " : "",
+                                    names[count]);
+        count++;
+    }
+    if (count == 0)
+        return false;
+    if (!word)
+        cli_usage(cli, "\"%s\" needs a word more: %s", group, all);
+    else if (suggest(word, names, count))
+        cli_usage(cli, "unknown command \"%s %s\"; did you mean \"%s %s\"?", group, word, group,
+                  suggest(word, names, count));
+    else
+        cli_usage(cli, "unknown command \"%s %s\"; there is: %s", group, word, all);
+    return true;
+}
+
 /* Several words with the same beginning are one command each, or one group: "config". */
 static enum cli_status unknown_command(int argc, const char **argv)
 {
     struct cli cli = {.command = &no_command};
     const char *word = argv[0];
-    const char *names[16];
+    const char *names[WORDS_MAX];
     const char *near;
     size_t count = 0;
 
-    for (size_t i = 0; commands[i] && count < 14; i++)
-        names[count++] = commands[i]->name;
-    names[count++] = "help";
-    names[count++] = "config";
-    if (strcmp(word, "config") == 0 && argc > 1)
-        return cli_usage(&cli, "unknown command \"config %s\"; did you mean \"config reference\"?",
-                         argv[1]);
-    if (strcmp(word, "config") == 0)
-        return cli_usage(&cli, "config needs a word more: did you mean \"config reference\"?");
     if (*word == '-')
         return unknown_option(&cli, word);
+    if (unknown_in_group(&cli, word, argc > 1 ? argv[1] : NULL))
+        return CLI_USAGE;
+    for (size_t i = 0; commands[i] && count < WORDS_MAX - 1; i++)
+        names[count++] = commands[i]->name;
+    names[count++] = "help";
     near = suggest(word, names, count);
     if (near)
         return cli_usage(&cli, "unknown command \"%s\"; did you mean \"%s\"?", word, near);

@@ -11,6 +11,8 @@ extern const struct command command_check;
 extern const struct command command_publish;
 extern const struct command command_handlers;
 extern const struct command command_config_reference;
+extern const struct command command_db_check;
+extern const struct command command_db_backup;
 
 /** All of them; ends with NULL. */
 extern const struct command *const commands[];

@@ -194,7 +194,8 @@ static enum warren_status open_file(struct database *database,
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE;
     int code;
 
-    if (options->must_exist && access(options->path, F_OK) != 0 && errno == ENOENT)
+    if ((options->must_exist || options->read_only) && access(options->path, F_OK) != 0 &&
+        errno == ENOENT)
         return error_set(error, WARREN_ENOTFOUND, "%s does not exist", options->path);
     if (options->read_only)
         flags |= SQLITE_OPEN_READONLY;
