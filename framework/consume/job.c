@@ -149,6 +149,14 @@ uint32_t warren_job_attempt(struct warren_job *job)
     return attempt < UINT32_MAX ? (uint32_t)attempt : UINT32_MAX;
 }
 
+/* No other delivery of the subscription has both numbers. */
+uint64_t warren_job_seed(const struct warren_job *job)
+{
+    uint64_t place = job->delivery->tag ^ (uint64_t)job->delivery->generation << 40;
+
+    return job->source->seed ^ place * UINT64_C(0x9e3779b97f4a7c15);
+}
+
 /* ---- time ---- */
 
 int64_t warren_job_elapsed_us(const struct warren_job *job)

@@ -35,6 +35,7 @@ struct job_source {
     job_publish_fn *publish; /* NULL: publishing answers WARREN_ECLOSED */
     void *publisher;         /* for publish */
     struct clock *clock;
+    uint64_t seed;                      /* of warren_job_seed() */
     const _Atomic int64_t *deadline_ms; /* by the clock, when draining must end; INT64_MAX: none */
     settlement_done_fn *settled;        /* told for a delivery whose receipts came late */
     void *user;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/random.h"
 #include "consume/subscription_private.h"
 
 /* Under load, acks leave when they make up this part of the prefetch. */
@@ -181,6 +182,7 @@ enum warren_status subscription_new(const struct runtime_subscription *what,
                                     .handler = what->handler_name,
                                     .publish = options->publisher ? job_publish_confirmed : NULL,
                                     .publisher = options->publisher,
+                                    .seed = random_seed(),
                                     .clock = loop_clock(connection_loop(host->connection)),
                                     .deadline_ms = &host->deadline_ms,
                                     .settled = receipts_came,

@@ -17,7 +17,6 @@ struct retry {
     struct retry_policy policy;
     int64_t max_attempts; /* 0: no limit */
     int64_t max_age_ms;   /* 0: no limit */
-    uint64_t seed;
 };
 
 static const struct warren_option options[] = {
@@ -96,7 +95,6 @@ static enum warren_status retry_open(const struct warren_subscription_info *info
     retry->policy = policy;
     retry->max_attempts = warren_options_int(info->options, "max_attempts");
     retry->max_age_ms = warren_options_int(info->options, "max_age");
-    retry->seed = random_seed();
     *state = retry;
     return WARREN_OK;
 }
@@ -108,22 +106,13 @@ static void give_up(struct warren_job *job, const char *why)
     warren_job_fail(job, "gave up %s%s%s", why, error ? ": " : "", error ? error : "");
 }
 
-/* Randomness without a shared generator: where the message lies and when it came first stay the
- * same while it is retried in memory, and differ between messages. */
-static uint64_t seed_of(const struct retry *retry, const struct warren_job *job)
-{
-    uint64_t place = (uint64_t)(uintptr_t)warren_job_body(job).data;
-
-    return retry->seed ^ (place * 0x9e3779b97f4a7c15u) ^ (uint64_t)warren_job_first_ms(job) << 20;
-}
-
 static int64_t delay_ms(const struct retry *retry, struct warren_job *job, uint32_t attempt)
 {
     int64_t wanted_ms = warren_job_retry_delay_ms(job);
 
     if (wanted_ms >= 0)
         return wanted_ms < retry->policy.max_ms ? wanted_ms : retry->policy.max_ms;
-    return retry_policy_seeded_ms(&retry->policy, attempt, seed_of(retry, job));
+    return retry_policy_seeded_ms(&retry->policy, attempt, warren_job_seed(job));
 }
 
 static enum warren_outcome failed(const struct retry *retry, struct warren_job *job)

@@ -101,6 +101,12 @@ WARREN_API bool warren_job_forgiven(const struct warren_job *job);
 /** Monotonic milliseconds when the first attempt in this process began. */
 WARREN_API int64_t warren_job_first_ms(const struct warren_job *job);
 
+/**
+ * A number for randomness, such as that of a delay: the same in all attempts in this process,
+ * another for each message, and the same again when a test is repeated (testing.h). Since: 0.1.
+ */
+WARREN_API uint64_t warren_job_seed(const struct warren_job *job);
+
 /** The attempt's time limit, in monotonic milliseconds: the earlier of this and what was set. */
 WARREN_API void warren_job_limit(struct warren_job *job, int64_t until_ms);
 

@@ -196,6 +196,27 @@ static void time_left_follows_the_deadline(void **state)
     assert_int_equal(warren_job_elapsed_us(rig->job), 400000);
 }
 
+/* The same in each attempt, another for another delivery or another channel's. */
+static void a_seed_stands_for_the_message(void **state)
+{
+    struct rig *rig = *state;
+    uint64_t seed;
+
+    rig->source.seed = 7;
+    begin(rig, &no_properties, "");
+    rig->delivery->tag = 1;
+    seed = warren_job_seed(rig->job);
+    assert_true(job_end(rig->job, WARREN_RETRY));
+    job_begin(rig->job, rig->delivery, 9000);
+    assert_true(warren_job_seed(rig->job) == seed);
+    rig->delivery->tag = 2;
+    assert_true(warren_job_seed(rig->job) != seed);
+    rig->delivery->tag = 1;
+    rig->delivery->generation = 1;
+    assert_true(warren_job_seed(rig->job) != seed);
+    assert_true(job_end(rig->job, WARREN_ACK));
+}
+
 /* A long reason is cut at 1 KiB; the next message begins without one. */
 static void the_reason_of_a_failure_is_kept_for_one_message(void **state)
 {
@@ -423,6 +444,7 @@ int main(void)
         T(without_a_count_redelivered_decides),
         T(a_count_of_another_type_is_ignored),
         T(time_left_follows_the_deadline),
+        T(a_seed_stands_for_the_message),
         T(the_reason_of_a_failure_is_kept_for_one_message),
         T(a_job_that_published_nothing_is_settled_at_once),
         T(a_confirmed_publish_keeps_the_outcome),
