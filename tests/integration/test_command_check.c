@@ -289,7 +289,8 @@ static void exchanges(void **state)
     command = check(clerk_uri, name, topology);
     command_expect(&command, 1);
     assert_has(command.err, "exchange '");
-    assert_has(command.err, "403 ACCESS_REFUSED - access to exchange");
+    assert_has(command.err, "403 ACCESS_REFUSED - ");
+    assert_has(command.err, "access to exchange");
     command_done(&command);
     peer_exchange(peer, name, "fanout"); /* nor did the second */
     command = check(broker->uri, name, topology);
@@ -298,7 +299,8 @@ static void exchanges(void **state)
     free(name);
 }
 
-/* A type that the broker does not know, over which it closes the connection, is one error, too. */
+/* A type that the broker does not know, over which RabbitMQ 3 closes the connection, is one error,
+ * too. */
 static void an_unknown_type_of_exchange(void **state)
 {
     char *name = unique_name("check");
@@ -308,7 +310,7 @@ static void an_unknown_type_of_exchange(void **state)
     (void)state;
     peer_declare(peer, name, "classic");
     command = check(broker->uri, name, topology);
-    expect_refused(&command, "exchange '", "503 COMMAND_INVALID - unknown exchange type 'x-none'");
+    expect_refused(&command, "exchange '", "unknown exchange type 'x-none'");
     peer_delete(peer, name);
     free(topology);
     free(name);

@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -270,6 +271,20 @@ static const amqp_basic_properties_t *all_properties(void)
     return &properties;
 }
 
+/* RabbitMQ 4 sorts the headers. */
+static void assert_same_json(const char *is, const char *shall)
+{
+    json_t *a = json_loads(is, 0, NULL);
+    json_t *b = json_loads(shall, 0, NULL);
+
+    assert_non_null(a);
+    assert_non_null(b);
+    if (!json_equal(a, b))
+        fail_msg("expected %s, got %s", shall, is);
+    json_decref(a);
+    json_decref(b);
+}
+
 /* Every basic property and a header of every type arrive, as the JSON line of log.write shows. */
 static void every_property_arrives(void **state)
 {
@@ -308,7 +323,7 @@ static void every_property_arrives(void **state)
     peer_publish(fixture->peer, "", fixture->queue, "hello", 5, all_properties());
     assert_true(recorded(fixture, 1));
     line = read_file(fixture->record, NULL);
-    assert_string_equal(line, expected);
+    assert_same_json(line, expected);
     stop_and_expect(fixture, 0, 0);
     free(line);
     free(expected);
