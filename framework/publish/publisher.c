@@ -14,7 +14,7 @@
  * get stuck may keep it fuller than that for long, it also looks for itself this often. */
 #define ROOM_STEP_MS 20
 
-static int64_t now_ms(void)
+int64_t publisher_now_ms(void)
 {
     return clock_now_ms(clock_monotonic());
 }
@@ -22,7 +22,7 @@ static int64_t now_ms(void)
 /* @timeout_ms from now, or never. */
 static int64_t deadline_after(int64_t timeout_ms)
 {
-    int64_t now = now_ms();
+    int64_t now = publisher_now_ms();
 
     return timeout_ms < 0 || timeout_ms > INT64_MAX - now ? INT64_MAX : now + timeout_ms;
 }
@@ -175,7 +175,7 @@ static enum warren_status wait_for_room(struct warren_publisher *p, size_t bytes
     deadline_ms = deadline_after(wait_ms);
     p->room_waiters++;
     while (!p->closing && !room_fits(&p->room, bytes)) {
-        int64_t now = now_ms();
+        int64_t now = publisher_now_ms();
 
         if (now >= deadline_ms)
             break;
@@ -207,20 +207,14 @@ static int64_t usual_wait_ms(const struct warren_publisher *p)
     return p->block_timeout_ms > 0 ? (int64_t)p->block_timeout_ms : INT64_MAX;
 }
 
-enum warren_status publisher_publish_within(struct warren_publisher *p,
-                                            const struct warren_publish *publish, int64_t most_ms,
-                                            warren_receipt_fn *on_receipt, void *user)
+enum warren_status publisher_hand_over(struct warren_publisher *p, struct record *record,
+                                       int64_t wait_ms)
 {
-    int64_t wait_ms = most_ms < usual_wait_ms(p) ? most_ms : usual_wait_ms(p);
-    struct record *record;
-    enum warren_status status = record_new(publish, p->room.bytes_max, &record);
+    enum warren_status status;
     bool tell = false;
 
-    if (status != WARREN_OK)
-        return status;
-    record->timeout_ms = publish->timeout_ms > 0 ? publish->timeout_ms : p->timeout_ms;
-    record->on_receipt = on_receipt;
-    record->user = user;
+    if (wait_ms > usual_wait_ms(p))
+        wait_ms = usual_wait_ms(p);
     pthread_mutex_lock(&p->lock);
     status = wait_for_room(p, record_size(record), wait_ms);
     if (status == WARREN_OK)
@@ -228,6 +222,22 @@ enum warren_status publisher_publish_within(struct warren_publisher *p,
     pthread_mutex_unlock(&p->lock);
     if (tell)
         loop_post(p->loop, &p->wake_task);
+    return status;
+}
+
+enum warren_status publisher_publish_within(struct warren_publisher *p,
+                                            const struct warren_publish *publish, int64_t most_ms,
+                                            warren_receipt_fn *on_receipt, void *user)
+{
+    struct record *record;
+    enum warren_status status = record_new(publish, p->room.bytes_max, &record);
+
+    if (status != WARREN_OK)
+        return status;
+    record->timeout_ms = publish->timeout_ms > 0 ? publish->timeout_ms : p->timeout_ms;
+    record->on_receipt = on_receipt;
+    record->user = user;
+    status = publisher_hand_over(p, record, most_ms);
     if (status != WARREN_OK)
         record_free(record);
     return status;

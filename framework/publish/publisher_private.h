@@ -1,5 +1,6 @@
-/* publisher_private.h - the inside of a publisher, for the three files that make it:
- * publisher.c (callers' threads), sender.c and sender_events.c (the publisher's own thread).
+/* publisher_private.h - the inside of a publisher, for the files that make it: publisher.c and
+ * request.c (callers' threads), sender.c, sender_events.c and replies.c (the publisher's own
+ * thread).
  *
  *   caller: encode > room > incoming || sender: window > connection
  *   caller: room, flush, receipts    || sender: confirms > ended > callbacks
@@ -7,6 +8,7 @@
 #ifndef WARREN_PUBLISH_PUBLISHER_PRIVATE_H
 #define WARREN_PUBLISH_PUBLISHER_PRIVATE_H
 
+#include <inttypes.h>
 #include <pthread.h>
 
 #include "amqp/channel.h"
@@ -24,6 +26,35 @@ struct sender_return {
     char text[256];
     char exchange[256];
     char routing_key[256];
+};
+
+/* One request, from its publishing until both its message and its reply have ended. */
+struct request {
+    struct list link; /* of the bucket, while a reply is waited for */
+    struct warren_publisher *publisher;
+    struct record *record; /* while that is in the window; then NULL */
+    uint64_t number;       /* its correlation id says it */
+    uint32_t timeout_ms;   /* from entering the window on */
+    int64_t deadline_ms;
+    bool ended; /* the caller was told */
+    bool lost;  /* the way for its reply is gone */
+    warren_reply_fn *on_reply;
+    void *user;
+};
+
+struct reply; /* one that is coming in */
+
+/* Requests that wait for a reply, by number; nothing is allocated before the first one. */
+struct replies {
+    struct list *buckets;
+    uint64_t salt; /* of the correlation ids: those of another publisher are not ours */
+    struct loop_timer timer;
+    int64_t timer_ms;    /* what it is armed for; INT64_MAX: it is not */
+    int64_t deadline_ms; /* no request's is earlier */
+    bool consuming;      /* asked for, in this generation of the channel */
+    bool announced;      /* basic.deliver came, its content not */
+    struct reply *incoming;
+    char lost_why[WARREN_ERROR_TEXT_MAX];
 };
 
 struct warren_publisher {
@@ -44,6 +75,8 @@ struct warren_publisher {
     char last_failure[WARREN_ERROR_TEXT_MAX];
     struct publisher_observer observer;
     void *observer_user;
+    uint32_t requests_open; /* accepted, the caller was not told */
+    uint64_t next_request;
 
     /* Set once. */
     enum warren_when_full when_full;
@@ -64,11 +97,25 @@ struct warren_publisher {
     int64_t expired_ms; /* when it last fired */
     struct arena scratch;
     struct sender_return returned;
+    struct replies replies;
     bool ready;   /* the channel is open and confirms are on */
     bool blocked; /* by the broker */
     bool pumping;
     uint64_t abandoned; /* ended by close */
 };
+
+/* publisher.c */
+
+/**
+ * Give @record to the sender when there is room, for which it waits at most @wait_ms, and not
+ * longer than the publisher's options allow.
+ *
+ * @return WARREN_OK: it is the sender's; else the caller's still
+ */
+enum warren_status publisher_hand_over(struct warren_publisher *publisher, struct record *record,
+                                       int64_t wait_ms);
+/** Milliseconds of the monotonic clock. */
+int64_t publisher_now_ms(void);
 
 /* sender.c */
 
@@ -86,6 +133,29 @@ bool sender_is_caller(const struct warren_publisher *publisher);
 void sender_work(void *publisher);
 /** Send what may be sent. */
 void sender_pump(void *publisher);
+
+/* replies.c */
+
+/** How a reply's correlation id is written: 16 digits of salt, 16 of the number. */
+#define CORRELATION_ID_FORMAT "%016" PRIx64 "%016" PRIx64
+#define CORRELATION_ID_SIZE   33
+
+enum warren_status replies_init(struct warren_publisher *publisher);
+void replies_done(struct warren_publisher *publisher);
+/** A record whose `user` is a request enters the window. */
+void replies_expect(struct warren_publisher *publisher, struct record *record);
+/** A request is about to be written: see that replies come to this channel. */
+enum warren_status replies_consume(struct warren_publisher *publisher);
+/** Of a request's message; @user is the request. */
+void replies_receipt(const struct warren_receipt *receipt, void *user);
+/** basic.deliver, and what follows it. */
+void replies_announced(struct warren_publisher *publisher);
+uint8_t *replies_content(struct warren_publisher *publisher, const struct content_header *header);
+void replies_content_end(struct warren_publisher *publisher);
+/** The channel is gone, and with it every reply to what was sent on it. */
+void replies_lost(struct warren_publisher *publisher, const struct channel_loss *loss);
+/** The publisher is being closed. */
+void replies_end_all(struct warren_publisher *publisher);
 
 /* sender_events.c */
 

@@ -32,6 +32,7 @@ struct record {
     char *reply_text; /* of the return, or NULL */
     uint32_t sends;
     uint16_t reply_code;
+    bool once;     /* a request: never sent again, for its reply could not come */
     bool returned; /* basic.return has come, its ack has not */
     bool begun;    /* the frames before the body are written in this generation */
     enum warren_result result;

@@ -59,6 +59,8 @@ static void take_incoming(struct warren_publisher *p)
 
         if (record->timeout_ms > 0)
             record->deadline_ms = now + record->timeout_ms;
+        if (record->once)
+            replies_expect(p, record);
         window_add(&p->window, record);
     }
     if (p->window.deadline_ms < p->expiry_ms)
@@ -73,7 +75,9 @@ static bool write_record(struct warren_publisher *p, struct record *record)
     uint32_t frame_max = connection_frame_max(p->connection);
     enum warren_status status = WARREN_OK;
 
-    if (record != p->writing) {
+    if (record != p->writing && record->once)
+        status = replies_consume(p);
+    if (record != p->writing && status == WARREN_OK) {
         if (!record_fits(record, frame_max)) {
             window_refuse(&p->window, record, AMQP_CONTENT_TOO_LARGE,
                           "the properties do not fit into a frame of this broker");
@@ -232,6 +236,7 @@ static void close_now(void *arg)
     deliver(p);
     p->ready = false;
     p->writing = NULL;
+    replies_end_all(p);
     window_end_all(&p->window);
     for (struct list *link = p->window.ended.next; link != &p->window.ended; link = link->next)
         p->abandoned++;
@@ -253,6 +258,8 @@ enum warren_status sender_init(struct warren_publisher *p, const struct connecti
         status = window_init(&p->window);
     if (status == WARREN_OK)
         status = loop_timer_init(&p->expiry, p->loop, expiry_fired, p);
+    if (status == WARREN_OK)
+        status = replies_init(p);
     if (status != WARREN_OK)
         return error_set(error, status, "cannot make the publisher's loop: %s",
                          warren_status_name(status));
@@ -282,6 +289,7 @@ void sender_done(struct warren_publisher *p)
     channel_free(p->channel);
     connection_free(p->connection);
     loop_timer_done(&p->expiry);
+    replies_done(p);
     window_done(&p->window);
     arena_done(&p->scratch);
     loop_free(p->loop);

@@ -86,6 +86,8 @@ static void channel_was_lost(void *user, const struct channel_loss *loss)
         if (loss->method == AMQP_BASIC_PUBLISH_METHOD || loss->method == 0)
             blame(p, loss->code, loss->text);
     }
+    window_end_once(&p->window);
+    replies_lost(p, loss);
     sender_work(p);
 }
 
@@ -133,6 +135,8 @@ static void channel_method(void *user, uint32_t id, void *decoded)
         confirm(p, nack->delivery_tag, nack->multiple != 0, true);
     } else if (id == AMQP_BASIC_RETURN_METHOD) {
         keep_return(&p->returned, decoded);
+    } else if (id == AMQP_BASIC_DELIVER_METHOD && p->replies.consuming) {
+        replies_announced(p);
     } else {
         connection_fail(p->connection, WARREN_EPROTOCOL,
                         "the broker sent %s to a channel that only publishes",
@@ -147,7 +151,7 @@ static uint8_t *channel_content(void *user, const struct content_header *header)
     struct warren_properties properties;
 
     if (!returned->waiting)
-        return NULL;
+        return replies_content(p, header);
     returned->waiting = false;
     arena_reset(&p->scratch);
     if (properties_decode(header->properties, &p->scratch, &properties) == WARREN_OK &&
@@ -163,6 +167,11 @@ static uint8_t *channel_content(void *user, const struct content_header *header)
         window_returned(&p->window, &from);
     }
     return NULL;
+}
+
+static void channel_content_end(void *user)
+{
+    replies_content_end(user);
 }
 
 /* ---- connection ---- */
@@ -233,4 +242,5 @@ const struct channel_events sender_channel_events = {
     .lost = channel_was_lost,
     .method = channel_method,
     .content = channel_content,
+    .content_end = channel_content_end,
 };

@@ -282,6 +282,19 @@ void window_restart(struct window *w)
     w->returned_tag = 0;
 }
 
+void window_end_once(struct window *w)
+{
+    struct list *link = w->records.next;
+
+    while (link != &w->records) {
+        struct record *record = record_of(link);
+
+        link = link->next;
+        if (record->once && record->sends > 0)
+            end_late(w, record);
+    }
+}
+
 static void end_suspects_of(struct window *w, struct warren_bytes exchange, uint16_t code,
                             const char *text)
 {

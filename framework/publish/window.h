@@ -95,6 +95,11 @@ void window_restart(struct window *window);
  */
 struct record *window_blame(struct window *window, uint16_t code, const char *text);
 
+/**
+ * After window_restart() and window_blame(): end what was sent and is not to be sent again, as
+ * TIMEOUT.
+ */
+void window_end_once(struct window *window);
 /** End all whose deadline has come: TIMEOUT if sent, else EXPIRED. Not a half-written one. */
 void window_expire(struct window *window, int64_t now_ms);
 /** End all. */

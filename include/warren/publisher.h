@@ -2,7 +2,7 @@
  *
  * A publisher owns a thread and a connection. A message given to it is copied, kept in a bounded
  * window until the broker confirms it, sent again (same order, same message id) after every
- * reconnect, and ends in exactly one result.
+ * reconnect, and ends in exactly one result. A request is a message whose reply is waited for.
  * Elsewhere: publishing from inside a handler (handler.h).
  */
 #ifndef WARREN_PUBLISHER_H
@@ -135,6 +135,68 @@ WARREN_API enum warren_status warren_publisher_publish_wait(struct warren_publis
 WARREN_API enum warren_status warren_publisher_flush(struct warren_publisher *publisher,
                                                      uint32_t timeout_ms);
 
+/* ---- request and reply ---- */
+
+/** The reply to a request, with its properties and body; all of it is freed at once. */
+struct warren_reply {
+    struct warren_message message;
+};
+
+/** NULL is fine. Thread: any. */
+WARREN_API void warren_reply_free(struct warren_reply *reply);
+
+/**
+ * Told once for each accepted request.
+ *
+ * @status  WARREN_OK: the reply came
+ *          WARREN_ETIMEOUT: no reply in time; the request may still be handled, unless @why says
+ *          that it was never sent
+ *          WARREN_ENOTFOUND: returned: no queue is bound for it, or there is no such exchange
+ *          WARREN_EBROKER: a queue or the broker refused it
+ *          WARREN_EIO: the connection or the channel was lost after the request was sent, and the
+ *          way for its reply with it; it may have been handled or not, and is not sent again
+ *          WARREN_ETOOBIG: the reply's body is over 128 MiB; WARREN_ENOMEM
+ *          WARREN_ECLOSED: the publisher is being closed
+ * @reply   with WARREN_OK: the callee's, to be freed by warren_reply_free(); else NULL
+ * @why     one sentence if it failed; lives until the callback returns
+ * Thread: as for warren_receipt_fn.
+ */
+typedef void warren_reply_fn(enum warren_status status, struct warren_reply *reply, const char *why,
+                             void *user);
+
+/**
+ * Publish a request and be called with its reply, which comes by RabbitMQ's direct reply-to
+ * (https://www.rabbitmq.com/docs/direct-reply-to): no queue is declared, and a reply is delivered
+ * at most once. The request's reply-to and correlation id are set here; a reply finds its request
+ * by that id.
+ *
+ * A request is sent at most once. One that waits for a connection is sent when there is one, in
+ * the order of publishing.
+ * @publish     as for warren_publisher_publish(); its message has no reply-to and no correlation id
+ * @timeout_ms  from now until the reply has come; at least 1
+ * @on_reply    called exactly once if this returned WARREN_OK, never otherwise
+ * @return      as warren_publisher_publish(), which also waits for room at most @timeout_ms; and
+ *              WARREN_EFULL while 65,536 requests are open
+ * Thread: any.
+ */
+WARREN_API enum warren_status warren_publisher_request_async(struct warren_publisher *publisher,
+                                                             const struct warren_publish *publish,
+                                                             uint32_t timeout_ms,
+                                                             warren_reply_fn *on_reply, void *user);
+
+/**
+ * The same, waiting for the reply.
+ *
+ * @ret_reply  written if WARREN_OK is returned; the caller frees it by warren_reply_free()
+ * @return     as warren_publisher_request_async() or warren_reply_fn tells, with @error
+ * Thread: any but the publisher's own.
+ */
+WARREN_API enum warren_status warren_publisher_request(struct warren_publisher *publisher,
+                                                       const struct warren_publish *publish,
+                                                       uint32_t timeout_ms,
+                                                       struct warren_reply **ret_reply,
+                                                       struct warren_error *error);
+
 /** What a publisher did since it was started; all counts only grow but the two at the end. */
 struct warren_publisher_stats {
     uint64_t published; /**< accepted by publish */
@@ -149,6 +211,9 @@ struct warren_publisher_stats {
     uint64_t window_full; /**< times a publish found the window full */
     uint32_t in_flight;
     bool is_blocked;
+    uint64_t requests;     /**< accepted by request; they count as published, too */
+    uint64_t replies;      /**< requests that got their reply */
+    uint64_t replies_late; /**< replies that came for no request that still waits: dropped */
 };
 
 /** Read the counts. Thread: any. Since: 0.1. */
@@ -157,7 +222,8 @@ WARREN_API void warren_publisher_stats(struct warren_publisher *publisher,
 
 /**
  * Accept nothing more, wait for what is in the window, close the connection, free everything.
- * What has not ended by then ends as TIMEOUT or EXPIRED, with its callback.
+ * What has not ended by then ends as TIMEOUT or EXPIRED, with its callback. Replies are not waited
+ * for: the requests that are open when everything else has ended fail with WARREN_ECLOSED.
  *
  * @timeout_ms  0: end the open messages at once
  * @return      WARREN_OK if every message had ended by itself, WARREN_ETIMEOUT otherwise; freed

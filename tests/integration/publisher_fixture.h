@@ -71,7 +71,7 @@ static int teardown(void **state)
     return 0;
 }
 
-static void new_ledger(struct fixture *f, unsigned capacity)
+static inline void new_ledger(struct fixture *f, unsigned capacity)
 {
     f->ledger = ledger_new(capacity, &(struct ledger_plan){.routing_key = f->queue});
 }
@@ -83,7 +83,7 @@ static void flush(struct fixture *f)
     assert_int_equal(warren_publisher_flush(f->publisher, timeout_ms), WARREN_OK);
 }
 
-static void drain_and_check(struct fixture *f)
+static inline void drain_and_check(struct fixture *f)
 {
     ledger_drain(f->ledger, f->peer, f->queue);
     ledger_check(f->ledger);

@@ -16,7 +16,7 @@ struct worker {
 
 /**
  * Write a configuration: broker @uri with short delays between reconnects, plugins `probe`,
- * `fragile`, `log` and `exec`, then the YAML of @format, which has no section `broker` or
+ * `fragile`, `answer`, `log` and `exec`, then the YAML of @format, which has no section `broker` or
  * `plugins`.
  */
 struct worker *worker_new(const char *uri, const char *format, ...)

@@ -271,6 +271,27 @@ static void restart_ends_what_was_returned(void **state)
 
 /* ---- deadlines ---- */
 
+/* After a restart a request that was sent ends, for its reply cannot come; one that was not is sent
+ * in its turn. */
+static void requests_are_sent_once(void **state)
+{
+    struct window *w = *state;
+
+    for (uint64_t seq = 1; seq <= 3; seq++) {
+        struct record *record = make(seq, "", "q", NULL, INT64_MAX);
+
+        record->once = seq != 2;
+        window_add(w, record);
+    }
+    assert_int_equal(send_up_to(w, 2), 2);
+    window_restart(w);
+    window_end_once(w);
+    expect_ended(w, 1, WARREN_TIMEOUT);
+    expect_ended(w, 0, 0);
+    assert_int_equal(window_next(w)->seq, 2);
+    assert_int_equal(send_up_to(w, 10), 2);
+}
+
 /* Sent: TIMEOUT. Not sent: EXPIRED. Later deadlines stay, and the next one is known. */
 static void deadlines(void **state)
 {
@@ -642,6 +663,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_strange_return_is_ignored, set_up, tear_down),
         cmocka_unit_test_setup_teardown(restart_resends_in_order, set_up_five, tear_down),
         cmocka_unit_test_setup_teardown(restart_ends_what_was_returned, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(requests_are_sent_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(deadlines, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_late_confirm_is_no_error, set_up, tear_down),
         cmocka_unit_test_setup_teardown(half_written_messages_do_not_expire, set_up, tear_down),
