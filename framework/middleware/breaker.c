@@ -16,7 +16,7 @@
 /* And how soon a message comes back that was turned away meanwhile. */
 #define HALF_OPEN_RETRY_MS 1000
 
-enum on_open { ON_OPEN_PAUSE, ON_OPEN_RETRY, ON_OPEN_REJECT };
+enum on_open { ON_OPEN_PAUSE, ON_OPEN_RETRY, ON_OPEN_DEAD_LETTER };
 
 struct breaker {
     struct shared shared;
@@ -62,7 +62,7 @@ static const struct warren_option options[] = {
      "How many messages are let through after the open time to try."},
     {"close_percent", WARREN_OPTION_INT, "100", 1, 100, NULL,
      "It closes when so many percent of the probes succeeded, and opens again when they cannot."},
-    {"on_open", WARREN_OPTION_ENUM, "pause", 0, 0, "pause|retry|reject",
+    {"on_open", WARREN_OPTION_ENUM, "pause", 0, 0, "pause|retry|dead-letter",
      "While open: take no messages, or answer each with a later retry that does not count as an "
      "attempt, or dead-letter each."},
     {"reject_counts", WARREN_OPTION_BOOL, "false", 0, 0, NULL,
@@ -79,7 +79,7 @@ static enum on_open read_on_open(const struct warren_options *given)
 
     if (strcmp(word, "retry") == 0)
         return ON_OPEN_RETRY;
-    return strcmp(word, "reject") == 0 ? ON_OPEN_REJECT : ON_OPEN_PAUSE;
+    return strcmp(word, "dead-letter") == 0 ? ON_OPEN_DEAD_LETTER : ON_OPEN_PAUSE;
 }
 
 static struct breaker_plan read_plan(const struct warren_options *given)
@@ -262,7 +262,7 @@ static enum warren_outcome turn_away(const struct breaker *breaker, struct warre
     const char *name = breaker->shared.name[0] ? breaker->shared.name : breaker->shared.queue;
 
     warren_job_fail(job, "the breaker of %s is open", name);
-    if (breaker->on_open == ON_OPEN_REJECT)
+    if (breaker->on_open == ON_OPEN_DEAD_LETTER)
         return WARREN_REJECT;
     warren_job_forgive(job);
     /* Paused: it was with the workers already when the breaker opened, and goes back to where the

@@ -135,7 +135,7 @@ static void mistakes(void **state)
         {{"something"}, "unknown command \"something\"\n"},
         {{"--versoin"}, "unknown option --versoin; did you mean --version?"},
         {{"-x"}, "unknown option -x\n"},
-        {{"config"}, "\"config reference\""},
+        {{"config"}, "\"config\" needs a word more: reference"},
         {{"config", "refrence"}, "did you mean \"config reference\"?"},
         {{"config", "reference", "more"}, "unexpected \"more\""},
         {{"help", "rnu"}, "did you mean \"run\"?"},

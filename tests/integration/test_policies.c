@@ -362,15 +362,16 @@ static void a_breaker_retries_later(void **state)
     assert_settled(f, 20, 0);
 }
 
-/* With on_open reject each message is dead-lettered, and the handler not called. */
-static void a_breaker_rejects_at_once(void **state)
+/* With on_open dead-letter each message is dead-lettered, and the handler not called. */
+static void a_breaker_dead_letters_at_once(void **state)
 {
     struct fixture *f = *state;
 
     declare(f, "classic");
     peer_publish_many(f->peer, f->queue, "m", 20);
-    configure(f, "concurrency: 1", "fail_first: 0",
-              "[log, retry, {breaker: {consecutive: 3, open_time: 1m, on_open: reject}}, recover]");
+    configure(
+        f, "concurrency: 1", "fail_first: 0",
+        "[log, retry, {breaker: {consecutive: 3, open_time: 1m, on_open: dead-letter}}, recover]");
     break_handler(f);
     run(f, 1);
     assert_true(WAIT_FOR(peer_count(f->peer, f->other) == 20, PATIENCE_MS));
@@ -463,7 +464,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_storm_loses_none, setup, teardown),
         cmocka_unit_test_setup_teardown(a_breaker_pauses_and_resumes, setup, teardown),
         cmocka_unit_test_setup_teardown(a_breaker_retries_later, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_breaker_rejects_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_breaker_dead_letters_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_rate_is_held, setup, teardown),
         cmocka_unit_test_setup_teardown(an_even_rate_is_held, setup, teardown),
         cmocka_unit_test_setup_teardown(two_queues_share_a_rate, setup, teardown),

@@ -189,10 +189,10 @@ static void others_wait_for_the_probe(void **state)
     breaker->close(bills);
 }
 
-/* With on_open reject each message is dead-lettered with the reason. */
-static void rejecting_at_once(void **state)
+/* With on_open dead-letter each message is dead-lettered with the reason. */
+static void dead_lettering_at_once(void **state)
 {
-    void *bills = OPEN("bills", THREE, "on_open", "reject", "name", "bank");
+    void *bills = OPEN("bills", THREE, "on_open", "dead-letter", "name", "bank");
     struct warren_job job = job_at(10, WARREN_ACK);
 
     (void)state;
@@ -421,7 +421,7 @@ int main(void)
         cmocka_unit_test(an_old_success_is_no_probe),
         cmocka_unit_test(retrying_later),
         cmocka_unit_test(others_wait_for_the_probe),
-        cmocka_unit_test(rejecting_at_once),
+        cmocka_unit_test(dead_lettering_at_once),
         cmocka_unit_test(what_counts_as_failure),
         cmocka_unit_test(successes_without_a_lock_count),
         cmocka_unit_test(successes_slide_with_the_admissions),
