@@ -40,8 +40,12 @@ static const char *const steps[] = {
     " routing_key TEXT NOT NULL,"
     " flags INTEGER NOT NULL,"
     " bytes INTEGER NOT NULL," /* what counts against the bound */
+    " delay INTEGER NOT NULL," /* seconds in the delay queues */
+    " delay_to TEXT NOT NULL,"
+    " refused TEXT," /* why the broker will not have it; NULL: to be sent */
     " properties BLOB NOT NULL,"
-    " body BLOB NOT NULL);",
+    " body BLOB NOT NULL);"
+    "CREATE INDEX spool_refused ON spool (id) WHERE refused IS NOT NULL;",
 };
 
 #define STEPS ((int64_t)(sizeof steps / sizeof *steps))

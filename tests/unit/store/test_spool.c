@@ -1,0 +1,379 @@
+/* test_spool.c - messages on disk: what goes in comes out, in its order; what is refused is kept
+ * aside; the oldest go first; one owner at a time.
+ */
+#include "store_rig.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "store/spool.h"
+
+static struct spool *open_spool(struct rig *rig)
+{
+    struct database_options options = {
+        .path = rig->path, .synchronous = DATABASE_OFF, .busy_timeout_ms = 1};
+    struct spool *spool = NULL;
+
+    if (spool_open(&options, &spool, &rig->error) != WARREN_OK)
+        fail_msg("%s", rig->error.text);
+    return spool;
+}
+
+#define OK(call)                                                                                   \
+    do {                                                                                           \
+        if ((call) != WARREN_OK)                                                                   \
+            fail_msg("%s: %s", #call, rig->error.text);                                            \
+    } while (0)
+
+static struct spool_message text_message(const char *key, const char *body)
+{
+    return (struct spool_message){.message_id = warren_text("id"),
+                                  .routing_key = warren_text(key),
+                                  .properties = {"\0\0", 2},
+                                  .body = warren_text(body)};
+}
+
+static int64_t append(struct rig *rig, struct spool *spool, const char *key, const char *body)
+{
+    struct spool_message message = text_message(key, body);
+
+    OK(spool_begin(spool, &rig->error));
+    OK(spool_append(spool, &message, &rig->error));
+    OK(spool_commit(spool, &rig->error));
+    return message.id;
+}
+
+/* What spool_read() told: the bodies, one behind the other. */
+struct told {
+    char bodies[256];
+    int stop_after; /* so many; 0: never */
+    int count;
+    int64_t last;
+};
+
+static bool tell(void *user, const struct spool_message *message)
+{
+    struct told *told = user;
+
+    strncat(told->bodies, message->body.data, message->body.len);
+    strcat(told->bodies, " ");
+    told->last = message->id;
+    told->count++;
+    return told->count != told->stop_after;
+}
+
+static void assert_told(struct rig *rig, struct spool *spool, int64_t after, enum spool_which which,
+                        const char *expected)
+{
+    struct told told = {.stop_after = 0};
+
+    OK(spool_read(spool, after, which, true, tell, &told, &rig->error));
+    assert_string_equal(told.bodies, expected);
+}
+
+static struct spool_totals totals_of(struct rig *rig, struct spool *spool)
+{
+    struct spool_totals totals;
+
+    OK(spool_count(spool, &totals, &rig->error));
+    return totals;
+}
+
+/* ---- in and out ---- */
+
+static bool check_parts(void *user, const struct spool_message *message)
+{
+    int *count = user;
+
+    (*count)++;
+    assert_int_equal(message->message_id.len, 3);
+    assert_memory_equal(message->message_id.data, "m-1", 3);
+    assert_int_equal(message->exchange.len, 0);
+    assert_memory_equal(message->routing_key.data, "gr\xc3\xbc\xc3\x9f", message->routing_key.len);
+    assert_int_equal(message->flags, SPOOL_OPTIONAL | SPOOL_TO_QUEUE);
+    assert_int_equal(message->delay_s, 77);
+    assert_memory_equal(message->delay_to.data, "later", 5);
+    assert_int_equal(message->properties.len, 4);
+    assert_memory_equal(message->properties.data, "\0\1\xff\0", 4);
+    assert_int_equal(message->body.len, 3);
+    assert_memory_equal(message->body.data, "a\0b", 3);
+    assert_null(message->refused);
+    assert_true(message->at_ms > 0);
+    return true;
+}
+
+/* Every part comes back byte for byte, also after the file was closed. */
+static void all_parts_come_back(void **state)
+{
+    struct rig *rig = *state;
+    struct spool *spool = open_spool(rig);
+    struct spool_message message = {.message_id = warren_text("m-1"),
+                                    .routing_key = warren_text("gr\xc3\xbc\xc3\x9f"),
+                                    .flags = SPOOL_OPTIONAL | SPOOL_TO_QUEUE,
+                                    .delay_s = 77,
+                                    .delay_to = warren_text("later"),
+                                    .properties = {"\0\1\xff\0", 4},
+                                    .body = {"a\0b", 3}};
+    int count = 0;
+
+    OK(spool_begin(spool, &rig->error));
+    OK(spool_append(spool, &message, &rig->error));
+    OK(spool_commit(spool, &rig->error));
+    spool_close(spool);
+    spool = open_spool(rig);
+    OK(spool_read(spool, 0, SPOOL_ALL, true, check_parts, &count, &rig->error));
+    assert_int_equal(count, 1);
+    spool_close(spool);
+}
+
+static bool check_lengths(void *user, const struct spool_message *message)
+{
+    (void)user;
+    assert_int_equal(message->properties.len, 2);
+    assert_int_equal(message->body.len, 5);
+    assert_null(message->body.data);
+    return true;
+}
+
+/* A list needs no bodies, but their lengths. */
+static void bodies_may_be_left_out(void **state)
+{
+    struct rig *rig = *state;
+    struct spool *spool = open_spool(rig);
+
+    append(rig, spool, "k", "12345");
+    OK(spool_read(spool, 0, SPOOL_ALL, false, check_lengths, NULL, &rig->error));
+    spool_close(spool);
+}
+
+/* Reading goes on where it stopped. */
+static void reading_in_steps(void **state)
+{
+    struct rig *rig = *state;
+    struct spool *spool = open_spool(rig);
+    struct told told = {.stop_after = 2};
+
+    append(rig, spool, "k", "a");
+    append(rig, spool, "k", "b");
+    append(rig, spool, "k", "c");
+    OK(spool_read(spool, 0, SPOOL_TO_SEND, true, tell, &told, &rig->error));
+    assert_string_equal(told.bodies, "a b ");
+    assert_told(rig, spool, told.last, SPOOL_TO_SEND, "c ");
+    spool_close(spool);
+}
+
+/* A number is never used again, so that who reads above one misses nothing. */
+static void numbers_only_grow(void **state)
+{
+    struct rig *rig = *state;
+    struct spool *spool = open_spool(rig);
+    int64_t first = append(rig, spool, "k", "a");
+    int64_t second;
+
+    OK(spool_begin(spool, &rig->error));
+    OK(spool_remove(spool, first, &rig->error));
+    OK(spool_commit(spool, &rig->error));
+    spool_close(spool);
+    spool = open_spool(rig);
+    second = append(rig, spool, "k", "b");
+    assert_true(second > first);
+    spool_close(spool);
+}
+
+/* What was not committed is not there. */
+static void rolled_back_is_gone(void **state)
+{
+    struct rig *rig = *state;
+    struct spool *spool = open_spool(rig);
+    struct spool_message message = text_message("k", "x");
+
+    append(rig, spool, "k", "a");
+    OK(spool_begin(spool, &rig->error));
+    OK(spool_append(spool, &message, &rig->error));
+    spool_rollback(spool);
+    assert_told(rig, spool, 0, SPOOL_ALL, "a ");
+    assert_int_equal(totals_of(rig, spool).messages, 1);
+    spool_close(spool);
+}
+
+/* ---- bounds ---- */
+
+/* Messages count with all their parts; refused ones count, too. */
+static void totals_count_everything(void **state)
+{
+    struct rig *rig = *state;
+    struct spool *spool = open_spool(rig);
+    struct spool_message message = text_message("k", "12345");
+    struct spool_totals totals;
+    int64_t id = append(rig, spool, "k", "12345");
+
+    append(rig, spool, "k", "12345");
+    OK(spool_begin(spool, &rig->error));
+    OK(spool_refuse(spool, id, "312 NO_ROUTE", &rig->error));
+    OK(spool_commit(spool, &rig->error));
+    totals = totals_of(rig, spool);
+    assert_int_equal(totals.messages, 1);
+    assert_int_equal(totals.refused, 1);
+    assert_int_equal(totals.bytes, 2 * spool_message_bytes(&message));
+    assert_true(totals.oldest_ms > 0);
+    spool_close(spool);
+}
+
+/* The oldest go first, and only those that are not being sent. */
+static void the_oldest_are_dropped(void **state)
+{
+    struct rig *rig = *state;
+    struct spool *spool = open_spool(rig);
+    struct spool_message message = text_message("k", "a");
+    int64_t size = spool_message_bytes(&message);
+    struct spool_removed removed;
+    int64_t sent = append(rig, spool, "k", "a");
+
+    append(rig, spool, "k", "b");
+    append(rig, spool, "k", "c");
+    append(rig, spool, "k", "d");
+    OK(spool_begin(spool, &rig->error));
+    OK(spool_drop(spool, sent, size + 1, &removed, &rig->error));
+    OK(spool_commit(spool, &rig->error));
+    assert_int_equal(removed.messages, 2);
+    assert_int_equal(removed.bytes, 2 * size);
+    assert_told(rig, spool, 0, SPOOL_ALL, "a d ");
+    OK(spool_begin(spool, &rig->error));
+    OK(spool_drop(spool, sent, 100 * size, &removed, &rig->error));
+    OK(spool_commit(spool, &rig->error));
+    assert_int_equal(removed.messages, 1);
+    assert_told(rig, spool, 0, SPOOL_ALL, "a ");
+    spool_close(spool);
+}
+
+/* What is older than a moment goes; the rest stays. */
+static void the_old_expire(void **state)
+{
+    struct rig *rig = *state;
+    struct spool *spool = open_spool(rig);
+    struct spool_removed removed;
+    struct database_options options = {.path = rig->path};
+    struct database *other = NULL;
+
+    append(rig, spool, "k", "a");
+    append(rig, spool, "k", "b");
+    append(rig, spool, "k", "c");
+    OK(database_open(&options, &other, &rig->error));
+    rig_run(rig, other, "UPDATE spool SET at = id * 1000");
+    database_close(other);
+    OK(spool_begin(spool, &rig->error));
+    OK(spool_expire(spool, 0, 3000, &removed, &rig->error));
+    OK(spool_commit(spool, &rig->error));
+    assert_int_equal(removed.messages, 2);
+    assert_told(rig, spool, 0, SPOOL_ALL, "c ");
+    spool_close(spool);
+}
+
+/* ---- refused ---- */
+
+/* They are kept aside with the reason, until they are to be sent again. */
+static void the_refused_are_kept_aside(void **state)
+{
+    struct rig *rig = *state;
+    struct spool *spool = open_spool(rig);
+    int64_t id = append(rig, spool, "k", "a");
+
+    append(rig, spool, "k", "b");
+    OK(spool_begin(spool, &rig->error));
+    OK(spool_refuse(spool, id, "312 NO_ROUTE", &rig->error));
+    OK(spool_commit(spool, &rig->error));
+    assert_told(rig, spool, 0, SPOOL_TO_SEND, "b ");
+    assert_told(rig, spool, 0, SPOOL_REFUSED, "a ");
+    OK(spool_begin(spool, &rig->error));
+    OK(spool_unrefuse(spool, &rig->error));
+    OK(spool_commit(spool, &rig->error));
+    assert_told(rig, spool, 0, SPOOL_TO_SEND, "a b ");
+    spool_close(spool);
+}
+
+/* ---- owners ---- */
+
+/* A second publisher is refused, with the number of the first one; a reader is not. */
+static void one_owner_at_a_time(void **state)
+{
+    struct rig *rig = *state;
+    struct database_options options = {.path = rig->path};
+    struct spool *spool = open_spool(rig);
+    struct spool *second = NULL;
+    char number[32];
+
+    append(rig, spool, "k", "a");
+    assert_int_equal(spool_open(&options, &second, &rig->error), WARREN_EIO);
+    snprintf(number, sizeof number, "process %d sends", (int)getpid());
+    assert_has(rig->error.text, number);
+    options.read_only = true;
+    OK(spool_open(&options, &second, &rig->error));
+    assert_told(rig, second, 0, SPOOL_ALL, "a ");
+    spool_close(second);
+    spool_close(spool);
+    spool_close(open_spool(rig));
+}
+
+/* The lock ends with the process that held it, however that ended. */
+static void a_killed_owner_leaves_no_lock(void **state)
+{
+    struct rig *rig = *state;
+    int status;
+    pid_t child = fork();
+
+    if (child == 0) {
+        append(rig, open_spool(rig), "k", "a");
+        kill(getpid(), SIGKILL);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    spool_close(open_spool(rig));
+}
+
+/* ---- failures ---- */
+
+/* No space: nothing of the group is there, and later there is room again. */
+static void no_space_undoes_the_group(void **state)
+{
+    struct rig *rig = *state;
+    struct spool *spool = open_spool(rig);
+    struct spool_message message = text_message("k", "b");
+    static char large[1 << 20];
+    enum warren_status status;
+
+    append(rig, spool, "k", "a");
+    rig_run(rig, spool_database(spool), "PRAGMA max_page_count = 64");
+    OK(spool_begin(spool, &rig->error));
+    OK(spool_append(spool, &message, &rig->error));
+    message.body = (struct warren_bytes){large, sizeof large};
+    status = spool_append(spool, &message, &rig->error);
+    assert_int_equal(status, WARREN_EFULL);
+    assert_has(rig->error.text, "no space left");
+    spool_rollback(spool);
+    assert_told(rig, spool, 0, SPOOL_ALL, "a ");
+    append(rig, spool, "k", "c");
+    assert_told(rig, spool, 0, SPOOL_ALL, "a c ");
+    spool_close(spool);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(all_parts_come_back),
+        TEST(bodies_may_be_left_out),
+        TEST(reading_in_steps),
+        TEST(numbers_only_grow),
+        TEST(rolled_back_is_gone),
+        TEST(totals_count_everything),
+        TEST(the_oldest_are_dropped),
+        TEST(the_old_expire),
+        TEST(the_refused_are_kept_aside),
+        TEST(one_owner_at_a_time),
+        TEST(a_killed_owner_leaves_no_lock),
+        TEST(no_space_undoes_the_group),
+    };
+
+    return cmocka_run_group_tests_name("spool", tests, NULL, NULL);
+}
