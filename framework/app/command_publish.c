@@ -9,6 +9,7 @@
 #include "app/publish_job.h"
 #include "app/settings.h"
 #include "base/buffer.h"
+#include "config/value.h"
 
 enum option {
     BODY = 1,
@@ -30,6 +31,7 @@ enum option {
     TIMESTAMP,
     TRANSIENT,
     OPTIONAL,
+    DELAY,
     COUNT,
     RATE,
     WINDOW,
@@ -71,6 +73,8 @@ static const struct poptOption options[] = {
     TEXT("timestamp", '\0', TIMESTAMP, "Seconds since 1970", "S"),
     FLAG("transient", '\0', TRANSIENT, "Not persistent: lost when the broker restarts"),
     FLAG("optional", '\0', OPTIONAL, "Not mandatory: dropped where no queue is bound"),
+    TEXT("delay", 'd', DELAY, "Deliver them so much later, such as 90s or 2h; needs no worker",
+         "TIME"),
     TEXT("count", 'n', COUNT, "How many messages; of stdin: at most so many lines", "N"),
     TEXT("rate", 'r', RATE, "At most so many messages a second", "N"),
     TEXT("window", 'w', WINDOW, "At most so many unconfirmed messages (publisher.window_messages)",
@@ -138,6 +142,14 @@ static bool take_expiration(struct request *r)
     r->job.message.properties.expiration = text;
     return (*text && strspn(text, "0123456789") == strlen(text) && strlen(text) <= 10) ||
            refuse(r, "expiration", text, &error);
+}
+
+static bool take_delay(struct request *r)
+{
+    const struct warren_error error = {WARREN_EINVAL, "it is a time such as 250ms, 90s, 2h or 30d"};
+    const char *text = cli_text(r->cli);
+
+    return config_duration_parse(text, &r->job.delay_ms) || refuse(r, "delay", text, &error);
 }
 
 static bool take_rate(struct request *r)
@@ -234,6 +246,8 @@ static bool take_option(struct request *r, int option)
     case OPTIONAL:
         r->job.publish.optional = true;
         return true;
+    case DELAY:
+        return take_delay(r);
     case COUNT:
         return take_number(r, "count", 1, INT64_MAX, &r->job.count);
     case RATE:
@@ -276,6 +290,8 @@ static enum cli_status check_request(struct request *r)
         return cli_usage(r->cli, "--queue: a queue has a name");
     if (r->body && r->file)
         return cli_usage(r->cli, "--body or --file, not both");
+    if (r->job.delay_ms > 0 && r->job.message.properties.expiration)
+        return cli_usage(r->cli, "--delay or --expiration, not both: it would end the delay");
     if (r->queue)
         publish->routing_key = r->queue;
     if (!publish->routing_key)
@@ -316,6 +332,16 @@ static enum cli_status read_file(struct request *r)
     return result;
 }
 
+static enum cli_status check_delay(const struct request *r, const struct config *config)
+{
+    char longest[CONFIG_NUMBER_SIZE];
+
+    if (r->job.delay_ms <= config->delay.longest_ms)
+        return CLI_OK;
+    config_value_number(WARREN_OPTION_DURATION, config->delay.longest_ms, longest, sizeof longest);
+    return cli_usage(r->cli, "--delay: at most %s (delay.longest)", longest);
+}
+
 static enum cli_status publish_with_config(struct request *r)
 {
     struct warren_publisher_options publisher;
@@ -329,6 +355,11 @@ static enum cli_status publish_with_config(struct request *r)
     if (r->uris.count == 0 && settings_check(config, &error) != WARREN_OK) {
         config_free(config);
         return cli_error(r->cli, &error);
+    }
+    result = check_delay(r, config);
+    if (result != CLI_OK) {
+        config_free(config);
+        return result;
     }
     settings_log(config);
     settings_publisher(config, "warren publish", &publisher);

@@ -236,7 +236,8 @@ static bool publish_one(struct publishing *p, struct warren_bytes body)
     message.body = body;
     publish.message = &message;
     do {
-        status = warren_publisher_publish(p->publisher, &publish, on_receipt, &p->tally);
+        status = warren_publisher_publish_after(p->publisher, &publish, p->job->delay_ms,
+                                                on_receipt, &p->tally);
         draw(p);
     } while ((status == WARREN_ETIMEOUT || status == WARREN_EFULL) && !interrupted);
     if (status == WARREN_OK) {

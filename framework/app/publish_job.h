@@ -20,6 +20,7 @@ struct publish_job {
     bool from_stdin;          /* a body a line */
     struct warren_bytes body; /* the same each time, unless from_stdin */
     uint64_t count;           /* messages; from_stdin: at most, 0 for all lines */
+    int64_t delay_ms;         /* until they are delivered; 0: at once */
     double rate;              /* messages a second; 0: no limit */
     bool json;
     bool quiet;

@@ -111,6 +111,9 @@ struct config {
         int64_t timeout_ms;
     } publisher;
     struct {
+        int64_t longest_ms;
+    } delay;
+    struct {
         int64_t timeout_ms;
     } drain;
     struct {

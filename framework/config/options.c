@@ -6,6 +6,7 @@
 
 #define HOUR            3600000
 #define DAY             86400000
+#define DELAY_MAX       CONFIG_DELAY_MAX_MS
 #define GIB             (INT64_C(1) << 30)
 #define TIB             CONFIG_BYTES_MAX
 #define PREFETCH_MIN    CONFIG_PREFETCH_MIN
@@ -28,6 +29,7 @@ const struct config_section config_sections[CONFIG_SECTION_COUNT] = {
     {"broker", "How to reach RabbitMQ, and how long to wait for it."},
     {"consumer", "How messages come in. A subscription may override some of it."},
     {"publisher", "How handlers and `warren publish` send messages."},
+    {"delay", "Messages that shall be delivered later."},
     {"drain", "How the worker stops."},
     {"log", "What is written to standard error."},
 };

@@ -13,6 +13,7 @@
 #define CONFIG_CONCURRENCY_MIN 1
 #define CONFIG_CONCURRENCY_MAX 256
 #define CONFIG_BYTES_MAX       (INT64_C(1) << 40)
+#define CONFIG_DELAY_MAX_MS    (INT64_C(6213) * 86400000) /* what 29 levels of seconds can hold */
 
 /** Longest name of an option's variable, with the NUL. */
 #define CONFIG_VARIABLE_SIZE 64
@@ -44,7 +45,7 @@ struct config_section {
     const char *help;
 };
 
-#define CONFIG_SECTION_COUNT 5
+#define CONFIG_SECTION_COUNT 6
 extern const struct config_section config_sections[CONFIG_SECTION_COUNT];
 
 /** struct config, and what only this folder needs. */

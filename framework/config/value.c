@@ -158,6 +158,11 @@ static bool parse_with_unit(const char *text, const struct unit *unit, int64_t *
     return false;
 }
 
+bool config_duration_parse(const char *text, int64_t *ret_ms)
+{
+    return parse_with_unit(text, durations, ret_ms);
+}
+
 static bool in_range(const struct warren_option *option, int64_t number)
 {
     return (!option->min && !option->max) || (number >= option->min && number <= option->max);

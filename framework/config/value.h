@@ -40,6 +40,9 @@ enum warren_status config_value_parse(struct config_scope *scope,
                                       bool secret, const struct config_node *node,
                                       struct config_value *value);
 
+/** Read "250ms", "30s", "5m", "1h", "30d" or "0". @return false: it is no duration */
+bool config_duration_parse(const char *text, int64_t *ret_ms);
+
 /**
  * A relative @path relative to @source's folder, in the arena. "" (none) and "-" (a standard
  * stream) stay. NULL if memory ran out.

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "publish/delay.h"
 #include "publish/record.h"
 
 #define WINDOW_MESSAGES_MAX 1000000
@@ -25,6 +26,7 @@ void warren_publisher_options_init(struct warren_publisher_options *options)
         .connect_timeout_ms = 10000,
         .reconnect_delay_min_ms = 100,
         .reconnect_delay_max_ms = 10000,
+        .delay_longest_ms = UINT64_C(30) * 24 * 3600 * 1000,
     };
 }
 
@@ -63,6 +65,9 @@ static enum warren_status check_numbers(const struct warren_publisher_options *o
         return error_set(error, WARREN_EINVAL,
                          "reconnect_delay_min_ms is %u, must be 1 to reconnect_delay_max_ms (%u)",
                          o->reconnect_delay_min_ms, o->reconnect_delay_max_ms);
+    if (o->delay_longest_ms < 1 || o->delay_longest_ms > DELAY_LONGEST_MAX_MS)
+        return error_set(error, WARREN_EINVAL, "delay_longest_ms is %llu, must be 1 to %lld",
+                         (unsigned long long)o->delay_longest_ms, (long long)DELAY_LONGEST_MAX_MS);
     return WARREN_OK;
 }
 

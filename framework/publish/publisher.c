@@ -71,6 +71,7 @@ static struct warren_publisher *allocate(const struct warren_publisher_options *
     p->when_full = options->when_full;
     p->block_timeout_ms = options->block_timeout_ms;
     p->timeout_ms = options->timeout_ms;
+    p->delay_longest_ms = (int64_t)options->delay_longest_ms;
     return p;
 }
 

@@ -37,4 +37,19 @@ enum warren_status publisher_publish_within(struct warren_publisher *publisher,
                                             const struct warren_publish *publish, int64_t most_ms,
                                             warren_receipt_fn *on_receipt, void *user);
 
+/**
+ * warren_publisher_publish_after() that waits for room no longer than @most_ms, and does not look
+ * at the message's expiration: a delayed message has none.
+ *
+ * @to_queue  the queue that it goes to, whatever the exchange of @publish is; NULL: as @publish
+ *            says. After a delay it arrives with the queue's name as its routing key: what it was
+ *            published with first belongs into its headers (NOTE_EXCHANGE, NOTE_ROUTING_KEY).
+ * @return    as warren_publisher_publish_after()
+ */
+enum warren_status publisher_publish_after_within(struct warren_publisher *publisher,
+                                                  const struct warren_publish *publish,
+                                                  const char *to_queue, int64_t delay_ms,
+                                                  int64_t most_ms, warren_receipt_fn *on_receipt,
+                                                  void *user);
+
 #endif

@@ -1,6 +1,6 @@
-/* publisher_private.h - the inside of a publisher, for the files that make it: publisher.c and
- * request.c (callers' threads), sender.c, sender_events.c and replies.c (the publisher's own
- * thread).
+/* publisher_private.h - the inside of a publisher, for the files that make it: publisher.c,
+ * publisher_delay.c and request.c (callers' threads), sender.c, sender_events.c and replies.c (the
+ * publisher's own thread).
  *
  *   caller: encode > room > incoming || sender: window > connection
  *   caller: room, flush, receipts    || sender: confirms > ended > callbacks
@@ -13,6 +13,7 @@
 
 #include "amqp/channel.h"
 #include "base/arena.h"
+#include "publish/delay_topology.h"
 #include "publish/options.h"
 #include "publish/publisher_internal.h"
 #include "publish/window.h"
@@ -82,6 +83,7 @@ struct warren_publisher {
     enum warren_when_full when_full;
     uint32_t block_timeout_ms;
     uint32_t timeout_ms;
+    int64_t delay_longest_ms;
     pthread_t thread;
     struct loop *loop;
     struct loop_task wake_task; /* incoming is no longer empty */
@@ -91,6 +93,7 @@ struct warren_publisher {
     struct connection *connection;
     struct channel *channel;
     struct window window;
+    struct delay_topology delays;
     struct record *writing; /* half written: nothing else may be sent before its rest */
     struct loop_timer expiry;
     int64_t expiry_ms;  /* what the timer is armed for; INT64_MAX: it is not */
@@ -101,6 +104,7 @@ struct warren_publisher {
     bool ready;   /* the channel is open and confirms are on */
     bool blocked; /* by the broker */
     bool pumping;
+    bool refused;       /* the connection is being lost over a declare of the delay queues */
     uint64_t abandoned; /* ended by close */
 };
 

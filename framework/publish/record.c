@@ -231,6 +231,7 @@ void record_free(struct record *record)
     if (!record)
         return;
     free(record->reply_text);
+    free(record->delay);
     free(record);
 }
 

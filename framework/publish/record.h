@@ -21,6 +21,8 @@
 /* The frame_max that warren proposes; properties must fit in one such frame. */
 #define RECORD_FRAME_MAX 131072
 
+struct delay;
+
 struct record {
     struct list link;
     uint64_t seq;        /* the order of publishing, from 1 */
@@ -29,7 +31,8 @@ struct record {
     int64_t deadline_ms; /* that, by the monotonic clock; INT64_MAX: none */
     warren_receipt_fn *on_receipt;
     void *user;
-    char *reply_text; /* of the return, or NULL */
+    char *reply_text;    /* of the return, or NULL */
+    struct delay *delay; /* it goes to the delay queues (delay.h); NULL: an ordinary one */
     uint32_t sends;
     uint16_t reply_code;
     bool once;     /* a request: never sent again, for its reply could not come */

@@ -69,11 +69,31 @@ static void take_incoming(struct warren_publisher *p)
 
 /* ---- window to connection ---- */
 
-/* @return false: stop, the connection is of no more use */
+/* What must be there before a delayed record is written. @return false: not now, or it has ended */
+static bool prepare_delay(struct warren_publisher *p, struct record *record, bool *ret_stop)
+{
+    const struct delay_refusal *refusal =
+        delay_topology_refused(&p->delays, record->delay, now_ms(p));
+    enum warren_status status;
+
+    if (refusal) {
+        window_refuse(&p->window, record, refusal->code, refusal->text);
+        return false;
+    }
+    status = delay_topology_declare(&p->delays, p->channel, record->delay, &p->scratch);
+    if (status != WARREN_OK && status != WARREN_ECLOSED)
+        connection_fail(p->connection, status, "cannot declare the delay queues: %s",
+                        warren_status_name(status));
+    *ret_stop = status != WARREN_OK;
+    return status == WARREN_OK;
+}
+
+/* @return false: stop, the connection is of no use now */
 static bool write_record(struct warren_publisher *p, struct record *record)
 {
     uint32_t frame_max = connection_frame_max(p->connection);
     enum warren_status status = WARREN_OK;
+    bool stop = false;
 
     if (record != p->writing && record->once)
         status = replies_consume(p);
@@ -83,6 +103,8 @@ static bool write_record(struct warren_publisher *p, struct record *record)
                           "the properties do not fit into a frame of this broker");
             return true;
         }
+        if (record->delay && !prepare_delay(p, record, &stop))
+            return !stop;
         status = window_sent(&p->window, record);
     }
     if (status == WARREN_OK)
@@ -252,6 +274,7 @@ enum warren_status sender_init(struct warren_publisher *p, const struct connecti
     loop_task_init(&p->wake_task, sender_work, p);
     loop_task_init(&p->close_task, close_now, p);
     arena_init(&p->scratch);
+    delay_topology_init(&p->delays);
     p->expiry_ms = INT64_MAX;
     p->expired_ms = INT64_MIN / 2;
     if (status == WARREN_OK)
@@ -291,6 +314,7 @@ void sender_done(struct warren_publisher *p)
     loop_timer_done(&p->expiry);
     replies_done(p);
     window_done(&p->window);
+    delay_topology_done(&p->delays);
     arena_done(&p->scratch);
     loop_free(p->loop);
 }

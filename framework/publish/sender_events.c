@@ -61,6 +61,24 @@ static void blame(struct warren_publisher *p, uint16_t code, const char *text)
         observer.refused(user, culprit ? record_id(culprit) : NULL, code, text);
 }
 
+static bool needs_refused(const struct record *record, const void *refusal)
+{
+    return record->delay && delay_refusal_concerns(refusal, record->delay);
+}
+
+/* A part of the delay queues was refused: what needs it has ended, all else goes on. */
+static void end_delayed(struct warren_publisher *p, const struct delay_refusal *refusal)
+{
+    void *user;
+    struct publisher_observer observer = observer_of(p, &user);
+    struct record *first =
+        window_refuse_those(&p->window, needs_refused, refusal, refusal->code, refusal->text);
+
+    log_debug("publisher: the broker refused a declare: %u %s", refusal->code, refusal->text);
+    if (first && observer.refused)
+        observer.refused(user, record_id(first), refusal->code, refusal->text);
+}
+
 static void keep_failure(struct warren_publisher *p, const char *where, const char *text)
 {
     pthread_mutex_lock(&p->lock);
@@ -72,20 +90,24 @@ static void keep_failure(struct warren_publisher *p, const char *where, const ch
 static void channel_was_lost(void *user, const struct channel_loss *loss)
 {
     struct warren_publisher *p = user;
+    int64_t now_ms = clock_now_ms(loop_clock(p->loop));
+    const struct delay_refusal *refusal = delay_topology_lost(&p->delays, loss, now_ms);
 
     p->ready = false;
     p->writing = NULL;
     p->returned.waiting = false;
+    p->refused = refusal != NULL;
     window_restart(&p->window);
     /* Half a message whose time is over must not be begun again. */
-    window_expire(&p->window, clock_now_ms(loop_clock(p->loop)));
-    if (loss->unanswered) { /* it is the only channel: another address may do better */
+    window_expire(&p->window, now_ms);
+    if (loss->unanswered) /* it is the only channel: another address may do better */
         connection_fail(p->connection, WARREN_ETIMEOUT, "%s", loss->text);
-    } else if (loss->code != 0) {
+    else if (loss->code != 0)
         keep_failure(p, connection_where(p->connection), loss->text);
-        if (loss->method == AMQP_BASIC_PUBLISH_METHOD || loss->method == 0)
-            blame(p, loss->code, loss->text);
-    }
+    if (refusal)
+        end_delayed(p, refusal);
+    else if (loss->code != 0 && (loss->method == AMQP_BASIC_PUBLISH_METHOD || loss->method == 0))
+        blame(p, loss->code, loss->text);
     window_end_once(&p->window);
     replies_lost(p, loss);
     sender_work(p);
@@ -165,6 +187,9 @@ static uint8_t *channel_content(void *user, const struct content_header *header)
         };
 
         window_returned(&p->window, &from);
+        /* A level was deleted. */
+        if (strncmp(returned->exchange, DELAY_PREFIX, sizeof DELAY_PREFIX - 1) == 0)
+            delay_topology_forget(&p->delays);
     }
     return NULL;
 }
@@ -201,8 +226,9 @@ static void connection_was_lost(void *user, const struct connection_loss *loss)
     keep_failure(p, loss->where, loss->text);
     if (observer.lost)
         observer.lost(user, loss);
-    if (is_poison(loss))
+    if (is_poison(loss) && !p->refused)
         blame(p, loss->code, loss->text);
+    p->refused = false;
     sender_work(p);
 }
 

@@ -186,6 +186,25 @@ void window_refuse(struct window *w, struct record *record, uint16_t code, const
     end_refused(w, record, code, text);
 }
 
+struct record *window_refuse_those(struct window *w,
+                                   bool (*concerned)(const struct record *record, const void *user),
+                                   const void *user, uint16_t code, const char *text)
+{
+    struct record *first = NULL;
+    struct list *link = w->records.next;
+
+    while (link != &w->records) {
+        struct record *record = record_of(link);
+
+        link = link->next;
+        if (!concerned(record, user))
+            continue;
+        first = first ? first : record;
+        end_refused(w, record, code, text);
+    }
+    return first;
+}
+
 /* ---- confirms ---- */
 
 static void confirm_one(struct window *w, struct record **at, bool negative)

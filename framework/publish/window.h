@@ -61,6 +61,14 @@ struct record *window_next(const struct window *window);
 enum warren_status window_sent(struct window *window, struct record *record);
 /** The record of window_next() cannot be sent: it ends as RETURNED with @code and @text. */
 void window_refuse(struct window *window, struct record *record, uint16_t code, const char *text);
+/**
+ * After window_restart(): end every message that @concerned picks as RETURNED.
+ *
+ * @return the first of them, or NULL
+ */
+struct record *window_refuse_those(struct window *window,
+                                   bool (*concerned)(const struct record *record, const void *user),
+                                   const void *user, uint16_t code, const char *text);
 
 /**
  * basic.ack, or basic.nack if @negative.

@@ -66,6 +66,7 @@ struct warren_publisher_options {
     uint32_t connect_timeout_ms;     /**< look-up, TCP, TLS and handshake of one try (10000) */
     uint32_t reconnect_delay_min_ms; /**< first ceiling of the full-jitter backoff (100) */
     uint32_t reconnect_delay_max_ms; /**< last ceiling (10000) */
+    uint64_t delay_longest_ms;       /**< longest of warren_publisher_publish_after() (30 days) */
 };
 
 /** Fill @options with the defaults in brackets above; uris must then be set. Since: 0.1. */
@@ -125,6 +126,39 @@ WARREN_API enum warren_status warren_publisher_publish(struct warren_publisher *
 WARREN_API enum warren_status warren_publisher_publish_wait(struct warren_publisher *publisher,
                                                             const struct warren_publish *publish,
                                                             enum warren_result *ret_result);
+
+/**
+ * Publish a message that reaches its exchange or queue @delay_ms later, by way of delay queues on
+ * the broker: it is safe there once this is CONFIRMED, and needs neither the publisher nor a
+ * worker until then. Delays are rounded up to whole seconds and counted from the moment at which
+ * the broker has the message; it comes within about two seconds after that time. Messages of
+ * different delays do not wait for each other.
+ *
+ * The exchange, or the queue where that is the default exchange, must exist: else the message
+ * ends as RETURNED with the broker's words, also if `optional`. Whether the exchange has a binding
+ * for it shows only after the delay; until there is one, the message stays in the queue
+ * "warren.delay.exchange." + its name, with what comes behind it for the same exchange.
+ *
+ * The message arrives with some more headers: warren-delay-*, and x-death of the broker. Headers
+ * of these names that it had before are left out. The headers CC and BCC do not reach a queue that
+ * it is sent to by the default exchange.
+ *
+ * The first delays of a connection declare what they need: exchanges and quorum queues named
+ * "warren.delay." and two digits, and a queue for each destination, with the rights to configure,
+ * write and read "warren.delay.*" (RabbitMQ 3.10 or later).
+ *
+ * @delay_ms  0 or less: warren_publisher_publish()
+ * @return    as warren_publisher_publish(); WARREN_EINVAL also if @delay_ms is above the option
+ *            delay_longest_ms, if the message has an `expiration` (it would end the delay), or if
+ *            there is neither an exchange nor a queue's name, or that of a direct reply
+ * Thread: any. Since: 0.1.
+ * Source: https://www.rabbitmq.com/docs/quorum-queues, dead lettering at least once.
+ */
+WARREN_API enum warren_status warren_publisher_publish_after(struct warren_publisher *publisher,
+                                                             const struct warren_publish *publish,
+                                                             int64_t delay_ms,
+                                                             warren_receipt_fn *on_receipt,
+                                                             void *user);
 
 /**
  * Wait until every message accepted so far has ended and its callback has returned.
