@@ -72,28 +72,6 @@ static const struct config_node *empty_at(struct chains *chains, const struct co
     return node;
 }
 
-/* The keys of @own, then those of @top that are not among them. NULL: no memory. */
-static const struct config_node *merge(struct chains *chains, const struct config_node *own,
-                                       const struct config_node *top)
-{
-    struct config_node *node = arena_alloc(chains->scope.arena, sizeof *node);
-
-    if (!node)
-        return NULL;
-    *node = *own;
-    node->items = arena_alloc(chains->scope.arena, (own->count + top->count) * sizeof *node->items);
-    if (!node->items)
-        return NULL;
-    memcpy(node->items, own->items, own->count * sizeof *node->items);
-    for (size_t i = 0; i < top->count; i += 2) {
-        if (config_node_get(own, top->items[i]->text))
-            continue;
-        node->items[node->count++] = top->items[i];
-        node->items[node->count++] = top->items[i + 1];
-    }
-    return node;
-}
-
 static const struct config_node *options_of(struct chains *chains,
                                             const struct config_middleware *link)
 {
@@ -105,7 +83,9 @@ static const struct config_node *options_of(struct chains *chains,
     if (!link->raw || config_node_empty(link->raw))
         return top ? top : empty_at(chains, link->node);
     /* What is no mapping is refused by whoever reads it. */
-    return top && link->raw->kind == CONFIG_MAPPING ? merge(chains, link->raw, top) : link->raw;
+    return top && link->raw->kind == CONFIG_MAPPING
+               ? config_node_merge(&chains->scope, link->raw, top)
+               : link->raw;
 }
 
 static enum warren_status complete(struct chains *chains, struct config_middleware *link)

@@ -167,6 +167,26 @@ enum warren_status config_handler_options(struct config *config,
                                           const struct warren_options **ret_options,
                                           struct warren_error *error);
 
+/** One subscription that is run by hand or by a test. Zero what is the file's. All is copied. */
+struct config_single {
+    const char *queue;
+    const char *handler;        /* "PLUGIN.HANDLER"; without a file it must be given */
+    const char *const *options; /* of the handler, over the file's: "NAME=VALUE" */
+    size_t option_count;
+    const char *chain; /* YAML, as under `middleware:`; NULL, and no file: no link */
+};
+
+/**
+ * Leave one subscription in @config: the file's that has the handler, and the queue if one of those
+ * has it; or, if there was no file, a new one. Its queue is @what's, if that has one. Before
+ * config_chains() and config_handler_options().
+ *
+ * @return WARREN_OK; WARREN_ECONFIG (the file has none such; malformed options or chain);
+ *         WARREN_ENOMEM
+ */
+enum warren_status config_single(struct config *config, const struct config_single *what,
+                                 struct warren_error *error);
+
 /** A middleware of the chain of a subscription that lists none. */
 struct config_standard_link {
     const char *name;

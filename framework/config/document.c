@@ -339,6 +339,31 @@ static enum warren_status read_stream(struct reader *r, const struct config_node
     return WARREN_OK;
 }
 
+static enum warren_status parse(struct config_scope *scope, const struct config_source *source,
+                                const void *data, size_t len, const struct config_node **ret_root)
+{
+    struct reader r = {.scope = scope, .source = source};
+    enum warren_status status;
+
+    if (!yaml_parser_initialize(&r.parser))
+        return config_nomem(scope);
+    yaml_parser_set_input_string(&r.parser, data, len);
+    status = read_stream(&r, ret_root);
+    yaml_parser_delete(&r.parser);
+    return status;
+}
+
+enum warren_status config_document_parse(struct config_scope *scope,
+                                         const struct config_source *source, const char *text,
+                                         const struct config_node **ret_root)
+{
+    size_t len = strlen(text);
+
+    if (len > CONFIG_FILE_MAX)
+        return error_set(scope->error, WARREN_ECONFIG, "%s: larger than 1 MiB", source->name);
+    return parse(scope, source, text, len, ret_root);
+}
+
 static enum warren_status read_bytes(struct config_scope *scope, const char *path, uint8_t **ret,
                                      size_t *ret_len)
 {
@@ -375,20 +400,13 @@ enum warren_status config_document_read(struct config_scope *scope,
                                         const struct config_source *source,
                                         const struct config_node **ret_root)
 {
-    struct reader r = {.scope = scope, .source = source};
     uint8_t *data = NULL;
     size_t len = 0;
     enum warren_status status = read_bytes(scope, source->name, &data, &len);
 
     if (status != WARREN_OK)
         return status;
-    if (!yaml_parser_initialize(&r.parser)) {
-        free(data);
-        return config_nomem(scope);
-    }
-    yaml_parser_set_input_string(&r.parser, data, len);
-    status = read_stream(&r, ret_root);
-    yaml_parser_delete(&r.parser);
+    status = parse(scope, source, data, len, ret_root);
     free(data);
     return status;
 }

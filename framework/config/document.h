@@ -22,4 +22,9 @@ enum warren_status config_document_read(struct config_scope *scope,
                                         const struct config_source *source,
                                         const struct config_node **ret_root);
 
+/** The same of a text that stands in no file; errors begin with @source->name. */
+enum warren_status config_document_parse(struct config_scope *scope,
+                                         const struct config_source *source, const char *text,
+                                         const struct config_node **ret_root);
+
 #endif

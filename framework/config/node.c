@@ -59,3 +59,26 @@ const struct config_node *config_node_get(const struct config_node *node, const 
             return node->items[i + 1];
     return NULL;
 }
+
+const struct config_node *config_node_merge(struct config_scope *scope,
+                                            const struct config_node *own,
+                                            const struct config_node *other)
+{
+    struct config_node *node = arena_alloc(scope->arena, sizeof *node);
+
+    if (!node)
+        return NULL;
+    *node = *own;
+    node->items = arena_alloc(scope->arena, (own->count + other->count) * sizeof *node->items);
+    if (!node->items)
+        return NULL;
+    if (own->count > 0)
+        memcpy(node->items, own->items, own->count * sizeof *node->items);
+    for (size_t i = 0; i < other->count; i += 2) {
+        if (config_node_get(own, other->items[i]->text))
+            continue;
+        node->items[node->count++] = other->items[i];
+        node->items[node->count++] = other->items[i + 1];
+    }
+    return node;
+}

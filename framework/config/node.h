@@ -53,6 +53,12 @@ bool config_node_empty(const struct config_node *node);
 /** The value of @key in a mapping, or NULL; an empty node has no keys. */
 const struct config_node *config_node_get(const struct config_node *node, const char *key);
 
+/** A mapping with the keys of @own, then those of @other that are not among them. NULL: no memory.
+ */
+const struct config_node *config_node_merge(struct config_scope *scope,
+                                            const struct config_node *own,
+                                            const struct config_node *other);
+
 /** "worker.yaml:12:5", or the name of another source. */
 void config_node_where(const struct config_node *node, char *text, size_t size);
 

@@ -7,6 +7,7 @@
 #include <warren/middleware.h>
 #include <warren/publisher.h>
 #include <warren/status.h>
+#include <warren/testing.h>
 #include <warren/version.h>
 #include <warren/worker.h>
 

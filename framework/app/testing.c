@@ -1,0 +1,339 @@
+/* testing.c - <warren/testing.h>: a worker of one subscription, without threads and broker. */
+#include <warren/testing.h>
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/testing_delivery.h"
+#include "app/testing_published.h"
+#include "app/testing_setup.h"
+#include "base/error.h"
+#include "consume/job.h"
+
+/* When the clock begins: not at 0, which stands for "never" in places. */
+#define BEGIN_MS 1000000
+
+/* A chain that admits nothing: so often is it asked, and for so long. */
+#define ASKS_MAX     1000000
+#define ADMIT_MAX_MS INT64_C(31536000000)
+
+struct testing_clock {
+    struct clock clock; /* first: its address is the clock's */
+    bool runs;
+    int64_t started_ns; /* of the real one */
+    int64_t ahead_ns;
+};
+
+struct warren_test {
+    struct testing_setup setup;
+    struct testing_published published;
+    struct testing_clock clock;
+    _Atomic int64_t deadline_ms;
+    struct job_source source;
+    struct warren_job *job;
+    struct delivery *delivery; /* NULL: there is no message yet */
+    uint64_t tag;              /* of the last delivery */
+    uint32_t number;           /* that the next attempt shall have; 0: as the headers tell */
+    bool tried;                /* `attempt` is the delivery's last one */
+    struct warren_test_attempt attempt;
+    char error[JOB_ERROR_SIZE];
+};
+
+/* ---- time ---- */
+
+static int64_t now_ns(struct clock *clock)
+{
+    const struct testing_clock *testing = (const struct testing_clock *)(void *)clock;
+    int64_t ran_ns = testing->runs ? clock_now_ns(clock_monotonic()) - testing->started_ns : 0;
+
+    return testing->ahead_ns + ran_ns;
+}
+
+static void init_clock(struct testing_clock *clock, bool runs)
+{
+    *clock = (struct testing_clock){.clock = {.now_ns = now_ns},
+                                    .runs = runs,
+                                    .started_ns = clock_now_ns(clock_monotonic()),
+                                    .ahead_ns = INT64_C(1000000) * BEGIN_MS};
+}
+
+int64_t warren_test_now_ms(const struct warren_test *test)
+{
+    return clock_now_ms((struct clock *)(uintptr_t)&test->clock.clock); /* only read */
+}
+
+void warren_test_advance(struct warren_test *test, int64_t ms)
+{
+    test->clock.ahead_ns += ms * 1000000;
+    job_deadline_moved(test->job);
+}
+
+void warren_test_drain(struct warren_test *test, int64_t left_ms)
+{
+    int64_t until_ms = left_ms < 0 ? INT64_MAX : warren_test_now_ms(test) + left_ms;
+
+    atomic_store(&test->deadline_ms, until_ms);
+    job_deadline_moved(test->job);
+}
+
+/* ---- life ---- */
+
+static void not_late(void *user, struct delivery *delivery)
+{
+    (void)user;
+    (void)delivery;
+    assert(false && "every receipt comes while the handler runs");
+}
+
+/* A caller of an older version has a shorter struct; what it does not know is zero. */
+static enum warren_status read_options(const struct warren_test_options *given,
+                                       struct warren_test_options *options,
+                                       struct warren_error *error)
+{
+    if (given->size == 0 || given->size > 4096)
+        return error_set(error, WARREN_EINVAL,
+                         "size is %zu: set it to sizeof(struct warren_test_options)", given->size);
+    memset(options, 0, sizeof *options);
+    memcpy(options, given, given->size < sizeof *options ? given->size : sizeof *options);
+    return WARREN_OK;
+}
+
+static enum warren_status init(struct warren_test *test, const struct warren_test_options *options,
+                               struct warren_error *error)
+{
+    enum warren_status status = testing_setup_init(&test->setup, options, error);
+
+    if (status != WARREN_OK)
+        return status;
+    init_clock(&test->clock, options->clock_runs);
+    atomic_store(&test->deadline_ms, INT64_MAX);
+    test->source = (struct job_source){.queue = test->setup.subscription.queue,
+                                       .handler = test->setup.subscription.handler_name,
+                                       .publish = testing_publish,
+                                       .publisher = &test->published,
+                                       .clock = &test->clock.clock,
+                                       .seed = options->seed,
+                                       .deadline_ms = &test->deadline_ms,
+                                       .settled = not_late};
+    test->job = job_new(&test->source);
+    if (!test->job || testing_published_init(&test->published) != WARREN_OK)
+        return error_set(error, WARREN_ENOMEM, "no memory");
+    return WARREN_OK;
+}
+
+enum warren_status warren_test_new(const struct warren_test_options *options,
+                                   struct warren_test **ret_test, struct warren_error *error)
+{
+    struct warren_test_options known;
+    enum warren_status status = read_options(options, &known, error);
+    struct warren_test *test;
+
+    if (status != WARREN_OK)
+        return status;
+    test = calloc(1, sizeof *test);
+    if (!test)
+        return error_set(error, WARREN_ENOMEM, "no memory");
+    status = init(test, &known, error);
+    if (status != WARREN_OK) {
+        warren_test_free(test);
+        return status;
+    }
+    *ret_test = test;
+    return WARREN_OK;
+}
+
+void warren_test_free(struct warren_test *test)
+{
+    if (!test)
+        return;
+    job_free(test->job);
+    delivery_free(test->delivery);
+    testing_published_done(&test->published);
+    testing_setup_done(&test->setup);
+    free(test);
+}
+
+/* ---- a message comes ---- */
+
+enum warren_status warren_test_deliver(struct warren_test *test,
+                                       const struct warren_test_message *message,
+                                       struct warren_error *error)
+{
+    struct delivery *delivery = NULL;
+    enum warren_status status = testing_delivery_new(message, test->source.queue, &delivery, error);
+
+    if (status != WARREN_OK)
+        return status;
+    delivery->tag = ++test->tag;
+    delivery_free(test->delivery);
+    test->delivery = delivery;
+    test->number = message->attempt;
+    test->tried = false;
+    testing_published_clear(&test->published);
+    return WARREN_OK;
+}
+
+/* ---- an attempt ---- */
+
+static void misused(const char *words) __attribute__((noreturn));
+static void misused(const char *words)
+{
+    fprintf(stderr, "warren: warren_test_run(): %s\n", words);
+    abort();
+}
+
+/* The broker got the message back and delivers it again. */
+static void come_again(struct warren_test *test)
+{
+    const struct warren_test_attempt *last = &test->attempt;
+    struct delivery *delivery = test->delivery;
+
+    delivery->tag = ++test->tag;
+    delivery->redelivered = true;
+    delivery->failed = 0;
+    delivery->first_ns = 0;
+    if (last->outcome == WARREN_RETRY)
+        test->number = last->attempt + !last->forgiven;
+    else
+        test->number = last->outcome == WARREN_REQUEUE ? last->attempt : 0;
+}
+
+static void wait_until_due(struct warren_test *test)
+{
+    const struct delivery *delivery = test->delivery;
+    int64_t wait_ms;
+
+    if (!test->tried)
+        return;
+    if (test->attempt.outcome != WARREN_RETRY || delivery->retry_at_ms < 0) {
+        come_again(test);
+        return;
+    }
+    test->number = 0; /* it never left: the delivery counts */
+    wait_ms = delivery->retry_at_ms - warren_test_now_ms(test);
+    if (wait_ms > 0)
+        warren_test_advance(test, wait_ms);
+}
+
+/* 0: all gates let it through; else ask again after so long. */
+static int64_t ask(const struct runtime_subscription *subscription, int64_t now_ms)
+{
+    for (size_t i = 0; i < subscription->gate_count; i++) {
+        const struct runtime_gate *gate = &subscription->gates[i];
+        int64_t retry_ms = 1;
+
+        if (gate->may(gate->state, 1, now_ms, &retry_ms) == 0)
+            return retry_ms > 0 ? retry_ms : 1;
+    }
+    for (size_t i = 0; i < subscription->gate_count; i++)
+        if (subscription->gates[i].took)
+            subscription->gates[i].took(subscription->gates[i].state, 1, now_ms);
+    return 0;
+}
+
+static void wait_until_admitted(struct warren_test *test)
+{
+    int64_t since_ms = warren_test_now_ms(test);
+    int64_t retry_ms;
+
+    for (unsigned asks = 0; asks < ASKS_MAX; asks++) {
+        retry_ms = ask(&test->setup.subscription, warren_test_now_ms(test));
+        if (retry_ms == 0)
+            return;
+        if (retry_ms > ADMIT_MAX_MS - (warren_test_now_ms(test) - since_ms))
+            break;
+        warren_test_advance(test, retry_ms);
+    }
+    misused("the chain never admits the message");
+}
+
+/* @number as far as possible: headers and the broker's flag may tell of more. */
+static void begin(struct warren_test *test)
+{
+    uint32_t least;
+
+    job_begin(test->job, test->delivery, clock_now_ns(&test->clock.clock));
+    if (test->number == 0)
+        return;
+    test->delivery->failed = 0;
+    least = warren_job_attempt(test->job);
+    if (test->number > least)
+        test->delivery->failed = test->number - least;
+}
+
+static void report_published(struct warren_test *test, size_t before)
+{
+    struct warren_test_attempt *attempt = &test->attempt;
+
+    attempt->published = test->published.items + before;
+    attempt->published_count = test->published.count - before;
+    for (size_t i = before; i < test->published.count; i++)
+        if (test->published.items[i].reply)
+            attempt->reply = &test->published.items[i];
+}
+
+static void report(struct warren_test *test, size_t published_before)
+{
+    const struct delivery *delivery = test->delivery;
+    struct warren_test_attempt *attempt = &test->attempt;
+
+    attempt->outcome = (enum warren_outcome)delivery->outcome;
+    attempt->ended_ms = warren_test_now_ms(test);
+    attempt->error = test->error[0] ? test->error : NULL;
+    attempt->retry_after_ms = -1;
+    if (attempt->outcome == WARREN_RETRY && delivery->retry_at_ms >= 0)
+        attempt->retry_after_ms = delivery->retry_at_ms > attempt->ended_ms
+                                      ? delivery->retry_at_ms - attempt->ended_ms
+                                      : 0;
+    report_published(test, published_before);
+}
+
+const struct warren_test_attempt *warren_test_run(struct warren_test *test)
+{
+    size_t published_before = test->published.count;
+    enum warren_outcome outcome;
+
+    if (!test->delivery)
+        misused("there is no message: call warren_test_deliver() first");
+    wait_until_due(test);
+    wait_until_admitted(test);
+    begin(test);
+    test->attempt = (struct warren_test_attempt){.attempt = warren_job_attempt(test->job),
+                                                 .began_ms = warren_test_now_ms(test)};
+    test->published.attempt = test->attempt.attempt;
+    outcome = chain_run(&test->setup.chain, test->job);
+    test->attempt.forgiven = warren_job_forgiven(test->job);
+    memcpy(test->error, test->job->error, sizeof test->error);
+    job_end(test->job, outcome);
+    test->tried = true;
+    report(test, published_before);
+    return &test->attempt;
+}
+
+const struct warren_test_attempt *warren_test_settle(struct warren_test *test,
+                                                     uint32_t attempts_max)
+{
+    const struct warren_test_attempt *attempt = warren_test_run(test);
+
+    for (uint32_t i = 1; i < attempts_max && attempt->outcome == WARREN_RETRY; i++)
+        attempt = warren_test_run(test);
+    return attempt;
+}
+
+/* ---- publishing ---- */
+
+void warren_test_publishing(struct warren_test *test, enum warren_status status,
+                            enum warren_result result)
+{
+    test->published.status = status;
+    test->published.result = result;
+}
+
+const struct warren_test_published *warren_test_all_published(const struct warren_test *test,
+                                                              size_t *ret_count)
+{
+    *ret_count = test->published.count;
+    return test->published.count > 0 ? test->published.items : NULL;
+}

@@ -1,0 +1,130 @@
+#include "app/testing_published.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "amqp/properties.h"
+#include "publish/record.h"
+
+/* As the names of exchanges and routing keys are on the wire. */
+#define NAME_MAX_BYTES 255
+
+/* The window of a publisher with default options. */
+#define BYTES_MAX ((size_t)64 << 20)
+
+enum warren_status testing_published_init(struct testing_published *published)
+{
+    *published = (struct testing_published){.status = WARREN_OK, .result = WARREN_CONFIRMED};
+    arena_init(&published->arena);
+    published->items = calloc(WARREN_TEST_PUBLISHED_MAX, sizeof *published->items);
+    return published->items ? WARREN_OK : WARREN_ENOMEM;
+}
+
+void testing_published_done(struct testing_published *published)
+{
+    free(published->items);
+    arena_done(&published->arena);
+}
+
+void testing_published_clear(struct testing_published *published)
+{
+    published->count = 0;
+    arena_reset(&published->arena);
+}
+
+/* To the wire and back: what the publisher would refuse is refused, and the rest is copied. */
+static enum warren_status copy_properties(const struct warren_properties *from, struct arena *arena,
+                                          struct warren_properties *to)
+{
+    struct warren_bytes encoded;
+    struct arena scratch;
+    struct buffer out;
+    enum warren_status status;
+
+    arena_init(&scratch);
+    buffer_init(&out, 2 * RECORD_FRAME_MAX);
+    status = properties_encode(from, RECORD_FRAME_MAX, &scratch, &out, NULL);
+    encoded = (struct warren_bytes){buffer_front(&out), buffer_len(&out)};
+    if (status == WARREN_OK)
+        status = properties_decode(encoded, arena, to);
+    buffer_done(&out);
+    arena_done(&scratch);
+    return status;
+}
+
+static enum warren_status copy_message(const struct warren_message *from, struct arena *arena,
+                                       struct warren_message *to)
+{
+    if (from->body.len > 0 && !from->body.data)
+        return WARREN_EINVAL;
+    if (from->body.len > BYTES_MAX)
+        return WARREN_ETOOBIG;
+    to->body.len = from->body.len;
+    to->body.data = arena_text(arena, from->body.data, from->body.len);
+    return to->body.data ? copy_properties(&from->properties, arena, &to->properties)
+                         : WARREN_ENOMEM;
+}
+
+static enum warren_status copy_name(const char *from, struct arena *arena, const char **to)
+{
+    size_t len = from ? strlen(from) : 0;
+
+    if (len > NAME_MAX_BYTES)
+        return WARREN_EINVAL;
+    *to = arena_text(arena, from, len);
+    return *to ? WARREN_OK : WARREN_ENOMEM;
+}
+
+/* What the publisher itself would say, before the broker is asked. */
+static enum warren_status keep(struct testing_published *published,
+                               const struct warren_publish *what)
+{
+    struct warren_test_published *item = &published->items[published->count];
+    enum warren_status status;
+
+    if (published->count == WARREN_TEST_PUBLISHED_MAX)
+        return WARREN_EFULL;
+    if (!what->message)
+        return WARREN_EINVAL;
+    *item = (struct warren_test_published){.reply = what->optional,
+                                           .attempt = published->attempt,
+                                           .status = published->status,
+                                           .result = published->result};
+    status = copy_name(what->exchange, &published->arena, &item->exchange);
+    if (status == WARREN_OK)
+        status = copy_name(what->routing_key, &published->arena, &item->routing_key);
+    if (status == WARREN_OK)
+        status = copy_message(what->message, &published->arena, &item->message);
+    if (status == WARREN_OK)
+        published->count++;
+    return status;
+}
+
+static void tell(const struct testing_published *published, warren_receipt_fn *receipt, void *user)
+{
+    const struct warren_test_published *item = &published->items[published->count - 1];
+    const char *message_id = item->message.properties.message_id;
+    const struct warren_receipt said = {
+        .result = published->result,
+        .message_id = message_id ? message_id : "",
+        .reply_code = published->result == WARREN_RETURNED ? 312 : 0,
+        .reply_text = published->result == WARREN_RETURNED ? "NO_ROUTE" : "",
+        .sends = published->result == WARREN_EXPIRED ? 0 : 1,
+    };
+
+    receipt(&said, user);
+}
+
+enum warren_status testing_publish(void *publisher, const struct warren_publish *what,
+                                   int64_t most_ms, warren_receipt_fn *receipt, void *receipt_user)
+{
+    struct testing_published *published = publisher;
+    enum warren_status status = keep(published, what);
+
+    (void)most_ms; /* no time passes */
+    if (status == WARREN_OK)
+        status = published->status;
+    if (status == WARREN_OK)
+        tell(published, receipt, receipt_user);
+    return status;
+}

@@ -1,0 +1,193 @@
+#include "app/testing_setup.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "middleware/builtin.h"
+#include "plugin/loader.h"
+
+#define BARE_PLUGIN "test"
+
+/* "PLUGIN.HANDLER" with both as long as they may be, and some more to be refused whole. */
+#define FULL_NAME_SIZE (4 * PLUGIN_NAME_MAX)
+
+/* ---- plugins ---- */
+
+static enum warren_status add_bare(struct registry *registry, const struct warren_handler *bare,
+                                   struct warren_error *error)
+{
+    const struct warren_handler handlers[] = {*bare, {0}};
+    const struct warren_plugin descriptor = {.abi = WARREN_PLUGIN_ABI,
+                                             .size = sizeof descriptor,
+                                             .handler_size = sizeof handlers[0],
+                                             .option_size = sizeof(struct warren_option),
+                                             .name = BARE_PLUGIN,
+                                             .handlers = handlers};
+    struct plugin *plugin;
+    enum warren_status status = plugin_new(&descriptor, "built in", &plugin, error);
+
+    return status == WARREN_OK ? registry_add(registry, plugin, error) : status;
+}
+
+static enum warren_status add_own(struct registry *registry,
+                                  const struct warren_test_options *options,
+                                  struct warren_error *error)
+{
+    enum warren_status status = WARREN_OK;
+    struct plugin *plugin;
+
+    if (options->bare)
+        status = add_bare(registry, options->bare, error);
+    if (status == WARREN_OK && options->plugin) {
+        status = plugin_new(options->plugin, "built in", &plugin, error);
+        if (status == WARREN_OK)
+            status = registry_add(registry, plugin, error);
+    }
+    if (status == WARREN_OK && options->plugin_file) {
+        status = plugin_load(options->plugin_file, &plugin, error);
+        if (status == WARREN_OK)
+            status = registry_add(registry, plugin, error);
+    }
+    return status;
+}
+
+static bool is_there(const struct registry *registry, const char *name)
+{
+    for (size_t i = 0; i < registry_count(registry); i++)
+        if (strcmp(registry_plugin(registry, i)->name, name) == 0)
+            return true;
+    return false;
+}
+
+/* What is under test takes the place of the file's plugin of the same name: it is another build of
+ * it, with debugging symbols say. */
+static enum warren_status add_of_file(struct testing_setup *setup, struct warren_error *error)
+{
+    const struct config *config = setup->worker.config;
+    enum warren_status status = WARREN_OK;
+
+    for (size_t i = 0; status == WARREN_OK && i < config->plugin_count; i++) {
+        struct plugin *plugin = NULL;
+
+        status = plugin_load(config->plugins[i], &plugin, error);
+        if (status != WARREN_OK)
+            break;
+        if (is_there(setup->worker.registry, plugin->name))
+            plugin_free(plugin);
+        else
+            status = registry_add(setup->worker.registry, plugin, error);
+    }
+    return status;
+}
+
+/* ---- which handler ---- */
+
+/* @name becomes NULL if the file has to say which. */
+static enum warren_status name_handler(const struct testing_setup *setup,
+                                       const struct warren_test_options *options,
+                                       char name[FULL_NAME_SIZE], struct warren_error *error)
+{
+    const struct plugin *own =
+        setup->own_count > 0 ? registry_plugin(setup->worker.registry, 0) : NULL;
+    const char *handler = options->handler;
+
+    name[0] = '\0';
+    if (!handler && own && own->handler_count == 1)
+        handler = own->handlers[0].name;
+    if (!handler && options->config_file)
+        return WARREN_OK;
+    if (!handler)
+        return error_set(error, WARREN_EINVAL,
+                         own ? "which handler? The plugin has %zu of them" : "no handler is given",
+                         own ? own->handler_count : 0);
+    if (strchr(handler, '.') || !own)
+        snprintf(name, FULL_NAME_SIZE, "%s", handler);
+    else
+        snprintf(name, FULL_NAME_SIZE, "%s.%s", own->name, handler);
+    return WARREN_OK;
+}
+
+static enum warren_status find_handler(struct testing_setup *setup,
+                                       const struct warren_test_options *options,
+                                       struct warren_error *error)
+{
+    struct setup_subscription *subscription = setup->worker.subscriptions;
+    struct config *config = setup->worker.config;
+    char name[FULL_NAME_SIZE];
+    const struct config_single single = {.queue = options->queue,
+                                         .options = options->options,
+                                         .option_count = options->option_count,
+                                         .chain = options->chain,
+                                         .handler = name};
+    struct config_single from_file = single;
+    enum warren_status status = name_handler(setup, options, name, error);
+
+    from_file.handler = NULL;
+    if (status == WARREN_OK && name[0])
+        status = registry_find(setup->worker.registry, name, &subscription->handler, error);
+    if (status == WARREN_OK)
+        status = config_single(config, name[0] ? &single : &from_file, error);
+    if (status == WARREN_OK)
+        status = registry_find(setup->worker.registry, config->subscriptions[0].handler,
+                               &subscription->handler, error);
+    return status;
+}
+
+/* ---- opening ---- */
+
+static enum warren_status open_posts(struct testing_setup *setup, struct warren_error *error)
+{
+    struct worker_setup *worker = &setup->worker;
+    struct setup_subscription *subscription = worker->subscriptions;
+    struct runtime_subscription *filled = &setup->subscription;
+    enum warren_status status = worker_setup_chains(worker->registry, worker->config, error);
+
+    subscription->config = worker->config->subscriptions;
+    if (status == WARREN_OK)
+        status =
+            config_handler_options(worker->config, subscription->config,
+                                   subscription->handler->options, &subscription->options, error);
+    if (status == WARREN_OK)
+        status = posts_open(worker, &setup->posts, error);
+    if (status != WARREN_OK)
+        return status;
+    posts_fill(setup->posts, 0, filled);
+    if (chain_init(&setup->chain, filled->links, filled->link_count, filled->handler,
+                   filled->state) != WARREN_OK)
+        return error_set(error, WARREN_ENOMEM, "no memory for the chain");
+    return WARREN_OK;
+}
+
+enum warren_status testing_setup_init(struct testing_setup *setup,
+                                      const struct warren_test_options *options,
+                                      struct warren_error *error)
+{
+    enum warren_status status;
+
+    *setup = (struct testing_setup){0};
+    status = config_load(options->config_file, options->config_file ? environ : NULL, NULL, 0,
+                         &setup->worker.config, error);
+    if (status != WARREN_OK)
+        return status;
+    setup->worker.registry = registry_new(builtin_middlewares);
+    setup->worker.subscriptions = calloc(1, sizeof *setup->worker.subscriptions);
+    if (!setup->worker.registry || !setup->worker.subscriptions)
+        return error_set(error, WARREN_ENOMEM, "no memory for the subscription");
+    status = add_own(setup->worker.registry, options, error);
+    setup->own_count = registry_count(setup->worker.registry);
+    if (status == WARREN_OK)
+        status = add_of_file(setup, error);
+    if (status == WARREN_OK)
+        status = find_handler(setup, options, error);
+    return status == WARREN_OK ? open_posts(setup, error) : status;
+}
+
+void testing_setup_done(struct testing_setup *setup)
+{
+    chain_done(&setup->chain);
+    posts_close(setup->posts);
+    worker_setup_done(&setup->worker);
+}

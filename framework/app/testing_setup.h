@@ -1,0 +1,27 @@
+/* testing_setup.h - from struct warren_test_options to one subscription that is open and can run.
+ * Thread: the test's. Elsewhere: running it (testing.c).
+ */
+#ifndef WARREN_APP_TESTING_SETUP_H
+#define WARREN_APP_TESTING_SETUP_H
+
+#include <warren/testing.h>
+
+#include "app/worker_posts.h"
+#include "consume/chain.h"
+
+/** All zero: empty. */
+struct testing_setup {
+    struct worker_setup worker; /* with one subscription */
+    size_t own_count;           /* the first plugins of the registry: those not from the file */
+    struct posts *posts;
+    struct runtime_subscription subscription;
+    struct chain chain;
+};
+
+/** As warren_test_new(); testing_setup_done() in any case. @setup must stay where it is. */
+enum warren_status testing_setup_init(struct testing_setup *setup,
+                                      const struct warren_test_options *options,
+                                      struct warren_error *error);
+void testing_setup_done(struct testing_setup *setup);
+
+#endif

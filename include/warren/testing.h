@@ -1,0 +1,185 @@
+/* testing.h - run a handler in a unit test: no broker, no threads, and time that the test drives.
+ *
+ *     struct warren_test_options options = {.size = sizeof options,
+ *                                           .plugin = warren_plugin_entry(),
+ *                                           .handler = "charge",
+ *                                           .chain = "[retry: {max_attempts: 3}, recover]"};
+ *     struct warren_test_message message = {.message = {.body = warren_text("{\"id\":1}")}};
+ *     struct warren_test *test;
+ *     struct warren_error error;
+ *
+ *     assert(warren_test_new(&options, &test, &error) == WARREN_OK);
+ *     assert(warren_test_deliver(test, &message, &error) == WARREN_OK);
+ *     warren_test_publishing(test, WARREN_OK, WARREN_NACKED);    the broker shall refuse
+ *     assert(warren_test_run(test)->outcome == WARREN_RETRY);    the first attempt
+ *     warren_test_publishing(test, WARREN_OK, WARREN_CONFIRMED);
+ *     assert(warren_test_settle(test, 10)->outcome == WARREN_ACK); and those that follow
+ *     warren_test_free(test);
+ *
+ * Compile the plugin's sources into the test and link with `pkg-config --libs warren`, or name the
+ * .so. The chain, the job, the checks of options and the middlewares are those of the worker; what
+ * is missing is the broker: nothing is published, dead-lettered or delayed but in this report.
+ *
+ * Thread: one for each struct warren_test; the handler runs on the thread that calls. The log's
+ * lines go to standard error. Elsewhere: the same for one message by hand, `warren invoke`.
+ */
+#ifndef WARREN_TESTING_H
+#define WARREN_TESTING_H
+
+#include <warren/handler.h>
+#include <warren/publisher.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** One handler with its chain, opened; what it was given, and what it did. Opaque. Since: 0.1. */
+struct warren_test;
+
+/** What is tested. Zero what you do not need. Everything is copied but plugin and bare. */
+struct warren_test_options {
+    size_t size;                        /**< sizeof of this struct */
+    const struct warren_plugin *plugin; /**< one in this program: warren_plugin_entry(), or NULL */
+    const char *plugin_file;            /**< a .so; NULL: none */
+    const struct warren_handler *bare;  /**< a handler of no plugin; it becomes "test.NAME" */
+    const char *handler;                /**< "HANDLER" or "PLUGIN.HANDLER"; NULL: the only one */
+    const char *const *options;         /**< of the handler: "NAME=VALUE", VALUE as in YAML */
+    size_t option_count;
+    /**
+     * The middlewares, outermost first, as YAML has them under `middleware:`. NULL: those of
+     * @config_file; without a file none. Without recover a warren_panic() ends the process.
+     */
+    const char *chain;
+    /**
+     * The worker's YAML: its plugins are loaded too, and what @options and @chain do not say is
+     * that of its subscription with this handler and queue. NULL: none; then the environment is not
+     * looked at either.
+     */
+    const char *config_file;
+    const char *queue; /**< NULL: the file's; without a file "test" */
+    uint64_t seed; /**< of everything random in the chain; the same one gives the same numbers */
+    /**
+     * false: the clock stands still but for what warren_test_advance(), warren_test_run() and
+     * warren_test_settle() add to it; true: it runs, too
+     */
+    bool clock_runs;
+};
+
+/**
+ * Check the options, load the plugin, and open middlewares and handler.
+ *
+ * @return WARREN_OK; WARREN_ECONFIG (an option, the chain, or the file), WARREN_EPLUGIN (the
+ * plugin, or an `open` that failed), WARREN_ENOTFOUND (no such handler), WARREN_EINVAL (no handler
+ *         given, or @size) or WARREN_ENOMEM, with @error
+ */
+WARREN_API enum warren_status warren_test_new(const struct warren_test_options *options,
+                                              struct warren_test **ret_test,
+                                              struct warren_error *error);
+
+/** Close handler and middlewares, free everything; NULL is fine. */
+WARREN_API void warren_test_free(struct warren_test *test);
+
+/** A message as it comes from the broker. Zero what you do not need. Everything is copied. */
+struct warren_test_message {
+    struct warren_message message;
+    const char *exchange;    /**< NULL: "" */
+    const char *routing_key; /**< NULL: the queue */
+    bool redelivered;
+    uint32_t attempt; /**< which one the next is; counts in headers make room. 0: they tell it */
+};
+
+/**
+ * From now on warren_test_run() is about this message. One that came before and is not settled is
+ * forgotten.
+ *
+ * @return WARREN_OK; WARREN_EINVAL (a name over 255 bytes, headers that AMQP does not have),
+ *         WARREN_ETOOBIG or WARREN_ENOMEM, with @error
+ */
+WARREN_API enum warren_status warren_test_deliver(struct warren_test *test,
+                                                  const struct warren_test_message *message,
+                                                  struct warren_error *error);
+
+/** Messages that are kept; further ones are answered WARREN_EFULL. */
+#define WARREN_TEST_PUBLISHED_MAX 4096
+
+/** One message that the handler published. Lives until the next warren_test_deliver(). */
+struct warren_test_published {
+    const char *exchange;
+    const char *routing_key;
+    struct warren_message message; /**< as the handler gave it, with the chain's trace context */
+    bool reply;                    /**< by warren_job_reply() */
+    uint32_t attempt;              /**< the attempt that published it */
+    enum warren_status status;     /**< what the handler was answered */
+    enum warren_result result;     /**< what the broker said, if that was WARREN_OK */
+};
+
+/** How one attempt went. Lives until the next attempt. */
+struct warren_test_attempt {
+    enum warren_outcome outcome; /**< WARREN_RETRY also if a published message was not confirmed */
+    uint32_t attempt;            /**< warren_job_attempt() */
+    const char *error;           /**< warren_job_fail(); NULL: nothing was said */
+    int64_t retry_after_ms;      /**< outcome WARREN_RETRY: not before so long; -1: whenever */
+    bool forgiven;               /**< the attempt does not count (warren_job_forgive()) */
+    int64_t began_ms;            /**< by the test's clock */
+    int64_t ended_ms;
+    const struct warren_test_published *published; /**< in this attempt */
+    size_t published_count;
+    const struct warren_test_published *reply; /**< the last one among them; NULL: none */
+};
+
+/**
+ * One attempt. The clock is put forward to when it is due: by the delay of the attempt before, and
+ * until the chain's rate_limit and breaker admit it. After the outcomes ACK, REJECT and DISCARD,
+ * and without a delay after REQUEUE and RETRY, the message comes from the broker again:
+ * redelivered.
+ *
+ * @return never NULL. To call it without a message is a programmer's mistake and aborts; so does a
+ *         chain that admits nothing for a year
+ */
+WARREN_API const struct warren_test_attempt *warren_test_run(struct warren_test *test);
+
+/**
+ * warren_test_run() until the outcome is not WARREN_RETRY, at most @attempts_max times (at least
+ * once): hours of retries in no time.
+ *
+ * @return the last attempt
+ */
+WARREN_API const struct warren_test_attempt *warren_test_settle(struct warren_test *test,
+                                                                uint32_t attempts_max);
+
+/**
+ * How publishing answers from now on. At first: WARREN_OK, WARREN_CONFIRMED.
+ *
+ * @status  what warren_job_publish() and warren_job_reply() return, such as WARREN_ETIMEOUT
+ * @result  if that is WARREN_OK: what the broker says before the job ends. Anything but
+ *          WARREN_CONFIRMED makes the outcome WARREN_RETRY
+ */
+WARREN_API void warren_test_publishing(struct warren_test *test, enum warren_status status,
+                                       enum warren_result result);
+
+/**
+ * All messages published since warren_test_deliver(), oldest first.
+ *
+ * @return NULL if there are none
+ */
+WARREN_API const struct warren_test_published *
+warren_test_all_published(const struct warren_test *test, size_t *ret_count);
+
+/** The clock that job and middlewares see, in milliseconds; it begins at 1,000,000. */
+WARREN_API int64_t warren_test_now_ms(const struct warren_test *test);
+
+/**
+ * Put the clock forward. A handler's double may call it, on the same thread: the time limit of the
+ * attempt (middleware deadline) passes, warren_job_cancelled() turns true, and the descriptor of
+ * warren_job_cancel_fd() readable.
+ */
+WARREN_API void warren_test_advance(struct warren_test *test, int64_t ms);
+
+/** As if the worker were told to stop: in @left_ms by the clock jobs are cancelled; below 0: not.
+ */
+WARREN_API void warren_test_drain(struct warren_test *test, int64_t left_ms);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
