@@ -36,6 +36,8 @@ void settings_publisher(const struct config *config, const char *name,
     options->reconnect_delay_min_ms = u32(config->broker.reconnect_delay_min_ms);
     options->reconnect_delay_max_ms = u32(config->broker.reconnect_delay_max_ms);
     options->delay_longest_ms = (uint64_t)config->delay.longest_ms;
+    options->rate = (double)config->publisher.rate;
+    options->burst = u32(config->publisher.burst);
 }
 
 enum warren_status settings_connection(const struct config *config, const char *name,

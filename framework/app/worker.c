@@ -149,7 +149,7 @@ static enum warren_status set_up(struct warren_worker *worker,
 
     if (status != WARREN_OK)
         return status;
-    if (worker_reload_init(&worker->reload, options) != WARREN_OK)
+    if (worker_reload_init(&worker->reload, options, worker->setup.config) != WARREN_OK)
         return error_set(error, WARREN_ENOMEM, "no memory for the options");
     settings_log(worker->setup.config);
     worker->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -201,7 +201,7 @@ static void hang_up(struct warren_worker *worker)
 {
     log_info("SIGHUP: reopening the handlers' files, reading the configuration again");
     posts_reopen(worker->posts);
-    worker_reload(&worker->reload, &worker->setup, worker->posts);
+    worker_reload(&worker->reload, &worker->setup, worker->posts, worker->publisher);
 }
 
 /* The first request drains, the second ends at once. */

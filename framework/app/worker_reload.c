@@ -1,5 +1,6 @@
 #include "app/worker_reload.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,9 +10,11 @@
 #define CHANGES_SIZE 400
 
 enum warren_status worker_reload_init(struct worker_reload *reload,
-                                      const struct warren_worker_options *options)
+                                      const struct warren_worker_options *options,
+                                      const struct config *config)
 {
-    *reload = (struct worker_reload){0};
+    *reload = (struct worker_reload){.publisher_rate = config->publisher.rate,
+                                     .publisher_burst = config->publisher.burst};
     if (!options->config_file)
         return WARREN_OK;
     reload->file = strdup(options->config_file);
@@ -83,8 +86,31 @@ static void report_fixed(const struct worker_setup *setup, const struct config *
                     "changed", reloaded->names);
 }
 
+static void reload_rate(struct worker_reload *reload, struct warren_publisher *publisher,
+                        const struct config *now)
+{
+    int64_t rate = now->publisher.rate;
+    int64_t burst = now->publisher.burst;
+    struct log_line line;
+
+    if (rate == reload->publisher_rate && burst == reload->publisher_burst)
+        return;
+    if (warren_publisher_set_rate(publisher, (double)rate, (uint32_t)burst) != WARREN_OK) {
+        log_error("SIGHUP: publisher.rate %" PRId64 " is less than one message in "
+                  "publisher.timeout; it stays as it was",
+                  rate);
+        return;
+    }
+    reload->publisher_rate = rate;
+    reload->publisher_burst = burst;
+    log_begin(&line, WARREN_LOG_INFO, "publisher has a new rate");
+    log_int(&line, "rate", rate);
+    log_int(&line, "burst", burst);
+    log_end(&line);
+}
+
 void worker_reload(struct worker_reload *reload, const struct worker_setup *setup,
-                   struct posts *posts)
+                   struct posts *posts, struct warren_publisher *publisher)
 {
     struct posts_reloaded reloaded;
     struct config *config;
@@ -100,6 +126,7 @@ void worker_reload(struct worker_reload *reload, const struct worker_setup *setu
     if (!config)
         return;
     posts_reload(posts, config, &reloaded);
+    reload_rate(reload, publisher, config);
     report_fixed(setup, config, &reloaded);
     if (reloaded.changed)
         reload->configs[reload->config_count++] = config;

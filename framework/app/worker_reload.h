@@ -1,11 +1,12 @@
 /* worker_reload.h - SIGHUP: the configuration read again while the worker runs.
- * Only options of middlewares change; all else that differs is named in the log and needs a
- * restart. A file that is wrong changes nothing.
+ * Options of middlewares change, and those that the option table says RELOADS of; all else that
+ * differs is named in the log and needs a restart. A file that is wrong changes nothing.
  * Thread: main.
  */
 #ifndef WARREN_APP_WORKER_RELOAD_H
 #define WARREN_APP_WORKER_RELOAD_H
 
+#include <warren/publisher.h>
 #include <warren/worker.h>
 
 #include "app/worker_posts.h"
@@ -20,16 +21,23 @@ struct worker_reload {
     size_t set_count;
     struct config **configs;
     size_t config_count;
+    int64_t publisher_rate; /* in force */
+    int64_t publisher_burst;
 };
 
-/** Copies what it needs of @options. @return WARREN_OK; WARREN_ENOMEM: worker_reload_done() */
+/**
+ * Copies what it needs of @options, and of @config, which is in force.
+ *
+ * @return WARREN_OK; WARREN_ENOMEM: worker_reload_done()
+ */
 enum warren_status worker_reload_init(struct worker_reload *reload,
-                                      const struct warren_worker_options *options);
+                                      const struct warren_worker_options *options,
+                                      const struct config *config);
 /** After posts_close(). Zeroed is fine. */
 void worker_reload_done(struct worker_reload *reload);
 
 /** Read again, take over what can be, and log what was done. */
 void worker_reload(struct worker_reload *reload, const struct worker_setup *setup,
-                   struct posts *posts);
+                   struct posts *posts, struct warren_publisher *publisher);
 
 #endif

@@ -108,7 +108,8 @@ size_t config_changes(const struct config *before, const struct config *now, cha
 
     text[0] = '\0';
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++)
-        if (!config_value_equal(config_options[i].option.type, &before->private->values[i],
+        if (!(config_options[i].flags & CONFIG_OPTION_RELOADS) &&
+            !config_value_equal(config_options[i].option.type, &before->private->values[i],
                                 &now->private->values[i]))
             add(&list, config_options[i].option.name, "");
     if (!same_node(at_top(before, "topology"), at_top(now, "topology")))

@@ -109,6 +109,8 @@ struct config {
         const char *when_full; /* "block" or "fail" */
         int64_t block_timeout_ms;
         int64_t timeout_ms;
+        int64_t rate; /* messages a second; 0: no limit */
+        int64_t burst;
     } publisher;
     struct {
         int64_t longest_ms;
@@ -220,8 +222,9 @@ enum warren_status config_chains(struct config *config, const struct config_cata
 bool config_options_equal(const struct warren_options *a, const struct warren_options *b);
 
 /**
- * What differs between two configurations besides the options of middlewares: names such as
- * "consumer.prefetch, topology, chain of payments". After config_chains() on both.
+ * What differs between two configurations besides the options of middlewares and those that change
+ * while a worker runs: names such as "consumer.prefetch, topology, chain of payments". After
+ * config_chains() on both.
  *
  * @return how many; 0: nothing, and @text is empty
  */

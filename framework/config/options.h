@@ -19,8 +19,9 @@
 #define CONFIG_VARIABLE_SIZE 64
 
 enum config_option_flags {
-    CONFIG_OPTION_SECRET = 1, /* may hold a password */
-    CONFIG_OPTION_PLUGINS = 2 /* a list of plugin files */
+    CONFIG_OPTION_SECRET = 1,  /* may hold a password */
+    CONFIG_OPTION_PLUGINS = 2, /* a list of plugin files */
+    CONFIG_OPTION_RELOADS = 4  /* SIGHUP changes it while the worker runs */
 };
 
 struct config_option {

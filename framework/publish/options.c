@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "publish/delay.h"
+#include "publish/pace.h"
 #include "publish/record.h"
 
 #define WINDOW_MESSAGES_MAX 1000000
@@ -68,7 +69,7 @@ static enum warren_status check_numbers(const struct warren_publisher_options *o
     if (o->delay_longest_ms < 1 || o->delay_longest_ms > DELAY_LONGEST_MAX_MS)
         return error_set(error, WARREN_EINVAL, "delay_longest_ms is %llu, must be 1 to %lld",
                          (unsigned long long)o->delay_longest_ms, (long long)DELAY_LONGEST_MAX_MS);
-    return WARREN_OK;
+    return pace_check(o->rate, o->burst, o->timeout_ms, error);
 }
 
 /* Room for one byte too many and the line's end, so that a longer line is noticed. */

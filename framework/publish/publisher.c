@@ -63,7 +63,11 @@ static struct warren_publisher *allocate(const struct warren_publisher_options *
     init_cond(&p->ended_cond);
     init_cond(&p->connected_cond);
     list_init(&p->incoming);
-    p->room.messages_max = options->window_messages;
+    p->window_messages = options->window_messages;
+    p->room.messages_max =
+        pace_window(options->rate, options->timeout_ms, options->window_messages);
+    p->rate = options->rate;
+    p->burst = options->burst;
     p->room.bytes_max = options->window_bytes;
     p->next_seq = 1;
     p->ended_below = 1;
@@ -321,6 +325,23 @@ enum warren_status warren_publisher_flush(struct warren_publisher *p, uint32_t t
     ended = wait_ended(p, timeout_ms > 0 ? (int64_t)timeout_ms : -1);
     pthread_mutex_unlock(&p->lock);
     return ended ? WARREN_OK : WARREN_ETIMEOUT;
+}
+
+enum warren_status warren_publisher_set_rate(struct warren_publisher *p, double rate,
+                                             uint32_t burst)
+{
+    enum warren_status status = pace_check(rate, burst, p->timeout_ms, NULL);
+
+    if (status != WARREN_OK)
+        return status;
+    pthread_mutex_lock(&p->lock);
+    p->rate = rate;
+    p->burst = burst;
+    p->room.messages_max = pace_window(rate, p->timeout_ms, p->window_messages);
+    pthread_mutex_unlock(&p->lock);
+    pthread_cond_broadcast(&p->room_cond);
+    loop_post(p->loop, &p->rate_task);
+    return WARREN_OK;
 }
 
 void warren_publisher_stats(struct warren_publisher *p, struct warren_publisher_stats *stats)

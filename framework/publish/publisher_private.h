@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "publish/delay_topology.h"
 #include "publish/options.h"
+#include "publish/pace.h"
 #include "publish/publisher_internal.h"
 #include "publish/window.h"
 
@@ -78,22 +79,28 @@ struct warren_publisher {
     void *observer_user;
     uint32_t requests_open; /* accepted, the caller was not told */
     uint64_t next_request;
+    double rate; /* wanted; the sender keeps it in `pace` */
+    uint32_t burst;
 
     /* Set once. */
     enum warren_when_full when_full;
     uint32_t block_timeout_ms;
     uint32_t timeout_ms;
     int64_t delay_longest_ms;
+    uint32_t window_messages; /* of the options; the room may be smaller, for the rate's sake */
     pthread_t thread;
     struct loop *loop;
     struct loop_task wake_task; /* incoming is no longer empty */
     struct loop_task close_task;
+    struct loop_task rate_task; /* rate and burst were changed */
 
     /* The sender's. */
     struct connection *connection;
     struct channel *channel;
     struct window window;
     struct delay_topology delays;
+    struct pace pace;
+    struct loop_timer turn; /* the next message may go, as far as the rate is concerned */
     struct record *writing; /* half written: nothing else may be sent before its rest */
     struct loop_timer expiry;
     int64_t expiry_ms;  /* what the timer is armed for; INT64_MAX: it is not */

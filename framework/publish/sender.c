@@ -120,11 +120,29 @@ static bool write_record(struct warren_publisher *p, struct record *record)
     return status == WARREN_OK;
 }
 
+/* Until the connection's buffer is full, or no message may go. */
+static void write_some(struct warren_publisher *p, const struct buffer *out)
+{
+    int64_t may = pace_may(&p->pace, p->pace.limited ? now_ms(p) : 0);
+    int64_t went = 0;
+
+    while (buffer_len(out) <= CONNECTION_OUT_HIGH) {
+        struct record *record = p->writing ? p->writing : window_next(&p->window);
+        bool begins = record && record != p->writing;
+
+        if (begins && went == may)
+            loop_timer_arm_ms(&p->turn, pace_wait_ms(&p->pace));
+        if (!record || (begins && went == may) || !write_record(p, record))
+            break;
+        went += begins;
+    }
+    pace_took(&p->pace, went);
+}
+
 void sender_pump(void *arg)
 {
     struct warren_publisher *p = arg;
     struct buffer *out = connection_out(p->connection);
-    struct record *record;
 
     if (!p->ready || p->blocked || p->pumping)
         return;
@@ -133,11 +151,7 @@ void sender_pump(void *arg)
     do {
         size_t before = buffer_len(out);
 
-        while (buffer_len(out) <= CONNECTION_OUT_HIGH) {
-            record = p->writing ? p->writing : window_next(&p->window);
-            if (!record || !write_record(p, record))
-                break;
-        }
+        write_some(p, out);
         if (buffer_len(out) == before)
             break;
         connection_wrote(p->connection);
@@ -248,6 +262,21 @@ static void expiry_fired(void *arg)
     sender_work(p);
 }
 
+static void change_rate(void *arg)
+{
+    struct warren_publisher *p = arg;
+    uint32_t burst;
+    double rate;
+
+    pthread_mutex_lock(&p->lock);
+    rate = p->rate;
+    burst = p->burst;
+    pthread_mutex_unlock(&p->lock);
+    pace_set(&p->pace, rate, burst, now_ms(p));
+    loop_timer_disarm(&p->turn);
+    sender_pump(p);
+}
+
 /* ---- the life of the thread ---- */
 
 static void close_now(void *arg)
@@ -273,6 +302,7 @@ enum warren_status sender_init(struct warren_publisher *p, const struct connecti
 
     loop_task_init(&p->wake_task, sender_work, p);
     loop_task_init(&p->close_task, close_now, p);
+    loop_task_init(&p->rate_task, change_rate, p);
     arena_init(&p->scratch);
     delay_topology_init(&p->delays);
     p->expiry_ms = INT64_MAX;
@@ -281,6 +311,8 @@ enum warren_status sender_init(struct warren_publisher *p, const struct connecti
         status = window_init(&p->window);
     if (status == WARREN_OK)
         status = loop_timer_init(&p->expiry, p->loop, expiry_fired, p);
+    if (status == WARREN_OK)
+        status = loop_timer_init(&p->turn, p->loop, sender_pump, p);
     if (status == WARREN_OK)
         status = replies_init(p);
     if (status != WARREN_OK)
@@ -301,6 +333,7 @@ void *sender_run(void *arg)
     struct warren_publisher *p = arg;
 
     thread_publisher = p;
+    change_rate(p);
     connection_start(p->connection);
     loop_run(p->loop);
     thread_publisher = NULL;
@@ -312,6 +345,7 @@ void sender_done(struct warren_publisher *p)
     channel_free(p->channel);
     connection_free(p->connection);
     loop_timer_done(&p->expiry);
+    loop_timer_done(&p->turn);
     replies_done(p);
     window_done(&p->window);
     delay_topology_done(&p->delays);

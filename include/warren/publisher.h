@@ -67,6 +67,8 @@ struct warren_publisher_options {
     uint32_t reconnect_delay_min_ms; /**< first ceiling of the full-jitter backoff (100) */
     uint32_t reconnect_delay_max_ms; /**< last ceiling (10000) */
     uint64_t delay_longest_ms;       /**< longest of warren_publisher_publish_after() (30 days) */
+    double rate;    /**< messages a second, see warren_publisher_set_rate(); 0: no limit (0) */
+    uint32_t burst; /**< so many at once after a rest; 0: evenly spaced (0) */
 };
 
 /** Fill @options with the defaults in brackets above; uris must then be set. Since: 0.1. */
@@ -230,6 +232,20 @@ WARREN_API enum warren_status warren_publisher_request(struct warren_publisher *
                                                        uint32_t timeout_ms,
                                                        struct warren_reply **ret_reply,
                                                        struct warren_error *error);
+
+/**
+ * Send at most so many messages a second from now on, also those that are sent again. What has to
+ * wait for its turn stays in the window: so callers meet a full window, with the rules of
+ * `when_full`, and never wait otherwise. The window then holds no more than can leave within half
+ * of the publisher's `timeout_ms`; a message with a shorter time of its own may end as EXPIRED.
+ *
+ * @rate   0.001 to 1000000; 0: no limit
+ * @burst  so many may go at once after a rest, up to 1000000; 0: evenly spaced
+ * @return WARREN_OK; WARREN_EINVAL: out of bounds, or less than one message in `timeout_ms`
+ * Thread: any. Since: 0.1.
+ */
+WARREN_API enum warren_status warren_publisher_set_rate(struct warren_publisher *publisher,
+                                                        double rate, uint32_t burst);
 
 /** What a publisher did since it was started; all counts only grow but the two at the end. */
 struct warren_publisher_stats {

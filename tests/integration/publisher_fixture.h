@@ -89,7 +89,7 @@ static inline void drain_and_check(struct fixture *f)
     ledger_check(f->ledger);
 }
 
-static char *pattern(size_t length)
+static inline char *pattern(size_t length)
 {
     char *body = malloc(length + 1);
 

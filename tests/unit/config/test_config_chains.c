@@ -246,6 +246,7 @@ static void changes_are_named(void **state)
             "  - {queue: a, handler: p.h, options: {x: 1}}\n"
             "  - {queue: b, handler: p.h, middleware: [log]}\n",
             "");
+    changes(BASE "publisher: {rate: 7, burst: 7}\n", ""); /* SIGHUP changes these */
     changes(BASE "consumer: {prefetch: 7}\nbroker: {uri: 'amqp://u:p@h/'}\n",
             "broker.uri, consumer.prefetch, subscription of a, subscription of b");
     changes(BASE "  - {queue: c, handler: p.h}\n", "a new subscription");

@@ -75,13 +75,13 @@ static void sizes(void **state)
 /* Each number out of its range is named. */
 static void ranges(void **state)
 {
-    struct warren_publisher_options o[7];
-    static const char *const names[] = {"window_messages", "window_messages", "window_bytes",
-                                        "heartbeat_s",     "when_full",       "reconnect_delay_min",
-                                        "connect_timeout"};
+    struct warren_publisher_options o[9];
+    static const char *const names[] = {
+        "window_messages",     "window_messages", "window_bytes", "heartbeat_s", "when_full",
+        "reconnect_delay_min", "connect_timeout", "rate",         "burst"};
 
     (void)state;
-    for (size_t i = 0; i < 7; i++)
+    for (size_t i = 0; i < 9; i++)
         o[i] = good();
     o[0].window_messages = 0;
     o[1].window_messages = 1000001;
@@ -90,7 +90,10 @@ static void ranges(void **state)
     o[4].when_full = (enum warren_when_full)2;
     o[5].reconnect_delay_min_ms = 10001;
     o[6].connect_timeout_ms = 0;
-    for (size_t i = 0; i < 7; i++) {
+    o[7].rate = 0.0001;
+    o[8].rate = 1;
+    o[8].burst = 1000001;
+    for (size_t i = 0; i < 9; i++) {
         struct warren_error error = {0};
 
         assert_int_equal(check(&o[i], &error), WARREN_EINVAL);
