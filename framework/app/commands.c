@@ -16,6 +16,7 @@ static const struct command no_command = {.name = ""};
 const struct command *const commands[] = {&command_run,
                                           &command_check,
                                           &command_publish,
+                                          &command_request,
                                           &command_handlers,
                                           &command_config_reference,
                                           &command_db_check,

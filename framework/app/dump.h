@@ -29,6 +29,8 @@
 #ifndef WARREN_APP_DUMP_H
 #define WARREN_APP_DUMP_H
 
+#include <stdio.h>
+
 #include <warren/message.h>
 
 /** The version that is written, and the only one that is read. */
@@ -57,6 +59,14 @@ struct dump_message {
  */
 enum warren_status dump_write(const char *path, const struct dump_message *dump,
                               struct warren_error *error);
+
+/**
+ * Print @message alone: an object with properties, headers and body as a dump has them.
+ *
+ * @return as dump_write(), but for the file
+ */
+enum warren_status dump_print_message(FILE *out, const struct warren_message *message,
+                                      struct warren_error *error);
 
 /**
  * Read the file @path.

@@ -309,6 +309,14 @@ static void write_headers(struct writer *writer, const struct warren_table *head
     writer->more = true;
 }
 
+static void write_message(struct writer *writer, const struct warren_message *message)
+{
+    write_properties(writer, &message->properties);
+    write_headers(writer, &message->properties.headers);
+    write_text(writer, "  ", "body", message->body);
+    fputs("\n}\n", writer->file);
+}
+
 static void write_all(struct writer *writer, const struct dump_message *dump)
 {
     const char *exchange = dump->exchange ? dump->exchange : "";
@@ -323,10 +331,7 @@ static void write_all(struct writer *writer, const struct dump_message *dump)
     write_text(writer, "  ", "routing_key", warren_text(key));
     write_member(writer, "  ", "redelivered", json_boolean(dump->redelivered));
     write_member(writer, "  ", "attempts", json_integer(dump->attempts));
-    write_properties(writer, &dump->message.properties);
-    write_headers(writer, &dump->message.properties.headers);
-    write_text(writer, "  ", "body", dump->message.body);
-    fputs("\n}\n", writer->file);
+    write_message(writer, &dump->message);
 }
 
 /* ---- the file ---- */
@@ -339,6 +344,16 @@ static void finish(struct writer *writer)
         fail(writer, WARREN_ETOOBIG, "it would be above 1 GiB");
     else if (fdatasync(fileno(writer->file)) < 0 && errno != EINVAL)
         fail(writer, WARREN_EIO, strerror(errno));
+}
+
+enum warren_status dump_print_message(FILE *out, const struct warren_message *message,
+                                      struct warren_error *error)
+{
+    struct writer writer = {.file = out, .path = "a message", .error = error};
+
+    fputc('{', out);
+    write_message(&writer, message);
+    return writer.status;
 }
 
 enum warren_status dump_write(const char *path, const struct dump_message *dump,

@@ -11,9 +11,6 @@
 
 #include "app/cli.h"
 
-/** Largest body of --file: what RabbitMQ accepts at most. */
-#define PUBLISH_BODY_MAX ((size_t)128 * 1024 * 1024)
-
 struct publish_job {
     struct warren_publish publish; /* its message has no body yet */
     struct warren_message message;

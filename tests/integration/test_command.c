@@ -60,6 +60,7 @@ static void every_command_has_help(void **state)
         {{"run"}, "Usage: warren run -c FILE", "--config=FILE"},
         {{"check"}, "Usage: warren check -c FILE", "--connect"},
         {{"publish"}, "Usage: warren publish --queue NAME", "--routing-key=KEY"},
+        {{"request"}, "Usage: warren request --queue NAME", "--timeout=TIME"},
         {{"handlers"}, "Usage: warren handlers PLUGIN.so", "--json"},
         {{"config", "reference"}, "Usage: warren config reference", "--help"},
     };
