@@ -23,6 +23,7 @@ struct delivery {
     bool forgiven;       /* the last attempt does not count */
     uint8_t outcome;     /* enum warren_outcome, once handled */
     uint32_t failed;     /* attempts in this process that count */
+    uint32_t note;       /* of the flight recorder about this message; 0: none */
     int64_t first_ns;    /* when the first attempt in this process began; 0: there was none */
     int64_t retry_at_ms; /* with the outcome WARREN_RETRY: not before this; -1: whenever */
     atomic_uint holds;   /* the handler, and each of its publishes without a receipt */

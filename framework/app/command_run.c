@@ -3,6 +3,7 @@
 #include <warren/worker.h>
 
 #include "app/commands.h"
+#include "app/worker_flight.h"
 #include "config/config.h"
 
 enum option { CONFIG = 1, SET };
@@ -21,6 +22,7 @@ static enum cli_status run_worker(struct cli *cli, const struct warren_worker_op
 
     if (status != WARREN_OK)
         return cli_error(cli, &error);
+    worker_own_process(running);
     status = warren_worker_run(running);
     warren_worker_free(running);
     if (status == WARREN_OK)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "app/settings.h"
+#include "app/worker_flight.h"
 #include "app/worker_posts.h"
 #include "app/worker_reload.h"
 #include "app/worker_report.h"
@@ -29,6 +30,7 @@ struct warren_worker {
     struct worker_setup setup;
     struct warren_publisher *publisher;
     struct runtime *runtime;
+    struct worker_flight flight;
     struct posts *posts;
     struct worker_reload reload;
     bool own_signals;
@@ -122,6 +124,7 @@ static enum warren_status make_runtime(struct warren_worker *worker, struct warr
         .memory_max = (size_t)config->consumer.memory_max,
         .straggler_age_ms = (uint32_t)config->consumer.ack_straggler_age_ms,
         .drain_timeout_ms = (uint32_t)config->drain.timeout_ms,
+        .flight = worker->flight.flight,
         .publisher = worker->publisher,
     };
     enum warren_status status;
@@ -160,6 +163,8 @@ static enum warren_status set_up(struct warren_worker *worker,
         worker->owns_log = log_start(STDERR_FILENO) == WARREN_OK;
         status = posts_open(&worker->setup, &worker->posts, error);
     }
+    if (status == WARREN_OK)
+        status = worker_flight_open(&worker->flight, worker->setup.config, error);
     if (status == WARREN_OK)
         status = start_publisher(worker, error);
     if (status == WARREN_OK)
@@ -209,6 +214,7 @@ static void stop(struct warren_worker *worker, const char *reason)
 {
     if (!worker->stopping) {
         worker->stopping = true;
+        atomic_store(&worker->flight.plan.ending, true);
         worker_report_stop(reason, worker->setup.config->drain.timeout_ms);
         runtime_stop(worker->runtime);
         return;
@@ -239,19 +245,56 @@ static void take_wake(struct warren_worker *worker)
         stop(worker, "warren_worker_stop");
 }
 
+/* A thread is lost, or told where it is, or there is a hard limit to watch. */
+static void take_taint(struct warren_worker *worker)
+{
+    uint64_t count;
+
+    if (read(worker->flight.flight->taint_fd, &count, sizeof count) < 0 ||
+        !worker_flight_tainted(&worker->flight))
+        return;
+    runtime_thread_lost(worker->runtime);
+    worker_flight_report(&worker->flight);
+}
+
 static void wait_for_end(struct warren_worker *worker)
 {
-    while (!worker->ended) {
-        struct pollfd fds[2] = {{.fd = worker->wake, .events = POLLIN},
-                                {.fd = worker->signals, .events = POLLIN}};
+    struct flight *flight = worker->flight.flight;
 
-        if (poll(fds, 2, -1) < 0)
+    while (!worker->ended) {
+        struct pollfd fds[3] = {{.fd = worker->wake, .events = POLLIN},
+                                {.fd = worker->signals, .events = POLLIN},
+                                {.fd = flight->taint_fd, .events = POLLIN}};
+
+        if (poll(fds, 3, (int)flight_watch(flight, now_ms())) < 0)
             continue;
         if (fds[0].revents)
             take_wake(worker);
         if (fds[1].revents && !worker->ended)
             take_signal(worker);
+        if (fds[2].revents)
+            take_taint(worker);
     }
+}
+
+/* A process that crashes again and again shall leave the broker and the machine some peace. */
+static void wait_before_start(struct warren_worker *worker)
+{
+    int64_t delay_ms = flight_restart_delay_ms(worker->flight.flight);
+    struct pollfd signals = {.fd = worker->signals, .events = POLLIN};
+
+    if (delay_ms == 0)
+        return;
+    log_warn("this process executes itself too often: waiting for %d ms", (int)delay_ms);
+    poll(&signals, 1, (int)delay_ms);
+}
+
+/* A SIGTERM of the last moment ends the process, as it would have a moment before. */
+static bool is_told_to_stop(struct warren_worker *worker)
+{
+    if (worker->signals >= 0)
+        take_signal(worker);
+    return worker->stopping || worker->stop_asked;
 }
 
 enum warren_status warren_worker_run(struct warren_worker *worker)
@@ -262,6 +305,7 @@ enum warren_status warren_worker_run(struct warren_worker *worker)
 
     worker->started_ms = now_ms();
     worker_report_start(worker->setup.config);
+    wait_before_start(worker);
     status = runtime_start(worker->runtime, &error);
     if (status != WARREN_OK) {
         log_error("cannot start: %s", error.text);
@@ -272,7 +316,17 @@ enum warren_status warren_worker_run(struct warren_worker *worker)
     worker->abandoned = stats.running > 0;
     worker_report_end(&stats, worker->end_status, worker->end_unfinished,
                       now_ms() - worker->started_ms);
-    return worker->end_status;
+    if (!worker_flight_tainted(&worker->flight))
+        return worker->end_status;
+    worker_flight_report(&worker->flight);
+    if (!is_told_to_stop(worker))
+        worker_flight_reexecute(&worker->flight);
+    return WARREN_ETAINTED;
+}
+
+void worker_own_process(struct warren_worker *worker)
+{
+    worker_flight_own_process(&worker->flight, &worker->signals_before);
 }
 
 void warren_worker_stop(struct warren_worker *worker)
@@ -287,10 +341,12 @@ static void release(struct warren_worker *worker)
 {
     if (worker->abandoned) {
         runtime_join(worker->runtime);
+        worker_flight_close(&worker->flight, true);
         return;
     }
     warren_publisher_close(worker->publisher, PUBLISHER_CLOSE_MS);
     runtime_free(worker->runtime);
+    worker_flight_close(&worker->flight, false);
     posts_close(worker->posts);
     worker_reload_done(&worker->reload);
     worker_setup_done(&worker->setup);

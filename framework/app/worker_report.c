@@ -231,6 +231,7 @@ void worker_report_end(const struct runtime_stats *stats, enum warren_status sta
 
     log_begin(&line, status == WARREN_OK ? WARREN_LOG_INFO : WARREN_LOG_WARN,
               status == WARREN_OK         ? "stopped"
+              : status == WARREN_ETAINTED ? "stopped after a crash"
               : status == WARREN_ETIMEOUT ? "stopped by drain.timeout"
                                           : "stopped at once");
     log_int(&line, "delivered", (int64_t)stats->delivered);

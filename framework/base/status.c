@@ -30,6 +30,8 @@ const char *warren_status_name(enum warren_status status)
         return "too-big";
     case WARREN_ENOTFOUND:
         return "not-found";
+    case WARREN_ETAINTED:
+        return "tainted";
     }
     return "unknown";
 }

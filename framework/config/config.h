@@ -119,6 +119,10 @@ struct config {
         int64_t timeout_ms;
     } drain;
     struct {
+        int64_t max_attempts;
+    } crash;
+    const char *state_dir; /* NULL: none */
+    struct {
         const char *level;  /* error, warn, info, debug */
         const char *format; /* logfmt, json */
     } log;

@@ -32,6 +32,7 @@ const struct config_section config_sections[CONFIG_SECTION_COUNT] = {
     {"publisher", "How handlers and `warren publish` send messages."},
     {"delay", "Messages that shall be delivered later."},
     {"drain", "How the worker stops."},
+    {"crash", "What becomes of a message whose handler crashes."},
     {"log", "What is written to standard error."},
 };
 

@@ -2,6 +2,7 @@
 #include <assert.h>
 
 #include "base/log.h"
+#include "consume/flight_recorder.h"
 #include "consume/runtime_private.h"
 
 /* What is kept of drain.timeout for acks, round trip and close, once handlers are given up. */
@@ -156,6 +157,9 @@ static void finish(struct runtime *r)
     r->drain.unfinished = runtime_in_flight(r);
     if (r->drain.unfinished > 0 && r->drain.status == WARREN_OK)
         r->drain.status = WARREN_ETIMEOUT;
+    r->drain.unfinished += runtime_lost(r);
+    if (r->drain.unfinished > 0 && r->drain.status == WARREN_OK)
+        r->drain.status = WARREN_ETAINTED;
     loop_stop(r->loop);
 }
 
@@ -182,6 +186,8 @@ void drain_begin(struct runtime *r)
     if (d->phase != DRAIN_NOT)
         return;
     enter(r, DRAIN_CANCELLING);
+    if (r->flight)
+        turnstile_close(&r->flight->turnstile);
     if (reserve_ms > RESERVE_MAX_MS)
         reserve_ms = RESERVE_MAX_MS;
     d->end_ms = begin_ms + r->drain_timeout_ms;

@@ -262,6 +262,8 @@ static void *worker_main(void *arg)
     struct delivery *delivery;
     int64_t took_ns = -1;
 
+    if (w->executor->calls.thread_begins)
+        w->executor->calls.thread_begins(w->executor->user, w->index);
     w->begun_ns = clock_now_ns(w->executor->clock);
     while ((delivery = worker_next(w, took_ns))) {
         int64_t begun_ns = w->begun_ns;
@@ -270,6 +272,8 @@ static void *worker_main(void *arg)
         w->begun_ns = clock_now_ns(w->executor->clock);
         took_ns = w->begun_ns - begun_ns;
     }
+    if (w->executor->calls.thread_ends)
+        w->executor->calls.thread_ends(w->executor->user, w->index);
     return NULL;
 }
 

@@ -47,6 +47,9 @@ struct executor_calls {
     bool (*loop_rests)(void *user);
     /** Have executor_take_settled() called soon. Thread: any. */
     void (*wake_loop)(void *user);
+    /** Worker @worker begins its life, and ends it; on its thread. May be NULL. */
+    void (*thread_begins)(void *user, uint32_t worker);
+    void (*thread_ends)(void *user, uint32_t worker);
 };
 
 struct executor_options {

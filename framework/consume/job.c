@@ -135,8 +135,12 @@ static bool is_integer(const struct warren_value *value)
 /* RabbitMQ, quorum queues: how often the message was delivered in vain. */
 static uint32_t failed_before(struct warren_job *job)
 {
-    const struct warren_value *count = warren_job_header(job, "x-delivery-count");
+    const struct warren_value *count;
 
+    /* The flight recorder knows which message failed; the broker counts all that were with it. */
+    if (job->worker)
+        return 0;
+    count = warren_job_header(job, "x-delivery-count");
     if (count && is_integer(count) && count->as.integer >= 0 && count->as.integer < UINT32_MAX)
         return (uint32_t)count->as.integer;
     return job->delivery->redelivered ? 1 : 0;

@@ -50,6 +50,7 @@ struct job_alarm {
 };
 
 struct warren_job {
+    struct flight_worker *worker; /* of the flight recorder; NULL: there is none */
     struct delivery *delivery;
     const struct job_source *source;
     struct settlement *settlement; /* NULL until the job publishes */

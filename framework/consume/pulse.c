@@ -12,6 +12,15 @@ uint32_t runtime_in_flight(const struct runtime *r)
     return sum;
 }
 
+uint32_t runtime_lost(const struct runtime *r)
+{
+    uint32_t sum = 0;
+
+    for (size_t i = 0; i < r->subscription_count; i++)
+        sum += subscription_lost(r->subscriptions[i]);
+    return sum;
+}
+
 /* What is held for a gate or a retry settles nothing: looking for it would be in vain. */
 static bool at_work(const struct runtime *r)
 {

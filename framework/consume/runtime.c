@@ -124,6 +124,14 @@ static void stop(void *arg)
     drain_begin(arg);
 }
 
+static void thread_lost(void *arg)
+{
+    struct runtime *r = arg;
+
+    drain_begin(r);
+    drain_progress(r);
+}
+
 static void abort_now(void *arg)
 {
     drain_abort(arg, WARREN_ECLOSED);
@@ -198,8 +206,10 @@ enum warren_status runtime_new(const struct runtime_options *options,
     r->memory_max = options->memory_max;
     r->straggler_age_ms = options->straggler_age_ms;
     r->drain_timeout_ms = options->drain_timeout_ms;
+    r->flight = options->flight;
     loop_task_init(&r->stop, stop, r);
     loop_task_init(&r->abort, abort_now, r);
+    loop_task_init(&r->thread_lost, thread_lost, r);
     status = make_parts(r, options, error);
     if (status != WARREN_OK) {
         runtime_free(r);
@@ -231,6 +241,11 @@ enum warren_status runtime_start(struct runtime *r, struct warren_error *error)
 void runtime_stop(struct runtime *r)
 {
     loop_post(r->loop, &r->stop);
+}
+
+void runtime_thread_lost(struct runtime *r)
+{
+    loop_post(r->loop, &r->thread_lost);
 }
 
 void runtime_abort(struct runtime *r)

@@ -57,6 +57,7 @@ struct runtime_options {
                                   below 3/4; 0: no bound */
     uint32_t straggler_age_ms; /* longest wait of an ack behind a message that is not done */
     uint32_t drain_timeout_ms; /* all of draining */
+    struct flight *flight;     /* recorder; NULL: none. Borrowed until runtime_free() */
     struct warren_publisher *publisher; /* for jobs; NULL: they cannot publish. Borrowed: close it
                                            before runtime_free() */
 };
@@ -101,6 +102,11 @@ enum warren_status runtime_start(struct runtime *runtime, struct warren_error *e
 void runtime_stop(struct runtime *runtime);
 /** End at once: drop the connection, wait for nothing. Only after runtime_start(). Thread: any. */
 void runtime_abort(struct runtime *runtime);
+/**
+ * The thread of a handler is lost, as the flight recorder says: begin to drain, or go on, without
+ * its delivery. Only after runtime_start(). Thread: any.
+ */
+void runtime_thread_lost(struct runtime *runtime);
 /** Wait for the end of the runtime's thread, which comes after `stopped`. Harmless to repeat. */
 void runtime_join(struct runtime *runtime);
 

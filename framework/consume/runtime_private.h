@@ -42,10 +42,12 @@ struct runtime {
     size_t memory_max;
     uint32_t straggler_age_ms;
     uint32_t drain_timeout_ms;
+    struct flight *flight; /* NULL: none */
 
     struct loop_task collect;
     struct loop_task stop;
     struct loop_task abort;
+    struct loop_task thread_lost;
     struct loop_timer tick;       /* while host.outlook.looking */
     struct loop_timer stragglers; /* while acks wait behind a message that is not done */
     struct loop_timer redeclare;
@@ -68,8 +70,10 @@ void runtime_turn(struct runtime *runtime);
 uint32_t runtime_collect(struct runtime *runtime);
 /** Messages went to the workers: look for what they settle. */
 void runtime_keep_looking(struct runtime *runtime);
-/** Deliveries that are not settled, of all subscriptions. */
+/** Deliveries that are not settled, of all subscriptions, but those whose thread is lost. */
 uint32_t runtime_in_flight(const struct runtime *runtime);
+/** Those. */
+uint32_t runtime_lost(const struct runtime *runtime);
 
 /* ---- drain.c ---- */
 

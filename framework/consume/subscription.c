@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "consume/fault.h"
 #include "consume/subscription_private.h"
 
 /* Under load, acks leave when they make up this part of the prefetch. */
@@ -20,7 +21,23 @@ static bool run(void *user, uint32_t worker, struct delivery *delivery, int64_t 
     struct warren_job *job = s->jobs[worker];
 
     job_begin(job, delivery, begun_ns);
-    return job_end(job, chain_run(&s->chain, job));
+    return job_end(job, guard_run(&s->guard, worker, job, &s->chain));
+}
+
+static void thread_begins(void *user, uint32_t worker)
+{
+    struct subscription *s = user;
+
+    if (s->guard.flight)
+        fault_thread_begin(guard_worker(&s->guard, worker));
+}
+
+static void thread_ends(void *user, uint32_t worker)
+{
+    struct subscription *s = user;
+
+    if (s->guard.flight)
+        fault_thread_end(guard_worker(&s->guard, worker));
 }
 
 static uint32_t generation(void *user)
@@ -44,7 +61,14 @@ static void wake_loop(void *user)
     s->host->wake(s->host);
 }
 
-static const struct executor_calls executor_calls = {run, generation, loop_rests, wake_loop};
+static const struct executor_calls executor_calls = {
+    .run = run,
+    .generation = generation,
+    .loop_rests = loop_rests,
+    .wake_loop = wake_loop,
+    .thread_begins = thread_begins,
+    .thread_ends = thread_ends,
+};
 
 static void receipts_came(void *user, struct delivery *delivery)
 {
@@ -108,6 +132,7 @@ static enum warren_status make_jobs(struct subscription *s)
         s->jobs[i] = job_new(&s->source);
         if (!s->jobs[i])
             return WARREN_ENOMEM;
+        s->jobs[i]->worker = guard_worker(&s->guard, i);
     }
     return WARREN_OK;
 }
@@ -155,6 +180,9 @@ static enum warren_status make_parts(struct subscription *s,
 
     if (status == WARREN_OK)
         status = make_admission(s, what);
+    if (status == WARREN_OK)
+        status = guard_init(&s->guard, options->flight, what->queue, what->handler_name,
+                            what->concurrency);
     if (status == WARREN_OK)
         status = make_jobs(s);
     if (status == WARREN_OK)

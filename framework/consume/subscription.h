@@ -54,8 +54,10 @@ uint32_t subscription_collect(struct subscription *subscription);
 /** Send acks: all that can be sent, or, if @many, only when it is worth a frame. */
 void subscription_flush(struct subscription *subscription, bool many);
 
-/** Delivered and not settled. */
+/** Delivered and not settled, but for those whose thread is lost. */
 uint32_t subscription_in_flight(const struct subscription *subscription);
+/** Those: they stay as they are. */
+uint32_t subscription_lost(const struct subscription *subscription);
 /** Of these, given to the workers; the others are held, or were not pushed yet. */
 uint32_t subscription_at_work(const struct subscription *subscription);
 /** Acks settled but not sent. */

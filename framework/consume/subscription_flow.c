@@ -35,14 +35,19 @@ static bool is_stale(const struct subscription *s, const struct delivery *delive
 
 static void settle(struct subscription *s, struct delivery *delivery)
 {
+    enum verdict verdict = verdict_of(delivery);
+    bool stale = is_stale(s, delivery);
+
     s->in_flight--;
-    if (is_stale(s, delivery)) {
+    guard_left(&s->guard, delivery,
+               !stale && (verdict == VERDICT_ACK || verdict == VERDICT_REJECT));
+    if (stale) {
         subscription_count(&s->counts.stale);
     } else {
         subscription_count(&s->counts.settled[delivery->outcome]);
         tell_unconfirmed(s, delivery);
     }
-    consumer_settle(s->consumer, delivery, verdict_of(delivery));
+    consumer_settle(s->consumer, delivery, verdict);
 }
 
 uint32_t subscription_settle_as(struct subscription *s, struct batch *batch,
@@ -187,12 +192,17 @@ void subscription_flush(struct subscription *s, bool many)
 
 uint32_t subscription_in_flight(const struct subscription *s)
 {
-    return s->in_flight;
+    return s->in_flight - guard_lost(&s->guard);
+}
+
+uint32_t subscription_lost(const struct subscription *s)
+{
+    return guard_lost(&s->guard);
 }
 
 uint32_t subscription_at_work(const struct subscription *s)
 {
-    return s->in_flight - s->arrived.count - admission_count(&s->admission);
+    return subscription_in_flight(s) - s->arrived.count - admission_count(&s->admission);
 }
 
 uint32_t subscription_unsent(const struct subscription *s)

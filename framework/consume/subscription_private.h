@@ -6,6 +6,7 @@
 
 #include "consume/admission.h"
 #include "consume/chain.h"
+#include "consume/guard.h"
 #include "consume/job.h"
 #include "consume/subscription.h"
 #include "loop/loop.h"
@@ -29,6 +30,7 @@ struct subscription {
     struct executor *executor;
     struct chain chain;
     struct job_source source;
+    struct guard guard;
     struct warren_job **jobs; /* one a worker */
     uint32_t concurrency;
     uint32_t ack_many;

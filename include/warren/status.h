@@ -13,18 +13,19 @@ extern "C" {
 /** What a call returns. Zero is success, every failure is negative. */
 enum warren_status {
     WARREN_OK = 0,
-    WARREN_EINVAL = -1,    /**< an argument is outside of what its documentation allows */
-    WARREN_ENOMEM = -2,    /**< the allocator refused */
-    WARREN_ECONFIG = -3,   /**< the configuration is wrong; the error text says where */
-    WARREN_EPLUGIN = -4,   /**< a plugin cannot be loaded, or its open() failed */
-    WARREN_EIO = -5,       /**< a file, a socket or the operating system failed */
-    WARREN_EPROTOCOL = -6, /**< the peer broke AMQP 0-9-1; the connection is of no more use */
-    WARREN_EBROKER = -7,   /**< the broker refused, with a reply code and text */
-    WARREN_ETIMEOUT = -8,  /**< the deadline passed first */
-    WARREN_EFULL = -9,     /**< a bound is reached and waiting was not asked for */
-    WARREN_ECLOSED = -10,  /**< the object is closing or closed */
-    WARREN_ETOOBIG = -11,  /**< a message or a field exceeds what the protocol or a limit allows */
-    WARREN_ENOTFOUND = -12 /**< there is no such thing */
+    WARREN_EINVAL = -1,     /**< an argument is outside of what its documentation allows */
+    WARREN_ENOMEM = -2,     /**< the allocator refused */
+    WARREN_ECONFIG = -3,    /**< the configuration is wrong; the error text says where */
+    WARREN_EPLUGIN = -4,    /**< a plugin cannot be loaded, or its open() failed */
+    WARREN_EIO = -5,        /**< a file, a socket or the operating system failed */
+    WARREN_EPROTOCOL = -6,  /**< the peer broke AMQP 0-9-1; the connection is of no more use */
+    WARREN_EBROKER = -7,    /**< the broker refused, with a reply code and text */
+    WARREN_ETIMEOUT = -8,   /**< the deadline passed first */
+    WARREN_EFULL = -9,      /**< a bound is reached and waiting was not asked for */
+    WARREN_ECLOSED = -10,   /**< the object is closing or closed */
+    WARREN_ETOOBIG = -11,   /**< a message or a field exceeds what the protocol or a limit allows */
+    WARREN_ENOTFOUND = -12, /**< there is no such thing */
+    WARREN_ETAINTED = -13   /**< a handler crashed: the process is not to be trusted any more */
 };
 
 /** Long enough for a path, a queue name of 255 bytes and a sentence. */

@@ -123,7 +123,7 @@ static void unknown_keys_are_refused_with_a_suggestion(void **state)
          "unknown key 'prefetch' in broker; did you mean 'prefetch' in consumer?"},
         {"consumer.prefetch: 5\n",
          "unknown key 'consumer.prefetch' in the file; did you mean 'prefetch' in consumer?"},
-        {"zzzzzzzz: 5\n", "unknown key 'zzzzzzzz' in the file, expected plugins, broker, "},
+        {"zzzzzzzz: 5\n", "unknown key 'zzzzzzzz' in the file, expected plugins, state_dir, broker, "},
     };
 
     (void)state;

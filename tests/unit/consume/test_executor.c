@@ -86,7 +86,8 @@ static void wake_loop(void *user)
 
 static int setup(void **state)
 {
-    static const struct executor_calls calls = {run, generation, loop_rests, wake_loop};
+    static const struct executor_calls calls = {
+        .run = run, .generation = generation, .loop_rests = loop_rests, .wake_loop = wake_loop};
     struct rig *rig = calloc(1, sizeof *rig);
     struct executor_options options = {.name = "test",
                                        .concurrency = CONCURRENCY,

@@ -1,0 +1,23 @@
+/* property_spans.h - where things stand in a property list that is still as it was on the wire.
+ * Nothing is decoded, copied or allocated. Thread: any; async-signal-safe.
+ * Elsewhere: decoding (properties.h), proving that a list is sound (content.c).
+ */
+#ifndef WARREN_AMQP_PROPERTY_SPANS_H
+#define WARREN_AMQP_PROPERTY_SPANS_H
+
+#include <warren/message.h>
+
+/** Parts of the list, borrowed from it. What is absent has the length 0. */
+struct property_spans {
+    struct warren_bytes message_id;
+    struct warren_bytes before_headers; /* content-type and content-encoding */
+    struct warren_bytes after_headers;  /* all other properties, message-id included */
+};
+
+/**
+ * Find the parts of @encoded, a list that content_header_read() has passed. One that is not sound
+ * is read as far as it is.
+ */
+void property_spans_find(struct warren_bytes encoded, struct property_spans *spans);
+
+#endif

@@ -1,0 +1,283 @@
+#include "app/worker_flight.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/log.h"
+
+/* Not WARREN_: it is no option. */
+#define HANDED_ON "_WARREN_FLIGHT_FD"
+
+/* What a drain may take beyond drain.timeout until the parked thread ends the process. */
+#define PATIENCE_MS 5000
+/* A backtrace is written in milliseconds, unless a module's file comes over a slow network. */
+#define REPORT_MS   1000
+#define LOOK_MS     10
+#define LOG_STOP_MS 1000
+/* Messages that may be with the broker while their attempts are counted here. */
+#define NOTES_MIN     64
+#define ARGUMENTS_MAX (1 << 20)
+
+/* ---- opening ---- */
+
+/* An address without user and password. */
+static void add_address(struct buffer *key, const char *uri)
+{
+    const char *begin = strstr(uri, "://");
+    const char *at;
+
+    begin = begin ? begin + 3 : uri;
+    at = strrchr(begin, '@');
+    begin = at ? at + 1 : begin;
+    buffer_append(key, begin, strlen(begin) + 1);
+}
+
+/* Workers with the same broker and queues can take over each other's recorders. */
+static char *make_key(const struct config *config)
+{
+    struct buffer key;
+    char *text;
+
+    buffer_init(&key, ARGUMENTS_MAX);
+    for (size_t i = 0; i < config->broker.uri_count; i++)
+        add_address(&key, config->broker.uri[i]);
+    for (size_t i = 0; i < config->subscription_count; i++)
+        buffer_append(&key, config->subscriptions[i].queue,
+                      strlen(config->subscriptions[i].queue) + 1);
+    for (size_t i = 0; i < buffer_len(&key); i++)
+        if (!key.data[key.begin + i])
+            key.data[key.begin + i] = '\n';
+    buffer_append(&key, "", 1);
+    text = strdup((const char *)buffer_front(&key));
+    buffer_done(&key);
+    return text;
+}
+
+static int inherited(void)
+{
+    const char *text = getenv(HANDED_ON);
+    int fd = text ? atoi(text) : -1;
+
+    unsetenv(HANDED_ON);
+    if (fd <= STDERR_FILENO || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+        return -1;
+    return fd;
+}
+
+static void report_opened(const struct config *config, const struct flight *flight)
+{
+    struct log_line line;
+
+    log_begin(&line, WARREN_LOG_INFO,
+              config->state_dir ? "flight recorder"
+                                : "flight recorder in memory: set state_dir, and messages that "
+                                  "kill the process are remembered, too");
+    log_text(&line, "state_dir", config->state_dir);
+    log_int(&line, "suspects", flight_suspects(flight));
+    log_end(&line);
+}
+
+enum warren_status worker_flight_open(struct worker_flight *w, const struct config *config,
+                                      struct warren_error *error)
+{
+    struct flight_options options = {.directory = config->state_dir,
+                                     .inherited = inherited(),
+                                     .notes = NOTES_MIN,
+                                     .crashes_max = (uint32_t)config->crash.max_attempts};
+    char *key = make_key(config);
+    enum warren_status status;
+
+    *w = (struct worker_flight){.plan.keep_fd = -1};
+    if (!key)
+        return error_set(error, WARREN_ENOMEM, "no memory for the flight recorder");
+    for (size_t i = 0; i < config->subscription_count; i++) {
+        options.slots += config->subscriptions[i].concurrency;
+        options.notes += config->subscriptions[i].prefetch;
+    }
+    options.key = key;
+    status = flight_open(&options, &w->flight, error);
+    free(key);
+    if (status != WARREN_OK)
+        return status;
+    report_opened(config, w->flight);
+    w->plan.flight = w->flight;
+    w->plan.patience_ms = config->drain.timeout_ms + PATIENCE_MS;
+    fault_install(w->flight, &w->plan);
+    return WARREN_OK;
+}
+
+/* ---- the next process ---- */
+
+static char *read_arguments(size_t *ret_len)
+{
+    struct buffer all;
+    FILE *file = fopen("/proc/self/cmdline", "re");
+    char *text = NULL;
+    int c;
+
+    buffer_init(&all, ARGUMENTS_MAX);
+    while (file && (c = getc(file)) != EOF)
+        buffer_append(&all, &(char){(char)c}, 1);
+    if (file)
+        fclose(file);
+    *ret_len = buffer_len(&all);
+    if (*ret_len > 0 && (text = malloc(*ret_len)))
+        memcpy(text, buffer_front(&all), *ret_len);
+    buffer_done(&all);
+    return text;
+}
+
+/* An array of the texts that follow each other in @text. */
+static char **split(char *text, size_t len)
+{
+    size_t count = 0;
+    char **array;
+
+    for (size_t i = 0; i < len; i++)
+        count += text[i] == '\0';
+    array = calloc(count + 1, sizeof *array);
+    for (size_t i = 0, at = 0; array && i < count; i++) {
+        array[i] = text + at;
+        at += strlen(text + at) + 1;
+    }
+    return array;
+}
+
+/* The environment of the beginning, and where the recorder is if it is in memory. */
+static char **copy_environment(int keep_fd)
+{
+    size_t count = 0;
+    char **copy;
+
+    while (environ[count])
+        count++;
+    copy = calloc(count + 2, sizeof *copy);
+    for (size_t i = 0; copy && i < count; i++)
+        copy[i] = strdup(environ[i]);
+    if (copy && keep_fd >= 0 && asprintf(&copy[count], HANDED_ON "=%d", keep_fd) < 0)
+        copy[count] = NULL;
+    return copy;
+}
+
+/* The kernel names a process after the file that it executed, which then was /proc/self/exe. */
+static void name_process(const char *program)
+{
+    const char *slash = strrchr(program, '/');
+
+    prctl(PR_SET_NAME, slash ? slash + 1 : program, 0, 0, 0);
+}
+
+void worker_flight_own_process(struct worker_flight *w, const sigset_t *mask)
+{
+    size_t len = 0;
+
+    w->arguments = read_arguments(&len);
+    w->plan.mask = *mask;
+    w->plan.keep_fd = w->flight->file.path ? -1 : w->flight->file.fd;
+    w->plan.env = copy_environment(w->plan.keep_fd);
+    if (w->arguments && w->plan.env)
+        w->plan.argv = split(w->arguments, len);
+    if (w->plan.argv)
+        name_process(w->plan.argv[0]);
+}
+
+void worker_flight_reexecute(struct worker_flight *w)
+{
+    if (!w->plan.argv)
+        return;
+    log_warn("executing itself again: after a crash no memory of the process can be trusted");
+    log_stop(LOG_STOP_MS);
+    fault_reexecute(&w->plan);
+    log_error("cannot execute itself again: %s", strerror(errno));
+}
+
+/* ---- reports ---- */
+
+static void await(const struct flight_report *report)
+{
+    for (int ms = 0; ms < REPORT_MS && !atomic_load(&report->done); ms += LOOK_MS)
+        poll(NULL, 0, LOOK_MS);
+}
+
+static void report_calls(const struct flight_report *report)
+{
+    const char *at = report->backtrace;
+
+    while (*at) {
+        size_t len = strcspn(at, "\n");
+        struct log_line line;
+        char call[512];
+
+        snprintf(call, sizeof call, "%.*s", (int)len, at);
+        log_begin(&line, WARREN_LOG_ERROR, "backtrace");
+        log_text(&line, "call", call);
+        log_end(&line);
+        at += len + (at[len] == '\n');
+    }
+}
+
+static void report_one(const struct flight_report *report)
+{
+    char address[24];
+    struct log_line line;
+
+    log_begin(&line, WARREN_LOG_ERROR,
+              report->reason == FLIGHT_SIGNAL ? "handler crashed"
+                                              : "handler did not return by its hard limit");
+    log_text(&line, "queue", report->queue);
+    log_text(&line, "handler", report->handler);
+    if (*report->message_id)
+        log_text(&line, "message_id", report->message_id);
+    log_int(&line, "attempt", report->attempt);
+    if (report->signal) {
+        snprintf(address, sizeof address, "0x%llx", (unsigned long long)report->address);
+        log_text(&line, "signal", fault_signal_name(report->signal));
+        log_text(&line, "address", address);
+    }
+    log_end(&line);
+    report_calls(report);
+}
+
+void worker_flight_report(struct worker_flight *w)
+{
+    struct flight_report *report;
+
+    while ((report = flight_next_report(w->flight))) {
+        await(report);
+        report_one(report);
+    }
+}
+
+/* ---- the end ---- */
+
+static void free_texts(char **texts)
+{
+    for (size_t i = 0; texts && texts[i]; i++)
+        free(texts[i]);
+    free(texts);
+}
+
+void worker_flight_close(struct worker_flight *w, bool abandoned)
+{
+    if (!w->flight)
+        return;
+    atomic_store(&w->plan.called_off, true);
+    if (abandoned) {
+        atomic_store(&w->flight->file.head->landed, 1);
+        return;
+    }
+    fault_remove(w->flight);
+    flight_close(w->flight, true);
+    free(w->plan.argv);
+    free_texts(w->plan.env);
+    free(w->arguments);
+    *w = (struct worker_flight){.flight = NULL};
+}

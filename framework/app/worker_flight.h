@@ -1,0 +1,56 @@
+/* worker_flight.h - what the main thread does for handlers that crash or never return: it keeps the
+ * flight recorder, logs what happened, and re-executes the process once it has drained.
+ * Thread: main. Elsewhere: the recorder and the signals (consume/).
+ */
+#ifndef WARREN_APP_WORKER_FLIGHT_H
+#define WARREN_APP_WORKER_FLIGHT_H
+
+#include <warren/worker.h>
+
+#include "config/config.h"
+#include "consume/fault.h"
+#include "consume/flight_recorder.h"
+
+struct worker_flight {
+    struct flight *flight;
+    struct fault_plan plan;
+    char *arguments; /* what plan.argv points into */
+};
+
+/**
+ * Open the recorder that @config asks for and take the signals of faults.
+ *
+ * @return WARREN_OK; WARREN_EIO or WARREN_ENOMEM with @error; worker_flight_close() in any case
+ */
+enum warren_status worker_flight_open(struct worker_flight *flight, const struct config *config,
+                                      struct warren_error *error);
+
+/**
+ * The process is the worker's alone: it may re-execute itself.
+ *
+ * @mask  of signals, for the next process
+ */
+void worker_flight_own_process(struct worker_flight *flight, const sigset_t *mask);
+
+/** Log the reports that have come. */
+void worker_flight_report(struct worker_flight *flight);
+
+/** Is a thread lost? */
+static inline bool worker_flight_tainted(const struct worker_flight *flight)
+{
+    return atomic_load(&flight->flight->tainted);
+}
+
+/** Log why, end the log, and become a new process. Returns only if that failed, which is logged. */
+void worker_flight_reexecute(struct worker_flight *flight);
+
+/** The worker has ended; @abandoned: threads remain that may touch the recorder, so it stays. */
+void worker_flight_close(struct worker_flight *flight, bool abandoned);
+
+/**
+ * To be called between warren_worker_new() and warren_worker_run(): after a crash in a handler
+ * warren_worker_run() re-executes the process instead of returning WARREN_ETAINTED.
+ */
+void worker_own_process(struct warren_worker *worker);
+
+#endif

@@ -1,0 +1,64 @@
+/* fault.h - the signals of a fault, in a thread that runs a handler: told to the flight recorder
+ * with a backtrace, after which the thread is parked for ever. The process goes on, tainted, as
+ * long as it takes to end in good order; and if it cannot, the parked thread sees to it.
+ *
+ * A fault anywhere else, and a signal that somebody sent, go the way they went before: to the
+ * handler that was there (a sanitizer's), or they end the process with a core dump.
+ * Mutable globals here: the dispositions, for a process has but one of each.
+ * Everything in a signal's handler is async-signal-safe but two things: the unwinder and the list
+ * of modules share a lock with dlopen(3).
+ */
+#ifndef WARREN_CONSUME_FAULT_H
+#define WARREN_CONSUME_FAULT_H
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <warren/status.h>
+
+struct flight;
+struct flight_worker;
+
+/** Sent to a thread whose handler did not return by its hard limit: it tells where it is. */
+#define FAULT_TELL_SIGNAL (SIGRTMAX - 3)
+
+/**
+ * What a parked thread does if the process has not ended long after a fault: whoever should have
+ * ended it may wait for a lock that the parked one holds.
+ */
+struct fault_plan {
+    int64_t patience_ms;
+    char **argv; /* NULL: the process cannot re-execute itself, so the signal ends it after all */
+    char **env;
+    sigset_t mask;          /* for the next process */
+    int keep_fd;            /* to be handed to it; -1: none */
+    struct flight *flight;  /* to count the restart */
+    atomic_bool ending;     /* told to stop: exit instead */
+    atomic_bool called_off; /* the process is in good hands */
+};
+
+/**
+ * Take the signals for the threads of @flight. To be called once for each flight recorder of the
+ * process.
+ *
+ * @plan  borrowed until fault_remove()
+ */
+void fault_install(struct flight *flight, struct fault_plan *plan);
+/** The last one gives the signals back. */
+void fault_remove(struct flight *flight);
+
+/** This thread is @worker's from now on: it gets a stack for signals. */
+void fault_thread_begin(struct flight_worker *worker);
+void fault_thread_end(struct flight_worker *worker);
+/** flight_end() came too late: tell where the thread is, and do nothing more. */
+void fault_given_up(struct flight_worker *worker) __attribute__((noreturn));
+
+/** Become a new process, as @plan says. Returns only if execv(3) failed. Async-signal-safe. */
+void fault_reexecute(const struct fault_plan *plan);
+
+/** "SIGSEGV" and so on; "" for 0. */
+const char *fault_signal_name(int signal);
+
+#endif

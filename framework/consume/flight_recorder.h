@@ -1,0 +1,128 @@
+/* flight_recorder.h - who is in a handler with which message, in memory that outlives the process;
+ * and what earlier processes left of it: attempts in vain, and messages that are suspected of
+ * having ended one.
+ *
+ *   begin > the handler > end             a few stores each: no lock, no system call
+ *                  |
+ *                  +-- a fault, or the hard limit: the thread is parked, the process is tainted
+ *                  +-- SIGKILL: the next process finds the slot as it was
+ *
+ * Elsewhere: the signals (fault.h), what becomes of a suspect (guard.h), the end of a tainted
+ * process (app/worker_taint.h).
+ */
+#ifndef WARREN_CONSUME_FLIGHT_RECORDER_H
+#define WARREN_CONSUME_FLIGHT_RECORDER_H
+
+#include <signal.h>
+#include <sys/types.h>
+
+#include "base/backtrace.h"
+#include "consume/flight_notes.h"
+#include "consume/turnstile.h"
+
+struct flight_options {
+    const char *directory; /* NULL: memory, that flight_hand_on() passes to the next process */
+    int inherited;         /* what that passed to this one; owned; -1: nothing */
+    const char *key;       /* broker and queues: recorders of others are left alone */
+    uint32_t slots;        /* worker threads */
+    uint32_t notes;        /* messages that can be remembered besides those in the slots */
+    uint32_t crashes_max;  /* a message with more crashes is not run any more */
+};
+
+/** A worker thread's view. In memory of the process alone. */
+struct flight_worker {
+    struct flight *flight;
+    struct flight_slot *slot;
+    struct delivery *delivery; /* while a handler runs */
+    _Atomic int64_t hard_ms;   /* by the worker's clock; INT64_MAX: none */
+    _Atomic pid_t thread;      /* 0: not started */
+    _Atomic uint32_t *lost;    /* of the subscription: counts threads that do not come back */
+    void *stack;               /* for signals */
+    stack_t stack_before;
+    unsigned stage; /* of the fault that is being told; see fault.c */
+    uint32_t call_count;
+    void *calls[BACKTRACE_CALLS];
+};
+
+struct flight {
+    struct flight_file file;
+    struct flight_notes notes;
+    struct turnstile turnstile;
+    uint32_t crashes_max;
+    struct flight_worker *workers;
+    uint32_t worker_count; /* given out */
+    uint32_t reported;     /* of own reports; the main thread's */
+    int taint_fd;          /* an eventfd: a thread was lost, or its report is done */
+    atomic_bool tainted;
+    _Atomic int64_t hard_least_ms; /* the shortest hard limit so far; INT64_MAX: none */
+    struct fault_plan *plan;       /* see fault.h */
+};
+
+/** WARREN_OK; WARREN_EIO or WARREN_ENOMEM with @error. Thread: main. */
+enum warren_status flight_open(const struct flight_options *options, struct flight **ret_flight,
+                               struct warren_error *error);
+/**
+ * The process ends. What is still awaited is left to the next one, if there is a directory.
+ *
+ * @landed  in good order: messages that are in a handler are not suspected for it
+ */
+void flight_close(struct flight *flight, bool landed);
+
+/** Hand out @count slots of worker threads. NULL: there are not so many. Thread: main. */
+struct flight_worker *flight_workers(struct flight *flight, const char *queue, const char *handler,
+                                     uint32_t count, _Atomic uint32_t *lost);
+
+/* ---- a worker thread ---- */
+
+/** @worker's handler gets @delivery, which is @message. */
+void flight_begin(struct flight_worker *worker, struct delivery *delivery,
+                  const struct identity *message, struct warren_bytes message_id, bool alone);
+/** The handler has returned. @return false: too late, the thread was given up; it must park */
+bool flight_end(struct flight_worker *worker);
+/** Is a handler running, or given up? Async-signal-safe. */
+static inline bool flight_is_up(const struct flight_worker *worker)
+{
+    return (atomic_load_explicit(&worker->slot->state, memory_order_relaxed) & FLIGHT_STATE_MASK) !=
+           FLIGHT_IDLE;
+}
+/** The handler shall have returned by @until_ms of the worker's clock, @limit_ms after now. */
+void flight_limit(struct flight_worker *worker, int64_t until_ms, int64_t limit_ms);
+
+/* ---- of a thread that is lost ---- */
+
+/**
+ * From a signal's handler: the thread's handler has crashed. Taints the process.
+ *
+ * @return the report to be completed; NULL: there is no room for it
+ */
+struct flight_report *flight_crashed(struct flight_worker *worker, int signal, int code,
+                                     const void *address);
+/** From a signal's handler: the report is complete, as far as it can be. */
+void flight_reported(struct flight_worker *worker);
+/** The report of @worker; NULL: none. */
+struct flight_report *flight_report_of(const struct flight_worker *worker);
+
+/* ---- the main thread ---- */
+
+/**
+ * Look for handlers that have not returned by their hard limit: their threads are given up and
+ * asked to tell where they are.
+ *
+ * @return when to look again, in ms from now; -1: no need
+ */
+int64_t flight_watch(struct flight *flight, int64_t now_ms);
+
+/** The next report that was not taken yet, or NULL. Thread: main. */
+struct flight_report *flight_next_report(struct flight *flight);
+
+/** The process is about to re-execute itself: count that. Async-signal-safe. */
+void flight_count_restart(struct flight *flight);
+/** How long this process should wait before it takes messages, in ms: it restarts too often. */
+int64_t flight_restart_delay_ms(const struct flight *flight);
+/** The same for a number of restarts in a row. */
+int64_t flight_delay_ms(uint32_t restarts);
+
+/** How many messages of earlier processes are suspected. */
+uint32_t flight_suspects(const struct flight *flight);
+
+#endif

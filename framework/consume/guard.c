@@ -1,0 +1,131 @@
+/* guard.c - see guard.h. */
+#include "consume/guard.h"
+
+#include "base/log.h"
+#include "consume/fault.h"
+
+enum warren_status guard_init(struct guard *guard, struct flight *flight, const char *queue,
+                              const char *handler, uint32_t concurrency)
+{
+    *guard = (struct guard){.flight = flight, .queue = queue, .handler = handler};
+    if (!flight)
+        return WARREN_OK;
+    guard->seed = identity_seed(queue);
+    guard->workers = flight_workers(flight, queue, handler, concurrency, &guard->lost);
+    return guard->workers ? WARREN_OK : WARREN_EINVAL;
+}
+
+static void report(const struct guard *guard, struct warren_job *job,
+                   const struct flight_note *suspicion, enum warren_log_level level,
+                   const char *event)
+{
+    struct log_line line;
+
+    if (!log_enabled(level))
+        return;
+    log_begin(&line, level, event);
+    log_text(&line, "queue", guard->queue);
+    log_text(&line, "handler", guard->handler);
+    log_text(&line, "message_id", warren_job_properties(job)->message_id);
+    log_int(&line, "crashes", suspicion->crashes);
+    log_text(&line, "error", warren_job_error(job));
+    log_end(&line);
+}
+
+/* ---- suspects ---- */
+
+/* The suspicion against the message of @delivery; of a held one from its last attempt. */
+static void find_suspicion(struct guard *guard, struct delivery *delivery,
+                           const struct identity *message, struct flight_note *suspicion)
+{
+    struct flight_notes *notes = &guard->flight->notes;
+
+    *suspicion = (struct flight_note){.crashes = 0};
+    if (delivery->note) {
+        flight_notes_get(notes, delivery->note, suspicion);
+    } else if (flight_notes_any(notes)) {
+        delivery->note = flight_notes_claim(notes, message, clock_wall_ms(), suspicion);
+        delivery->failed += suspicion->failed;
+    }
+}
+
+static enum warren_outcome quarantine(struct guard *guard, struct warren_job *job,
+                                      const struct flight_note *suspicion)
+{
+    const struct flight_report *last =
+        suspicion->report ? &guard->flight->file.reports[suspicion->report - 1] : NULL;
+    const char *times = suspicion->crashes > 1 ? "s" : "";
+
+    if (suspicion->reason == FLIGHT_LIMIT)
+        warren_job_fail(job, "the handler did not return by its hard limit, %u time%s",
+                        suspicion->crashes, times);
+    else if (suspicion->reason == FLIGHT_SIGNAL)
+        warren_job_fail(job, "the handler crashed by %s, %u time%s",
+                        last ? fault_signal_name(last->signal) : "a signal", suspicion->crashes,
+                        times);
+    else
+        warren_job_fail(job, "the process was killed while the handler ran, %u time%s",
+                        suspicion->crashes, times);
+    report(guard, job, suspicion, WARREN_LOG_ERROR, "message is quarantined");
+    return WARREN_REJECT;
+}
+
+/* ---- running ---- */
+
+static enum warren_outcome run(struct guard *guard, struct flight_worker *worker,
+                               struct warren_job *job, const struct chain *chain,
+                               const struct identity *message, struct warren_bytes message_id,
+                               bool alone)
+{
+    struct delivery *delivery = job->delivery;
+    enum warren_outcome outcome;
+
+    flight_begin(worker, delivery, message, message_id, alone);
+    outcome = chain_run(chain, job);
+    /* Noted before the end is: who is killed in between has failed all the same. */
+    if (outcome == WARREN_RETRY && !job->forgiven)
+        delivery->note = flight_notes_failed(&guard->flight->notes, delivery->note, message,
+                                             delivery->failed + 1, clock_wall_ms());
+    if (!flight_end(worker))
+        fault_given_up(worker);
+    return outcome;
+}
+
+enum warren_outcome guard_run(struct guard *guard, uint32_t index, struct warren_job *job,
+                              const struct chain *chain)
+{
+    struct flight *flight = guard->flight;
+    struct flight_note suspicion;
+    struct warren_bytes message_id;
+    struct identity message;
+    enum warren_outcome outcome;
+    bool alone;
+
+    if (!flight)
+        return chain_run(chain, job);
+    message = identity_of(job->delivery, guard->seed, &message_id);
+    find_suspicion(guard, job->delivery, &message, &suspicion);
+    if (suspicion.crashes > flight->crashes_max)
+        return quarantine(guard, job, &suspicion);
+    if (flight_suspects(flight) == 0)
+        return run(guard, &guard->workers[index], job, chain, &message, message_id, false);
+    alone = suspicion.crashes > 0 && suspicion.reason != FLIGHT_LIMIT;
+    if (!turnstile_enter(&flight->turnstile, alone))
+        return WARREN_REQUEUE;
+    if (alone)
+        report(guard, job, &suspicion, WARREN_LOG_WARN, "suspected message runs alone");
+    outcome = run(guard, &guard->workers[index], job, chain, &message, message_id, alone);
+    turnstile_leave(&flight->turnstile);
+    return outcome;
+}
+
+void guard_left(struct guard *guard, struct delivery *delivery, bool settled)
+{
+    if (!guard->flight || delivery->note == 0)
+        return;
+    if (settled)
+        flight_notes_forget(&guard->flight->notes, delivery->note);
+    else
+        flight_notes_await(&guard->flight->notes, delivery->note);
+    delivery->note = 0;
+}

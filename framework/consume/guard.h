@@ -1,0 +1,53 @@
+/* guard.h - runs the chain of one subscription under the eyes of the flight recorder, and what
+ * becomes of messages that are suspected of having ended a process:
+ *
+ *   too many crashes (crash.max_attempts)   not run: rejected, with what is known of the last one
+ *   killed a process, or may have           runs while nothing else of this process runs
+ *   ran over the hard limit                 runs like any other
+ *
+ * Thread: a worker's for guard_run(), the loop's for the rest. Owner: struct subscription embeds
+ * one.
+ */
+#ifndef WARREN_CONSUME_GUARD_H
+#define WARREN_CONSUME_GUARD_H
+
+#include "consume/chain.h"
+#include "consume/flight_recorder.h"
+#include "consume/job.h"
+
+struct guard {
+    struct flight *flight; /* NULL: there is none, and nothing is guarded */
+    struct flight_worker *workers;
+    const char *queue;
+    const char *handler;
+    uint64_t seed; /* of identities */
+    _Atomic uint32_t lost;
+};
+
+/** @flight may be NULL; borrowed, as both names. WARREN_OK; WARREN_EINVAL: it has no more slots */
+enum warren_status guard_init(struct guard *guard, struct flight *flight, const char *queue,
+                              const char *handler, uint32_t concurrency);
+
+/** The view of worker thread @index, or NULL. */
+static inline struct flight_worker *guard_worker(const struct guard *guard, uint32_t index)
+{
+    return guard->flight ? &guard->workers[index] : NULL;
+}
+
+/**
+ * Run @chain for the delivery of @job, on the worker thread @index. Does not return if the thread
+ * is given up meanwhile.
+ */
+enum warren_outcome guard_run(struct guard *guard, uint32_t index, struct warren_job *job,
+                              const struct chain *chain);
+
+/** @delivery leaves this process. @settled: for good; else the broker delivers it again. */
+void guard_left(struct guard *guard, struct delivery *delivery, bool settled);
+
+/** Deliveries whose thread is lost: they are never settled here. Thread: any. */
+static inline uint32_t guard_lost(const struct guard *guard)
+{
+    return atomic_load_explicit(&guard->lost, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,253 @@
+/* test_crash.c - handlers that crash, on a real broker: one message of many ends the process, and
+ * costs nothing but itself.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/broker.h"
+#include "support/peer.h"
+#include "support/wait.h"
+#include "support/worker.h"
+
+#define PATIENCE_MS (30000 * (int64_t)slowness())
+#define MESSAGES    50
+#define GUILTY      20
+
+struct fixture {
+    struct broker *broker;
+    struct peer *peer;
+    char *queue;
+    char *dlq;
+    char *record; /* the file that the handler writes, once there is a worker */
+    struct worker *worker;
+};
+
+static int setup(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+
+    assert_non_null(fixture);
+    fixture->broker = broker_shared();
+    fixture->peer = peer_new(fixture->broker->uri);
+    fixture->queue = unique_name("crash");
+    fixture->dlq = text("%s.dlq", fixture->queue);
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fixture = *state;
+
+    worker_free(fixture->worker);
+    peer_delete(fixture->peer, fixture->queue);
+    peer_delete(fixture->peer, fixture->dlq);
+    peer_free(fixture->peer);
+    broker_free(fixture->broker);
+    free(fixture->queue);
+    free(fixture->dlq);
+    free(fixture->record);
+    free(fixture);
+    return 0;
+}
+
+static void declare(struct fixture *fixture)
+{
+    const amqp_table_entry_t arguments[] = {
+        {.key = amqp_cstring_bytes("x-dead-letter-exchange"),
+         .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_empty_bytes}},
+        {.key = amqp_cstring_bytes("x-dead-letter-routing-key"),
+         .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes(fixture->dlq)}}};
+
+    peer_declare(fixture->peer, fixture->dlq, "classic");
+    peer_declare_with(fixture->peer, fixture->queue, "quorum", arguments, 2);
+}
+
+/* A worker with crashing.run; @more are lines of the configuration's top. */
+static void make_worker(struct fixture *fixture, const char *chain, const char *more)
+{
+    fixture->worker = worker_new(fixture->broker->uri,
+                                 "%s\n"
+                                 "drain: {timeout: 20s}\n"
+                                 "subscriptions:\n"
+                                 "  - queue: %s\n"
+                                 "    handler: crashing.run\n"
+                                 "    prefetch: %d\n"
+                                 "    concurrency: 4\n"
+                                 "    options: {path: record, work: 5ms, again: 100ms}\n"
+                                 "    middleware: [%s]\n",
+                                 more, fixture->queue, MESSAGES, chain);
+    fixture->record = worker_path(fixture->worker, "record");
+}
+
+static void publish(struct fixture *fixture, const char *id, const char *body)
+{
+    amqp_basic_properties_t properties = {._flags = AMQP_BASIC_MESSAGE_ID_FLAG,
+                                          .message_id = amqp_cstring_bytes(id)};
+
+    peer_publish(fixture->peer, "", fixture->queue, body, strlen(body), &properties);
+}
+
+/* Number @guilty has @body; the others do no harm. */
+static void publish_all(struct fixture *fixture, const char *body, int guilty)
+{
+    char id[32];
+
+    for (int i = 0; i < MESSAGES; i++) {
+        snprintf(id, sizeof id, "m-%d", i);
+        publish(fixture, id, i == guilty ? body : "good");
+    }
+}
+
+static int recorded(const struct fixture *fixture, const char *format, int number)
+{
+    char *all = read_file(fixture->record, NULL);
+    char line[64];
+    int count = 0;
+
+    snprintf(line, sizeof line, format, number);
+    for (const char *at = all; at && (at = strstr(at, line)); at += strlen(line))
+        count += at == all || at[-1] == '\n';
+    free(all);
+    return count;
+}
+
+static int all_done(const struct fixture *fixture)
+{
+    int done = 0;
+
+    for (int i = 0; i < MESSAGES; i++)
+        done += recorded(fixture, "done m-%d 1\n", i) > 0;
+    return done;
+}
+
+/* Each message but the guilty one was handled once, in its first attempt. */
+static void assert_innocent_are_handled_once(const struct fixture *fixture)
+{
+    for (int i = 0; i < MESSAGES; i++) {
+        if (i == GUILTY)
+            continue;
+        assert_int_equal(recorded(fixture, "begin m-%d ", i), 1);
+        assert_int_equal(recorded(fixture, "done m-%d 1\n", i), 1);
+    }
+}
+
+/* The guilty message ends the process twice, the second time alone, and then is a dead letter. */
+static void assert_one_crashes(struct fixture *fixture, const char *guilty, const char *signal,
+                               const char *function)
+{
+    declare(fixture);
+    make_worker(fixture, "log, {retry: {policy: immediate}}, recover", "");
+    publish_all(fixture, guilty, GUILTY);
+    worker_consume(fixture->worker, 1);
+    if (!WAIT_FOR(peer_count(fixture->peer, fixture->dlq) == 1, PATIENCE_MS))
+        fail_msg("no dead letter:\n%s", proc_stderr(fixture->worker->proc));
+    assert_true(WAIT_FOR(all_done(fixture) == MESSAGES - 1, PATIENCE_MS));
+    assert_innocent_are_handled_once(fixture);
+    assert_int_equal(recorded(fixture, "begin m-%d 1\n", GUILTY), 1);
+    assert_int_equal(recorded(fixture, "begin m-%d 2\n", GUILTY), 1);
+    assert_int_equal(recorded(fixture, "begin m-%d ", GUILTY), 2);
+    assert_int_equal(worker_logged(fixture->worker, "handler crashed", signal), 2);
+    assert_true(worker_logged(fixture->worker, "msg=backtrace", function) >= 2);
+    assert_int_equal(worker_logged(fixture->worker, "message is quarantined", "message_id=m-20"),
+                     1);
+    assert_int_equal(worker_stop(fixture->worker), 0);
+    assert_int_equal(peer_count(fixture->peer, fixture->queue), 0);
+}
+
+static void a_segmentation_fault(void **state)
+{
+    assert_one_crashes(*state, "segv", "signal=SIGSEGV address=0x0", " read_nowhere+0x");
+}
+
+static void a_bus_error(void **state)
+{
+    assert_one_crashes(*state, "bus", "signal=SIGBUS", " read_behind_the_file+0x");
+}
+
+static void a_division_by_zero(void **state)
+{
+    assert_one_crashes(*state, "fpe", "signal=SIGFPE", " divide_by_zero+0x");
+}
+
+static void an_illegal_instruction(void **state)
+{
+    assert_one_crashes(*state, "ill", "signal=SIGILL", " do_nonsense+0x");
+}
+
+static void a_raised_signal(void **state)
+{
+    assert_one_crashes(*state, "abrt", "signal=SIGABRT", " raise_abrt+0x");
+}
+
+/* abort() does not return, and does not end the process either. */
+static void an_abort(void **state)
+{
+    assert_one_crashes(*state, "abort", "signal=SIGABRT", " run+0x");
+}
+
+/* There is no frame of the function that was called, only one of its caller. */
+static void a_call_of_nothing(void **state)
+{
+    assert_one_crashes(*state, "null", "signal=SIGSEGV address=0x0", " call_null+0x");
+}
+
+/* The signal's handler has a stack of its own. */
+static void a_stack_overflow(void **state)
+{
+    assert_one_crashes(*state, "overflow", "signal=SIGSEGV", " recurse+0x");
+}
+
+/* ---- SIGKILL ---- */
+
+/* Nobody can say what killed the process, so whatever was in a handler then is suspected, and runs
+ * alone once; only the guilty one does it again. */
+static void a_message_that_kills_the_process_is_found(void **state)
+{
+    struct fixture *fixture = *state;
+
+    declare(fixture);
+    make_worker(fixture, "log, {retry: {policy: immediate}}, recover", "state_dir: state");
+    publish_all(fixture, "kill", 0);
+    for (int i = 0; i < 2; i++) {
+        worker_run(fixture->worker, NULL);
+        assert_int_equal(proc_wait(fixture->worker->proc, PATIENCE_MS), PROC_SIGNAL + SIGKILL);
+    }
+    worker_consume(fixture->worker, 1);
+    if (!WAIT_FOR(peer_count(fixture->peer, fixture->dlq) == 1, PATIENCE_MS))
+        fail_msg("no dead letter:\n%s", proc_stderr(fixture->worker->proc));
+    assert_true(WAIT_FOR(all_done(fixture) == MESSAGES - 1, PATIENCE_MS));
+    for (int i = 1; i < MESSAGES; i++)
+        assert_int_equal(recorded(fixture, "done m-%d ", i), 1);
+    assert_int_equal(recorded(fixture, "begin m-%d ", 0), 2);
+    assert_int_equal(worker_stop(fixture->worker), 0);
+    assert_int_equal(peer_count(fixture->peer, fixture->queue), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_segmentation_fault),
+        TEST(a_bus_error),
+        TEST(a_division_by_zero),
+        TEST(an_illegal_instruction),
+        TEST(a_raised_signal),
+        TEST(an_abort),
+        TEST(a_call_of_nothing),
+        TEST(a_stack_overflow),
+        TEST(a_message_that_kills_the_process_is_found),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

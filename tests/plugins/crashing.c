@@ -1,0 +1,214 @@
+/* crashing.c - a handler that ends in the way that the body says.
+ *
+ *   "segv" "bus" "fpe" "ill"   the fault itself
+ *   "abrt"                     raise(3)
+ *   "abort"                    abort(3)
+ *   "null"                     a call of a NULL pointer
+ *   "overflow"                 a recursion without an end
+ *   "kill"                     SIGKILL for the whole process
+ *   "lock"                     a fault while it holds a lock that every other body takes
+ *   "hang"                     does not return
+ *   "fail"                     a failed attempt, to be repeated after `again`
+ *   any other                  works for `work`, then acks
+ *
+ * It appends lines to `path`: "begin ID ATTEMPT" and, if it returns, "done ID ATTEMPT".
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <warren/handler.h>
+
+struct crashing {
+    int fd;
+    int work_ms;
+    int again_ms;
+    pthread_mutex_t lock;
+};
+
+static const struct warren_option options[] = {
+    {"path", WARREN_OPTION_PATH, NULL, 0, 0, NULL, "Where the lines go."},
+    {"work", WARREN_OPTION_DURATION, "0ms", 0, 600000, NULL, "How long a good message takes."},
+    {"again", WARREN_OPTION_DURATION, "0ms", 0, 600000, NULL, "When a failed one is due again."},
+    {0}};
+
+static enum warren_status crashing_open(const struct warren_subscription_info *info, void **state,
+                                        struct warren_error *error)
+{
+    struct crashing *crashing = calloc(1, sizeof *crashing);
+    const char *path = warren_options_text(info->options, "path");
+
+    if (!crashing)
+        return WARREN_ENOMEM;
+    crashing->work_ms = (int)warren_options_int(info->options, "work");
+    crashing->again_ms = (int)warren_options_int(info->options, "again");
+    pthread_mutex_init(&crashing->lock, NULL);
+    crashing->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (crashing->fd < 0) {
+        snprintf(error->text, sizeof error->text, "cannot open %s", path);
+        free(crashing);
+        return WARREN_EIO;
+    }
+    *state = crashing;
+    return WARREN_OK;
+}
+
+static void crashing_close(void *state)
+{
+    struct crashing *crashing = state;
+
+    close(crashing->fd);
+    pthread_mutex_destroy(&crashing->lock);
+    free(crashing);
+}
+
+static void record(const struct crashing *crashing, struct warren_job *job, const char *what)
+{
+    const char *id = warren_job_properties(job)->message_id;
+
+    dprintf(crashing->fd, "%s %s %" PRIu32 "\n", what, id ? id : "-", warren_job_attempt(job));
+}
+
+static void work(int ms)
+{
+    struct timespec time = {ms / 1000, ms % 1000 * 1000000L};
+
+    if (ms > 0)
+        nanosleep(&time, NULL);
+}
+
+/* ---- the faults; a sanitizer would find them first ---- */
+
+#define FAULT __attribute__((noinline, no_sanitize("address", "undefined", "thread")))
+
+static int *volatile nowhere;
+static void (*volatile no_function)(void);
+static volatile int zero;
+
+static FAULT void read_nowhere(void)
+{
+    *nowhere = 42;
+}
+
+/* A page of a mapping that the file has not. */
+static FAULT void read_behind_the_file(void)
+{
+    int fd = memfd_create("short", MFD_CLOEXEC);
+    volatile char *page = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+
+    zero = page[0];
+}
+
+static FAULT void divide_by_zero(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    zero = 42 / zero;
+#endif
+    raise(SIGFPE); /* where a division by zero is none */
+}
+
+static FAULT void do_nonsense(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __asm__ volatile("ud2");
+#endif
+    raise(SIGILL);
+}
+
+static FAULT int recurse(int depth)
+{
+    volatile char frame[512];
+
+    frame[depth % 512] = (char)depth;
+    return zero == 1 ? 0 : recurse(depth + 1) + frame[depth % 512];
+}
+
+static void hang(void)
+{
+    while (zero == 0)
+        work(1000);
+}
+
+/* Allocation waits for the lock of the allocator; this one is our own, but to others it is the
+ * same: who waits for it waits for a thread that never comes back. */
+static void die_with_lock(struct crashing *crashing)
+{
+    pthread_mutex_lock(&crashing->lock);
+    read_nowhere();
+}
+
+static void raise_abrt(void)
+{
+    raise(SIGABRT);
+}
+
+static void kill_all(void)
+{
+    kill(getpid(), SIGKILL);
+    for (;;)
+        pause();
+}
+
+static void overflow(void)
+{
+    zero = recurse(2);
+}
+
+static void call_null(void)
+{
+    no_function();
+}
+
+static const struct {
+    const char *word;
+    void (*end)(void);
+} ends[] = {
+    {"segv", read_nowhere}, {"bus", read_behind_the_file}, {"fpe", divide_by_zero},
+    {"ill", do_nonsense},   {"abrt", raise_abrt},          {"abort", abort},
+    {"null", call_null},    {"overflow", overflow},        {"kill", kill_all},
+    {"hang", hang},
+};
+
+static bool says(struct warren_bytes body, const char *word)
+{
+    return body.len == strlen(word) && memcmp(body.data, word, body.len) == 0;
+}
+
+static enum warren_outcome run(struct warren_job *job, void *state)
+{
+    struct crashing *crashing = state;
+    struct warren_bytes body = warren_job_body(job);
+
+    record(crashing, job, "begin");
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (says(body, ends[i].word))
+            ends[i].end();
+    if (says(body, "lock"))
+        die_with_lock(crashing);
+    if (says(body, "fail")) {
+        warren_job_retry_after(job, crashing->again_ms);
+        return WARREN_RETRY;
+    }
+    pthread_mutex_lock(&crashing->lock);
+    pthread_mutex_unlock(&crashing->lock);
+    work(crashing->work_ms);
+    record(crashing, job, "done");
+    return WARREN_ACK;
+}
+
+static const struct warren_handler handlers[] = {{.name = "run",
+                                                  .help = "Ends in the way that the body says.",
+                                                  .options = options,
+                                                  .open = crashing_open,
+                                                  .handle = run,
+                                                  .close = crashing_close},
+                                                 {0}};
+
+WARREN_PLUGIN(.name = "crashing", .version = "1.0.0", .handlers = handlers)
