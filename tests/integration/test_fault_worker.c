@@ -160,10 +160,19 @@ static void connections_closed_in_a_loop(void **state)
 
 /* ---- the node ---- */
 
+/* If it never comes to that: is it the queue that has no more, or the worker that takes no more? */
+static void wait_for(struct tally *books, const char *queue, unsigned ok)
+{
+    if (tally_wait(books, ok, PATIENCE_MS))
+        return;
+    fprintf(stderr, "%s: %u handled, %d ready on the broker\n", queue, books->ok, ready(queue));
+    fail();
+}
+
 static void wait_both(unsigned ok)
 {
-    assert_true(tally_wait(tally, ok, PATIENCE_MS));
-    assert_true(tally_wait(other_tally, ok, PATIENCE_MS));
+    wait_for(tally, "kill-q", ok);
+    wait_for(other_tally, "kill-c", ok);
 }
 
 /* The node is killed under load and started again: nothing that it confirmed is lost. */
