@@ -18,6 +18,7 @@
 struct database {
     struct sqlite3 *sqlite;
     char *path;
+    enum database_synchronous synchronous;
 };
 
 static const char *const synchronous_words[] = {"off", "normal", "full"};
@@ -185,6 +186,23 @@ void database_rollback(struct database *database)
         sqlite3_exec(database->sqlite, "ROLLBACK", NULL, NULL, NULL);
 }
 
+static enum warren_status set_synchronous(struct database *database,
+                                          enum database_synchronous synchronous,
+                                          struct warren_error *error)
+{
+    static const char *const texts[] = {"PRAGMA synchronous = OFF", "PRAGMA synchronous = NORMAL",
+                                        "PRAGMA synchronous = FULL"};
+
+    return database_run(database, texts[synchronous], error);
+}
+
+enum warren_status database_relax(struct database *database, bool relax, struct warren_error *error)
+{
+    if (database->synchronous != DATABASE_FULL)
+        return WARREN_OK;
+    return set_synchronous(database, relax ? DATABASE_NORMAL : DATABASE_FULL, error);
+}
+
 /* ---- opening ---- */
 
 static enum warren_status open_file(struct database *database,
@@ -239,12 +257,12 @@ static enum warren_status configure(struct database *database,
                                     const struct database_options *options,
                                     struct warren_error *error)
 {
-    char sql[160];
-    enum warren_status status;
+    char sql[64];
+    enum warren_status status = database_run(database, "PRAGMA temp_store = MEMORY", error);
 
-    snprintf(sql, sizeof sql, "PRAGMA synchronous = %s; PRAGMA temp_store = MEMORY;",
-             synchronous_words[options->synchronous]);
-    status = database_run(database, sql, error);
+    database->synchronous = options->synchronous;
+    if (status == WARREN_OK)
+        status = set_synchronous(database, options->synchronous, error);
     if (status != WARREN_OK || options->cache_bytes == 0)
         return status;
     snprintf(sql, sizeof sql, "PRAGMA cache_size = -%zu", options->cache_bytes / 1024);

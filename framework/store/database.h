@@ -88,6 +88,13 @@ enum warren_status database_commit(struct database *database, struct warren_erro
 void database_rollback(struct database *database);
 
 /**
+ * From now on commits may be lost with the power (DATABASE_NORMAL), or are again as the options
+ * said. Not in a transaction.
+ */
+enum warren_status database_relax(struct database *database, bool relax,
+                                  struct warren_error *error);
+
+/**
  * What a SQLite call that returned @code (not SQLITE_OK) means, with file and advice in @error.
  *
  * @doing  such as "cannot record a message"

@@ -12,7 +12,7 @@
 /* Each step is tried in one transaction with the row that says so. */
 static const char *const steps[] = {
     /* 1: what was done. A row is appended and never changed; there is no index, for one on random
-     * keys costs a page for each row (see index.h). */
+     * keys costs a page for each row (see key_index.h). */
     "CREATE TABLE done ("
     " id INTEGER PRIMARY KEY,"
     " key BLOB NOT NULL,"        /* 16 bytes: hash of scope and key */
@@ -24,7 +24,8 @@ static const char *const steps[] = {
     "CREATE TABLE claim ("
     " key BLOB PRIMARY KEY,"
     " owner INTEGER NOT NULL,"
-    " until INTEGER NOT NULL" /* ms since boot */
+    " until INTEGER NOT NULL," /* ms since boot */
+    " lease INTEGER NOT NULL"  /* ms */
     ") WITHOUT ROWID;"
     "CREATE TABLE setting ("
     " name TEXT PRIMARY KEY,"

@@ -1,0 +1,89 @@
+/* idempotency_sqlite_private.h - what idempotency_sqlite.c (opening, keys in memory) and
+ * idempotency_rows.c (rows on disk) share.
+ */
+#ifndef WARREN_STORE_IDEMPOTENCY_SQLITE_PRIVATE_H
+#define WARREN_STORE_IDEMPOTENCY_SQLITE_PRIVATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "base/siphash.h"
+#include "store/claim_set.h"
+#include "store/database.h"
+#include "store/idempotency.h"
+#include "store/key_index.h"
+#include "store/owner_lock.h"
+
+/** Rows that purge() removes at once. */
+#define IDEMPOTENCY_PURGE_ROWS 256
+/** Rows that perhaps have a key and are looked at; with 36 random bits even two are rare. */
+#define IDEMPOTENCY_CANDIDATES 8
+
+enum idempotency_statement {
+    GET_DONE,
+    ADD_DONE,
+    READ_DONE,
+    PURGE_DONE,
+    FIRST_DONE,
+    GET_CLAIM,
+    PUT_CLAIM,
+    DROP_CLAIM,
+    RENEW_CLAIM,
+    STATEMENT_COUNT
+};
+
+struct idempotency_sqlite {
+    struct idempotency_store store;
+    struct database *database;
+    struct owner_lock *owner;
+    struct sqlite3_stmt *statements[STATEMENT_COUNT];
+    struct clock *clock;
+    int64_t (*wall_ms)(void);
+    uint8_t secret[SIPHASH_SIZE];
+    bool shared;
+    size_t keys_max;
+    int64_t next_row; /* of the next one done; all below have been read */
+    int64_t first_row;
+    _Atomic int64_t retention_ms; /* 0: for ever; -1: nobody has said */
+
+    pthread_mutex_t mutex; /* guards the two below */
+    struct key_index *index;
+    struct claim_set claims; /* of this process */
+};
+
+static inline struct idempotency_sqlite *idempotency_sqlite_of(struct idempotency_store *store)
+{
+    return (struct idempotency_sqlite *)(void *)store;
+}
+
+/* ---- idempotency_rows.c: within a transaction where something is written ---- */
+
+enum warren_status idempotency_rows_prepare(struct idempotency_sqlite *s,
+                                            struct warren_error *error);
+void idempotency_rows_done(struct idempotency_sqlite *s);
+/** Read what was appended since, by others or before, into the index. */
+enum warren_status idempotency_rows_read(struct idempotency_sqlite *s, struct warren_error *error);
+/** Is @row what @claim asks for? Then write its outcome and result. */
+enum warren_status idempotency_rows_get(struct idempotency_sqlite *s, int64_t row,
+                                        struct idempotency_claim *claim, bool *ret_is,
+                                        struct warren_error *error);
+/** Append. */
+enum warren_status idempotency_rows_add(struct idempotency_sqlite *s, int64_t row,
+                                        const struct idempotency_claim *claim,
+                                        struct warren_error *error);
+/** Remove at most @limit rows that are too old or too many, the oldest first. */
+enum warren_status idempotency_rows_purge(struct idempotency_sqlite *s, int64_t limit,
+                                          int64_t *ret_gone, struct warren_error *error);
+/** Claim @claim's key for this process, unless a living one has it. */
+enum warren_status idempotency_rows_claim(struct idempotency_sqlite *s,
+                                          struct idempotency_claim *claim,
+                                          struct warren_error *error);
+/** Take back this process' claim. @ret_was_mine: it was still there. */
+enum warren_status idempotency_rows_unclaim(struct idempotency_sqlite *s,
+                                            const struct idempotency_key *key, bool *ret_was_mine,
+                                            struct warren_error *error);
+/** Prolong this process' claims by the lease that each was made with. */
+enum warren_status idempotency_rows_renew(struct idempotency_sqlite *s, struct warren_error *error);
+
+#endif
