@@ -11,6 +11,7 @@ extern const struct command command_check;
 extern const struct command command_publish;
 extern const struct command command_request;
 extern const struct command command_handlers;
+extern const struct command command_invoke;
 extern const struct command command_config_reference;
 extern const struct command command_db_check;
 extern const struct command command_db_backup;

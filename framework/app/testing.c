@@ -155,6 +155,11 @@ void warren_test_free(struct warren_test *test)
     free(test);
 }
 
+const char *warren_test_handler(const struct warren_test *test)
+{
+    return test->source.handler;
+}
+
 /* ---- a message comes ---- */
 
 enum warren_status warren_test_deliver(struct warren_test *test,

@@ -79,6 +79,9 @@ WARREN_API enum warren_status warren_test_new(const struct warren_test_options *
 /** Close handler and middlewares, free everything; NULL is fine. */
 WARREN_API void warren_test_free(struct warren_test *test);
 
+/** "PLUGIN.HANDLER". Lives until warren_test_free(). */
+WARREN_API const char *warren_test_handler(const struct warren_test *test);
+
 /** A message as it comes from the broker. Zero what you do not need. Everything is copied. */
 struct warren_test_message {
     struct warren_message message;
