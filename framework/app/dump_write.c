@@ -143,11 +143,11 @@ enum warren_status dump_print_message(FILE *out, const struct warren_message *me
 
 static void finish(struct writer *writer)
 {
-    if (fflush(writer->file) != 0 || ferror(writer->file))
-        fail(writer, WARREN_EIO, strerror(errno));
-    else if ((uint64_t)ftello(writer->file) > DUMP_FILE_MAX)
+    bool written = fflush(writer->file) == 0 && !ferror(writer->file);
+
+    if (written && (uint64_t)ftello(writer->file) > DUMP_FILE_MAX)
         fail(writer, WARREN_ETOOBIG, "it would be above 1 GiB");
-    else if (fdatasync(fileno(writer->file)) < 0 && errno != EINVAL)
+    else if (!written || (fdatasync(fileno(writer->file)) < 0 && errno != EINVAL))
         fail(writer, WARREN_EIO, strerror(errno));
 }
 
