@@ -1,10 +1,12 @@
 #include "app/worker_reload.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "app/settings.h"
 #include "base/log.h"
 
 #define CHANGES_SIZE 400
@@ -15,6 +17,7 @@ enum warren_status worker_reload_init(struct worker_reload *reload,
 {
     *reload = (struct worker_reload){.publisher_rate = config->publisher.rate,
                                      .publisher_burst = config->publisher.burst};
+    snprintf(reload->log, sizeof reload->log, "%s %s", config->log.level, config->log.format);
     if (!options->config_file)
         return WARREN_OK;
     reload->file = strdup(options->config_file);
@@ -86,6 +89,21 @@ static void report_fixed(const struct worker_setup *setup, const struct config *
                     "changed", reloaded->names);
 }
 
+static void reload_log(struct worker_reload *reload, const struct config *now)
+{
+    char wanted[sizeof reload->log];
+    struct log_line line;
+
+    snprintf(wanted, sizeof wanted, "%s %s", now->log.level, now->log.format);
+    if (strcmp(wanted, reload->log) == 0)
+        return;
+    memcpy(reload->log, wanted, sizeof wanted);
+    settings_log(now);
+    log_begin(&line, WARREN_LOG_INFO, "log has a new level or format");
+    log_text(&line, "to", wanted);
+    log_end(&line);
+}
+
 static void reload_rate(struct worker_reload *reload, struct warren_publisher *publisher,
                         const struct config *now)
 {
@@ -126,6 +144,7 @@ void worker_reload(struct worker_reload *reload, const struct worker_setup *setu
     if (!config)
         return;
     posts_reload(posts, config, &reloaded);
+    reload_log(reload, config);
     reload_rate(reload, publisher, config);
     report_fixed(setup, config, &reloaded);
     if (reloaded.changed)

@@ -21,8 +21,9 @@ struct worker_reload {
     size_t set_count;
     struct config **configs;
     size_t config_count;
-    int64_t publisher_rate; /* in force */
+    int64_t publisher_rate; /* in force, as is what follows */
     int64_t publisher_burst;
+    char log[32]; /* level and format */
 };
 
 /**

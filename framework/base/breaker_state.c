@@ -99,6 +99,18 @@ void breaker_state_init(struct breaker_state *state, const struct breaker_plan *
     enter(state, BREAKER_CLOSED, now_ms);
 }
 
+void breaker_state_change(struct breaker_state *state, const struct breaker_plan *plan,
+                          int64_t now_ms)
+{
+    int64_t old_step_ms = step_ms(state);
+
+    state->plan = *plan;
+    if (step_ms(state) == old_step_ms)
+        return;
+    memset(state->steps, 0, sizeof state->steps);
+    state->step = now_ms / step_ms(state); /* counted anew: also back */
+}
+
 /* ---- closed ---- */
 
 static bool trips(const struct breaker_state *state)

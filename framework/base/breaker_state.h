@@ -65,6 +65,13 @@ void breaker_state_init(struct breaker_state *state, const struct breaker_plan *
                         int64_t now_ms);
 
 /**
+ * From now on @plan. The phase and an open time that runs stay as they are; a window of another
+ * length begins empty.
+ */
+void breaker_state_change(struct breaker_state *state, const struct breaker_plan *plan,
+                          int64_t now_ms);
+
+/**
  * Admission by holding back: how many of @want may go to the workers. An open time that is over
  * ends here, and the window slides.
  *

@@ -20,10 +20,11 @@ enum on_open { ON_OPEN_PAUSE, ON_OPEN_RETRY, ON_OPEN_DEAD_LETTER };
 
 struct breaker {
     struct shared shared;
-    enum on_open on_open;
-    bool reject_counts;
-    struct breaker_plan plan;
+    _Atomic int on_open; /* enum on_open; a reload may change it, and the next one */
+    atomic_bool reject_counts;
     pthread_mutex_t mutex;
+    struct breaker_plan plan;   /* under the mutex; wanted, */
+    bool changed;               /* and not yet the state's */
     struct breaker_state state; /* under the mutex, as is all writing of the next three */
 
     /* Successes while the breaker is closed, counted without mutex and clock. They belong to the
@@ -82,6 +83,12 @@ static enum on_open read_on_open(const struct warren_options *given)
     return strcmp(word, "dead-letter") == 0 ? ON_OPEN_DEAD_LETTER : ON_OPEN_PAUSE;
 }
 
+static void read_switches(struct breaker *breaker, const struct warren_options *given)
+{
+    atomic_store(&breaker->on_open, (int)read_on_open(given));
+    atomic_store(&breaker->reject_counts, warren_options_bool(given, "reject_counts"));
+}
+
 static struct breaker_plan read_plan(const struct warren_options *given)
 {
     return (struct breaker_plan){
@@ -114,12 +121,24 @@ static bool same(const struct breaker *a, const struct breaker *b)
     const struct breaker_plan *x = &a->plan;
     const struct breaker_plan *y = &b->plan;
 
-    return a->on_open == b->on_open && a->reject_counts == b->reject_counts &&
+    return atomic_load(&a->on_open) == atomic_load(&b->on_open) &&
+           atomic_load(&a->reject_counts) == atomic_load(&b->reject_counts) &&
            x->window_ms == y->window_ms && x->open_ms == y->open_ms &&
            x->open_max_ms == y->open_max_ms && x->open_factor == y->open_factor &&
            x->failure_percent == y->failure_percent && x->min_calls == y->min_calls &&
            x->consecutive == y->consecutive && x->probes == y->probes &&
            x->close_percent == y->close_percent;
+}
+
+/* Whether @a, which others may be using, has the options of @b. */
+static bool same_options(struct breaker *a, const struct breaker *b)
+{
+    bool answer;
+
+    pthread_mutex_lock(&a->mutex);
+    answer = same(a, b);
+    pthread_mutex_unlock(&a->mutex);
+    return answer;
 }
 
 static void breaker_free(struct breaker *breaker)
@@ -148,8 +167,7 @@ static struct breaker *breaker_new(const struct warren_subscription_info *info)
     if (!breaker)
         return NULL;
     pthread_mutex_init(&breaker->mutex, NULL);
-    breaker->on_open = read_on_open(info->options);
-    breaker->reject_counts = warren_options_bool(info->options, "reject_counts");
+    read_switches(breaker, info->options);
     breaker->plan = read_plan(info->options);
     breaker_state_init(&breaker->state, &breaker->plan, 0);
     publish(breaker);
@@ -182,7 +200,7 @@ static enum warren_status breaker_open(const struct warren_subscription_info *in
     if (!fresh)
         return error_set(error, WARREN_ENOMEM, "no memory");
     breaker = list_entry(shared_join(&registry, &fresh->shared), struct breaker, shared);
-    if (breaker != fresh && !same(breaker, fresh)) {
+    if (breaker != fresh && !same_options(breaker, fresh)) {
         status = error_set(error, WARREN_ECONFIG,
                            "name '%s': queue %s gives it other options than queue %s",
                            fresh->shared.name, info->queue, breaker->shared.queue);
@@ -195,14 +213,37 @@ static enum warren_status breaker_open(const struct warren_subscription_info *in
     return status;
 }
 
+static void breaker_reload(void *state, const struct warren_options *given)
+{
+    struct breaker *breaker = state;
+    struct breaker_plan plan = read_plan(given);
+    struct warren_error error = {WARREN_OK, ""};
+
+    if (check(&plan, &error) != WARREN_OK) {
+        log_warn("breaker of queue %s: %s; it stays as it was", breaker->shared.queue, error.text);
+        return;
+    }
+    shared_keep_name(&breaker->shared, "breaker", warren_options_text(given, "name"));
+    read_switches(breaker, given);
+    pthread_mutex_lock(&breaker->mutex);
+    breaker->plan = plan;
+    breaker->changed = true;
+    /* The next message that is admitted brings the clock's reading that the change needs. */
+    atomic_store_explicit(&breaker->step_end_ms, INT64_MIN, memory_order_relaxed);
+    pthread_mutex_unlock(&breaker->mutex);
+}
+
 /* ---- changes of the state ---- */
 
-/* Take the mutex, and tell the state what has been counted apart. */
-static enum breaker_phase enter(struct breaker *breaker)
+/* Take the mutex, and tell the state what has been counted apart, and what a reload brought. */
+static enum breaker_phase enter(struct breaker *breaker, int64_t now_ms)
 {
     pthread_mutex_lock(&breaker->mutex);
     breaker_state_add(&breaker->state,
                       atomic_exchange_explicit(&breaker->successes, 0, memory_order_relaxed));
+    if (breaker->changed)
+        breaker_state_change(&breaker->state, &breaker->plan, now_ms);
+    breaker->changed = false;
     return breaker->state.phase;
 }
 
@@ -246,7 +287,7 @@ static void leave(struct breaker *breaker, enum breaker_phase before)
 static uint64_t begin(struct breaker *breaker, struct warren_job *job, int64_t *ret_wait_ms)
 {
     int64_t now_ms = warren_job_now_ms(job);
-    enum breaker_phase before = enter(breaker);
+    enum breaker_phase before = enter(breaker, now_ms);
     uint64_t ticket = breaker_state_begin(&breaker->state, now_ms);
 
     *ret_wait_ms = breaker->state.until_ms - now_ms;
@@ -260,14 +301,15 @@ static enum warren_outcome turn_away(const struct breaker *breaker, struct warre
                                      int64_t wait_ms)
 {
     const char *name = breaker->shared.name[0] ? breaker->shared.name : breaker->shared.queue;
+    int on_open = atomic_load_explicit(&breaker->on_open, memory_order_relaxed);
 
     warren_job_fail(job, "the breaker of %s is open", name);
-    if (breaker->on_open == ON_OPEN_DEAD_LETTER)
+    if (on_open == ON_OPEN_DEAD_LETTER)
         return WARREN_REJECT;
     warren_job_forgive(job);
     /* Paused: it was with the workers already when the breaker opened, and goes back to where the
      * others wait, so that it is there when the breaker closes. */
-    warren_job_retry_after(job, breaker->on_open == ON_OPEN_PAUSE || wait_ms < 0 ? 0 : wait_ms);
+    warren_job_retry_after(job, on_open == ON_OPEN_PAUSE || wait_ms < 0 ? 0 : wait_ms);
     return WARREN_RETRY;
 }
 
@@ -281,7 +323,9 @@ static enum breaker_result judge(const struct breaker *breaker, const struct war
     case WARREN_RETRY:
         return warren_job_forgiven(job) ? BREAKER_NEUTRAL : BREAKER_FAILURE;
     case WARREN_REJECT:
-        return breaker->reject_counts ? BREAKER_FAILURE : BREAKER_NEUTRAL;
+        return atomic_load_explicit(&breaker->reject_counts, memory_order_relaxed)
+                   ? BREAKER_FAILURE
+                   : BREAKER_NEUTRAL;
     case WARREN_REQUEUE:
         break;
     }
@@ -301,7 +345,7 @@ static void end(struct breaker *breaker, struct warren_job *job, uint64_t ticket
             return;
     }
     now_ms = warren_job_now_ms(job);
-    before = enter(breaker);
+    before = enter(breaker, now_ms);
     breaker_state_end(&breaker->state, ticket, result, now_ms);
     leave(breaker, before);
 }
@@ -326,6 +370,11 @@ static enum warren_outcome breaker_call(struct warren_job *job, const struct war
 
 /* ---- admission ---- */
 
+static bool pauses(const struct breaker *breaker)
+{
+    return atomic_load_explicit(&breaker->on_open, memory_order_relaxed) == ON_OPEN_PAUSE;
+}
+
 static bool is_calm(const struct breaker *breaker)
 {
     return atomic_load_explicit(&breaker->calm, memory_order_relaxed) != 0;
@@ -340,10 +389,10 @@ static uint32_t breaker_may(void *state, uint32_t want, int64_t now_ms, int64_t 
     if (is_calm(breaker)) {
         if (now_ms < atomic_load_explicit(&breaker->step_end_ms, memory_order_relaxed))
             return want;
-    } else if (breaker->on_open != ON_OPEN_PAUSE) {
+    } else if (!pauses(breaker)) {
         return want;
     }
-    before = enter(breaker);
+    before = enter(breaker, now_ms);
     may = breaker_state_may(&breaker->state, want, now_ms, ret_retry_ms);
     if (may < want && breaker->state.phase == BREAKER_HALF_OPEN && *ret_retry_ms > LOOK_AGAIN_MS)
         *ret_retry_ms = LOOK_AGAIN_MS;
@@ -356,7 +405,7 @@ static void breaker_took(void *state, uint32_t count, int64_t now_ms)
     struct breaker *breaker = state;
 
     (void)now_ms;
-    if (is_calm(breaker) || breaker->on_open != ON_OPEN_PAUSE)
+    if (is_calm(breaker) || !pauses(breaker))
         return;
     pthread_mutex_lock(&breaker->mutex);
     breaker_state_took(&breaker->state, count);
@@ -371,5 +420,6 @@ const struct warren_middleware middleware_breaker = {
     .call = breaker_call,
     .may = breaker_may,
     .took = breaker_took,
+    .reload = breaker_reload,
     .close = breaker_close,
 };

@@ -14,9 +14,10 @@
 
 struct log {
     const char *handler;
-    enum warren_log_level acked;
-    enum warren_log_level failed;
-    uint64_t sample;
+    /* A reload may change these while jobs run. */
+    _Atomic int acked; /* enum warren_log_level */
+    _Atomic int failed;
+    atomic_uint_fast64_t sample;
     atomic_uint_fast64_t acks; /* counted only while acks are logged and sampled */
 };
 
@@ -38,6 +39,18 @@ static enum warren_log_level level_of(const char *name)
     return strcmp(name, "info") == 0 ? WARREN_LOG_INFO : WARREN_LOG_DEBUG;
 }
 
+static void log_reload(void *state, const struct warren_options *options)
+{
+    struct log *log = state;
+
+    atomic_store_explicit(&log->acked, (int)level_of(warren_options_text(options, "acked")),
+                          memory_order_relaxed);
+    atomic_store_explicit(&log->failed, (int)level_of(warren_options_text(options, "failed")),
+                          memory_order_relaxed);
+    atomic_store_explicit(&log->sample, (uint64_t)warren_options_int(options, "sample"),
+                          memory_order_relaxed);
+}
+
 static enum warren_status log_open(const struct warren_subscription_info *info, void **state,
                                    struct warren_error *error)
 {
@@ -46,9 +59,7 @@ static enum warren_status log_open(const struct warren_subscription_info *info, 
     if (!log)
         return error_set(error, WARREN_ENOMEM, "no memory for the middleware log");
     log->handler = info->handler;
-    log->acked = level_of(warren_options_text(info->options, "acked"));
-    log->failed = level_of(warren_options_text(info->options, "failed"));
-    log->sample = (uint64_t)warren_options_int(info->options, "sample");
+    log_reload(log, info->options);
     *state = log;
     return WARREN_OK;
 }
@@ -77,17 +88,21 @@ static void write_line(struct warren_job *job, enum warren_log_level level,
 
 static bool is_sampled(struct log *log)
 {
-    return log->sample == 1 ||
-           atomic_fetch_add_explicit(&log->acks, 1, memory_order_relaxed) % log->sample == 0;
+    uint64_t sample = atomic_load_explicit(&log->sample, memory_order_relaxed);
+
+    return sample == 1 ||
+           atomic_fetch_add_explicit(&log->acks, 1, memory_order_relaxed) % sample == 0;
 }
 
 /* A forgiven attempt was turned away, by an open breaker say, which has told why itself. */
 static enum warren_log_level level_for(const struct log *log, const struct warren_job *job,
                                        enum warren_outcome outcome)
 {
-    if (outcome == WARREN_ACK)
-        return log->acked;
-    return warren_job_forgiven(job) ? WARREN_LOG_DEBUG : log->failed;
+    const _Atomic int *level = outcome == WARREN_ACK ? &log->acked : &log->failed;
+
+    if (outcome != WARREN_ACK && warren_job_forgiven(job))
+        return WARREN_LOG_DEBUG;
+    return (enum warren_log_level)atomic_load_explicit(level, memory_order_relaxed);
 }
 
 static enum warren_outcome log_call(struct warren_job *job, const struct warren_link *next,
@@ -113,5 +128,6 @@ const struct warren_middleware middleware_log = {
     .options = log_options,
     .open = log_open,
     .call = log_call,
+    .reload = log_reload,
     .close = log_close_state,
 };

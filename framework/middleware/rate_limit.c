@@ -184,6 +184,7 @@ static void rate_limit_reload(void *state, const struct warren_options *given)
                  limit->shared.queue);
         return;
     }
+    shared_keep_name(&limit->shared, "rate_limit", warren_options_text(given, "name"));
     pthread_mutex_lock(&limit->mutex);
     limit->wanted = plan;
     limit->changed = true;

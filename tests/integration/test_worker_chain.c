@@ -356,6 +356,28 @@ static void a_reload_of_a_wrong_file_changes_nothing(void **state)
     assert_int_equal(worker_logged(f->worker, "level=error", NULL), 1);
 }
 
+/* The worker's own log gets louder while it runs. */
+static void a_reload_changes_the_log(void **state)
+{
+    struct fixture *f = *state;
+
+    configure(f, "log: {level: info}", "[log, retry]");
+    run(f, 1);
+    publish(f, f->queue, 1);
+    assert_true(WAIT_FOR(lines(f, "record") == 1, PATIENCE_MS));
+    edit(f, "level: info", "level: debug");
+    hang_up_until(f, "log has a new level or format", "to=\"debug logfmt\"");
+    publish(f, f->queue, 1);
+    assert_true(WAIT_FOR(worker_logged(f->worker, "message handled", "outcome=ack"), PATIENCE_MS));
+    edit(f, "[log,", "[{log: {acked: error}},");
+    hang_up_until(f, "middleware has new options", "middleware=log");
+    publish(f, f->queue, 1);
+    assert_true(WAIT_FOR(worker_logged(f->worker, "level=error", "outcome=ack"), PATIENCE_MS));
+    assert_int_equal(worker_stop(f->worker), 0);
+    assert_int_equal(worker_logged(f->worker, "message handled", "outcome=ack"), 2);
+    assert_int_equal(worker_logged(f->worker, "restart", NULL), 0);
+}
+
 /* What cannot change is named; what can does so all the same. */
 static void a_reload_names_what_needs_a_restart(void **state)
 {
@@ -390,6 +412,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_reload_changes_a_rate, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reload_reaches_a_users_middleware, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reload_of_a_wrong_file_changes_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reload_changes_the_log, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reload_names_what_needs_a_restart, setup, teardown),
     };
 

@@ -324,6 +324,58 @@ static void a_neutral_probe_gives_its_place_back(void **state)
     assert_int_equal(breaker_state_may(&breaker, 5, 1001, &retry_ms), 1);
 }
 
+/* A new plan: what was counted stays, an open time that runs does, too, and the next one is new. */
+static void a_change_keeps_what_was_counted(void **state)
+{
+    struct breaker_plan stricter = plan;
+    struct breaker_state breaker;
+    int64_t retry_ms = 0;
+
+    (void)state;
+    breaker_state_init(&breaker, &plan, 7);
+    calls(&breaker, "sff", 7);
+    assert_int_equal(breaker.phase, BREAKER_CLOSED);
+    stricter.min_calls = 3;
+    stricter.open_ms = 3000;
+    breaker_state_change(&breaker, &stricter, 8);
+    assert_int_equal(breaker.phase, BREAKER_CLOSED); /* before the next failure */
+    calls(&breaker, "f", 8);
+    assert_int_equal(breaker.phase, BREAKER_OPEN);
+    stricter.open_ms = 100;
+    breaker_state_change(&breaker, &stricter, 9);
+    assert_int_equal(breaker_state_may(&breaker, 5, 9, &retry_ms), 0);
+    assert_int_equal(retry_ms, 2999);
+    call(&breaker, BREAKER_SUCCESS, 3008);
+    assert_int_equal(breaker.phase, BREAKER_CLOSED);
+    calls(&breaker, "fff", 3009);
+    assert_int_equal(breaker_state_may(&breaker, 5, 3009, &retry_ms), 0);
+    assert_int_equal(retry_ms, 100);
+}
+
+/* A window of another length, longer or shorter, begins empty, and slides. */
+static void another_window_begins_empty(void **state)
+{
+    static const int64_t lengths[] = {1000, 100000};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        int64_t length = lengths[i];
+        struct breaker_plan other = plan;
+        struct breaker_state breaker;
+
+        other.window_ms = length;
+        breaker_state_init(&breaker, &plan, 1000000);
+        calls(&breaker, "fff", 1000000);
+        breaker_state_change(&breaker, &other, 1000000);
+        calls(&breaker, "fff", 1000000);
+        assert_int_equal(breaker.phase, BREAKER_CLOSED);
+        calls(&breaker, "s", 1000000 + length); /* the others have left */
+        assert_int_equal(breaker_state_sum(&breaker).calls, 1);
+        calls(&breaker, "fff", 1000000 + length);
+        assert_int_equal(breaker.phase, BREAKER_OPEN);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -340,6 +392,8 @@ int main(void)
         cmocka_unit_test(old_tickets_do_not_count),
         cmocka_unit_test(lost_probes_are_replaced),
         cmocka_unit_test(a_neutral_probe_gives_its_place_back),
+        cmocka_unit_test(a_change_keeps_what_was_counted),
+        cmocka_unit_test(another_window_begins_empty),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -204,6 +204,66 @@ static void dead_lettering_at_once(void **state)
     breaker->close(bills);
 }
 
+static void reload(void *state, const char *const *given)
+{
+    struct warren_options options = {breaker->options, given};
+
+    breaker->reload(state, &options);
+}
+
+#define RELOAD(state, ...) reload(state, (const char *const[]){__VA_ARGS__, NULL})
+
+/* A reload changes when it trips, and what being open means, while it runs. */
+static void a_reload_changes_it(void **state)
+{
+    void *bills = OPEN("bills", THREE);
+    struct warren_job job = job_at(20, WARREN_ACK);
+    int64_t retry_ms;
+
+    (void)state;
+    handle(bills, 2, 0, WARREN_RETRY);
+    RELOAD(bills, "consecutive", "4", "failure_percent", "0", "open_time", "2s");
+    handle(bills, 1, 1, WARREN_RETRY);
+    assert_int_equal(admit(bills, 2, &retry_ms), 10);
+    handle(bills, 1, 2, WARREN_RETRY);
+    assert_int_equal(admit(bills, 2, &retry_ms), 0);
+    assert_int_equal(retry_ms, 2000);
+    RELOAD(bills, "consecutive", "4", "failure_percent", "0", "on_open", "dead-letter");
+    assert_int_equal(admit(bills, 3, &retry_ms), 10);
+    assert_int_equal(rig_run(breaker, bills, &job), WARREN_REJECT);
+    breaker->close(bills);
+}
+
+/* Successes that are counted without the clock do not hide a change of the window. */
+static void a_reload_of_the_window_is_seen_while_all_is_well(void **state)
+{
+    void *bills = OPEN("bills", "min_calls", "4", "window", "1h");
+    int64_t retry_ms;
+
+    (void)state;
+    handle(bills, 100, 0, WARREN_ACK);
+    assert_int_equal(admit(bills, 1, &retry_ms), 10);
+    RELOAD(bills, "min_calls", "4", "window", "1s");
+    assert_int_equal(admit(bills, 2, &retry_ms), 10);
+    handle(bills, 4, 3, WARREN_RETRY);
+    assert_int_equal(admit(bills, 4, &retry_ms), 0);
+    breaker->close(bills);
+}
+
+/* What a reload brings that cannot be, leaves everything as it was. */
+static void a_wrong_reload_changes_nothing(void **state)
+{
+    void *bills = OPEN("bills", THREE);
+    int64_t retry_ms;
+
+    (void)state;
+    RELOAD(bills, "consecutive", "0", "failure_percent", "0", "on_open", "retry");
+    handle(bills, 3, 0, WARREN_RETRY);
+    assert_int_equal(admit(bills, 0, &retry_ms), 0);
+    assert_int_equal(retry_ms, 1000);
+    breaker->close(bills);
+}
+
 /* Only failed attempts trip it; rejects do if the options say so; forgiven attempts never. */
 static void what_counts_as_failure(void **state)
 {
@@ -422,6 +482,9 @@ int main(void)
         cmocka_unit_test(retrying_later),
         cmocka_unit_test(others_wait_for_the_probe),
         cmocka_unit_test(dead_lettering_at_once),
+        cmocka_unit_test(a_reload_changes_it),
+        cmocka_unit_test(a_reload_of_the_window_is_seen_while_all_is_well),
+        cmocka_unit_test(a_wrong_reload_changes_nothing),
         cmocka_unit_test(what_counts_as_failure),
         cmocka_unit_test(successes_without_a_lock_count),
         cmocka_unit_test(successes_slide_with_the_admissions),

@@ -104,6 +104,32 @@ static void the_levels_are_chosen(void **state)
     fake_log_has(&log, "level=error");
 }
 
+/* A reload changes levels and sampling while jobs run. */
+static void a_reload_changes_them(void **state)
+{
+    static const struct warren_options loud = {
+        {{"acked", "info"}, {"failed", "error"}, {"sample", "2"}}};
+    struct warren_job job = {.outcome = WARREN_ACK};
+    struct warren_subscription_info info;
+    void *log_state = fake_open(&middleware_log, &info, &defaults);
+    struct warren_link links[] = {{middleware_log.call, log_state}, {fake_handle, NULL}};
+    struct fake_log log;
+
+    (void)state;
+    fake_log_begin(&log, WARREN_LOG_INFO);
+    warren_next(&job, links);
+    middleware_log.reload(log_state, &loud);
+    for (int i = 0; i < 4; i++)
+        warren_next(&job, links);
+    job.outcome = WARREN_REJECT;
+    warren_next(&job, links);
+    fake_log_end(&log);
+    assert_int_equal(fake_log_lines(&log), 3);
+    fake_log_has(&log, "level=info");
+    fake_log_has(&log, "level=error");
+    middleware_log.close(log_state);
+}
+
 /* Of 3 acked messages one has a line, the first; the others are not looked at. */
 static void acks_are_sampled(void **state)
 {
@@ -158,6 +184,7 @@ int main(void)
         cmocka_unit_test(a_failure_is_silent_at_error),
         cmocka_unit_test(the_levels_are_chosen),
         cmocka_unit_test(acks_are_sampled),
+        cmocka_unit_test(a_reload_changes_them),
         cmocka_unit_test(failures_are_not_sampled),
         cmocka_unit_test(a_forgiven_attempt_is_silent_at_info),
     };
