@@ -57,13 +57,16 @@ static uint32_t reply_to(uint32_t id)
 
 bool calls_answer(struct calls *calls, uint32_t id, struct call *ret_call)
 {
-    struct call *oldest = calls_oldest(calls);
+    for (struct list *link = calls->waiting.next; link != &calls->waiting; link = link->next) {
+        struct call *call = list_entry(link, struct call, link);
 
-    if (!oldest || reply_to(oldest->id) != id)
-        return false;
-    list_pop(&calls->waiting);
-    calls->count--;
-    *ret_call = *oldest;
-    free(oldest);
-    return true;
+        if (reply_to(call->id) != id)
+            continue;
+        list_remove(link);
+        calls->count--;
+        *ret_call = *call;
+        free(call);
+        return true;
+    }
+    return false;
 }

@@ -1,5 +1,6 @@
-/* calls.h - methods that were sent and wait for their replies, oldest first. In AMQP a channel's
- * methods are answered in order, so that order alone finds the caller of a reply.
+/* calls.h - methods that were sent and wait for their replies, oldest first. A channel's methods of
+ * one kind are answered in order. Those of different kinds are not: RabbitMQ lets the queue's
+ * process say consume-ok and cancel-ok, and what the channel's process answers may overtake that.
  * Thread: the loop's. Owner: struct channel embeds one.
  */
 #ifndef WARREN_AMQP_CALLS_H
@@ -40,7 +41,7 @@ void calls_unpush(struct calls *calls);
 /** The oldest one, or NULL. */
 struct call *calls_oldest(struct calls *calls);
 /**
- * Take the oldest, if method @id answers it.
+ * Take the oldest that method @id answers.
  *
  * @return false: @id answers nothing
  */

@@ -2,8 +2,8 @@
  * the channel itself by a channel error or because the broker does not answer on it (then with a
  * growing delay, so that a lasting error does not spin).
  *
- * Methods of a channel are answered in order, so calls may be sent without waiting for the
- * replies of earlier ones; replies find their callers by that order.
+ * Calls may be sent without waiting for the replies of earlier ones; a reply finds the oldest call
+ * that it can be the answer to (calls.h).
  * Thread: the loop's. Owner: publisher, topology, consumer; it may free the channel (and
  * no other) from inside any of its events but `content`.
  */

@@ -327,6 +327,12 @@ void consumer_settle(struct consumer *consumer, struct delivery *delivery, enum 
         update(consumer);
 }
 
+void consumer_leave(struct consumer *consumer, struct delivery *delivery)
+{
+    if (consumer_leave_delivery(consumer, delivery))
+        update(consumer);
+}
+
 enum warren_status consumer_new(struct connection *connection,
                                 const struct consumer_options *options,
                                 const struct consumer_events *events, void *user,
@@ -343,6 +349,7 @@ enum warren_status consumer_new(struct connection *connection,
     consumer->prefetch = options->prefetch;
     consumer->prefetch_bytes = options->prefetch_bytes;
     consumer->message_max = options->message_max;
+    consumer->leave_unfit = options->leave_unfit;
     consumer->straggler_age_ms = options->straggler_age_ms;
     list_init(&consumer->pauses);
     list_init(&consumer->barriers);

@@ -20,6 +20,7 @@ struct consumer_options {
     size_t prefetch_bytes;                /* unsettled bytes: above, the broker is asked to stop
                                              (basic.cancel), and to go on at half of it; 0: no bound */
     size_t message_max;                   /* a larger body is skipped and rejected */
+    bool leave_unfit;                     /* consumer_leave() what would be rejected as unfit */
     uint32_t straggler_age_ms;            /* see ack_batcher_flush() */
     const struct warren_table *arguments; /* of basic.consume, such as x-priority; may be NULL */
 };
@@ -32,7 +33,8 @@ struct consumer_events {
     void (*consuming)(void *user);
     /** It stopped: channel error, broker's cancel, refused consume. It comes back by itself. */
     void (*interrupted)(void *user, const char *reason, uint32_t retry_ms);
-    /** A body above message_max, or headers nested too deeply: rejected, its body not kept. */
+    /** A body above message_max, or headers nested too deeply: its body is not kept, and it is
+     *  rejected, unless leave_unfit is set. */
     void (*unfit)(void *user, const struct delivery *without_body, const char *why,
                   uint64_t body_size);
 };
@@ -56,11 +58,16 @@ void consumer_resume(struct consumer *consumer);
  * dropped: the broker delivers it again.
  */
 void consumer_settle(struct consumer *consumer, struct delivery *delivery, enum verdict verdict);
+/**
+ * Give @delivery no verdict, and free it: it stays unsettled, and counts against the prefetch,
+ * until consumer_hand_back() or the end of the channel.
+ */
+void consumer_leave(struct consumer *consumer, struct delivery *delivery);
 /** Send acks that are due. @all: also those behind a gap, whatever their age. */
 void consumer_flush(struct consumer *consumer, bool all);
 /**
- * Send all acks, then hand back with one frame whatever is not settled. All of that is then to be
- * settled with VERDICT_HANDBACK.
+ * Send all acks, then hand back with one frame whatever is not settled. All of that which was not
+ * left is then to be settled with VERDICT_HANDBACK.
  */
 void consumer_hand_back(struct consumer *consumer);
 /** Acks settled but not sent. */

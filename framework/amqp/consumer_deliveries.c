@@ -109,11 +109,13 @@ uint8_t *consumer_on_content(void *user, const struct content_header *header)
     return unfit ? NULL : delivery_body(delivery);
 }
 
-static bool reject_unfit(struct consumer *consumer, struct delivery *delivery)
+static bool refuse_unfit(struct consumer *consumer, struct delivery *delivery)
 {
     consumer->stats.unfit++;
     consumer->events.unfit(consumer->user, delivery, consumer->incoming.unfit,
                            consumer->incoming.body_size);
+    if (consumer->leave_unfit)
+        return consumer_leave_delivery(consumer, delivery);
     return consumer_settle_delivery(consumer, delivery, VERDICT_REJECT);
 }
 
@@ -138,7 +140,7 @@ bool consumer_complete(struct consumer *consumer)
     consumer->stats.delivered++;
     consumer->stats.redelivered += delivery->redelivered;
     if (consumer->incoming.unfit)
-        return reject_unfit(consumer, delivery);
+        return refuse_unfit(consumer, delivery);
     became_full = becomes_full(consumer);
     consumer->events.deliver(consumer->user, delivery);
     return became_full;
@@ -157,6 +159,16 @@ void consumer_drop_incoming(struct consumer *consumer)
 
 /* ---- out ---- */
 
+bool consumer_leave_delivery(struct consumer *consumer, struct delivery *delivery)
+{
+    consumer->bytes -= delivery_size(delivery);
+    delivery_free(delivery);
+    if (!consumer->full || consumer->bytes > consumer->prefetch_bytes / 2)
+        return false;
+    consumer->full = false;
+    return true;
+}
+
 bool consumer_settle_delivery(struct consumer *consumer, struct delivery *delivery,
                               enum verdict verdict)
 {
@@ -165,12 +177,7 @@ bool consumer_settle_delivery(struct consumer *consumer, struct delivery *delive
 
     assert(status != WARREN_EINVAL); /* each delivery has one owner, who settles it once */
     (void)status;                    /* a send that failed: consumer_sent() saw to it */
-    consumer->bytes -= delivery_size(delivery);
-    delivery_free(delivery);
-    if (!consumer->full || consumer->bytes > consumer->prefetch_bytes / 2)
-        return false;
-    consumer->full = false;
-    return true;
+    return consumer_leave_delivery(consumer, delivery);
 }
 
 void consumer_flush(struct consumer *consumer, bool all)

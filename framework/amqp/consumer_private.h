@@ -45,6 +45,7 @@ struct consumer {
     uint16_t prefetch;
     size_t prefetch_bytes;
     size_t message_max;
+    bool leave_unfit;
     uint32_t straggler_age_ms;
     struct arena arena; /* of arguments */
     amqp_table_t arguments;
@@ -82,6 +83,8 @@ bool consumer_complete(struct consumer *consumer);
 /** consumer_settle(). @return whether `full` changed */
 bool consumer_settle_delivery(struct consumer *consumer, struct delivery *delivery,
                               enum verdict verdict);
+/** consumer_leave(). @return whether `full` changed */
+bool consumer_leave_delivery(struct consumer *consumer, struct delivery *delivery);
 /** The channel is gone, or the consumer is freed: forget the message that was being read. */
 void consumer_drop_incoming(struct consumer *consumer);
 

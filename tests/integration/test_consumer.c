@@ -278,6 +278,35 @@ static void deeply_nested_headers_are_dead_lettered(void **state)
     peer_free(peer);
 }
 
+/* What is left stays unsettled, an unfit message, too; one hand-back returns all of it. */
+static void what_is_left_is_handed_back(void **state)
+{
+    struct fixture *fixture = *state;
+    char *body = calloc(1, 5000);
+
+    assert_non_null(body);
+    fixture->options.message_max = 1000;
+    fixture->options.leave_unfit = true;
+    rig_publish(fixture->rig, fixture->queue, "small", 5);
+    rig_publish(fixture->rig, fixture->queue, body, 5000);
+    rig_publish(fixture->rig, fixture->queue, "acked", 5);
+    start(fixture);
+    assert_true(
+        RIG_UNTIL(fixture->rig, fixture->held_count == 2 && fixture->unfit == 1, PATIENCE_MS));
+    assert_int_equal(rig_messages(fixture->rig, fixture->queue), 0);
+    consumer_leave(fixture->consumer, fixture->held[0]);
+    consumer_settle(fixture->consumer, fixture->held[1], VERDICT_ACK);
+    fixture->held_count = 0;
+    assert_int_equal(consumer_bytes(fixture->consumer), 0);
+    consumer_pause(fixture->consumer, on_paused, fixture);
+    assert_true(RIG_UNTIL(fixture->rig, fixture->paused, PATIENCE_MS));
+    consumer_hand_back(fixture->consumer);
+    assert_true(
+        RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->queue) == 2, PATIENCE_MS));
+    assert_int_equal(rig_messages(fixture->rig, fixture->dlq), 0);
+    free(body);
+}
+
 /* Reject dead-letters; retry and hand-back deliver again, flagged as redelivered. */
 static void verdicts_do_what_they_say(void **state)
 {
@@ -540,6 +569,7 @@ int main(void)
         TEST(bodies_around_frame_max_arrive_whole),
         TEST(an_oversized_body_is_dead_lettered),
         TEST(deeply_nested_headers_are_dead_lettered),
+        TEST(what_is_left_is_handed_back),
         TEST(verdicts_do_what_they_say),
         TEST(random_order_on_a_classic_queue),
         TEST(random_order_on_a_quorum_queue),
