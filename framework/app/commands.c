@@ -5,6 +5,7 @@
 
 #include <warren/version.h>
 
+#include "app/command_dlq.h"
 #include "base/suggest.h"
 
 /* Bound on the words that a suggestion is looked for in. */
@@ -22,6 +23,9 @@ const struct command *const commands[] = {&command_run,
                                           &command_config_reference,
                                           &command_db_check,
                                           &command_db_backup,
+                                          &command_dlq_list,
+                                          &command_dlq_show,
+                                          &command_dlq_replay,
                                           NULL};
 
 /* How many words of the command line @command's name is, or 0. */

@@ -62,6 +62,9 @@ static void every_command_has_help(void **state)
         {{"publish"}, "Usage: warren publish --queue NAME", "--routing-key=KEY"},
         {{"request"}, "Usage: warren request --queue NAME", "--timeout=TIME"},
         {{"handlers"}, "Usage: warren handlers PLUGIN.so", "--json"},
+        {{"dlq", "list"}, "Usage: warren dlq list [OPTION...] [QUEUE...]", "--limit=N"},
+        {{"dlq", "show"}, "Usage: warren dlq show [OPTION...] QUEUE", "--reason=REASON"},
+        {{"dlq", "replay"}, "Usage: warren dlq replay [OPTION...] QUEUE [all]", "--dry-run"},
         {{"config", "reference"}, "Usage: warren config reference", "--help"},
     };
 

@@ -1,0 +1,419 @@
+/* test_dlq_replay.c - `warren dlq replay` against a real broker: where messages go and how they
+ * look then, which of them, and what is left of an interruption. By kill -9: test_fault_dlq.c.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
+
+#include "dlq_fixture.h"
+#include "support/proc.h"
+
+#define START(f, ...)                                                                              \
+    warren_start((const char *const[]){"dlq", "replay", (f)->queue, __VA_ARGS__, NULL}, NULL)
+
+/* ---- the way of a message ---- */
+
+/* A replayed message is as it was published: its notes are gone but where that was, and it counts
+ * its replays.
+ */
+static void a_replayed_message(void **state)
+{
+    struct fixture *f = *state;
+    struct command replay;
+    struct peer_message message;
+
+    put_letters(f, "x", 1,
+                &(struct letter){.reason = "attempts",
+                                 .handler = "p.h",
+                                 .error = "boom",
+                                 .tenant = "acme",
+                                 .body = "body",
+                                 .attempts = 5,
+                                 .replays = 1,
+                                 .died_s = 1});
+    replay = COMMAND("dlq", "replay", f->queue);
+    command_expect(&replay, 0);
+    assert_has(replay.out, "looked at 1 of 1, replayed 1 (1 to ");
+    assert_true(peer_get(f->peer, f->queue, &message));
+    assert_string_equal(message.message_id, "x-0");
+    assert_string_equal(message.body, "body");
+    assert_true(letter_says(&message, "tenant", "acme"));
+    assert_int_equal(letter_number(&message, "x-warren-replays"), 2);
+    assert_null(letter_header(&message, "x-warren-attempts"));
+    assert_null(letter_header(&message, "x-warren-reason"));
+    assert_null(letter_header(&message, "x-warren-queue"));
+    assert_int_equal(message.properties->headers.num_entries, 2);
+    peer_message_done(&message);
+    expect_count(f, f->dlq, 0);
+    command_done(&replay);
+}
+
+/* Who moved which message is in the log. */
+static void an_audit_line(void **state)
+{
+    struct fixture *f = *state;
+    struct command replay;
+
+    put_letters(f, "x", 2, &(struct letter){.reason = "attempts"});
+    replay = COMMAND("dlq", "replay", f->queue, "all");
+    command_expect(&replay, 0);
+    assert_int_equal(lines_in(replay.err), 2);
+    assert_has(replay.err, "msg=replayed");
+    assert_has(replay.err, "message_id=x-1");
+    assert_has(replay.err, "replays=1 by=");
+    command_done(&replay);
+}
+
+/* Messages of several queues go back each to its own; one whose queue is gone stays. */
+static void each_to_its_own_queue(void **state)
+{
+    struct fixture *f = *state;
+    char *second = text("%s-2", f->queue);
+    struct command replay;
+
+    peer_declare(f->peer, second, "classic");
+    put_letters(f, "a", 2, &(struct letter){.reason = "attempts"});
+    put_letters(f, "b", 3, &(struct letter){.reason = "attempts", .queue = second});
+    put_letters(f, "c", 1, &(struct letter){.reason = "attempts", .queue = "gone"});
+    replay = COMMAND("dlq", "replay", f->queue, "--quiet");
+    command_expect(&replay, 1);
+    assert_has(replay.err, "queue 'gone': 404");
+    assert_int_equal(lines_in(replay.err), 1);
+    expect_count(f, f->queue, 2);
+    expect_count(f, second, 3);
+    expect_count(f, f->dlq, 1);
+    command_done(&replay);
+    peer_delete(f->peer, second);
+    free(second);
+}
+
+/* --to takes them elsewhere. */
+static void to_another_queue(void **state)
+{
+    struct fixture *f = *state;
+    char *other = text("%s-other", f->queue);
+    struct command replay;
+
+    peer_declare(f->peer, other, "quorum");
+    put_letters(f, "a", 2, &(struct letter){.reason = "attempts"});
+    replay = COMMAND("dlq", "replay", f->queue, "--to", other);
+    command_expect(&replay, 0);
+    expect_count(f, other, 2);
+    expect_count(f, f->queue, 0);
+    expect_count(f, f->dlq, 0);
+    command_done(&replay);
+    peer_delete(f->peer, other);
+    free(other);
+}
+
+/* Where the target does not exist nothing is taken from the dead-letter queue. */
+static void onto_no_queue(void **state)
+{
+    struct fixture *f = *state;
+    struct command to, gone;
+
+    put_letters(f, "a", 3, &(struct letter){.reason = "attempts"});
+    to = COMMAND("dlq", "replay", f->queue, "--to", "nowhere");
+    command_expect(&to, 1);
+    assert_has(to.err, "queue 'nowhere' does not exist: nothing is taken from '");
+    assert_int_equal(lines_in(to.err), 1);
+    peer_delete(f->peer, f->queue);
+    gone = COMMAND("dlq", "replay", f->dlq, "--quiet");
+    command_expect(&gone, 1);
+    assert_has(gone.err, f->queue);
+    assert_int_equal(lines_in(gone.err), 1);
+    expect_count(f, f->dlq, 3);
+    peer_declare(f->peer, f->queue, "classic");
+    command_done(&to);
+    command_done(&gone);
+}
+
+/* A queue that refuses the message leaves it in the dead-letter queue, with its reason. */
+static void a_full_queue(void **state)
+{
+    struct fixture *f = *state;
+    char *full = text("%s-full", f->queue);
+    amqp_table_entry_t arguments[] = {
+        {.key = amqp_cstring_bytes("x-max-length"),
+         .value = {.kind = AMQP_FIELD_KIND_I32, .value.i32 = 2}},
+        {.key = amqp_cstring_bytes("x-overflow"),
+         .value = {.kind = AMQP_FIELD_KIND_UTF8,
+                   .value.bytes = amqp_cstring_bytes("reject-publish")}}};
+    struct command replay;
+
+    peer_declare_with(f->peer, full, "classic", arguments, 2);
+    put_letters(f, "a", 5, &(struct letter){.reason = "attempts"});
+    replay = COMMAND("dlq", "replay", f->queue, "--to", full, "--json", "--window", "1");
+    command_expect(&replay, 1);
+    assert_has(replay.out, "\"replayed\":2,\"failed\":3,\"doubtful\":0,");
+    assert_has(replay.err, "stays in ");
+    assert_has(replay.err, "nacked");
+    expect_count(f, f->dlq, 3);
+    expect_count(f, full, 2);
+    command_done(&replay);
+    peer_delete(f->peer, full);
+    free(full);
+}
+
+/* ---- which ones ---- */
+
+static void by_filter(void **state)
+{
+    struct fixture *f = *state;
+    struct command replay;
+    struct peer_message message;
+
+    put_letters(f, "a", 3, &(struct letter){.reason = "attempts"});
+    put_letters(f, "b", 2, &(struct letter){.reason = "rejected"});
+    put_letters(f, "c", 3, &(struct letter){.reason = "attempts"});
+    replay = COMMAND("dlq", "replay", f->queue, "--reason", "rejected");
+    command_expect(&replay, 0);
+    expect_count(f, f->queue, 2);
+    expect_count(f, f->dlq, 6);
+    assert_true(peer_get(f->peer, f->dlq, &message));
+    assert_string_equal(message.message_id, "a-0"); /* in its old place */
+    peer_message_done(&message);
+    command_done(&replay);
+}
+
+/* The name that the list gives to a group is one to replay. */
+static void by_group(void **state)
+{
+    struct fixture *f = *state;
+    struct command list, replay;
+    char group[9];
+    const char *line;
+
+    put_letters(f, "a", 3, &(struct letter){.reason = "attempts", .error = "row 1"});
+    put_letters(f, "b", 2, &(struct letter){.reason = "attempts", .error = "no route"});
+    list = COMMAND("dlq", "list", f->queue);
+    command_expect(&list, 0);
+    line = strstr(list.out, "       2  ");
+    assert_non_null(line);
+    snprintf(group, sizeof group, "%s", line + 10);
+    replay = COMMAND("dlq", "replay", f->queue, "--group", group, "--json");
+    command_expect(&replay, 0);
+    assert_has(replay.out, "\"matched\":2,\"replayed\":2,\"failed\":0,");
+    expect_count(f, f->queue, 2);
+    expect_count(f, f->dlq, 3);
+    command_done(&list);
+    command_done(&replay);
+}
+
+static void at_most_so_many(void **state)
+{
+    struct fixture *f = *state;
+    struct command replay;
+    struct peer_message message;
+
+    put_letters(f, "a", 7, &(struct letter){.reason = "attempts"});
+    replay = COMMAND("dlq", "replay", f->queue, "--max", "3");
+    command_expect(&replay, 0);
+    expect_count(f, f->queue, 3);
+    expect_count(f, f->dlq, 4);
+    assert_true(peer_get(f->peer, f->dlq, &message));
+    assert_string_equal(message.message_id, "a-3");
+    peer_message_done(&message);
+    command_done(&replay);
+}
+
+/* A dry run tells what would happen, and where a queue is missing. */
+static void a_dry_run(void **state)
+{
+    struct fixture *f = *state;
+    struct command dry, missing;
+
+    put_letters(f, "a", 4, &(struct letter){.reason = "attempts"});
+    dry = COMMAND("dlq", "replay", f->queue, "--dry-run", "--max", "3");
+    command_expect(&dry, 0);
+    assert_has(dry.out, "would replay 3 (3 to ");
+    assert_string_equal(dry.err, "");
+    put_letters(f, "b", 1, &(struct letter){.reason = "attempts", .queue = "gone"});
+    missing = COMMAND("dlq", "replay", f->queue, "--dry-run");
+    command_expect(&missing, 1);
+    assert_has(missing.err, "queue 'gone': 404");
+    assert_has(missing.out, "would replay 4 (4 to ");
+    expect_count(f, f->dlq, 5);
+    expect_count(f, f->queue, 0);
+    command_done(&dry);
+    command_done(&missing);
+}
+
+/* What comes back to the dead-letter queue while it is replayed is not replayed again. */
+static void what_comes_back(void **state)
+{
+    struct fixture *f = *state;
+    char *loop = text("%s-loop", f->queue);
+    amqp_table_entry_t arguments[] = {
+        {.key = amqp_cstring_bytes("x-dead-letter-exchange"),
+         .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes("")}},
+        {.key = amqp_cstring_bytes("x-dead-letter-routing-key"),
+         .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes(f->dlq)}},
+        {.key = amqp_cstring_bytes("x-message-ttl"),
+         .value = {.kind = AMQP_FIELD_KIND_I32, .value.i32 = 0}}};
+    struct command replay;
+
+    peer_declare_with(f->peer, loop, "classic", arguments, 3);
+    put_letters(f, "a", 50, &(struct letter){.reason = "attempts"});
+    replay = COMMAND("dlq", "replay", f->queue, "--to", loop, "--window", "5", "--json");
+    command_expect(&replay, 0);
+    assert_has(replay.out, "\"depth\":50,\"looked_at\":50,\"matched\":50,\"replayed\":50,");
+    expect_count(f, f->dlq, 50);
+    command_done(&replay);
+    peer_delete(f->peer, loop);
+    free(loop);
+}
+
+/* Many messages in a small window, most of which do not match, and large ones. */
+static void many_messages(void **state)
+{
+    struct fixture *f = *state;
+    char *body = calloc(1, 300001);
+    struct command replay;
+
+    assert_non_null(body);
+    memset(body, 'x', 300000);
+    put_letters(f, "a", 10, &(struct letter){.reason = "attempts", .body = body});
+    peer_publish_many(f->peer, f->dlq, "b", 990);
+    put_letters(f, "c", 10, &(struct letter){.reason = "attempts", .body = body});
+    replay = COMMAND("dlq", "replay", f->queue, "--reason", "attempts", "--window", "3");
+    command_expect(&replay, 0);
+    expect_count(f, f->queue, 20);
+    expect_count(f, f->dlq, 990);
+    command_done(&replay);
+    replay = COMMAND("dlq", "replay", f->queue, "--quiet");
+    command_expect(&replay, 0);
+    expect_count(f, f->queue, 1010);
+    expect_count(f, f->dlq, 0);
+    command_done(&replay);
+    free(body);
+}
+
+/* A rate holds the messages back: three at ten a second need at least 100 ms after the burst. */
+static void at_a_rate(void **state)
+{
+    struct fixture *f = *state;
+    struct command replay;
+    double seconds;
+
+    put_letters(f, "a", 5, &(struct letter){.reason = "attempts"});
+    replay = COMMAND("dlq", "replay", f->queue, "--rate", "10/s", "--json");
+    command_expect(&replay, 0);
+    assert_has(replay.out, "\"replayed\":5,");
+    seconds = strtod(strstr(replay.out, "\"seconds\":") + 10, NULL);
+    assert_true(seconds >= 0.2);
+    command_done(&replay);
+}
+
+/* What has been held for long is given back and taken anew: each goes once, those that do not match
+ * stay in their places, and what came meanwhile is not touched.
+ */
+static void a_short_hold(void **state)
+{
+    struct fixture *f = *state;
+    struct proc *proc;
+    struct peer_message message;
+
+    put_letters(f, "a", 5, &(struct letter){.reason = "rejected"});
+    put_letters(f, "b", 20, &(struct letter){.reason = "attempts"});
+    proc = START(f, "--reason", "attempts", "--rate", "20", "--hold", "200ms", "--json");
+    assert_true(WAIT_FOR(lines_in(proc_stderr(proc)) >= 1, 10000 * slowness()));
+    put_letters(f, "c", 3, &(struct letter){.reason = "attempts"});
+    assert_int_equal(proc_wait(proc, 20000 * slowness()), 0);
+    assert_has(proc_stdout(proc), "\"depth\":25,\"looked_at\":25,\"matched\":20,\"replayed\":20,");
+    assert_int_equal(lines_in(proc_stderr(proc)), 20);
+    expect_count(f, f->queue, 20);
+    expect_count(f, f->dlq, 8);
+    assert_true(peer_get(f->peer, f->dlq, &message));
+    assert_string_equal(message.message_id, "a-0");
+    peer_message_done(&message);
+    proc_free(proc);
+}
+
+/* On a terminal there is a bar; the lines of the log stand above it. */
+static void on_a_terminal(void **state)
+{
+    struct fixture *f = *state;
+    const char *const arguments[] = {"dlq", "replay", f->queue, NULL};
+    struct command replay;
+
+    put_letters(f, "a", 3, &(struct letter){.reason = "attempts"});
+    replay = command_on_terminal(arguments, NULL);
+    command_expect(&replay, 0);
+    assert_has(replay.out, "\r\033[K");
+    assert_has(replay.out, "/3");
+    assert_has(replay.out, "message_id=a-2");
+    command_done(&replay);
+}
+
+/* ---- interruptions ---- */
+
+/* SIGTERM: what is on its way is confirmed and acked, the rest is back, and each is in one queue.
+ */
+static void a_signal(void **state)
+{
+    struct fixture *f = *state;
+    struct proc *proc;
+    int left, replayed;
+
+    put_letters(f, "a", 100, &(struct letter){.reason = "attempts"});
+    proc = START(f, "--rate", "20");
+    assert_true(WAIT_FOR(lines_in(proc_stderr(proc)) >= 5, 10000 * slowness()));
+    proc_signal(proc, SIGTERM);
+    assert_int_equal(proc_wait(proc, 10000 * slowness()), 1);
+    assert_has(proc_stderr(proc), "interrupted");
+    replayed = peer_count(f->peer, f->queue);
+    left = 100 - replayed;
+    assert_true(left > 0 && replayed >= 5);
+    expect_count(f, f->dlq, left);
+    assert_has(proc_stdout(proc), "replayed ");
+    proc_free(proc);
+}
+
+/* The dead-letter queue is deleted meanwhile: told, and no hanging. */
+static void its_queue_is_deleted(void **state)
+{
+    struct fixture *f = *state;
+    struct proc *proc;
+
+    put_letters(f, "a", 100, &(struct letter){.reason = "attempts"});
+    proc = START(f, "--rate", "20", "--limit", "10", "--window", "10");
+    assert_true(WAIT_FOR(lines_in(proc_stderr(proc)) >= 2, 10000 * slowness()));
+    peer_delete(f->peer, f->dlq);
+    assert_int_equal(proc_wait(proc, 20000 * slowness()), 1);
+    assert_has(proc_stderr(proc), "error: queue '");
+    peer_declare(f->peer, f->dlq, "quorum");
+    proc_free(proc);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_replayed_message),
+        TEST(an_audit_line),
+        TEST(each_to_its_own_queue),
+        TEST(to_another_queue),
+        TEST(onto_no_queue),
+        TEST(a_full_queue),
+        TEST(by_filter),
+        TEST(by_group),
+        TEST(at_most_so_many),
+        TEST(a_dry_run),
+        TEST(what_comes_back),
+        TEST(many_messages),
+        TEST(at_a_rate),
+        TEST(a_short_hold),
+        TEST(on_a_terminal),
+        TEST(a_signal),
+        TEST(its_queue_is_deleted),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
