@@ -29,8 +29,12 @@ RUN apt-get update \
       librabbitmq4 libevent-core-2.1-7 libyaml-0-2 libpopt0 libxxhash0 libjansson4 \
       libssl3 libsqlite3-0 ca-certificates \
  && rm -rf /var/lib/apt/lists/* \
- && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin warren
+ && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin warren \
+ && install -d -o 10001 -m 700 /var/lib/warren
 COPY --from=build /stage/ /
+# Which messages ended a worker by SIGKILL; see state_dir in docs/configuration.md.
+ENV WARREN_STATE_DIR=/var/lib/warren
+VOLUME /var/lib/warren
 USER 10001
 WORKDIR /etc/warren
 STOPSIGNAL SIGTERM

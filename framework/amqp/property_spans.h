@@ -10,6 +10,7 @@
 /** Parts of the list, borrowed from it. What is absent has the length 0. */
 struct property_spans {
     struct warren_bytes message_id;
+    struct warren_bytes headers;        /* the fields of the table, without its length */
     struct warren_bytes before_headers; /* content-type and content-encoding */
     struct warren_bytes after_headers;  /* all other properties, message-id included */
 };
@@ -19,5 +20,18 @@ struct property_spans {
  * is read as far as it is.
  */
 void property_spans_find(struct warren_bytes encoded, struct property_spans *spans);
+
+/**
+ * Find the first header @name in @headers.
+ *
+ * @ret_type   how @ret_value is encoded
+ * @ret_value  of a text the bytes without their length
+ * @return     false: there is none
+ */
+bool property_spans_header(struct warren_bytes headers, const char *name,
+                           enum warren_type *ret_type, struct warren_bytes *ret_value);
+
+/** The header @name as a number, if it is one that is not negative; else @otherwise. */
+uint64_t property_spans_count(struct warren_bytes headers, const char *name, uint64_t otherwise);
 
 #endif

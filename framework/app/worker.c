@@ -289,6 +289,22 @@ static void wait_before_start(struct warren_worker *worker)
     poll(&signals, 1, (int)delay_ms);
 }
 
+static bool is_idle(void *user, size_t index)
+{
+    struct warren_worker *worker = user;
+    struct runtime_stats stats;
+
+    runtime_subscription_stats(worker->runtime, index, &stats);
+    return stats.running == 0;
+}
+
+/* Handlers that are in no thread any more may write down what they keep, if that is possible. */
+static void reexecute(struct warren_worker *worker)
+{
+    posts_close_some(worker->posts, is_idle, worker);
+    worker_flight_reexecute(&worker->flight);
+}
+
 /* A SIGTERM of the last moment ends the process, as it would have a moment before. */
 static bool is_told_to_stop(struct warren_worker *worker)
 {
@@ -320,7 +336,8 @@ enum warren_status warren_worker_run(struct warren_worker *worker)
         return worker->end_status;
     worker_flight_report(&worker->flight);
     if (!is_told_to_stop(worker))
-        worker_flight_reexecute(&worker->flight);
+        reexecute(worker);
+    atomic_store(&worker->flight.plan.called_off, true);
     return WARREN_ETAINTED;
 }
 

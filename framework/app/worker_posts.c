@@ -163,9 +163,20 @@ static void close_post(struct post *post)
     instance_close(&post->handler);
     for (size_t i = post->chain_count; i > 0; i--)
         middleware_close(&post->chain[i - 1].instance);
+}
+
+static void free_post(struct post *post)
+{
     free(post->chain);
     free(post->links);
     free(post->gates);
+}
+
+void posts_close_some(struct posts *posts, bool (*may)(void *user, size_t index), void *user)
+{
+    for (size_t i = posts->count; i > 0; i--)
+        if (may(user, i - 1))
+            close_post(&posts->items[i - 1]);
 }
 
 void posts_close(struct posts *posts)
@@ -174,6 +185,8 @@ void posts_close(struct posts *posts)
         return;
     for (size_t i = posts->count; i > 0; i--)
         close_post(&posts->items[i - 1]);
+    for (size_t i = 0; i < posts->count; i++)
+        free_post(&posts->items[i]);
     free(posts->items);
     free(posts);
 }

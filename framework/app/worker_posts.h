@@ -20,6 +20,8 @@ enum warren_status posts_open(const struct worker_setup *setup, struct posts **r
                               struct warren_error *error);
 /** Close what is open, the last opened first. NULL is fine. */
 void posts_close(struct posts *posts);
+/** Close what is open of the subscriptions that @may says; the rest is left as it is. */
+void posts_close_some(struct posts *posts, bool (*may)(void *user, size_t index), void *user);
 
 /**
  * Open and close warren's own middlewares, and nothing else: finds options that contradict each

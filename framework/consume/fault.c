@@ -153,10 +153,13 @@ static void tell_and_park(struct flight_worker *worker, void *context)
     park(worker);
 }
 
-/* A signal that another process sent is no fault of the handler. */
-static bool is_own(const siginfo_t *info)
+/* A signal that another process sent is no fault of the handler, and a child that the handler
+ * forked is not the handler's thread. */
+static bool is_ours(const struct flight_worker *worker, const siginfo_t *info)
 {
-    return info->si_code > 0 || info->si_pid == getpid();
+    pid_t pid = getpid();
+
+    return pid == worker->flight->pid && (info->si_code > 0 || info->si_pid == pid);
 }
 
 static void pass_on(int signal, const siginfo_t *info)
@@ -174,7 +177,8 @@ static void on_fault(int signal, siginfo_t *info, void *context)
     struct flight_worker *worker = self;
     int before = errno;
 
-    if (!worker || (worker->stage == NOT_YET && (!is_own(info) || !flight_is_up(worker)))) {
+    if (!worker ||
+        (worker->stage == NOT_YET && (!is_ours(worker, info) || !flight_is_up(worker)))) {
         pass_on(signal, info);
         errno = before;
         return;
@@ -193,8 +197,7 @@ static void on_tell(int signal, siginfo_t *info, void *context)
     struct flight_worker *worker = self;
 
     (void)signal;
-    (void)info;
-    if (!worker || worker->stage != NOT_YET ||
+    if (!worker || worker->stage != NOT_YET || !is_ours(worker, info) ||
         (atomic_load(&worker->slot->state) & FLIGHT_STATE_MASK) != FLIGHT_STUCK)
         return;
     worker->stage = TOLD;

@@ -83,7 +83,8 @@ struct flight_note {
     uint32_t crashes; /* processes that it took down, or may have */
     uint32_t report;  /* + 1; 0: none */
     uint32_t reason;  /* enum flight_reason, of the last crash */
-    int64_t noted_ms; /* since 1970 */
+    int64_t first_ms; /* when it was noted first, since 1970 */
+    int64_t noted_ms; /* and last */
     uint64_t check;
 };
 

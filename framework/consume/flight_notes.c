@@ -175,6 +175,8 @@ void flight_notes_load(struct flight_notes *n, const struct flight_note *more)
         count(&n->suspects, 1);
     note.failed = sum(note.failed, more->failed);
     note.crashes = sum(note.crashes, more->crashes);
+    if (note.first_ms == 0 || more->first_ms < note.first_ms)
+        note.first_ms = more->first_ms;
     if (more->noted_ms >= note.noted_ms) {
         note.noted_ms = more->noted_ms;
         note.reason = more->reason ? more->reason : note.reason;
@@ -235,6 +237,8 @@ uint32_t flight_notes_failed(struct flight_notes *n, uint32_t number,
         note = *note_at(n, number);
         note.failed = failed;
         note.noted_ms = now_ms;
+        if (note.first_ms == 0)
+            note.first_ms = now_ms;
         write_note(note_at(n, number), &note);
     }
     pthread_mutex_unlock(&n->lock);

@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "amqp/annotations.h"
+#include "amqp/property_spans.h"
 #include "base/error.h"
 #include "consume/fault.h"
 
@@ -112,7 +114,8 @@ static void load_slot(struct flight *f, const struct flight_file *from,
                       const struct flight_slot *slot, int64_t now_ms)
 {
     enum flight_state state = state_of(slot);
-    struct flight_note note = {.message = slot->message, .crashes = 1, .noted_ms = now_ms};
+    struct flight_note note = {
+        .message = slot->message, .crashes = 1, .first_ms = now_ms, .noted_ms = now_ms};
 
     note.reason = state == FLIGHT_CRASHED ? FLIGHT_SIGNAL
                   : state == FLIGHT_STUCK ? FLIGHT_LIMIT
@@ -194,6 +197,7 @@ enum warren_status flight_open(const struct flight_options *options, struct flig
         return error_set(error, WARREN_ENOMEM, "no memory for the flight recorder");
     f->file.fd = f->taint_fd = -1;
     f->crashes_max = options->crashes_max;
+    f->pid = getpid();
     atomic_store(&f->hard_least_ms, INT64_MAX);
     turnstile_init(&f->turnstile);
     status = open_parts(f, options, error);
@@ -285,6 +289,24 @@ static void tell(struct flight *f)
     (void)written; /* it fails only if the counter is full, and then the reader is awake */
 }
 
+/* As warren_job_attempt() has it, but without decoding what takes memory to decode. */
+static uint32_t attempt_of(const struct flight_worker *w)
+{
+    struct property_spans spans;
+    struct warren_bytes queue;
+    enum warren_type type;
+    uint64_t failed = w->slot->failed;
+    bool about_us;
+
+    property_spans_find(delivery_properties(w->delivery), &spans);
+    about_us =
+        !property_spans_header(spans.headers, NOTE_QUEUE, &type, &queue) || type != WARREN_STRING ||
+        (queue.len == strlen(w->slot->queue) && memcmp(queue.data, w->slot->queue, queue.len) == 0);
+    if (about_us)
+        failed += property_spans_count(spans.headers, NOTE_ATTEMPTS, 0);
+    return failed < UINT32_MAX ? (uint32_t)failed + 1 : UINT32_MAX;
+}
+
 static struct flight_report *new_report(struct flight_worker *w, enum flight_reason reason)
 {
     struct flight *f = w->flight;
@@ -298,7 +320,7 @@ static struct flight_report *new_report(struct flight_worker *w, enum flight_rea
     memcpy(report->handler, w->slot->handler, sizeof report->handler);
     memcpy(report->message_id, w->slot->message_id, sizeof report->message_id);
     report->at_ms = wall_ms();
-    report->attempt = w->slot->failed + 1;
+    report->attempt = attempt_of(w);
     report->reason = reason;
     atomic_store(&w->slot->report, number);
     return report;
@@ -354,6 +376,8 @@ void flight_limit(struct flight_worker *w, int64_t until_ms, int64_t limit_ms)
     struct flight *f = w->flight;
     int64_t least_ms = atomic_load_explicit(&f->hard_least_ms, memory_order_relaxed);
 
+    if (until_ms >= atomic_load_explicit(&w->hard_ms, memory_order_relaxed))
+        return;
     atomic_store_explicit(&w->hard_ms, until_ms, memory_order_relaxed);
     if (limit_ms < 1)
         limit_ms = 1;

@@ -49,6 +49,7 @@ struct flight {
     struct flight_notes notes;
     struct turnstile turnstile;
     uint32_t crashes_max;
+    pid_t pid; /* a child that a handler forks has all of this, too, and must not touch it */
     struct flight_worker *workers;
     uint32_t worker_count; /* given out */
     uint32_t reported;     /* of own reports; the main thread's */

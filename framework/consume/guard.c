@@ -4,14 +4,14 @@
 #include "base/log.h"
 #include "consume/fault.h"
 
-enum warren_status guard_init(struct guard *guard, struct flight *flight, const char *queue,
-                              const char *handler, uint32_t concurrency)
+enum warren_status guard_init(struct guard *guard, const struct guard_options *options)
 {
-    *guard = (struct guard){.flight = flight, .queue = queue, .handler = handler};
-    if (!flight)
+    *guard = (struct guard){.options = *options, .flight = options->flight};
+    if (!guard->flight)
         return WARREN_OK;
-    guard->seed = identity_seed(queue);
-    guard->workers = flight_workers(flight, queue, handler, concurrency, &guard->lost);
+    guard->seed = identity_seed(options->queue);
+    guard->workers = flight_workers(guard->flight, options->queue, options->handler,
+                                    options->concurrency, &guard->lost);
     return guard->workers ? WARREN_OK : WARREN_EINVAL;
 }
 
@@ -24,8 +24,8 @@ static void report(const struct guard *guard, struct warren_job *job,
     if (!log_enabled(level))
         return;
     log_begin(&line, level, event);
-    log_text(&line, "queue", guard->queue);
-    log_text(&line, "handler", guard->handler);
+    log_text(&line, "queue", guard->options.queue);
+    log_text(&line, "handler", guard->options.handler);
     log_text(&line, "message_id", warren_job_properties(job)->message_id);
     log_int(&line, "crashes", suspicion->crashes);
     log_text(&line, "error", warren_job_error(job));
@@ -112,8 +112,11 @@ enum warren_outcome guard_run(struct guard *guard, uint32_t index, struct warren
     alone = suspicion.crashes > 0 && suspicion.reason != FLIGHT_LIMIT;
     if (!turnstile_enter(&flight->turnstile, alone))
         return WARREN_REQUEUE;
-    if (alone)
+    if (alone) {
         report(guard, job, &suspicion, WARREN_LOG_WARN, "suspected message runs alone");
+        if (guard->options.settle_up)
+            guard->options.settle_up(guard->options.user);
+    }
     outcome = run(guard, &guard->workers[index], job, chain, &message, message_id, alone);
     turnstile_leave(&flight->turnstile);
     return outcome;

@@ -15,18 +15,26 @@
 #include "consume/flight_recorder.h"
 #include "consume/job.h"
 
-struct guard {
+struct guard_options {
     struct flight *flight; /* NULL: there is none, and nothing is guarded */
-    struct flight_worker *workers;
     const char *queue;
     const char *handler;
+    uint32_t concurrency;
+    /** Wait until the broker knows of every ack so far. On a worker's thread. May be NULL. */
+    void (*settle_up)(void *user);
+    void *user;
+};
+
+struct guard {
+    struct guard_options options;
+    struct flight *flight;
+    struct flight_worker *workers;
     uint64_t seed; /* of identities */
     _Atomic uint32_t lost;
 };
 
-/** @flight may be NULL; borrowed, as both names. WARREN_OK; WARREN_EINVAL: it has no more slots */
-enum warren_status guard_init(struct guard *guard, struct flight *flight, const char *queue,
-                              const char *handler, uint32_t concurrency);
+/** What @options refer to is borrowed. WARREN_OK; WARREN_EINVAL: the recorder has no more slots */
+enum warren_status guard_init(struct guard *guard, const struct guard_options *options);
 
 /** The view of worker thread @index, or NULL. */
 static inline struct flight_worker *guard_worker(const struct guard *guard, uint32_t index)

@@ -58,7 +58,8 @@ static void die(struct warren_job *job)
     log_text(&line, "message_id", warren_job_properties(job)->message_id);
     log_text(&line, "error", job->error);
     log_end(&line);
-    log_stop(LOG_STOP_MS);
+    if (!job->worker) /* else the process goes on for a while */
+        log_stop(LOG_STOP_MS);
     abort();
 }
 

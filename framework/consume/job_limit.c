@@ -3,6 +3,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "consume/flight_recorder.h"
 #include "consume/job.h"
 
 /* When to give up, by the source's clock; INT64_MAX: never. */
@@ -102,4 +103,10 @@ void warren_job_limit(struct warren_job *job, int64_t end_ms)
     atomic_store_explicit(&job->limit_ms, end_ms, memory_order_relaxed);
     if (job->alarm.in_use)
         job_deadline_moved(job);
+}
+
+void warren_job_hard_limit(struct warren_job *job, int64_t end_ms)
+{
+    if (job->worker)
+        flight_limit(job->worker, end_ms, end_ms - clock_now_ms(job->source->clock));
 }

@@ -30,6 +30,11 @@ static void pushed(struct subscription_host *host)
     runtime_keep_looking(runtime_of(host));
 }
 
+static void settle_up(struct subscription_host *host)
+{
+    settle_up_wait(&runtime_of(host)->settle_up);
+}
+
 static void progress(struct subscription_host *host)
 {
     drain_progress(runtime_of(host));
@@ -201,6 +206,7 @@ enum warren_status runtime_new(const struct runtime_options *options,
     r->host.wake = wake;
     r->host.pushed = pushed;
     r->host.progress = progress;
+    r->host.settle_up = settle_up;
     r->host.interrupted = interrupted;
     atomic_store(&r->host.deadline_ms, INT64_MAX);
     r->memory_max = options->memory_max;
@@ -208,6 +214,7 @@ enum warren_status runtime_new(const struct runtime_options *options,
     r->drain_timeout_ms = options->drain_timeout_ms;
     r->flight = options->flight;
     loop_task_init(&r->stop, stop, r);
+    settle_up_init(&r->settle_up, r);
     loop_task_init(&r->abort, abort_now, r);
     loop_task_init(&r->thread_lost, thread_lost, r);
     status = make_parts(r, options, error);
@@ -276,6 +283,7 @@ void runtime_free(struct runtime *r)
     pulse_done(r);
     loop_timer_done(&r->redeclare);
     loop_free(r->loop);
+    settle_up_done(&r->settle_up);
     free(r);
 }
 

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "amqp/topology.h"
+#include "consume/settle_up.h"
 #include "consume/subscription.h"
 #include "loop/loop.h"
 
@@ -43,6 +44,7 @@ struct runtime {
     uint32_t straggler_age_ms;
     uint32_t drain_timeout_ms;
     struct flight *flight; /* NULL: none */
+    struct settle_up settle_up;
 
     struct loop_task collect;
     struct loop_task stop;

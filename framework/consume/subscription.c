@@ -70,6 +70,14 @@ static const struct executor_calls executor_calls = {
     .thread_ends = thread_ends,
 };
 
+/* Of the guard: a suspect is about to run. */
+static void settle_up(void *user)
+{
+    struct subscription *s = user;
+
+    s->host->settle_up(s->host);
+}
+
 static void receipts_came(void *user, struct delivery *delivery)
 {
     struct subscription *s = user;
@@ -175,14 +183,19 @@ static enum warren_status make_parts(struct subscription *s,
                                         .concurrency = what->concurrency,
                                         .clock = s->source.clock,
                                         .outlook = &s->host->outlook};
+    const struct guard_options guard = {.flight = options->flight,
+                                        .queue = what->queue,
+                                        .handler = what->handler_name,
+                                        .concurrency = what->concurrency,
+                                        .settle_up = settle_up,
+                                        .user = s};
     enum warren_status status =
         chain_init(&s->chain, what->links, what->link_count, what->handler, what->state);
 
     if (status == WARREN_OK)
         status = make_admission(s, what);
     if (status == WARREN_OK)
-        status = guard_init(&s->guard, options->flight, what->queue, what->handler_name,
-                            what->concurrency);
+        status = guard_init(&s->guard, &guard);
     if (status == WARREN_OK)
         status = make_jobs(s);
     if (status == WARREN_OK)
@@ -266,6 +279,16 @@ void subscription_suspend(struct subscription *s)
     consumer_pause(s->consumer, not_awaited, s);
 }
 
+bool subscription_barrier(struct subscription *s, void (*passed)(void *user, bool in_time),
+                          void *user)
+{
+    if (consumer_generation(s->consumer) == 0)
+        return false;
+    consumer_flush(s->consumer, true);
+    consumer_barrier(s->consumer, passed, user);
+    return true;
+}
+
 /* ---- draining ---- */
 
 static void cancel_answered(void *user)
@@ -319,9 +342,8 @@ void subscription_prove(struct subscription *s)
 {
     if (consumer_generation(s->consumer) == 0)
         return;
-    consumer_flush(s->consumer, true);
     s->proving = true;
-    consumer_barrier(s->consumer, barrier_passed, s);
+    subscription_barrier(s, barrier_passed, s);
 }
 
 bool subscription_proved(const struct subscription *s)

@@ -26,6 +26,8 @@ struct subscription_host {
     void (*pushed)(struct subscription_host *host);
     /** A subscription came to rest after subscription_drain(), perhaps not for the first time. */
     void (*progress)(struct subscription_host *host);
+    /** Wait until the broker knows of every ack so far, but not for long. Thread: a worker's. */
+    void (*settle_up)(struct subscription_host *host);
     /** It stopped consuming: the topology may have to be declared again. */
     void (*interrupted)(struct subscription_host *host);
     const struct runtime_events *events;
@@ -63,6 +65,14 @@ uint32_t subscription_at_work(const struct subscription *subscription);
 /** Acks settled but not sent. */
 uint32_t subscription_unsent(const struct subscription *subscription);
 size_t subscription_bytes(const struct subscription *subscription);
+
+/**
+ * Send every ack and ask for a sign that they arrived.
+ *
+ * @return false: there is no channel, and @passed is not called
+ */
+bool subscription_barrier(struct subscription *subscription,
+                          void (*passed)(void *user, bool in_time), void *user);
 
 /* ---- draining ---- */
 

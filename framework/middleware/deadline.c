@@ -16,6 +16,7 @@
 struct deadline {
     const struct warren_subscription_info *info;
     int64_t limit_ms;
+    int64_t hard_limit_ms; /* 0: none */
     char limit[LIMIT_TEXT_SIZE];
     atomic_uint_fast64_t late; /* settled after their limit, and not tried again */
 };
@@ -23,6 +24,10 @@ struct deadline {
 static const struct warren_option deadline_options[] = {
     {"limit", WARREN_OPTION_DURATION, NULL, 1, LIMIT_MAX_MS, NULL,
      "How long one attempt may take; then the handler is told to give up."},
+    {"hard_limit", WARREN_OPTION_DURATION, "0ms", 0, LIMIT_MAX_MS, NULL,
+     "When a handler that has not returned is given up: where it is is logged, the attempt counts "
+     "as "
+     "a crash, the process finishes the other handlers and executes itself again; 0 means never."},
     {0}};
 
 static void write_duration(int64_t ms, char text[LIMIT_TEXT_SIZE])
@@ -53,12 +58,20 @@ static void warn_of_ack_timeout(const struct deadline *deadline)
 static enum warren_status deadline_open(const struct warren_subscription_info *info, void **state,
                                         struct warren_error *error)
 {
-    struct deadline *deadline = calloc(1, sizeof *deadline);
+    int64_t limit_ms = warren_options_int(info->options, "limit");
+    int64_t hard_limit_ms = warren_options_int(info->options, "hard_limit");
+    struct deadline *deadline;
 
+    if (hard_limit_ms > 0 && hard_limit_ms < limit_ms)
+        return error_set(error, WARREN_ECONFIG,
+                         "hard_limit (%" PRId64 " ms) is below limit (%" PRId64 " ms)",
+                         hard_limit_ms, limit_ms);
+    deadline = calloc(1, sizeof *deadline);
     if (!deadline)
         return error_set(error, WARREN_ENOMEM, "no memory for the middleware deadline");
     deadline->info = info;
-    deadline->limit_ms = warren_options_int(info->options, "limit");
+    deadline->limit_ms = limit_ms;
+    deadline->hard_limit_ms = hard_limit_ms;
     write_duration(deadline->limit_ms, deadline->limit);
     if (deadline->limit_ms > DEADLINE_ACK_TIMEOUT_MS)
         warn_of_ack_timeout(deadline);
@@ -96,10 +109,13 @@ static enum warren_outcome deadline_call(struct warren_job *job, const struct wa
                                          void *state)
 {
     struct deadline *deadline = state;
-    int64_t until_ms = warren_job_now_ms(job) + deadline->limit_ms;
+    int64_t begun_ms = warren_job_now_ms(job);
+    int64_t until_ms = begun_ms + deadline->limit_ms;
     enum warren_outcome outcome;
 
     warren_job_limit(job, until_ms);
+    if (deadline->hard_limit_ms > 0)
+        warren_job_hard_limit(job, begun_ms + deadline->hard_limit_ms);
     outcome = warren_next(job, next);
     if (warren_job_now_ms(job) < until_ms)
         return outcome;

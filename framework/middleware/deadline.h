@@ -2,7 +2,9 @@
  *
  * From the moment that the attempt comes here it has `limit`: warren_job_time_left_ms() counts it
  * down, and once it passed, warren_job_cancelled() and warren_job_cancel_fd() tell the handler.
- * The handler is not interrupted; it ends when it returns. Then, if the limit passed:
+ * The handler is not interrupted; it ends when it returns. A handler that has not returned by
+ * `hard_limit`, if there is one, is given up with its thread; see warren_job_hard_limit(). If it
+ * returns after the limit:
  *
  *   ACK, REJECT,  stay what they are: an effect that came late is done all the same, and a verdict
  *   DISCARD       is a verdict. One line at warn tells that it was late, with the count of late

@@ -110,6 +110,14 @@ WARREN_API uint64_t warren_job_seed(const struct warren_job *job);
 /** The attempt's time limit, in monotonic milliseconds: the earlier of this and what was set. */
 WARREN_API void warren_job_limit(struct warren_job *job, int64_t until_ms);
 
+/**
+ * Give the handler up if it has not returned by @until_ms, in monotonic milliseconds: where it is
+ * is logged, its thread never continues, the attempt has failed, and the process drains and
+ * executes itself again (warren_worker_run() returns WARREN_ETAINTED in a program of your own). The
+ * earlier of this and what was set. Since: 0.1.
+ */
+WARREN_API void warren_job_hard_limit(struct warren_job *job, int64_t until_ms);
+
 /** The worker's monotonic clock, in milliseconds; the one that admission is asked with. */
 WARREN_API int64_t warren_job_now_ms(const struct warren_job *job);
 

@@ -36,7 +36,11 @@ WARREN_API enum warren_status warren_worker_new(const struct warren_worker_optio
  * Consume until told to stop, then drain. Blocks.
  *
  * @return WARREN_OK after a clean drain; WARREN_ETIMEOUT if drain.timeout ended it (the rest was
- *         handed back to the broker); WARREN_ECLOSED if a second signal ended it
+ *         handed back to the broker); WARREN_ECLOSED if a second signal ended it;
+ *         WARREN_ETAINTED if a handler crashed or was given up: the others were finished and all
+ *         acks sent, but a thread is stopped for ever, with what it had locked, and no memory is to
+ *         be trusted. End the process, or execute it again, soon. While this has not returned 5 s
+ *         after drain.timeout, the signal of the crash ends the process
  */
 WARREN_API enum warren_status warren_worker_run(struct warren_worker *worker);
 

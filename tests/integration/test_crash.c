@@ -83,7 +83,7 @@ static void make_worker(struct fixture *fixture, const char *chain, const char *
                                  "    handler: crashing.run\n"
                                  "    prefetch: %d\n"
                                  "    concurrency: 4\n"
-                                 "    options: {path: record, work: 5ms, again: 100ms}\n"
+                                 "    options: {path: record, work: 5ms, slow: 500ms, again: 2s}\n"
                                  "    middleware: [%s]\n",
                                  more, fixture->queue, MESSAGES, chain);
     fixture->record = worker_path(fixture->worker, "record");
@@ -130,6 +130,12 @@ static int all_done(const struct fixture *fixture)
     return done;
 }
 
+static void await_dead_letter(struct fixture *fixture)
+{
+    if (!WAIT_FOR(peer_count(fixture->peer, fixture->dlq) == 1, PATIENCE_MS))
+        fail_msg("no dead letter:\n%s", proc_stderr(fixture->worker->proc));
+}
+
 /* Each message but the guilty one was handled once, in its first attempt. */
 static void assert_innocent_are_handled_once(const struct fixture *fixture)
 {
@@ -149,8 +155,7 @@ static void assert_one_crashes(struct fixture *fixture, const char *guilty, cons
     make_worker(fixture, "log, {retry: {policy: immediate}}, recover", "");
     publish_all(fixture, guilty, GUILTY);
     worker_consume(fixture->worker, 1);
-    if (!WAIT_FOR(peer_count(fixture->peer, fixture->dlq) == 1, PATIENCE_MS))
-        fail_msg("no dead letter:\n%s", proc_stderr(fixture->worker->proc));
+    await_dead_letter(fixture);
     assert_true(WAIT_FOR(all_done(fixture) == MESSAGES - 1, PATIENCE_MS));
     assert_innocent_are_handled_once(fixture);
     assert_int_equal(recorded(fixture, "begin m-%d 1\n", GUILTY), 1);
@@ -207,7 +212,170 @@ static void a_stack_overflow(void **state)
     assert_one_crashes(*state, "overflow", "signal=SIGSEGV", " recurse+0x");
 }
 
+/* ---- the hard limit ---- */
+
+/* A handler that never returns is told of with its calls, and costs its message alone. */
+static void a_handler_that_hangs(void **state)
+{
+    struct fixture *fixture = *state;
+
+    declare(fixture);
+    make_worker(fixture,
+                "log, {retry: {policy: immediate}}, {deadline: {limit: 100ms, hard_limit: 400ms}}, "
+                "recover",
+                "");
+    publish_all(fixture, "hang", GUILTY);
+    worker_consume(fixture->worker, 1);
+    await_dead_letter(fixture);
+    assert_true(WAIT_FOR(all_done(fixture) == MESSAGES - 1, PATIENCE_MS));
+    assert_innocent_are_handled_once(fixture);
+    assert_int_equal(recorded(fixture, "begin m-%d 1\n", GUILTY), 1);
+    assert_int_equal(recorded(fixture, "begin m-%d 2\n", GUILTY), 1);
+    assert_int_equal(worker_logged(fixture->worker, "handler did not return by its hard limit",
+                                   "message_id=m-20 attempt="),
+                     2);
+    assert_true(worker_logged(fixture->worker, "msg=backtrace", " hang+0x") >= 2);
+    assert_int_equal(worker_stop(fixture->worker), 0);
+    assert_int_equal(peer_count(fixture->peer, fixture->queue), 0);
+}
+
+/* ---- the process goes on ---- */
+
+static int started(struct fixture *fixture, const char *with)
+{
+    return worker_logged(fixture->worker, "msg=starting", with);
+}
+
+/* The next process has the id, the arguments and the environment of the first. */
+static void it_executes_itself_as_it_was(void **state)
+{
+    struct fixture *fixture = *state;
+    char *pid;
+
+    declare(fixture);
+    make_worker(fixture, "log, recover", "");
+    publish(fixture, "m-1", "segv");
+    worker_run(fixture->worker, (const char *const[]){"crash.max_attempts=0", NULL});
+    pid = text(" pid=%d ", (int)proc_pid(fixture->worker->proc));
+    await_dead_letter(fixture);
+    assert_true(WAIT_FOR(started(fixture, pid) == 2, PATIENCE_MS));
+    assert_int_equal(recorded(fixture, "begin m-%d ", 1), 1);
+    assert_int_equal(worker_stop(fixture->worker), 0);
+    free(pid);
+}
+
+/* Who is told to end while it drains after a crash ends. The message is still there. */
+static void told_to_stop_it_does_not_come_back(void **state)
+{
+    struct fixture *fixture = *state;
+
+    declare(fixture);
+    make_worker(fixture, "log, recover", "");
+    publish(fixture, "m-1", "slow");
+    publish(fixture, "m-2", "segv");
+    worker_consume(fixture->worker, 1);
+    assert_true(WAIT_FOR(worker_logged(fixture->worker, "msg=draining", NULL) == 1, PATIENCE_MS));
+    assert_int_equal(worker_stop(fixture->worker), 1);
+    assert_int_equal(started(fixture, NULL), 1);
+    assert_int_equal(recorded(fixture, "done m-%d ", 1), 1);
+    assert_int_equal(recorded(fixture, "begin m-%d ", 2), 1);
+    assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->queue) == 1, PATIENCE_MS));
+}
+
+/* A second crash while the first one is being drained. */
+static void two_crash_at_once(void **state)
+{
+    struct fixture *fixture = *state;
+
+    declare(fixture);
+    make_worker(fixture, "log, recover", "");
+    for (int i = 0; i < 4; i++)
+        publish(fixture, (const char *const[]){"m-0", "m-1", "m-2", "m-3"}[i],
+                (const char *const[]){"segv", "slow", "abort", "slow"}[i]);
+    worker_consume(fixture->worker, 1);
+    assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->dlq) == 2, PATIENCE_MS));
+    assert_true(WAIT_FOR(recorded(fixture, "done m-%d ", 1) == 1, PATIENCE_MS));
+    assert_true(WAIT_FOR(recorded(fixture, "done m-%d ", 3) == 1, PATIENCE_MS));
+    assert_int_equal(recorded(fixture, "begin m-%d ", 0), 2);
+    assert_int_equal(recorded(fixture, "begin m-%d ", 2), 2);
+    assert_int_equal(worker_stop(fixture->worker), 0);
+}
+
+/* The main thread waits for ever for a lock that the crashed one holds: the process executes itself
+ * all the same. */
+static void a_lock_that_is_never_released(void **state)
+{
+    struct fixture *fixture = *state;
+    char *other = text("%s.other", fixture->queue);
+
+    declare(fixture);
+    peer_declare(fixture->peer, other, "classic");
+    fixture->worker = worker_new(fixture->broker->uri,
+                                 "drain: {timeout: 100ms}\n"
+                                 "crash: {max_attempts: 0}\n"
+                                 "subscriptions:\n"
+                                 "  - queue: %s\n"
+                                 "    handler: crashing.run\n"
+                                 "    options: {path: record}\n"
+                                 "  - queue: %s\n"
+                                 "    handler: crashing.run\n"
+                                 "    options: {path: other, close_locks: true}\n",
+                                 fixture->queue, other);
+    publish(fixture, "m-1", "lock");
+    worker_consume(fixture->worker, 2);
+    await_dead_letter(fixture);
+    assert_int_equal(started(fixture, NULL), 2);
+    assert_int_equal(worker_logged(fixture->worker, "executing itself again", NULL), 0);
+    assert_int_equal(worker_stop(fixture->worker), 0);
+    peer_delete(fixture->peer, other);
+    free(other);
+}
+
+/* Somebody wants a core dump: that is no crash of a handler. */
+static void a_signal_from_outside_ends_the_process(void **state)
+{
+    struct fixture *fixture = *state;
+
+    declare(fixture);
+    make_worker(fixture, "log, recover", "");
+    publish(fixture, "m-1", "slow");
+    worker_consume(fixture->worker, 1);
+    assert_true(WAIT_FOR(recorded(fixture, "begin m-%d ", 1) == 1, PATIENCE_MS));
+    proc_signal(fixture->worker->proc, SIGABRT);
+    assert_int_equal(proc_wait(fixture->worker->proc, PATIENCE_MS), PROC_SIGNAL + SIGABRT);
+    assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->queue) == 1, PATIENCE_MS));
+}
+
 /* ---- SIGKILL ---- */
+
+/* Attempts of a message that waits in memory for the next one are not forgotten. */
+static void attempts_survive_a_kill(void **state)
+{
+    struct fixture *fixture = *state;
+
+    declare(fixture);
+    make_worker(fixture, "log, {retry: {policy: immediate, max_attempts: 3}}, recover",
+                "state_dir: state");
+    publish(fixture, "m-1", "fail");
+    for (int attempt = 1; attempt <= 2; attempt++) {
+        worker_run(fixture->worker, NULL);
+        assert_true(WAIT_FOR(
+            worker_logged(fixture->worker, "message handled", "message_id=m-1") == 1, PATIENCE_MS));
+        proc_signal(fixture->worker->proc, SIGKILL);
+        assert_int_equal(proc_wait(fixture->worker->proc, PATIENCE_MS), PROC_SIGNAL + SIGKILL);
+        for (int i = 1; i <= 3; i++) {
+            char line[32];
+
+            snprintf(line, sizeof line, "begin m-1 %d\n", i);
+            assert_int_equal(recorded(fixture, line, 0), i <= attempt);
+        }
+    }
+    worker_consume(fixture->worker, 1);
+    await_dead_letter(fixture);
+    assert_int_equal(recorded(fixture, "begin m-%d 3\n", 1), 1);
+    assert_int_equal(recorded(fixture, "begin m-%d ", 1), 3);
+    assert_int_equal(worker_stop(fixture->worker), 0);
+}
 
 /* Nobody can say what killed the process, so whatever was in a handler then is suspected, and runs
  * alone once; only the guilty one does it again. */
@@ -223,8 +391,7 @@ static void a_message_that_kills_the_process_is_found(void **state)
         assert_int_equal(proc_wait(fixture->worker->proc, PATIENCE_MS), PROC_SIGNAL + SIGKILL);
     }
     worker_consume(fixture->worker, 1);
-    if (!WAIT_FOR(peer_count(fixture->peer, fixture->dlq) == 1, PATIENCE_MS))
-        fail_msg("no dead letter:\n%s", proc_stderr(fixture->worker->proc));
+    await_dead_letter(fixture);
     assert_true(WAIT_FOR(all_done(fixture) == MESSAGES - 1, PATIENCE_MS));
     for (int i = 1; i < MESSAGES; i++)
         assert_int_equal(recorded(fixture, "done m-%d ", i), 1);
@@ -246,6 +413,13 @@ int main(void)
         TEST(an_abort),
         TEST(a_call_of_nothing),
         TEST(a_stack_overflow),
+        TEST(a_handler_that_hangs),
+        TEST(it_executes_itself_as_it_was),
+        TEST(told_to_stop_it_does_not_come_back),
+        TEST(two_crash_at_once),
+        TEST(a_lock_that_is_never_released),
+        TEST(a_signal_from_outside_ends_the_process),
+        TEST(attempts_survive_a_kill),
         TEST(a_message_that_kills_the_process_is_found),
     };
 

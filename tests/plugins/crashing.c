@@ -6,9 +6,10 @@
  *   "null"                     a call of a NULL pointer
  *   "overflow"                 a recursion without an end
  *   "kill"                     SIGKILL for the whole process
- *   "lock"                     a fault while it holds a lock that every other body takes
+ *   "lock"                     a fault while it holds a lock that `close` takes, if it says so
  *   "hang"                     does not return
  *   "fail"                     a failed attempt, to be repeated after `again`
+ *   "slow"                     works for `slow`, then acks
  *   any other                  works for `work`, then acks
  *
  * It appends lines to `path`: "begin ID ATTEMPT" and, if it returns, "done ID ATTEMPT".
@@ -29,13 +30,20 @@
 struct crashing {
     int fd;
     int work_ms;
+    int slow_ms;
     int again_ms;
-    pthread_mutex_t lock;
+    const char *to;
+    bool close_locks;
 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of all that this plugin has */
 
 static const struct warren_option options[] = {
     {"path", WARREN_OPTION_PATH, NULL, 0, 0, NULL, "Where the lines go."},
     {"work", WARREN_OPTION_DURATION, "0ms", 0, 600000, NULL, "How long a good message takes."},
+    {"slow", WARREN_OPTION_DURATION, "1s", 0, 600000, NULL, "How long a slow one takes."},
+    {"to", WARREN_OPTION_STRING, "", 0, 0, NULL, "The queue that good bodies are published to."},
+    {"close_locks", WARREN_OPTION_BOOL, "false", 0, 0, NULL, "Closing takes the lock."},
     {"again", WARREN_OPTION_DURATION, "0ms", 0, 600000, NULL, "When a failed one is due again."},
     {0}};
 
@@ -49,7 +57,9 @@ static enum warren_status crashing_open(const struct warren_subscription_info *i
         return WARREN_ENOMEM;
     crashing->work_ms = (int)warren_options_int(info->options, "work");
     crashing->again_ms = (int)warren_options_int(info->options, "again");
-    pthread_mutex_init(&crashing->lock, NULL);
+    crashing->slow_ms = (int)warren_options_int(info->options, "slow");
+    crashing->to = warren_options_text(info->options, "to");
+    crashing->close_locks = warren_options_bool(info->options, "close_locks");
     crashing->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (crashing->fd < 0) {
         snprintf(error->text, sizeof error->text, "cannot open %s", path);
@@ -64,8 +74,11 @@ static void crashing_close(void *state)
 {
     struct crashing *crashing = state;
 
+    if (crashing->close_locks) {
+        pthread_mutex_lock(&lock);
+        pthread_mutex_unlock(&lock);
+    }
     close(crashing->fd);
-    pthread_mutex_destroy(&crashing->lock);
     free(crashing);
 }
 
@@ -136,11 +149,10 @@ static void hang(void)
         work(1000);
 }
 
-/* Allocation waits for the lock of the allocator; this one is our own, but to others it is the
- * same: who waits for it waits for a thread that never comes back. */
-static void die_with_lock(struct crashing *crashing)
+/* As malloc() would, if the fault were in it: who waits for the lock waits for ever. */
+static void die_with_lock(void)
 {
-    pthread_mutex_lock(&crashing->lock);
+    pthread_mutex_lock(&lock);
     read_nowhere();
 }
 
@@ -173,12 +185,20 @@ static const struct {
     {"segv", read_nowhere}, {"bus", read_behind_the_file}, {"fpe", divide_by_zero},
     {"ill", do_nonsense},   {"abrt", raise_abrt},          {"abort", abort},
     {"null", call_null},    {"overflow", overflow},        {"kill", kill_all},
-    {"hang", hang},
+    {"hang", hang},         {"lock", die_with_lock},
 };
 
 static bool says(struct warren_bytes body, const char *word)
 {
     return body.len == strlen(word) && memcmp(body.data, word, body.len) == 0;
+}
+
+static bool pass_on(struct warren_job *job, const char *to)
+{
+    struct warren_message copy = {.properties = *warren_job_properties(job),
+                                  .body = warren_job_body(job)};
+
+    return !*to || warren_job_publish(job, "", to, &copy) == WARREN_OK;
 }
 
 static enum warren_outcome run(struct warren_job *job, void *state)
@@ -190,15 +210,13 @@ static enum warren_outcome run(struct warren_job *job, void *state)
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         if (says(body, ends[i].word))
             ends[i].end();
-    if (says(body, "lock"))
-        die_with_lock(crashing);
     if (says(body, "fail")) {
         warren_job_retry_after(job, crashing->again_ms);
         return WARREN_RETRY;
     }
-    pthread_mutex_lock(&crashing->lock);
-    pthread_mutex_unlock(&crashing->lock);
-    work(crashing->work_ms);
+    work(says(body, "slow") ? crashing->slow_ms : crashing->work_ms);
+    if (!pass_on(job, crashing->to))
+        return WARREN_RETRY;
     record(crashing, job, "done");
     return WARREN_ACK;
 }

@@ -28,6 +28,7 @@ struct warren_job {
     int64_t now_ms;
     int64_t took_ms; /* by how much the handler advances the clock */
     int64_t limit_ms;
+    int64_t hard_limit_ms;
     struct warren_recovery *recovery;
     unsigned asked; /* accessors that cost something */
 };
@@ -97,6 +98,11 @@ int64_t warren_job_now_ms(const struct warren_job *job)
 void warren_job_limit(struct warren_job *job, int64_t until_ms)
 {
     job->limit_ms = until_ms;
+}
+
+void warren_job_hard_limit(struct warren_job *job, int64_t until_ms)
+{
+    job->hard_limit_ms = until_ms;
 }
 
 void warren_job_set_trace(struct warren_job *job, const char *traceparent, const char *tracestate)

@@ -21,7 +21,7 @@ struct rig {
 
 static int setup(void **state)
 {
-    static const struct warren_options options = {{{"limit", "5000"}}};
+    static const struct warren_options options = {{{"limit", "5000"}, {"hard_limit", "0"}}};
     struct rig *rig = calloc(1, sizeof *rig);
 
     if (!rig)
@@ -58,6 +58,7 @@ static void the_limit_counts_from_now(void **state)
 
     run(*state, &job);
     assert_int_equal(job.limit_ms, 70000 + LIMIT_MS);
+    assert_int_equal(job.hard_limit_ms, 0);
 }
 
 /* A millisecond earlier nothing happens, whatever the outcome. */
@@ -132,7 +133,7 @@ static void a_late_requeue_is_a_failed_attempt(void **state)
 
 static void open_with(const char *limit, struct fake_log *log)
 {
-    const struct warren_options options = {{{"limit", limit}}};
+    const struct warren_options options = {{{"limit", limit}, {"hard_limit", "0"}}};
     struct warren_subscription_info info;
     void *state;
 
@@ -156,6 +157,35 @@ static void a_limit_above_the_brokers_is_warned_of(void **state)
     fake_log_has(&log, "queue=bills handler=pay.charge limit=1800001ms consumer_timeout=30m");
 }
 
+/* The hard limit counts from now, too. */
+static void the_hard_limit_is_passed_on(void **state)
+{
+    const struct warren_options options = {{{"limit", "5000"}, {"hard_limit", "20000"}}};
+    struct warren_subscription_info info;
+    struct warren_job job = {.now_ms = 70000};
+    struct warren_link links[2] = {{middleware_deadline.call, NULL}, {fake_handle, NULL}};
+
+    (void)state;
+    links[0].state = fake_open(&middleware_deadline, &info, &options);
+    assert_int_equal(warren_next(&job, links), WARREN_ACK);
+    assert_int_equal(job.limit_ms, 75000);
+    assert_int_equal(job.hard_limit_ms, 90000);
+    middleware_deadline.close(links[0].state);
+}
+
+/* A hard limit that comes first would leave no time to give up. */
+static void a_hard_limit_below_the_limit_is_refused(void **state)
+{
+    const struct warren_options options = {{{"limit", "5000"}, {"hard_limit", "4999"}}};
+    struct warren_subscription_info info = {.options = &options};
+    struct warren_error error = {WARREN_OK, ""};
+    void *opened = NULL;
+
+    (void)state;
+    assert_int_equal(middleware_deadline.open(&info, &opened, &error), WARREN_ECONFIG);
+    assert_string_equal(error.text, "hard_limit (4999 ms) is below limit (5000 ms)");
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -167,6 +197,8 @@ int main(void)
         T(a_late_retry_names_the_limit),
         T(the_handlers_reason_is_kept),
         T(a_late_requeue_is_a_failed_attempt),
+        cmocka_unit_test(the_hard_limit_is_passed_on),
+        cmocka_unit_test(a_hard_limit_below_the_limit_is_refused),
         cmocka_unit_test(a_limit_above_the_brokers_is_warned_of),
     };
 
