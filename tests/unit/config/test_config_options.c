@@ -28,6 +28,7 @@ static void defaults_are_those_of_the_table(void **state)
     assert_string_equal(config->publisher.when_full, "block");
     assert_int_equal(config->publisher.block_timeout_ms, 30000);
     assert_int_equal(config->publisher.timeout_ms, 120000);
+    assert_int_equal(config->delay.longest_ms, INT64_C(30) * 86400000);
     assert_int_equal(config->drain.timeout_ms, 30000);
     assert_string_equal(config->log.level, "info");
     assert_string_equal(config->log.format, "logfmt");
@@ -123,7 +124,8 @@ static void unknown_keys_are_refused_with_a_suggestion(void **state)
          "unknown key 'prefetch' in broker; did you mean 'prefetch' in consumer?"},
         {"consumer.prefetch: 5\n",
          "unknown key 'consumer.prefetch' in the file; did you mean 'prefetch' in consumer?"},
-        {"zzzzzzzz: 5\n", "unknown key 'zzzzzzzz' in the file, expected plugins, state_dir, broker, "},
+        {"zzzzzzzz: 5\n",
+         "unknown key 'zzzzzzzz' in the file, expected plugins, state_dir, broker, "},
     };
 
     (void)state;

@@ -65,6 +65,12 @@ static void sizes(void **state)
     assert_int_equal(publisher_settings_init(&options, &settings, NULL), WARREN_OK);
     assert_int_equal(settings.connection.heartbeat_s, 30);
     publisher_settings_done(&settings);
+    options = good();
+    options.size = offsetof(struct warren_publisher_options, delay_longest_ms);
+    options.delay_longest_ms = 7;
+    assert_int_equal(publisher_settings_init(&options, &settings, NULL), WARREN_OK);
+    assert_int_equal(settings.options.delay_longest_ms, UINT64_C(30) * 86400000);
+    publisher_settings_done(&settings);
     options.size = sizeof options + 1;
     assert_int_equal(check(&options, NULL), WARREN_EINVAL);
     options.size = 0;
@@ -75,13 +81,14 @@ static void sizes(void **state)
 /* Each number out of its range is named. */
 static void ranges(void **state)
 {
-    struct warren_publisher_options o[9];
+    struct warren_publisher_options o[11];
     static const char *const names[] = {
-        "window_messages",     "window_messages", "window_bytes", "heartbeat_s", "when_full",
-        "reconnect_delay_min", "connect_timeout", "rate",         "burst"};
+        "window_messages", "window_messages",     "window_bytes",    "heartbeat_s",
+        "when_full",       "reconnect_delay_min", "connect_timeout", "rate",
+        "burst",           "delay_longest_ms",    "delay_longest_ms"};
 
     (void)state;
-    for (size_t i = 0; i < 9; i++)
+    for (size_t i = 0; i < 11; i++)
         o[i] = good();
     o[0].window_messages = 0;
     o[1].window_messages = 1000001;
@@ -93,7 +100,9 @@ static void ranges(void **state)
     o[7].rate = 0.0001;
     o[8].rate = 1;
     o[8].burst = 1000001;
-    for (size_t i = 0; i < 9; i++) {
+    o[9].delay_longest_ms = 0;
+    o[10].delay_longest_ms = UINT64_C(1) << 40;
+    for (size_t i = 0; i < 11; i++) {
         struct warren_error error = {0};
 
         assert_int_equal(check(&o[i], &error), WARREN_EINVAL);

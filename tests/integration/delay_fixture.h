@@ -1,0 +1,115 @@
+/* delay_fixture.h - what the tests of the delay queues share: a virtual host, so that their queues
+ * are nobody else's; delayed messages with books kept; and taking them off a queue.
+ */
+#ifndef TESTS_INTEGRATION_DELAY_FIXTURE_H
+#define TESTS_INTEGRATION_DELAY_FIXTURE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <warren/publisher.h>
+
+#include "support/broker.h"
+#include "support/ledger.h"
+#include "support/peer.h"
+#include "support/wait.h"
+
+#define PATIENCE_MS 30000
+
+/* One delayed message; its body is its place in an array of these. */
+struct sent {
+    int64_t delay_ms;
+    int64_t published_ms;
+    int64_t confirmed_ms;
+    enum warren_result result;
+    uint16_t code;
+    char text[256];
+    atomic_uint receipts;
+    int64_t arrived_ms; /* the first time */
+    unsigned arrivals;
+};
+
+struct fixture {
+    char *vhost;
+    char *uri;
+    struct peer *peer;
+    char *queue;
+    struct warren_publisher *publisher;
+};
+
+static struct broker *broker;
+
+static struct fixture *fixture_new(void)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+
+    assert_non_null(f);
+    f->vhost = unique_name("delay");
+    f->uri = broker_vhost(broker, f->vhost);
+    f->peer = peer_new(f->uri);
+    f->queue = unique_name("later");
+    peer_declare(f->peer, f->queue, "quorum");
+    f->publisher = publisher_open(f->uri, NULL);
+    return f;
+}
+
+static void fixture_free(struct fixture *f)
+{
+    warren_publisher_close(f->publisher, 0);
+    peer_free(f->peer);
+    broker_delete_vhost(broker, f->vhost);
+    free(f->queue);
+    free(f->uri);
+    free(f->vhost);
+    free(f);
+}
+
+static void on_receipt(const struct warren_receipt *receipt, void *user)
+{
+    struct sent *sent = user;
+
+    sent->confirmed_ms = now_ms();
+    sent->result = receipt->result;
+    sent->code = receipt->reply_code;
+    snprintf(sent->text, sizeof sent->text, "%s", receipt->reply_text);
+    atomic_fetch_add(&sent->receipts, 1);
+}
+
+/* To @exchange, or with "" to the queue @routing_key. */
+static void send_later(struct warren_publisher *publisher, struct sent *sent, const char *exchange,
+                       const char *routing_key, const char *body, int64_t delay_ms)
+{
+    struct warren_message message = {.body = warren_text(body)};
+    struct warren_publish publish = {
+        .exchange = exchange, .routing_key = routing_key, .message = &message};
+
+    sent->delay_ms = delay_ms;
+    sent->published_ms = now_ms();
+    assert_int_equal(
+        warren_publisher_publish_after(publisher, &publish, delay_ms, on_receipt, sent), WARREN_OK);
+}
+
+static bool has_ended(struct sent *sent)
+{
+    return WAIT_FOR(atomic_load(&sent->receipts) > 0, PATIENCE_MS * slowness());
+}
+
+/* The same, and wait for its end. */
+static enum warren_result send_and_wait(struct fixture *f, const char *exchange,
+                                        const char *routing_key, const char *body, int64_t delay_ms,
+                                        struct sent *sent)
+{
+    *sent = (struct sent){.result = WARREN_TIMEOUT};
+    send_later(f->publisher, sent, exchange, routing_key, body, delay_ms);
+    assert_true(has_ended(sent));
+    return sent->result;
+}
+
+#endif
