@@ -13,11 +13,17 @@
 #define NOTE_FIRST_FAILURE "x-warren-first-failure" /* timestamp of the first of them */
 #define NOTE_EXCHANGE      "x-warren-exchange"      /* string: where it was published first, */
 #define NOTE_ROUTING_KEY   "x-warren-routing-key"   /* string: and with which key */
+#define NOTE_QUEUE         "x-warren-queue"         /* string: that it was consumed from */
 #define NOTE_REPLAYS       "x-warren-replays"       /* i64: how often it left a dead-letter queue */
+
+/* What a copy cannot have where the broker would act on it: it stands in a header instead. */
+#define NOTE_EXPIRATION "x-warren-expiration" /* string: the property; a copy does not expire */
+#define NOTE_USER_ID    "x-warren-user-id"    /* string: the property; it must be the publisher's */
+#define NOTE_CC         "x-warren-cc"         /* the header CC: the broker would send it there */
+#define NOTE_LEFT_OUT   "x-warren-left-out"   /* string: names of headers that did not fit */
 
 /* ---- the envelope of a dead letter, besides those above ---- */
 
-#define NOTE_QUEUE        "x-warren-queue"        /* string: that it was consumed from */
 #define NOTE_REASON       "x-warren-reason"       /* string: one word, see below */
 #define NOTE_HANDLER      "x-warren-handler"      /* string: PLUGIN.HANDLER */
 #define NOTE_ERROR        "x-warren-error"        /* string: what the handler said */

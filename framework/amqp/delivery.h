@@ -11,6 +11,14 @@
 
 #include <warren/handler.h>
 
+/** What became of the copy that was published in a delivery's place. */
+enum relay_state {
+    RELAY_NONE,
+    RELAY_SENT,
+    RELAY_CONFIRMED, /* the delivery can be acked */
+    RELAY_FAILED     /* it must come again */
+};
+
 struct delivery {
     struct delivery *next; /* of the queue that owns it */
     uint64_t tag;
@@ -20,13 +28,20 @@ struct delivery {
     uint32_t properties_len;
     size_t body_len;
     bool redelivered;
-    bool forgiven;       /* the last attempt does not count */
-    uint8_t outcome;     /* enum warren_outcome, once handled */
-    uint32_t failed;     /* attempts in this process that count */
-    uint32_t note;       /* of the flight recorder about this message; 0: none */
-    int64_t first_ns;    /* when the first attempt in this process began; 0: there was none */
-    int64_t retry_at_ms; /* with the outcome WARREN_RETRY: not before this; -1: whenever */
-    atomic_uint holds;   /* the handler, and each of its publishes without a receipt */
+    bool forgiven;           /* the last attempt does not count */
+    uint8_t outcome;         /* enum warren_outcome, once handled */
+    bool reserved;           /* it has a place among those held for a retry */
+    uint8_t relay;           /* enum relay_state */
+    uint8_t relay_result;    /* RELAY_FAILED: enum warren_result, unless it was not accepted */
+    uint16_t relay_code;     /* of that result */
+    int16_t relay_status;    /* RELAY_FAILED: enum warren_status of the publisher */
+    uint32_t failed;         /* attempts in this process that count */
+    uint32_t note;           /* of the flight recorder about this message; 0: none */
+    int64_t first_failure_s; /* when the first of these ended, since 1970; 0: there was none */
+    int64_t first_ns;        /* when the first attempt began, as far as known; 0: there was none */
+    bool first_moved;        /* to one of an earlier process */
+    int64_t retry_at_ms;     /* with the outcome WARREN_RETRY: not before this; -1: whenever */
+    atomic_uint holds;       /* the handler, and each of its publishes without a receipt */
     atomic_bool publish_failed;
     uint8_t data[]; /* exchange NUL, routing key NUL, property list, body */
 };

@@ -61,7 +61,7 @@ static bool is_named(const char *item, const char *kind, const char *name)
 /* Where it is noted what was found of @item; NULL if the worker will not declare it. */
 static enum found *found_of(struct broker_check *check, const char *item)
 {
-    const struct config_topology *topology = &check->config->topology;
+    const struct config_topology *topology = &check->config->declared;
 
     for (size_t i = 0; i < topology->exchange_count; i++)
         if (!topology->exchanges[i].passive &&
@@ -86,7 +86,7 @@ static bool is_declared(const struct config_topology *topology, const char *queu
 static bool plan_look(struct broker_check *check)
 {
     const struct config *config = check->config;
-    const struct config_topology *topology = &config->topology;
+    const struct config_topology *topology = &config->declared;
     struct config_topology *round = &check->round;
     size_t queue_max = topology->queue_count + config->subscription_count;
 
@@ -154,7 +154,7 @@ static void doom_queue(struct broker_check *check, struct config_queue *queue)
 
 static void plan_trial(struct broker_check *check)
 {
-    const struct config_topology *topology = &check->config->topology;
+    const struct config_topology *topology = &check->config->declared;
     struct config_topology *round = &check->round;
 
     round->exchange_count = round->queue_count = 0;

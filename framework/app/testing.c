@@ -116,7 +116,8 @@ static enum warren_status init(struct warren_test *test, const struct warren_tes
                                        .clock = &test->clock.clock,
                                        .seed = options->seed,
                                        .deadline_ms = &test->deadline_ms,
-                                       .settled = not_late};
+                                       .settled = not_late,
+                                       .broker_counts = true};
     test->job = job_new(&test->source);
     if (!test->job || testing_published_init(&test->published) != WARREN_OK)
         return error_set(error, WARREN_ENOMEM, "no memory");

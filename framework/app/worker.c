@@ -117,7 +117,7 @@ static enum warren_status make_runtime(struct warren_worker *worker, struct warr
     struct runtime_events events;
     struct runtime_options options = {
         .connection = &settings.connection,
-        .topology = &config->topology,
+        .topology = &config->declared,
         .subscriptions = subscriptions,
         .subscription_count = config->subscription_count,
         .message_max = (size_t)config->consumer.message_max,

@@ -116,6 +116,7 @@ static enum warren_status open_post(const struct posts *posts, size_t index, boo
         .handler = setup->config->handler,
         .concurrency = setup->config->concurrency,
         .options = setup->options,
+        .dead_letters = setup->config->dead_exchange != NULL,
     };
     status = open_chain(posts, post, only_builtin, error);
     if (status != WARREN_OK || only_builtin)
@@ -193,6 +194,18 @@ void posts_close(struct posts *posts)
 
 /* ---- running ---- */
 
+/* As far as the configuration tells: RabbitMQ takes the argument for streams alone. */
+static bool is_stream(const struct config *config, const struct config_subscription *subscription)
+{
+    const struct config_topology *topology = &config->topology;
+
+    for (size_t i = 0; i < topology->queue_count; i++)
+        if (strcmp(topology->queues[i].name, subscription->queue) == 0 &&
+            !topology->queues[i].passive)
+            return strcmp(topology->queues[i].type, "stream") == 0;
+    return warren_table_get(&subscription->arguments, "x-stream-offset") != NULL;
+}
+
 void posts_fill(const struct posts *posts, size_t index, struct runtime_subscription *subscription)
 {
     const struct post *post = &posts->items[index];
@@ -211,6 +224,8 @@ void posts_fill(const struct posts *posts, size_t index, struct runtime_subscrip
         .prefetch_bytes = (size_t)config->prefetch_bytes,
         .concurrency = config->concurrency,
         .arguments = &config->arguments,
+        .dead_exchange = config->dead_exchange,
+        .is_stream = is_stream(posts->setup->config, config),
     };
 }
 

@@ -154,6 +154,21 @@ static void on_unconfirmed(void *user, const char *queue, const struct delivery 
     log_end(&line);
 }
 
+static void on_unrelayed(void *user, const char *queue, const char *message_id, bool dead,
+                         const char *why)
+{
+    struct log_line line;
+
+    (void)user;
+    log_begin(&line, WARREN_LOG_WARN,
+              dead ? "dead letter is not confirmed: the message stays in its queue"
+                   : "retry is not confirmed: the message stays in its queue");
+    log_text(&line, "queue", queue);
+    log_text(&line, "message_id", message_id);
+    log_text(&line, "reason", why);
+    log_end(&line);
+}
+
 static void on_memory(void *user, bool full, size_t bytes)
 {
     struct log_line line;
@@ -186,6 +201,7 @@ void worker_report_events(struct runtime_events *events)
         .interrupted = on_interrupted,
         .unfit = on_unfit,
         .unconfirmed = on_unconfirmed,
+        .unrelayed = on_unrelayed,
         .memory = on_memory,
         .draining = on_draining,
     };
@@ -237,6 +253,7 @@ void worker_report_end(const struct runtime_stats *stats, enum warren_status sta
     log_int(&line, "delivered", (int64_t)stats->delivered);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         log_int(&line, keys[i], (int64_t)stats->settled[i]);
+    log_int(&line, "dead_lettered", (int64_t)stats->dead_lettered);
     log_int(&line, "redelivered", (int64_t)stats->redelivered);
     log_int(&line, "stale", (int64_t)stats->stale);
     log_int(&line, "unfinished", unfinished);

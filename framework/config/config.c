@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "config/dead_letters.h"
 #include "config/document.h"
 #include "config/middlewares.h"
 #include "config/options.h"
@@ -45,8 +46,10 @@ static enum warren_status load(struct config_scope *scope, struct config_private
         status = config_read_sets(scope, private, sets, set_count);
     if (status == WARREN_OK)
         status = config_options_finish(scope, private);
-    if (status != WARREN_OK || !root)
+    if (status != WARREN_OK)
         return status;
+    if (!root)
+        return config_dead_letters(scope, private);
     status =
         config_topology_read(scope, config_node_get(root, "topology"), &private->config.topology);
     if (status == WARREN_OK)
@@ -56,7 +59,7 @@ static enum warren_status load(struct config_scope *scope, struct config_private
     if (status == WARREN_OK)
         status = config_subscriptions_read(scope, config_node_get(root, "subscriptions"),
                                            &private->config);
-    return status;
+    return status == WARREN_OK ? config_dead_letters(scope, private) : status;
 }
 
 enum warren_status config_load(const char *file, char *const *env, const char *const *sets,

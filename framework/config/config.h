@@ -69,6 +69,8 @@ struct config_subscription {
     uint32_t prefetch;   /* messages; consumer.prefetch unless given here, and so on */
     int64_t prefetch_bytes;
     uint32_t concurrency;
+    const char *dead_exchange; /* where its dead letters go; NULL: dead_letter.enabled is false */
+    const char *dead_queue;
     struct warren_table arguments;         /* of basic.consume */
     const struct config_node *options;     /* raw; see config_handler_options() */
     const struct config_middleware *chain; /* outermost first; complete after config_chains() */
@@ -116,6 +118,11 @@ struct config {
         int64_t longest_ms;
     } delay;
     struct {
+        bool enabled;
+        const char *exchange; /* patterns: {queue} stands for the consumed queue */
+        const char *queue;
+    } dead_letter;
+    struct {
         int64_t timeout_ms;
     } drain;
     struct {
@@ -128,7 +135,8 @@ struct config {
     } log;
     const char *const *plugins; /* absolute, or relative to the working directory */
     size_t plugin_count;
-    struct config_topology topology;
+    struct config_topology topology; /* as written */
+    struct config_topology declared; /* that and what dead letters need: see dead_letters.c */
     const struct config_middleware *middlewares; /* options for all subscriptions, by name */
     size_t middleware_count;
     const struct config_subscription *subscriptions;

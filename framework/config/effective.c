@@ -301,6 +301,18 @@ static void write_chain(FILE *out, const struct config_subscription *subscriptio
     }
 }
 
+/* As a comment: they are options of the top. */
+static void write_dead_letters(FILE *out, const struct config_subscription *subscription)
+{
+    if (!subscription->dead_exchange)
+        return;
+    fputs("    # dead letters: exchange ", out);
+    write_text(out, subscription->dead_exchange);
+    fputs(", queue ", out);
+    write_text(out, subscription->dead_queue);
+    fputc('\n', out);
+}
+
 static void write_subscription(FILE *out, const struct config_subscription *subscription)
 {
     char bytes[CONFIG_NUMBER_SIZE];
@@ -312,6 +324,7 @@ static void write_subscription(FILE *out, const struct config_subscription *subs
     fprintf(out,
             "    prefetch: %" PRIu32 "\n    prefetch_bytes: %s\n    concurrency: %" PRIu32 "\n",
             subscription->prefetch, bytes, subscription->concurrency);
+    write_dead_letters(out, subscription);
     write_arguments(out, &subscription->arguments, 4);
     write_chain(out, subscription);
     if (!subscription->options || config_node_empty(subscription->options))

@@ -31,6 +31,7 @@ const struct config_section config_sections[CONFIG_SECTION_COUNT] = {
     {"consumer", "How messages come in. A subscription may override some of it."},
     {"publisher", "How handlers and `warren publish` send messages."},
     {"delay", "Messages that shall be delivered later."},
+    {"dead_letter", "Where messages go that no attempt can help."},
     {"drain", "How the worker stops."},
     {"crash", "What becomes of a message whose handler crashes."},
     {"log", "What is written to standard error."},

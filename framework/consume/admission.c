@@ -6,15 +6,17 @@
 #include <string.h>
 
 enum warren_status admission_init(struct admission *a, const struct runtime_gate *gates,
-                                  size_t gate_count, uint32_t delayed_max)
+                                  size_t gate_count, uint32_t reserved_max, uint32_t held_max)
 {
-    *a = (struct admission){.gate_count = gate_count, .ask_ms = INT64_MAX};
+    *a = (struct admission){
+        .reserved_max = reserved_max, .gate_count = gate_count, .ask_ms = INT64_MAX};
+    atomic_init(&a->reserved, 0);
     a->gates = calloc(gate_count + 1, sizeof *a->gates);
     if (!a->gates)
         return WARREN_ENOMEM;
     if (gate_count > 0)
         memcpy(a->gates, gates, gate_count * sizeof *gates);
-    return delay_init(&a->delay, delayed_max);
+    return delay_init(&a->delay, held_max);
 }
 
 void admission_done(struct admission *a)
@@ -30,6 +32,26 @@ void admission_add(struct admission *a, struct batch *arrived)
     if (a->waiting.count == 0)
         admission_ask_now(a);
     batch_splice(&a->waiting, arrived);
+}
+
+bool admission_reserve(struct admission *a)
+{
+    uint32_t reserved = atomic_load_explicit(&a->reserved, memory_order_relaxed);
+
+    do {
+        if (reserved == a->reserved_max)
+            return false;
+    } while (!atomic_compare_exchange_weak_explicit(&a->reserved, &reserved, reserved + 1,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    return true;
+}
+
+void admission_unreserve(struct admission *a, struct delivery *delivery)
+{
+    if (!delivery->reserved)
+        return;
+    delivery->reserved = false;
+    atomic_fetch_sub_explicit(&a->reserved, 1, memory_order_relaxed);
 }
 
 bool admission_hold(struct admission *a, struct delivery *delivery, int64_t now_ms)
@@ -81,6 +103,8 @@ void admission_take(struct admission *a, int64_t now_ms, struct batch *go)
     struct batch due = {NULL, NULL, 0};
 
     delay_take(&a->delay, now_ms, &due);
+    for (struct delivery *delivery = due.first; delivery; delivery = delivery->next)
+        admission_unreserve(a, delivery);
     if (due.count > 0)
         admission_add(a, &due);
     if (a->waiting.count == 0 || now_ms < a->ask_ms)

@@ -10,6 +10,7 @@
 #ifndef WARREN_CONSUME_ADMISSION_H
 #define WARREN_CONSUME_ADMISSION_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 
 #include "consume/delay.h"
@@ -23,6 +24,8 @@
 #define ADMISSION_ASK_MAX_MS 1000
 
 struct admission {
+    atomic_uint reserved; /* places for deliveries whose attempt failed, taken ahead */
+    uint32_t reserved_max;
     struct runtime_gate *gates;
     size_t gate_count;
     struct delay delay;
@@ -30,15 +33,24 @@ struct admission {
     int64_t ask_ms;       /* when the gates are to be asked for those; INT64_MAX: none wait */
 };
 
-/** @gates are copied. WARREN_OK or WARREN_ENOMEM. */
+/**
+ * @gates         copied
+ * @reserved_max  places that admission_reserve() gives
+ * @held_max      deliveries that can be held in all, at least reserved_max
+ * @return        WARREN_OK or WARREN_ENOMEM
+ */
 enum warren_status admission_init(struct admission *admission, const struct runtime_gate *gates,
-                                  size_t gate_count, uint32_t delayed_max);
+                                  size_t gate_count, uint32_t reserved_max, uint32_t held_max);
 /** Empty, or zeroed. */
 void admission_done(struct admission *admission);
 
 /** Queue all of @arrived for the gates. */
 void admission_add(struct admission *admission, struct batch *arrived);
-/** Keep @delivery, whose attempt failed, until its retry_at_ms. @return false: there is no room. */
+/** Take a place for a delivery, which is then marked `reserved`. Thread: any. */
+bool admission_reserve(struct admission *admission);
+/** @delivery gives its place back if it has one. */
+void admission_unreserve(struct admission *admission, struct delivery *delivery);
+/** Keep @delivery, whose attempt failed, until its retry_at_ms. @return false: held_max are. */
 bool admission_hold(struct admission *admission, struct delivery *delivery, int64_t now_ms);
 /** The gates may have changed: admission_take() shall ask them, whatever they said last. */
 void admission_ask_now(struct admission *admission);

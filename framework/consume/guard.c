@@ -1,6 +1,9 @@
 /* guard.c - see guard.h. */
 #include "consume/guard.h"
 
+#include <string.h>
+
+#include "amqp/annotations.h"
 #include "base/log.h"
 #include "consume/fault.h"
 
@@ -66,6 +69,12 @@ static enum warren_outcome quarantine(struct guard *guard, struct warren_job *jo
     else
         warren_job_fail(job, "the process was killed while the handler ran, %u time%s",
                         suspicion->crashes, times);
+    if (last && last->signal) {
+        job->signal = fault_signal_name(last->signal);
+        job->backtrace = arena_text(&job->arena, last->backtrace, strlen(last->backtrace));
+    }
+    warren_job_reason(job, REASON_CRASH);
+    warren_job_forgive(job); /* it did not run now; the crashes are counted */
     report(guard, job, suspicion, WARREN_LOG_ERROR, "message is quarantined");
     return WARREN_REJECT;
 }

@@ -5,6 +5,11 @@
 
 #include "amqp/properties.h"
 
+/* How long a failed message waits here if nobody says: a short while, for it is a place less. */
+#define JOB_HOLD_MAX_MS 30000
+/* A later first failure than the year 2242 is nonsense, and would overflow below. */
+#define WALL_MAX_S UINT64_C(8589934592)
+
 struct warren_job *job_new(const struct job_source *source)
 {
     struct warren_job *job = calloc(1, sizeof *job);
@@ -35,35 +40,27 @@ void job_begin(struct warren_job *job, struct delivery *delivery, int64_t begun_
     job->settlement = NULL;
     atomic_store_explicit(&job->limit_ms, INT64_MAX, memory_order_relaxed);
     job->retry_delay_ms = -1;
+    job->hold_max_ms = JOB_HOLD_MAX_MS;
     job->recovery = NULL;
     job->traceparent = job->tracestate = NULL;
     job->forgiven = false;
     job->decoded = false;
+    job->history_known = false;
+    job->reason[0] = '\0';
+    job->signal = job->backtrace = NULL;
+    delivery->relay = RELAY_NONE;
     job->error[0] = '\0';
-}
-
-/* What the next attempt has to know, and when it may be. */
-static void note_failure(struct warren_job *job)
-{
-    struct delivery *delivery = job->delivery;
-
-    delivery->forgiven = job->forgiven;
-    delivery->failed += !job->forgiven;
-    delivery->retry_at_ms = job->retry_delay_ms;
-    if (job->retry_delay_ms >= 0 &&
-        __builtin_add_overflow(job->retry_from_ms, job->retry_delay_ms, &delivery->retry_at_ms))
-        delivery->retry_at_ms = INT64_MAX;
 }
 
 bool job_end(struct warren_job *job, enum warren_outcome outcome)
 {
-    struct settlement *settlement = job->settlement;
+    struct settlement *settlement;
 
-    if (outcome == WARREN_RETRY)
-        note_failure(job);
-    else
-        job->delivery->retry_at_ms = -1; /* receipts may make it WARREN_RETRY yet */
     job->delivery->outcome = (uint8_t)outcome;
+    job->delivery->retry_at_ms = -1; /* receipts may make it WARREN_RETRY yet */
+    if (outcome != WARREN_ACK && outcome != WARREN_DISCARD)
+        job_relay(job);
+    settlement = job->settlement;
     job->delivery = NULL;
     job->settlement = NULL;
     arena_reset(&job->arena);
@@ -101,14 +98,33 @@ const char *warren_job_queue(const struct warren_job *job)
     return job->source->queue;
 }
 
+/* Decoding is caching, which a reader of the job does not see. */
+const struct history *job_history(const struct warren_job *job)
+{
+    struct warren_job *own = (struct warren_job *)(uintptr_t)job;
+    const struct history_of of = {job->source->queue, job->delivery->redelivered,
+                                  job->source->broker_counts};
+
+    if (!job->history_known) {
+        /* Without memory the message is taken for a new one. */
+        history_read(warren_job_properties(own), &of, &own->arena, &own->history);
+        own->history_known = true;
+    }
+    return &job->history;
+}
+
 const char *warren_job_exchange(const struct warren_job *job)
 {
-    return delivery_exchange(job->delivery);
+    const char *first = job_history(job)->exchange;
+
+    return first ? first : delivery_exchange(job->delivery);
 }
 
 const char *warren_job_routing_key(const struct warren_job *job)
 {
-    return delivery_routing_key(job->delivery);
+    const char *first = job_history(job)->routing_key;
+
+    return first ? first : delivery_routing_key(job->delivery);
 }
 
 bool warren_job_redelivered(const struct warren_job *job)
@@ -116,39 +132,9 @@ bool warren_job_redelivered(const struct warren_job *job)
     return job->delivery->redelivered;
 }
 
-static bool is_integer(const struct warren_value *value)
-{
-    switch (value->type) {
-    case WARREN_I8:
-    case WARREN_U8:
-    case WARREN_I16:
-    case WARREN_U16:
-    case WARREN_I32:
-    case WARREN_U32:
-    case WARREN_I64:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* RabbitMQ, quorum queues: how often the message was delivered in vain. */
-static uint32_t failed_before(struct warren_job *job)
-{
-    const struct warren_value *count;
-
-    /* The flight recorder knows which message failed; the broker counts all that were with it. */
-    if (job->worker)
-        return 0;
-    count = warren_job_header(job, "x-delivery-count");
-    if (count && is_integer(count) && count->as.integer >= 0 && count->as.integer < UINT32_MAX)
-        return (uint32_t)count->as.integer;
-    return job->delivery->redelivered ? 1 : 0;
-}
-
 uint32_t warren_job_attempt(struct warren_job *job)
 {
-    uint64_t attempt = UINT64_C(1) + failed_before(job) + job->delivery->failed;
+    uint64_t attempt = UINT64_C(1) + job_history(job)->failed + job->delivery->failed;
 
     return attempt < UINT32_MAX ? (uint32_t)attempt : UINT32_MAX;
 }
@@ -168,9 +154,21 @@ int64_t warren_job_elapsed_us(const struct warren_job *job)
     return (clock_now_ns(job->source->clock) - job->begun_ns) / 1000;
 }
 
+/* Once moved to an earlier process's attempt it stays, for a retry takes it for the message's. */
 int64_t warren_job_first_ms(const struct warren_job *job)
 {
-    return job->delivery->first_ns / 1000000;
+    struct delivery *delivery = job->delivery;
+    uint64_t first_s = job_history(job)->first_failure_s;
+
+    if (first_s > 0 && !delivery->first_moved) {
+        int64_t age_ms = clock_wall_ms() - (int64_t)(first_s < WALL_MAX_S ? first_s : 0) * 1000;
+        int64_t first_ns = clock_now_ns(job->source->clock) - age_ms * 1000000;
+
+        delivery->first_moved = true;
+        if (first_s < WALL_MAX_S && first_ns < delivery->first_ns)
+            delivery->first_ns = first_ns;
+    }
+    return delivery->first_ns / 1000000;
 }
 
 int64_t warren_job_now_ms(const struct warren_job *job)

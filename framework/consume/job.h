@@ -15,8 +15,11 @@
 #include "amqp/delivery.h"
 #include "base/arena.h"
 #include "base/clock.h"
+#include "consume/relay.h"
 #include "consume/settlement.h"
 
+/** Bytes kept of what warren_job_reason() was told, with the NUL. */
+#define JOB_REASON_SIZE 32
 /** Bytes kept of what warren_job_fail() was told, with the NUL. */
 #define JOB_ERROR_SIZE 1025
 
@@ -38,7 +41,11 @@ struct job_source {
     uint64_t seed;                      /* of warren_job_seed() */
     const _Atomic int64_t *deadline_ms; /* by the clock, when draining must end; INT64_MAX: none */
     settlement_done_fn *settled;        /* told for a delivery whose receipts came late */
+    /** Take a place among those held for a retry. @return false: there is none. May be NULL. */
+    bool (*reserve)(void *user);
     void *user;
+    const struct relay *relay; /* NULL: nothing can be published in a delivery's place */
+    bool broker_counts;        /* the broker's count of deliveries adds to the attempts */
 };
 
 /* The timer behind warren_job_cancel_fd(): it needs no loop, and jobs that do not ask pay nothing.
@@ -61,8 +68,14 @@ struct warren_job {
     struct warren_recovery *recovery;
     const char *traceparent; /* in the arena; NULL: none */
     const char *tracestate;
+    int64_t hold_max_ms; /* a longer delay is not waited for here */
     bool forgiven;
     bool decoded;
+    bool history_known;
+    struct history history;       /* once known */
+    char reason[JOB_REASON_SIZE]; /* why it is rejected; "": the handler said so */
+    const char *signal;           /* that ended the attempt; NULL: none. In the arena */
+    const char *backtrace;
     struct warren_properties properties; /* once decoded */
     struct arena arena;
     struct job_alarm alarm;
@@ -95,6 +108,15 @@ job_publish_fn job_publish_confirmed;
 /** warren_job_fail() with a list of arguments. */
 void job_fail_with(struct warren_job *job, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));
+
+/** What the headers say of the message's way. Thread: the worker's, also from const functions. */
+const struct history *job_history(const struct warren_job *job);
+
+/**
+ * The delivery's outcome is written, and is not success: hold it here, or publish a copy in its
+ * place, or leave it to the loop to hand it back; see delivery->relay, retry_at_ms and reserved.
+ */
+void job_relay(struct warren_job *job);
 
 void job_alarm_init(struct job_alarm *alarm);
 void job_alarm_done(struct job_alarm *alarm);

@@ -1,4 +1,5 @@
 /* job_failure.c - what an attempt in vain asks for, and the way out of one by warren_panic(). */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -16,6 +17,16 @@ void warren_job_retry_after(struct warren_job *job, int64_t delay_ms)
 int64_t warren_job_retry_delay_ms(const struct warren_job *job)
 {
     return job->retry_delay_ms;
+}
+
+void warren_job_hold_max(struct warren_job *job, int64_t ms)
+{
+    job->hold_max_ms = ms;
+}
+
+void warren_job_reason(struct warren_job *job, const char *reason)
+{
+    snprintf(job->reason, sizeof job->reason, "%s", reason);
 }
 
 void warren_job_forgive(struct warren_job *job)

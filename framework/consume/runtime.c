@@ -308,6 +308,9 @@ void runtime_stats(struct runtime *r, struct runtime_stats *stats)
         stats->retried += one.retried;
         stats->stale += one.stale;
         stats->unconfirmed += one.unconfirmed;
+        stats->dead_lettered += one.dead_lettered;
+        stats->relayed += one.relayed;
+        stats->unrelayed += one.unrelayed;
         stats->unfit += one.unfit;
         stats->running += one.running;
         stats->queued += one.queued;

@@ -45,6 +45,9 @@ struct runtime_subscription {
     size_t prefetch_bytes;                /* 0: no bound */
     uint32_t concurrency;                 /* worker threads, at least 1 */
     const struct warren_table *arguments; /* of basic.consume; may be NULL */
+    const char *dead_exchange; /* where what is rejected is published; NULL: the broker is told to
+                                  reject it */
+    bool is_stream;            /* the queue; nothing is put back into it */
 };
 
 struct runtime_options {
@@ -76,6 +79,16 @@ struct runtime_events {
                   const char *why, uint64_t body_size);
     /** A message is tried again because one that its job published was not confirmed. */
     void (*unconfirmed)(void *user, const char *queue, const struct delivery *delivery);
+    /**
+     * The copy of a message that should stand in its place was not confirmed: nothing is lost, the
+     * message is attempted again in a while.
+     *
+     * @message_id  may be NULL
+     * @dead        it was to go to the dead-letter exchange, else into its queue again
+     * @why         such as "returned (312)"
+     */
+    void (*unrelayed)(void *user, const char *queue, const char *message_id, bool dead,
+                      const char *why);
     /** memory_max was reached, and then it was undercut. */
     void (*memory)(void *user, bool full, size_t bytes);
     /** Draining has begun: so many were handed back unbegun, so many are waited for. */
@@ -121,11 +134,14 @@ struct runtime_stats {
     uint64_t delivered;
     uint64_t redelivered;
     uint64_t settled[WARREN_REQUEUE + 1]; /* by enum warren_outcome; handed back ones included */
-    uint64_t retried;     /* held here for another attempt; settled only by the last one */
-    uint64_t stale;       /* of a lost channel: dropped, the broker delivers them again */
-    uint64_t unconfirmed; /* retried because a publish of the job failed */
-    uint64_t unfit;       /* rejected unread: too large, or nested too deeply */
-    uint64_t connects;    /* connections that reached the broker */
+    uint64_t retried;       /* held here for another attempt; settled only by the last one */
+    uint64_t stale;         /* of a lost channel: dropped, the broker delivers them again */
+    uint64_t unconfirmed;   /* retried because a publish of the job failed */
+    uint64_t dead_lettered; /* copies in the dead-letter exchange, confirmed */
+    uint64_t relayed;       /* copies in their queue, with the attempts counted */
+    uint64_t unrelayed;     /* copies that were not confirmed: the message is attempted again */
+    uint64_t unfit;         /* rejected unread: too large, or nested too deeply */
+    uint64_t connects;      /* connections that reached the broker */
 
     uint32_t running; /* in a handler now */
     uint32_t queued;  /* delivered, not begun */

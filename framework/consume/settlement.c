@@ -56,23 +56,42 @@ static bool release(struct settlement *settlement)
 
     if (atomic_fetch_sub(&delivery->holds, 1) != 1)
         return false;
-    if (atomic_load(&delivery->publish_failed))
+    if (atomic_load(&delivery->publish_failed) && delivery->relay == RELAY_NONE)
         delivery->outcome = WARREN_RETRY;
     free(settlement);
     return true;
 }
 
+/* As above, on a publisher's thread. */
+static void release_later(struct settlement *settlement)
+{
+    struct delivery *delivery = settlement->delivery;
+    settlement_done_fn *done = settlement->done;
+    void *user = settlement->user;
+
+    if (release(settlement))
+        done(user, delivery);
+}
+
 void settlement_receipt(const struct warren_receipt *receipt, void *user)
 {
     struct settlement *settlement = user;
-    struct delivery *delivery = settlement->delivery;
-    settlement_done_fn *done = settlement->done;
-    void *done_user = settlement->user;
 
     if (receipt->result != WARREN_CONFIRMED)
-        atomic_store(&delivery->publish_failed, true);
-    if (release(settlement))
-        done(done_user, delivery);
+        atomic_store(&settlement->delivery->publish_failed, true);
+    release_later(settlement);
+}
+
+void settlement_relayed(const struct warren_receipt *receipt, void *user)
+{
+    struct settlement *settlement = user;
+    struct delivery *delivery = settlement->delivery;
+
+    delivery->relay = receipt->result == WARREN_CONFIRMED ? RELAY_CONFIRMED : RELAY_FAILED;
+    delivery->relay_status = WARREN_OK;
+    delivery->relay_result = (uint8_t)receipt->result;
+    delivery->relay_code = receipt->reply_code;
+    release_later(settlement);
 }
 
 bool settlement_handled(struct settlement *settlement)

@@ -14,7 +14,7 @@
 #include "amqp/ack_batcher.h"
 #include "amqp/delivery.h"
 
-/** What the broker is told for @outcome. Until delayed retry exists, RETRY requeues at once. */
+/** What the broker is told for @outcome, if no copy stands in for it. */
 enum verdict settlement_verdict(enum warren_outcome outcome);
 
 /** One delivery that waits for receipts. Made at the job's first publish. */
@@ -35,6 +35,12 @@ void settlement_unhold(struct settlement *settlement);
  * outcome WARREN_RETRY.
  */
 void settlement_receipt(const struct warren_receipt *receipt, void *user);
+
+/**
+ * The receipt of the copy that is published in the delivery's place, which stands for the outcome:
+ * CONFIRMED, and the delivery can be acked, whatever the other receipts say. Used as the one above.
+ */
+void settlement_relayed(const struct warren_receipt *receipt, void *user);
 
 /**
  * The handler has returned and the delivery's outcome is written. @settlement is gone.

@@ -4,6 +4,7 @@
 #include "consume/subscription.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -76,6 +77,13 @@ static void settle_up(void *user)
     struct subscription *s = user;
 
     s->host->settle_up(s->host);
+}
+
+static bool reserve(void *user)
+{
+    struct subscription *s = user;
+
+    return admission_reserve(&s->admission);
 }
 
 static void receipts_came(void *user, struct delivery *delivery)
@@ -168,7 +176,8 @@ static enum warren_status make_admission(struct subscription *s,
     if (delayed_max == 0)
         delayed_max = what->prefetch > 1 ? what->prefetch / 2 : 1;
     s->admit_ms = INT64_MAX;
-    status = admission_init(&s->admission, what->gates, what->gate_count, delayed_max);
+    status = admission_init(&s->admission, what->gates, what->gate_count, delayed_max,
+                            delayed_max > what->prefetch ? delayed_max : what->prefetch);
     if (status != WARREN_OK)
         return status;
     return loop_timer_init(&s->admit, connection_loop(s->host->connection), subscription_admit, s);
@@ -205,6 +214,20 @@ static enum warren_status make_parts(struct subscription *s,
     return executor_new(&executor, &executor_calls, s, &s->executor, error);
 }
 
+static void make_relay(struct subscription *s, const struct runtime_subscription *what,
+                       struct warren_publisher *publisher)
+{
+    s->relay = (struct relay){.queue = what->queue,
+                              .handler = what->handler_name,
+                              .dead_exchange = what->dead_exchange,
+                              .into_queue = !what->is_stream,
+                              .broker_counts = s->source.broker_counts};
+    relay_outlet_init(&s->relay.outlet, publisher);
+    if (gethostname(s->relay.host, sizeof s->relay.host - 1) != 0)
+        s->relay.host[0] = '\0';
+    s->source.relay = &s->relay;
+}
+
 enum warren_status subscription_new(const struct runtime_subscription *what,
                                     const struct runtime_options *options,
                                     struct subscription_host *host,
@@ -227,7 +250,11 @@ enum warren_status subscription_new(const struct runtime_subscription *what,
                                     .clock = loop_clock(connection_loop(host->connection)),
                                     .deadline_ms = &host->deadline_ms,
                                     .settled = receipts_came,
-                                    .user = s};
+                                    .reserve = reserve,
+                                    .user = s,
+                                    .broker_counts = options->flight == NULL};
+    if (options->publisher)
+        make_relay(s, what, options->publisher);
     status = make_parts(s, what, options, error);
     if (status != WARREN_OK) {
         subscription_free(s);
@@ -305,6 +332,7 @@ void subscription_drain(struct subscription *s)
     atomic_store(&s->counts.consuming, false);
     executor_take_queued(s->executor, &s->arrived);
     admission_take_all(&s->admission, &s->arrived);
+    subscription_relay_counted(s, &s->arrived);
     atomic_store_explicit(&s->counts.held, 0, memory_order_relaxed);
     loop_timer_disarm(&s->admit);
     s->admit_ms = INT64_MAX;

@@ -13,6 +13,8 @@ static enum verdict verdict_of(const struct delivery *delivery)
 {
     enum warren_outcome outcome = (enum warren_outcome)delivery->outcome;
 
+    if (delivery->relay == RELAY_CONFIRMED)
+        return VERDICT_ACK;
     /* So that the broker does not count it either, where it can be told. */
     if (outcome == WARREN_RETRY && delivery->forgiven)
         return VERDICT_HANDBACK;
@@ -21,7 +23,7 @@ static enum verdict verdict_of(const struct delivery *delivery)
 
 static void tell_unconfirmed(struct subscription *s, struct delivery *delivery)
 {
-    if (!atomic_load(&delivery->publish_failed))
+    if (!atomic_load(&delivery->publish_failed) || delivery->relay != RELAY_NONE)
         return;
     subscription_count(&s->counts.unconfirmed);
     if (s->host->events->unconfirmed)
@@ -39,6 +41,7 @@ static void settle(struct subscription *s, struct delivery *delivery)
     bool stale = is_stale(s, delivery);
 
     s->in_flight--;
+    admission_unreserve(&s->admission, delivery);
     guard_left(&s->guard, delivery,
                !stale && (verdict == VERDICT_ACK || verdict == VERDICT_REJECT));
     if (stale) {
@@ -58,6 +61,7 @@ uint32_t subscription_settle_as(struct subscription *s, struct batch *batch,
 
     while ((delivery = batch_pop(batch))) {
         delivery->outcome = (uint8_t)outcome;
+        delivery->relay = RELAY_NONE;
         settle(s, delivery);
     }
     return settled;
@@ -150,7 +154,8 @@ bool subscription_look(struct subscription *s)
 static bool hold(struct subscription *s, struct delivery *delivery)
 {
     if (delivery->outcome != WARREN_RETRY || delivery->retry_at_ms < 0 || s->draining ||
-        is_stale(s, delivery) || !admission_hold(&s->admission, delivery, now_ms(s)))
+        delivery->relay == RELAY_CONFIRMED || is_stale(s, delivery) ||
+        !admission_hold(&s->admission, delivery, now_ms(s)))
         return false;
     subscription_count(&s->counts.retried);
     tell_unconfirmed(s, delivery);
@@ -168,6 +173,8 @@ uint32_t subscription_collect(struct subscription *s)
     executor_take_settled(s->executor, &done);
     settled = done.count;
     while ((delivery = batch_pop(&done))) {
+        if (delivery->relay != RELAY_NONE)
+            subscription_relayed(s, delivery);
         if (hold(s, delivery))
             held = true;
         else
@@ -227,6 +234,9 @@ void subscription_stats(struct subscription *s, struct runtime_stats *stats)
         .retried = atomic_load_explicit(&c->retried, memory_order_relaxed),
         .stale = atomic_load_explicit(&c->stale, memory_order_relaxed),
         .unconfirmed = atomic_load_explicit(&c->unconfirmed, memory_order_relaxed),
+        .dead_lettered = atomic_load_explicit(&c->dead_lettered, memory_order_relaxed),
+        .relayed = atomic_load_explicit(&c->relayed, memory_order_relaxed),
+        .unrelayed = atomic_load_explicit(&c->unrelayed, memory_order_relaxed),
         .unfit = atomic_load_explicit(&c->unfit, memory_order_relaxed),
         .held = atomic_load_explicit(&c->held, memory_order_relaxed),
         .consuming = atomic_load(&c->consuming),

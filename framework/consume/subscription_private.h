@@ -19,6 +19,9 @@ struct counts {
     _Atomic uint64_t retried;
     _Atomic uint64_t stale;
     _Atomic uint64_t unconfirmed;
+    _Atomic uint64_t dead_lettered;
+    _Atomic uint64_t relayed;
+    _Atomic uint64_t unrelayed;
     _Atomic uint64_t unfit;
     _Atomic uint32_t held;
     atomic_bool consuming;
@@ -30,6 +33,7 @@ struct subscription {
     struct executor *executor;
     struct chain chain;
     struct job_source source;
+    struct relay relay; /* of the source, if there is a publisher */
     struct guard guard;
     struct warren_job **jobs; /* one a worker */
     uint32_t concurrency;
@@ -54,6 +58,16 @@ static inline void subscription_count(_Atomic uint64_t *counter)
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
                           memory_order_relaxed);
 }
+
+/* ---- subscription_relay.c ---- */
+
+/** @delivery comes from the workers, and a copy was published in its place, or should have been. */
+void subscription_relayed(struct subscription *subscription, struct delivery *delivery);
+/**
+ * Draining: publish copies of those in @batch whose attempts would be forgotten; they leave the
+ * batch, and come back from the executor.
+ */
+void subscription_relay_counted(struct subscription *subscription, struct batch *batch);
 
 /* ---- subscription_flow.c ---- */
 

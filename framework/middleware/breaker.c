@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "amqp/annotations.h"
 #include "base/breaker_state.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -304,9 +305,11 @@ static enum warren_outcome turn_away(const struct breaker *breaker, struct warre
     int on_open = atomic_load_explicit(&breaker->on_open, memory_order_relaxed);
 
     warren_job_fail(job, "the breaker of %s is open", name);
-    if (on_open == ON_OPEN_DEAD_LETTER)
-        return WARREN_REJECT;
     warren_job_forgive(job);
+    if (on_open == ON_OPEN_DEAD_LETTER) {
+        warren_job_reason(job, REASON_BREAKER);
+        return WARREN_REJECT;
+    }
     /* Paused: it was with the workers already when the breaker opened, and goes back to where the
      * others wait, so that it is there when the breaker closes. */
     warren_job_retry_after(job, on_open == ON_OPEN_PAUSE || wait_ms < 0 ? 0 : wait_ms);

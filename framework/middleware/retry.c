@@ -6,17 +6,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "amqp/annotations.h"
 #include "base/error.h"
 #include "base/retry_policy.h"
 
+/* Without max_attempts, where that loses no message. */
+#define USUAL_ATTEMPTS 5
 /* A message that waits in memory is unsettled, and RabbitMQ closes a channel over one that is so
  * for 30 minutes: half of that. */
 #define MOST_MS 900000
+/* What delay queues can keep; delay.longest may allow less. */
+#define LONGEST_MS INT64_C(536870911000)
 
 struct retry {
     struct retry_policy policy;
     int64_t max_attempts; /* 0: no limit */
     int64_t max_age_ms;   /* 0: no limit */
+    int64_t hold_max_ms;
 };
 
 static const struct warren_option options[] = {
@@ -25,18 +31,23 @@ static const struct warren_option options[] = {
     {"jitter", WARREN_OPTION_ENUM, "full", 0, 0, "none|equal|full|decorrelated",
      "How random the delay is: not at all, its second half, all of it, or min(max_delay, "
      "random(initial_delay, 3 x the delay before))."},
-    {"initial_delay", WARREN_OPTION_DURATION, "500ms", 0, MOST_MS, NULL,
+    {"initial_delay", WARREN_OPTION_DURATION, "500ms", 0, LONGEST_MS, NULL,
      "The delay after the first attempt."},
-    {"max_delay", WARREN_OPTION_DURATION, "30s", 0, MOST_MS, NULL,
-     "No delay is longer, not even one that the handler asks for."},
+    {"max_delay", WARREN_OPTION_DURATION, "30s", 0, LONGEST_MS, NULL,
+     "No delay is longer, not even one that the handler asks for. delay.longest bounds it, too."},
     {"factor", WARREN_OPTION_INT, "2", 2, 100, NULL,
      "With policy exponential each delay is so many times the one before."},
-    {"max_attempts", WARREN_OPTION_INT, "0", 0, 1000000, NULL,
-     "The message is rejected when so many attempts failed; 0 means no limit. Set it where the "
-     "queue has a dead-letter exchange: without one a broker drops what is rejected."},
-    {"max_age", WARREN_OPTION_DURATION, "0ms", 0, 604800000, NULL,
+    {"max_attempts", WARREN_OPTION_INT, "-1", -1, 1000000, NULL,
+     "The message is rejected when so many attempts failed; 0 means no limit, -1 means 5 with "
+     "dead_letter.enabled, and no limit without: a broker drops what is rejected where there is "
+     "no dead-letter exchange."},
+    {"max_age", WARREN_OPTION_DURATION, "0ms", 0, LONGEST_MS, NULL,
      "The message is rejected when the next attempt would begin later than so long after the first "
-     "one in this process; 0 means no limit. Mind the dead-letter exchange, as above."},
+     "failure; 0 means no limit. Mind the dead-letter exchange, as above."},
+    {"in_memory_max", WARREN_OPTION_DURATION, "30s", 0, MOST_MS, NULL,
+     "Longer delays are not waited for in the prefetch window: the message goes to the delay "
+     "queues, "
+     "with its attempts counted, and comes again from there."},
     {0}};
 
 /* The place of @word in @words, which holds it: the options were checked against the table. */
@@ -94,15 +105,19 @@ static enum warren_status retry_open(const struct warren_subscription_info *info
         return error_set(error, WARREN_ENOMEM, "no memory");
     retry->policy = policy;
     retry->max_attempts = warren_options_int(info->options, "max_attempts");
+    if (retry->max_attempts < 0)
+        retry->max_attempts = info->dead_letters ? USUAL_ATTEMPTS : 0;
+    retry->hold_max_ms = warren_options_int(info->options, "in_memory_max");
     retry->max_age_ms = warren_options_int(info->options, "max_age");
     *state = retry;
     return WARREN_OK;
 }
 
-static void give_up(struct warren_job *job, const char *why)
+static void give_up(struct warren_job *job, const char *reason, const char *why)
 {
     const char *error = warren_job_error(job);
 
+    warren_job_reason(job, reason);
     warren_job_fail(job, "gave up %s%s%s", why, error ? ": " : "", error ? error : "");
 }
 
@@ -123,7 +138,7 @@ static enum warren_outcome failed(const struct retry *retry, struct warren_job *
 
     if (retry->max_attempts > 0 && attempt >= retry->max_attempts) {
         snprintf(why, sizeof why, "after %" PRIu32 " attempt%s", attempt, attempt > 1 ? "s" : "");
-        give_up(job, why);
+        give_up(job, REASON_ATTEMPTS, why);
         return WARREN_REJECT;
     }
     delay = delay_ms(retry, job, attempt);
@@ -132,7 +147,7 @@ static enum warren_outcome failed(const struct retry *retry, struct warren_job *
 
         if (age_ms + delay > retry->max_age_ms) {
             snprintf(why, sizeof why, "after %" PRId64 " ms and attempt %" PRIu32, age_ms, attempt);
-            give_up(job, why);
+            give_up(job, REASON_AGE, why);
             return WARREN_REJECT;
         }
     }
@@ -143,12 +158,15 @@ static enum warren_outcome failed(const struct retry *retry, struct warren_job *
 static enum warren_outcome retry_call(struct warren_job *job, const struct warren_link *next,
                                       void *state)
 {
+    const struct retry *retry = state;
     enum warren_outcome outcome = warren_next(job, next);
 
+    if (outcome == WARREN_RETRY)
+        warren_job_hold_max(job, retry->hold_max_ms);
     /* A forgiven attempt was none: whoever forgave it has said when the next one is due. */
     if (outcome != WARREN_RETRY || warren_job_forgiven(job))
         return outcome;
-    return failed(state, job);
+    return failed(retry, job);
 }
 
 static void retry_close(void *state)

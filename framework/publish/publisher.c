@@ -63,6 +63,7 @@ static struct warren_publisher *allocate(const struct warren_publisher_options *
     init_cond(&p->ended_cond);
     init_cond(&p->connected_cond);
     list_init(&p->incoming);
+    atomic_init(&p->frame_max, RECORD_FRAME_MAX);
     p->window_messages = options->window_messages;
     p->room.messages_max =
         pace_window(options->rate, options->timeout_ms, options->window_messages);
@@ -165,21 +166,24 @@ enum warren_status warren_publisher_wait_connected(struct warren_publisher *p, u
 
 /* ---- publish ---- */
 
+typedef bool fits_fn(const struct room *room, size_t bytes);
+
 /* Under the lock. */
-static enum warren_status wait_for_room(struct warren_publisher *p, size_t bytes, int64_t wait_ms)
+static enum warren_status wait_for_room(struct warren_publisher *p, size_t bytes, fits_fn *fits,
+                                        int64_t wait_ms)
 {
     int64_t deadline_ms;
 
     if (p->closing)
         return WARREN_ECLOSED;
-    if (room_fits(&p->room, bytes))
+    if (fits(&p->room, bytes))
         return WARREN_OK;
     p->stats.window_full++;
     if (wait_ms == 0 || sender_is_caller(p))
         return WARREN_EFULL;
     deadline_ms = deadline_after(wait_ms);
     p->room_waiters++;
-    while (!p->closing && !room_fits(&p->room, bytes)) {
+    while (!p->closing && !fits(&p->room, bytes)) {
         int64_t now = publisher_now_ms();
 
         if (now >= deadline_ms)
@@ -190,7 +194,7 @@ static enum warren_status wait_for_room(struct warren_publisher *p, size_t bytes
     p->room_waiters--;
     if (p->closing)
         return WARREN_ECLOSED;
-    return room_fits(&p->room, bytes) ? WARREN_OK : WARREN_ETIMEOUT;
+    return fits(&p->room, bytes) ? WARREN_OK : WARREN_ETIMEOUT;
 }
 
 /* Under the lock. @return whether the sender must be told; of what waits already it was. */
@@ -212,8 +216,8 @@ static int64_t usual_wait_ms(const struct warren_publisher *p)
     return p->block_timeout_ms > 0 ? (int64_t)p->block_timeout_ms : INT64_MAX;
 }
 
-enum warren_status publisher_hand_over(struct warren_publisher *p, struct record *record,
-                                       int64_t wait_ms)
+static enum warren_status hand_over(struct warren_publisher *p, struct record *record,
+                                    fits_fn *fits, int64_t wait_ms)
 {
     enum warren_status status;
     bool tell = false;
@@ -221,13 +225,25 @@ enum warren_status publisher_hand_over(struct warren_publisher *p, struct record
     if (wait_ms > usual_wait_ms(p))
         wait_ms = usual_wait_ms(p);
     pthread_mutex_lock(&p->lock);
-    status = wait_for_room(p, record_size(record), wait_ms);
+    status = wait_for_room(p, record_size(record), fits, wait_ms);
     if (status == WARREN_OK)
         tell = take_in(p, record);
     pthread_mutex_unlock(&p->lock);
     if (tell)
         loop_post(p->loop, &p->wake_task);
     return status;
+}
+
+enum warren_status publisher_hand_over(struct warren_publisher *p, struct record *record,
+                                       int64_t wait_ms)
+{
+    return hand_over(p, record, room_fits, wait_ms);
+}
+
+enum warren_status publisher_hand_over_any_size(struct warren_publisher *p, struct record *record,
+                                                int64_t wait_ms)
+{
+    return hand_over(p, record, room_fits_any_size, wait_ms);
 }
 
 enum warren_status publisher_publish_within(struct warren_publisher *p,
@@ -246,6 +262,11 @@ enum warren_status publisher_publish_within(struct warren_publisher *p,
     if (status != WARREN_OK)
         record_free(record);
     return status;
+}
+
+size_t publisher_properties_max(struct warren_publisher *p)
+{
+    return record_properties_max(atomic_load_explicit(&p->frame_max, memory_order_relaxed));
 }
 
 enum warren_status warren_publisher_publish(struct warren_publisher *p,

@@ -1,62 +1,70 @@
-/* publisher_delay.c - publishing by way of the delay queues. */
+/* publisher_delay.c - publishing by way of the delay queues, and relays, which may have to take it.
+ */
 #include <stdlib.h>
 
 #include "publish/publisher_private.h"
 
-static enum warren_status delayed_record(const struct warren_publisher *p,
-                                         const struct warren_publish *publish, struct delay *delay,
-                                         struct record **ret_record)
+static enum warren_status delayed_record(const struct warren_publish *publish, struct delay *delay,
+                                         size_t max_size, struct record **ret_record)
 {
     struct delay_message message;
     enum warren_status status = delay_message_init(&message, delay, publish);
 
     if (status != WARREN_OK)
         return status;
-    status = record_new(&message.publish, p->room.bytes_max, ret_record);
+    status = record_new(&message.publish, max_size, ret_record);
     delay_message_done(&message);
+    if (status == WARREN_OK)
+        (*ret_record)->delay = delay;
     return status;
 }
 
-static enum warren_status publish_now(struct warren_publisher *p,
-                                      const struct warren_publish *publish, const char *to_queue,
-                                      int64_t most_ms, warren_receipt_fn *on_receipt, void *user)
+static enum warren_status new_record(const struct warren_publish *publish, const char *to_queue,
+                                     int64_t delay_ms, size_t max_size, struct record **ret_record)
 {
     struct warren_publish direct = *publish;
+    struct delay *delay;
+    enum warren_status status;
 
+    if (delay_ms > 0) {
+        status = delay_new(publish, to_queue, delay_ms, &delay);
+        if (status != WARREN_OK)
+            return status;
+        status = delayed_record(publish, delay, max_size, ret_record);
+        if (status != WARREN_OK)
+            free(delay);
+        return status;
+    }
     if (to_queue) {
         direct.exchange = "";
         direct.routing_key = to_queue;
     }
-    return publisher_publish_within(p, &direct, most_ms, on_receipt, user);
+    return record_new(&direct, max_size, ret_record);
 }
 
-enum warren_status publisher_publish_after_within(struct warren_publisher *p,
-                                                  const struct warren_publish *publish,
-                                                  const char *to_queue, int64_t delay_ms,
-                                                  int64_t most_ms, warren_receipt_fn *on_receipt,
-                                                  void *user)
+static void finish_record(const struct warren_publisher *p, const struct warren_publish *publish,
+                          warren_receipt_fn *on_receipt, void *user, struct record *record)
 {
-    struct delay *delay;
-    struct record *record;
-    enum warren_status status;
-
-    if (delay_ms <= 0)
-        return publish_now(p, publish, to_queue, most_ms, on_receipt, user);
-    if (delay_ms > p->delay_longest_ms || !publish->message)
-        return WARREN_EINVAL;
-    status = delay_new(publish, to_queue, delay_ms, &delay);
-    if (status != WARREN_OK)
-        return status;
-    status = delayed_record(p, publish, delay, &record);
-    if (status != WARREN_OK) {
-        free(delay);
-        return status;
-    }
-    record->delay = delay;
     record->timeout_ms = publish->timeout_ms > 0 ? publish->timeout_ms : p->timeout_ms;
     record->on_receipt = on_receipt;
     record->user = user;
-    status = publisher_hand_over(p, record, most_ms);
+}
+
+enum warren_status publisher_relay_within(struct warren_publisher *p,
+                                          const struct warren_publish *publish,
+                                          const char *to_queue, int64_t delay_ms, int64_t most_ms,
+                                          warren_receipt_fn *on_receipt, void *user)
+{
+    struct record *record;
+    enum warren_status status;
+
+    if (delay_ms > p->delay_longest_ms)
+        delay_ms = p->delay_longest_ms;
+    status = new_record(publish, to_queue, delay_ms, PTRDIFF_MAX / 2, &record);
+    if (status != WARREN_OK)
+        return status;
+    finish_record(p, publish, on_receipt, user, record);
+    status = publisher_hand_over_any_size(p, record, most_ms);
     if (status != WARREN_OK)
         record_free(record);
     return status;
@@ -68,9 +76,20 @@ enum warren_status warren_publisher_publish_after(struct warren_publisher *p,
                                                   void *user)
 {
     const struct warren_message *message = publish->message;
+    struct record *record;
+    enum warren_status status;
 
-    if (delay_ms > 0 && message && message->properties.expiration &&
-        message->properties.expiration[0])
+    if (delay_ms <= 0)
+        return warren_publisher_publish(p, publish, on_receipt, user);
+    if (delay_ms > p->delay_longest_ms || !message ||
+        (message->properties.expiration && message->properties.expiration[0]))
         return WARREN_EINVAL;
-    return publisher_publish_after_within(p, publish, NULL, delay_ms, INT64_MAX, on_receipt, user);
+    status = new_record(publish, NULL, delay_ms, p->room.bytes_max, &record);
+    if (status != WARREN_OK)
+        return status;
+    finish_record(p, publish, on_receipt, user, record);
+    status = publisher_hand_over(p, record, INT64_MAX);
+    if (status != WARREN_OK)
+        record_free(record);
+    return status;
 }

@@ -38,18 +38,27 @@ enum warren_status publisher_publish_within(struct warren_publisher *publisher,
                                             warren_receipt_fn *on_receipt, void *user);
 
 /**
- * warren_publisher_publish_after() that waits for room no longer than @most_ms, and does not look
- * at the message's expiration: a delayed message has none.
+ * Publish again what came from the broker. A message that is larger than window_bytes is taken as
+ * well, as soon as the window is not full: the caller still has the message that it is a copy of,
+ * so whatever bounds those bounds the window.
  *
  * @to_queue  the queue that it goes to, whatever the exchange of @publish is; NULL: as @publish
  *            says. After a delay it arrives with the queue's name as its routing key: what it was
  *            published with first belongs into its headers (NOTE_EXCHANGE, NOTE_ROUTING_KEY).
+ * @delay_ms  it arrives not before, by way of the delay queues; 0: at once. One that is longer than
+ *            delay_longest_ms becomes that. A delayed message has no expiration
+ * @most_ms   longest wait for room, whatever block_timeout_ms says
  * @return    as warren_publisher_publish_after()
  */
-enum warren_status publisher_publish_after_within(struct warren_publisher *publisher,
-                                                  const struct warren_publish *publish,
-                                                  const char *to_queue, int64_t delay_ms,
-                                                  int64_t most_ms, warren_receipt_fn *on_receipt,
-                                                  void *user);
+enum warren_status publisher_relay_within(struct warren_publisher *publisher,
+                                          const struct warren_publish *publish,
+                                          const char *to_queue, int64_t delay_ms, int64_t most_ms,
+                                          warren_receipt_fn *on_receipt, void *user);
+
+/**
+ * Bytes that the encoded property list of a message may have, as far as is known: by frame_max of
+ * the latest connection, or the largest that warren agrees to. Thread: any.
+ */
+size_t publisher_properties_max(struct warren_publisher *publisher);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "amqp/channel.h"
 #include "base/arena.h"
@@ -87,7 +88,8 @@ struct warren_publisher {
     uint32_t block_timeout_ms;
     uint32_t timeout_ms;
     int64_t delay_longest_ms;
-    uint32_t window_messages; /* of the options; the room may be smaller, for the rate's sake */
+    uint32_t window_messages;   /* of the options; the room may be smaller, for the rate's sake */
+    _Atomic uint32_t frame_max; /* of the latest connection; written by the sender */
     pthread_t thread;
     struct loop *loop;
     struct loop_task wake_task; /* incoming is no longer empty */
@@ -125,6 +127,9 @@ struct warren_publisher {
  */
 enum warren_status publisher_hand_over(struct warren_publisher *publisher, struct record *record,
                                        int64_t wait_ms);
+/** The same for a relay, of any size: see publisher_relay_within(). */
+enum warren_status publisher_hand_over_any_size(struct warren_publisher *publisher,
+                                                struct record *record, int64_t wait_ms);
 /** Milliseconds of the monotonic clock. */
 int64_t publisher_now_ms(void);
 

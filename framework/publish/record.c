@@ -156,6 +156,11 @@ static size_t frames_size(const struct parts *parts)
            parts->properties.len + (parts->body.len > 0 ? FRAME_OVERHEAD + parts->body.len : 0);
 }
 
+size_t record_properties_max(uint32_t frame_max)
+{
+    return frame_max - FRAME_OVERHEAD - HEADER_FIXED;
+}
+
 static enum warren_status encode_properties(const struct warren_publish *publish,
                                             struct scratch *scratch, char uuid[UUID_TEXT_SIZE],
                                             struct parts *parts)
@@ -171,7 +176,7 @@ static enum warren_status encode_properties(const struct warren_publish *publish
     }
     arena_reset(&scratch->arena);
     buffer_taken(&scratch->properties, buffer_len(&scratch->properties));
-    status = properties_encode(&properties, RECORD_FRAME_MAX - FRAME_OVERHEAD - HEADER_FIXED,
+    status = properties_encode(&properties, record_properties_max(RECORD_FRAME_MAX),
                                &scratch->arena, &scratch->properties, NULL);
     parts->id = properties.message_id;
     parts->id_len = strlen(properties.message_id);

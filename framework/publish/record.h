@@ -22,6 +22,8 @@
 #define RECORD_FRAME_MAX 131072
 
 struct delay;
+/** Bytes that the property list may have in a frame of @frame_max. */
+size_t record_properties_max(uint32_t frame_max);
 
 struct record {
     struct list link;

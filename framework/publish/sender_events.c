@@ -28,6 +28,7 @@ static void confirms_on(void *user, uint32_t id, void *decoded)
     (void)id;
     (void)decoded;
     p->ready = true;
+    atomic_store_explicit(&p->frame_max, connection_frame_max(p->connection), memory_order_relaxed);
     pthread_mutex_lock(&p->lock);
     p->connected = true;
     pthread_cond_broadcast(&p->connected_cond);

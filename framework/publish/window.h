@@ -130,6 +130,17 @@ static inline bool room_fits(const struct room *room, size_t bytes)
            room->bytes <= room->bytes_max - bytes;
 }
 
+/**
+ * For a message that the caller must be able to pass on, whatever its size: one above bytes_max
+ * needs only that bytes_max is not reached yet. Its bound is the caller's.
+ */
+static inline bool room_fits_any_size(const struct room *room, size_t bytes)
+{
+    if (bytes <= room->bytes_max)
+        return room_fits(room, bytes);
+    return room->messages < room->messages_max && room->bytes < room->bytes_max;
+}
+
 static inline void room_take(struct room *room, size_t bytes)
 {
     room->messages++;

@@ -26,7 +26,8 @@ extern "C" {
 enum warren_outcome {
     WARREN_ACK = 0, /**< the effect is durable: take the message off the queue */
     WARREN_RETRY,   /**< a failed attempt: deliver again */
-    WARREN_REJECT,  /**< it will never succeed: dead-letter now (dropped if there is no DLX) */
+    WARREN_REJECT,  /**< it will never succeed: dead-letter now. With dead_letter.enabled false the
+                         broker does that, or drops it if the queue has no dead-letter exchange */
     WARREN_DISCARD, /**< take it off the queue without effect */
     WARREN_REQUEUE  /**< hand back without blame, such as at shutdown; not a failed attempt */
 };
@@ -92,6 +93,7 @@ struct warren_subscription_info {
     const char *handler;  /**< "PLUGIN.HANDLER" */
     uint32_t concurrency; /**< how many threads may be in `handle` at once */
     const struct warren_options *options;
+    bool dead_letters; /**< what is rejected goes to a dead-letter queue; it is not dropped */
 };
 
 /**
@@ -185,7 +187,10 @@ WARREN_API const struct warren_value *warren_job_header(struct warren_job *job, 
 
 /** The queue of the subscription. */
 WARREN_API const char *warren_job_queue(const struct warren_job *job);
-/** The exchange that the message was published to; "" for the default exchange. */
+/**
+ * The exchange that the message was published to first; "" for the default exchange. What warren
+ * itself did to it since, such as a delayed retry, does not show.
+ */
 WARREN_API const char *warren_job_exchange(const struct warren_job *job);
 WARREN_API const char *warren_job_routing_key(const struct warren_job *job);
 
@@ -193,9 +198,11 @@ WARREN_API const char *warren_job_routing_key(const struct warren_job *job);
 WARREN_API bool warren_job_redelivered(const struct warren_job *job);
 
 /**
- * Which attempt this is, from 1: one more than the broker's own count of failed deliveries
- * (`x-delivery-count`, quorum queues); where the broker does not count, 2 for a redelivered one.
- * Plus the failed attempts since this delivery, which stayed here (warren_job_retry_after()).
+ * Which attempt this is, from 1: one more than the failed ones, which warren counts in the header
+ * `x-warren-attempts` when a message goes back to the broker, and here while it waits in the
+ * worker. What ended with the process is known by the broker's own count (`x-delivery-count`,
+ * quorum queues); where the broker does not count, a redelivered message has one failed attempt
+ * more.
  */
 WARREN_API uint32_t warren_job_attempt(struct warren_job *job);
 
@@ -237,9 +244,9 @@ WARREN_API void warren_panic(struct warren_job *job, const char *format, ...)
  * it stays unsettled in the prefetch window, without a worker thread. A later call replaces an
  * earlier one; a negative delay takes it back.
  *
- * It waits here for 15 minutes at most, half of RabbitMQ's default acknowledgement timeout. Only so
- * many messages are held: above that, and while the worker drains, the broker gets the message back
- * at once.
+ * A short delay (up to retry's in_memory_max) is waited for here, as long as there is a place: only
+ * so many messages are held. Else the message goes through the delay queues, with its attempts
+ * counted, rounded up to whole seconds, for delay.longest at most.
  */
 WARREN_API void warren_job_retry_after(struct warren_job *job, int64_t delay_ms);
 

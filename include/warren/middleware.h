@@ -98,7 +98,22 @@ WARREN_API void warren_job_forgive(struct warren_job *job);
 /** Whether warren_job_forgive() was called in this attempt. */
 WARREN_API bool warren_job_forgiven(const struct warren_job *job);
 
-/** Monotonic milliseconds when the first attempt in this process began. */
+/**
+ * Say in one word why the message is rejected, for its dead letter (x-warren-reason); copied, at
+ * most 31 bytes. Without it that is "rejected". Since: 0.1.
+ */
+WARREN_API void warren_job_reason(struct warren_job *job, const char *reason);
+
+/**
+ * Delays above @ms are not waited for here: the message goes back to the broker, with its attempts
+ * counted, and comes again in time. 30 seconds if nobody says. Since: 0.1.
+ */
+WARREN_API void warren_job_hold_max(struct warren_job *job, int64_t ms);
+
+/**
+ * Monotonic milliseconds when the first attempt began; if an earlier process failed, when its first
+ * attempt ended, by the wall clock.
+ */
 WARREN_API int64_t warren_job_first_ms(const struct warren_job *job);
 
 /**

@@ -62,6 +62,7 @@ static char *config(const char *uri, const char *queue, const char *topology)
 {
     char *yaml = text("broker: {uri: [%s], connect_timeout: 5s}\n"
                       "plugins: [" WARREN_HANDLER_DIR "/log.so]\n"
+                      "dead_letter: {enabled: false}\n"
                       "topology:\n%s\n"
                       "subscriptions: [{queue: '%s', handler: log.write}]\n",
                       uri, topology, queue);

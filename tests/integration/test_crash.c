@@ -49,8 +49,7 @@ static int teardown(void **state)
     struct fixture *fixture = *state;
 
     worker_free(fixture->worker);
-    peer_delete(fixture->peer, fixture->queue);
-    peer_delete(fixture->peer, fixture->dlq);
+    peer_delete(fixture->peer, fixture->queue); /* with .dlq */
     peer_free(fixture->peer);
     broker_free(fixture->broker);
     free(fixture->queue);
@@ -62,14 +61,7 @@ static int teardown(void **state)
 
 static void declare(struct fixture *fixture)
 {
-    const amqp_table_entry_t arguments[] = {
-        {.key = amqp_cstring_bytes("x-dead-letter-exchange"),
-         .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_empty_bytes}},
-        {.key = amqp_cstring_bytes("x-dead-letter-routing-key"),
-         .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes(fixture->dlq)}}};
-
-    peer_declare(fixture->peer, fixture->dlq, "classic");
-    peer_declare_with(fixture->peer, fixture->queue, "quorum", arguments, 2);
+    peer_declare(fixture->peer, fixture->queue, "quorum");
 }
 
 /* A worker with crashing.run; @more are lines of the configuration's top. */

@@ -73,31 +73,25 @@ static int teardown(void **state)
     return 0;
 }
 
-/* The queue of the test, which dead-letters into `other`. */
 static void declare(struct fixture *f, const char *type)
 {
-    const amqp_table_entry_t arguments[] = {
-        {.key = amqp_cstring_bytes("x-dead-letter-exchange"),
-         .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes("")}},
-        {.key = amqp_cstring_bytes("x-dead-letter-routing-key"),
-         .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes(f->other)}}};
-
-    peer_declare(f->peer, f->other, "classic");
-    peer_declare_with(f->peer, f->queue, type, arguments, 2);
+    peer_declare(f->peer, f->queue, type);
 }
 
-/* A worker of timed.record on the queue, with @options of it and @chain; not yet running. */
+/* A worker of timed.record on the queue, with @options of it and @chain; not yet running. Its dead
+ * letters go into `other`. */
 static void configure(struct fixture *f, const char *consumer, const char *options,
                       const char *chain)
 {
     f->worker = worker_new(f->broker->uri,
                            "consumer: {%s}\n"
+                           "dead_letter: {queue: %s}\n"
                            "subscriptions:\n"
                            "  - queue: %s\n"
                            "    handler: timed.record\n"
                            "    options: {path: calls, broken: broken, %s}\n"
                            "    middleware: %s\n",
-                           consumer, f->queue, options, chain);
+                           consumer, f->other, f->queue, options, chain);
 }
 
 static void run(struct fixture *f, int subscriptions)
@@ -436,6 +430,7 @@ static void two_queues_share_a_rate(void **state)
     unsigned first_half = 0;
 
     declare(f, "classic");
+    peer_declare(f->peer, f->other, "classic");
     peer_publish_many(f->peer, f->queue, "a", 100);
     peer_publish_many(f->peer, f->other, "b", 100);
     f->worker = worker_new(f->broker->uri,

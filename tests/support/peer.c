@@ -136,8 +136,16 @@ void peer_bind(struct peer *peer, const char *queue, const char *exchange, const
 
 void peer_delete(struct peer *peer, const char *queue)
 {
+    char name[300];
+
     amqp_queue_delete(peer->connection, CHANNEL, amqp_cstring_bytes(queue), 0, 0);
     check_last(peer, queue);
+    snprintf(name, sizeof name, "%s.dlq", queue);
+    amqp_queue_delete(peer->connection, CHANNEL, amqp_cstring_bytes(name), 0, 0);
+    check_last(peer, name);
+    snprintf(name, sizeof name, "%s.dlx", queue);
+    amqp_exchange_delete(peer->connection, CHANNEL, amqp_cstring_bytes(name), 0);
+    check_last(peer, name);
 }
 
 void peer_purge(struct peer *peer, const char *queue)

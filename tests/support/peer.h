@@ -35,6 +35,7 @@ void peer_declare_with(struct peer *peer, const char *queue, const char *type,
                        const amqp_table_entry_t *arguments, int count);
 void peer_exchange(struct peer *peer, const char *exchange, const char *type);
 void peer_bind(struct peer *peer, const char *queue, const char *exchange, const char *key);
+/** With QUEUE.dlx and QUEUE.dlq, which a worker may have declared. Each may be missing. */
 void peer_delete(struct peer *peer, const char *queue);
 void peer_purge(struct peer *peer, const char *queue);
 

@@ -753,9 +753,9 @@ static void wrong_chains_are_named(void **state)
     assert_refused(&options, WARREN_ECONFIG,
                    "chain:1:2: recover turns a panic into a failed attempt, which retry must see: "
                    "put recover after retry");
-    options.chain = "[retry: {max_attempts: -1}]";
+    options.chain = "[retry: {max_attempts: -2}]";
     assert_refused(&options, WARREN_ECONFIG,
-                   "chain:1:24: max_attempts is '-1', expected a whole number, from 0 to 1000000");
+                   "chain:1:24: max_attempts is '-2', expected a whole number, from -1 to 1000000");
     options.chain = "[retry";
     assert_int_equal(warren_test_new(&options, &test, &error), WARREN_ECONFIG);
     assert_memory_equal(error.text, "chain:", 6);

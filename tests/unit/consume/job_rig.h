@@ -34,7 +34,8 @@ static inline int job_rig_setup(void **state)
     rig->source = (struct job_source){.queue = "payments",
                                       .handler = "p.charge",
                                       .clock = &rig->clock.clock,
-                                      .deadline_ms = &rig->deadline_ms};
+                                      .deadline_ms = &rig->deadline_ms,
+                                      .broker_counts = true};
     rig->job = job_new(&rig->source);
     rig->delivery = delivery_new(none, none, none, 0);
     *state = rig;

@@ -60,7 +60,7 @@ static int setup_with(void **state, size_t gate_count)
         rig->gates[i] = (struct gate){.tokens = 1000, .retry_ms = 10};
     rig->next_tag = 1;
     *state = rig;
-    return admission_init(&rig->admission, gates, gate_count, DELAYED_MAX) == WARREN_OK ? 0 : -1;
+    return admission_init(&rig->admission, gates, gate_count, 2, DELAYED_MAX) == WARREN_OK ? 0 : -1;
 }
 
 static int setup(void **state)
@@ -293,6 +293,28 @@ static void all_can_be_taken_out(void **state)
 #define T(name)  cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define T0(name) cmocka_unit_test_setup_teardown(name, setup_without_gates, teardown)
 
+/* Places are given until there are no more; a message gives its own back when it is due. */
+static void places_are_taken_ahead(void **state)
+{
+    struct rig *rig = *state;
+    struct delivery *first = message(rig);
+    struct delivery *second = message(rig);
+
+    first->reserved = admission_reserve(&rig->admission);
+    second->reserved = admission_reserve(&rig->admission);
+    assert_true(first->reserved && second->reserved);
+    assert_false(admission_reserve(&rig->admission));
+    assert_true(hold(rig, first, 150, 100));
+    assert_true(hold(rig, second, 900, 100));
+    admission_take(&rig->admission, 150, &rig->go);
+    assert_false(first->reserved);
+    assert_true(admission_reserve(&rig->admission));
+    assert_false(admission_reserve(&rig->admission));
+    admission_unreserve(&rig->admission, first); /* has none */
+    assert_false(admission_reserve(&rig->admission));
+    admission_take_all(&rig->admission, &rig->go);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -305,6 +327,7 @@ int main(void)
         T(a_retry_passes_the_gates_again),
         T0(without_gates_a_due_retry_goes),
         T(holding_is_bounded),
+        T(places_are_taken_ahead),
         T(all_can_be_taken_out),
     };
 

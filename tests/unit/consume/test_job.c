@@ -83,6 +83,7 @@ static int setup(void **state)
                                       .publisher = rig,
                                       .clock = &rig->clock.clock,
                                       .deadline_ms = &rig->deadline_ms,
+                                      .broker_counts = true,
                                       .settled = settled_late,
                                       .user = rig};
     rig->job = job_new(&rig->source);
@@ -166,6 +167,7 @@ static void without_a_count_redelivered_decides(void **state)
 
     begin(rig, &no_properties, "");
     assert_int_equal(warren_job_attempt(rig->job), 1);
+    job_begin(rig->job, rig->delivery, clock_now_ns(&rig->clock.clock));
     rig->delivery->redelivered = true;
     assert_int_equal(warren_job_attempt(rig->job), 2);
     assert_true(warren_job_redelivered(rig->job));

@@ -126,6 +126,8 @@ struct warren_job {
     bool forgiven;
     bool forgives; /* the handler's side does */
     char error[1025];
+    char reason[32];
+    int64_t hold_max_ms;
 };
 
 static inline struct warren_job rig_job(enum warren_outcome answer)
@@ -162,6 +164,16 @@ int64_t warren_job_retry_delay_ms(const struct warren_job *job)
 void warren_job_retry_after(struct warren_job *job, int64_t delay_ms)
 {
     job->retry_delay_ms = delay_ms;
+}
+
+void warren_job_hold_max(struct warren_job *job, int64_t ms)
+{
+    job->hold_max_ms = ms;
+}
+
+void warren_job_reason(struct warren_job *job, const char *reason)
+{
+    snprintf(job->reason, sizeof job->reason, "%s", reason);
 }
 
 void warren_job_forgive(struct warren_job *job)

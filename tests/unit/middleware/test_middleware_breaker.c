@@ -199,7 +199,8 @@ static void dead_lettering_at_once(void **state)
     handle(bills, 3, 0, WARREN_RETRY);
     assert_int_equal(rig_run(breaker, bills, &job), WARREN_REJECT);
     assert_false(job.ran);
-    assert_false(job.forgiven);
+    assert_true(job.forgiven);
+    assert_string_equal(job.reason, "breaker");
     assert_string_equal(job.error, "the breaker of bank is open");
     breaker->close(bills);
 }

@@ -1,0 +1,288 @@
+/* envelope.c - see envelope.h. Sizes are those of the wire: AMQP 0-9-1, section 4.2. */
+#include "consume/envelope.h"
+
+#include <stdio.h>
+
+#include "amqp/annotations.h"
+
+/* What publishing gives to a message that has none: a message id of 36 characters, delivery mode.
+ */
+#define GIVEN_SIZE 38
+/* Notes besides the message's own headers; see add_notes(). */
+#define NOTES_MAX 24
+/* Of the note that names what was left out. */
+#define LEFT_OUT_MAX 512
+/* A text that keeps less says nothing. */
+#define TEXT_MIN 16
+
+#define CUT_MARK " [cut]"
+
+struct draft {
+    struct warren_field *fields;
+    size_t count;
+    size_t own;  /* of these, the message's own: they come first */
+    size_t size; /* encoded */
+    size_t max;  /* of that */
+};
+
+/* ---- sizes ---- */
+
+static size_t table_size(const struct warren_table *table);
+
+static size_t value_size(const struct warren_value *value)
+{
+    size_t size = 4;
+
+    switch (value->type) {
+    case WARREN_VOID:
+        return 0;
+    case WARREN_BOOL:
+    case WARREN_I8:
+    case WARREN_U8:
+        return 1;
+    case WARREN_I16:
+    case WARREN_U16:
+        return 2;
+    case WARREN_DECIMAL:
+        return 5;
+    case WARREN_I64:
+    case WARREN_F64:
+    case WARREN_TIMESTAMP:
+        return 8;
+    case WARREN_STRING:
+    case WARREN_BYTES:
+        return 4 + value->as.bytes.len;
+    case WARREN_ARRAY:
+        for (size_t i = 0; i < value->as.array.count; i++)
+            size += 1 + value_size(&value->as.array.values[i]);
+        return size;
+    case WARREN_TABLE:
+        return table_size(&value->as.table);
+    default: /* I32, U32, F32 */
+        return 4;
+    }
+}
+
+static size_t field_size(const struct warren_field *field)
+{
+    return 1 + strlen(field->name) + 1 + value_size(&field->value);
+}
+
+static size_t table_size(const struct warren_table *table)
+{
+    size_t size = 4;
+
+    for (size_t i = 0; i < table->count; i++)
+        size += field_size(&table->fields[i]);
+    return size;
+}
+
+/* The property list without headers. */
+static size_t base_size(const struct warren_properties *p)
+{
+    const char *const texts[] = {p->content_type, p->content_encoding, p->correlation_id,
+                                 p->reply_to,     p->expiration,       p->message_id,
+                                 p->type,         p->user_id,          p->app_id,
+                                 p->cluster_id};
+    size_t size = 2 + 1 + 1 + 8 + GIVEN_SIZE; /* flags, mode, priority, timestamp */
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        size += texts[i] ? 1 + strlen(texts[i]) : 0;
+    return size;
+}
+
+/* ---- drafting ---- */
+
+static void add(struct draft *draft, const struct warren_field *field)
+{
+    draft->fields[draft->count++] = *field;
+    draft->size += field_size(field);
+}
+
+static void add_text(struct draft *draft, const char *name, const char *text)
+{
+    struct warren_field field;
+
+    if (!text)
+        return;
+    field = warren_field_text(name, text);
+    add(draft, &field);
+}
+
+static void add_time(struct draft *draft, const char *name, uint64_t seconds)
+{
+    struct warren_field field = {.name = name,
+                                 .value = {.type = WARREN_TIMESTAMP, .as = {.timestamp = seconds}}};
+
+    if (seconds > 0)
+        add(draft, &field);
+}
+
+static void add_value(struct draft *draft, const char *name, const struct warren_value *value)
+{
+    struct warren_field field = {.name = name};
+
+    if (!value)
+        return;
+    field.value = *value;
+    add(draft, &field);
+}
+
+static bool is_own(const char *name)
+{
+    return !annotation_is_warrens(name) && !annotation_is_brokers(name) && strcmp(name, "CC") != 0;
+}
+
+/* What an earlier copy has put aside, or what this one has to. */
+static void add_aside(struct draft *draft, const struct warren_table *headers, const char *name,
+                      const char *property)
+{
+    if (property)
+        add_text(draft, name, property);
+    else
+        add_value(draft, name, warren_table_get(headers, name));
+}
+
+static void add_notes(struct draft *draft, const struct warren_properties *original,
+                      const struct envelope_facts *facts)
+{
+    const struct warren_table *headers = &original->headers;
+    const struct warren_value *cc = warren_table_get(headers, "CC");
+    struct warren_field attempts = warren_field_i64(NOTE_ATTEMPTS, (int64_t)facts->attempts);
+
+    add_value(draft, NOTE_REPLAYS, warren_table_get(headers, NOTE_REPLAYS));
+    add_aside(draft, headers, NOTE_EXPIRATION, original->expiration);
+    add_aside(draft, headers, NOTE_USER_ID, original->user_id);
+    add_value(draft, NOTE_CC, cc ? cc : warren_table_get(headers, NOTE_CC));
+    add_text(draft, NOTE_QUEUE, facts->queue);
+    add_text(draft, NOTE_EXCHANGE, facts->exchange);
+    add_text(draft, NOTE_ROUTING_KEY, facts->routing_key);
+    add(draft, &attempts);
+    add_time(draft, NOTE_FIRST_FAILURE, facts->first_failure_s);
+    add_text(draft, NOTE_REASON, facts->reason);
+    add_text(draft, NOTE_HANDLER, facts->handler);
+    add_text(draft, NOTE_SIGNAL, facts->signal);
+    add_time(draft, NOTE_LAST_FAILURE, facts->last_failure_s);
+    add_text(draft, NOTE_HOST, facts->host);
+    add_text(draft, NOTE_VERSION, facts->version);
+}
+
+/* ---- cutting ---- */
+
+/* Take the largest of the message's own headers out, and note its name. */
+static void leave_out_largest(struct draft *draft, char *names, size_t size)
+{
+    size_t largest = 0;
+    size_t len = strlen(names);
+
+    for (size_t i = 1; i < draft->own; i++)
+        if (field_size(&draft->fields[i]) > field_size(&draft->fields[largest]))
+            largest = i;
+    snprintf(names + len, size - len, "%s%s", len ? ", " : "", draft->fields[largest].name);
+    draft->size -= field_size(&draft->fields[largest]);
+    draft->own--;
+    draft->count--;
+    memmove(&draft->fields[largest], &draft->fields[largest + 1],
+            (draft->count - largest) * sizeof *draft->fields);
+}
+
+static enum warren_status make_room(struct draft *draft, struct arena *arena)
+{
+    size_t note = 1 + strlen(NOTE_LEFT_OUT) + 1 + 4 + LEFT_OUT_MAX;
+    char *names;
+
+    if (draft->size <= draft->max)
+        return WARREN_OK;
+    names = arena_alloc(arena, LEFT_OUT_MAX);
+    if (!names)
+        return WARREN_ENOMEM;
+    names[0] = '\0';
+    while (draft->own > 0 && draft->size + note > draft->max)
+        leave_out_largest(draft, names, LEFT_OUT_MAX);
+    if (names[0] && draft->size + note <= draft->max)
+        add_text(draft, NOTE_LEFT_OUT, names);
+    return draft->size <= draft->max ? WARREN_OK : WARREN_ETOOBIG;
+}
+
+/* Not within a character of UTF-8. */
+static size_t cut_at(const char *text, size_t len)
+{
+    while (len > 0 && ((unsigned char)text[len] & 0xC0) == 0x80)
+        len--;
+    return len;
+}
+
+/* Of @text as much as fits into @room bytes, the note itself included. */
+static enum warren_status add_cut(struct draft *draft, struct arena *arena, const char *name,
+                                  const char *text, size_t room)
+{
+    size_t overhead = 1 + strlen(name) + 1 + 4;
+    size_t len = text ? strlen(text) : 0;
+    size_t most = room > overhead ? room - overhead : 0;
+    char *copy;
+
+    if (most > ENVELOPE_TEXT_MAX)
+        most = ENVELOPE_TEXT_MAX;
+    if (len <= most) {
+        if (len > 0)
+            add_text(draft, name, text);
+        return WARREN_OK;
+    }
+    if (most < TEXT_MIN)
+        return WARREN_OK;
+    len = cut_at(text, most - strlen(CUT_MARK));
+    copy = arena_alloc(arena, len + sizeof CUT_MARK);
+    if (!copy)
+        return WARREN_ENOMEM;
+    memcpy(copy, text, len);
+    memcpy(copy + len, CUT_MARK, sizeof CUT_MARK);
+    add_text(draft, name, copy);
+    return WARREN_OK;
+}
+
+static enum warren_status add_texts(struct draft *draft, struct arena *arena,
+                                    const struct envelope_facts *facts)
+{
+    size_t room = draft->max - draft->size;
+    enum warren_status status;
+
+    /* The error text may take all that the backtrace leaves, and half in any case. */
+    if (facts->backtrace) {
+        size_t wanted = 1 + strlen(NOTE_BACKTRACE) + 1 + 4 + strlen(facts->backtrace);
+
+        room = wanted < room / 2 ? room - wanted : room / 2;
+    }
+    status = add_cut(draft, arena, NOTE_ERROR, facts->error, room);
+    if (status != WARREN_OK)
+        return status;
+    return add_cut(draft, arena, NOTE_BACKTRACE, facts->backtrace, draft->max - draft->size);
+}
+
+enum warren_status envelope_make(const struct warren_properties *original,
+                                 const struct envelope_facts *facts, size_t max,
+                                 struct arena *arena, struct warren_properties *ret_properties)
+{
+    const struct warren_table *headers = &original->headers;
+    struct draft draft = {.size = 4};
+    enum warren_status status;
+
+    *ret_properties = *original;
+    ret_properties->expiration = NULL;
+    ret_properties->user_id = NULL;
+    draft.fields = arena_alloc(arena, (headers->count + NOTES_MAX) * sizeof *draft.fields);
+    if (!draft.fields)
+        return WARREN_ENOMEM;
+    if (max <= base_size(ret_properties) + draft.size)
+        return WARREN_ETOOBIG;
+    draft.max = max - base_size(ret_properties);
+    for (size_t i = 0; i < headers->count; i++)
+        if (is_own(headers->fields[i].name))
+            add(&draft, &headers->fields[i]);
+    draft.own = draft.count;
+    add_notes(&draft, original, facts);
+    status = make_room(&draft, arena);
+    if (status == WARREN_OK)
+        status = add_texts(&draft, arena, facts);
+    ret_properties->headers = (struct warren_table){draft.fields, draft.count};
+    return status;
+}
