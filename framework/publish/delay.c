@@ -87,7 +87,7 @@ void delay_departure_name(const struct delay *delay, char name[DELAY_NAME_SIZE])
     const char *destination = delay->destination;
 
     if (strlen(prefix) + strlen(destination) < DELAY_NAME_SIZE)
-        snprintf(name, DELAY_NAME_SIZE, "%s%s", prefix, destination);
+        stpcpy(stpcpy(name, prefix), destination);
     else
         snprintf(name, DELAY_NAME_SIZE, "%s%.*s~%016llx", prefix, kept(destination), destination,
                  (unsigned long long)hash(destination));
