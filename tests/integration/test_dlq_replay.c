@@ -122,7 +122,7 @@ static void onto_no_queue(void **state)
     command_expect(&to, 1);
     assert_has(to.err, "queue 'nowhere' does not exist: nothing is taken from '");
     assert_int_equal(lines_in(to.err), 1);
-    peer_delete(f->peer, f->queue);
+    peer_delete_alone(f->peer, f->queue);
     gone = COMMAND("dlq", "replay", f->dlq, "--quiet");
     command_expect(&gone, 1);
     assert_has(gone.err, f->queue);

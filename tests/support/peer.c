@@ -134,12 +134,17 @@ void peer_bind(struct peer *peer, const char *queue, const char *exchange, const
     check_last(peer, queue);
 }
 
+void peer_delete_alone(struct peer *peer, const char *queue)
+{
+    amqp_queue_delete(peer->connection, CHANNEL, amqp_cstring_bytes(queue), 0, 0);
+    check_last(peer, queue);
+}
+
 void peer_delete(struct peer *peer, const char *queue)
 {
     char name[300];
 
-    amqp_queue_delete(peer->connection, CHANNEL, amqp_cstring_bytes(queue), 0, 0);
-    check_last(peer, queue);
+    peer_delete_alone(peer, queue);
     snprintf(name, sizeof name, "%s.dlq", queue);
     amqp_queue_delete(peer->connection, CHANNEL, amqp_cstring_bytes(name), 0, 0);
     check_last(peer, name);

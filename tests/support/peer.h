@@ -37,6 +37,8 @@ void peer_exchange(struct peer *peer, const char *exchange, const char *type);
 void peer_bind(struct peer *peer, const char *queue, const char *exchange, const char *key);
 /** With QUEUE.dlx and QUEUE.dlq, which a worker may have declared. Each may be missing. */
 void peer_delete(struct peer *peer, const char *queue);
+/** The queue, and nothing of its dead letters. */
+void peer_delete_alone(struct peer *peer, const char *queue);
 void peer_purge(struct peer *peer, const char *queue);
 
 /** Messages that are ready, or -1 if there is no such queue. */
