@@ -420,7 +420,8 @@ static void a_full_device(void **state)
 static void a_full_file_gets_room(void **state)
 {
     /* SIGXFSZ ignored, write(2) fails as on a full disk. Standard error is a file, too. */
-    const char *script = "trap '' XFSZ; ulimit -S -f 16; exec \"$0\" run -c \"$1\" 2>/dev/null";
+    const char *script = "trap '' XFSZ; exec \"$0\" run -c \"$1\" 2>/dev/null";
+    const struct rlimit full = {16 * 1024, RLIM_INFINITY};
     const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
     const unsigned count = 40;
     struct fixture *f = *state;
@@ -433,6 +434,8 @@ static void a_full_file_gets_room(void **state)
     f->worker->proc = proc_start(
         (const char *const[]){"bash", "-c", script, WARREN_COMMAND, f->worker->config, NULL}, NULL,
         NULL);
+    assert_true(WAIT_FOR(peer_consumers(f->peer, f->queue) == 1, PATIENCE_MS));
+    assert_int_equal(prlimit(proc_pid(f->worker->proc), RLIMIT_FSIZE, &full, NULL), 0);
     for (unsigned i = 0; i < count; i++)
         publish(f, body, sizeof body);
     /* Full: 12 lines of more than 1,200 bytes fit into 16 KiB. */
