@@ -63,6 +63,7 @@ static struct warren_publisher *allocate(const struct warren_publisher_options *
     init_cond(&p->ended_cond);
     init_cond(&p->connected_cond);
     list_init(&p->incoming);
+    list_init(&p->room_turns);
     atomic_init(&p->frame_max, RECORD_FRAME_MAX);
     p->window_messages = options->window_messages;
     p->room.messages_max =
@@ -168,33 +169,79 @@ enum warren_status warren_publisher_wait_connected(struct warren_publisher *p, u
 
 typedef bool fits_fn(const struct room *room, size_t bytes);
 
-/* Under the lock. */
-static enum warren_status wait_for_room(struct warren_publisher *p, size_t bytes, fits_fn *fits,
+/* One caller who waits for room; under the lock, as is all of waiting. */
+struct turn {
+    struct list link;
+    fits_fn *fits;
+    size_t bytes;
+};
+
+static bool is_next(const struct warren_publisher *p, const struct turn *turn)
+{
+    return p->room_turns.next == &turn->link;
+}
+
+static bool may_enter(const struct warren_publisher *p, const struct turn *turn)
+{
+    return turn->fits(&p->room, turn->bytes) && (!p->room_kept || is_next(p, turn));
+}
+
+/* The turn is over, well or not; those who stood behind one that room was kept for may go now. */
+static void end_turn(struct warren_publisher *p, struct turn *turn)
+{
+    bool was_kept = p->room_kept && is_next(p, turn);
+
+    list_remove(&turn->link);
+    if (!was_kept)
+        return;
+    p->room_kept = false;
+    if (!list_empty(&p->room_turns))
+        pthread_cond_broadcast(&p->room_cond);
+}
+
+/* Usually whoever comes first takes the room that there is: those who sleep would lose it to those
+ * who run, but to hand it over one by one would cost a switch of threads for each message. Who has
+ * waited for long, however, such as with a message that is larger than what is free now and then,
+ * has the room kept until the message fits. */
+static enum warren_status wait_for_turn(struct warren_publisher *p, struct turn *turn,
                                         int64_t wait_ms)
 {
-    int64_t deadline_ms;
+    int64_t began_ms = publisher_now_ms();
+    int64_t deadline_ms = deadline_after(wait_ms);
+    bool entered;
 
-    if (p->closing)
-        return WARREN_ECLOSED;
-    if (fits(&p->room, bytes))
-        return WARREN_OK;
-    p->stats.window_full++;
-    if (wait_ms == 0 || sender_is_caller(p))
-        return WARREN_EFULL;
-    deadline_ms = deadline_after(wait_ms);
-    p->room_waiters++;
-    while (!p->closing && !fits(&p->room, bytes)) {
+    list_push(&p->room_turns, &turn->link);
+    while (!p->closing && !may_enter(p, turn)) {
         int64_t now = publisher_now_ms();
 
         if (now >= deadline_ms)
             break;
+        if (now - began_ms >= ROOM_STEP_MS && is_next(p, turn))
+            p->room_kept = true;
         wait_until(&p->room_cond, &p->lock,
                    deadline_ms - now < ROOM_STEP_MS ? deadline_ms : now + ROOM_STEP_MS);
     }
-    p->room_waiters--;
+    entered = may_enter(p, turn);
+    end_turn(p, turn);
     if (p->closing)
         return WARREN_ECLOSED;
-    return fits(&p->room, bytes) ? WARREN_OK : WARREN_ETIMEOUT;
+    return entered ? WARREN_OK : WARREN_ETIMEOUT;
+}
+
+/* Who cannot wait takes what fits, also if it is kept for another one. */
+static enum warren_status wait_for_room(struct warren_publisher *p, size_t bytes, fits_fn *fits,
+                                        int64_t wait_ms)
+{
+    struct turn turn = {.fits = fits, .bytes = bytes};
+
+    if (p->closing)
+        return WARREN_ECLOSED;
+    if (fits(&p->room, bytes) && (!p->room_kept || wait_ms == 0 || sender_is_caller(p)))
+        return WARREN_OK;
+    p->stats.window_full++;
+    if (wait_ms == 0 || sender_is_caller(p))
+        return WARREN_EFULL;
+    return wait_for_turn(p, &turn, wait_ms);
 }
 
 /* Under the lock. @return whether the sender must be told; of what waits already it was. */

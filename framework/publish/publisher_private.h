@@ -63,15 +63,16 @@ struct replies {
 struct warren_publisher {
     /* Guarded by the lock. */
     pthread_mutex_t lock;
-    pthread_cond_t room_cond;  /* room is wide again, or closing */
+    pthread_cond_t room_cond;  /* room is wide again, or kept for one who waits; or closing */
     pthread_cond_t ended_cond; /* ended_below reached flush_target */
     pthread_cond_t connected_cond;
     struct list incoming; /* accepted, not yet seen by the sender */
     struct room room;
     uint64_t next_seq;
-    uint64_t ended_below;  /* every message with a lower seq has ended, its callback returned */
-    uint64_t flush_target; /* lowest ended_below that somebody waits for; UINT64_MAX: nobody */
-    uint32_t room_waiters;
+    uint64_t ended_below;   /* every message with a lower seq has ended, its callback returned */
+    uint64_t flush_target;  /* lowest ended_below that somebody waits for; UINT64_MAX: nobody */
+    struct list room_turns; /* of those who wait for room, the first of them first */
+    bool room_kept;         /* for the first one, who has waited for long */
     bool closing;
     bool connected;
     struct warren_publisher_stats stats;

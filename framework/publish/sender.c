@@ -195,7 +195,7 @@ static void account(struct warren_publisher *p, const struct batch *batch)
     p->stats.expired += batch->results[WARREN_EXPIRED];
     p->stats.resent = p->window.resent;
     room_give(&p->room, batch->count, batch->bytes);
-    wake = p->room_waiters > 0 && room_is_wide(&p->room);
+    wake = !list_empty(&p->room_turns) && (p->room_kept || room_is_wide(&p->room));
     pthread_mutex_unlock(&p->lock);
     if (wake)
         pthread_cond_broadcast(&p->room_cond);

@@ -137,6 +137,40 @@ static void the_window_is_bounded_by_bytes(void **state)
     free(large);
 }
 
+/* A message that needs nearly the whole window gets in, although the window is never empty: others
+ * publish all the while, and confirms take their time. */
+static void a_large_message_does_not_starve(void **state)
+{
+    struct fixture *f = *state;
+    struct warren_publisher_options options;
+    struct ledger_plan plan = {.routing_key = f->queue, .body_size = 1000, .pace_us = 20000};
+    const struct proxy_rule late = {.delay_ms = 200};
+    unsigned attempts;
+    int accepted = 0;
+    char *large = pattern(95000);
+    struct warren_message message = {.body = {large, 95000}};
+    struct warren_publish publish = {.routing_key = f->queue, .message = &message};
+
+    f->ledger = ledger_new(10000, &plan);
+    f->proxy = proxy_new(broker->port);
+    proxy_set(f->proxy, PROXY_TO_CLIENT, &late);
+    warren_publisher_options_init(&options);
+    options.window_bytes = 100000;
+    options.block_timeout_ms = (uint32_t)(PATIENCE_MS / 2 * slowness());
+    f->publisher = publisher_open(proxy_uri(f->proxy), &options);
+    ledger_start(f->ledger, f->publisher, 4);
+    assert_true(WAIT_FOR(ledger_confirmed(f->ledger) > 20, PATIENCE_MS * slowness()));
+    for (int i = 0; i < 3; i++)
+        accepted += warren_publisher_publish(f->publisher, &publish, NULL, NULL) == WARREN_OK;
+    attempts = ledger_attempts(f->ledger);
+    ledger_stop(f->ledger, true);
+    assert_int_equal(accepted, 3);
+    assert_true(attempts < 10000); /* the others went on all the while */
+    flush(f);
+    ledger_check_receipts(f->ledger);
+    free(large);
+}
+
 /* ---- callbacks ---- */
 
 /* Read by the test's thread after the last link. */
@@ -356,6 +390,7 @@ int main(void)
         TEST(a_full_window_blocks_until_there_is_room),
         TEST(a_full_window_blocks_until_a_deadline),
         TEST(a_full_window_fails_at_once),
+        TEST(a_large_message_does_not_starve),
         TEST(the_window_is_bounded_by_bytes),
         TEST(callbacks_may_publish),
         TEST(many_threads_publish_at_once),
