@@ -43,6 +43,9 @@ struct delivery {
     int64_t retry_at_ms;     /* with the outcome WARREN_RETRY: not before this; -1: whenever */
     atomic_uint holds;       /* the handler, and each of its publishes without a receipt */
     atomic_bool publish_failed;
+    atomic_bool may_go; /* to the workers; this and the next two: see consume/stage.h */
+    void *stage;
+    void *mark;     /* of the middleware that has seen it ahead of them; NULL: none */
     uint8_t data[]; /* exchange NUL, routing key NUL, property list, body */
 };
 

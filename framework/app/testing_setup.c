@@ -151,7 +151,7 @@ static enum warren_status open_posts(struct testing_setup *setup, struct warren_
             config_handler_options(worker->config, subscription->config,
                                    subscription->handler->options, &subscription->options, error);
     if (status == WARREN_OK)
-        status = posts_open(worker, &setup->posts, error);
+        status = posts_open(worker, NULL, &setup->posts, error);
     if (status != WARREN_OK)
         return status;
     posts_fill(setup->posts, 0, filled);

@@ -18,6 +18,7 @@
 #include "app/worker_posts.h"
 #include "app/worker_reload.h"
 #include "app/worker_report.h"
+#include "app/worker_store.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -31,6 +32,7 @@ struct warren_worker {
     struct warren_publisher *publisher;
     struct runtime *runtime;
     struct worker_flight flight;
+    struct keeper *keeper; /* NULL: nothing is remembered */
     struct posts *posts;
     struct worker_reload reload;
     bool own_signals;
@@ -161,8 +163,10 @@ static enum warren_status set_up(struct warren_worker *worker,
     status = take_signals(worker, error);
     if (status == WARREN_OK) {
         worker->owns_log = log_start(STDERR_FILENO) == WARREN_OK;
-        status = posts_open(&worker->setup, &worker->posts, error);
+        status = worker_store_open(worker->setup.config, &worker->keeper, error);
     }
+    if (status == WARREN_OK)
+        status = posts_open(&worker->setup, worker->keeper, &worker->posts, error);
     if (status == WARREN_OK)
         status = worker_flight_open(&worker->flight, worker->setup.config, error);
     if (status == WARREN_OK)
@@ -362,9 +366,11 @@ static void release(struct warren_worker *worker)
         return;
     }
     warren_publisher_close(worker->publisher, PUBLISHER_CLOSE_MS);
+    keeper_stop(worker->keeper);
     runtime_free(worker->runtime);
     worker_flight_close(&worker->flight, false);
     posts_close(worker->posts);
+    keeper_free(worker->keeper);
     worker_reload_done(&worker->reload);
     worker_setup_done(&worker->setup);
 }

@@ -30,10 +30,12 @@ struct post {
     size_t link_count;
     struct runtime_gate *gates; /* of those that have `may` */
     size_t gate_count;
+    struct runtime_stage stage; /* of the one that has `before` */
 };
 
 struct posts {
     const struct worker_setup *setup;
+    struct keeper *keeper;
     struct post *items; /* as many as there are subscriptions */
     size_t count;
 };
@@ -58,6 +60,9 @@ static void add_to_chain(struct post *post, const struct middleware_instance *in
     if (middleware->may)
         post->gates[post->gate_count++] = (struct runtime_gate){
             .may = middleware->may, .took = middleware->took, .state = instance->state};
+    if (middleware->before)
+        post->stage = (struct runtime_stage){
+            .before = middleware->before, .after = middleware->after, .state = instance->state};
 }
 
 static enum warren_status open_link(const struct posts *posts, struct post *post, size_t index,
@@ -81,8 +86,16 @@ static enum warren_status open_link(const struct posts *posts, struct post *post
         config_node_where(config->node, where, sizeof where);
         return error_set(error, status, "%s: %s", where, why.text);
     }
-    if (link->instance.is_open)
-        add_to_chain(post, &link->instance);
+    if (!link->instance.is_open)
+        return WARREN_OK;
+    if (middleware->before && post->stage.before) {
+        config_node_where(config->node, where, sizeof where);
+        return error_set(error, WARREN_ECONFIG,
+                         "%s: another middleware of this chain looks ahead of the workers, too; "
+                         "only one can",
+                         where);
+    }
+    add_to_chain(post, &link->instance);
     return WARREN_OK;
 }
 
@@ -117,6 +130,8 @@ static enum warren_status open_post(const struct posts *posts, size_t index, boo
         .concurrency = setup->config->concurrency,
         .options = setup->options,
         .dead_letters = setup->config->dead_exchange != NULL,
+        .definition = setup->handler,
+        .store = posts->keeper,
     };
     status = open_chain(posts, post, only_builtin, error);
     if (status != WARREN_OK || only_builtin)
@@ -124,8 +139,9 @@ static enum warren_status open_post(const struct posts *posts, size_t index, boo
     return instance_open(&post->handler, setup->handler, &post->info, error);
 }
 
-static enum warren_status open_all(const struct worker_setup *setup, bool only_builtin,
-                                   struct posts **ret_posts, struct warren_error *error)
+static enum warren_status open_all(const struct worker_setup *setup, struct keeper *keeper,
+                                   bool only_builtin, struct posts **ret_posts,
+                                   struct warren_error *error)
 {
     size_t count = setup->config->subscription_count;
     enum warren_status status = WARREN_OK;
@@ -136,6 +152,7 @@ static enum warren_status open_all(const struct worker_setup *setup, bool only_b
         return error_set(error, WARREN_ENOMEM, "no memory for the subscriptions");
     }
     posts->setup = setup;
+    posts->keeper = keeper;
     posts->count = count;
     *ret_posts = posts;
     for (size_t i = 0; status == WARREN_OK && i < count; i++)
@@ -143,17 +160,17 @@ static enum warren_status open_all(const struct worker_setup *setup, bool only_b
     return status;
 }
 
-enum warren_status posts_open(const struct worker_setup *setup, struct posts **ret_posts,
-                              struct warren_error *error)
+enum warren_status posts_open(const struct worker_setup *setup, struct keeper *keeper,
+                              struct posts **ret_posts, struct warren_error *error)
 {
     *ret_posts = NULL;
-    return open_all(setup, false, ret_posts, error);
+    return open_all(setup, keeper, false, ret_posts, error);
 }
 
 enum warren_status posts_try(const struct worker_setup *setup, struct warren_error *error)
 {
     struct posts *posts = NULL;
-    enum warren_status status = open_all(setup, true, &posts, error);
+    enum warren_status status = open_all(setup, NULL, true, &posts, error);
 
     posts_close(posts);
     return status;
@@ -220,6 +237,7 @@ void posts_fill(const struct posts *posts, size_t index, struct runtime_subscrip
         .link_count = post->link_count,
         .gates = post->gates,
         .gate_count = post->gate_count,
+        .stage = post->stage,
         .prefetch = (uint16_t)config->prefetch,
         .prefetch_bytes = (size_t)config->prefetch_bytes,
         .concurrency = config->concurrency,

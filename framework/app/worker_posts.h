@@ -6,6 +6,7 @@
 
 #include "app/worker_setup.h"
 #include "consume/runtime.h"
+#include "store/keeper.h"
 
 struct posts;
 
@@ -13,11 +14,13 @@ struct posts;
  * Open the middlewares of each subscription, outermost first, then its handler.
  *
  * @setup      borrowed until posts_close()
+ * @keeper     for those that remember messages; NULL: they handle every one. It is stopped before
+ *             posts_close()
  * @ret_posts  also on failure; posts_close() in any case
  * @return     WARREN_OK; WARREN_ECONFIG, WARREN_EPLUGIN or WARREN_ENOMEM with @error
  */
-enum warren_status posts_open(const struct worker_setup *setup, struct posts **ret_posts,
-                              struct warren_error *error);
+enum warren_status posts_open(const struct worker_setup *setup, struct keeper *keeper,
+                              struct posts **ret_posts, struct warren_error *error);
 /** Close what is open, the last opened first. NULL is fine. */
 void posts_close(struct posts *posts);
 /** Close what is open of the subscriptions that @may says; the rest is left as it is. */

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "app/settings.h"
+#include "app/worker_store.h"
 #include "base/error.h"
 #include "middleware/builtin.h"
 #include "plugin/loader.h"
@@ -100,8 +101,9 @@ enum warren_status worker_setup_init(struct worker_setup *setup,
     status = add_plugins(setup, options, error);
     for (size_t i = 0; status == WARREN_OK && i < setup->config->subscription_count; i++)
         status = find_handler(setup, i, error);
-    return status == WARREN_OK ? worker_setup_chains(setup->registry, setup->config, error)
-                               : status;
+    if (status == WARREN_OK)
+        status = worker_setup_chains(setup->registry, setup->config, error);
+    return status == WARREN_OK ? worker_store_check(setup->config, error) : status;
 }
 
 void worker_setup_done(struct worker_setup *setup)

@@ -126,6 +126,14 @@ struct config {
         int64_t timeout_ms;
     } drain;
     struct {
+        const char *path;        /* NULL: none */
+        const char *synchronous; /* "full", "normal", "off" */
+        bool shared;
+        int64_t keys_max;
+        int64_t busy_timeout_ms;
+        int64_t group_delay_us;
+    } store;
+    struct {
         int64_t max_attempts;
     } crash;
     const char *state_dir; /* NULL: none */

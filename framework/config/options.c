@@ -33,6 +33,7 @@ const struct config_section config_sections[CONFIG_SECTION_COUNT] = {
     {"delay", "Messages that shall be delivered later."},
     {"dead_letter", "Where messages go that no attempt can help."},
     {"drain", "How the worker stops."},
+    {"store", "Where the middleware idempotency remembers what was done."},
     {"crash", "What becomes of a message whose handler crashes."},
     {"log", "What is written to standard error."},
 };

@@ -43,6 +43,7 @@ void job_begin(struct warren_job *job, struct delivery *delivery, int64_t begun_
     job->hold_max_ms = JOB_HOLD_MAX_MS;
     job->recovery = NULL;
     job->traceparent = job->tracestate = NULL;
+    job->on_reply = NULL;
     job->forgiven = false;
     job->decoded = false;
     job->history_known = false;

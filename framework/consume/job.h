@@ -34,9 +34,11 @@ typedef enum warren_status job_publish_fn(void *publisher, const struct warren_p
 /** What all jobs of a subscription have in common. Outlives them. */
 struct job_source {
     const char *queue;
-    const char *handler;     /* "PLUGIN.HANDLER" */
-    job_publish_fn *publish; /* NULL: publishing answers WARREN_ECLOSED */
-    void *publisher;         /* for publish */
+    const char *handler;                     /* "PLUGIN.HANDLER" */
+    job_publish_fn *publish;                 /* NULL: publishing answers WARREN_ECLOSED */
+    void *publisher;                         /* for publish */
+    const struct warren_handler *definition; /* for its `key`; may be NULL */
+    void *state;                             /* of the handler */
     struct clock *clock;
     uint64_t seed;                      /* of warren_job_seed() */
     const _Atomic int64_t *deadline_ms; /* by the clock, when draining must end; INT64_MAX: none */
@@ -69,6 +71,8 @@ struct warren_job {
     const char *traceparent; /* in the arena; NULL: none */
     const char *tracestate;
     int64_t hold_max_ms; /* a longer delay is not waited for here */
+    warren_job_reply_fn *on_reply; /* NULL: nobody asks */
+    void *on_reply_user;
     bool forgiven;
     bool decoded;
     bool history_known;

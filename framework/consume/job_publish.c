@@ -75,5 +75,7 @@ enum warren_status warren_job_reply(struct warren_job *job, const struct warren_
         return WARREN_ENOTFOUND;
     if (!reply.properties.correlation_id)
         reply.properties.correlation_id = request->correlation_id;
+    if (job->on_reply)
+        job->on_reply(message, job->on_reply_user);
     return publish(job, "", request->reply_to, &reply, true);
 }

@@ -29,6 +29,15 @@ struct runtime_gate {
     void *state;
 };
 
+/** What one middleware does ahead of the workers and behind them; see middleware.h. */
+struct runtime_stage {
+    bool (*before)(struct warren_job *job, struct warren_passage *passage, void *state,
+                   void **ret_mark); /* NULL: there is no such middleware */
+    bool (*after)(struct warren_passage *passage, enum warren_outcome outcome, void *mark,
+                  void *state);
+    void *state;
+};
+
 /** One subscription. Strings, handler, state and table are borrowed until runtime_free(). */
 struct runtime_subscription {
     const char *queue;
@@ -39,6 +48,7 @@ struct runtime_subscription {
     size_t link_count;
     const struct runtime_gate *gates; /* asked in this order; copied */
     size_t gate_count;
+    struct runtime_stage stage;
     uint32_t delayed_max; /* messages held for a retry at once, above which the broker gets them
                              back at once; 0: half of the prefetch, at least 1 */
     uint16_t prefetch;

@@ -22,7 +22,8 @@ static bool run(void *user, uint32_t worker, struct delivery *delivery, int64_t 
     struct warren_job *job = s->jobs[worker];
 
     job_begin(job, delivery, begun_ns);
-    return job_end(job, guard_run(&s->guard, worker, job, &s->chain));
+    return job_end(job, guard_run(&s->guard, worker, job, &s->chain)) &&
+           stage_leave(&s->stage, delivery);
 }
 
 static void thread_begins(void *user, uint32_t worker)
@@ -90,7 +91,8 @@ static void receipts_came(void *user, struct delivery *delivery)
 {
     struct subscription *s = user;
 
-    executor_settled(s->executor, delivery);
+    if (stage_leave(&s->stage, delivery))
+        executor_settled(s->executor, delivery);
 }
 
 /* ---- what the consumer tells: the loop ---- */
@@ -204,6 +206,8 @@ static enum warren_status make_parts(struct subscription *s,
     if (status == WARREN_OK)
         status = make_admission(s, what);
     if (status == WARREN_OK)
+        status = stage_init(&s->stage, &what->stage, &s->source, wake_loop, s);
+    if (status == WARREN_OK)
         status = guard_init(&s->guard, &guard);
     if (status == WARREN_OK)
         status = make_jobs(s);
@@ -211,7 +215,9 @@ static enum warren_status make_parts(struct subscription *s,
         status = make_consumer(s, what, options);
     if (status != WARREN_OK)
         return error_set(error, status, "queue %s: %s", what->queue, warren_status_name(status));
-    return executor_new(&executor, &executor_calls, s, &s->executor, error);
+    status = executor_new(&executor, &executor_calls, s, &s->executor, error);
+    s->stage.executor = s->executor;
+    return status;
 }
 
 static void make_relay(struct subscription *s, const struct runtime_subscription *what,
@@ -246,6 +252,8 @@ enum warren_status subscription_new(const struct runtime_subscription *what,
                                     .handler = what->handler_name,
                                     .publish = options->publisher ? job_publish_confirmed : NULL,
                                     .publisher = options->publisher,
+                                    .definition = what->handler,
+                                    .state = what->state,
                                     .seed = random_seed(),
                                     .clock = loop_clock(connection_loop(host->connection)),
                                     .deadline_ms = &host->deadline_ms,
@@ -275,6 +283,7 @@ void subscription_free(struct subscription *s)
     free(s->jobs);
     loop_timer_done(&s->admit);
     admission_done(&s->admission);
+    stage_done(&s->stage);
     chain_done(&s->chain);
     free(s);
 }

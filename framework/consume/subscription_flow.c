@@ -42,6 +42,7 @@ static void settle(struct subscription *s, struct delivery *delivery)
 
     s->in_flight--;
     admission_unreserve(&s->admission, delivery);
+    stage_drop(&s->stage, delivery);
     guard_left(&s->guard, delivery,
                !stale && (verdict == VERDICT_ACK || verdict == VERDICT_REJECT));
     if (stale) {
@@ -69,6 +70,39 @@ uint32_t subscription_settle_as(struct subscription *s, struct batch *batch,
 
 /* ---- there ---- */
 
+/* On to the workers, past the middleware that looks at messages ahead of them. */
+static void go_on(struct subscription *s, struct batch *admitted)
+{
+    struct batch go = {NULL, NULL, 0};
+
+    stage_enter(&s->stage, admitted, &go);
+    executor_push(s->executor, &go);
+}
+
+/* What waited for an answer, and has it. @return how many came to rest with it */
+static uint32_t take_answered(struct subscription *s)
+{
+    struct batch answered = {NULL, NULL, 0};
+    struct batch go = {NULL, NULL, 0};
+    struct batch older = {NULL, NULL, 0};
+    struct delivery *delivery;
+
+    stage_take(&s->stage, &answered);
+    if (answered.count == 0)
+        return 0;
+    if (s->draining) {
+        uint32_t count = answered.count;
+
+        batch_splice(&s->arrived, &answered);
+        return count;
+    }
+    while ((delivery = batch_pop(&answered)))
+        batch_add(is_stale(s, delivery) ? &older : &go, delivery);
+    executor_push(s->executor, &go);
+    s->host->pushed(s->host);
+    return subscription_settle_as(s, &older, WARREN_REQUEUE);
+}
+
 /* The admission has changed: see to its timer. */
 static void watch(struct subscription *s)
 {
@@ -92,7 +126,7 @@ static void admit(struct subscription *s)
     watch(s);
     if (go.count == 0)
         return;
-    executor_push(s->executor, &go);
+    go_on(s, &go);
     s->host->pushed(s->host);
 }
 
@@ -136,7 +170,7 @@ void subscription_push(struct subscription *s)
     if (s->arrived.last->generation != s->generation)
         enter_generation(s, s->arrived.last->generation);
     if (s->admission.gate_count == 0) {
-        executor_push(s->executor, &s->arrived);
+        go_on(s, &s->arrived);
         return;
     }
     admission_add(&s->admission, &s->arrived);
@@ -171,7 +205,7 @@ uint32_t subscription_collect(struct subscription *s)
     bool held = false;
 
     executor_take_settled(s->executor, &done);
-    settled = done.count;
+    settled = done.count + take_answered(s);
     while ((delivery = batch_pop(&done))) {
         if (delivery->relay != RELAY_NONE)
             subscription_relayed(s, delivery);

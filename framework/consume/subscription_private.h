@@ -8,6 +8,7 @@
 #include "consume/chain.h"
 #include "consume/guard.h"
 #include "consume/job.h"
+#include "consume/stage.h"
 #include "consume/subscription.h"
 #include "loop/loop.h"
 
@@ -41,9 +42,10 @@ struct subscription {
 
     struct batch arrived;       /* since the last turn */
     struct admission admission; /* of this generation alone */
-    struct loop_timer admit;    /* for admission_next_ms() */
-    int64_t admit_ms;           /* when it is armed for; INT64_MAX: it is not */
-    uint32_t generation;        /* of what was pushed last */
+    struct stage stage;
+    struct loop_timer admit; /* for admission_next_ms() */
+    int64_t admit_ms;        /* when it is armed for; INT64_MAX: it is not */
+    uint32_t generation;     /* of what was pushed last */
     uint32_t in_flight;
     bool started;
     bool suspended;

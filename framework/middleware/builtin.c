@@ -6,6 +6,7 @@
 
 #include "middleware/breaker.h"
 #include "middleware/deadline.h"
+#include "middleware/idempotency.h"
 #include "middleware/log.h"
 #include "middleware/rate_limit.h"
 #include "middleware/recover.h"
@@ -13,8 +14,9 @@
 #include "middleware/trace.h"
 
 const struct warren_middleware *const builtin_middlewares[BUILTIN_COUNT + 1] = {
-    &middleware_log,        &middleware_trace,    &middleware_retry,   &middleware_breaker,
-    &middleware_rate_limit, &middleware_deadline, &middleware_recover, NULL,
+    &middleware_log,      &middleware_trace,      &middleware_retry,
+    &middleware_breaker,  &middleware_rate_limit, &middleware_idempotency,
+    &middleware_deadline, &middleware_recover,    NULL,
 };
 
 /* Where both stand in a chain, @outer must be the outer one. */
@@ -26,6 +28,7 @@ static const struct {
     {"retry", "recover", "recover turns a panic into a failed attempt, which retry must see"},
     {"retry", "breaker", "breaker counts attempts, and retry decides what follows a failed one"},
     {"retry", "deadline", "the time limit is one attempt's, and retry must see that it passed"},
+    {"retry", "idempotency", "a duplicate of a running message waits, which is no failed attempt"},
     {"breaker", "recover", "recover turns a panic into a failed attempt, which breaker must count"},
     {"deadline", "recover", "a panic would unwind past deadline, which could not tell a late one"},
 };
@@ -42,7 +45,7 @@ static size_t find(const char *const *names, size_t count, const char *name)
 bool builtin_is_standard(const char *name)
 {
     return strcmp(name, "breaker") != 0 && strcmp(name, "rate_limit") != 0 &&
-           strcmp(name, "deadline") != 0;
+           strcmp(name, "idempotency") != 0 && strcmp(name, "deadline") != 0;
 }
 
 bool builtin_in_order(const char *const *names, size_t count, size_t *ret_culprit, char *why,

@@ -9,7 +9,7 @@
 
 #include <warren/middleware.h>
 
-#define BUILTIN_COUNT 7
+#define BUILTIN_COUNT 8
 
 /** All of them in the order of the standard chain, outermost first; NULL at the end. */
 extern const struct warren_middleware *const builtin_middlewares[BUILTIN_COUNT + 1];

@@ -8,7 +8,7 @@
  *         \-> BUSY: somebody is at it
  *
  * All of a group is done together; a failure leaves everything as it was.
- * Thread: one for all but try_claim, which is for any. Elsewhere: who makes the groups (keeper.h).
+ * Thread: one for all but those that say otherwise. Elsewhere: who makes the groups (keeper.h).
  */
 #ifndef WARREN_STORE_IDEMPOTENCY_H
 #define WARREN_STORE_IDEMPOTENCY_H
@@ -60,6 +60,12 @@ struct idempotency_ops {
      * @return false: it may have been handled, ask claim(). Thread: any
      */
     bool (*try_claim)(struct idempotency_store *store, struct idempotency_claim *claim);
+    /**
+     * Release without touching the disk, if that can be.
+     *
+     * @return false: ask release(). Thread: any
+     */
+    bool (*try_release)(struct idempotency_store *store, const struct idempotency_claim *claim);
     /** Write the state of each, in this order. */
     enum warren_status (*claim)(struct idempotency_store *store, struct idempotency_claim **claims,
                                 size_t count, struct warren_error *error);

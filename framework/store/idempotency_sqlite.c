@@ -60,6 +60,18 @@ static bool try_claim(struct idempotency_store *store, struct idempotency_claim 
     return is_known;
 }
 
+static bool try_release(struct idempotency_store *store, const struct idempotency_claim *claim)
+{
+    struct idempotency_sqlite *s = idempotency_sqlite_of(store);
+
+    if (s->shared)
+        return false;
+    pthread_mutex_lock(&s->mutex);
+    claim_set_remove(&s->claims, &claim->key);
+    pthread_mutex_unlock(&s->mutex);
+    return true;
+}
+
 static void forget_claims(struct idempotency_sqlite *s, struct idempotency_claim **claims,
                           size_t count)
 {
@@ -368,6 +380,7 @@ static void free_store(struct idempotency_store *store)
 
 static const struct idempotency_ops ops = {
     .try_claim = try_claim,
+    .try_release = try_release,
     .claim = claim,
     .complete = complete,
     .release = release,

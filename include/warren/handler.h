@@ -94,6 +94,8 @@ struct warren_subscription_info {
     uint32_t concurrency; /**< how many threads may be in `handle` at once */
     const struct warren_options *options;
     bool dead_letters; /**< what is rejected goes to a dead-letter queue; it is not dropped */
+    const struct warren_handler *definition; /**< the handler's own row. Since: 0.2 */
+    void *store; /**< for warren's own middlewares; NULL: there is none. Since: 0.2 */
 };
 
 /**
@@ -125,6 +127,15 @@ struct warren_handler {
 
     /** Called on the main thread on SIGHUP, while `handle` may run: reopen files. May be NULL. */
     void (*reopen)(void *state);
+
+    /**
+     * What makes this message the same as another one, for the middleware idempotency with `key:
+     * handler`: such as a number in the body. Nothing but @job and @state may be touched.
+     *
+     * @return in the message, or in memory of warren_job_alloc(); of length 0: it has none
+     * Thread: the event loop's, at once with `handle`: be quick. May be NULL. Since: 0.2.
+     */
+    struct warren_bytes (*key)(struct warren_job *job, void *state);
 };
 
 /** Raised whenever a struct of this header changes other than by growing at its end. */

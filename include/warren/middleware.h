@@ -4,7 +4,8 @@
  * warren_next() at most once and may change the outcome that comes back. Only settlement talks to
  * the broker. Nothing is allocated and nothing is locked to walk the chain.
  *
- * warren's own, outermost first: log, trace, retry, breaker, rate_limit, deadline, recover. The
+ * warren's own, outermost first: log, trace, retry, breaker, rate_limit, idempotency, deadline,
+ * recover. The
  * worker's YAML says for each subscription which of them stand in its chain, in which order, and
  * with which options. Yours come from a plugin: list them as `middlewares` in WARREN_PLUGIN() and
  * name them PLUGIN.MIDDLEWARE in the YAML.
@@ -34,6 +35,9 @@ static inline enum warren_outcome warren_next(struct warren_job *job,
 {
     return next->call(job, next + 1, next->state);
 }
+
+/** One message between its arrival and its settlement. Opaque. */
+struct warren_passage;
 
 /**
  * One middleware. A table of these ends with a row whose name is NULL. It is opened once for each
@@ -82,7 +86,43 @@ struct warren_middleware {
 
     /** Called once, on the main thread, after the last `call` returned. */
     void (*close)(void *state);
+
+    /**
+     * Ahead of the workers: a message was admitted, and no worker has it yet. What must be asked
+     * elsewhere, such as of a disk, is awaited here without a worker; messages go on in the order
+     * in which they came. A message that comes again, after a failed attempt, is shown again.
+     * One middleware of a chain may have this and `after`, both or neither.
+     *
+     * @job       to be read: message, properties, warren_job_key()
+     * @passage   names the message until `after` is called
+     * @ret_mark  to be written before the answer may come: what warren_job_mark() returns in
+     *            `call`; NULL, as it is: `after` will not be called
+     * @return    true: go on; false: not before warren_passage_go()
+     * Thread: the event loop's; must not block. Since: 0.2.
+     */
+    bool (*before)(struct warren_job *job, struct warren_passage *passage, void *state,
+                   void **ret_mark);
+
+    /**
+     * Behind the workers: the outcome of a message with a mark is final, and what it published is
+     * confirmed. Called once for each mark; also for a message that no worker took, because it is
+     * handed back or its channel was lost: with WARREN_REQUEUE, and NULL in place of @passage.
+     *
+     * @return true: settle it; false: not before warren_passage_settle(). Without @passage the
+     *         answer does not matter
+     * Thread: any; must not block. Since: 0.2.
+     */
+    bool (*after)(struct warren_passage *passage, enum warren_outcome outcome, void *mark,
+                  void *state);
 };
+
+/** The message for which `before` returned false may go on. Once. Thread: any. Since: 0.2. */
+WARREN_API void warren_passage_go(struct warren_passage *passage);
+/**
+ * The message for which `after` returned false is to be settled with @outcome. Once; @passage is
+ * gone. Thread: any. Since: 0.2.
+ */
+WARREN_API void warren_passage_settle(struct warren_passage *passage, enum warren_outcome outcome);
 
 /** For a plugin that has some: WARREN_PLUGIN(.name = "mine", WARREN_MIDDLEWARES(table)). */
 #define WARREN_MIDDLEWARES(table)                                                                  \
@@ -135,6 +175,19 @@ WARREN_API void warren_job_hard_limit(struct warren_job *job, int64_t until_ms);
 
 /** The worker's monotonic clock, in milliseconds; the one that admission is asked with. */
 WARREN_API int64_t warren_job_now_ms(const struct warren_job *job);
+
+/** What `before` wrote for this message; NULL: nothing, or there is no such middleware. */
+WARREN_API void *warren_job_mark(const struct warren_job *job);
+
+/** What the handler's `key` says; empty without one. Valid until the job ends. Since: 0.2. */
+WARREN_API struct warren_bytes warren_job_key(struct warren_job *job);
+
+/** Told of a reply before it is published; @reply lives until it returns. */
+typedef void warren_job_reply_fn(const struct warren_message *reply, void *user);
+
+/** From now on tell @on_reply of each warren_job_reply() of this attempt. Since: 0.2. */
+WARREN_API void warren_job_on_reply(struct warren_job *job, warren_job_reply_fn *on_reply,
+                                    void *user);
 
 /** Where warren_panic() unwinds to. On the stack of a middleware, while it calls the next link. */
 struct warren_recovery {

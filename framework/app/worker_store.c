@@ -1,0 +1,88 @@
+/* worker_store.c - see worker_store.h. */
+#include "app/worker_store.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "middleware/idempotency.h"
+#include "store/idempotency_sqlite.h"
+
+/* A third of the shortest lease would do; this is below a third of the default one. */
+#define RENEW_MS 300
+
+static const struct config_middleware *needs_store(const struct config_subscription *subscription)
+{
+    for (size_t i = 0; i < subscription->chain_count; i++)
+        if (strcmp(subscription->chain[i].name, middleware_idempotency.name) == 0)
+            return &subscription->chain[i];
+    return NULL;
+}
+
+static bool is_needed(const struct config *config, const struct config_subscription **ret_by)
+{
+    for (size_t i = 0; i < config->subscription_count; i++) {
+        *ret_by = &config->subscriptions[i];
+        if (needs_store(*ret_by))
+            return true;
+    }
+    return false;
+}
+
+enum warren_status worker_store_check(const struct config *config, struct warren_error *error)
+{
+    const struct config_subscription *by;
+
+    if (!is_needed(config, &by) || config->store.path)
+        return WARREN_OK;
+    return error_set(error, WARREN_ECONFIG,
+                     "%s: the middleware idempotency needs a file to remember in: set store.path",
+                     by->where);
+}
+
+/* ---- what is said of it ---- */
+
+static void on_failed(void *user, const char *error, size_t waiting)
+{
+    struct log_line line;
+
+    (void)user;
+    log_begin(&line, WARREN_LOG_ERROR,
+              "store failed: what is handled waits, unacknowledged, until it can be remembered");
+    log_text(&line, "error", error);
+    log_int(&line, "waiting", (int64_t)waiting);
+    log_end(&line);
+}
+
+static void on_recovered(void *user)
+{
+    (void)user;
+    log_info("store works again");
+}
+
+enum warren_status worker_store_open(const struct config *config, struct keeper **ret_keeper,
+                                     struct warren_error *error)
+{
+    struct idempotency_sqlite_options sqlite = {
+        .database = {.path = config->store.path,
+                     .busy_timeout_ms = (uint32_t)config->store.busy_timeout_ms},
+        .shared = config->store.shared,
+        .keys_max = (size_t)config->store.keys_max,
+        .clock = clock_monotonic(),
+        .wall_ms = clock_wall_ms,
+    };
+    struct keeper_options options = {
+        .group_delay_us = (uint32_t)config->store.group_delay_us,
+        .renew_ms = RENEW_MS,
+        .events = {.failed = on_failed, .recovered = on_recovered},
+    };
+    const struct config_subscription *by;
+    enum warren_status status;
+
+    *ret_keeper = NULL;
+    if (!is_needed(config, &by))
+        return WARREN_OK;
+    database_synchronous_parse(config->store.synchronous, &sqlite.database.synchronous);
+    status = idempotency_sqlite_open(&sqlite, &options.store, error);
+    return status == WARREN_OK ? keeper_new(&options, ret_keeper, error) : status;
+}

@@ -1,0 +1,27 @@
+/* worker_store.h - the store of handled messages that a worker's configuration asks for.
+ * Thread: main.
+ */
+#ifndef WARREN_APP_WORKER_STORE_H
+#define WARREN_APP_WORKER_STORE_H
+
+#include "config/config.h"
+#include "store/keeper.h"
+
+/**
+ * Is the store named if a subscription needs one? After config_chains().
+ *
+ * @return WARREN_OK; WARREN_ECONFIG with @error
+ */
+enum warren_status worker_store_check(const struct config *config, struct warren_error *error);
+
+/**
+ * Open it and start its thread, if a subscription needs one; what it cannot do goes to the log.
+ *
+ * @ret_keeper  NULL: none does
+ * @return      WARREN_OK; WARREN_ECONFIG (another program's file, one in use), WARREN_EIO,
+ *              WARREN_EFULL, WARREN_ETIMEOUT or WARREN_ENOMEM with @error
+ */
+enum warren_status worker_store_open(const struct config *config, struct keeper **ret_keeper,
+                                     struct warren_error *error);
+
+#endif

@@ -1,0 +1,374 @@
+/* idempotency.c - see idempotency.h. */
+#include "middleware/idempotency.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "middleware/job_line.h"
+#include "middleware/stored_reply.h"
+#include "store/keeper.h"
+
+/* Longest key, in bytes. A message id has at most 255, a header may have more. */
+#define KEY_MAX 1024
+/* After which a duplicate of a message that is being handled is looked at again. */
+#define BUSY_DELAY_MS 200
+#define LEASE_MAX_MS  INT64_C(86400000)          /* a day */
+#define RETAIN_MAX_MS (INT64_C(86400000) * 3650) /* ten years */
+
+enum key_source { KEY_MESSAGE_ID, KEY_HEADER, KEY_HANDLER };
+
+struct idempotency {
+    const struct warren_subscription_info *info;
+    struct keeper *keeper; /* NULL: every message is handled */
+    enum key_source source;
+    const char *header;
+    struct warren_bytes scope;
+    bool needs_key;
+    int64_t lease_ms;
+    int64_t retention_ms;
+    atomic_bool told_missing;
+};
+
+/* One message from `before` to `after`. */
+struct attempt {
+    struct keeper_work work; /* first: its address is the attempt's */
+    struct warren_passage *passage;
+    struct idempotency *idempotency;
+};
+
+/* ---- options ---- */
+
+static const struct warren_option options[] = {
+    {"key", WARREN_OPTION_STRING, "message_id", 0, 0, NULL,
+     "What makes two messages the same: message_id, header NAME, or handler, which asks the "
+     "handler's own function."},
+    {"scope", WARREN_OPTION_STRING, "", 0, 0, NULL,
+     "Subscriptions with the same scope share their keys; without one the queue has its own."},
+    {"on_missing_key", WARREN_OPTION_ENUM, "process", 0, 0, "process|reject",
+     "What becomes of a message without a key: it is handled without protection, or rejected."},
+    {"lease", WARREN_OPTION_DURATION, "1m", 1000, LEASE_MAX_MS, NULL,
+     "With store.shared: how long a process may be silent before others take over what it is at."},
+    {"retention", WARREN_OPTION_DURATION, "7d", 0, RETAIN_MAX_MS, NULL,
+     "How long a message is remembered; 0: until store.keys_max is reached."},
+    {0}};
+
+static enum warren_status read_key(struct idempotency *i, const char *text,
+                                   struct warren_error *error)
+{
+    if (strcmp(text, "message_id") == 0) {
+        i->source = KEY_MESSAGE_ID;
+        return WARREN_OK;
+    }
+    if (strncmp(text, "header ", 7) == 0 && text[7 + strspn(text + 7, " ")]) {
+        i->source = KEY_HEADER;
+        i->header = text + 7 + strspn(text + 7, " ");
+        return WARREN_OK;
+    }
+    if (strcmp(text, "handler") != 0)
+        return error_set(error, WARREN_ECONFIG,
+                         "key: \"%s\" is none of message_id, header NAME and handler", text);
+    if (i->info->definition && !i->info->definition->key)
+        return error_set(error, WARREN_ECONFIG,
+                         "key: the handler %s has no key function; use message_id or header NAME",
+                         i->info->handler);
+    i->source = KEY_HANDLER;
+    return WARREN_OK;
+}
+
+static enum warren_status idempotency_open(const struct warren_subscription_info *info,
+                                           void **state, struct warren_error *error)
+{
+    struct idempotency *i = calloc(1, sizeof *i);
+    const char *scope = warren_options_text(info->options, "scope");
+    enum warren_status status;
+
+    if (!i)
+        return error_set(error, WARREN_ENOMEM, "no memory");
+    i->info = info;
+    i->keeper = info->store;
+    i->scope = warren_text(*scope ? scope : info->queue);
+    i->needs_key = strcmp(warren_options_text(info->options, "on_missing_key"), "reject") == 0;
+    i->lease_ms = warren_options_int(info->options, "lease");
+    i->retention_ms = warren_options_int(info->options, "retention");
+    atomic_init(&i->told_missing, false);
+    status = read_key(i, warren_options_text(info->options, "key"), error);
+    if (status != WARREN_OK) {
+        free(i);
+        return status;
+    }
+    if (i->keeper)
+        keeper_store(i->keeper)->ops->retain(keeper_store(i->keeper), i->retention_ms);
+    *state = i;
+    return WARREN_OK;
+}
+
+static void idempotency_close(void *state)
+{
+    free(state);
+}
+
+/* ---- the key ---- */
+
+/* Whole numbers and texts can be keys; what is no text keeps its type, 1 is not "1". */
+static struct warren_bytes key_of_value(const struct warren_value *value)
+{
+    struct warren_bytes none = {NULL, 0};
+
+    switch (value->type) {
+    case WARREN_STRING:
+    case WARREN_BYTES:
+        return value->as.bytes;
+    case WARREN_I8:
+    case WARREN_U8:
+    case WARREN_I16:
+    case WARREN_U16:
+    case WARREN_I32:
+    case WARREN_U32:
+    case WARREN_I64:
+    case WARREN_TIMESTAMP:
+        return (struct warren_bytes){&value->as.integer, sizeof value->as.integer};
+    default:
+        return none;
+    }
+}
+
+static struct warren_bytes key_of(const struct idempotency *i, struct warren_job *job)
+{
+    struct warren_bytes none = {NULL, 0};
+    const struct warren_value *value;
+    const char *id;
+
+    switch (i->source) {
+    case KEY_MESSAGE_ID:
+        id = warren_job_properties(job)->message_id;
+        return id ? warren_text(id) : none;
+    case KEY_HEADER:
+        value = warren_job_header(job, i->header);
+        return value ? key_of_value(value) : none;
+    case KEY_HANDLER:
+        break;
+    }
+    return warren_job_key(job);
+}
+
+static const char *key_name(const struct idempotency *i)
+{
+    static const char *const names[] = {"message id", "header of that name",
+                                        "key from its handler"};
+
+    return names[i->source];
+}
+
+/* ---- ahead of the workers ---- */
+
+static void claimed(struct keeper_work *work, enum warren_status status)
+{
+    struct attempt *attempt = (struct attempt *)work;
+
+    if (status != WARREN_OK)
+        work->claim.state = CLAIM_BUSY; /* who keeps the store has said why; it comes again */
+    warren_passage_go(attempt->passage);
+}
+
+static bool idempotency_before(struct warren_job *job, struct warren_passage *passage, void *state,
+                               void **ret_mark)
+{
+    struct idempotency *i = state;
+    struct warren_bytes key;
+    struct idempotency_store *store;
+    struct attempt *attempt;
+
+    if (!i->keeper)
+        return true;
+    key = key_of(i, job);
+    if (key.len == 0 || key.len > KEY_MAX)
+        return true; /* for `call` */
+    attempt = calloc(1, sizeof *attempt);
+    if (!attempt)
+        return true;
+    store = keeper_store(i->keeper);
+    attempt->idempotency = i;
+    attempt->passage = passage;
+    attempt->work.claim.lease_ms = i->lease_ms;
+    attempt->work.claim.retention_ms = i->retention_ms;
+    store->ops->name(store, i->scope, key, &attempt->work.claim.key);
+    *ret_mark = attempt;
+    if (store->ops->try_claim(store, &attempt->work.claim))
+        return true;
+    attempt->work.task = KEEPER_CLAIM;
+    attempt->work.done = claimed;
+    keeper_submit(i->keeper, &attempt->work);
+    return false;
+}
+
+/* ---- in the chain ---- */
+
+static void keep_reply(const struct warren_message *reply, void *user)
+{
+    struct idempotency_claim *claim = &((struct attempt *)user)->work.claim;
+
+    free(claim->result);
+    claim->result = NULL;
+    claim->result_len = 0;
+    /* One that cannot be kept is sent all the same; a duplicate then gets none. */
+    stored_reply_write(reply, IDEMPOTENCY_RESULT_MAX, &claim->result, &claim->result_len);
+}
+
+static enum warren_outcome done_before(struct warren_job *job, const struct attempt *attempt)
+{
+    const struct idempotency_claim *claim = &attempt->work.claim;
+    const char *reply_to = warren_job_properties(job)->reply_to;
+
+    if (claim->result && reply_to && *reply_to) {
+        struct warren_bytes result = {claim->result, claim->result_len};
+
+        if (stored_reply_send(result, job) != WARREN_OK) {
+            warren_job_fail(job, "it was handled before, but the reply of then was not sent");
+            return WARREN_RETRY;
+        }
+    }
+    warren_job_log(job, WARREN_LOG_DEBUG, "handled before: not handled again");
+    return (enum warren_outcome)claim->outcome;
+}
+
+static enum warren_outcome wait_for_other(struct warren_job *job, const char *why)
+{
+    warren_job_fail(job, "%s", why);
+    warren_job_forgive(job);
+    warren_job_retry_after(job, BUSY_DELAY_MS);
+    return WARREN_RETRY;
+}
+
+/* Once a subscription: every message of a queue may be without. */
+static void tell_missing(struct idempotency *i, struct warren_job *job)
+{
+    struct log_line line;
+
+    if (atomic_exchange(&i->told_missing, true) || !log_enabled(WARREN_LOG_WARN))
+        return;
+    job_line_begin(&line, WARREN_LOG_WARN, "message without a key is handled unprotected", job,
+                   i->info->handler);
+    log_text(&line, "missing", key_name(i));
+    log_end(&line);
+}
+
+static enum warren_outcome without_mark(struct idempotency *i, struct warren_job *job,
+                                        const struct warren_link *next)
+{
+    struct warren_bytes key = key_of(i, job);
+
+    if (key.len > KEY_MAX) {
+        warren_job_fail(job, "its idempotency key has %zu bytes; at most %d are allowed", key.len,
+                        KEY_MAX);
+        return WARREN_REJECT;
+    }
+    if (key.len > 0)
+        return i->keeper ? wait_for_other(job, "no memory to look its key up")
+                         : warren_next(job, next);
+    if (i->needs_key) {
+        warren_job_fail(job, "it has no %s, and on_missing_key is reject", key_name(i));
+        return WARREN_REJECT;
+    }
+    tell_missing(i, job);
+    return warren_next(job, next);
+}
+
+static enum warren_outcome idempotency_call(struct warren_job *job, const struct warren_link *next,
+                                            void *state)
+{
+    struct attempt *attempt = warren_job_mark(job);
+    enum warren_outcome outcome;
+
+    if (!attempt)
+        return without_mark(state, job, next);
+    switch (attempt->work.claim.state) {
+    case CLAIM_DONE:
+        return done_before(job, attempt);
+    case CLAIM_BUSY:
+        return wait_for_other(job, "a duplicate of it is being handled");
+    case CLAIM_NEW:
+        break;
+    }
+    warren_job_on_reply(job, keep_reply, attempt);
+    outcome = warren_next(job, next);
+    warren_job_on_reply(job, NULL, NULL);
+    return outcome;
+}
+
+/* ---- behind the workers ---- */
+
+static void forget(struct attempt *attempt)
+{
+    free(attempt->work.claim.result);
+    free(attempt);
+}
+
+static void released(struct keeper_work *work, enum warren_status status)
+{
+    (void)status; /* it comes again in any case, and finds its own claim */
+    forget((struct attempt *)work);
+}
+
+static void release(struct attempt *attempt)
+{
+    struct keeper *keeper = attempt->idempotency->keeper;
+    struct idempotency_store *store = keeper_store(keeper);
+
+    if (store->ops->try_release(store, &attempt->work.claim)) {
+        forget(attempt);
+        return;
+    }
+    attempt->work.task = KEEPER_RELEASE;
+    attempt->work.done = released;
+    keeper_submit(keeper, &attempt->work);
+}
+
+static void completed(struct keeper_work *work, enum warren_status status)
+{
+    struct attempt *attempt = (struct attempt *)work;
+    enum warren_outcome outcome = (enum warren_outcome)work->claim.outcome;
+
+    warren_passage_settle(attempt->passage, status == WARREN_OK ? outcome : WARREN_RETRY);
+    forget(attempt);
+}
+
+static bool is_done(enum warren_outcome outcome)
+{
+    return outcome == WARREN_ACK || outcome == WARREN_DISCARD;
+}
+
+static bool idempotency_after(struct warren_passage *passage, enum warren_outcome outcome,
+                              void *mark, void *state)
+{
+    struct idempotency *i = state;
+    struct attempt *attempt = mark;
+
+    if (attempt->work.claim.state != CLAIM_NEW) {
+        forget(attempt);
+        return true;
+    }
+    if (!passage || !is_done(outcome)) {
+        release(attempt);
+        return true;
+    }
+    attempt->passage = passage;
+    attempt->work.claim.outcome = (uint8_t)outcome;
+    attempt->work.task = KEEPER_COMPLETE;
+    attempt->work.done = completed;
+    keeper_submit(i->keeper, &attempt->work);
+    return false;
+}
+
+const struct warren_middleware middleware_idempotency = {
+    .name = "idempotency",
+    .help = "Handles a message once, however often it comes; needs store.path.",
+    .options = options,
+    .open = idempotency_open,
+    .call = idempotency_call,
+    .close = idempotency_close,
+    .before = idempotency_before,
+    .after = idempotency_after,
+};
