@@ -42,6 +42,7 @@ static bool show(struct stage *stage, struct delivery *delivery)
     atomic_store_explicit(&delivery->may_go, false, memory_order_relaxed);
     job->delivery = delivery;
     job->decoded = false;
+    job->history_known = false;
     goes_on = stage->calls.before(job, passage_of(delivery), stage->calls.state, &delivery->mark);
     job->delivery = NULL;
     arena_reset(&job->arena);

@@ -331,7 +331,8 @@ static void completed(struct keeper_work *work, enum warren_status status)
     struct attempt *attempt = (struct attempt *)work;
     enum warren_outcome outcome = (enum warren_outcome)work->claim.outcome;
 
-    warren_passage_settle(attempt->passage, status == WARREN_OK ? outcome : WARREN_RETRY);
+    /* It failed to the end, and the worker stops: the broker keeps the message. */
+    warren_passage_settle(attempt->passage, status == WARREN_OK ? outcome : WARREN_REQUEUE);
     forget(attempt);
 }
 
