@@ -70,7 +70,7 @@ struct warren_job {
     struct warren_recovery *recovery;
     const char *traceparent; /* in the arena; NULL: none */
     const char *tracestate;
-    int64_t hold_max_ms; /* a longer delay is not waited for here */
+    int64_t hold_max_ms;           /* a longer delay is not waited for here */
     warren_job_reply_fn *on_reply; /* NULL: nobody asks */
     void *on_reply_user;
     bool forgiven;
