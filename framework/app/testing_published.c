@@ -75,21 +75,33 @@ static enum warren_status copy_name(const char *from, struct arena *arena, const
     return *to ? WARREN_OK : WARREN_ENOMEM;
 }
 
+/* By the default options. */
+static bool may_be_delayed(const struct warren_message *message, int64_t delay_ms)
+{
+    const char *expiration = message->properties.expiration;
+    struct warren_publisher_options options;
+
+    warren_publisher_options_init(&options);
+    return delay_ms <= 0 ||
+           ((!expiration || !*expiration) && (uint64_t)delay_ms <= options.delay_longest_ms);
+}
+
 /* What the publisher itself would say, before the broker is asked. */
 static enum warren_status keep(struct testing_published *published,
-                               const struct warren_publish *what)
+                               const struct warren_publish *what, int64_t delay_ms)
 {
     struct warren_test_published *item = &published->items[published->count];
     enum warren_status status;
 
     if (published->count == WARREN_TEST_PUBLISHED_MAX)
         return WARREN_EFULL;
-    if (!what->message)
+    if (!what->message || !may_be_delayed(what->message, delay_ms))
         return WARREN_EINVAL;
     *item = (struct warren_test_published){.reply = what->optional,
                                            .attempt = published->attempt,
                                            .status = published->status,
-                                           .result = published->result};
+                                           .result = published->result,
+                                           .delay_ms = delay_ms > 0 ? delay_ms : 0};
     status = copy_name(what->exchange, &published->arena, &item->exchange);
     if (status == WARREN_OK)
         status = copy_name(what->routing_key, &published->arena, &item->routing_key);
@@ -116,10 +128,11 @@ static void tell(const struct testing_published *published, warren_receipt_fn *r
 }
 
 enum warren_status testing_publish(void *publisher, const struct warren_publish *what,
-                                   int64_t most_ms, warren_receipt_fn *receipt, void *receipt_user)
+                                   int64_t delay_ms, int64_t most_ms, warren_receipt_fn *receipt,
+                                   void *receipt_user)
 {
     struct testing_published *published = publisher;
-    enum warren_status status = keep(published, what);
+    enum warren_status status = keep(published, what, delay_ms);
 
     (void)most_ms; /* no time passes */
     if (status == WARREN_OK)

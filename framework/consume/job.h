@@ -24,12 +24,12 @@
 #define JOB_ERROR_SIZE 1025
 
 /**
- * Takes what a job publishes, as publisher_publish_within() does: @receipt is called exactly once
- * if it answers WARREN_OK, never otherwise. Thread: the worker's.
+ * Takes what a job publishes, as publisher_publish_after_within() does: @receipt is called exactly
+ * once if it answers WARREN_OK, never otherwise. Thread: the worker's.
  */
 typedef enum warren_status job_publish_fn(void *publisher, const struct warren_publish *what,
-                                          int64_t most_ms, warren_receipt_fn *receipt,
-                                          void *receipt_user);
+                                          int64_t delay_ms, int64_t most_ms,
+                                          warren_receipt_fn *receipt, void *receipt_user);
 
 /** What all jobs of a subscription have in common. Outlives them. */
 struct job_source {

@@ -3,10 +3,11 @@
 #include "publish/publisher_internal.h"
 
 enum warren_status job_publish_confirmed(void *publisher, const struct warren_publish *what,
-                                         int64_t most_ms, warren_receipt_fn *receipt,
-                                         void *receipt_user)
+                                         int64_t delay_ms, int64_t most_ms,
+                                         warren_receipt_fn *receipt, void *receipt_user)
 {
-    return publisher_publish_within(publisher, what, most_ms, receipt, receipt_user);
+    return publisher_publish_after_within(publisher, what, delay_ms, most_ms, receipt,
+                                          receipt_user);
 }
 
 /* The message may live as long as the job's time limit, so that its receipt comes before it. */
@@ -16,7 +17,7 @@ static uint32_t life_ms(int64_t left_ms)
 }
 
 static enum warren_status publish_held(struct warren_job *job, const struct warren_publish *what,
-                                       int64_t left_ms)
+                                       int64_t delay_ms, int64_t left_ms)
 {
     enum warren_status status;
 
@@ -25,8 +26,8 @@ static enum warren_status publish_held(struct warren_job *job, const struct warr
     if (!job->settlement)
         return WARREN_ENOMEM;
     settlement_hold(job->settlement);
-    status = job->source->publish(job->source->publisher, what, left_ms, settlement_receipt,
-                                  job->settlement);
+    status = job->source->publish(job->source->publisher, what, delay_ms, left_ms,
+                                  settlement_receipt, job->settlement);
     if (status != WARREN_OK)
         settlement_unhold(job->settlement);
     return status;
@@ -34,7 +35,7 @@ static enum warren_status publish_held(struct warren_job *job, const struct warr
 
 static enum warren_status publish(struct warren_job *job, const char *exchange,
                                   const char *routing_key, const struct warren_message *message,
-                                  bool optional)
+                                  int64_t delay_ms, bool optional)
 {
     int64_t left_ms = warren_job_time_left_ms(job);
     struct warren_publish what = {.exchange = exchange,
@@ -50,12 +51,12 @@ static enum warren_status publish(struct warren_job *job, const char *exchange,
         return WARREN_ETIMEOUT;
     if (!job->traceparent) {
         what.message = message;
-        return publish_held(job, &what, left_ms);
+        return publish_held(job, &what, delay_ms, left_ms);
     }
     status = job_trace(job, message, &traced);
     what.message = &traced.message;
     if (status == WARREN_OK)
-        status = publish_held(job, &what, left_ms);
+        status = publish_held(job, &what, delay_ms, left_ms);
     job_traced_done(&traced);
     return status;
 }
@@ -63,7 +64,14 @@ static enum warren_status publish(struct warren_job *job, const char *exchange,
 enum warren_status warren_job_publish(struct warren_job *job, const char *exchange,
                                       const char *routing_key, const struct warren_message *message)
 {
-    return publish(job, exchange, routing_key, message, false);
+    return publish(job, exchange, routing_key, message, 0, false);
+}
+
+enum warren_status warren_job_publish_after(struct warren_job *job, const char *exchange,
+                                            const char *routing_key,
+                                            const struct warren_message *message, int64_t delay_ms)
+{
+    return publish(job, exchange, routing_key, message, delay_ms, false);
 }
 
 enum warren_status warren_job_reply(struct warren_job *job, const struct warren_message *message)
@@ -77,5 +85,5 @@ enum warren_status warren_job_reply(struct warren_job *job, const struct warren_
         reply.properties.correlation_id = request->correlation_id;
     if (job->on_reply)
         job->on_reply(message, job->on_reply_user);
-    return publish(job, "", request->reply_to, &reply, true);
+    return publish(job, "", request->reply_to, &reply, 0, true);
 }

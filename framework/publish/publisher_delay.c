@@ -70,17 +70,17 @@ enum warren_status publisher_relay_within(struct warren_publisher *p,
     return status;
 }
 
-enum warren_status warren_publisher_publish_after(struct warren_publisher *p,
+enum warren_status publisher_publish_after_within(struct warren_publisher *p,
                                                   const struct warren_publish *publish,
-                                                  int64_t delay_ms, warren_receipt_fn *on_receipt,
-                                                  void *user)
+                                                  int64_t delay_ms, int64_t most_ms,
+                                                  warren_receipt_fn *on_receipt, void *user)
 {
     const struct warren_message *message = publish->message;
     struct record *record;
     enum warren_status status;
 
     if (delay_ms <= 0)
-        return warren_publisher_publish(p, publish, on_receipt, user);
+        return publisher_publish_within(p, publish, most_ms, on_receipt, user);
     if (delay_ms > p->delay_longest_ms || !message ||
         (message->properties.expiration && message->properties.expiration[0]))
         return WARREN_EINVAL;
@@ -88,8 +88,16 @@ enum warren_status warren_publisher_publish_after(struct warren_publisher *p,
     if (status != WARREN_OK)
         return status;
     finish_record(p, publish, on_receipt, user, record);
-    status = publisher_hand_over(p, record, INT64_MAX);
+    status = publisher_hand_over(p, record, most_ms);
     if (status != WARREN_OK)
         record_free(record);
     return status;
+}
+
+enum warren_status warren_publisher_publish_after(struct warren_publisher *p,
+                                                  const struct warren_publish *publish,
+                                                  int64_t delay_ms, warren_receipt_fn *on_receipt,
+                                                  void *user)
+{
+    return publisher_publish_after_within(p, publish, delay_ms, INT64_MAX, on_receipt, user);
 }

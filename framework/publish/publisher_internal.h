@@ -37,6 +37,12 @@ enum warren_status publisher_publish_within(struct warren_publisher *publisher,
                                             const struct warren_publish *publish, int64_t most_ms,
                                             warren_receipt_fn *on_receipt, void *user);
 
+/** The same for warren_publisher_publish_after(). */
+enum warren_status publisher_publish_after_within(struct warren_publisher *publisher,
+                                                  const struct warren_publish *publish,
+                                                  int64_t delay_ms, int64_t most_ms,
+                                                  warren_receipt_fn *on_receipt, void *user);
+
 /**
  * Publish again what came from the broker. A message that is larger than window_bytes is taken as
  * well, as soon as the window is not full: the caller still has the message that it is a copy of,

@@ -295,6 +295,19 @@ WARREN_API enum warren_status warren_job_publish(struct warren_job *job, const c
                                                  const struct warren_message *message);
 
 /**
+ * The same for a message that is to be delivered @delay_ms later; once it is confirmed, it waits on
+ * the broker, and the job and its worker are done with it.
+ *
+ * @delay_ms  0 or less: warren_job_publish(); at most `delay.longest`
+ * @return    as warren_job_publish(), and by the rules of warren_publisher_publish_after()
+ * Since: 0.1.
+ */
+WARREN_API enum warren_status warren_job_publish_after(struct warren_job *job, const char *exchange,
+                                                       const char *routing_key,
+                                                       const struct warren_message *message,
+                                                       int64_t delay_ms);
+
+/**
  * Answer a request: publish to the message's reply-to with its correlation id (AMQP 0-9-1,
  * basic properties; also RabbitMQ's direct reply-to). Not mandatory: a requester that left is no
  * failure of the job.

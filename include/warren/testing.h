@@ -114,6 +114,7 @@ struct warren_test_published {
     uint32_t attempt;              /**< the attempt that published it */
     enum warren_status status;     /**< what the handler was answered */
     enum warren_result result;     /**< what the broker said, if that was WARREN_OK */
+    int64_t delay_ms;              /**< by warren_job_publish_after(); 0: at once */
 };
 
 /** How one attempt went. Lives until the next attempt. */
@@ -153,7 +154,8 @@ WARREN_API const struct warren_test_attempt *warren_test_settle(struct warren_te
 /**
  * How publishing answers from now on. At first: WARREN_OK, WARREN_CONFIRMED.
  *
- * @status  what warren_job_publish() and warren_job_reply() return, such as WARREN_ETIMEOUT
+ * @status  what warren_job_publish(), warren_job_publish_after() and warren_job_reply() return,
+ * such as WARREN_ETIMEOUT
  * @result  if that is WARREN_OK: what the broker says before the job ends. Anything but
  *          WARREN_CONFIRMED makes the outcome WARREN_RETRY
  */

@@ -624,6 +624,52 @@ static void quiet(void **state)
     command_done(&bad);
 }
 
+/* --delay: confirmed at once, in the queue after its time. */
+static void delayed(void **state)
+{
+    struct fixture *f = *state;
+    struct command command =
+        COMMAND("publish", "-q", f->queue, "-b", "later", "--delay", "1500ms", "--json");
+    int64_t begin_ms = now_ms();
+
+    command_expect(&command, 0);
+    assert_has(command.out, "{\"published\":1,\"confirmed\":1,");
+    assert_true(WAIT_FOR(peer_count(f->peer, f->queue) == 1, 20000 * slowness()));
+    assert_true(now_ms() - begin_ms >= 1500);
+    expect_body(f, "later", 5);
+    command_done(&command);
+}
+
+/* A delay that is none, that is too long, that an expiration would end; a queue that is not there.
+ */
+static void wrong_delays(void **state)
+{
+    struct fixture *f = *state;
+    struct command no_time = COMMAND("publish", "-q", f->queue, "-b", "x", "--delay", "soon");
+    struct command too_long = COMMAND("publish", "-q", f->queue, "-b", "x", "-d", "31d");
+    struct command longer =
+        COMMAND("publish", "-q", f->queue, "-b", "x", "-d", "2h", "--set", "delay.longest=1h");
+    struct command expires =
+        COMMAND("publish", "-q", f->queue, "-b", "x", "-d", "2s", "--expiration", "1000");
+    struct command nowhere = COMMAND("publish", "-q", "no such queue", "-b", "x", "-d", "2s");
+
+    command_expect(&no_time, 2);
+    assert_has(no_time.err, "--delay soon: it is a time such as 250ms, 90s, 2h or 30d");
+    command_expect(&too_long, 2);
+    assert_has(too_long.err, "--delay: at most 30d (delay.longest)");
+    command_expect(&longer, 2);
+    assert_has(longer.err, "--delay: at most 1h (delay.longest)");
+    command_expect(&expires, 2);
+    assert_has(expires.err, "--delay or --expiration, not both");
+    command_expect(&nowhere, 1);
+    assert_has(nowhere.err, "404 NOT_FOUND - no queue 'no such queue'");
+    command_done(&no_time);
+    command_done(&too_long);
+    command_done(&longer);
+    command_done(&expires);
+    command_done(&nowhere);
+}
+
 /* An interrupt ends a long run with its summary; what was published until then is confirmed. */
 static void interrupted(void **state)
 {
@@ -673,6 +719,8 @@ int main(void)
         TEST(wrong_password),
         TEST(too_big),
         TEST(quiet),
+        TEST(delayed),
+        TEST(wrong_delays),
         TEST(interrupted),
     };
 

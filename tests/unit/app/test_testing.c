@@ -77,7 +77,8 @@ static enum warren_outcome publish_two(struct warren_job *job)
     }
     memset(body, 'x', sizeof body - 1); /* it was copied */
     message.body = warren_text("second");
-    return warren_job_publish(job, "", "k.2", &message) == WARREN_OK ? WARREN_ACK : WARREN_RETRY;
+    return warren_job_publish_after(job, "", "k.2", &message, 60000) == WARREN_OK ? WARREN_ACK
+                                                                                  : WARREN_RETRY;
 }
 
 /* Waits for half a minute of the test's clock. */
@@ -482,7 +483,9 @@ static void published_messages_are_kept(void **state)
     assert_true(attempt->published[0].message.properties.headers.fields[0].value.as.integer ==
                 INT64_MIN);
     assert_false(attempt->published[0].reply);
+    assert_int_equal(attempt->published[0].delay_ms, 0);
     assert_string_equal(attempt->published[1].routing_key, "k.2");
+    assert_int_equal(attempt->published[1].delay_ms, 60000);
     assert_null(attempt->reply);
     all = warren_test_all_published(test, &count);
     assert_int_equal(count, 2);

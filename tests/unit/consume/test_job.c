@@ -32,6 +32,7 @@ static struct {
     char tenant[64];
     char traceparent[64];
     char tracestate[64];
+    int64_t delay_ms;
     int64_t most_ms;
     warren_receipt_fn *on_receipt;
     void *user;
@@ -47,9 +48,11 @@ static void copy_header(const struct warren_table *headers, const char *name, ch
 }
 
 static enum warren_status take_published(void *publisher, const struct warren_publish *publish,
-                                         int64_t most_ms, warren_receipt_fn *on_receipt, void *user)
+                                         int64_t delay_ms, int64_t most_ms,
+                                         warren_receipt_fn *on_receipt, void *user)
 {
     assert_non_null(publisher);
+    published.delay_ms = delay_ms;
     published.most_ms = most_ms;
     published.publish = *publish;
     published.properties = publish->message->properties;
@@ -269,6 +272,21 @@ static void a_confirmed_publish_keeps_the_outcome(void **state)
     assert_int_equal(rig->delivery->outcome, WARREN_ACK);
 }
 
+/* A delayed message is held for as any other. */
+static void a_publish_may_be_delayed(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_message message = {.body = warren_text("out")};
+    struct warren_receipt receipt = {.result = WARREN_CONFIRMED};
+
+    begin(rig, &no_properties, "");
+    assert_int_equal(warren_job_publish_after(rig->job, "x", "k", &message, 90000), WARREN_OK);
+    assert_int_equal(published.delay_ms, 90000);
+    assert_false(job_end(rig->job, WARREN_ACK));
+    published.on_receipt(&receipt, published.user);
+    assert_ptr_equal(rig->settled_late, rig->delivery);
+}
+
 /* A message that is not confirmed makes the input come again. */
 static void a_nacked_publish_means_retry(void **state)
 {
@@ -450,6 +468,7 @@ int main(void)
         T(the_reason_of_a_failure_is_kept_for_one_message),
         T(a_job_that_published_nothing_is_settled_at_once),
         T(a_confirmed_publish_keeps_the_outcome),
+        T(a_publish_may_be_delayed),
         T(a_nacked_publish_means_retry),
         T(a_refused_publish_is_not_awaited),
         T(publishing_is_bounded_by_the_deadline),
