@@ -164,28 +164,43 @@ enum cli_status dlq_request_load(struct dlq_request *r)
 
 /* ---- queues ---- */
 
+static bool is_source(const struct dlq_request *r, const char *queue)
+{
+    for (size_t i = 0; i < r->source_count; i++)
+        if (strcmp(r->sources[i], queue) == 0)
+            return true;
+    return false;
+}
+
 enum cli_status dlq_request_resolve(struct dlq_request *r, const char *word,
                                     struct dlq_queue *queue)
 {
     if (!dlq_resolve(DLQ_PATTERN, r->sources, r->source_count, word, queue))
         return cli_usage(r->cli, "\"%s\" is no queue: a name has 1 to 255 bytes", word);
+    if (queue->only_source)
+        r->filter.source = queue->source;
+    queue->may_drop = !is_source(r, queue->source);
     return CLI_OK;
 }
 
-enum cli_status dlq_request_one_queue(struct dlq_request *r, struct dlq_queue *queue)
+enum cli_status dlq_request_words(struct dlq_request *r, struct dlq_queue *queue,
+                                  const char *missing, const char **ret_second)
 {
     const char *word = cli_argument(r->cli);
-    const char *extra = word ? cli_argument(r->cli) : NULL;
-    enum cli_status status;
+    const char *second = word ? cli_argument(r->cli) : NULL;
+    const char *extra = second ? cli_argument(r->cli) : NULL;
 
     if (!word)
         return cli_usage(r->cli, "which queue? Give a queue, or its dead-letter queue");
+    if (!second && missing)
+        return cli_usage(r->cli, "%s", missing);
+    if (second && !ret_second)
+        return cli_usage(r->cli, "unexpected \"%s\"", second);
     if (extra)
         return cli_usage(r->cli, "unexpected \"%s\"", extra);
-    status = dlq_request_resolve(r, word, queue);
-    if (status == CLI_OK && queue->only_source)
-        r->filter.source = queue->source;
-    return status;
+    if (ret_second)
+        *ret_second = second;
+    return dlq_request_resolve(r, word, queue);
 }
 
 void dlq_write_broker_help(FILE *out)

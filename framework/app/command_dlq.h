@@ -88,17 +88,27 @@ bool dlq_request_take(struct dlq_request *request, int option);
 /** Load the configuration; the log is set so that audit lines are written. */
 enum cli_status dlq_request_load(struct dlq_request *request);
 
-/** What @word means; a filter is added if the queue holds dead letters of others, too. */
+/** What @word means; a filter is added if the queue holds dead letters of others, too: @queue must
+ *  then live as long as @request. */
 enum cli_status dlq_request_resolve(struct dlq_request *request, const char *word,
                                     struct dlq_queue *queue);
-/** The one queue that the command line must name, after dlq_request_load(). */
-enum cli_status dlq_request_one_queue(struct dlq_request *request, struct dlq_queue *queue);
+/**
+ * The arguments: a queue, and perhaps a second word, after dlq_request_load().
+ *
+ * @missing     what to say if there is no second word; NULL: there need not be one
+ * @ret_second  it, or NULL; NULL: there must be none
+ */
+enum cli_status dlq_request_words(struct dlq_request *request, struct dlq_queue *queue,
+                                  const char *missing, const char **ret_second);
 
 /** "Where no --uri ...", for --help. */
 void dlq_write_broker_help(FILE *out);
 
 extern const struct command command_dlq_list;
 extern const struct command command_dlq_show;
+extern const struct command command_dlq_dump;
 extern const struct command command_dlq_replay;
+extern const struct command command_dlq_edit_and_replay;
+extern const struct command command_dlq_discard;
 
 #endif

@@ -90,22 +90,14 @@ static bool take_option(struct replay_request *r, int option)
 static enum cli_status take_words(struct replay_request *r)
 {
     struct cli *cli = r->request.cli;
-    const char *queue = cli_argument(cli);
-    const char *all = queue ? cli_argument(cli) : NULL;
-    const char *extra = all ? cli_argument(cli) : NULL;
-    enum cli_status status;
+    bool filtered = !dlq_filter_is_empty(&r->request.filter);
+    const char *all = NULL;
+    enum cli_status status = dlq_request_words(&r->request, &r->job.queue, NULL, &all);
 
-    if (!queue)
-        return cli_usage(cli, "which queue? Give a queue, or its dead-letter queue");
-    if (all && strcmp(all, "all") != 0)
+    if (status == CLI_OK && all && strcmp(all, "all") != 0)
         return cli_usage(cli, "unexpected \"%s\"", all);
-    if (extra)
-        return cli_usage(cli, "unexpected \"%s\"", extra);
-    if (all && !dlq_filter_is_empty(&r->request.filter))
+    if (status == CLI_OK && all && filtered)
         return cli_usage(cli, "all, or a filter, not both");
-    status = dlq_request_resolve(&r->request, queue, &r->job.queue);
-    if (status == CLI_OK && r->job.queue.only_source)
-        r->request.filter.source = r->job.queue.source;
     return status;
 }
 

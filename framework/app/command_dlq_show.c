@@ -1,7 +1,7 @@
 #include <string.h>
 
 #include "app/command_dlq.h"
-#include "app/dlq_print.h"
+#include "app/dlq_look.h"
 #include "app/dlq_show.h"
 
 /* Of a body on a terminal or in a pipe, unless all of it is asked for. */
@@ -20,68 +20,38 @@ static const struct poptOption options[] = {
 struct show {
     struct dlq_request request;
     struct dlq_queue queue;
-    struct dlq_scan *scan;
     size_t body_max;
-    uint64_t shown;
-    bool failed;
 };
 
-static bool on_begin(void *user, struct dlq_scan *scan, uint32_t depth)
+static bool show_one(void *user, const struct dlq_letter *letter, uint64_t number)
 {
-    struct show *show = user;
+    const struct show *show = user;
 
-    (void)depth;
-    show->scan = scan;
-    return true;
-}
-
-static bool on_letter(void *user, const struct dlq_letter *letter, struct delivery *delivery)
-{
-    struct show *show = user;
-
-    (void)delivery;
-    if ((show->request.max > 0 && show->shown == show->request.max) ||
-        !dlq_filter_matches(&show->request.filter, letter))
-        return false;
-    show->shown++;
     if (!show->request.json)
-        dlq_show_text(letter, show->shown, show->body_max);
+        dlq_show_text(letter, number, show->body_max);
     else if (!dlq_show_json(letter))
-        show->failed = true;
-    if (show->shown == show->request.max)
-        dlq_scan_stop(show->scan);
-    return false;
+        return cli_failed(show->request.cli, "message %s cannot be written as JSON", letter->id) ==
+               CLI_OK;
+    return true;
 }
 
 static enum cli_status show_all(struct show *show)
 {
-    static const struct dlq_scan_events events = {.begin = on_begin, .letter = on_letter};
-    const struct cli *cli = show->request.cli;
-    struct dlq_scan_options scan_options = {.queue = show->queue.name,
-                                            .leave_max = show->request.limit};
-    struct dlq_session *session = NULL;
-    struct dlq_scan_result result = {0};
-    struct warren_error error = {WARREN_OK, ""};
-    enum warren_status status =
-        dlq_session_new(show->request.config, "warren dlq", &session, &error);
+    const struct dlq_request *r = &show->request;
+    const struct dlq_look look = {.queue = &show->queue,
+                                  .filter = &r->filter,
+                                  .max = r->max,
+                                  .limit = r->limit,
+                                  .each = show_one,
+                                  .user = show};
+    uint64_t shown;
+    uint32_t depth;
+    enum cli_status status = dlq_look(r->cli, r->config, &look, &shown, &depth);
 
-    if (status == WARREN_OK)
-        status = dlq_scan_run(session, &scan_options, &events, show, &result, &error);
-    dlq_session_free(session);
-    if (status != WARREN_OK)
-        return dlq_failed(cli, &show->queue, &error);
-    if (result.interrupted)
-        return cli_failed(cli, "interrupted");
-    if (show->request.max == 0 || show->shown < show->request.max)
-        dlq_warn_of_rest(cli, &show->queue, &result, show->request.limit);
-    dlq_warn_of_count(cli, &show->queue, &result);
-    if (show->request.filter.id && show->shown == 0)
-        return cli_failed(cli, "there is no message %s in '%s'", show->request.filter.id,
-                          show->queue.name);
-    if (show->shown == 0 && !show->request.json)
-        fprintf(stderr, "warren %s: no message of '%s' %s\n", cli->command->name, show->queue.name,
-                result.depth > 0 ? "matches" : "is there: it is empty");
-    return show->failed ? cli_failed(cli, "a message cannot be written as JSON") : CLI_OK;
+    if (status == CLI_OK && shown == 0 && !r->json)
+        fprintf(stderr, "warren %s: no message of '%s' %s\n", r->cli->command->name,
+                show->queue.name, depth > 0 ? "matches" : "is there: it is empty");
+    return status;
 }
 
 static enum cli_status run(struct cli *cli)
@@ -101,7 +71,7 @@ static enum cli_status run(struct cli *cli)
         return cli->status;
     status = dlq_request_load(&show.request);
     if (status == CLI_OK)
-        status = dlq_request_one_queue(&show.request, &show.queue);
+        status = dlq_request_words(&show.request, &show.queue, NULL, NULL);
     if (status == CLI_OK)
         status = show_all(&show);
     dlq_request_done(&show.request);

@@ -25,7 +25,10 @@ const struct command *const commands[] = {&command_run,
                                           &command_db_backup,
                                           &command_dlq_list,
                                           &command_dlq_show,
+                                          &command_dlq_dump,
                                           &command_dlq_replay,
+                                          &command_dlq_edit_and_replay,
+                                          &command_dlq_discard,
                                           NULL};
 
 /* How many words of the command line @command's name is, or 0. */
@@ -61,11 +64,11 @@ static void write_overview(FILE *out)
           "Runs handler plugins for the messages of RabbitMQ queues.\n\nCommands:\n",
           out);
     for (size_t i = 0; commands[i]; i++)
-        fprintf(out, "  %-18s %s\n", commands[i]->name, commands[i]->summary);
-    fputs("  help [COMMAND]     Show this help, or that of a command\n\n"
+        fprintf(out, "  %-20s %s\n", commands[i]->name, commands[i]->summary);
+    fputs("  help [COMMAND]       Show this help, or that of a command\n\n"
           "Options:\n"
-          "  -h, --help         Show this help\n"
-          "  -V, --version      Show the version\n\n"
+          "  -h, --help           Show this help\n"
+          "  -V, --version        Show the version\n\n"
           "'warren COMMAND --help' shows the options of a command; 'man warren' has it all.\n",
           out);
 }

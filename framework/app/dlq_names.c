@@ -3,18 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The two ends of a pattern; false if it has no placeholder. */
-static bool split(const char *pattern, size_t *ret_head, const char **ret_tail)
-{
-    const char *at = strstr(pattern, DLQ_PLACEHOLDER);
-
-    if (!at)
-        return false;
-    *ret_head = (size_t)(at - pattern);
-    *ret_tail = at + strlen(DLQ_PLACEHOLDER);
-    return true;
-}
-
 static bool copy(char to[DLQ_NAME_SIZE], const char *from)
 {
     return (size_t)snprintf(to, DLQ_NAME_SIZE, "%s", from) < DLQ_NAME_SIZE;
@@ -22,28 +10,48 @@ static bool copy(char to[DLQ_NAME_SIZE], const char *from)
 
 bool dlq_name(const char *pattern, const char *queue, char name[DLQ_NAME_SIZE])
 {
-    const char *tail;
-    size_t head;
+    size_t word = strlen(DLQ_PLACEHOLDER);
+    size_t len = 0;
 
-    if (!split(pattern, &head, &tail))
-        return copy(name, pattern);
-    return (size_t)snprintf(name, DLQ_NAME_SIZE, "%.*s%s%s", (int)head, pattern, queue, tail) <
-           DLQ_NAME_SIZE;
+    while (*pattern) {
+        bool here = strncmp(pattern, DLQ_PLACEHOLDER, word) == 0;
+        size_t more = here ? strlen(queue) : 1;
+
+        if (len + more >= DLQ_NAME_SIZE)
+            return false;
+        memcpy(name + len, here ? queue : pattern, more);
+        len += more;
+        pattern += here ? word : 1;
+    }
+    name[len] = '\0';
+    return len > 0;
 }
 
+static size_t placeholders(const char *pattern)
+{
+    size_t count = 0;
+
+    while ((pattern = strstr(pattern, DLQ_PLACEHOLDER))) {
+        pattern += strlen(DLQ_PLACEHOLDER);
+        count++;
+    }
+    return count;
+}
+
+/* The queue's name is as long as what the fixed part of the pattern leaves. */
 bool dlq_source(const char *pattern, const char *name, char source[DLQ_NAME_SIZE])
 {
+    size_t count = placeholders(pattern);
+    size_t fixed = strlen(pattern) - count * strlen(DLQ_PLACEHOLDER);
     size_t len = strlen(name);
-    const char *tail;
-    size_t head;
+    char again[DLQ_NAME_SIZE];
 
-    if (!split(pattern, &head, &tail) || len <= head + strlen(tail) || len >= DLQ_NAME_SIZE ||
-        strncmp(name, pattern, head) != 0 || strcmp(name + len - strlen(tail), tail) != 0)
+    if (count == 0 || len <= fixed || len >= DLQ_NAME_SIZE || (len - fixed) % count != 0)
         return false;
-    len -= head + strlen(tail);
-    memcpy(source, name + head, len);
+    len = (len - fixed) / count;
+    memcpy(source, name + (strstr(pattern, DLQ_PLACEHOLDER) - pattern), len);
     source[len] = '\0';
-    return true;
+    return dlq_name(pattern, source, again) && strcmp(again, name) == 0;
 }
 
 static bool is_source(const char *const *sources, size_t count, const char *word)
@@ -64,7 +72,7 @@ bool dlq_resolve(const char *pattern, const char *const *sources, size_t source_
         return false;
     if (shared && strcmp(word, pattern) == 0)
         return copy(queue->name, word);
-    if (!shared && dlq_source(pattern, word, queue->source)) {
+    if (dlq_source(pattern, word, queue->source)) {
         queue->source_is_certain = is_source(sources, source_count, queue->source);
         if (queue->source_is_certain || !is_source(sources, source_count, word))
             return copy(queue->name, word);

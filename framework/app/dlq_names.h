@@ -19,7 +19,8 @@ struct dlq_queue {
     char name[DLQ_NAME_SIZE];
     char source[DLQ_NAME_SIZE]; /* whose dead letters it holds; "": of several, or not known */
     bool only_source;           /* it holds those of several queues; meant are those of @source */
-    bool source_is_certain;     /* @source was named, not guessed from @name */
+    bool may_drop;          /* it is none that warren declares, so it may have a delivery limit */
+    bool source_is_certain; /* @source was named, not guessed from @name */
 };
 
 /** The dead-letter queue of @queue. @return false: its name would exceed 255 bytes */

@@ -101,20 +101,19 @@ void dlq_warn_of_rest(const struct cli *cli, const struct dlq_queue *queue,
                 "malformed, or nested deeper than 16\n",
                 cli->command->name, result->unreadable, queue->name);
     if (result->looked_at < result->depth && !result->interrupted)
-        fprintf(stderr,
-                "warren %s: looked at %" PRIu32 " of %" PRIu32 " messages of '%s' "
-                "(--limit %" PRIu32 ")\n",
-                cli->command->name, result->looked_at, result->depth, queue->name, limit);
+        fprintf(stderr, "warren %s: looked at %" PRIu32 " of %" PRIu32 " messages of '%s'%s\n",
+                cli->command->name, result->looked_at, result->depth, queue->name,
+                result->left >= limit ? "; see --limit" : "");
 }
 
 void dlq_warn_of_count(const struct cli *cli, const struct dlq_queue *queue,
                        const struct dlq_scan_result *result)
 {
-    if (result->handed_back < HANDED_BACK_MANY)
+    if (result->handed_back < HANDED_BACK_MANY || !result->drops_handed_back || !queue->may_drop)
         return;
     fprintf(stderr,
-            "warren %s: messages of '%s' were given back up to %" PRId64 " times; from "
-            "RabbitMQ 4.0 on a quorum queue drops them at its delivery limit, 20 if it is "
-            "not set (x-delivery-limit -1: none)\n",
+            "warren %s: messages of '%s' were given back up to %" PRId64 " times; a quorum queue "
+            "drops them at its delivery limit, which is 20 if it is not set "
+            "(x-delivery-limit)\n",
             cli->command->name, queue->name, result->handed_back);
 }

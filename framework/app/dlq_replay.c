@@ -179,7 +179,8 @@ static enum warren_status set_up(struct replay *r, const struct config *config,
     return dlq_courier_new(config, r->job->window, loop, &courier_events, r, &r->courier, error);
 }
 
-/* With a rate, no more are held than it lets go within a minute or two. */
+/* With a rate, no more are held than it lets go within a minute or two. Without a filter only what
+ * fails is left behind, which need not be many. */
 static struct dlq_scan_options options_of(const struct replay *r)
 {
     const struct dlq_replay_job *job = r->job;
@@ -190,7 +191,7 @@ static struct dlq_scan_options options_of(const struct replay *r)
 
     if (job->rate > 0 && job->rate * HELD_S < options.window)
         options.window = (uint32_t)(job->rate * HELD_S) + 1;
-    if (job->rate > 0 && dlq_filter_is_empty(&job->filter) && options.leave_max > options.window)
+    if (dlq_filter_is_empty(&job->filter) && options.leave_max > options.window)
         options.leave_max = options.window;
     return options;
 }

@@ -14,6 +14,7 @@
 #include "app/dlq_filter.h"
 #include "app/dlq_names.h"
 #include "app/dlq_scan.h"
+#include "app/dump.h"
 
 #define DLQ_WINDOW_DEFAULT 100
 
@@ -30,7 +31,7 @@ struct dlq_replay_job {
     uint32_t limit;  /* messages that are left behind; see dlq_scan.h */
     int64_t hold_ms; /* messages are held for at most so long, then given back and taken anew */
     bool dry_run;    /* only count, and look the targets up */
-    const struct warren_message *replacement; /* published in place of the one that matches */
+    const struct dump_message *replacement; /* published in place of the one that matches */
     bool json;
     bool quiet;
 };

@@ -107,8 +107,13 @@ static enum warren_status renew(struct replay *r, struct replay_parcel *parcel,
     if (status != WARREN_OK)
         return status;
     parcel->replays = letter.replays + 1;
-    if (r->job->replacement)
-        letter.message = *r->job->replacement;
+    if (r->job->replacement) {
+        letter.message = r->job->replacement->message;
+        if (!letter.message.properties.message_id && *letter.id)
+            letter.message.properties.message_id = letter.id;
+        letter.exchange = r->job->replacement->exchange;
+        letter.routing_key = r->job->replacement->routing_key;
+    }
     return dlq_letter_renew(&letter, &r->arena, message);
 }
 

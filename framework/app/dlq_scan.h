@@ -31,12 +31,14 @@ struct dlq_scan_options {
 };
 
 struct dlq_scan_result {
-    uint32_t depth;      /* messages that were ready at the beginning */
-    uint32_t looked_at;  /* of them */
-    uint32_t unreadable; /* of them: headers nested too deeply, or malformed; they were left */
-    int64_t handed_back; /* the highest x-delivery-count among them */
-    bool interrupted;    /* by a signal */
-    bool held_too_long;  /* hold_ms were over; another scan goes on */
+    uint32_t depth;         /* messages that were ready at the beginning */
+    uint32_t looked_at;     /* of them */
+    uint32_t left;          /* of them, behind */
+    uint32_t unreadable;    /* of them: headers nested too deeply, or malformed; they were left */
+    int64_t handed_back;    /* the highest x-delivery-count among them */
+    bool drops_handed_back; /* RabbitMQ 4 or later: see above */
+    bool interrupted;       /* by a signal */
+    bool held_too_long;     /* hold_ms were over; another scan goes on */
 };
 
 struct dlq_scan_events {

@@ -64,6 +64,11 @@ static void every_command_has_help(void **state)
         {{"handlers"}, "Usage: warren handlers PLUGIN.so", "--json"},
         {{"dlq", "list"}, "Usage: warren dlq list [OPTION...] [QUEUE...]", "--limit=N"},
         {{"dlq", "show"}, "Usage: warren dlq show [OPTION...] QUEUE", "--reason=REASON"},
+        {{"dlq", "dump"}, "Usage: warren dlq dump [OPTION...] QUEUE DIR", "--handler="},
+        {{"dlq", "discard"}, "Usage: warren dlq discard [OPTION...] QUEUE", "--yes"},
+        {{"dlq", "edit-and-replay"},
+         "Usage: warren dlq edit-and-replay [OPTION...] QUEUE ID",
+         "--file=FILE"},
         {{"dlq", "replay"}, "Usage: warren dlq replay [OPTION...] QUEUE [all]", "--dry-run"},
         {{"config", "reference"}, "Usage: warren config reference", "--help"},
     };

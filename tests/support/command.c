@@ -92,7 +92,8 @@ static char *read_screen(int terminal, pid_t pid)
     return screen;
 }
 
-struct command command_on_terminal(const char *const *arguments, const char *const *env)
+struct command command_typed(const char *const *arguments, const char *const *env,
+                             const char *typed)
 {
     struct winsize window = {.ws_row = 24, .ws_col = 80};
     struct command command = {.err = text("%s", "")};
@@ -110,11 +111,17 @@ struct command command_on_terminal(const char *const *arguments, const char *con
         execv(argv[0], (char *const *)(uintptr_t)argv);
         _exit(127);
     }
+    assert_int_equal(write(terminal, typed, strlen(typed)), strlen(typed));
     command.out = read_screen(terminal, pid);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     close(terminal);
     command.status = WIFEXITED(status) ? WEXITSTATUS(status) : PROC_SIGNAL + WTERMSIG(status);
     return command;
+}
+
+struct command command_on_terminal(const char *const *arguments, const char *const *env)
+{
+    return command_typed(arguments, env, "");
 }
 
 void command_done(struct command *command)

@@ -34,6 +34,10 @@ struct command command_shell(const char *script, const char *a, const char *b);
  */
 struct command command_on_terminal(const char *const *arguments, const char *const *env);
 
+/** The same, with @typed on the keyboard from the beginning; it shows on the screen, too. */
+struct command command_typed(const char *const *arguments, const char *const *env,
+                             const char *typed);
+
 /** Frees both texts. */
 void command_done(struct command *command);
 

@@ -417,6 +417,8 @@ static void names_of_queues(void **state)
         {"{queue}.dlq", "odd.dlq", "odd.dlq.dlq", "odd.dlq", true},
         {"dead/{queue}", "dead/payments", "dead/payments", "payments", true},
         {"a{queue}z", "az", "aazz", "az", true},
+        {"{queue}.{queue}.dlq", "a.a.dlq", "a.a.dlq", "a", false},
+        {"{queue}.{queue}.dlq", "a.b.dlq", "a.b.dlq.a.b.dlq.dlq", "a.b.dlq", true},
         {"graveyard", "graveyard", "graveyard", "", false},
         {"graveyard", "payments", "graveyard", "payments", true},
     };

@@ -1,0 +1,383 @@
+/* test_dlq_change.c - `warren dlq dump`, `discard` and `edit-and-replay` against a real broker. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "dlq_fixture.h"
+
+/* ---- dump ---- */
+
+/* How many files a directory has. */
+static int files_in(const char *directory)
+{
+    DIR *dir = opendir(directory);
+    const struct dirent *entry;
+    int count = 0;
+
+    assert_non_null(dir);
+    while ((entry = readdir(dir)))
+        count += entry->d_name[0] != '.';
+    closedir(dir);
+    return count;
+}
+
+/* One file a message, in the queue's order, with all of it; nothing is consumed. */
+static void a_dump(void **state)
+{
+    struct fixture *f = *state;
+    char *directory = text("%s/poison", f->directory);
+    char *path = text("%s/00002-a_b-1.json", directory);
+    struct command dump;
+    struct stat info;
+    char *content;
+
+    put_letters(
+        f, "a/b", 3,
+        &(struct letter){.reason = "crash", .handler = "p.h", .tenant = "x", .attempts = 4});
+    dump = COMMAND("dlq", "dump", f->queue, directory);
+    command_expect(&dump, 0);
+    assert_has(dump.out, "3 messages written to ");
+    assert_int_equal(files_in(directory), 3);
+    content = read_file(path, NULL);
+    assert_non_null(content);
+    assert_has(content, "\"warren_dump\": 1");
+    assert_has(content, f->queue);
+    assert_has(content, "\"handler\": \"p.h\"");
+    assert_has(content, "\"attempts\": 4");
+    assert_has(content, "\"body\": \"a/b-1\"");
+    assert_has(content, "\"tenant\"");
+    assert_int_equal(stat(path, &info), 0);
+    assert_int_equal(info.st_mode & 077, 0);
+    expect_count(f, f->dlq, 3);
+    command_done(&dump);
+    free(content);
+    free(path);
+    free(directory);
+}
+
+/* Only what is meant; a file that is there already is not overwritten. */
+static void a_dump_of_some(void **state)
+{
+    struct fixture *f = *state;
+    struct command some, again;
+
+    put_letters(f, "a", 3, &(struct letter){.reason = "crash"});
+    put_letters(f, "b", 3, &(struct letter){.reason = "age"});
+    some =
+        COMMAND("dlq", "dump", f->queue, f->directory, "--reason", "age", "--max", "2", "--json");
+    command_expect(&some, 0);
+    assert_has(some.out, "\"written\":2}");
+    assert_int_equal(files_in(f->directory), 2);
+    again = COMMAND("dlq", "dump", f->queue, f->directory, "--reason", "age");
+    command_expect(&again, 1);
+    assert_has(again.err, "00001-b-0.json is there already");
+    assert_int_equal(lines_in(again.err), 1);
+    expect_count(f, f->dlq, 6);
+    command_done(&some);
+    command_done(&again);
+}
+
+static void a_dump_to_nowhere(void **state)
+{
+    struct fixture *f = *state;
+    struct command dump = COMMAND("dlq", "dump", f->queue, "/nonexistent/a");
+
+    command_expect(&dump, 1);
+    assert_has(dump.err, "cannot make /nonexistent/a: No such file or directory");
+    command_done(&dump);
+}
+
+/* ---- discard ---- */
+
+/* What is typed decides: only "yes" is one. */
+static void a_question(void **state)
+{
+    struct fixture *f = *state;
+    const char *const arguments[] = {"dlq", "discard", f->queue, "--reason", "age", NULL};
+    static const char *const noes[] = {"no\n", "y\n", "\n", "yes please\n", "\004"};
+    struct command yes;
+
+    put_letters(f, "a", 3, &(struct letter){.reason = "crash"});
+    put_letters(f, "b", 2, &(struct letter){.reason = "age"});
+    for (size_t i = 0; i < sizeof noes / sizeof *noes; i++) {
+        struct command no = command_typed(arguments, NULL, noes[i]);
+
+        command_expect(&no, 1);
+        assert_has(no.out, "discard 2 messages of ");
+        assert_has(no.out, "? type yes: ");
+        assert_has(no.out, "nothing was discarded");
+        expect_count(f, f->dlq, 5);
+        command_done(&no);
+    }
+    yes = command_typed(arguments, NULL, "yes\n");
+    command_expect(&yes, 0);
+    assert_has(yes.out, "discarded 2");
+    expect_count(f, f->dlq, 3);
+    command_done(&yes);
+}
+
+/* Where nobody can be asked it must be said. */
+static void no_terminal(void **state)
+{
+    struct fixture *f = *state;
+    struct command refused, typed, discard;
+
+    put_letters(f, "a", 3, &(struct letter){.reason = "crash"});
+    refused = COMMAND("dlq", "discard", f->queue);
+    command_expect(&refused, 2);
+    assert_has(refused.err, "give --yes");
+    typed = COMMAND_READS("yes\n", "dlq", "discard", f->queue);
+    command_expect(&typed, 2);
+    expect_count(f, f->dlq, 3);
+    discard = COMMAND("dlq", "discard", f->queue, "--yes", "--max", "2");
+    command_expect(&discard, 0);
+    assert_has(discard.out, "looked at 2 of 3, discarded 2\n");
+    assert_has(discard.err, "msg=discarded queue=");
+    assert_has(discard.err, "message_id=a-1 by=");
+    assert_int_equal(lines_in(discard.err), 2);
+    expect_count(f, f->dlq, 1);
+    command_done(&refused);
+    command_done(&typed);
+    command_done(&discard);
+}
+
+/* What does not match keeps its place; many acks are few round trips. */
+static void a_discard_of_some(void **state)
+{
+    struct fixture *f = *state;
+    struct command discard;
+    struct peer_message message;
+
+    put_letters(f, "a", 2, &(struct letter){.reason = "crash"});
+    peer_publish_many(f->peer, f->dlq, "b", 2000);
+    put_letters(f, "c", 2, &(struct letter){.reason = "crash"});
+    discard = COMMAND("dlq", "discard", f->queue, "-y", "-Q", "--reason", "unknown", "--json");
+    command_expect(&discard, 0);
+    assert_has(discard.out, "\"depth\":2004,\"looked_at\":2004,\"discarded\":2000,");
+    assert_string_equal(discard.err, "");
+    expect_count(f, f->dlq, 4);
+    assert_true(peer_get(f->peer, f->dlq, &message));
+    assert_string_equal(message.message_id, "a-0");
+    peer_message_done(&message);
+    command_done(&discard);
+}
+
+static void nothing_to_discard(void **state)
+{
+    struct fixture *f = *state;
+    const char *const arguments[] = {"dlq", "discard", f->queue, NULL};
+    struct command empty = command_on_terminal(arguments, NULL);
+    struct command missing = COMMAND("dlq", "discard", f->queue, "--id", "x", "--yes");
+
+    command_expect(&empty, 0);
+    assert_has(empty.out, "nothing to discard");
+    command_expect(&missing, 1);
+    assert_has(missing.err, "there is no message x in ");
+    command_done(&empty);
+    command_done(&missing);
+}
+
+/* ---- edit and replay ---- */
+
+/* Edit message a-1 by a script that gets the file as $1. */
+static struct command edit(struct fixture *f, const char *script)
+{
+    char *path = write_file(f->directory, "editor", script);
+    char *visual = text("VISUAL=sh %s", path);
+    char *tmp = text("TMPDIR=%s", f->directory);
+    const char *const arguments[] = {"dlq", "edit-and-replay", f->queue, "a-1", NULL};
+    const char *const env[] = {visual, tmp, NULL};
+    struct command command = command_run(arguments, NULL, env);
+
+    assert_int_equal(unlink(path), 0);
+    free(path);
+    free(visual);
+    free(tmp);
+    return command;
+}
+
+static void put_three(struct fixture *f)
+{
+    put_letters(f, "a", 3, &(struct letter){.reason = "rejected", .tenant = "acme", .body = "bad"});
+}
+
+/* The new form of one message goes back to its queue, in place of the old one. */
+static void an_edited_message(void **state)
+{
+    struct fixture *f = *state;
+    struct command command;
+    struct peer_message message;
+
+    put_three(f);
+    command = edit(f, "sed -i 's/\"bad\"/\"good\"/; s/acme/apex/' \"$1\"\n");
+    command_expect(&command, 0);
+    assert_has(command.out, "replayed 1 (1 to ");
+    expect_count(f, f->dlq, 2);
+    expect_count(f, f->queue, 1);
+    assert_true(peer_get(f->peer, f->queue, &message));
+    assert_string_equal(message.body, "good");
+    assert_string_equal(message.message_id, "a-1");
+    assert_true(letter_says(&message, "tenant", "apex"));
+    assert_int_equal(letter_number(&message, "x-warren-replays"), 1);
+    assert_null(letter_header(&message, "x-warren-reason"));
+    peer_message_done(&message);
+    assert_int_equal(files_in(f->directory), 0);
+    command_done(&command);
+}
+
+/* Another queue in the file is another target. */
+static void an_edited_queue(void **state)
+{
+    struct fixture *f = *state;
+    char *other = text("%s-other", f->queue);
+    char *script =
+        text("sed -i 's/\"queue\": \"%s\"/\"queue\": \"%s\"/' \"$1\"\n", f->queue, other);
+    struct command missing, command;
+
+    put_three(f);
+    missing = edit(f, script);
+    command_expect(&missing, 1);
+    assert_has(missing.err, "does not exist: nothing is taken");
+    peer_declare(f->peer, other, "classic");
+    command = edit(f, script);
+    command_expect(&command, 0);
+    expect_count(f, other, 1);
+    expect_count(f, f->dlq, 2);
+    peer_delete(f->peer, other);
+    command_done(&missing);
+    command_done(&command);
+    free(script);
+    free(other);
+}
+
+/* What is no dump any more is one clear error: the message stays, and the work is kept. */
+static void a_damaged_file(void **state)
+{
+    struct fixture *f = *state;
+    struct command command, again;
+    char *path, *end;
+
+    put_three(f);
+    command = edit(f, "printf '{\"warren_dump\": 1, \"queue\": 7}' >\"$1\"\n");
+    command_expect(&command, 1);
+    assert_has(command.err, "; the message stays in '");
+    assert_has(command.err, "what you wrote is in ");
+    expect_count(f, f->dlq, 3);
+    path = strstr(command.err, "--file ");
+    assert_non_null(path);
+    path += strlen("--file ");
+    end = strstr(path, " tries");
+    assert_non_null(end);
+    *end = '\0';
+    assert_int_equal(access(path, R_OK), 0);
+    again = COMMAND("dlq", "edit-and-replay", f->queue, "a-1", "--file", path);
+    command_expect(&again, 1);
+    assert_has(again.err, path);
+    expect_count(f, f->dlq, 3);
+    command_done(&command);
+    command_done(&again);
+}
+
+/* Leaving the editor without a change, or by a failure, changes nothing. */
+static void no_edit(void **state)
+{
+    struct fixture *f = *state;
+    struct command unchanged, failed;
+
+    put_three(f);
+    unchanged = edit(f, "true\n");
+    command_expect(&unchanged, 1);
+    assert_has(unchanged.err, "nothing was changed; the message stays in '");
+    failed = edit(f, "echo x >>\"$1\"; exit 1\n");
+    command_expect(&failed, 1);
+    assert_has(failed.err, "failed; the message stays in '");
+    expect_count(f, f->dlq, 3);
+    expect_count(f, f->queue, 0);
+    assert_int_equal(files_in(f->directory), 0);
+    command_done(&unchanged);
+    command_done(&failed);
+}
+
+/* A file takes the place of an editor; an id that is not there is told. */
+static void a_given_file(void **state)
+{
+    struct fixture *f = *state;
+    char *dump = text("{\"warren_dump\": 1, \"queue\": \"%s\", \"body\": \"new\"}", f->queue);
+    char *path = write_file(f->directory, "fixed.json", dump);
+    struct command command, missing;
+    struct peer_message message;
+
+    put_three(f);
+    command = COMMAND("dlq", "edit-and-replay", f->queue, "a-0", "--file", path, "--json");
+    command_expect(&command, 0);
+    assert_has(command.out, "\"replayed\":1,");
+    assert_true(peer_get(f->peer, f->queue, &message));
+    assert_string_equal(message.body, "new");
+    assert_string_equal(message.message_id, "a-0"); /* the file names none */
+    peer_message_done(&message);
+    missing = COMMAND("dlq", "edit-and-replay", f->queue, "nobody", "--file", path);
+    command_expect(&missing, 1);
+    assert_has(missing.err, "there is no message nobody in ");
+    expect_count(f, f->dlq, 2);
+    command_done(&command);
+    command_done(&missing);
+    free(path);
+    free(dump);
+}
+
+static void wrong_arguments(void **state)
+{
+    static const struct {
+        const char *words[6];
+        const char *error;
+    } rows[] = {
+        {{"dlq", "dump"}, "which queue?"},
+        {{"dlq", "dump", "a"}, "where to?"},
+        {{"dlq", "dump", "a", "b", "c"}, "unexpected \"c\""},
+        {{"dlq", "discard"}, "which queue?"},
+        {{"dlq", "discard", "a", "all"}, "unexpected \"all\""},
+        {{"dlq", "edit-and-replay", "a"}, "which message?"},
+        {{"dlq", "edit-and-replay", "a", "b", "c"}, "unexpected \"c\""},
+        {{"dlq", "edit-and-repaly", "a"}, "did you mean \"dlq edit-and-replay\"?"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct command command = command_run(rows[i].words, NULL, NULL);
+
+        command_expect(&command, 2);
+        assert_has(command.err, rows[i].error);
+        assert_string_equal(command.out, "");
+        command_done(&command);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_dump),
+        TEST(a_dump_of_some),
+        TEST(a_dump_to_nowhere),
+        TEST(a_question),
+        TEST(no_terminal),
+        TEST(a_discard_of_some),
+        TEST(nothing_to_discard),
+        TEST(an_edited_message),
+        TEST(an_edited_queue),
+        TEST(a_damaged_file),
+        TEST(no_edit),
+        TEST(a_given_file),
+        TEST(wrong_arguments),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
