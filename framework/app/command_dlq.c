@@ -108,6 +108,7 @@ bool dlq_request_take(struct dlq_request *r, int option)
         if (!take_number(r, "limit", DLQ_LEAVE_MAX, &number))
             return false;
         r->limit = (uint32_t)number;
+        r->limit_is_given = true;
         return true;
     case DLQ_MAX:
         return take_number(r, "max", INT64_MAX, &r->max);

@@ -73,6 +73,7 @@ struct dlq_request {
     struct dlq_filter filter;
     uint64_t max; /* 0: not given */
     uint32_t limit;
+    bool limit_is_given;
     bool json;
     struct config *config; /* after dlq_request_load() */
     const char **sources;  /* its subscriptions' queues, each once */

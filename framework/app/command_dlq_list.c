@@ -111,7 +111,7 @@ static bool list_queue(struct listing *l)
             add_json(l, &result);
         else
             write_queue(l, &result);
-        dlq_warn_of_rest(cli, &l->queue, &result, l->request.limit);
+        dlq_warn_of_rest(cli, &l->queue, &result);
         dlq_warn_of_count(cli, &l->queue, &result);
     }
     dlq_groups_done(&l->groups);

@@ -112,6 +112,7 @@ static enum cli_status check(struct replay_request *r)
     r->job.filter = r->request.filter;
     r->job.max = r->request.max;
     r->job.limit = r->request.limit;
+    r->job.limit_is_given = r->request.limit_is_given;
     r->job.json = r->request.json;
     return CLI_OK;
 }

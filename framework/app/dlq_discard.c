@@ -81,7 +81,7 @@ static enum cli_status conclude(const struct cli *cli, const struct discarding *
     if (d->result.interrupted)
         return cli_failed(cli, "interrupted");
     if (job->max == 0 || d->discarded < job->max)
-        dlq_warn_of_rest(cli, job->queue, &d->result, job->limit);
+        dlq_warn_of_rest(cli, job->queue, &d->result);
     if (job->filter->id && d->discarded == 0)
         return cli_failed(cli, "there is no message %s in '%s'", job->filter->id, job->queue->name);
     return CLI_OK;

@@ -44,7 +44,7 @@ static enum cli_status conclude(const struct cli *cli, const struct looking *l,
     if (l->failed)
         return CLI_FAILED;
     if (look->max == 0 || l->matched < look->max)
-        dlq_warn_of_rest(cli, look->queue, result, look->limit);
+        dlq_warn_of_rest(cli, look->queue, result);
     dlq_warn_of_count(cli, look->queue, result);
     if (look->filter->id && l->matched == 0)
         return cli_failed(cli, "there is no message %s in '%s'", look->filter->id,

@@ -93,7 +93,7 @@ enum cli_status dlq_failed(const struct cli *cli, const struct dlq_queue *queue,
 }
 
 void dlq_warn_of_rest(const struct cli *cli, const struct dlq_queue *queue,
-                      const struct dlq_scan_result *result, uint32_t limit)
+                      const struct dlq_scan_result *result)
 {
     if (result->unreadable > 0)
         fprintf(stderr,
@@ -103,7 +103,7 @@ void dlq_warn_of_rest(const struct cli *cli, const struct dlq_queue *queue,
     if (result->looked_at < result->depth && !result->interrupted)
         fprintf(stderr, "warren %s: looked at %" PRIu32 " of %" PRIu32 " messages of '%s'%s\n",
                 cli->command->name, result->looked_at, result->depth, queue->name,
-                result->left >= limit ? "; see --limit" : "");
+                result->limited ? "; see --limit" : "");
 }
 
 void dlq_warn_of_count(const struct cli *cli, const struct dlq_queue *queue,

@@ -18,6 +18,9 @@
 /* With a rate: messages held at once, in seconds of it. */
 #define HELD_S 60
 
+/* Without a filter and --limit: messages that fail until no more are tried. */
+#define FAILURES_MAX 100
+
 /* ---- what the scan shows ---- */
 
 static const char *target_name(const struct replay *r, const struct dlq_letter *letter)
@@ -180,7 +183,7 @@ static enum warren_status set_up(struct replay *r, const struct config *config,
 }
 
 /* With a rate, no more are held than it lets go within a minute or two. Without a filter only what
- * fails is left behind, which need not be many. */
+ * fails is left behind: where so many do, the reason is told before more are tried. */
 static struct dlq_scan_options options_of(const struct replay *r)
 {
     const struct dlq_replay_job *job = r->job;
@@ -191,8 +194,8 @@ static struct dlq_scan_options options_of(const struct replay *r)
 
     if (job->rate > 0 && job->rate * HELD_S < options.window)
         options.window = (uint32_t)(job->rate * HELD_S) + 1;
-    if (dlq_filter_is_empty(&job->filter) && options.leave_max > options.window)
-        options.leave_max = options.window;
+    if (dlq_filter_is_empty(&job->filter) && !job->limit_is_given)
+        options.leave_max = FAILURES_MAX;
     return options;
 }
 

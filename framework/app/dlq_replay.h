@@ -28,7 +28,8 @@ struct dlq_replay_job {
     uint64_t max; /* messages; 0: all */
     double rate;  /* messages a second; 0: no limit */
     uint32_t window;
-    uint32_t limit;  /* messages that are left behind; see dlq_scan.h */
+    uint32_t limit; /* messages that are left behind; see dlq_scan.h */
+    bool limit_is_given;
     int64_t hold_ms; /* messages are held for at most so long, then given back and taken anew */
     bool dry_run;    /* only count, and look the targets up */
     const struct dump_message *replacement; /* published in place of the one that matches */

@@ -67,7 +67,7 @@ enum cli_status dlq_replay_status(const struct cli *cli, const struct dlq_replay
     if (tally->scan.interrupted)
         return cli_failed(cli, "interrupted");
     if (!enough)
-        dlq_warn_of_rest(cli, &job->queue, &tally->scan, job->limit);
+        dlq_warn_of_rest(cli, &job->queue, &tally->scan);
     dlq_warn_of_count(cli, &job->queue, &tally->scan);
     if (job->filter.id && tally->matched == 0)
         return cli_failed(cli, "there is no message %s in '%s'", job->filter.id, job->queue.name);

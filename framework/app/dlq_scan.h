@@ -37,6 +37,7 @@ struct dlq_scan_result {
     uint32_t unreadable;    /* of them: headers nested too deeply, or malformed; they were left */
     int64_t handed_back;    /* the highest x-delivery-count among them */
     bool drops_handed_back; /* RabbitMQ 4 or later: see above */
+    bool limited;           /* leave_max were left behind */
     bool interrupted;       /* by a signal */
     bool held_too_long;     /* hold_ms were over; another scan goes on */
 };

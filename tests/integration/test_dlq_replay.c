@@ -133,10 +133,9 @@ static void onto_no_queue(void **state)
     command_done(&gone);
 }
 
-/* A queue that refuses the message leaves it in the dead-letter queue, with its reason. */
-static void a_full_queue(void **state)
+/* A queue that takes two messages; its name, which the caller frees. */
+static char *declare_full(struct fixture *f)
 {
-    struct fixture *f = *state;
     char *full = text("%s-full", f->queue);
     amqp_table_entry_t arguments[] = {
         {.key = amqp_cstring_bytes("x-max-length"),
@@ -144,9 +143,18 @@ static void a_full_queue(void **state)
         {.key = amqp_cstring_bytes("x-overflow"),
          .value = {.kind = AMQP_FIELD_KIND_UTF8,
                    .value.bytes = amqp_cstring_bytes("reject-publish")}}};
-    struct command replay;
 
     peer_declare_with(f->peer, full, "classic", arguments, 2);
+    return full;
+}
+
+/* A queue that refuses the message leaves it in the dead-letter queue, with its reason. */
+static void a_full_queue(void **state)
+{
+    struct fixture *f = *state;
+    char *full = declare_full(f);
+    struct command replay;
+
     put_letters(f, "a", 5, &(struct letter){.reason = "attempts"});
     replay = COMMAND("dlq", "replay", f->queue, "--to", full, "--json", "--window", "1");
     command_expect(&replay, 1);
@@ -156,6 +164,30 @@ static void a_full_queue(void **state)
     expect_count(f, f->dlq, 3);
     expect_count(f, full, 2);
     command_done(&replay);
+    peer_delete(f->peer, full);
+    free(full);
+}
+
+/* Where all fail it ends long before all were tried; --limit says how many may fail. */
+static void too_many_failures(void **state)
+{
+    struct fixture *f = *state;
+    char *full = declare_full(f);
+    struct command some, all;
+
+    peer_publish_many(f->peer, f->dlq, "a", 1002);
+    some = COMMAND("dlq", "replay", f->queue, "--to", full, "-Q", "--json", "--window", "1");
+    command_expect(&some, 1);
+    assert_null(strstr(some.out, "\"looked_at\":1002,"));
+    assert_has(some.err, " of 1002 messages of ");
+    assert_has(some.err, "; see --limit");
+    expect_count(f, f->dlq, 1000);
+    all = COMMAND("dlq", "replay", f->queue, "--to", full, "-Q", "--json", "--limit", "2000");
+    command_expect(&all, 1);
+    assert_has(all.out, "\"looked_at\":1000,\"matched\":1000,\"replayed\":0,\"failed\":1000,");
+    expect_count(f, f->dlq, 1000);
+    command_done(&some);
+    command_done(&all);
     peer_delete(f->peer, full);
     free(full);
 }
@@ -396,23 +428,12 @@ static void its_queue_is_deleted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_replayed_message),
-        TEST(an_audit_line),
-        TEST(each_to_its_own_queue),
-        TEST(to_another_queue),
-        TEST(onto_no_queue),
-        TEST(a_full_queue),
-        TEST(by_filter),
-        TEST(by_group),
-        TEST(at_most_so_many),
-        TEST(a_dry_run),
-        TEST(what_comes_back),
-        TEST(many_messages),
-        TEST(at_a_rate),
-        TEST(a_short_hold),
-        TEST(on_a_terminal),
-        TEST(a_signal),
-        TEST(its_queue_is_deleted),
+        TEST(a_replayed_message), TEST(an_audit_line), TEST(each_to_its_own_queue),
+        TEST(to_another_queue),   TEST(onto_no_queue), TEST(a_full_queue),
+        TEST(too_many_failures),  TEST(by_filter),     TEST(by_group),
+        TEST(at_most_so_many),    TEST(a_dry_run),     TEST(what_comes_back),
+        TEST(many_messages),      TEST(at_a_rate),     TEST(a_short_hold),
+        TEST(on_a_terminal),      TEST(a_signal),      TEST(its_queue_is_deleted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
