@@ -1,0 +1,251 @@
+/* test_flight_file.c - recorders in a directory: who takes over which, and what damage does. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "consume/flight_file.h"
+
+#define KEY 42
+
+static const struct flight_shape shape = {.slots = 2, .notes = 4};
+
+struct rig {
+    char directory[64];
+    unsigned adopted;
+    uint32_t failed; /* of the first note of the last one adopted */
+};
+
+static int setup(void **state)
+{
+    struct rig *rig = calloc(1, sizeof *rig);
+
+    if (!rig)
+        return -1;
+    strcpy(rig->directory, "/tmp/test_flight_file.XXXXXX");
+    if (!mkdtemp(rig->directory))
+        return -1;
+    *state = rig;
+    return 0;
+}
+
+/* Each entry of the directory; or remove them. @return how many there were */
+static unsigned entries(const struct rig *rig, bool remove, char *ret_last)
+{
+    DIR *directory = opendir(rig->directory);
+    struct dirent *entry;
+    unsigned count = 0;
+    char path[512];
+
+    assert_non_null(directory);
+    while ((entry = readdir(directory))) {
+        if (entry->d_name[0] == '.')
+            continue;
+        count++;
+        snprintf(path, sizeof path, "%s/%s", rig->directory, entry->d_name);
+        if (ret_last)
+            strcpy(ret_last, path);
+        if (remove)
+            unlink(path);
+    }
+    closedir(directory);
+    return count;
+}
+
+static int teardown(void **state)
+{
+    struct rig *rig = *state;
+
+    entries(rig, true, NULL);
+    rmdir(rig->directory);
+    free(rig);
+    return 0;
+}
+
+static void earlier(void *user, const struct flight_file *file)
+{
+    struct rig *rig = user;
+
+    rig->adopted++;
+    rig->failed = file->notes[0].failed;
+}
+
+static void create(struct rig *rig, uint64_t key, struct flight_file *file)
+{
+    struct warren_error error = {WARREN_OK, ""};
+
+    rig->adopted = 0;
+    if (flight_file_create(rig->directory, &shape, key, file, earlier, rig, &error) != WARREN_OK)
+        fail_msg("%s", error.text);
+}
+
+/* A process that dies leaves its file, with all that was written; the next one takes it over. */
+static void the_next_one_takes_over(void **state)
+{
+    struct rig *rig = *state;
+    struct flight_file file;
+
+    create(rig, KEY, &file);
+    assert_int_equal(rig->adopted, 0);
+    assert_int_equal(file.head->slot_count, 2);
+    file.notes[0].failed = 5;
+    flight_file_close(&file, false);
+    create(rig, KEY, &file);
+    assert_int_equal(rig->adopted, 1);
+    assert_int_equal(rig->failed, 5);
+    assert_int_equal(file.notes[0].failed, 0);
+    assert_int_equal(entries(rig, false, NULL), 1);
+    flight_file_close(&file, true);
+    assert_int_equal(entries(rig, false, NULL), 0);
+}
+
+/* Those of living processes, and of other brokers or queues, are left alone. */
+static void others_are_left_alone(void **state)
+{
+    struct rig *rig = *state;
+    struct flight_file living;
+    struct flight_file other;
+    struct flight_file file;
+
+    create(rig, KEY, &living);
+    create(rig, KEY + 1, &other);
+    flight_file_close(&other, false);
+    create(rig, KEY, &file);
+    assert_int_equal(rig->adopted, 0);
+    assert_int_equal(entries(rig, false, NULL), 3);
+    flight_file_close(&file, false);
+    flight_file_close(&living, false);
+    create(rig, KEY, &file);
+    assert_int_equal(rig->adopted, 2);
+    flight_file_close(&file, true);
+}
+
+static void flip(int fd, off_t at)
+{
+    char byte;
+
+    assert_int_equal(pread(fd, &byte, 1, at), 1);
+    byte ^= 0x40;
+    assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+}
+
+/* What another one has half written, or a disk has damaged, is removed and otherwise ignored. */
+static void damaged_files_are_harmless(void **state)
+{
+    struct rig *rig = *state;
+    struct flight_file file;
+    char path[512];
+    struct stat info;
+
+    create(rig, KEY, &file);
+    flight_file_close(&file, false);
+    assert_int_equal(entries(rig, false, path), 1);
+    assert_int_equal(stat(path, &info), 0);
+    for (off_t byte = 0; byte < (off_t)(offsetof(struct flight_head, key) + 8); byte++) {
+        int fd = open(path, O_RDWR);
+
+        if (byte == offsetof(struct flight_head, pid)) /* which means nothing to others */
+            byte += 4;
+        flip(fd, byte);
+        assert_int_equal(flight_file_read(fd, KEY, &file), WARREN_EINVAL);
+        flip(fd, byte);
+        close(fd);
+    }
+    for (off_t size = 0; size < info.st_size; size += 997) {
+        int fd = open(path, O_RDWR);
+
+        assert_int_equal(ftruncate(fd, size), 0);
+        assert_int_equal(flight_file_read(fd, KEY, &file), WARREN_EINVAL);
+        assert_int_equal(ftruncate(fd, info.st_size), 0);
+        close(fd);
+    }
+    assert_int_equal(truncate(path, 100), 0);
+    create(rig, KEY, &file);
+    assert_int_equal(rig->adopted, 0);
+    assert_int_equal(entries(rig, false, NULL), 1);
+    flight_file_close(&file, true);
+}
+
+/* One that lies there empty, as after a crash of the machine, and one that is no file at all. */
+static void things_that_are_no_recorders(void **state)
+{
+    struct rig *rig = *state;
+    struct flight_file file;
+    char name[512];
+    char other[600];
+
+    create(rig, KEY, &file);
+    assert_int_equal(entries(rig, false, name), 1);
+    snprintf(other, sizeof other, "%s.x", name);
+    close(open(other, O_WRONLY | O_CREAT, 0600));
+    snprintf(other, sizeof other, "%s.y", name);
+    assert_int_equal(symlink("/etc/passwd", other), 0);
+    snprintf(other, sizeof other, "%s/unrelated", rig->directory);
+    close(open(other, O_WRONLY | O_CREAT, 0600));
+    flight_file_close(&file, true);
+    create(rig, KEY, &file);
+    assert_int_equal(rig->adopted, 0);
+    assert_int_equal(entries(rig, false, NULL), 3); /* its own, the link, the unrelated one */
+    assert_int_equal(access("/etc/passwd", F_OK), 0);
+    flight_file_close(&file, true);
+}
+
+/* The last part of the path is made, and only that; what cannot be made is told. */
+static void the_directory_is_made(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_error error = {WARREN_OK, ""};
+    struct flight_file file;
+    char path[128];
+    struct stat info;
+
+    snprintf(path, sizeof path, "%s/state", rig->directory);
+    assert_int_equal(flight_file_create(path, &shape, KEY, &file, earlier, rig, &error), WARREN_OK);
+    assert_int_equal(stat(path, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0700);
+    flight_file_close(&file, true);
+    rmdir(path);
+    snprintf(path, sizeof path, "%s/a/b", rig->directory);
+    assert_int_equal(flight_file_create(path, &shape, KEY, &file, earlier, rig, &error),
+                     WARREN_EIO);
+    assert_non_null(strstr(error.text, path));
+    assert_non_null(strstr(error.text, "No such file or directory"));
+}
+
+/* In memory it is the same, and can be read by its descriptor. */
+static void memory_is_handed_on(void **state)
+{
+    struct flight_file file;
+    struct flight_file read;
+
+    (void)state;
+    assert_int_equal(flight_file_memory(&shape, KEY, &file, NULL), WARREN_OK);
+    file.notes[3].failed = 9;
+    assert_int_equal(flight_file_read(dup(file.fd), KEY, &read), WARREN_OK);
+    assert_int_equal(read.notes[3].failed, 9);
+    flight_file_close(&read, false);
+    flight_file_close(&file, true);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(the_next_one_takes_over),    T(others_are_left_alone),
+        T(damaged_files_are_harmless), T(things_that_are_no_recorders),
+        T(the_directory_is_made),      cmocka_unit_test(memory_is_handed_on),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,346 @@
+/* test_flight_recorder.c - what a process that ends leaves about its messages, and what the next
+ * one makes of it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "consume/flight_recorder.h"
+
+#define WORKERS 3
+
+struct rig {
+    char directory[64];
+    struct flight *flight;
+    struct flight_worker *workers;
+    struct delivery *deliveries[WORKERS];
+    _Atomic uint32_t lost;
+};
+
+static void open_recorder(struct rig *rig)
+{
+    struct flight_options options = {.directory = rig->directory,
+                                     .inherited = -1,
+                                     .key = "broker and queues",
+                                     .slots = WORKERS,
+                                     .notes = 16,
+                                     .crashes_max = 1};
+    struct warren_error error = {WARREN_OK, ""};
+
+    if (flight_open(&options, &rig->flight, &error) != WARREN_OK)
+        fail_msg("%s", error.text);
+    rig->workers = flight_workers(rig->flight, "q", "p.h", WORKERS, &rig->lost);
+    assert_non_null(rig->workers);
+}
+
+static int setup(void **state)
+{
+    struct warren_bytes none = {"", 0};
+    struct rig *rig = calloc(1, sizeof *rig);
+
+    if (!rig)
+        return -1;
+    strcpy(rig->directory, "/tmp/test_flight_rec.XXXXXX");
+    if (!mkdtemp(rig->directory))
+        return -1;
+    for (int i = 0; i < WORKERS; i++)
+        rig->deliveries[i] = delivery_new(none, none, none, 0);
+    open_recorder(rig);
+    *state = rig;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct rig *rig = *state;
+
+    /* To be sure that nothing is left: the last one takes all over, and forgets it. */
+    if (rig->flight) {
+        flight_close(rig->flight, true);
+        open_recorder(rig);
+        for (uint32_t i = 1; i <= rig->flight->file.head->note_count; i++)
+            if (rig->flight->file.notes[i - 1].check)
+                flight_notes_forget(&rig->flight->notes, i);
+        flight_close(rig->flight, true);
+    }
+    assert_int_equal(rmdir(rig->directory), 0);
+    for (int i = 0; i < WORKERS; i++)
+        delivery_free(rig->deliveries[i]);
+    free(rig);
+    return 0;
+}
+
+static struct identity message(uint64_t number)
+{
+    return (struct identity){number, 1};
+}
+
+static void begin(struct rig *rig, int worker, bool alone)
+{
+    struct identity it = message((uint64_t)worker);
+    struct warren_bytes id = {"m-1", 3};
+
+    flight_begin(&rig->workers[worker], rig->deliveries[worker], &it, id, alone);
+}
+
+/* The process is gone without a word, as by SIGKILL, and another one starts. */
+static void die_and_restart(struct rig *rig)
+{
+    flight_close(rig->flight, false);
+    open_recorder(rig);
+}
+
+static struct flight_note claim(struct rig *rig, int worker)
+{
+    struct identity it = message((uint64_t)worker);
+    struct flight_note note = {.crashes = 0};
+
+    if (flight_notes_any(&rig->flight->notes))
+        flight_notes_claim(&rig->flight->notes, &it, clock_wall_ms(), &note);
+    return note;
+}
+
+static bool is_told(const struct rig *rig)
+{
+    struct pollfd fd = {.fd = rig->flight->taint_fd, .events = POLLIN};
+    uint64_t count;
+
+    return poll(&fd, 1, 0) == 1 && read(fd.fd, &count, sizeof count) == sizeof count;
+}
+
+/* ---- the end of a process ---- */
+
+/* Killed: what was in a handler is suspected, but has not failed. What was not is innocent. */
+static void killed(void **state)
+{
+    struct rig *rig = *state;
+    struct flight_note note;
+
+    begin(rig, 0, false);
+    begin(rig, 1, false);
+    assert_true(flight_end(&rig->workers[1]));
+    die_and_restart(rig);
+    assert_int_equal(flight_suspects(rig->flight), 1);
+    note = claim(rig, 0);
+    assert_int_equal(note.crashes, 1);
+    assert_int_equal(note.failed, 0);
+    assert_int_equal(note.reason, FLIGHT_KILLED);
+    assert_int_equal(claim(rig, 1).crashes, 0);
+}
+
+/* Killed again while it was alone: it was this message. */
+static void killed_alone(void **state)
+{
+    struct rig *rig = *state;
+    struct flight_note note;
+
+    begin(rig, 0, false);
+    die_and_restart(rig);
+    claim(rig, 0);
+    begin(rig, 0, true);
+    die_and_restart(rig);
+    note = claim(rig, 0);
+    assert_int_equal(note.crashes, 2);
+    assert_int_equal(note.failed, 1);
+}
+
+/* Ended in good order, though handlers still ran: nobody is to blame. Nothing is left. */
+static void landed(void **state)
+{
+    struct rig *rig = *state;
+
+    begin(rig, 0, false);
+    flight_close(rig->flight, true);
+    open_recorder(rig);
+    assert_int_equal(flight_suspects(rig->flight), 0);
+}
+
+/* A crash is reported with everything that is known, and those that ran with it are not blamed. */
+static void crashed(void **state)
+{
+    struct rig *rig = *state;
+    struct flight_report *report;
+    struct flight_note note;
+
+    begin(rig, 0, false);
+    begin(rig, 1, false);
+    rig->workers[0].slot->failed = 2;
+    report = flight_crashed(&rig->workers[0], SIGBUS, 7, (void *)0x1234);
+    assert_non_null(report);
+    assert_true(atomic_load(&rig->flight->tainted));
+    assert_true(is_told(rig));
+    assert_int_equal(atomic_load(&rig->lost), 1);
+    strcpy(report->backtrace, "#0 somewhere\n");
+    flight_reported(&rig->workers[0]);
+    assert_true(is_told(rig));
+    assert_ptr_equal(flight_next_report(rig->flight), report);
+    assert_null(flight_next_report(rig->flight));
+    assert_true(atomic_load(&report->done));
+    die_and_restart(rig);
+    note = claim(rig, 0);
+    assert_int_equal(note.crashes, 1);
+    assert_int_equal(note.failed, 1);
+    assert_int_equal(note.reason, FLIGHT_SIGNAL);
+    assert_int_equal(claim(rig, 1).crashes, 0);
+    report = &rig->flight->file.reports[note.report - 1];
+    assert_int_equal(report->signal, SIGBUS);
+    assert_int_equal(report->code, 7);
+    assert_int_equal(report->address, 0x1234);
+    assert_int_equal(report->attempt, 3);
+    assert_string_equal(report->queue, "q");
+    assert_string_equal(report->handler, "p.h");
+    assert_string_equal(report->message_id, "m-1");
+    assert_string_equal(report->backtrace, "#0 somewhere\n");
+    assert_null(flight_next_report(rig->flight)); /* that one is told already */
+}
+
+/* More crashes than there is room for reports: counted all the same. */
+static void too_many_crashes(void **state)
+{
+    struct rig *rig = *state;
+    uint64_t idle;
+
+    for (int i = 0; i < FLIGHT_REPORTS_OWN + 2; i++) {
+        begin(rig, 0, false);
+        assert_int_equal(flight_crashed(&rig->workers[0], SIGSEGV, 1, NULL) != NULL,
+                         i < FLIGHT_REPORTS_OWN);
+        flight_reported(&rig->workers[0]);
+        idle = atomic_load(&rig->workers[0].slot->state) & ~FLIGHT_STATE_MASK;
+        atomic_store(&rig->workers[0].slot->state, idle);
+        atomic_store(&rig->workers[0].slot->report, 0);
+    }
+    for (int i = 0; i < FLIGHT_REPORTS_OWN; i++)
+        assert_non_null(flight_next_report(rig->flight));
+    assert_null(flight_next_report(rig->flight));
+    begin(rig, 0, false);
+    flight_crashed(&rig->workers[0], SIGSEGV, 1, NULL);
+    die_and_restart(rig);
+    assert_int_equal(claim(rig, 0).crashes, 1);
+}
+
+/* Attempts in vain are remembered over a kill, until the message is settled. */
+static void failures(void **state)
+{
+    struct rig *rig = *state;
+    struct identity it = message(0);
+    uint32_t number;
+
+    begin(rig, 0, false);
+    flight_notes_failed(&rig->flight->notes, 0, &it, 3, clock_wall_ms());
+    flight_end(&rig->workers[0]);
+    die_and_restart(rig);
+    assert_int_equal(flight_suspects(rig->flight), 0);
+    assert_int_equal(claim(rig, 0).failed, 3);
+    number = flight_notes_failed(&rig->flight->notes, 1, &it, 4, clock_wall_ms());
+    assert_int_equal(number, 1);
+    flight_notes_forget(&rig->flight->notes, number);
+    die_and_restart(rig);
+    assert_false(flight_notes_any(&rig->flight->notes));
+}
+
+/* ---- the hard limit ---- */
+
+/* A handler that is over its limit is given up once; it cannot end any more. */
+static void over_the_limit(void **state)
+{
+    struct rig *rig = *state;
+    struct flight_note note;
+
+    assert_int_equal(flight_watch(rig->flight, 1000), -1);
+    assert_false(is_told(rig));
+    begin(rig, 0, false);
+    begin(rig, 1, false);
+    flight_limit(&rig->workers[0], 1500, 800);
+    assert_true(is_told(rig)); /* so that the main thread begins to watch */
+    flight_limit(&rig->workers[0], 1600, 900);
+    assert_false(is_told(rig));
+    assert_int_equal(flight_watch(rig->flight, 1499), 100);
+    assert_false(atomic_load(&rig->flight->tainted));
+    flight_watch(rig->flight, 1500);
+    assert_true(atomic_load(&rig->flight->tainted));
+    assert_true(is_told(rig));
+    flight_watch(rig->flight, 1600);
+    assert_int_equal(atomic_load(&rig->lost), 1);
+    assert_false(flight_end(&rig->workers[0]));
+    assert_true(flight_end(&rig->workers[1]));
+    assert_int_equal(flight_next_report(rig->flight)->reason, FLIGHT_LIMIT);
+    die_and_restart(rig);
+    note = claim(rig, 0);
+    assert_int_equal(note.reason, FLIGHT_LIMIT);
+    assert_int_equal(note.crashes, 1);
+    assert_int_equal(note.failed, 1);
+}
+
+/* The limit was one message's; the next one of the thread has none. */
+static void a_limit_ends_with_its_message(void **state)
+{
+    struct rig *rig = *state;
+
+    begin(rig, 0, false);
+    flight_limit(&rig->workers[0], 1500, 500);
+    assert_true(flight_end(&rig->workers[0]));
+    begin(rig, 0, false);
+    flight_watch(rig->flight, 100000);
+    assert_true(flight_end(&rig->workers[0]));
+}
+
+/* ---- restarts ---- */
+
+/* The first few are free, then it takes longer and longer, up to a bound. */
+static void restarts_are_slowed_down(void **state)
+{
+    static const int64_t delays[] = {0, 0, 0, 0, 0, 0, 1000, 2000, 4000, 8000, 10000, 10000};
+    struct rig *rig = *state;
+
+    for (uint32_t i = 0; i < sizeof delays / sizeof *delays; i++)
+        assert_int_equal(flight_delay_ms(i), delays[i]);
+    assert_int_equal(flight_delay_ms(UINT32_MAX), 10000);
+    for (int i = 0; i < 7; i++) {
+        flight_count_restart(rig->flight);
+        die_and_restart(rig);
+    }
+    assert_int_equal(flight_restart_delay_ms(rig->flight), 2000);
+    rig->flight->file.head->restarts.last_ms -= 61000; /* long ago */
+    assert_int_equal(flight_restart_delay_ms(rig->flight), 0);
+    flight_count_restart(rig->flight);
+    assert_int_equal(rig->flight->file.head->restarts.count, 1);
+}
+
+/* More worker threads than slots is a mistake of the caller. */
+static void slots_are_bounded(void **state)
+{
+    struct rig *rig = *state;
+
+    assert_null(flight_workers(rig->flight, "q", "p.h", 1, &rig->lost));
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(killed),
+        T(killed_alone),
+        T(landed),
+        T(crashed),
+        T(too_many_crashes),
+        T(failures),
+        T(over_the_limit),
+        T(a_limit_ends_with_its_message),
+        T(restarts_are_slowed_down),
+        T(slots_are_bounded),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,130 @@
+/* test_turnstile.c - suspects alone, all others side by side. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "consume/turnstile.h"
+
+#define THREADS 4
+#define TURNS   400
+
+struct rig {
+    struct turnstile turnstile;
+    atomic_int inside;
+    atomic_int alone;
+    atomic_int faults;
+    atomic_int turns;
+};
+
+static int setup(void **state)
+{
+    struct rig *rig = calloc(1, sizeof *rig);
+
+    if (!rig)
+        return -1;
+    turnstile_init(&rig->turnstile);
+    *state = rig;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct rig *rig = *state;
+
+    turnstile_done(&rig->turnstile);
+    free(rig);
+    return 0;
+}
+
+static void take_a_turn(struct rig *rig, bool alone)
+{
+    if (!turnstile_enter(&rig->turnstile, alone))
+        return;
+    atomic_fetch_add(&rig->inside, 1);
+    atomic_fetch_add(&rig->alone, alone);
+    if (atomic_load(&rig->alone) > 0 && atomic_load(&rig->inside) != 1)
+        atomic_fetch_add(&rig->faults, 1);
+    sched_yield();
+    if (atomic_load(&rig->alone) > 0 && atomic_load(&rig->inside) != 1)
+        atomic_fetch_add(&rig->faults, 1);
+    atomic_fetch_sub(&rig->alone, alone);
+    atomic_fetch_sub(&rig->inside, 1);
+    atomic_fetch_add(&rig->turns, 1);
+    turnstile_leave(&rig->turnstile);
+}
+
+static void *come_and_go(void *arg)
+{
+    struct rig *rig = arg;
+
+    for (int i = 0; i < TURNS; i++)
+        take_a_turn(rig, i % 7 == 3);
+    return NULL;
+}
+
+/* Nobody is inside with a suspect, and everybody gets a turn. */
+static void suspects_are_alone(void **state)
+{
+    struct rig *rig = *state;
+    pthread_t threads[THREADS];
+
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, come_and_go, rig), 0);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(atomic_load(&rig->faults), 0);
+    assert_int_equal(atomic_load(&rig->turns), THREADS * TURNS);
+}
+
+/* Without suspects nobody waits: one thread enters twice. */
+static void others_are_side_by_side(void **state)
+{
+    struct rig *rig = *state;
+
+    assert_true(turnstile_enter(&rig->turnstile, false));
+    assert_true(turnstile_enter(&rig->turnstile, false));
+    turnstile_leave(&rig->turnstile);
+    turnstile_leave(&rig->turnstile);
+}
+
+static void *enter_alone(void *arg)
+{
+    struct rig *rig = arg;
+
+    return turnstile_enter(&rig->turnstile, true) ? rig : NULL;
+}
+
+/* Who waits when it is closed is sent away, and so is who comes later. */
+static void closed_it_lets_nobody_in(void **state)
+{
+    struct rig *rig = *state;
+    pthread_t waiting;
+    void *entered = rig;
+
+    assert_true(turnstile_enter(&rig->turnstile, false));
+    assert_int_equal(pthread_create(&waiting, NULL, enter_alone, rig), 0);
+    turnstile_close(&rig->turnstile);
+    pthread_join(waiting, &entered);
+    assert_null(entered);
+    assert_false(turnstile_enter(&rig->turnstile, false));
+    turnstile_leave(&rig->turnstile);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(suspects_are_alone),
+        T(others_are_side_by_side),
+        T(closed_it_lets_nobody_in),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
