@@ -36,6 +36,7 @@ struct delivery {
     uint16_t relay_code;     /* of that result */
     int16_t relay_status;    /* RELAY_FAILED: enum warren_status of the publisher */
     uint32_t failed;         /* attempts in this process that count */
+    bool suspect;            /* the flight recorder knows it, so it goes back as it is: no copy */
     uint32_t note;           /* of the flight recorder about this message; 0: none */
     int64_t first_failure_s; /* when the first of these ended, since 1970; 0: there was none */
     int64_t first_ns;        /* when the first attempt began, as far as known; 0: there was none */

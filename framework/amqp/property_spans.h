@@ -12,7 +12,7 @@ struct property_spans {
     struct warren_bytes message_id;
     struct warren_bytes headers;        /* the fields of the table, without its length */
     struct warren_bytes before_headers; /* content-type and content-encoding */
-    struct warren_bytes after_headers;  /* all other properties, message-id included */
+    struct warren_bytes after_headers;  /* all others, message-id included */
 };
 
 /**

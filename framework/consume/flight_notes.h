@@ -66,6 +66,8 @@ uint32_t flight_notes_failed(struct flight_notes *notes, uint32_t number,
                              const struct identity *message, uint32_t failed, int64_t now_ms);
 /** The message goes back to the broker: await it. */
 void flight_notes_await(struct flight_notes *notes, uint32_t number);
+/** The same, but what comes is a copy that tells itself how often it failed. */
+void flight_notes_await_copy(struct flight_notes *notes, uint32_t number);
 /** It is settled: forget it. */
 void flight_notes_forget(struct flight_notes *notes, uint32_t number);
 /** How many notes there are. */

@@ -49,6 +49,9 @@ static void find_suspicion(struct guard *guard, struct delivery *delivery,
     } else if (flight_notes_any(notes)) {
         delivery->note = flight_notes_claim(notes, message, clock_wall_ms(), suspicion);
         delivery->failed += suspicion->failed;
+        delivery->suspect = suspicion->crashes > 0;
+        if (delivery->first_failure_s == 0)
+            delivery->first_failure_s = suspicion->first_ms / 1000;
     }
 }
 
@@ -69,10 +72,10 @@ static enum warren_outcome quarantine(struct guard *guard, struct warren_job *jo
     else
         warren_job_fail(job, "the process was killed while the handler ran, %u time%s",
                         suspicion->crashes, times);
-    if (last && last->signal) {
+    if (last && last->signal)
         job->signal = fault_signal_name(last->signal);
+    if (last && *last->backtrace)
         job->backtrace = arena_text(&job->arena, last->backtrace, strlen(last->backtrace));
-    }
     warren_job_reason(job, REASON_CRASH);
     warren_job_forgive(job); /* it did not run now; the crashes are counted */
     report(guard, job, suspicion, WARREN_LOG_ERROR, "message is quarantined");
@@ -131,13 +134,17 @@ enum warren_outcome guard_run(struct guard *guard, uint32_t index, struct warren
     return outcome;
 }
 
-void guard_left(struct guard *guard, struct delivery *delivery, bool settled)
+void guard_left(struct guard *guard, struct delivery *delivery, enum guard_end end)
 {
-    if (!guard->flight || delivery->note == 0)
+    struct flight_notes *notes = guard->flight ? &guard->flight->notes : NULL;
+
+    if (!notes || delivery->note == 0)
         return;
-    if (settled)
-        flight_notes_forget(&guard->flight->notes, delivery->note);
+    if (end == GUARD_RETURNED)
+        flight_notes_await(notes, delivery->note);
+    else if (end == GUARD_COPIED && delivery->suspect)
+        flight_notes_await_copy(notes, delivery->note);
     else
-        flight_notes_await(&guard->flight->notes, delivery->note);
+        flight_notes_forget(notes, delivery->note);
     delivery->note = 0;
 }

@@ -49,8 +49,15 @@ static inline struct flight_worker *guard_worker(const struct guard *guard, uint
 enum warren_outcome guard_run(struct guard *guard, uint32_t index, struct warren_job *job,
                               const struct chain *chain);
 
-/** @delivery leaves this process. @settled: for good; else the broker delivers it again. */
-void guard_left(struct guard *guard, struct delivery *delivery, bool settled);
+/** How a delivery leaves this process. */
+enum guard_end {
+    GUARD_SETTLED, /* for good */
+    GUARD_COPIED,  /* settled, and a copy with its failed attempts comes in its place */
+    GUARD_RETURNED /* the broker delivers it again, as it is */
+};
+
+/** @delivery leaves this process. */
+void guard_left(struct guard *guard, struct delivery *delivery, enum guard_end end);
 
 /** Deliveries whose thread is lost: they are never settled here. Thread: any. */
 static inline uint32_t guard_lost(const struct guard *guard)

@@ -138,7 +138,7 @@ void job_relay(struct warren_job *job)
         break;
     case WARREN_REQUEUE:
         job->retry_delay_ms = -1;
-        if (to && to->into_queue && !may_hand_back(job))
+        if (to && to->into_queue && !job->delivery->suspect && !may_hand_back(job))
             try_again(job);
         break;
     case WARREN_REJECT:

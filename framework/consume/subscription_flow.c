@@ -35,6 +35,15 @@ static bool is_stale(const struct subscription *s, const struct delivery *delive
     return delivery->generation != consumer_generation(s->consumer);
 }
 
+static enum guard_end end_of(const struct delivery *delivery, enum verdict verdict, bool stale)
+{
+    if (stale || (verdict != VERDICT_ACK && verdict != VERDICT_REJECT))
+        return GUARD_RETURNED;
+    if (delivery->relay == RELAY_CONFIRMED && delivery->outcome != WARREN_REJECT)
+        return GUARD_COPIED;
+    return GUARD_SETTLED;
+}
+
 static void settle(struct subscription *s, struct delivery *delivery)
 {
     enum verdict verdict = verdict_of(delivery);
@@ -43,8 +52,7 @@ static void settle(struct subscription *s, struct delivery *delivery)
     s->in_flight--;
     admission_unreserve(&s->admission, delivery);
     stage_drop(&s->stage, delivery);
-    guard_left(&s->guard, delivery,
-               !stale && (verdict == VERDICT_ACK || verdict == VERDICT_REJECT));
+    guard_left(&s->guard, delivery, end_of(delivery, verdict, stale));
     if (stale) {
         subscription_count(&s->counts.stale);
     } else {

@@ -108,7 +108,7 @@ void subscription_relay_counted(struct subscription *s, struct batch *batch)
     arena_init(&scratch);
     while ((delivery = batch_pop(&all))) {
         arena_reset(&scratch);
-        if (delivery->failed == 0 || !relay_later_of(s, delivery, &scratch))
+        if (delivery->failed == 0 || delivery->suspect || !relay_later_of(s, delivery, &scratch))
             batch_add(batch, delivery);
     }
     arena_done(&scratch);

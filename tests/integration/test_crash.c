@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "amqp/annotations.h"
 #include "support/broker.h"
 #include "support/peer.h"
 #include "support/wait.h"
@@ -100,6 +101,45 @@ static void publish_all(struct fixture *fixture, const char *body, int guilty)
     }
 }
 
+/* The header @name of a dead letter as text; "" if there is none. */
+static const char *header(const struct peer_message *message, const char *name, char *room,
+                          size_t size)
+{
+    const amqp_table_t *headers = &message->properties->headers;
+
+    room[0] = '\0';
+    for (int i = 0; i < headers->num_entries; i++) {
+        const amqp_table_entry_t *entry = &headers->entries[i];
+        const amqp_bytes_t *bytes = &entry->value.value.bytes;
+
+        if (entry->key.len != strlen(name) || memcmp(entry->key.bytes, name, entry->key.len) != 0)
+            continue;
+        if (entry->value.kind == AMQP_FIELD_KIND_I64)
+            snprintf(room, size, "%lld", (long long)entry->value.value.i64);
+        else if (entry->value.kind == AMQP_FIELD_KIND_UTF8)
+            snprintf(room, size, "%.*s", (int)bytes->len, (const char *)bytes->bytes);
+    }
+    return room;
+}
+
+/* The dead letter is of this message, and says how it came to that. NULL: there is no such note. */
+static void assert_dead_letter(struct fixture *fixture, const char *id, const char *signal,
+                               const char *function, const char *attempts)
+{
+    struct peer_message dead;
+    char room[8192];
+
+    assert_true(peer_get(fixture->peer, fixture->dlq, &dead));
+    assert_string_equal(dead.message_id, id);
+    assert_string_equal(header(&dead, NOTE_REASON, room, sizeof room), REASON_CRASH);
+    assert_string_equal(header(&dead, NOTE_SIGNAL, room, sizeof room), signal ? signal : "");
+    assert_string_equal(header(&dead, NOTE_ATTEMPTS, room, sizeof room), attempts);
+    header(&dead, NOTE_BACKTRACE, room, sizeof room);
+    if (function ? !strstr(room, function) : *room)
+        fail_msg("the backtrace is: %s", room);
+    peer_message_done(&dead);
+}
+
 static int recorded(const struct fixture *fixture, const char *format, int number)
 {
     char *all = read_file(fixture->record, NULL);
@@ -143,6 +183,8 @@ static void assert_innocent_are_handled_once(const struct fixture *fixture)
 static void assert_one_crashes(struct fixture *fixture, const char *guilty, const char *signal,
                                const char *function)
 {
+    char name[16];
+
     declare(fixture);
     make_worker(fixture, "log, {retry: {policy: immediate}}, recover", "");
     publish_all(fixture, guilty, GUILTY);
@@ -157,6 +199,8 @@ static void assert_one_crashes(struct fixture *fixture, const char *guilty, cons
     assert_true(worker_logged(fixture->worker, "msg=backtrace", function) >= 2);
     assert_int_equal(worker_logged(fixture->worker, "message is quarantined", "message_id=m-20"),
                      1);
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(signal + 7, " "), signal + 7);
+    assert_dead_letter(fixture, "m-20", name, function, "2");
     assert_int_equal(worker_stop(fixture->worker), 0);
     assert_int_equal(peer_count(fixture->peer, fixture->queue), 0);
 }
@@ -227,6 +271,7 @@ static void a_handler_that_hangs(void **state)
                                    "message_id=m-20 attempt="),
                      2);
     assert_true(worker_logged(fixture->worker, "msg=backtrace", " hang+0x") >= 2);
+    assert_dead_letter(fixture, "m-20", NULL, " hang+0x", "2");
     assert_int_equal(worker_stop(fixture->worker), 0);
     assert_int_equal(peer_count(fixture->peer, fixture->queue), 0);
 }
@@ -389,6 +434,8 @@ static void a_message_that_kills_the_process_is_found(void **state)
     for (int i = 1; i < MESSAGES; i++)
         assert_int_equal(recorded(fixture, "done m-%d ", i), 1);
     assert_int_equal(recorded(fixture, "begin m-%d ", 0), 2);
+    assert_dead_letter(fixture, "m-0", NULL, NULL,
+                       "1"); /* the first time it may have been others */
     assert_int_equal(worker_stop(fixture->worker), 0);
     assert_int_equal(peer_count(fixture->peer, fixture->queue), 0);
 }
