@@ -29,6 +29,7 @@ struct fixture {
     char *queue;
     char *dlq;
     char *record; /* the file that the handler writes, once there is a worker */
+    int concurrency;
     struct worker *worker;
 };
 
@@ -41,6 +42,7 @@ static int setup(void **state)
     fixture->peer = peer_new(fixture->broker->uri);
     fixture->queue = unique_name("crash");
     fixture->dlq = text("%s.dlq", fixture->queue);
+    fixture->concurrency = 4;
     *state = fixture;
     return 0;
 }
@@ -75,10 +77,10 @@ static void make_worker(struct fixture *fixture, const char *chain, const char *
                                  "  - queue: %s\n"
                                  "    handler: crashing.run\n"
                                  "    prefetch: %d\n"
-                                 "    concurrency: 4\n"
+                                 "    concurrency: %d\n"
                                  "    options: {path: record, work: 5ms, slow: 500ms, again: 2s}\n"
                                  "    middleware: [%s]\n",
-                                 more, fixture->queue, MESSAGES, chain);
+                                 more, fixture->queue, MESSAGES, fixture->concurrency, chain);
     fixture->record = worker_path(fixture->worker, "record");
 }
 
@@ -385,19 +387,32 @@ static void a_signal_from_outside_ends_the_process(void **state)
 
 /* ---- SIGKILL ---- */
 
+/* The one thread has come back from what it handled: it has handled another message. */
+static void pass_by(struct fixture *fixture, int number)
+{
+    char id[32];
+
+    snprintf(id, sizeof id, "m-%d", number);
+    publish(fixture, id, "good");
+    assert_true(WAIT_FOR(recorded(fixture, "done m-%d 1\n", number) >= 1, PATIENCE_MS));
+}
+
 /* Attempts of a message that waits in memory for the next one are not forgotten. */
 static void attempts_survive_a_kill(void **state)
 {
     struct fixture *fixture = *state;
 
     declare(fixture);
+    fixture->concurrency = 1;
     make_worker(fixture, "log, {retry: {policy: immediate, max_attempts: 3}}, recover",
                 "state_dir: state");
     publish(fixture, "m-1", "fail");
     for (int attempt = 1; attempt <= 2; attempt++) {
         worker_run(fixture->worker, NULL);
-        assert_true(WAIT_FOR(
-            worker_logged(fixture->worker, "message handled", "message_id=m-1") == 1, PATIENCE_MS));
+        assert_true(
+            WAIT_FOR(worker_logged(fixture->worker, "message handled", "message_id=m-1 ") == 1,
+                     PATIENCE_MS));
+        pass_by(fixture, 1 + attempt);
         proc_signal(fixture->worker->proc, SIGKILL);
         assert_int_equal(proc_wait(fixture->worker->proc, PATIENCE_MS), PROC_SIGNAL + SIGKILL);
         for (int i = 1; i <= 3; i++) {
