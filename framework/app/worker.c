@@ -15,6 +15,7 @@
 
 #include "app/settings.h"
 #include "app/worker_flight.h"
+#include "app/worker_limits.h"
 #include "app/worker_posts.h"
 #include "app/worker_reload.h"
 #include "app/worker_report.h"
@@ -38,7 +39,8 @@ struct warren_worker {
     bool own_signals;
     bool owns_log;
     bool stopping;
-    bool abandoned; /* a handler never returned: nothing that it may touch is freed */
+    bool limits_told; /* of the broker's own; the runtime's thread */
+    bool abandoned;   /* a handler never returned: nothing that it may touch is freed */
     sigset_t signals_before;
     int signals; /* signalfd, or -1 */
     int wake;    /* eventfd: look at the flags below */
@@ -110,6 +112,15 @@ static void on_stopped(void *user, enum warren_status status, uint32_t unfinishe
     wake(worker);
 }
 
+/* On the runtime's thread. */
+static void on_connected(void *user, const char *where, const char *server)
+{
+    struct warren_worker *worker = user;
+
+    worker_report_connected(where, server);
+    worker_limits_at_connect(worker->setup.config, server, &worker->limits_told);
+}
+
 static enum warren_status make_runtime(struct warren_worker *worker, struct warren_error *error)
 {
     const struct config *config = worker->setup.config;
@@ -136,6 +147,7 @@ static enum warren_status make_runtime(struct warren_worker *worker, struct warr
     for (size_t i = 0; i < config->subscription_count; i++)
         posts_fill(worker->posts, i, &subscriptions[i]);
     worker_report_events(&events);
+    events.connected = on_connected;
     events.stopped = on_stopped;
     status = settings_connection(config, "warren worker", &settings, error);
     if (status == WARREN_OK) {
@@ -325,6 +337,7 @@ enum warren_status warren_worker_run(struct warren_worker *worker)
 
     worker->started_ms = now_ms();
     worker_report_start(worker->setup.config);
+    worker_limits_at_start(worker->setup.config);
     wait_before_start(worker);
     status = runtime_start(worker->runtime, &error);
     if (status != WARREN_OK) {

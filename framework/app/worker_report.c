@@ -37,9 +37,8 @@ static void report_lost(const char *purpose, const struct connection_loss *loss)
     log_end(&line);
 }
 
-static void on_connected(void *user, const char *where, const char *server)
+void worker_report_connected(const char *where, const char *server)
 {
-    (void)user;
     report_connected("consume", where, server);
 }
 
@@ -194,7 +193,6 @@ static void on_draining(void *user, uint32_t handed_back, uint32_t running)
 void worker_report_events(struct runtime_events *events)
 {
     *events = (struct runtime_events){
-        .connected = on_connected,
         .lost = on_lost,
         .refused = on_refused,
         .consuming = on_consuming,

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
+
 struct settlement {
     struct delivery *delivery;
     settlement_done_fn *done;
@@ -49,6 +51,18 @@ void settlement_unhold(struct settlement *settlement)
     atomic_fetch_sub(&settlement->delivery->holds, 1);
 }
 
+/* An attempt that said something else has failed all the same. */
+static void fail(struct delivery *delivery)
+{
+    if (delivery->outcome == WARREN_RETRY)
+        return;
+    delivery->outcome = WARREN_RETRY;
+    delivery->forgiven = false;
+    delivery->failed++;
+    if (delivery->first_failure_s == 0)
+        delivery->first_failure_s = clock_wall_ms() / 1000;
+}
+
 /* Drop one hold; with the last one the outcome is final and the settlement gone. */
 static bool release(struct settlement *settlement)
 {
@@ -57,7 +71,7 @@ static bool release(struct settlement *settlement)
     if (atomic_fetch_sub(&delivery->holds, 1) != 1)
         return false;
     if (atomic_load(&delivery->publish_failed) && delivery->relay == RELAY_NONE)
-        delivery->outcome = WARREN_RETRY;
+        fail(delivery);
     free(settlement);
     return true;
 }

@@ -32,7 +32,7 @@ void settlement_hold(struct settlement *settlement);
 void settlement_unhold(struct settlement *settlement);
 /**
  * Its receipt: a warren_receipt_fn; @user is the settlement. Anything but CONFIRMED makes the
- * outcome WARREN_RETRY.
+ * outcome WARREN_RETRY, an attempt that has failed.
  */
 void settlement_receipt(const struct warren_receipt *receipt, void *user);
 

@@ -215,6 +215,8 @@ uint32_t subscription_collect(struct subscription *s)
     executor_take_settled(s->executor, &done);
     settled = done.count + take_answered(s);
     while ((delivery = batch_pop(&done))) {
+        if (atomic_load(&delivery->publish_failed))
+            subscription_unconfirmed(s, delivery);
         if (delivery->relay != RELAY_NONE)
             subscription_relayed(s, delivery);
         if (hold(s, delivery))

@@ -65,6 +65,8 @@ static inline void subscription_count(_Atomic uint64_t *counter)
 
 /** @delivery comes from the workers, and a copy was published in its place, or should have been. */
 void subscription_relayed(struct subscription *subscription, struct delivery *delivery);
+/** @delivery comes from the workers, and what its job published was not confirmed. */
+void subscription_unconfirmed(struct subscription *subscription, struct delivery *delivery);
 /**
  * Draining: publish copies of those in @batch whose attempts would be forgotten; they leave the
  * batch, and come back from the executor.

@@ -7,8 +7,10 @@
 #include "consume/settlement.h"
 #include "consume/subscription_private.h"
 
-/* A message whose copy was not confirmed comes again after so long. */
+/* A message whose copy was not confirmed comes again after so long, */
 #define AGAIN_MS 5000
+/* and one whose job published in vain. */
+#define UNCONFIRMED_AGAIN_MS 1000
 
 #define WHY_SIZE 64
 
@@ -57,6 +59,12 @@ static void come_again(struct subscription *s, struct delivery *delivery)
     /* Somebody may have deleted the exchange, or its queue. */
     if (delivery->relay_code && !s->draining)
         s->host->interrupted(s->host);
+}
+
+void subscription_unconfirmed(struct subscription *s, struct delivery *delivery)
+{
+    if (delivery->relay == RELAY_NONE && delivery->retry_at_ms < 0)
+        delivery->retry_at_ms = clock_now_ms(s->source.clock) + UNCONFIRMED_AGAIN_MS;
 }
 
 void subscription_relayed(struct subscription *s, struct delivery *delivery)

@@ -91,6 +91,13 @@ static enum warren_status check(const struct retry_policy *policy, struct warren
     return WARREN_OK;
 }
 
+int64_t retry_attempts(int64_t max_attempts, bool dead_letters)
+{
+    if (max_attempts >= 0)
+        return max_attempts;
+    return dead_letters ? USUAL_ATTEMPTS : 0;
+}
+
 static enum warren_status retry_open(const struct warren_subscription_info *info, void **state,
                                      struct warren_error *error)
 {
@@ -104,9 +111,8 @@ static enum warren_status retry_open(const struct warren_subscription_info *info
     if (!retry)
         return error_set(error, WARREN_ENOMEM, "no memory");
     retry->policy = policy;
-    retry->max_attempts = warren_options_int(info->options, "max_attempts");
-    if (retry->max_attempts < 0)
-        retry->max_attempts = info->dead_letters ? USUAL_ATTEMPTS : 0;
+    retry->max_attempts =
+        retry_attempts(warren_options_int(info->options, "max_attempts"), info->dead_letters);
     retry->hold_max_ms = warren_options_int(info->options, "in_memory_max");
     retry->max_age_ms = warren_options_int(info->options, "max_age");
     *state = retry;

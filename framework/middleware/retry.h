@@ -9,4 +9,7 @@
 
 extern const struct warren_middleware middleware_retry;
 
+/** What the option max_attempts means: attempts, 0 for no limit. */
+int64_t retry_attempts(int64_t max_attempts, bool dead_letters);
+
 #endif

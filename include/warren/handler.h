@@ -282,7 +282,7 @@ WARREN_API void warren_job_log(struct warren_job *job, enum warren_log_level lev
 /**
  * Publish while handling. The message is copied. The input is acked only after the broker
  * confirmed everything the job published; if one is nacked, returned or times out, the outcome
- * becomes WARREN_RETRY.
+ * becomes WARREN_RETRY, an attempt that counts, and the next one is a second later at the earliest.
  *
  * Blocks while the publisher's window is full: for publisher.block_timeout, but not beyond the
  * attempt's time limit; with publisher.when_full `fail` not at all.

@@ -93,6 +93,36 @@ static void a_failed_publish_means_retry(void **state)
     assert_int_equal(delivery->outcome, WARREN_RETRY);
 }
 
+/* Then the attempt has failed, whatever the handler said; one that failed anyway has done so once,
+ * and a forgiven one stays none. */
+static void a_failed_publish_counts_as_an_attempt(void **state)
+{
+    static const enum warren_outcome outcomes[] = {WARREN_ACK, WARREN_DISCARD, WARREN_REQUEUE};
+    struct delivery *delivery = *state;
+    struct settlement *s;
+
+    for (unsigned i = 0; i < 3; i++) {
+        s = settlement_new(delivery, done, &told);
+        settlement_hold(s);
+        settlement_receipt(&returned, s);
+        delivery->outcome = (uint8_t)outcomes[i];
+        delivery->forgiven = true; /* of the attempt before */
+        assert_true(settlement_handled(s));
+        assert_int_equal(delivery->outcome, WARREN_RETRY);
+        assert_int_equal(delivery->failed, i + 1);
+        assert_false(delivery->forgiven);
+        assert_true(delivery->first_failure_s > 0);
+    }
+    s = settlement_new(delivery, done, &told);
+    settlement_hold(s);
+    settlement_receipt(&returned, s);
+    delivery->outcome = WARREN_RETRY;
+    delivery->forgiven = true;
+    assert_true(settlement_handled(s));
+    assert_int_equal(delivery->failed, 3);
+    assert_true(delivery->forgiven);
+}
+
 /* A message that the publisher refused is not waited for. */
 static void a_refused_publish_is_not_awaited(void **state)
 {
@@ -113,6 +143,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_last_receipt_settles, setup, teardown),
         cmocka_unit_test_setup_teardown(the_handler_settles_if_it_is_last, setup, teardown),
         cmocka_unit_test_setup_teardown(a_failed_publish_means_retry, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_failed_publish_counts_as_an_attempt, setup, teardown),
         cmocka_unit_test_setup_teardown(a_refused_publish_is_not_awaited, setup, teardown),
     };
 

@@ -1,0 +1,86 @@
+/* worker_limits.c - see worker_limits.h. Attempts of which the broker learns nothing (in memory, or
+ * by a copy) do not count there; those that end with the process, and what is handed back, do.
+ */
+#include "app/worker_limits.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "config/handler_options.h"
+#include "middleware/retry.h"
+
+/* Of a quorum queue without the argument, from RabbitMQ 4.0 on. */
+#define DEFAULT_LIMIT   20
+#define DEFAULT_SINCE_4 "RabbitMQ 4"
+
+static const struct config_queue *quorum_queue(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->declared.queue_count; i++) {
+        const struct config_queue *queue = &config->declared.queues[i];
+
+        if (strcmp(queue->name, name) == 0 && !queue->passive && strcmp(queue->type, "quorum") == 0)
+            return queue;
+    }
+    return NULL;
+}
+
+/* @return false: the chain has no retry */
+static bool attempts_of(const struct config_subscription *subscription, int64_t *ret_attempts)
+{
+    for (size_t i = 0; i < subscription->chain_count; i++) {
+        const struct config_middleware *link = &subscription->chain[i];
+
+        if (strcmp(link->name, middleware_retry.name) != 0)
+            continue;
+        *ret_attempts = retry_attempts(warren_options_int(link->options, "max_attempts"),
+                                       subscription->dead_exchange != NULL);
+        return true;
+    }
+    return false;
+}
+
+static void warn_if_below(const struct config_subscription *subscription, int64_t limit,
+                          const char *event)
+{
+    struct log_line line;
+    int64_t attempts;
+
+    if (limit < 0 || !attempts_of(subscription, &attempts) || (attempts > 0 && attempts <= limit))
+        return;
+    log_begin(&line, WARREN_LOG_WARN, event);
+    log_text(&line, "queue", subscription->queue);
+    log_int(&line, "delivery_limit", limit);
+    log_int(&line, "max_attempts", attempts);
+    log_end(&line);
+}
+
+void worker_limits_at_start(const struct config *config)
+{
+    for (size_t i = 0; i < config->subscription_count; i++) {
+        const struct config_subscription *subscription = &config->subscriptions[i];
+        const struct config_queue *queue = quorum_queue(config, subscription->queue);
+        const struct warren_value *limit =
+            queue ? warren_table_get(&queue->arguments, "x-delivery-limit") : NULL;
+
+        if (limit && limit->type == WARREN_I64)
+            warn_if_below(subscription, limit->as.integer,
+                          "the queue's x-delivery-limit is below retry's max_attempts: the broker "
+                          "may give a message up before its last attempt");
+    }
+}
+
+void worker_limits_at_connect(const struct config *config, const char *server, bool *told)
+{
+    if (*told || strncmp(server, DEFAULT_SINCE_4, strlen(DEFAULT_SINCE_4)) != 0)
+        return;
+    *told = true;
+    for (size_t i = 0; i < config->subscription_count; i++) {
+        const struct config_subscription *subscription = &config->subscriptions[i];
+        const struct config_queue *queue = quorum_queue(config, subscription->queue);
+
+        if (queue && !warren_table_get(&queue->arguments, "x-delivery-limit"))
+            warn_if_below(subscription, DEFAULT_LIMIT,
+                          "the broker's default delivery limit is below retry's max_attempts: it "
+                          "may give a message up before its last attempt; set x-delivery-limit");
+    }
+}

@@ -1,0 +1,22 @@
+/* worker_limits.h - warns where the broker gives a message up sooner than retry does. Once each.
+ * Thread: main for the start, the runtime's for the connection.
+ */
+#ifndef WARREN_APP_WORKER_LIMITS_H
+#define WARREN_APP_WORKER_LIMITS_H
+
+#include <stdbool.h>
+
+#include "config/config.h"
+
+/** Queues whose x-delivery-limit, as configured, is below the attempts. */
+void worker_limits_at_start(const struct config *config);
+
+/**
+ * Queues without one, if the broker has a limit of its own.
+ *
+ * @server  such as "RabbitMQ 4.0.5"
+ * @told    whether they were told before; written
+ */
+void worker_limits_at_connect(const struct config *config, const char *server, bool *told);
+
+#endif

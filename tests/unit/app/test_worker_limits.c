@@ -1,0 +1,139 @@
+/* test_worker_limits.c - the warnings about a broker that gives messages up before retry does. */
+#include "../config/config_helper.h"
+
+#include "app/worker_limits.h"
+#include "app/worker_setup.h"
+#include "base/log.h"
+#include "middleware/builtin.h"
+
+#define BROKERS_LIMIT "the broker's default delivery limit"
+#define QUEUES_LIMIT  "the queue's x-delivery-limit"
+
+/* What was logged. */
+static char logged[4 * LOG_LINE_MAX];
+
+/* A configuration with queue `jobs` of @queue, and @retry as options of its retry. */
+static struct config *make(const char *queue, const char *retry)
+{
+    struct registry *registry = registry_new(builtin_middlewares);
+    struct warren_error error = {WARREN_OK, ""};
+    struct config *config;
+    char yaml[500];
+
+    snprintf(yaml, sizeof yaml,
+             "topology:\n"
+             "  queues:\n"
+             "    - {name: jobs%s}\n"
+             "subscriptions:\n"
+             "  - queue: jobs\n"
+             "    handler: p.h\n"
+             "    middleware: [retry: {%s}]\n",
+             queue, retry);
+    config = helper_config(yaml, NULL, NULL);
+    assert_non_null(registry);
+    if (worker_setup_chains(registry, config, &error) != WARREN_OK)
+        fail_msg("%s", error.text);
+    registry_free(registry);
+    return config;
+}
+
+/* All that is told of @config at a start and @connects connections to @server. */
+static void tell(struct config *config, const char *server, int connects)
+{
+    bool told = false;
+    int ends[2];
+    ssize_t len;
+
+    assert_int_equal(pipe(ends), 0);
+    log_set(WARREN_LOG_WARN, LOG_LOGFMT);
+    assert_int_equal(log_start(ends[1]), WARREN_OK);
+    worker_limits_at_start(config);
+    for (int i = 0; i < connects; i++)
+        worker_limits_at_connect(config, server, &told);
+    log_stop(10000);
+    close(ends[1]);
+    len = read(ends[0], logged, sizeof logged - 1);
+    assert_true(len >= 0);
+    logged[len] = '\0';
+    close(ends[0]);
+    config_free(config);
+}
+
+static void assert_silent(const char *queue, const char *retry, const char *server)
+{
+    tell(make(queue, retry), server, 1);
+    assert_string_equal(logged, "");
+}
+
+/* Exactly one line, with all of the three. */
+static void assert_told(const char *event, const char *limit, const char *attempts)
+{
+    const char *const parts[] = {event, limit, attempts, "queue=jobs"};
+
+    for (size_t i = 0; i < HELPER_COUNT(parts); i++)
+        if (!strstr(logged, parts[i]))
+            fail_msg("%s is not in: %s", parts[i], logged);
+    assert_ptr_equal(strchr(logged, '\n'), logged + strlen(logged) - 1);
+}
+
+/* A limit below the attempts is told at the start; one that suffices is not. */
+static void the_queues_own_limit(void **state)
+{
+    (void)state;
+    tell(make(", arguments: {x-delivery-limit: 4}", ""), "RabbitMQ 3.10.8", 1);
+    assert_told(QUEUES_LIMIT, "delivery_limit=4 ", "max_attempts=5");
+    tell(make(", arguments: {x-delivery-limit: 50}", "max_attempts: 51"), "RabbitMQ 4.0.5", 1);
+    assert_told(QUEUES_LIMIT, "delivery_limit=50 ", "max_attempts=51");
+    assert_silent(", arguments: {x-delivery-limit: 5}", "", "RabbitMQ 4.0.5");
+    assert_silent(", arguments: {x-delivery-limit: 50}", "max_attempts: 50", "RabbitMQ 4.0.5");
+}
+
+/* Any limit is below none, and -1 stands for no limit. */
+static void no_limit(void **state)
+{
+    (void)state;
+    tell(make(", arguments: {x-delivery-limit: 1000}", "max_attempts: 0"), "RabbitMQ 4.0.5", 1);
+    assert_told(QUEUES_LIMIT, "delivery_limit=1000 ", "max_attempts=0");
+    tell(make("", "max_attempts: 0"), "RabbitMQ 4.0.5", 1);
+    assert_told(BROKERS_LIMIT, "delivery_limit=20 ", "max_attempts=0");
+    assert_silent(", arguments: {x-delivery-limit: -1}", "max_attempts: 0", "RabbitMQ 4.0.5");
+}
+
+/* RabbitMQ 4 has a limit of its own; it is told at the first connection alone. */
+static void the_brokers_own_limit(void **state)
+{
+    static const char *const with[] = {"RabbitMQ 4.0.5", "RabbitMQ 4.3.6"};
+    static const char *const without[] = {"RabbitMQ 3.10.8", "RabbitMQ 3.13.7", "LavinMQ 2.0.0",
+                                          ""};
+
+    (void)state;
+    for (size_t i = 0; i < HELPER_COUNT(with); i++) {
+        tell(make("", "max_attempts: 21"), with[i], 3);
+        assert_told(BROKERS_LIMIT, "delivery_limit=20 ", "max_attempts=21");
+        assert_silent("", "max_attempts: 20", with[i]);
+    }
+    for (size_t i = 0; i < HELPER_COUNT(without); i++)
+        assert_silent("", "max_attempts: 21", without[i]);
+}
+
+/* Other queues have no such limit, and of one that somebody else declares nothing is known. */
+static void other_queues(void **state)
+{
+    static const char *const others[] = {", type: classic", ", type: stream", ", passive: true"};
+
+    (void)state;
+    for (size_t i = 0; i < HELPER_COUNT(others); i++)
+        assert_silent(others[i], "max_attempts: 100", "RabbitMQ 4.0.5");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        HELPER_TEST(the_queues_own_limit),
+        HELPER_TEST(no_limit),
+        HELPER_TEST(the_brokers_own_limit),
+        HELPER_TEST(other_queues),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
