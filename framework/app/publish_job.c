@@ -81,7 +81,7 @@ static uint64_t ended(const struct publish_tally *tally)
 {
     uint64_t sum = 0;
 
-    for (size_t i = 0; i <= WARREN_EXPIRED; i++)
+    for (size_t i = 0; i <= WARREN_SPOOLED; i++)
         sum += tally->results[i];
     return sum;
 }
@@ -106,7 +106,7 @@ void publish_tally_write_json(const struct publish_tally *tally, double seconds,
 static void write_summary(const struct publish_tally *tally, double seconds, FILE *out)
 {
     fprintf(out, "published %" PRIu64, tally->published);
-    for (size_t i = 0; i <= WARREN_EXPIRED; i++)
+    for (size_t i = 0; i <= WARREN_SPOOLED; i++)
         if (tally->results[i] > 0 || i == WARREN_CONFIRMED)
             fprintf(out, ", %s %" PRIuFAST64, warren_result_name((enum warren_result)i),
                     tally->results[i]);

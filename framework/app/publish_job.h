@@ -26,7 +26,7 @@ struct publish_job {
 /** How many messages ended how; written by receipts. */
 struct publish_tally {
     uint64_t published;
-    atomic_uint_fast64_t results[WARREN_EXPIRED + 1];
+    atomic_uint_fast64_t results[WARREN_SPOOLED + 1];
     atomic_bool explained; /* the first one that was not confirmed is told with its reason */
 };
 

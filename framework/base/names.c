@@ -32,6 +32,8 @@ const char *warren_result_name(enum warren_result result)
         return "timeout";
     case WARREN_EXPIRED:
         return "expired";
+    case WARREN_SPOOLED:
+        return "spooled";
     }
     return "unknown";
 }

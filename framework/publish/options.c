@@ -13,6 +13,7 @@
 
 #define WINDOW_MESSAGES_MAX 1000000
 #define HEARTBEAT_MAX_S     65535
+#define SPOOL_BYTES_MIN     4096
 
 void warren_publisher_options_init(struct warren_publisher_options *options)
 {
@@ -27,6 +28,7 @@ void warren_publisher_options_init(struct warren_publisher_options *options)
         .connect_timeout_ms = 10000,
         .reconnect_delay_min_ms = 100,
         .reconnect_delay_max_ms = 10000,
+        .spool_max_bytes = (uint64_t)1024 * 1024 * 1024,
         .delay_longest_ms = UINT64_C(30) * 24 * 3600 * 1000,
     };
 }
@@ -69,6 +71,17 @@ static enum warren_status check_numbers(const struct warren_publisher_options *o
     if (o->delay_longest_ms < 1 || o->delay_longest_ms > DELAY_LONGEST_MAX_MS)
         return error_set(error, WARREN_EINVAL, "delay_longest_ms is %llu, must be 1 to %lld",
                          (unsigned long long)o->delay_longest_ms, (long long)DELAY_LONGEST_MAX_MS);
+    if (o->spool_path && !*o->spool_path)
+        return error_set(error, WARREN_EINVAL, "spool_path is empty; NULL is for no spool");
+    if (o->spool_max_bytes < SPOOL_BYTES_MIN || o->spool_max_bytes > INT64_MAX / 2)
+        return error_set(error, WARREN_EINVAL, "spool_max_bytes is %llu, must be at least %d",
+                         (unsigned long long)o->spool_max_bytes, SPOOL_BYTES_MIN);
+    if (o->spool_max_age_ms > INT64_MAX / 2)
+        return error_set(error, WARREN_EINVAL, "spool_max_age_ms is too long");
+    if ((unsigned)o->spool_when_full > WARREN_SPOOL_DROP_OLDEST)
+        return error_set(error, WARREN_EINVAL,
+                         "spool_when_full must be WARREN_SPOOL_BLOCK, WARREN_SPOOL_FAIL or "
+                         "WARREN_SPOOL_DROP_OLDEST");
     return pace_check(o->rate, o->burst, o->timeout_ms, error);
 }
 

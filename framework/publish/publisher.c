@@ -83,6 +83,7 @@ static struct warren_publisher *allocate(const struct warren_publisher_options *
 
 static void release(struct warren_publisher *p)
 {
+    spooler_free(p->spooler); /* first, for it tells the loop */
     sender_done(p);
     pthread_cond_destroy(&p->room_cond);
     pthread_cond_destroy(&p->ended_cond);
@@ -123,6 +124,8 @@ enum warren_status warren_publisher_new(const struct warren_publisher_options *o
         return error_set(error, WARREN_ENOMEM, "out of memory for a publisher");
     }
     status = sender_init(p, &settings.connection, error);
+    if (status == WARREN_OK)
+        status = publisher_spool_open(p, &settings.options, error);
     publisher_settings_done(&settings);
     if (status != WARREN_OK) {
         release(p);
@@ -244,15 +247,12 @@ static enum warren_status wait_for_room(struct warren_publisher *p, size_t bytes
     return wait_for_turn(p, &turn, wait_ms);
 }
 
-/* Under the lock. @return whether the sender must be told; of what waits already it was. */
-static bool take_in(struct warren_publisher *p, struct record *record)
+bool publisher_take_in(struct warren_publisher *p, struct record *record)
 {
     bool first = list_empty(&p->incoming);
 
     record->seq = p->next_seq++;
-    room_take(&p->room, record_size(record));
     list_push(&p->incoming, &record->link);
-    p->stats.published++;
     return first;
 }
 
@@ -273,8 +273,11 @@ static enum warren_status hand_over(struct warren_publisher *p, struct record *r
         wait_ms = usual_wait_ms(p);
     pthread_mutex_lock(&p->lock);
     status = wait_for_room(p, record_size(record), fits, wait_ms);
-    if (status == WARREN_OK)
-        tell = take_in(p, record);
+    if (status == WARREN_OK) {
+        tell = publisher_take_in(p, record);
+        room_take(&p->room, record_size(record));
+        p->stats.published++;
+    }
     pthread_mutex_unlock(&p->lock);
     if (tell)
         loop_post(p->loop, &p->wake_task);
@@ -305,7 +308,7 @@ enum warren_status publisher_publish_within(struct warren_publisher *p,
     record->timeout_ms = publish->timeout_ms > 0 ? publish->timeout_ms : p->timeout_ms;
     record->on_receipt = on_receipt;
     record->user = user;
-    status = publisher_hand_over(p, record, most_ms);
+    status = publisher_submit(p, record, most_ms);
     if (status != WARREN_OK)
         record_free(record);
     return status;
@@ -368,29 +371,37 @@ enum warren_status warren_publisher_publish_wait(struct warren_publisher *p,
 
 /* ---- flush, stats, close ---- */
 
+/* The last one on disk; without a spool, one that counts as done from the beginning. */
+static int64_t spool_last_id(const struct warren_publisher *p)
+{
+    return p->spooler ? spooler_last_id(p->spooler) : -1;
+}
+
 /* Under the lock. @timeout_ms negative: for ever */
-static bool wait_ended(struct warren_publisher *p, int64_t timeout_ms)
+static bool wait_ended(struct warren_publisher *p, int64_t timeout_ms, int64_t spool_target)
 {
     int64_t deadline_ms = deadline_after(timeout_ms);
     uint64_t target = p->next_seq;
 
-    while (p->ended_below < target) {
+    while (p->ended_below < target || p->spool_done_below <= spool_target) {
         if (target < p->flush_target)
             p->flush_target = target;
         if (!wait_until(&p->ended_cond, &p->lock, deadline_ms))
             break;
     }
-    return p->ended_below >= target;
+    return p->ended_below >= target && p->spool_done_below > spool_target;
 }
 
 enum warren_status warren_publisher_flush(struct warren_publisher *p, uint32_t timeout_ms)
 {
+    int64_t spool_target;
     bool ended;
 
     if (sender_is_caller(p))
         return WARREN_EINVAL;
+    spool_target = spool_last_id(p);
     pthread_mutex_lock(&p->lock);
-    ended = wait_ended(p, timeout_ms > 0 ? (int64_t)timeout_ms : -1);
+    ended = wait_ended(p, timeout_ms > 0 ? (int64_t)timeout_ms : -1, spool_target);
     pthread_mutex_unlock(&p->lock);
     return ended ? WARREN_OK : WARREN_ETIMEOUT;
 }
@@ -408,6 +419,8 @@ enum warren_status warren_publisher_set_rate(struct warren_publisher *p, double 
     p->room.messages_max = pace_window(rate, p->timeout_ms, p->window_messages);
     pthread_mutex_unlock(&p->lock);
     pthread_cond_broadcast(&p->room_cond);
+    if (p->spooler)
+        spooler_room(p->spooler);
     loop_post(p->loop, &p->rate_task);
     return WARREN_OK;
 }
@@ -418,23 +431,32 @@ void warren_publisher_stats(struct warren_publisher *p, struct warren_publisher_
     *stats = p->stats;
     stats->in_flight = p->room.messages;
     pthread_mutex_unlock(&p->lock);
+    if (p->spooler)
+        spooler_stats(p->spooler, stats);
 }
 
 enum warren_status warren_publisher_close(struct warren_publisher *p, uint32_t timeout_ms)
 {
-    enum warren_status status;
+    enum warren_status status = WARREN_OK;
+    int64_t spool_target;
 
     if (!p)
         return WARREN_OK;
     assert(!sender_is_caller(p));
+    if (p->spooler)
+        spooler_close(p->spooler);
+    spool_target = spool_last_id(p);
     pthread_mutex_lock(&p->lock);
     p->closing = true;
     pthread_cond_broadcast(&p->room_cond);
-    wait_ended(p, timeout_ms);
+    if (!wait_ended(p, timeout_ms, spool_target))
+        status = WARREN_ETIMEOUT;
+    p->halted = true;
     pthread_mutex_unlock(&p->lock);
+    if (p->spooler)
+        spooler_halt(p->spooler);
     loop_post(p->loop, &p->close_task);
     pthread_join(p->thread, NULL);
-    status = p->abandoned == 0 ? WARREN_OK : WARREN_ETIMEOUT;
     release(p);
     return status;
 }

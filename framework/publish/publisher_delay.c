@@ -88,7 +88,7 @@ enum warren_status publisher_publish_after_within(struct warren_publisher *p,
     if (status != WARREN_OK)
         return status;
     finish_record(p, publish, on_receipt, user, record);
-    status = publisher_hand_over(p, record, most_ms);
+    status = publisher_submit(p, record, most_ms);
     if (status != WARREN_OK)
         record_free(record);
     return status;

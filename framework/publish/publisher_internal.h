@@ -20,6 +20,8 @@ struct publisher_observer {
      *              while it is being searched
      */
     void (*refused)(void *user, const char *message_id, uint16_t code, const char *text);
+    /** What happened to the spool; on its thread. @trouble: else it is over */
+    void (*spool)(void *user, bool trouble, const char *text);
 };
 
 /**
@@ -30,7 +32,7 @@ void publisher_set_observer(struct warren_publisher *publisher,
                             const struct publisher_observer *observer, void *user);
 
 /**
- * warren_publisher_publish() that waits for room no longer than @most_ms, whatever
+ * warren_publisher_publish(), spool included, that waits for room no longer than @most_ms, whatever
  * block_timeout_ms says.
  */
 enum warren_status publisher_publish_within(struct warren_publisher *publisher,
@@ -44,9 +46,9 @@ enum warren_status publisher_publish_after_within(struct warren_publisher *publi
                                                   warren_receipt_fn *on_receipt, void *user);
 
 /**
- * Publish again what came from the broker. A message that is larger than window_bytes is taken as
- * well, as soon as the window is not full: the caller still has the message that it is a copy of,
- * so whatever bounds those bounds the window.
+ * Publish again what came from the broker, without the spool. A message that is larger than
+ * window_bytes is taken as well, as soon as the window is not full: the caller still has the
+ * message that it is a copy of, so whatever bounds those bounds the window.
  *
  * @to_queue  the queue that it goes to, whatever the exchange of @publish is; NULL: as @publish
  *            says. After a delay it arrives with the queue's name as its routing key: what it was

@@ -18,6 +18,7 @@
 #include "publish/options.h"
 #include "publish/pace.h"
 #include "publish/publisher_internal.h"
+#include "publish/spooler.h"
 #include "publish/window.h"
 
 /** What basic.return said, until the content that follows it names the message. */
@@ -74,7 +75,9 @@ struct warren_publisher {
     struct list room_turns; /* of those who wait for room, the first of them first */
     bool room_kept;         /* for the first one, who has waited for long */
     bool closing;
+    bool halted; /* nothing comes from the spool any more */
     bool connected;
+    int64_t spool_done_below; /* everything with a lower id has left the disk */
     struct warren_publisher_stats stats;
     char last_failure[WARREN_ERROR_TEXT_MAX];
     struct publisher_observer observer;
@@ -95,6 +98,7 @@ struct warren_publisher {
     struct loop *loop;
     struct loop_task wake_task; /* incoming is no longer empty */
     struct loop_task close_task;
+    struct spooler *spooler;    /* NULL: no spool */
     struct loop_task rate_task; /* rate and burst were changed */
 
     /* The sender's. */
@@ -114,8 +118,7 @@ struct warren_publisher {
     bool ready;   /* the channel is open and confirms are on */
     bool blocked; /* by the broker */
     bool pumping;
-    bool refused;       /* the connection is being lost over a declare of the delay queues */
-    uint64_t abandoned; /* ended by close */
+    bool refused; /* the connection is being lost over a declare of the delay queues */
 };
 
 /* publisher.c */
@@ -131,8 +134,24 @@ enum warren_status publisher_hand_over(struct warren_publisher *publisher, struc
 /** The same for a relay, of any size: see publisher_relay_within(). */
 enum warren_status publisher_hand_over_any_size(struct warren_publisher *publisher,
                                                 struct record *record, int64_t wait_ms);
+/**
+ * Number @record and hand it to the sender. Under the lock.
+ *
+ * @return whether the sender must be told; of what waits already it was
+ */
+bool publisher_take_in(struct warren_publisher *publisher, struct record *record);
 /** Milliseconds of the monotonic clock. */
 int64_t publisher_now_ms(void);
+
+/* publisher_spool.c */
+
+/** Nothing without options->spool_path. */
+enum warren_status publisher_spool_open(struct warren_publisher *publisher,
+                                        const struct warren_publisher_options *options,
+                                        struct warren_error *error);
+/** publisher_hand_over(), through the spool if there is one. */
+enum warren_status publisher_submit(struct warren_publisher *publisher, struct record *record,
+                                    int64_t most_ms);
 
 /* sender.c */
 
@@ -148,6 +167,8 @@ void sender_done(struct warren_publisher *publisher);
 bool sender_is_caller(const struct warren_publisher *publisher);
 /** Take what callers handed over, send what may be sent, call back for what has ended. */
 void sender_work(void *publisher);
+/** Nothing can be sent now: receipts of messages that are safe on disk need not wait for long. */
+void sender_leave_soon(struct warren_publisher *publisher);
 /** Send what may be sent. */
 void sender_pump(void *publisher);
 

@@ -89,10 +89,10 @@ static uint8_t *put_bytes(uint8_t *at, const void *data, size_t len)
     return at + len;
 }
 
-static uint8_t *put_shortstr(uint8_t *at, const char *text, size_t len)
+static uint8_t *put_shortstr(uint8_t *at, struct warren_bytes text)
 {
-    *at = (uint8_t)len;
-    return put_bytes(at + 1, text, len);
+    *at = (uint8_t)text.len;
+    return put_bytes(at + 1, text.data, text.len);
 }
 
 /* The channel is filled in by record_write(). */
@@ -102,31 +102,18 @@ static uint8_t *put_frame_header(uint8_t *at, enum frame_type type, size_t paylo
     return put_u32(put_u16(at + 1, 0), (uint32_t)payload_len);
 }
 
-/* What goes into a record, measured before it is allocated. */
-struct parts {
-    const char *exchange;
-    const char *routing_key;
-    size_t exchange_len;
-    size_t routing_key_len;
-    const char *id;
-    size_t id_len;
-    struct warren_bytes properties;
-    struct warren_bytes body;
-    bool mandatory;
-};
-
-static size_t method_len(const struct parts *parts)
+static size_t method_len(const struct record_parts *parts)
 {
-    return METHOD_FIXED + 1 + parts->exchange_len + 1 + parts->routing_key_len + 1;
+    return METHOD_FIXED + 1 + parts->exchange.len + 1 + parts->routing_key.len + 1;
 }
 
-static void put_frames(struct record *record, const struct parts *parts)
+static void put_frames(struct record *record, const struct record_parts *parts)
 {
     uint8_t *at = put_frame_header(record->data, FRAME_METHOD, method_len(parts));
 
     at = put_u16(put_u16(put_u16(at, BASIC_CLASS), PUBLISH_METHOD), 0);
-    at = put_shortstr(at, parts->exchange, parts->exchange_len);
-    at = put_shortstr(at, parts->routing_key, parts->routing_key_len);
+    at = put_shortstr(at, parts->exchange);
+    at = put_shortstr(at, parts->routing_key);
     *at++ = parts->mandatory ? MANDATORY : 0;
     *at++ = FRAME_END;
 
@@ -146,11 +133,11 @@ static void put_frames(struct record *record, const struct parts *parts)
         *at++ = FRAME_END;
     }
     record->id_at = (size_t)(at - record->data);
-    at = put_bytes(at, parts->id, parts->id_len);
+    at = put_bytes(at, parts->id.data, parts->id.len);
     *at = '\0';
 }
 
-static size_t frames_size(const struct parts *parts)
+static size_t frames_size(const struct record_parts *parts)
 {
     return FRAME_OVERHEAD + method_len(parts) + FRAME_OVERHEAD + HEADER_FIXED +
            parts->properties.len + (parts->body.len > 0 ? FRAME_OVERHEAD + parts->body.len : 0);
@@ -163,7 +150,7 @@ size_t record_properties_max(uint32_t frame_max)
 
 static enum warren_status encode_properties(const struct warren_publish *publish,
                                             struct scratch *scratch, char uuid[UUID_TEXT_SIZE],
-                                            struct parts *parts)
+                                            struct record_parts *parts)
 {
     struct warren_properties properties = publish->message->properties;
     enum warren_status status;
@@ -178,57 +165,68 @@ static enum warren_status encode_properties(const struct warren_publish *publish
     buffer_taken(&scratch->properties, buffer_len(&scratch->properties));
     status = properties_encode(&properties, record_properties_max(RECORD_FRAME_MAX),
                                &scratch->arena, &scratch->properties, NULL);
-    parts->id = properties.message_id;
-    parts->id_len = strlen(properties.message_id);
+    parts->id = warren_text(properties.message_id);
     parts->properties.data = buffer_front(&scratch->properties);
     parts->properties.len = buffer_len(&scratch->properties);
     return status;
 }
 
 static enum warren_status measure(const struct warren_publish *publish, struct scratch *scratch,
-                                  char uuid[UUID_TEXT_SIZE], struct parts *parts)
+                                  char uuid[UUID_TEXT_SIZE], struct record_parts *parts)
 {
     if (!publish->message || (publish->message->body.len > 0 && !publish->message->body.data))
         return WARREN_EINVAL;
-    parts->exchange = publish->exchange ? publish->exchange : "";
-    parts->routing_key = publish->routing_key ? publish->routing_key : "";
-    parts->exchange_len = strlen(parts->exchange);
-    parts->routing_key_len = strlen(parts->routing_key);
-    if (parts->exchange_len > SHORTSTR_MAX || parts->routing_key_len > SHORTSTR_MAX)
+    parts->exchange = warren_text(publish->exchange ? publish->exchange : "");
+    parts->routing_key = warren_text(publish->routing_key ? publish->routing_key : "");
+    if (parts->exchange.len > SHORTSTR_MAX || parts->routing_key.len > SHORTSTR_MAX)
         return WARREN_EINVAL;
     parts->body = publish->message->body;
     parts->mandatory = !publish->optional;
     return encode_properties(publish, scratch, uuid, parts);
 }
 
+static enum warren_status build(const struct record_parts *parts, size_t max_size,
+                                struct record **ret_record)
+{
+    struct record *record;
+    size_t size;
+
+    if (parts->body.len > max_size)
+        return WARREN_ETOOBIG;
+    size = frames_size(parts);
+    if (size > max_size)
+        return WARREN_ETOOBIG;
+    record = malloc(sizeof *record + size + parts->id.len + 1);
+    if (!record)
+        return WARREN_ENOMEM;
+    *record = (struct record){.deadline_ms = INT64_MAX, .leave_ms = INT64_MAX};
+    list_init(&record->link);
+    put_frames(record, parts);
+    *ret_record = record;
+    return WARREN_OK;
+}
+
 enum warren_status record_new(const struct warren_publish *publish, size_t max_size,
                               struct record **ret_record)
 {
     struct scratch *scratch = scratch_of_thread();
-    struct parts parts = {0};
-    struct record *record;
+    struct record_parts parts = {.mandatory = true};
     char uuid[UUID_TEXT_SIZE];
     enum warren_status status;
-    size_t size;
 
     if (!scratch)
         return WARREN_ENOMEM;
     status = measure(publish, scratch, uuid, &parts);
-    if (status != WARREN_OK)
-        return status;
-    if (parts.body.len > max_size)
-        return WARREN_ETOOBIG;
-    size = frames_size(&parts);
-    if (size > max_size)
-        return WARREN_ETOOBIG;
-    record = malloc(sizeof *record + size + parts.id_len + 1);
-    if (!record)
-        return WARREN_ENOMEM;
-    *record = (struct record){.deadline_ms = INT64_MAX};
-    list_init(&record->link);
-    put_frames(record, &parts);
-    *ret_record = record;
-    return WARREN_OK;
+    return status == WARREN_OK ? build(&parts, max_size, ret_record) : status;
+}
+
+enum warren_status record_restore(const struct record_parts *parts, struct record **ret_record)
+{
+    if (parts->exchange.len > SHORTSTR_MAX || parts->routing_key.len > SHORTSTR_MAX ||
+        parts->id.len > SHORTSTR_MAX || parts->properties.len < 2 ||
+        parts->properties.len > RECORD_FRAME_MAX - FRAME_OVERHEAD - HEADER_FIXED)
+        return WARREN_EINVAL;
+    return build(parts, SIZE_MAX, ret_record);
 }
 
 void record_free(struct record *record)
@@ -254,6 +252,41 @@ struct warren_bytes record_exchange(const struct record *record)
 struct warren_bytes record_routing_key(const struct record *record)
 {
     return shortstr_at(record->data + EXCHANGE_AT + 1 + record->data[EXCHANGE_AT]);
+}
+
+void record_parts(const struct record *record, struct record_parts *parts)
+{
+    const uint8_t *properties = record->data + record->header_at + FRAME_HEADER_SIZE + HEADER_FIXED;
+
+    *parts = (struct record_parts){
+        .exchange = record_exchange(record),
+        .routing_key = record_routing_key(record),
+        .id = warren_text(record_id(record)),
+        .properties = {properties, (size_t)(record->data + record->body_at - 1 - properties)},
+        .body = {record->data + record->body_at + FRAME_HEADER_SIZE, record->body_len},
+        .mandatory = record->data[record->header_at - 2] == MANDATORY,
+    };
+}
+
+struct record *record_receipt_only(struct record *record)
+{
+    size_t id_size = strlen(record_id(record)) + 1;
+    struct record *receipt = malloc(sizeof *receipt + id_size);
+
+    if (!receipt)
+        return NULL;
+    *receipt = (struct record){.seq = record->seq,
+                               .sends = record->sends,
+                               .on_receipt = record->on_receipt,
+                               .user = record->user,
+                               .deadline_ms = INT64_MAX,
+                               .leave_ms = INT64_MAX,
+                               .aside = true};
+    list_init(&receipt->link);
+    memcpy(receipt->data, record_id(record), id_size);
+    record->on_receipt = NULL;
+    record->leave_ms = INT64_MAX;
+    return receipt;
 }
 
 /* ---- writing ---- */

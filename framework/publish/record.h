@@ -25,6 +25,16 @@ struct delay;
 /** Bytes that the property list may have in a frame of @frame_max. */
 size_t record_properties_max(uint32_t frame_max);
 
+/** What a record is made of; its id also stands in its properties. Borrowed. */
+struct record_parts {
+    struct warren_bytes exchange;
+    struct warren_bytes routing_key;
+    struct warren_bytes id;
+    struct warren_bytes properties; /* as on the wire */
+    struct warren_bytes body;
+    bool mandatory;
+};
+
 struct record {
     struct list link;
     uint64_t seq;        /* the order of publishing, from 1 */
@@ -35,8 +45,11 @@ struct record {
     void *user;
     char *reply_text;    /* of the return, or NULL */
     struct delay *delay; /* it goes to the delay queues (delay.h); NULL: an ordinary one */
+    int64_t spool_id;    /* of its row on disk (spooler.h); 0: it is in memory alone */
+    int64_t leave_ms;    /* spooled: its receipt comes at this time, if not before */
     uint32_t sends;
     uint16_t reply_code;
+    bool aside;    /* not in the window: it has room nowhere, only its receipt is to come */
     bool once;     /* a request: never sent again, for its reply could not come */
     bool returned; /* basic.return has come, its ack has not */
     bool begun;    /* the frames before the body are written in this generation */
@@ -59,6 +72,21 @@ struct record {
  */
 enum warren_status record_new(const struct warren_publish *publish, size_t max_size,
                               struct record **ret_record);
+/**
+ * As record_new() would, from parts that record_parts() once gave.
+ *
+ * @return WARREN_OK; WARREN_EINVAL (no record has such parts), WARREN_ENOMEM
+ */
+enum warren_status record_restore(const struct record_parts *parts, struct record **ret_record);
+void record_parts(const struct record *record, struct record_parts *parts);
+
+/**
+ * Take the receipt off @record, as a record of its own that is aside: it has nothing but an id.
+ *
+ * @return NULL: no memory, nothing changed
+ */
+struct record *record_receipt_only(struct record *record);
+
 /** NULL is fine. */
 void record_free(struct record *record);
 

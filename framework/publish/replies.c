@@ -213,6 +213,7 @@ void replies_receipt(const struct warren_receipt *receipt, void *user)
     request->record = NULL;
     switch (receipt->result) {
     case WARREN_CONFIRMED:
+    case WARREN_SPOOLED: /* a request never is */
         break;
     case WARREN_RETURNED:
         snprintf(why, sizeof why, "returned: %u %s", receipt->reply_code, receipt->reply_text);

@@ -5,6 +5,9 @@
 /* The window is searched for messages whose time is over at most this often. */
 #define EXPIRY_STEP_MS 50
 
+/* While nothing can be sent, the receipt of a message that is safe on disk waits so long. */
+#define SPOOL_PATIENCE_MS 1000
+
 /* The close handshake, after every message has ended. */
 #define CLOSE_TIMEOUT_MS 1000
 
@@ -40,6 +43,42 @@ static void arm_expiry(struct warren_publisher *p)
 
 /* ---- incoming to window ---- */
 
+/* On disk it has its deadline already; here only its receipt has one. */
+static void set_times(const struct warren_publisher *p, struct record *record, int64_t now)
+{
+    if (record->spool_id == 0) {
+        if (record->timeout_ms > 0)
+            record->deadline_ms = now + record->timeout_ms;
+        return;
+    }
+    if (!record->on_receipt)
+        return;
+    if (record->timeout_ms > 0)
+        record->leave_ms = now + record->timeout_ms;
+    if ((!p->ready || p->blocked) && now + SPOOL_PATIENCE_MS < record->leave_ms)
+        record->leave_ms = now + SPOOL_PATIENCE_MS;
+}
+
+static void take_one(struct warren_publisher *p, struct record *record, int64_t now)
+{
+    if (record->aside) {
+        window_pass(&p->window, record);
+        return;
+    }
+    set_times(p, record, now);
+    if (record->once)
+        replies_expect(p, record);
+    window_add(&p->window, record);
+}
+
+void sender_leave_soon(struct warren_publisher *p)
+{
+    if (!p->spooler)
+        return;
+    window_leave_by(&p->window, now_ms(p) + SPOOL_PATIENCE_MS);
+    arm_expiry(p);
+}
+
 /* Deadlines begin here, so that a batch costs one look at the clock. */
 static void take_incoming(struct warren_publisher *p)
 {
@@ -57,11 +96,7 @@ static void take_incoming(struct warren_publisher *p)
     while ((link = list_pop(&taken))) {
         struct record *record = list_entry(link, struct record, link);
 
-        if (record->timeout_ms > 0)
-            record->deadline_ms = now + record->timeout_ms;
-        if (record->once)
-            replies_expect(p, record);
-        window_add(&p->window, record);
+        take_one(p, record, now);
     }
     if (p->window.deadline_ms < p->expiry_ms)
         arm_expiry(p);
@@ -163,7 +198,7 @@ void sender_pump(void *arg)
 
 struct batch {
     struct list records;
-    uint64_t results[WARREN_EXPIRED + 1];
+    uint64_t results[WARREN_SPOOLED + 1];
     uint32_t count;
     size_t bytes;
 };
@@ -176,6 +211,8 @@ static void collect(struct batch *batch, struct list *ended)
     for (struct list *link = batch->records.next; link != &batch->records; link = link->next) {
         const struct record *record = list_entry(link, struct record, link);
 
+        if (record->aside)
+            continue;
         batch->results[record->result]++;
         batch->bytes += record_size(record);
         batch->count++;
@@ -199,12 +236,21 @@ static void account(struct warren_publisher *p, const struct batch *batch)
     pthread_mutex_unlock(&p->lock);
     if (wake)
         pthread_cond_broadcast(&p->room_cond);
+    if (p->spooler && batch->count > 0)
+        spooler_room(p->spooler);
 }
 
-static void call_back(struct record *record)
+/* What a queue refuses is sent again if it is on disk. */
+static enum warren_result result_of(const struct record *record)
+{
+    return record->spool_id > 0 && record->result == WARREN_NACKED ? WARREN_SPOOLED
+                                                                   : record->result;
+}
+
+static void call_back(struct warren_publisher *p, struct record *record)
 {
     struct warren_receipt receipt = {
-        .result = record->result,
+        .result = result_of(record),
         .message_id = record_id(record),
         .reply_code = record->reply_code,
         .reply_text = record->reply_text ? record->reply_text : "",
@@ -213,6 +259,8 @@ static void call_back(struct record *record)
 
     if (record->on_receipt)
         record->on_receipt(&receipt, record->user);
+    if (record->spool_id > 0 && !record->aside)
+        spooler_ended(p->spooler, record, record->on_receipt != NULL);
     record_free(record);
 }
 
@@ -226,7 +274,7 @@ static void deliver(struct warren_publisher *p)
     collect(&batch, &p->window.ended);
     account(p, &batch);
     while ((link = list_pop(&batch.records)))
-        call_back(list_entry(link, struct record, link));
+        call_back(p, list_entry(link, struct record, link));
     pthread_mutex_lock(&p->lock);
     p->ended_below = window_ended_below(&p->window);
     if (p->ended_below >= p->flush_target) {
@@ -289,8 +337,6 @@ static void close_now(void *arg)
     p->writing = NULL;
     replies_end_all(p);
     window_end_all(&p->window);
-    for (struct list *link = p->window.ended.next; link != &p->window.ended; link = link->next)
-        p->abandoned++;
     deliver(p);
     connection_close(p->connection, CLOSE_TIMEOUT_MS);
 }

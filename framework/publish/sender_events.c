@@ -111,6 +111,7 @@ static void channel_was_lost(void *user, const struct channel_loss *loss)
         blame(p, loss->code, loss->text);
     window_end_once(&p->window);
     replies_lost(p, loss);
+    sender_leave_soon(p);
     sender_work(p);
 }
 
@@ -239,6 +240,8 @@ static void connection_was_blocked(void *user, bool blocked, const char *reason)
     struct publisher_observer observer = observer_of(p, &user);
 
     p->blocked = blocked;
+    if (blocked)
+        sender_leave_soon(p);
     pthread_mutex_lock(&p->lock);
     p->stats.is_blocked = blocked;
     p->stats.blocked += blocked;

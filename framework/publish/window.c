@@ -57,6 +57,14 @@ void window_done(struct window *w)
     w->tags = NULL;
 }
 
+static void note_deadline(struct window *w, const struct record *record)
+{
+    if (record->deadline_ms < w->deadline_ms)
+        w->deadline_ms = record->deadline_ms;
+    if (record->leave_ms < w->deadline_ms)
+        w->deadline_ms = record->leave_ms;
+}
+
 void window_add(struct window *w, struct record *record)
 {
     assert(record->seq >= w->next_seq);
@@ -64,8 +72,7 @@ void window_add(struct window *w, struct record *record)
     list_push(&w->records, &record->link);
     if (w->unsent == &w->records)
         w->unsent = &record->link;
-    if (record->deadline_ms < w->deadline_ms)
-        w->deadline_ms = record->deadline_ms;
+    note_deadline(w, record);
 }
 
 /* ---- endings ---- */
@@ -102,6 +109,17 @@ static void end_late(struct window *w, struct record *record)
     end(w, record, record->sends > 0 ? WARREN_TIMEOUT : WARREN_EXPIRED);
 }
 
+/* Without memory it stays, until there is some. */
+static void leave(struct window *w, struct record *record)
+{
+    struct record *receipt = record_receipt_only(record);
+
+    if (!receipt)
+        return;
+    receipt->result = WARREN_SPOOLED;
+    list_push(&w->ended, &receipt->link);
+}
+
 void window_expire(struct window *w, int64_t now_ms)
 {
     struct list *link = w->records.next;
@@ -111,17 +129,46 @@ void window_expire(struct window *w, int64_t now_ms)
         struct record *record = record_of(link);
 
         link = link->next;
+        if (record->leave_ms <= now_ms)
+            leave(w, record);
         if (record->deadline_ms <= now_ms && !record_half_written(record))
             end_late(w, record);
-        else if (record->deadline_ms < w->deadline_ms)
-            w->deadline_ms = record->deadline_ms;
+        else
+            note_deadline(w, record);
     }
+}
+
+void window_leave_by(struct window *w, int64_t at_ms)
+{
+    for (struct list *link = w->records.next; link != &w->records; link = link->next) {
+        struct record *record = record_of(link);
+
+        if (record->spool_id == 0 || !record->on_receipt || record->leave_ms <= at_ms)
+            continue;
+        record->leave_ms = at_ms;
+        note_deadline(w, record);
+    }
+}
+
+void window_pass(struct window *w, struct record *record)
+{
+    assert(record->seq >= w->next_seq);
+    w->next_seq = record->seq + 1;
+    record->aside = true;
+    record->result = WARREN_SPOOLED;
+    list_push(&w->ended, &record->link);
 }
 
 void window_end_all(struct window *w)
 {
-    while (!list_empty(&w->records))
-        end_late(w, record_of(w->records.next));
+    while (!list_empty(&w->records)) {
+        struct record *record = record_of(w->records.next);
+
+        if (record->spool_id > 0)
+            end(w, record, WARREN_SPOOLED);
+        else
+            end_late(w, record);
+    }
     w->deadline_ms = INT64_MAX;
 }
 

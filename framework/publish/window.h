@@ -5,6 +5,9 @@
  *            ^                     |
  *            +------ restart ------+
  *
+ * A message that is also on disk (spool_id) is lost by nothing that happens here, so its receipt
+ * may come before its end: as SPOOLED.
+ *
  * Messages stay in the order of their publishing, so after a restart they are sent again in that
  * order. A message that ended is moved to `ended`, with its result, for the owner to take.
  * Delivery tags count from 1 in each generation of the channel; a tag of a message that ran into
@@ -108,9 +111,16 @@ struct record *window_blame(struct window *window, uint16_t code, const char *te
  * TIMEOUT.
  */
 void window_end_once(struct window *window);
-/** End all whose deadline has come: TIMEOUT if sent, else EXPIRED. Not a half-written one. */
+/**
+ * End all whose deadline has come: TIMEOUT if sent, else EXPIRED. Not a half-written one.
+ * Of spooled messages whose leave_ms has come the receipt ends, as SPOOLED; the message stays.
+ */
 void window_expire(struct window *window, int64_t now_ms);
-/** End all. */
+/** The receipts of spooled messages come at @at_ms, if not before. */
+void window_leave_by(struct window *window, int64_t at_ms);
+/** A message that is on disk and for which there was no room: only its receipt ends, as SPOOLED. */
+void window_pass(struct window *window, struct record *record);
+/** End all; spooled messages as SPOOLED. */
 void window_end_all(struct window *window);
 
 /** Every message with a lower seq has ended. */

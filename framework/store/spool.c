@@ -133,6 +133,8 @@ enum warren_status spool_count(struct spool *spool, struct spool_totals *totals,
         {"SELECT count(*) FROM spool WHERE refused IS NOT NULL", &totals->refused},
         {"SELECT coalesce(sum(bytes), 0) FROM spool", &totals->bytes},
         {"SELECT coalesce((SELECT at FROM spool ORDER BY id LIMIT 1), 0)", &totals->oldest_ms},
+        {"SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'spool'), 0)",
+         &totals->last_id},
     };
     enum warren_status status = WARREN_OK;
 
@@ -218,12 +220,14 @@ enum warren_status spool_unrefuse(struct spool *spool, struct warren_error *erro
 
 /* The oldest that is not being sent. It is asked for anew each time, for it is removed then. */
 #define OLDEST                                                                                     \
-    "SELECT id, bytes, at FROM spool WHERE id > ? OR refused IS NOT NULL ORDER BY id LIMIT 1"
+    "SELECT id, bytes, at, refused IS NOT NULL FROM spool"                                         \
+    " WHERE id > ? OR refused IS NOT NULL ORDER BY id LIMIT 1"
 
 struct oldest {
     int64_t id; /* 0: there is none */
     int64_t bytes;
     int64_t at_ms;
+    bool refused;
 };
 
 static enum warren_status find_oldest(struct spool *spool, sqlite3_stmt *statement,
@@ -233,9 +237,10 @@ static enum warren_status find_oldest(struct spool *spool, sqlite3_stmt *stateme
 
     *oldest = (struct oldest){.id = 0};
     if (code == SQLITE_ROW)
-        *oldest =
-            (struct oldest){sqlite3_column_int64(statement, 0), sqlite3_column_int64(statement, 1),
-                            sqlite3_column_int64(statement, 2)};
+        *oldest = (struct oldest){.id = sqlite3_column_int64(statement, 0),
+                                  .bytes = sqlite3_column_int64(statement, 1),
+                                  .at_ms = sqlite3_column_int64(statement, 2),
+                                  .refused = sqlite3_column_int(statement, 3) != 0};
     sqlite3_reset(statement);
     if (code != SQLITE_ROW && code != SQLITE_DONE)
         return database_fail(spool->database, code, "cannot be read", error);
@@ -261,6 +266,7 @@ static enum warren_status remove_oldest(struct spool *spool, int64_t after, int6
             break;
         status = spool_remove(spool, oldest.id, error);
         removed->messages++;
+        removed->refused += oldest.refused;
         removed->bytes += oldest.bytes;
     }
     database_finalize(statement);

@@ -56,6 +56,7 @@ struct spool_totals {
     int64_t refused;
     int64_t bytes;     /* of both */
     int64_t oldest_ms; /* since 1970; 0: there is none */
+    int64_t last_id;   /* of all that ever were */
 };
 
 /** Count it all: reads the whole table once, bodies aside. */
@@ -80,7 +81,8 @@ enum warren_status spool_unrefuse(struct spool *spool, struct warren_error *erro
 
 /** What was removed. */
 struct spool_removed {
-    int64_t messages;
+    int64_t messages; /* all of them */
+    int64_t refused;  /* and how many of these were */
     int64_t bytes;
 };
 

@@ -20,7 +20,8 @@ enum warren_result {
     WARREN_NACKED,    /**< a queue refused it, such as overflow=reject-publish (basic.nack) */
     WARREN_RETURNED,  /**< mandatory, and no queue is bound for it (basic.return) */
     WARREN_TIMEOUT,   /**< sent, but not confirmed in time: it may be stored or not */
-    WARREN_EXPIRED    /**< never sent before its time was over: it is certainly not stored */
+    WARREN_EXPIRED,   /**< never sent before its time was over: it is certainly not stored */
+    WARREN_SPOOLED    /**< only with a spool: it stays on disk, and is sent when that is possible */
 };
 
 /** The whole story of one ended message; lives until the callback returns. */
@@ -46,6 +47,14 @@ enum warren_when_full {
     WARREN_FAIL       /**< answer WARREN_EFULL at once */
 };
 
+/** What publish does when the spool is full. */
+enum warren_spool_when_full {
+    WARREN_SPOOL_BLOCK = 0,  /**< wait for room, at most `block_timeout_ms` */
+    WARREN_SPOOL_FAIL,       /**< answer WARREN_EFULL at once */
+    WARREN_SPOOL_DROP_OLDEST /**< remove the oldest messages that are not being sent: they are lost
+                                  and counted as spool_dropped */
+};
+
 /** How to reach the broker and how much to keep. Start from warren_publisher_options_init(). */
 struct warren_publisher_options {
     size_t size;             /**< sizeof of this struct, set by warren_publisher_options_init() */
@@ -69,6 +78,12 @@ struct warren_publisher_options {
     uint64_t delay_longest_ms;       /**< longest of warren_publisher_publish_after() (30 days) */
     double rate;    /**< messages a second, see warren_publisher_set_rate(); 0: no limit (0) */
     uint32_t burst; /**< so many at once after a rest; 0: evenly spaced (0) */
+    const char *spool_path; /**< a file of SQLite's in which messages wait; see below; NULL: none */
+    uint64_t spool_max_bytes;  /**< of messages on disk, at least 4096 (1 GiB) */
+    uint64_t spool_max_age_ms; /**< an older message ends, unsent, as EXPIRED; 0: none does (0) */
+    enum warren_spool_when_full spool_when_full; /**< (WARREN_SPOOL_BLOCK) */
+    bool spool_unsynced; /**< publish returns before the disk has flushed: a message survives the
+                               end of the process, but perhaps not a loss of power (false) */
 };
 
 /** Fill @options with the defaults in brackets above; uris must then be set. Since: 0.1. */
@@ -247,7 +262,10 @@ WARREN_API enum warren_status warren_publisher_request(struct warren_publisher *
 WARREN_API enum warren_status warren_publisher_set_rate(struct warren_publisher *publisher,
                                                         double rate, uint32_t burst);
 
-/** What a publisher did since it was started; all counts only grow but the two at the end. */
+/**
+ * What a publisher did since it was started. Counts only grow; in_flight, is_blocked and what is in
+ * the spool tell of now.
+ */
 struct warren_publisher_stats {
     uint64_t published; /**< accepted by publish */
     uint64_t confirmed;
@@ -261,9 +279,15 @@ struct warren_publisher_stats {
     uint64_t window_full; /**< times a publish found the window full */
     uint32_t in_flight;
     bool is_blocked;
-    uint64_t requests;     /**< accepted by request; they count as published, too */
-    uint64_t replies;      /**< requests that got their reply */
-    uint64_t replies_late; /**< replies that came for no request that still waits: dropped */
+    uint64_t requests;       /**< accepted by request; they count as published, too */
+    uint64_t replies;        /**< requests that got their reply */
+    uint64_t replies_late;   /**< replies that came for no request that still waits: dropped */
+    uint64_t spooled;        /**< accepted, and written to the spool */
+    uint64_t spool_dropped;  /**< removed from it unsent, to make room for newer ones */
+    uint64_t spool_expired;  /**< removed from it because of their age */
+    uint64_t spool_messages; /**< in it now, to be sent */
+    uint64_t spool_refused;  /**< in it now, refused by the broker: see `warren spool` */
+    uint64_t spool_bytes;    /**< of both */
 };
 
 /** Read the counts. Thread: any. Since: 0.1. */

@@ -72,7 +72,7 @@ void ledger_drain(struct ledger *ledger, struct peer *peer, const char *queue);
 struct ledger_totals {
     unsigned attempts;
     unsigned accepted;
-    unsigned results[WARREN_EXPIRED + 1];
+    unsigned results[WARREN_SPOOLED + 1];
     unsigned unended;    /* accepted, and no receipt came */
     unsigned repeated;   /* a second receipt, or one of a message that was not accepted */
     unsigned queued;     /* numbers found in the queue */

@@ -1,0 +1,302 @@
+/* spooler.c - what callers and the sender ask of the spooler; its life. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "publish/delay.h"
+#include "publish/spooler_private.h"
+
+/* ---- life ---- */
+
+static void init_cond(pthread_cond_t *cond)
+{
+    pthread_condattr_t attributes;
+
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+static struct spooler *allocate(const struct spooler_options *options,
+                                const struct spooler_events *events, void *user)
+{
+    struct spooler *s = calloc(1, sizeof *s);
+
+    if (!s)
+        return NULL;
+    pthread_mutex_init(&s->lock, NULL);
+    init_cond(&s->work_cond);
+    init_cond(&s->room_cond);
+    list_init(&s->tickets);
+    s->options = *options;
+    s->events = *events;
+    s->user = user;
+    s->ended_due_ms = s->resume_ms = INT64_MAX;
+    return s;
+}
+
+/* What was left by an earlier process is the first to be sent. */
+static enum warren_status take_stock(struct spooler *s, struct warren_error *error)
+{
+    struct spool_totals totals;
+    enum warren_status status = spool_count(s->spool, &totals, error);
+
+    if (status != WARREN_OK)
+        return status;
+    s->bytes = totals.bytes;
+    s->messages = totals.messages;
+    s->refused = totals.refused;
+    s->last_id = totals.last_id;
+    s->backlog = totals.messages > 0;
+    if (!s->backlog)
+        s->fed_id = totals.last_id;
+    s->kick = true;
+    return WARREN_OK;
+}
+
+/* The program's signals are for its own threads. */
+static enum warren_status start_thread(struct spooler *s, struct warren_error *error)
+{
+    sigset_t all, before;
+    int failed;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    failed = pthread_create(&s->thread, NULL, spooler_run, s);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed != 0)
+        return error_set(error, WARREN_EIO, "cannot start the spool's thread: %s",
+                         strerror(failed));
+    pthread_setname_np(s->thread, "warren-spool");
+    s->started = true;
+    return WARREN_OK;
+}
+
+enum warren_status spooler_new(const struct spooler_options *options,
+                               const struct spooler_events *events, void *user,
+                               struct spooler **ret_spooler, struct warren_error *error)
+{
+    const struct database_options file = {.path = options->path,
+                                          .synchronous = options->synchronous};
+    struct spooler *s = allocate(options, events, user);
+    enum warren_status status;
+
+    if (!s)
+        return error_set(error, WARREN_ENOMEM, "out of memory for a spool");
+    status = spool_open(&file, &s->spool, error);
+    if (status == WARREN_OK)
+        status = take_stock(s, error);
+    if (status == WARREN_OK)
+        status = start_thread(s, error);
+    if (status != WARREN_OK) {
+        spooler_free(s);
+        return status;
+    }
+    *ret_spooler = s;
+    return WARREN_OK;
+}
+
+void spooler_free(struct spooler *s)
+{
+    if (!s)
+        return;
+    if (s->started) {
+        pthread_mutex_lock(&s->lock);
+        s->halted = s->stopping = s->kick = true;
+        pthread_cond_signal(&s->work_cond);
+        pthread_mutex_unlock(&s->lock);
+        pthread_join(s->thread, NULL);
+    }
+    spool_close(s->spool);
+    for (size_t i = 0; i < s->ended_count; i++)
+        free(s->ended[i].refused);
+    free(s->ended);
+    free(s->fed);
+    pthread_cond_destroy(&s->work_cond);
+    pthread_cond_destroy(&s->room_cond);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}
+
+/* ---- callers ---- */
+
+static void take_delay(const struct record *record, struct spool_message *message)
+{
+    if (!record->delay)
+        return;
+    message->delay_s = record->delay->seconds;
+    message->delay_to = warren_text(record->delay->destination);
+    if (record->delay->to_queue)
+        message->flags |= SPOOL_TO_QUEUE;
+}
+
+static void ticket_init(struct spool_ticket *ticket, struct record *record)
+{
+    struct record_parts parts;
+
+    record_parts(record, &parts);
+    *ticket = (struct spool_ticket){
+        .record = record,
+        .message = {.message_id = parts.id,
+                    .exchange = parts.exchange,
+                    .routing_key = parts.routing_key,
+                    .flags = parts.mandatory ? 0 : SPOOL_OPTIONAL,
+                    .properties = parts.properties,
+                    .body = parts.body},
+    };
+    take_delay(record, &ticket->message);
+    ticket->bytes = spool_message_bytes(&ticket->message);
+    list_init(&ticket->link);
+    pthread_cond_init(&ticket->cond, NULL);
+}
+
+static bool fits(const struct spooler *s, int64_t bytes)
+{
+    return s->bytes + bytes <= (int64_t)s->options.max_bytes;
+}
+
+static struct timespec timespec_of(int64_t ms)
+{
+    return (struct timespec){.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+}
+
+/* Under the lock. @return false when @deadline_ms passed */
+static bool wait_for_room(struct spooler *s, int64_t deadline_ms)
+{
+    struct timespec at = timespec_of(deadline_ms);
+
+    if (deadline_ms == INT64_MAX) {
+        pthread_cond_wait(&s->room_cond, &s->lock);
+        return true;
+    }
+    return pthread_cond_timedwait(&s->room_cond, &s->lock, &at) == 0;
+}
+
+/* Under the lock. */
+static enum warren_status take_room(struct spooler *s, int64_t bytes, int64_t wait_ms)
+{
+    int64_t now = clock_now_ms(clock_monotonic());
+    int64_t deadline_ms = wait_ms > INT64_MAX - now ? INT64_MAX : now + wait_ms;
+
+    if (bytes > (int64_t)s->options.max_bytes)
+        return WARREN_ETOOBIG;
+    /* What is too much is removed in the same transaction. */
+    if (s->options.when_full != WARREN_SPOOL_DROP_OLDEST && !s->closing && !fits(s, bytes)) {
+        s->room_waits++;
+        if (s->options.when_full == WARREN_SPOOL_FAIL || wait_ms == 0)
+            return WARREN_EFULL;
+        while (!s->closing && !fits(s, bytes) && wait_for_room(s, deadline_ms))
+            ;
+        if (!s->closing && !fits(s, bytes))
+            return WARREN_ETIMEOUT;
+    }
+    if (s->closing)
+        return WARREN_ECLOSED;
+    s->bytes += bytes;
+    return WARREN_OK;
+}
+
+enum warren_status spooler_publish(struct spooler *s, struct record *record, int64_t wait_ms)
+{
+    struct spool_ticket ticket;
+    enum warren_status status;
+
+    ticket_init(&ticket, record);
+    pthread_mutex_lock(&s->lock);
+    status = take_room(s, ticket.bytes, wait_ms);
+    if (status == WARREN_OK) {
+        list_push(&s->tickets, &ticket.link);
+        s->kick = true;
+        pthread_cond_signal(&s->work_cond);
+        while (!ticket.done)
+            pthread_cond_wait(&ticket.cond, &s->lock);
+        status = ticket.status;
+    }
+    pthread_mutex_unlock(&s->lock);
+    pthread_cond_destroy(&ticket.cond);
+    return status;
+}
+
+int64_t spooler_last_id(struct spooler *s)
+{
+    int64_t id;
+
+    pthread_mutex_lock(&s->lock);
+    id = s->last_id;
+    pthread_mutex_unlock(&s->lock);
+    return id;
+}
+
+void spooler_stats(struct spooler *s, struct warren_publisher_stats *stats)
+{
+    pthread_mutex_lock(&s->lock);
+    stats->spooled = s->spooled;
+    stats->spool_dropped = s->dropped;
+    stats->spool_expired = s->expired;
+    stats->spool_messages = (uint64_t)s->messages;
+    stats->spool_refused = (uint64_t)s->refused;
+    stats->spool_bytes = (uint64_t)s->bytes;
+    stats->window_full += s->room_waits;
+    pthread_mutex_unlock(&s->lock);
+}
+
+void spooler_close(struct spooler *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->closing = true;
+    pthread_cond_broadcast(&s->room_cond);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void spooler_halt(struct spooler *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->halted = true;
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* ---- the sender ---- */
+
+/* NULL without memory: then it is sent again, and refused again. */
+static char *refusal_of(const struct record *record)
+{
+    char *text;
+
+    if (asprintf(&text, "%u %s", record->reply_code, record->reply_text ? record->reply_text : "") <
+        0)
+        return NULL;
+    return text;
+}
+
+void spooler_ended(struct spooler *s, const struct record *record, bool told)
+{
+    struct spool_ended ended = {.id = record->spool_id, .result = record->result};
+
+    if (record->result == WARREN_RETURNED && !told) {
+        ended.refused = refusal_of(record);
+        ended.result = ended.refused ? WARREN_RETURNED : WARREN_NACKED;
+    }
+    pthread_mutex_lock(&s->lock);
+    s->ended[s->ended_count++] = ended;
+    if (s->ended_count == 1) {
+        s->kick = true;
+        pthread_cond_signal(&s->work_cond);
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+void spooler_room(struct spooler *s)
+{
+    pthread_mutex_lock(&s->lock);
+    if (s->hungry) {
+        s->hungry = false;
+        s->kick = true;
+        pthread_cond_signal(&s->work_cond);
+    }
+    pthread_mutex_unlock(&s->lock);
+}

@@ -1,0 +1,665 @@
+/* test_publisher_spool.c - a publisher with a spool on a real broker behind a proxy: what is
+ * accepted is on disk, and leaves it when the broker has it, or will never have it. Elsewhere:
+ * processes and brokers that are killed (test_fault_spool.c).
+ */
+#include "publisher_fixture.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/spool.h"
+
+#define TIMEOUT_MS ((uint32_t)(PATIENCE_MS * slowness()))
+
+struct spooling {
+    struct fixture *f;
+    char *directory;
+    char *path;
+    struct warren_publisher_options options;
+};
+
+static int set_up_spool(void **state)
+{
+    struct spooling *s = calloc(1, sizeof *s);
+    void *fixture = NULL;
+
+    if (!s || setup(&fixture) != 0)
+        return -1;
+    s->f = fixture;
+    s->f->proxy = proxy_new(broker->port);
+    s->directory = scratch_new();
+    s->path = text("%s/spool.db", s->directory);
+    warren_publisher_options_init(&s->options);
+    s->options.spool_path = s->path;
+    s->options.block_timeout_ms = 200;
+    *state = s;
+    return 0;
+}
+
+static int tear_down_spool(void **state)
+{
+    struct spooling *s = *state;
+    void *fixture = s->f;
+    int result = teardown(&fixture);
+
+    scratch_free(s->directory);
+    free(s->path);
+    free(s);
+    return result;
+}
+
+static void open_publisher(struct spooling *s)
+{
+    s->f->publisher = publisher_open(proxy_uri(s->f->proxy), &s->options);
+}
+
+static void open_connected(struct spooling *s)
+{
+    open_publisher(s);
+    assert_int_equal(warren_publisher_wait_connected(s->f->publisher, TIMEOUT_MS, NULL), WARREN_OK);
+}
+
+/* Nothing gets through until the proxy refuses no more. */
+static void open_disconnected(struct spooling *s)
+{
+    proxy_refuse(s->f->proxy, true);
+    open_publisher(s);
+}
+
+static void disconnect(struct spooling *s)
+{
+    proxy_refuse(s->f->proxy, true);
+    proxy_cut(s->f->proxy, PROXY_RST);
+    assert_true(WAIT_FOR(warren_publisher_wait_connected(s->f->publisher, 1, NULL) != WARREN_OK,
+                         TIMEOUT_MS));
+}
+
+static void connect_again(struct spooling *s)
+{
+    proxy_refuse(s->f->proxy, false);
+}
+
+static void close_publisher(struct spooling *s)
+{
+    warren_publisher_close(s->f->publisher, 0);
+    s->f->publisher = NULL;
+}
+
+static struct warren_publisher_stats stats_of(const struct spooling *s)
+{
+    struct warren_publisher_stats stats;
+
+    warren_publisher_stats(s->f->publisher, &stats);
+    return stats;
+}
+
+/* Messages with the ids "m-0" and so on, in a ledger. */
+static void new_books(struct spooling *s, unsigned capacity)
+{
+    s->f->ledger =
+        ledger_new(capacity, &(struct ledger_plan){.routing_key = s->f->queue, .id_prefix = "m"});
+}
+
+static struct ledger_totals totals_of(const struct spooling *s)
+{
+    return ledger_totals(s->f->ledger);
+}
+
+/* What the file holds, while nobody has it or while a publisher does. */
+static struct spool_totals on_disk(const struct spooling *s)
+{
+    struct database_options options = {.path = s->path, .read_only = true};
+    struct warren_error error = {WARREN_OK, ""};
+    struct spool_totals totals = {0};
+    struct spool *spool = NULL;
+
+    if (spool_open(&options, &spool, &error) != WARREN_OK ||
+        spool_count(spool, &totals, &error) != WARREN_OK)
+        fail_msg("%s", error.text);
+    spool_close(spool);
+    return totals;
+}
+
+static void assert_empty_disk(const struct spooling *s)
+{
+    struct spool_totals totals = on_disk(s);
+
+    assert_int_equal(totals.messages, 0);
+    assert_int_equal(totals.refused, 0);
+    assert_int_equal(totals.bytes, 0);
+}
+
+static enum warren_status publish_body(struct spooling *s, const char *key, const char *body)
+{
+    struct warren_message message = {.body = warren_text(body)};
+    struct warren_publish publish = {.routing_key = key, .message = &message};
+
+    return warren_publisher_publish(s->f->publisher, &publish, NULL, NULL);
+}
+
+static void expect_body(struct spooling *s, const char *queue, const char *body)
+{
+    struct peer_message message;
+
+    assert_true(WAIT_FOR(peer_count(s->f->peer, queue) > 0, TIMEOUT_MS));
+    assert_true(peer_get(s->f->peer, queue, &message));
+    assert_string_equal(message.body, body);
+    peer_message_done(&message);
+}
+
+/* ---- the broker is there ---- */
+
+/* Every message is confirmed, and then no longer on disk. */
+static void confirmed_messages_leave_the_disk(void **state)
+{
+    struct spooling *s = *state;
+
+    open_connected(s);
+    new_books(s, 500);
+    ledger_start(s->f->ledger, s->f->publisher, 4);
+    ledger_stop(s->f->ledger, false);
+    flush(s->f);
+    assert_empty_disk(s);
+    assert_int_equal(stats_of(s).published, 500);
+    assert_int_equal(stats_of(s).spooled, 500);
+    assert_int_equal(stats_of(s).confirmed, 500);
+    assert_int_equal(stats_of(s).spool_messages, 0);
+    assert_int_equal(stats_of(s).spool_bytes, 0);
+    ledger_drain(s->f->ledger, s->f->peer, s->f->queue);
+    ledger_check(s->f->ledger);
+    assert_int_equal(totals_of(s).results[WARREN_CONFIRMED], 500);
+    assert_int_equal(totals_of(s).duplicates, 0);
+}
+
+/* One caller's messages arrive in its order, more of them than the window holds. */
+static void the_order_is_kept_beyond_the_window(void **state)
+{
+    struct spooling *s = *state;
+
+    s->options.window_messages = 5;
+    open_connected(s);
+    new_books(s, 300);
+    ledger_publish_many(s->f->ledger, s->f->publisher, 300);
+    flush(s->f);
+    assert_empty_disk(s);
+    ledger_drain(s->f->ledger, s->f->peer, s->f->queue);
+    ledger_check(s->f->ledger);
+    assert_int_equal(totals_of(s).queued, 300);
+    assert_int_equal(totals_of(s).disordered, 0);
+    assert_int_equal(totals_of(s).duplicates, 0);
+}
+
+/* Properties, headers and a body larger than a frame come through the disk unchanged. */
+static void content_is_unchanged(void **state)
+{
+    struct spooling *s = *state;
+    struct warren_field header = warren_field_i64("tries", 5);
+    char *body = pattern(300000);
+    struct warren_message message = {.properties = {.content_type = "a/b",
+                                                    .headers = {&header, 1},
+                                                    .message_id = "mine",
+                                                    .delivery_mode = 1},
+                                     .body = {body, 300000}};
+    struct warren_publish publish = {.routing_key = s->f->queue, .message = &message};
+    struct peer_message got;
+
+    open_disconnected(s);
+    assert_int_equal(warren_publisher_publish(s->f->publisher, &publish, NULL, NULL), WARREN_OK);
+    close_publisher(s);
+    connect_again(s);
+    open_publisher(s);
+    flush(s->f);
+    assert_true(peer_get(s->f->peer, s->f->queue, &got));
+    assert_int_equal(got.length, 300000);
+    assert_memory_equal(got.body, body, 300000);
+    assert_string_equal(got.message_id, "mine");
+    assert_int_equal(got.properties->delivery_mode, 1);
+    assert_int_equal(got.properties->content_type.len, 3);
+    assert_int_equal(got.properties->headers.num_entries, 1);
+    assert_int_equal(got.properties->headers.entries[0].value.value.i64, 5);
+    peer_message_done(&got);
+    free(body);
+}
+
+/* ---- the broker is away ---- */
+
+/* Publishing goes on: receipts say SPOOLED, and everything arrives once the broker is back. */
+static void an_outage_loses_nothing(void **state)
+{
+    struct spooling *s = *state;
+
+    open_connected(s);
+    new_books(s, 400);
+    ledger_publish_many(s->f->ledger, s->f->publisher, 100);
+    disconnect(s);
+    ledger_publish_many(s->f->ledger, s->f->publisher, 300);
+    assert_true(WAIT_FOR(ledger_ended(s->f->ledger) == 400, TIMEOUT_MS));
+    assert_int_equal(ledger_entry(s->f->ledger, 399)->result, WARREN_SPOOLED);
+    assert_string_equal(ledger_entry(s->f->ledger, 399)->id, "m-399");
+    assert_true(stats_of(s).spool_messages >= 300);
+    connect_again(s);
+    flush(s->f);
+    assert_empty_disk(s);
+    ledger_drain(s->f->ledger, s->f->peer, s->f->queue);
+    ledger_check(s->f->ledger);
+    assert_int_equal(totals_of(s).queued, 400);
+    assert_int_equal(totals_of(s).disordered, 0);
+}
+
+/* What does not fit into the window waits on disk, and comes in the order of publishing. */
+static void a_backlog_is_larger_than_the_window(void **state)
+{
+    struct spooling *s = *state;
+
+    s->options.window_messages = 7;
+    open_disconnected(s);
+    new_books(s, 1000);
+    ledger_publish_many(s->f->ledger, s->f->publisher, 1000);
+    assert_int_equal(on_disk(s).messages, 1000);
+    assert_int_equal(stats_of(s).in_flight, 7);
+    connect_again(s);
+    flush(s->f);
+    assert_empty_disk(s);
+    ledger_drain(s->f->ledger, s->f->peer, s->f->queue);
+    ledger_check(s->f->ledger);
+    assert_int_equal(totals_of(s).queued, 1000);
+    assert_int_equal(totals_of(s).disordered, 0);
+    assert_int_equal(totals_of(s).duplicates, 0);
+}
+
+/* Who waits for the result is not held up by an outage. */
+static void waiting_ends_with_spooled(void **state)
+{
+    struct spooling *s = *state;
+    struct warren_message message = {.body = warren_text("x")};
+    struct warren_publish publish = {.routing_key = s->f->queue, .message = &message};
+    enum warren_result result = WARREN_TIMEOUT;
+
+    open_disconnected(s);
+    assert_int_equal(warren_publisher_publish_wait(s->f->publisher, &publish, &result), WARREN_OK);
+    assert_int_equal(result, WARREN_SPOOLED);
+    assert_string_equal(warren_result_name(result), "spooled");
+}
+
+/* A publisher that is closed leaves its messages; the next one sends them, with the same ids. */
+static void the_next_publisher_sends_what_was_left(void **state)
+{
+    struct spooling *s = *state;
+
+    open_disconnected(s);
+    new_books(s, 50);
+    ledger_publish_many(s->f->ledger, s->f->publisher, 50);
+    assert_int_equal(warren_publisher_close(s->f->publisher, 0), WARREN_ETIMEOUT);
+    s->f->publisher = NULL;
+    ledger_check_receipts(s->f->ledger);
+    assert_int_equal(totals_of(s).results[WARREN_SPOOLED], 50);
+    assert_int_equal(on_disk(s).messages, 50);
+    connect_again(s);
+    open_publisher(s);
+    flush(s->f);
+    assert_empty_disk(s);
+    ledger_drain(s->f->ledger, s->f->peer, s->f->queue);
+    assert_int_equal(totals_of(s).queued, 50);
+    assert_int_equal(totals_of(s).unexpected, 0);
+    assert_int_equal(totals_of(s).disordered, 0);
+}
+
+/* Connections that break again and again, and callers that go on: nothing is lost. */
+static void cuts_lose_nothing(void **state)
+{
+    struct spooling *s = *state;
+
+    s->options.window_messages = 50;
+    open_connected(s);
+    new_books(s, 2000);
+    ledger_start(s->f->ledger, s->f->publisher, 4);
+    for (unsigned i = 1; i <= 10; i++) {
+        assert_true(WAIT_FOR(ledger_attempts(s->f->ledger) >= 150 * i, TIMEOUT_MS));
+        proxy_cut(s->f->proxy, i % 2 ? PROXY_RST : PROXY_FIN);
+    }
+    ledger_stop(s->f->ledger, false);
+    flush(s->f);
+    assert_empty_disk(s);
+    ledger_drain(s->f->ledger, s->f->peer, s->f->queue);
+    ledger_check(s->f->ledger);
+    assert_int_equal(totals_of(s).queued, 2000);
+}
+
+/* ---- what the broker will not have ---- */
+
+/* No queue, and the caller was told: it is the caller's again, and not on disk. */
+static void returned_and_told_leaves_the_disk(void **state)
+{
+    struct spooling *s = *state;
+
+    open_connected(s);
+    new_books(s, 1);
+    ledger_aim(s->f->ledger, NULL, "no such queue");
+    ledger_publish_many(s->f->ledger, s->f->publisher, 1);
+    flush(s->f);
+    assert_int_equal(ledger_entry(s->f->ledger, 0)->result, WARREN_RETURNED);
+    assert_empty_disk(s);
+}
+
+/* No queue, and nobody was told: it is kept aside with the reason, and holds up nothing. */
+static void returned_and_untold_is_kept_as_refused(void **state)
+{
+    struct spooling *s = *state;
+
+    open_connected(s);
+    assert_int_equal(publish_body(s, "no such queue", "lost?"), WARREN_OK);
+    assert_int_equal(publish_body(s, s->f->queue, "good"), WARREN_OK);
+    flush(s->f);
+    expect_body(s, s->f->queue, "good");
+    assert_int_equal(on_disk(s).messages, 0);
+    assert_int_equal(on_disk(s).refused, 1);
+    assert_int_equal(stats_of(s).spool_refused, 1);
+    assert_int_equal(stats_of(s).returned, 1);
+    close_publisher(s);
+    open_connected(s); /* it is not tried again by itself */
+    flush(s->f);
+    assert_int_equal(on_disk(s).refused, 1);
+}
+
+/* A queue that is full (reject-publish) gets its messages later, all of them, in order. */
+static void nacked_messages_are_sent_again(void **state)
+{
+    const amqp_table_entry_t full[] = {
+        {.key = amqp_cstring_bytes("x-max-length"),
+         .value = {.kind = AMQP_FIELD_KIND_I32, .value.i32 = 3}},
+        {.key = amqp_cstring_bytes("x-overflow"),
+         .value = {.kind = AMQP_FIELD_KIND_UTF8,
+                   .value.bytes = amqp_cstring_bytes("reject-publish")}}};
+    struct spooling *s = *state;
+    char *queue = unique_name("full");
+
+    peer_declare_with(s->f->peer, queue, "classic", full, 2);
+    open_connected(s);
+    for (int i = 0; i < 10; i++) {
+        char *body = text("%d", i);
+
+        assert_int_equal(publish_body(s, queue, body), WARREN_OK);
+        free(body);
+    }
+    assert_true(WAIT_FOR(stats_of(s).nacked > 0, TIMEOUT_MS));
+    for (int i = 0; i < 10; i++) {
+        char *body = text("%d", i);
+
+        expect_body(s, queue, body);
+        free(body);
+    }
+    flush(s->f);
+    assert_empty_disk(s);
+    peer_delete(s->f->peer, queue);
+    free(queue);
+}
+
+/* ---- bounds ---- */
+
+/* The largest spool that holds exactly @count messages of fill(). */
+static uint64_t room_for(const struct spooling *s, int count)
+{
+    const struct spool_message message = {.message_id = {NULL, 36},
+                                          .routing_key = {NULL, strlen(s->f->queue)},
+                                          .properties = {NULL, 2 + 1 + 37},
+                                          .body = {NULL, 1000}};
+
+    return (uint64_t)(count * spool_message_bytes(&message));
+}
+
+static enum warren_status fill(struct spooling *s, char letter)
+{
+    char body[1001];
+
+    memset(body, letter, 1000);
+    body[1000] = '\0';
+    return publish_body(s, s->f->queue, body);
+}
+
+/* BLOCK: a caller waits for room as long as the options say, and goes on when there is some. */
+static void a_full_spool_blocks(void **state)
+{
+    struct spooling *s = *state;
+
+    s->options.spool_max_bytes = room_for(s, 5);
+    open_disconnected(s);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(fill(s, 'a'), WARREN_OK);
+    assert_int_equal(fill(s, 'b'), WARREN_ETIMEOUT);
+    assert_int_equal(on_disk(s).messages, 5);
+    connect_again(s);
+    flush(s->f);
+    assert_int_equal(fill(s, 'c'), WARREN_OK);
+    flush(s->f);
+    assert_int_equal(peer_count(s->f->peer, s->f->queue), 6);
+}
+
+/* FAIL: a caller is told at once. */
+static void a_full_spool_fails(void **state)
+{
+    struct spooling *s = *state;
+
+    s->options.spool_max_bytes = room_for(s, 5);
+    s->options.spool_when_full = WARREN_SPOOL_FAIL;
+    s->options.block_timeout_ms = 0; /* for ever, if it were to wait */
+    open_disconnected(s);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(fill(s, 'a'), WARREN_OK);
+    assert_int_equal(fill(s, 'b'), WARREN_EFULL);
+    assert_int_equal(stats_of(s).window_full, 1);
+    assert_int_equal(on_disk(s).messages, 5);
+}
+
+/* DROP_OLDEST: the oldest that are not in the window make room, and are counted. */
+static void a_full_spool_drops_the_oldest(void **state)
+{
+    struct spooling *s = *state;
+
+    s->options.spool_max_bytes = room_for(s, 5);
+    s->options.spool_when_full = WARREN_SPOOL_DROP_OLDEST;
+    s->options.window_messages = 1;
+    open_disconnected(s);
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(fill(s, (char)('a' + i)), WARREN_OK);
+    assert_int_equal(on_disk(s).messages, 5);
+    assert_int_equal(stats_of(s).spool_dropped, 3);
+    connect_again(s);
+    flush(s->f);
+    for (const char *letter = "aefgh"; *letter; letter++) {
+        struct peer_message got;
+
+        assert_true(peer_get(s->f->peer, s->f->queue, &got));
+        assert_int_equal(got.body[0], *letter);
+        peer_message_done(&got);
+    }
+    assert_int_equal(peer_count(s->f->peer, s->f->queue), 0);
+}
+
+/* ... and where all are in the window, the newest finds no room. */
+static void what_is_being_sent_is_not_dropped(void **state)
+{
+    struct spooling *s = *state;
+
+    s->options.spool_max_bytes = room_for(s, 5);
+    s->options.spool_when_full = WARREN_SPOOL_DROP_OLDEST;
+    open_disconnected(s);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(fill(s, 'a'), WARREN_OK);
+    assert_int_equal(fill(s, 'b'), WARREN_EFULL);
+    assert_int_equal(stats_of(s).spool_dropped, 0);
+    assert_int_equal(on_disk(s).messages, 5);
+    connect_again(s);
+    flush(s->f);
+    assert_int_equal(fill(s, 'c'), WARREN_OK);
+}
+
+/* A message larger than the whole spool is refused whatever the policy. */
+static void too_big_for_the_spool(void **state)
+{
+    struct spooling *s = *state;
+    char *body = pattern(10000);
+    struct warren_message message = {.body = {body, 10000}};
+    struct warren_publish publish = {.routing_key = s->f->queue, .message = &message};
+
+    s->options.spool_max_bytes = 8192;
+    open_disconnected(s);
+    assert_int_equal(warren_publisher_publish(s->f->publisher, &publish, NULL, NULL),
+                     WARREN_ETOOBIG);
+    assert_empty_disk(s);
+    free(body);
+}
+
+/* Messages that are too old are not sent: those in the window, and those behind it. */
+static void old_messages_expire(void **state)
+{
+    struct spooling *s = *state;
+
+    s->options.spool_max_age_ms = 1200;
+    s->options.window_messages = 3;
+    open_disconnected(s);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(fill(s, 'a'), WARREN_OK);
+    assert_true(WAIT_FOR(stats_of(s).spool_messages == 0, TIMEOUT_MS));
+    assert_int_equal(stats_of(s).spool_expired, 10);
+    assert_empty_disk(s);
+    connect_again(s);
+    assert_int_equal(fill(s, 'b'), WARREN_OK);
+    flush(s->f);
+    assert_int_equal(peer_count(s->f->peer, s->f->queue), 1);
+}
+
+/* ---- the disk ---- */
+
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* The disk takes no more: publishing says so, and what was accepted before is sent. When there is
+ * room again, publishing works again. */
+static void a_disk_that_fails_is_told(void **state)
+{
+    struct spooling *s = *state;
+    char *body = pattern(1000000);
+    struct warren_message message = {.body = {body, 1000000}};
+    struct warren_publish publish = {.routing_key = s->f->queue, .message = &message};
+
+    signal(SIGXFSZ, SIG_IGN);
+    open_disconnected(s);
+    assert_int_equal(publish_body(s, s->f->queue, "before"), WARREN_OK);
+    limit_files(65536);
+    assert_int_equal(warren_publisher_publish(s->f->publisher, &publish, NULL, NULL), WARREN_EIO);
+    connect_again(s);
+    expect_body(s, s->f->queue, "before");
+    limit_files(RLIM_INFINITY);
+    assert_int_equal(warren_publisher_publish(s->f->publisher, &publish, NULL, NULL), WARREN_OK);
+    flush(s->f);
+    assert_int_equal(peer_count(s->f->peer, s->f->queue), 1);
+    assert_empty_disk(s);
+    free(body);
+}
+
+static void assert_no_publisher(struct spooling *s, enum warren_status status, const char *says)
+{
+    const char *uri = proxy_uri(s->f->proxy);
+    struct warren_publisher *publisher = NULL;
+    struct warren_error error = {WARREN_OK, ""};
+
+    s->options.uris = &uri;
+    s->options.uri_count = 1;
+    assert_int_equal(warren_publisher_new(&s->options, &publisher, &error), status);
+    if (!strstr(error.text, says))
+        fail_msg("\"%s\" is not in: %s", says, error.text);
+}
+
+/* A second publisher on the same file is refused, with the reason. */
+static void one_publisher_a_file(void **state)
+{
+    struct spooling *s = *state;
+
+    open_publisher(s);
+    assert_no_publisher(s, WARREN_EIO, "a spool has one publisher at a time");
+    close_publisher(s);
+    open_publisher(s);
+}
+
+/* A path in a directory that is not there, or that is one: an error with the path. */
+static void bad_paths_are_refused(void **state)
+{
+    struct spooling *s = *state;
+
+    s->options.spool_path = "/nonexistent/spool.db";
+    assert_no_publisher(s, WARREN_EIO, "/nonexistent/spool.db");
+    s->options.spool_path = s->directory;
+    assert_no_publisher(s, WARREN_EIO, s->directory);
+    s->options.spool_path = "";
+    assert_no_publisher(s, WARREN_EINVAL, "spool_path is empty");
+}
+
+/* A file that is no spool is refused and left as it is. */
+static void a_foreign_file_is_refused(void **state)
+{
+    struct spooling *s = *state;
+    char *path = write_file(s->directory, "letter", "Dear Sir or Madam, this is no database.\n");
+    char *content;
+
+    s->options.spool_path = path;
+    assert_no_publisher(s, WARREN_EIO, path);
+    content = read_file(path, NULL);
+    assert_string_equal(content, "Dear Sir or Madam, this is no database.\n");
+    free(content);
+    free(path);
+}
+
+/* Out of range: each with the option's name. */
+static void bad_options_are_refused(void **state)
+{
+    struct spooling *s = *state;
+
+    s->options.spool_max_bytes = 100;
+    assert_no_publisher(s, WARREN_EINVAL, "spool_max_bytes is 100");
+    s->options.spool_max_bytes = 1 << 20;
+    s->options.spool_when_full = (enum warren_spool_when_full)7;
+    assert_no_publisher(s, WARREN_EINVAL, "spool_when_full");
+}
+
+#define SPOOL(name) cmocka_unit_test_setup_teardown(name, set_up_spool, tear_down_spool)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SPOOL(confirmed_messages_leave_the_disk),
+        SPOOL(the_order_is_kept_beyond_the_window),
+        SPOOL(content_is_unchanged),
+        SPOOL(an_outage_loses_nothing),
+        SPOOL(a_backlog_is_larger_than_the_window),
+        SPOOL(waiting_ends_with_spooled),
+        SPOOL(the_next_publisher_sends_what_was_left),
+        SPOOL(cuts_lose_nothing),
+        SPOOL(returned_and_told_leaves_the_disk),
+        SPOOL(returned_and_untold_is_kept_as_refused),
+        SPOOL(nacked_messages_are_sent_again),
+        SPOOL(a_full_spool_blocks),
+        SPOOL(a_full_spool_fails),
+        SPOOL(a_full_spool_drops_the_oldest),
+        SPOOL(what_is_being_sent_is_not_dropped),
+        SPOOL(too_big_for_the_spool),
+        SPOOL(old_messages_expire),
+        SPOOL(a_disk_that_fails_is_told),
+        SPOOL(one_publisher_a_file),
+        SPOOL(bad_paths_are_refused),
+        SPOOL(a_foreign_file_is_refused),
+        SPOOL(bad_options_are_refused),
+    };
+
+    return cmocka_run_group_tests_name("publisher_spool", tests, start, stop);
+}
