@@ -45,6 +45,8 @@ static void on_receipt(const struct warren_receipt *receipt, void *user)
         /* It never left: it is certainly not stored. */
         fprintf(stderr, "line %lu: no connection in time\n", sent->line);
         break;
+    case WARREN_SPOOLED:
+        break; /* only with a spool: see publish_spooled.c */
     }
     if (receipt->result != WARREN_CONFIRMED)
         failures++;

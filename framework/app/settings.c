@@ -40,6 +40,23 @@ void settings_publisher(const struct config *config, const char *name,
     options->burst = u32(config->publisher.burst);
 }
 
+void settings_spool(const struct config *config, struct warren_publisher_options *options)
+{
+    static const char *const policies[] = {
+        [WARREN_SPOOL_BLOCK] = "block",
+        [WARREN_SPOOL_FAIL] = "fail",
+        [WARREN_SPOOL_DROP_OLDEST] = "drop_oldest",
+    };
+
+    options->spool_path = config->spool.path;
+    options->spool_max_bytes = (uint64_t)config->spool.max_bytes;
+    options->spool_max_age_ms = (uint64_t)config->spool.max_age_ms;
+    options->spool_unsynced = strcmp(config->spool.synchronous, "normal") == 0;
+    for (size_t i = 0; i < sizeof policies / sizeof *policies; i++)
+        if (strcmp(config->spool.when_full, policies[i]) == 0)
+            options->spool_when_full = (enum warren_spool_when_full)i;
+}
+
 enum warren_status settings_connection(const struct config *config, const char *name,
                                        struct publisher_settings *settings,
                                        struct warren_error *error)

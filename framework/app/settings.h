@@ -13,6 +13,9 @@
 void settings_publisher(const struct config *config, const char *name,
                         struct warren_publisher_options *options);
 
+/** The spool section: for the one publisher that has it. */
+void settings_spool(const struct config *config, struct warren_publisher_options *options);
+
 /**
  * The broker section, checked, for a connection that consumes or inspects: its password file read,
  * its URIs parsed.

@@ -93,11 +93,13 @@ static enum warren_status start_publisher(struct warren_worker *worker, struct w
     enum warren_status status;
 
     settings_publisher(worker->setup.config, "warren publisher", &options);
+    settings_spool(worker->setup.config, &options);
     status = warren_publisher_new(&options, &worker->publisher, error);
     if (status != WARREN_OK)
         return status;
     worker_report_publisher(&observer);
     publisher_set_observer(worker->publisher, &observer, worker);
+    worker_report_spool(worker->publisher);
     return WARREN_OK;
 }
 
@@ -369,6 +371,15 @@ void warren_worker_stop(struct warren_worker *worker)
     wake(worker);
 }
 
+static void close_publisher(struct warren_worker *worker)
+{
+    if (!worker->publisher)
+        return;
+    if (warren_publisher_flush(worker->publisher, PUBLISHER_CLOSE_MS) != WARREN_OK)
+        worker_report_spool(worker->publisher);
+    warren_publisher_close(worker->publisher, 0);
+}
+
 /* A handler that did not return still has its state, its job and the publisher: they are left to
  * it until the process ends. */
 static void release(struct warren_worker *worker)
@@ -378,7 +389,7 @@ static void release(struct warren_worker *worker)
         worker_flight_close(&worker->flight, true);
         return;
     }
-    warren_publisher_close(worker->publisher, PUBLISHER_CLOSE_MS);
+    close_publisher(worker);
     keeper_stop(worker->keeper);
     runtime_free(worker->runtime);
     worker_flight_close(&worker->flight, false);

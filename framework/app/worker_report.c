@@ -88,6 +88,32 @@ static void on_publisher_refused(void *user, const char *message_id, uint16_t co
     log_end(&line);
 }
 
+static void on_publisher_spool(void *user, bool trouble, const char *text)
+{
+    struct log_line line;
+
+    (void)user;
+    log_begin(&line, trouble ? WARREN_LOG_ERROR : WARREN_LOG_INFO, "spool");
+    log_text(&line, "reason", text);
+    log_end(&line);
+}
+
+void worker_report_spool(struct warren_publisher *publisher)
+{
+    struct warren_publisher_stats stats;
+    struct log_line line;
+
+    warren_publisher_stats(publisher, &stats);
+    if (stats.spool_messages == 0 && stats.spool_refused == 0)
+        return;
+    log_begin(&line, stats.spool_refused > 0 ? WARREN_LOG_WARN : WARREN_LOG_INFO,
+              "messages in the spool");
+    log_int(&line, "messages", (int64_t)stats.spool_messages);
+    log_int(&line, "refused", (int64_t)stats.spool_refused);
+    log_int(&line, "bytes", (int64_t)stats.spool_bytes);
+    log_end(&line);
+}
+
 /* ---- consuming ---- */
 
 static void on_refused(void *user, const char *item, uint16_t code, const char *text)
@@ -212,6 +238,7 @@ void worker_report_publisher(struct publisher_observer *observer)
         .lost = on_publisher_lost,
         .blocked = on_publisher_blocked,
         .refused = on_publisher_refused,
+        .spool = on_publisher_spool,
     };
 }
 

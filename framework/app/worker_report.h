@@ -14,6 +14,9 @@ void worker_report_connected(const char *where, const char *server);
 /** What happens to the publisher's connection. */
 void worker_report_publisher(struct publisher_observer *observer);
 
+/** What waits in the publisher's spool, if something does. */
+void worker_report_spool(struct warren_publisher *publisher);
+
 /** The worker is about to connect. */
 void worker_report_start(const struct config *config);
 /** Why the worker drains, such as "SIGTERM". */

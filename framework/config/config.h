@@ -115,6 +115,13 @@ struct config {
         int64_t burst;
     } publisher;
     struct {
+        const char *path; /* NULL: none */
+        int64_t max_bytes;
+        int64_t max_age_ms;      /* 0: no limit */
+        const char *when_full;   /* block, fail, drop_oldest */
+        const char *synchronous; /* full, normal */
+    } spool;
+    struct {
         int64_t longest_ms;
     } delay;
     struct {

@@ -30,6 +30,8 @@ const struct config_section config_sections[CONFIG_SECTION_COUNT] = {
     {"broker", "How to reach RabbitMQ, and how long to wait for it."},
     {"consumer", "How messages come in. A subscription may override some of it."},
     {"publisher", "How handlers and `warren publish` send messages."},
+    {"spool", "Where the worker keeps what it publishes until the broker has it; without a path "
+              "it is kept in memory."},
     {"delay", "Messages that shall be delivered later."},
     {"dead_letter", "Where messages go that no attempt can help."},
     {"drain", "How the worker stops."},

@@ -46,7 +46,7 @@ struct config_section {
     const char *help;
 };
 
-#define CONFIG_SECTION_COUNT 9
+#define CONFIG_SECTION_COUNT 10
 extern const struct config_section config_sections[CONFIG_SECTION_COUNT];
 
 /** struct config, and what only this folder needs. */

@@ -91,7 +91,7 @@ void settlement_receipt(const struct warren_receipt *receipt, void *user)
 {
     struct settlement *settlement = user;
 
-    if (receipt->result != WARREN_CONFIRMED)
+    if (receipt->result != WARREN_CONFIRMED && receipt->result != WARREN_SPOOLED)
         atomic_store(&settlement->delivery->publish_failed, true);
     release_later(settlement);
 }

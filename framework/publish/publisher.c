@@ -200,6 +200,8 @@ static void end_turn(struct warren_publisher *p, struct turn *turn)
     p->room_kept = false;
     if (!list_empty(&p->room_turns))
         pthread_cond_broadcast(&p->room_cond);
+    if (p->spooler)
+        spooler_room(p->spooler);
 }
 
 /* Usually whoever comes first takes the room that there is: those who sleep would lose it to those

@@ -6,6 +6,8 @@
 /* One that alone is larger than the window, which was larger once, goes when nothing else does. */
 static bool has_room(const struct warren_publisher *p, size_t bytes)
 {
+    if (p->room_kept)
+        return false;
     return room_fits(&p->room, bytes) || p->room.messages == 0;
 }
 

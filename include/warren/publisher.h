@@ -3,6 +3,20 @@
  * A publisher owns a thread and a connection. A message given to it is copied, kept in a bounded
  * window until the broker confirms it, sent again (same order, same message id) after every
  * reconnect, and ends in exactly one result. A request is a message whose reply is waited for.
+ *
+ * With a spool (`spool_path`) a message is also on disk when publish returns, in one commit with
+ * those of other threads. It leaves the disk when the broker has confirmed it, so it survives an
+ * outage of the broker and the end of the process: the next publisher on that file sends it, with
+ * the same message id, in the same order. What the broker may have received twice, consumers know
+ * by that id. Its receipt says CONFIRMED, or SPOOLED where that takes longer: when there is no
+ * connection for a second, when `timeout_ms` is over, or at once when the window is full, for which
+ * publish does not wait then. SPOOLED is not an end; where it stays after all:
+ *  - refused for good (RETURNED), and its receipt says so: it is the callback's, and not on disk
+ *  - the same, after SPOOLED or without a callback: kept on disk as refused, for `warren spool`
+ *  - refused by a queue (NACKED): sent again and again, with rests of 0.5 to 30 s
+ *  - older than `spool_max_age_ms`, or in the way of newer ones (WARREN_SPOOL_DROP_OLDEST): lost,
+ *    and counted
+ * Requests and relays are not spooled. One publisher at a time has a file.
  * Elsewhere: publishing from inside a handler (handler.h).
  */
 #ifndef WARREN_PUBLISHER_H
@@ -78,7 +92,7 @@ struct warren_publisher_options {
     uint64_t delay_longest_ms;       /**< longest of warren_publisher_publish_after() (30 days) */
     double rate;    /**< messages a second, see warren_publisher_set_rate(); 0: no limit (0) */
     uint32_t burst; /**< so many at once after a rest; 0: evenly spaced (0) */
-    const char *spool_path; /**< a file of SQLite's in which messages wait; see below; NULL: none */
+    const char *spool_path;    /**< a file of SQLite's in which messages wait; NULL: none */
     uint64_t spool_max_bytes;  /**< of messages on disk, at least 4096 (1 GiB) */
     uint64_t spool_max_age_ms; /**< an older message ends, unsent, as EXPIRED; 0: none does (0) */
     enum warren_spool_when_full spool_when_full; /**< (WARREN_SPOOL_BLOCK) */
@@ -95,7 +109,9 @@ struct warren_publisher;
  * Start a publisher. It connects in the background and never gives up; messages may be published
  * at once.
  *
- * @return WARREN_OK; WARREN_EINVAL or WARREN_ECONFIG (a bad URI, an unreadable file), with @error
+ * @return WARREN_OK; WARREN_EINVAL or WARREN_ECONFIG (a bad URI, an unreadable file); of a spool:
+ *         WARREN_EIO (it cannot be opened, is damaged, or another publisher has it), WARREN_ECONFIG
+ *         (another program's file, or a newer warren's), WARREN_EFULL (no space left); with @error
  */
 WARREN_API enum warren_status warren_publisher_new(const struct warren_publisher_options *options,
                                                    struct warren_publisher **ret_publisher,
@@ -121,12 +137,14 @@ struct warren_publish {
 };
 
 /**
- * Put a message into the window. A message without an id gets a UUIDv7 (RFC 9562).
+ * Put a message into the window, or onto the disk if there is a spool, and then into the window.
+ * A message without an id gets a UUIDv7 (RFC 9562).
  *
  * @on_receipt  called exactly once if this returned WARREN_OK, never otherwise; may be NULL
  * @return      WARREN_OK; WARREN_EINVAL (a name over 255 bytes), WARREN_ETOOBIG (headers over a
- *              frame, or more than the whole window), WARREN_EFULL, WARREN_ETIMEOUT (no room in
- *              time), WARREN_ECLOSED, WARREN_ENOMEM
+ *              frame, or more than the whole window or spool), WARREN_EFULL, WARREN_ETIMEOUT (no
+ *              room in time), WARREN_ECLOSED, WARREN_ENOMEM; WARREN_EIO: the spool could not be
+ *              written, so the message is not accepted
  * Thread: any.
  */
 WARREN_API enum warren_status warren_publisher_publish(struct warren_publisher *publisher,
@@ -296,8 +314,9 @@ WARREN_API void warren_publisher_stats(struct warren_publisher *publisher,
 
 /**
  * Accept nothing more, wait for what is in the window, close the connection, free everything.
- * What has not ended by then ends as TIMEOUT or EXPIRED, with its callback. Replies are not waited
- * for: the requests that are open when everything else has ended fail with WARREN_ECLOSED.
+ * What has not ended by then ends as TIMEOUT or EXPIRED, with its callback; what is in a spool
+ * stays there, and ends as SPOOLED. Replies are not waited for: the requests that are open when
+ * everything else has ended fail with WARREN_ECLOSED.
  *
  * @timeout_ms  0: end the open messages at once
  * @return      WARREN_OK if every message had ended by itself, WARREN_ETIMEOUT otherwise; freed
@@ -307,7 +326,7 @@ WARREN_API void warren_publisher_stats(struct warren_publisher *publisher,
 WARREN_API enum warren_status warren_publisher_close(struct warren_publisher *publisher,
                                                      uint32_t timeout_ms);
 
-/** "confirmed", "nacked", "returned", "timeout", "expired"; "unknown" for any other. */
+/** "confirmed", "nacked", "returned", "timeout", "expired", "spooled"; "unknown" for any other. */
 WARREN_API const char *warren_result_name(enum warren_result result);
 
 #ifdef __cplusplus
