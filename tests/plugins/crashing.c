@@ -5,10 +5,11 @@
  *   "abort"                    abort(3)
  *   "null"                     a call of a NULL pointer
  *   "overflow"                 a recursion without an end
- *   "kill"                     SIGKILL for the whole process
+ *   "kill"                     SIGKILL for the whole process, once the file `gate` is there
  *   "lock"                     a fault while it holds a lock that `close` takes, if it says so
  *   "hang"                     does not return
  *   "fail"                     a failed attempt, to be repeated after `again`
+ *   "stay"                     does not return before it is delivered again
  *   "slow"                     works for `slow`, then acks
  *   any other                  works for `work`, then acks
  *
@@ -33,6 +34,7 @@ struct crashing {
     int slow_ms;
     int again_ms;
     const char *to;
+    const char *gate;
     bool close_locks;
 };
 
@@ -43,6 +45,7 @@ static const struct warren_option options[] = {
     {"work", WARREN_OPTION_DURATION, "0ms", 0, 600000, NULL, "How long a good message takes."},
     {"slow", WARREN_OPTION_DURATION, "1s", 0, 600000, NULL, "How long a slow one takes."},
     {"to", WARREN_OPTION_STRING, "", 0, 0, NULL, "The queue that good bodies are published to."},
+    {"gate", WARREN_OPTION_PATH, "", 0, 0, NULL, "The file that SIGKILL waits for."},
     {"close_locks", WARREN_OPTION_BOOL, "false", 0, 0, NULL, "Closing takes the lock."},
     {"again", WARREN_OPTION_DURATION, "0ms", 0, 600000, NULL, "When a failed one is due again."},
     {0}};
@@ -59,6 +62,7 @@ static enum warren_status crashing_open(const struct warren_subscription_info *i
     crashing->again_ms = (int)warren_options_int(info->options, "again");
     crashing->slow_ms = (int)warren_options_int(info->options, "slow");
     crashing->to = warren_options_text(info->options, "to");
+    crashing->gate = warren_options_text(info->options, "gate");
     crashing->close_locks = warren_options_bool(info->options, "close_locks");
     crashing->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (crashing->fd < 0) {
@@ -178,6 +182,12 @@ static void call_null(void)
     no_function();
 }
 
+static void await_gate(const char *gate)
+{
+    while (gate && *gate && access(gate, F_OK) != 0)
+        work(1);
+}
+
 static const struct {
     const char *word;
     void (*end)(void);
@@ -207,6 +217,10 @@ static enum warren_outcome run(struct warren_job *job, void *state)
     struct warren_bytes body = warren_job_body(job);
 
     record(crashing, job, "begin");
+    if (says(body, "kill"))
+        await_gate(crashing->gate);
+    if (says(body, "stay") && !warren_job_redelivered(job))
+        hang();
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         if (says(body, ends[i].word))
             ends[i].end();

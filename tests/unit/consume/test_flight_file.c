@@ -54,7 +54,7 @@ static unsigned entries(const struct rig *rig, bool remove, char *ret_last)
         count++;
         snprintf(path, sizeof path, "%s/%s", rig->directory, entry->d_name);
         if (ret_last)
-            strcpy(ret_last, path);
+            memcpy(ret_last, path, strlen(path) + 1);
         if (remove)
             unlink(path);
     }

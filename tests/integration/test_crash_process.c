@@ -1,0 +1,164 @@
+/* test_crash_process.c - the process of a handler that crashed: it finishes what it can and goes on
+ * as another one, or ends, as it is told.
+ */
+#include "crash_fixture.h"
+
+/* The next process has the id, the arguments and the environment of the first. */
+static void it_executes_itself_as_it_was(void **state)
+{
+    struct fixture *fixture = *state;
+    char *pid;
+
+    declare(fixture);
+    make_worker(fixture, "log, recover", "");
+    publish(fixture, "m-1", "segv");
+    worker_run(fixture->worker, (const char *const[]){"crash.max_attempts=0", NULL});
+    pid = text(" pid=%d ", (int)proc_pid(fixture->worker->proc));
+    await_dead_letter(fixture);
+    assert_true(WAIT_FOR(started(fixture, pid) == 2, PATIENCE_MS));
+    assert_int_equal(recorded(fixture, "begin m-%d ", 1), 1);
+    assert_int_equal(worker_stop(fixture->worker), 0);
+    free(pid);
+}
+
+/* Who is told to end while it drains after a crash ends. The message is still there. */
+static void told_to_stop_it_does_not_come_back(void **state)
+{
+    struct fixture *fixture = *state;
+
+    declare(fixture);
+    make_worker(fixture, "log, recover", "");
+    publish(fixture, "m-1", "slow");
+    publish(fixture, "m-2", "segv");
+    worker_consume(fixture->worker, 1);
+    assert_true(WAIT_FOR(worker_logged(fixture->worker, "msg=draining", NULL) == 1, PATIENCE_MS));
+    assert_int_equal(worker_stop(fixture->worker), 1);
+    assert_int_equal(started(fixture, NULL), 1);
+    assert_int_equal(recorded(fixture, "done m-%d ", 1), 1);
+    assert_int_equal(recorded(fixture, "begin m-%d ", 2), 1);
+    assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->queue) == 1, PATIENCE_MS));
+}
+
+/* A second crash while the first one is being drained. */
+static void two_crash_at_once(void **state)
+{
+    struct fixture *fixture = *state;
+
+    declare(fixture);
+    make_worker(fixture, "log, recover", "");
+    for (int i = 0; i < 4; i++)
+        publish(fixture, (const char *const[]){"m-0", "m-1", "m-2", "m-3"}[i],
+                (const char *const[]){"segv", "slow", "abort", "slow"}[i]);
+    worker_consume(fixture->worker, 1);
+    assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->dlq) == 2, PATIENCE_MS));
+    assert_true(WAIT_FOR(recorded(fixture, "done m-%d ", 1) == 1, PATIENCE_MS));
+    assert_true(WAIT_FOR(recorded(fixture, "done m-%d ", 3) == 1, PATIENCE_MS));
+    assert_int_equal(recorded(fixture, "begin m-%d ", 0), 2);
+    assert_int_equal(recorded(fixture, "begin m-%d ", 2), 2);
+    assert_int_equal(worker_stop(fixture->worker), 0);
+}
+
+/* The main thread waits for ever for a lock that the crashed one holds: the process executes itself
+ * all the same. */
+static void a_lock_that_is_never_released(void **state)
+{
+    struct fixture *fixture = *state;
+    char *other = text("%s.other", fixture->queue);
+
+    declare(fixture);
+    peer_declare(fixture->peer, other, "classic");
+    fixture->worker = worker_new(fixture->broker->uri,
+                                 "drain: {timeout: 100ms}\n"
+                                 "crash: {max_attempts: 0}\n"
+                                 "subscriptions:\n"
+                                 "  - queue: %s\n"
+                                 "    handler: crashing.run\n"
+                                 "    options: {path: record}\n"
+                                 "  - queue: %s\n"
+                                 "    handler: crashing.run\n"
+                                 "    options: {path: other, close_locks: true}\n",
+                                 fixture->queue, other);
+    publish(fixture, "m-1", "lock");
+    worker_consume(fixture->worker, 2);
+    await_dead_letter(fixture);
+    assert_int_equal(started(fixture, NULL), 2);
+    assert_int_equal(worker_logged(fixture->worker, "executing itself again", NULL), 0);
+    assert_int_equal(worker_stop(fixture->worker), 0);
+    peer_delete(fixture->peer, other);
+    free(other);
+}
+
+/* Somebody wants a core dump: that is no crash of a handler. */
+static void a_signal_from_outside_ends_the_process(void **state)
+{
+    struct fixture *fixture = *state;
+
+    declare(fixture);
+    make_worker(fixture, "log, recover", "");
+    publish(fixture, "m-1", "slow");
+    worker_consume(fixture->worker, 1);
+    assert_true(WAIT_FOR(recorded(fixture, "begin m-%d ", 1) == 1, PATIENCE_MS));
+    proc_signal(fixture->worker->proc, SIGABRT);
+    assert_int_equal(proc_wait(fixture->worker->proc, PATIENCE_MS), PROC_SIGNAL + SIGABRT);
+    assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->queue) == 1, PATIENCE_MS));
+}
+
+/* ---- what outlives it ---- */
+
+/* The one thread has come back from what it handled: it has handled another message. */
+static void pass_by(struct fixture *fixture, int number)
+{
+    char id[32];
+
+    snprintf(id, sizeof id, "m-%d", number);
+    publish(fixture, id, "good");
+    assert_true(WAIT_FOR(recorded(fixture, "done m-%d 1\n", number) >= 1, PATIENCE_MS));
+}
+
+/* Attempts of a message that waits in memory for the next one are not forgotten. */
+static void attempts_survive_a_kill(void **state)
+{
+    struct fixture *fixture = *state;
+
+    declare(fixture);
+    fixture->concurrency = 1;
+    make_worker(fixture, "log, {retry: {policy: immediate, max_attempts: 3}}, recover",
+                "state_dir: state");
+    publish(fixture, "m-1", "fail");
+    for (int attempt = 1; attempt <= 2; attempt++) {
+        worker_run(fixture->worker, NULL);
+        assert_true(
+            WAIT_FOR(worker_logged(fixture->worker, "message handled", "message_id=m-1 ") == 1,
+                     PATIENCE_MS));
+        pass_by(fixture, 1 + attempt);
+        proc_signal(fixture->worker->proc, SIGKILL);
+        assert_int_equal(proc_wait(fixture->worker->proc, PATIENCE_MS), PROC_SIGNAL + SIGKILL);
+        for (int i = 1; i <= 3; i++) {
+            char line[32];
+
+            snprintf(line, sizeof line, "begin m-1 %d\n", i);
+            assert_int_equal(recorded(fixture, line, 0), i <= attempt);
+        }
+    }
+    worker_consume(fixture->worker, 1);
+    await_dead_letter(fixture);
+    assert_int_equal(recorded(fixture, "begin m-%d 3\n", 1), 1);
+    assert_int_equal(recorded(fixture, "begin m-%d ", 1), 3);
+    assert_int_equal(worker_stop(fixture->worker), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(it_executes_itself_as_it_was),
+        TEST(told_to_stop_it_does_not_come_back),
+        TEST(two_crash_at_once),
+        TEST(a_lock_that_is_never_released),
+        TEST(a_signal_from_outside_ends_the_process),
+        TEST(attempts_survive_a_kill),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
