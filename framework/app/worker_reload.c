@@ -9,8 +9,6 @@
 #include "app/settings.h"
 #include "base/log.h"
 
-#define CHANGES_SIZE 400
-
 enum warren_status worker_reload_init(struct worker_reload *reload,
                                       const struct warren_worker_options *options,
                                       const struct config *config)
@@ -76,15 +74,26 @@ static struct config *read_again(const struct worker_reload *reload,
     return NULL;
 }
 
-static void report_fixed(const struct worker_setup *setup, const struct config *now,
-                         const struct posts_reloaded *reloaded)
+/* Whether @text is another one than in @told; it stands there now. */
+static bool is_news(char told[RELOAD_TOLD_SIZE], const char *text)
 {
-    char changes[CHANGES_SIZE];
+    if (strncmp(told, text, RELOAD_TOLD_SIZE - 1) == 0)
+        return false;
+    snprintf(told, RELOAD_TOLD_SIZE, "%s", text);
+    return *text != '\0';
+}
 
-    if (config_changes(setup->config, now, changes, sizeof changes))
+/* SIGHUP comes each night for logrotate; who changed the file is told once. */
+static void report_fixed(struct worker_reload *reload, const struct worker_setup *setup,
+                         const struct config *now, const struct posts_reloaded *reloaded)
+{
+    char changes[RELOAD_TOLD_SIZE];
+
+    config_changes(setup->config, now, changes, sizeof changes);
+    if (is_news(reload->told, changes))
         report_text(WARREN_LOG_WARN, "SIGHUP: what has changed here needs a restart", "changed",
                     changes);
-    if (reloaded->fixed)
+    if (is_news(reload->told_options, reloaded->names))
         report_text(WARREN_LOG_WARN, "SIGHUP: options that have changed here need a restart",
                     "changed", reloaded->names);
 }
@@ -146,7 +155,7 @@ void worker_reload(struct worker_reload *reload, const struct worker_setup *setu
     posts_reload(posts, config, &reloaded);
     reload_log(reload, config);
     reload_rate(reload, publisher, config);
-    report_fixed(setup, config, &reloaded);
+    report_fixed(reload, setup, config, &reloaded);
     if (reloaded.changed)
         reload->configs[reload->config_count++] = config;
     else

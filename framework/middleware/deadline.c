@@ -13,12 +13,18 @@
 #define LIMIT_MAX_MS    INT64_C(31536000000) /* 365 days */
 #define LIMIT_TEXT_SIZE 32
 
-struct deadline {
-    const struct warren_subscription_info *info;
+/* What the options say; does not change. */
+struct plan {
     int64_t limit_ms;
     int64_t hard_limit_ms; /* 0: none */
     char limit[LIMIT_TEXT_SIZE];
-    atomic_uint_fast64_t late; /* settled after their limit, and not tried again */
+    struct plan *older; /* of before a reload: attempts may be at work with it */
+};
+
+struct deadline {
+    const struct warren_subscription_info *info;
+    _Atomic(struct plan *) plan; /* in force for attempts that begin */
+    atomic_uint_fast64_t late;   /* settled after their limit, and not tried again */
 };
 
 static const struct warren_option deadline_options[] = {
@@ -40,7 +46,7 @@ static void write_duration(int64_t ms, char text[LIMIT_TEXT_SIZE])
         snprintf(text, LIMIT_TEXT_SIZE, "%" PRId64 "ms", ms);
 }
 
-static void warn_of_ack_timeout(const struct deadline *deadline)
+static void warn_of_ack_timeout(const struct deadline *deadline, const struct plan *plan)
 {
     char timeout[LIMIT_TEXT_SIZE];
     struct log_line line;
@@ -50,45 +56,79 @@ static void warn_of_ack_timeout(const struct deadline *deadline)
               "time limit above the default after which the broker takes messages back");
     log_text(&line, "queue", deadline->info->queue);
     log_text(&line, "handler", deadline->info->handler);
-    log_text(&line, "limit", deadline->limit);
+    log_text(&line, "limit", plan->limit);
     log_text(&line, "consumer_timeout", timeout);
     log_end(&line);
 }
 
-static enum warren_status deadline_open(const struct warren_subscription_info *info, void **state,
-                                        struct warren_error *error)
+static enum warren_status make_plan(const struct deadline *deadline,
+                                    const struct warren_options *given, struct plan **ret_plan,
+                                    struct warren_error *error)
 {
-    int64_t limit_ms = warren_options_int(info->options, "limit");
-    int64_t hard_limit_ms = warren_options_int(info->options, "hard_limit");
-    struct deadline *deadline;
+    int64_t limit_ms = warren_options_int(given, "limit");
+    int64_t hard_limit_ms = warren_options_int(given, "hard_limit");
+    struct plan *plan;
 
     if (hard_limit_ms > 0 && hard_limit_ms < limit_ms)
         return error_set(error, WARREN_ECONFIG,
                          "hard_limit (%" PRId64 " ms) is below limit (%" PRId64 " ms)",
                          hard_limit_ms, limit_ms);
-    deadline = calloc(1, sizeof *deadline);
+    plan = calloc(1, sizeof *plan);
+    if (!plan)
+        return error_set(error, WARREN_ENOMEM, "no memory for the middleware deadline");
+    plan->limit_ms = limit_ms;
+    plan->hard_limit_ms = hard_limit_ms;
+    write_duration(limit_ms, plan->limit);
+    if (limit_ms > DEADLINE_ACK_TIMEOUT_MS)
+        warn_of_ack_timeout(deadline, plan);
+    *ret_plan = plan;
+    return WARREN_OK;
+}
+
+static enum warren_status deadline_open(const struct warren_subscription_info *info, void **state,
+                                        struct warren_error *error)
+{
+    struct deadline *deadline = calloc(1, sizeof *deadline);
+    struct plan *plan = NULL;
+    enum warren_status status;
+
     if (!deadline)
         return error_set(error, WARREN_ENOMEM, "no memory for the middleware deadline");
     deadline->info = info;
-    deadline->limit_ms = limit_ms;
-    deadline->hard_limit_ms = hard_limit_ms;
-    write_duration(deadline->limit_ms, deadline->limit);
-    if (deadline->limit_ms > DEADLINE_ACK_TIMEOUT_MS)
-        warn_of_ack_timeout(deadline);
+    status = make_plan(deadline, info->options, &plan, error);
+    if (status != WARREN_OK) {
+        free(deadline);
+        return status;
+    }
+    atomic_init(&deadline->plan, plan);
     *state = deadline;
     return WARREN_OK;
 }
 
-static enum warren_outcome failed(const struct deadline *deadline, struct warren_job *job)
+static void deadline_reload(void *state, const struct warren_options *given)
+{
+    struct deadline *deadline = state;
+    struct warren_error error = {WARREN_OK, ""};
+    struct plan *plan;
+
+    if (make_plan(deadline, given, &plan, &error) != WARREN_OK) {
+        log_warn("deadline of queue %s: %s; it stays as it was", deadline->info->queue, error.text);
+        return;
+    }
+    plan->older = atomic_load_explicit(&deadline->plan, memory_order_relaxed);
+    atomic_store_explicit(&deadline->plan, plan, memory_order_release);
+}
+
+static enum warren_outcome failed(const struct plan *plan, struct warren_job *job)
 {
     const char *error = warren_job_error(job);
 
-    warren_job_fail(job, "time limit of %s passed%s%s", deadline->limit, error ? ": " : "",
+    warren_job_fail(job, "time limit of %s passed%s%s", plan->limit, error ? ": " : "",
                     error ? error : "");
     return WARREN_RETRY;
 }
 
-static void report_late(struct deadline *deadline, struct warren_job *job,
+static void report_late(struct deadline *deadline, const struct plan *plan, struct warren_job *job,
                         enum warren_outcome outcome)
 {
     uint64_t late = atomic_fetch_add_explicit(&deadline->late, 1, memory_order_relaxed) + 1;
@@ -99,7 +139,7 @@ static void report_late(struct deadline *deadline, struct warren_job *job,
     job_line_begin(&line, WARREN_LOG_WARN, "message handled after its time limit", job,
                    deadline->info->handler);
     log_text(&line, "outcome", warren_outcome_name(outcome));
-    log_text(&line, "limit", deadline->limit);
+    log_text(&line, "limit", plan->limit);
     log_int(&line, "duration_ms", warren_job_elapsed_us(job) / 1000);
     log_int(&line, "late", (int64_t)late);
     log_end(&line);
@@ -109,25 +149,35 @@ static enum warren_outcome deadline_call(struct warren_job *job, const struct wa
                                          void *state)
 {
     struct deadline *deadline = state;
+    const struct plan *plan = atomic_load_explicit(&deadline->plan, memory_order_acquire);
     int64_t begun_ms = warren_job_now_ms(job);
-    int64_t until_ms = begun_ms + deadline->limit_ms;
+    int64_t until_ms = begun_ms + plan->limit_ms;
     enum warren_outcome outcome;
 
     warren_job_limit(job, until_ms);
-    if (deadline->hard_limit_ms > 0)
-        warren_job_hard_limit(job, begun_ms + deadline->hard_limit_ms);
+    if (plan->hard_limit_ms > 0)
+        warren_job_hard_limit(job, begun_ms + plan->hard_limit_ms);
     outcome = warren_next(job, next);
     if (warren_job_now_ms(job) < until_ms)
         return outcome;
     if (outcome == WARREN_RETRY || outcome == WARREN_REQUEUE)
-        return failed(deadline, job);
-    report_late(deadline, job, outcome);
+        return failed(plan, job);
+    report_late(deadline, plan, job, outcome);
     return outcome;
 }
 
 static void deadline_close(void *state)
 {
-    free(state);
+    struct deadline *deadline = state;
+    struct plan *plan = atomic_load_explicit(&deadline->plan, memory_order_relaxed);
+
+    while (plan) {
+        struct plan *older = plan->older;
+
+        free(plan);
+        plan = older;
+    }
+    free(deadline);
 }
 
 const struct warren_middleware middleware_deadline = {
@@ -136,5 +186,6 @@ const struct warren_middleware middleware_deadline = {
     .options = deadline_options,
     .open = deadline_open,
     .call = deadline_call,
+    .reload = deadline_reload,
     .close = deadline_close,
 };

@@ -2,12 +2,14 @@
 #include "middleware/retry.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "amqp/annotations.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/retry_policy.h"
 
 /* Without max_attempts, where that loses no message. */
@@ -18,11 +20,19 @@
 /* What delay queues can keep; delay.longest may allow less. */
 #define LONGEST_MS INT64_C(536870911000)
 
-struct retry {
+/* What the options say; does not change. */
+struct plan {
     struct retry_policy policy;
     int64_t max_attempts; /* 0: no limit */
     int64_t max_age_ms;   /* 0: no limit */
     int64_t hold_max_ms;
+    struct plan *older; /* of before a reload: an attempt may be at work with it */
+};
+
+struct retry {
+    const char *queue;
+    bool dead_letters;
+    _Atomic(struct plan *) plan; /* in force */
 };
 
 static const struct warren_option options[] = {
@@ -98,25 +108,60 @@ int64_t retry_attempts(int64_t max_attempts, bool dead_letters)
     return dead_letters ? USUAL_ATTEMPTS : 0;
 }
 
-static enum warren_status retry_open(const struct warren_subscription_info *info, void **state,
-                                     struct warren_error *error)
+static enum warren_status make_plan(const struct retry *retry, const struct warren_options *given,
+                                    struct plan **ret_plan, struct warren_error *error)
 {
-    struct retry_policy policy = read_policy(info->options);
+    struct retry_policy policy = read_policy(given);
     enum warren_status status = check(&policy, error);
-    struct retry *retry;
+    struct plan *plan;
 
     if (status != WARREN_OK)
         return status;
-    retry = calloc(1, sizeof *retry);
+    plan = calloc(1, sizeof *plan);
+    if (!plan)
+        return error_set(error, WARREN_ENOMEM, "no memory");
+    plan->policy = policy;
+    plan->max_attempts =
+        retry_attempts(warren_options_int(given, "max_attempts"), retry->dead_letters);
+    plan->hold_max_ms = warren_options_int(given, "in_memory_max");
+    plan->max_age_ms = warren_options_int(given, "max_age");
+    *ret_plan = plan;
+    return WARREN_OK;
+}
+
+static enum warren_status retry_open(const struct warren_subscription_info *info, void **state,
+                                     struct warren_error *error)
+{
+    struct retry *retry = calloc(1, sizeof *retry);
+    struct plan *plan = NULL;
+    enum warren_status status;
+
     if (!retry)
         return error_set(error, WARREN_ENOMEM, "no memory");
-    retry->policy = policy;
-    retry->max_attempts =
-        retry_attempts(warren_options_int(info->options, "max_attempts"), info->dead_letters);
-    retry->hold_max_ms = warren_options_int(info->options, "in_memory_max");
-    retry->max_age_ms = warren_options_int(info->options, "max_age");
+    retry->queue = info->queue;
+    retry->dead_letters = info->dead_letters;
+    status = make_plan(retry, info->options, &plan, error);
+    if (status != WARREN_OK) {
+        free(retry);
+        return status;
+    }
+    atomic_init(&retry->plan, plan);
     *state = retry;
     return WARREN_OK;
+}
+
+static void retry_reload(void *state, const struct warren_options *given)
+{
+    struct retry *retry = state;
+    struct warren_error error = {WARREN_OK, ""};
+    struct plan *plan;
+
+    if (make_plan(retry, given, &plan, &error) != WARREN_OK) {
+        log_warn("retry of queue %s: %s; it stays as it was", retry->queue, error.text);
+        return;
+    }
+    plan->older = atomic_load_explicit(&retry->plan, memory_order_relaxed);
+    atomic_store_explicit(&retry->plan, plan, memory_order_release);
 }
 
 static void give_up(struct warren_job *job, const char *reason, const char *why)
@@ -127,31 +172,31 @@ static void give_up(struct warren_job *job, const char *reason, const char *why)
     warren_job_fail(job, "gave up %s%s%s", why, error ? ": " : "", error ? error : "");
 }
 
-static int64_t delay_ms(const struct retry *retry, struct warren_job *job, uint32_t attempt)
+static int64_t delay_ms(const struct retry_policy *policy, struct warren_job *job, uint32_t attempt)
 {
     int64_t wanted_ms = warren_job_retry_delay_ms(job);
 
     if (wanted_ms >= 0)
-        return wanted_ms < retry->policy.max_ms ? wanted_ms : retry->policy.max_ms;
-    return retry_policy_seeded_ms(&retry->policy, attempt, warren_job_seed(job));
+        return wanted_ms < policy->max_ms ? wanted_ms : policy->max_ms;
+    return retry_policy_seeded_ms(policy, attempt, warren_job_seed(job));
 }
 
-static enum warren_outcome failed(const struct retry *retry, struct warren_job *job)
+static enum warren_outcome failed(const struct plan *plan, struct warren_job *job)
 {
     uint32_t attempt = warren_job_attempt(job);
     int64_t delay;
     char why[64];
 
-    if (retry->max_attempts > 0 && attempt >= retry->max_attempts) {
+    if (plan->max_attempts > 0 && attempt >= plan->max_attempts) {
         snprintf(why, sizeof why, "after %" PRIu32 " attempt%s", attempt, attempt > 1 ? "s" : "");
         give_up(job, REASON_ATTEMPTS, why);
         return WARREN_REJECT;
     }
-    delay = delay_ms(retry, job, attempt);
-    if (retry->max_age_ms > 0) {
+    delay = delay_ms(&plan->policy, job, attempt);
+    if (plan->max_age_ms > 0) {
         int64_t age_ms = warren_job_now_ms(job) - warren_job_first_ms(job);
 
-        if (age_ms + delay > retry->max_age_ms) {
+        if (age_ms + delay > plan->max_age_ms) {
             snprintf(why, sizeof why, "after %" PRId64 " ms and attempt %" PRIu32, age_ms, attempt);
             give_up(job, REASON_AGE, why);
             return WARREN_REJECT;
@@ -164,20 +209,30 @@ static enum warren_outcome failed(const struct retry *retry, struct warren_job *
 static enum warren_outcome retry_call(struct warren_job *job, const struct warren_link *next,
                                       void *state)
 {
-    const struct retry *retry = state;
+    struct retry *retry = state;
     enum warren_outcome outcome = warren_next(job, next);
+    const struct plan *plan;
 
-    if (outcome == WARREN_RETRY)
-        warren_job_hold_max(job, retry->hold_max_ms);
-    /* A forgiven attempt was none: whoever forgave it has said when the next one is due. */
-    if (outcome != WARREN_RETRY || warren_job_forgiven(job))
+    if (outcome != WARREN_RETRY)
         return outcome;
-    return failed(retry, job);
+    plan = atomic_load_explicit(&retry->plan, memory_order_acquire);
+    warren_job_hold_max(job, plan->hold_max_ms);
+    /* A forgiven attempt was none: whoever forgave it has said when the next one is due. */
+    return warren_job_forgiven(job) ? outcome : failed(plan, job);
 }
 
 static void retry_close(void *state)
 {
-    free(state);
+    struct retry *retry = state;
+    struct plan *plan = atomic_load_explicit(&retry->plan, memory_order_relaxed);
+
+    while (plan) {
+        struct plan *older = plan->older;
+
+        free(plan);
+        plan = older;
+    }
+    free(retry);
 }
 
 const struct warren_middleware middleware_retry = {
@@ -186,5 +241,6 @@ const struct warren_middleware middleware_retry = {
     .options = options,
     .open = retry_open,
     .call = retry_call,
+    .reload = retry_reload,
     .close = retry_close,
 };

@@ -378,23 +378,70 @@ static void a_reload_changes_the_log(void **state)
     assert_int_equal(worker_logged(f->worker, "restart", NULL), 0);
 }
 
-/* What cannot change is named; what can does so all the same. */
+/* A message that fails for ever is given up once the file says so. */
+static void a_reload_ends_retries(void **state)
+{
+    struct fixture *f = *state;
+    char *dlq = text("%s.dlq", f->queue);
+
+    configure(f, "middleware: {retry: {max_attempts: 0, policy: immediate}}",
+              "[retry, {links.outer: {path: marks, answer: retry}}]");
+    run(f, 1);
+    publish(f, f->queue, 1);
+    assert_true(WAIT_FOR(lines(f, "marks") > 20, PATIENCE_MS));
+    edit(f, "max_attempts: 0", "max_attempts: 3");
+    hang_up_until(f, "middleware has new options", "middleware=retry");
+    assert_true(WAIT_FOR(peer_count(f->peer, dlq) == 1, PATIENCE_MS));
+    assert_int_equal(worker_stop(f->worker), 0);
+    assert_int_equal(worker_logged(f->worker, "restart", NULL), 0);
+    free(dlq);
+}
+
+/* The next message has the new limit: 50 ms are too long for it now. */
+static void a_reload_changes_a_time_limit(void **state)
+{
+    struct fixture *f = *state;
+
+    configure(f, "middleware: {deadline: {limit: 10m}}",
+              "[log, retry: {max_attempts: 1}, deadline]");
+    edit(f, "path: record", "path: record, outcome: retry, delay: 50ms");
+    run(f, 1);
+    publish(f, f->queue, 1);
+    assert_true(WAIT_FOR(worker_logged(f->worker, "message handled", NULL) == 1, PATIENCE_MS));
+    assert_int_equal(worker_logged(f->worker, "time limit of", NULL), 0);
+    edit(f, "limit: 10m", "limit: 10ms");
+    hang_up_until(f, "middleware has new options", "middleware=deadline");
+    publish(f, f->queue, 1);
+    assert_true(WAIT_FOR(worker_logged(f->worker, "message handled", NULL) == 2, PATIENCE_MS));
+    assert_int_equal(worker_logged(f->worker, "message handled", "time limit of 10ms passed"), 1);
+    assert_int_equal(worker_stop(f->worker), 0);
+    assert_int_equal(worker_logged(f->worker, "restart", NULL), 0);
+}
+
+/* What cannot change is named, once; what can does so all the same. */
 static void a_reload_names_what_needs_a_restart(void **state)
 {
     struct fixture *f = *state;
 
     configure(f, "consumer: {prefetch: 10}",
-              "[{links.outer: {path: marks, text: old}}, {retry: {max_attempts: 2}}]");
+              "[{links.outer: {path: marks, text: old}}, {links.inner: {path: marks}}]");
     run(f, 1);
     edit(f, "prefetch: 10", "prefetch: 20");
     edit(f, "text: old", "text: new");
-    edit(f, "max_attempts: 2", "max_attempts: 3");
-    hang_up_until(f, "SIGHUP: options that have changed here need a restart", "retry of chain-");
+    edit(f, "inner: {path: marks}", "inner: {path: others}");
+    hang_up_until(f, "SIGHUP: options that have changed here need a restart", "links.inner of");
     assert_int_equal(worker_logged(f->worker, "SIGHUP: what has changed here needs a restart",
                                    "consumer.prefetch"),
                      1);
     assert_int_equal(worker_logged(f->worker, "middleware has new options", "links.outer"), 1);
+    edit(f, "text: new", "text: newer");
+    hang_up_until(f, "middleware has new options", NULL);
+    edit(f, "prefetch: 20", "prefetch: 30");
+    edit(f, "text: newer", "text: newest");
+    hang_up_until(f, "middleware has new options", NULL);
     assert_int_equal(worker_stop(f->worker), 0);
+    assert_int_equal(worker_logged(f->worker, "needs a restart", NULL), 1);
+    assert_int_equal(worker_logged(f->worker, "need a restart", NULL), 1);
 }
 
 int main(void)
@@ -413,6 +460,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_reload_reaches_a_users_middleware, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reload_of_a_wrong_file_changes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reload_changes_the_log, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reload_ends_retries, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reload_changes_a_time_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reload_names_what_needs_a_restart, setup, teardown),
     };
 

@@ -186,6 +186,54 @@ static void a_hard_limit_below_the_limit_is_refused(void **state)
     assert_string_equal(error.text, "hard_limit (4999 ms) is below limit (5000 ms)");
 }
 
+/* ---- reload ---- */
+
+static enum warren_outcome reload_meanwhile(struct warren_job *job, const struct warren_link *next,
+                                            void *state)
+{
+    static const struct warren_options options = {{{"limit", "100"}, {"hard_limit", "200"}}};
+
+    middleware_deadline.reload(state, &options);
+    return warren_next(job, next);
+}
+
+/* An attempt is judged by the limit that it was given; the next one has the new limits. */
+static void a_reload_is_for_attempts_that_begin(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_link links[] = {{middleware_deadline.call, rig->state},
+                                  {reload_meanwhile, rig->state},
+                                  {fake_handle, NULL}};
+    struct warren_job before = {.outcome = WARREN_RETRY, .now_ms = 1000, .took_ms = LIMIT_MS - 1};
+    struct warren_job after = {.outcome = WARREN_RETRY, .now_ms = 1000, .took_ms = 100};
+
+    assert_int_equal(warren_next(&before, links), WARREN_RETRY);
+    assert_int_equal(before.limit_ms, 1000 + LIMIT_MS);
+    assert_int_equal(before.hard_limit_ms, 0);
+    assert_null(warren_job_error(&before));
+    run(rig, &after);
+    assert_int_equal(after.limit_ms, 1100);
+    assert_int_equal(after.hard_limit_ms, 1200);
+    assert_string_equal(warren_job_error(&after), "time limit of 100ms passed");
+}
+
+/* Limits that contradict each other leave those in force, and one line says why. */
+static void a_wrong_reload_changes_nothing(void **state)
+{
+    static const struct warren_options options = {{{"limit", "100"}, {"hard_limit", "99"}}};
+    struct rig *rig = *state;
+    struct warren_job job = {.now_ms = 1000};
+
+    fake_log_begin(&rig->log, WARREN_LOG_INFO);
+    middleware_deadline.reload(rig->state, &options);
+    fake_log_end(&rig->log);
+    assert_int_equal(fake_log_lines(&rig->log), 1);
+    fake_log_has(&rig->log, "deadline of queue bills: hard_limit (99 ms) is below limit (100 ms)");
+    run(rig, &job);
+    assert_int_equal(job.limit_ms, 1000 + LIMIT_MS);
+    assert_int_equal(job.hard_limit_ms, 0);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -200,6 +248,8 @@ int main(void)
         cmocka_unit_test(the_hard_limit_is_passed_on),
         cmocka_unit_test(a_hard_limit_below_the_limit_is_refused),
         cmocka_unit_test(a_limit_above_the_brokers_is_warned_of),
+        T(a_reload_is_for_attempts_that_begin),
+        T(a_wrong_reload_changes_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -217,6 +217,82 @@ static void contradictions_are_refused(void **state)
                 "initial_delay", "0ms");
 }
 
+/* ---- reload ---- */
+
+static void reload(void *state, const char *const *given)
+{
+    const struct warren_options options = {middleware_retry.options, given};
+
+    middleware_retry.reload(state, &options);
+}
+
+#define RELOAD(state, ...) reload(state, (const char *const[]){__VA_ARGS__, NULL})
+
+static enum warren_outcome fail_at(void *retry, uint32_t attempt, struct warren_job *job)
+{
+    *job = rig_job(WARREN_RETRY);
+    job->attempt = attempt;
+    return rig_run(&middleware_retry, retry, job);
+}
+
+/* Every option has its new value at once, also one that is a default again. */
+static void a_reload_changes_all_options(void **state)
+{
+    void *retry = OPEN("policy", "constant", "jitter", "none", "max_age", "1s");
+    struct warren_job job;
+
+    (void)state;
+    assert_int_equal(fail_at(retry, 1, &job), WARREN_RETRY);
+    assert_int_equal(job.retry_delay_ms, 500);
+    assert_int_equal(job.hold_max_ms, 30000);
+    RELOAD(retry, "policy", "linear", "jitter", "none", "initial_delay", "3s", "max_delay", "7s",
+           "max_attempts", "4", "in_memory_max", "1s");
+    assert_int_equal(fail_at(retry, 1, &job), WARREN_RETRY);
+    assert_int_equal(job.retry_delay_ms, 3000);
+    assert_int_equal(fail_at(retry, 3, &job), WARREN_RETRY);
+    assert_int_equal(job.retry_delay_ms, 7000);
+    assert_int_equal(job.hold_max_ms, 1000);
+    assert_int_equal(fail_at(retry, 4, &job), WARREN_REJECT);
+    assert_string_equal(job.reason, "attempts");
+    RELOAD(retry, "jitter", "none");
+    assert_int_equal(fail_at(retry, 4, &job), WARREN_RETRY);
+    assert_int_equal(job.retry_delay_ms, 4000);
+    middleware_retry.close(retry);
+}
+
+/* What -1 means depends on dead letters, after a reload as before. */
+static void a_reload_keeps_the_usual_attempts(void **state)
+{
+    struct warren_options options = {middleware_retry.options, NULL};
+    struct warren_subscription_info info = {
+        .queue = "bills", .handler = "p.charge", .options = &options, .dead_letters = true};
+    struct warren_job job;
+    void *retry = NULL;
+
+    (void)state;
+    assert_int_equal(middleware_retry.open(&info, &retry, NULL), WARREN_OK);
+    assert_int_equal(fail_at(retry, 5, &job), WARREN_REJECT);
+    RELOAD(retry, "max_attempts", "9");
+    assert_int_equal(fail_at(retry, 5, &job), WARREN_RETRY);
+    RELOAD(retry, "max_attempts", "-1");
+    assert_int_equal(fail_at(retry, 4, &job), WARREN_RETRY);
+    assert_int_equal(fail_at(retry, 5, &job), WARREN_REJECT);
+    middleware_retry.close(retry);
+}
+
+/* A policy that contradicts itself leaves the one in force. */
+static void a_wrong_reload_changes_nothing(void **state)
+{
+    void *retry = OPEN("policy", "constant", "jitter", "none");
+    struct warren_job job;
+
+    (void)state;
+    RELOAD(retry, "initial_delay", "2s", "max_delay", "1s");
+    assert_int_equal(fail_at(retry, 1, &job), WARREN_RETRY);
+    assert_int_equal(job.retry_delay_ms, 500);
+    middleware_retry.close(retry);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +307,9 @@ int main(void)
         cmocka_unit_test(too_old_a_message_is_given_up),
         cmocka_unit_test(a_forgiven_attempt_passes),
         cmocka_unit_test(contradictions_are_refused),
+        cmocka_unit_test(a_reload_changes_all_options),
+        cmocka_unit_test(a_reload_keeps_the_usual_attempts),
+        cmocka_unit_test(a_wrong_reload_changes_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
