@@ -94,7 +94,7 @@ int main(int argc, char **argv)
         die("usage: chain_cost CASE PEER FILE COUNT");
     options.config_file = argv[3];
     if (worker_setup_init(&setup, &options, &error) != WARREN_OK ||
-        posts_open(&setup, &posts, &error) != WARREN_OK)
+        posts_open(&setup, NULL, &posts, &error) != WARREN_OK)
         die(error.text);
     posts_fill(posts, 0, &subscription);
     delivery = make_delivery(strcmp(argv[1], "chain-traced") == 0);

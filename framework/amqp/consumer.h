@@ -70,6 +70,8 @@ void consumer_flush(struct consumer *consumer, bool all);
  * left is then to be settled with VERDICT_HANDBACK.
  */
 void consumer_hand_back(struct consumer *consumer);
+/** Less than half of the prefetch is taken, in messages and in bytes: acks may wait a little. */
+bool consumer_roomy(const struct consumer *consumer);
 /** Acks settled but not sent. */
 uint32_t consumer_unsent(const struct consumer *consumer);
 

@@ -198,6 +198,12 @@ void consumer_hand_back(struct consumer *consumer)
     ack_batcher_hand_back(&consumer->batcher);
 }
 
+bool consumer_roomy(const struct consumer *consumer)
+{
+    return ack_batcher_outstanding(&consumer->batcher) < consumer->prefetch / 2u &&
+           (consumer->prefetch_bytes == 0 || consumer->bytes < consumer->prefetch_bytes / 2);
+}
+
 uint32_t consumer_unsent(const struct consumer *consumer)
 {
     return consumer->batcher.unsent;

@@ -2,7 +2,9 @@
 #include "consume/executor.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -25,8 +27,8 @@ struct worker {
     uint32_t index;
     uint32_t unannounced; /* settled by this worker since the loop last took some */
     pthread_t thread;
-    pthread_cond_t wake;
-    bool woken;
+    sem_t wake; /* posted once by whoever takes it off the idle stack; a condition variable would
+                   cost a second system call for each sleep, to unlock its mutex */
     int64_t begun_ns;          /* end of the last message, or of the sleep */
     struct worker *next_idle;  /* under the lock */
     struct worker *next_woken; /* of the loop's thread, while it wakes them */
@@ -51,6 +53,7 @@ struct executor {
     int64_t average_ns; /* time a message takes, moving average */
     bool stopping;
 
+    atomic_bool roomy;
     struct settled settled;
     uint32_t started; /* threads */
     uint32_t concurrency;
@@ -81,7 +84,6 @@ static struct worker *take_idle(struct executor *e, uint32_t count)
 
         e->idle = w->next_idle;
         e->idle_count--;
-        w->woken = true;
         w->next_woken = chosen;
         chosen = w;
     }
@@ -93,7 +95,7 @@ static void signal_workers(struct worker *chosen)
     while (chosen) {
         struct worker *next = chosen->next_woken;
 
-        pthread_cond_signal(&chosen->wake);
+        sem_post(&chosen->wake);
         chosen = next;
     }
 }
@@ -114,6 +116,12 @@ static uint32_t must_wake(struct executor *e, int64_t now_ns)
         e->pushed_at_look = e->pushed;
     }
     return busy && moving && !left_over ? 0 : 1;
+}
+
+void executor_roomy(struct executor *e, bool roomy)
+{
+    if (atomic_load_explicit(&e->roomy, memory_order_relaxed) != roomy)
+        atomic_store_explicit(&e->roomy, roomy, memory_order_relaxed);
 }
 
 void executor_push(struct executor *e, struct batch *batch)
@@ -198,22 +206,27 @@ static void sleep_idle(struct worker *w)
 {
     struct executor *e = w->executor;
 
-    w->woken = false;
     w->next_idle = e->idle;
     e->idle = w;
     e->idle_count++;
-    while (!w->woken)
-        pthread_cond_wait(&w->wake, &e->lock);
+    pthread_mutex_unlock(&e->lock);
+    while (sem_wait(&w->wake) != 0 && errno == EINTR)
+        ;
     w->begun_ns = clock_now_ns(e->clock);
+    pthread_mutex_lock(&e->lock);
 }
 
-/* The loop must hear of what is settled before the worker sleeps. Not under the lock. */
+/* The loop must hear of what is settled before the worker sleeps, unless it will look by itself and
+ * nobody waits for that. Not under the lock. */
 static void announce_before_sleep(struct worker *w)
 {
     struct executor *e = w->executor;
 
     w->unannounced = 0;
-    if (!settled_empty(&e->settled) && !e->calls.loop_rests(e->user))
+    if (settled_empty(&e->settled) || e->calls.loop_rests(e->user))
+        return;
+    if (!atomic_load_explicit(&e->roomy, memory_order_relaxed) ||
+        !atomic_load(&e->outlook->looking))
         announce(e);
 }
 
@@ -289,11 +302,11 @@ static enum warren_status start_workers(struct executor *e, const char *name,
 
         w->executor = e;
         w->index = i;
-        pthread_cond_init(&w->wake, NULL);
+        sem_init(&w->wake, 0, 0);
         snprintf(text, sizeof text, "w%u %s", i, name);
         status = thread_start(&w->thread, text, worker_main, w, error);
         if (status != WARREN_OK) {
-            pthread_cond_destroy(&w->wake);
+            sem_destroy(&w->wake);
             return status;
         }
         e->started++;
@@ -359,7 +372,7 @@ void executor_free(struct executor *e)
     signal_workers(chosen);
     for (uint32_t i = 0; i < e->started; i++) {
         pthread_join(e->workers[i].thread, NULL);
-        pthread_cond_destroy(&e->workers[i].wake);
+        sem_destroy(&e->workers[i].wake);
     }
     assert(settled_empty(&e->settled));
     pthread_mutex_destroy(&e->lock);

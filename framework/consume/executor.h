@@ -64,6 +64,13 @@ enum warren_status executor_new(const struct executor_options *options,
                                 const struct executor_calls *calls, void *user,
                                 struct executor **ret_executor, struct warren_error *error);
 
+/**
+ * Is nobody waiting for what is settled? Then a worker that falls asleep leaves it to the next look
+ * of the loop, if one is sure to come, instead of waking it: that saves one wake-up a message where
+ * traffic is thin. False at first. Thread: the loop's.
+ */
+void executor_roomy(struct executor *executor, bool roomy);
+
 /** Queue all of @batch. Thread: the loop's. */
 void executor_push(struct executor *executor, struct batch *batch);
 

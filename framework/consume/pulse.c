@@ -111,12 +111,11 @@ static void asked(void *arg)
 static void tick(void *arg)
 {
     struct runtime *r = arg;
-    bool again = false;
+    bool again;
 
     /* First the flag, then the look: who settles in between asks for another one. */
     atomic_store(&r->host.outlook.looking, false);
-    if (runtime_collect(r) > 0)
-        again = true;
+    again = runtime_collect(r) > 0 && at_work(r);
     for (size_t i = 0; i < r->subscription_count; i++)
         again |= subscription_look(r->subscriptions[i]);
     if (again)

@@ -175,6 +175,7 @@ void subscription_push(struct subscription *s)
     subscription_drop_stale(s);
     if (!s->arrived.first || s->draining)
         return;
+    executor_roomy(s->executor, consumer_roomy(s->consumer));
     if (s->arrived.last->generation != s->generation)
         enter_generation(s, s->arrived.last->generation);
     if (s->admission.gate_count == 0) {

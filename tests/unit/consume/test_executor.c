@@ -358,6 +358,40 @@ static void going_idle_wakes_a_loop_that_does_not_rest(void **state)
     free_all(&done);
 }
 
+static void wait_until_idle(struct rig *rig)
+{
+    int64_t end_ms = deadline_ms();
+    uint32_t running, queued;
+
+    do {
+        assert_true(clock_now_ms(clock_monotonic()) < end_ms);
+        pause_briefly();
+        executor_load(rig->executor, &running, &queued);
+    } while (running + queued > 0);
+}
+
+/* With half of the prefetch free nobody waits for acks: a looking loop is left to come by itself,
+ * and one that is not is woken all the same. */
+static void with_room_only_a_loop_that_does_not_look_is_woken(void **state)
+{
+    struct rig *rig = *state;
+    struct batch done = {NULL, NULL, 0};
+
+    executor_roomy(rig->executor, true);
+    atomic_store(&rig->outlook.looking, true);
+    push(rig, 0, 1);
+    wait_for(&rig->runs, 1);
+    wait_until_idle(rig);
+    assert_int_equal(atomic_load(&rig->wakes), 0);
+    collect(rig, &done, 1);
+
+    atomic_store(&rig->outlook.looking, false);
+    push(rig, 1, 1);
+    wait_for(&rig->wakes, 1);
+    collect(rig, &done, 2);
+    free_all(&done);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -371,6 +405,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_sleeping_loop_is_woken, setup, teardown),
         cmocka_unit_test_setup_teardown(a_loop_that_comes_is_not_woken, setup, teardown),
         cmocka_unit_test_setup_teardown(going_idle_wakes_a_loop_that_does_not_rest, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(with_room_only_a_loop_that_does_not_look_is_woken, setup,
                                         teardown),
     };
 
