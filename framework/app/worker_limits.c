@@ -13,15 +13,22 @@
 #define DEFAULT_LIMIT   20
 #define DEFAULT_SINCE_4 "RabbitMQ 4"
 
-static const struct config_queue *quorum_queue(const struct config *config, const char *name)
+static const struct config_queue *declared_queue(const struct config *config, const char *name)
 {
     for (size_t i = 0; i < config->declared.queue_count; i++) {
         const struct config_queue *queue = &config->declared.queues[i];
 
-        if (strcmp(queue->name, name) == 0 && !queue->passive && strcmp(queue->type, "quorum") == 0)
+        if (strcmp(queue->name, name) == 0 && !queue->passive)
             return queue;
     }
     return NULL;
+}
+
+static const struct config_queue *quorum_queue(const struct config *config, const char *name)
+{
+    const struct config_queue *queue = declared_queue(config, name);
+
+    return queue && strcmp(queue->type, "quorum") == 0 ? queue : NULL;
 }
 
 /* @return false: the chain has no retry */
@@ -83,4 +90,15 @@ void worker_limits_at_connect(const struct config *config, const char *server, b
                           "the broker's default delivery limit is below retry's max_attempts: it "
                           "may give a message up before its last attempt; set x-delivery-limit");
     }
+}
+
+int64_t worker_limits_ack_timeout_ms(const struct config *config, const char *name)
+{
+    const struct config_queue *queue = declared_queue(config, name);
+    const struct warren_value *own =
+        queue ? warren_table_get(&queue->arguments, "x-consumer-timeout") : NULL;
+
+    if (own && own->type == WARREN_I64 && own->as.integer > 0)
+        return own->as.integer;
+    return config->consumer.ack_timeout_ms;
 }

@@ -1,5 +1,6 @@
-/* worker_limits.h - warns where the broker gives a message up sooner than retry does. Once each.
- * Thread: main for the start, the runtime's for the connection.
+/* worker_limits.h - warns where the broker gives a message up sooner than retry does, once each;
+ * and how long the broker leaves a message to a consumer. Thread: main for the start, the runtime's
+ * for the connection.
  */
 #ifndef WARREN_APP_WORKER_LIMITS_H
 #define WARREN_APP_WORKER_LIMITS_H
@@ -18,5 +19,8 @@ void worker_limits_at_start(const struct config *config);
  * @told    whether they were told before; written
  */
 void worker_limits_at_connect(const struct config *config, const char *server, bool *told);
+
+/** How long the broker waits for an ack from @queue: its own argument, or what is configured. */
+int64_t worker_limits_ack_timeout_ms(const struct config *config, const char *queue);
 
 #endif

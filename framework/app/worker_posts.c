@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/worker_limits.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "config/node.h"
@@ -132,6 +133,7 @@ static enum warren_status open_post(const struct posts *posts, size_t index, boo
         .dead_letters = setup->config->dead_exchange != NULL,
         .definition = setup->handler,
         .store = posts->keeper,
+        .ack_timeout_ms = worker_limits_ack_timeout_ms(posts->setup->config, setup->config->queue),
     };
     status = open_chain(posts, post, only_builtin, error);
     if (status != WARREN_OK || only_builtin)

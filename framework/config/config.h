@@ -104,6 +104,7 @@ struct config {
         int64_t memory_max;  /* bytes of all unsettled deliveries together */
         int64_t coalesce_us; /* longest rest between two reads under load, microseconds */
         int64_t ack_straggler_age_ms;
+        int64_t ack_timeout_ms;
     } consumer;
     struct {
         int64_t window_messages;

@@ -46,17 +46,25 @@ static void write_duration(int64_t ms, char text[LIMIT_TEXT_SIZE])
         snprintf(text, LIMIT_TEXT_SIZE, "%" PRId64 "ms", ms);
 }
 
+/* Then the broker closes the channel and delivers again what still is in a handler here. */
 static void warn_of_ack_timeout(const struct deadline *deadline, const struct plan *plan)
 {
+    int64_t timeout_ms = deadline->info->ack_timeout_ms;
+    char hard_limit[LIMIT_TEXT_SIZE];
     char timeout[LIMIT_TEXT_SIZE];
     struct log_line line;
 
-    write_duration(DEADLINE_ACK_TIMEOUT_MS, timeout);
+    if (timeout_ms == 0 || (plan->limit_ms <= timeout_ms && plan->hard_limit_ms <= timeout_ms))
+        return;
+    write_duration(timeout_ms, timeout);
+    write_duration(plan->hard_limit_ms, hard_limit);
     log_begin(&line, WARREN_LOG_WARN,
-              "time limit above the default after which the broker takes messages back");
+              "time limit above that after which the broker takes messages back");
     log_text(&line, "queue", deadline->info->queue);
     log_text(&line, "handler", deadline->info->handler);
     log_text(&line, "limit", plan->limit);
+    if (plan->hard_limit_ms > 0)
+        log_text(&line, "hard_limit", hard_limit);
     log_text(&line, "consumer_timeout", timeout);
     log_end(&line);
 }
@@ -79,8 +87,7 @@ static enum warren_status make_plan(const struct deadline *deadline,
     plan->limit_ms = limit_ms;
     plan->hard_limit_ms = hard_limit_ms;
     write_duration(limit_ms, plan->limit);
-    if (limit_ms > DEADLINE_ACK_TIMEOUT_MS)
-        warn_of_ack_timeout(deadline, plan);
+    warn_of_ack_timeout(deadline, plan);
     *ret_plan = plan;
     return WARREN_OK;
 }

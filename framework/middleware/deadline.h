@@ -22,7 +22,4 @@
 
 extern const struct warren_middleware middleware_deadline;
 
-/** RabbitMQ's default `consumer_timeout`: it closes the channel of whoever acks later. */
-#define DEADLINE_ACK_TIMEOUT_MS (30 * 60 * 1000)
-
 #endif

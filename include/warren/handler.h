@@ -95,7 +95,9 @@ struct warren_subscription_info {
     const struct warren_options *options;
     bool dead_letters; /**< what is rejected goes to a dead-letter queue; it is not dropped */
     const struct warren_handler *definition; /**< the handler's own row. Since: 0.2 */
-    void *store; /**< for warren's own middlewares; NULL: there is none. Since: 0.2 */
+    void *store;            /**< for warren's own middlewares; NULL: there is none. Since: 0.2 */
+    int64_t ack_timeout_ms; /**< then the broker takes an unsettled message back; 0: not known.
+                                 Since: 0.2 */
 };
 
 /**

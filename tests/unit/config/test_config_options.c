@@ -23,6 +23,7 @@ static void defaults_are_those_of_the_table(void **state)
     assert_int_equal(config->consumer.memory_max, 256 << 20);
     assert_int_equal(config->consumer.coalesce_us, 300);
     assert_int_equal(config->consumer.ack_straggler_age_ms, 1000);
+    assert_int_equal(config->consumer.ack_timeout_ms, 1800000);
     assert_int_equal(config->publisher.window_messages, 1000);
     assert_int_equal(config->publisher.window_bytes, 64 << 20);
     assert_string_equal(config->publisher.when_full, "block");

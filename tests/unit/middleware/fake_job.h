@@ -230,8 +230,11 @@ static inline void *fake_open(const struct warren_middleware *middleware,
 {
     void *state = NULL;
 
-    *info = (struct warren_subscription_info){
-        .queue = "bills", .handler = "pay.charge", .concurrency = 1, .options = options};
+    *info = (struct warren_subscription_info){.queue = "bills",
+                                              .handler = "pay.charge",
+                                              .concurrency = 1,
+                                              .options = options,
+                                              .ack_timeout_ms = 1800000};
     assert_int_equal(middleware->open(info, &state, NULL), WARREN_OK);
     return state;
 }

@@ -131,9 +131,9 @@ static void a_late_requeue_is_a_failed_attempt(void **state)
 
 /* ---- opening ---- */
 
-static void open_with(const char *limit, struct fake_log *log)
+static void open_with(const char *limit, const char *hard_limit, struct fake_log *log)
 {
-    const struct warren_options options = {{{"limit", limit}, {"hard_limit", "0"}}};
+    const struct warren_options options = {{{"limit", limit}, {"hard_limit", hard_limit}}};
     struct warren_subscription_info info;
     void *state;
 
@@ -143,18 +143,21 @@ static void open_with(const char *limit, struct fake_log *log)
     middleware_deadline.close(state);
 }
 
-/* Above 30 minutes the broker, by default, takes the message back first. */
+/* The broker takes the message back first. */
 static void a_limit_above_the_brokers_is_warned_of(void **state)
 {
     struct fake_log log;
 
     (void)state;
-    open_with("1800000", &log);
+    open_with("1800000", "1800000", &log);
     assert_string_equal(log.text, "");
-    open_with("1800001", &log);
+    open_with("1800001", "0", &log);
     assert_int_equal(fake_log_lines(&log), 1);
     fake_log_has(&log, "level=warn");
     fake_log_has(&log, "queue=bills handler=pay.charge limit=1800001ms consumer_timeout=30m");
+    open_with("1000", "1800001", &log);
+    assert_int_equal(fake_log_lines(&log), 1);
+    fake_log_has(&log, "limit=1s hard_limit=1800001ms consumer_timeout=30m");
 }
 
 /* The hard limit counts from now, too. */

@@ -1,0 +1,124 @@
+/* test_warnings.c - what a worker says at its start about a configuration that is allowed, and will
+ * not do what it seems to.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "support/broker.h"
+#include "support/peer.h"
+#include "support/wait.h"
+#include "support/worker.h"
+
+struct fixture {
+    struct broker *broker;
+    struct peer *peer;
+    char *queue;
+    struct worker *worker;
+};
+
+static int setup(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+
+    assert_non_null(fixture);
+    fixture->broker = broker_shared();
+    fixture->peer = peer_new(fixture->broker->uri);
+    fixture->queue = unique_name("warnings");
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fixture = *state;
+
+    worker_free(fixture->worker);
+    peer_delete(fixture->peer, fixture->queue);
+    peer_free(fixture->peer);
+    broker_free(fixture->broker);
+    free(fixture->queue);
+    free(fixture);
+    return 0;
+}
+
+/* Run a worker to its end. @arguments of the queue that it declares, @link of its chain. */
+static void start(struct fixture *fixture, const char *arguments, const char *link)
+{
+    worker_free(fixture->worker);
+    fixture->worker = worker_new(fixture->broker->uri,
+                                 "topology:\n"
+                                 "  queues:\n"
+                                 "    - {name: %s, type: quorum, arguments: {%s}}\n"
+                                 "subscriptions:\n"
+                                 "  - queue: %s\n"
+                                 "    handler: probe.record\n"
+                                 "    options: {path: record}\n"
+                                 "    middleware: [log, %s, recover]\n",
+                                 fixture->queue, arguments, fixture->queue, link);
+    worker_consume(fixture->worker, 1);
+    assert_int_equal(worker_stop(fixture->worker), 0);
+    peer_delete(fixture->peer, fixture->queue);
+}
+
+static int warned(struct fixture *fixture, const char *of)
+{
+    return worker_logged(fixture->worker, "level=warn", of);
+}
+
+/* The broker would give a message up before its last attempt. */
+static void a_delivery_limit_below_the_attempts(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *retry = "{retry: {policy: immediate, max_attempts: 4}}";
+
+    start(fixture, "x-delivery-limit: 4", retry);
+    assert_int_equal(warned(fixture, "delivery_limit="), 0);
+    start(fixture, "x-delivery-limit: 3", retry);
+    assert_int_equal(warned(fixture, "delivery_limit=3 max_attempts=4"), 1);
+    assert_int_equal(warned(fixture, fixture->queue), 1);
+}
+
+/* The broker would take a message back from a handler that is within its limits. */
+static void a_time_limit_above_the_ack_time_out(void **state)
+{
+    struct fixture *fixture = *state;
+
+    start(fixture, "", "{deadline: {limit: 29m, hard_limit: 30m}}");
+    assert_int_equal(warned(fixture, "consumer_timeout="), 0);
+    start(fixture, "", "{deadline: {limit: 29m, hard_limit: 31m}}");
+    assert_int_equal(warned(fixture, "limit=29m hard_limit=31m consumer_timeout=30m"), 1);
+    assert_int_equal(warned(fixture, fixture->queue), 1);
+}
+
+/* What the broker is known to have is what counts: as configured, or as the queue's own argument.
+ */
+static void an_ack_time_out_of_its_own(void **state)
+{
+    struct fixture *fixture = *state;
+
+    setenv("WARREN_CONSUMER_ACK_TIMEOUT", "1h", 1);
+    start(fixture, "", "{deadline: {limit: 31m}}");
+    assert_int_equal(warned(fixture, "consumer_timeout="), 0);
+    start(fixture, "x-consumer-timeout: 60000", "{deadline: {limit: 61s}}");
+    assert_int_equal(warned(fixture, "limit=61s consumer_timeout=1m"), 1);
+    unsetenv("WARREN_CONSUMER_ACK_TIMEOUT");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_delivery_limit_below_the_attempts),
+        TEST(a_time_limit_above_the_ack_time_out),
+        TEST(an_ack_time_out_of_its_own),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
