@@ -194,6 +194,24 @@ enum warren_status ack_batcher_delivered(struct ack_batcher *batcher, uint64_t t
     return WARREN_OK;
 }
 
+static void tell(struct ack_batcher *batcher, struct ack_entry *entry)
+{
+    entry->acked_ms = TOLD;
+    batcher->told++;
+    while (batcher->count > 0 && entry_at(batcher, 0)->acked_ms == TOLD) {
+        pop(batcher, 1);
+        batcher->told--;
+    }
+}
+
+void ack_batcher_abandon(struct ack_batcher *batcher, uint64_t tag)
+{
+    struct ack_entry *entry = find(batcher, tag);
+
+    if (entry && entry->acked_ms == PENDING)
+        tell(batcher, entry);
+}
+
 enum warren_status ack_batcher_settle(struct ack_batcher *batcher, uint32_t generation,
                                       uint64_t tag, enum verdict verdict, int64_t now_ms)
 {
@@ -218,12 +236,7 @@ enum warren_status ack_batcher_settle(struct ack_batcher *batcher, uint32_t gene
             batcher->oldest_ms = now_ms;
         return WARREN_OK;
     }
-    entry->acked_ms = TOLD;
-    batcher->told++;
-    while (batcher->count > 0 && entry_at(batcher, 0)->acked_ms == TOLD) {
-        pop(batcher, 1);
-        batcher->told--;
-    }
+    tell(batcher, entry);
     return told ? WARREN_OK : batcher->sink.negative(batcher->sink.user, tag, verdict);
 }
 

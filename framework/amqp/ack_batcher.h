@@ -83,6 +83,9 @@ enum warren_status ack_batcher_delivered(struct ack_batcher *batcher, uint64_t t
 enum warren_status ack_batcher_settle(struct ack_batcher *batcher, uint32_t generation,
                                       uint64_t tag, enum verdict verdict, int64_t now_ms);
 
+/** Never name @tag: it is the broker's again when the channel ends. */
+void ack_batcher_abandon(struct ack_batcher *batcher, uint64_t tag);
+
 /**
  * Send the settled prefix as one multiple ack, and every settled tag behind a gap that has waited
  * for @straggler_age_ms singly.

@@ -36,8 +36,8 @@ struct channel_events {
     /** A method that answers no call: deliver, return, ack, nack, cancel. Strings are borrowed. */
     void (*method)(void *user, uint32_t id, void *decoded);
     /**
-     * The content header that follows basic.deliver or basic.return. @return where the body shall
-     * be written (header->body_size bytes), or NULL: the body is skipped.
+     * The content header that follows basic.deliver, basic.return or basic.get-ok. @return where
+     * the body shall be written (header->body_size bytes), or NULL: the body is skipped.
      */
     uint8_t *(*content)(void *user, const struct content_header *header);
     /** The whole body has come (also an empty or skipped one). */

@@ -1,5 +1,5 @@
 /* consumer.c - the subscription: asked for, cancelled, lost and restored.
- * What comes on it: consumer_deliveries.c.
+ * What comes on it: consumer_deliveries.c; who waits for it: consumer_waiters.c.
  */
 #include "amqp/consumer.h"
 
@@ -17,14 +17,6 @@
 /* One that lived for so long begins again at the shortest delay. */
 #define STABLE_MS 60000
 
-/* Somebody who waits for cancel-ok or for a barrier. */
-struct waiter {
-    struct list link;
-    void (*paused)(void *user);
-    void (*passed)(void *user, bool passed);
-    void *user;
-};
-
 static int64_t now_ms(const struct consumer *consumer)
 {
     return clock_now_ms(loop_clock(connection_loop(consumer->connection)));
@@ -36,52 +28,6 @@ static void enter(struct consumer *consumer, enum consumer_state next)
 
     log_debug("queue %s: %s -> %s", consumer->queue, names[consumer->state], names[next]);
     consumer->state = next;
-}
-
-/* ---- waiters ---- */
-
-static bool wait_in(struct list *list, struct waiter waiter)
-{
-    struct waiter *kept = malloc(sizeof *kept);
-
-    if (!kept)
-        return false;
-    *kept = waiter;
-    list_push(list, &kept->link);
-    return true;
-}
-
-static void answer(struct waiter *waiter, bool passed)
-{
-    struct waiter answered = *waiter;
-
-    free(waiter);
-    if (answered.paused)
-        answered.paused(answered.user);
-    else
-        answered.passed(answered.user, passed);
-}
-
-/* Callers touch nothing afterwards: one of the callbacks may free the consumer. */
-static void answer_all(struct consumer *consumer, bool barriers_too)
-{
-    struct list waiters;
-    struct list *link;
-
-    list_init(&waiters);
-    if (barriers_too)
-        list_splice(&waiters, &consumer->barriers);
-    list_splice(&waiters, &consumer->pauses);
-    while ((link = list_pop(&waiters)))
-        answer(list_entry(link, struct waiter, link), false);
-}
-
-static void forget_all(struct list *list)
-{
-    struct list *link;
-
-    while ((link = list_pop(list)))
-        free(list_entry(link, struct waiter, link));
 }
 
 static void update(struct consumer *consumer);
@@ -108,7 +54,7 @@ static void on_consume_ok(void *user, uint32_t id, void *decoded)
         consumer->announced = true;
         consumer->events.consuming(consumer->user);
     }
-    answer_all(consumer, false); /* pauses that ended before they began */
+    consumer_answer(consumer, false); /* pauses that ended before they began */
 }
 
 static void on_cancel_ok(void *user, uint32_t id, void *decoded)
@@ -120,16 +66,7 @@ static void on_cancel_ok(void *user, uint32_t id, void *decoded)
     if (consumer->state == CONSUMER_CANCELLING)
         enter(consumer, CONSUMER_IDLE);
     update(consumer);
-    answer_all(consumer, false);
-}
-
-static void on_barrier(void *user, uint32_t id, void *decoded)
-{
-    struct consumer *consumer = user;
-
-    (void)id;
-    (void)decoded;
-    answer(list_entry(list_pop(&consumer->barriers), struct waiter, link), true);
+    consumer_answer(consumer, false);
 }
 
 /* ---- subscribe and cancel ---- */
@@ -137,14 +74,6 @@ static void on_barrier(void *user, uint32_t id, void *decoded)
 static amqp_bytes_t text_bytes(const char *text)
 {
     return (amqp_bytes_t){strlen(text), (void *)(uintptr_t)text};
-}
-
-static enum warren_status send_qos(struct consumer *consumer, channel_reply_fn *reply)
-{
-    amqp_basic_qos_t qos = {.prefetch_count = consumer->prefetch, .global = false};
-
-    return consumer_sent(
-        consumer, channel_call(consumer->channel, AMQP_BASIC_QOS_METHOD, &qos, reply, consumer));
 }
 
 static void subscribe(struct consumer *consumer)
@@ -243,7 +172,7 @@ static void on_open(void *user)
     ack_batcher_restart(&consumer->batcher, generation);
     atomic_store(&consumer->generation, generation);
     enter(consumer, CONSUMER_IDLE);
-    send_qos(consumer, NULL);
+    consumer_send_qos(consumer, NULL);
     update(consumer); /* basic.consume leaves with the qos, in one write */
 }
 
@@ -268,7 +197,7 @@ static void on_lost(void *user, const struct channel_loss *loss)
         consumer->lost |= consumer->consuming_since_ms > 0;
         consumer->consuming_since_ms = 0;
     }
-    answer_all(consumer, true);
+    consumer_answer(consumer, true);
 }
 
 static void on_method(void *user, uint32_t id, void *decoded)
@@ -353,6 +282,7 @@ enum warren_status consumer_new(struct connection *connection,
     consumer->straggler_age_ms = options->straggler_age_ms;
     list_init(&consumer->pauses);
     list_init(&consumer->barriers);
+    list_init(&consumer->gets);
     arena_init(&consumer->arena);
     random_init(&consumer->random, random_seed());
     backoff_init(&consumer->backoff, RETRY_MIN_MS, RETRY_MAX_MS, &consumer->random);
@@ -374,7 +304,7 @@ void consumer_start(struct consumer *consumer)
 
 void consumer_pause(struct consumer *consumer, void (*done)(void *user), void *user)
 {
-    struct waiter waiter = {.paused = done, .user = user};
+    struct consumer_waiter waiter = {.paused = done, .user = user};
 
     consumer->paused = true;
     consumer->announced = false;
@@ -383,7 +313,7 @@ void consumer_pause(struct consumer *consumer, void (*done)(void *user), void *u
         return;
     if (consumer->state == CONSUMER_AWAY || consumer->state == CONSUMER_IDLE) {
         done(user);
-    } else if (!wait_in(&consumer->pauses, waiter)) {
+    } else if (!consumer_wait(&consumer->pauses, &waiter)) {
         connection_fail(consumer->connection, WARREN_ENOMEM, "queue '%s': out of memory",
                         consumer->queue);
         done(user);
@@ -394,22 +324,6 @@ void consumer_resume(struct consumer *consumer)
 {
     consumer->paused = false;
     update(consumer);
-}
-
-void consumer_barrier(struct consumer *consumer, void (*done)(void *user, bool passed), void *user)
-{
-    struct waiter waiter = {.passed = done, .user = user};
-
-    if (consumer->state == CONSUMER_AWAY || !wait_in(&consumer->barriers, waiter)) {
-        done(user, false);
-        return;
-    }
-    if (send_qos(consumer, on_barrier) != WARREN_OK) {
-        struct list *last = consumer->barriers.prev;
-
-        list_remove(last);
-        answer(list_entry(last, struct waiter, link), false);
-    }
 }
 
 uint32_t consumer_generation(const struct consumer *consumer)
@@ -424,8 +338,7 @@ void consumer_free(struct consumer *consumer)
     loop_timer_done(&consumer->retry);
     channel_free(consumer->channel);
     consumer_drop_incoming(consumer);
-    forget_all(&consumer->pauses);
-    forget_all(&consumer->barriers);
+    consumer_forget_waiters(consumer);
     ack_batcher_done(&consumer->batcher);
     arena_done(&consumer->arena);
     free(consumer->queue);

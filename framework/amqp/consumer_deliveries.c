@@ -70,12 +70,24 @@ void consumer_on_deliver(struct consumer *consumer, const amqp_basic_deliver_t *
     assert(deliver->routing_key.len <= SHORT_STRING_MAX);
     incoming->tag = deliver->delivery_tag;
     incoming->redelivered = deliver->redelivered;
+    incoming->got = false;
     incoming->exchange_len = deliver->exchange.len;
     incoming->routing_key_len = deliver->routing_key.len;
     if (deliver->exchange.len > 0)
         memcpy(incoming->exchange, deliver->exchange.bytes, deliver->exchange.len);
     if (deliver->routing_key.len > 0)
         memcpy(incoming->routing_key, deliver->routing_key.bytes, deliver->routing_key.len);
+}
+
+void consumer_on_get_ok(struct consumer *consumer, const amqp_basic_get_ok_t *got)
+{
+    const amqp_basic_deliver_t deliver = {.delivery_tag = got->delivery_tag,
+                                          .redelivered = got->redelivered,
+                                          .exchange = got->exchange,
+                                          .routing_key = got->routing_key};
+
+    consumer_on_deliver(consumer, &deliver);
+    consumer->incoming.got = true;
 }
 
 uint8_t *consumer_on_content(void *user, const struct content_header *header)
@@ -119,6 +131,18 @@ static bool refuse_unfit(struct consumer *consumer, struct delivery *delivery)
     return consumer_settle_delivery(consumer, delivery, VERDICT_REJECT);
 }
 
+/* Nobody asked for it. Back to the head of the queue, from where it comes again; without a
+ * subscription it is kept until the end of the channel, so that what is handed back before then
+ * stands in front of it. */
+static bool give_back_got(struct consumer *consumer, struct delivery *delivery)
+{
+    if (consumer->state != CONSUMER_IDLE)
+        return consumer_settle_delivery(consumer, delivery, VERDICT_HANDBACK);
+    if (delivery->generation == consumer->batcher.generation)
+        ack_batcher_abandon(&consumer->batcher, delivery->tag);
+    return consumer_leave_delivery(consumer, delivery);
+}
+
 static bool becomes_full(struct consumer *consumer)
 {
     if (consumer->full || consumer->prefetch_bytes == 0 ||
@@ -137,6 +161,8 @@ bool consumer_complete(struct consumer *consumer)
     if (!delivery) /* there was no memory; the connection is being dropped */
         return false;
     consumer->incoming.delivery = NULL;
+    if (consumer->incoming.got)
+        return give_back_got(consumer, delivery);
     consumer->stats.delivered++;
     consumer->stats.redelivered += delivery->redelivered;
     if (consumer->incoming.unfit)

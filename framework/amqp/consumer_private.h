@@ -1,5 +1,6 @@
-/* consumer_private.h - the inside of a consumer, for consumer.c (the subscription) and
- * consumer_deliveries.c (what comes on it and goes back).
+/* consumer_private.h - the inside of a consumer, for consumer.c (the subscription),
+ * consumer_deliveries.c (what comes on it and goes back) and consumer_waiters.c (pauses and
+ * barriers).
  */
 #ifndef WARREN_AMQP_CONSUMER_PRIVATE_H
 #define WARREN_AMQP_CONSUMER_PRIVATE_H
@@ -29,10 +30,20 @@ struct consumer_incoming {
     uint64_t body_size;
     uint64_t tag;
     bool redelivered;
+    bool got; /* by a basic.get: not for the owner */
     size_t exchange_len;
     size_t routing_key_len;
     char exchange[SHORT_STRING_MAX];
     char routing_key[SHORT_STRING_MAX];
+};
+
+/* Somebody who waits for cancel-ok or for a barrier. */
+struct consumer_waiter {
+    struct list link;
+    void (*paused)(void *user);
+    void (*passed)(void *user, bool passed);
+    void *user;
+    unsigned rounds; /* that are still to come */
 };
 
 struct consumer {
@@ -62,8 +73,9 @@ struct consumer {
     struct random random;
     struct backoff backoff;
     struct loop_timer retry;
-    struct list pauses;   /* of struct waiter */
+    struct list pauses;   /* of struct consumer_waiter */
     struct list barriers; /* oldest first */
+    struct list gets;     /* those of consumer_queue_barrier(), as their calls were sent */
 
     _Atomic uint32_t generation;
     struct ack_batcher batcher;
@@ -77,6 +89,7 @@ struct consumer {
 enum warren_status consumer_sent(struct consumer *consumer, enum warren_status status);
 extern const struct ack_sink consumer_ack_sink; /* without user */
 void consumer_on_deliver(struct consumer *consumer, const amqp_basic_deliver_t *deliver);
+void consumer_on_get_ok(struct consumer *consumer, const amqp_basic_get_ok_t *got);
 uint8_t *consumer_on_content(void *user, const struct content_header *header);
 /** The content is whole. @return whether `full` changed */
 bool consumer_complete(struct consumer *consumer);
@@ -87,5 +100,14 @@ bool consumer_settle_delivery(struct consumer *consumer, struct delivery *delive
 bool consumer_leave_delivery(struct consumer *consumer, struct delivery *delivery);
 /** The channel is gone, or the consumer is freed: forget the message that was being read. */
 void consumer_drop_incoming(struct consumer *consumer);
+
+/* consumer_waiters.c */
+/** Append a copy of @waiter. @return false: no memory */
+bool consumer_wait(struct list *list, const struct consumer_waiter *waiter);
+/** Tell those who wait for a pause, and @barriers_too those whose barrier was lost. One of them may
+ *  free the consumer: touch nothing afterwards. */
+void consumer_answer(struct consumer *consumer, bool barriers_too);
+void consumer_forget_waiters(struct consumer *consumer);
+enum warren_status consumer_send_qos(struct consumer *consumer, channel_reply_fn *reply);
 
 #endif

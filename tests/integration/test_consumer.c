@@ -181,6 +181,55 @@ static bool until_delivered(struct fixture *fixture, size_t count)
 
 /* ---- tests ---- */
 
+static void pass_queue_barrier(struct fixture *fixture)
+{
+    consumer_flush(fixture->consumer, true);
+    fixture->barrier = 0;
+    consumer_queue_barrier(fixture->consumer, on_barrier, fixture);
+    assert_true(RIG_UNTIL(fixture->rig, fixture->barrier == 1, PATIENCE_MS));
+}
+
+/* A barrier through the queue takes nothing from it: what is ready is not shown to the owner, and
+ * is there again afterwards; behind a pause it is once the channel ends.
+ */
+static void a_queue_barrier(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->options.prefetch = 1;
+    start(fixture);
+    publish(fixture, 4, 100);
+    assert_true(until_delivered(fixture, 1));
+    pass_queue_barrier(fixture);
+    assert_true(RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->queue) == 3, 5000));
+    consumer_pause(fixture->consumer, on_paused, fixture);
+    assert_true(RIG_UNTIL(fixture->rig, fixture->paused == 1, PATIENCE_MS));
+    settle_all(fixture, VERDICT_ACK);
+    pass_queue_barrier(fixture);
+    assert_int_equal(fixture->delivered, 1);
+    consumer_free(fixture->consumer);
+    fixture->consumer = NULL;
+    assert_true(RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->queue) == 3, 5000));
+    start(fixture);
+    fixture->ack_at_once = true;
+    assert_true(until_delivered(fixture, 4));
+    pass_queue_barrier(fixture);
+    assert_int_equal(rig_messages(fixture->rig, fixture->queue), 0);
+}
+
+/* Without a channel there is no barrier; one that is under way when it is lost is answered. */
+static void a_lost_queue_barrier(void **state)
+{
+    struct fixture *fixture = *state;
+
+    start(fixture);
+    assert_true(RIG_UNTIL(fixture->rig, fixture->consuming == 1, PATIENCE_MS));
+    rig_delete_queue(fixture->rig, fixture->queue);
+    consumer_queue_barrier(fixture->consumer, on_barrier, fixture); /* 404 closes the channel */
+    assert_true(RIG_UNTIL(fixture->rig, fixture->barrier == -1, PATIENCE_MS));
+    rig_declare_queue(fixture->rig, fixture->queue, "classic", fixture->dlq);
+}
+
 /* What is acked does not come back: nothing is left in the queue once the channel is closed. */
 static void acked_messages_leave_the_queue(void **state)
 {
@@ -576,6 +625,8 @@ int main(void)
         TEST(a_stuck_message_does_not_starve_the_others),
         TEST(bytes_are_bounded),
         TEST(one_message_above_the_byte_bound_passes),
+        TEST(a_queue_barrier),
+        TEST(a_lost_queue_barrier),
         TEST(pause_and_resume),
         TEST(quick_pauses_do_not_confuse),
         TEST(a_deleted_queue_is_waited_for),
