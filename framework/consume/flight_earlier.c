@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "consume/flight_private.h"
 
 /* A text of a file that may be damaged. */
@@ -49,17 +50,38 @@ static uint32_t keep_report(struct flight *f, const struct flight_file *from, ui
     return 0;
 }
 
+static void warn_of_damage(const struct flight_file *from, uint32_t notes)
+{
+    struct log_line line;
+
+    log_begin(&line, WARREN_LOG_WARN,
+              "notes of an earlier process are damaged: attempts or crashes of so many messages "
+              "may be forgotten");
+    log_int(&line, "pid", from->head->pid);
+    log_int(&line, "notes", notes);
+    log_end(&line);
+}
+
 static void load_notes(struct flight *f, const struct flight_file *from, int64_t now_ms)
 {
+    uint32_t damaged = 0;
+
     for (uint32_t i = 0; i < from->head->note_count; i++) {
         struct flight_note note = from->notes[i];
 
-        if (note.check == 0 || !flight_note_is_sound(&note) ||
-            now_ms - note.noted_ms > FLIGHT_NOTE_KEPT_MS)
+        if (note.check == 0) /* free, or half written when the process died */
+            continue;
+        if (!flight_note_is_sound(&note)) {
+            damaged++;
+            continue;
+        }
+        if (now_ms - note.noted_ms > FLIGHT_NOTE_KEPT_MS)
             continue;
         note.report = keep_report(f, from, note.report);
         flight_notes_load(&f->notes, &note);
     }
+    if (damaged > 0)
+        warn_of_damage(from, damaged);
 }
 
 static enum flight_state state_of(const struct flight_slot *slot)
@@ -109,4 +131,17 @@ void flight_load(void *user, const struct flight_file *from)
     }
     if (from->head->restarts.last_ms >= f->file.head->restarts.last_ms)
         f->file.head->restarts = from->head->restarts;
+}
+
+void flight_refuse(void *user, const char *path, const char *why)
+{
+    struct log_line line;
+
+    (void)user;
+    log_begin(&line, WARREN_LOG_WARN,
+              "flight recorder of an earlier process is of no use and is removed: which messages "
+              "its handlers had is not known");
+    log_text(&line, "file", path);
+    log_text(&line, "error", why);
+    log_end(&line);
 }

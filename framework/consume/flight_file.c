@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,37 +106,45 @@ enum warren_status flight_file_memory(const struct flight_shape *shape, uint64_t
 
 /* ---- reading ---- */
 
-static bool is_sound(const struct flight_head *head, size_t size, uint64_t key)
+/* NULL: nothing. */
+static const char *what_is_wrong(const struct flight_head *head, size_t size, uint64_t key)
 {
     size_t offsets[4];
 
-    if (memcmp(head->magic, MAGIC, sizeof head->magic) != 0 || head->version != VERSION ||
-        head->sizes != sizes_hash() || head->key != key || head->slot_count > ENTRIES_MAX ||
-        head->note_count > ENTRIES_MAX || head->report_count != FLIGHT_REPORTS)
-        return false;
+    if (memcmp(head->magic, MAGIC, sizeof head->magic) != 0)
+        return "it is no flight recorder, or was never finished";
+    if (head->version != VERSION || head->sizes != sizes_hash())
+        return "it is of another version of warren";
+    if (head->key != key)
+        return "it is of another broker or of other queues";
+    if (head->slot_count > ENTRIES_MAX || head->note_count > ENTRIES_MAX ||
+        head->report_count != FLIGHT_REPORTS)
+        return "it is damaged";
     lay_out(head, offsets);
-    return offsets[3] == size;
+    return offsets[3] == size ? NULL : "it is not as long as it says";
 }
 
-enum warren_status flight_file_read(int fd, uint64_t key, struct flight_file *file)
+const char *flight_file_read(int fd, uint64_t key, struct flight_file *file)
 {
+    const char *wrong;
     struct flight_head *head;
     struct stat info;
     size_t offsets[4];
 
     if (fstat(fd, &info) != 0 || info.st_size < (off_t)sizeof *head)
-        return WARREN_EINVAL;
+        return "it is too short";
     head = mmap(NULL, (size_t)info.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (head == MAP_FAILED)
-        return WARREN_EINVAL;
-    if (!is_sound(head, (size_t)info.st_size, key)) {
+        return "it cannot be mapped into memory";
+    wrong = what_is_wrong(head, (size_t)info.st_size, key);
+    if (wrong) {
         munmap(head, (size_t)info.st_size);
-        return WARREN_EINVAL;
+        return wrong;
     }
     *file = (struct flight_file){.head = head, .size = (size_t)info.st_size, .fd = fd};
     lay_out(head, offsets);
     point(file, offsets);
-    return WARREN_OK;
+    return NULL;
 }
 
 /* ---- a directory of them ---- */
@@ -190,23 +199,34 @@ static enum warren_status make_file(int directory, const char *path, uint64_t ke
 
 struct adoption {
     int directory;
+    const char *path; /* of the directory */
     uint64_t key;
     const struct flight_file *own;
-    void (*earlier)(void *user, const struct flight_file *file);
-    void *user;
+    const struct flight_heir *heir;
 };
 
-/* One that is damaged goes the same way: it would never be of use. */
+static void refuse(const struct adoption *adoption, const char *name, const char *why)
+{
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof path, "%s/%s", adoption->path, name);
+    adoption->heir->refused(adoption->heir->user, path, why);
+}
+
 static void adopt(const struct adoption *adoption, const char *name)
 {
     int fd = openat(adoption->directory, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     struct flight_file file;
+    const char *wrong;
 
     if (fd < 0)
         return;
     if (flock(fd, LOCK_EX | LOCK_NB) == 0) { /* not so those of processes that live */
-        if (flight_file_read(fd, adoption->key, &file) == WARREN_OK) {
-            adoption->earlier(adoption->user, &file);
+        wrong = flight_file_read(fd, adoption->key, &file);
+        if (wrong) {
+            refuse(adoption, name, wrong);
+        } else {
+            adoption->heir->earlier(adoption->heir->user, &file);
             flight_file_sync(adoption->own);
             munmap(file.head, file.size);
         }
@@ -233,11 +253,10 @@ static void adopt_all(const struct adoption *adoption)
 }
 
 enum warren_status flight_file_create(const char *directory, const struct flight_shape *shape,
-                                      uint64_t key, struct flight_file *file,
-                                      void (*earlier)(void *user, const struct flight_file *file),
-                                      void *user, struct warren_error *error)
+                                      uint64_t key, const struct flight_heir *heir,
+                                      struct flight_file *file, struct warren_error *error)
 {
-    struct adoption adoption = {.key = key, .own = file, .earlier = earlier, .user = user};
+    struct adoption adoption = {.path = directory, .key = key, .own = file, .heir = heir};
     enum warren_status status;
 
     *file = (struct flight_file){.fd = -1};

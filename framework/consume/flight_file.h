@@ -123,24 +123,31 @@ struct flight_shape {
 enum warren_status flight_file_memory(const struct flight_shape *shape, uint64_t key,
                                       struct flight_file *file, struct warren_error *error);
 
+/** Who is told of recorders that no process holds any more. */
+struct flight_heir {
+    /** To be merged into the new file, which is then written to the disk; after that @file goes. */
+    void (*earlier)(void *user, const struct flight_file *file);
+    /** It cannot be read, and is removed: it would never be of use. @why is one clause. */
+    void (*refused)(void *user, const char *path, const char *why);
+    void *user;
+};
+
 /**
  * The same in a new file of @directory, which is made if only its last part is missing.
  *
- * @earlier   told each recorder of @key that no process holds any more, to merge it into @file,
- *            which is then written to the disk before the other is removed
- * @return    WARREN_OK; WARREN_EIO or WARREN_ENOMEM with @error
+ * @heir    of the recorders of @key
+ * @return  WARREN_OK; WARREN_EIO or WARREN_ENOMEM with @error
  */
 enum warren_status flight_file_create(const char *directory, const struct flight_shape *shape,
-                                      uint64_t key, struct flight_file *file,
-                                      void (*earlier)(void *user, const struct flight_file *file),
-                                      void *user, struct warren_error *error);
+                                      uint64_t key, const struct flight_heir *heir,
+                                      struct flight_file *file, struct warren_error *error);
 
 /**
  * Map the recorder that @fd is, to read it.
  *
- * @return WARREN_OK: @fd is @file's; WARREN_EINVAL: it is none of @key, or a damaged one
+ * @return NULL: @fd is @file's; else why it is no recorder of @key: one clause
  */
-enum warren_status flight_file_read(int fd, uint64_t key, struct flight_file *file);
+const char *flight_file_read(int fd, uint64_t key, struct flight_file *file);
 
 /** Write it to the disk, now. */
 void flight_file_sync(const struct flight_file *file);

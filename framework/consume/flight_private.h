@@ -7,6 +7,9 @@
 /** Add what the recorder @from of an earlier process says to that of @user, a struct flight. */
 void flight_load(void *user, const struct flight_file *from);
 
+/** What the file @path of an earlier process knew is lost: log it. */
+void flight_refuse(void *user, const char *path, const char *why);
+
 /** Have the main thread look. Async-signal-safe. */
 void flight_tell(struct flight *flight);
 

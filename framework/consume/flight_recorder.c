@@ -19,15 +19,18 @@ static enum warren_status open_memory(struct flight *f, const struct flight_shap
 {
     enum warren_status status = flight_file_memory(shape, key, &f->file, error);
     struct flight_file earlier;
+    const char *wrong;
 
-    if (status != WARREN_OK)
+    if (status != WARREN_OK || inherited < 0)
         return status;
-    if (inherited >= 0 && flight_file_read(inherited, key, &earlier) == WARREN_OK) {
-        flight_load(f, &earlier);
-        flight_file_close(&earlier, false);
-    } else if (inherited >= 0) {
+    wrong = flight_file_read(inherited, key, &earlier);
+    if (wrong) {
+        flight_refuse(f, "memory", wrong);
         close(inherited);
+        return WARREN_OK;
     }
+    flight_load(f, &earlier);
+    flight_file_close(&earlier, false);
     return WARREN_OK;
 }
 
@@ -36,6 +39,7 @@ static enum warren_status open_parts(struct flight *f, const struct flight_optio
 {
     struct flight_shape shape = {.slots = options->slots,
                                  .notes = options->notes + 2 * options->slots};
+    const struct flight_heir heir = {flight_load, flight_refuse, f};
     uint64_t key = identity_hash(options->key, strlen(options->key), 0);
     enum warren_status status;
 
@@ -44,8 +48,7 @@ static enum warren_status open_parts(struct flight *f, const struct flight_optio
     if (!f->workers || f->taint_fd < 0)
         return error_set(error, WARREN_EIO, "flight recorder: %s", strerror(errno));
     if (options->directory)
-        status =
-            flight_file_create(options->directory, &shape, key, &f->file, flight_load, f, error);
+        status = flight_file_create(options->directory, &shape, key, &heir, &f->file, error);
     else
         status = open_memory(f, &shape, key, options->inherited, error);
     if (status != WARREN_OK)

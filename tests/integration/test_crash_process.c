@@ -1,6 +1,9 @@
 /* test_crash_process.c - the process of a handler that crashed: it finishes what it can and goes on
  * as another one, or ends, as it is told.
  */
+#include <dirent.h>
+#include <unistd.h>
+
 #include "crash_fixture.h"
 
 /* The next process has the id, the arguments and the environment of the first. */
@@ -147,6 +150,64 @@ static void attempts_survive_a_kill(void **state)
     assert_int_equal(worker_stop(fixture->worker), 0);
 }
 
+/* The one file of the flight recorder; the caller frees. */
+static char *flight_file(const struct fixture *fixture)
+{
+    char *directory = worker_path(fixture->worker, "state");
+    DIR *entries = opendir(directory);
+    struct dirent *entry;
+    char *path = NULL;
+
+    assert_non_null(entries);
+    while ((entry = readdir(entries)))
+        if (strncmp(entry->d_name, "flight-", 7) == 0 && !path)
+            path = text("%s/%s", directory, entry->d_name);
+    closedir(entries);
+    free(directory);
+    assert_non_null(path);
+    return path;
+}
+
+/* What a killed process left is damaged: that is told, and costs no message. */
+static void a_damaged_recorder(void **state)
+{
+    struct fixture *fixture = *state;
+    char *path;
+
+    declare(fixture);
+    make_worker(fixture, "log, recover", "state_dir: state");
+    publish(fixture, "m-1", "stay");
+    worker_consume(fixture->worker, 1);
+    assert_true(WAIT_FOR(recorded(fixture, "begin m-%d 1\n", 1) == 1, PATIENCE_MS));
+    proc_signal(fixture->worker->proc, SIGKILL);
+    assert_int_equal(proc_wait(fixture->worker->proc, PATIENCE_MS), PROC_SIGNAL + SIGKILL);
+    path = flight_file(fixture);
+    assert_int_equal(truncate(path, 1000), 0);
+    worker_consume(fixture->worker, 1);
+    assert_int_equal(worker_logged(fixture->worker, "level=warn", path), 1);
+    assert_int_equal(worker_logged(fixture->worker, path, "error=\"it is not as long as it says\""),
+                     1);
+    assert_true(WAIT_FOR(recorded(fixture, "done m-%d 1\n", 1) == 1, PATIENCE_MS));
+    assert_int_equal(worker_stop(fixture->worker), 0);
+    assert_int_equal(access(path, F_OK), -1);
+    free(path);
+}
+
+/* Without a place for it the worker does not start, and says why. */
+static void no_place_for_a_recorder(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *told;
+
+    declare(fixture);
+    make_worker(fixture, "log, recover", "state_dir: /proc");
+    worker_run(fixture->worker, NULL);
+    assert_in_range(proc_wait(fixture->worker->proc, PATIENCE_MS), 1, 255);
+    told = strstr(proc_stderr(fixture->worker->proc), "state_dir /proc: cannot make a file: ");
+    assert_non_null(told);
+    assert_null(strstr(told + 1, "state_dir"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -158,6 +219,8 @@ int main(void)
         TEST(a_lock_that_is_never_released),
         TEST(a_signal_from_outside_ends_the_process),
         TEST(attempts_survive_a_kill),
+        TEST(a_damaged_recorder),
+        TEST(no_place_for_a_recorder),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,9 +8,11 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,6 +26,9 @@ struct rig {
     char directory[64];
     unsigned adopted;
     uint32_t failed; /* of the first note of the last one adopted */
+    unsigned refused;
+    char refused_path[512];
+    const char *refused_why;
 };
 
 static int setup(void **state)
@@ -80,12 +85,29 @@ static void earlier(void *user, const struct flight_file *file)
     rig->failed = file->notes[0].failed;
 }
 
+static void refused(void *user, const char *path, const char *why)
+{
+    struct rig *rig = user;
+
+    rig->refused++;
+    snprintf(rig->refused_path, sizeof rig->refused_path, "%s", path);
+    rig->refused_why = why;
+}
+
+static enum warren_status create_in(struct rig *rig, const char *directory, uint64_t key,
+                                    struct flight_file *file, struct warren_error *error)
+{
+    const struct flight_heir heir = {earlier, refused, rig};
+
+    rig->adopted = rig->refused = 0;
+    return flight_file_create(directory, &shape, key, &heir, file, error);
+}
+
 static void create(struct rig *rig, uint64_t key, struct flight_file *file)
 {
     struct warren_error error = {WARREN_OK, ""};
 
-    rig->adopted = 0;
-    if (flight_file_create(rig->directory, &shape, key, file, earlier, rig, &error) != WARREN_OK)
+    if (create_in(rig, rig->directory, key, file, &error) != WARREN_OK)
         fail_msg("%s", error.text);
 }
 
@@ -139,7 +161,7 @@ static void flip(int fd, off_t at)
     assert_int_equal(pwrite(fd, &byte, 1, at), 1);
 }
 
-/* What another one has half written, or a disk has damaged, is removed and otherwise ignored. */
+/* What another one has half written, or a disk has damaged, is never taken for a recorder. */
 static void damaged_files_are_harmless(void **state)
 {
     struct rig *rig = *state;
@@ -157,7 +179,7 @@ static void damaged_files_are_harmless(void **state)
         if (byte == offsetof(struct flight_head, pid)) /* which means nothing to others */
             byte += 4;
         flip(fd, byte);
-        assert_int_equal(flight_file_read(fd, KEY, &file), WARREN_EINVAL);
+        assert_non_null(flight_file_read(fd, KEY, &file));
         flip(fd, byte);
         close(fd);
     }
@@ -165,15 +187,62 @@ static void damaged_files_are_harmless(void **state)
         int fd = open(path, O_RDWR);
 
         assert_int_equal(ftruncate(fd, size), 0);
-        assert_int_equal(flight_file_read(fd, KEY, &file), WARREN_EINVAL);
+        assert_non_null(flight_file_read(fd, KEY, &file));
         assert_int_equal(ftruncate(fd, info.st_size), 0);
         close(fd);
     }
-    assert_int_equal(truncate(path, 100), 0);
+}
+
+/* Leave a recorder behind, overwrite @len bytes of it @at some place, and start anew. */
+static void start_on_damage(struct rig *rig, off_t at, const void *bytes, size_t len)
+{
+    struct flight_file file;
+    char path[512];
+    int fd;
+
+    create(rig, KEY, &file);
+    flight_file_close(&file, false);
+    assert_int_equal(entries(rig, false, path), 1);
+    fd = open(path, O_RDWR);
+    if (bytes)
+        assert_int_equal(pwrite(fd, bytes, len, at), len);
+    else
+        assert_int_equal(ftruncate(fd, at), 0);
+    close(fd);
     create(rig, KEY, &file);
     assert_int_equal(rig->adopted, 0);
-    assert_int_equal(entries(rig, false, NULL), 1);
+    assert_int_equal(rig->refused, 1);
+    assert_string_equal(rig->refused_path, path);
+    assert_int_equal(entries(rig, false, NULL), 1); /* the new one */
     flight_file_close(&file, true);
+}
+
+/* One that is damaged does not keep a worker from starting: it is told of, once, and removed. */
+static void what_is_damaged_is_told_of(void **state)
+{
+    struct rig *rig = *state;
+    uint32_t many = UINT32_MAX;
+
+    start_on_damage(rig, 10, NULL, 0);
+    assert_string_equal(rig->refused_why, "it is too short");
+    start_on_damage(rig, 4096, NULL, 0);
+    assert_string_equal(rig->refused_why, "it is not as long as it says");
+    start_on_damage(rig, 0, "garbage", 8);
+    assert_string_equal(rig->refused_why, "it is no flight recorder, or was never finished");
+    start_on_damage(rig, offsetof(struct flight_head, note_count), &many, sizeof many);
+    assert_string_equal(rig->refused_why, "it is damaged");
+}
+
+/* What another version has written is not guessed at. */
+static void another_version_is_told_of(void **state)
+{
+    struct rig *rig = *state;
+    uint32_t other = 2;
+
+    start_on_damage(rig, offsetof(struct flight_head, version), &other, sizeof other);
+    assert_string_equal(rig->refused_why, "it is of another version of warren");
+    start_on_damage(rig, offsetof(struct flight_head, sizes), &other, sizeof other);
+    assert_string_equal(rig->refused_why, "it is of another version of warren");
 }
 
 /* One that lies there empty, as after a crash of the machine, and one that is no file at all. */
@@ -210,16 +279,53 @@ static void the_directory_is_made(void **state)
     struct stat info;
 
     snprintf(path, sizeof path, "%s/state", rig->directory);
-    assert_int_equal(flight_file_create(path, &shape, KEY, &file, earlier, rig, &error), WARREN_OK);
+    assert_int_equal(create_in(rig, path, KEY, &file, &error), WARREN_OK);
     assert_int_equal(stat(path, &info), 0);
     assert_int_equal(info.st_mode & 0777, 0700);
     flight_file_close(&file, true);
     rmdir(path);
     snprintf(path, sizeof path, "%s/a/b", rig->directory);
-    assert_int_equal(flight_file_create(path, &shape, KEY, &file, earlier, rig, &error),
-                     WARREN_EIO);
+    assert_int_equal(create_in(rig, path, KEY, &file, &error), WARREN_EIO);
     assert_non_null(strstr(error.text, path));
     assert_non_null(strstr(error.text, "No such file or directory"));
+}
+
+/* A directory in which nothing can be made, even by root; and something that is none. */
+static void a_directory_that_cannot_be_written(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_error error = {WARREN_OK, ""};
+    struct flight_file file;
+    char path[128];
+
+    assert_int_equal(create_in(rig, "/proc", KEY, &file, &error), WARREN_EIO);
+    assert_non_null(strstr(error.text, "state_dir /proc: cannot make a file: "));
+    snprintf(path, sizeof path, "%s/file", rig->directory);
+    close(open(path, O_WRONLY | O_CREAT, 0600));
+    assert_int_equal(create_in(rig, path, KEY, &file, &error), WARREN_EIO);
+    assert_non_null(strstr(error.text, path));
+    assert_non_null(strstr(error.text, "Not a directory"));
+}
+
+/* Without room for all of it there is none, and nothing stays behind. */
+static void a_disk_that_is_full(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_error error = {WARREN_OK, ""};
+    struct flight_file file;
+    struct rlimit before;
+    struct rlimit little;
+
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    little = (struct rlimit){4096, before.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+    assert_int_equal(create_in(rig, rig->directory, KEY, &file, &error), WARREN_EIO);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, SIG_DFL);
+    assert_non_null(strstr(error.text, rig->directory));
+    assert_non_null(strstr(error.text, "bytes: File too large"));
+    assert_int_equal(entries(rig, false, NULL), 0);
 }
 
 /* In memory it is the same, and can be read by its descriptor. */
@@ -231,7 +337,7 @@ static void memory_is_handed_on(void **state)
     (void)state;
     assert_int_equal(flight_file_memory(&shape, KEY, &file, NULL), WARREN_OK);
     file.notes[3].failed = 9;
-    assert_int_equal(flight_file_read(dup(file.fd), KEY, &read), WARREN_OK);
+    assert_null(flight_file_read(dup(file.fd), KEY, &read));
     assert_int_equal(read.notes[3].failed, 9);
     flight_file_close(&read, false);
     flight_file_close(&file, true);
@@ -242,9 +348,16 @@ static void memory_is_handed_on(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(the_next_one_takes_over),    T(others_are_left_alone),
-        T(damaged_files_are_harmless), T(things_that_are_no_recorders),
-        T(the_directory_is_made),      cmocka_unit_test(memory_is_handed_on),
+        T(the_next_one_takes_over),
+        T(others_are_left_alone),
+        T(damaged_files_are_harmless),
+        T(things_that_are_no_recorders),
+        T(what_is_damaged_is_told_of),
+        T(another_version_is_told_of),
+        T(a_directory_that_cannot_be_written),
+        T(a_disk_that_is_full),
+        T(the_directory_is_made),
+        cmocka_unit_test(memory_is_handed_on),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "consume/flight_recorder.h"
 
 #define WORKERS 3
@@ -249,6 +250,61 @@ static void failures(void **state)
     assert_false(flight_notes_any(&rig->flight->notes));
 }
 
+/* A process that starts and finds something wrong says so in one line, which is @text. */
+static void restart_and_read_log(struct rig *rig, char *text, size_t size)
+{
+    int ends[2];
+    ssize_t len;
+
+    assert_int_equal(pipe(ends), 0);
+    log_set(WARREN_LOG_WARN, LOG_LOGFMT);
+    assert_int_equal(log_start(ends[1]), WARREN_OK);
+    open_recorder(rig);
+    log_stop(10000);
+    log_set(WARREN_LOG_ERROR, LOG_LOGFMT);
+    close(ends[1]);
+    len = read(ends[0], text, size - 1);
+    assert_true(len > 0);
+    text[len] = '\0';
+    assert_ptr_equal(strchr(text, '\n'), text + len - 1);
+    close(ends[0]);
+}
+
+/* Notes that are damaged are left out, the others are kept. */
+static void damaged_notes(void **state)
+{
+    struct rig *rig = *state;
+    struct identity first = message(0);
+    struct identity second = message(1);
+    char text[1024];
+
+    flight_notes_failed(&rig->flight->notes, 0, &first, 3, clock_wall_ms());
+    flight_notes_failed(&rig->flight->notes, 0, &second, 4, clock_wall_ms());
+    rig->flight->file.notes[0].failed = 1;
+    flight_close(rig->flight, false);
+    restart_and_read_log(rig, text, sizeof text);
+    assert_non_null(strstr(text, "notes of an earlier process are damaged"));
+    assert_non_null(strstr(text, " notes=1\n"));
+    assert_int_equal(claim(rig, 0).failed, 0);
+    assert_int_equal(claim(rig, 1).failed, 4);
+}
+
+/* A recorder that is damaged is told of with its name and the reason. */
+static void a_damaged_recorder(void **state)
+{
+    struct rig *rig = *state;
+    char text[1024];
+
+    begin(rig, 0, false);
+    rig->flight->file.head->version++;
+    flight_close(rig->flight, false);
+    restart_and_read_log(rig, text, sizeof text);
+    assert_non_null(strstr(text, "flight recorder of an earlier process is of no use"));
+    assert_non_null(strstr(text, rig->directory));
+    assert_non_null(strstr(text, "error=\"it is of another version of warren\""));
+    assert_int_equal(flight_suspects(rig->flight), 0);
+}
+
 /* ---- the hard limit ---- */
 
 /* A handler that is over its limit is given up once; it cannot end any more. */
@@ -336,6 +392,8 @@ int main(void)
         T(crashed),
         T(too_many_crashes),
         T(failures),
+        T(damaged_notes),
+        T(a_damaged_recorder),
         T(over_the_limit),
         T(a_limit_ends_with_its_message),
         T(restarts_are_slowed_down),
