@@ -177,7 +177,7 @@ static enum warren_status set_up(struct warren_worker *worker,
     status = take_signals(worker, error);
     if (status == WARREN_OK) {
         worker->owns_log = log_start(STDERR_FILENO) == WARREN_OK;
-        status = worker_store_open(worker->setup.config, &worker->keeper, error);
+        status = worker_store_open(&worker->setup, &worker->keeper, error);
     }
     if (status == WARREN_OK)
         status = posts_open(&worker->setup, worker->keeper, &worker->posts, error);

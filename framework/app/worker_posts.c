@@ -11,6 +11,7 @@
 #include "middleware/builtin.h"
 #include "plugin/instance.h"
 #include "plugin/middleware_instance.h"
+#include "store/transactor.h"
 
 /* One link of a chain, open. */
 struct post_link {
@@ -117,6 +118,13 @@ static enum warren_status open_chain(const struct posts *posts, struct post *pos
     return status;
 }
 
+static struct sqlite3 *database_of(const struct posts *posts, const struct warren_handler *handler)
+{
+    return posts->keeper && handler->transactional
+               ? transactor_handle(keeper_transactor(posts->keeper))
+               : NULL;
+}
+
 static enum warren_status open_post(const struct posts *posts, size_t index, bool only_builtin,
                                     struct warren_error *error)
 {
@@ -134,6 +142,7 @@ static enum warren_status open_post(const struct posts *posts, size_t index, boo
         .definition = setup->handler,
         .store = posts->keeper,
         .ack_timeout_ms = worker_limits_ack_timeout_ms(posts->setup->config, setup->config->queue),
+        .database = database_of(posts, setup->handler),
     };
     status = open_chain(posts, post, only_builtin, error);
     if (status != WARREN_OK || only_builtin)

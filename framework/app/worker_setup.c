@@ -103,7 +103,7 @@ enum warren_status worker_setup_init(struct worker_setup *setup,
         status = find_handler(setup, i, error);
     if (status == WARREN_OK)
         status = worker_setup_chains(setup->registry, setup->config, error);
-    return status == WARREN_OK ? worker_store_check(setup->config, error) : status;
+    return status == WARREN_OK ? worker_store_check(setup, error) : status;
 }
 
 void worker_setup_done(struct worker_setup *setup)

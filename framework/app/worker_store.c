@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "middleware/idempotency.h"
-#include "store/idempotency_sqlite.h"
+#include "store/transactor.h"
 
 /* A third of the shortest lease would do; this is below a third of the default one. */
 #define RENEW_MS 300
@@ -29,11 +29,35 @@ static bool is_needed(const struct config *config, const struct config_subscript
     return false;
 }
 
-enum warren_status worker_store_check(const struct config *config, struct warren_error *error)
+static const struct config_subscription *transactional(const struct worker_setup *setup,
+                                                       size_t index)
+{
+    const struct setup_subscription *subscription = &setup->subscriptions[index];
+
+    return subscription->handler->transactional ? subscription->config : NULL;
+}
+
+static bool has_transactional(const struct worker_setup *setup)
+{
+    for (size_t i = 0; i < setup->config->subscription_count; i++)
+        if (transactional(setup, i))
+            return true;
+    return false;
+}
+
+enum warren_status worker_store_check(const struct worker_setup *setup, struct warren_error *error)
 {
     const struct config_subscription *by;
 
-    if (!is_needed(config, &by) || config->store.path)
+    for (size_t i = 0; i < setup->config->subscription_count; i++) {
+        by = transactional(setup, i);
+        if (by && !needs_store(by))
+            return error_set(error, WARREN_ECONFIG,
+                             "%s: the handler %s is transactional: it needs the middleware "
+                             "idempotency in its chain",
+                             by->where, by->handler);
+    }
+    if (!is_needed(setup->config, &by) || setup->config->store.path)
         return WARREN_OK;
     return error_set(error, WARREN_ECONFIG,
                      "%s: the middleware idempotency needs a file to remember in: set store.path",
@@ -60,9 +84,23 @@ static void on_recovered(void *user)
     log_info("store works again");
 }
 
-enum warren_status worker_store_open(const struct config *config, struct keeper **ret_keeper,
+static enum warren_status open_transactor(const struct config *config,
+                                          const struct database_options *database,
+                                          struct keeper_options *keeper, struct warren_error *error)
+{
+    struct transactor_options options = {
+        .database = *database,
+        .group_delay_us = (uint32_t)config->store.group_delay_us,
+        .events = keeper->events,
+    };
+
+    return transactor_new(&options, keeper->store, &keeper->transactor, error);
+}
+
+enum warren_status worker_store_open(const struct worker_setup *setup, struct keeper **ret_keeper,
                                      struct warren_error *error)
 {
+    const struct config *config = setup->config;
     struct idempotency_sqlite_options sqlite = {
         .database = {.path = config->store.path,
                      .busy_timeout_ms = (uint32_t)config->store.busy_timeout_ms},
@@ -84,5 +122,12 @@ enum warren_status worker_store_open(const struct config *config, struct keeper 
         return WARREN_OK;
     database_synchronous_parse(config->store.synchronous, &sqlite.database.synchronous);
     status = idempotency_sqlite_open(&sqlite, &options.store, error);
-    return status == WARREN_OK ? keeper_new(&options, ret_keeper, error) : status;
+    if (status != WARREN_OK)
+        return status;
+    if (has_transactional(setup))
+        status = open_transactor(config, &sqlite.database, &options, error);
+    if (status == WARREN_OK)
+        return keeper_new(&options, ret_keeper, error);
+    options.store->ops->free(options.store);
+    return status;
 }

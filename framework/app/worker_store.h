@@ -4,15 +4,16 @@
 #ifndef WARREN_APP_WORKER_STORE_H
 #define WARREN_APP_WORKER_STORE_H
 
-#include "config/config.h"
+#include "app/worker_setup.h"
 #include "store/keeper.h"
 
 /**
- * Is the store named if a subscription needs one? After config_chains().
+ * Is the store named if a subscription needs one, and has each transactional handler one? After
+ * worker_setup_chains().
  *
  * @return WARREN_OK; WARREN_ECONFIG with @error
  */
-enum warren_status worker_store_check(const struct config *config, struct warren_error *error);
+enum warren_status worker_store_check(const struct worker_setup *setup, struct warren_error *error);
 
 /**
  * Open it and start its thread, if a subscription needs one; what it cannot do goes to the log.
@@ -21,7 +22,7 @@ enum warren_status worker_store_check(const struct config *config, struct warren
  * @return      WARREN_OK; WARREN_ECONFIG (another program's file, one in use), WARREN_EIO,
  *              WARREN_EFULL, WARREN_ETIMEOUT or WARREN_ENOMEM with @error
  */
-enum warren_status worker_store_open(const struct config *config, struct keeper **ret_keeper,
+enum warren_status worker_store_open(const struct worker_setup *setup, struct keeper **ret_keeper,
                                      struct warren_error *error);
 
 #endif

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/thread.h"
 #include "consume/settled.h"
-#include "consume/thread.h"
 
 /* Work for so long pays for waking one worker (a wake-up costs about 20 us of CPU). */
 #define WAKE_WORTH_NS 50000

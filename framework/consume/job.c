@@ -44,6 +44,8 @@ void job_begin(struct warren_job *job, struct delivery *delivery, int64_t begun_
     job->recovery = NULL;
     job->traceparent = job->tracestate = NULL;
     job->on_reply = NULL;
+    job->give_transaction = NULL;
+    job->in_transaction = false;
     job->forgiven = false;
     job->decoded = false;
     job->history_known = false;

@@ -73,6 +73,9 @@ struct warren_job {
     int64_t hold_max_ms;           /* a longer delay is not waited for here */
     warren_job_reply_fn *on_reply; /* NULL: nobody asks */
     void *on_reply_user;
+    warren_job_transaction_fn *give_transaction; /* NULL: there is none to be had */
+    void *transaction_user;
+    bool in_transaction; /* it was had */
     bool forgiven;
     bool decoded;
     bool history_known;

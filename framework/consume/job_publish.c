@@ -45,6 +45,12 @@ static enum warren_status publish(struct warren_job *job, const char *exchange,
     struct job_traced traced;
     enum warren_status status;
 
+    /* Published now, it would stay although the transaction is rolled back; and not confirmed, it
+     * would be lost, for the message is known as handled. A reply is kept with the key. */
+    if (job->in_transaction && !optional) {
+        warren_job_fail(job, "a handler cannot publish within its transaction");
+        return WARREN_EINVAL;
+    }
     if (!job->source->publish)
         return WARREN_ECLOSED;
     if (left_ms <= 0)

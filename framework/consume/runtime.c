@@ -6,8 +6,8 @@
 
 #include "base/error.h"
 #include "base/list.h"
+#include "base/thread.h"
 #include "consume/runtime_private.h"
-#include "consume/thread.h"
 
 /* After a consumer lost its queue, so soon the topology is declared again. */
 #define REDECLARE_MS 200

@@ -114,6 +114,17 @@ void warren_passage_settle(struct warren_passage *passage, enum warren_outcome o
     executor_settled(stage->executor, delivery);
 }
 
+void warren_passage_retry(struct warren_passage *passage, int64_t delay_ms)
+{
+    struct delivery *delivery = delivery_of(passage);
+    struct stage *stage = delivery->stage;
+
+    delivery->outcome = WARREN_RETRY;
+    delivery->forgiven = true;
+    delivery->retry_at_ms = clock_now_ms(stage->job->source->clock) + delay_ms;
+    executor_settled(stage->executor, delivery);
+}
+
 /* ---- what a job tells of it ---- */
 
 void *warren_job_mark(const struct warren_job *job)
@@ -133,4 +144,31 @@ void warren_job_on_reply(struct warren_job *job, warren_job_reply_fn *on_reply, 
 {
     job->on_reply = on_reply;
     job->on_reply_user = user;
+}
+
+void warren_job_on_transaction(struct warren_job *job, warren_job_transaction_fn *give, void *user)
+{
+    job->give_transaction = give;
+    job->transaction_user = user;
+    if (!give)
+        job->in_transaction = false;
+}
+
+/* What was published before could not be undone with the transaction. */
+struct sqlite3 *warren_job_transaction(struct warren_job *job)
+{
+    struct sqlite3 *transaction;
+
+    if (!job->give_transaction) {
+        warren_job_fail(job, "there is no transaction: the handler must be `transactional`, and "
+                             "the middleware idempotency have a store");
+        return NULL;
+    }
+    if (job->settlement && !job->in_transaction) {
+        warren_job_fail(job, "the handler published before it asked for its transaction");
+        return NULL;
+    }
+    transaction = job->give_transaction(job, job->transaction_user);
+    job->in_transaction = transaction != NULL;
+    return transaction;
 }

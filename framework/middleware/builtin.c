@@ -29,6 +29,7 @@ static const struct {
     {"retry", "breaker", "breaker counts attempts, and retry decides what follows a failed one"},
     {"retry", "deadline", "the time limit is one attempt's, and retry must see that it passed"},
     {"retry", "idempotency", "a duplicate of a running message waits, which is no failed attempt"},
+    {"idempotency", "recover", "a panic would unwind past idempotency, which keeps the message"},
     {"breaker", "recover", "recover turns a panic into a failed attempt, which breaker must count"},
     {"deadline", "recover", "a panic would unwind past deadline, which could not tell a late one"},
 };

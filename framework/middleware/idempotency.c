@@ -2,6 +2,7 @@
 #include "middleware/idempotency.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,20 +10,23 @@
 #include "base/log.h"
 #include "middleware/job_line.h"
 #include "middleware/stored_reply.h"
-#include "store/keeper.h"
+#include "store/transactor.h"
 
 /* Longest key, in bytes. A message id has at most 255, a header may have more. */
 #define KEY_MAX 1024
 /* After which a duplicate of a message that is being handled is looked at again. */
 #define BUSY_DELAY_MS 200
-#define LEASE_MAX_MS  INT64_C(86400000)          /* a day */
-#define RETAIN_MAX_MS (INT64_C(86400000) * 3650) /* ten years */
+/* After which a message comes again whose transaction the disk refused. */
+#define REFUSED_DELAY_MS 1000
+#define LEASE_MAX_MS     INT64_C(86400000)          /* a day */
+#define RETAIN_MAX_MS    (INT64_C(86400000) * 3650) /* ten years */
 
 enum key_source { KEY_MESSAGE_ID, KEY_HEADER, KEY_HANDLER };
 
 struct idempotency {
     const struct warren_subscription_info *info;
-    struct keeper *keeper; /* NULL: every message is handled */
+    struct keeper *keeper;         /* NULL: every message is handled */
+    struct transactor *transactor; /* NULL: the handler is not transactional */
     enum key_source source;
     const char *header;
     struct warren_bytes scope;
@@ -37,6 +41,10 @@ struct attempt {
     struct keeper_work work; /* first: its address is the attempt's */
     struct warren_passage *passage;
     struct idempotency *idempotency;
+    bool has_key; /* else it is handled once each time it comes */
+    enum { NO_TRANSACTION, REFUSED, ENTERED, JOINED } part;
+    struct transactor_work transaction;
+    enum warren_outcome outcome; /* if it is committed */
 };
 
 /* ---- options ---- */
@@ -89,6 +97,8 @@ static enum warren_status idempotency_open(const struct warren_subscription_info
         return error_set(error, WARREN_ENOMEM, "no memory");
     i->info = info;
     i->keeper = info->store;
+    if (i->keeper && info->definition && info->definition->transactional)
+        i->transactor = keeper_transactor(i->keeper);
     i->scope = warren_text(*scope ? scope : info->queue);
     i->needs_key = strcmp(warren_options_text(info->options, "on_missing_key"), "reject") == 0;
     i->lease_ms = warren_options_int(info->options, "lease");
@@ -173,6 +183,11 @@ static void claimed(struct keeper_work *work, enum warren_status status)
     warren_passage_go(attempt->passage);
 }
 
+static bool goes_without(const struct idempotency *i, struct warren_bytes key)
+{
+    return key.len > KEY_MAX || (key.len == 0 && (i->needs_key || !i->transactor));
+}
+
 static bool idempotency_before(struct warren_job *job, struct warren_passage *passage, void *state,
                                void **ret_mark)
 {
@@ -184,7 +199,7 @@ static bool idempotency_before(struct warren_job *job, struct warren_passage *pa
     if (!i->keeper)
         return true;
     key = key_of(i, job);
-    if (key.len == 0 || key.len > KEY_MAX)
+    if (goes_without(i, key))
         return true; /* for `call` */
     attempt = calloc(1, sizeof *attempt);
     if (!attempt)
@@ -192,10 +207,14 @@ static bool idempotency_before(struct warren_job *job, struct warren_passage *pa
     store = keeper_store(i->keeper);
     attempt->idempotency = i;
     attempt->passage = passage;
+    attempt->has_key = key.len > 0;
+    attempt->work.claim.state = CLAIM_NEW;
     attempt->work.claim.lease_ms = i->lease_ms;
     attempt->work.claim.retention_ms = i->retention_ms;
-    store->ops->name(store, i->scope, key, &attempt->work.claim.key);
     *ret_mark = attempt;
+    if (!attempt->has_key)
+        return true;
+    store->ops->name(store, i->scope, key, &attempt->work.claim.key);
     if (store->ops->try_claim(store, &attempt->work.claim))
         return true;
     attempt->work.task = KEEPER_CLAIM;
@@ -276,14 +295,83 @@ static enum warren_outcome without_mark(struct idempotency *i, struct warren_job
     return warren_next(job, next);
 }
 
+/* ---- the transaction ---- */
+
+static struct sqlite3 *give_transaction(struct warren_job *job, void *user)
+{
+    struct attempt *attempt = user;
+    struct transactor *transactor = attempt->idempotency->transactor;
+    struct warren_error error = {WARREN_OK, ""};
+
+    if (attempt->part == NO_TRANSACTION) {
+        if (transactor_enter(transactor, warren_job_time_left_ms(job), &error) == WARREN_OK) {
+            attempt->part = ENTERED;
+        } else {
+            attempt->part = REFUSED;
+            warren_job_fail(job, "no transaction: %s", error.text);
+        }
+    }
+    return attempt->part == ENTERED ? transactor_handle(transactor) : NULL;
+}
+
+static enum warren_outcome refuse(struct warren_job *job)
+{
+    warren_job_forgive(job);
+    warren_job_retry_after(job, REFUSED_DELAY_MS);
+    return WARREN_RETRY;
+}
+
+/* What the handler wrote joins the key, or is rolled back. */
+static enum warren_outcome end_transaction(struct warren_job *job, struct attempt *attempt,
+                                           enum warren_outcome outcome)
+{
+    struct transactor *transactor = attempt->idempotency->transactor;
+    struct warren_error error = {WARREN_OK, ""};
+
+    if (attempt->part == REFUSED)
+        return refuse(job);
+    if (attempt->part != ENTERED)
+        return outcome;
+    attempt->part = NO_TRANSACTION;
+    if (outcome != WARREN_ACK) {
+        transactor_drop(transactor);
+        return outcome;
+    }
+    attempt->work.claim.outcome = (uint8_t)outcome;
+    attempt->transaction.claim = attempt->has_key ? &attempt->work.claim : NULL;
+    if (transactor_leave(transactor, &attempt->transaction, &error) == WARREN_OK) {
+        attempt->part = JOINED;
+        return outcome;
+    }
+    warren_job_fail(job, "its transaction was rolled back: %s", error.text);
+    return refuse(job);
+}
+
+static enum warren_outcome handle(struct warren_job *job, const struct warren_link *next,
+                                  struct attempt *attempt)
+{
+    enum warren_outcome outcome;
+
+    warren_job_on_reply(job, keep_reply, attempt);
+    if (attempt->idempotency->transactor)
+        warren_job_on_transaction(job, give_transaction, attempt);
+    outcome = warren_next(job, next);
+    warren_job_on_reply(job, NULL, NULL);
+    if (!attempt->idempotency->transactor)
+        return outcome;
+    warren_job_on_transaction(job, NULL, NULL);
+    return end_transaction(job, attempt, outcome);
+}
+
 static enum warren_outcome idempotency_call(struct warren_job *job, const struct warren_link *next,
                                             void *state)
 {
     struct attempt *attempt = warren_job_mark(job);
-    enum warren_outcome outcome;
 
     if (!attempt)
         return without_mark(state, job, next);
+    if (!attempt->has_key)
+        tell_missing(state, job);
     switch (attempt->work.claim.state) {
     case CLAIM_DONE:
         return done_before(job, attempt);
@@ -292,10 +380,7 @@ static enum warren_outcome idempotency_call(struct warren_job *job, const struct
     case CLAIM_NEW:
         break;
     }
-    warren_job_on_reply(job, keep_reply, attempt);
-    outcome = warren_next(job, next);
-    warren_job_on_reply(job, NULL, NULL);
-    return outcome;
+    return handle(job, next, attempt);
 }
 
 /* ---- behind the workers ---- */
@@ -317,7 +402,7 @@ static void release(struct attempt *attempt)
     struct keeper *keeper = attempt->idempotency->keeper;
     struct idempotency_store *store = keeper_store(keeper);
 
-    if (store->ops->try_release(store, &attempt->work.claim)) {
+    if (!attempt->has_key || store->ops->try_release(store, &attempt->work.claim)) {
         forget(attempt);
         return;
     }
@@ -341,6 +426,49 @@ static bool is_done(enum warren_outcome outcome)
     return outcome == WARREN_ACK || outcome == WARREN_DISCARD;
 }
 
+/* Rolled back, it has to be handled again. Without a passage nobody waits to hear of it. */
+static void undone(struct attempt *attempt)
+{
+    struct warren_passage *passage = attempt->passage;
+
+    release(attempt);
+    if (passage)
+        warren_passage_retry(passage, REFUSED_DELAY_MS);
+}
+
+static void decided(struct transactor_work *work, enum warren_status status)
+{
+    struct attempt *attempt =
+        (struct attempt *)(void *)((char *)work - offsetof(struct attempt, transaction));
+
+    if (status != WARREN_OK) {
+        undone(attempt);
+        return;
+    }
+    if (attempt->passage)
+        warren_passage_settle(attempt->passage, attempt->outcome);
+    forget(attempt);
+}
+
+/* @return true: settle it now */
+static bool after_transaction(struct attempt *attempt, struct warren_passage *passage,
+                              enum warren_outcome outcome)
+{
+    enum warren_status status;
+
+    attempt->passage = passage;
+    attempt->outcome = outcome;
+    attempt->transaction.decided = decided;
+    if (!transactor_await(attempt->idempotency->transactor, &attempt->transaction, &status))
+        return false;
+    if (status == WARREN_OK) {
+        forget(attempt);
+        return true;
+    }
+    undone(attempt);
+    return false;
+}
+
 static bool idempotency_after(struct warren_passage *passage, enum warren_outcome outcome,
                               void *mark, void *state)
 {
@@ -351,7 +479,9 @@ static bool idempotency_after(struct warren_passage *passage, enum warren_outcom
         forget(attempt);
         return true;
     }
-    if (!passage || !is_done(outcome)) {
+    if (attempt->part == JOINED)
+        return after_transaction(attempt, passage, outcome);
+    if (!passage || !is_done(outcome) || !attempt->has_key) {
         release(attempt);
         return true;
     }

@@ -8,16 +8,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
 
 #include "base/error.h"
 #include "store/schema.h"
+#include "store/turn.h"
 
 struct database {
     struct sqlite3 *sqlite;
     char *path;
+    struct turn *turn;
     enum database_synchronous synchronous;
 };
 
@@ -41,6 +44,11 @@ struct sqlite3 *database_handle(struct database *database)
 const char *database_path(const struct database *database)
 {
     return database->path;
+}
+
+struct turn *database_turn(struct database *database)
+{
+    return database->turn;
 }
 
 /* ---- what went wrong ---- */
@@ -269,6 +277,16 @@ static enum warren_status configure(struct database *database,
     return database_run(database, sql, error);
 }
 
+static enum warren_status join_turn(struct database *database, struct warren_error *error)
+{
+    struct stat file;
+
+    if (stat(database->path, &file) != 0)
+        return error_set(error, WARREN_EIO, "%s: %s", database->path, strerror(errno));
+    database->turn = turn_of(file.st_dev, file.st_ino);
+    return database->turn ? WARREN_OK : error_set(error, WARREN_ENOMEM, "out of memory");
+}
+
 static enum warren_status prepare_file(struct database *database,
                                        const struct database_options *options,
                                        struct warren_error *error)
@@ -305,6 +323,8 @@ enum warren_status database_open(const struct database_options *options,
         status = error_set(error, WARREN_ENOMEM, "out of memory");
     if (status == WARREN_OK)
         status = prepare_file(database, options, error);
+    if (status == WARREN_OK)
+        status = join_turn(database, error);
     if (status != WARREN_OK) {
         database_close(database);
         return status;
@@ -318,6 +338,7 @@ void database_close(struct database *database)
     if (!database)
         return;
     sqlite3_close_v2(database->sqlite);
+    turn_put(database->turn);
     free(database->path);
     free(database);
 }

@@ -17,6 +17,7 @@
 #include <warren/status.h>
 
 struct sqlite3;
+struct turn;
 struct sqlite3_stmt;
 struct database;
 
@@ -79,6 +80,13 @@ enum warren_status database_step(struct database *database, struct sqlite3_stmt 
 /** Ask with @sql for one whole number. */
 enum warren_status database_number(struct database *database, const char *sql, int64_t *ret,
                                    struct warren_error *error);
+
+/**
+ * The turn among the connections that this process has to the file: to be taken before
+ * database_begin() where several write, and given back by the same one when that is over. Thread:
+ * any.
+ */
+struct turn *database_turn(struct database *database);
 
 /** Take the lock for writing; other processes that have it are waited for. Do not nest. */
 enum warren_status database_begin(struct database *database, struct warren_error *error);

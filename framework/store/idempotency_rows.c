@@ -21,20 +21,20 @@ static const char *const texts[STATEMENT_COUNT] = {
     [RENEW_CLAIM] = "UPDATE claim SET until = ?2 + lease WHERE owner = ?1",
 };
 
-enum warren_status idempotency_rows_prepare(struct idempotency_sqlite *s,
+enum warren_status idempotency_rows_prepare(struct idempotency_connection *c,
                                             struct warren_error *error)
 {
     enum warren_status status = WARREN_OK;
 
     for (size_t i = 0; status == WARREN_OK && i < STATEMENT_COUNT; i++)
-        status = database_prepare(s->database, texts[i], &s->statements[i], error);
+        status = database_prepare(c->database, texts[i], &c->statements[i], error);
     return status;
 }
 
-void idempotency_rows_done(struct idempotency_sqlite *s)
+void idempotency_rows_done(struct idempotency_connection *c)
 {
     for (size_t i = 0; i < STATEMENT_COUNT; i++)
-        database_finalize(s->statements[i]);
+        database_finalize(c->statements[i]);
 }
 
 static void bind_key(sqlite3_stmt *statement, int place, const struct idempotency_key *key)
@@ -42,41 +42,42 @@ static void bind_key(sqlite3_stmt *statement, int place, const struct idempotenc
     sqlite3_bind_blob(statement, place, key->bytes, sizeof key->bytes, SQLITE_STATIC);
 }
 
-static enum warren_status end_reading(struct idempotency_sqlite *s, sqlite3_stmt *statement,
+static enum warren_status end_reading(struct idempotency_connection *c, sqlite3_stmt *statement,
                                       int code, struct warren_error *error)
 {
     sqlite3_reset(statement);
     if (code == SQLITE_ROW || code == SQLITE_DONE)
         return WARREN_OK;
-    return database_fail(s->database, code, "cannot be read", error);
+    return database_fail(c->database, code, "cannot be read", error);
 }
 
 /* ---- done ---- */
 
-enum warren_status idempotency_rows_read(struct idempotency_sqlite *s, struct warren_error *error)
+enum warren_status idempotency_rows_read(struct idempotency_connection *c,
+                                         struct warren_error *error)
 {
-    sqlite3_stmt *statement = s->statements[READ_DONE];
+    sqlite3_stmt *statement = c->statements[READ_DONE];
     int code;
 
-    sqlite3_bind_int64(statement, 1, s->next_row);
+    sqlite3_bind_int64(statement, 1, c->s->next_row);
     while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
         int64_t row = sqlite3_column_int64(statement, 0);
         struct idempotency_key key = {{0}};
 
         if (sqlite3_column_bytes(statement, 1) == (int)sizeof key.bytes)
             memcpy(key.bytes, sqlite3_column_blob(statement, 1), sizeof key.bytes);
-        pthread_mutex_lock(&s->mutex);
-        key_index_raise(s->index, row + 1 - (int64_t)s->keys_max);
-        key_index_put(s->index, idempotency_key_hash(&key), row);
-        pthread_mutex_unlock(&s->mutex);
-        s->next_row = row + 1;
+        pthread_mutex_lock(&c->s->mutex);
+        key_index_raise(c->s->index, row + 1 - (int64_t)c->s->keys_max);
+        key_index_put(c->s->index, idempotency_key_hash(&key), row);
+        pthread_mutex_unlock(&c->s->mutex);
+        c->s->next_row = row + 1;
     }
-    return end_reading(s, statement, code, error);
+    return end_reading(c, statement, code, error);
 }
 
-static bool is_too_old(const struct idempotency_sqlite *s, int64_t at, int64_t retention_ms)
+static bool is_too_old(const struct idempotency_connection *c, int64_t at, int64_t retention_ms)
 {
-    return retention_ms > 0 && s->wall_ms() - at >= retention_ms;
+    return retention_ms > 0 && c->s->wall_ms() - at >= retention_ms;
 }
 
 /* No memory: without the result the message is still known. */
@@ -96,11 +97,11 @@ static void copy_result(sqlite3_stmt *statement, int column, struct idempotency_
     claim->result_len = (size_t)len;
 }
 
-enum warren_status idempotency_rows_get(struct idempotency_sqlite *s, int64_t row,
+enum warren_status idempotency_rows_get(struct idempotency_connection *c, int64_t row,
                                         struct idempotency_claim *claim, bool *ret_is,
                                         struct warren_error *error)
 {
-    sqlite3_stmt *statement = s->statements[GET_DONE];
+    sqlite3_stmt *statement = c->statements[GET_DONE];
     int code;
 
     *ret_is = false;
@@ -108,81 +109,81 @@ enum warren_status idempotency_rows_get(struct idempotency_sqlite *s, int64_t ro
     code = sqlite3_step(statement);
     if (code == SQLITE_ROW && sqlite3_column_bytes(statement, 0) == (int)sizeof claim->key.bytes &&
         memcmp(sqlite3_column_blob(statement, 0), claim->key.bytes, sizeof claim->key.bytes) == 0 &&
-        !is_too_old(s, sqlite3_column_int64(statement, 1), claim->retention_ms)) {
+        !is_too_old(c, sqlite3_column_int64(statement, 1), claim->retention_ms)) {
         *ret_is = true;
         claim->outcome = (uint8_t)sqlite3_column_int(statement, 2);
         copy_result(statement, 3, claim);
     }
-    return end_reading(s, statement, code, error);
+    return end_reading(c, statement, code, error);
 }
 
-enum warren_status idempotency_rows_add(struct idempotency_sqlite *s, int64_t row,
+enum warren_status idempotency_rows_add(struct idempotency_connection *c, int64_t row,
                                         const struct idempotency_claim *claim,
                                         struct warren_error *error)
 {
-    sqlite3_stmt *statement = s->statements[ADD_DONE];
+    sqlite3_stmt *statement = c->statements[ADD_DONE];
 
     sqlite3_bind_int64(statement, 1, row);
     bind_key(statement, 2, &claim->key);
-    sqlite3_bind_int64(statement, 3, s->wall_ms());
+    sqlite3_bind_int64(statement, 3, c->s->wall_ms());
     sqlite3_bind_int(statement, 4, claim->outcome);
     if (claim->result && claim->result_len <= IDEMPOTENCY_RESULT_MAX)
         sqlite3_bind_blob(statement, 5, claim->result, (int)claim->result_len, SQLITE_STATIC);
     else
         sqlite3_bind_null(statement, 5);
-    return database_step(s->database, statement, error);
+    return database_step(c->database, statement, error);
 }
 
 /* The oldest one; is it to go? */
-static enum warren_status look_at_first(struct idempotency_sqlite *s, int64_t keep_row,
+static enum warren_status look_at_first(struct idempotency_connection *c, int64_t keep_row,
                                         int64_t keep_ms, bool *ret_goes, struct warren_error *error)
 {
-    sqlite3_stmt *statement = s->statements[FIRST_DONE];
+    sqlite3_stmt *statement = c->statements[FIRST_DONE];
     int code = sqlite3_step(statement);
 
     *ret_goes = false;
     if (code == SQLITE_ROW) {
-        s->first_row = sqlite3_column_int64(statement, 0);
-        *ret_goes = s->first_row < keep_row || sqlite3_column_int64(statement, 1) <= keep_ms;
-        pthread_mutex_lock(&s->mutex);
-        key_index_raise(s->index, s->first_row);
-        pthread_mutex_unlock(&s->mutex);
+        c->s->first_row = sqlite3_column_int64(statement, 0);
+        *ret_goes = c->s->first_row < keep_row || sqlite3_column_int64(statement, 1) <= keep_ms;
+        pthread_mutex_lock(&c->s->mutex);
+        key_index_raise(c->s->index, c->s->first_row);
+        pthread_mutex_unlock(&c->s->mutex);
     }
-    return end_reading(s, statement, code, error);
+    return end_reading(c, statement, code, error);
 }
 
-enum warren_status idempotency_rows_purge(struct idempotency_sqlite *s, int64_t limit,
+enum warren_status idempotency_rows_purge(struct idempotency_connection *c, int64_t limit,
                                           int64_t *ret_gone, struct warren_error *error)
 {
-    sqlite3_stmt *statement = s->statements[PURGE_DONE];
-    int64_t retention_ms = atomic_load(&s->retention_ms);
-    int64_t keep_row = s->next_row - (int64_t)s->keys_max;
-    int64_t keep_ms = retention_ms > 0 ? s->wall_ms() - retention_ms : INT64_MIN;
+    sqlite3_stmt *statement = c->statements[PURGE_DONE];
+    int64_t retention_ms = atomic_load(&c->s->retention_ms);
+    int64_t keep_row = c->s->next_row - (int64_t)c->s->keys_max;
+    int64_t keep_ms = retention_ms > 0 ? c->s->wall_ms() - retention_ms : INT64_MIN;
     bool goes;
-    enum warren_status status = look_at_first(s, keep_row, keep_ms, &goes, error);
+    enum warren_status status = look_at_first(c, keep_row, keep_ms, &goes, error);
 
     *ret_gone = 0;
     if (status != WARREN_OK || !goes)
         return status;
-    sqlite3_bind_int64(statement, 1, s->first_row + limit);
+    sqlite3_bind_int64(statement, 1, c->s->first_row + limit);
     sqlite3_bind_int64(statement, 2, keep_row);
     sqlite3_bind_int64(statement, 3, keep_ms);
-    status = database_step(s->database, statement, error);
+    status = database_step(c->database, statement, error);
     if (status == WARREN_OK)
-        *ret_gone = sqlite3_changes(database_handle(s->database));
+        *ret_gone = sqlite3_changes(database_handle(c->database));
     return status;
 }
 
 /* ---- claim ---- */
 
-enum warren_status idempotency_rows_claim(struct idempotency_sqlite *s,
+enum warren_status idempotency_rows_claim(struct idempotency_connection *c,
                                           struct idempotency_claim *claim,
                                           struct warren_error *error)
 {
-    sqlite3_stmt *get = s->statements[GET_CLAIM];
-    sqlite3_stmt *put = s->statements[PUT_CLAIM];
-    int64_t me = owner_lock_id(s->owner);
-    int64_t now_ms = clock_now_ms(s->clock);
+    sqlite3_stmt *get = c->statements[GET_CLAIM];
+    sqlite3_stmt *put = c->statements[PUT_CLAIM];
+    int64_t me = owner_lock_id(c->s->owner);
+    int64_t now_ms = clock_now_ms(c->s->clock);
     enum warren_status status;
     bool is_taken = false;
     int code;
@@ -194,9 +195,9 @@ enum warren_status idempotency_rows_claim(struct idempotency_sqlite *s,
 
         /* One of this process is left over: what it is at was looked up before. */
         is_taken = owner != me && sqlite3_column_int64(get, 1) > now_ms &&
-                   owner_lock_lives(s->owner, owner);
+                   owner_lock_lives(c->s->owner, owner);
     }
-    status = end_reading(s, get, code, error);
+    status = end_reading(c, get, code, error);
     claim->state = is_taken ? CLAIM_BUSY : CLAIM_NEW;
     if (status != WARREN_OK || is_taken)
         return status;
@@ -204,28 +205,29 @@ enum warren_status idempotency_rows_claim(struct idempotency_sqlite *s,
     sqlite3_bind_int64(put, 2, me);
     sqlite3_bind_int64(put, 3, now_ms + claim->lease_ms);
     sqlite3_bind_int64(put, 4, claim->lease_ms);
-    return database_step(s->database, put, error);
+    return database_step(c->database, put, error);
 }
 
-enum warren_status idempotency_rows_unclaim(struct idempotency_sqlite *s,
+enum warren_status idempotency_rows_unclaim(struct idempotency_connection *c,
                                             const struct idempotency_key *key, bool *ret_was_mine,
                                             struct warren_error *error)
 {
-    sqlite3_stmt *statement = s->statements[DROP_CLAIM];
+    sqlite3_stmt *statement = c->statements[DROP_CLAIM];
     enum warren_status status;
 
     bind_key(statement, 1, key);
-    sqlite3_bind_int64(statement, 2, owner_lock_id(s->owner));
-    status = database_step(s->database, statement, error);
-    *ret_was_mine = status == WARREN_OK && sqlite3_changes(database_handle(s->database)) > 0;
+    sqlite3_bind_int64(statement, 2, owner_lock_id(c->s->owner));
+    status = database_step(c->database, statement, error);
+    *ret_was_mine = status == WARREN_OK && sqlite3_changes(database_handle(c->database)) > 0;
     return status;
 }
 
-enum warren_status idempotency_rows_renew(struct idempotency_sqlite *s, struct warren_error *error)
+enum warren_status idempotency_rows_renew(struct idempotency_connection *c,
+                                          struct warren_error *error)
 {
-    sqlite3_stmt *statement = s->statements[RENEW_CLAIM];
+    sqlite3_stmt *statement = c->statements[RENEW_CLAIM];
 
-    sqlite3_bind_int64(statement, 1, owner_lock_id(s->owner));
-    sqlite3_bind_int64(statement, 2, clock_now_ms(s->clock));
-    return database_step(s->database, statement, error);
+    sqlite3_bind_int64(statement, 1, owner_lock_id(c->s->owner));
+    sqlite3_bind_int64(statement, 2, clock_now_ms(c->s->clock));
+    return database_step(c->database, statement, error);
 }

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "store/idempotency_sqlite_private.h"
+#include "store/turn.h"
 
 /* ---- in memory ---- */
 
@@ -99,16 +100,16 @@ static size_t candidates(struct idempotency_sqlite *s, const struct idempotency_
     return count;
 }
 
-static enum warren_status look_up(struct idempotency_sqlite *s, struct idempotency_claim *claim,
+static enum warren_status look_up(struct idempotency_connection *c, struct idempotency_claim *claim,
                                   bool *ret_is_done, struct warren_error *error)
 {
     int64_t rows[IDEMPOTENCY_CANDIDATES];
-    size_t count = candidates(s, &claim->key, rows);
+    size_t count = candidates(c->s, &claim->key, rows);
     enum warren_status status = WARREN_OK;
 
     *ret_is_done = false;
     for (size_t i = 0; status == WARREN_OK && !*ret_is_done && i < count; i++)
-        status = idempotency_rows_get(s, rows[i], claim, ret_is_done, error);
+        status = idempotency_rows_get(c, rows[i], claim, ret_is_done, error);
     return status;
 }
 
@@ -125,14 +126,14 @@ static enum warren_status claim_one(struct idempotency_sqlite *s, struct idempot
     claim->state = CLAIM_BUSY;
     if (is_busy)
         return WARREN_OK;
-    status = look_up(s, claim, &is_done, error);
+    status = look_up(&s->own, claim, &is_done, error);
     if (is_done)
         claim->state = CLAIM_DONE;
     if (status != WARREN_OK || is_done)
         return status;
     claim->state = CLAIM_NEW;
     if (s->shared)
-        status = idempotency_rows_claim(s, claim, error);
+        status = idempotency_rows_claim(&s->own, claim, error);
     if (status != WARREN_OK || claim->state != CLAIM_NEW)
         return status;
     pthread_mutex_lock(&s->mutex);
@@ -164,21 +165,31 @@ static enum warren_status claim_all(struct idempotency_sqlite *s, struct idempot
     while (status == WARREN_OK && done < count)
         status = claim_one(s, claims[done++], error);
     if (status == WARREN_OK && s->shared)
-        status = database_commit(s->database, error);
+        status = database_commit(s->own.database, error);
     if (status != WARREN_OK)
         undo_claims(s, claims, done);
     return status;
 }
 
-static enum warren_status begin(struct idempotency_sqlite *s, struct warren_error *error)
-{
-    enum warren_status status = database_begin(s->database, error);
+/* ---- transactions ---- */
 
-    if (status == WARREN_OK && s->shared)
-        status = idempotency_rows_read(s, error);
+enum warren_status idempotency_begin(struct idempotency_connection *c, struct warren_error *error)
+{
+    enum warren_status status;
+
+    turn_take(database_turn(c->database));
+    status = database_begin(c->database, error);
+    if (status == WARREN_OK && c->s->shared)
+        status = idempotency_rows_read(c, error);
     if (status != WARREN_OK)
-        database_rollback(s->database);
+        idempotency_end(c);
     return status;
+}
+
+void idempotency_end(struct idempotency_connection *c)
+{
+    database_rollback(c->database);
+    turn_give(database_turn(c->database));
 }
 
 static enum warren_status claim(struct idempotency_store *store, struct idempotency_claim **claims,
@@ -190,22 +201,23 @@ static enum warren_status claim(struct idempotency_store *store, struct idempote
     if (!s->shared)
         return claim_all(s, claims, count, error);
     /* A claim need not survive a loss of power: neither does who made it. */
-    status = database_relax(s->database, true, error);
+    status = database_relax(s->own.database, true, error);
     if (status == WARREN_OK)
-        status = begin(s, error);
-    if (status == WARREN_OK)
+        status = idempotency_begin(&s->own, error);
+    if (status == WARREN_OK) {
         status = claim_all(s, claims, count, error);
-    database_rollback(s->database);
-    database_relax(s->database, false, NULL);
+        idempotency_end(&s->own);
+    }
+    database_relax(s->own.database, false, NULL);
     return status;
 }
 
 /* ---- complete ---- */
 
 /* Shared, the claim may have been lost: to somebody who may even be done by now. */
-static enum warren_status is_still_to_add(struct idempotency_sqlite *s,
-                                          struct idempotency_claim *claim, bool *ret_add,
-                                          struct warren_error *error)
+static enum warren_status is_still_to_add(struct idempotency_connection *c,
+                                          struct idempotency_claim *claim, bool strict,
+                                          bool *ret_add, struct warren_error *error)
 {
     struct idempotency_claim other = {.key = claim->key};
     enum warren_status status;
@@ -213,14 +225,34 @@ static enum warren_status is_still_to_add(struct idempotency_sqlite *s,
 
     claim->overtaken = false;
     *ret_add = true;
-    if (!s->shared)
+    if (!c->s->shared)
         return WARREN_OK;
-    status = idempotency_rows_unclaim(s, &claim->key, &was_mine, error);
+    status = idempotency_rows_unclaim(c, &claim->key, &was_mine, error);
     if (status != WARREN_OK || was_mine)
         return status;
-    status = look_up(s, &other, &claim->overtaken, error);
+    if (strict)
+        claim->overtaken = true;
+    else
+        status = look_up(c, &other, &claim->overtaken, error);
     free(other.result);
     *ret_add = !claim->overtaken;
+    return status;
+}
+
+enum warren_status idempotency_add(struct idempotency_connection *c,
+                                   struct idempotency_claim *claim, bool strict, int64_t *ret_row,
+                                   struct warren_error *error)
+{
+    bool add;
+    enum warren_status status = is_still_to_add(c, claim, strict, &add, error);
+
+    *ret_row = 0;
+    if (status != WARREN_OK || !add)
+        return status;
+    *ret_row = key_index_fit(c->s->next_row);
+    status = idempotency_rows_add(c, *ret_row, claim, error);
+    if (status == WARREN_OK)
+        c->s->next_row = *ret_row + 1;
     return status;
 }
 
@@ -229,31 +261,37 @@ static enum warren_status add_all(struct idempotency_sqlite *s, struct idempoten
 {
     enum warren_status status = WARREN_OK;
 
-    for (size_t i = 0; status == WARREN_OK && i < count; i++) {
-        bool add;
-
-        rows[i] = 0;
-        status = is_still_to_add(s, claims[i], &add, error);
-        if (status != WARREN_OK || !add)
-            continue;
-        rows[i] = key_index_fit(s->next_row);
-        s->next_row = rows[i] + 1;
-        status = idempotency_rows_add(s, rows[i], claims[i], error);
-    }
+    for (size_t i = 0; status == WARREN_OK && i < count; i++)
+        status = idempotency_add(&s->own, claims[i], false, &rows[i], error);
     return status;
 }
 
-static void note_done(struct idempotency_sqlite *s, struct idempotency_claim **claims, size_t count,
-                      const int64_t *rows)
+void idempotency_added(struct idempotency_sqlite *s, const struct idempotency_claim *claim,
+                       int64_t row)
 {
     pthread_mutex_lock(&s->mutex);
-    key_index_raise(s->index, s->next_row - (int64_t)s->keys_max);
-    for (size_t i = 0; i < count; i++) {
-        if (rows[i] > 0)
-            key_index_put(s->index, idempotency_key_hash(&claims[i]->key), rows[i]);
-        claim_set_remove(&s->claims, &claims[i]->key);
-    }
+    key_index_raise(s->index, row + 1 - (int64_t)s->keys_max);
+    if (row > 0)
+        key_index_put(s->index, idempotency_key_hash(&claim->key), row);
+    claim_set_remove(&s->claims, &claim->key);
     pthread_mutex_unlock(&s->mutex);
+}
+
+/* Begun; committed if it succeeds. */
+static enum warren_status complete_all(struct idempotency_sqlite *s,
+                                       struct idempotency_claim **claims, size_t count,
+                                       int64_t *rows, struct warren_error *error)
+{
+    enum warren_status status = add_all(s, claims, count, rows, error);
+    int64_t gone;
+
+    if (status == WARREN_OK) /* so that at full speed as many go as come */
+        status = idempotency_rows_purge(&s->own, 2 * (int64_t)count, &gone, error);
+    if (status == WARREN_OK)
+        status = database_commit(s->own.database, error);
+    for (size_t i = 0; status == WARREN_OK && i < count; i++)
+        idempotency_added(s, claims[i], rows[i]);
+    return status;
 }
 
 static enum warren_status complete(struct idempotency_store *store,
@@ -264,23 +302,16 @@ static enum warren_status complete(struct idempotency_store *store,
     int64_t *rows = calloc(count, sizeof *rows);
     enum warren_status status;
     int64_t before;
-    int64_t gone;
 
     if (!rows)
         return error_set(error, WARREN_ENOMEM, "out of memory");
-    status = begin(s, error);
-    before = s->next_row; /* after others' rows were read, which are there in any case */
-    if (status == WARREN_OK)
-        status = add_all(s, claims, count, rows, error);
-    if (status == WARREN_OK) /* so that at full speed as many go as come */
-        status = idempotency_rows_purge(s, 2 * (int64_t)count, &gone, error);
-    if (status == WARREN_OK)
-        status = database_commit(s->database, error);
+    status = idempotency_begin(&s->own, error);
     if (status == WARREN_OK) {
-        note_done(s, claims, count, rows);
-    } else {
-        database_rollback(s->database);
-        s->next_row = before;
+        before = s->next_row; /* after others' rows were read, which are there in any case */
+        status = complete_all(s, claims, count, rows, error);
+        if (status != WARREN_OK)
+            s->next_row = before;
+        idempotency_end(&s->own);
     }
     free(rows);
     return status;
@@ -288,48 +319,59 @@ static enum warren_status complete(struct idempotency_store *store,
 
 /* ---- release, purge, renew ---- */
 
-static enum warren_status release(struct idempotency_store *store,
-                                  struct idempotency_claim **claims, size_t count,
-                                  struct warren_error *error)
-{
-    struct idempotency_sqlite *s = idempotency_sqlite_of(store);
-    enum warren_status status = WARREN_OK;
-    bool was_mine;
-
-    if (s->shared)
-        status = database_begin(s->database, error);
-    for (size_t i = 0; s->shared && status == WARREN_OK && i < count; i++)
-        status = idempotency_rows_unclaim(s, &claims[i]->key, &was_mine, error);
-    if (s->shared && status == WARREN_OK)
-        status = database_commit(s->database, error);
-    if (status == WARREN_OK)
-        forget_claims(s, claims, count);
-    else
-        database_rollback(s->database);
-    return status;
-}
-
 static enum warren_status in_transaction(struct idempotency_sqlite *s,
                                          enum warren_status (*work)(struct idempotency_sqlite *s,
                                                                     void *arg,
                                                                     struct warren_error *error),
                                          void *arg, struct warren_error *error)
 {
-    enum warren_status status = begin(s, error);
+    enum warren_status status = idempotency_begin(&s->own, error);
 
-    if (status == WARREN_OK)
-        status = work(s, arg, error);
-    if (status == WARREN_OK)
-        status = database_commit(s->database, error);
     if (status != WARREN_OK)
-        database_rollback(s->database);
+        return status;
+    status = work(s, arg, error);
+    if (status == WARREN_OK)
+        status = database_commit(s->own.database, error);
+    idempotency_end(&s->own);
+    return status;
+}
+
+struct claims {
+    struct idempotency_claim **items;
+    size_t count;
+};
+
+static enum warren_status unclaim_all(struct idempotency_sqlite *s, void *arg,
+                                      struct warren_error *error)
+{
+    const struct claims *claims = arg;
+    enum warren_status status = WARREN_OK;
+    bool was_mine;
+
+    for (size_t i = 0; status == WARREN_OK && i < claims->count; i++)
+        status = idempotency_rows_unclaim(&s->own, &claims->items[i]->key, &was_mine, error);
+    return status;
+}
+
+static enum warren_status release(struct idempotency_store *store,
+                                  struct idempotency_claim **claims, size_t count,
+                                  struct warren_error *error)
+{
+    struct idempotency_sqlite *s = idempotency_sqlite_of(store);
+    struct claims all = {claims, count};
+    enum warren_status status = WARREN_OK;
+
+    if (s->shared)
+        status = in_transaction(s, unclaim_all, &all, error);
+    if (status == WARREN_OK)
+        forget_claims(s, claims, count);
     return status;
 }
 
 static enum warren_status purge_some(struct idempotency_sqlite *s, void *arg,
                                      struct warren_error *error)
 {
-    return idempotency_rows_purge(s, IDEMPOTENCY_PURGE_ROWS, arg, error);
+    return idempotency_rows_purge(&s->own, IDEMPOTENCY_PURGE_ROWS, arg, error);
 }
 
 static enum warren_status purge(struct idempotency_store *store, bool *ret_more,
@@ -347,7 +389,7 @@ static enum warren_status renew_all(struct idempotency_sqlite *s, void *arg,
                                     struct warren_error *error)
 {
     (void)arg;
-    return idempotency_rows_renew(s, error);
+    return idempotency_rows_renew(&s->own, error);
 }
 
 static enum warren_status renew(struct idempotency_store *store, struct warren_error *error)
@@ -369,8 +411,8 @@ static void free_store(struct idempotency_store *store)
 {
     struct idempotency_sqlite *s = idempotency_sqlite_of(store);
 
-    idempotency_rows_done(s);
-    database_close(s->database);
+    idempotency_rows_done(&s->own);
+    database_close(s->own.database);
     owner_lock_free(s->owner);
     key_index_free(s->index);
     claim_set_done(&s->claims);
@@ -396,19 +438,19 @@ static enum warren_status read_secret(struct idempotency_sqlite *s, struct warre
 {
     sqlite3_stmt *statement = NULL;
     enum warren_status status = database_run(
-        s->database, "INSERT OR IGNORE INTO setting VALUES ('secret', randomblob(16))", error);
+        s->own.database, "INSERT OR IGNORE INTO setting VALUES ('secret', randomblob(16))", error);
     int code;
 
     if (status == WARREN_OK)
-        status = database_prepare(s->database, "SELECT value FROM setting WHERE name = 'secret'",
-                                  &statement, error);
+        status = database_prepare(
+            s->own.database, "SELECT value FROM setting WHERE name = 'secret'", &statement, error);
     if (status != WARREN_OK)
         return status;
     code = sqlite3_step(statement);
     if (code != SQLITE_ROW)
-        status = database_fail(s->database, code, "cannot be read", error);
+        status = database_fail(s->own.database, code, "cannot be read", error);
     else if (sqlite3_column_bytes(statement, 0) != (int)sizeof s->secret)
-        status = database_fail(s->database, SQLITE_CORRUPT, "cannot be read", error);
+        status = database_fail(s->own.database, SQLITE_CORRUPT, "cannot be read", error);
     else
         memcpy(s->secret, sqlite3_column_blob(statement, 0), sizeof s->secret);
     database_finalize(statement);
@@ -420,14 +462,14 @@ static enum warren_status read_all(struct idempotency_sqlite *s, struct warren_e
 {
     int64_t newest;
     enum warren_status status =
-        database_number(s->database, "SELECT coalesce(max(id), 0) FROM done", &newest, error);
+        database_number(s->own.database, "SELECT coalesce(max(id), 0) FROM done", &newest, error);
 
     if (status != WARREN_OK)
         return status;
     s->next_row = newest > (int64_t)s->keys_max ? newest - (int64_t)s->keys_max + 1 : 1;
-    status = idempotency_rows_read(s, error);
+    status = idempotency_rows_read(&s->own, error);
     if (status == WARREN_OK && !s->shared) /* nobody else has the file */
-        status = database_run(s->database, "DELETE FROM claim", error);
+        status = database_run(s->own.database, "DELETE FROM claim", error);
     return status;
 }
 
@@ -441,6 +483,7 @@ enum warren_status idempotency_sqlite_open(const struct idempotency_sqlite_optio
     if (!s)
         return error_set(error, WARREN_ENOMEM, "out of memory");
     s->store.ops = &ops;
+    s->own.s = s;
     s->shared = options->shared;
     s->keys_max = options->keys_max;
     s->clock = options->clock;
@@ -449,13 +492,13 @@ enum warren_status idempotency_sqlite_open(const struct idempotency_sqlite_optio
     pthread_mutex_init(&s->mutex, NULL);
     s->index = key_index_new(s->keys_max);
     if (s->index)
-        status = database_open(&options->database, &s->database, error);
+        status = database_open(&options->database, &s->own.database, error);
     else
         status = error_set(error, WARREN_ENOMEM, "no memory for %zu keys", s->keys_max);
     if (status == WARREN_OK)
         status = owner_lock_new(options->database.path, s->shared, &s->owner, error);
     if (status == WARREN_OK)
-        status = idempotency_rows_prepare(s, error);
+        status = idempotency_rows_prepare(&s->own, error);
     if (status == WARREN_OK)
         status = read_secret(s, error);
     if (status == WARREN_OK)

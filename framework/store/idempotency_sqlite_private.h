@@ -33,11 +33,18 @@ enum idempotency_statement {
     STATEMENT_COUNT
 };
 
+/** One way to the file. */
+struct idempotency_connection {
+    struct idempotency_sqlite *s;
+    struct database *database;
+    struct sqlite3_stmt *statements[STATEMENT_COUNT];
+};
+
+/** The next row, and the index of the rows, change in the writer's turn alone (turn.h). */
 struct idempotency_sqlite {
     struct idempotency_store store;
-    struct database *database;
+    struct idempotency_connection own; /* of the thread that calls the store */
     struct owner_lock *owner;
-    struct sqlite3_stmt *statements[STATEMENT_COUNT];
     struct clock *clock;
     int64_t (*wall_ms)(void);
     uint8_t secret[SIPHASH_SIZE];
@@ -59,31 +66,53 @@ static inline struct idempotency_sqlite *idempotency_sqlite_of(struct idempotenc
 
 /* ---- idempotency_rows.c: within a transaction where something is written ---- */
 
-enum warren_status idempotency_rows_prepare(struct idempotency_sqlite *s,
+enum warren_status idempotency_rows_prepare(struct idempotency_connection *c,
                                             struct warren_error *error);
-void idempotency_rows_done(struct idempotency_sqlite *s);
+void idempotency_rows_done(struct idempotency_connection *c);
 /** Read what was appended since, by others or before, into the index. */
-enum warren_status idempotency_rows_read(struct idempotency_sqlite *s, struct warren_error *error);
+enum warren_status idempotency_rows_read(struct idempotency_connection *c,
+                                         struct warren_error *error);
 /** Is @row what @claim asks for? Then write its outcome and result. */
-enum warren_status idempotency_rows_get(struct idempotency_sqlite *s, int64_t row,
+enum warren_status idempotency_rows_get(struct idempotency_connection *c, int64_t row,
                                         struct idempotency_claim *claim, bool *ret_is,
                                         struct warren_error *error);
 /** Append. */
-enum warren_status idempotency_rows_add(struct idempotency_sqlite *s, int64_t row,
+enum warren_status idempotency_rows_add(struct idempotency_connection *c, int64_t row,
                                         const struct idempotency_claim *claim,
                                         struct warren_error *error);
 /** Remove at most @limit rows that are too old or too many, the oldest first. */
-enum warren_status idempotency_rows_purge(struct idempotency_sqlite *s, int64_t limit,
+enum warren_status idempotency_rows_purge(struct idempotency_connection *c, int64_t limit,
                                           int64_t *ret_gone, struct warren_error *error);
 /** Claim @claim's key for this process, unless a living one has it. */
-enum warren_status idempotency_rows_claim(struct idempotency_sqlite *s,
+enum warren_status idempotency_rows_claim(struct idempotency_connection *c,
                                           struct idempotency_claim *claim,
                                           struct warren_error *error);
 /** Take back this process' claim. @ret_was_mine: it was still there. */
-enum warren_status idempotency_rows_unclaim(struct idempotency_sqlite *s,
+enum warren_status idempotency_rows_unclaim(struct idempotency_connection *c,
                                             const struct idempotency_key *key, bool *ret_was_mine,
                                             struct warren_error *error);
 /** Prolong this process' claims by the lease that each was made with. */
-enum warren_status idempotency_rows_renew(struct idempotency_sqlite *s, struct warren_error *error);
+enum warren_status idempotency_rows_renew(struct idempotency_connection *c,
+                                          struct warren_error *error);
+
+/* ---- idempotency_sqlite.c: in the writer's turn ---- */
+
+/** Take the turn and begin to write, with everything read that others have appended. */
+enum warren_status idempotency_begin(struct idempotency_connection *c, struct warren_error *error);
+/** Roll back what was not committed, give the turn back. */
+void idempotency_end(struct idempotency_connection *c);
+
+/**
+ * Append @claim, unless others have taken it over.
+ *
+ * @strict   taken over, it is not appended; else only if they have completed it
+ * @ret_row  where it stands; 0: it was not appended
+ */
+enum warren_status idempotency_add(struct idempotency_connection *c,
+                                   struct idempotency_claim *claim, bool strict, int64_t *ret_row,
+                                   struct warren_error *error);
+/** What was appended is committed: it can be found, and is claimed no more. Rows ascend. */
+void idempotency_added(struct idempotency_sqlite *s, const struct idempotency_claim *claim,
+                       int64_t row);
 
 #endif

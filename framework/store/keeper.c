@@ -1,14 +1,14 @@
 /* keeper.c - see keeper.h. */
 #include "store/keeper.h"
 
-#include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "base/error.h"
+#include "base/thread.h"
+#include "store/transactor.h"
 
 /* Between attempts at what failed, doubling. */
 #define RETRY_MIN_MS 20
@@ -26,6 +26,7 @@ struct queue {
 
 struct keeper {
     struct idempotency_store *store;
+    struct transactor *transactor;
     struct keeper_events events;
     uint32_t group_delay_us;
     int64_t renew_ms;
@@ -311,28 +312,12 @@ static void *run(void *arg)
 
 /* ---- life ---- */
 
-/* A signal is for the main thread, but for those that tell of a fault of this one. */
-static int start_thread(struct keeper *k)
-{
-    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
-    sigset_t blocked;
-    sigset_t before;
-    int failure;
-
-    sigfillset(&blocked);
-    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
-        sigdelset(&blocked, own[i]);
-    pthread_sigmask(SIG_BLOCK, &blocked, &before);
-    failure = pthread_create(&k->thread, NULL, run, k);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failure;
-}
-
 static void init(struct keeper *k, const struct keeper_options *options)
 {
     pthread_condattr_t attributes;
 
     k->store = options->store;
+    k->transactor = options->transactor;
     k->events = options->events;
     k->group_delay_us = options->group_delay_us;
     k->renew_ms = options->renew_ms;
@@ -351,20 +336,19 @@ enum warren_status keeper_new(const struct keeper_options *options, struct keepe
                               struct warren_error *error)
 {
     struct keeper *k = calloc(1, sizeof *k);
-    int failure;
+    enum warren_status status;
 
     if (!k) {
+        transactor_free(options->transactor);
         options->store->ops->free(options->store);
         return error_set(error, WARREN_ENOMEM, "out of memory");
     }
     init(k, options);
-    failure = start_thread(k);
-    if (failure) {
+    status = thread_start(&k->thread, "warren-store", run, k, error);
+    if (status != WARREN_OK) {
         keeper_free(k);
-        return error_set(error, WARREN_EIO, "cannot start the thread of the store: %s",
-                         strerrordesc_np(failure));
+        return status;
     }
-    pthread_setname_np(k->thread, "warren-store");
     k->started = true;
     *ret_keeper = k;
     return WARREN_OK;
@@ -373,6 +357,11 @@ enum warren_status keeper_new(const struct keeper_options *options, struct keepe
 struct idempotency_store *keeper_store(struct keeper *k)
 {
     return k->store;
+}
+
+struct transactor *keeper_transactor(struct keeper *k)
+{
+    return k->transactor;
 }
 
 void keeper_submit(struct keeper *k, struct keeper_work *work)
@@ -403,6 +392,7 @@ void keeper_stop(struct keeper *k)
 {
     if (!k || !k->started)
         return;
+    transactor_stop(k->transactor); /* what it could not commit is released */
     pthread_mutex_lock(&k->mutex);
     k->stopping = true;
     pthread_mutex_unlock(&k->mutex);
@@ -416,6 +406,7 @@ void keeper_free(struct keeper *k)
     if (!k)
         return;
     keeper_stop(k);
+    transactor_free(k->transactor);
     k->store->ops->free(k->store);
     pthread_cond_destroy(&k->more);
     pthread_mutex_destroy(&k->mutex);

@@ -20,6 +20,7 @@
 
 struct keeper;
 struct keeper_work;
+struct transactor;
 
 enum keeper_task { KEEPER_CLAIM, KEEPER_COMPLETE, KEEPER_RELEASE };
 
@@ -48,6 +49,7 @@ struct keeper_options {
     uint32_t group_delay_us;         /* how long a group may wait for more, under load */
     int64_t renew_ms;                /* how often the claims of this process are renewed */
     struct keeper_events events;
+    struct transactor *transactor; /* likewise; may be NULL */
 };
 
 /** Start the thread. WARREN_OK; WARREN_ENOMEM or WARREN_EIO with @error. */
@@ -56,6 +58,9 @@ enum warren_status keeper_new(const struct keeper_options *options, struct keepe
 
 /** For try_claim, name and retain. */
 struct idempotency_store *keeper_store(struct keeper *keeper);
+
+/** For handlers that write in the store's file (transactor.h); NULL: there are none. */
+struct transactor *keeper_transactor(struct keeper *keeper);
 
 /** Hand @work over until its `done`. In the order of handing over for each key. Thread: any. */
 void keeper_submit(struct keeper *keeper, struct keeper_work *work);

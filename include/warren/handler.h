@@ -38,6 +38,9 @@ enum warren_log_level { WARREN_LOG_ERROR, WARREN_LOG_WARN, WARREN_LOG_INFO, WARR
 /** One message being handled. Opaque; lives until `handle` returns. */
 struct warren_job;
 
+/** A connection of SQLite's; include <sqlite3.h> to use it. */
+struct sqlite3;
+
 /* ---- options of a handler ---- */
 
 /** The type of an option's value, and how it is written in YAML. */
@@ -98,6 +101,13 @@ struct warren_subscription_info {
     void *store;            /**< for warren's own middlewares; NULL: there is none. Since: 0.2 */
     int64_t ack_timeout_ms; /**< then the broker takes an unsettled message back; 0: not known.
                                  Since: 0.2 */
+
+    /**
+     * For a transactional handler: what warren_job_transaction() will return, to create tables and
+     * prepare statements with in `open`. In `handle` it may be used only as said there; finalize
+     * the statements in `close`. NULL where nothing is kept, as in `warren invoke`. Since: 0.2
+     */
+    struct sqlite3 *database;
 };
 
 /**
@@ -138,6 +148,12 @@ struct warren_handler {
      * Thread: the event loop's, at once with `handle`: be quick. May be NULL. Since: 0.2.
      */
     struct warren_bytes (*key)(struct warren_job *job, void *state);
+
+    /**
+     * Its effect is what it writes in warren_job_transaction(). The subscription must have the
+     * middleware idempotency in its chain, or the worker does not start. Since: 0.2.
+     */
+    bool transactional;
 };
 
 /** Raised whenever a struct of this header changes other than by growing at its end. */
@@ -318,6 +334,23 @@ WARREN_API enum warren_status warren_job_publish_after(struct warren_job *job, c
  */
 WARREN_API enum warren_status warren_job_reply(struct warren_job *job,
                                                const struct warren_message *message);
+
+/**
+ * For a transactional handler: the SQLite transaction in which the key of this message will be
+ * noted. What is written with it is committed together with the key, and only then is the message
+ * acked: both are there, or neither is, whatever dies when. Any outcome but WARREN_ACK rolls back
+ * what was written.
+ *
+ * From the first call in an attempt until `handle` returns, the handler has the connection for
+ * itself, and nobody else can write the file: do what takes long before. BEGIN, COMMIT, ROLLBACK,
+ * ATTACH, and writes to warren's own tables are refused with SQLITE_AUTH; savepoints of your own
+ * are fine. Statements may be prepared in `open` and used for ever; they are reset when `handle`
+ * returns. A result is SQLITE_FULL or SQLITE_IOERR: answer WARREN_RETRY.
+ *
+ * @return the connection, the same in every attempt; NULL: it cannot be had now, answer
+ *         WARREN_RETRY, which will not count as a failed attempt
+ */
+WARREN_API struct sqlite3 *warren_job_transaction(struct warren_job *job);
 
 /** "ack", "retry", "reject", "discard", "requeue"; "unknown" for any other. Since: 0.1. */
 WARREN_API const char *warren_outcome_name(enum warren_outcome outcome);

@@ -123,6 +123,11 @@ WARREN_API void warren_passage_go(struct warren_passage *passage);
  * gone. Thread: any. Since: 0.2.
  */
 WARREN_API void warren_passage_settle(struct warren_passage *passage, enum warren_outcome outcome);
+/**
+ * The same with WARREN_RETRY, for no fault of the message: it comes again in @delay_ms, and the
+ * attempt does not count. Since: 0.2.
+ */
+WARREN_API void warren_passage_retry(struct warren_passage *passage, int64_t delay_ms);
 
 /** For a plugin that has some: WARREN_PLUGIN(.name = "mine", WARREN_MIDDLEWARES(table)). */
 #define WARREN_MIDDLEWARES(table)                                                                  \
@@ -188,6 +193,13 @@ typedef void warren_job_reply_fn(const struct warren_message *reply, void *user)
 /** From now on tell @on_reply of each warren_job_reply() of this attempt. Since: 0.2. */
 WARREN_API void warren_job_on_reply(struct warren_job *job, warren_job_reply_fn *on_reply,
                                     void *user);
+
+/** What warren_job_transaction() is to return; told in each call. */
+typedef struct sqlite3 *warren_job_transaction_fn(struct warren_job *job, void *user);
+
+/** From now on ask @give for the transaction of this attempt; NULL: there is none. Since: 0.2. */
+WARREN_API void warren_job_on_transaction(struct warren_job *job, warren_job_transaction_fn *give,
+                                          void *user);
 
 /** Where warren_panic() unwinds to. On the stack of a middleware, while it calls the next link. */
 struct warren_recovery {

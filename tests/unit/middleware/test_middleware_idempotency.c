@@ -34,6 +34,8 @@ static struct {
     void *mark;
     warren_job_reply_fn *on_reply;
     void *on_reply_user;
+    warren_job_transaction_fn *give_transaction;
+    void *transaction_user;
     struct warren_message *reply; /* that the handler makes; NULL: none */
     unsigned replies;
     char replied[64];
@@ -95,6 +97,25 @@ const char *warren_job_queue(const struct warren_job *job)
     return "bills";
 }
 
+int64_t warren_job_time_left_ms(const struct warren_job *job)
+{
+    (void)job;
+    return INT64_MAX;
+}
+
+void warren_job_on_transaction(struct warren_job *job, warren_job_transaction_fn *give, void *user)
+{
+    (void)job;
+    message.give_transaction = give;
+    message.transaction_user = user;
+}
+
+struct sqlite3 *warren_job_transaction(struct warren_job *job)
+{
+    return message.give_transaction ? message.give_transaction(job, message.transaction_user)
+                                    : NULL;
+}
+
 void warren_passage_go(struct warren_passage *passage)
 {
     sem_post(&passage->answered);
@@ -103,6 +124,13 @@ void warren_passage_go(struct warren_passage *passage)
 void warren_passage_settle(struct warren_passage *passage, enum warren_outcome outcome)
 {
     passage->settled = outcome;
+    sem_post(&passage->answered);
+}
+
+void warren_passage_retry(struct warren_passage *passage, int64_t delay_ms)
+{
+    (void)delay_ms;
+    passage->settled = WARREN_RETRY;
     sem_post(&passage->answered);
 }
 

@@ -1,5 +1,5 @@
 /* thread.c - see thread.h. */
-#include "consume/thread.h"
+#include "base/thread.h"
 
 #include <signal.h>
 #include <stdio.h>

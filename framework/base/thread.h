@@ -1,6 +1,6 @@
 /* thread.h - start a thread that signals are not meant for. Thread: any. */
-#ifndef WARREN_CONSUME_THREAD_H
-#define WARREN_CONSUME_THREAD_H
+#ifndef WARREN_BASE_THREAD_H
+#define WARREN_BASE_THREAD_H
 
 #include <pthread.h>
 

@@ -1,0 +1,99 @@
+/* transactor.h - the transaction in which handlers write: with the keys of their messages, so that
+ * both are on disk or neither is.
+ *
+ *   enter > (handler writes) > leave, with the key > [others do the same] > commit > decided
+ *                          \-> drop: as if it had never been
+ *
+ * There is one connection, one handler at a time is in it, and all share one transaction, with a
+ * savepoint each; a thread of its own commits. So many messages cost one flush of the disk. What
+ * was committed is told of each; what was not is rolled back as a whole, and its messages have to
+ * be handled again.
+ * While a handler is in it, nobody else can write the file, in this process or another.
+ * Elsewhere: keys whose handlers write nothing here (keeper.h).
+ */
+#ifndef WARREN_STORE_TRANSACTOR_H
+#define WARREN_STORE_TRANSACTOR_H
+
+#include "store/idempotency_sqlite.h"
+#include "store/keeper.h"
+
+struct transactor;
+struct transactor_work;
+
+/** Told once, on the transactor's thread: short, without waiting. @work is the caller's again. */
+typedef void transactor_decided_fn(struct transactor_work *work, enum warren_status status);
+
+/** One message. Embedded in what the caller keeps of it; @claim and @decided are written by it. */
+struct transactor_work {
+    struct idempotency_claim *claim; /* NULL: it has no key */
+    transactor_decided_fn *decided;
+    /* the transactor's */
+    struct transactor_work *next;
+    int64_t row;
+    enum warren_status status;
+    enum { TRANSACTOR_OUTSIDE, TRANSACTOR_JOINED, TRANSACTOR_AWAITED, TRANSACTOR_DECIDED } state;
+};
+
+struct transactor_options {
+    struct database_options database; /* as the store's; copied */
+    uint32_t group_delay_us;          /* how long a group may wait for more, under load */
+    struct keeper_events events;      /* on any thread */
+};
+
+/**
+ * Open a connection to the file of @store, which is one of idempotency_sqlite_open() and outlives
+ * it.
+ *
+ * @return as database_open(); WARREN_EIO if no thread could be started
+ */
+enum warren_status transactor_new(const struct transactor_options *options,
+                                  struct idempotency_store *store, struct transactor **ret,
+                                  struct warren_error *error);
+
+/** The connection: for handlers' statements. What would end the transaction is not authorised. */
+struct sqlite3 *transactor_handle(struct transactor *transactor);
+
+/**
+ * Wait until nobody else is in it, begin a transaction if there is none, and set a savepoint.
+ *
+ * @wait_ms  how long
+ * @return   WARREN_OK; WARREN_ETIMEOUT, WARREN_ECLOSED; else as database_fail(), with @error
+ * Thread: any but the transactor's. On success the same one calls one of the next two, once.
+ */
+enum warren_status transactor_enter(struct transactor *transactor, int64_t wait_ms,
+                                    struct warren_error *error);
+/**
+ * What the handler wrote joins the group, with the key. Follow with transactor_await().
+ *
+ * @return WARREN_OK; WARREN_ECLOSED if another process has taken the key over; WARREN_EIO and
+ *         others: then everything the handler wrote is rolled back
+ */
+enum warren_status transactor_leave(struct transactor *transactor, struct transactor_work *work,
+                                    struct warren_error *error);
+/** Roll back to the savepoint. */
+void transactor_drop(struct transactor *transactor);
+
+/**
+ * Ask for the fate of @work, which has joined.
+ *
+ * @return true: it is decided, see @ret_status; false: `decided` will be called.
+ * WARREN_OK: it is on disk; else it is undone. Thread: any
+ */
+bool transactor_await(struct transactor *transactor, struct transactor_work *work,
+                      enum warren_status *ret_status);
+
+/** What it did; all counts only grow. */
+struct transactor_stats {
+    uint64_t committed; /* messages */
+    uint64_t groups;
+    uint64_t failures;
+};
+
+void transactor_stats(struct transactor *transactor, struct transactor_stats *stats);
+
+/** Commit what there is; enter no more. Ends the thread. Harmless to repeat; NULL is fine. */
+void transactor_stop(struct transactor *transactor);
+/** After transactor_stop(), with the handlers' statements finalized. NULL is fine. */
+void transactor_free(struct transactor *transactor);
+
+#endif

@@ -1,0 +1,36 @@
+/* transactor_guard.h - what a handler may not do with the connection of the transactor: end its
+ * transaction, touch warren's own tables, or leave a statement half done.
+ * Thread: of who has the connection.
+ */
+#ifndef WARREN_STORE_TRANSACTOR_GUARD_H
+#define WARREN_STORE_TRANSACTOR_GUARD_H
+
+/** The savepoint of each message. */
+#define TRANSACTOR_SAVEPOINT "warren_message"
+
+struct sqlite3;
+
+/** Who has the connection. */
+enum transactor_user {
+    TRANSACTOR_OPENING, /* handlers' `open`: transactions of their own are fine */
+    TRANSACTOR_ITSELF,
+    TRANSACTOR_HANDLER
+};
+
+struct transactor_guard {
+    struct sqlite3 *sqlite;
+    enum transactor_user user;
+};
+
+/** From now on @sqlite asks the guard, which stays where it is, about each statement it compiles.
+ */
+void transactor_guard_init(struct transactor_guard *guard, struct sqlite3 *sqlite);
+
+/** The transactor is at work. */
+void transactor_guard_own(struct transactor_guard *guard);
+/** A handler is. */
+void transactor_guard_enter(struct transactor_guard *guard);
+/** It was: statements that it left between two rows are reset. */
+void transactor_guard_leave(struct transactor_guard *guard);
+
+#endif

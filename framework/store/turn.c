@@ -1,0 +1,106 @@
+/* turn.c - see turn.h. Tickets: who holds the number that is being served has the turn. */
+#include "store/turn.h"
+
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+struct turn {
+    struct turn *next; /* of all */
+    dev_t device;
+    ino_t inode;
+    unsigned users;
+    pthread_mutex_t mutex; /* guards the two below */
+    uint64_t served;
+    uint64_t tickets;
+    pthread_cond_t changed;
+};
+
+static pthread_mutex_t all_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct turn *all;
+
+static struct turn *turn_new(dev_t device, ino_t inode)
+{
+    struct turn *turn = calloc(1, sizeof *turn);
+
+    if (!turn)
+        return NULL;
+    turn->device = device;
+    turn->inode = inode;
+    pthread_mutex_init(&turn->mutex, NULL);
+    pthread_cond_init(&turn->changed, NULL);
+    turn->next = all;
+    all = turn;
+    return turn;
+}
+
+struct turn *turn_of(dev_t device, ino_t inode)
+{
+    struct turn *turn;
+
+    pthread_mutex_lock(&all_mutex);
+    turn = all;
+    while (turn && (turn->device != device || turn->inode != inode))
+        turn = turn->next;
+    if (!turn)
+        turn = turn_new(device, inode);
+    if (turn)
+        turn->users++;
+    pthread_mutex_unlock(&all_mutex);
+    return turn;
+}
+
+static void remove_turn(struct turn *turn)
+{
+    struct turn **place = &all;
+
+    while (*place != turn)
+        place = &(*place)->next;
+    *place = turn->next;
+    pthread_cond_destroy(&turn->changed);
+    pthread_mutex_destroy(&turn->mutex);
+    free(turn);
+}
+
+void turn_put(struct turn *turn)
+{
+    if (!turn)
+        return;
+    pthread_mutex_lock(&all_mutex);
+    if (--turn->users == 0)
+        remove_turn(turn);
+    pthread_mutex_unlock(&all_mutex);
+}
+
+void turn_take(struct turn *turn)
+{
+    uint64_t mine;
+
+    pthread_mutex_lock(&turn->mutex);
+    mine = turn->tickets++;
+    while (turn->served != mine)
+        pthread_cond_wait(&turn->changed, &turn->mutex);
+    pthread_mutex_unlock(&turn->mutex);
+}
+
+void turn_give(struct turn *turn)
+{
+    bool wanted;
+
+    pthread_mutex_lock(&turn->mutex);
+    turn->served++;
+    wanted = turn->tickets > turn->served;
+    pthread_mutex_unlock(&turn->mutex);
+    if (wanted)
+        pthread_cond_broadcast(&turn->changed);
+}
+
+bool turn_is_wanted(struct turn *turn)
+{
+    bool wanted;
+
+    pthread_mutex_lock(&turn->mutex);
+    wanted = turn->tickets > turn->served + 1;
+    pthread_mutex_unlock(&turn->mutex);
+    return wanted;
+}

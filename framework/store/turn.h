@@ -1,0 +1,28 @@
+/* turn.h - whose turn it is, of the connections that this process has to one file, to write it.
+ *
+ * SQLite lets one writer in at a time, and the others poll: one that writes all the time starves
+ * them. Here they queue.
+ * Thread: any; a turn may be given back by another thread than the one that took it.
+ * Elsewhere: other processes (SQLite's busy time-out).
+ */
+#ifndef WARREN_STORE_TURN_H
+#define WARREN_STORE_TURN_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct turn;
+
+/** That of the file @device, @inode: the same for all who ask. NULL: no memory. */
+struct turn *turn_of(dev_t device, ino_t inode);
+/** Once for each turn_of(). NULL is fine. */
+void turn_put(struct turn *turn);
+
+/** Wait until all who came before have had theirs. Do not nest. */
+void turn_take(struct turn *turn);
+void turn_give(struct turn *turn);
+
+/** Does somebody wait? */
+bool turn_is_wanted(struct turn *turn);
+
+#endif

@@ -1,0 +1,381 @@
+/* test_sqlite_sink.c - sqlite_sink.insert in a real worker: what a message becomes in the table,
+ * and that there is one row for each, whatever dies when.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#include "support/broker.h"
+#include "support/command.h"
+#include "support/peer.h"
+#include "support/wait.h"
+#include "support/worker.h"
+
+#define PATIENCE_MS (20000 * (int64_t)slowness())
+
+struct fixture {
+    struct broker *broker;
+    struct peer *peer;
+    char *queue;
+    struct worker *worker;
+    struct worker *second;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+
+    assert_non_null(f);
+    f->broker = broker_shared();
+    f->peer = peer_new(f->broker->uri);
+    f->queue = unique_name("sink");
+    peer_declare(f->peer, f->queue, "classic");
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    char *dead = text("%s.dlq", f->queue);
+
+    worker_free(f->second);
+    worker_free(f->worker);
+    peer_delete(f->peer, f->queue);
+    peer_delete(f->peer, dead);
+    peer_free(f->peer);
+    broker_free(f->broker);
+    free(dead);
+    free(f->queue);
+    free(f);
+    return 0;
+}
+
+#define CREATE                                                                                     \
+    "CREATE TABLE IF NOT EXISTS payment (id TEXT PRIMARY KEY, cents INTEGER NOT NULL, "            \
+    "name TEXT, how TEXT)"
+
+/* @store and @options are more of the sections of these names. */
+static struct worker *sink(struct fixture *f, const char *store, const char *options)
+{
+    return worker_new(f->broker->uri,
+                      "store: {path: store.db%s}\n"
+                      "consumer: {prefetch: 10}\n"
+                      "subscriptions:\n"
+                      "  - queue: %s\n"
+                      "    handler: sqlite_sink.insert\n"
+                      "    concurrency: 2\n"
+                      "    options: {table: payment, columns: [id, 'cents=amount.cents', "
+                      "'name=customer.name', 'how=@header.how'], create: '" CREATE "'%s}\n"
+                      "    middleware: [log: {acked: debug}, retry, idempotency]\n",
+                      store, f->queue, options);
+}
+
+static void publish(struct fixture *f, const char *id, const char *body)
+{
+    amqp_table_entry_t how = {
+        .key = amqp_cstring_bytes("how"),
+        .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes("card")}};
+    amqp_basic_properties_t properties = {._flags = AMQP_BASIC_DELIVERY_MODE_FLAG |
+                                                    AMQP_BASIC_MESSAGE_ID_FLAG |
+                                                    AMQP_BASIC_HEADERS_FLAG,
+                                          .delivery_mode = 2,
+                                          .message_id = amqp_cstring_bytes(id),
+                                          .headers = {1, &how}};
+
+    peer_publish(f->peer, "", f->queue, body, strlen(body), &properties);
+}
+
+static void publish_payments(struct fixture *f, int from, int to)
+{
+    for (int i = from; i < to; i++) {
+        char *id = text("p%d", i);
+        char *body = text("{\"id\":\"p%d\",\"amount\":{\"cents\":%d}}", i, i);
+
+        publish(f, id, body);
+        free(body);
+        free(id);
+    }
+}
+
+static bool is_empty(struct fixture *f)
+{
+    return peer_count(f->peer, f->queue) == 0 && broker_unacked(f->broker, f->queue) == 0;
+}
+
+static void assert_emptied(struct fixture *f)
+{
+    if (!WAIT_FOR(is_empty(f), PATIENCE_MS))
+        fail_msg("the queue is not empty; the worker said:\n%s", proc_stderr(f->worker->proc));
+}
+
+/* The first column of the first row, as text; the caller frees. */
+static char *ask(struct fixture *f, const char *sql)
+{
+    char *path = worker_path(f->worker, "store.db");
+    sqlite3_stmt *statement = NULL;
+    sqlite3 *sqlite = NULL;
+    char *answer = NULL;
+
+    if (sqlite3_open_v2(path, &sqlite, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
+        sqlite3_busy_timeout(sqlite, 2000) == SQLITE_OK &&
+        sqlite3_prepare_v2(sqlite, sql, -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_text(statement, 0))
+        answer = strdup((const char *)sqlite3_column_text(statement, 0));
+    sqlite3_finalize(statement);
+    sqlite3_close(sqlite);
+    free(path);
+    return answer ? answer : strdup("nothing");
+}
+
+static void assert_answer(struct fixture *f, const char *sql, const char *expected)
+{
+    char *answer = ask(f, sql);
+
+    if (strcmp(answer, expected) != 0)
+        fail_msg("%s: %s, not %s; the worker said:\n%s", sql, answer, expected,
+                 proc_stderr(f->worker->proc));
+    free(answer);
+}
+
+/* ---- what a message becomes ---- */
+
+/* Fields, fields of fields, headers; an array is as many rows; what is missing is NULL. Published
+ * twice, everything is there once. */
+static void a_message_becomes_a_row(void **state)
+{
+    struct fixture *f = *state;
+
+    f->worker = sink(f, "", "");
+    worker_consume(f->worker, 1);
+    for (int i = 0; i < 2; i++) {
+        publish(f, "one",
+                "{\"id\":\"a\",\"amount\":{\"cents\":100},\"customer\":{\"name\":\"Zo\\u00eb\"}}");
+        publish(f, "two",
+                "[{\"id\":\"b\",\"amount\":{\"cents\":1}},{\"id\":7,\"amount\":{\"cents\":2.5}}]");
+    }
+    assert_emptied(f);
+    assert_answer(f, "SELECT count(*) FROM payment", "3");
+    assert_answer(f, "SELECT id||cents||name||how FROM payment WHERE id = 'a'",
+                  "a100Zo\u00eb"
+                  "card");
+    assert_answer(f, "SELECT typeof(id)||typeof(cents)||typeof(name) FROM payment WHERE id = '7'",
+                  "textrealnull");
+    assert_answer(f, "SELECT count(*) FROM done", "2");
+}
+
+static void assert_rejected(struct fixture *f, const char *id, const char *body, const char *why)
+{
+    int before = worker_logged(f->worker, why, NULL);
+
+    publish(f, id, body);
+    if (!WAIT_FOR(worker_logged(f->worker, why, NULL) > before, PATIENCE_MS))
+        fail_msg("no word of \"%s\":\n%s", why, proc_stderr(f->worker->proc));
+    assert_emptied(f);
+}
+
+/* No JSON, no object, a value that is missing, one that a constraint forbids: rejected with the
+ * reason, and nothing of it is kept, also where other rows of the message were in order. */
+static void what_does_not_fit_is_rejected(void **state)
+{
+    struct fixture *f = *state;
+
+    f->worker = sink(f, "", "");
+    worker_consume(f->worker, 1);
+    publish_payments(f, 0, 1);
+    assert_rejected(f, "m1", "{", "the body is no JSON");
+    assert_rejected(f, "m2", "\"text\"", "no JSON object");
+    assert_rejected(f, "m3", "{\"id\":\"c\"}", "NOT NULL constraint");
+    assert_rejected(f, "m4",
+                    "[{\"id\":\"d\",\"amount\":{\"cents\":1}},{\"id\":\"p0\",\"amount\":"
+                    "{\"cents\":1}}]",
+                    "UNIQUE constraint");
+    assert_answer(f, "SELECT group_concat(id) FROM payment", "p0");
+    assert_answer(f, "SELECT count(*) FROM done", "1");
+}
+
+/* ---- opening ---- */
+
+static void assert_refused(struct fixture *f, const char *yaml, const char *words)
+{
+    f->worker = worker_new(f->broker->uri,
+                           "subscriptions:\n"
+                           "  - queue: %s\n"
+                           "    handler: sqlite_sink.insert\n"
+                           "%s",
+                           f->queue, yaml);
+    worker_run(f->worker, NULL);
+    assert_int_not_equal(proc_wait(f->worker->proc, PATIENCE_MS), 0);
+    if (!strstr(proc_stderr(f->worker->proc), words))
+        fail_msg("no \"%s\" in: %s", words, proc_stderr(f->worker->proc));
+    worker_free(f->worker);
+    f->worker = NULL;
+}
+
+#define WITH_STORE(options)                                                                        \
+    "    options: " options "\n    middleware: [idempotency]\nstore: {path: store.db}\n"
+
+/* Without idempotency or a store, with a table or a column that is not there, with a bad mapping,
+ * with warren's own table: the worker does not start, and says why. */
+static void what_cannot_work_is_refused(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_refused(f, "    options: {table: t, columns: [a]}\n    middleware: [log]\n",
+                   "it needs the middleware idempotency");
+    assert_refused(f, "    options: {table: t, columns: [a]}\n    middleware: [idempotency]\n",
+                   "set store.path");
+    assert_refused(f, WITH_STORE("{table: t, columns: [a]}"), "no such table: t");
+    assert_refused(f, WITH_STORE("{table: t, columns: [b], create: 'CREATE TABLE t (a)'}"),
+                   "no column named b");
+    assert_refused(f, WITH_STORE("{table: t, columns: ['a=@what']}"), "a source is a field");
+    assert_refused(f, WITH_STORE("{table: t, columns: ['=a']}"), "COLUMN=SOURCE");
+    assert_refused(f, WITH_STORE("{table: done, columns: [key]}"), "not authorized");
+}
+
+/* ---- once, whatever dies when ---- */
+
+static void preload(bool on, int after)
+{
+    char *number = text("%d", after);
+
+    if (on) {
+        setenv("LD_PRELOAD", WARREN_PLUGIN_DIR "/die_after_sync.so", 1);
+        setenv("ASAN_OPTIONS", "verify_asan_link_order=0", 1);
+        setenv("DIE_AFTER_SYNC", number, 1);
+    } else {
+        unsetenv("LD_PRELOAD");
+        unsetenv("ASAN_OPTIONS");
+        unsetenv("DIE_AFTER_SYNC");
+    }
+    free(number);
+}
+
+/* The worker dies between a commit and the acks that follow it, at the first, the second, ... such
+ * point of each life, until everything is done: each payment is there once. */
+static void killed_between_commit_and_ack(void **state)
+{
+    enum { COUNT = 300, LIVES_MAX = 300 };
+    struct fixture *f = *state;
+    int deaths = 0;
+
+    f->worker = sink(f, "", "");
+    publish_payments(f, 0, COUNT);
+    publish_payments(f, 0, COUNT);
+    for (int life = 0; life < LIVES_MAX; life++) {
+        preload(true, 1 + life % 8);
+        worker_run(f->worker, NULL);
+        preload(false, 0);
+        WAIT_FOR(proc_wait(f->worker->proc, 0) != PROC_RUNNING || is_empty(f), PATIENCE_MS);
+        if (proc_wait(f->worker->proc, 0) == PROC_RUNNING)
+            break;
+        assert_int_equal(proc_wait(f->worker->proc, 0), PROC_SIGNAL + SIGKILL);
+        deaths++;
+    }
+    print_message("killed %d times between commit and ack\n", deaths);
+    assert_true(deaths > 10);
+    assert_emptied(f);
+    assert_answer(f, "SELECT count(*)||' '||sum(cents) FROM payment", "300 44850");
+    assert_answer(f, "SELECT count(*) FROM done", "300");
+}
+
+/* Two workers on one queue and one file: each payment once, and both did their part. */
+static void two_workers_share_the_file(void **state)
+{
+    enum { COUNT = 600 };
+    struct fixture *f = *state;
+    char *store;
+
+    f->worker = sink(f, ", shared: true", "");
+    f->second = sink(f, ", shared: true", "");
+    store = text("store.path=%s/store.db", f->worker->directory);
+    worker_consume(f->worker, 1);
+    WORKER_RUN(f->second, store);
+    assert_true(WAIT_FOR(worker_logged(f->second, "consuming queue=", NULL) > 0, PATIENCE_MS));
+    publish_payments(f, 0, COUNT);
+    publish_payments(f, 0, COUNT);
+    assert_emptied(f);
+    assert_int_equal(worker_stop(f->worker), 0);
+    assert_int_equal(worker_stop(f->second), 0);
+    assert_true(worker_number(f->second, "stopped", "ack") != 0);
+    assert_answer(f, "SELECT count(*)||' '||sum(cents) FROM payment", "600 179700");
+    assert_answer(f, "SELECT count(*) FROM done", "600");
+    assert_answer(f, "SELECT count(*) FROM claim", "0");
+    free(store);
+}
+
+static void limit_files(struct fixture *f, rlim_t most)
+{
+    struct rlimit limit = {most, RLIM_INFINITY};
+
+    assert_int_equal(prlimit(proc_pid(f->worker->proc), RLIMIT_FSIZE, &limit, NULL), 0);
+}
+
+/* While the file cannot grow nothing is acked and no attempt is spent; then everything is there. */
+static void a_full_disk_acks_nothing(void **state)
+{
+    struct fixture *f = *state;
+
+    f->worker = sink(f, "", "");
+    worker_consume(f->worker, 1);
+    publish_payments(f, 0, 1);
+    assert_emptied(f);
+    limit_files(f, 8192);
+    publish_payments(f, 1, 10);
+    if (!WAIT_FOR(worker_logged(f->worker, "store failed", NULL) > 0, PATIENCE_MS))
+        fail_msg("no word of it:\n%s", proc_stderr(f->worker->proc));
+    assert_int_equal(broker_unacked(f->broker, f->queue), 9);
+    limit_files(f, RLIM_INFINITY);
+    assert_emptied(f);
+    assert_answer(f, "SELECT count(*) FROM payment", "10");
+    assert_int_equal(worker_logged(f->worker, "dead", NULL), 0);
+}
+
+/* While another process keeps the file locked likewise. */
+static void a_locked_file_acks_nothing(void **state)
+{
+    struct fixture *f = *state;
+    sqlite3 *sqlite = NULL;
+    char *path;
+
+    f->worker = sink(f, ", busy_timeout: 10ms", "");
+    worker_consume(f->worker, 1);
+    path = worker_path(f->worker, "store.db");
+    assert_int_equal(sqlite3_open(path, &sqlite), SQLITE_OK);
+    sqlite3_busy_timeout(sqlite, 5000);
+    assert_int_equal(sqlite3_exec(sqlite, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    publish_payments(f, 0, 10);
+    assert_true(WAIT_FOR(worker_logged(f->worker, "store failed", "locked") > 0, PATIENCE_MS));
+    assert_int_equal(broker_unacked(f->broker, f->queue), 10);
+    assert_int_equal(sqlite3_exec(sqlite, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    assert_emptied(f);
+    assert_answer(f, "SELECT count(*) FROM payment", "10");
+    sqlite3_close(sqlite);
+    free(path);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_message_becomes_a_row),     TEST(what_does_not_fit_is_rejected),
+        TEST(what_cannot_work_is_refused), TEST(killed_between_commit_and_ack),
+        TEST(two_workers_share_the_file),  TEST(a_full_disk_acks_nothing),
+        TEST(a_locked_file_acks_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,385 @@
+/* test_transactor.c - what handlers write and the keys of their messages: together on disk or not
+ * at all, many in one transaction, beside a keeper, on a disk that fails.
+ */
+#include "idempotency_rig.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <time.h>
+
+#include "fault_vfs.h"
+#include "store/transactor.h"
+
+#define PATIENCE_S 20
+
+struct scene {
+    struct rig *rig;
+    struct idempotency_store *store;
+    struct transactor *t;
+    struct sqlite3 *sqlite;
+};
+
+/* One message: claimed, handled, decided. */
+struct message {
+    struct transactor_work work; /* first */
+    struct idempotency_claim claim;
+    sem_t decided;
+};
+
+static void open_with(struct scene *scene, struct rig *rig, bool shared)
+{
+    struct transactor_options options = {
+        .database = {.path = rig->path, .synchronous = DATABASE_FULL, .busy_timeout_ms = 1}};
+    struct idempotency_sqlite_options sqlite = rig_options(rig);
+
+    sqlite.shared = shared;
+    scene->rig = rig;
+    scene->store = rig_store_with(rig, &sqlite);
+    if (transactor_new(&options, scene->store, &scene->t, &rig->error) != WARREN_OK)
+        fail_msg("%s", rig->error.text);
+    scene->sqlite = transactor_handle(scene->t);
+    assert_int_equal(sqlite3_exec(scene->sqlite, "CREATE TABLE IF NOT EXISTS bill (name TEXT)",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+}
+
+static void close_scene(struct scene *scene)
+{
+    transactor_free(scene->t);
+    scene->store->ops->free(scene->store);
+}
+
+static void on_decided(struct transactor_work *work, enum warren_status status)
+{
+    (void)status;
+    sem_post(&((struct message *)work)->decided);
+}
+
+/* The key is claimed, and the handler is in the transaction. */
+static enum warren_status begin(struct scene *scene, struct message *message, const char *key)
+{
+    *message = (struct message){.work = {.decided = on_decided, .claim = &message->claim}};
+    sem_init(&message->decided, 0, 0);
+    assert_int_equal(rig_claim(scene->rig, scene->store, key, &message->claim), WARREN_OK);
+    assert_int_equal(message->claim.state, CLAIM_NEW);
+    return transactor_enter(scene->t, 10000, &scene->rig->error);
+}
+
+static int insert(struct scene *scene, const char *name)
+{
+    char sql[80];
+
+    snprintf(sql, sizeof sql, "INSERT INTO bill VALUES ('%s')", name);
+    return sqlite3_exec(scene->sqlite, sql, NULL, NULL, NULL);
+}
+
+static enum warren_status fate(struct scene *scene, struct message *message)
+{
+    enum warren_status status;
+    struct timespec until;
+
+    if (transactor_await(scene->t, &message->work, &status))
+        return status;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PATIENCE_S;
+    while (sem_timedwait(&message->decided, &until) != 0)
+        if (errno == ETIMEDOUT)
+            fail_msg("it was never decided");
+    return message->work.status;
+}
+
+static int64_t count(struct rig *rig, const char *sql)
+{
+    struct database *database = rig_open(rig);
+    int64_t number = -1;
+
+    assert_int_equal(database_number(database, sql, &number, &rig->error), WARREN_OK);
+    database_close(database);
+    return number;
+}
+
+#define BILLS "SELECT count(*) FROM bill"
+#define KEYS  "SELECT count(*) FROM done"
+
+/* A message whose handler wrote and acked: its row and its key are on disk when it is decided, and
+ * not before. */
+static void row_and_key_come_together(void **state)
+{
+    struct scene scene;
+    struct message message;
+
+    open_with(&scene, *state, false);
+    assert_int_equal(begin(&scene, &message, "a"), WARREN_OK);
+    assert_int_equal(insert(&scene, "a"), SQLITE_OK);
+    assert_int_equal(count(*state, BILLS), 0);
+    assert_int_equal(transactor_leave(scene.t, &message.work, &scene.rig->error), WARREN_OK);
+    assert_int_equal(fate(&scene, &message), WARREN_OK);
+    assert_int_equal(count(*state, BILLS), 1);
+    assert_int_equal(count(*state, KEYS), 1);
+    assert_int_equal(rig_state(scene.rig, scene.store, "a"), CLAIM_DONE);
+    close_scene(&scene);
+}
+
+/* A failed attempt leaves nothing, and takes nothing of the others with it. */
+static void a_failed_attempt_leaves_nothing(void **state)
+{
+    enum { COUNT = 20 };
+    struct scene scene;
+    struct message messages[COUNT];
+    char key[16];
+
+    open_with(&scene, *state, false);
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(key, sizeof key, "k%d", i);
+        assert_int_equal(begin(&scene, &messages[i], key), WARREN_OK);
+        assert_int_equal(insert(&scene, key), SQLITE_OK);
+        if (i % 2 == 0)
+            transactor_drop(scene.t);
+        else
+            assert_int_equal(transactor_leave(scene.t, &messages[i].work, &scene.rig->error),
+                             WARREN_OK);
+    }
+    for (int i = 1; i < COUNT; i += 2)
+        assert_int_equal(fate(&scene, &messages[i]), WARREN_OK);
+    assert_int_equal(count(*state, BILLS), COUNT / 2);
+    assert_int_equal(count(*state, "SELECT count(*) FROM bill WHERE name = 'k0'"), 0);
+    assert_int_equal(count(*state, KEYS), COUNT / 2);
+    close_scene(&scene);
+}
+
+/* The disk is full at each write in turn: whatever the handler or the commit is told, row and key
+ * are both there or both not, and it works when there is room again. */
+static void a_full_disk_keeps_them_together(void **state)
+{
+    struct scene scene;
+    struct message message;
+    int failures = 0;
+    int done = 0;
+
+    open_with(&scene, *state, false);
+    fault.code = SQLITE_FULL;
+    for (int after = 0;; after++) {
+        enum warren_status status;
+        char key[16];
+
+        snprintf(key, sizeof key, "k%d", after);
+        fault.after = after;
+        status = begin(&scene, &message, key);
+        if (status == WARREN_OK) {
+            insert(&scene, key);
+            status = transactor_leave(scene.t, &message.work, &scene.rig->error);
+            if (status == WARREN_OK)
+                status = fate(&scene, &message);
+        }
+        fault.after = -1;
+        assert_int_equal(count(*state, BILLS), count(*state, KEYS));
+        done += status == WARREN_OK;
+        failures += status != WARREN_OK;
+        assert_int_equal(count(*state, BILLS), done);
+        if (status == WARREN_OK)
+            break;
+    }
+    assert_true(failures > 0);
+    close_scene(&scene);
+}
+
+/* Neither can a handler end the transaction, nor write warren's own tables, nor leave a statement
+ * half done. */
+static void a_handler_cannot_break_it(void **state)
+{
+    static const char *const denied[] = {"BEGIN",
+                                         "COMMIT",
+                                         "ROLLBACK",
+                                         "RELEASE warren_message",
+                                         "ATTACH ':memory:' AS other",
+                                         "DELETE FROM done",
+                                         "UPDATE setting SET value = 1",
+                                         "DROP TABLE claim"};
+    sqlite3_stmt *half = NULL;
+    struct scene scene;
+    struct message message;
+
+    open_with(&scene, *state, false);
+    assert_int_equal(begin(&scene, &message, "a"), WARREN_OK);
+    for (size_t i = 0; i < sizeof denied / sizeof *denied; i++)
+        assert_int_equal(sqlite3_exec(scene.sqlite, denied[i], NULL, NULL, NULL), SQLITE_AUTH);
+    assert_int_equal(sqlite3_exec(scene.sqlite,
+                                  "SAVEPOINT mine; INSERT INTO bill VALUES ('x');"
+                                  "ROLLBACK TO mine; RELEASE mine",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(scene.sqlite,
+                                        "INSERT INTO bill VALUES ('a'), ('b') RETURNING name", -1,
+                                        &half, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(half), SQLITE_ROW);
+    assert_int_equal(transactor_leave(scene.t, &message.work, &scene.rig->error), WARREN_OK);
+    assert_int_equal(fate(&scene, &message), WARREN_OK);
+    assert_int_equal(count(*state, BILLS), 2);
+    sqlite3_finalize(half);
+    close_scene(&scene);
+}
+
+struct visitor {
+    struct scene *scene;
+    enum warren_status status;
+};
+
+static void *visit(void *arg)
+{
+    struct visitor *visitor = arg;
+    struct warren_error error;
+
+    visitor->status = transactor_enter(visitor->scene->t, 20, &error);
+    return NULL;
+}
+
+/* One handler at a time; the others wait for as long as they may. */
+static void one_at_a_time(void **state)
+{
+    struct scene scene;
+    struct visitor visitor = {&scene, WARREN_OK};
+    struct message message;
+    pthread_t thread;
+
+    open_with(&scene, *state, false);
+    assert_int_equal(begin(&scene, &message, "a"), WARREN_OK);
+    assert_int_equal(pthread_create(&thread, NULL, visit, &visitor), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(visitor.status, WARREN_ETIMEOUT);
+    transactor_drop(scene.t);
+    assert_int_equal(transactor_enter(scene.t, 0, &scene.rig->error), WARREN_OK);
+    transactor_drop(scene.t);
+    close_scene(&scene);
+}
+
+/* Another process has taken the key over, and is at it: what this one wrote is rolled back, whether
+ * the other is done or not. */
+static void the_overtaken_are_rolled_back(void **state)
+{
+    struct idempotency_store *other;
+    struct scene scene;
+    struct message message;
+
+    open_with(&scene, *state, true);
+    other = rig_store(*state, true);
+    assert_int_equal(begin(&scene, &message, "a"), WARREN_OK);
+    transactor_drop(scene.t); /* so that the other can write */
+    clock_fake_advance_ms(&rig_clock, LEASE_MS);
+    assert_int_equal(rig_state(*state, other, "a"), CLAIM_NEW);
+    assert_int_equal(transactor_enter(scene.t, 1000, &scene.rig->error), WARREN_OK);
+    assert_int_equal(insert(&scene, "a"), SQLITE_OK);
+    assert_int_equal(transactor_leave(scene.t, &message.work, &scene.rig->error), WARREN_ECLOSED);
+    assert_int_equal(count(*state, BILLS), 0);
+    assert_int_equal(count(*state, KEYS), 0);
+    other->ops->free(other);
+    close_scene(&scene);
+}
+
+enum { WRITERS = 3, EACH = 200 };
+
+struct writer {
+    struct scene *scene;
+    int number;
+    unsigned failed;
+};
+
+static void *write_many(void *arg)
+{
+    struct writer *writer = arg;
+    struct scene *scene = writer->scene;
+
+    for (int i = 0; i < EACH; i++) {
+        struct warren_error error;
+        struct message message;
+        char key[32];
+
+        message = (struct message){.work = {.decided = on_decided, .claim = &message.claim}};
+        sem_init(&message.decided, 0, 0);
+        snprintf(key, sizeof key, "w%d-%d", writer->number, i);
+        rig_name(scene->store, key, &message.claim);
+        scene->store->ops->try_claim(scene->store, &message.claim);
+        if (transactor_enter(scene->t, INT64_MAX, &error) != WARREN_OK ||
+            insert(scene, key) != SQLITE_OK ||
+            transactor_leave(scene->t, &message.work, &error) != WARREN_OK ||
+            fate(scene, &message) != WARREN_OK)
+            writer->failed++;
+    }
+    return NULL;
+}
+
+/* Handlers on many threads, while the store completes other keys on its own connection: all are
+ * there, none waits for the disk in vain, and commits are fewer than messages. */
+static void beside_a_keeper(void **state)
+{
+    struct writer writers[WRITERS];
+    pthread_t threads[WRITERS];
+    struct transactor_stats stats;
+    struct scene scene;
+
+    open_with(&scene, *state, false);
+    for (int i = 0; i < WRITERS; i++) {
+        writers[i] = (struct writer){&scene, i, 0};
+        assert_int_equal(pthread_create(&threads[i], NULL, write_many, &writers[i]), 0);
+    }
+    for (int i = 0; i < EACH; i++) {
+        char key[16];
+
+        snprintf(key, sizeof key, "own %d", i);
+        assert_int_equal(rig_state(scene.rig, scene.store, key), CLAIM_NEW);
+        assert_int_equal(rig_complete(scene.rig, scene.store, key, 0, NULL, NULL), WARREN_OK);
+    }
+    for (int i = 0; i < WRITERS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(writers[i].failed, 0);
+    }
+    transactor_stats(scene.t, &stats);
+    assert_int_equal(stats.committed, WRITERS * EACH);
+    assert_true(stats.groups < stats.committed);
+    assert_int_equal(count(*state, BILLS), WRITERS * EACH);
+    assert_int_equal(count(*state, "SELECT count(DISTINCT key) FROM done"), (WRITERS + 1) * EACH);
+    for (int i = 0; i < EACH; i++) {
+        char key[16];
+
+        snprintf(key, sizeof key, "w1-%d", i);
+        assert_int_equal(rig_state(scene.rig, scene.store, key), CLAIM_DONE);
+    }
+    close_scene(&scene);
+}
+
+/* What has joined is committed at the end. */
+static void the_end_commits(void **state)
+{
+    struct scene scene;
+    struct message message;
+
+    open_with(&scene, *state, false);
+    assert_int_equal(begin(&scene, &message, "a"), WARREN_OK);
+    assert_int_equal(insert(&scene, "a"), SQLITE_OK);
+    assert_int_equal(transactor_leave(scene.t, &message.work, &scene.rig->error), WARREN_OK);
+    transactor_stop(scene.t);
+    assert_int_equal(fate(&scene, &message), WARREN_OK);
+    assert_int_equal(transactor_enter(scene.t, 0, &scene.rig->error), WARREN_ECLOSED);
+    assert_int_equal(count(*state, BILLS), 1);
+    close_scene(&scene);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, idempotency_setup, rig_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(row_and_key_come_together),
+        TEST(a_failed_attempt_leaves_nothing),
+        TEST(a_full_disk_keeps_them_together),
+        TEST(a_handler_cannot_break_it),
+        TEST(one_at_a_time),
+        TEST(the_overtaken_are_rolled_back),
+        TEST(beside_a_keeper),
+        TEST(the_end_commits),
+    };
+
+    fault_install();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
