@@ -314,10 +314,11 @@ static struct sqlite3 *give_transaction(struct warren_job *job, void *user)
     return attempt->part == ENTERED ? transactor_handle(transactor) : NULL;
 }
 
-static enum warren_outcome refuse(struct warren_job *job)
+/* No fault of the message: `after` has it come again. */
+static enum warren_outcome refuse(struct warren_job *job, struct attempt *attempt)
 {
+    attempt->part = REFUSED;
     warren_job_forgive(job);
-    warren_job_retry_after(job, REFUSED_DELAY_MS);
     return WARREN_RETRY;
 }
 
@@ -329,14 +330,13 @@ static enum warren_outcome end_transaction(struct warren_job *job, struct attemp
     struct warren_error error = {WARREN_OK, ""};
 
     if (attempt->part == REFUSED)
-        return refuse(job);
+        return refuse(job, attempt);
     if (attempt->part != ENTERED)
         return outcome;
     attempt->part = NO_TRANSACTION;
-    if (outcome != WARREN_ACK) {
-        transactor_drop(transactor);
-        return outcome;
-    }
+    if (outcome != WARREN_ACK)
+        return transactor_drop(transactor) || outcome != WARREN_RETRY ? outcome
+                                                                      : refuse(job, attempt);
     attempt->work.claim.outcome = (uint8_t)outcome;
     attempt->transaction.claim = attempt->has_key ? &attempt->work.claim : NULL;
     if (transactor_leave(transactor, &attempt->transaction, &error) == WARREN_OK) {
@@ -344,7 +344,7 @@ static enum warren_outcome end_transaction(struct warren_job *job, struct attemp
         return outcome;
     }
     warren_job_fail(job, "its transaction was rolled back: %s", error.text);
-    return refuse(job);
+    return refuse(job, attempt);
 }
 
 static enum warren_outcome handle(struct warren_job *job, const struct warren_link *next,
@@ -426,7 +426,8 @@ static bool is_done(enum warren_outcome outcome)
     return outcome == WARREN_ACK || outcome == WARREN_DISCARD;
 }
 
-/* Rolled back, it has to be handled again. Without a passage nobody waits to hear of it. */
+/* Rolled back or refused, it has to be handled again. Without a passage nobody waits to hear of it.
+ */
 static void undone(struct attempt *attempt)
 {
     struct warren_passage *passage = attempt->passage;
@@ -481,6 +482,11 @@ static bool idempotency_after(struct warren_passage *passage, enum warren_outcom
     }
     if (attempt->part == JOINED)
         return after_transaction(attempt, passage, outcome);
+    if (attempt->part == REFUSED && passage && outcome == WARREN_RETRY) {
+        attempt->passage = passage;
+        undone(attempt);
+        return false;
+    }
     if (!passage || !is_done(outcome) || !attempt->has_key) {
         release(attempt);
         return true;

@@ -278,11 +278,30 @@ static void undo(struct transactor *t, const char *text)
         close_transaction(t, WARREN_ECLOSED);
 }
 
-void transactor_drop(struct transactor *t)
+/* What the last call that a handler made was told. */
+static bool disk_failed(struct transactor *t)
 {
+    switch (sqlite3_errcode(transactor_handle(t)) & 0xff) {
+    case SQLITE_FULL:
+    case SQLITE_IOERR:
+    case SQLITE_NOMEM:
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+    case SQLITE_CORRUPT:
+        return true;
+    default:
+        return is_lost(t);
+    }
+}
+
+bool transactor_drop(struct transactor *t)
+{
+    bool failed = disk_failed(t);
+
     transactor_guard_leave(&t->guard);
     undo(t, "what a handler did made SQLite roll the transaction back");
     vacate(t);
+    return !failed;
 }
 
 static enum warren_status add_key(struct transactor *t, struct transactor_work *work,

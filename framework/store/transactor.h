@@ -70,8 +70,12 @@ enum warren_status transactor_enter(struct transactor *transactor, int64_t wait_
  */
 enum warren_status transactor_leave(struct transactor *transactor, struct transactor_work *work,
                                     struct warren_error *error);
-/** Roll back to the savepoint. */
-void transactor_drop(struct transactor *transactor);
+/**
+ * Roll back to the savepoint.
+ *
+ * @return false: it was the disk that failed the handler
+ */
+bool transactor_drop(struct transactor *transactor);
 
 /**
  * Ask for the fate of @work, which has joined.

@@ -169,7 +169,8 @@ static enum warren_outcome sink_insert(struct warren_job *job, void *state)
     struct sink *sink = state;
     struct warren_bytes body = warren_job_body(job);
     json_error_t why;
-    json_t *json = json_loadb(body.data, body.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
+    json_t *json = json_loadb(body.data, body.len,
+                              JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
     enum warren_outcome outcome;
 
     if (!json) {

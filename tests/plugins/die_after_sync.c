@@ -2,7 +2,6 @@
  * has brought a write-ahead log to the disk for the nth time (DIE_AFTER_SYNC=n), which is between a
  * commit and whatever follows it.
  */
-#define _GNU_SOURCE
 #include <limits.h>
 #include <signal.h>
 #include <stdatomic.h>
