@@ -78,12 +78,18 @@ static struct warren_publisher *allocate(const struct warren_publisher_options *
     p->block_timeout_ms = options->block_timeout_ms;
     p->timeout_ms = options->timeout_ms;
     p->delay_longest_ms = (int64_t)options->delay_longest_ms;
+    p->spool_receipt = options->spool_receipt;
+    p->spool_user = options->spool_user;
     return p;
 }
 
 static void release(struct warren_publisher *p)
 {
+    struct list *link;
+
     spooler_free(p->spooler); /* first, for it tells the loop */
+    while ((link = list_pop(&p->incoming)))
+        record_free(list_entry(link, struct record, link));
     sender_done(p);
     pthread_cond_destroy(&p->room_cond);
     pthread_cond_destroy(&p->ended_cond);

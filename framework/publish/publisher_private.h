@@ -98,7 +98,9 @@ struct warren_publisher {
     struct loop *loop;
     struct loop_task wake_task; /* incoming is no longer empty */
     struct loop_task close_task;
-    struct spooler *spooler;    /* NULL: no spool */
+    struct spooler *spooler; /* NULL: no spool */
+    warren_receipt_fn *spool_receipt;
+    void *spool_user;
     struct loop_task rate_task; /* rate and burst were changed */
 
     /* The sender's. */

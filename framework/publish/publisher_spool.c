@@ -78,6 +78,7 @@ enum warren_status publisher_spool_open(struct warren_publisher *p,
         .max_bytes = options->spool_max_bytes,
         .max_age_ms = options->spool_max_age_ms,
         .when_full = options->spool_when_full,
+        .tell_gone = options->spool_receipt != NULL,
     };
 
     if (!options->spool_path)

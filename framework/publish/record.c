@@ -268,22 +268,28 @@ void record_parts(const struct record *record, struct record_parts *parts)
     };
 }
 
+struct record *record_of_id(struct warren_bytes id)
+{
+    struct record *record = malloc(sizeof *record + id.len + 1);
+
+    if (!record)
+        return NULL;
+    *record = (struct record){.deadline_ms = INT64_MAX, .leave_ms = INT64_MAX, .aside = true};
+    list_init(&record->link);
+    *put_bytes(record->data, id.data, id.len) = '\0';
+    return record;
+}
+
 struct record *record_receipt_only(struct record *record)
 {
-    size_t id_size = strlen(record_id(record)) + 1;
-    struct record *receipt = malloc(sizeof *receipt + id_size);
+    struct record *receipt = record_of_id(warren_text(record_id(record)));
 
     if (!receipt)
         return NULL;
-    *receipt = (struct record){.seq = record->seq,
-                               .sends = record->sends,
-                               .on_receipt = record->on_receipt,
-                               .user = record->user,
-                               .deadline_ms = INT64_MAX,
-                               .leave_ms = INT64_MAX,
-                               .aside = true};
-    list_init(&receipt->link);
-    memcpy(receipt->data, record_id(record), id_size);
+    receipt->seq = record->seq;
+    receipt->sends = record->sends;
+    receipt->on_receipt = record->on_receipt;
+    receipt->user = record->user;
     record->on_receipt = NULL;
     record->leave_ms = INT64_MAX;
     return receipt;

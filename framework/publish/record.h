@@ -80,6 +80,8 @@ enum warren_status record_new(const struct warren_publish *publish, size_t max_s
 enum warren_status record_restore(const struct record_parts *parts, struct record **ret_record);
 void record_parts(const struct record *record, struct record_parts *parts);
 
+/** One that is aside and has nothing but this id, of at most 255 bytes. NULL: no memory. */
+struct record *record_of_id(struct warren_bytes id);
 /**
  * Take the receipt off @record, as a record of its own that is aside: it has nothing but an id.
  *

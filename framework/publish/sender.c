@@ -247,6 +247,15 @@ static enum warren_result result_of(const struct record *record)
                                                                    : record->result;
 }
 
+/* Of what nobody else is told; what is aside without a callback was removed from the disk. */
+static void tell_end(const struct warren_publisher *p, const struct record *record,
+                     const struct warren_receipt *receipt)
+{
+    if (p->spool_receipt && (record->spool_id > 0 || record->aside) &&
+        receipt->result != WARREN_SPOOLED)
+        p->spool_receipt(receipt, p->spool_user);
+}
+
 static void call_back(struct warren_publisher *p, struct record *record)
 {
     struct warren_receipt receipt = {
@@ -259,6 +268,8 @@ static void call_back(struct warren_publisher *p, struct record *record)
 
     if (record->on_receipt)
         record->on_receipt(&receipt, record->user);
+    else
+        tell_end(p, record, &receipt);
     if (record->spool_id > 0 && !record->aside)
         spooler_ended(p->spooler, record, record->on_receipt != NULL);
     record_free(record);

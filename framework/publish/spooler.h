@@ -25,6 +25,7 @@ struct spooler_options {
     uint64_t max_bytes;
     uint64_t max_age_ms; /* 0: none */
     enum warren_spool_when_full when_full;
+    bool tell_gone; /* what is removed unsent passes, too, as EXPIRED */
 };
 
 /** What the spooler asks of its publisher, and tells it; on the spooler's thread, without a lock.
@@ -32,7 +33,8 @@ struct spooler_options {
 struct spooler_events {
     /** Send @record. @return false: there is no room now, it stays the spooler's */
     bool (*offer)(void *user, struct record *record);
-    /** @record stays on disk for now; only its receipt is to come. It is the callee's. */
+    /** Only the receipt of @record is to come, with the result that it has: SPOOLED, for it stays
+     * on disk, or EXPIRED. It is the callee's. */
     void (*pass)(void *user, struct record *record);
     /** Everything with a lower id has left the disk, or is refused. */
     void (*done)(void *user, int64_t below);

@@ -130,6 +130,7 @@ bool spooler_hand_over(struct spooler *s, struct spool_ticket *ticket)
     s->backlog = true;
     if (!record->on_receipt)
         return false;
+    record->result = WARREN_SPOOLED;
     s->events.pass(s->user, record);
     return true;
 }
@@ -151,6 +152,7 @@ struct change {
     int64_t refused;
     uint64_t dropped;
     uint64_t expired;
+    struct list gone; /* receipts of what is removed unsent */
 };
 
 static enum warren_status write_ended(struct spooler *s, const struct spool_ended *ended,
@@ -189,6 +191,19 @@ static enum warren_status write_all_ended(struct spooler *s, size_t count, struc
     return status;
 }
 
+/* Without memory the counts alone tell. */
+static bool take_gone(void *user, const struct spool_message *message)
+{
+    struct change *change = user;
+    struct record *receipt = record_of_id(message->message_id);
+
+    if (!receipt)
+        return false;
+    receipt->result = WARREN_EXPIRED;
+    list_push(&change->gone, &receipt->link);
+    return true;
+}
+
 static void take_removed(struct change *change, const struct spool_removed *removed)
 {
     change->bytes -= removed->bytes;
@@ -209,7 +224,8 @@ static enum warren_status drop_oldest(struct spooler *s, struct change *change,
     pthread_mutex_unlock(&s->lock);
     if (over <= 0)
         return WARREN_OK;
-    status = spool_drop(s->spool, s->fed_id, over, &removed, error);
+    status = spool_drop(s->spool, s->fed_id, over, s->options.tell_gone ? take_gone : NULL, change,
+                        &removed, error);
     take_removed(change, &removed);
     change->dropped += (uint64_t)removed.messages;
     return status;
@@ -220,7 +236,9 @@ static enum warren_status expire(struct spooler *s, struct change *change,
 {
     int64_t before_ms = clock_wall_ms() - (int64_t)s->options.max_age_ms;
     struct spool_removed removed;
-    enum warren_status status = spool_expire(s->spool, s->fed_id, before_ms, &removed, error);
+    enum warren_status status =
+        spool_expire(s->spool, s->fed_id, before_ms, s->options.tell_gone ? take_gone : NULL,
+                     change, &removed, error);
 
     take_removed(change, &removed);
     change->expired += (uint64_t)removed.messages;
@@ -406,12 +424,30 @@ static void fail_tickets(struct spool_round *round, enum warren_status status)
             status == WARREN_ENOMEM ? status : WARREN_EIO;
 }
 
+/* @written  else they are still there */
+static void pass_gone(struct spooler *s, struct change *change, bool written)
+{
+    struct list *link;
+
+    while ((link = list_pop(&change->gone))) {
+        struct record *receipt = list_entry(link, struct record, link);
+
+        if (written)
+            s->events.pass(s->user, receipt);
+        else
+            record_free(receipt);
+    }
+}
+
 void spooler_write(struct spooler *s, struct spool_round *round)
 {
     struct warren_error error = {WARREN_OK, ""};
     struct change change = {0};
-    enum warren_status status = write_round(s, round, &change, &error);
+    enum warren_status status;
 
+    list_init(&change.gone);
+    status = write_round(s, round, &change, &error);
+    pass_gone(s, &change, status == WARREN_OK);
     if (status != WARREN_OK) {
         fail_tickets(round, status);
         account(s, round, &(struct change){0});

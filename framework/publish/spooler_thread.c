@@ -103,7 +103,7 @@ static bool begin_round(struct spooler *s, struct spool_round *round)
     if (ended_are_due(s, now))
         round->ended_count = s->ended_count;
     list_splice(&round->tickets, &s->tickets);
-    round->age = s->options.max_age_ms > 0 && now >= s->age_ms;
+    round->age = s->options.max_age_ms > 0 && now >= s->age_ms && !s->halted;
     if (round->age)
         s->age_ms = now + AGE_STEP_MS;
     return round->ended_count > 0 || !list_empty(&round->tickets) || round->age;

@@ -155,7 +155,6 @@ void window_pass(struct window *w, struct record *record)
     assert(record->seq >= w->next_seq);
     w->next_seq = record->seq + 1;
     record->aside = true;
-    record->result = WARREN_SPOOLED;
     list_push(&w->ended, &record->link);
 }
 

@@ -118,7 +118,7 @@ void window_end_once(struct window *window);
 void window_expire(struct window *window, int64_t now_ms);
 /** The receipts of spooled messages come at @at_ms, if not before. */
 void window_leave_by(struct window *window, int64_t at_ms);
-/** A message that is on disk and for which there was no room: only its receipt ends, as SPOOLED. */
+/** A message for which there was no room: only its receipt ends, with the result that it has. */
 void window_pass(struct window *window, struct record *record);
 /** End all; spooled messages as SPOOLED. */
 void window_end_all(struct window *window);

@@ -86,22 +86,26 @@ struct spool_removed {
     int64_t bytes;
 };
 
+/** @return false: no more */
+typedef bool spool_message_fn(void *user, const struct spool_message *message);
+
 /**
  * Remove from the oldest on: what is refused or has an id above @after, until at least @bytes are
  * gone, or nothing of that kind is left.
+ *
+ * @each  told id and message_id of each, which is all that is set; NULL: nobody is
  */
 enum warren_status spool_drop(struct spool *spool, int64_t after, int64_t bytes,
-                              struct spool_removed *removed, struct warren_error *error);
+                              spool_message_fn *each, void *user, struct spool_removed *removed,
+                              struct warren_error *error);
 /** The same, as long as the oldest was appended before @before_ms. */
 enum warren_status spool_expire(struct spool *spool, int64_t after, int64_t before_ms,
-                                struct spool_removed *removed, struct warren_error *error);
+                                spool_message_fn *each, void *user, struct spool_removed *removed,
+                                struct warren_error *error);
 
 /* ---- reading ---- */
 
 enum spool_which { SPOOL_TO_SEND = 1, SPOOL_REFUSED = 2, SPOOL_ALL = 3 };
-
-/** @return false: no more */
-typedef bool spool_message_fn(void *user, const struct spool_message *message);
 
 /**
  * Each message above @after, in the order of ids.

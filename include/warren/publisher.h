@@ -10,7 +10,8 @@
  * the same message id, in the same order. What the broker may have received twice, consumers know
  * by that id. Its receipt says CONFIRMED, or SPOOLED where that takes longer: when there is no
  * connection for a second, when `timeout_ms` is over, or at once when the window is full, for which
- * publish does not wait then. SPOOLED is not an end; where it stays after all:
+ * publish does not wait then. SPOOLED is not an end; of that `spool_receipt` is told. How it can
+ * end other than as CONFIRMED:
  *  - refused for good (RETURNED), and its receipt says so: it is the callback's, and not on disk
  *  - the same, after SPOOLED or without a callback: kept on disk as refused, for `warren spool`
  *  - refused by a queue (NACKED): sent again and again, with rests of 0.5 to 30 s
@@ -96,6 +97,12 @@ struct warren_publisher_options {
     uint64_t spool_max_bytes;  /**< of messages on disk, at least 4096 (1 GiB) */
     uint64_t spool_max_age_ms; /**< an older message ends, unsent, as EXPIRED; 0: none does (0) */
     enum warren_spool_when_full spool_when_full; /**< (WARREN_SPOOL_BLOCK) */
+    /** Told of the end of each spooled message that no receipt was told of: its own said SPOOLED,
+     * or there was no callback, or an earlier process published it. CONFIRMED; RETURNED (it is kept
+     * as refused); EXPIRED or TIMEOUT (it was too old, or in the way). By its message id alone is
+     * it known. Thread: as for any warren_receipt_fn. NULL: nobody is told. */
+    warren_receipt_fn *spool_receipt;
+    void *spool_user;    /**< for it */
     bool spool_unsynced; /**< publish returns before the disk has flushed: a message survives the
                                end of the process, but perhaps not a loss of power (false) */
 };

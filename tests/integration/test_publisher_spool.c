@@ -5,6 +5,7 @@
 #include "publisher_fixture.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,8 +17,16 @@
 
 #define TIMEOUT_MS ((uint32_t)(PATIENCE_MS * slowness()))
 
+/* What spool_receipt was told. */
+struct ends {
+    pthread_mutex_t lock;
+    unsigned results[WARREN_SPOOLED + 1];
+    char last_id[64];
+};
+
 struct spooling {
     struct fixture *f;
+    struct ends ends;
     char *directory;
     char *path;
     struct warren_publisher_options options;
@@ -37,6 +46,7 @@ static int set_up_spool(void **state)
     warren_publisher_options_init(&s->options);
     s->options.spool_path = s->path;
     s->options.block_timeout_ms = 200;
+    pthread_mutex_init(&s->ends.lock, NULL);
     *state = s;
     return 0;
 }
@@ -47,6 +57,7 @@ static int tear_down_spool(void **state)
     void *fixture = s->f;
     int result = teardown(&fixture);
 
+    pthread_mutex_destroy(&s->ends.lock);
     scratch_free(s->directory);
     free(s->path);
     free(s);
@@ -96,6 +107,32 @@ static struct warren_publisher_stats stats_of(const struct spooling *s)
 
     warren_publisher_stats(s->f->publisher, &stats);
     return stats;
+}
+
+static void on_end(const struct warren_receipt *receipt, void *user)
+{
+    struct ends *ends = user;
+
+    pthread_mutex_lock(&ends->lock);
+    ends->results[receipt->result]++;
+    snprintf(ends->last_id, sizeof ends->last_id, "%s", receipt->message_id);
+    pthread_mutex_unlock(&ends->lock);
+}
+
+static void listen_for_ends(struct spooling *s)
+{
+    s->options.spool_receipt = on_end;
+    s->options.spool_user = &s->ends;
+}
+
+static unsigned ends_of(struct spooling *s, enum warren_result result)
+{
+    unsigned count;
+
+    pthread_mutex_lock(&s->ends.lock);
+    count = s->ends.results[result];
+    pthread_mutex_unlock(&s->ends.lock);
+    return count;
 }
 
 /* Messages with the ids "m-0" and so on, in a ledger. */
@@ -284,6 +321,64 @@ static void waiting_ends_with_spooled(void **state)
     assert_int_equal(warren_publisher_publish_wait(s->f->publisher, &publish, &result), WARREN_OK);
     assert_int_equal(result, WARREN_SPOOLED);
     assert_string_equal(warren_result_name(result), "spooled");
+}
+
+/* SPOOLED, then CONFIRMED: one after the other is told, by the message id. */
+static void spooled_then_confirmed(void **state)
+{
+    struct spooling *s = *state;
+
+    listen_for_ends(s);
+    s->options.window_messages = 4;
+    open_disconnected(s);
+    new_books(s, 10);
+    ledger_publish_many(s->f->ledger, s->f->publisher, 10);
+    assert_true(WAIT_FOR(ledger_ended(s->f->ledger) == 10, TIMEOUT_MS));
+    ledger_check_receipts(s->f->ledger);
+    assert_int_equal(totals_of(s).results[WARREN_SPOOLED], 10);
+    assert_int_equal(ends_of(s, WARREN_CONFIRMED), 0);
+    connect_again(s);
+    flush(s->f);
+    assert_int_equal(ends_of(s, WARREN_CONFIRMED), 10);
+    assert_string_equal(s->ends.last_id, "m-9");
+    ledger_check_receipts(s->f->ledger); /* no receipt came twice */
+}
+
+/* What an earlier publisher left is told of, too; what a callback is told of is not. */
+static void ends_of_earlier_messages_are_told(void **state)
+{
+    struct spooling *s = *state;
+
+    open_disconnected(s);
+    assert_int_equal(publish_body(s, s->f->queue, "earlier"), WARREN_OK);
+    close_publisher(s);
+    connect_again(s);
+    listen_for_ends(s);
+    open_connected(s);
+    new_books(s, 5);
+    ledger_publish_many(s->f->ledger, s->f->publisher, 5);
+    flush(s->f);
+    ledger_check_receipts(s->f->ledger);
+    assert_int_equal(ends_of(s, WARREN_CONFIRMED) + totals_of(s).results[WARREN_CONFIRMED], 6);
+    assert_true(ends_of(s, WARREN_CONFIRMED) >= 1);
+}
+
+/* Unroutable, but its receipt had said SPOOLED: kept, and told. */
+static void returned_after_spooled_is_kept_and_told(void **state)
+{
+    struct spooling *s = *state;
+
+    listen_for_ends(s);
+    open_disconnected(s);
+    new_books(s, 1);
+    ledger_aim(s->f->ledger, NULL, "no such queue");
+    ledger_publish_many(s->f->ledger, s->f->publisher, 1);
+    assert_true(WAIT_FOR(ledger_ended(s->f->ledger) == 1, TIMEOUT_MS));
+    assert_int_equal(ledger_entry(s->f->ledger, 0)->result, WARREN_SPOOLED);
+    connect_again(s);
+    flush(s->f);
+    assert_int_equal(ends_of(s, WARREN_RETURNED), 1);
+    assert_int_equal(on_disk(s).refused, 1);
 }
 
 /* A publisher that is closed leaves its messages; the next one sends them, with the same ids. */
@@ -477,11 +572,13 @@ static void a_full_spool_drops_the_oldest(void **state)
     s->options.spool_max_bytes = room_for(s, 5);
     s->options.spool_when_full = WARREN_SPOOL_DROP_OLDEST;
     s->options.window_messages = 1;
+    listen_for_ends(s);
     open_disconnected(s);
     for (int i = 0; i < 8; i++)
         assert_int_equal(fill(s, (char)('a' + i)), WARREN_OK);
     assert_int_equal(on_disk(s).messages, 5);
     assert_int_equal(stats_of(s).spool_dropped, 3);
+    assert_true(WAIT_FOR(ends_of(s, WARREN_EXPIRED) == 3, TIMEOUT_MS));
     connect_again(s);
     flush(s->f);
     for (const char *letter = "aefgh"; *letter; letter++) {
@@ -535,11 +632,13 @@ static void old_messages_expire(void **state)
 
     s->options.spool_max_age_ms = 1200;
     s->options.window_messages = 3;
+    listen_for_ends(s);
     open_disconnected(s);
     for (int i = 0; i < 10; i++)
         assert_int_equal(fill(s, 'a'), WARREN_OK);
     assert_true(WAIT_FOR(stats_of(s).spool_messages == 0, TIMEOUT_MS));
     assert_int_equal(stats_of(s).spool_expired, 10);
+    assert_true(WAIT_FOR(ends_of(s, WARREN_EXPIRED) == 10, TIMEOUT_MS));
     assert_empty_disk(s);
     connect_again(s);
     assert_int_equal(fill(s, 'b'), WARREN_OK);
@@ -657,6 +756,9 @@ int main(void)
         SPOOL(an_outage_loses_nothing),
         SPOOL(a_backlog_is_larger_than_the_window),
         SPOOL(waiting_ends_with_spooled),
+        SPOOL(spooled_then_confirmed),
+        SPOOL(ends_of_earlier_messages_are_told),
+        SPOOL(returned_after_spooled_is_kept_and_told),
         SPOOL(the_next_publisher_sends_what_was_left),
         SPOOL(cuts_lose_nothing),
         SPOOL(returned_and_told_leaves_the_disk),

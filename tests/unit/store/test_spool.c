@@ -233,13 +233,13 @@ static void the_oldest_are_dropped(void **state)
     append(rig, spool, "k", "c");
     append(rig, spool, "k", "d");
     OK(spool_begin(spool, &rig->error));
-    OK(spool_drop(spool, sent, size + 1, &removed, &rig->error));
+    OK(spool_drop(spool, sent, size + 1, NULL, NULL, &removed, &rig->error));
     OK(spool_commit(spool, &rig->error));
     assert_int_equal(removed.messages, 2);
     assert_int_equal(removed.bytes, 2 * size);
     assert_told(rig, spool, 0, SPOOL_ALL, "a d ");
     OK(spool_begin(spool, &rig->error));
-    OK(spool_drop(spool, sent, 100 * size, &removed, &rig->error));
+    OK(spool_drop(spool, sent, 100 * size, NULL, NULL, &removed, &rig->error));
     OK(spool_commit(spool, &rig->error));
     assert_int_equal(removed.messages, 1);
     assert_told(rig, spool, 0, SPOOL_ALL, "a ");
@@ -262,7 +262,7 @@ static void the_old_expire(void **state)
     rig_run(rig, other, "UPDATE spool SET at = id * 1000");
     database_close(other);
     OK(spool_begin(spool, &rig->error));
-    OK(spool_expire(spool, 0, 3000, &removed, &rig->error));
+    OK(spool_expire(spool, 0, 3000, NULL, NULL, &removed, &rig->error));
     OK(spool_commit(spool, &rig->error));
     assert_int_equal(removed.messages, 2);
     assert_told(rig, spool, 0, SPOOL_ALL, "c ");
