@@ -4,9 +4,10 @@
 #include "app/commands.h"
 #include "app/message_options.h"
 #include "app/publish_job.h"
+#include "app/settings.h"
 #include "config/value.h"
 
-enum option { DELAY = 1, COUNT, RATE, WINDOW, TIMEOUT, JSON, QUIET };
+enum option { DELAY = 1, COUNT, RATE, WINDOW, TIMEOUT, SPOOL, JSON, QUIET };
 
 static const struct poptOption options[] = {
     OPTION_TEXT("body", 'b', MESSAGE_BODY,
@@ -28,6 +29,9 @@ static const struct poptOption options[] = {
                 "At most so many unconfirmed messages (publisher.window_messages)", "N"),
     OPTION_TEXT("timeout", 't', TIMEOUT,
                 "Longest time to connect, and until a message is confirmed (30s)", "TIME"),
+    OPTION_TEXT("spool", 'S', SPOOL,
+                "A file in which they are kept until they are confirmed, also if that is later",
+                "FILE"),
     MESSAGE_BROKER_OPTIONS,
     OPTION_FLAG("json", 'j', JSON, "Print the summary as one JSON object"),
     OPTION_FLAG("quiet", 'Q', QUIET, "Print only errors"),
@@ -81,6 +85,9 @@ static bool take_option(struct request *r, int option)
         return message_options_set(&r->options, "publisher.window_messages");
     case TIMEOUT:
         return message_options_set(&r->options, "publisher.timeout");
+    case SPOOL:
+        r->job.spool = cli_text(r->options.cli);
+        return *r->job.spool || message_options_refuse(&r->options, "spool", "", "it is a file");
     case JSON:
         r->job.json = true;
         return true;
@@ -129,6 +136,8 @@ static enum cli_status publish_with_config(struct request *r)
     r->job.publish = r->options.publish;
     r->job.message = r->options.message;
     r->job.body = r->options.message.body;
+    if (r->job.spool)
+        settings_spool(config, &publisher);
     result = check_delay(r, config);
     if (result == CLI_OK)
         result = publish_job_run(r->options.cli, &r->job, &publisher);
@@ -162,7 +171,10 @@ static void write_details(FILE *out)
 {
     fputs("Where no --uri and no -c is given, WARREN_BROKER_URI names the broker, else it is\n"
           "amqp://guest:guest@127.0.0.1:5672/.\n\n"
-          "Exit status: 0 if every message was confirmed, 1 if not, 2 for a wrong command line.\n",
+          "With --spool no connection is waited for; what the file holds of earlier is sent, too.\n"
+          "spool.max_bytes and the like come from the configuration or --set.\n\n"
+          "Exit status: 0 if every message was confirmed, or is safe in the file of --spool, 1 if "
+          "not,\n2 for a wrong command line.\n",
           out);
 }
 

@@ -6,6 +6,7 @@
 #include <warren/version.h>
 
 #include "app/command_dlq.h"
+#include "app/command_spool.h"
 #include "base/suggest.h"
 
 /* Bound on the words that a suggestion is looked for in. */
@@ -29,6 +30,10 @@ const struct command *const commands[] = {&command_run,
                                           &command_dlq_replay,
                                           &command_dlq_edit_and_replay,
                                           &command_dlq_discard,
+                                          &command_spool_list,
+                                          &command_spool_show,
+                                          &command_spool_flush,
+                                          &command_spool_discard,
                                           NULL};
 
 /* How many words of the command line @command's name is, or 0. */

@@ -174,6 +174,13 @@ static void write_body(struct warren_bytes body, size_t max)
         write_hex(body.data, len);
 }
 
+void dlq_show_message(const struct warren_message *message, size_t body_max)
+{
+    write_properties(&message->properties);
+    write_headers(&message->properties.headers);
+    write_body(message->body, body_max);
+}
+
 void dlq_show_text(const struct dlq_letter *letter, uint64_t number, size_t body_max)
 {
     bool colour = cli_colour(stdout);
@@ -185,9 +192,7 @@ void dlq_show_text(const struct dlq_letter *letter, uint64_t number, size_t body
         fputs("(without a message id)", stdout);
     printf("%s\n", colour ? "\033[0m" : "");
     write_envelope(letter);
-    write_properties(&letter->message.properties);
-    write_headers(&letter->message.properties.headers);
-    write_body(letter->message.body, body_max);
+    dlq_show_message(&letter->message, body_max);
 }
 
 /* ---- JSON ---- */

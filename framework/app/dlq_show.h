@@ -9,6 +9,9 @@
 /** Several lines on stdout. @number: of those shown, from 1; @body_max: bytes of the body */
 void dlq_show_text(const struct dlq_letter *letter, uint64_t number, size_t body_max);
 
+/** Properties, headers of its own, and at most @body_max bytes of the body. */
+void dlq_show_message(const struct warren_message *message, size_t body_max);
+
 /**
  * One line on stdout: an object with the envelope, and under "message" properties, headers
  * and body as a dump file has them (dump.h).

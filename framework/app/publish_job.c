@@ -10,7 +10,9 @@
 #include "app/lines.h"
 #include "app/pacer.h"
 #include "app/progress.h"
+#include "app/publish_tally.h"
 #include "base/clock.h"
+#include "store/spool.h"
 
 /* Waits are cut into slices, between which the progress is drawn and an interrupt seen. */
 #define SLICE_MS 100
@@ -35,7 +37,10 @@ struct publishing {
     struct pacer pacer;
     struct lines lines;
     int64_t started_ns;
-    bool failed; /* told already */
+    int64_t patience_ns; /* for the spool: without room, or without progress */
+    int64_t settled_ns;  /* when that was the last time */
+    uint64_t settled;    /* publish_tally_settled() at that time */
+    bool failed;         /* told already */
 };
 
 /* The only way to learn of an interrupt while read(2) waits for a line. */
@@ -77,66 +82,6 @@ static int64_t now_ns(void)
     return clock_now_ns(clock_monotonic());
 }
 
-static uint64_t ended(const struct publish_tally *tally)
-{
-    uint64_t sum = 0;
-
-    for (size_t i = 0; i <= WARREN_SPOOLED; i++)
-        sum += tally->results[i];
-    return sum;
-}
-
-bool publish_tally_is_clean(const struct publish_tally *tally)
-{
-    return tally->results[WARREN_CONFIRMED] == tally->published;
-}
-
-void publish_tally_write_json(const struct publish_tally *tally, double seconds, FILE *out)
-{
-    static const enum warren_result order[] = {WARREN_CONFIRMED, WARREN_RETURNED, WARREN_NACKED};
-
-    fprintf(out, "{\"published\":%" PRIu64, tally->published);
-    for (size_t i = 0; i < sizeof order / sizeof *order; i++)
-        fprintf(out, ",\"%s\":%" PRIuFAST64, warren_result_name(order[i]),
-                tally->results[order[i]]);
-    fprintf(out, ",\"%s\":%" PRIuFAST64 ",\"seconds\":%.3f}\n", warren_result_name(WARREN_TIMEOUT),
-            tally->results[WARREN_TIMEOUT] + tally->results[WARREN_EXPIRED], seconds);
-}
-
-static void write_summary(const struct publish_tally *tally, double seconds, FILE *out)
-{
-    fprintf(out, "published %" PRIu64, tally->published);
-    for (size_t i = 0; i <= WARREN_SPOOLED; i++)
-        if (tally->results[i] > 0 || i == WARREN_CONFIRMED)
-            fprintf(out, ", %s %" PRIuFAST64, warren_result_name((enum warren_result)i),
-                    tally->results[i]);
-    fprintf(out, " in %.3f s (%.0f/s)\n", seconds,
-            seconds > 0 ? (double)tally->published / seconds : 0);
-}
-
-/* On the publisher's thread. One reason is enough: thousands may end the same way. */
-static void explain(const struct warren_receipt *receipt)
-{
-    const char *result = warren_result_name(receipt->result);
-
-    if (isatty(STDERR_FILENO))
-        fputs("\r\033[K", stderr);
-    if (receipt->reply_code)
-        fprintf(stderr, "warren publish: message %s: %s: %u %s\n", receipt->message_id, result,
-                receipt->reply_code, receipt->reply_text);
-    else
-        fprintf(stderr, "warren publish: message %s: %s\n", receipt->message_id, result);
-}
-
-static void on_receipt(const struct warren_receipt *receipt, void *user)
-{
-    struct publish_tally *tally = user;
-
-    if (receipt->result != WARREN_CONFIRMED && !atomic_exchange(&tally->explained, true))
-        explain(receipt);
-    atomic_fetch_add_explicit(&tally->results[receipt->result], 1, memory_order_relaxed);
-}
-
 static void draw(struct publishing *p)
 {
     struct warren_publisher_stats stats;
@@ -151,7 +96,7 @@ static void draw(struct publishing *p)
         snprintf(note, sizeof note, "blocked by the broker");
     else if (stats.in_flight > 0)
         snprintf(note, sizeof note, "%" PRIu32 " on their way", stats.in_flight);
-    progress_update(&p->progress, ended(&p->tally), *note ? note : NULL, now_ms);
+    progress_update(&p->progress, publish_tally_ended(&p->tally), *note ? note : NULL, now_ms);
 }
 
 /* "not connected within 100 ms: why": our slice is no news. */
@@ -226,28 +171,58 @@ static enum warren_status next_body(struct publishing *p, struct warren_bytes *b
     return status;
 }
 
-/* Wait for room in the window in slices, for as long as the user has patience. */
+static bool is_connected(const struct publishing *p)
+{
+    return warren_publisher_wait_connected(p->publisher, 0, NULL) == WARREN_OK;
+}
+
+/* A window gets room, for its messages have a time limit; a spool perhaps not. */
+static bool may_wait(const struct publishing *p, enum warren_status status, int64_t since_ns)
+{
+    if (interrupted || (status != WARREN_ETIMEOUT && status != WARREN_EFULL))
+        return false;
+    if (!p->job->spool)
+        return true;
+    return status == WARREN_ETIMEOUT && now_ns() - since_ns < p->patience_ns;
+}
+
+static const char *why_not(enum warren_status status)
+{
+    switch (status) {
+    case WARREN_ETOOBIG:
+        return "its headers exceed a frame, or it exceeds the window";
+    case WARREN_EFULL:
+    case WARREN_ETIMEOUT:
+        return "the spool is full (spool.max_bytes)";
+    case WARREN_EIO:
+        return "the spool cannot be written";
+    default:
+        return warren_status_name(status);
+    }
+}
+
+/* Wait for room in slices, for as long as the user has patience. */
 static bool publish_one(struct publishing *p, struct warren_bytes body)
 {
     struct warren_message message = p->job->message;
     struct warren_publish publish = p->job->publish;
+    int64_t since_ns = p->job->spool ? now_ns() : 0;
     enum warren_status status;
 
     message.body = body;
     publish.message = &message;
     do {
         status = warren_publisher_publish_after(p->publisher, &publish, p->job->delay_ms,
-                                                on_receipt, &p->tally);
+                                                publish_tally_receipt, &p->tally);
         draw(p);
-    } while ((status == WARREN_ETIMEOUT || status == WARREN_EFULL) && !interrupted);
+    } while (may_wait(p, status, since_ns));
     if (status == WARREN_OK) {
         p->tally.published++;
         return true;
     }
     if (!interrupted) {
         cli_failed(p->cli, "message %" PRIu64 " cannot be published: %s", p->tally.published + 1,
-                   status == WARREN_ETOOBIG ? "its headers exceed a frame, or it exceeds the window"
-                                            : warren_status_name(status));
+                   why_not(status));
         p->failed = true;
     }
     return false;
@@ -264,13 +239,31 @@ static void publish_all(struct publishing *p)
     }
 }
 
+/* Messages of a spool have no time limit: they are waited for while there is a connection, and some
+ * of them end. Without one they are safe where they are. */
+static bool is_hopeless(struct publishing *p)
+{
+    uint64_t settled = publish_tally_settled(&p->tally);
+
+    if (publish_tally_ended(&p->tally) < p->tally.published)
+        return false;
+    if (settled != p->settled) {
+        p->settled = settled;
+        p->settled_ns = now_ns();
+    }
+    return !is_connected(p) || now_ns() - p->settled_ns >= p->patience_ns;
+}
+
 /* Every message has a time limit, so this ends; after an interrupt, soon. */
 static void flush(struct publishing *p)
 {
     int64_t give_up_ns = INT64_MAX;
 
+    p->settled_ns = now_ns();
     while (warren_publisher_flush(p->publisher, SLICE_MS) == WARREN_ETIMEOUT) {
         draw(p);
+        if (p->job->spool && is_hopeless(p))
+            break;
         if (interrupted && give_up_ns == INT64_MAX)
             give_up_ns = now_ns() + (int64_t)INTERRUPTED_FLUSH_MS * 1000000;
         if (now_ns() >= give_up_ns)
@@ -286,7 +279,7 @@ static enum cli_status finish(struct publishing *p)
     if (p->job->json)
         publish_tally_write_json(&p->tally, seconds, stdout);
     else if (!p->job->quiet)
-        write_summary(&p->tally, seconds, stdout);
+        publish_tally_write(&p->tally, seconds, stdout);
     if (interrupted) {
         cli_failed(p->cli, "interrupted");
         return CLI_FAILED;
@@ -294,22 +287,62 @@ static enum cli_status finish(struct publishing *p)
     return clean ? CLI_OK : CLI_FAILED;
 }
 
-enum cli_status publish_job_run(struct cli *cli, const struct publish_job *job,
-                                const struct warren_publisher_options *options)
+/* What is in the spool already is sent first, and counted apart. */
+static enum warren_status look_into_spool(struct publishing *p, struct warren_error *error)
+{
+    const struct database_options file = {.path = p->job->spool, .synchronous = DATABASE_FULL};
+    struct spool_totals totals;
+    struct spool *spool;
+    enum warren_status status = spool_open(&file, &spool, error);
+
+    if (status != WARREN_OK)
+        return status;
+    status = spool_count(spool, &totals, error);
+    spool_close(spool);
+    if (status == WARREN_OK)
+        p->tally.earlier = (uint64_t)totals.messages;
+    return status;
+}
+
+static enum warren_status begin(struct publishing *p,
+                                const struct warren_publisher_options *options,
+                                struct warren_error *error)
 {
     struct warren_publisher_options own = *options;
-    struct publishing p = {.cli = cli, .job = job, .started_ns = now_ns()};
-    struct warren_error error = {WARREN_OK, ""};
 
     own.when_full = WARREN_BLOCK;
     own.block_timeout_ms = SLICE_MS;
-    if (own.window_bytes < job->body.len + HEADERS_ROOM)
-        own.window_bytes = job->body.len + HEADERS_ROOM;
-    if (new_publisher(&own, &p.publisher, &error) != WARREN_OK)
+    if (own.window_bytes < p->job->body.len + HEADERS_ROOM)
+        own.window_bytes = p->job->body.len + HEADERS_ROOM;
+    if (p->job->spool) {
+        enum warren_status status = look_into_spool(p, error);
+
+        if (status != WARREN_OK)
+            return status;
+        own.spool_path = p->job->spool;
+        own.spool_receipt = publish_tally_end;
+        own.spool_user = &p->tally;
+        p->tally.has_spool = true;
+    }
+    return new_publisher(&own, &p->publisher, error);
+}
+
+enum cli_status publish_job_run(struct cli *cli, const struct publish_job *job,
+                                const struct warren_publisher_options *options)
+{
+    struct publishing p = {.cli = cli,
+                           .job = job,
+                           .started_ns = now_ns(),
+                           .patience_ns = options->timeout_ms > 0
+                                              ? (int64_t)options->timeout_ms * 1000000
+                                              : INT64_MAX};
+    struct warren_error error = {WARREN_OK, ""};
+
+    if (begin(&p, options, &error) != WARREN_OK)
         return cli_error(cli, &error);
     lines_init(&p.lines, STDIN_FILENO, LINES_MAX);
 
-    p.failed = !connect_broker(&p, options->timeout_ms);
+    p.failed = !job->spool && !connect_broker(&p, options->timeout_ms);
     p.started_ns = now_ns();
     pacer_init(&p.pacer, job->rate, p.started_ns);
     progress_init(&p.progress, stderr, job->count, p.started_ns / 1000000);
@@ -321,7 +354,7 @@ enum cli_status publish_job_run(struct cli *cli, const struct publish_job *job,
     }
     progress_end(&p.progress);
     /* Its last receipts come before it returns: only then the tally is complete. */
-    warren_publisher_close(p.publisher, interrupted ? 0 : CLOSE_MS);
+    warren_publisher_close(p.publisher, interrupted || job->spool ? 0 : CLOSE_MS);
     lines_done(&p.lines);
     return finish(&p);
 }

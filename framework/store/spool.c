@@ -218,6 +218,20 @@ enum warren_status spool_unrefuse(struct spool *spool, struct warren_error *erro
                         "UPDATE spool SET refused = NULL WHERE refused IS NOT NULL", error);
 }
 
+enum warren_status spool_discard(struct spool *spool, enum spool_which which, int64_t *ret_count,
+                                 struct warren_error *error)
+{
+    static const char *const texts[] = {
+        [SPOOL_TO_SEND] = "DELETE FROM spool WHERE refused IS NULL",
+        [SPOOL_REFUSED] = "DELETE FROM spool WHERE refused IS NOT NULL",
+        [SPOOL_ALL] = "DELETE FROM spool",
+    };
+    enum warren_status status = database_run(spool->database, texts[which], error);
+
+    *ret_count = status == WARREN_OK ? sqlite3_changes(database_handle(spool->database)) : 0;
+    return status;
+}
+
 /* The oldest that is not being sent. It is asked for anew each time, for it is removed then. */
 #define OLDEST                                                                                     \
     "SELECT id, bytes, at, refused IS NOT NULL, message_id FROM spool"                             \

@@ -63,6 +63,8 @@ struct spool_totals {
 enum warren_status spool_count(struct spool *spool, struct spool_totals *totals,
                                struct warren_error *error);
 
+enum spool_which { SPOOL_TO_SEND = 1, SPOOL_REFUSED = 2, SPOOL_ALL = 3 };
+
 /* ---- writing: between spool_begin() and spool_commit() ---- */
 
 enum warren_status spool_begin(struct spool *spool, struct warren_error *error);
@@ -78,6 +80,10 @@ enum warren_status spool_refuse(struct spool *spool, int64_t id, const char *why
                                 struct warren_error *error);
 /** Refused ones are to be sent again. */
 enum warren_status spool_unrefuse(struct spool *spool, struct warren_error *error);
+
+/** Remove all that is to be sent, or refused, or both. @ret_count: how many */
+enum warren_status spool_discard(struct spool *spool, enum spool_which which, int64_t *ret_count,
+                                 struct warren_error *error);
 
 /** What was removed. */
 struct spool_removed {
@@ -104,8 +110,6 @@ enum warren_status spool_expire(struct spool *spool, int64_t after, int64_t befo
                                 struct warren_error *error);
 
 /* ---- reading ---- */
-
-enum spool_which { SPOOL_TO_SEND = 1, SPOOL_REFUSED = 2, SPOOL_ALL = 3 };
 
 /**
  * Each message above @after, in the order of ids.

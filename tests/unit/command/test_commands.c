@@ -14,7 +14,7 @@
 
 #include "app/commands.h"
 #include "app/progress.h"
-#include "app/publish_job.h"
+#include "app/publish_tally.h"
 #include "command_rig.h"
 
 static void version_and_overview(void **state)

@@ -1,0 +1,490 @@
+/* test_command_spool.c - `warren publish --spool` and `warren spool`: messages that wait on disk
+ * are kept, listed, shown, sent and discarded by the command line.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sqlite3.h>
+
+#include "store/spool.h"
+#include "support/broker.h"
+#include "support/command.h"
+#include "support/peer.h"
+#include "support/wait.h"
+
+/* Nobody listens there. */
+#define NOWHERE "amqp://guest:guest@127.0.0.1:1/"
+
+#define assert_has(text, part)                                                                     \
+    do {                                                                                           \
+        if (!strstr(text, part))                                                                   \
+            fail_msg("\"%s\" is not in:\n%s", part, text);                                         \
+    } while (0)
+
+struct fixture {
+    struct broker *broker;
+    struct peer *peer;
+    char *queue; /* new for each test */
+    char *directory;
+    char *spool;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+
+    assert_non_null(f);
+    f->broker = broker_shared();
+    f->peer = peer_new(f->broker->uri);
+    f->queue = unique_name("spool");
+    f->directory = scratch_new();
+    f->spool = text("%s/spool.db", f->directory);
+    peer_declare(f->peer, f->queue, "classic");
+    setenv("WARREN_BROKER_URI", f->broker->uri, 1);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    peer_delete(f->peer, f->queue);
+    peer_free(f->peer);
+    broker_free(f->broker);
+    scratch_free(f->directory);
+    free(f->spool);
+    free(f->queue);
+    free(f);
+    return 0;
+}
+
+/* Publish each line of @lines while there is no broker. */
+static void keep(struct fixture *f, const char *queue, const char *lines)
+{
+    struct command command =
+        COMMAND_READS(lines, "publish", "-u", NOWHERE, "-q", queue, "--spool", f->spool);
+
+    command_expect(&command, 0);
+    assert_has(command.out, "confirmed 0, spooled ");
+    command_done(&command);
+}
+
+static void expect_body(struct fixture *f, const char *body)
+{
+    struct peer_message message;
+
+    assert_true(peer_get(f->peer, f->queue, &message));
+    assert_string_equal(message.body, body);
+    peer_message_done(&message);
+}
+
+/* What `spool list --json` says must have @part. */
+static void expect_listed(struct fixture *f, const char *part)
+{
+    struct command command = COMMAND("spool", "list", f->spool, "--json");
+
+    command_expect(&command, 0);
+    assert_has(command.out, part);
+    command_done(&command);
+}
+
+/* ---- publish --spool ---- */
+
+/* Without a broker: kept, which is a success, and said so. */
+static void publish_keeps_what_it_cannot_send(void **state)
+{
+    struct fixture *f = *state;
+    struct command command = COMMAND_READS("a\nb\nc\n", "publish", "-u", NOWHERE, "-q", f->queue,
+                                           "--spool", f->spool, "--json");
+
+    command_expect(&command, 0);
+    assert_has(command.out, "{\"published\":3,\"confirmed\":0,\"returned\":0,\"nacked\":0,"
+                            "\"spooled\":3,\"timeout\":0,");
+    assert_string_equal(command.err, "");
+    command_done(&command);
+    expect_listed(f, "\"to_send\":3,\"refused\":0");
+}
+
+/* The next one with that file sends them first; its summary is about its own messages alone. */
+static void the_next_publish_sends_them(void **state)
+{
+    struct fixture *f = *state;
+    struct command command;
+
+    keep(f, f->queue, "a\nb\n");
+    command = COMMAND("publish", "-q", f->queue, "--spool", f->spool, "--body", "c");
+    command_expect(&command, 0);
+    assert_has(command.out, "published 1, confirmed 1 in ");
+    command_done(&command);
+    expect_body(f, "a");
+    expect_body(f, "b");
+    expect_body(f, "c");
+    expect_listed(f, "\"to_send\":0,\"refused\":0,\"bytes\":0");
+}
+
+/* With a broker, more messages than the window holds: confirmed, all of them, before it ends. */
+static void publish_waits_for_the_confirms(void **state)
+{
+    struct fixture *f = *state;
+    struct command command =
+        COMMAND("publish", "-q", f->queue, "--spool", f->spool, "--body", "x", "-n", "2000",
+                "--window", "10", "--set", "spool.synchronous=normal");
+
+    command_expect(&command, 0);
+    assert_has(command.out, "published 2000, confirmed 2000 in ");
+    command_done(&command);
+    assert_int_equal(peer_count(f->peer, f->queue), 2000);
+    expect_listed(f, "\"to_send\":0,\"refused\":0,\"bytes\":0");
+}
+
+/* Unroutable with a broker: told, a failure, and the caller's again. */
+static void publish_tells_what_was_returned(void **state)
+{
+    struct fixture *f = *state;
+    struct command command =
+        COMMAND("publish", "-q", "no such queue", "--spool", f->spool, "--body", "x");
+
+    command_expect(&command, 1);
+    assert_has(command.out, "returned 1");
+    assert_has(command.err, "312 NO_ROUTE");
+    command_done(&command);
+}
+
+/* A spool that has no room: an error that says so, by both policies that can fail. */
+static void publish_tells_a_full_spool(void **state)
+{
+    static const char *const policies[] = {"spool.when_full=block", "spool.when_full=fail"};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < 2; i++) {
+        struct command command =
+            COMMAND("publish", "-u", NOWHERE, "-q", f->queue, "--spool", f->spool, "--body", "x",
+                    "-n", "100", "-s", "spool.max_bytes=4096", "-s", policies[i], "-t", "300ms");
+
+        command_expect(&command, 1);
+        assert_has(command.err, "cannot be published: the spool is full (spool.max_bytes)");
+        command_done(&command);
+    }
+}
+
+/* ---- list ---- */
+
+/* Totals, and a row for each with its number, length, destination and id. */
+static void list_shows_rows(void **state)
+{
+    struct fixture *f = *state;
+    struct command command = COMMAND("publish", "-u", NOWHERE, "-q", f->queue, "--spool", f->spool,
+                                     "--body", "hello", "--message-id", "first-one");
+
+    command_expect(&command, 0);
+    command_done(&command);
+    command = COMMAND("spool", "list", f->spool);
+    command_expect(&command, 0);
+    assert_has(command.out, ": 1 to be sent, 0 refused, ");
+    assert_has(command.out, "       1  ");
+    assert_has(command.out, "       5  -  ");
+    assert_has(command.out, f->queue);
+    assert_has(command.out, "  first-one\n");
+    assert_int_equal(lines_in(command.out), 3);
+    command_done(&command);
+}
+
+/* At most --max rows, and how many more there are. */
+static void list_is_bounded(void **state)
+{
+    struct fixture *f = *state;
+    struct command command;
+
+    keep(f, f->queue, "a\nb\nc\nd\n");
+    command = COMMAND("spool", "list", f->spool, "--max", "3");
+    command_expect(&command, 0);
+    assert_int_equal(lines_in(command.out), 2 + 3 + 1);
+    assert_has(command.out, " and 1 more (--max)\n");
+    command_done(&command);
+}
+
+/* ---- show ---- */
+
+/* Properties and body, as text and as JSON. */
+static void show_shows_a_message(void **state)
+{
+    struct fixture *f = *state;
+    struct command command =
+        COMMAND("publish", "-u", NOWHERE, "-q", f->queue, "--spool", f->spool, "--body", "the body",
+                "--type", "greeting", "-H", "tries:i64=5", "--delay", "90s");
+
+    command_expect(&command, 0);
+    command_done(&command);
+    command = COMMAND("spool", "show", f->spool, "1");
+    command_expect(&command, 0);
+    assert_has(command.out, "message 1\n");
+    assert_has(command.out, "greeting");
+    assert_has(command.out, "tries (i64) 5");
+    assert_has(command.out, "the body");
+    assert_has(command.out, "delay        90 s, then to queue ");
+    command_done(&command);
+    command = COMMAND("spool", "show", f->spool, "1", "--json");
+    command_expect(&command, 0);
+    assert_has(command.out, "\"delay_s\":90,\"delay_to\":\"");
+    assert_has(command.out, "\"body\":\"the body\"");
+    command_done(&command);
+}
+
+/* A number that is not there, or is none, or is missing. */
+static void show_tells_what_is_not_there(void **state)
+{
+    struct fixture *f = *state;
+    struct command command;
+
+    keep(f, f->queue, "a\n");
+    command = COMMAND("spool", "show", f->spool, "1", "7");
+    command_expect(&command, 1);
+    assert_has(command.out, "message 1\n");
+    assert_has(command.err, "1 of 2 messages are not there");
+    command_done(&command);
+    command = COMMAND("spool", "show", f->spool, "one");
+    command_expect(&command, 2);
+    assert_has(command.err, "\"one\" is no number of a message");
+    command_done(&command);
+    command = COMMAND("spool", "show", f->spool);
+    command_expect(&command, 2);
+    assert_has(command.err, "which message?");
+    command_done(&command);
+}
+
+/* ---- flush ---- */
+
+/* All are sent in order, and the file is empty. */
+static void flush_sends_all(void **state)
+{
+    struct fixture *f = *state;
+    struct command command;
+
+    keep(f, f->queue, "a\nb\nc\n");
+    command = COMMAND("spool", "flush", f->spool);
+    command_expect(&command, 0);
+    assert_has(command.out, ": confirmed 3, refused 0, left 0\n");
+    command_done(&command);
+    expect_body(f, "a");
+    expect_body(f, "b");
+    expect_body(f, "c");
+    command = COMMAND("spool", "flush", f->spool, "--json");
+    command_expect(&command, 0);
+    assert_has(command.out, "\"confirmed\":0,\"refused\":0,\"left\":0}");
+    command_done(&command);
+}
+
+/* No broker: a failure that says so, and nothing is lost. */
+static void flush_needs_a_broker(void **state)
+{
+    struct fixture *f = *state;
+    struct command command;
+
+    keep(f, f->queue, "a\n");
+    command = COMMAND("spool", "flush", f->spool, "-u", NOWHERE, "-t", "300ms");
+    command_expect(&command, 1);
+    assert_has(command.err, "no connection to the broker");
+    command_done(&command);
+    expect_listed(f, "\"to_send\":1,\"refused\":0");
+}
+
+/* What the broker refuses is kept with the reason, and sent again only if that is asked for. */
+static void refused_messages_are_kept(void **state)
+{
+    struct fixture *f = *state;
+    char *later = unique_name("later");
+    struct command command;
+
+    keep(f, later, "a\n");
+    keep(f, f->queue, "b\n");
+    command = COMMAND("spool", "flush", f->spool);
+    command_expect(&command, 1);
+    assert_has(command.out, ": confirmed 1, refused 1, left 0\n");
+    assert_has(command.err, "returned: 312 NO_ROUTE");
+    command_done(&command);
+    expect_body(f, "b");
+    command = COMMAND("spool", "list", f->spool, "--refused");
+    command_expect(&command, 0);
+    assert_has(command.out, "  refused: 312 NO_ROUTE\n");
+    command_done(&command);
+
+    peer_declare(f->peer, later, "classic");
+    command = COMMAND("spool", "flush", f->spool);
+    command_expect(&command, 1);
+    assert_int_equal(peer_count(f->peer, later), 0);
+    command_done(&command);
+    command = COMMAND("spool", "flush", f->spool, "--refused");
+    command_expect(&command, 0);
+    assert_has(command.out, ": confirmed 1, refused 0, left 0\n");
+    assert_int_equal(peer_count(f->peer, later), 1);
+    command_done(&command);
+    peer_delete(f->peer, later);
+    free(later);
+}
+
+/* ---- discard ---- */
+
+/* Those with the numbers, and no others. */
+static void discard_removes_some(void **state)
+{
+    struct fixture *f = *state;
+    struct command command;
+
+    keep(f, f->queue, "a\nb\nc\n");
+    command = COMMAND("spool", "discard", f->spool, "1", "3", "--yes");
+    command_expect(&command, 0);
+    assert_has(command.out, ": discarded 2 messages\n");
+    command_done(&command);
+    command = COMMAND("spool", "flush", f->spool);
+    command_expect(&command, 0);
+    command_done(&command);
+    expect_body(f, "b");
+    assert_int_equal(peer_count(f->peer, f->queue), 0);
+}
+
+/* One that is not there: nothing is removed. Neither without --yes, or without saying what. */
+static void discard_is_careful(void **state)
+{
+    struct fixture *f = *state;
+    struct command command;
+
+    keep(f, f->queue, "a\n");
+    command = COMMAND("spool", "discard", f->spool, "1", "2", "--yes");
+    command_expect(&command, 1);
+    assert_has(command.err, "1 of 2 messages are not there (any more); none was discarded");
+    command_done(&command);
+    command = COMMAND("spool", "discard", f->spool, "--all");
+    command_expect(&command, 2);
+    assert_has(command.err, "give --yes");
+    command_done(&command);
+    command = COMMAND("spool", "discard", f->spool, "--yes");
+    command_expect(&command, 2);
+    assert_has(command.err, "which messages?");
+    command_done(&command);
+    command = COMMAND("spool", "discard", f->spool, "--yes", "--all", "1");
+    command_expect(&command, 2);
+    command_done(&command);
+    expect_listed(f, "\"to_send\":1,\"refused\":0");
+}
+
+/* --refused and --all. */
+static void discard_removes_all(void **state)
+{
+    struct fixture *f = *state;
+    struct command command;
+
+    keep(f, "no such queue", "a\n");
+    command = COMMAND("spool", "flush", f->spool);
+    command_expect(&command, 1);
+    command_done(&command);
+    keep(f, f->queue, "b\n");
+    command = COMMAND("spool", "discard", f->spool, "--refused", "--yes", "--json");
+    command_expect(&command, 0);
+    assert_has(command.out, "\"discarded\":1}");
+    command_done(&command);
+    expect_listed(f, "\"to_send\":1,\"refused\":0");
+    command = COMMAND("spool", "discard", f->spool, "--all", "--yes");
+    command_expect(&command, 0);
+    command_done(&command);
+    expect_listed(f, "\"to_send\":0,\"refused\":0");
+}
+
+/* ---- the file ---- */
+
+/* While a publisher has it, it can be looked at, but neither flushed nor discarded. */
+static void a_file_in_use(void **state)
+{
+    const struct fixture *f = *state;
+    const struct database_options options = {.path = f->spool};
+    struct spool *spool;
+    struct command command;
+
+    assert_int_equal(spool_open(&options, &spool, NULL), WARREN_OK);
+    command = COMMAND("spool", "list", f->spool);
+    command_expect(&command, 0);
+    command_done(&command);
+    command = COMMAND("spool", "flush", f->spool);
+    command_expect(&command, 1);
+    assert_has(command.err, "a spool has one publisher at a time");
+    command_done(&command);
+    command = COMMAND("spool", "discard", f->spool, "--all", "--yes");
+    command_expect(&command, 1);
+    assert_has(command.err, "a spool has one publisher at a time");
+    command_done(&command);
+    spool_close(spool);
+}
+
+static void expect_error(const char *path, int status, const char *says)
+{
+    static const char *const words[] = {"list", "flush"};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct command command = COMMAND("spool", words[i], path);
+
+        command_expect(&command, status);
+        assert_has(command.err, says);
+        assert_int_equal(lines_in(command.err), 1);
+        command_done(&command);
+    }
+}
+
+static void foreign_database(const char *path)
+{
+    sqlite3 *database = NULL;
+
+    assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(database, "CREATE TABLE letters (text)", NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(database);
+}
+
+/* Missing, no database, another program's: one line each that names the file. */
+static void files_that_are_no_spool(void **state)
+{
+    struct fixture *f = *state;
+    char *letter = write_file(f->directory, "letter", "Dear Sir or Madam, this is no database.\n");
+    char *foreign = text("%s/foreign.db", f->directory);
+
+    foreign_database(foreign);
+    expect_error(f->spool, 1, "spool.db does not exist");
+    expect_error(letter, 1, "is no SQLite database");
+    expect_error(foreign, 2, "is a database of another application");
+    free(foreign);
+    free(letter);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(publish_keeps_what_it_cannot_send),
+        TEST(the_next_publish_sends_them),
+        TEST(publish_waits_for_the_confirms),
+        TEST(publish_tells_what_was_returned),
+        TEST(publish_tells_a_full_spool),
+        TEST(list_shows_rows),
+        TEST(list_is_bounded),
+        TEST(show_shows_a_message),
+        TEST(show_tells_what_is_not_there),
+        TEST(flush_sends_all),
+        TEST(flush_needs_a_broker),
+        TEST(refused_messages_are_kept),
+        TEST(discard_removes_some),
+        TEST(discard_is_careful),
+        TEST(discard_removes_all),
+        TEST(a_file_in_use),
+        TEST(files_that_are_no_spool),
+    };
+
+    return cmocka_run_group_tests_name("command_spool", tests, NULL, NULL);
+}
