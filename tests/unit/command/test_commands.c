@@ -141,17 +141,26 @@ static char *manual_page(void)
     return text;
 }
 
-/* "--routing-key" as man(7) source writes it, ended by something that no option has. */
+/* As man(7) source writes it: "\\-" for each hyphen. */
+static void escape(char escaped[128], const char *text)
+{
+    size_t len = strlen(escaped);
+
+    for (; *text; text++) {
+        if (*text == '-')
+            escaped[len++] = '\\';
+        escaped[len++] = *text;
+    }
+}
+
+/* "--routing-key", ended by something that no option has. */
 static bool page_has(const char *page, const char *option)
 {
     char escaped[128] = "\\-\\-";
-    size_t len = strlen(escaped);
+    size_t len;
 
-    for (; *option; option++) {
-        if (*option == '-')
-            escaped[len++] = '\\';
-        escaped[len++] = *option;
-    }
+    escape(escaped, option);
+    len = strlen(escaped);
     for (const char *found = page; (found = strstr(found, escaped)); found += len)
         if (!strchr("abcdefghijklmnopqrstuvwxyz", found[len]) && strncmp(found + len, "\\-", 2))
             return true;
@@ -164,7 +173,10 @@ static void the_manual_has_every_option(void **state)
 
     (void)state;
     for (size_t i = 0; commands[i]; i++) {
-        assert_has(page, commands[i]->name);
+        char name[128] = "";
+
+        escape(name, commands[i]->name);
+        assert_has(page, name);
         for (const struct poptOption *o = commands[i]->options; o->longName || o->shortName; o++)
             if (!page_has(page, o->longName))
                 fail_msg("docs/warren.1 lacks --%s of warren %s", o->longName, commands[i]->name);
