@@ -12,8 +12,8 @@ static const char *const texts[STATEMENT_COUNT] = {
     [ADD_DONE] = "INSERT INTO done VALUES (?1, ?2, ?3, ?4, ?5)",
     [READ_DONE] = "SELECT id, key FROM done WHERE id >= ?1 ORDER BY id",
     /* Never the newest one: the numbers go on from there. */
-    [PURGE_DONE] = "DELETE FROM done WHERE id < ?1 AND id < (SELECT max(id) FROM done)"
-                   " AND (id < ?2 OR at <= ?3)",
+    [PURGE_DONE] = ("DELETE FROM done WHERE id < ?1 AND id < (SELECT max(id) FROM done)"
+                    " AND (id < ?2 OR at <= ?3)"),
     [FIRST_DONE] = "SELECT id, at FROM done ORDER BY id LIMIT 1",
     [GET_CLAIM] = "SELECT owner, until FROM claim WHERE key = ?1",
     [PUT_CLAIM] = "REPLACE INTO claim VALUES (?1, ?2, ?3, ?4)",

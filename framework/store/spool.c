@@ -21,8 +21,8 @@
 enum { APPEND, REMOVE, REFUSE, STATEMENTS };
 
 static const char *const statement_texts[STATEMENTS] = {
-    [APPEND] = "INSERT INTO spool (at, message_id, exchange, routing_key, flags, bytes, delay,"
-               " delay_to, properties, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [APPEND] = ("INSERT INTO spool (at, message_id, exchange, routing_key, flags, bytes, delay,"
+                " delay_to, properties, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
     [REMOVE] = "DELETE FROM spool WHERE id = ?",
     [REFUSE] = "UPDATE spool SET refused = ? WHERE id = ?",
 };
