@@ -6,8 +6,6 @@
 
 #include "app/settings.h"
 
-#define DLQ_PATTERN "{queue}.dlq"
-
 void dlq_request_init(struct dlq_request *r, struct cli *cli)
 {
     *r = (struct dlq_request){.cli = cli, .limit = DLQ_LIMIT_DEFAULT};
@@ -159,6 +157,9 @@ enum cli_status dlq_request_load(struct dlq_request *r)
     } else if (settings_check(r->config, &error) != WARREN_OK) {
         return cli_error(r->cli, &error);
     }
+    if (!r->config->dead_letter.queue || strcmp(r->config->dead_letter.queue, DLQ_PLACEHOLDER) == 0)
+        return cli_usage(r->cli, "dead_letter.queue is %s, which names no dead-letter queue",
+                         r->config->dead_letter.queue ? DLQ_PLACEHOLDER : "empty");
     set_log(r->config);
     return list_sources(r) ? CLI_OK : cli_failed(r->cli, "no memory");
 }
@@ -176,11 +177,13 @@ static bool is_source(const struct dlq_request *r, const char *queue)
 enum cli_status dlq_request_resolve(struct dlq_request *r, const char *word,
                                     struct dlq_queue *queue)
 {
-    if (!dlq_resolve(DLQ_PATTERN, r->sources, r->source_count, word, queue))
+    const struct config *config = r->config;
+
+    if (!dlq_resolve(config->dead_letter.queue, r->sources, r->source_count, word, queue))
         return cli_usage(r->cli, "\"%s\" is no queue: a name has 1 to 255 bytes", word);
     if (queue->only_source)
         r->filter.source = queue->source;
-    queue->may_drop = !is_source(r, queue->source);
+    queue->may_drop = !config->dead_letter.enabled || !is_source(r, queue->source);
     return CLI_OK;
 }
 
@@ -207,7 +210,7 @@ enum cli_status dlq_request_words(struct dlq_request *r, struct dlq_queue *queue
 void dlq_write_broker_help(FILE *out)
 {
     fputs("QUEUE is a queue or its dead-letter queue: \"payments\" and \"payments.dlq\" are the "
-          "same.\n"
+          "same,\nunless dead_letter.queue of the configuration says otherwise.\n"
           "Where no --uri and no -c is given, WARREN_BROKER_URI names the broker, else it is\n"
           "amqp://guest:guest@127.0.0.1:5672/.\n",
           out);

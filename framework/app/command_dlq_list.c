@@ -161,6 +161,9 @@ static enum cli_status list_all(struct listing *l)
     if (r->source_count == 0)
         return cli_usage(r->cli, "which queues? Give some, or -c FILE, whose subscriptions are "
                                  "taken");
+    word = r->config->dead_letter.queue;
+    if (!strstr(word, DLQ_PLACEHOLDER)) /* one for all */
+        return list_words(l, &word, 1);
     return list_words(l, r->sources, r->source_count);
 }
 
