@@ -1,0 +1,299 @@
+/* test_fault_payments.c - the same payments published twice, while connections are cut, the worker
+ * is killed again and again and the broker now and then: the ledger has each payment exactly once.
+ * Everything random comes from a seed, which is printed; WARREN_TEST_SEED repeats it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sqlite3.h>
+
+#include <warren/publisher.h>
+
+#include "base/random.h"
+#include "support/broker.h"
+#include "support/ledger.h"
+#include "support/peer.h"
+#include "support/proxy.h"
+#include "support/wait.h"
+#include "support/worker.h"
+
+#define PATIENCE_MS (60000 * (int64_t)slowness())
+
+enum {
+    PAYMENTS = 10000,
+    COPIES = 2 * PAYMENTS,
+    BLOCK = 500, /* payments that are published, and then published again */
+    KILLS = 200, /* of a worker that consumes */
+    BROKER_KILLS = 5,
+    AHEAD = 300,        /* copies that may be published before their kill is due */
+    CONSUMING_MS = 400, /* longest wait for a worker to consume before it is killed all the same */
+    LIFE_MS = 120       /* longest life after that */
+};
+
+struct run {
+    struct broker *broker;
+    struct proxy *proxy;
+    struct worker *worker;
+    struct warren_publisher *publisher;
+    struct random random;
+    char *queue;
+    pthread_t publishing;
+    atomic_int kills; /* of a worker that consumed */
+    int other_kills;
+    int cuts;
+    atomic_int confirmed;
+    atomic_int unconfirmed; /* attempts that ended otherwise, and were made again */
+    atomic_uchar done[COPIES];
+};
+
+static struct run *run; /* one at a time; static for the receipts */
+
+/* ---- publishing ---- */
+
+static void on_receipt(const struct warren_receipt *receipt, void *user)
+{
+    size_t copy = (size_t)(uintptr_t)user;
+
+    if (receipt->result == WARREN_CONFIRMED) {
+        atomic_store(&run->done[copy], 1);
+        atomic_fetch_add(&run->confirmed, 1);
+    } else {
+        atomic_store(&run->done[copy], 2); /* to be published again */
+        atomic_fetch_add(&run->unconfirmed, 1);
+    }
+}
+
+/* A block of payments, and the same block again. */
+static int number_of(int copy)
+{
+    return copy / (2 * BLOCK) * BLOCK + copy % BLOCK;
+}
+
+static void publish(int copy)
+{
+    char id[32];
+    char body[80];
+    struct warren_message message = {.properties = {.message_id = id}};
+    struct warren_publish what = {.routing_key = run->queue, .message = &message};
+
+    snprintf(id, sizeof id, "p%d", number_of(copy));
+    snprintf(body, sizeof body, "{\"id\":\"%s\",\"cents\":%d}", id, number_of(copy));
+    message.body = warren_text(body);
+    atomic_store(&run->done[copy], 0);
+    while (warren_publisher_publish(run->publisher, &what, on_receipt, (void *)(uintptr_t)copy) !=
+           WARREN_OK)
+        rest_ms(50);
+}
+
+/* So that there is something to do in each of the worker's lives. */
+static bool is_due(int copy)
+{
+    return copy < AHEAD + (int)((int64_t)COPIES * atomic_load(&run->kills) / KILLS);
+}
+
+static void *publish_all(void *arg)
+{
+    (void)arg;
+    for (int copy = 0; copy < COPIES; copy++) {
+        while (!is_due(copy))
+            rest_ms(2);
+        publish(copy);
+    }
+    while (atomic_load(&run->confirmed) < COPIES) {
+        for (int copy = 0; copy < COPIES; copy++)
+            if (atomic_load(&run->done[copy]) == 2)
+                publish(copy);
+        rest_ms(20);
+    }
+    return NULL;
+}
+
+/* ---- faults ---- */
+
+static void *kill_broker(void *arg)
+{
+    broker_do(arg, "kill");
+    broker_do(arg, "start");
+    return NULL;
+}
+
+/* One life of a worker, and its end at a random point. */
+static void live_and_die(void)
+{
+    bool consumed;
+
+    worker_run(run->worker, NULL);
+    if (random_upto(&run->random, 9) == 0) { /* somewhere in its beginning */
+        rest_ms((int64_t)random_upto(&run->random, CONSUMING_MS / 4));
+        consumed = worker_logged(run->worker, "consuming queue=", NULL) > 0;
+    } else {
+        consumed = WAIT_FOR(worker_logged(run->worker, "consuming queue=", NULL) > 0, CONSUMING_MS);
+        rest_ms((int64_t)random_upto(&run->random, LIFE_MS));
+    }
+    if (random_upto(&run->random, 7) == 0) {
+        run->cuts += proxy_cut(run->proxy, random_upto(&run->random, 1) ? PROXY_RST : PROXY_FIN);
+        rest_ms((int64_t)random_upto(&run->random, LIFE_MS));
+    }
+    proc_signal(run->worker->proc, SIGKILL);
+    if (proc_wait(run->worker->proc, PATIENCE_MS) != PROC_SIGNAL + SIGKILL)
+        fail_msg("the worker ended by itself:\n%s", proc_stderr(run->worker->proc));
+    if (consumed)
+        atomic_fetch_add(&run->kills, 1);
+    else
+        run->other_kills++;
+}
+
+static void all_faults(void)
+{
+    for (int i = 0; i <= BROKER_KILLS; i++) {
+        pthread_t killing;
+
+        if (i > 0)
+            assert_int_equal(pthread_create(&killing, NULL, kill_broker, run->broker), 0);
+        while (atomic_load(&run->kills) < KILLS * (i + 1) / (BROKER_KILLS + 1))
+            live_and_die();
+        if (i > 0)
+            pthread_join(killing, NULL);
+    }
+}
+
+/* ---- the books ---- */
+
+static int64_t in_store(const char *sql)
+{
+    char *path = worker_path(run->worker, "store.db");
+    sqlite3_stmt *statement = NULL;
+    sqlite3 *sqlite = NULL;
+    int64_t number = -1;
+
+    if (sqlite3_open_v2(path, &sqlite, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
+        sqlite3_busy_timeout(sqlite, 5000) == SQLITE_OK &&
+        sqlite3_prepare_v2(sqlite, sql, -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW)
+        number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(sqlite);
+    free(path);
+    return number;
+}
+
+static void check_books(void)
+{
+    int64_t rows = in_store("SELECT count(*) FROM payment");
+    int64_t payments = in_store("SELECT count(DISTINCT id) FROM payment");
+    int64_t unexpected = in_store("SELECT count(*) FROM payment WHERE id <> 'p' || cents OR cents "
+                                  "NOT BETWEEN 0 AND 9999");
+
+    print_message("attempts %d; acknowledged %d; ok %" PRId64 "; lost %" PRId64
+                  "; unexpected %" PRId64 "; duplicated effects %" PRId64
+                  "; faults: %d SIGKILL of the worker (%d before it consumed), %d of the broker, "
+                  "%d connections cut\n",
+                  COPIES + atomic_load(&run->unconfirmed), atomic_load(&run->confirmed), payments,
+                  PAYMENTS - payments, unexpected, rows - payments,
+                  atomic_load(&run->kills) + run->other_kills, run->other_kills, BROKER_KILLS,
+                  run->cuts);
+    assert_int_equal(rows, PAYMENTS);
+    assert_int_equal(payments, PAYMENTS);
+    assert_int_equal(unexpected, 0);
+    assert_int_equal(in_store("SELECT count(*) FROM done"), PAYMENTS);
+    assert_int_equal(in_store("SELECT sum(cents) FROM payment"), PAYMENTS * (PAYMENTS - 1) / 2);
+}
+
+static bool is_empty(struct peer *peer)
+{
+    return peer_count(peer, run->queue) == 0 && broker_unacked(run->broker, run->queue) == 0;
+}
+
+/* The last worker is left alone until nothing is left to do. */
+static void finish(void)
+{
+    struct peer *peer;
+
+    worker_run(run->worker, NULL);
+    pthread_join(run->publishing, NULL);
+    peer = peer_new(run->broker->uri);
+    if (!WAIT_FOR(is_empty(peer), PATIENCE_MS))
+        fail_msg("the queue is not empty; the worker said:\n%s", proc_stderr(run->worker->proc));
+    peer_free(peer);
+    assert_int_equal(worker_stop(run->worker), 0);
+}
+
+/* ---- the run ---- */
+
+static int setup(void **state)
+{
+    const char *seed_text = getenv("WARREN_TEST_SEED");
+    uint64_t seed = seed_text ? strtoull(seed_text, NULL, 10) : random_seed() % 1000000;
+    struct peer *peer;
+
+    (void)state;
+    run = calloc(1, sizeof *run);
+    assert_non_null(run);
+    print_message("seed %" PRIu64 "\n", seed);
+    random_init(&run->random, seed);
+    run->broker = broker_own("fault-payments", false);
+    run->proxy = proxy_new(run->broker->port);
+    run->queue = unique_name("payments");
+    peer = peer_new(run->broker->uri);
+    peer_declare(peer, run->queue, "classic");
+    peer_free(peer);
+    run->worker = worker_new(
+        proxy_uri(run->proxy),
+        "store: {path: store.db}\n"
+        "dead_letter: {enabled: false}\n"
+        "consumer: {prefetch: 50}\n"
+        "subscriptions:\n"
+        "  - queue: %s\n"
+        "    handler: sqlite_sink.insert\n"
+        "    concurrency: 4\n"
+        "    options: {table: payment, columns: [id, cents], create: 'CREATE TABLE IF NOT EXISTS "
+        "payment (id TEXT, cents INTEGER)'}\n"
+        "    middleware: [log, retry, idempotency, recover]\n",
+        run->queue);
+    run->publisher = publisher_open(proxy_uri(run->proxy), NULL);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    warren_publisher_close(run->publisher, 1000);
+    worker_free(run->worker);
+    proxy_free(run->proxy);
+    broker_free(run->broker);
+    free(run->queue);
+    free(run);
+    return 0;
+}
+
+/* 10,000 payments, each published twice; the worker is killed 200 times while it consumes, and some
+ * more; the broker 5 times. */
+static void each_payment_once(void **state)
+{
+    (void)state;
+    assert_int_equal(pthread_create(&run->publishing, NULL, publish_all, NULL), 0);
+    all_faults();
+    finish();
+    check_books();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(each_payment_once, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
