@@ -72,7 +72,7 @@ static enum warren_status add_of_file(struct testing_setup *setup, struct warren
     for (size_t i = 0; status == WARREN_OK && i < config->plugin_count; i++) {
         struct plugin *plugin = NULL;
 
-        status = plugin_load(config->plugins[i], &plugin, error);
+        status = worker_setup_load(config, i, &plugin, error);
         if (status != WARREN_OK)
             break;
         if (is_there(setup->worker.registry, plugin->name))

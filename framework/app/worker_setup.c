@@ -6,8 +6,22 @@
 #include "app/settings.h"
 #include "app/worker_store.h"
 #include "base/error.h"
+#include "config/node.h"
 #include "middleware/builtin.h"
 #include "plugin/loader.h"
+
+enum warren_status worker_setup_load(const struct config *config, size_t index,
+                                     struct plugin **ret_plugin, struct warren_error *error)
+{
+    struct warren_error why = {WARREN_OK, ""};
+    enum warren_status status = plugin_load(config->plugins[index], ret_plugin, &why);
+    char where[CONFIG_WHERE_SIZE];
+
+    if (status == WARREN_OK)
+        return WARREN_OK;
+    config_where(config, "plugins", index, where, sizeof where);
+    return error_set(error, status, "%s: %s", where, why.text);
+}
 
 static enum warren_status add_plugins(struct worker_setup *setup,
                                       const struct warren_worker_options *options,
@@ -22,7 +36,7 @@ static enum warren_status add_plugins(struct worker_setup *setup,
             status = registry_add(setup->registry, plugin, error);
     }
     for (size_t i = 0; status == WARREN_OK && i < setup->config->plugin_count; i++) {
-        status = plugin_load(setup->config->plugins[i], &plugin, error);
+        status = worker_setup_load(setup->config, i, &plugin, error);
         if (status == WARREN_OK)
             status = registry_add(setup->registry, plugin, error);
     }

@@ -35,6 +35,13 @@ enum warren_status worker_setup_init(struct worker_setup *setup,
                                      const struct warren_worker_options *options,
                                      struct warren_error *error);
 /**
+ * Load the plugin that the configuration lists as number @index; an error says where it does.
+ *
+ * @return as plugin_load()
+ */
+enum warren_status worker_setup_load(const struct config *config, size_t index,
+                                     struct plugin **ret_plugin, struct warren_error *error);
+/**
  * Complete the chains of @config with the middlewares that @registry knows; see config_chains().
  *
  * @return WARREN_OK; WARREN_ECONFIG or WARREN_ENOMEM with @error

@@ -58,6 +58,22 @@ int64_t retry_policy_ceiling_ms(const struct retry_policy *policy, uint32_t atte
     return least(policy->initial_ms, policy->max_ms);
 }
 
+int64_t retry_policy_shortest_ms(const struct retry_policy *policy)
+{
+    int64_t first_ms = retry_policy_ceiling_ms(policy, 1); /* the others are no shorter */
+
+    switch (policy->jitter) {
+    case RETRY_JITTER_EQUAL:
+        return first_ms / 2;
+    case RETRY_JITTER_FULL:
+        return 0;
+    case RETRY_JITTER_DECORRELATED:
+    case RETRY_JITTER_NONE:
+        break;
+    }
+    return first_ms;
+}
+
 int64_t retry_policy_delay_ms(const struct retry_policy *policy, uint32_t attempt,
                               int64_t previous_ms, struct random *random)
 {

@@ -30,6 +30,9 @@ struct retry_policy {
 /** The delay after failed attempt @attempt, from 1, before any jitter. */
 int64_t retry_policy_ceiling_ms(const struct retry_policy *policy, uint32_t attempt);
 
+/** No delay is shorter, whatever the randomness. */
+int64_t retry_policy_shortest_ms(const struct retry_policy *policy);
+
 /**
  * The delay after failed attempt @attempt, from 1.
  *

@@ -86,8 +86,11 @@ static struct retry_policy read_policy(const struct warren_options *given)
     };
 }
 
-static enum warren_status check(const struct retry_policy *policy, struct warren_error *error)
+static enum warren_status check(const struct retry_policy *policy, int64_t max_age_ms,
+                                struct warren_error *error)
 {
+    int64_t shortest_ms = retry_policy_shortest_ms(policy);
+
     if (policy->initial_ms > policy->max_ms)
         return error_set(error, WARREN_ECONFIG,
                          "initial_delay (%" PRId64 " ms) is above max_delay (%" PRId64 " ms)",
@@ -98,6 +101,11 @@ static enum warren_status check(const struct retry_policy *policy, struct warren
     if (policy->jitter == RETRY_JITTER_DECORRELATED && policy->initial_ms == 0)
         return error_set(error, WARREN_ECONFIG,
                          "jitter decorrelated needs an initial_delay above 0 to grow from");
+    if (max_age_ms > 0 && shortest_ms > max_age_ms)
+        return error_set(error, WARREN_ECONFIG,
+                         "the shortest delay (%" PRId64 " ms) is above max_age (%" PRId64
+                         " ms): there would be no second attempt",
+                         shortest_ms, max_age_ms);
     return WARREN_OK;
 }
 
@@ -112,7 +120,8 @@ static enum warren_status make_plan(const struct retry *retry, const struct warr
                                     struct plan **ret_plan, struct warren_error *error)
 {
     struct retry_policy policy = read_policy(given);
-    enum warren_status status = check(&policy, error);
+    int64_t max_age_ms = warren_options_int(given, "max_age");
+    enum warren_status status = check(&policy, max_age_ms, error);
     struct plan *plan;
 
     if (status != WARREN_OK)
@@ -124,7 +133,7 @@ static enum warren_status make_plan(const struct retry *retry, const struct warr
     plan->max_attempts =
         retry_attempts(warren_options_int(given, "max_attempts"), retry->dead_letters);
     plan->hold_max_ms = warren_options_int(given, "in_memory_max");
-    plan->max_age_ms = warren_options_int(given, "max_age");
+    plan->max_age_ms = max_age_ms;
     *ret_plan = plan;
     return WARREN_OK;
 }

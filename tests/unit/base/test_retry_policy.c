@@ -145,6 +145,81 @@ static void decorrelated_jitter_is_capped(void **state)
     assert_in_range(capped, DRAWS * 64 / 100, DRAWS * 70 / 100);
 }
 
+/* With the randomness fixed: min(cap, random(base, 3 * previous)), number for number. */
+static void decorrelated_jitter_is_the_formula(void **state)
+{
+    struct retry_policy policy = policy_of(RETRY_EXPONENTIAL, RETRY_JITTER_DECORRELATED);
+    struct random ours;
+    struct random theirs;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        int64_t previous_ms = policy.initial_ms;
+
+        random_init(&ours, seed);
+        random_init(&theirs, seed);
+        for (uint32_t n = 1; n <= 20; n++) {
+            int64_t expected_ms =
+                500 + (int64_t)random_upto(&ours, (uint64_t)(3 * previous_ms - 500));
+
+            expected_ms = expected_ms < 30000 ? expected_ms : 30000;
+            assert_int_equal(retry_policy_delay_ms(&policy, n, previous_ms, &theirs), expected_ms);
+            previous_ms = expected_ms;
+        }
+    }
+}
+
+/* Each growth with each jitter: the bounds of the delay after attempts 1, 3 and 9, the mean in
+ * their middle, and the shortest of all. */
+static void bounds_and_means_by_table(void **state)
+{
+    static const struct {
+        enum retry_growth growth;
+        enum retry_jitter jitter;
+        int64_t shortest_ms;
+        int64_t low[3], high[3];
+    } rows[] = {
+        {RETRY_IMMEDIATE, RETRY_JITTER_NONE, 0, {0, 0, 0}, {0, 0, 0}},
+        {RETRY_IMMEDIATE, RETRY_JITTER_EQUAL, 0, {0, 0, 0}, {0, 0, 0}},
+        {RETRY_IMMEDIATE, RETRY_JITTER_FULL, 0, {0, 0, 0}, {0, 0, 0}},
+        {RETRY_CONSTANT, RETRY_JITTER_NONE, 500, {500, 500, 500}, {500, 500, 500}},
+        {RETRY_CONSTANT, RETRY_JITTER_EQUAL, 250, {250, 250, 250}, {500, 500, 500}},
+        {RETRY_CONSTANT, RETRY_JITTER_FULL, 0, {0, 0, 0}, {500, 500, 500}},
+        {RETRY_LINEAR, RETRY_JITTER_NONE, 500, {500, 1500, 4500}, {500, 1500, 4500}},
+        {RETRY_LINEAR, RETRY_JITTER_EQUAL, 250, {250, 750, 2250}, {500, 1500, 4500}},
+        {RETRY_LINEAR, RETRY_JITTER_FULL, 0, {0, 0, 0}, {500, 1500, 4500}},
+        {RETRY_EXPONENTIAL, RETRY_JITTER_NONE, 500, {500, 2000, 30000}, {500, 2000, 30000}},
+        {RETRY_EXPONENTIAL, RETRY_JITTER_EQUAL, 250, {250, 1000, 15000}, {500, 2000, 30000}},
+        {RETRY_EXPONENTIAL, RETRY_JITTER_FULL, 0, {0, 0, 0}, {500, 2000, 30000}},
+        /* from a previous delay of 2 s */
+        {RETRY_EXPONENTIAL, RETRY_JITTER_DECORRELATED, 500, {500, 500, 500}, {6000, 6000, 6000}},
+    };
+    static const uint32_t attempts[3] = {1, 3, 9};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct retry_policy policy = policy_of(rows[i].growth, rows[i].jitter);
+        struct random random;
+
+        random_init(&random, 99);
+        assert_int_equal(retry_policy_shortest_ms(&policy), rows[i].shortest_ms);
+        for (int k = 0; k < 3; k++) {
+            int64_t span_ms = rows[i].high[k] - rows[i].low[k];
+            int64_t middle_ms = (rows[i].low[k] + rows[i].high[k]) / 2;
+            int64_t sum_ms = 0;
+
+            for (int n = 0; n < DRAWS; n++) {
+                int64_t delay_ms = retry_policy_delay_ms(&policy, attempts[k], 2000, &random);
+
+                assert_in_range(delay_ms, rows[i].low[k], rows[i].high[k]);
+                sum_ms += delay_ms;
+            }
+            /* 0.29 of the span is its standard deviation, 0.002 that of the mean. */
+            assert_in_range(sum_ms / DRAWS, middle_ms - span_ms / 50, middle_ms + span_ms / 50 + 1);
+        }
+    }
+}
+
 /* One seed, one row of delays; and each is drawn from the one before it. */
 static void seeded_delays_form_one_row(void **state)
 {
@@ -191,6 +266,8 @@ int main(void)
         cmocka_unit_test(equal_jitter_is_even_over_the_upper_half),
         cmocka_unit_test(decorrelated_jitter_follows_the_previous_delay),
         cmocka_unit_test(decorrelated_jitter_is_capped),
+        cmocka_unit_test(decorrelated_jitter_is_the_formula),
+        cmocka_unit_test(bounds_and_means_by_table),
         cmocka_unit_test(seeded_delays_form_one_row),
         cmocka_unit_test(seeds_and_attempts_differ),
     };

@@ -190,6 +190,53 @@ static void too_old_a_message_is_given_up(void **state)
     middleware_retry.close(retry);
 }
 
+/* What decides, by table: the attempts before the age, the handler's own delay in place of the
+ * policy's, max_delay over both. The policy is 1 s, 2 s, 4 s, 8 s; the first failure is at 0. */
+static void decisions_by_table(void **state)
+{
+    static const struct {
+        const char *max_attempts, *max_delay, *max_age;
+        uint32_t attempt;
+        int64_t now_ms, wanted_ms; /* -1: the handler does not ask */
+        enum warren_outcome outcome;
+        int64_t delay_ms;
+        const char *reason;
+    } rows[] = {
+        {"0", "5s", "0ms", 1, 0, -1, WARREN_RETRY, 1000, ""},
+        {"0", "5s", "0ms", 3, 0, -1, WARREN_RETRY, 4000, ""},
+        {"0", "5s", "0ms", 4, 0, -1, WARREN_RETRY, 5000, ""},
+        {"0", "5s", "0ms", 1000000, 0, -1, WARREN_RETRY, 5000, ""},
+        {"0", "5s", "0ms", 1, 0, 0, WARREN_RETRY, 0, ""},
+        {"0", "5s", "0ms", 4, 0, 4999, WARREN_RETRY, 4999, ""},
+        {"0", "5s", "0ms", 1, 0, INT64_MAX, WARREN_RETRY, 5000, ""},
+        {"4", "5s", "0ms", 3, 0, -1, WARREN_RETRY, 4000, ""},
+        {"4", "5s", "0ms", 4, 0, -1, WARREN_REJECT, -1, "attempts"},
+        {"4", "5s", "0ms", 4, 0, 10, WARREN_REJECT, 10, "attempts"},
+        {"1", "5s", "0ms", 1, 0, -1, WARREN_REJECT, -1, "attempts"},
+        {"0", "5s", "10s", 3, 6000, -1, WARREN_RETRY, 4000, ""},
+        {"0", "5s", "10s", 3, 6001, -1, WARREN_REJECT, -1, "age"},
+        {"0", "5s", "10s", 3, 6001, 3999, WARREN_RETRY, 3999, ""},
+        {"0", "5s", "10s", 1, 6000, 4001, WARREN_REJECT, 4001, "age"},
+        {"0", "5s", "10s", 1, 5000, 99999, WARREN_RETRY, 5000, ""},
+        {"3", "5s", "10s", 3, 60000, -1, WARREN_REJECT, -1, "attempts"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        void *retry = OPEN("jitter", "none", "initial_delay", "1s", "max_delay", rows[i].max_delay,
+                           "max_attempts", rows[i].max_attempts, "max_age", rows[i].max_age);
+        struct warren_job job = rig_job(WARREN_RETRY);
+
+        job.attempt = rows[i].attempt;
+        job.now_ms = rows[i].now_ms;
+        job.retry_delay_ms = rows[i].wanted_ms;
+        assert_int_equal(rig_run(&middleware_retry, retry, &job), rows[i].outcome);
+        assert_int_equal(job.retry_delay_ms, rows[i].delay_ms);
+        assert_string_equal(job.reason, rows[i].reason);
+        middleware_retry.close(retry);
+    }
+}
+
 /* An attempt that was forgiven is none: neither counted nor given another delay. */
 static void a_forgiven_attempt_passes(void **state)
 {
@@ -215,6 +262,10 @@ static void contradictions_are_refused(void **state)
                 "linear");
     RIG_REFUSED(&middleware_retry, "initial_delay above 0", "jitter", "decorrelated",
                 "initial_delay", "0ms");
+    RIG_REFUSED(&middleware_retry, "the shortest delay (2000 ms) is above max_age (1999 ms)",
+                "jitter", "none", "initial_delay", "2s", "max_age", "1999ms");
+    RIG_REFUSED(&middleware_retry, "there would be no second attempt", "jitter", "equal",
+                "initial_delay", "2s", "max_age", "999ms");
 }
 
 /* ---- reload ---- */
@@ -305,6 +356,7 @@ int main(void)
         cmocka_unit_test(the_handlers_own_delay_wins),
         cmocka_unit_test(giving_up_keeps_the_reason),
         cmocka_unit_test(too_old_a_message_is_given_up),
+        cmocka_unit_test(decisions_by_table),
         cmocka_unit_test(a_forgiven_attempt_passes),
         cmocka_unit_test(contradictions_are_refused),
         cmocka_unit_test(a_reload_changes_all_options),
