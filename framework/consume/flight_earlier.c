@@ -98,6 +98,24 @@ static bool culprit_is_known(const struct flight_file *from)
     return atomic_load(&from->head->landed) != 0;
 }
 
+/* It died without a word, so nobody has told of them yet. */
+static void tell_running(const struct flight_file *from, const struct flight_slot *slot)
+{
+    char text[FLIGHT_NAME_SIZE];
+    struct log_line line;
+
+    log_begin(&line, WARREN_LOG_WARN, "message was in a handler when the process was killed");
+    log_int(&line, "pid", from->head->pid);
+    copy_text(text, slot->queue, sizeof text);
+    log_text(&line, "queue", text);
+    copy_text(text, slot->handler, sizeof text);
+    log_text(&line, "handler", text);
+    copy_text(text, slot->message_id, sizeof text);
+    if (*text)
+        log_text(&line, "message_id", text);
+    log_end(&line);
+}
+
 static void load_slot(struct flight *f, const struct flight_file *from,
                       const struct flight_slot *slot, int64_t now_ms)
 {
@@ -112,6 +130,8 @@ static void load_slot(struct flight *f, const struct flight_file *from,
     /* Who was only near has not failed. */
     note.failed = state != FLIGHT_RUNNING || slot->alone;
     flight_notes_load(&f->notes, &note);
+    if (state == FLIGHT_RUNNING)
+        tell_running(from, slot);
 }
 
 void flight_load(void *user, const struct flight_file *from)

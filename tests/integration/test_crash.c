@@ -299,6 +299,12 @@ static void a_message_that_kills_beside_others(void **state)
     open_gate(fixture);
     assert_int_equal(proc_wait(fixture->worker->proc, PATIENCE_MS), PROC_SIGNAL + SIGKILL);
     run_until_killed(fixture);
+    for (int i = 0; i < fixture->concurrency; i++) {
+        snprintf(id, sizeof id, "message_id=m-%d\n", i);
+        assert_int_equal(worker_logged(fixture->worker, "was in a handler", id), 1);
+    }
+    assert_int_equal(worker_logged(fixture->worker, "was in a handler", NULL),
+                     fixture->concurrency);
     worker_consume(fixture->worker, 1);
     assert_killer_is_found(fixture, "m-0");
     assert_int_equal(recorded(fixture, "begin m-%d ", 0), 2);
