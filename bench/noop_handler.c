@@ -1,9 +1,12 @@
-/* noop_handler.c - the handler of the benchmark: acks, counts, and ends the worker after `count`.
- * With `latency` it also notes how old each message is.
+/* noop_handler.c - the handlers of the benchmark. noop.noop acks, counts, and ends the worker after
+ * `count`. With `latency` it also notes how old each message is. noop.row inserts a row before, as
+ * a transactional handler.
  */
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include <sqlite3.h>
 
 #include <warren/handler.h>
 
@@ -14,6 +17,7 @@ struct noop {
     uint64_t count;
     int64_t first_ns;
     struct latencies *latencies;
+    sqlite3_stmt *insert; /* noop.row */
 };
 
 static const struct warren_option options[] = {
@@ -56,10 +60,43 @@ static enum warren_outcome noop_handle(struct warren_job *job, void *state)
     return WARREN_ACK;
 }
 
+static enum warren_status row_open(const struct warren_subscription_info *info, void **state,
+                                   struct warren_error *error)
+{
+    struct noop *noop;
+    enum warren_status status = noop_open(info, state, error);
+
+    if (status != WARREN_OK)
+        return status;
+    noop = *state;
+    if (sqlite3_exec(info->database, "CREATE TABLE row (body BLOB)", NULL, NULL, NULL) ==
+            SQLITE_OK &&
+        sqlite3_prepare_v2(info->database, "INSERT INTO row VALUES (?)", -1, &noop->insert, NULL) ==
+            SQLITE_OK)
+        return WARREN_OK;
+    snprintf(error->text, sizeof error->text, "%s", sqlite3_errmsg(info->database));
+    return WARREN_EIO;
+}
+
+static enum warren_outcome row_handle(struct warren_job *job, void *state)
+{
+    struct noop *noop = state;
+    struct warren_bytes body = warren_job_body(job);
+    int code;
+
+    if (!warren_job_transaction(job))
+        return WARREN_RETRY;
+    sqlite3_bind_blob(noop->insert, 1, body.data, (int)body.len, SQLITE_STATIC);
+    code = sqlite3_step(noop->insert);
+    sqlite3_reset(noop->insert);
+    return code == SQLITE_DONE ? noop_handle(job, state) : WARREN_RETRY;
+}
+
 static void noop_close(void *state)
 {
     struct noop *noop = state;
 
+    sqlite3_finalize(noop->insert);
     free(noop->latencies);
     free(noop);
 }
@@ -70,6 +107,13 @@ static const struct warren_handler handlers[] = {{.name = "noop",
                                                   .open = noop_open,
                                                   .handle = noop_handle,
                                                   .close = noop_close},
+                                                 {.name = "row",
+                                                  .help = "The same, and inserts a row.",
+                                                  .options = options,
+                                                  .open = row_open,
+                                                  .handle = row_handle,
+                                                  .close = noop_close,
+                                                  .transactional = true},
                                                  {0}};
 
 WARREN_PLUGIN(.name = "noop", .version = "1.0.0", .handlers = handlers)
