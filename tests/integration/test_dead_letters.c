@@ -1,6 +1,5 @@
-/* test_dead_letters.c - where the messages go that no attempt can help, on a real broker: what a
- * worker rejects and what the broker itself gives up, with its envelope; and that nothing is lost
- * while the way there is blocked.
+/* test_dead_letters.c - what dead letters say, on a real broker: of those that a worker gives up,
+ * and of those that the broker itself does.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,154 +8,14 @@
 
 #include <cmocka.h>
 
-#include <inttypes.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <warren/version.h>
 
-#include "amqp/annotations.h"
-#include "support/broker.h"
-#include "support/peer.h"
-#include "support/wait.h"
-#include "support/worker.h"
+#include "dead_fixture.h"
 
-#define PATIENCE_MS (30000 * (int64_t)slowness())
-#define PLUGINS     "plugins=" WARREN_PLUGIN_DIR "/probe.so," WARREN_PLUGIN_DIR "/timed.so"
-
-struct fixture {
-    struct broker *broker;
-    struct peer *peer;
-    char *queue;
-    char *dlq;
-    char *dlx;
-    struct worker *worker;
-};
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-
-    assert_non_null(f);
-    f->broker = broker_shared();
-    f->peer = peer_new(f->broker->uri);
-    f->queue = unique_name("dead");
-    f->dlq = text("%s.dlq", f->queue);
-    f->dlx = text("%s.dlx", f->queue);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    worker_free(f->worker);
-    peer_delete(f->peer, f->queue); /* with .dlq and .dlx */
-    peer_free(f->peer);
-    broker_free(f->broker);
-    free(f->queue);
-    free(f->dlq);
-    free(f->dlx);
-    free(f);
-    return 0;
-}
-
-/* A worker that declares the queue with @arguments, has @top in its file, and gives the messages to
- * probe.record with @options and @chain. Not yet running. */
-static void configure(struct fixture *f, const char *arguments, const char *top,
-                      const char *options, const char *chain)
-{
-    f->worker = worker_new(f->broker->uri,
-                           "topology:\n"
-                           "  queues:\n"
-                           "    - {name: %s, %s}\n"
-                           "%s\n"
-                           "subscriptions:\n"
-                           "  - queue: %s\n"
-                           "    handler: probe.record\n"
-                           "    options: {path: record, %s}\n"
-                           "    middleware: %s\n",
-                           f->queue, arguments, top, f->queue, options, chain);
-}
-
-static void run(struct fixture *f)
-{
-    WORKER_RUN(f->worker, PLUGINS);
-    if (!WAIT_FOR(worker_logged(f->worker, "consuming queue=", NULL) > 0, PATIENCE_MS))
-        fail_msg("the worker does not consume:\n%s", proc_stderr(f->worker->proc));
-}
-
-static void stop(struct fixture *f)
-{
-    assert_int_equal(worker_stop(f->worker), 0);
-}
-
-static bool has_dead(struct fixture *f, int count)
-{
-    return WAIT_FOR(peer_count(f->peer, f->dlq) == count, PATIENCE_MS);
-}
-
-/* ---- what a dead letter says ---- */
-
-static const amqp_field_value_t *header(const struct peer_message *message, const char *name)
-{
-    const amqp_table_t *headers = &message->properties->headers;
-
-    if (!(message->properties->_flags & AMQP_BASIC_HEADERS_FLAG))
-        return NULL;
-    for (int i = 0; i < headers->num_entries; i++) {
-        const amqp_table_entry_t *entry = &headers->entries[i];
-
-        if (entry->key.len == strlen(name) && memcmp(entry->key.bytes, name, entry->key.len) == 0)
-            return &entry->value;
-    }
-    return NULL;
-}
-
-static void assert_header(const struct peer_message *message, const char *name,
-                          const char *expected)
-{
-    const amqp_field_value_t *value = header(message, name);
-    char found[512];
-
-    if (!value)
-        fail_msg("there is no header %s", name);
-    assert_int_equal(value->kind, AMQP_FIELD_KIND_UTF8);
-    snprintf(found, sizeof found, "%.*s", (int)value->value.bytes.len,
-             (const char *)value->value.bytes.bytes);
-    assert_string_equal(found, expected);
-}
-
-static void assert_integer(const struct peer_message *message, const char *name, int64_t expected)
-{
-    const amqp_field_value_t *value = header(message, name);
-
-    if (!value)
-        fail_msg("there is no header %s", name);
-    assert_int_equal(value->kind, AMQP_FIELD_KIND_I64);
-    assert_int_equal(value->value.i64, expected);
-}
-
-static uint64_t time_in(const struct peer_message *message, const char *name)
-{
-    const amqp_field_value_t *value = header(message, name);
-
-    if (!value)
-        fail_msg("there is no header %s", name);
-    assert_int_equal(value->kind, AMQP_FIELD_KIND_TIMESTAMP);
-    return value->value.u64;
-}
-
-static void take_dead(struct fixture *f, struct peer_message *message)
-{
-    assert_true(has_dead(f, 1));
-    assert_true(peer_get(f->peer, f->dlq, message));
-}
+#define HEADERS 200
 
 /* A rejected message is in the dead-letter queue, body and properties as they were, with an
  * envelope that says what happened; and nowhere else. */
@@ -226,10 +85,224 @@ static void a_rejected_message_has_its_envelope(void **state)
     assert_int_equal(worker_number(f->worker, "stopped", "dead_lettered"), 1);
 }
 
+/* ---- why ---- */
+
+struct why {
+    const char *options;
+    const char *chain;
+    const char *reason;
+    int64_t attempts;
+    const char *error;
+};
+
+/* Of @messages published messages one becomes a dead letter. */
+static void assert_why(struct fixture *f, const struct why *why, unsigned messages)
+{
+    struct peer_message dead;
+    char *error;
+
+    configure(f, "type: classic", "consumer: {concurrency: 1}", why->options, why->chain);
+    run(f);
+    peer_publish_many(f->peer, f->queue, "m", messages);
+    take_dead(f, &dead);
+    assert_header(&dead, NOTE_REASON, why->reason);
+    assert_integer(&dead, NOTE_ATTEMPTS, why->attempts);
+    error = text(why->error, f->queue);
+    assert_header(&dead, NOTE_ERROR, error);
+    free(error);
+    peer_message_done(&dead);
+    stop(f);
+}
+
+static void too_many_attempts(void **state)
+{
+    static const struct why why = {
+        "outcome: retry", "[retry: {max_attempts: 3, policy: immediate}]", REASON_ATTEMPTS, 3,
+        "gave up after 3 attempts: the probe was told to answer retry"};
+
+    assert_why(*state, &why, 1);
+}
+
+static void an_open_breaker(void **state)
+{
+    static const struct why why = {
+        "outcome: retry",
+        "[retry: {policy: constant, jitter: none, initial_delay: 30s}, "
+        "{breaker: {consecutive: 1, open_time: 1m, on_open: dead-letter}}]",
+        REASON_BREAKER, 0, "the breaker of %s is open"};
+
+    assert_why(*state, &why, 2);
+}
+
+/* ---- sizes ---- */
+
+/* A message of 200 headers of @size bytes each, and an error text of 1 MB. */
+static void put_large(struct fixture *f, size_t size)
+{
+    static amqp_table_entry_t entries[HEADERS];
+    static char names[HEADERS][8];
+    amqp_basic_properties_t properties = {._flags =
+                                              AMQP_BASIC_HEADERS_FLAG | AMQP_BASIC_MESSAGE_ID_FLAG,
+                                          .message_id = amqp_cstring_bytes("large"),
+                                          .headers = {HEADERS, entries}};
+    char *value = malloc(size);
+
+    assert_non_null(value);
+    memset(value, 'v', size);
+    for (unsigned i = 0; i < HEADERS; i++) {
+        snprintf(names[i], sizeof names[i], "h-%03u", i);
+        entries[i] = (amqp_table_entry_t){
+            .key = amqp_cstring_bytes(names[i]),
+            .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = {size, value}}};
+    }
+    configure(f, "type: quorum", "", "outcome: reject, error_size: 1048576", "[retry, recover]");
+    run(f);
+    peer_publish(f->peer, "", f->queue, "body", 4, &properties);
+    free(value);
+}
+
+/* How many of the 200 headers came along, and how many are named as left out. */
+static void count_headers(const struct peer_message *dead, unsigned *kept, unsigned *left_out)
+{
+    const amqp_field_value_t *names = header(dead, NOTE_LEFT_OUT);
+    char list[1024] = "";
+
+    if (names)
+        snprintf(list, sizeof list, "%.*s", (int)names->value.bytes.len,
+                 (const char *)names->value.bytes.bytes);
+    *kept = *left_out = 0;
+    for (unsigned i = 0; i < HEADERS; i++) {
+        char name[8];
+
+        snprintf(name, sizeof name, "h-%03u", i);
+        *kept += header(dead, name) != NULL;
+        *left_out += strstr(list, name) != NULL;
+    }
+}
+
+static void assert_error_of_e(const struct peer_message *dead)
+{
+    const amqp_field_value_t *error = header(dead, NOTE_ERROR);
+
+    assert_non_null(error);
+    assert_in_range(error->value.bytes.len, 100, 131072);
+    for (size_t i = 0; i < 90; i++)
+        assert_int_equal(((const char *)error->value.bytes.bytes)[i], 'e');
+}
+
+/* An error text of 1 MB is cut; 200 headers that leave room for that stay. */
+static void a_large_error_and_many_headers(void **state)
+{
+    struct fixture *f = *state;
+    struct peer_message dead;
+    unsigned kept;
+    unsigned left_out;
+
+    put_large(f, 100);
+    take_dead(f, &dead);
+    count_headers(&dead, &kept, &left_out);
+    assert_int_equal(kept, HEADERS);
+    assert_int_equal(left_out, 0);
+    assert_error_of_e(&dead);
+    assert_header(&dead, NOTE_REASON, REASON_REJECTED);
+    assert_string_equal(dead.message_id, "large");
+    peer_message_done(&dead);
+    stop(f);
+}
+
+/* Headers that fill the frame leave no room for an envelope: some are left out, and named. */
+static void headers_that_fill_the_frame(void **state)
+{
+    struct fixture *f = *state;
+    struct peer_message dead;
+    unsigned kept;
+    unsigned left_out;
+
+    put_large(f, 644);
+    take_dead(f, &dead);
+    count_headers(&dead, &kept, &left_out);
+    assert_in_range(left_out, 1, 10);
+    assert_int_equal(kept + left_out, HEADERS);
+    assert_header(&dead, NOTE_REASON, REASON_REJECTED);
+    assert_header(&dead, NOTE_QUEUE, f->queue);
+    peer_message_done(&dead);
+    stop(f);
+    assert_int_equal(peer_count(f->peer, f->queue), 0);
+}
+
+/* ---- the broker's own ---- */
+
+/* A worker with the first message in its handler, which waits, and no room for another one. */
+static void run_and_hold_one(struct fixture *f, const char *arguments)
+{
+    char *options = text("gate: '%s'", f->gate);
+
+    configure(f, arguments, "consumer: {prefetch: 1}", options, "[retry]");
+    run(f);
+    peer_publish_many(f->peer, f->queue, "first", 1);
+    assert_true(WAIT_FOR(peer_count(f->peer, f->queue) == 0, PATIENCE_MS));
+    free(options);
+}
+
+/* What the broker gave up lies in the same queue, without a note of warren's. */
+static void assert_brokers(struct fixture *f, const char *id, const char *reason)
+{
+    struct peer_message dead;
+
+    take_dead(f, &dead);
+    assert_string_equal(dead.message_id, id);
+    assert_header(&dead, "x-first-death-reason", reason);
+    assert_header(&dead, "x-first-death-queue", f->queue);
+    assert_null(header(&dead, NOTE_REASON));
+    peer_message_done(&dead);
+}
+
+static void expired(void **state)
+{
+    struct fixture *f = *state;
+
+    run_and_hold_one(f, "type: quorum, arguments: {x-message-ttl: 300}");
+    peer_publish_many(f->peer, f->queue, "late", 1);
+    assert_brokers(f, "late-0", "expired");
+    unlink(f->gate);
+    stop(f);
+}
+
+static void too_long_a_queue(void **state)
+{
+    struct fixture *f = *state;
+
+    run_and_hold_one(f, "type: classic, arguments: {x-max-length: 1}");
+    peer_publish_many(f->peer, f->queue, "next", 2);
+    assert_brokers(f, "next-0", "maxlen");
+    unlink(f->gate);
+    stop(f);
+}
+
+/* The warning at start is about this: a worker that dies is not the message's fault. */
+static void too_many_deliveries(void **state)
+{
+    struct fixture *f = *state;
+
+    run_and_hold_one(f, "type: quorum, arguments: {x-delivery-limit: 0}");
+    assert_int_equal(worker_logged(f->worker, "x-delivery-limit is below", f->queue), 1);
+    proc_signal(f->worker->proc, SIGKILL);
+    assert_brokers(f, "first-0", "delivery_limit");
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_rejected_message_has_its_envelope, setup, teardown),
+        T(a_rejected_message_has_its_envelope),
+        T(too_many_attempts),
+        T(an_open_breaker),
+        T(a_large_error_and_many_headers),
+        T(headers_that_fill_the_frame),
+        T(expired),
+        T(too_long_a_queue),
+        T(too_many_deliveries),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,8 +25,7 @@ struct probe {
     int64_t fail_first;
     const char *gate;
     const char *gate_body;
-    const char *to;
-    int64_t times;
+    int64_t error_size;
 };
 
 static void rest_ms(int64_t ms)
@@ -55,6 +54,8 @@ static const struct warren_option record_options[] = {
     {"fail_first", WARREN_OPTION_INT, "0", 0, 100, NULL, "So many attempts are retried first."},
     {"gate", WARREN_OPTION_STRING, "", 0, 0, NULL, "While this file exists, messages wait."},
     {"gate_body", WARREN_OPTION_STRING, "", 0, 0, NULL, "Only those with this body wait."},
+    {"error_size", WARREN_OPTION_INT, "0", 0, 8 << 20, NULL,
+     "Bytes of the error text of what is not acked; 0: a sentence."},
     {0}};
 
 static enum warren_status record_open(const struct warren_subscription_info *info, void **state,
@@ -70,6 +71,7 @@ static enum warren_status record_open(const struct warren_subscription_info *inf
     probe->fail_first = warren_options_int(info->options, "fail_first");
     probe->gate = warren_options_text(info->options, "gate");
     probe->gate_body = warren_options_text(info->options, "gate_body");
+    probe->error_size = warren_options_int(info->options, "error_size");
     probe->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (probe->fd < 0) {
         error->status = WARREN_EIO;
@@ -100,6 +102,20 @@ static bool waits(const struct probe *probe, struct warren_bytes body)
     return access(probe->gate, F_OK) == 0;
 }
 
+static void fail(const struct probe *probe, struct warren_job *job, enum warren_outcome outcome)
+{
+    char *text = probe->error_size ? malloc((size_t)probe->error_size + 1) : NULL;
+
+    if (!text) {
+        warren_job_fail(job, "the probe was told to answer %s", warren_outcome_name(outcome));
+        return;
+    }
+    memset(text, 'e', (size_t)probe->error_size);
+    text[probe->error_size] = '\0';
+    warren_job_fail(job, "%s", text);
+    free(text);
+}
+
 static enum warren_outcome record(struct warren_job *job, void *state)
 {
     struct probe *probe = state;
@@ -120,7 +136,7 @@ static enum warren_outcome record(struct warren_job *job, void *state)
     if (write(probe->fd, line, (size_t)length) != length)
         return WARREN_RETRY;
     if (outcome != WARREN_ACK)
-        warren_job_fail(job, "the probe was told to answer %s", warren_outcome_name(outcome));
+        fail(probe, job, outcome);
     return outcome;
 }
 

@@ -140,6 +140,12 @@ void peer_delete_alone(struct peer *peer, const char *queue)
     check_last(peer, queue);
 }
 
+void peer_delete_exchange(struct peer *peer, const char *exchange)
+{
+    amqp_exchange_delete(peer->connection, CHANNEL, amqp_cstring_bytes(exchange), 0);
+    check_last(peer, exchange);
+}
+
 void peer_delete(struct peer *peer, const char *queue)
 {
     char name[300];
@@ -149,8 +155,7 @@ void peer_delete(struct peer *peer, const char *queue)
     amqp_queue_delete(peer->connection, CHANNEL, amqp_cstring_bytes(name), 0, 0);
     check_last(peer, name);
     snprintf(name, sizeof name, "%s.dlx", queue);
-    amqp_exchange_delete(peer->connection, CHANNEL, amqp_cstring_bytes(name), 0);
-    check_last(peer, name);
+    peer_delete_exchange(peer, name);
 }
 
 void peer_purge(struct peer *peer, const char *queue)

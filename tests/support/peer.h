@@ -39,6 +39,7 @@ void peer_bind(struct peer *peer, const char *queue, const char *exchange, const
 void peer_delete(struct peer *peer, const char *queue);
 /** The queue, and nothing of its dead letters. */
 void peer_delete_alone(struct peer *peer, const char *queue);
+void peer_delete_exchange(struct peer *peer, const char *exchange);
 void peer_purge(struct peer *peer, const char *queue);
 
 /** Messages that are ready, or -1 if there is no such queue. */
