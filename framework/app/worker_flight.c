@@ -185,7 +185,7 @@ void worker_flight_own_process(struct worker_flight *w, const sigset_t *mask)
     w->plan.env = copy_environment(w->plan.keep_fd);
     if (w->arguments && w->plan.env)
         w->plan.argv = split(w->arguments, len);
-    if (w->plan.argv)
+    if (w->plan.argv && w->plan.argv[0])
         name_process(w->plan.argv[0]);
 }
 
