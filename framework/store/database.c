@@ -62,9 +62,7 @@ static int why_not_opened(const char *path)
         return 0;
     if (errno != ENOENT || snprintf(folder, sizeof folder, "%s", path) >= (int)sizeof folder)
         return errno;
-    errno = 0;
-    access(dirname(folder), W_OK | X_OK);
-    return errno;
+    return access(dirname(folder), W_OK | X_OK) == 0 ? 0 : errno;
 }
 
 /* The operating system's own words say more than SQLite's "unable to open database file". */
