@@ -151,17 +151,38 @@ enum warren_status dlq_letter_read(struct delivery *delivery, const char *dlq, s
 
 /* ---- the way back ---- */
 
+/* What the message had, and no copy may have. */
+static bool is_aside(const char *name)
+{
+    return strcmp(name, NOTE_EXPIRATION) == 0 || strcmp(name, NOTE_USER_ID) == 0 ||
+           strcmp(name, NOTE_CC) == 0 || strcmp(name, NOTE_LEFT_OUT) == 0;
+}
+
 static bool stays(const char *name)
 {
-    return !annotation_is_warrens(name) && !annotation_is_brokers(name) &&
-           strcmp(name, "CC") != 0 && strcmp(name, "BCC") != 0;
+    return is_aside(name) || (!annotation_is_warrens(name) && !annotation_is_brokers(name) &&
+                              strcmp(name, "CC") != 0 && strcmp(name, "BCC") != 0);
+}
+
+/* A dead letter of the broker's still has what a worker would have put aside. */
+static size_t put_aside(struct warren_properties *properties, struct warren_field *fields)
+{
+    const struct warren_value *cc = warren_table_get(&properties->headers, "CC");
+    size_t count = 0;
+
+    if (properties->user_id)
+        fields[count++] = warren_field_text(NOTE_USER_ID, properties->user_id);
+    properties->user_id = NULL;
+    if (cc)
+        fields[count++] = (struct warren_field){NOTE_CC, *cc};
+    return count;
 }
 
 enum warren_status dlq_letter_renew(const struct dlq_letter *letter, struct arena *arena,
                                     struct warren_message *message)
 {
     const struct warren_table *old = &letter->message.properties.headers;
-    struct warren_field *fields = arena_alloc(arena, (old->count + 3) * sizeof *fields);
+    struct warren_field *fields = arena_alloc(arena, (old->count + 5) * sizeof *fields);
     int64_t replays = letter->replays;
     size_t count = 0;
 
@@ -178,6 +199,7 @@ enum warren_status dlq_letter_renew(const struct dlq_letter *letter, struct aren
         replays = 0;
     fields[count++] = warren_field_i64(NOTE_REPLAYS, replays + 1);
     *message = letter->message;
+    count += put_aside(&message->properties, fields + count);
     message->properties.headers = (struct warren_table){fields, count};
     return WARREN_OK;
 }

@@ -46,7 +46,8 @@ enum warren_status dlq_letter_read(struct delivery *delivery, const char *dlq, s
 /**
  * Make @letter's message what was published first: without warren's notes and the broker's, with
  * x-warren-exchange, x-warren-routing-key, and x-warren-replays one higher; so the next worker
- * begins with fresh attempts. Headers that would route copies elsewhere (CC, BCC) are left out.
+ * begins with fresh attempts. What the broker would act on (expiration, user_id, CC) stays aside as
+ * a worker has put it (annotations.h), or is put there.
  *
  * @return WARREN_OK or WARREN_ENOMEM
  */

@@ -198,16 +198,37 @@ static void a_renewed_message(void **state)
     add(rig, warren_field_bool(NOTE_DELAY_PREFIX "03", true));
     add(rig, warren_field_text("x-first-death-queue", "q"));
     add(rig, warren_field_i64("x-delivery-count", 4));
-    add(rig, warren_field_text("CC", "other"));
+    add(rig, warren_field_text(NOTE_EXPIRATION, "60000"));
+    add(rig, warren_field_text(NOTE_CC, "other"));
     letter_of(rig);
     assert_int_equal(dlq_letter_renew(&rig->letter, &rig->arena, &message), WARREN_OK);
-    assert_int_equal(headers->count, 4);
+    assert_int_equal(headers->count, 6);
+    assert_non_null(warren_table_get(headers, NOTE_EXPIRATION));
+    assert_non_null(warren_table_get(headers, NOTE_CC));
     assert_non_null(warren_table_get(headers, "tenant"));
     assert_memory_equal(warren_table_get(headers, NOTE_EXCHANGE)->as.bytes.data, "orders", 6);
     assert_memory_equal(warren_table_get(headers, NOTE_ROUTING_KEY)->as.bytes.data, "paid", 4);
     assert_int_equal(warren_table_get(headers, NOTE_REPLAYS)->as.integer, 2);
     assert_string_equal(message.properties.message_id, "id-1");
     assert_int_equal(message.body.len, 4);
+}
+
+/* A user_id must be that of who publishes, and CC would route copies elsewhere. */
+static void what_a_copy_cannot_have(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_message message;
+    const struct warren_table *headers = &message.properties.headers;
+
+    add(rig, warren_field_text("CC", "other"));
+    letter_of(rig);
+    rig->letter.message.properties.user_id = "alice";
+    assert_int_equal(dlq_letter_renew(&rig->letter, &rig->arena, &message), WARREN_OK);
+    assert_null(message.properties.user_id);
+    assert_null(warren_table_get(headers, "CC"));
+    assert_memory_equal(warren_table_get(headers, NOTE_CC)->as.bytes.data, "other", 5);
+    assert_memory_equal(warren_table_get(headers, NOTE_USER_ID)->as.bytes.data, "alice", 5);
+    assert_int_equal(headers->count, 3); /* with the count of replays */
 }
 
 /* A dead letter of the broker keeps from x-death where it was published. */
@@ -459,6 +480,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_dead_letter_of_the_broker, setup, teardown),
         cmocka_unit_test_setup_teardown(no_envelope, setup, teardown),
         cmocka_unit_test_setup_teardown(a_renewed_message, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_a_copy_cannot_have, setup, teardown),
         cmocka_unit_test_setup_teardown(a_renewed_message_of_the_broker, setup, teardown),
         cmocka_unit_test(errors_are_folded),
         cmocka_unit_test(a_long_error_is_cut),
