@@ -150,6 +150,8 @@ static enum warren_status init_timers(struct runtime *r)
         status = loop_timer_init(&r->redeclare, r->loop, declare, r);
     if (status == WARREN_OK)
         status = drain_init(r);
+    if (status == WARREN_OK)
+        status = settle_up_init(&r->settle_up, r);
     return status;
 }
 
@@ -214,7 +216,6 @@ enum warren_status runtime_new(const struct runtime_options *options,
     r->drain_timeout_ms = options->drain_timeout_ms;
     r->flight = options->flight;
     loop_task_init(&r->stop, stop, r);
-    settle_up_init(&r->settle_up, r);
     loop_task_init(&r->abort, abort_now, r);
     loop_task_init(&r->thread_lost, thread_lost, r);
     status = make_parts(r, options, error);
@@ -282,8 +283,8 @@ void runtime_free(struct runtime *r)
     drain_done(r);
     pulse_done(r);
     loop_timer_done(&r->redeclare);
-    loop_free(r->loop);
     settle_up_done(&r->settle_up);
+    loop_free(r->loop);
     free(r);
 }
 

@@ -1,6 +1,6 @@
-/* settle_up.h - lets a worker thread wait until the broker knows of every ack so far: before a
- * message runs that may kill the process, for those whose acks were not sent would be handled
- * twice.
+/* settle_up.h - lets a worker thread wait until all that was handled is settled, and the broker
+ * knows of every ack so far: before a message runs that may kill the process, for those whose acks
+ * were not sent would be handled twice.
  */
 #ifndef WARREN_CONSUME_SETTLE_UP_H
 #define WARREN_CONSUME_SETTLE_UP_H
@@ -11,13 +11,15 @@
 
 struct runtime;
 
-/** Longest wait: without a connection there is nobody to know. */
+/** Longest wait: a receipt may not come, and without a connection there is nobody to know. */
 #define SETTLE_UP_MS 2000
 
 struct settle_up {
     struct runtime *runtime;
     struct loop_task begin;
-    uint32_t barriers; /* that the broker has not answered; the loop's */
+    struct loop_timer again; /* while something that was handled is not settled */
+    int64_t give_up_ms;      /* 0: that is not so */
+    uint32_t barriers;       /* that the broker has not answered; all four the loop's */
 
     pthread_mutex_t lock; /* guards the next block */
     pthread_cond_t answered;
@@ -26,10 +28,12 @@ struct settle_up {
     uint64_t answered_count;
 };
 
-void settle_up_init(struct settle_up *settle_up, struct runtime *runtime);
+/** Of @runtime, which has its loop. WARREN_OK or WARREN_ENOMEM. */
+enum warren_status settle_up_init(struct settle_up *settle_up, struct runtime *runtime);
+/** A zeroed one is fine. */
 void settle_up_done(struct settle_up *settle_up);
 
-/** Wait, for SETTLE_UP_MS at most. Thread: a worker's. */
+/** Wait, for SETTLE_UP_MS at most. Thread: a worker's, alone in the turnstile of suspects. */
 void settle_up_wait(struct settle_up *settle_up);
 
 #endif

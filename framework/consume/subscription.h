@@ -62,6 +62,11 @@ uint32_t subscription_in_flight(const struct subscription *subscription);
 uint32_t subscription_lost(const struct subscription *subscription);
 /** Of these, given to the workers; the others are held, or were not pushed yet. */
 uint32_t subscription_at_work(const struct subscription *subscription);
+/**
+ * Of these, what a worker has taken: its handler runs or is about to, or has returned, and receipts
+ * or a middleware's note of it are to come.
+ */
+uint32_t subscription_begun(const struct subscription *subscription);
 /** Acks settled but not sent. */
 uint32_t subscription_unsent(const struct subscription *subscription);
 size_t subscription_bytes(const struct subscription *subscription);

@@ -257,6 +257,15 @@ uint32_t subscription_at_work(const struct subscription *s)
     return subscription_in_flight(s) - s->arrived.count - admission_count(&s->admission);
 }
 
+uint32_t subscription_begun(const struct subscription *s)
+{
+    uint32_t running;
+    uint32_t queued;
+
+    executor_load(s->executor, &running, &queued);
+    return subscription_at_work(s) - s->stage.waiting.count - queued;
+}
+
 uint32_t subscription_unsent(const struct subscription *s)
 {
     return consumer_unsent(s->consumer);

@@ -24,10 +24,12 @@ bool turnstile_enter(struct turnstile *t, bool alone)
     bool entered;
 
     pthread_mutex_lock(&t->lock);
+    t->waiting++;
     t->suspects_waiting += alone;
     while (!t->closed && !may_enter(t, alone))
         pthread_cond_wait(&t->moved, &t->lock);
     t->suspects_waiting -= alone;
+    t->waiting--;
     entered = !t->closed;
     if (entered) {
         t->inside++;
@@ -45,6 +47,16 @@ void turnstile_leave(struct turnstile *t)
         pthread_cond_broadcast(&t->moved);
     }
     pthread_mutex_unlock(&t->lock);
+}
+
+uint32_t turnstile_present(struct turnstile *t)
+{
+    uint32_t present;
+
+    pthread_mutex_lock(&t->lock);
+    present = t->waiting + t->inside;
+    pthread_mutex_unlock(&t->lock);
+    return present;
 }
 
 void turnstile_close(struct turnstile *t)

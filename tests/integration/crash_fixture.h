@@ -31,6 +31,7 @@ struct fixture {
     char *dlq;
     char *record; /* the file that the handler writes, once there is a worker */
     int concurrency;
+    bool keys; /* remember what was handled */
     struct worker *worker;
 };
 

@@ -112,6 +112,15 @@ static void assert_innocent_are_handled_once(const struct fixture *fixture)
     }
 }
 
+static void make_retrying_worker(struct fixture *fixture)
+{
+    if (fixture->keys)
+        make_worker(fixture, "log, {retry: {policy: immediate}}, idempotency, recover",
+                    "store: {path: keys.db}\nstate_dir: state");
+    else
+        make_worker(fixture, "log, {retry: {policy: immediate}}, recover", "state_dir: state");
+}
+
 /* The guilty message ends the process twice, the second time alone, and then is a dead letter. */
 static void assert_one_crashes(struct fixture *fixture, const char *guilty, const char *signal,
                                const char *function)
@@ -120,7 +129,7 @@ static void assert_one_crashes(struct fixture *fixture, const char *guilty, cons
     char *error = text("the handler crashed by %s, 2 times", signal);
 
     declare(fixture);
-    make_worker(fixture, "log, {retry: {policy: immediate}}, recover", "");
+    make_retrying_worker(fixture);
     publish_all(fixture, guilty, GUILTY);
     worker_consume(fixture->worker, 1);
     await_dead_letter(fixture);
@@ -191,6 +200,15 @@ static void a_call_of_nothing(void **state)
 static void a_stack_overflow(void **state)
 {
     assert_one_crashes(*state, "overflow", "SIGSEGV", " recurse+0x");
+}
+
+/* A crash is no completion: with the keys of handled messages on the disk it is all the same. */
+static void a_fault_beside_idempotency(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->keys = true;
+    assert_one_crashes(fixture, "segv", "SIGSEGV", " read_nowhere+0x");
 }
 
 /* ---- the hard limit ---- */
@@ -266,7 +284,7 @@ static void a_message_that_kills_the_process(void **state)
     struct fixture *fixture = *state;
 
     declare(fixture);
-    make_worker(fixture, "log, {retry: {policy: immediate}}, recover", "state_dir: state");
+    make_retrying_worker(fixture);
     publish_all(fixture, "kill", GUILTY);
     worker_consume(fixture->worker, 1);
     assert_true(WAIT_FOR(all_done(fixture) == MESSAGES - 1, PATIENCE_MS));
@@ -288,7 +306,7 @@ static void a_message_that_kills_beside_others(void **state)
     char id[32];
 
     declare(fixture);
-    make_worker(fixture, "log, {retry: {policy: immediate}}, recover", "state_dir: state");
+    make_retrying_worker(fixture);
     for (int i = 0; i < MESSAGES; i++) {
         snprintf(id, sizeof id, "m-%d", i);
         publish(fixture, id, i == 0 ? "kill" : i < fixture->concurrency ? "stay" : "good");
@@ -315,6 +333,53 @@ static void a_message_that_kills_beside_others(void **state)
     }
 }
 
+/* Two subscriptions that remember what they handled, in commits that take their time. */
+static void make_two_with_keys(struct fixture *fixture, const char *other)
+{
+    fixture->worker =
+        worker_new(fixture->broker->uri,
+                   "state_dir: state\n"
+                   "store: {path: keys.db, group_delay_us: 100000}\n"
+                   "subscriptions:\n"
+                   "  - queue: %s\n"
+                   "    handler: crashing.run\n"
+                   "    options: {path: record, work: 1ms}\n"
+                   "    middleware: [log, {retry: {policy: immediate}}, idempotency, recover]\n"
+                   "  - queue: %s\n"
+                   "    handler: crashing.run\n"
+                   "    options: {path: guilty, gate: gate}\n"
+                   "    middleware: [log, {retry: {policy: immediate}}, idempotency, recover]\n",
+                   other, fixture->queue);
+    fixture->record = worker_path(fixture->worker, "record");
+}
+
+/* A suspect runs alone, and no sooner than the broker has the acks of what was handled before: also
+ * of what waits for its key to be on the disk. */
+static void what_is_handled_beside_a_suspect(void **state)
+{
+    struct fixture *fixture = *state;
+    char *other = text("%s.other", fixture->queue);
+
+    declare(fixture);
+    peer_declare(fixture->peer, other, "quorum");
+    make_two_with_keys(fixture, other);
+    publish(fixture, "guilty", "kill");
+    open_gate(fixture);
+    run_until_killed(fixture);
+    peer_publish_many(fixture->peer, other, "m", MESSAGES);
+    run_until_killed(fixture);
+    worker_consume(fixture->worker, 2);
+    await_dead_letter(fixture);
+    for (int i = 0; i < MESSAGES; i++) {
+        assert_true(WAIT_FOR(recorded(fixture, "done m-%d ", i) > 0, PATIENCE_MS));
+        assert_int_equal(recorded(fixture, "done m-%d ", i), 1);
+    }
+    assert_int_equal(worker_stop(fixture->worker), 0);
+    assert_int_equal(peer_count(fixture->peer, other), 0);
+    peer_delete(fixture->peer, other);
+    free(other);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -328,9 +393,11 @@ int main(void)
         TEST(an_abort),
         TEST(a_call_of_nothing),
         TEST(a_stack_overflow),
+        TEST(a_fault_beside_idempotency),
         TEST(a_handler_that_hangs),
         TEST(a_message_that_kills_the_process),
         TEST(a_message_that_kills_beside_others),
+        TEST(what_is_handled_beside_a_suspect),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,8 +89,10 @@ static void others_are_side_by_side(void **state)
 
     assert_true(turnstile_enter(&rig->turnstile, false));
     assert_true(turnstile_enter(&rig->turnstile, false));
+    assert_int_equal(turnstile_present(&rig->turnstile), 2);
     turnstile_leave(&rig->turnstile);
     turnstile_leave(&rig->turnstile);
+    assert_int_equal(turnstile_present(&rig->turnstile), 0);
 }
 
 static void *enter_alone(void *arg)
@@ -109,6 +111,8 @@ static void closed_it_lets_nobody_in(void **state)
 
     assert_true(turnstile_enter(&rig->turnstile, false));
     assert_int_equal(pthread_create(&waiting, NULL, enter_alone, rig), 0);
+    while (turnstile_present(&rig->turnstile) < 2) /* who waits counts */
+        sched_yield();
     turnstile_close(&rig->turnstile);
     pthread_join(waiting, &entered);
     assert_null(entered);
