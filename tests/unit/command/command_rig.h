@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "app/commands.h"
+#include "command/commands.h"
 
 #define TEXT_MAX 65536
 

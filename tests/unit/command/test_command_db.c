@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "app/commands.h"
+#include "command/commands.h"
 #include "store/database.h"
 
 #include "command_rig.h"

@@ -13,9 +13,9 @@
 
 #include "amqp/annotations.h"
 #include "amqp/properties.h"
-#include "app/dlq_filter.h"
-#include "app/dlq_groups.h"
-#include "app/dlq_names.h"
+#include "command/dlq_filter.h"
+#include "command/dlq_groups.h"
+#include "command/dlq_names.h"
 
 #define FIELDS_MAX 24
 

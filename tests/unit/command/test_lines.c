@@ -8,8 +8,8 @@
 
 #include <unistd.h>
 
-#include "app/lines.h"
-#include "app/pacer.h"
+#include "command/lines.h"
+#include "command/pacer.h"
 
 struct rig {
     int pipe[2];

@@ -1,0 +1,34 @@
+/* broker_check.h - `warren check --connect`: log in, look for what the configuration names, and
+ * leave again. Nothing is created: what exists is compared with the configuration, and of what is
+ * missing it is asked whether this user may declare it.
+ * Thread: main; runs a loop of its own and returns when it ended.
+ */
+#ifndef WARREN_COMMAND_BROKER_CHECK_H
+#define WARREN_COMMAND_BROKER_CHECK_H
+
+#include <stdint.h>
+
+#include <warren/status.h>
+
+#include "config/config.h"
+
+/** What was found. */
+struct broker_check_events {
+    void (*connected)(void *user, const char *where, const char *server);
+    /** It does not exist, and the worker will declare it. */
+    void (*missing)(void *user, const char *item);
+    /** The broker refuses it (@code 0: with the connection), or it does not exist and nobody will
+     *  declare it. */
+    void (*refused)(void *user, const char *item, uint16_t code, const char *text);
+};
+
+/**
+ * @return WARREN_OK: logged in, and all was looked for; WARREN_EBROKER (credentials or vhost
+ *         refused), WARREN_EIO (no connection), WARREN_ETIMEOUT, WARREN_ECONFIG, WARREN_ENOMEM
+ *         with @error
+ */
+enum warren_status broker_check(const struct config *config,
+                                const struct broker_check_events *events, void *user,
+                                struct warren_error *error);
+
+#endif

@@ -1,0 +1,143 @@
+#include <string.h>
+
+#include "app/worker_posts.h"
+#include "command/broker_check.h"
+#include "command/commands.h"
+
+enum option { CONFIG = 1, SET, CONNECT, EFFECTIVE };
+
+static const struct poptOption options[] = {
+    {"config", 'c', POPT_ARG_STRING, NULL, CONFIG, "The worker's configuration", "FILE"},
+    {"set", 's', POPT_ARG_STRING, NULL, SET, "Set an option, over file and environment",
+     "KEY=VALUE"},
+    {"connect", '\0', POPT_ARG_NONE, NULL, CONNECT,
+     "Also log in at the broker and look for exchanges and queues; nothing is declared", NULL},
+    {"effective", '\0', POPT_ARG_NONE, NULL, EFFECTIVE,
+     "Print the configuration in force, and where each value came from; secrets are masked", NULL},
+    POPT_TABLEEND};
+
+struct check {
+    struct cli *cli;
+    bool connect;
+    bool effective;
+    unsigned refused;
+};
+
+/* "queue 'payments' (passive)" without what is in brackets. */
+static int item_len(const char *item)
+{
+    const char *bracket = strstr(item, "' (");
+
+    return bracket ? (int)(bracket - item) + 1 : (int)strlen(item);
+}
+
+static void on_connected(void *user, const char *where, const char *server)
+{
+    (void)user;
+    printf("%s: connected, %s\n", where, server);
+}
+
+static void on_missing(void *user, const char *item)
+{
+    (void)user;
+    printf("%.*s: does not exist yet; the worker will declare it\n", item_len(item), item);
+}
+
+static void on_refused(void *user, const char *item, uint16_t code, const char *text)
+{
+    struct check *check = user;
+
+    check->refused++;
+    if (code)
+        cli_failed(check->cli, "%.*s: %u %s", item_len(item), item, code, text);
+    else
+        cli_failed(check->cli, "%.*s: %s", item_len(item), item, text);
+}
+
+static enum cli_status connect_broker(struct check *check, const struct config *config)
+{
+    static const struct broker_check_events events = {
+        .connected = on_connected, .missing = on_missing, .refused = on_refused};
+    struct warren_error error = {WARREN_OK, ""};
+
+    if (broker_check(config, &events, check, &error) != WARREN_OK)
+        return cli_error(check->cli, &error);
+    return check->refused > 0 ? CLI_FAILED : CLI_OK;
+}
+
+static enum cli_status check_all(struct check *check, const struct warren_worker_options *worker)
+{
+    struct worker_setup setup;
+    struct warren_error error = {WARREN_OK, ""};
+    enum cli_status result = CLI_OK;
+
+    if (worker_setup_init(&setup, worker, &error) != WARREN_OK ||
+        posts_try(&setup, &error) != WARREN_OK) {
+        result = cli_error(check->cli, &error);
+        worker_setup_done(&setup);
+        return result;
+    }
+    if (check->effective)
+        config_write_effective(setup.config, stdout);
+    else
+        printf("%s: %zu subscription%s, %zu plugin%s: the configuration is valid\n",
+               worker->config_file, setup.config->subscription_count,
+               setup.config->subscription_count == 1 ? "" : "s", registry_count(setup.registry),
+               registry_count(setup.registry) == 1 ? "" : "s");
+    if (check->connect)
+        result = connect_broker(check, setup.config);
+    worker_setup_done(&setup);
+    return result;
+}
+
+static enum cli_status run(struct cli *cli)
+{
+    struct warren_worker_options worker = {.size = sizeof worker};
+    struct check check = {.cli = cli};
+    struct cli_list sets = {NULL, 0};
+    const char *extra;
+    int option;
+
+    while ((option = cli_next(cli)) > 0) {
+        if (option == CONFIG)
+            worker.config_file = cli_text(cli);
+        else if (option == CONNECT)
+            check.connect = true;
+        else if (option == EFFECTIVE)
+            check.effective = true;
+        else if (!cli_list_add(cli, &sets, cli_text(cli)))
+            return cli->status;
+    }
+    if (option == CLI_STOP)
+        return cli->status;
+    extra = cli_argument(cli);
+    if (extra)
+        return cli_usage(cli, "unexpected \"%s\"; a file is given by -c", extra);
+    if (!worker.config_file)
+        return cli_usage(cli, "which configuration? Give -c FILE");
+    worker.sets = sets.items;
+    worker.set_count = sets.count;
+    return check_all(&check, &worker);
+}
+
+static void write_details(FILE *out)
+{
+    fputs(
+        "The plugins are loaded and the options of their handlers and middlewares checked; none "
+        "of\n"
+        "them is opened. With --effective, each subscription shows the chain that it would have.\n"
+        "With --connect, exchanges and queues that exist are compared with the configuration, and\n"
+        "for those that do not the user's permission to declare them is checked.\n"
+        "\nExit status: 0 if all is well, 1 if the broker cannot be reached or refuses something,\n"
+        "2 for a wrong configuration.\n",
+        out);
+}
+
+const struct command command_check = {
+    .name = "check",
+    .arguments = "-c FILE",
+    .summary = "Check a configuration, its plugins and their options",
+    .options = options,
+    .run = run,
+    .write_details = write_details,
+};

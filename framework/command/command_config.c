@@ -1,0 +1,38 @@
+#include "command/commands.h"
+#include "config/config.h"
+#include "middleware/builtin.h"
+
+static const struct poptOption options[] = {POPT_TABLEEND};
+
+static void write_reference(FILE *out)
+{
+    struct config_middleware_help middlewares[BUILTIN_COUNT + 1] = {{NULL, NULL, NULL}};
+
+    for (size_t i = 0; i < BUILTIN_COUNT; i++) {
+        const struct warren_middleware *m = builtin_middlewares[i];
+
+        middlewares[i] = (struct config_middleware_help){m->name, m->help, m->options};
+    }
+    config_write_reference(out, middlewares);
+}
+
+static enum cli_status run(struct cli *cli)
+{
+    const char *extra;
+
+    if (cli_next(cli) == CLI_STOP)
+        return cli->status;
+    extra = cli_argument(cli);
+    if (extra)
+        return cli_usage(cli, "unexpected \"%s\"", extra);
+    write_reference(stdout);
+    return CLI_OK;
+}
+
+const struct command command_config_reference = {
+    .name = "config reference",
+    .arguments = "",
+    .summary = "Print the reference of all options as Markdown",
+    .options = options,
+    .run = run,
+};

@@ -1,0 +1,79 @@
+#include <unistd.h>
+
+#include <warren/worker.h>
+
+#include "app/worker_flight.h"
+#include "command/commands.h"
+#include "config/config.h"
+
+enum option { CONFIG = 1, SET };
+
+static const struct poptOption options[] = {
+    {"config", 'c', POPT_ARG_STRING, NULL, CONFIG, "The worker's configuration", "FILE"},
+    {"set", 's', POPT_ARG_STRING, NULL, SET, "Set an option, over file and environment",
+     "KEY=VALUE"},
+    POPT_TABLEEND};
+
+static enum cli_status run_worker(struct cli *cli, const struct warren_worker_options *worker)
+{
+    struct warren_worker *running = NULL;
+    struct warren_error error = {WARREN_OK, ""};
+    enum warren_status status = warren_worker_new(worker, &running, &error);
+
+    if (status != WARREN_OK)
+        return cli_error(cli, &error);
+    worker_own_process(running);
+    status = warren_worker_run(running);
+    warren_worker_free(running);
+    if (status == WARREN_OK)
+        return CLI_OK;
+    /* A handler may still run: what exit(3) would take down under it must stay. */
+    fflush(NULL);
+    _exit(CLI_FAILED);
+}
+
+static enum cli_status run(struct cli *cli)
+{
+    struct warren_worker_options worker = {.size = sizeof worker, .own_signals = true};
+    struct cli_list sets = {NULL, 0};
+    const char *extra;
+    int option;
+
+    while ((option = cli_next(cli)) > 0) {
+        if (option == CONFIG)
+            worker.config_file = cli_text(cli);
+        else if (!cli_list_add(cli, &sets, cli_text(cli)))
+            return cli->status;
+    }
+    if (option == CLI_STOP)
+        return cli->status;
+    extra = cli_argument(cli);
+    if (extra)
+        return cli_usage(cli, "unexpected \"%s\"; a file is given by -c", extra);
+    if (!worker.config_file)
+        return cli_usage(cli, "which configuration? Give -c FILE");
+    worker.sets = sets.items;
+    worker.set_count = sets.count;
+    return run_worker(cli, &worker);
+}
+
+static void write_details(FILE *out)
+{
+    fputs("SIGTERM and SIGINT drain: the broker sends no more, running handlers finish, every ack\n"
+          "arrives; a second one ends at once. SIGHUP reopens the handlers' files and reads the\n"
+          "configuration again: options of middlewares change, the rest needs a restart.\n\n"
+          "Exit status: 0 after a clean drain, 1 if drain.timeout or a second signal cut it short\n"
+          "(what was not finished is handed back to the broker), 2 for a wrong configuration.\n\n"
+          "Options of the file, with the variable of each:\n\n",
+          out);
+    config_write_help(out);
+}
+
+const struct command command_run = {
+    .name = "run",
+    .arguments = "-c FILE",
+    .summary = "Consume, and hand each message to its handler",
+    .options = options,
+    .run = run,
+    .write_details = write_details,
+};

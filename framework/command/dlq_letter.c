@@ -1,0 +1,205 @@
+#include "command/dlq_letter.h"
+
+#include "amqp/annotations.h"
+#include "amqp/properties.h"
+
+#define REPLAYS_MAX INT64_C(1000000000)
+
+/* ---- values of headers ---- */
+
+/* A text with a NUL inside ends there. */
+static const char *text_of(const struct warren_value *value, struct arena *arena)
+{
+    const char *text = NULL;
+
+    if (value && value->type == WARREN_STRING)
+        text = arena_text(arena, value->as.bytes.data, value->as.bytes.len);
+    return text ? text : "";
+}
+
+static int64_t integer_of(const struct warren_value *value)
+{
+    if (!value)
+        return 0;
+    switch (value->type) {
+    case WARREN_I8:
+    case WARREN_U8:
+    case WARREN_I16:
+    case WARREN_U16:
+    case WARREN_I32:
+    case WARREN_U32:
+    case WARREN_I64:
+        return value->as.integer;
+    case WARREN_TIMESTAMP:
+        return value->as.timestamp > INT64_MAX ? 0 : (int64_t)value->as.timestamp;
+    default:
+        return 0;
+    }
+}
+
+struct reading {
+    const struct warren_table *headers;
+    struct arena *arena;
+    struct dlq_letter *letter;
+};
+
+static const char *note(const struct reading *r, const char *name)
+{
+    return text_of(warren_table_get(r->headers, name), r->arena);
+}
+
+static int64_t number(const struct reading *r, const char *name)
+{
+    return integer_of(warren_table_get(r->headers, name));
+}
+
+/* ---- the broker's x-death: tables, the latest first ---- */
+
+static const char *death_text(const struct reading *r, const struct warren_value *death,
+                              const char *name)
+{
+    return text_of(warren_table_get(&death->as.table, name), r->arena);
+}
+
+/* The latest death that was not in the dead-letter queue itself. */
+static const struct warren_value *last_death(const struct reading *r, const char *dlq)
+{
+    const struct warren_value *deaths = warren_table_get(r->headers, "x-death");
+
+    if (!deaths || deaths->type != WARREN_ARRAY)
+        return NULL;
+    for (size_t i = 0; i < deaths->as.array.count; i++) {
+        const struct warren_value *death = &deaths->as.array.values[i];
+
+        if (death->type == WARREN_TABLE && strcmp(death_text(r, death, "queue"), dlq) != 0 &&
+            *death_text(r, death, "queue"))
+            return death;
+    }
+    return NULL;
+}
+
+static const char *first_key(const struct reading *r, const struct warren_value *death)
+{
+    const struct warren_value *keys = warren_table_get(&death->as.table, "routing-keys");
+
+    if (!keys || keys->type != WARREN_ARRAY || keys->as.array.count == 0)
+        return "";
+    return text_of(&keys->as.array.values[0], r->arena);
+}
+
+static void read_death(const struct reading *r, const struct warren_value *death)
+{
+    struct dlq_letter *letter = r->letter;
+
+    letter->queue = death_text(r, death, "queue");
+    letter->reason = death_text(r, death, "reason");
+    letter->died_s = integer_of(warren_table_get(&death->as.table, "time"));
+    if (!*letter->exchange && !*letter->routing_key) {
+        letter->exchange = death_text(r, death, "exchange");
+        letter->routing_key = first_key(r, death);
+    }
+}
+
+/* ---- warren's envelope ---- */
+
+static void read_envelope(const struct reading *r)
+{
+    struct dlq_letter *letter = r->letter;
+
+    letter->queue = note(r, NOTE_QUEUE);
+    letter->reason = note(r, NOTE_REASON);
+    letter->handler = note(r, NOTE_HANDLER);
+    letter->error = note(r, NOTE_ERROR);
+    letter->signal = note(r, NOTE_SIGNAL);
+    letter->backtrace = note(r, NOTE_BACKTRACE);
+    letter->host = note(r, NOTE_HOST);
+    letter->version = note(r, NOTE_VERSION);
+    letter->exchange = note(r, NOTE_EXCHANGE);
+    letter->routing_key = note(r, NOTE_ROUTING_KEY);
+    letter->attempts = number(r, NOTE_ATTEMPTS);
+    letter->replays = number(r, NOTE_REPLAYS);
+    letter->first_failure_s = number(r, NOTE_FIRST_FAILURE);
+    letter->died_s = number(r, NOTE_LAST_FAILURE);
+    letter->handed_back = number(r, "x-delivery-count");
+}
+
+enum warren_status dlq_letter_read(struct delivery *delivery, const char *dlq, struct arena *arena,
+                                   struct dlq_letter *letter)
+{
+    struct reading reading = {.arena = arena, .letter = letter};
+    const struct warren_value *death;
+    enum warren_status status;
+
+    memset(letter, 0, sizeof *letter);
+    status = properties_decode(delivery_properties(delivery), arena, &letter->message.properties);
+    if (status != WARREN_OK)
+        return status;
+    letter->message.body = (struct warren_bytes){delivery_body(delivery), delivery->body_len};
+    reading.headers = &letter->message.properties.headers;
+    letter->id = letter->message.properties.message_id ? letter->message.properties.message_id : "";
+    read_envelope(&reading);
+    death = last_death(&reading, dlq);
+    /* A reason of warren's is newer than any x-death, which its relay leaves out. */
+    if (!*letter->reason && death)
+        read_death(&reading, death);
+    if (!*letter->reason)
+        letter->reason = "unknown";
+    dlq_fold_error(letter->error, strlen(letter->error), letter->folded);
+    dlq_group(letter->reason, letter->handler, letter->signal, letter->folded, letter->group);
+    return WARREN_OK;
+}
+
+/* ---- the way back ---- */
+
+/* What the message had, and no copy may have. */
+static bool is_aside(const char *name)
+{
+    return strcmp(name, NOTE_EXPIRATION) == 0 || strcmp(name, NOTE_USER_ID) == 0 ||
+           strcmp(name, NOTE_CC) == 0 || strcmp(name, NOTE_LEFT_OUT) == 0;
+}
+
+static bool stays(const char *name)
+{
+    return is_aside(name) || (!annotation_is_warrens(name) && !annotation_is_brokers(name) &&
+                              strcmp(name, "CC") != 0 && strcmp(name, "BCC") != 0);
+}
+
+/* A dead letter of the broker's still has what a worker would have put aside. */
+static size_t put_aside(struct warren_properties *properties, struct warren_field *fields)
+{
+    const struct warren_value *cc = warren_table_get(&properties->headers, "CC");
+    size_t count = 0;
+
+    if (properties->user_id)
+        fields[count++] = warren_field_text(NOTE_USER_ID, properties->user_id);
+    properties->user_id = NULL;
+    if (cc)
+        fields[count++] = (struct warren_field){NOTE_CC, *cc};
+    return count;
+}
+
+enum warren_status dlq_letter_renew(const struct dlq_letter *letter, struct arena *arena,
+                                    struct warren_message *message)
+{
+    const struct warren_table *old = &letter->message.properties.headers;
+    struct warren_field *fields = arena_alloc(arena, (old->count + 5) * sizeof *fields);
+    int64_t replays = letter->replays;
+    size_t count = 0;
+
+    if (!fields)
+        return WARREN_ENOMEM;
+    for (size_t i = 0; i < old->count; i++)
+        if (stays(old->fields[i].name))
+            fields[count++] = old->fields[i];
+    if (*letter->exchange || *letter->routing_key) {
+        fields[count++] = warren_field_text(NOTE_EXCHANGE, letter->exchange);
+        fields[count++] = warren_field_text(NOTE_ROUTING_KEY, letter->routing_key);
+    }
+    if (replays < 0 || replays > REPLAYS_MAX)
+        replays = 0;
+    fields[count++] = warren_field_i64(NOTE_REPLAYS, replays + 1);
+    *message = letter->message;
+    count += put_aside(&message->properties, fields + count);
+    message->properties.headers = (struct warren_table){fields, count};
+    return WARREN_OK;
+}

@@ -1,0 +1,119 @@
+#include "command/dlq_print.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/error.h"
+
+/* Half of the delivery limit that RabbitMQ 4.0 gives a quorum queue. */
+#define HANDED_BACK_MANY 10
+
+void dlq_print_json(json_t *value)
+{
+    if (!value)
+        abort(); /* a few hundred bytes were refused */
+    json_dumpf(value, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(value);
+}
+
+json_t *dlq_json_text(const char *text)
+{
+    json_t *value = json_string(text);
+    char *copy = value ? NULL : strdup(text);
+
+    for (char *p = copy; p && *p; p++)
+        if ((unsigned char)*p >= 0x80)
+            *p = '?';
+    if (copy)
+        value = json_string(copy);
+    free(copy);
+    return value;
+}
+
+void dlq_time_text(int64_t seconds, char text[DLQ_TIME_SIZE])
+{
+    time_t at = (time_t)seconds;
+    struct tm tm;
+
+    if (seconds <= 0 || !gmtime_r(&at, &tm) ||
+        strftime(text, DLQ_TIME_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+        memcpy(text, "-", 2);
+}
+
+json_t *dlq_json_time(int64_t seconds)
+{
+    char text[DLQ_TIME_SIZE];
+
+    dlq_time_text(seconds, text);
+    return *text == '-' ? json_null() : json_string(text);
+}
+
+void dlq_age_text(int64_t seconds, char text[DLQ_TIME_SIZE])
+{
+    if (seconds < 0)
+        snprintf(text, DLQ_TIME_SIZE, "-");
+    else if (seconds < 60)
+        snprintf(text, DLQ_TIME_SIZE, "%" PRId64 "s", seconds);
+    else if (seconds < 3600)
+        snprintf(text, DLQ_TIME_SIZE, "%" PRId64 "m %" PRId64 "s", seconds / 60, seconds % 60);
+    else if (seconds < 86400)
+        snprintf(text, DLQ_TIME_SIZE, "%" PRId64 "h %" PRId64 "m", seconds / 3600,
+                 seconds / 60 % 60);
+    else
+        snprintf(text, DLQ_TIME_SIZE, "%" PRId64 "d %" PRId64 "h", seconds / 86400,
+                 seconds / 3600 % 24);
+}
+
+void dlq_write_safe(FILE *out, const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        fputc(c < 0x20 || c == 0x7f ? '?' : c, out);
+    }
+}
+
+enum cli_status dlq_failed(const struct cli *cli, const struct dlq_queue *queue,
+                           const struct warren_error *error)
+{
+    if (error->status == WARREN_ENOTFOUND && strstr(error->text, "does not exist"))
+        return cli_failed(cli, "%s", error->text);
+    if (error->status == WARREN_ENOTFOUND && queue->source_is_certain)
+        return cli_failed(cli,
+                          "queue '%s' does not exist: '%s' has no dead-letter queue of that "
+                          "name",
+                          queue->name, queue->source);
+    if (error->status == WARREN_ENOTFOUND)
+        return cli_failed(cli, "queue '%s' does not exist", queue->name);
+    return cli_error(cli, error);
+}
+
+void dlq_warn_of_rest(const struct cli *cli, const struct dlq_queue *queue,
+                      const struct dlq_scan_result *result)
+{
+    if (result->unreadable > 0)
+        fprintf(stderr,
+                "warren %s: %" PRIu32 " messages of '%s' cannot be read: headers that are "
+                "malformed, or nested deeper than 16\n",
+                cli->command->name, result->unreadable, queue->name);
+    if (result->looked_at < result->depth && !result->interrupted)
+        fprintf(stderr, "warren %s: looked at %" PRIu32 " of %" PRIu32 " messages of '%s'%s\n",
+                cli->command->name, result->looked_at, result->depth, queue->name,
+                result->limited ? "; see --limit" : "");
+}
+
+void dlq_warn_of_count(const struct cli *cli, const struct dlq_queue *queue,
+                       const struct dlq_scan_result *result)
+{
+    if (result->handed_back < HANDED_BACK_MANY || !result->drops_handed_back || !queue->may_drop)
+        return;
+    fprintf(stderr,
+            "warren %s: messages of '%s' were given back up to %" PRId64 " times; a quorum queue "
+            "drops them at its delivery limit, which is 20 if it is not set "
+            "(x-delivery-limit)\n",
+            cli->command->name, queue->name, result->handed_back);
+}

@@ -1,0 +1,43 @@
+/* dlq_print.h - what the commands of `warren dlq` say in the same way.
+ * Thread: main.
+ */
+#ifndef WARREN_COMMAND_DLQ_PRINT_H
+#define WARREN_COMMAND_DLQ_PRINT_H
+
+#include <jansson.h>
+
+#include "command/cli.h"
+#include "command/dlq_names.h"
+#include "command/dlq_scan.h"
+
+/** 2024-05-01T12:30:00Z and the NUL. */
+#define DLQ_TIME_SIZE 32
+
+/** One line on stdout; takes @value. NULL: there was no memory, which ends the program. */
+void dlq_print_json(json_t *value);
+
+/** A text for JSON: what is no UTF-8 is replaced by question marks. */
+json_t *dlq_json_text(const char *text);
+/** A time for JSON: a text, or null for 0. */
+json_t *dlq_json_time(int64_t seconds);
+
+/** "2024-05-01T12:30:00Z"; "-" for 0. */
+void dlq_time_text(int64_t seconds, char text[DLQ_TIME_SIZE]);
+/** "3h 5m", "12s", "4d 2h"; "-" below 0. */
+void dlq_age_text(int64_t seconds, char text[DLQ_TIME_SIZE]);
+
+/** A text of a message for a terminal: control bytes become question marks. */
+void dlq_write_safe(FILE *out, const char *text, size_t len);
+
+/** Print why a queue could not be gone through. @return CLI_FAILED, or CLI_USAGE */
+enum cli_status dlq_failed(const struct cli *cli, const struct dlq_queue *queue,
+                           const struct warren_error *error);
+
+/** Say it if there was more in the queue than was looked at. */
+void dlq_warn_of_rest(const struct cli *cli, const struct dlq_queue *queue,
+                      const struct dlq_scan_result *result);
+/** Say it if messages were given back so often that the broker may soon drop them. */
+void dlq_warn_of_count(const struct cli *cli, const struct dlq_queue *queue,
+                       const struct dlq_scan_result *result);
+
+#endif

@@ -1,0 +1,238 @@
+#include "command/dlq_show.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "amqp/annotations.h"
+#include "command/dlq_filter.h"
+#include "command/dlq_print.h"
+#include "command/dump.h"
+
+#define HEX_WIDTH 16
+
+/* ---- text ---- */
+
+static void write_line(const char *name, const char *text)
+{
+    if (!*text)
+        return;
+    printf("  %-12s ", name);
+    dlq_write_safe(stdout, text, strlen(text));
+    putchar('\n');
+}
+
+/* A text of several lines, each below the other. */
+static void write_lines(const char *name, const char *text)
+{
+    while (*text) {
+        size_t len = strcspn(text, "\n");
+
+        printf("  %-12s ", name);
+        dlq_write_safe(stdout, text, len);
+        putchar('\n');
+        text += len + (text[len] == '\n');
+        name = "";
+    }
+}
+
+static void write_time(const char *name, int64_t at_s)
+{
+    char text[DLQ_TIME_SIZE];
+    char age[DLQ_TIME_SIZE];
+
+    if (at_s <= 0)
+        return;
+    dlq_time_text(at_s, text);
+    dlq_age_text((int64_t)time(NULL) - at_s, age);
+    printf("  %-12s %s (%s ago)\n", name, text, age);
+}
+
+static void write_number(const char *name, int64_t number)
+{
+    if (number > 0)
+        printf("  %-12s %" PRId64 "\n", name, number);
+}
+
+static void write_envelope(const struct dlq_letter *letter)
+{
+    write_line("queue", letter->queue);
+    write_line("reason", letter->reason);
+    write_line("handler", letter->handler);
+    write_lines("error", letter->error);
+    write_line("signal", letter->signal);
+    write_lines("backtrace", letter->backtrace);
+    write_number("attempts", letter->attempts);
+    write_time("first failed", letter->first_failure_s);
+    write_time("died", letter->died_s);
+    write_line("host", letter->host);
+    write_line("version", letter->version);
+    write_line("exchange", letter->exchange);
+    write_line("routing key", letter->routing_key);
+    write_number("replays", letter->replays);
+    write_line("group", letter->group);
+}
+
+static void write_properties(const struct warren_properties *p)
+{
+    const struct {
+        const char *name;
+        const char *text;
+    } rows[] = {{"content type", p->content_type},
+                {"encoding", p->content_encoding},
+                {"correlation", p->correlation_id},
+                {"reply to", p->reply_to},
+                {"expiration", p->expiration},
+                {"type", p->type},
+                {"user", p->user_id},
+                {"app", p->app_id}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        write_line(rows[i].name, rows[i].text ? rows[i].text : "");
+    if (p->has_timestamp && p->timestamp <= INT64_MAX)
+        write_time("timestamp", (int64_t)p->timestamp);
+}
+
+/* Those that the publisher gave. */
+static void write_headers(const struct warren_table *headers)
+{
+    for (size_t i = 0; i < headers->count; i++) {
+        const struct warren_field *field = &headers->fields[i];
+        struct warren_bytes bytes;
+        char text[32];
+
+        if (annotation_is_warrens(field->name) || annotation_is_brokers(field->name))
+            continue;
+        bytes = dlq_value_text(&field->value, text);
+        printf("  header       ");
+        dlq_write_safe(stdout, field->name, strlen(field->name));
+        printf(" (%s) ", warren_type_name(field->value.type));
+        dlq_write_safe(stdout, bytes.data, bytes.len);
+        putchar('\n');
+    }
+}
+
+/* ---- the body ---- */
+
+/* UTF-8 without control bytes but tabs and ends of lines. */
+static bool is_text(const uint8_t *data, size_t len)
+{
+    for (size_t i = 0; i < len;) {
+        uint8_t c = data[i++];
+        size_t more = c < 0x80 ? 0 : c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
+
+        if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7f ||
+            (c >= 0x80 && c < 0xc2) || c > 0xf4)
+            return false;
+        for (; more > 0 && i < len; more--)
+            if ((data[i++] & 0xc0) != 0x80)
+                return false;
+    }
+    return true;
+}
+
+static void write_hex(const uint8_t *data, size_t len)
+{
+    for (size_t at = 0; at < len; at += HEX_WIDTH) {
+        printf("    %08zx ", at);
+        for (size_t i = at; i < at + HEX_WIDTH; i++)
+            if (i < len)
+                printf(" %02x", data[i]);
+            else
+                printf("   ");
+        printf("  ");
+        for (size_t i = at; i < at + HEX_WIDTH && i < len; i++)
+            putchar(data[i] >= 0x20 && data[i] < 0x7f ? data[i] : '.');
+        putchar('\n');
+    }
+}
+
+static void write_text_body(const char *data, size_t len)
+{
+    while (len > 0) {
+        const char *end = memchr(data, '\n', len);
+        size_t line = end ? (size_t)(end - data) : len;
+        size_t shown = line > 0 && data[line - 1] == '\r' ? line - 1 : line;
+
+        printf("    %.*s\n", (int)shown, data);
+        line += end != NULL;
+        data += line;
+        len -= line;
+    }
+}
+
+static void write_body(struct warren_bytes body, size_t max)
+{
+    size_t len = body.len < max ? body.len : max;
+
+    printf("  body         %zu bytes%s\n", body.len, len < body.len ? ", of which these:" : "");
+    if (is_text(body.data, len))
+        write_text_body(body.data, len);
+    else
+        write_hex(body.data, len);
+}
+
+void dlq_show_message(const struct warren_message *message, size_t body_max)
+{
+    write_properties(&message->properties);
+    write_headers(&message->properties.headers);
+    write_body(message->body, body_max);
+}
+
+void dlq_show_text(const struct dlq_letter *letter, uint64_t number, size_t body_max)
+{
+    bool colour = cli_colour(stdout);
+
+    printf("%s%s%" PRIu64 ". ", number > 1 ? "\n" : "", colour ? "\033[1m" : "", number);
+    if (*letter->id)
+        dlq_write_safe(stdout, letter->id, strlen(letter->id));
+    else
+        fputs("(without a message id)", stdout);
+    printf("%s\n", colour ? "\033[0m" : "");
+    write_envelope(letter);
+    dlq_show_message(&letter->message, body_max);
+}
+
+/* ---- JSON ---- */
+
+static json_t *message_json(const struct dlq_letter *letter)
+{
+    struct warren_error error;
+    char *text = NULL;
+    size_t len = 0;
+    FILE *stream = open_memstream(&text, &len);
+    enum warren_status status = WARREN_ENOMEM;
+    json_t *json = NULL;
+
+    if (stream)
+        status = dump_print_message(stream, &letter->message, &error);
+    if (stream && fclose(stream) == 0 && status == WARREN_OK)
+        json = json_loadb(text, len, 0, NULL);
+    free(text);
+    return json;
+}
+
+static json_t *text_or_null(const char *text)
+{
+    return *text ? dlq_json_text(text) : json_null();
+}
+
+bool dlq_show_json(const struct dlq_letter *letter)
+{
+    json_t *message = message_json(letter);
+
+    if (!message)
+        return false;
+    dlq_print_json(json_pack(
+        "{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "message_id",
+        text_or_null(letter->id), "queue", text_or_null(letter->queue), "reason",
+        text_or_null(letter->reason), "group", letter->group, "handler",
+        text_or_null(letter->handler), "error", text_or_null(letter->error), "signal",
+        text_or_null(letter->signal), "backtrace", text_or_null(letter->backtrace), "attempts",
+        (json_int_t)letter->attempts, "replays", (json_int_t)letter->replays, "first_failure",
+        dlq_json_time(letter->first_failure_s), "died", dlq_json_time(letter->died_s), "host",
+        text_or_null(letter->host), "version", text_or_null(letter->version), "message", message));
+    return true;
+}

@@ -1,0 +1,23 @@
+/* main.c - the program `warren`. Everything else is in commands.c, so that tests can link it. */
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "command/commands.h"
+
+/* A descriptor 0, 1 or 2 that was closed by whoever started us would be given to a socket, and
+ * then be written to as standard error. */
+static void open_standard_descriptors(void)
+{
+    for (int fd = 0; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            _exit(CLI_FAILED);
+}
+
+int main(int argc, char **argv)
+{
+    open_standard_descriptors();
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is an error of that write */
+    return commands_main(argc, (const char **)argv);
+}
