@@ -83,7 +83,7 @@ static enum warren_status damaged(struct database *database, const char *what,
     return error_set(error, WARREN_EIO,
                      "%s %s; it is left as it is. Put a backup in its place, or move it away "
                      "together with its -wal file to begin anew: then what was done before is not "
-                     "remembered",
+                     "remembered, and what was spooled is not sent",
                      database->path, what);
 }
 

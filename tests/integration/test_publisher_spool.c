@@ -11,7 +11,10 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include <sqlite3.h>
 
 #include "store/spool.h"
 
@@ -733,6 +736,114 @@ static void a_foreign_file_is_refused(void **state)
     free(path);
 }
 
+static void write_to_database(const char *path, const char *sql)
+{
+    sqlite3 *database = NULL;
+
+    assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(database, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(database);
+}
+
+/* Another program's database is refused, and nothing is added to it. */
+static void another_programs_database_is_refused(void **state)
+{
+    struct spooling *s = *state;
+
+    write_to_database(s->path, "CREATE TABLE letters (text)");
+    assert_no_publisher(s, WARREN_ECONFIG, "is a database of another application");
+    write_to_database(s->path, "CREATE TABLE spool (text)"); /* there is none */
+}
+
+/* A file that a newer warren wrote is refused. */
+static void a_newer_file_is_refused(void **state)
+{
+    struct spooling *s = *state;
+
+    open_publisher(s);
+    close_publisher(s);
+    write_to_database(s->path, "INSERT INTO warren_schema VALUES (999, 0, 'newer')");
+    assert_no_publisher(s, WARREN_ECONFIG, "was written by a newer warren");
+}
+
+/* Overwrite what lies behind the first page. */
+static void damage(const char *path)
+{
+    char noise[4096];
+    int fd = open(path, O_WRONLY);
+
+    memset(noise, 0xa5, sizeof noise);
+    assert_true(fd >= 0);
+    for (off_t at = 4096; at < 16 * 4096; at += 4096)
+        assert_int_equal(pwrite(fd, noise, sizeof noise, at), sizeof noise);
+    close(fd);
+}
+
+/* A damaged file is refused with advice, and stays as it is. */
+static void a_damaged_file_is_refused(void **state)
+{
+    struct spooling *s = *state;
+    char *before, *after;
+    size_t before_len, after_len;
+
+    open_disconnected(s);
+    for (int i = 0; i < 50; i++)
+        assert_int_equal(publish_body(s, s->f->queue, "x"), WARREN_OK);
+    close_publisher(s);
+    damage(s->path);
+    before = read_file(s->path, &before_len);
+    assert_no_publisher(s, WARREN_EIO,
+                        "is damaged; it is left as it is. Put a backup in its place");
+    after = read_file(s->path, &after_len);
+    assert_int_equal(after_len, before_len);
+    assert_memory_equal(after, before, before_len);
+    free(before);
+    free(after);
+}
+
+/* In a child without root's rights; no thread is started before the file is open. */
+static void assert_refused_to_nobody(struct spooling *s, const char *says)
+{
+    const char *uri = proxy_uri(s->f->proxy);
+    struct warren_publisher *publisher = NULL;
+    struct warren_error error = {WARREN_OK, ""};
+    int status = 0;
+    pid_t child;
+
+    s->options.uris = &uri;
+    s->options.uri_count = 1;
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (getuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0))
+            _exit(2);
+        if (warren_publisher_new(&s->options, &publisher, &error) == WARREN_EIO &&
+            strstr(error.text, says))
+            _exit(0);
+        fprintf(stderr, "error: %s\n", error.text);
+        _exit(1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+/* A file that may only be read, and a directory in which nothing may be made. */
+static void what_cannot_be_written_is_refused(void **state)
+{
+    struct spooling *s = *state;
+
+    open_publisher(s);
+    close_publisher(s);
+    assert_int_equal(chmod(s->path, 0444), 0);
+    assert_int_equal(chmod(s->directory, 0555), 0);
+    assert_refused_to_nobody(s, "read-only");
+    assert_int_equal(chmod(s->directory, 0755), 0);
+    assert_int_equal(unlink(s->path), 0);
+    assert_int_equal(chmod(s->directory, 0555), 0);
+    assert_refused_to_nobody(s, "Permission denied");
+    assert_int_equal(chmod(s->directory, 0755), 0);
+}
+
 /* Out of range: each with the option's name. */
 static void bad_options_are_refused(void **state)
 {
@@ -774,6 +885,10 @@ int main(void)
         SPOOL(one_publisher_a_file),
         SPOOL(bad_paths_are_refused),
         SPOOL(a_foreign_file_is_refused),
+        SPOOL(another_programs_database_is_refused),
+        SPOOL(a_newer_file_is_refused),
+        SPOOL(a_damaged_file_is_refused),
+        SPOOL(what_cannot_be_written_is_refused),
         SPOOL(bad_options_are_refused),
     };
 

@@ -1,0 +1,317 @@
+/* test_fault_spool.c - a process that publishes through a spool is killed with -9, and so is the
+ * broker: what publish accepted arrives, all of it, in the order of each routing key.
+ *
+ * The publishing process is this program again, with arguments (see child()). It counts what was
+ * accepted in a file that it maps, so that the count survives it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <warren/publisher.h>
+
+#include "support/broker.h"
+#include "support/peer.h"
+#include "support/proc.h"
+#include "support/wait.h"
+
+#define PATIENCE_MS (60000 * slowness())
+
+/* Each thread of the child has a routing key, and so a queue, of its own. */
+#define KEYS 16
+
+struct counts {
+    atomic_uint accepted[KEYS]; /* numbers below are accepted */
+};
+
+static struct counts *map_counts(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    void *at = MAP_FAILED;
+
+    if (fd >= 0 && ftruncate(fd, sizeof(struct counts)) == 0)
+        at = mmap(NULL, sizeof(struct counts), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (fd >= 0)
+        close(fd);
+    if (at == MAP_FAILED) {
+        perror(path);
+        exit(3);
+    }
+    return at;
+}
+
+/* ---- the child ---- */
+
+struct key {
+    struct warren_publisher *publisher;
+    struct counts *counts;
+    const char *queues; /* what their names begin with */
+    unsigned index;
+    unsigned goal;
+};
+
+/* The numbers from the first one that is not known to be accepted; that one may be on disk. */
+static void *publish_numbers(void *arg)
+{
+    const struct key *key = arg;
+    atomic_uint *accepted = &key->counts->accepted[key->index];
+    char queue[128], id[64], body[16];
+    struct warren_message message = {.properties = {.message_id = id}};
+    struct warren_publish publish = {.routing_key = queue, .message = &message};
+
+    snprintf(queue, sizeof queue, "%s.%u", key->queues, key->index);
+    while (*accepted < key->goal) {
+        enum warren_status status;
+
+        snprintf(body, sizeof body, "%u", *accepted);
+        snprintf(id, sizeof id, "%u-%u", key->index, *accepted);
+        message.body = warren_text(body);
+        status = warren_publisher_publish(key->publisher, &publish, NULL, NULL);
+        if (status != WARREN_OK) {
+            fprintf(stderr, "publish: %s\n", warren_status_name(status));
+            exit(4);
+        }
+        (*accepted)++;
+    }
+    return NULL;
+}
+
+/* argv: URI SPOOL COUNTS QUEUES GOAL. Publishes, then sends what is in the spool, then ends. */
+static int child(char **argv)
+{
+    const char *uri = argv[0];
+    struct counts *counts = map_counts(argv[2]);
+    struct warren_publisher_options options;
+    struct warren_error error = {WARREN_OK, ""};
+    struct warren_publisher *publisher;
+    pthread_t threads[KEYS];
+    struct key keys[KEYS];
+
+    warren_publisher_options_init(&options);
+    options.uris = &uri;
+    options.uri_count = 1;
+    options.reconnect_delay_max_ms = 500;
+    options.spool_path = argv[1];
+    if (warren_publisher_new(&options, &publisher, &error) != WARREN_OK) {
+        fprintf(stderr, "%s\n", error.text);
+        return 5;
+    }
+    for (unsigned i = 0; i < KEYS; i++) {
+        keys[i] = (struct key){publisher, counts, argv[3], i, (unsigned)atoi(argv[4]) / KEYS};
+        pthread_create(&threads[i], NULL, publish_numbers, &keys[i]);
+    }
+    for (unsigned i = 0; i < KEYS; i++)
+        pthread_join(threads[i], NULL);
+    return warren_publisher_close(publisher, UINT32_MAX) == WARREN_OK ? 0 : 6;
+}
+
+/* ---- a run ---- */
+
+struct run {
+    struct broker *broker;
+    char *directory;
+    char *spool;
+    char *counts_path;
+    struct counts *counts;
+    char *queues;
+    char *goal;
+    struct proc *child;
+    unsigned copies[KEYS]; /* further ones */
+    unsigned next[KEYS];
+    unsigned key; /* being drained */
+    unsigned disordered;
+};
+
+static int set_up(void **state)
+{
+    struct run *run = calloc(1, sizeof *run);
+    struct peer *peer;
+
+    assert_non_null(run);
+    run->broker = broker_own("fault-spool", false);
+    run->directory = scratch_new();
+    run->spool = text("%s/spool.db", run->directory);
+    run->counts_path = text("%s/counts", run->directory);
+    run->counts = map_counts(run->counts_path);
+    run->queues = unique_name("kept");
+    peer = peer_new(run->broker->uri);
+    for (unsigned i = 0; i < KEYS; i++) {
+        char *queue = text("%s.%u", run->queues, i);
+
+        peer_declare(peer, queue, "classic");
+        free(queue);
+    }
+    peer_free(peer);
+    *state = run;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct run *run = *state;
+
+    proc_free(run->child);
+    munmap(run->counts, sizeof *run->counts);
+    broker_free(run->broker);
+    scratch_free(run->directory);
+    free(run->spool);
+    free(run->counts_path);
+    free(run->queues);
+    free(run->goal);
+    free(run);
+    return 0;
+}
+
+static void start_child(struct run *run)
+{
+    const char *argv[] = {"/proc/self/exe", "--child",   run->broker->uri, run->spool,
+                          run->counts_path, run->queues, run->goal,        NULL};
+
+    run->child = proc_start(argv, NULL, NULL);
+}
+
+static void kill_child(struct run *run)
+{
+    proc_signal(run->child, SIGKILL);
+    assert_int_equal(proc_wait(run->child, PATIENCE_MS), PROC_SIGNAL + SIGKILL);
+    proc_free(run->child);
+    run->child = NULL;
+}
+
+static void expect_end(struct run *run)
+{
+    int status = proc_wait(run->child, 3 * PATIENCE_MS);
+
+    if (status != 0)
+        fail_msg("the child ended with %d: %s", status, proc_stderr(run->child));
+}
+
+static unsigned accepted(const struct run *run)
+{
+    unsigned sum = 0;
+
+    for (unsigned i = 0; i < KEYS; i++)
+        sum += run->counts->accepted[i];
+    return sum;
+}
+
+static void wait_for_accepted(struct run *run, unsigned goal)
+{
+    if (!WAIT_FOR(accepted(run) >= goal || proc_wait(run->child, 0) != PROC_RUNNING, PATIENCE_MS) ||
+        accepted(run) < goal)
+        fail_msg("%u of %u were accepted: %s", accepted(run), goal, proc_stderr(run->child));
+}
+
+/* The first copy of each number comes behind that of the number before. */
+static void on_message(const struct peer_message *message, void *user)
+{
+    struct run *run = user;
+    unsigned number = (unsigned)atoi(message->body);
+    char id[64];
+
+    snprintf(id, sizeof id, "%u-%u", run->key, number);
+    assert_string_equal(message->message_id, id);
+    if (number < run->next[run->key])
+        run->copies[run->key]++;
+    else if (number == run->next[run->key])
+        run->next[run->key]++;
+    else
+        run->disordered++;
+}
+
+/* All that was accepted is there, in order. @return how many further copies there are */
+static unsigned drain(struct run *run)
+{
+    struct peer *peer = peer_new(run->broker->uri);
+    unsigned copies = 0;
+
+    for (run->key = 0; run->key < KEYS; run->key++) {
+        char *queue = text("%s.%u", run->queues, run->key);
+
+        peer_drain(peer, queue, on_message, run);
+        assert_int_equal(run->next[run->key], run->counts->accepted[run->key]);
+        copies += run->copies[run->key];
+        free(queue);
+    }
+    peer_free(peer);
+    assert_int_equal(run->disordered, 0);
+    return copies;
+}
+
+/* ---- tests ---- */
+
+/* The broker is down, 50,000 are published, the process is killed; both are started again: all
+ * arrive, once, for nothing had been sent. */
+static void an_outage_and_a_kill(void **state)
+{
+    struct run *run = *state;
+
+    run->goal = text("%d", 50000);
+    broker_do(run->broker, "stop");
+    start_child(run);
+    wait_for_accepted(run, 50000);
+    kill_child(run);
+    broker_do(run->broker, "start");
+    start_child(run);
+    expect_end(run);
+    assert_int_equal(drain(run), 0);
+}
+
+/* Killed at random, 20 times, while it publishes and sends, and the broker twice: nothing is lost,
+ * the order of first copies is kept. */
+static void kills_at_random(void **state)
+{
+    struct run *run = *state;
+    const char *given = getenv("WARREN_TEST_SEED");
+    unsigned seed = given ? (unsigned)atoi(given) : (unsigned)time(NULL);
+    unsigned copies;
+
+    print_message("WARREN_TEST_SEED=%u\n", seed);
+    run->goal = text("%d", 20000);
+    for (unsigned round = 1; round <= 20; round++) {
+        unsigned goal = accepted(run) + (unsigned)rand_r(&seed) % 900;
+
+        start_child(run);
+        wait_for_accepted(run, goal < 20000 ? goal : 20000);
+        if (round % 10 == 5)
+            broker_do(run->broker, "kill");
+        kill_child(run);
+        if (round % 10 == 7)
+            broker_do(run->broker, "start");
+    }
+    start_child(run);
+    expect_end(run);
+    assert_int_equal(accepted(run), 20000);
+    copies = drain(run);
+    print_message("20 kills of the process, 2 of the broker: 20000 messages, lost 0, sent again "
+                  "%u\n",
+                  copies);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(an_outage_and_a_kill),
+        TEST(kills_at_random),
+    };
+
+    if (argc == 7 && strcmp(argv[1], "--child") == 0)
+        return child(argv + 2);
+    return cmocka_run_group_tests_name("fault_spool", tests, NULL, NULL);
+}
