@@ -100,6 +100,7 @@ static enum warren_status start_publisher(struct warren_worker *worker, struct w
     worker_report_publisher(&observer);
     publisher_set_observer(worker->publisher, &observer, worker);
     worker_report_spool(worker->publisher);
+    worker_store_publisher(worker->keeper, worker->publisher);
     return WARREN_OK;
 }
 
@@ -377,6 +378,7 @@ static void close_publisher(struct warren_worker *worker)
         return;
     if (warren_publisher_flush(worker->publisher, PUBLISHER_CLOSE_MS) != WARREN_OK)
         worker_report_spool(worker->publisher);
+    worker_store_publisher(worker->keeper, NULL);
     warren_publisher_close(worker->publisher, 0);
 }
 

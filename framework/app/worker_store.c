@@ -2,10 +2,12 @@
 #include "app/worker_store.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "middleware/idempotency.h"
+#include "publish/publisher_internal.h"
 #include "store/transactor.h"
 
 /* A third of the shortest lease would do; this is below a third of the default one. */
@@ -84,6 +86,20 @@ static void on_recovered(void *user)
     log_info("store works again");
 }
 
+/* The spool's file may not be there yet. */
+static bool is_same_file(const char *one, const char *other)
+{
+    struct stat of_one;
+    struct stat of_other;
+
+    if (!one || !other)
+        return false;
+    if (strcmp(one, other) == 0)
+        return true;
+    return stat(one, &of_one) == 0 && stat(other, &of_other) == 0 &&
+           of_one.st_dev == of_other.st_dev && of_one.st_ino == of_other.st_ino;
+}
+
 static enum warren_status open_transactor(const struct config *config,
                                           const struct database_options *database,
                                           struct keeper_options *keeper, struct warren_error *error)
@@ -92,6 +108,7 @@ static enum warren_status open_transactor(const struct config *config,
         .database = *database,
         .group_delay_us = (uint32_t)config->store.group_delay_us,
         .events = keeper->events,
+        .has_outbox = is_same_file(config->store.path, config->spool.path),
     };
 
     return transactor_new(&options, keeper->store, &keeper->transactor, error);
@@ -130,4 +147,17 @@ enum warren_status worker_store_open(const struct worker_setup *setup, struct ke
         return keeper_new(&options, ret_keeper, error);
     options.store->ops->free(options.store);
     return status;
+}
+
+static void on_appended(void *user, int64_t messages, int64_t bytes, int64_t last_id)
+{
+    publisher_appended(user, messages, bytes, last_id);
+}
+
+void worker_store_publisher(struct keeper *keeper, struct warren_publisher *publisher)
+{
+    struct transactor *transactor = keeper ? keeper_transactor(keeper) : NULL;
+
+    if (transactor && transactor_has_outbox(transactor))
+        transactor_on_appended(transactor, publisher ? on_appended : NULL, publisher);
 }

@@ -4,6 +4,8 @@
 #ifndef WARREN_APP_WORKER_STORE_H
 #define WARREN_APP_WORKER_STORE_H
 
+#include <warren/publisher.h>
+
 #include "app/worker_setup.h"
 #include "store/keeper.h"
 
@@ -24,5 +26,11 @@ enum warren_status worker_store_check(const struct worker_setup *setup, struct w
  */
 enum warren_status worker_store_open(const struct worker_setup *setup, struct keeper **ret_keeper,
                                      struct warren_error *error);
+
+/**
+ * Tell @publisher of what transactional handlers published, from now on; NULL: nobody, before the
+ * publisher is closed. @keeper may be NULL.
+ */
+void worker_store_publisher(struct keeper *keeper, struct warren_publisher *publisher);
 
 #endif

@@ -46,6 +46,7 @@ void job_begin(struct warren_job *job, struct delivery *delivery, int64_t begun_
     job->on_reply = NULL;
     job->give_transaction = NULL;
     job->in_transaction = false;
+    job->outbox = NULL;
     job->forgiven = false;
     job->decoded = false;
     job->history_known = false;

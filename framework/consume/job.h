@@ -31,12 +31,18 @@ typedef enum warren_status job_publish_fn(void *publisher, const struct warren_p
                                           int64_t delay_ms, int64_t most_ms,
                                           warren_receipt_fn *receipt, void *receipt_user);
 
+/** Takes what a job publishes in a transaction. As publisher_append(). */
+typedef enum warren_status job_append_fn(void *publisher, const struct warren_publish *what,
+                                         int64_t delay_ms, struct warren_outbox *outbox,
+                                         struct warren_error *error);
+
 /** What all jobs of a subscription have in common. Outlives them. */
 struct job_source {
     const char *queue;
-    const char *handler;                     /* "PLUGIN.HANDLER" */
-    job_publish_fn *publish;                 /* NULL: publishing answers WARREN_ECLOSED */
-    void *publisher;                         /* for publish */
+    const char *handler;     /* "PLUGIN.HANDLER" */
+    job_publish_fn *publish; /* NULL: publishing answers WARREN_ECLOSED */
+    job_append_fn *append;
+    void *publisher;                         /* for both */
     const struct warren_handler *definition; /* for its `key`; may be NULL */
     void *state;                             /* of the handler */
     struct clock *clock;
@@ -75,7 +81,8 @@ struct warren_job {
     void *on_reply_user;
     warren_job_transaction_fn *give_transaction; /* NULL: there is none to be had */
     void *transaction_user;
-    bool in_transaction; /* it was had */
+    bool in_transaction;          /* it was had */
+    struct warren_outbox *outbox; /* in it; NULL: what is published now cannot be part of it */
     bool forgiven;
     bool decoded;
     bool history_known;
@@ -107,8 +114,9 @@ bool job_end(struct warren_job *job, enum warren_outcome outcome);
 /** The source's deadline has become an earlier one. Thread: any, at any time. */
 void job_deadline_moved(struct warren_job *job);
 
-/** The job_publish_fn of a worker: @publisher is a struct warren_publisher. */
+/** Those of a worker: @publisher is a struct warren_publisher. */
 job_publish_fn job_publish_confirmed;
+job_append_fn job_append_spooled;
 
 /* ---- of the parts of a job, to each other ---- */
 

@@ -10,6 +10,13 @@ enum warren_status job_publish_confirmed(void *publisher, const struct warren_pu
                                           receipt_user);
 }
 
+enum warren_status job_append_spooled(void *publisher, const struct warren_publish *what,
+                                      int64_t delay_ms, struct warren_outbox *outbox,
+                                      struct warren_error *error)
+{
+    return publisher_append(publisher, what, delay_ms, outbox, error);
+}
+
 /* The message may live as long as the job's time limit, so that its receipt comes before it. */
 static uint32_t life_ms(int64_t left_ms)
 {
@@ -33,6 +40,34 @@ static enum warren_status publish_held(struct warren_job *job, const struct warr
     return status;
 }
 
+/* Into the spool, with what else the transaction writes. Published now, it would stay although the
+ * transaction is rolled back; and not confirmed, it would be lost, for the message is known as
+ * handled. */
+static enum warren_status publish_in_transaction(struct warren_job *job,
+                                                 struct warren_publish *what,
+                                                 const struct warren_message *message,
+                                                 int64_t delay_ms)
+{
+    struct warren_error error = {WARREN_OK, ""};
+    struct job_traced traced;
+    enum warren_status status;
+
+    if (!job->outbox || !job->source->append) {
+        warren_job_fail(job, "within its transaction a handler can publish only through a spool in "
+                             "the same file: set spool.path to that of store.path");
+        return WARREN_EINVAL;
+    }
+    what->timeout_ms = 0;
+    status = job_trace(job, message, &traced);
+    what->message = &traced.message;
+    if (status == WARREN_OK)
+        status = job->source->append(job->source->publisher, what, delay_ms, job->outbox, &error);
+    job_traced_done(&traced);
+    if (status != WARREN_OK && error.text[0])
+        warren_job_fail(job, "cannot publish: %s", error.text);
+    return status;
+}
+
 static enum warren_status publish(struct warren_job *job, const char *exchange,
                                   const char *routing_key, const struct warren_message *message,
                                   int64_t delay_ms, bool optional)
@@ -45,12 +80,8 @@ static enum warren_status publish(struct warren_job *job, const char *exchange,
     struct job_traced traced;
     enum warren_status status;
 
-    /* Published now, it would stay although the transaction is rolled back; and not confirmed, it
-     * would be lost, for the message is known as handled. A reply is kept with the key. */
-    if (job->in_transaction && !optional) {
-        warren_job_fail(job, "a handler cannot publish within its transaction");
-        return WARREN_EINVAL;
-    }
+    if (job->in_transaction && (job->outbox || !optional))
+        return publish_in_transaction(job, &what, message, delay_ms);
     if (!job->source->publish)
         return WARREN_ECLOSED;
     if (left_ms <= 0)

@@ -150,8 +150,15 @@ void warren_job_on_transaction(struct warren_job *job, warren_job_transaction_fn
 {
     job->give_transaction = give;
     job->transaction_user = user;
-    if (!give)
-        job->in_transaction = false;
+    if (give)
+        return;
+    job->in_transaction = false;
+    job->outbox = NULL;
+}
+
+void warren_job_set_outbox(struct warren_job *job, struct warren_outbox *outbox)
+{
+    job->outbox = outbox;
 }
 
 /* What was published before could not be undone with the transaction. */

@@ -304,8 +304,11 @@ static struct sqlite3 *give_transaction(struct warren_job *job, void *user)
     struct warren_error error = {WARREN_OK, ""};
 
     if (attempt->part == NO_TRANSACTION) {
-        if (transactor_enter(transactor, warren_job_time_left_ms(job), &error) == WARREN_OK) {
+        if (transactor_enter(transactor, &attempt->transaction, warren_job_time_left_ms(job),
+                             &error) == WARREN_OK) {
             attempt->part = ENTERED;
+            if (transactor_has_outbox(transactor))
+                warren_job_set_outbox(job, &attempt->transaction.outbox);
         } else {
             attempt->part = REFUSED;
             warren_job_fail(job, "no transaction: %s", error.text);

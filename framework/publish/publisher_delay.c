@@ -70,21 +70,29 @@ enum warren_status publisher_relay_within(struct warren_publisher *p,
     return status;
 }
 
+enum warren_status publisher_new_delayed(const struct warren_publisher *p,
+                                         const struct warren_publish *publish, int64_t delay_ms,
+                                         struct record **ret_record)
+{
+    const struct warren_message *message = publish->message;
+
+    if (delay_ms > p->delay_longest_ms || !message ||
+        (message->properties.expiration && message->properties.expiration[0]))
+        return WARREN_EINVAL;
+    return new_record(publish, NULL, delay_ms, p->room.bytes_max, ret_record);
+}
+
 enum warren_status publisher_publish_after_within(struct warren_publisher *p,
                                                   const struct warren_publish *publish,
                                                   int64_t delay_ms, int64_t most_ms,
                                                   warren_receipt_fn *on_receipt, void *user)
 {
-    const struct warren_message *message = publish->message;
     struct record *record;
     enum warren_status status;
 
     if (delay_ms <= 0)
         return publisher_publish_within(p, publish, most_ms, on_receipt, user);
-    if (delay_ms > p->delay_longest_ms || !message ||
-        (message->properties.expiration && message->properties.expiration[0]))
-        return WARREN_EINVAL;
-    status = new_record(publish, NULL, delay_ms, p->room.bytes_max, &record);
+    status = publisher_new_delayed(p, publish, delay_ms, &record);
     if (status != WARREN_OK)
         return status;
     finish_record(p, publish, on_receipt, user, record);

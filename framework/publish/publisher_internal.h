@@ -39,6 +39,24 @@ enum warren_status publisher_publish_within(struct warren_publisher *publisher,
                                             const struct warren_publish *publish, int64_t most_ms,
                                             warren_receipt_fn *on_receipt, void *user);
 
+struct warren_outbox;
+
+/**
+ * Have @publish published once the transaction of @outbox (store/spool.h) is committed and
+ * publisher_appended() was told: nothing is sent before, and nothing if it is rolled back. Never
+ * waits. There is no receipt; how it ends, the spool tells.
+ *
+ * @delay_ms  as for warren_publisher_publish_after()
+ * @return    as that; WARREN_ECLOSED if the publisher has no spool, WARREN_EFULL if that is full;
+ *            WARREN_EIO and others if the disk failed, with @error
+ */
+enum warren_status publisher_append(struct warren_publisher *publisher,
+                                    const struct warren_publish *publish, int64_t delay_ms,
+                                    struct warren_outbox *outbox, struct warren_error *error);
+/** What was appended is committed. Thread: any. */
+void publisher_appended(struct warren_publisher *publisher, int64_t messages, int64_t bytes,
+                        int64_t last_id);
+
 /** The same for warren_publisher_publish_after(). */
 enum warren_status publisher_publish_after_within(struct warren_publisher *publisher,
                                                   const struct warren_publish *publish,

@@ -197,6 +197,13 @@ void replies_lost(struct warren_publisher *publisher, const struct channel_loss 
 /** The publisher is being closed. */
 void replies_end_all(struct warren_publisher *publisher);
 
+/* publisher_delay.c */
+
+/** What is handed over for warren_publisher_publish_after() with a delay; as that. */
+enum warren_status publisher_new_delayed(const struct warren_publisher *publisher,
+                                         const struct warren_publish *publish, int64_t delay_ms,
+                                         struct record **ret_record);
+
 /* sender_events.c */
 
 extern const struct connection_events sender_connection_events;

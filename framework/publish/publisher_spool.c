@@ -1,4 +1,5 @@
 /* publisher_spool.c - a publisher with a spool: between callers, the spooler and the window. */
+#include "base/error.h"
 #include "publish/publisher_private.h"
 
 /* ---- what the spooler asks: on its thread ---- */
@@ -106,4 +107,38 @@ enum warren_status publisher_submit(struct warren_publisher *p, struct record *r
     p->stats.published++;
     pthread_mutex_unlock(&p->lock);
     return WARREN_OK;
+}
+
+/* ---- transactions of others ---- */
+
+enum warren_status publisher_append(struct warren_publisher *p,
+                                    const struct warren_publish *publish, int64_t delay_ms,
+                                    struct warren_outbox *outbox, struct warren_error *error)
+{
+    struct spool_message message;
+    struct record *record;
+    enum warren_status status;
+
+    if (!p->spooler)
+        return error_set(error, WARREN_ECLOSED, "there is no spool");
+    status = delay_ms > 0 ? publisher_new_delayed(p, publish, delay_ms, &record)
+                          : record_new(publish, p->room.bytes_max, &record);
+    if (status != WARREN_OK)
+        return error_set(error, status, "the message cannot be encoded");
+    spooler_message_of(record, &message);
+    if (spooler_has_room(p->spooler, outbox->bytes + spool_message_bytes(&message)))
+        status = outbox->append(outbox, &message, error);
+    else
+        status = error_set(error, WARREN_EFULL, "the spool is full");
+    record_free(record);
+    return status;
+}
+
+void publisher_appended(struct warren_publisher *p, int64_t messages, int64_t bytes,
+                        int64_t last_id)
+{
+    spooler_appended(p->spooler, messages, bytes, last_id);
+    pthread_mutex_lock(&p->lock);
+    p->stats.published += (uint64_t)messages;
+    pthread_mutex_unlock(&p->lock);
 }

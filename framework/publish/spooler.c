@@ -135,21 +135,24 @@ static void take_delay(const struct record *record, struct spool_message *messag
         message->flags |= SPOOL_TO_QUEUE;
 }
 
-static void ticket_init(struct spool_ticket *ticket, struct record *record)
+void spooler_message_of(const struct record *record, struct spool_message *message)
 {
     struct record_parts parts;
 
     record_parts(record, &parts);
-    *ticket = (struct spool_ticket){
-        .record = record,
-        .message = {.message_id = parts.id,
-                    .exchange = parts.exchange,
-                    .routing_key = parts.routing_key,
-                    .flags = parts.mandatory ? 0 : SPOOL_OPTIONAL,
-                    .properties = parts.properties,
-                    .body = parts.body},
-    };
-    take_delay(record, &ticket->message);
+    *message = (struct spool_message){.message_id = parts.id,
+                                      .exchange = parts.exchange,
+                                      .routing_key = parts.routing_key,
+                                      .flags = parts.mandatory ? 0 : SPOOL_OPTIONAL,
+                                      .properties = parts.properties,
+                                      .body = parts.body};
+    take_delay(record, message);
+}
+
+static void ticket_init(struct spool_ticket *ticket, struct record *record)
+{
+    *ticket = (struct spool_ticket){.record = record};
+    spooler_message_of(record, &ticket->message);
     ticket->bytes = spool_message_bytes(&ticket->message);
     list_init(&ticket->link);
     pthread_cond_init(&ticket->cond, NULL);
@@ -222,12 +225,36 @@ enum warren_status spooler_publish(struct spooler *s, struct record *record, int
     return status;
 }
 
+bool spooler_has_room(struct spooler *s, int64_t bytes)
+{
+    bool has_room;
+
+    pthread_mutex_lock(&s->lock);
+    has_room = s->options.when_full == WARREN_SPOOL_DROP_OLDEST || fits(s, bytes);
+    s->room_waits += !has_room;
+    pthread_mutex_unlock(&s->lock);
+    return has_room;
+}
+
+void spooler_appended(struct spooler *s, int64_t messages, int64_t bytes, int64_t last_id)
+{
+    pthread_mutex_lock(&s->lock);
+    s->bytes += bytes;
+    s->messages += messages;
+    s->spooled += (uint64_t)messages;
+    if (s->others_id < last_id)
+        s->others_id = last_id;
+    s->kick = true;
+    pthread_cond_signal(&s->work_cond);
+    pthread_mutex_unlock(&s->lock);
+}
+
 int64_t spooler_last_id(struct spooler *s)
 {
     int64_t id;
 
     pthread_mutex_lock(&s->lock);
-    id = s->last_id;
+    id = s->last_id > s->others_id ? s->last_id : s->others_id;
     pthread_mutex_unlock(&s->lock);
     return id;
 }

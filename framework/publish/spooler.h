@@ -70,6 +70,16 @@ void spooler_ended(struct spooler *spooler, const struct record *record, bool to
 /** There is room again. Thread: the sender's. */
 void spooler_room(struct spooler *spooler);
 
+/** What @record is on disk; borrows from it. */
+void spooler_message_of(const struct record *record, struct spool_message *message);
+/** Is there room for @bytes more? If not, it counts as a wait for room. Thread: any. */
+bool spooler_has_room(struct spooler *spooler, int64_t bytes);
+/**
+ * Others appended to the table, and have committed: so many @messages of so many @bytes, up to
+ * @last_id. Thread: any.
+ */
+void spooler_appended(struct spooler *spooler, int64_t messages, int64_t bytes, int64_t last_id);
+
 /** The id of the last message that was committed. Thread: any. */
 int64_t spooler_last_id(struct spooler *spooler);
 /** Thread: any. */

@@ -47,7 +47,8 @@ struct spooler {
     int64_t bytes; /* on disk, and of tickets */
     uint64_t room_waits;
     int64_t last_id;
-    bool hungry; /* it has more to offer, and found no room */
+    int64_t others_id; /* the last one that others appended */
+    bool hungry;       /* it has more to offer, and found no room */
     bool closing;
     bool halted;
     bool stopping;

@@ -160,6 +160,15 @@ static bool may_feed(struct spooler *s)
     return !halted && s->backlog && s->nacked == 0;
 }
 
+/* Under the lock. Not sooner: what is read next has what they appended. */
+static void take_note_of_others(struct spooler *s)
+{
+    if (s->last_id < s->others_id)
+        s->last_id = s->others_id;
+    if (s->fed_id < s->others_id)
+        s->backlog = true;
+}
+
 void *spooler_run(void *arg)
 {
     struct spooler *s = arg;
@@ -172,6 +181,7 @@ void *spooler_run(void *arg)
         pthread_mutex_lock(&s->lock);
         wait_for_work(s);
         write = begin_round(s, &round);
+        take_note_of_others(s);
         stop = s->stopping;
         pthread_mutex_unlock(&s->lock);
         if (write) {

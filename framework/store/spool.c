@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "store/turn.h"
 
 /* What a row costs beside its parts: its header, its cells in pages, its part of the tree. */
 #define ROW_BYTES 96
@@ -29,7 +30,9 @@ static const char *const statement_texts[STATEMENTS] = {
 
 struct spool {
     struct database *database;
-    int lock_fd; /* -1: not its owner */
+    int lock_fd;   /* -1: not its owner */
+    bool joined;   /* the database is somebody else's */
+    bool has_turn; /* in a transaction of its own */
     sqlite3_stmt *statements[STATEMENTS];
 };
 
@@ -105,13 +108,34 @@ enum warren_status spool_open(const struct database_options *options, struct spo
     return WARREN_OK;
 }
 
+enum warren_status spool_join(struct database *database, struct spool **ret_spool,
+                              struct warren_error *error)
+{
+    struct spool *spool = calloc(1, sizeof *spool);
+    enum warren_status status;
+
+    if (!spool)
+        return error_set(error, WARREN_ENOMEM, "out of memory");
+    spool->lock_fd = -1;
+    spool->joined = true;
+    spool->database = database;
+    status = prepare_all(spool, error);
+    if (status != WARREN_OK) {
+        spool_close(spool);
+        return status;
+    }
+    *ret_spool = spool;
+    return WARREN_OK;
+}
+
 void spool_close(struct spool *spool)
 {
     if (!spool)
         return;
     for (int i = 0; i < STATEMENTS; i++)
         database_finalize(spool->statements[i]);
-    database_close(spool->database);
+    if (!spool->joined)
+        database_close(spool->database);
     if (spool->lock_fd >= 0)
         close(spool->lock_fd);
     free(spool);
@@ -147,17 +171,35 @@ enum warren_status spool_count(struct spool *spool, struct spool_totals *totals,
 
 enum warren_status spool_begin(struct spool *spool, struct warren_error *error)
 {
-    return database_begin(spool->database, error);
+    enum warren_status status;
+
+    turn_take(database_turn(spool->database));
+    spool->has_turn = true;
+    status = database_begin(spool->database, error);
+    if (status != WARREN_OK)
+        spool_rollback(spool);
+    return status;
+}
+
+static void give_turn(struct spool *spool)
+{
+    if (spool->has_turn)
+        turn_give(database_turn(spool->database));
+    spool->has_turn = false;
 }
 
 enum warren_status spool_commit(struct spool *spool, struct warren_error *error)
 {
-    return database_commit(spool->database, error);
+    enum warren_status status = database_commit(spool->database, error);
+
+    give_turn(spool);
+    return status;
 }
 
 void spool_rollback(struct spool *spool)
 {
     database_rollback(spool->database);
+    give_turn(spool);
 }
 
 /* Bytes of no length have no address, which would be NULL to SQLite. */

@@ -65,8 +65,28 @@ enum warren_status spool_count(struct spool *spool, struct spool_totals *totals,
 
 enum spool_which { SPOOL_TO_SEND = 1, SPOOL_REFUSED = 2, SPOOL_ALL = 3 };
 
+/* ---- appending within a transaction of somebody else's, who has the same file ---- */
+
+/**
+ * Append to the spool through @database, which is the caller's, and in a transaction then. It is
+ * not opened for sending: that is another's.
+ */
+enum warren_status spool_join(struct database *database, struct spool **ret_spool,
+                              struct warren_error *error);
+
+/** What such a transaction appends for one of those who share it. */
+struct warren_outbox {
+    /** @return as database_step(): then nothing was appended */
+    enum warren_status (*append)(struct warren_outbox *outbox, struct spool_message *message,
+                                 struct warren_error *error);
+    int64_t messages;
+    int64_t bytes;
+    int64_t last_id;
+};
+
 /* ---- writing: between spool_begin() and spool_commit() ---- */
 
+/** Waits for the turn of this connection, which ends with the transaction. */
 enum warren_status spool_begin(struct spool *spool, struct warren_error *error);
 /** On failure everything since spool_begin() is undone. */
 enum warren_status spool_commit(struct spool *spool, struct warren_error *error);

@@ -2,6 +2,7 @@
 #include "store/transactor.h"
 
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -30,6 +31,7 @@ static const char *const own_texts[OWN_COUNT] = {
 struct transactor {
     struct idempotency_connection connection;
     struct sqlite3_stmt *own[OWN_COUNT];
+    struct spool *spool; /* NULL: it is not in this file */
     struct transactor_guard guard;
     struct keeper_events events;
     uint32_t group_delay_us;
@@ -38,6 +40,8 @@ struct transactor {
 
     pthread_mutex_t mutex; /* guards the next block */
     pthread_cond_t changed;
+    transactor_appended_fn *appended;
+    void *appended_user;
     bool busy;  /* somebody uses the connection */
     bool wants; /* the thread is about to commit: nobody else shall enter */
     bool stopping;
@@ -176,6 +180,38 @@ static struct transactor_work *take_group(struct transactor *t)
     return group;
 }
 
+/* Under the mutex, so that it is not told any more once it said so. */
+static void tell_appended(struct transactor *t, const struct transactor_work *group)
+{
+    int64_t messages = 0;
+    int64_t bytes = 0;
+    int64_t last_id = 0;
+
+    for (; group; group = group->next) {
+        messages += group->outbox.messages;
+        bytes += group->outbox.bytes;
+        if (group->outbox.last_id > last_id)
+            last_id = group->outbox.last_id;
+    }
+    pthread_mutex_lock(&t->mutex);
+    if (messages > 0 && t->appended)
+        t->appended(t->appended_user, messages, bytes, last_id);
+    pthread_mutex_unlock(&t->mutex);
+}
+
+void transactor_on_appended(struct transactor *t, transactor_appended_fn *appended, void *user)
+{
+    pthread_mutex_lock(&t->mutex);
+    t->appended = appended;
+    t->appended_user = user;
+    pthread_mutex_unlock(&t->mutex);
+}
+
+bool transactor_has_outbox(const struct transactor *t)
+{
+    return t->spool != NULL;
+}
+
 /* It is committed, or else everything is undone. Not under the mutex. */
 static void close_transaction(struct transactor *t, enum warren_status status)
 {
@@ -191,6 +227,8 @@ static void close_transaction(struct transactor *t, enum warren_status status)
     }
     t->is_open = false;
     idempotency_end(&t->connection);
+    if (status == WARREN_OK)
+        tell_appended(t, group);
     decide(t, group, status);
 }
 
@@ -235,8 +273,29 @@ static void vacate(struct transactor *t)
     pthread_cond_broadcast(&t->changed);
 }
 
-enum warren_status transactor_enter(struct transactor *t, int64_t wait_ms,
-                                    struct warren_error *error)
+/* In a handler; a change of the schema may have the statement compiled again, which it may not. */
+static enum warren_status append(struct warren_outbox *outbox, struct spool_message *message,
+                                 struct warren_error *error)
+{
+    struct transactor_work *work =
+        (struct transactor_work *)(void *)((char *)outbox -
+                                           offsetof(struct transactor_work, outbox));
+    struct transactor *t = work->transactor;
+    enum warren_status status;
+
+    transactor_guard_own(&t->guard);
+    status = spool_append(t->spool, message, error);
+    transactor_guard_enter(&t->guard);
+    if (status != WARREN_OK)
+        return status;
+    outbox->messages++;
+    outbox->bytes += spool_message_bytes(message);
+    outbox->last_id = message->id;
+    return WARREN_OK;
+}
+
+enum warren_status transactor_enter(struct transactor *t, struct transactor_work *work,
+                                    int64_t wait_ms, struct warren_error *error)
 {
     enum warren_status status = occupy(t, wait_ms, error);
 
@@ -256,6 +315,8 @@ enum warren_status transactor_enter(struct transactor *t, int64_t wait_ms,
         vacate(t);
         return status;
     }
+    work->transactor = t;
+    work->outbox = (struct warren_outbox){.append = append};
     transactor_guard_enter(&t->guard);
     return WARREN_OK;
 }
@@ -430,6 +491,8 @@ static enum warren_status prepare(struct transactor *t, const struct transactor_
         status = idempotency_rows_prepare(&t->connection, error);
     for (size_t i = 0; status == WARREN_OK && i < OWN_COUNT; i++)
         status = database_prepare(t->connection.database, own_texts[i], &t->own[i], error);
+    if (status == WARREN_OK && options->has_outbox)
+        status = spool_join(t->connection.database, &t->spool, error);
     if (status == WARREN_OK)
         transactor_guard_init(&t->guard, transactor_handle(t));
     return status;
@@ -486,6 +549,7 @@ void transactor_free(struct transactor *t)
     for (size_t i = 0; i < OWN_COUNT; i++)
         database_finalize(t->own[i]);
     idempotency_rows_done(&t->connection);
+    spool_close(t->spool);
     database_close(t->connection.database);
     pthread_cond_destroy(&t->changed);
     pthread_mutex_destroy(&t->mutex);

@@ -16,6 +16,7 @@
 
 #include "store/idempotency_sqlite.h"
 #include "store/keeper.h"
+#include "store/spool.h"
 
 struct transactor;
 struct transactor_work;
@@ -27,7 +28,9 @@ typedef void transactor_decided_fn(struct transactor_work *work, enum warren_sta
 struct transactor_work {
     struct idempotency_claim *claim; /* NULL: it has no key */
     transactor_decided_fn *decided;
+    struct warren_outbox outbox; /* of transactor_enter() to transactor_leave() */
     /* the transactor's */
+    struct transactor *transactor;
     struct transactor_work *next;
     int64_t row;
     enum warren_status status;
@@ -38,7 +41,11 @@ struct transactor_options {
     struct database_options database; /* as the store's; copied */
     uint32_t group_delay_us;          /* how long a group may wait for more, under load */
     struct keeper_events events;      /* on any thread */
+    bool has_outbox; /* its file is that of a publisher's spool, too: handlers may append there */
 };
+
+/** Messages were appended to the spool, and are committed: @last_id is the highest of their ids. */
+typedef void transactor_appended_fn(void *user, int64_t messages, int64_t bytes, int64_t last_id);
 
 /**
  * Open a connection to the file of @store, which is one of idempotency_sqlite_open() and outlives
@@ -50,18 +57,24 @@ enum warren_status transactor_new(const struct transactor_options *options,
                                   struct idempotency_store *store, struct transactor **ret,
                                   struct warren_error *error);
 
+/** From now on tell @appended, on the transactor's thread; NULL: nobody, also not right now. */
+void transactor_on_appended(struct transactor *transactor, transactor_appended_fn *appended,
+                            void *user);
+bool transactor_has_outbox(const struct transactor *transactor);
+
 /** The connection: for handlers' statements. What would end the transaction is not authorised. */
 struct sqlite3 *transactor_handle(struct transactor *transactor);
 
 /**
  * Wait until nobody else is in it, begin a transaction if there is none, and set a savepoint.
  *
+ * @work     of who enters; its outbox may be used from now on, if there is one
  * @wait_ms  how long
  * @return   WARREN_OK; WARREN_ETIMEOUT, WARREN_ECLOSED; else as database_fail(), with @error
  * Thread: any but the transactor's. On success the same one calls one of the next two, once.
  */
-enum warren_status transactor_enter(struct transactor *transactor, int64_t wait_ms,
-                                    struct warren_error *error);
+enum warren_status transactor_enter(struct transactor *transactor, struct transactor_work *work,
+                                    int64_t wait_ms, struct warren_error *error);
 /**
  * What the handler wrote joins the group, with the key. Follow with transactor_await().
  *

@@ -344,8 +344,10 @@ WARREN_API enum warren_status warren_job_reply(struct warren_job *job,
  * From the first call in an attempt until `handle` returns, the handler has the connection for
  * itself, and nobody else can write the file: do what takes long before. BEGIN, COMMIT, ROLLBACK,
  * ATTACH, and writes to warren's own tables are refused with SQLITE_AUTH; savepoints of your own
- * are fine. Statements may be prepared in `open` and used for ever; they are reset when `handle`
- * returns. A result is SQLITE_FULL or SQLITE_IOERR: answer WARREN_RETRY.
+ * are fine. What is published now goes into the publisher's spool, which must be in the same file
+ * (spool.path): it is sent once all is committed. Statements may be prepared in `open` and used for
+ * ever; they are reset when `handle` returns. A result is SQLITE_FULL or SQLITE_IOERR: answer
+ * WARREN_RETRY.
  *
  * @return the connection, the same in every attempt; NULL: it cannot be had now, answer
  *         WARREN_RETRY, which will not count as a failed attempt

@@ -201,6 +201,12 @@ typedef struct sqlite3 *warren_job_transaction_fn(struct warren_job *job, void *
 WARREN_API void warren_job_on_transaction(struct warren_job *job, warren_job_transaction_fn *give,
                                           void *user);
 
+/** Where a transaction keeps what is to be published when it is committed; warren's own. */
+struct warren_outbox;
+
+/** What the job publishes goes there, from now on in this attempt. Since: 0.2. */
+WARREN_API void warren_job_set_outbox(struct warren_job *job, struct warren_outbox *outbox);
+
 /** Where warren_panic() unwinds to. On the stack of a middleware, while it calls the next link. */
 struct warren_recovery {
     jmp_buf at;

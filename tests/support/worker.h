@@ -16,8 +16,8 @@ struct worker {
 
 /**
  * Write a configuration: broker @uri with short delays between reconnects, plugins `probe`,
- * `fragile`, `answer`, `crashing`, `log`, `exec` and `sqlite_sink`, then the YAML of @format, which
- * has no section `broker` or `plugins`.
+ * `fragile`, `answer`, `crashing`, `log`, `exec`, `sqlite_sink` and `bank`, then the YAML of
+ * @format, which has no section `broker` or `plugins`.
  */
 struct worker *worker_new(const char *uri, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

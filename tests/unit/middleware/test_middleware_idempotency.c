@@ -110,6 +110,12 @@ void warren_job_on_transaction(struct warren_job *job, warren_job_transaction_fn
     message.transaction_user = user;
 }
 
+void warren_job_set_outbox(struct warren_job *job, struct warren_outbox *outbox)
+{
+    (void)job;
+    (void)outbox;
+}
+
 struct sqlite3 *warren_job_transaction(struct warren_job *job)
 {
     return message.give_transaction ? message.give_transaction(job, message.transaction_user)

@@ -63,7 +63,7 @@ static enum warren_status begin(struct scene *scene, struct message *message, co
     sem_init(&message->decided, 0, 0);
     assert_int_equal(rig_claim(scene->rig, scene->store, key, &message->claim), WARREN_OK);
     assert_int_equal(message->claim.state, CLAIM_NEW);
-    return transactor_enter(scene->t, 10000, &scene->rig->error);
+    return transactor_enter(scene->t, &message->work, 10000, &scene->rig->error);
 }
 
 static int insert(struct scene *scene, const char *name)
@@ -229,9 +229,10 @@ struct visitor {
 static void *visit(void *arg)
 {
     struct visitor *visitor = arg;
+    struct transactor_work work;
     struct warren_error error;
 
-    visitor->status = transactor_enter(visitor->scene->t, 20, &error);
+    visitor->status = transactor_enter(visitor->scene->t, &work, 20, &error);
     return NULL;
 }
 
@@ -249,7 +250,7 @@ static void one_at_a_time(void **state)
     pthread_join(thread, NULL);
     assert_int_equal(visitor.status, WARREN_ETIMEOUT);
     transactor_drop(scene.t);
-    assert_int_equal(transactor_enter(scene.t, 0, &scene.rig->error), WARREN_OK);
+    assert_int_equal(transactor_enter(scene.t, &message.work, 0, &scene.rig->error), WARREN_OK);
     transactor_drop(scene.t);
     close_scene(&scene);
 }
@@ -268,7 +269,7 @@ static void the_overtaken_are_rolled_back(void **state)
     transactor_drop(scene.t); /* so that the other can write */
     clock_fake_advance_ms(&rig_clock, LEASE_MS);
     assert_int_equal(rig_state(*state, other, "a"), CLAIM_NEW);
-    assert_int_equal(transactor_enter(scene.t, 1000, &scene.rig->error), WARREN_OK);
+    assert_int_equal(transactor_enter(scene.t, &message.work, 1000, &scene.rig->error), WARREN_OK);
     assert_int_equal(insert(&scene, "a"), SQLITE_OK);
     assert_int_equal(transactor_leave(scene.t, &message.work, &scene.rig->error), WARREN_ECLOSED);
     assert_int_equal(count(*state, BILLS), 0);
@@ -300,7 +301,7 @@ static void *write_many(void *arg)
         snprintf(key, sizeof key, "w%d-%d", writer->number, i);
         rig_name(scene->store, key, &message.claim);
         scene->store->ops->try_claim(scene->store, &message.claim);
-        if (transactor_enter(scene->t, INT64_MAX, &error) != WARREN_OK ||
+        if (transactor_enter(scene->t, &message.work, INT64_MAX, &error) != WARREN_OK ||
             insert(scene, key) != SQLITE_OK ||
             transactor_leave(scene->t, &message.work, &error) != WARREN_OK ||
             fate(scene, &message) != WARREN_OK)
@@ -360,7 +361,8 @@ static void the_end_commits(void **state)
     assert_int_equal(transactor_leave(scene.t, &message.work, &scene.rig->error), WARREN_OK);
     transactor_stop(scene.t);
     assert_int_equal(fate(&scene, &message), WARREN_OK);
-    assert_int_equal(transactor_enter(scene.t, 0, &scene.rig->error), WARREN_ECLOSED);
+    assert_int_equal(transactor_enter(scene.t, &message.work, 0, &scene.rig->error),
+                     WARREN_ECLOSED);
     assert_int_equal(count(*state, BILLS), 1);
     close_scene(&scene);
 }

@@ -1,0 +1,320 @@
+/* test_transactional.c - a handler that writes and publishes in one transaction: both happen, each
+ * once, or neither does, whatever it answers and whenever the worker dies.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#include "support/broker.h"
+#include "support/peer.h"
+#include "support/wait.h"
+#include "support/worker.h"
+
+#define PATIENCE_MS (20000 * (int64_t)slowness())
+
+struct fixture {
+    struct broker *broker;
+    struct peer *peer;
+    char *queue;
+    char *receipts; /* the queue that the handler publishes to */
+    struct worker *worker;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+
+    assert_non_null(f);
+    f->broker = broker_shared();
+    f->peer = peer_new(f->broker->uri);
+    f->queue = unique_name("bank");
+    f->receipts = unique_name("receipts");
+    peer_declare(f->peer, f->queue, "classic");
+    peer_declare(f->peer, f->receipts, "classic");
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    char *dead = text("%s.dlq", f->queue);
+
+    worker_free(f->worker);
+    peer_delete(f->peer, f->queue);
+    peer_delete(f->peer, f->receipts);
+    peer_delete(f->peer, dead);
+    peer_free(f->peer);
+    broker_free(f->broker);
+    free(dead);
+    free(f->receipts);
+    free(f->queue);
+    free(f);
+    return 0;
+}
+
+/* @more  of the top of the file; @middleware between log and the handler */
+static struct worker *bank(struct fixture *f, const char *more, const char *outcome,
+                           const char *middleware)
+{
+    return worker_new(f->broker->uri,
+                      "store: {path: store.db}\n"
+                      "consumer: {prefetch: 20}\n"
+                      "%s\n"
+                      "subscriptions:\n"
+                      "  - queue: %s\n"
+                      "    handler: bank.pay\n"
+                      "    concurrency: 2\n"
+                      "    options: {to: %s, outcome: %s}\n"
+                      "    middleware: [log: {acked: debug}, retry: {max_attempts: 2, policy: "
+                      "immediate}, %s]\n",
+                      more, f->queue, f->receipts, outcome, middleware);
+}
+
+#define WITH_SPOOL "spool: {path: store.db}"
+
+static void publish(struct fixture *f, const char *id, const char *body, const char *reply_to)
+{
+    amqp_basic_properties_t properties = {._flags = AMQP_BASIC_DELIVERY_MODE_FLAG,
+                                          .delivery_mode = 2};
+
+    if (id) {
+        properties._flags |= AMQP_BASIC_MESSAGE_ID_FLAG;
+        properties.message_id = amqp_cstring_bytes(id);
+    }
+    if (reply_to) {
+        properties._flags |= AMQP_BASIC_REPLY_TO_FLAG;
+        properties.reply_to = amqp_cstring_bytes(reply_to);
+    }
+    peer_publish(f->peer, "", f->queue, body, strlen(body), &properties);
+}
+
+static bool is_empty(struct fixture *f)
+{
+    return peer_count(f->peer, f->queue) == 0 && broker_unacked(f->broker, f->queue) == 0;
+}
+
+static void assert_emptied(struct fixture *f)
+{
+    if (!WAIT_FOR(is_empty(f), PATIENCE_MS))
+        fail_msg("the queue is not empty; the worker said:\n%s", proc_stderr(f->worker->proc));
+}
+
+static int64_t in_store(struct fixture *f, const char *sql)
+{
+    char *path = worker_path(f->worker, "store.db");
+    sqlite3_stmt *statement = NULL;
+    sqlite3 *sqlite = NULL;
+    int64_t number = -1;
+
+    if (sqlite3_open_v2(path, &sqlite, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
+        sqlite3_busy_timeout(sqlite, 2000) == SQLITE_OK &&
+        sqlite3_prepare_v2(sqlite, sql, -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW)
+        number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(sqlite);
+    free(path);
+    return number;
+}
+
+#define PAYMENTS "SELECT count(*) FROM payment"
+#define DONE     "SELECT count(*) FROM done"
+#define SPOOLED  "SELECT count(*) FROM spool"
+
+/* Published twice, each payment is booked once and has one receipt, which leaves the spool when
+ * the broker has it. */
+static void booked_and_published_once(void **state)
+{
+    enum { COUNT = 200 };
+    struct fixture *f = *state;
+
+    f->worker = bank(f, WITH_SPOOL, "ack", "idempotency");
+    worker_consume(f->worker, 1);
+    peer_publish_many(f->peer, f->queue, "m", COUNT);
+    peer_publish_many(f->peer, f->queue, "m", COUNT);
+    assert_emptied(f);
+    assert_true(WAIT_FOR(peer_count(f->peer, f->receipts) == COUNT, PATIENCE_MS));
+    assert_true(WAIT_FOR(in_store(f, SPOOLED) == 0, PATIENCE_MS));
+    assert_int_equal(in_store(f, PAYMENTS), COUNT);
+    assert_int_equal(in_store(f, DONE), COUNT);
+    assert_int_equal(worker_stop(f->worker), 0);
+    assert_int_equal(peer_count(f->peer, f->receipts), COUNT);
+}
+
+/* Answers without success undo what was written and what was published. What is discarded is
+ * remembered all the same. */
+static void no_effect_without_ack(void **state)
+{
+    static const char *const outcomes[] = {"retry", "reject", "discard"};
+    struct fixture *f = *state;
+
+    for (int i = 0; i < 3; i++) {
+        f->worker = bank(f, WITH_SPOOL, outcomes[i], "idempotency");
+        worker_consume(f->worker, 1);
+        publish(f, "one", "", NULL);
+        assert_true(WAIT_FOR(worker_logged(f->worker, "message handled", "outcome") > 0 ||
+                                 in_store(f, DONE) > 0,
+                             PATIENCE_MS));
+        assert_emptied(f);
+        assert_int_equal(worker_stop(f->worker), 0);
+        assert_int_equal(in_store(f, PAYMENTS), 0);
+        assert_int_equal(in_store(f, SPOOLED), 0);
+        assert_int_equal(in_store(f, DONE), i == 2);
+        worker_free(f->worker);
+        f->worker = NULL;
+    }
+    assert_int_equal(peer_count(f->peer, f->receipts), 0);
+}
+
+/* Replies wait for the commit, too; a duplicate gets the same one again. */
+static void a_reply_is_part_of_it(void **state)
+{
+    struct fixture *f = *state;
+    char *answers = unique_name("answers");
+    struct peer_message answer;
+
+    peer_declare(f->peer, answers, "classic");
+    f->worker = bank(f, WITH_SPOOL, "ack", "idempotency");
+    worker_consume(f->worker, 1);
+    for (int i = 0; i < 2; i++) {
+        publish(f, "one", "", answers);
+        assert_true(WAIT_FOR(peer_count(f->peer, answers) == 1, PATIENCE_MS));
+        assert_true(peer_get(f->peer, answers, &answer));
+        assert_string_equal(answer.body, "receipt-one");
+        peer_message_done(&answer);
+    }
+    assert_emptied(f);
+    assert_int_equal(in_store(f, PAYMENTS), 1);
+    peer_delete(f->peer, answers);
+    free(answers);
+}
+
+static void assert_rejected(struct fixture *f, const char *body, const char *why)
+{
+    publish(f, "one", body, NULL);
+    if (!WAIT_FOR(worker_logged(f->worker, why, NULL) > 0, PATIENCE_MS))
+        fail_msg("no word of it:\n%s", proc_stderr(f->worker->proc));
+    assert_emptied(f);
+    assert_int_equal(in_store(f, PAYMENTS), 0);
+    assert_int_equal(peer_count(f->peer, f->receipts), 0);
+}
+
+/* Without a spool in the same file it cannot publish: it is told so, and nothing is sent. */
+static void publishing_needs_the_spool(void **state)
+{
+    struct fixture *f = *state;
+
+    f->worker = bank(f, "spool: {path: other.db}", "ack", "idempotency");
+    worker_consume(f->worker, 1);
+    assert_rejected(f, "", "set spool.path to that of store.path");
+}
+
+/* A message without a key has its transaction, and is booked each time it comes. */
+static void without_a_key_each_time(void **state)
+{
+    struct fixture *f = *state;
+
+    f->worker = bank(f, WITH_SPOOL, "ack", "idempotency: {key: header k}");
+    worker_consume(f->worker, 1);
+    publish(f, "one", "", NULL);
+    publish(f, "one", "", NULL);
+    assert_emptied(f);
+    assert_int_equal(in_store(f, PAYMENTS), 2);
+    assert_int_equal(in_store(f, DONE), 0);
+    assert_int_equal(worker_logged(f->worker, "without a key is handled unprotected", NULL), 1);
+}
+
+/* ---- deaths ---- */
+
+static void preload(bool on, int after)
+{
+    char *number = text("%d", after);
+
+    if (on) {
+        setenv("LD_PRELOAD", WARREN_PLUGIN_DIR "/die_after_sync.so", 1);
+        setenv("ASAN_OPTIONS", "verify_asan_link_order=0", 1);
+        setenv("DIE_AFTER_SYNC", number, 1);
+    } else {
+        unsetenv("LD_PRELOAD");
+        unsetenv("ASAN_OPTIONS");
+        unsetenv("DIE_AFTER_SYNC");
+    }
+    free(number);
+}
+
+/* So many different receipts lie in the queue, whose ids are all of the kind that was asked for. */
+static int count_receipts(struct fixture *f, int count)
+{
+    bool *seen = calloc((size_t)count, sizeof *seen);
+    struct peer_message message;
+    int different = 0;
+    int number;
+
+    while (peer_get(f->peer, f->receipts, &message)) {
+        if (sscanf(message.body, "receipt-m-%d", &number) != 1 || number < 0 || number >= count)
+            fail_msg("who wrote this? %s", message.body);
+        different += !seen[number];
+        seen[number] = true;
+        peer_message_done(&message);
+    }
+    free(seen);
+    return different;
+}
+
+/* The worker dies after each commit in turn, be it of payments, of keys or of the spool: each
+ * payment is booked once, and no receipt is lost. */
+static void killed_after_each_commit(void **state)
+{
+    enum { COUNT = 600, LIVES_MAX = 300 };
+    struct fixture *f = *state;
+    int deaths = 0;
+
+    f->worker = bank(f, WITH_SPOOL, "ack", "idempotency");
+    peer_publish_many(f->peer, f->queue, "m", COUNT);
+    peer_publish_many(f->peer, f->queue, "m", COUNT);
+    for (int life = 0; life < LIVES_MAX; life++) {
+        preload(true, 1 + life % 5);
+        worker_run(f->worker, NULL);
+        preload(false, 0);
+        WAIT_FOR(proc_wait(f->worker->proc, 0) != PROC_RUNNING ||
+                     (is_empty(f) && in_store(f, SPOOLED) == 0),
+                 PATIENCE_MS);
+        if (proc_wait(f->worker->proc, 0) == PROC_RUNNING)
+            break;
+        assert_int_equal(proc_wait(f->worker->proc, 0), PROC_SIGNAL + SIGKILL);
+        deaths++;
+    }
+    print_message("killed %d times after a commit\n", deaths);
+    assert_true(deaths > 5);
+    assert_emptied(f);
+    assert_int_equal(in_store(f, PAYMENTS), COUNT);
+    assert_int_equal(in_store(f, "SELECT count(DISTINCT id) FROM payment"), COUNT);
+    assert_int_equal(in_store(f, DONE), COUNT);
+    assert_int_equal(in_store(f, SPOOLED), 0);
+    assert_int_equal(count_receipts(f, COUNT), COUNT);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(booked_and_published_once), TEST(no_effect_without_ack),
+        TEST(a_reply_is_part_of_it),     TEST(publishing_needs_the_spool),
+        TEST(without_a_key_each_time),   TEST(killed_after_each_commit),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
