@@ -68,12 +68,23 @@ void dlq_age_text(int64_t seconds, char text[DLQ_TIME_SIZE])
                  seconds / 3600 % 24);
 }
 
+/* U+0080 to U+009F steer a terminal, too; each is 0xc2 and a byte more in UTF-8. */
+static bool is_second_control(const char *text, size_t i, size_t len)
+{
+    return (unsigned char)text[i] == 0xc2 && i + 1 < len && (text[i + 1] & 0xe0) == 0x80;
+}
+
 void dlq_write_safe(FILE *out, const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
 
-        fputc(c < 0x20 || c == 0x7f ? '?' : c, out);
+        if (is_second_control(text, i, len)) {
+            fputc('?', out);
+            i++;
+        } else {
+            fputc(c < 0x20 || c == 0x7f ? '?' : c, out);
+        }
     }
 }
 

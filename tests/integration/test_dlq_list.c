@@ -264,11 +264,12 @@ static void control_bytes(void **state)
     struct fixture *f = *state;
     struct command show;
 
-    put_letters(f, "x", 1, &(struct letter){.reason = "attempts", .error = "\033[2Jgone"});
+    put_letters(f, "x", 1,
+                &(struct letter){.reason = "attempts", .error = "\033[2J\302\2332Jgone\303\251"});
     show = COMMAND("dlq", "show", f->queue);
     command_expect(&show, 0);
     assert_null(strchr(show.out, '\033'));
-    assert_has(show.out, "  error        ?[2Jgone\n");
+    assert_has(show.out, "  error        ?[2J?2Jgone\303\251\n");
     command_done(&show);
 }
 

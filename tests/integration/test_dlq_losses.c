@@ -1,0 +1,96 @@
+/* test_dlq_losses.c - what `warren dlq replay` stands on goes away while it runs: its connections,
+ * its target. Each message is then in at least one of the two queues, and it is said what happened.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "dlq_fixture.h"
+#include "support/proc.h"
+
+#define MESSAGES 200
+#define WINDOW   10
+
+/* A slow replay that has begun. */
+static struct proc *begin(struct fixture *f)
+{
+    struct proc *proc;
+
+    peer_publish_many(f->peer, f->dlq, "m", MESSAGES);
+    proc = warren_start(
+        (const char *const[]){"dlq", "replay", f->queue, "--rate", "50", "--window", "10", NULL},
+        NULL);
+    assert_true(WAIT_FOR(lines_in(proc_stderr(proc)) >= 5, 10000 * slowness()));
+    return proc;
+}
+
+/* How many messages are in both queues; fails the test if one is in neither. */
+static unsigned count_both(struct fixture *f)
+{
+    unsigned here[MESSAGES] = {0}, there[MESSAGES] = {0};
+    struct letter_census dead = {.prefix = "m", .count = MESSAGES, .copies = here};
+    struct letter_census back = {.prefix = "m", .count = MESSAGES, .copies = there};
+    unsigned both = 0;
+
+    WAIT_FOR(peer_count(f->peer, f->dlq) + peer_count(f->peer, f->queue) >= MESSAGES, 10000);
+    letter_census(f->peer, f->dlq, &dead);
+    letter_census(f->peer, f->queue, &back);
+    assert_int_equal(dead.unexpected + back.unexpected, 0);
+    for (unsigned i = 0; i < MESSAGES; i++) {
+        if (here[i] + there[i] == 0)
+            fail_msg("message m-%u is in neither queue", i);
+        both += here[i] > 0 && there[i] > 0;
+    }
+    return both;
+}
+
+/* An operator closes its connections: an error, and at most the window is in both queues. */
+static void its_connections_are_closed(void **state)
+{
+    struct fixture *f = *state;
+    struct proc *proc = begin(f);
+
+    assert_true(broker_close_connections(f->broker, "warren dlq") > 0);
+    assert_int_equal(proc_wait(proc, 20000 * slowness()), 1);
+    assert_has(proc_stderr(proc), "error: ");
+    assert_in_range(count_both(f), 0, WINDOW);
+    proc_free(proc);
+}
+
+/* The target is deleted: what is returned stays, and is told once; what was there is gone with it.
+ */
+static void its_target_is_deleted(void **state)
+{
+    struct fixture *f = *state;
+    struct proc *proc = begin(f);
+    char *stays = text("stays in '%s': returned", f->dlq);
+    const char *found;
+    int replayed;
+
+    peer_delete_alone(f->peer, f->queue);
+    assert_int_equal(proc_wait(proc, 60000 * slowness()), 1);
+    assert_has(proc_stderr(proc), stays);
+    found = strstr(proc_stdout(proc), ", replayed ");
+    assert_non_null(found);
+    replayed = atoi(found + strlen(", replayed "));
+    assert_in_range(replayed, 5, MESSAGES - 1);
+    expect_count(f, f->dlq, MESSAGES - replayed);
+    peer_declare(f->peer, f->queue, "classic");
+    proc_free(proc);
+    free(stays);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(its_connections_are_closed),
+        TEST(its_target_is_deleted),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
