@@ -290,6 +290,20 @@ static void too_many_deliveries(void **state)
     assert_brokers(f, "first-0", "delivery_limit");
 }
 
+/* RabbitMQ 4 has a limit of its own for quorum queues, and older ones have not. */
+static void the_brokers_default_limit(void **state)
+{
+    struct fixture *f = *state;
+    bool limits;
+
+    configure(f, "type: quorum", "", "outcome: ack", "[retry: {max_attempts: 21}]");
+    run(f);
+    limits = worker_logged(f->worker, "connection=consume", "server=\"RabbitMQ 4") > 0;
+    stop(f);
+    assert_int_equal(worker_logged(f->worker, "the broker's default delivery limit", f->queue),
+                     limits ? 1 : 0);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -303,6 +317,7 @@ int main(void)
         T(expired),
         T(too_long_a_queue),
         T(too_many_deliveries),
+        T(the_brokers_default_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
