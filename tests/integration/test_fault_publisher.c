@@ -103,15 +103,27 @@ static struct run run_start(const char *type)
     return run;
 }
 
+/* -1: it is not there. */
+static int count_of(const char *queue)
+{
+    struct peer *peer = peer_new(broker->uri);
+    int count = peer_count(peer, queue);
+
+    peer_free(peer);
+    return count;
+}
+
 /* So many more messages are confirmed. */
 static void run_on(const struct run *run, unsigned more)
 {
     unsigned goal = ledger_confirmed(run->ledger) + more;
 
     if (!WAIT_FOR(ledger_confirmed(run->ledger) >= goal, PATIENCE_MS * slowness()))
-        fail_msg("%s: no progress: %u attempts, %u confirmed of %u; connected %d, connects %u",
+        fail_msg("%s: no progress: %u attempts, %u confirmed of %u; connected %d, connects %u, "
+                 "returned %u, in flight %u, messages in the queue %d",
                  run->queue, ledger_attempts(run->ledger), ledger_confirmed(run->ledger), goal,
-                 is_connected(run), (unsigned)stats_of(run).connects);
+                 is_connected(run), (unsigned)stats_of(run).connects,
+                 (unsigned)stats_of(run).returned, stats_of(run).in_flight, count_of(run->queue));
 }
 
 /* Stop the load, let everything end, compare the books with the queue. */
