@@ -43,8 +43,7 @@ static enum warren_status publish_held(struct warren_job *job, const struct warr
 /* Into the spool, with what else the transaction writes. Published now, it would stay although the
  * transaction is rolled back; and not confirmed, it would be lost, for the message is known as
  * handled. */
-static enum warren_status publish_in_transaction(struct warren_job *job,
-                                                 struct warren_publish *what,
+static enum warren_status publish_in_transaction(struct warren_job *job, struct warren_publish what,
                                                  const struct warren_message *message,
                                                  int64_t delay_ms)
 {
@@ -57,11 +56,11 @@ static enum warren_status publish_in_transaction(struct warren_job *job,
                              "the same file: set spool.path to that of store.path");
         return WARREN_EINVAL;
     }
-    what->timeout_ms = 0;
+    what.timeout_ms = 0;
     status = job_trace(job, message, &traced);
-    what->message = &traced.message;
+    what.message = &traced.message;
     if (status == WARREN_OK)
-        status = job->source->append(job->source->publisher, what, delay_ms, job->outbox, &error);
+        status = job->source->append(job->source->publisher, &what, delay_ms, job->outbox, &error);
     job_traced_done(&traced);
     if (status != WARREN_OK && error.text[0])
         warren_job_fail(job, "cannot publish: %s", error.text);
@@ -81,7 +80,7 @@ static enum warren_status publish(struct warren_job *job, const char *exchange,
     enum warren_status status;
 
     if (job->in_transaction && (job->outbox || !optional))
-        return publish_in_transaction(job, &what, message, delay_ms);
+        return publish_in_transaction(job, what, message, delay_ms);
     if (!job->source->publish)
         return WARREN_ECLOSED;
     if (left_ms <= 0)

@@ -306,14 +306,37 @@ static void killed_after_each_commit(void **state)
     assert_int_equal(count_receipts(f, COUNT), COUNT);
 }
 
+/* A handler crashes in its transaction, which nobody else can enter or end then: the process starts
+ * anew when it has given up waiting, everything that was not committed is handled again, and the
+ * message that did it is put aside. */
+static void a_crash_in_the_transaction(void **state)
+{
+    enum { COUNT = 50 };
+    struct fixture *f = *state;
+
+    f->worker = bank(f, WITH_SPOOL "\ndrain: {timeout: 1s}", "ack", "idempotency");
+    peer_publish_many(f->peer, f->queue, "m", COUNT / 2);
+    publish(f, "guilty", "crash", NULL);
+    peer_publish_many(f->peer, f->queue, "n", COUNT / 2);
+    worker_consume(f->worker, 1);
+    assert_emptied(f);
+    assert_int_equal(in_store(f, PAYMENTS), COUNT);
+    assert_int_equal(in_store(f, "SELECT count(*) FROM payment WHERE id = 'guilty'"), 0);
+    assert_int_equal(in_store(f, DONE), COUNT);
+    assert_true(worker_logged(f->worker, "reason=crash", NULL) +
+                    worker_logged(f->worker, "crash", "guilty") >
+                0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(booked_and_published_once), TEST(no_effect_without_ack),
-        TEST(a_reply_is_part_of_it),     TEST(publishing_needs_the_spool),
-        TEST(without_a_key_each_time),   TEST(killed_after_each_commit),
+        TEST(booked_and_published_once),  TEST(no_effect_without_ack),
+        TEST(a_reply_is_part_of_it),      TEST(publishing_needs_the_spool),
+        TEST(without_a_key_each_time),    TEST(killed_after_each_commit),
+        TEST(a_crash_in_the_transaction),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,7 +2,7 @@
  *
  *   bank.pay  inserts the message id into the table `payment`, publishes a receipt of it to the
  * queue `to`, replies if it is asked to, and answers `outcome`; with body "early" it publishes
- *             before it asks for its transaction
+ *             before it asks for its transaction, with "crash" it crashes in it
  *
  * The receipt's id is "receipt-" and that of the message.
  */
@@ -78,6 +78,8 @@ static enum warren_outcome pay(struct warren_job *job, void *state)
         return early ? WARREN_REJECT : WARREN_RETRY;
     sqlite3_bind_text(bank->insert, 1, id, -1, SQLITE_STATIC);
     code = sqlite3_step(bank->insert);
+    if (body.len == 5 && memcmp(body.data, "crash", 5) == 0)
+        abort();
     sqlite3_reset(bank->insert);
     if (code != SQLITE_DONE)
         return WARREN_RETRY;
