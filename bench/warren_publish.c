@@ -1,22 +1,26 @@
 /* warren_publish.c - warren's publisher against the same work: window 1000, a callback each.
  *
- *   warren_publish URI QUEUE COUNT
+ *   warren_publish URI QUEUE COUNT [THREADS [SPOOL [normal]]]
+ *
+ * With SPOOL, a file, each message is on disk before publish returns; normal: without a flush.
  */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include <warren/publisher.h>
 
 #include "stopwatch.h"
 
-#define BODY_SIZE 256
+#define BODY_SIZE   256
+#define THREADS_MAX 256
 
-static void count_confirmed(const struct warren_receipt *receipt, void *user)
-{
-    uint64_t *confirmed = user;
-
-    if (receipt->result == WARREN_CONFIRMED)
-        (*confirmed)++;
-}
+struct load {
+    struct warren_publisher *publisher;
+    const char *queue;
+    uint64_t count; /* of each thread */
+    atomic_uint_fast64_t ended;
+};
 
 static void die(const char *what)
 {
@@ -24,42 +28,77 @@ static void die(const char *what)
     exit(1);
 }
 
-int main(int argc, char **argv)
+/* What the spool sends later has its receipt before; that it is confirmed is seen in the end. */
+static void count_ended(const struct warren_receipt *receipt, void *user)
+{
+    struct load *load = user;
+
+    if (receipt->result == WARREN_CONFIRMED || receipt->result == WARREN_SPOOLED)
+        atomic_fetch_add_explicit(&load->ended, 1, memory_order_relaxed);
+}
+
+static void *publish_all(void *arg)
+{
+    struct load *load = arg;
+    struct warren_message message = {0};
+    struct warren_publish publish = {.message = &message, .routing_key = load->queue};
+    char body[BODY_SIZE];
+
+    memset(body, 'x', sizeof body);
+    message.body = (struct warren_bytes){body, sizeof body};
+    for (uint64_t i = 0; i < load->count; i++)
+        if (warren_publisher_publish(load->publisher, &publish, count_ended, load) != WARREN_OK)
+            die("publish failed");
+    return NULL;
+}
+
+static struct warren_publisher *connect_publisher(int argc, char **argv)
 {
     struct warren_publisher_options options;
     struct warren_publisher *publisher;
     struct warren_error error;
-    struct warren_message message = {0};
-    struct warren_publish publish = {.message = &message};
-    const char *uri = argc == 4 ? argv[1] : NULL;
-    uint64_t confirmed = 0;
-    uint64_t count;
-    char body[BODY_SIZE];
-    int64_t first_ns;
+    const char *uri = argv[1];
 
-    if (!uri)
-        die("usage: warren_publish URI QUEUE COUNT");
-    count = strtoull(argv[3], NULL, 10);
     warren_publisher_options_init(&options);
     options.uris = &uri;
     options.uri_count = 1;
     options.window_messages = 1000;
+    options.spool_path = argc > 5 ? argv[5] : NULL;
+    options.spool_unsynced = argc > 6;
     if (warren_publisher_new(&options, &publisher, &error) != WARREN_OK ||
         warren_publisher_wait_connected(publisher, 10000, &error) != WARREN_OK)
         die(error.text);
-    memset(body, 'x', sizeof body);
-    message.body = (struct warren_bytes){body, sizeof body};
-    publish.routing_key = argv[2];
+    return publisher;
+}
+
+int main(int argc, char **argv)
+{
+    unsigned threads = argc > 4 ? (unsigned)atoi(argv[4]) : 1;
+    pthread_t running[THREADS_MAX];
+    struct warren_publisher_stats stats;
+    struct load load = {.ended = 0};
+    int64_t first_ns;
+    uint64_t count;
+
+    if (argc < 4 || threads < 1 || threads > THREADS_MAX)
+        die("usage: warren_publish URI QUEUE COUNT [THREADS [SPOOL [normal]]]");
+    load.publisher = connect_publisher(argc, argv);
+    load.queue = argv[2];
+    load.count = strtoull(argv[3], NULL, 10) / threads;
+    count = load.count * threads;
     first_ns = now_ns();
-    for (uint64_t i = 0; i < count; i++) {
-        if (warren_publisher_publish(publisher, &publish, count_confirmed, &confirmed) != WARREN_OK)
-            die("publish failed");
-    }
-    if (warren_publisher_flush(publisher, 0) != WARREN_OK)
+    for (unsigned i = 1; i < threads; i++)
+        if (pthread_create(&running[i], NULL, publish_all, &load) != 0)
+            die("no thread");
+    publish_all(&load);
+    for (unsigned i = 1; i < threads; i++)
+        pthread_join(running[i], NULL);
+    if (warren_publisher_flush(load.publisher, 0) != WARREN_OK)
         die("flush failed");
     print_result(count, first_ns, now_ns(), NULL);
-    warren_publisher_close(publisher, 10000);
-    if (confirmed != count)
+    warren_publisher_stats(load.publisher, &stats);
+    warren_publisher_close(load.publisher, 10000);
+    if (load.ended != count || stats.confirmed != count)
         die("not all were confirmed");
     return 0;
 }
