@@ -86,6 +86,88 @@ static int set_up_five(void **state)
     return send_up_to(*state, 10) == 5 ? 0 : -1;
 }
 
+/* ---- messages that are also on disk ---- */
+
+static void ignore(const struct warren_receipt *receipt, void *user)
+{
+    (void)receipt;
+    (void)user;
+}
+
+static struct record *make_spooled(uint64_t seq, int64_t leave_ms)
+{
+    struct record *record = make(seq, "", "q", NULL, INT64_MAX);
+
+    record->spool_id = (int64_t)seq;
+    record->on_receipt = ignore;
+    record->leave_ms = leave_ms;
+    return record;
+}
+
+/* The receipt of one that waits for long ends as SPOOLED; the message stays, and is sent. */
+static void a_receipt_leaves_before_its_message(void **state)
+{
+    struct window *w = *state;
+
+    window_add(w, make_spooled(1, 100));
+    window_add(w, make_spooled(2, 200));
+    assert_int_equal(w->deadline_ms, 100);
+    window_expire(w, 100);
+    expect_ended(w, 1, WARREN_SPOOLED);
+    expect_ended(w, 0, 0);
+    assert_int_equal(w->deadline_ms, 200);
+    assert_int_equal(send_up_to(w, 10), 2);
+    assert_int_equal(window_confirm(w, 2, true, false), WARREN_OK);
+    expect_ended(w, 1, WARREN_CONFIRMED);
+    expect_ended(w, 2, WARREN_CONFIRMED);
+    window_expire(w, 300);
+    expect_ended(w, 0, 0);
+}
+
+/* Without a connection receipts leave earlier; those of messages in memory alone do not. */
+static void receipts_leave_by_a_time(void **state)
+{
+    struct window *w = *state;
+
+    add(w, 1);
+    window_add(w, make_spooled(2, INT64_MAX));
+    window_add(w, make_spooled(3, 20));
+    window_leave_by(w, 50);
+    assert_int_equal(w->deadline_ms, 20);
+    window_expire(w, 50);
+    expect_ended(w, 2, WARREN_SPOOLED);
+    expect_ended(w, 3, WARREN_SPOOLED);
+    expect_ended(w, 0, 0);
+}
+
+/* One for which there is no room passes by with the result that it has. */
+static void a_receipt_passes(void **state)
+{
+    struct window *w = *state;
+    struct record *record = make_spooled(1, INT64_MAX);
+
+    record->result = WARREN_EXPIRED;
+    window_pass(w, record);
+    expect_ended(w, 1, WARREN_EXPIRED);
+    assert_int_equal(window_ended_below(w), 2);
+    assert_int_equal(send_up_to(w, 10), 0);
+}
+
+/* At the end it stays on disk, sent or not. */
+static void the_end_leaves_them_on_disk(void **state)
+{
+    struct window *w = *state;
+
+    window_add(w, make_spooled(1, INT64_MAX));
+    window_add(w, make_spooled(2, INT64_MAX));
+    add(w, 3);
+    assert_int_equal(send_up_to(w, 1), 1);
+    window_end_all(w);
+    expect_ended(w, 1, WARREN_SPOOLED);
+    expect_ended(w, 2, WARREN_SPOOLED);
+    expect_ended(w, 3, WARREN_EXPIRED);
+}
+
 /* ---- confirms ---- */
 
 /* Single confirms end their own message whatever their order. */
@@ -652,6 +734,10 @@ static void random_lives_match_the_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_receipt_leaves_before_its_message, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(receipts_leave_by_a_time, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_receipt_passes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_end_leaves_them_on_disk, set_up, tear_down),
         cmocka_unit_test_setup_teardown(single_confirms_out_of_order, set_up_five, tear_down),
         cmocka_unit_test_setup_teardown(multiple_confirm_skips_what_was_confirmed, set_up_five,
                                         tear_down),

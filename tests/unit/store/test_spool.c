@@ -219,6 +219,63 @@ static void totals_count_everything(void **state)
     spool_close(spool);
 }
 
+static bool add_id(void *user, const struct spool_message *message)
+{
+    char *ids = user;
+
+    strncat(ids, message->message_id.data, 1);
+    return true;
+}
+
+/* Each that is dropped or is too old is told, by the id of its message. */
+static void what_is_removed_is_told(void **state)
+{
+    static const char *const names[] = {"1", "2", "3", "4"};
+    struct rig *rig = *state;
+    struct spool *spool = open_spool(rig);
+    struct spool_message message = text_message("k", "a");
+    struct spool_removed removed;
+    char ids[16] = "";
+
+    for (size_t i = 0; i < 4; i++) {
+        message.message_id = warren_text(names[i]);
+        OK(spool_begin(spool, &rig->error));
+        OK(spool_append(spool, &message, &rig->error));
+        OK(spool_commit(spool, &rig->error));
+    }
+    OK(spool_begin(spool, &rig->error));
+    OK(spool_drop(spool, 0, spool_message_bytes(&message) + 1, add_id, ids, &removed, &rig->error));
+    assert_string_equal(ids, "12");
+    OK(spool_expire(spool, 0, INT64_MAX, add_id, ids, &removed, &rig->error));
+    assert_string_equal(ids, "1234");
+    OK(spool_commit(spool, &rig->error));
+    spool_close(spool);
+}
+
+/* All of a kind, and how many they were. */
+static void a_kind_is_discarded(void **state)
+{
+    struct rig *rig = *state;
+    struct spool *spool = open_spool(rig);
+    int64_t id = append(rig, spool, "k", "a");
+    int64_t count = 0;
+
+    append(rig, spool, "k", "b");
+    append(rig, spool, "k", "c");
+    OK(spool_begin(spool, &rig->error));
+    OK(spool_refuse(spool, id, "312 NO_ROUTE", &rig->error));
+    OK(spool_discard(spool, SPOOL_TO_SEND, &count, &rig->error));
+    assert_int_equal(count, 2);
+    OK(spool_commit(spool, &rig->error));
+    assert_told(rig, spool, 0, SPOOL_ALL, "a ");
+    OK(spool_begin(spool, &rig->error));
+    OK(spool_discard(spool, SPOOL_REFUSED, &count, &rig->error));
+    assert_int_equal(count, 1);
+    OK(spool_commit(spool, &rig->error));
+    assert_told(rig, spool, 0, SPOOL_ALL, "");
+    spool_close(spool);
+}
+
 /* The oldest go first, and only those that are not being sent. */
 static void the_oldest_are_dropped(void **state)
 {
@@ -367,6 +424,8 @@ int main(void)
         TEST(numbers_only_grow),
         TEST(rolled_back_is_gone),
         TEST(totals_count_everything),
+        TEST(what_is_removed_is_told),
+        TEST(a_kind_is_discarded),
         TEST(the_oldest_are_dropped),
         TEST(the_old_expire),
         TEST(the_refused_are_kept_aside),
