@@ -440,20 +440,18 @@ static void the_rights_that_it_takes(void **state)
 {
     struct fixture *f = *state;
     char *user = unique_name("later");
-    char *write = text("^(warren\\.delay\\..*|amq\\.default)$");
     struct sent sent;
     struct peer_message message;
 
-    BROKER_CTL(broker, "add_user", user, user);
-    BROKER_CTL(broker, "set_permissions", "-p", f->vhost, user, "^warren\\.delay\\.", write,
-               "^warren\\.delay\\.");
+    broker_add_user(broker, user);
+    broker_permit(broker, user, f->vhost, "^warren[.]delay[.]",
+                  "^(warren[.]delay[.].*|amq[.]default)$", "^warren[.]delay[.]");
     warren_publisher_close(f->publisher, 0);
     f->publisher = open_as(f, user);
     assert_int_equal(send_and_wait(f, "", f->queue, "x", 1000, &sent), WARREN_CONFIRMED);
     assert_true(arrives(f, f->queue, &message));
     peer_message_done(&message);
-    BROKER_CTL(broker, "delete_user", user);
-    free(write);
+    broker_delete_user(broker, user);
     free(user);
 }
 
@@ -464,8 +462,8 @@ static void no_right_to_declare(void **state)
     char *user = unique_name("sender");
     struct sent sent[3];
 
-    BROKER_CTL(broker, "add_user", user, user);
-    BROKER_CTL(broker, "set_permissions", "-p", f->vhost, user, "^$", ".*", ".*");
+    broker_add_user(broker, user);
+    broker_permit(broker, user, f->vhost, "^$", ".*", ".*");
     warren_publisher_close(f->publisher, 0);
     f->publisher = open_as(f, user);
     assert_int_equal(send_and_wait(f, "", f->queue, "x", 1000, &sent[0]), WARREN_RETURNED);
@@ -473,7 +471,7 @@ static void no_right_to_declare(void **state)
     assert_has(sent[0].text, "warren.delay.deliver");
     assert_int_equal(send_and_wait(f, "", f->queue, "x", 0, &sent[1]), WARREN_CONFIRMED);
     assert_int_equal(send_and_wait(f, "", f->queue, "x", 1000, &sent[2]), WARREN_RETURNED);
-    BROKER_CTL(broker, "delete_user", user);
+    broker_delete_user(broker, user);
     free(user);
 }
 

@@ -61,6 +61,13 @@ int broker_count_connections(const struct broker *broker, const char *prefix);
 char *broker_vhost(const struct broker *broker, const char *vhost);
 void broker_delete_vhost(const struct broker *broker, const char *vhost);
 
+/** A user whose password is its name, and who may do nothing. The names need no quoting. */
+void broker_add_user(const struct broker *broker, const char *user);
+/** What @user may do in @vhost; patterns without backslashes. */
+void broker_permit(const struct broker *broker, const char *user, const char *vhost,
+                   const char *configure, const char *write, const char *read);
+void broker_delete_user(const struct broker *broker, const char *user);
+
 /** Deliveries from a classic queue that nobody has settled yet. */
 int broker_unacked(const struct broker *broker, const char *queue);
 
