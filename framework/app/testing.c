@@ -11,6 +11,7 @@
 #include "app/testing_setup.h"
 #include "base/error.h"
 #include "consume/job.h"
+#include "store/spool.h"
 
 /* When the clock begins: not at 0, which stands for "never" in places. */
 #define BEGIN_MS 1000000
@@ -112,6 +113,7 @@ static enum warren_status init(struct warren_test *test, const struct warren_tes
     test->source = (struct job_source){.queue = test->setup.subscription.queue,
                                        .handler = test->setup.subscription.handler_name,
                                        .publish = testing_publish,
+                                       .append = testing_append,
                                        .publisher = &test->published,
                                        .clock = &test->clock.clock,
                                        .seed = options->seed,
@@ -255,12 +257,30 @@ static void wait_until_admitted(struct warren_test *test)
     misused("the chain never admits the message");
 }
 
+static struct sqlite3 *give_transaction(struct warren_job *job, void *user)
+{
+    static struct warren_outbox outbox; /* testing_append() keeps what comes */
+    struct warren_test *test = user;
+
+    if (!scratch_enter(test->setup.scratch))
+        return NULL;
+    warren_job_set_outbox(job, &outbox);
+    return scratch_handle(test->setup.scratch);
+}
+
+struct sqlite3 *warren_test_database(struct warren_test *test)
+{
+    return test->setup.scratch ? scratch_handle(test->setup.scratch) : NULL;
+}
+
 /* @number as far as possible: headers and the broker's flag may tell of more. */
 static void begin(struct warren_test *test)
 {
     uint32_t least;
 
     job_begin(test->job, test->delivery, clock_now_ns(&test->clock.clock));
+    if (test->setup.scratch)
+        warren_job_on_transaction(test->job, give_transaction, test);
     if (test->number == 0)
         return;
     test->delivery->failed = 0;
@@ -310,6 +330,8 @@ const struct warren_test_attempt *warren_test_run(struct warren_test *test)
                                                  .began_ms = warren_test_now_ms(test)};
     test->published.attempt = test->attempt.attempt;
     outcome = chain_run(&test->setup.chain, test->job);
+    if (test->setup.scratch)
+        scratch_leave(test->setup.scratch, outcome == WARREN_ACK);
     test->attempt.forgiven = warren_job_forgiven(test->job);
     memcpy(test->error, test->job->error, sizeof test->error);
     job_end(test->job, outcome);

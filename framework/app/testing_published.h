@@ -27,5 +27,7 @@ void testing_published_clear(struct testing_published *published);
 
 /** A job_publish_fn: @publisher is a struct testing_published. */
 job_publish_fn testing_publish;
+/** A job_append_fn: the same within a transaction. */
+job_append_fn testing_append;
 
 #endif

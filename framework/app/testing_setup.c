@@ -150,6 +150,10 @@ static enum warren_status open_posts(struct testing_setup *setup, struct warren_
         status =
             config_handler_options(worker->config, subscription->config,
                                    subscription->handler->options, &subscription->options, error);
+    if (status == WARREN_OK && subscription->handler->transactional)
+        status = scratch_new(&setup->scratch, error);
+    if (setup->scratch)
+        worker->scratch = scratch_handle(setup->scratch);
     if (status == WARREN_OK)
         status = posts_open(worker, NULL, &setup->posts, error);
     if (status != WARREN_OK)
@@ -189,5 +193,6 @@ void testing_setup_done(struct testing_setup *setup)
 {
     chain_done(&setup->chain);
     posts_close(setup->posts);
+    scratch_free(setup->scratch);
     worker_setup_done(&setup->worker);
 }

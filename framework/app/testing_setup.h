@@ -8,11 +8,13 @@
 
 #include "app/worker_posts.h"
 #include "consume/chain.h"
+#include "store/scratch.h"
 
 /** All zero: empty. */
 struct testing_setup {
     struct worker_setup worker; /* with one subscription */
     size_t own_count;           /* the first plugins of the registry: those not from the file */
+    struct scratch *scratch;    /* for a transactional handler; else NULL */
     struct posts *posts;
     struct runtime_subscription subscription;
     struct chain chain;

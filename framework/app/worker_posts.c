@@ -120,9 +120,10 @@ static enum warren_status open_chain(const struct posts *posts, struct post *pos
 
 static struct sqlite3 *database_of(const struct posts *posts, const struct warren_handler *handler)
 {
-    return posts->keeper && handler->transactional
-               ? transactor_handle(keeper_transactor(posts->keeper))
-               : NULL;
+    if (!handler->transactional)
+        return NULL;
+    return posts->keeper ? transactor_handle(keeper_transactor(posts->keeper))
+                         : posts->setup->scratch;
 }
 
 static enum warren_status open_post(const struct posts *posts, size_t index, bool only_builtin,

@@ -95,7 +95,7 @@ enum warren_status worker_setup_init(struct worker_setup *setup,
 {
     enum warren_status status;
 
-    *setup = (struct worker_setup){NULL, NULL, NULL};
+    *setup = (struct worker_setup){0};
     status = config_load(options->config_file, environ, options->sets, options->set_count,
                          &setup->config, error);
     if (status != WARREN_OK)
@@ -125,5 +125,5 @@ void worker_setup_done(struct worker_setup *setup)
     free(setup->subscriptions);
     registry_free(setup->registry);
     config_free(setup->config);
-    *setup = (struct worker_setup){NULL, NULL, NULL};
+    *setup = (struct worker_setup){0};
 }

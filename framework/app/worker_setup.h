@@ -17,11 +17,14 @@ struct setup_subscription {
     const struct warren_options *options;
 };
 
-/** All zero: empty. Everything is owned by the struct. */
+struct sqlite3;
+
+/** All zero: empty. Everything but scratch is owned by the struct. */
 struct worker_setup {
     struct config *config;
     struct registry *registry;
     struct setup_subscription *subscriptions; /* as many as the configuration has */
+    struct sqlite3 *scratch; /* for transactional handlers without a store; NULL: there is none */
 };
 
 /**

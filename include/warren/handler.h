@@ -105,7 +105,7 @@ struct warren_subscription_info {
     /**
      * For a transactional handler: what warren_job_transaction() will return, to create tables and
      * prepare statements with in `open`. In `handle` it may be used only as said there; finalize
-     * the statements in `close`. NULL where nothing is kept, as in `warren invoke`. Since: 0.2
+     * the statements in `close`. In `warren invoke` and testing.h it is one in memory. Since: 0.2
      */
     struct sqlite3 *database;
 };

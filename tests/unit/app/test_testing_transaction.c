@@ -1,0 +1,109 @@
+/* test_testing_transaction.c - <warren/testing.h> with a transactional handler: what it writes is
+ * in memory, and there if it acked.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <sqlite3.h>
+#include <string.h>
+
+#include <warren/testing.h>
+
+static struct warren_test *test;
+
+static enum warren_status ledger_open(const struct warren_subscription_info *info, void **state,
+                                      struct warren_error *error)
+{
+    (void)error;
+    *state = info->database;
+    return sqlite3_exec(info->database, "CREATE TABLE ledger (body TEXT)", NULL, NULL, NULL) ==
+                   SQLITE_OK
+               ? WARREN_OK
+               : WARREN_EIO;
+}
+
+/* Its first attempt fails after it has written and published. */
+static enum warren_outcome ledger_handle(struct warren_job *job, void *state)
+{
+    struct warren_message message = {.body = warren_text("booked")};
+    struct sqlite3 *database = warren_job_transaction(job);
+
+    if (database != state ||
+        sqlite3_exec(database, "INSERT INTO ledger VALUES ('x')", NULL, NULL, NULL) != SQLITE_OK)
+        return WARREN_REJECT;
+    if (sqlite3_exec(database, "COMMIT", NULL, NULL, NULL) != SQLITE_AUTH)
+        return WARREN_REJECT;
+    if (warren_job_publish(job, "", "bookings", &message) != WARREN_OK)
+        return WARREN_RETRY;
+    return warren_job_attempt(job) == 1 ? WARREN_RETRY : WARREN_ACK;
+}
+
+static const struct warren_handler ledger = {
+    .name = "ledger", .open = ledger_open, .handle = ledger_handle, .transactional = true};
+
+static int rows(void)
+{
+    sqlite3_stmt *statement = NULL;
+    int count;
+
+    assert_int_equal(sqlite3_prepare_v2(warren_test_database(test), "SELECT count(*) FROM ledger",
+                                        -1, &statement, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    count = sqlite3_column_int(statement, 0);
+    sqlite3_finalize(statement);
+    return count;
+}
+
+static void begin(const char *chain)
+{
+    struct warren_test_options options = {.size = sizeof options, .bare = &ledger, .chain = chain};
+    struct warren_test_message message = {.message = {.properties.message_id = "one"}};
+    struct warren_error error;
+
+    if (warren_test_new(&options, &test, &error) != WARREN_OK ||
+        warren_test_deliver(test, &message, &error) != WARREN_OK)
+        fail_msg("%s", error.text);
+}
+
+static int end(void **state)
+{
+    (void)state;
+    warren_test_free(test);
+    test = NULL;
+    return 0;
+}
+
+/* A failed attempt leaves nothing, an acked one its row; what it published is told of. With
+ * idempotency in the chain, which has no store here, it is the same. */
+static void written_if_acked(void **state)
+{
+    static const char *const chains[] = {"[retry]", "[retry, idempotency, recover]"};
+
+    for (int i = 0; i < 2; i++) {
+        const struct warren_test_attempt *attempt;
+
+        begin(chains[i]);
+        attempt = warren_test_run(test);
+        assert_int_equal(attempt->outcome, WARREN_RETRY);
+        assert_int_equal(rows(), 0);
+        attempt = warren_test_run(test);
+        assert_int_equal(attempt->outcome, WARREN_ACK);
+        assert_int_equal(attempt->published_count, 1);
+        assert_int_equal(rows(), 1);
+        end(state);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(written_if_acked, end),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
