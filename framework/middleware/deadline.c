@@ -32,8 +32,8 @@ static const struct warren_option deadline_options[] = {
      "How long one attempt may take; then the handler is told to give up."},
     {"hard_limit", WARREN_OPTION_DURATION, "0ms", 0, LIMIT_MAX_MS, NULL,
      "When a handler that has not returned is given up: where it is is logged, the attempt counts "
-     "as "
-     "a crash, the process finishes the other handlers and executes itself again; 0 means never."},
+     "as a crash, the process finishes the other handlers and executes itself again; 0 means "
+     "never."},
     {0}};
 
 static void write_duration(int64_t ms, char text[LIMIT_TEXT_SIZE])

@@ -217,12 +217,13 @@ static void a_fault_beside_idempotency(void **state)
 static void a_handler_that_hangs(void **state)
 {
     struct fixture *fixture = *state;
+    char *chain = text("log, {retry: {policy: immediate}}, "
+                       "{deadline: {limit: 100ms, hard_limit: %ds}}, recover",
+                       slowness());
 
     declare(fixture);
-    make_worker(fixture,
-                "log, {retry: {policy: immediate}}, {deadline: {limit: 100ms, hard_limit: 400ms}}, "
-                "recover",
-                "");
+    make_worker(fixture, chain, "");
+    free(chain);
     publish_all(fixture, "hang", GUILTY);
     worker_consume(fixture->worker, 1);
     await_dead_letter(fixture);
