@@ -1,0 +1,75 @@
+/* transactor_private.h - the inside of a transactor, for the two files that make it: transactor.c
+ * (handlers, one at a time; its life) and transactor_commit.c (the group, its transaction, the
+ * thread that commits it).
+ */
+#ifndef WARREN_STORE_TRANSACTOR_PRIVATE_H
+#define WARREN_STORE_TRANSACTOR_PRIVATE_H
+
+#include <pthread.h>
+
+#include "store/idempotency_sqlite_private.h"
+#include "store/transactor.h"
+#include "store/transactor_guard.h"
+
+enum own_statement { OWN_SAVE, OWN_UNDO, OWN_RELEASE, OWN_COMMIT, OWN_COUNT };
+
+struct transactor {
+    struct idempotency_connection connection;
+    struct sqlite3_stmt *own[OWN_COUNT];
+    struct spool *spool; /* NULL: it is not in this file */
+    struct transactor_guard guard;
+    struct keeper_events events;
+    uint32_t group_delay_us;
+    pthread_t thread;
+    bool started;
+
+    pthread_mutex_t mutex; /* guards the next block */
+    pthread_cond_t changed;
+    transactor_appended_fn *appended;
+    void *appended_user;
+    bool busy;  /* somebody uses the connection */
+    bool wants; /* the thread is about to commit: nobody else shall enter */
+    bool stopping;
+    bool is_failing;
+    struct transactor_work *group;
+    struct transactor_work **group_last;
+    size_t group_count;
+    struct transactor_stats stats;
+
+    /* of who is busy */
+    bool is_open; /* a transaction is begun, and with it the turn taken */
+    int64_t next_row;
+    size_t last_group; /* the thread's */
+};
+
+int64_t transactor_now_us(void);
+/** Under the mutex. @return false: the time came first */
+bool transactor_wait_until(struct transactor *t, int64_t until_us);
+
+/* ---- the group: under the mutex ---- */
+
+void transactor_group_clear(struct transactor *t);
+void transactor_group_add(struct transactor *t, struct transactor_work *work);
+
+/* ---- the transaction: of who is busy, not under the mutex ---- */
+
+enum warren_status transactor_run_own(struct transactor *t, enum own_statement which,
+                                      struct warren_error *error);
+enum warren_status transactor_open(struct transactor *t, struct warren_error *error);
+/** It is committed (WARREN_OK), or else everything is undone; all of the group are told. */
+void transactor_close(struct transactor *t, enum warren_status status);
+/** A failure such as a full disk makes SQLite roll everything back, what others wrote included. */
+bool transactor_is_lost(struct transactor *t);
+/** Undo all of it, and say why. */
+void transactor_lose(struct transactor *t, const char *text);
+/** Nobody is busy any more. */
+void transactor_vacate(struct transactor *t);
+
+/** It succeeded or failed, with so many messages waiting: an operator hears of what is new. */
+void transactor_note(struct transactor *t, enum warren_status status, const char *text,
+                     size_t count);
+
+/** The thread that commits. */
+void *transactor_run(void *transactor);
+
+#endif
