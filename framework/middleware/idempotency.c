@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "middleware/job_line.h"
+#include "middleware/message_key.h"
 #include "middleware/stored_reply.h"
 #include "store/transactor.h"
 
@@ -21,14 +22,11 @@
 #define LEASE_MAX_MS     INT64_C(86400000)          /* a day */
 #define RETAIN_MAX_MS    (INT64_C(86400000) * 3650) /* ten years */
 
-enum key_source { KEY_MESSAGE_ID, KEY_HEADER, KEY_HANDLER };
-
 struct idempotency {
     const struct warren_subscription_info *info;
     struct keeper *keeper;         /* NULL: every message is handled */
     struct transactor *transactor; /* NULL: the handler is not transactional */
-    enum key_source source;
-    const char *header;
+    struct message_key key;
     struct warren_bytes scope;
     bool needs_key;
     int64_t lease_ms;
@@ -63,29 +61,6 @@ static const struct warren_option options[] = {
      "How long a message is remembered; 0: until store.keys_max is reached."},
     {0}};
 
-static enum warren_status read_key(struct idempotency *i, const char *text,
-                                   struct warren_error *error)
-{
-    if (strcmp(text, "message_id") == 0) {
-        i->source = KEY_MESSAGE_ID;
-        return WARREN_OK;
-    }
-    if (strncmp(text, "header ", 7) == 0 && text[7 + strspn(text + 7, " ")]) {
-        i->source = KEY_HEADER;
-        i->header = text + 7 + strspn(text + 7, " ");
-        return WARREN_OK;
-    }
-    if (strcmp(text, "handler") != 0)
-        return error_set(error, WARREN_ECONFIG,
-                         "key: \"%s\" is none of message_id, header NAME and handler", text);
-    if (i->info->definition && !i->info->definition->key)
-        return error_set(error, WARREN_ECONFIG,
-                         "key: the handler %s has no key function; use message_id or header NAME",
-                         i->info->handler);
-    i->source = KEY_HANDLER;
-    return WARREN_OK;
-}
-
 static enum warren_status idempotency_open(const struct warren_subscription_info *info,
                                            void **state, struct warren_error *error)
 {
@@ -104,7 +79,7 @@ static enum warren_status idempotency_open(const struct warren_subscription_info
     i->lease_ms = warren_options_int(info->options, "lease");
     i->retention_ms = warren_options_int(info->options, "retention");
     atomic_init(&i->told_missing, false);
-    status = read_key(i, warren_options_text(info->options, "key"), error);
+    status = message_key_read(&i->key, warren_options_text(info->options, "key"), info, error);
     if (status != WARREN_OK) {
         free(i);
         return status;
@@ -118,58 +93,6 @@ static enum warren_status idempotency_open(const struct warren_subscription_info
 static void idempotency_close(void *state)
 {
     free(state);
-}
-
-/* ---- the key ---- */
-
-/* Whole numbers and texts can be keys; what is no text keeps its type, 1 is not "1". */
-static struct warren_bytes key_of_value(const struct warren_value *value)
-{
-    struct warren_bytes none = {NULL, 0};
-
-    switch (value->type) {
-    case WARREN_STRING:
-    case WARREN_BYTES:
-        return value->as.bytes;
-    case WARREN_I8:
-    case WARREN_U8:
-    case WARREN_I16:
-    case WARREN_U16:
-    case WARREN_I32:
-    case WARREN_U32:
-    case WARREN_I64:
-    case WARREN_TIMESTAMP:
-        return (struct warren_bytes){&value->as.integer, sizeof value->as.integer};
-    default:
-        return none;
-    }
-}
-
-static struct warren_bytes key_of(const struct idempotency *i, struct warren_job *job)
-{
-    struct warren_bytes none = {NULL, 0};
-    const struct warren_value *value;
-    const char *id;
-
-    switch (i->source) {
-    case KEY_MESSAGE_ID:
-        id = warren_job_properties(job)->message_id;
-        return id ? warren_text(id) : none;
-    case KEY_HEADER:
-        value = warren_job_header(job, i->header);
-        return value ? key_of_value(value) : none;
-    case KEY_HANDLER:
-        break;
-    }
-    return warren_job_key(job);
-}
-
-static const char *key_name(const struct idempotency *i)
-{
-    static const char *const names[] = {"message id", "header of that name",
-                                        "key from its handler"};
-
-    return names[i->source];
 }
 
 /* ---- ahead of the workers ---- */
@@ -198,7 +121,7 @@ static bool idempotency_before(struct warren_job *job, struct warren_passage *pa
 
     if (!i->keeper)
         return true;
-    key = key_of(i, job);
+    key = message_key_of(&i->key, job);
     if (goes_without(i, key))
         return true; /* for `call` */
     attempt = calloc(1, sizeof *attempt);
@@ -270,14 +193,14 @@ static void tell_missing(struct idempotency *i, struct warren_job *job)
         return;
     job_line_begin(&line, WARREN_LOG_WARN, "message without a key is handled unprotected", job,
                    i->info->handler);
-    log_text(&line, "missing", key_name(i));
+    log_text(&line, "missing", message_key_name(&i->key));
     log_end(&line);
 }
 
 static enum warren_outcome without_mark(struct idempotency *i, struct warren_job *job,
                                         const struct warren_link *next)
 {
-    struct warren_bytes key = key_of(i, job);
+    struct warren_bytes key = message_key_of(&i->key, job);
 
     if (key.len > KEY_MAX) {
         warren_job_fail(job, "its idempotency key has %zu bytes; at most %d are allowed", key.len,
@@ -288,7 +211,8 @@ static enum warren_outcome without_mark(struct idempotency *i, struct warren_job
         return i->keeper ? wait_for_other(job, "no memory to look its key up")
                          : warren_next(job, next);
     if (i->needs_key) {
-        warren_job_fail(job, "it has no %s, and on_missing_key is reject", key_name(i));
+        warren_job_fail(job, "it has no %s, and on_missing_key is reject",
+                        message_key_name(&i->key));
         return WARREN_REJECT;
     }
     tell_missing(i, job);
