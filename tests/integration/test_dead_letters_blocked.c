@@ -63,9 +63,8 @@ static void without_a_confirm_the_original_stays(void **state)
     proxy_set(f->proxy, PROXY_TO_CLIENT, &none);
     assert_int_equal(proxy_cut(f->proxy, PROXY_RST), 2);
     assert_true(WAIT_FOR(peer_count(f->peer, f->dlq) >= 2, PATIENCE_MS));
-    assert_true(WAIT_FOR(broker_unacked(f->broker, f->queue) == 0, PATIENCE_MS));
+    assert_true(WAIT_FOR(broker_messages(f->broker, f->queue) == 0, PATIENCE_MS));
     stop(f);
-    assert_int_equal(peer_count(f->peer, f->queue), 0);
     while (peer_get(f->peer, f->dlq, &dead)) {
         assert_string_equal(dead.message_id, "slow-0");
         peer_message_done(&dead);

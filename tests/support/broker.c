@@ -200,17 +200,28 @@ void broker_delete_user(const struct broker *broker, const char *user)
                      user));
 }
 
-int broker_unacked(const struct broker *broker, const char *queue)
+/* @what: an item that rabbitmqctl list_queues knows. */
+static int count_of(const struct broker *broker, const char *queue, const char *what)
 {
     char *answer =
         broker_eval(broker,
                     "{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"%s\">>)),"
-                    "[{_, N}] = rabbit_amqqueue:info(Q, [messages_unacknowledged]), N.",
-                    queue);
+                    "[{_, N}] = rabbit_amqqueue:info(Q, [%s]), N.",
+                    queue, what);
     int count = atoi(answer);
 
     free(answer);
     return count;
+}
+
+int broker_unacked(const struct broker *broker, const char *queue)
+{
+    return count_of(broker, queue, "messages_unacknowledged");
+}
+
+int broker_messages(const struct broker *broker, const char *queue)
+{
+    return count_of(broker, queue, "messages");
 }
 
 char *broker_log(const struct broker *broker)

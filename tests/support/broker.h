@@ -70,6 +70,8 @@ void broker_delete_user(const struct broker *broker, const char *user);
 
 /** Deliveries from a classic queue that nobody has settled yet. */
 int broker_unacked(const struct broker *broker, const char *queue);
+/** All messages of a classic queue, ready or delivered, at one moment. */
+int broker_messages(const struct broker *broker, const char *queue);
 
 /** The node's log up to now; the caller frees. */
 char *broker_log(const struct broker *broker);
