@@ -160,6 +160,13 @@ bool cli_list_add(struct cli *cli, struct cli_list *list, const char *text)
     return true;
 }
 
+static bool has_options(const struct command *command)
+{
+    const struct poptOption *first = command->options;
+
+    return first && (first->longName || first->shortName || first->arg);
+}
+
 enum cli_status cli_run(const struct command *command, int argc, const char **argv)
 {
     static const struct poptOption none[] = {POPT_TABLEEND};
@@ -177,7 +184,7 @@ enum cli_status cli_run(const struct command *command, int argc, const char **ar
     snprintf(name, sizeof name, "warren %s", command->name);
     argv[0] = name;
     arena_init(&cli.arena);
-    cli.context = poptGetContext("warren", argc, argv, table, 0);
+    cli.context = poptGetContext("warren", argc, argv, has_options(command) ? table : table + 1, 0);
     if (!cli.context) {
         arena_done(&cli.arena);
         return cli_failed(&cli, "no memory");

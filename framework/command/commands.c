@@ -78,6 +78,11 @@ static void write_overview(FILE *out)
           out);
 }
 
+static bool is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 static enum cli_status unknown_option(const struct cli *cli, const char *word)
 {
     static const char *const names[] = {"--help", "--version"};
@@ -94,6 +99,24 @@ static bool is_of_group(const char *name, const char *group)
     size_t len = strlen(group);
 
     return strncmp(name, group, len) == 0 && name[len] == ' ';
+}
+
+/* What "dlq --help" says. False: there is no such group. */
+static bool write_group(const char *group, FILE *out)
+{
+    bool found = false;
+
+    for (size_t i = 0; commands[i]; i++) {
+        if (!is_of_group(commands[i]->name, group))
+            continue;
+        if (!found)
+            fprintf(out, "Usage: warren %s COMMAND [OPTION...]\n\nCommands:\n", group);
+        fprintf(out, "  %-20s %s\n", commands[i]->name, commands[i]->summary);
+        found = true;
+    }
+    if (found)
+        fputs("\n'warren COMMAND --help' shows the options of a command.\n", out);
+    return found;
 }
 
 /* "db" alone, or "db chekc": what else is there? False: there is no such group. */
@@ -153,12 +176,16 @@ static enum cli_status help(int argc, const char **argv)
     const struct command *command;
     int words;
 
-    if (argc == 0) {
+    if (argc == 0 || is_help(argv[0])) {
         write_overview(stdout);
         return CLI_OK;
     }
     command = find_command(argc, argv, &words);
-    return command ? cli_run(command, 2, help_argv) : unknown_command(argc, argv);
+    if (command)
+        return cli_run(command, 2, help_argv);
+    if (argc == 1 && write_group(argv[0], stdout))
+        return CLI_OK;
+    return unknown_command(argc, argv);
 }
 
 static enum cli_status dispatch(int argc, const char **argv)
@@ -170,14 +197,15 @@ static enum cli_status dispatch(int argc, const char **argv)
         write_overview(stderr);
         return CLI_USAGE;
     }
-    if (strcmp(argv[0], "help") == 0 || strcmp(argv[0], "--help") == 0 ||
-        strcmp(argv[0], "-h") == 0)
+    if (strcmp(argv[0], "help") == 0 || is_help(argv[0]))
         return help(argc - 1, argv + 1);
     if (strcmp(argv[0], "--version") == 0 || strcmp(argv[0], "-V") == 0) {
         printf("warren %s\n", warren_version());
         return CLI_OK;
     }
     command = find_command(argc, argv, &words);
+    if (!command && argc == 2 && is_help(argv[1]) && write_group(argv[0], stdout))
+        return CLI_OK;
     if (!command)
         return unknown_command(argc, argv);
     return cli_run(command, argc - words + 1, argv + words - 1);

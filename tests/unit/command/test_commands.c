@@ -30,6 +30,34 @@ static void version_and_overview(void **state)
     assert_has(err, "publish");
 }
 
+/* Who asks a group of commands, or help itself, for help gets it. */
+static void help_of_a_group(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN("dlq", "--help"), CLI_OK);
+    assert_has(out, "dlq edit-and-replay");
+    assert_null(strstr(out, "spool list"));
+    assert_string_equal(err, "");
+    assert_int_equal(RUN("spool", "-h"), CLI_OK);
+    assert_has(out, "spool flush");
+    assert_int_equal(RUN("help", "db"), CLI_OK);
+    assert_has(out, "db backup");
+    assert_int_equal(RUN("help", "--help"), CLI_OK);
+    assert_has(out, "Usage: warren COMMAND");
+    assert_int_equal(RUN("dlqq", "--help"), CLI_USAGE);
+    assert_int_equal(RUN("help", "dlq", "lst"), CLI_USAGE);
+    assert_has(err, "did you mean \"dlq list\"?");
+}
+
+/* No heading stands over nothing in the help of a command without options. */
+static void help_without_options(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN("db", "check", "--help"), CLI_OK);
+    assert_has(out, "-h, --help");
+    assert_null(strstr(out, "Options:"));
+}
+
 /* A misspelt command or option is answered with the nearest one, and status 2. */
 static void did_you_mean(void **state)
 {
@@ -190,6 +218,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(version_and_overview),
+        cmocka_unit_test(help_of_a_group),
+        cmocka_unit_test(help_without_options),
         cmocka_unit_test(did_you_mean),
         cmocka_unit_test(wrong_arguments),
         cmocka_unit_test(a_missing_body_file),
