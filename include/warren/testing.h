@@ -85,6 +85,7 @@ WARREN_API const char *warren_test_handler(const struct warren_test *test);
 /**
  * The database in memory that a transactional handler is given in place of the worker's store:
  * empty before its `open`, and with what acked attempts wrote. Look into it between attempts.
+ * Keys are not remembered: the middleware idempotency handles a message that comes again.
  *
  * @return NULL: the handler is not transactional. Lives until warren_test_free(). Since: 0.2
  */
