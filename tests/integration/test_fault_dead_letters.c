@@ -128,7 +128,7 @@ static void a_broker_that_dies_loses_no_dead_letter(void **state)
         int goal = COUNT / (KILLS + 1) * (i + 1);
 
         assert_true(WAIT_FOR(count("dead.dlq") >= goal, PATIENCE_MS));
-        broker_do(broker, "kill");
+        broker_kill(broker);
         broker_do(broker, "start");
     }
     assert_true(WAIT_FOR(missing() == 0, PATIENCE_MS));

@@ -121,7 +121,7 @@ static void kill_broker(struct fixture *f)
 {
     peer_free(f->peer);
     f->peer = NULL;
-    broker_do(broker, "kill");
+    broker_kill(broker);
     broker_do(broker, "start");
     f->peer = peer_new(f->uri);
 }

@@ -124,7 +124,7 @@ static void *publish_all(void *arg)
 
 static void *kill_broker(void *arg)
 {
-    broker_do(arg, "kill");
+    broker_kill(arg);
     broker_do(arg, "start");
     return NULL;
 }

@@ -113,6 +113,15 @@ static int count_of(const char *queue)
     return count;
 }
 
+/* How often the broker has the queue among those that outlive it: if not at all, it lost it. */
+static char *durable(const char *queue)
+{
+    return broker_eval(broker,
+                       "length(mnesia:dirty_read(rabbit_durable_queue,"
+                       " rabbit_misc:r(<<\"/\">>, queue, <<\"%s\">>))).",
+                       queue);
+}
+
 /* So many more messages are confirmed. */
 static void run_on(const struct run *run, unsigned more)
 {
@@ -120,10 +129,11 @@ static void run_on(const struct run *run, unsigned more)
 
     if (!WAIT_FOR(ledger_confirmed(run->ledger) >= goal, PATIENCE_MS * slowness()))
         fail_msg("%s: no progress: %u attempts, %u confirmed of %u; connected %d, connects %u, "
-                 "returned %u, in flight %u, messages in the queue %d",
+                 "returned %u, in flight %u, messages in the queue %d, durably known %s",
                  run->queue, ledger_attempts(run->ledger), ledger_confirmed(run->ledger), goal,
                  is_connected(run), (unsigned)stats_of(run).connects,
-                 (unsigned)stats_of(run).returned, stats_of(run).in_flight, count_of(run->queue));
+                 (unsigned)stats_of(run).returned, stats_of(run).in_flight, count_of(run->queue),
+                 durable(run->queue));
 }
 
 /* Stop the load, let everything end, compare the books with the queue. */
@@ -191,13 +201,6 @@ static void one_connection_closed(void **state)
 
 /* ---- a broker that dies, freezes, is not there ---- */
 
-/* The broker itself loses a quorum queue that it made less than half a second before it is killed:
- * the names of its logs are not on disk before that (ra pull request 443). */
-static void sync_names_of_quorum_queues(void)
-{
-    free(broker_eval(broker, "[dets:sync(T) || T <- dets:all()]."));
-}
-
 /* The broker is killed in the middle of the load and started again. */
 static void broker_killed(void **state)
 {
@@ -206,9 +209,8 @@ static void broker_killed(void **state)
     struct ledger_totals totals;
 
     (void)state;
-    sync_names_of_quorum_queues();
     for (int i = 0; i < 2; i++) {
-        broker_do(broker, "kill");
+        broker_kill(broker);
         assert_true(WAIT_FOR(!is_connected(&quorum) && !is_connected(&classic), PATIENCE_MS));
         broker_do(broker, "start");
         run_on(&quorum, 5 * WINDOW);

@@ -121,10 +121,7 @@ static void the_broker_goes_during_a_delay_publish(void **state)
     assert_int_equal(read_books(f)->lines, COUNT);
     peer_free(f->peer);
     f->peer = NULL;
-    /* RabbitMQ 3.10 forgets how a quorum queue was set up if it is killed half a second after the
-     * declare: its directory of queues is not on the disk yet. */
-    free(broker_eval(broker, "[dets:sync(Table) || Table <- dets:all()]."));
-    broker_do(broker, "kill");
+    broker_kill(broker);
     broker_do(broker, "start"); /* the alarm does not outlive the node */
     f->peer = peer_new(broker->uri);
     wait_until_all_done(f, 2 * PATIENCE_MS);

@@ -288,7 +288,7 @@ static void kills_at_random(void **state)
         start_child(run);
         wait_for_accepted(run, goal < 20000 ? goal : 20000);
         if (round % 10 == 5)
-            broker_do(run->broker, "kill");
+            broker_kill(run->broker);
         kill_child(run);
         if (round % 10 == 7)
             broker_do(run->broker, "start");

@@ -184,9 +184,6 @@ static void node_killed_under_load(void **state)
     (void)state;
     fill("kill-q", "quorum", COUNT);
     fill("kill-c", "classic", COUNT);
-    /* RabbitMQ 3.10 forgets a quorum queue, content and all, if it is killed half a second after
-     * the declare: its directory of queues is not on the disk yet. */
-    free(broker_eval(broker, "[dets:sync(Table) || Table <- dets:all()]."));
     worker = worker_new(broker->uri,
                         "consumer: {prefetch: %d}\n"
                         "subscriptions:\n"
@@ -202,7 +199,7 @@ static void node_killed_under_load(void **state)
     worker_consume(worker, 2);
     for (unsigned i = 0; i < KILLS; i++) {
         wait_both(COUNT / (KILLS + 2) * (i + 1) + random_below(300));
-        broker_do(broker, "kill");
+        broker_kill(broker);
         broker_do(broker, "start");
     }
     wait_both(COUNT);

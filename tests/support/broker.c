@@ -113,6 +113,13 @@ void broker_do(const struct broker *broker, const char *command)
     free(script(command, broker->name, NULL));
 }
 
+void broker_kill(const struct broker *broker)
+{
+    free(broker_eval(broker, "[dets:sync(T) || T <- dets:all()], mnesia:dump_log(),"
+                             "mnesia:sync_log()."));
+    broker_do(broker, "kill");
+}
+
 void broker_ctl(const struct broker *broker, const char *const *arguments)
 {
     free(script("ctl", broker->name, arguments));
