@@ -139,6 +139,8 @@ static void start_stuck(struct fixture *fixture, const char *drain)
     WORKER_RUN(fixture->worker, drain, "consumer.concurrency=2");
     assert_true(WAIT_FOR(peer_consumers(fixture->peer, fixture->queue) == 1, PATIENCE_MS));
     assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->queue) == 0, PATIENCE_MS));
+    assert_true(
+        WAIT_FOR(worker_logged(fixture->worker, "waits for its gate", NULL) == 2, PATIENCE_MS));
     free(options);
 }
 

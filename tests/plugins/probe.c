@@ -126,6 +126,8 @@ static enum warren_outcome record(struct warren_job *job, void *state)
     char line[512];
     int length;
 
+    if (waits(probe, body))
+        warren_job_log(job, WARREN_LOG_INFO, "waits for its gate");
     while (waits(probe, body))
         rest_ms(5);
     if (probe->delay_ms)
