@@ -96,7 +96,7 @@ static void on_lost(void *user, const struct connection_loss *loss)
 {
     struct fixture *f = user;
 
-    (void)loss;
+    print_message("lost: %s\n", loss->text);
     atomic_fetch_add(&f->lost, 1);
 }
 

@@ -142,16 +142,18 @@ char *broker_eval(const struct broker *broker, const char *format, ...)
 }
 
 /* Erlang that runs @action (an expression over P, a connection's pid) for each connection of the
- * prefix and counts them. A connection may end while it is being asked: that one is not counted. */
+ * prefix and counts them. Not counted are those that end while they are asked, and those that have
+ * not yet said their name. */
 static int for_connections(const struct broker *broker, const char *prefix, const char *action)
 {
     char *answer = broker_eval(
         broker,
         "Prefix = <<\"%s\">>,"
         "Mine = fun(P) -> try rabbit_reader:info(P, [client_properties]) of"
-        " [{_, Ps}] -> case lists:keyfind(<<\"connection_name\">>, 1, Ps) of"
+        " [{_, Ps}] when is_list(Ps) -> case lists:keyfind(<<\"connection_name\">>, 1, Ps) of"
         " {_, _, Name} -> binary:longest_common_prefix([Name, Prefix]) =:= byte_size(Prefix);"
-        " false -> false end"
+        " false -> false end;"
+        " _ -> false"
         " catch _:_ -> false end end,"
         "length([%s || P <- rabbit_networking:connections(), Mine(P)]).",
         prefix, action);
