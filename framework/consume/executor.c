@@ -216,17 +216,15 @@ static void sleep_idle(struct worker *w)
     pthread_mutex_lock(&e->lock);
 }
 
-/* The loop must hear of what is settled before the worker sleeps, unless it will look by itself and
- * nobody waits for that. Not under the lock. */
+/* The loop must hear of what is settled before the worker sleeps, unless nobody waits for it: then
+ * it looks by itself, or was woken by the first one (worker_settled). Not under the lock. */
 static void announce_before_sleep(struct worker *w)
 {
     struct executor *e = w->executor;
 
     w->unannounced = 0;
-    if (settled_empty(&e->settled) || e->calls.loop_rests(e->user))
-        return;
-    if (!atomic_load_explicit(&e->roomy, memory_order_relaxed) ||
-        !atomic_load(&e->outlook->looking))
+    if (!atomic_load_explicit(&e->roomy, memory_order_relaxed) && !settled_empty(&e->settled) &&
+        !e->calls.loop_rests(e->user))
         announce(e);
 }
 
