@@ -16,8 +16,8 @@
 /* One link of a chain, open. */
 struct post_link {
     const struct config_middleware *config;
-    const struct warren_options *options; /* in force */
-    struct warren_subscription_info info; /* with the options of the beginning */
+    const struct warren_options *options; /* in force, but for the fixed ones: */
+    struct warren_subscription_info info; /* those are the options of the beginning */
     struct middleware_instance instance;
 };
 
@@ -67,6 +67,15 @@ static void add_to_chain(struct post *post, const struct middleware_instance *in
             .before = middleware->before, .after = middleware->after, .state = instance->state};
 }
 
+static enum warren_status error_at(const struct config_node *node, enum warren_status status,
+                                   const struct warren_error *why, struct warren_error *error)
+{
+    char where[CONFIG_WHERE_SIZE];
+
+    config_node_where(node, where, sizeof where);
+    return error_set(error, status, "%s: %s", where, why->text);
+}
+
 static enum warren_status open_link(const struct posts *posts, struct post *post, size_t index,
                                     bool only_builtin, struct warren_error *error)
 {
@@ -84,10 +93,8 @@ static enum warren_status open_link(const struct posts *posts, struct post *post
     status = registry_find_middleware(posts->setup->registry, config->name, &middleware, &why);
     if (status == WARREN_OK && (!only_builtin || is_builtin(middleware)))
         status = middleware_open(&link->instance, middleware, config->name, &link->info, &why);
-    if (status != WARREN_OK) {
-        config_node_where(config->node, where, sizeof where);
-        return error_set(error, status, "%s: %s", where, why.text);
-    }
+    if (status != WARREN_OK)
+        return error_at(config->node, status, &why, error);
     if (!link->instance.is_open)
         return WARREN_OK;
     if (middleware->before && post->stage.before) {
@@ -277,7 +284,31 @@ static bool same_links(const struct post *post, const struct config_subscription
     return true;
 }
 
-static void report_changed(const struct post *post, const struct post_link *link)
+enum warren_status posts_check(const struct worker_setup *setup, const struct config *config,
+                               struct warren_error *error)
+{
+    for (size_t i = 0; i < config->subscription_count; i++) {
+        const struct config_subscription *subscription = &config->subscriptions[i];
+
+        for (size_t k = 0; k < subscription->chain_count; k++) {
+            const struct config_middleware *link = &subscription->chain[k];
+            const struct warren_middleware *middleware;
+            struct warren_error why = {WARREN_OK, ""};
+            enum warren_status status =
+                registry_find_middleware(setup->registry, link->name, &middleware, &why);
+
+            if (status == WARREN_OK)
+                status = middleware_check(middleware, link->name, subscription->queue,
+                                          link->options, &why);
+            if (status != WARREN_OK)
+                return error_at(link->node, status, &why, error);
+        }
+    }
+    return WARREN_OK;
+}
+
+static void report_changed(const struct post *post, const struct post_link *link,
+                           const struct name_list *changed)
 {
     struct log_line line;
 
@@ -285,36 +316,41 @@ static void report_changed(const struct post *post, const struct post_link *link
     log_text(&line, "queue", post->info.queue);
     log_text(&line, "handler", post->info.handler);
     log_text(&line, "middleware", link->config->name);
+    log_text(&line, "changed", changed->text);
     log_end(&line);
 }
 
-static void note_fixed(struct posts_reloaded *reloaded, const struct post *post,
-                       const struct post_link *link)
+/* Since the worker began, for they are what they were then. */
+static void note_fixed(const struct post_link *link, const struct warren_options *now,
+                       struct name_list *fixed)
 {
-    size_t len = strlen(reloaded->names);
+    const char *option;
 
-    snprintf(reloaded->names + len, sizeof reloaded->names - len, "%s%s of %s",
-             reloaded->fixed ? ", " : "", link->config->name, post->info.queue);
-    reloaded->fixed++;
+    for (size_t at = 0; (option = config_options_differ(link->info.options, now, &at));)
+        if (middleware_is_fixed(link->instance.middleware, option))
+            name_list_add(fixed, "%s.%s of %s", link->config->name, option, link->info.queue);
 }
 
-static void reload_link(struct post *post, struct post_link *link,
-                        const struct config_middleware *now, struct posts_reloaded *reloaded)
+static bool reload_link(struct post *post, struct post_link *link, const struct warren_options *now)
 {
-    if (config_options_equal(link->options, now->options))
-        return;
-    if (!middleware_reload(&link->instance, now->options)) {
-        note_fixed(reloaded, post, link);
-        return;
-    }
-    link->options = now->options;
-    reloaded->changed++;
-    report_changed(post, link);
+    struct name_list changed = {0};
+    const char *option;
+
+    for (size_t at = 0; (option = config_options_differ(link->options, now, &at));)
+        if (!middleware_is_fixed(link->instance.middleware, option))
+            name_list_add(&changed, "%s", option);
+    if (changed.count == 0)
+        return false;
+    middleware_reload(&link->instance, now);
+    link->options = now;
+    report_changed(post, link, &changed);
+    return true;
 }
 
-void posts_reload(struct posts *posts, const struct config *config, struct posts_reloaded *reloaded)
+size_t posts_reload(struct posts *posts, const struct config *config, struct name_list *fixed)
 {
-    *reloaded = (struct posts_reloaded){0, 0, ""};
+    size_t changed = 0;
+
     for (size_t i = 0; i < posts->count; i++) {
         struct post *post = &posts->items[i];
         const struct config_subscription *now =
@@ -322,7 +358,10 @@ void posts_reload(struct posts *posts, const struct config *config, struct posts
 
         if (!now || !same_links(post, now))
             continue;
-        for (size_t k = 0; k < post->chain_count; k++)
-            reload_link(post, &post->chain[k], &now->chain[k], reloaded);
+        for (size_t k = 0; k < post->chain_count; k++) {
+            note_fixed(&post->chain[k], now->chain[k].options, fixed);
+            changed += reload_link(post, &post->chain[k], now->chain[k].options);
+        }
     }
+    return changed;
 }

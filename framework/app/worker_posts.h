@@ -5,6 +5,7 @@
 #define WARREN_APP_WORKER_POSTS_H
 
 #include "app/worker_setup.h"
+#include "base/name_list.h"
 #include "consume/runtime.h"
 #include "store/keeper.h"
 
@@ -40,20 +41,19 @@ void posts_fill(const struct posts *posts, size_t index, struct runtime_subscrip
 /** The handlers' `reopen`. */
 void posts_reopen(const struct posts *posts);
 
-/** What posts_reload() did. */
-struct posts_reloaded {
-    size_t changed;  /* options that are in force now: @config must live until posts_close() */
-    size_t fixed;    /* middlewares whose options differ but cannot change while they run */
-    char names[200]; /* of the latter: "retry of payments, ..." */
-};
+/** Do the options of all chains of @config, after worker_setup_chains(), go together? */
+enum warren_status posts_check(const struct worker_setup *setup, const struct config *config,
+                               struct warren_error *error);
 
 /**
  * Give each middleware its options of @config where they differ from those in force. A
  * subscription whose chain has other links there is left alone.
  *
- * @config  after worker_setup_chains()
+ * @config  after posts_check()
+ * @fixed   options that differ and cannot change while the worker runs are added:
+ *          "breaker.name of payments"
+ * @return  how many middlewares have new options: if not 0, @config must live until posts_close()
  */
-void posts_reload(struct posts *posts, const struct config *config,
-                  struct posts_reloaded *reloaded);
+size_t posts_reload(struct posts *posts, const struct config *config, struct name_list *fixed);
 
 #endif

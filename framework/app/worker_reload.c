@@ -44,22 +44,13 @@ void worker_reload_done(struct worker_reload *reload)
     *reload = (struct worker_reload){0};
 }
 
-static void report_text(enum warren_log_level level, const char *event, const char *key,
-                        const char *text)
-{
-    struct log_line line;
-
-    log_begin(&line, level, event);
-    log_text(&line, key, text);
-    log_end(&line);
-}
-
 /* NULL: the file is wrong, which is reported. */
 static struct config *read_again(const struct worker_reload *reload,
                                  const struct worker_setup *setup)
 {
     struct warren_error error = {WARREN_OK, ""};
     struct config *config = NULL;
+    struct log_line line;
     enum warren_status status =
         config_load(reload->file, environ, (const char *const *)reload->sets, reload->set_count,
                     &config, &error);
@@ -67,66 +58,63 @@ static struct config *read_again(const struct worker_reload *reload,
     if (status == WARREN_OK)
         status = worker_setup_chains(setup->registry, config, &error);
     if (status == WARREN_OK)
+        status = posts_check(setup, config, &error);
+    if (status == WARREN_OK)
+        status = settings_check_rate(config, &error);
+    if (status == WARREN_OK)
         return config;
-    report_text(WARREN_LOG_ERROR, "SIGHUP: the configuration stays as it was", "reason",
-                error.text);
+    log_begin(&line, WARREN_LOG_ERROR, "SIGHUP: the configuration stays as it was");
+    log_text(&line, "reason", error.text);
+    log_end(&line);
     config_free(config);
     return NULL;
 }
 
-/* Whether @text is another one than in @told; it stands there now. */
-static bool is_news(char told[RELOAD_TOLD_SIZE], const char *text)
-{
-    if (strncmp(told, text, RELOAD_TOLD_SIZE - 1) == 0)
-        return false;
-    snprintf(told, RELOAD_TOLD_SIZE, "%s", text);
-    return *text != '\0';
-}
-
 /* SIGHUP comes each night for logrotate; who changed the file is told once. */
-static void report_fixed(struct worker_reload *reload, const struct worker_setup *setup,
-                         const struct config *now, const struct posts_reloaded *reloaded)
+static void report_fixed(struct worker_reload *reload, const struct name_list *fixed)
 {
-    char changes[RELOAD_TOLD_SIZE];
+    struct log_line line;
 
-    config_changes(setup->config, now, changes, sizeof changes);
-    if (is_news(reload->told, changes))
-        report_text(WARREN_LOG_WARN, "SIGHUP: what has changed here needs a restart", "changed",
-                    changes);
-    if (is_news(reload->told_options, reloaded->names))
-        report_text(WARREN_LOG_WARN, "SIGHUP: options that have changed here need a restart",
-                    "changed", reloaded->names);
+    if (strcmp(reload->told, fixed->text) == 0)
+        return;
+    memcpy(reload->told, fixed->text, sizeof reload->told);
+    if (fixed->count == 0)
+        return;
+    log_begin(&line, WARREN_LOG_WARN, "SIGHUP: what has changed here needs a restart");
+    log_text(&line, "changed", fixed->text);
+    log_end(&line);
 }
 
-static void reload_log(struct worker_reload *reload, const struct config *now)
+/* @return how much has changed */
+static size_t reload_log(struct worker_reload *reload, const struct config *now)
 {
     char wanted[sizeof reload->log];
     struct log_line line;
 
     snprintf(wanted, sizeof wanted, "%s %s", now->log.level, now->log.format);
     if (strcmp(wanted, reload->log) == 0)
-        return;
+        return 0;
     memcpy(reload->log, wanted, sizeof wanted);
     settings_log(now);
     log_begin(&line, WARREN_LOG_INFO, "log has a new level or format");
     log_text(&line, "to", wanted);
     log_end(&line);
+    return 1;
 }
 
-static void reload_rate(struct worker_reload *reload, struct warren_publisher *publisher,
-                        const struct config *now)
+static size_t reload_rate(struct worker_reload *reload, struct warren_publisher *publisher,
+                          const struct config *now, struct name_list *fixed)
 {
     int64_t rate = now->publisher.rate;
     int64_t burst = now->publisher.burst;
     struct log_line line;
 
     if (rate == reload->publisher_rate && burst == reload->publisher_burst)
-        return;
+        return 0;
+    /* With the publisher.timeout of the file it can be kept; that in force is another one. */
     if (warren_publisher_set_rate(publisher, (double)rate, (uint32_t)burst) != WARREN_OK) {
-        log_error("SIGHUP: publisher.rate %" PRId64 " is less than one message in "
-                  "publisher.timeout; it stays as it was",
-                  rate);
-        return;
+        name_list_add(fixed, "publisher.rate");
+        return 0;
     }
     reload->publisher_rate = rate;
     reload->publisher_burst = burst;
@@ -134,13 +122,17 @@ static void reload_rate(struct worker_reload *reload, struct warren_publisher *p
     log_int(&line, "rate", rate);
     log_int(&line, "burst", burst);
     log_end(&line);
+    return 1;
 }
 
 void worker_reload(struct worker_reload *reload, const struct worker_setup *setup,
                    struct posts *posts, struct warren_publisher *publisher)
 {
-    struct posts_reloaded reloaded;
+    struct name_list fixed = {0};
     struct config *config;
+    struct log_line line;
+    size_t links;
+    size_t others;
 
     if (!reload->file)
         return;
@@ -152,11 +144,16 @@ void worker_reload(struct worker_reload *reload, const struct worker_setup *setu
     config = read_again(reload, setup);
     if (!config)
         return;
-    posts_reload(posts, config, &reloaded);
-    reload_log(reload, config);
-    reload_rate(reload, publisher, config);
-    report_fixed(reload, setup, config, &reloaded);
-    if (reloaded.changed)
+    config_changes(setup->config, config, &fixed);
+    links = posts_reload(posts, config, &fixed);
+    others = reload_log(reload, config);
+    others += reload_rate(reload, publisher, config, &fixed);
+    report_fixed(reload, &fixed);
+    log_begin(&line, WARREN_LOG_INFO, "SIGHUP: the configuration was read again");
+    log_int(&line, "changed", (int64_t)(links + others));
+    log_int(&line, "need_restart", (int64_t)fixed.count);
+    log_end(&line);
+    if (links > 0)
         reload->configs[reload->config_count++] = config;
     else
         config_free(config);

@@ -13,8 +13,6 @@
 
 /** How often a worker takes over something new; then it must be restarted for more. */
 #define RELOADS_MAX 1000
-/** Bytes of a text that names what needs a restart. */
-#define RELOAD_TOLD_SIZE 400
 
 /** Where the configuration comes from, and those that middlewares may still look at. */
 struct worker_reload {
@@ -25,9 +23,8 @@ struct worker_reload {
     size_t config_count;
     int64_t publisher_rate; /* in force, as is what follows */
     int64_t publisher_burst;
-    char log[32];                        /* level and format */
-    char told[RELOAD_TOLD_SIZE];         /* that it needs a restart, as what the file says now */
-    char told_options[RELOAD_TOLD_SIZE]; /* the same of middlewares */
+    char log[32];              /* level and format */
+    char told[NAME_LIST_SIZE]; /* that it needs a restart, as what the file says now */
 };
 
 /**

@@ -1,28 +1,8 @@
 /* changes.c - what of a new configuration a running worker cannot take over. */
-#include <stdio.h>
 #include <string.h>
 
 #include "config/handler_options.h"
 #include "config/options.h"
-
-/* Names, as many as fit. */
-struct list {
-    char *text;
-    size_t size;
-    size_t len;
-    size_t count;
-};
-
-static void add(struct list *list, const char *what, const char *name)
-{
-    int more = 0;
-
-    if (list->len < list->size)
-        more = snprintf(list->text + list->len, list->size - list->len, "%s%s%s",
-                        list->count ? ", " : "", what, name);
-    list->len += more > 0 ? (size_t)more : 0;
-    list->count++;
-}
 
 /* Does the same stand there, wherever it stands? NULL is nothing. */
 static bool same_node(const struct config_node *a, const struct config_node *b)
@@ -50,11 +30,19 @@ static bool same_subscription(const struct config_subscription *a,
     return strcmp(a->queue, b->queue) == 0 && strcmp(a->handler, b->handler) == 0;
 }
 
-static bool same_settings(const struct config_subscription *a, const struct config_subscription *b)
+static void compare_settings(struct name_list *changes, const struct config_subscription *a,
+                             const struct config_subscription *b)
 {
-    return a->prefetch == b->prefetch && a->prefetch_bytes == b->prefetch_bytes &&
-           a->concurrency == b->concurrency && same_node(a->options, b->options) &&
-           same_node(config_node_get(a->all, "arguments"), config_node_get(b->all, "arguments"));
+    if (a->prefetch != b->prefetch)
+        name_list_add(changes, "prefetch of %s", a->queue);
+    if (a->prefetch_bytes != b->prefetch_bytes)
+        name_list_add(changes, "prefetch_bytes of %s", a->queue);
+    if (a->concurrency != b->concurrency)
+        name_list_add(changes, "concurrency of %s", a->queue);
+    if (!same_node(a->options, b->options))
+        name_list_add(changes, "handler's options of %s", a->queue);
+    if (!same_node(config_node_get(a->all, "arguments"), config_node_get(b->all, "arguments")))
+        name_list_add(changes, "arguments of %s", a->queue);
 }
 
 static bool same_chain(const struct config_subscription *a, const struct config_subscription *b)
@@ -82,7 +70,7 @@ const struct config_subscription *config_same_subscription(const struct config *
     return NULL;
 }
 
-static void compare_subscriptions(struct list *list, const struct config *before,
+static void compare_subscriptions(struct name_list *changes, const struct config *before,
                                   const struct config *now)
 {
     size_t found = 0;
@@ -91,29 +79,28 @@ static void compare_subscriptions(struct list *list, const struct config *before
         const struct config_subscription *old = &before->subscriptions[i];
         const struct config_subscription *new = config_same_subscription(before, i, now);
 
-        found += new != NULL;
-        if (!new || !same_settings(old, new))
-            add(list, "subscription of ", old->queue);
-        else if (!same_chain(old, new))
-            add(list, "chain of ", old->queue);
+        if (!new) {
+            name_list_add(changes, "end of subscription %s", old->queue);
+            continue;
+        }
+        found++;
+        compare_settings(changes, old, new);
+        if (!same_chain(old, new))
+            name_list_add(changes, "chain of %s", old->queue);
     }
     if (found < now->subscription_count)
-        add(list, "a new subscription", "");
+        name_list_add(changes, "a new subscription");
 }
 
-size_t config_changes(const struct config *before, const struct config *now, char *text,
-                      size_t size)
+void config_changes(const struct config *before, const struct config *now,
+                    struct name_list *changes)
 {
-    struct list list = {text, size, 0, 0};
-
-    text[0] = '\0';
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++)
         if (!(config_options[i].flags & CONFIG_OPTION_RELOADS) &&
             !config_value_equal(config_options[i].option.type, &before->private->values[i],
                                 &now->private->values[i]))
-            add(&list, config_options[i].option.name, "");
+            name_list_add(changes, "%s", config_options[i].option.name);
     if (!same_node(at_top(before, "topology"), at_top(now, "topology")))
-        add(&list, "topology", "");
-    compare_subscriptions(&list, before, now);
-    return list.count;
+        name_list_add(changes, "topology");
+    compare_subscriptions(changes, before, now);
 }

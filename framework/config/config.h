@@ -15,6 +15,7 @@
 #include <warren/message.h>
 
 #include "base/log.h"
+#include "base/name_list.h"
 
 struct config_exchange {
     const char *name;
@@ -246,18 +247,22 @@ struct config_catalog {
 enum warren_status config_chains(struct config *config, const struct config_catalog *catalog,
                                  struct warren_error *error);
 
-/** Are all values the same? Both of the same table. */
-bool config_options_equal(const struct warren_options *a, const struct warren_options *b);
+/**
+ * The next option of which @a and @b, of the same table, say different things.
+ *
+ * @at      where to begin: 0; moved behind that option
+ * @return  its name; NULL: there is none any more
+ */
+const char *config_options_differ(const struct warren_options *a, const struct warren_options *b,
+                                  size_t *at);
 
 /**
  * What differs between two configurations besides the options of middlewares and those that change
- * while a worker runs: names such as "consumer.prefetch, topology, chain of payments". After
- * config_chains() on both.
- *
- * @return how many; 0: nothing, and @text is empty
+ * while a worker runs: names such as "consumer.prefetch, topology, chain of payments" are added to
+ * @changes. After config_chains() on both.
  */
-size_t config_changes(const struct config *before, const struct config *now, char *text,
-                      size_t size);
+void config_changes(const struct config *before, const struct config *now,
+                    struct name_list *changes);
 
 /** The subscription of @now that is the one at @index of @before: same queue, handler, place. */
 const struct config_subscription *config_same_subscription(const struct config *before,

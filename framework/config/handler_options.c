@@ -109,12 +109,16 @@ bool config_value_equal(enum warren_option_type type, const struct config_value 
     }
 }
 
-bool config_options_equal(const struct warren_options *a, const struct warren_options *b)
+const char *config_options_differ(const struct warren_options *a, const struct warren_options *b,
+                                  size_t *at)
 {
-    for (size_t i = 0; i < a->count; i++)
+    while (*at < a->count) {
+        size_t i = (*at)++;
+
         if (!config_value_equal(a->table[i].type, &a->values[i], &b->values[i]))
-            return false;
-    return true;
+            return a->table[i].name;
+    }
+    return NULL;
 }
 
 /* The value of @name if its type is one of @types, a set of bits; otherwise the end. */

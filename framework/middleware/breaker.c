@@ -105,15 +105,18 @@ static struct breaker_plan read_plan(const struct warren_options *given)
     };
 }
 
-static enum warren_status check(const struct breaker_plan *plan, struct warren_error *error)
+static enum warren_status breaker_check(const struct warren_options *given,
+                                        struct warren_error *error)
 {
-    if (plan->failure_percent == 0 && plan->consecutive == 0)
+    struct breaker_plan plan = read_plan(given);
+
+    if (plan.failure_percent == 0 && plan.consecutive == 0)
         return error_set(error, WARREN_ECONFIG,
                          "with failure_percent 0 and consecutive 0 it would never open");
-    if (plan->open_ms > plan->open_max_ms)
+    if (plan.open_ms > plan.open_max_ms)
         return error_set(error, WARREN_ECONFIG,
                          "open_time (%" PRId64 " ms) is above max_open_time (%" PRId64 " ms)",
-                         plan->open_ms, plan->open_max_ms);
+                         plan.open_ms, plan.open_max_ms);
     return WARREN_OK;
 }
 
@@ -190,14 +193,10 @@ static void breaker_close(void *state)
 static enum warren_status breaker_open(const struct warren_subscription_info *info, void **state,
                                        struct warren_error *error)
 {
-    struct breaker_plan plan = read_plan(info->options);
-    enum warren_status status = check(&plan, error);
+    struct breaker *fresh = breaker_new(info);
+    enum warren_status status = WARREN_OK;
     struct breaker *breaker;
-    struct breaker *fresh;
 
-    if (status != WARREN_OK)
-        return status;
-    fresh = breaker_new(info);
     if (!fresh)
         return error_set(error, WARREN_ENOMEM, "no memory");
     breaker = list_entry(shared_join(&registry, &fresh->shared), struct breaker, shared);
@@ -217,17 +216,10 @@ static enum warren_status breaker_open(const struct warren_subscription_info *in
 static void breaker_reload(void *state, const struct warren_options *given)
 {
     struct breaker *breaker = state;
-    struct breaker_plan plan = read_plan(given);
-    struct warren_error error = {WARREN_OK, ""};
 
-    if (check(&plan, &error) != WARREN_OK) {
-        log_warn("breaker of queue %s: %s; it stays as it was", breaker->shared.queue, error.text);
-        return;
-    }
-    shared_keep_name(&breaker->shared, "breaker", warren_options_text(given, "name"));
     read_switches(breaker, given);
     pthread_mutex_lock(&breaker->mutex);
-    breaker->plan = plan;
+    breaker->plan = read_plan(given);
     breaker->changed = true;
     /* The next message that is admitted brings the clock's reading that the change needs. */
     atomic_store_explicit(&breaker->step_end_ms, INT64_MIN, memory_order_relaxed);
@@ -424,5 +416,7 @@ const struct warren_middleware middleware_breaker = {
     .may = breaker_may,
     .took = breaker_took,
     .reload = breaker_reload,
+    .check = breaker_check,
+    .fixed = "name",
     .close = breaker_close,
 };

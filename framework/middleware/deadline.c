@@ -69,43 +69,46 @@ static void warn_of_ack_timeout(const struct deadline *deadline, const struct pl
     log_end(&line);
 }
 
-static enum warren_status make_plan(const struct deadline *deadline,
-                                    const struct warren_options *given, struct plan **ret_plan,
-                                    struct warren_error *error)
+static enum warren_status deadline_check(const struct warren_options *given,
+                                         struct warren_error *error)
 {
     int64_t limit_ms = warren_options_int(given, "limit");
     int64_t hard_limit_ms = warren_options_int(given, "hard_limit");
-    struct plan *plan;
 
     if (hard_limit_ms > 0 && hard_limit_ms < limit_ms)
         return error_set(error, WARREN_ECONFIG,
                          "hard_limit (%" PRId64 " ms) is below limit (%" PRId64 " ms)",
                          hard_limit_ms, limit_ms);
-    plan = calloc(1, sizeof *plan);
-    if (!plan)
-        return error_set(error, WARREN_ENOMEM, "no memory for the middleware deadline");
-    plan->limit_ms = limit_ms;
-    plan->hard_limit_ms = hard_limit_ms;
-    write_duration(limit_ms, plan->limit);
-    warn_of_ack_timeout(deadline, plan);
-    *ret_plan = plan;
     return WARREN_OK;
+}
+
+/* NULL: no memory. */
+static struct plan *make_plan(const struct deadline *deadline, const struct warren_options *given)
+{
+    struct plan *plan = calloc(1, sizeof *plan);
+
+    if (!plan)
+        return NULL;
+    plan->limit_ms = warren_options_int(given, "limit");
+    plan->hard_limit_ms = warren_options_int(given, "hard_limit");
+    write_duration(plan->limit_ms, plan->limit);
+    warn_of_ack_timeout(deadline, plan);
+    return plan;
 }
 
 static enum warren_status deadline_open(const struct warren_subscription_info *info, void **state,
                                         struct warren_error *error)
 {
     struct deadline *deadline = calloc(1, sizeof *deadline);
-    struct plan *plan = NULL;
-    enum warren_status status;
+    struct plan *plan;
 
     if (!deadline)
         return error_set(error, WARREN_ENOMEM, "no memory for the middleware deadline");
     deadline->info = info;
-    status = make_plan(deadline, info->options, &plan, error);
-    if (status != WARREN_OK) {
+    plan = make_plan(deadline, info->options);
+    if (!plan) {
         free(deadline);
-        return status;
+        return error_set(error, WARREN_ENOMEM, "no memory for the middleware deadline");
     }
     atomic_init(&deadline->plan, plan);
     *state = deadline;
@@ -115,11 +118,10 @@ static enum warren_status deadline_open(const struct warren_subscription_info *i
 static void deadline_reload(void *state, const struct warren_options *given)
 {
     struct deadline *deadline = state;
-    struct warren_error error = {WARREN_OK, ""};
-    struct plan *plan;
+    struct plan *plan = make_plan(deadline, given);
 
-    if (make_plan(deadline, given, &plan, &error) != WARREN_OK) {
-        log_warn("deadline of queue %s: %s; it stays as it was", deadline->info->queue, error.text);
+    if (!plan) {
+        log_error("deadline of queue %s: no memory for its new options", deadline->info->queue);
         return;
     }
     plan->older = atomic_load_explicit(&deadline->plan, memory_order_relaxed);
@@ -194,5 +196,6 @@ const struct warren_middleware middleware_deadline = {
     .open = deadline_open,
     .call = deadline_call,
     .reload = deadline_reload,
+    .check = deadline_check,
     .close = deadline_close,
 };

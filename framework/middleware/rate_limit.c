@@ -79,9 +79,15 @@ static bool keeps(struct limit *limit, const struct token_plan *plan)
     return answer;
 }
 
-static bool contradicts(const struct token_plan *plan)
+static enum warren_status rate_limit_check(const struct warren_options *given,
+                                           struct warren_error *error)
 {
-    return plan->even && plan->burst != 1;
+    struct token_plan plan = read_plan(given);
+
+    if (plan.even && plan.burst != 1)
+        return error_set(error, WARREN_ECONFIG,
+                         "kind leaky lets messages go one by one and has no burst");
+    return WARREN_OK;
 }
 
 static void limit_free(struct limit *limit)
@@ -141,14 +147,9 @@ static enum warren_status limit_join(const struct warren_subscription_info *info
 static enum warren_status rate_limit_open(const struct warren_subscription_info *info, void **state,
                                           struct warren_error *error)
 {
-    struct token_plan plan = read_plan(info->options);
+    struct turn *turn = calloc(1, sizeof *turn);
     enum warren_status status;
-    struct turn *turn;
 
-    if (contradicts(&plan))
-        return error_set(error, WARREN_ECONFIG,
-                         "kind leaky lets messages go one by one and has no burst");
-    turn = calloc(1, sizeof *turn);
     if (!turn)
         return error_set(error, WARREN_ENOMEM, "no memory");
     status = limit_join(info, &turn->limit, error);
@@ -177,16 +178,9 @@ static void rate_limit_close(void *state)
 static void rate_limit_reload(void *state, const struct warren_options *given)
 {
     struct limit *limit = ((struct turn *)state)->limit;
-    struct token_plan plan = read_plan(given);
 
-    if (contradicts(&plan)) {
-        log_warn("rate_limit of queue %s: kind leaky has no burst; the limit stays as it was",
-                 limit->shared.queue);
-        return;
-    }
-    shared_keep_name(&limit->shared, "rate_limit", warren_options_text(given, "name"));
     pthread_mutex_lock(&limit->mutex);
-    limit->wanted = plan;
+    limit->wanted = read_plan(given);
     limit->changed = true;
     pthread_mutex_unlock(&limit->mutex);
 }
@@ -281,5 +275,7 @@ const struct warren_middleware middleware_rate_limit = {
     .may = rate_limit_may,
     .took = rate_limit_took,
     .reload = rate_limit_reload,
+    .check = rate_limit_check,
+    .fixed = "name",
     .close = rate_limit_close,
 };

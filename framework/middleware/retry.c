@@ -86,19 +86,21 @@ static struct retry_policy read_policy(const struct warren_options *given)
     };
 }
 
-static enum warren_status check(const struct retry_policy *policy, int64_t max_age_ms,
-                                struct warren_error *error)
+static enum warren_status retry_check(const struct warren_options *given,
+                                      struct warren_error *error)
 {
-    int64_t shortest_ms = retry_policy_shortest_ms(policy);
+    struct retry_policy policy = read_policy(given);
+    int64_t max_age_ms = warren_options_int(given, "max_age");
+    int64_t shortest_ms = retry_policy_shortest_ms(&policy);
 
-    if (policy->initial_ms > policy->max_ms)
+    if (policy.initial_ms > policy.max_ms)
         return error_set(error, WARREN_ECONFIG,
                          "initial_delay (%" PRId64 " ms) is above max_delay (%" PRId64 " ms)",
-                         policy->initial_ms, policy->max_ms);
-    if (policy->jitter == RETRY_JITTER_DECORRELATED && policy->growth != RETRY_EXPONENTIAL)
+                         policy.initial_ms, policy.max_ms);
+    if (policy.jitter == RETRY_JITTER_DECORRELATED && policy.growth != RETRY_EXPONENTIAL)
         return error_set(error, WARREN_ECONFIG,
                          "jitter decorrelated grows by itself and needs policy exponential");
-    if (policy->jitter == RETRY_JITTER_DECORRELATED && policy->initial_ms == 0)
+    if (policy.jitter == RETRY_JITTER_DECORRELATED && policy.initial_ms == 0)
         return error_set(error, WARREN_ECONFIG,
                          "jitter decorrelated needs an initial_delay above 0 to grow from");
     if (max_age_ms > 0 && shortest_ms > max_age_ms)
@@ -116,43 +118,35 @@ int64_t retry_attempts(int64_t max_attempts, bool dead_letters)
     return dead_letters ? USUAL_ATTEMPTS : 0;
 }
 
-static enum warren_status make_plan(const struct retry *retry, const struct warren_options *given,
-                                    struct plan **ret_plan, struct warren_error *error)
+/* NULL: no memory. */
+static struct plan *make_plan(const struct retry *retry, const struct warren_options *given)
 {
-    struct retry_policy policy = read_policy(given);
-    int64_t max_age_ms = warren_options_int(given, "max_age");
-    enum warren_status status = check(&policy, max_age_ms, error);
-    struct plan *plan;
+    struct plan *plan = calloc(1, sizeof *plan);
 
-    if (status != WARREN_OK)
-        return status;
-    plan = calloc(1, sizeof *plan);
     if (!plan)
-        return error_set(error, WARREN_ENOMEM, "no memory");
-    plan->policy = policy;
+        return NULL;
+    plan->policy = read_policy(given);
     plan->max_attempts =
         retry_attempts(warren_options_int(given, "max_attempts"), retry->dead_letters);
     plan->hold_max_ms = warren_options_int(given, "in_memory_max");
-    plan->max_age_ms = max_age_ms;
-    *ret_plan = plan;
-    return WARREN_OK;
+    plan->max_age_ms = warren_options_int(given, "max_age");
+    return plan;
 }
 
 static enum warren_status retry_open(const struct warren_subscription_info *info, void **state,
                                      struct warren_error *error)
 {
     struct retry *retry = calloc(1, sizeof *retry);
-    struct plan *plan = NULL;
-    enum warren_status status;
+    struct plan *plan;
 
     if (!retry)
         return error_set(error, WARREN_ENOMEM, "no memory");
     retry->queue = info->queue;
     retry->dead_letters = info->dead_letters;
-    status = make_plan(retry, info->options, &plan, error);
-    if (status != WARREN_OK) {
+    plan = make_plan(retry, info->options);
+    if (!plan) {
         free(retry);
-        return status;
+        return error_set(error, WARREN_ENOMEM, "no memory");
     }
     atomic_init(&retry->plan, plan);
     *state = retry;
@@ -162,11 +156,10 @@ static enum warren_status retry_open(const struct warren_subscription_info *info
 static void retry_reload(void *state, const struct warren_options *given)
 {
     struct retry *retry = state;
-    struct warren_error error = {WARREN_OK, ""};
-    struct plan *plan;
+    struct plan *plan = make_plan(retry, given);
 
-    if (make_plan(retry, given, &plan, &error) != WARREN_OK) {
-        log_warn("retry of queue %s: %s; it stays as it was", retry->queue, error.text);
+    if (!plan) {
+        log_error("retry of queue %s: no memory for its new options", retry->queue);
         return;
     }
     plan->older = atomic_load_explicit(&retry->plan, memory_order_relaxed);
@@ -251,5 +244,6 @@ const struct warren_middleware middleware_retry = {
     .open = retry_open,
     .call = retry_call,
     .reload = retry_reload,
+    .check = retry_check,
     .close = retry_close,
 };

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
-
 enum warren_status shared_init(struct shared *shared, const char *name, const char *queue)
 {
     list_init(&shared->link);
@@ -62,10 +60,4 @@ bool shared_leave(struct shared_registry *registry, struct shared *shared)
         list_remove(&shared->link);
     pthread_mutex_unlock(&registry->mutex);
     return last;
-}
-
-void shared_keep_name(const struct shared *shared, const char *middleware, const char *name)
-{
-    if (strcmp(shared->name, name) != 0)
-        log_warn("%s of queue %s: its new name needs a restart", middleware, shared->queue);
 }

@@ -46,9 +46,6 @@ void shared_done(struct shared *shared);
  */
 struct shared *shared_join(struct shared_registry *registry, struct shared *fresh);
 
-/** After a reload: say in the log that @name, if it is another one, needs a restart. */
-void shared_keep_name(const struct shared *shared, const char *middleware, const char *name);
-
 /** One user fewer. @return true: it was the last one, and the caller frees the thing */
 bool shared_leave(struct shared_registry *registry, struct shared *shared);
 

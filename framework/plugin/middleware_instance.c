@@ -14,24 +14,44 @@ static const char *without_name(const char *text, const char *name)
                                                                               : text;
 }
 
+static enum warren_status refused(const struct warren_middleware *middleware, const char *name,
+                                  const char *queue, enum warren_status status,
+                                  struct warren_error *why, struct warren_error *error)
+{
+    why->text[sizeof why->text - 1] = '\0';
+    return error_set(error, status == WARREN_ECONFIG ? status : WARREN_EPLUGIN,
+                     "queue %s: middleware %s: %s", queue, name,
+                     why->text[0] ? without_name(why->text, middleware->name)
+                                  : warren_status_name(status));
+}
+
+enum warren_status middleware_check(const struct warren_middleware *middleware, const char *name,
+                                    const char *queue, const struct warren_options *options,
+                                    struct warren_error *error)
+{
+    struct warren_error why = {WARREN_OK, ""};
+
+    if (!middleware->check || middleware->check(options, &why) == WARREN_OK)
+        return WARREN_OK;
+    return refused(middleware, name, queue, WARREN_ECONFIG, &why, error);
+}
+
 enum warren_status middleware_open(struct middleware_instance *instance,
                                    const struct warren_middleware *middleware, const char *name,
                                    const struct warren_subscription_info *info,
                                    struct warren_error *error)
 {
     struct warren_error why = {WARREN_OK, ""};
-    enum warren_status status = WARREN_OK;
+    enum warren_status status =
+        middleware_check(middleware, name, info->queue, info->options, error);
 
     *instance = (struct middleware_instance){.middleware = middleware};
+    if (status != WARREN_OK)
+        return status;
     if (middleware->open)
         status = middleware->open(info, &instance->state, &why);
-    if (status != WARREN_OK) {
-        why.text[sizeof why.text - 1] = '\0';
-        return error_set(error, status == WARREN_ECONFIG ? status : WARREN_EPLUGIN,
-                         "queue %s: middleware %s: %s", info->queue, name,
-                         why.text[0] ? without_name(why.text, middleware->name)
-                                     : warren_status_name(status));
-    }
+    if (status != WARREN_OK)
+        return refused(middleware, name, info->queue, status, &why, error);
     instance->is_open = true;
     return WARREN_OK;
 }
@@ -43,11 +63,26 @@ void middleware_close(struct middleware_instance *instance)
     instance->is_open = false;
 }
 
-bool middleware_reload(const struct middleware_instance *instance,
+/* Is @word one of @words, which | separates? */
+static bool is_among(const char *words, const char *word)
+{
+    size_t len = strlen(word);
+
+    for (const char *at = words; at; at = strchr(at, '|')) {
+        at += *at == '|';
+        if (strcspn(at, "|") == len && strncmp(at, word, len) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool middleware_is_fixed(const struct warren_middleware *middleware, const char *option)
+{
+    return !middleware->reload || is_among(middleware->fixed, option);
+}
+
+void middleware_reload(const struct middleware_instance *instance,
                        const struct warren_options *options)
 {
-    if (!instance->is_open || !instance->middleware->reload)
-        return false;
     instance->middleware->reload(instance->state, options);
-    return true;
 }

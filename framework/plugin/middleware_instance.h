@@ -12,7 +12,16 @@ struct middleware_instance {
 };
 
 /**
- * Run the middleware's `open`, if it has one. @info must live until middleware_close().
+ * Run the middleware's `check`, if it has one, for a subscription of @queue.
+ *
+ * @name    as the YAML has it, for messages
+ * @return  WARREN_OK; WARREN_ECONFIG with @error: queue, middleware, and what `check` said
+ */
+enum warren_status middleware_check(const struct warren_middleware *middleware, const char *name,
+                                    const char *queue, const struct warren_options *options,
+                                    struct warren_error *error);
+/**
+ * Run `check`, and then `open`, if it has them. @info must live until middleware_close().
  *
  * @name    as the YAML has it, for messages
  * @return  WARREN_OK; WARREN_ECONFIG if `open` returned that, else WARREN_EPLUGIN, with @error:
@@ -24,8 +33,10 @@ enum warren_status middleware_open(struct middleware_instance *instance,
                                    struct warren_error *error);
 /** Run `close`; harmless to repeat, and if it was never open. */
 void middleware_close(struct middleware_instance *instance);
-/** Run `reload` with options that live until middleware_close(). False: it has no `reload`. */
-bool middleware_reload(const struct middleware_instance *instance,
+/** Does a change of @option need a restart? */
+bool middleware_is_fixed(const struct warren_middleware *middleware, const char *option);
+/** Run `reload`, which it has, with options that live until middleware_close(). */
+void middleware_reload(const struct middleware_instance *instance,
                        const struct warren_options *options);
 
 #endif

@@ -80,7 +80,8 @@ struct warren_middleware {
 
     /**
      * SIGHUP, and an option differs: @options are those of the file as it is now, and live until
-     * `close`. NULL: the change needs a restart. Thread: main; others may run.
+     * `close`. NULL: the change needs a restart, as it does for `fixed`. Thread: main; others may
+     * run.
      */
     void (*reload)(void *state, const struct warren_options *options);
 
@@ -114,6 +115,18 @@ struct warren_middleware {
      */
     bool (*after)(struct warren_passage *passage, enum warren_outcome outcome, void *mark,
                   void *state);
+
+    /**
+     * Do @options, each of which its table allows, go together? Asked before `open`; and at SIGHUP
+     * before any `reload`: if not, nothing of the file is taken over. NULL: they always do.
+     *
+     * @return  WARREN_OK; WARREN_ECONFIG with @error
+     * Thread: main. Since: 0.2.
+     */
+    enum warren_status (*check)(const struct warren_options *options, struct warren_error *error);
+
+    /** Names of options that `reload` does not change, separated by |; NULL: none. Since: 0.2. */
+    const char *fixed;
 };
 
 /** The message for which `before` returned false may go on. Once. Thread: any. Since: 0.2. */

@@ -87,6 +87,8 @@ static inline enum warren_status rig_open(const struct warren_middleware *middle
     struct warren_subscription_info info = {
         .queue = queue, .handler = "p.charge", .concurrency = 4, .options = &options};
 
+    if (middleware->check && middleware->check(&options, error) != WARREN_OK)
+        return WARREN_ECONFIG;
     return middleware->open(&info, state, error);
 }
 

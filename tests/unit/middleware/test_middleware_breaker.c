@@ -251,20 +251,6 @@ static void a_reload_of_the_window_is_seen_while_all_is_well(void **state)
     breaker->close(bills);
 }
 
-/* What a reload brings that cannot be, leaves everything as it was. */
-static void a_wrong_reload_changes_nothing(void **state)
-{
-    void *bills = OPEN("bills", THREE);
-    int64_t retry_ms;
-
-    (void)state;
-    RELOAD(bills, "consecutive", "0", "failure_percent", "0", "on_open", "retry");
-    handle(bills, 3, 0, WARREN_RETRY);
-    assert_int_equal(admit(bills, 0, &retry_ms), 0);
-    assert_int_equal(retry_ms, 1000);
-    breaker->close(bills);
-}
-
 /* Only failed attempts trip it; rejects do if the options say so; forgiven attempts never. */
 static void what_counts_as_failure(void **state)
 {
@@ -485,7 +471,6 @@ int main(void)
         cmocka_unit_test(dead_lettering_at_once),
         cmocka_unit_test(a_reload_changes_it),
         cmocka_unit_test(a_reload_of_the_window_is_seen_while_all_is_well),
-        cmocka_unit_test(a_wrong_reload_changes_nothing),
         cmocka_unit_test(what_counts_as_failure),
         cmocka_unit_test(successes_without_a_lock_count),
         cmocka_unit_test(successes_slide_with_the_admissions),

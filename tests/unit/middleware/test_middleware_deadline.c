@@ -180,12 +180,10 @@ static void the_hard_limit_is_passed_on(void **state)
 static void a_hard_limit_below_the_limit_is_refused(void **state)
 {
     const struct warren_options options = {{{"limit", "5000"}, {"hard_limit", "4999"}}};
-    struct warren_subscription_info info = {.options = &options};
     struct warren_error error = {WARREN_OK, ""};
-    void *opened = NULL;
 
     (void)state;
-    assert_int_equal(middleware_deadline.open(&info, &opened, &error), WARREN_ECONFIG);
+    assert_int_equal(middleware_deadline.check(&options, &error), WARREN_ECONFIG);
     assert_string_equal(error.text, "hard_limit (4999 ms) is below limit (5000 ms)");
 }
 
@@ -220,23 +218,6 @@ static void a_reload_is_for_attempts_that_begin(void **state)
     assert_string_equal(warren_job_error(&after), "time limit of 100ms passed");
 }
 
-/* Limits that contradict each other leave those in force, and one line says why. */
-static void a_wrong_reload_changes_nothing(void **state)
-{
-    static const struct warren_options options = {{{"limit", "100"}, {"hard_limit", "99"}}};
-    struct rig *rig = *state;
-    struct warren_job job = {.now_ms = 1000};
-
-    fake_log_begin(&rig->log, WARREN_LOG_INFO);
-    middleware_deadline.reload(rig->state, &options);
-    fake_log_end(&rig->log);
-    assert_int_equal(fake_log_lines(&rig->log), 1);
-    fake_log_has(&rig->log, "deadline of queue bills: hard_limit (99 ms) is below limit (100 ms)");
-    run(rig, &job);
-    assert_int_equal(job.limit_ms, 1000 + LIMIT_MS);
-    assert_int_equal(job.hard_limit_ms, 0);
-}
-
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -252,7 +233,6 @@ int main(void)
         cmocka_unit_test(a_hard_limit_below_the_limit_is_refused),
         cmocka_unit_test(a_limit_above_the_brokers_is_warned_of),
         T(a_reload_is_for_attempts_that_begin),
-        T(a_wrong_reload_changes_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -201,20 +201,6 @@ static void reload_changes_the_rate(void **state)
     limit->close(bills);
 }
 
-/* What a reload brings that cannot be, leaves everything as it was. */
-static void a_wrong_reload_changes_nothing(void **state)
-{
-    void *bills = OPEN("bills", "rate", "10", "burst", "1");
-    int64_t retry_ms;
-
-    (void)state;
-    admit(bills, 5, 0, &retry_ms);
-    reload(bills, (const char *const[]){"rate", "9", "burst", "7", "kind", "leaky", NULL});
-    assert_int_equal(admit(bills, 5, 0, &retry_ms), 0);
-    assert_int_equal(retry_ms, 100);
-    limit->close(bills);
-}
-
 /* Even spacing and a burst exclude each other. */
 static void leaky_has_no_burst(void **state)
 {
@@ -235,7 +221,6 @@ int main(void)
         cmocka_unit_test(other_names_are_other_limits),
         cmocka_unit_test(one_name_has_one_meaning),
         cmocka_unit_test(reload_changes_the_rate),
-        cmocka_unit_test(a_wrong_reload_changes_nothing),
         cmocka_unit_test(leaky_has_no_burst),
     };
 

@@ -331,19 +331,6 @@ static void a_reload_keeps_the_usual_attempts(void **state)
     middleware_retry.close(retry);
 }
 
-/* A policy that contradicts itself leaves the one in force. */
-static void a_wrong_reload_changes_nothing(void **state)
-{
-    void *retry = OPEN("policy", "constant", "jitter", "none");
-    struct warren_job job;
-
-    (void)state;
-    RELOAD(retry, "initial_delay", "2s", "max_delay", "1s");
-    assert_int_equal(fail_at(retry, 1, &job), WARREN_RETRY);
-    assert_int_equal(job.retry_delay_ms, 500);
-    middleware_retry.close(retry);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -361,7 +348,6 @@ int main(void)
         cmocka_unit_test(contradictions_are_refused),
         cmocka_unit_test(a_reload_changes_all_options),
         cmocka_unit_test(a_reload_keeps_the_usual_attempts),
-        cmocka_unit_test(a_wrong_reload_changes_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,6 +35,14 @@ static enum warren_status open_fails(const struct warren_subscription_info *abou
     return WARREN_ECONFIG;
 }
 
+static enum warren_status check_fails(const struct warren_options *options,
+                                      struct warren_error *error)
+{
+    (void)options;
+    snprintf(error->text, sizeof error->text, "m: base is above max");
+    return WARREN_ECONFIG;
+}
+
 static void reload_state(void *state, const struct warren_options *options)
 {
     assert_ptr_equal(state, &opened);
@@ -57,12 +65,11 @@ static void a_life(void **state)
 
     (void)state;
     assert_int_equal(middleware_open(&instance, &middleware, "p.m", &info, NULL), WARREN_OK);
-    assert_true(middleware_reload(&instance, options));
+    middleware_reload(&instance, options);
     assert_ptr_equal(reloaded, options);
     middleware_close(&instance);
     middleware_close(&instance);
     assert_int_equal(closed, 1);
-    assert_false(middleware_reload(&instance, options));
 }
 
 static void all_functions_may_be_missing(void **state)
@@ -73,7 +80,6 @@ static void all_functions_may_be_missing(void **state)
     (void)state;
     assert_int_equal(middleware_open(&instance, &middleware, "p.m", &info, NULL), WARREN_OK);
     assert_null(instance.state);
-    assert_false(middleware_reload(&instance, NULL));
     middleware_close(&instance);
 }
 
@@ -93,12 +99,48 @@ static void a_failure_is_told(void **state)
     assert_int_equal(closed, before);
 }
 
+/* Options that do not go together are told alike, and `open` is not asked. */
+static void a_failed_check_is_told(void **state)
+{
+    static const struct warren_middleware middleware = {
+        .name = "m", .open = open_state, .check = check_fails, .close = close_state};
+    struct middleware_instance instance;
+    struct warren_error error = {WARREN_OK, ""};
+    int before = opened;
+
+    (void)state;
+    assert_int_equal(middleware_open(&instance, &middleware, "p.m", &info, &error), WARREN_ECONFIG);
+    assert_string_equal(error.text, "queue q: middleware p.m: base is above max");
+    assert_false(instance.is_open);
+    assert_int_equal(opened, before);
+}
+
+/* Whole names count; without `reload` every option is fixed. */
+static void fixed_options_are_known(void **state)
+{
+    static const struct warren_middleware some = {
+        .name = "m", .reload = reload_state, .fixed = "name|path"};
+    static const struct warren_middleware none = {.name = "m", .reload = reload_state};
+    static const struct warren_middleware all = {.name = "m"};
+
+    (void)state;
+    assert_true(middleware_is_fixed(&some, "name"));
+    assert_true(middleware_is_fixed(&some, "path"));
+    assert_false(middleware_is_fixed(&some, "nam"));
+    assert_false(middleware_is_fixed(&some, "names"));
+    assert_false(middleware_is_fixed(&some, "ath"));
+    assert_false(middleware_is_fixed(&none, "name"));
+    assert_true(middleware_is_fixed(&all, "name"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_life),
         cmocka_unit_test(all_functions_may_be_missing),
         cmocka_unit_test(a_failure_is_told),
+        cmocka_unit_test(a_failed_check_is_told),
+        cmocka_unit_test(fixed_options_are_known),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
