@@ -116,7 +116,7 @@ void spooler_free(struct spooler *s)
     for (size_t i = 0; i < s->ended_count; i++)
         free(s->ended[i].refused);
     free(s->ended);
-    free(s->fed);
+    fed_ring_done(&s->fed);
     pthread_cond_destroy(&s->work_cond);
     pthread_cond_destroy(&s->room_cond);
     pthread_mutex_destroy(&s->lock);

@@ -1,11 +1,13 @@
-/* spooler_private.h - the inside of a spooler, for the three files that make it: spooler.c (callers
- * and the sender), spooler_thread.c (when to do what), spooler_disk.c (writing and reading).
+/* spooler_private.h - the inside of a spooler, for the files that make it: spooler.c (callers and
+ * the sender), spooler_thread.c (when to do what), spooler_write.c (transactions), spooler_feed.c
+ * (offering, and reading back), spooler_trouble.c (what is told).
  */
 #ifndef WARREN_PUBLISH_SPOOLER_PRIVATE_H
 #define WARREN_PUBLISH_SPOOLER_PRIVATE_H
 
 #include <pthread.h>
 
+#include "publish/fed_ring.h"
 #include "publish/spooler.h"
 
 /** A caller that waits for its group's commit. It lives on the caller's stack. */
@@ -24,13 +26,6 @@ struct spool_ended {
     int64_t id;
     enum warren_result result;
     char *refused; /* why; to be kept on disk */
-};
-
-/** What was offered and has not left the disk; a ring in the order of ids. */
-struct spool_fed {
-    int64_t id;
-    int64_t bytes;
-    bool done; /* it has left the disk, or is refused */
 };
 
 struct spooler {
@@ -67,16 +62,13 @@ struct spooler {
 
     /* The thread's. */
     struct spool *spool;
-    struct spool_fed *fed; /* ring */
-    size_t fed_capacity;   /* a power of two */
-    size_t fed_first;
-    size_t fed_count;
-    size_t fed_open; /* of these the sender has not ended */
-    int64_t fed_id;  /* the last one that was offered */
-    bool backlog;    /* there may be messages behind fed_id */
-    int64_t nacked;  /* the lowest id that a queue refused; 0: none */
-    bool progress;   /* something was confirmed since the last rest */
-    int64_t rest_ms; /* the next one's length */
+    struct fed_ring fed; /* what was offered since spooler_go_back() */
+    size_t fed_open;     /* of these the sender has not ended */
+    int64_t fed_id;      /* the last one that was offered */
+    bool backlog;        /* there may be messages behind fed_id */
+    int64_t nacked;      /* the lowest id that a queue refused; 0: none */
+    bool progress;       /* something was confirmed since the last rest */
+    int64_t rest_ms;     /* the next one's length */
     int64_t resume_ms;
     int64_t ended_due_ms; /* when what was ended is written at the latest; INT64_MAX: nothing is */
     int64_t retry_ms;     /* the disk failed: not before this again, but for callers */
@@ -85,7 +77,7 @@ struct spooler {
     int64_t done_below;   /* as was told */
 };
 
-/* spooler_disk.c */
+/* spooler_write.c */
 
 /** What one transaction does. */
 struct spool_round {
@@ -96,6 +88,9 @@ struct spool_round {
 
 /** All of the round in one transaction; the tickets' status is written. */
 void spooler_write(struct spooler *spooler, struct spool_round *round);
+
+/* spooler_feed.c */
+
 /** Offer what is on disk, a few messages. @return there is more, and perhaps room */
 bool spooler_feed(struct spooler *spooler);
 /**
@@ -106,14 +101,20 @@ bool spooler_feed(struct spooler *spooler);
 bool spooler_hand_over(struct spooler *spooler, struct spool_ticket *ticket);
 /** Everything from @id on that is on disk is to be offered again. Nothing is open. */
 void spooler_go_back(struct spooler *spooler, int64_t id);
-
 /** Say how far everything has left the disk, if that is news. */
 void spooler_report_done(struct spooler *spooler);
+
+/* spooler_trouble.c */
+
+void spooler_tell(struct spooler *spooler, bool trouble, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/** The disk failed: said once, and it is tried again later. */
+void spooler_begin_trouble(struct spooler *spooler, const struct warren_error *error);
+/** It did not fail; harmless without trouble. */
+void spooler_end_trouble(struct spooler *spooler);
 
 /* spooler_thread.c */
 
 void *spooler_run(void *spooler);
-void spooler_tell(struct spooler *spooler, bool trouble, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -1,8 +1,5 @@
 /* spooler_thread.c - the spooler's thread: what is due, and in which order. */
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -23,17 +20,6 @@
 static int64_t now_ms(void)
 {
     return clock_now_ms(clock_monotonic());
-}
-
-void spooler_tell(struct spooler *s, bool trouble, const char *format, ...)
-{
-    char text[WARREN_ERROR_TEXT_MAX];
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    s->events.tell(s->user, trouble, text);
 }
 
 /* ---- waiting ---- */

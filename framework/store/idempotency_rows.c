@@ -1,10 +1,11 @@
-/* idempotency_rows.c - the rows of the tables `done` and `claim`. */
+/* idempotency_rows.c - the rows of the tables `done` and `claim`, and transactions on them. */
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include <sqlite3.h>
 
 #include "store/idempotency_sqlite_private.h"
+#include "store/turn.h"
 
 /* Claims keep their lease beside its end, so that they can be prolonged all at once. */
 static const char *const texts[STATEMENT_COUNT] = {
@@ -230,4 +231,41 @@ enum warren_status idempotency_rows_renew(struct idempotency_connection *c,
     sqlite3_bind_int64(statement, 1, owner_lock_id(c->s->owner));
     sqlite3_bind_int64(statement, 2, clock_now_ms(c->s->clock));
     return database_step(c->database, statement, error);
+}
+
+/* ---- transactions ---- */
+
+enum warren_status idempotency_begin(struct idempotency_connection *c, struct warren_error *error)
+{
+    enum warren_status status;
+
+    turn_take(database_turn(c->database));
+    status = database_begin(c->database, error);
+    if (status == WARREN_OK && c->s->shared)
+        status = idempotency_rows_read(c, error);
+    if (status != WARREN_OK)
+        idempotency_end(c);
+    return status;
+}
+
+void idempotency_end(struct idempotency_connection *c)
+{
+    database_rollback(c->database);
+    turn_give(database_turn(c->database));
+}
+
+enum warren_status idempotency_in_transaction(
+    struct idempotency_sqlite *s,
+    enum warren_status (*work)(struct idempotency_sqlite *s, void *arg, struct warren_error *error),
+    void *arg, struct warren_error *error)
+{
+    enum warren_status status = idempotency_begin(&s->own, error);
+
+    if (status != WARREN_OK)
+        return status;
+    status = work(s, arg, error);
+    if (status == WARREN_OK)
+        status = database_commit(s->own.database, error);
+    idempotency_end(&s->own);
+    return status;
 }

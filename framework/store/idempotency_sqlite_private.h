@@ -1,5 +1,6 @@
-/* idempotency_sqlite_private.h - what idempotency_sqlite.c (opening, keys in memory) and
- * idempotency_rows.c (rows on disk) share.
+/* idempotency_sqlite_private.h - the inside of the store: idempotency_sqlite.c (its life),
+ * idempotency_claims.c (what is being done) and idempotency_done.c (what is done), both of which
+ * stand on idempotency_rows.c (rows and transactions).
  */
 #ifndef WARREN_STORE_IDEMPOTENCY_SQLITE_PRIVATE_H
 #define WARREN_STORE_IDEMPOTENCY_SQLITE_PRIVATE_H
@@ -95,15 +96,25 @@ enum warren_status idempotency_rows_unclaim(struct idempotency_connection *c,
 enum warren_status idempotency_rows_renew(struct idempotency_connection *c,
                                           struct warren_error *error);
 
-/* ---- idempotency_sqlite.c: in the writer's turn ---- */
-
 /** Take the turn and begin to write, with everything read that others have appended. */
 enum warren_status idempotency_begin(struct idempotency_connection *c, struct warren_error *error);
 /** Roll back what was not committed, give the turn back. */
 void idempotency_end(struct idempotency_connection *c);
+/** @work in a transaction of the store's own connection, committed if it succeeds. */
+enum warren_status idempotency_in_transaction(
+    struct idempotency_sqlite *s,
+    enum warren_status (*work)(struct idempotency_sqlite *s, void *arg, struct warren_error *error),
+    void *arg, struct warren_error *error);
+
+/* ---- idempotency_done.c ---- */
+
+/** Is @claim's key done? Then write its outcome and result. */
+enum warren_status idempotency_look_up(struct idempotency_connection *c,
+                                       struct idempotency_claim *claim, bool *ret_is_done,
+                                       struct warren_error *error);
 
 /**
- * Append @claim, unless others have taken it over.
+ * Append @claim, unless others have taken it over. In the writer's turn.
  *
  * @strict   taken over, it is not appended; else only if they have completed it
  * @ret_row  where it stands; 0: it was not appended
@@ -114,5 +125,26 @@ enum warren_status idempotency_add(struct idempotency_connection *c,
 /** What was appended is committed: it can be found, and is claimed no more. Rows ascend. */
 void idempotency_added(struct idempotency_sqlite *s, const struct idempotency_claim *claim,
                        int64_t row);
+
+/* As in struct idempotency_ops. */
+
+enum warren_status idempotency_complete(struct idempotency_store *store,
+                                        struct idempotency_claim **claims, size_t count,
+                                        struct warren_error *error);
+enum warren_status idempotency_purge(struct idempotency_store *store, bool *ret_more,
+                                     struct warren_error *error);
+
+/* ---- idempotency_claims.c: as in struct idempotency_ops ---- */
+
+bool idempotency_try_claim(struct idempotency_store *store, struct idempotency_claim *claim);
+bool idempotency_try_release(struct idempotency_store *store,
+                             const struct idempotency_claim *claim);
+enum warren_status idempotency_claim(struct idempotency_store *store,
+                                     struct idempotency_claim **claims, size_t count,
+                                     struct warren_error *error);
+enum warren_status idempotency_release(struct idempotency_store *store,
+                                       struct idempotency_claim **claims, size_t count,
+                                       struct warren_error *error);
+enum warren_status idempotency_renew(struct idempotency_store *store, struct warren_error *error);
 
 #endif
