@@ -9,9 +9,6 @@
 static const struct poptOption options[] = {
     DLQ_FLAG("json", 'j', DLQ_JSON, "Print one JSON object"), DLQ_BROKER_ROWS, POPT_TABLEEND};
 
-/* Columns of the name of a queue. */
-#define NAME_WIDTH 30
-
 struct listing {
     struct dlq_request request;
     struct dlq_session *session;
@@ -32,6 +29,12 @@ static bool on_letter(void *user, const struct dlq_letter *letter, struct delive
 }
 
 /* ---- text ---- */
+
+static void write_headings(void)
+{
+    dlq_write_cell("QUEUE", strlen("QUEUE"), DLQ_NAME_WIDTH);
+    printf("%8s  %s\n", "MESSAGES", "OLDEST");
+}
 
 static void write_group(const struct dlq_group *group)
 {
@@ -55,7 +58,8 @@ static void write_queue(const struct listing *l, const struct dlq_scan_result *r
 
     if (l->groups.oldest_s > 0)
         dlq_age_text((int64_t)time(NULL) - l->groups.oldest_s, age);
-    printf("%-*s  %8" PRIu32 "  %s\n", NAME_WIDTH, l->queue.name, result->depth, age);
+    dlq_write_cell(l->queue.name, strlen(l->queue.name), DLQ_NAME_WIDTH);
+    printf("%8" PRIu32 "  %s\n", result->depth, age);
     for (size_t i = 0; i < l->groups.count; i++)
         write_group(l->groups.items[i]);
     if (l->groups.others > 0)
@@ -133,7 +137,7 @@ static enum cli_status list_words(struct listing *l, const char *const *words, s
     if (l->request.json)
         l->all = json_array();
     else
-        printf("%-*s  %8s  %s\n", NAME_WIDTH, "QUEUE", "MESSAGES", "OLDEST");
+        write_headings();
     for (size_t i = 0; i < count; i++) {
         dlq_request_resolve(&l->request, words[i], &l->queue);
         if (!list_queue(l))

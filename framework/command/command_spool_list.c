@@ -8,6 +8,10 @@
 
 #define MAX_DEFAULT 100
 
+/* Columns; an id is mostly a UUID. */
+#define EXCHANGE_WIDTH 20
+#define ID_WIDTH       36
+
 enum option { REFUSED = 1, MAX, JSON };
 
 static const struct poptOption options[] = {
@@ -23,28 +27,37 @@ struct listing {
     json_t *all; /* with --json */
 };
 
-static void write_name(struct warren_bytes name)
+static void write_cells(struct warren_bytes exchange, struct warren_bytes routing_key,
+                        struct warren_bytes message_id)
 {
-    putchar(' ');
-    putchar(' ');
-    if (name.len == 0)
-        putchar('-');
-    dlq_write_safe(stdout, name.data, name.len);
+    const struct {
+        struct warren_bytes text;
+        int width;
+    } cells[] = {{exchange, EXCHANGE_WIDTH}, {routing_key, DLQ_NAME_WIDTH}, {message_id, ID_WIDTH}};
+
+    for (size_t i = 0; i < sizeof cells / sizeof *cells; i++)
+        if (cells[i].text.len > 0)
+            dlq_write_cell(cells[i].text.data, cells[i].text.len, cells[i].width);
+        else
+            dlq_write_cell("-", 1, cells[i].width);
+}
+
+static void write_headings(void)
+{
+    printf("%8s  %8s  %8s  ", "ID", "AGE", "BYTES");
+    write_cells(warren_text("EXCHANGE"), warren_text("ROUTING KEY"), warren_text("MESSAGE ID"));
+    puts("REFUSED");
 }
 
 static void write_row(const struct listing *l, const struct spool_message *message)
 {
+    const char *refused = message->refused ? message->refused : "-";
     char age[DLQ_TIME_SIZE];
 
     dlq_age_text((l->now_ms - message->at_ms) / 1000, age);
-    printf("%8" PRId64 "  %8s  %8zu", message->id, age, message->body.len);
-    write_name(message->exchange);
-    write_name(message->routing_key);
-    write_name(message->message_id);
-    if (message->refused) {
-        fputs("  refused: ", stdout);
-        dlq_write_safe(stdout, message->refused, strlen(message->refused));
-    }
+    printf("%8" PRId64 "  %8s  %8zu  ", message->id, age, message->body.len);
+    write_cells(message->exchange, message->routing_key, message->message_id);
+    dlq_write_safe(stdout, refused, strlen(refused));
     putchar('\n');
 }
 
@@ -74,7 +87,7 @@ static void write_head(const char *path, const struct spool_totals *totals, int6
     }
     putchar('\n');
     if (totals->messages + totals->refused > 0)
-        printf("%8s  %8s  %8s  exchange  routing key  message id\n", "id", "age", "bytes");
+        write_headings();
 }
 
 static void print_json(struct listing *l, const char *path, const struct spool_totals *totals)

@@ -88,6 +88,14 @@ void dlq_write_safe(FILE *out, const char *text, size_t len)
     }
 }
 
+void dlq_write_cell(const char *text, size_t len, int width)
+{
+    for (size_t i = 0; i < len; i++)
+        width -= (text[i] & 0xc0) != 0x80; /* a character of UTF-8 is one column */
+    dlq_write_safe(stdout, text, len);
+    printf("%*s", width > 0 ? width + 2 : 2, "");
+}
+
 enum cli_status dlq_failed(const struct cli *cli, const struct dlq_queue *queue,
                            const struct warren_error *error)
 {

@@ -29,6 +29,15 @@ void dlq_age_text(int64_t seconds, char text[DLQ_TIME_SIZE]);
 /** A text of a message for a terminal: control bytes become question marks. */
 void dlq_write_safe(FILE *out, const char *text, size_t len);
 
+/** Columns of a name that stands in a table. */
+#define DLQ_NAME_WIDTH 30
+
+/**
+ * A cell of a table on stdout, or its heading, so that both are as wide: the text as
+ * dlq_write_safe(), blanks up to @width columns, and two more. A longer one is not cut.
+ */
+void dlq_write_cell(const char *text, size_t len, int width);
+
 /** Print why a queue could not be gone through. @return CLI_FAILED, or CLI_USAGE */
 enum cli_status dlq_failed(const struct cli *cli, const struct dlq_queue *queue,
                            const struct warren_error *error);
