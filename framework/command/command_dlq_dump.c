@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "base/clock.h"
+#include "base/private_file.h"
 #include "command/command_dlq.h"
 #include "command/dlq_files.h"
 #include "command/dlq_look.h"
@@ -78,7 +79,7 @@ static enum cli_status dump_all(struct dumping *d)
     enum cli_status status;
     uint64_t matched;
 
-    if (mkdir(d->directory, 0700) < 0 && errno != EEXIST)
+    if (mkdir(d->directory, PRIVATE_DIRECTORY_MODE) < 0 && errno != EEXIST)
         return cli_failed(r->cli, "cannot make %s: %s", d->directory, strerror(errno));
     progress_init(&d->progress, stderr, 0, now_ms());
     status = dlq_look(r->cli, r->config, &look, &matched, NULL);

@@ -16,13 +16,13 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/private_file.h"
 
-#define MAGIC        "warrenFR"
-#define VERSION      1
-#define PREFIX_SIZE  40
-#define ENTRIES_MAX  (1u << 20) /* of a kind; more is damage */
-#define TRIES_MAX    100        /* for a name that is free */
-#define DIRECTORY_OF 0700
+#define MAGIC       "warrenFR"
+#define VERSION     1
+#define PREFIX_SIZE 40
+#define ENTRIES_MAX (1u << 20) /* of a kind; more is damage */
+#define TRIES_MAX   100        /* for a name that is free */
 
 static uint32_t sizes_hash(void)
 {
@@ -151,7 +151,7 @@ const char *flight_file_read(int fd, uint64_t key, struct flight_file *file)
 
 static enum warren_status open_directory(const char *path, int *ret_fd, struct warren_error *error)
 {
-    if (mkdir(path, DIRECTORY_OF) != 0 && errno != EEXIST)
+    if (mkdir(path, PRIVATE_DIRECTORY_MODE) != 0 && errno != EEXIST)
         return error_set(error, WARREN_EIO, "state_dir %s: %s", path, strerror(errno));
     *ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (*ret_fd < 0)
@@ -182,7 +182,8 @@ static enum warren_status make_file(int directory, const char *path, uint64_t ke
     write_prefix(prefix, key);
     for (int i = 0; i < TRIES_MAX; i++) {
         snprintf(name, sizeof name, "%s%d.%d", prefix, (int)getpid(), i);
-        file->fd = openat(directory, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        file->fd =
+            openat(directory, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, PRIVATE_FILE_MODE);
         if (file->fd >= 0 || errno != EEXIST)
             break;
     }

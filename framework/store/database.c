@@ -14,6 +14,7 @@
 #include <sqlite3.h>
 
 #include "base/error.h"
+#include "base/private_file.h"
 #include "store/schema.h"
 #include "store/turn.h"
 
@@ -225,6 +226,9 @@ static enum warren_status open_file(struct database *database,
         flags |= SQLITE_OPEN_READONLY;
     else
         flags |= SQLITE_OPEN_READWRITE | (options->must_exist ? 0 : SQLITE_OPEN_CREATE);
+    /* What cannot be made here is left to SQLite, which says why. */
+    if (flags & SQLITE_OPEN_CREATE)
+        private_file_make(options->path);
     code = sqlite3_open_v2(options->path, &database->sqlite, flags, NULL);
     if (code != SQLITE_OK)
         return database_fail(database, code, "cannot be opened", error);

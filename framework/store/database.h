@@ -44,7 +44,8 @@ struct database_options {
 };
 
 /**
- * Open the file, or make it; bring it to the schema of this version.
+ * Open the file, or make it, readable by its owner alone (base/private_file.h); bring it to the
+ * schema of this version.
  *
  * @return WARREN_OK; WARREN_EIO, WARREN_ENOTFOUND (must_exist), WARREN_ECONFIG (another program's
  *         file, or a newer warren's), WARREN_ETIMEOUT (locked by another process), WARREN_EFULL (no

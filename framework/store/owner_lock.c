@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/private_file.h"
 
 struct owner_lock {
     int fd;
@@ -73,8 +74,7 @@ enum warren_status owner_lock_new(const char *path, bool shared, struct owner_lo
 
     if (!lock)
         return error_set(error, WARREN_ENOMEM, "out of memory");
-    snprintf(name, sizeof name, "%s-lock", path);
-    lock->fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    lock->fd = private_file_beside(path, "-lock", name);
     if (lock->fd < 0)
         status = error_set(error, WARREN_EIO, "%s: %s", name, strerror(errno));
     else

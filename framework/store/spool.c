@@ -2,7 +2,6 @@
 #include "store/spool.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/private_file.h"
 #include "store/turn.h"
 
 /* What a row costs beside its parts: its header, its cells in pages, its part of the tree. */
@@ -52,9 +52,7 @@ static enum warren_status lock_spool(struct spool *spool, const char *path,
     char name[PATH_MAX];
     char owner[16] = "";
 
-    if (snprintf(name, sizeof name, "%s-spool-lock", path) >= (int)sizeof name)
-        return error_set(error, WARREN_EIO, "%s: the name is too long", path);
-    spool->lock_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    spool->lock_fd = private_file_beside(path, "-spool-lock", name);
     if (spool->lock_fd < 0)
         return error_set(error, WARREN_EIO, "cannot open %s: %s", name, strerror(errno));
     if (flock(spool->lock_fd, LOCK_EX | LOCK_NB) != 0) {

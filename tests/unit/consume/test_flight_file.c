@@ -269,7 +269,8 @@ static void things_that_are_no_recorders(void **state)
     flight_file_close(&file, true);
 }
 
-/* The last part of the path is made, and only that; what cannot be made is told. */
+/* The last part of the path is made, and only that; what cannot be made is told. What is made is
+ * for its owner alone. */
 static void the_directory_is_made(void **state)
 {
     struct rig *rig = *state;
@@ -277,11 +278,15 @@ static void the_directory_is_made(void **state)
     struct flight_file file;
     char path[128];
     struct stat info;
+    mode_t before = umask(0);
 
     snprintf(path, sizeof path, "%s/state", rig->directory);
     assert_int_equal(create_in(rig, path, KEY, &file, &error), WARREN_OK);
+    umask(before);
     assert_int_equal(stat(path, &info), 0);
     assert_int_equal(info.st_mode & 0777, 0700);
+    assert_int_equal(stat(file.path, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0600);
     flight_file_close(&file, true);
     rmdir(path);
     snprintf(path, sizeof path, "%s/a/b", rig->directory);

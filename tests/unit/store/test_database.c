@@ -206,6 +206,44 @@ static void an_impossible_path_says_why(void **state)
     assert_has(rig->error.text, "No such file or directory");
 }
 
+static mode_t mode_of(const struct rig *rig, const char *suffix)
+{
+    char path[192];
+    struct stat file;
+
+    snprintf(path, sizeof path, "%s%s", rig->path, suffix);
+    assert_int_equal(stat(path, &file), 0);
+    return file.st_mode & 0777;
+}
+
+/* A new database, and what SQLite makes beside it, is for its owner, whatever the umask allows. */
+static void a_new_file_is_private(void **state)
+{
+    struct rig *rig = *state;
+    mode_t before = umask(0);
+    struct database *database = rig_open(rig);
+
+    umask(before);
+    assert_int_equal(mode_of(rig, ""), 0600);
+    assert_int_equal(mode_of(rig, "-wal"), 0600);
+    assert_int_equal(mode_of(rig, "-shm"), 0600);
+    database_close(database);
+}
+
+/* One that is there, for a group to share, stays so. */
+static void the_mode_of_a_file_is_kept(void **state)
+{
+    struct rig *rig = *state;
+    struct database *database;
+
+    database_close(rig_open(rig));
+    assert_int_equal(chmod(rig->path, 0660), 0);
+    database = rig_open(rig);
+    assert_int_equal(mode_of(rig, ""), 0660);
+    assert_int_equal(mode_of(rig, "-wal"), 0660);
+    database_close(database);
+}
+
 /* In a child without root's rights: @expected must be in the error of opening. */
 static void assert_refused_to_nobody(struct rig *rig, const char *expected)
 {
@@ -337,6 +375,7 @@ static void a_backup_is_a_consistent_copy(void **state)
     database_close(database);
     database_close(writer);
     snprintf(rig->path, sizeof rig->path, "%s", to);
+    assert_int_equal(mode_of(rig, ""), 0600);
     database = rig_open(rig);
     assert_int_equal(number(rig, database, "SELECT count(*) FROM done"), 1000);
     database_close(database);
@@ -374,6 +413,8 @@ int main(void)
         TEST(an_older_schema_is_brought_up),
         TEST(a_missing_file_is_not_made),
         TEST(an_impossible_path_says_why),
+        TEST(a_new_file_is_private),
+        TEST(the_mode_of_a_file_is_kept),
         TEST(an_unwritable_folder_is_an_error),
         TEST(a_read_only_file_is_an_error),
         TEST(a_locked_file_is_told),
