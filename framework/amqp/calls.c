@@ -55,19 +55,12 @@ static uint32_t reply_to(uint32_t id)
     return id == AMQP_EXCHANGE_UNBIND_METHOD ? AMQP_EXCHANGE_UNBIND_OK_METHOD : id + 1;
 }
 
-/* Two methods answer a basic.get. */
-static bool answers(uint32_t id, uint32_t call_id)
-{
-    return id == reply_to(call_id) ||
-           (id == AMQP_BASIC_GET_EMPTY_METHOD && call_id == AMQP_BASIC_GET_METHOD);
-}
-
 bool calls_answer(struct calls *calls, uint32_t id, struct call *ret_call)
 {
     for (struct list *link = calls->waiting.next; link != &calls->waiting; link = link->next) {
         struct call *call = list_entry(link, struct call, link);
 
-        if (!answers(id, call->id))
+        if (reply_to(call->id) != id)
             continue;
         list_remove(link);
         calls->count--;

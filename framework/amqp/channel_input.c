@@ -35,8 +35,6 @@ static bool is_reply(uint32_t id)
     case AMQP_BASIC_QOS_OK_METHOD:
     case AMQP_BASIC_CONSUME_OK_METHOD:
     case AMQP_BASIC_CANCEL_OK_METHOD:
-    case AMQP_BASIC_GET_OK_METHOD:
-    case AMQP_BASIC_GET_EMPTY_METHOD:
     case AMQP_CONFIRM_SELECT_OK_METHOD:
         return true;
     default:
@@ -68,8 +66,6 @@ static void on_method(struct channel *ch, const struct frame *frame)
     } else if (id == AMQP_CHANNEL_CLOSE_METHOD) {
         channel_closed(ch, decoded);
     } else if (is_reply(id)) {
-        if (id == AMQP_BASIC_GET_OK_METHOD)
-            ch->content = CONTENT_HEADER;
         channel_answered(ch, id, decoded);
     } else if (ch->state != CHANNEL_OPEN) {
         fail_protocol(ch, "a message came before the channel was open");

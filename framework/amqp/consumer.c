@@ -83,7 +83,7 @@ static void subscribe(struct consumer *consumer)
         .arguments = consumer->arguments,
     };
 
-    snprintf(consumer->tag, sizeof consumer->tag, "warren-%016llx",
+    snprintf(consumer->tag, sizeof consumer->tag, CONSUMER_PREFIX "%016llx",
              (unsigned long long)random_u64(&consumer->random));
     consume.consumer_tag = text_bytes(consumer->tag);
     if (consumer_sent(consumer, channel_call(consumer->channel, AMQP_BASIC_CONSUME_METHOD, &consume,
@@ -170,6 +170,7 @@ static void on_open(void *user)
     uint32_t generation = channel_generation(consumer->channel);
 
     ack_batcher_restart(&consumer->batcher, generation);
+    consumer->frames_passed = consumer->frames;
     atomic_store(&consumer->generation, generation);
     enter(consumer, CONSUMER_IDLE);
     consumer_send_qos(consumer, NULL);
@@ -282,7 +283,7 @@ enum warren_status consumer_new(struct connection *connection,
     consumer->straggler_age_ms = options->straggler_age_ms;
     list_init(&consumer->pauses);
     list_init(&consumer->barriers);
-    list_init(&consumer->gets);
+    list_init(&consumer->probes);
     arena_init(&consumer->arena);
     random_init(&consumer->random, random_seed());
     backoff_init(&consumer->backoff, RETRY_MIN_MS, RETRY_MAX_MS, &consumer->random);

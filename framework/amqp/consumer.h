@@ -13,10 +13,6 @@
 
 struct consumer;
 
-/** Ack frames that a channel passes on to a quorum queue at any rate, with some to spare (it has a
- *  quorum_commands_soft_limit of 32). */
-#define CONSUMER_ACKS_PASSED 24
-
 /** Everything is copied by consumer_new(). */
 struct consumer_options {
     const char *queue;
@@ -86,13 +82,15 @@ uint32_t consumer_unsent(const struct consumer *consumer);
 void consumer_barrier(struct consumer *consumer, void (*done)(void *user, bool passed), void *user);
 
 /**
- * The same through the queue itself: proves that it has processed what was settled before. A
- * channel has not passed that on when it answers consumer_barrier(): while CONSUMER_ACKS_PASSED or
- * more ack frames for a quorum queue are not yet on its disk, it keeps further ones back, and it
- * forgets them if it is closed (seen in 3.10.8).
- * Two basic.get: the first is answered behind all acks that were passed on, the second behind those
- * kept back until then. The messages that come with them if any are ready are given back at once,
- * or, while it is paused, with the end of the channel; each counts as a delivery.
+ * The same for a channel that may be closed, or killed, next: proves that the queue has all that
+ * was settled before. A channel has not passed that on when it answers consumer_barrier(): while
+ * many ack frames for a quorum queue are not yet on its disk, it keeps further ones back, and
+ * forgets them if it is closed (seen in 3.10.8). So where there were many, this goes through the
+ * queue: a second subscription is made, answered behind all acks that were passed on, and
+ * cancelled, answered behind those kept back until then. That one has the lowest priority and a
+ * prefetch of 1. The message that it gets where nobody else takes one is given back at once, or,
+ * while this consumer is paused, with the end of the channel; that counts as a delivery. Not for a
+ * stream, which knows no priority.
  */
 void consumer_queue_barrier(struct consumer *consumer, void (*done)(void *user, bool passed),
                             void *user);

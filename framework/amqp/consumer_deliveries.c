@@ -19,39 +19,47 @@ enum warren_status consumer_sent(struct consumer *consumer, enum warren_status s
     return status;
 }
 
+static enum warren_status send_verdict(struct consumer *consumer, uint32_t id, void *method)
+{
+    consumer->frames++;
+    return consumer_sent(consumer, channel_send(consumer->channel, id, method));
+}
+
 static enum warren_status send_ack(void *user, uint64_t tag, bool multiple)
 {
-    struct consumer *consumer = user;
     amqp_basic_ack_t ack = {.delivery_tag = tag, .multiple = multiple};
 
-    return consumer_sent(consumer, channel_send(consumer->channel, AMQP_BASIC_ACK_METHOD, &ack));
+    return send_verdict(user, AMQP_BASIC_ACK_METHOD, &ack);
 }
 
 static enum warren_status send_negative(void *user, uint64_t tag, enum verdict verdict)
 {
-    struct consumer *consumer = user;
     amqp_basic_reject_t reject = {.delivery_tag = tag, .requeue = verdict == VERDICT_RETRY};
     amqp_basic_nack_t nack = {.delivery_tag = tag, .requeue = true};
 
     if (verdict == VERDICT_HANDBACK)
-        return consumer_sent(consumer,
-                             channel_send(consumer->channel, AMQP_BASIC_NACK_METHOD, &nack));
-    return consumer_sent(consumer,
-                         channel_send(consumer->channel, AMQP_BASIC_REJECT_METHOD, &reject));
+        return send_verdict(user, AMQP_BASIC_NACK_METHOD, &nack);
+    return send_verdict(user, AMQP_BASIC_REJECT_METHOD, &reject);
 }
 
 static enum warren_status send_hand_back(void *user, uint64_t tag)
 {
-    struct consumer *consumer = user;
     amqp_basic_nack_t nack = {.delivery_tag = tag, .multiple = true, .requeue = true};
 
-    return consumer_sent(consumer, channel_send(consumer->channel, AMQP_BASIC_NACK_METHOD, &nack));
+    return send_verdict(user, AMQP_BASIC_NACK_METHOD, &nack);
 }
 
 const struct ack_sink consumer_ack_sink = {
     .ack = send_ack, .negative = send_negative, .hand_back = send_hand_back};
 
 /* ---- in ---- */
+
+static bool is_probe(const amqp_bytes_t *tag)
+{
+    size_t len = strlen(CONSUMER_PROBE);
+
+    return tag->len > len && memcmp(tag->bytes, CONSUMER_PROBE, len) == 0;
+}
 
 void consumer_on_deliver(struct consumer *consumer, const amqp_basic_deliver_t *deliver)
 {
@@ -70,24 +78,13 @@ void consumer_on_deliver(struct consumer *consumer, const amqp_basic_deliver_t *
     assert(deliver->routing_key.len <= SHORT_STRING_MAX);
     incoming->tag = deliver->delivery_tag;
     incoming->redelivered = deliver->redelivered;
-    incoming->got = false;
+    incoming->probed = is_probe(&deliver->consumer_tag);
     incoming->exchange_len = deliver->exchange.len;
     incoming->routing_key_len = deliver->routing_key.len;
     if (deliver->exchange.len > 0)
         memcpy(incoming->exchange, deliver->exchange.bytes, deliver->exchange.len);
     if (deliver->routing_key.len > 0)
         memcpy(incoming->routing_key, deliver->routing_key.bytes, deliver->routing_key.len);
-}
-
-void consumer_on_get_ok(struct consumer *consumer, const amqp_basic_get_ok_t *got)
-{
-    const amqp_basic_deliver_t deliver = {.delivery_tag = got->delivery_tag,
-                                          .redelivered = got->redelivered,
-                                          .exchange = got->exchange,
-                                          .routing_key = got->routing_key};
-
-    consumer_on_deliver(consumer, &deliver);
-    consumer->incoming.got = true;
 }
 
 uint8_t *consumer_on_content(void *user, const struct content_header *header)
@@ -134,7 +131,7 @@ static bool refuse_unfit(struct consumer *consumer, struct delivery *delivery)
 /* Nobody asked for it. Back to the head of the queue, from where it comes again; without a
  * subscription it is kept until the end of the channel, so that what is handed back before then
  * stands in front of it. */
-static bool give_back_got(struct consumer *consumer, struct delivery *delivery)
+static bool give_back_probed(struct consumer *consumer, struct delivery *delivery)
 {
     if (consumer->state != CONSUMER_IDLE)
         return consumer_settle_delivery(consumer, delivery, VERDICT_HANDBACK);
@@ -161,8 +158,8 @@ bool consumer_complete(struct consumer *consumer)
     if (!delivery) /* there was no memory; the connection is being dropped */
         return false;
     consumer->incoming.delivery = NULL;
-    if (consumer->incoming.got)
-        return give_back_got(consumer, delivery);
+    if (consumer->incoming.probed)
+        return give_back_probed(consumer, delivery);
     consumer->stats.delivered++;
     consumer->stats.redelivered += delivery->redelivered;
     if (consumer->incoming.unfit)

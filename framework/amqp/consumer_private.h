@@ -15,6 +15,11 @@
 #define CONSUMER_REASON_MAX 512
 #define SHORT_STRING_MAX    255 /* AMQP 0-9-1, section 4.2.5.3 */
 
+/* Consumer tags: PREFIX and 16 hexadecimal digits, PROBE and a number. */
+#define CONSUMER_PREFIX   "warren-"
+#define CONSUMER_PROBE    "warren-probe-"
+#define CONSUMER_TAG_SIZE (sizeof CONSUMER_PROBE + 20)
+
 enum consumer_state {
     CONSUMER_AWAY,      /* no channel */
     CONSUMER_IDLE,      /* a channel, no subscription on it */
@@ -30,7 +35,7 @@ struct consumer_incoming {
     uint64_t body_size;
     uint64_t tag;
     bool redelivered;
-    bool got; /* by a basic.get: not for the owner */
+    bool probed; /* it came to a probe: not for the owner */
     size_t exchange_len;
     size_t routing_key_len;
     char exchange[SHORT_STRING_MAX];
@@ -43,7 +48,8 @@ struct consumer_waiter {
     void (*paused)(void *user);
     void (*passed)(void *user, bool passed);
     void *user;
-    unsigned rounds; /* that are still to come */
+    uint64_t frames; /* of a probe: those sent before it, */
+    uint64_t number; /* and which one it is */
 };
 
 struct consumer {
@@ -62,7 +68,7 @@ struct consumer {
     amqp_table_t arguments;
 
     enum consumer_state state;
-    char tag[sizeof "warren-" + 16]; /* of the subscription, new for each */
+    char tag[CONSUMER_TAG_SIZE]; /* of the subscription, new for each */
     bool started;
     bool paused;    /* by the owner */
     bool full;      /* prefetch_bytes was reached, and half of it is not yet settled */
@@ -75,7 +81,10 @@ struct consumer {
     struct loop_timer retry;
     struct list pauses;   /* of struct consumer_waiter */
     struct list barriers; /* oldest first */
-    struct list gets;     /* those of consumer_queue_barrier(), as their calls were sent */
+    struct list probes;   /* those of consumer_queue_barrier(), oldest first */
+    uint64_t probe_number;
+    uint64_t frames;        /* that settle, sent on all channels; */
+    uint64_t frames_passed; /* of them the queue has, or never will have */
 
     _Atomic uint32_t generation;
     struct ack_batcher batcher;
@@ -89,7 +98,6 @@ struct consumer {
 enum warren_status consumer_sent(struct consumer *consumer, enum warren_status status);
 extern const struct ack_sink consumer_ack_sink; /* without user */
 void consumer_on_deliver(struct consumer *consumer, const amqp_basic_deliver_t *deliver);
-void consumer_on_get_ok(struct consumer *consumer, const amqp_basic_get_ok_t *got);
 uint8_t *consumer_on_content(void *user, const struct content_header *header);
 /** The content is whole. @return whether `full` changed */
 bool consumer_complete(struct consumer *consumer);

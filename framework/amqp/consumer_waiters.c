@@ -1,13 +1,20 @@
 /* consumer_waiters.c - who waits for the end of a subscription, or until the broker has processed
  * what was sent.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "amqp/consumer_private.h"
 
-/* See consumer_queue_barrier(). */
-#define QUEUE_ROUNDS 2
+/*
+ * Ack frames that a channel passes on to a quorum queue at any rate, with some to spare: it has a
+ * quorum_commands_soft_limit of 32.
+ */
+#define FRAMES_PASSED 24
+
+/* Of a probe: whoever else subscribes comes first. */
+#define LOWEST_PRIORITY (-1000000)
 
 bool consumer_wait(struct list *list, const struct consumer_waiter *waiter)
 {
@@ -40,7 +47,7 @@ void consumer_answer(struct consumer *consumer, bool barriers_too)
     list_init(&waiters);
     if (barriers_too) {
         list_splice(&waiters, &consumer->barriers);
-        list_splice(&waiters, &consumer->gets);
+        list_splice(&waiters, &consumer->probes);
     }
     list_splice(&waiters, &consumer->pauses);
     while ((link = list_pop(&waiters)))
@@ -59,7 +66,7 @@ void consumer_forget_waiters(struct consumer *consumer)
 {
     forget_all(&consumer->pauses);
     forget_all(&consumer->barriers);
-    forget_all(&consumer->gets);
+    forget_all(&consumer->probes);
 }
 
 /* A call of the newest of @list could not be sent. */
@@ -73,12 +80,18 @@ static void answer_newest(struct list *list)
 
 /* ---- basic.qos, which the channel's process answers ---- */
 
-enum warren_status consumer_send_qos(struct consumer *consumer, channel_reply_fn *reply)
+static enum warren_status send_qos(struct consumer *consumer, uint16_t prefetch,
+                                   channel_reply_fn *reply)
 {
-    amqp_basic_qos_t qos = {.prefetch_count = consumer->prefetch, .global = false};
+    amqp_basic_qos_t qos = {.prefetch_count = prefetch, .global = false};
 
     return consumer_sent(
         consumer, channel_call(consumer->channel, AMQP_BASIC_QOS_METHOD, &qos, reply, consumer));
+}
+
+enum warren_status consumer_send_qos(struct consumer *consumer, channel_reply_fn *reply)
+{
+    return send_qos(consumer, consumer->prefetch, reply);
 }
 
 static void on_qos_ok(void *user, uint32_t id, void *decoded)
@@ -100,44 +113,77 @@ void consumer_barrier(struct consumer *consumer, void (*done)(void *user, bool p
         answer_newest(&consumer->barriers);
 }
 
-/* ---- basic.get, which the queue answers ---- */
+/* ---- a probe: a second subscription, which the queue answers ---- */
 
-static void on_get_answered(void *user, uint32_t id, void *decoded);
-
-static enum warren_status send_get(struct consumer *consumer)
+static amqp_bytes_t tag_of(const struct consumer_waiter *waiter, char tag[CONSUMER_TAG_SIZE])
 {
-    amqp_basic_get_t get = {
-        .queue = {strlen(consumer->queue), consumer->queue},
-    };
-
-    return consumer_sent(consumer, channel_call(consumer->channel, AMQP_BASIC_GET_METHOD, &get,
-                                                on_get_answered, consumer));
+    snprintf(tag, CONSUMER_TAG_SIZE, CONSUMER_PROBE "%llu", (unsigned long long)waiter->number);
+    return amqp_cstring_bytes(tag);
 }
 
-static void on_get_answered(void *user, uint32_t id, void *decoded)
+static void on_probe_gone(void *user, uint32_t id, void *decoded)
 {
     struct consumer *consumer = user;
-    struct list *oldest = list_pop(&consumer->gets);
-    struct consumer_waiter *waiter = list_entry(oldest, struct consumer_waiter, link);
+    struct list *oldest = list_pop(&consumer->probes);
 
-    if (id == AMQP_BASIC_GET_OK_METHOD)
-        consumer_on_get_ok(consumer, decoded);
-    if (--waiter->rounds == 0) {
-        answer(oldest, true);
+    (void)id;
+    (void)decoded;
+    if (!oldest) /* not all of it could be sent, and the connection is being dropped */
         return;
-    }
-    list_push(&consumer->gets, oldest);
-    if (send_get(consumer) != WARREN_OK)
-        answer_newest(&consumer->gets);
+    consumer->frames_passed = list_entry(oldest, struct consumer_waiter, link)->frames;
+    answer(oldest, true);
+}
+
+static void on_probe_there(void *user, uint32_t id, void *decoded)
+{
+    const amqp_basic_consume_ok_t *consume_ok = decoded;
+    amqp_basic_cancel_t cancel = {.consumer_tag = consume_ok->consumer_tag};
+    struct consumer *consumer = user;
+
+    (void)id;
+    consumer_sent(consumer, channel_call(consumer->channel, AMQP_BASIC_CANCEL_METHOD, &cancel,
+                                         on_probe_gone, consumer));
+}
+
+static enum warren_status send_probe(struct consumer *consumer,
+                                     const struct consumer_waiter *waiter)
+{
+    amqp_table_entry_t priority = {
+        .key = amqp_cstring_bytes("x-priority"),
+        .value = {.kind = AMQP_FIELD_KIND_I32, .value = {.i32 = LOWEST_PRIORITY}}};
+    char tag[CONSUMER_TAG_SIZE];
+    amqp_basic_consume_t consume = {
+        .queue = amqp_cstring_bytes(consumer->queue),
+        .consumer_tag = tag_of(waiter, tag),
+        .arguments = {.num_entries = 1, .entries = &priority},
+    };
+    enum warren_status status = send_qos(consumer, 1, NULL);
+
+    if (status == WARREN_OK)
+        status = consumer_sent(consumer, channel_call(consumer->channel, AMQP_BASIC_CONSUME_METHOD,
+                                                      &consume, on_probe_there, consumer));
+    if (status == WARREN_OK)
+        status = consumer_send_qos(consumer, NULL);
+    return status;
+}
+
+static bool all_passed_on(const struct consumer *consumer)
+{
+    return consumer->frames - consumer->frames_passed < FRAMES_PASSED;
 }
 
 void consumer_queue_barrier(struct consumer *consumer, void (*done)(void *user, bool passed),
                             void *user)
 {
-    struct consumer_waiter waiter = {.passed = done, .user = user, .rounds = QUEUE_ROUNDS};
+    struct consumer_waiter waiter = {.passed = done,
+                                     .user = user,
+                                     .frames = consumer->frames,
+                                     .number = ++consumer->probe_number};
 
-    if (consumer->state == CONSUMER_AWAY || !consumer_wait(&consumer->gets, &waiter))
+    if (all_passed_on(consumer))
+        consumer_barrier(consumer, done, user);
+    else if (consumer->state == CONSUMER_AWAY || !consumer_wait(&consumer->probes, &waiter))
         done(user, false);
-    else if (send_get(consumer) != WARREN_OK)
-        answer_newest(&consumer->gets);
+    else if (send_probe(consumer, &waiter) != WARREN_OK)
+        answer_newest(&consumer->probes);
 }

@@ -84,7 +84,7 @@ static enum cli_status conclude(const struct cli *cli, const struct discarding *
         dlq_warn_of_rest(cli, job->queue, &d->result);
     if (job->filter->id && d->discarded == 0)
         return cli_failed(cli, "there is no message %s in '%s'", job->filter->id, job->queue->name);
-    return CLI_OK;
+    return dlq_scan_saw_none(&d->result) ? CLI_FAILED : CLI_OK;
 }
 
 enum cli_status dlq_discard(const struct cli *cli, const struct config *config,

@@ -49,7 +49,7 @@ static enum cli_status conclude(const struct cli *cli, const struct looking *l,
     if (look->filter->id && l->matched == 0)
         return cli_failed(cli, "there is no message %s in '%s'", look->filter->id,
                           look->queue->name);
-    return CLI_OK;
+    return dlq_scan_saw_none(result) ? CLI_FAILED : CLI_OK;
 }
 
 enum cli_status dlq_look(const struct cli *cli, const struct config *config,

@@ -122,7 +122,9 @@ void dlq_warn_of_rest(const struct cli *cli, const struct dlq_queue *queue,
     if (result->looked_at < result->depth && !result->interrupted)
         fprintf(stderr, "warren %s: looked at %" PRIu32 " of %" PRIu32 " messages of '%s'%s\n",
                 cli->command->name, result->looked_at, result->depth, queue->name,
-                result->limited ? "; see --limit" : "");
+                result->limited         ? "; see --limit"
+                : result->consumers > 0 ? "; others consume it"
+                                        : "");
 }
 
 void dlq_warn_of_count(const struct cli *cli, const struct dlq_queue *queue,

@@ -71,5 +71,6 @@ enum cli_status dlq_replay_status(const struct cli *cli, const struct dlq_replay
     dlq_warn_of_count(cli, &job->queue, &tally->scan);
     if (job->filter.id && tally->matched == 0)
         return cli_failed(cli, "there is no message %s in '%s'", job->filter.id, job->queue.name);
-    return tally->failed > 0 || tally->doubtful > 0 ? CLI_FAILED : CLI_OK;
+    return tally->failed > 0 || tally->doubtful > 0 || dlq_scan_saw_none(&tally->scan) ? CLI_FAILED
+                                                                                       : CLI_OK;
 }

@@ -93,6 +93,7 @@ enum warren_status dlq_scan_run(struct dlq_session *session, const struct dlq_sc
     if (status != WARREN_OK)
         return status;
     result->depth = found.ready;
+    result->consumers = found.consumers;
     result->drops_handed_back =
         broker_major(connection_server(dlq_session_connection(session))) >= DROPPING_MAJOR;
     scan.look_max = found.ready;

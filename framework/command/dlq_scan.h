@@ -32,6 +32,7 @@ struct dlq_scan_options {
 
 struct dlq_scan_result {
     uint32_t depth;         /* messages that were ready at the beginning */
+    uint32_t consumers;     /* of others, then */
     uint32_t looked_at;     /* of them */
     uint32_t left;          /* of them, behind */
     uint32_t unreadable;    /* of them: headers nested too deeply, or malformed; they were left */
@@ -41,6 +42,12 @@ struct dlq_scan_result {
     bool interrupted;       /* by a signal */
     bool held_too_long;     /* hold_ms were over; another scan goes on */
 };
+
+/** Did others keep all messages to themselves? */
+static inline bool dlq_scan_saw_none(const struct dlq_scan_result *result)
+{
+    return result->depth > 0 && result->looked_at == 0;
+}
 
 struct dlq_scan_events {
     /** The queue is there. @return false: look at nothing. May be NULL. */

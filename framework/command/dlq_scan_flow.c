@@ -87,8 +87,6 @@ static void on_barrier(void *user, bool passed)
         return;
     scan->barrier = false;
     scan->proving = 0;
-    if (scan->through_queue)
-        scan->frames_processed = scan->frames_proving;
     dlq_scan_flush(scan); /* what was acked meanwhile */
     if (scan->events->proven)
         scan->events->proven(scan->user, proven);
@@ -97,21 +95,13 @@ static void on_barrier(void *user, bool passed)
 
 void dlq_scan_flush(struct dlq_scan *scan)
 {
-    struct consumer_stats stats;
-
     if (scan->acked == 0 || scan->barrier)
         return;
     consumer_flush(scan->consumer, true);
-    consumer_stats(scan->consumer, &stats);
     scan->barrier = true;
     scan->proving = scan->acked;
     scan->acked = 0;
-    scan->frames_proving = stats.ack_frames;
-    scan->through_queue = stats.ack_frames - scan->frames_processed >= CONSUMER_ACKS_PASSED;
-    if (scan->through_queue)
-        consumer_queue_barrier(scan->consumer, on_barrier, scan);
-    else
-        consumer_barrier(scan->consumer, on_barrier, scan);
+    consumer_queue_barrier(scan->consumer, on_barrier, scan);
 }
 
 void dlq_scan_ack(struct dlq_scan *scan, struct delivery *delivery)

@@ -19,14 +19,11 @@ struct dlq_scan {
     struct loop_timer hold;
     int64_t heard_ms; /* when the last message came */
     uint32_t look_max;
-    uint32_t left;             /* by now */
-    uint32_t kept;             /* not acked, not left */
-    uint32_t acked;            /* not flushed */
-    uint32_t proving;          /* flushed, before the barrier under way */
-    uint64_t frames_proving;   /* ack frames before it */
-    uint64_t frames_processed; /* of them, before the last one through the queue */
-    bool barrier;              /* one is under way */
-    bool through_queue;        /* it is a consumer_queue_barrier() */
+    uint32_t left;    /* by now */
+    uint32_t kept;    /* not acked, not left */
+    uint32_t acked;   /* not flushed */
+    uint32_t proving; /* flushed, before the barrier under way */
+    bool barrier;     /* one is under way */
     bool stopping;
     bool hurried;
     bool paused; /* and nothing more comes */

@@ -18,6 +18,7 @@
 
 #define PATIENCE_MS    20000
 #define HELD_MAX       70000
+#define MANY_ACKS      40
 #define FRAME_BODY_MAX (131072u - FRAME_OVERHEAD)
 
 struct fixture {
@@ -189,32 +190,64 @@ static void pass_queue_barrier(struct fixture *fixture)
     assert_true(RIG_UNTIL(fixture->rig, fixture->barrier == 1, PATIENCE_MS));
 }
 
-/* A barrier through the queue takes nothing from it: what is ready is not shown to the owner, and
- * is there again afterwards; behind a pause it is once the channel ends.
+/* More acks than a channel passes on to a quorum queue at any rate; then of four messages the first
+ * is held, and the others wait behind it.
+ */
+static void ack_many(struct fixture *fixture)
+{
+    fixture->options.prefetch = 1; /* so that each is a frame */
+    fixture->ack_at_once = true;
+    start(fixture);
+    publish(fixture, MANY_ACKS, 100);
+    assert_true(until_delivered(fixture, MANY_ACKS));
+    fixture->ack_at_once = false;
+    publish(fixture, 4, 100);
+    assert_true(until_delivered(fixture, MANY_ACKS + 1));
+    assert_true(
+        RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->queue) == 3, PATIENCE_MS));
+}
+
+/* A barrier through the queue takes nothing from it: what comes to the probe, for which nobody else
+ * has room, is not shown to the owner, and is there again afterwards. Where there were few acks
+ * since, nothing comes to it.
  */
 static void a_queue_barrier(void **state)
 {
     struct fixture *fixture = *state;
 
-    fixture->options.prefetch = 1;
-    start(fixture);
-    publish(fixture, 4, 100);
-    assert_true(until_delivered(fixture, 1));
+    ack_many(fixture);
     pass_queue_barrier(fixture);
     assert_true(RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->queue) == 3, 5000));
+    settle_all(fixture, VERDICT_ACK);
+    assert_true(until_delivered(fixture, MANY_ACKS + 2));
+    assert_int_equal(fixture->redelivered, 1);
+    pass_queue_barrier(fixture);
+    fixture->ack_at_once = true;
+    settle_all(fixture, VERDICT_ACK);
+    assert_true(until_delivered(fixture, MANY_ACKS + 4));
+    assert_int_equal(fixture->redelivered, 1);
+    pass_queue_barrier(fixture);
+    assert_int_equal(rig_messages(fixture->rig, fixture->queue), 0);
+}
+
+/* Behind a pause what came to the probe is there again once the channel ends. */
+static void a_queue_barrier_behind_a_pause(void **state)
+{
+    struct fixture *fixture = *state;
+
+    ack_many(fixture);
     consumer_pause(fixture->consumer, on_paused, fixture);
     assert_true(RIG_UNTIL(fixture->rig, fixture->paused == 1, PATIENCE_MS));
     settle_all(fixture, VERDICT_ACK);
     pass_queue_barrier(fixture);
-    assert_int_equal(fixture->delivered, 1);
+    assert_int_equal(fixture->delivered, MANY_ACKS + 1);
     consumer_free(fixture->consumer);
     fixture->consumer = NULL;
     assert_true(RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->queue) == 3, 5000));
-    start(fixture);
     fixture->ack_at_once = true;
-    assert_true(until_delivered(fixture, 4));
-    pass_queue_barrier(fixture);
-    assert_int_equal(rig_messages(fixture->rig, fixture->queue), 0);
+    start(fixture);
+    assert_true(until_delivered(fixture, MANY_ACKS + 4));
+    assert_int_equal(fixture->redelivered, 1);
 }
 
 /* Without a channel there is no barrier; one that is under way when it is lost is answered. */
@@ -222,8 +255,7 @@ static void a_lost_queue_barrier(void **state)
 {
     struct fixture *fixture = *state;
 
-    start(fixture);
-    assert_true(RIG_UNTIL(fixture->rig, fixture->consuming == 1, PATIENCE_MS));
+    ack_many(fixture);
     rig_delete_queue(fixture->rig, fixture->queue);
     consumer_queue_barrier(fixture->consumer, on_barrier, fixture); /* 404 closes the channel */
     assert_true(RIG_UNTIL(fixture->rig, fixture->barrier == -1, PATIENCE_MS));
@@ -626,6 +658,7 @@ int main(void)
         TEST(bytes_are_bounded),
         TEST(one_message_above_the_byte_bound_passes),
         TEST(a_queue_barrier),
+        TEST(a_queue_barrier_behind_a_pause),
         TEST(a_lost_queue_barrier),
         TEST(pause_and_resume),
         TEST(quick_pauses_do_not_confuse),

@@ -139,10 +139,8 @@ static void fast_disk(struct fixture *f)
 /* What is told to be gone is gone, also where the queue falls behind with the acks: the broker
  * keeps them back then, and forgets them with the channel.
  */
-static void acks_on_a_slow_disk(void **state)
+static void discard_on_a_slow_disk(struct fixture *f)
 {
-    struct fixture *f = *state;
-
     put_letters(f, "a", 2, &(struct letter){.reason = "crash"});
     for (int i = 0; i < 4; i++) { /* without the barrier about every second one fails */
         struct command discard;
@@ -158,10 +156,29 @@ static void acks_on_a_slow_disk(void **state)
     }
 }
 
+static void acks_on_a_slow_disk(void **state)
+{
+    discard_on_a_slow_disk(*state);
+}
+
+/* The same where the broker refuses basic.get. */
+static void acks_of_a_single_active_consumer(void **state)
+{
+    const amqp_table_entry_t single = {
+        .key = amqp_cstring_bytes("x-single-active-consumer"),
+        .value = {.kind = AMQP_FIELD_KIND_BOOLEAN, .value = {.boolean = true}}};
+    struct fixture *f = *state;
+
+    peer_delete_alone(f->peer, f->dlq);
+    peer_declare_with(f->peer, f->dlq, "quorum", &single, 1);
+    discard_on_a_slow_disk(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(acks_on_a_slow_disk, setup, teardown),
+        cmocka_unit_test_setup_teardown(acks_of_a_single_active_consumer, setup, teardown),
         cmocka_unit_test_setup_teardown(killed_at_random_points, setup, teardown),
     };
 

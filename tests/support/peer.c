@@ -140,6 +140,15 @@ void peer_delete_alone(struct peer *peer, const char *queue)
     check_last(peer, queue);
 }
 
+void peer_hold(struct peer *peer, const char *queue, bool exclusive)
+{
+    amqp_basic_qos(peer->connection, CHANNEL, 0, 1, 0);
+    check_last(peer, "basic.qos");
+    amqp_basic_consume(peer->connection, CHANNEL, amqp_cstring_bytes(queue), amqp_empty_bytes, 0, 0,
+                       exclusive, amqp_empty_table);
+    check_last(peer, queue);
+}
+
 void peer_delete_exchange(struct peer *peer, const char *exchange)
 {
     amqp_exchange_delete(peer->connection, CHANNEL, amqp_cstring_bytes(exchange), 0);

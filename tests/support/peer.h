@@ -42,6 +42,9 @@ void peer_delete_alone(struct peer *peer, const char *queue);
 void peer_delete_exchange(struct peer *peer, const char *exchange);
 void peer_purge(struct peer *peer, const char *queue);
 
+/** Consume from @queue, hold the first message, until peer_free(): @peer is for nothing else. */
+void peer_hold(struct peer *peer, const char *queue, bool exclusive);
+
 /** Messages that are ready, or -1 if there is no such queue. */
 int peer_count(struct peer *peer, const char *queue);
 int peer_consumers(struct peer *peer, const char *queue);

@@ -58,20 +58,6 @@ static void overtaken(void **state)
     assert_int_equal(calls.count, 0);
 }
 
-/* A basic.get has two answers: with a message, and without. */
-static void a_get(void **state)
-{
-    struct calls calls;
-
-    (void)state;
-    calls_init(&calls);
-    push(&calls, AMQP_BASIC_GET_METHOD, 0);
-    push(&calls, AMQP_BASIC_GET_METHOD, 1);
-    expect(&calls, AMQP_BASIC_GET_EMPTY_METHOD, 0);
-    expect(&calls, AMQP_BASIC_GET_OK_METHOD, 1);
-    assert_int_equal(calls.count, 0);
-}
-
 /* What nobody asked for answers nothing, and takes nothing away. */
 static void unasked(void **state)
 {
@@ -92,7 +78,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(in_order),
         cmocka_unit_test(overtaken),
-        cmocka_unit_test(a_get),
         cmocka_unit_test(unasked),
     };
 
