@@ -391,7 +391,7 @@ static void a_reopen_that_fails(void **state)
     publish(f, "before", 6);
     assert_int_equal(rename(folder, moved), 0);
     proc_signal(f->worker->proc, SIGHUP);
-    assert_true(WAIT_FOR(worker_logged(f->worker, "SIGHUP", NULL) == 1, PATIENCE_MS));
+    assert_true(WAIT_FOR(worker_logged(f->worker, "SIGHUP: reopening", NULL) == 1, PATIENCE_MS));
     rest_ms(50); /* the line says that it begins; a message then tells how it ended */
     publish(f, "after", 5);
     json_decref(lines_of(file, 2));

@@ -426,7 +426,8 @@ static void sighup_reopens(void **state)
     assert_true(WAIT_FOR(count_lines(rotated) == 2, PATIENCE_MS));
     proc_signal(fixture->worker->proc, SIGHUP);
     assert_true(WAIT_FOR(access(fixture->record, F_OK) == 0, PATIENCE_MS));
-    assert_true(WAIT_FOR(worker_logged(fixture->worker, "SIGHUP", NULL) == 1, PATIENCE_MS));
+    assert_true(
+        WAIT_FOR(worker_logged(fixture->worker, "SIGHUP: reopening", NULL) == 1, PATIENCE_MS));
     /* The file is created before it is used, so one line may still go to the old one. */
     assert_true(WAIT_FOR((publish(fixture, "more", "3", 1), count_lines(fixture->record) > 0),
                          PATIENCE_MS));
