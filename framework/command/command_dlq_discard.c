@@ -54,15 +54,13 @@ static enum cli_status ask(struct discard_request *d, bool *ret_go)
     const struct dlq_look look = {
         .queue = &d->queue, .filter = &r->filter, .max = r->max, .limit = r->limit};
     uint64_t matched;
-    enum cli_status status = dlq_look(r->cli, r->config, &look, &matched, NULL);
+    enum cli_status status = dlq_look(r->cli, r->config, &look, &matched);
 
     *ret_go = false;
     if (status != CLI_OK)
         return status;
-    if (matched == 0) {
-        printf("%s: nothing to discard\n", d->queue.name);
+    if (matched == 0) /* dlq_look() has told it */
         return CLI_OK;
-    }
     fprintf(stderr, "discard %" PRIu64 " message%s of ", matched, matched == 1 ? "" : "s");
     dlq_write_safe(stderr, d->queue.name, strlen(d->queue.name));
     fputs("? type yes: ", stderr);
@@ -119,7 +117,9 @@ static void write_details(FILE *out)
           "be\ngiven. A line of the log on stderr tells each message, and who discarded it.\n\n"
           "Examples:\n"
           "  warren dlq discard payments --id 018f4c1e-7d2a-7c11-9f00-aabbccddeeff\n"
-          "  warren dlq discard payments --until 30d --yes\n",
+          "  warren dlq discard payments --until 30d --yes\n\n"
+          "Exit status: 0 if everything that was meant is discarded, also if that is nothing; 1 if "
+          "not;\n2 for a wrong command line.\n",
           out);
 }
 

@@ -82,7 +82,7 @@ static enum cli_status dump_all(struct dumping *d)
     if (mkdir(d->directory, PRIVATE_DIRECTORY_MODE) < 0 && errno != EEXIST)
         return cli_failed(r->cli, "cannot make %s: %s", d->directory, strerror(errno));
     progress_init(&d->progress, stderr, 0, now_ms());
-    status = dlq_look(r->cli, r->config, &look, &matched, NULL);
+    status = dlq_look(r->cli, r->config, &look, &matched);
     progress_end(&d->progress);
     if (status == CLI_OK)
         report(d, matched);

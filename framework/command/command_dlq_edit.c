@@ -54,7 +54,7 @@ static enum cli_status edit_file(struct edit *e)
     struct warren_error error = {WARREN_OK, ""};
     bool changed = false;
     uint64_t found;
-    enum cli_status status = dlq_look(r->cli, r->config, &look, &found, NULL);
+    enum cli_status status = dlq_look(r->cli, r->config, &look, &found);
 
     if (status != CLI_OK)
         return status;

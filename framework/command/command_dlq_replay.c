@@ -157,8 +157,8 @@ static void write_details(FILE *out)
         "  warren dlq replay payments --dry-run\n"
         "  warren dlq replay payments --group 1f0c2d3e --max 1\n"
         "  warren dlq replay payments all --rate 50\n\n"
-        "Exit status: 0 if everything that was meant is replayed, 1 if not, 2 for a wrong command\n"
-        "line.\n",
+        "Exit status: 0 if everything that was meant is replayed, also if that is nothing; 1 if "
+        "not;\n2 for a wrong command line.\n",
         out);
 }
 

@@ -45,13 +45,8 @@ static enum cli_status show_all(struct show *show)
                                   .each = show_one,
                                   .user = show};
     uint64_t shown;
-    uint32_t depth;
-    enum cli_status status = dlq_look(r->cli, r->config, &look, &shown, &depth);
 
-    if (status == CLI_OK && shown == 0 && !r->json)
-        fprintf(stderr, "warren %s: no message of '%s' %s\n", r->cli->command->name,
-                show->queue.name, depth > 0 ? "matches" : "is there: it is empty");
-    return status;
+    return dlq_look(r->cli, r->config, &look, &shown);
 }
 
 static enum cli_status run(struct cli *cli)

@@ -76,15 +76,17 @@ static void report(const struct discarding *d)
 static enum cli_status conclude(const struct cli *cli, const struct discarding *d)
 {
     const struct dlq_discard_job *job = d->job;
+    enum cli_status status = CLI_OK;
 
     report(d);
     if (d->result.interrupted)
         return cli_failed(cli, "interrupted");
-    if (job->max == 0 || d->discarded < job->max)
-        dlq_warn_of_rest(cli, job->queue, &d->result);
-    if (job->filter->id && d->discarded == 0)
-        return cli_failed(cli, "there is no message %s in '%s'", job->filter->id, job->queue->name);
-    return dlq_scan_saw_none(&d->result) ? CLI_FAILED : CLI_OK;
+    if ((job->max == 0 || d->discarded < job->max) && dlq_warn_of_rest(cli, job->queue, &d->result))
+        status = CLI_FAILED;
+    if (d->discarded == 0 &&
+        dlq_nothing_matched(cli, job->queue, job->filter, &d->result, job->quiet) != CLI_OK)
+        status = CLI_FAILED;
+    return status;
 }
 
 enum cli_status dlq_discard(const struct cli *cli, const struct config *config,

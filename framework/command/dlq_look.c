@@ -46,14 +46,14 @@ static enum cli_status conclude(const struct cli *cli, const struct looking *l,
     if (look->max == 0 || l->matched < look->max)
         dlq_warn_of_rest(cli, look->queue, result);
     dlq_warn_of_count(cli, look->queue, result);
-    if (look->filter->id && l->matched == 0)
-        return cli_failed(cli, "there is no message %s in '%s'", look->filter->id,
-                          look->queue->name);
-    return dlq_scan_saw_none(result) ? CLI_FAILED : CLI_OK;
+    if (result->looked_at == 0 && result->depth > 0)
+        return CLI_FAILED;
+    return l->matched > 0 ? CLI_OK
+                          : dlq_nothing_matched(cli, look->queue, look->filter, result, false);
 }
 
 enum cli_status dlq_look(const struct cli *cli, const struct config *config,
-                         const struct dlq_look *look, uint64_t *ret_matched, uint32_t *ret_depth)
+                         const struct dlq_look *look, uint64_t *ret_matched)
 {
     static const struct dlq_scan_events events = {.begin = on_begin, .letter = on_letter};
     struct dlq_scan_options options = {.queue = look->queue->name, .leave_max = look->limit};
@@ -67,8 +67,6 @@ enum cli_status dlq_look(const struct cli *cli, const struct config *config,
         status = dlq_scan_run(session, &options, &events, &looking, &result, &error);
     dlq_session_free(session);
     *ret_matched = looking.matched;
-    if (ret_depth)
-        *ret_depth = result.depth;
     if (status != WARREN_OK)
         return dlq_failed(cli, look->queue, &error);
     return conclude(cli, &looking, &result);

@@ -25,12 +25,11 @@ struct dlq_look {
 /**
  * Do it, and print errors and warnings. @config is borrowed.
  *
- * @ret_matched  how many matched
- * @ret_depth    messages of the queue; may be NULL
- * @return       CLI_OK; CLI_FAILED, also after a signal, and where a message is asked for by its id
- *               and is not there
+ * @ret_matched  how many matched; that none did is told
+ * @return       CLI_OK; CLI_FAILED, also after a signal, where a message is asked for by its id and
+ *               is not there, and where others kept all messages to themselves
  */
 enum cli_status dlq_look(const struct cli *cli, const struct config *config,
-                         const struct dlq_look *look, uint64_t *ret_matched, uint32_t *ret_depth);
+                         const struct dlq_look *look, uint64_t *ret_matched);
 
 #endif

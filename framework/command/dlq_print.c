@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/error.h"
+#include "base/suggest.h"
 
 /* Half of the delivery limit that RabbitMQ 4.0 gives a quorum queue. */
 #define HANDED_BACK_MANY 10
@@ -111,20 +112,23 @@ enum cli_status dlq_failed(const struct cli *cli, const struct dlq_queue *queue,
     return cli_error(cli, error);
 }
 
-void dlq_warn_of_rest(const struct cli *cli, const struct dlq_queue *queue,
+bool dlq_warn_of_rest(const struct cli *cli, const struct dlq_queue *queue,
                       const struct dlq_scan_result *result)
 {
+    bool rest = result->looked_at < result->depth && !result->interrupted;
+
     if (result->unreadable > 0)
         fprintf(stderr,
                 "warren %s: %" PRIu32 " messages of '%s' cannot be read: headers that are "
                 "malformed, or nested deeper than 16\n",
                 cli->command->name, result->unreadable, queue->name);
-    if (result->looked_at < result->depth && !result->interrupted)
+    if (rest)
         fprintf(stderr, "warren %s: looked at %" PRIu32 " of %" PRIu32 " messages of '%s'%s\n",
                 cli->command->name, result->looked_at, result->depth, queue->name,
                 result->limited         ? "; see --limit"
                 : result->consumers > 0 ? "; others consume it"
                                         : "");
+    return rest;
 }
 
 void dlq_warn_of_count(const struct cli *cli, const struct dlq_queue *queue,
@@ -137,4 +141,39 @@ void dlq_warn_of_count(const struct cli *cli, const struct dlq_queue *queue,
             "drops them at its delivery limit, which is 20 if it is not set "
             "(x-delivery-limit)\n",
             cli->command->name, queue->name, result->handed_back);
+}
+
+/* A worker's, the broker's, and what `dlq list` says where there is none. There may be others: each
+ * who puts messages into the queue may give it a reason of his own. */
+static const char *near_reason(const char *reason)
+{
+    static const char *const reasons[] = {"rejected", "attempts",       "age",
+                                          "breaker",  "crash",          "expired",
+                                          "maxlen",   "delivery_limit", "unknown"};
+    const char *near = reason ? suggest(reason, reasons, sizeof reasons / sizeof *reasons) : NULL;
+
+    return near && strcmp(near, reason) != 0 ? near : NULL;
+}
+
+enum cli_status dlq_nothing_matched(const struct cli *cli, const struct dlq_queue *queue,
+                                    const struct dlq_filter *filter,
+                                    const struct dlq_scan_result *result, bool quiet)
+{
+    const char *near = near_reason(filter->reason);
+
+    if (filter->id)
+        return cli_failed(cli, "there is no message %s in '%s'", filter->id, queue->name);
+    if (quiet || (result->looked_at == 0 && result->depth > 0))
+        return CLI_OK;
+    fprintf(stderr, "warren %s: ", cli->command->name);
+    if (result->depth == 0)
+        fprintf(stderr, "'%s' is empty\n", queue->name);
+    else if (near)
+        fprintf(stderr,
+                "none of %" PRIu32 " messages of '%s' matches: did you mean --reason %s, not %s?\n",
+                result->looked_at, queue->name, near, filter->reason);
+    else
+        fprintf(stderr, "none of %" PRIu32 " messages of '%s' matches\n", result->looked_at,
+                queue->name);
+    return CLI_OK;
 }

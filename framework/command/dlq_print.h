@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "command/cli.h"
+#include "command/dlq_filter.h"
 #include "command/dlq_names.h"
 #include "command/dlq_scan.h"
 
@@ -42,11 +43,22 @@ void dlq_write_cell(const char *text, size_t len, int width);
 enum cli_status dlq_failed(const struct cli *cli, const struct dlq_queue *queue,
                            const struct warren_error *error);
 
-/** Say it if there was more in the queue than was looked at. */
-void dlq_warn_of_rest(const struct cli *cli, const struct dlq_queue *queue,
+/** Say it if there was more in the queue than was looked at. @return whether there was */
+bool dlq_warn_of_rest(const struct cli *cli, const struct dlq_queue *queue,
                       const struct dlq_scan_result *result);
 /** Say it if messages were given back so often that the broker may soon drop them. */
 void dlq_warn_of_count(const struct cli *cli, const struct dlq_queue *queue,
                        const struct dlq_scan_result *result);
+
+/**
+ * No message matched: say so, unless @quiet or nothing was to be seen, and which reason may have
+ * been meant.
+ *
+ * @return CLI_OK, for that is what a command that runs every night finds; CLI_FAILED: one message
+ *         was meant, by its id
+ */
+enum cli_status dlq_nothing_matched(const struct cli *cli, const struct dlq_queue *queue,
+                                    const struct dlq_filter *filter,
+                                    const struct dlq_scan_result *result, bool quiet);
 
 #endif

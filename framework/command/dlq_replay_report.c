@@ -58,6 +58,7 @@ enum cli_status dlq_replay_status(const struct cli *cli, const struct dlq_replay
                                   const struct dlq_replay_tally *tally)
 {
     bool enough = job->max > 0 && tally->matched >= job->max;
+    enum cli_status status = CLI_OK;
 
     if (tally->doubtful > 0)
         cli_failed(cli,
@@ -66,11 +67,13 @@ enum cli_status dlq_replay_status(const struct cli *cli, const struct dlq_replay
                    tally->doubtful, job->queue.name);
     if (tally->scan.interrupted)
         return cli_failed(cli, "interrupted");
-    if (!enough)
-        dlq_warn_of_rest(cli, &job->queue, &tally->scan);
+    if (!enough && dlq_warn_of_rest(cli, &job->queue, &tally->scan))
+        status = CLI_FAILED;
     dlq_warn_of_count(cli, &job->queue, &tally->scan);
-    if (job->filter.id && tally->matched == 0)
-        return cli_failed(cli, "there is no message %s in '%s'", job->filter.id, job->queue.name);
-    return tally->failed > 0 || tally->doubtful > 0 || dlq_scan_saw_none(&tally->scan) ? CLI_FAILED
-                                                                                       : CLI_OK;
+    if (tally->failed > 0 || tally->doubtful > 0)
+        status = CLI_FAILED;
+    if (tally->matched == 0 &&
+        dlq_nothing_matched(cli, &job->queue, &job->filter, &tally->scan, job->quiet) != CLI_OK)
+        status = CLI_FAILED;
+    return status;
 }

@@ -43,12 +43,6 @@ struct dlq_scan_result {
     bool held_too_long;     /* hold_ms were over; another scan goes on */
 };
 
-/** Did others keep all messages to themselves? */
-static inline bool dlq_scan_saw_none(const struct dlq_scan_result *result)
-{
-    return result->depth > 0 && result->looked_at == 0;
-}
-
 struct dlq_scan_events {
     /** The queue is there. @return false: look at nothing. May be NULL. */
     bool (*begin)(void *user, struct dlq_scan *scan, uint32_t depth);

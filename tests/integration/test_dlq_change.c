@@ -177,11 +177,88 @@ static void nothing_to_discard(void **state)
     struct command missing = COMMAND("dlq", "discard", f->queue, "--id", "x", "--yes");
 
     command_expect(&empty, 0);
-    assert_has(empty.out, "nothing to discard");
+    assert_has(empty.out, ".dlq' is empty");
     command_expect(&missing, 1);
     assert_has(missing.err, "there is no message x in ");
     command_done(&empty);
     command_done(&missing);
+}
+
+/* That nothing matches is no error, but is said; not to who wants to hear of errors alone. */
+static void nothing_matches(void **state)
+{
+    struct fixture *f = *state;
+    const char *const asking[] = {"dlq", "discard", f->queue, "--reason", "age", NULL};
+    struct command discard, question, quiet, show;
+
+    put_letters(f, "a", 3, &(struct letter){.reason = "crash"});
+    expect_count(f, f->dlq, 3);
+    discard = COMMAND("dlq", "discard", f->queue, "--yes", "--until", "30d");
+    command_expect(&discard, 0);
+    assert_has(discard.out, "looked at 3 of 3, discarded 0\n");
+    assert_has(discard.err, "warren dlq discard: none of 3 messages of '");
+    assert_has(discard.err, ".dlq' matches\n");
+    assert_int_equal(lines_in(discard.err), 1);
+    question = command_on_terminal(asking, NULL);
+    command_expect(&question, 0);
+    assert_has(question.out, "none of 3 messages of ");
+    assert_null(strstr(question.out, "type yes"));
+    quiet = COMMAND("dlq", "discard", f->queue, "-y", "-Q", "--reason", "age");
+    command_expect(&quiet, 0);
+    assert_string_equal(quiet.out, "");
+    assert_string_equal(quiet.err, "");
+    show = COMMAND("dlq", "show", f->queue, "--handler", "p.h");
+    command_expect(&show, 0);
+    assert_has(show.err, "warren dlq show: none of 3 messages of ");
+    expect_count(f, f->dlq, 3);
+    command_done(&discard);
+    command_done(&question);
+    command_done(&quiet);
+    command_done(&show);
+}
+
+/* Messages behind --limit were not looked at: then not all is done that was meant. */
+static void more_than_the_limit(void **state)
+{
+    struct fixture *f = *state;
+    struct command discard;
+
+    put_letters(f, "a", 3, &(struct letter){.reason = "crash"});
+    put_letters(f, "b", 2, &(struct letter){.reason = "age"});
+    expect_count(f, f->dlq, 5);
+    discard = COMMAND("dlq", "discard", f->queue, "-y", "--reason", "age", "--limit", "2");
+    command_expect(&discard, 1);
+    assert_has(discard.out, "looked at 2 of 5, discarded 0\n");
+    assert_has(discard.err, "looked at 2 of 5 messages of ");
+    assert_has(discard.err, "; see --limit\n");
+    expect_count(f, f->dlq, 5);
+    command_done(&discard);
+}
+
+/* A word near a known reason that no message has is taken for a slip; any other, and one that
+ * messages have, is the user's own.
+ */
+static void a_mistyped_reason(void **state)
+{
+    struct fixture *f = *state;
+    struct command slip, strange, own;
+
+    put_letters(f, "a", 3, &(struct letter){.reason = "attempt"});
+    expect_count(f, f->dlq, 3);
+    slip = COMMAND("dlq", "discard", f->queue, "-y", "--reason", "exipred");
+    command_expect(&slip, 0);
+    assert_has(slip.err, "did you mean --reason expired, not exipred?\n");
+    strange = COMMAND("dlq", "discard", f->queue, "-y", "--reason", "by hand");
+    command_expect(&strange, 0);
+    assert_has(strange.err, " matches\n");
+    own = COMMAND("dlq", "discard", f->queue, "-y", "--reason", "attempt");
+    command_expect(&own, 0);
+    assert_has(own.out, "discarded 3\n");
+    assert_null(strstr(own.err, "did you mean"));
+    expect_count(f, f->dlq, 0);
+    command_done(&slip);
+    command_done(&strange);
+    command_done(&own);
 }
 
 /* ---- edit and replay ---- */
@@ -371,6 +448,9 @@ int main(void)
         TEST(no_terminal),
         TEST(a_discard_of_some),
         TEST(nothing_to_discard),
+        TEST(nothing_matches),
+        TEST(more_than_the_limit),
+        TEST(a_mistyped_reason),
         TEST(an_edited_message),
         TEST(an_edited_queue),
         TEST(a_damaged_file),

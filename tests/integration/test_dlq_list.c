@@ -307,7 +307,7 @@ static void nothing_to_show(void **state)
     struct command missing;
 
     command_expect(&empty, 0);
-    assert_has(empty.err, "it is empty");
+    assert_has(empty.err, ".dlq' is empty");
     put_two_causes(f);
     missing = COMMAND("dlq", "show", f->queue, "--id", "nobody");
     command_expect(&missing, 1);

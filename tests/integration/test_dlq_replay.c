@@ -194,6 +194,32 @@ static void too_many_failures(void **state)
 
 /* ---- which ones ---- */
 
+/* That nothing matches is said, and is no error; a queue that is empty is called so. */
+static void nothing_matches(void **state)
+{
+    struct fixture *f = *state;
+    struct command empty, replay, missing;
+
+    empty = COMMAND("dlq", "replay", f->queue);
+    command_expect(&empty, 0);
+    assert_has(empty.err, "warren dlq replay: '");
+    assert_has(empty.err, ".dlq' is empty\n");
+    put_letters(f, "a", 3, &(struct letter){.reason = "crash"});
+    expect_count(f, f->dlq, 3);
+    replay = COMMAND("dlq", "replay", f->queue, "--reason", "cash", "--json");
+    command_expect(&replay, 0);
+    assert_has(replay.out, "\"matched\":0,\"replayed\":0,");
+    assert_has(replay.err, "none of 3 messages of '");
+    assert_has(replay.err, "did you mean --reason crash, not cash?\n");
+    missing = COMMAND("dlq", "replay", f->queue, "--id", "x", "-Q");
+    command_expect(&missing, 1);
+    assert_has(missing.err, "there is no message x in ");
+    expect_count(f, f->dlq, 3);
+    command_done(&empty);
+    command_done(&replay);
+    command_done(&missing);
+}
+
 static void by_filter(void **state)
 {
     struct fixture *f = *state;
@@ -428,12 +454,13 @@ static void its_queue_is_deleted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_replayed_message), TEST(an_audit_line), TEST(each_to_its_own_queue),
-        TEST(to_another_queue),   TEST(onto_no_queue), TEST(a_full_queue),
-        TEST(too_many_failures),  TEST(by_filter),     TEST(by_group),
-        TEST(at_most_so_many),    TEST(a_dry_run),     TEST(what_comes_back),
-        TEST(many_messages),      TEST(at_a_rate),     TEST(a_short_hold),
-        TEST(on_a_terminal),      TEST(a_signal),      TEST(its_queue_is_deleted),
+        TEST(a_replayed_message),   TEST(an_audit_line),   TEST(each_to_its_own_queue),
+        TEST(to_another_queue),     TEST(onto_no_queue),   TEST(a_full_queue),
+        TEST(too_many_failures),    TEST(by_filter),       TEST(by_group),
+        TEST(nothing_matches),      TEST(at_most_so_many), TEST(a_dry_run),
+        TEST(what_comes_back),      TEST(many_messages),   TEST(at_a_rate),
+        TEST(a_short_hold),         TEST(on_a_terminal),   TEST(a_signal),
+        TEST(its_queue_is_deleted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
