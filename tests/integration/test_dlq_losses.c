@@ -1,5 +1,6 @@
-/* test_dlq_losses.c - what `warren dlq` stands on goes away while it runs: its connections, a queue,
- * the target. Each message is then in at least one of the two queues, and it is said what happened.
+/* test_dlq_losses.c - what `warren dlq` stands on goes away while it runs: its connections, a
+ * queue, the target. Each message is then in at least one of the two queues, and it is said what
+ * happened.
  */
 #include <setjmp.h>
 #include <stdarg.h>
