@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 static uint8_t *put(uint8_t *at, struct warren_bytes bytes)
 {
     if (bytes.len)
@@ -32,7 +34,6 @@ struct delivery *delivery_new(struct warren_bytes exchange, struct warren_bytes 
 
     memset(delivery, 0, offsetof(struct delivery, data));
     atomic_init(&delivery->holds, 0);
-    atomic_init(&delivery->publish_failed, false);
     delivery->exchange_len = (uint32_t)exchange.len;
     delivery->routing_key_len = (uint32_t)routing_key.len;
     delivery->properties_len = (uint32_t)properties.len;
@@ -47,5 +48,14 @@ struct delivery *delivery_new(struct warren_bytes exchange, struct warren_bytes 
 
 void delivery_free(struct delivery *delivery)
 {
+    if (delivery)
+        free(delivery->unpublished);
     free(delivery);
+}
+
+void delivery_count_failure(struct delivery *delivery)
+{
+    delivery->failed++;
+    if (delivery->first_failure_s == 0)
+        delivery->first_failure_s = clock_wall_ms() / 1000;
 }

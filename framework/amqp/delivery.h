@@ -19,6 +19,13 @@ enum relay_state {
     RELAY_FAILED     /* it must come again */
 };
 
+/** How what a job published has ended so far. */
+enum publish_end {
+    PUBLISH_FINE,
+    PUBLISH_UNCONFIRMED, /* something was not confirmed, for no fault of the message */
+    PUBLISH_REFUSED      /* something is refused for good, such as for a missing exchange */
+};
+
 struct delivery {
     struct delivery *next; /* of the queue that owns it */
     uint64_t tag;
@@ -43,12 +50,18 @@ struct delivery {
     bool first_moved;        /* to one of an earlier process */
     int64_t retry_at_ms;     /* with the outcome WARREN_RETRY: not before this; -1: whenever */
     atomic_uint holds;       /* the handler, and each of its publishes without a receipt */
-    atomic_bool publish_failed;
-    atomic_bool may_go; /* to the workers; this and the next two: see consume/stage.h */
+    uint8_t publish_end;     /* enum publish_end */
+    uint8_t unconfirmed;     /* attempts that ended as PUBLISH_UNCONFIRMED; not above 255 */
+    bool late;               /* the attempt failed as PUBLISH_REFUSED: see consume/late.h */
+    char *unpublished;       /* what of it, and why; owned. NULL: nothing, or no memory */
+    atomic_bool may_go;      /* to the workers; this and the next two: see consume/stage.h */
     void *stage;
     void *mark;     /* of the middleware that has seen it ahead of them; NULL: none */
     uint8_t data[]; /* exchange NUL, routing key NUL, property list, body */
 };
+
+/** The attempt has failed, and counts. */
+void delivery_count_failure(struct delivery *delivery);
 
 /** One allocation of this shape; the body is left to be filled in. NULL: no memory. */
 struct delivery *delivery_new(struct warren_bytes exchange, struct warren_bytes routing_key,

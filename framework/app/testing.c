@@ -11,6 +11,7 @@
 #include "app/testing_setup.h"
 #include "base/error.h"
 #include "consume/job.h"
+#include "consume/late.h"
 #include "store/spool.h"
 
 /* When the clock begins: not at 0, which stands for "never" in places. */
@@ -316,6 +317,29 @@ static void report(struct warren_test *test, size_t published_before)
     report_published(test, published_before);
 }
 
+static void end(struct warren_test *test, enum warren_outcome outcome)
+{
+    test->attempt.forgiven = warren_job_forgiven(test->job);
+    memcpy(test->error, test->job->error, sizeof test->error);
+    job_end(test->job, outcome);
+}
+
+/* What was published has its receipts by now; see settlement_receipt(). */
+static void end_late(struct warren_test *test)
+{
+    struct delivery *delivery = test->delivery;
+
+    if (delivery->late) {
+        job_begin(test->job, delivery, clock_now_ns(&test->clock.clock));
+        end(test, late_run(&test->setup.late, test->job));
+    } else if (delivery->publish_end != PUBLISH_FINE && delivery->forgiven &&
+               delivery->retry_at_ms < 0) {
+        test->attempt.forgiven = true;
+        delivery->retry_at_ms = warren_test_now_ms(test) + settlement_again_ms(delivery);
+    }
+    delivery->publish_end = PUBLISH_FINE;
+}
+
 const struct warren_test_attempt *warren_test_run(struct warren_test *test)
 {
     size_t published_before = test->published.count;
@@ -332,9 +356,8 @@ const struct warren_test_attempt *warren_test_run(struct warren_test *test)
     outcome = chain_run(&test->setup.chain, test->job);
     if (test->setup.scratch)
         scratch_leave(test->setup.scratch, outcome == WARREN_ACK);
-    test->attempt.forgiven = warren_job_forgiven(test->job);
-    memcpy(test->error, test->job->error, sizeof test->error);
-    job_end(test->job, outcome);
+    end(test, outcome);
+    end_late(test);
     test->tried = true;
     report(test, published_before);
     return &test->attempt;

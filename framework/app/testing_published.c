@@ -123,6 +123,8 @@ static void tell(const struct testing_published *published, warren_receipt_fn *r
         .reply_code = published->result == WARREN_RETURNED ? 312 : 0,
         .reply_text = published->result == WARREN_RETURNED ? "NO_ROUTE" : "",
         .sends = published->result == WARREN_EXPIRED ? 0 : 1,
+        .exchange = item->exchange,
+        .routing_key = item->routing_key,
     };
 
     receipt(&said, user);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "consume/late.h"
 #include "middleware/builtin.h"
 #include "plugin/loader.h"
 
@@ -160,7 +161,8 @@ static enum warren_status open_posts(struct testing_setup *setup, struct warren_
         return status;
     posts_fill(setup->posts, 0, filled);
     if (chain_init(&setup->chain, filled->links, filled->link_count, filled->handler,
-                   filled->state) != WARREN_OK)
+                   filled->state) != WARREN_OK ||
+        late_init(&setup->late, filled->late_links, filled->late_count) != WARREN_OK)
         return error_set(error, WARREN_ENOMEM, "no memory for the chain");
     return WARREN_OK;
 }
@@ -192,6 +194,7 @@ enum warren_status testing_setup_init(struct testing_setup *setup,
 void testing_setup_done(struct testing_setup *setup)
 {
     chain_done(&setup->chain);
+    chain_done(&setup->late);
     posts_close(setup->posts);
     scratch_free(setup->scratch);
     worker_setup_done(&setup->worker);

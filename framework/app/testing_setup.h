@@ -18,6 +18,7 @@ struct testing_setup {
     struct posts *posts;
     struct runtime_subscription subscription;
     struct chain chain;
+    struct chain late;
 };
 
 /** As warren_test_new(); testing_setup_done() in any case. @setup must stay where it is. */

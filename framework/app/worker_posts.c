@@ -30,6 +30,8 @@ struct post {
     size_t chain_count;
     struct warren_link *links; /* of those that have `call` */
     size_t link_count;
+    struct warren_link *late; /* of those of them that have `late_failures` */
+    size_t late_count;
     struct runtime_gate *gates; /* of those that have `may` */
     size_t gate_count;
     struct runtime_stage stage; /* of the one that has `before` */
@@ -55,10 +57,12 @@ static bool is_builtin(const struct warren_middleware *middleware)
 static void add_to_chain(struct post *post, const struct middleware_instance *instance)
 {
     const struct warren_middleware *middleware = instance->middleware;
+    const struct warren_link link = {.call = middleware->call, .state = instance->state};
 
     if (middleware->call)
-        post->links[post->link_count++] =
-            (struct warren_link){.call = middleware->call, .state = instance->state};
+        post->links[post->link_count++] = link;
+    if (middleware->call && middleware->late_failures)
+        post->late[post->late_count++] = link;
     if (middleware->may)
         post->gates[post->gate_count++] = (struct runtime_gate){
             .may = middleware->may, .took = middleware->took, .state = instance->state};
@@ -116,8 +120,9 @@ static enum warren_status open_chain(const struct posts *posts, struct post *pos
 
     post->chain = calloc(count + 1, sizeof *post->chain);
     post->links = calloc(count + 1, sizeof *post->links);
+    post->late = calloc(count + 1, sizeof *post->late);
     post->gates = calloc(count + 1, sizeof *post->gates);
-    if (!post->chain || !post->links || !post->gates)
+    if (!post->chain || !post->links || !post->late || !post->gates)
         return error_set(error, WARREN_ENOMEM, "no memory for the middlewares");
     post->chain_count = count;
     for (size_t i = 0; status == WARREN_OK && i < count; i++)
@@ -206,6 +211,7 @@ static void free_post(struct post *post)
 {
     free(post->chain);
     free(post->links);
+    free(post->late);
     free(post->gates);
 }
 
@@ -254,6 +260,8 @@ void posts_fill(const struct posts *posts, size_t index, struct runtime_subscrip
         .state = post->handler.state,
         .links = post->links,
         .link_count = post->link_count,
+        .late_links = post->late,
+        .late_count = post->late_count,
         .gates = post->gates,
         .gate_count = post->gate_count,
         .stage = post->stage,

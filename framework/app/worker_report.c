@@ -176,6 +176,7 @@ static void on_unconfirmed(void *user, const char *queue, const struct delivery 
     log_text(&line, "queue", queue);
     log_text(&line, "exchange", delivery_exchange(delivery));
     log_text(&line, "routing_key", delivery_routing_key(delivery));
+    log_text(&line, "reason", delivery->unpublished);
     log_end(&line);
 }
 

@@ -84,6 +84,16 @@ static enum warren_outcome quarantine(struct guard *guard, struct warren_job *jo
 
 /* ---- running ---- */
 
+static void note_failure(struct guard *guard, struct warren_job *job,
+                         const struct identity *message, enum warren_outcome outcome)
+{
+    struct delivery *delivery = job->delivery;
+
+    if (outcome == WARREN_RETRY && !job->forgiven)
+        delivery->note = flight_notes_failed(&guard->flight->notes, delivery->note, message,
+                                             delivery->failed + 1, clock_wall_ms());
+}
+
 static enum warren_outcome run(struct guard *guard, struct flight_worker *worker,
                                struct warren_job *job, const struct chain *chain,
                                const struct identity *message, struct warren_bytes message_id,
@@ -95,9 +105,7 @@ static enum warren_outcome run(struct guard *guard, struct flight_worker *worker
     flight_begin(worker, delivery, message, message_id, alone);
     outcome = chain_run(chain, job);
     /* Noted before the end is: who is killed in between has failed all the same. */
-    if (outcome == WARREN_RETRY && !job->forgiven)
-        delivery->note = flight_notes_failed(&guard->flight->notes, delivery->note, message,
-                                             delivery->failed + 1, clock_wall_ms());
+    note_failure(guard, job, message, outcome);
     if (!flight_end(worker))
         fault_given_up(worker);
     return outcome;
@@ -132,6 +140,17 @@ enum warren_outcome guard_run(struct guard *guard, uint32_t index, struct warren
     outcome = run(guard, &guard->workers[index], job, chain, &message, message_id, alone);
     turnstile_leave(&flight->turnstile);
     return outcome;
+}
+
+void guard_judged(struct guard *guard, struct warren_job *job, enum warren_outcome outcome)
+{
+    struct warren_bytes message_id;
+    struct identity message;
+
+    if (!guard->flight)
+        return;
+    message = identity_of(job->delivery, guard->seed, &message_id);
+    note_failure(guard, job, &message, outcome);
 }
 
 void guard_left(struct guard *guard, struct delivery *delivery, enum guard_end end)

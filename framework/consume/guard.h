@@ -49,6 +49,9 @@ static inline struct flight_worker *guard_worker(const struct guard *guard, uint
 enum warren_outcome guard_run(struct guard *guard, uint32_t index, struct warren_job *job,
                               const struct chain *chain);
 
+/** The attempt of @job, which had ended before, has this @outcome after all. */
+void guard_judged(struct guard *guard, struct warren_job *job, enum warren_outcome outcome);
+
 /** How a delivery leaves this process. */
 enum guard_end {
     GUARD_SETTLED, /* for good */

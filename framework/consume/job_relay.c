@@ -22,11 +22,8 @@ static void count_failure(struct warren_job *job)
     struct delivery *delivery = job->delivery;
 
     delivery->forgiven = job->forgiven;
-    if (job->forgiven)
-        return;
-    delivery->failed++;
-    if (delivery->first_failure_s == 0)
-        delivery->first_failure_s = clock_wall_ms() / 1000;
+    if (!job->forgiven)
+        delivery_count_failure(delivery);
 }
 
 /* By the clock, when the attempt that was asked for is due. */

@@ -46,6 +46,8 @@ struct runtime_subscription {
     void *state;                     /* of the handler's `open` */
     const struct warren_link *links; /* middlewares, outermost first; copied */
     size_t link_count;
+    const struct warren_link *late_links; /* those of them with late_failures; copied */
+    size_t late_count;
     const struct runtime_gate *gates; /* asked in this order; copied */
     size_t gate_count;
     struct runtime_stage stage;
@@ -87,7 +89,8 @@ struct runtime_events {
     /** A body above message_max, or headers nested too deeply: rejected. */
     void (*unfit)(void *user, const char *queue, const struct delivery *without_body,
                   const char *why, uint64_t body_size);
-    /** A message is tried again because one that its job published was not confirmed. */
+    /** A message is tried again, and its attempt forgiven, because one that its job published was
+     * not confirmed: delivery->unpublished. */
     void (*unconfirmed)(void *user, const char *queue, const struct delivery *delivery);
     /**
      * The copy of a message that should stand in its place was not confirmed: nothing is lost, the
@@ -146,7 +149,7 @@ struct runtime_stats {
     uint64_t settled[WARREN_REQUEUE + 1]; /* by enum warren_outcome; handed back ones included */
     uint64_t retried;       /* held here for another attempt; settled only by the last one */
     uint64_t stale;         /* of a lost channel: dropped, the broker delivers them again */
-    uint64_t unconfirmed;   /* retried because a publish of the job failed */
+    uint64_t unconfirmed;   /* attempts in vain because a publish of the job failed */
     uint64_t dead_lettered; /* copies in the dead-letter exchange, confirmed */
     uint64_t relayed;       /* copies in their queue, with the attempts counted */
     uint64_t unrelayed;     /* copies that were not confirmed: the message is attempted again */

@@ -1,9 +1,16 @@
 /* settlement.c - see settlement.h. */
 #include "consume/settlement.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
+/* How soon a message comes again whose job's messages were not confirmed. */
+#define AGAIN_MIN_MS    1000
+#define AGAIN_DOUBLINGS 5
+#define AGAIN_MAX_MS    30000
+
+/* Two names of AMQP, and some words. */
+#define WHERE_SIZE 600
 
 struct settlement {
     struct delivery *delivery;
@@ -37,7 +44,7 @@ struct settlement *settlement_new(struct delivery *delivery, settlement_done_fn 
     settlement->done = done;
     settlement->user = user;
     atomic_store(&delivery->holds, 1);
-    atomic_store(&delivery->publish_failed, false);
+    delivery->publish_end = PUBLISH_FINE;
     return settlement;
 }
 
@@ -57,10 +64,8 @@ static void fail(struct delivery *delivery)
     if (delivery->outcome == WARREN_RETRY)
         return;
     delivery->outcome = WARREN_RETRY;
-    delivery->forgiven = false;
-    delivery->failed++;
-    if (delivery->first_failure_s == 0)
-        delivery->first_failure_s = clock_wall_ms() / 1000;
+    delivery->forgiven = true; /* unless it is late, and those who then decide say otherwise */
+    delivery->late = delivery->publish_end == PUBLISH_REFUSED;
 }
 
 /* Drop one hold; with the last one the outcome is final and the settlement gone. */
@@ -70,7 +75,7 @@ static bool release(struct settlement *settlement)
 
     if (atomic_fetch_sub(&delivery->holds, 1) != 1)
         return false;
-    if (atomic_load(&delivery->publish_failed) && delivery->relay == RELAY_NONE)
+    if (delivery->publish_end != PUBLISH_FINE && delivery->relay == RELAY_NONE)
         fail(delivery);
     free(settlement);
     return true;
@@ -87,13 +92,59 @@ static void release_later(struct settlement *settlement)
         done(user, delivery);
 }
 
+static char *describe(const struct warren_receipt *receipt)
+{
+    bool to_queue = !receipt->exchange || !receipt->exchange[0];
+    const char *key = receipt->routing_key ? receipt->routing_key : "";
+    char where[WHERE_SIZE];
+    char *text;
+    int len;
+
+    if (to_queue)
+        snprintf(where, sizeof where, "queue '%s'", key);
+    else
+        snprintf(where, sizeof where, "exchange '%s' with routing key '%s'", receipt->exchange,
+                 key);
+    if (receipt->result == WARREN_RETURNED)
+        len = asprintf(&text, "what it published to %s was returned: %u %s", where,
+                       receipt->reply_code, receipt->reply_text ? receipt->reply_text : "");
+    else
+        len = asprintf(&text, "what it published to %s was not confirmed: %s", where,
+                       warren_result_name(receipt->result));
+    return len < 0 ? NULL : text;
+}
+
+/* The first one is told of, and the first one that is refused in its place. */
+static void note(struct delivery *delivery, const struct warren_receipt *receipt)
+{
+    enum publish_end end =
+        receipt->result == WARREN_RETURNED ? PUBLISH_REFUSED : PUBLISH_UNCONFIRMED;
+
+    if (delivery->publish_end >= end)
+        return;
+    delivery->publish_end = (uint8_t)end;
+    free(delivery->unpublished);
+    delivery->unpublished = describe(receipt);
+}
+
 void settlement_receipt(const struct warren_receipt *receipt, void *user)
 {
     struct settlement *settlement = user;
 
     if (receipt->result != WARREN_CONFIRMED && receipt->result != WARREN_SPOOLED)
-        atomic_store(&settlement->delivery->publish_failed, true);
+        note(settlement->delivery, receipt);
     release_later(settlement);
+}
+
+int64_t settlement_again_ms(struct delivery *delivery)
+{
+    int64_t delay_ms = delivery->unconfirmed < AGAIN_DOUBLINGS
+                           ? (int64_t)AGAIN_MIN_MS << delivery->unconfirmed
+                           : AGAIN_MAX_MS;
+
+    if (delivery->unconfirmed < UINT8_MAX)
+        delivery->unconfirmed++;
+    return delay_ms;
 }
 
 void settlement_relayed(const struct warren_receipt *receipt, void *user)

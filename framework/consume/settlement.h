@@ -31,10 +31,16 @@ void settlement_hold(struct settlement *settlement);
 /** It was not accepted after all. Thread: the handler's. */
 void settlement_unhold(struct settlement *settlement);
 /**
- * Its receipt: a warren_receipt_fn; @user is the settlement. Anything but CONFIRMED makes the
- * outcome WARREN_RETRY, an attempt that has failed.
+ * Its receipt: a warren_receipt_fn; @user is the settlement. Receipts come one after the other.
+ * Anything but CONFIRMED and SPOOLED makes the outcome WARREN_RETRY, and delivery->unpublished says
+ * what was not published:
+ *   RETURNED                  it is the message's fault: the delivery is `late`, see late.h
+ *   NACKED, TIMEOUT, EXPIRED  the broker, or a queue that is full, may take it later: the attempt
+ * is forgiven
  */
 void settlement_receipt(const struct warren_receipt *receipt, void *user);
+/** Such a forgiven one comes again after so long: 1 s, doubling up to 30 s. */
+int64_t settlement_again_ms(struct delivery *delivery);
 
 /**
  * The receipt of the copy that is published in the delivery's place, which stands for the outcome:

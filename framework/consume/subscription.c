@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "consume/fault.h"
+#include "consume/late.h"
 #include "consume/subscription_private.h"
 
 /* Under load, acks leave when they make up this part of the prefetch. */
@@ -21,9 +22,16 @@ static bool run(void *user, uint32_t worker, struct delivery *delivery, int64_t 
     struct subscription *s = user;
     struct warren_job *job = s->jobs[worker];
 
+    enum warren_outcome outcome;
+
     job_begin(job, delivery, begun_ns);
-    return job_end(job, guard_run(&s->guard, worker, job, &s->chain)) &&
-           stage_leave(&s->stage, delivery);
+    if (delivery->late) {
+        outcome = late_run(&s->late, job);
+        guard_judged(&s->guard, job, outcome);
+    } else {
+        outcome = guard_run(&s->guard, worker, job, &s->chain);
+    }
+    return job_end(job, outcome) && stage_leave(&s->stage, delivery);
 }
 
 static void thread_begins(void *user, uint32_t worker)
@@ -204,6 +212,8 @@ static enum warren_status make_parts(struct subscription *s,
         chain_init(&s->chain, what->links, what->link_count, what->handler, what->state);
 
     if (status == WARREN_OK)
+        status = late_init(&s->late, what->late_links, what->late_count);
+    if (status == WARREN_OK)
         status = make_admission(s, what);
     if (status == WARREN_OK)
         status = stage_init(&s->stage, &what->stage, &s->source, wake_loop, s);
@@ -286,6 +296,7 @@ void subscription_free(struct subscription *s)
     admission_done(&s->admission);
     stage_done(&s->stage);
     chain_done(&s->chain);
+    chain_done(&s->late);
     free(s);
 }
 

@@ -23,7 +23,7 @@ static enum verdict verdict_of(const struct delivery *delivery)
 
 static void tell_unconfirmed(struct subscription *s, struct delivery *delivery)
 {
-    if (!atomic_load(&delivery->publish_failed) || delivery->relay != RELAY_NONE)
+    if (delivery->publish_end == PUBLISH_FINE || delivery->relay != RELAY_NONE)
         return;
     subscription_count(&s->counts.unconfirmed);
     if (s->host->events->unconfirmed)
@@ -202,28 +202,42 @@ static bool hold(struct subscription *s, struct delivery *delivery)
         return false;
     subscription_count(&s->counts.retried);
     tell_unconfirmed(s, delivery);
-    atomic_store(&delivery->publish_failed, false);
+    delivery->publish_end = PUBLISH_FINE;
     return true;
+}
+
+/* @return false: it is settled; else it is held, or in @late */
+static bool come_back(struct subscription *s, struct delivery *delivery, struct batch *late)
+{
+    if (delivery->late && !is_stale(s, delivery)) {
+        subscription_late(s, delivery, late);
+        return true;
+    }
+    if (delivery->publish_end != PUBLISH_FINE)
+        subscription_unconfirmed(s, delivery);
+    if (delivery->relay != RELAY_NONE)
+        subscription_relayed(s, delivery);
+    if (hold(s, delivery))
+        return true;
+    settle(s, delivery);
+    return false;
 }
 
 uint32_t subscription_collect(struct subscription *s)
 {
     struct batch done = {NULL, NULL, 0};
+    struct batch late = {NULL, NULL, 0};
     struct delivery *delivery;
     uint32_t settled;
     bool held = false;
 
     executor_take_settled(s->executor, &done);
     settled = done.count + take_answered(s);
-    while ((delivery = batch_pop(&done))) {
-        if (atomic_load(&delivery->publish_failed))
-            subscription_unconfirmed(s, delivery);
-        if (delivery->relay != RELAY_NONE)
-            subscription_relayed(s, delivery);
-        if (hold(s, delivery))
-            held = true;
-        else
-            settle(s, delivery);
+    while ((delivery = batch_pop(&done)))
+        held = come_back(s, delivery, &late) || held;
+    if (late.count > 0) {
+        executor_push(s->executor, &late);
+        s->host->pushed(s->host);
     }
     if (settled > 0 && s->admission.waiting.count > 0 && !s->draining) {
         admission_ask_now(&s->admission); /* an outcome may have opened a gate */

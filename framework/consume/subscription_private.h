@@ -33,6 +33,7 @@ struct subscription {
     struct consumer *consumer;
     struct executor *executor;
     struct chain chain;
+    struct chain late;
     struct job_source source;
     struct relay relay; /* of the source, if there is a publisher */
     struct guard guard;
@@ -67,6 +68,12 @@ static inline void subscription_count(_Atomic uint64_t *counter)
 void subscription_relayed(struct subscription *subscription, struct delivery *delivery);
 /** @delivery comes from the workers, and what its job published was not confirmed. */
 void subscription_unconfirmed(struct subscription *subscription, struct delivery *delivery);
+/**
+ * @delivery, which is `late`, comes from the workers: it is appended to @go, to be run as such; or,
+ * when draining, where no worker takes it any more, it has failed and waits to be handed back.
+ */
+void subscription_late(struct subscription *subscription, struct delivery *delivery,
+                       struct batch *go);
 /**
  * Draining: publish copies of those in @batch whose attempts would be forgotten; they leave the
  * batch, and come back from the executor.

@@ -4,13 +4,12 @@
 #include <stdio.h>
 
 #include "amqp/properties.h"
+#include "consume/late.h"
 #include "consume/settlement.h"
 #include "consume/subscription_private.h"
 
-/* A message whose copy was not confirmed comes again after so long, */
+/* A message whose copy was not confirmed comes again after so long. */
 #define AGAIN_MS 5000
-/* and one whose job published in vain. */
-#define UNCONFIRMED_AGAIN_MS 1000
 
 #define WHY_SIZE 64
 
@@ -64,7 +63,23 @@ static void come_again(struct subscription *s, struct delivery *delivery)
 void subscription_unconfirmed(struct subscription *s, struct delivery *delivery)
 {
     if (delivery->relay == RELAY_NONE && delivery->retry_at_ms < 0)
-        delivery->retry_at_ms = clock_now_ms(s->source.clock) + UNCONFIRMED_AGAIN_MS;
+        delivery->retry_at_ms = clock_now_ms(s->source.clock) + settlement_again_ms(delivery);
+}
+
+void subscription_late(struct subscription *s, struct delivery *delivery, struct batch *go)
+{
+    struct batch counted = {NULL, NULL, 0};
+
+    subscription_count(&s->counts.unconfirmed);
+    delivery->publish_end = PUBLISH_FINE; /* of the attempt that comes */
+    if (!s->draining) {
+        batch_add(go, delivery);
+        return;
+    }
+    delivery->retry_at_ms = clock_now_ms(s->source.clock) + LATE_AGAIN_MS;
+    batch_add(&counted, delivery);
+    subscription_relay_counted(s, &counted);
+    batch_splice(&s->arrived, &counted);
 }
 
 void subscription_relayed(struct subscription *s, struct delivery *delivery)
@@ -116,6 +131,9 @@ void subscription_relay_counted(struct subscription *s, struct batch *batch)
     arena_init(&scratch);
     while ((delivery = batch_pop(&all))) {
         arena_reset(&scratch);
+        if (delivery->late)
+            delivery_count_failure(delivery);
+        delivery->late = false;
         if (delivery->failed == 0 || delivery->suspect || !relay_later_of(s, delivery, &scratch))
             batch_add(batch, delivery);
     }

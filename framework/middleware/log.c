@@ -130,4 +130,5 @@ const struct warren_middleware middleware_log = {
     .call = log_call,
     .reload = log_reload,
     .close = log_close_state,
+    .late_failures = true,
 };

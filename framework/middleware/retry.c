@@ -246,4 +246,5 @@ const struct warren_middleware middleware_retry = {
     .reload = retry_reload,
     .check = retry_check,
     .close = retry_close,
+    .late_failures = true,
 };

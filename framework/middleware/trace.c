@@ -105,4 +105,5 @@ const struct warren_middleware middleware_trace = {
     .open = trace_open,
     .call = trace_call,
     .close = trace_close,
+    .late_failures = true,
 };

@@ -103,7 +103,13 @@ static inline const char *record_id(const struct record *record)
     return (const char *)record->data + record->id_at;
 }
 
-/** Exchange and routing key as they stand in basic.publish. */
+/** It is nothing but an id and a receipt. */
+static inline bool record_is_id(const struct record *record)
+{
+    return record->header_at == 0;
+}
+
+/** Exchange and routing key as they stand in basic.publish; not of one that is but an id. */
 struct warren_bytes record_exchange(const struct record *record);
 struct warren_bytes record_routing_key(const struct record *record);
 

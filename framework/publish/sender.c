@@ -256,16 +256,51 @@ static void tell_end(const struct warren_publisher *p, const struct record *reco
         p->spool_receipt(receipt, p->spool_user);
 }
 
+/* Two names of AMQP, each with a NUL. */
+struct target {
+    char exchange[256];
+    char routing_key[256];
+};
+
+static void copy_name(char to[256], struct warren_bytes name)
+{
+    memcpy(to, name.data, name.len);
+    to[name.len] = '\0';
+}
+
+/* Where the caller wanted it to go: a delayed message is published to the delay queues. */
+static void name_target(const struct record *record, struct target *target)
+{
+    const struct delay *delay = record->delay;
+    struct warren_bytes exchange = warren_text("");
+    struct warren_bytes key = warren_text("");
+
+    if (!record_is_id(record)) {
+        exchange = record_exchange(record);
+        key = record_routing_key(record);
+    }
+    if (delay)
+        exchange = warren_text(delay->to_queue ? "" : delay->destination);
+    if (delay && delay->to_queue)
+        key = warren_text(delay->destination);
+    copy_name(target->exchange, exchange);
+    copy_name(target->routing_key, key);
+}
+
 static void call_back(struct warren_publisher *p, struct record *record)
 {
+    struct target target;
     struct warren_receipt receipt = {
         .result = result_of(record),
         .message_id = record_id(record),
         .reply_code = record->reply_code,
         .reply_text = record->reply_text ? record->reply_text : "",
         .sends = record->sends,
+        .exchange = target.exchange,
+        .routing_key = target.routing_key,
     };
 
+    name_target(record, &target);
     if (record->on_receipt)
         record->on_receipt(&receipt, record->user);
     else

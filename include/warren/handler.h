@@ -299,8 +299,12 @@ WARREN_API void warren_job_log(struct warren_job *job, enum warren_log_level lev
 
 /**
  * Publish while handling. The message is copied. The input is acked only after the broker
- * confirmed everything the job published; if one is nacked, returned or times out, the outcome
- * becomes WARREN_RETRY, an attempt that counts, and the next one is a second later at the earliest.
+ * confirmed everything the job published. If it refuses a message for good (no queue is bound for
+ * it, or the exchange does not exist: WARREN_RETURNED), the attempt has failed, whatever the
+ * handler answered, and the chain decides what follows: `retry`, how often and when it is tried
+ * again. If a message is not confirmed for another reason (a full queue, a time-out), the outcome
+ * becomes WARREN_RETRY, too, but the attempt is forgiven; the next one comes after a second, or up
+ * to 30.
  *
  * Blocks while the publisher's window is full: for publisher.block_timeout, but not beyond the
  * attempt's time limit; with publisher.when_full `fail` not at all.

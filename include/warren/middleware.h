@@ -125,6 +125,15 @@ struct warren_middleware {
      */
     enum warren_status (*check)(const struct warren_options *options, struct warren_error *error);
 
+    /**
+     * A job's messages are confirmed after the chain has returned. If the broker refuses one for
+     * good, the attempt has failed after all: `call` of the middlewares with this flag is run once
+     * more then, with a rest of the chain that answers WARREN_RETRY, and warren_job_error() that
+     * says what was refused. For those that decide about failed attempts, or tell of them: of
+     * warren's own log, trace and retry. Since: 0.2.
+     */
+    bool late_failures;
+
     /** Names of options that `reload` does not change, separated by |; NULL: none. Since: 0.2. */
     const char *fixed;
 };

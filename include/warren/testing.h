@@ -165,8 +165,9 @@ WARREN_API const struct warren_test_attempt *warren_test_settle(struct warren_te
  *
  * @status  what warren_job_publish(), warren_job_publish_after() and warren_job_reply() return,
  * such as WARREN_ETIMEOUT
- * @result  if that is WARREN_OK: what the broker says before the job ends. Anything but
- *          WARREN_CONFIRMED makes the outcome WARREN_RETRY
+ * @result  if that is WARREN_OK: what the broker says before the job ends. With WARREN_RETURNED the
+ *          attempt has failed, and the chain decides what follows; with WARREN_NACKED,
+ *          WARREN_TIMEOUT and WARREN_EXPIRED it is forgiven, and the outcome is WARREN_RETRY
  */
 WARREN_API void warren_test_publishing(struct warren_test *test, enum warren_status status,
                                        enum warren_result result);

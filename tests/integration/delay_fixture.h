@@ -31,6 +31,7 @@ struct sent {
     enum warren_result result;
     uint16_t code;
     char text[256];
+    char target[320]; /* exchange, /, routing key */
     atomic_uint receipts;
     int64_t arrived_ms; /* the first time */
     unsigned arrivals;
@@ -79,6 +80,7 @@ static void on_receipt(const struct warren_receipt *receipt, void *user)
     sent->result = receipt->result;
     sent->code = receipt->reply_code;
     snprintf(sent->text, sizeof sent->text, "%s", receipt->reply_text);
+    snprintf(sent->target, sizeof sent->target, "%s/%s", receipt->exchange, receipt->routing_key);
     atomic_fetch_add(&sent->receipts, 1);
 }
 

@@ -379,11 +379,14 @@ static void a_missing_exchange_is_returned(void **state)
         assert_true(has_ended(&sent[i]));
         if (i % 50 != 25) {
             assert_int_equal(sent[i].result, WARREN_CONFIRMED);
+            assert_int_equal(sent[i].target[0], '/');
+            assert_string_equal(sent[i].target + 1, f->queue);
             continue;
         }
         assert_int_equal(sent[i].result, WARREN_RETURNED);
         assert_int_equal(sent[i].code, 404);
         assert_has(sent[i].text, "no exchange 'nowhere'");
+        assert_string_equal(sent[i].target, "nowhere/k");
     }
     assert_int_equal(warren_publisher_flush(f->publisher, PATIENCE_MS), WARREN_OK);
     for (unsigned i = 0; i < 200; i++)

@@ -372,6 +372,8 @@ struct refusal {
     int receipts;
     enum warren_result result;
     uint16_t code;
+    char exchange[64];
+    char routing_key[256];
 };
 
 static void keep_refusal(const struct warren_receipt *receipt, void *user)
@@ -381,6 +383,8 @@ static void keep_refusal(const struct warren_receipt *receipt, void *user)
     refusal->receipts++;
     refusal->result = receipt->result;
     refusal->code = receipt->reply_code;
+    snprintf(refusal->exchange, sizeof refusal->exchange, "%s", receipt->exchange);
+    snprintf(refusal->routing_key, sizeof refusal->routing_key, "%s", receipt->routing_key);
 }
 
 /* So does a message that the broker does not accept: 406, and the others are confirmed. */
@@ -389,7 +393,8 @@ static void an_inacceptable_message_costs_itself_alone(void **state)
     struct fixture *f = *state;
     struct warren_message message = {.properties.expiration = "soon",
                                      .body = warren_text("refused")};
-    struct warren_publish publish = {.routing_key = f->queue, .message = &message};
+    struct warren_publish publish = {
+        .exchange = "amq.direct", .routing_key = f->queue, .message = &message};
     struct refusal refusal = {0};
 
     new_ledger(f, 100);
@@ -402,6 +407,8 @@ static void an_inacceptable_message_costs_itself_alone(void **state)
     assert_int_equal(refusal.receipts, 1);
     assert_int_equal(refusal.result, WARREN_RETURNED);
     assert_int_equal(refusal.code, 406);
+    assert_string_equal(refusal.exchange, "amq.direct");
+    assert_string_equal(refusal.routing_key, f->queue);
     drain_and_check(f);
     assert_int_equal(ledger_totals(f->ledger).results[WARREN_CONFIRMED], 100);
 }

@@ -119,7 +119,7 @@ static void returned_output_retries_input(void **state)
     start_forward(fixture, 1);
     publish(fixture, fixture->in, "precious");
     assert_true(
-        WAIT_FOR(worker_logged(fixture->worker, "not confirmed", fixture->in) > 0, PATIENCE_MS));
+        WAIT_FOR(worker_logged(fixture->worker, fixture->in, "was returned") > 0, PATIENCE_MS));
     peer_declare(fixture->peer, fixture->out, "quorum");
     assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->out) == 1, PATIENCE_MS));
     /* The output is there before its confirm, and the input goes only after that. */

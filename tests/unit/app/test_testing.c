@@ -492,31 +492,56 @@ static void published_messages_are_kept(void **state)
     assert_ptr_equal(all, attempt->published);
 }
 
-/* The outcome waits for the confirms; what was published stays, for the broker may have it. */
+/* The outcome waits for the confirms; what was published stays, for the broker may have it. What
+ * was not confirmed is forgiven, and tried again in a while. */
 static void an_unconfirmed_message_means_retry(void **state)
 {
-    static const enum warren_result results[] = {WARREN_NACKED, WARREN_RETURNED, WARREN_TIMEOUT,
-                                                 WARREN_EXPIRED};
+    static const enum warren_result results[] = {WARREN_NACKED, WARREN_TIMEOUT, WARREN_EXPIRED};
     const struct warren_test_attempt *attempt;
     size_t count;
 
     (void)state;
-    open_script("[retry, recover]");
-    for (size_t i = 0; i < 4; i++) {
+    open_script("[retry: {max_attempts: 1}, recover]");
+    for (size_t i = 0; i < 3; i++) {
         deliver("publish");
         warren_test_publishing(test, WARREN_OK, results[i]);
         attempt = warren_test_run(test);
         assert_int_equal(attempt->outcome, WARREN_RETRY);
+        assert_true(attempt->forgiven);
+        assert_int_equal(attempt->retry_after_ms, 1000);
         assert_int_equal(attempt->published_count, 2);
         assert_int_equal(attempt->published[1].result, results[i]);
+        assert_int_equal(warren_test_run(test)->retry_after_ms, 2000);
         warren_test_publishing(test, WARREN_OK, WARREN_CONFIRMED);
         attempt = warren_test_run(test);
         assert_int_equal(attempt->outcome, WARREN_ACK);
-        assert_int_equal(attempt->attempt, 2);
-        assert_int_equal(attempt->published[0].attempt, 2);
+        assert_int_equal(attempt->attempt, 1);
+        assert_int_equal(attempt->published[0].attempt, 1);
         assert_non_null(warren_test_all_published(test, &count));
-        assert_int_equal(count, 4);
+        assert_int_equal(count, 6);
     }
+}
+
+/* What was returned makes an attempt fail: retry has it come again, and gives up in the end. */
+static void a_returned_message_is_a_failed_attempt(void **state)
+{
+    const struct warren_test_attempt *attempt;
+
+    (void)state;
+    open_script("[retry: {max_attempts: 2, policy: constant, jitter: none}, recover]");
+    deliver("publish");
+    warren_test_publishing(test, WARREN_OK, WARREN_RETURNED);
+    attempt = warren_test_run(test);
+    assert_int_equal(attempt->outcome, WARREN_RETRY);
+    assert_false(attempt->forgiven);
+    assert_int_equal(attempt->retry_after_ms, 500);
+    assert_string_equal(attempt->error, "what it published to exchange 'ex' with routing key 'k.1' "
+                                        "was returned: 312 NO_ROUTE");
+    assert_int_equal(attempt->published_count, 2);
+    attempt = warren_test_run(test);
+    assert_int_equal(attempt->attempt, 2);
+    assert_int_equal(attempt->outcome, WARREN_REJECT);
+    assert_non_null(strstr(attempt->error, "gave up after 2 attempts: what it published"));
 }
 
 static void a_refused_publish_is_the_handlers(void **state)
@@ -820,6 +845,7 @@ int main(void)
         T(a_panic_is_a_failed_attempt),
         T(published_messages_are_kept),
         T(an_unconfirmed_message_means_retry),
+        T(a_returned_message_is_a_failed_attempt),
         T(a_refused_publish_is_the_handlers),
         T(a_reply_is_found),
         T(a_trace_is_handed_on),

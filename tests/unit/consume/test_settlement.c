@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
+
 #include "consume/settlement.h"
 
 static struct delivery *told; /* what `done` was called with */
@@ -93,34 +95,93 @@ static void a_failed_publish_means_retry(void **state)
     assert_int_equal(delivery->outcome, WARREN_RETRY);
 }
 
-/* Then the attempt has failed, whatever the handler said; one that failed anyway has done so once,
- * and a forgiven one stays none. */
-static void a_failed_publish_counts_as_an_attempt(void **state)
+/* What was returned is the message's own fault: the attempt has failed, whatever the handler said,
+ * and others decide what follows. One that failed anyway has done so once. */
+static void a_returned_message_makes_it_late(void **state)
 {
-    static const enum warren_outcome outcomes[] = {WARREN_ACK, WARREN_DISCARD, WARREN_REQUEUE};
+    static const enum warren_outcome outcomes[] = {WARREN_ACK, WARREN_DISCARD, WARREN_REQUEUE,
+                                                   WARREN_RETRY};
     struct delivery *delivery = *state;
-    struct settlement *s;
 
-    for (unsigned i = 0; i < 3; i++) {
-        s = settlement_new(delivery, done, &told);
+    for (unsigned i = 0; i < 4; i++) {
+        struct settlement *s = settlement_new(delivery, done, &told);
+
         settlement_hold(s);
         settlement_receipt(&returned, s);
         delivery->outcome = (uint8_t)outcomes[i];
-        delivery->forgiven = true; /* of the attempt before */
+        delivery->late = false;
         assert_true(settlement_handled(s));
         assert_int_equal(delivery->outcome, WARREN_RETRY);
-        assert_int_equal(delivery->failed, i + 1);
-        assert_false(delivery->forgiven);
-        assert_true(delivery->first_failure_s > 0);
+        assert_int_equal(delivery->late, outcomes[i] != WARREN_RETRY);
+        assert_int_equal(delivery->failed, 0);
     }
-    s = settlement_new(delivery, done, &told);
-    settlement_hold(s);
-    settlement_receipt(&returned, s);
-    delivery->outcome = WARREN_RETRY;
-    delivery->forgiven = true;
-    assert_true(settlement_handled(s));
-    assert_int_equal(delivery->failed, 3);
-    assert_true(delivery->forgiven);
+}
+
+/* What was not confirmed for another reason is forgiven. */
+static void an_unconfirmed_message_is_forgiven(void **state)
+{
+    static const enum warren_result results[] = {WARREN_NACKED, WARREN_TIMEOUT, WARREN_EXPIRED};
+    static const char *const words[] = {"nacked", "timeout", "expired"};
+    struct delivery *delivery = *state;
+    char text[64];
+
+    for (unsigned i = 0; i < 3; i++) {
+        const struct warren_receipt receipt = {.result = results[i], .routing_key = "q"};
+        struct settlement *s = settlement_new(delivery, done, &told);
+
+        settlement_hold(s);
+        settlement_receipt(&receipt, s);
+        delivery->outcome = WARREN_ACK;
+        delivery->forgiven = false;
+        assert_true(settlement_handled(s));
+        assert_int_equal(delivery->outcome, WARREN_RETRY);
+        assert_true(delivery->forgiven);
+        assert_false(delivery->late);
+        assert_int_equal(delivery->failed, 0);
+        snprintf(text, sizeof text, "what it published to queue 'q' was not confirmed: %s",
+                 words[i]);
+        assert_string_equal(delivery->unpublished, text);
+    }
+}
+
+/* The first one is told of; but what is refused for good outweighs what is not. */
+static void the_worst_is_told(void **state)
+{
+    const struct warren_receipt nacked = {.result = WARREN_NACKED, .exchange = "n"};
+    struct warren_receipt refused = {.result = WARREN_RETURNED,
+                                     .exchange = "x",
+                                     .routing_key = "k",
+                                     .reply_code = 312,
+                                     .reply_text = "NO_ROUTE"};
+    struct delivery *delivery = *state;
+    struct settlement *s = settlement_new(delivery, done, &told);
+
+    for (int i = 0; i < 4; i++)
+        settlement_hold(s);
+    delivery->outcome = WARREN_ACK;
+    assert_false(settlement_handled(s));
+    settlement_receipt(&nacked, s);
+    assert_int_equal(delivery->publish_end, PUBLISH_UNCONFIRMED);
+    settlement_receipt(&refused, s);
+    refused.exchange = "y";
+    settlement_receipt(&refused, s);
+    settlement_receipt(&nacked, s);
+    assert_ptr_equal(told, delivery);
+    assert_true(delivery->late);
+    assert_string_equal(delivery->unpublished, "what it published to exchange 'x' with routing key "
+                                               "'k' was returned: 312 NO_ROUTE");
+}
+
+/* Each forgiven attempt is waited for longer, within a bound. */
+static void forgiven_attempts_are_spaced_out(void **state)
+{
+    static const int64_t delays_ms[] = {1000, 2000, 4000, 8000, 16000, 30000, 30000};
+    struct delivery *delivery = *state;
+
+    for (unsigned i = 0; i < sizeof delays_ms / sizeof *delays_ms; i++)
+        assert_int_equal(settlement_again_ms(delivery), delays_ms[i]);
+    for (unsigned i = 0; i < 1000; i++)
+        assert_int_equal(settlement_again_ms(delivery), 30000);
 }
 
 /* A message that the publisher refused is not waited for. */
@@ -143,7 +204,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_last_receipt_settles, setup, teardown),
         cmocka_unit_test_setup_teardown(the_handler_settles_if_it_is_last, setup, teardown),
         cmocka_unit_test_setup_teardown(a_failed_publish_means_retry, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_failed_publish_counts_as_an_attempt, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_returned_message_makes_it_late, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_unconfirmed_message_is_forgiven, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_worst_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(forgiven_attempts_are_spaced_out, setup, teardown),
         cmocka_unit_test_setup_teardown(a_refused_publish_is_not_awaited, setup, teardown),
     };
 

@@ -1,0 +1,88 @@
+/* test_late.c - attempts that fail when they are over: who is asked, and what follows. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "consume/late.h"
+#include "job_rig.h"
+
+static char trail[16];
+
+static enum warren_outcome pass(struct warren_job *job, const struct warren_link *next, void *state)
+{
+    strcat(trail, state);
+    return warren_next(job, next);
+}
+
+/* As retry: it has a delay, or gives up. */
+static enum warren_outcome decide(struct warren_job *job, const struct warren_link *next,
+                                  void *state)
+{
+    const enum warren_outcome *outcome = state;
+
+    assert_int_equal(warren_next(job, next), WARREN_RETRY);
+    assert_non_null(warren_job_error(job));
+    warren_job_retry_after(job, 70);
+    return *outcome;
+}
+
+static enum warren_outcome run(struct job_rig *rig, const struct warren_link *links, size_t count)
+{
+    enum warren_outcome outcome;
+    struct chain late;
+
+    trail[0] = '\0';
+    rig->delivery->late = true;
+    free(rig->delivery->unpublished);
+    rig->delivery->unpublished = strdup("what it published was returned");
+    assert_int_equal(late_init(&late, links, count), WARREN_OK);
+    job_rig_begin(rig);
+    outcome = late_run(&late, rig->job);
+    chain_done(&late);
+    assert_false(rig->delivery->late);
+    assert_string_equal(warren_job_error(rig->job), "what it published was returned");
+    return outcome;
+}
+
+/* Nobody decides: the next attempt comes a second later, and this one counts. */
+static void nobody_decides(void **state)
+{
+    struct job_rig *rig = *state;
+    struct warren_link links[] = {{pass, "1"}, {pass, "2"}};
+
+    assert_int_equal(run(rig, links, 2), WARREN_RETRY);
+    assert_string_equal(trail, "12");
+    assert_true(job_end(rig->job, WARREN_RETRY));
+    assert_int_equal(rig->delivery->failed, 1);
+    assert_int_equal(rig->delivery->retry_at_ms, JOB_RIG_START_MS + LATE_AGAIN_MS);
+    assert_int_equal(run(rig, NULL, 0), WARREN_RETRY);
+    assert_int_equal(warren_job_retry_delay_ms(rig->job), LATE_AGAIN_MS);
+}
+
+/* A link's own delay stays, and so does what it answers. */
+static void a_link_decides(void **state)
+{
+    enum warren_outcome outcome = WARREN_RETRY;
+    struct warren_link links[] = {{pass, "1"}, {decide, &outcome}};
+    struct job_rig *rig = *state;
+
+    assert_int_equal(run(rig, links, 2), WARREN_RETRY);
+    assert_int_equal(warren_job_retry_delay_ms(rig->job), 70);
+    outcome = WARREN_REJECT;
+    assert_int_equal(run(rig, links, 2), WARREN_REJECT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        JOB_TEST(nobody_decides),
+        JOB_TEST(a_link_decides),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
