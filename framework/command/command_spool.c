@@ -6,6 +6,9 @@
 
 #include "command/dlq_print.h"
 
+/* A publisher that writes all the time leaves few gaps, and SQLite waits for one by polling. */
+#define BUSY_TIMEOUT_MS 30000
+
 enum cli_status spool_command_open(struct cli *cli, bool write, const char **ret_path,
                                    struct spool **ret_spool)
 {
@@ -13,6 +16,7 @@ enum cli_status spool_command_open(struct cli *cli, bool write, const char **ret
     struct database_options options = {
         .path = cli_argument(cli),
         .synchronous = DATABASE_FULL,
+        .busy_timeout_ms = BUSY_TIMEOUT_MS,
         .must_exist = true,
         .read_only = !write,
     };

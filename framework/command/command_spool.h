@@ -16,7 +16,7 @@
 /**
  * The first argument, the file, opened; an error was printed otherwise.
  *
- * @write  as its only sender: nobody else may have it
+ * @write  to change it: what is not refused, only after spool_claim()
  */
 enum cli_status spool_command_open(struct cli *cli, bool write, const char **ret_path,
                                    struct spool **ret_spool);

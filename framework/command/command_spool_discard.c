@@ -6,6 +6,7 @@
 #include "command/command_spool.h"
 #include "command/dlq_print.h"
 #include "command/message_options.h"
+#include "command/spool_choice.h"
 
 enum option { REFUSED = 1, ALL, YES, JSON };
 
@@ -20,32 +21,29 @@ struct discard {
     struct spool *spool;
     struct spool_ids ids;
     enum spool_which which; /* without ids; 0: not given */
+    struct spool_choice choice;
     bool yes;
     bool json;
-    int64_t count;
 };
 
 /* ---- what there is ---- */
 
-static bool count_one(void *user, const struct spool_message *message)
-{
-    struct discard *d = user;
-
-    d->count += d->ids.count == 0 || spool_ids_have(&d->ids, message->id);
-    return true;
-}
-
-static enum cli_status count(struct discard *d)
+static enum cli_status choose(struct discard *d)
 {
     struct warren_error error = {WARREN_OK, ""};
-    enum spool_which which = d->ids.count > 0 ? SPOOL_ALL : d->which;
+    bool taken;
+    enum warren_status status = d->ids.count > 0
+                                    ? spool_choose(&d->choice, d->spool, SPOOL_ALL, &d->ids, &error)
+                                    : spool_choose(&d->choice, d->spool, d->which, NULL, &error);
 
-    if (spool_read(d->spool, 0, which, false, count_one, d, &error) != WARREN_OK)
+    if (status != WARREN_OK)
         return cli_error(d->cli, &error);
-    if (d->count < (int64_t)d->ids.count)
+    if (d->choice.count < d->ids.count)
         return cli_failed(d->cli,
                           "%zu of %zu messages are not there (any more); none was discarded",
-                          d->ids.count - (size_t)d->count, d->ids.count);
+                          d->ids.count - d->choice.count, d->ids.count);
+    if (d->choice.unsent > 0 && spool_claim(d->spool, &taken, &error) != WARREN_OK)
+        return cli_error(d->cli, &error);
     return CLI_OK;
 }
 
@@ -53,11 +51,11 @@ static enum cli_status ask(const struct discard *d)
 {
     char answer[16];
 
-    if (d->yes || d->count == 0)
+    if (d->yes || d->choice.count == 0)
         return CLI_OK;
     fprintf(stderr,
-            "discard %" PRId64 " message%s of %s, which nobody will receive? type yes: ", d->count,
-            spool_plural(d->count), d->path);
+            "discard %zu message%s of %s, which nobody will receive? type yes: ", d->choice.count,
+            spool_plural((int64_t)d->choice.count), d->path);
     fflush(stderr);
     if (fgets(answer, sizeof answer, stdin) && strcmp(answer, "yes\n") == 0)
         return CLI_OK;
@@ -66,39 +64,29 @@ static enum cli_status ask(const struct discard *d)
 
 /* ---- removing ---- */
 
-static enum warren_status remove_all(struct discard *d, struct warren_error *error)
+static void report(const struct discard *d, int64_t count)
 {
-    enum warren_status status = spool_begin(d->spool, error);
-
-    if (status != WARREN_OK)
-        return status;
-    if (d->ids.count == 0)
-        status = spool_discard(d->spool, d->which, &d->count, error);
-    for (size_t i = 0; status == WARREN_OK && i < d->ids.count; i++)
-        status = spool_remove(d->spool, d->ids.ids[i], error);
-    if (status == WARREN_OK)
-        return spool_commit(d->spool, error);
-    spool_rollback(d->spool);
-    return status;
+    if (d->json)
+        dlq_print_json(json_pack("{s:o, s:I}", "file", dlq_json_text(d->path), "discarded",
+                                 (json_int_t)count));
+    else
+        printf("%s: discarded %" PRId64 " message%s\n", d->path, count, spool_plural(count));
 }
 
 static enum cli_status discard(struct discard *d)
 {
     struct warren_error error = {WARREN_OK, ""};
-    enum cli_status status = count(d);
+    enum cli_status status = choose(d);
+    enum warren_status removed;
+    int64_t count;
 
     if (status == CLI_OK)
         status = ask(d);
     if (status != CLI_OK)
         return status;
-    if (remove_all(d, &error) != WARREN_OK)
-        return cli_error(d->cli, &error);
-    if (d->json)
-        dlq_print_json(json_pack("{s:o, s:I}", "file", dlq_json_text(d->path), "discarded",
-                                 (json_int_t)d->count));
-    else
-        printf("%s: discarded %" PRId64 " message%s\n", d->path, d->count, spool_plural(d->count));
-    return CLI_OK;
+    removed = spool_choice_change(&d->choice, d->spool, spool_remove, &count, &error);
+    report(d, count);
+    return removed == WARREN_OK ? CLI_OK : cli_error(d->cli, &error);
 }
 
 static enum cli_status check(struct discard *d)
@@ -153,18 +141,21 @@ static enum cli_status run(struct cli *cli)
             status = discard(d);
     }
     spool_close(d->spool);
+    spool_choice_done(&d->choice);
     free(d);
     return status;
 }
 
 static void write_details(FILE *out)
 {
-    fputs("Nobody else may use the file meanwhile: stop the worker first. On a terminal you are "
-          "asked\nfirst, with the number of messages; elsewhere --yes must be given.\n\n"
-          "Examples:\n"
-          "  warren spool discard /var/lib/payments/spool.db 17 18\n"
-          "  warren spool discard /var/lib/payments/spool.db --refused --yes\n",
-          out);
+    fputs(
+        "While a worker has the file, only what the broker refused can be discarded; for the rest "
+        "stop\nthe worker first. On a terminal you are asked first, with the number of messages; "
+        "elsewhere\n--yes must be given.\n\n"
+        "Examples:\n"
+        "  warren spool discard /var/lib/payments/spool.db 17 18\n"
+        "  warren spool discard /var/lib/payments/spool.db --refused --yes\n",
+        out);
 }
 
 const struct command command_spool_discard = {

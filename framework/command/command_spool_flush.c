@@ -8,6 +8,7 @@
 #include "command/dlq_print.h"
 #include "command/message_options.h"
 #include "command/progress.h"
+#include "command/spool_choice.h"
 
 /* Waits are cut into slices, between which it is seen whether there is progress. */
 #define SLICE_MS 100
@@ -31,6 +32,7 @@ struct flush {
     bool refused;
     bool json;
     bool quiet;
+    bool handed_over; /* a publisher has the file, and sends what was refused by itself */
     struct warren_publisher *publisher;
     atomic_uint_fast64_t results[WARREN_SPOOLED + 1];
 };
@@ -61,32 +63,59 @@ static uint64_t ended(const struct flush *f)
 
 /* ---- before ---- */
 
-static enum warren_status take_refused(struct spool *spool, struct warren_error *error)
+static enum warren_status take_refused(struct spool *spool, int64_t *ret_count,
+                                       struct warren_error *error)
 {
-    enum warren_status status = spool_begin(spool, error);
+    struct spool_choice choice = {.count = 0};
+    enum warren_status status = spool_choose(&choice, spool, SPOOL_REFUSED, NULL, error);
 
-    if (status != WARREN_OK)
-        return status;
-    status = spool_unrefuse(spool, error);
+    *ret_count = 0;
     if (status == WARREN_OK)
-        return spool_commit(spool, error);
-    spool_rollback(spool);
+        status = spool_choice_change(&choice, spool, spool_unrefuse, ret_count, error);
+    spool_choice_done(&choice);
     return status;
+}
+
+static void report_handed_over(const struct flush *f, int64_t count)
+{
+    if (f->json)
+        dlq_print_json(json_pack("{s:o, s:I}", "file", dlq_json_text(f->path), "in_line_again",
+                                 (json_int_t)count));
+    else if (!f->quiet)
+        printf("%s: %" PRId64 " refused message%s in line again, for the publisher that has it\n",
+               f->path, count, spool_plural(count));
+}
+
+/* Is there anything that this process is to send? */
+static enum cli_status look_after(struct flush *f, struct spool *spool)
+{
+    struct warren_error error = {WARREN_OK, ""};
+    int64_t count = 0;
+    bool taken;
+
+    if (f->refused && take_refused(spool, &count, &error) != WARREN_OK)
+        return cli_error(f->options.cli, &error);
+    if (spool_claim(spool, &taken, &error) == WARREN_OK)
+        return CLI_OK;
+    if (!taken || !f->refused)
+        return cli_error(f->options.cli, &error);
+    f->handed_over = true;
+    report_handed_over(f, count);
+    return CLI_OK;
 }
 
 /* The file is opened here first, so that a wrong one is told before a broker is looked for. */
 static enum cli_status prepare(struct flush *f)
 {
     struct cli *cli = f->options.cli;
-    struct warren_error error = {WARREN_OK, ""};
     struct spool *spool = NULL;
     enum cli_status status = spool_command_open(cli, true, &f->path, &spool);
     const char *extra = status == CLI_OK ? cli_argument(cli) : NULL;
 
     if (extra)
         status = cli_usage(cli, "unexpected \"%s\"", extra);
-    else if (status == CLI_OK && f->refused && take_refused(spool, &error) != WARREN_OK)
-        status = cli_error(cli, &error);
+    else if (status == CLI_OK)
+        status = look_after(f, spool);
     spool_close(spool);
     return status;
 }
@@ -212,7 +241,7 @@ static enum cli_status run(struct cli *cli)
     if (option == CLI_STOP)
         return cli->status;
     result = prepare(&f);
-    if (result == CLI_OK)
+    if (result == CLI_OK && !f.handed_over)
         result = flush_with_config(&f);
     message_options_done(&f.options);
     return result;
@@ -221,8 +250,10 @@ static enum cli_status run(struct cli *cli)
 static void write_details(FILE *out)
 {
     fputs(
-        "Nobody else may use the file meanwhile: a worker that runs sends its messages by itself. "
-        "What\nhas waited longer than spool.max_age is sent, too.\n\n"
+        "A worker that runs sends its messages by itself, and nobody else may meanwhile; but "
+        "--refused\nputs what was refused in line again, behind all others, and the worker sends "
+        "it. "
+        "What has waited\nlonger than spool.max_age is sent, too.\n\n"
         "Where no --uri and no -c is given, WARREN_BROKER_URI names the broker, else it is\n"
         "amqp://guest:guest@127.0.0.1:5672/.\n\n"
         "Exit status: 0 if nothing is left and nothing refused, 1 if something is, 2 for a wrong\n"

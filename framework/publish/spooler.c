@@ -48,10 +48,7 @@ static enum warren_status take_stock(struct spooler *s, struct warren_error *err
 
     if (status != WARREN_OK)
         return status;
-    s->bytes = totals.bytes;
-    s->messages = totals.messages;
-    s->refused = totals.refused;
-    s->last_id = totals.last_id;
+    spooler_take_totals(s, &totals);
     s->backlog = totals.messages > 0;
     if (!s->backlog)
         s->fed_id = totals.last_id;
@@ -85,10 +82,14 @@ enum warren_status spooler_new(const struct spooler_options *options,
                                           .synchronous = options->synchronous};
     struct spooler *s = allocate(options, events, user);
     enum warren_status status;
+    bool taken;
 
     if (!s)
         return error_set(error, WARREN_ENOMEM, "out of memory for a spool");
+    /* First the file, for it says best what is wrong with a path. */
     status = spool_open(&file, &s->spool, error);
+    if (status == WARREN_OK)
+        status = spool_claim(s->spool, &taken, error);
     if (status == WARREN_OK)
         status = take_stock(s, error);
     if (status == WARREN_OK)
@@ -239,8 +240,10 @@ bool spooler_has_room(struct spooler *s, int64_t bytes)
 void spooler_appended(struct spooler *s, int64_t messages, int64_t bytes, int64_t last_id)
 {
     pthread_mutex_lock(&s->lock);
-    s->bytes += bytes;
-    s->messages += messages;
+    if (last_id > s->counted_id) {
+        s->bytes += bytes;
+        s->messages += messages;
+    }
     s->spooled += (uint64_t)messages;
     if (s->others_id < last_id)
         s->others_id = last_id;
@@ -265,7 +268,8 @@ void spooler_stats(struct spooler *s, struct warren_publisher_stats *stats)
     stats->spooled = s->spooled;
     stats->spool_dropped = s->dropped;
     stats->spool_expired = s->expired;
-    stats->spool_messages = (uint64_t)s->messages;
+    /* Below zero: what others put in line again was sent before it was seen. */
+    stats->spool_messages = s->messages > 0 ? (uint64_t)s->messages : 0;
     stats->spool_refused = (uint64_t)s->refused;
     stats->spool_bytes = (uint64_t)s->bytes;
     stats->window_full += s->room_waits;

@@ -45,7 +45,7 @@ struct spooler_events {
 /**
  * Open the spool and begin to send what is in it.
  *
- * @return WARREN_OK; as spool_open(), with @error
+ * @return WARREN_OK; as spool_open() and spool_claim(), with @error
  */
 enum warren_status spooler_new(const struct spooler_options *options,
                                const struct spooler_events *events, void *user,

@@ -1,6 +1,6 @@
 /* spooler_private.h - the inside of a spooler, for the files that make it: spooler.c (callers and
  * the sender), spooler_thread.c (when to do what), spooler_write.c (transactions), spooler_feed.c
- * (offering, and reading back), spooler_trouble.c (what is told).
+ * (offering, and reading back), spooler_look.c (what others did), spooler_trouble.c (what is told).
  */
 #ifndef WARREN_PUBLISH_SPOOLER_PRIVATE_H
 #define WARREN_PUBLISH_SPOOLER_PRIVATE_H
@@ -42,8 +42,9 @@ struct spooler {
     int64_t bytes; /* on disk, and of tickets */
     uint64_t room_waits;
     int64_t last_id;
-    int64_t others_id; /* the last one that others appended */
-    bool hungry;       /* it has more to offer, and found no room */
+    int64_t others_id;  /* the last one that others appended */
+    int64_t counted_id; /* all up to it were counted on disk */
+    bool hungry;        /* it has more to offer, and found no room */
     bool closing;
     bool halted;
     bool stopping;
@@ -73,6 +74,7 @@ struct spooler {
     int64_t ended_due_ms; /* when what was ended is written at the latest; INT64_MAX: nothing is */
     int64_t retry_ms;     /* the disk failed: not before this again, but for callers */
     int64_t age_ms;       /* when to look for what is too old */
+    int64_t look_ms;      /* when to look for what was done to refused ones, if there are some */
     bool trouble;         /* the disk failed, and that was told */
     int64_t done_below;   /* as was told */
 };
@@ -103,6 +105,14 @@ bool spooler_hand_over(struct spooler *spooler, struct spool_ticket *ticket);
 void spooler_go_back(struct spooler *spooler, int64_t id);
 /** Say how far everything has left the disk, if that is news. */
 void spooler_report_done(struct spooler *spooler);
+
+/* spooler_look.c */
+
+/** How much there is was counted on disk. */
+void spooler_take_totals(struct spooler *spooler, const struct spool_totals *totals);
+/** See what others, such as `warren spool`, did to the refused ones. A failure is told by what is
+ * written or read next. */
+void spooler_look(struct spooler *spooler);
 
 /* spooler_trouble.c */
 

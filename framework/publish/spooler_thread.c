@@ -11,7 +11,8 @@
 /* Above so many it does not wait. */
 #define ENDED_MANY 1024
 
-#define AGE_STEP_MS 1000
+#define AGE_STEP_MS  1000
+#define LOOK_STEP_MS 1000
 
 /* Rests after messages that a queue refused. */
 #define REST_MIN_MS 500
@@ -40,6 +41,8 @@ static int64_t next_ms(const struct spooler *s)
         at = earlier(at, s->retry_ms);
     if (s->options.max_age_ms > 0)
         at = earlier(at, s->age_ms);
+    if (s->refused > 0)
+        at = earlier(at, s->look_ms);
     return at;
 }
 
@@ -134,6 +137,16 @@ static void see_to_nacked(struct spooler *s)
     }
 }
 
+static void look_if_due(struct spooler *s)
+{
+    int64_t now = now_ms();
+
+    if (s->refused == 0 || now < s->look_ms)
+        return;
+    s->look_ms = now + LOOK_STEP_MS;
+    spooler_look(s);
+}
+
 static bool may_feed(struct spooler *s)
 {
     bool halted;
@@ -175,6 +188,7 @@ void *spooler_run(void *arg)
             s->ended_due_ms = INT64_MAX;
             answer_tickets(s, &round);
         }
+        look_if_due(s);
         see_to_nacked(s);
         if (may_feed(s) && spooler_feed(s)) {
             pthread_mutex_lock(&s->lock);

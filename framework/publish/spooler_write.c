@@ -40,7 +40,7 @@ static enum warren_status write_ended(struct spooler *s, const struct spool_ende
     }
     change->expired += ended->result == WARREN_TIMEOUT || ended->result == WARREN_EXPIRED;
     change->bytes -= fed ? fed->bytes : 0;
-    return spool_remove(s->spool, ended->id, error);
+    return spool_remove(s->spool, ended->id, NULL, error);
 }
 
 static enum warren_status write_all_ended(struct spooler *s, size_t count, struct change *change,

@@ -19,13 +19,17 @@
 /* What a row costs beside its parts: its header, its cells in pages, its part of the tree. */
 #define ROW_BYTES 96
 
-enum { APPEND, REMOVE, REFUSE, STATEMENTS };
+enum { APPEND, REMOVE, REFUSE, COPY, STATEMENTS };
 
 static const char *const statement_texts[STATEMENTS] = {
     [APPEND] = ("INSERT INTO spool (at, message_id, exchange, routing_key, flags, bytes, delay,"
                 " delay_to, properties, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
     [REMOVE] = "DELETE FROM spool WHERE id = ?",
     [REFUSE] = "UPDATE spool SET refused = ? WHERE id = ?",
+    [COPY] = ("INSERT INTO spool (at, message_id, exchange, routing_key, flags, bytes, delay,"
+              " delay_to, properties, body) SELECT ?2, message_id, exchange, routing_key, flags,"
+              " bytes, delay, delay_to, properties, body FROM spool"
+              " WHERE id = ?1 AND refused IS NOT NULL"),
 };
 
 struct spool {
@@ -46,18 +50,20 @@ int64_t spool_message_bytes(const struct spool_message *message)
 /* ---- opening ---- */
 
 /* The kernel ends the lock with the process, however that ends; so the file may stay. */
-static enum warren_status lock_spool(struct spool *spool, const char *path,
-                                     struct warren_error *error)
+enum warren_status spool_claim(struct spool *spool, bool *ret_taken, struct warren_error *error)
 {
+    const char *path = database_path(spool->database);
     char name[PATH_MAX];
     char owner[16] = "";
 
+    *ret_taken = false;
     spool->lock_fd = private_file_beside(path, "-spool-lock", name);
     if (spool->lock_fd < 0)
         return error_set(error, WARREN_EIO, "cannot open %s: %s", name, strerror(errno));
     if (flock(spool->lock_fd, LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK)
             return error_set(error, WARREN_EIO, "cannot lock %s: %s", name, strerror(errno));
+        *ret_taken = true;
         if (pread(spool->lock_fd, owner, sizeof owner - 1, 0) < 0)
             owner[0] = '\0';
         return error_set(error, WARREN_EIO,
@@ -92,10 +98,7 @@ enum warren_status spool_open(const struct database_options *options, struct spo
     if (!spool)
         return error_set(error, WARREN_ENOMEM, "out of memory");
     spool->lock_fd = -1;
-    /* First the file, for it says best what is wrong with a path. */
     status = database_open(options, &spool->database, error);
-    if (status == WARREN_OK && !options->read_only)
-        status = lock_spool(spool, options->path, error);
     if (status == WARREN_OK && !options->read_only)
         status = prepare_all(spool, error);
     if (status != WARREN_OK) {
@@ -144,25 +147,41 @@ struct database *spool_database(struct spool *spool)
     return spool->database;
 }
 
+/* One statement sees one state of the file. */
+#define COUNT                                                                                      \
+    "SELECT (SELECT count(*) FROM spool WHERE refused IS NULL),"                                   \
+    " (SELECT count(*) FROM spool WHERE refused IS NOT NULL),"                                     \
+    " (SELECT coalesce(sum(bytes), 0) FROM spool),"                                                \
+    " (SELECT coalesce((SELECT at FROM spool ORDER BY id LIMIT 1), 0)),"                           \
+    " (SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'spool'), 0))"
+
 enum warren_status spool_count(struct spool *spool, struct spool_totals *totals,
                                struct warren_error *error)
 {
-    const struct {
-        const char *sql;
-        int64_t *number;
-    } questions[] = {
-        {"SELECT count(*) FROM spool WHERE refused IS NULL", &totals->messages},
-        {"SELECT count(*) FROM spool WHERE refused IS NOT NULL", &totals->refused},
-        {"SELECT coalesce(sum(bytes), 0) FROM spool", &totals->bytes},
-        {"SELECT coalesce((SELECT at FROM spool ORDER BY id LIMIT 1), 0)", &totals->oldest_ms},
-        {"SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'spool'), 0)",
-         &totals->last_id},
-    };
-    enum warren_status status = WARREN_OK;
+    sqlite3_stmt *statement;
+    enum warren_status status = database_prepare(spool->database, COUNT, &statement, error);
+    int code;
 
-    for (size_t i = 0; status == WARREN_OK && i < sizeof questions / sizeof *questions; i++)
-        status = database_number(spool->database, questions[i].sql, questions[i].number, error);
+    if (status != WARREN_OK)
+        return status;
+    code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        *totals = (struct spool_totals){.messages = sqlite3_column_int64(statement, 0),
+                                        .refused = sqlite3_column_int64(statement, 1),
+                                        .bytes = sqlite3_column_int64(statement, 2),
+                                        .oldest_ms = sqlite3_column_int64(statement, 3),
+                                        .last_id = sqlite3_column_int64(statement, 4)};
+    else
+        status = database_fail(spool->database, code, "cannot be read", error);
+    database_finalize(statement);
     return status;
+}
+
+enum warren_status spool_count_refused(struct spool *spool, int64_t *ret_refused,
+                                       struct warren_error *error)
+{
+    return database_number(spool->database, "SELECT count(*) FROM spool WHERE refused IS NOT NULL",
+                           ret_refused, error);
 }
 
 /* ---- writing ---- */
@@ -236,10 +255,22 @@ enum warren_status spool_append(struct spool *spool, struct spool_message *messa
     return status;
 }
 
-enum warren_status spool_remove(struct spool *spool, int64_t id, struct warren_error *error)
+/* Did the statement that was executed last change a row? */
+static bool has_changed(struct spool *spool)
 {
+    return sqlite3_changes(database_handle(spool->database)) > 0;
+}
+
+enum warren_status spool_remove(struct spool *spool, int64_t id, bool *ret_done,
+                                struct warren_error *error)
+{
+    enum warren_status status;
+
     sqlite3_bind_int64(spool->statements[REMOVE], 1, id);
-    return database_step(spool->database, spool->statements[REMOVE], error);
+    status = database_step(spool->database, spool->statements[REMOVE], error);
+    if (ret_done)
+        *ret_done = status == WARREN_OK && has_changed(spool);
+    return status;
 }
 
 enum warren_status spool_refuse(struct spool *spool, int64_t id, const char *why,
@@ -252,24 +283,18 @@ enum warren_status spool_refuse(struct spool *spool, int64_t id, const char *why
     return database_step(spool->database, statement, error);
 }
 
-enum warren_status spool_unrefuse(struct spool *spool, struct warren_error *error)
+/* Under a new id, for a publisher that has the file is past the old one. */
+enum warren_status spool_unrefuse(struct spool *spool, int64_t id, bool *ret_done,
+                                  struct warren_error *error)
 {
-    return database_run(spool->database,
-                        "UPDATE spool SET refused = NULL WHERE refused IS NOT NULL", error);
-}
+    sqlite3_stmt *statement = spool->statements[COPY];
+    enum warren_status status;
 
-enum warren_status spool_discard(struct spool *spool, enum spool_which which, int64_t *ret_count,
-                                 struct warren_error *error)
-{
-    static const char *const texts[] = {
-        [SPOOL_TO_SEND] = "DELETE FROM spool WHERE refused IS NULL",
-        [SPOOL_REFUSED] = "DELETE FROM spool WHERE refused IS NOT NULL",
-        [SPOOL_ALL] = "DELETE FROM spool",
-    };
-    enum warren_status status = database_run(spool->database, texts[which], error);
-
-    *ret_count = status == WARREN_OK ? sqlite3_changes(database_handle(spool->database)) : 0;
-    return status;
+    sqlite3_bind_int64(statement, 1, id);
+    sqlite3_bind_int64(statement, 2, clock_wall_ms());
+    status = database_step(spool->database, statement, error);
+    *ret_done = status == WARREN_OK && has_changed(spool);
+    return *ret_done ? spool_remove(spool, id, NULL, error) : status;
 }
 
 /* The oldest that is not being sent. It is asked for anew each time, for it is removed then. */
@@ -334,7 +359,7 @@ static enum warren_status remove_one(struct spool *spool, const struct oldest *o
     removed->bytes += oldest->bytes;
     if (removal->each)
         removal->each(removal->user, &message);
-    return spool_remove(spool, oldest->id, error);
+    return spool_remove(spool, oldest->id, NULL, error);
 }
 
 static enum warren_status remove_oldest(struct spool *spool, const struct removal *removal,

@@ -1,9 +1,10 @@
 /* spool.h - messages on disk that wait for the broker: appended in groups, read in their order,
  * removed when the broker has them.
  *
- * One process at a time owns the spool of a file; others may look at it. A message that the broker
- * refused, and whose refusal nobody heard, stays as refused until a person decides.
- * Thread: one at a time for each struct spool. Elsewhere: sending them (publish/spooler.h).
+ * One process at a time sends what is in the spool of a file; others may look at it, and decide
+ * what becomes of refused messages: those that the broker refused, and whose refusal nobody heard,
+ * stay until a person decides. Thread: one at a time for each struct spool. Elsewhere: sending them
+ * (publish/spooler.h).
  */
 #ifndef WARREN_STORE_SPOOL_H
 #define WARREN_STORE_SPOOL_H
@@ -38,12 +39,20 @@ struct spool_message {
 int64_t spool_message_bytes(const struct spool_message *message);
 
 /**
- * Open the spool of a database file, as its only sender or (@options->read_only) to look at it.
+ * Open the spool of a database file. Who has not claimed it may remove refused messages and
+ * unrefuse them, and nothing else.
  *
- * @return WARREN_OK; as database_open(); WARREN_EIO if another publisher has it; with @error
+ * @return WARREN_OK; as database_open(), with @error
  */
 enum warren_status spool_open(const struct database_options *options, struct spool **ret_spool,
                               struct warren_error *error);
+/**
+ * Become its only sender, until it is closed.
+ *
+ * @ret_taken  another publisher has it
+ * @return     WARREN_OK; WARREN_EIO, also if it is taken, or WARREN_EFULL, with @error
+ */
+enum warren_status spool_claim(struct spool *spool, bool *ret_taken, struct warren_error *error);
 /** NULL is fine. */
 void spool_close(struct spool *spool);
 
@@ -59,9 +68,13 @@ struct spool_totals {
     int64_t last_id;   /* of all that ever were */
 };
 
-/** Count it all: reads the whole table once, bodies aside. */
+/** Count it all, as it is at one moment: reads the whole table once, bodies aside. */
 enum warren_status spool_count(struct spool *spool, struct spool_totals *totals,
                                struct warren_error *error);
+
+/** Count the refused ones: quick, if there are few. */
+enum warren_status spool_count_refused(struct spool *spool, int64_t *ret_refused,
+                                       struct warren_error *error);
 
 enum spool_which { SPOOL_TO_SEND = 1, SPOOL_REFUSED = 2, SPOOL_ALL = 3 };
 
@@ -94,16 +107,17 @@ void spool_rollback(struct spool *spool);
 
 enum warren_status spool_append(struct spool *spool, struct spool_message *message,
                                 struct warren_error *error);
-/** It need not be there any more. */
-enum warren_status spool_remove(struct spool *spool, int64_t id, struct warren_error *error);
+/** It need not be there any more. @ret_done: it was; NULL: that does not matter */
+enum warren_status spool_remove(struct spool *spool, int64_t id, bool *ret_done,
+                                struct warren_error *error);
 enum warren_status spool_refuse(struct spool *spool, int64_t id, const char *why,
                                 struct warren_error *error);
-/** Refused ones are to be sent again. */
-enum warren_status spool_unrefuse(struct spool *spool, struct warren_error *error);
-
-/** Remove all that is to be sent, or refused, or both. @ret_count: how many */
-enum warren_status spool_discard(struct spool *spool, enum spool_which which, int64_t *ret_count,
-                                 struct warren_error *error);
+/**
+ * A refused one is to be sent again: as if it had been appended now, behind all others, with a new
+ * id and the same message id. It need not be there any more, nor be refused. @ret_done: it was
+ */
+enum warren_status spool_unrefuse(struct spool *spool, int64_t id, bool *ret_done,
+                                  struct warren_error *error);
 
 /** What was removed. */
 struct spool_removed {

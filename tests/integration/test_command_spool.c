@@ -443,15 +443,19 @@ static void discard_removes_all(void **state)
 
 /* ---- the file ---- */
 
-/* While a publisher has it, it can be looked at, but neither flushed nor discarded. */
+/* While a publisher has it, it can be looked at, but what is to be sent is the publisher's. What
+ * was refused is the operator's: test_spool_refused.c. */
 static void a_file_in_use(void **state)
 {
-    const struct fixture *f = *state;
+    struct fixture *f = *state;
     const struct database_options options = {.path = f->spool};
     struct spool *spool;
     struct command command;
+    bool taken;
 
+    keep(f, f->queue, "a\n");
     assert_int_equal(spool_open(&options, &spool, NULL), WARREN_OK);
+    assert_int_equal(spool_claim(spool, &taken, NULL), WARREN_OK);
     command = COMMAND("spool", "list", f->spool);
     command_expect(&command, 0);
     command_done(&command);
@@ -463,6 +467,14 @@ static void a_file_in_use(void **state)
     command_expect(&command, 1);
     assert_has(command.err, "a spool has one publisher at a time");
     command_done(&command);
+    command = COMMAND("spool", "discard", f->spool, "1", "--yes");
+    command_expect(&command, 1);
+    command_done(&command);
+    command = COMMAND("spool", "discard", f->spool, "--refused", "--yes");
+    command_expect(&command, 0);
+    assert_has(command.out, ": discarded 0 messages\n");
+    command_done(&command);
+    expect_listed(f, "\"to_send\":1,\"refused\":0");
     spool_close(spool);
 }
 

@@ -194,10 +194,12 @@ static void a_drain_leaves_outputs_on_disk(void **state)
     expect_listed(f, "\"to_send\":20,\"refused\":0");
 }
 
-/* Unroutable, which shows only when the input has gone: told, and kept for `warren spool`. */
+/* Unroutable, which shows only when the input has gone: told, and kept for `warren spool`, with
+ * which an operator has the worker send it once its queue is there. */
 static void refused_outputs_are_told_and_kept(void **state)
 {
     struct fixture *f = *state;
+    struct command command;
 
     peer_publish_many(f->peer, f->in, "m", 1);
     broker_memory_alarm(broker, true);
@@ -207,7 +209,13 @@ static void refused_outputs_are_told_and_kept(void **state)
     assert_true(WAIT_FOR(
         worker_logged(f->worker, "the broker refused message", "312 NO_ROUTE") == 1, PATIENCE_MS));
     expect_listed(f, "\"to_send\":0,\"refused\":1");
+    peer_declare(f->peer, f->out, "classic");
+    command = COMMAND("spool", "flush", f->spool, "--refused");
+    command_expect(&command, 0);
+    command_done(&command);
+    assert_true(WAIT_FOR(peer_count(f->peer, f->out) == 1, PATIENCE_MS));
     assert_int_equal(worker_stop(f->worker), 0);
+    expect_listed(f, "\"to_send\":0,\"refused\":0,\"bytes\":0");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

@@ -13,9 +13,12 @@ static struct spool *open_spool(struct rig *rig)
     struct database_options options = {
         .path = rig->path, .synchronous = DATABASE_OFF, .busy_timeout_ms = 1};
     struct spool *spool = NULL;
+    bool taken = true;
 
-    if (spool_open(&options, &spool, &rig->error) != WARREN_OK)
+    if (spool_open(&options, &spool, &rig->error) != WARREN_OK ||
+        spool_claim(spool, &taken, &rig->error) != WARREN_OK)
         fail_msg("%s", rig->error.text);
+    assert_false(taken);
     return spool;
 }
 
@@ -102,11 +105,8 @@ static bool check_parts(void *user, const struct spool_message *message)
     return true;
 }
 
-/* Every part comes back byte for byte, also after the file was closed. */
-static void all_parts_come_back(void **state)
+static int64_t append_all_parts(struct rig *rig, struct spool *spool)
 {
-    struct rig *rig = *state;
-    struct spool *spool = open_spool(rig);
     struct spool_message message = {.message_id = warren_text("m-1"),
                                     .routing_key = warren_text("gr\xc3\xbc\xc3\x9f"),
                                     .flags = SPOOL_OPTIONAL | SPOOL_TO_QUEUE,
@@ -114,11 +114,21 @@ static void all_parts_come_back(void **state)
                                     .delay_to = warren_text("later"),
                                     .properties = {"\0\1\xff\0", 4},
                                     .body = {"a\0b", 3}};
-    int count = 0;
 
     OK(spool_begin(spool, &rig->error));
     OK(spool_append(spool, &message, &rig->error));
     OK(spool_commit(spool, &rig->error));
+    return message.id;
+}
+
+/* Every part comes back byte for byte, also after the file was closed. */
+static void all_parts_come_back(void **state)
+{
+    struct rig *rig = *state;
+    struct spool *spool = open_spool(rig);
+    int count = 0;
+
+    append_all_parts(rig, spool);
     spool_close(spool);
     spool = open_spool(rig);
     OK(spool_read(spool, 0, SPOOL_ALL, true, check_parts, &count, &rig->error));
@@ -171,7 +181,7 @@ static void numbers_only_grow(void **state)
     int64_t second;
 
     OK(spool_begin(spool, &rig->error));
-    OK(spool_remove(spool, first, &rig->error));
+    OK(spool_remove(spool, first, NULL, &rig->error));
     OK(spool_commit(spool, &rig->error));
     spool_close(spool);
     spool = open_spool(rig);
@@ -252,30 +262,6 @@ static void what_is_removed_is_told(void **state)
     spool_close(spool);
 }
 
-/* All of a kind, and how many they were. */
-static void a_kind_is_discarded(void **state)
-{
-    struct rig *rig = *state;
-    struct spool *spool = open_spool(rig);
-    int64_t id = append(rig, spool, "k", "a");
-    int64_t count = 0;
-
-    append(rig, spool, "k", "b");
-    append(rig, spool, "k", "c");
-    OK(spool_begin(spool, &rig->error));
-    OK(spool_refuse(spool, id, "312 NO_ROUTE", &rig->error));
-    OK(spool_discard(spool, SPOOL_TO_SEND, &count, &rig->error));
-    assert_int_equal(count, 2);
-    OK(spool_commit(spool, &rig->error));
-    assert_told(rig, spool, 0, SPOOL_ALL, "a ");
-    OK(spool_begin(spool, &rig->error));
-    OK(spool_discard(spool, SPOOL_REFUSED, &count, &rig->error));
-    assert_int_equal(count, 1);
-    OK(spool_commit(spool, &rig->error));
-    assert_told(rig, spool, 0, SPOOL_ALL, "");
-    spool_close(spool);
-}
-
 /* The oldest go first, and only those that are not being sent. */
 static void the_oldest_are_dropped(void **state)
 {
@@ -341,10 +327,71 @@ static void the_refused_are_kept_aside(void **state)
     OK(spool_commit(spool, &rig->error));
     assert_told(rig, spool, 0, SPOOL_TO_SEND, "b ");
     assert_told(rig, spool, 0, SPOOL_REFUSED, "a ");
+    spool_close(spool);
+}
+
+static void refuse(struct rig *rig, struct spool *spool, int64_t id)
+{
     OK(spool_begin(spool, &rig->error));
-    OK(spool_unrefuse(spool, &rig->error));
+    OK(spool_refuse(spool, id, "312 NO_ROUTE", &rig->error));
     OK(spool_commit(spool, &rig->error));
-    assert_told(rig, spool, 0, SPOOL_TO_SEND, "a b ");
+}
+
+static bool unrefuse(struct rig *rig, struct spool *spool, int64_t id)
+{
+    bool done;
+
+    OK(spool_begin(spool, &rig->error));
+    OK(spool_unrefuse(spool, id, &done, &rig->error));
+    OK(spool_commit(spool, &rig->error));
+    return done;
+}
+
+static bool remove_one(struct rig *rig, struct spool *spool, int64_t id)
+{
+    bool done;
+
+    OK(spool_begin(spool, &rig->error));
+    OK(spool_remove(spool, id, &done, &rig->error));
+    OK(spool_commit(spool, &rig->error));
+    return done;
+}
+
+/* To be sent again, a message is behind all others, under a new id, and else what it was. */
+static void unrefused_is_appended_anew(void **state)
+{
+    struct rig *rig = *state;
+    struct spool *spool = open_spool(rig);
+    int64_t id = append_all_parts(rig, spool);
+    int64_t bytes = totals_of(rig, spool).bytes;
+    int64_t last = append(rig, spool, "k", "b");
+    int count = 0;
+
+    refuse(rig, spool, id);
+    assert_true(unrefuse(rig, spool, id));
+    assert_true(remove_one(rig, spool, last));
+    assert_int_equal(totals_of(rig, spool).messages, 1);
+    assert_int_equal(totals_of(rig, spool).refused, 0);
+    assert_int_equal(totals_of(rig, spool).bytes, bytes);
+    assert_int_equal(totals_of(rig, spool).last_id, last + 1);
+    OK(spool_read(spool, last, SPOOL_TO_SEND, true, check_parts, &count, &rig->error));
+    assert_int_equal(count, 1);
+    spool_close(spool);
+}
+
+/* Only what is refused, and only once: what is being sent is not doubled. */
+static void others_are_not_unrefused(void **state)
+{
+    struct rig *rig = *state;
+    struct spool *spool = open_spool(rig);
+    int64_t id = append(rig, spool, "k", "a");
+
+    assert_false(unrefuse(rig, spool, id));
+    refuse(rig, spool, id);
+    assert_true(unrefuse(rig, spool, id));
+    assert_false(unrefuse(rig, spool, id));
+    assert_false(remove_one(rig, spool, id));
+    assert_told(rig, spool, 0, SPOOL_ALL, "a ");
     spool_close(spool);
 }
 
@@ -358,11 +405,15 @@ static void one_owner_at_a_time(void **state)
     struct spool *spool = open_spool(rig);
     struct spool *second = NULL;
     char number[32];
+    bool taken = false;
 
     append(rig, spool, "k", "a");
-    assert_int_equal(spool_open(&options, &second, &rig->error), WARREN_EIO);
+    OK(spool_open(&options, &second, &rig->error));
+    assert_int_equal(spool_claim(second, &taken, &rig->error), WARREN_EIO);
+    assert_true(taken);
     snprintf(number, sizeof number, "process %d sends", (int)getpid());
     assert_has(rig->error.text, number);
+    spool_close(second);
     options.read_only = true;
     OK(spool_open(&options, &second, &rig->error));
     assert_told(rig, second, 0, SPOOL_ALL, "a ");
@@ -425,10 +476,11 @@ int main(void)
         TEST(rolled_back_is_gone),
         TEST(totals_count_everything),
         TEST(what_is_removed_is_told),
-        TEST(a_kind_is_discarded),
         TEST(the_oldest_are_dropped),
         TEST(the_old_expire),
         TEST(the_refused_are_kept_aside),
+        TEST(unrefused_is_appended_anew),
+        TEST(others_are_not_unrefused),
         TEST(one_owner_at_a_time),
         TEST(a_killed_owner_leaves_no_lock),
         TEST(no_space_undoes_the_group),

@@ -1,0 +1,349 @@
+/* test_spool_refused.c - what the broker refused, and an operator decides about, while a publisher
+ * has the spool and goes on: discarded, or sent again by that publisher; nothing else is lost.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <warren/publisher.h>
+
+#include "publish/spooler.h"
+#include "support/broker.h"
+#include "support/command.h"
+#include "support/peer.h"
+#include "support/wait.h"
+
+#define PATIENCE_MS ((uint32_t)(30000 * slowness()))
+
+#define assert_has(text, part)                                                                     \
+    do {                                                                                           \
+        if (!strstr(text, part))                                                                   \
+            fail_msg("\"%s\" is not in:\n%s", part, text);                                         \
+    } while (0)
+
+struct fixture {
+    struct broker *broker;
+    struct peer *peer;
+    char *queue; /* is there */
+    char *later; /* is declared by the test */
+    char *directory;
+    char *spool;
+    struct warren_publisher *publisher;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    const char *uri;
+    struct warren_publisher_options options;
+
+    assert_non_null(f);
+    f->broker = broker_shared();
+    uri = f->broker->uri;
+    f->peer = peer_new(uri);
+    f->queue = unique_name("refused");
+    f->later = unique_name("later");
+    f->directory = scratch_new();
+    f->spool = text("%s/spool.db", f->directory);
+    peer_declare(f->peer, f->queue, "classic");
+    warren_publisher_options_init(&options);
+    options.uris = &uri;
+    options.uri_count = 1;
+    options.spool_path = f->spool;
+    assert_int_equal(warren_publisher_new(&options, &f->publisher, NULL), WARREN_OK);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    warren_publisher_close(f->publisher, 0);
+    peer_delete(f->peer, f->queue);
+    peer_delete(f->peer, f->later);
+    peer_free(f->peer);
+    broker_free(f->broker);
+    scratch_free(f->directory);
+    free(f->spool);
+    free(f->queue);
+    free(f->later);
+    free(f);
+    return 0;
+}
+
+static struct warren_publisher_stats stats_of(const struct fixture *f)
+{
+    struct warren_publisher_stats stats;
+
+    warren_publisher_stats(f->publisher, &stats);
+    return stats;
+}
+
+/* Without a callback, which is what keeps an unroutable message. */
+static enum warren_status publish(const struct fixture *f, const char *key, const char *body)
+{
+    struct warren_message message = {.body = warren_text(body)};
+    struct warren_publish what = {.routing_key = key, .message = &message};
+
+    return warren_publisher_publish(f->publisher, &what, NULL, NULL);
+}
+
+static void refuse_two(const struct fixture *f)
+{
+    assert_int_equal(publish(f, f->later, "a"), WARREN_OK);
+    assert_int_equal(publish(f, f->later, "b"), WARREN_OK);
+    assert_true(WAIT_FOR(stats_of(f).spool_refused == 2, PATIENCE_MS));
+}
+
+static void expect_discarded(const struct fixture *f, const char *which, const char *says)
+{
+    struct command command = COMMAND("spool", "discard", f->spool, which, "--yes");
+
+    command_expect(&command, 0);
+    assert_has(command.out, says);
+    command_done(&command);
+}
+
+static void send_again(const struct fixture *f, const char *says)
+{
+    struct command command = COMMAND("spool", "flush", f->spool, "--refused", "--json");
+
+    command_expect(&command, 0);
+    assert_has(command.out, says);
+    command_done(&command);
+}
+
+static bool nothing_is_left(const struct fixture *f)
+{
+    struct warren_publisher_stats stats = stats_of(f);
+
+    return stats.spool_messages == 0 && stats.spool_refused == 0 && stats.spool_bytes == 0;
+}
+
+/* The publisher's counts and its file. */
+static void expect_empty(const struct fixture *f)
+{
+    struct command command;
+
+    assert_true(WAIT_FOR(nothing_is_left(f), PATIENCE_MS));
+    command = COMMAND("spool", "list", f->spool, "--json");
+    command_expect(&command, 0);
+    assert_has(command.out, "\"to_send\":0,\"refused\":0,\"bytes\":0");
+    command_done(&command);
+}
+
+/* ---- one after the other ---- */
+
+/* The publisher sees that there is one less, and has its room again. */
+static void discarded_beside_a_publisher(void **state)
+{
+    struct fixture *f = *state;
+
+    refuse_two(f);
+    expect_discarded(f, "1", ": discarded 1 message\n");
+    assert_true(WAIT_FOR(stats_of(f).spool_refused == 1, PATIENCE_MS));
+    expect_discarded(f, "--refused", ": discarded 1 message\n");
+    expect_empty(f);
+    assert_int_equal(stats_of(f).confirmed, 0);
+}
+
+/* Put in line again, it is sent by the publisher that has the file, which nobody woke. */
+static void sent_again_by_the_publisher(void **state)
+{
+    struct fixture *f = *state;
+    struct peer_message message;
+
+    refuse_two(f);
+    expect_discarded(f, "1", ": discarded 1 message\n");
+    peer_declare(f->peer, f->later, "classic");
+    send_again(f, "\"in_line_again\":1}");
+    assert_true(WAIT_FOR(peer_count(f->peer, f->later) == 1, PATIENCE_MS));
+    assert_true(peer_get(f->peer, f->later, &message));
+    assert_string_equal(message.body, "b");
+    peer_message_done(&message);
+    expect_empty(f);
+}
+
+/* What is refused again is kept again. */
+static void refused_again(void **state)
+{
+    struct fixture *f = *state;
+
+    refuse_two(f);
+    send_again(f, "\"in_line_again\":2}");
+    assert_true(WAIT_FOR(stats_of(f).returned == 4, PATIENCE_MS));
+    assert_true(WAIT_FOR(stats_of(f).spool_refused == 2, PATIENCE_MS));
+    expect_discarded(f, "--refused", ": discarded 2 messages\n");
+    expect_empty(f);
+}
+
+/* ---- at the same time ---- */
+
+enum { MESSAGES = 2000 };
+
+struct caller {
+    const struct fixture *f;
+    atomic_uint published;
+    atomic_bool done;
+    enum warren_status status;
+};
+
+/* Each other message is refused until its queue is there. */
+static void *publish_all(void *user)
+{
+    struct caller *caller = user;
+    const struct fixture *f = caller->f;
+    char body[16];
+
+    for (unsigned i = 0; caller->status == WARREN_OK && i < MESSAGES; i++) {
+        snprintf(body, sizeof body, "%u", i);
+        caller->status = publish(f, i % 2 ? f->later : f->queue, body);
+        atomic_fetch_add(&caller->published, 1);
+    }
+    atomic_store(&caller->done, true);
+    return NULL;
+}
+
+struct seen {
+    bool bodies[MESSAGES];
+    unsigned distinct;
+};
+
+static void see(const struct peer_message *message, void *user)
+{
+    struct seen *seen = user;
+    unsigned long number = strtoul(message->body, NULL, 10);
+
+    assert_true(number < MESSAGES);
+    seen->distinct += !seen->bodies[number];
+    seen->bodies[number] = true;
+}
+
+/* An operator who sends again all the time, across the publisher's own appends, refusals and
+ * confirms: every message arrives, and in the end the books are right to the byte. */
+static void an_operator_beside_a_busy_publisher(void **state)
+{
+    struct fixture *f = *state;
+    struct caller caller = {.f = f, .status = WARREN_OK};
+    struct seen seen = {.distinct = 0};
+    int64_t until_ms = now_ms() + 2 * (int64_t)PATIENCE_MS;
+    bool declared = false;
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, publish_all, &caller), 0);
+    while (now_ms() < until_ms && !(atomic_load(&caller.done) && nothing_is_left(f))) {
+        if (!declared && atomic_load(&caller.published) >= MESSAGES / 2) {
+            peer_declare(f->peer, f->later, "classic");
+            declared = true;
+        }
+        send_again(f, "\"in_line_again\":");
+    }
+    pthread_join(thread, NULL);
+    assert_int_equal(caller.status, WARREN_OK);
+    expect_empty(f);
+    peer_drain(f->peer, f->queue, see, &seen);
+    assert_int_equal(seen.distinct, MESSAGES / 2);
+    peer_drain(f->peer, f->later, see, &seen);
+    assert_int_equal(seen.distinct, MESSAGES);
+}
+
+/* ---- counting ---- */
+
+static bool take_it(void *user, struct record *record)
+{
+    record_free(record);
+    atomic_fetch_add((atomic_uint *)user, 1);
+    return true;
+}
+
+static void pass_it(void *user, struct record *record)
+{
+    (void)user;
+    record_free(record);
+}
+
+static void no_news(void *user, int64_t below)
+{
+    (void)user;
+    (void)below;
+}
+
+static void no_trouble(void *user, bool trouble, const char *text)
+{
+    (void)user;
+    if (trouble)
+        fail_msg("%s", text);
+}
+
+static struct warren_publisher_stats spooler_counts(struct spooler *spooler)
+{
+    struct warren_publisher_stats stats = {0};
+
+    spooler_stats(spooler, &stats);
+    return stats;
+}
+
+/* A transaction of the same process appends, and is found on disk, while an operator's change is
+ * looked at, before it is told: it counts once. */
+static void appended_meanwhile_counts_once(void **state)
+{
+    static const struct spooler_events events = {take_it, pass_it, no_news, no_trouble};
+    const struct fixture *f = *state;
+    char *path = text("%s/counted.db", f->directory);
+    const struct database_options file = {.path = path};
+    const struct spooler_options options = {.path = path, .max_bytes = 1 << 20};
+    struct spool_message message = {.message_id = warren_text("m"),
+                                    .routing_key = warren_text("k"),
+                                    .properties = {"\0\0", 2},
+                                    .body = warren_text("body")};
+    int64_t bytes = spool_message_bytes(&message);
+    atomic_uint offered = 0;
+    struct spooler *spooler;
+    struct spool *beside;
+
+    assert_int_equal(spool_open(&file, &beside, NULL), WARREN_OK);
+    assert_int_equal(spool_begin(beside, NULL), WARREN_OK);
+    assert_int_equal(spool_append(beside, &message, NULL), WARREN_OK);
+    assert_int_equal(spool_refuse(beside, message.id, "312 NO_ROUTE", NULL), WARREN_OK);
+    assert_int_equal(spool_commit(beside, NULL), WARREN_OK);
+    assert_int_equal(spooler_new(&options, &events, &offered, &spooler, NULL), WARREN_OK);
+    assert_int_equal(spooler_counts(spooler).spool_refused, 1);
+
+    assert_int_equal(spool_begin(beside, NULL), WARREN_OK);
+    assert_int_equal(spool_remove(beside, message.id, NULL, NULL), WARREN_OK);
+    assert_int_equal(spool_append(beside, &message, NULL), WARREN_OK);
+    assert_int_equal(spool_commit(beside, NULL), WARREN_OK);
+    assert_true(WAIT_FOR(spooler_counts(spooler).spool_refused == 0, PATIENCE_MS));
+    spooler_appended(spooler, 1, bytes, message.id);
+    assert_true(WAIT_FOR(atomic_load(&offered) == 1, PATIENCE_MS));
+    assert_int_equal(spooler_counts(spooler).spool_messages, 1);
+    assert_int_equal(spooler_counts(spooler).spool_bytes, bytes);
+    spooler_free(spooler);
+    spool_close(beside);
+    free(path);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(discarded_beside_a_publisher),
+        TEST(sent_again_by_the_publisher),
+        TEST(refused_again),
+        TEST(an_operator_beside_a_busy_publisher),
+        TEST(appended_meanwhile_counts_once),
+    };
+
+    return cmocka_run_group_tests_name("spool_refused", tests, NULL, NULL);
+}
