@@ -90,7 +90,8 @@ static void *publish_numbers(void *arg)
     return NULL;
 }
 
-/* argv: URI SPOOL COUNTS QUEUES GOAL. Publishes, then sends what is in the spool, then ends. */
+/* argv: URI SPOOL COUNTS QUEUES GOAL END. Publishes, sends what is in the spool, and ends, unless
+ * END is "killed": then it waits for that. */
 static int child(char **argv)
 {
     const char *uri = argv[0];
@@ -116,6 +117,8 @@ static int child(char **argv)
     }
     for (unsigned i = 0; i < KEYS; i++)
         pthread_join(threads[i], NULL);
+    while (strcmp(argv[5], "killed") == 0)
+        pause();
     return warren_publisher_close(publisher, UINT32_MAX) == WARREN_OK ? 0 : 6;
 }
 
@@ -176,10 +179,17 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void start_child(struct run *run)
+static void start_child(struct run *run, const char *end)
 {
-    const char *argv[] = {"/proc/self/exe", "--child",   run->broker->uri, run->spool,
-                          run->counts_path, run->queues, run->goal,        NULL};
+    const char *argv[] = {"/proc/self/exe",
+                          "--child",
+                          run->broker->uri,
+                          run->spool,
+                          run->counts_path,
+                          run->queues,
+                          run->goal,
+                          end,
+                          NULL};
 
     run->child = proc_start(argv, NULL, NULL);
 }
@@ -262,11 +272,11 @@ static void an_outage_and_a_kill(void **state)
 
     run->goal = text("%d", 50000);
     broker_do(run->broker, "stop");
-    start_child(run);
+    start_child(run, "killed");
     wait_for_accepted(run, 50000);
     kill_child(run);
     broker_do(run->broker, "start");
-    start_child(run);
+    start_child(run, "done");
     expect_end(run);
     assert_int_equal(drain(run), 0);
 }
@@ -285,7 +295,7 @@ static void kills_at_random(void **state)
     for (unsigned round = 1; round <= 20; round++) {
         unsigned goal = accepted(run) + (unsigned)rand_r(&seed) % 900;
 
-        start_child(run);
+        start_child(run, "killed");
         wait_for_accepted(run, goal < 20000 ? goal : 20000);
         if (round % 10 == 5)
             broker_kill(run->broker);
@@ -293,7 +303,7 @@ static void kills_at_random(void **state)
         if (round % 10 == 7)
             broker_do(run->broker, "start");
     }
-    start_child(run);
+    start_child(run, "done");
     expect_end(run);
     assert_int_equal(accepted(run), 20000);
     copies = drain(run);
@@ -311,7 +321,7 @@ int main(int argc, char **argv)
         TEST(kills_at_random),
     };
 
-    if (argc == 7 && strcmp(argv[1], "--child") == 0)
+    if (argc == 8 && strcmp(argv[1], "--child") == 0)
         return child(argv + 2);
     return cmocka_run_group_tests_name("fault_spool", tests, NULL, NULL);
 }
