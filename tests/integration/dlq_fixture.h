@@ -13,12 +13,6 @@
 #include "support/letters.h"
 #include "support/wait.h"
 
-#define assert_has(text, part)                                                                     \
-    do {                                                                                           \
-        if (!strstr(text, part))                                                                   \
-            fail_msg("\"%s\" is not in:\n%s", part, text);                                         \
-    } while (0)
-
 struct fixture {
     struct broker *broker;
     struct peer *peer;

@@ -16,11 +16,6 @@
 #include "support/peer.h"
 #include "support/wait.h"
 
-#define assert_has(text, part)                                                                     \
-    do {                                                                                           \
-        if (!strstr(text, part))                                                                   \
-            fail_msg("\"%s\" is not in:\n%s", part, text);                                         \
-    } while (0)
 #define assert_has_not(text, part)                                                                 \
     do {                                                                                           \
         if (strstr(text, part))                                                                    \

@@ -20,12 +20,6 @@
 
 #define SECRET "Hors3Staple"
 
-#define assert_has(text, part)                                                                     \
-    do {                                                                                           \
-        if (!strstr(text, part))                                                                   \
-            fail_msg("\"%s\" is not in:\n%s", part, text);                                         \
-    } while (0)
-
 static struct broker *broker;
 static struct peer *peer;
 static char *directory;

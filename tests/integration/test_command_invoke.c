@@ -20,12 +20,6 @@
 #define PROBE   WARREN_PLUGIN_DIR "/probe.so"
 #define FRAGILE WARREN_PLUGIN_DIR "/fragile.so"
 
-#define assert_has(text, part)                                                                     \
-    do {                                                                                           \
-        if (!strstr(text, part))                                                                   \
-            fail_msg("\"%s\" is not in:\n%s", part, text);                                         \
-    } while (0)
-
 static char *directory;
 static char *lines; /* "path=" and the file that probe.record writes to */
 

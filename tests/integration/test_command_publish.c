@@ -13,66 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "support/broker.h"
+#include "command_fixture.h"
 #include "support/command.h"
 #include "support/mock.h"
-#include "support/peer.h"
 #include "support/proc.h"
-#include "support/wait.h"
 
 #define LINE_MAX_BYTES (16 * 1024 * 1024)
-
-#define assert_has(text, part)                                                                     \
-    do {                                                                                           \
-        if (!strstr(text, part))                                                                   \
-            fail_msg("\"%s\" is not in:\n%s", part, text);                                         \
-    } while (0)
-
-struct fixture {
-    struct broker *broker;
-    struct peer *peer;
-    char *queue; /* new for each test */
-    char *directory;
-};
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-
-    assert_non_null(f);
-    f->broker = broker_shared();
-    f->peer = peer_new(f->broker->uri);
-    f->queue = unique_name("publish");
-    f->directory = scratch_new();
-    peer_declare(f->peer, f->queue, "classic");
-    setenv("WARREN_BROKER_URI", f->broker->uri, 1);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    peer_delete(f->peer, f->queue);
-    peer_free(f->peer);
-    broker_free(f->broker);
-    scratch_free(f->directory);
-    free(f->queue);
-    free(f);
-    return 0;
-}
-
-/* The next message of the queue has this body. */
-static void expect_body(struct fixture *f, const void *body, size_t length)
-{
-    struct peer_message message;
-
-    assert_true(peer_get(f->peer, f->queue, &message));
-    assert_int_equal(message.length, length);
-    assert_memory_equal(message.body, body, length);
-    peer_message_done(&message);
-}
 
 static void expect_empty(struct fixture *f)
 {

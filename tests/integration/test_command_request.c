@@ -18,12 +18,6 @@
 #include "support/wait.h"
 #include "support/worker.h"
 
-#define assert_has(text, part)                                                                     \
-    do {                                                                                           \
-        if (!strstr(text, part))                                                                   \
-            fail_msg("\"%s\" is not in:\n%s", part, text);                                         \
-    } while (0)
-
 struct fixture {
     struct broker *broker;
     struct peer *peer;

@@ -14,58 +14,12 @@
 
 #include <sqlite3.h>
 
+#include "command_fixture.h"
 #include "store/spool.h"
-#include "support/broker.h"
 #include "support/command.h"
-#include "support/peer.h"
-#include "support/wait.h"
 
 /* Nobody listens there. */
 #define NOWHERE "amqp://guest:guest@127.0.0.1:1/"
-
-#define assert_has(text, part)                                                                     \
-    do {                                                                                           \
-        if (!strstr(text, part))                                                                   \
-            fail_msg("\"%s\" is not in:\n%s", part, text);                                         \
-    } while (0)
-
-struct fixture {
-    struct broker *broker;
-    struct peer *peer;
-    char *queue; /* new for each test */
-    char *directory;
-    char *spool;
-};
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-
-    assert_non_null(f);
-    f->broker = broker_shared();
-    f->peer = peer_new(f->broker->uri);
-    f->queue = unique_name("spool");
-    f->directory = scratch_new();
-    f->spool = text("%s/spool.db", f->directory);
-    peer_declare(f->peer, f->queue, "classic");
-    setenv("WARREN_BROKER_URI", f->broker->uri, 1);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    peer_delete(f->peer, f->queue);
-    peer_free(f->peer);
-    broker_free(f->broker);
-    scratch_free(f->directory);
-    free(f->spool);
-    free(f->queue);
-    free(f);
-    return 0;
-}
 
 /* Publish each line of @lines while there is no broker. */
 static void keep(struct fixture *f, const char *queue, const char *lines)
@@ -76,15 +30,6 @@ static void keep(struct fixture *f, const char *queue, const char *lines)
     command_expect(&command, 0);
     assert_has(command.out, "confirmed 0, spooled ");
     command_done(&command);
-}
-
-static void expect_body(struct fixture *f, const char *body)
-{
-    struct peer_message message;
-
-    assert_true(peer_get(f->peer, f->queue, &message));
-    assert_string_equal(message.body, body);
-    peer_message_done(&message);
 }
 
 /* What `spool list --json` says must have @part. */
@@ -125,9 +70,9 @@ static void the_next_publish_sends_them(void **state)
     command_expect(&command, 0);
     assert_has(command.out, "published 1, confirmed 1 in ");
     command_done(&command);
-    expect_body(f, "a");
-    expect_body(f, "b");
-    expect_body(f, "c");
+    expect_next(f, "a");
+    expect_next(f, "b");
+    expect_next(f, "c");
     expect_listed(f, "\"to_send\":0,\"refused\":0,\"bytes\":0");
 }
 
@@ -317,9 +262,9 @@ static void flush_sends_all(void **state)
     command_expect(&command, 0);
     assert_has(command.out, ": confirmed 3, refused 0, left 0\n");
     command_done(&command);
-    expect_body(f, "a");
-    expect_body(f, "b");
-    expect_body(f, "c");
+    expect_next(f, "a");
+    expect_next(f, "b");
+    expect_next(f, "c");
     command = COMMAND("spool", "flush", f->spool, "--json");
     command_expect(&command, 0);
     assert_has(command.out, "\"confirmed\":0,\"refused\":0,\"left\":0}");
@@ -354,7 +299,7 @@ static void refused_messages_are_kept(void **state)
     assert_has(command.out, ": confirmed 1, refused 1, left 0\n");
     assert_has(command.err, "returned: 312 NO_ROUTE");
     command_done(&command);
-    expect_body(f, "b");
+    expect_next(f, "b");
     command = COMMAND("spool", "list", f->spool, "--refused");
     command_expect(&command, 0);
     assert_has(command.out, "  312 NO_ROUTE\n");
@@ -390,7 +335,7 @@ static void discard_removes_some(void **state)
     command = COMMAND("spool", "flush", f->spool);
     command_expect(&command, 0);
     command_done(&command);
-    expect_body(f, "b");
+    expect_next(f, "b");
     assert_int_equal(peer_count(f->peer, f->queue), 0);
 }
 

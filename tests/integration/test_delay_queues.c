@@ -8,12 +8,6 @@
 
 #include "publish/publisher_internal.h"
 
-#define assert_has(text, part)                                                                     \
-    do {                                                                                           \
-        if (!strstr(text, part))                                                                   \
-            fail_msg("\"%s\" is not in:\n%s", part, text);                                         \
-    } while (0)
-
 static int start(void **state)
 {
     (void)state;

@@ -17,8 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <sqlite3.h>
-
 #include <warren/publisher.h>
 
 #include "base/random.h"
@@ -26,6 +24,7 @@
 #include "support/ledger.h"
 #include "support/peer.h"
 #include "support/proxy.h"
+#include "support/stored.h"
 #include "support/wait.h"
 #include "support/worker.h"
 
@@ -171,30 +170,13 @@ static void all_faults(void)
 
 /* ---- the books ---- */
 
-static int64_t in_store(const char *sql)
-{
-    char *path = worker_path(run->worker, "store.db");
-    sqlite3_stmt *statement = NULL;
-    sqlite3 *sqlite = NULL;
-    int64_t number = -1;
-
-    if (sqlite3_open_v2(path, &sqlite, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
-        sqlite3_busy_timeout(sqlite, 5000) == SQLITE_OK &&
-        sqlite3_prepare_v2(sqlite, sql, -1, &statement, NULL) == SQLITE_OK &&
-        sqlite3_step(statement) == SQLITE_ROW)
-        number = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    sqlite3_close(sqlite);
-    free(path);
-    return number;
-}
-
 static void check_books(void)
 {
-    int64_t rows = in_store("SELECT count(*) FROM payment");
-    int64_t payments = in_store("SELECT count(DISTINCT id) FROM payment");
-    int64_t unexpected = in_store("SELECT count(*) FROM payment WHERE id <> 'p' || cents OR cents "
-                                  "NOT BETWEEN 0 AND 9999");
+    int64_t rows = stored_number(run->worker, "SELECT count(*) FROM payment");
+    int64_t payments = stored_number(run->worker, "SELECT count(DISTINCT id) FROM payment");
+    int64_t unexpected =
+        stored_number(run->worker, "SELECT count(*) FROM payment WHERE id <> 'p' || cents OR cents "
+                                   "NOT BETWEEN 0 AND 9999");
 
     print_message("attempts %d; acknowledged %d; ok %" PRId64 "; lost %" PRId64
                   "; unexpected %" PRId64 "; duplicated effects %" PRId64
@@ -207,8 +189,9 @@ static void check_books(void)
     assert_int_equal(rows, PAYMENTS);
     assert_int_equal(payments, PAYMENTS);
     assert_int_equal(unexpected, 0);
-    assert_int_equal(in_store("SELECT count(*) FROM done"), PAYMENTS);
-    assert_int_equal(in_store("SELECT sum(cents) FROM payment"), PAYMENTS * (PAYMENTS - 1) / 2);
+    assert_int_equal(stored_number(run->worker, "SELECT count(*) FROM done"), PAYMENTS);
+    assert_int_equal(stored_number(run->worker, "SELECT sum(cents) FROM payment"),
+                     PAYMENTS * (PAYMENTS - 1) / 2);
 }
 
 static bool is_empty(struct peer *peer)

@@ -21,6 +21,7 @@
 #include "support/command.h"
 #include "support/peer.h"
 #include "support/proxy.h"
+#include "support/stored.h"
 #include "support/tally.h"
 #include "support/wait.h"
 #include "support/worker.h"
@@ -116,36 +117,6 @@ static void publish(struct fixture *f, const char *id, const char *reply_to)
     peer_publish(f->peer, "", f->queue, "x", 1, &properties);
 }
 
-/* Nothing is ready and nothing unsettled. */
-static bool is_empty(struct fixture *f)
-{
-    return peer_count(f->peer, f->queue) == 0 && broker_unacked(f->broker, f->queue) == 0;
-}
-
-static void assert_emptied(struct fixture *f)
-{
-    if (!WAIT_FOR(is_empty(f), PATIENCE_MS))
-        fail_msg("the queue is not empty; the worker said:\n%s", proc_stderr(f->worker->proc));
-}
-
-static int64_t in_store(struct fixture *f, const char *sql)
-{
-    char *path = worker_path(f->worker, "store.db");
-    sqlite3_stmt *statement = NULL;
-    sqlite3 *sqlite = NULL;
-    int64_t number = -1;
-
-    if (sqlite3_open_v2(path, &sqlite, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
-        sqlite3_busy_timeout(sqlite, 2000) == SQLITE_OK &&
-        sqlite3_prepare_v2(sqlite, sql, -1, &statement, NULL) == SQLITE_OK &&
-        sqlite3_step(statement) == SQLITE_ROW)
-        number = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    sqlite3_close(sqlite);
-    free(path);
-    return number;
-}
-
 /* ---- once ---- */
 
 /* Each of 1,000 messages is published twice, half of the second ones while the first are handled:
@@ -159,14 +130,14 @@ static void what_comes_twice_is_handled_once(void **state)
     peer_publish_many(f->peer, f->queue, f->queue, COUNT);
     begin(f, "", "", "");
     peer_publish_many(f->peer, f->queue, f->queue, COUNT);
-    assert_emptied(f);
+    worker_expect_empty(f->worker, f->broker, f->queue);
     path = worker_path(f->worker, "record");
     f->tally = tally_new(path, f->queue, COUNT);
     free(path);
     assert_int_equal(tally_update(f->tally), COUNT);
     assert_int_equal(f->tally->lines, COUNT);
     assert_int_equal(worker_stop(f->worker), 0);
-    assert_int_equal(in_store(f, "SELECT count(*) FROM done"), COUNT);
+    assert_int_equal(stored_number(f->worker, "SELECT count(*) FROM done"), COUNT);
 }
 
 /* A duplicate of a message that is being handled waits for its end; no attempt is spent on it,
@@ -186,7 +157,7 @@ static void a_duplicate_waits_for_the_first(void **state)
         worker_logged(f->worker, "outcome=retry", "a duplicate of it is being handled") > 3,
         PATIENCE_MS));
     assert_int_equal(unlink(gate), 0);
-    assert_emptied(f);
+    worker_expect_empty(f->worker, f->broker, f->queue);
     assert_int_equal(handled(f), 1);
     assert_int_equal(worker_logged(f->worker, "outcome=reject", NULL), 0);
     free(options);
@@ -201,12 +172,12 @@ static void it_is_known_after_a_restart(void **state)
 
     begin(f, "", "", "");
     publish(f, "one", NULL);
-    assert_emptied(f);
+    worker_expect_empty(f->worker, f->broker, f->queue);
     assert_int_equal(worker_stop(f->worker), 0);
     worker_consume(f->worker, 1);
     publish(f, "one", NULL);
     publish(f, "two", NULL);
-    assert_emptied(f);
+    worker_expect_empty(f->worker, f->broker, f->queue);
     assert_int_equal(handled(f), 2);
 }
 
@@ -217,10 +188,10 @@ static void failed_attempts_are_not_remembered(void **state)
 
     begin(f, "", "", ", fail_first: 2");
     publish(f, "one", NULL);
-    assert_emptied(f);
+    worker_expect_empty(f->worker, f->broker, f->queue);
     assert_int_equal(handled(f), 3);
     publish(f, "one", NULL);
-    assert_emptied(f);
+    worker_expect_empty(f->worker, f->broker, f->queue);
     assert_int_equal(handled(f), 3);
 }
 
@@ -238,7 +209,8 @@ static void processed_but_not_acked_is_acked(void **state)
     proxy_set(f->proxy, PROXY_TO_BROKER, &slow);
     peer_publish_many(f->peer, f->queue, f->queue, COUNT);
     /* So many as the prefetch lets through: none of them is acked. */
-    assert_true(WAIT_FOR(in_store(f, "SELECT count(*) FROM done") == 100, PATIENCE_MS));
+    assert_true(
+        WAIT_FOR(stored_number(f->worker, "SELECT count(*) FROM done") == 100, PATIENCE_MS));
     assert_int_equal(broker_unacked(f->broker, f->queue), 100);
     proc_signal(f->worker->proc, SIGKILL);
     assert_int_equal(proc_wait(f->worker->proc, PATIENCE_MS), PROC_SIGNAL + SIGKILL);
@@ -247,7 +219,7 @@ static void processed_but_not_acked_is_acked(void **state)
     proxy_set(f->proxy, PROXY_TO_BROKER, &slow);
     assert_int_equal(handled(f), 100);
     worker_consume(f->worker, 1);
-    assert_emptied(f);
+    worker_expect_empty(f->worker, f->broker, f->queue);
     assert_int_equal(handled(f), COUNT);
 }
 
@@ -268,10 +240,10 @@ static void a_duplicate_gets_the_reply_of_then(void **state)
                            f->queue);
     worker_consume(f->worker, 1);
     publish(f, "one", answers);
-    assert_emptied(f);
+    worker_expect_empty(f->worker, f->broker, f->queue);
     publish(f, "one", answers);
     publish(f, "one", NULL);
-    assert_emptied(f);
+    worker_expect_empty(f->worker, f->broker, f->queue);
     assert_int_equal(peer_count(f->peer, answers), 2);
     for (int i = 0; i < 2; i++) {
         assert_true(peer_get(f->peer, answers, &answer));
@@ -301,15 +273,15 @@ static void two_processes_share_the_file(void **state)
     assert_true(WAIT_FOR(worker_logged(f->second, "consuming queue=", NULL) > 0, PATIENCE_MS));
     peer_publish_many(f->peer, f->queue, f->queue, COUNT);
     peer_publish_many(f->peer, f->queue, f->queue, COUNT);
-    assert_emptied(f);
+    worker_expect_empty(f->worker, f->broker, f->queue);
     assert_int_equal(worker_stop(f->worker), 0);
     assert_int_equal(worker_stop(f->second), 0);
     free(record);
     record = worker_path(f->second, "record");
     assert_true(count_lines(record) > 0); /* both did their part */
     assert_int_equal(count_lines(record) + handled(f), COUNT);
-    assert_int_equal(in_store(f, "SELECT count(*) FROM done"), COUNT);
-    assert_int_equal(in_store(f, "SELECT count(*) FROM claim"), 0);
+    assert_int_equal(stored_number(f->worker, "SELECT count(*) FROM done"), COUNT);
+    assert_int_equal(stored_number(f->worker, "SELECT count(*) FROM claim"), 0);
     free(record);
     free(store);
 }
@@ -324,12 +296,12 @@ static void a_dead_owner_is_taken_over(void **state)
 
     begin(f, ", shared: true", "lease: 1h", options);
     publish(f, "one", NULL);
-    assert_true(WAIT_FOR(in_store(f, "SELECT count(*) FROM claim") == 1, PATIENCE_MS));
+    assert_true(WAIT_FOR(stored_number(f->worker, "SELECT count(*) FROM claim") == 1, PATIENCE_MS));
     proc_signal(f->worker->proc, SIGKILL);
     assert_int_equal(proc_wait(f->worker->proc, PATIENCE_MS), PROC_SIGNAL + SIGKILL);
     assert_int_equal(unlink(gate), 0);
     worker_consume(f->worker, 1);
-    assert_emptied(f);
+    worker_expect_empty(f->worker, f->broker, f->queue);
     assert_int_equal(handled(f), 1);
     free(options);
     free(gate);
@@ -356,10 +328,10 @@ static void assert_fails_then_recovers(struct fixture *f, const char *why, unsig
     assert_true(WAIT_FOR(handled(f) == count, PATIENCE_MS));
     assert_int_equal(broker_unacked(f->broker, f->queue), count);
     repair(f);
-    assert_emptied(f);
+    worker_expect_empty(f->worker, f->broker, f->queue);
     assert_true(worker_logged(f->worker, "store works again", NULL) > 0);
     assert_int_equal(handled(f), count);
-    assert_int_equal(in_store(f, "SELECT count(*) FROM done"), count);
+    assert_int_equal(stored_number(f->worker, "SELECT count(*) FROM done"), count);
 }
 
 static void let_go(struct fixture *f)
@@ -400,16 +372,16 @@ static void a_full_disk_acks_nothing(void **state)
 
     begin(f, "", "", "");
     publish(f, "first", NULL);
-    assert_emptied(f);
+    worker_expect_empty(f->worker, f->broker, f->queue);
     fill_disk(f, 8192); /* the log of the store is beyond it, what the handler writes is not */
     peer_publish_many(f->peer, f->queue, "m", 3);
     if (!WAIT_FOR(worker_logged(f->worker, "store failed", NULL) > 0, PATIENCE_MS))
         fail_msg("no word of it:\n%s", proc_stderr(f->worker->proc));
     assert_int_equal(broker_unacked(f->broker, f->queue), 3);
     make_room(f);
-    assert_emptied(f);
+    worker_expect_empty(f->worker, f->broker, f->queue);
     assert_true(worker_logged(f->worker, "store works again", NULL) > 0);
-    assert_int_equal(in_store(f, "SELECT count(*) FROM done"), 4);
+    assert_int_equal(stored_number(f->worker, "SELECT count(*) FROM done"), 4);
 }
 
 /* ---- bad input ---- */
@@ -421,7 +393,7 @@ static void a_message_without_key_is_rejected(void **state)
 
     begin(f, "", "on_missing_key: reject", "");
     publish(f, NULL, NULL);
-    assert_emptied(f);
+    worker_expect_empty(f->worker, f->broker, f->queue);
     assert_int_equal(handled(f), 0);
     assert_int_equal(worker_logged(f->worker, "outcome=reject", "it has no message id"), 1);
 }
@@ -434,7 +406,7 @@ static void a_message_without_key_is_handled_unprotected(void **state)
     begin(f, "", "", "");
     publish(f, NULL, NULL);
     publish(f, NULL, NULL);
-    assert_emptied(f);
+    worker_expect_empty(f->worker, f->broker, f->queue);
     assert_int_equal(handled(f), 2);
     assert_int_equal(worker_logged(f->worker, "without a key is handled unprotected", NULL), 1);
 }
@@ -457,7 +429,7 @@ static void a_key_in_a_header(void **state)
     peer_publish(f->peer, "", f->queue, "x", 1, &properties);
     entry.value.value.bytes = amqp_cstring_bytes(longest);
     peer_publish(f->peer, "", f->queue, "x", 1, &properties);
-    assert_emptied(f);
+    worker_expect_empty(f->worker, f->broker, f->queue);
     assert_int_equal(handled(f), 1);
     assert_int_equal(worker_logged(f->worker, "outcome=reject", "key has 1025 bytes"), 1);
 }

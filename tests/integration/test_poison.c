@@ -10,12 +10,6 @@
 #define FRAGILE  WARREN_PLUGIN_DIR "/fragile.so"
 #define CRASHING WARREN_PLUGIN_DIR "/crashing.so"
 
-#define assert_has(text, part)                                                                     \
-    do {                                                                                           \
-        if (!strstr(text, part))                                                                   \
-            fail_msg("\"%s\" is not in:\n%s", part, text);                                         \
-    } while (0)
-
 /* Dump the one dead letter; the path of its file, which the caller frees. */
 static char *dump(struct fixture *fixture)
 {

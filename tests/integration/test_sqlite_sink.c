@@ -20,6 +20,7 @@
 #include "support/broker.h"
 #include "support/command.h"
 #include "support/peer.h"
+#include "support/stored.h"
 #include "support/wait.h"
 #include "support/worker.h"
 
@@ -110,42 +111,12 @@ static void publish_payments(struct fixture *f, int from, int to)
     }
 }
 
-static bool is_empty(struct fixture *f)
-{
-    return peer_count(f->peer, f->queue) == 0 && broker_unacked(f->broker, f->queue) == 0;
-}
-
-static void assert_emptied(struct fixture *f)
-{
-    if (!WAIT_FOR(is_empty(f), PATIENCE_MS))
-        fail_msg("the queue is not empty; the worker said:\n%s", proc_stderr(f->worker->proc));
-}
-
-/* The first column of the first row, as text; the caller frees. */
-static char *ask(struct fixture *f, const char *sql)
-{
-    char *path = worker_path(f->worker, "store.db");
-    sqlite3_stmt *statement = NULL;
-    sqlite3 *sqlite = NULL;
-    char *answer = NULL;
-
-    if (sqlite3_open_v2(path, &sqlite, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
-        sqlite3_busy_timeout(sqlite, 2000) == SQLITE_OK &&
-        sqlite3_prepare_v2(sqlite, sql, -1, &statement, NULL) == SQLITE_OK &&
-        sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_text(statement, 0))
-        answer = strdup((const char *)sqlite3_column_text(statement, 0));
-    sqlite3_finalize(statement);
-    sqlite3_close(sqlite);
-    free(path);
-    return answer ? answer : strdup("nothing");
-}
-
 static void assert_answer(struct fixture *f, const char *sql, const char *expected)
 {
-    char *answer = ask(f, sql);
+    char *answer = stored_text(f->worker, sql);
 
-    if (strcmp(answer, expected) != 0)
-        fail_msg("%s: %s, not %s; the worker said:\n%s", sql, answer, expected,
+    if (!answer || strcmp(answer, expected) != 0)
+        fail_msg("%s: %s, not %s; the worker said:\n%s", sql, answer ? answer : "nothing", expected,
                  proc_stderr(f->worker->proc));
     free(answer);
 }
@@ -166,7 +137,7 @@ static void a_message_becomes_a_row(void **state)
         publish(f, "two",
                 "[{\"id\":\"b\",\"amount\":{\"cents\":1}},{\"id\":7,\"amount\":{\"cents\":2.5}}]");
     }
-    assert_emptied(f);
+    worker_expect_empty(f->worker, f->broker, f->queue);
     assert_answer(f, "SELECT count(*) FROM payment", "3");
     assert_answer(f, "SELECT id||cents||name||how FROM payment WHERE id = 'a'",
                   "a100Zo\u00eb"
@@ -183,7 +154,7 @@ static void assert_rejected(struct fixture *f, const char *id, const char *body,
     publish(f, id, body);
     if (!WAIT_FOR(worker_logged(f->worker, why, NULL) > before, PATIENCE_MS))
         fail_msg("no word of \"%s\":\n%s", why, proc_stderr(f->worker->proc));
-    assert_emptied(f);
+    worker_expect_empty(f->worker, f->broker, f->queue);
 }
 
 /* No JSON, no object, a value that is missing, one that a constraint forbids: rejected with the
@@ -247,46 +218,28 @@ static void what_cannot_work_is_refused(void **state)
 
 /* ---- once, whatever dies when ---- */
 
-static void preload(bool on, int after)
+static bool is_empty(void *user)
 {
-    char *number = text("%d", after);
+    struct fixture *f = user;
 
-    if (on) {
-        setenv("LD_PRELOAD", WARREN_PLUGIN_DIR "/die_after_sync.so", 1);
-        setenv("ASAN_OPTIONS", "verify_asan_link_order=0", 1);
-        setenv("DIE_AFTER_SYNC", number, 1);
-    } else {
-        unsetenv("LD_PRELOAD");
-        unsetenv("ASAN_OPTIONS");
-        unsetenv("DIE_AFTER_SYNC");
-    }
-    free(number);
+    return broker_messages(f->broker, f->queue) == 0;
 }
 
 /* The worker dies between a commit and the acks that follow it, at the first, the second, ... such
  * point of each life, until everything is done: each payment is there once. */
 static void killed_between_commit_and_ack(void **state)
 {
-    enum { COUNT = 300, LIVES_MAX = 300 };
+    enum { COUNT = 300 };
     struct fixture *f = *state;
-    int deaths = 0;
+    int deaths;
 
     f->worker = sink(f, "", "");
     publish_payments(f, 0, COUNT);
     publish_payments(f, 0, COUNT);
-    for (int life = 0; life < LIVES_MAX; life++) {
-        preload(true, 1 + life % 8);
-        worker_run(f->worker, NULL);
-        preload(false, 0);
-        WAIT_FOR(proc_wait(f->worker->proc, 0) != PROC_RUNNING || is_empty(f), PATIENCE_MS);
-        if (proc_wait(f->worker->proc, 0) == PROC_RUNNING)
-            break;
-        assert_int_equal(proc_wait(f->worker->proc, 0), PROC_SIGNAL + SIGKILL);
-        deaths++;
-    }
+    deaths = worker_live_and_die(f->worker, 8, is_empty, f);
     print_message("killed %d times between commit and ack\n", deaths);
     assert_true(deaths > 10);
-    assert_emptied(f);
+    worker_expect_empty(f->worker, f->broker, f->queue);
     assert_answer(f, "SELECT count(*)||' '||sum(cents) FROM payment", "300 44850");
     assert_answer(f, "SELECT count(*) FROM done", "300");
 }
@@ -306,7 +259,7 @@ static void two_workers_share_the_file(void **state)
     assert_true(WAIT_FOR(worker_logged(f->second, "consuming queue=", NULL) > 0, PATIENCE_MS));
     publish_payments(f, 0, COUNT);
     publish_payments(f, 0, COUNT);
-    assert_emptied(f);
+    worker_expect_empty(f->worker, f->broker, f->queue);
     assert_int_equal(worker_stop(f->worker), 0);
     assert_int_equal(worker_stop(f->second), 0);
     assert_true(worker_number(f->second, "stopped", "ack") != 0);
@@ -331,14 +284,14 @@ static void a_full_disk_acks_nothing(void **state)
     f->worker = sink(f, "", "");
     worker_consume(f->worker, 1);
     publish_payments(f, 0, 1);
-    assert_emptied(f);
+    worker_expect_empty(f->worker, f->broker, f->queue);
     limit_files(f, 8192);
     publish_payments(f, 1, 10);
     if (!WAIT_FOR(worker_logged(f->worker, "store failed", NULL) > 0, PATIENCE_MS))
         fail_msg("no word of it:\n%s", proc_stderr(f->worker->proc));
     assert_int_equal(broker_unacked(f->broker, f->queue), 9);
     limit_files(f, RLIM_INFINITY);
-    assert_emptied(f);
+    worker_expect_empty(f->worker, f->broker, f->queue);
     assert_answer(f, "SELECT count(*) FROM payment", "10");
     assert_int_equal(worker_logged(f->worker, "dead", NULL), 0);
 }
@@ -360,7 +313,7 @@ static void a_locked_file_acks_nothing(void **state)
     assert_true(WAIT_FOR(worker_logged(f->worker, "store failed", "locked") > 0, PATIENCE_MS));
     assert_int_equal(broker_unacked(f->broker, f->queue), 10);
     assert_int_equal(sqlite3_exec(sqlite, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
-    assert_emptied(f);
+    worker_expect_empty(f->worker, f->broker, f->queue);
     assert_answer(f, "SELECT count(*) FROM payment", "10");
     sqlite3_close(sqlite);
     free(path);

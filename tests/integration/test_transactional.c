@@ -14,10 +14,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <sqlite3.h>
-
 #include "support/broker.h"
 #include "support/peer.h"
+#include "support/stored.h"
 #include "support/wait.h"
 #include "support/worker.h"
 
@@ -100,35 +99,6 @@ static void publish(struct fixture *f, const char *id, const char *body, const c
     peer_publish(f->peer, "", f->queue, body, strlen(body), &properties);
 }
 
-static bool is_empty(struct fixture *f)
-{
-    return peer_count(f->peer, f->queue) == 0 && broker_unacked(f->broker, f->queue) == 0;
-}
-
-static void assert_emptied(struct fixture *f)
-{
-    if (!WAIT_FOR(is_empty(f), PATIENCE_MS))
-        fail_msg("the queue is not empty; the worker said:\n%s", proc_stderr(f->worker->proc));
-}
-
-static int64_t in_store(struct fixture *f, const char *sql)
-{
-    char *path = worker_path(f->worker, "store.db");
-    sqlite3_stmt *statement = NULL;
-    sqlite3 *sqlite = NULL;
-    int64_t number = -1;
-
-    if (sqlite3_open_v2(path, &sqlite, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
-        sqlite3_busy_timeout(sqlite, 2000) == SQLITE_OK &&
-        sqlite3_prepare_v2(sqlite, sql, -1, &statement, NULL) == SQLITE_OK &&
-        sqlite3_step(statement) == SQLITE_ROW)
-        number = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    sqlite3_close(sqlite);
-    free(path);
-    return number;
-}
-
 #define PAYMENTS "SELECT count(*) FROM payment"
 #define DONE     "SELECT count(*) FROM done"
 #define SPOOLED  "SELECT count(*) FROM spool"
@@ -144,11 +114,11 @@ static void booked_and_published_once(void **state)
     worker_consume(f->worker, 1);
     peer_publish_many(f->peer, f->queue, "m", COUNT);
     peer_publish_many(f->peer, f->queue, "m", COUNT);
-    assert_emptied(f);
+    worker_expect_empty(f->worker, f->broker, f->queue);
     assert_true(WAIT_FOR(peer_count(f->peer, f->receipts) == COUNT, PATIENCE_MS));
-    assert_true(WAIT_FOR(in_store(f, SPOOLED) == 0, PATIENCE_MS));
-    assert_int_equal(in_store(f, PAYMENTS), COUNT);
-    assert_int_equal(in_store(f, DONE), COUNT);
+    assert_true(WAIT_FOR(stored_number(f->worker, SPOOLED) == 0, PATIENCE_MS));
+    assert_int_equal(stored_number(f->worker, PAYMENTS), COUNT);
+    assert_int_equal(stored_number(f->worker, DONE), COUNT);
     assert_int_equal(worker_stop(f->worker), 0);
     assert_int_equal(peer_count(f->peer, f->receipts), COUNT);
 }
@@ -165,13 +135,13 @@ static void no_effect_without_ack(void **state)
         worker_consume(f->worker, 1);
         publish(f, "one", "", NULL);
         assert_true(WAIT_FOR(worker_logged(f->worker, "message handled", "outcome") > 0 ||
-                                 in_store(f, DONE) > 0,
+                                 stored_number(f->worker, DONE) > 0,
                              PATIENCE_MS));
-        assert_emptied(f);
+        worker_expect_empty(f->worker, f->broker, f->queue);
         assert_int_equal(worker_stop(f->worker), 0);
-        assert_int_equal(in_store(f, PAYMENTS), 0);
-        assert_int_equal(in_store(f, SPOOLED), 0);
-        assert_int_equal(in_store(f, DONE), i == 2);
+        assert_int_equal(stored_number(f->worker, PAYMENTS), 0);
+        assert_int_equal(stored_number(f->worker, SPOOLED), 0);
+        assert_int_equal(stored_number(f->worker, DONE), i == 2);
         worker_free(f->worker);
         f->worker = NULL;
     }
@@ -195,8 +165,8 @@ static void a_reply_is_part_of_it(void **state)
         assert_string_equal(answer.body, "receipt-one");
         peer_message_done(&answer);
     }
-    assert_emptied(f);
-    assert_int_equal(in_store(f, PAYMENTS), 1);
+    worker_expect_empty(f->worker, f->broker, f->queue);
+    assert_int_equal(stored_number(f->worker, PAYMENTS), 1);
     peer_delete(f->peer, answers);
     free(answers);
 }
@@ -206,8 +176,8 @@ static void assert_rejected(struct fixture *f, const char *body, const char *why
     publish(f, "one", body, NULL);
     if (!WAIT_FOR(worker_logged(f->worker, why, NULL) > 0, PATIENCE_MS))
         fail_msg("no word of it:\n%s", proc_stderr(f->worker->proc));
-    assert_emptied(f);
-    assert_int_equal(in_store(f, PAYMENTS), 0);
+    worker_expect_empty(f->worker, f->broker, f->queue);
+    assert_int_equal(stored_number(f->worker, PAYMENTS), 0);
     assert_int_equal(peer_count(f->peer, f->receipts), 0);
 }
 
@@ -230,29 +200,13 @@ static void without_a_key_each_time(void **state)
     worker_consume(f->worker, 1);
     publish(f, "one", "", NULL);
     publish(f, "one", "", NULL);
-    assert_emptied(f);
-    assert_int_equal(in_store(f, PAYMENTS), 2);
-    assert_int_equal(in_store(f, DONE), 0);
+    worker_expect_empty(f->worker, f->broker, f->queue);
+    assert_int_equal(stored_number(f->worker, PAYMENTS), 2);
+    assert_int_equal(stored_number(f->worker, DONE), 0);
     assert_int_equal(worker_logged(f->worker, "without a key is handled unprotected", NULL), 1);
 }
 
 /* ---- deaths ---- */
-
-static void preload(bool on, int after)
-{
-    char *number = text("%d", after);
-
-    if (on) {
-        setenv("LD_PRELOAD", WARREN_PLUGIN_DIR "/die_after_sync.so", 1);
-        setenv("ASAN_OPTIONS", "verify_asan_link_order=0", 1);
-        setenv("DIE_AFTER_SYNC", number, 1);
-    } else {
-        unsetenv("LD_PRELOAD");
-        unsetenv("ASAN_OPTIONS");
-        unsetenv("DIE_AFTER_SYNC");
-    }
-    free(number);
-}
 
 /* So many different receipts lie in the queue, whose ids are all of the kind that was asked for. */
 static int count_receipts(struct fixture *f, int count)
@@ -273,36 +227,32 @@ static int count_receipts(struct fixture *f, int count)
     return different;
 }
 
+static bool all_is_done(void *user)
+{
+    struct fixture *f = user;
+
+    return broker_messages(f->broker, f->queue) == 0 && stored_number(f->worker, SPOOLED) == 0;
+}
+
 /* The worker dies after each commit in turn, be it of payments, of keys or of the spool: each
  * payment is booked once, and no receipt is lost. */
 static void killed_after_each_commit(void **state)
 {
-    enum { COUNT = 600, LIVES_MAX = 300 };
+    enum { COUNT = 600 };
     struct fixture *f = *state;
-    int deaths = 0;
+    int deaths;
 
     f->worker = bank(f, WITH_SPOOL, "ack", "idempotency");
     peer_publish_many(f->peer, f->queue, "m", COUNT);
     peer_publish_many(f->peer, f->queue, "m", COUNT);
-    for (int life = 0; life < LIVES_MAX; life++) {
-        preload(true, 1 + life % 5);
-        worker_run(f->worker, NULL);
-        preload(false, 0);
-        WAIT_FOR(proc_wait(f->worker->proc, 0) != PROC_RUNNING ||
-                     (is_empty(f) && in_store(f, SPOOLED) == 0),
-                 PATIENCE_MS);
-        if (proc_wait(f->worker->proc, 0) == PROC_RUNNING)
-            break;
-        assert_int_equal(proc_wait(f->worker->proc, 0), PROC_SIGNAL + SIGKILL);
-        deaths++;
-    }
+    deaths = worker_live_and_die(f->worker, 5, all_is_done, f);
     print_message("killed %d times after a commit\n", deaths);
     assert_true(deaths > 5);
-    assert_emptied(f);
-    assert_int_equal(in_store(f, PAYMENTS), COUNT);
-    assert_int_equal(in_store(f, "SELECT count(DISTINCT id) FROM payment"), COUNT);
-    assert_int_equal(in_store(f, DONE), COUNT);
-    assert_int_equal(in_store(f, SPOOLED), 0);
+    worker_expect_empty(f->worker, f->broker, f->queue);
+    assert_int_equal(stored_number(f->worker, PAYMENTS), COUNT);
+    assert_int_equal(stored_number(f->worker, "SELECT count(DISTINCT id) FROM payment"), COUNT);
+    assert_int_equal(stored_number(f->worker, DONE), COUNT);
+    assert_int_equal(stored_number(f->worker, SPOOLED), 0);
     assert_int_equal(count_receipts(f, COUNT), COUNT);
 }
 
@@ -319,10 +269,11 @@ static void a_crash_in_the_transaction(void **state)
     publish(f, "guilty", "crash", NULL);
     peer_publish_many(f->peer, f->queue, "n", COUNT / 2);
     worker_consume(f->worker, 1);
-    assert_emptied(f);
-    assert_int_equal(in_store(f, PAYMENTS), COUNT);
-    assert_int_equal(in_store(f, "SELECT count(*) FROM payment WHERE id = 'guilty'"), 0);
-    assert_int_equal(in_store(f, DONE), COUNT);
+    worker_expect_empty(f->worker, f->broker, f->queue);
+    assert_int_equal(stored_number(f->worker, PAYMENTS), COUNT);
+    assert_int_equal(stored_number(f->worker, "SELECT count(*) FROM payment WHERE id = 'guilty'"),
+                     0);
+    assert_int_equal(stored_number(f->worker, DONE), COUNT);
     assert_true(worker_logged(f->worker, "reason=crash", NULL) +
                     worker_logged(f->worker, "crash", "guilty") >
                 0);

@@ -86,6 +86,7 @@ static void start_forward(struct fixture *fixture, int times)
 {
     peer_declare(fixture->peer, fixture->in, "quorum");
     fixture->worker = worker_new(fixture->broker->uri,
+                                 "middleware: {retry: {max_attempts: 0}}\n"
                                  "subscriptions:\n"
                                  "  - queue: %s\n"
                                  "    handler: probe.forward\n"
@@ -124,35 +125,6 @@ static void returned_output_retries_input(void **state)
     assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->out) == 1, PATIENCE_MS));
     /* The output is there before its confirm, and the input goes only after that. */
     assert_true(WAIT_FOR(broker_unacked(fixture->broker, fixture->in) == 0, PATIENCE_MS));
-    assert_int_equal(worker_stop(fixture->worker), 0);
-    assert_int_equal(peer_count(fixture->peer, fixture->in), 0);
-    assert_true(peer_get(fixture->peer, fixture->out, &message));
-    assert_string_equal(message.body, "precious");
-    peer_message_done(&message);
-}
-
-/* An output that a full queue refuses (basic.nack) does the same. */
-static void refused_output_retries_input(void **state)
-{
-    const amqp_table_entry_t full[] = {
-        {.key = amqp_cstring_bytes("x-max-length"),
-         .value = {.kind = AMQP_FIELD_KIND_I32, .value.i32 = 1}},
-        {.key = amqp_cstring_bytes("x-overflow"),
-         .value = {.kind = AMQP_FIELD_KIND_UTF8,
-                   .value.bytes = amqp_cstring_bytes("reject-publish")}}};
-    struct fixture *fixture = *state;
-    struct peer_message message;
-
-    peer_declare_with(fixture->peer, fixture->out, "classic", full, 2);
-    publish(fixture, fixture->out, "in the way");
-    start_forward(fixture, 1);
-    publish(fixture, fixture->in, "precious");
-    assert_true(
-        WAIT_FOR(worker_logged(fixture->worker, "not confirmed", fixture->in) > 0, PATIENCE_MS));
-    assert_true(peer_get(fixture->peer, fixture->out, &message));
-    assert_string_equal(message.body, "in the way");
-    peer_message_done(&message);
-    assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->out) == 1, PATIENCE_MS));
     assert_int_equal(worker_stop(fixture->worker), 0);
     assert_int_equal(peer_count(fixture->peer, fixture->in), 0);
     assert_true(peer_get(fixture->peer, fixture->out, &message));
@@ -400,7 +372,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(outputs_are_complete, setup, teardown),
         cmocka_unit_test_setup_teardown(returned_output_retries_input, setup, teardown),
-        cmocka_unit_test_setup_teardown(refused_output_retries_input, setup, teardown),
         cmocka_unit_test_setup_teardown(replies_reach_the_requester, setup, teardown),
         cmocka_unit_test_setup_teardown(stuck_handler_starves_nobody, setup, teardown),
         cmocka_unit_test_setup_teardown(memory_is_bounded, setup, teardown),

@@ -31,6 +31,13 @@ bool wait_until(bool (*condition)(void *user), void *user, int64_t ms);
         wait_held_;                                                                                \
     })
 
+/** Fails the test if @part is not in @text. Include <cmocka.h> and <string.h> before. */
+#define assert_has(text, part)                                                                     \
+    do {                                                                                           \
+        if (!strstr(text, part))                                                                   \
+            fail_msg("\"%s\" is not in:\n%s", part, text);                                         \
+    } while (0)
+
 /** How much longer everything may take here: 1, or more under a sanitizer. */
 int slowness(void);
 

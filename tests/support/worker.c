@@ -1,17 +1,25 @@
 #include "support/worker.h"
 
+#include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <signal.h>
 
 #include "support/wait.h"
 
 #define ARGUMENTS_MAX 32
 #define STOP_MS       20000
 #define START_MS      15000
+#define LIVES_MAX     300
+#define LIFE_MS       20000
+#define EMPTY_MS      20000
 #define LAST_WORDS    8000 /* bytes */
 
 struct worker *worker_new(const char *uri, const char *format, ...)
@@ -59,6 +67,44 @@ void worker_consume(struct worker *worker, int subscriptions)
         return;
     fprintf(stderr, "the worker does not consume:\n%s", proc_stderr(worker->proc));
     abort();
+}
+
+/* For the process that is started next; 0: never. */
+static void die_after(int commits)
+{
+    char *number = text("%d", commits);
+
+    if (commits > 0) {
+        setenv("LD_PRELOAD", WARREN_BINARY_DIR "/tests/die_after_sync.so", 1);
+        setenv("ASAN_OPTIONS", "verify_asan_link_order=0", 1);
+        setenv("DIE_AFTER_SYNC", number, 1);
+    } else {
+        unsetenv("LD_PRELOAD");
+        unsetenv("ASAN_OPTIONS");
+        unsetenv("DIE_AFTER_SYNC");
+    }
+    free(number);
+}
+
+int worker_live_and_die(struct worker *worker, int most, bool (*done)(void *user), void *user)
+{
+    for (int deaths = 0; deaths < LIVES_MAX; deaths++) {
+        die_after(1 + deaths % most);
+        worker_run(worker, NULL);
+        die_after(0);
+        WAIT_FOR(proc_wait(worker->proc, 0) != PROC_RUNNING || done(user), LIFE_MS * slowness());
+        if (proc_wait(worker->proc, 0) == PROC_RUNNING)
+            return deaths;
+        assert_int_equal(proc_wait(worker->proc, 0), PROC_SIGNAL + SIGKILL);
+    }
+    fail_msg("killed %d times, and not done", LIVES_MAX);
+    return LIVES_MAX;
+}
+
+void worker_expect_empty(struct worker *worker, const struct broker *broker, const char *queue)
+{
+    if (!WAIT_FOR(broker_messages(broker, queue) == 0, EMPTY_MS * slowness()))
+        fail_msg("the queue is not empty; the worker said:\n%s", proc_stderr(worker->proc));
 }
 
 int worker_stop(struct worker *worker)

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 
+#include "support/broker.h"
 #include "support/proc.h"
 
 struct worker {
@@ -28,6 +29,17 @@ void worker_run(struct worker *worker, const char *const *sets);
 
 /** The same without any, and wait until all its @subscriptions consume. Fails the test if not. */
 void worker_consume(struct worker *worker, int subscriptions);
+
+/**
+ * Run it in many lives, each of which ends by SIGKILL right after so many commits, 1 to @most in
+ * turn, until @done says that all is done: then it still runs. Another end fails the test.
+ *
+ * @return  how often it was killed
+ */
+int worker_live_and_die(struct worker *worker, int most, bool (*done)(void *user), void *user);
+
+/** Wait until the classic @queue has no messages; else fail the test with what the worker said. */
+void worker_expect_empty(struct worker *worker, const struct broker *broker, const char *queue);
 
 /** SIGTERM, and the exit status, or PROC_RUNNING after 20 s (times slowness()). */
 int worker_stop(struct worker *worker);
