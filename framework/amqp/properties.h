@@ -23,7 +23,7 @@ enum warren_status properties_decode(struct warren_bytes encoded, struct arena *
 /**
  * Append the property list of @properties to @out.
  *
- * @return WARREN_OK; WARREN_EINVAL (a string or a name over 255 bytes, an integer outside of its
+ * @return WARREN_OK; WARREN_EINVAL (a string or a name over 255 bytes, a number outside of its
  *         type, nesting over WARREN_NESTING_MAX); WARREN_ETOOBIG (more than @max bytes);
  *         WARREN_ENOMEM; with @error
  */

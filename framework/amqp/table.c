@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/real.h"
 
 #include "amqp/properties.h"
 
@@ -76,6 +77,20 @@ static enum warren_status convert_integer(struct conversion *conversion, enum wa
     return WARREN_OK;
 }
 
+static enum warren_status convert_real(struct conversion *conversion, enum warren_type type,
+                                       double real, amqp_field_value_t *ret)
+{
+    if (!real_fits(type, real))
+        return error_set(conversion->error, WARREN_EINVAL,
+                         "field \"%s\": %g is outside of type %s, which has finite numbers only",
+                         conversion->name, real, warren_type_name(type));
+    if (type == WARREN_F32)
+        ret->value.f32 = (float)real;
+    else
+        ret->value.f64 = real;
+    return WARREN_OK;
+}
+
 static enum warren_status convert_value(struct conversion *conversion,
                                         const struct warren_value *value, amqp_field_value_t *ret)
 {
@@ -95,11 +110,8 @@ static enum warren_status convert_value(struct conversion *conversion,
     case WARREN_I64:
         return convert_integer(conversion, value->type, value->as.integer, ret);
     case WARREN_F32:
-        ret->value.f32 = (float)value->as.real;
-        return WARREN_OK;
     case WARREN_F64:
-        ret->value.f64 = value->as.real;
-        return WARREN_OK;
+        return convert_real(conversion, value->type, value->as.real, ret);
     case WARREN_DECIMAL:
         ret->value.decimal.decimals = value->as.decimal.scale;
         ret->value.decimal.value = value->as.decimal.unscaled;

@@ -1,18 +1,15 @@
 /* dump_fields.c - the headers of a dump file: values of every type, in tables and arrays. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/real.h"
 #include "base/suggest.h"
 #include "command/dump_format.h"
 #include "command/dump_values.h"
 
 /* Bytes of a name, as AMQP 0-9-1 has it (shortstr). */
 #define NAME_MAX_BYTES 255
-
-/* From here on the nearest 32-bit number is infinity. */
-#define F32_END 0x1.ffffffp127
 
 static const enum warren_type types[] = {
     WARREN_VOID,  WARREN_BOOL,   WARREN_I8,    WARREN_U8,    WARREN_I16,       WARREN_U16,
@@ -44,36 +41,17 @@ static bool read_type(struct dump_reader *reader, const json_t *object, enum war
     return dump_wrong(reader, expected, value);
 }
 
-static bool read_special(const char *word, double *ret)
-{
-    if (strcmp(word, "nan") == 0)
-        *ret = NAN;
-    else if (strcmp(word, "inf") == 0)
-        *ret = HUGE_VAL;
-    else if (strcmp(word, "-inf") == 0)
-        *ret = -HUGE_VAL;
-    else
-        return false;
-    return true;
-}
-
-static bool read_real(struct dump_reader *reader, const json_t *object, bool single, double *ret)
+static bool read_real(struct dump_reader *reader, const json_t *object, struct warren_value *ret)
 {
     const json_t *value = json_object_get(object, "value");
+    double real = json_number_value(value);
 
     dump_enter(reader, "value");
-    if (json_is_string(value)) {
-        if (!read_special(json_string_value(value), ret))
-            return dump_wrong(reader, "a number, \"nan\", \"inf\" or \"-inf\"", value);
-    } else if (!json_is_number(value)) {
-        return dump_wrong(reader, "a number, \"nan\", \"inf\" or \"-inf\"", value);
-    } else {
-        *ret = json_number_value(value);
-        if (single && fabs(*ret) >= F32_END)
-            return dump_wrong(reader, "a number that fits 32 bits", value);
-    }
-    if (single)
-        *ret = (double)(float)*ret;
+    if (!json_is_number(value))
+        return dump_wrong(reader, "a number", value);
+    if (!real_fits(ret->type, real))
+        return dump_wrong(reader, "a number that fits 32 bits", value);
+    ret->as.real = ret->type == WARREN_F32 ? (double)(float)real : real;
     dump_leave(reader);
     return true;
 }
@@ -262,9 +240,8 @@ static bool read_value(struct dump_reader *reader, const json_t *object, struct 
     case WARREN_BOOL:
         return dump_bool(reader, object, "value", &ret->as.boolean);
     case WARREN_F32:
-        return read_real(reader, object, true, &ret->as.real);
     case WARREN_F64:
-        return read_real(reader, object, false, &ret->as.real);
+        return read_real(reader, object, ret);
     case WARREN_DECIMAL:
         return read_decimal(reader, object, ret);
     case WARREN_STRING:

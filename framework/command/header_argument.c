@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/real.h"
 #include "base/suggest.h"
 
 /* The types that a word can hold. For numbers the range. */
@@ -45,14 +46,20 @@ static enum warren_status unknown_type(const char *word, struct warren_error *er
                      "unknown type \"%s\" (a name with a colon is written NAME:string=TEXT)", word);
 }
 
+static bool is_real(enum warren_type type)
+{
+    return type == WARREN_F32 || type == WARREN_F64;
+}
+
 static enum warren_status bad_value(const char *value, size_t i, struct warren_error *error)
 {
     if (types[i].max != 0)
         return error_set(error, WARREN_EINVAL,
                          "\"%s\" is no %s, a whole number from %" PRId64 " to %" PRId64, value,
                          warren_type_name(types[i].type), types[i].min, types[i].max);
-    return error_set(error, WARREN_EINVAL, "\"%s\" is no %s", value,
-                     warren_type_name(types[i].type));
+    return error_set(error, WARREN_EINVAL, "\"%s\" is no %s%s", value,
+                     warren_type_name(types[i].type),
+                     is_real(types[i].type) ? ", a finite number" : "");
 }
 
 static bool parse_integer(const char *text, size_t i, int64_t *ret)
@@ -79,7 +86,7 @@ static bool parse_value(const char *text, size_t i, struct warren_value *value)
     case WARREN_F32:
     case WARREN_F64:
         value->as.real = strtod(text, &end);
-        return end != text && !*end;
+        return end != text && !*end && real_fits(value->type, value->as.real);
     case WARREN_TIMESTAMP:
         if (!parse_integer(text, i, &number))
             return false;

@@ -1,6 +1,9 @@
 /* job_publish.c - publishing from a job: the input is held back until the output is confirmed. */
+#include "amqp/properties.h"
+#include "base/buffer.h"
 #include "consume/job.h"
 #include "publish/publisher_internal.h"
+#include "publish/record.h"
 
 enum warren_status job_publish_confirmed(void *publisher, const struct warren_publish *what,
                                          int64_t delay_ms, int64_t most_ms,
@@ -40,6 +43,20 @@ static enum warren_status publish_held(struct warren_job *job, const struct warr
     return status;
 }
 
+/* A publisher says only that a message cannot be encoded; which field it is helps more. */
+static void tell_why(struct warren_job *job, const struct warren_message *message)
+{
+    struct warren_error error = {WARREN_OK, ""};
+    struct buffer out;
+
+    buffer_init(&out, RECORD_FRAME_MAX);
+    if (message)
+        properties_encode(&message->properties, RECORD_FRAME_MAX, &job->arena, &out, &error);
+    buffer_done(&out);
+    if (error.text[0])
+        warren_job_fail(job, "cannot publish: %s", error.text);
+}
+
 /* Into the spool, with what else the transaction writes. Published now, it would stay although the
  * transaction is rolled back; and not confirmed, it would be lost, for the message is known as
  * handled. */
@@ -64,6 +81,8 @@ static enum warren_status publish_in_transaction(struct warren_job *job, struct 
     job_traced_done(&traced);
     if (status != WARREN_OK && error.text[0])
         warren_job_fail(job, "cannot publish: %s", error.text);
+    if (status == WARREN_EINVAL)
+        tell_why(job, message);
     return status;
 }
 
@@ -87,13 +106,16 @@ static enum warren_status publish(struct warren_job *job, const char *exchange,
         return WARREN_ETIMEOUT;
     if (!job->traceparent) {
         what.message = message;
-        return publish_held(job, &what, delay_ms, left_ms);
-    }
-    status = job_trace(job, message, &traced);
-    what.message = &traced.message;
-    if (status == WARREN_OK)
         status = publish_held(job, &what, delay_ms, left_ms);
-    job_traced_done(&traced);
+    } else {
+        status = job_trace(job, message, &traced);
+        what.message = &traced.message;
+        if (status == WARREN_OK)
+            status = publish_held(job, &what, delay_ms, left_ms);
+        job_traced_done(&traced);
+    }
+    if (status == WARREN_EINVAL)
+        tell_why(job, message);
     return status;
 }
 

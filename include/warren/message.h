@@ -61,13 +61,16 @@ struct warren_table {
     size_t count;
 };
 
-/** One field value; @type says which member of @as is alive. */
+/**
+ * One field value; @type says which member of @as is alive. A number outside of its type is refused
+ * where it is given (WARREN_EINVAL), and so are NaN and infinities: RabbitMQ cannot read them.
+ */
 struct warren_value {
     enum warren_type type;
     union {
         bool boolean;              /**< BOOL */
         int64_t integer;           /**< I8, I16, I32, I64, U8, U16, U32 */
-        double real;               /**< F32, F64 */
+        double real;               /**< F32, F64: finite, F32 within its range */
         uint64_t timestamp;        /**< TIMESTAMP */
         struct warren_bytes bytes; /**< STRING, BYTES */
         struct warren_array array; /**< ARRAY */

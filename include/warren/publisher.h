@@ -150,8 +150,8 @@ struct warren_publish {
  * A message without an id gets a UUIDv7 (RFC 9562).
  *
  * @on_receipt  called exactly once if this returned WARREN_OK, never otherwise; may be NULL
- * @return      WARREN_OK; WARREN_EINVAL (a name over 255 bytes), WARREN_ETOOBIG (headers over a
- *              frame, or more than the whole window or spool), WARREN_EFULL, WARREN_ETIMEOUT (no
+ * @return      WARREN_OK; WARREN_EINVAL (a name over 255 bytes, a number outside of its type),
+ *              WARREN_ETOOBIG (headers over a frame, or more than the whole window or spool), WARREN_EFULL, WARREN_ETIMEOUT (no
  *              room in time), WARREN_ECLOSED, WARREN_ENOMEM; WARREN_EIO: the spool could not be
  *              written, so the message is not accepted
  * Thread: any.

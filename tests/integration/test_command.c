@@ -161,6 +161,8 @@ static void mistakes(void **state)
         {{"publish", "-q", "a", "-b", "x", "-r", "nan"}, "--rate nan: it is a number from 0.001"},
         {{"publish", "-q", "a", "-b", "x", "--priority=256"}, "whole number from 0 to 255"},
         {{"publish", "-q", "a", "-b", "x", "--expiration=1m"}, "a whole number of milliseconds"},
+        {{"publish", "-q", "a", "-b", "x", "-H", "n:f32=1e39"},
+         "\"1e39\" is no f32, a finite number"},
         {{"publish", "-q", "a", "-b", "x", "--json=yes"}, "--json=yes"},
     };
 

@@ -5,6 +5,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <float.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -378,6 +380,36 @@ static void integers_outside_of_their_type_are_refused(void **state)
     }
 }
 
+/* What RabbitMQ cannot read is EINVAL, also inside of tables and arrays; the largest numbers pass.
+ */
+static void only_finite_numbers_are_sent(void **state)
+{
+    const struct {
+        enum warren_type type;
+        double real;
+        enum warren_status expected;
+    } rows[] = {
+        {WARREN_F64, (double)NAN, WARREN_EINVAL}, {WARREN_F64, HUGE_VAL, WARREN_EINVAL},
+        {WARREN_F64, -HUGE_VAL, WARREN_EINVAL},   {WARREN_F64, -DBL_MAX, WARREN_OK},
+        {WARREN_F32, (double)NAN, WARREN_EINVAL}, {WARREN_F32, HUGE_VAL, WARREN_EINVAL},
+        {WARREN_F32, 1e39, WARREN_EINVAL},        {WARREN_F32, (double)-FLT_MAX, WARREN_OK},
+    };
+    struct fixture *fixture = *state;
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct warren_value value = {.type = rows[i].type, .as.real = rows[i].real};
+        struct warren_field inner = {"share", {.type = WARREN_ARRAY, .as.array = {&value, 1}}};
+        struct warren_field field = {"all", {.type = WARREN_TABLE, .as.table = {&inner, 1}}};
+        struct warren_properties properties = {.headers = {&field, 1}};
+
+        assert_int_equal(encode(fixture, &properties), rows[i].expected);
+        if (rows[i].expected == WARREN_OK)
+            continue;
+        assert_non_null(strstr(fixture->error.text, "field \"share\": "));
+        assert_non_null(strstr(fixture->error.text, warren_type_name(rows[i].type)));
+    }
+}
+
 /* A type octet that is none is EINVAL. */
 static void an_unknown_type_is_refused(void **state)
 {
@@ -661,6 +693,7 @@ int main(void)
         TEST(rabbitmq_c_writes_the_same_bytes),
         TEST(a_capital_l_is_read_as_i64),
         TEST(integers_outside_of_their_type_are_refused),
+        TEST(only_finite_numbers_are_sent),
         TEST(an_unknown_type_is_refused),
         TEST(long_short_strings_are_refused),
         TEST(the_limit_on_bytes_is_exact),

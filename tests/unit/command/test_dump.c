@@ -94,9 +94,6 @@ static const struct warren_field every_type[] = {
     {"f64 min", VALUE(WARREN_F64, .real = DBL_TRUE_MIN)},
     {"-0", VALUE(WARREN_F64, .real = -0.0)},
     {"1", VALUE(WARREN_F64, .real = 1)},
-    {"nan", VALUE(WARREN_F64, .real = NAN)},
-    {"inf", VALUE(WARREN_F64, .real = HUGE_VAL)},
-    {"-inf", VALUE(WARREN_F32, .real = -HUGE_VAL)},
     {"decimal", VALUE(WARREN_DECIMAL, .decimal = {255, UINT32_MAX})},
     {"string", VALUE(WARREN_STRING, .bytes = {"gr\xc3\xbc\xc3\x9f \"\\\n\t/\x7f", 13})},
     {"empty", VALUE(WARREN_STRING, .bytes = {NULL, 0})},
@@ -157,13 +154,10 @@ static void assert_same_bytes(struct warren_bytes a, struct warren_bytes b)
         assert_memory_equal(a.data, b.data, a.len);
 }
 
-/* Bit by bit, but of a NaN only that it is one. */
+/* Bit by bit. */
 static void assert_same_real(double a, double b)
 {
-    if (isnan(a))
-        assert_true(isnan(b));
-    else
-        assert_memory_equal(&a, &b, sizeof a);
+    assert_memory_equal(&a, &b, sizeof a);
 }
 
 static void assert_same_value(const struct warren_value *a, const struct warren_value *b)
@@ -309,6 +303,8 @@ static void reals_come_back(void **state)
                 fields[i].value.as.real = (double)single;
             else
                 memcpy(&fields[i].value.as.real, &seed, sizeof seed);
+            if (!isfinite(fields[i].value.as.real))
+                fields[i].value.as.real = 0;
         }
         assert_comes_back(&dump);
     }
@@ -513,8 +509,8 @@ static const struct {
     {HEADER("i64", "9223372036854775808"), "no dump: too big integer"},
     {HEADER("f64", "1e999"), "no dump: real number overflow"},
     {HEADER("f32", "1e39"), ": headers[0].value: expected a number that fits 32 bits, found 1e+39"},
-    {HEADER("f64", "\"NaN\""), ": headers[0].value: expected a number, \"nan\", \"inf\" or "
-                               "\"-inf\", found the text \"NaN\""},
+    {HEADER("f64", "\"nan\""), ": headers[0].value: expected a number, found the text \"nan\""},
+    {HEADER("f32", "\"-inf\""), ": headers[0].value: expected a number, found the text \"-inf\""},
     {HEADER("bool", "1"), ": headers[0].value: expected true or false, found 1"},
     {HEADER("void", "1"), ": headers[0].value: expected no value with type void, found 1"},
     {HEADER("decimal", "{\"scale\": 256, \"unscaled\": 1}"),

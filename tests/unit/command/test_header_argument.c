@@ -61,6 +61,12 @@ static void mistakes_are_named(void **state)
     assert_int_equal(parse("n:u8=256"), WARREN_EINVAL);
     assert_non_null(strstr(error.text, "0 to 255"));
     assert_int_equal(parse("n:i8=1x"), WARREN_EINVAL);
+    assert_int_equal(parse("n:f64=nan"), WARREN_EINVAL);
+    assert_string_equal(error.text, "\"nan\" is no f64, a finite number");
+    assert_int_equal(parse("n:f64=-inf"), WARREN_EINVAL);
+    assert_int_equal(parse("n:f64=1e400"), WARREN_EINVAL);
+    assert_int_equal(parse("n:f32=1e39"), WARREN_EINVAL);
+    assert_int_equal(parse("n:f32=1e38"), WARREN_OK);
     assert_int_equal(parse("b:bool=yes"), WARREN_EINVAL);
     assert_int_equal(parse("v:void=x"), WARREN_EINVAL);
     assert_int_equal(parse("n:tiemstamp=1"), WARREN_EINVAL);

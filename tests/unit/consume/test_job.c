@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -314,6 +315,21 @@ static void a_refused_publish_is_not_awaited(void **state)
     assert_int_equal(rig->delivery->outcome, WARREN_ACK);
 }
 
+/* What no message can carry is named, for whoever reads why the attempt failed. */
+static void a_field_that_cannot_be_published_is_named(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_field share = {"share", {.type = WARREN_F64, .as.real = HUGE_VAL}};
+    struct warren_message message = {.properties.headers = {&share, 1}};
+
+    begin(rig, &no_properties, "");
+    published.answer = WARREN_EINVAL;
+    assert_int_equal(warren_job_publish(rig->job, "x", "k", &message), WARREN_EINVAL);
+    assert_string_equal(warren_job_error(rig->job),
+                        "cannot publish: field \"share\": inf is outside of type f64, which has "
+                        "finite numbers only");
+}
+
 /* Once the time is over nothing is published; before, a message lives no longer than the job. */
 static void publishing_is_bounded_by_the_deadline(void **state)
 {
@@ -471,6 +487,7 @@ int main(void)
         T(a_publish_may_be_delayed),
         T(a_nacked_publish_means_retry),
         T(a_refused_publish_is_not_awaited),
+        T(a_field_that_cannot_be_published_is_named),
         T(publishing_is_bounded_by_the_deadline),
         T(without_a_publisher_publishing_is_closed),
         T(a_reply_goes_to_reply_to),
