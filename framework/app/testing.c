@@ -13,6 +13,7 @@
 #include "consume/job.h"
 #include "consume/late.h"
 #include "store/spool.h"
+#include "store/transactor_guard.h"
 
 /* When the clock begins: not at 0, which stands for "never" in places. */
 #define BEGIN_MS 1000000
@@ -354,8 +355,11 @@ const struct warren_test_attempt *warren_test_run(struct warren_test *test)
                                                  .began_ms = warren_test_now_ms(test)};
     test->published.attempt = test->attempt.attempt;
     outcome = chain_run(&test->setup.chain, test->job);
-    if (test->setup.scratch)
-        scratch_leave(test->setup.scratch, outcome == WARREN_ACK);
+    if (test->setup.scratch && !scratch_leave(test->setup.scratch, outcome == WARREN_ACK) &&
+        outcome == WARREN_ACK) {
+        warren_job_fail(test->job, "its transaction was rolled back: " TRANSACTOR_ROLLED_BACK);
+        outcome = chain_run(&test->setup.late, test->job);
+    }
     end(test, outcome);
     end_late(test);
     test->tried = true;

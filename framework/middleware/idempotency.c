@@ -255,6 +255,7 @@ static enum warren_outcome end_transaction(struct warren_job *job, struct attemp
 {
     struct transactor *transactor = attempt->idempotency->transactor;
     struct warren_error error = {WARREN_OK, ""};
+    enum warren_status status;
 
     if (attempt->part == REFUSED)
         return refuse(job, attempt);
@@ -266,12 +267,13 @@ static enum warren_outcome end_transaction(struct warren_job *job, struct attemp
                                                                       : refuse(job, attempt);
     attempt->work.claim.outcome = (uint8_t)outcome;
     attempt->transaction.claim = attempt->has_key ? &attempt->work.claim : NULL;
-    if (transactor_leave(transactor, &attempt->transaction, &error) == WARREN_OK) {
+    status = transactor_leave(transactor, &attempt->transaction, &error);
+    if (status == WARREN_OK) {
         attempt->part = JOINED;
         return outcome;
     }
     warren_job_fail(job, "its transaction was rolled back: %s", error.text);
-    return refuse(job, attempt);
+    return status == WARREN_EINVAL ? WARREN_RETRY : refuse(job, attempt); /* its fault, or not */
 }
 
 static enum warren_outcome handle(struct warren_job *job, const struct warren_link *next,

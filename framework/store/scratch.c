@@ -41,18 +41,22 @@ struct sqlite3 *scratch_handle(struct scratch *scratch)
 
 bool scratch_enter(struct scratch *scratch)
 {
-    if (!sqlite3_get_autocommit(scratch->sqlite))
+    if (scratch->guard.user == TRANSACTOR_HANDLER)
         return true;
     transactor_guard_own(&scratch->guard);
     if (sqlite3_exec(scratch->sqlite, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
         return false;
+    scratch->guard.is_lost = false;
     transactor_guard_enter(&scratch->guard);
     return true;
 }
 
-void scratch_leave(struct scratch *scratch, bool keep)
+bool scratch_leave(struct scratch *scratch, bool keep)
 {
+    bool is_lost = scratch->guard.user == TRANSACTOR_HANDLER && scratch->guard.is_lost;
+
     transactor_guard_leave(&scratch->guard);
     if (!sqlite3_get_autocommit(scratch->sqlite))
         sqlite3_exec(scratch->sqlite, keep ? "COMMIT" : "ROLLBACK", NULL, NULL, NULL);
+    return !is_lost;
 }

@@ -21,7 +21,11 @@ struct sqlite3 *scratch_handle(struct scratch *scratch);
 
 /** Begin a transaction, unless one is under way. @return false: no memory */
 bool scratch_enter(struct scratch *scratch);
-/** End it, if there is one: keep what was written, or not. */
-void scratch_leave(struct scratch *scratch, bool keep);
+/**
+ * End it, if there is one: keep what was written, or not.
+ *
+ * @return false: it was rolled back before, by a statement of the handler's
+ */
+bool scratch_leave(struct scratch *scratch, bool keep);
 
 #endif

@@ -8,6 +8,8 @@
 #include "base/thread.h"
 #include "store/transactor_private.h"
 
+#define ROLLED_BACK_BY_DISK "the disk failed a statement of the handler's: SQLite rolled all back"
+
 static const char *const own_texts[OWN_COUNT] = {
     [OWN_SAVE] = "SAVEPOINT " TRANSACTOR_SAVEPOINT,
     [OWN_UNDO] = "ROLLBACK TO " TRANSACTOR_SAVEPOINT,
@@ -55,6 +57,8 @@ static enum warren_status append(struct warren_outbox *outbox, struct spool_mess
     struct transactor *t = work->transactor;
     enum warren_status status;
 
+    if (transactor_is_lost(t))
+        return error_set(error, WARREN_EINVAL, "the transaction was rolled back");
     transactor_guard_own(&t->guard);
     status = spool_append(t->spool, message, error);
     transactor_guard_enter(&t->guard);
@@ -93,15 +97,19 @@ enum warren_status transactor_enter(struct transactor *t, struct transactor_work
     return WARREN_OK;
 }
 
-/* Undo what the handler did; a transaction of nobody ends. */
+/* Undo what the handler did; a transaction of nobody ends. @text  see transactor_lose() */
 static void undo(struct transactor *t, const char *text)
 {
     struct warren_error error = {WARREN_OK, ""};
     bool is_empty;
 
-    if (transactor_is_lost(t) || transactor_run_own(t, OWN_UNDO, &error) != WARREN_OK ||
+    if (transactor_is_lost(t)) {
+        transactor_lose(t, text);
+        return;
+    }
+    if (transactor_run_own(t, OWN_UNDO, &error) != WARREN_OK ||
         transactor_run_own(t, OWN_RELEASE, &error) != WARREN_OK) {
-        transactor_lose(t, error.text[0] ? error.text : text);
+        transactor_lose(t, error.text);
         return;
     }
     pthread_mutex_lock(&t->mutex);
@@ -123,7 +131,7 @@ static bool disk_failed(struct transactor *t)
     case SQLITE_CORRUPT:
         return true;
     default:
-        return transactor_is_lost(t);
+        return false;
     }
 }
 
@@ -132,9 +140,24 @@ bool transactor_drop(struct transactor *t)
     bool failed = disk_failed(t);
 
     transactor_guard_leave(&t->guard);
-    undo(t, "what a handler did made SQLite roll the transaction back");
+    undo(t, failed ? ROLLED_BACK_BY_DISK : NULL);
     transactor_vacate(t);
     return !failed;
+}
+
+/* WARREN_OK: what the handler wrote is there. */
+static enum warren_status look_for_loss(struct transactor *t, struct warren_error *error)
+{
+    struct sqlite3 *sqlite = transactor_handle(t);
+
+    if (!transactor_is_lost(t))
+        return WARREN_OK;
+    if (disk_failed(t))
+        return error_set(error, WARREN_EIO, "%s", ROLLED_BACK_BY_DISK);
+    if ((sqlite3_errcode(sqlite) & 0xff) != SQLITE_CONSTRAINT) /* of a later statement */
+        return error_set(error, WARREN_EINVAL, "%s", TRANSACTOR_ROLLED_BACK);
+    return error_set(error, WARREN_EINVAL, "%s: %s", TRANSACTOR_ROLLED_BACK,
+                     sqlite3_errmsg(sqlite));
 }
 
 static enum warren_status add_key(struct transactor *t, struct transactor_work *work,
@@ -143,9 +166,6 @@ static enum warren_status add_key(struct transactor *t, struct transactor_work *
     enum warren_status status;
 
     work->row = 0;
-    if (transactor_is_lost(t))
-        return error_set(error, WARREN_EIO,
-                         "what the handler did made SQLite roll the transaction back");
     if (!work->claim)
         return WARREN_OK;
     status = idempotency_add(&t->connection, work->claim, true, &work->row, error);
@@ -158,10 +178,11 @@ enum warren_status transactor_leave(struct transactor *t, struct transactor_work
                                     struct warren_error *error)
 {
     int64_t before = t->connection.s->next_row;
-    enum warren_status status;
+    enum warren_status status = look_for_loss(t, error);
 
     transactor_guard_leave(&t->guard);
-    status = add_key(t, work, error);
+    if (status == WARREN_OK)
+        status = add_key(t, work, error);
     if (status == WARREN_OK)
         status = transactor_run_own(t, OWN_RELEASE, error);
     if (status == WARREN_OK) {
@@ -170,7 +191,7 @@ enum warren_status transactor_leave(struct transactor *t, struct transactor_work
         pthread_mutex_unlock(&t->mutex);
     } else {
         t->connection.s->next_row = before;
-        undo(t, error->text);
+        undo(t, status == WARREN_EINVAL ? NULL : error->text);
     }
     transactor_vacate(t);
     return status;

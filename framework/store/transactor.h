@@ -78,8 +78,9 @@ enum warren_status transactor_enter(struct transactor *transactor, struct transa
 /**
  * What the handler wrote joins the group, with the key. Follow with transactor_await().
  *
- * @return WARREN_OK; WARREN_ECLOSED if another process has taken the key over; WARREN_EIO and
- *         others: then everything the handler wrote is rolled back
+ * @return WARREN_OK; else everything the handler wrote is rolled back: WARREN_EINVAL, by a
+ *         statement of its own, and the whole group with it; WARREN_ECLOSED, another process has
+ *         taken the key over; WARREN_EIO and others, the disk
  */
 enum warren_status transactor_leave(struct transactor *transactor, struct transactor_work *work,
                                     struct warren_error *error);

@@ -121,6 +121,7 @@ enum warren_status transactor_open(struct transactor *t, struct warren_error *er
     if (status != WARREN_OK)
         return status;
     t->is_open = true;
+    t->guard.is_lost = false;
     t->next_row = t->connection.s->next_row;
     return WARREN_OK;
 }
@@ -176,12 +177,13 @@ void transactor_close(struct transactor *t, enum warren_status status)
 
 bool transactor_is_lost(struct transactor *t)
 {
-    return sqlite3_get_autocommit(transactor_handle(t)) != 0;
+    return t->guard.is_lost;
 }
 
 void transactor_lose(struct transactor *t, const char *text)
 {
-    transactor_note(t, WARREN_EIO, text, t->group_count);
+    if (text)
+        transactor_note(t, WARREN_EIO, text, t->group_count);
     transactor_close(t, WARREN_EIO);
 }
 

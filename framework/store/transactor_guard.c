@@ -1,7 +1,6 @@
 /* transactor_guard.c - see transactor_guard.h. */
 #include "store/transactor_guard.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include <sqlite3.h>
@@ -47,11 +46,29 @@ static int authorize(void *user, int action, const char *first, const char *seco
     }
 }
 
+/* Once its transaction was rolled back, each statement of a handler would be one of its own. */
+static int refuse_commit(void *user)
+{
+    const struct transactor_guard *guard = user;
+
+    return guard->user == TRANSACTOR_HANDLER;
+}
+
+static void note_rollback(void *user)
+{
+    struct transactor_guard *guard = user;
+
+    guard->is_lost = true;
+}
+
 void transactor_guard_init(struct transactor_guard *guard, struct sqlite3 *sqlite)
 {
     guard->sqlite = sqlite;
     guard->user = TRANSACTOR_OPENING;
+    guard->is_lost = false;
     sqlite3_set_authorizer(sqlite, authorize, guard);
+    sqlite3_commit_hook(sqlite, refuse_commit, guard);
+    sqlite3_rollback_hook(sqlite, note_rollback, guard);
 }
 
 void transactor_guard_own(struct transactor_guard *guard)

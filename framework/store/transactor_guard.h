@@ -1,12 +1,17 @@
 /* transactor_guard.h - what a handler may not do with the connection of the transactor: end its
- * transaction, touch warren's own tables, or leave a statement half done.
+ * transaction, touch warren's own tables, or leave a statement half done. What it cannot be kept
+ * from is to have SQLite roll everything back (OR ROLLBACK, RAISE(ROLLBACK)): this is noted.
  * Thread: of who has the connection.
  */
 #ifndef WARREN_STORE_TRANSACTOR_GUARD_H
 #define WARREN_STORE_TRANSACTOR_GUARD_H
 
+#include <stdbool.h>
+
 /** The savepoint of each message. */
 #define TRANSACTOR_SAVEPOINT "warren_message"
+/** What a handler is told whose statement did that. */
+#define TRANSACTOR_ROLLED_BACK "a statement of the handler's own did it"
 
 struct sqlite3;
 
@@ -20,6 +25,7 @@ enum transactor_user {
 struct transactor_guard {
     struct sqlite3 *sqlite;
     enum transactor_user user;
+    bool is_lost; /* the transaction was rolled back, as a whole. Reset by who begins one */
 };
 
 /** From now on @sqlite asks the guard, which stays where it is, about each statement it compiles.

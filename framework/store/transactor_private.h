@@ -58,9 +58,10 @@ enum warren_status transactor_run_own(struct transactor *t, enum own_statement w
 enum warren_status transactor_open(struct transactor *t, struct warren_error *error);
 /** It is committed (WARREN_OK), or else everything is undone; all of the group are told. */
 void transactor_close(struct transactor *t, enum warren_status status);
-/** A failure such as a full disk makes SQLite roll everything back, what others wrote included. */
+/** A failure such as a full disk makes SQLite roll everything back, what others wrote included; a
+ * handler's statement can, too. */
 bool transactor_is_lost(struct transactor *t);
-/** Undo all of it, and say why. */
+/** Undo all of it, and say why. @text  NULL: it was a handler, whose message is told */
 void transactor_lose(struct transactor *t, const char *text);
 /** Nobody is busy any more. */
 void transactor_vacate(struct transactor *t);

@@ -206,6 +206,37 @@ static void without_a_key_each_time(void **state)
     assert_int_equal(worker_logged(f->worker, "without a key is handled unprotected", NULL), 1);
 }
 
+/* A handler whose statement had SQLite roll everything back answers ACK: an attempt that failed,
+ * with an error that says so, and after max_attempts a dead letter. Those that shared its
+ * transaction are handled again, each once. */
+static void a_rolled_back_ack_is_a_failed_attempt(void **state)
+{
+    enum { COUNT = 50 };
+    struct fixture *f = *state;
+    char *dead = text("%s.dlq", f->queue);
+    struct peer_message letter;
+
+    f->worker = bank(f, WITH_SPOOL, "ack", "idempotency");
+    peer_publish_many(f->peer, f->queue, "m", COUNT / 2);
+    publish(f, "guilty", "rollback", NULL);
+    peer_publish_many(f->peer, f->queue, "n", COUNT / 2);
+    worker_consume(f->worker, 1);
+    worker_expect_empty(f->worker, f->broker, f->queue);
+    assert_int_equal(stored_number(f->worker, PAYMENTS), COUNT);
+    assert_int_equal(
+        stored_number(f->worker, "SELECT count(DISTINCT id) FROM payment WHERE id LIKE '_-%'"),
+        COUNT);
+    assert_int_equal(stored_number(f->worker, DONE), COUNT);
+    assert_true(WAIT_FOR(peer_get(f->peer, dead, &letter), PATIENCE_MS));
+    assert_string_equal(letter.body, "rollback");
+    peer_message_done(&letter);
+    assert_int_equal(worker_stop(f->worker), 0);
+    assert_int_equal(worker_logged(f->worker, "message_id=guilty", "a statement of the handler's"),
+                     2);
+    assert_int_equal(worker_logged(f->worker, "store failed", NULL), 0);
+    free(dead);
+}
+
 /* ---- deaths ---- */
 
 /* So many different receipts lie in the queue, whose ids are all of the kind that was asked for. */
@@ -284,10 +315,10 @@ static void a_crash_in_the_transaction(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(booked_and_published_once),  TEST(no_effect_without_ack),
-        TEST(a_reply_is_part_of_it),      TEST(publishing_needs_the_spool),
-        TEST(without_a_key_each_time),    TEST(killed_after_each_commit),
-        TEST(a_crash_in_the_transaction),
+        TEST(booked_and_published_once), TEST(no_effect_without_ack),
+        TEST(a_reply_is_part_of_it),     TEST(publishing_needs_the_spool),
+        TEST(without_a_key_each_time),   TEST(a_rolled_back_ack_is_a_failed_attempt),
+        TEST(killed_after_each_commit),  TEST(a_crash_in_the_transaction),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,7 +2,8 @@
  *
  *   bank.pay  inserts the message id into the table `payment`, publishes a receipt of it to the
  * queue `to`, replies if it is asked to, and answers `outcome`; with body "early" it publishes
- *             before it asks for its transaction, with "crash" it crashes in it
+ *             before it asks for its transaction, with "crash" it crashes in it, with "rollback" it
+ *             has SQLite roll everything back, goes on, and answers ACK
  *
  * The receipt's id is "receipt-" and that of the message.
  */
@@ -37,8 +38,11 @@ static enum warren_status pay_open(const struct warren_subscription_info *info, 
     for (int i = WARREN_ACK; i <= WARREN_DISCARD; i++)
         if (strcmp(warren_outcome_name((enum warren_outcome)i), outcome) == 0)
             bank->outcome = (enum warren_outcome)i;
-    if (sqlite3_exec(info->database, "CREATE TABLE IF NOT EXISTS payment (id TEXT)", NULL, NULL,
-                     NULL) != SQLITE_OK ||
+    if (sqlite3_exec(info->database,
+                     "CREATE TABLE IF NOT EXISTS payment (id TEXT);"
+                     "CREATE TABLE IF NOT EXISTS rule (id INTEGER PRIMARY KEY);"
+                     "INSERT OR IGNORE INTO rule VALUES (1)",
+                     NULL, NULL, NULL) != SQLITE_OK ||
         sqlite3_prepare_v2(info->database, "INSERT INTO payment VALUES (?)", -1, &bank->insert,
                            NULL) != SQLITE_OK) {
         snprintf(error->text, sizeof error->text, "%s", sqlite3_errmsg(info->database));
@@ -63,12 +67,25 @@ static enum warren_outcome publish(struct warren_job *job, const struct bank *ba
     return WARREN_ACK;
 }
 
+static bool says(struct warren_job *job, const char *word)
+{
+    struct warren_bytes body = warren_job_body(job);
+
+    return body.len == strlen(word) && memcmp(body.data, word, body.len) == 0;
+}
+
+static enum warren_outcome roll_back(struct sqlite3 *database)
+{
+    sqlite3_exec(database, "INSERT OR ROLLBACK INTO rule VALUES (1)", NULL, NULL, NULL);
+    sqlite3_exec(database, "INSERT INTO payment VALUES ('after the rollback')", NULL, NULL, NULL);
+    return WARREN_ACK;
+}
+
 static enum warren_outcome pay(struct warren_job *job, void *state)
 {
     struct bank *bank = state;
     const char *id = warren_job_properties(job)->message_id;
-    struct warren_bytes body = warren_job_body(job);
-    bool early = body.len == 5 && memcmp(body.data, "early", 5) == 0;
+    bool early = says(job, "early");
     enum warren_outcome outcome = WARREN_ACK;
     int code;
 
@@ -78,11 +95,13 @@ static enum warren_outcome pay(struct warren_job *job, void *state)
         return early ? WARREN_REJECT : WARREN_RETRY;
     sqlite3_bind_text(bank->insert, 1, id, -1, SQLITE_STATIC);
     code = sqlite3_step(bank->insert);
-    if (body.len == 5 && memcmp(body.data, "crash", 5) == 0)
+    if (says(job, "crash"))
         abort();
     sqlite3_reset(bank->insert);
     if (code != SQLITE_DONE)
         return WARREN_RETRY;
+    if (says(job, "rollback"))
+        return roll_back(warren_job_transaction(job));
     outcome = publish(job, bank, id);
     return outcome == WARREN_ACK ? bank->outcome : outcome;
 }

@@ -20,13 +20,14 @@ static enum warren_status ledger_open(const struct warren_subscription_info *inf
 {
     (void)error;
     *state = info->database;
-    return sqlite3_exec(info->database, "CREATE TABLE ledger (body TEXT)", NULL, NULL, NULL) ==
-                   SQLITE_OK
+    return sqlite3_exec(info->database, "CREATE TABLE ledger (body TEXT UNIQUE)", NULL, NULL,
+                        NULL) == SQLITE_OK
                ? WARREN_OK
                : WARREN_EIO;
 }
 
-/* Its first attempt fails after it has written and published. */
+/* With body "undo" it has SQLite roll everything back and goes on; else its first attempt fails
+ * after it has written and published. */
 static enum warren_outcome ledger_handle(struct warren_job *job, void *state)
 {
     struct warren_message message = {.body = warren_text("booked")};
@@ -35,6 +36,12 @@ static enum warren_outcome ledger_handle(struct warren_job *job, void *state)
     if (database != state ||
         sqlite3_exec(database, "INSERT INTO ledger VALUES ('x')", NULL, NULL, NULL) != SQLITE_OK)
         return WARREN_REJECT;
+    if (warren_job_body(job).len == 4) {
+        sqlite3_exec(database, "INSERT OR ROLLBACK INTO ledger VALUES ('x')", NULL, NULL, NULL);
+        sqlite3_exec(warren_job_transaction(job), "INSERT INTO ledger VALUES ('y')", NULL, NULL,
+                     NULL);
+        return WARREN_ACK;
+    }
     if (sqlite3_exec(database, "COMMIT", NULL, NULL, NULL) != SQLITE_AUTH)
         return WARREN_REJECT;
     if (warren_job_publish(job, "", "bookings", &message) != WARREN_OK)
@@ -59,10 +66,11 @@ static int rows(void)
     return count;
 }
 
-static void begin(const char *chain)
+static void begin(const char *chain, const char *body)
 {
     struct warren_test_options options = {.size = sizeof options, .bare = &ledger, .chain = chain};
-    struct warren_test_message message = {.message = {.properties.message_id = "one"}};
+    struct warren_test_message message = {
+        .message = {.body = warren_text(body), .properties.message_id = "one"}};
     struct warren_error error;
 
     if (warren_test_new(&options, &test, &error) != WARREN_OK ||
@@ -87,7 +95,7 @@ static void written_if_acked(void **state)
     for (int i = 0; i < 2; i++) {
         const struct warren_test_attempt *attempt;
 
-        begin(chains[i]);
+        begin(chains[i], "");
         attempt = warren_test_run(test);
         assert_int_equal(attempt->outcome, WARREN_RETRY);
         assert_int_equal(rows(), 0);
@@ -99,10 +107,28 @@ static void written_if_acked(void **state)
     }
 }
 
+/* What the handler wrote was rolled back by a statement of its own: its ack is a failed attempt,
+ * which retry counts. */
+static void a_rolled_back_ack_is_a_failed_attempt(void **state)
+{
+    const struct warren_test_attempt *attempt;
+
+    (void)state;
+    begin("[retry: {max_attempts: 2}, recover]", "undo");
+    attempt = warren_test_run(test);
+    assert_int_equal(attempt->outcome, WARREN_RETRY);
+    assert_non_null(strstr(attempt->error, "rolled back"));
+    assert_int_equal(rows(), 0);
+    attempt = warren_test_run(test);
+    assert_int_equal(attempt->outcome, WARREN_REJECT);
+    assert_int_equal(rows(), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(written_if_acked, end),
+        cmocka_unit_test_teardown(a_rolled_back_ack_is_a_failed_attempt, end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

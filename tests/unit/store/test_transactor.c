@@ -169,6 +169,7 @@ static void a_full_disk_keeps_them_together(void **state)
         if (status == WARREN_OK) {
             insert(&scene, key);
             status = transactor_leave(scene.t, &message.work, &scene.rig->error);
+            assert_int_not_equal(status, WARREN_EINVAL); /* no fault of the handler's */
             if (status == WARREN_OK)
                 status = fate(&scene, &message);
         }
@@ -218,6 +219,52 @@ static void a_handler_cannot_break_it(void **state)
     assert_int_equal(fate(&scene, &message), WARREN_OK);
     assert_int_equal(count(*state, BILLS), 2);
     sqlite3_finalize(half);
+    close_scene(&scene);
+}
+
+/* A statement of a handler has SQLite roll everything back: nothing that the handler does then is
+ * kept, its message is told that it did it, those before it that they are undone, no failure of the
+ * disk is reported, and the next one finds all as it should be. */
+static void a_handler_rolls_everything_back(void **state)
+{
+    struct transactor_stats stats;
+    struct message messages[3];
+    enum warren_status first;
+    struct scene scene;
+
+    open_with(&scene, *state, false);
+    assert_int_equal(
+        sqlite3_exec(scene.sqlite, "CREATE UNIQUE INDEX one ON bill (name)", NULL, NULL, NULL),
+        SQLITE_OK);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(begin(&scene, &messages[i], i == 0 ? "a" : "b"), WARREN_OK);
+        assert_int_equal(insert(&scene, i == 0 ? "a" : "b"), SQLITE_OK);
+        if (i == 0)
+            assert_int_equal(transactor_leave(scene.t, &messages[0].work, &scene.rig->error),
+                             WARREN_OK);
+    }
+    assert_int_equal(
+        sqlite3_exec(scene.sqlite, "INSERT OR ROLLBACK INTO bill VALUES ('b')", NULL, NULL, NULL),
+        SQLITE_CONSTRAINT_UNIQUE);
+    assert_int_not_equal(insert(&scene, "later"), SQLITE_OK);
+    assert_int_not_equal(sqlite3_exec(scene.sqlite,
+                                      "SAVEPOINT mine; INSERT INTO bill VALUES ('mine');"
+                                      "RELEASE mine",
+                                      NULL, NULL, NULL),
+                         SQLITE_OK);
+    assert_int_equal(transactor_leave(scene.t, &messages[1].work, &scene.rig->error),
+                     WARREN_EINVAL);
+    assert_non_null(strstr(scene.rig->error.text, "a statement of the handler's"));
+    first = fate(&scene, &messages[0]); /* it may have been committed before */
+    assert_int_equal(count(*state, BILLS), first == WARREN_OK);
+    assert_int_equal(count(*state, KEYS), first == WARREN_OK);
+    assert_int_equal(begin(&scene, &messages[2], "c"), WARREN_OK);
+    assert_int_equal(insert(&scene, "c"), SQLITE_OK);
+    assert_int_equal(transactor_leave(scene.t, &messages[2].work, &scene.rig->error), WARREN_OK);
+    assert_int_equal(fate(&scene, &messages[2]), WARREN_OK);
+    assert_int_equal(count(*state, BILLS), (first == WARREN_OK) + 1);
+    transactor_stats(scene.t, &stats);
+    assert_int_equal(stats.failures, 0);
     close_scene(&scene);
 }
 
@@ -376,6 +423,7 @@ int main(void)
         TEST(a_failed_attempt_leaves_nothing),
         TEST(a_full_disk_keeps_them_together),
         TEST(a_handler_cannot_break_it),
+        TEST(a_handler_rolls_everything_back),
         TEST(one_at_a_time),
         TEST(the_overtaken_are_rolled_back),
         TEST(beside_a_keeper),
