@@ -328,6 +328,7 @@ static void a_field_that_cannot_be_published_is_named(void **state)
     assert_string_equal(warren_job_error(rig->job),
                         "cannot publish: field \"share\": inf is outside of type f64, which has "
                         "finite numbers only");
+    assert_true(job_end(rig->job, WARREN_RETRY));
 }
 
 /* Once the time is over nothing is published; before, a message lives no longer than the job. */
