@@ -3,7 +3,6 @@
 #include "amqp/transport.h"
 #include "amqp/uri.h"
 #include "base/error.h"
-#include "publish/pace.h"
 
 /* Long enough for a path of usual length; longer ones are cut. */
 #define PLACE_SIZE 320
@@ -117,14 +116,6 @@ enum warren_status settings_check(const struct config *config, struct warren_err
     tls_context_free(context);
     publisher_settings_done(&settings);
     return status;
-}
-
-enum warren_status settings_check_rate(const struct config *config, struct warren_error *error)
-{
-    struct warren_publisher_options options;
-
-    settings_publisher(config, "warren", &options);
-    return pace_check(options.rate, options.burst, options.timeout_ms, error);
 }
 
 void settings_log(const struct config *config)

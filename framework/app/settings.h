@@ -35,10 +35,6 @@ enum warren_status settings_connection(const struct config *config, const char *
  */
 enum warren_status settings_check(const struct config *config, struct warren_error *error);
 
-/** Can publisher.rate be kept with publisher.timeout? @return WARREN_OK; or an error's with @error
- */
-enum warren_status settings_check_rate(const struct config *config, struct warren_error *error);
-
 /** The log section. */
 void settings_log(const struct config *config);
 

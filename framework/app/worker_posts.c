@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "config/node.h"
 #include "middleware/builtin.h"
+#include "middleware/shared.h"
 #include "plugin/instance.h"
 #include "plugin/middleware_instance.h"
 #include "store/transactor.h"
@@ -194,8 +195,11 @@ enum warren_status posts_open(const struct worker_setup *setup, struct keeper *k
 enum warren_status posts_try(const struct worker_setup *setup, struct warren_error *error)
 {
     struct posts *posts = NULL;
-    enum warren_status status = open_all(setup, NULL, true, &posts, error);
+    enum warren_status status;
 
+    shared_try(true);
+    status = open_all(setup, NULL, true, &posts, error);
+    shared_try(false);
     posts_close(posts);
     return status;
 }
@@ -290,29 +294,6 @@ static bool same_links(const struct post *post, const struct config_subscription
         if (strcmp(post->chain[i].config->name, now->chain[i].name) != 0)
             return false;
     return true;
-}
-
-enum warren_status posts_check(const struct worker_setup *setup, const struct config *config,
-                               struct warren_error *error)
-{
-    for (size_t i = 0; i < config->subscription_count; i++) {
-        const struct config_subscription *subscription = &config->subscriptions[i];
-
-        for (size_t k = 0; k < subscription->chain_count; k++) {
-            const struct config_middleware *link = &subscription->chain[k];
-            const struct warren_middleware *middleware;
-            struct warren_error why = {WARREN_OK, ""};
-            enum warren_status status =
-                registry_find_middleware(setup->registry, link->name, &middleware, &why);
-
-            if (status == WARREN_OK)
-                status = middleware_check(middleware, link->name, subscription->queue,
-                                          link->options, &why);
-            if (status != WARREN_OK)
-                return error_at(link->node, status, &why, error);
-        }
-    }
-    return WARREN_OK;
 }
 
 static void report_changed(const struct post *post, const struct post_link *link,

@@ -29,7 +29,7 @@ void posts_close_some(struct posts *posts, bool (*may)(void *user, size_t index)
 
 /**
  * Open and close warren's own middlewares, and nothing else: finds options that contradict each
- * other, of one or of several subscriptions.
+ * other, of one or of several subscriptions. Also beside posts that are open.
  *
  * @return as posts_open()
  */
@@ -41,15 +41,11 @@ void posts_fill(const struct posts *posts, size_t index, struct runtime_subscrip
 /** The handlers' `reopen`. */
 void posts_reopen(const struct posts *posts);
 
-/** Do the options of all chains of @config, after worker_setup_chains(), go together? */
-enum warren_status posts_check(const struct worker_setup *setup, const struct config *config,
-                               struct warren_error *error);
-
 /**
  * Give each middleware its options of @config where they differ from those in force. A
  * subscription whose chain has other links there is left alone.
  *
- * @config  after posts_check()
+ * @config  after worker_setup_again()
  * @fixed   options that differ and cannot change while the worker runs are added:
  *          "breaker.name of payments"
  * @return  how many middlewares have new options: if not 0, @config must live until posts_close()

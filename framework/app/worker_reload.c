@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "app/settings.h"
 #include "base/log.h"
@@ -20,8 +19,8 @@ enum warren_status worker_reload_init(struct worker_reload *reload,
         return WARREN_OK;
     reload->file = strdup(options->config_file);
     reload->sets = calloc(options->set_count + 1, sizeof *reload->sets);
-    reload->configs = calloc(RELOADS_MAX, sizeof *reload->configs);
-    if (!reload->file || !reload->sets || !reload->configs)
+    reload->setups = calloc(RELOADS_MAX, sizeof *reload->setups);
+    if (!reload->file || !reload->sets || !reload->setups)
         return WARREN_ENOMEM;
     for (size_t i = 0; i < options->set_count; i++) {
         reload->sets[i] = strdup(options->sets[i]);
@@ -29,45 +28,41 @@ enum warren_status worker_reload_init(struct worker_reload *reload,
             return WARREN_ENOMEM;
         reload->set_count++;
     }
+    reload->plugin_count = options->plugin_count;
     return WARREN_OK;
 }
 
 void worker_reload_done(struct worker_reload *reload)
 {
-    for (size_t i = 0; i < reload->config_count; i++)
-        config_free(reload->configs[i]);
+    for (size_t i = 0; i < reload->setup_count; i++)
+        worker_setup_done(&reload->setups[i]);
     for (size_t i = 0; i < reload->set_count; i++)
         free(reload->sets[i]);
-    free(reload->configs);
+    free(reload->setups);
     free(reload->sets);
     free(reload->file);
     *reload = (struct worker_reload){0};
 }
 
-/* NULL: the file is wrong, which is reported. */
-static struct config *read_again(const struct worker_reload *reload,
-                                 const struct worker_setup *setup)
+/* As `warren check` does. @return false: the file is wrong, which is reported */
+static bool read_again(const struct worker_reload *reload, const struct worker_setup *running,
+                       struct worker_setup *now)
 {
+    const struct warren_worker_options options = {.config_file = reload->file,
+                                                  .sets = (const char *const *)reload->sets,
+                                                  .set_count = reload->set_count,
+                                                  .plugin_count = reload->plugin_count};
     struct warren_error error = {WARREN_OK, ""};
-    struct config *config = NULL;
     struct log_line line;
-    enum warren_status status =
-        config_load(reload->file, environ, (const char *const *)reload->sets, reload->set_count,
-                    &config, &error);
 
-    if (status == WARREN_OK)
-        status = worker_setup_chains(setup->registry, config, &error);
-    if (status == WARREN_OK)
-        status = posts_check(setup, config, &error);
-    if (status == WARREN_OK)
-        status = settings_check_rate(config, &error);
-    if (status == WARREN_OK)
-        return config;
+    if (worker_setup_again(now, &options, running, &error) == WARREN_OK &&
+        posts_try(now, &error) == WARREN_OK)
+        return true;
     log_begin(&line, WARREN_LOG_ERROR, "SIGHUP: the configuration stays as it was");
     log_text(&line, "reason", error.text);
     log_end(&line);
-    config_free(config);
-    return NULL;
+    worker_setup_done(now);
+    return false;
 }
 
 /* SIGHUP comes each night for logrotate; who changed the file is told once. */
@@ -129,32 +124,31 @@ void worker_reload(struct worker_reload *reload, const struct worker_setup *setu
                    struct posts *posts, struct warren_publisher *publisher)
 {
     struct name_list fixed = {0};
-    struct config *config;
+    struct worker_setup now;
     struct log_line line;
     size_t links;
     size_t others;
 
     if (!reload->file)
         return;
-    if (reload->config_count == RELOADS_MAX) {
+    if (reload->setup_count == RELOADS_MAX) {
         log_error("SIGHUP: the configuration has changed %d times: restart the worker for more",
                   RELOADS_MAX);
         return;
     }
-    config = read_again(reload, setup);
-    if (!config)
+    if (!read_again(reload, setup, &now))
         return;
-    config_changes(setup->config, config, &fixed);
-    links = posts_reload(posts, config, &fixed);
-    others = reload_log(reload, config);
-    others += reload_rate(reload, publisher, config, &fixed);
+    config_changes(setup->config, now.config, &fixed);
+    links = posts_reload(posts, now.config, &fixed);
+    others = reload_log(reload, now.config);
+    others += reload_rate(reload, publisher, now.config, &fixed);
     report_fixed(reload, &fixed);
     log_begin(&line, WARREN_LOG_INFO, "SIGHUP: the configuration was read again");
     log_int(&line, "changed", (int64_t)(links + others));
     log_int(&line, "need_restart", (int64_t)fixed.count);
     log_end(&line);
     if (links > 0)
-        reload->configs[reload->config_count++] = config;
+        reload->setups[reload->setup_count++] = now;
     else
-        config_free(config);
+        worker_setup_done(&now);
 }

@@ -1,6 +1,7 @@
 /* worker_reload.h - SIGHUP: the configuration read again while the worker runs.
  * Options of middlewares change, and those that the option table says RELOADS of; all else that
- * differs is named in the log and needs a restart. A file that is wrong changes nothing.
+ * differs is named in the log and needs a restart. A file that `warren check` would refuse changes
+ * nothing.
  * Thread: main.
  */
 #ifndef WARREN_APP_WORKER_RELOAD_H
@@ -14,13 +15,14 @@
 /** How often a worker takes over something new; then it must be restarted for more. */
 #define RELOADS_MAX 1000
 
-/** Where the configuration comes from, and those that middlewares may still look at. */
+/** Where the configuration comes from, and those whose options middlewares may still look at. */
 struct worker_reload {
     char *file; /* NULL: there is none, so nothing is read again */
     char **sets;
     size_t set_count;
-    struct config **configs;
-    size_t config_count;
+    size_t plugin_count; /* of the program's own */
+    struct worker_setup *setups;
+    size_t setup_count;
     int64_t publisher_rate; /* in force, as is what follows */
     int64_t publisher_burst;
     char log[32];              /* level and format */

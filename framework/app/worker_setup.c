@@ -1,6 +1,7 @@
 #include "app/worker_setup.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "app/settings.h"
@@ -23,20 +24,37 @@ enum warren_status worker_setup_load(const struct config *config, size_t index,
     return error_set(error, status, "%s: %s", where, why.text);
 }
 
+/* The plugin of that file, or of the program, if @running has it: its code is loaded already. */
+static struct plugin *borrow(const struct worker_setup *running, const char *file, size_t index)
+{
+    for (size_t i = 0; running && i < registry_count(running->registry); i++) {
+        struct plugin *plugin = registry_plugin(running->registry, i);
+
+        if (file ? plugin->library && strcmp(plugin->where, file) == 0 : i == index)
+            return plugin_ref(plugin);
+    }
+    return NULL;
+}
+
 static enum warren_status add_plugins(struct worker_setup *setup,
                                       const struct warren_worker_options *options,
+                                      const struct worker_setup *running,
                                       struct warren_error *error)
 {
     enum warren_status status = WARREN_OK;
     struct plugin *plugin;
 
     for (size_t i = 0; status == WARREN_OK && i < options->plugin_count; i++) {
-        status = plugin_new(options->plugins[i], "built in", &plugin, error);
+        plugin = borrow(running, NULL, i);
+        if (!plugin)
+            status = plugin_new(options->plugins[i], "built in", &plugin, error);
         if (status == WARREN_OK)
             status = registry_add(setup->registry, plugin, error);
     }
     for (size_t i = 0; status == WARREN_OK && i < setup->config->plugin_count; i++) {
-        status = worker_setup_load(setup->config, i, &plugin, error);
+        plugin = borrow(running, setup->config->plugins[i], 0);
+        if (!plugin)
+            status = worker_setup_load(setup->config, i, &plugin, error);
         if (status == WARREN_OK)
             status = registry_add(setup->registry, plugin, error);
     }
@@ -89,9 +107,10 @@ enum warren_status worker_setup_chains(const struct registry *registry, struct c
     return config_chains(config, &catalog, error);
 }
 
-enum warren_status worker_setup_init(struct worker_setup *setup,
-                                     const struct warren_worker_options *options,
-                                     struct warren_error *error)
+enum warren_status worker_setup_again(struct worker_setup *setup,
+                                      const struct warren_worker_options *options,
+                                      const struct worker_setup *running,
+                                      struct warren_error *error)
 {
     enum warren_status status;
 
@@ -112,12 +131,19 @@ enum warren_status worker_setup_init(struct worker_setup *setup,
     setup->subscriptions = calloc(setup->config->subscription_count, sizeof *setup->subscriptions);
     if (!setup->registry || !setup->subscriptions)
         return error_set(error, WARREN_ENOMEM, "no memory for the subscriptions");
-    status = add_plugins(setup, options, error);
+    status = add_plugins(setup, options, running, error);
     for (size_t i = 0; status == WARREN_OK && i < setup->config->subscription_count; i++)
         status = find_handler(setup, i, error);
     if (status == WARREN_OK)
         status = worker_setup_chains(setup->registry, setup->config, error);
     return status == WARREN_OK ? worker_store_check(setup, error) : status;
+}
+
+enum warren_status worker_setup_init(struct worker_setup *setup,
+                                     const struct warren_worker_options *options,
+                                     struct warren_error *error)
+{
+    return worker_setup_again(setup, options, NULL, error);
 }
 
 void worker_setup_done(struct worker_setup *setup)

@@ -38,6 +38,14 @@ enum warren_status worker_setup_init(struct worker_setup *setup,
                                      const struct warren_worker_options *options,
                                      struct warren_error *error);
 /**
+ * worker_setup_init() while @running is: its plugins are not loaded again, whatever their files
+ * have become; others are loaded until worker_setup_done().
+ */
+enum warren_status worker_setup_again(struct worker_setup *setup,
+                                      const struct warren_worker_options *options,
+                                      const struct worker_setup *running,
+                                      struct warren_error *error);
+/**
  * Load the plugin that the configuration lists as number @index; an error says where it does.
  *
  * @return as plugin_load()

@@ -248,7 +248,8 @@ enum warren_status config_chains(struct config *config, const struct config_cata
                                  struct warren_error *error);
 
 /**
- * The next option of which @a and @b, of the same table, say different things.
+ * The next option of which @a and @b say different things. There is none if they are not of the same
+ * table: then one is of another plugin.
  *
  * @at      where to begin: 0; moved behind that option
  * @return  its name; NULL: there is none any more

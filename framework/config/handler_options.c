@@ -112,7 +112,7 @@ bool config_value_equal(enum warren_option_type type, const struct config_value 
 const char *config_options_differ(const struct warren_options *a, const struct warren_options *b,
                                   size_t *at)
 {
-    while (*at < a->count) {
+    while (a->table == b->table && *at < a->count) {
         size_t i = (*at)++;
 
         if (!config_value_equal(a->table[i].type, &a->values[i], &b->values[i]))

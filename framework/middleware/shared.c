@@ -4,10 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+static _Thread_local bool trying;
+
+void shared_try(bool on)
+{
+    trying = on;
+}
+
 enum warren_status shared_init(struct shared *shared, const char *name, const char *queue)
 {
     list_init(&shared->link);
     shared->users = 0;
+    shared->on_trial = trying;
     shared->name = strdup(name);
     shared->queue = strdup(queue);
     if (shared->name && shared->queue)
@@ -23,12 +31,12 @@ void shared_done(struct shared *shared)
     shared->name = shared->queue = NULL;
 }
 
-static struct shared *find(const struct shared_registry *registry, const char *name)
+static struct shared *find(const struct shared_registry *registry, const struct shared *like)
 {
     for (struct list *link = registry->all.next; link != &registry->all; link = link->next) {
         struct shared *shared = list_entry(link, struct shared, link);
 
-        if (strcmp(shared->name, name) == 0)
+        if (shared->on_trial == like->on_trial && strcmp(shared->name, like->name) == 0)
             return shared;
     }
     return NULL;
@@ -40,7 +48,7 @@ struct shared *shared_join(struct shared_registry *registry, struct shared *fres
 
     pthread_mutex_lock(&registry->mutex);
     if (fresh->name[0])
-        shared = find(registry, fresh->name);
+        shared = find(registry, fresh);
     if (!shared) {
         shared = fresh;
         list_push(&registry->all, &shared->link);

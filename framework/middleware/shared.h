@@ -18,6 +18,7 @@ struct shared {
     char *name;  /* "" is shared with nobody */
     char *queue; /* of the subscription that came first, for errors */
     unsigned users;
+    bool on_trial; /* see shared_try() */
 };
 
 struct shared_registry {
@@ -45,6 +46,12 @@ void shared_done(struct shared *shared);
  *          the caller's to free
  */
 struct shared *shared_join(struct shared_registry *registry, struct shared *fresh);
+
+/**
+ * What this thread joins from now on, until shared_try(false), is apart from what runs: for options
+ * that are only tried while others of the same names are in force.
+ */
+void shared_try(bool on);
 
 /** One user fewer. @return true: it was the last one, and the caller frees the thing */
 bool shared_leave(struct shared_registry *registry, struct shared *shared);

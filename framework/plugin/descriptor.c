@@ -267,6 +267,7 @@ enum warren_status plugin_new(const struct warren_plugin *descriptor, const char
         free(plugin);
         return error_set(error, WARREN_ENOMEM, "out of memory");
     }
+    plugin->users = 1;
     plugin->name = copy.name;
     plugin->version = copy.version;
     status = copy_tables(plugin, &copy, error);
@@ -278,9 +279,15 @@ enum warren_status plugin_new(const struct warren_plugin *descriptor, const char
     return WARREN_OK;
 }
 
+struct plugin *plugin_ref(struct plugin *plugin)
+{
+    plugin->users++;
+    return plugin;
+}
+
 void plugin_free(struct plugin *plugin)
 {
-    if (!plugin)
+    if (!plugin || --plugin->users > 0)
         return;
     for (size_t i = 0; i < plugin->option_table_count; i++)
         free(plugin->options[i]);

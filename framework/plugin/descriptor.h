@@ -26,7 +26,8 @@ struct plugin {
     size_t middleware_count;
     struct warren_option **options; /* the tables of both, of the host's size */
     size_t option_table_count;
-    void *library; /* of dlopen(3), or NULL */
+    void *library;  /* of dlopen(3), or NULL */
+    unsigned users; /* plugin_free() takes the last one's away */
 };
 
 /**
@@ -37,7 +38,12 @@ struct plugin {
 enum warren_status plugin_new(const struct warren_plugin *descriptor, const char *where,
                               struct plugin **ret_plugin, struct warren_error *error);
 
-/** Close the library, if there is one: no handler of it may be open. NULL is fine. */
+/** One more user: one more plugin_free(). @return @plugin */
+struct plugin *plugin_ref(struct plugin *plugin);
+
+/**
+ * The last one closes the library, if there is one: no handler of it may be open. NULL is fine.
+ */
 void plugin_free(struct plugin *plugin);
 
 #endif

@@ -219,7 +219,7 @@ size_t registry_count(const struct registry *registry)
     return registry->count;
 }
 
-const struct plugin *registry_plugin(const struct registry *registry, size_t index)
+struct plugin *registry_plugin(const struct registry *registry, size_t index)
 {
     return registry->plugins[index];
 }

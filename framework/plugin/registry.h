@@ -45,6 +45,6 @@ enum warren_status registry_find_middleware(const struct registry *registry, con
 
 /** The plugins in the order of adding. */
 size_t registry_count(const struct registry *registry);
-const struct plugin *registry_plugin(const struct registry *registry, size_t index);
+struct plugin *registry_plugin(const struct registry *registry, size_t index);
 
 #endif

@@ -442,6 +442,79 @@ static void a_reload_of_contradictory_options_changes_nothing(void **state)
     assert_int_equal(worker_logged(f->worker, "read again", NULL), 0);
 }
 
+/* The same reason is in the log of a worker that is hung up, and on the screen of the check. */
+static void refused_at_both(struct fixture *f, const char *why)
+{
+    struct command command = COMMAND("check", "-c", f->worker->config);
+
+    command_expect(&command, 2);
+    if (!strstr(command.err, why))
+        fail_msg("\"%s\" is not in: %s", why, command.err);
+    command_done(&command);
+    hang_up_until(f, "SIGHUP: the configuration stays as it was", why);
+}
+
+/* What `warren check` refuses is one error, whatever else has changed in that file. */
+static void a_reload_of_what_check_refuses_changes_nothing(void **state)
+{
+    static const struct {
+        const char *from, *to, *why;
+    } rows[] = {
+        {"/log.so", "/missing.so", "/missing.so: cannot open the plugin"},
+        {"probe.record", "probe.recrd", "no handler probe.recrd; did you mean probe.record?"},
+        {"path: record", "path: record, outcome: perhaps", "outcome is 'perhaps', expected one of"},
+        {"subscriptions:", "subscriptions:\n  - {queue: new, handler: probe.record}",
+         "'path' is missing in the options of probe.record"},
+        {"subscriptions:",
+         "subscriptions:\n  - {queue: new, handler: probe.record, options: {path: record},\n"
+         "     middleware: [{breaker: {name: one}}]}",
+         "gives it other options than queue new"},
+    };
+    struct fixture *f = *state;
+    char *right;
+
+    configure(f, "log: {level: info}", "[{breaker: {name: one, probes: 2}}]");
+    worker_consume(f->worker, 1);
+    right = read_file(f->worker->config, NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        edit(f, rows[i].from, rows[i].to);
+        edit(f, "level: info", "level: debug");
+        edit(f, "probes: 2", "probes: 3");
+        refused_at_both(f, rows[i].why);
+        free(write_file(f->worker->directory, "worker.yaml", right));
+    }
+    hang_up_until(f, "SIGHUP: the configuration was read again", "changed=0 need_restart=0");
+    assert_int_equal(worker_stop(f->worker), 0);
+    assert_int_equal(worker_logged(f->worker, "stays as it was", NULL), 5);
+    assert_int_equal(worker_logged(f->worker, "has new options", NULL), 0);
+    assert_int_equal(worker_logged(f->worker, "has a new level", NULL), 0);
+    assert_int_equal(worker_logged(f->worker, "needs a restart", NULL), 0);
+    free(right);
+}
+
+/* A plugin that the worker does not have is looked at, and a shared breaker is what it was in all
+ * chains of that name: this file is right, and what can change does. */
+static void a_reload_looks_at_a_new_plugin(void **state)
+{
+    struct fixture *f = *state;
+
+    configure(f, "log: {level: info}", "[{breaker: {name: one, probes: 2}}]");
+    worker_consume(f->worker, 1);
+    edit(f, "/log.so", "/log.so, " WARREN_PLUGIN_DIR "/links.so");
+    edit(f, "subscriptions:",
+         "subscriptions:\n  - {queue: new, handler: probe.record, options: {path: record},\n"
+         "     middleware: [links.inner: {path: marks}]}");
+    edit(f, "probes: 2", "probes: 3");
+    hang_up_until(f, "SIGHUP: the configuration was read again", "changed=1 need_restart=2");
+    assert_int_equal(worker_logged(f->worker, "needs a restart", "\"plugins, a new subscription\""),
+                     1);
+    assert_int_equal(worker_logged(f->worker, "middleware has new options", "changed=probes"), 1);
+    publish(f, f->queue, 1);
+    assert_true(WAIT_FOR(lines(f, "record") == 1, PATIENCE_MS));
+    assert_int_equal(worker_stop(f->worker), 0);
+    assert_int_equal(lines(f, "marks"), 0);
+}
+
 /* What cannot change is named, once; what can does so all the same. */
 static void a_reload_names_what_needs_a_restart(void **state)
 {
@@ -528,6 +601,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_reload_changes_a_time_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reload_of_contradictory_options_changes_nothing, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(a_reload_of_what_check_refuses_changes_nothing, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_reload_looks_at_a_new_plugin, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reload_names_what_needs_a_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reload_tells_options_of_one_middleware_apart, setup,
                                         teardown),
