@@ -2,25 +2,71 @@
 #include "store/transactor_guard.h"
 
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 
 #include <sqlite3.h>
 
-static bool is_own_table(const char *name)
-{
-    static const char *const names[] = {"done", "claim", "setting", "spool", "warren_schema"};
+#include "base/log.h"
 
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (name && sqlite3_stricmp(name, names[i]) == 0)
-            return true;
-    return false;
+/* SQLite says only that it is "not authorized". Told once, not for each message. */
+static int refuse(struct transactor_guard *guard, const char *what, const char *name)
+{
+    char refused[sizeof guard->refused];
+
+    snprintf(refused, sizeof refused, "%s %s", what, name);
+    if (strcmp(refused, guard->refused) != 0) {
+        memcpy(guard->refused, refused, sizeof refused);
+        log_warn("a transactional handler's statement is refused: it %s", refused);
+    }
+    return SQLITE_DENY;
+}
+
+static bool is_one_of(const char *name, const char *const *names)
+{
+    while (*names && sqlite3_stricmp(name, *names) != 0)
+        names++;
+    return *names != NULL;
+}
+
+static int look_at_table(struct transactor_guard *guard, const char *name)
+{
+    static const char *const own[] = {"done", "claim", "setting", "spool", "warren_schema", NULL};
+
+    return name && is_one_of(name, own) ? refuse(guard, "changes warren's own table", name)
+                                        : SQLITE_OK;
+}
+
+/* Asking for a value is harmless; so are those that have an argument only to say what is asked. */
+static int look_at_pragma(struct transactor_guard *guard, const char *name, const char *value)
+{
+    static const char *const harmless[] = {"analysis_limit",
+                                           "case_sensitive_like",
+                                           "defer_foreign_keys",
+                                           "foreign_key_check",
+                                           "foreign_key_list",
+                                           "foreign_keys",
+                                           "index_info",
+                                           "index_list",
+                                           "index_xinfo",
+                                           "integrity_check",
+                                           "optimize",
+                                           "quick_check",
+                                           "recursive_triggers",
+                                           "table_info",
+                                           "table_list",
+                                           "table_xinfo",
+                                           NULL};
+
+    return value && !is_one_of(name, harmless) ? refuse(guard, "sets PRAGMA", name) : SQLITE_OK;
 }
 
 /* Called when a statement is compiled, also again after a change of the schema: that of warren's
- * own is then let through. */
+ * own is then let through. Tables in `temp` count, for their names hide those in the file. */
 static int authorize(void *user, int action, const char *first, const char *second,
                      const char *database, const char *trigger)
 {
-    const struct transactor_guard *guard = user;
+    struct transactor_guard *guard = user;
 
     (void)database;
     (void)trigger;
@@ -28,19 +74,33 @@ static int authorize(void *user, int action, const char *first, const char *seco
         return SQLITE_OK;
     switch (action) {
     case SQLITE_TRANSACTION:
+        return guard->user == TRANSACTOR_HANDLER ? refuse(guard, "is", first) : SQLITE_OK;
     case SQLITE_ATTACH:
+        return guard->user == TRANSACTOR_HANDLER ? refuse(guard, "is", "ATTACH") : SQLITE_OK;
     case SQLITE_DETACH:
-        return guard->user == TRANSACTOR_HANDLER ? SQLITE_DENY : SQLITE_OK;
+        return guard->user == TRANSACTOR_HANDLER ? refuse(guard, "is", "DETACH") : SQLITE_OK;
     case SQLITE_SAVEPOINT:
-        return second && sqlite3_stricmp(second, TRANSACTOR_SAVEPOINT) == 0 ? SQLITE_DENY
-                                                                            : SQLITE_OK;
+        return second && sqlite3_stricmp(second, TRANSACTOR_SAVEPOINT) == 0
+                   ? refuse(guard, "uses the savepoint", second)
+                   : SQLITE_OK;
+    case SQLITE_PRAGMA:
+        return look_at_pragma(guard, first, second);
     case SQLITE_INSERT:
     case SQLITE_UPDATE:
     case SQLITE_DELETE:
+    case SQLITE_CREATE_TABLE:
+    case SQLITE_CREATE_TEMP_TABLE:
+    case SQLITE_CREATE_VIEW:
+    case SQLITE_CREATE_TEMP_VIEW:
+    case SQLITE_CREATE_VTABLE:
     case SQLITE_DROP_TABLE:
-        return is_own_table(first) ? SQLITE_DENY : SQLITE_OK;
-    case SQLITE_ALTER_TABLE: /* first is the database */
-        return is_own_table(second) ? SQLITE_DENY : SQLITE_OK;
+        return look_at_table(guard, first);
+    case SQLITE_CREATE_INDEX:
+    case SQLITE_CREATE_TRIGGER:
+    case SQLITE_CREATE_TEMP_TRIGGER:
+    case SQLITE_DROP_INDEX:
+    case SQLITE_ALTER_TABLE: /* first is the database; of the others, their own name */
+        return look_at_table(guard, second);
     default:
         return SQLITE_OK;
     }
@@ -66,6 +126,7 @@ void transactor_guard_init(struct transactor_guard *guard, struct sqlite3 *sqlit
     guard->sqlite = sqlite;
     guard->user = TRANSACTOR_OPENING;
     guard->is_lost = false;
+    guard->refused[0] = '\0';
     sqlite3_set_authorizer(sqlite, authorize, guard);
     sqlite3_commit_hook(sqlite, refuse_commit, guard);
     sqlite3_rollback_hook(sqlite, note_rollback, guard);

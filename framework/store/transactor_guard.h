@@ -1,6 +1,7 @@
 /* transactor_guard.h - what a handler may not do with the connection of the transactor: end its
- * transaction, touch warren's own tables, or leave a statement half done. What it cannot be kept
- * from is to have SQLite roll everything back (OR ROLLBACK, RAISE(ROLLBACK)): this is noted.
+ * transaction, touch warren's own tables, set what the connection or the file is by a PRAGMA, or
+ * leave a statement half done. What is refused is logged. What it cannot be kept from is to have
+ * SQLite roll everything back (OR ROLLBACK, RAISE(ROLLBACK)): this is noted.
  * Thread: of who has the connection.
  */
 #ifndef WARREN_STORE_TRANSACTOR_GUARD_H
@@ -25,7 +26,8 @@ enum transactor_user {
 struct transactor_guard {
     struct sqlite3 *sqlite;
     enum transactor_user user;
-    bool is_lost; /* the transaction was rolled back, as a whole. Reset by who begins one */
+    bool is_lost;      /* the transaction was rolled back, as a whole. Reset by who begins one */
+    char refused[128]; /* most recently */
 };
 
 /** From now on @sqlite asks the guard, which stays where it is, about each statement it compiles.
