@@ -71,6 +71,26 @@ static enum warren_status read_version(struct database *database, int64_t *ret_v
                            ret_version, error);
 }
 
+/* One that this warren does not know: of a newer warren, or what a damaged page makes of it. */
+static enum warren_status refuse_version(struct database *database, int64_t version,
+                                         struct warren_error *error)
+{
+    int64_t is_sound = 0;
+    enum warren_status status = WARREN_OK;
+
+    if (version > 0)
+        status = database_number(database, "SELECT quick_check = 'ok' FROM pragma_quick_check(1)",
+                                 &is_sound, error);
+    if (status != WARREN_OK)
+        return status;
+    if (!is_sound)
+        return database_fail(database, SQLITE_CORRUPT, "cannot be read", error);
+    return error_set(error, WARREN_ECONFIG,
+                     "%s was written by a newer warren: its schema has version %" PRId64
+                     ", and warren %s knows up to %" PRId64 "; run that newer one",
+                     database_path(database), version, WARREN_VERSION, STEPS);
+}
+
 enum warren_status schema_look(struct database *database, int64_t *ret_version,
                                struct warren_error *error)
 {
@@ -87,11 +107,8 @@ enum warren_status schema_look(struct database *database, int64_t *ret_version,
                          "%s is a database of another application; give warren a file of its own",
                          database_path(database));
     status = read_version(database, ret_version, error);
-    if (status == WARREN_OK && *ret_version > STEPS)
-        return error_set(error, WARREN_ECONFIG,
-                         "%s was written by a newer warren: its schema has version %" PRId64
-                         ", and warren %s knows up to %" PRId64 "; run that newer one",
-                         database_path(database), *ret_version, WARREN_VERSION, STEPS);
+    if (status == WARREN_OK && (*ret_version < 0 || *ret_version > STEPS))
+        return refuse_version(database, *ret_version, error);
     return status;
 }
 

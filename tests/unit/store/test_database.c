@@ -166,6 +166,35 @@ static void a_newer_schema_is_refused(void **state)
     assert_has(rig->error.text, "version 99");
 }
 
+/* A damaged page says that the file is of version 6100498040124418730, or of none that there can
+ * be: it is damaged, and not of a newer warren. */
+static void a_damaged_version_is_not_a_newer_one(void **state)
+{
+    struct rig *rig = *state;
+    struct database *database = rig_open(rig);
+    char garbage[3000];
+    int64_t page;
+    int fd;
+
+    rig_run(rig, database,
+            "DELETE FROM warren_schema; INSERT INTO warren_schema VALUES(-1, 0, '')");
+    database_close(database);
+    assert_int_equal(try_open_path(rig, rig->path), WARREN_EIO);
+    assert_has(rig->error.text, "is damaged");
+    unlink(rig->path);
+    database = rig_open(rig);
+    page = number(rig, database, "SELECT rootpage FROM sqlite_master WHERE name = 'warren_schema'");
+    database_close(database);
+    memset(garbage, 0xaa, sizeof garbage);
+    fd = open(rig->path, O_WRONLY);
+    assert_int_equal(pwrite(fd, garbage, sizeof garbage, page * 4096 - (int)sizeof garbage),
+                     sizeof garbage);
+    close(fd);
+    assert_int_equal(try_open_path(rig, rig->path), WARREN_EIO);
+    assert_has(rig->error.text, "is damaged");
+    assert_has(rig->error.text, "left as it is");
+}
+
 /* A file of version 1 is brought to the newest, and keeps what it has. */
 static void an_older_schema_is_brought_up(void **state)
 {
@@ -403,25 +432,16 @@ static void a_backup_overwrites_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_new_file_has_the_schema),
-        TEST(a_file_is_opened_again),
-        TEST(synchronous_is_as_asked),
-        TEST(another_applications_file_is_refused),
-        TEST(a_text_file_is_refused),
-        TEST(a_damaged_file_is_refused),
-        TEST(a_newer_schema_is_refused),
-        TEST(an_older_schema_is_brought_up),
-        TEST(a_missing_file_is_not_made),
-        TEST(an_impossible_path_says_why),
-        TEST(a_new_file_is_private),
-        TEST(the_mode_of_a_file_is_kept),
-        TEST(an_unwritable_folder_is_an_error),
-        TEST(a_read_only_file_is_an_error),
-        TEST(a_locked_file_is_told),
-        TEST(a_transaction_is_undone),
-        TEST(a_check_finds_damage),
-        TEST(a_backup_is_a_consistent_copy),
-        TEST(a_backup_overwrites_nothing),
+        TEST(a_new_file_has_the_schema),     TEST(a_file_is_opened_again),
+        TEST(synchronous_is_as_asked),       TEST(another_applications_file_is_refused),
+        TEST(a_text_file_is_refused),        TEST(a_damaged_file_is_refused),
+        TEST(a_newer_schema_is_refused),     TEST(a_damaged_version_is_not_a_newer_one),
+        TEST(an_older_schema_is_brought_up), TEST(a_missing_file_is_not_made),
+        TEST(an_impossible_path_says_why),   TEST(a_new_file_is_private),
+        TEST(the_mode_of_a_file_is_kept),    TEST(an_unwritable_folder_is_an_error),
+        TEST(a_read_only_file_is_an_error),  TEST(a_locked_file_is_told),
+        TEST(a_transaction_is_undone),       TEST(a_check_finds_damage),
+        TEST(a_backup_is_a_consistent_copy), TEST(a_backup_overwrites_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
