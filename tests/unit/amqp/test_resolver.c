@@ -240,6 +240,21 @@ static void abandoning_races_with_the_answer(void **state)
     assert_int_equal(fixture->done, 0);
 }
 
+/* Abandoned threads of what was before may still be on their last lines. */
+static struct resolver_lookup *begin_in_time(struct fixture *fixture, struct loop *loop,
+                                             const char *name)
+{
+    int64_t until = clock_now_ms(clock_monotonic()) + DEADLINE_MS;
+    struct resolver_lookup *lookup;
+    enum warren_status status;
+
+    do {
+        status = resolver_lookup(loop, name, 1, on_done, fixture, &lookup);
+    } while (status == WARREN_EFULL && clock_now_ms(clock_monotonic()) < until);
+    assert_int_equal(status, WARREN_OK);
+    return lookup;
+}
+
 /* The loop may be gone when an abandoned look-up comes back. */
 static void an_abandoned_look_up_outlives_the_loop(void **state)
 {
@@ -250,7 +265,7 @@ static void an_abandoned_look_up_outlives_the_loop(void **state)
     assert_int_equal(loop_new(&loop), WARREN_OK);
     await_inside(0);
     hold_names(true);
-    assert_int_equal(resolver_lookup(loop, "slow.test", 1, on_done, fixture, &lookup), WARREN_OK);
+    lookup = begin_in_time(fixture, loop, "slow.test");
     await_inside(1);
     resolver_abandon(lookup);
     loop_free(loop);
@@ -265,17 +280,10 @@ static void hanging_look_ups_are_bounded(void **state)
 {
     struct fixture *fixture = *state;
     struct resolver_lookup *lookup;
-    enum warren_status status;
-    int64_t until;
 
     hold_names(true);
     for (unsigned i = 1; i <= RESOLVER_HANGING_MAX; i++) {
-        /* an abandoned thread of an earlier test may still be on its last lines */
-        until = clock_now_ms(clock_monotonic()) + DEADLINE_MS;
-        do {
-            status = resolver_lookup(fixture->loop, "slow.test", 1, on_done, fixture, &lookup);
-        } while (status == WARREN_EFULL && clock_now_ms(clock_monotonic()) < until);
-        assert_int_equal(status, WARREN_OK);
+        lookup = begin_in_time(fixture, fixture->loop, "slow.test");
         await_inside(i);
         resolver_abandon(lookup);
     }
@@ -285,12 +293,7 @@ static void hanging_look_ups_are_bounded(void **state)
 
     hold_names(false);
     await_inside(0);
-    until = clock_now_ms(clock_monotonic()) + DEADLINE_MS;
-    do {
-        status = resolver_lookup(fixture->loop, "broker.test", 1, on_done, fixture, &lookup);
-    } while (status == WARREN_EFULL && clock_now_ms(clock_monotonic()) < until);
-    assert_int_equal(status, WARREN_OK);
-    resolver_abandon(lookup);
+    resolver_abandon(begin_in_time(fixture, fixture->loop, "broker.test"));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
