@@ -6,7 +6,6 @@
 
 #include <cmocka.h>
 
-#include <math.h>
 
 #include <jansson.h>
 
@@ -134,6 +133,20 @@ static const json_t *header(const json_t *line, const char *name, const char *ty
     return json_object_get(value, "value");
 }
 
+/* 2.0, and what becomes of it: warren writes no NaN, and RabbitMQ lets none through, but a delivery
+ * may hold one. */
+#define STAND_IN 2.0
+static void put_nan(struct rig *rig)
+{
+    static const uint8_t two[] = {'d', 0x40, 0, 0, 0, 0, 0, 0, 0};
+    static const uint8_t nan[] = {'d', 0x7f, 0xf8, 0, 0, 0, 0, 0, 0};
+    struct warren_bytes properties = delivery_properties(rig->delivery);
+    uint8_t *at = memmem(properties.data, properties.len, two, sizeof two);
+
+    assert_non_null(at);
+    memcpy(at, nan, sizeof nan);
+}
+
 /* Each type keeps its name, and numbers their value. */
 static void headers_keep_their_types(void **state)
 {
@@ -144,7 +157,7 @@ static void headers_keep_their_types(void **state)
         warren_field_text("text", "x"),
         warren_field_i64("low", INT64_MIN),
         {"none", {.type = WARREN_VOID}},
-        {"nan", {.type = WARREN_F64, .as.real = NAN}},
+        {"nan", {.type = WARREN_F64, .as.real = STAND_IN}},
         {"half", {.type = WARREN_F32, .as.real = 0.5}},
         {"price", {.type = WARREN_DECIMAL, .as.decimal = {2, 1234}}},
         {"raw", {.type = WARREN_BYTES, .as.bytes = {"\x01", 1}}},
@@ -157,6 +170,7 @@ static void headers_keep_their_types(void **state)
     json_t *line;
 
     rig_begin(rig, &properties, warren_text("x"));
+    put_nan(rig);
     line = line_of(rig);
     assert_string_equal(json_string_value(header(line, "text", "string")), "x");
     assert_true(json_integer_value(header(line, "low", "i64")) == INT64_MIN);
