@@ -186,11 +186,13 @@ static bool may_wait(const struct publishing *p, enum warren_status status, int6
     return status == WARREN_ETIMEOUT && now_ns() - since_ns < p->patience_ns;
 }
 
-static const char *why_not(enum warren_status status)
+static const char *why_not(const struct publishing *p, enum warren_status status)
 {
     switch (status) {
     case WARREN_ETOOBIG:
-        return "its headers exceed a frame, or it exceeds the window";
+        return p->job->spool ? "its headers exceed a frame, or it exceeds all of the spool "
+                               "(spool.max_bytes) or of the window (publisher.window_bytes)"
+                             : "its headers exceed a frame, or it exceeds the window";
     case WARREN_EFULL:
     case WARREN_ETIMEOUT:
         return "the spool is full (spool.max_bytes)";
@@ -222,7 +224,7 @@ static bool publish_one(struct publishing *p, struct warren_bytes body)
     }
     if (!interrupted) {
         cli_failed(p->cli, "message %" PRIu64 " cannot be published: %s", p->tally.published + 1,
-                   why_not(status));
+                   why_not(p, status));
         p->failed = true;
     }
     return false;

@@ -2,7 +2,6 @@
 #include "store/database.h"
 
 #include <errno.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/private_file.h"
+#include "store/at_rest.h"
 #include "store/schema.h"
 #include "store/turn.h"
 
@@ -57,13 +57,9 @@ struct turn *database_turn(struct database *database)
 /* SQLite tries again for reading only, and so forgets why writing was refused. */
 static int why_not_opened(const char *path)
 {
-    char folder[PATH_MAX];
-
     if (access(path, R_OK | W_OK) == 0)
         return 0;
-    if (errno != ENOENT || snprintf(folder, sizeof folder, "%s", path) >= (int)sizeof folder)
-        return errno;
-    return access(dirname(folder), W_OK | X_OK) == 0 ? 0 : errno;
+    return errno == ENOENT ? at_rest_folder_error(path) : errno;
 }
 
 /* The operating system's own words say more than SQLite's "unable to open database file". */
@@ -217,6 +213,8 @@ static enum warren_status open_file(struct database *database,
                                     struct warren_error *error)
 {
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE;
+    char uri[PATH_MAX + 64];
+    const char *name = options->path;
     int code;
 
     if ((options->must_exist || options->read_only) && access(options->path, F_OK) != 0 &&
@@ -229,7 +227,11 @@ static enum warren_status open_file(struct database *database,
     /* What cannot be made here is left to SQLite, which says why. */
     if (flags & SQLITE_OPEN_CREATE)
         private_file_make(options->path);
-    code = sqlite3_open_v2(options->path, &database->sqlite, flags, NULL);
+    if (options->read_only && at_rest_uri(options->path, uri, sizeof uri)) {
+        flags |= SQLITE_OPEN_URI;
+        name = uri;
+    }
+    code = sqlite3_open_v2(name, &database->sqlite, flags, NULL);
     if (code != SQLITE_OK)
         return database_fail(database, code, "cannot be opened", error);
     /* SQLite opens what it may not write for reading only, and says nothing. */
@@ -289,6 +291,19 @@ static enum warren_status join_turn(struct database *database, struct warren_err
     return database->turn ? WARREN_OK : error_set(error, WARREN_ENOMEM, "out of memory");
 }
 
+/* Whoever reads a file with a log needs shared memory beside it. */
+static void blame_folder(struct database *database, struct warren_error *error)
+{
+    int code = sqlite3_errcode(database->sqlite) & 0xff;
+    int number = at_rest_folder_error(database->path);
+
+    if (number != 0 && (code == SQLITE_CANTOPEN || code == SQLITE_READONLY))
+        error_set(error, WARREN_EIO,
+                  "%s: cannot be read: a -wal file lies beside it, and its folder may not be "
+                  "written (%s), which SQLite then needs: copy both to another folder",
+                  database->path, strerror(number));
+}
+
 static enum warren_status prepare_file(struct database *database,
                                        const struct database_options *options,
                                        struct warren_error *error)
@@ -297,6 +312,8 @@ static enum warren_status prepare_file(struct database *database,
     /* First of all, so that nothing is changed in a file that is not ours. */
     enum warren_status status = schema_look(database, &version, error);
 
+    if (status == WARREN_EIO && options->read_only)
+        blame_folder(database, error);
     if (status == WARREN_OK && options->read_only && version == 0)
         return error_set(error, WARREN_ECONFIG, "%s is empty: it is no database of warren",
                          database->path);

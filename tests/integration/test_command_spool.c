@@ -121,6 +121,22 @@ static void publish_tells_a_full_spool(void **state)
     }
 }
 
+/* A message that is larger than all of the spool: the error names that bound. */
+static void publish_tells_what_never_fits(void **state)
+{
+    struct fixture *f = *state;
+    char body[5001];
+    struct command command;
+
+    memset(body, 'x', sizeof body - 1);
+    body[sizeof body - 1] = '\0';
+    command = COMMAND("publish", "-u", NOWHERE, "-q", f->queue, "--spool", f->spool, "--body", body,
+                      "-s", "spool.max_bytes=4096", "-t", "300ms");
+    command_expect(&command, 1);
+    assert_has(command.err, "exceeds all of the spool (spool.max_bytes)");
+    command_done(&command);
+}
+
 /* ---- list ---- */
 
 /* Totals, and a row for each with its number, length, destination and id. */
@@ -472,6 +488,7 @@ int main(void)
         TEST(publish_waits_for_the_confirms),
         TEST(publish_tells_what_was_returned),
         TEST(publish_tells_a_full_spool),
+        TEST(publish_tells_what_never_fits),
         TEST(list_shows_rows),
         TEST(list_lines_up),
         TEST(list_is_bounded),

@@ -273,9 +273,11 @@ static void the_mode_of_a_file_is_kept(void **state)
     database_close(database);
 }
 
-/* In a child without root's rights: @expected must be in the error of opening. */
-static void assert_refused_to_nobody(struct rig *rig, const char *expected)
+/* In a child without root's rights: what opening answers, and @words that are in its error. */
+static void assert_as_nobody(struct rig *rig, bool read_only, enum warren_status expected,
+                             const char *words)
 {
+    struct database_options options = {.path = rig->path, .read_only = read_only};
     int status = 0;
     pid_t child = fork();
 
@@ -283,7 +285,7 @@ static void assert_refused_to_nobody(struct rig *rig, const char *expected)
     if (child == 0) {
         if (getuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0))
             _exit(2);
-        if (try_open_path(rig, rig->path) != WARREN_EIO || !strstr(rig->error.text, expected)) {
+        if (try_open(rig, &options) != expected || !strstr(rig->error.text, words)) {
             fprintf(stderr, "error: %s\n", rig->error.text);
             _exit(1);
         }
@@ -293,6 +295,11 @@ static void assert_refused_to_nobody(struct rig *rig, const char *expected)
     assert_int_equal(status, 0);
 }
 
+static void assert_refused_to_nobody(struct rig *rig, const char *expected)
+{
+    assert_as_nobody(rig, false, WARREN_EIO, expected);
+}
+
 /* A folder in which nothing may be made. */
 static void an_unwritable_folder_is_an_error(void **state)
 {
@@ -300,6 +307,26 @@ static void an_unwritable_folder_is_an_error(void **state)
 
     assert_int_equal(chmod(rig->folder, 0555), 0);
     assert_refused_to_nobody(rig, "Permission denied");
+    assert_int_equal(chmod(rig->folder, 0755), 0);
+}
+
+/* A file whose folder may not be written is read all the same, whatever its name, unless a log lies
+ * beside it: then the error has the reason and advice. */
+static void it_is_read_in_an_unwritable_folder(void **state)
+{
+    struct rig *rig = *state;
+    char path[192];
+
+    snprintf(rig->path, sizeof rig->path, "%s/a?b#c%%41 &=.db", rig->folder);
+    database_close(rig_open(rig));
+    assert_int_equal(chmod(rig->path, 0644), 0);
+    assert_int_equal(chmod(rig->folder, 0555), 0);
+    assert_as_nobody(rig, true, WARREN_OK, "");
+    assert_int_equal(chmod(rig->folder, 0755), 0);
+    snprintf(path, sizeof path, "%s-wal", rig->path);
+    write_file(path, "");
+    assert_int_equal(chmod(rig->folder, 0555), 0);
+    assert_as_nobody(rig, true, WARREN_EIO, "its folder may not be written (Permission denied)");
     assert_int_equal(chmod(rig->folder, 0755), 0);
 }
 
@@ -432,16 +459,27 @@ static void a_backup_overwrites_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_new_file_has_the_schema),     TEST(a_file_is_opened_again),
-        TEST(synchronous_is_as_asked),       TEST(another_applications_file_is_refused),
-        TEST(a_text_file_is_refused),        TEST(a_damaged_file_is_refused),
-        TEST(a_newer_schema_is_refused),     TEST(a_damaged_version_is_not_a_newer_one),
-        TEST(an_older_schema_is_brought_up), TEST(a_missing_file_is_not_made),
-        TEST(an_impossible_path_says_why),   TEST(a_new_file_is_private),
-        TEST(the_mode_of_a_file_is_kept),    TEST(an_unwritable_folder_is_an_error),
-        TEST(a_read_only_file_is_an_error),  TEST(a_locked_file_is_told),
-        TEST(a_transaction_is_undone),       TEST(a_check_finds_damage),
-        TEST(a_backup_is_a_consistent_copy), TEST(a_backup_overwrites_nothing),
+        TEST(a_new_file_has_the_schema),
+        TEST(a_file_is_opened_again),
+        TEST(synchronous_is_as_asked),
+        TEST(another_applications_file_is_refused),
+        TEST(a_text_file_is_refused),
+        TEST(a_damaged_file_is_refused),
+        TEST(a_newer_schema_is_refused),
+        TEST(a_damaged_version_is_not_a_newer_one),
+        TEST(an_older_schema_is_brought_up),
+        TEST(a_missing_file_is_not_made),
+        TEST(an_impossible_path_says_why),
+        TEST(a_new_file_is_private),
+        TEST(the_mode_of_a_file_is_kept),
+        TEST(an_unwritable_folder_is_an_error),
+        TEST(it_is_read_in_an_unwritable_folder),
+        TEST(a_read_only_file_is_an_error),
+        TEST(a_locked_file_is_told),
+        TEST(a_transaction_is_undone),
+        TEST(a_check_finds_damage),
+        TEST(a_backup_is_a_consistent_copy),
+        TEST(a_backup_overwrites_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
