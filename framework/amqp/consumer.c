@@ -78,11 +78,11 @@ static amqp_bytes_t text_bytes(const char *text)
 
 static void subscribe(struct consumer *consumer)
 {
-    amqp_basic_consume_t consume = {
-        .queue = text_bytes(consumer->queue),
-        .arguments = consumer->arguments,
-    };
+    amqp_basic_consume_t consume = {.queue = text_bytes(consumer->queue)};
 
+    if (consumer->is_stream)
+        consumer_stream_begin(consumer);
+    consume.arguments = consumer->arguments;
     snprintf(consumer->tag, sizeof consumer->tag, CONSUMER_PREFIX "%016llx",
              (unsigned long long)random_u64(&consumer->random));
     consume.consumer_tag = text_bytes(consumer->tag);
@@ -170,6 +170,7 @@ static void on_open(void *user)
     uint32_t generation = channel_generation(consumer->channel);
 
     ack_batcher_restart(&consumer->batcher, generation);
+    stream_offsets_restart(&consumer->offsets);
     consumer->frames_passed = consumer->frames;
     atomic_store(&consumer->generation, generation);
     enter(consumer, CONSUMER_IDLE);
@@ -243,6 +244,8 @@ static enum warren_status init(struct consumer *consumer, const struct consumer_
     status = ack_batcher_init(&consumer->batcher, &sink);
     if (status == WARREN_OK)
         status = copy_arguments(consumer, options->arguments);
+    if (status == WARREN_OK && options->is_stream)
+        status = consumer_stream_init(consumer, options->begin);
     if (status == WARREN_OK)
         status = loop_timer_init(&consumer->retry, connection_loop(consumer->connection), on_retry,
                                  consumer);
@@ -332,6 +335,11 @@ uint32_t consumer_generation(const struct consumer *consumer)
     return atomic_load(&consumer->generation);
 }
 
+stream_begin consumer_begin(const struct consumer *consumer)
+{
+    return stream_offsets_begin(&consumer->offsets);
+}
+
 void consumer_free(struct consumer *consumer)
 {
     if (!consumer)
@@ -341,6 +349,7 @@ void consumer_free(struct consumer *consumer)
     consumer_drop_incoming(consumer);
     consumer_forget_waiters(consumer);
     ack_batcher_done(&consumer->batcher);
+    stream_offsets_done(&consumer->offsets);
     arena_done(&consumer->arena);
     free(consumer->queue);
     free(consumer);

@@ -10,6 +10,7 @@
 #include "amqp/ack_batcher.h"
 #include "amqp/channel.h"
 #include "amqp/delivery.h"
+#include "amqp/stream_offsets.h"
 
 struct consumer;
 
@@ -23,6 +24,9 @@ struct consumer_options {
     bool leave_unfit;                     /* consumer_leave() what would be rejected as unfit */
     uint32_t straggler_age_ms;            /* see ack_batcher_flush() */
     const struct warren_table *arguments; /* of basic.consume, such as x-priority; may be NULL */
+    bool is_stream;                       /* the queue. After a loss it goes on with what was not
+                                             acked or rejected, whatever the arguments say; */
+    stream_begin begin;                   /* and at first it begins there */
 };
 
 /** What the owner is told, on the loop. */
@@ -97,6 +101,8 @@ void consumer_queue_barrier(struct consumer *consumer, void (*done)(void *user, 
 
 /** The channel generation now; 0 while there is none. Thread: any. */
 uint32_t consumer_generation(const struct consumer *consumer);
+/** On a stream: where to begin so that nothing is lost. Thread: any. */
+stream_begin consumer_begin(const struct consumer *consumer);
 /** Bytes of the deliveries that are unsettled. */
 size_t consumer_bytes(const struct consumer *consumer);
 

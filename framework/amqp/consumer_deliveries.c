@@ -111,6 +111,8 @@ uint8_t *consumer_on_content(void *user, const struct content_header *header)
     delivery->tag = incoming->tag;
     delivery->generation = consumer->batcher.generation;
     delivery->redelivered = incoming->redelivered;
+    if (consumer->is_stream)
+        delivery->offset = consumer_stream_offset(header->properties);
     incoming->delivery = delivery;
     incoming->unfit = unfit;
     incoming->body_size = header->body_size;
@@ -160,6 +162,8 @@ bool consumer_complete(struct consumer *consumer)
     consumer->incoming.delivery = NULL;
     if (consumer->incoming.probed)
         return give_back_probed(consumer, delivery);
+    if (consumer->is_stream && consumer_stream_settled(consumer, delivery))
+        return consumer_settle_delivery(consumer, delivery, VERDICT_ACK);
     consumer->stats.delivered++;
     consumer->stats.redelivered += delivery->redelivered;
     if (consumer->incoming.unfit)
@@ -200,6 +204,9 @@ bool consumer_settle_delivery(struct consumer *consumer, struct delivery *delive
 
     assert(status != WARREN_EINVAL); /* each delivery has one owner, who settles it once */
     (void)status;                    /* a send that failed: consumer_sent() saw to it */
+    /* Also of an older generation. What is handed back, the stream does not take. */
+    if (consumer->is_stream && (verdict == VERDICT_ACK || verdict == VERDICT_REJECT))
+        stream_offsets_settled(&consumer->offsets, delivery->offset);
     return consumer_leave_delivery(consumer, delivery);
 }
 

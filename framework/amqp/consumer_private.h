@@ -1,6 +1,6 @@
 /* consumer_private.h - the inside of a consumer, for consumer.c (the subscription),
- * consumer_deliveries.c (what comes on it and goes back) and consumer_waiters.c (pauses and
- * barriers).
+ * consumer_deliveries.c (what comes on it and goes back), consumer_stream.c (where it begins on a
+ * stream) and consumer_waiters.c (pauses and barriers).
  */
 #ifndef WARREN_AMQP_CONSUMER_PRIVATE_H
 #define WARREN_AMQP_CONSUMER_PRIVATE_H
@@ -67,6 +67,11 @@ struct consumer {
     struct arena arena; /* of arguments */
     amqp_table_t arguments;
 
+    bool is_stream;               /* what follows is for that alone */
+    bool from_the_newest;         /* it begins there, as configured */
+    amqp_table_entry_t *begin_at; /* of the arguments: the last one */
+    struct stream_offsets offsets;
+
     enum consumer_state state;
     char tag[CONSUMER_TAG_SIZE]; /* of the subscription, new for each */
     bool started;
@@ -108,6 +113,16 @@ bool consumer_settle_delivery(struct consumer *consumer, struct delivery *delive
 bool consumer_leave_delivery(struct consumer *consumer, struct delivery *delivery);
 /** The channel is gone, or the consumer is freed: forget the message that was being read. */
 void consumer_drop_incoming(struct consumer *consumer);
+
+/* consumer_stream.c */
+/** The queue is a stream; the arguments are copied. WARREN_OK or WARREN_ENOMEM. */
+enum warren_status consumer_stream_init(struct consumer *consumer, stream_begin begin);
+/** Have the arguments say where the next subscription begins. */
+void consumer_stream_begin(struct consumer *consumer);
+/** The offset of a delivery, or STREAM_NO_OFFSET. */
+uint64_t consumer_stream_offset(struct warren_bytes properties);
+/** @delivery came. @return whether it was settled already */
+bool consumer_stream_settled(struct consumer *consumer, const struct delivery *delivery);
 
 /* consumer_waiters.c */
 /** Append a copy of @waiter. @return false: no memory */

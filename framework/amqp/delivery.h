@@ -34,6 +34,7 @@ struct delivery {
     uint32_t routing_key_len;
     uint32_t properties_len;
     size_t body_len;
+    uint64_t offset; /* in its stream; else of no meaning */
     bool redelivered;
     bool forgiven;           /* the last attempt does not count */
     uint8_t outcome;         /* enum warren_outcome, once handled */

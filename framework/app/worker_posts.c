@@ -247,8 +247,8 @@ static bool is_stream(const struct config *config, const struct config_subscript
 
     for (size_t i = 0; i < topology->queue_count; i++)
         if (strcmp(topology->queues[i].name, subscription->queue) == 0 &&
-            !topology->queues[i].passive)
-            return strcmp(topology->queues[i].type, "stream") == 0;
+            strcmp(topology->queues[i].type, "stream") == 0)
+            return true;
     return warren_table_get(&subscription->arguments, "x-stream-offset") != NULL;
 }
 
@@ -275,6 +275,7 @@ void posts_fill(const struct posts *posts, size_t index, struct runtime_subscrip
         .arguments = &config->arguments,
         .dead_exchange = config->dead_exchange,
         .is_stream = is_stream(posts->setup->config, config),
+        .begin = STREAM_AS_CONFIGURED,
     };
 }
 

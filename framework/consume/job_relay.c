@@ -4,6 +4,9 @@
 #include "amqp/annotations.h"
 #include "consume/job.h"
 
+/* What was handed back on a stream is run again after so long. */
+#define STREAM_AGAIN_MS 1000
+
 static int64_t left_ms(const struct warren_job *job)
 {
     int64_t deadline_ms = atomic_load_explicit(job->source->deadline_ms, memory_order_relaxed);
@@ -124,6 +127,19 @@ static void try_again(struct warren_job *job)
     }
 }
 
+/* A stream would not give it again: it waits here, unless the process ends, and so the broker hears
+ * nothing either way. */
+static void requeue_on_stream(struct warren_job *job)
+{
+    struct delivery *delivery = job->delivery;
+
+    if (is_draining(job))
+        return;
+    delivery->outcome = WARREN_RETRY;
+    delivery->forgiven = true;
+    delivery->retry_at_ms = clock_now_ms(job->source->clock) + STREAM_AGAIN_MS;
+}
+
 void job_relay(struct warren_job *job)
 {
     const struct relay *to = job->source->relay;
@@ -135,7 +151,9 @@ void job_relay(struct warren_job *job)
         break;
     case WARREN_REQUEUE:
         job->retry_delay_ms = -1;
-        if (to && to->into_queue && !job->delivery->suspect && !may_hand_back(job))
+        if (to && !to->into_queue)
+            requeue_on_stream(job);
+        else if (to && !job->delivery->suspect && !may_hand_back(job))
             try_again(job);
         break;
     case WARREN_REJECT:

@@ -290,6 +290,11 @@ void runtime_free(struct runtime *r)
 
 /* ---- counts ---- */
 
+stream_begin runtime_subscription_begin(const struct runtime *r, size_t index)
+{
+    return subscription_begin(r->subscriptions[index]);
+}
+
 void runtime_subscription_stats(struct runtime *r, size_t index, struct runtime_stats *stats)
 {
     subscription_stats(r->subscriptions[index], stats);

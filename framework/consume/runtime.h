@@ -18,6 +18,7 @@
 
 #include "amqp/connection.h"
 #include "amqp/delivery.h"
+#include "amqp/stream_offsets.h"
 #include "config/config.h"
 
 struct runtime;
@@ -59,7 +60,8 @@ struct runtime_subscription {
     const struct warren_table *arguments; /* of basic.consume; may be NULL */
     const char *dead_exchange; /* where what is rejected is published; NULL: the broker is told to
                                   reject it */
-    bool is_stream;            /* the queue; nothing is put back into it */
+    bool is_stream;            /* the queue; nothing is put back into it, */
+    stream_begin begin;        /* and it is consumed from there */
 };
 
 struct runtime_options {
@@ -164,6 +166,8 @@ struct runtime_stats {
 
 /** All subscriptions together. Thread: any, until runtime_free(). */
 void runtime_stats(struct runtime *runtime, struct runtime_stats *stats);
+/** On a stream: where the next process is to begin. Thread: as above. */
+stream_begin runtime_subscription_begin(const struct runtime *runtime, size_t index);
 /** One of them, by its place in the options; connects is 0. Thread: as above. */
 void runtime_subscription_stats(struct runtime *runtime, size_t index, struct runtime_stats *stats);
 

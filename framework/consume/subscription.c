@@ -172,7 +172,9 @@ static enum warren_status make_consumer(struct subscription *s,
                                         .prefetch_bytes = what->prefetch_bytes,
                                         .message_max = options->message_max,
                                         .straggler_age_ms = options->straggler_age_ms,
-                                        .arguments = what->arguments};
+                                        .arguments = what->arguments,
+                                        .is_stream = what->is_stream,
+                                        .begin = what->begin};
 
     return consumer_new(s->host->connection, &consumer, &consumer_events, s, &s->consumer);
 }

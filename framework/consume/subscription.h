@@ -1,6 +1,6 @@
 /* subscription.h - one queue and one handler: a consumer that brings deliveries, an executor that
  * runs them through the chain, and the way back to the broker.
- * Thread: the loop's, but subscription_stats(). Owner: the runtime.
+ * Thread: the loop's, but subscription_stats() and subscription_begin(). Owner: the runtime.
  * Elsewhere: when things happen (pulse.c), the end of it all (drain.c); gates and delayed retry
  * (admission.h).
  */
@@ -95,6 +95,8 @@ void subscription_prove(struct subscription *subscription);
 /** The sign has come, or cannot come. */
 bool subscription_proved(const struct subscription *subscription);
 
+/** On a stream: see consumer_begin(). Thread: any. */
+stream_begin subscription_begin(const struct subscription *subscription);
 /** Thread: any. */
 void subscription_stats(struct subscription *subscription, struct runtime_stats *stats);
 

@@ -290,6 +290,11 @@ size_t subscription_bytes(const struct subscription *s)
     return consumer_bytes(s->consumer);
 }
 
+stream_begin subscription_begin(const struct subscription *s)
+{
+    return consumer_begin(s->consumer);
+}
+
 /* ---- counts ---- */
 
 void subscription_stats(struct subscription *s, struct runtime_stats *stats)

@@ -526,6 +526,25 @@ static void a_stream_gets_nothing_back(void **state)
     receipt(rig, WARREN_CONFIRMED, 0);
 }
 
+/* Nor what is handed back: it is run again after a second, as if it had not been; unless the
+ * process ends, when the next one gets it. */
+static void a_stream_gets_nothing_handed_back(void **state)
+{
+    struct rig *rig = *state;
+
+    rig->relay.into_queue = false;
+    assert_true(job_end(rig->job, WARREN_REQUEUE));
+    assert_int_equal(rig->delivery->outcome, WARREN_RETRY);
+    assert_true(rig->delivery->forgiven);
+    assert_int_equal(rig->delivery->failed, 0);
+    assert_int_equal(rig->delivery->retry_at_ms, START_MS + 1000);
+    again(rig);
+    rig->deadline_ms = START_MS + 30000;
+    assert_true(job_end(rig->job, WARREN_REQUEUE));
+    assert_int_equal(rig->delivery->outcome, WARREN_REQUEUE);
+    assert_int_equal(rig->published, 0);
+}
+
 /* ---- when it began ---- */
 
 /* The first failure of an earlier process is older than anything here, and moves but once. */
@@ -590,6 +609,7 @@ int main(void)
         T(draining_nothing_is_held),
         T(waiting_for_room_is_bounded),
         T(a_stream_gets_nothing_back),
+        T(a_stream_gets_nothing_handed_back),
         T(the_first_failure_is_remembered),
         T(a_first_failure_that_cannot_be),
     };

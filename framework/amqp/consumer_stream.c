@@ -1,0 +1,92 @@
+/* consumer_stream.c - a consumer whose queue is a stream: where it begins, and what it has had. */
+#include <string.h>
+
+#include "amqp/consumer_private.h"
+#include "amqp/property_spans.h"
+
+#define ARGUMENT "x-stream-offset" /* also the header of each delivery */
+
+/* What is new is what came after this before the first subscription: so far apart may be the clocks
+ * of the broker and of this machine. */
+#define CLOCKS_APART_S 60
+
+static bool is_name(const amqp_table_entry_t *entry)
+{
+    return entry->key.len == strlen(ARGUMENT) &&
+           memcmp(entry->key.bytes, ARGUMENT, entry->key.len) == 0;
+}
+
+/* What is said of the newest message means another one each time. */
+static bool is_about_the_newest(const amqp_field_value_t *value)
+{
+    return value->kind == AMQP_FIELD_KIND_UTF8 && value->value.bytes.len == 4 &&
+           (memcmp(value->value.bytes.bytes, "last", 4) == 0 ||
+            memcmp(value->value.bytes.bytes, "next", 4) == 0);
+}
+
+enum warren_status consumer_stream_init(struct consumer *consumer, stream_begin begin)
+{
+    amqp_table_t *arguments = &consumer->arguments;
+    size_t count = (size_t)arguments->num_entries;
+    amqp_table_entry_t *entries = arena_alloc(&consumer->arena, (count + 1) * sizeof *entries);
+    amqp_table_entry_t *last = entries;
+
+    if (!entries)
+        return WARREN_ENOMEM;
+    consumer->is_stream = consumer->from_the_newest = true;
+    stream_offsets_init(&consumer->offsets, begin);
+    entries[count] = (amqp_table_entry_t){.key = amqp_cstring_bytes(ARGUMENT)};
+    for (size_t i = 0; i < count; i++) {
+        if (!is_name(&arguments->entries[i])) {
+            *last++ = arguments->entries[i];
+            continue;
+        }
+        entries[count] = arguments->entries[i];
+        consumer->from_the_newest = is_about_the_newest(&entries[count].value);
+        arguments->num_entries--;
+    }
+    *last = entries[count];
+    consumer->begin_at = last;
+    arguments->num_entries += last->value.kind != 0;
+    arguments->entries = entries;
+    return WARREN_OK;
+}
+
+void consumer_stream_begin(struct consumer *consumer)
+{
+    stream_begin begin = consumer->offsets.cursor;
+    amqp_field_value_t *value = &consumer->begin_at->value;
+
+    if (begin == STREAM_AS_CONFIGURED) {
+        if (consumer->from_the_newest)
+            stream_offsets_since(&consumer->offsets, clock_wall_ms() / 1000 - CLOCKS_APART_S);
+        return;
+    }
+    consumer->arguments.num_entries = (int)(consumer->begin_at - consumer->arguments.entries) + 1;
+    if (begin < 0)
+        *value = (amqp_field_value_t){.kind = AMQP_FIELD_KIND_TIMESTAMP,
+                                      .value = {.u64 = (uint64_t)-begin}};
+    else
+        *value = (amqp_field_value_t){.kind = AMQP_FIELD_KIND_I64, .value = {.i64 = begin}};
+}
+
+uint64_t consumer_stream_offset(struct warren_bytes properties)
+{
+    struct property_spans spans;
+
+    property_spans_find(properties, &spans);
+    return property_spans_count(spans.headers, ARGUMENT, STREAM_NO_OFFSET);
+}
+
+bool consumer_stream_settled(struct consumer *consumer, const struct delivery *delivery)
+{
+    enum warren_status status;
+    bool settled = false;
+
+    if (delivery->offset == STREAM_NO_OFFSET)
+        return false;
+    status = stream_offsets_came(&consumer->offsets, delivery->offset, &settled);
+    if (status != WARREN_OK)
+        connection_fail(consumer->connection, status, "queue '%s': out of memory", consumer->queue);
+    return settled;
+}

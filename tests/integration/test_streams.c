@@ -1,0 +1,253 @@
+/* test_streams.c - subscriptions on stream queues, on a real broker: no message is lost, whatever
+ * happens to the connection and to the process, and what was settled does not come again.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
+
+#include "dead_fixture.h"
+#include "support/tally.h"
+
+#define IMMEDIATELY "[log, retry: {policy: immediate}, recover]"
+
+/* A worker on a stream, through a proxy; @subscription is a line of its own. Not yet running. */
+static void consume(struct fixture *f, const char *top, const char *subscription,
+                    const char *options, const char *chain)
+{
+    peer_declare(f->peer, f->queue, "stream");
+    if (!f->proxy)
+        f->proxy = proxy_new(f->broker->port);
+    f->worker = worker_new(proxy_uri(f->proxy),
+                           "topology:\n"
+                           "  queues:\n"
+                           "    - {name: %s, type: stream}\n"
+                           "%s\n"
+                           "subscriptions:\n"
+                           "  - queue: %s\n"
+                           "    handler: probe.record\n"
+                           "    options: {path: record, %s}\n"
+                           "    middleware: %s\n"
+                           "    %s\n",
+                           f->queue, top, f->queue, options, chain, subscription);
+}
+
+static struct tally *books(struct fixture *f, unsigned count)
+{
+    char *path = worker_path(f->worker, "record");
+    struct tally *tally = tally_new(path, "m", count);
+
+    free(path);
+    return tally;
+}
+
+/* Publish "m-FROM" to "m-(TO-1)". */
+static void publish(struct fixture *f, unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++) {
+        char *id = text("m-%u", i);
+        amqp_basic_properties_t properties = {._flags = AMQP_BASIC_MESSAGE_ID_FLAG,
+                                              .message_id = amqp_cstring_bytes(id)};
+
+        peer_publish(f->peer, "", f->queue, id, strlen(id), &properties);
+        free(id);
+    }
+}
+
+/* The connection breaks, and @from to @to are published before there is another one. */
+static void publish_meanwhile(struct fixture *f, unsigned from, unsigned to)
+{
+    proxy_refuse(f->proxy, true);
+    proxy_cut(f->proxy, PROXY_RST);
+    publish(f, from, to);
+    proxy_refuse(f->proxy, false);
+}
+
+/* So many were handled, each of them once; but that a thread may have been stopped between its line
+ * and its outcome, in each of @cuts. */
+static void assert_each_once(struct tally *tally, unsigned count, unsigned cuts)
+{
+    assert_true(tally_wait(tally, count, PATIENCE_MS));
+    assert_in_range(tally->lines, count, count + cuts);
+}
+
+/* ---- within a process ---- */
+
+/* It has seen nothing yet, and so knows no offset. */
+static void cut_before_the_first_message(void **state)
+{
+    struct fixture *f = *state;
+    struct tally *tally;
+
+    consume(f, "", "", "", IMMEDIATELY);
+    run(f);
+    tally = books(f, 5);
+    publish_meanwhile(f, 0, 5);
+    assert_each_once(tally, 5, 0);
+    stop(f);
+    tally_free(tally);
+}
+
+/* What is published while there is no connection comes, four times over, and nothing twice. */
+static void cut_while_messages_are_published(void **state)
+{
+    struct fixture *f = *state;
+    struct tally *tally;
+
+    consume(f, "", "", "", IMMEDIATELY);
+    run(f);
+    tally = books(f, 80);
+    for (unsigned done = 0, cuts = 0; done < 80; done += 20) {
+        publish_meanwhile(f, done, done + 10);
+        assert_each_once(tally, done + 10, cuts);
+        publish(f, done + 10, done + 20);
+        assert_each_once(tally, done + 20, cuts++);
+    }
+    stop(f);
+    tally_free(tally);
+}
+
+/* The configured beginning is that of the first time. */
+static void first_is_not_begun_again(void **state)
+{
+    struct fixture *f = *state;
+    struct tally *tally;
+
+    peer_declare(f->peer, f->queue, "stream");
+    publish(f, 0, 10);
+    consume(f, "", "arguments: {x-stream-offset: first}", "", IMMEDIATELY);
+    run(f);
+    tally = books(f, 20);
+    assert_each_once(tally, 10, 0);
+    publish_meanwhile(f, 10, 20);
+    assert_each_once(tally, 20, 1);
+    stop(f);
+    tally_free(tally);
+}
+
+/* One is in its handler, those behind it are settled: only that one comes again. */
+static void what_is_settled_is_not_handled_again(void **state)
+{
+    struct fixture *f = *state;
+    char *options = text("gate: %s, gate_body: m-0", f->gate);
+    struct tally *tally;
+
+    consume(f, "", "concurrency: 3", options, IMMEDIATELY);
+    run(f);
+    tally = books(f, 12);
+    publish(f, 0, 10);
+    assert_each_once(tally, 9, 0);
+    publish_meanwhile(f, 10, 12);
+    assert_true(WAIT_FOR(worker_logged(f->worker, "waits for its gate", NULL) == 2, PATIENCE_MS));
+    unlink(f->gate);
+    assert_true(WAIT_FOR(tally_update(tally) == 12 && tally->lines >= 13, PATIENCE_MS));
+    stop(f);
+    tally_update(tally);
+    assert_in_range(tally->lines, 13, 15); /* see assert_each_once(): two other threads */
+    tally_free(tally);
+    free(options);
+}
+
+/* It waits for its next attempt in ten minutes; the connection takes that away, not the message. */
+static void a_retry_survives_the_connection(void **state)
+{
+    struct fixture *f = *state;
+    struct tally *tally;
+
+    consume(f, "", "", "fail_first: 1",
+            "[log, retry: {policy: constant, jitter: none, initial_delay: 10m, max_delay: 10m}, "
+            "recover]");
+    run(f);
+    tally = books(f, 1);
+    publish(f, 0, 1);
+    assert_true(WAIT_FOR((tally_update(tally), tally->lines == 1), PATIENCE_MS));
+    proxy_cut(f->proxy, PROXY_RST);
+    assert_true(tally_wait(tally, 1, PATIENCE_MS));
+    stop(f);
+    tally_free(tally);
+}
+
+/* What is rejected is settled, too. */
+static void rejected_ones_do_not_come_again(void **state)
+{
+    struct fixture *f = *state;
+    char *record;
+
+    consume(f, "dead_letter: {enabled: false}", "arguments: {x-stream-offset: first}",
+            "outcome: reject", IMMEDIATELY);
+    run(f);
+    record = worker_path(f->worker, "record");
+    publish(f, 0, 3);
+    assert_true(WAIT_FOR(count_lines(record) == 3, PATIENCE_MS));
+    publish_meanwhile(f, 3, 5);
+    assert_true(WAIT_FOR(count_lines(record) >= 5, PATIENCE_MS));
+    stop(f);
+    assert_in_range(count_lines(record), 5, 6); /* see assert_each_once() */
+    free(record);
+}
+
+/* A dead letter is made, whatever happens to the connection meanwhile. */
+static void dead_letters_survive_the_connection(void **state)
+{
+    struct fixture *f = *state;
+
+    consume(f, "", "", "outcome: reject", IMMEDIATELY);
+    run(f);
+    publish_meanwhile(f, 0, 5);
+    assert_true(WAIT_FOR(worker_logged(f->worker, "outcome=reject", NULL) >= 3, PATIENCE_MS));
+    proxy_cut(f->proxy, PROXY_RST);
+    assert_true(WAIT_FOR(peer_count(f->peer, f->dlq) >= 5, PATIENCE_MS));
+    stop(f);
+}
+
+/* A stream takes nothing back, so what is handed back waits here and is run again. */
+static void handed_back_ones_are_run_again(void **state)
+{
+    struct fixture *f = *state;
+
+    consume(f, "", "", "outcome: requeue", IMMEDIATELY);
+    run(f);
+    publish(f, 0, 1);
+    assert_true(
+        WAIT_FOR(worker_logged(f->worker, "attempt=1", "outcome=requeue") >= 3, PATIENCE_MS));
+    stop(f);
+}
+
+/* The subscription is given up and taken again whenever too many bytes are unsettled. */
+static void pauses_lose_and_repeat_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct tally *tally;
+
+    consume(f, "", "prefetch_bytes: 1KiB", "", IMMEDIATELY);
+    run(f);
+    tally = books(f, 300);
+    for (unsigned i = 0; i < 3; i++)
+        publish(f, 100 * i, 100 * i + 100);
+    assert_each_once(tally, 300, 0);
+    stop(f);
+    tally_free(tally);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(cut_before_the_first_message),
+        T(cut_while_messages_are_published),
+        T(first_is_not_begun_again),
+        T(what_is_settled_is_not_handled_again),
+        T(a_retry_survives_the_connection),
+        T(rejected_ones_do_not_come_again),
+        T(dead_letters_survive_the_connection),
+        T(handed_back_ones_are_run_again),
+        T(pauses_lose_and_repeat_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
