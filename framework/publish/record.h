@@ -49,6 +49,7 @@ struct record {
     int64_t leave_ms;    /* spooled: its receipt comes at this time, if not before */
     uint32_t sends;
     uint16_t reply_code;
+    uint8_t internal_errors; /* of the broker, while it alone was in flight */
     bool aside;    /* not in the window: it has room nowhere, only its receipt is to come */
     bool once;     /* a request: never sent again, for its reply could not come */
     bool returned; /* basic.return has come, its ack has not */

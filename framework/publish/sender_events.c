@@ -57,8 +57,8 @@ static void blame(struct warren_publisher *p, uint16_t code, const char *text)
     struct record *culprit = window_blame(&p->window, code, text);
 
     log_debug("publisher: the broker refused %s: %u %s",
-              culprit ? record_id(culprit) : "one of several messages", code, text);
-    if (observer.refused)
+              culprit ? record_id(culprit) : "one of the messages", code, text);
+    if (observer.refused && (culprit || code != AMQP_INTERNAL_ERROR))
         observer.refused(user, culprit ? record_id(culprit) : NULL, code, text);
 }
 
@@ -215,8 +215,10 @@ static void connection_opened_event(void *user)
 /* Errors of a whole connection that the content of a message can cause. */
 static bool is_poison(const struct connection_loss *loss)
 {
-    return loss->was_open && (loss->code == AMQP_FRAME_ERROR || loss->code == AMQP_SYNTAX_ERROR ||
-                              loss->code == AMQP_NOT_IMPLEMENTED);
+    return loss->was_open &&
+           (loss->code == AMQP_FRAME_ERROR || loss->code == AMQP_SYNTAX_ERROR ||
+            loss->code == AMQP_UNEXPECTED_FRAME || loss->code == AMQP_NOT_IMPLEMENTED ||
+            loss->code == AMQP_INTERNAL_ERROR);
 }
 
 /* The channel was lost before, so the window is ready for its next connection. */

@@ -7,7 +7,12 @@
 
 #define TAGS_CAPACITY_MIN 1024
 
-#define NOT_FOUND 404
+#define NOT_FOUND      404
+#define INTERNAL_ERROR 541
+
+/* RabbitMQ says 541 of troubles of its own, too: a message was their cause if it was so often the
+ * only one in flight. */
+#define INTERNAL_ERRORS_MAX 3
 
 /* In a slot of the ring: its message has ended, its confirm is still to come. */
 #define ENDED (&ended_mark)
@@ -381,6 +386,8 @@ struct record *window_blame(struct window *w, uint16_t code, const char *text)
     if (w->lost_until > w->suspects_until)
         w->suspects_until = w->lost_until;
     if (!w->lost_alone || !first || first->seq != w->lost_until)
+        return NULL;
+    if (code == INTERNAL_ERROR && ++first->internal_errors < INTERNAL_ERRORS_MAX)
         return NULL;
     end_refused(w, first, code, text);
     if (code == NOT_FOUND)

@@ -102,7 +102,10 @@ void window_restart(struct window *window);
  * After window_restart(): the broker closed the channel, or the connection, because of something
  * that was published.
  *
- * @return the record that was the cause, ended now, or NULL if it is one of several
+ * What was in flight is sent one at a time from then on, until the cause is in flight alone; of an
+ * internal error (541), three times.
+ *
+ * @return the record that was the cause, ended now, or NULL if it is not known yet
  */
 struct record *window_blame(struct window *window, uint16_t code, const char *text);
 

@@ -33,7 +33,8 @@ extern "C" {
 enum warren_result {
     WARREN_CONFIRMED, /**< the broker took responsibility (basic.ack) */
     WARREN_NACKED,    /**< a queue refused it, such as overflow=reject-publish (basic.nack) */
-    WARREN_RETURNED,  /**< mandatory, and no queue is bound for it (basic.return) */
+    WARREN_RETURNED,  /**< mandatory, and no queue is bound for it (basic.return); or the broker
+                           closes the channel or the connection over it, such as with 404 or 541 */
     WARREN_TIMEOUT,   /**< sent, but not confirmed in time: it may be stored or not */
     WARREN_EXPIRED,   /**< never sent before its time was over: it is certainly not stored */
     WARREN_SPOOLED    /**< only with a spool: it stays on disk, and is sent when that is possible */
@@ -151,9 +152,9 @@ struct warren_publish {
  *
  * @on_receipt  called exactly once if this returned WARREN_OK, never otherwise; may be NULL
  * @return      WARREN_OK; WARREN_EINVAL (a name over 255 bytes, a number outside of its type),
- *              WARREN_ETOOBIG (headers over a frame, or more than the whole window or spool), WARREN_EFULL, WARREN_ETIMEOUT (no
- *              room in time), WARREN_ECLOSED, WARREN_ENOMEM; WARREN_EIO: the spool could not be
- *              written, so the message is not accepted
+ *              WARREN_ETOOBIG (headers over a frame, or more than the whole window or spool),
+ *              WARREN_EFULL, WARREN_ETIMEOUT (no room in time), WARREN_ECLOSED, WARREN_ENOMEM;
+ *              WARREN_EIO: the spool could not be written, so the message is not accepted
  * Thread: any.
  */
 WARREN_API enum warren_status warren_publisher_publish(struct warren_publisher *publisher,

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,26 +41,36 @@ struct fixture {
     struct warren_publisher *publisher;
 };
 
-static int setup(void **state)
+static void open_publisher(struct fixture *f, const char *uri)
 {
-    struct fixture *f = calloc(1, sizeof *f);
-    const char *uri;
     struct warren_publisher_options options;
 
-    assert_non_null(f);
-    f->broker = broker_shared();
-    uri = f->broker->uri;
-    f->peer = peer_new(uri);
-    f->queue = unique_name("refused");
-    f->later = unique_name("later");
-    f->directory = scratch_new();
-    f->spool = text("%s/spool.db", f->directory);
-    peer_declare(f->peer, f->queue, "classic");
     warren_publisher_options_init(&options);
     options.uris = &uri;
     options.uri_count = 1;
     options.spool_path = f->spool;
     assert_int_equal(warren_publisher_new(&options, &f->publisher, NULL), WARREN_OK);
+}
+
+static void close_publisher(struct fixture *f)
+{
+    warren_publisher_close(f->publisher, 0);
+    f->publisher = NULL;
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+
+    assert_non_null(f);
+    f->broker = broker_shared();
+    f->peer = peer_new(f->broker->uri);
+    f->queue = unique_name("refused");
+    f->later = unique_name("later");
+    f->directory = scratch_new();
+    f->spool = text("%s/spool.db", f->directory);
+    peer_declare(f->peer, f->queue, "classic");
+    open_publisher(f, f->broker->uri);
     *state = f;
     return 0;
 }
@@ -68,7 +79,7 @@ static int teardown(void **state)
 {
     struct fixture *f = *state;
 
-    warren_publisher_close(f->publisher, 0);
+    close_publisher(f);
     peer_delete(f->peer, f->queue);
     peer_delete(f->peer, f->later);
     peer_free(f->peer);
@@ -185,6 +196,70 @@ static void refused_again(void **state)
     assert_true(WAIT_FOR(stats_of(f).spool_refused == 2, PATIENCE_MS));
     expect_discarded(f, "--refused", ": discarded 2 messages\n");
     expect_empty(f);
+}
+
+/* ---- what costs the connection ---- */
+
+/* Nobody can publish a NaN, but a file may hold anything. */
+static void poison(const struct fixture *f)
+{
+    sqlite3 *database;
+
+    assert_int_equal(sqlite3_open(f->spool, &database), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(database,
+                     "WITH bad AS (SELECT id, properties AS all_bytes,"
+                     "  instr(properties, x'643ff8000000000000') AS place FROM spool)"
+                     "UPDATE spool SET properties = CAST(substr(all_bytes, 1, place)"
+                     "  || x'7ff8000000000000' || substr(all_bytes, place + 9) AS BLOB)"
+                     " FROM bad WHERE bad.id = spool.id AND place > 0",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
+    assert_int_equal(sqlite3_changes(database), 1);
+    sqlite3_close(database);
+}
+
+/* Each of these letters has arrived, perhaps twice, and no other. */
+static void expect_bodies(const struct fixture *f, const char *letters)
+{
+    struct peer_message message;
+    unsigned seen = 0;
+
+    while (peer_get(f->peer, f->queue, &message)) {
+        const char *letter = strchr(letters, message.body[0]);
+
+        assert_non_null(letter);
+        seen |= 1U << (letter - letters);
+        peer_message_done(&message);
+    }
+    assert_int_equal(seen, (1U << strlen(letters)) - 1);
+}
+
+/* A message over which the broker closes the connection each time is refused in the end, and the
+ * innocent ones that were sent with it arrive. */
+static void one_that_costs_the_connection(void **state)
+{
+    struct fixture *f = *state;
+    struct warren_field ratio = {"ratio", {.type = WARREN_F64, .as.real = 1.5}};
+    struct warren_message message = {.properties.headers = {&ratio, 1}, .body = warren_text("b")};
+    struct warren_publish bad = {.routing_key = f->queue, .message = &message};
+    struct command list;
+
+    close_publisher(f);
+    open_publisher(f, "amqp://127.0.0.1:1");
+    assert_int_equal(publish(f, f->queue, "a"), WARREN_OK);
+    assert_int_equal(warren_publisher_publish(f->publisher, &bad, NULL, NULL), WARREN_OK);
+    assert_int_equal(publish(f, f->queue, "c"), WARREN_OK);
+    close_publisher(f);
+    poison(f);
+    open_publisher(f, f->broker->uri);
+    assert_true(WAIT_FOR(stats_of(f).spool_refused == 1, PATIENCE_MS));
+    assert_true(WAIT_FOR(stats_of(f).spool_messages == 0, PATIENCE_MS));
+    expect_bodies(f, "ac");
+    list = COMMAND("spool", "list", f->spool, "--refused");
+    command_expect(&list, 0);
+    assert_has(list.out, "541 INTERNAL_ERROR");
+    command_done(&list);
 }
 
 /* ---- at the same time ---- */
@@ -341,6 +416,7 @@ int main(void)
         TEST(discarded_beside_a_publisher),
         TEST(sent_again_by_the_publisher),
         TEST(refused_again),
+        TEST(one_that_costs_the_connection),
         TEST(an_operator_beside_a_busy_publisher),
         TEST(appended_meanwhile_counts_once),
     };

@@ -459,6 +459,30 @@ static void the_culprit_is_found(void **state)
     assert_int_equal(send_up_to(w, 10), 2);
 }
 
+/* An internal error may be the broker's own: only the third one that a message meets alone is put
+ * down to it, and what waits behind it is sent. */
+static void internal_errors_are_counted(void **state)
+{
+    struct window *w = *state;
+
+    add(w, 6);
+    window_restart(w); /* 1 to 5 were in flight */
+    assert_null(window_blame(w, 541, "broken"));
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(send_up_to(w, 10), 1);
+        window_restart(w);
+        assert_null(window_blame(w, 541, "broken"));
+    }
+    assert_int_equal(send_up_to(w, 10), 1);
+    window_restart(w);
+    assert_non_null(window_blame(w, 541, "broken"));
+    expect_ended(w, 1, WARREN_RETURNED);
+    expect_ended(w, 0, 0);
+    assert_int_equal(send_up_to(w, 10), 1);
+    assert_int_equal(window_confirm(w, 1, false, false), WARREN_OK);
+    expect_ended(w, 2, WARREN_CONFIRMED);
+}
+
 /* A missing exchange ends all suspects that were sent to it, and no other message. */
 static void a_missing_exchange_ends_its_suspects(void **state)
 {
@@ -754,6 +778,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_late_confirm_is_no_error, set_up, tear_down),
         cmocka_unit_test_setup_teardown(half_written_messages_do_not_expire, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_culprit_is_found, set_up_five, tear_down),
+        cmocka_unit_test_setup_teardown(internal_errors_are_counted, set_up_five, tear_down),
         cmocka_unit_test_setup_teardown(a_missing_exchange_ends_its_suspects, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_ended_message_may_be_the_culprit, set_up, tear_down),
         cmocka_unit_test(room_is_exact),
