@@ -48,6 +48,7 @@ void job_begin(struct warren_job *job, struct delivery *delivery, int64_t begun_
     job->in_transaction = false;
     job->outbox = NULL;
     job->forgiven = false;
+    job->duplicate = false;
     job->decoded = false;
     job->history_known = false;
     job->reason[0] = '\0';

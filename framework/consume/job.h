@@ -84,6 +84,7 @@ struct warren_job {
     bool in_transaction;          /* it was had */
     struct warren_outbox *outbox; /* in it; NULL: what is published now cannot be part of it */
     bool forgiven;
+    bool duplicate; /* handled before */
     bool decoded;
     bool history_known;
     struct history history;       /* once known */

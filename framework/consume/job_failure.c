@@ -1,4 +1,5 @@
-/* job_failure.c - what an attempt in vain asks for, and the way out of one by warren_panic(). */
+/* job_failure.c - what an attempt in vain, or of a duplicate, asks for, and the way out of one by
+ * warren_panic(). */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -37,6 +38,16 @@ void warren_job_forgive(struct warren_job *job)
 bool warren_job_forgiven(const struct warren_job *job)
 {
     return job->forgiven;
+}
+
+void warren_job_duplicate(struct warren_job *job)
+{
+    job->duplicate = true;
+}
+
+bool warren_job_is_duplicate(const struct warren_job *job)
+{
+    return job->duplicate;
 }
 
 /* ---- panic ---- */

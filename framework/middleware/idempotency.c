@@ -164,6 +164,7 @@ static enum warren_outcome done_before(struct warren_job *job, const struct atte
     const struct idempotency_claim *claim = &attempt->work.claim;
     const char *reply_to = warren_job_properties(job)->reply_to;
 
+    warren_job_duplicate(job);
     if (claim->result && reply_to && *reply_to) {
         struct warren_bytes result = {claim->result, claim->result_len};
 
@@ -172,7 +173,6 @@ static enum warren_outcome done_before(struct warren_job *job, const struct atte
             return WARREN_RETRY;
         }
     }
-    warren_job_log(job, WARREN_LOG_DEBUG, "handled before: not handled again");
     return (enum warren_outcome)claim->outcome;
 }
 

@@ -80,6 +80,8 @@ static void write_line(struct warren_job *job, enum warren_log_level level,
     log_int(&line, "attempt", warren_job_attempt(job));
     log_bool(&line, "redelivered", warren_job_redelivered(job));
     log_text(&line, "outcome", warren_outcome_name(outcome));
+    if (warren_job_is_duplicate(job))
+        log_bool(&line, "duplicate", true);
     log_int(&line, "duration_ms", warren_job_elapsed_us(job) / 1000);
     log_text(&line, "traceparent", or_none(warren_job_traceparent(job)));
     log_text(&line, "error", warren_job_error(job));

@@ -165,6 +165,13 @@ WARREN_API void warren_job_forgive(struct warren_job *job);
 /** Whether warren_job_forgive() was called in this attempt. */
 WARREN_API bool warren_job_forgiven(const struct warren_job *job);
 
+/** The handler is not run in this attempt, for the message was handled before: so the log shall
+ * say.
+ */
+WARREN_API void warren_job_duplicate(struct warren_job *job);
+/** Whether warren_job_duplicate() was called in this attempt. */
+WARREN_API bool warren_job_is_duplicate(const struct warren_job *job);
+
 /**
  * Say in one word why the message is rejected, for its dead letter (x-warren-reason); copied, at
  * most 31 bytes. Without it that is "rejected". Since: 0.1.

@@ -25,6 +25,7 @@ struct warren_job {
     int traces; /* how often a trace was set */
     uint32_t attempt;
     bool forgiven;
+    bool duplicate;
     int64_t now_ms;
     int64_t took_ms; /* by how much the handler advances the clock */
     int64_t limit_ms;
@@ -55,6 +56,11 @@ const struct warren_value *warren_job_header(struct warren_job *job, const char 
 bool warren_job_forgiven(const struct warren_job *job)
 {
     return job->forgiven;
+}
+
+bool warren_job_is_duplicate(const struct warren_job *job)
+{
+    return job->duplicate;
 }
 
 uint32_t warren_job_attempt(struct warren_job *job)

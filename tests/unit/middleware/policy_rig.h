@@ -126,6 +126,7 @@ struct warren_job {
     int64_t first_ms;
     int64_t retry_delay_ms;
     bool forgiven;
+    bool duplicate;
     bool forgives; /* the handler's side does */
     char error[1025];
     char reason[32];
@@ -181,6 +182,11 @@ void warren_job_reason(struct warren_job *job, const char *reason)
 void warren_job_forgive(struct warren_job *job)
 {
     job->forgiven = true;
+}
+
+void warren_job_duplicate(struct warren_job *job)
+{
+    job->duplicate = true;
 }
 
 bool warren_job_forgiven(const struct warren_job *job)

@@ -288,9 +288,11 @@ static void an_effect_is_remembered(void **state)
         message.properties.message_id = ids[i];
         job = deliver(rig, outcomes[i]);
         assert_true(job.ran);
+        assert_false(job.duplicate);
         assert_int_equal(job.answer, outcomes[i]);
         job = deliver(rig, WARREN_REJECT);
         assert_false(job.ran);
+        assert_true(job.duplicate);
         assert_int_equal(job.answer, outcomes[i]);
     }
 }

@@ -54,6 +54,20 @@ static void an_ack_is_logged_at_debug(void **state)
     assert_null(strstr(log.text, "correlation_id="));
 }
 
+/* A message that was not handled, for it had been before, is told from one that was. */
+static void a_duplicate_is_called_so(void **state)
+{
+    struct warren_job job = {.outcome = WARREN_ACK};
+    struct fake_log log;
+
+    (void)state;
+    run(&job, &defaults, 1, WARREN_LOG_DEBUG, &log);
+    assert_null(strstr(log.text, "duplicate"));
+    job.duplicate = true;
+    run(&job, &defaults, 1, WARREN_LOG_DEBUG, &log);
+    fake_log_has(&log, "outcome=ack duplicate=true ");
+}
+
 /* Any other outcome is a warning that says all that is known. */
 static void a_failure_is_a_warning_with_all_fields(void **state)
 {
@@ -180,6 +194,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_ack_costs_nothing_at_info),
         cmocka_unit_test(an_ack_is_logged_at_debug),
+        cmocka_unit_test(a_duplicate_is_called_so),
         cmocka_unit_test(a_failure_is_a_warning_with_all_fields),
         cmocka_unit_test(a_failure_is_silent_at_error),
         cmocka_unit_test(the_levels_are_chosen),
