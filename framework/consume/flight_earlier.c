@@ -142,7 +142,9 @@ void flight_load(void *user, const struct flight_file *from)
 
     if (!f->notes.file && flight_notes_init(&f->notes, &f->file) != WARREN_OK)
         return;
+    flight_notes_source(&f->notes);
     load_notes(f, from, now_ms);
+    flight_notes_source(&f->notes);
     for (uint32_t i = 0; i < from->head->slot_count; i++) {
         enum flight_state state = state_of(&from->slots[i]);
 

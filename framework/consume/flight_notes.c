@@ -27,14 +27,26 @@ static uint32_t home_of(const struct flight_notes *n, const struct identity *mes
     return (uint32_t)message->low & n->index_mask;
 }
 
-/* Where @message is, or the empty place where it would be. */
-static uint32_t *place_of(const struct flight_notes *n, const struct identity *message)
+/* The next place from @at on that has @message or is empty. */
+static uint32_t *place_from(const struct flight_notes *n, const struct identity *message,
+                            uint32_t at)
 {
-    uint32_t at = home_of(n, message);
-
     while (n->index[at] && !identity_equal(&n->file->notes[n->index[at] - 1].message, message))
         at = (at + 1) & n->index_mask;
     return &n->index[at];
+}
+
+/* Where @message is, or the empty place where it would be. */
+static uint32_t *place_of(const struct flight_notes *n, const struct identity *message)
+{
+    return place_from(n, message, home_of(n, message));
+}
+
+/* Where an equal message is, or the empty place behind all of them. */
+static uint32_t *place_behind(const struct flight_notes *n, const struct identity *message,
+                              const uint32_t *place)
+{
+    return place_from(n, message, ((uint32_t)(place - n->index) + 1) & n->index_mask);
 }
 
 /* Move up what would not be found any more behind the hole. */
@@ -94,8 +106,11 @@ static uint32_t add(struct flight_notes *n, uint32_t *place, const struct identi
 static void forget(struct flight_notes *n, uint32_t number)
 {
     struct flight_note *note = note_at(n, number);
+    uint32_t *place = place_of(n, &note->message);
 
-    take_out(n, place_of(n, &note->message));
+    while (*place != number)
+        place = place_behind(n, &note->message, place);
+    take_out(n, place);
     if (!n->at_hand[number - 1])
         count(&n->awaited, -1);
     if (note->crashes > 0)
@@ -138,7 +153,8 @@ enum warren_status flight_notes_init(struct flight_notes *n, struct flight_file 
     n->index = calloc(size, sizeof *n->index);
     n->unused = calloc((size_t)total + 1, sizeof *n->unused);
     n->at_hand = calloc((size_t)total + 1, sizeof *n->at_hand);
-    if (!n->index || !n->unused || !n->at_hand)
+    n->loaded = calloc((size_t)total + 1, sizeof *n->loaded);
+    if (!n->index || !n->unused || !n->at_hand || !n->loaded)
         return WARREN_ENOMEM;
     while (n->unused_count < total) {
         n->unused[n->unused_count] = total - n->unused_count;
@@ -154,6 +170,7 @@ void flight_notes_done(struct flight_notes *n)
     free(n->index);
     free(n->unused);
     free(n->at_hand);
+    free(n->loaded);
     *n = (struct flight_notes){0};
 }
 
@@ -162,14 +179,23 @@ static uint32_t sum(uint32_t a, uint32_t b)
     return a > UINT32_MAX - b ? UINT32_MAX : a + b;
 }
 
+void flight_notes_source(struct flight_notes *n)
+{
+    n->source++;
+}
+
 void flight_notes_load(struct flight_notes *n, const struct flight_note *more)
 {
     uint32_t *place = place_of(n, &more->message);
-    uint32_t number = *place ? *place : add(n, place, &more->message);
     struct flight_note note;
+    uint32_t number;
 
+    while (*place && n->loaded[*place - 1] == n->source)
+        place = place_behind(n, &more->message, place);
+    number = *place ? *place : add(n, place, &more->message);
     if (number == 0)
         return;
+    n->loaded[number - 1] = n->source;
     note = *note_at(n, number);
     if (note.crashes == 0 && more->crashes > 0)
         count(&n->suspects, 1);
@@ -190,13 +216,15 @@ void flight_notes_load(struct flight_notes *n, const struct flight_note *more)
 uint32_t flight_notes_claim(struct flight_notes *n, const struct identity *message, int64_t now_ms,
                             struct flight_note *ret_note)
 {
+    uint32_t *place;
     uint32_t number;
 
     pthread_mutex_lock(&n->lock);
     sweep(n, now_ms);
-    number = *place_of(n, message);
-    if (number && n->at_hand[number - 1])
-        number = 0; /* another message with the same id */
+    place = place_of(n, message);
+    while (*place && n->at_hand[*place - 1]) /* another message with the same id */
+        place = place_behind(n, message, place);
+    number = *place;
     if (number) {
         n->at_hand[number - 1] = true;
         count(&n->awaited, -1);

@@ -27,6 +27,8 @@ struct flight_notes {
     uint32_t unused_count;
     bool *at_hand;
     int64_t swept_ms;
+    uint32_t *loaded; /* the last source of each note */
+    uint32_t source;
 
     _Atomic uint32_t awaited;
     _Atomic uint32_t suspects; /* awaited or at hand, with crashes */
@@ -37,7 +39,13 @@ enum warren_status flight_notes_init(struct flight_notes *notes, struct flight_f
 /** Zeroed is fine. */
 void flight_notes_done(struct flight_notes *notes);
 
-/** Add what @note of an earlier process says; a second one of the same message is added up. */
+/**
+ * What is loaded from now on is from another source: the notes of one earlier process, or what its
+ * threads were doing. Of one source, what is equal are several messages; of several ones it is the
+ * same message, which one death of a process counts against once.
+ */
+void flight_notes_source(struct flight_notes *notes);
+/** Add what @note says: to one of that message from another source, or as a new one. */
 void flight_notes_load(struct flight_notes *notes, const struct flight_note *note);
 
 /** Is there anything that flight_notes_claim() could find? */

@@ -150,6 +150,35 @@ static void attempts_survive_a_kill(void **state)
     assert_int_equal(worker_stop(fixture->worker), 0);
 }
 
+/* The process is killed once, with equal messages in three threads: each runs alone, none is
+ * blamed for more than one crash. */
+static void equal_messages_survive_a_kill(void **state)
+{
+    struct fixture *fixture = *state;
+    char *all;
+
+    declare(fixture);
+    make_worker(fixture, "log, recover", "state_dir: state");
+    for (int i = 0; i < 3; i++)
+        publish(fixture, "m-1", "stay");
+    worker_consume(fixture->worker, 1);
+    assert_true(WAIT_FOR(recorded(fixture, "begin m-%d 1\n", 1) == 3, PATIENCE_MS));
+    proc_signal(fixture->worker->proc, SIGKILL);
+    assert_int_equal(proc_wait(fixture->worker->proc, PATIENCE_MS), PROC_SIGNAL + SIGKILL);
+    worker_consume(fixture->worker, 1);
+    assert_true(WAIT_FOR(recorded(fixture, "done m-%d 1\n", 1) == 3, PATIENCE_MS));
+    assert_int_equal(worker_stop(fixture->worker), 0);
+    assert_int_equal(worker_logged(fixture->worker, "suspected message runs alone", "crashes=1"),
+                     3);
+    all = read_file(fixture->record, NULL);
+    assert_string_equal(all, "begin m-1 1\nbegin m-1 1\nbegin m-1 1\n"
+                             "begin m-1 1\ndone m-1 1\nbegin m-1 1\ndone m-1 1\n"
+                             "begin m-1 1\ndone m-1 1\n");
+    assert_int_equal(peer_count(fixture->peer, fixture->queue), 0);
+    assert_int_equal(peer_count(fixture->peer, fixture->dlq), 0);
+    free(all);
+}
+
 /* The one file of the flight recorder; the caller frees. */
 static char *flight_file(const struct fixture *fixture)
 {
@@ -219,6 +248,7 @@ int main(void)
         TEST(a_lock_that_is_never_released),
         TEST(a_signal_from_outside_ends_the_process),
         TEST(attempts_survive_a_kill),
+        TEST(equal_messages_survive_a_kill),
         TEST(a_damaged_recorder),
         TEST(no_place_for_a_recorder),
     };

@@ -154,7 +154,9 @@ static void notes_add_up(void **state)
     struct flight_note note;
     uint32_t number;
 
+    flight_notes_source(&rig->notes);
     flight_notes_load(&rig->notes, &crashed);
+    flight_notes_source(&rig->notes);
     flight_notes_load(&rig->notes, &killed);
     assert_int_equal(atomic_load(&rig->notes.suspects), 1);
     number = flight_notes_claim(&rig->notes, &killed.message, NOW_MS, &note);
@@ -168,6 +170,44 @@ static void notes_add_up(void **state)
     assert_int_equal(atomic_load(&rig->notes.suspects), 0);
 }
 
+static uint32_t claim(struct rig *rig, const struct identity *it, uint32_t crashes)
+{
+    struct flight_note note = {.crashes = 0};
+    uint32_t number = flight_notes_claim(&rig->notes, it, NOW_MS, &note);
+
+    assert_int_equal(note.crashes, crashes);
+    return number;
+}
+
+/* Equal messages in several threads of one process: its death counts once against each. So many
+ * deliveries find a note, whichever of them is settled first. */
+static void equal_messages_of_one_process(void **state)
+{
+    struct rig *rig = *state;
+    struct flight_note killed = {.message = message(7), .crashes = 1, .noted_ms = NOW_MS};
+    uint32_t numbers[3];
+
+    flight_notes_source(&rig->notes);
+    for (int i = 0; i < 3; i++)
+        flight_notes_load(&rig->notes, &killed);
+    assert_int_equal(atomic_load(&rig->notes.suspects), 3);
+    for (int i = 0; i < 3; i++)
+        assert_true((numbers[i] = claim(rig, &killed.message, 1)) > 0);
+    assert_int_equal(claim(rig, &killed.message, 0), 0);
+    flight_notes_forget(&rig->notes, numbers[1]);
+    flight_notes_await(&rig->notes, numbers[2]);
+    flight_notes_await(&rig->notes, numbers[0]);
+    flight_notes_source(&rig->notes); /* the process died again, in one of them */
+    flight_notes_load(&rig->notes, &killed);
+    assert_true(claim(rig, &killed.message, 2) > 0);
+    assert_true(claim(rig, &killed.message, 1) > 0);
+    assert_int_equal(claim(rig, &killed.message, 0), 0);
+    flight_notes_forget(&rig->notes, numbers[2]);
+    flight_notes_forget(&rig->notes, numbers[0]);
+    assert_int_equal(flight_notes_count(&rig->notes), 0);
+    assert_int_equal(atomic_load(&rig->notes.suspects), 0);
+}
+
 /* A message that does not come was settled elsewhere. */
 static void old_notes_are_forgotten(void **state)
 {
@@ -177,6 +217,7 @@ static void old_notes_are_forgotten(void **state)
     struct identity other = message(3);
     struct flight_note note;
 
+    flight_notes_source(&rig->notes);
     flight_notes_load(&rig->notes, &old);
     flight_notes_load(&rig->notes, &young);
     flight_notes_claim(&rig->notes, &other, NOW_MS + FLIGHT_NOTE_KEPT_MS + 5, &note);
@@ -227,6 +268,7 @@ int main(void)
         T(there_is_a_bound),
         T(the_index_holds),
         T(notes_add_up),
+        T(equal_messages_of_one_process),
         T(old_notes_are_forgotten),
         T(a_note_at_hand_is_kept),
         T(damage_is_seen),

@@ -87,12 +87,17 @@ static struct identity message(uint64_t number)
     return (struct identity){number, 1};
 }
 
-static void begin(struct rig *rig, int worker, bool alone)
+static void begin_with(struct rig *rig, int worker, uint64_t number, bool alone)
 {
-    struct identity it = message((uint64_t)worker);
+    struct identity it = message(number);
     struct warren_bytes id = {"m-1", 3};
 
     flight_begin(&rig->workers[worker], rig->deliveries[worker], &it, id, alone);
+}
+
+static void begin(struct rig *rig, int worker, bool alone)
+{
+    begin_with(rig, worker, (uint64_t)worker, alone);
 }
 
 /* The process is gone without a word, as by SIGKILL, and another one starts. */
@@ -138,6 +143,27 @@ static void killed(void **state)
     assert_int_equal(note.failed, 0);
     assert_int_equal(note.reason, FLIGHT_KILLED);
     assert_int_equal(claim(rig, 1).crashes, 0);
+}
+
+/* Killed with equal messages in three threads: that is one crash of each, not three of one. Killed
+ * again while one of them was alone: it was that one. */
+static void killed_with_equal_messages(void **state)
+{
+    struct rig *rig = *state;
+
+    for (int i = 0; i < WORKERS; i++)
+        begin_with(rig, i, 0, false);
+    die_and_restart(rig);
+    assert_int_equal(flight_suspects(rig->flight), WORKERS);
+    for (int i = 0; i < WORKERS; i++)
+        assert_int_equal(claim(rig, 0).crashes, 1);
+    assert_int_equal(claim(rig, 0).crashes, 0);
+    begin_with(rig, 1, 0, true);
+    die_and_restart(rig);
+    assert_int_equal(claim(rig, 0).crashes, 2);
+    for (int i = 1; i < WORKERS; i++)
+        assert_int_equal(claim(rig, 0).crashes, 1);
+    assert_int_equal(claim(rig, 0).crashes, 0);
 }
 
 /* Killed again while it was alone: it was this message. */
@@ -387,6 +413,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(killed),
+        T(killed_with_equal_messages),
         T(killed_alone),
         T(landed),
         T(crashed),
