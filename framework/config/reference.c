@@ -58,7 +58,8 @@ static const char intro[] =
     "counts. Lists are separated by commas (in `broker.uri` only where an address follows, since "
     "a\n"
     "password may hold one). `topology`, `middleware` and\n"
-    "`subscriptions` can be given only in the file.\n"
+    "`subscriptions` can be given only in the file: a variable that begins like one of them is an\n"
+    "error, too.\n"
     "\n"
     "Secrets are never printed: `warren check`, the log and error texts show `***` instead. Write\n"
     "the password into a file of its own (`broker.password_file`) or into `WARREN_BROKER_URI`.\n";

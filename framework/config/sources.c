@@ -15,6 +15,7 @@
 
 /* What only the file can hold; each is read in a file of its own. */
 static const char *const structured[STRUCTURED_COUNT] = {"topology", "middleware", "subscriptions"};
+#define ONLY_IN_FILE "topology, middleware and subscriptions can be given only in the file"
 
 /* @key is one of them, or begins with one and a point or a bracket. */
 static bool is_structured(const char *key)
@@ -205,16 +206,30 @@ static enum warren_status set_text(struct config_scope *scope, struct config_pri
 
 /* ---- the environment ---- */
 
-static bool begins_like_section(const char *name, size_t len)
+/* What follows in @name, WARREN_SECTION...; "" as well if it begins in another way. */
+static const char *behind(const char *name, const char *section)
+{
+    size_t len = strlen(section);
+
+    return strncasecmp(name + 7, section, len) == 0 ? name + 7 + len : "";
+}
+
+static bool begins_like_section(const char *name)
 {
     for (size_t i = 0; i < CONFIG_SECTION_COUNT; i++) {
-        size_t section_len = strlen(config_sections[i].name);
+        const char *rest = behind(name, config_sections[i].name);
 
-        if (len > 7 + section_len + 1 && strncmp(name, "WARREN_", 7) == 0 &&
-            strncasecmp(name + 7, config_sections[i].name, section_len) == 0 &&
-            name[7 + section_len] == '_')
+        if (rest[0] == '_' && rest[1])
             return true;
     }
+    return false;
+}
+
+static bool begins_like_structured(const char *name)
+{
+    for (size_t i = 0; i < STRUCTURED_COUNT; i++)
+        if (behind(name, structured[i])[0] == '_' || strcasecmp(name + 7, structured[i]) == 0)
+            return true;
     return false;
 }
 
@@ -244,6 +259,9 @@ static enum warren_status unknown_variable(struct config_scope *scope, const cha
     }
     near = suggest(name, list, CONFIG_OPTION_COUNT);
     config_mask(name, word, sizeof word);
+    if (begins_like_structured(name))
+        return error_set(scope->error, WARREN_ECONFIG, "environment variable %s: " ONLY_IN_FILE,
+                         word);
     return error_set(scope->error, WARREN_ECONFIG,
                      "environment variable %s: there is no such option%s%s%s", word,
                      near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
@@ -265,7 +283,7 @@ static enum warren_status read_variable(struct config_scope *scope, struct confi
         if (strcmp(variable, name) == 0)
             return set_text(scope, config, &config_options[i], name, entry + len + 1);
     }
-    if (!begins_like_section(entry, len) || set_by_kubernetes(name))
+    if (set_by_kubernetes(name) || (!begins_like_section(name) && !begins_like_structured(name)))
         return WARREN_OK;
     return unknown_variable(scope, name);
 }
@@ -296,10 +314,7 @@ static enum warren_status unknown_set(struct config_scope *scope, const char *ke
     else
         config_mask(key, word, sizeof word);
     if (is_structured(key))
-        return error_set(scope->error, WARREN_ECONFIG,
-                         "--set %s: topology, middleware and subscriptions can be given only in "
-                         "the file",
-                         word);
+        return error_set(scope->error, WARREN_ECONFIG, "--set %s: " ONLY_IN_FILE, word);
     return error_set(scope->error, WARREN_ECONFIG, "--set %s: there is no such option%s%s%s", word,
                      near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }

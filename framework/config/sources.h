@@ -12,7 +12,7 @@ enum warren_status config_read_document(struct config_scope *scope, struct confi
 
 /**
  * @env  "NAME=value", NULL-terminated; may be NULL. A variable that begins like a section
- *       (WARREN_BROKER_) and is no option is an error, others are not ours.
+ *       (WARREN_BROKER_, WARREN_TOPOLOGY_) and is no option is an error, others are not ours.
  */
 enum warren_status config_read_environment(struct config_scope *scope,
                                            struct config_private *config, char *const *env);

@@ -199,7 +199,15 @@ static void wrong_variables_are_refused(void **state)
     helper_refused(NULL, "WARREN_CONSUMER_PREFECH=5", NULL,
                    "environment variable WARREN_CONSUMER_PREFECH: there is no such option; did you "
                    "mean WARREN_CONSUMER_PREFETCH?");
+    helper_refused(
+        NULL, "WARREN_MIDDLEWARE_RETRY_MAX_ATTEMPTS=1", NULL,
+        "environment variable WARREN_MIDDLEWARE_RETRY_MAX_ATTEMPTS: topology, middleware "
+        "and subscriptions can be given only in the file");
+    helper_refused(NULL, "WARREN_TOPOLOGY_QUEUES=a", NULL, "can be given only in the file");
+    helper_refused(NULL, "WARREN_SUBSCRIPTIONS=a", NULL, "can be given only in the file");
     config_free(helper_config(NULL, "WARREN_HOME=/x", NULL));
+    config_free(helper_config(NULL, "WARREN_TOPOLOGYS=3", NULL));
+    config_free(helper_config(NULL, "WARREN_MIDDLEWARE_SERVICE_HOST=10.0.0.1", NULL));
     config_free(helper_config(NULL, "WARREN_CONSUMERS=3", NULL));
     config_free(helper_config(NULL, "WARREN_", NULL));
     config_free(helper_config(NULL, "PATH=/bin", NULL));
