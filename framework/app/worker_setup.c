@@ -9,19 +9,26 @@
 #include "base/error.h"
 #include "config/node.h"
 #include "middleware/builtin.h"
+#include "middleware/retry.h"
 #include "plugin/loader.h"
+
+static enum warren_status refused(const struct config *config, size_t index,
+                                  enum warren_status status, const struct warren_error *why,
+                                  struct warren_error *error)
+{
+    char where[CONFIG_WHERE_SIZE];
+
+    config_where(config, "plugins", index, where, sizeof where);
+    return error_set(error, status, "%s: %s", where, why->text);
+}
 
 enum warren_status worker_setup_load(const struct config *config, size_t index,
                                      struct plugin **ret_plugin, struct warren_error *error)
 {
     struct warren_error why = {WARREN_OK, ""};
     enum warren_status status = plugin_load(config->plugins[index], ret_plugin, &why);
-    char where[CONFIG_WHERE_SIZE];
 
-    if (status == WARREN_OK)
-        return WARREN_OK;
-    config_where(config, "plugins", index, where, sizeof where);
-    return error_set(error, status, "%s: %s", where, why.text);
+    return status == WARREN_OK ? status : refused(config, index, status, &why, error);
 }
 
 /* The plugin of that file, or of the program, if @running has it: its code is loaded already. */
@@ -34,6 +41,21 @@ static struct plugin *borrow(const struct worker_setup *running, const char *fil
             return plugin_ref(plugin);
     }
     return NULL;
+}
+
+static enum warren_status add_plugin(struct worker_setup *setup, size_t index,
+                                     const struct worker_setup *running, struct warren_error *error)
+{
+    struct plugin *plugin = borrow(running, setup->config->plugins[index], 0);
+    struct warren_error why = {WARREN_OK, ""};
+    enum warren_status status = WARREN_OK;
+
+    if (!plugin)
+        status = worker_setup_load(setup->config, index, &plugin, error);
+    if (status != WARREN_OK)
+        return status;
+    status = registry_add(setup->registry, plugin, &why);
+    return status == WARREN_OK ? status : refused(setup->config, index, status, &why, error);
 }
 
 static enum warren_status add_plugins(struct worker_setup *setup,
@@ -51,13 +73,8 @@ static enum warren_status add_plugins(struct worker_setup *setup,
         if (status == WARREN_OK)
             status = registry_add(setup->registry, plugin, error);
     }
-    for (size_t i = 0; status == WARREN_OK && i < setup->config->plugin_count; i++) {
-        plugin = borrow(running, setup->config->plugins[i], 0);
-        if (!plugin)
-            status = worker_setup_load(setup->config, i, &plugin, error);
-        if (status == WARREN_OK)
-            status = registry_add(setup->registry, plugin, error);
-    }
+    for (size_t i = 0; status == WARREN_OK && i < setup->config->plugin_count; i++)
+        status = add_plugin(setup, i, running, error);
     return status;
 }
 
@@ -144,6 +161,23 @@ enum warren_status worker_setup_init(struct worker_setup *setup,
                                      struct warren_error *error)
 {
     return worker_setup_again(setup, options, NULL, error);
+}
+
+void worker_setup_show(const struct worker_setup *setup)
+{
+    for (size_t i = 0; i < setup->config->subscription_count; i++) {
+        const struct config_subscription *subscription = &setup->config->subscriptions[i];
+
+        for (size_t k = 0; k < subscription->chain_count; k++) {
+            const struct config_middleware *link = &subscription->chain[k];
+
+            if (strcmp(link->name, middleware_retry.name) == 0)
+                config_options_show(
+                    link->options, "max_attempts",
+                    retry_attempts(warren_options_int(link->options, "max_attempts"),
+                                   subscription->dead_exchange != NULL));
+        }
+    }
 }
 
 void worker_setup_done(struct worker_setup *setup)

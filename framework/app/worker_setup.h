@@ -59,6 +59,9 @@ enum warren_status worker_setup_load(const struct config *config, size_t index,
  */
 enum warren_status worker_setup_chains(const struct registry *registry, struct config *config,
                                        struct warren_error *error);
+/** What is in force where an option says -1, for config_write_effective(); nothing runs after it.
+ */
+void worker_setup_show(const struct worker_setup *setup);
 /** No handler and no middleware may be open. */
 void worker_setup_done(struct worker_setup *setup);
 

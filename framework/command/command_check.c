@@ -77,13 +77,15 @@ static enum cli_status check_all(struct check *check, const struct warren_worker
         worker_setup_done(&setup);
         return result;
     }
-    if (check->effective)
+    if (check->effective) {
+        worker_setup_show(&setup);
         config_write_effective(setup.config, stdout);
-    else
+    } else {
         printf("%s: %zu subscription%s, %zu plugin%s: the configuration is valid\n",
                worker->config_file, setup.config->subscription_count,
                setup.config->subscription_count == 1 ? "" : "s", registry_count(setup.registry),
                registry_count(setup.registry) == 1 ? "" : "s");
+    }
     if (check->connect)
         result = connect_broker(check, setup.config);
     worker_setup_done(&setup);

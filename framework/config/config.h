@@ -248,14 +248,18 @@ enum warren_status config_chains(struct config *config, const struct config_cata
                                  struct warren_error *error);
 
 /**
- * The next option of which @a and @b say different things. There is none if they are not of the same
- * table: then one is of another plugin.
+ * The next option of which @a and @b say different things. There is none if they are not of the
+ * same table: then one is of another plugin.
  *
  * @at      where to begin: 0; moved behind that option
  * @return  its name; NULL: there is none any more
  */
 const char *config_options_differ(const struct warren_options *a, const struct warren_options *b,
                                   size_t *at);
+
+/** Say @value for the whole number @name, which is one: for showing what another value stands for.
+ */
+void config_options_show(const struct warren_options *options, const char *name, int64_t value);
 
 /**
  * What differs between two configurations besides the options of middlewares and those that change

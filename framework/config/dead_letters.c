@@ -43,11 +43,32 @@ static const char *expand(struct config_scope *scope, const char *pattern, const
     return name;
 }
 
-static enum warren_status name_it(struct config_scope *scope, const struct config_node *node,
-                                  const char *what, const char *pattern, const char *queue,
+static enum warren_status check_words(struct config_scope *scope, const struct config_node *node,
+                                      const char *pattern)
+{
+    for (const char *at = strchr(pattern, '{'); at; at = strchr(at + 1, '{')) {
+        size_t len = strcspn(at, "}");
+
+        if (strncmp(at, QUEUE_WORD, strlen(QUEUE_WORD)) != 0)
+            return config_fail(scope, node,
+                               "'%.*s' stands for nothing; did you mean '" QUEUE_WORD "'?",
+                               (int)(at[len] ? len + 1 : len), at);
+    }
+    return WARREN_OK;
+}
+
+/* What is wrong with the default is so because of the queue. */
+static enum warren_status name_it(struct config_scope *scope, const struct config_value *option,
+                                  const char *what, const struct config_subscription *subscription,
                                   const char **ret_name)
 {
-    *ret_name = expand(scope, pattern ? pattern : "", queue);
+    const struct config_node *node = option->given ? option->node : subscription->all;
+    const char *pattern = option->text ? option->text : "";
+    enum warren_status status = check_words(scope, node, pattern);
+
+    if (status != WARREN_OK)
+        return status;
+    *ret_name = expand(scope, pattern, subscription->queue);
     return *ret_name ? config_check_name(scope, node, what, *ret_name) : config_nomem(scope);
 }
 
@@ -74,20 +95,18 @@ static enum warren_status check_shared(struct config_scope *scope,
 static enum warren_status name_both(struct config_scope *scope, struct config_private *private,
                                     struct config_subscription *subscription)
 {
-    const struct config *config = &private->config;
-    const struct config_node *of_queue = private->values[CONFIG_dead_letter_queue].node;
+    const struct config_value *of_queue = &private->values[CONFIG_dead_letter_queue];
     char word[CONFIG_WORD_SIZE];
     enum warren_status status =
-        name_it(scope, private->values[CONFIG_dead_letter_exchange].node,
-                "the name of a dead-letter exchange", config->dead_letter.exchange,
-                subscription->queue, &subscription->dead_exchange);
+        name_it(scope, &private->values[CONFIG_dead_letter_exchange],
+                "the name of a dead-letter exchange", subscription, &subscription->dead_exchange);
 
     if (status == WARREN_OK)
-        status = name_it(scope, of_queue, "the name of a dead-letter queue",
-                         config->dead_letter.queue, subscription->queue, &subscription->dead_queue);
+        status = name_it(scope, of_queue, "the name of a dead-letter queue", subscription,
+                         &subscription->dead_queue);
     if (status != WARREN_OK || strcmp(subscription->dead_queue, subscription->queue) != 0)
         return status;
-    return config_fail(scope, of_queue,
+    return config_fail(scope, of_queue->node,
                        "the dead-letter queue of '%s' is that queue itself; the default is "
                        "'" QUEUE_WORD ".dlq'",
                        config_mask(subscription->queue, word, sizeof word));

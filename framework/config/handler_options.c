@@ -121,6 +121,13 @@ const char *config_options_differ(const struct warren_options *a, const struct w
     return NULL;
 }
 
+void config_options_show(const struct warren_options *options, const char *name, int64_t value)
+{
+    for (size_t i = 0; i < options->count; i++)
+        if (strcmp(options->table[i].name, name) == 0)
+            options->values[i].integer = value;
+}
+
 /* The value of @name if its type is one of @types, a set of bits; otherwise the end. */
 static const struct config_value *lookup(const struct warren_options *options, const char *name,
                                          unsigned types, const char *function)

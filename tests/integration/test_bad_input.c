@@ -247,7 +247,7 @@ static void bad_plugins(void **state)
         ROW("plugins: [" WARREN_PLUGIN_DIR "/unit/plugin/undefined.so]\n" ONE_QUEUE,
             "/undefined.so: cannot load the plugin", "undefined symbol: charge_the_card_of_nobody"),
         ROW("plugins: [" WARREN_HANDLER_DIR "/log.so, " WARREN_HANDLER_DIR "/log.so]\n" ONE_QUEUE,
-            "a plugin named log is already loaded"),
+            "worker.yaml:1:", "a plugin named log is already loaded"),
     };
 
     (void)state;

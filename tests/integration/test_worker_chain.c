@@ -301,6 +301,11 @@ static void the_commands_show_middlewares(void **state)
     assert_non_null(strstr(command.out, "max_attempts: 9"));
     assert_non_null(strstr(command.out, "      - \"links.broken\"\n"));
     command_done(&command);
+    edit(f, "max_attempts: 9", "max_attempts: -1");
+    command = COMMAND("check", "--effective", "-c", f->worker->config, "--set", PLUGINS);
+    command_expect(&command, 0);
+    assert_non_null(strstr(command.out, "max_attempts: 5,"));
+    command_done(&command);
 }
 
 /* ---- SIGHUP ---- */

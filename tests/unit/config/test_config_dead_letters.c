@@ -163,12 +163,12 @@ static void one_queue_for_all(void **state)
 static void patterns_are_filled_in(void **state)
 {
     struct config *config = helper_config(
-        "dead_letter: {exchange: '{queue}{queue}', queue: 'a.{queue}.{b}.{queue}'}\n" ONE, NULL,
+        "dead_letter: {exchange: '{queue}{queue}', queue: 'a.{queue}.b}.{queue}'}\n" ONE, NULL,
         NULL);
 
     (void)state;
     assert_string_equal(config->subscriptions[0].dead_exchange, "paymentspayments");
-    assert_string_equal(config->subscriptions[0].dead_queue, "a.payments.{b}.payments");
+    assert_string_equal(config->subscriptions[0].dead_queue, "a.payments.b}.payments");
     config_free(config);
 }
 
@@ -185,12 +185,16 @@ static void bad_patterns_are_refused(void **state)
     helper_refused("dead_letter: {queue: '{queue}'}\n" ONE, NULL, NULL, "is that queue itself");
     helper_refused("dead_letter: {exchange: dead}\n" TWO, NULL, NULL,
                    "dead_letter.exchange needs {queue}");
+    helper_refused("dead_letter: {queue: '{quue}.x'}\n" ONE, NULL, NULL,
+                   "1:22: '{quue}' stands for nothing; did you mean '{queue}'?");
+    helper_refused("dead_letter: {exchange: 'x.{queue'}\n" ONE, NULL, NULL,
+                   "1:25: '{queue' stands for nothing; did you mean '{queue}'?");
     memset(queue, 'q', sizeof queue - 1);
     queue[sizeof queue - 1] = '\0';
     snprintf(longest, sizeof longest, "subscriptions: [{queue: %s, handler: p.charge}]\n", queue);
     config_free(helper_config(longest, NULL, NULL)); /* 251 and ".dlx" */
     snprintf(longest, sizeof longest, "subscriptions: [{queue: %sq, handler: p.charge}]\n", queue);
-    helper_refused(longest, NULL, NULL, "the name of a dead-letter exchange");
+    helper_refused(longest, NULL, NULL, "1:17: the name of a dead-letter exchange has 256 bytes");
 }
 
 /* What is in force is printed with where dead letters go, and is still a configuration. */
