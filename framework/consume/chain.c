@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "consume/job.h"
+
 /* A plugin is C: it may return anything. Checked here, so that no middleware has to. */
 static enum warren_outcome known(struct warren_job *job, enum warren_outcome outcome)
 {
@@ -17,9 +19,12 @@ static enum warren_outcome call_handler(struct warren_job *job, const struct war
                                         void *state)
 {
     const struct chain *chain = state;
+    enum warren_outcome outcome = known(job, chain->handler->handle(job, chain->state));
 
     (void)next;
-    return known(job, chain->handler->handle(job, chain->state));
+    if (outcome == WARREN_RETRY)
+        job_forgive_unpublished(job);
+    return outcome;
 }
 
 enum warren_status chain_init(struct chain *chain, const struct warren_link *links, size_t count,

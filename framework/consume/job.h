@@ -84,7 +84,8 @@ struct warren_job {
     bool in_transaction;          /* it was had */
     struct warren_outbox *outbox; /* in it; NULL: what is published now cannot be part of it */
     bool forgiven;
-    bool duplicate; /* handled before */
+    bool duplicate;   /* handled before */
+    bool unpublished; /* the publisher took nothing, for no fault of the message */
     bool decoded;
     bool history_known;
     struct history history;       /* once known */
@@ -138,6 +139,12 @@ void job_alarm_init(struct job_alarm *alarm);
 void job_alarm_done(struct job_alarm *alarm);
 /** The attempt is over: warren_job_cancel_fd() shall not become readable any more. */
 void job_alarm_rest(struct job_alarm *alarm);
+
+/**
+ * The handler failed. If that is so because the publisher could take nothing, the attempt is
+ * forgiven, and the next one waits for a while.
+ */
+void job_forgive_unpublished(struct warren_job *job);
 
 /** Headers with the trace context added. */
 struct job_traced {

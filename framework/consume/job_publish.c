@@ -86,9 +86,9 @@ static enum warren_status publish_in_transaction(struct warren_job *job, struct 
     return status;
 }
 
-static enum warren_status publish(struct warren_job *job, const char *exchange,
-                                  const char *routing_key, const struct warren_message *message,
-                                  int64_t delay_ms, bool optional)
+static enum warren_status publish_now(struct warren_job *job, const char *exchange,
+                                      const char *routing_key, const struct warren_message *message,
+                                      int64_t delay_ms, bool optional)
 {
     int64_t left_ms = warren_job_time_left_ms(job);
     struct warren_publish what = {.exchange = exchange,
@@ -117,6 +117,43 @@ static enum warren_status publish(struct warren_job *job, const char *exchange,
     if (status == WARREN_EINVAL)
         tell_why(job, message);
     return status;
+}
+
+/* A window or a spool that stays full, a disk that takes nothing: not the message's fault. But when
+ * the attempt's own time is over, it has failed. */
+static bool is_passing(const struct warren_job *job, enum warren_status status)
+{
+    switch (status) {
+    case WARREN_EFULL:
+    case WARREN_ETIMEOUT:
+    case WARREN_EIO:
+    case WARREN_ENOMEM:
+        return warren_job_time_left_ms(job) > 0;
+    default:
+        return false;
+    }
+}
+
+static enum warren_status publish(struct warren_job *job, const char *exchange,
+                                  const char *routing_key, const struct warren_message *message,
+                                  int64_t delay_ms, bool optional)
+{
+    enum warren_status status =
+        publish_now(job, exchange, routing_key, message, delay_ms, optional);
+
+    job->unpublished = job->unpublished || is_passing(job, status);
+    return status;
+}
+
+void job_forgive_unpublished(struct warren_job *job)
+{
+    if (!job->unpublished || job->forgiven)
+        return;
+    warren_job_forgive(job);
+    if (job->retry_delay_ms < 0)
+        warren_job_retry_after(job, settlement_again_ms(job->delivery));
+    warren_job_log(job, WARREN_LOG_WARN,
+                   "message is tried again: the publisher could not take what it published");
 }
 
 enum warren_status warren_job_publish(struct warren_job *job, const char *exchange,

@@ -309,9 +309,10 @@ WARREN_API void warren_job_log(struct warren_job *job, enum warren_log_level lev
  * Blocks while the publisher's window is full: for publisher.block_timeout, but not beyond the
  * attempt's time limit; with publisher.when_full `fail` not at all.
  * @exchange  "" for the default exchange, where @routing_key is a queue's name
- * @return    WARREN_OK; WARREN_EINVAL, WARREN_ETOOBIG, WARREN_ETIMEOUT, WARREN_EFULL,
- *            WARREN_ECLOSED or WARREN_ENOMEM: nothing was published, answer WARREN_RETRY. Of
- *            WARREN_EINVAL (see warren_publisher_publish()) warren_job_error() names the field.
+ * @return    WARREN_OK; WARREN_EINVAL, WARREN_ETOOBIG, WARREN_ETIMEOUT, WARREN_EFULL, WARREN_EIO,
+ *            WARREN_ECLOSED or WARREN_ENOMEM: nothing was published, answer WARREN_RETRY. That is
+ *            forgiven if there was no room, no disk or no memory for it while the attempt had time.
+ *            Of WARREN_EINVAL (see warren_publisher_publish()) warren_job_error() names the field.
  */
 WARREN_API enum warren_status warren_job_publish(struct warren_job *job, const char *exchange,
                                                  const char *routing_key,

@@ -263,6 +263,35 @@ static void a_silent_broker_is_waited_for(void **state)
     free(out);
 }
 
+/* Nor does a publisher whose window is full. */
+static void a_full_window_is_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    char *out = text("%s.out", f->queue);
+    char *options = text("to: %s", out);
+    char *chain = text("[log, retry: {max_attempts: 1}, {links.door: {path: '%s'}}]", f->gate);
+
+    peer_declare(f->peer, out, "classic");
+    f->proxy = proxy_new(f->broker->port);
+    forward(f, "publisher: {window_messages: 1, when_full: fail}", options, chain);
+    peer_publish_many(f->peer, f->queue, "m", 2);
+    assert_true(WAIT_FOR(broker_unacked(f->broker, f->queue) == 2, PATIENCE_MS));
+    proxy_black_hole(f->proxy, true);
+    unlink(f->gate);
+    assert_true(
+        WAIT_FOR(worker_logged(f->worker, "is tried again: the publisher could not", NULL) >= 2,
+                 PATIENCE_MS));
+    proxy_black_hole(f->proxy, false);
+    assert_true(WAIT_FOR(peer_count(f->peer, out) == 2, PATIENCE_MS));
+    worker_expect_empty(f->worker, f->broker, f->queue);
+    stop(f);
+    assert_int_equal(peer_count(f->peer, f->dlq), 0);
+    peer_delete(f->peer, out);
+    free(chain);
+    free(options);
+    free(out);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -278,6 +307,7 @@ int main(void)
         T(a_drain_counts_it),
         T(a_full_queue_is_waited_for),
         T(a_silent_broker_is_waited_for),
+        T(a_full_window_is_waited_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -559,6 +559,31 @@ static void a_refused_publish_is_the_handlers(void **state)
     assert_int_equal(attempt->published[0].status, WARREN_ETIMEOUT);
 }
 
+/* If the publisher has no room, that is not the message's fault; if the message is none that can be
+ * published, it is. */
+static void a_full_publisher_costs_no_attempt(void **state)
+{
+    static const enum warren_status passing[] = {WARREN_EFULL, WARREN_ETIMEOUT, WARREN_EIO};
+    static const enum warren_status lasting[] = {WARREN_ETOOBIG, WARREN_EINVAL, WARREN_ECLOSED};
+    const struct warren_test_attempt *attempt;
+
+    (void)state;
+    open_script("[retry: {max_attempts: 1}, recover]");
+    for (size_t i = 0; i < 3; i++) {
+        deliver("publish");
+        warren_test_publishing(test, passing[i], WARREN_CONFIRMED);
+        for (int64_t delay_ms = 1000; delay_ms <= 4000; delay_ms *= 2) {
+            attempt = warren_test_run(test);
+            assert_int_equal(attempt->outcome, WARREN_RETRY);
+            assert_true(attempt->forgiven);
+            assert_int_equal(attempt->attempt, 1);
+            assert_int_equal(attempt->retry_after_ms, delay_ms);
+        }
+        warren_test_publishing(test, lasting[i], WARREN_CONFIRMED);
+        assert_int_equal(warren_test_run(test)->outcome, WARREN_REJECT);
+    }
+}
+
 static void a_reply_is_found(void **state)
 {
     struct warren_test_message message = {
@@ -847,6 +872,7 @@ int main(void)
         T(an_unconfirmed_message_means_retry),
         T(a_returned_message_is_a_failed_attempt),
         T(a_refused_publish_is_the_handlers),
+        T(a_full_publisher_costs_no_attempt),
         T(a_reply_is_found),
         T(a_trace_is_handed_on),
         T(a_time_limit_passes),
