@@ -61,23 +61,45 @@ static bool take_number(struct dlq_request *r, const char *option, int64_t max, 
     return true;
 }
 
+/* What a script gives by a variable that is not set must not choose other messages. */
+static bool take_word(struct dlq_request *r, const char *option, const char **ret)
+{
+    const char *text = cli_text(r->cli);
+
+    if (*text) {
+        *ret = text;
+        return true;
+    }
+    r->cli->status = cli_usage(r->cli, "--%s: it is empty", option);
+    return false;
+}
+
+static bool take_id(struct dlq_request *r, bool none)
+{
+    if (r->filter.id && none != !*r->filter.id) {
+        r->cli->status = cli_usage(r->cli, "--id or --no-id, not both");
+        return false;
+    }
+    if (!none)
+        return take_word(r, "id", &r->filter.id);
+    r->filter.id = "";
+    return true;
+}
+
 static bool take_filter(struct dlq_request *r, int option)
 {
     struct dlq_filter *filter = &r->filter;
 
     switch (option) {
     case DLQ_ID:
-        filter->id = cli_text(r->cli);
-        return true;
+    case DLQ_NO_ID:
+        return take_id(r, option == DLQ_NO_ID);
     case DLQ_REASON:
-        filter->reason = cli_text(r->cli);
-        return true;
+        return take_word(r, "reason", &filter->reason);
     case DLQ_HANDLER:
-        filter->handler = cli_text(r->cli);
-        return true;
+        return take_word(r, "handler", &filter->handler);
     case DLQ_GROUP:
-        filter->group = cli_text(r->cli);
-        return true;
+        return take_word(r, "group", &filter->group);
     case DLQ_HEADER:
         return take_header(r);
     case DLQ_SINCE:

@@ -19,6 +19,7 @@ enum dlq_option {
     DLQ_JSON,
     DLQ_LIMIT,
     DLQ_ID,
+    DLQ_NO_ID,
     DLQ_REASON,
     DLQ_HANDLER,
     DLQ_GROUP,
@@ -49,6 +50,7 @@ enum dlq_option {
                  "At most so many messages are held and given back (1000)", "N")
 #define DLQ_FILTER_ROWS                                                                            \
     DLQ_TEXT("id", 'i', DLQ_ID, "Only the message with this id", "ID"),                            \
+        DLQ_FLAG("no-id", '\0', DLQ_NO_ID, "Only messages that have no id"),                       \
         DLQ_TEXT("reason", 'r', DLQ_REASON, "Only those with this reason, such as attempts",       \
                  "REASON"),                                                                        \
         DLQ_TEXT("handler", 'H', DLQ_HANDLER, "Only those that failed in this handler",            \

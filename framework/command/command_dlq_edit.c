@@ -136,6 +136,9 @@ static enum cli_status run(struct cli *cli)
     if (status == CLI_OK)
         status = dlq_request_words(&e.request, &e.queue,
                                    "which message? Give its id, as dlq show prints it", &e.id);
+    if (status == CLI_OK && !*e.id)
+        status = cli_usage(cli, "the id is empty; a message without an id cannot be edited, for "
+                                "nothing tells it from others");
     if (status == CLI_OK)
         status = edit_and_replay(&e);
     dlq_request_done(&e.request);

@@ -13,7 +13,7 @@
 /** All that is given must hold; NULL, 0 and no header: not given. */
 struct dlq_filter {
     const char *source; /* the queue that it died in */
-    const char *id;
+    const char *id;     /* "": those that have none */
     const char *reason;
     const char *handler;
     const char *group;

@@ -161,7 +161,7 @@ enum cli_status dlq_nothing_matched(const struct cli *cli, const struct dlq_queu
 {
     const char *near = near_reason(filter->reason);
 
-    if (filter->id)
+    if (filter->id && *filter->id)
         return cli_failed(cli, "there is no message %s in '%s'", filter->id, queue->name);
     if (quiet || (result->looked_at == 0 && result->depth > 0))
         return CLI_OK;

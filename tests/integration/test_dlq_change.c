@@ -148,6 +148,22 @@ static void no_terminal(void **state)
     command_done(&discard);
 }
 
+/* What has no id is chosen by that. */
+static void a_discard_of_those_without_an_id(void **state)
+{
+    struct fixture *f = *state;
+    struct command discard;
+
+    put_letters(f, "a", 2, &(struct letter){.reason = "crash"});
+    letter_put(f->peer, f->dlq, &(struct letter){.queue = f->queue, .body = "x"});
+    expect_count(f, f->dlq, 3);
+    discard = COMMAND("dlq", "discard", f->queue, "--no-id", "-y", "--json");
+    command_expect(&discard, 0);
+    assert_has(discard.out, "\"discarded\":1,");
+    expect_count(f, f->dlq, 2);
+    command_done(&discard);
+}
+
 /* What does not match keeps its place; many acks are few round trips. */
 static void a_discard_of_some(void **state)
 {
@@ -422,6 +438,12 @@ static void wrong_arguments(void **state)
         {{"dlq", "discard", "a", "all"}, "unexpected \"all\""},
         {{"dlq", "edit-and-replay", "a"}, "which message?"},
         {{"dlq", "edit-and-replay", "a", "b", "c"}, "unexpected \"c\""},
+        {{"dlq", "edit-and-replay", "a", ""}, "the id is empty"},
+        {{"dlq", "discard", "a", "--id", ""}, "--id: it is empty"},
+        {{"dlq", "discard", "a", "--group="}, "--group: it is empty"},
+        {{"dlq", "dump", "a", "b", "--reason="}, "--reason: it is empty"},
+        {{"dlq", "discard", "a", "--no-id", "--id=x"}, "--id or --no-id, not both"},
+        {{"dlq", "discard", "a", "--id=x", "--no-id"}, "--id or --no-id, not both"},
         {{"dlq", "edit-and-repaly", "a"}, "did you mean \"dlq edit-and-replay\"?"},
     };
 
@@ -446,6 +468,7 @@ int main(void)
         TEST(a_dump_to_nowhere),
         TEST(a_question),
         TEST(no_terminal),
+        TEST(a_discard_of_those_without_an_id),
         TEST(a_discard_of_some),
         TEST(nothing_to_discard),
         TEST(nothing_matches),
