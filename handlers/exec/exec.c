@@ -8,12 +8,17 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <warren/handler.h>
 
 #include "child.h"
 #include "environment.h"
+
+/* EX_TEMPFAIL and EX_DATAERR of sysexits.h. */
+#define RETRY_ON  "75"
+#define REJECT_ON "65"
 
 #define STATUS_COUNT 256
 
@@ -52,6 +57,14 @@ static void exec_close(void *state)
     free(exec);
 }
 
+/* A directory may be "executed", too. */
+static bool is_program(const char *path)
+{
+    struct stat found;
+
+    return access(path, X_OK) == 0 && stat(path, &found) == 0 && !S_ISDIR(found.st_mode);
+}
+
 /* Say at the start, not at the first message, that there is no such program. */
 static bool is_runnable(const char *program)
 {
@@ -59,13 +72,13 @@ static bool is_runnable(const char *program)
     char file[4096];
 
     if (strchr(program, '/'))
-        return access(program, X_OK) == 0;
+        return is_program(program);
     for (path = path ? path : "/bin:/usr/bin"; *path;) {
         size_t len = strcspn(path, ":");
 
         if (snprintf(file, sizeof file, "%.*s/%s", (int)len, len ? path : ".", program) <
                 (int)sizeof file &&
-            access(file, X_OK) == 0)
+            is_program(file))
             return true;
         path += len + (path[len] == ':');
     }
@@ -81,7 +94,9 @@ static enum warren_status read_command(struct exec *exec, const struct warren_op
     if (count == 0 || !*words[0])
         return fail(error, "command: it must name a program");
     if (!is_runnable(words[0]))
-        return fail(error, "command: cannot run %s: no such program, or not executable", words[0]);
+        return fail(error,
+                    "command: cannot run %s: no such program, a directory, or not executable",
+                    words[0]);
     exec->command = calloc(count + 1, sizeof *exec->command);
     for (size_t i = 0; exec->command && i < count; i++) {
         exec->command[i] = strdup(words[i]);
@@ -91,42 +106,61 @@ static enum warren_status read_command(struct exec *exec, const struct warren_op
     return exec->command ? WARREN_OK : WARREN_ENOMEM;
 }
 
+/* One of the lists of exit statuses. */
+struct status_list {
+    const char *name;
+    const char *fallback; /* "": empty */
+    enum warren_outcome outcome;
+};
+
+static const struct status_list status_lists[] = {
+    {"retry_on", RETRY_ON, WARREN_RETRY},
+    {"reject_on", REJECT_ON, WARREN_REJECT},
+    {"discard_on", "", WARREN_DISCARD},
+    {"requeue_on", "", WARREN_REQUEUE},
+};
+
+#define STATUS_LISTS (sizeof status_lists / sizeof *status_lists)
+
+/* @named: for each status the list that has it; NULL: none, or only a default. */
 static enum warren_status read_statuses(struct exec *exec, const struct warren_options *options,
-                                        const char *name, enum warren_outcome outcome,
-                                        struct warren_error *error)
+                                        const struct status_list *list,
+                                        const char *named[STATUS_COUNT], struct warren_error *error)
 {
     size_t count = 0;
-    const char *const *words = warren_options_list(options, name, &count);
+    const char *const *words = warren_options_list(options, list->name, &count);
+    bool is_default = count == 1 && strcmp(words[0], list->fallback) == 0;
 
     for (size_t i = 0; i < count; i++) {
         char *end;
         long number = strtol(words[i], &end, 10);
 
         if (!isdigit((unsigned char)words[i][0]) || *end || number < 1 || number >= STATUS_COUNT)
-            return fail(error, "%s: \"%s\" is no exit status from 1 to 255", name, words[i]);
-        exec->outcomes[number] = outcome;
+            return fail(error, "%s: \"%s\" is no exit status from 1 to 255", list->name, words[i]);
+        if (is_default && named[number])
+            continue;
+        if (named[number] && strcmp(named[number], list->name) != 0)
+            return fail(error, "exit status %ld is in both %s and %s", number, named[number],
+                        list->name);
+        exec->outcomes[number] = list->outcome;
+        named[number] = is_default ? NULL : list->name;
     }
     return WARREN_OK;
 }
 
+/* What is given for a status goes before a default that another list has for it. */
 static enum warren_status read_outcomes(struct exec *exec, const struct warren_options *options,
                                         struct warren_error *error)
 {
-    static const struct {
-        const char *name;
-        enum warren_outcome outcome;
-    } lists[] = {{"retry_on", WARREN_RETRY},
-                 {"reject_on", WARREN_REJECT},
-                 {"discard_on", WARREN_DISCARD},
-                 {"requeue_on", WARREN_REQUEUE}};
     const char *other = warren_options_text(options, "otherwise");
+    const char *named[STATUS_COUNT] = {NULL};
     enum warren_status status = WARREN_OK;
 
     exec->outcomes[0] = WARREN_ACK;
     for (size_t i = 1; i < STATUS_COUNT; i++)
         exec->outcomes[i] = strcmp(other, "reject") == 0 ? WARREN_REJECT : WARREN_RETRY;
-    for (size_t i = 0; status == WARREN_OK && i < sizeof lists / sizeof *lists; i++)
-        status = read_statuses(exec, options, lists[i].name, lists[i].outcome, error);
+    for (size_t i = 0; status == WARREN_OK && i < STATUS_LISTS; i++)
+        status = read_statuses(exec, options, &status_lists[i], named, error);
     return status;
 }
 
@@ -242,11 +276,11 @@ static const struct warren_option exec_options[] = {
      .help = "This long after SIGTERM they get SIGKILL."},
     {.name = "retry_on",
      .type = WARREN_OPTION_LIST,
-     .fallback = "75",
+     .fallback = RETRY_ON,
      .help = "Exit statuses that ask for another delivery (75 is EX_TEMPFAIL)."},
     {.name = "reject_on",
      .type = WARREN_OPTION_LIST,
-     .fallback = "65",
+     .fallback = REJECT_ON,
      .help = "Exit statuses that dead-letter the message (65 is EX_DATAERR)."},
     {.name = "discard_on",
      .type = WARREN_OPTION_LIST,

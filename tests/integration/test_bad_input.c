@@ -318,6 +318,12 @@ static void handlers_that_do_not_open(void **state)
         ROW(EXEC_PLUGIN "subscriptions:\n  - queue: q\n    handler: exec.run\n"
                         "    options: {command: 'true', reject_on: [3, 300]}\n",
             "reject_on: \"300\" is no exit status from 1 to 255"),
+        ROW(EXEC_PLUGIN "subscriptions:\n  - queue: q\n    handler: exec.run\n"
+                        "    options: {command: 'true', reject_on: 3, requeue_on: [4, 3]}\n",
+            "exit status 3 is in both reject_on and requeue_on"),
+        ROW(EXEC_PLUGIN "subscriptions:\n  - queue: q\n    handler: exec.run\n"
+                        "    options: {command: /}\n",
+            "command: cannot run /: no such program, a directory"),
     };
 
     (void)state;

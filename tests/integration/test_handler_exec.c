@@ -290,6 +290,23 @@ static void other_exit_statuses(void **state)
     }
 }
 
+/* What is named goes before the default of another list, whichever comes first. */
+static void defaults_give_way(void **state)
+{
+    struct fixture *f = *state;
+    char *found;
+
+    start(f, exit_as_told, "retry_on: [65], reject_on: [75], otherwise: reject");
+    publish(f, "65\n");
+    publish(f, "75\n");
+    found = out_of(f, 3);
+    stop_and_expect(f, 0, 1);
+    assert_int_equal(count(found, "65 attempt 1\n"), 1);
+    assert_int_equal(count(found, "65 attempt 2\n"), 1);
+    assert_int_equal(count(found, "75 attempt 1\n"), 1);
+    free(found);
+}
+
 /* A signal is a failed attempt, and named. */
 static void ended_by_a_signal(void **state)
 {
@@ -473,10 +490,13 @@ static void nothing_is_left_behind(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(body_and_words),          TEST(large_bodies),        TEST(the_environment),
-        TEST(exit_statuses),           TEST(other_exit_statuses), TEST(ended_by_a_signal),
-        TEST(a_command_that_vanishes), TEST(output_is_logged),    TEST(the_time_limit),
-        TEST(draining_waits),          TEST(draining_ends),       TEST(nothing_is_left_behind),
+        TEST(body_and_words),         TEST(large_bodies),
+        TEST(the_environment),        TEST(exit_statuses),
+        TEST(other_exit_statuses),    TEST(defaults_give_way),
+        TEST(ended_by_a_signal),      TEST(a_command_that_vanishes),
+        TEST(output_is_logged),       TEST(the_time_limit),
+        TEST(draining_waits),         TEST(draining_ends),
+        TEST(nothing_is_left_behind),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
