@@ -11,13 +11,17 @@
 
 /*
  * RabbitMQ's channel has at most 32 acks and nacks (quorum_commands_soft_limit) on their way to a
- * quorum queue. Later ones wait inside of it until the queue has written the first to its disk;
- * a close meanwhile forgets them, and no round trip of AMQP waits for them. So everything is handed
- * back with one nack, once the handlers that run have finished (a nack of many tags would name
- * theirs, too); where they take longer, with one nack each, and then not closed too soon.
+ * quorum queue. Later ones wait inside of it until the queue has written the first to its disk, and
+ * a close meanwhile forgets them. Cancel-ok proves those that were sent before the cancel. So while
+ * handlers finish, acks are kept: they leave as one frame, with one nack of what is handed back.
+ * Where handlers take longer, others are not to wait: acks leave as they come, and there is one
+ * nack for each message (one of many tags would name those of the handlers, too). That is more than
+ * 32 frames, which no method proves without taking a message; so it is not closed too soon.
  */
-#define HAND_BACK_GRACE_MS 50
-#define CLOSE_QUIET_MS     100
+#define HAND_BACK_GRACE_MS 500
+#define CLOSE_QUIET_MS     1000
+/* What is kept of the quiet for the close itself. */
+#define CLOSE_MS 100
 
 static const char *const phase_names[] = {"not",     "cancelling", "running",
                                           "proving", "closing",    "done"};
@@ -38,6 +42,19 @@ static void close_connection(struct runtime *r, int64_t timeout_ms)
 {
     enter(r, DRAIN_CLOSING);
     connection_close(r->connection, timeout_ms > 0 ? (uint32_t)timeout_ms : 0);
+}
+
+bool drain_keeps_acks(const struct runtime *r)
+{
+    return r->drain.phase != DRAIN_NOT && r->drain.phase < DRAIN_PROVING && !r->drain.grace_over;
+}
+
+static int64_t quiet_end_ms(struct runtime *r)
+{
+    int64_t end_ms = now_ms(r) + CLOSE_QUIET_MS;
+    int64_t latest_ms = r->drain.end_ms - CLOSE_MS;
+
+    return end_ms < latest_ms ? end_ms : latest_ms;
 }
 
 static bool may_hand_back(const struct runtime *r, const struct subscription *s)
@@ -63,7 +80,7 @@ static bool hand_back(struct runtime *r, bool at_any_rate)
         count = subscription_hand_back(s);
         r->drain.handed_back += count;
         if (singly && count > 0)
-            r->drain.quiet_until_ms = now_ms(r) + CLOSE_QUIET_MS;
+            r->drain.quiet_until_ms = quiet_end_ms(r);
     }
     connection_uncork(r->connection);
     return all;

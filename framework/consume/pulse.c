@@ -76,6 +76,12 @@ static void watch_stragglers(struct runtime *r)
         loop_timer_arm_ms(&r->stragglers, r->straggler_age_ms / 2 + 1);
 }
 
+static void flush(const struct runtime *r, struct subscription *s, bool many)
+{
+    if (!drain_keeps_acks(r))
+        subscription_flush(s, many);
+}
+
 uint32_t runtime_collect(struct runtime *r)
 {
     uint32_t settled = 0;
@@ -83,7 +89,7 @@ uint32_t runtime_collect(struct runtime *r)
     connection_cork(r->connection);
     for (size_t i = 0; i < r->subscription_count; i++) {
         settled += subscription_collect(r->subscriptions[i]);
-        subscription_flush(r->subscriptions[i], false);
+        flush(r, r->subscriptions[i], false);
     }
     connection_uncork(r->connection);
     watch_stragglers(r);
@@ -134,7 +140,7 @@ void runtime_turn(struct runtime *r)
 
         subscription_push(s);
         settled += subscription_collect(s);
-        subscription_flush(s, rests);
+        flush(r, s, rests);
         busy |= subscription_at_work(s) > 0 || subscription_unsent(s) > 0;
     }
     watch_memory(r);

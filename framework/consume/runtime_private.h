@@ -83,6 +83,8 @@ enum warren_status drain_init(struct runtime *runtime);
 void drain_done(struct runtime *runtime);
 /** Begin, unless it has begun. */
 void drain_begin(struct runtime *runtime);
+/** Acks are to leave together, once the handlers that run have finished. */
+bool drain_keeps_acks(const struct runtime *runtime);
 /** Something changed: see later on this turn whether the next phase can begin. */
 void drain_progress(struct runtime *runtime);
 /** End with @status as soon as the connection is dropped. */

@@ -119,23 +119,6 @@ static void killed_at_random_points(void **state)
     assert_true(totals.replayed > 0 && totals.replayed < KILLS * KILL_MESSAGES);
 }
 
-/* A disk that stands still for half a second again and again: the writer of the quorum queues' log
- * is suspended by another process of the node (which fails while the writer is in a system call).
- */
-static void slow_disk(struct fixture *f)
-{
-    free(broker_eval(f->broker,
-                     "register(slow_disk, spawn(fun() -> (fun F(Writer) -> "
-                     "catch erlang:suspend_process(Writer), receive stop -> ok after 500 -> "
-                     "catch erlang:resume_process(Writer), timer:sleep(2), F(Writer) end end)"
-                     "(whereis(ra_log_wal)) end))."));
-}
-
-static void fast_disk(struct fixture *f)
-{
-    free(broker_eval(f->broker, "slow_disk ! stop."));
-}
-
 /* What is told to be gone is gone, also where the queue falls behind with the acks: the broker
  * keeps them back then, and forgets them with the channel.
  */
@@ -146,9 +129,9 @@ static void discard_on_a_slow_disk(struct fixture *f)
         struct command discard;
 
         peer_publish_many(f->peer, f->dlq, "b", 200);
-        slow_disk(f);
+        broker_stall_disk(f->broker, 500);
         discard = COMMAND("dlq", "discard", f->queue, "-y", "-Q", "--reason", "unknown", "--json");
-        fast_disk(f);
+        broker_stall_disk(f->broker, 0);
         command_expect(&discard, 0);
         assert_has(discard.out, "\"looked_at\":202,\"discarded\":200,");
         expect_count(f, f->dlq, 2);

@@ -22,6 +22,7 @@ struct probe {
     int fd;
     enum warren_outcome outcome;
     int64_t delay_ms;
+    bool vary;
     int64_t fail_first;
     const char *gate;
     const char *gate_body;
@@ -51,6 +52,7 @@ static const struct warren_option record_options[] = {
     {"outcome", WARREN_OPTION_ENUM, "ack", 0, 0, "ack|retry|reject|discard|requeue",
      "What is answered."},
     {"delay", WARREN_OPTION_DURATION, "0ms", 0, 600000, NULL, "How long a message takes."},
+    {"vary", WARREN_OPTION_BOOL, "false", 0, 0, NULL, "Up to that, by its body."},
     {"fail_first", WARREN_OPTION_INT, "0", 0, 100, NULL, "So many attempts are retried first."},
     {"gate", WARREN_OPTION_STRING, "", 0, 0, NULL, "While this file exists, messages wait."},
     {"gate_body", WARREN_OPTION_STRING, "", 0, 0, NULL, "Only those with this body wait."},
@@ -68,6 +70,7 @@ static enum warren_status record_open(const struct warren_subscription_info *inf
         return WARREN_ENOMEM;
     probe->outcome = outcome_of(warren_options_text(info->options, "outcome"));
     probe->delay_ms = warren_options_int(info->options, "delay");
+    probe->vary = warren_options_bool(info->options, "vary");
     probe->fail_first = warren_options_int(info->options, "fail_first");
     probe->gate = warren_options_text(info->options, "gate");
     probe->gate_body = warren_options_text(info->options, "gate_body");
@@ -131,7 +134,7 @@ static enum warren_outcome record(struct warren_job *job, void *state)
     while (waits(probe, body))
         rest_ms(5);
     if (probe->delay_ms)
-        rest_ms(probe->delay_ms);
+        rest_ms(probe->vary ? (int64_t)fnv1a(body) % probe->delay_ms : probe->delay_ms);
     length = snprintf(line, sizeof line, "%s\t%" PRIu32 "\t%d\t%zu\t%08" PRIx32 "\t%s\n",
                       id ? id : "-", attempt, warren_job_redelivered(job), body.len, fnv1a(body),
                       warren_outcome_name(outcome));

@@ -238,6 +238,19 @@ char *broker_log(const struct broker *broker)
     return script("log", broker->name, NULL);
 }
 
+void broker_stall_disk(const struct broker *broker, int ms)
+{
+    if (ms == 0)
+        free(broker_eval(broker, "disk_stalls ! stop."));
+    else
+        free(broker_eval(broker,
+                         "register(disk_stalls, spawn(fun() -> (fun F(Writer) -> "
+                         "catch erlang:suspend_process(Writer), receive stop -> ok after %d -> "
+                         "catch erlang:resume_process(Writer), timer:sleep(2), F(Writer) end end)"
+                         "(whereis(ra_log_wal)) end)).",
+                         ms));
+}
+
 void broker_memory_alarm(const struct broker *broker, bool raised)
 {
     BROKER_CTL(broker, "set_vm_memory_high_watermark", raised ? "0.00000001" : "0.6");

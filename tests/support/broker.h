@@ -83,6 +83,13 @@ int broker_messages(const struct broker *broker, const char *queue);
 /** The node's log up to now; the caller frees. */
 char *broker_log(const struct broker *broker);
 
+/**
+ * Make the disk under the quorum queues stand still for @ms milliseconds again and again, or, with
+ * 0, no longer: the writer of their log is suspended by another process of the node (which fails
+ * while the writer is in a system call).
+ */
+void broker_stall_disk(const struct broker *broker, int ms);
+
 /** Raise or clear the memory alarm. */
 void broker_memory_alarm(const struct broker *broker, bool raised);
 
