@@ -245,7 +245,7 @@ static enum warren_status init(struct consumer *consumer, const struct consumer_
     if (status == WARREN_OK)
         status = copy_arguments(consumer, options->arguments);
     if (status == WARREN_OK && options->is_stream)
-        status = consumer_stream_init(consumer, options->begin);
+        status = consumer_stream_init(consumer, options);
     if (status == WARREN_OK)
         status = loop_timer_init(&consumer->retry, connection_loop(consumer->connection), on_retry,
                                  consumer);

@@ -68,7 +68,7 @@ struct consumer {
     amqp_table_t arguments;
 
     bool is_stream;               /* what follows is for that alone */
-    bool from_the_newest;         /* it begins there, as configured */
+    stream_begin begin_later;     /* if nothing came */
     amqp_table_entry_t *begin_at; /* of the arguments: the last one */
     struct stream_offsets offsets;
 
@@ -116,7 +116,8 @@ void consumer_drop_incoming(struct consumer *consumer);
 
 /* consumer_stream.c */
 /** The queue is a stream; the arguments are copied. WARREN_OK or WARREN_ENOMEM. */
-enum warren_status consumer_stream_init(struct consumer *consumer, stream_begin begin);
+enum warren_status consumer_stream_init(struct consumer *consumer,
+                                        const struct consumer_options *options);
 /** Have the arguments say where the next subscription begins. */
 void consumer_stream_begin(struct consumer *consumer);
 /** The offset of a delivery, or STREAM_NO_OFFSET. */

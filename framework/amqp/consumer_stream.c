@@ -4,27 +4,14 @@
 #include "amqp/consumer_private.h"
 #include "amqp/property_spans.h"
 
-#define ARGUMENT "x-stream-offset" /* also the header of each delivery */
-
-/* What is new is what came after this before the first subscription: so far apart may be the clocks
- * of the broker and of this machine. */
-#define CLOCKS_APART_S 60
-
 static bool is_name(const amqp_table_entry_t *entry)
 {
-    return entry->key.len == strlen(ARGUMENT) &&
-           memcmp(entry->key.bytes, ARGUMENT, entry->key.len) == 0;
+    return entry->key.len == strlen(STREAM_OFFSET) &&
+           memcmp(entry->key.bytes, STREAM_OFFSET, entry->key.len) == 0;
 }
 
-/* What is said of the newest message means another one each time. */
-static bool is_about_the_newest(const amqp_field_value_t *value)
-{
-    return value->kind == AMQP_FIELD_KIND_UTF8 && value->value.bytes.len == 4 &&
-           (memcmp(value->value.bytes.bytes, "last", 4) == 0 ||
-            memcmp(value->value.bytes.bytes, "next", 4) == 0);
-}
-
-enum warren_status consumer_stream_init(struct consumer *consumer, stream_begin begin)
+enum warren_status consumer_stream_init(struct consumer *consumer,
+                                        const struct consumer_options *options)
 {
     amqp_table_t *arguments = &consumer->arguments;
     size_t count = (size_t)arguments->num_entries;
@@ -33,16 +20,16 @@ enum warren_status consumer_stream_init(struct consumer *consumer, stream_begin 
 
     if (!entries)
         return WARREN_ENOMEM;
-    consumer->is_stream = consumer->from_the_newest = true;
-    stream_offsets_init(&consumer->offsets, begin);
-    entries[count] = (amqp_table_entry_t){.key = amqp_cstring_bytes(ARGUMENT)};
+    consumer->is_stream = true;
+    consumer->begin_later = stream_begin_later(options->arguments);
+    stream_offsets_init(&consumer->offsets, options->begin);
+    entries[count] = (amqp_table_entry_t){.key = amqp_cstring_bytes(STREAM_OFFSET)};
     for (size_t i = 0; i < count; i++) {
         if (!is_name(&arguments->entries[i])) {
             *last++ = arguments->entries[i];
             continue;
         }
         entries[count] = arguments->entries[i];
-        consumer->from_the_newest = is_about_the_newest(&entries[count].value);
         arguments->num_entries--;
     }
     *last = entries[count];
@@ -58,8 +45,7 @@ void consumer_stream_begin(struct consumer *consumer)
     amqp_field_value_t *value = &consumer->begin_at->value;
 
     if (begin == STREAM_AS_CONFIGURED) {
-        if (consumer->from_the_newest)
-            stream_offsets_since(&consumer->offsets, clock_wall_ms() / 1000 - CLOCKS_APART_S);
+        stream_offsets_begun(&consumer->offsets, consumer->begin_later);
         return;
     }
     consumer->arguments.num_entries = (int)(consumer->begin_at - consumer->arguments.entries) + 1;
@@ -75,7 +61,7 @@ uint64_t consumer_stream_offset(struct warren_bytes properties)
     struct property_spans spans;
 
     property_spans_find(properties, &spans);
-    return property_spans_count(spans.headers, ARGUMENT, STREAM_NO_OFFSET);
+    return property_spans_count(spans.headers, STREAM_OFFSET, STREAM_NO_OFFSET);
 }
 
 bool consumer_stream_settled(struct consumer *consumer, const struct delivery *delivery)

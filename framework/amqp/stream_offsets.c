@@ -4,7 +4,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 #define CAPACITY_MIN 64
+
+#define CLOCKS_APART_S 60
+
+static bool is_text(const struct warren_value *value, const char *text)
+{
+    return value->type == WARREN_STRING && value->as.bytes.len == strlen(text) &&
+           memcmp(value->as.bytes.data, text, value->as.bytes.len) == 0;
+}
+
+stream_begin stream_begin_later(const struct warren_table *arguments)
+{
+    const struct warren_value *first =
+        arguments ? warren_table_get(arguments, STREAM_OFFSET) : NULL;
+
+    if (first && !is_text(first, "next") && !is_text(first, "last"))
+        return STREAM_AS_CONFIGURED;
+    return -(clock_wall_ms() / 1000 - CLOCKS_APART_S);
+}
 
 static void set_begin(struct stream_offsets *offsets, stream_begin begin)
 {
@@ -72,10 +92,10 @@ void stream_offsets_done(struct stream_offsets *offsets)
     offsets->open = NULL;
 }
 
-void stream_offsets_since(struct stream_offsets *offsets, int64_t since_s)
+void stream_offsets_begun(struct stream_offsets *offsets, stream_begin later)
 {
-    offsets->cursor = -since_s;
-    set_begin(offsets, -since_s);
+    offsets->cursor = later;
+    set_begin(offsets, later);
 }
 
 void stream_offsets_restart(struct stream_offsets *offsets)

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <warren/message.h>
 #include <warren/status.h>
 
 /**
@@ -21,6 +22,16 @@
  */
 typedef int64_t stream_begin;
 #define STREAM_AS_CONFIGURED INT64_MIN
+
+/** The argument of basic.consume, and the header of each delivery. */
+#define STREAM_OFFSET "x-stream-offset"
+
+/**
+ * Where a subscription with these @arguments, made from now on, is to begin later as long as
+ * nothing has come. If they name the newest message, that is another one by then: so a time, a
+ * minute ago, for the broker's clock may differ. Else STREAM_AS_CONFIGURED.
+ */
+stream_begin stream_begin_later(const struct warren_table *arguments);
 
 /** What delivery_offset is where there is none. */
 #define STREAM_NO_OFFSET UINT64_MAX
@@ -39,8 +50,8 @@ struct stream_offsets {
 void stream_offsets_init(struct stream_offsets *offsets, stream_begin begin);
 void stream_offsets_done(struct stream_offsets *offsets);
 
-/** Until a message comes, begin at that time: the subscription gets only what is new. */
-void stream_offsets_since(struct stream_offsets *offsets, int64_t since_s);
+/** A subscription begins as configured: if nothing comes, the next one does at @later. */
+void stream_offsets_begun(struct stream_offsets *offsets, stream_begin later);
 
 /** A new channel: what is not settled is to come again on it. */
 void stream_offsets_restart(struct stream_offsets *offsets);

@@ -20,6 +20,7 @@
 #include "app/worker_reload.h"
 #include "app/worker_report.h"
 #include "app/worker_store.h"
+#include "app/worker_streams.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -35,6 +36,7 @@ struct warren_worker {
     struct worker_flight flight;
     struct keeper *keeper; /* NULL: nothing is remembered */
     struct posts *posts;
+    struct worker_streams streams;
     struct worker_reload reload;
     bool own_signals;
     bool owns_log;
@@ -149,10 +151,12 @@ static enum warren_status make_runtime(struct warren_worker *worker, struct warr
         return error_set(error, WARREN_ENOMEM, "no memory for the subscriptions");
     for (size_t i = 0; i < config->subscription_count; i++)
         posts_fill(worker->posts, i, &subscriptions[i]);
+    status = worker_streams_open(&worker->streams, config, subscriptions, error);
     worker_report_events(&events);
     events.connected = on_connected;
     events.stopped = on_stopped;
-    status = settings_connection(config, "warren worker", &settings, error);
+    if (status == WARREN_OK)
+        status = settings_connection(config, "warren worker", &settings, error);
     if (status == WARREN_OK) {
         status = runtime_new(&options, &events, worker, &worker->runtime, error);
         publisher_settings_done(&settings);
@@ -284,8 +288,9 @@ static void wait_for_end(struct warren_worker *worker)
         struct pollfd fds[3] = {{.fd = worker->wake, .events = POLLIN},
                                 {.fd = worker->signals, .events = POLLIN},
                                 {.fd = flight->taint_fd, .events = POLLIN}};
+        int sleep_ms = worker_streams_sleep_ms(&worker->streams, flight_watch(flight, now_ms()));
 
-        if (poll(fds, 3, (int)flight_watch(flight, now_ms())) < 0)
+        if (poll(fds, 3, sleep_ms) < 0)
             continue;
         if (fds[0].revents)
             take_wake(worker);
@@ -293,7 +298,9 @@ static void wait_for_end(struct warren_worker *worker)
             take_signal(worker);
         if (fds[2].revents)
             take_taint(worker);
+        worker_streams_save(&worker->streams, worker->runtime, now_ms());
     }
+    worker_streams_save(&worker->streams, worker->runtime, INT64_MAX);
 }
 
 /* A process that crashes again and again shall leave the broker and the machine some peace. */
@@ -395,6 +402,7 @@ static void release(struct warren_worker *worker)
     keeper_stop(worker->keeper);
     runtime_free(worker->runtime);
     worker_flight_close(&worker->flight, false);
+    worker_streams_close(&worker->streams);
     posts_close(worker->posts);
     keeper_free(worker->keeper);
     worker_reload_done(&worker->reload);

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include <glob.h>
 #include <signal.h>
 
 #include "dead_fixture.h"
@@ -233,6 +234,162 @@ static void pauses_lose_and_repeat_nothing(void **state)
     tally_free(tally);
 }
 
+/* ---- over a restart ---- */
+
+#define STATE "state_dir: state"
+
+static void kill_it(struct fixture *f)
+{
+    proc_signal(f->worker->proc, SIGKILL);
+    assert_int_not_equal(proc_wait(f->worker->proc, PATIENCE_MS), PROC_RUNNING);
+}
+
+/* The file of the offset; the caller frees. */
+static char *state_file(struct fixture *f)
+{
+    char *pattern = worker_path(f->worker, "state/stream-*");
+    glob_t found;
+    char *path;
+
+    if (glob(pattern, 0, NULL, &found) != 0)
+        fail_msg("there is no %s", pattern);
+    assert_int_equal(found.gl_pathc, 1);
+    path = text("%s", found.gl_pathv[0]);
+    globfree(&found);
+    free(pattern);
+    return path;
+}
+
+static bool file_has(const char *path, const char *word)
+{
+    char *content = read_file(path, NULL);
+    bool has = content && strstr(content, word);
+
+    free(content);
+    return has;
+}
+
+/* Killed at rest, once the offset is on the disk: it goes on behind it, and repeats nothing. */
+static void a_killed_worker_goes_on(void **state)
+{
+    struct fixture *f = *state;
+    struct tally *tally;
+    char *path;
+
+    consume(f, STATE, "", "", IMMEDIATELY);
+    run(f);
+    path = state_file(f);
+    tally = books(f, 30);
+    publish(f, 0, 20);
+    assert_each_once(tally, 20, 0);
+    assert_true(WAIT_FOR(file_has(path, "offset    00000000000000000020\n"), PATIENCE_MS));
+    kill_it(f);
+    publish(f, 20, 30);
+    run(f);
+    assert_int_equal(worker_logged(f->worker, "from where it was left", "offset=20"), 1);
+    assert_each_once(tally, 30, 0);
+    stop(f);
+    free(path);
+    tally_free(tally);
+}
+
+/* Killed at any time: nothing is lost. */
+static void a_worker_killed_at_work_loses_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct tally *tally;
+
+    consume(f, STATE, "", "delay: 5ms", IMMEDIATELY);
+    run(f);
+    tally = books(f, 200);
+    for (unsigned done = 0; done < 200; done += 50) {
+        publish(f, done, done + 25);
+        assert_true(tally_wait(tally, done + 5, PATIENCE_MS));
+        kill_it(f);
+        publish(f, done + 25, done + 50);
+        run(f);
+    }
+    assert_true(tally_wait(tally, 200, PATIENCE_MS));
+    stop(f);
+    tally_free(tally);
+}
+
+/* Not a single message came before it was killed: it goes on from when it began. */
+static void killed_before_the_first_message(void **state)
+{
+    struct fixture *f = *state;
+    struct tally *tally;
+    char *path;
+
+    consume(f, STATE, "", "", IMMEDIATELY);
+    run(f);
+    path = state_file(f);
+    assert_true(WAIT_FOR(file_has(path, "timestamp"), PATIENCE_MS));
+    kill_it(f);
+    publish(f, 0, 5);
+    run(f);
+    tally = books(f, 5);
+    assert_each_once(tally, 5, 0);
+    stop(f);
+    free(path);
+    tally_free(tally);
+}
+
+/* Stopped with one in its handler and others behind it: those are the next process's, and no more.
+ */
+static void a_stopped_worker_repeats_nothing(void **state)
+{
+    struct fixture *f = *state;
+    char *options = text("gate: %s, gate_body: m-2", f->gate);
+    struct tally *tally;
+
+    consume(f, STATE, "concurrency: 1", options, IMMEDIATELY);
+    run(f);
+    tally = books(f, 10);
+    publish(f, 0, 10);
+    assert_each_once(tally, 2, 0);
+    assert_true(WAIT_FOR(worker_logged(f->worker, "waits for its gate", NULL) == 1, PATIENCE_MS));
+    proc_signal(f->worker->proc, SIGTERM);
+    assert_true(WAIT_FOR(worker_logged(f->worker, "draining", NULL) > 0, PATIENCE_MS));
+    unlink(f->gate);
+    assert_int_equal(proc_wait(f->worker->proc, PATIENCE_MS), 0);
+    tally_update(tally);
+    assert_int_equal(tally->ok, 3);
+    run(f);
+    assert_each_once(tally, 10, 0);
+    stop(f);
+    tally_free(tally);
+    free(options);
+}
+
+/* Where to begin is unknown, and guessing would lose or repeat: it does not start. */
+static void a_damaged_file_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    char *path;
+
+    consume(f, STATE, "", "", IMMEDIATELY);
+    run(f);
+    path = state_file(f);
+    stop(f);
+    free(write_file("/", path + 1, "warren-stream 1 offset    0000000000000000002x\n"));
+    WORKER_RUN(f->worker, PLUGINS);
+    assert_int_equal(proc_wait(f->worker->proc, PATIENCE_MS), 1);
+    assert_int_equal(worker_logged(f->worker, path, "it is damaged"), 1);
+    free(path);
+}
+
+/* What would be lost, and what to do about it, is said once. */
+static void without_state_dir_there_is_a_warning(void **state)
+{
+    struct fixture *f = *state;
+
+    consume(f, "", "", "", IMMEDIATELY);
+    run(f);
+    assert_int_equal(worker_logged(f->worker, "stream without state_dir", f->queue), 1);
+    stop(f);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -247,6 +404,12 @@ int main(void)
         T(dead_letters_survive_the_connection),
         T(handed_back_ones_are_run_again),
         T(pauses_lose_and_repeat_nothing),
+        T(a_killed_worker_goes_on),
+        T(a_worker_killed_at_work_loses_nothing),
+        T(killed_before_the_first_message),
+        T(a_stopped_worker_repeats_nothing),
+        T(a_damaged_file_is_refused),
+        T(without_state_dir_there_is_a_warning),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,7 +99,7 @@ static void without_any_message_a_time_is_the_beginning(void **state)
     struct stream_offsets *offsets = *state;
 
     assert_true(stream_offsets_begin(offsets) == STREAM_AS_CONFIGURED);
-    stream_offsets_since(offsets, 1700000000);
+    stream_offsets_begun(offsets, -1700000000);
     stream_offsets_restart(offsets);
     assert_true(offsets->cursor == -1700000000);
     come(offsets, 7, 8);
