@@ -177,6 +177,8 @@ static void write_details(FILE *out)
         "broker: what it publishes is printed, and confirmed. Log lines go to standard error.\n"
         "\n  gdb --args warren invoke ./payments.so charge message.json\n"
         "  valgrind warren invoke ./payments.so charge message.json -o ledger=/tmp/ledger\n"
+        "  warren invoke exec.so run message.json -o 'command=[wc, -l]'   # a list, as in the "
+        "file\n"
         "\nA warren_panic() without recover in the chain calls abort(), where a debugger stops.\n"
         "\nExit status: 0 if the message was acked or discarded, 1 for any other outcome, 2 if\n"
         "nothing was run: a wrong command line, plugin, configuration, or file.\n",

@@ -180,7 +180,7 @@ static void write_details(FILE *out)
 
 const struct command command_publish = {
     .name = "publish",
-    .arguments = "--queue NAME | --exchange NAME --routing-key KEY",
+    .arguments = "--queue NAME | --exchange NAME [--routing-key KEY]",
     .summary = "Publish messages and wait for the broker's confirms",
     .options = options,
     .run = run,

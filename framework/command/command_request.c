@@ -144,7 +144,7 @@ static void write_details(FILE *out)
 
 const struct command command_request = {
     .name = "request",
-    .arguments = "--queue NAME | --exchange NAME --routing-key KEY",
+    .arguments = "--queue NAME | --exchange NAME [--routing-key KEY]",
     .summary = "Publish a request and print its reply",
     .options = options,
     .run = run,

@@ -97,15 +97,15 @@ struct warren_subscription_info {
     uint32_t concurrency; /**< how many threads may be in `handle` at once */
     const struct warren_options *options;
     bool dead_letters; /**< what is rejected goes to a dead-letter queue; it is not dropped */
-    const struct warren_handler *definition; /**< the handler's own row. Since: 0.2 */
-    void *store;            /**< for warren's own middlewares; NULL: there is none. Since: 0.2 */
+    const struct warren_handler *definition; /**< the handler's own row. Since: 0.1 */
+    void *store;            /**< for warren's own middlewares; NULL: there is none. Since: 0.1 */
     int64_t ack_timeout_ms; /**< then the broker takes an unsettled message back; 0: not known.
-                                 Since: 0.2 */
+                                 Since: 0.1 */
 
     /**
      * For a transactional handler: what warren_job_transaction() will return, to create tables and
      * prepare statements with in `open`. In `handle` it may be used only as said there; finalize
-     * the statements in `close`. In `warren invoke` and testing.h it is one in memory. Since: 0.2
+     * the statements in `close`. In `warren invoke` and testing.h it is one in memory. Since: 0.1
      */
     struct sqlite3 *database;
 };
@@ -145,13 +145,13 @@ struct warren_handler {
      * handler`: such as a number in the body. Nothing but @job and @state may be touched.
      *
      * @return in the message, or in memory of warren_job_alloc(); of length 0: it has none
-     * Thread: the event loop's, at once with `handle`: be quick. May be NULL. Since: 0.2.
+     * Thread: the event loop's, at once with `handle`: be quick. May be NULL. Since: 0.1.
      */
     struct warren_bytes (*key)(struct warren_job *job, void *state);
 
     /**
      * Its effect is what it writes in warren_job_transaction(). The subscription must have the
-     * middleware idempotency in its chain, or the worker does not start. Since: 0.2.
+     * middleware idempotency in its chain, or the worker does not start. Since: 0.1.
      */
     bool transactional;
 };

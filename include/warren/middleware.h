@@ -99,7 +99,7 @@ struct warren_middleware {
      * @ret_mark  to be written before the answer may come: what warren_job_mark() returns in
      *            `call`; NULL, as it is: `after` will not be called
      * @return    true: go on; false: not before warren_passage_go()
-     * Thread: the event loop's; must not block. Since: 0.2.
+     * Thread: the event loop's; must not block. Since: 0.1.
      */
     bool (*before)(struct warren_job *job, struct warren_passage *passage, void *state,
                    void **ret_mark);
@@ -111,7 +111,7 @@ struct warren_middleware {
      *
      * @return true: settle it; false: not before warren_passage_settle(). Without @passage the
      *         answer does not matter
-     * Thread: any; must not block. Since: 0.2.
+     * Thread: any; must not block. Since: 0.1.
      */
     bool (*after)(struct warren_passage *passage, enum warren_outcome outcome, void *mark,
                   void *state);
@@ -121,7 +121,7 @@ struct warren_middleware {
      * before any `reload`: if not, nothing of the file is taken over. NULL: they always do.
      *
      * @return  WARREN_OK; WARREN_ECONFIG with @error
-     * Thread: main. Since: 0.2.
+     * Thread: main. Since: 0.1.
      */
     enum warren_status (*check)(const struct warren_options *options, struct warren_error *error);
 
@@ -130,24 +130,24 @@ struct warren_middleware {
      * good, the attempt has failed after all: `call` of the middlewares with this flag is run once
      * more then, with a rest of the chain that answers WARREN_RETRY, and warren_job_error() that
      * says what was refused. For those that decide about failed attempts, or tell of them: of
-     * warren's own log, trace and retry. Since: 0.2.
+     * warren's own log, trace and retry. Since: 0.1.
      */
     bool late_failures;
 
-    /** Names of options that `reload` does not change, separated by |; NULL: none. Since: 0.2. */
+    /** Names of options that `reload` does not change, separated by |; NULL: none. Since: 0.1. */
     const char *fixed;
 };
 
-/** The message for which `before` returned false may go on. Once. Thread: any. Since: 0.2. */
+/** The message for which `before` returned false may go on. Once. Thread: any. Since: 0.1. */
 WARREN_API void warren_passage_go(struct warren_passage *passage);
 /**
  * The message for which `after` returned false is to be settled with @outcome. Once; @passage is
- * gone. Thread: any. Since: 0.2.
+ * gone. Thread: any. Since: 0.1.
  */
 WARREN_API void warren_passage_settle(struct warren_passage *passage, enum warren_outcome outcome);
 /**
  * The same with WARREN_RETRY, for no fault of the message: it comes again in @delay_ms, and the
- * attempt does not count. Since: 0.2.
+ * attempt does not count. Since: 0.1.
  */
 WARREN_API void warren_passage_retry(struct warren_passage *passage, int64_t delay_ms);
 
@@ -213,27 +213,27 @@ WARREN_API int64_t warren_job_now_ms(const struct warren_job *job);
 /** What `before` wrote for this message; NULL: nothing, or there is no such middleware. */
 WARREN_API void *warren_job_mark(const struct warren_job *job);
 
-/** What the handler's `key` says; empty without one. Valid until the job ends. Since: 0.2. */
+/** What the handler's `key` says; empty without one. Valid until the job ends. Since: 0.1. */
 WARREN_API struct warren_bytes warren_job_key(struct warren_job *job);
 
 /** Told of a reply before it is published; @reply lives until it returns. */
 typedef void warren_job_reply_fn(const struct warren_message *reply, void *user);
 
-/** From now on tell @on_reply of each warren_job_reply() of this attempt. Since: 0.2. */
+/** From now on tell @on_reply of each warren_job_reply() of this attempt. Since: 0.1. */
 WARREN_API void warren_job_on_reply(struct warren_job *job, warren_job_reply_fn *on_reply,
                                     void *user);
 
 /** What warren_job_transaction() is to return; told in each call. */
 typedef struct sqlite3 *warren_job_transaction_fn(struct warren_job *job, void *user);
 
-/** From now on ask @give for the transaction of this attempt; NULL: there is none. Since: 0.2. */
+/** From now on ask @give for the transaction of this attempt; NULL: there is none. Since: 0.1. */
 WARREN_API void warren_job_on_transaction(struct warren_job *job, warren_job_transaction_fn *give,
                                           void *user);
 
 /** Where a transaction keeps what is to be published when it is committed; warren's own. */
 struct warren_outbox;
 
-/** What the job publishes goes there, from now on in this attempt. Since: 0.2. */
+/** What the job publishes goes there, from now on in this attempt. Since: 0.1. */
 WARREN_API void warren_job_set_outbox(struct warren_job *job, struct warren_outbox *outbox);
 
 /** Where warren_panic() unwinds to. On the stack of a middleware, while it calls the next link. */

@@ -48,7 +48,7 @@ struct warren_receipt {
     const char *reply_text;  /**< RETURNED: such as "NO_ROUTE"; or "" */
     uint32_t sends;          /**< how often it was written to a connection */
     const char *exchange;    /**< where it was published to; "" if the message is on disk alone */
-    const char *routing_key; /**< as above. Since: 0.2, both */
+    const char *routing_key; /**< as above. Since: 0.1, both */
 };
 
 /**

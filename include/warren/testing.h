@@ -87,7 +87,7 @@ WARREN_API const char *warren_test_handler(const struct warren_test *test);
  * empty before its `open`, and with what acked attempts wrote. Look into it between attempts.
  * Keys are not remembered: the middleware idempotency handles a message that comes again.
  *
- * @return NULL: the handler is not transactional. Lives until warren_test_free(). Since: 0.2
+ * @return NULL: the handler is not transactional. Lives until warren_test_free(). Since: 0.1
  */
 WARREN_API struct sqlite3 *warren_test_database(struct warren_test *test);
 

@@ -26,7 +26,8 @@ struct warren_worker_options {
 /**
  * Read the configuration, load the plugins, open the handlers.
  *
- * @return WARREN_OK; WARREN_ECONFIG or WARREN_EPLUGIN with @error
+ * @return WARREN_OK; with @error: WARREN_ECONFIG, WARREN_EPLUGIN, WARREN_EIO (state_dir, store or
+ *         spool cannot be written), WARREN_ENOMEM; WARREN_EINVAL: options->size is not set
  */
 WARREN_API enum warren_status warren_worker_new(const struct warren_worker_options *options,
                                                 struct warren_worker **ret_worker,
