@@ -2,7 +2,7 @@
  *
  * A message is acked only after its whole line was taken by write(2), and with `sync: message`
  * also by the disk. A line is one write to a descriptor with O_APPEND, so several writers may
- * share a file; a write that a full disk cut short is taken back, and the message retried.
+ * share a file; a write that a full disk cut short is taken back, and the message waits.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,10 +15,13 @@
 #include <unistd.h>
 
 #include <warren/handler.h>
+#include <warren/middleware.h>
 
 #include "message_json.h"
 
 #define STDOUT_PATH "-"
+/* Between attempts of a thread while the file takes nothing. */
+#define FULL_AGAIN_MS 1000
 
 struct log_file {
     pthread_mutex_t lock; /* one line at a time, and none while the file is replaced */
@@ -28,6 +31,7 @@ struct log_file {
     bool sync;
     bool torn;        /* the last line is incomplete: begin the next with a newline */
     int reopen_errno; /* of a reopen that failed, until a job could report it */
+    bool full;        /* it takes nothing, which was reported */
 };
 
 static int log_file_open(const char *path)
@@ -153,12 +157,48 @@ static int append_line(struct log_file *file, const char *line, size_t len)
     return failure;
 }
 
+/* No message is to blame for these. Each is told when it begins and when it is over. */
+static bool is_full(int failure)
+{
+    return failure == ENOSPC || failure == EDQUOT || failure == EPIPE || failure == EIO;
+}
+
+static const char *name_of(const struct log_file *file)
+{
+    return file->path ? file->path : "standard output";
+}
+
+/* @change  whether that is news */
+static enum warren_outcome outcome_of(const struct log_file *file, struct warren_job *job,
+                                      int failure, bool change)
+{
+    struct pollfd cancelled = {.fd = -1, .events = POLLIN};
+
+    if (!failure && change)
+        warren_job_log(job, WARREN_LOG_INFO, "%s can be written to again", name_of(file));
+    if (!failure)
+        return WARREN_ACK;
+    warren_job_fail(job, "cannot write to %s: %s", name_of(file), strerror(failure));
+    if (!is_full(failure))
+        return WARREN_RETRY;
+    if (change)
+        warren_job_log(job, WARREN_LOG_ERROR, "cannot write to %s: %s; messages wait",
+                       name_of(file), strerror(failure));
+    cancelled.fd = warren_job_cancel_fd(job);
+    /* Here, for the other messages could not be written either: the queue stays as it is. */
+    poll(&cancelled, 1, FULL_AGAIN_MS);
+    warren_job_forgive(job);
+    warren_job_retry_after(job, 0);
+    return WARREN_RETRY;
+}
+
 static enum warren_outcome log_write(struct warren_job *job, void *state)
 {
     struct log_file *file = state;
     size_t len = 0;
     char *line = message_json(job, &len);
     int failure, reopen_errno;
+    bool change;
 
     if (!line) {
         warren_job_fail(job, "no memory for the line");
@@ -168,18 +208,15 @@ static enum warren_outcome log_write(struct warren_job *job, void *state)
     failure = append_line(file, line, len);
     reopen_errno = file->reopen_errno;
     file->reopen_errno = 0;
+    change = file->full != is_full(failure);
+    file->full = is_full(failure);
     pthread_mutex_unlock(&file->lock);
     free(line);
 
     if (reopen_errno)
         warren_job_log(job, WARREN_LOG_ERROR, "cannot reopen %s: %s; still writing to the old file",
                        file->path, strerror(reopen_errno));
-    if (failure) {
-        warren_job_fail(job, "cannot write to %s: %s", file->path ? file->path : "standard output",
-                        strerror(failure));
-        return WARREN_RETRY;
-    }
-    return WARREN_ACK;
+    return outcome_of(file, job, failure, change);
 }
 
 /* After logrotate moved the file away. The old one stays in use if there is no new one. */
