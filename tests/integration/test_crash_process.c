@@ -71,7 +71,7 @@ static void a_lock_that_is_never_released(void **state)
     declare(fixture);
     peer_declare(fixture->peer, other, "classic");
     fixture->worker = worker_new(fixture->broker->uri,
-                                 "drain: {timeout: 100ms}\n"
+                                 "drain: {timeout: 2s}\n"
                                  "crash: {max_attempts: 0}\n"
                                  "subscriptions:\n"
                                  "  - queue: %s\n"
