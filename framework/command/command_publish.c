@@ -171,7 +171,8 @@ static void write_details(FILE *out)
 {
     fputs("Where no --uri and no -c is given, WARREN_BROKER_URI names the broker, else it is\n"
           "amqp://guest:guest@127.0.0.1:5672/.\n\n"
-          "With --spool no connection is waited for; what the file holds of earlier is sent, too.\n"
+          "With --spool a broker that cannot be reached is not waited for; what the file holds of\n"
+          "earlier is sent, too. "
           "spool.max_bytes and the like come from the configuration or --set.\n\n"
           "Exit status: 0 if every message was confirmed, or is safe in the file of --spool, 1 if "
           "not,\n2 for a wrong command line.\n",

@@ -38,6 +38,7 @@ struct publishing {
     struct lines lines;
     int64_t started_ns;
     int64_t patience_ns; /* for the spool: without room, or without progress */
+    size_t brokers;      /* to be tried */
     int64_t settled_ns;  /* when that was the last time */
     uint64_t settled;    /* publish_tally_settled() at that time */
     bool failed;         /* told already */
@@ -171,9 +172,15 @@ static enum warren_status next_body(struct publishing *p, struct warren_bytes *b
     return status;
 }
 
-static bool is_connected(const struct publishing *p)
+/* Whether every broker of the list has been tried in vain, or a connection was lost. */
+static bool is_cut_off(const struct publishing *p)
 {
-    return warren_publisher_wait_connected(p->publisher, 0, NULL) == WARREN_OK;
+    struct warren_publisher_stats stats;
+
+    if (warren_publisher_wait_connected(p->publisher, 0, NULL) == WARREN_OK)
+        return false;
+    warren_publisher_stats(p->publisher, &stats);
+    return stats.connects > 0 || stats.losses >= p->brokers;
 }
 
 /* A window gets room, for its messages have a time limit; a spool perhaps not. */
@@ -241,8 +248,8 @@ static void publish_all(struct publishing *p)
     }
 }
 
-/* Messages of a spool have no time limit: they are waited for while there is a connection, and some
- * of them end. Without one they are safe where they are. */
+/* Messages of a spool have no time limit: they are waited for while there is a connection, or the
+ * first one is being made, and some of them end. Without one they are safe where they are. */
 static bool is_hopeless(struct publishing *p)
 {
     uint64_t settled = publish_tally_settled(&p->tally);
@@ -253,7 +260,7 @@ static bool is_hopeless(struct publishing *p)
         p->settled = settled;
         p->settled_ns = now_ns();
     }
-    return !is_connected(p) || now_ns() - p->settled_ns >= p->patience_ns;
+    return is_cut_off(p) || now_ns() - p->settled_ns >= p->patience_ns;
 }
 
 /* Every message has a time limit, so this ends; after an interrupt, soon. */
@@ -312,6 +319,7 @@ static enum warren_status begin(struct publishing *p,
 {
     struct warren_publisher_options own = *options;
 
+    p->brokers = own.uri_count;
     own.when_full = WARREN_BLOCK;
     own.block_timeout_ms = SLICE_MS;
     if (own.window_bytes < p->job->body.len + HEADERS_ROOM)

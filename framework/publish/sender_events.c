@@ -84,6 +84,7 @@ static void keep_failure(struct warren_publisher *p, const char *where, const ch
 {
     pthread_mutex_lock(&p->lock);
     p->connected = false;
+    p->stats.losses++;
     snprintf(p->last_failure, sizeof p->last_failure, "%s: %s", where, text);
     pthread_mutex_unlock(&p->lock);
 }

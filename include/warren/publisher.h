@@ -303,6 +303,7 @@ struct warren_publisher_stats {
     uint64_t expired;
     uint64_t resent;      /**< written again after a reconnect */
     uint64_t connects;    /**< connections that reached the broker */
+    uint64_t losses;      /**< connections and channels that were lost or could not be made */
     uint64_t blocked;     /**< times the broker said connection.blocked */
     uint64_t window_full; /**< times a publish found the window full */
     uint32_t in_flight;

@@ -17,6 +17,7 @@
 #include "command_fixture.h"
 #include "store/spool.h"
 #include "support/command.h"
+#include "support/proxy.h"
 
 /* Nobody listens there. */
 #define NOWHERE "amqp://guest:guest@127.0.0.1:1/"
@@ -74,6 +75,22 @@ static void the_next_publish_sends_them(void **state)
     expect_next(f, "b");
     expect_next(f, "c");
     expect_listed(f, "\"to_send\":0,\"refused\":0,\"bytes\":0");
+}
+
+/* A broker that is far away is no broker that cannot be reached. */
+static void publish_waits_for_a_slow_connection(void **state)
+{
+    struct fixture *f = *state;
+    struct proxy *proxy = proxy_new(f->broker->port);
+    struct command command;
+
+    proxy_set(proxy, PROXY_TO_CLIENT, &(struct proxy_rule){.delay_ms = 500});
+    command = COMMAND("publish", "-u", proxy_uri(proxy), "-q", f->queue, "--spool", f->spool,
+                      "--body", "x");
+    command_expect(&command, 0);
+    assert_has(command.out, "published 1, confirmed 1 in ");
+    command_done(&command);
+    proxy_free(proxy);
 }
 
 /* With a broker, more messages than the window holds: confirmed, all of them, before it ends. */
@@ -485,6 +502,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(publish_keeps_what_it_cannot_send),
         TEST(the_next_publish_sends_them),
+        TEST(publish_waits_for_a_slow_connection),
         TEST(publish_waits_for_the_confirms),
         TEST(publish_tells_what_was_returned),
         TEST(publish_tells_a_full_spool),
