@@ -172,7 +172,7 @@ static enum warren_status next_body(struct publishing *p, struct warren_bytes *b
     return status;
 }
 
-/* Whether every broker of the list has been tried in vain, or a connection was lost. */
+/* Whether as many connections as there are brokers were tried in vain, or lost. */
 static bool is_cut_off(const struct publishing *p)
 {
     struct warren_publisher_stats stats;
@@ -180,7 +180,7 @@ static bool is_cut_off(const struct publishing *p)
     if (warren_publisher_wait_connected(p->publisher, 0, NULL) == WARREN_OK)
         return false;
     warren_publisher_stats(p->publisher, &stats);
-    return stats.connects > 0 || stats.losses >= p->brokers;
+    return stats.losses >= p->brokers;
 }
 
 /* A window gets room, for its messages have a time limit; a spool perhaps not. */
