@@ -20,8 +20,9 @@
  *   }
  *
  * For people to read and to edit: only warren_dump, queue and body must be there. Reading gives
- * what was written, byte for byte and type for type, also of names that stand twice. A text that is no UTF-8 or has a NUL comes as base64, under its key with
- * "_base64" behind it (body_base64, name_base64, value_base64); a header of type bytes always.
+ * what was written, byte for byte and type for type, also of names that stand twice. A text that is
+ * no UTF-8 or has a NUL comes as base64, under its key with "_base64" behind it (body_base64,
+ * name_base64, value_base64); a header of type bytes always.
  * Types are those of warren_type_name(); decimals are {"scale": S, "unscaled": U}; a timestamp
  * above 2^63 - 1 is a text. "nan", "inf" and "-inf" are only written, never read: no message can be
  * published with them. Thread: any.

@@ -80,7 +80,7 @@ static inline void make_worker(struct fixture *fixture, const char *chain, const
                                  "    handler: crashing.run\n"
                                  "    prefetch: %d\n"
                                  "    concurrency: %d\n"
-                                 "    options: {path: record, gate: gate, work: 5ms, slow: 500ms, "
+                                 "    options: {path: record, gate: gate, work: 5ms, slow: 2s, "
                                  "again: 2s}\n"
                                  "    middleware: [%s]\n",
                                  more, fixture->queue, MESSAGES, fixture->concurrency, chain);

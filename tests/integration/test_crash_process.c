@@ -34,7 +34,8 @@ static void told_to_stop_it_does_not_come_back(void **state)
     publish(fixture, "m-1", "slow");
     publish(fixture, "m-2", "segv");
     worker_consume(fixture->worker, 1);
-    assert_true(WAIT_FOR(worker_logged(fixture->worker, "msg=draining", NULL) == 1, PATIENCE_MS));
+    assert_true(
+        WAIT_FOR(worker_logged(fixture->worker, "handler crashed", NULL) == 1, PATIENCE_MS));
     assert_int_equal(worker_stop(fixture->worker), 1);
     assert_int_equal(started(fixture, NULL), 1);
     assert_int_equal(recorded(fixture, "done m-%d ", 1), 1);

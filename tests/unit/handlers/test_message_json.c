@@ -6,7 +6,6 @@
 
 #include <cmocka.h>
 
-
 #include <jansson.h>
 
 #include "handlers/log/message_json.h"
