@@ -17,6 +17,7 @@
 #include <warren/publisher.h>
 
 #include "support/broker.h"
+#include "support/due.h"
 #include "support/ledger.h"
 #include "support/peer.h"
 #include "support/wait.h"

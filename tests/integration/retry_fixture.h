@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "support/broker.h"
+#include "support/due.h"
 #include "support/peer.h"
 #include "support/wait.h"
 #include "support/worker.h"
