@@ -23,6 +23,8 @@ static void counted_in_memory(struct fixture *f, const char *type)
         wait_until_all_tried(f, attempt);
         assert_true(
             WAIT_FOR(worker_logged(f->worker, "message handled", NULL) == COUNT, PATIENCE_MS));
+        /* The line is written a moment before the failure is noted. */
+        assert_true(WAIT_FOR(proc_sleeps(f->worker->proc), PATIENCE_MS));
         kill_worker(f);
     }
     run(f);
@@ -92,10 +94,10 @@ static void killed_at_any_point(void **state)
     }
     run(f);
     wait_until_all_done(f, 2 * PATIENCE_MS);
-    assert_true(WAIT_FOR(has_left(f), PATIENCE_MS));
-    assert_all_gone(f);
+    assert_none_lost(f);
     report(f, "quorum", "8 SIGKILL of the worker");
-    /* A copy that was confirmed beside an original that was not acked makes two of one message. */
+    /* A copy that was confirmed beside an original that was not acked makes two of one message;
+     * the second one may still be in a delay queue. */
     assert_in_range(f->books.repeats, 0, KILLS * PREFETCH * FAILURES);
 }
 
@@ -125,8 +127,7 @@ static void the_broker_goes_during_a_delay_publish(void **state)
     broker_do(broker, "start"); /* the alarm does not outlive the node */
     f->peer = peer_new(broker->uri);
     wait_until_all_done(f, 2 * PATIENCE_MS);
-    assert_true(WAIT_FOR(has_left(f), PATIENCE_MS));
-    assert_all_gone(f);
+    assert_none_lost(f); /* a copy beside its original may still be in a delay queue */
     report(f, "classic", "1 SIGKILL of the broker, 100 copies unconfirmed");
 }
 
@@ -147,7 +148,7 @@ static void a_storm_of_ten_thousand_loses_none(void **state)
     assert_true(WAIT_FOR(read_books(f)->lines >= COUNT, 3 * PATIENCE_MS));
     assert_true(broker_close_connections(broker, "warren") > 0);
     wait_until_all_done(f, 4 * PATIENCE_MS);
-    assert_all_gone(f);
+    assert_none_lost(f);
     report(f, "quorum", "all connections closed once");
 }
 

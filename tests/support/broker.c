@@ -142,8 +142,8 @@ char *broker_eval(const struct broker *broker, const char *format, ...)
 }
 
 /* Erlang that runs @action (an expression over P, a connection's pid) for each connection of the
- * prefix and counts them. Not counted are those that end while they are asked, and those that have
- * not yet said their name. */
+ * prefix and counts them. Not counted are those that end meanwhile, and those that have not yet
+ * said their name. */
 static int for_connections(const struct broker *broker, const char *prefix, const char *action)
 {
     char *answer = broker_eval(
@@ -155,7 +155,8 @@ static int for_connections(const struct broker *broker, const char *prefix, cons
         " false -> false end;"
         " _ -> false"
         " catch _:_ -> false end end,"
-        "length([%s || P <- rabbit_networking:connections(), Mine(P)]).",
+        "Done = fun(P) -> try %s, true catch _:_ -> false end end,"
+        "length([P || P <- rabbit_networking:connections(), Mine(P), Done(P)]).",
         prefix, action);
     int count = atoi(answer);
 
@@ -209,13 +210,18 @@ void broker_delete_user(const struct broker *broker, const char *user)
                      user));
 }
 
-/* @what: an item that rabbitmqctl list_queues knows. */
+/* @what: an item that rabbitmqctl list_queues knows. A queue that is just being started may not
+ * answer yet. */
 static int count_of(const struct broker *broker, const char *queue, const char *what)
 {
     char *answer =
         broker_eval(broker,
-                    "{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"%s\">>)),"
-                    "[{_, N}] = rabbit_amqqueue:info(Q, [%s]), N.",
+                    "Name = rabbit_misc:r(<<\"/\">>, queue, <<\"%s\">>),"
+                    "Count = fun() -> {ok, Q} = rabbit_amqqueue:lookup(Name),"
+                    " [{_, N}] = rabbit_amqqueue:info(Q, [%s]), N end,"
+                    "Try = fun F(0) -> Count();"
+                    " F(More) -> try Count() catch _:_ -> timer:sleep(100), F(More - 1) end end,"
+                    "Try(100).",
                     queue, what);
     int count = atoi(answer);
 

@@ -1,6 +1,7 @@
 #include "support/proc.h"
 
 #include <fcntl.h>
+#include <glob.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -106,6 +107,28 @@ void proc_signal(struct proc *proc, int number)
 pid_t proc_pid(const struct proc *proc)
 {
     return proc->pid;
+}
+
+bool proc_sleeps(const struct proc *proc)
+{
+    char pattern[64];
+    glob_t found;
+    bool sleeps = true;
+
+    snprintf(pattern, sizeof pattern, "/proc/%d/task/*/stat", (int)proc->pid);
+    if (glob(pattern, GLOB_NOSORT, NULL, &found) != 0)
+        return false;
+    for (size_t i = 0; i < found.gl_pathc && sleeps; i++) {
+        FILE *file = fopen(found.gl_pathv[i], "re");
+        char state = '?';
+
+        /* PID (NAME) STATE; see proc(5). */
+        sleeps = file && fscanf(file, "%*d (%*[^)]) %c", &state) == 1 && state == 'S';
+        if (file)
+            fclose(file);
+    }
+    globfree(&found);
+    return sleeps;
 }
 
 static const char *stream_text(struct stream *stream)

@@ -4,6 +4,7 @@
 #ifndef TESTS_SUPPORT_PROC_H
 #define TESTS_SUPPORT_PROC_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -35,6 +36,8 @@ int proc_wait(struct proc *proc, int64_t ms);
 
 void proc_signal(struct proc *proc, int number);
 pid_t proc_pid(const struct proc *proc);
+/** Whether all of its threads sleep: none has been stopped in the middle of something. */
+bool proc_sleeps(const struct proc *proc);
 
 /** What it wrote so far. Valid until the next call for the same stream, or proc_free(). */
 const char *proc_stdout(struct proc *proc);
