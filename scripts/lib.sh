@@ -5,6 +5,7 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=$root/build
+brokers=${WARREN_BROKERS:-$build/brokers} # what scripts/brokers installs
 
 # A terminal gets progress that overwrites itself, anything else plain lines.
 if [ -t 2 ]; then
@@ -77,6 +78,11 @@ free_port() {
         port_answers "$port" || break
     done
     printf '%s\n' "$port"
+}
+
+# broker_tree VERSION: the folder of a RabbitMQ that scripts/brokers installs.
+broker_tree() {
+    printf '%s\n' "$brokers/$1"
 }
 
 # configure DIRECTORY PRESET ARGUMENT...: cmake into build/DIRECTORY, also where another generator

@@ -223,7 +223,7 @@ static void the_environment(void **state)
     expect_has(found, "SOME_VARIABLE=inherited\n");
     assert_null(strstr(found, "WARREN_REPLY_TO="));
     assert_null(strstr(found, "WARREN_BROKER"));
-    assert_null(strstr(found, "WARREN_TEST_BROKER"));
+    assert_null(strstr(found, "WARREN_TEST_NODE"));
     free(found);
     stop_and_expect(f, 0, 0);
 }

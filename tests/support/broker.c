@@ -70,6 +70,7 @@ static struct broker *start(const char *name, bool own, bool tls)
     broker->uri = variable(env, "BROKER_URI");
     broker->tls_uri = variable(env, "BROKER_TLS_URI");
     broker->certs = variable(env, "BROKER_CERTS");
+    broker->version = variable(env, "BROKER_VERSION");
     if (strstr(env, "\nBROKER_TLS=yes"))
         broker->tls_port = port_variable(env, "BROKER_TLS_PORT");
     free(env);
@@ -78,7 +79,7 @@ static struct broker *start(const char *name, bool own, bool tls)
 
 struct broker *broker_shared(void)
 {
-    const char *name = getenv("WARREN_TEST_BROKER");
+    const char *name = getenv("WARREN_TEST_NODE");
 
     return start(name && *name ? name : "test", false, false);
 }
@@ -105,6 +106,7 @@ void broker_free(struct broker *broker)
     free(broker->uri);
     free(broker->tls_uri);
     free(broker->certs);
+    free(broker->version);
     free(broker);
 }
 
@@ -172,6 +174,16 @@ int broker_close_connections(const struct broker *broker, const char *prefix)
 int broker_count_connections(const struct broker *broker, const char *prefix)
 {
     return for_connections(broker, prefix, "P");
+}
+
+bool broker_at_least(const struct broker *broker, unsigned major, unsigned minor)
+{
+    unsigned has_major;
+    unsigned has_minor;
+
+    if (sscanf(broker->version, "%u.%u", &has_major, &has_minor) != 2)
+        abort();
+    return has_major > major || (has_major == major && has_minor >= minor);
 }
 
 /* ---- what rabbitmqctl does, too, but in a second of CPU ---- */

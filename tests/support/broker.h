@@ -16,10 +16,14 @@ struct broker {
     char *uri;         /* amqp://guest:guest@127.0.0.1:PORT/ */
     char *tls_uri;     /* amqps://guest:guest@localhost:PORT/ */
     char *certs;       /* directory of scripts/certs, with a TLS listener */
+    char *version;     /* of RabbitMQ: "3.10.8" */
 };
 
+/** Whether it is RabbitMQ @major.@minor or a later one. */
+bool broker_at_least(const struct broker *broker, unsigned major, unsigned minor);
+
 /**
- * The node that all test programs share: the one that WARREN_TEST_BROKER names (ctest's fixture),
+ * The node that all test programs share: the one that WARREN_TEST_NODE names (ctest's fixture),
  * else one named "test", which is started and left running. A test that stops, kills, pauses or
  * alarms the node, or closes connections other than its own, takes broker_own().
  */

@@ -156,14 +156,9 @@ static void progress_fits(void **state)
 
 static char *manual_page(void)
 {
-    const char *here = strstr(__FILE__, "tests/unit/");
-    char path[4096];
     char *text = calloc(1, TEXT_MAX);
-    FILE *file;
+    FILE *file = fopen(WARREN_SOURCE_DIR "/docs/warren.1", "r");
 
-    assert_non_null(here);
-    snprintf(path, sizeof path, "%.*sdocs/warren.1", (int)(here - __FILE__), __FILE__);
-    file = fopen(path, "r");
     assert_non_null(file);
     read_back(file, text);
     return text;
