@@ -94,7 +94,7 @@ static void on_header(struct channel *ch, const struct frame *frame)
         fail_protocol(ch, "a content header came without its method");
         return;
     }
-    if (content_header_read(frame->payload, &header, &why) != WARREN_OK) {
+    if (content_header_read(frame->payload, frame->skipped > 0, &header, &why) != WARREN_OK) {
         fail_protocol(ch, why);
         return;
     }

@@ -173,23 +173,28 @@ static enum warren_status check_properties(struct warren_bytes encoded, const ch
     return WARREN_OK;
 }
 
-enum warren_status content_header_read(struct warren_bytes payload, struct content_header *header,
-                                       const char **ret_why)
+enum warren_status content_header_read(struct warren_bytes payload, bool skipped,
+                                       struct content_header *header, const char **ret_why)
 {
     const uint8_t *data = payload.data;
     enum warren_status status;
 
-    if (payload.len < 14)
+    if (payload.len < (skipped ? HEADER_FIXED : HEADER_FIXED + 2))
         return broken(ret_why, "a content header is too short");
     if (wire_get_u16(data + 2) != 0)
         return broken(ret_why, "a content header has a weight");
     header->class_id = wire_get_u16(data);
     header->body_size = wire_get_u64(data + 4);
-    header->properties.data = data + 12;
-    header->properties.len = payload.len - 12;
+    header->properties.data = data + HEADER_FIXED;
+    header->properties.len = payload.len - HEADER_FIXED;
     if (header->class_id != AMQP_BASIC_CLASS)
         return broken(ret_why, "a content header is not of class basic");
     header->unfit = NULL;
+    if (skipped) {
+        header->properties = (struct warren_bytes){"\0", 2}; /* flags: none */
+        header->unfit = "the headers are larger than a frame and 128 KiB";
+        return WARREN_OK;
+    }
     status = check_properties(header->properties, ret_why);
     if (status != WARREN_ETOOBIG)
         return status;

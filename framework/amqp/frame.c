@@ -9,8 +9,8 @@
 
 #define END_BYTE 0xCE
 
-#define METHOD_PAYLOAD_MIN 4  /* class and method */
-#define HEADER_PAYLOAD_MIN 14 /* class, weight, body size, property flags */
+#define METHOD_PAYLOAD_MIN 4                  /* class and method */
+#define HEADER_PAYLOAD_MIN (HEADER_FIXED + 2) /* and property flags */
 
 /* Room that is tried first for a method; larger ones (arguments) get a whole frame's. */
 #define METHOD_ROOM 1024
@@ -32,6 +32,25 @@ static const char *header_fault(uint8_t type, uint16_t channel, uint32_t size)
             return "a heartbeat came on a channel other than 0";
         return size != 0 ? "a heartbeat has a payload" : NULL;
     }
+}
+
+/* The largest payload of a frame of @type. */
+static uint32_t payload_max(uint8_t type, uint32_t frame_max)
+{
+    return type == FRAME_HEADER ? FRAME_SKIPPED_MAX : frame_max - FRAME_OVERHEAD;
+}
+
+/* How much of a payload of @size bytes is not taken. */
+static uint32_t skipped(uint8_t type, uint32_t size, uint32_t frame_max)
+{
+    if (type != FRAME_HEADER || size <= frame_max - FRAME_OVERHEAD + FRAME_GROWTH_MAX)
+        return 0;
+    return size - HEADER_FIXED;
+}
+
+bool frame_end(uint8_t byte)
+{
+    return byte == END_BYTE;
 }
 
 static bool is_frame_type(uint8_t type)
@@ -56,25 +75,27 @@ enum frame_found frame_read(const uint8_t *data, size_t len, uint32_t frame_max,
     }
     channel = wire_get_u16(data + 1);
     size = wire_get_u32(data + 3);
-    if (size > frame_max - FRAME_OVERHEAD) {
-        *ret_why = "a frame is larger than frame_max";
+    if (size > payload_max(data[0], frame_max)) {
+        *ret_why = data[0] == FRAME_HEADER ? "a content header is larger than 128 MiB"
+                                           : "a frame is larger than frame_max";
         return FRAME_BROKEN;
     }
     *ret_why = header_fault(data[0], channel, size);
     if (*ret_why)
         return FRAME_BROKEN;
 
-    *ret_size = (size_t)size + FRAME_OVERHEAD;
+    frame->skipped = skipped(data[0], size, frame_max);
+    *ret_size = frame->skipped ? FRAME_HEADER_SIZE + HEADER_FIXED : (size_t)size + FRAME_OVERHEAD;
     if (len < *ret_size)
         return FRAME_PARTIAL;
-    if (data[FRAME_HEADER_SIZE + size] != END_BYTE) {
-        *ret_why = "a frame does not end with 0xCE";
+    if (!frame->skipped && !frame_end(data[FRAME_HEADER_SIZE + size])) {
+        *ret_why = FRAME_NO_END;
         return FRAME_BROKEN;
     }
     frame->type = (enum frame_type)data[0];
     frame->channel = channel;
     frame->payload.data = data + FRAME_HEADER_SIZE;
-    frame->payload.len = size;
+    frame->payload.len = size - frame->skipped;
     return FRAME_COMPLETE;
 }
 

@@ -5,6 +5,7 @@
 #ifndef WARREN_AMQP_FRAME_H
 #define WARREN_AMQP_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,10 +18,24 @@ enum frame_type { FRAME_METHOD = 1, FRAME_HEADER = 2, FRAME_BODY = 3, FRAME_HEAR
 #define FRAME_HEADER_SIZE 7 /* type, channel, payload size */
 #define FRAME_OVERHEAD    8 /* with the end byte */
 
+/* Of a content header, in front of the properties: class, weight, body size. */
+#define HEADER_FIXED 12
+
+/**
+ * A message takes notes on its way (x-death, x-delivery-count), and RabbitMQ sends its content
+ * header all the same, as one frame that may be larger than frame_max. Such a one is taken up to so
+ * many bytes above frame_max. Beyond that its property list is skipped as it comes, so that it
+ * costs no memory; beyond FRAME_SKIPPED_MAX it is no header of a broker's, but the end of the
+ * connection.
+ */
+#define FRAME_GROWTH_MAX  (128u * 1024)
+#define FRAME_SKIPPED_MAX (128u * 1024 * 1024)
+
 struct frame {
     enum frame_type type;
     uint16_t channel;
     struct warren_bytes payload; /* borrowed from the input */
+    uint32_t skipped;            /* bytes of the payload that are not in it, see above */
 };
 
 enum frame_found { FRAME_COMPLETE, FRAME_PARTIAL, FRAME_BROKEN };
@@ -28,9 +43,12 @@ enum frame_found { FRAME_COMPLETE, FRAME_PARTIAL, FRAME_BROKEN };
 /**
  * Read the frame at the start of @len bytes at @data.
  *
- * Checks, before the whole frame has come: type, size at most @frame_max - 8 and at least the
- * type's minimum, heartbeat on channel 0 and empty, headers and bodies not on channel 0; then the
- * end byte.
+ * Checks, before the whole frame has come: type, size at most @frame_max - 8 (of a content header:
+ * see FRAME_GROWTH_MAX) and at least the type's minimum, heartbeat on channel 0 and empty, headers
+ * and bodies not on channel 0; then the end byte.
+ * @frame     a content header that is too large to be taken is COMPLETE as soon as its fixed part
+ *            (HEADER_FIXED) has come, which is then its payload; what is `skipped`, and the end
+ *            byte, are the caller's to pass over
  * @ret_size  bytes the frame takes, if COMPLETE; bytes that must be there first, if PARTIAL
  * @ret_why   what is wrong, static storage, if BROKEN
  */
@@ -55,12 +73,17 @@ enum warren_status frame_put_body(struct buffer *out, uint16_t channel, struct w
                                   uint32_t frame_max);
 enum warren_status frame_put_heartbeat(struct buffer *out);
 
+/** Is @byte what a frame ends with? */
+bool frame_end(uint8_t byte);
+/** What is wrong if not. */
+#define FRAME_NO_END "a frame does not end with 0xCE"
+
 /** A content header: what precedes a body. */
 struct content_header {
     uint16_t class_id;
     uint64_t body_size;
     struct warren_bytes properties; /* flags and list, as on the wire; borrowed */
-    const char *unfit;              /* why it may not be decoded (nested too deeply); NULL: fit */
+    const char *unfit; /* why it may not be decoded (nested too deeply, too large); NULL: fit */
 };
 
 /**
@@ -69,12 +92,13 @@ struct content_header {
  * After that properties_decode() is safe.
  *
  * Too deep a nesting is the message's fault, for any publisher can do it, and not the broker's:
- * the header is filled in, with `unfit` set.
+ * the header is filled in, with `unfit` set. So it is where the list was skipped (@skipped), which
+ * is then given as one without properties.
  *
  * @return  WARREN_OK, also if unfit; WARREN_EPROTOCOL: malformed
  */
-enum warren_status content_header_read(struct warren_bytes payload, struct content_header *header,
-                                       const char **ret_why);
+enum warren_status content_header_read(struct warren_bytes payload, bool skipped,
+                                       struct content_header *header, const char **ret_why);
 
 /**
  * Prove the table at the start of @encoded (its 4-byte length first), such as server-properties.

@@ -92,6 +92,20 @@ struct warren_bytes stream_unread(const struct stream *s)
     return bytes;
 }
 
+/* Pass over what is left of a content header that is too large. */
+static void skip(struct stream *s)
+{
+    size_t have = buffer_len(&s->in);
+    size_t len = have < s->skipping ? have : s->skipping;
+    bool at_end = len == s->skipping;
+    bool ends = !at_end || frame_end(buffer_front(&s->in)[len - 1]);
+
+    s->skipping -= (uint32_t)len;
+    buffer_taken(&s->in, len);
+    if (!ends)
+        s->events.failed(s->user, FRAME_NO_END);
+}
+
 static void take_frames(struct stream *s)
 {
     struct frame frame;
@@ -99,10 +113,15 @@ static void take_frames(struct stream *s)
     size_t size = 0;
 
     while (s->open && buffer_len(&s->in) > 0) {
+        if (s->skipping > 0) {
+            skip(s);
+            continue;
+        }
         switch (frame_read(buffer_front(&s->in), buffer_len(&s->in), s->frame_max, &frame, &size,
                            &why)) {
         case FRAME_COMPLETE:
             s->turn_messages += frame.type == FRAME_METHOD && frame.channel != 0;
+            s->skipping = frame.skipped > 0 ? frame.skipped + 1 : 0;
             if (frame.type != FRAME_HEARTBEAT)
                 s->events.frame(s->user, &frame);
             buffer_taken(&s->in, size);
@@ -249,7 +268,8 @@ static void heartbeat_due(void *arg)
 static void empty_buffers(struct stream *s)
 {
     buffer_done(&s->in);
-    buffer_init(&s->in, 2 * READ_SIZE + s->frame_max);
+    buffer_init(&s->in, 2 * READ_SIZE + s->frame_max + FRAME_GROWTH_MAX);
+    s->skipping = 0;
     buffer_done(&s->out);
     buffer_init(&s->out, OUT_MAX);
 }

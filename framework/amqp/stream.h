@@ -50,7 +50,8 @@ struct stream {
     struct buffer out;
     unsigned corked;
     bool out_was_high;
-    uint32_t frame_max; /* a longer frame is refused */
+    uint32_t frame_max; /* a longer frame is refused; see frame.h for content headers */
+    uint32_t skipping;  /* bytes of such a one still to be passed over, the end byte included */
 
     struct loop_timer heartbeat;
     uint32_t heartbeat_s;

@@ -3,12 +3,15 @@
 #include <string.h>
 
 #include "amqp/annotations.h"
+#include "amqp/frame.h"
 #include "amqp/properties.h"
 #include "base/error.h"
 #include "publish/record.h"
 
 /* Bytes of the names of exchanges and routing keys, as the wire has it. */
 #define NAME_MAX_BYTES 255
+/* What a broker may deliver, with its notes. */
+#define PROPERTIES_MAX (RECORD_FRAME_MAX + FRAME_GROWTH_MAX)
 
 /* The broker's and warren's own counts make room for the one that the test gives. */
 static bool is_count(const char *name)
@@ -37,7 +40,7 @@ static enum warren_status encode(const struct warren_test_message *message, stru
 
     if (message->attempt > 0 && without_counts(&properties.headers, scratch) != WARREN_OK)
         return error_set(error, WARREN_ENOMEM, "no memory for the message");
-    return properties_encode(&properties, RECORD_FRAME_MAX, scratch, out, error);
+    return properties_encode(&properties, PROPERTIES_MAX, scratch, out, error);
 }
 
 static enum warren_status make_delivery(const char *exchange, const char *routing_key,
@@ -50,7 +53,7 @@ static enum warren_status make_delivery(const char *exchange, const char *routin
     enum warren_status status;
 
     arena_init(&scratch);
-    buffer_init(&out, 2 * RECORD_FRAME_MAX);
+    buffer_init(&out, 2 * PROPERTIES_MAX);
     status = encode(message, &scratch, &out, error);
     if (status == WARREN_OK) {
         struct warren_bytes encoded = {buffer_front(&out), buffer_len(&out)};

@@ -12,8 +12,6 @@
 
 #define SHORTSTR_MAX 255
 
-/* Class, weight and body size, in front of the property list. */
-#define HEADER_FIXED 12
 /* Class, method and reserved-1, in front of the exchange's length. */
 #define METHOD_FIXED 6
 #define EXCHANGE_AT  (FRAME_HEADER_SIZE + METHOD_FIXED)

@@ -179,7 +179,8 @@ static uint8_t *channel_content(void *user, const struct content_header *header)
         return replies_content(p, header);
     returned->waiting = false;
     arena_reset(&p->scratch);
-    if (properties_decode(header->properties, &p->scratch, &properties) == WARREN_OK &&
+    if (!header->unfit &&
+        properties_decode(header->properties, &p->scratch, &properties) == WARREN_OK &&
         properties.message_id) {
         struct window_return from = {
             .exchange = {returned->exchange, returned->exchange_len},

@@ -229,6 +229,52 @@ static void oversize_frame(struct mock_peer *peer)
     mock_send_bytes(peer, "\x01\x00\x01\x7f\xff\xff\xff", 7);
 }
 
+static void oversize_header(struct mock_peer *peer)
+{
+    reach_channel(peer);
+    mock_send_bytes(peer, "\x02\x00\x01\x7f\xff\xff\xff", 7);
+}
+
+static void deliver(struct mock_peer *peer);
+
+/* One that is skipped: 16 MiB, of which the bounds of memory here would not allow a copy. */
+static void send_large_header(struct mock_peer *peer, const char *end)
+{
+    static const uint8_t zeros[65536];
+
+    mock_send_bytes(peer, "\x02\x00\x01\x01\x00\x00\x00", 7);
+    mock_send_bytes(peer, "\x00\x3c", 2);
+    mock_send_bytes(peer, zeros, sizeof zeros - 2);
+    for (int i = 1; i < 256; i++)
+        mock_send_bytes(peer, zeros, sizeof zeros);
+    mock_send_bytes(peer, end, 1);
+}
+
+static void large_header_without_method(struct mock_peer *peer)
+{
+    reach_channel(peer);
+    mock_send_bytes(peer,
+                    "\x02\x00\x01\x01\x00\x00\x00\x00\x3c\x00\x00\x00\x00\x00\x00\x00\x00"
+                    "\x00\x00",
+                    19);
+}
+
+static void bad_end_of_large_header(struct mock_peer *peer)
+{
+    reach_channel(peer);
+    deliver(peer);
+    send_large_header(peer, "\xcd");
+}
+
+/* Behind one that ends well, the frames are read again. */
+static void bad_end_behind_large_header(struct mock_peer *peer)
+{
+    reach_channel(peer);
+    deliver(peer);
+    send_large_header(peer, "\xce");
+    mock_send_bytes(peer, "\x04", 1);
+}
+
 static void bad_end(struct mock_peer *peer)
 {
     reach_channel(peer);
@@ -303,6 +349,10 @@ static const struct fault faults[] = {
     {"heartbeats before the greeting, then garbage", heartbeat_first, ""},
     {"open-ok as greeting", open_ok_first, "while greeting"},
     {"a frame of 2 GiB", oversize_frame, "frame"},
+    {"a content header of 2 GiB", oversize_header, "larger than 128 MiB"},
+    {"a large header without its method", large_header_without_method, "without its method"},
+    {"a large header with a bad end byte", bad_end_of_large_header, "does not end"},
+    {"garbage behind a large header", bad_end_behind_large_header, "unknown type"},
     {"a bad end byte", bad_end, "end"},
     {"an unknown frame type", unknown_type, "type"},
     {"a frame for channel 65535", far_channel, "channel 65535"},

@@ -122,6 +122,59 @@ static void a_size_over_frame_max_is_broken_before_it_comes(void **state)
     assert_broken(header, 7, "a frame is larger than frame_max");
 }
 
+static enum frame_found read_header_of(uint32_t size, size_t len, struct frame *frame,
+                                       size_t *ret_size)
+{
+    uint8_t bytes[FRAME_HEADER_SIZE + HEADER_FIXED] = {2, 0, 1};
+    const char *why = NULL;
+
+    for (int i = 0; i < 4; i++)
+        bytes[3 + i] = (uint8_t)(size >> (24 - 8 * i));
+    return read_copy(bytes, len, frame, ret_size, &why);
+}
+
+/* A content header may outgrow frame_max on its way, and is taken whole, so far; beyond that its
+ * fixed part alone is; and what no broker would send is broken. */
+static void a_content_header_may_outgrow_frame_max(void **state)
+{
+    const uint32_t largest = FRAME_MAX - FRAME_OVERHEAD + FRAME_GROWTH_MAX;
+    const size_t fixed = FRAME_HEADER_SIZE + HEADER_FIXED;
+    struct frame frame;
+    size_t size = 0;
+
+    (void)state;
+    assert_int_equal(read_header_of(largest, fixed, &frame, &size), FRAME_PARTIAL);
+    assert_int_equal(size, largest + FRAME_OVERHEAD);
+
+    assert_int_equal(read_header_of(largest + 1, fixed - 1, &frame, &size), FRAME_PARTIAL);
+    assert_int_equal(size, fixed);
+    assert_int_equal(read_header_of(largest + 1, fixed, &frame, &size), FRAME_COMPLETE);
+    assert_int_equal(size, fixed);
+    assert_int_equal(frame.payload.len, HEADER_FIXED);
+    assert_int_equal(frame.skipped, largest + 1 - HEADER_FIXED);
+
+    assert_int_equal(read_header_of(FRAME_SKIPPED_MAX, fixed, &frame, &size), FRAME_COMPLETE);
+    assert_int_equal(read_header_of(FRAME_SKIPPED_MAX + 1, fixed, &frame, &size), FRAME_BROKEN);
+    assert_int_equal(read_header_of(UINT32_MAX, fixed, &frame, &size), FRAME_BROKEN);
+}
+
+/* Of a skipped header what is left is its class and its body's size; it is unfit. */
+static void a_skipped_header_is_unfit(void **state)
+{
+    static const uint8_t fixed[HEADER_FIXED] = {0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2};
+    struct content_header header;
+    const char *why = NULL;
+
+    (void)state;
+    assert_int_equal(
+        content_header_read((struct warren_bytes){fixed, sizeof fixed}, true, &header, &why),
+        WARREN_OK);
+    assert_int_equal(header.body_size, 258);
+    assert_non_null(header.unfit);
+    assert_int_equal(header.properties.len, 2);
+    assert_memory_equal(header.properties.data, "\0\0", 2);
+}
+
 /* Each rule on channel and least size, broken by one. */
 static void each_header_rule_has_its_own_words(void **state)
 {
@@ -169,7 +222,9 @@ static void random_bytes_never_lead_outside(void **state)
         if (len)
             bytes[0] = (uint8_t)(1 + rand() % 8);
         if (read_copy(bytes, len, &frame, &size, &why) == FRAME_COMPLETE)
-            assert_true(size <= len && frame.payload.len == size - FRAME_OVERHEAD);
+            assert_true(size <= len &&
+                        frame.payload.len + (frame.skipped ? FRAME_HEADER_SIZE : FRAME_OVERHEAD) ==
+                            size);
     }
 }
 
@@ -303,6 +358,8 @@ int main(void)
         cmocka_unit_test(unknown_types_are_broken_at_once),
         cmocka_unit_test(an_http_answer_is_broken),
         cmocka_unit_test(a_size_over_frame_max_is_broken_before_it_comes),
+        cmocka_unit_test(a_content_header_may_outgrow_frame_max),
+        cmocka_unit_test(a_skipped_header_is_unfit),
         cmocka_unit_test(each_header_rule_has_its_own_words),
         cmocka_unit_test(a_wrong_end_byte_is_broken),
         cmocka_unit_test(random_bytes_never_lead_outside),

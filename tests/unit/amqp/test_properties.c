@@ -67,7 +67,7 @@ static enum warren_status check_list(struct fixture *fixture, struct warren_byte
     struct warren_bytes bytes = {payload, 12 + list.len};
     struct content_header header;
     const char *why = NULL;
-    enum warren_status status = content_header_read(bytes, &header, &why);
+    enum warren_status status = content_header_read(bytes, false, &header, &why);
 
     if (status == WARREN_OK && header.unfit)
         status = WARREN_ETOOBIG;
@@ -637,16 +637,16 @@ static void the_fixed_part_of_a_header_is_read(void **state)
     const char *why;
 
     (void)state;
-    assert_int_equal(content_header_read(whole, &header, &why), WARREN_OK);
+    assert_int_equal(content_header_read(whole, false, &header, &why), WARREN_OK);
     assert_int_equal(header.class_id, 60);
     assert_true(header.body_size == (uint64_t)1 << 63);
     assert_int_equal(header.properties.len, sizeof list);
 
     payload[3] = 1; /* weight */
-    assert_int_equal(content_header_read(whole, &header, &why), WARREN_EPROTOCOL);
+    assert_int_equal(content_header_read(whole, false, &header, &why), WARREN_EPROTOCOL);
     payload[3] = 0;
     payload[1] = 50; /* class queue */
-    assert_int_equal(content_header_read(whole, &header, &why), WARREN_EPROTOCOL);
+    assert_int_equal(content_header_read(whole, false, &header, &why), WARREN_EPROTOCOL);
     free(payload);
 }
 

@@ -67,7 +67,7 @@ static void check_header(struct frame frame, uint16_t channel, size_t body_len, 
 
     assert_int_equal(frame.type, FRAME_HEADER);
     assert_int_equal(frame.channel, channel);
-    assert_int_equal(content_header_read(frame.payload, &header, &why), WARREN_OK);
+    assert_int_equal(content_header_read(frame.payload, false, &header, &why), WARREN_OK);
     assert_int_equal(header.class_id, 60);
     assert_int_equal(header.body_size, body_len);
     assert_int_equal(properties_decode(header.properties, arena, properties), WARREN_OK);
