@@ -344,6 +344,7 @@ static void end_late(struct warren_test *test)
 const struct warren_test_attempt *warren_test_run(struct warren_test *test)
 {
     size_t published_before = test->published.count;
+    const char *why = NULL;
     enum warren_outcome outcome;
 
     if (!test->delivery)
@@ -355,9 +356,10 @@ const struct warren_test_attempt *warren_test_run(struct warren_test *test)
                                                  .began_ms = warren_test_now_ms(test)};
     test->published.attempt = test->attempt.attempt;
     outcome = chain_run(&test->setup.chain, test->job);
-    if (test->setup.scratch && !scratch_leave(test->setup.scratch, outcome == WARREN_ACK) &&
-        outcome == WARREN_ACK) {
-        warren_job_fail(test->job, "its transaction was rolled back: " TRANSACTOR_ROLLED_BACK);
+    if (test->setup.scratch)
+        why = scratch_leave(test->setup.scratch, outcome == WARREN_ACK);
+    if (why && outcome == WARREN_ACK) {
+        warren_job_fail(test->job, "its transaction was rolled back: %s", why);
         outcome = chain_run(&test->setup.late, test->job);
     }
     end(test, outcome);

@@ -51,12 +51,19 @@ bool scratch_enter(struct scratch *scratch)
     return true;
 }
 
-bool scratch_leave(struct scratch *scratch, bool keep)
+const char *scratch_leave(struct scratch *scratch, bool keep)
 {
-    bool is_lost = scratch->guard.user == TRANSACTOR_HANDLER && scratch->guard.is_lost;
+    const char *why = NULL;
 
+    if (scratch->guard.user == TRANSACTOR_HANDLER && scratch->guard.is_lost)
+        why = TRANSACTOR_ROLLED_BACK;
     transactor_guard_leave(&scratch->guard);
+    if (!why && keep && transactor_guard_has_orphans(&scratch->guard))
+        why = TRANSACTOR_ORPHANS;
+    if (!why && keep && !sqlite3_get_autocommit(scratch->sqlite) &&
+        sqlite3_exec(scratch->sqlite, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
+        why = TRANSACTOR_ROLLED_BACK;
     if (!sqlite3_get_autocommit(scratch->sqlite))
-        sqlite3_exec(scratch->sqlite, keep ? "COMMIT" : "ROLLBACK", NULL, NULL, NULL);
-    return !is_lost;
+        sqlite3_exec(scratch->sqlite, "ROLLBACK", NULL, NULL, NULL);
+    return why;
 }

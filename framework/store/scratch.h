@@ -24,8 +24,8 @@ bool scratch_enter(struct scratch *scratch);
 /**
  * End it, if there is one: keep what was written, or not.
  *
- * @return false: it was rolled back before, by a statement of the handler's
+ * @return NULL; or why it was rolled back in spite of that, or before, which is the handler's fault
  */
-bool scratch_leave(struct scratch *scratch, bool keep);
+const char *scratch_leave(struct scratch *scratch, bool keep);
 
 #endif

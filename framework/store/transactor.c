@@ -19,6 +19,12 @@ static const char *const own_texts[OWN_COUNT] = {
 
 /* ---- one at a time ---- */
 
+/* Under the mutex: who is to be alone waits until the group is committed. */
+static bool has_company(const struct transactor *t)
+{
+    return t->group_count > 0 && transactor_is_singly(t);
+}
+
 static enum warren_status occupy(struct transactor *t, int64_t wait_ms, struct warren_error *error)
 {
     int64_t until_us =
@@ -26,7 +32,7 @@ static enum warren_status occupy(struct transactor *t, int64_t wait_ms, struct w
     enum warren_status status = WARREN_OK;
 
     pthread_mutex_lock(&t->mutex);
-    while (status == WARREN_OK && !t->stopping && (t->busy || t->wants))
+    while (status == WARREN_OK && !t->stopping && (t->busy || t->wants || has_company(t)))
         if (!transactor_wait_until(t, until_us))
             status = error_set(error, WARREN_ETIMEOUT,
                                "%s: other handlers had the transaction all the time",
@@ -35,6 +41,7 @@ static enum warren_status occupy(struct transactor *t, int64_t wait_ms, struct w
         status = error_set(error, WARREN_ECLOSED, "the store is closed");
     if (status == WARREN_OK)
         t->busy = true;
+    t->is_alone = transactor_is_singly(t);
     pthread_mutex_unlock(&t->mutex);
     return status;
 }
@@ -93,6 +100,7 @@ enum warren_status transactor_enter(struct transactor *t, struct transactor_work
     }
     work->transactor = t;
     work->outbox = (struct warren_outbox){.append = append};
+    transactor_blame_begin(t);
     transactor_guard_enter(&t->guard);
     return WARREN_OK;
 }
@@ -104,6 +112,8 @@ static void undo(struct transactor *t, const char *text)
     bool is_empty;
 
     if (transactor_is_lost(t)) {
+        if (!text)
+            transactor_suspect(t);
         transactor_lose(t, text);
         return;
     }
@@ -119,28 +129,13 @@ static void undo(struct transactor *t, const char *text)
         transactor_close(t, WARREN_ECLOSED);
 }
 
-/* What the last call that a handler made was told. */
-static bool disk_failed(struct transactor *t)
-{
-    switch (sqlite3_errcode(transactor_handle(t)) & 0xff) {
-    case SQLITE_FULL:
-    case SQLITE_IOERR:
-    case SQLITE_NOMEM:
-    case SQLITE_READONLY:
-    case SQLITE_CANTOPEN:
-    case SQLITE_CORRUPT:
-        return true;
-    default:
-        return false;
-    }
-}
-
 bool transactor_drop(struct transactor *t)
 {
-    bool failed = disk_failed(t);
+    bool failed = transactor_disk_failed(t);
 
     transactor_guard_leave(&t->guard);
     undo(t, failed ? ROLLED_BACK_BY_DISK : NULL);
+    transactor_guard_restore(&t->guard);
     transactor_vacate(t);
     return !failed;
 }
@@ -152,7 +147,7 @@ static enum warren_status look_for_loss(struct transactor *t, struct warren_erro
 
     if (!transactor_is_lost(t))
         return WARREN_OK;
-    if (disk_failed(t))
+    if (transactor_disk_failed(t))
         return error_set(error, WARREN_EIO, "%s", ROLLED_BACK_BY_DISK);
     if ((sqlite3_errcode(sqlite) & 0xff) != SQLITE_CONSTRAINT) /* of a later statement */
         return error_set(error, WARREN_EINVAL, "%s", TRANSACTOR_ROLLED_BACK);
@@ -174,6 +169,19 @@ static enum warren_status add_key(struct transactor *t, struct transactor_work *
     return status;
 }
 
+/* Key and savepoint. A handler's timer that comes too late interrupts them: its own fault. */
+static enum warren_status join(struct transactor *t, struct transactor_work *work,
+                               struct warren_error *error)
+{
+    enum warren_status status = add_key(t, work, error);
+
+    if (status == WARREN_OK)
+        status = transactor_run_own(t, OWN_RELEASE, error);
+    if (status == WARREN_EIO && (sqlite3_errcode(transactor_handle(t)) & 0xff) == SQLITE_INTERRUPT)
+        status = WARREN_EINVAL;
+    return status;
+}
+
 enum warren_status transactor_leave(struct transactor *t, struct transactor_work *work,
                                     struct warren_error *error)
 {
@@ -181,18 +189,22 @@ enum warren_status transactor_leave(struct transactor *t, struct transactor_work
     enum warren_status status = look_for_loss(t, error);
 
     transactor_guard_leave(&t->guard);
+    /* All before it left none, so those that there are now are its own. */
+    if (status == WARREN_OK && transactor_guard_has_orphans(&t->guard))
+        status = error_set(error, WARREN_EINVAL, "%s", TRANSACTOR_ORPHANS);
     if (status == WARREN_OK)
-        status = add_key(t, work, error);
-    if (status == WARREN_OK)
-        status = transactor_run_own(t, OWN_RELEASE, error);
+        status = join(t, work, error);
     if (status == WARREN_OK) {
         pthread_mutex_lock(&t->mutex);
         transactor_group_add(t, work);
         pthread_mutex_unlock(&t->mutex);
+        if (t->is_alone)
+            status = transactor_commit(t, error);
     } else {
         t->connection.s->next_row = before;
         undo(t, status == WARREN_EINVAL ? NULL : error->text);
     }
+    transactor_guard_restore(&t->guard);
     transactor_vacate(t);
     return status;
 }

@@ -21,7 +21,8 @@
 struct transactor;
 struct transactor_work;
 
-/** Told once, on the transactor's thread: short, without waiting. @work is the caller's again. */
+/** Told once, on whatever thread ends the transaction: short, without waiting. @work is the
+ * caller's again. */
 typedef void transactor_decided_fn(struct transactor_work *work, enum warren_status status);
 
 /** One message. Embedded in what the caller keeps of it; @claim and @decided are written by it. */
@@ -57,7 +58,7 @@ enum warren_status transactor_new(const struct transactor_options *options,
                                   struct idempotency_store *store, struct transactor **ret,
                                   struct warren_error *error);
 
-/** From now on tell @appended, on the transactor's thread; NULL: nobody, also not right now. */
+/** From now on tell @appended, on whatever thread commits; NULL: nobody, also not right now. */
 void transactor_on_appended(struct transactor *transactor, transactor_appended_fn *appended,
                             void *user);
 bool transactor_has_outbox(const struct transactor *transactor);

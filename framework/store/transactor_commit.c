@@ -4,6 +4,7 @@
 
 #include <sqlite3.h>
 
+#include "base/log.h"
 #include "store/transactor_private.h"
 #include "store/turn.h"
 
@@ -177,7 +178,8 @@ void transactor_close(struct transactor *t, enum warren_status status)
 
 bool transactor_is_lost(struct transactor *t)
 {
-    return t->guard.is_lost;
+    /* A handler may have put a hook of its own in the place of the guard's. */
+    return t->guard.is_lost || (t->is_open && sqlite3_get_autocommit(transactor_handle(t)));
 }
 
 void transactor_lose(struct transactor *t, const char *text)
@@ -213,21 +215,43 @@ static bool gather(struct transactor *t)
     return true;
 }
 
-static void commit(struct transactor *t)
+/* Not the store's failure: an operator hears of it by the attempts that it costs. */
+static void blame_group(struct transactor *t, size_t count, const char *text)
 {
-    struct warren_error error = {WARREN_OK, ""};
-    size_t count = t->group_count;
-    enum warren_status status = transactor_run_own(t, OWN_COMMIT, &error);
+    transactor_suspect(t);
+    if (count > 1)
+        log_warn("%zu messages are handled again, each in a transaction of its own: that of all "
+                 "was refused for what one of them wrote: %s",
+                 count, text);
+}
 
-    transactor_note(t, status, error.text, count);
+enum warren_status transactor_commit(struct transactor *t, struct warren_error *error)
+{
+    size_t count = t->group_count;
+    enum warren_status status = transactor_run_own(t, OWN_COMMIT, error);
+
+    if (status != WARREN_OK && !transactor_store_failed(t)) {
+        status = WARREN_EINVAL;
+        blame_group(t, count, error->text);
+    } else {
+        transactor_note(t, status, error->text, count);
+    }
     pthread_mutex_lock(&t->mutex);
     if (status == WARREN_OK) {
         t->stats.committed += count;
         t->stats.groups++;
     }
     pthread_mutex_unlock(&t->mutex);
-    t->last_group = count;
     transactor_close(t, status);
+    return status;
+}
+
+static void commit_group(struct transactor *t)
+{
+    struct warren_error error = {WARREN_OK, ""};
+
+    t->last_group = t->group_count;
+    transactor_commit(t, &error);
     transactor_vacate(t);
 }
 
@@ -244,7 +268,7 @@ void *transactor_run(void *arg)
         has_group = t->busy && t->group_count > 0;
         pthread_mutex_unlock(&t->mutex);
         if (goes_on && has_group)
-            commit(t);
+            commit_group(t);
         else
             pthread_cond_broadcast(&t->changed);
     }

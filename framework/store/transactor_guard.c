@@ -58,6 +58,9 @@ static int look_at_pragma(struct transactor_guard *guard, const char *name, cons
                                            "table_xinfo",
                                            NULL};
 
+    /* It is set when it is compiled, and for the transaction, which is shared. */
+    if (value && sqlite3_stricmp(name, "defer_foreign_keys") == 0)
+        guard->is_deferring = true;
     return value && !is_one_of(name, harmless) ? refuse(guard, "sets PRAGMA", name) : SQLITE_OK;
 }
 
@@ -121,15 +124,20 @@ static void note_rollback(void *user)
     guard->is_lost = true;
 }
 
+/* There is one of each: a handler may have set its own, and a timer that it forgot would interrupt
+ * what is not its own. */
+static void take_hooks(struct transactor_guard *guard)
+{
+    sqlite3_commit_hook(guard->sqlite, refuse_commit, guard);
+    sqlite3_rollback_hook(guard->sqlite, note_rollback, guard);
+    sqlite3_progress_handler(guard->sqlite, 0, NULL, NULL);
+}
+
 void transactor_guard_init(struct transactor_guard *guard, struct sqlite3 *sqlite)
 {
-    guard->sqlite = sqlite;
-    guard->user = TRANSACTOR_OPENING;
-    guard->is_lost = false;
-    guard->refused[0] = '\0';
+    *guard = (struct transactor_guard){.sqlite = sqlite, .user = TRANSACTOR_OPENING};
     sqlite3_set_authorizer(sqlite, authorize, guard);
-    sqlite3_commit_hook(sqlite, refuse_commit, guard);
-    sqlite3_rollback_hook(sqlite, note_rollback, guard);
+    take_hooks(guard);
 }
 
 void transactor_guard_own(struct transactor_guard *guard)
@@ -139,6 +147,7 @@ void transactor_guard_own(struct transactor_guard *guard)
 
 void transactor_guard_enter(struct transactor_guard *guard)
 {
+    take_hooks(guard);
     guard->user = TRANSACTOR_HANDLER;
 }
 
@@ -149,5 +158,22 @@ void transactor_guard_leave(struct transactor_guard *guard)
     while ((statement = sqlite3_next_stmt(guard->sqlite, statement)))
         if (sqlite3_stmt_busy(statement))
             sqlite3_reset(statement);
+    take_hooks(guard);
     guard->user = TRANSACTOR_ITSELF;
+}
+
+bool transactor_guard_has_orphans(const struct transactor_guard *guard)
+{
+    int orphans = 0;
+    int highest;
+
+    sqlite3_db_status(guard->sqlite, SQLITE_DBSTATUS_DEFERRED_FKS, &orphans, &highest, 0);
+    return orphans != 0;
+}
+
+void transactor_guard_restore(struct transactor_guard *guard)
+{
+    if (guard->is_deferring)
+        sqlite3_exec(guard->sqlite, "PRAGMA defer_foreign_keys = OFF", NULL, NULL, NULL);
+    guard->is_deferring = false;
 }

@@ -1,7 +1,8 @@
 /* transactor_guard.h - what a handler may not do with the connection of the transactor: end its
  * transaction, touch warren's own tables, set what the connection or the file is by a PRAGMA, or
- * leave a statement half done. What is refused is logged. What it cannot be kept from is to have
- * SQLite roll everything back (OR ROLLBACK, RAISE(ROLLBACK)): this is noted.
+ * leave a statement half done, or a progress handler, hooks or deferred foreign keys for the next
+ * one. What is refused is logged. What it cannot be kept from is to have SQLite roll everything
+ * back (OR ROLLBACK, RAISE(ROLLBACK), a table that is full): this is noted.
  * Thread: of who has the connection.
  */
 #ifndef WARREN_STORE_TRANSACTOR_GUARD_H
@@ -13,6 +14,7 @@
 #define TRANSACTOR_SAVEPOINT "warren_message"
 /** What a handler is told whose statement did that. */
 #define TRANSACTOR_ROLLED_BACK "a statement of the handler's own did it"
+#define TRANSACTOR_ORPHANS     "a deferred FOREIGN KEY constraint is not satisfied at its end"
 
 struct sqlite3;
 
@@ -27,6 +29,7 @@ struct transactor_guard {
     struct sqlite3 *sqlite;
     enum transactor_user user;
     bool is_lost;      /* the transaction was rolled back, as a whole. Reset by who begins one */
+    bool is_deferring; /* PRAGMA defer_foreign_keys was set */
     char refused[128]; /* most recently */
 };
 
@@ -40,5 +43,9 @@ void transactor_guard_own(struct transactor_guard *guard);
 void transactor_guard_enter(struct transactor_guard *guard);
 /** It was: statements that it left between two rows are reset. */
 void transactor_guard_leave(struct transactor_guard *guard);
+/** Do rows wait for others that they refer to? With them nothing could be committed. */
+bool transactor_guard_has_orphans(const struct transactor_guard *guard);
+/** Its foreign keys were looked at: the next handler's are deferred no more. */
+void transactor_guard_restore(struct transactor_guard *guard);
 
 #endif

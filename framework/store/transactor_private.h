@@ -1,6 +1,6 @@
-/* transactor_private.h - the inside of a transactor, for the two files that make it: transactor.c
- * (handlers, one at a time; its life) and transactor_commit.c (the group, its transaction, the
- * thread that commits it).
+/* transactor_private.h - the inside of a transactor, for the files that make it: transactor.c
+ * (handlers, one at a time; its life), transactor_commit.c (the group, its transaction, the thread
+ * that commits it) and transactor_blame.c (whose fault it is).
  */
 #ifndef WARREN_STORE_TRANSACTOR_PRIVATE_H
 #define WARREN_STORE_TRANSACTOR_PRIVATE_H
@@ -10,6 +10,10 @@
 #include "store/idempotency_sqlite_private.h"
 #include "store/transactor.h"
 #include "store/transactor_guard.h"
+
+/** So long each message has a transaction of its own, after one had undone that of others: until
+ * those others, who come again after a second, and the culprit had theirs. */
+#define SINGLY_US INT64_C(10000000)
 
 enum own_statement { OWN_SAVE, OWN_UNDO, OWN_RELEASE, OWN_COMMIT, OWN_COUNT };
 
@@ -31,13 +35,15 @@ struct transactor {
     bool wants; /* the thread is about to commit: nobody else shall enter */
     bool stopping;
     bool is_failing;
+    int64_t singly_until_us; /* until then nobody shares a transaction */
     struct transactor_work *group;
     struct transactor_work **group_last;
     size_t group_count;
     struct transactor_stats stats;
 
     /* of who is busy */
-    bool is_open; /* a transaction is begun, and with it the turn taken */
+    bool is_open;  /* a transaction is begun, and with it the turn taken */
+    bool is_alone; /* who is busy commits when it leaves */
     int64_t next_row;
     size_t last_group; /* the thread's */
 };
@@ -63,12 +69,30 @@ void transactor_close(struct transactor *t, enum warren_status status);
 bool transactor_is_lost(struct transactor *t);
 /** Undo all of it, and say why. @text  NULL: it was a handler, whose message is told */
 void transactor_lose(struct transactor *t, const char *text);
+/**
+ * Commit the group. What the store did is told an operator, and is WARREN_EIO and others; what one
+ * of the group did, by whatever it wrote, is WARREN_EINVAL: who that was is found out singly.
+ */
+enum warren_status transactor_commit(struct transactor *t, struct warren_error *error);
 /** Nobody is busy any more. */
 void transactor_vacate(struct transactor *t);
 
 /** It succeeded or failed, with so many messages waiting: an operator hears of what is new. */
 void transactor_note(struct transactor *t, enum warren_status status, const char *text,
                      size_t count);
+
+/* ---- transactor_blame.c: of who is busy, not under the mutex ---- */
+
+/** A handler is about to enter. */
+void transactor_blame_begin(struct transactor *t);
+/** Was what the last call of the handler was told the disk's fault? Else it is its own. */
+bool transactor_disk_failed(struct transactor *t);
+/** The same of a call of the transactor's own: of the store, or of what handlers wrote? */
+bool transactor_store_failed(struct transactor *t);
+/** Somebody undid, or would undo, what others wrote: for a while nobody shares a transaction. */
+void transactor_suspect(struct transactor *t);
+/** Is it so? Under the mutex. */
+bool transactor_is_singly(const struct transactor *t);
 
 /** The thread that commits. */
 void *transactor_run(void *transactor);

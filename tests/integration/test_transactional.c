@@ -99,6 +99,9 @@ static void publish(struct fixture *f, const char *id, const char *body, const c
     peer_publish(f->peer, "", f->queue, body, strlen(body), &properties);
 }
 
+/* Innocent messages around a guilty one. */
+enum { AROUND = 50 };
+
 #define PAYMENTS "SELECT count(*) FROM payment"
 #define DONE     "SELECT count(*) FROM done"
 #define SPOOLED  "SELECT count(*) FROM spool"
@@ -206,35 +209,63 @@ static void without_a_key_each_time(void **state)
     assert_int_equal(worker_logged(f->worker, "without a key is handled unprotected", NULL), 1);
 }
 
-/* A handler whose statement had SQLite roll everything back answers ACK: an attempt that failed,
- * with an error that says so, and after max_attempts a dead letter. Those that shared its
- * transaction are handled again, each once. */
-static void a_rolled_back_ack_is_a_failed_attempt(void **state)
+/* One message is guilty of @body, and ends as a dead letter after max_attempts; all others are
+ * booked. */
+static void expect_one_guilty(struct fixture *f, const char *body)
 {
-    enum { COUNT = 50 };
-    struct fixture *f = *state;
     char *dead = text("%s.dlq", f->queue);
     struct peer_message letter;
 
     f->worker = bank(f, WITH_SPOOL, "ack", "idempotency");
-    peer_publish_many(f->peer, f->queue, "m", COUNT / 2);
-    publish(f, "guilty", "rollback", NULL);
-    peer_publish_many(f->peer, f->queue, "n", COUNT / 2);
+    peer_publish_many(f->peer, f->queue, "m", AROUND / 2);
+    publish(f, "guilty", body, NULL);
+    peer_publish_many(f->peer, f->queue, "n", AROUND / 2);
     worker_consume(f->worker, 1);
     worker_expect_empty(f->worker, f->broker, f->queue);
-    assert_int_equal(stored_number(f->worker, PAYMENTS), COUNT);
+    assert_int_equal(stored_number(f->worker, PAYMENTS), AROUND);
     assert_int_equal(
         stored_number(f->worker, "SELECT count(DISTINCT id) FROM payment WHERE id LIKE '_-%'"),
-        COUNT);
-    assert_int_equal(stored_number(f->worker, DONE), COUNT);
+        AROUND);
+    assert_int_equal(stored_number(f->worker, DONE), AROUND);
     assert_true(WAIT_FOR(peer_get(f->peer, dead, &letter), PATIENCE_MS));
-    assert_string_equal(letter.body, "rollback");
+    assert_string_equal(letter.body, body);
     peer_message_done(&letter);
     assert_int_equal(worker_stop(f->worker), 0);
-    assert_int_equal(worker_logged(f->worker, "message_id=guilty", "a statement of the handler's"),
-                     2);
+    assert_int_equal(worker_logged(f->worker, "msg=paying", "message_id=guilty"), 2);
     assert_int_equal(worker_logged(f->worker, "store failed", NULL), 0);
     free(dead);
+}
+
+/* A handler whose statement had SQLite roll everything back answers ACK: an attempt that failed,
+ * with an error that says so. Those that shared its transaction are handled again, once at most. */
+static void a_rolled_back_ack_is_a_failed_attempt(void **state)
+{
+    struct fixture *f = *state;
+
+    expect_one_guilty(f, "rollback");
+    assert_int_equal(worker_logged(f->worker, "message_id=guilty", "a statement of the handler's"),
+                     2);
+    assert_true(worker_logged(f->worker, "msg=paying", NULL) <= 2 * AROUND + 2);
+}
+
+/* So it is where a table takes no more rows, which is no full disk. */
+static void a_full_table_is_a_failed_attempt(void **state)
+{
+    struct fixture *f = *state;
+
+    expect_one_guilty(f, "numbers");
+    assert_true(worker_logged(f->worker, "msg=paying", NULL) <= 2 * AROUND + 2);
+}
+
+/* Rows that refer to none would have the commit of all refused: this is known before, and all
+ * others are handled once. */
+static void an_orphan_is_a_failed_attempt(void **state)
+{
+    struct fixture *f = *state;
+
+    expect_one_guilty(f, "orphan");
+    assert_int_equal(worker_logged(f->worker, "message_id=guilty", "FOREIGN KEY"), 2);
+    assert_int_equal(worker_logged(f->worker, "msg=paying", NULL), AROUND + 2);
 }
 
 /* ---- deaths ---- */
@@ -292,19 +323,18 @@ static void killed_after_each_commit(void **state)
  * message that did it is put aside. */
 static void a_crash_in_the_transaction(void **state)
 {
-    enum { COUNT = 50 };
     struct fixture *f = *state;
 
     f->worker = bank(f, WITH_SPOOL "\ndrain: {timeout: 1s}", "ack", "idempotency");
-    peer_publish_many(f->peer, f->queue, "m", COUNT / 2);
+    peer_publish_many(f->peer, f->queue, "m", AROUND / 2);
     publish(f, "guilty", "crash", NULL);
-    peer_publish_many(f->peer, f->queue, "n", COUNT / 2);
+    peer_publish_many(f->peer, f->queue, "n", AROUND / 2);
     worker_consume(f->worker, 1);
     worker_expect_empty(f->worker, f->broker, f->queue);
-    assert_int_equal(stored_number(f->worker, PAYMENTS), COUNT);
+    assert_int_equal(stored_number(f->worker, PAYMENTS), AROUND);
     assert_int_equal(stored_number(f->worker, "SELECT count(*) FROM payment WHERE id = 'guilty'"),
                      0);
-    assert_int_equal(stored_number(f->worker, DONE), COUNT);
+    assert_int_equal(stored_number(f->worker, DONE), AROUND);
     assert_true(worker_logged(f->worker, "reason=crash", NULL) +
                     worker_logged(f->worker, "crash", "guilty") >
                 0);
@@ -315,10 +345,16 @@ static void a_crash_in_the_transaction(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(booked_and_published_once), TEST(no_effect_without_ack),
-        TEST(a_reply_is_part_of_it),     TEST(publishing_needs_the_spool),
-        TEST(without_a_key_each_time),   TEST(a_rolled_back_ack_is_a_failed_attempt),
-        TEST(killed_after_each_commit),  TEST(a_crash_in_the_transaction),
+        TEST(booked_and_published_once),
+        TEST(no_effect_without_ack),
+        TEST(a_reply_is_part_of_it),
+        TEST(publishing_needs_the_spool),
+        TEST(without_a_key_each_time),
+        TEST(a_rolled_back_ack_is_a_failed_attempt),
+        TEST(a_full_table_is_a_failed_attempt),
+        TEST(an_orphan_is_a_failed_attempt),
+        TEST(killed_after_each_commit),
+        TEST(a_crash_in_the_transaction),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

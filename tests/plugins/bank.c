@@ -3,7 +3,8 @@
  *   bank.pay  inserts the message id into the table `payment`, publishes a receipt of it to the
  * queue `to`, replies if it is asked to, and answers `outcome`; with body "early" it publishes
  *             before it asks for its transaction, with "crash" it crashes in it, with "rollback" it
- *             has SQLite roll everything back, goes on, and answers ACK
+ *             has SQLite roll everything back, goes on, and answers ACK, with "orphan" it leaves a
+ *             row that refers to none, with "numbers" it meets a table that takes no more rows
  *
  * The receipt's id is "receipt-" and that of the message.
  */
@@ -41,7 +42,12 @@ static enum warren_status pay_open(const struct warren_subscription_info *info, 
     if (sqlite3_exec(info->database,
                      "CREATE TABLE IF NOT EXISTS payment (id TEXT);"
                      "CREATE TABLE IF NOT EXISTS rule (id INTEGER PRIMARY KEY);"
-                     "INSERT OR IGNORE INTO rule VALUES (1)",
+                     "INSERT OR IGNORE INTO rule VALUES (1);"
+                     "CREATE TABLE IF NOT EXISTS account (rule REFERENCES rule"
+                     " DEFERRABLE INITIALLY DEFERRED);"
+                     "CREATE TABLE IF NOT EXISTS number (id INTEGER PRIMARY KEY AUTOINCREMENT);"
+                     "INSERT OR IGNORE INTO number VALUES (9223372036854775807);"
+                     "PRAGMA foreign_keys = ON",
                      NULL, NULL, NULL) != SQLITE_OK ||
         sqlite3_prepare_v2(info->database, "INSERT INTO payment VALUES (?)", -1, &bank->insert,
                            NULL) != SQLITE_OK) {
@@ -89,6 +95,7 @@ static enum warren_outcome pay(struct warren_job *job, void *state)
     enum warren_outcome outcome = WARREN_ACK;
     int code;
 
+    warren_job_log(job, WARREN_LOG_INFO, "paying");
     if (early)
         publish(job, bank, id);
     if (!warren_job_transaction(job))
@@ -102,6 +109,13 @@ static enum warren_outcome pay(struct warren_job *job, void *state)
         return WARREN_RETRY;
     if (says(job, "rollback"))
         return roll_back(warren_job_transaction(job));
+    if (says(job, "orphan"))
+        sqlite3_exec(warren_job_transaction(job), "INSERT INTO account VALUES (2)", NULL, NULL,
+                     NULL);
+    if (says(job, "numbers") &&
+        sqlite3_exec(warren_job_transaction(job), "INSERT INTO number DEFAULT VALUES", NULL, NULL,
+                     NULL) != SQLITE_OK)
+        return WARREN_RETRY;
     outcome = publish(job, bank, id);
     return outcome == WARREN_ACK ? bank->outcome : outcome;
 }

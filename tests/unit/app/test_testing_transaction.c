@@ -20,13 +20,17 @@ static enum warren_status ledger_open(const struct warren_subscription_info *inf
 {
     (void)error;
     *state = info->database;
-    return sqlite3_exec(info->database, "CREATE TABLE ledger (body TEXT UNIQUE)", NULL, NULL,
-                        NULL) == SQLITE_OK
+    return sqlite3_exec(info->database,
+                        "CREATE TABLE ledger (body TEXT UNIQUE);"
+                        "CREATE TABLE page (of REFERENCES ledger (body)"
+                        " DEFERRABLE INITIALLY DEFERRED); PRAGMA foreign_keys = ON",
+                        NULL, NULL, NULL) == SQLITE_OK
                ? WARREN_OK
                : WARREN_EIO;
 }
 
-/* With body "undo" it has SQLite roll everything back and goes on; else its first attempt fails
+/* With body "undo" it has SQLite roll everything back and goes on, with "orphan" it leaves a row
+ * that refers to none; else its first attempt fails
  * after it has written and published. */
 static enum warren_outcome ledger_handle(struct warren_job *job, void *state)
 {
@@ -42,6 +46,11 @@ static enum warren_outcome ledger_handle(struct warren_job *job, void *state)
                      NULL);
         return WARREN_ACK;
     }
+    if (warren_job_body(job).len == 6)
+        return sqlite3_exec(database, "INSERT INTO page VALUES ('z')", NULL, NULL, NULL) ==
+                       SQLITE_OK
+                   ? WARREN_ACK
+                   : WARREN_REJECT;
     if (sqlite3_exec(database, "COMMIT", NULL, NULL, NULL) != SQLITE_AUTH)
         return WARREN_REJECT;
     if (warren_job_publish(job, "", "bookings", &message) != WARREN_OK)
@@ -107,21 +116,27 @@ static void written_if_acked(void **state)
     }
 }
 
-/* What the handler wrote was rolled back by a statement of its own: its ack is a failed attempt,
- * which retry counts. */
+/* What the handler wrote was rolled back by a statement of its own, or cannot be committed: its ack
+ * is a failed attempt, which retry counts. */
 static void a_rolled_back_ack_is_a_failed_attempt(void **state)
 {
-    const struct warren_test_attempt *attempt;
+    static const char *const bodies[] = {"undo", "orphan"};
+    static const char *const reasons[] = {"a statement of the handler's", "FOREIGN KEY"};
 
-    (void)state;
-    begin("[retry: {max_attempts: 2}, recover]", "undo");
-    attempt = warren_test_run(test);
-    assert_int_equal(attempt->outcome, WARREN_RETRY);
-    assert_non_null(strstr(attempt->error, "rolled back"));
-    assert_int_equal(rows(), 0);
-    attempt = warren_test_run(test);
-    assert_int_equal(attempt->outcome, WARREN_REJECT);
-    assert_int_equal(rows(), 0);
+    for (int i = 0; i < 2; i++) {
+        const struct warren_test_attempt *attempt;
+
+        begin("[retry: {max_attempts: 2}, recover]", bodies[i]);
+        attempt = warren_test_run(test);
+        assert_int_equal(attempt->outcome, WARREN_RETRY);
+        assert_non_null(strstr(attempt->error, "rolled back"));
+        assert_non_null(strstr(attempt->error, reasons[i]));
+        assert_int_equal(rows(), 0);
+        attempt = warren_test_run(test);
+        assert_int_equal(attempt->outcome, WARREN_REJECT);
+        assert_int_equal(rows(), 0);
+        end(state);
+    }
 }
 
 int main(void)

@@ -268,6 +268,160 @@ static void a_handler_rolls_everything_back(void **state)
     close_scene(&scene);
 }
 
+static int run(struct scene *scene, const char *sql)
+{
+    return sqlite3_exec(scene->sqlite, sql, NULL, NULL, NULL);
+}
+
+/* A handler that writes with @sql, and acks. */
+static enum warren_status handle(struct scene *scene, struct message *message, const char *key,
+                                 const char *sql)
+{
+    assert_int_equal(begin(scene, message, key), WARREN_OK);
+    assert_int_equal(run(scene, sql), SQLITE_OK);
+    return transactor_leave(scene->t, &message->work, &scene->rig->error);
+}
+
+static uint64_t failures(struct scene *scene)
+{
+    struct transactor_stats stats;
+
+    transactor_stats(scene->t, &stats);
+    return stats.failures;
+}
+
+#define ONE_BILL "INSERT INTO bill VALUES ('x')"
+
+/* Rows that refer to none, which SQLite would refuse at the commit: the message that left them is
+ * told so, and neither those before nor those behind it. That keys are checked late by a PRAGMA
+ * holds for the one that said so. */
+static void orphans_are_their_own_handlers(void **state)
+{
+    static const char *const guilty[] = {
+        "INSERT INTO late VALUES (1)",
+        "PRAGMA defer_foreign_keys = ON; INSERT INTO soon VALUES (1)",
+        "SAVEPOINT mine; INSERT INTO late VALUES (1); RELEASE mine",
+    };
+    enum { KINDS = sizeof guilty / sizeof *guilty };
+    struct message innocent[2 * KINDS];
+    struct message message;
+    struct scene scene;
+
+    open_with(&scene, *state, false);
+    assert_int_equal(run(&scene, "CREATE TABLE parent (id INTEGER PRIMARY KEY);"
+                                 "CREATE TABLE soon (id REFERENCES parent);"
+                                 "CREATE TABLE late (id REFERENCES parent"
+                                 " DEFERRABLE INITIALLY DEFERRED);"
+                                 "PRAGMA foreign_keys = ON"),
+                     SQLITE_OK);
+    for (int i = 0; i < KINDS; i++) {
+        char key[16];
+
+        snprintf(key, sizeof key, "before %d", i);
+        assert_int_equal(handle(&scene, &innocent[2 * i], key, ONE_BILL), WARREN_OK);
+        assert_int_equal(handle(&scene, &message, "guilty", guilty[i]), WARREN_EINVAL);
+        assert_has(scene.rig->error.text, "FOREIGN KEY");
+        assert_true(scene.store->ops->try_release(scene.store, &message.claim));
+        snprintf(key, sizeof key, "behind %d", i);
+        assert_int_equal(begin(&scene, &innocent[2 * i + 1], key), WARREN_OK);
+        assert_int_equal(run(&scene, "INSERT INTO soon VALUES (1)"), SQLITE_CONSTRAINT_FOREIGNKEY);
+        assert_int_equal(run(&scene, ONE_BILL), SQLITE_OK);
+        assert_int_equal(transactor_leave(scene.t, &innocent[2 * i + 1].work, &scene.rig->error),
+                         WARREN_OK);
+    }
+    for (int i = 0; i < 2 * KINDS; i++)
+        assert_int_equal(fate(&scene, &innocent[i]), WARREN_OK);
+    assert_int_equal(count(*state, BILLS), 2 * KINDS);
+    assert_int_equal(count(*state, KEYS), 2 * KINDS);
+    assert_int_equal(failures(&scene), 0);
+    close_scene(&scene);
+}
+
+/* A table that takes no more rows is SQLITE_FULL, too, and has SQLite roll everything back: whether
+ * the handler says so or acks, it is the handler's, and not the disk's. What comes then is alone,
+ * and not undone by the next one. */
+static void a_full_table_is_no_full_disk(void **state)
+{
+    struct message message;
+    struct message alone;
+    struct scene scene;
+
+    open_with(&scene, *state, false);
+    assert_int_equal(run(&scene, "CREATE TABLE number (id INTEGER PRIMARY KEY AUTOINCREMENT);"
+                                 "INSERT INTO number VALUES (9223372036854775807)"),
+                     SQLITE_OK);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(begin(&scene, &message, "guilty"), WARREN_OK);
+        assert_int_equal(run(&scene, "INSERT INTO number DEFAULT VALUES"), SQLITE_FULL);
+        if (i == 0)
+            assert_true(transactor_drop(scene.t));
+        else
+            assert_int_equal(transactor_leave(scene.t, &message.work, &scene.rig->error),
+                             WARREN_EINVAL);
+        assert_true(scene.store->ops->try_release(scene.store, &message.claim));
+        assert_int_equal(handle(&scene, &alone, i == 0 ? "a" : "b", ONE_BILL), WARREN_OK);
+        assert_int_equal(count(*state, BILLS), i + 1);
+        assert_int_equal(fate(&scene, &alone), WARREN_OK);
+    }
+    assert_int_equal(failures(&scene), 0);
+    close_scene(&scene);
+}
+
+/* A commit is refused for what somebody of the group wrote, and nobody can tell who: each then has
+ * its own, in which the guilty one is told so, the others are on disk, and the store did not fail.
+ */
+static void a_refused_commit_is_tried_singly(void **state)
+{
+    struct message message;
+    struct scene scene;
+
+    open_with(&scene, *state, false);
+    fault.code = SQLITE_CONSTRAINT;
+    fault.after = 0;
+    assert_int_equal(handle(&scene, &message, "guilty", ONE_BILL), WARREN_OK);
+    assert_int_equal(fate(&scene, &message), WARREN_EINVAL);
+    assert_true(scene.store->ops->try_release(scene.store, &message.claim));
+    assert_int_equal(handle(&scene, &message, "guilty", ONE_BILL), WARREN_EINVAL);
+    fault.after = -1;
+    assert_int_equal(count(*state, BILLS), 0);
+    assert_int_equal(handle(&scene, &message, "innocent", ONE_BILL), WARREN_OK);
+    assert_int_equal(count(*state, BILLS), 1);
+    assert_int_equal(fate(&scene, &message), WARREN_OK);
+    assert_int_equal(rig_state(scene.rig, scene.store, "innocent"), CLAIM_DONE);
+    assert_int_equal(failures(&scene), 0);
+    close_scene(&scene);
+}
+
+static int always(void *user)
+{
+    (void)user;
+    return 1;
+}
+
+/* Hooks and timers that a handler leaves behind neither break its commit nor that of others. */
+static void hooks_end_with_their_handler(void **state)
+{
+    struct message message;
+    struct scene scene;
+
+    open_with(&scene, *state, false);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(begin(&scene, &message, i == 0 ? "a" : "b"), WARREN_OK);
+        assert_int_equal(run(&scene, ONE_BILL), SQLITE_OK);
+        sqlite3_commit_hook(scene.sqlite, always, NULL);
+        sqlite3_rollback_hook(scene.sqlite, NULL, NULL);
+        sqlite3_progress_handler(scene.sqlite, 1, always, NULL);
+        if (i == 0)
+            assert_int_equal(run(&scene, ONE_BILL), SQLITE_INTERRUPT); /* rolls everything back */
+        assert_int_equal(transactor_leave(scene.t, &message.work, &scene.rig->error),
+                         i == 0 ? WARREN_EINVAL : WARREN_OK);
+    }
+    assert_int_equal(fate(&scene, &message), WARREN_OK);
+    assert_int_equal(count(*state, BILLS), 1);
+    assert_int_equal(failures(&scene), 0);
+    close_scene(&scene);
+}
+
 struct visitor {
     struct scene *scene;
     enum warren_status status;
@@ -424,6 +578,10 @@ int main(void)
         TEST(a_full_disk_keeps_them_together),
         TEST(a_handler_cannot_break_it),
         TEST(a_handler_rolls_everything_back),
+        TEST(orphans_are_their_own_handlers),
+        TEST(a_full_table_is_no_full_disk),
+        TEST(a_refused_commit_is_tried_singly),
+        TEST(hooks_end_with_their_handler),
         TEST(one_at_a_time),
         TEST(the_overtaken_are_rolled_back),
         TEST(beside_a_keeper),
