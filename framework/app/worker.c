@@ -3,14 +3,12 @@
  */
 #include <warren/worker.h>
 
-#include <errno.h>
-#include <poll.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "app/settings.h"
@@ -19,6 +17,7 @@
 #include "app/worker_posts.h"
 #include "app/worker_reload.h"
 #include "app/worker_report.h"
+#include "app/worker_signals.h"
 #include "app/worker_store.h"
 #include "app/worker_streams.h"
 #include "base/clock.h"
@@ -41,11 +40,12 @@ struct warren_worker {
     bool own_signals;
     bool owns_log;
     bool stopping;
+    bool signalled;   /* the first signal to stop was taken */
     bool limits_told; /* of the broker's own; the runtime's thread */
     bool abandoned;   /* a handler never returned: nothing that it may touch is freed */
-    sigset_t signals_before;
-    int signals; /* signalfd, or -1 */
-    int wake;    /* eventfd: look at the flags below */
+    sem_t own_wake;
+    sem_t *wake; /* posted: look at the flags below, the signals and the recorder. No descriptor,
+                    which a handler might close */
     int64_t started_ms;
     atomic_bool stop_asked;
     atomic_bool ended;
@@ -58,34 +58,36 @@ static int64_t now_ms(void)
     return clock_now_ms(clock_monotonic());
 }
 
-static void wake(struct warren_worker *worker)
+/* Sleep until something was posted, for @ms at most; below 0: for ever. What was posted is used
+ * up: its reasons are flags. */
+static void sleep_ms(struct warren_worker *worker, int64_t ms)
 {
-    uint64_t one = 1;
+    struct timespec end;
 
-    /* It fails only if the counter is full, and then the reader is awake. */
-    if (write(worker->wake, &one, sizeof one) < 0)
-        return;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_sec += ms / 1000;
+    end.tv_nsec += ms % 1000 * 1000000;
+    if (end.tv_nsec >= 1000000000) {
+        end.tv_sec++;
+        end.tv_nsec -= 1000000000;
+    }
+    if (ms < 0)
+        sem_wait(worker->wake);
+    else
+        sem_clockwait(worker->wake, CLOCK_MONOTONIC, &end);
+    while (sem_trywait(worker->wake) == 0)
+        continue;
 }
 
 /* ---- setting up ---- */
 
-/* Before the first thread starts: all inherit the mask, so signals come to the signalfd alone. */
-static enum warren_status take_signals(struct warren_worker *worker, struct warren_error *error)
+/* Before anything that takes time, or starts a thread. */
+static void take_signals(struct warren_worker *worker)
 {
-    sigset_t set;
-
     if (!worker->own_signals)
-        return WARREN_OK;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, &set, &worker->signals_before);
+        return;
+    worker->wake = worker_signals_take();
     signal(SIGPIPE, SIG_IGN);
-    worker->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (worker->signals < 0)
-        return error_set(error, WARREN_EIO, "signalfd: %s", strerror(errno));
-    return WARREN_OK;
 }
 
 static enum warren_status start_publisher(struct warren_worker *worker, struct warren_error *error)
@@ -114,7 +116,7 @@ static void on_stopped(void *user, enum warren_status status, uint32_t unfinishe
     worker->end_status = status;
     worker->end_unfinished = unfinished;
     worker->ended = true;
-    wake(worker);
+    sem_post(worker->wake);
 }
 
 /* On the runtime's thread. */
@@ -169,25 +171,21 @@ static enum warren_status set_up(struct warren_worker *worker,
                                  const struct warren_worker_options *options,
                                  struct warren_error *error)
 {
-    enum warren_status status = worker_setup_init(&worker->setup, options, error);
+    enum warren_status status;
 
+    take_signals(worker);
+    status = worker_setup_init(&worker->setup, options, error);
     if (status != WARREN_OK)
         return status;
     if (worker_reload_init(&worker->reload, options, worker->setup.config) != WARREN_OK)
         return error_set(error, WARREN_ENOMEM, "no memory for the options");
     settings_log(worker->setup.config);
-    worker->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (worker->wake < 0)
-        return error_set(error, WARREN_EIO, "eventfd: %s", strerror(errno));
-    status = take_signals(worker, error);
-    if (status == WARREN_OK) {
-        worker->owns_log = log_start(STDERR_FILENO) == WARREN_OK;
-        status = worker_store_open(&worker->setup, &worker->keeper, error);
-    }
+    worker->owns_log = log_start(STDERR_FILENO) == WARREN_OK;
+    status = worker_store_open(&worker->setup, &worker->keeper, error);
     if (status == WARREN_OK)
         status = posts_open(&worker->setup, worker->keeper, &worker->posts, error);
     if (status == WARREN_OK)
-        status = worker_flight_open(&worker->flight, worker->setup.config, error);
+        status = worker_flight_open(&worker->flight, worker->setup.config, worker->wake, error);
     if (status == WARREN_OK)
         status = start_publisher(worker, error);
     if (status == WARREN_OK)
@@ -212,7 +210,8 @@ enum warren_status warren_worker_new(const struct warren_worker_options *options
     if (!worker)
         return error_set(error, WARREN_ENOMEM, "no memory for a worker");
     worker->own_signals = own.own_signals;
-    worker->signals = worker->wake = -1;
+    sem_init(&worker->own_wake, 0, 0);
+    worker->wake = &worker->own_wake;
     status = set_up(worker, &own, &local);
     if (status != WARREN_OK) {
         warren_worker_free(worker);
@@ -246,35 +245,47 @@ static void stop(struct warren_worker *worker, const char *reason)
     runtime_abort(worker->runtime);
 }
 
-static void take_signal(struct warren_worker *worker)
+/* Who ends reads no configuration, and a handler that closes its file does not open it anew. */
+static void take_hang_up(struct warren_worker *worker)
 {
-    struct signalfd_siginfo info;
-
-    while (read(worker->signals, &info, sizeof info) == (ssize_t)sizeof info) {
-        if (info.ssi_signo == SIGHUP)
-            hang_up(worker);
-        else
-            stop(worker, info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
-    }
+    if (!atomic_exchange(&worker_signals()->hang_up, false))
+        return;
+    if (worker->stopping || worker_flight_tainted(&worker->flight))
+        log_info("SIGHUP: nothing is opened or read again, for the worker ends");
+    else
+        hang_up(worker);
 }
 
-static void take_wake(struct warren_worker *worker)
+static const char *stop_name(int signal)
 {
-    uint64_t count;
+    return signal == SIGINT ? "SIGINT" : "SIGTERM";
+}
 
-    if (read(worker->wake, &count, sizeof count) < 0)
-        return;
+static void take_requests(struct warren_worker *worker)
+{
+    struct signal_tally *signals = worker_signals();
+    int first;
+    int again;
+
     if (worker->stop_asked && !worker->stopping)
         stop(worker, "warren_worker_stop");
+    if (!worker->own_signals)
+        return;
+    first = atomic_load(&signals->stop);
+    if (first && !worker->signalled) {
+        worker->signalled = true;
+        stop(worker, stop_name(first));
+    }
+    again = atomic_exchange(&signals->again, 0);
+    if (again)
+        stop(worker, stop_name(again));
+    take_hang_up(worker);
 }
 
 /* A thread is lost, or told where it is, or there is a hard limit to watch. */
 static void take_taint(struct warren_worker *worker)
 {
-    uint64_t count;
-
-    if (read(worker->flight.flight->taint_fd, &count, sizeof count) < 0 ||
-        !worker_flight_tainted(&worker->flight))
+    if (!worker_flight_tainted(&worker->flight) || !flight_told(worker->flight.flight))
         return;
     runtime_thread_lost(worker->runtime);
     worker_flight_report(&worker->flight);
@@ -285,19 +296,10 @@ static void wait_for_end(struct warren_worker *worker)
     struct flight *flight = worker->flight.flight;
 
     while (!worker->ended) {
-        struct pollfd fds[3] = {{.fd = worker->wake, .events = POLLIN},
-                                {.fd = worker->signals, .events = POLLIN},
-                                {.fd = flight->taint_fd, .events = POLLIN}};
-        int sleep_ms = worker_streams_sleep_ms(&worker->streams, flight_watch(flight, now_ms()));
-
-        if (poll(fds, 3, sleep_ms) < 0)
-            continue;
-        if (fds[0].revents)
-            take_wake(worker);
-        if (fds[1].revents && !worker->ended)
-            take_signal(worker);
-        if (fds[2].revents)
-            take_taint(worker);
+        sleep_ms(worker, worker_streams_sleep_ms(&worker->streams, flight_watch(flight, now_ms())));
+        if (!worker->ended)
+            take_requests(worker);
+        take_taint(worker);
         worker_streams_save(&worker->streams, worker->runtime, now_ms());
     }
     worker_streams_save(&worker->streams, worker->runtime, INT64_MAX);
@@ -307,12 +309,12 @@ static void wait_for_end(struct warren_worker *worker)
 static void wait_before_start(struct warren_worker *worker)
 {
     int64_t delay_ms = flight_restart_delay_ms(worker->flight.flight);
-    struct pollfd signals = {.fd = worker->signals, .events = POLLIN};
 
     if (delay_ms == 0)
         return;
     log_warn("this process executes itself too often: waiting for %d ms", (int)delay_ms);
-    poll(&signals, 1, (int)delay_ms);
+    sleep_ms(worker, delay_ms);
+    sem_post(worker->wake); /* what was posted is still to be looked at */
 }
 
 static bool is_idle(void *user, size_t index)
@@ -334,8 +336,7 @@ static void reexecute(struct warren_worker *worker)
 /* A SIGTERM of the last moment ends the process, as it would have a moment before. */
 static bool is_told_to_stop(struct warren_worker *worker)
 {
-    if (worker->signals >= 0)
-        take_signal(worker);
+    take_requests(worker);
     return worker->stopping || worker->stop_asked;
 }
 
@@ -370,13 +371,13 @@ enum warren_status warren_worker_run(struct warren_worker *worker)
 
 void worker_own_process(struct warren_worker *worker)
 {
-    worker_flight_own_process(&worker->flight, &worker->signals_before);
+    worker_flight_own_process(&worker->flight);
 }
 
 void warren_worker_stop(struct warren_worker *worker)
 {
     worker->stop_asked = true;
-    wake(worker);
+    sem_post(worker->wake);
 }
 
 static void close_publisher(struct warren_worker *worker)
@@ -409,20 +410,6 @@ static void release(struct warren_worker *worker)
     worker_setup_done(&worker->setup);
 }
 
-/* One that came after the end asked for what is done already: it shall not kill the program. */
-static void give_signals_back(struct warren_worker *worker)
-{
-    struct signalfd_siginfo info;
-
-    if (worker->signals < 0)
-        return;
-    while (read(worker->signals, &info, sizeof info) > 0)
-        continue;
-    close(worker->signals);
-    worker->signals = -1;
-    pthread_sigmask(SIG_SETMASK, &worker->signals_before, NULL);
-}
-
 void warren_worker_free(struct warren_worker *worker)
 {
     bool abandoned;
@@ -431,11 +418,10 @@ void warren_worker_free(struct warren_worker *worker)
         return;
     abandoned = worker->abandoned;
     release(worker);
-    give_signals_back(worker);
+    if (worker->own_signals)
+        worker_signals_give_back();
     if (worker->owns_log)
         log_stop(LOG_STOP_MS);
-    if (worker->wake >= 0 && !abandoned)
-        close(worker->wake);
     if (!abandoned)
         free(worker);
 }

@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "app/worker_signals.h"
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -86,9 +87,10 @@ static void report_opened(const struct config *config, const struct flight *flig
 }
 
 enum warren_status worker_flight_open(struct worker_flight *w, const struct config *config,
-                                      struct warren_error *error)
+                                      sem_t *wake, struct warren_error *error)
 {
     struct flight_options options = {.directory = config->state_dir,
+                                     .wake = wake,
                                      .inherited = inherited(),
                                      .notes = NOTES_MIN,
                                      .crashes_max = (uint32_t)config->crash.max_attempts};
@@ -175,12 +177,14 @@ static void name_process(const char *program)
     prctl(PR_SET_NAME, slash ? slash + 1 : program, 0, 0, 0);
 }
 
-void worker_flight_own_process(struct worker_flight *w, const sigset_t *mask)
+void worker_flight_own_process(struct worker_flight *w)
 {
     size_t len = 0;
 
     w->arguments = read_arguments(&len);
-    w->plan.mask = *mask;
+    /* What comes while the next process starts waits there until it takes its signals. */
+    pthread_sigmask(SIG_SETMASK, NULL, &w->plan.mask);
+    worker_signals_add(&w->plan.mask);
     w->plan.keep_fd = w->flight->file.path ? -1 : w->flight->file.fd;
     w->plan.env = copy_environment(w->plan.keep_fd);
     if (w->arguments && w->plan.env)

@@ -20,17 +20,14 @@ struct worker_flight {
 /**
  * Open the recorder that @config asks for and take the signals of faults.
  *
+ * @wake    posted when the main thread has something to look at; borrowed
  * @return WARREN_OK; WARREN_EIO or WARREN_ENOMEM with @error; worker_flight_close() in any case
  */
 enum warren_status worker_flight_open(struct worker_flight *flight, const struct config *config,
-                                      struct warren_error *error);
+                                      sem_t *wake, struct warren_error *error);
 
-/**
- * The process is the worker's alone: it may re-execute itself.
- *
- * @mask  of signals, for the next process
- */
-void worker_flight_own_process(struct worker_flight *flight, const sigset_t *mask);
+/** The process is the worker's alone: it may re-execute itself. */
+void worker_flight_own_process(struct worker_flight *flight);
 
 /** Log the reports that have come. */
 void worker_flight_report(struct worker_flight *flight);

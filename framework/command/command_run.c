@@ -3,6 +3,7 @@
 #include <warren/worker.h>
 
 #include "app/worker_flight.h"
+#include "app/worker_signals.h"
 #include "command/commands.h"
 #include "config/config.h"
 
@@ -18,8 +19,10 @@ static enum cli_status run_worker(struct cli *cli, const struct warren_worker_op
 {
     struct warren_worker *running = NULL;
     struct warren_error error = {WARREN_OK, ""};
-    enum warren_status status = warren_worker_new(worker, &running, &error);
+    enum warren_status status;
 
+    worker_signals_hold();
+    status = warren_worker_new(worker, &running, &error);
     if (status != WARREN_OK)
         return cli_error(cli, &error);
     worker_own_process(running);
@@ -59,13 +62,15 @@ static enum cli_status run(struct cli *cli)
 
 static void write_details(FILE *out)
 {
-    fputs("SIGTERM and SIGINT drain: the broker sends no more, running handlers finish, every ack\n"
-          "arrives; a second one ends at once. SIGHUP reopens the handlers' files and reads the\n"
-          "configuration again: options of middlewares change, the rest needs a restart.\n\n"
-          "Exit status: 0 after a clean drain, 1 if drain.timeout or a second signal cut it short\n"
-          "(what was not finished is handed back to the broker), 2 for a wrong configuration.\n\n"
-          "Options of the file, with the variable of each:\n\n",
-          out);
+    fputs(
+        "SIGTERM and SIGINT drain: the broker sends no more, running handlers finish, every ack\n"
+        "arrives; a second one ends at once. Signals within a second of each other are one.\n"
+        "SIGHUP reopens the handlers' files and reads the configuration again: options of\n"
+        "middlewares change, the rest needs a restart. Once the worker drains, it does nothing.\n\n"
+        "Exit status: 0 after a clean drain, 1 if drain.timeout or a second signal cut it short\n"
+        "(what was not finished is handed back to the broker), 2 for a wrong configuration.\n\n"
+        "Options of the file, with the variable of each:\n\n",
+        out);
     config_write_help(out);
 }
 

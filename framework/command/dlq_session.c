@@ -7,6 +7,7 @@
 
 #include "app/settings.h"
 #include "base/error.h"
+#include "base/signal_tally.h"
 
 #define CLOSE_MS 2000
 
@@ -17,6 +18,7 @@ struct dlq_session {
     struct loop *loop;
     struct connection *connection;
     struct loop_signal signals[SIGNAL_COUNT];
+    struct signal_tally tally;
     struct loop_timer deadline; /* of connecting, of a look-up */
     struct loop_timer rest;
     const struct dlq_session_events *events; /* while it runs */
@@ -106,14 +108,17 @@ static void on_rested(void *arg)
 
 /* ---- signals ---- */
 
-/* The second one is not caught any more. */
 static void on_signal(void *arg, int number)
 {
     struct dlq_session *s = arg;
 
-    (void)number;
-    for (size_t i = 0; i < SIGNAL_COUNT; i++)
-        loop_signal_done(&s->signals[i]);
+    if (!signals_note(&s->tally, number, clock_now_ms(loop_clock(s->loop))))
+        return;
+    if (atomic_load(&s->tally.again)) {
+        for (size_t i = 0; i < SIGNAL_COUNT; i++)
+            loop_signal_done(&s->signals[i]); /* which are not caught any more */
+        raise(number);
+    }
     s->interrupted = true;
     if (s->events && s->events->interrupted)
         s->events->interrupted(s->user);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/signal_tally.h"
 #include "command/lines.h"
 #include "command/pacer.h"
 #include "command/progress.h"
@@ -46,11 +47,17 @@ struct publishing {
 
 /* The only way to learn of an interrupt while read(2) waits for a line. */
 static volatile sig_atomic_t interrupted;
+static struct signal_tally interrupts_tally;
 
 static void on_interrupt(int number)
 {
-    (void)number;
+    if (!signals_note(&interrupts_tally, number, clock_now_ms(clock_monotonic())))
+        return;
     interrupted = 1;
+    if (atomic_load(&interrupts_tally.again)) {
+        signal(number, SIG_DFL);
+        raise(number);
+    }
 }
 
 /* The second interrupt ends the program. Only this thread is interrupted: others start meanwhile,
@@ -65,7 +72,6 @@ static enum warren_status new_publisher(const struct warren_publisher_options *o
 
     memset(&action, 0, sizeof action);
     action.sa_handler = on_interrupt;
-    action.sa_flags = (int)SA_RESETHAND;
     interrupted = 0;
     sigemptyset(&interrupts);
     sigaddset(&interrupts, SIGINT);

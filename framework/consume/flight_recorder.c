@@ -3,10 +3,8 @@
  */
 #include "consume/flight_recorder.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -44,9 +42,8 @@ static enum warren_status open_parts(struct flight *f, const struct flight_optio
     enum warren_status status;
 
     f->workers = calloc((size_t)options->slots + 1, sizeof *f->workers);
-    f->taint_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (!f->workers || f->taint_fd < 0)
-        return error_set(error, WARREN_EIO, "flight recorder: %s", strerror(errno));
+    if (!f->workers)
+        return error_set(error, WARREN_ENOMEM, "no memory for the flight recorder");
     if (options->directory)
         status = flight_file_create(options->directory, &shape, key, &heir, &f->file, error);
     else
@@ -66,7 +63,8 @@ enum warren_status flight_open(const struct flight_options *options, struct flig
 
     if (!f)
         return error_set(error, WARREN_ENOMEM, "no memory for the flight recorder");
-    f->file.fd = f->taint_fd = -1;
+    f->file.fd = -1;
+    f->wake = options->wake;
     f->crashes_max = options->crashes_max;
     f->pid = getpid();
     atomic_store(&f->hard_least_ms, INT64_MAX);
@@ -92,8 +90,6 @@ void flight_close(struct flight *f, bool landed)
     flight_notes_done(&f->notes);
     flight_file_close(&f->file, remove);
     turnstile_done(&f->turnstile);
-    if (f->taint_fd >= 0)
-        close(f->taint_fd);
     free(f->workers);
     free(f);
 }

@@ -13,6 +13,7 @@
 #ifndef WARREN_CONSUME_FLIGHT_RECORDER_H
 #define WARREN_CONSUME_FLIGHT_RECORDER_H
 
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/types.h>
 
@@ -27,6 +28,7 @@ struct flight_options {
     uint32_t slots;        /* worker threads */
     uint32_t notes;        /* messages that can be remembered besides those in the slots */
     uint32_t crashes_max;  /* a message with more crashes is not run any more */
+    sem_t *wake;           /* posted when flight_told() has something new; borrowed; may be NULL */
 };
 
 /** A worker thread's view. In memory of the process alone. */
@@ -53,7 +55,8 @@ struct flight {
     struct flight_worker *workers;
     uint32_t worker_count; /* given out */
     uint32_t reported;     /* of own reports; the main thread's */
-    int taint_fd;          /* an eventfd: a thread was lost, or its report is done */
+    sem_t *wake;
+    atomic_bool told; /* a thread was lost, or its report is done, or there is a limit to watch */
     atomic_bool tainted;
     _Atomic int64_t hard_least_ms; /* the shortest hard limit so far; INT64_MAX: none */
     struct fault_plan *plan;       /* see fault.h */
@@ -112,6 +115,12 @@ struct flight_report *flight_report_of(const struct flight_worker *worker);
  * @return when to look again, in ms from now; -1: no need
  */
 int64_t flight_watch(struct flight *flight, int64_t now_ms);
+
+/** Is there something new to look at, since the last call? */
+static inline bool flight_told(struct flight *flight)
+{
+    return atomic_exchange(&flight->told, false);
+}
 
 /** The next report that was not taken yet, or NULL. Thread: main. */
 struct flight_report *flight_next_report(struct flight *flight);

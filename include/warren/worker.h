@@ -20,7 +20,8 @@ struct warren_worker_options {
     size_t set_count;
     const struct warren_plugin *const *plugins; /**< handlers compiled into the program */
     size_t plugin_count;
-    bool own_signals; /**< true: SIGTERM and SIGINT drain, SIGHUP reopens files */
+    bool own_signals; /**< true: SIGTERM and SIGINT drain, a second one ends at once (those within a
+                         second of each other are one), SIGHUP reopens files */
 };
 
 /**

@@ -164,26 +164,85 @@ static void drain_timeout_hands_back(void **state)
     assert_int_equal(worker_number(fixture->worker, "stopped by drain.timeout", "unfinished"), 2);
 }
 
+/* Does not count within a second of the first one, so it may take several. */
+static bool ends_by(struct fixture *fixture, int signal)
+{
+    proc_signal(fixture->worker->proc, signal);
+    return proc_wait(fixture->worker->proc, 100) != PROC_RUNNING;
+}
+
 /* A second signal does not wait for drain.timeout. */
 static void second_signal_ends_at_once(void **state)
 {
     struct fixture *fixture = *state;
 
-    int64_t began_ms;
-
     start_stuck(fixture, "drain.timeout=10m");
     proc_signal(fixture->worker->proc, SIGTERM);
     assert_true(
         WAIT_FOR(worker_logged(fixture->worker, "draining", "running=2") == 1, PATIENCE_MS));
-    began_ms = now_ms();
-    proc_signal(fixture->worker->proc, SIGTERM);
-    assert_int_equal(proc_wait(fixture->worker->proc, PROMPT_MS), 1);
-    printf("second signal: ended after %d ms\n", (int)(now_ms() - began_ms));
+    assert_true(WAIT_FOR(ends_by(fixture, SIGTERM), PROMPT_MS));
+    assert_int_equal(proc_wait(fixture->worker->proc, 0), 1);
     assert_int_equal(worker_logged(fixture->worker, "stopped at once", NULL), 1);
     assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->queue) == 50, PATIENCE_MS));
 }
 
+/* timeout(1) signals its child and its group, a terminal all of a group, and some shells once more:
+ * that is one request. SIGHUP in the midst of it changes nothing. */
+static void repeated_signal_is_one(void **state)
+{
+    struct fixture *fixture = *state;
+
+    start_stuck(fixture, "drain.timeout=10m");
+    proc_signal(fixture->worker->proc, SIGTERM);
+    proc_signal(fixture->worker->proc, SIGINT);
+    proc_signal(fixture->worker->proc, SIGTERM);
+    assert_true(
+        WAIT_FOR(worker_logged(fixture->worker, "draining", "running=2") == 1, PATIENCE_MS));
+    proc_signal(fixture->worker->proc, SIGHUP);
+    assert_true(
+        WAIT_FOR(worker_logged(fixture->worker, "SIGHUP: nothing", NULL) == 1, PATIENCE_MS));
+    unlink(fixture->gate);
+    assert_int_equal(proc_wait(fixture->worker->proc, PATIENCE_MS), 0);
+    assert_int_equal(worker_logged(fixture->worker, "msg=stopped", "unfinished=0"), 1);
+    assert_int_equal(worker_logged(fixture->worker, "reopening", NULL), 0);
+    assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->queue) == 48, PATIENCE_MS));
+}
+
 /* ---- nobody there ---- */
+
+static bool hung_up_until_the_end(struct fixture *fixture)
+{
+    proc_signal(fixture->worker->proc, SIGHUP);
+    return proc_wait(fixture->worker->proc, 0) != PROC_RUNNING;
+}
+
+/* SIGHUP kills at no moment of a worker's life: not while it starts, nor after it has drained. */
+static void hang_ups_from_the_start_to_the_end(void **state)
+{
+    struct fixture *fixture = *state;
+
+    prepare(fixture, "amqp://guest:guest@127.0.0.1:1/", "");
+    worker_run(fixture->worker, NULL);
+    assert_true(WAIT_FOR(*proc_stderr(fixture->worker->proc), PATIENCE_MS));
+    for (int i = 0; i < 20; i++)
+        assert_false(hung_up_until_the_end(fixture));
+    proc_signal(fixture->worker->proc, SIGTERM);
+    assert_true(WAIT_FOR(hung_up_until_the_end(fixture), PATIENCE_MS));
+    assert_int_equal(proc_wait(fixture->worker->proc, 0), 0);
+}
+
+/* What is asked of a worker that starts is done when it has started: it ends in good order. */
+static void signal_while_starting(void **state)
+{
+    struct fixture *fixture = *state;
+
+    prepare(fixture, "amqp://guest:guest@127.0.0.1:1/", "");
+    worker_run(fixture->worker, NULL);
+    assert_true(WAIT_FOR(*proc_stderr(fixture->worker->proc), PATIENCE_MS));
+    proc_signal(fixture->worker->proc, SIGTERM);
+    assert_int_equal(proc_wait(fixture->worker->proc, PROMPT_MS), 0);
+    assert_int_equal(worker_logged(fixture->worker, "msg=stopping", "reason=SIGTERM"), 1);
+}
 
 static void assert_ends_promptly(struct fixture *fixture)
 {
@@ -262,6 +321,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(sigterm_at_full_load, setup, teardown),
         cmocka_unit_test_setup_teardown(drain_timeout_hands_back, setup, teardown),
         cmocka_unit_test_setup_teardown(second_signal_ends_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(repeated_signal_is_one, setup, teardown),
+        cmocka_unit_test_setup_teardown(hang_ups_from_the_start_to_the_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(signal_while_starting, setup, teardown),
         cmocka_unit_test_setup_teardown(sigterm_without_a_broker, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_password, setup, teardown),
         cmocka_unit_test_setup_teardown(web_server_instead_of_a_broker, setup, teardown),

@@ -8,7 +8,6 @@
 
 #include <cmocka.h>
 
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +25,7 @@ struct rig {
     struct flight *flight;
     struct flight_worker *workers;
     struct delivery *deliveries[WORKERS];
+    sem_t wake;
     _Atomic uint32_t lost;
 };
 
@@ -36,7 +36,8 @@ static void open_recorder(struct rig *rig)
                                      .key = "broker and queues",
                                      .slots = WORKERS,
                                      .notes = 16,
-                                     .crashes_max = 1};
+                                     .crashes_max = 1,
+                                     .wake = &rig->wake};
     struct warren_error error = {WARREN_OK, ""};
 
     if (flight_open(&options, &rig->flight, &error) != WARREN_OK)
@@ -52,6 +53,7 @@ static int setup(void **state)
 
     if (!rig)
         return -1;
+    sem_init(&rig->wake, 0, 0);
     strcpy(rig->directory, "/tmp/test_flight_rec.XXXXXX");
     if (!mkdtemp(rig->directory))
         return -1;
@@ -117,12 +119,9 @@ static struct flight_note claim(struct rig *rig, int worker)
     return note;
 }
 
-static bool is_told(const struct rig *rig)
+static bool is_told(struct rig *rig)
 {
-    struct pollfd fd = {.fd = rig->flight->taint_fd, .events = POLLIN};
-    uint64_t count;
-
-    return poll(&fd, 1, 0) == 1 && read(fd.fd, &count, sizeof count) == sizeof count;
+    return flight_told(rig->flight) && sem_trywait(&rig->wake) == 0;
 }
 
 /* ---- the end of a process ---- */

@@ -1,0 +1,49 @@
+/* test_worker_signals.c - the signals of a worker: caught, told, and given back. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "app/worker_signals.h"
+
+/* Whoever waits is woken; a child that was forked meanwhile dies as it would in any program; and
+ * what was before is there again. */
+static void caught_and_given_back(void **state)
+{
+    struct sigaction before;
+    struct sigaction after;
+    sem_t *wake;
+    int status;
+    pid_t child;
+
+    (void)state;
+    sigaction(SIGTERM, NULL, &before);
+    wake = worker_signals_take();
+    assert_int_equal(raise(SIGTERM), 0);
+    assert_int_equal(sem_trywait(wake), 0);
+    assert_int_equal(worker_signals()->stop, SIGTERM);
+    child = fork();
+    if (child == 0) {
+        raise(SIGTERM);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+    worker_signals_give_back();
+    sigaction(SIGTERM, NULL, &after);
+    assert_ptr_equal(after.sa_handler, before.sa_handler);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(caught_and_given_back),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
