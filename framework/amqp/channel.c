@@ -199,7 +199,7 @@ void channel_closed(struct channel *ch, const amqp_channel_close_t *close)
              (int)(close->reply_text.len < 255 ? close->reply_text.len : 255),
              close->reply_text.len ? (const char *)close->reply_text.bytes : "");
     put(ch, AMQP_CHANNEL_CLOSE_OK_METHOD, &close_ok);
-    channel_numbers_release(&ch->set->numbers, ch->number);
+    channel_numbers_close(&ch->set->numbers, ch->number);
     arm_reopen(ch, now_ms(ch));
     lose(ch, &loss);
 }
@@ -286,15 +286,21 @@ static void drain_frame(struct channel_set *set, const struct frame *frame)
     amqp_channel_close_ok_t close_ok = {0};
     uint32_t id = frame->type == FRAME_METHOD ? frame_method(frame) : 0;
 
-    if (id == AMQP_CHANNEL_CLOSE_OK_METHOD)
+    if (id == AMQP_CHANNEL_CLOSE_OK_METHOD) {
         channel_numbers_release(&set->numbers, frame->channel);
-    else if (id == AMQP_CHANNEL_CLOSE_METHOD &&
-             frame_put_method(connection_out(set->connection), frame->channel,
-                              AMQP_CHANNEL_CLOSE_OK_METHOD, &close_ok,
-                              connection_frame_max(set->connection)) == WARREN_OK)
+    } else if (id == AMQP_CHANNEL_CLOSE_METHOD &&
+               !channel_numbers_closed(&set->numbers, frame->channel) &&
+               frame_put_method(connection_out(set->connection), frame->channel,
+                                AMQP_CHANNEL_CLOSE_OK_METHOD, &close_ok,
+                                connection_frame_max(set->connection)) == WARREN_OK) {
+        channel_numbers_answered(&set->numbers, frame->channel);
         connection_wrote(set->connection);
+    }
 }
 
+/* What comes on a channel that the broker closed is forgotten, a second channel.close as well: our
+ * close-ok was for both. RabbitMQ takes another one for the first method of a new channel, and
+ * closes the connection over it (504). */
 static void set_frame(void *user, const struct frame *frame)
 {
     struct channel_set *set = user;
@@ -304,7 +310,7 @@ static void set_frame(void *user, const struct frame *frame)
         channel_take_frame(ch, frame);
     else if (channel_numbers_draining(&set->numbers, frame->channel))
         drain_frame(set, frame);
-    else
+    else if (!channel_numbers_closed(&set->numbers, frame->channel))
         connection_fail(set->connection, WARREN_EPROTOCOL,
                         "the peer sent a frame for channel %u, which is not open", frame->channel);
 }

@@ -9,6 +9,7 @@
 struct channel_slot {
     struct channel *channel;
     bool draining;
+    bool closed; /* by the broker, and we answered */
 };
 
 void channel_numbers_reset(struct channel_numbers *n, uint16_t max)
@@ -48,21 +49,32 @@ static bool grow(struct channel_numbers *n)
     return true;
 }
 
+/* @closed_too  also one that the broker closed */
+static uint16_t find_free(struct channel_numbers *n, bool closed_too)
+{
+    for (uint32_t tried = 1; tried < n->count; tried++) {
+        const struct channel_slot *slot;
+
+        n->last = (uint16_t)(n->last % (n->count - 1) + 1);
+        slot = &n->slots[n->last];
+        if (!slot->channel && !slot->draining && (closed_too || !slot->closed))
+            return n->last;
+    }
+    return 0;
+}
+
 uint16_t channel_numbers_take(struct channel_numbers *n, struct channel *channel)
 {
-    do {
-        for (uint32_t tried = 1; tried < n->count; tried++) {
-            struct channel_slot *slot;
+    uint16_t number;
 
-            n->last = (uint16_t)(n->last % (n->count - 1) + 1);
-            slot = &n->slots[n->last];
-            if (!slot->channel && !slot->draining) {
-                slot->channel = channel;
-                return n->last;
-            }
-        }
-    } while (grow(n));
-    return 0;
+    do
+        number = find_free(n, false);
+    while (number == 0 && grow(n));
+    if (number == 0)
+        number = find_free(n, true);
+    if (number != 0)
+        n->slots[number] = (struct channel_slot){.channel = channel};
+    return number;
 }
 
 void channel_numbers_release(struct channel_numbers *n, uint16_t number)
@@ -70,7 +82,14 @@ void channel_numbers_release(struct channel_numbers *n, uint16_t number)
     if (number >= n->count)
         return;
     n->drain_count -= n->slots[number].draining;
-    n->slots[number] = (struct channel_slot){NULL, false};
+    n->slots[number] = (struct channel_slot){.closed = n->slots[number].closed};
+}
+
+void channel_numbers_close(struct channel_numbers *n, uint16_t number)
+{
+    if (number < n->count)
+        n->slots[number].closed = true;
+    channel_numbers_release(n, number);
 }
 
 void channel_numbers_drain(struct channel_numbers *n, uint16_t number)
@@ -78,7 +97,7 @@ void channel_numbers_drain(struct channel_numbers *n, uint16_t number)
     if (number >= n->count)
         return;
     n->drain_count += !n->slots[number].draining;
-    n->slots[number] = (struct channel_slot){NULL, true};
+    n->slots[number] = (struct channel_slot){.draining = true};
 }
 
 struct channel *channel_numbers_find(const struct channel_numbers *n, uint16_t number)
@@ -89,4 +108,15 @@ struct channel *channel_numbers_find(const struct channel_numbers *n, uint16_t n
 bool channel_numbers_draining(const struct channel_numbers *n, uint16_t number)
 {
     return number < n->count && n->slots[number].draining;
+}
+
+bool channel_numbers_closed(const struct channel_numbers *n, uint16_t number)
+{
+    return number < n->count && n->slots[number].closed;
+}
+
+void channel_numbers_answered(struct channel_numbers *n, uint16_t number)
+{
+    if (number < n->count)
+        n->slots[number].closed = true;
 }

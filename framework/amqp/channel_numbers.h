@@ -1,7 +1,8 @@
 /* channel_numbers.h - which channel numbers of a connection are taken, and by whom.
- * A number whose channel we closed drains until the broker's close-ok; numbers are given round
- * and round, so that none comes back early.
- * Thread: the loop's. Owner: channel.c, one for each connection.
+ * A number whose channel we closed drains until the broker's close-ok. One whose channel the broker
+ * closed is free, but is given again only when there is no other: more may come on it
+ * (RabbitMQ 3.10 and 4.0 say channel.close twice now and then). For that reason numbers are given
+ * round and round, too. Thread: the loop's. Owner: channel.c, one for each connection.
  */
 #ifndef WARREN_AMQP_CHANNEL_NUMBERS_H
 #define WARREN_AMQP_CHANNEL_NUMBERS_H
@@ -27,6 +28,8 @@ void channel_numbers_done(struct channel_numbers *numbers);
 
 /** A number for @channel; 0: all are taken, or there is no memory. */
 uint16_t channel_numbers_take(struct channel_numbers *numbers, struct channel *channel);
+/** The broker closed it, and we answered: free, and closed until it is given again. */
+void channel_numbers_close(struct channel_numbers *numbers, uint16_t number);
 /** The number is free at once. */
 void channel_numbers_release(struct channel_numbers *numbers, uint16_t number);
 /** The number has no channel any more, and is not free before channel_numbers_release(). */
@@ -35,5 +38,9 @@ void channel_numbers_drain(struct channel_numbers *numbers, uint16_t number);
 /** The channel of that number, or NULL. */
 struct channel *channel_numbers_find(const struct channel_numbers *numbers, uint16_t number);
 bool channel_numbers_draining(const struct channel_numbers *numbers, uint16_t number);
+/** Its close was answered, as channel_numbers_close() or channel_numbers_answered() said. */
+bool channel_numbers_closed(const struct channel_numbers *numbers, uint16_t number);
+/** The broker closed a draining number, too, and we answered; it drains on. */
+void channel_numbers_answered(struct channel_numbers *numbers, uint16_t number);
 
 #endif

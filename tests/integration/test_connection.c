@@ -589,6 +589,71 @@ static void late_frames_of_a_closed_channel_are_discarded(void **state)
     mock_free(mock);
 }
 
+/* As RabbitMQ 3.10 and 4.0 do at a consumer's time-out now and then; here with a late delivery. */
+static void close_twice(struct mock_peer *peer, int connection, void *user)
+{
+    amqp_queue_declare_ok_t declare_ok = {.queue = amqp_cstring_bytes("q")};
+    bool ours_first = *(const bool *)user;
+    uint16_t again;
+
+    (void)connection;
+    mock_handshake(peer, NULL);
+    mock_expect(peer, AMQP_QUEUE_DECLARE_METHOD);
+    if (ours_first)
+        mock_expect(peer, AMQP_CHANNEL_CLOSE_METHOD);
+    mock_close_channel(peer, 1, 406, "PRECONDITION_FAILED - by a test");
+    mock_deliver(peer, 1, 1, "late", 4);
+    mock_close_channel(peer, 1, 406, "PRECONDITION_FAILED - by a test");
+    again = mock_expect(peer, AMQP_QUEUE_DECLARE_METHOD)->channel;
+    if (again == 1)
+        mock_fail(peer, "the number is used again at once");
+    mock_send_method(peer, again, AMQP_QUEUE_DECLARE_OK_METHOD, &declare_ok);
+    mock_serve(peer, 60000);
+}
+
+static void declare_on_each(void *user)
+{
+    struct client *client = user;
+    amqp_queue_declare_t declare = {.queue = amqp_cstring_bytes("q")};
+
+    client->channels_opened++;
+    channel_call(client->channel, AMQP_QUEUE_DECLARE_METHOD, &declare, on_declared, client);
+}
+
+static bool declared(struct client *client)
+{
+    return client->replies > 0;
+}
+
+/* The second channel.close for one channel is forgotten, also where we were closing it ourselves;
+ * the connection lives on. */
+static void a_doubled_close_is_forgotten(void **state)
+{
+    static const struct channel_events events = {.open = declare_on_each, .lost = on_channel_lost};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        bool ours_first = i == 1;
+        struct mock *mock = mock_new(close_twice, &ours_first);
+        struct client *client = client_new(mock_uri(mock), NULL);
+
+        channel_free(client->channel);
+        assert_int_equal(channel_new(client->connection, &events, client, &client->channel),
+                         WARREN_OK);
+        assert_true(run_until(client, channel_opened));
+        if (ours_first) {
+            channel_free(client->channel);
+            assert_int_equal(channel_new(client->connection, &events, client, &client->channel),
+                             WARREN_OK);
+        }
+        assert_true(run_until(client, declared));
+        assert_int_equal(client->channel_code, ours_first ? 0 : 406);
+        assert_int_equal(client->lost, 0);
+        client_free(client);
+        mock_free(mock);
+    }
+}
+
 static int start(void **state)
 {
     (void)state;
@@ -615,6 +680,7 @@ int main(void)
         cmocka_unit_test(absent_broker_is_tried_again),
         cmocka_unit_test(channel_comes_back_after_an_error),
         cmocka_unit_test(late_frames_of_a_closed_channel_are_discarded),
+        cmocka_unit_test(a_doubled_close_is_forgotten),
     };
 
     return cmocka_run_group_tests(tests, start, stop);

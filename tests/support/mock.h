@@ -61,7 +61,7 @@ void mock_handshake(struct mock_peer *peer, const struct mock_tune *tune);
  * Wait for the next @method and return it. What else comes is answered as a broker would if it is
  * channel.open, exchange.declare, queue.declare, queue.bind, basic.qos, confirm.select,
  * basic.consume (tag "mock"), or skipped if it is a heartbeat or an ack; anything else ends the
- * script. The method itself is not answered.
+ * script, also a channel.close-ok that answers no channel.close. The method itself is not answered.
  */
 const struct mock_frame *mock_expect(struct mock_peer *peer, amqp_method_number_t method);
 /** Answer as above until the client closed or @ms are over; never ends the script. */

@@ -173,6 +173,17 @@ static void read_content(struct mock_peer *peer, int64_t deadline)
     peer->frame = publish;
 }
 
+/* RabbitMQ closes the connection over one that it does not wait for (504). */
+static void take_close_ok(struct mock_peer *peer)
+{
+    uint16_t channel = peer->frame.channel;
+
+    if (channel > MOCK_CHANNEL_MAX || !peer->closing[channel])
+        mock_fail(peer, "the client sent channel.close-ok on channel %u, which was not closed",
+                  channel);
+    peer->closing[channel] = false;
+}
+
 static bool next_frame(struct mock_peer *peer, int64_t deadline)
 {
     if (!read_frame(peer, deadline))
@@ -183,6 +194,8 @@ static bool next_frame(struct mock_peer *peer, int64_t deadline)
         mock_fail(peer, "the client sent a frame of type %u out of turn", peer->frame.type);
     if (peer->frame.method == AMQP_BASIC_PUBLISH_METHOD)
         read_content(peer, deadline);
+    else if (peer->frame.method == AMQP_CHANNEL_CLOSE_OK_METHOD)
+        take_close_ok(peer);
     return true;
 }
 
@@ -198,6 +211,8 @@ void mock_send_method(struct mock_peer *peer, uint16_t channel, amqp_method_numb
     if (length < 0)
         mock_fail(peer, "cannot encode method 0x%08x", method);
     put_u32(payload, method);
+    if (method == AMQP_CHANNEL_CLOSE_METHOD && channel <= MOCK_CHANNEL_MAX)
+        peer->closing[channel] = true;
     mock_send_frame(peer, AMQP_FRAME_METHOD, channel, payload, (size_t)length + 4);
 }
 
@@ -275,7 +290,8 @@ void mock_serve(struct mock_peer *peer, int64_t ms)
 
 void mock_handshake(struct mock_peer *peer, const struct mock_tune *wanted)
 {
-    struct mock_tune offer = {.channel_max = 2047, .frame_max = MOCK_FRAME_MAX, .heartbeat_s = 60};
+    struct mock_tune offer = {
+        .channel_max = MOCK_CHANNEL_MAX, .frame_max = MOCK_FRAME_MAX, .heartbeat_s = 60};
     amqp_connection_start_t start = {.version_major = 0,
                                      .version_minor = 9,
                                      .mechanisms = amqp_cstring_bytes("PLAIN AMQPLAIN EXTERNAL"),

@@ -8,13 +8,15 @@
 
 #include "support/mock.h"
 
-#define MOCK_FRAME_MAX 131072u
+#define MOCK_FRAME_MAX   131072u
+#define MOCK_CHANNEL_MAX 2047u
 
 struct mock_peer {
     struct mock *mock;
     int fd;
     bool ended; /* the client closed its side */
     uint32_t frame_max;
+    bool closing[MOCK_CHANNEL_MAX + 1]; /* channel.close was sent, and not answered */
     jmp_buf leave;
     char error[256];
     amqp_pool_t pool; /* of the decoded method in `frame` */
