@@ -48,8 +48,10 @@ struct delivery *delivery_new(struct warren_bytes exchange, struct warren_bytes 
 
 void delivery_free(struct delivery *delivery)
 {
-    if (delivery)
-        free(delivery->unpublished);
+    if (!delivery)
+        return;
+    free(delivery->unpublished);
+    free(delivery->owed);
     free(delivery);
 }
 

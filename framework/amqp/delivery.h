@@ -16,7 +16,7 @@ enum relay_state {
     RELAY_NONE,
     RELAY_SENT,
     RELAY_CONFIRMED, /* the delivery can be acked */
-    RELAY_FAILED     /* it must come again */
+    RELAY_FAILED     /* the delivery waits, and the copy is tried again */
 };
 
 /** How what a job published has ended so far. */
@@ -25,6 +25,8 @@ enum publish_end {
     PUBLISH_UNCONFIRMED, /* something was not confirmed, for no fault of the message */
     PUBLISH_REFUSED      /* something is refused for good, such as for a missing exchange */
 };
+
+struct owed;
 
 struct delivery {
     struct delivery *next; /* of the queue that owns it */
@@ -55,6 +57,8 @@ struct delivery {
     uint8_t unconfirmed;     /* attempts that ended as PUBLISH_UNCONFIRMED; not above 255 */
     bool late;               /* the attempt failed as PUBLISH_REFUSED: see consume/late.h */
     char *unpublished;       /* what of it, and why; owned. NULL: nothing, or no memory */
+    struct owed *owed;       /* for a copy in its place: see consume/owed.h. One piece of memory,
+                                owned; NULL: nothing, or no memory */
     atomic_bool may_go;      /* to the workers; this and the next two: see consume/stage.h */
     void *stage;
     void *mark;     /* of the middleware that has seen it ahead of them; NULL: none */

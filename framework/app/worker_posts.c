@@ -274,6 +274,7 @@ void posts_fill(const struct posts *posts, size_t index, struct runtime_subscrip
         .concurrency = config->concurrency,
         .arguments = &config->arguments,
         .dead_exchange = config->dead_exchange,
+        .dead_queue = config->dead_queue,
         .is_stream = is_stream(posts->setup->config, config),
         .begin = STREAM_AS_CONFIGURED,
     };

@@ -180,18 +180,33 @@ static void on_unconfirmed(void *user, const char *queue, const struct delivery 
     log_end(&line);
 }
 
-static void on_unrelayed(void *user, const char *queue, const char *message_id, bool dead,
-                         const char *why)
+static void on_unrelayed(void *user, const struct runtime_unrelayed *what)
 {
     struct log_line line;
 
     (void)user;
     log_begin(&line, WARREN_LOG_WARN,
-              dead ? "dead letter is not confirmed: the message stays in its queue"
-                   : "retry is not confirmed: the message stays in its queue");
+              what->dead ? "dead letter is not confirmed: the message stays in its queue"
+                         : "retry is not confirmed: the message stays in its queue");
+    log_text(&line, "queue", what->queue);
+    log_text(&line, "message_id", what->message_id);
+    if (what->exchange[0])
+        log_text(&line, "exchange", what->exchange);
+    log_text(&line, "target", what->target);
+    log_text(&line, "reason", what->why);
+    if (what->retry_ms >= 0)
+        log_int(&line, "retry_ms", what->retry_ms);
+    log_int(&line, "waiting", what->waiting);
+    log_end(&line);
+}
+
+static void on_relayed(void *user, const char *queue)
+{
+    struct log_line line;
+
+    (void)user;
+    log_begin(&line, WARREN_LOG_INFO, "dead letters and retries are confirmed again");
     log_text(&line, "queue", queue);
-    log_text(&line, "message_id", message_id);
-    log_text(&line, "reason", why);
     log_end(&line);
 }
 
@@ -227,6 +242,7 @@ void worker_report_events(struct runtime_events *events)
         .unfit = on_unfit,
         .unconfirmed = on_unconfirmed,
         .unrelayed = on_unrelayed,
+        .relayed = on_relayed,
         .memory = on_memory,
         .draining = on_draining,
     };

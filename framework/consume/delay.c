@@ -65,8 +65,15 @@ static struct delivery *pop(struct delay *delay)
     return top;
 }
 
+struct delivery *delay_pop(struct delay *delay, int64_t now_ms)
+{
+    return delay->count > 0 && delay->heap[0]->retry_at_ms <= now_ms ? pop(delay) : NULL;
+}
+
 void delay_take(struct delay *delay, int64_t now_ms, struct batch *batch)
 {
-    while (delay->count > 0 && delay->heap[0]->retry_at_ms <= now_ms)
-        batch_add(batch, pop(delay));
+    struct delivery *delivery;
+
+    while ((delivery = delay_pop(delay, now_ms)))
+        batch_add(batch, delivery);
 }

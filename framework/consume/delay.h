@@ -24,6 +24,8 @@ void delay_done(struct delay *delay);
 
 /** Keep @delivery until its retry_at_ms. @return false: there is no room. */
 bool delay_put(struct delay *delay, struct delivery *delivery);
+/** Take out the earliest if it is due at @now_ms; INT64_MAX: in any case. NULL: none is. */
+struct delivery *delay_pop(struct delay *delay, int64_t now_ms);
 /** When the first one is due; INT64_MAX: there is none. */
 int64_t delay_next_ms(const struct delay *delay);
 /** Append to @batch, earliest first, all that are due at @now_ms; INT64_MAX: all. */

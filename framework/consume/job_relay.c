@@ -3,6 +3,7 @@
  */
 #include "amqp/annotations.h"
 #include "consume/job.h"
+#include "consume/owed.h"
 
 /* What was handed back on a stream is run again after so long. */
 #define STREAM_AGAIN_MS 1000
@@ -39,9 +40,11 @@ static int64_t due_ms(const struct warren_job *job)
     return due;
 }
 
-typedef enum warren_status relay_fn(const struct relay *relay, struct delivery *delivery,
-                                    const struct relay_facts *facts, struct arena *scratch,
-                                    warren_receipt_fn *on_receipt, void *user);
+/* When the next attempt is due, if the copy cannot be made; INT64_MAX: that is not for here. */
+static int64_t attempt_due_ms(const struct delivery *delivery)
+{
+    return delivery->outcome == WARREN_RETRY ? delivery->retry_at_ms : INT64_MAX;
+}
 
 /* The settlement keeps the delivery until the receipt. What was not accepted has failed at once. */
 static void relay(struct warren_job *job, relay_fn *publish, const struct relay_facts *facts)
@@ -49,6 +52,7 @@ static void relay(struct warren_job *job, relay_fn *publish, const struct relay_
     struct delivery *delivery = job->delivery;
     enum warren_status status = WARREN_ENOMEM;
 
+    owed_keep(delivery, facts, attempt_due_ms(delivery));
     if (!job->settlement)
         job->settlement = settlement_new(delivery, job->source->settled, job->source->user);
     if (job->settlement) {
@@ -79,6 +83,7 @@ static void dead_letter(struct warren_job *job)
     struct relay_facts facts = facts_of(job);
 
     facts.failed += !job->forgiven;
+    facts.last_failure_s = (uint64_t)(clock_wall_ms() / 1000);
     facts.reason = job->reason[0] ? job->reason : REASON_REJECTED;
     facts.error = warren_job_error(job);
     facts.signal = job->signal;

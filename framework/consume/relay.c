@@ -136,7 +136,8 @@ enum warren_status relay_dead(const struct relay *relay, struct delivery *delive
     envelope->error = facts->error;
     envelope->signal = facts->signal;
     envelope->backtrace = facts->backtrace;
-    envelope->last_failure_s = (uint64_t)(clock_wall_ms() / 1000);
+    envelope->last_failure_s =
+        facts->last_failure_s ? facts->last_failure_s : (uint64_t)(clock_wall_ms() / 1000);
     if (!envelope->first_failure_s)
         envelope->first_failure_s = envelope->last_failure_s;
     envelope->host = relay->host;

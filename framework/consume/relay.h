@@ -33,6 +33,7 @@ struct relay {
     const char *queue;
     const char *handler;
     const char *dead_exchange; /* NULL: dead letters are not published */
+    const char *dead_queue;    /* bound to it, for what is told; may be NULL */
     bool into_queue;           /* false: the queue is a stream, which must not get it again */
     bool broker_counts;        /* see history.h */
     char host[65];
@@ -42,6 +43,7 @@ struct relay {
 struct relay_facts {
     uint32_t failed;          /* attempts of this delivery that count */
     uint64_t first_failure_s; /* of these, since 1970; 0: there is none */
+    uint64_t last_failure_s;  /* of a dead letter; 0: now */
     const char *reason;       /* of a dead letter: REASON_* */
     const char *error;        /* the rest may be NULL */
     const char *signal;
@@ -67,5 +69,10 @@ enum warren_status relay_dead(const struct relay *relay, struct delivery *delive
 enum warren_status relay_later(const struct relay *relay, struct delivery *delivery,
                                const struct relay_facts *facts, struct arena *scratch,
                                warren_receipt_fn *on_receipt, void *user);
+
+/** One of the two. */
+typedef enum warren_status relay_fn(const struct relay *relay, struct delivery *delivery,
+                                    const struct relay_facts *facts, struct arena *scratch,
+                                    warren_receipt_fn *on_receipt, void *user);
 
 #endif

@@ -60,6 +60,7 @@ struct runtime_subscription {
     const struct warren_table *arguments; /* of basic.consume; may be NULL */
     const char *dead_exchange; /* where what is rejected is published; NULL: the broker is told to
                                   reject it */
+    const char *dead_queue;    /* bound to it; for the log. May be NULL */
     bool is_stream;            /* the queue; nothing is put back into it, */
     stream_begin begin;        /* and it is consumed from there */
 };
@@ -79,6 +80,21 @@ struct runtime_options {
                                            before runtime_free() */
 };
 
+/** A copy that should stand in a message's place. */
+struct runtime_unrelayed {
+    const char *queue;      /* that the message came from */
+    const char *message_id; /* may be NULL */
+    bool dead;              /* it goes to the dead-letter exchange, else into its queue again */
+    const char *exchange;   /* that; "": the queue itself, or a delay queue, */
+    const char *target;     /* and the queue behind it; may be NULL */
+    const char *why;        /* such as "returned (312)" */
+    int64_t retry_ms;       /* until it is tried again; -1: it is handed back */
+    uint32_t waiting;       /* messages that wait for their copy, this one included */
+};
+
+/** Copies in vain are told of at most so often. */
+#define RUNTIME_TELL_MS 10000
+
 /** What the owner is told, on the runtime's thread. Any may be NULL. Do not block. */
 struct runtime_events {
     void (*connected)(void *user, const char *where, const char *server);
@@ -94,16 +110,11 @@ struct runtime_events {
     /** A message is tried again, and its attempt forgiven, because one that its job published was
      * not confirmed: delivery->unpublished. */
     void (*unconfirmed)(void *user, const char *queue, const struct delivery *delivery);
-    /**
-     * The copy of a message that should stand in its place was not confirmed: nothing is lost, the
-     * message is attempted again in a while.
-     *
-     * @message_id  may be NULL
-     * @dead        it was to go to the dead-letter exchange, else into its queue again
-     * @why         such as "returned (312)"
-     */
-    void (*unrelayed)(void *user, const char *queue, const char *message_id, bool dead,
-                      const char *why);
+    /** A copy was not confirmed: nothing is lost, and it is tried again. At most so often:
+     * RUNTIME_TELL_MS, for each subscription and each kind of copy. */
+    void (*unrelayed)(void *user, const struct runtime_unrelayed *what);
+    /** After that one was confirmed, and no message of @queue waits for its copy any more. */
+    void (*relayed)(void *user, const char *queue);
     /** memory_max was reached, and then it was undercut. */
     void (*memory)(void *user, bool full, size_t bytes);
     /** Draining has begun: so many were handed back unbegun, so many are waited for. */
@@ -154,13 +165,13 @@ struct runtime_stats {
     uint64_t unconfirmed;   /* attempts in vain because a publish of the job failed */
     uint64_t dead_lettered; /* copies in the dead-letter exchange, confirmed */
     uint64_t relayed;       /* copies in their queue, with the attempts counted */
-    uint64_t unrelayed;     /* copies that were not confirmed: the message is attempted again */
+    uint64_t unrelayed;     /* copies that were not confirmed: each is tried again */
     uint64_t unfit;         /* rejected unread: too large, or nested too deeply */
     uint64_t connects;      /* connections that reached the broker */
 
     uint32_t running; /* in a handler now */
     uint32_t queued;  /* delivered, not begun */
-    uint32_t held;    /* delivered, not queued: until a gate opens or a retry is due */
+    uint32_t held;    /* delivered, not queued: until a gate opens, or a retry or a copy is due */
     bool consuming;   /* all of them: the broker sends */
 };
 

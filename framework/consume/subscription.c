@@ -183,16 +183,21 @@ static enum warren_status make_admission(struct subscription *s,
                                          const struct runtime_subscription *what)
 {
     uint32_t delayed_max = what->delayed_max;
+    struct loop *loop = connection_loop(s->host->connection);
+    uint32_t held_max;
     enum warren_status status;
 
     if (delayed_max == 0)
         delayed_max = what->prefetch > 1 ? what->prefetch / 2 : 1;
+    held_max = delayed_max > what->prefetch ? delayed_max : what->prefetch;
     s->admit_ms = INT64_MAX;
-    status = admission_init(&s->admission, what->gates, what->gate_count, delayed_max,
-                            delayed_max > what->prefetch ? delayed_max : what->prefetch);
-    if (status != WARREN_OK)
-        return status;
-    return loop_timer_init(&s->admit, connection_loop(s->host->connection), subscription_admit, s);
+    random_init(&s->random, s->source.seed);
+    status = admission_init(&s->admission, what->gates, what->gate_count, delayed_max, held_max);
+    if (status == WARREN_OK)
+        status = delay_init(&s->owed, held_max);
+    if (status == WARREN_OK)
+        status = loop_timer_init(&s->owe, loop, subscription_copy_due, s);
+    return status == WARREN_OK ? loop_timer_init(&s->admit, loop, subscription_admit, s) : status;
 }
 
 static enum warren_status make_parts(struct subscription *s,
@@ -238,6 +243,7 @@ static void make_relay(struct subscription *s, const struct runtime_subscription
     s->relay = (struct relay){.queue = what->queue,
                               .handler = what->handler_name,
                               .dead_exchange = what->dead_exchange,
+                              .dead_queue = what->dead_queue,
                               .into_queue = !what->is_stream,
                               .broker_counts = s->source.broker_counts};
     relay_outlet_init(&s->relay.outlet, publisher);
@@ -295,7 +301,9 @@ void subscription_free(struct subscription *s)
         job_free(s->jobs[i]);
     free(s->jobs);
     loop_timer_done(&s->admit);
+    loop_timer_done(&s->owe);
     admission_done(&s->admission);
+    delay_done(&s->owed);
     stage_done(&s->stage);
     chain_done(&s->chain);
     chain_done(&s->late);
@@ -355,6 +363,7 @@ void subscription_drain(struct subscription *s)
     atomic_store(&s->counts.consuming, false);
     executor_take_queued(s->executor, &s->arrived);
     admission_take_all(&s->admission, &s->arrived);
+    subscription_take_owed(s, &s->arrived);
     subscription_relay_counted(s, &s->arrived);
     atomic_store_explicit(&s->counts.held, 0, memory_order_relaxed);
     loop_timer_disarm(&s->admit);

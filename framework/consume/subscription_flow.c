@@ -15,6 +15,8 @@ static enum verdict verdict_of(const struct delivery *delivery)
 
     if (delivery->relay == RELAY_CONFIRMED)
         return VERDICT_ACK;
+    if (delivery->relay == RELAY_FAILED && outcome != WARREN_RETRY)
+        return VERDICT_HANDBACK;
     /* So that the broker does not count it either, where it can be told. */
     if (outcome == WARREN_RETRY && delivery->forgiven)
         return VERDICT_HANDBACK;
@@ -116,7 +118,8 @@ static void watch(struct subscription *s)
 {
     int64_t next_ms = admission_next_ms(&s->admission);
 
-    atomic_store_explicit(&s->counts.held, admission_count(&s->admission), memory_order_relaxed);
+    atomic_store_explicit(&s->counts.held, admission_count(&s->admission) + s->owed.count,
+                          memory_order_relaxed);
     if (next_ms == s->admit_ms)
         return;
     s->admit_ms = next_ms;
@@ -152,9 +155,11 @@ void subscription_drop_stale(struct subscription *s)
 {
     struct batch older = {NULL, NULL, 0};
 
-    if (admission_count(&s->admission) == 0 || s->generation == consumer_generation(s->consumer))
+    if (admission_count(&s->admission) + s->owed.count == 0 ||
+        s->generation == consumer_generation(s->consumer))
         return;
     admission_take_all(&s->admission, &older);
+    subscription_take_owed(s, &older);
     watch(s);
     subscription_settle_as(s, &older, WARREN_REQUEUE);
 }
@@ -193,11 +198,15 @@ bool subscription_look(struct subscription *s)
 
 /* ---- and back again ---- */
 
-/* A failed attempt whose next one is to be here. The broker is told nothing. */
+/* A failed attempt whose next one is to be here, or one that waits for its copy. The broker is told
+ * nothing. */
 static bool hold(struct subscription *s, struct delivery *delivery)
 {
-    if (delivery->outcome != WARREN_RETRY || delivery->retry_at_ms < 0 || s->draining ||
-        delivery->relay == RELAY_CONFIRMED || is_stale(s, delivery) ||
+    if (s->draining || delivery->relay == RELAY_CONFIRMED || is_stale(s, delivery))
+        return false;
+    if (delivery->relay == RELAY_FAILED)
+        return subscription_owe(s, delivery);
+    if (delivery->outcome != WARREN_RETRY || delivery->retry_at_ms < 0 ||
         !admission_hold(&s->admission, delivery, now_ms(s)))
         return false;
     subscription_count(&s->counts.retried);
@@ -268,7 +277,8 @@ uint32_t subscription_lost(const struct subscription *s)
 
 uint32_t subscription_at_work(const struct subscription *s)
 {
-    return subscription_in_flight(s) - s->arrived.count - admission_count(&s->admission);
+    return subscription_in_flight(s) - s->arrived.count - admission_count(&s->admission) -
+           s->owed.count;
 }
 
 uint32_t subscription_begun(const struct subscription *s)

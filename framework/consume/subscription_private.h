@@ -8,6 +8,7 @@
 #include "consume/chain.h"
 #include "consume/guard.h"
 #include "consume/job.h"
+#include "consume/owed.h"
 #include "consume/stage.h"
 #include "consume/subscription.h"
 #include "loop/loop.h"
@@ -44,6 +45,11 @@ struct subscription {
     struct batch arrived;       /* since the last turn */
     struct admission admission; /* of this generation alone */
     struct stage stage;
+    struct delay owed; /* what waits for a copy, by the next try; of this generation alone */
+    struct loop_timer owe;
+    struct random random; /* of these tries */
+    int64_t told_ms[2];   /* when such a failure was told of last: of a retry, a dead letter; 0 */
+    bool owing;           /* one was told of since all were confirmed */
     struct loop_timer admit; /* for admission_next_ms() */
     int64_t admit_ms;        /* when it is armed for; INT64_MAX: it is not */
     uint32_t generation;     /* of what was pushed last */
@@ -62,10 +68,27 @@ static inline void subscription_count(_Atomic uint64_t *counter)
                           memory_order_relaxed);
 }
 
-/* ---- subscription_relay.c ---- */
+/* ---- subscription_owed.c ---- */
 
 /** @delivery comes from the workers, and a copy was published in its place, or should have been. */
 void subscription_relayed(struct subscription *subscription, struct delivery *delivery);
+/**
+ * Publish a copy of @delivery by @publish, whose receipt settles it; or mark that as failed.
+ *
+ * @return false: it was not accepted
+ */
+bool subscription_publish_copy(struct subscription *subscription, struct delivery *delivery,
+                               relay_fn *publish, const struct relay_facts *facts,
+                               struct arena *scratch);
+/** @delivery, whose copy has failed, waits for the next try. @return false: there is no room */
+bool subscription_owe(struct subscription *subscription, struct delivery *delivery);
+/** Append all that waits for a copy to @batch. */
+void subscription_take_owed(struct subscription *subscription, struct batch *batch);
+/** The timer: a copy is due. @arg: the subscription. */
+void subscription_copy_due(void *arg);
+
+/* ---- subscription_relay.c ---- */
+
 /** @delivery comes from the workers, and what its job published was not confirmed. */
 void subscription_unconfirmed(struct subscription *subscription, struct delivery *delivery);
 /**

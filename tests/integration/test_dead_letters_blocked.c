@@ -21,6 +21,16 @@ static void reject_all(struct fixture *f, const char *top, const char *options)
     free(all);
 }
 
+/* How often the handler ran. */
+static size_t calls(const struct fixture *f)
+{
+    char *path = worker_path(f->worker, "record");
+    size_t lines = count_lines(path);
+
+    free(path);
+    return lines;
+}
+
 /* A letter of the message @id, and nothing else is there or on its way. */
 static void assert_dead(struct fixture *f, const char *id)
 {
@@ -74,24 +84,60 @@ static void without_a_confirm_the_original_stays(void **state)
     free(options);
 }
 
-/* A full dead-letter queue refuses; the message waits in its own until there is room. */
+/* A full dead-letter queue refuses; the messages wait in their own, and only the copies are tried
+ * again: the handler has said what it had to say, once. What waits when the worker stops is in the
+ * queue again. */
 static void a_full_dead_letter_queue(void **state)
 {
     struct fixture *f = *state;
     char *top = text("    - {name: %s, type: classic, "
                      "arguments: {x-max-length: 1, x-overflow: reject-publish}}",
                      f->dlq);
+    char *target = text("target=%s reason=nacked", f->dlq);
+    struct peer_message dead;
 
     reject_all(f, top, "");
-    peer_publish_many(f->peer, f->queue, "m", 1);
+    peer_publish_many(f->peer, f->queue, "m", 4);
+    assert_true(WAIT_FOR(worker_logged(f->worker, UNCONFIRMED, target), PATIENCE_MS));
+    for (int i = 0; i < 2; i++) {
+        take_dead(f, &dead);
+        assert_header(&dead, NOTE_REASON, REASON_REJECTED);
+        assert_header(&dead, NOTE_ERROR, "the probe was told to answer reject");
+        assert_integer(&dead, NOTE_ATTEMPTS, 1);
+        peer_message_done(&dead);
+    }
     assert_true(has_dead(f, 1));
-    peer_publish_many(f->peer, f->queue, "n", 1);
-    assert_true(WAIT_FOR(worker_logged(f->worker, UNCONFIRMED, "reason=nacked"), PATIENCE_MS));
-    assert_int_equal(broker_unacked(f->broker, f->queue), 1);
-    assert_dead(f, "m-0");
-    assert_dead(f, "n-0");
-    assert_empty(f);
+    assert_true(WAIT_FOR(broker_unacked(f->broker, f->queue) == 1, PATIENCE_MS));
+    stop(f);
+    assert_int_equal(calls(f), 4);
+    assert_int_equal(peer_count(f->peer, f->queue), 1);
+    assert_int_equal(peer_count(f->peer, f->dlq), 1);
+    free(target);
     free(top);
+}
+
+/* A retry that the publisher has no room for waits for its way, too: each attempt is made once. */
+static void a_retry_without_room(void **state)
+{
+    struct fixture *f = *state;
+    char *options = text("fail_first: 1, gate: '%s'", f->gate);
+
+    f->proxy = proxy_new(f->broker->port);
+    configure(f, "type: classic", "publisher: {window_messages: 1, when_full: fail}", options,
+              "[{retry: {policy: constant, jitter: none, initial_delay: 1s, in_memory_max: 0ms}}]");
+    run(f);
+    peer_publish_many(f->peer, f->queue, "m", 2);
+    assert_true(WAIT_FOR(broker_unacked(f->broker, f->queue) == 2, PATIENCE_MS));
+    proxy_black_hole(f->proxy, true);
+    unlink(f->gate);
+    assert_true(
+        WAIT_FOR(worker_logged(f->worker, "retry is not confirmed", "waiting=1"), PATIENCE_MS));
+    proxy_black_hole(f->proxy, false);
+    assert_true(WAIT_FOR(calls(f) >= 4, PATIENCE_MS));
+    worker_expect_empty(f->worker, f->broker, f->queue);
+    stop(f);
+    assert_int_equal(calls(f), 4);
+    free(options);
 }
 
 /* A dead-letter queue that somebody deletes is declared again, and the message is not lost. */
@@ -127,6 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(without_a_confirm_the_original_stays),
         T(a_full_dead_letter_queue),
+        T(a_retry_without_room),
         T(a_deleted_dead_letter_queue),
         T(a_deleted_dead_letter_exchange),
     };
