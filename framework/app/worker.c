@@ -369,9 +369,9 @@ enum warren_status warren_worker_run(struct warren_worker *worker)
     return WARREN_ETAINTED;
 }
 
-void worker_own_process(struct warren_worker *worker)
+void worker_own_process(struct warren_worker *worker, struct process_state *start)
 {
-    worker_flight_own_process(&worker->flight);
+    worker_flight_own_process(&worker->flight, start);
 }
 
 void warren_worker_stop(struct warren_worker *worker)

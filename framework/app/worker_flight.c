@@ -153,20 +153,23 @@ static char **split(char *text, size_t len)
     return array;
 }
 
-/* The environment of the beginning, and where the recorder is if it is in memory. */
-static char **copy_environment(int keep_fd)
+/* The environment of the beginning, and where the recorder is if it is in memory. The texts are
+ * borrowed, but for the last one. */
+static char **make_environment(char *const *start, char *handed_on)
 {
     size_t count = 0;
-    char **copy;
+    size_t kept = 0;
+    char **env;
 
-    while (environ[count])
+    while (start[count])
         count++;
-    copy = calloc(count + 2, sizeof *copy);
-    for (size_t i = 0; copy && i < count; i++)
-        copy[i] = strdup(environ[i]);
-    if (copy && keep_fd >= 0 && asprintf(&copy[count], HANDED_ON "=%d", keep_fd) < 0)
-        copy[count] = NULL;
-    return copy;
+    env = calloc(count + 2, sizeof *env);
+    for (size_t i = 0; env && i < count; i++)
+        if (strncmp(start[i], HANDED_ON "=", sizeof HANDED_ON) != 0)
+            env[kept++] = start[i];
+    if (env)
+        env[kept] = handed_on;
+    return env;
 }
 
 /* The kernel names a process after the file that it executed, which then was /proc/self/exe. */
@@ -177,16 +180,21 @@ static void name_process(const char *program)
     prctl(PR_SET_NAME, slash ? slash + 1 : program, 0, 0, 0);
 }
 
-void worker_flight_own_process(struct worker_flight *w)
+void worker_flight_own_process(struct worker_flight *w, struct process_state *start)
 {
     size_t len = 0;
 
+    w->start = *start;
+    *start = (struct process_state){0};
+    w->plan.start = &w->start;
     w->arguments = read_arguments(&len);
     /* What comes while the next process starts waits there until it takes its signals. */
     pthread_sigmask(SIG_SETMASK, NULL, &w->plan.mask);
     worker_signals_add(&w->plan.mask);
     w->plan.keep_fd = w->flight->file.path ? -1 : w->flight->file.fd;
-    w->plan.env = copy_environment(w->plan.keep_fd);
+    if (w->plan.keep_fd >= 0 && asprintf(&w->handed_on, HANDED_ON "=%d", w->plan.keep_fd) < 0)
+        w->handed_on = NULL;
+    w->plan.env = make_environment(w->start.environment, w->handed_on);
     if (w->arguments && w->plan.env)
         w->plan.argv = split(w->arguments, len);
     if (w->plan.argv && w->plan.argv[0])
@@ -195,8 +203,16 @@ void worker_flight_own_process(struct worker_flight *w)
 
 void worker_flight_reexecute(struct worker_flight *w)
 {
+    int failure;
+
     if (!w->plan.argv)
         return;
+    failure = process_state_restore(&w->start);
+    if (failure)
+        log_error(
+            "%s, where this process was started, is gone (%s): file names relative to it will "
+            "not be found",
+            w->start.directory, strerrordesc_np(failure));
     log_warn("executing itself again: after a crash no memory of the process can be trusted");
     log_stop(LOG_STOP_MS);
     fault_reexecute(&w->plan);
@@ -262,13 +278,6 @@ void worker_flight_report(struct worker_flight *w)
 
 /* ---- the end ---- */
 
-static void free_texts(char **texts)
-{
-    for (size_t i = 0; texts && texts[i]; i++)
-        free(texts[i]);
-    free(texts);
-}
-
 void worker_flight_close(struct worker_flight *w, bool abandoned)
 {
     if (!w->flight)
@@ -281,7 +290,9 @@ void worker_flight_close(struct worker_flight *w, bool abandoned)
     fault_remove(w->flight);
     flight_close(w->flight, true);
     free(w->plan.argv);
-    free_texts(w->plan.env);
+    free(w->plan.env);
+    free(w->handed_on);
+    process_state_done(&w->start);
     free(w->arguments);
     *w = (struct worker_flight){.flight = NULL};
 }

@@ -7,6 +7,7 @@
 
 #include <warren/worker.h>
 
+#include "base/process_state.h"
 #include "config/config.h"
 #include "consume/fault.h"
 #include "consume/flight_recorder.h"
@@ -15,6 +16,8 @@ struct worker_flight {
     struct flight *flight;
     struct fault_plan plan;
     char *arguments; /* what plan.argv points into */
+    char *handed_on; /* one text of plan.env, the others are of @start */
+    struct process_state start;
 };
 
 /**
@@ -26,8 +29,8 @@ struct worker_flight {
 enum warren_status worker_flight_open(struct worker_flight *flight, const struct config *config,
                                       sem_t *wake, struct warren_error *error);
 
-/** The process is the worker's alone: it may re-execute itself. */
-void worker_flight_own_process(struct worker_flight *flight);
+/** The process is the worker's alone: it may re-execute itself. @start: what is @flight's then */
+void worker_flight_own_process(struct worker_flight *flight, struct process_state *start);
 
 /** Log the reports that have come. */
 void worker_flight_report(struct worker_flight *flight);
@@ -47,7 +50,9 @@ void worker_flight_close(struct worker_flight *flight, bool abandoned);
 /**
  * To be called between warren_worker_new() and warren_worker_run(): after a crash in a handler
  * warren_worker_run() re-executes the process instead of returning WARREN_ETAINTED.
+ *
+ * @start  of the process, taken before warren_worker_new(); what it holds is the worker's then
  */
-void worker_own_process(struct warren_worker *worker);
+void worker_own_process(struct warren_worker *worker, struct process_state *start);
 
 #endif

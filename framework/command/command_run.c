@@ -1,9 +1,13 @@
+#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <warren/worker.h>
 
 #include "app/worker_flight.h"
 #include "app/worker_signals.h"
+#include "base/error.h"
+#include "base/process_state.h"
 #include "command/commands.h"
 #include "config/config.h"
 
@@ -15,17 +19,46 @@ static const struct poptOption options[] = {
      "KEY=VALUE"},
     POPT_TABLEEND};
 
+/* A handler that calls chdir(2) shall not hide the file from SIGHUP, nor what it refers to. */
+static const char *absolute(const char *file, const struct process_state *start, char **ret_path)
+{
+    *ret_path = NULL;
+    if (*file == '/' || !*start->directory)
+        return file;
+    return asprintf(ret_path, "%s/%s", start->directory, file) < 0 ? file : *ret_path;
+}
+
+static enum warren_status make_worker(const struct warren_worker_options *wanted,
+                                      struct process_state *start,
+                                      struct warren_worker **ret_worker, struct warren_error *error)
+{
+    struct warren_worker_options own = *wanted;
+    enum warren_status status = process_state_take(start);
+    char *path = NULL;
+
+    if (status != WARREN_OK)
+        error_set(error, status, "no memory for the environment");
+    own.config_file = absolute(wanted->config_file, start, &path);
+    if (status == WARREN_OK)
+        status = warren_worker_new(&own, ret_worker, error);
+    free(path);
+    return status;
+}
+
 static enum cli_status run_worker(struct cli *cli, const struct warren_worker_options *worker)
 {
     struct warren_worker *running = NULL;
     struct warren_error error = {WARREN_OK, ""};
+    struct process_state start;
     enum warren_status status;
 
     worker_signals_hold();
-    status = warren_worker_new(worker, &running, &error);
-    if (status != WARREN_OK)
+    status = make_worker(worker, &start, &running, &error);
+    if (status != WARREN_OK) {
+        process_state_done(&start);
         return cli_error(cli, &error);
-    worker_own_process(running);
+    }
+    worker_own_process(running, &start);
     status = warren_worker_run(running);
     warren_worker_free(running);
     if (status == WARREN_OK)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/backtrace.h"
+#include "base/process_state.h"
 #include "consume/flight_recorder.h"
 
 /* Room for the unwinder, which takes about 10 KiB, and the largest register file. */
@@ -73,6 +74,8 @@ void fault_reexecute(const struct fault_plan *plan)
     if (plan->keep_fd >= 0)
         fcntl(plan->keep_fd, F_SETFD, 0);
     flight_count_restart(plan->flight);
+    if (plan->start)
+        process_state_restore(plan->start);
     pthread_sigmask(SIG_SETMASK, &plan->mask, NULL);
     execve("/proc/self/exe", plan->argv, plan->env);
 }

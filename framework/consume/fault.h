@@ -20,6 +20,7 @@
 
 struct flight;
 struct flight_worker;
+struct process_state;
 
 /** Sent to a thread whose handler did not return by its hard limit: it tells where it is. */
 #define FAULT_TELL_SIGNAL (SIGRTMAX - 3)
@@ -32,11 +33,12 @@ struct fault_plan {
     int64_t patience_ms;
     char **argv; /* NULL: the process cannot re-execute itself, so the signal ends it after all */
     char **env;
-    sigset_t mask;          /* for the next process */
-    int keep_fd;            /* to be handed to it; -1: none */
-    struct flight *flight;  /* to count the restart */
-    atomic_bool ending;     /* told to stop: exit instead */
-    atomic_bool called_off; /* the process is in good hands */
+    const struct process_state *start; /* what the next process finds again; NULL: what is now */
+    sigset_t mask;                     /* for the next process */
+    int keep_fd;                       /* to be handed to it; -1: none */
+    struct flight *flight;             /* to count the restart */
+    atomic_bool ending;                /* told to stop: exit instead */
+    atomic_bool called_off;            /* the process is in good hands */
 };
 
 /**

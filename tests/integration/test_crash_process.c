@@ -24,6 +24,44 @@ static void it_executes_itself_as_it_was(void **state)
     free(pid);
 }
 
+static bool status_has(const struct fixture *fixture, const char *line)
+{
+    char *path = text("/proc/%d/status", (int)proc_pid(fixture->worker->proc));
+    char *status = read_file(path, NULL);
+    bool has = status && strstr(status, line);
+
+    free(status);
+    free(path);
+    return has;
+}
+
+/* The worker was given a relative name. Its handler went to a folder that was removed, took all
+ * rights away by its umask, and crashed: the next process begins where the first one did. SIGHUP
+ * finds the file, too. */
+static void it_begins_where_it_began(void **state)
+{
+    struct fixture *fixture = *state;
+    char *command;
+
+    declare(fixture);
+    make_worker(fixture, "log, recover", "crash: {max_attempts: 0}");
+    publish(fixture, "m-1", "stray");
+    command = text("cd '%s' && umask 027 && exec '%s' run -c worker.yaml",
+                   fixture->worker->directory, WARREN_COMMAND);
+    fixture->worker->proc =
+        proc_start((const char *const[]){"sh", "-c", command, NULL}, NULL, NULL);
+    free(command);
+    await_dead_letter(fixture);
+    assert_int_equal(started(fixture, NULL), 2);
+    assert_true(status_has(fixture, "Umask:\t0027\n"));
+    assert_false(status_has(fixture, "SigIgn:\t0000000000011000\n")); /* SIGPIPE and SIGCHLD */
+    publish(fixture, "m-2", "good");
+    assert_true(WAIT_FOR(recorded(fixture, "done m-%d ", 2) == 1, PATIENCE_MS));
+    proc_signal(fixture->worker->proc, SIGHUP);
+    assert_true(WAIT_FOR(worker_logged(fixture->worker, "read again", NULL) == 1, PATIENCE_MS));
+    assert_int_equal(worker_stop(fixture->worker), 0);
+}
+
 /* Who is told to end while it drains after a crash ends. The message is still there. */
 static void told_to_stop_it_does_not_come_back(void **state)
 {
@@ -244,6 +282,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(it_executes_itself_as_it_was),
+        TEST(it_begins_where_it_began),
         TEST(told_to_stop_it_does_not_come_back),
         TEST(two_crash_at_once),
         TEST(a_lock_that_is_never_released),

@@ -6,6 +6,7 @@
  *   "null"                     a call of a NULL pointer
  *   "overflow"                 a recursion without an end
  *   "kill"                     SIGKILL for the whole process, once the file `gate` is there
+ *   "stray"                    a fault after it changed all of the process that outlives execve(2)
  *   "lock"                     a fault while it holds a lock that `close` takes, if it says so
  *   "hang"                     does not return
  *   "fail"                     a failed attempt, to be repeated after `again`
@@ -23,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -172,6 +174,17 @@ static void kill_all(void)
         pause();
 }
 
+static void stray(void)
+{
+    char gone[] = "/tmp/crashing.XXXXXX";
+
+    if (!mkdtemp(gone) || chdir(gone) != 0 || rmdir(gone) != 0)
+        _exit(1);
+    umask(0777);
+    signal(SIGCHLD, SIG_IGN);
+    read_nowhere();
+}
+
 static void overflow(void)
 {
     zero = recurse(2);
@@ -195,7 +208,7 @@ static const struct {
     {"segv", read_nowhere}, {"bus", read_behind_the_file}, {"fpe", divide_by_zero},
     {"ill", do_nonsense},   {"abrt", raise_abrt},          {"abort", abort},
     {"null", call_null},    {"overflow", overflow},        {"kill", kill_all},
-    {"hang", hang},         {"lock", die_with_lock},
+    {"hang", hang},         {"lock", die_with_lock},       {"stray", stray},
 };
 
 static bool says(struct warren_bytes body, const char *word)
