@@ -120,7 +120,7 @@ static enum warren_status renew(struct replay *r, struct replay_parcel *parcel,
 static const char *why_not(enum warren_status status)
 {
     if (status == WARREN_ETOOBIG)
-        return "its headers exceed a frame, or it exceeds the window";
+        return "its headers, and what the broker will add to them, exceed a frame";
     return warren_status_name(status);
 }
 

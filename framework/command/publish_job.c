@@ -203,9 +203,12 @@ static const char *why_not(const struct publishing *p, enum warren_status status
 {
     switch (status) {
     case WARREN_ETOOBIG:
-        return p->job->spool ? "its headers exceed a frame, or it exceeds all of the spool "
-                               "(spool.max_bytes) or of the window (publisher.window_bytes)"
-                             : "its headers exceed a frame, or it exceeds the window";
+        return p->job->spool
+                   ? "its headers exceed a frame (with a delay: and what the broker adds), "
+                     "or it exceeds all of the spool "
+                     "(spool.max_bytes) or of the window (publisher.window_bytes)"
+                   : "its headers exceed a frame (with a delay: and what the broker adds), "
+                     "or it exceeds the window";
     case WARREN_EFULL:
     case WARREN_ETIMEOUT:
         return "the spool is full (spool.max_bytes)";

@@ -2,6 +2,7 @@
 #include "consume/envelope.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "amqp/annotations.h"
 
@@ -169,38 +170,75 @@ static void add_notes(struct draft *draft, const struct warren_properties *origi
 
 /* ---- cutting ---- */
 
-/* Take the largest of the message's own headers out, and note its name. */
-static void leave_out_largest(struct draft *draft, char *names, size_t size)
-{
-    size_t largest = 0;
-    size_t len = strlen(names);
+/* One of the message's own headers. */
+struct own {
+    size_t size;
+    size_t at;
+};
 
-    for (size_t i = 1; i < draft->own; i++)
-        if (field_size(&draft->fields[i]) > field_size(&draft->fields[largest]))
-            largest = i;
-    snprintf(names + len, size - len, "%s%s", len ? ", " : "", draft->fields[largest].name);
-    draft->size -= field_size(&draft->fields[largest]);
-    draft->own--;
-    draft->count--;
-    memmove(&draft->fields[largest], &draft->fields[largest + 1],
-            (draft->count - largest) * sizeof *draft->fields);
+/* The largest first; of equal ones the first. */
+static int compare_own(const void *a, const void *b)
+{
+    const struct own *left = a;
+    const struct own *right = b;
+
+    if (left->size != right->size)
+        return left->size > right->size ? -1 : 1;
+    return left->at < right->at ? -1 : left->at > right->at;
 }
 
-static enum warren_status make_room(struct draft *draft, struct arena *arena)
+/* Take out those of @own that are marked by a size of 0. */
+static void compact(struct draft *draft, const struct own *own)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < draft->own; i++)
+        draft->fields[own[i].at].name = own[i].size ? draft->fields[own[i].at].name : NULL;
+    for (size_t i = 0; i < draft->count; i++)
+        if (draft->fields[i].name)
+            draft->fields[kept++] = draft->fields[i];
+    draft->own -= draft->count - kept;
+    draft->count = kept;
+}
+
+/* Leave the largest of the message's own headers out until the rest has room, and note the names.
+ * A hostile message may have a hundred thousand: each is looked at once. */
+static enum warren_status leave_out(struct draft *draft, struct arena *arena, size_t max)
+{
+    struct own *own = arena_alloc(arena, draft->own * sizeof *own);
+    char *names = arena_alloc(arena, LEFT_OUT_MAX);
+    size_t len = 0;
+
+    if (!own || !names)
+        return WARREN_ENOMEM;
+    for (size_t i = 0; i < draft->own; i++)
+        own[i] = (struct own){field_size(&draft->fields[i]), i};
+    qsort(own, draft->own, sizeof *own, compare_own);
+    for (size_t i = 0; i < draft->own && draft->size > max; i++) {
+        if (len < LEFT_OUT_MAX)
+            len += (size_t)snprintf(names + len, LEFT_OUT_MAX - len, "%s%s", len ? ", " : "",
+                                    draft->fields[own[i].at].name);
+        draft->size -= own[i].size;
+        own[i].size = 0;
+    }
+    compact(draft, own);
+    if (draft->size <= max)
+        add_text(draft, NOTE_LEFT_OUT, names);
+    return WARREN_OK;
+}
+
+/* A copy that is attempted again is the message, or there is none. */
+static enum warren_status make_room(struct draft *draft, struct arena *arena, bool dead)
 {
     size_t note = 1 + strlen(NOTE_LEFT_OUT) + 1 + 4 + LEFT_OUT_MAX;
-    char *names;
+    enum warren_status status = WARREN_OK;
 
     if (draft->size <= draft->max)
         return WARREN_OK;
-    names = arena_alloc(arena, LEFT_OUT_MAX);
-    if (!names)
-        return WARREN_ENOMEM;
-    names[0] = '\0';
-    while (draft->own > 0 && draft->size + note > draft->max)
-        leave_out_largest(draft, names, LEFT_OUT_MAX);
-    if (names[0] && draft->size + note <= draft->max)
-        add_text(draft, NOTE_LEFT_OUT, names);
+    if (dead && draft->own > 0 && note < draft->max)
+        status = leave_out(draft, arena, draft->max - note);
+    if (status != WARREN_OK)
+        return status;
     return draft->size <= draft->max ? WARREN_OK : WARREN_ETOOBIG;
 }
 
@@ -280,7 +318,7 @@ enum warren_status envelope_make(const struct warren_properties *original,
             add(&draft, &headers->fields[i]);
     draft.own = draft.count;
     add_notes(&draft, original, facts);
-    status = make_room(&draft, arena);
+    status = make_room(&draft, arena, facts->reason != NULL);
     if (status == WARREN_OK)
         status = add_texts(&draft, arena, facts);
     ret_properties->headers = (struct warren_table){draft.fields, draft.count};

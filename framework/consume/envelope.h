@@ -4,8 +4,9 @@
  * The broker acts on some of what it is given, so the copy has it as a header: `expiration` (a dead
  * letter would vanish, a delay be cut short), `user_id` (only its user may send it), the header CC
  * (further queues would get the copy).
- * The headers always fit into a frame: first the backtrace and the error text are cut, then, as the
- * last resort, the largest of the message's own headers are left out and named.
+ * The headers always fit into a frame. Of a dead letter first the backtrace and the error text are
+ * cut, then, as the last resort, the largest of the message's own headers are left out and named.
+ * What is to be attempted again keeps all of its own, or there is no copy.
  * Thread: any. Elsewhere: publishing it (relay.h), reading it again (history.h).
  */
 #ifndef WARREN_CONSUME_ENVELOPE_H
@@ -27,7 +28,7 @@ struct envelope_facts {
     uint64_t first_failure_s; /* since 1970; 0: none */
 
     /* Of a dead letter alone. */
-    const char *reason; /* REASON_* */
+    const char *reason; /* REASON_*; NULL: it is none */
     const char *handler;
     const char *error;
     const char *signal;
@@ -40,8 +41,8 @@ struct envelope_facts {
 /**
  * @max             bytes that the encoded property list may have
  * @ret_properties  refers to @original and @facts, and to memory of @arena
- * @return          WARREN_OK; WARREN_ETOOBIG: it does not even fit without any header of the
- *                  message's own; WARREN_ENOMEM
+ * @return          WARREN_OK; WARREN_ETOOBIG: a copy that is no dead letter does not fit, or one
+ *                  that is does not even without any header of the message's own; WARREN_ENOMEM
  */
 enum warren_status envelope_make(const struct warren_properties *original,
                                  const struct envelope_facts *facts, size_t max,

@@ -7,6 +7,7 @@
 #include "amqp/properties.h"
 #include "base/clock.h"
 #include "consume/envelope.h"
+#include "publish/growth.h"
 #include "publish/publisher_internal.h"
 
 /* Longest wait for room. A worker thread that waits handles nothing; what is not taken by then is
@@ -92,12 +93,15 @@ static enum warren_status send_copy(const struct relay *relay, struct delivery *
     const struct relay_outlet *outlet = &relay->outlet;
     int64_t most_ms = facts->left_ms < WAIT_MAX_MS ? facts->left_ms : WAIT_MAX_MS;
     size_t max = outlet->properties_max(outlet->publisher);
+    size_t room = growth_room(&copy->what, copy->to_queue, facts->delay_ms);
     struct warren_message message = {.body = {delivery_body(delivery), delivery->body_len}};
     enum warren_status status;
 
     if (facts->delay_ms > 0)
-        max -= DELAY_ROOM;
-    status = envelope_make(&copy->original.properties, &copy->envelope, max, scratch,
+        room += DELAY_ROOM;
+    if (room >= max)
+        return WARREN_ETOOBIG;
+    status = envelope_make(&copy->original.properties, &copy->envelope, max - room, scratch,
                            &message.properties);
     if (status != WARREN_OK)
         return status;

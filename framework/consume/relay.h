@@ -65,7 +65,7 @@ enum warren_status relay_dead(const struct relay *relay, struct delivery *delive
                               const struct relay_facts *facts, struct arena *scratch,
                               warren_receipt_fn *on_receipt, void *user);
 
-/** The same into its queue, after facts->delay_ms. */
+/** The same into its queue, after facts->delay_ms. WARREN_ETOOBIG: a copy would lack headers. */
 enum warren_status relay_later(const struct relay *relay, struct delivery *delivery,
                                const struct relay_facts *facts, struct arena *scratch,
                                warren_receipt_fn *on_receipt, void *user);

@@ -2,6 +2,7 @@
  */
 #include <stdlib.h>
 
+#include "publish/growth.h"
 #include "publish/publisher_private.h"
 
 static enum warren_status delayed_record(const struct warren_publish *publish, struct delay *delay,
@@ -19,27 +20,46 @@ static enum warren_status delayed_record(const struct warren_publish *publish, s
     return status;
 }
 
+static enum warren_status to_delay_queues(const struct warren_publish *publish,
+                                          const char *to_queue, int64_t delay_ms, size_t max_size,
+                                          struct record **ret_record)
+{
+    struct delay *delay;
+    enum warren_status status = delay_new(publish, to_queue, delay_ms, &delay);
+
+    if (status != WARREN_OK)
+        return status;
+    status = delayed_record(publish, delay, max_size, ret_record);
+    if (status != WARREN_OK)
+        free(delay);
+    return status;
+}
+
+/* With room for what the broker will add. */
 static enum warren_status new_record(const struct warren_publish *publish, const char *to_queue,
                                      int64_t delay_ms, size_t max_size, struct record **ret_record)
 {
     struct warren_publish direct = *publish;
-    struct delay *delay;
+    struct record *record;
     enum warren_status status;
 
-    if (delay_ms > 0) {
-        status = delay_new(publish, to_queue, delay_ms, &delay);
-        if (status != WARREN_OK)
-            return status;
-        status = delayed_record(publish, delay, max_size, ret_record);
-        if (status != WARREN_OK)
-            free(delay);
-        return status;
-    }
     if (to_queue) {
         direct.exchange = "";
         direct.routing_key = to_queue;
     }
-    return record_new(&direct, max_size, ret_record);
+    if (delay_ms > 0)
+        status = to_delay_queues(publish, to_queue, delay_ms, max_size, &record);
+    else
+        status = record_new(&direct, max_size, &record);
+    if (status != WARREN_OK)
+        return status;
+    record->growth = (uint32_t)growth_room(publish, to_queue, delay_ms);
+    if (!record_fits(record, RECORD_FRAME_MAX)) {
+        record_free(record);
+        return WARREN_ETOOBIG;
+    }
+    *ret_record = record;
+    return WARREN_OK;
 }
 
 static void finish_record(const struct warren_publisher *p, const struct warren_publish *publish,

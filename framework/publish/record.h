@@ -58,6 +58,7 @@ struct record {
 
     size_t body_len;
     size_t body_written;
+    uint32_t growth;    /* room in its header's frame for what the broker adds (growth.h) */
     uint32_t header_at; /* offsets in data: the content header's frame, */
     uint32_t body_at;   /* the body's frame (absent if the body is empty), */
     size_t id_at;       /* the message id, with a NUL; also the end of the frames */
@@ -114,10 +115,10 @@ static inline bool record_is_id(const struct record *record)
 struct warren_bytes record_exchange(const struct record *record);
 struct warren_bytes record_routing_key(const struct record *record);
 
-/** Its properties fit into one frame of a connection with @frame_max. */
+/** Its properties, and their growth, fit into one frame of a connection with @frame_max. */
 static inline bool record_fits(const struct record *record, uint32_t frame_max)
 {
-    return record->body_at - record->header_at <= frame_max;
+    return (uint64_t)record->body_at - record->header_at + record->growth <= frame_max;
 }
 
 /** Some of its frames are written and some are not: nothing else may be sent on the channel. */

@@ -193,7 +193,10 @@ WARREN_API enum warren_status warren_publisher_publish_wait(struct warren_publis
  * write and read "warren.delay.*" (RabbitMQ 3.10 or later).
  *
  * @delay_ms  0 or less: warren_publisher_publish()
- * @return    as warren_publisher_publish(); WARREN_EINVAL also if @delay_ms is above the option
+ * @return    as warren_publisher_publish(); WARREN_ETOOBIG also if the headers leave no room in a
+ *            frame for those that the broker adds on the way, at most about 200 bytes and the keys
+ *            (routing key, CC) for each bit of the delay in seconds, and 2 KiB;
+ *            WARREN_EINVAL also if @delay_ms is above the option
  *            delay_longest_ms, if the message has an `expiration` (it would end the delay), or if
  *            there is neither an exchange nor a queue's name, or that of a direct reply
  * Thread: any. Since: 0.1.

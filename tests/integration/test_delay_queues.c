@@ -144,6 +144,38 @@ static void properties_arrive(void **state)
     peer_message_done(&got);
 }
 
+/* The most headers that are taken leave room for the notes that the broker makes on the way: the
+ * message still comes in a frame, which the peer's library refuses if it is too large. */
+static void the_largest_headers_arrive_in_a_frame(void **state)
+{
+    enum { FRAME = 131072, STEP = 64 };
+    struct fixture *f = *state;
+    char *big = malloc(FRAME);
+    struct warren_field header = {"big", {.type = WARREN_STRING}};
+    struct warren_message message = {.properties = {.headers = {&header, 1}}};
+    struct warren_publish publish = {.routing_key = f->queue, .message = &message};
+    struct sent sent = {.result = WARREN_TIMEOUT};
+    enum warren_status status = WARREN_ETOOBIG;
+    struct peer_message got;
+    size_t size = FRAME;
+
+    assert_non_null(big);
+    memset(big, 'x', FRAME);
+    while (status == WARREN_ETOOBIG && size > FRAME / 2) {
+        size -= STEP;
+        header.value.as.bytes = (struct warren_bytes){big, size};
+        status = warren_publisher_publish_after(f->publisher, &publish, 1000, on_receipt, &sent);
+    }
+    assert_int_equal(status, WARREN_OK);
+    assert_in_range(size, FRAME - 4096, FRAME - 1024);
+    assert_true(arrives(f, f->queue, &got));
+    assert_int_equal(header_of(&got, "big")->value.bytes.len, size);
+    assert_non_null(header_of(&got, "x-death"));
+    assert_true(has_ended(&sent));
+    peer_message_done(&got);
+    free(big);
+}
+
 /* A delayed message that is published again with all its headers, the broker's notes of its first
  * way among them, is not taken for one in a cycle: it comes a second time. */
 static void it_may_be_delayed_again(void **state)
@@ -504,6 +536,7 @@ int main(void)
         TEST(a_queue_gets_it_later),
         TEST(an_exchange_gets_the_same_key),
         TEST(properties_arrive),
+        TEST(the_largest_headers_arrive_in_a_frame),
         TEST(it_may_be_delayed_again),
         TEST(no_delay_is_no_detour),
         TEST(a_retry_goes_to_the_queue),

@@ -110,8 +110,9 @@ static void deliver(struct rig *rig, const struct warren_properties *properties)
     struct buffer out;
 
     arena_init(&scratch);
-    buffer_init(&out, 65536);
-    assert_int_equal(properties_encode(properties, 65536, &scratch, &out, NULL), WARREN_OK);
+    buffer_init(&out, PROPERTIES_MAX);
+    assert_int_equal(properties_encode(properties, PROPERTIES_MAX, &scratch, &out, NULL),
+                     WARREN_OK);
     encoded = (struct warren_bytes){buffer_front(&out), buffer_len(&out)};
     delivery_free(rig->delivery);
     rig->delivery = delivery_new(warren_text("shop"), warren_text("eu.de"), encoded, 4);
@@ -277,6 +278,32 @@ static void without_a_confirm_it_has_failed(void **state)
         again(rig);
         assert_int_equal(rig->delivery->relay, RELAY_NONE);
     }
+}
+
+/* Headers that fill a frame have no room for notes: there is no copy for a later attempt, which
+ * would lack one, and the failure counts. A dead letter leaves one out. */
+static void a_retry_that_would_lose_headers_is_no_copy(void **state)
+{
+    struct rig *rig = *state;
+    char *big = malloc(PROPERTIES_MAX);
+    struct warren_field header = {"big", {.type = WARREN_STRING}};
+    struct warren_properties properties = {.headers = {&header, 1}, .message_id = "m-1"};
+
+    assert_non_null(big);
+    memset(big, 'x', PROPERTIES_MAX);
+    header.value.as.bytes = (struct warren_bytes){big, PROPERTIES_MAX - 700};
+    deliver(rig, &properties);
+    warren_job_retry_after(rig->job, 3600000);
+    assert_true(job_end(rig->job, WARREN_RETRY));
+    assert_int_equal(rig->published, 0);
+    assert_int_equal(rig->delivery->relay, RELAY_FAILED);
+    assert_int_equal(rig->delivery->relay_status, WARREN_ETOOBIG);
+    assert_int_equal(rig->delivery->failed, 1);
+    again(rig);
+    assert_false(job_end(rig->job, WARREN_REJECT));
+    assert_string_equal(noted(rig, NOTE_LEFT_OUT), "big");
+    receipt(rig, WARREN_CONFIRMED, 0);
+    free(big);
 }
 
 /* What the publisher does not even take has failed at once. */
@@ -594,6 +621,7 @@ int main(void)
         T(the_reason_is_told),
         T(a_forgiven_reject_counts_no_attempt),
         T(without_a_confirm_it_has_failed),
+        T(a_retry_that_would_lose_headers_is_no_copy),
         T(not_accepted_is_failed_at_once),
         T(switched_off_nothing_is_published),
         T(other_receipts_do_not_matter),
