@@ -76,6 +76,7 @@ struct spooler {
     int64_t age_ms;       /* when to look for what is too old */
     int64_t look_ms;      /* when to look for what was done to refused ones, if there are some */
     bool trouble;         /* the disk failed, and that was told */
+    bool displaced;       /* the file is not in its place, and that was told */
     int64_t done_below;   /* as was told */
 };
 

@@ -271,6 +271,21 @@ static void pass_gone(struct spooler *s, struct change *change, bool written)
     }
 }
 
+/* What is in a file that was deleted or moved is still sent, and removed; no more is accepted. */
+static void look_for_file(struct spooler *s, struct spool_round *round)
+{
+    struct warren_error error = {WARREN_OK, ""};
+    bool displaced = spool_in_place(s->spool, &error) != WARREN_OK;
+
+    if (displaced)
+        fail_tickets(round, WARREN_EIO);
+    if (displaced && !s->displaced)
+        spooler_tell(s, true, "%s", error.text);
+    else if (!displaced && s->displaced)
+        spooler_tell(s, false, "%s is in its place again", s->options.path);
+    s->displaced = displaced;
+}
+
 void spooler_write(struct spooler *s, struct spool_round *round)
 {
     struct warren_error error = {WARREN_OK, ""};
@@ -278,6 +293,7 @@ void spooler_write(struct spooler *s, struct spool_round *round)
     enum warren_status status;
 
     list_init(&change.gone);
+    look_for_file(s, round);
     status = write_round(s, round, &change, &error);
     pass_gone(s, &change, status == WARREN_OK);
     if (status != WARREN_OK) {

@@ -104,6 +104,19 @@ enum warren_status database_relax(struct database *database, bool relax,
                                   struct warren_error *error);
 
 /**
+ * Is the file still the one at its path, and so is what lies beside it? To be asked before what is
+ * written counts as kept: a file that was deleted, moved or replaced takes everything, and loses
+ * it. Four system calls, no input or output.
+ *
+ * @return WARREN_OK; WARREN_EIO with @error, which names the path, and what to do
+ */
+enum warren_status database_in_place(struct database *database, struct warren_error *error);
+/** From now on this holds for the file with the name of the database and @suffix, too, which is
+ * open.
+ * @return false: no memory */
+bool database_watch(struct database *database, const char *suffix);
+
+/**
  * What a SQLite call that returned @code (not SQLITE_OK) means, with file and advice in @error.
  *
  * @doing  such as "cannot record a message"

@@ -112,7 +112,7 @@ static enum warren_status complete_all(struct idempotency_sqlite *s,
     if (status == WARREN_OK) /* so that at full speed as many go as come */
         status = idempotency_rows_purge(&s->own, 2 * (int64_t)count, &gone, error);
     if (status == WARREN_OK)
-        status = database_commit(s->own.database, error);
+        status = idempotency_commit(&s->own, error);
     for (size_t i = 0; status == WARREN_OK && i < count; i++)
         idempotency_added(s, claims[i], rows[i]);
     return status;

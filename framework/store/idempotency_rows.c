@@ -240,12 +240,21 @@ enum warren_status idempotency_begin(struct idempotency_connection *c, struct wa
     enum warren_status status;
 
     turn_take(database_turn(c->database));
-    status = database_begin(c->database, error);
+    status = database_in_place(c->database, error);
+    if (status == WARREN_OK)
+        status = database_begin(c->database, error);
     if (status == WARREN_OK && c->s->shared)
         status = idempotency_rows_read(c, error);
     if (status != WARREN_OK)
         idempotency_end(c);
     return status;
+}
+
+enum warren_status idempotency_commit(struct idempotency_connection *c, struct warren_error *error)
+{
+    enum warren_status status = database_in_place(c->database, error);
+
+    return status == WARREN_OK ? database_commit(c->database, error) : status;
 }
 
 void idempotency_end(struct idempotency_connection *c)
@@ -265,7 +274,7 @@ enum warren_status idempotency_in_transaction(
         return status;
     status = work(s, arg, error);
     if (status == WARREN_OK)
-        status = database_commit(s->own.database, error);
+        status = idempotency_commit(&s->own, error);
     idempotency_end(&s->own);
     return status;
 }

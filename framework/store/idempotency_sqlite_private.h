@@ -96,8 +96,11 @@ enum warren_status idempotency_rows_unclaim(struct idempotency_connection *c,
 enum warren_status idempotency_rows_renew(struct idempotency_connection *c,
                                           struct warren_error *error);
 
-/** Take the turn and begin to write, with everything read that others have appended. */
+/** Take the turn and begin to write, with everything read that others have appended. WARREN_EIO,
+ * too, if the file is not in its place (database_in_place()). */
 enum warren_status idempotency_begin(struct idempotency_connection *c, struct warren_error *error);
+/** What was written counts from now on, if the file is in its place. */
+enum warren_status idempotency_commit(struct idempotency_connection *c, struct warren_error *error);
 /** Roll back what was not committed, give the turn back. */
 void idempotency_end(struct idempotency_connection *c);
 /** @work in a transaction of the store's own connection, committed if it succeeds. */

@@ -76,7 +76,14 @@ enum warren_status spool_claim(struct spool *spool, bool *ret_taken, struct warr
         pwrite(spool->lock_fd, owner, strlen(owner), 0) != (ssize_t)strlen(owner))
         return error_set(error, errno == ENOSPC ? WARREN_EFULL : WARREN_EIO, "cannot write %s: %s",
                          name, strerror(errno));
-    return WARREN_OK;
+    return database_watch(spool->database, "-spool-lock")
+               ? WARREN_OK
+               : error_set(error, WARREN_ENOMEM, "out of memory");
+}
+
+enum warren_status spool_in_place(struct spool *spool, struct warren_error *error)
+{
+    return database_in_place(spool->database, error);
 }
 
 static enum warren_status prepare_all(struct spool *spool, struct warren_error *error)

@@ -59,6 +59,9 @@ void spool_close(struct spool *spool);
 /** For care and measures; its owner is the spool. */
 struct database *spool_database(struct spool *spool);
 
+/** May messages be accepted? Status as database_in_place(). */
+enum warren_status spool_in_place(struct spool *spool, struct warren_error *error);
+
 /** How much there is. */
 struct spool_totals {
     int64_t messages; /* to be sent */

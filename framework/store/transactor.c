@@ -241,6 +241,8 @@ static enum warren_status prepare(struct transactor *t, const struct transactor_
 {
     enum warren_status status = database_open(&options->database, &t->connection.database, error);
 
+    if (status == WARREN_OK && !database_watch(t->connection.database, "-lock"))
+        status = error_set(error, WARREN_ENOMEM, "out of memory");
     if (status == WARREN_OK)
         status = idempotency_rows_prepare(&t->connection, error);
     for (size_t i = 0; status == WARREN_OK && i < OWN_COUNT; i++)

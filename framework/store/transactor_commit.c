@@ -228,9 +228,12 @@ static void blame_group(struct transactor *t, size_t count, const char *text)
 enum warren_status transactor_commit(struct transactor *t, struct warren_error *error)
 {
     size_t count = t->group_count;
-    enum warren_status status = transactor_run_own(t, OWN_COMMIT, error);
+    enum warren_status status = database_in_place(t->connection.database, error);
+    bool is_tried = status == WARREN_OK;
 
-    if (status != WARREN_OK && !transactor_store_failed(t)) {
+    if (is_tried)
+        status = transactor_run_own(t, OWN_COMMIT, error);
+    if (is_tried && status != WARREN_OK && !transactor_store_failed(t)) {
         status = WARREN_EINVAL;
         blame_group(t, count, error->text);
     } else {

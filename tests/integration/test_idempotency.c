@@ -386,6 +386,34 @@ static void a_full_disk_acks_nothing(void **state)
     assert_int_equal(stored_number(f->worker, "SELECT count(*) FROM done"), 4);
 }
 
+static void rename_store(struct fixture *f, const char *from, const char *to)
+{
+    char *old = worker_path(f->worker, from);
+    char *new = worker_path(f->worker, to);
+
+    assert_int_equal(rename(old, new), 0);
+    free(new);
+    free(old);
+}
+
+static void put_back(struct fixture *f)
+{
+    rename_store(f, "aside.db", "store.db");
+}
+
+/* While the file is not in its place, where nobody would find what is written into it, nothing is
+ * acked; put back, it is gone on with. */
+static void a_moved_store_acks_nothing(void **state)
+{
+    enum { COUNT = 20 };
+    struct fixture *f = *state;
+
+    begin(f, "", "", "");
+    rename_store(f, "store.db", "aside.db");
+    peer_publish_many(f->peer, f->queue, f->queue, COUNT);
+    assert_fails_then_recovers(f, "store.db was deleted or moved", COUNT, put_back);
+}
+
 /* ---- bad input ---- */
 
 /* Without a key: rejected, and with the reason. */
@@ -498,6 +526,7 @@ int main(void)
         TEST(a_dead_owner_is_taken_over),
         TEST(a_locked_store_acks_nothing),
         TEST(a_full_disk_acks_nothing),
+        TEST(a_moved_store_acks_nothing),
         TEST(a_message_without_key_is_rejected),
         TEST(a_message_without_key_is_handled_unprotected),
         TEST(a_key_in_a_header),

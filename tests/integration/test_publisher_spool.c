@@ -686,6 +686,27 @@ static void a_disk_that_fails_is_told(void **state)
     free(body);
 }
 
+/* A file that is not in its place any more accepts nothing, for the next process would not find it;
+ * what was accepted before is sent. */
+static void a_moved_file_accepts_nothing(void **state)
+{
+    struct spooling *s = *state;
+    char *aside = text("%s.aside", s->path);
+
+    open_disconnected(s);
+    assert_int_equal(publish_body(s, s->f->queue, "before"), WARREN_OK);
+    assert_int_equal(rename(s->path, aside), 0);
+    assert_int_equal(publish_body(s, s->f->queue, "meanwhile"), WARREN_EIO);
+    connect_again(s);
+    expect_body(s, s->f->queue, "before");
+    assert_int_equal(publish_body(s, s->f->queue, "meanwhile"), WARREN_EIO);
+    assert_int_equal(rename(aside, s->path), 0);
+    assert_int_equal(publish_body(s, s->f->queue, "after"), WARREN_OK);
+    expect_body(s, s->f->queue, "after");
+    assert_true(WAIT_FOR(on_disk(s).messages == 0, TIMEOUT_MS));
+    free(aside);
+}
+
 static void assert_no_publisher(struct spooling *s, enum warren_status status, const char *says)
 {
     const char *uri = proxy_uri(s->f->proxy);
@@ -894,6 +915,7 @@ int main(void)
         SPOOL(too_big_for_the_spool),
         SPOOL(old_messages_expire),
         SPOOL(a_disk_that_fails_is_told),
+        SPOOL(a_moved_file_accepts_nothing),
         SPOOL(one_publisher_a_file),
         SPOOL(bad_paths_are_refused),
         SPOOL(a_foreign_file_is_refused),

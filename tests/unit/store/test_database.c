@@ -454,6 +454,130 @@ static void a_backup_overwrites_nothing(void **state)
     database_close(database);
 }
 
+static void beside(const struct rig *rig, const char *suffix, char path[160])
+{
+    snprintf(path, 160, "%s%s", rig->path, suffix);
+}
+
+static void assert_displaced(struct rig *rig, struct database *database, const char *path,
+                             const char *how)
+{
+    assert_int_equal(database_in_place(database, &rig->error), WARREN_EIO);
+    assert_has(rig->error.text, path);
+    assert_has(rig->error.text, how);
+}
+
+/* A file that is moved, replaced, deleted or emptied while it is open, or what lies beside it, is
+ * told of; put back, it is the same again. */
+static void a_displaced_file_is_told(void **state)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
+    struct rig *rig = *state;
+    char path[160];
+    char aside[160];
+
+    for (int i = 0; i < 3; i++) {
+        struct database *database = rig_open(rig);
+
+        beside(rig, suffixes[i], path);
+        beside(rig, ".aside", aside);
+        assert_int_equal(database_in_place(database, &rig->error), WARREN_OK);
+        assert_int_equal(rename(path, aside), 0);
+        assert_displaced(rig, database, path, "deleted or moved");
+        write_file(path, "of somebody else, who came meanwhile");
+        assert_displaced(rig, database, path, "replaced");
+        assert_int_equal(rename(aside, path), 0);
+        assert_int_equal(database_in_place(database, &rig->error), WARREN_OK);
+        if (i == 0) {
+            assert_int_equal(truncate(path, 0), 0);
+            assert_displaced(rig, database, path, "emptied");
+        }
+        unlink(path);
+        assert_displaced(rig, database, path, "deleted or moved");
+        database_close(database);
+        for (int k = 0; k < 3; k++) {
+            beside(rig, suffixes[k], path);
+            unlink(path);
+        }
+    }
+}
+
+/* Wherever the handler of a worker changes to, the file is where it was. */
+static void a_place_is_no_matter_of_the_working_directory(void **state)
+{
+    struct database_options options = {.path = "store.db"};
+    struct rig *rig = *state;
+    struct database *database = NULL;
+    char before[256];
+
+    assert_non_null(getcwd(before, sizeof before));
+    assert_int_equal(chdir(rig->folder), 0);
+    assert_int_equal(database_open(&options, &database, &rig->error), WARREN_OK);
+    assert_int_equal(chdir("/"), 0);
+    assert_int_equal(database_in_place(database, &rig->error), WARREN_OK);
+    assert_int_equal(unlink(rig->path), 0);
+    assert_displaced(rig, database, rig->path, "deleted");
+    database_close(database);
+    assert_int_equal(chdir(before), 0);
+}
+
+/* The log is deleted: what is in it is put into the file at once, for the process may be killed. */
+static void a_deleted_log_is_rescued(void **state)
+{
+    struct rig *rig = *state;
+    struct database *database = rig_open(rig);
+    struct database *copy;
+    char path[160];
+
+    rig_run(rig, database, "CREATE TABLE t (a); INSERT INTO t VALUES (1)");
+    beside(rig, "-wal", path);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(database_in_place(database, &rig->error), WARREN_EIO);
+    database_rollback(database);
+    beside(rig, "-shm", path);
+    unlink(path);
+    if (fork() == 0) { /* another process, for this one has its locks */
+        copy = rig_open(rig);
+        _exit(number(rig, copy, "SELECT count(*) FROM t") == 1 ? 0 : 1);
+    }
+    {
+        int status;
+
+        assert_true(wait(&status) > 0);
+        assert_int_equal(status, 0);
+    }
+    database_close(database);
+}
+
+/* What lies at the path by now is somebody else's, and so is the log beside it. */
+static void closing_leaves_the_files_of_others(void **state)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
+    struct rig *rig = *state;
+    struct database *database = rig_open(rig);
+    char aside[160];
+    char path[160];
+
+    rig_run(rig, database, "CREATE TABLE t (a)");
+    for (int i = 0; i < 3; i++) {
+        beside(rig, suffixes[i], path);
+        snprintf(aside, sizeof aside, "%s/aside.db%s", rig->folder, suffixes[i]);
+        assert_int_equal(rename(path, aside), 0);
+        write_file(path, "theirs");
+    }
+    database_close(database);
+    for (int i = 0; i < 3; i++) {
+        beside(rig, suffixes[i], path);
+        assert_int_equal(access(path, F_OK), 0);
+        unlink(path);
+    }
+    snprintf(aside, sizeof aside, "%s/aside.db", rig->folder);
+    assert_int_equal(rename(aside, rig->path), 0);
+    database = rig_open(rig);
+    assert_int_equal(number(rig, database, "SELECT count(*) FROM t"), 0);
+    database_close(database);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
 int main(void)
@@ -480,6 +604,10 @@ int main(void)
         TEST(a_check_finds_damage),
         TEST(a_backup_is_a_consistent_copy),
         TEST(a_backup_overwrites_nothing),
+        TEST(a_displaced_file_is_told),
+        TEST(a_place_is_no_matter_of_the_working_directory),
+        TEST(a_deleted_log_is_rescued),
+        TEST(closing_leaves_the_files_of_others),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -185,6 +185,43 @@ static void a_full_disk_keeps_them_together(void **state)
     close_scene(&scene);
 }
 
+static void move(struct rig *rig, bool away)
+{
+    char aside[160];
+
+    snprintf(aside, sizeof aside, "%s.aside", rig->path);
+    assert_int_equal(away ? rename(rig->path, aside) : rename(aside, rig->path), 0);
+}
+
+/* The file is moved away while a handler is in it, and before: nothing counts as done, neither by
+ * transaction nor by key alone, until it is back. */
+static void a_file_that_is_gone_takes_nothing(void **state)
+{
+    struct message message;
+    struct scene scene;
+
+    open_with(&scene, *state, false);
+    assert_int_equal(begin(&scene, &message, "a"), WARREN_OK);
+    assert_int_equal(insert(&scene, "a"), SQLITE_OK);
+    move(*state, true);
+    assert_int_equal(transactor_leave(scene.t, &message.work, &scene.rig->error), WARREN_OK);
+    assert_int_equal(fate(&scene, &message), WARREN_EIO);
+    assert_true(scene.store->ops->try_release(scene.store, &message.claim));
+    assert_int_equal(begin(&scene, &message, "a"), WARREN_EIO);
+    assert_has(scene.rig->error.text, "deleted or moved");
+    assert_int_equal(rig_complete(scene.rig, scene.store, "b", 0, NULL, NULL), WARREN_EIO);
+    move(*state, false);
+    assert_int_equal(rig_complete(scene.rig, scene.store, "b", 0, NULL, NULL), WARREN_OK);
+    assert_true(scene.store->ops->try_release(scene.store, &message.claim));
+    assert_int_equal(begin(&scene, &message, "a"), WARREN_OK);
+    assert_int_equal(insert(&scene, "a"), SQLITE_OK);
+    assert_int_equal(transactor_leave(scene.t, &message.work, &scene.rig->error), WARREN_OK);
+    assert_int_equal(fate(&scene, &message), WARREN_OK);
+    assert_int_equal(count(*state, BILLS), 1);
+    assert_int_equal(count(*state, KEYS), 2);
+    close_scene(&scene);
+}
+
 /* Neither can a handler end the transaction, nor write warren's own tables, nor leave a statement
  * half done. */
 static void a_handler_cannot_break_it(void **state)
@@ -576,6 +613,7 @@ int main(void)
         TEST(row_and_key_come_together),
         TEST(a_failed_attempt_leaves_nothing),
         TEST(a_full_disk_keeps_them_together),
+        TEST(a_file_that_is_gone_takes_nothing),
         TEST(a_handler_cannot_break_it),
         TEST(a_handler_rolls_everything_back),
         TEST(orphans_are_their_own_handlers),

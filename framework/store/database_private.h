@@ -1,0 +1,35 @@
+/* database_private.h - the inside of a database, for the files that make it: database_open.c,
+ * database.c (working with it) and database_log.c (the log beside it).
+ */
+#ifndef WARREN_STORE_DATABASE_PRIVATE_H
+#define WARREN_STORE_DATABASE_PRIVATE_H
+
+#include "store/database.h"
+#include "store/file_place.h"
+
+/** The file, its log, the log's index, the lock of who uses it. */
+#define DATABASE_PLACES 4
+
+struct database {
+    struct sqlite3 *sqlite;
+    char *path;
+    struct turn *turn;
+    enum database_synchronous synchronous;
+    struct file_place places[DATABASE_PLACES]; /* the file's is the first */
+    size_t place_count;
+    bool is_displaced; /* as it was looked at last */
+};
+
+enum warren_status database_set_synchronous(struct database *database,
+                                            enum database_synchronous synchronous,
+                                            struct warren_error *error);
+
+/* ---- database_place.c ---- */
+
+/** What is in the log goes into the file if one of them is displaced: it may outlive the other. Not
+ * in a transaction. */
+void database_rescue(struct database *database);
+/** It is about to be closed. */
+void database_part(struct database *database);
+
+#endif
