@@ -2,7 +2,6 @@
 #include "plugin/loader.h"
 
 #include <dlfcn.h>
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -12,33 +11,28 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "plugin/elf_check.h"
 
 typedef const struct warren_plugin *entry_fn(void);
-
-/* Is what @fd reads a shared object? Asked first, as dlerror(3) is terse about what is not. */
-static bool is_shared_object(int fd)
-{
-    unsigned char head[EI_NIDENT + sizeof(uint16_t)];
-    uint16_t type;
-
-    if (read(fd, head, sizeof head) != (ssize_t)sizeof head || memcmp(head, ELFMAG, SELFMAG) != 0)
-        return false;
-    memcpy(&type, head + EI_NIDENT, sizeof type);
-    return type == ET_DYN;
-}
 
 static enum warren_status check_file(const char *path, struct warren_error *error)
 {
     enum warren_status status = WARREN_OK;
     struct stat about;
+    char why[256];
+    int found = -1;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
     if (fd < 0)
         return error_set(error, WARREN_EPLUGIN, "%s: cannot open the plugin: %s", path,
                          strerrordesc_np(errno));
-    if (fstat(fd, &about) != 0 || !S_ISREG(about.st_mode) || !is_shared_object(fd))
+    if (fstat(fd, &about) == 0 && S_ISREG(about.st_mode))
+        found = elf_check(fd, about.st_size, why, sizeof why);
+    if (found < 0) /* asked first, as dlerror(3) is terse about what is not */
         status = error_set(error, WARREN_EPLUGIN,
                            "%s: not a shared object: build the plugin with cc -fPIC -shared", path);
+    else if (found > 0)
+        status = error_set(error, WARREN_EPLUGIN, "%s: cannot load the plugin: %s", path, why);
     close(fd);
     return status;
 }

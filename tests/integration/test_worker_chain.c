@@ -459,6 +459,19 @@ static void refused_at_both(struct fixture *f, const char *why)
     hang_up_until(f, "SIGHUP: the configuration stays as it was", why);
 }
 
+/* As a copy leaves it that is under way. */
+static void half_a_plugin(struct fixture *f)
+{
+    char *path = worker_path(f->worker, "half.so");
+    char *whole = read_file(WARREN_HANDLER_DIR "/log.so", NULL);
+    FILE *file = fopen(path, "we");
+
+    assert_true(file && fwrite(whole, 3000, 1, file) == 1);
+    fclose(file);
+    free(whole);
+    free(path);
+}
+
 /* What `warren check` refuses is one error, whatever else has changed in that file. */
 static void a_reload_of_what_check_refuses_changes_nothing(void **state)
 {
@@ -466,6 +479,8 @@ static void a_reload_of_what_check_refuses_changes_nothing(void **state)
         const char *from, *to, *why;
     } rows[] = {
         {"/log.so", "/missing.so", "/missing.so: cannot open the plugin"},
+        {"plugins: [", "plugins: [half.so, ",
+         "/half.so: cannot load the plugin: it has 3000 bytes, and its headers speak of "},
         {"probe.record", "probe.recrd", "no handler probe.recrd; did you mean probe.record?"},
         {"path: record", "path: record, outcome: perhaps", "outcome is 'perhaps', expected one of"},
         {"subscriptions:", "subscriptions:\n  - {queue: new, handler: probe.record}",
@@ -479,6 +494,7 @@ static void a_reload_of_what_check_refuses_changes_nothing(void **state)
     char *right;
 
     configure(f, "log: {level: info}", "[{breaker: {name: one, probes: 2}}]");
+    half_a_plugin(f);
     worker_consume(f->worker, 1);
     right = read_file(f->worker->config, NULL);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -490,7 +506,7 @@ static void a_reload_of_what_check_refuses_changes_nothing(void **state)
     }
     hang_up_until(f, "SIGHUP: the configuration was read again", "changed=0 need_restart=0");
     assert_int_equal(worker_stop(f->worker), 0);
-    assert_int_equal(worker_logged(f->worker, "stays as it was", NULL), 5);
+    assert_int_equal(worker_logged(f->worker, "stays as it was", NULL), 6);
     assert_int_equal(worker_logged(f->worker, "has new options", NULL), 0);
     assert_int_equal(worker_logged(f->worker, "has a new level", NULL), 0);
     assert_int_equal(worker_logged(f->worker, "needs a restart", NULL), 0);

@@ -6,9 +6,12 @@
 
 #include <cmocka.h>
 
+#include <elf.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "plugin/instance.h"
@@ -106,6 +109,135 @@ static void a_broken_shared_object_is_refused(void **state)
     unlink(path);
 }
 
+/* A copy of the good plugin of @len bytes, all of them zeros from @zeros on. The caller frees. */
+static char *copy_of_good(size_t len, size_t zeros)
+{
+    char *path = strdup("/tmp/warren-plugin-XXXXXX");
+    FILE *from = fopen(PLUGIN_FIXTURES "/good.so", "re");
+    int fd = mkstemp(path);
+    char *all = calloc(1, len + 1);
+    size_t got = fread(all, 1, len, from);
+
+    assert_true(fd >= 0 && got <= len);
+    if (zeros < len)
+        memset(all + zeros, 0, len - zeros);
+    assert_int_equal(write(fd, all, len), len);
+    close(fd);
+    fclose(from);
+    free(all);
+    return path;
+}
+
+static size_t size_of_good(void)
+{
+    FILE *file = fopen(PLUGIN_FIXTURES "/good.so", "re");
+    long size;
+
+    assert_int_equal(fseek(file, 0, SEEK_END), 0);
+    size = ftell(file);
+    fclose(file);
+    return (size_t)size;
+}
+
+/* Cut anywhere, it is refused, and the process lives: the dynamic linker would map what is not
+ * there. */
+static void a_file_half_copied_is_refused(void **state)
+{
+    size_t size = size_of_good();
+
+    (void)state;
+    for (size_t len = 20; len < size; len += len < 4000 ? 97 : 1999) {
+        char *path = copy_of_good(len, len);
+
+        refused(path, "it was not copied completely");
+        unlink(path);
+        free(path);
+    }
+}
+
+/* One that was made as long as it will be, and is still to be filled. */
+static void a_file_not_filled_yet_is_refused(void **state)
+{
+    size_t size = size_of_good();
+
+    (void)state;
+    for (size_t zeros = 64; zeros < 2000; zeros += 400) {
+        char *path = copy_of_good(size, zeros);
+
+        refused(path, "cannot load the plugin: ");
+        unlink(path);
+        free(path);
+    }
+}
+
+/* The whole file, and more behind it, as signing tools leave it. */
+static void what_stands_behind_it_does_no_harm(void **state)
+{
+    char *path = copy_of_good(size_of_good() + 1000, SIZE_MAX);
+    struct plugin *plugin = NULL;
+
+    (void)state;
+    assert_int_equal(plugin_load(path, &plugin, NULL), WARREN_OK);
+    plugin_free(plugin);
+    unlink(path);
+    free(path);
+}
+
+/* Numbers that would overflow, and those of another machine. */
+static void damaged_headers_are_refused(void **state)
+{
+    static const struct {
+        size_t offset;
+        uint64_t value;
+        size_t len;
+        const char *why;
+    } damages[] = {
+        {offsetof(ElfW(Ehdr), e_phoff), UINT64_MAX, 8, "damaged"},
+        {offsetof(ElfW(Ehdr), e_shoff), UINT64_MAX - 8, 8, "damaged"},
+        {offsetof(ElfW(Ehdr), e_phoff), UINT64_C(1) << 62, 8, "not copied completely"},
+        {offsetof(ElfW(Ehdr), e_phnum), 0, 2, "damaged"},
+        {offsetof(ElfW(Ehdr), e_phnum), 0xffff, 2, "damaged"},
+        {offsetof(ElfW(Ehdr), e_phentsize), 1, 2, "damaged"},
+        {offsetof(ElfW(Ehdr), e_shentsize), 1, 2, "damaged"},
+        {offsetof(ElfW(Ehdr), e_machine), EM_68K, 2, "another kind of machine"},
+        {EI_CLASS, ELFCLASS32, 1, "another kind of machine"},
+        {EI_DATA, ELFDATA2MSB, 1, "another kind of machine"},
+        {sizeof(ElfW(Ehdr)) + offsetof(ElfW(Phdr), p_filesz), UINT64_MAX, 8,
+         "not copied completely"},
+        {sizeof(ElfW(Ehdr)) + offsetof(ElfW(Phdr), p_offset), 1 << 30, 8, "not copied completely"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
+        char *path = copy_of_good(size_of_good(), SIZE_MAX);
+        FILE *file = fopen(path, "r+e");
+
+        assert_int_equal(fseek(file, (long)damages[i].offset, SEEK_SET), 0);
+        assert_int_equal(fwrite(&damages[i].value, damages[i].len, 1, file), 1);
+        fclose(file);
+        refused(path, damages[i].why);
+        unlink(path);
+        free(path);
+    }
+}
+
+/* Nobody writes into the pipe, and nobody waits for that. A huge file is not read. */
+static void pipes_and_huge_files_are_refused(void **state)
+{
+    char path[] = "/tmp/warren-plugin-XXXXXX";
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, (off_t)1 << 40), 0);
+    refused(path, "not a shared object");
+    close(fd);
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    refused(path, "not a shared object");
+    unlink(path);
+}
+
 static void a_missing_entry_function_is_refused(void **state)
 {
     (void)state;
@@ -191,6 +323,11 @@ int main(void)
         cmocka_unit_test(a_missing_file_is_named),
         cmocka_unit_test(what_is_no_shared_object_is_refused),
         cmocka_unit_test(a_broken_shared_object_is_refused),
+        cmocka_unit_test(a_file_half_copied_is_refused),
+        cmocka_unit_test(a_file_not_filled_yet_is_refused),
+        cmocka_unit_test(what_stands_behind_it_does_no_harm),
+        cmocka_unit_test(damaged_headers_are_refused),
+        cmocka_unit_test(pipes_and_huge_files_are_refused),
         cmocka_unit_test(a_missing_entry_function_is_refused),
         cmocka_unit_test(an_undefined_symbol_is_found_while_loading),
         cmocka_unit_test(another_abi_is_refused),
