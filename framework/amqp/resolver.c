@@ -8,13 +8,13 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/thread.h"
 
 #define PORT_TEXT_MAX 6
 
@@ -117,22 +117,16 @@ static void on_done(void *arg)
 
 static enum warren_status start_thread(struct resolver_lookup *lookup)
 {
-    sigset_t all, before;
     pthread_t thread;
-    int failed;
+    enum warren_status status;
 
-    /* signals are for the host's threads: the new one inherits a full mask */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     lookup->holders++;
-    failed = pthread_create(&thread, NULL, run_thread, lookup);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed) {
+    status = thread_start(&thread, "warren-resolve", run_thread, lookup, NULL);
+    if (status == WARREN_OK)
+        pthread_detach(thread);
+    else
         lookup->holders--;
-        return WARREN_EIO;
-    }
-    pthread_detach(thread);
-    return WARREN_OK;
+    return status;
 }
 
 static struct resolver_lookup *lookup_new(struct loop *loop, const char *host, uint16_t port)

@@ -14,6 +14,7 @@
 #include "app/settings.h"
 #include "app/worker_flight.h"
 #include "app/worker_limits.h"
+#include "app/worker_orphans.h"
 #include "app/worker_posts.h"
 #include "app/worker_reload.h"
 #include "app/worker_report.h"
@@ -23,6 +24,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/signals.h"
 
 /* Everything that jobs published has its receipt by then: this is the close handshake. */
 #define PUBLISHER_CLOSE_MS 2000
@@ -37,6 +39,7 @@ struct warren_worker {
     struct posts *posts;
     struct worker_streams streams;
     struct worker_reload reload;
+    struct worker_orphans orphans;
     bool own_signals;
     bool owns_log;
     bool stopping;
@@ -87,7 +90,7 @@ static void take_signals(struct warren_worker *worker)
     if (!worker->own_signals)
         return;
     worker->wake = worker_signals_take();
-    signal(SIGPIPE, SIG_IGN);
+    signals_disregard(SIGPIPE);
 }
 
 static enum warren_status start_publisher(struct warren_worker *worker, struct warren_error *error)
@@ -212,7 +215,10 @@ enum warren_status warren_worker_new(const struct warren_worker_options *options
     worker->own_signals = own.own_signals;
     sem_init(&worker->own_wake, 0, 0);
     worker->wake = &worker->own_wake;
+    worker_orphans_init(&worker->orphans);
+    worker_orphans_plugins_begin(&worker->orphans);
     status = set_up(worker, &own, &local);
+    worker_orphans_plugins_end(&worker->orphans);
     if (status != WARREN_OK) {
         warren_worker_free(worker);
         return error_set(error, status, "%s",
@@ -227,8 +233,10 @@ enum warren_status warren_worker_new(const struct warren_worker_options *options
 static void hang_up(struct warren_worker *worker)
 {
     log_info("SIGHUP: reopening the handlers' files, reading the configuration again");
+    worker_orphans_plugins_begin(&worker->orphans);
     posts_reopen(worker->posts);
     worker_reload(&worker->reload, &worker->setup, worker->posts, worker->publisher);
+    worker_orphans_plugins_end(&worker->orphans);
 }
 
 /* The first request drains, the second ends at once. */
@@ -296,7 +304,9 @@ static void wait_for_end(struct warren_worker *worker)
     struct flight *flight = worker->flight.flight;
 
     while (!worker->ended) {
-        sleep_ms(worker, worker_streams_sleep_ms(&worker->streams, flight_watch(flight, now_ms())));
+        int ms = worker_streams_sleep_ms(&worker->streams, flight_watch(flight, now_ms()));
+
+        sleep_ms(worker, worker_orphans_reap(&worker->orphans, now_ms(), ms));
         if (!worker->ended)
             take_requests(worker);
         take_taint(worker);
@@ -372,6 +382,7 @@ enum warren_status warren_worker_run(struct warren_worker *worker)
 void worker_own_process(struct warren_worker *worker, struct process_state *start)
 {
     worker_flight_own_process(&worker->flight, start);
+    worker->orphans.owned = true;
 }
 
 void warren_worker_stop(struct warren_worker *worker)

@@ -191,6 +191,7 @@ void worker_flight_own_process(struct worker_flight *w, struct process_state *st
     /* What comes while the next process starts waits there until it takes its signals. */
     pthread_sigmask(SIG_SETMASK, NULL, &w->plan.mask);
     worker_signals_add(&w->plan.mask);
+    w->plan.told_to_stop = &worker_signals()->stop;
     w->plan.keep_fd = w->flight->file.path ? -1 : w->flight->file.fd;
     if (w->plan.keep_fd >= 0 && asprintf(&w->handed_on, HANDED_ON "=%d", w->plan.keep_fd) < 0)
         w->handed_on = NULL;

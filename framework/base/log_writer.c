@@ -9,7 +9,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -17,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/log_ring.h"
+#include "base/thread.h"
 
 /** Longest sleep while the sink takes nothing, so that the end of log_stop() is seen in time. */
 #define SINK_POLL_MS 20
@@ -190,20 +190,6 @@ static void *writer_main(void *arg)
 
 /* ---- its life ---- */
 
-static int start_thread(void)
-{
-    sigset_t all;
-    sigset_t before;
-    int failure;
-
-    /* Signals are for the program's own threads; a closed pipe then is EPIPE. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    failure = pthread_create(&writer.thread, NULL, writer_main, NULL);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failure;
-}
-
 static enum warren_status start(int fd)
 {
     enum warren_status status;
@@ -219,14 +205,13 @@ static enum warren_status start(int fd)
     if (writer.wakeup < 0)
         return WARREN_EIO;
     status = log_ring_init(&writer.ring);
-    if (status == WARREN_OK && start_thread() != 0)
-        status = WARREN_EIO;
+    if (status == WARREN_OK)
+        status = thread_start(&writer.thread, "warren-log", writer_main, NULL, NULL);
     if (status != WARREN_OK) {
         log_ring_done(&writer.ring);
         close(writer.wakeup);
         return status;
     }
-    pthread_setname_np(writer.thread, "warren-log");
     atomic_store(&writer.running, true);
     return WARREN_OK;
 }

@@ -2,6 +2,7 @@
 #include "base/thread.h"
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,24 +10,31 @@
 
 #define THREAD_NAME_SIZE 16 /* with the NUL; the kernel's limit */
 
-static void signals_of_others(sigset_t *set)
+static void let_faults_through(sigset_t *set)
 {
     static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
 
-    sigfillset(set);
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
         sigdelset(set, own[i]);
 }
 
-enum warren_status thread_start(pthread_t *thread, const char *name, void *(*run)(void *arg),
-                                void *arg, struct warren_error *error)
+static bool ends_the_process(int number)
+{
+    struct sigaction now;
+
+    return sigaction(number, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) &&
+           now.sa_handler == SIG_DFL;
+}
+
+/* A thread begins with the mask of the one that creates it. */
+static enum warren_status start(pthread_t *thread, const char *name, void *(*run)(void *arg),
+                                void *arg, const sigset_t *mask, struct warren_error *error)
 {
     char text[THREAD_NAME_SIZE];
-    sigset_t blocked, before;
+    sigset_t before;
     int failure;
 
-    signals_of_others(&blocked);
-    pthread_sigmask(SIG_BLOCK, &blocked, &before);
+    pthread_sigmask(SIG_SETMASK, mask, &before);
     failure = pthread_create(thread, NULL, run, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failure)
@@ -35,4 +43,27 @@ enum warren_status thread_start(pthread_t *thread, const char *name, void *(*run
     snprintf(text, sizeof text, "%s", name);
     pthread_setname_np(*thread, text);
     return WARREN_OK;
+}
+
+enum warren_status thread_start(pthread_t *thread, const char *name, void *(*run)(void *arg),
+                                void *arg, struct warren_error *error)
+{
+    sigset_t mask;
+
+    sigfillset(&mask);
+    let_faults_through(&mask);
+    return start(thread, name, run, arg, &mask, error);
+}
+
+enum warren_status thread_start_for_plugins(pthread_t *thread, const char *name,
+                                            void *(*run)(void *arg), void *arg,
+                                            struct warren_error *error)
+{
+    sigset_t mask;
+
+    pthread_sigmask(SIG_BLOCK, NULL, &mask);
+    if (ends_the_process(SIGPIPE))
+        sigaddset(&mask, SIGPIPE);
+    let_faults_through(&mask);
+    return start(thread, name, run, arg, &mask, error);
 }

@@ -1,4 +1,4 @@
-/* thread.h - start a thread that signals are not meant for. Thread: any. */
+/* thread.h - the one place where threads start, and what signals they block. Thread: any. */
 #ifndef WARREN_BASE_THREAD_H
 #define WARREN_BASE_THREAD_H
 
@@ -8,11 +8,20 @@
 
 /**
  * As pthread_create(3), with a name (15 bytes are kept) and every signal blocked but those that
- * tell of a fault of the thread itself.
+ * tell of a fault of the thread itself: the others are for the program's own threads.
  *
  * @return WARREN_OK, or WARREN_EIO with the reason in @error
  */
 enum warren_status thread_start(pthread_t *thread, const char *name, void *(*run)(void *arg),
                                 void *arg, struct warren_error *error);
+
+/**
+ * The same for a thread that runs a plugin's functions. The programs that these start inherit its
+ * mask, so it is the caller's, without the faults. Where SIGPIPE would end the process, as in a
+ * program that does nothing about it, it is blocked.
+ */
+enum warren_status thread_start_for_plugins(pthread_t *thread, const char *name,
+                                            void *(*run)(void *arg), void *arg,
+                                            struct warren_error *error);
 
 #endif

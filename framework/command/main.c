@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "base/signals.h"
 #include "command/commands.h"
 
 /* A descriptor 0, 1 or 2 that was closed by whoever started us would be given to a socket, and
@@ -17,7 +18,10 @@ static void open_standard_descriptors(void)
 int main(int argc, char **argv)
 {
     open_standard_descriptors();
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is an error of that write */
+    /* A pipe without a reader, a file at its limit: an error of that write. */
+    signals_disregard(SIGPIPE);
+    signals_disregard(SIGXFSZ);
+    /* Where whoever started us ignores it, nobody learns how a child ended. */
+    signal(SIGCHLD, SIG_DFL);
     return commands_main(argc, (const char **)argv);
 }

@@ -302,7 +302,7 @@ static enum warren_status start_workers(struct executor *e, const char *name,
         w->index = i;
         sem_init(&w->wake, 0, 0);
         snprintf(text, sizeof text, "w%u %s", i, name);
-        status = thread_start(&w->thread, text, worker_main, w, error);
+        status = thread_start_for_plugins(&w->thread, text, worker_main, w, error);
         if (status != WARREN_OK) {
             sem_destroy(&w->wake);
             return status;

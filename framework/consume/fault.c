@@ -65,9 +65,21 @@ static void sleep_ms(int64_t ms)
         continue;
 }
 
+/* Where they are caught nobody would read of them any more. */
+static void let_end(void)
+{
+    struct sigaction plain = {.sa_handler = SIG_DFL};
+
+    sigaction(SIGTERM, &plain, NULL);
+    sigaction(SIGINT, &plain, NULL);
+}
+
 void fault_reexecute(const struct fault_plan *plan)
 {
-    /* Whatever others have opened without CLOEXEC shall not pile up. */
+    let_end();
+    if (atomic_load(&plan->ending) || (plan->told_to_stop && atomic_load(plan->told_to_stop)))
+        _exit(EXIT_STOPPED);
+        /* Whatever others have opened without CLOEXEC shall not pile up. */
 #ifdef SYS_close_range
     syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
 #endif

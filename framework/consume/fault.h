@@ -38,6 +38,7 @@ struct fault_plan {
     int keep_fd;                       /* to be handed to it; -1: none */
     struct flight *flight;             /* to count the restart */
     atomic_bool ending;                /* told to stop: exit instead */
+    atomic_int *told_to_stop;          /* as soon as it is not 0, the same; may be NULL */
     atomic_bool called_off;            /* the process is in good hands */
 };
 
@@ -57,7 +58,10 @@ void fault_thread_end(struct flight_worker *worker);
 /** flight_end() came too late: tell where the thread is, and do nothing more. */
 void fault_given_up(struct flight_worker *worker) __attribute__((noreturn));
 
-/** Become a new process, as @plan says. Returns only if execv(3) failed. Async-signal-safe. */
+/**
+ * Become a new process, as @plan says, or exit if this one was told to stop. Returns only if
+ * execv(3) failed. Async-signal-safe.
+ */
 void fault_reexecute(const struct fault_plan *plan);
 
 /** "SIGSEGV" and so on; "" for 0. */

@@ -2,12 +2,12 @@
 #include <warren/publisher.h>
 
 #include <assert.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/error.h"
+#include "base/thread.h"
 #include "publish/publisher_private.h"
 
 /* A caller that waits for room is woken when a quarter of the window is free; as messages that
@@ -98,21 +98,6 @@ static void release(struct warren_publisher *p)
     free(p);
 }
 
-/* The program's signals are for its own threads. */
-static int start_thread(struct warren_publisher *p)
-{
-    sigset_t all, before;
-    int failed;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    failed = pthread_create(&p->thread, NULL, sender_run, p);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed == 0)
-        pthread_setname_np(p->thread, "warren-publish");
-    return failed;
-}
-
 enum warren_status warren_publisher_new(const struct warren_publisher_options *options,
                                         struct warren_publisher **ret_publisher,
                                         struct warren_error *error)
@@ -120,7 +105,6 @@ enum warren_status warren_publisher_new(const struct warren_publisher_options *o
     struct publisher_settings settings;
     enum warren_status status = publisher_settings_init(options, &settings, error);
     struct warren_publisher *p;
-    int failed;
 
     if (status != WARREN_OK)
         return status;
@@ -133,15 +117,11 @@ enum warren_status warren_publisher_new(const struct warren_publisher_options *o
     if (status == WARREN_OK)
         status = publisher_spool_open(p, &settings.options, error);
     publisher_settings_done(&settings);
+    if (status == WARREN_OK)
+        status = thread_start(&p->thread, "warren-publish", sender_run, p, error);
     if (status != WARREN_OK) {
         release(p);
         return status;
-    }
-    failed = start_thread(p);
-    if (failed != 0) {
-        release(p);
-        return error_set(error, WARREN_EIO, "cannot start the publisher's thread: %s",
-                         strerror(failed));
     }
     *ret_publisher = p;
     return WARREN_OK;

@@ -1,5 +1,4 @@
 /* spooler.c - what callers and the sender ask of the spooler; its life. */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/thread.h"
 #include "publish/delay.h"
 #include "publish/spooler_private.h"
 
@@ -56,24 +56,6 @@ static enum warren_status take_stock(struct spooler *s, struct warren_error *err
     return WARREN_OK;
 }
 
-/* The program's signals are for its own threads. */
-static enum warren_status start_thread(struct spooler *s, struct warren_error *error)
-{
-    sigset_t all, before;
-    int failed;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    failed = pthread_create(&s->thread, NULL, spooler_run, s);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed != 0)
-        return error_set(error, WARREN_EIO, "cannot start the spool's thread: %s",
-                         strerror(failed));
-    pthread_setname_np(s->thread, "warren-spool");
-    s->started = true;
-    return WARREN_OK;
-}
-
 enum warren_status spooler_new(const struct spooler_options *options,
                                const struct spooler_events *events, void *user,
                                struct spooler **ret_spooler, struct warren_error *error)
@@ -93,7 +75,8 @@ enum warren_status spooler_new(const struct spooler_options *options,
     if (status == WARREN_OK)
         status = take_stock(s, error);
     if (status == WARREN_OK)
-        status = start_thread(s, error);
+        status = thread_start(&s->thread, "warren-spool", spooler_run, s, error);
+    s->started = status == WARREN_OK;
     if (status != WARREN_OK) {
         spooler_free(s);
         return status;

@@ -226,8 +226,8 @@ static int enforce_limit(struct child *child)
     return due < LOOK_AGAIN_MS ? (int)due : LOOK_AGAIN_MS;
 }
 
-/* Until the command itself has ended; what it left running may keep the pipe open, but nobody
- * waits for that. */
+/* Until the command itself has ended; what it left running may keep the pipe open, but is killed.
+ */
 static void watch(struct child *child)
 {
     for (;;) {
@@ -243,6 +243,15 @@ static void watch(struct child *child)
     read_output(child);
 }
 
+/* It fails where SIGCHLD is ignored, or where somebody waits for all children of the process. */
+static int bury(pid_t pid, int *status)
+{
+    while (waitpid(pid, status, 0) < 0)
+        if (errno != EINTR)
+            return errno;
+    return 0;
+}
+
 int child_run(const struct child_task *task, struct child_end *end)
 {
     struct child child = {.task = task, .end = end, .pidfd = -1, .output = -1};
@@ -252,14 +261,15 @@ int child_run(const struct child_task *task, struct child_end *end)
     failure = child_start(&child);
     if (failure)
         return failure;
-    if (child.pidfd >= 0)
+    if (child.pidfd >= 0) /* else we are out of descriptors, and cannot watch it */
         watch(&child);
-    else
-        kill(-child.pid, SIGKILL); /* out of descriptors: it cannot be watched */
-    while (waitpid(child.pid, &status, 0) < 0 && errno == EINTR)
-        continue;
+    /* While the command is a zombie, its number is no other group's. */
+    kill(-child.pid, SIGKILL);
+    failure = bury(child.pid, &status);
     close_fd(&child.pidfd);
     close_fd(&child.output);
+    if (failure)
+        return failure;
     if (WIFEXITED(status))
         end->exit_status = WEXITSTATUS(status);
     else if (WIFSIGNALED(status))

@@ -3,8 +3,9 @@
  * The body is a file in memory that becomes the command's standard input, so that a command which
  * does not read it can neither block the worker nor make a write fail. What the command writes to
  * its standard output and error is kept, up to CHILD_OUTPUT_MAX bytes; the rest is read and
- * dropped. The command leads a process group of its own, which the time limit ends as a whole.
- * No zombie and no descriptor is left behind. Thread: any; blocks.
+ * dropped. The command leads a process group of its own, which gets the signals of the time limit,
+ * and of which what is left is killed when the command has ended. No zombie and no descriptor is
+ * left behind. Thread: any; blocks.
  */
 #ifndef HANDLERS_EXEC_CHILD_H
 #define HANDLERS_EXEC_CHILD_H
@@ -32,7 +33,7 @@ struct child_end {
     uint64_t output_lost; /* bytes written beyond that */
 };
 
-/** 0 once the command has ended, or the errno of why it could not be started. */
+/** 0 once the command has ended, or the errno of why it could not be started or waited for. */
 int child_run(const struct child_task *task, struct child_end *end);
 
 /** Whether this system has what child_run() needs: 0, or an errno. */

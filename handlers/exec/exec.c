@@ -249,7 +249,11 @@ static enum warren_outcome exec_run(struct warren_job *job, void *state)
     }
     failure = child_run(&task, end);
     if (failure) {
-        warren_job_fail(job, "cannot run %s: %s", exec->command[0], strerror(failure));
+        if (failure == ECHILD)
+            warren_job_fail(job, "how %s ended was taken by something else in this process",
+                            exec->command[0]);
+        else
+            warren_job_fail(job, "cannot run %s: %s", exec->command[0], strerror(failure));
         return WARREN_RETRY;
     }
     outcome = outcome_of(exec, job, end);

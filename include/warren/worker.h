@@ -21,7 +21,10 @@ struct warren_worker_options {
     const struct warren_plugin *const *plugins; /**< handlers compiled into the program */
     size_t plugin_count;
     bool own_signals; /**< true: SIGTERM and SIGINT drain, a second one ends at once (those within a
-                         second of each other are one), SIGHUP reopens files */
+                         second of each other are one), SIGHUP reopens files; SIGPIPE does nothing
+                         from now on. False: they are the program's. Handlers' threads have the
+                         mask of the thread that calls warren_worker_new(), and block SIGPIPE where
+                         it would end the program */
 };
 
 /**

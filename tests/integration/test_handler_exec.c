@@ -8,7 +8,6 @@
 
 #include <cmocka.h>
 
-#include <ctype.h>
 #include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
@@ -441,29 +440,6 @@ static int open_files(pid_t pid)
     return found;
 }
 
-/* Processes, also dead ones, whose parent is @parent. */
-static int children_of(pid_t parent)
-{
-    DIR *folder = opendir("/proc");
-    struct dirent *entry;
-    int found = 0;
-
-    assert_non_null(folder);
-    while ((entry = readdir(folder))) {
-        char *path = text("/proc/%s/stat", entry->d_name);
-        char *stat = isdigit((unsigned char)*entry->d_name) ? read_file(path, NULL) : NULL;
-        const char *end = stat ? strrchr(stat, ')') : NULL;
-        int its_parent = 0;
-
-        if (end && sscanf(end, ") %*c %d", &its_parent) == 1)
-            found += its_parent == parent;
-        free(stat);
-        free(path);
-    }
-    closedir(folder);
-    return found;
-}
-
 /* After many commands there is no zombie, and no descriptor more than before. */
 static void nothing_is_left_behind(void **state)
 {
@@ -476,11 +452,11 @@ static void nothing_is_left_behind(void **state)
     pid = proc_pid(f->worker->proc);
     publish(f, "x");
     free(out_of(f, 1));
-    assert_true(WAIT_FOR(children_of(pid) == 0, PATIENCE_MS));
+    assert_true(WAIT_FOR(proc_children(pid) == 0, PATIENCE_MS));
     files = open_files(pid);
     peer_publish_many(f->peer, f->queue, "m", messages);
     free(out_of(f, messages + 1));
-    assert_true(WAIT_FOR(children_of(pid) == 0, PATIENCE_MS));
+    assert_true(WAIT_FOR(proc_children(pid) == 0, PATIENCE_MS));
     assert_int_equal(open_files(pid), files);
     stop_and_expect(f, 0, 0);
 }

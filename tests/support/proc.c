@@ -169,6 +169,26 @@ long proc_rss_kib(const struct proc *proc)
     return kib;
 }
 
+int proc_children(pid_t pid)
+{
+    glob_t found;
+    int children = 0;
+
+    if (glob("/proc/[0-9]*/stat", GLOB_NOSORT, NULL, &found) != 0)
+        return 0;
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        char *stat = read_file(found.gl_pathv[i], NULL);
+        const char *end = stat ? strrchr(stat, ')') : NULL;
+        int parent = 0;
+
+        if (end && sscanf(end, ") %*c %d", &parent) == 1)
+            children += parent == pid;
+        free(stat);
+    }
+    globfree(&found);
+    return children;
+}
+
 void proc_free(struct proc *proc)
 {
     if (!proc)

@@ -46,6 +46,9 @@ const char *proc_stderr(struct proc *proc);
 /** Resident memory in KiB, or -1 if it has ended. */
 long proc_rss_kib(const struct proc *proc);
 
+/** How many processes, also dead ones, have the parent @pid. */
+int proc_children(pid_t pid);
+
 /** Ends the program by SIGKILL if it still runs. NULL is fine. */
 void proc_free(struct proc *proc);
 

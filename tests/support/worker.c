@@ -36,9 +36,10 @@ struct worker *worker_new(const char *uri, const char *format, ...)
     yaml = text("broker: {uri: '%s', reconnect_delay_min: 50ms, reconnect_delay_max: 500ms}\n"
                 "plugins: [%s/tests/probe.so, %s/tests/fragile.so, %s/tests/answer.so,\n"
                 "  %s/tests/crashing.so, %s/handlers/log.so, %s/handlers/exec.so,\n"
-                "  %s/handlers/sqlite_sink.so, %s/tests/bank.so]\n%s\n",
+                "  %s/handlers/sqlite_sink.so, %s/tests/bank.so, %s/tests/children.so]\n%s\n",
                 uri, WARREN_BINARY_DIR, WARREN_BINARY_DIR, WARREN_BINARY_DIR, WARREN_BINARY_DIR,
-                WARREN_BINARY_DIR, WARREN_BINARY_DIR, WARREN_BINARY_DIR, WARREN_BINARY_DIR, rest);
+                WARREN_BINARY_DIR, WARREN_BINARY_DIR, WARREN_BINARY_DIR, WARREN_BINARY_DIR,
+                WARREN_BINARY_DIR, rest);
     worker->directory = scratch_new();
     worker->config = write_file(worker->directory, "worker.yaml", yaml);
     free(yaml);

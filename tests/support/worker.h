@@ -17,7 +17,8 @@ struct worker {
 
 /**
  * Write a configuration: broker @uri with short delays between reconnects, plugins `probe`,
- * `fragile`, `answer`, `crashing`, `log`, `exec`, `sqlite_sink` and `bank`, then the YAML of
+ * `fragile`, `answer`, `crashing`, `log`, `exec`, `sqlite_sink`, `bank` and `children`, then the
+ * YAML of
  * @format, which has no section `broker` or `plugins`.
  */
 struct worker *worker_new(const char *uri, const char *format, ...)

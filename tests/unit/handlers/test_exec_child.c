@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -131,17 +132,37 @@ static void draining_shortens_the_limit(void **state)
     assert_true(clock_now_ms(clock_monotonic()) - started_ms < 10000);
 }
 
-/* What the command leaves running does not keep the message. */
-static void a_background_process_is_not_waited_for(void **state)
+/* What the command leaves running, also deaf to SIGTERM, is killed with the group. As a subreaper
+ * this process is given it, and can see how it ended. */
+static void what_is_left_is_killed(void **state)
+{
+    const char *const scripts[] = {"sleep 60 & exit 0", "sleep 60 & sleep 60 | cat",
+                                   "(trap '' TERM; sleep 60; sleep 60) & exec sleep 60"};
+    struct rig *rig = *state;
+    struct child_end end;
+
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
+    rig_begin(rig, &no_properties, warren_text(""));
+    for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
+        assert_int_equal(run(rig, scripts[i], warren_text(""), i == 0 ? 20000 : 50, &end), 0);
+        assert_int_equal(end.exit_status, i == 0 ? 0 : -1);
+        for (int status; waitpid(-1, &status, 0) > 0;)
+            assert_true(WIFSIGNALED(status));
+        assert_int_equal(errno, ECHILD);
+    }
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0), 0);
+}
+
+/* An exit status that is lost is no success. */
+static void a_lost_status_is_an_error(void **state)
 {
     struct rig *rig = *state;
-    int64_t started_ms = clock_now_ms(clock_monotonic());
     struct child_end end;
 
     rig_begin(rig, &no_properties, warren_text(""));
-    assert_int_equal(run(rig, "sleep 5 & exit 0", warren_text(""), 20000, &end), 0);
-    assert_int_equal(end.exit_status, 0);
-    assert_true(clock_now_ms(clock_monotonic()) - started_ms < 4000);
+    signal(SIGCHLD, SIG_IGN);
+    assert_int_equal(run(rig, "exit 65", warren_text(""), 5000, &end), ECHILD);
+    signal(SIGCHLD, SIG_DFL);
 }
 
 static size_t count_descriptors(void)
@@ -223,7 +244,8 @@ int main(void)
         TEST(output_is_bounded),
         TEST(the_limit_ends_the_group),
         TEST(draining_shortens_the_limit),
-        TEST(a_background_process_is_not_waited_for),
+        TEST(what_is_left_is_killed),
+        TEST(a_lost_status_is_an_error),
         TEST(nothing_is_left_behind),
         TEST(no_such_program),
         TEST(the_environment),

@@ -1,0 +1,247 @@
+/* test_children.c - processes that handlers start: the signals that they inherit, and who waits
+ * for them and for what they leave behind.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "support/broker.h"
+#include "support/peer.h"
+#include "support/wait.h"
+#include "support/worker.h"
+
+#define PATIENCE_MS (20000 * (int64_t)slowness())
+
+struct fixture {
+    struct broker *broker;
+    struct peer *peer;
+    char *queue;
+    struct worker *worker;
+    char *out; /* a line for each child */
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+
+    assert_non_null(f);
+    f->broker = broker_shared();
+    f->peer = peer_new(f->broker->uri);
+    f->queue = unique_name("children");
+    peer_declare(f->peer, f->queue, "classic");
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    worker_free(f->worker);
+    peer_delete(f->peer, f->queue);
+    peer_free(f->peer);
+    broker_free(f->broker);
+    free(f->queue);
+    free(f->out);
+    free(f);
+    return 0;
+}
+
+/* What a worker may find when it starts, made by this very program: see main(). */
+#define AS_SUBREAPER "--as-subreaper"
+#define DEAF         "--deaf"
+
+static void start(struct fixture *f, const char *handler, const char *options, const char *how)
+{
+    const char *argv[] = {"/proc/self/exe", how, WARREN_COMMAND, "run", "-c", NULL, NULL};
+
+    f->worker = worker_new(f->broker->uri,
+                           "subscriptions:\n"
+                           "  - queue: %s\n"
+                           "    handler: children.%s\n"
+                           "    concurrency: 2\n"
+                           "    options: {path: children.out, %s}\n",
+                           f->queue, handler, options);
+    f->out = worker_path(f->worker, "children.out");
+    argv[5] = f->worker->config;
+    f->worker->proc = proc_start(how ? argv : argv + 2, NULL, NULL);
+    assert_true(WAIT_FOR(worker_logged(f->worker, "consuming queue=", NULL) >= 1, PATIENCE_MS));
+}
+
+static void publish(struct fixture *f, const char *body)
+{
+    peer_publish(f->peer, "", f->queue, body, strlen(body), NULL);
+}
+
+/* Wait for the line number @number, which is the last one by then. */
+static void expect_line(struct fixture *f, size_t number, const char *line)
+{
+    char *all;
+
+    if (!WAIT_FOR(count_lines(f->out) >= number, PATIENCE_MS))
+        fail_msg("no line %zu; the worker said:\n%s", number, proc_stderr(f->worker->proc));
+    all = read_file(f->out, NULL);
+    assert_true(strlen(all) >= strlen(line));
+    assert_string_equal(all + strlen(all) - strlen(line), line);
+    free(all);
+}
+
+/* ---- signals ---- */
+
+static uint64_t mask_of(const char *status, const char *name)
+{
+    const char *at = strstr(status, name);
+
+    assert_non_null(at);
+    return strtoull(at + strlen(name), NULL, 16);
+}
+
+static uint64_t bit(int number)
+{
+    return UINT64_C(1) << (number - 1);
+}
+
+/* Nothing is blocked, and what warren does about SIGPIPE and others is its own matter. */
+static void a_child_finds_signals_as_at_a_start(void **state)
+{
+    struct fixture *f = *state;
+    char *path, *command, *status;
+
+    start(f, "shell", "", NULL);
+    path = worker_path(f->worker, "status");
+    command = text("grep ^Sig /proc/self/status > %s", path);
+    publish(f, command);
+    expect_line(f, 1, "exited 0\n");
+    status = read_file(path, NULL);
+    assert_int_equal(mask_of(status, "SigBlk:"), 0);
+    assert_int_equal(mask_of(status, "SigIgn:") & (bit(SIGPIPE) | bit(SIGXFSZ)), 0);
+    free(status);
+    free(command);
+    free(path);
+    assert_int_equal(worker_stop(f->worker), 0);
+}
+
+/* A shell that waits for its child learns of its end; SIGTERM ends what a handler started. */
+static void a_child_hears_its_signals(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, "shell", "", NULL);
+    publish(f, "sleep .1 & wait");
+    expect_line(f, 1, "exited 0\n");
+    publish(f, "kill -TERM $$; exec sleep 30");
+    expect_line(f, 2, "signal 15\n");
+    assert_int_equal(worker_stop(f->worker), 0);
+}
+
+/* The signals of a child that executes nothing are its own, though it has the worker's handlers. */
+static void a_forked_child_does_not_stop_the_worker(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, "fork", "", NULL);
+    publish(f, "x");
+    expect_line(f, 1, "signal 15\n");
+    publish(f, "x");
+    expect_line(f, 2, "signal 15\n");
+    assert_int_equal(worker_logged(f->worker, "SIGTERM", NULL), 0);
+    assert_int_equal(worker_stop(f->worker), 0);
+}
+
+/* A worker that was started with SIGCHLD ignored and SIGTERM blocked is none the worse for it. */
+static void a_bad_start_is_made_good(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, "shell", "", DEAF);
+    publish(f, "exit 3");
+    expect_line(f, 1, "exited 3\n");
+    assert_int_equal(worker_stop(f->worker), 0);
+}
+
+/* ---- orphans ---- */
+
+/* A worker that is given the orphans of its handlers buries them. What a plugin's `open` started
+ * stays that plugin's to wait for. */
+static void orphans_are_buried(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, "shell", "at_open: 'exit 5'", AS_SUBREAPER);
+    publish(f, "(sleep .05 &) ; exit 4");
+    expect_line(f, 1, "exited 4\n");
+    publish(f, "(sleep .05 &) ; exit 4");
+    expect_line(f, 2, "exited 4\n");
+    assert_true(WAIT_FOR(proc_children(proc_pid(f->worker->proc)) == 1, PATIENCE_MS));
+    assert_int_equal(worker_stop(f->worker), 0);
+    expect_line(f, 3, "beside exited 5\n");
+}
+
+/* A handler that is late to wait for its child finds it, while orphans are buried beside it. */
+static void a_childs_end_is_its_handlers(void **state)
+{
+    struct fixture *f = *state;
+    char *gate, *orphan, *command;
+
+    start(f, "late", "gate: children.gate", AS_SUBREAPER);
+    gate = write_file(f->worker->directory, "children.gate", "");
+    orphan = worker_path(f->worker, "orphan");
+    command = text("(sleep .05; echo >>%s) & exit 4", orphan);
+    publish(f, command);
+    publish(f, command);
+    assert_true(WAIT_FOR(count_lines(orphan) == 2, PATIENCE_MS));
+    expect_line(f, 2, "started\nstarted\n");
+    assert_true(WAIT_FOR(proc_children(proc_pid(f->worker->proc)) == 2, PATIENCE_MS));
+    assert_int_equal(unlink(gate), 0);
+    expect_line(f, 4, "exited 4\nexited 4\n");
+    assert_true(WAIT_FOR(proc_children(proc_pid(f->worker->proc)) == 0, PATIENCE_MS));
+    assert_int_equal(worker_stop(f->worker), 0);
+    free(command);
+    free(orphan);
+    free(gate);
+}
+
+/* This test's own program, started again, becomes a worker: see start(). */
+static void become_a_worker(char **argv)
+{
+    sigset_t term;
+
+    if (strcmp(argv[1], AS_SUBREAPER) == 0) {
+        prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    } else {
+        sigemptyset(&term);
+        sigaddset(&term, SIGTERM);
+        sigprocmask(SIG_BLOCK, &term, NULL);
+        signal(SIGCHLD, SIG_IGN);
+    }
+    execv(argv[2], argv + 2);
+    _exit(127);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_child_finds_signals_as_at_a_start),
+        TEST(a_child_hears_its_signals),
+        TEST(a_forked_child_does_not_stop_the_worker),
+        TEST(a_bad_start_is_made_good),
+        TEST(orphans_are_buried),
+        TEST(a_childs_end_is_its_handlers),
+    };
+
+    if (argc > 2)
+        become_a_worker(argv);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
