@@ -55,7 +55,8 @@ struct delivery {
     atomic_uint holds;       /* the handler, and each of its publishes without a receipt */
     uint8_t publish_end;     /* enum publish_end */
     uint8_t unconfirmed;     /* attempts that ended as PUBLISH_UNCONFIRMED; not above 255 */
-    bool late;               /* the attempt failed as PUBLISH_REFUSED: see consume/late.h */
+    uint8_t in_part;         /* of these, in which something was confirmed; not above 255 */
+    bool late;               /* the attempt failed after it was over: see consume/late.h */
     char *unpublished;       /* what of it, and why; owned. NULL: nothing, or no memory */
     struct owed *owed;       /* for a copy in its place: see consume/owed.h. One piece of memory,
                                 owned; NULL: nothing, or no memory */

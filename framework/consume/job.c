@@ -49,7 +49,8 @@ void job_begin(struct warren_job *job, struct delivery *delivery, int64_t begun_
     job->outbox = NULL;
     job->forgiven = false;
     job->duplicate = false;
-    job->unpublished = false;
+    job->published = false;
+    job->untaken = NULL;
     job->decoded = false;
     job->history_known = false;
     job->reason[0] = '\0';

@@ -84,8 +84,10 @@ struct warren_job {
     bool in_transaction;          /* it was had */
     struct warren_outbox *outbox; /* in it; NULL: what is published now cannot be part of it */
     bool forgiven;
-    bool duplicate;   /* handled before */
-    bool unpublished; /* the publisher took nothing, for no fault of the message */
+    bool duplicate;      /* handled before */
+    bool published;      /* the publisher has taken something, and its receipt comes */
+    const char *untaken; /* what the publisher did not take, for no fault of the message; NULL:
+                            nothing. In the arena */
     bool decoded;
     bool history_known;
     struct history history;       /* once known */

@@ -1,4 +1,6 @@
 /* job_publish.c - publishing from a job: the input is held back until the output is confirmed. */
+#include <stdio.h>
+
 #include "amqp/properties.h"
 #include "base/buffer.h"
 #include "consume/job.h"
@@ -20,6 +22,9 @@ enum warren_status job_append_spooled(void *publisher, const struct warren_publi
     return publisher_append(publisher, what, delay_ms, outbox, error);
 }
 
+/* Two names of AMQP, and some words. */
+#define WHERE_SIZE 640
+
 /* The message may live as long as the job's time limit, so that its receipt comes before it. */
 static uint32_t life_ms(int64_t left_ms)
 {
@@ -38,7 +43,9 @@ static enum warren_status publish_held(struct warren_job *job, const struct warr
     settlement_hold(job->settlement);
     status = job->source->publish(job->source->publisher, what, delay_ms, left_ms,
                                   settlement_receipt, job->settlement);
-    if (status != WARREN_OK)
+    if (status == WARREN_OK)
+        job->published = true;
+    else
         settlement_unhold(job->settlement);
     return status;
 }
@@ -134,6 +141,40 @@ static bool is_passing(const struct warren_job *job, enum warren_status status)
     }
 }
 
+static const char *why(enum warren_status status)
+{
+    switch (status) {
+    case WARREN_EFULL:
+        return "the publisher is full (its window, or its spool)";
+    case WARREN_ETIMEOUT:
+        return "the publisher had no room in time (its window, or its spool)";
+    case WARREN_EIO:
+        return "the disk of the spool failed";
+    default:
+        return "out of memory";
+    }
+}
+
+/* Without memory only why. */
+static const char *describe(struct warren_job *job, enum warren_status status, const char *exchange,
+                            const char *routing_key)
+{
+    bool to_queue = !exchange || !exchange[0];
+    const char *key = routing_key ? routing_key : "";
+    char text[WHERE_SIZE];
+    const char *kept;
+    int len;
+
+    if (to_queue)
+        len = snprintf(text, sizeof text, "cannot publish to queue '%s': %s", key, why(status));
+    else
+        len =
+            snprintf(text, sizeof text, "cannot publish to exchange '%s' with routing key '%s': %s",
+                     exchange, key, why(status));
+    kept = arena_text(&job->arena, text, (size_t)len < sizeof text ? (size_t)len : sizeof text - 1);
+    return kept ? kept : why(status);
+}
+
 static enum warren_status publish(struct warren_job *job, const char *exchange,
                                   const char *routing_key, const struct warren_message *message,
                                   int64_t delay_ms, bool optional)
@@ -141,19 +182,28 @@ static enum warren_status publish(struct warren_job *job, const char *exchange,
     enum warren_status status =
         publish_now(job, exchange, routing_key, message, delay_ms, optional);
 
-    job->unpublished = job->unpublished || is_passing(job, status);
+    if (!job->untaken && is_passing(job, status))
+        job->untaken = describe(job, status, exchange, routing_key);
     return status;
 }
 
 void job_forgive_unpublished(struct warren_job *job)
 {
-    if (!job->unpublished || job->forgiven)
+    if (!job->untaken || job->forgiven)
         return;
+    if (!job->error[0])
+        warren_job_fail(job, "%s", job->untaken);
     warren_job_forgive(job);
     if (job->retry_delay_ms < 0)
         warren_job_retry_after(job, settlement_again_ms(job->delivery));
+    if (job->published) { /* the settlement decides, and tells, when the receipts of the rest have
+                             come */
+        settlement_not_taken(job->settlement, job->error);
+        return;
+    }
     warren_job_log(job, WARREN_LOG_WARN,
-                   "message is tried again: the publisher could not take what it published");
+                   "message is tried again: the publisher could not take what it published: %s",
+                   job->error);
 }
 
 enum warren_status warren_job_publish(struct warren_job *job, const char *exchange,

@@ -106,6 +106,13 @@ static bool keep_here(const struct warren_job *job)
     return job->delivery->reserved;
 }
 
+/* Forgiven because of what it could not publish: how often is known here alone. As those whose
+ * messages were not confirmed, it needs no place: see the bounds. */
+static bool waits_for_publisher(const struct warren_job *job)
+{
+    return job->untaken && job->forgiven && job->retry_delay_ms >= 0 && !is_draining(job);
+}
+
 /* Handing it back tells all there is to tell: no attempt of this process counts. */
 static bool may_hand_back(const struct warren_job *job)
 {
@@ -118,7 +125,7 @@ static void try_again(struct warren_job *job)
     struct delivery *delivery = job->delivery;
     struct relay_facts facts;
 
-    if (keep_here(job)) {
+    if (waits_for_publisher(job) || keep_here(job)) {
         delivery->retry_at_ms = due_ms(job);
     } else if (to && !to->into_queue) { /* a stream takes nothing back: a place or not, it waits */
         delivery->retry_at_ms =

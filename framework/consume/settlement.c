@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* How soon a message comes again whose job's messages were not confirmed. */
 #define AGAIN_MIN_MS    1000
@@ -16,6 +17,8 @@ struct settlement {
     struct delivery *delivery;
     settlement_done_fn *done;
     void *user;
+    bool confirmed;  /* something was */
+    char *not_taken; /* why the handler gave up, or NULL */
 };
 
 enum verdict settlement_verdict(enum warren_outcome outcome)
@@ -43,6 +46,8 @@ struct settlement *settlement_new(struct delivery *delivery, settlement_done_fn 
     settlement->delivery = delivery;
     settlement->done = done;
     settlement->user = user;
+    settlement->confirmed = false;
+    settlement->not_taken = NULL;
     atomic_store(&delivery->holds, 1);
     delivery->publish_end = PUBLISH_FINE;
     return settlement;
@@ -58,14 +63,34 @@ void settlement_unhold(struct settlement *settlement)
     atomic_fetch_sub(&settlement->delivery->holds, 1);
 }
 
-/* An attempt that said something else has failed all the same. */
-static void fail(struct delivery *delivery)
+/* Without a bound, what was confirmed would be published again and again. */
+static bool is_too_much(struct delivery *delivery, bool confirmed)
 {
-    if (delivery->outcome == WARREN_RETRY)
+    if (confirmed && delivery->in_part < UINT8_MAX)
+        delivery->in_part++;
+    return confirmed && delivery->in_part > SETTLEMENT_IN_PART;
+}
+
+/* An attempt that said something else has failed all the same. */
+static void fail(struct delivery *delivery, bool confirmed)
+{
+    if (delivery->outcome == WARREN_RETRY && !delivery->forgiven)
         return;
     delivery->outcome = WARREN_RETRY;
     delivery->forgiven = true; /* unless it is late, and those who then decide say otherwise */
-    delivery->late = delivery->publish_end == PUBLISH_REFUSED;
+    delivery->late = delivery->publish_end == PUBLISH_REFUSED || is_too_much(delivery, confirmed);
+}
+
+/* The first one is told of, and the first one that is refused in its place. @what: taken over */
+static void note(struct delivery *delivery, enum publish_end end, char *what)
+{
+    if (delivery->publish_end >= end) {
+        free(what);
+        return;
+    }
+    delivery->publish_end = (uint8_t)end;
+    free(delivery->unpublished);
+    delivery->unpublished = what;
 }
 
 /* Drop one hold; with the last one the outcome is final and the settlement gone. */
@@ -75,8 +100,10 @@ static bool release(struct settlement *settlement)
 
     if (atomic_fetch_sub(&delivery->holds, 1) != 1)
         return false;
+    if (settlement->not_taken)
+        note(delivery, PUBLISH_UNCONFIRMED, settlement->not_taken);
     if (delivery->publish_end != PUBLISH_FINE && delivery->relay == RELAY_NONE)
-        fail(delivery);
+        fail(delivery, settlement->confirmed);
     free(settlement);
     return true;
 }
@@ -114,26 +141,31 @@ static char *describe(const struct warren_receipt *receipt)
     return len < 0 ? NULL : text;
 }
 
-/* The first one is told of, and the first one that is refused in its place. */
-static void note(struct delivery *delivery, const struct warren_receipt *receipt)
-{
-    enum publish_end end =
-        receipt->result == WARREN_RETURNED ? PUBLISH_REFUSED : PUBLISH_UNCONFIRMED;
-
-    if (delivery->publish_end >= end)
-        return;
-    delivery->publish_end = (uint8_t)end;
-    free(delivery->unpublished);
-    delivery->unpublished = describe(receipt);
-}
-
 void settlement_receipt(const struct warren_receipt *receipt, void *user)
 {
     struct settlement *settlement = user;
 
-    if (receipt->result != WARREN_CONFIRMED && receipt->result != WARREN_SPOOLED)
-        note(settlement->delivery, receipt);
+    switch (receipt->result) {
+    case WARREN_CONFIRMED:
+    case WARREN_SPOOLED:
+        settlement->confirmed = true;
+        break;
+    case WARREN_RETURNED:
+        note(settlement->delivery, PUBLISH_REFUSED, describe(receipt));
+        break;
+    case WARREN_NACKED:
+    case WARREN_TIMEOUT:
+    case WARREN_EXPIRED:
+        note(settlement->delivery, PUBLISH_UNCONFIRMED, describe(receipt));
+        break;
+    }
     release_later(settlement);
+}
+
+void settlement_not_taken(struct settlement *settlement, const char *why)
+{
+    free(settlement->not_taken);
+    settlement->not_taken = strdup(why);
 }
 
 int64_t settlement_again_ms(struct delivery *delivery)

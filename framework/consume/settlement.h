@@ -17,6 +17,9 @@
 /** What the broker is told for @outcome, if no copy stands in for it. */
 enum verdict settlement_verdict(enum warren_outcome outcome);
 
+/** Attempts of which a part was published, and which are forgiven. */
+#define SETTLEMENT_IN_PART 3
+
 /** One delivery that waits for receipts. Made at the job's first publish. */
 struct settlement;
 
@@ -31,12 +34,18 @@ void settlement_hold(struct settlement *settlement);
 /** It was not accepted after all. Thread: the handler's. */
 void settlement_unhold(struct settlement *settlement);
 /**
+ * The handler gave up, for one more message was not accepted: @why, for no fault of the message it
+ * was given. As if that had been accepted, and had not been confirmed. Thread: the handler's.
+ */
+void settlement_not_taken(struct settlement *settlement, const char *why);
+/**
  * Its receipt: a warren_receipt_fn; @user is the settlement. Receipts come one after the other.
  * Anything but CONFIRMED and SPOOLED makes the outcome WARREN_RETRY, and delivery->unpublished says
  * what was not published:
  *   RETURNED                  it is the message's fault: the delivery is `late`, see late.h
  *   NACKED, TIMEOUT, EXPIRED  the broker, or a queue that is full, may take it later: the attempt
- * is forgiven
+ * is forgiven. But where something was confirmed, the next attempt publishes that again, so only
+ * SETTLEMENT_IN_PART such attempts of a delivery are forgiven; from then on it is `late`, too.
  */
 void settlement_receipt(const struct warren_receipt *receipt, void *user);
 /** Such a forgiven one comes again after so long: 1 s, doubling up to 30 s. */

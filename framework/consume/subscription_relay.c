@@ -18,6 +18,7 @@ void subscription_late(struct subscription *s, struct delivery *delivery, struct
     struct batch counted = {NULL, NULL, 0};
 
     subscription_count(&s->counts.unconfirmed);
+    admission_unreserve(&s->admission, delivery);
     delivery->publish_end = PUBLISH_FINE; /* of the attempt that comes */
     if (!s->draining) {
         batch_add(go, delivery);

@@ -118,6 +118,7 @@ enum warren_status publisher_append(struct warren_publisher *p,
     struct spool_message message;
     struct record *record;
     enum warren_status status;
+    int64_t bytes;
 
     if (!p->spooler)
         return error_set(error, WARREN_ECLOSED, "there is no spool");
@@ -126,7 +127,11 @@ enum warren_status publisher_append(struct warren_publisher *p,
     if (status != WARREN_OK)
         return error_set(error, status, "the message cannot be encoded");
     spooler_message_of(record, &message);
-    if (spooler_has_room(p->spooler, outbox->bytes + spool_message_bytes(&message)))
+    bytes = outbox->bytes + spool_message_bytes(&message);
+    if (bytes > spooler_max_bytes(p->spooler))
+        status = error_set(error, WARREN_ETOOBIG,
+                           "what this transaction publishes is larger than the spool may be");
+    else if (spooler_has_room(p->spooler, bytes))
         status = outbox->append(outbox, &message, error);
     else
         status = error_set(error, WARREN_EFULL, "the spool is full");

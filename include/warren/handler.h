@@ -304,15 +304,17 @@ WARREN_API void warren_job_log(struct warren_job *job, enum warren_log_level lev
  * handler answered, and the chain decides what follows: `retry`, how often and when it is tried
  * again. If a message is not confirmed for another reason (a full queue, a time-out), the outcome
  * becomes WARREN_RETRY, too, but the attempt is forgiven; the next one comes after a second, or up
- * to 30.
+ * to 30. Where another message of the attempt was confirmed, and will be published twice, only 3
+ * attempts are forgiven.
  *
  * Blocks while the publisher's window is full: for publisher.block_timeout, but not beyond the
  * attempt's time limit; with publisher.when_full `fail` not at all.
  * @exchange  "" for the default exchange, where @routing_key is a queue's name
  * @return    WARREN_OK; WARREN_EINVAL, WARREN_ETOOBIG, WARREN_ETIMEOUT, WARREN_EFULL, WARREN_EIO,
  *            WARREN_ECLOSED or WARREN_ENOMEM: nothing was published, answer WARREN_RETRY. That is
- *            forgiven if there was no room, no disk or no memory for it while the attempt had time.
- *            Of WARREN_EINVAL (see warren_publisher_publish()) warren_job_error() names the field.
+ *            forgiven, as above, if there was no room, no disk or no memory for it while the
+ * attempt had time; warren_job_error() then says so, unless the handler says something else. Of
+ * WARREN_EINVAL (see warren_publisher_publish()) warren_job_error() names the field.
  */
 WARREN_API enum warren_status warren_job_publish(struct warren_job *job, const char *exchange,
                                                  const char *routing_key,

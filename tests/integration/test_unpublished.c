@@ -292,6 +292,33 @@ static void a_full_window_is_waited_for(void **state)
     free(out);
 }
 
+/* A handler that publishes more than the window holds leaves a part of it in the queue each time:
+ * that is forgiven a few times, and then an attempt that failed, with a reason. */
+static void more_than_the_window_is_given_up(void **state)
+{
+    struct fixture *f = *state;
+    char *out = text("%s.out", f->queue);
+    char *options = text("to: %s, times: 1000", out);
+    char *reason = text("cannot publish to queue '%s': the publisher is full", out);
+    struct peer_message dead;
+
+    peer_declare(f->peer, out, "classic");
+    forward(f, "publisher: {window_messages: 10, when_full: fail}", options,
+            "[log, retry: {max_attempts: 2, policy: immediate}]");
+    peer_publish_many(f->peer, f->queue, "m", 1);
+    take_dead(f, &dead);
+    assert_header(&dead, NOTE_REASON, REASON_ATTEMPTS);
+    assert_integer(&dead, NOTE_ATTEMPTS, 2);
+    peer_message_done(&dead);
+    assert_int_equal(worker_logged(f->worker, "is tried again", reason), 3);
+    assert_int_equal(worker_logged(f->worker, "outcome=reject", reason), 1);
+    stop(f);
+    peer_delete(f->peer, out);
+    free(reason);
+    free(options);
+    free(out);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -308,6 +335,7 @@ int main(void)
         T(a_full_queue_is_waited_for),
         T(a_silent_broker_is_waited_for),
         T(a_full_window_is_waited_for),
+        T(more_than_the_window_is_given_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,6 +110,7 @@ static void a_returned_message_makes_it_late(void **state)
         settlement_receipt(&returned, s);
         delivery->outcome = (uint8_t)outcomes[i];
         delivery->late = false;
+        delivery->forgiven = false;
         assert_true(settlement_handled(s));
         assert_int_equal(delivery->outcome, WARREN_RETRY);
         assert_int_equal(delivery->late, outcomes[i] != WARREN_RETRY);
@@ -142,6 +143,73 @@ static void an_unconfirmed_message_is_forgiven(void **state)
                  words[i]);
         assert_string_equal(delivery->unpublished, text);
     }
+}
+
+/* An attempt that publishes one message, and is not let publish another: so it answers RETRY, and
+ * is forgiven. */
+static void attempt_in_part(struct delivery *delivery, const struct warren_receipt *of_the_first)
+{
+    struct settlement *s = settlement_new(delivery, done, &told);
+
+    settlement_hold(s);
+    settlement_receipt(of_the_first, s);
+    settlement_not_taken(s, "the window is full");
+    delivery->outcome = WARREN_RETRY;
+    delivery->forgiven = true;
+    delivery->late = false;
+    assert_true(settlement_handled(s));
+}
+
+/* What was confirmed is published again each time: so only a few such attempts are forgiven, be it
+ * that the rest was not confirmed, or not taken. */
+static void forgiveness_in_part_has_a_bound(void **state)
+{
+    const struct warren_receipt nacked = {.result = WARREN_NACKED, .routing_key = "q"};
+    struct delivery *delivery = *state;
+
+    for (int i = 0; i < SETTLEMENT_IN_PART; i++) {
+        struct settlement *s = settlement_new(delivery, done, &told);
+
+        settlement_hold(s);
+        settlement_hold(s);
+        settlement_receipt(&nacked, s);
+        settlement_receipt(&confirmed, s);
+        delivery->outcome = WARREN_ACK;
+        delivery->late = false;
+        assert_true(settlement_handled(s));
+        assert_true(delivery->forgiven);
+        assert_false(delivery->late);
+    }
+    for (int i = 0; i < 300; i++) {
+        attempt_in_part(delivery, &confirmed);
+        assert_true(delivery->late);
+    }
+    assert_int_equal(delivery->outcome, WARREN_RETRY);
+}
+
+/* Nothing was confirmed, so nothing is there twice: it is forgiven for as long as that lasts. */
+static void forgiveness_without_a_part_has_none(void **state)
+{
+    const struct warren_receipt expired = {.result = WARREN_EXPIRED, .routing_key = "q"};
+    struct delivery *delivery = *state;
+
+    for (int i = 0; i < 300; i++) {
+        attempt_in_part(delivery, &expired);
+        assert_true(delivery->forgiven);
+        assert_false(delivery->late);
+    }
+    assert_string_equal(delivery->unpublished,
+                        "what it published to queue 'q' was not confirmed: expired");
+}
+
+/* Why the handler gave up is told when its other messages are fine. */
+static void what_was_not_taken_is_told(void **state)
+{
+    struct delivery *delivery = *state;
+
+    attempt_in_part(delivery, &confirmed);
+    assert_int_equal(delivery->publish_end, PUBLISH_UNCONFIRMED);
+    assert_string_equal(delivery->unpublished, "the window is full");
 }
 
 /* The first one is told of; but what is refused for good outweighs what is not. */
@@ -206,6 +274,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_failed_publish_means_retry, setup, teardown),
         cmocka_unit_test_setup_teardown(a_returned_message_makes_it_late, setup, teardown),
         cmocka_unit_test_setup_teardown(an_unconfirmed_message_is_forgiven, setup, teardown),
+        cmocka_unit_test_setup_teardown(forgiveness_in_part_has_a_bound, setup, teardown),
+        cmocka_unit_test_setup_teardown(forgiveness_without_a_part_has_none, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_not_taken_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(the_worst_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(forgiven_attempts_are_spaced_out, setup, teardown),
         cmocka_unit_test_setup_teardown(a_refused_publish_is_not_awaited, setup, teardown),
