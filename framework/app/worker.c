@@ -296,6 +296,7 @@ static void take_taint(struct warren_worker *worker)
     if (!worker_flight_tainted(&worker->flight) || !flight_told(worker->flight.flight))
         return;
     runtime_thread_lost(worker->runtime);
+    worker_store_lost(worker->keeper, worker->flight.flight);
     worker_flight_report(&worker->flight);
 }
 
@@ -333,7 +334,7 @@ static bool is_idle(void *user, size_t index)
     struct runtime_stats stats;
 
     runtime_subscription_stats(worker->runtime, index, &stats);
-    return stats.running == 0;
+    return stats.running == 0 && worker_store_may_close(worker->keeper, &worker->setup, index);
 }
 
 /* Handlers that are in no thread any more may write down what they keep, if that is possible. */

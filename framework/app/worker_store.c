@@ -161,3 +161,20 @@ void worker_store_publisher(struct keeper *keeper, struct warren_publisher *publ
     if (transactor && transactor_has_outbox(transactor))
         transactor_on_appended(transactor, publisher ? on_appended : NULL, publisher);
 }
+
+void worker_store_lost(struct keeper *keeper, const struct flight *flight)
+{
+    struct transactor *transactor = keeper ? keeper_transactor(keeper) : NULL;
+    pid_t thread = transactor ? transactor_occupant(transactor) : 0;
+
+    if (thread == 0 || !flight_has_lost(flight, thread) || transactor_is_abandoned(transactor))
+        return;
+    log_warn("the handler keeps the transaction: what is not committed is handled again");
+    transactor_abandon(transactor);
+}
+
+bool worker_store_may_close(struct keeper *keeper, const struct worker_setup *setup, size_t index)
+{
+    return !keeper || !transactional(setup, index) ||
+           !transactor_is_abandoned(keeper_transactor(keeper));
+}

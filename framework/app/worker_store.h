@@ -7,6 +7,7 @@
 #include <warren/publisher.h>
 
 #include "app/worker_setup.h"
+#include "consume/flight_recorder.h"
 #include "store/keeper.h"
 
 /**
@@ -32,5 +33,11 @@ enum warren_status worker_store_open(const struct worker_setup *setup, struct ke
  * publisher is closed. @keeper may be NULL.
  */
 void worker_store_publisher(struct keeper *keeper, struct warren_publisher *publisher);
+
+/** Threads of @flight were lost: if one of them is in the transaction of transactional handlers, it
+ * keeps it, and what this process would write is given up. @keeper may be NULL. */
+void worker_store_lost(struct keeper *keeper, const struct flight *flight);
+/** May the handler of this subscription be closed, which finalizes its statements? */
+bool worker_store_may_close(struct keeper *keeper, const struct worker_setup *setup, size_t index);
 
 #endif

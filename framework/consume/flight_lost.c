@@ -143,6 +143,15 @@ int64_t flight_watch(struct flight *f, int64_t now_ms)
     return again_ms < WATCH_MAX_MS ? again_ms : WATCH_MAX_MS;
 }
 
+bool flight_has_lost(const struct flight *f, pid_t thread)
+{
+    for (uint32_t i = 0; i < f->worker_count; i++)
+        if (atomic_load(&f->workers[i].thread) == thread &&
+            (atomic_load(&f->workers[i].slot->state) & FLIGHT_STATE_MASK) >= FLIGHT_CRASHED)
+            return true;
+    return false;
+}
+
 struct flight_report *flight_next_report(struct flight *f)
 {
     uint32_t taken = atomic_load(&f->file.head->own_reports);

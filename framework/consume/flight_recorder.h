@@ -122,6 +122,9 @@ static inline bool flight_told(struct flight *flight)
     return atomic_exchange(&flight->told, false);
 }
 
+/** Is @thread lost: parked after a crash, or given up? Thread: main. */
+bool flight_has_lost(const struct flight *flight, pid_t thread);
+
 /** The next report that was not taken yet, or NULL. Thread: main. */
 struct flight_report *flight_next_report(struct flight *flight);
 

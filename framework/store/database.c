@@ -41,6 +41,14 @@ struct turn *database_turn(struct database *database)
     return database->turn;
 }
 
+enum warren_status database_take_turn(struct database *database, struct warren_error *error)
+{
+    if (turn_take(database->turn))
+        return WARREN_OK;
+    return error_set(error, WARREN_ECLOSED, "%s: a handler that crashed keeps its transaction",
+                     database->path);
+}
+
 /* ---- what went wrong ---- */
 
 /* SQLite tries again for reading only, and so forgets why writing was refused. */

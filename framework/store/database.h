@@ -88,6 +88,8 @@ enum warren_status database_number(struct database *database, const char *sql, i
  * any.
  */
 struct turn *database_turn(struct database *database);
+/** Take it. WARREN_ECLOSED, with @error: it was broken, and there is none to be given back. */
+enum warren_status database_take_turn(struct database *database, struct warren_error *error);
 
 /** Take the lock for writing; other processes that have it are waited for. Do not nest. */
 enum warren_status database_begin(struct database *database, struct warren_error *error);

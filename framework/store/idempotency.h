@@ -7,8 +7,9 @@
  *         |-> DONE: with the outcome and the result of then
  *         \-> BUSY: somebody is at it
  *
- * All of a group is done together; a failure leaves everything as it was.
- * Thread: one for all but those that say otherwise. Elsewhere: who makes the groups (keeper.h).
+ * All of a group is done together; a failure leaves everything as it was. WARREN_ECLOSED: so it
+ * will be each time, as long as this process lives. Thread: one for all but those that say
+ * otherwise. Elsewhere: who makes the groups (keeper.h).
  */
 #ifndef WARREN_STORE_IDEMPOTENCY_H
 #define WARREN_STORE_IDEMPOTENCY_H

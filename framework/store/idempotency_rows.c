@@ -237,9 +237,10 @@ enum warren_status idempotency_rows_renew(struct idempotency_connection *c,
 
 enum warren_status idempotency_begin(struct idempotency_connection *c, struct warren_error *error)
 {
-    enum warren_status status;
+    enum warren_status status = database_take_turn(c->database, error);
 
-    turn_take(database_turn(c->database));
+    if (status != WARREN_OK)
+        return status;
     status = database_in_place(c->database, error);
     if (status == WARREN_OK)
         status = database_begin(c->database, error);

@@ -97,7 +97,8 @@ enum warren_status idempotency_rows_renew(struct idempotency_connection *c,
                                           struct warren_error *error);
 
 /** Take the turn and begin to write, with everything read that others have appended. WARREN_EIO,
- * too, if the file is not in its place (database_in_place()). */
+ * too, if the file is not in its place (database_in_place()); WARREN_ECLOSED: database_take_turn().
+ */
 enum warren_status idempotency_begin(struct idempotency_connection *c, struct warren_error *error);
 /** What was written counts from now on, if the file is in its place. */
 enum warren_status idempotency_commit(struct idempotency_connection *c, struct warren_error *error);

@@ -111,15 +111,18 @@ static int64_t now_ms(void)
     return clock_now_ms(clock_monotonic());
 }
 
-static void note_failure(struct keeper *k, const char *text, size_t waiting)
+/* A process that ends over a crash says so itself. */
+static void note_failure(struct keeper *k, const struct warren_error *error, size_t waiting)
 {
+    if (error->status == WARREN_ECLOSED)
+        return;
     atomic_fetch_add_explicit(&k->failures, 1, memory_order_relaxed);
     k->retry_ms = k->retry_ms == 0 ? RETRY_MIN_MS : 2 * k->retry_ms;
     if (k->retry_ms > RETRY_MAX_MS)
         k->retry_ms = RETRY_MAX_MS;
     k->retry_at_ms = now_ms() + k->retry_ms;
     if (!k->is_failing && k->events.failed)
-        k->events.failed(k->events.user, text, waiting);
+        k->events.failed(k->events.user, error->text, waiting);
     k->is_failing = true;
 }
 
@@ -182,12 +185,13 @@ static void work_group(struct keeper *k, struct queue *queue, bool last_time)
     enum keeper_task task = queue->first->task;
     size_t count = group_of(k, queue);
     enum warren_status status = do_group(k, task, count, &error);
-    bool again = status != WARREN_OK && task != KEEPER_CLAIM && !last_time;
+    bool again =
+        status != WARREN_OK && status != WARREN_ECLOSED && task != KEEPER_CLAIM && !last_time;
 
     if (status == WARREN_OK && (task != KEEPER_CLAIM || k->failed.count == 0))
         note_success(k);
     else if (status != WARREN_OK)
-        note_failure(k, error.text, task == KEEPER_CLAIM ? 0 : count);
+        note_failure(k, &error, task == KEEPER_CLAIM ? 0 : count);
     while (count-- > 0) {
         struct keeper_work *work = queue_pop(queue);
 
@@ -279,12 +283,12 @@ static void see_to_duties(struct keeper *k)
     if (now >= k->renew_at_ms) {
         k->renew_at_ms = now + k->renew_ms;
         if (k->store->ops->renew(k->store, &error) != WARREN_OK)
-            note_failure(k, error.text, 0);
+            note_failure(k, &error, 0);
     }
     if (k->purge_more || now >= k->purge_at_ms) {
         k->purge_at_ms = now + PURGE_MS;
         if (k->store->ops->purge(k->store, &k->purge_more, &error) != WARREN_OK)
-            note_failure(k, error.text, 0);
+            note_failure(k, &error, 0);
     }
 }
 

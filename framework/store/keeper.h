@@ -3,9 +3,9 @@
  *
  * While a group is on its way to the disk the next one gathers. A completion that fails is tried
  * again until it succeeds or the keeper is stopped: the effect is there, only the note of it is
- * not. A claim that fails is answered at once: nothing was done yet.
- * Bound: a work is in the hands of the keeper once, and belongs to a message in a prefetch window.
- * Elsewhere: what a claim is (idempotency.h).
+ * not. A claim that fails is answered at once: nothing was done yet. So is everything where the
+ * store says that it will fail for ever. Bound: a work is in the hands of the keeper once, and
+ * belongs to a message in a prefetch window. Elsewhere: what a claim is (idempotency.h).
  */
 #ifndef WARREN_STORE_KEEPER_H
 #define WARREN_STORE_KEEPER_H

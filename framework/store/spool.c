@@ -195,9 +195,10 @@ enum warren_status spool_count_refused(struct spool *spool, int64_t *ret_refused
 
 enum warren_status spool_begin(struct spool *spool, struct warren_error *error)
 {
-    enum warren_status status;
+    enum warren_status status = database_take_turn(spool->database, error);
 
-    turn_take(database_turn(spool->database));
+    if (status != WARREN_OK)
+        return status;
     spool->has_turn = true;
     status = database_begin(spool->database, error);
     if (status != WARREN_OK)

@@ -14,6 +14,8 @@
 #ifndef WARREN_STORE_TRANSACTOR_H
 #define WARREN_STORE_TRANSACTOR_H
 
+#include <sys/types.h>
+
 #include "store/idempotency_sqlite.h"
 #include "store/keeper.h"
 #include "store/spool.h"
@@ -109,6 +111,16 @@ struct transactor_stats {
 };
 
 void transactor_stats(struct transactor *transactor, struct transactor_stats *stats);
+
+/** The thread whose handler is in it; 0: none is. Thread: any. */
+pid_t transactor_occupant(struct transactor *transactor);
+/**
+ * That thread will never leave, and the process is to end: nobody is let in any more, nothing is
+ * committed, what had joined is undone, and everything else that this process would write into the
+ * file fails, at once. Nothing that the thread uses is touched, or freed. Thread: any but that one.
+ */
+void transactor_abandon(struct transactor *transactor);
+bool transactor_is_abandoned(struct transactor *transactor);
 
 /** Commit what there is; enter no more. Ends the thread. Harmless to repeat; NULL is fine. */
 void transactor_stop(struct transactor *transactor);

@@ -189,6 +189,17 @@ void transactor_lose(struct transactor *t, const char *text)
     transactor_close(t, WARREN_EIO);
 }
 
+/* The transaction is left to its thread; the next process finds it rolled back. */
+void transactor_abandon(struct transactor *t)
+{
+    pthread_mutex_lock(&t->mutex);
+    t->abandoned = t->stopping = true;
+    pthread_mutex_unlock(&t->mutex);
+    pthread_cond_broadcast(&t->changed);
+    turn_break(database_turn(t->connection.database));
+    decide(t, take_group(t), WARREN_ECLOSED);
+}
+
 /* ---- the thread that commits ---- */
 
 /* Under the mutex: until there is something to commit and nobody is in it. @return false: the end
@@ -206,9 +217,11 @@ static bool gather(struct transactor *t)
             if (!transactor_wait_until(t, until_us))
                 break;
     t->wants = true;
-    while (t->busy)
+    while (t->busy && !t->abandoned)
         pthread_cond_wait(&t->changed, &t->mutex);
     t->wants = false;
+    if (t->abandoned)
+        return false;
     if (t->group_count == 0)
         return !t->stopping;
     t->busy = true;

@@ -1,6 +1,6 @@
 /* transactor_private.h - the inside of a transactor, for the files that make it: transactor.c
- * (handlers, one at a time; its life), transactor_commit.c (the group, its transaction, the thread
- * that commits it) and transactor_blame.c (whose fault it is).
+ * (handlers, one at a time), transactor_life.c, transactor_commit.c (the group, its transaction,
+ * the thread that commits it) and transactor_blame.c (whose fault it is).
  */
 #ifndef WARREN_STORE_TRANSACTOR_PRIVATE_H
 #define WARREN_STORE_TRANSACTOR_PRIVATE_H
@@ -34,6 +34,8 @@ struct transactor {
     bool busy;  /* somebody uses the connection */
     bool wants; /* the thread is about to commit: nobody else shall enter */
     bool stopping;
+    bool abandoned; /* by a handler that crashed in it */
+    pid_t occupant; /* the thread whose handler is in it; 0: none is */
     bool is_failing;
     int64_t singly_until_us; /* until then nobody shares a transaction */
     struct transactor_work *group;

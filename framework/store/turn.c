@@ -10,9 +10,10 @@ struct turn {
     dev_t device;
     ino_t inode;
     unsigned users;
-    pthread_mutex_t mutex; /* guards the two below */
+    pthread_mutex_t mutex; /* guards the three below */
     uint64_t served;
     uint64_t tickets;
+    bool broken;
     pthread_cond_t changed;
 };
 
@@ -72,15 +73,26 @@ void turn_put(struct turn *turn)
     pthread_mutex_unlock(&all_mutex);
 }
 
-void turn_take(struct turn *turn)
+bool turn_take(struct turn *turn)
 {
     uint64_t mine;
+    bool is_mine;
 
     pthread_mutex_lock(&turn->mutex);
     mine = turn->tickets++;
-    while (turn->served != mine)
+    while (turn->served != mine && !turn->broken)
         pthread_cond_wait(&turn->changed, &turn->mutex);
+    is_mine = !turn->broken;
     pthread_mutex_unlock(&turn->mutex);
+    return is_mine;
+}
+
+void turn_break(struct turn *turn)
+{
+    pthread_mutex_lock(&turn->mutex);
+    turn->broken = true;
+    pthread_mutex_unlock(&turn->mutex);
+    pthread_cond_broadcast(&turn->changed);
 }
 
 void turn_give(struct turn *turn)

@@ -18,9 +18,15 @@ struct turn *turn_of(dev_t device, ino_t inode);
 /** Once for each turn_of(). NULL is fine. */
 void turn_put(struct turn *turn);
 
-/** Wait until all who came before have had theirs. Do not nest. */
-void turn_take(struct turn *turn);
+/**
+ * Wait until all who came before have had theirs. Do not nest.
+ *
+ * @return false: it has none, for turn_break() was called
+ */
+bool turn_take(struct turn *turn);
 void turn_give(struct turn *turn);
+/** Who has it will never give it back: who waits, and who comes, is told so. */
+void turn_break(struct turn *turn);
 
 /** Does somebody wait? */
 bool turn_is_wanted(struct turn *turn);

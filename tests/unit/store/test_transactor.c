@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <time.h>
 
@@ -587,6 +588,61 @@ static void beside_a_keeper(void **state)
     close_scene(&scene);
 }
 
+struct sleeper {
+    struct scene *scene;
+    struct message message;
+    sem_t entered;
+    sem_t end;
+};
+
+static void *enter_and_sleep(void *arg)
+{
+    struct sleeper *sleeper = arg;
+
+    assert_int_equal(transactor_enter(sleeper->scene->t, &sleeper->message.work, 10000,
+                                      &sleeper->scene->rig->error),
+                     WARREN_OK);
+    insert(sleeper->scene, "never");
+    sem_post(&sleeper->entered);
+    sem_wait(&sleeper->end);
+    return NULL;
+}
+
+static void *abandon_when_awaited(void *arg)
+{
+    struct sleeper *sleeper = arg;
+
+    while (transactor_occupant(sleeper->scene->t) == 0)
+        sched_yield();
+    transactor_abandon(sleeper->scene->t);
+    return NULL;
+}
+
+/* A handler is in the transaction and will never leave: whoever waits for it, or comes, be it for
+ * the transaction or to write a key of his own, goes away at once; and so does the end. */
+static void an_abandoned_one_holds_up_nobody(void **state)
+{
+    static struct scene scene; /* what is left to the lost thread is not freed */
+    struct sleeper sleeper = {.scene = &scene};
+    struct message message;
+    pthread_t lost;
+    pthread_t rescuer;
+
+    open_with(&scene, *state, false);
+    sem_init(&sleeper.entered, 0, 0);
+    sem_init(&sleeper.end, 0, 0);
+    assert_int_equal(pthread_create(&lost, NULL, enter_and_sleep, &sleeper), 0);
+    sem_wait(&sleeper.entered);
+    assert_int_equal(pthread_create(&rescuer, NULL, abandon_when_awaited, &sleeper), 0);
+    assert_int_equal(begin(&scene, &message, "a"), WARREN_ECLOSED);
+    assert_int_equal(rig_complete(scene.rig, scene.store, "b", 0, NULL, NULL), WARREN_ECLOSED);
+    assert_true(transactor_is_abandoned(scene.t));
+    close_scene(&scene);
+    sem_post(&sleeper.end);
+    pthread_join(lost, NULL);
+    pthread_join(rescuer, NULL);
+}
+
 /* What has joined is committed at the end. */
 static void the_end_commits(void **state)
 {
@@ -623,6 +679,7 @@ int main(void)
         TEST(one_at_a_time),
         TEST(the_overtaken_are_rolled_back),
         TEST(beside_a_keeper),
+        TEST(an_abandoned_one_holds_up_nobody),
         TEST(the_end_commits),
     };
 
