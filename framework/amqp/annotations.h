@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include <warren/message.h>
+
 /* ---- while a message is retried ---- */
 
 #define NOTE_ATTEMPTS      "x-warren-attempts"      /* i64: attempts that failed so far */
@@ -45,19 +47,32 @@
 /* Headers exchanges look at no header whose name begins with x-. */
 #define NOTE_DELAY_PREFIX "warren-delay-"
 
-/** Is @name a note of warren's? */
-static inline bool annotation_is_warrens(const char *name)
+/* Names come over the wire, so they have a length. */
+
+static inline bool annotation_begins(struct warren_bytes name, const char *prefix)
 {
-    return strncmp(name, "x-warren-", 9) == 0 ||
-           strncmp(name, NOTE_DELAY_PREFIX, sizeof NOTE_DELAY_PREFIX - 1) == 0;
+    size_t len = strlen(prefix);
+
+    return name.len >= len && memcmp(name.data, prefix, len) == 0;
+}
+
+static inline bool annotation_is(struct warren_bytes name, const char *wanted)
+{
+    return name.len == strlen(wanted) && annotation_begins(name, wanted);
+}
+
+/** Is @name a note of warren's? */
+static inline bool annotation_is_warrens(struct warren_bytes name)
+{
+    return annotation_begins(name, "x-warren-") || annotation_begins(name, NOTE_DELAY_PREFIX);
 }
 
 /** Is @name a note of the broker's about deliveries and dead-lettering? */
-static inline bool annotation_is_brokers(const char *name)
+static inline bool annotation_is_brokers(struct warren_bytes name)
 {
-    return strcmp(name, "x-death") == 0 || strncmp(name, "x-first-death-", 14) == 0 ||
-           strncmp(name, "x-last-death-", 13) == 0 || strcmp(name, "x-delivery-count") == 0 ||
-           strcmp(name, "x-acquired-count") == 0;
+    return annotation_is(name, "x-death") || annotation_begins(name, "x-first-death-") ||
+           annotation_begins(name, "x-last-death-") || annotation_is(name, "x-delivery-count") ||
+           annotation_is(name, "x-acquired-count");
 }
 
 #endif

@@ -84,6 +84,20 @@ static inline const char *delivery_routing_key(const struct delivery *delivery)
     return (const char *)delivery->data + delivery->exchange_len + 1;
 }
 
+/* As C strings these two end at their first NUL; here are their lengths. */
+
+static inline struct warren_bytes delivery_exchange_bytes(const struct delivery *delivery)
+{
+    struct warren_bytes bytes = {delivery_exchange(delivery), delivery->exchange_len};
+    return bytes;
+}
+
+static inline struct warren_bytes delivery_routing_key_bytes(const struct delivery *delivery)
+{
+    struct warren_bytes bytes = {delivery_routing_key(delivery), delivery->routing_key_len};
+    return bytes;
+}
+
 static inline struct warren_bytes delivery_properties(const struct delivery *delivery)
 {
     struct warren_bytes bytes = {delivery->data + delivery->exchange_len + 1 +

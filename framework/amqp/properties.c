@@ -112,18 +112,19 @@ enum warren_status properties_decode(struct warren_bytes encoded, struct arena *
 /* ---- to the wire ---- */
 
 static enum warren_status borrow_texts(const struct warren_properties *properties,
-                                       amqp_basic_properties_t *basic, size_t *size,
-                                       struct warren_error *error)
+                                       const struct arena *texts, amqp_basic_properties_t *basic,
+                                       size_t *size, struct warren_error *error)
 {
     for (size_t i = 0; i < TEXT_PROPERTIES; i++) {
         const struct text_property *row = &text_properties[i];
-        const char *text = *our_text((struct warren_properties *)properties, row);
+        struct warren_bytes text =
+            arena_bytes(texts, *our_text((struct warren_properties *)properties, row));
         amqp_bytes_t *theirs = their_text(basic, row);
 
-        if (!text)
+        if (!text.data)
             continue;
-        theirs->bytes = (void *)text;
-        theirs->len = strnlen(text, SHORT_STRING_MAX + 1);
+        theirs->bytes = (void *)text.data;
+        theirs->len = text.len;
         if (theirs->len > SHORT_STRING_MAX)
             return error_set(error, WARREN_EINVAL, "property %s is longer than 255 bytes",
                              row->name);
@@ -134,7 +135,8 @@ static enum warren_status borrow_texts(const struct warren_properties *propertie
 }
 
 /* rabbitmq-c's form, and how many bytes it will take. */
-static enum warren_status to_amqp(const struct warren_properties *properties, struct arena *scratch,
+static enum warren_status to_amqp(const struct warren_properties *properties,
+                                  const struct arena *texts, struct arena *scratch,
                                   amqp_basic_properties_t *basic, size_t *size,
                                   struct warren_error *error)
 {
@@ -143,11 +145,11 @@ static enum warren_status to_amqp(const struct warren_properties *properties, st
 
     memset(basic, 0, sizeof *basic);
     *size = 2; /* the flags */
-    status = borrow_texts(properties, basic, size, error);
+    status = borrow_texts(properties, texts, basic, size, error);
     if (status != WARREN_OK)
         return status;
     if (properties->headers.count) {
-        status = table_to_amqp(&properties->headers, scratch, &basic->headers, error);
+        status = table_to_amqp_whole(&properties->headers, texts, scratch, &basic->headers, error);
         if (status != WARREN_OK)
             return status;
         basic->_flags |= AMQP_BASIC_HEADERS_FLAG;
@@ -173,9 +175,10 @@ static enum warren_status to_amqp(const struct warren_properties *properties, st
     return WARREN_OK;
 }
 
-enum warren_status properties_encode(const struct warren_properties *properties, size_t max,
-                                     struct arena *scratch, struct buffer *out,
-                                     struct warren_error *error)
+enum warren_status properties_encode_whole(const struct warren_properties *properties,
+                                           const struct arena *texts, size_t max,
+                                           struct arena *scratch, struct buffer *out,
+                                           struct warren_error *error)
 {
     amqp_basic_properties_t basic;
     enum warren_status status;
@@ -183,7 +186,7 @@ enum warren_status properties_encode(const struct warren_properties *properties,
     size_t size;
     int len;
 
-    status = to_amqp(properties, scratch, &basic, &size, error);
+    status = to_amqp(properties, texts, scratch, &basic, &size, error);
     if (status != WARREN_OK)
         return status;
     if (size > max || size == SIZE_MAX)
@@ -201,4 +204,11 @@ enum warren_status properties_encode(const struct warren_properties *properties,
                          len < 0 ? amqp_error_string2(len) : "another size than computed");
     buffer_added(out, size);
     return WARREN_OK;
+}
+
+enum warren_status properties_encode(const struct warren_properties *properties, size_t max,
+                                     struct arena *scratch, struct buffer *out,
+                                     struct warren_error *error)
+{
+    return properties_encode_whole(properties, NULL, max, scratch, out, error);
 }

@@ -13,7 +13,8 @@
 #include "amqp/rabbitmq_c.h"
 
 /**
- * Decode a property list (flags and list). Every string and table is copied into @arena.
+ * Decode a property list (flags and list). Every string and table is copied into @arena, which
+ * knows the lengths of properties and names that hold a NUL: see arena_bytes().
  *
  * @return WARREN_OK, WARREN_EPROTOCOL, WARREN_ENOMEM; on failure @properties is all-absent
  */
@@ -21,7 +22,7 @@ enum warren_status properties_decode(struct warren_bytes encoded, struct arena *
                                      struct warren_properties *properties);
 
 /**
- * Append the property list of @properties to @out.
+ * Append the property list of @properties to @out. Its texts end at their first NUL.
  *
  * @return WARREN_OK; WARREN_EINVAL (a string or a name over 255 bytes, a number outside of its
  *         type, nesting over WARREN_NESTING_MAX); WARREN_ETOOBIG (more than @max bytes);
@@ -30,6 +31,11 @@ enum warren_status properties_decode(struct warren_bytes encoded, struct arena *
 enum warren_status properties_encode(const struct warren_properties *properties, size_t max,
                                      struct arena *scratch, struct buffer *out,
                                      struct warren_error *error);
+/** The same; texts that @texts (or NULL) knows have the length that arena_bytes() tells. */
+enum warren_status properties_encode_whole(const struct warren_properties *properties,
+                                           const struct arena *texts, size_t max,
+                                           struct arena *scratch, struct buffer *out,
+                                           struct warren_error *error);
 
 /** rabbitmq-c's form of @table, in @arena; strings are borrowed from @table. */
 enum warren_status table_to_amqp(const struct warren_table *table, struct arena *arena,
@@ -38,5 +44,9 @@ enum warren_status table_to_amqp(const struct warren_table *table, struct arena 
 /** The public form of rabbitmq-c's @table; everything copied into @arena. */
 enum warren_status table_from_amqp(const amqp_table_t *table, struct arena *arena,
                                    struct warren_table *ret_table);
+
+/** As warren_table_get(), by whole names: one that goes on behind a NUL is another name. */
+const struct warren_value *table_get(const struct warren_table *table, const char *name,
+                                     const struct arena *texts);
 
 #endif

@@ -14,6 +14,7 @@
 
 /* What the values of one table are converted with; @name is the field that errors speak of. */
 struct conversion {
+    const struct arena *texts;
     struct arena *arena;
     struct warren_error *error;
     const char *name;
@@ -185,10 +186,11 @@ static enum warren_status convert_table(struct conversion *conversion,
     ret->num_entries = (int)table->count;
     for (size_t i = 0; i < table->count; i++) {
         const struct warren_field *field = &table->fields[i];
+        struct warren_bytes name = arena_bytes(conversion->texts, field->name);
         amqp_bytes_t *key = &ret->entries[i].key;
 
-        key->bytes = (void *)field->name;
-        key->len = strnlen(field->name, NAME_MAX_BYTES + 1);
+        key->bytes = (void *)name.data;
+        key->len = name.len;
         if (key->len > NAME_MAX_BYTES)
             return error_set(conversion->error, WARREN_EINVAL,
                              "a field's name is longer than 255 bytes: %.40s...", field->name);
@@ -202,12 +204,19 @@ static enum warren_status convert_table(struct conversion *conversion,
     return WARREN_OK;
 }
 
+enum warren_status table_to_amqp_whole(const struct warren_table *table, const struct arena *texts,
+                                       struct arena *arena, amqp_table_t *ret_table,
+                                       struct warren_error *error)
+{
+    struct conversion conversion = {texts, arena, error, "", 0};
+
+    return convert_table(&conversion, table, ret_table);
+}
+
 enum warren_status table_to_amqp(const struct warren_table *table, struct arena *arena,
                                  amqp_table_t *ret_table, struct warren_error *error)
 {
-    struct conversion conversion = {arena, error, "", 0};
-
-    return convert_table(&conversion, table, ret_table);
+    return table_to_amqp_whole(table, NULL, arena, ret_table, error);
 }
 
 /* ---- how many bytes ---- */

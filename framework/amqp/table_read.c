@@ -1,6 +1,8 @@
 /* table_read.c - field tables from rabbitmq-c's form to the public one. */
 #include "amqp/properties.h"
 
+#include <string.h>
+
 static enum warren_status read_table(const amqp_table_t *table, struct arena *arena, unsigned depth,
                                      struct warren_table *ret);
 static enum warren_status read_array(const amqp_array_t *array, struct arena *arena, unsigned depth,
@@ -10,7 +12,7 @@ static enum warren_status read_bytes(amqp_bytes_t bytes, struct arena *arena,
                                      struct warren_bytes *ret)
 {
     ret->len = bytes.len;
-    ret->data = arena_text(arena, bytes.bytes, bytes.len); /* the NUL is for careless readers */
+    ret->data = arena_copy(arena, bytes.bytes, bytes.len); /* the NUL is for careless readers */
     return ret->data ? WARREN_OK : WARREN_ENOMEM;
 }
 
@@ -127,4 +129,18 @@ enum warren_status table_from_amqp(const amqp_table_t *table, struct arena *aren
                                    struct warren_table *ret_table)
 {
     return read_table(table, arena, 1, ret_table);
+}
+
+const struct warren_value *table_get(const struct warren_table *table, const char *name,
+                                     const struct arena *texts)
+{
+    size_t len = strlen(name);
+
+    for (size_t i = 0; i < table->count; i++) {
+        struct warren_bytes found = arena_bytes(texts, table->fields[i].name);
+
+        if (found.len == len && memcmp(found.data, name, len) == 0)
+            return &table->fields[i].value;
+    }
+    return NULL;
 }

@@ -32,6 +32,7 @@ struct testing_clock {
 struct warren_test {
     struct testing_setup setup;
     struct testing_published published;
+    struct arena noted; /* lengths of texts that hold a NUL */
     struct testing_clock clock;
     _Atomic int64_t deadline_ms;
     struct job_source source;
@@ -156,6 +157,7 @@ void warren_test_free(struct warren_test *test)
     job_free(test->job);
     delivery_free(test->delivery);
     testing_published_done(&test->published);
+    arena_done(&test->noted);
     testing_setup_done(&test->setup);
     free(test);
 }
@@ -167,12 +169,25 @@ const char *warren_test_handler(const struct warren_test *test)
 
 /* ---- a message comes ---- */
 
+enum warren_status warren_test_note_text(struct warren_test *test, const char *text, size_t len)
+{
+    return arena_note(&test->noted, text, len);
+}
+
 enum warren_status warren_test_deliver(struct warren_test *test,
                                        const struct warren_test_message *message,
                                        struct warren_error *error)
 {
+    return testing_deliver(test, message, &test->noted, error);
+}
+
+enum warren_status testing_deliver(struct warren_test *test,
+                                   const struct warren_test_message *message,
+                                   const struct arena *texts, struct warren_error *error)
+{
     struct delivery *delivery = NULL;
-    enum warren_status status = testing_delivery_new(message, test->source.queue, &delivery, error);
+    enum warren_status status =
+        testing_delivery_new(message, texts, test->source.queue, &delivery, error);
 
     if (status != WARREN_OK)
         return status;
@@ -393,4 +408,14 @@ const struct warren_test_published *warren_test_all_published(const struct warre
 {
     *ret_count = test->published.count;
     return test->published.count > 0 ? test->published.items : NULL;
+}
+
+const struct arena *testing_texts(const struct warren_test *test)
+{
+    return &test->published.arena;
+}
+
+struct warren_bytes warren_test_text(const struct warren_test *test, const char *text)
+{
+    return arena_bytes(testing_texts(test), text);
 }

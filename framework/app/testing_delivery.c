@@ -14,12 +14,13 @@
 #define PROPERTIES_MAX (RECORD_FRAME_MAX + FRAME_GROWTH_MAX)
 
 /* The broker's and warren's own counts make room for the one that the test gives. */
-static bool is_count(const char *name)
+static bool is_count(struct warren_bytes name)
 {
-    return strcmp(name, "x-delivery-count") == 0 || strcmp(name, NOTE_ATTEMPTS) == 0;
+    return annotation_is(name, "x-delivery-count") || annotation_is(name, NOTE_ATTEMPTS);
 }
 
-static enum warren_status without_counts(struct warren_table *headers, struct arena *arena)
+static enum warren_status without_counts(struct warren_table *headers, const struct arena *texts,
+                                         struct arena *arena)
 {
     struct warren_field *fields = arena_alloc(arena, headers->count * sizeof *fields);
     size_t count = 0;
@@ -27,25 +28,27 @@ static enum warren_status without_counts(struct warren_table *headers, struct ar
     if (!fields)
         return WARREN_ENOMEM;
     for (size_t i = 0; i < headers->count; i++)
-        if (!is_count(headers->fields[i].name))
+        if (!is_count(arena_bytes(texts, headers->fields[i].name)))
             fields[count++] = headers->fields[i];
     *headers = (struct warren_table){fields, count};
     return WARREN_OK;
 }
 
-static enum warren_status encode(const struct warren_test_message *message, struct arena *scratch,
+static enum warren_status encode(const struct warren_test_message *message,
+                                 const struct arena *texts, struct arena *scratch,
                                  struct buffer *out, struct warren_error *error)
 {
     struct warren_properties properties = message->message.properties;
 
-    if (message->attempt > 0 && without_counts(&properties.headers, scratch) != WARREN_OK)
+    if (message->attempt > 0 && without_counts(&properties.headers, texts, scratch) != WARREN_OK)
         return error_set(error, WARREN_ENOMEM, "no memory for the message");
-    return properties_encode(&properties, PROPERTIES_MAX, scratch, out, error);
+    return properties_encode_whole(&properties, texts, PROPERTIES_MAX, scratch, out, error);
 }
 
-static enum warren_status make_delivery(const char *exchange, const char *routing_key,
+static enum warren_status make_delivery(struct warren_bytes exchange, struct warren_bytes key,
                                         const struct warren_test_message *message,
-                                        struct delivery **ret, struct warren_error *error)
+                                        const struct arena *texts, struct delivery **ret,
+                                        struct warren_error *error)
 {
     struct warren_bytes body = message->message.body;
     struct arena scratch;
@@ -54,11 +57,11 @@ static enum warren_status make_delivery(const char *exchange, const char *routin
 
     arena_init(&scratch);
     buffer_init(&out, 2 * PROPERTIES_MAX);
-    status = encode(message, &scratch, &out, error);
+    status = encode(message, texts, &scratch, &out, error);
     if (status == WARREN_OK) {
         struct warren_bytes encoded = {buffer_front(&out), buffer_len(&out)};
 
-        *ret = delivery_new(warren_text(exchange), warren_text(routing_key), encoded, body.len);
+        *ret = delivery_new(exchange, key, encoded, body.len);
         if (!*ret)
             status = error_set(error, WARREN_ENOMEM, "no memory for the message");
         else if (body.len > 0)
@@ -70,18 +73,19 @@ static enum warren_status make_delivery(const char *exchange, const char *routin
 }
 
 enum warren_status testing_delivery_new(const struct warren_test_message *message,
-                                        const char *queue, struct delivery **ret_delivery,
-                                        struct warren_error *error)
+                                        const struct arena *texts, const char *queue,
+                                        struct delivery **ret_delivery, struct warren_error *error)
 {
-    const char *exchange = message->exchange ? message->exchange : "";
-    const char *key = message->routing_key ? message->routing_key : queue;
+    struct warren_bytes exchange = arena_bytes(texts, message->exchange ? message->exchange : "");
+    struct warren_bytes key =
+        arena_bytes(texts, message->routing_key ? message->routing_key : queue);
     enum warren_status status;
 
-    if (strlen(exchange) > NAME_MAX_BYTES || strlen(key) > NAME_MAX_BYTES)
+    if (exchange.len > NAME_MAX_BYTES || key.len > NAME_MAX_BYTES)
         return error_set(error, WARREN_EINVAL, "the %s has more than %d bytes",
-                         strlen(exchange) > NAME_MAX_BYTES ? "exchange" : "routing key",
+                         exchange.len > NAME_MAX_BYTES ? "exchange" : "routing key",
                          NAME_MAX_BYTES);
-    status = make_delivery(exchange, key, message, ret_delivery, error);
+    status = make_delivery(exchange, key, message, texts, ret_delivery, error);
     if (status == WARREN_OK)
         (*ret_delivery)->redelivered = message->redelivered;
     return status;

@@ -6,13 +6,23 @@
 #include <warren/testing.h>
 
 #include "amqp/delivery.h"
+#include "base/arena.h"
 
 /**
+ * @texts  knows the lengths of texts in @message that hold a NUL; NULL: none does
  * @queue  the routing key, unless @message has one
  * @return as warren_test_deliver(); delivery_free() frees it
  */
 enum warren_status testing_delivery_new(const struct warren_test_message *message,
-                                        const char *queue, struct delivery **ret_delivery,
-                                        struct warren_error *error);
+                                        const struct arena *texts, const char *queue,
+                                        struct delivery **ret_delivery, struct warren_error *error);
+
+/** What knows the lengths of the texts of all that was published; as arena_bytes(). */
+const struct arena *testing_texts(const struct warren_test *test);
+
+/** warren_test_deliver() of a message whose texts @texts knows, as above. */
+enum warren_status testing_deliver(struct warren_test *test,
+                                   const struct warren_test_message *message,
+                                   const struct arena *texts, struct warren_error *error);
 
 #endif

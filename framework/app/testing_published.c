@@ -34,7 +34,8 @@ void testing_published_clear(struct testing_published *published)
 }
 
 /* To the wire and back: what the publisher would refuse is refused, and the rest is copied. */
-static enum warren_status copy_properties(const struct warren_properties *from, struct arena *arena,
+static enum warren_status copy_properties(const struct warren_properties *from,
+                                          const struct arena *texts, struct arena *arena,
                                           struct warren_properties *to)
 {
     struct warren_bytes encoded;
@@ -44,7 +45,7 @@ static enum warren_status copy_properties(const struct warren_properties *from, 
 
     arena_init(&scratch);
     buffer_init(&out, 2 * RECORD_FRAME_MAX);
-    status = properties_encode(from, RECORD_FRAME_MAX, &scratch, &out, NULL);
+    status = properties_encode_whole(from, texts, RECORD_FRAME_MAX, &scratch, &out, NULL);
     encoded = (struct warren_bytes){buffer_front(&out), buffer_len(&out)};
     if (status == WARREN_OK)
         status = properties_decode(encoded, arena, to);
@@ -53,26 +54,27 @@ static enum warren_status copy_properties(const struct warren_properties *from, 
     return status;
 }
 
-static enum warren_status copy_message(const struct warren_message *from, struct arena *arena,
-                                       struct warren_message *to)
+static enum warren_status copy_message(const struct warren_message *from, const struct arena *texts,
+                                       struct arena *arena, struct warren_message *to)
 {
     if (from->body.len > 0 && !from->body.data)
         return WARREN_EINVAL;
     if (from->body.len > BYTES_MAX)
         return WARREN_ETOOBIG;
     to->body.len = from->body.len;
-    to->body.data = arena_text(arena, from->body.data, from->body.len);
-    return to->body.data ? copy_properties(&from->properties, arena, &to->properties)
+    to->body.data = arena_copy(arena, from->body.data, from->body.len);
+    return to->body.data ? copy_properties(&from->properties, texts, arena, &to->properties)
                          : WARREN_ENOMEM;
 }
 
-static enum warren_status copy_name(const char *from, struct arena *arena, const char **to)
+static enum warren_status copy_name(const char *from, const struct arena *texts,
+                                    struct arena *arena, const char **to)
 {
-    size_t len = from ? strlen(from) : 0;
+    struct warren_bytes name = arena_bytes(texts, from);
 
-    if (len > NAME_MAX_BYTES)
+    if (name.len > NAME_MAX_BYTES)
         return WARREN_EINVAL;
-    *to = arena_text(arena, from, len);
+    *to = arena_text(arena, name.data, name.len);
     return *to ? WARREN_OK : WARREN_ENOMEM;
 }
 
@@ -89,7 +91,8 @@ static bool may_be_delayed(const struct warren_message *message, int64_t delay_m
 
 /* What the publisher itself would say, before the broker is asked. */
 static enum warren_status keep(struct testing_published *published,
-                               const struct warren_publish *what, int64_t delay_ms)
+                               const struct warren_publish *what, const struct arena *texts,
+                               int64_t delay_ms)
 {
     struct warren_test_published *item = &published->items[published->count];
     enum warren_status status;
@@ -103,11 +106,11 @@ static enum warren_status keep(struct testing_published *published,
                                            .status = published->status,
                                            .result = published->result,
                                            .delay_ms = delay_ms > 0 ? delay_ms : 0};
-    status = copy_name(what->exchange, &published->arena, &item->exchange);
+    status = copy_name(what->exchange, texts, &published->arena, &item->exchange);
     if (status == WARREN_OK)
-        status = copy_name(what->routing_key, &published->arena, &item->routing_key);
+        status = copy_name(what->routing_key, texts, &published->arena, &item->routing_key);
     if (status == WARREN_OK)
-        status = copy_message(what->message, &published->arena, &item->message);
+        status = copy_message(what->message, texts, &published->arena, &item->message);
     if (status == WARREN_OK)
         published->count++;
     return status;
@@ -125,17 +128,20 @@ static void tell(const struct testing_published *published, warren_receipt_fn *r
         .sends = published->result == WARREN_EXPIRED ? 0 : 1,
         .exchange = item->exchange,
         .routing_key = item->routing_key,
+        .message_id_bytes = arena_bytes(&published->arena, message_id ? message_id : ""),
+        .exchange_bytes = arena_bytes(&published->arena, item->exchange),
+        .routing_key_bytes = arena_bytes(&published->arena, item->routing_key),
     };
 
     receipt(&said, user);
 }
 
 enum warren_status testing_publish(void *publisher, const struct warren_publish *what,
-                                   int64_t delay_ms, int64_t most_ms, warren_receipt_fn *receipt,
-                                   void *receipt_user)
+                                   const struct arena *texts, int64_t delay_ms, int64_t most_ms,
+                                   warren_receipt_fn *receipt, void *receipt_user)
 {
     struct testing_published *published = publisher;
-    enum warren_status status = keep(published, what, delay_ms);
+    enum warren_status status = keep(published, what, texts, delay_ms);
 
     (void)most_ms; /* no time passes */
     if (status == WARREN_OK)
@@ -146,11 +152,11 @@ enum warren_status testing_publish(void *publisher, const struct warren_publish 
 }
 
 enum warren_status testing_append(void *publisher, const struct warren_publish *what,
-                                  int64_t delay_ms, struct warren_outbox *outbox,
-                                  struct warren_error *error)
+                                  const struct arena *texts, int64_t delay_ms,
+                                  struct warren_outbox *outbox, struct warren_error *error)
 {
     struct testing_published *published = publisher;
-    enum warren_status status = keep(published, what, delay_ms);
+    enum warren_status status = keep(published, what, texts, delay_ms);
 
     (void)outbox;
     if (status == WARREN_OK)

@@ -247,6 +247,7 @@ static void report_calls(const struct flight_report *report)
 
 static void report_one(const struct flight_report *report)
 {
+    struct warren_bytes id = flight_message_id(report->message_id, report->id_len);
     char address[24];
     struct log_line line;
 
@@ -255,8 +256,8 @@ static void report_one(const struct flight_report *report)
                                               : "handler did not return by its hard limit");
     log_text(&line, "queue", report->queue);
     log_text(&line, "handler", report->handler);
-    if (*report->message_id)
-        log_text(&line, "message_id", report->message_id);
+    if (id.len > 0)
+        log_bytes(&line, "message_id", id);
     log_int(&line, "attempt", report->attempt);
     if (report->signal) {
         snprintf(address, sizeof address, "0x%llx", (unsigned long long)report->address);

@@ -73,16 +73,16 @@ static void on_publisher_blocked(void *user, bool blocked, const char *reason)
 }
 
 /* Without an id the culprit is still being searched: the line that names it follows. */
-static void on_publisher_refused(void *user, const char *message_id, uint16_t code,
+static void on_publisher_refused(void *user, struct warren_bytes message_id, uint16_t code,
                                  const char *text)
 {
     struct log_line line;
 
     (void)user;
-    if (!message_id)
+    if (!message_id.data)
         return;
     log_begin(&line, WARREN_LOG_ERROR, "broker refused a published message");
-    log_text(&line, "message_id", message_id);
+    log_bytes(&line, "message_id", message_id);
     log_int(&line, "code", code);
     log_text(&line, "reason", text);
     log_end(&line);
@@ -159,8 +159,8 @@ static void on_unfit(void *user, const char *queue, const struct delivery *witho
     (void)user;
     log_begin(&line, WARREN_LOG_ERROR, "message rejected unread");
     log_text(&line, "queue", queue);
-    log_text(&line, "exchange", delivery_exchange(without_body));
-    log_text(&line, "routing_key", delivery_routing_key(without_body));
+    log_bytes(&line, "exchange", delivery_exchange_bytes(without_body));
+    log_bytes(&line, "routing_key", delivery_routing_key_bytes(without_body));
     log_text(&line, "reason", why);
     log_int(&line, "body_size", (int64_t)body_size);
     log_end(&line);
@@ -174,8 +174,8 @@ static void on_unconfirmed(void *user, const char *queue, const struct delivery 
     log_begin(&line, WARREN_LOG_WARN,
               "message is tried again: what it published was not confirmed");
     log_text(&line, "queue", queue);
-    log_text(&line, "exchange", delivery_exchange(delivery));
-    log_text(&line, "routing_key", delivery_routing_key(delivery));
+    log_bytes(&line, "exchange", delivery_exchange_bytes(delivery));
+    log_bytes(&line, "routing_key", delivery_routing_key_bytes(delivery));
     log_text(&line, "reason", delivery->unpublished);
     log_end(&line);
 }
@@ -189,7 +189,7 @@ static void on_unrelayed(void *user, const struct runtime_unrelayed *what)
               what->dead ? "dead letter is not confirmed: the message stays in its queue"
                          : "retry is not confirmed: the message stays in its queue");
     log_text(&line, "queue", what->queue);
-    log_text(&line, "message_id", what->message_id);
+    log_bytes(&line, "message_id", what->message_id);
     if (what->exchange[0])
         log_text(&line, "exchange", what->exchange);
     log_text(&line, "target", what->target);

@@ -64,8 +64,9 @@ static bool put_key(struct log_line *line, const char *key, size_t value_len)
     return true;
 }
 
-/* The length of the UTF-8 character at @text (RFC 3629), 0 if there is none. */
-static size_t utf8_len(const unsigned char *text)
+/* The length of the UTF-8 character at @text (RFC 3629), of which @left bytes are there, at least
+ * one; 0 if it is none. */
+static size_t utf8_len(const unsigned char *text, size_t left)
 {
     unsigned char low = 0x80;
     unsigned char high = 0xbf;
@@ -76,6 +77,8 @@ static size_t utf8_len(const unsigned char *text)
     if (text[0] < 0xc2 || text[0] > 0xf4)
         return 0;
     len = text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
+    if (len > left)
+        return 0;
     if (text[0] == 0xe0)
         low = 0xa0;
     if (text[0] == 0xed)
@@ -122,10 +125,11 @@ static char escape_letter(unsigned char c)
 
 /* Write the character at *@text as it may stand between quotes, step over it, and return the
  * length of what was written. */
-static size_t escape(const unsigned char **text, bool json, char escaped[ESCAPE_MAX])
+static size_t escape(const unsigned char **text, const unsigned char *text_end, bool json,
+                     char escaped[ESCAPE_MAX])
 {
     const unsigned char *c = *text;
-    size_t len = utf8_len(c);
+    size_t len = utf8_len(c, (size_t)(text_end - c));
     char letter = escape_letter(*c);
 
     *text += len ? len : 1;
@@ -147,12 +151,14 @@ static size_t escape(const unsigned char **text, bool json, char escaped[ESCAPE_
     return len;
 }
 
-static bool needs_quotes(const char *value)
+static bool needs_quotes(struct warren_bytes value)
 {
-    for (const unsigned char *c = (const unsigned char *)value; *c; c++)
-        if (*c <= ' ' || *c == '"' || *c == '=' || *c == '\\' || *c >= 0x7f)
+    const unsigned char *c = value.data;
+
+    for (size_t i = 0; i < value.len; i++)
+        if (c[i] <= ' ' || c[i] == '"' || c[i] == '=' || c[i] == '\\' || c[i] >= 0x7f)
             return true;
-    return *value == '\0';
+    return value.len == 0;
 }
 
 static size_t value_room(const struct log_line *line)
@@ -160,16 +166,17 @@ static size_t value_room(const struct log_line *line)
     return room(line) < VALUE_MAX ? room(line) : VALUE_MAX;
 }
 
-static void put_quoted(struct log_line *line, const char *value)
+static void put_quoted(struct log_line *line, struct warren_bytes value)
 {
-    const unsigned char *text = (const unsigned char *)value;
+    const unsigned char *text = value.data;
+    const unsigned char *text_end = text + value.len;
     size_t end = line->len + value_room(line);
     bool json = is_json(line);
 
     put(line, "\"", 1);
-    while (*text) {
+    while (text < text_end) {
         char escaped[ESCAPE_MAX];
-        size_t len = escape(&text, json, escaped);
+        size_t len = escape(&text, text_end, json, escaped);
 
         if (line->len + len > end) {
             put(line, "...", 3);
@@ -180,16 +187,21 @@ static void put_quoted(struct log_line *line, const char *value)
     put(line, "\"", 1);
 }
 
-void log_text(struct log_line *line, const char *key, const char *value)
+void log_bytes(struct log_line *line, const char *key, struct warren_bytes value)
 {
-    size_t len = value ? strlen(value) : 0;
+    size_t len = value.len;
 
-    if (!value || !put_key(line, key, len < VALUE_SHORT ? len : VALUE_SHORT))
+    if (!value.data || !put_key(line, key, len < VALUE_SHORT ? len : VALUE_SHORT))
         return;
     if (!is_json(line) && len <= value_room(line) && !needs_quotes(value))
-        put(line, value, len);
+        put(line, value.data, len);
     else
         put_quoted(line, value);
+}
+
+void log_text(struct log_line *line, const char *key, const char *value)
+{
+    log_bytes(line, key, (struct warren_bytes){value, value ? strlen(value) : 0});
 }
 
 void log_int(struct log_line *line, const char *key, int64_t value)

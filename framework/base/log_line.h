@@ -28,6 +28,8 @@ struct log_line {
 void log_begin(struct log_line *line, enum warren_log_level level, const char *event);
 /** Control bytes and quotes are escaped; @value NULL: the field is left out. */
 void log_text(struct log_line *line, const char *key, const char *value);
+/** The same for bytes that may hold a NUL; data NULL: the field is left out. */
+void log_bytes(struct log_line *line, const char *key, struct warren_bytes value);
 void log_int(struct log_line *line, const char *key, int64_t value);
 void log_bool(struct log_line *line, const char *key, bool value);
 /** End the line: brace and newline. log_end() does it; for the writer's own lines. */

@@ -23,7 +23,8 @@ static bool on_letter(void *user, const struct dlq_letter *letter, struct delive
     struct listing *l = user;
 
     (void)delivery;
-    if (!l->queue.only_source || strcmp(letter->queue, l->queue.source) == 0)
+    if (!l->queue.only_source ||
+        dlq_text_is(l->queue.source, arena_bytes(letter->texts, letter->queue)))
         dlq_groups_add(&l->groups, letter);
     return false;
 }
@@ -36,19 +37,26 @@ static void write_headings(void)
     printf("%8s  %s\n", "MESSAGES", "OLDEST");
 }
 
-static void write_group(const struct dlq_group *group)
+/* Two blanks and @text, if there is one. */
+static void write_part(struct warren_bytes text)
 {
+    if (text.len == 0)
+        return;
+    fputs("  ", stdout);
+    dlq_write_safe(stdout, text.data, text.len);
+}
+
+static void write_group(const struct listing *l, const struct dlq_group *group)
+{
+    const struct arena *texts = &l->groups.arena;
     bool colour = cli_colour(stdout);
 
-    printf("  %8" PRIu64 "  %s%s%s  %s", group->count, colour ? "\033[1m" : "", group->name,
-           colour ? "\033[0m" : "", group->reason);
-    if (*group->handler)
-        printf("  %s", group->handler);
-    if (*group->signal)
-        printf("  %s", group->signal);
-    if (*group->error)
-        fputs("  ", stdout);
-    dlq_write_safe(stdout, group->error, strlen(group->error));
+    printf("  %8" PRIu64 "  %s%s%s", group->count, colour ? "\033[1m" : "", group->name,
+           colour ? "\033[0m" : "");
+    write_part(arena_bytes(texts, group->reason));
+    write_part(arena_bytes(texts, group->handler));
+    write_part(arena_bytes(texts, group->signal));
+    write_part(warren_text(group->error));
     putchar('\n');
 }
 
@@ -61,21 +69,24 @@ static void write_queue(const struct listing *l, const struct dlq_scan_result *r
     dlq_write_cell(l->queue.name, strlen(l->queue.name), DLQ_NAME_WIDTH);
     printf("%8" PRIu32 "  %s\n", result->depth, age);
     for (size_t i = 0; i < l->groups.count; i++)
-        write_group(l->groups.items[i]);
+        write_group(l, l->groups.items[i]);
     if (l->groups.others > 0)
         printf("  %8" PRIu64 "  of further groups\n", l->groups.others);
 }
 
 /* ---- JSON ---- */
 
-static json_t *group_json(const struct dlq_group *group)
+static json_t *group_json(const struct listing *l, const struct dlq_group *group)
 {
-    return json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "group", group->name, "count",
-                     (json_int_t)group->count, "reason", dlq_json_text(group->reason), "handler",
-                     dlq_json_text(group->handler), "signal", dlq_json_text(group->signal), "error",
-                     dlq_json_text(group->error), "oldest", dlq_json_time(group->oldest_s),
-                     "newest", dlq_json_time(group->newest_s), "example",
-                     dlq_json_text(group->example));
+    const struct arena *texts = &l->groups.arena;
+
+    return json_pack(
+        "{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "group", group->name, "count",
+        (json_int_t)group->count, "reason", dlq_json_bytes(arena_bytes(texts, group->reason)),
+        "handler", dlq_json_bytes(arena_bytes(texts, group->handler)), "signal",
+        dlq_json_bytes(arena_bytes(texts, group->signal)), "error", dlq_json_text(group->error),
+        "oldest", dlq_json_time(group->oldest_s), "newest", dlq_json_time(group->newest_s),
+        "example", dlq_json_bytes(arena_bytes(texts, group->example)));
 }
 
 static void add_json(struct listing *l, const struct dlq_scan_result *result)
@@ -83,7 +94,7 @@ static void add_json(struct listing *l, const struct dlq_scan_result *result)
     json_t *groups = json_array();
 
     for (size_t i = 0; i < l->groups.count; i++)
-        json_array_append_new(groups, group_json(l->groups.items[i]));
+        json_array_append_new(groups, group_json(l, l->groups.items[i]));
     json_array_append_new(
         l->all,
         json_pack("{s:o, s:o, s:I, s:I, s:o, s:o}", "queue", dlq_json_text(l->queue.name), "source",

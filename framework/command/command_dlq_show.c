@@ -2,6 +2,7 @@
 
 #include "command/command_dlq.h"
 #include "command/dlq_look.h"
+#include "command/dlq_print.h"
 #include "command/dlq_show.h"
 
 /* Of a body on a terminal or in a pipe, unless all of it is asked for. */
@@ -26,12 +27,15 @@ struct show {
 static bool show_one(void *user, const struct dlq_letter *letter, uint64_t number)
 {
     const struct show *show = user;
+    char id[DLQ_SAFE_ID_SIZE];
 
-    if (!show->request.json)
+    if (!show->request.json) {
         dlq_show_text(letter, number, show->body_max);
-    else if (!dlq_show_json(letter))
-        return cli_failed(show->request.cli, "message %s cannot be written as JSON", letter->id) ==
-               CLI_OK;
+    } else if (!dlq_show_json(letter)) {
+        dlq_safe_id(arena_bytes(letter->texts, letter->id), id);
+        cli_failed(show->request.cli, "message %s cannot be written as JSON", id);
+        return false;
+    }
     return true;
 }
 

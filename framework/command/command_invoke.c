@@ -7,6 +7,7 @@
 
 #include <warren/testing.h>
 
+#include "app/testing_delivery.h"
 #include "base/clock.h"
 #include "command/commands.h"
 #include "command/dump.h"
@@ -52,7 +53,8 @@ static bool is_good(enum warren_outcome outcome)
 static enum cli_status run_once(const struct invocation *invocation,
                                 const struct dump_message *dump, struct warren_test *test)
 {
-    struct invoke_report report = {.dump = dump, .handler = warren_test_handler(test)};
+    struct invoke_report report = {
+        .dump = dump, .test = test, .handler = warren_test_handler(test)};
     int64_t begun_ns = clock_now_ns(clock_monotonic());
 
     report.attempt = warren_test_run(test);
@@ -98,7 +100,7 @@ static enum cli_status run_dump(const struct invocation *invocation,
     enum cli_status status;
 
     if (warren_test_new(&what, &test, &error) != WARREN_OK ||
-        warren_test_deliver(test, &message, &error) != WARREN_OK)
+        testing_deliver(test, &message, dump->texts, &error) != WARREN_OK)
         status = nothing_run(invocation, &error);
     else
         status = run_once(invocation, dump, test);

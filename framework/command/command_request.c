@@ -7,6 +7,7 @@
 #include "command/commands.h"
 #include "command/dump.h"
 #include "command/message_options.h"
+#include "publish/publisher_internal.h"
 
 /* The window must hold the request, whatever its size. */
 #define HEADERS_ROOM ((size_t)1024 * 1024)
@@ -58,7 +59,8 @@ static enum cli_status print_reply(struct request *r, const struct warren_reply 
 
     if (!r->json)
         return print_body(r->options.cli, reply->message.body);
-    if (dump_print_message(stdout, &reply->message, &error) != WARREN_OK)
+    if (dump_print_message(stdout, &reply->message, publisher_reply_texts(reply), &error) !=
+        WARREN_OK)
         return cli_error(r->options.cli, &error);
     return CLI_OK;
 }

@@ -45,9 +45,11 @@ static int64_t now_ms(void)
 static void on_end(const struct warren_receipt *receipt, void *user)
 {
     struct flush *f = user;
+    char id[DLQ_SAFE_ID_SIZE];
 
+    dlq_safe_id(receipt->message_id_bytes, id);
     if (receipt->result != WARREN_CONFIRMED && atomic_load(&f->results[receipt->result]) == 0)
-        fprintf(stderr, "warren spool flush: message %s: %s: %u %s\n", receipt->message_id,
+        fprintf(stderr, "warren spool flush: message %s: %s: %u %s\n", id,
                 warren_result_name(receipt->result), receipt->reply_code, receipt->reply_text);
     atomic_fetch_add(&f->results[receipt->result], 1);
 }

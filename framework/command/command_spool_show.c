@@ -62,12 +62,13 @@ static void show_text(const struct show *show, const struct spool_message *m,
         printf("  %-12s dropped where no queue is bound\n", "optional");
     if (m->refused)
         write_line("refused", warren_text(m->refused));
-    dlq_show_message(message, show->body_max);
+    dlq_show_message(message, &show->arena, show->body_max);
 }
 
-static bool show_json(const struct spool_message *m, const struct warren_message *message)
+static bool show_json(const struct show *show, const struct spool_message *m,
+                      const struct warren_message *message)
 {
-    struct dump_json json = {.status = WARREN_OK};
+    struct dump_json json = {.texts = &show->arena};
     json_t *object = spool_message_json(m);
     json_t *content = json_object();
 
@@ -95,7 +96,7 @@ static bool on_message(void *user, const struct spool_message *m)
         show->failed = "its properties cannot be read";
     else if (!show->json)
         show_text(show, m, &message);
-    else if (!show_json(m, &message))
+    else if (!show_json(show, m, &message))
         show->failed = "it cannot be written as JSON";
     if (show->failed)
         cli_failed(show->cli, "message %" PRId64 ": %s", m->id, show->failed);

@@ -34,7 +34,8 @@ void dlq_audit(const struct dlq_audit *audit)
         return;
     log_begin(&line, level, audit->action);
     log_text(&line, "queue", audit->queue);
-    log_text(&line, "message_id", *audit->id ? audit->id : NULL);
+    if (audit->id.len > 0)
+        log_bytes(&line, "message_id", audit->id);
     log_text(&line, "target", audit->target);
     if (audit->replays > 0)
         log_int(&line, "replays", audit->replays);

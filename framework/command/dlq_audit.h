@@ -8,13 +8,15 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include <warren/message.h>
+
 struct dlq_audit {
-    const char *action; /* "replayed", "discarded", "not replayed" */
-    const char *queue;  /* the dead-letter queue */
-    const char *id;     /* the message's */
-    const char *target; /* NULL: none */
-    int64_t replays;    /* with this one; 0: none */
-    const char *why;    /* it failed; NULL: it did not */
+    const char *action;     /* "replayed", "discarded", "not replayed" */
+    const char *queue;      /* the dead-letter queue */
+    struct warren_bytes id; /* the message's; length 0: it has none */
+    const char *target;     /* NULL: none */
+    int64_t replays;        /* with this one; 0: none */
+    const char *why;        /* it failed; NULL: it did not */
 };
 
 /** Write it, at level info, or warn if it failed; above a progress line if stderr is a terminal. */

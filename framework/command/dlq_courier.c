@@ -83,13 +83,15 @@ enum warren_status dlq_courier_new(const struct config *config, uint32_t window,
 }
 
 enum warren_status dlq_courier_send(struct dlq_courier *courier, const char *queue,
-                                    const struct warren_message *message, struct dlq_parcel *parcel)
+                                    const struct warren_message *message, const struct arena *texts,
+                                    struct dlq_parcel *parcel)
 {
     struct warren_publish publish = {.routing_key = queue, .message = message};
 
     parcel->courier = courier;
     list_init(&parcel->link);
-    return publisher_relay_within(courier->publisher, &publish, queue, 0, 0, on_receipt, parcel);
+    return publisher_relay_within(courier->publisher, &publish, texts, queue, 0, 0, on_receipt,
+                                  parcel);
 }
 
 void dlq_courier_free(struct dlq_courier *courier, uint32_t patience_ms)

@@ -6,6 +6,7 @@
 
 #include <warren/publisher.h>
 
+#include "base/arena.h"
 #include "base/list.h"
 #include "config/config.h"
 #include "loop/loop.h"
@@ -39,9 +40,14 @@ enum warren_status dlq_courier_new(const struct config *config, uint32_t window,
                                    const struct dlq_courier_events *events, void *user,
                                    struct dlq_courier **ret_courier, struct warren_error *error);
 
-/** To @queue. @return WARREN_OK: `ended` follows; else as warren_publisher_publish() */
+/**
+ * To @queue.
+ *
+ * @texts   knows the lengths of texts in @message that hold a NUL
+ * @return  WARREN_OK: `ended` follows; else as warren_publisher_publish()
+ */
 enum warren_status dlq_courier_send(struct dlq_courier *courier, const char *queue,
-                                    const struct warren_message *message,
+                                    const struct warren_message *message, const struct arena *texts,
                                     struct dlq_parcel *parcel);
 
 /**

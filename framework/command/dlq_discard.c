@@ -37,7 +37,9 @@ static bool on_letter(void *user, const struct dlq_letter *letter, struct delive
 {
     struct discarding *d = user;
     const struct dlq_discard_job *job = d->job;
-    struct dlq_audit entry = {.action = "discarded", .queue = job->queue->name, .id = letter->id};
+    struct dlq_audit entry = {.action = "discarded",
+                              .queue = job->queue->name,
+                              .id = arena_bytes(letter->texts, letter->id)};
 
     if ((job->max > 0 && d->acked == job->max) || !dlq_filter_matches(job->filter, letter))
         return false;

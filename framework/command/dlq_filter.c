@@ -41,28 +41,44 @@ struct warren_bytes dlq_value_text(const struct warren_value *value, char text[V
     return warren_text(text);
 }
 
-static bool has_header(const struct dlq_letter *letter, const char *name, const char *wanted)
+bool dlq_text_is(const char *wanted, struct warren_bytes found)
 {
-    const struct warren_value *value = warren_table_get(&letter->message.properties.headers, name);
-    struct warren_bytes bytes;
-    char text[VALUE_SIZE];
+    const char *bytes = found.data;
 
-    if (!value || !wanted)
-        return value != NULL;
-    bytes = dlq_value_text(value, text);
-    return bytes.len == strlen(wanted) && memcmp(bytes.data, wanted, bytes.len) == 0;
+    for (size_t i = 0; i < found.len; i++) {
+        if (bytes[i] && bytes[i] != *wanted)
+            return false;
+        if (!bytes[i] && (*wanted != '\\' || *++wanted != '0'))
+            return false;
+        wanted++;
+    }
+    return !*wanted;
 }
 
-static bool is(const char *wanted, const char *found)
+static bool has_header(const struct dlq_letter *letter, const char *name, const char *wanted)
 {
-    return !wanted || strcmp(wanted, found) == 0;
+    const struct warren_table *headers = &letter->message.properties.headers;
+    const struct warren_value *value = NULL;
+    char text[VALUE_SIZE];
+
+    for (size_t i = 0; i < headers->count && !value; i++)
+        if (dlq_text_is(name, arena_bytes(letter->texts, headers->fields[i].name)))
+            value = &headers->fields[i].value;
+    if (!value || !wanted)
+        return value != NULL;
+    return dlq_text_is(wanted, dlq_value_text(value, text));
+}
+
+static bool is(const char *wanted, const struct dlq_letter *letter, const char *found)
+{
+    return !wanted || dlq_text_is(wanted, arena_bytes(letter->texts, found));
 }
 
 bool dlq_filter_matches(const struct dlq_filter *filter, const struct dlq_letter *letter)
 {
-    if (!is(filter->source, letter->queue) || !is(filter->id, letter->id) ||
-        !is(filter->reason, letter->reason) || !is(filter->handler, letter->handler) ||
-        !is(filter->group, letter->group))
+    if (!is(filter->source, letter, letter->queue) || !is(filter->id, letter, letter->id) ||
+        !is(filter->reason, letter, letter->reason) ||
+        !is(filter->handler, letter, letter->handler) || !is(filter->group, letter, letter->group))
         return false;
     if ((filter->since_s || filter->until_s) && letter->died_s == 0)
         return false;

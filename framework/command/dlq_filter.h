@@ -10,7 +10,8 @@
 
 #define DLQ_HEADERS_MAX 32
 
-/** All that is given must hold; NULL, 0 and no header: not given. */
+/** All that is given must hold; NULL, 0 and no header: not given. In a text \0 stands for a NUL,
+ * too. */
 struct dlq_filter {
     const char *source; /* the queue that it died in */
     const char *id;     /* "": those that have none */
@@ -26,6 +27,8 @@ struct dlq_filter {
     size_t header_count;
 };
 
+/** Is @found what somebody writes as @wanted? Where @found has a NUL, @wanted has \0. */
+bool dlq_text_is(const char *wanted, struct warren_bytes found);
 bool dlq_filter_matches(const struct dlq_filter *filter, const struct dlq_letter *letter);
 /** Does it let everything through? */
 bool dlq_filter_is_empty(const struct dlq_filter *filter);

@@ -14,9 +14,11 @@ void dlq_groups_done(struct dlq_groups *groups)
     arena_done(&groups->arena);
 }
 
-static const char *keep(struct dlq_groups *groups, const char *text)
+static const char *keep(struct dlq_groups *groups, const struct dlq_letter *letter,
+                        const char *text)
 {
-    const char *kept = arena_text(&groups->arena, text, strlen(text));
+    struct warren_bytes bytes = arena_bytes(letter->texts, text);
+    const char *kept = arena_text(&groups->arena, bytes.data, bytes.len);
 
     return kept ? kept : "";
 }
@@ -31,10 +33,10 @@ static struct dlq_group *new_group(struct dlq_groups *groups, const struct dlq_l
     memset(group, 0, sizeof *group);
     memcpy(group->name, letter->group, sizeof group->name);
     memcpy(group->error, letter->folded, sizeof group->error);
-    group->reason = keep(groups, letter->reason);
-    group->handler = keep(groups, letter->handler);
-    group->signal = keep(groups, letter->signal);
-    group->example = keep(groups, letter->id);
+    group->reason = keep(groups, letter, letter->reason);
+    group->handler = keep(groups, letter, letter->handler);
+    group->signal = keep(groups, letter, letter->signal);
+    group->example = keep(groups, letter, letter->id);
     groups->items[groups->count++] = group;
     return group;
 }

@@ -15,7 +15,7 @@ struct dlq_group {
     int64_t newest_s;
     char name[DLQ_GROUP_SIZE];
     char error[DLQ_ERROR_SIZE]; /* folded */
-    const char *reason;         /* as in dlq_letter.h */
+    const char *reason;         /* as in dlq_letter.h; the groups' arena knows their lengths */
     const char *handler;
     const char *signal;
     const char *example; /* id of the first one */

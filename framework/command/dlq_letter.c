@@ -7,7 +7,6 @@
 
 /* ---- values of headers ---- */
 
-/* A text with a NUL inside ends there. */
 static const char *text_of(const struct warren_value *value, struct arena *arena)
 {
     const char *text = NULL;
@@ -45,12 +44,12 @@ struct reading {
 
 static const char *note(const struct reading *r, const char *name)
 {
-    return text_of(warren_table_get(r->headers, name), r->arena);
+    return text_of(table_get(r->headers, name, r->arena), r->arena);
 }
 
 static int64_t number(const struct reading *r, const char *name)
 {
-    return integer_of(warren_table_get(r->headers, name));
+    return integer_of(table_get(r->headers, name, r->arena));
 }
 
 /* ---- the broker's x-death: tables, the latest first ---- */
@@ -58,21 +57,27 @@ static int64_t number(const struct reading *r, const char *name)
 static const char *death_text(const struct reading *r, const struct warren_value *death,
                               const char *name)
 {
-    return text_of(warren_table_get(&death->as.table, name), r->arena);
+    return text_of(table_get(&death->as.table, name, r->arena), r->arena);
+}
+
+static bool death_queue_is(const struct reading *r, const struct warren_value *death,
+                           const char *queue)
+{
+    return annotation_is(arena_bytes(r->arena, death_text(r, death, "queue")), queue);
 }
 
 /* The latest death that was not in the dead-letter queue itself. */
 static const struct warren_value *last_death(const struct reading *r, const char *dlq)
 {
-    const struct warren_value *deaths = warren_table_get(r->headers, "x-death");
+    const struct warren_value *deaths = table_get(r->headers, "x-death", r->arena);
 
     if (!deaths || deaths->type != WARREN_ARRAY)
         return NULL;
     for (size_t i = 0; i < deaths->as.array.count; i++) {
         const struct warren_value *death = &deaths->as.array.values[i];
 
-        if (death->type == WARREN_TABLE && strcmp(death_text(r, death, "queue"), dlq) != 0 &&
-            *death_text(r, death, "queue"))
+        if (death->type == WARREN_TABLE && !death_queue_is(r, death, "") &&
+            !death_queue_is(r, death, dlq))
             return death;
     }
     return NULL;
@@ -80,7 +85,7 @@ static const struct warren_value *last_death(const struct reading *r, const char
 
 static const char *first_key(const struct reading *r, const struct warren_value *death)
 {
-    const struct warren_value *keys = warren_table_get(&death->as.table, "routing-keys");
+    const struct warren_value *keys = table_get(&death->as.table, "routing-keys", r->arena);
 
     if (!keys || keys->type != WARREN_ARRAY || keys->as.array.count == 0)
         return "";
@@ -93,8 +98,9 @@ static void read_death(const struct reading *r, const struct warren_value *death
 
     letter->queue = death_text(r, death, "queue");
     letter->reason = death_text(r, death, "reason");
-    letter->died_s = integer_of(warren_table_get(&death->as.table, "time"));
-    if (!*letter->exchange && !*letter->routing_key) {
+    letter->died_s = integer_of(table_get(&death->as.table, "time", r->arena));
+    if (arena_bytes(r->arena, letter->exchange).len == 0 &&
+        arena_bytes(r->arena, letter->routing_key).len == 0) {
         letter->exchange = death_text(r, death, "exchange");
         letter->routing_key = first_key(r, death);
     }
@@ -128,9 +134,11 @@ enum warren_status dlq_letter_read(struct delivery *delivery, const char *dlq, s
 {
     struct reading reading = {.arena = arena, .letter = letter};
     const struct warren_value *death;
+    struct warren_bytes error;
     enum warren_status status;
 
     memset(letter, 0, sizeof *letter);
+    letter->texts = arena;
     status = properties_decode(delivery_properties(delivery), arena, &letter->message.properties);
     if (status != WARREN_OK)
         return status;
@@ -140,38 +148,50 @@ enum warren_status dlq_letter_read(struct delivery *delivery, const char *dlq, s
     read_envelope(&reading);
     death = last_death(&reading, dlq);
     /* A reason of warren's is newer than any x-death, which its relay leaves out. */
-    if (!*letter->reason && death)
+    if (arena_bytes(arena, letter->reason).len == 0 && death)
         read_death(&reading, death);
-    if (!*letter->reason)
+    if (arena_bytes(arena, letter->reason).len == 0)
         letter->reason = "unknown";
-    dlq_fold_error(letter->error, strlen(letter->error), letter->folded);
-    dlq_group(letter->reason, letter->handler, letter->signal, letter->folded, letter->group);
+    error = arena_bytes(arena, letter->error);
+    dlq_fold_error(error.data, error.len, letter->folded);
+    dlq_group(arena_bytes(arena, letter->reason), arena_bytes(arena, letter->handler),
+              arena_bytes(arena, letter->signal), letter->folded, letter->group);
     return WARREN_OK;
 }
 
 /* ---- the way back ---- */
 
 /* What the message had, and no copy may have. */
-static bool is_aside(const char *name)
+static bool is_aside(struct warren_bytes name)
 {
-    return strcmp(name, NOTE_EXPIRATION) == 0 || strcmp(name, NOTE_USER_ID) == 0 ||
-           strcmp(name, NOTE_CC) == 0 || strcmp(name, NOTE_LEFT_OUT) == 0;
+    return annotation_is(name, NOTE_EXPIRATION) || annotation_is(name, NOTE_USER_ID) ||
+           annotation_is(name, NOTE_CC) || annotation_is(name, NOTE_LEFT_OUT);
 }
 
-static bool stays(const char *name)
+static bool stays(struct warren_bytes name)
 {
     return is_aside(name) || (!annotation_is_warrens(name) && !annotation_is_brokers(name) &&
-                              strcmp(name, "CC") != 0 && strcmp(name, "BCC") != 0);
+                              !annotation_is(name, "CC") && !annotation_is(name, "BCC"));
+}
+
+static struct warren_field text_field(const struct dlq_letter *letter, const char *name,
+                                      const char *text)
+{
+    struct warren_field field = {.name = name, .value.type = WARREN_STRING};
+
+    field.value.as.bytes = arena_bytes(letter->texts, text);
+    return field;
 }
 
 /* A dead letter of the broker's still has what a worker would have put aside. */
-static size_t put_aside(struct warren_properties *properties, struct warren_field *fields)
+static size_t put_aside(const struct dlq_letter *letter, struct warren_properties *properties,
+                        struct warren_field *fields)
 {
-    const struct warren_value *cc = warren_table_get(&properties->headers, "CC");
+    const struct warren_value *cc = table_get(&properties->headers, "CC", letter->texts);
     size_t count = 0;
 
     if (properties->user_id)
-        fields[count++] = warren_field_text(NOTE_USER_ID, properties->user_id);
+        fields[count++] = text_field(letter, NOTE_USER_ID, properties->user_id);
     properties->user_id = NULL;
     if (cc)
         fields[count++] = (struct warren_field){NOTE_CC, *cc};
@@ -189,17 +209,18 @@ enum warren_status dlq_letter_renew(const struct dlq_letter *letter, struct aren
     if (!fields)
         return WARREN_ENOMEM;
     for (size_t i = 0; i < old->count; i++)
-        if (stays(old->fields[i].name))
+        if (stays(arena_bytes(letter->texts, old->fields[i].name)))
             fields[count++] = old->fields[i];
-    if (*letter->exchange || *letter->routing_key) {
-        fields[count++] = warren_field_text(NOTE_EXCHANGE, letter->exchange);
-        fields[count++] = warren_field_text(NOTE_ROUTING_KEY, letter->routing_key);
+    if (arena_bytes(letter->texts, letter->exchange).len > 0 ||
+        arena_bytes(letter->texts, letter->routing_key).len > 0) {
+        fields[count++] = text_field(letter, NOTE_EXCHANGE, letter->exchange);
+        fields[count++] = text_field(letter, NOTE_ROUTING_KEY, letter->routing_key);
     }
     if (replays < 0 || replays > REPLAYS_MAX)
         replays = 0;
     fields[count++] = warren_field_i64(NOTE_REPLAYS, replays + 1);
     *message = letter->message;
-    count += put_aside(&message->properties, fields + count);
+    count += put_aside(letter, &message->properties, fields + count);
     message->properties.headers = (struct warren_table){fields, count};
     return WARREN_OK;
 }

@@ -11,8 +11,12 @@
 #include "base/arena.h"
 #include "command/dlq_signature.h"
 
-/** No text is NULL: "" is nothing. All live in the arena, or in the delivery. */
+/**
+ * No text is NULL: "" is nothing. All live in the arena, or in the delivery; they may hold a NUL:
+ * arena_bytes() of @texts tells their lengths, those in @message included.
+ */
 struct dlq_letter {
+    const struct arena *texts;
     struct warren_message message;
     const char *id;          /* the message's */
     const char *queue;       /* that it died in; "" if nothing says so */

@@ -21,18 +21,25 @@ void dlq_print_json(json_t *value)
     json_decref(value);
 }
 
-json_t *dlq_json_text(const char *text)
+json_t *dlq_json_bytes(struct warren_bytes bytes)
 {
-    json_t *value = json_string(text);
-    char *copy = value ? NULL : strdup(text);
+    json_t *value = json_stringn(bytes.data, bytes.len);
+    char *copy = value ? NULL : malloc(bytes.len + 1);
 
-    for (char *p = copy; p && *p; p++)
-        if ((unsigned char)*p >= 0x80)
-            *p = '?';
+    for (size_t i = 0; copy && i < bytes.len; i++) {
+        unsigned char c = ((const unsigned char *)bytes.data)[i];
+
+        copy[i] = (char)(c >= 0x80 ? '?' : c);
+    }
     if (copy)
-        value = json_string(copy);
+        value = json_stringn(copy, bytes.len);
     free(copy);
     return value;
+}
+
+json_t *dlq_json_text(const char *text)
+{
+    return dlq_json_bytes(warren_text(text));
 }
 
 void dlq_time_text(int64_t seconds, char text[DLQ_TIME_SIZE])
@@ -83,6 +90,8 @@ void dlq_write_safe(FILE *out, const char *text, size_t len)
         if (is_second_control(text, i, len)) {
             fputc('?', out);
             i++;
+        } else if (c == '\0') {
+            fputs("\\0", out);
         } else {
             fputc(c < 0x20 || c == 0x7f ? '?' : c, out);
         }
@@ -91,10 +100,21 @@ void dlq_write_safe(FILE *out, const char *text, size_t len)
 
 void dlq_write_cell(const char *text, size_t len, int width)
 {
-    for (size_t i = 0; i < len; i++)
-        width -= (text[i] & 0xc0) != 0x80; /* a character of UTF-8 is one column */
+    for (size_t i = 0; i < len; i++) /* a character of UTF-8 is one column, a NUL two */
+        width -= !text[i] ? 2 : (text[i] & 0xc0) != 0x80;
     dlq_write_safe(stdout, text, len);
     printf("%*s", width > 0 ? width + 2 : 2, "");
+}
+
+void dlq_safe_id(struct warren_bytes id, char text[DLQ_SAFE_ID_SIZE])
+{
+    FILE *out = fmemopen(text, DLQ_SAFE_ID_SIZE, "w");
+
+    snprintf(text, DLQ_SAFE_ID_SIZE, "without id");
+    if (out && id.len > 0)
+        dlq_write_safe(out, id.data, id.len);
+    if (out)
+        fclose(out); /* ends it with a NUL */
 }
 
 enum cli_status dlq_failed(const struct cli *cli, const struct dlq_queue *queue,

@@ -19,6 +19,8 @@ void dlq_print_json(json_t *value);
 
 /** A text for JSON: what is no UTF-8 is replaced by question marks. */
 json_t *dlq_json_text(const char *text);
+/** The same for bytes that may hold a NUL. */
+json_t *dlq_json_bytes(struct warren_bytes bytes);
 /** A time for JSON: a text, or null for 0. */
 json_t *dlq_json_time(int64_t seconds);
 
@@ -27,8 +29,13 @@ void dlq_time_text(int64_t seconds, char text[DLQ_TIME_SIZE]);
 /** "3h 5m", "12s", "4d 2h"; "-" below 0. */
 void dlq_age_text(int64_t seconds, char text[DLQ_TIME_SIZE]);
 
-/** A text of a message for a terminal: control bytes become question marks. */
+/** A text of a message for a terminal: a NUL becomes \0, other control bytes question marks. */
 void dlq_write_safe(FILE *out, const char *text, size_t len);
+
+/** A message id as that writes it; bytes. */
+#define DLQ_SAFE_ID_SIZE 511
+/** For an error, behind "message": "without id" if it is empty. */
+void dlq_safe_id(struct warren_bytes id, char text[DLQ_SAFE_ID_SIZE]);
 
 /** Columns of a name that stands in a table. */
 #define DLQ_NAME_WIDTH 30

@@ -23,16 +23,21 @@
 
 /* ---- what the scan shows ---- */
 
+/* "": nothing says it. Nobody consumes from a queue whose name holds a NUL. */
 static const char *target_name(const struct replay *r, const struct dlq_letter *letter)
 {
     if (r->job->to)
         return r->job->to;
-    return *letter->queue ? letter->queue : r->job->queue.source;
+    if (arena_bytes(letter->texts, letter->queue).len == 0)
+        return r->job->queue.source;
+    return strlen(letter->queue) == arena_bytes(letter->texts, letter->queue).len ? letter->queue
+                                                                                  : "";
 }
 
 static struct replay_parcel *new_parcel(struct replay *r, const struct dlq_letter *letter,
                                         struct delivery *delivery)
 {
+    struct warren_bytes id = arena_bytes(letter->texts, letter->id);
     const char *name = target_name(r, letter);
     struct replay_parcel *parcel;
 
@@ -43,9 +48,18 @@ static struct replay_parcel *new_parcel(struct replay *r, const struct dlq_lette
         return NULL;
     parcel->delivery = delivery;
     parcel->replays = letter->replays + 1;
-    snprintf(parcel->id, sizeof parcel->id, "%s", letter->id);
+    parcel->id_len = id.len;
+    memcpy(parcel->id, id.data, id.len);
     list_push(&r->waiting, &parcel->link);
     return parcel;
+}
+
+static void tell_stays(const struct replay *r, const struct dlq_letter *letter, const char *why)
+{
+    char id[DLQ_SAFE_ID_SIZE];
+
+    dlq_safe_id(arena_bytes(letter->texts, letter->id), id);
+    cli_failed(r->cli, "message %s stays in '%s': %s", id, r->job->queue.name, why);
 }
 
 static bool on_letter(void *user, const struct dlq_letter *letter, struct delivery *delivery)
@@ -67,9 +81,10 @@ static bool on_letter(void *user, const struct dlq_letter *letter, struct delive
     if (!parcel || !parcel->target) {
         r->tally.failed++;
         if (!r->explained)
-            cli_failed(r->cli, "message %s stays in '%s': %s", letter->id, r->job->queue.name,
+            tell_stays(r, letter,
                        *name ? "too many queues, or no memory"
-                             : "nothing says from which queue it came; give --to QUEUE");
+                             : "nothing says from which queue it came; give --to "
+                               "QUEUE");
         r->explained = true;
         if (parcel)
             list_remove(&parcel->link);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "command/dlq_audit.h"
+#include "command/dlq_print.h"
 #include "command/dlq_replay_private.h"
 
 #define ROOM_STEP_MS 2
@@ -35,7 +36,7 @@ static void audit(const struct replay *r, const struct replay_parcel *parcel, co
 {
     struct dlq_audit entry = {.action = why ? "not replayed" : "replayed",
                               .queue = r->job->queue.name,
-                              .id = parcel->id,
+                              .id = {parcel->id, parcel->id_len},
                               .target = parcel->target->name,
                               .replays = parcel->replays,
                               .why = why};
@@ -48,13 +49,15 @@ static void audit(const struct replay *r, const struct replay_parcel *parcel, co
  */
 static void fail(struct replay *r, struct replay_parcel *parcel, const char *why)
 {
+    char id[DLQ_SAFE_ID_SIZE];
+
     r->tally.failed++;
     audit(r, parcel, why);
     if (!r->explained) {
         r->explained = true;
         progress_end(&r->progress);
-        cli_failed(r->cli, "message %s stays in '%s': %s", *parcel->id ? parcel->id : "without id",
-                   r->job->queue.name, why);
+        dlq_safe_id((struct warren_bytes){parcel->id, parcel->id_len}, id);
+        cli_failed(r->cli, "message %s stays in '%s': %s", id, r->job->queue.name, why);
     }
     replay_release(r, parcel);
 }
@@ -108,8 +111,11 @@ static enum warren_status renew(struct replay *r, struct replay_parcel *parcel,
         return status;
     parcel->replays = letter.replays + 1;
     if (r->job->replacement) {
+        status = arena_note_all(&r->arena, r->job->replacement->texts);
+        if (status != WARREN_OK)
+            return status;
         letter.message = r->job->replacement->message;
-        if (!letter.message.properties.message_id && *letter.id)
+        if (!letter.message.properties.message_id && arena_bytes(&r->arena, letter.id).len > 0)
             letter.message.properties.message_id = letter.id;
         letter.exchange = r->job->replacement->exchange;
         letter.routing_key = r->job->replacement->routing_key;
@@ -131,7 +137,8 @@ static bool send_one(struct replay *r, struct replay_parcel *parcel)
     enum warren_status status = renew(r, parcel, &message);
 
     if (status == WARREN_OK)
-        status = dlq_courier_send(r->courier, parcel->target->name, &message, &parcel->courier);
+        status = dlq_courier_send(r->courier, parcel->target->name, &message, &r->arena,
+                                  &parcel->courier);
     if (status == WARREN_EFULL) { /* the publisher has not yet made room of those that ended */
         loop_timer_arm_ms(&r->pause, ROOM_STEP_MS);
         return false;

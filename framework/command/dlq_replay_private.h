@@ -17,7 +17,8 @@ struct replay_parcel {
     struct delivery *delivery; /* NULL: given up */
     struct dlq_target *target;
     int64_t replays; /* with this one */
-    char id[256];
+    size_t id_len;
+    char id[255];
 };
 
 struct replay {

@@ -15,25 +15,31 @@
 
 /* ---- text ---- */
 
-static void write_line(const char *name, const char *text)
+static void write_line(const char *name, struct warren_bytes text)
 {
-    if (!*text)
+    if (text.len == 0)
         return;
     printf("  %-12s ", name);
-    dlq_write_safe(stdout, text, strlen(text));
+    dlq_write_safe(stdout, text.data, text.len);
     putchar('\n');
 }
 
 /* A text of several lines, each below the other. */
-static void write_lines(const char *name, const char *text)
+static void write_lines(const char *name, struct warren_bytes text)
 {
-    while (*text) {
-        size_t len = strcspn(text, "\n");
+    const char *at = text.data;
+    size_t left = text.len;
+
+    while (left > 0) {
+        const char *end = memchr(at, '\n', left);
+        size_t len = end ? (size_t)(end - at) : left;
 
         printf("  %-12s ", name);
-        dlq_write_safe(stdout, text, len);
+        dlq_write_safe(stdout, at, len);
         putchar('\n');
-        text += len + (text[len] == '\n');
+        len += end != NULL;
+        at += len;
+        left -= len;
         name = "";
     }
 }
@@ -58,24 +64,24 @@ static void write_number(const char *name, int64_t number)
 
 static void write_envelope(const struct dlq_letter *letter)
 {
-    write_line("queue", letter->queue);
-    write_line("reason", letter->reason);
-    write_line("handler", letter->handler);
-    write_lines("error", letter->error);
-    write_line("signal", letter->signal);
-    write_lines("backtrace", letter->backtrace);
+    write_line("queue", arena_bytes(letter->texts, letter->queue));
+    write_line("reason", arena_bytes(letter->texts, letter->reason));
+    write_line("handler", arena_bytes(letter->texts, letter->handler));
+    write_lines("error", arena_bytes(letter->texts, letter->error));
+    write_line("signal", arena_bytes(letter->texts, letter->signal));
+    write_lines("backtrace", arena_bytes(letter->texts, letter->backtrace));
     write_number("attempts", letter->attempts);
     write_time("first failed", letter->first_failure_s);
     write_time("died", letter->died_s);
-    write_line("host", letter->host);
-    write_line("version", letter->version);
-    write_line("exchange", letter->exchange);
-    write_line("routing key", letter->routing_key);
+    write_line("host", arena_bytes(letter->texts, letter->host));
+    write_line("version", arena_bytes(letter->texts, letter->version));
+    write_line("exchange", arena_bytes(letter->texts, letter->exchange));
+    write_line("routing key", arena_bytes(letter->texts, letter->routing_key));
     write_number("replays", letter->replays);
-    write_line("group", letter->group);
+    write_line("group", warren_text(letter->group));
 }
 
-static void write_properties(const struct warren_properties *p)
+static void write_properties(const struct warren_properties *p, const struct arena *texts)
 {
     const struct {
         const char *name;
@@ -90,24 +96,25 @@ static void write_properties(const struct warren_properties *p)
                 {"app", p->app_id}};
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        write_line(rows[i].name, rows[i].text ? rows[i].text : "");
+        write_line(rows[i].name, arena_bytes(texts, rows[i].text));
     if (p->has_timestamp && p->timestamp <= INT64_MAX)
         write_time("timestamp", (int64_t)p->timestamp);
 }
 
 /* Those that the publisher gave. */
-static void write_headers(const struct warren_table *headers)
+static void write_headers(const struct warren_table *headers, const struct arena *texts)
 {
     for (size_t i = 0; i < headers->count; i++) {
         const struct warren_field *field = &headers->fields[i];
+        struct warren_bytes name = arena_bytes(texts, field->name);
         struct warren_bytes bytes;
         char text[32];
 
-        if (annotation_is_warrens(field->name) || annotation_is_brokers(field->name))
+        if (annotation_is_warrens(name) || annotation_is_brokers(name))
             continue;
         bytes = dlq_value_text(&field->value, text);
         printf("  header       ");
-        dlq_write_safe(stdout, field->name, strlen(field->name));
+        dlq_write_safe(stdout, name.data, name.len);
         printf(" (%s) ", warren_type_name(field->value.type));
         dlq_write_safe(stdout, bytes.data, bytes.len);
         putchar('\n');
@@ -174,25 +181,27 @@ static void write_body(struct warren_bytes body, size_t max)
         write_hex(body.data, len);
 }
 
-void dlq_show_message(const struct warren_message *message, size_t body_max)
+void dlq_show_message(const struct warren_message *message, const struct arena *texts,
+                      size_t body_max)
 {
-    write_properties(&message->properties);
-    write_headers(&message->properties.headers);
+    write_properties(&message->properties, texts);
+    write_headers(&message->properties.headers, texts);
     write_body(message->body, body_max);
 }
 
 void dlq_show_text(const struct dlq_letter *letter, uint64_t number, size_t body_max)
 {
+    struct warren_bytes id = arena_bytes(letter->texts, letter->id);
     bool colour = cli_colour(stdout);
 
     printf("%s%s%" PRIu64 ". ", number > 1 ? "\n" : "", colour ? "\033[1m" : "", number);
-    if (*letter->id)
-        dlq_write_safe(stdout, letter->id, strlen(letter->id));
+    if (id.len > 0)
+        dlq_write_safe(stdout, id.data, id.len);
     else
         fputs("(without a message id)", stdout);
     printf("%s\n", colour ? "\033[0m" : "");
     write_envelope(letter);
-    dlq_show_message(&letter->message, body_max);
+    dlq_show_message(&letter->message, letter->texts, body_max);
 }
 
 /* ---- JSON ---- */
@@ -207,16 +216,18 @@ static json_t *message_json(const struct dlq_letter *letter)
     json_t *json = NULL;
 
     if (stream)
-        status = dump_print_message(stream, &letter->message, &error);
+        status = dump_print_message(stream, &letter->message, letter->texts, &error);
     if (stream && fclose(stream) == 0 && status == WARREN_OK)
         json = json_loadb(text, len, 0, NULL);
     free(text);
     return json;
 }
 
-static json_t *text_or_null(const char *text)
+static json_t *text_or_null(const struct dlq_letter *letter, const char *text)
 {
-    return *text ? dlq_json_text(text) : json_null();
+    struct warren_bytes bytes = arena_bytes(letter->texts, text);
+
+    return bytes.len > 0 ? dlq_json_bytes(bytes) : json_null();
 }
 
 bool dlq_show_json(const struct dlq_letter *letter)
@@ -227,12 +238,14 @@ bool dlq_show_json(const struct dlq_letter *letter)
         return false;
     dlq_print_json(json_pack(
         "{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "message_id",
-        text_or_null(letter->id), "queue", text_or_null(letter->queue), "reason",
-        text_or_null(letter->reason), "group", letter->group, "handler",
-        text_or_null(letter->handler), "error", text_or_null(letter->error), "signal",
-        text_or_null(letter->signal), "backtrace", text_or_null(letter->backtrace), "attempts",
-        (json_int_t)letter->attempts, "replays", (json_int_t)letter->replays, "first_failure",
+        text_or_null(letter, letter->id), "queue", text_or_null(letter, letter->queue), "reason",
+        text_or_null(letter, letter->reason), "group", letter->group, "handler",
+        text_or_null(letter, letter->handler), "error", text_or_null(letter, letter->error),
+        "signal", text_or_null(letter, letter->signal), "backtrace",
+        text_or_null(letter, letter->backtrace), "attempts", (json_int_t)letter->attempts,
+        "replays", (json_int_t)letter->replays, "first_failure",
         dlq_json_time(letter->first_failure_s), "died", dlq_json_time(letter->died_s), "host",
-        text_or_null(letter->host), "version", text_or_null(letter->version), "message", message));
+        text_or_null(letter, letter->host), "version", text_or_null(letter, letter->version),
+        "message", message));
     return true;
 }

@@ -76,22 +76,21 @@ void dlq_fold_error(const char *error, size_t len, char folded[DLQ_ERROR_SIZE])
     folded[out] = '\0';
 }
 
-/* The NUL parts them: "a" "b" is not "ab" "". */
-static uint64_t mix(uint64_t hash, const char *text)
+/* A NUL parts them: "a" "b" is not "ab" "". */
+static uint64_t mix(uint64_t hash, struct warren_bytes text)
 {
-    const unsigned char *p = (const unsigned char *)text;
+    const unsigned char *p = text.data;
 
-    do
-        hash = (hash ^ *p) * UINT64_C(0x100000001b3);
-    while (*p++);
-    return hash;
+    for (size_t i = 0; i < text.len; i++)
+        hash = (hash ^ p[i]) * UINT64_C(0x100000001b3);
+    return hash * UINT64_C(0x100000001b3);
 }
 
-void dlq_group(const char *reason, const char *handler, const char *signal, const char *folded,
-               char group[DLQ_GROUP_SIZE])
+void dlq_group(struct warren_bytes reason, struct warren_bytes handler, struct warren_bytes signal,
+               const char *folded, char group[DLQ_GROUP_SIZE])
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
-    hash = mix(mix(mix(mix(hash, reason), handler), signal), folded);
+    hash = mix(mix(mix(mix(hash, reason), handler), signal), warren_text(folded));
     snprintf(group, DLQ_GROUP_SIZE, "%08" PRIx32, (uint32_t)(hash ^ hash >> 32));
 }

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <warren/message.h>
+
 /** Eight hex digits and the NUL. */
 #define DLQ_GROUP_SIZE 9
 
@@ -21,7 +23,7 @@
 void dlq_fold_error(const char *error, size_t len, char folded[DLQ_ERROR_SIZE]);
 
 /** A short name of a group: the FNV-1a hash of its parts, @folded as dlq_fold_error() left it. */
-void dlq_group(const char *reason, const char *handler, const char *signal, const char *folded,
-               char group[DLQ_GROUP_SIZE]);
+void dlq_group(struct warren_bytes reason, struct warren_bytes handler, struct warren_bytes signal,
+               const char *folded, char group[DLQ_GROUP_SIZE]);
 
 #endif

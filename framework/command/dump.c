@@ -160,8 +160,8 @@ static bool read_place(struct dump_reader *reader, const json_t *root, struct du
 {
     int64_t attempts = 0;
 
-    if (!dump_text(reader, root, "queue", NAME_MAX_BYTES, &dump->queue) ||
-        !dump_text(reader, root, "handler", HANDLER_MAX_BYTES, &dump->handler) ||
+    if (!dump_name(reader, root, "queue", NAME_MAX_BYTES, &dump->queue) ||
+        !dump_name(reader, root, "handler", HANDLER_MAX_BYTES, &dump->handler) ||
         !dump_text(reader, root, "exchange", NAME_MAX_BYTES, &dump->exchange) ||
         !dump_text(reader, root, "routing_key", NAME_MAX_BYTES, &dump->routing_key) ||
         !dump_bool(reader, root, "redelivered", &dump->redelivered) ||
@@ -231,6 +231,7 @@ enum warren_status dump_read(const char *path, struct dump_message **ret_dump,
     if (!file)
         return error_set(error, WARREN_ENOMEM, "cannot read %s: no memory", path);
     arena_init(&file->arena);
+    file->dump.texts = &file->arena;
     status = read_file(path, &text, error);
     if (status == WARREN_OK)
         status = read_dump(path, &text, file, error);

@@ -34,6 +34,8 @@
 
 #include <warren/message.h>
 
+#include "base/arena.h"
+
 /** The version that is written, and the only one that is read. */
 #define DUMP_VERSION 1
 
@@ -42,10 +44,11 @@
 
 /** Zero what is not known. */
 struct dump_message {
-    const char *queue;       /* that it was consumed from; must be there */
-    const char *handler;     /* "PLUGIN.HANDLER"; NULL: none was given */
-    const char *exchange;    /* that it was published to; NULL: "" */
-    const char *routing_key; /* NULL: "" */
+    const struct arena *texts; /* knows the lengths of texts that hold a NUL; NULL: none does */
+    const char *queue;         /* that it was consumed from; must be there */
+    const char *handler;       /* "PLUGIN.HANDLER"; NULL: none was given */
+    const char *exchange;      /* that it was published to; NULL: "" */
+    const char *routing_key;   /* NULL: "" */
     bool redelivered;
     uint32_t attempts; /* that failed so far */
     struct warren_message message;
@@ -64,10 +67,11 @@ enum warren_status dump_write(const char *path, const struct dump_message *dump,
 /**
  * Print @message alone: an object with properties, headers and body as a dump has them.
  *
+ * @texts   as above
  * @return as dump_write(), but for the file
  */
 enum warren_status dump_print_message(FILE *out, const struct warren_message *message,
-                                      struct warren_error *error);
+                                      const struct arena *texts, struct warren_error *error);
 
 /**
  * Read the file @path.

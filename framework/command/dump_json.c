@@ -70,7 +70,7 @@ json_t *dump_json_field(struct dump_json *json, const struct warren_field *field
 {
     json_t *object = json_object(); /* NULL: putting into it fails */
 
-    dump_json_put_text(json, object, "name", warren_text(field->name));
+    dump_json_put_text(json, object, "name", arena_bytes(json->texts, field->name));
     put_value(json, object, &field->value);
     return object;
 }
@@ -216,7 +216,7 @@ json_t *dump_json_properties(struct dump_json *json, const struct warren_propert
 
 #define PUT_PROPERTY(name)                                                                         \
     if (properties->name)                                                                          \
-        dump_json_put_text(json, object, #name, warren_text(properties->name));
+        dump_json_put_text(json, object, #name, arena_bytes(json->texts, properties->name));
     DUMP_TEXT_PROPERTIES(PUT_PROPERTY)
 #undef PUT_PROPERTY
     if (properties->delivery_mode)

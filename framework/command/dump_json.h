@@ -8,12 +8,16 @@
 
 #include <warren/message.h>
 
+#include "base/arena.h"
+
 /** Digits with which every number comes back exactly, for JSON_REAL_PRECISION(). */
 #define DUMP_DIGITS_MAX 17
 
-/** All zero: nothing failed yet. The first failure stays, and what is made after it is of no use.
+/** All zero but the first: nothing failed yet. The first failure stays, and what is made after it
+ * is of no use.
  */
 struct dump_json {
+    const struct arena *texts; /* as in dump.h */
     enum warren_status
         status;      /* WARREN_ENOMEM, or WARREN_EINVAL: a header that AMQP does not have */
     const char *why; /* static storage */

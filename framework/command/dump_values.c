@@ -220,7 +220,7 @@ static bool read_plain(struct dump_reader *reader, const json_t *value, struct w
     if (!json_is_string(value))
         return dump_wrong(reader, "a text", value);
     ret->len = json_string_length(value);
-    ret->data = arena_text(reader->arena, json_string_value(value), ret->len);
+    ret->data = arena_copy(reader->arena, json_string_value(value), ret->len);
     return ret->data || no_memory(reader);
 }
 
@@ -275,11 +275,22 @@ bool dump_text(struct dump_reader *reader, const json_t *object, const char *key
         return false;
     if (!there)
         return true;
-    snprintf(expected, sizeof expected, "at most %zu bytes without a NUL", max);
-    if (bytes.len > max || memchr(bytes.data, '\0', bytes.len)) {
+    snprintf(expected, sizeof expected, "at most %zu bytes", max);
+    if (bytes.len > max) {
         dump_enter(reader, key);
         return dump_wrong(reader, expected, json_object_get(object, key));
     }
     *ret = bytes.data; /* a NUL stands behind it */
-    return true;
+    return arena_note(reader->arena, *ret, bytes.len) == WARREN_OK || no_memory(reader);
+}
+
+bool dump_name(struct dump_reader *reader, const json_t *object, const char *key, size_t max,
+               const char **ret)
+{
+    if (!dump_text(reader, object, key, max, ret))
+        return false;
+    if (!*ret || strlen(*ret) == arena_bytes(reader->arena, *ret).len)
+        return true;
+    dump_enter(reader, key);
+    return dump_wrong(reader, "a name without a NUL", json_object_get(object, key));
 }

@@ -48,8 +48,11 @@ bool dump_timestamp(struct dump_reader *reader, const json_t *object, const char
 /** A text under @key, or bytes as base64 under @key with "_base64" behind it. */
 bool dump_bytes(struct dump_reader *reader, const json_t *object, const char *key,
                 struct warren_bytes *ret, bool *ret_there);
-/** As dump_bytes(), of at most @max bytes and without a NUL. */
+/** As dump_bytes(), of at most @max bytes; the arena knows its length. */
 bool dump_text(struct dump_reader *reader, const json_t *object, const char *key, size_t max,
+               const char **ret);
+/** The same without a NUL. */
+bool dump_name(struct dump_reader *reader, const json_t *object, const char *key, size_t max,
                const char **ret);
 
 /** A list of fields. */

@@ -110,8 +110,8 @@ static void write_place(struct writer *writer, const struct dump_message *dump)
     dump_json_put_text(json, object, "queue", warren_text(dump->queue));
     if (dump->handler)
         dump_json_put_text(json, object, "handler", warren_text(dump->handler));
-    dump_json_put_text(json, object, "exchange", warren_text(exchange));
-    dump_json_put_text(json, object, "routing_key", warren_text(key));
+    dump_json_put_text(json, object, "exchange", arena_bytes(json->texts, exchange));
+    dump_json_put_text(json, object, "routing_key", arena_bytes(json->texts, key));
     dump_json_put(json, object, "redelivered", json_boolean(dump->redelivered));
     dump_json_put(json, object, "attempts", json_integer(dump->attempts));
     write_members(writer, "  ", object);
@@ -129,9 +129,9 @@ static void write_message(struct writer *writer, const struct warren_message *me
 }
 
 enum warren_status dump_print_message(FILE *out, const struct warren_message *message,
-                                      struct warren_error *error)
+                                      const struct arena *texts, struct warren_error *error)
 {
-    struct writer writer = {.file = out, .path = "a message", .error = error};
+    struct writer writer = {.file = out, .path = "a message", .error = error, .json.texts = texts};
 
     fputc('{', out);
     write_message(&writer, message);
@@ -154,7 +154,7 @@ static void finish(struct writer *writer)
 enum warren_status dump_write(const char *path, const struct dump_message *dump,
                               struct warren_error *error)
 {
-    struct writer writer = {.path = path, .error = error};
+    struct writer writer = {.path = path, .error = error, .json.texts = dump->texts};
     char beside[PATH_MAX];
     int fd;
 

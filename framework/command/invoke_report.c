@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "app/testing_delivery.h"
 #include "command/dump_json.h"
 
 /* Bytes of a body that are shown to people. */
@@ -20,10 +21,10 @@ static void write_plain(FILE *out, const void *text, size_t len)
 }
 
 /* "WHAT TEXT" */
-static void write_named(FILE *out, const char *what, const char *text)
+static void write_named(FILE *out, const char *what, struct warren_bytes text)
 {
     fprintf(out, "%s ", what);
-    write_plain(out, text, strlen(text));
+    write_plain(out, text.data, text.len);
 }
 
 /* No half of a character stands at the end. */
@@ -39,15 +40,19 @@ static void write_body(FILE *out, struct warren_bytes body)
     fputs(len < body.len ? "...\n" : "\n", out);
 }
 
-static void write_published(FILE *out, const struct warren_test_published *published)
+static void write_published(FILE *out, const struct warren_test *test,
+                            const struct warren_test_published *published)
 {
+    struct warren_bytes exchange = warren_test_text(test, published->exchange);
+    struct warren_bytes key = warren_test_text(test, published->routing_key);
+
     if (published->reply) {
-        write_named(out, "reply:     to", published->routing_key);
-    } else if (published->exchange[0]) {
-        write_named(out, "published: to exchange", published->exchange);
-        write_named(out, " with routing key", published->routing_key);
+        write_named(out, "reply:     to", key);
+    } else if (exchange.len > 0) {
+        write_named(out, "published: to exchange", exchange);
+        write_named(out, " with routing key", key);
     } else {
-        write_named(out, "published: to queue", published->routing_key);
+        write_named(out, "published: to queue", key);
     }
     write_body(out, published->message.body);
 }
@@ -58,21 +63,21 @@ void invoke_report_text(const struct invoke_report *report, FILE *out)
     const char *id = report->dump->message.properties.message_id;
 
     fprintf(out, "%s: ", report->handler);
-    write_named(out, "message", id ? id : "without an id");
-    write_named(out, " of queue", report->dump->queue);
+    write_named(out, "message", arena_bytes(report->dump->texts, id ? id : "without an id"));
+    write_named(out, " of queue", warren_text(report->dump->queue));
     fprintf(out, ", attempt %" PRIu32 "\n", attempt->attempt);
     fprintf(out, "outcome:   %s", warren_outcome_name(attempt->outcome));
     if (attempt->retry_after_ms >= 0)
         fprintf(out, ", after %" PRId64 " ms", attempt->retry_after_ms);
     fputs(attempt->forgiven ? ", not counted as an attempt\n" : "\n", out);
     if (attempt->error) {
-        write_named(out, "error:    ", attempt->error);
+        write_named(out, "error:    ", warren_text(attempt->error));
         fputc('\n', out);
     }
     fprintf(out, "time:      %" PRId64 ".%03" PRId64 " ms\n", report->took_us / 1000,
             report->took_us % 1000);
     for (size_t i = 0; i < attempt->published_count; i++)
-        write_published(out, &attempt->published[i]);
+        write_published(out, report->test, &attempt->published[i]);
 }
 
 /* ---- as JSON ---- */
@@ -81,17 +86,19 @@ static json_t *published_json(struct dump_json *json, const struct warren_test_p
 {
     json_t *object = json_object();
 
-    dump_json_put_text(json, object, "exchange", warren_text(published->exchange));
-    dump_json_put_text(json, object, "routing_key", warren_text(published->routing_key));
+    dump_json_put_text(json, object, "exchange", arena_bytes(json->texts, published->exchange));
+    dump_json_put_text(json, object, "routing_key",
+                       arena_bytes(json->texts, published->routing_key));
     dump_json_put(json, object, "reply", json_boolean(published->reply));
     dump_json_put_message(json, object, &published->message);
     return object;
 }
 
-static void put_optional(struct dump_json *json, json_t *object, const char *key, const char *text)
+static void put_optional(struct dump_json *json, json_t *object, const char *key,
+                         struct warren_bytes text)
 {
-    if (text)
-        dump_json_put_text(json, object, key, warren_text(text));
+    if (text.data)
+        dump_json_put_text(json, object, key, text);
     else
         dump_json_put(json, object, key, json_null());
 }
@@ -109,10 +116,11 @@ static json_t *report_json(struct dump_json *json, const struct invoke_report *r
             json->status = WARREN_ENOMEM;
     dump_json_put_text(json, object, "handler", warren_text(report->handler));
     dump_json_put_text(json, object, "queue", warren_text(report->dump->queue));
-    put_optional(json, object, "message_id", report->dump->message.properties.message_id);
+    put_optional(json, object, "message_id",
+                 arena_bytes(report->dump->texts, report->dump->message.properties.message_id));
     dump_json_put(json, object, "attempt", json_integer(attempt->attempt));
     dump_json_put_text(json, object, "outcome", warren_text(warren_outcome_name(attempt->outcome)));
-    put_optional(json, object, "error", attempt->error);
+    put_optional(json, object, "error", arena_bytes(NULL, attempt->error));
     dump_json_put(json, object, "retry_after_ms", delay);
     dump_json_put(json, object, "forgiven", json_boolean(attempt->forgiven));
     dump_json_put(json, object, "time_us", json_integer(report->took_us));
@@ -122,7 +130,7 @@ static json_t *report_json(struct dump_json *json, const struct invoke_report *r
 
 enum warren_status invoke_report_json(const struct invoke_report *report, FILE *out)
 {
-    struct dump_json json = {.status = WARREN_OK};
+    struct dump_json json = {.texts = testing_texts(report->test)};
     json_t *object = report_json(&json, report);
 
     if (json.status == WARREN_OK &&

@@ -11,6 +11,7 @@
 /** All borrowed. */
 struct invoke_report {
     const struct dump_message *dump;
+    const struct warren_test *test;
     const char *handler; /* "PLUGIN.HANDLER" */
     const struct warren_test_attempt *attempt;
     int64_t took_us; /* by the real clock */

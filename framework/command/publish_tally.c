@@ -4,20 +4,24 @@
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "command/dlq_print.h"
+
 /* ---- receipts ---- */
 
 /* One reason is enough: thousands may end the same way. */
 static void explain(const struct warren_receipt *receipt)
 {
     const char *result = warren_result_name(receipt->result);
+    char id[DLQ_SAFE_ID_SIZE];
 
+    dlq_safe_id(receipt->message_id_bytes, id);
     if (isatty(STDERR_FILENO))
         fputs("\r\033[K", stderr);
     if (receipt->reply_code)
-        fprintf(stderr, "warren publish: message %s: %s: %u %s\n", receipt->message_id, result,
-                receipt->reply_code, receipt->reply_text);
+        fprintf(stderr, "warren publish: message %s: %s: %u %s\n", id, result, receipt->reply_code,
+                receipt->reply_text);
     else
-        fprintf(stderr, "warren publish: message %s: %s\n", receipt->message_id, result);
+        fprintf(stderr, "warren publish: message %s: %s\n", id, result);
 }
 
 static bool is_fine(const struct publish_tally *tally, enum warren_result result)

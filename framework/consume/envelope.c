@@ -1,10 +1,11 @@
 /* envelope.c - see envelope.h. Sizes are those of the wire: AMQP 0-9-1, section 4.2. */
 #include "consume/envelope.h"
 
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "amqp/annotations.h"
+#include "amqp/properties.h"
 
 /* What publishing gives to a message that has none: a message id of 36 characters, delivery mode.
  */
@@ -19,6 +20,7 @@
 #define CUT_MARK " [cut]"
 
 struct draft {
+    struct arena *arena; /* of the copy, and of the original: it knows lengths */
     struct warren_field *fields;
     size_t count;
     size_t own;  /* of these, the message's own: they come first */
@@ -28,9 +30,9 @@ struct draft {
 
 /* ---- sizes ---- */
 
-static size_t table_size(const struct warren_table *table);
+static size_t table_size(const struct warren_table *table, const struct arena *texts);
 
-static size_t value_size(const struct warren_value *value)
+static size_t value_size(const struct warren_value *value, const struct arena *texts)
 {
     size_t size = 4;
 
@@ -55,40 +57,40 @@ static size_t value_size(const struct warren_value *value)
         return 4 + value->as.bytes.len;
     case WARREN_ARRAY:
         for (size_t i = 0; i < value->as.array.count; i++)
-            size += 1 + value_size(&value->as.array.values[i]);
+            size += 1 + value_size(&value->as.array.values[i], texts);
         return size;
     case WARREN_TABLE:
-        return table_size(&value->as.table);
+        return table_size(&value->as.table, texts);
     default: /* I32, U32, F32 */
         return 4;
     }
 }
 
-static size_t field_size(const struct warren_field *field)
+static size_t field_size(const struct warren_field *field, const struct arena *texts)
 {
-    return 1 + strlen(field->name) + 1 + value_size(&field->value);
+    return 1 + arena_bytes(texts, field->name).len + 1 + value_size(&field->value, texts);
 }
 
-static size_t table_size(const struct warren_table *table)
+static size_t table_size(const struct warren_table *table, const struct arena *texts)
 {
     size_t size = 4;
 
     for (size_t i = 0; i < table->count; i++)
-        size += field_size(&table->fields[i]);
+        size += field_size(&table->fields[i], texts);
     return size;
 }
 
 /* The property list without headers. */
-static size_t base_size(const struct warren_properties *p)
+static size_t base_size(const struct warren_properties *p, const struct arena *texts)
 {
-    const char *const texts[] = {p->content_type, p->content_encoding, p->correlation_id,
-                                 p->reply_to,     p->expiration,       p->message_id,
-                                 p->type,         p->user_id,          p->app_id,
-                                 p->cluster_id};
+    const char *const rows[] = {p->content_type, p->content_encoding, p->correlation_id,
+                                p->reply_to,     p->expiration,       p->message_id,
+                                p->type,         p->user_id,          p->app_id,
+                                p->cluster_id};
     size_t size = 2 + 1 + 1 + 8 + GIVEN_SIZE; /* flags, mode, priority, timestamp */
 
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        size += texts[i] ? 1 + strlen(texts[i]) : 0;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        size += rows[i] ? 1 + arena_bytes(texts, rows[i]).len : 0;
     return size;
 }
 
@@ -97,16 +99,16 @@ static size_t base_size(const struct warren_properties *p)
 static void add(struct draft *draft, const struct warren_field *field)
 {
     draft->fields[draft->count++] = *field;
-    draft->size += field_size(field);
+    draft->size += field_size(field, draft->arena);
 }
 
 static void add_text(struct draft *draft, const char *name, const char *text)
 {
-    struct warren_field field;
+    struct warren_field field = {.name = name, .value.type = WARREN_STRING};
 
     if (!text)
         return;
-    field = warren_field_text(name, text);
+    field.value.as.bytes = arena_bytes(draft->arena, text);
     add(draft, &field);
 }
 
@@ -129,9 +131,10 @@ static void add_value(struct draft *draft, const char *name, const struct warren
     add(draft, &field);
 }
 
-static bool is_own(const char *name)
+static bool is_own(struct warren_bytes name)
 {
-    return !annotation_is_warrens(name) && !annotation_is_brokers(name) && strcmp(name, "CC") != 0;
+    return !annotation_is_warrens(name) && !annotation_is_brokers(name) &&
+           !annotation_is(name, "CC");
 }
 
 /* What an earlier copy has put aside, or what this one has to. */
@@ -141,20 +144,20 @@ static void add_aside(struct draft *draft, const struct warren_table *headers, c
     if (property)
         add_text(draft, name, property);
     else
-        add_value(draft, name, warren_table_get(headers, name));
+        add_value(draft, name, table_get(headers, name, draft->arena));
 }
 
 static void add_notes(struct draft *draft, const struct warren_properties *original,
                       const struct envelope_facts *facts)
 {
     const struct warren_table *headers = &original->headers;
-    const struct warren_value *cc = warren_table_get(headers, "CC");
+    const struct warren_value *cc = table_get(headers, "CC", draft->arena);
     struct warren_field attempts = warren_field_i64(NOTE_ATTEMPTS, (int64_t)facts->attempts);
 
-    add_value(draft, NOTE_REPLAYS, warren_table_get(headers, NOTE_REPLAYS));
+    add_value(draft, NOTE_REPLAYS, table_get(headers, NOTE_REPLAYS, draft->arena));
     add_aside(draft, headers, NOTE_EXPIRATION, original->expiration);
     add_aside(draft, headers, NOTE_USER_ID, original->user_id);
-    add_value(draft, NOTE_CC, cc ? cc : warren_table_get(headers, NOTE_CC));
+    add_value(draft, NOTE_CC, cc ? cc : table_get(headers, NOTE_CC, draft->arena));
     add_text(draft, NOTE_QUEUE, facts->queue);
     add_text(draft, NOTE_EXCHANGE, facts->exchange);
     add_text(draft, NOTE_ROUTING_KEY, facts->routing_key);
@@ -201,34 +204,50 @@ static void compact(struct draft *draft, const struct own *own)
     draft->count = kept;
 }
 
+/* Of headers that are left out; as many as fit into LEFT_OUT_MAX. */
+struct names {
+    char *text;
+    size_t len;
+};
+
+static void append(struct names *names, struct warren_bytes name)
+{
+    size_t room = LEFT_OUT_MAX - names->len;
+    size_t len = name.len < room ? name.len : room;
+
+    memcpy(names->text + names->len, name.data, len);
+    names->len += len;
+}
+
 /* Leave the largest of the message's own headers out until the rest has room, and note the names.
  * A hostile message may have a hundred thousand: each is looked at once. */
-static enum warren_status leave_out(struct draft *draft, struct arena *arena, size_t max)
+static enum warren_status leave_out(struct draft *draft, size_t max)
 {
-    struct own *own = arena_alloc(arena, draft->own * sizeof *own);
-    char *names = arena_alloc(arena, LEFT_OUT_MAX);
-    size_t len = 0;
+    struct own *own = arena_alloc(draft->arena, draft->own * sizeof *own);
+    struct names names = {arena_alloc(draft->arena, LEFT_OUT_MAX), 0};
+    struct warren_field note = {.name = NOTE_LEFT_OUT, .value.type = WARREN_STRING};
 
-    if (!own || !names)
+    if (!own || !names.text)
         return WARREN_ENOMEM;
     for (size_t i = 0; i < draft->own; i++)
-        own[i] = (struct own){field_size(&draft->fields[i]), i};
+        own[i] = (struct own){field_size(&draft->fields[i], draft->arena), i};
     qsort(own, draft->own, sizeof *own, compare_own);
     for (size_t i = 0; i < draft->own && draft->size > max; i++) {
-        if (len < LEFT_OUT_MAX)
-            len += (size_t)snprintf(names + len, LEFT_OUT_MAX - len, "%s%s", len ? ", " : "",
-                                    draft->fields[own[i].at].name);
+        if (names.len > 0)
+            append(&names, (struct warren_bytes){", ", 2});
+        append(&names, arena_bytes(draft->arena, draft->fields[own[i].at].name));
         draft->size -= own[i].size;
         own[i].size = 0;
     }
     compact(draft, own);
+    note.value.as.bytes = (struct warren_bytes){names.text, names.len};
     if (draft->size <= max)
-        add_text(draft, NOTE_LEFT_OUT, names);
+        add(draft, &note);
     return WARREN_OK;
 }
 
 /* A copy that is attempted again is the message, or there is none. */
-static enum warren_status make_room(struct draft *draft, struct arena *arena, bool dead)
+static enum warren_status make_room(struct draft *draft, bool dead)
 {
     size_t note = 1 + strlen(NOTE_LEFT_OUT) + 1 + 4 + LEFT_OUT_MAX;
     enum warren_status status = WARREN_OK;
@@ -236,7 +255,7 @@ static enum warren_status make_room(struct draft *draft, struct arena *arena, bo
     if (draft->size <= draft->max)
         return WARREN_OK;
     if (dead && draft->own > 0 && note < draft->max)
-        status = leave_out(draft, arena, draft->max - note);
+        status = leave_out(draft, draft->max - note);
     if (status != WARREN_OK)
         return status;
     return draft->size <= draft->max ? WARREN_OK : WARREN_ETOOBIG;
@@ -251,8 +270,8 @@ static size_t cut_at(const char *text, size_t len)
 }
 
 /* Of @text as much as fits into @room bytes, the note itself included. */
-static enum warren_status add_cut(struct draft *draft, struct arena *arena, const char *name,
-                                  const char *text, size_t room)
+static enum warren_status add_cut(struct draft *draft, const char *name, const char *text,
+                                  size_t room)
 {
     size_t overhead = 1 + strlen(name) + 1 + 4;
     size_t len = text ? strlen(text) : 0;
@@ -269,7 +288,7 @@ static enum warren_status add_cut(struct draft *draft, struct arena *arena, cons
     if (most < TEXT_MIN)
         return WARREN_OK;
     len = cut_at(text, most - strlen(CUT_MARK));
-    copy = arena_alloc(arena, len + sizeof CUT_MARK);
+    copy = arena_alloc(draft->arena, len + sizeof CUT_MARK);
     if (!copy)
         return WARREN_ENOMEM;
     memcpy(copy, text, len);
@@ -278,8 +297,7 @@ static enum warren_status add_cut(struct draft *draft, struct arena *arena, cons
     return WARREN_OK;
 }
 
-static enum warren_status add_texts(struct draft *draft, struct arena *arena,
-                                    const struct envelope_facts *facts)
+static enum warren_status add_texts(struct draft *draft, const struct envelope_facts *facts)
 {
     size_t room = draft->max - draft->size;
     enum warren_status status;
@@ -290,10 +308,10 @@ static enum warren_status add_texts(struct draft *draft, struct arena *arena,
 
         room = wanted < room / 2 ? room - wanted : room / 2;
     }
-    status = add_cut(draft, arena, NOTE_ERROR, facts->error, room);
+    status = add_cut(draft, NOTE_ERROR, facts->error, room);
     if (status != WARREN_OK)
         return status;
-    return add_cut(draft, arena, NOTE_BACKTRACE, facts->backtrace, draft->max - draft->size);
+    return add_cut(draft, NOTE_BACKTRACE, facts->backtrace, draft->max - draft->size);
 }
 
 enum warren_status envelope_make(const struct warren_properties *original,
@@ -301,7 +319,7 @@ enum warren_status envelope_make(const struct warren_properties *original,
                                  struct arena *arena, struct warren_properties *ret_properties)
 {
     const struct warren_table *headers = &original->headers;
-    struct draft draft = {.size = 4};
+    struct draft draft = {.arena = arena, .size = 4};
     enum warren_status status;
 
     *ret_properties = *original;
@@ -310,17 +328,17 @@ enum warren_status envelope_make(const struct warren_properties *original,
     draft.fields = arena_alloc(arena, (headers->count + NOTES_MAX) * sizeof *draft.fields);
     if (!draft.fields)
         return WARREN_ENOMEM;
-    if (max <= base_size(ret_properties) + draft.size)
+    if (max <= base_size(ret_properties, arena) + draft.size)
         return WARREN_ETOOBIG;
-    draft.max = max - base_size(ret_properties);
+    draft.max = max - base_size(ret_properties, arena);
     for (size_t i = 0; i < headers->count; i++)
-        if (is_own(headers->fields[i].name))
+        if (is_own(arena_bytes(arena, headers->fields[i].name)))
             add(&draft, &headers->fields[i]);
     draft.own = draft.count;
     add_notes(&draft, original, facts);
-    status = make_room(&draft, arena, facts->reason != NULL);
+    status = make_room(&draft, facts->reason != NULL);
     if (status == WARREN_OK)
-        status = add_texts(&draft, arena, facts);
+        status = add_texts(&draft, facts);
     ret_properties->headers = (struct warren_table){draft.fields, draft.count};
     return status;
 }

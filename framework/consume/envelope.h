@@ -39,6 +39,7 @@ struct envelope_facts {
 };
 
 /**
+ * @arena           memory; it knows the lengths of texts in @original and @facts that hold a NUL
  * @max             bytes that the encoded property list may have
  * @ret_properties  refers to @original and @facts, and to memory of @arena
  * @return          WARREN_OK; WARREN_ETOOBIG: a copy that is no dead letter does not fit, or one

@@ -41,7 +41,8 @@ static uint32_t keep_report(struct flight *f, const struct flight_file *from, ui
         report->at_ms = old->at_ms;
         copy_text(report->queue, old->queue, sizeof report->queue);
         copy_text(report->handler, old->handler, sizeof report->handler);
-        copy_text(report->message_id, old->message_id, sizeof report->message_id);
+        memcpy(report->message_id, old->message_id, sizeof report->message_id);
+        report->id_len = old->id_len;
         copy_text(report->backtrace, old->backtrace, sizeof report->backtrace);
         atomic_store(&report->done, 1);
         report->reason = old->reason;
@@ -101,6 +102,7 @@ static bool culprit_is_known(const struct flight_file *from)
 /* It died without a word, so nobody has told of them yet. */
 static void tell_running(const struct flight_file *from, const struct flight_slot *slot)
 {
+    struct warren_bytes id = flight_message_id(slot->message_id, slot->id_len);
     char text[FLIGHT_NAME_SIZE];
     struct log_line line;
 
@@ -110,9 +112,8 @@ static void tell_running(const struct flight_file *from, const struct flight_slo
     log_text(&line, "queue", text);
     copy_text(text, slot->handler, sizeof text);
     log_text(&line, "handler", text);
-    copy_text(text, slot->message_id, sizeof text);
-    if (*text)
-        log_text(&line, "message_id", text);
+    if (id.len > 0)
+        log_bytes(&line, "message_id", id);
     log_end(&line);
 }
 

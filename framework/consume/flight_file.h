@@ -101,7 +101,18 @@ struct flight_report {
     char message_id[FLIGHT_NAME_SIZE];
     char backtrace[FLIGHT_TEXT_SIZE];
     _Atomic uint32_t done; /* all of it is written */
+    uint32_t id_len; /* of message_id; 0: as far as its first NUL, as earlier warrens noted it */
 };
+
+/** A message id with its length, of a file that may be damaged. */
+static inline struct warren_bytes flight_message_id(const char text[FLIGHT_NAME_SIZE], uint32_t len)
+{
+    struct warren_bytes id = {text, len};
+
+    if (len == 0 || len >= FLIGHT_NAME_SIZE)
+        id.len = strnlen(text, FLIGHT_NAME_SIZE - 1);
+    return id;
+}
 
 /** One mapped recorder. */
 struct flight_file {

@@ -61,6 +61,7 @@ static struct flight_report *new_report(struct flight_worker *w, enum flight_rea
     memcpy(report->queue, w->slot->queue, sizeof report->queue);
     memcpy(report->handler, w->slot->handler, sizeof report->handler);
     memcpy(report->message_id, w->slot->message_id, sizeof report->message_id);
+    report->id_len = w->slot->id_len;
     report->at_ms = clock_wall_ms();
     report->attempt = attempt_of(w);
     report->reason = reason;

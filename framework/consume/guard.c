@@ -29,7 +29,7 @@ static void report(const struct guard *guard, struct warren_job *job,
     log_begin(&line, level, event);
     log_text(&line, "queue", guard->options.queue);
     log_text(&line, "handler", guard->options.handler);
-    log_text(&line, "message_id", warren_job_properties(job)->message_id);
+    log_bytes(&line, "message_id", job_message_id(job));
     log_int(&line, "crashes", suspicion->crashes);
     log_text(&line, "error", warren_job_error(job));
     log_end(&line);

@@ -15,7 +15,8 @@
 struct history {
     uint32_t failed;          /* attempts before this delivery */
     uint64_t first_failure_s; /* since 1970; 0: none is known */
-    const char *exchange;     /* where it was published first; NULL: where it came from now */
+    const char *exchange;     /* where it was published first; NULL: where it came from now.
+                                 arena_bytes() tells the length, here and of the next */
     const char *routing_key;  /* NULL as above */
 };
 
@@ -28,7 +29,7 @@ struct history_of {
 };
 
 /**
- * @arena  where the texts go
+ * @arena  where the texts go, and those of @properties are
  * @return WARREN_OK or WARREN_ENOMEM
  */
 enum warren_status history_read(const struct warren_properties *properties,

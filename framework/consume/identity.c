@@ -26,13 +26,11 @@ static uint64_t add(uint64_t seed, struct warren_bytes part)
 static XXH128_hash_t fingerprint(const struct delivery *delivery,
                                  const struct property_spans *spans, uint64_t seed)
 {
-    const struct warren_bytes exchange = {delivery_exchange(delivery), delivery->exchange_len};
-    const struct warren_bytes key = {delivery_routing_key(delivery), delivery->routing_key_len};
     const struct warren_bytes properties = delivery_properties(delivery);
     const uint8_t *body = (const uint8_t *)properties.data + properties.len;
 
-    seed = add(~seed, exchange); /* where an id begins otherwise */
-    seed = add(seed, key);
+    seed = add(~seed, delivery_exchange_bytes(delivery)); /* where an id begins otherwise */
+    seed = add(seed, delivery_routing_key_bytes(delivery));
     seed = add(seed, spans->before_headers);
     seed = add(seed, spans->after_headers);
     return XXH3_128bits_withSeed(body, delivery->body_len, seed);

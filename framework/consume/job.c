@@ -97,7 +97,22 @@ const struct warren_properties *warren_job_properties(struct warren_job *job)
 
 const struct warren_value *warren_job_header(struct warren_job *job, const char *name)
 {
-    return warren_table_get(&warren_job_properties(job)->headers, name);
+    return table_get(&warren_job_properties(job)->headers, name, &job->arena);
+}
+
+struct warren_bytes warren_job_text(const struct warren_job *job, const char *text)
+{
+    return arena_bytes(&job->arena, text);
+}
+
+struct arena *warren_job_arena(struct warren_job *job)
+{
+    return &job->arena;
+}
+
+struct warren_bytes job_message_id(struct warren_job *job)
+{
+    return arena_bytes(&job->arena, warren_job_properties(job)->message_id);
 }
 
 const char *warren_job_queue(const struct warren_job *job)
@@ -120,18 +135,27 @@ const struct history *job_history(const struct warren_job *job)
     return &job->history;
 }
 
+/* A name of the delivery's own; its length is known from now on. Noting it is caching, too. */
+static const char *noted(const struct warren_job *job, const char *name, uint32_t len)
+{
+    arena_note(&((struct warren_job *)(uintptr_t)job)->arena, name, len);
+    return name;
+}
+
 const char *warren_job_exchange(const struct warren_job *job)
 {
     const char *first = job_history(job)->exchange;
+    const struct delivery *delivery = job->delivery;
 
-    return first ? first : delivery_exchange(job->delivery);
+    return first ? first : noted(job, delivery_exchange(delivery), delivery->exchange_len);
 }
 
 const char *warren_job_routing_key(const struct warren_job *job)
 {
     const char *first = job_history(job)->routing_key;
+    const struct delivery *delivery = job->delivery;
 
-    return first ? first : delivery_routing_key(job->delivery);
+    return first ? first : noted(job, delivery_routing_key(delivery), delivery->routing_key_len);
 }
 
 bool warren_job_redelivered(const struct warren_job *job)

@@ -25,16 +25,18 @@
 
 /**
  * Takes what a job publishes, as publisher_publish_after_within() does: @receipt is called exactly
- * once if it answers WARREN_OK, never otherwise. Thread: the worker's.
+ * once if it answers WARREN_OK, never otherwise. @texts is the job's arena: it may pass on what it
+ * was given. Thread: the worker's.
  */
 typedef enum warren_status job_publish_fn(void *publisher, const struct warren_publish *what,
-                                          int64_t delay_ms, int64_t most_ms,
-                                          warren_receipt_fn *receipt, void *receipt_user);
+                                          const struct arena *texts, int64_t delay_ms,
+                                          int64_t most_ms, warren_receipt_fn *receipt,
+                                          void *receipt_user);
 
 /** Takes what a job publishes in a transaction. As publisher_append(). */
 typedef enum warren_status job_append_fn(void *publisher, const struct warren_publish *what,
-                                         int64_t delay_ms, struct warren_outbox *outbox,
-                                         struct warren_error *error);
+                                         const struct arena *texts, int64_t delay_ms,
+                                         struct warren_outbox *outbox, struct warren_error *error);
 
 /** What all jobs of a subscription have in common. Outlives them. */
 struct job_source {
@@ -127,6 +129,9 @@ job_append_fn job_append_spooled;
 /** warren_job_fail() with a list of arguments. */
 void job_fail_with(struct warren_job *job, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));
+
+/** The message id with its length; data NULL: there is none. */
+struct warren_bytes job_message_id(struct warren_job *job);
 
 /** What the headers say of the message's way. Thread: the worker's, also from const functions. */
 const struct history *job_history(const struct warren_job *job);

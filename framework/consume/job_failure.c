@@ -77,7 +77,7 @@ static void die(struct warren_job *job)
     log_begin(&line, WARREN_LOG_ERROR, "the handler panicked, and no recover stands in its chain");
     log_text(&line, "queue", job->source->queue);
     log_text(&line, "handler", job->source->handler);
-    log_text(&line, "message_id", warren_job_properties(job)->message_id);
+    log_bytes(&line, "message_id", job_message_id(job));
     log_text(&line, "error", job->error);
     log_end(&line);
     if (!job->worker) /* else the process goes on for a while */

@@ -8,18 +8,19 @@
 #include "publish/record.h"
 
 enum warren_status job_publish_confirmed(void *publisher, const struct warren_publish *what,
-                                         int64_t delay_ms, int64_t most_ms,
-                                         warren_receipt_fn *receipt, void *receipt_user)
+                                         const struct arena *texts, int64_t delay_ms,
+                                         int64_t most_ms, warren_receipt_fn *receipt,
+                                         void *receipt_user)
 {
-    return publisher_publish_after_within(publisher, what, delay_ms, most_ms, receipt,
+    return publisher_publish_after_within(publisher, what, texts, delay_ms, most_ms, receipt,
                                           receipt_user);
 }
 
 enum warren_status job_append_spooled(void *publisher, const struct warren_publish *what,
-                                      int64_t delay_ms, struct warren_outbox *outbox,
-                                      struct warren_error *error)
+                                      const struct arena *texts, int64_t delay_ms,
+                                      struct warren_outbox *outbox, struct warren_error *error)
 {
-    return publisher_append(publisher, what, delay_ms, outbox, error);
+    return publisher_append(publisher, what, texts, delay_ms, outbox, error);
 }
 
 /* Two names of AMQP, and some words. */
@@ -41,7 +42,7 @@ static enum warren_status publish_held(struct warren_job *job, const struct warr
     if (!job->settlement)
         return WARREN_ENOMEM;
     settlement_hold(job->settlement);
-    status = job->source->publish(job->source->publisher, what, delay_ms, left_ms,
+    status = job->source->publish(job->source->publisher, what, &job->arena, delay_ms, left_ms,
                                   settlement_receipt, job->settlement);
     if (status == WARREN_OK)
         job->published = true;
@@ -58,7 +59,8 @@ static void tell_why(struct warren_job *job, const struct warren_message *messag
 
     buffer_init(&out, RECORD_FRAME_MAX);
     if (message)
-        properties_encode(&message->properties, RECORD_FRAME_MAX, &job->arena, &out, &error);
+        properties_encode_whole(&message->properties, &job->arena, RECORD_FRAME_MAX, &job->arena,
+                                &out, &error);
     buffer_done(&out);
     if (error.text[0])
         warren_job_fail(job, "cannot publish: %s", error.text);
@@ -84,7 +86,8 @@ static enum warren_status publish_in_transaction(struct warren_job *job, struct 
     status = job_trace(job, message, &traced);
     what.message = &traced.message;
     if (status == WARREN_OK)
-        status = job->source->append(job->source->publisher, &what, delay_ms, job->outbox, &error);
+        status = job->source->append(job->source->publisher, &what, &job->arena, delay_ms,
+                                     job->outbox, &error);
     job_traced_done(&traced);
     if (status != WARREN_OK && error.text[0])
         warren_job_fail(job, "cannot publish: %s", error.text);
@@ -224,7 +227,7 @@ enum warren_status warren_job_reply(struct warren_job *job, const struct warren_
     const struct warren_properties *request = warren_job_properties(job);
     struct warren_message reply = *message;
 
-    if (!request->reply_to || !request->reply_to[0])
+    if (arena_bytes(&job->arena, request->reply_to).len == 0)
         return WARREN_ENOTFOUND;
     if (!reply.properties.correlation_id)
         reply.properties.correlation_id = request->correlation_id;

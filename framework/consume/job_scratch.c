@@ -49,7 +49,7 @@ void warren_job_log(struct warren_job *job, enum warren_log_level level, const c
     log_begin(&line, level, event);
     log_text(&line, "queue", job->source->queue);
     log_text(&line, "handler", job->source->handler);
-    log_text(&line, "message_id", warren_job_properties(job)->message_id);
+    log_bytes(&line, "message_id", job_message_id(job));
     log_text(&line, "traceparent", job->traceparent);
     log_end(&line);
 }

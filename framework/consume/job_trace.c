@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "amqp/properties.h"
 #include "consume/job.h"
 
 #define PARENT "traceparent"
@@ -41,7 +42,7 @@ enum warren_status job_trace(const struct warren_job *job, const struct warren_m
 
     traced->message = *message;
     traced->many = NULL;
-    if (!job->traceparent || warren_table_get(headers, PARENT))
+    if (!job->traceparent || table_get(headers, PARENT, &job->arena))
         return WARREN_OK;
     fields = room(traced, headers);
     if (!fields)
@@ -49,7 +50,7 @@ enum warren_status job_trace(const struct warren_job *job, const struct warren_m
     if (count > 0)
         memcpy(fields, headers->fields, count * sizeof *fields);
     fields[count++] = warren_field_text(PARENT, job->traceparent);
-    if (job->tracestate && !warren_table_get(headers, STATE))
+    if (job->tracestate && !table_get(headers, STATE, &job->arena))
         fields[count++] = warren_field_text(STATE, job->tracestate);
     traced->message.properties.headers = (struct warren_table){fields, count};
     return WARREN_OK;

@@ -19,10 +19,10 @@
 /* ---- the outlet ---- */
 
 static enum warren_status publish(void *publisher, const struct warren_publish *what,
-                                  const char *to_queue, int64_t delay_ms, int64_t most_ms,
-                                  warren_receipt_fn *receipt, void *receipt_user)
+                                  const struct arena *texts, const char *to_queue, int64_t delay_ms,
+                                  int64_t most_ms, warren_receipt_fn *receipt, void *receipt_user)
 {
-    return publisher_relay_within(publisher, what, to_queue, delay_ms, most_ms, receipt,
+    return publisher_relay_within(publisher, what, texts, to_queue, delay_ms, most_ms, receipt,
                                   receipt_user);
 }
 
@@ -53,6 +53,10 @@ static enum warren_status read_original(const struct relay *relay, const struct 
 
     if (status == WARREN_OK)
         status = history_read(&original->properties, &of, scratch, &original->history);
+    if (status == WARREN_OK)
+        status = arena_note(scratch, delivery_exchange(delivery), delivery->exchange_len);
+    if (status == WARREN_OK)
+        status = arena_note(scratch, delivery_routing_key(delivery), delivery->routing_key_len);
     if (!original->history.exchange)
         original->history.exchange = delivery_exchange(delivery);
     if (!original->history.routing_key)
@@ -93,7 +97,7 @@ static enum warren_status send_copy(const struct relay *relay, struct delivery *
     const struct relay_outlet *outlet = &relay->outlet;
     int64_t most_ms = facts->left_ms < WAIT_MAX_MS ? facts->left_ms : WAIT_MAX_MS;
     size_t max = outlet->properties_max(outlet->publisher);
-    size_t room = growth_room(&copy->what, copy->to_queue, facts->delay_ms);
+    size_t room = growth_room(&copy->what, scratch, copy->to_queue, facts->delay_ms);
     struct warren_message message = {.body = {delivery_body(delivery), delivery->body_len}};
     enum warren_status status;
 
@@ -107,7 +111,7 @@ static enum warren_status send_copy(const struct relay *relay, struct delivery *
         return status;
     copy->what.message = &message;
     copy->what.timeout_ms = facts->left_ms < UINT32_MAX ? (uint32_t)facts->left_ms : 0;
-    return outlet->publish(outlet->publisher, &copy->what, copy->to_queue, facts->delay_ms,
+    return outlet->publish(outlet->publisher, &copy->what, scratch, copy->to_queue, facts->delay_ms,
                            facts->wait ? most_ms : 0, copy->on_receipt, copy->user);
 }
 

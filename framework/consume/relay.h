@@ -18,8 +18,8 @@
 /** How a relay publishes: publisher_relay_within(), or what a test puts in its place. */
 struct relay_outlet {
     enum warren_status (*publish)(void *publisher, const struct warren_publish *what,
-                                  const char *to_queue, int64_t delay_ms, int64_t most_ms,
-                                  warren_receipt_fn *receipt, void *receipt_user);
+                                  const struct arena *texts, const char *to_queue, int64_t delay_ms,
+                                  int64_t most_ms, warren_receipt_fn *receipt, void *receipt_user);
     size_t (*properties_max)(void *publisher);
     void *publisher;
 };

@@ -82,14 +82,14 @@ struct runtime_options {
 
 /** A copy that should stand in a message's place. */
 struct runtime_unrelayed {
-    const char *queue;      /* that the message came from */
-    const char *message_id; /* may be NULL */
-    bool dead;              /* it goes to the dead-letter exchange, else into its queue again */
-    const char *exchange;   /* that; "": the queue itself, or a delay queue, */
-    const char *target;     /* and the queue behind it; may be NULL */
-    const char *why;        /* such as "returned (312)" */
-    int64_t retry_ms;       /* until it is tried again; -1: it is handed back */
-    uint32_t waiting;       /* messages that wait for their copy, this one included */
+    const char *queue;              /* that the message came from */
+    struct warren_bytes message_id; /* data NULL: it has none */
+    bool dead;            /* it goes to the dead-letter exchange, else into its queue again */
+    const char *exchange; /* that; "": the queue itself, or a delay queue, */
+    const char *target;   /* and the queue behind it; may be NULL */
+    const char *why;      /* such as "returned (312)" */
+    int64_t retry_ms;     /* until it is tried again; -1: it is handed back */
+    uint32_t waiting;     /* messages that wait for their copy, this one included */
 };
 
 /** Copies in vain are told of at most so often. */

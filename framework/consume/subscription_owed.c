@@ -66,7 +66,7 @@ static void tell(struct subscription *s, const struct delivery *delivery, bool d
     name_why(delivery, why);
     arena_init(&arena);
     properties_decode(delivery_properties(delivery), &arena, &properties);
-    what.message_id = properties.message_id;
+    what.message_id = arena_bytes(&arena, properties.message_id);
     what.why = why;
     s->host->events->unrelayed(s->host->user, &what);
     arena_done(&arena);

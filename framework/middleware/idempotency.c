@@ -39,7 +39,8 @@ struct attempt {
     struct keeper_work work; /* first: its address is the attempt's */
     struct warren_passage *passage;
     struct idempotency *idempotency;
-    bool has_key; /* else it is handled once each time it comes */
+    struct warren_job *job; /* that handles it now */
+    bool has_key;           /* else it is handled once each time it comes */
     enum { NO_TRANSACTION, REFUSED, ENTERED, JOINED } part;
     struct transactor_work transaction;
     enum warren_outcome outcome; /* if it is committed */
@@ -150,13 +151,15 @@ static bool idempotency_before(struct warren_job *job, struct warren_passage *pa
 
 static void keep_reply(const struct warren_message *reply, void *user)
 {
-    struct idempotency_claim *claim = &((struct attempt *)user)->work.claim;
+    struct attempt *attempt = user;
+    struct idempotency_claim *claim = &attempt->work.claim;
 
     free(claim->result);
     claim->result = NULL;
     claim->result_len = 0;
     /* One that cannot be kept is sent all the same; a duplicate then gets none. */
-    stored_reply_write(reply, IDEMPOTENCY_RESULT_MAX, &claim->result, &claim->result_len);
+    stored_reply_write(attempt->job, reply, IDEMPOTENCY_RESULT_MAX, &claim->result,
+                       &claim->result_len);
 }
 
 static enum warren_outcome done_before(struct warren_job *job, const struct attempt *attempt)
@@ -165,7 +168,7 @@ static enum warren_outcome done_before(struct warren_job *job, const struct atte
     const char *reply_to = warren_job_properties(job)->reply_to;
 
     warren_job_duplicate(job);
-    if (claim->result && reply_to && *reply_to) {
+    if (claim->result && warren_job_text(job, reply_to).len > 0) {
         struct warren_bytes result = {claim->result, claim->result_len};
 
         if (stored_reply_send(result, job) != WARREN_OK) {
@@ -281,6 +284,7 @@ static enum warren_outcome handle(struct warren_job *job, const struct warren_li
 {
     enum warren_outcome outcome;
 
+    attempt->job = job;
     warren_job_on_reply(job, keep_reply, attempt);
     if (attempt->idempotency->transactor)
         warren_job_on_transaction(job, give_transaction, attempt);

@@ -7,5 +7,5 @@ void job_line_begin(struct log_line *line, enum warren_log_level level, const ch
     log_begin(line, level, event);
     log_text(line, "queue", warren_job_queue(job));
     log_text(line, "handler", handler);
-    log_text(line, "message_id", warren_job_properties(job)->message_id);
+    log_bytes(line, "message_id", warren_job_text(job, warren_job_properties(job)->message_id));
 }

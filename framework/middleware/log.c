@@ -76,7 +76,8 @@ static void write_line(struct warren_job *job, enum warren_log_level level,
     struct log_line line;
 
     job_line_begin(&line, level, "message handled", job, handler);
-    log_text(&line, "correlation_id", warren_job_properties(job)->correlation_id);
+    log_bytes(&line, "correlation_id",
+              warren_job_text(job, warren_job_properties(job)->correlation_id));
     log_int(&line, "attempt", warren_job_attempt(job));
     log_bool(&line, "redelivered", warren_job_redelivered(job));
     log_text(&line, "outcome", warren_outcome_name(outcome));

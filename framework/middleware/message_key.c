@@ -55,12 +55,10 @@ struct warren_bytes message_key_of(const struct message_key *key, struct warren_
 {
     struct warren_bytes none = {NULL, 0};
     const struct warren_value *value;
-    const char *id;
 
     switch (key->source) {
     case MESSAGE_KEY_ID:
-        id = warren_job_properties(job)->message_id;
-        return id ? warren_text(id) : none;
+        return warren_job_text(job, warren_job_properties(job)->message_id);
     case MESSAGE_KEY_HEADER:
         value = warren_job_header(job, key->header);
         return value ? key_of_value(value) : none;

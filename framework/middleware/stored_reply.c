@@ -29,8 +29,8 @@ static enum warren_status join(struct warren_bytes properties, struct warren_byt
     return WARREN_OK;
 }
 
-enum warren_status stored_reply_write(const struct warren_message *reply, size_t max,
-                                      void **ret_data, size_t *ret_len)
+enum warren_status stored_reply_write(struct warren_job *job, const struct warren_message *reply,
+                                      size_t max, void **ret_data, size_t *ret_len)
 {
     struct arena scratch;
     struct buffer out;
@@ -38,7 +38,8 @@ enum warren_status stored_reply_write(const struct warren_message *reply, size_t
 
     arena_init(&scratch);
     buffer_init(&out, max);
-    status = properties_encode(&reply->properties, max, &scratch, &out, NULL);
+    status = properties_encode_whole(&reply->properties, warren_job_arena(job), max, &scratch, &out,
+                                     NULL);
     if (status == WARREN_OK)
         status = join((struct warren_bytes){buffer_front(&out), buffer_len(&out)}, reply->body, max,
                       ret_data, ret_len);
@@ -51,7 +52,6 @@ enum warren_status stored_reply_send(struct warren_bytes data, struct warren_job
 {
     struct warren_message reply;
     struct warren_bytes properties;
-    struct arena arena;
     enum warren_status status;
     uint32_t len;
 
@@ -64,10 +64,6 @@ enum warren_status stored_reply_send(struct warren_bytes data, struct warren_job
     properties = (struct warren_bytes){(const uint8_t *)data.data + HEAD, len};
     reply.body.data = (const uint8_t *)data.data + HEAD + len;
     reply.body.len = data.len - HEAD - len;
-    arena_init(&arena);
-    status = properties_decode(properties, &arena, &reply.properties);
-    if (status == WARREN_OK)
-        status = warren_job_reply(job, &reply);
-    arena_done(&arena);
-    return status;
+    status = properties_decode(properties, warren_job_arena(job), &reply.properties);
+    return status == WARREN_OK ? warren_job_reply(job, &reply) : status;
 }

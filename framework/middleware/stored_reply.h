@@ -7,13 +7,14 @@
 #include <warren/middleware.h>
 
 /**
+ * @job      that sends @reply, and may pass on what it was given
  * @max      bytes; of a longer one nothing is written
  * @ret_data malloc'ed; the caller frees it
  * @return   WARREN_OK; WARREN_ETOOBIG, WARREN_EINVAL (a property that AMQP cannot have),
  *           WARREN_ENOMEM
  */
-enum warren_status stored_reply_write(const struct warren_message *reply, size_t max,
-                                      void **ret_data, size_t *ret_len);
+enum warren_status stored_reply_write(struct warren_job *job, const struct warren_message *reply,
+                                      size_t max, void **ret_data, size_t *ret_len);
 
 /**
  * Send it again: warren_job_reply() with what was written.

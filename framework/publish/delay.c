@@ -16,8 +16,13 @@
 
 /* ---- a delay ---- */
 
-enum warren_status delay_new(const struct warren_publish *publish, const char *to_queue,
-                             int64_t delay_ms, struct delay **ret_delay)
+static bool holds_nul(const struct arena *texts, const char *name)
+{
+    return arena_bytes(texts, name).len != strlen(name);
+}
+
+enum warren_status delay_new(const struct warren_publish *publish, const struct arena *texts,
+                             const char *to_queue, int64_t delay_ms, struct delay **ret_delay)
 {
     const char *exchange = !to_queue && publish->exchange ? publish->exchange : "";
     const char *queue = to_queue ? to_queue : publish->routing_key ? publish->routing_key : "";
@@ -25,7 +30,7 @@ enum warren_status delay_new(const struct warren_publish *publish, const char *t
     size_t size = strlen(name) + 1;
     struct delay *delay;
 
-    if (size == 1 || size > DELAY_NAME_SIZE)
+    if (size == 1 || size > DELAY_NAME_SIZE || holds_nul(texts, exchange) || holds_nul(texts, name))
         return WARREN_EINVAL;
     /* It ends with a connection, and at-least-once dead-lettering does not know it. */
     if (!*exchange && strncmp(name, DIRECT_REPLY, sizeof DIRECT_REPLY - 1) == 0)
@@ -96,20 +101,27 @@ void delay_departure_name(const struct delay *delay, char name[DELAY_NAME_SIZE])
 /* ---- the message ---- */
 
 /* It has a way behind it that must not count for the one before it. */
-static bool is_left_out(const char *name)
+static bool is_left_out(struct warren_bytes name)
 {
-    return annotation_is_brokers(name) ||
-           strncmp(name, NOTE_DELAY_PREFIX, sizeof NOTE_DELAY_PREFIX - 1) == 0;
+    return annotation_is_brokers(name) || annotation_begins(name, NOTE_DELAY_PREFIX);
 }
 
-static size_t put_headers(struct warren_field *fields, const struct delay *delay,
-                          const char *departure, const struct warren_table *headers)
+static size_t keep_headers(struct warren_field *fields, const struct warren_table *headers,
+                           const struct arena *texts)
 {
     size_t count = 0;
 
     for (size_t i = 0; i < headers->count; i++)
-        if (!is_left_out(headers->fields[i].name))
+        if (!is_left_out(arena_bytes(texts, headers->fields[i].name)))
             fields[count++] = headers->fields[i];
+    return count;
+}
+
+static size_t put_delay(struct warren_field *fields, const struct delay *delay,
+                        const char *departure)
+{
+    size_t count = 0;
+
     for (unsigned level = 0; level <= delay_top(delay); level++)
         fields[count++] =
             warren_field_bool(delay_level_header(level), (delay->seconds >> level & 1) != 0);
@@ -118,7 +130,8 @@ static size_t put_headers(struct warren_field *fields, const struct delay *delay
 }
 
 enum warren_status delay_message_init(struct delay_message *m, const struct delay *delay,
-                                      const struct warren_publish *publish)
+                                      const struct warren_publish *publish,
+                                      const struct arena *texts)
 {
     struct warren_table *headers = &m->message.properties.headers;
 
@@ -133,7 +146,8 @@ enum warren_status delay_message_init(struct delay_message *m, const struct dela
     m->publish.message = &m->message;
     m->publish.optional = false;
     m->message.properties.expiration = NULL;
-    headers->count = put_headers(m->fields, delay, m->departure, headers);
+    headers->count = keep_headers(m->fields, headers, texts);
+    headers->count += put_delay(m->fields + headers->count, delay, m->departure);
     headers->fields = m->fields;
     return WARREN_OK;
 }

@@ -21,6 +21,8 @@
 
 #include <warren/publisher.h>
 
+#include "base/arena.h"
+
 /* RabbitMQ takes a time to live of up to ten years; 2^28 s are 8.5. */
 #define DELAY_LEVELS_MAX     29
 #define DELAY_LONGEST_MAX_MS (((INT64_C(1) << DELAY_LEVELS_MAX) - 1) * 1000)
@@ -43,13 +45,14 @@ struct delay {
 };
 
 /**
+ * @texts     see publisher_internal.h
  * @delay_ms  rounded up to seconds; 1 to DELAY_LONGEST_MAX_MS
  * @to_queue  NULL: where @publish says, which is a queue for the default exchange
- * @return    WARREN_OK; WARREN_EINVAL (the queue has no name, a name has more than 255 bytes, the
- *            queue is that of a direct reply), WARREN_ENOMEM
+ * @return    WARREN_OK; WARREN_EINVAL (the queue has no name, a name has more than 255 bytes or
+ *            holds a NUL, the queue is that of a direct reply), WARREN_ENOMEM
  */
-enum warren_status delay_new(const struct warren_publish *publish, const char *to_queue,
-                             int64_t delay_ms, struct delay **ret_delay);
+enum warren_status delay_new(const struct warren_publish *publish, const struct arena *texts,
+                             const char *to_queue, int64_t delay_ms, struct delay **ret_delay);
 
 /** The level of the highest bit. */
 static inline unsigned delay_top(const struct delay *delay)
@@ -82,7 +85,8 @@ struct delay_message {
  * @return WARREN_OK or WARREN_ENOMEM
  */
 enum warren_status delay_message_init(struct delay_message *message, const struct delay *delay,
-                                      const struct warren_publish *publish);
+                                      const struct warren_publish *publish,
+                                      const struct arena *texts);
 void delay_message_done(struct delay_message *message);
 
 #endif

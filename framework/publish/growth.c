@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "amqp/properties.h"
 #include "publish/delay.h"
 
 #define DEATH       103 /* without queue, exchange and keys */
@@ -15,13 +16,13 @@
 #define LEVEL_NAMES (sizeof DELAY_PREFIX + 1 + sizeof DELAY_DELIVER - 1)
 
 /* The routing key, and those of the header CC: they stand in each note about a death. */
-static size_t keys_size(const struct warren_publish *publish)
+static size_t keys_size(const struct warren_publish *publish, const struct arena *texts)
 {
-    size_t size = KEY + (publish->routing_key ? strlen(publish->routing_key) : 0);
+    size_t size = KEY + arena_bytes(texts, publish->routing_key).len;
     const struct warren_value *cc = NULL;
 
     if (publish->message)
-        cc = warren_table_get(&publish->message->properties.headers, "CC");
+        cc = table_get(&publish->message->properties.headers, "CC", texts);
     if (!cc || cc->type != WARREN_ARRAY)
         return size;
     for (size_t i = 0; i < cc->as.array.count; i++)
@@ -38,13 +39,15 @@ static size_t levels_of(int64_t delay_ms)
     return delay_ms <= 0 ? 0 : 64 - (size_t)__builtin_clzll((unsigned long long)seconds);
 }
 
-size_t growth_room(const struct warren_publish *publish, const char *to_queue, int64_t delay_ms)
+size_t growth_room(const struct warren_publish *publish, const struct arena *texts,
+                   const char *to_queue, int64_t delay_ms)
 {
-    bool default_exchange = to_queue || !publish->exchange || !publish->exchange[0];
+    struct warren_bytes to_exchange = arena_bytes(texts, publish->exchange);
+    bool default_exchange = to_queue || to_exchange.len == 0;
     const char *name = to_queue ? to_queue : publish->routing_key;
-    size_t queue = default_exchange && name ? strlen(name) : NAME_MAX;
-    size_t exchange = default_exchange ? 0 : strlen(publish->exchange);
-    size_t keys = keys_size(publish) + (to_queue ? strlen(to_queue) : 0);
+    size_t queue = default_exchange && name ? arena_bytes(texts, name).len : NAME_MAX;
+    size_t exchange = default_exchange ? 0 : to_exchange.len;
+    size_t keys = keys_size(publish, texts) + (to_queue ? strlen(to_queue) : 0);
     size_t levels = levels_of(delay_ms);
     size_t room = DEATHS + FIRST_LAST + COUNTS;
 

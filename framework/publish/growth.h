@@ -20,12 +20,16 @@
 
 #include <warren/publisher.h>
 
+#include "base/arena.h"
+
 /**
  * Room for a message that goes where @publish says, or into @to_queue, by way of the delay queues
  * if @delay_ms is above 0, and may then be dead-lettered once.
  *
  * @publish  its message may be NULL: one without CC
+ * @texts    see publisher_internal.h
  */
-size_t growth_room(const struct warren_publish *publish, const char *to_queue, int64_t delay_ms);
+size_t growth_room(const struct warren_publish *publish, const struct arena *texts,
+                   const char *to_queue, int64_t delay_ms);
 
 #endif

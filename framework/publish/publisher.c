@@ -285,11 +285,12 @@ enum warren_status publisher_hand_over_any_size(struct warren_publisher *p, stru
 }
 
 enum warren_status publisher_publish_within(struct warren_publisher *p,
-                                            const struct warren_publish *publish, int64_t most_ms,
+                                            const struct warren_publish *publish,
+                                            const struct arena *texts, int64_t most_ms,
                                             warren_receipt_fn *on_receipt, void *user)
 {
     struct record *record;
-    enum warren_status status = record_new(publish, p->room.bytes_max, &record);
+    enum warren_status status = record_new_whole(publish, texts, p->room.bytes_max, &record);
 
     if (status != WARREN_OK)
         return status;
@@ -311,7 +312,7 @@ enum warren_status warren_publisher_publish(struct warren_publisher *p,
                                             const struct warren_publish *publish,
                                             warren_receipt_fn *on_receipt, void *user)
 {
-    return publisher_publish_within(p, publish, INT64_MAX, on_receipt, user);
+    return publisher_publish_within(p, publish, NULL, INT64_MAX, on_receipt, user);
 }
 
 /* ---- publish and wait ---- */

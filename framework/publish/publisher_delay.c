@@ -5,15 +5,16 @@
 #include "publish/growth.h"
 #include "publish/publisher_private.h"
 
-static enum warren_status delayed_record(const struct warren_publish *publish, struct delay *delay,
+static enum warren_status delayed_record(const struct warren_publish *publish,
+                                         const struct arena *texts, struct delay *delay,
                                          size_t max_size, struct record **ret_record)
 {
     struct delay_message message;
-    enum warren_status status = delay_message_init(&message, delay, publish);
+    enum warren_status status = delay_message_init(&message, delay, publish, texts);
 
     if (status != WARREN_OK)
         return status;
-    status = record_new(&message.publish, max_size, ret_record);
+    status = record_new_whole(&message.publish, texts, max_size, ret_record);
     delay_message_done(&message);
     if (status == WARREN_OK)
         (*ret_record)->delay = delay;
@@ -21,22 +22,24 @@ static enum warren_status delayed_record(const struct warren_publish *publish, s
 }
 
 static enum warren_status to_delay_queues(const struct warren_publish *publish,
-                                          const char *to_queue, int64_t delay_ms, size_t max_size,
+                                          const struct arena *texts, const char *to_queue,
+                                          int64_t delay_ms, size_t max_size,
                                           struct record **ret_record)
 {
     struct delay *delay;
-    enum warren_status status = delay_new(publish, to_queue, delay_ms, &delay);
+    enum warren_status status = delay_new(publish, texts, to_queue, delay_ms, &delay);
 
     if (status != WARREN_OK)
         return status;
-    status = delayed_record(publish, delay, max_size, ret_record);
+    status = delayed_record(publish, texts, delay, max_size, ret_record);
     if (status != WARREN_OK)
         free(delay);
     return status;
 }
 
 /* With room for what the broker will add. */
-static enum warren_status new_record(const struct warren_publish *publish, const char *to_queue,
+static enum warren_status new_record(const struct warren_publish *publish,
+                                     const struct arena *texts, const char *to_queue,
                                      int64_t delay_ms, size_t max_size, struct record **ret_record)
 {
     struct warren_publish direct = *publish;
@@ -48,12 +51,12 @@ static enum warren_status new_record(const struct warren_publish *publish, const
         direct.routing_key = to_queue;
     }
     if (delay_ms > 0)
-        status = to_delay_queues(publish, to_queue, delay_ms, max_size, &record);
+        status = to_delay_queues(publish, texts, to_queue, delay_ms, max_size, &record);
     else
-        status = record_new(&direct, max_size, &record);
+        status = record_new_whole(&direct, texts, max_size, &record);
     if (status != WARREN_OK)
         return status;
-    record->growth = (uint32_t)growth_room(publish, to_queue, delay_ms);
+    record->growth = (uint32_t)growth_room(publish, texts, to_queue, delay_ms);
     if (!record_fits(record, RECORD_FRAME_MAX)) {
         record_free(record);
         return WARREN_ETOOBIG;
@@ -72,7 +75,8 @@ static void finish_record(const struct warren_publisher *p, const struct warren_
 
 enum warren_status publisher_relay_within(struct warren_publisher *p,
                                           const struct warren_publish *publish,
-                                          const char *to_queue, int64_t delay_ms, int64_t most_ms,
+                                          const struct arena *texts, const char *to_queue,
+                                          int64_t delay_ms, int64_t most_ms,
                                           warren_receipt_fn *on_receipt, void *user)
 {
     struct record *record;
@@ -80,7 +84,7 @@ enum warren_status publisher_relay_within(struct warren_publisher *p,
 
     if (delay_ms > p->delay_longest_ms)
         delay_ms = p->delay_longest_ms;
-    status = new_record(publish, to_queue, delay_ms, PTRDIFF_MAX / 2, &record);
+    status = new_record(publish, texts, to_queue, delay_ms, PTRDIFF_MAX / 2, &record);
     if (status != WARREN_OK)
         return status;
     finish_record(p, publish, on_receipt, user, record);
@@ -91,7 +95,8 @@ enum warren_status publisher_relay_within(struct warren_publisher *p,
 }
 
 enum warren_status publisher_new_delayed(const struct warren_publisher *p,
-                                         const struct warren_publish *publish, int64_t delay_ms,
+                                         const struct warren_publish *publish,
+                                         const struct arena *texts, int64_t delay_ms,
                                          struct record **ret_record)
 {
     const struct warren_message *message = publish->message;
@@ -99,20 +104,21 @@ enum warren_status publisher_new_delayed(const struct warren_publisher *p,
     if (delay_ms > p->delay_longest_ms || !message ||
         (message->properties.expiration && message->properties.expiration[0]))
         return WARREN_EINVAL;
-    return new_record(publish, NULL, delay_ms, p->room.bytes_max, ret_record);
+    return new_record(publish, texts, NULL, delay_ms, p->room.bytes_max, ret_record);
 }
 
 enum warren_status publisher_publish_after_within(struct warren_publisher *p,
                                                   const struct warren_publish *publish,
-                                                  int64_t delay_ms, int64_t most_ms,
-                                                  warren_receipt_fn *on_receipt, void *user)
+                                                  const struct arena *texts, int64_t delay_ms,
+                                                  int64_t most_ms, warren_receipt_fn *on_receipt,
+                                                  void *user)
 {
     struct record *record;
     enum warren_status status;
 
     if (delay_ms <= 0)
-        return publisher_publish_within(p, publish, most_ms, on_receipt, user);
-    status = publisher_new_delayed(p, publish, delay_ms, &record);
+        return publisher_publish_within(p, publish, texts, most_ms, on_receipt, user);
+    status = publisher_new_delayed(p, publish, texts, delay_ms, &record);
     if (status != WARREN_OK)
         return status;
     finish_record(p, publish, on_receipt, user, record);
@@ -127,5 +133,5 @@ enum warren_status warren_publisher_publish_after(struct warren_publisher *p,
                                                   int64_t delay_ms, warren_receipt_fn *on_receipt,
                                                   void *user)
 {
-    return publisher_publish_after_within(p, publish, delay_ms, INT64_MAX, on_receipt, user);
+    return publisher_publish_after_within(p, publish, NULL, delay_ms, INT64_MAX, on_receipt, user);
 }

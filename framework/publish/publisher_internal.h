@@ -7,6 +7,7 @@
 #include <warren/publisher.h>
 
 #include "amqp/connection.h"
+#include "base/arena.h"
 
 /** What happens to a publisher's connection, for a log. Any may be NULL. */
 struct publisher_observer {
@@ -16,10 +17,10 @@ struct publisher_observer {
     void (*blocked)(void *user, bool blocked, const char *reason);
     /**
      * The broker closed the channel because of something published.
-     * @message_id  of the message that is known to be the cause and has ended as RETURNED; NULL
-     *              while it is being searched
+     * @message_id  of the message that is known to be the cause and has ended as RETURNED; data
+     *              NULL while it is being searched
      */
-    void (*refused)(void *user, const char *message_id, uint16_t code, const char *text);
+    void (*refused)(void *user, struct warren_bytes message_id, uint16_t code, const char *text);
     /** What happened to the spool; on its thread. @trouble: else it is over */
     void (*spool)(void *user, bool trouble, const char *text);
 };
@@ -31,13 +32,20 @@ struct publisher_observer {
 void publisher_set_observer(struct warren_publisher *publisher,
                             const struct publisher_observer *observer, void *user);
 
+/* In all that follow @texts knows the lengths of texts in @publish that hold a NUL, as
+ * arena_bytes() tells them; NULL: none does. */
+
 /**
  * warren_publisher_publish(), spool included, that waits for room no longer than @most_ms, whatever
  * block_timeout_ms says.
  */
 enum warren_status publisher_publish_within(struct warren_publisher *publisher,
-                                            const struct warren_publish *publish, int64_t most_ms,
+                                            const struct warren_publish *publish,
+                                            const struct arena *texts, int64_t most_ms,
                                             warren_receipt_fn *on_receipt, void *user);
+
+/** What knows the lengths of the texts of @reply; as arena_bytes(). */
+const struct arena *publisher_reply_texts(const struct warren_reply *reply);
 
 struct warren_outbox;
 
@@ -51,8 +59,9 @@ struct warren_outbox;
  *            WARREN_EIO and others if the disk failed, with @error
  */
 enum warren_status publisher_append(struct warren_publisher *publisher,
-                                    const struct warren_publish *publish, int64_t delay_ms,
-                                    struct warren_outbox *outbox, struct warren_error *error);
+                                    const struct warren_publish *publish, const struct arena *texts,
+                                    int64_t delay_ms, struct warren_outbox *outbox,
+                                    struct warren_error *error);
 /** What was appended is committed. Thread: any. */
 void publisher_appended(struct warren_publisher *publisher, int64_t messages, int64_t bytes,
                         int64_t last_id);
@@ -60,8 +69,9 @@ void publisher_appended(struct warren_publisher *publisher, int64_t messages, in
 /** The same for warren_publisher_publish_after(). */
 enum warren_status publisher_publish_after_within(struct warren_publisher *publisher,
                                                   const struct warren_publish *publish,
-                                                  int64_t delay_ms, int64_t most_ms,
-                                                  warren_receipt_fn *on_receipt, void *user);
+                                                  const struct arena *texts, int64_t delay_ms,
+                                                  int64_t most_ms, warren_receipt_fn *on_receipt,
+                                                  void *user);
 
 /**
  * Publish again what came from the broker, without the spool. A message that is larger than
@@ -78,7 +88,8 @@ enum warren_status publisher_publish_after_within(struct warren_publisher *publi
  */
 enum warren_status publisher_relay_within(struct warren_publisher *publisher,
                                           const struct warren_publish *publish,
-                                          const char *to_queue, int64_t delay_ms, int64_t most_ms,
+                                          const struct arena *texts, const char *to_queue,
+                                          int64_t delay_ms, int64_t most_ms,
                                           warren_receipt_fn *on_receipt, void *user);
 
 /**

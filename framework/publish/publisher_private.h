@@ -201,7 +201,8 @@ void replies_end_all(struct warren_publisher *publisher);
 
 /** What is handed over for warren_publisher_publish_after() with a delay; as that. */
 enum warren_status publisher_new_delayed(const struct warren_publisher *publisher,
-                                         const struct warren_publish *publish, int64_t delay_ms,
+                                         const struct warren_publish *publish,
+                                         const struct arena *texts, int64_t delay_ms,
                                          struct record **ret_record);
 
 /* sender_events.c */

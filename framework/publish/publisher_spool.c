@@ -112,8 +112,9 @@ enum warren_status publisher_submit(struct warren_publisher *p, struct record *r
 /* ---- transactions of others ---- */
 
 enum warren_status publisher_append(struct warren_publisher *p,
-                                    const struct warren_publish *publish, int64_t delay_ms,
-                                    struct warren_outbox *outbox, struct warren_error *error)
+                                    const struct warren_publish *publish, const struct arena *texts,
+                                    int64_t delay_ms, struct warren_outbox *outbox,
+                                    struct warren_error *error)
 {
     struct spool_message message;
     struct record *record;
@@ -122,8 +123,8 @@ enum warren_status publisher_append(struct warren_publisher *p,
 
     if (!p->spooler)
         return error_set(error, WARREN_ECLOSED, "there is no spool");
-    status = delay_ms > 0 ? publisher_new_delayed(p, publish, delay_ms, &record)
-                          : record_new(publish, p->room.bytes_max, &record);
+    status = delay_ms > 0 ? publisher_new_delayed(p, publish, texts, delay_ms, &record)
+                          : record_new_whole(publish, texts, p->room.bytes_max, &record);
     if (status != WARREN_OK)
         return error_set(error, status, "the message cannot be encoded");
     spooler_message_of(record, &message);

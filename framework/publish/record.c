@@ -131,6 +131,7 @@ static void put_frames(struct record *record, const struct record_parts *parts)
         *at++ = FRAME_END;
     }
     record->id_at = (size_t)(at - record->data);
+    record->id_len = (uint8_t)parts->id.len;
     at = put_bytes(at, parts->id.data, parts->id.len);
     *at = '\0';
 }
@@ -147,40 +148,42 @@ size_t record_properties_max(uint32_t frame_max)
 }
 
 static enum warren_status encode_properties(const struct warren_publish *publish,
-                                            struct scratch *scratch, char uuid[UUID_TEXT_SIZE],
-                                            struct record_parts *parts)
+                                            const struct arena *texts, struct scratch *scratch,
+                                            char uuid[UUID_TEXT_SIZE], struct record_parts *parts)
 {
     struct warren_properties properties = publish->message->properties;
     enum warren_status status;
 
     if (properties.delivery_mode == 0)
         properties.delivery_mode = publish->transient ? 1 : 2;
-    if (!properties.message_id || !properties.message_id[0]) {
+    parts->id = arena_bytes(texts, properties.message_id);
+    if (parts->id.len == 0) {
         uuid_v7(uuid);
         properties.message_id = uuid;
+        parts->id = warren_text(uuid);
     }
     arena_reset(&scratch->arena);
     buffer_taken(&scratch->properties, buffer_len(&scratch->properties));
-    status = properties_encode(&properties, record_properties_max(RECORD_FRAME_MAX),
-                               &scratch->arena, &scratch->properties, NULL);
-    parts->id = warren_text(properties.message_id);
+    status = properties_encode_whole(&properties, texts, record_properties_max(RECORD_FRAME_MAX),
+                                     &scratch->arena, &scratch->properties, NULL);
     parts->properties.data = buffer_front(&scratch->properties);
     parts->properties.len = buffer_len(&scratch->properties);
     return status;
 }
 
-static enum warren_status measure(const struct warren_publish *publish, struct scratch *scratch,
-                                  char uuid[UUID_TEXT_SIZE], struct record_parts *parts)
+static enum warren_status measure(const struct warren_publish *publish, const struct arena *texts,
+                                  struct scratch *scratch, char uuid[UUID_TEXT_SIZE],
+                                  struct record_parts *parts)
 {
     if (!publish->message || (publish->message->body.len > 0 && !publish->message->body.data))
         return WARREN_EINVAL;
-    parts->exchange = warren_text(publish->exchange ? publish->exchange : "");
-    parts->routing_key = warren_text(publish->routing_key ? publish->routing_key : "");
+    parts->exchange = arena_bytes(texts, publish->exchange ? publish->exchange : "");
+    parts->routing_key = arena_bytes(texts, publish->routing_key ? publish->routing_key : "");
     if (parts->exchange.len > SHORTSTR_MAX || parts->routing_key.len > SHORTSTR_MAX)
         return WARREN_EINVAL;
     parts->body = publish->message->body;
     parts->mandatory = !publish->optional;
-    return encode_properties(publish, scratch, uuid, parts);
+    return encode_properties(publish, texts, scratch, uuid, parts);
 }
 
 static enum warren_status build(const struct record_parts *parts, size_t max_size,
@@ -204,8 +207,8 @@ static enum warren_status build(const struct record_parts *parts, size_t max_siz
     return WARREN_OK;
 }
 
-enum warren_status record_new(const struct warren_publish *publish, size_t max_size,
-                              struct record **ret_record)
+enum warren_status record_new_whole(const struct warren_publish *publish, const struct arena *texts,
+                                    size_t max_size, struct record **ret_record)
 {
     struct scratch *scratch = scratch_of_thread();
     struct record_parts parts = {.mandatory = true};
@@ -214,8 +217,14 @@ enum warren_status record_new(const struct warren_publish *publish, size_t max_s
 
     if (!scratch)
         return WARREN_ENOMEM;
-    status = measure(publish, scratch, uuid, &parts);
+    status = measure(publish, texts, scratch, uuid, &parts);
     return status == WARREN_OK ? build(&parts, max_size, ret_record) : status;
+}
+
+enum warren_status record_new(const struct warren_publish *publish, size_t max_size,
+                              struct record **ret_record)
+{
+    return record_new_whole(publish, NULL, max_size, ret_record);
 }
 
 enum warren_status record_restore(const struct record_parts *parts, struct record **ret_record)
@@ -259,7 +268,7 @@ void record_parts(const struct record *record, struct record_parts *parts)
     *parts = (struct record_parts){
         .exchange = record_exchange(record),
         .routing_key = record_routing_key(record),
-        .id = warren_text(record_id(record)),
+        .id = record_id_bytes(record),
         .properties = {properties, (size_t)(record->data + record->body_at - 1 - properties)},
         .body = {record->data + record->body_at + FRAME_HEADER_SIZE, record->body_len},
         .mandatory = record->data[record->header_at - 2] == MANDATORY,
@@ -272,7 +281,8 @@ struct record *record_of_id(struct warren_bytes id)
 
     if (!record)
         return NULL;
-    *record = (struct record){.deadline_ms = INT64_MAX, .leave_ms = INT64_MAX, .aside = true};
+    *record = (struct record){
+        .deadline_ms = INT64_MAX, .leave_ms = INT64_MAX, .aside = true, .id_len = (uint8_t)id.len};
     list_init(&record->link);
     *put_bytes(record->data, id.data, id.len) = '\0';
     return record;
@@ -280,7 +290,7 @@ struct record *record_of_id(struct warren_bytes id)
 
 struct record *record_receipt_only(struct record *record)
 {
-    struct record *receipt = record_of_id(warren_text(record_id(record)));
+    struct record *receipt = record_of_id(record_id_bytes(record));
 
     if (!receipt)
         return NULL;

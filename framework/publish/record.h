@@ -15,6 +15,7 @@
 
 #include <warren/publisher.h>
 
+#include "base/arena.h"
 #include "base/buffer.h"
 #include "base/list.h"
 
@@ -55,6 +56,7 @@ struct record {
     bool returned; /* basic.return has come, its ack has not */
     bool begun;    /* the frames before the body are written in this generation */
     enum warren_result result;
+    uint8_t id_len;
 
     size_t body_len;
     size_t body_written;
@@ -74,6 +76,9 @@ struct record {
  */
 enum warren_status record_new(const struct warren_publish *publish, size_t max_size,
                               struct record **ret_record);
+/** The same; texts that @texts (or NULL) knows have the length that arena_bytes() tells. */
+enum warren_status record_new_whole(const struct warren_publish *publish, const struct arena *texts,
+                                    size_t max_size, struct record **ret_record);
 /**
  * As record_new() would, from parts that record_parts() once gave.
  *
@@ -100,9 +105,17 @@ static inline size_t record_size(const struct record *record)
     return record->id_at;
 }
 
+/** The message id as a C string; with its length: record_id_bytes(). */
 static inline const char *record_id(const struct record *record)
 {
     return (const char *)record->data + record->id_at;
+}
+
+static inline struct warren_bytes record_id_bytes(const struct record *record)
+{
+    struct warren_bytes id = {record_id(record), record->id_len};
+
+    return id;
 }
 
 /** It is nothing but an id and a receipt. */

@@ -43,6 +43,18 @@ void warren_reply_free(struct warren_reply *reply)
         reply_free(list_entry(reply, struct reply, reply));
 }
 
+const struct arena *publisher_reply_texts(const struct warren_reply *reply)
+{
+    const struct reply *whole = list_entry(reply, struct reply, reply);
+
+    return &whole->properties;
+}
+
+struct warren_bytes warren_reply_text(const struct warren_reply *reply, const char *text)
+{
+    return arena_bytes(publisher_reply_texts(reply), text);
+}
+
 static int64_t now_ms(const struct warren_publisher *p)
 {
     return clock_now_ms(loop_clock(p->loop));
@@ -294,16 +306,16 @@ static struct request *find(const struct replies *replies, uint64_t number)
 }
 
 /* The request that a correlation id of ours names, if it still waits. */
-static struct request *find_by_id(const struct replies *replies, const char *correlation_id)
+static struct request *find_by_id(const struct replies *replies, struct warren_bytes id)
 {
     char expected[CORRELATION_ID_SIZE];
     uint64_t number;
 
-    if (!correlation_id || strlen(correlation_id) != CORRELATION_ID_SIZE - 1)
+    if (id.len != CORRELATION_ID_SIZE - 1)
         return NULL;
-    number = strtoull(correlation_id + 16, NULL, 16);
+    number = strtoull((const char *)id.data + 16, NULL, 16); /* a NUL stands behind it */
     snprintf(expected, sizeof expected, CORRELATION_ID_FORMAT, replies->salt, number);
-    return strcmp(correlation_id, expected) == 0 ? find(replies, number) : NULL;
+    return memcmp(id.data, expected, id.len) == 0 ? find(replies, number) : NULL;
 }
 
 static void count_late(struct warren_publisher *p)
@@ -357,7 +369,7 @@ uint8_t *replies_content(struct warren_publisher *p, const struct content_header
     arena_reset(&p->scratch);
     if (!header->unfit)
         properties_decode(header->properties, &p->scratch, &properties);
-    request = find_by_id(replies, properties.correlation_id);
+    request = find_by_id(replies, arena_bytes(&p->scratch, properties.correlation_id));
     if (!request) {
         count_late(p);
         return NULL;

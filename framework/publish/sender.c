@@ -256,20 +256,22 @@ static void tell_end(const struct warren_publisher *p, const struct record *reco
         p->spool_receipt(receipt, p->spool_user);
 }
 
-/* Two names of AMQP, each with a NUL. */
+/* Two names of AMQP, each with a NUL behind it. */
 struct target {
     char exchange[256];
     char routing_key[256];
 };
 
-static void copy_name(char to[256], struct warren_bytes name)
+static struct warren_bytes copy_name(char to[256], struct warren_bytes name)
 {
     memcpy(to, name.data, name.len);
     to[name.len] = '\0';
+    return (struct warren_bytes){to, name.len};
 }
 
 /* Where the caller wanted it to go: a delayed message is published to the delay queues. */
-static void name_target(const struct record *record, struct target *target)
+static void name_target(const struct record *record, struct target *target,
+                        struct warren_receipt *receipt)
 {
     const struct delay *delay = record->delay;
     struct warren_bytes exchange = warren_text("");
@@ -283,8 +285,8 @@ static void name_target(const struct record *record, struct target *target)
         exchange = warren_text(delay->to_queue ? "" : delay->destination);
     if (delay && delay->to_queue)
         key = warren_text(delay->destination);
-    copy_name(target->exchange, exchange);
-    copy_name(target->routing_key, key);
+    receipt->exchange_bytes = copy_name(target->exchange, exchange);
+    receipt->routing_key_bytes = copy_name(target->routing_key, key);
 }
 
 static void call_back(struct warren_publisher *p, struct record *record)
@@ -298,9 +300,10 @@ static void call_back(struct warren_publisher *p, struct record *record)
         .sends = record->sends,
         .exchange = target.exchange,
         .routing_key = target.routing_key,
+        .message_id_bytes = record_id_bytes(record),
     };
 
-    name_target(record, &target);
+    name_target(record, &target, &receipt);
     if (record->on_receipt)
         record->on_receipt(&receipt, record->user);
     else

@@ -55,11 +55,12 @@ static void blame(struct warren_publisher *p, uint16_t code, const char *text)
     void *user;
     struct publisher_observer observer = observer_of(p, &user);
     struct record *culprit = window_blame(&p->window, code, text);
+    const struct warren_bytes none = {NULL, 0};
 
     log_debug("publisher: the broker refused %s: %u %s",
               culprit ? record_id(culprit) : "one of the messages", code, text);
     if (observer.refused && (culprit || code != AMQP_INTERNAL_ERROR))
-        observer.refused(user, culprit ? record_id(culprit) : NULL, code, text);
+        observer.refused(user, culprit ? record_id_bytes(culprit) : none, code, text);
 }
 
 static bool needs_refused(const struct record *record, const void *refusal)
@@ -77,7 +78,7 @@ static void end_delayed(struct warren_publisher *p, const struct delay_refusal *
 
     log_debug("publisher: the broker refused a declare: %u %s", refusal->code, refusal->text);
     if (first && observer.refused)
-        observer.refused(user, record_id(first), refusal->code, refusal->text);
+        observer.refused(user, record_id_bytes(first), refusal->code, refusal->text);
 }
 
 static void keep_failure(struct warren_publisher *p, const char *where, const char *text)
@@ -185,7 +186,7 @@ static uint8_t *channel_content(void *user, const struct content_header *header)
         struct window_return from = {
             .exchange = {returned->exchange, returned->exchange_len},
             .routing_key = {returned->routing_key, returned->routing_key_len},
-            .message_id = properties.message_id,
+            .message_id = arena_bytes(&p->scratch, properties.message_id),
             .code = returned->code,
             .text = returned->text,
         };

@@ -305,7 +305,7 @@ static struct record *find_returned(const struct window *w, const struct window_
         struct record *record = *slot(w, tag);
 
         if (record && record != ENDED && !record->returned &&
-            strcmp(record_id(record), from->message_id) == 0 &&
+            same(record_id_bytes(record), from->message_id) &&
             same(record_exchange(record), from->exchange) &&
             same(record_routing_key(record), from->routing_key))
             return record;

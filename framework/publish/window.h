@@ -85,7 +85,7 @@ enum warren_status window_confirm(struct window *window, uint64_t tag, bool mult
 struct window_return {
     struct warren_bytes exchange;
     struct warren_bytes routing_key;
-    const char *message_id;
+    struct warren_bytes message_id;
     uint16_t code;
     const char *text;
 };

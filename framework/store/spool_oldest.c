@@ -1,5 +1,5 @@
 /* spool_oldest.c - removing messages unsent, the oldest first. */
-#include <stdio.h>
+#include <string.h>
 
 #include <sqlite3.h>
 
@@ -18,18 +18,22 @@ struct oldest {
     int64_t bytes;
     int64_t at_ms;
     bool refused;
-    char message_id[MESSAGE_ID_MAX + 1];
+    size_t id_len;
+    char message_id[MESSAGE_ID_MAX];
 };
 
 static void read_oldest(sqlite3_stmt *statement, struct oldest *oldest)
 {
-    const unsigned char *id = sqlite3_column_text(statement, 4);
+    const void *id = sqlite3_column_blob(statement, 4);
+    size_t len = (size_t)sqlite3_column_bytes(statement, 4);
 
     oldest->id = sqlite3_column_int64(statement, 0);
     oldest->bytes = sqlite3_column_int64(statement, 1);
     oldest->at_ms = sqlite3_column_int64(statement, 2);
     oldest->refused = sqlite3_column_int(statement, 3) != 0;
-    snprintf(oldest->message_id, sizeof oldest->message_id, "%s", id ? (const char *)id : "");
+    oldest->id_len = len < MESSAGE_ID_MAX ? len : MESSAGE_ID_MAX;
+    if (oldest->id_len > 0)
+        memcpy(oldest->message_id, id, oldest->id_len);
 }
 
 static enum warren_status find_oldest(struct spool *spool, sqlite3_stmt *statement,
@@ -60,7 +64,7 @@ static enum warren_status remove_one(struct spool *spool, const struct oldest *o
                                      struct warren_error *error)
 {
     struct spool_message message = {.id = oldest->id,
-                                    .message_id = warren_text(oldest->message_id)};
+                                    .message_id = {oldest->message_id, oldest->id_len}};
 
     removed->messages++;
     removed->refused += oldest->refused;

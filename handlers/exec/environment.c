@@ -40,9 +40,10 @@ static void add(struct environment *environment, const char *format, ...)
     environment->variables[environment->count++] = text;
 }
 
+/* A variable cannot hold a NUL: there is none rather than half of one. */
 static void add_text(struct environment *environment, const char *name, const char *value)
 {
-    if (value)
+    if (value && warren_job_text(environment->job, value).len == strlen(value))
         add(environment, OWN_PREFIX "%s=%s", name, value);
 }
 
@@ -76,12 +77,12 @@ static void add_properties(struct environment *environment)
 }
 
 /* "WARREN_HEADER_" and the name as a shell can say it; a header's name has at most 255 bytes. */
-static void header_variable(const char *name, char variable[288])
+static void header_variable(struct warren_bytes name, char variable[288])
 {
     size_t len = (size_t)snprintf(variable, 288, OWN_PREFIX "HEADER_");
 
-    for (; *name && len < 287; name++) {
-        char c = *name;
+    for (size_t i = 0; i < name.len && len < 287; i++) {
+        char c = ((const char *)name.data)[i];
 
         if (c >= 'a' && c <= 'z')
             c = (char)(c - 'a' + 'A');
@@ -148,7 +149,7 @@ static void add_headers(struct environment *environment, const struct warren_tab
     char variable[288];
 
     for (size_t i = 0; i < headers->count && i < ENVIRONMENT_HEADERS_MAX; i++) {
-        header_variable(headers->fields[i].name, variable);
+        header_variable(warren_job_text(environment->job, headers->fields[i].name), variable);
         if (!is_taken(environment, first, variable))
             add_header(environment, variable, &headers->fields[i].value);
     }

@@ -10,6 +10,7 @@
 
 /* A failed allocation anywhere makes the whole line fail: a log must not leave a field out. */
 struct builder {
+    const struct warren_job *job; /* whose texts they are */
     bool failed;
 };
 
@@ -60,8 +61,10 @@ static void put_text(struct builder *builder, json_t *object, const char *key, c
 
 static void put_optional(struct builder *builder, json_t *object, const char *key, const char *text)
 {
+    struct warren_bytes bytes = warren_job_text(builder->job, text);
+
     if (text)
-        put_text(builder, object, key, text, strlen(text));
+        put_text(builder, object, key, bytes.data, bytes.len);
 }
 
 static json_t *value_json(struct builder *builder, const struct warren_value *value);
@@ -69,11 +72,14 @@ static json_t *value_json(struct builder *builder, const struct warren_value *va
 /* A name twice: the first one counts, as everywhere. */
 static void put_field(struct builder *builder, json_t *object, const struct warren_field *field)
 {
-    json_t *name = json_string(field->name);
+    struct warren_bytes bytes = warren_job_text(builder->job, field->name);
+    json_t *name = json_stringn(bytes.data, bytes.len);
 
-    /* A name that is no text cannot be a key of JSON. */
-    if (!name)
-        name = base64(field->name, strlen(field->name));
+    /* A name that is no text, or holds a NUL, cannot be a key of JSON. */
+    if (!name || strlen(json_string_value(name)) < bytes.len) {
+        json_decref(name);
+        name = base64(bytes.data, bytes.len);
+    }
     if (!name)
         builder->failed = true;
     else if (!json_object_get(object, json_string_value(name)))
@@ -193,7 +199,7 @@ char *message_json(struct warren_job *job, size_t *ret_len)
 {
     const struct warren_properties *properties = warren_job_properties(job);
     struct warren_bytes body = warren_job_body(job);
-    struct builder builder = {false};
+    struct builder builder = {job, false};
     json_t *line = json_object();
     char *text = NULL;
 

@@ -144,11 +144,11 @@ static void bind_json(sqlite3_stmt *statement, int place, const json_t *value)
     }
 }
 
-static bool bind_text(sqlite3_stmt *statement, int place, const char *text)
+static bool bind_text(sqlite3_stmt *statement, int place, struct warren_bytes text)
 {
-    if (text)
-        sqlite3_bind_text(statement, place, text, -1, SQLITE_STATIC);
-    return text != NULL;
+    if (text.data)
+        sqlite3_bind_text(statement, place, text.data, (int)text.len, SQLITE_STATIC);
+    return text.data != NULL;
 }
 
 static bool bind_header(sqlite3_stmt *statement, int place, const struct warren_value *value)
@@ -213,13 +213,13 @@ static bool bind(const struct row_column *column, struct warren_job *job, const 
     case ROW_BODY:
         return bind_body(statement, place, warren_job_body(job));
     case ROW_MESSAGE_ID:
-        return bind_text(statement, place, properties->message_id);
+        return bind_text(statement, place, warren_job_text(job, properties->message_id));
     case ROW_TIMESTAMP:
         return bind_timestamp(statement, place, properties);
     case ROW_EXCHANGE:
-        return bind_text(statement, place, warren_job_exchange(job));
+        return bind_text(statement, place, warren_job_text(job, warren_job_exchange(job)));
     case ROW_ROUTING_KEY:
-        return bind_text(statement, place, warren_job_routing_key(job));
+        return bind_text(statement, place, warren_job_text(job, warren_job_routing_key(job)));
     case ROW_HEADER:
         break;
     }

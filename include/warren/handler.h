@@ -211,7 +211,16 @@ WARREN_API struct warren_bytes warren_job_body(const struct warren_job *job);
  */
 WARREN_API const struct warren_properties *warren_job_properties(struct warren_job *job);
 
-/** The value of the header @name, or NULL. Valid until `handle` returns. */
+/**
+ * A text that the functions around this one gave, with its length: a property, a header's name at
+ * any depth, exchange or routing key. It may hold a NUL, where the C string ends; see message.h.
+ *
+ * @return  of any other text its bytes up to the first NUL; NULL and 0 of NULL. Valid as @text is.
+ *          Since: 0.1
+ */
+WARREN_API struct warren_bytes warren_job_text(const struct warren_job *job, const char *text);
+
+/** The value of the header of exactly this name, or NULL. Valid until `handle` returns. */
 WARREN_API const struct warren_value *warren_job_header(struct warren_job *job, const char *name);
 
 /** The queue of the subscription. */

@@ -114,6 +114,19 @@ struct warren_properties {
     const char *cluster_id;
 };
 
+/*
+ * Texts with a NUL. AMQP forbids a NUL in properties, in names of headers, exchanges and routing
+ * keys, and no broker looks: whoever publishes can put one there. A C string ends at it. So do
+ * these structs and warren_table_get(), for which "x\0y" is "x"; a message that you build of C
+ * strings of your own cannot hold one. What warren hands out is there to its end, with a NUL behind
+ * it, and its length is told by warren_job_text() (handler.h), warren_reply_text() and the receipt
+ * (publisher.h), and warren_test_text() (testing.h). Keys of idempotency, headers asked for by
+ * warren_job_header(), dead letters, retries, replies, logs and dumps always go by the whole text.
+ *
+ * A job that publishes what it was given, properties, tables or names, passes it on whole, as long
+ * as it gives the pointers that it got: the copy of a C string ends at the NUL.
+ */
+
 /** What travels: properties and body. */
 struct warren_message {
     struct warren_properties properties;
@@ -161,7 +174,7 @@ static inline struct warren_field warren_field_bool(const char *name, bool truth
 }
 
 /**
- * The first value named @name in @table, or NULL.
+ * The first value named @name in @table, or NULL. A name ends at its first NUL.
  *
  * Thread: any. Ownership: borrowed from @table. Cost: linear in the number of fields. Since: 0.1.
  */

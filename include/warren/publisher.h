@@ -49,6 +49,11 @@ struct warren_receipt {
     uint32_t sends;          /**< how often it was written to a connection */
     const char *exchange;    /**< where it was published to; "" if the message is on disk alone */
     const char *routing_key; /**< as above. Since: 0.1, both */
+    /* The three names with their lengths: they may hold a NUL if the message is one that warren
+     * passes on (message.h). Since: 0.1. */
+    struct warren_bytes message_id_bytes;
+    struct warren_bytes exchange_bytes;
+    struct warren_bytes routing_key_bytes;
 };
 
 /**
@@ -226,6 +231,16 @@ struct warren_reply {
 
 /** NULL is fine. Thread: any. */
 WARREN_API void warren_reply_free(struct warren_reply *reply);
+
+/**
+ * A property of @reply or the name of a header, as its message has it, with its length: it may hold
+ * a NUL (message.h).
+ *
+ * @return  of any other text its bytes up to the first NUL; NULL and 0 of NULL
+ * Thread: any. Ownership: as @text. Since: 0.1.
+ */
+WARREN_API struct warren_bytes warren_reply_text(const struct warren_reply *reply,
+                                                 const char *text);
 
 /**
  * Told once for each accepted request.

@@ -111,6 +111,15 @@ WARREN_API enum warren_status warren_test_deliver(struct warren_test *test,
                                                   const struct warren_test_message *message,
                                                   struct warren_error *error);
 
+/**
+ * From now on @text, wherever it stands in a message that is delivered, has @len bytes: it holds a
+ * NUL, as what comes from a broker may (message.h). It must live until warren_test_free().
+ *
+ * @return WARREN_OK or WARREN_ENOMEM. Since: 0.1
+ */
+WARREN_API enum warren_status warren_test_note_text(struct warren_test *test, const char *text,
+                                                    size_t len);
+
 /** Messages that are kept; further ones are answered WARREN_EFULL. */
 #define WARREN_TEST_PUBLISHED_MAX 4096
 
@@ -179,6 +188,14 @@ WARREN_API void warren_test_publishing(struct warren_test *test, enum warren_sta
  */
 WARREN_API const struct warren_test_published *
 warren_test_all_published(const struct warren_test *test, size_t *ret_count);
+
+/**
+ * A text of a published message as the handler gave it, with its length: what the job was given may
+ * hold a NUL (message.h).
+ *
+ * @return  of any other text its bytes up to the first NUL; NULL and 0 of NULL. Since: 0.1
+ */
+WARREN_API struct warren_bytes warren_test_text(const struct warren_test *test, const char *text);
 
 /** The clock that job and middlewares see, in milliseconds; it begins at 1,000,000. */
 WARREN_API int64_t warren_test_now_ms(const struct warren_test *test);

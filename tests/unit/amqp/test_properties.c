@@ -670,6 +670,45 @@ static void a_table_alone_is_proved(void **state)
     }
 }
 
+/* Properties and names at every depth that hold a NUL come back with their lengths, and go out with
+ * them; one that goes on behind a NUL is another header. */
+static void a_nul_ends_no_text(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *inner_name = arena_text(&fixture->arena, "in\0ner", 6);
+    const char *long_name = arena_text(&fixture->arena, "name\0x", 6);
+    const struct warren_field inner = {inner_name, {.type = WARREN_BOOL}};
+    const struct warren_field fields[] = {
+        {long_name, {.type = WARREN_TABLE, .as.table = {&inner, 1}}},
+        {"name", {.type = WARREN_I8, .as.integer = 7}},
+    };
+    const struct warren_properties properties = {
+        .message_id = arena_text(&fixture->arena, "dup\0A", 5),
+        .correlation_id = arena_text(&fixture->arena, "\0", 1),
+        .type = "t",
+        .headers = {fields, 2},
+    };
+    struct warren_properties back;
+    const struct warren_table *table;
+
+    assert_int_equal(properties_encode_whole(&properties, &fixture->arena, NO_LIMIT,
+                                             &fixture->arena, &fixture->out, &fixture->error),
+                     WARREN_OK);
+    assert_int_equal(check_list(fixture, written(fixture), &back), WARREN_OK);
+    assert_string_equal(back.message_id, "dup");
+    assert_int_equal(arena_bytes(&fixture->arena, back.message_id).len, 5);
+    assert_memory_equal(back.message_id, "dup\0A", 6);
+    assert_int_equal(arena_bytes(&fixture->arena, back.correlation_id).len, 1);
+    assert_int_equal(arena_bytes(&fixture->arena, back.type).len, 1);
+    table = &back.headers.fields[0].value.as.table;
+    assert_int_equal(arena_bytes(&fixture->arena, back.headers.fields[0].name).len, 6);
+    assert_int_equal(arena_bytes(&fixture->arena, table->fields[0].name).len, 6);
+    assert_memory_equal(table->fields[0].name, inner_name, 7);
+    assert_ptr_equal(table_get(&back.headers, "name", &fixture->arena),
+                     &back.headers.fields[1].value);
+    assert_null(table_get(&back.headers, "nam", &fixture->arena));
+}
+
 /* What rabbitmq-c refuses although nobody checked it is EPROTOCOL, with nothing half-filled. */
 static void a_refusal_of_the_codec_is_a_protocol_error(void **state)
 {
@@ -706,6 +745,7 @@ int main(void)
         TEST(an_element_over_its_arrays_end_is_refused),
         TEST(the_fixed_part_of_a_header_is_read),
         TEST(a_table_alone_is_proved),
+        TEST(a_nul_ends_no_text),
         TEST(a_refusal_of_the_codec_is_a_protocol_error),
     };
 

@@ -103,6 +103,40 @@ static void empty_arena_can_be_freed(void **state)
     arena_done(NULL);
 }
 
+/* A text that holds a NUL keeps its length, however many there are, until the reset; of any other
+ * pointer, into such a text too, the length is up to the NUL. */
+static void lengths_of_texts_are_known(void **state)
+{
+    enum { COUNT = 1000 };
+    const char *texts[COUNT];
+    char outside[] = "x\0y";
+    struct arena arena;
+    struct arena other;
+
+    (void)state;
+    arena_init(&arena);
+    arena_init(&other);
+    assert_int_equal(arena_bytes(&arena, "plain").len, 5);
+    assert_int_equal(arena_bytes(NULL, "plain").len, 5);
+    assert_null(arena_bytes(&arena, NULL).data);
+    for (size_t i = 0; i < COUNT; i++)
+        texts[i] = arena_text(&arena, "dup\0A\0", 4 + i % 3);
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_int_equal(arena_bytes(&arena, texts[i]).len, 4 + i % 3);
+        assert_int_equal(arena_bytes(&arena, texts[i] + 1).len, 2);
+    }
+    assert_int_equal(arena_note(&arena, outside, 3), WARREN_OK);
+    assert_int_equal(arena_bytes(&arena, outside).len, 3);
+    assert_int_equal(arena_note_all(&other, &arena), WARREN_OK);
+    assert_int_equal(arena_note_all(&other, NULL), WARREN_OK);
+    assert_int_equal(arena_bytes(&other, texts[2]).len, 6);
+    assert_int_equal(arena_bytes(&other, outside).len, 3);
+    arena_reset(&arena);
+    assert_int_equal(arena_bytes(&arena, outside).len, 1);
+    arena_done(&other);
+    arena_done(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -112,6 +146,7 @@ int main(void)
         cmocka_unit_test(reset_keeps_only_the_first_block),
         cmocka_unit_test(impossible_size_is_refused),
         cmocka_unit_test(empty_arena_can_be_freed),
+        cmocka_unit_test(lengths_of_texts_are_known),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -216,6 +216,29 @@ static void level_filters(void **state)
     assert_string_equal(after_time(end()), "level=error msg=\"seen 1\"\n");
 }
 
+/* A NUL inside is shown, and the end of the bytes is the end, within a character of UTF-8, too. */
+static void bytes_are_written_to_their_end(void **state)
+{
+    struct log_line line;
+
+    (void)state;
+    for (int format = LOG_LOGFMT; format <= LOG_JSON; format++) {
+        begin(WARREN_LOG_WARN, (enum log_format)format);
+        log_begin(&line, WARREN_LOG_WARN, "m");
+        log_bytes(&line, "id", (struct warren_bytes){"dup\0A", 5});
+        log_bytes(&line, "cut", (struct warren_bytes){"abc", 2});
+        log_bytes(&line, "half", (struct warren_bytes){"\xc3\xa9", 1});
+        log_bytes(&line, "absent", (struct warren_bytes){NULL, 0});
+        log_end(&line);
+        assert_string_equal(
+            after_time(end()),
+            format == LOG_JSON
+                ? "level\":\"warn\",\"msg\":\"m\",\"id\":\"dup\\u0000A\",\"cut\":\"ab\","
+                  "\"half\":\"\\ufffd\"}\n"
+                : "level=warn msg=m id=\"dup\\u0000A\" cut=ab half=\"\\xc3\"\n");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,6 +250,7 @@ int main(void)
         cmocka_unit_test(huge_value_is_cut_first),
         cmocka_unit_test(full_line_stays_whole),
         cmocka_unit_test(level_filters),
+        cmocka_unit_test(bytes_are_written_to_their_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

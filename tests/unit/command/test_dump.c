@@ -253,6 +253,37 @@ static void everything_comes_back(void **state)
     assert_comes_back(&dump);
 }
 
+/* What holds a NUL comes back to its end, and does not hide what stands before it. */
+static void a_nul_comes_back(void **state)
+{
+    struct warren_field fields[] = {{"x", VALUE(WARREN_BOOL, .boolean = true)},
+                                    {"x", VALUE(WARREN_BOOL, .boolean = true)}};
+    struct dump_message dump = full();
+    struct dump_message *back;
+    struct arena texts;
+
+    (void)state;
+    arena_init(&texts);
+    dump.texts = &texts;
+    dump.exchange = arena_text(&texts, "e\0x", 3);
+    dump.routing_key = arena_text(&texts, "\0", 1);
+    dump.message.properties.message_id = arena_text(&texts, "dup\0A", 5);
+    dump.message.properties.headers = (struct warren_table){fields, 2};
+    fields[1].name = arena_text(&texts, "x\0", 2);
+    assert_comes_back(&dump);
+    assert_int_equal(dump_read(path, &back, &error), WARREN_OK);
+    assert_same_bytes(arena_bytes(back->texts, back->exchange), (struct warren_bytes){"e\0x", 3});
+    assert_int_equal(arena_bytes(back->texts, back->routing_key).len, 1);
+    assert_same_bytes(arena_bytes(back->texts, back->message.properties.message_id),
+                      (struct warren_bytes){"dup\0A", 5});
+    assert_int_equal(arena_bytes(back->texts, back->message.properties.headers.fields[0].name).len,
+                     1);
+    assert_int_equal(arena_bytes(back->texts, back->message.properties.headers.fields[1].name).len,
+                     2);
+    dump_free(back);
+    arena_done(&texts);
+}
+
 static void nothing_but_a_queue_comes_back(void **state)
 {
     struct dump_message dump = {.queue = "q"};
@@ -477,7 +508,8 @@ static const struct {
      ": attempts: expected a whole number from 0 to 4294967295, found 1.5"},
     {DUMP("\"redelivered\": \"yes\""),
      ": redelivered: expected true or false, found the text \"yes\""},
-    {DUMP("\"exchange\": \"a\\u0000b\""), ": exchange: expected at most 255 bytes without a NUL"},
+    {DUMP("\"handler\": \"a\\u0000b\""),
+     ": handler: expected a name without a NUL, found the text \"a?b\""},
     {DUMP("\"body_base64\": \"\""),
      ": body_base64: expected either a text or base64, not both, found the text \"\""},
     {DUMP("\"properties\": []"), ": properties: expected an object, found a list"},
@@ -589,6 +621,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_comes_back),
+        cmocka_unit_test(a_nul_comes_back),
         cmocka_unit_test(nothing_but_a_queue_comes_back),
         cmocka_unit_test(bodies_come_back),
         cmocka_unit_test(reals_come_back),

@@ -75,7 +75,8 @@ static size_t encoded_size(struct rig *rig)
     size_t size;
 
     buffer_init(&out, 1 << 20);
-    if (properties_encode(&rig->copy, 1 << 19, &rig->arena, &out, &error) != WARREN_OK)
+    if (properties_encode_whole(&rig->copy, &rig->arena, 1 << 19, &rig->arena, &out, &error) !=
+        WARREN_OK)
         fail_msg("it cannot be encoded: %s", error.text);
     size = buffer_len(&out);
     buffer_done(&out);
@@ -106,6 +107,30 @@ static void assert_number(struct rig *rig, const char *name, enum warren_type ty
         fail_msg("there is no %s", name);
     assert_int_equal(value->type, type);
     assert_int_equal(value->as.integer, number);
+}
+
+/* Own headers are known by their whole names, and texts of the wire are noted to their ends. */
+static void a_nul_ends_no_name(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_field headers[] = {warren_field_text("x-death", "of the broker"),
+                                     warren_field_text("CC", "c"), warren_field_text("x", "y")};
+    struct warren_properties original = {.headers = {headers, 3}};
+    struct envelope_facts whole = facts;
+    const struct warren_value *key;
+
+    headers[0].name = arena_text(&rig->arena, "x-death\0mine", 12);
+    headers[1].name = arena_text(&rig->arena, "CC\0", 3);
+    original.message_id = arena_text(&rig->arena, "dup\0A", 5);
+    whole.routing_key = arena_text(&rig->arena, "eu\0de", 5);
+    assert_int_equal(make(rig, &original, &whole, MAX), WARREN_OK);
+    for (size_t i = 0; i < 3; i++)
+        assert_ptr_equal(rig->copy.headers.fields[i].name, headers[i].name);
+    assert_null(table_get(&rig->copy.headers, NOTE_CC, &rig->arena));
+    assert_ptr_equal(rig->copy.message_id, original.message_id);
+    key = note(rig, NOTE_ROUTING_KEY);
+    assert_int_equal(key->as.bytes.len, 5);
+    assert_memory_equal(key->as.bytes.data, "eu\0de", 5);
 }
 
 /* Each fact stands in its header, with the type that annotations.h says. */
@@ -443,6 +468,7 @@ static void many_headers_are_left_out_in_no_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        T(a_nul_ends_no_name),
         T(every_fact_is_noted),
         T(an_absent_fact_is_left_out),
         T(the_message_is_unchanged),

@@ -28,7 +28,10 @@ static struct {
     enum warren_status answer;
     struct warren_publish publish;
     struct warren_properties properties;
+    const struct arena *texts;
     char routing_key[64];
+    size_t key_len;
+    size_t correlation_len;
     size_t headers_seen;
     char tenant[64];
     char traceparent[64];
@@ -49,10 +52,11 @@ static void copy_header(const struct warren_table *headers, const char *name, ch
 }
 
 static enum warren_status take_published(void *publisher, const struct warren_publish *publish,
-                                         int64_t delay_ms, int64_t most_ms,
-                                         warren_receipt_fn *on_receipt, void *user)
+                                         const struct arena *texts, int64_t delay_ms,
+                                         int64_t most_ms, warren_receipt_fn *on_receipt, void *user)
 {
     assert_non_null(publisher);
+    published.texts = texts;
     published.delay_ms = delay_ms;
     published.most_ms = most_ms;
     published.publish = *publish;
@@ -61,6 +65,8 @@ static enum warren_status take_published(void *publisher, const struct warren_pu
     copy_header(&published.properties.headers, "tenant", published.tenant);
     copy_header(&published.properties.headers, "traceparent", published.traceparent);
     copy_header(&published.properties.headers, "tracestate", published.tracestate);
+    published.key_len = arena_bytes(texts, publish->routing_key).len;
+    published.correlation_len = arena_bytes(texts, published.properties.correlation_id).len;
     strncpy(published.routing_key, publish->routing_key, sizeof published.routing_key - 1);
     published.on_receipt = on_receipt;
     published.user = user;
@@ -106,7 +112,8 @@ static int teardown(void **state)
 }
 
 /* A delivery with these properties and this body becomes the job's. */
-static void begin(struct rig *rig, const struct warren_properties *properties, const char *body)
+static void begin_whole(struct rig *rig, const struct warren_properties *properties,
+                        const struct arena *texts, struct warren_bytes key, const char *body)
 {
     struct warren_bytes encoded;
     struct arena scratch;
@@ -114,15 +121,21 @@ static void begin(struct rig *rig, const struct warren_properties *properties, c
 
     arena_init(&scratch);
     buffer_init(&out, 65536);
-    assert_int_equal(properties_encode(properties, 65536, &scratch, &out, NULL), WARREN_OK);
+    assert_int_equal(properties_encode_whole(properties, texts, 65536, &scratch, &out, NULL),
+                     WARREN_OK);
     encoded.data = buffer_front(&out);
     encoded.len = buffer_len(&out);
-    rig->delivery = delivery_new(warren_text("shop"), warren_text("eu.de"), encoded, strlen(body));
+    rig->delivery = delivery_new(warren_text("shop"), key, encoded, strlen(body));
     assert_non_null(rig->delivery);
     memcpy(delivery_body(rig->delivery), body, strlen(body));
     buffer_done(&out);
     arena_done(&scratch);
     job_begin(rig->job, rig->delivery, clock_now_ns(&rig->clock.clock));
+}
+
+static void begin(struct rig *rig, const struct warren_properties *properties, const char *body)
+{
+    begin_whole(rig, properties, NULL, warren_text("eu.de"), body);
 }
 
 static const struct warren_properties no_properties;
@@ -386,6 +399,42 @@ static void no_reply_without_reply_to(void **state)
     assert_int_equal(warren_job_reply(rig->job, &message), WARREN_ENOTFOUND);
 }
 
+/* ---- texts that hold a NUL ---- */
+
+/* The job knows the lengths of all it hands out, and what it passes on keeps them. */
+static void texts_have_lengths(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_field headers[] = {warren_field_text("a", "long"),
+                                     warren_field_text("a", "short")};
+    struct warren_properties request = {.headers = {headers, 2}};
+    struct warren_message message = {.body = warren_text("out")};
+    struct arena texts;
+
+    arena_init(&texts);
+    headers[0].name = arena_text(&texts, "a\0b", 3);
+    request.message_id = arena_text(&texts, "dup\0A", 5);
+    request.reply_to = arena_text(&texts, "\0q", 2);
+    request.correlation_id = arena_text(&texts, "c\0", 2);
+    begin_whole(rig, &request, &texts, (struct warren_bytes){"eu\0de", 5}, "");
+    arena_done(&texts);
+    assert_int_equal(job_message_id(rig->job).len, 5);
+    assert_memory_equal(job_message_id(rig->job).data, "dup\0A", 5);
+    assert_string_equal(warren_job_properties(rig->job)->message_id, "dup");
+    assert_int_equal(warren_job_text(rig->job, warren_job_routing_key(rig->job)).len, 5);
+    assert_int_equal(warren_job_text(rig->job, warren_job_exchange(rig->job)).len, 4);
+    assert_null(warren_job_text(rig->job, NULL).data);
+    assert_int_equal(warren_job_header(rig->job, "a")->as.bytes.len, 5);
+    published.answer = WARREN_EFULL;
+    assert_int_equal(warren_job_reply(rig->job, &message), WARREN_EFULL);
+    assert_int_equal(published.key_len, 2);
+    assert_int_equal(published.correlation_len, 2);
+    assert_int_equal(warren_job_publish(rig->job, "x", warren_job_routing_key(rig->job), &message),
+                     WARREN_EFULL);
+    assert_int_equal(published.key_len, 5);
+    assert_true(job_end(rig->job, WARREN_ACK));
+}
+
 /* ---- the trace context ---- */
 
 #define PARENT "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -493,6 +542,7 @@ int main(void)
         T(without_a_publisher_publishing_is_closed),
         T(a_reply_goes_to_reply_to),
         T(no_reply_without_reply_to),
+        T(texts_have_lengths),
         T(a_trace_goes_into_what_is_published),
         T(a_messages_own_trace_stays),
         T(a_trace_goes_behind_many_headers),

@@ -34,6 +34,7 @@ struct rig {
     unsigned published;
     char exchange[256];
     char routing_key[256];
+    size_t key_len;
     char to_queue[256];
     char body[64];
     int64_t delay_ms;
@@ -46,7 +47,8 @@ struct rig {
 };
 
 static enum warren_status take_published(void *publisher, const struct warren_publish *what,
-                                         const char *to_queue, int64_t delay_ms, int64_t most_ms,
+                                         const struct arena *texts, const char *to_queue,
+                                         int64_t delay_ms, int64_t most_ms,
                                          warren_receipt_fn *receipt, void *user)
 {
     struct rig *rig = publisher;
@@ -55,6 +57,7 @@ static enum warren_status take_published(void *publisher, const struct warren_pu
     struct buffer out;
 
     rig->published++;
+    rig->key_len = arena_bytes(texts, what->routing_key).len;
     snprintf(rig->exchange, sizeof rig->exchange, "%s", what->exchange ? what->exchange : "");
     snprintf(rig->routing_key, sizeof rig->routing_key, "%s",
              what->routing_key ? what->routing_key : "");
@@ -70,9 +73,9 @@ static enum warren_status take_published(void *publisher, const struct warren_pu
     /* The properties live only during the call. */
     arena_init(&scratch);
     buffer_init(&out, 1 << 20);
-    assert_int_equal(
-        properties_encode(&what->message->properties, PROPERTIES_MAX, &scratch, &out, NULL),
-        WARREN_OK);
+    assert_int_equal(properties_encode_whole(&what->message->properties, texts, PROPERTIES_MAX,
+                                             &scratch, &out, NULL),
+                     WARREN_OK);
     encoded = (struct warren_bytes){buffer_front(&out), buffer_len(&out)};
     assert_int_equal(properties_decode(encoded, &rig->arena, &rig->properties), WARREN_OK);
     buffer_done(&out);
@@ -103,7 +106,8 @@ static void settled_late(void *user, struct delivery *delivery)
     rig->settled_late = delivery;
 }
 
-static void deliver(struct rig *rig, const struct warren_properties *properties)
+static void deliver_whole(struct rig *rig, const struct warren_properties *properties,
+                          const struct arena *texts, struct warren_bytes key)
 {
     struct warren_bytes encoded;
     struct arena scratch;
@@ -111,16 +115,22 @@ static void deliver(struct rig *rig, const struct warren_properties *properties)
 
     arena_init(&scratch);
     buffer_init(&out, PROPERTIES_MAX);
-    assert_int_equal(properties_encode(properties, PROPERTIES_MAX, &scratch, &out, NULL),
-                     WARREN_OK);
+    assert_int_equal(
+        properties_encode_whole(properties, texts, PROPERTIES_MAX, &scratch, &out, NULL),
+        WARREN_OK);
     encoded = (struct warren_bytes){buffer_front(&out), buffer_len(&out)};
     delivery_free(rig->delivery);
-    rig->delivery = delivery_new(warren_text("shop"), warren_text("eu.de"), encoded, 4);
+    rig->delivery = delivery_new(warren_text("shop"), key, encoded, 4);
     assert_non_null(rig->delivery);
     memcpy(delivery_body(rig->delivery), "body", 4);
     buffer_done(&out);
     arena_done(&scratch);
     job_begin(rig->job, rig->delivery, clock_now_ns(&rig->clock.clock));
+}
+
+static void deliver(struct rig *rig, const struct warren_properties *properties)
+{
+    deliver_whole(rig, properties, NULL, warren_text("eu.de"));
 }
 
 static void again(struct rig *rig)
@@ -612,12 +622,46 @@ static void a_first_failure_that_cannot_be(void **state)
     }
 }
 
+/* Copies have the message's texts to their ends, and so the next process reads them. */
+static void a_nul_is_copied(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_field header = warren_field_text("h", "v");
+    struct warren_properties properties = {.headers = {&header, 1}};
+    const struct warren_value *key;
+    struct warren_bytes encoded;
+    struct arena texts;
+
+    arena_init(&texts);
+    properties.message_id = arena_text(&texts, "dup\0A", 5);
+    header.name = arena_text(&texts, "h\0", 2);
+    deliver_whole(rig, &properties, &texts, (struct warren_bytes){"eu\0de", 5});
+    arena_done(&texts);
+    job_end(rig->job, WARREN_REJECT);
+    assert_int_equal(rig->published, 1);
+    assert_int_equal(rig->key_len, 5);
+    assert_int_equal(arena_bytes(&rig->arena, rig->properties.message_id).len, 5);
+    assert_int_equal(arena_bytes(&rig->arena, rig->properties.headers.fields[0].name).len, 2);
+    key = warren_table_get(&rig->properties.headers, NOTE_ROUTING_KEY);
+    assert_int_equal(key->as.bytes.len, 5);
+    assert_memory_equal(key->as.bytes.data, "eu\0de", 5);
+    receipt(rig, WARREN_CONFIRMED, 0);
+
+    /* What was noted is what the job has, when the copy comes. */
+    deliver_whole(rig, &rig->properties, &rig->arena, warren_text("payments"));
+    encoded = warren_job_text(rig->job, warren_job_routing_key(rig->job));
+    assert_int_equal(encoded.len, 5);
+    assert_memory_equal(encoded.data, "eu\0de", 5);
+    job_end(rig->job, WARREN_ACK);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(rejected_is_published_and_then_settled),
+        T(a_nul_is_copied),
         T(the_reason_is_told),
         T(a_forgiven_reject_counts_no_attempt),
         T(without_a_confirm_it_has_failed),

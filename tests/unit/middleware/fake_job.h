@@ -13,6 +13,7 @@
 
 #include <warren/middleware.h>
 
+#include "base/arena.h"
 #include "base/log.h"
 
 struct warren_job {
@@ -31,7 +32,8 @@ struct warren_job {
     int64_t limit_ms;
     int64_t hard_limit_ms;
     struct warren_recovery *recovery;
-    unsigned asked; /* accessors that cost something */
+    unsigned asked;     /* accessors that cost something */
+    struct arena arena; /* all zero: no text holds a NUL */
 };
 
 /* ---- what a middleware asks of a job ---- */
@@ -46,6 +48,16 @@ const struct warren_properties *warren_job_properties(struct warren_job *job)
 {
     job->asked++;
     return &job->properties;
+}
+
+struct arena *warren_job_arena(struct warren_job *job)
+{
+    return &job->arena;
+}
+
+struct warren_bytes warren_job_text(const struct warren_job *job, const char *text)
+{
+    return arena_bytes(&job->arena, text);
 }
 
 const struct warren_value *warren_job_header(struct warren_job *job, const char *name)

@@ -10,6 +10,24 @@
 
 #include <warren/middleware.h>
 
+#include "base/arena.h"
+
+/* ---- texts that hold a NUL ---- */
+
+static struct arena rig_texts;
+
+struct arena *warren_job_arena(struct warren_job *job)
+{
+    (void)job;
+    return &rig_texts;
+}
+
+struct warren_bytes warren_job_text(const struct warren_job *job, const char *text)
+{
+    (void)job;
+    return arena_bytes(&rig_texts, text);
+}
+
 /* ---- options: the table's fallbacks, and what the test gives instead ---- */
 
 struct warren_options {

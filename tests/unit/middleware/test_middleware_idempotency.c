@@ -38,6 +38,7 @@ static struct {
     void *transaction_user;
     struct warren_message *reply; /* that the handler makes; NULL: none */
     unsigned replies;
+    struct warren_bytes correlation; /* of the last one */
     char replied[64];
 } message;
 
@@ -78,6 +79,7 @@ enum warren_status warren_job_reply(struct warren_job *job, const struct warren_
     if (message.on_reply)
         message.on_reply(reply, message.on_reply_user);
     message.replies++;
+    message.correlation = warren_job_text(job, reply->properties.correlation_id);
     snprintf(message.replied, sizeof message.replied, "%s:%.*s",
              reply->properties.content_type ? reply->properties.content_type : "-",
              (int)reply->body.len, (const char *)reply->body.data);
@@ -297,6 +299,45 @@ static void an_effect_is_remembered(void **state)
     }
 }
 
+/* An id, as a header's value, is a key to its end: what follows a NUL makes another message of it.
+ */
+static void a_key_goes_beyond_a_nul(void **state)
+{
+    static const struct warren_bytes ids[] = {
+        {"dup\0A", 5}, {"dup\0B", 5}, {"dup\0", 4}, {"dup", 3}};
+    struct rig *rig = *state;
+
+    OPEN(rig, NULL);
+    for (size_t i = 0; i < 4; i++) {
+        message.properties.message_id = arena_text(&rig_texts, ids[i].data, ids[i].len);
+        assert_true(deliver(rig, WARREN_ACK).ran);
+        message.properties.message_id = arena_text(&rig_texts, ids[i].data, ids[i].len);
+        assert_true(deliver(rig, WARREN_ACK).duplicate);
+    }
+    arena_done(&rig_texts);
+}
+
+/* A reply that is kept, and its address, have their texts to their ends. */
+static void a_kept_reply_is_whole(void **state)
+{
+    struct warren_message reply = {.body = warren_text("done")};
+    struct rig *rig = *state;
+
+    OPEN(rig, NULL);
+    message.properties.message_id = "one";
+    message.properties.reply_to = arena_text(&rig_texts, "\0answers", 8);
+    reply.properties.correlation_id = arena_text(&rig_texts, "c\0d", 3);
+    message.reply = &reply;
+    assert_true(deliver(rig, WARREN_ACK).ran);
+    assert_int_equal(message.correlation.len, 3);
+    message.correlation.len = 0;
+    assert_true(deliver(rig, WARREN_ACK).duplicate);
+    assert_int_equal(message.replies, 2);
+    assert_int_equal(message.correlation.len, 3);
+    assert_memory_equal(message.correlation.data, "c\0d", 3);
+    arena_done(&rig_texts);
+}
+
 /* What had no effect is handled again. */
 static void no_effect_is_not_remembered(void **state)
 {
@@ -507,14 +548,15 @@ static void the_reply_is_kept(void **state)
 static void what_is_no_reply(void **state)
 {
     struct warren_message reply = {.body = {"0123456789", 10}};
+    struct warren_job job = {.attempt = 1};
     struct warren_bytes bytes;
     void *data = NULL;
     size_t len = 0;
 
     (void)state;
-    assert_int_equal(stored_reply_write(&reply, 12, &data, &len), WARREN_ETOOBIG);
+    assert_int_equal(stored_reply_write(&job, &reply, 12, &data, &len), WARREN_ETOOBIG);
     assert_null(data);
-    assert_int_equal(stored_reply_write(&reply, 64, &data, &len), WARREN_OK);
+    assert_int_equal(stored_reply_write(&job, &reply, 64, &data, &len), WARREN_OK);
     for (size_t cut = 0; cut < 6; cut++) {
         bytes = (struct warren_bytes){data, cut};
         assert_int_not_equal(stored_reply_send(bytes, NULL), WARREN_OK);
@@ -530,6 +572,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(an_effect_is_remembered),
+        TEST(a_key_goes_beyond_a_nul),
+        TEST(a_kept_reply_is_whole),
         TEST(no_effect_is_not_remembered),
         TEST(a_duplicate_waits),
         TEST(a_dropped_message_is_as_new),

@@ -90,9 +90,9 @@ static void a_queue_takes_one_death(void **state)
         struct notes notes = {.keys = {warren_field_text("", queue).value}, .key_count = 1};
 
         add_death(&notes, queue, "");
-        assert_int_equal(growth_room(&publish, NULL, 0), size_of(&notes, queue, ""));
+        assert_int_equal(growth_room(&publish, NULL, NULL, 0), size_of(&notes, queue, ""));
         publish.routing_key = "";
-        assert_in_range(growth_room(&publish, queue, 0), size_of(&notes, queue, ""),
+        assert_in_range(growth_room(&publish, NULL, queue, 0), size_of(&notes, queue, ""),
                         size_of(&notes, queue, "") + 5);
     }
 }
@@ -118,7 +118,7 @@ static void a_delay_takes_one_for_each_level(void **state)
         struct delay *delay;
         size_t needed;
 
-        assert_int_equal(delay_new(&publish, NULL, delays_ms[i], &delay), WARREN_OK);
+        assert_int_equal(delay_new(&publish, NULL, NULL, delays_ms[i], &delay), WARREN_OK);
         delay_level_name(28, level);
         for (unsigned l = 0; l <= delay_top(delay); l++)
             if (delay->seconds >> l & 1)
@@ -126,8 +126,8 @@ static void a_delay_takes_one_for_each_level(void **state)
         add_death(&notes, long_queue, DELAY_DELIVER);
         add_death(&notes, long_queue, exchange);
         needed = size_of(&notes, long_queue, exchange);
-        assert_true(growth_room(&publish, NULL, delays_ms[i]) >= needed);
-        assert_true(growth_room(&publish, NULL, delays_ms[i]) <= 2 * needed + 3 * 1024);
+        assert_true(growth_room(&publish, NULL, NULL, delays_ms[i]) >= needed);
+        assert_true(growth_room(&publish, NULL, NULL, delays_ms[i]) <= 2 * needed + 3 * 1024);
         free(delay);
     }
 }
@@ -138,10 +138,10 @@ static void the_levels_are_bounded(void **state)
     struct warren_publish publish = {.routing_key = "q"};
 
     (void)state;
-    assert_int_equal(growth_room(&publish, "q", INT64_MAX),
-                     growth_room(&publish, "q", DELAY_LONGEST_MAX_MS));
-    assert_int_equal(growth_room(&publish, "q", -1), growth_room(&publish, "q", 0));
-    assert_true(growth_room(&publish, "q", INT64_MAX) < 8192);
+    assert_int_equal(growth_room(&publish, NULL, "q", INT64_MAX),
+                     growth_room(&publish, NULL, "q", DELAY_LONGEST_MAX_MS));
+    assert_int_equal(growth_room(&publish, NULL, "q", -1), growth_room(&publish, NULL, "q", 0));
+    assert_true(growth_room(&publish, NULL, "q", INT64_MAX) < 8192);
 }
 
 int main(void)

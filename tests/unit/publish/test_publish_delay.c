@@ -19,7 +19,7 @@ static struct delay *delay_to(const char *exchange, const char *routing_key, con
     struct warren_publish publish = {.exchange = exchange, .routing_key = routing_key};
     struct delay *delay = NULL;
 
-    assert_int_equal(delay_new(&publish, to_queue, delay_ms, &delay), WARREN_OK);
+    assert_int_equal(delay_new(&publish, NULL, to_queue, delay_ms, &delay), WARREN_OK);
     return delay;
 }
 
@@ -89,7 +89,7 @@ static enum warren_status try_queue(const char *queue)
 {
     struct warren_publish publish = {.routing_key = queue};
     struct delay *delay = NULL;
-    enum warren_status status = delay_new(&publish, NULL, 1000, &delay);
+    enum warren_status status = delay_new(&publish, NULL, NULL, 1000, &delay);
 
     free(delay);
     return status;
@@ -177,9 +177,9 @@ static void headers_say_the_bits(void **state)
     struct delay_message delayed;
 
     (void)state;
-    assert_int_equal(delay_new(&publish, NULL, 4500, &delay), WARREN_OK);
+    assert_int_equal(delay_new(&publish, NULL, NULL, 4500, &delay), WARREN_OK);
     assert_int_equal(delay_top(delay), 2);
-    assert_int_equal(delay_message_init(&delayed, delay, &publish), WARREN_OK);
+    assert_int_equal(delay_message_init(&delayed, delay, &publish, NULL), WARREN_OK);
     assert_string_equal(delayed.publish.exchange, "warren.delay.02");
     assert_string_equal(delayed.publish.routing_key, "a.b");
     assert_false(delayed.publish.optional);
@@ -214,8 +214,8 @@ static void old_notes_are_left_out(void **state)
     struct delay_message delayed;
 
     (void)state;
-    assert_int_equal(delay_new(&publish, "q", 1, &delay), WARREN_OK);
-    assert_int_equal(delay_message_init(&delayed, delay, &publish), WARREN_OK);
+    assert_int_equal(delay_new(&publish, NULL, "q", 1, &delay), WARREN_OK);
+    assert_int_equal(delay_message_init(&delayed, delay, &publish, NULL), WARREN_OK);
     assert_int_equal(delayed.message.properties.headers.count, 4);
     assert_string_equal(delayed.message.properties.headers.fields[0].name, "mine");
     assert_string_equal(delayed.message.properties.headers.fields[1].name, "x-warren-attempts");

@@ -293,6 +293,44 @@ static void size_bound_is_exact(void **state)
     record_free(record);
 }
 
+/* Id, names and properties that hold a NUL are sent, and restored, to their ends. */
+static void texts_are_whole(void **state)
+{
+    struct warren_message message = {.body = warren_text("x")};
+    struct warren_publish publish = {.message = &message};
+    struct warren_properties properties;
+    struct record_parts parts;
+    struct record *record;
+    struct record *restored;
+    struct arena texts;
+
+    (void)state;
+    arena_init(&texts);
+    publish.exchange = arena_text(&texts, "e\0x", 3);
+    publish.routing_key = arena_text(&texts, "\0k", 2);
+    message.properties.message_id = arena_text(&texts, "\0A", 2);
+    message.properties.reply_to = arena_text(&texts, "r\0t", 3);
+    assert_int_equal(record_new_whole(&publish, &texts, 4096, &record), WARREN_OK);
+    arena_reset(&texts);
+    record_parts(record, &parts);
+    assert_int_equal(record_restore(&parts, &restored), WARREN_OK);
+    record_free(record);
+    record_parts(restored, &parts);
+    assert_int_equal(parts.exchange.len, 3);
+    assert_memory_equal(parts.exchange.data, "e\0x", 3);
+    assert_int_equal(parts.routing_key.len, 2);
+    assert_int_equal(parts.id.len, 2);
+    assert_memory_equal(parts.id.data, "\0A", 3);
+    assert_int_equal(properties_decode(parts.properties, &texts, &properties), WARREN_OK);
+    assert_int_equal(arena_bytes(&texts, properties.message_id).len, 2);
+    assert_int_equal(arena_bytes(&texts, properties.reply_to).len, 3);
+    record = record_receipt_only(restored);
+    assert_int_equal(record_id_bytes(record).len, 2);
+    record_free(record);
+    record_free(restored);
+    arena_done(&texts);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -302,6 +340,7 @@ int main(void)
         cmocka_unit_test(bodies_around_frame_max),
         cmocka_unit_test(bad_messages),
         cmocka_unit_test(size_bound_is_exact),
+        cmocka_unit_test(texts_are_whole),
     };
 
     return cmocka_run_group_tests_name("record", tests, NULL, NULL);

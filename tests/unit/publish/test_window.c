@@ -253,7 +253,7 @@ static void return_of(struct window *w, const char *key, const char *id)
 {
     struct window_return from = {.exchange = {"", 0},
                                  .routing_key = warren_text(key),
-                                 .message_id = id,
+                                 .message_id = warren_text(id),
                                  .code = 312,
                                  .text = "NO_ROUTE"};
 
@@ -295,6 +295,32 @@ static void returns_with_equal_ids(void **state)
     expect_ended(w, 1, WARREN_CONFIRMED);
     expect_ended(w, 2, WARREN_RETURNED);
     expect_ended(w, 3, WARREN_RETURNED);
+}
+
+/* A return names the whole id: one that goes on behind a NUL is another message. */
+static void a_returned_id_is_whole(void **state)
+{
+    struct warren_message message = {.properties.message_id = NULL, .body = warren_text("x")};
+    struct warren_publish publish = {.routing_key = "q", .message = &message};
+    struct window_return from = {
+        .routing_key = warren_text("q"), .message_id = {"dup\0B", 5}, .code = 312, .text = "NO"};
+    struct window *w = *state;
+    struct record *record;
+    struct arena texts;
+
+    arena_init(&texts);
+    for (uint64_t seq = 1; seq <= 2; seq++) {
+        message.properties.message_id = arena_text(&texts, seq == 1 ? "dup\0A" : "dup\0B", 5);
+        assert_int_equal(record_new_whole(&publish, &texts, 4096, &record), WARREN_OK);
+        record->seq = seq;
+        window_add(w, record);
+    }
+    arena_done(&texts);
+    assert_int_equal(send_up_to(w, 2), 2);
+    window_returned(w, &from);
+    assert_int_equal(window_confirm(w, 2, true, false), WARREN_OK);
+    expect_ended(w, 1, WARREN_CONFIRMED);
+    expect_ended(w, 2, WARREN_RETURNED);
 }
 
 /* A return that fits nothing changes nothing. */
@@ -770,6 +796,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_ring_grows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(return_then_ack, set_up, tear_down),
         cmocka_unit_test_setup_teardown(returns_with_equal_ids, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_returned_id_is_whole, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_strange_return_is_ignored, set_up, tear_down),
         cmocka_unit_test_setup_teardown(restart_resends_in_order, set_up_five, tear_down),
         cmocka_unit_test_setup_teardown(restart_ends_what_was_returned, set_up, tear_down),
