@@ -32,6 +32,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
+    broker_restore(broker);
     fixture_free(*state);
     return 0;
 }

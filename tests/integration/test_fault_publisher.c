@@ -44,11 +44,14 @@ static int stop(void **state)
 /* ---- a run ---- */
 
 struct run {
-    char *queue;
-    char *name; /* of the publisher's connection */
+    char *queue; /* NULL: this run is none */
+    char *name;  /* of the publisher's connection */
     struct ledger *ledger;
-    struct warren_publisher *publisher;
+    struct warren_publisher *publisher; /* NULL: closed */
 };
+
+static struct run runs[2]; /* of the test at hand */
+static bool disk_is_low;
 
 static struct warren_publisher_stats stats_of(const struct run *run)
 {
@@ -71,37 +74,72 @@ static void declare(const char *queue, const char *type)
     peer_free(peer);
 }
 
-/* Messages live for ever and callers wait BLOCK_MS. The broker may be away. */
-static struct run run_new(const char *queue)
+static void disk_alarm(bool raised)
 {
-    struct run run = {.queue = text("%s", queue), .name = unique_name("faulty")};
-    struct ledger_plan plan = {.routing_key = run.queue, .pace_us = 300};
+    disk_is_low = raised;
+    BROKER_CTL(broker, "set_disk_free_limit", raised ? "1000000GB" : "20MB");
+}
+
+/* Messages live for ever and callers wait BLOCK_MS. The broker may be away. */
+static struct run *run_new(const char *queue)
+{
+    struct run *run = runs[0].queue ? &runs[1] : &runs[0];
+    struct ledger_plan plan = {.pace_us = 300};
     struct warren_publisher_options options;
 
+    run->queue = text("%s", queue);
+    plan.routing_key = run->queue;
+    run->name = unique_name("faulty");
     warren_publisher_options_init(&options);
-    options.name = run.name;
+    options.name = run->name;
     options.window_messages = WINDOW;
     options.block_timeout_ms = BLOCK_MS;
     options.timeout_ms = 0;
     options.heartbeat_s = 1;
     options.connect_timeout_ms = 1000;
-    run.ledger = ledger_new(MESSAGES, &plan);
-    run.publisher = publisher_open(broker->uri, &options);
+    run->ledger = ledger_new(MESSAGES, &plan);
+    run->publisher = publisher_open(broker->uri, &options);
     return run;
 }
 
+static void run_free(struct run *run)
+{
+    ledger_free(run->ledger);
+    free(run->queue);
+    free(run->name);
+    *run = (struct run){NULL};
+}
+
 /* Two threads publish to a new queue of @type, and the first messages are confirmed. */
-static struct run run_start(const char *type)
+static struct run *run_start(const char *type)
 {
     char *queue = unique_name(type);
-    struct run run;
+    struct run *run;
 
     declare(queue, type);
     run = run_new(queue);
     free(queue);
-    ledger_start(run.ledger, run.publisher, 2);
-    assert_true(WAIT_FOR(ledger_confirmed(run.ledger) >= WINDOW, PATIENCE_MS));
+    ledger_start(run->ledger, run->publisher, 2);
+    assert_true(WAIT_FOR(ledger_confirmed(run->ledger) >= WINDOW, PATIENCE_MS));
     return run;
+}
+
+/* After each test: what one that failed left behind is no trouble of the next one. */
+static int clean_up(void **state)
+{
+    (void)state;
+    broker_restore(broker);
+    if (disk_is_low)
+        disk_alarm(false);
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
+        if (!runs[i].queue)
+            continue;
+        ledger_stop(runs[i].ledger, true);
+        if (runs[i].publisher)
+            warren_publisher_close(runs[i].publisher, 0);
+        run_free(&runs[i]);
+    }
+    return 0;
 }
 
 /* -1: it is not there. */
@@ -147,6 +185,7 @@ static struct ledger_totals run_end(struct run *run, const char *what, const cha
     assert_int_equal(warren_publisher_flush(run->publisher, (uint32_t)(PATIENCE_MS * slowness())),
                      WARREN_OK);
     assert_int_equal(warren_publisher_close(run->publisher, 1000), WARREN_OK);
+    run->publisher = NULL;
     peer = peer_new(broker->uri);
     ledger_drain(run->ledger, peer, run->queue);
     peer_delete(peer, run->queue);
@@ -156,9 +195,7 @@ static struct ledger_totals run_end(struct run *run, const char *what, const cha
     totals = ledger_totals(run->ledger);
     assert_int_equal(totals.results[WARREN_CONFIRMED], totals.accepted);
     assert_in_range(totals.longest_call_ms, 0, BLOCK_MS + LATE_MS);
-    ledger_free(run->ledger);
-    free(run->queue);
-    free(run->name);
+    run_free(run);
     return totals;
 }
 
@@ -167,37 +204,37 @@ static struct ledger_totals run_end(struct run *run, const char *what, const cha
 /* The broker closes every connection, twenty times, in the middle of the load. */
 static void connections_closed_in_a_loop(void **state)
 {
-    struct run run = run_start("quorum");
+    struct run *run = run_start("quorum");
     struct ledger_totals totals;
 
     (void)state;
     for (int i = 0; i < 20; i++) {
         broker_do(broker, "cut");
-        run_on(&run, 2 * WINDOW);
+        run_on(run, 2 * WINDOW);
     }
-    assert_in_range(stats_of(&run).connects, 21, 30); /* no busy reconnecting */
-    totals = run_end(&run, "quorum, publisher", "20 closed connections");
+    assert_in_range(stats_of(run).connects, 21, 30); /* no busy reconnecting */
+    totals = run_end(run, "quorum, publisher", "20 closed connections");
     assert_true(totals.recovered > 0);
 }
 
 /* When only one publisher's connection is closed, others do not notice. */
 static void one_connection_closed(void **state)
 {
-    struct run run = run_start("classic");
-    struct run other = run_start("classic");
+    struct run *run = run_start("classic");
+    struct run *other = run_start("classic");
     struct peer *peer = peer_new(broker->uri);
 
     (void)state;
     for (int i = 0; i < 5; i++) {
-        assert_true(broker_close_connections(broker, run.name) > 0); /* the last may be ending */
-        run_on(&run, 2 * WINDOW);
+        assert_true(WAIT_FOR(broker_close_connections(broker, run->name) > 0, PATIENCE_MS));
+        run_on(run, 2 * WINDOW);
     }
-    assert_in_range(stats_of(&run).connects, 6, 8);
-    assert_int_equal(stats_of(&other).connects, 1);
-    assert_int_equal(peer_consumers(peer, run.queue), 0); /* this connection lives, too */
+    assert_in_range(stats_of(run).connects, 6, 8);
+    assert_int_equal(stats_of(other).connects, 1);
+    assert_int_equal(peer_consumers(peer, run->queue), 0); /* this connection lives, too */
     peer_free(peer);
-    run_end(&run, "classic, publisher", "5 closed connections, its own alone");
-    run_end(&other, "classic, other publisher", "none");
+    run_end(run, "classic, publisher", "5 closed connections, its own alone");
+    run_end(other, "classic, other publisher", "none");
 }
 
 /* ---- a broker that dies, freezes, is not there ---- */
@@ -205,21 +242,21 @@ static void one_connection_closed(void **state)
 /* The broker is killed in the middle of the load and started again. */
 static void broker_killed(void **state)
 {
-    struct run quorum = run_start("quorum");
-    struct run classic = run_start("classic");
+    struct run *quorum = run_start("quorum");
+    struct run *classic = run_start("classic");
     struct ledger_totals totals;
 
     (void)state;
     for (int i = 0; i < 2; i++) {
         broker_kill(broker);
-        assert_true(WAIT_FOR(!is_connected(&quorum) && !is_connected(&classic), PATIENCE_MS));
+        assert_true(WAIT_FOR(!is_connected(quorum) && !is_connected(classic), PATIENCE_MS));
         broker_do(broker, "start");
-        run_on(&quorum, 5 * WINDOW);
-        run_on(&classic, 5 * WINDOW);
+        run_on(quorum, 5 * WINDOW);
+        run_on(classic, 5 * WINDOW);
     }
-    totals = run_end(&quorum, "quorum, publisher", "2 SIGKILL");
+    totals = run_end(quorum, "quorum, publisher", "2 SIGKILL");
     assert_true(totals.recovered > 0);
-    run_end(&classic, "classic, publisher", "2 SIGKILL");
+    run_end(classic, "classic, publisher", "2 SIGKILL");
 }
 
 /* Who waits for the end of a message waits no longer than its time limit. */
@@ -240,7 +277,7 @@ static void check_time_limit(struct warren_publisher *publisher)
  * longer than his deadline, and when it thaws everything goes on. */
 static void broker_frozen(void **state)
 {
-    struct run run = run_start("classic");
+    struct run *run = run_start("classic");
     struct warren_publisher *idle = publisher_open(broker->uri, NULL);
     int64_t began;
 
@@ -249,12 +286,12 @@ static void broker_frozen(void **state)
     began = now_ms();
     broker_do(broker, "pause");
     check_time_limit(idle);
-    assert_true(WAIT_FOR(!is_connected(&run), PATIENCE_MS));
+    assert_true(WAIT_FOR(!is_connected(run), PATIENCE_MS));
     assert_true(now_ms() - began >= 1000);
-    assert_false(WAIT_FOR(is_connected(&run), began + 5000 - now_ms()));
+    assert_false(WAIT_FOR(is_connected(run), began + 5000 - now_ms()));
     broker_do(broker, "resume");
-    run_on(&run, 5 * WINDOW);
-    run_end(&run, "classic, publisher, heartbeat 1 s", "SIGSTOP for 5 s");
+    run_on(run, 5 * WINDOW);
+    run_end(run, "classic, publisher, heartbeat 1 s", "SIGSTOP for 5 s");
     assert_int_equal(warren_publisher_close(idle, PATIENCE_MS), WARREN_OK);
 }
 
@@ -281,32 +318,27 @@ static void broker_absent_at_start(void **state)
 {
     char *queue = unique_name("absent");
     struct warren_publisher *in_vain;
-    struct run run;
+    struct run *run;
     int64_t began;
 
     (void)state;
     declare(queue, "quorum");
     broker_do(broker, "stop");
     run = run_new(queue);
-    ledger_publish_many(run.ledger, run.publisher, WINDOW);
-    assert_int_equal(ledger_publish(run.ledger, run.publisher), WARREN_ETIMEOUT);
+    ledger_publish_many(run->ledger, run->publisher, WINDOW);
+    assert_int_equal(ledger_publish(run->ledger, run->publisher), WARREN_ETIMEOUT);
     in_vain = publisher_open(broker->uri, NULL);
     began = now_ms();
     assert_int_equal(warren_publisher_close(in_vain, 10 * LATE_MS), WARREN_OK);
     assert_in_range(now_ms() - began, 0, LATE_MS);
     command_without_broker();
-    assert_int_equal(ledger_ended(run.ledger), 0);
+    assert_int_equal(ledger_ended(run->ledger), 0);
     broker_do(broker, "start");
-    run_end(&run, "quorum, publisher", "absent at start");
+    run_end(run, "quorum, publisher", "absent at start");
     free(queue);
 }
 
 /* ---- alarms ---- */
-
-static void disk_alarm(bool raised)
-{
-    BROKER_CTL(broker, "set_disk_free_limit", raised ? "1000000GB" : "20MB");
-}
 
 static void memory_alarm(bool raised)
 {
@@ -315,23 +347,23 @@ static void memory_alarm(bool raised)
 
 static void run_with_alarm(void (*alarm)(bool raised), const char *faults)
 {
-    struct run run = run_start("quorum");
+    struct run *run = run_start("quorum");
     struct ledger_totals totals;
     unsigned refused;
 
     alarm(true);
-    assert_true(WAIT_FOR(stats_of(&run).is_blocked, PATIENCE_MS));
-    assert_true(WAIT_FOR(stats_of(&run).in_flight == WINDOW, PATIENCE_MS));
-    refused = ledger_attempts(run.ledger);
+    assert_true(WAIT_FOR(stats_of(run).is_blocked, PATIENCE_MS));
+    assert_true(WAIT_FOR(stats_of(run).in_flight == WINDOW, PATIENCE_MS));
+    refused = ledger_attempts(run->ledger);
     /* Both callers were let go more than once. */
-    assert_true(WAIT_FOR(ledger_attempts(run.ledger) >= refused + 4, PATIENCE_MS));
-    assert_in_range(stats_of(&run).in_flight, 1, WINDOW);
+    assert_true(WAIT_FOR(ledger_attempts(run->ledger) >= refused + 4, PATIENCE_MS));
+    assert_in_range(stats_of(run).in_flight, 1, WINDOW);
     alarm(false);
-    assert_true(WAIT_FOR(!stats_of(&run).is_blocked, PATIENCE_MS));
-    run_on(&run, 5 * WINDOW);
-    assert_true(stats_of(&run).blocked >= 1);
-    assert_int_equal(stats_of(&run).connects, 1);
-    totals = run_end(&run, "quorum, publisher", faults);
+    assert_true(WAIT_FOR(!stats_of(run).is_blocked, PATIENCE_MS));
+    run_on(run, 5 * WINDOW);
+    assert_true(stats_of(run).blocked >= 1);
+    assert_int_equal(stats_of(run).connects, 1);
+    totals = run_end(run, "quorum, publisher", faults);
     assert_true(totals.attempts > totals.accepted);
 }
 
@@ -424,14 +456,14 @@ static void blocked_command_ends_on_signals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(connections_closed_in_a_loop),
-        cmocka_unit_test(one_connection_closed),
-        cmocka_unit_test(memory_alarm_blocks),
-        cmocka_unit_test(disk_alarm_blocks),
-        cmocka_unit_test(blocked_command_ends_on_signals),
-        cmocka_unit_test(broker_frozen),
-        cmocka_unit_test(broker_killed),
-        cmocka_unit_test(broker_absent_at_start),
+        cmocka_unit_test_teardown(connections_closed_in_a_loop, clean_up),
+        cmocka_unit_test_teardown(one_connection_closed, clean_up),
+        cmocka_unit_test_teardown(memory_alarm_blocks, clean_up),
+        cmocka_unit_test_teardown(disk_alarm_blocks, clean_up),
+        cmocka_unit_test_teardown(blocked_command_ends_on_signals, clean_up),
+        cmocka_unit_test_teardown(broker_frozen, clean_up),
+        cmocka_unit_test_teardown(broker_killed, clean_up),
+        cmocka_unit_test_teardown(broker_absent_at_start, clean_up),
     };
 
     return cmocka_run_group_tests(tests, start, stop);

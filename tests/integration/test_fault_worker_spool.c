@@ -74,7 +74,7 @@ static int tear_down(void **state)
 {
     struct fixture *f = *state;
 
-    broker_memory_alarm(broker, false);
+    broker_restore(broker);
     worker_free(f->worker);
     peer_delete(f->peer, f->in);
     peer_delete(f->peer, f->out);

@@ -18,11 +18,11 @@
 #include "support/wait.h"
 #include "support/worker.h"
 
-#define PATIENCE_MS  60000
+#define PATIENCE_MS  180000
 #define IDLE_MAX_KIB (12 * 1024)
-#define GROWTH_KIB   (2 * 1024)
-#define WARM_UP      50000
-#define MESSAGES     200000
+#define GROWTH_KIB   1024 /* 10 bytes a message */
+#define WARM_UP      20000
+#define MESSAGES     100000
 
 struct fixture {
     struct broker *broker;
@@ -87,7 +87,7 @@ static void idle_worker_is_small(void **state)
     assert_in_range(rss_kib, 1, IDLE_MAX_KIB);
 }
 
-/* After a warm-up 200,000 messages leave no trace in the memory. */
+/* After a warm-up 100,000 messages leave no trace in the memory. */
 static void memory_is_flat(void **state)
 {
     struct fixture *fixture = *state;

@@ -110,12 +110,36 @@ void broker_free(struct broker *broker)
     free(broker);
 }
 
-void broker_do(const struct broker *broker, const char *command)
+static bool is_one_of(const char *command, const char *const *list)
 {
-    free(script(command, broker->name, NULL));
+    while (*list && strcmp(command, *list) != 0)
+        list++;
+    return *list != NULL;
 }
 
-void broker_kill(const struct broker *broker)
+void broker_do(struct broker *broker, const char *command)
+{
+    static const char *const leaving[] = {"stop", "kill", "pause", NULL};
+    static const char *const coming[] = {"start", "restart", "resume", NULL};
+
+    if (is_one_of(command, leaving))
+        broker->away = true;
+    free(script(command, broker->name, NULL));
+    if (is_one_of(command, coming))
+        broker->away = false;
+}
+
+void broker_restore(struct broker *broker)
+{
+    if (broker->away) {
+        broker_do(broker, "resume");
+        broker_do(broker, "start");
+    }
+    if (broker->alarmed)
+        broker_memory_alarm(broker, false);
+}
+
+void broker_kill(struct broker *broker)
 {
     free(broker_eval(broker, "[dets:sync(T) || T <- dets:all()], mnesia:dump_log(),"
                              "mnesia:sync_log()."));
@@ -269,7 +293,8 @@ void broker_stall_disk(const struct broker *broker, int ms)
                          ms));
 }
 
-void broker_memory_alarm(const struct broker *broker, bool raised)
+void broker_memory_alarm(struct broker *broker, bool raised)
 {
+    broker->alarmed = raised;
     BROKER_CTL(broker, "set_vm_memory_high_watermark", raised ? "0.00000001" : "0.6");
 }

@@ -10,7 +10,9 @@
 
 struct broker {
     char *name;
-    bool own; /* removed by broker_free() */
+    bool own;     /* removed by broker_free() */
+    bool away;    /* stopped, killed or paused by broker_do() */
+    bool alarmed; /* by broker_memory_alarm() */
     uint16_t port;
     uint16_t tls_port; /* 0: no TLS listener */
     char *uri;         /* amqp://guest:guest@127.0.0.1:PORT/ */
@@ -36,14 +38,20 @@ struct broker *broker_own(const char *name, bool tls);
 void broker_free(struct broker *broker);
 
 /** One command of scripts/broker: "stop", "start", "restart", "kill", "pause", "resume", "cut". */
-void broker_do(const struct broker *broker, const char *command);
+void broker_do(struct broker *broker, const char *command);
+
+/**
+ * For the teardown of each test: whatever a test that failed half-way did to the node is undone, so
+ * that the next one finds it running. Costs nothing where nothing is to be undone.
+ */
+void broker_restore(struct broker *broker);
 
 /**
  * SIGKILL, once it is on the disk which queues there are. RabbitMQ 3.10 itself may lose a queue,
  * confirmed messages and all, that was declared a moment before (for quorum queues: ra pull request
  * 443). No client can do anything about that, and no test here is about it.
  */
-void broker_kill(const struct broker *broker);
+void broker_kill(struct broker *broker);
 
 /** rabbitmqctl with these arguments, a NULL-terminated list. Takes half a second. */
 void broker_ctl(const struct broker *broker, const char *const *arguments);
@@ -95,6 +103,6 @@ char *broker_log(const struct broker *broker);
 void broker_stall_disk(const struct broker *broker, int ms);
 
 /** Raise or clear the memory alarm. */
-void broker_memory_alarm(const struct broker *broker, bool raised);
+void broker_memory_alarm(struct broker *broker, bool raised);
 
 #endif

@@ -14,6 +14,7 @@
 #include "support/wait.h"
 
 #define THREADS_MAX 16
+#define PACE_MAX_US 50000
 #define ID_SIZE     sizeof(((struct ledger_entry *)NULL)->id)
 
 struct line {
@@ -182,6 +183,15 @@ void ledger_time_limit(struct ledger *ledger, uint32_t timeout_ms)
     pthread_mutex_unlock(&ledger->lock);
 }
 
+/* The fuller the ledger, the longer: a test under load has room for as long as it takes. */
+static unsigned pace_us(const struct ledger *ledger, unsigned attempts)
+{
+    unsigned room = ledger->capacity > attempts ? ledger->capacity - attempts : 1;
+    uint64_t pace = (uint64_t)ledger->plan.pace_us * ledger->capacity / room;
+
+    return pace < PACE_MAX_US ? (unsigned)pace : PACE_MAX_US;
+}
+
 static void *publish_on(void *user)
 {
     struct ledger *ledger = user;
@@ -190,7 +200,7 @@ static void *publish_on(void *user)
     while (!atomic_load(&ledger->stop) && status != WARREN_ENOTFOUND) {
         status = ledger_publish(ledger, ledger->publisher);
         if (ledger->plan.pace_us)
-            usleep(ledger->plan.pace_us);
+            usleep(pace_us(ledger, ledger_attempts(ledger)));
     }
     return NULL;
 }

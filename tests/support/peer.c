@@ -273,9 +273,15 @@ void peer_publish(struct peer *peer, const char *exchange, const char *key, cons
 
 void peer_publish_many(struct peer *peer, const char *queue, const char *prefix, unsigned count)
 {
+    peer_publish_more(peer, queue, prefix, 0, count);
+}
+
+void peer_publish_more(struct peer *peer, const char *queue, const char *prefix, unsigned first,
+                       unsigned count)
+{
     char body[300];
 
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = first; i < first + count; i++) {
         amqp_basic_properties_t properties = {._flags = AMQP_BASIC_MESSAGE_ID_FLAG,
                                               .message_id = {.bytes = body}};
         int length = snprintf(body, sizeof body, "%s-%u", prefix, i);

@@ -54,6 +54,9 @@ void peer_publish(struct peer *peer, const char *exchange, const char *key, cons
                   size_t length, const amqp_basic_properties_t *properties);
 /** Publish @count messages to @queue, bodies and message ids "PREFIX-0" and so on; confirmed. */
 void peer_publish_many(struct peer *peer, const char *queue, const char *prefix, unsigned count);
+/** The same from "PREFIX-FIRST" on. */
+void peer_publish_more(struct peer *peer, const char *queue, const char *prefix, unsigned first,
+                       unsigned count);
 
 /** Take one message off the queue. @return false if it is empty */
 bool peer_get(struct peer *peer, const char *queue, struct peer_message *message);

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/peer.h"
 #include "support/wait.h"
 
 #define LINE_SIZE 512
+#define RESERVE   400 /* messages that a queue under load is never without for long */
 
 #define SEEN_ACKED 1u
 #define SEEN_FRESH 2u /* as not redelivered */
@@ -20,7 +22,7 @@ struct tally *tally_new(const char *path, const char *prefix, unsigned count)
     tally->path = text("%s", path);
     tally->prefix = text("%s", prefix);
     tally->count = count;
-    tally->seen = calloc(count, 1);
+    tally->seen = calloc(count + 1, 1);
     tally->changed_ms = now_ms();
     if (!tally->seen)
         abort();
@@ -118,6 +120,33 @@ unsigned tally_update(struct tally *tally)
 bool tally_wait(struct tally *tally, unsigned ok, int64_t ms)
 {
     return WAIT_FOR(tally_update(tally) >= ok, ms);
+}
+
+static void feed(struct tally *tally, const struct broker *broker, const char *queue)
+{
+    struct peer *peer = peer_new(broker->uri);
+
+    tally->seen = realloc(tally->seen, tally->count + RESERVE);
+    if (!tally->seen)
+        abort();
+    memset(tally->seen + tally->count, 0, RESERVE);
+    tally->count += RESERVE;
+    peer_publish_more(peer, queue, tally->prefix, tally->count - RESERVE, RESERVE);
+    peer_free(peer);
+}
+
+static bool reached(struct tally *tally, const struct broker *broker, const char *queue,
+                    unsigned ok)
+{
+    if (tally_update(tally) + RESERVE > tally->count)
+        feed(tally, broker, queue);
+    return tally->ok >= ok;
+}
+
+bool tally_wait_fed(struct tally *tally, const struct broker *broker, const char *queue,
+                    unsigned ok, int64_t ms)
+{
+    return WAIT_FOR(reached(tally, broker, queue, ok), ms);
 }
 
 void tally_print(const struct tally *tally, const struct broker *broker, const char *kind,

@@ -36,6 +36,13 @@ unsigned tally_update(struct tally *tally);
 bool tally_wait(struct tally *tally, unsigned ok, int64_t ms);
 
 /**
+ * The same for a queue under load: while it waits it publishes further messages to @queue, so that
+ * some are left however fast, or late, everybody is. `count` grows.
+ */
+bool tally_wait_fed(struct tally *tally, const struct broker *broker, const char *queue,
+                    unsigned ok, int64_t ms);
+
+/**
  * Print the one line that sums a run up.
  *
  * @kind    of the queue
