@@ -196,13 +196,23 @@ static bool is_source(const struct dlq_request *r, const char *queue)
     return false;
 }
 
+static enum cli_status no_dead_letter_queue(const struct dlq_request *r, const char *word)
+{
+    if (!*word || strlen(word) >= DLQ_NAME_SIZE)
+        return cli_usage(r->cli, "\"%s\" is no queue: a name has 1 to 255 bytes", word);
+    return cli_usage(r->cli,
+                     "\"%s\" has no dead-letter queue: by dead_letter.queue, which is \"%s\", its "
+                     "name would have more than 255 bytes",
+                     word, r->config->dead_letter.queue);
+}
+
 enum cli_status dlq_request_resolve(struct dlq_request *r, const char *word,
                                     struct dlq_queue *queue)
 {
     const struct config *config = r->config;
 
     if (!dlq_resolve(config->dead_letter.queue, r->sources, r->source_count, word, queue))
-        return cli_usage(r->cli, "\"%s\" is no queue: a name has 1 to 255 bytes", word);
+        return no_dead_letter_queue(r, word);
     if (queue->only_source)
         r->filter.source = queue->source;
     queue->may_drop = !config->dead_letter.enabled || !is_source(r, queue->source);

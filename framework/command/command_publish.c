@@ -5,6 +5,7 @@
 #include "command/commands.h"
 #include "command/message_options.h"
 #include "command/publish_job.h"
+#include "command/publish_tally.h"
 #include "config/value.h"
 
 enum option { DELAY = 1, COUNT, RATE, WINDOW, TIMEOUT, SPOOL, JSON, QUIET };
@@ -40,6 +41,7 @@ static const struct poptOption options[] = {
 struct request {
     struct message_options options;
     struct publish_job job;
+    bool begun; /* what follows is told by the job */
 };
 
 static bool take_delay(struct request *r)
@@ -82,9 +84,9 @@ static bool take_option(struct request *r, int option)
     case RATE:
         return take_rate(r);
     case WINDOW:
-        return message_options_set(&r->options, "publisher.window_messages");
+        return message_options_set(&r->options, "--window", "publisher.window_messages");
     case TIMEOUT:
-        return message_options_set(&r->options, "publisher.timeout");
+        return message_options_set(&r->options, "--timeout", "publisher.timeout");
     case SPOOL:
         r->job.spool = cli_text(r->options.cli);
         return *r->job.spool || message_options_refuse(&r->options, "spool", "", "it is a file");
@@ -139,10 +141,20 @@ static enum cli_status publish_with_config(struct request *r)
     if (r->job.spool)
         settings_spool(config, &publisher);
     result = check_delay(r, config);
-    if (result == CLI_OK)
+    if (result == CLI_OK) {
+        r->begun = true;
         result = publish_job_run(r->options.cli, &r->job, &publisher);
+    }
     config_free(config);
     return result;
+}
+
+/* Who reads the summary finds one, also of what was not tried. */
+static void write_nothing(const struct request *r)
+{
+    struct publish_tally tally = {.has_spool = r->job.spool != NULL};
+
+    publish_tally_write_json(&tally, 0, stdout);
 }
 
 static enum cli_status run(struct cli *cli)
@@ -163,6 +175,8 @@ static enum cli_status run(struct cli *cli)
         result = message_options_read(&request.options, false);
     if (result == CLI_OK)
         result = publish_with_config(&request);
+    if (request.job.json && !request.begun)
+        write_nothing(&request);
     message_options_done(&request.options);
     return result;
 }

@@ -35,7 +35,7 @@ static bool take_option(struct request *r, int option)
 {
     switch (option) {
     case TIMEOUT:
-        return message_options_set(&r->options, "publisher.timeout");
+        return message_options_set(&r->options, "--timeout", "publisher.timeout");
     case JSON:
         r->json = true;
         return true;

@@ -217,7 +217,7 @@ static bool take_option(struct flush *f, int option)
         f->refused = true;
         return true;
     case TIMEOUT:
-        return message_options_set(&f->options, "publisher.timeout");
+        return message_options_set(&f->options, "--timeout", "publisher.timeout");
     case JSON:
         f->json = true;
         return true;

@@ -7,11 +7,13 @@
 #include "command/commands.h"
 
 /* A descriptor 0, 1 or 2 that was closed by whoever started us would be given to a socket, and
- * then be written to as standard error. */
+ * then be written to as standard error. A standard input that was closed cannot be read, and is not
+ * an empty one. */
 static void open_standard_descriptors(void)
 {
     for (int fd = 0; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDWR) != fd)
             _exit(CLI_FAILED);
 }
 

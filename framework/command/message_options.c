@@ -65,8 +65,9 @@ static bool take_number(struct message_options *o, const char *option, int64_t m
     return true;
 }
 
-bool message_options_set(struct message_options *o, const char *key)
+bool message_options_set(struct message_options *o, const char *option, const char *key)
 {
+    struct warren_error error = {WARREN_OK, ""};
     const char *value = cli_text(o->cli);
     size_t size = strlen(key) + strlen(value) + 2;
     char *text = arena_alloc(&o->cli->arena, size);
@@ -76,6 +77,10 @@ bool message_options_set(struct message_options *o, const char *key)
         return false;
     }
     snprintf(text, size, "%s=%s", key, value);
+    if (config_check_set(option, text, &error) != WARREN_OK) {
+        o->cli->status = cli_usage(o->cli, "%s", error.text);
+        return false;
+    }
     return cli_list_add(o->cli, &o->sets, text);
 }
 
@@ -172,6 +177,13 @@ enum cli_status message_options_check(struct message_options *o)
     return CLI_OK;
 }
 
+/* A body that cannot be had is a wrong command line: nothing was tried. */
+static enum cli_status cannot(const struct message_options *o, const char *what, const char *name)
+{
+    cli_failed(o->cli, "cannot %s %s: %s", what, name, strerror(errno));
+    return CLI_USAGE;
+}
+
 static enum cli_status read_all(struct message_options *o, int fd, const char *name)
 {
     ssize_t n = 1;
@@ -181,14 +193,19 @@ static enum cli_status read_all(struct message_options *o, int fd, const char *n
         size_t left = MESSAGE_BODY_MAX + 1 - buffer_len(&o->content);
         size_t size = left < READ_STEP ? left : READ_STEP;
 
-        if (size == 0)
-            return cli_failed(o->cli, "%s is larger than 128 MiB", name);
+        if (size == 0) {
+            cli_failed(o->cli, "%s is larger than 128 MiB", name);
+            return CLI_USAGE;
+        }
         if (buffer_reserve(&o->content, size) != WARREN_OK)
             return cli_failed(o->cli, "no memory for %s", name);
         n = read(fd, buffer_back(&o->content), size);
-        if (n < 0)
-            return cli_failed(o->cli, "cannot read %s: %s", name, strerror(errno));
-        buffer_added(&o->content, (size_t)n);
+        if (n < 0 && errno == EINTR)
+            n = 1;
+        else if (n < 0)
+            return cannot(o, "read", name);
+        else
+            buffer_added(&o->content, (size_t)n);
     }
     o->message.body = (struct warren_bytes){buffer_front(&o->content), buffer_len(&o->content)};
     return CLI_OK;
@@ -205,7 +222,7 @@ enum cli_status message_options_read(struct message_options *o, bool use_stdin)
         return o->body || !use_stdin ? CLI_OK : read_all(o, STDIN_FILENO, "standard input");
     fd = open(o->file, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return cli_failed(o->cli, "cannot open %s: %s", o->file, strerror(errno));
+        return cannot(o, "open", o->file);
     result = read_all(o, fd, o->file);
     close(fd);
     return result;

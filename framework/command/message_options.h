@@ -101,8 +101,8 @@ void message_options_done(struct message_options *options);
 
 /** Take one of the options above. @return false: it is wrong, cli->status says how to end */
 bool message_options_take(struct message_options *options, int option);
-/** --set @key with the argument of the last option, which the option table then checks. */
-bool message_options_set(struct message_options *options, const char *key);
+/** --set @key with the argument of the last option, @option ("--window"), which an error names. */
+bool message_options_set(struct message_options *options, const char *option, const char *key);
 /** Print that the last option, --@option, with the value @text is wrong. @return false */
 bool message_options_refuse(struct message_options *options, const char *option, const char *text,
                             const char *why);

@@ -328,6 +328,7 @@ static enum warren_status begin(struct publishing *p,
 {
     struct warren_publisher_options own = *options;
 
+    p->tally.has_spool = p->job->spool != NULL;
     p->brokers = own.uri_count;
     own.when_full = WARREN_BLOCK;
     own.block_timeout_ms = SLICE_MS;
@@ -341,7 +342,6 @@ static enum warren_status begin(struct publishing *p,
         own.spool_path = p->job->spool;
         own.spool_receipt = publish_tally_end;
         own.spool_user = &p->tally;
-        p->tally.has_spool = true;
     }
     return new_publisher(&own, &p->publisher, error);
 }
@@ -357,8 +357,11 @@ enum cli_status publish_job_run(struct cli *cli, const struct publish_job *job,
                                               : INT64_MAX};
     struct warren_error error = {WARREN_OK, ""};
 
-    if (begin(&p, options, &error) != WARREN_OK)
+    if (begin(&p, options, &error) != WARREN_OK) {
+        if (job->json)
+            publish_tally_write_json(&p.tally, 0, stdout);
         return cli_error(cli, &error);
+    }
     lines_init(&p.lines, STDIN_FILENO, LINES_MAX);
 
     p.failed = !job->spool && !connect_broker(&p, options->timeout_ms);

@@ -62,19 +62,28 @@ static enum warren_status load(struct config_scope *scope, struct config_private
     return status == WARREN_OK ? config_dead_letters(scope, private) : status;
 }
 
+static struct config_private *new_private(struct config_scope *scope)
+{
+    struct config_private *private = calloc(1, sizeof *private);
+
+    if (!private)
+        return NULL;
+    private->config.private = private;
+    arena_init(&private->arena);
+    scope->arena = &private->arena;
+    return private;
+}
+
 enum warren_status config_load(const char *file, char *const *env, const char *const *sets,
                                size_t set_count, struct config **ret_config,
                                struct warren_error *error)
 {
-    struct config_private *private = calloc(1, sizeof *private);
     struct config_scope scope = {.error = error};
+    struct config_private *private = new_private(&scope);
     enum warren_status status;
 
     if (!private)
         return config_nomem(&scope);
-    private->config.private = private;
-    arena_init(&private->arena);
-    scope.arena = &private->arena;
     status = set_file(&scope, private, file);
     if (status == WARREN_OK)
         status = load(&scope, private, env, sets, set_count);
@@ -84,6 +93,19 @@ enum warren_status config_load(const char *file, char *const *env, const char *c
     }
     *ret_config = &private->config;
     return WARREN_OK;
+}
+
+enum warren_status config_check_set(const char *source, const char *set, struct warren_error *error)
+{
+    struct config_scope scope = {.error = error};
+    struct config_private *private = new_private(&scope);
+    enum warren_status status;
+
+    if (!private)
+        return config_nomem(&scope);
+    status = config_read_set(&scope, private, source, set);
+    config_free(&private->config);
+    return status;
 }
 
 void config_where(const struct config *config, const char *name, size_t item, char *text,

@@ -177,6 +177,15 @@ enum warren_status config_load(const char *file, char *const *env, const char *c
 void config_free(struct config *config);
 
 /**
+ * Whether the value of @set ("key=value") is one for that option, before config_load() is given it.
+ *
+ * @source  where it was written, which an error names: "--window"
+ * @return  WARREN_OK, WARREN_ECONFIG, WARREN_ENOMEM
+ */
+enum warren_status config_check_set(const char *source, const char *set,
+                                    struct warren_error *error);
+
+/**
  * Where the value in force of an option comes from, for messages: "worker.yaml:2:8",
  * "WARREN_BROKER_URI", "--set broker.uri", "default".
  *

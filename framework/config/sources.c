@@ -219,7 +219,7 @@ static bool begins_like_section(const char *name)
     for (size_t i = 0; i < CONFIG_SECTION_COUNT; i++) {
         const char *rest = behind(name, config_sections[i].name);
 
-        if (rest[0] == '_' && rest[1])
+        if (rest[0] == '_')
             return true;
     }
     return false;
@@ -238,12 +238,13 @@ static bool begins_like_structured(const char *name)
  * WARREN_BROKER_PORT, WARREN_BROKER_PORT_5672_TCP and the like in every container. Source:
  * https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
  */
-static bool set_by_kubernetes(const char *name)
+static bool set_by_kubernetes(const char *name, const char *value)
 {
     const char *port = strstr(name, "_PORT");
 
     return strstr(name, "_SERVICE_HOST") || strstr(name, "_SERVICE_PORT") ||
-           (port && (port[5] == '\0' || (port[5] == '_' && port[6] >= '0' && port[6] <= '9')));
+           (port && port[5] == '\0' && strstr(value, "://")) ||
+           (port && port[5] == '_' && port[6] >= '0' && port[6] <= '9');
 }
 
 static enum warren_status unknown_variable(struct config_scope *scope, const char *name)
@@ -283,7 +284,8 @@ static enum warren_status read_variable(struct config_scope *scope, struct confi
         if (strcmp(variable, name) == 0)
             return set_text(scope, config, &config_options[i], name, entry + len + 1);
     }
-    if (set_by_kubernetes(name) || (!begins_like_section(name) && !begins_like_structured(name)))
+    if (set_by_kubernetes(name, entry + len + 1) ||
+        (!begins_like_section(name) && !begins_like_structured(name)))
         return WARREN_OK;
     return unknown_variable(scope, name);
 }
@@ -319,8 +321,8 @@ static enum warren_status unknown_set(struct config_scope *scope, const char *ke
                      near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
-static enum warren_status read_set(struct config_scope *scope, struct config_private *config,
-                                   const char *set)
+enum warren_status config_read_set(struct config_scope *scope, struct config_private *config,
+                                   const char *source_name, const char *set)
 {
     size_t len = strcspn(set, "=");
     char key[NAME_SIZE];
@@ -336,7 +338,7 @@ static enum warren_status read_set(struct config_scope *scope, struct config_pri
     if (!option)
         return unknown_set(scope, key);
     snprintf(source, sizeof source, "--set %s", key);
-    return set_text(scope, config, option, source, set + len + 1);
+    return set_text(scope, config, option, source_name ? source_name : source, set + len + 1);
 }
 
 enum warren_status config_read_sets(struct config_scope *scope, struct config_private *config,
@@ -345,6 +347,6 @@ enum warren_status config_read_sets(struct config_scope *scope, struct config_pr
     enum warren_status status = WARREN_OK;
 
     for (size_t i = 0; i < count && status == WARREN_OK; i++)
-        status = read_set(scope, config, sets[i]);
+        status = config_read_set(scope, config, NULL, sets[i]);
     return status;
 }

@@ -17,6 +17,12 @@ enum warren_status config_read_document(struct config_scope *scope, struct confi
 enum warren_status config_read_environment(struct config_scope *scope,
                                            struct config_private *config, char *const *env);
 
+/**
+ * @source_name  what errors name; NULL: "--set KEY"
+ * @set          "key=value"
+ */
+enum warren_status config_read_set(struct config_scope *scope, struct config_private *config,
+                                   const char *source_name, const char *set);
 /** @sets  "key=value" */
 enum warren_status config_read_sets(struct config_scope *scope, struct config_private *config,
                                     const char *const *sets, size_t count);

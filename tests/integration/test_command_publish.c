@@ -91,9 +91,9 @@ static void an_unreadable_file(void **state)
     struct command missing = COMMAND("publish", "-q", f->queue, "-f", "/nonexistent/body");
     struct command folder = COMMAND("publish", "-q", f->queue, "-f", f->directory);
 
-    command_expect(&missing, 1);
+    command_expect(&missing, 2);
     assert_has(missing.err, "error: cannot open /nonexistent/body: No such file or directory\n");
-    command_expect(&folder, 1);
+    command_expect(&folder, 2);
     assert_has(folder.err, "Is a directory");
     assert_int_equal(lines_in(folder.err), 1);
     expect_empty(f);
@@ -636,6 +636,19 @@ static void interrupted(void **state)
     proc_free(proc);
 }
 
+/* A standard input that whoever started us had closed is no empty one. */
+static void a_closed_standard_input(void **state)
+{
+    struct fixture *f = *state;
+    const char *const argv[] = {"sh",           "-c",     "exec \"$0\" publish -q \"$1\" <&-",
+                                WARREN_COMMAND, f->queue, NULL};
+    struct proc *proc = proc_start(argv, NULL, NULL);
+
+    assert_int_equal(proc_wait(proc, 20000 * slowness()), 1);
+    assert_has(proc_stderr(proc), "cannot read standard input");
+    proc_free(proc);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -648,6 +661,7 @@ int main(void)
         TEST(lines_of_stdin),
         TEST(lines_in_pieces),
         TEST(no_lines),
+        TEST(a_closed_standard_input),
         TEST(count_bounds_lines),
         TEST(the_longest_line),
         TEST(by_exchange_and_key),

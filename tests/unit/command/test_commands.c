@@ -97,12 +97,65 @@ static void wrong_arguments(void **state)
     assert_int_equal(RUN("publish", "-q", "a", "-b", "x", "--uri", "amqp://h:port/"), CLI_USAGE);
 }
 
-/* A body that cannot be read is a failure, not a wrong command line. */
+static const char nothing[] = "{\"published\":0,\"confirmed\":0,\"returned\":0,\"nacked\":0,"
+                              "\"timeout\":0,\"seconds\":0.000}\n";
+
+/* Nothing was tried where a body cannot be read: status 2, and a summary of nothing. */
 static void a_missing_body_file(void **state)
 {
     (void)state;
-    assert_int_equal(RUN("publish", "-q", "a", "-f", "/nonexistent"), CLI_FAILED);
-    assert_has(err, "/nonexistent");
+    assert_int_equal(RUN("publish", "-q", "a", "-f", "/nonexistent"), CLI_USAGE);
+    assert_has(err, "cannot open /nonexistent: No such file");
+    assert_string_equal(out, "");
+    assert_int_equal(RUN("publish", "-q", "a", "-f", "/nonexistent", "--json"), CLI_USAGE);
+    assert_string_equal(out, nothing);
+    assert_int_equal(RUN("publish", "-q", "a", "-f", "/", "--json"), CLI_USAGE);
+    assert_has(err, "cannot read /: Is a directory");
+    assert_string_equal(out, nothing);
+    assert_int_equal(RUN("request", "-q", "a", "-f", "/nonexistent"), CLI_USAGE);
+    assert_int_equal(RUN("publish", "-q", "a", "-b", "x", "-c", "/nonexistent", "-j"), CLI_USAGE);
+    assert_string_equal(out, nothing);
+    assert_int_equal(RUN("publish", "-q", "a", "-b", "x", "--spool", "/nonexistent/spool", "-j"),
+                     CLI_FAILED);
+    assert_has(out, "\"published\":0,\"confirmed\":0,");
+    assert_has(out, "\"spooled\":0,");
+}
+
+/* What an option stands for has its name in an error. */
+static void an_error_names_its_option(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN("publish", "-q", "a", "-b", "x", "-w", "0"), CLI_USAGE);
+    assert_has(err, "error: --window: ");
+    assert_null(strstr(err, "--set"));
+    assert_int_equal(RUN("publish", "-q", "a", "-b", "x", "-t", "soon"), CLI_USAGE);
+    assert_has(err, "error: --timeout: ");
+    assert_int_equal(RUN("request", "-q", "a", "-b", "x", "-t", "soon"), CLI_USAGE);
+    assert_has(err, "error: --timeout: ");
+    assert_int_equal(RUN("spool", "flush", "-t", "soon"), CLI_USAGE);
+    assert_has(err, "error: --timeout: ");
+    assert_int_equal(RUN("publish", "-q", "a", "-b", "x", "--set", "publisher.window_messages=0"),
+                     CLI_USAGE);
+    assert_has(err, "--set publisher.window_messages: ");
+}
+
+/* A name that leaves no room for the pattern's rest is told as what it is. */
+static void a_name_without_room_for_its_dead_letters(void **state)
+{
+    char name[256];
+    char *longer;
+
+    (void)state;
+    memset(name, 'n', 255);
+    name[255] = '\0';
+    assert_int_equal(RUN("dlq", "list", name), CLI_USAGE);
+    assert_has(err, "by dead_letter.queue, which is \"{queue}.dlq\", its name would have more");
+    assert_int_equal(asprintf(&longer, "%sn", name), 256);
+    assert_int_equal(RUN("dlq", "list", longer), CLI_USAGE);
+    assert_has(err, "is no queue: a name has 1 to 255 bytes");
+    assert_int_equal(RUN("dlq", "list", ""), CLI_USAGE);
+    assert_has(err, "is no queue: a name has 1 to 255 bytes");
+    free(longer);
 }
 
 /* An unreachable broker ends with the reason, a summary, and status 1. */
@@ -218,6 +271,8 @@ int main(void)
         cmocka_unit_test(did_you_mean),
         cmocka_unit_test(wrong_arguments),
         cmocka_unit_test(a_missing_body_file),
+        cmocka_unit_test(an_error_names_its_option),
+        cmocka_unit_test(a_name_without_room_for_its_dead_letters),
         cmocka_unit_test(no_broker),
         cmocka_unit_test(the_summary_as_json),
         cmocka_unit_test(progress_fits),

@@ -203,6 +203,10 @@ static void wrong_variables_are_refused(void **state)
         NULL, "WARREN_MIDDLEWARE_RETRY_MAX_ATTEMPTS=1", NULL,
         "environment variable WARREN_MIDDLEWARE_RETRY_MAX_ATTEMPTS: topology, middleware "
         "and subscriptions can be given only in the file");
+    helper_refused(NULL, "WARREN_BROKER_=5", NULL,
+                   "environment variable WARREN_BROKER_: there is no such option");
+    helper_refused(NULL, "WARREN_BROKER_PORT=5672", NULL,
+                   "environment variable WARREN_BROKER_PORT: there is no such option");
     helper_refused(NULL, "WARREN_TOPOLOGY_QUEUES=a", NULL, "can be given only in the file");
     helper_refused(NULL, "WARREN_SUBSCRIPTIONS=a", NULL, "can be given only in the file");
     config_free(helper_config(NULL, "WARREN_HOME=/x", NULL));
