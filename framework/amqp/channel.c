@@ -1,6 +1,4 @@
-/* channel.c - the life of one channel, its calls and its contents; and the set of all channels of a
- * connection, which the first of them attaches to it.
- */
+/* channel.c - the life of one channel, and its calls. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +6,8 @@
 #include "amqp/channel_private.h"
 #include "amqp/method_name.h"
 
-/* Delays before a channel that the broker closed is opened again; see backoff.h. */
+/* Delays before a channel whose owner does not know why it was closed is opened again; see
+ * backoff.h. */
 #define REOPEN_MIN_MS 100
 #define REOPEN_MAX_MS 30000
 /* A channel that lived for so long begins again at the shortest delay. */
@@ -137,7 +136,7 @@ static void opened(void *arg, uint32_t id, void *decoded)
     ch->events.open(ch->user);
 }
 
-static void open_channel(struct channel *ch)
+void channel_open_now(struct channel *ch)
 {
     amqp_channel_open_t open = {0};
 
@@ -145,8 +144,7 @@ static void open_channel(struct channel *ch)
         return;
     ch->number = channel_numbers_take(&ch->set->numbers, ch);
     if (ch->number == 0) {
-        connection_fail(ch->connection, WARREN_EFULL, "no free channel below %u, or no memory",
-                        ch->set->numbers.max);
+        channel_set_lack_number(ch->set);
         return;
     }
     ch->state = CHANNEL_OPENING;
@@ -159,10 +157,10 @@ static void reopen(void *arg)
     struct channel *ch = arg;
 
     if (connection_state(ch->connection) == CONNECTION_OPEN)
-        open_channel(ch);
+        channel_open_now(ch);
 }
 
-static void lose(struct channel *ch, const struct channel_loss *loss)
+void channel_lose(struct channel *ch, const struct channel_loss *loss)
 {
     bool was_open = ch->state == CHANNEL_OPEN;
 
@@ -185,6 +183,16 @@ static void arm_reopen(struct channel *ch, int64_t well_until_ms)
     loop_timer_arm_ms(&ch->reopen, backoff_next_ms(&ch->backoff));
 }
 
+void channel_reopen_now(struct channel *ch)
+{
+    if (connection_state(ch->connection) != CONNECTION_OPEN) {
+        connection_retry_now(ch->connection);
+        return;
+    }
+    backoff_reset(&ch->backoff);
+    loop_timer_arm_ms(&ch->reopen, 0);
+}
+
 void channel_closed(struct channel *ch, const amqp_channel_close_t *close)
 {
     amqp_channel_close_ok_t close_ok = {0};
@@ -201,7 +209,7 @@ void channel_closed(struct channel *ch, const amqp_channel_close_t *close)
     put(ch, AMQP_CHANNEL_CLOSE_OK_METHOD, &close_ok);
     channel_numbers_close(&ch->set->numbers, ch->number);
     arm_reopen(ch, now_ms(ch));
-    lose(ch, &loss);
+    channel_lose(ch, &loss);
 }
 
 /* Its number is taken until the broker closes it, too. */
@@ -247,99 +255,7 @@ static void give_up(struct channel *ch, const struct call *late)
         snprintf(text, sizeof text, "the broker did not answer %s within %ums", name.text,
                  patience_ms);
     arm_reopen(ch, late->sent_ms);
-    lose(ch, &loss);
-}
-
-/* ---- all channels of a connection ---- */
-
-static void set_open(void *user, uint16_t channel_max)
-{
-    struct channel_set *set = user;
-    struct list *next;
-
-    channel_numbers_reset(&set->numbers, channel_max);
-    for (struct list *link = set->channels.next; link != &set->channels; link = next) {
-        next = link->next;
-        open_channel(list_entry(link, struct channel, link));
-    }
-}
-
-static void set_lost(void *user, uint32_t method, const char *text)
-{
-    struct channel_set *set = user;
-    struct channel_loss loss = {.text = text, .method = method};
-    struct list *next;
-
-    channel_numbers_reset(&set->numbers, 0);
-    for (struct list *link = set->channels.next; link != &set->channels; link = next) {
-        struct channel *ch = list_entry(link, struct channel, link);
-
-        next = link->next;
-        loop_timer_disarm(&ch->reopen);
-        lose(ch, &loss);
-    }
-}
-
-/* After our channel.close only close-ok counts, or a channel.close that crossed it. */
-static void drain_frame(struct channel_set *set, const struct frame *frame)
-{
-    amqp_channel_close_ok_t close_ok = {0};
-    uint32_t id = frame->type == FRAME_METHOD ? frame_method(frame) : 0;
-
-    if (id == AMQP_CHANNEL_CLOSE_OK_METHOD) {
-        channel_numbers_release(&set->numbers, frame->channel);
-    } else if (id == AMQP_CHANNEL_CLOSE_METHOD &&
-               !channel_numbers_closed(&set->numbers, frame->channel) &&
-               frame_put_method(connection_out(set->connection), frame->channel,
-                                AMQP_CHANNEL_CLOSE_OK_METHOD, &close_ok,
-                                connection_frame_max(set->connection)) == WARREN_OK) {
-        channel_numbers_answered(&set->numbers, frame->channel);
-        connection_wrote(set->connection);
-    }
-}
-
-/* What comes on a channel that the broker closed is forgotten, a second channel.close as well: our
- * close-ok was for both. RabbitMQ takes another one for the first method of a new channel, and
- * closes the connection over it (504). */
-static void set_frame(void *user, const struct frame *frame)
-{
-    struct channel_set *set = user;
-    struct channel *ch = channel_numbers_find(&set->numbers, frame->channel);
-
-    if (ch)
-        channel_take_frame(ch, frame);
-    else if (channel_numbers_draining(&set->numbers, frame->channel))
-        drain_frame(set, frame);
-    else if (!channel_numbers_closed(&set->numbers, frame->channel))
-        connection_fail(set->connection, WARREN_EPROTOCOL,
-                        "the peer sent a frame for channel %u, which is not open", frame->channel);
-}
-
-static void set_free(void *user)
-{
-    struct channel_set *set = user;
-
-    empty_amqp_pool(&set->pool);
-    channel_numbers_done(&set->numbers);
-    free(set);
-}
-
-static struct channel_set *set_of(struct connection *connection)
-{
-    static const struct connection_channels channels = {set_open, set_lost, set_frame, set_free};
-    struct channel_set *set = connection_attached(connection);
-
-    if (set)
-        return set;
-    set = calloc(1, sizeof *set);
-    if (!set)
-        return NULL;
-    set->connection = connection;
-    list_init(&set->channels);
-    random_init(&set->random, random_seed());
-    init_amqp_pool(&set->pool, 4096);
-    connection_attach_channels(connection, &channels, set);
-    return set;
+    channel_lose(ch, &loss);
 }
 
 /* ---- public ---- */
@@ -347,7 +263,7 @@ static struct channel_set *set_of(struct connection *connection)
 enum warren_status channel_new(struct connection *connection, const struct channel_events *events,
                                void *user, struct channel **ret_channel)
 {
-    struct channel_set *set = set_of(connection);
+    struct channel_set *set = channel_set_of(connection);
     struct channel *ch = set ? calloc(1, sizeof *ch) : NULL;
     enum warren_status status;
 
@@ -372,7 +288,7 @@ enum warren_status channel_new(struct connection *connection, const struct chann
         /* The first channel attaches the set after the connection said how many there may be. */
         if (set->numbers.max == 0)
             channel_numbers_reset(&set->numbers, connection_channel_max(connection));
-        open_channel(ch);
+        channel_open_now(ch);
     }
     *ret_channel = ch;
     return WARREN_OK;

@@ -1,6 +1,13 @@
 /* channel.h - one AMQP channel that is opened again after every loss: of the connection, or of
- * the channel itself by a channel error or because the broker does not answer on it (then with a
- * growing delay, so that a lasting error does not spin).
+ * the channel itself by a channel error or because the broker does not answer on it.
+ *
+ * How soon: an owner that knows what the broker closed the channel for, and does not send that
+ * again by itself, says so (channel_reopen_now()), and a refusal costs a round trip. Otherwise what
+ * closed it may well close it again: then there is a delay that grows each time, and begins anew
+ * after a lost connection or a minute of peace.
+ *
+ * One for which the broker allows no number (channel_max) waits until another one is freed; see
+ * `few_channels` of connection.h.
  *
  * Calls may be sent without waiting for the replies of earlier ones; a reply finds the oldest call
  * that it can be the answer to (calls.h).
@@ -69,6 +76,13 @@ enum warren_status channel_call(struct channel *channel, uint32_t id, void *deco
                                 channel_reply_fn *reply, void *user);
 /** Send a method that is not answered: ack, nack, reject, anything with no-wait. */
 enum warren_status channel_send(struct channel *channel, uint32_t id, void *decoded);
+
+/**
+ * Of the event `lost`, and from inside it: what the broker refused has ended, or waits for a time
+ * of its own. The channel is opened again at once; where the broker closed the whole connection
+ * over it, that is made again at once.
+ */
+void channel_reopen_now(struct channel *channel);
 
 /** The number on the wire of this generation, for frames put together elsewhere. */
 uint16_t channel_number(const struct channel *channel);

@@ -77,6 +77,11 @@ uint16_t channel_numbers_take(struct channel_numbers *n, struct channel *channel
     return number;
 }
 
+bool channel_numbers_full(const struct channel_numbers *n)
+{
+    return n->count == (uint32_t)n->max + 1;
+}
+
 void channel_numbers_release(struct channel_numbers *n, uint16_t number)
 {
     if (number >= n->count)

@@ -26,8 +26,10 @@ struct channel_numbers {
 void channel_numbers_reset(struct channel_numbers *numbers, uint16_t max);
 void channel_numbers_done(struct channel_numbers *numbers);
 
-/** A number for @channel; 0: all are taken, or there is no memory. */
+/** A number for @channel; 0: all are taken (channel_numbers_full()), or there is no memory. */
 uint16_t channel_numbers_take(struct channel_numbers *numbers, struct channel *channel);
+/** Of channel_numbers_take() that gave none: there is none. */
+bool channel_numbers_full(const struct channel_numbers *numbers);
 /** The broker closed it, and we answered: free, and closed until it is given again. */
 void channel_numbers_close(struct channel_numbers *numbers, uint16_t number);
 /** The number is free at once. */

@@ -1,5 +1,5 @@
-/* channel_private.h - the inside of a channel, for channel.c (its life and its calls) and
- * channel_input.c (what comes on it).
+/* channel_private.h - the inside of a channel, for channel.c (its life and its calls),
+ * channel_input.c (what comes on it) and channel_set.c (all channels of a connection).
  */
 #ifndef WARREN_AMQP_CHANNEL_PRIVATE_H
 #define WARREN_AMQP_CHANNEL_PRIVATE_H
@@ -17,6 +17,7 @@ struct channel_set {
     struct connection *connection;
     struct list channels; /* all, with or without a number */
     struct channel_numbers numbers;
+    uint32_t told_needed; /* more than there may be: the owner of the connection knows */
     struct random random;
     amqp_pool_t pool; /* for decoding one method at a time */
 };
@@ -51,5 +52,15 @@ void channel_take_frame(struct channel *channel, const struct frame *frame);
 void channel_answered(struct channel *channel, uint32_t id, void *decoded);
 /** The broker closed it. */
 void channel_closed(struct channel *channel, const amqp_channel_close_t *close);
+/** Begin to open it, if it is away; without a number it waits for one. The connection is OPEN. */
+void channel_open_now(struct channel *channel);
+/** It is gone: tell the owner, who may free it. */
+void channel_lose(struct channel *channel, const struct channel_loss *loss);
+
+/* channel_set.c */
+/** That of @connection, made if there is none; NULL: no memory. */
+struct channel_set *channel_set_of(struct connection *connection);
+/** A channel got no number, and waits until there is one. */
+void channel_set_lack_number(struct channel_set *set);
 
 #endif

@@ -205,6 +205,16 @@ void connection_attach_channels(struct connection *c, const struct connection_ch
     c->channels_user = user;
 }
 
+void connection_lacks_channels(struct connection *c, uint32_t needed)
+{
+    uint32_t allowed = c->agreed.channel_max;
+
+    if (c->events.few_channels)
+        c->events.few_channels(c->user, needed, allowed);
+    else
+        connection_fail(c, WARREN_EFULL, CONNECTION_FEW_CHANNELS, needed, allowed, needed);
+}
+
 void *connection_attached(const struct connection *c)
 {
     return c->channels_user;

@@ -83,7 +83,19 @@ struct connection_events {
     void (*writable)(void *user);
     /** CLOSED, after connection_close(). */
     void (*closed)(void *user);
+    /**
+     * So many channels are wanted, and the broker allows fewer on a connection (channel_max): those
+     * that were asked for last wait. Told before `open`, and when there are more. NULL: the
+     * connection is dropped with these numbers.
+     */
+    void (*few_channels)(void *user, uint32_t needed, uint32_t allowed);
 };
+
+/** What an operator reads of `few_channels`: both numbers, and what to do. */
+#define CONNECTION_FEW_CHANNELS                                                                    \
+    "%u channels are needed on one connection, and the broker allows %u: raise channel_max in "    \
+    "its "                                                                                         \
+    "configuration to at least %u, or spread the subscriptions over several workers"
 
 /** Producers should stop appending above HIGH, and go on at `writable`. */
 #define CONNECTION_OUT_HIGH STREAM_OUT_HIGH
@@ -141,6 +153,13 @@ bool connection_resting(const struct connection *connection);
 void connection_fail(struct connection *connection, enum warren_status status, const char *format,
                      ...) __attribute__((format(printf, 3, 4)));
 
+/**
+ * While waiting for the next try, so in the events `lost` of the connection and its channels: what
+ * the broker closed it for does not come again, so the next try is made at once, and the delays
+ * begin anew.
+ */
+void connection_retry_now(struct connection *connection);
+
 /** Stop and resume reading the socket: the strict bound on memory. Heartbeats are still sent. */
 void connection_pause_reading(struct connection *connection, bool pause);
 
@@ -167,7 +186,11 @@ struct connection_channels {
     void (*lost)(void *user, uint32_t method, const char *text);
     void (*frame)(void *user, const struct frame *frame);
     void (*free)(void *user);
+    /** While one is being opened: how many there are to be; else 0. */
+    uint32_t (*opening)(void *user);
 };
+/** More are wanted than connection_channel_max(): so many. */
+void connection_lacks_channels(struct connection *connection, uint32_t needed);
 /** Once a connection; @user is freed with it. */
 void connection_attach_channels(struct connection *connection,
                                 const struct connection_channels *channels, void *user);

@@ -2,17 +2,30 @@
  * of an open connection.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "amqp/connection_private.h"
 #include "amqp/method_name.h"
 
 /* ---- channel 0 of an open connection ---- */
 
+/* RabbitMQ has limits on the channels of a user and of a node, too. It says which was reached
+ * (530), but blames no method. */
+static void add_channels_wanted(struct connection *c, uint16_t code, char *text, size_t size)
+{
+    uint32_t wanted = c->channels_user ? c->channels.opening(c->channels_user) : 0;
+    size_t len = strlen(text);
+
+    if (code == AMQP_NOT_ALLOWED && wanted > 0)
+        snprintf(text + len, size - len, "; this connection needs %u channels", wanted);
+}
+
 static void on_close(struct connection *c, const amqp_connection_close_t *close)
 {
     char text[CONNECTION_TEXT_MAX];
 
     handshake_close_text(close, text, sizeof text);
+    add_channels_wanted(c, close->reply_code, text, sizeof text);
     if (handshake_put_close_ok(&c->stream.out) == WARREN_OK)
         stream_flush(&c->stream);
     connection_fail_code(c, close->reply_code, (uint32_t)close->class_id << 16 | close->method_id,

@@ -37,6 +37,7 @@ struct connection {
     struct backoff backoff;
     struct loop_timer deadline; /* of the handshakes */
     struct loop_timer retry;
+    uint32_t retry_ms; /* that it was armed for */
     struct loop_task fail_task;
     struct loop_task closed_task;
 

@@ -88,10 +88,10 @@ static void lose_and_wait(struct connection *c)
 
     loss.refused =
         !loss.was_open && (loss.code == AMQP_ACCESS_REFUSED || loss.code == AMQP_NOT_ALLOWED);
-    loss.retry_ms = next_delay_ms(c, loss.refused);
+    c->retry_ms = next_delay_ms(c, loss.refused);
     drop(c);
     connection_enter(c, CONNECTION_WAITING);
-    loop_timer_arm_ms(&c->retry, loss.retry_ms);
+    loop_timer_arm_ms(&c->retry, c->retry_ms);
     c->uri_current = (c->uri_current + 1) % c->uri_count;
     c->blocked = false;
     c->reading_paused = false;
@@ -100,8 +100,18 @@ static void lose_and_wait(struct connection *c)
     tell_channels_lost(c, c->failing_method, loss.text);
     if (was_blocked && c->events.blocked)
         c->events.blocked(c->user, false, "");
+    loss.retry_ms = c->retry_ms; /* a channel's owner may have known what it was */
     if (c->events.lost)
         c->events.lost(c->user, &loss);
+}
+
+void connection_retry_now(struct connection *c)
+{
+    if (c->state != CONNECTION_WAITING)
+        return;
+    backoff_reset(&c->backoff);
+    c->retry_ms = 0;
+    loop_timer_arm_ms(&c->retry, 0);
 }
 
 void connection_lose(void *arg)

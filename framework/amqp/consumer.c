@@ -181,8 +181,12 @@ static void on_open(void *user)
 static void on_lost(void *user, const struct channel_loss *loss)
 {
     struct consumer *consumer = user;
+    bool subscribed = consumer->state != CONSUMER_IDLE;
     char reason[CONSUMER_REASON_MAX];
 
+    /* The next subscription has a delay of its own; what else is sent on a channel has none. */
+    if (subscribed && (loss->unanswered || loss->code != 0))
+        channel_reopen_now(consumer->channel);
     atomic_store(&consumer->generation, 0);
     ack_batcher_restart(&consumer->batcher, 0);
     consumer_drop_incoming(consumer);
@@ -196,6 +200,7 @@ static void on_lost(void *user, const struct channel_loss *loss)
         interrupted(consumer, reason);
     } else { /* the connection has a backoff of its own */
         loop_timer_disarm(&consumer->retry);
+        backoff_reset(&consumer->backoff);
         consumer->lost |= consumer->consuming_since_ms > 0;
         consumer->consuming_since_ms = 0;
     }

@@ -244,6 +244,7 @@ static void on_lost(void *user, const struct channel_loss *loss)
     struct topology *topology = user;
 
     if (loss->unanswered) { /* the rest is not to wait for it */
+        channel_reopen_now(topology->channel);
         topology->items[topology->position].late = true;
         report(topology, topology->position, 0, loss->text);
         skip_left_out(topology);
@@ -253,11 +254,13 @@ static void on_lost(void *user, const struct channel_loss *loss)
             topology->items[i].refused = topology->items[i].fatal;
         /* ... but what ended it: an unknown exchange type is a connection error (503). */
         if (topology->running && topology->position < topology->count && is_declare(loss->method)) {
+            channel_reopen_now(topology->channel);
             topology->items[topology->position].fatal = true;
             refuse(topology, topology->position, 0, loss->text);
         }
         topology->running = false;
     } else if (topology->running) {
+        channel_reopen_now(topology->channel);
         refuse(topology, topology->position, loss->code, loss->text);
         skip_left_out(topology);
         finish_if_complete(topology);
@@ -306,6 +309,12 @@ void topology_declare(struct topology *topology)
         finish_if_complete(topology);
     else if (channel_is_open(topology->channel))
         send_rest(topology);
+}
+
+void topology_progress(const struct topology *topology, size_t *ret_done, size_t *ret_total)
+{
+    *ret_done = topology->position;
+    *ret_total = topology->count;
 }
 
 bool topology_is_late(const struct topology *topology)

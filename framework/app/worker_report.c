@@ -1,5 +1,6 @@
 #include "app/worker_report.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 #include <warren/version.h>
@@ -115,6 +116,31 @@ void worker_report_spool(struct warren_publisher *publisher)
 }
 
 /* ---- consuming ---- */
+
+static void on_few_channels(void *user, uint32_t needed, uint32_t allowed)
+{
+    struct log_line line;
+    char reason[256];
+
+    (void)user;
+    snprintf(reason, sizeof reason, CONNECTION_FEW_CHANNELS, needed, allowed, needed);
+    log_begin(&line, WARREN_LOG_ERROR, "too few channels: some queues are not consumed");
+    log_int(&line, "needed", needed);
+    log_int(&line, "allowed", allowed);
+    log_text(&line, "reason", reason);
+    log_end(&line);
+}
+
+static void on_declaring(void *user, size_t done, size_t total)
+{
+    struct log_line line;
+
+    (void)user;
+    log_begin(&line, WARREN_LOG_INFO, "still declaring");
+    log_int(&line, "done", (int64_t)done);
+    log_int(&line, "of", (int64_t)total);
+    log_end(&line);
+}
 
 static void on_refused(void *user, const char *item, uint16_t code, const char *text)
 {
@@ -236,6 +262,8 @@ void worker_report_events(struct runtime_events *events)
 {
     *events = (struct runtime_events){
         .lost = on_lost,
+        .few_channels = on_few_channels,
+        .declaring = on_declaring,
         .refused = on_refused,
         .consuming = on_consuming,
         .interrupted = on_interrupted,

@@ -6,8 +6,13 @@
 #include "amqp/topology.h"
 #include "app/settings.h"
 #include "base/error.h"
+#include "consume/runtime.h"
 
 #define CLOSE_MS 2000
+
+/* What takes so long is told of, and how far it is in these steps. */
+#define SLOW_MS      1000
+#define SLOW_STEP_MS 100
 
 #define NOT_FOUND           404
 #define PRECONDITION_FAILED 406
@@ -30,6 +35,8 @@ struct broker_check {
     struct topology *look;
     struct topology *trial;
     struct loop_timer deadline;
+    struct loop_timer slow;
+    size_t looked;     /* items of the first round, once it is over */
     size_t tries_left; /* one for each address */
     bool told_loss;    /* as the refusal of the item that the broker closed the connection for */
     enum warren_status status;
@@ -45,6 +52,7 @@ static void finish(struct broker_check *check, enum warren_status status)
 {
     check->status = status;
     loop_timer_disarm(&check->deadline);
+    loop_timer_disarm(&check->slow);
     connection_close(check->connection, CLOSE_MS);
 }
 
@@ -205,8 +213,12 @@ static void on_looked(void *user, uint32_t refused)
     static const struct topology_events events = {.refused = on_trial_refused, .done = on_tried};
     struct broker_check *check = user;
     enum warren_status status;
+    size_t total;
 
     (void)refused;
+    topology_progress(check->look, &check->looked, &total);
+    topology_free(check->look); /* there may be one channel only */
+    check->look = NULL;
     plan_trial(check);
     status = topology_new(check->connection, &check->round, &events, check, &check->trial);
     if (status != WARREN_OK)
@@ -220,10 +232,44 @@ static void on_looked(void *user, uint32_t refused)
 static void on_open(void *user)
 {
     struct broker_check *check = user;
+    const struct config *config = check->config;
+    uint32_t needed = runtime_channels(&config->declared, config->subscription_count);
+    uint32_t allowed = connection_channel_max(check->connection);
 
     check->events->connected(check->user, connection_where(check->connection),
                              connection_server(check->connection));
+    if (needed > allowed)
+        check->events->few_channels(check->user, needed, allowed);
     topology_declare(check->look);
+}
+
+/* How many of those that the worker will declare were not yet found to be refused. */
+static size_t to_be_tried(const struct broker_check *check)
+{
+    const struct config_topology *topology = &check->config->declared;
+    size_t count = 0;
+
+    for (size_t i = 0; i < topology->exchange_count; i++)
+        count += !topology->exchanges[i].passive && check->exchanges_found[i] != REFUSED;
+    for (size_t i = 0; i < topology->queue_count; i++)
+        count += !topology->queues[i].passive && check->queues_found[i] != REFUSED;
+    return count;
+}
+
+static void on_slow(void *arg)
+{
+    struct broker_check *check = arg;
+    size_t done = 0;
+    size_t total = 0;
+
+    if (check->trial)
+        topology_progress(check->trial, &done, &total);
+    else if (connection_state(check->connection) == CONNECTION_OPEN)
+        topology_progress(check->look, &done, &total);
+    if (total > 0)
+        total = check->looked + total + (check->trial ? 0 : to_be_tried(check));
+    check->events->progress(check->user, check->looked + done, total);
+    loop_timer_arm_ms(&check->slow, SLOW_STEP_MS);
 }
 
 static void on_lost(void *user, const struct connection_loss *loss)
@@ -274,6 +320,8 @@ static enum warren_status set_up(struct broker_check *check)
     if (status == WARREN_OK)
         status = loop_timer_init(&check->deadline, check->loop, on_deadline, check);
     if (status == WARREN_OK)
+        status = loop_timer_init(&check->slow, check->loop, on_slow, check);
+    if (status == WARREN_OK)
         status = connection_new(check->loop, &settings.connection, &connection_events, check,
                                 &check->connection, check->error);
     if (status == WARREN_OK)
@@ -293,6 +341,7 @@ enum warren_status broker_check(const struct config *config,
     if (status == WARREN_OK) {
         check.status = WARREN_ETIMEOUT; /* not ended yet */
         loop_timer_arm_ms(&check.deadline, patience_ms(&check));
+        loop_timer_arm_ms(&check.slow, SLOW_MS);
         connection_start(check.connection);
         loop_run(check.loop);
         status = check.status;
@@ -303,6 +352,7 @@ enum warren_status broker_check(const struct config *config,
     topology_free(check.look);
     connection_free(check.connection);
     loop_timer_done(&check.deadline);
+    loop_timer_done(&check.slow);
     loop_free(check.loop);
     free(check.exchanges);
     free(check.queues);

@@ -20,6 +20,11 @@ struct broker_check_events {
     /** The broker refuses it (@code 0: with the connection), or it does not exist and nobody will
      *  declare it. */
     void (*refused)(void *user, const char *item, uint16_t code, const char *text);
+    /** The worker needs more channels on its connection than this broker allows. */
+    void (*few_channels)(void *user, uint32_t needed, uint32_t allowed);
+    /** It takes longer than a second: so many looks of about so many; told often. @total 0: there
+     *  is no connection yet */
+    void (*progress)(void *user, uint64_t done, uint64_t total);
 };
 
 /**

@@ -1,8 +1,13 @@
+#include <inttypes.h>
 #include <string.h>
 
 #include "app/worker_posts.h"
 #include "command/broker_check.h"
 #include "command/commands.h"
+#include "command/progress.h"
+
+/* Where there is no terminal, a line says so often how far it is. */
+#define LINE_INTERVAL_MS 10000
 
 enum option { CONFIG = 1, SET, CONNECT, EFFECTIVE };
 
@@ -21,7 +26,14 @@ struct check {
     bool connect;
     bool effective;
     unsigned refused;
+    struct progress progress;
+    int64_t line_ms; /* of the last line; 0: none yet */
 };
+
+static int64_t now_ms(void)
+{
+    return clock_now_ms(clock_monotonic());
+}
 
 /* "queue 'payments' (passive)" without what is in brackets. */
 static int item_len(const char *item)
@@ -33,13 +45,17 @@ static int item_len(const char *item)
 
 static void on_connected(void *user, const char *where, const char *server)
 {
-    (void)user;
+    struct check *check = user;
+
+    progress_end(&check->progress);
     printf("%s: connected, %s\n", where, server);
 }
 
 static void on_missing(void *user, const char *item)
 {
-    (void)user;
+    struct check *check = user;
+
+    progress_end(&check->progress);
     printf("%.*s: does not exist yet; the worker will declare it\n", item_len(item), item);
 }
 
@@ -47,6 +63,7 @@ static void on_refused(void *user, const char *item, uint16_t code, const char *
 {
     struct check *check = user;
 
+    progress_end(&check->progress);
     check->refused++;
     if (code)
         cli_failed(check->cli, "%.*s: %u %s", item_len(item), item, code, text);
@@ -54,13 +71,45 @@ static void on_refused(void *user, const char *item, uint16_t code, const char *
         cli_failed(check->cli, "%.*s: %s", item_len(item), item, text);
 }
 
+static void on_few_channels(void *user, uint32_t needed, uint32_t allowed)
+{
+    struct check *check = user;
+
+    progress_end(&check->progress);
+    check->refused++;
+    cli_failed(check->cli, CONNECTION_FEW_CHANNELS, needed, allowed, needed);
+}
+
+static void on_progress(void *user, uint64_t done, uint64_t total)
+{
+    struct check *check = user;
+    int64_t now = now_ms();
+
+    check->progress.total = total;
+    progress_update(&check->progress, done, total > 0 ? NULL : "connecting", now);
+    if (check->progress.out || (check->line_ms > 0 && now - check->line_ms < LINE_INTERVAL_MS))
+        return;
+    check->line_ms = now;
+    if (total > 0)
+        fprintf(stderr, "warren check: still looking: %" PRIu64 " of %" PRIu64 "\n", done, total);
+    else
+        fputs("warren check: still connecting\n", stderr);
+}
+
 static enum cli_status connect_broker(struct check *check, const struct config *config)
 {
-    static const struct broker_check_events events = {
-        .connected = on_connected, .missing = on_missing, .refused = on_refused};
+    static const struct broker_check_events events = {.connected = on_connected,
+                                                      .missing = on_missing,
+                                                      .refused = on_refused,
+                                                      .few_channels = on_few_channels,
+                                                      .progress = on_progress};
     struct warren_error error = {WARREN_OK, ""};
+    enum warren_status status;
 
-    if (broker_check(config, &events, check, &error) != WARREN_OK)
+    progress_init(&check->progress, stderr, 0, now_ms());
+    status = broker_check(config, &events, check, &error);
+    progress_end(&check->progress);
+    if (status != WARREN_OK)
         return cli_error(check->cli, &error);
     return check->refused > 0 ? CLI_FAILED : CLI_OK;
 }
@@ -129,7 +178,9 @@ static void write_details(FILE *out)
         "of\n"
         "them is opened. With --effective, each subscription shows the chain that it would have.\n"
         "With --connect, exchanges and queues that exist are compared with the configuration, and\n"
-        "for those that do not the user's permission to declare them is checked.\n"
+        "for those that do not the user's permission to declare them is checked; so is whether "
+        "the\n"
+        "broker allows as many channels as the worker needs.\n"
         "\nExit status: 0 if all is well, 1 if the broker cannot be reached or refuses something,\n"
         "2 for a wrong configuration.\n",
         out);

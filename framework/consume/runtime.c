@@ -14,6 +14,10 @@
 /* After the broker did not answer a declare. */
 #define REDECLARE_LATE_MS 30000
 
+/* Declaring that takes so long is told of, and again after so long. */
+#define SLOW_MS       1000
+#define SLOW_AGAIN_MS 10000
+
 #define runtime_of(ptr) list_entry(ptr, struct runtime, host)
 
 /* ---- what subscriptions ask for ---- */
@@ -50,7 +54,21 @@ static void declare(void *arg)
         connection_state(r->connection) != CONNECTION_OPEN)
         return;
     r->declaring = true;
+    loop_timer_arm_ms(&r->slow, SLOW_MS);
     topology_declare(r->topology);
+}
+
+static void still_declaring(void *arg)
+{
+    struct runtime *r = arg;
+    size_t done, total;
+
+    if (!r->declaring)
+        return;
+    topology_progress(r->topology, &done, &total);
+    if (r->events.declaring)
+        r->events.declaring(r->host.user, done, total);
+    loop_timer_arm_ms(&r->slow, SLOW_AGAIN_MS);
 }
 
 static void interrupted(struct subscription_host *host)
@@ -76,6 +94,7 @@ static void declared(void *user, uint32_t in_vain)
 
     (void)in_vain;
     r->declaring = false;
+    loop_timer_disarm(&r->slow);
     for (size_t i = 0; i < r->subscription_count; i++)
         subscription_start(r->subscriptions[i]);
     if (topology_is_late(r->topology) && !loop_timer_armed(&r->redeclare))
@@ -102,6 +121,7 @@ static void lost(void *user, const struct connection_loss *loss)
     r->declaring = false;
     r->memory_full = false;
     loop_timer_disarm(&r->redeclare);
+    loop_timer_disarm(&r->slow);
     for (size_t i = 0; i < r->subscription_count; i++)
         subscription_suspend(r->subscriptions[i]);
     if (r->events.lost)
@@ -119,8 +139,16 @@ static void closed(void *user)
     drain_closed(user);
 }
 
+static void few_channels(void *user, uint32_t needed, uint32_t allowed)
+{
+    struct runtime *r = user;
+
+    if (r->events.few_channels)
+        r->events.few_channels(r->host.user, needed, allowed);
+}
+
 static const struct connection_events connection_events = {
-    .open = opened, .lost = lost, .turn = turn, .closed = closed};
+    .open = opened, .lost = lost, .turn = turn, .closed = closed, .few_channels = few_channels};
 
 /* ---- life ---- */
 
@@ -148,6 +176,8 @@ static enum warren_status init_timers(struct runtime *r)
 
     if (status == WARREN_OK)
         status = loop_timer_init(&r->redeclare, r->loop, declare, r);
+    if (status == WARREN_OK)
+        status = loop_timer_init(&r->slow, r->loop, still_declaring, r);
     if (status == WARREN_OK)
         status = drain_init(r);
     if (status == WARREN_OK)
@@ -283,12 +313,21 @@ void runtime_free(struct runtime *r)
     drain_done(r);
     pulse_done(r);
     loop_timer_done(&r->redeclare);
+    loop_timer_done(&r->slow);
     settle_up_done(&r->settle_up);
     loop_free(r->loop);
     free(r);
 }
 
 /* ---- counts ---- */
+
+/* One for each subscription, and one to declare on. */
+uint32_t runtime_channels(const struct config_topology *topology, size_t subscription_count)
+{
+    size_t items = topology->exchange_count + topology->queue_count + topology->binding_count;
+
+    return (uint32_t)(subscription_count + (items > 0));
+}
 
 stream_begin runtime_subscription_begin(const struct runtime *r, size_t index)
 {

@@ -100,6 +100,10 @@ struct runtime_events {
     void (*connected)(void *user, const char *where, const char *server);
     /** Lost, or a try failed. */
     void (*lost)(void *user, const struct connection_loss *loss);
+    /** It is open, but allows fewer channels than are needed: subscriptions wait for one. */
+    void (*few_channels)(void *user, uint32_t needed, uint32_t allowed);
+    /** Declaring takes longer than a second: so many items of so many were answered. */
+    void (*declaring)(void *user, size_t done, size_t total);
     /** The broker refused an item of the topology. */
     void (*refused)(void *user, const char *item, uint16_t code, const char *text);
     void (*consuming)(void *user, const char *queue);
@@ -126,6 +130,9 @@ struct runtime_events {
      */
     void (*stopped)(void *user, enum warren_status status, uint32_t unfinished);
 };
+
+/** Channels that a runtime needs on its connection. */
+uint32_t runtime_channels(const struct config_topology *topology, size_t subscription_count);
 
 /**
  * Everything but the connection itself: worker threads are started, files of TLS read.

@@ -53,6 +53,7 @@ struct runtime {
     struct loop_timer tick;       /* while host.outlook.looking */
     struct loop_timer stragglers; /* while acks wait behind a message that is not done */
     struct loop_timer redeclare;
+    struct loop_timer slow; /* while declaring: the time to say how far that is */
     bool declaring;
     bool memory_full;
     _Atomic uint64_t connects;

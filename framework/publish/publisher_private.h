@@ -120,7 +120,8 @@ struct warren_publisher {
     bool ready;   /* the channel is open and confirms are on */
     bool blocked; /* by the broker */
     bool pumping;
-    bool refused; /* the connection is being lost over a declare of the delay queues */
+    bool announced; /* the observer knows that this connection is open */
+    bool refused;   /* the connection is being lost over a declare of the delay queues */
 };
 
 /* publisher.c */

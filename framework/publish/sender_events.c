@@ -33,8 +33,9 @@ static void confirms_on(void *user, uint32_t id, void *decoded)
     p->connected = true;
     pthread_cond_broadcast(&p->connected_cond);
     pthread_mutex_unlock(&p->lock);
-    if (observer.open)
+    if (observer.open && !p->announced)
         observer.open(user, connection_where(p->connection), connection_server(p->connection));
+    p->announced = true;
     sender_work(p);
 }
 
@@ -49,8 +50,9 @@ static void channel_opened(void *user)
         connection_fail(p->connection, status, "cannot send confirm.select");
 }
 
-/* The broker's words for a message it cannot take. @text is not ours: it may name anything. */
-static void blame(struct warren_publisher *p, uint16_t code, const char *text)
+/* The broker's words for a message it cannot take. @text is not ours: it may name anything.
+ * @return whether that message will not be sent again, or be found among fewer */
+static bool blame(struct warren_publisher *p, uint16_t code, const char *text)
 {
     void *user;
     struct publisher_observer observer = observer_of(p, &user);
@@ -61,6 +63,7 @@ static void blame(struct warren_publisher *p, uint16_t code, const char *text)
               culprit ? record_id(culprit) : "one of the messages", code, text);
     if (observer.refused && (culprit || code != AMQP_INTERNAL_ERROR))
         observer.refused(user, culprit ? record_id_bytes(culprit) : none, code, text);
+    return p->window.narrowed;
 }
 
 static bool needs_refused(const struct record *record, const void *refusal)
@@ -95,6 +98,7 @@ static void channel_was_lost(void *user, const struct channel_loss *loss)
     struct warren_publisher *p = user;
     int64_t now_ms = clock_now_ms(loop_clock(p->loop));
     const struct delay_refusal *refusal = delay_topology_lost(&p->delays, loss, now_ms);
+    bool known = refusal != NULL;
 
     p->ready = false;
     p->writing = NULL;
@@ -110,8 +114,11 @@ static void channel_was_lost(void *user, const struct channel_loss *loss)
     if (refusal)
         end_delayed(p, refusal);
     else if (loss->code != 0 && (loss->method == AMQP_BASIC_PUBLISH_METHOD || loss->method == 0))
-        blame(p, loss->code, loss->text);
-    window_end_once(&p->window);
+        known = blame(p, loss->code, loss->text);
+    /* Requests, for which alone there is a consumer here. */
+    known |= window_end_once(&p->window) > 0 && loss->method == AMQP_BASIC_CONSUME_METHOD;
+    if (known && !loss->unanswered)
+        channel_reopen_now(p->channel);
     replies_lost(p, loss);
     sender_leave_soon(p);
     sender_work(p);
@@ -229,13 +236,16 @@ static void connection_was_lost(void *user, const struct connection_loss *loss)
 {
     struct warren_publisher *p = user;
     struct publisher_observer observer = observer_of(p, &user);
+    struct connection_loss told = *loss;
 
     keep_failure(p, loss->where, loss->text);
+    if (is_poison(loss) && !p->refused && blame(p, loss->code, loss->text)) {
+        connection_retry_now(p->connection);
+        told.retry_ms = 0;
+    }
+    p->refused = p->announced = false;
     if (observer.lost)
-        observer.lost(user, loss);
-    if (is_poison(loss) && !p->refused)
-        blame(p, loss->code, loss->text);
-    p->refused = false;
+        observer.lost(user, &told);
     sender_work(p);
 }
 

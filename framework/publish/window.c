@@ -35,6 +35,7 @@ enum warren_status window_init(struct window *w)
         .next_tag = 1,
         .next_seq = 1,
         .deadline_ms = INT64_MAX,
+        .group_size = 1,
         .tags_capacity = TAGS_CAPACITY_MIN,
     };
     list_init(&w->records);
@@ -190,9 +191,24 @@ static bool suspects_left(const struct window *w)
 
 struct record *window_next(const struct window *w)
 {
-    if (w->unsent == &w->records || (w->in_flight > 0 && suspects_left(w)))
+    if (w->unsent == &w->records)
+        return NULL;
+    if (w->in_flight > 0 && suspects_left(w) &&
+        (w->group_left == 0 || record_of(w->unsent)->seq > w->suspects_until))
         return NULL;
     return record_of(w->unsent);
+}
+
+/* A group may be as large as all that was sent before: when it is too large, nothing is lost. */
+static void count_suspect(struct window *w, const struct record *record)
+{
+    if (record->seq > w->suspects_until)
+        return;
+    if (w->in_flight == 0) {
+        w->group_left = w->group_size;
+        w->group_size = w->group_size < UINT32_MAX / 2 ? w->group_size * 2 : UINT32_MAX;
+    }
+    w->group_left--;
 }
 
 static enum warren_status grow_tags(struct window *w)
@@ -222,6 +238,7 @@ enum warren_status window_sent(struct window *w, struct record *record)
         if (status != WARREN_OK)
             return status;
     }
+    count_suspect(w, record);
     record->tag = w->next_tag++;
     *slot(w, record->tag) = record;
     w->unsent = record->link.next;
@@ -352,17 +369,21 @@ void window_restart(struct window *w)
     w->returned_tag = 0;
 }
 
-void window_end_once(struct window *w)
+uint32_t window_end_once(struct window *w)
 {
     struct list *link = w->records.next;
+    uint32_t ended = 0;
 
     while (link != &w->records) {
         struct record *record = record_of(link);
 
         link = link->next;
-        if (record->once && record->sends > 0)
+        if (record->once && record->sends > 0) {
             end_late(w, record);
+            ended++;
+        }
     }
+    return ended;
 }
 
 static void end_suspects_of(struct window *w, struct warren_bytes exchange, uint16_t code,
@@ -383,12 +404,15 @@ struct record *window_blame(struct window *w, uint16_t code, const char *text)
 {
     struct record *first = list_empty(&w->records) ? NULL : record_of(w->records.next);
 
+    w->narrowed = code != INTERNAL_ERROR && w->lost_until > 0;
+    w->group_size = 1;
     if (w->lost_until > w->suspects_until)
         w->suspects_until = w->lost_until;
     if (!w->lost_alone || !first || first->seq != w->lost_until)
         return NULL;
     if (code == INTERNAL_ERROR && ++first->internal_errors < INTERNAL_ERRORS_MAX)
         return NULL;
+    w->narrowed = true;
     end_refused(w, first, code, text);
     if (code == NOT_FOUND)
         end_suspects_of(w, record_exchange(first), code, text);

@@ -14,11 +14,14 @@
  * its deadline stays known until the broker confirms it, so that a late confirm is no error.
  *
  * A message that makes the broker close the channel (a missing exchange, say) is not named by the
- * broker. After such a loss everything that was in flight is suspect and is sent one at a time,
- * each waiting for its confirm. The one that is alone in flight when the channel is closed again
- * is the culprit: it ends as RETURNED with the broker's words, together with the other suspects
- * for the same exchange if that does not exist (404). Everything else goes on.
- * Thread: none of its own (the publisher's loop). Elsewhere: the bytes (record.h).
+ * broker. After such a loss everything that was in flight is suspect and is sent in groups, each
+ * waiting for the confirms of the one before: one message, then two, then four. If the channel is
+ * closed again, it was one of that group, and they begin again with one. The one that is alone in
+ * flight when the channel is closed is the culprit: it ends as RETURNED with the broker's words,
+ * together with the other suspects for the same exchange if that does not exist (404). Everything
+ * else goes on. So of n messages one is found within about (log2 n)^2 / 2 round trips, and where
+ * each is bad, each costs one channel. Thread: none of its own (the publisher's loop). Elsewhere:
+ * the bytes (record.h).
  */
 #ifndef WARREN_PUBLISH_WINDOW_H
 #define WARREN_PUBLISH_WINDOW_H
@@ -39,9 +42,12 @@ struct window {
     uint64_t returned_tag;   /* of the last return: the next one is behind it */
     uint32_t in_flight;      /* records that are sent and have not ended */
     uint64_t next_seq;       /* above all that were added */
-    uint64_t suspects_until; /* up to this seq, one at a time */
+    uint64_t suspects_until; /* up to this seq, in groups */
+    uint32_t group_size;     /* of the next group */
+    uint32_t group_left;     /* of the present one, not sent yet */
     uint64_t lost_until;     /* last seq in flight at the last restart; 0: none was */
     bool lost_alone;         /* and that was the only one */
+    bool narrowed;           /* the last blame ended a message, or left fewer to be suspected */
     uint64_t resent;
     int64_t deadline_ms; /* no record's is earlier */
 };
@@ -102,18 +108,21 @@ void window_restart(struct window *window);
  * After window_restart(): the broker closed the channel, or the connection, because of something
  * that was published.
  *
- * What was in flight is sent one at a time from then on, until the cause is in flight alone; of an
+ * What was in flight is sent in groups from then on, until the cause is in flight alone; of an
  * internal error (541), three times.
  *
- * @return the record that was the cause, ended now, or NULL if it is not known yet
+ * @return the record that was the cause, ended now, or NULL if it is not known yet; `narrowed` says
+ *         whether the next blame can only be for another one, or for fewer
  */
 struct record *window_blame(struct window *window, uint16_t code, const char *text);
 
 /**
  * After window_restart() and window_blame(): end what was sent and is not to be sent again, as
  * TIMEOUT.
+ *
+ * @return how many
  */
-void window_end_once(struct window *window);
+uint32_t window_end_once(struct window *window);
 /**
  * End all whose deadline has come: TIMEOUT if sent, else EXPIRED. Not a half-written one.
  * Of spooled messages whose leave_ms has come the receipt ends, as SPOOLED; the message stays.

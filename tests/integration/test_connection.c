@@ -37,6 +37,8 @@ struct client {
     int channels_opened;
     int channels_lost;
     int replies;
+    int few; /* times that there were told to be too few channels, */
+    uint32_t needed, allowed;
     bool closed;
     struct connection_loss loss; /* the last */
     char text[512];
@@ -60,6 +62,15 @@ static void on_lost(void *user, const struct connection_loss *loss)
 static void on_closed(void *user)
 {
     ((struct client *)user)->closed = true;
+}
+
+static void on_few_channels(void *user, uint32_t needed, uint32_t allowed)
+{
+    struct client *client = user;
+
+    client->few++;
+    client->needed = needed;
+    client->allowed = allowed;
 }
 
 static void on_channel_open(void *user)
@@ -99,7 +110,7 @@ static bool run_until(struct client *client, bool (*until)(struct client *client
 static struct client *client_new(const char *uri_text, void (*adjust)(struct connection_options *))
 {
     static const struct connection_events events = {
-        .open = on_open, .lost = on_lost, .closed = on_closed};
+        .open = on_open, .lost = on_lost, .closed = on_closed, .few_channels = on_few_channels};
     static const struct channel_events channel_events = {.open = on_channel_open,
                                                          .lost = on_channel_lost};
     struct client *client = calloc(1, sizeof *client);
@@ -654,6 +665,55 @@ static void a_doubled_close_is_forgotten(void **state)
     }
 }
 
+/* ---- too few channels ---- */
+
+static void allow_three(struct mock_peer *peer, int connection, void *user)
+{
+    static const struct mock_tune tune = {.channel_max = 3, .frame_max = 131072, .heartbeat_s = 60};
+
+    (void)connection;
+    (void)user;
+    mock_handshake(peer, &tune);
+    mock_serve(peer, 60000);
+}
+
+static bool three_opened(struct client *client)
+{
+    return client->channels_opened >= 3;
+}
+
+static bool four_opened(struct client *client)
+{
+    return client->channels_opened >= 4;
+}
+
+/* Where the broker allows too few channels, that is told once with both numbers; as many as there
+ * may be work, and another one as soon as one of them is freed. */
+static void too_few_channels(void **state)
+{
+    static const struct channel_events events = {.open = on_channel_open, .lost = on_channel_lost};
+    struct mock *mock = mock_new(allow_three, NULL);
+    struct client *client = client_new(mock_uri(mock), NULL);
+    struct channel *others[4];
+
+    (void)state;
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(channel_new(client->connection, &events, client, &others[i]), WARREN_OK);
+    assert_true(run_until(client, three_opened));
+    assert_int_equal(client->needed, 5);
+    assert_int_equal(client->allowed, 3);
+    assert_false(channel_is_open(others[2]));
+    channel_free(others[0]);
+    assert_true(run_until(client, four_opened));
+    assert_true(channel_is_open(others[2]));
+    assert_int_equal(client->lost, 0);
+    assert_int_equal(client->few, 1);
+    for (int i = 1; i < 4; i++)
+        channel_free(others[i]);
+    client_free(client);
+    mock_free(mock);
+}
+
 static int start(void **state)
 {
     (void)state;
@@ -681,6 +741,7 @@ int main(void)
         cmocka_unit_test(channel_comes_back_after_an_error),
         cmocka_unit_test(late_frames_of_a_closed_channel_are_discarded),
         cmocka_unit_test(a_doubled_close_is_forgotten),
+        cmocka_unit_test(too_few_channels),
     };
 
     return cmocka_run_group_tests(tests, start, stop);

@@ -413,6 +413,59 @@ static void an_inacceptable_message_costs_itself_alone(void **state)
     assert_int_equal(ledger_totals(f->ledger).results[WARREN_CONFIRMED], 100);
 }
 
+static void ignore(const struct warren_receipt *receipt, void *user)
+{
+    (void)receipt;
+    (void)user;
+}
+
+/* Good messages do not wait because others are refused, however many. */
+static void refusals_do_not_wait(void **state)
+{
+    struct fixture *f = *state;
+    struct warren_message message = {.properties.expiration = "soon"};
+    struct warren_publish publish = {.routing_key = f->queue, .message = &message};
+    struct warren_publisher_stats stats;
+
+    new_ledger(f, 60);
+    f->publisher = publisher_open(broker->uri, NULL);
+    for (unsigned i = 0; i < 20; i++) {
+        ledger_publish_many(f->ledger, f->publisher, 2);
+        assert_int_equal(warren_publisher_publish(f->publisher, &publish, ignore, NULL), WARREN_OK);
+        ledger_publish_many(f->ledger, f->publisher, 1);
+        flush(f);
+    }
+    warren_publisher_stats(f->publisher, &stats);
+    drain_and_check(f);
+    assert_int_equal(ledger_totals(f->ledger).results[WARREN_CONFIRMED], 60);
+    assert_int_equal(stats.returned, 20);
+    assert_int_equal(stats.connects, 1);
+}
+
+/* A publisher that is closed while it looks for what the broker refuses: each message has its one
+ * receipt, and those that the broker has are confirmed. */
+static void closed_among_refusals(void **state)
+{
+    struct fixture *f = *state;
+    struct warren_message message = {.properties.expiration = "soon"};
+    struct warren_publish publish = {.routing_key = f->queue, .message = &message};
+
+    new_ledger(f, 1000);
+    for (unsigned i = 0; i < 4; i++) {
+        f->publisher = publisher_open(broker->uri, NULL);
+        assert_int_equal(warren_publisher_wait_connected(f->publisher, PATIENCE_MS, NULL),
+                         WARREN_OK);
+        for (unsigned k = 0; k < 5; k++) {
+            ledger_publish_many(f->ledger, f->publisher, 50);
+            warren_publisher_publish(f->publisher, &publish, ignore, NULL);
+        }
+        warren_publisher_close(f->publisher, 15 * i);
+        f->publisher = NULL;
+    }
+    drain_and_check(f);
+    assert_int_equal(ledger_ended(f->ledger), 1000);
+}
+
 static void declare_small_queue(struct peer *peer, const char *queue)
 {
     const amqp_table_entry_t arguments[] = {
@@ -487,6 +540,8 @@ int main(void)
         TEST(optional_unroutable_is_confirmed),
         TEST(a_missing_exchange_costs_its_messages_alone),
         TEST(an_inacceptable_message_costs_itself_alone),
+        TEST(refusals_do_not_wait),
+        TEST(closed_among_refusals),
         TEST(overflow_is_nacked),
         TEST(one_full_queue_of_two_nacks),
     };

@@ -356,6 +356,89 @@ static void a_closed_channel_is_made_up_for(void **state)
     end(&f, 1);
 }
 
+/* Whatever message with an odd number comes, the connection is closed over it. */
+static void close_over_odd_ones(struct mock_peer *peer, int connection, void *user)
+{
+    amqp_connection_close_t close = {
+        .reply_code = 540,
+        .reply_text = amqp_cstring_bytes("NOT_IMPLEMENTED - by a test"),
+        .class_id = AMQP_BASIC_CLASS,
+        .method_id = AMQP_BASIC_PUBLISH_METHOD & 0xffff,
+    };
+
+    bool last = false;
+
+    (void)connection;
+    (void)user;
+    mock_handshake(peer, NULL);
+    for (uint64_t tag = 1; !last; tag++) {
+        const struct mock_frame *frame = mock_expect(peer, AMQP_BASIC_PUBLISH_METHOD);
+
+        channel = frame->channel;
+        if (strtoul(frame->body, NULL, 10) % 2 == 1)
+            break;
+        ack(peer, tag, false);
+        last = strtoul(frame->body, NULL, 10) == 6;
+    }
+    if (!last)
+        mock_send_method(peer, 0, AMQP_CONNECTION_CLOSE_METHOD, &close);
+    serve_to_the_end(peer);
+}
+
+/* A connection that is closed over a message is made again at once, whatever the delays are: it is
+ * the message that ends. */
+static void a_refusal_does_not_delay_the_next_connection(void **state)
+{
+    struct fixture f = {.mock = NULL};
+    struct warren_publisher_options options;
+    const char *uri;
+
+    (void)state;
+    f.mock = mock_new(close_over_odd_ones, &f);
+    f.ledger = ledger_new(1000, &(struct ledger_plan){.routing_key = "q", .id_prefix = "id"});
+    warren_publisher_options_init(&options);
+    options.reconnect_delay_min_ms = options.reconnect_delay_max_ms = 600000;
+    uri = mock_uri(f.mock);
+    options.uris = &uri;
+    options.uri_count = 1;
+    assert_int_equal(warren_publisher_new(&options, &f.publisher, NULL), WARREN_OK);
+    ledger_publish_many(f.ledger, f.publisher, 7);
+    flush(&f);
+    for (unsigned i = 0; i < 7; i++)
+        assert_int_equal(ledger_entry(f.ledger, i)->result,
+                         i % 2 == 1 ? WARREN_RETURNED : WARREN_CONFIRMED);
+    assert_int_equal(ledger_entry(f.ledger, 1)->reply_code, 540);
+    end(&f, (int)stats_of(&f).connects);
+}
+
+/* @user counts the channels. */
+static void refuse_confirms(struct mock_peer *peer, int connection, void *user)
+{
+    (void)connection;
+    mock_handshake(peer, NULL);
+    for (;;) {
+        uint16_t number = mock_expect(peer, AMQP_CONFIRM_SELECT_METHOD)->channel;
+
+        atomic_fetch_add((atomic_int *)user, 1);
+        mock_close_channel(peer, number, 540, "NOT_IMPLEMENTED - by a test");
+    }
+}
+
+/* What repeats itself, and nobody can end, does so more and more slowly. */
+static void what_repeats_itself_is_slow(void **state)
+{
+    atomic_int channels = 0;
+    struct mock *mock = mock_new(refuse_confirms, &channels);
+    struct warren_publisher *publisher = publisher_open(mock_uri(mock), NULL);
+
+    (void)state;
+    assert_true(WAIT_FOR(atomic_load(&channels) >= 2, PATIENCE_MS * slowness()));
+    rest_ms(500);
+    assert_in_range(atomic_load(&channels), 2, 60);
+    warren_publisher_close(publisher, 0);
+    mock_free(mock);
+}
+
 static void lose_the_connection(struct mock_peer *peer, int connection, void *user)
 {
     amqp_connection_close_t close = {
@@ -596,6 +679,8 @@ int main(void)
         cmocka_unit_test(late_confirms_do_no_harm),
         cmocka_unit_test(half_a_message_ends_in_time),
         cmocka_unit_test(a_closed_channel_is_made_up_for),
+        cmocka_unit_test(a_refusal_does_not_delay_the_next_connection),
+        cmocka_unit_test(what_repeats_itself_is_slow),
         cmocka_unit_test(a_closed_connection_is_made_up_for),
         cmocka_unit_test(a_delivery_costs_the_connection),
         cmocka_unit_test(returns_end_once),

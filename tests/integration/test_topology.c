@@ -295,6 +295,26 @@ static void a_round_of_refusals_ends(void **state)
     assert_int_equal(fixture->refusals, 6);
 }
 
+/* A refusal costs a round trip: not even forty of them, and the same again on the next connection,
+ * take the time of a delay that doubles up to 30 s. */
+static void refusals_do_not_wait(void **state)
+{
+    struct fixture *fixture = *state;
+    struct config_queue missing[20];
+    struct config_topology config = {.queues = missing, .queue_count = 20};
+
+    for (size_t i = 0; i < 20; i++)
+        missing[i] = (struct config_queue){
+            .name = fixture->names[1], .type = "classic", .durable = true, .passive = true};
+    fixture->config = config;
+    fixture->declare_when_open = true;
+    declare(fixture);
+    assert_int_equal(fixture->refused, 20);
+    assert_int_equal(broker_close_connections(fixture->broker, fixture->rig->name), 1);
+    assert_true(RIG_UNTIL(fixture->rig, fixture->rounds == 2, PATIENCE_MS));
+    assert_int_equal(fixture->refused, 20);
+}
+
 /* Nothing to declare is done at once. */
 static void an_empty_topology_is_done_at_once(void **state)
 {
@@ -321,6 +341,7 @@ int main(void)
         TEST(passive_finds_what_is_there),
         TEST(an_unknown_exchange_type_does_not_loop),
         TEST(a_round_of_refusals_ends),
+        TEST(refusals_do_not_wait),
         TEST(an_empty_topology_is_done_at_once),
     };
 

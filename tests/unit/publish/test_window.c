@@ -454,8 +454,8 @@ static void half_written_messages_do_not_expire(void **state)
 
 /* ---- what the broker closes the channel for ---- */
 
-/* With several in flight nobody is blamed; then they go one by one; the one that was alone is the
- * culprit; behind the last suspect many go at once again. */
+/* With several in flight nobody is blamed; then they go in groups of one, two, four; the one that
+ * was alone is the culprit; behind the last suspect many go at once again. */
 static void the_culprit_is_found(void **state)
 {
     struct window *w = *state;
@@ -467,22 +467,113 @@ static void the_culprit_is_found(void **state)
     assert_int_equal(send_up_to(w, 10), 1);
     assert_int_equal(window_confirm(w, 1, false, false), WARREN_OK);
     expect_ended(w, 1, WARREN_CONFIRMED);
+    assert_int_equal(send_up_to(w, 10), 2);
+    window_restart(w);
+    assert_null(window_blame(w, 406, "bad"));
     assert_int_equal(send_up_to(w, 10), 1);
     window_restart(w);
     culprit = window_blame(w, 406, "bad");
     assert_non_null(culprit);
+    assert_true(w->narrowed);
     assert_int_equal(culprit->seq, 2);
     assert_int_equal(culprit->reply_code, 406);
     assert_string_equal(culprit->reply_text, "bad");
     expect_ended(w, 2, WARREN_RETURNED);
     expect_ended(w, 0, 0);
-    for (uint64_t tag = 1; tag <= 3; tag++) {
-        assert_int_equal(send_up_to(w, 10), 1);
-        assert_int_equal(window_confirm(w, tag, false, false), WARREN_OK);
-        expect_ended(w, tag + 2, WARREN_CONFIRMED);
-    }
+    assert_int_equal(send_up_to(w, 10), 1);
+    assert_int_equal(window_confirm(w, 1, false, false), WARREN_OK);
+    expect_ended(w, 3, WARREN_CONFIRMED);
+    assert_int_equal(send_up_to(w, 10), 2); /* and not 6, which is no suspect */
+    assert_int_equal(window_confirm(w, 2, false, false), WARREN_OK);
+    assert_int_equal(send_up_to(w, 10), 0);
+    assert_int_equal(window_confirm(w, 3, false, false), WARREN_OK);
+    expect_ended(w, 4, WARREN_CONFIRMED);
+    expect_ended(w, 5, WARREN_CONFIRMED);
     add(w, 7);
     assert_int_equal(send_up_to(w, 10), 2);
+}
+
+/* A broker that closes the channel at the messages whose number is a multiple of @bad, and confirms
+ * the others only when it has all that it is sent: the least that it may do. @ret_losses: how often
+ * it closed. @return the round trips until all have ended */
+static unsigned serve(struct window *w, uint64_t bad, unsigned *ret_losses)
+{
+    unsigned trips = 0;
+
+    for (*ret_losses = 0; !list_empty(&w->records); trips++) {
+        const struct record *last = NULL;
+        bool closed = false;
+        struct record *record;
+
+        while ((record = window_next(w))) {
+            assert_int_equal(window_sent(w, record), WARREN_OK);
+            closed |= record->seq % bad == 0;
+            last = record;
+        }
+        assert_non_null(last);
+        if (!closed) {
+            assert_int_equal(window_confirm(w, last->tag, true, false), WARREN_OK);
+            continue;
+        }
+        ++*ret_losses;
+        window_restart(w);
+        window_blame(w, 406, "bad");
+        assert_true(w->narrowed);
+    }
+    return trips;
+}
+
+static void expect_ended_by(struct window *w, uint64_t count, uint64_t bad)
+{
+    uint64_t refused = 0;
+    struct list *link;
+
+    while ((link = list_pop(&w->ended))) {
+        struct record *record = list_entry(link, struct record, link);
+
+        assert_int_equal(record->result,
+                         record->seq % bad == 0 ? WARREN_RETURNED : WARREN_CONFIRMED);
+        refused += record->result == WARREN_RETURNED;
+        record_free(record);
+        count--;
+    }
+    assert_int_equal(count, 0);
+    assert_true(refused > 0);
+}
+
+/* Of 1000 in flight one costs ten channels and few round trips, not one for each innocent; where
+ * all are bad, each costs one channel. */
+static void innocents_do_not_wait_one_by_one(void **state)
+{
+    struct window *w = *state;
+    unsigned losses;
+
+    for (uint64_t seq = 1; seq <= 1000; seq++)
+        add(w, seq);
+    assert_in_range(serve(w, 700, &losses), 1, 70);
+    assert_in_range(losses, 2, 11);
+    expect_ended_by(w, 1000, 700);
+    for (uint64_t seq = 1001; seq <= 1100; seq++)
+        add(w, seq);
+    serve(w, 1, &losses);
+    assert_int_equal(losses, 101);
+    expect_ended_by(w, 100, 1);
+}
+
+/* Where nothing was in flight, or the broker has troubles of its own, nothing is known. */
+static void a_blame_may_find_nobody(void **state)
+{
+    struct window *w = *state;
+
+    window_restart(w);
+    assert_null(window_blame(w, 406, "bad"));
+    assert_false(w->narrowed);
+    add(w, 1);
+    add(w, 2);
+    assert_int_equal(send_up_to(w, 10), 2);
+    window_restart(w);
+    assert_null(window_blame(w, 541, "broken"));
+    assert_false(w->narrowed);
 }
 
 /* An internal error may be the broker's own: only the third one that a message meets alone is put
@@ -804,6 +895,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(deadlines, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_late_confirm_is_no_error, set_up, tear_down),
         cmocka_unit_test_setup_teardown(half_written_messages_do_not_expire, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(innocents_do_not_wait_one_by_one, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_blame_may_find_nobody, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_culprit_is_found, set_up_five, tear_down),
         cmocka_unit_test_setup_teardown(internal_errors_are_counted, set_up_five, tear_down),
         cmocka_unit_test_setup_teardown(a_missing_exchange_ends_its_suspects, set_up, tear_down),
