@@ -86,6 +86,16 @@ static void on_recovered(void *user)
     log_info("store works again");
 }
 
+static void on_size(void *user, bool trouble, const char *text)
+{
+    struct log_line line;
+
+    (void)user;
+    log_begin(&line, trouble ? WARREN_LOG_WARN : WARREN_LOG_INFO, "store");
+    log_text(&line, "reason", text);
+    log_end(&line);
+}
+
 /* The spool's file may not be there yet. */
 static bool is_same_file(const char *one, const char *other)
 {
@@ -129,7 +139,7 @@ enum warren_status worker_store_open(const struct worker_setup *setup, struct ke
     struct keeper_options options = {
         .group_delay_us = (uint32_t)config->store.group_delay_us,
         .renew_ms = RENEW_MS,
-        .events = {.failed = on_failed, .recovered = on_recovered},
+        .events = {.failed = on_failed, .recovered = on_recovered, .size = on_size},
     };
     const struct config_subscription *by;
     enum warren_status status;

@@ -36,7 +36,7 @@ static struct spooler *allocate(const struct spooler_options *options,
     s->options = *options;
     s->events = *events;
     s->user = user;
-    s->ended_due_ms = s->resume_ms = INT64_MAX;
+    s->ended_due_ms = s->resume_ms = s->tend_ms = INT64_MAX;
     return s;
 }
 

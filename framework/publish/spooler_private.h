@@ -74,6 +74,7 @@ struct spooler {
     int64_t ended_due_ms; /* when what was ended is written at the latest; INT64_MAX: nothing is */
     int64_t retry_ms;     /* the disk failed: not before this again, but for callers */
     int64_t age_ms;       /* when to look for what is too old */
+    int64_t tend_ms;      /* when to look after the file's log; INT64_MAX: no need */
     int64_t look_ms;      /* when to look for what was done to refused ones, if there are some */
     bool trouble;         /* the disk failed, and that was told */
     bool displaced;       /* the file is not in its place, and that was told */

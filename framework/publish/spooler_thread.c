@@ -13,6 +13,7 @@
 
 #define AGE_STEP_MS  1000
 #define LOOK_STEP_MS 1000
+#define TEND_STEP_MS 1000
 
 /* Rests after messages that a queue refused. */
 #define REST_MIN_MS 500
@@ -33,7 +34,7 @@ static int64_t earlier(int64_t a, int64_t b)
 /* When there will be something to do, whatever else happens. Under the lock. */
 static int64_t next_ms(const struct spooler *s)
 {
-    int64_t at = s->resume_ms;
+    int64_t at = earlier(s->resume_ms, s->tend_ms);
 
     if (s->ended_count > 0)
         at = earlier(at, s->ended_due_ms > s->retry_ms ? s->ended_due_ms : s->retry_ms);
@@ -147,6 +148,20 @@ static void look_if_due(struct spooler *s)
     spooler_look(s);
 }
 
+static void tend_if_due(struct spooler *s)
+{
+    struct database *database = spool_database(s->spool);
+    char text[DATABASE_LOG_TEXT];
+    enum database_log_news news;
+
+    if (now_ms() < s->tend_ms)
+        return;
+    news = database_tend_log(database, text);
+    s->tend_ms = database_log_is_large(database) ? now_ms() + TEND_STEP_MS : INT64_MAX;
+    if (news != DATABASE_LOG_AS_BEFORE)
+        spooler_tell(s, news == DATABASE_LOG_GREW, "%s", text);
+}
+
 static bool may_feed(struct spooler *s)
 {
     bool halted;
@@ -187,7 +202,9 @@ void *spooler_run(void *arg)
             spooler_write(s, &round);
             s->ended_due_ms = INT64_MAX;
             answer_tickets(s, &round);
+            s->tend_ms = earlier(s->tend_ms, now_ms() + TEND_STEP_MS);
         }
+        tend_if_due(s);
         look_if_due(s);
         see_to_nacked(s);
         if (may_feed(s) && spooler_feed(s)) {

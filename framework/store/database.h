@@ -129,6 +129,25 @@ enum warren_status database_fail(struct database *database, int code, const char
 
 /* ---- care ---- */
 
+/** Bytes of the log beside a file (-wal), which is cut off above that, as soon as nobody reads. */
+#define DATABASE_LOG_MAX ((int64_t)16 << 20)
+/** Bytes of what is said of it. */
+#define DATABASE_LOG_TEXT 1024
+
+enum database_log_news {
+    DATABASE_LOG_AS_BEFORE,
+    DATABASE_LOG_GREW,  /* much, for somebody reads for so long: who, is in the text */
+    DATABASE_LOG_SHRANK /* after that */
+};
+
+/**
+ * Look after the log: to be called once a second or so while the file is written, and as long as
+ * the log is large. Waits for the turn then; not in a transaction. News are told once for all
+ * connections of the process to the file.
+ */
+enum database_log_news database_tend_log(struct database *database, char text[DATABASE_LOG_TEXT]);
+bool database_log_is_large(const struct database *database);
+
 /** Told a sentence for each fault that database_check() finds. */
 typedef void database_fault_fn(void *user, const char *fault);
 

@@ -1,5 +1,6 @@
 /* database_open.c - opening a file with care, and closing it. */
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,9 +46,9 @@ static enum warren_status open_file(struct database *database,
     /* SQLite opens what it may not write for reading only, and says nothing. */
     if (!options->read_only && sqlite3_db_readonly(database->sqlite, "main") == 1)
         return database_fail(database, SQLITE_READONLY, "cannot be opened", error);
-    sqlite3_busy_timeout(database->sqlite, options->busy_timeout_ms > 0
-                                               ? (int)options->busy_timeout_ms
-                                               : DATABASE_BUSY_TIMEOUT_MS);
+    database->busy_timeout_ms =
+        options->busy_timeout_ms > 0 ? options->busy_timeout_ms : DATABASE_BUSY_TIMEOUT_MS;
+    sqlite3_busy_timeout(database->sqlite, (int)database->busy_timeout_ms);
     sqlite3_db_config(database->sqlite, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(database->sqlite, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     return WARREN_OK;
@@ -81,6 +82,9 @@ static enum warren_status configure(struct database *database,
     enum warren_status status = database_run(database, "PRAGMA temp_store = MEMORY", error);
 
     database->synchronous = options->synchronous;
+    snprintf(sql, sizeof sql, "PRAGMA journal_size_limit = %" PRId64, DATABASE_LOG_MAX);
+    if (status == WARREN_OK)
+        status = database_run(database, sql, error);
     if (status == WARREN_OK)
         status = database_set_synchronous(database, options->synchronous, error);
     if (status != WARREN_OK || options->cache_bytes == 0)

@@ -10,11 +10,17 @@
 /** The file, its log, the log's index, the lock of who uses it. */
 #define DATABASE_PLACES 4
 
+/** Readers of the log that are told of. */
+#define DATABASE_READERS 4
+
 struct database {
     struct sqlite3 *sqlite;
     char *path;
     struct turn *turn;
     enum database_synchronous synchronous;
+    uint32_t busy_timeout_ms;
+    uint64_t log_looks;                        /* at a log that was large, in a row */
+    pid_t readers[DATABASE_READERS];           /* at the last of these */
     struct file_place places[DATABASE_PLACES]; /* the file's is the first */
     size_t place_count;
     bool is_displaced; /* as it was looked at last */

@@ -22,6 +22,8 @@
 #include <warren/message.h>
 #include <warren/status.h>
 
+#include "store/database.h"
+
 /** A keyed hash of scope and key: its bits are random. */
 struct idempotency_key {
     uint8_t bytes[16];
@@ -82,6 +84,12 @@ struct idempotency_ops {
                                 struct warren_error *error);
     /** Say that this process lives, and at which of its claims it still is. */
     enum warren_status (*renew)(struct idempotency_store *store, struct warren_error *error);
+    /**
+     * Look after the files. To be called once a second or so; NULL: there are none.
+     *
+     * @text  of DATABASE_LOG_TEXT bytes: what an operator should know
+     */
+    enum database_log_news (*tend)(struct idempotency_store *store, char *text);
     /** What purge() shall keep at least so long; 0: for ever. The longest counts. Thread: any. */
     void (*retain)(struct idempotency_store *store, int64_t ms);
     /** The key of @key in @scope. Thread: any. */

@@ -33,6 +33,11 @@ static void retain(struct idempotency_store *store, int64_t ms)
     }
 }
 
+static enum database_log_news tend(struct idempotency_store *store, char *text)
+{
+    return database_tend_log(idempotency_sqlite_of(store)->own.database, text);
+}
+
 /* ---- life ---- */
 
 static void free_store(struct idempotency_store *store)
@@ -56,6 +61,7 @@ static const struct idempotency_ops ops = {
     .release = idempotency_release,
     .purge = idempotency_purge,
     .renew = idempotency_renew,
+    .tend = tend,
     .retain = retain,
     .name = name,
     .free = free_store,

@@ -13,7 +13,7 @@
 /* Between attempts at what failed, doubling. */
 #define RETRY_MIN_MS 20
 #define RETRY_MAX_MS 1000
-/* How often it looks for what is too old when there is nothing to do. */
+/* How often it looks for what is too old, and after the files, when there is nothing to do. */
 #define PURGE_MS 1000
 /* A group of so many means that there is load: the next one is worth waiting for. */
 #define LOAD_MIN 4
@@ -275,6 +275,17 @@ static void retry_failed(struct keeper *k, bool last_time)
     }
 }
 
+static void tend(struct keeper *k)
+{
+    char text[DATABASE_LOG_TEXT];
+    enum database_log_news news = DATABASE_LOG_AS_BEFORE;
+
+    if (k->store->ops->tend)
+        news = k->store->ops->tend(k->store, text);
+    if (news != DATABASE_LOG_AS_BEFORE && k->events.size)
+        k->events.size(k->events.user, news == DATABASE_LOG_GREW, text);
+}
+
 static void see_to_duties(struct keeper *k)
 {
     struct warren_error error = {WARREN_OK, ""};
@@ -285,6 +296,8 @@ static void see_to_duties(struct keeper *k)
         if (k->store->ops->renew(k->store, &error) != WARREN_OK)
             note_failure(k, &error, 0);
     }
+    if (now >= k->purge_at_ms)
+        tend(k);
     if (k->purge_more || now >= k->purge_at_ms) {
         k->purge_at_ms = now + PURGE_MS;
         if (k->store->ops->purge(k->store, &k->purge_more, &error) != WARREN_OK)

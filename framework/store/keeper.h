@@ -42,6 +42,8 @@ struct keeper_events {
     /** The first success after a failure. */
     void (*recovered)(void *user);
     void *user;
+    /** What it takes on disk. @trouble: it grows; else that is over */
+    void (*size)(void *user, bool trouble, const char *text);
 };
 
 struct keeper_options {

@@ -140,8 +140,19 @@ void transactor_guard_init(struct transactor_guard *guard, struct sqlite3 *sqlit
     take_hooks(guard);
 }
 
+static void reset_all(struct transactor_guard *guard)
+{
+    struct sqlite3_stmt *statement = NULL;
+
+    while ((statement = sqlite3_next_stmt(guard->sqlite, statement)))
+        if (sqlite3_stmt_busy(statement))
+            sqlite3_reset(statement);
+}
+
 void transactor_guard_own(struct transactor_guard *guard)
 {
+    if (guard->user == TRANSACTOR_OPENING) /* one that is half done reads, and for ever */
+        reset_all(guard);
     guard->user = TRANSACTOR_ITSELF;
 }
 
@@ -153,11 +164,7 @@ void transactor_guard_enter(struct transactor_guard *guard)
 
 void transactor_guard_leave(struct transactor_guard *guard)
 {
-    struct sqlite3_stmt *statement = NULL;
-
-    while ((statement = sqlite3_next_stmt(guard->sqlite, statement)))
-        if (sqlite3_stmt_busy(statement))
-            sqlite3_reset(statement);
+    reset_all(guard);
     take_hooks(guard);
     guard->user = TRANSACTOR_ITSELF;
 }

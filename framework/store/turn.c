@@ -2,13 +2,14 @@
 #include "store/turn.h"
 
 #include <pthread.h>
-#include <stdint.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 struct turn {
     struct turn *next; /* of all */
     dev_t device;
     ino_t inode;
+    _Atomic int64_t log_told;
     unsigned users;
     pthread_mutex_t mutex; /* guards the three below */
     uint64_t served;
@@ -105,6 +106,16 @@ void turn_give(struct turn *turn)
     pthread_mutex_unlock(&turn->mutex);
     if (wanted)
         pthread_cond_broadcast(&turn->changed);
+}
+
+int64_t turn_log_told(struct turn *turn)
+{
+    return atomic_load(&turn->log_told);
+}
+
+int64_t turn_tell_log(struct turn *turn, int64_t bytes)
+{
+    return atomic_exchange(&turn->log_told, bytes);
 }
 
 bool turn_is_wanted(struct turn *turn)

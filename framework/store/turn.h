@@ -1,7 +1,7 @@
 /* turn.h - whose turn it is, of the connections that this process has to one file, to write it.
  *
  * SQLite lets one writer in at a time, and the others poll: one that writes all the time starves
- * them. Here they queue.
+ * them. Here they queue. What this process knows of the file itself is kept here, too.
  * Thread: any; a turn may be given back by another thread than the one that took it.
  * Elsewhere: other processes (SQLite's busy time-out).
  */
@@ -9,6 +9,7 @@
 #define WARREN_STORE_TURN_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct turn;
@@ -27,6 +28,12 @@ bool turn_take(struct turn *turn);
 void turn_give(struct turn *turn);
 /** Who has it will never give it back: who waits, and who comes, is told so. */
 void turn_break(struct turn *turn);
+
+/** How large the file's log was when it was told of; 0: it was not, or is small again. Thread: any.
+ */
+int64_t turn_log_told(struct turn *turn);
+/** It is told of now. @return what it was before */
+int64_t turn_tell_log(struct turn *turn, int64_t bytes);
 
 /** Does somebody wait? */
 bool turn_is_wanted(struct turn *turn);

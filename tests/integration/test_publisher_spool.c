@@ -8,6 +8,7 @@
 #include <linux/capability.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -18,6 +19,7 @@
 
 #include <sqlite3.h>
 
+#include "publish/publisher_internal.h"
 #include "store/spool.h"
 
 #define TIMEOUT_MS ((uint32_t)(PATIENCE_MS * slowness()))
@@ -707,6 +709,51 @@ static void a_moved_file_accepts_nothing(void **state)
     free(aside);
 }
 
+/* What of the two has been told of the log. */
+struct log_told {
+    atomic_bool grew;
+    atomic_bool shrank;
+};
+
+static void on_spool_told(void *user, bool trouble, const char *text)
+{
+    struct log_told *told = user;
+
+    if (trouble && strstr(text, "has grown"))
+        atomic_store(&told->grew, true);
+    if (!trouble && strstr(text, "small again"))
+        atomic_store(&told->shrank, true);
+}
+
+/* Somebody reads the file for long, and its log grows: this is told, and when it is over, the log
+ * is cut off without another message. */
+static void a_long_reader_is_told(void **state)
+{
+    enum { COUNT = 70, BYTES = 1000000 };
+    static const struct publisher_observer observer = {.spool = on_spool_told};
+    struct spooling *s = *state;
+    static struct log_told told; /* the publisher may outlive a test that fails */
+    char *body = pattern(BYTES);
+    struct warren_message message = {.body = {body, BYTES}};
+    struct warren_publish publish = {.routing_key = s->f->queue, .message = &message};
+    sqlite3 *reader;
+
+    s->options.spool_unsynced = true;
+    open_disconnected(s);
+    publisher_set_observer(s->f->publisher, &observer, &told);
+    assert_int_equal(sqlite3_open(s->path, &reader), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM spool", NULL, NULL, NULL),
+                     SQLITE_OK);
+    for (int i = 0; i < COUNT; i++)
+        assert_int_equal(warren_publisher_publish(s->f->publisher, &publish, NULL, NULL),
+                         WARREN_OK);
+    assert_true(WAIT_FOR(atomic_load(&told.grew), TIMEOUT_MS));
+    sqlite3_close(reader);
+    assert_true(WAIT_FOR(atomic_load(&told.shrank), TIMEOUT_MS));
+    close_publisher(s); /* has nothing to tell any more */
+    free(body);
+}
+
 static void assert_no_publisher(struct spooling *s, enum warren_status status, const char *says)
 {
     const char *uri = proxy_uri(s->f->proxy);
@@ -916,6 +963,7 @@ int main(void)
         SPOOL(old_messages_expire),
         SPOOL(a_disk_that_fails_is_told),
         SPOOL(a_moved_file_accepts_nothing),
+        SPOOL(a_long_reader_is_told),
         SPOOL(one_publisher_a_file),
         SPOOL(bad_paths_are_refused),
         SPOOL(a_foreign_file_is_refused),

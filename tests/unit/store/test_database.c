@@ -521,14 +521,67 @@ static void a_place_is_no_matter_of_the_working_directory(void **state)
     assert_int_equal(chdir(before), 0);
 }
 
+/* Another process, which has nothing of this one's SQLite. */
+struct other {
+    pid_t pid;
+    int commands[2];
+    int answers[2];
+};
+
+/* Made before a file is opened: it opens @rig's when it is told to, begins to read @table, and says
+ * how many rows there are. */
+static void other_begin(struct other *other, struct rig *rig, const char *table)
+{
+    char sql[80];
+    char byte;
+
+    assert_int_equal(pipe(other->commands), 0);
+    assert_int_equal(pipe(other->answers), 0);
+    other->pid = fork();
+    assert_true(other->pid >= 0);
+    if (other->pid > 0)
+        return;
+    close(other->commands[1]);
+    if (read(other->commands[0], &byte, 1) == 1) {
+        struct database *database = rig_open(rig);
+
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", table);
+        rig_run(rig, database, "BEGIN");
+        byte = (char)number(rig, database, sql);
+        if (write(other->answers[1], &byte, 1) == 1)
+            byte = (char)read(other->commands[0], &byte, 1);
+    }
+    _exit(0);
+}
+
+static int other_count(struct other *other)
+{
+    char byte;
+
+    assert_int_equal(write(other->commands[1], "", 1), 1);
+    close(other->answers[1]); /* if it dies, it does not answer */
+    assert_int_equal(read(other->answers[0], &byte, 1), 1);
+    return byte;
+}
+
+static void other_end(struct other *other)
+{
+    close(other->commands[1]);
+    assert_int_equal(waitpid(other->pid, NULL, 0), other->pid);
+    close(other->commands[0]);
+    close(other->answers[0]);
+}
+
 /* The log is deleted: what is in it is put into the file at once, for the process may be killed. */
 static void a_deleted_log_is_rescued(void **state)
 {
     struct rig *rig = *state;
-    struct database *database = rig_open(rig);
-    struct database *copy;
+    struct database *database;
+    struct other other;
     char path[160];
 
+    other_begin(&other, rig, "t");
+    database = rig_open(rig);
     rig_run(rig, database, "CREATE TABLE t (a); INSERT INTO t VALUES (1)");
     beside(rig, "-wal", path);
     assert_int_equal(unlink(path), 0);
@@ -536,16 +589,43 @@ static void a_deleted_log_is_rescued(void **state)
     database_rollback(database);
     beside(rig, "-shm", path);
     unlink(path);
-    if (fork() == 0) { /* another process, for this one has its locks */
-        copy = rig_open(rig);
-        _exit(number(rig, copy, "SELECT count(*) FROM t") == 1 ? 0 : 1);
-    }
-    {
-        int status;
+    assert_int_equal(other_count(&other), 1);
+    other_end(&other);
+    database_close(database);
+}
 
-        assert_true(wait(&status) > 0);
-        assert_int_equal(status, 0);
-    }
+/* Another process reads for long: the log grows beyond all measure, which is told once, with who it
+ * is; when it has ended, the log is cut off. */
+static void a_long_reader_is_named(void **state)
+{
+    struct rig *rig = *state;
+    char text[DATABASE_LOG_TEXT] = "";
+    struct database_size size;
+    struct database *database;
+    struct other other;
+    char pid[32];
+
+    other_begin(&other, rig, "t");
+    snprintf(pid, sizeof pid, "process %d (", (int)other.pid);
+    database = rig_open(rig);
+    rig_run(rig, database, "CREATE TABLE t (a)");
+    assert_int_equal(other_count(&other), 0);
+    assert_int_equal(database_tend_log(database, text), DATABASE_LOG_AS_BEFORE);
+    for (int i = 0; i < 70; i++)
+        rig_run(rig, database, "INSERT INTO t VALUES (zeroblob(1000000))");
+    assert_int_equal(database_tend_log(database, text), DATABASE_LOG_AS_BEFORE);
+    assert_int_equal(database_tend_log(database, text), DATABASE_LOG_GREW);
+    assert_has(text, rig->path);
+    assert_has(text, pid);
+    assert_int_equal(database_tend_log(database, text), DATABASE_LOG_AS_BEFORE);
+    assert_true(database_log_is_large(database));
+    other_end(&other);
+    assert_int_equal(database_tend_log(database, text), DATABASE_LOG_SHRANK);
+    assert_false(database_log_is_large(database));
+    assert_int_equal(database_size(database, &size, &rig->error), WARREN_OK);
+    assert_int_equal(size.wal, 0);
+    assert_int_equal(database_tend_log(database, text), DATABASE_LOG_AS_BEFORE);
+    assert_int_equal(number(rig, database, "SELECT count(*) FROM t"), 70);
     database_close(database);
 }
 
@@ -607,6 +687,7 @@ int main(void)
         TEST(a_displaced_file_is_told),
         TEST(a_place_is_no_matter_of_the_working_directory),
         TEST(a_deleted_log_is_rescued),
+        TEST(a_long_reader_is_named),
         TEST(closing_leaves_the_files_of_others),
     };
 

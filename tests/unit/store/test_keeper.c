@@ -13,6 +13,7 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/error.h"
@@ -29,6 +30,7 @@ struct fake {
     atomic_int failures;
     atomic_size_t last_count;
     atomic_int calls;
+    atomic_int looks;
     atomic_bool freed;
 };
 
@@ -40,6 +42,8 @@ struct rig {
     atomic_int done;
     atomic_int done_badly;
     sem_t one_done;
+    sem_t told_size;
+    atomic_int told_sizes;
 };
 
 struct work {
@@ -95,6 +99,16 @@ static enum warren_status renew(struct idempotency_store *store, struct warren_e
     return WARREN_OK;
 }
 
+/* The files are large in the first second. */
+static enum database_log_news tend(struct idempotency_store *store, char *text)
+{
+    struct fake *fake = (struct fake *)store;
+    int look = atomic_fetch_add(&fake->looks, 1);
+
+    strcpy(text, "the log");
+    return look == 0 ? DATABASE_LOG_GREW : look == 1 ? DATABASE_LOG_SHRANK : DATABASE_LOG_AS_BEFORE;
+}
+
 static void free_fake(struct idempotency_store *store)
 {
     atomic_store(&((struct fake *)store)->freed, true);
@@ -105,6 +119,7 @@ static const struct idempotency_ops ops = {.claim = act,
                                            .release = act,
                                            .purge = purge,
                                            .renew = renew,
+                                           .tend = tend,
                                            .free = free_fake};
 
 static void failed(void *user, const char *error, size_t waiting)
@@ -121,16 +136,25 @@ static void recovered(void *user)
     atomic_fetch_add(&((struct rig *)user)->told_recovered, 1);
 }
 
+static void size(void *user, bool trouble, const char *text)
+{
+    struct rig *rig = user;
+
+    if (trouble == (atomic_fetch_add(&rig->told_sizes, 1) == 0) && strcmp(text, "the log") == 0)
+        sem_post(&rig->told_size);
+}
+
 static int setup(void **state)
 {
     struct rig *rig = calloc(1, sizeof *rig);
-    struct keeper_options options = {.renew_ms = 60000, .events = {failed, recovered, rig}};
+    struct keeper_options options = {.renew_ms = 60000, .events = {failed, recovered, rig, size}};
 
     rig->fake = calloc(1, sizeof *rig->fake);
     rig->fake->store.ops = &ops;
     sem_init(&rig->fake->entered, 0, 0);
     sem_init(&rig->fake->may_return, 0, 0);
     sem_init(&rig->one_done, 0, 0);
+    sem_init(&rig->told_size, 0, 0);
     options.store = &rig->fake->store;
     assert_int_equal(keeper_new(&options, &rig->keeper, NULL), WARREN_OK);
     *state = rig;
@@ -270,6 +294,15 @@ static void a_stop_does_what_waits(void **state)
     assert_int_equal(atomic_load(&rig->done_badly), 0);
 }
 
+/* What the store says of its files is passed on, although nothing is to be done. */
+static void growth_is_told(void **state)
+{
+    struct rig *rig = *state;
+
+    wait_for(&rig->told_size);
+    wait_for(&rig->told_size);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -281,6 +314,7 @@ int main(void)
         TEST(a_claim_that_fails_is_told),
         TEST(a_stop_ends_what_fails),
         TEST(a_stop_does_what_waits),
+        TEST(growth_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
