@@ -107,7 +107,7 @@ static void run_free(struct run *run)
     ledger_free(run->ledger);
     free(run->queue);
     free(run->name);
-    *run = (struct run){NULL};
+    memset(run, 0, sizeof *run);
 }
 
 /* Two threads publish to a new queue of @type, and the first messages are confirmed. */
