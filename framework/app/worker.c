@@ -23,6 +23,7 @@
 #include "app/worker_streams.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/guarded.h"
 #include "base/log.h"
 #include "base/signals.h"
 
@@ -209,7 +210,7 @@ enum warren_status warren_worker_new(const struct warren_worker_options *options
     if (!options || options->size < least || options->size > sizeof own)
         return error_set(error, WARREN_EINVAL, "options.size must be sizeof(options)");
     memcpy(&own, options, options->size);
-    worker = calloc(1, sizeof *worker);
+    worker = guarded_alloc(sizeof *worker);
     if (!worker)
         return error_set(error, WARREN_ENOMEM, "no memory for a worker");
     worker->own_signals = own.own_signals;
@@ -435,5 +436,5 @@ void warren_worker_free(struct warren_worker *worker)
     if (worker->owns_log)
         log_stop(LOG_STOP_MS);
     if (!abandoned)
-        free(worker);
+        guarded_free(worker, sizeof *worker);
 }

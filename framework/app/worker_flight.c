@@ -12,6 +12,7 @@
 #include "app/worker_signals.h"
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/guarded.h"
 #include "base/log.h"
 
 /* Not WARREN_: it is no option. */
@@ -137,7 +138,7 @@ static char *read_arguments(size_t *ret_len)
     return text;
 }
 
-/* An array of the texts that follow each other in @text. */
+/* @count texts that follow each other in @text, in an array that ends with NULL. */
 static char **split(char *text, size_t len)
 {
     size_t count = 0;
@@ -153,23 +154,59 @@ static char **split(char *text, size_t len)
     return array;
 }
 
-/* The environment of the beginning, and where the recorder is if it is in memory. The texts are
- * borrowed, but for the last one. */
-static char **make_environment(char *const *start, char *handed_on)
+/* A copy of @texts, and of @more behind them, that nothing can write to. NULL: no memory. */
+static char **seal(char *const *texts, const char *more, size_t *ret_size)
 {
     size_t count = 0;
-    size_t kept = 0;
-    char **env;
+    size_t size = more ? strlen(more) + 1 : 0;
+    char **copy;
+    char *at;
 
-    while (start[count])
-        count++;
-    env = calloc(count + 2, sizeof *env);
-    for (size_t i = 0; env && i < count; i++)
-        if (strncmp(start[i], HANDED_ON "=", sizeof HANDED_ON) != 0)
-            env[kept++] = start[i];
-    if (env)
-        env[kept] = handed_on;
-    return env;
+    while (texts[count])
+        size += strlen(texts[count++]) + 1;
+    size += (count + 2) * sizeof *copy;
+    copy = guarded_alloc(size);
+    if (!copy)
+        return NULL;
+    at = (char *)(copy + count + 2);
+    for (size_t i = 0; i < count; i++) {
+        copy[i] = at;
+        at = stpcpy(at, texts[i]) + 1;
+    }
+    if (more)
+        copy[count] = strcpy(at, more);
+    guarded_seal(copy, size);
+    *ret_size = size;
+    return copy;
+}
+
+/* The environment of the beginning, and where the recorder is if it is in memory. */
+static char **make_environment(struct worker_flight *w, char **start)
+{
+    size_t kept = 0;
+    char handed_on[40];
+
+    for (size_t i = 0; start[i]; i++) {
+        if (strncmp(start[i], HANDED_ON "=", sizeof HANDED_ON) == 0)
+            free(start[i]);
+        else
+            start[kept++] = start[i];
+    }
+    start[kept] = NULL;
+    snprintf(handed_on, sizeof handed_on, HANDED_ON "=%d", w->plan.keep_fd);
+    return seal(start, w->plan.keep_fd >= 0 ? handed_on : NULL, &w->env_size);
+}
+
+static char **make_arguments(struct worker_flight *w)
+{
+    size_t len = 0;
+    char *text = read_arguments(&len);
+    char **texts = text ? split(text, len) : NULL;
+    char **sealed = texts ? seal(texts, NULL, &w->argv_size) : NULL;
+
+    free(texts);
+    free(text);
+    return sealed;
 }
 
 /* The kernel names a process after the file that it executed, which then was /proc/self/exe. */
@@ -182,22 +219,18 @@ static void name_process(const char *program)
 
 void worker_flight_own_process(struct worker_flight *w, struct process_state *start)
 {
-    size_t len = 0;
-
     w->start = *start;
     *start = (struct process_state){0};
     w->plan.start = &w->start;
-    w->arguments = read_arguments(&len);
     /* What comes while the next process starts waits there until it takes its signals. */
     pthread_sigmask(SIG_SETMASK, NULL, &w->plan.mask);
     worker_signals_add(&w->plan.mask);
     w->plan.told_to_stop = &worker_signals()->stop;
     w->plan.keep_fd = w->flight->file.path ? -1 : w->flight->file.fd;
-    if (w->plan.keep_fd >= 0 && asprintf(&w->handed_on, HANDED_ON "=%d", w->plan.keep_fd) < 0)
-        w->handed_on = NULL;
-    w->plan.env = make_environment(w->start.environment, w->handed_on);
-    if (w->arguments && w->plan.env)
-        w->plan.argv = split(w->arguments, len);
+    w->plan.env = make_environment(w, w->start.environment);
+    process_state_done(&w->start);
+    if (w->plan.env)
+        w->plan.argv = make_arguments(w);
     if (w->plan.argv && w->plan.argv[0])
         name_process(w->plan.argv[0]);
 }
@@ -228,23 +261,6 @@ static void await(const struct flight_report *report)
         poll(NULL, 0, LOOK_MS);
 }
 
-static void report_calls(const struct flight_report *report)
-{
-    const char *at = report->backtrace;
-
-    while (*at) {
-        size_t len = strcspn(at, "\n");
-        struct log_line line;
-        char call[512];
-
-        snprintf(call, sizeof call, "%.*s", (int)len, at);
-        log_begin(&line, WARREN_LOG_ERROR, "backtrace");
-        log_text(&line, "call", call);
-        log_end(&line);
-        at += len + (at[len] == '\n');
-    }
-}
-
 static void report_one(const struct flight_report *report)
 {
     struct warren_bytes id = flight_message_id(report->message_id, report->id_len);
@@ -265,7 +281,7 @@ static void report_one(const struct flight_report *report)
         log_text(&line, "address", address);
     }
     log_end(&line);
-    report_calls(report);
+    flight_log_calls(report);
 }
 
 void worker_flight_report(struct worker_flight *w)
@@ -291,10 +307,8 @@ void worker_flight_close(struct worker_flight *w, bool abandoned)
     }
     fault_remove(w->flight);
     flight_close(w->flight, true);
-    free(w->plan.argv);
-    free(w->plan.env);
-    free(w->handed_on);
+    guarded_free(w->plan.argv, w->argv_size);
+    guarded_free(w->plan.env, w->env_size);
     process_state_done(&w->start);
-    free(w->arguments);
     *w = (struct worker_flight){.flight = NULL};
 }

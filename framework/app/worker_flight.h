@@ -15,9 +15,9 @@
 struct worker_flight {
     struct flight *flight;
     struct fault_plan plan;
-    char *arguments; /* what plan.argv points into */
-    char *handed_on; /* one text of plan.env, the others are of @start */
-    struct process_state start;
+    struct process_state start; /* but for the environment, which is in plan.env */
+    size_t argv_size;           /* of what plan.argv is, with its texts */
+    size_t env_size;
 };
 
 /**

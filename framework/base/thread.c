@@ -1,10 +1,13 @@
 /* thread.c - see thread.h. */
 #include "base/thread.h"
 
+#include <errno.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/error.h"
 
@@ -12,7 +15,7 @@
 
 static void let_faults_through(sigset_t *set)
 {
-    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
 
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
         sigdelset(set, own[i]);
@@ -26,17 +29,45 @@ static bool ends_the_process(int number)
            now.sa_handler == SIG_DFL;
 }
 
+/* Initial-exec: reading it in a signal's handler allocates nothing. */
+static __thread bool ours __attribute__((tls_model("initial-exec")));
+
+struct beginning {
+    void *(*run)(void *arg);
+    void *arg;
+};
+
+static void *begin(void *arg)
+{
+    struct beginning beginning = *(struct beginning *)arg;
+
+    free(arg);
+    ours = true;
+    return beginning.run(beginning.arg);
+}
+
+bool thread_is_ours(void)
+{
+    return ours || syscall(SYS_gettid) == getpid();
+}
+
 /* A thread begins with the mask of the one that creates it. */
 static enum warren_status start(pthread_t *thread, const char *name, void *(*run)(void *arg),
                                 void *arg, const sigset_t *mask, struct warren_error *error)
 {
+    struct beginning *beginning = malloc(sizeof *beginning);
     char text[THREAD_NAME_SIZE];
     sigset_t before;
-    int failure;
+    int failure = ENOMEM;
 
-    pthread_sigmask(SIG_SETMASK, mask, &before);
-    failure = pthread_create(thread, NULL, run, arg);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (beginning) {
+        *beginning = (struct beginning){run, arg};
+        pthread_sigmask(SIG_SETMASK, mask, &before);
+        failure = pthread_create(thread, NULL, begin, beginning);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
+    if (failure)
+        free(beginning);
     if (failure)
         return error_set(error, WARREN_EIO, "cannot start thread %s: %s", name,
                          strerrordesc_np(failure));

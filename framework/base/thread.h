@@ -3,6 +3,7 @@
 #define WARREN_BASE_THREAD_H
 
 #include <pthread.h>
+#include <stdbool.h>
 
 #include <warren/status.h>
 
@@ -14,6 +15,9 @@
  */
 enum warren_status thread_start(pthread_t *thread, const char *name, void *(*run)(void *arg),
                                 void *arg, struct warren_error *error);
+
+/** Did warren start this thread, or is it the process's first? Async-signal-safe. */
+bool thread_is_ours(void);
 
 /**
  * The same for a thread that runs a plugin's functions. The programs that these start inherit its

@@ -11,6 +11,7 @@
 
 #include "base/backtrace.h"
 #include "base/process_state.h"
+#include "base/thread.h"
 #include "consume/flight_recorder.h"
 
 /* Room for the unwinder, which takes about 10 KiB, and the largest register file. */
@@ -21,12 +22,17 @@
 #define CLOSE_RANGE_CLOEXEC (1U << 2)
 #endif
 
-static const int fault_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+/* Whoever falls beside another waits so long for the end. */
+#define FALL_MS 10000
+
+static const int fault_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
 #define FAULT_SIGNALS (sizeof fault_signals / sizeof *fault_signals)
 
 static struct {
     pthread_mutex_t lock;
     unsigned users;
+    struct flight *flights; /* linked by `next`; read by a signal's handler without the lock */
+    _Atomic pid_t falling;  /* the thread that tells of a fall */
     struct sigaction before[FAULT_SIGNALS];
     struct sigaction before_tell;
 } signals = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -39,8 +45,8 @@ enum stage { NOT_YET, TOLD, UNWOUND, WRITTEN, PARKED };
 
 const char *fault_signal_name(int signal)
 {
-    static const char *const names[FAULT_SIGNALS] = {"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL",
-                                                     "SIGABRT"};
+    static const char *const names[FAULT_SIGNALS] = {"SIGSEGV", "SIGBUS",  "SIGFPE", "SIGILL",
+                                                     "SIGABRT", "SIGTRAP", "SIGSYS"};
 
     for (size_t i = 0; i < FAULT_SIGNALS; i++)
         if (fault_signals[i] == signal)
@@ -170,11 +176,11 @@ static void tell_and_park(struct flight_worker *worker, void *context)
 
 /* A signal that another process sent is no fault of the handler, and a child that the handler
  * forked is not the handler's thread. */
-static bool is_ours(const struct flight_worker *worker, const siginfo_t *info)
+static bool is_ours(const struct flight *flight, const siginfo_t *info)
 {
     pid_t pid = getpid();
 
-    return pid == worker->flight->pid && (info->si_code > 0 || info->si_pid == pid);
+    return pid == flight->pid && (info->si_code > 0 || info->si_pid == pid);
 }
 
 static void pass_on(int signal, const siginfo_t *info)
@@ -187,13 +193,64 @@ static void pass_on(int signal, const siginfo_t *info)
         syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), signal);
 }
 
+/* ---- a process that falls ---- */
+
+static void tell_fall(struct flight *flight, int signal, const siginfo_t *info, void *context)
+{
+    struct flight_report *report =
+        flight_fell(flight, signal, info->si_code,
+                    signal == SIGABRT || info->si_code <= 0 ? NULL : info->si_addr);
+    void *calls[BACKTRACE_CALLS];
+    size_t count;
+
+    if (!report)
+        return;
+    count = backtrace_take(context, calls);
+    backtrace_write(calls, count, report->backtrace, sizeof report->backtrace);
+}
+
+/* A sanitizer, or whoever else was there before, has its turn first. */
+static bool is_plain(int signal)
+{
+    for (size_t i = 0; i < FAULT_SIGNALS; i++)
+        if (fault_signals[i] == signal)
+            return !(signals.before[i].sa_flags & SA_SIGINFO) &&
+                   signals.before[i].sa_handler == SIG_DFL;
+    return false;
+}
+
+/* Returns where the signal is to have its way. A fault of these very steps comes here again. Where
+ * no message was begun, no handler has spoiled anything, and the next process would do the same. */
+static void fall(int signal, const siginfo_t *info, void *context)
+{
+    pid_t thread = (pid_t)syscall(SYS_gettid);
+    pid_t nobody = 0;
+
+    if (!signals.flights || !is_ours(signals.flights, info))
+        return;
+    if (!atomic_compare_exchange_strong(&signals.falling, &nobody, thread)) {
+        if (nobody != thread)
+            sleep_ms(FALL_MS);
+        return;
+    }
+    for (struct flight *f = signals.flights; f; f = f->next)
+        if (flight_begun(f) > 0)
+            tell_fall(f, signal, info, context);
+    if (!thread_is_ours() || !is_plain(signal))
+        return;
+    for (struct flight *f = signals.flights; f; f = f->next)
+        if (flight_begun(f) > 0 && f->plan->argv && !atomic_load(&f->plan->ending))
+            fault_reexecute(f->plan);
+}
+
 static void on_fault(int signal, siginfo_t *info, void *context)
 {
     struct flight_worker *worker = self;
     int before = errno;
 
     if (!worker ||
-        (worker->stage == NOT_YET && (!is_ours(worker, info) || !flight_is_up(worker)))) {
+        (worker->stage == NOT_YET && (!is_ours(worker->flight, info) || !flight_is_up(worker)))) {
+        fall(signal, info, context);
         pass_on(signal, info);
         errno = before;
         return;
@@ -212,7 +269,7 @@ static void on_tell(int signal, siginfo_t *info, void *context)
     struct flight_worker *worker = self;
 
     (void)signal;
-    if (!worker || worker->stage != NOT_YET || !is_ours(worker, info) ||
+    if (!worker || worker->stage != NOT_YET || !is_ours(worker->flight, info) ||
         (atomic_load(&worker->slot->state) & FLIGHT_STATE_MASK) != FLIGHT_STUCK)
         return;
     worker->stage = TOLD;
@@ -259,6 +316,8 @@ void fault_install(struct flight *flight, struct fault_plan *plan)
     backtrace_prepare();
     flight->plan = plan;
     pthread_mutex_lock(&signals.lock);
+    flight->next = signals.flights;
+    signals.flights = flight;
     if (signals.users++ == 0)
         take_signals();
     pthread_mutex_unlock(&signals.lock);
@@ -266,10 +325,15 @@ void fault_install(struct flight *flight, struct fault_plan *plan)
 
 void fault_remove(struct flight *flight)
 {
+    struct flight **at = &signals.flights;
+
     if (!flight->plan)
         return;
-    flight->plan = NULL;
     pthread_mutex_lock(&signals.lock);
+    while (*at != flight)
+        at = &(*at)->next;
+    *at = flight->next;
+    flight->plan = NULL;
     if (--signals.users == 0) {
         for (size_t i = 0; i < FAULT_SIGNALS; i++)
             give_back(fault_signals[i], &signals.before[i]);

@@ -2,8 +2,11 @@
  * with a backtrace, after which the thread is parked for ever. The process goes on, tainted, as
  * long as it takes to end in good order; and if it cannot, the parked thread sees to it.
  *
- * A fault anywhere else, and a signal that somebody sent, go the way they went before: to the
- * handler that was there (a sanitizer's), or they end the process with a core dump.
+ * A fault of warren's own threads outside of a handler makes the process fall (flight_recorder.h):
+ * what it says is written, and the process executes itself at once, if it may; nothing of it can be
+ * trusted to drain. A fault of a thread that a handler started is noted and goes the way it went
+ * before, as does a signal that somebody sent: to the handler that was there (a sanitizer's), or it
+ * ends the process with a core dump.
  * Mutable globals here: the dispositions, for a process has but one of each.
  * Everything in a signal's handler is async-signal-safe but two things: the unwinder and the list
  * of modules share a lock with dlopen(3).

@@ -1,8 +1,10 @@
 /* flight_earlier.c - what an earlier process left in its recorder, added to what is known here. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "consume/fault.h"
 #include "consume/flight_private.h"
 
 /* A text of a file that may be damaged. */
@@ -27,7 +29,7 @@ static uint32_t keep_report(struct flight *f, const struct flight_file *from, ui
     if (number == 0 || number > FLIGHT_REPORTS)
         return 0;
     old = &from->reports[number - 1];
-    if (is_free(old) || old->reason > FLIGHT_KILLED)
+    if (is_free(old) || old->reason > FLIGHT_REASON_LAST)
         return 0;
     for (uint32_t i = FLIGHT_REPORTS_OWN; i < FLIGHT_REPORTS; i++) {
         struct flight_report *report = &f->file.reports[i];
@@ -76,10 +78,10 @@ static void load_notes(struct flight *f, const struct flight_file *from, int64_t
             damaged++;
             continue;
         }
-        if (now_ms - note.noted_ms > FLIGHT_NOTE_KEPT_MS)
+        if (now_ms - note.noted_ms > flight_note_kept_ms(&note))
             continue;
         note.report = keep_report(f, from, note.report);
-        flight_notes_load(&f->notes, &note);
+        flight_notes_load(&f->notes, &note, true);
     }
     if (damaged > 0)
         warn_of_damage(from, damaged);
@@ -99,14 +101,80 @@ static bool culprit_is_known(const struct flight_file *from)
     return atomic_load(&from->head->landed) != 0;
 }
 
+void flight_log_calls(const struct flight_report *report)
+{
+    const char *at = report->backtrace;
+
+    while (*at) {
+        size_t len = strcspn(at, "\n");
+        struct log_line line;
+        char call[512];
+
+        snprintf(call, sizeof call, "%.*s", (int)len, at);
+        log_begin(&line, WARREN_LOG_ERROR, "backtrace");
+        log_text(&line, "call", call);
+        log_end(&line);
+        at += len + (at[len] == '\n');
+    }
+}
+
+static uint64_t begun_in(const struct flight_slot *slot)
+{
+    return atomic_load(&slot->state) / FLIGHT_STATE_STEP;
+}
+
+static bool has_fallen(const struct flight_file *from)
+{
+    return atomic_load(&from->head->fallen) && !atomic_load(&from->head->landed);
+}
+
+/* The one that ran alone, if none began after it: all others were settled before. */
+static const struct flight_slot *only_one(const struct flight_file *from)
+{
+    uint64_t begun = 0;
+
+    for (uint32_t i = 0; i < from->head->slot_count; i++)
+        begun += begun_in(&from->slots[i]);
+    if (begun == 0 || begun != atomic_load(&from->head->alone_begun) ||
+        from->head->alone_slot >= from->head->slot_count)
+        return NULL;
+    return &from->slots[from->head->alone_slot];
+}
+
+static bool is_suspected(const struct flight_file *from, const struct flight_slot *slot, bool known)
+{
+    enum flight_state state = state_of(slot);
+    const struct flight_slot *only = only_one(from);
+
+    if (state >= FLIGHT_CRASHED)
+        return true;
+    if (has_fallen(from))
+        return begun_in(slot) > 0 && (!only || only == slot);
+    return state == FLIGHT_RUNNING && !known;
+}
+
+/* Is it proven that this message did it? In a row of falls memory is being spoiled by somebody, so
+ * only who has a process for itself is proven guilty. */
+static bool is_sure(const struct flight_file *from, const struct flight_slot *slot)
+{
+    bool in_a_row = has_fallen(from) || atomic_load(&from->head->falls) > 0;
+
+    if (!in_a_row || state_of(slot) == FLIGHT_STUCK)
+        return true;
+    return only_one(from) == slot && begun_in(slot) == 1 &&
+           atomic_load(&from->head->alone_begun) == 1;
+}
+
 /* It died without a word, so nobody has told of them yet. */
-static void tell_running(const struct flight_file *from, const struct flight_slot *slot)
+static void tell_suspect(const struct flight_file *from, const struct flight_slot *slot)
 {
     struct warren_bytes id = flight_message_id(slot->message_id, slot->id_len);
     char text[FLIGHT_NAME_SIZE];
     struct log_line line;
 
-    log_begin(&line, WARREN_LOG_WARN, "message was in a handler when the process was killed");
+    log_begin(&line, WARREN_LOG_WARN,
+              has_fallen(from) ? "message was the last of its thread when the process fell"
+                               : "message was in a handler when the process was killed");
     log_int(&line, "pid", from->head->pid);
     copy_text(text, slot->queue, sizeof text);
     log_text(&line, "queue", text);
@@ -117,22 +185,67 @@ static void tell_running(const struct flight_file *from, const struct flight_slo
     log_end(&line);
 }
 
+static enum flight_reason reason_of(const struct flight_file *from, const struct flight_slot *slot)
+{
+    if (state_of(slot) == FLIGHT_CRASHED)
+        return FLIGHT_SIGNAL;
+    if (state_of(slot) == FLIGHT_STUCK)
+        return FLIGHT_LIMIT;
+    return has_fallen(from) ? FLIGHT_FALL : FLIGHT_KILLED;
+}
+
 static void load_slot(struct flight *f, const struct flight_file *from,
-                      const struct flight_slot *slot, int64_t now_ms)
+                      const struct flight_slot *slot, uint32_t fall_report, int64_t now_ms)
 {
     enum flight_state state = state_of(slot);
+    bool told = state >= FLIGHT_CRASHED;
+    bool sure = is_sure(from, slot);
     struct flight_note note = {
         .message = slot->message, .crashes = 1, .first_ms = now_ms, .noted_ms = now_ms};
 
-    note.reason = state == FLIGHT_CRASHED ? FLIGHT_SIGNAL
-                  : state == FLIGHT_STUCK ? FLIGHT_LIMIT
-                                          : FLIGHT_KILLED;
-    note.report = keep_report(f, from, atomic_load(&slot->report));
+    note.reason = reason_of(from, slot);
+    note.report = told ? keep_report(f, from, atomic_load(&slot->report)) : fall_report;
     /* Who was only near has not failed. */
-    note.failed = state != FLIGHT_RUNNING || slot->alone;
-    flight_notes_load(&f->notes, &note);
-    if (state == FLIGHT_RUNNING)
-        tell_running(from, slot);
+    note.failed = told || (slot->alone && sure);
+    flight_notes_load(&f->notes, &note, sure);
+    if (!told)
+        tell_suspect(from, slot);
+}
+
+/* @return the number of what is kept of its report; 0: none */
+static uint32_t tell_fall(struct flight *f, const struct flight_file *from)
+{
+    uint32_t number = keep_report(f, from, atomic_load(&from->head->fall_report));
+    const struct flight_report *report = number ? &f->file.reports[number - 1] : NULL;
+    char address[24];
+    struct log_line line;
+
+    log_begin(&line, WARREN_LOG_ERROR,
+              "process fell outside of its handlers: the last message of each thread is suspected, "
+              "and runs alone");
+    log_int(&line, "pid", from->head->pid);
+    log_int(&line, "falls", atomic_load(&from->head->falls));
+    if (report && report->signal) {
+        snprintf(address, sizeof address, "0x%llx", (unsigned long long)report->address);
+        log_text(&line, "signal", fault_signal_name(report->signal));
+        log_text(&line, "address", address);
+    }
+    log_end(&line);
+    if (report)
+        flight_log_calls(report);
+    return number;
+}
+
+/* What belongs to the row of falls, which a process that lived in peace has ended. */
+static void load_falls(struct flight *f, const struct flight_file *from, int64_t now_ms)
+{
+    uint32_t falls = atomic_load(&from->head->falls);
+
+    if (falls <= atomic_load(&f->file.head->falls) ||
+        (!has_fallen(from) && now_ms - from->head->fallen_ms > FLIGHT_CALM_MS))
+        return;
+    atomic_store(&f->file.head->falls, falls);
+    f->file.head->fallen_ms = from->head->fallen_ms;
 }
 
 void flight_load(void *user, const struct flight_file *from)
@@ -140,18 +253,19 @@ void flight_load(void *user, const struct flight_file *from)
     struct flight *f = user;
     int64_t now_ms = clock_wall_ms();
     bool known = culprit_is_known(from);
+    uint32_t fall_report = 0;
 
     if (!f->notes.file && flight_notes_init(&f->notes, &f->file) != WARREN_OK)
         return;
     flight_notes_source(&f->notes);
     load_notes(f, from, now_ms);
     flight_notes_source(&f->notes);
-    for (uint32_t i = 0; i < from->head->slot_count; i++) {
-        enum flight_state state = state_of(&from->slots[i]);
-
-        if (state >= FLIGHT_CRASHED || (state == FLIGHT_RUNNING && !known))
-            load_slot(f, from, &from->slots[i], now_ms);
-    }
+    if (has_fallen(from))
+        fall_report = tell_fall(f, from);
+    for (uint32_t i = 0; i < from->head->slot_count; i++)
+        if (is_suspected(from, &from->slots[i], known))
+            load_slot(f, from, &from->slots[i], fall_report, now_ms);
+    load_falls(f, from, now_ms);
     if (from->head->restarts.last_ms >= f->file.head->restarts.last_ms)
         f->file.head->restarts = from->head->restarts;
 }

@@ -44,11 +44,18 @@ struct flight_head {
     _Atomic uint32_t landed;      /* the process ended in good order: its slots accuse nobody */
     _Atomic uint32_t own_reports; /* taken, perhaps more than there are */
     struct flight_restarts restarts;
+    _Atomic uint32_t fallen;      /* a fatal signal came outside of the handlers, or something of
+                                     warren's      was taken away under it */
+    _Atomic uint32_t fall_report; /* + 1; 0: none */
+    _Atomic uint32_t falls;       /* of processes in a row, this one included */
+    int64_t fallen_ms;            /* when the last one fell, since 1970 */
+    _Atomic uint64_t alone_begun; /* messages begun here when the last one began that runs alone, */
+    uint32_t alone_slot;          /* and where that is */
 };
 
 /** What a worker thread does. The two low bits of flight_slot.state; the rest counts messages. */
 enum flight_state {
-    FLIGHT_IDLE,
+    FLIGHT_IDLE,    /* the slot tells of its last message, if it had one */
     FLIGHT_RUNNING, /* a handler */
     FLIGHT_CRASHED, /* the handler, by a signal: the thread is parked */
     FLIGHT_STUCK    /* not returned by the hard limit: the thread is parked or lost */
@@ -73,8 +80,10 @@ enum flight_reason {
     FLIGHT_NO_REASON,
     FLIGHT_SIGNAL, /* its handler got one of the signals of a fault */
     FLIGHT_LIMIT,  /* its handler did not return by the hard limit */
-    FLIGHT_KILLED  /* it was in a handler when the process died */
+    FLIGHT_KILLED, /* it was in a handler when the process died */
+    FLIGHT_FALL /* it was the last one of its thread when the process fell outside of a handler */
 };
+#define FLIGHT_REASON_LAST FLIGHT_FALL
 
 /** What is remembered of a message that is not settled. All zero: free. */
 struct flight_note {

@@ -9,6 +9,7 @@
 #include "amqp/annotations.h"
 #include "amqp/property_spans.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "consume/fault.h"
 #include "consume/flight_private.h"
 
@@ -49,13 +50,21 @@ static uint32_t attempt_of(const struct flight_worker *w)
     return failed < UINT32_MAX ? (uint32_t)failed + 1 : UINT32_MAX;
 }
 
+/* @return its number; 0: there is no room */
+static uint32_t take_report(struct flight *f)
+{
+    uint32_t number = atomic_fetch_add(&f->file.head->own_reports, 1) + 1;
+
+    return number > FLIGHT_REPORTS_OWN ? 0 : number;
+}
+
 static struct flight_report *new_report(struct flight_worker *w, enum flight_reason reason)
 {
     struct flight *f = w->flight;
-    uint32_t number = atomic_fetch_add(&f->file.head->own_reports, 1) + 1;
+    uint32_t number = take_report(f);
     struct flight_report *report;
 
-    if (number > FLIGHT_REPORTS_OWN)
+    if (number == 0)
         return NULL;
     report = &f->file.reports[number - 1];
     memcpy(report->queue, w->slot->queue, sizeof report->queue);
@@ -199,4 +208,43 @@ int64_t flight_restart_delay_ms(const struct flight *f)
 uint32_t flight_suspects(const struct flight *f)
 {
     return atomic_load_explicit(&f->notes.suspects, memory_order_relaxed);
+}
+
+/* ---- a process that falls ---- */
+
+struct flight_report *flight_fell(struct flight *f, int signal, int code, const void *address)
+{
+    struct flight_head *head = f->file.head;
+    int64_t lived_ms = clock_now_ms(clock_monotonic()) - f->started_ms;
+    struct flight_report *report;
+    uint32_t number;
+
+    if (atomic_exchange(&head->fallen, 1))
+        return NULL;
+    atomic_store(&head->falls, lived_ms < FLIGHT_CALM_MS ? atomic_load(&head->falls) + 1 : 1);
+    head->fallen_ms = clock_wall_ms();
+    number = take_report(f);
+    if (number == 0)
+        return NULL;
+    report = &f->file.reports[number - 1];
+    report->signal = signal;
+    report->code = code;
+    report->address = (uintptr_t)address;
+    report->at_ms = head->fallen_ms;
+    report->reason = FLIGHT_FALL;
+    atomic_store(&head->fall_report, number);
+    return report;
+}
+
+void flight_found(struct flight *f)
+{
+    atomic_store(&f->file.head->falls, 0);
+    if (atomic_exchange(&f->narrow, false))
+        log_info("messages run side by side again");
+}
+
+void flight_look_for_calm(struct flight *f, int64_t now_ms)
+{
+    if (now_ms - f->started_ms >= FLIGHT_CALM_MS)
+        flight_found(f);
 }

@@ -16,7 +16,7 @@ static uint64_t checksum(const struct flight_note *note)
 
 bool flight_note_is_sound(const struct flight_note *note)
 {
-    return note->check == checksum(note) && note->reason <= FLIGHT_KILLED &&
+    return note->check == checksum(note) && note->reason <= FLIGHT_REASON_LAST &&
            note->report <= FLIGHT_REPORTS;
 }
 
@@ -127,7 +127,8 @@ static void sweep(struct flight_notes *n, int64_t now_ms)
     for (uint32_t number = 1; number <= n->file->head->note_count; number++) {
         const struct flight_note *note = note_at(n, number);
 
-        if (note->check && !n->at_hand[number - 1] && now_ms - note->noted_ms > FLIGHT_NOTE_KEPT_MS)
+        if (note->check && !n->at_hand[number - 1] &&
+            now_ms - note->noted_ms > flight_note_kept_ms(note))
             forget(n, number);
     }
 }
@@ -184,7 +185,7 @@ void flight_notes_source(struct flight_notes *n)
     n->source++;
 }
 
-void flight_notes_load(struct flight_notes *n, const struct flight_note *more)
+void flight_notes_load(struct flight_notes *n, const struct flight_note *more, bool sure)
 {
     uint32_t *place = place_of(n, &more->message);
     struct flight_note note;
@@ -200,7 +201,8 @@ void flight_notes_load(struct flight_notes *n, const struct flight_note *more)
     if (note.crashes == 0 && more->crashes > 0)
         count(&n->suspects, 1);
     note.failed = sum(note.failed, more->failed);
-    note.crashes = sum(note.crashes, more->crashes);
+    if (sure || note.crashes < more->crashes)
+        note.crashes = sure ? sum(note.crashes, more->crashes) : more->crashes;
     if (note.first_ms == 0 || more->first_ms < note.first_ms)
         note.first_ms = more->first_ms;
     if (more->noted_ms >= note.noted_ms) {

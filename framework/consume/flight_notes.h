@@ -17,6 +17,8 @@
 
 /** A note whose message does not come is forgotten after so long; another worker has settled it. */
 #define FLIGHT_NOTE_KEPT_MS (INT64_C(24) * 3600 * 1000)
+/** The same for those of FLIGHT_FALL, of which most were settled long ago. */
+#define FLIGHT_FALL_KEPT_MS (INT64_C(600) * 1000)
 
 struct flight_notes {
     struct flight_file *file;
@@ -45,8 +47,12 @@ void flight_notes_done(struct flight_notes *notes);
  * same message, which one death of a process counts against once.
  */
 void flight_notes_source(struct flight_notes *notes);
-/** Add what @note says: to one of that message from another source, or as a new one. */
-void flight_notes_load(struct flight_notes *notes, const struct flight_note *note);
+/**
+ * Add what @note says: to one of that message from another source, or as a new one.
+ *
+ * @sure  its crashes are proven, and add up; else they only make a suspect of who is none
+ */
+void flight_notes_load(struct flight_notes *notes, const struct flight_note *note, bool sure);
 
 /** Is there anything that flight_notes_claim() could find? */
 static inline bool flight_notes_any(const struct flight_notes *notes)
@@ -80,6 +86,12 @@ void flight_notes_await_copy(struct flight_notes *notes, uint32_t number);
 void flight_notes_forget(struct flight_notes *notes, uint32_t number);
 /** How many notes there are. */
 uint32_t flight_notes_count(struct flight_notes *notes);
+
+/** How long it is kept if its message does not come. */
+static inline int64_t flight_note_kept_ms(const struct flight_note *note)
+{
+    return note->reason == FLIGHT_FALL ? FLIGHT_FALL_KEPT_MS : FLIGHT_NOTE_KEPT_MS;
+}
 
 /** Is @note as it was written? */
 bool flight_note_is_sound(const struct flight_note *note);

@@ -7,7 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
+#include "base/guarded.h"
+#include "base/log.h"
 #include "consume/flight_private.h"
 
 /* ---- life ---- */
@@ -41,7 +44,8 @@ static enum warren_status open_parts(struct flight *f, const struct flight_optio
     uint64_t key = identity_hash(options->key, strlen(options->key), 0);
     enum warren_status status;
 
-    f->workers = calloc((size_t)options->slots + 1, sizeof *f->workers);
+    f->workers_size = ((size_t)options->slots + 1) * sizeof *f->workers;
+    f->workers = guarded_alloc(f->workers_size);
     if (!f->workers)
         return error_set(error, WARREN_ENOMEM, "no memory for the flight recorder");
     if (options->directory)
@@ -55,10 +59,22 @@ static enum warren_status open_parts(struct flight *f, const struct flight_optio
     return WARREN_OK;
 }
 
+static void begin_narrow(struct flight *f)
+{
+    struct log_line line;
+
+    atomic_store(&f->narrow, true);
+    log_begin(
+        &line, WARREN_LOG_WARN,
+        "processes fell in a row: one message at a time, until the one is found that does it");
+    log_int(&line, "falls", atomic_load(&f->file.head->falls));
+    log_end(&line);
+}
+
 enum warren_status flight_open(const struct flight_options *options, struct flight **ret_flight,
                                struct warren_error *error)
 {
-    struct flight *f = calloc(1, sizeof *f);
+    struct flight *f = guarded_alloc(sizeof *f);
     enum warren_status status;
 
     if (!f)
@@ -67,6 +83,7 @@ enum warren_status flight_open(const struct flight_options *options, struct flig
     f->wake = options->wake;
     f->crashes_max = options->crashes_max;
     f->pid = getpid();
+    f->started_ms = clock_now_ms(clock_monotonic());
     atomic_store(&f->hard_least_ms, INT64_MAX);
     turnstile_init(&f->turnstile);
     status = open_parts(f, options, error);
@@ -74,6 +91,10 @@ enum warren_status flight_open(const struct flight_options *options, struct flig
         flight_close(f, false);
         return status;
     }
+    if (flight_suspects(f) > 0 && atomic_load(&f->file.head->falls) > 0)
+        turnstile_expect(&f->turnstile);
+    if (atomic_load(&f->file.head->falls) >= FLIGHT_FALLS_MAX)
+        begin_narrow(f);
     *ret_flight = f;
     return WARREN_OK;
 }
@@ -90,8 +111,8 @@ void flight_close(struct flight *f, bool landed)
     flight_notes_done(&f->notes);
     flight_file_close(&f->file, remove);
     turnstile_done(&f->turnstile);
-    free(f->workers);
-    free(f);
+    guarded_free(f->workers, f->workers_size);
+    guarded_free(f, sizeof *f);
 }
 
 struct flight_worker *flight_workers(struct flight *f, const char *queue, const char *handler,
@@ -115,6 +136,22 @@ struct flight_worker *flight_workers(struct flight *f, const char *queue, const 
 
 /* ---- a worker thread ---- */
 
+uint64_t flight_begun(const struct flight *f)
+{
+    uint64_t begun = 0;
+
+    for (uint32_t i = 0; i < f->worker_count; i++)
+        begun += atomic_load(&f->file.slots[i].state) / FLIGHT_STATE_STEP;
+    return begun;
+}
+
+/* Nobody else begins meanwhile. */
+static void note_alone(struct flight *f, const struct flight_slot *slot)
+{
+    f->file.head->alone_slot = (uint32_t)(slot - f->file.slots);
+    atomic_store(&f->file.head->alone_begun, flight_begun(f) + 1);
+}
+
 void flight_begin(struct flight_worker *w, struct delivery *delivery,
                   const struct identity *message, struct warren_bytes message_id, bool alone)
 {
@@ -125,6 +162,8 @@ void flight_begin(struct flight_worker *w, struct delivery *delivery,
     slot->message = *message;
     slot->failed = delivery->failed;
     slot->alone = alone;
+    if (alone)
+        note_alone(w->flight, slot);
     slot->id_len = (uint8_t)message_id.len; /* a short string */
     memcpy(slot->message_id, message_id.data, message_id.len);
     slot->message_id[message_id.len] = '\0';

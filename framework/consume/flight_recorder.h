@@ -2,10 +2,19 @@
  * and what earlier processes left of it: attempts in vain, and messages that are suspected of
  * having ended one.
  *
- *   begin > the handler > end             a few stores each: no lock, no system call
- *                  |
+ *   begin > the handler > end > ... begin    a few stores each: no lock, no system call
+ *                  |           |
+ *                  |           +-- the process falls: the last message of each thread is suspected
  *                  +-- a fault, or the hard limit: the thread is parked, the process is tainted
  *                  +-- SIGKILL: the next process finds the slot as it was
+ *
+ * A process **falls** by a fatal signal outside of a handler, or when something of warren's own was
+ * taken away under it. Memory that a handler spoiled is often found out after it has returned, so
+ * the last message of each thread may have done it. Each of them runs alone in the next process,
+ * behind a round trip that settles all others. Who is the only message that a process has begun
+ * when it falls is guilty; who is not only stays suspected. After FLIGHT_FALLS_MAX falls in a row
+ * all messages run alone, one after the other: then what was spoiled is found out while its message
+ * is not settled, or that message is gone, and with it the trouble.
  *
  * Elsewhere: the signals (fault.h), what becomes of a suspect (guard.h), the end of a tainted
  * process (app/worker_taint.h).
@@ -31,7 +40,8 @@ struct flight_options {
     sem_t *wake;           /* posted when flight_told() has something new; borrowed; may be NULL */
 };
 
-/** A worker thread's view. In memory of the process alone. */
+/** A worker thread's view. In memory of the process alone, which no heap that is overrun reaches.
+ */
 struct flight_worker {
     struct flight *flight;
     struct flight_slot *slot;
@@ -41,6 +51,7 @@ struct flight_worker {
     _Atomic uint32_t *lost;    /* of the subscription: counts threads that do not come back */
     void *stack;               /* for signals */
     stack_t stack_before;
+    bool inside;    /* of the turnstile */
     unsigned stage; /* of the fault that is being told; see fault.c */
     uint32_t call_count;
     void *calls[BACKTRACE_CALLS];
@@ -53,13 +64,17 @@ struct flight {
     uint32_t crashes_max;
     pid_t pid; /* a child that a handler forks has all of this, too, and must not touch it */
     struct flight_worker *workers;
+    size_t workers_size;
     uint32_t worker_count; /* given out */
     uint32_t reported;     /* of own reports; the main thread's */
     sem_t *wake;
     atomic_bool told; /* a thread was lost, or its report is done, or there is a limit to watch */
     atomic_bool tainted;
     _Atomic int64_t hard_least_ms; /* the shortest hard limit so far; INT64_MAX: none */
+    int64_t started_ms;            /* monotonic */
+    atomic_bool narrow;            /* one message at a time */
     struct fault_plan *plan;       /* see fault.h */
+    struct flight *next;           /* of those with a plan; see fault.c */
 };
 
 /** WARREN_OK; WARREN_EIO or WARREN_ENOMEM with @error. Thread: main. */
@@ -128,6 +143,9 @@ bool flight_has_lost(const struct flight *flight, pid_t thread);
 /** The next report that was not taken yet, or NULL. Thread: main. */
 struct flight_report *flight_next_report(struct flight *flight);
 
+/** Log the calls of @report, a line for each. */
+void flight_log_calls(const struct flight_report *report);
+
 /** The process is about to re-execute itself: count that. Async-signal-safe. */
 void flight_count_restart(struct flight *flight);
 /** How long this process should wait before it takes messages, in ms: it restarts too often. */
@@ -137,5 +155,33 @@ int64_t flight_delay_ms(uint32_t restarts);
 
 /** How many messages of earlier processes are suspected. */
 uint32_t flight_suspects(const struct flight *flight);
+
+/* ---- a process that falls ---- */
+
+/** After so many falls in a row the next process runs one message at a time. */
+#define FLIGHT_FALLS_MAX 3
+/** A process that lived so long ends the row. */
+#define FLIGHT_CALM_MS 60000
+
+/** Messages begun here. Async-signal-safe. */
+uint64_t flight_begun(const struct flight *flight);
+
+/**
+ * From a signal's handler, or when something of warren's own was taken away: the process falls.
+ *
+ * @signal  0: none
+ * @return  the report to be completed; NULL: there is no room for it
+ */
+struct flight_report *flight_fell(struct flight *flight, int signal, int code, const void *address);
+
+/** Is every message to run alone? */
+static inline bool flight_is_narrow(const struct flight *flight)
+{
+    return atomic_load_explicit(&flight->narrow, memory_order_relaxed);
+}
+/** No longer, if this process has lived for FLIGHT_CALM_MS by @now_ms. */
+void flight_look_for_calm(struct flight *flight, int64_t now_ms);
+/** The message that made processes fall was found: the row ends. */
+void flight_found(struct flight *flight);
 
 #endif

@@ -69,6 +69,10 @@ static enum warren_outcome quarantine(struct guard *guard, struct warren_job *jo
         warren_job_fail(job, "the handler crashed by %s, %u time%s",
                         last ? fault_signal_name(last->signal) : "a signal", suspicion->crashes,
                         times);
+    else if (suspicion->reason == FLIGHT_FALL)
+        warren_job_fail(job, "the process crashed%s%s after the handler had returned, %u time%s",
+                        last && last->signal ? " by " : "",
+                        last ? fault_signal_name(last->signal) : "", suspicion->crashes, times);
     else
         warren_job_fail(job, "the process was killed while the handler ran, %u time%s",
                         suspicion->crashes, times);
@@ -79,6 +83,7 @@ static enum warren_outcome quarantine(struct guard *guard, struct warren_job *jo
     warren_job_reason(job, REASON_CRASH);
     warren_job_forgive(job); /* it did not run now; the crashes are counted */
     report(guard, job, suspicion, WARREN_LOG_ERROR, "message is quarantined");
+    flight_found(guard->flight);
     return WARREN_REJECT;
 }
 
@@ -111,15 +116,24 @@ static enum warren_outcome run(struct guard *guard, struct flight_worker *worker
     return outcome;
 }
 
+static enum turnstile_way way_of(struct flight *flight, const struct flight_note *suspicion)
+{
+    if (flight_is_narrow(flight))
+        flight_look_for_calm(flight, clock_now_ms(clock_monotonic()));
+    if (suspicion->crashes > 0 && suspicion->reason != FLIGHT_LIMIT)
+        return TURNSTILE_SUSPECT;
+    return flight_is_narrow(flight) ? TURNSTILE_ALONE : TURNSTILE_BESIDE;
+}
+
 enum warren_outcome guard_run(struct guard *guard, uint32_t index, struct warren_job *job,
                               const struct chain *chain)
 {
     struct flight *flight = guard->flight;
+    struct flight_worker *worker = guard_worker(guard, index);
     struct flight_note suspicion;
     struct warren_bytes message_id;
     struct identity message;
-    enum warren_outcome outcome;
-    bool alone;
+    enum turnstile_way way;
 
     if (!flight)
         return chain_run(chain, job);
@@ -127,19 +141,27 @@ enum warren_outcome guard_run(struct guard *guard, uint32_t index, struct warren
     find_suspicion(guard, job->delivery, &message, &suspicion);
     if (suspicion.crashes > flight->crashes_max)
         return quarantine(guard, job, &suspicion);
-    if (flight_suspects(flight) == 0)
-        return run(guard, &guard->workers[index], job, chain, &message, message_id, false);
-    alone = suspicion.crashes > 0 && suspicion.reason != FLIGHT_LIMIT;
-    if (!turnstile_enter(&flight->turnstile, alone))
+    if (flight_suspects(flight) == 0 && !flight_is_narrow(flight))
+        return run(guard, worker, job, chain, &message, message_id, false);
+    way = way_of(flight, &suspicion);
+    if (!turnstile_enter(&flight->turnstile, way))
         return WARREN_REQUEUE;
-    if (alone) {
+    worker->inside = true;
+    if (way == TURNSTILE_SUSPECT)
         report(guard, job, &suspicion, WARREN_LOG_WARN, "suspected message runs alone");
-        if (guard->options.settle_up)
-            guard->options.settle_up(guard->options.user);
-    }
-    outcome = run(guard, &guard->workers[index], job, chain, &message, message_id, alone);
-    turnstile_leave(&flight->turnstile);
-    return outcome;
+    if (way != TURNSTILE_BESIDE && guard->options.settle_up)
+        guard->options.settle_up(guard->options.user);
+    return run(guard, worker, job, chain, &message, message_id, way != TURNSTILE_BESIDE);
+}
+
+void guard_ended(struct guard *guard, uint32_t index)
+{
+    struct flight_worker *worker = guard_worker(guard, index);
+
+    if (!worker || !worker->inside)
+        return;
+    worker->inside = false;
+    turnstile_leave(&guard->flight->turnstile);
 }
 
 void guard_judged(struct guard *guard, struct warren_job *job, enum warren_outcome outcome)

@@ -3,6 +3,7 @@
  *
  *   too many crashes (crash.max_attempts)   not run: rejected, with what is known of the last one
  *   killed a process, or may have           runs while nothing else of this process runs
+ *   any, after falls in a row               the same (flight_recorder.h)
  *   ran over the hard limit                 runs like any other
  *
  * Thread: a worker's for guard_run(), the loop's for the rest. Owner: struct subscription embeds
@@ -48,6 +49,12 @@ static inline struct flight_worker *guard_worker(const struct guard *guard, uint
  */
 enum warren_outcome guard_run(struct guard *guard, uint32_t index, struct warren_job *job,
                               const struct chain *chain);
+
+/**
+ * The job of worker thread @index has ended, too: what it leaves has shown what it is worth. To be
+ * called after each guard_run() that returned; others may run then.
+ */
+void guard_ended(struct guard *guard, uint32_t index);
 
 /** The attempt of @job, which had ended before, has this @outcome after all. */
 void guard_judged(struct guard *guard, struct warren_job *job, enum warren_outcome outcome);

@@ -21,8 +21,8 @@ static bool run(void *user, uint32_t worker, struct delivery *delivery, int64_t 
 {
     struct subscription *s = user;
     struct warren_job *job = s->jobs[worker];
-
     enum warren_outcome outcome;
+    bool settled;
 
     job_begin(job, delivery, begun_ns);
     if (delivery->late) {
@@ -31,7 +31,9 @@ static bool run(void *user, uint32_t worker, struct delivery *delivery, int64_t 
     } else {
         outcome = guard_run(&s->guard, worker, job, &s->chain);
     }
-    return job_end(job, outcome) && stage_leave(&s->stage, delivery);
+    settled = job_end(job, outcome) && stage_leave(&s->stage, delivery);
+    guard_ended(&s->guard, worker);
+    return settled;
 }
 
 static void thread_begins(void *user, uint32_t worker)

@@ -1,6 +1,11 @@
 /* turnstile.c - see turnstile.h. */
 #include "consume/turnstile.h"
 
+#include <errno.h>
+#include <time.h>
+
+#include "base/clock.h"
+
 void turnstile_init(struct turnstile *t)
 {
     *t = (struct turnstile){.inside = 0};
@@ -14,27 +19,60 @@ void turnstile_done(struct turnstile *t)
     pthread_mutex_destroy(&t->lock);
 }
 
-static bool may_enter(const struct turnstile *t, bool alone)
+void turnstile_expect(struct turnstile *t)
 {
-    return alone ? t->inside == 0 : !t->alone && t->suspects_waiting == 0;
+    t->expects = true;
 }
 
-bool turnstile_enter(struct turnstile *t, bool alone)
+static bool may_enter(const struct turnstile *t, enum turnstile_way way)
 {
+    if (way != TURNSTILE_SUSPECT && (t->expects || t->suspects_waiting > 0))
+        return false;
+    return way == TURNSTILE_BESIDE ? !t->alone : t->inside == 0;
+}
+
+static void stop_expecting(struct turnstile *t)
+{
+    t->expects = false;
+    pthread_cond_broadcast(&t->moved);
+}
+
+/* Under the lock, which is given up meanwhile. */
+static void wait_for_move(struct turnstile *t)
+{
+    struct timespec end;
+
+    if (!t->expects) {
+        pthread_cond_wait(&t->moved, &t->lock);
+        return;
+    }
+    if (t->expect_until_ms == 0)
+        t->expect_until_ms = clock_now_ms(clock_monotonic()) + TURNSTILE_EXPECT_MS;
+    end.tv_sec = (time_t)(t->expect_until_ms / 1000);
+    end.tv_nsec = (long)(t->expect_until_ms % 1000 * 1000000);
+    if (pthread_cond_clockwait(&t->moved, &t->lock, CLOCK_MONOTONIC, &end) == ETIMEDOUT)
+        stop_expecting(t);
+}
+
+bool turnstile_enter(struct turnstile *t, enum turnstile_way way)
+{
+    bool suspect = way == TURNSTILE_SUSPECT;
     bool entered;
 
     pthread_mutex_lock(&t->lock);
     t->waiting++;
-    t->suspects_waiting += alone;
-    while (!t->closed && !may_enter(t, alone))
-        pthread_cond_wait(&t->moved, &t->lock);
-    t->suspects_waiting -= alone;
+    t->suspects_waiting += suspect;
+    while (!t->closed && !may_enter(t, way))
+        wait_for_move(t);
+    t->suspects_waiting -= suspect;
     t->waiting--;
     entered = !t->closed;
     if (entered) {
         t->inside++;
-        t->alone = alone;
+        t->alone = way != TURNSTILE_BESIDE;
     }
+    if (entered && suspect && t->expects)
+        stop_expecting(t);
     pthread_mutex_unlock(&t->lock);
     return entered;
 }

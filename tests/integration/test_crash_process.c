@@ -130,6 +130,32 @@ static void a_lock_that_is_never_released(void **state)
     free(other);
 }
 
+/* A handler spoils the heap and answers ACK: whoever uses it next crashes, such as warren behind
+ * the handler, again and again. That one message is found, and all others are handled. */
+static void a_heap_that_was_overrun(void **state)
+{
+    struct fixture *fixture = *state;
+    char id[16];
+
+    if (slowness() > 1) /* a sanitizer ends the process by itself */
+        skip();
+    declare(fixture);
+    make_worker(fixture, "log, recover", "");
+    for (int i = 0; i < 30; i++) {
+        snprintf(id, sizeof id, "m-%d", i);
+        publish(fixture, id, i == 12 ? "overrun" : "good");
+    }
+    worker_consume(fixture->worker, 1);
+    await_dead_letter(fixture);
+    for (int i = 0; i < 30; i++)
+        assert_true(WAIT_FOR(i == 12 || recorded(fixture, "done m-%d ", i) >= 1, PATIENCE_MS));
+    assert_int_equal(worker_stop(fixture->worker), 0);
+    assert_int_equal(worker_logged(fixture->worker, "message is quarantined", "message_id=m-12 "),
+                     1);
+    assert_true(worker_logged(fixture->worker, "process fell", "signal=SIG") >= 1);
+    assert_int_equal(peer_count(fixture->peer, fixture->dlq), 1);
+}
+
 /* Somebody wants a core dump: that is no crash of a handler. */
 static void a_signal_from_outside_ends_the_process(void **state)
 {
@@ -286,6 +312,7 @@ int main(void)
         TEST(told_to_stop_it_does_not_come_back),
         TEST(two_crash_at_once),
         TEST(a_lock_that_is_never_released),
+        TEST(a_heap_that_was_overrun),
         TEST(a_signal_from_outside_ends_the_process),
         TEST(attempts_survive_a_kill),
         TEST(equal_messages_survive_a_kill),

@@ -7,6 +7,7 @@
  *   "overflow"                 a recursion without an end
  *   "kill"                     SIGKILL for the whole process, once the file `gate` is there
  *   "stray"                    a fault after it changed all of the process that outlives execve(2)
+ *   "overrun"                  spoils the heap behind a block of its own, works, then acks
  *   "lock"                     a fault while it holds a lock that `close` takes, if it says so
  *   "hang"                     does not return
  *   "fail"                     a failed attempt, to be repeated after `again`
@@ -185,6 +186,15 @@ static void stray(void)
     read_nowhere();
 }
 
+/* What is freed behind the handler has the mark of the next block spoiled. */
+static FAULT void overrun(struct warren_job *job)
+{
+    volatile char *block = warren_job_alloc(job, 8000);
+
+    for (size_t i = 0; block && i < 12000; i++)
+        block[i] = 'x';
+}
+
 static void overflow(void)
 {
     zero = recurse(2);
@@ -241,6 +251,8 @@ static enum warren_outcome run(struct warren_job *job, void *state)
         warren_job_retry_after(job, crashing->again_ms);
         return WARREN_RETRY;
     }
+    if (says(body, "overrun"))
+        overrun(job);
     work(says(body, "slow") ? crashing->slow_ms : crashing->work_ms);
     if (!pass_on(job, crashing->to))
         return WARREN_RETRY;

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/thread.h"
 #include "consume/fault.h"
 #include "consume/flight_recorder.h"
 
@@ -37,6 +38,7 @@
 #define PATIENCE_MS 20000
 #define DONE        42 /* exit status of a child that saw what it expected */
 #define BEFORE      43 /* of the disposition that was there before */
+#define FALLEN      45
 
 /* A worker thread in a child process, and what it does. */
 struct rig {
@@ -437,10 +439,62 @@ static void child_executes(void)
     wait_for_the_end(&rig);
 }
 
+static void end_and_fault(struct rig *rig)
+{
+    struct identity message = {1, 1};
+    struct warren_bytes id = {"m-1", 3};
+
+    flight_begin(rig->worker, rig->delivery, &message, id, false);
+    EXPECT(flight_end(rig->worker));
+    fault(rig);
+}
+
+static char *fallen[] = {(char *)"test_fault", (char *)"fallen", NULL};
+
+static void fall_in(bool ours)
+{
+    struct rig rig = {.act = end_and_fault, .plan.argv = fallen, .plan.env = environ};
+    pthread_t thread;
+
+    rig_open(&rig);
+    sigemptyset(&rig.plan.mask);
+    if (ours)
+        EXPECT(thread_start(&thread, "w0", work, &rig, NULL) == WARREN_OK);
+    else
+        EXPECT(pthread_create(&thread, NULL, work, &rig) == 0);
+    pthread_join(thread, NULL);
+}
+
+static void child_fell(void)
+{
+    fall_in(true);
+}
+
+static void child_fell_elsewhere(void)
+{
+    fall_in(false);
+}
+
+/* A fault of one of warren's threads, where messages were handled: the process begins anew. */
+static void a_fall_executes_it_again(void **state)
+{
+    (void)state;
+    assert_int_equal(run_child(child_fell), FALLEN);
+}
+
+/* One of a thread that is not warren's ends the process, as it would have without warren. */
+static void a_fall_of_a_strange_thread(void **state)
+{
+    (void)state;
+    assert_int_equal(run_child(child_fell_elsewhere), 1000 + SIGSEGV);
+}
+
 static int again(int argc, char **argv)
 {
     sigset_t mask;
 
+    if (argc == 2 && strcmp(argv[1], "fallen") == 0)
+        return FALLEN;
     sigprocmask(SIG_BLOCK, NULL, &mask);
     return argc == 3 && strcmp(argv[2], "two words") == 0 && getenv("MARK") && !getenv("PATH") &&
                    sigismember(&mask, SIGUSR1) == 1 && sigismember(&mask, SIGSEGV) == 0 &&
@@ -465,6 +519,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_fault_in_the_telling),
         cmocka_unit_test(a_fault_of_a_forked_child),
         cmocka_unit_test(a_fault_outside_of_a_handler),
+        cmocka_unit_test(a_fall_executes_it_again),
+        cmocka_unit_test(a_fall_of_a_strange_thread),
         cmocka_unit_test(the_handler_of_before),
         cmocka_unit_test(the_signals_are_given_back),
         cmocka_unit_test(a_thread_that_is_given_up),

@@ -237,7 +237,7 @@ static void what_is_damaged_is_told_of(void **state)
 static void another_version_is_told_of(void **state)
 {
     struct rig *rig = *state;
-    uint32_t other = 2;
+    uint32_t other = 1000;
 
     start_on_damage(rig, offsetof(struct flight_head, version), &other, sizeof other);
     assert_string_equal(rig->refused_why, "it is of another version of warren");

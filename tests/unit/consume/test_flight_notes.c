@@ -155,9 +155,9 @@ static void notes_add_up(void **state)
     uint32_t number;
 
     flight_notes_source(&rig->notes);
-    flight_notes_load(&rig->notes, &crashed);
+    flight_notes_load(&rig->notes, &crashed, true);
     flight_notes_source(&rig->notes);
-    flight_notes_load(&rig->notes, &killed);
+    flight_notes_load(&rig->notes, &killed, true);
     assert_int_equal(atomic_load(&rig->notes.suspects), 1);
     number = flight_notes_claim(&rig->notes, &killed.message, NOW_MS, &note);
     assert_true(number > 0);
@@ -189,7 +189,7 @@ static void equal_messages_of_one_process(void **state)
 
     flight_notes_source(&rig->notes);
     for (int i = 0; i < 3; i++)
-        flight_notes_load(&rig->notes, &killed);
+        flight_notes_load(&rig->notes, &killed, true);
     assert_int_equal(atomic_load(&rig->notes.suspects), 3);
     for (int i = 0; i < 3; i++)
         assert_true((numbers[i] = claim(rig, &killed.message, 1)) > 0);
@@ -198,7 +198,7 @@ static void equal_messages_of_one_process(void **state)
     flight_notes_await(&rig->notes, numbers[2]);
     flight_notes_await(&rig->notes, numbers[0]);
     flight_notes_source(&rig->notes); /* the process died again, in one of them */
-    flight_notes_load(&rig->notes, &killed);
+    flight_notes_load(&rig->notes, &killed, true);
     assert_true(claim(rig, &killed.message, 2) > 0);
     assert_true(claim(rig, &killed.message, 1) > 0);
     assert_int_equal(claim(rig, &killed.message, 0), 0);
@@ -218,8 +218,8 @@ static void old_notes_are_forgotten(void **state)
     struct flight_note note;
 
     flight_notes_source(&rig->notes);
-    flight_notes_load(&rig->notes, &old);
-    flight_notes_load(&rig->notes, &young);
+    flight_notes_load(&rig->notes, &old, true);
+    flight_notes_load(&rig->notes, &young, true);
     flight_notes_claim(&rig->notes, &other, NOW_MS + FLIGHT_NOTE_KEPT_MS + 5, &note);
     assert_int_equal(flight_notes_count(&rig->notes), 1);
     assert_int_equal(atomic_load(&rig->notes.suspects), 1);

@@ -376,6 +376,149 @@ static void a_limit_ends_with_its_message(void **state)
     assert_true(flight_end(&rig->workers[0]));
 }
 
+/* ---- a process that falls ---- */
+
+static void run_well(struct rig *rig, int worker, uint64_t number, bool alone)
+{
+    begin_with(rig, worker, number, alone);
+    assert_true(flight_end(&rig->workers[worker]));
+}
+
+static void fall_and_restart(struct rig *rig)
+{
+    flight_fell(rig->flight, SIGABRT, SI_TKILL, NULL);
+    die_and_restart(rig);
+}
+
+static struct flight_note claim_number(struct rig *rig, uint64_t number)
+{
+    struct identity it = message(number);
+    struct flight_note note = {.crashes = 0};
+
+    flight_notes_claim(&rig->flight->notes, &it, clock_wall_ms(), &note);
+    return note;
+}
+
+/* The last message of each thread may have done it, whether its handler has returned or not; what
+ * its thread had before is innocent, and so is a thread that had none. */
+static void a_fall_makes_suspects(void **state)
+{
+    struct rig *rig = *state;
+
+    run_well(rig, 0, 10, false);
+    run_well(rig, 0, 11, false);
+    begin_with(rig, 1, 12, false);
+    fall_and_restart(rig);
+    assert_int_equal(flight_suspects(rig->flight), 2);
+    assert_int_equal(claim_number(rig, 10).crashes, 0);
+    assert_int_equal(claim_number(rig, 11).crashes, 1);
+    assert_int_equal(claim_number(rig, 12).crashes, 1);
+    assert_int_equal(claim_number(rig, 11).failed, 0);
+    assert_false(flight_is_narrow(rig->flight));
+}
+
+/* Alone, but behind others: they were settled, so nobody else is suspected. It is not proven to be
+ * guilty, for memory may have been spoiled by one of them. */
+static void a_fall_behind_others_proves_nothing(void **state)
+{
+    struct rig *rig = *state;
+
+    run_well(rig, 0, 11, false);
+    fall_and_restart(rig);
+    run_well(rig, 1, 12, false);
+    run_well(rig, 0, 11, true);
+    fall_and_restart(rig);
+    assert_int_equal(claim_number(rig, 12).crashes, 0);
+    assert_int_equal(claim_number(rig, 11).crashes, 1);
+}
+
+/* The only one that a process has begun did it. */
+static void the_only_one_is_guilty(void **state)
+{
+    struct rig *rig = *state;
+    struct flight_note note;
+
+    run_well(rig, 0, 11, false);
+    run_well(rig, 1, 12, false);
+    fall_and_restart(rig);
+    run_well(rig, 0, 11, true);
+    fall_and_restart(rig);
+    note = claim_number(rig, 11);
+    assert_int_equal(note.crashes, 2);
+    assert_int_equal(note.failed, 1);
+    assert_int_equal(note.reason, FLIGHT_FALL);
+    assert_int_equal(rig->flight->file.reports[note.report - 1].signal, SIGABRT);
+    assert_int_equal(claim_number(rig, 12).crashes, 1);
+}
+
+/* Others have begun since: it may have been one of them, too. */
+static void who_came_later_may_have_done_it(void **state)
+{
+    struct rig *rig = *state;
+
+    run_well(rig, 0, 11, false);
+    fall_and_restart(rig);
+    run_well(rig, 0, 11, true);
+    begin_with(rig, 1, 12, false);
+    fall_and_restart(rig);
+    assert_int_equal(claim_number(rig, 11).crashes, 1);
+    assert_int_equal(claim_number(rig, 12).crashes, 1);
+}
+
+/* In a row of falls a crash in a handler proves nothing either, but of the first one. */
+static void a_crash_in_a_row_of_falls(void **state)
+{
+    struct rig *rig = *state;
+
+    run_well(rig, 0, 11, false);
+    fall_and_restart(rig);
+    run_well(rig, 1, 12, false);
+    begin_with(rig, 0, 11, true);
+    flight_crashed(&rig->workers[0], SIGSEGV, 1, NULL);
+    die_and_restart(rig);
+    assert_int_equal(claim_number(rig, 11).crashes, 1);
+    begin_with(rig, 0, 11, true);
+    flight_crashed(&rig->workers[0], SIGSEGV, 1, NULL);
+    die_and_restart(rig);
+    assert_int_equal(claim_number(rig, 11).crashes, 2);
+}
+
+/* After some falls in a row messages run one at a time, until the guilty one is found, or a process
+ * has lived in peace. */
+static void a_row_of_falls_narrows(void **state)
+{
+    struct rig *rig = *state;
+    int64_t now_ms;
+
+    for (uint64_t i = 1; i <= FLIGHT_FALLS_MAX; i++) {
+        assert_false(flight_is_narrow(rig->flight));
+        run_well(rig, 0, i, false);
+        run_well(rig, 1, 100 + i, false);
+        fall_and_restart(rig);
+    }
+    assert_true(flight_is_narrow(rig->flight));
+    now_ms = rig->flight->started_ms;
+    flight_look_for_calm(rig->flight, now_ms + FLIGHT_CALM_MS - 1);
+    assert_true(flight_is_narrow(rig->flight));
+    flight_look_for_calm(rig->flight, now_ms + FLIGHT_CALM_MS);
+    assert_false(flight_is_narrow(rig->flight));
+    die_and_restart(rig);
+    assert_false(flight_is_narrow(rig->flight));
+}
+
+/* A process that has lived in peace begins a new row. */
+static void falls_far_apart_are_no_row(void **state)
+{
+    struct rig *rig = *state;
+
+    for (uint64_t i = 1; i <= FLIGHT_FALLS_MAX + 1; i++) {
+        run_well(rig, 0, i, false);
+        rig->flight->started_ms -= FLIGHT_CALM_MS;
+        fall_and_restart(rig);
+    }
+    assert_false(flight_is_narrow(rig->flight));
+}
+
 /* ---- restarts ---- */
 
 /* The first few are free, then it takes longer and longer, up to a bound. */
@@ -422,6 +565,13 @@ int main(void)
         T(a_damaged_recorder),
         T(over_the_limit),
         T(a_limit_ends_with_its_message),
+        T(a_fall_makes_suspects),
+        T(a_fall_behind_others_proves_nothing),
+        T(the_only_one_is_guilty),
+        T(who_came_later_may_have_done_it),
+        T(a_crash_in_a_row_of_falls),
+        T(a_row_of_falls_narrows),
+        T(falls_far_apart_are_no_row),
         T(restarts_are_slowed_down),
         T(slots_are_bounded),
     };

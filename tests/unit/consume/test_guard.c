@@ -121,13 +121,17 @@ static void know(struct rig *rig, uint32_t crashes, uint32_t failed, enum flight
                                .first_ms = 5000,
                                .noted_ms = clock_wall_ms()};
 
-    flight_notes_load(&rig->flight->notes, &note);
+    flight_notes_load(&rig->flight->notes, &note, true);
 }
 
 static enum warren_outcome run(struct rig *rig)
 {
+    enum warren_outcome outcome;
+
     job_rig_begin(&rig->job);
-    return guard_run(&rig->guard, 0, rig->job.job, &rig->chain);
+    outcome = guard_run(&rig->guard, 0, rig->job.job, &rig->chain);
+    guard_ended(&rig->guard, 0);
+    return outcome;
 }
 
 /* ---- without suspicion ---- */
@@ -267,7 +271,7 @@ static void after_too_many_crashes(void **state)
 
     report->signal = SIGILL;
     strcpy(report->backtrace, "#0 charge\n");
-    flight_notes_load(&rig->flight->notes, &note);
+    flight_notes_load(&rig->flight->notes, &note, true);
     assert_int_equal(run(rig), WARREN_REJECT);
     assert_int_equal(rig->runs, 0);
     assert_string_equal(rig->job.job->reason, "crash");

