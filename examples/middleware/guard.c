@@ -48,12 +48,14 @@ static enum warren_status no_duplicates_open(const struct warren_subscription_in
 }
 
 /* FNV-1a; never 0, which is an empty place. */
-static uint64_t hash(const char *id)
+/* With its length: an id may hold a NUL. */
+static uint64_t hash(struct warren_bytes id)
 {
+    const unsigned char *bytes = id.data;
     uint64_t sum = UINT64_C(14695981039346656037);
 
-    for (; *id; id++)
-        sum = (sum ^ (unsigned char)*id) * UINT64_C(1099511628211);
+    for (size_t i = 0; i < id.len; i++)
+        sum = (sum ^ bytes[i]) * UINT64_C(1099511628211);
     return sum ? sum : 1;
 }
 
@@ -79,10 +81,10 @@ static void remember(struct memory *memory, uint64_t id)
 static enum warren_outcome no_duplicates(struct warren_job *job, const struct warren_link *next,
                                          void *state)
 {
-    const char *id = warren_job_properties(job)->message_id;
+    struct warren_bytes id = warren_job_text(job, warren_job_properties(job)->message_id);
     enum warren_outcome outcome;
 
-    if (!id)
+    if (!id.data)
         return warren_next(job, next);
     if (is_known(state, hash(id))) {
         warren_job_fail(job, "a message with this id was handled before");

@@ -10,8 +10,10 @@
 #define AGAIN_DOUBLINGS 5
 #define AGAIN_MAX_MS    30000
 
-/* Two names of AMQP, and some words. */
-#define WHERE_SIZE 600
+/* A name of AMQP as it is shown, and a NUL behind it. */
+#define NAME_SIZE (2 * 255 + 1)
+/* Two of these, and some words. */
+#define WHERE_SIZE (2 * NAME_SIZE + 64)
 
 struct settlement {
     struct delivery *delivery;
@@ -119,19 +121,36 @@ static void release_later(struct settlement *settlement)
         done(user, delivery);
 }
 
+/* A NUL in it is shown as \0. @text: where nobody told the length */
+static void show_name(struct warren_bytes name, const char *text, char shown[NAME_SIZE])
+{
+    const char *bytes = name.data ? name.data : text;
+    size_t len = 0;
+
+    if (!name.data)
+        name.len = text ? strlen(text) : 0;
+    for (size_t i = 0; i < name.len && len + 2 < NAME_SIZE; i++) {
+        if (!bytes[i])
+            shown[len++] = '\\';
+        shown[len++] = bytes[i] ? bytes[i] : '0';
+    }
+    shown[len] = '\0';
+}
+
 static char *describe(const struct warren_receipt *receipt)
 {
-    bool to_queue = !receipt->exchange || !receipt->exchange[0];
-    const char *key = receipt->routing_key ? receipt->routing_key : "";
+    char exchange[NAME_SIZE];
+    char key[NAME_SIZE];
     char where[WHERE_SIZE];
     char *text;
     int len;
 
-    if (to_queue)
-        snprintf(where, sizeof where, "queue '%s'", key);
+    show_name(receipt->exchange_bytes, receipt->exchange, exchange);
+    show_name(receipt->routing_key_bytes, receipt->routing_key, key);
+    if (exchange[0])
+        snprintf(where, sizeof where, "exchange '%s' with routing key '%s'", exchange, key);
     else
-        snprintf(where, sizeof where, "exchange '%s' with routing key '%s'", receipt->exchange,
-                 key);
+        snprintf(where, sizeof where, "queue '%s'", key);
     if (receipt->result == WARREN_RETURNED)
         len = asprintf(&text, "what it published to %s was returned: %u %s", where,
                        receipt->reply_code, receipt->reply_text ? receipt->reply_text : "");

@@ -93,18 +93,27 @@ static enum warren_status read_password(const char *path, char line[PASSWORD_LIN
 {
     FILE *file = fopen(path, "re");
     enum warren_status status = WARREN_OK;
+    size_t len;
 
     if (!file)
         return error_set(error, WARREN_ECONFIG, "password file %s: %s", path, strerror(errno));
     setvbuf(file, NULL, _IONBF, 0); /* no copy of the secret stays behind in a freed buffer */
     errno = 0;
-    if (!fgets(line, PASSWORD_LINE_SIZE, file)) {
+    len = fread(line, 1, PASSWORD_LINE_SIZE - 1, file);
+    if (len == 0) {
         status = error_set(error, WARREN_ECONFIG, "password file %s: %s", path,
                            errno ? strerror(errno) : "it is empty");
         goto done;
     }
-    line[strcspn(line, "\r\n")] = '\0';
-    if (line[0] == '\0')
+    line[len] = '\n';
+    len = 0;
+    while (line[len] != '\r' && line[len] != '\n')
+        len++;
+    line[len] = '\0';
+    if (strlen(line) < len)
+        status =
+            error_set(error, WARREN_ECONFIG, "password file %s: its first line holds a NUL", path);
+    else if (line[0] == '\0')
         status =
             error_set(error, WARREN_ECONFIG, "password file %s: its first line is empty", path);
     else if (strlen(line) >= URI_PART_MAX)

@@ -85,6 +85,47 @@ static void a_rejected_message_has_its_envelope(void **state)
     assert_int_equal(worker_number(f->worker, "stopped", "dead_lettered"), 1);
 }
 
+/* Texts that hold a NUL are in the dead letter to their ends, and a header that goes on behind the
+ * name of one of the broker's is the message's own. */
+static void a_nul_ends_no_text(void **state)
+{
+    struct fixture *f = *state;
+    amqp_table_entry_t own = {
+        .key = {13, "x-death\0other"},
+        .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes("acme")}};
+    amqp_basic_properties_t properties = {._flags = AMQP_BASIC_MESSAGE_ID_FLAG |
+                                                    AMQP_BASIC_TYPE_FLAG | AMQP_BASIC_HEADERS_FLAG,
+                                          .message_id = {5, "dup\0A"},
+                                          .type = {1, "\0"},
+                                          .headers = {1, &own}};
+    char *key = text("%s..", f->queue);
+    size_t len = strlen(key);
+    struct peer_message dead;
+    const amqp_field_value_t *noted;
+
+    key[len - 2] = '\0'; /* QUEUE NUL . */
+    configure(f, "type: quorum", "", "outcome: reject", "[log, retry, recover]");
+    run(f);
+    peer_exchange(f->peer, f->queue, "fanout");
+    peer_bind(f->peer, f->queue, f->queue, "");
+    peer_publish_bytes(f->peer, f->queue, key, len, "b", 1, &properties);
+    take_dead(f, &dead);
+    assert_int_equal(dead.properties->message_id.len, 5);
+    assert_memory_equal(dead.properties->message_id.bytes, "dup\0A", 5);
+    assert_int_equal(dead.properties->type.len, 1);
+    assert_int_equal(dead.properties->headers.entries[0].key.len, 13);
+    assert_memory_equal(dead.properties->headers.entries[0].key.bytes, "x-death\0other", 13);
+    noted = header(&dead, NOTE_ROUTING_KEY);
+    assert_non_null(noted);
+    assert_int_equal(noted->value.bytes.len, len);
+    assert_memory_equal(noted->value.bytes.bytes, key, len);
+    peer_message_done(&dead);
+    stop(f);
+    assert_int_equal(worker_logged(f->worker, "message_id=\"dup\\u0000A\"", "outcome=reject"), 1);
+    peer_delete_exchange(f->peer, f->queue);
+    free(key);
+}
+
 /* ---- why ---- */
 
 struct why {
@@ -310,6 +351,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_rejected_message_has_its_envelope),
+        T(a_nul_ends_no_text),
         T(too_many_attempts),
         T(an_open_breaker),
         T(a_large_error_and_many_headers),

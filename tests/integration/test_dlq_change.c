@@ -425,6 +425,103 @@ static void a_given_file(void **state)
     free(dump);
 }
 
+/* ---- texts that hold a NUL ---- */
+
+/* Three whose ids begin alike, and one header whose name goes on behind a NUL. */
+static void put_nuls(struct fixture *f)
+{
+    static const struct {
+        const char *data;
+        size_t len;
+    } ids[] = {{"dup\0A", 5}, {"dup\0B", 5}, {"dup", 3}};
+    amqp_table_entry_t headers[] = {
+        {.key = amqp_cstring_bytes("x-warren-queue"),
+         .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes(f->queue)}},
+        {.key = {3, "h\0x"},
+         .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes("v")}}};
+
+    for (size_t i = 0; i < 3; i++) {
+        amqp_basic_properties_t properties = {
+            ._flags = AMQP_BASIC_MESSAGE_ID_FLAG | AMQP_BASIC_HEADERS_FLAG,
+            .message_id = {ids[i].len, (void *)(uintptr_t)ids[i].data},
+            .headers = {2, headers}};
+
+        peer_publish(f->peer, "", f->dlq, "b", 1, &properties);
+    }
+}
+
+/* The message that came back has the id and the name of a header to their ends. */
+static void expect_nuls(struct fixture *f, const char *id)
+{
+    struct peer_message message;
+    const amqp_table_t *headers;
+
+    expect_count(f, f->queue, 1);
+    assert_true(peer_get(f->peer, f->queue, &message));
+    headers = &message.properties->headers;
+    assert_int_equal(message.properties->message_id.len, 5);
+    assert_memory_equal(message.properties->message_id.bytes, id, 5);
+    assert_int_equal(headers->entries[0].key.len, 3);
+    assert_memory_equal(headers->entries[0].key.bytes, "h\0x", 3);
+    peer_message_done(&message);
+}
+
+/* Each command takes all of an id, in which \0 is written for a NUL, and leaves the others alone.
+ */
+static void a_nul_in_an_id(void **state)
+{
+    struct fixture *f = *state;
+    char *path = text("%s/00001-dup_B.json", f->directory);
+    struct command command;
+    char *content;
+
+    put_nuls(f);
+    command = COMMAND("dlq", "show", f->queue, "--header", "h\\0x=v", "--id", "dup\\0A");
+    command_expect(&command, 0);
+    assert_has(command.out, "1. dup\\0A\n");
+    assert_has(command.out, " h\\0x (string) v\n");
+    assert_null(strstr(command.out, "2. "));
+    command_done(&command);
+    command = COMMAND("dlq", "show", f->queue, "--id", "dup", "--json");
+    command_expect(&command, 0);
+    assert_has(command.out, "\"message_id\":\"dup\",");
+    assert_int_equal(lines_in(command.out), 1);
+    command_done(&command);
+    command = COMMAND("dlq", "list", f->queue, "--json");
+    command_expect(&command, 0);
+    assert_has(command.out, "\"example\":\"dup\\u0000A\"");
+    command_done(&command);
+
+    command = COMMAND("dlq", "dump", f->queue, f->directory, "--id", "dup\\0B");
+    command_expect(&command, 0);
+    content = read_file(path, NULL);
+    assert_non_null(content);
+    assert_has(content, "\"message_id_base64\": \"ZHVwAEI=\"");
+    assert_has(content, "{\"name_base64\": \"aAB4\", ");
+    command_done(&command);
+
+    command = COMMAND("dlq", "replay", f->queue, "--id", "dup\\0A");
+    command_expect(&command, 0);
+    assert_has(command.err, "message_id=\"dup\\u0000A\"");
+    expect_nuls(f, "dup\0A");
+    expect_count(f, f->dlq, 2);
+    command_done(&command);
+    command = COMMAND("dlq", "edit-and-replay", f->queue, "dup\\0B", "--file", path);
+    command_expect(&command, 0);
+    expect_nuls(f, "dup\0B");
+    command_done(&command);
+    command = COMMAND("dlq", "discard", f->queue, "--id", "dup\\0B", "--yes");
+    command_expect(&command, 1);
+    assert_has(command.err, "there is no message dup\\0B in ");
+    command_done(&command);
+    command = COMMAND("dlq", "discard", f->queue, "--id", "dup", "--yes");
+    command_expect(&command, 0);
+    expect_count(f, f->dlq, 0);
+    command_done(&command);
+    free(content);
+    free(path);
+}
+
 static void wrong_arguments(void **state)
 {
     static const struct {
@@ -479,6 +576,7 @@ int main(void)
         TEST(a_damaged_file),
         TEST(no_edit),
         TEST(a_given_file),
+        TEST(a_nul_in_an_id),
         TEST(wrong_arguments),
     };
 

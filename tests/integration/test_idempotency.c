@@ -258,6 +258,60 @@ static void a_duplicate_gets_the_reply_of_then(void **state)
     free(answers);
 }
 
+static amqp_bytes_t bytes_of(const char *data, size_t len)
+{
+    return (amqp_bytes_t){len, (void *)(uintptr_t)data};
+}
+
+/* Ids that differ behind a NUL are those of three messages, and so are correlation ids in replies.
+ */
+static void ids_that_hold_a_nul(void **state)
+{
+    static const struct {
+        const char *data;
+        size_t len;
+    } ids[] = {{"dup\0A", 5}, {"dup\0B", 5}, {"dup", 3}};
+    struct fixture *f = *state;
+    char *answers = unique_name("answers");
+    struct peer_message answer;
+
+    peer_declare(f->peer, answers, "classic");
+    f->worker = worker_new(f->broker->uri,
+                           "store: {path: store.db}\n"
+                           "subscriptions:\n"
+                           "  - queue: %s\n"
+                           "    handler: probe.reply\n"
+                           "    middleware: [log: {acked: info}, idempotency]\n",
+                           f->queue);
+    worker_consume(f->worker, 1);
+    for (size_t i = 0; i < 6; i++) {
+        amqp_bytes_t id = bytes_of(ids[i % 3].data, ids[i % 3].len);
+        amqp_basic_properties_t properties = {._flags = AMQP_BASIC_MESSAGE_ID_FLAG |
+                                                        AMQP_BASIC_REPLY_TO_FLAG |
+                                                        AMQP_BASIC_CORRELATION_ID_FLAG,
+                                              .message_id = id,
+                                              .reply_to = amqp_cstring_bytes(answers),
+                                              .correlation_id = id};
+
+        peer_publish(f->peer, "", f->queue, "x", 1, &properties);
+        worker_expect_empty(f->worker, f->broker, f->queue);
+        if (!WAIT_FOR(peer_count(f->peer, answers) == 1, PATIENCE_MS))
+            fail_msg("message %zu has no reply", i);
+        assert_true(peer_get(f->peer, answers, &answer));
+        assert_int_equal(answer.properties->correlation_id.len, ids[i % 3].len);
+        assert_memory_equal(answer.properties->correlation_id.bytes, ids[i % 3].data,
+                            ids[i % 3].len);
+        peer_message_done(&answer);
+    }
+    assert_int_equal(worker_stop(f->worker), 0);
+    assert_int_equal(stored_number(f->worker, "SELECT count(*) FROM done"), 3);
+    assert_int_equal(worker_logged(f->worker, "outcome=ack", "duplicate=true"), 3);
+    assert_int_equal(worker_logged(f->worker, "message_id=\"dup\\u0000A\"", "outcome=ack"), 2);
+    assert_int_equal(worker_logged(f->worker, "message_id=dup ", "outcome=ack"), 2);
+    peer_delete(f->peer, answers);
+    free(answers);
+}
+
 /* Two workers take from one queue and share the file: each message is handled once. */
 static void two_processes_share_the_file(void **state)
 {
@@ -522,6 +576,7 @@ int main(void)
         TEST(failed_attempts_are_not_remembered),
         TEST(processed_but_not_acked_is_acked),
         TEST(a_duplicate_gets_the_reply_of_then),
+        TEST(ids_that_hold_a_nul),
         TEST(two_processes_share_the_file),
         TEST(a_dead_owner_is_taken_over),
         TEST(a_locked_store_acks_nothing),

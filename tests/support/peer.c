@@ -248,7 +248,7 @@ static void wait_confirms(struct peer *peer, uint64_t until)
     }
 }
 
-static void send_one(struct peer *peer, const char *exchange, const char *key, const void *body,
+static void send_one(struct peer *peer, const char *exchange, amqp_bytes_t key, const void *body,
                      size_t length, const amqp_basic_properties_t *properties)
 {
     amqp_basic_properties_t basic = {0};
@@ -258,8 +258,8 @@ static void send_one(struct peer *peer, const char *exchange, const char *key, c
         basic = *properties;
     basic._flags |= AMQP_BASIC_DELIVERY_MODE_FLAG;
     basic.delivery_mode = 2;
-    if (amqp_basic_publish(peer->connection, CHANNEL, amqp_cstring_bytes(exchange),
-                           amqp_cstring_bytes(key), 0, 0, &basic, bytes) != AMQP_STATUS_OK)
+    if (amqp_basic_publish(peer->connection, CHANNEL, amqp_cstring_bytes(exchange), key, 0, 0,
+                           &basic, bytes) != AMQP_STATUS_OK)
         fail("publish", "the connection was lost");
     peer->published++;
 }
@@ -267,7 +267,16 @@ static void send_one(struct peer *peer, const char *exchange, const char *key, c
 void peer_publish(struct peer *peer, const char *exchange, const char *key, const void *body,
                   size_t length, const amqp_basic_properties_t *properties)
 {
-    send_one(peer, exchange, key, body, length, properties);
+    send_one(peer, exchange, amqp_cstring_bytes(key), body, length, properties);
+    wait_confirms(peer, peer->published);
+}
+
+void peer_publish_bytes(struct peer *peer, const char *exchange, const char *key, size_t key_len,
+                        const void *body, size_t length, const amqp_basic_properties_t *properties)
+{
+    amqp_bytes_t bytes = {.bytes = (void *)(uintptr_t)key, .len = key_len};
+
+    send_one(peer, exchange, bytes, body, length, properties);
     wait_confirms(peer, peer->published);
 }
 
@@ -287,7 +296,7 @@ void peer_publish_more(struct peer *peer, const char *queue, const char *prefix,
         int length = snprintf(body, sizeof body, "%s-%u", prefix, i);
 
         properties.message_id.len = (size_t)length;
-        send_one(peer, "", queue, body, (size_t)length, &properties);
+        send_one(peer, "", amqp_cstring_bytes(queue), body, (size_t)length, &properties);
         if (peer->published - peer->settled >= WINDOW)
             wait_confirms(peer, peer->published - WINDOW / 2);
     }

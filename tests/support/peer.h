@@ -52,6 +52,9 @@ int peer_consumers(struct peer *peer, const char *queue);
 /** Publish one persistent message and wait for its confirm. @properties may be NULL. */
 void peer_publish(struct peer *peer, const char *exchange, const char *key, const void *body,
                   size_t length, const amqp_basic_properties_t *properties);
+/** The same with a routing key that holds a NUL. */
+void peer_publish_bytes(struct peer *peer, const char *exchange, const char *key, size_t key_len,
+                        const void *body, size_t length, const amqp_basic_properties_t *properties);
 /** Publish @count messages to @queue, bodies and message ids "PREFIX-0" and so on; confirmed. */
 void peer_publish_many(struct peer *peer, const char *queue, const char *prefix, unsigned count);
 /** The same from "PREFIX-FIRST" on. */

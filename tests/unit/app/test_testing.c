@@ -105,6 +105,17 @@ static enum warren_outcome tell_all(struct warren_job *job)
     return WARREN_DISCARD;
 }
 
+/* All that came goes on, by the pointers that were given. */
+static enum warren_outcome pass_on(struct warren_job *job)
+{
+    const struct warren_message message = {.properties = *warren_job_properties(job)};
+
+    return warren_job_publish(job, warren_job_exchange(job), warren_job_routing_key(job),
+                              &message) == WARREN_OK
+               ? WARREN_ACK
+               : WARREN_REJECT;
+}
+
 static void say(struct warren_job *job, const struct warren_options *options)
 {
     size_t count;
@@ -124,6 +135,8 @@ static enum warren_outcome answer(struct warren_job *job, void *state)
         return publish_two(job);
     if (says(job, "ping"))
         return warren_job_reply(job, &reply) == WARREN_OK ? WARREN_ACK : WARREN_REJECT;
+    if (says(job, "pass on"))
+        return pass_on(job);
     if (says(job, "panic"))
         warren_panic(job, "it is too much");
     if (says(job, "wait"))
@@ -272,6 +285,48 @@ static void the_message_is_what_was_built(void **state)
     open_test(&options);
     assert_int_equal(warren_test_deliver(test, &message, &error), WARREN_OK);
     assert_string_equal(warren_test_run(test)->error, "payments ex payments m-1 acme 1");
+}
+
+static void assert_whole(const char *text, const char *expected, size_t len)
+{
+    struct warren_bytes bytes = warren_test_text(test, text);
+
+    assert_int_equal(bytes.len, len);
+    assert_memory_equal(bytes.data, expected, len + 1);
+}
+
+/* What holds a NUL is passed on to its end: properties, names at every depth, and where it goes. */
+static void what_is_passed_on_is_whole(void **state)
+{
+    static const char id[] = "dup\0A";
+    static const char name[] = "n\0";
+    static const char inner_name[] = "\0in";
+    static const char key[] = "k\0y";
+    const struct warren_field inner = {inner_name, {.type = WARREN_VOID}};
+    const struct warren_field field = {name, {.type = WARREN_TABLE, .as.table = {&inner, 1}}};
+    struct warren_test_message message = {
+        .message = {.properties = {.headers = {&field, 1}, .message_id = id},
+                    .body = warren_text("pass on")},
+        .exchange = "ex",
+        .routing_key = key};
+    const struct warren_test_published *published;
+    const struct warren_field *back;
+
+    (void)state;
+    open_script(NULL);
+    assert_int_equal(warren_test_note_text(test, id, 5), WARREN_OK);
+    assert_int_equal(warren_test_note_text(test, name, 2), WARREN_OK);
+    assert_int_equal(warren_test_note_text(test, inner_name, 3), WARREN_OK);
+    assert_int_equal(warren_test_note_text(test, key, 3), WARREN_OK);
+    assert_int_equal(warren_test_deliver(test, &message, &error), WARREN_OK);
+    assert_int_equal(warren_test_run(test)->outcome, WARREN_ACK);
+    published = warren_test_run(test)->published;
+    back = published->message.properties.headers.fields;
+    assert_whole(published->message.properties.message_id, id, 5);
+    assert_whole(published->routing_key, key, 3);
+    assert_whole(published->exchange, "ex", 2);
+    assert_whole(back->name, name, 2);
+    assert_whole(back->value.as.table.fields[0].name, inner_name, 3);
 }
 
 static void options_are_texts(void **state)
@@ -857,6 +912,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_handler_answers),
         T(the_message_is_what_was_built),
+        T(what_is_passed_on_is_whole),
         T(options_are_texts),
         T(a_handler_needs_no_plugin),
         T(a_shorter_struct_is_read_as_far_as_it_goes),

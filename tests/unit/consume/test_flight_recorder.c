@@ -92,7 +92,7 @@ static struct identity message(uint64_t number)
 static void begin_with(struct rig *rig, int worker, uint64_t number, bool alone)
 {
     struct identity it = message(number);
-    struct warren_bytes id = {"m-1", 3};
+    struct warren_bytes id = {"m-1\0A", 5};
 
     flight_begin(&rig->workers[worker], rig->deliveries[worker], &it, id, alone);
 }
@@ -226,7 +226,8 @@ static void crashed(void **state)
     assert_int_equal(report->attempt, 3);
     assert_string_equal(report->queue, "q");
     assert_string_equal(report->handler, "p.h");
-    assert_string_equal(report->message_id, "m-1");
+    assert_int_equal(flight_message_id(report->message_id, report->id_len).len, 5);
+    assert_memory_equal(report->message_id, "m-1\0A", 6);
     assert_string_equal(report->backtrace, "#0 somewhere\n");
     assert_null(flight_next_report(rig->flight)); /* that one is told already */
 }

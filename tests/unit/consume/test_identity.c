@@ -25,7 +25,9 @@ static struct warren_bytes text(const char *words)
     return (struct warren_bytes){words ? words : "", words ? strlen(words) : 0};
 }
 
-static struct identity identity_with(const struct made *made, const char *queue)
+/* @whole: an id that holds a NUL; length 0: as @made says */
+static struct identity identity_whole(const struct made *made, struct warren_bytes whole,
+                                      const char *queue)
 {
     struct warren_field field = {.name = "x-delivery-count",
                                  .value = {.type = WARREN_I64, .as.integer = made->attempts}};
@@ -42,18 +44,28 @@ static struct identity identity_with(const struct made *made, const char *queue)
 
     arena_init(&arena);
     buffer_init(&out, 4096);
-    assert_int_equal(properties_encode(&properties, 4096, &arena, &out, NULL), WARREN_OK);
+    if (whole.len > 0)
+        properties.message_id = arena_text(&arena, whole.data, whole.len);
+    else
+        whole = text(made->message_id);
+    assert_int_equal(properties_encode_whole(&properties, &arena, 4096, &arena, &out, NULL),
+                     WARREN_OK);
     list = (struct warren_bytes){buffer_front(&out), buffer_len(&out)};
     delivery = delivery_new(text(made->exchange), text(made->key), list, text(made->body).len);
     assert_non_null(delivery);
     memcpy(delivery_body(delivery), text(made->body).data, text(made->body).len);
     identity = identity_of(delivery, identity_seed(queue), &id);
-    assert_int_equal(id.len, text(made->message_id).len);
-    assert_memory_equal(id.data, text(made->message_id).data, id.len);
+    assert_int_equal(id.len, whole.len);
+    assert_memory_equal(id.data, whole.data, id.len);
     delivery_free(delivery);
     buffer_done(&out);
     arena_done(&arena);
     return identity;
+}
+
+static struct identity identity_with(const struct made *made, const char *queue)
+{
+    return identity_whole(made, text(""), queue);
 }
 
 static void assert_same(const struct made *a, const struct made *b, bool same)
@@ -72,8 +84,24 @@ static void the_id_is_the_message(void **state)
     const struct made other = {"e", "k", "m-2", "t", 0, "body"};
 
     (void)state;
+
     assert_same(&first, &again, true);
     assert_same(&first, &other, false);
+}
+
+/* All of the id, a NUL in it included. */
+static void a_nul_ends_no_id(void **state)
+{
+    const struct made made = {"e", "k", "m-1", "t", 0, "body"};
+    struct identity ids[] = {identity_with(&made, "q"),
+                             identity_whole(&made, (struct warren_bytes){"m-1\0A", 5}, "q"),
+                             identity_whole(&made, (struct warren_bytes){"m-1\0B", 5}, "q"),
+                             identity_whole(&made, (struct warren_bytes){"m-1\0", 4}, "q")};
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++)
+        for (size_t j = 0; j < i; j++)
+            assert_false(identity_equal(&ids[i], &ids[j]));
 }
 
 /* Without one everything matters that a redelivery does not change. */
@@ -109,6 +137,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_id_is_the_message),
+        cmocka_unit_test(a_nul_ends_no_id),
         cmocka_unit_test(without_an_id_the_rest_is),
         cmocka_unit_test(the_queue_belongs_to_it),
     };

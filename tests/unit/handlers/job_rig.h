@@ -40,8 +40,8 @@ static inline int rig_teardown(void **state)
 }
 
 /* A delivery with these properties and this body becomes the job's. */
-static inline void rig_begin(struct rig *rig, const struct warren_properties *properties,
-                             struct warren_bytes body)
+static inline void rig_begin_whole(struct rig *rig, const struct warren_properties *properties,
+                                   const struct arena *texts, struct warren_bytes body)
 {
     struct warren_bytes encoded;
     struct arena scratch;
@@ -49,7 +49,8 @@ static inline void rig_begin(struct rig *rig, const struct warren_properties *pr
 
     arena_init(&scratch);
     buffer_init(&out, 65536);
-    assert_int_equal(properties_encode(properties, 65536, &scratch, &out, NULL), WARREN_OK);
+    assert_int_equal(properties_encode_whole(properties, texts, 65536, &scratch, &out, NULL),
+                     WARREN_OK);
     encoded = (struct warren_bytes){buffer_front(&out), buffer_len(&out)};
     rig->delivery = delivery_new(warren_text("shop"), warren_text("eu.de"), encoded, body.len);
     assert_non_null(rig->delivery);
@@ -58,6 +59,12 @@ static inline void rig_begin(struct rig *rig, const struct warren_properties *pr
     buffer_done(&out);
     arena_done(&scratch);
     job_begin(rig->job, rig->delivery, clock_now_ns(clock_monotonic()));
+}
+
+static inline void rig_begin(struct rig *rig, const struct warren_properties *properties,
+                             struct warren_bytes body)
+{
+    rig_begin_whole(rig, properties, NULL, body);
 }
 
 #endif

@@ -221,10 +221,14 @@ static void the_environment(void **state)
     };
     struct warren_properties properties = {.message_id = "m-1",
                                            .headers = {fields, sizeof fields / sizeof *fields}};
+    struct arena texts;
     struct child_end end;
 
     setenv("WARREN_BROKER_URI", "amqp://user:secret@host/", 1);
-    rig_begin(rig, &properties, warren_text("12345"));
+    arena_init(&texts);
+    properties.correlation_id = arena_text(&texts, "no\0variable", 11);
+    rig_begin_whole(rig, &properties, &texts, warren_text("12345"));
+    arena_done(&texts);
     assert_int_equal(run(rig, "env | grep ^WARREN_ | LC_ALL=C sort", warren_text(""), 5000, &end),
                      0);
     unsetenv("WARREN_BROKER_URI");

@@ -54,6 +54,36 @@ static void what_is_always_there(void **state)
     json_decref(line);
 }
 
+/* A text that holds a NUL is there to its end; a name that does cannot be a key of JSON. */
+static void a_nul_ends_no_text(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_field headers[] = {warren_field_text("x", "a"), warren_field_text("x", "b")};
+    struct warren_properties properties = {.headers = {headers, 2}};
+    struct arena texts;
+    const json_t *found;
+    json_t *line;
+    size_t len = 0;
+    char *written;
+
+    arena_init(&texts);
+    properties.message_id = arena_text(&texts, "dup\0A", 5);
+    headers[0].name = arena_text(&texts, "x\0", 2);
+    rig_begin_whole(rig, &properties, &texts, warren_text("b"));
+    arena_done(&texts);
+    written = message_json(rig->job, &len);
+    assert_non_null(written);
+    line = json_loadb(written, len, JSON_ALLOW_NUL, NULL);
+    free(written);
+    found = json_object_get(line, "message_id");
+    assert_int_equal(json_string_length(found), 5);
+    assert_memory_equal(json_string_value(found), "dup\0A", 5);
+    found = json_object_get(line, "headers");
+    assert_text(json_object_get(found, "eAA="), "value", "a");
+    assert_text(json_object_get(found, "x"), "value", "b");
+    json_decref(line);
+}
+
 /* Every property that the message has is there. */
 static void all_properties(void **state)
 {
@@ -192,8 +222,8 @@ static void headers_keep_their_types(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(what_is_always_there), TEST(all_properties),           TEST(a_binary_body_is_base64),
-        TEST(a_body_may_hold_nul),  TEST(headers_keep_their_types),
+        TEST(what_is_always_there),    TEST(all_properties),      TEST(a_nul_ends_no_text),
+        TEST(a_binary_body_is_base64), TEST(a_body_may_hold_nul), TEST(headers_keep_their_types),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

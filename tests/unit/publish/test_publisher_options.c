@@ -160,7 +160,8 @@ static void password_file(void **state)
 static void bad_password_files(void **state)
 {
     char long_line[400];
-    const char *const texts[] = {"", "\nsecret\n", long_line};
+    const char *const texts[] = {"", "\nsecret\n", long_line, "se\0xxxx\n"};
+    const size_t lens[] = {0, 8, sizeof long_line - 1, 8};
     struct warren_publisher_options options = good();
     struct warren_error error = {0};
 
@@ -170,10 +171,10 @@ static void bad_password_files(void **state)
     options.password_file = "/nonexistent/password";
     assert_int_equal(check(&options, &error), WARREN_ECONFIG);
     assert_non_null(strstr(error.text, "/nonexistent/password"));
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         char path[] = "/tmp/warren-test-XXXXXX";
 
-        write_file(path, texts[i], strlen(texts[i]));
+        write_file(path, texts[i], lens[i]);
         options.password_file = path;
         error.text[0] = '\0';
         assert_int_equal(check(&options, &error), WARREN_ECONFIG);

@@ -262,6 +262,47 @@ static void what_is_removed_is_told(void **state)
     spool_close(spool);
 }
 
+static bool keep_names(void *user, const struct spool_message *message)
+{
+    struct warren_bytes *names = user;
+
+    assert_int_equal(message->message_id.len, names[0].len);
+    assert_memory_equal(message->message_id.data, names[0].data, names[0].len);
+    if (message->at_ms == 0) /* it is removed: nothing else is told */
+        return true;
+    assert_int_equal(message->exchange.len, names[1].len);
+    assert_memory_equal(message->exchange.data, names[1].data, names[1].len);
+    assert_int_equal(message->routing_key.len, names[2].len);
+    assert_memory_equal(message->routing_key.data, names[2].data, names[2].len);
+    return true;
+}
+
+/* Names that hold a NUL are kept, copied and told to their ends. */
+static void a_nul_ends_no_name(void **state)
+{
+    struct warren_bytes names[] = {{"dup\0A", 5}, {"\0", 1}, {"k\0", 2}};
+    struct rig *rig = *state;
+    struct spool *spool = open_spool(rig);
+    struct spool_message message = text_message("", "a");
+    struct spool_removed removed;
+    bool done = false;
+
+    message.message_id = names[0];
+    message.exchange = names[1];
+    message.routing_key = names[2];
+    OK(spool_begin(spool, &rig->error));
+    OK(spool_append(spool, &message, &rig->error));
+    OK(spool_refuse(spool, message.id, "why", &rig->error));
+    OK(spool_read(spool, 0, SPOOL_ALL, true, keep_names, names, &rig->error));
+    OK(spool_unrefuse(spool, message.id, &done, &rig->error));
+    assert_true(done);
+    OK(spool_read(spool, 0, SPOOL_TO_SEND, false, keep_names, names, &rig->error));
+    OK(spool_expire(spool, 0, INT64_MAX, keep_names, names, &removed, &rig->error));
+    assert_int_equal(removed.messages, 1);
+    OK(spool_commit(spool, &rig->error));
+    spool_close(spool);
+}
+
 /* The oldest go first, and only those that are not being sent. */
 static void the_oldest_are_dropped(void **state)
 {
@@ -476,6 +517,7 @@ int main(void)
         TEST(rolled_back_is_gone),
         TEST(totals_count_everything),
         TEST(what_is_removed_is_told),
+        TEST(a_nul_ends_no_name),
         TEST(the_oldest_are_dropped),
         TEST(the_old_expire),
         TEST(the_refused_are_kept_aside),
