@@ -1,9 +1,8 @@
 #include "command/dlq_letter.h"
 
 #include "amqp/annotations.h"
+#include "amqp/notes.h"
 #include "amqp/properties.h"
-
-#define REPLAYS_MAX INT64_C(1000000000)
 
 /* ---- values of headers ---- */
 
@@ -16,7 +15,8 @@ static const char *text_of(const struct warren_value *value, struct arena *arena
     return text ? text : "";
 }
 
-static int64_t integer_of(const struct warren_value *value)
+/* 0: it is no number that counts something. */
+static int64_t count_of(const struct warren_value *value)
 {
     if (!value)
         return 0;
@@ -28,18 +28,34 @@ static int64_t integer_of(const struct warren_value *value)
     case WARREN_I32:
     case WARREN_U32:
     case WARREN_I64:
-        return value->as.integer;
-    case WARREN_TIMESTAMP:
-        return value->as.timestamp > INT64_MAX ? 0 : (int64_t)value->as.timestamp;
+        break;
     default:
         return 0;
     }
+    return value->as.integer < 0 || value->as.integer > NOTES_COUNT_MAX ? 0 : value->as.integer;
+}
+
+/* 0: nothing can have happened then. */
+static int64_t time_of(const struct warren_value *value)
+{
+    if (!value || value->type != WARREN_TIMESTAMP || !notes_is_past(value->as.timestamp))
+        return 0;
+    return (int64_t)value->as.timestamp;
+}
+
+/* "": it is no name of AMQP. */
+static const char *name_of(const struct warren_value *value, struct arena *arena)
+{
+    if (!value || value->type != WARREN_STRING || !notes_is_name(value->as.bytes))
+        return "";
+    return text_of(value, arena);
 }
 
 struct reading {
     const struct warren_table *headers;
     struct arena *arena;
     struct dlq_letter *letter;
+    const struct delivery *delivery;
 };
 
 static const char *note(const struct reading *r, const char *name)
@@ -47,23 +63,33 @@ static const char *note(const struct reading *r, const char *name)
     return text_of(table_get(r->headers, name, r->arena), r->arena);
 }
 
-static int64_t number(const struct reading *r, const char *name)
+static const char *name_note(const struct reading *r, const char *name)
 {
-    return integer_of(table_get(r->headers, name, r->arena));
+    return name_of(table_get(r->headers, name, r->arena), r->arena);
+}
+
+static int64_t count_note(const struct reading *r, const char *name)
+{
+    return count_of(table_get(r->headers, name, r->arena));
+}
+
+static int64_t time_note(const struct reading *r, const char *name)
+{
+    return time_of(table_get(r->headers, name, r->arena));
 }
 
 /* ---- the broker's x-death: tables, the latest first ---- */
 
-static const char *death_text(const struct reading *r, const struct warren_value *death,
+static const char *death_name(const struct reading *r, const struct warren_value *death,
                               const char *name)
 {
-    return text_of(table_get(&death->as.table, name, r->arena), r->arena);
+    return name_of(table_get(&death->as.table, name, r->arena), r->arena);
 }
 
 static bool death_queue_is(const struct reading *r, const struct warren_value *death,
                            const char *queue)
 {
-    return annotation_is(arena_bytes(r->arena, death_text(r, death, "queue")), queue);
+    return annotation_is(arena_bytes(r->arena, death_name(r, death, "queue")), queue);
 }
 
 /* The latest death that was not in the dead-letter queue itself. */
@@ -89,30 +115,54 @@ static const char *first_key(const struct reading *r, const struct warren_value 
 
     if (!keys || keys->type != WARREN_ARRAY || keys->as.array.count == 0)
         return "";
-    return text_of(&keys->as.array.values[0], r->arena);
+    return name_of(&keys->as.array.values[0], r->arena);
 }
 
-static void read_death(const struct reading *r, const struct warren_value *death)
+/* A copy of warren's, or a replay, had come into the queue by the default exchange. */
+static bool was_copy(const struct reading *r, struct notes *notes)
 {
     struct dlq_letter *letter = r->letter;
 
-    letter->queue = death_text(r, death, "queue");
-    letter->reason = death_text(r, death, "reason");
-    letter->died_s = integer_of(table_get(&death->as.table, "time", r->arena));
-    if (arena_bytes(r->arena, letter->exchange).len == 0 &&
-        arena_bytes(r->arena, letter->routing_key).len == 0) {
-        letter->exchange = death_text(r, death, "exchange");
-        letter->routing_key = first_key(r, death);
+    return arena_bytes(r->arena, letter->exchange).len == 0 &&
+           annotation_is(arena_bytes(r->arena, letter->routing_key), letter->queue) &&
+           notes_read(r->delivery, letter->queue, notes);
+}
+
+/* The broker says where it died, whatever a sender's headers say. */
+static void read_death(const struct reading *r, const struct warren_value *death)
+{
+    struct dlq_letter *letter = r->letter;
+    struct notes notes;
+
+    letter->queue = death_name(r, death, "queue");
+    letter->reason = death_name(r, death, "reason");
+    letter->died_s = time_of(table_get(&death->as.table, "time", r->arena));
+    letter->exchange = death_name(r, death, "exchange");
+    letter->routing_key = first_key(r, death);
+    letter->copied = was_copy(r, &notes);
+    if (!letter->copied)
+        return;
+    letter->attempts = notes.attempts;
+    letter->replays = notes.replays;
+    letter->first_failure_s = (int64_t)notes.first_failure_s;
+    if (notes.exchange.data) {
+        letter->exchange = name_note(r, NOTE_EXCHANGE);
+        letter->routing_key = name_note(r, NOTE_ROUTING_KEY);
     }
 }
 
 /* ---- warren's envelope ---- */
 
+/* A dead letter of a worker's has no x-death, for that leaves it out. */
 static void read_envelope(const struct reading *r)
 {
     struct dlq_letter *letter = r->letter;
 
-    letter->queue = note(r, NOTE_QUEUE);
+    letter->queue = name_note(r, NOTE_QUEUE);
+    letter->copied = arena_bytes(r->arena, letter->queue).len > 0;
+    letter->replays = count_note(r, NOTE_REPLAYS);
+    if (!letter->copied)
+        return;
     letter->reason = note(r, NOTE_REASON);
     letter->handler = note(r, NOTE_HANDLER);
     letter->error = note(r, NOTE_ERROR);
@@ -120,24 +170,34 @@ static void read_envelope(const struct reading *r)
     letter->backtrace = note(r, NOTE_BACKTRACE);
     letter->host = note(r, NOTE_HOST);
     letter->version = note(r, NOTE_VERSION);
-    letter->exchange = note(r, NOTE_EXCHANGE);
-    letter->routing_key = note(r, NOTE_ROUTING_KEY);
-    letter->attempts = number(r, NOTE_ATTEMPTS);
-    letter->replays = number(r, NOTE_REPLAYS);
-    letter->first_failure_s = number(r, NOTE_FIRST_FAILURE);
-    letter->died_s = number(r, NOTE_LAST_FAILURE);
-    letter->handed_back = number(r, "x-delivery-count");
+    letter->exchange = name_note(r, NOTE_EXCHANGE);
+    letter->routing_key = name_note(r, NOTE_ROUTING_KEY);
+    letter->attempts = count_note(r, NOTE_ATTEMPTS);
+    letter->first_failure_s = time_note(r, NOTE_FIRST_FAILURE);
+    letter->died_s = time_note(r, NOTE_LAST_FAILURE);
 }
+
+static const struct dlq_letter nothing = {.id = "",
+                                          .queue = "",
+                                          .exchange = "",
+                                          .routing_key = "",
+                                          .reason = "",
+                                          .handler = "",
+                                          .signal = "",
+                                          .error = "",
+                                          .backtrace = "",
+                                          .host = "",
+                                          .version = ""};
 
 enum warren_status dlq_letter_read(struct delivery *delivery, const char *dlq, struct arena *arena,
                                    struct dlq_letter *letter)
 {
-    struct reading reading = {.arena = arena, .letter = letter};
+    struct reading reading = {.arena = arena, .letter = letter, .delivery = delivery};
     const struct warren_value *death;
     struct warren_bytes error;
     enum warren_status status;
 
-    memset(letter, 0, sizeof *letter);
+    *letter = nothing;
     letter->texts = arena;
     status = properties_decode(delivery_properties(delivery), arena, &letter->message.properties);
     if (status != WARREN_OK)
@@ -145,11 +205,13 @@ enum warren_status dlq_letter_read(struct delivery *delivery, const char *dlq, s
     letter->message.body = (struct warren_bytes){delivery_body(delivery), delivery->body_len};
     reading.headers = &letter->message.properties.headers;
     letter->id = letter->message.properties.message_id ? letter->message.properties.message_id : "";
-    read_envelope(&reading);
     death = last_death(&reading, dlq);
-    /* A reason of warren's is newer than any x-death, which its relay leaves out. */
-    if (arena_bytes(arena, letter->reason).len == 0 && death)
+    if (death)
         read_death(&reading, death);
+    else
+        read_envelope(&reading);
+    if (delivery->redelivered)
+        letter->handed_back = count_note(&reading, "x-delivery-count");
     if (arena_bytes(arena, letter->reason).len == 0)
         letter->reason = "unknown";
     error = arena_bytes(arena, letter->error);
@@ -161,17 +223,14 @@ enum warren_status dlq_letter_read(struct delivery *delivery, const char *dlq, s
 
 /* ---- the way back ---- */
 
-/* What the message had, and no copy may have. */
-static bool is_aside(struct warren_bytes name)
+/* What the message had, and no copy may have, stays aside. */
+static bool stays(const struct dlq_letter *letter, const struct warren_field *field)
 {
-    return annotation_is(name, NOTE_EXPIRATION) || annotation_is(name, NOTE_USER_ID) ||
-           annotation_is(name, NOTE_CC) || annotation_is(name, NOTE_LEFT_OUT);
-}
+    struct warren_bytes name = arena_bytes(letter->texts, field->name);
 
-static bool stays(struct warren_bytes name)
-{
-    return is_aside(name) || (!annotation_is_warrens(name) && !annotation_is_brokers(name) &&
-                              !annotation_is(name, "CC") && !annotation_is(name, "BCC"));
+    return (letter->copied && notes_is_aside(name, &field->value)) ||
+           (!annotation_is_warrens(name) && !annotation_is_brokers(name) &&
+            !annotation_is(name, "CC") && !annotation_is(name, "BCC"));
 }
 
 static struct warren_field text_field(const struct dlq_letter *letter, const char *name,
@@ -203,22 +262,20 @@ enum warren_status dlq_letter_renew(const struct dlq_letter *letter, struct aren
 {
     const struct warren_table *old = &letter->message.properties.headers;
     struct warren_field *fields = arena_alloc(arena, (old->count + 5) * sizeof *fields);
-    int64_t replays = letter->replays;
     size_t count = 0;
 
     if (!fields)
         return WARREN_ENOMEM;
     for (size_t i = 0; i < old->count; i++)
-        if (stays(arena_bytes(letter->texts, old->fields[i].name)))
+        if (stays(letter, &old->fields[i]))
             fields[count++] = old->fields[i];
     if (arena_bytes(letter->texts, letter->exchange).len > 0 ||
         arena_bytes(letter->texts, letter->routing_key).len > 0) {
         fields[count++] = text_field(letter, NOTE_EXCHANGE, letter->exchange);
         fields[count++] = text_field(letter, NOTE_ROUTING_KEY, letter->routing_key);
     }
-    if (replays < 0 || replays > REPLAYS_MAX)
-        replays = 0;
-    fields[count++] = warren_field_i64(NOTE_REPLAYS, replays + 1);
+    fields[count++] =
+        warren_field_i64(NOTE_REPLAYS, letter->replays < NOTES_COUNT_MAX ? letter->replays + 1 : 1);
     *message = letter->message;
     count += put_aside(letter, &message->properties, fields + count);
     message->properties.headers = (struct warren_table){fields, count};

@@ -1,9 +1,13 @@
 /* dlq_letter.h - one message of a dead-letter queue: what its envelope says, be it warren's
- * (amqp/annotations.h) or what the broker notes in x-death.
- * Thread: any. Elsewhere: which of them are meant (dlq_filter.h).
+ * (amqp/annotations.h) or what the broker notes in x-death. The broker's goes first: a worker
+ * leaves x-death out of the letters that it writes, so what else stands beside one is the sender's,
+ * unless it is that of a copy which came into the queue of x-death as one (amqp/notes.h). Thread:
+ * any. Elsewhere: which of them are meant (dlq_filter.h).
  */
 #ifndef WARREN_COMMAND_DLQ_LETTER_H
 #define WARREN_COMMAND_DLQ_LETTER_H
+
+#include <stdbool.h>
 
 #include <warren/message.h>
 
@@ -29,6 +33,7 @@ struct dlq_letter {
     const char *backtrace;
     const char *host;
     const char *version;
+    bool copied;      /* it bears notes of warren's that count */
     int64_t attempts; /* that failed; 0: nothing says so */
     int64_t replays;
     int64_t first_failure_s; /* since 1970; 0: nothing says so */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "amqp/annotations.h"
+#include "amqp/notes.h"
 #include "amqp/properties.h"
 
 /* What publishing gives to a message that has none: a message id of 36 characters, delivery mode.
@@ -23,9 +24,10 @@ struct draft {
     struct arena *arena; /* of the copy, and of the original: it knows lengths */
     struct warren_field *fields;
     size_t count;
-    size_t own;  /* of these, the message's own: they come first */
-    size_t size; /* encoded */
-    size_t max;  /* of that */
+    size_t own;                          /* of these, the message's own: they come first */
+    size_t size;                         /* encoded */
+    size_t max;                          /* of that */
+    const struct warren_value *left_out; /* names of what the message has lost before; or NULL */
 };
 
 /* ---- sizes ---- */
@@ -137,27 +139,52 @@ static bool is_own(struct warren_bytes name)
            !annotation_is(name, "CC");
 }
 
-/* What an earlier copy has put aside, or what this one has to. */
-static void add_aside(struct draft *draft, const struct warren_table *headers, const char *name,
-                      const char *property)
+/* What an earlier copy has put aside; NULL: nothing, or nothing that one can have. */
+static const struct warren_value *aside(const struct draft *draft,
+                                        const struct warren_properties *original,
+                                        const struct envelope_facts *facts, const char *name)
+{
+    const struct warren_value *value =
+        facts->copied ? table_get(&original->headers, name, draft->arena) : NULL;
+
+    return value && notes_is_aside(warren_text(name), value) ? value : NULL;
+}
+
+/* That, or what this one has to. */
+static void add_aside(struct draft *draft, const struct warren_properties *original,
+                      const struct envelope_facts *facts, const char *name, const char *property)
 {
     if (property)
         add_text(draft, name, property);
     else
-        add_value(draft, name, table_get(headers, name, draft->arena));
+        add_value(draft, name, aside(draft, original, facts, name));
+}
+
+/* The message's own headers, CC among them. */
+static void add_own(struct draft *draft, const struct warren_properties *original,
+                    const struct envelope_facts *facts)
+{
+    const struct warren_table *headers = &original->headers;
+    const struct warren_value *cc = table_get(headers, "CC", draft->arena);
+
+    for (size_t i = 0; i < headers->count; i++)
+        if (is_own(arena_bytes(draft->arena, headers->fields[i].name)))
+            add(draft, &headers->fields[i]);
+    add_value(draft, NOTE_CC, cc ? cc : aside(draft, original, facts, NOTE_CC));
+    draft->own = draft->count;
+    draft->left_out = aside(draft, original, facts, NOTE_LEFT_OUT);
 }
 
 static void add_notes(struct draft *draft, const struct warren_properties *original,
                       const struct envelope_facts *facts)
 {
-    const struct warren_table *headers = &original->headers;
-    const struct warren_value *cc = table_get(headers, "CC", draft->arena);
     struct warren_field attempts = warren_field_i64(NOTE_ATTEMPTS, (int64_t)facts->attempts);
+    struct warren_field replays = warren_field_i64(NOTE_REPLAYS, (int64_t)facts->replays);
 
-    add_value(draft, NOTE_REPLAYS, table_get(headers, NOTE_REPLAYS, draft->arena));
-    add_aside(draft, headers, NOTE_EXPIRATION, original->expiration);
-    add_aside(draft, headers, NOTE_USER_ID, original->user_id);
-    add_value(draft, NOTE_CC, cc ? cc : table_get(headers, NOTE_CC, draft->arena));
+    if (facts->replays > 0)
+        add(draft, &replays);
+    add_aside(draft, original, facts, NOTE_EXPIRATION, original->expiration);
+    add_aside(draft, original, facts, NOTE_USER_ID, original->user_id);
     add_text(draft, NOTE_QUEUE, facts->queue);
     add_text(draft, NOTE_EXCHANGE, facts->exchange);
     add_text(draft, NOTE_ROUTING_KEY, facts->routing_key);
@@ -229,6 +256,8 @@ static enum warren_status leave_out(struct draft *draft, size_t max)
 
     if (!own || !names.text)
         return WARREN_ENOMEM;
+    if (draft->left_out)
+        append(&names, draft->left_out->as.bytes);
     for (size_t i = 0; i < draft->own; i++)
         own[i] = (struct own){field_size(&draft->fields[i], draft->arena), i};
     qsort(own, draft->own, sizeof *own, compare_own);
@@ -249,12 +278,18 @@ static enum warren_status leave_out(struct draft *draft, size_t max)
 /* A copy that is attempted again is the message, or there is none. */
 static enum warren_status make_room(struct draft *draft, bool dead)
 {
-    size_t note = 1 + strlen(NOTE_LEFT_OUT) + 1 + 4 + LEFT_OUT_MAX;
+    size_t note = 1 + strlen(NOTE_LEFT_OUT) + 1 + 4;
+    size_t before = draft->left_out ? note + draft->left_out->as.bytes.len : 0;
     enum warren_status status = WARREN_OK;
 
-    if (draft->size <= draft->max)
+    note += LEFT_OUT_MAX;
+    if (draft->size + before <= draft->max) {
+        add_value(draft, NOTE_LEFT_OUT, draft->left_out);
         return WARREN_OK;
-    if (dead && draft->own > 0 && note < draft->max)
+    }
+    if (!dead)
+        return WARREN_ETOOBIG;
+    if (draft->own > 0 && note < draft->max)
         status = leave_out(draft, draft->max - note);
     if (status != WARREN_OK)
         return status;
@@ -331,10 +366,7 @@ enum warren_status envelope_make(const struct warren_properties *original,
     if (max <= base_size(ret_properties, arena) + draft.size)
         return WARREN_ETOOBIG;
     draft.max = max - base_size(ret_properties, arena);
-    for (size_t i = 0; i < headers->count; i++)
-        if (is_own(arena_bytes(arena, headers->fields[i].name)))
-            add(&draft, &headers->fields[i]);
-    draft.own = draft.count;
+    add_own(&draft, original, facts);
     add_notes(&draft, original, facts);
     status = make_room(&draft, facts->reason != NULL);
     if (status == WARREN_OK)

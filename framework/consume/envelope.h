@@ -12,6 +12,8 @@
 #ifndef WARREN_CONSUME_ENVELOPE_H
 #define WARREN_CONSUME_ENVELOPE_H
 
+#include <stdbool.h>
+
 #include <warren/message.h>
 
 #include "base/arena.h"
@@ -26,6 +28,8 @@ struct envelope_facts {
     const char *routing_key;
     uint64_t attempts;        /* that failed */
     uint64_t first_failure_s; /* since 1970; 0: none */
+    uint32_t replays;
+    bool copied; /* the message is a copy of warren's: what that has put aside counts */
 
     /* Of a dead letter alone. */
     const char *reason; /* REASON_*; NULL: it is none */

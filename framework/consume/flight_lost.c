@@ -6,8 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "amqp/annotations.h"
-#include "amqp/property_spans.h"
+#include "amqp/notes.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "consume/fault.h"
@@ -35,18 +34,11 @@ void flight_tell(struct flight *f)
 /* As warren_job_attempt() has it, but without decoding what takes memory to decode. */
 static uint32_t attempt_of(const struct flight_worker *w)
 {
-    struct property_spans spans;
-    struct warren_bytes queue;
-    enum warren_type type;
     uint64_t failed = w->slot->failed;
-    bool about_us;
+    struct notes notes;
 
-    property_spans_find(delivery_properties(w->delivery), &spans);
-    about_us =
-        !property_spans_header(spans.headers, NOTE_QUEUE, &type, &queue) || type != WARREN_STRING ||
-        (queue.len == strlen(w->slot->queue) && memcmp(queue.data, w->slot->queue, queue.len) == 0);
-    if (about_us)
-        failed += property_spans_count(spans.headers, NOTE_ATTEMPTS, 0);
+    if (notes_of_copy(w->delivery, w->slot->queue, &notes))
+        failed += notes.attempts;
     return failed < UINT32_MAX ? (uint32_t)failed + 1 : UINT32_MAX;
 }
 

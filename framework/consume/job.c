@@ -124,12 +124,11 @@ const char *warren_job_queue(const struct warren_job *job)
 const struct history *job_history(const struct warren_job *job)
 {
     struct warren_job *own = (struct warren_job *)(uintptr_t)job;
-    const struct history_of of = {job->source->queue, job->delivery->redelivered,
-                                  job->source->broker_counts};
 
     if (!job->history_known) {
         /* Without memory the message is taken for a new one. */
-        history_read(warren_job_properties(own), &of, &own->arena, &own->history);
+        history_read(job->delivery, job->source->queue, job->source->broker_counts, &own->arena,
+                     &own->history);
         own->history_known = true;
     }
     return &job->history;

@@ -47,20 +47,20 @@ struct original {
 static enum warren_status read_original(const struct relay *relay, const struct delivery *delivery,
                                         struct arena *scratch, struct original *original)
 {
-    struct history_of of = {relay->queue, delivery->redelivered, relay->broker_counts};
+    struct history *history = &original->history;
     enum warren_status status =
         properties_decode(delivery_properties(delivery), scratch, &original->properties);
 
     if (status == WARREN_OK)
-        status = history_read(&original->properties, &of, scratch, &original->history);
+        status = history_read(delivery, relay->queue, relay->broker_counts, scratch, history);
     if (status == WARREN_OK)
         status = arena_note(scratch, delivery_exchange(delivery), delivery->exchange_len);
     if (status == WARREN_OK)
         status = arena_note(scratch, delivery_routing_key(delivery), delivery->routing_key_len);
-    if (!original->history.exchange)
-        original->history.exchange = delivery_exchange(delivery);
-    if (!original->history.routing_key)
-        original->history.routing_key = delivery_routing_key(delivery);
+    if (!history->exchange) {
+        history->exchange = delivery_exchange(delivery);
+        history->routing_key = delivery_routing_key(delivery);
+    }
     return status;
 }
 
@@ -69,15 +69,21 @@ static struct envelope_facts common_facts(const struct relay *relay,
                                           const struct relay_facts *facts)
 {
     const struct history *history = &original->history;
-
-    return (struct envelope_facts){
+    struct envelope_facts envelope = {
         .queue = relay->queue,
         .exchange = history->exchange,
         .routing_key = history->routing_key,
         .attempts = (uint64_t)history->failed + facts->failed,
         .first_failure_s =
             history->first_failure_s ? history->first_failure_s : facts->first_failure_s,
+        .replays = history->replays,
+        .copied = history->copied,
     };
+
+    /* Those that only the broker has counted: see notes.h. */
+    if (envelope.attempts > 0 && !envelope.first_failure_s)
+        envelope.first_failure_s = (uint64_t)(clock_wall_ms() / 1000);
+    return envelope;
 }
 
 /* A copy on its way, and who is told. */

@@ -271,6 +271,37 @@ static void headers_that_fill_the_frame(void **state)
     assert_int_equal(peer_count(f->peer, f->queue), 0);
 }
 
+/* Notes of a sender's: the handler runs once, the dead letter is written, and says what was. */
+static void notes_of_a_sender(void **state)
+{
+    static char name[300];
+    struct fixture *f = *state;
+    amqp_table_entry_t entries[] = {{.key = amqp_cstring_bytes(NOTE_ROUTING_KEY)},
+                                    {.key = amqp_cstring_bytes(NOTE_ATTEMPTS)},
+                                    {.key = amqp_cstring_bytes(NOTE_CC)}};
+    amqp_basic_properties_t properties = {._flags = AMQP_BASIC_HEADERS_FLAG,
+                                          .headers = {3, entries}};
+    struct peer_message dead;
+
+    memset(name, 'n', sizeof name);
+    entries[0].value.kind = entries[2].value.kind = AMQP_FIELD_KIND_UTF8;
+    entries[0].value.value.bytes = entries[2].value.value.bytes = (amqp_bytes_t){256, name};
+    entries[1].value.kind = AMQP_FIELD_KIND_I64;
+    entries[1].value.value.i64 = 1000;
+    configure(f, "type: classic", "", "outcome: retry",
+              "[log, {retry: {max_attempts: 2, initial_delay: 10ms}}, recover]");
+    run(f);
+    peer_publish(f->peer, "", f->queue, "body", 4, &properties);
+    take_dead(f, &dead);
+    assert_header(&dead, NOTE_ROUTING_KEY, f->queue);
+    assert_header(&dead, NOTE_REASON, REASON_ATTEMPTS);
+    assert_integer(&dead, NOTE_ATTEMPTS, 2);
+    assert_null(header(&dead, NOTE_CC));
+    peer_message_done(&dead);
+    stop(f);
+    assert_int_equal(peer_count(f->peer, f->queue), 0);
+}
+
 /* ---- the broker's own ---- */
 
 /* A worker with the first message in its handler, which waits, and no room for another one. */
@@ -356,6 +387,7 @@ int main(void)
         T(an_open_breaker),
         T(a_large_error_and_many_headers),
         T(headers_that_fill_the_frame),
+        T(notes_of_a_sender),
         T(expired),
         T(too_long_a_queue),
         T(too_many_deliveries),

@@ -92,6 +92,44 @@ static void each_to_its_own_queue(void **state)
     free(second);
 }
 
+/* What the broker dead-lettered goes back to where it died, wherever a sender's headers say. */
+static void a_sender_does_not_choose(void **state)
+{
+    struct fixture *f = *state;
+    char *victim = text("%s-victim", f->queue);
+    char *source = text("%s-source", f->queue);
+    char *told = text("looked at 1 of 1, replayed 1 (1 to %s)", source);
+    /* Expired at once, into the dead-letter queue. */
+    amqp_table_entry_t arguments[] = {{.key = amqp_cstring_bytes("x-message-ttl")},
+                                      {.key = amqp_cstring_bytes("x-dead-letter-exchange")},
+                                      {.key = amqp_cstring_bytes("x-dead-letter-routing-key")}};
+    struct command replay;
+    int arrived;
+
+    arguments[0].value.kind = AMQP_FIELD_KIND_I32;
+    arguments[1].value.kind = arguments[2].value.kind = AMQP_FIELD_KIND_UTF8;
+    arguments[2].value.value.bytes = amqp_cstring_bytes(f->dlq);
+    peer_declare(f->peer, victim, "classic");
+    peer_declare_with(f->peer, source, "classic", arguments, 3);
+    letter_put(f->peer, source,
+               &(struct letter){.id = "forged", .queue = victim, .reason = "rejected"});
+    expect_count(f, f->dlq, 1);
+    peer_delete_alone(f->peer, source);
+    peer_declare(f->peer, source, "classic"); /* that keeps it */
+    replay = COMMAND("dlq", "replay", f->queue);
+    arrived = peer_count(f->peer, source);
+    peer_delete_alone(f->peer, source);
+    peer_delete_alone(f->peer, victim);
+
+    command_expect(&replay, 0);
+    assert_has(replay.out, told);
+    assert_int_equal(arrived, 1);
+    command_done(&replay);
+    free(told);
+    free(source);
+    free(victim);
+}
+
 /* --to takes them elsewhere. */
 static void to_another_queue(void **state)
 {
@@ -454,13 +492,26 @@ static void its_queue_is_deleted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_replayed_message),   TEST(an_audit_line),   TEST(each_to_its_own_queue),
-        TEST(to_another_queue),     TEST(onto_no_queue),   TEST(a_full_queue),
-        TEST(too_many_failures),    TEST(by_filter),       TEST(by_group),
-        TEST(nothing_matches),      TEST(at_most_so_many), TEST(a_dry_run),
-        TEST(what_comes_back),      TEST(many_messages),   TEST(at_a_rate),
-        TEST(a_short_hold),         TEST(on_a_terminal),   TEST(a_signal),
+        TEST(a_replayed_message),
+        TEST(an_audit_line),
+        TEST(each_to_its_own_queue),
+        TEST(to_another_queue),
+        TEST(onto_no_queue),
+        TEST(a_full_queue),
+        TEST(too_many_failures),
+        TEST(by_filter),
+        TEST(by_group),
+        TEST(nothing_matches),
+        TEST(at_most_so_many),
+        TEST(a_dry_run),
+        TEST(what_comes_back),
+        TEST(many_messages),
+        TEST(at_a_rate),
+        TEST(a_short_hold),
+        TEST(on_a_terminal),
+        TEST(a_signal),
         TEST(its_queue_is_deleted),
+        TEST(a_sender_does_not_choose),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -123,22 +123,28 @@ static void an_envelope_of_warren(void **state)
 }
 
 /* One table of x-death, as the broker writes it. */
-static struct warren_value death(struct rig *rig, const char *queue, const char *reason,
-                                 uint64_t at)
+static struct warren_value death_by(struct rig *rig, const char *queue, const char *reason,
+                                    uint64_t at, const char *exchange, const char *routing_key)
 {
     struct warren_value *key = arena_alloc(&rig->arena, sizeof *key);
     struct warren_field *fields = arena_alloc(&rig->arena, 5 * sizeof *fields);
     struct warren_value value = {.type = WARREN_TABLE};
 
-    *key = warren_field_text("", "paid").value;
+    *key = warren_field_text("", routing_key).value;
     fields[0] = warren_field_text("queue", queue);
     fields[1] = warren_field_text("reason", reason);
-    fields[2] = warren_field_text("exchange", "orders");
+    fields[2] = warren_field_text("exchange", exchange);
     fields[3] = timestamp("time", at);
     fields[4] = (struct warren_field){.name = "routing-keys", .value = {.type = WARREN_ARRAY}};
     fields[4].value.as.array = (struct warren_array){key, 1};
     value.as.table = (struct warren_table){fields, 5};
     return value;
+}
+
+static struct warren_value death(struct rig *rig, const char *queue, const char *reason,
+                                 uint64_t at)
+{
+    return death_by(rig, queue, reason, at, "orders", "paid");
 }
 
 static void add_deaths(struct rig *rig, struct warren_value *deaths, size_t count)
@@ -166,6 +172,126 @@ static void a_dead_letter_of_the_broker(void **state)
     assert_string_equal(letter->routing_key, "paid");
     assert_int_equal(letter->died_s, 200);
     assert_string_equal(letter->handler, "");
+}
+
+/* A whole envelope, as a sender may forge it, for a victim. */
+static void add_forged(struct rig *rig, const char *queue)
+{
+    add(rig, warren_field_text(NOTE_QUEUE, queue));
+    add(rig, warren_field_text(NOTE_REASON, REASON_CRASH));
+    add(rig, warren_field_text(NOTE_HANDLER, "p.h"));
+    add(rig, warren_field_text(NOTE_ERROR, "boom"));
+    add(rig, warren_field_text(NOTE_EXCHANGE, "first"));
+    add(rig, warren_field_text(NOTE_ROUTING_KEY, "key.1"));
+    add(rig, warren_field_i64(NOTE_ATTEMPTS, 7));
+    add(rig, warren_field_i64(NOTE_REPLAYS, 5));
+    add(rig, timestamp(NOTE_FIRST_FAILURE, 100));
+    add(rig, timestamp(NOTE_LAST_FAILURE, 200));
+    add(rig, warren_field_text(NOTE_EXPIRATION, "60000"));
+    add(rig, warren_field_text(NOTE_USER_ID, "root"));
+}
+
+/* Where the broker says in which queue a message died, the notes of its sender say nothing: neither
+ * about another queue nor, of a message that came by an exchange, about that one. */
+static void a_sender_does_not_say_where_it_died(void **state)
+{
+    static const char *const queues[] = {"victim", "q"};
+    struct rig *rig = *state;
+    struct warren_value deaths[] = {death(rig, "q", "expired", 300)};
+    struct warren_message message;
+    const struct dlq_letter *letter;
+
+    for (size_t i = 0; i < 2; i++) {
+        rig->count = 0;
+        delivery_free(rig->delivery);
+        add_forged(rig, queues[i]);
+        add_deaths(rig, deaths, 1);
+        letter = letter_of(rig);
+        assert_string_equal(letter->queue, "q");
+        assert_string_equal(letter->reason, "expired");
+        assert_string_equal(letter->exchange, "orders");
+        assert_string_equal(letter->routing_key, "paid");
+        assert_string_equal(letter->handler, "");
+        assert_string_equal(letter->error, "");
+        assert_int_equal(letter->died_s, 300);
+        assert_int_equal(letter->attempts, 0);
+        assert_int_equal(letter->replays, 0);
+        assert_int_equal(letter->first_failure_s, 0);
+        assert_int_equal(dlq_letter_renew(letter, &rig->arena, &message), WARREN_OK);
+        assert_null(warren_table_get(&message.properties.headers, NOTE_EXPIRATION));
+        assert_null(warren_table_get(&message.properties.headers, NOTE_USER_ID));
+    }
+}
+
+/* A copy that was to be attempted again, and expired: its notes are warren's, and it keeps them. */
+static void a_copy_that_the_broker_dead_lettered(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_value deaths[] = {death_by(rig, "q", "expired", 300, "", "q")};
+    struct warren_message message;
+    const struct dlq_letter *letter;
+
+    add_forged(rig, "q");
+    add_deaths(rig, deaths, 1);
+    letter = letter_of(rig);
+    assert_string_equal(letter->queue, "q");
+    assert_string_equal(letter->reason, "expired");
+    assert_string_equal(letter->exchange, "first");
+    assert_string_equal(letter->routing_key, "key.1");
+    assert_string_equal(letter->handler, ""); /* a worker's copy has none */
+    assert_int_equal(letter->attempts, 7);
+    assert_int_equal(letter->replays, 5);
+    assert_int_equal(dlq_letter_renew(letter, &rig->arena, &message), WARREN_OK);
+    assert_non_null(warren_table_get(&message.properties.headers, NOTE_EXPIRATION));
+    assert_int_equal(warren_table_get(&message.properties.headers, NOTE_REPLAYS)->as.integer, 6);
+}
+
+/* Notes and deaths that cannot be are none. */
+static void what_cannot_be_is_not_read(void **state)
+{
+    static char name[400];
+    struct rig *rig = *state;
+    struct warren_field deaths = warren_field_text("x-death", "victim");
+    struct warren_value number = {.type = WARREN_I64, .as.integer = 5};
+    struct warren_field bad_deaths = {"x-death", {.type = WARREN_ARRAY, .as.array = {&number, 1}}};
+    const struct warren_value queues[] = {
+        {.type = WARREN_STRING, .as.bytes = {name, 256}},
+        {.type = WARREN_I64, .as.integer = 7},
+        {.type = WARREN_STRING, .as.bytes = {"", 0}},
+        {.type = WARREN_BYTES, .as.bytes = {"q", 1}},
+        {.type = WARREN_TABLE},
+    };
+    const int64_t counts[] = {-1, INT64_MIN, INT64_MAX, INT64_C(1) << 32};
+
+    memset(name, 'n', sizeof name);
+    for (size_t i = 0; i < 5; i++) {
+        rig->count = 0;
+        delivery_free(rig->delivery);
+        add(rig, (struct warren_field){NOTE_QUEUE, queues[i]});
+        add(rig, warren_field_text(NOTE_REASON, REASON_CRASH));
+        add(rig, i % 2 ? deaths : bad_deaths);
+        assert_string_equal(letter_of(rig)->queue, "");
+        assert_string_equal(rig->letter.reason, "unknown");
+    }
+    for (size_t i = 0; i < 4; i++) {
+        rig->count = 0;
+        delivery_free(rig->delivery);
+        add(rig, warren_field_text(NOTE_QUEUE, "q"));
+        add(rig, (struct warren_field){NOTE_ROUTING_KEY,
+                                       {.type = WARREN_STRING, .as.bytes = {name, 256}}});
+        add(rig, warren_field_i64(NOTE_ATTEMPTS, counts[i]));
+        add(rig, warren_field_i64(NOTE_REPLAYS, counts[i]));
+        add(rig, timestamp(NOTE_FIRST_FAILURE, UINT64_MAX));
+        add(rig, timestamp(NOTE_LAST_FAILURE, (uint64_t)INT64_MAX + 1));
+        add(rig, warren_field_i64("x-delivery-count", 1000)); /* it was not delivered before */
+        assert_string_equal(letter_of(rig)->queue, "q");
+        assert_string_equal(rig->letter.routing_key, "");
+        assert_int_equal(rig->letter.attempts, 0);
+        assert_int_equal(rig->letter.replays, 0);
+        assert_int_equal(rig->letter.first_failure_s, 0);
+        assert_int_equal(rig->letter.died_s, 0);
+        assert_int_equal(rig->letter.handed_back, 0);
+    }
 }
 
 /* Neither: nothing is made up, and headers of wrong types are no envelope. */
@@ -359,6 +485,7 @@ static void a_nul_ends_no_text(void **state)
                                    {.type = WARREN_STRING, .as.bytes = {"v\0", 2}}});
     add(rig,
         (struct warren_field){NOTE_ROUTING_KEY, {.type = WARREN_STRING, .as.bytes = {"\0k", 2}}});
+    add(rig, warren_field_text(NOTE_QUEUE, "q"));
     letter = letter_of_id(rig, (struct warren_bytes){"dup\0A", 5});
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
         struct dlq_filter filter = {.id = ids[i].wanted};
@@ -529,6 +656,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_envelope_of_warren, setup, teardown),
         cmocka_unit_test_setup_teardown(a_dead_letter_of_the_broker, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_sender_does_not_say_where_it_died, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_copy_that_the_broker_dead_lettered, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_cannot_be_is_not_read, setup, teardown),
         cmocka_unit_test_setup_teardown(no_envelope, setup, teardown),
         cmocka_unit_test_setup_teardown(a_renewed_message, setup, teardown),
         cmocka_unit_test_setup_teardown(what_a_copy_cannot_have, setup, teardown),

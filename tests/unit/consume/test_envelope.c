@@ -226,11 +226,44 @@ static void old_notes_go(void **state)
 static void the_count_of_replays_stays(void **state)
 {
     struct rig *rig = *state;
-    struct warren_field header = warren_field_i64(NOTE_REPLAYS, 2);
-    struct warren_properties original = {.headers = {&header, 1}};
+    struct warren_properties none = {0};
+    struct envelope_facts replayed = facts;
 
-    assert_int_equal(make(rig, &original, &facts, MAX), WARREN_OK);
+    replayed.replays = 2;
+    assert_int_equal(make(rig, &none, &replayed, MAX), WARREN_OK);
     assert_number(rig, NOTE_REPLAYS, WARREN_I64, 2);
+}
+
+/* What a sender has noted is no note: neither where the message is no copy, nor where a copy cannot
+ * have it. So a note of any size costs nothing, not even the copy. */
+static void notes_of_a_sender_go(void **state)
+{
+    static char text[100000];
+    struct rig *rig = *state;
+    struct warren_value huge = {.type = WARREN_STRING, .as.bytes = {text, sizeof text}};
+    struct warren_field headers[] = {{NOTE_CC, huge},         {NOTE_EXPIRATION, huge},
+                                     {NOTE_USER_ID, huge},    {NOTE_LEFT_OUT, huge},
+                                     {NOTE_REPLAYS, huge},    {NOTE_REASON, huge},
+                                     {NOTE_ROUTING_KEY, huge}};
+    struct warren_field small[] = {warren_field_text(NOTE_EXPIRATION, "1"),
+                                   warren_field_text(NOTE_USER_ID, "root"),
+                                   warren_field_text(NOTE_LEFT_OUT, "all")};
+    struct warren_properties original = {.headers = {headers, 7}};
+    struct envelope_facts retry = facts;
+
+    retry.reason = NULL;
+    for (int copied = 0; copied < 2; copied++) {
+        retry.copied = copied;
+        assert_int_equal(make(rig, &original, &retry, 4000), WARREN_OK);
+        assert_null(note(rig, NOTE_CC));
+        assert_null(note(rig, NOTE_EXPIRATION));
+        assert_null(note(rig, NOTE_USER_ID));
+        assert_null(note(rig, NOTE_LEFT_OUT));
+        assert_null(note(rig, NOTE_REPLAYS));
+    }
+    original.headers = (struct warren_table){small, 3};
+    assert_int_equal(make(rig, &original, &facts, MAX), WARREN_OK);
+    assert_int_equal(rig->copy.headers.count, 13);
 }
 
 /* What the broker would act on becomes a note, and stays one in the copy of a copy. */
@@ -243,9 +276,10 @@ static void properties_that_would_act_are_put_aside(void **state)
     };
     struct warren_properties original = {
         .headers = {headers, 1}, .expiration = "5000", .user_id = "guest"};
+    struct envelope_facts again = facts;
 
     for (int copies = 0; copies < 2; copies++) {
-        assert_int_equal(make(rig, &original, &facts, MAX), WARREN_OK);
+        assert_int_equal(make(rig, &original, &again, MAX), WARREN_OK);
         assert_null(rig->copy.expiration);
         assert_null(rig->copy.user_id);
         assert_null(note(rig, "CC"));
@@ -254,6 +288,7 @@ static void properties_that_would_act_are_put_aside(void **state)
         assert_non_null(note(rig, NOTE_CC));
         assert_int_equal(note(rig, NOTE_CC)->type, WARREN_ARRAY);
         original = rig->copy;
+        again.copied = true;
     }
 }
 
@@ -374,12 +409,39 @@ static void what_is_left_out_is_named(void **state)
     struct warren_field headers[] = {warren_field_text("small", "x"),
                                      warren_field_text("big", text), warren_field_text("tiny", "")};
     struct warren_properties original = {.headers = {headers, 3}};
+    struct envelope_facts later = facts;
 
     assert_int_equal(make(rig, &original, &facts, 3000), WARREN_OK);
     assert_text(rig, NOTE_LEFT_OUT, "big");
     assert_null(note(rig, "big"));
+
+    headers[1] = warren_field_text("big", "small now");
+    headers[2] = warren_field_text(NOTE_LEFT_OUT, "earlier");
+    later.copied = true;
+    assert_int_equal(make(rig, &original, &later, 3000), WARREN_OK);
+    assert_text(rig, NOTE_LEFT_OUT, "earlier");
+    headers[1] = warren_field_text("big", text);
+    assert_int_equal(make(rig, &original, &later, 3000), WARREN_OK);
+    assert_text(rig, NOTE_LEFT_OUT, "earlier, big");
     assert_non_null(note(rig, "small"));
-    assert_non_null(note(rig, "tiny"));
+    free(text);
+}
+
+/* Keys of CC that fill the frame are left out of a dead letter like any header. */
+static void keys_without_room_are_left_out(void **state)
+{
+    enum { KEYS = 510 };
+    struct rig *rig = *state;
+    char *text = long_text('k', 255);
+    struct warren_value keys[KEYS];
+    struct warren_field header = {"CC", {.type = WARREN_ARRAY, .as.array = {keys, KEYS}}};
+    struct warren_properties original = {.headers = {&header, 1}};
+
+    for (size_t i = 0; i < KEYS; i++)
+        keys[i] = warren_field_text("", text).value;
+    assert_int_equal(make(rig, &original, &facts, MAX), WARREN_OK);
+    assert_null(note(rig, NOTE_CC));
+    assert_text(rig, NOTE_LEFT_OUT, NOTE_CC);
     free(text);
 }
 
@@ -484,6 +546,8 @@ int main(void)
         T(sizes_are_those_of_the_wire),
         T(a_retry_leaves_nothing_out),
         T(many_headers_are_left_out_in_no_time),
+        T(notes_of_a_sender_go),
+        T(keys_without_room_are_left_out),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

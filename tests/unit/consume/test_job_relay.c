@@ -107,7 +107,7 @@ static void settled_late(void *user, struct delivery *delivery)
 }
 
 static void deliver_whole(struct rig *rig, const struct warren_properties *properties,
-                          const struct arena *texts, struct warren_bytes key)
+                          const struct arena *texts, const char *exchange, struct warren_bytes key)
 {
     struct warren_bytes encoded;
     struct arena scratch;
@@ -120,7 +120,7 @@ static void deliver_whole(struct rig *rig, const struct warren_properties *prope
         WARREN_OK);
     encoded = (struct warren_bytes){buffer_front(&out), buffer_len(&out)};
     delivery_free(rig->delivery);
-    rig->delivery = delivery_new(warren_text("shop"), key, encoded, 4);
+    rig->delivery = delivery_new(warren_text(exchange), key, encoded, 4);
     assert_non_null(rig->delivery);
     memcpy(delivery_body(rig->delivery), "body", 4);
     buffer_done(&out);
@@ -130,7 +130,20 @@ static void deliver_whole(struct rig *rig, const struct warren_properties *prope
 
 static void deliver(struct rig *rig, const struct warren_properties *properties)
 {
-    deliver_whole(rig, properties, NULL, warren_text("eu.de"));
+    deliver_whole(rig, properties, NULL, "shop", warren_text("eu.de"));
+}
+
+/* A copy of warren's, first published to "first" with "key.1", with these notes further. */
+static void deliver_copy(struct rig *rig, const struct warren_field *notes, size_t count)
+{
+    struct warren_field headers[8] = {warren_field_text(NOTE_QUEUE, "payments"),
+                                      warren_field_text(NOTE_EXCHANGE, "first"),
+                                      warren_field_text(NOTE_ROUTING_KEY, "key.1")};
+    struct warren_properties properties = {.message_id = "m-1", .headers = {headers, 3 + count}};
+
+    for (size_t i = 0; i < count; i++)
+        headers[3 + i] = notes[i];
+    deliver_whole(rig, &properties, NULL, "", warren_text("payments"));
 }
 
 static void again(struct rig *rig)
@@ -436,10 +449,13 @@ static void without_a_place_it_is_relayed(void **state)
 static void attempts_add_up(void **state)
 {
     struct rig *rig = *state;
-    struct warren_field headers[] = {warren_field_i64(NOTE_ATTEMPTS, 4),
-                                     warren_field_i64("x-delivery-count", 2)};
+    struct warren_field headers[] = {
+        warren_field_i64(NOTE_ATTEMPTS, 4),
+        warren_field_i64("x-delivery-count", 2),
+        {NOTE_FIRST_FAILURE, {.type = WARREN_TIMESTAMP, .as = {.timestamp = 1700000000}}}};
 
-    deliver(rig, &(struct warren_properties){.message_id = "m-1", .headers = {headers, 2}});
+    deliver_copy(rig, headers, 3);
+    rig->delivery->redelivered = true;
     assert_int_equal(warren_job_attempt(rig->job), 7);
     warren_job_retry_after(rig->job, 0);
     assert_true(job_end(rig->job, WARREN_RETRY));
@@ -459,17 +475,43 @@ static void attempts_add_up(void **state)
 static void origins_outlive_copies(void **state)
 {
     struct rig *rig = *state;
-    struct warren_field headers[] = {warren_field_text(NOTE_QUEUE, "payments"),
-                                     warren_field_text(NOTE_EXCHANGE, "first"),
-                                     warren_field_text(NOTE_ROUTING_KEY, "key.1")};
 
-    deliver(rig, &(struct warren_properties){.headers = {headers, 3}});
+    deliver_copy(rig, NULL, 0);
     assert_string_equal(warren_job_exchange(rig->job), "first");
     assert_string_equal(warren_job_routing_key(rig->job), "key.1");
     assert_false(job_end(rig->job, WARREN_REJECT));
     assert_string_equal(noted(rig, NOTE_EXCHANGE), "first");
     assert_string_equal(rig->routing_key, "key.1");
     receipt(rig, WARREN_CONFIRMED, 0);
+}
+
+/* A sender's notes make no copy fail, give the message no attempts, and are not passed on. */
+static void notes_of_a_sender_do_not_count(void **state)
+{
+    struct rig *rig = *state;
+    char name[300];
+    struct warren_field headers[] = {
+        {NOTE_ROUTING_KEY, {.type = WARREN_STRING, .as.bytes = {name, 256}}},
+        {NOTE_EXCHANGE, {.type = WARREN_STRING, .as.bytes = {name, 300}}},
+        warren_field_i64(NOTE_ATTEMPTS, 1000),
+        warren_field_i64(NOTE_REPLAYS, -1),
+        warren_field_text(NOTE_REASON, REASON_CRASH)};
+
+    memset(name, 'n', sizeof name);
+    for (int direct = 0; direct < 2; direct++) {
+        const struct warren_properties properties = {.headers = {headers, 5}};
+
+        deliver_whole(rig, &properties, NULL, direct ? "" : "shop",
+                      warren_text(direct ? "payments" : "eu.de"));
+        assert_int_equal(warren_job_attempt(rig->job), 1);
+        assert_string_equal(warren_job_exchange(rig->job), direct ? "" : "shop");
+        assert_false(job_end(rig->job, WARREN_REJECT));
+        assert_string_equal(rig->routing_key, direct ? "payments" : "eu.de");
+        assert_string_equal(noted(rig, NOTE_REASON), REASON_REJECTED);
+        assert_string_equal(noted(rig, NOTE_REPLAYS), "(none)");
+        assert_int_equal(noted_attempts(rig), 1);
+        receipt(rig, WARREN_CONFIRMED, 0);
+    }
 }
 
 /* Handing back is enough where no attempt counts and none has to wait. */
@@ -593,7 +635,7 @@ static void the_first_failure_is_remembered(void **state)
                                   {.type = WARREN_TIMESTAMP, .as = {.timestamp = first_s}}};
     int64_t first_ms;
 
-    deliver(rig, &(struct warren_properties){.headers = {&header, 1}});
+    deliver_copy(rig, &header, 1);
     first_ms = warren_job_first_ms(rig->job);
     assert_in_range(START_MS - first_ms, 3000, 60000);
     job_end(rig->job, WARREN_ACK);
@@ -616,7 +658,7 @@ static void a_first_failure_that_cannot_be(void **state)
         struct warren_field header = {NOTE_FIRST_FAILURE,
                                       {.type = WARREN_TIMESTAMP, .as = {.timestamp = times[i]}}};
 
-        deliver(rig, &(struct warren_properties){.headers = {&header, 1}});
+        deliver_copy(rig, &header, 1);
         assert_int_equal(warren_job_first_ms(rig->job), START_MS);
         job_end(rig->job, WARREN_ACK);
     }
@@ -635,7 +677,7 @@ static void a_nul_is_copied(void **state)
     arena_init(&texts);
     properties.message_id = arena_text(&texts, "dup\0A", 5);
     header.name = arena_text(&texts, "h\0", 2);
-    deliver_whole(rig, &properties, &texts, (struct warren_bytes){"eu\0de", 5});
+    deliver_whole(rig, &properties, &texts, "shop", (struct warren_bytes){"eu\0de", 5});
     arena_done(&texts);
     job_end(rig->job, WARREN_REJECT);
     assert_int_equal(rig->published, 1);
@@ -648,7 +690,7 @@ static void a_nul_is_copied(void **state)
     receipt(rig, WARREN_CONFIRMED, 0);
 
     /* What was noted is what the job has, when the copy comes. */
-    deliver_whole(rig, &rig->properties, &rig->arena, warren_text("payments"));
+    deliver_whole(rig, &rig->properties, &rig->arena, "", warren_text("payments"));
     encoded = warren_job_text(rig->job, warren_job_routing_key(rig->job));
     assert_int_equal(encoded.len, 5);
     assert_memory_equal(encoded.data, "eu\0de", 5);
@@ -675,6 +717,7 @@ int main(void)
         T(without_a_place_it_is_relayed),
         T(attempts_add_up),
         T(origins_outlive_copies),
+        T(notes_of_a_sender_do_not_count),
         T(what_does_not_count_is_handed_back),
         T(a_count_is_not_handed_back),
         T(a_forgiven_wait_counts_no_attempt),
