@@ -48,7 +48,7 @@ static void on_end(const struct warren_receipt *receipt, void *user)
     char id[DLQ_SAFE_ID_SIZE];
 
     dlq_safe_id(receipt->message_id_bytes, id);
-    if (receipt->result != WARREN_CONFIRMED && atomic_load(&f->results[receipt->result]) == 0)
+    if (receipt->result == WARREN_RETURNED && atomic_load(&f->results[receipt->result]) == 0)
         fprintf(stderr, "warren spool flush: message %s: %s: %u %s\n", id,
                 warren_result_name(receipt->result), receipt->reply_code, receipt->reply_text);
     atomic_fetch_add(&f->results[receipt->result], 1);
@@ -143,16 +143,37 @@ static bool wait_until_sent(struct flush *f, int64_t patience_ms, struct progres
     return true;
 }
 
+static void print_words(const struct flush *f, const struct warren_publisher_stats *stats)
+{
+    printf("%s: confirmed %" PRIuFAST64 ", refused %" PRIu64 ", left %" PRIu64, f->path,
+           f->results[WARREN_CONFIRMED], stats->spool_refused, stats->spool_messages);
+    if (stats->spool_expired > 0)
+        printf(", expired %" PRIu64, stats->spool_expired);
+    putchar('\n');
+}
+
 static void print_summary(struct flush *f, const struct warren_publisher_stats *stats)
 {
     if (f->json)
-        dlq_print_json(json_pack("{s:o, s:I, s:I, s:I}", "file", dlq_json_text(f->path),
-                                 "confirmed", (json_int_t)f->results[WARREN_CONFIRMED], "refused",
+        dlq_print_json(json_pack("{s:o, s:I, s:I, s:I, s:I}", "file", dlq_json_text(f->path),
+                                 "expired", (json_int_t)stats->spool_expired, "confirmed",
+                                 (json_int_t)f->results[WARREN_CONFIRMED], "refused",
                                  (json_int_t)stats->spool_refused, "left",
                                  (json_int_t)stats->spool_messages));
     else if (!f->quiet)
-        printf("%s: confirmed %" PRIuFAST64 ", refused %" PRIu64 ", left %" PRIu64 "\n", f->path,
-               f->results[WARREN_CONFIRMED], stats->spool_refused, stats->spool_messages);
+        print_words(f, stats);
+}
+
+/* What was removed for its age is lost, whatever became of the others. */
+static enum cli_status tell_expired(struct flush *f, enum cli_status result)
+{
+    uint64_t expired = f->results[WARREN_EXPIRED] + f->results[WARREN_TIMEOUT];
+
+    if (expired == 0)
+        return result;
+    return cli_failed(f->options.cli,
+                      "%" PRIu64 " message%s waited for longer than spool.max_age and %s removed",
+                      expired, spool_plural((int64_t)expired), expired == 1 ? "is" : "are");
 }
 
 static enum cli_status send_all(struct flush *f, uint32_t timeout_ms)
@@ -196,11 +217,14 @@ static enum cli_status flush_with_config(struct flush *f)
     if (result != CLI_OK)
         return result;
     publisher.spool_path = f->path;
+    publisher.spool_max_age_ms = (uint64_t)config->spool.max_age_ms;
     publisher.spool_receipt = on_end;
     publisher.spool_user = f;
     if (warren_publisher_new(&publisher, &f->publisher, &error) == WARREN_OK) {
         result = send_all(f, publisher.timeout_ms > 0 ? publisher.timeout_ms : UINT32_MAX);
+        /* Its last receipts come before it returns. */
         warren_publisher_close(f->publisher, result == CLI_OK ? CLOSE_MS : 0);
+        result = tell_expired(f, result);
     } else {
         result = cli_error(f->options.cli, &error);
     }
@@ -251,18 +275,19 @@ static enum cli_status run(struct cli *cli)
 
 static void write_details(FILE *out)
 {
-    fputs(
-        "A worker that runs sends its messages by itself, and nobody else may meanwhile; but "
-        "--refused\nputs what was refused in line again, behind all others, and the worker sends "
-        "it. "
-        "What has waited\nlonger than spool.max_age is sent, too.\n\n"
-        "Where no --uri and no -c is given, WARREN_BROKER_URI names the broker, else it is\n"
-        "amqp://guest:guest@127.0.0.1:5672/.\n\n"
-        "Exit status: 0 if nothing is left and nothing refused, 1 if something is, 2 for a wrong\n"
-        "command line.\n\n"
-        "Example:\n"
-        "  warren spool flush -c worker.yaml /var/lib/payments/spool.db --refused\n",
-        out);
+    fputs("A worker that runs sends its messages by itself, and nobody else may meanwhile; but "
+          "--refused\nputs what was refused in line again, behind all others, and the worker sends "
+          "it. "
+          "What has waited\nlonger than spool.max_age (of -c or --set; no limit otherwise) is "
+          "removed, "
+          "and told of.\n\n"
+          "Where no --uri and no -c is given, WARREN_BROKER_URI names the broker, else it is\n"
+          "amqp://guest:guest@127.0.0.1:5672/.\n\n"
+          "Exit status: 0 if nothing is left, refused or removed for its age, 1 if something is, 2 "
+          "for\na wrong command line.\n\n"
+          "Example:\n"
+          "  warren spool flush -c worker.yaml /var/lib/payments/spool.db --refused\n",
+          out);
 }
 
 const struct command command_spool_flush = {

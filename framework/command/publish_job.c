@@ -41,7 +41,7 @@ struct publishing {
     int64_t patience_ns; /* for the spool: without room, or without progress */
     size_t brokers;      /* to be tried */
     int64_t settled_ns;  /* when that was the last time */
-    uint64_t settled;    /* publish_tally_settled() at that time */
+    uint64_t settled;    /* how many had ended for good at that time */
     bool failed;         /* told already */
 };
 
@@ -261,7 +261,7 @@ static void publish_all(struct publishing *p)
  * first one is being made, and some of them end. Without one they are safe where they are. */
 static bool is_hopeless(struct publishing *p)
 {
-    uint64_t settled = publish_tally_settled(&p->tally);
+    uint64_t settled = publish_tally_settled(&p->tally) + publish_tally_earlier(&p->tally);
 
     if (publish_tally_ended(&p->tally) < p->tally.published)
         return false;

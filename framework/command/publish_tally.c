@@ -9,7 +9,7 @@
 /* ---- receipts ---- */
 
 /* One reason is enough: thousands may end the same way. */
-static void explain(const struct warren_receipt *receipt)
+static void explain(const struct warren_receipt *receipt, const char *which)
 {
     const char *result = warren_result_name(receipt->result);
     char id[DLQ_SAFE_ID_SIZE];
@@ -18,10 +18,10 @@ static void explain(const struct warren_receipt *receipt)
     if (isatty(STDERR_FILENO))
         fputs("\r\033[K", stderr);
     if (receipt->reply_code)
-        fprintf(stderr, "warren publish: message %s: %s: %u %s\n", id, result, receipt->reply_code,
-                receipt->reply_text);
+        fprintf(stderr, "warren publish: message %s%s: %s: %u %s\n", id, which, result,
+                receipt->reply_code, receipt->reply_text);
     else
-        fprintf(stderr, "warren publish: message %s: %s\n", id, result);
+        fprintf(stderr, "warren publish: message %s%s: %s\n", id, which, result);
 }
 
 static bool is_fine(const struct publish_tally *tally, enum warren_result result)
@@ -34,16 +34,30 @@ void publish_tally_receipt(const struct warren_receipt *receipt, void *user)
     struct publish_tally *tally = user;
 
     if (!is_fine(tally, receipt->result) && !atomic_exchange(&tally->explained, true))
-        explain(receipt);
+        explain(receipt, "");
     atomic_fetch_add_explicit(&tally->results[receipt->result], 1, memory_order_relaxed);
+}
+
+/* It is removed for its age, and was told of before as returned. */
+static bool was_refused(const struct warren_receipt *receipt)
+{
+    return receipt->result == WARREN_EXPIRED && receipt->reply_text && receipt->reply_text[0];
+}
+
+static void count_earlier(struct publish_tally *tally, const struct warren_receipt *receipt)
+{
+    if (receipt->result != WARREN_CONFIRMED && !atomic_exchange(&tally->earlier_explained, true))
+        explain(receipt, ", in the spool from earlier");
+    atomic_fetch_add_explicit(&tally->earlier_results[receipt->result], 1, memory_order_relaxed);
 }
 
 void publish_tally_end(const struct warren_receipt *receipt, void *user)
 {
     struct publish_tally *tally = user;
 
-    if (tally->earlier > 0) {
-        tally->earlier--;
+    if (tally->earlier > 0 || was_refused(receipt)) {
+        tally->earlier -= !was_refused(receipt);
+        count_earlier(tally, receipt);
         return;
     }
     publish_tally_receipt(receipt, user);
@@ -66,13 +80,23 @@ uint64_t publish_tally_settled(const struct publish_tally *tally)
     return publish_tally_ended(tally) - tally->results[WARREN_SPOOLED];
 }
 
+uint64_t publish_tally_earlier(const struct publish_tally *tally)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i <= WARREN_SPOOLED; i++)
+        sum += tally->earlier_results[i];
+    return sum;
+}
+
 bool publish_tally_is_clean(const struct publish_tally *tally)
 {
     uint64_t fine = tally->results[WARREN_CONFIRMED];
 
     if (tally->has_spool)
         fine += tally->results[WARREN_SPOOLED];
-    return fine == tally->published;
+    return fine == tally->published &&
+           publish_tally_earlier(tally) == tally->earlier_results[WARREN_CONFIRMED];
 }
 
 void publish_tally_write(const struct publish_tally *tally, double seconds, FILE *out)
@@ -84,6 +108,26 @@ void publish_tally_write(const struct publish_tally *tally, double seconds, FILE
                     tally->results[i]);
     fprintf(out, " in %.3f s (%.0f/s)\n", seconds,
             seconds > 0 ? (double)tally->published / seconds : 0);
+    if (publish_tally_earlier(tally) == 0)
+        return;
+    fprintf(out, "in the spool from earlier: confirmed %" PRIuFAST64,
+            tally->earlier_results[WARREN_CONFIRMED]);
+    for (size_t i = WARREN_CONFIRMED + 1; i <= WARREN_SPOOLED; i++)
+        if (tally->earlier_results[i] > 0)
+            fprintf(out, ", %s %" PRIuFAST64, warren_result_name((enum warren_result)i),
+                    tally->earlier_results[i]);
+    fputc('\n', out);
+}
+
+static void write_earlier_json(const struct publish_tally *tally, FILE *out)
+{
+    const atomic_uint_fast64_t *results = tally->earlier_results;
+
+    fprintf(out,
+            ",\"earlier\":{\"%s\":%" PRIuFAST64 ",\"%s\":%" PRIuFAST64 ",\"%s\":%" PRIuFAST64 "}",
+            warren_result_name(WARREN_CONFIRMED), results[WARREN_CONFIRMED],
+            warren_result_name(WARREN_RETURNED), results[WARREN_RETURNED],
+            warren_result_name(WARREN_TIMEOUT), results[WARREN_TIMEOUT] + results[WARREN_EXPIRED]);
 }
 
 void publish_tally_write_json(const struct publish_tally *tally, double seconds, FILE *out)
@@ -97,6 +141,9 @@ void publish_tally_write_json(const struct publish_tally *tally, double seconds,
     if (tally->has_spool)
         fprintf(out, ",\"%s\":%" PRIuFAST64, warren_result_name(WARREN_SPOOLED),
                 tally->results[WARREN_SPOOLED]);
-    fprintf(out, ",\"%s\":%" PRIuFAST64 ",\"seconds\":%.3f}\n", warren_result_name(WARREN_TIMEOUT),
+    fprintf(out, ",\"%s\":%" PRIuFAST64 ",\"seconds\":%.3f", warren_result_name(WARREN_TIMEOUT),
             tally->results[WARREN_TIMEOUT] + tally->results[WARREN_EXPIRED], seconds);
+    if (publish_tally_earlier(tally) > 0)
+        write_earlier_json(tally, out);
+    fputs("}\n", out);
 }

@@ -13,7 +13,10 @@
 struct publish_tally {
     uint64_t published;
     uint64_t earlier; /* messages that were in the spool before; the first ends are theirs */
-    bool has_spool;   /* then SPOOLED is no failure */
+    atomic_uint_fast64_t earlier_results[WARREN_SPOOLED + 1]; /* these ends, and those of refused
+                                                                 messages that were too old */
+    atomic_bool earlier_explained;
+    bool has_spool; /* then SPOOLED is no failure */
     atomic_uint_fast64_t results[WARREN_SPOOLED + 1];
     atomic_bool explained; /* the first one that failed is told with its reason */
 };
@@ -27,12 +30,15 @@ void publish_tally_end(const struct warren_receipt *receipt, void *user);
 uint64_t publish_tally_ended(const struct publish_tally *tally);
 /** How many have ended for good. */
 uint64_t publish_tally_settled(const struct publish_tally *tally);
+/** How many have ended that were in the spool before. */
+uint64_t publish_tally_earlier(const struct publish_tally *tally);
 /** True if there is nothing but confirmed messages, and spooled ones if there is a spool. */
 bool publish_tally_is_clean(const struct publish_tally *tally);
 
-/** The summary in one line. */
+/** The summary in one line; a second one if there were earlier messages. */
 void publish_tally_write(const struct publish_tally *tally, double seconds, FILE *out);
-/** The summary as one JSON object and a newline; what expired counts as timeout. */
+/** The summary as one JSON object and a newline; what expired counts as timeout. If there were
+ * earlier messages, `earlier` has their numbers. */
 void publish_tally_write_json(const struct publish_tally *tally, double seconds, FILE *out);
 
 #endif

@@ -63,6 +63,8 @@ static bool take_gone(void *user, const struct spool_message *message)
     if (!receipt)
         return false;
     receipt->result = WARREN_EXPIRED;
+    /* Its refusal was told before: the text tells it from those that were never sent. */
+    receipt->reply_text = message->refused ? strdup(message->refused) : NULL;
     list_push(&change->gone, &receipt->link);
     return true;
 }

@@ -136,7 +136,7 @@ typedef bool spool_message_fn(void *user, const struct spool_message *message);
  * Remove from the oldest on: what is refused or has an id above @after, until at least @bytes are
  * gone, or nothing of that kind is left.
  *
- * @each  told id and message_id of each, which is all that is set; NULL: nobody is
+ * @each  told id, message_id and refused of each, which is all that is set; NULL: nobody is
  */
 enum warren_status spool_drop(struct spool *spool, int64_t after, int64_t bytes,
                               spool_message_fn *each, void *user, struct spool_removed *removed,

@@ -1,4 +1,5 @@
 /* spool_oldest.c - removing messages unsent, the oldest first. */
+#include <stdio.h>
 #include <string.h>
 
 #include <sqlite3.h>
@@ -7,30 +8,35 @@
 
 /* The oldest that is not being sent. It is asked for anew each time, for it is removed then. */
 #define OLDEST                                                                                     \
-    "SELECT id, bytes, at, refused IS NOT NULL, message_id FROM spool"                             \
+    "SELECT id, bytes, at, refused, message_id FROM spool"                                         \
     " WHERE id > ? OR refused IS NOT NULL ORDER BY id LIMIT 1"
 
 /* As in AMQP. */
 #define MESSAGE_ID_MAX 255
+/* A code and the broker's words. */
+#define REFUSED_MAX 300
 
 struct oldest {
     int64_t id; /* 0: there is none */
     int64_t bytes;
     int64_t at_ms;
-    bool refused;
+    bool is_refused;
+    char refused[REFUSED_MAX + 1];
     size_t id_len;
     char message_id[MESSAGE_ID_MAX];
 };
 
 static void read_oldest(sqlite3_stmt *statement, struct oldest *oldest)
 {
+    const unsigned char *refused = sqlite3_column_text(statement, 3);
     const void *id = sqlite3_column_blob(statement, 4);
     size_t len = (size_t)sqlite3_column_bytes(statement, 4);
 
     oldest->id = sqlite3_column_int64(statement, 0);
     oldest->bytes = sqlite3_column_int64(statement, 1);
     oldest->at_ms = sqlite3_column_int64(statement, 2);
-    oldest->refused = sqlite3_column_int(statement, 3) != 0;
+    oldest->is_refused = sqlite3_column_type(statement, 3) != SQLITE_NULL;
+    snprintf(oldest->refused, sizeof oldest->refused, "%s", refused ? (const char *)refused : "");
     oldest->id_len = len < MESSAGE_ID_MAX ? len : MESSAGE_ID_MAX;
     if (oldest->id_len > 0)
         memcpy(oldest->message_id, id, oldest->id_len);
@@ -64,10 +70,11 @@ static enum warren_status remove_one(struct spool *spool, const struct oldest *o
                                      struct warren_error *error)
 {
     struct spool_message message = {.id = oldest->id,
-                                    .message_id = {oldest->message_id, oldest->id_len}};
+                                    .message_id = {oldest->message_id, oldest->id_len},
+                                    .refused = oldest->is_refused ? oldest->refused : NULL};
 
     removed->messages++;
-    removed->refused += oldest->refused;
+    removed->refused += oldest->is_refused;
     removed->bytes += oldest->bytes;
     if (removal->each)
         removal->each(removal->user, &message);

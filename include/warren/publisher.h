@@ -45,7 +45,8 @@ struct warren_receipt {
     enum warren_result result;
     const char *message_id;  /**< as sent, so generated if the caller gave none */
     uint16_t reply_code;     /**< RETURNED: such as 312; or 0 */
-    const char *reply_text;  /**< RETURNED: such as "NO_ROUTE"; or "" */
+    const char *reply_text;  /**< RETURNED: such as "NO_ROUTE"; EXPIRED, if it lay on disk refused:
+                                  such as "312 NO_ROUTE"; or "" */
     uint32_t sends;          /**< how often it was written to a connection */
     const char *exchange;    /**< where it was published to; "" if the message is on disk alone */
     const char *routing_key; /**< as above. Since: 0.1, both */

@@ -77,6 +77,45 @@ static void the_next_publish_sends_them(void **state)
     expect_listed(f, "\"to_send\":0,\"refused\":0,\"bytes\":0");
 }
 
+/* Make all that is kept an hour older. */
+static void age(const struct fixture *f)
+{
+    sqlite3 *database;
+
+    assert_int_equal(sqlite3_open(f->spool, &database), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(database, "UPDATE spool SET at = at - 3600000", NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(database);
+}
+
+/* What is too old goes neither in silence nor with success, whoever finds it. */
+static void what_is_too_old_is_told(void **state)
+{
+    struct fixture *f = *state;
+    struct command command;
+
+    keep(f, f->queue, "a\nb\n");
+    age(f);
+    command = COMMAND("publish", "-q", f->queue, "--spool", f->spool, "--body", "c", "-s",
+                      "spool.max_age=1m");
+    command_expect(&command, 1);
+    assert_has(command.out, "published 1, confirmed 1 in ");
+    assert_has(command.out, "in the spool from earlier: confirmed 0, expired 2\n");
+    assert_has(command.err, ", in the spool from earlier: expired\n");
+    command_done(&command);
+    keep(f, f->queue, "d\n");
+    age(f);
+    keep(f, f->queue, "e\n");
+    command = COMMAND("spool", "flush", f->spool, "-s", "spool.max_age=1m");
+    command_expect(&command, 1);
+    assert_has(command.out, ": confirmed 1, refused 0, left 0, expired 1\n");
+    assert_has(command.err, "1 message waited for longer than spool.max_age and is removed");
+    command_done(&command);
+    expect_next(f, "c");
+    expect_next(f, "e");
+    assert_int_equal(peer_count(f->peer, f->queue), 0);
+}
+
 /* A broker that is far away is no broker that cannot be reached. */
 static void publish_waits_for_a_slow_connection(void **state)
 {
@@ -502,6 +541,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(publish_keeps_what_it_cannot_send),
         TEST(the_next_publish_sends_them),
+        TEST(what_is_too_old_is_told),
         TEST(publish_waits_for_a_slow_connection),
         TEST(publish_waits_for_the_confirms),
         TEST(publish_tells_what_was_returned),

@@ -77,6 +77,35 @@ static void earlier_messages_do_not_count(void **state)
     assert_int_equal(publish_tally_ended(&tally), 1);
 }
 
+/* What of these is not confirmed is told, counted apart, and no success; a refused one that was too
+ * old is none of the first. */
+static void earlier_messages_that_are_lost_are_told(void **state)
+{
+    const struct warren_receipt refused = {
+        .result = WARREN_EXPIRED, .message_id = "r", .reply_text = "312 NO_ROUTE"};
+    struct publish_tally tally = {.published = 1, .has_spool = true, .earlier = 2};
+    FILE *file = tmpfile();
+
+    (void)state;
+    tally.earlier_explained = true; /* not of interest here */
+    tell(&tally, publish_tally_receipt, WARREN_SPOOLED);
+    tell(&tally, publish_tally_end, WARREN_EXPIRED);
+    publish_tally_end(&refused, &tally);
+    tell(&tally, publish_tally_end, WARREN_CONFIRMED);
+    assert_false(publish_tally_is_clean(&tally));
+    tell(&tally, publish_tally_end, WARREN_CONFIRMED);
+    assert_int_equal(tally.results[WARREN_CONFIRMED], 1);
+    assert_int_equal(publish_tally_earlier(&tally), 3);
+    publish_tally_write(&tally, 1, file);
+    publish_tally_write_json(&tally, 1, file);
+    read_back(file, out);
+    assert_string_equal(out, "published 1, confirmed 1 in 1.000 s (1/s)\n"
+                             "in the spool from earlier: confirmed 1, expired 2\n"
+                             "{\"published\":1,\"confirmed\":1,\"returned\":0,\"nacked\":0,"
+                             "\"spooled\":0,\"timeout\":0,\"seconds\":1.000,"
+                             "\"earlier\":{\"confirmed\":1,\"returned\":0,\"timeout\":2}}\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -84,6 +113,7 @@ int main(void)
         cmocka_unit_test(spooled_is_clean),
         cmocka_unit_test(a_spooled_one_ends),
         cmocka_unit_test(earlier_messages_do_not_count),
+        cmocka_unit_test(earlier_messages_that_are_lost_are_told),
     };
 
     return cmocka_run_group_tests_name("publish_tally", tests, NULL, NULL);
