@@ -316,6 +316,8 @@ void stream_set_heartbeat(struct stream *s, uint32_t heartbeat_s)
     s->received_ms = s->sent_ms = now_ms(s);
     if (heartbeat_s > 0)
         loop_timer_arm_ms(&s->heartbeat, heartbeat_s * INT64_C(500));
+    else
+        transport_keep_alive(&s->transport);
 }
 
 void stream_set_rest(struct stream *s, uint32_t max_us, uint32_t window)

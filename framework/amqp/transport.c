@@ -11,6 +11,11 @@
 
 #include "amqp/tls.h"
 
+/* A peer that is gone is noticed after two minutes of silence. */
+#define KEEP_IDLE_S  60
+#define KEEP_EVERY_S 10
+#define KEEP_TRIES   6
+
 static enum warren_status connect_fault(struct warren_error *error, int reason)
 {
     if (reason == ECONNREFUSED)
@@ -41,6 +46,24 @@ enum warren_status transport_connect(struct transport *transport, const struct s
     transport->fd = fd;
     transport->wants_write = true;
     return WARREN_OK;
+}
+
+/* TCP_USER_TIMEOUT would bound sent data, too, but it also ends a connection that the broker does
+ * not read, as it may for long while an alarm is on. */
+void transport_keep_alive(struct transport *transport)
+{
+    static const struct {
+        int level;
+        int name;
+        int value;
+    } options[] = {{SOL_SOCKET, SO_KEEPALIVE, 1},
+                   {IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE_S},
+                   {IPPROTO_TCP, TCP_KEEPINTVL, KEEP_EVERY_S},
+                   {IPPROTO_TCP, TCP_KEEPCNT, KEEP_TRIES}};
+
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        setsockopt(transport->fd, options[i].level, options[i].name, &options[i].value,
+                   sizeof options[i].value);
 }
 
 enum warren_status transport_connected(struct transport *transport, struct warren_error *error)

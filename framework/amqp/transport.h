@@ -40,6 +40,11 @@ enum warren_status transport_connect(struct transport *transport, const struct s
 /** After the socket became writable: did the TCP connect succeed? */
 enum warren_status transport_connected(struct transport *transport, struct warren_error *error);
 
+/** For a connection without heartbeats: the kernel asks a silent peer whether it is still there,
+ * and after two minutes without an answer reading fails. What was sent and is not acknowledged it
+ * sends again for about 15 minutes (net.ipv4.tcp_retries2). */
+void transport_keep_alive(struct transport *transport);
+
 /**
  * One step of the TLS handshake with @host (a name for SNI and verification, or an address that
  * must stand in the certificate's IP SANs).

@@ -233,6 +233,15 @@ enum warren_status uri_parse(const char *text, struct uri *uri, struct warren_er
     return status;
 }
 
+void uri_use_empty_path(const char *text, struct uri *uri)
+{
+    const char *authority = strstr(text, "://");
+    const char *slash = authority ? strchr(authority + 3, '/') : NULL;
+
+    if (slash && !slash[1])
+        uri->vhost[0] = '\0';
+}
+
 /* Append to @text as much as fits. */
 __attribute__((format(printf, 4, 5))) static void append(char *text, size_t size, size_t *len,
                                                          const char *format, ...)

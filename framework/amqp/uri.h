@@ -30,6 +30,10 @@ struct uri {
  */
 enum warren_status uri_parse(const char *text, struct uri *uri, struct warren_error *error);
 
+/** RabbitMQ's rules: where the path of @text, from which @uri comes, is a lone slash, the vhost is
+ * the one whose name is empty. */
+void uri_use_empty_path(const char *text, struct uri *uri);
+
 /** "amqps://host:port/vhost" for people: no user, no password. IPv6 in brackets. */
 void uri_describe(const struct uri *uri, char *text, size_t size);
 

@@ -20,6 +20,7 @@ void settings_publisher(const struct config *config, const char *name,
     options->uris = config->broker.uri;
     options->uri_count = config->broker.uri_count;
     options->password_file = config->broker.password_file;
+    options->unnamed_vhost = config->broker.unnamed_vhost;
     options->ca_file = config->broker.tls_ca_file;
     options->cert_file = config->broker.tls_cert_file;
     options->key_file = config->broker.tls_key_file;

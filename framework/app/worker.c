@@ -51,6 +51,7 @@ struct warren_worker {
     sem_t *wake; /* posted: look at the flags below, the signals and the recorder. No descriptor,
                     which a handler might close */
     int64_t started_ms;
+    int64_t stopped_ms; /* when it was told to drain; 0: not yet */
     atomic_bool stop_asked;
     atomic_bool ended;
     enum warren_status end_status; /* written before @ended */
@@ -245,6 +246,7 @@ static void stop(struct warren_worker *worker, const char *reason)
 {
     if (!worker->stopping) {
         worker->stopping = true;
+        worker->stopped_ms = now_ms();
         atomic_store(&worker->flight.plan.ending, true);
         worker_report_stop(reason, worker->setup.config->drain.timeout_ms);
         runtime_stop(worker->runtime);
@@ -393,13 +395,29 @@ void warren_worker_stop(struct warren_worker *worker)
     sem_post(worker->wake);
 }
 
+/* Of drain.timeout the runtime has left so much. */
+static uint32_t close_ms(const struct warren_worker *worker)
+{
+    if (worker->end_status == WARREN_ECLOSED)
+        return 0;
+    if (!worker->stopped_ms)
+        return PUBLISHER_CLOSE_MS;
+    return worker_limits_left_ms(worker->stopped_ms + worker->setup.config->drain.timeout_ms,
+                                 now_ms(), PUBLISHER_CLOSE_MS);
+}
+
 static void close_publisher(struct warren_worker *worker)
 {
+    uint32_t flush_ms;
+
     if (!worker->publisher)
         return;
-    if (warren_publisher_flush(worker->publisher, PUBLISHER_CLOSE_MS) != WARREN_OK)
+    flush_ms = close_ms(worker);
+    /* 0 would be for ever. */
+    if (flush_ms == 0 || warren_publisher_flush(worker->publisher, flush_ms) != WARREN_OK)
         worker_report_spool(worker->publisher);
     worker_store_publisher(worker->keeper, NULL);
+    publisher_set_handshake(worker->publisher, close_ms(worker));
     warren_publisher_close(worker->publisher, 0);
 }
 

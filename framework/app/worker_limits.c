@@ -102,3 +102,12 @@ int64_t worker_limits_ack_timeout_ms(const struct config *config, const char *na
         return own->as.integer;
     return config->consumer.ack_timeout_ms;
 }
+
+uint32_t worker_limits_left_ms(int64_t end_ms, int64_t now_ms, uint32_t most_ms)
+{
+    int64_t left_ms = end_ms - now_ms;
+
+    if (left_ms <= 0)
+        return 0;
+    return left_ms < most_ms ? (uint32_t)left_ms : most_ms;
+}

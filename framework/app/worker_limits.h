@@ -23,4 +23,7 @@ void worker_limits_at_connect(const struct config *config, const char *server, b
 /** How long the broker waits for an ack from @queue: its own argument, or what is configured. */
 int64_t worker_limits_ack_timeout_ms(const struct config *config, const char *queue);
 
+/** What is left at @now_ms until @end_ms, within 0 and @most_ms. */
+uint32_t worker_limits_left_ms(int64_t end_ms, int64_t now_ms, uint32_t most_ms);
+
 #endif

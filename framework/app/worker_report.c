@@ -236,7 +236,7 @@ static void on_relayed(void *user, const char *queue)
     log_end(&line);
 }
 
-static void on_memory(void *user, bool full, size_t bytes)
+static void on_memory(void *user, bool full, size_t bytes, uint32_t times)
 {
     struct log_line line;
 
@@ -244,6 +244,8 @@ static void on_memory(void *user, bool full, size_t bytes)
     log_begin(&line, full ? WARREN_LOG_WARN : WARREN_LOG_INFO,
               full ? "consumer.memory_max reached: not reading" : "reading again");
     log_int(&line, "bytes", (int64_t)bytes);
+    if (times > 1 || (times > 0 && !full))
+        log_int(&line, "times", times);
     log_end(&line);
 }
 

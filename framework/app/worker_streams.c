@@ -144,6 +144,9 @@ static enum warren_status name_file(struct worker_stream *stream, const struct c
     unsigned earlier = 0;
     struct uri uri;
     enum warren_status status = uri_parse(config->broker.uri[0], &uri, error);
+
+    if (status == WARREN_OK && config->broker.unnamed_vhost)
+        uri_use_empty_path(config->broker.uri[0], &uri);
     int length;
 
     if (status != WARREN_OK)

@@ -91,6 +91,7 @@ struct config {
         const char *tls_cert_file;
         const char *tls_key_file;
         bool sasl_external;
+        bool unnamed_vhost; /* a lone slash is the vhost "" */
         int64_t heartbeat_ms;
         int64_t connect_timeout_ms;
         int64_t rpc_timeout_ms;

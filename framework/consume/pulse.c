@@ -49,15 +49,44 @@ void runtime_keep_looking(struct runtime *r)
     atomic_store(&r->host.outlook.looking, true);
 }
 
-static void watch_memory(struct runtime *r)
+static size_t memory_bytes(const struct runtime *r)
 {
     size_t bytes = 0;
+
+    for (size_t i = 0; i < r->subscription_count; i++)
+        bytes += subscription_bytes(r->subscriptions[i]);
+    return bytes;
+}
+
+/* Under load it may be full, and not, hundreds of times a second. */
+static void tell_memory(struct runtime *r, bool full, size_t bytes)
+{
+    int64_t now_ms = clock_now_ms(loop_clock(r->loop));
+    uint32_t times;
+
+    if (flap_set(&r->memory_told, full, now_ms, &times) && r->events.memory)
+        r->events.memory(r->host.user, full, bytes, times);
+    if (flap_due_ms(&r->memory_told) != INT64_MAX && !loop_timer_armed(&r->memory_due))
+        loop_timer_arm_ms(&r->memory_due, flap_due_ms(&r->memory_told) - now_ms);
+}
+
+static void memory_due(void *arg)
+{
+    struct runtime *r = arg;
+    uint32_t times;
+
+    if (flap_due(&r->memory_told, clock_now_ms(loop_clock(r->loop)), &times) && r->events.memory)
+        r->events.memory(r->host.user, r->memory_full, memory_bytes(r), times);
+}
+
+static void watch_memory(struct runtime *r)
+{
+    size_t bytes;
     bool full;
 
     if (r->memory_max == 0 || r->drain.phase != DRAIN_NOT)
         return;
-    for (size_t i = 0; i < r->subscription_count; i++)
-        bytes += subscription_bytes(r->subscriptions[i]);
+    bytes = memory_bytes(r);
     full = r->memory_full ? bytes >= r->memory_max / 4 * 3 : bytes > r->memory_max;
     /* What fills it is a message that has come in part: only its rest makes room again. */
     full &= runtime_in_flight(r) > 0;
@@ -65,8 +94,7 @@ static void watch_memory(struct runtime *r)
         return;
     r->memory_full = full;
     connection_pause_reading(r->connection, full);
-    if (r->events.memory)
-        r->events.memory(r->host.user, full, bytes);
+    tell_memory(r, full, bytes);
 }
 
 /* After everything that can be sent was sent: what is left waits behind a message. */
@@ -158,6 +186,8 @@ enum warren_status pulse_init(struct runtime *r)
 
     if (status == WARREN_OK)
         status = loop_timer_init(&r->stragglers, r->loop, stragglers_due, r);
+    if (status == WARREN_OK)
+        status = loop_timer_init(&r->memory_due, r->loop, memory_due, r);
     loop_task_init(&r->collect, asked, r);
     return status;
 }
@@ -166,4 +196,5 @@ void pulse_done(struct runtime *r)
 {
     loop_timer_done(&r->tick);
     loop_timer_done(&r->stragglers);
+    loop_timer_done(&r->memory_due);
 }

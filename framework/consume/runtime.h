@@ -119,8 +119,8 @@ struct runtime_events {
     void (*unrelayed)(void *user, const struct runtime_unrelayed *what);
     /** After that one was confirmed, and no message of @queue waits for its copy any more. */
     void (*relayed)(void *user, const char *queue);
-    /** memory_max was reached, and then it was undercut. */
-    void (*memory)(void *user, bool full, size_t bytes);
+    /** memory_max was reached, or undercut again; for the time since the last call @times times. */
+    void (*memory)(void *user, bool full, size_t bytes, uint32_t times);
     /** Draining has begun: so many were handed back unbegun, so many are waited for. */
     void (*draining)(void *user, uint32_t handed_back, uint32_t running);
     /**

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "amqp/topology.h"
+#include "base/flap.h"
 #include "consume/settle_up.h"
 #include "consume/subscription.h"
 #include "loop/loop.h"
@@ -56,6 +57,8 @@ struct runtime {
     struct loop_timer slow; /* while declaring: the time to say how far that is */
     bool declaring;
     bool memory_full;
+    struct flap memory_told;
+    struct loop_timer memory_due; /* to tell of it */
     _Atomic uint64_t connects;
     struct drain drain;
 

@@ -148,6 +148,8 @@ static enum warren_status parse_uris(const struct warren_publisher_options *o, s
                 error->status = WARREN_ECONFIG;
             return WARREN_ECONFIG;
         }
+        if (o->unnamed_vhost)
+            uri_use_empty_path(o->uris[i], &uris[i]);
     }
     return o->password_file ? use_password_file(o->password_file, uris, o->uri_count, error)
                             : WARREN_OK;

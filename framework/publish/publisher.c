@@ -424,6 +424,12 @@ void warren_publisher_stats(struct warren_publisher *p, struct warren_publisher_
         spooler_stats(p->spooler, stats);
 }
 
+void publisher_set_handshake(struct warren_publisher *p, uint32_t most_ms)
+{
+    if (most_ms < p->handshake_ms)
+        p->handshake_ms = most_ms;
+}
+
 enum warren_status warren_publisher_close(struct warren_publisher *p, uint32_t timeout_ms)
 {
     enum warren_status status = WARREN_OK;

@@ -92,6 +92,10 @@ enum warren_status publisher_relay_within(struct warren_publisher *publisher,
                                           int64_t delay_ms, int64_t most_ms,
                                           warren_receipt_fn *on_receipt, void *user);
 
+/** For warren_publisher_close(), which follows: longest time of its handshake, if that is below the
+ * usual second. Thread: the caller's. */
+void publisher_set_handshake(struct warren_publisher *publisher, uint32_t most_ms);
+
 /**
  * Bytes that the encoded property list of a message may have, as far as is known: by frame_max of
  * the latest connection, or the largest that warren agrees to. Thread: any.

@@ -98,6 +98,7 @@ struct warren_publisher {
     struct loop *loop;
     struct loop_task wake_task; /* incoming is no longer empty */
     struct loop_task close_task;
+    uint32_t handshake_ms;   /* longest time for the close handshake; before close_task runs */
     struct spooler *spooler; /* NULL: no spool */
     warren_receipt_fn *spool_receipt;
     void *spool_user;

@@ -387,7 +387,7 @@ static void close_now(void *arg)
     replies_end_all(p);
     window_end_all(&p->window);
     deliver(p);
-    connection_close(p->connection, CLOSE_TIMEOUT_MS);
+    connection_close(p->connection, p->handshake_ms);
 }
 
 enum warren_status sender_init(struct warren_publisher *p, const struct connection_options *options,
@@ -397,6 +397,7 @@ enum warren_status sender_init(struct warren_publisher *p, const struct connecti
 
     loop_task_init(&p->wake_task, sender_work, p);
     loop_task_init(&p->close_task, close_now, p);
+    p->handshake_ms = CLOSE_TIMEOUT_MS;
     loop_task_init(&p->rate_task, change_rate, p);
     arena_init(&p->scratch);
     delay_topology_init(&p->delays);

@@ -114,6 +114,8 @@ struct warren_publisher_options {
     void *spool_user;    /**< for it */
     bool spool_unsynced; /**< publish returns before the disk has flushed: a message survives the
                                end of the process, but perhaps not a loss of power (false) */
+    bool unnamed_vhost;  /**< a lone slash behind an address is the virtual host whose name is
+                               empty, as RabbitMQ's URI rules have it; false: it is / (false) */
 };
 
 /** Fill @options with the defaults in brackets above; uris must then be set. Since: 0.1. */

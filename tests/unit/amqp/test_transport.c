@@ -143,6 +143,28 @@ static void a_full_socket_stops_writing(void **state)
     free(out);
 }
 
+/* Where there are no heartbeats, the kernel asks a silent peer, and gives up in two minutes. */
+static void keep_alive(void **state)
+{
+    struct transport transport;
+    int peer = connect_pair(&transport);
+    int on = 0, idle = 0, every = 0, tries = 0;
+    socklen_t len = sizeof on;
+
+    (void)state;
+    assert_int_equal(getsockopt(transport.fd, SOL_SOCKET, SO_KEEPALIVE, &on, &len), 0);
+    assert_int_equal(on, 0);
+    transport_keep_alive(&transport);
+    assert_int_equal(getsockopt(transport.fd, SOL_SOCKET, SO_KEEPALIVE, &on, &len), 0);
+    assert_int_equal(getsockopt(transport.fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, &len), 0);
+    assert_int_equal(getsockopt(transport.fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, &len), 0);
+    assert_int_equal(getsockopt(transport.fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, &len), 0);
+    assert_int_equal(on, 1);
+    assert_true(idle + every * tries <= 120);
+    transport_close(&transport);
+    close(peer);
+}
+
 /* A peer that closed is told by read; writing to it raises no SIGPIPE (whose default would end
  * this program). */
 static void a_closed_peer_raises_no_signal(void **state)
@@ -172,6 +194,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_socket_has_the_right_flags),
+        cmocka_unit_test(keep_alive),
         cmocka_unit_test(a_closed_port_is_refused),
         cmocka_unit_test(bytes_go_in_both_directions),
         cmocka_unit_test(a_full_socket_stops_writing),

@@ -92,6 +92,24 @@ static void a_description_is_cut_to_fit(void **state)
     assert_string_equal(text, "amqp://host:1/v");
 }
 
+/* On request a lone slash is the virtual host whose name is empty, and nothing else is. */
+static void an_empty_path_names_a_vhost_on_request(void **state)
+{
+    static const char *const others[] = {"amqp://h", "amqp://h//", "amqp://h/%2F", "amqp://u:p@h"};
+    struct uri uri;
+
+    (void)state;
+    assert_int_equal(uri_parse("amqp://u:p@h:1/", &uri, NULL), WARREN_OK);
+    assert_string_equal(uri.vhost, "/");
+    uri_use_empty_path("amqp://u:p@h:1/", &uri);
+    assert_string_equal(uri.vhost, "");
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        assert_int_equal(uri_parse(others[i], &uri, NULL), WARREN_OK);
+        uri_use_empty_path(others[i], &uri);
+        assert_string_equal(uri.vhost, "/");
+    }
+}
+
 static const struct bad {
     const char *text;
     const char *hint; /* stands in the error */
@@ -200,6 +218,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_uris_give_their_parts),
+        cmocka_unit_test(an_empty_path_names_a_vhost_on_request),
         cmocka_unit_test(a_description_has_no_login),
         cmocka_unit_test(a_description_is_cut_to_fit),
         cmocka_unit_test(bad_uris_are_refused_with_a_hint),

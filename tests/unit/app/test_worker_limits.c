@@ -126,13 +126,22 @@ static void other_queues(void **state)
         assert_silent(others[i], "max_attempts: 100", "RabbitMQ 4.0.5");
 }
 
+/* What follows the drain gets what that has left of drain.timeout. */
+static void what_is_left_of_a_drain(void **state)
+{
+    (void)state;
+    assert_int_equal(worker_limits_left_ms(8000, 1000, 2000), 2000);
+    assert_int_equal(worker_limits_left_ms(8000, 7000, 2000), 1000);
+    assert_int_equal(worker_limits_left_ms(8000, 8000, 2000), 0);
+    assert_int_equal(worker_limits_left_ms(8000, 9000, 2000), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        HELPER_TEST(the_queues_own_limit),
-        HELPER_TEST(no_limit),
-        HELPER_TEST(the_brokers_own_limit),
-        HELPER_TEST(other_queues),
+        HELPER_TEST(the_queues_own_limit),         HELPER_TEST(no_limit),
+        HELPER_TEST(the_brokers_own_limit),        HELPER_TEST(other_queues),
+        cmocka_unit_test(what_is_left_of_a_drain),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
