@@ -24,7 +24,9 @@ static int64_t now_ms(const struct subscription *s)
 
 static void name_why(const struct delivery *delivery, char why[WHY_SIZE])
 {
-    if (delivery->relay_status != WARREN_OK)
+    if (delivery->relay_status == WARREN_ETOOBIG)
+        snprintf(why, WHY_SIZE, "the headers leave no room for those of a copy");
+    else if (delivery->relay_status != WARREN_OK)
         snprintf(why, WHY_SIZE, "not accepted: %s",
                  warren_status_name((enum warren_status)delivery->relay_status));
     else if (delivery->relay_code)
@@ -44,7 +46,6 @@ static bool may_tell(struct subscription *s, bool dead)
     if (!s->host->events->unrelayed || (*told_ms > 0 && now_ms(s) - *told_ms < RUNTIME_TELL_MS))
         return false;
     *told_ms = now_ms(s);
-    s->owing = true;
     return true;
 }
 
@@ -95,6 +96,23 @@ static void attempt_again(struct delivery *delivery, int64_t at_ms)
         delivery->retry_at_ms = at_ms;
 }
 
+/* A copy would lack headers, and so would the next one. What is to be attempted again waits here
+ * until then; what was handed back goes back, though its attempts are not known there. */
+static void no_copy_fits(struct subscription *s, struct delivery *delivery)
+{
+    delivery->relay = RELAY_NONE;
+    if (delivery->outcome == WARREN_RETRY && delivery->retry_at_ms < 0)
+        delivery->retry_at_ms = now_ms(s) + OWED_AGAIN_MIN_MS;
+    tell(s, delivery, false, delivery->outcome == WARREN_RETRY ? delivery->retry_at_ms : -1);
+}
+
+void subscription_not_copied(struct subscription *s, struct delivery *delivery)
+{
+    subscription_count(&s->counts.unrelayed);
+    tell(s, delivery, false, -1);
+    delivery->relay = RELAY_NONE;
+}
+
 /* The outcome stands, and the copy is tried again; but an attempt that is due before that is made.
  */
 static void copy_failed(struct subscription *s, struct delivery *delivery)
@@ -110,6 +128,11 @@ static void copy_failed(struct subscription *s, struct delivery *delivery)
             delivery->outcome = WARREN_REQUEUE;
         return;
     }
+    if (delivery->relay_status == WARREN_ETOOBIG && !dead) {
+        no_copy_fits(s, delivery);
+        return;
+    }
+    s->owing = true;
     if (owed)
         again_ms = now_ms(s) + owed_again_ms(owed, &s->random);
     tell(s, delivery, dead, again_ms);

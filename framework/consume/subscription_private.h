@@ -80,6 +80,8 @@ void subscription_relayed(struct subscription *subscription, struct delivery *de
 bool subscription_publish_copy(struct subscription *subscription, struct delivery *delivery,
                                relay_fn *publish, const struct relay_facts *facts,
                                struct arena *scratch);
+/** The same of one that goes back without its copy: tell it. */
+void subscription_not_copied(struct subscription *subscription, struct delivery *delivery);
 /** @delivery, whose copy has failed, waits for the next try. @return false: there is no room */
 bool subscription_owe(struct subscription *subscription, struct delivery *delivery);
 /** Append all that waits for a copy to @batch. */

@@ -47,7 +47,7 @@ static bool relay_later_of(struct subscription *s, struct delivery *delivery, st
     delivery->outcome = WARREN_RETRY;
     if (subscription_publish_copy(s, delivery, relay_later, &facts, scratch))
         return true;
-    delivery->relay = RELAY_NONE;
+    subscription_not_copied(s, delivery);
     return false;
 }
 

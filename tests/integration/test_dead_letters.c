@@ -271,6 +271,38 @@ static void headers_that_fill_the_frame(void **state)
     assert_int_equal(peer_count(f->peer, f->queue), 0);
 }
 
+/* With the same, a later attempt has no copy, which would lack one: the message waits, and the log
+ * says why. */
+static void headers_that_leave_no_room_for_a_copy(void **state)
+{
+    enum { SIZE = 130800 };
+    struct fixture *f = *state;
+    char *big = malloc(SIZE);
+    amqp_table_entry_t entry = {.key = amqp_cstring_bytes("big"),
+                                .value = {.kind = AMQP_FIELD_KIND_UTF8}};
+    amqp_basic_properties_t properties = {._flags = AMQP_BASIC_HEADERS_FLAG,
+                                          .headers = {1, &entry}};
+    struct peer_message dead;
+
+    assert_non_null(big);
+    memset(big, 'b', SIZE);
+    entry.value.value.bytes = (amqp_bytes_t){SIZE, big};
+    configure(f, "type: quorum", "", "outcome: retry",
+              "[{retry: {policy: constant, jitter: none, initial_delay: 10ms, in_memory_max: 0ms, "
+              "max_attempts: 2}}]");
+    run(f);
+    peer_publish(f->peer, "", f->queue, "body", 4, &properties);
+    take_dead(f, &dead);
+    assert_integer(&dead, NOTE_ATTEMPTS, 2);
+    assert_header(&dead, NOTE_LEFT_OUT, "big");
+    assert_int_equal(worker_logged(f->worker, "retry is not confirmed",
+                                   "the headers leave no room for those of a copy"),
+                     1);
+    peer_message_done(&dead);
+    stop(f);
+    free(big);
+}
+
 /* Notes of a sender's: the handler runs once, the dead letter is written, and says what was. */
 static void notes_of_a_sender(void **state)
 {
@@ -387,6 +419,7 @@ int main(void)
         T(an_open_breaker),
         T(a_large_error_and_many_headers),
         T(headers_that_fill_the_frame),
+        T(headers_that_leave_no_room_for_a_copy),
         T(notes_of_a_sender),
         T(expired),
         T(too_long_a_queue),
