@@ -21,7 +21,8 @@ void spooler_tell(struct spooler *s, bool trouble, const char *format, ...)
 
 void spooler_begin_trouble(struct spooler *s, const struct warren_error *error)
 {
-    if (!s->trouble)
+    /* A process that ends over a lost handler says so itself. */
+    if (!s->trouble && error->status != WARREN_ECLOSED)
         spooler_tell(s, true, "%s", error->text);
     s->trouble = true;
     s->retry_ms = clock_now_ms(clock_monotonic()) + RETRY_MS;

@@ -45,7 +45,7 @@ enum warren_status database_take_turn(struct database *database, struct warren_e
 {
     if (turn_take(database->turn))
         return WARREN_OK;
-    return error_set(error, WARREN_ECLOSED, "%s: a handler that crashed keeps its transaction",
+    return error_set(error, WARREN_ECLOSED, "%s: a handler that is lost keeps its transaction",
                      database->path);
 }
 

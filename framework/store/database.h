@@ -130,7 +130,7 @@ enum warren_status database_fail(struct database *database, int code, const char
 /* ---- care ---- */
 
 /** Bytes of the log beside a file (-wal), which is cut off above that, as soon as nobody reads. */
-#define DATABASE_LOG_MAX ((int64_t)16 << 20)
+#define DATABASE_LOG_MAX ((int64_t)8 << 20)
 /** Bytes of what is said of it. */
 #define DATABASE_LOG_TEXT 1024
 

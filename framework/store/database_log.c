@@ -15,8 +15,9 @@
 #include "store/turn.h"
 
 #define MIB ((int64_t)1 << 20)
-/* Told of from here on, and again whenever it is twice as large. */
-#define LOG_TOLD (64 * MIB)
+/* So much that cannot be put into the file is told of, and again whenever the log is twice as
+ * large. */
+#define HELD_TOLD (16 * MIB)
 
 /* The locks of readers in the log's index. Source: https://www.sqlite.org/walformat.html, "WAL
  * Locks". */
@@ -39,16 +40,26 @@ static int64_t log_bytes(const struct database *database)
     return stat_beside(database, "-wal", &info) ? (int64_t)info.st_size : 0;
 }
 
-/* What takes long is done while others write; then it is cut off, if nobody reads. */
-static void shrink(struct database *database)
+/* What takes long is done while others write; then it is cut off, if nobody reads.
+ *
+ * @return bytes of it that somebody who reads keeps from the file */
+static int64_t shrink(struct database *database)
 {
-    sqlite3_wal_checkpoint_v2(database->sqlite, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    struct warren_error error;
+    int64_t page = 0;
+    int frames = 0;
+    int done = 0;
+
+    sqlite3_wal_checkpoint_v2(database->sqlite, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &done);
+    if (frames > done)
+        database_number(database, "PRAGMA page_size", &page, &error);
     if (!turn_take(database->turn))
-        return;
+        return 0;
     sqlite3_busy_timeout(database->sqlite, 0);
     sqlite3_wal_checkpoint_v2(database->sqlite, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     sqlite3_busy_timeout(database->sqlite, (int)database->busy_timeout_ms);
     turn_give(database->turn);
+    return (frames - done) * page;
 }
 
 /* ---- who reads ---- */
@@ -104,7 +115,7 @@ static void name_readers(struct database *database, char *text, size_t size)
 
 /* ---- looking after it ---- */
 
-static enum database_log_news tell_growth(struct database *database, int64_t bytes,
+static enum database_log_news tell_growth(struct database *database, int64_t bytes, int64_t held,
                                           char text[DATABASE_LOG_TEXT])
 {
     char readers[DATABASE_LOG_TEXT / 2];
@@ -112,7 +123,7 @@ static enum database_log_news tell_growth(struct database *database, int64_t byt
     int64_t told = turn_log_told(database->turn);
 
     name_readers(database, readers, sizeof readers);
-    if (is_new || bytes < (told > 0 ? 2 * told : LOG_TOLD))
+    if (is_new || held < HELD_TOLD || bytes < 2 * told)
         return DATABASE_LOG_AS_BEFORE;
     turn_tell_log(database->turn, bytes);
     snprintf(text, DATABASE_LOG_TEXT,
@@ -126,13 +137,14 @@ static enum database_log_news tell_growth(struct database *database, int64_t byt
 enum database_log_news database_tend_log(struct database *database, char text[DATABASE_LOG_TEXT])
 {
     int64_t bytes = log_bytes(database);
+    int64_t held = 0;
 
     if (bytes > DATABASE_LOG_MAX) {
-        shrink(database);
+        held = shrink(database);
         bytes = log_bytes(database);
     }
     if (bytes > DATABASE_LOG_MAX)
-        return tell_growth(database, bytes, text);
+        return tell_growth(database, bytes, held, text);
     database->log_looks = 0;
     if (turn_tell_log(database->turn, 0) == 0)
         return DATABASE_LOG_AS_BEFORE;

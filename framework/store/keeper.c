@@ -111,7 +111,7 @@ static int64_t now_ms(void)
     return clock_now_ms(clock_monotonic());
 }
 
-/* A process that ends over a crash says so itself. */
+/* A process that ends over a lost handler says so itself. */
 static void note_failure(struct keeper *k, const struct warren_error *error, size_t waiting)
 {
     if (error->status == WARREN_ECLOSED)

@@ -363,7 +363,8 @@ WARREN_API enum warren_status warren_job_reply(struct warren_job *job,
  * ATTACH, changes of warren's own tables and PRAGMAs that set something are refused with
  * SQLITE_AUTH, the latter two also in `open` (docs/idempotency.md); savepoints of your own are
  * fine. A statement that has SQLite roll everything back (OR ROLLBACK, RAISE(ROLLBACK)) undoes the
- * attempt: later ones in it fail, and WARREN_ACK then means WARREN_RETRY, which counts. What is
+ * attempt: later ones in it fail, and WARREN_ACK then means WARREN_RETRY, which counts. So it does
+ * if foreign keys that are checked late are not satisfied when `handle` returns. What is
  * published now goes into the publisher's spool, which must be in the same file (spool.path): it is
  * sent once all is committed. Statements may be prepared in `open` and used for ever; they are
  * reset when `handle` returns. A result is SQLITE_FULL or SQLITE_IOERR: answer WARREN_RETRY.

@@ -729,7 +729,7 @@ static void on_spool_told(void *user, bool trouble, const char *text)
  * is cut off without another message. */
 static void a_long_reader_is_told(void **state)
 {
-    enum { COUNT = 70, BYTES = 1000000 };
+    enum { COUNT = 20, BYTES = 1000000 };
     static const struct publisher_observer observer = {.spool = on_spool_told};
     struct spooling *s = *state;
     static struct log_told told; /* the publisher may outlive a test that fails */

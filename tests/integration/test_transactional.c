@@ -321,13 +321,11 @@ static void killed_after_each_commit(void **state)
 /* A handler crashes in its transaction, which nobody else can enter or end then: the process does
  * not wait for that, but starts anew, everything that was not committed is handled again, and the
  * message that did it is put aside. */
-static void a_crash_in_the_transaction(void **state)
+static void lose_a_thread_in_it(struct fixture *f, const char *body, const char *middleware)
 {
-    struct fixture *f = *state;
-
-    f->worker = bank(f, WITH_SPOOL "\ndrain: {timeout: 10m}", "ack", "idempotency");
+    f->worker = bank(f, WITH_SPOOL "\ndrain: {timeout: 10m}", "ack", middleware);
     peer_publish_many(f->peer, f->queue, "m", AROUND / 2);
-    publish(f, "guilty", "crash", NULL);
+    publish(f, "guilty", body, NULL);
     peer_publish_many(f->peer, f->queue, "n", AROUND / 2);
     worker_consume(f->worker, 1);
     worker_expect_empty(f->worker, f->broker, f->queue);
@@ -335,9 +333,21 @@ static void a_crash_in_the_transaction(void **state)
     assert_int_equal(stored_number(f->worker, "SELECT count(*) FROM payment WHERE id = 'guilty'"),
                      0);
     assert_int_equal(stored_number(f->worker, DONE), AROUND);
-    assert_true(worker_logged(f->worker, "reason=crash", NULL) +
-                    worker_logged(f->worker, "crash", "guilty") >
-                0);
+    assert_true(
+        WAIT_FOR(worker_logged(f->worker, "message is quarantined", "guilty") > 0, PATIENCE_MS));
+    assert_int_equal(worker_logged(f->worker, "store failed", NULL), 0);
+    assert_int_equal(worker_logged(f->worker, "msg=spool", NULL), 0);
+}
+
+static void a_crash_in_the_transaction(void **state)
+{
+    lose_a_thread_in_it(*state, "crash", "idempotency");
+}
+
+/* So it is with one that never returns. */
+static void a_hang_in_the_transaction(void **state)
+{
+    lose_a_thread_in_it(*state, "hang", "idempotency, deadline: {limit: 200ms, hard_limit: 500ms}");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -355,6 +365,7 @@ int main(void)
         TEST(an_orphan_is_a_failed_attempt),
         TEST(killed_after_each_commit),
         TEST(a_crash_in_the_transaction),
+        TEST(a_hang_in_the_transaction),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

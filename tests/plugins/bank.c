@@ -1,16 +1,20 @@
 /* bank.c - a transactional handler for tests.
  *
  *   bank.pay  inserts the message id into the table `payment`, publishes a receipt of it to the
- * queue `to`, replies if it is asked to, and answers `outcome`; with body "early" it publishes
- *             before it asks for its transaction, with "crash" it crashes in it, with "rollback" it
- *             has SQLite roll everything back, goes on, and answers ACK, with "orphan" it leaves a
- *             row that refers to none, with "numbers" it meets a table that takes no more rows
+ *             queue `to`, replies if it is asked to, and answers `outcome`. With body
+ *             "early"     it publishes before it asks for its transaction
+ *             "crash"     it crashes in it
+ *             "hang"      it never returns from it
+ *             "rollback"  it has SQLite roll everything back, goes on, and answers ACK
+ *             "orphan"    it leaves a row that refers to none
+ *             "numbers"   it meets a table that takes no more rows
  *
  * The receipt's id is "receipt-" and that of the message.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <sqlite3.h>
 
@@ -104,6 +108,8 @@ static enum warren_outcome pay(struct warren_job *job, void *state)
     code = sqlite3_step(bank->insert);
     if (says(job, "crash"))
         abort();
+    while (says(job, "hang"))
+        pause();
     sqlite3_reset(bank->insert);
     if (code != SQLITE_DONE)
         return WARREN_RETRY;
