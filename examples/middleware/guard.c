@@ -47,8 +47,7 @@ static enum warren_status no_duplicates_open(const struct warren_subscription_in
     return WARREN_OK;
 }
 
-/* FNV-1a; never 0, which is an empty place. */
-/* With its length: an id may hold a NUL. */
+/* FNV-1a of all of it, for an id may hold a NUL; never 0, which is an empty place. */
 static uint64_t hash(struct warren_bytes id)
 {
     const unsigned char *bytes = id.data;

@@ -105,7 +105,7 @@ struct warren_bytes warren_job_text(const struct warren_job *job, const char *te
     return arena_bytes(&job->arena, text);
 }
 
-struct arena *warren_job_arena(struct warren_job *job)
+void *warren_job_arena(struct warren_job *job)
 {
     return &job->arena;
 }

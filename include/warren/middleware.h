@@ -230,11 +230,9 @@ typedef struct sqlite3 *warren_job_transaction_fn(struct warren_job *job, void *
 WARREN_API void warren_job_on_transaction(struct warren_job *job, warren_job_transaction_fn *give,
                                           void *user);
 
-/** Memory of a job, which knows the lengths of its texts; warren's own. */
-struct arena;
-
-/** That of @job, until it ends. Since: 0.1. */
-WARREN_API struct arena *warren_job_arena(struct warren_job *job);
+/** The memory of @job, which knows the lengths of its texts; for warren's own middlewares. Since:
+ * 0.1. */
+WARREN_API void *warren_job_arena(struct warren_job *job);
 
 /** Where a transaction keeps what is to be published when it is committed; warren's own. */
 struct warren_outbox;

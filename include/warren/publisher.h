@@ -206,7 +206,8 @@ WARREN_API enum warren_status warren_publisher_publish_wait(struct warren_publis
  *            (routing key, CC) for each bit of the delay in seconds, and 2 KiB;
  *            WARREN_EINVAL also if @delay_ms is above the option
  *            delay_longest_ms, if the message has an `expiration` (it would end the delay), or if
- *            there is neither an exchange nor a queue's name, or that of a direct reply
+ *            there is neither an exchange nor a queue's name, or that of a direct reply, or one
+ *            that holds a NUL
  * Thread: any. Since: 0.1.
  * Source: https://www.rabbitmq.com/docs/quorum-queues, dead lettering at least once.
  */

@@ -396,6 +396,55 @@ static void closing_ends_open_requests(void **state)
     assert_int_equal(heard.status, WARREN_ECLOSED);
 }
 
+/* ---- texts that hold a NUL ---- */
+
+static void keep_reply(enum warren_status status, struct warren_reply *reply, const char *why,
+                       void *user)
+{
+    struct warren_reply **kept = user;
+
+    (void)status;
+    (void)why;
+    __atomic_store_n(kept, reply, __ATOMIC_RELEASE);
+}
+
+/* A reply whose correlation id goes on behind ours is none of ours; the lengths of a reply's texts
+ * are told. */
+static void a_correlation_id_is_whole(void **state)
+{
+    struct answering *a = *state;
+    struct warren_message message = {.body = warren_text("x")};
+    struct warren_publish publish = {.routing_key = a->f->queue, .message = &message};
+    struct warren_reply *reply = NULL;
+    struct peer_message asked;
+    amqp_basic_properties_t properties = {
+        ._flags = AMQP_BASIC_CORRELATION_ID_FLAG | AMQP_BASIC_TYPE_FLAG, .type = {3, "t\0y"}};
+    char id[64] = "";
+    char address[256] = "";
+
+    assert_int_equal(
+        warren_publisher_request_async(a->f->publisher, &publish, TIMEOUT_MS, keep_reply, &reply),
+        WARREN_OK);
+    assert_int_equal(warren_publisher_flush(a->f->publisher, TIMEOUT_MS), WARREN_OK);
+    assert_true(peer_get(a->f->peer, a->f->queue, &asked));
+    assert_int_equal(asked.properties->correlation_id.len, 32);
+    memcpy(id, asked.properties->correlation_id.bytes, 32);
+    memcpy(address, asked.properties->reply_to.bytes, asked.properties->reply_to.len);
+    peer_message_done(&asked);
+    properties.correlation_id = (amqp_bytes_t){34, id}; /* the id, NUL, NUL */
+    peer_publish(a->f->peer, "", address, "no", 2, &properties);
+    assert_true(WAIT_FOR(stats_of(a).replies_late == 1, TIMEOUT_MS));
+    properties.correlation_id.len = 32;
+    peer_publish(a->f->peer, "", address, "yes", 3, &properties);
+    assert_true(WAIT_FOR(__atomic_load_n(&reply, __ATOMIC_ACQUIRE) != NULL, TIMEOUT_MS));
+    assert_body(reply, "yes");
+    assert_string_equal(reply->message.properties.type, "t");
+    assert_int_equal(warren_reply_text(reply, reply->message.properties.type).len, 3);
+    assert_memory_equal(reply->message.properties.type, "t\0y", 4);
+    assert_int_equal(warren_reply_text(reply, reply->message.properties.correlation_id).len, 32);
+    warren_reply_free(reply);
+}
+
 /* ---- bad input ---- */
 
 /* A request brings no reply-to and no correlation id of its own, and has a time-out. */
@@ -437,6 +486,7 @@ int main(void)
         REQUEST(a_request_waits_for_a_connection),
         REQUEST(never_sent_is_said),
         REQUEST(closing_ends_open_requests),
+        REQUEST(a_correlation_id_is_whole),
         REQUEST(bad_requests_are_refused),
     };
 

@@ -50,7 +50,7 @@ const struct warren_properties *warren_job_properties(struct warren_job *job)
     return &job->properties;
 }
 
-struct arena *warren_job_arena(struct warren_job *job)
+void *warren_job_arena(struct warren_job *job)
 {
     return &job->arena;
 }

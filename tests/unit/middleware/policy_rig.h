@@ -16,7 +16,7 @@
 
 static struct arena rig_texts;
 
-struct arena *warren_job_arena(struct warren_job *job)
+void *warren_job_arena(struct warren_job *job)
 {
     (void)job;
     return &rig_texts;

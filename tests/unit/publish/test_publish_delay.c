@@ -111,6 +111,35 @@ static void no_destination(void **state)
     assert_int_equal(try_queue(name), WARREN_OK);
 }
 
+/* A destination that holds a NUL is refused, not taken for another; headers have whole names. */
+static void a_nul_ends_no_name(void **state)
+{
+    struct warren_field headers[] = {warren_field_text("x-death", "mine"),
+                                     warren_field_text("x-death", "the broker's")};
+    struct warren_message message = {.properties.headers = {headers, 2}};
+    struct warren_publish publish = {.message = &message};
+    struct delay_message delayed;
+    struct delay *delay = NULL;
+    struct arena texts;
+
+    (void)state;
+    arena_init(&texts);
+    headers[0].name = arena_text(&texts, "x-death\0", 8);
+    publish.routing_key = arena_text(&texts, "q\0x", 3);
+    assert_int_equal(delay_new(&publish, &texts, NULL, 1000, &delay), WARREN_EINVAL);
+    publish.exchange = arena_text(&texts, "\0", 1);
+    assert_int_equal(delay_new(&publish, &texts, NULL, 1000, &delay), WARREN_EINVAL);
+    publish.exchange = "shop";
+    assert_int_equal(delay_new(&publish, &texts, NULL, 1000, &delay), WARREN_OK);
+    assert_int_equal(delay_message_init(&delayed, delay, &publish, &texts), WARREN_OK);
+    assert_int_equal(delayed.message.properties.headers.count, 3); /* a level, the destination */
+    assert_ptr_equal(delayed.message.properties.headers.fields[0].name, headers[0].name);
+    assert_ptr_equal(delayed.publish.routing_key, publish.routing_key);
+    delay_message_done(&delayed);
+    free(delay);
+    arena_done(&texts);
+}
+
 /* A name of 253 bytes: "x", 125 letters of two bytes each, and @last. */
 static void long_name(char name[256], const char *last)
 {
@@ -234,6 +263,7 @@ int main(void)
         cmocka_unit_test(bounds),
         cmocka_unit_test(destinations),
         cmocka_unit_test(no_destination),
+        cmocka_unit_test(a_nul_ends_no_name),
         cmocka_unit_test(long_names),
         cmocka_unit_test(level_names),
         cmocka_unit_test(headers_say_the_bits),
