@@ -6,8 +6,10 @@
 
 #include "amqp/channel.h"
 
-/** Answers: what AMQP says where there is no such queue; the broker said nothing in time. */
+/** Answers: what AMQP says where there is no such queue, or where one may not ask; the broker said
+ *  nothing in time. */
 #define DLQ_NO_SUCH_QUEUE 404
+#define DLQ_NO_RIGHT      403
 #define DLQ_NO_ANSWER     1
 
 struct dlq_probe_found {

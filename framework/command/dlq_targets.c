@@ -8,6 +8,12 @@ static void on_answer(void *user, const struct dlq_probe_found *found)
 {
     struct dlq_target *target = user;
 
+    /* RabbitMQ 4.3 answers only those who have a right on the queue. That is no reason: what has no
+     * queue is returned. */
+    static const struct dlq_probe_found unknown = {.text = ""};
+
+    if (found->code == DLQ_NO_RIGHT)
+        found = &unknown;
     target->state = found->code == 0 ? DLQ_TARGET_THERE : DLQ_TARGET_MISSING;
     target->all->known(target->all->user, target, found);
 }

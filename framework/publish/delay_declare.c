@@ -12,6 +12,7 @@
 struct need {
     uint32_t levels;
     const struct delay *destination;
+    bool check;
 };
 
 static void free_step(struct delay_step *step)
@@ -52,6 +53,7 @@ static struct delay_step *new_step(struct need need)
     if (!step)
         return NULL;
     step->levels = need.levels;
+    step->check = need.check;
     if (need.destination)
         step->destination = delay_copy(need.destination);
     if (need.destination && !step->destination) {
@@ -209,7 +211,7 @@ enum warren_status delay_declare_queue(const struct delay_declare *d, unsigned l
 
 enum warren_status delay_declare_check(const struct delay_declare *d, const struct delay *delay)
 {
-    struct need need = {.destination = delay};
+    struct need need = {.destination = delay, .check = true};
     amqp_bytes_t name = text_bytes(delay->destination);
     amqp_queue_declare_t queue = {.queue = name, .passive = 1};
     amqp_exchange_declare_t exchange = {

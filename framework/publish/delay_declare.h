@@ -14,6 +14,7 @@ struct delay_step {
     struct list link;
     uint32_t levels;           /* a delay with any of these bits; 0: see destination */
     struct delay *destination; /* else: those to there; a copy */
+    bool check;                /* it only asks whether the destination is there */
 };
 
 /** Those of a channel, oldest first. */
@@ -39,7 +40,10 @@ enum warren_status delay_declare_deliver(const struct delay_declare *declare);
 enum warren_status delay_declare_exchange(const struct delay_declare *declare, unsigned level);
 /** The queue of @level, and its binding; the exchange must be there. */
 enum warren_status delay_declare_queue(const struct delay_declare *declare, unsigned level);
-/** Does the destination of @delay exist? Asked passively: nothing is left behind if not. */
+/**
+ * Does the destination of @delay exist? Asked passively: nothing is left behind if not.
+ * RabbitMQ 4.3 answers only those who have a right on it (403).
+ */
 enum warren_status delay_declare_check(const struct delay_declare *declare,
                                        const struct delay *delay);
 /** Its departure queue, and the binding. */

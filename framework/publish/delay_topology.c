@@ -7,6 +7,8 @@
 struct destination {
     struct list link;
     struct delay *delay; /* a copy */
+    bool declared;       /* its departure queue, on this channel */
+    bool unchecked;      /* this user may not ask whether it is there */
 };
 
 static bool same_destination(const struct delay *a, const struct delay *b)
@@ -25,14 +27,17 @@ static struct list *bucket_of(struct delay_topology *topology, const struct dela
     return &topology->destinations[sum % DELAY_BUCKETS];
 }
 
-static bool is_known(struct delay_topology *topology, const struct delay *delay)
+static struct destination *find(struct delay_topology *topology, const struct delay *delay)
 {
     struct list *bucket = bucket_of(topology, delay);
 
-    for (struct list *link = bucket->next; link != bucket; link = link->next)
-        if (same_destination(list_entry(link, struct destination, link)->delay, delay))
-            return true;
-    return false;
+    for (struct list *link = bucket->next; link != bucket; link = link->next) {
+        struct destination *destination = list_entry(link, struct destination, link);
+
+        if (same_destination(destination->delay, delay))
+            return destination;
+    }
+    return NULL;
 }
 
 static void forget_destinations(struct delay_topology *topology)
@@ -50,21 +55,25 @@ static void forget_destinations(struct delay_topology *topology)
     topology->destination_count = 0;
 }
 
-static enum warren_status know(struct delay_topology *topology, const struct delay *delay)
+/* Found, or made; NULL: no memory. */
+static struct destination *get(struct delay_topology *topology, const struct delay *delay)
 {
-    struct destination *destination = calloc(1, sizeof *destination);
+    struct destination *destination = find(topology, delay);
 
+    if (destination)
+        return destination;
+    destination = calloc(1, sizeof *destination);
     if (destination)
         destination->delay = delay_copy(delay);
     if (!destination || !destination->delay) {
         free(destination);
-        return WARREN_ENOMEM;
+        return NULL;
     }
     if (topology->destination_count >= DELAY_DESTINATIONS_MAX)
         forget_destinations(topology);
     list_push(bucket_of(topology, delay), &destination->link);
     topology->destination_count++;
-    return WARREN_OK;
+    return destination;
 }
 
 /* ---- what a delay needs ---- */
@@ -74,15 +83,20 @@ static enum warren_status declare_destination(struct delay_topology *topology,
                                               const struct delay_declare *declare,
                                               const struct delay *delay)
 {
-    enum warren_status status = delay_declare_check(declare, delay);
+    struct destination *destination = get(topology, delay);
+    enum warren_status status = destination ? WARREN_OK : WARREN_ENOMEM;
 
+    if (destination && !destination->unchecked)
+        status = delay_declare_check(declare, delay);
     if (status == WARREN_OK && !topology->deliver) {
         status = delay_declare_deliver(declare);
         topology->deliver = status == WARREN_OK;
     }
     if (status == WARREN_OK)
         status = delay_declare_departure(declare, delay);
-    return status == WARREN_OK ? know(topology, delay) : status;
+    if (status == WARREN_OK)
+        destination->declared = true;
+    return status;
 }
 
 static enum warren_status declare_levels(struct delay_topology *topology,
@@ -112,15 +126,16 @@ enum warren_status delay_topology_declare(struct delay_topology *topology, struc
     struct delay_declare declare = {&topology->steps, channel, scratch};
     bool levels =
         (delay->seconds & ~topology->queues) != 0 || topology->exchanges <= delay_top(delay);
-    bool destination = !is_known(topology, delay);
+    const struct destination *destination = find(topology, delay);
+    bool departure = !destination || !destination->declared;
     enum warren_status status = WARREN_OK;
 
-    if (!levels && !destination)
+    if (!levels && !departure)
         return WARREN_OK;
     if (topology->steps.count >= DELAY_STEPS_MAX)
         return WARREN_ECLOSED;
     arena_reset(scratch);
-    if (destination)
+    if (departure)
         status = declare_destination(topology, &declare, delay);
     if (status == WARREN_OK && levels)
         status = declare_levels(topology, &declare, delay);
@@ -177,20 +192,44 @@ void delay_topology_forget(struct delay_topology *topology)
     topology->exchanges = 0;
     topology->queues = 0;
     topology->deliver = false;
-    forget_destinations(topology);
+    for (size_t i = 0; i < DELAY_BUCKETS; i++) {
+        struct list *bucket = &topology->destinations[i];
+
+        for (struct list *link = bucket->next; link != bucket; link = link->next)
+            list_entry(link, struct destination, link)->declared = false;
+    }
+}
+
+/* @return whether it is the check that is not to be made */
+static bool do_without_check(struct delay_topology *topology, const struct delay_step *step,
+                             const struct channel_loss *loss)
+{
+    struct destination *destination = NULL;
+
+    if (step->check && loss->code == AMQP_ACCESS_REFUSED)
+        destination = get(topology, step->destination);
+    if (destination)
+        destination->unchecked = true;
+    return destination != NULL;
 }
 
 const struct delay_refusal *delay_topology_lost(struct delay_topology *topology,
-                                                const struct channel_loss *loss, int64_t now_ms)
+                                                const struct channel_loss *loss, int64_t now_ms,
+                                                bool *ret_known)
 {
     struct delay_refusal *refusal = NULL;
 
-    if (topology->steps.count > 0 && is_declare(loss->method) && !loss->unanswered)
-        refusal = keep_refusal(topology,
-                               list_entry(topology->steps.waiting.next, struct delay_step, link),
-                               loss, now_ms);
+    *ret_known = topology->steps.count > 0 && is_declare(loss->method) && !loss->unanswered;
+    if (*ret_known) {
+        struct delay_step *step = list_entry(topology->steps.waiting.next, struct delay_step, link);
+
+        if (!do_without_check(topology, step, loss))
+            refusal = keep_refusal(topology, step, loss, now_ms);
+    }
     delay_steps_clear(&topology->steps);
     delay_topology_forget(topology);
+    if (loss->code == 0) /* with another connection there may be other rights */
+        forget_destinations(topology);
     return refusal;
 }
 

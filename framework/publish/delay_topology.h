@@ -2,6 +2,9 @@
  * channel that publishes, each right before the first message that needs it. A channel's methods
  * are processed in order, so nobody waits for the replies.
  *
+ * A destination that is not there is refused (404). Whoever may not ask (403, from RabbitMQ 4.3 on)
+ * cannot know, and does without: until it is there, the message stays in the departure queue.
+ *
  * What was declared counts until the channel is lost. The broker refuses a declare by closing the
  * channel; as replies come in order, the oldest one that was not answered is the culprit. It is
  * remembered for some seconds: what needs it ends at once meanwhile, for each trial would cost
@@ -14,7 +17,7 @@
 
 #include "publish/delay_declare.h"
 
-/** Destinations that are known to be declared; at one more, all are forgotten. */
+/** Destinations that something is known of; at one more, all are forgotten. */
 #define DELAY_DESTINATIONS_MAX 1024
 /** Declares that wait for their replies. */
 #define DELAY_STEPS_MAX 4096
@@ -37,7 +40,7 @@ struct delay_topology {
     bool deliver;                            /* declared: the exchange below level 00, */
     unsigned exchanges;                      /* those of so many levels, from 00 on, */
     uint32_t queues;                         /* the queues of these levels (bits), */
-    struct list destinations[DELAY_BUCKETS]; /* and these departure queues */
+    struct list destinations[DELAY_BUCKETS]; /* and departure queues */
     uint32_t destination_count;
     struct delay_steps steps;
     struct delay_refusal refusals[DELAY_REFUSALS_MAX]; /* a ring */
@@ -64,10 +67,12 @@ void delay_topology_forget(struct delay_topology *topology);
 /**
  * The channel is gone, and all that was declared on it is forgotten.
  *
- * @return what was refused, if a declare was the reason; it lives until the next loss
+ * @ret_known  a declare was the reason, and is not sent again
+ * @return     what was refused, if something was; it lives until the next loss
  */
 const struct delay_refusal *delay_topology_lost(struct delay_topology *topology,
-                                                const struct channel_loss *loss, int64_t now_ms);
+                                                const struct channel_loss *loss, int64_t now_ms,
+                                                bool *ret_known);
 
 /** Does @delay need what was refused? */
 bool delay_refusal_concerns(const struct delay_refusal *refusal, const struct delay *delay);

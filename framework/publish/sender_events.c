@@ -97,8 +97,8 @@ static void channel_was_lost(void *user, const struct channel_loss *loss)
 {
     struct warren_publisher *p = user;
     int64_t now_ms = clock_now_ms(loop_clock(p->loop));
-    const struct delay_refusal *refusal = delay_topology_lost(&p->delays, loss, now_ms);
-    bool known = refusal != NULL;
+    bool known;
+    const struct delay_refusal *refusal = delay_topology_lost(&p->delays, loss, now_ms, &known);
 
     p->ready = false;
     p->writing = NULL;

@@ -188,17 +188,21 @@ WARREN_API enum warren_status warren_publisher_publish_wait(struct warren_publis
  * different delays do not wait for each other.
  *
  * The exchange, or the queue where that is the default exchange, must exist: else the message
- * ends as RETURNED with the broker's words, also if `optional`. Whether the exchange has a binding
- * for it shows only after the delay; until there is one, the message stays in the queue
- * "warren.delay.exchange." + its name, with what comes behind it for the same exchange.
+ * ends as RETURNED with the broker's words, also if `optional`. From RabbitMQ 4.3 on the broker
+ * says so only to a user who has some right on it (4.3.0: the one to configure); for anybody else
+ * the message waits in the queue "warren.delay.queue." + its name until it is there. Whether the
+ * exchange has a binding for it shows only after the delay; until there is one, the message stays
+ * in the queue "warren.delay.exchange." + its name, with what comes behind it for the same
+ * exchange.
  *
  * The message arrives with some more headers: warren-delay-*, and x-death of the broker. Headers
  * of these names that it had before are left out. The headers CC and BCC do not reach a queue that
  * it is sent to by the default exchange.
  *
  * The first delays of a connection declare what they need: exchanges and quorum queues named
- * "warren.delay." and two digits, and a queue for each destination, with the rights to configure,
- * write and read "warren.delay.*" (RabbitMQ 3.10 or later).
+ * "warren.delay." and two digits, and a queue for each destination (RabbitMQ 3.10 or later). It
+ * takes the rights to configure, write and read "warren.delay.*", and the one to write to the
+ * exchange; where that is the default exchange, to "amq.default".
  *
  * @delay_ms  0 or less: warren_publisher_publish()
  * @return    as warren_publisher_publish(); WARREN_ETOOBIG also if the headers leave no room in a

@@ -464,22 +464,34 @@ static struct warren_publisher *open_as(struct fixture *f, const char *user)
     return publisher;
 }
 
-/* The rights that the manual names are enough. */
+/* The rights that the manual names are enough, to a queue and to an exchange; and what is missing
+ * is told, up to RabbitMQ 4.2 also to a user who has no right on it. */
 static void the_rights_that_it_takes(void **state)
 {
     struct fixture *f = *state;
     char *user = unique_name("later");
+    struct warren_publisher_stats stats;
     struct sent sent;
     struct peer_message message;
 
     broker_add_user(broker, user);
+    peer_exchange(f->peer, "later-x", "fanout");
+    peer_bind(f->peer, f->queue, "later-x", "");
     broker_permit(broker, user, f->vhost, "^warren[.]delay[.]",
-                  "^(warren[.]delay[.].*|amq[.]default)$", "^warren[.]delay[.]");
+                  "^(warren[.]delay[.].*|amq[.]default|later-x)$", "^warren[.]delay[.]");
     warren_publisher_close(f->publisher, 0);
     f->publisher = open_as(f, user);
-    assert_int_equal(send_and_wait(f, "", f->queue, "x", 1000, &sent), WARREN_CONFIRMED);
-    assert_true(arrives(f, f->queue, &message));
-    peer_message_done(&message);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(send_and_wait(f, i ? "later-x" : "", f->queue, "x", 1000, &sent),
+                         WARREN_CONFIRMED);
+        assert_true(arrives(f, f->queue, &message));
+        peer_message_done(&message);
+    }
+    assert_int_equal(send_and_wait(f, "", "missing", "x", 1000, &sent),
+                     broker_at_least(broker, 4, 3) ? WARREN_CONFIRMED : WARREN_RETURNED);
+    warren_publisher_stats(f->publisher, &stats);
+    assert_int_equal(stats.connects, 1);
+    assert_in_range(stats.losses, 0, 3); /* channels: one for each that one may not ask for */
     broker_delete_user(broker, user);
     free(user);
 }

@@ -53,6 +53,34 @@ static void a_replayed_message(void **state)
     command_done(&replay);
 }
 
+/* It takes the rights to read the dead-letter queue and to write to the default exchange; none on
+ * the queues that messages go back to, whatever RabbitMQ 4.3 answers to who asks for those. */
+static void the_rights_that_it_takes(void **state)
+{
+    struct fixture *f = *state;
+    char *user = unique_name("replayer");
+    char *uri = text("amqp://%s:%s@127.0.0.1:%u/", user, user, f->broker->port);
+    char *read = text("^%s$", f->dlq);
+    struct command replay;
+
+    broker_add_user(f->broker, user);
+    broker_permit(f->broker, user, "/", "^$", "^amq[.]default$", read);
+    setenv("WARREN_BROKER_URI", uri, 1);
+    put_letters(f, "x", 2, &(struct letter){.reason = "attempts"});
+    put_letters(f, "y", 1, &(struct letter){.reason = "attempts", .queue = "no-such-queue"});
+    replay = COMMAND("dlq", "replay", f->queue, "-Q");
+    command_expect(&replay, 1);
+    assert_has(replay.err,
+               broker_at_least(f->broker, 4, 3) ? "message y-0 stays" : "no-such-queue");
+    command_done(&replay);
+    expect_count(f, f->queue, 2);
+    expect_count(f, f->dlq, 1);
+    broker_delete_user(f->broker, user);
+    free(read);
+    free(uri);
+    free(user);
+}
+
 /* Who moved which message is in the log. */
 static void an_audit_line(void **state)
 {
@@ -512,6 +540,7 @@ int main(void)
         TEST(a_signal),
         TEST(its_queue_is_deleted),
         TEST(a_sender_does_not_choose),
+        TEST(the_rights_that_it_takes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
