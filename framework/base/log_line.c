@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 /** What one value may take of a line, so that later fields have room. */
 #define VALUE_MAX 1280
@@ -62,37 +63,6 @@ static bool put_key(struct log_line *line, const char *key, size_t value_len)
         put(line, "=", 1);
     }
     return true;
-}
-
-/* The length of the UTF-8 character at @text (RFC 3629), of which @left bytes are there, at least
- * one; 0 if it is none. */
-static size_t utf8_len(const unsigned char *text, size_t left)
-{
-    unsigned char low = 0x80;
-    unsigned char high = 0xbf;
-    size_t len;
-
-    if (text[0] < 0x80)
-        return 1;
-    if (text[0] < 0xc2 || text[0] > 0xf4)
-        return 0;
-    len = text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
-    if (len > left)
-        return 0;
-    if (text[0] == 0xe0)
-        low = 0xa0;
-    if (text[0] == 0xed)
-        high = 0x9f;
-    if (text[0] == 0xf0)
-        low = 0x90;
-    if (text[0] == 0xf4)
-        high = 0x8f;
-    if (text[1] < low || text[1] > high)
-        return 0;
-    for (size_t i = 2; i < len; i++)
-        if (text[i] < 0x80 || text[i] > 0xbf)
-            return 0;
-    return len;
 }
 
 static size_t put_hex(char *to, const char *prefix, unsigned char code)

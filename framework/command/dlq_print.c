@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/suggest.h"
+#include "base/utf8.h"
 
 /* Half of the delivery limit that RabbitMQ 4.0 gives a quorum queue. */
 #define HANDED_BACK_MANY 10
@@ -76,33 +77,55 @@ void dlq_age_text(int64_t seconds, char text[DLQ_TIME_SIZE])
                  seconds / 3600 % 24);
 }
 
-/* U+0080 to U+009F steer a terminal, too; each is 0xc2 and a byte more in UTF-8. */
-static bool is_second_control(const char *text, size_t i, size_t len)
+size_t dlq_character(const char *text, size_t len)
 {
-    return (unsigned char)text[i] == 0xc2 && i + 1 < len && (text[i + 1] & 0xe0) == 0x80;
+    const unsigned char *c = (const unsigned char *)text;
+    size_t size = utf8_len(c, len);
+
+    /* U+0080 to U+009F steer a terminal as much as those below U+0020. */
+    if (*c < 0x20 || *c == 0x7f || (*c == 0xc2 && size == 2 && c[1] < 0xa0))
+        return 0;
+    return size;
+}
+
+/* @return how many columns it takes */
+static int write_character(FILE *out, const char *text, size_t size)
+{
+    if (size > 0)
+        return fwrite(text, 1, size, out) == size;
+    fputs(*text ? "?" : "\\0", out);
+    return *text ? 1 : 2;
+}
+
+/* A control character of two bytes is one question mark. */
+static size_t step(const char *text, size_t size, size_t left)
+{
+    if (size == 0)
+        return (unsigned char)*text == 0xc2 && left > 1 && (text[1] & 0xc0) == 0x80 ? 2 : 1;
+    return size;
+}
+
+static int write_safe(FILE *out, const char *text, size_t len)
+{
+    int columns = 0;
+
+    for (size_t i = 0; i < len;) {
+        size_t size = dlq_character(text + i, len - i);
+
+        columns += write_character(out, text + i, size);
+        i += step(text + i, size, len - i);
+    }
+    return columns;
 }
 
 void dlq_write_safe(FILE *out, const char *text, size_t len)
 {
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)text[i];
-
-        if (is_second_control(text, i, len)) {
-            fputc('?', out);
-            i++;
-        } else if (c == '\0') {
-            fputs("\\0", out);
-        } else {
-            fputc(c < 0x20 || c == 0x7f ? '?' : c, out);
-        }
-    }
+    write_safe(out, text, len);
 }
 
 void dlq_write_cell(const char *text, size_t len, int width)
 {
-    for (size_t i = 0; i < len; i++) /* a character of UTF-8 is one column, a NUL two */
-        width -= !text[i] ? 2 : (text[i] & 0xc0) != 0x80;
-    dlq_write_safe(stdout, text, len);
+    width -= write_safe(stdout, text, len);
     printf("%*s", width > 0 ? width + 2 : 2, "");
 }
 

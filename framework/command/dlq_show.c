@@ -12,6 +12,7 @@
 #include "command/dump.h"
 
 #define HEX_WIDTH 16
+#define UTF8_MAX  4
 
 /* ---- text ---- */
 
@@ -44,16 +45,27 @@ static void write_lines(const char *name, struct warren_bytes text)
     }
 }
 
-static void write_time(const char *name, int64_t at_s)
+/* What no calendar has stays a number, such as a time in microseconds. */
+static void write_time(const char *name, uint64_t at_s)
 {
+    int64_t ago_s = (int64_t)time(NULL) - (int64_t)at_s;
     char text[DLQ_TIME_SIZE];
     char age[DLQ_TIME_SIZE];
 
-    if (at_s <= 0)
+    dlq_time_text(at_s > INT64_MAX ? 0 : (int64_t)at_s, text);
+    if (*text == '-') {
+        printf("  %-12s @%" PRIu64 "\n", name, at_s);
         return;
-    dlq_time_text(at_s, text);
-    dlq_age_text((int64_t)time(NULL) - at_s, age);
-    printf("  %-12s %s (%s ago)\n", name, text, age);
+    }
+    dlq_age_text(ago_s < 0 ? -ago_s : ago_s, age);
+    printf("  %-12s %s (%s%s%s)\n", name, text, ago_s < 0 ? "in " : "", age,
+           ago_s < 0 ? "" : " ago");
+}
+
+static void write_note_time(const char *name, int64_t at_s)
+{
+    if (at_s > 0)
+        write_time(name, (uint64_t)at_s);
 }
 
 static void write_number(const char *name, int64_t number)
@@ -71,8 +83,8 @@ static void write_envelope(const struct dlq_letter *letter)
     write_line("signal", arena_bytes(letter->texts, letter->signal));
     write_lines("backtrace", arena_bytes(letter->texts, letter->backtrace));
     write_number("attempts", letter->attempts);
-    write_time("first failed", letter->first_failure_s);
-    write_time("died", letter->died_s);
+    write_note_time("first failed", letter->first_failure_s);
+    write_note_time("died", letter->died_s);
     write_line("host", arena_bytes(letter->texts, letter->host));
     write_line("version", arena_bytes(letter->texts, letter->version));
     write_line("exchange", arena_bytes(letter->texts, letter->exchange));
@@ -97,8 +109,66 @@ static void write_properties(const struct warren_properties *p, const struct are
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         write_line(rows[i].name, arena_bytes(texts, rows[i].text));
-    if (p->has_timestamp && p->timestamp <= INT64_MAX)
-        write_time("timestamp", (int64_t)p->timestamp);
+    if (p->has_priority)
+        printf("  %-12s %u\n", "priority", p->priority);
+    if (p->delivery_mode == 1)
+        printf("  %-12s transient\n", "delivery");
+    if (p->has_timestamp)
+        write_time("timestamp", p->timestamp);
+}
+
+/* ---- headers ---- */
+
+static void write_value(const struct warren_value *value, const struct arena *texts);
+
+static void write_array(const struct warren_value *value, const struct arena *texts)
+{
+    putchar('[');
+    for (size_t i = 0; i < value->as.array.count; i++) {
+        fputs(i ? ", " : "", stdout);
+        write_value(&value->as.array.values[i], texts);
+    }
+    putchar(']');
+}
+
+static void write_table(const struct warren_table *table, const struct arena *texts)
+{
+    putchar('{');
+    for (size_t i = 0; i < table->count; i++) {
+        struct warren_bytes name = arena_bytes(texts, table->fields[i].name);
+
+        fputs(i ? ", " : "", stdout);
+        dlq_write_safe(stdout, name.data, name.len);
+        fputs(": ", stdout);
+        write_value(&table->fields[i].value, texts);
+    }
+    putchar('}');
+}
+
+/* It recurs as deep as a message may nest, which is 16. */
+static void write_value(const struct warren_value *value, const struct arena *texts)
+{
+    struct warren_bytes bytes;
+    char text[32];
+
+    switch (value->type) {
+    case WARREN_ARRAY:
+        write_array(value, texts);
+        break;
+    case WARREN_TABLE:
+        write_table(&value->as.table, texts);
+        break;
+    case WARREN_DECIMAL:
+        printf("%" PRId64 "e-%u", (int64_t)value->as.decimal.unscaled, value->as.decimal.scale);
+        break;
+    case WARREN_VOID:
+        fputs("void", stdout);
+        break;
+    default:
+        bytes = dlq_value_text(value, text);
+        dlq_write_safe(stdout, bytes.data, bytes.len);
+        break;
+    }
 }
 
 /* Those that the publisher gave. */
@@ -107,37 +177,46 @@ static void write_headers(const struct warren_table *headers, const struct arena
     for (size_t i = 0; i < headers->count; i++) {
         const struct warren_field *field = &headers->fields[i];
         struct warren_bytes name = arena_bytes(texts, field->name);
-        struct warren_bytes bytes;
-        char text[32];
 
         if (annotation_is_warrens(name) || annotation_is_brokers(name))
             continue;
-        bytes = dlq_value_text(&field->value, text);
         printf("  header       ");
         dlq_write_safe(stdout, name.data, name.len);
         printf(" (%s) ", warren_type_name(field->value.type));
-        dlq_write_safe(stdout, bytes.data, bytes.len);
+        write_value(&field->value, texts);
         putchar('\n');
     }
 }
 
 /* ---- the body ---- */
 
-/* UTF-8 without control bytes but tabs and ends of lines. */
-static bool is_text(const uint8_t *data, size_t len)
+/* Whether there are but characters, tabs and ends of lines. */
+static bool is_text(const char *data, size_t len)
 {
     for (size_t i = 0; i < len;) {
-        uint8_t c = data[i++];
-        size_t more = c < 0x80 ? 0 : c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
+        size_t size = dlq_character(data + i, len - i);
+        bool end = data[i] == '\n' || (data[i] == '\r' && i + 1 < len && data[i + 1] == '\n');
 
-        if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7f ||
-            (c >= 0x80 && c < 0xc2) || c > 0xf4)
+        if (size == 0 && (data[i] == '\t' || end))
+            size = 1;
+        if (size == 0)
             return false;
-        for (; more > 0 && i < len; more--)
-            if ((data[i++] & 0xc0) != 0x80)
-                return false;
+        i += size;
     }
     return true;
+}
+
+/* @len without the last character, if that is there in part. */
+static size_t whole_characters(const char *data, size_t len)
+{
+    size_t at = len;
+
+    while (at > 0 && len - at < UTF8_MAX - 1 && (data[at - 1] & 0xc0) == 0x80)
+        at--;
+    if (at == 0 || (data[at - 1] & 0xc0) != 0xc0)
+        return len;
+    at--;
+    return dlq_character(data + at, len - at) > 0 ? len : at;
 }
 
 static void write_hex(const uint8_t *data, size_t len)
@@ -173,10 +252,12 @@ static void write_text_body(const char *data, size_t len)
 static void write_body(struct warren_bytes body, size_t max)
 {
     size_t len = body.len < max ? body.len : max;
+    bool cut = len < body.len;
+    size_t text_len = cut ? whole_characters(body.data, len) : len;
 
-    printf("  body         %zu bytes%s\n", body.len, len < body.len ? ", of which these:" : "");
-    if (is_text(body.data, len))
-        write_text_body(body.data, len);
+    printf("  body         %zu bytes%s\n", body.len, cut ? ", of which these:" : "");
+    if (is_text(body.data, text_len))
+        write_text_body(body.data, text_len);
     else
         write_hex(body.data, len);
 }

@@ -6,6 +6,7 @@
 #include "consume/job.h"
 #include "publish/publisher_internal.h"
 #include "publish/record.h"
+#include "publish/refusal.h"
 
 enum warren_status job_publish_confirmed(void *publisher, const struct warren_publish *what,
                                          const struct arena *texts, int64_t delay_ms,
@@ -51,19 +52,31 @@ static enum warren_status publish_held(struct warren_job *job, const struct warr
     return status;
 }
 
-/* A publisher says only that a message cannot be encoded; which field it is helps more. */
-static void tell_why(struct warren_job *job, const struct warren_message *message)
+/* A publisher says only that a rule is broken; which one it is helps more. */
+static void tell_why(struct warren_job *job, const struct warren_publish *what,
+                     const struct warren_message *message, int64_t delay_ms)
 {
+    struct warren_publish given = *what;
     struct warren_error error = {WARREN_OK, ""};
+    const char *refusal;
     struct buffer out;
 
+    given.message = message;
+    refusal = publish_refusal(&given, &job->arena, delay_ms);
+    if (refusal) {
+        warren_job_fail(job, "cannot publish: %s", refusal);
+        return;
+    }
+
     buffer_init(&out, RECORD_FRAME_MAX);
-    if (message)
-        properties_encode_whole(&message->properties, &job->arena, RECORD_FRAME_MAX, &job->arena,
-                                &out, &error);
+    properties_encode_whole(&message->properties, &job->arena, RECORD_FRAME_MAX, &job->arena, &out,
+                            &error);
     buffer_done(&out);
     if (error.text[0])
         warren_job_fail(job, "cannot publish: %s", error.text);
+    else if (delay_ms > 0)
+        warren_job_fail(job, "cannot publish: a delay of %lld ms is above delay.longest",
+                        (long long)delay_ms);
 }
 
 /* Into the spool, with what else the transaction writes. Published now, it would stay although the
@@ -92,7 +105,7 @@ static enum warren_status publish_in_transaction(struct warren_job *job, struct 
     if (status != WARREN_OK && error.text[0])
         warren_job_fail(job, "cannot publish: %s", error.text);
     if (status == WARREN_EINVAL)
-        tell_why(job, message);
+        tell_why(job, &what, message, delay_ms);
     return status;
 }
 
@@ -125,7 +138,7 @@ static enum warren_status publish_now(struct warren_job *job, const char *exchan
         job_traced_done(&traced);
     }
     if (status == WARREN_EINVAL)
-        tell_why(job, message);
+        tell_why(job, &what, message, delay_ms);
     return status;
 }
 

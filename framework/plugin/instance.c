@@ -2,6 +2,7 @@
 #include "plugin/instance.h"
 
 #include "base/error.h"
+#include "plugin/blame.h"
 
 enum warren_status instance_open(struct instance *instance, const struct warren_handler *handler,
                                  const struct warren_subscription_info *info,
@@ -11,8 +12,11 @@ enum warren_status instance_open(struct instance *instance, const struct warren_
     enum warren_status status = WARREN_OK;
 
     *instance = (struct instance){.handler = handler};
-    if (handler->open)
+    if (handler->open) {
+        blame_begin("handler", info->handler, info->queue, "open");
         status = handler->open(info, &instance->state, &why);
+        blame_end();
+    }
     if (status != WARREN_OK) {
         why.text[sizeof why.text - 1] = '\0';
         return error_set(error, WARREN_EPLUGIN, "queue %s: handler %s failed to open: %s",

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "plugin/blame.h"
 
 /* Some say their own name, which stands before it already. */
 static const char *without_name(const char *text, const char *name)
@@ -30,8 +31,14 @@ enum warren_status middleware_check(const struct warren_middleware *middleware, 
                                     struct warren_error *error)
 {
     struct warren_error why = {WARREN_OK, ""};
+    enum warren_status status = WARREN_OK;
 
-    if (!middleware->check || middleware->check(options, &why) == WARREN_OK)
+    if (middleware->check) {
+        blame_begin("middleware", name, queue, "check");
+        status = middleware->check(options, &why);
+        blame_end();
+    }
+    if (status == WARREN_OK)
         return WARREN_OK;
     return refused(middleware, name, queue, WARREN_ECONFIG, &why, error);
 }
@@ -48,8 +55,11 @@ enum warren_status middleware_open(struct middleware_instance *instance,
     *instance = (struct middleware_instance){.middleware = middleware};
     if (status != WARREN_OK)
         return status;
-    if (middleware->open)
+    if (middleware->open) {
+        blame_begin("middleware", name, info->queue, "open");
         status = middleware->open(info, &instance->state, &why);
+        blame_end();
+    }
     if (status != WARREN_OK)
         return refused(middleware, name, info->queue, status, &why, error);
     instance->is_open = true;

@@ -5,14 +5,13 @@
 #include <string.h>
 
 #include "amqp/annotations.h"
+#include "publish/refusal.h"
 
 #define TO_QUEUE    DELAY_PREFIX "queue."
 #define TO_EXCHANGE DELAY_PREFIX "exchange."
 
 /* Of a name too long for its departure queue: how much of it stays, before ~ and a hash. */
 #define NAME_KEPT 200
-
-#define DIRECT_REPLY "amq.rabbitmq.reply-to"
 
 /* ---- a delay ---- */
 

@@ -238,9 +238,9 @@ WARREN_API bool warren_job_redelivered(const struct warren_job *job);
 /**
  * Which attempt this is, from 1: one more than the failed ones, which warren counts in the header
  * `x-warren-attempts` when a message goes back to the broker, and here while it waits in the
- * worker. What ended with the process is known by the broker's own count (`x-delivery-count`,
- * quorum queues); where the broker does not count, a redelivered message has one failed attempt
- * more.
+ * worker. An attempt in which the process ended counts as far as the worker's flight recorder knows
+ * of it (`state_dir`). The broker's own count (`x-delivery-count` of quorum queues) does not: it
+ * counts every message that was only prefetched when a process ended, too.
  */
 WARREN_API uint32_t warren_job_attempt(struct warren_job *job);
 

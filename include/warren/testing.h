@@ -1,5 +1,7 @@
 /* testing.h - run a handler in a unit test: no broker, no threads, and time that the test drives.
  *
+ *     const struct warren_plugin *warren_plugin_entry(void); // of WARREN_PLUGIN(), in the plugin
+ *
  *     struct warren_test_options options = {.size = sizeof options,
  *                                           .plugin = warren_plugin_entry(),
  *                                           .handler = "charge",

@@ -315,6 +315,40 @@ static void a_nacked_publish_means_retry(void **state)
     assert_int_equal(rig->delivery->outcome, WARREN_RETRY);
 }
 
+/* Of each rule that a publish breaks the error says which. */
+static void an_invalid_publish_says_why(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_message good = {.body = {"b", 1}};
+    struct warren_message expires = {.properties.expiration = "5000", .body = {"b", 1}};
+    struct warren_message without_data = {.body = {NULL, 1}};
+    char name[257];
+    const struct {
+        const char *exchange, *key;
+        const struct warren_message *message;
+        int64_t delay_ms;
+        const char *why;
+    } rows[] = {{"x", "k", &expires, 1000, "a delayed message has no expiration"},
+                {"", "", &good, 1000, "a delay needs an exchange, or a queue's name"},
+                {"", "amq.rabbitmq.reply-to.g1h2", &good, 1000, "a direct reply cannot be delayed"},
+                {"x", "k", &good, INT64_MAX, "is above delay.longest"},
+                {name, "k", &good, 0, "the exchange's name is longer than 255 bytes"},
+                {"x", name, &good, 1000, "the routing key is longer than 255 bytes"},
+                {"x", "k", &without_data, 0, "the body has a length, and no data"}};
+
+    memset(name, 'n', 256);
+    name[256] = '\0';
+    begin(rig, &no_properties, "");
+    published.answer = WARREN_EINVAL;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_int_equal(warren_job_publish_after(rig->job, rows[i].exchange, rows[i].key,
+                                                  rows[i].message, rows[i].delay_ms),
+                         WARREN_EINVAL);
+        if (!warren_job_error(rig->job) || !strstr(warren_job_error(rig->job), rows[i].why))
+            fail_msg("\"%s\" is not in: %s", rows[i].why, warren_job_error(rig->job));
+    }
+}
+
 /* A publish that was refused leaves nothing to wait for. */
 static void a_refused_publish_is_not_awaited(void **state)
 {
@@ -535,6 +569,7 @@ int main(void)
         T(a_job_that_published_nothing_is_settled_at_once),
         T(a_confirmed_publish_keeps_the_outcome),
         T(a_publish_may_be_delayed),
+        T(an_invalid_publish_says_why),
         T(a_nacked_publish_means_retry),
         T(a_refused_publish_is_not_awaited),
         T(a_field_that_cannot_be_published_is_named),

@@ -6,9 +6,15 @@
 
 #include <cmocka.h>
 
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "plugin/instance.h"
 #include "plugin/middleware_instance.h"
 
 static const struct warren_subscription_info info = {.queue = "q", .handler = "p.h"};
@@ -70,6 +76,68 @@ static void a_life(void **state)
     middleware_close(&instance);
     middleware_close(&instance);
     assert_int_equal(closed, 1);
+}
+
+static enum warren_status open_aborts(const struct warren_subscription_info *about, void **state,
+                                      struct warren_error *error)
+{
+    (void)about;
+    (void)state;
+    (void)error;
+    abort();
+}
+
+static enum warren_status open_segv(const struct warren_subscription_info *about, void **state,
+                                    struct warren_error *error)
+{
+    (void)about;
+    (void)state;
+    (void)error;
+    raise(SIGSEGV);
+    return WARREN_OK;
+}
+
+/* Run @open in a child; @said is what that wrote to standard error. @return the signal */
+static int crash(const struct warren_middleware *middleware, const struct warren_handler *handler,
+                 char said[512])
+{
+    struct middleware_instance middleware_instance;
+    struct instance instance;
+    FILE *err = tmpfile();
+    int status = 0;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        prctl(PR_SET_DUMPABLE, 0); /* no core file */
+        dup2(fileno(err), STDERR_FILENO);
+        for (int number = 1; number < NSIG; number++)
+            signal(number, SIG_DFL);
+        if (middleware)
+            middleware_open(&middleware_instance, middleware, "p.m", &info, NULL);
+        else
+            instance_open(&instance, handler, &info, NULL);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    rewind(err);
+    said[fread(said, 1, 511, err)] = '\0';
+    fclose(err);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+/* Who crashes in `open`, such as by an exception of C++, is named, and ends the process as before.
+ */
+static void a_crash_in_open_has_a_name(void **state)
+{
+    static const struct warren_middleware middleware = {.name = "m", .open = open_aborts};
+    static const struct warren_handler handler = {.name = "h", .open = open_segv};
+    char said[512];
+
+    (void)state;
+    assert_int_equal(crash(&middleware, NULL, said), SIGABRT);
+    assert_non_null(strstr(said, "queue q: middleware p.m crashed in its open\n"));
+    assert_int_equal(crash(NULL, &handler, said), SIGSEGV);
+    assert_non_null(strstr(said, "queue q: handler p.h crashed in its open\n"));
 }
 
 static void all_functions_may_be_missing(void **state)
@@ -137,6 +205,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_life),
+        cmocka_unit_test(a_crash_in_open_has_a_name),
         cmocka_unit_test(all_functions_may_be_missing),
         cmocka_unit_test(a_failure_is_told),
         cmocka_unit_test(a_failed_check_is_told),

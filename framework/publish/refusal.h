@@ -1,0 +1,24 @@
+/* refusal.h - which rule of publishing a message breaks, in words. Publishing itself says only that
+ * one is broken. Thread: any.
+ */
+#ifndef WARREN_PUBLISH_REFUSAL_H
+#define WARREN_PUBLISH_REFUSAL_H
+
+#include <warren/publisher.h>
+
+#include "base/arena.h"
+
+/** The name by which RabbitMQ's direct reply-to begins. */
+#define DIRECT_REPLY "amq.rabbitmq.reply-to"
+
+/**
+ * A sentence on what is wrong with @publish, @delay_ms from now (0: at once); NULL: nothing of what
+ * this looks at. Properties and headers are properties_encode()'s, the longest delay is the
+ * publisher's.
+ *
+ * @texts  knows the lengths of texts that hold a NUL; may be NULL
+ */
+const char *publish_refusal(const struct warren_publish *publish, const struct arena *texts,
+                            int64_t delay_ms);
+
+#endif
