@@ -36,7 +36,7 @@ static struct spooler *allocate(const struct spooler_options *options,
     s->options = *options;
     s->events = *events;
     s->user = user;
-    s->ended_due_ms = s->resume_ms = s->tend_ms = INT64_MAX;
+    s->ended_due_ms = s->resume_ms = s->tend_ms = s->crowded_ms = INT64_MAX;
     return s;
 }
 
@@ -133,9 +133,16 @@ void spooler_message_of(const struct record *record, struct spool_message *messa
     take_delay(record, message);
 }
 
-static void ticket_init(struct spool_ticket *ticket, struct record *record)
+static int64_t deadline_of(int64_t wait_ms)
 {
-    *ticket = (struct spool_ticket){.record = record};
+    int64_t now = clock_now_ms(clock_monotonic());
+
+    return wait_ms > INT64_MAX - now ? INT64_MAX : now + wait_ms;
+}
+
+static void ticket_init(struct spool_ticket *ticket, struct record *record, int64_t wait_ms)
+{
+    *ticket = (struct spool_ticket){.record = record, .deadline_ms = deadline_of(wait_ms)};
     spooler_message_of(record, &ticket->message);
     ticket->bytes = spool_message_bytes(&ticket->message);
     list_init(&ticket->link);
@@ -165,11 +172,9 @@ static bool wait_for_room(struct spooler *s, int64_t deadline_ms)
 }
 
 /* Under the lock. */
-static enum warren_status take_room(struct spooler *s, int64_t bytes, int64_t wait_ms)
+static enum warren_status take_room(struct spooler *s, int64_t bytes, int64_t wait_ms,
+                                    int64_t deadline_ms)
 {
-    int64_t now = clock_now_ms(clock_monotonic());
-    int64_t deadline_ms = wait_ms > INT64_MAX - now ? INT64_MAX : now + wait_ms;
-
     if (bytes > (int64_t)s->options.max_bytes)
         return WARREN_ETOOBIG;
     /* What is too much is removed in the same transaction. */
@@ -193,9 +198,9 @@ enum warren_status spooler_publish(struct spooler *s, struct record *record, int
     struct spool_ticket ticket;
     enum warren_status status;
 
-    ticket_init(&ticket, record);
+    ticket_init(&ticket, record, wait_ms);
     pthread_mutex_lock(&s->lock);
-    status = take_room(s, ticket.bytes, wait_ms);
+    status = take_room(s, ticket.bytes, wait_ms, ticket.deadline_ms);
     if (status == WARREN_OK) {
         list_push(&s->tickets, &ticket.link);
         s->kick = true;

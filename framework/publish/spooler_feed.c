@@ -46,23 +46,33 @@ static int64_t deadline_of(const struct spooler *s, int64_t at_ms)
     return clock_now_ms(clock_monotonic()) + (left_ms > 0 ? left_ms : 0);
 }
 
+/* What is being sent cannot be dropped: so that there is something else, where the oldest is to
+ * make room, no more than half of the spool is. */
+static bool leaves_enough(const struct spooler *s, int64_t bytes)
+{
+    return s->options.when_full != WARREN_SPOOL_DROP_OLDEST || s->fed_bytes == 0 ||
+           s->fed_bytes + bytes <= (int64_t)(s->options.max_bytes / 2);
+}
+
 /* @return false: no room, or no memory; it is still ours */
 static bool offer(struct spooler *s, struct record *record, int64_t id, int64_t at_ms,
                   int64_t bytes)
 {
-    if (!reserve_ended(s) || !fed_ring_reserve(&s->fed))
+    if (!leaves_enough(s, bytes) || !reserve_ended(s) || !fed_ring_reserve(&s->fed))
         return false;
     record->spool_id = id;
     record->deadline_ms = deadline_of(s, at_ms);
     /* Before it is offered, for it may end at once. */
     fed_ring_push(&s->fed, id, bytes);
     s->fed_open++;
+    s->fed_bytes += bytes;
     if (s->events.offer(s->user, record)) {
         s->fed_id = id;
         return true;
     }
     fed_ring_unpush(&s->fed);
     s->fed_open--;
+    s->fed_bytes -= bytes;
     return false;
 }
 
@@ -94,6 +104,7 @@ bool spooler_hand_over(struct spooler *s, struct spool_ticket *ticket)
 void spooler_go_back(struct spooler *s, int64_t id)
 {
     fed_ring_clear(&s->fed);
+    s->fed_bytes = 0;
     s->fed_id = id - 1;
     s->nacked = 0;
     s->backlog = true;

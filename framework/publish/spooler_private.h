@@ -16,6 +16,7 @@ struct spool_ticket {
     struct record *record;
     struct spool_message message; /* borrows from the record */
     int64_t bytes;
+    int64_t deadline_ms; /* it waits for room no longer */
     pthread_cond_t cond;
     bool done;
     enum warren_status status;
@@ -65,6 +66,7 @@ struct spooler {
     struct spool *spool;
     struct fed_ring fed; /* what was offered since spooler_go_back() */
     size_t fed_open;     /* of these the sender has not ended */
+    int64_t fed_bytes;   /* of these that have not left the disk */
     int64_t fed_id;      /* the last one that was offered */
     bool backlog;        /* there may be messages behind fed_id */
     int64_t nacked;      /* the lowest id that a queue refused; 0: none */
@@ -76,9 +78,10 @@ struct spooler {
     int64_t age_ms;       /* when to look for what is too old */
     int64_t tend_ms;      /* when to look after the file's log; INT64_MAX: no need */
     int64_t look_ms;      /* when to look for what was done to refused ones, if there are some */
-    bool trouble;         /* the disk failed, and that was told */
-    bool displaced;       /* the file is not in its place, and that was told */
-    int64_t done_below;   /* as was told */
+    int64_t crowded_ms; /* tickets found no room: when they are tried again; INT64_MAX: none did */
+    bool trouble;       /* the disk failed, and that was told */
+    bool displaced;     /* the file is not in its place, and that was told */
+    int64_t done_below; /* as was told */
 };
 
 /* spooler_write.c */

@@ -34,7 +34,7 @@ static int64_t earlier(int64_t a, int64_t b)
 /* When there will be something to do, whatever else happens. Under the lock. */
 static int64_t next_ms(const struct spooler *s)
 {
-    int64_t at = earlier(s->resume_ms, s->tend_ms);
+    int64_t at = earlier(earlier(s->resume_ms, s->tend_ms), s->crowded_ms);
 
     if (s->ended_count > 0)
         at = earlier(at, s->ended_due_ms > s->retry_ms ? s->ended_due_ms : s->retry_ms);
@@ -99,10 +99,36 @@ static bool begin_round(struct spooler *s, struct spool_round *round)
     return round->ended_count > 0 || !list_empty(&round->tickets) || round->age;
 }
 
+/* Where the oldest is to make room, and what is being sent alone takes it: that ends soon, or what
+ * was written just now is what can be dropped. Under the lock. */
+static void put_back(struct spooler *s, struct spool_round *round)
+{
+    struct list *link = round->tickets.prev;
+    int64_t now = now_ms();
+
+    s->crowded_ms = INT64_MAX;
+    while (link != &round->tickets) {
+        struct spool_ticket *ticket = list_entry(link, struct spool_ticket, link);
+
+        link = link->prev;
+        if (ticket->status != WARREN_EFULL || now >= ticket->deadline_ms || s->closing)
+            continue;
+        ticket->status = WARREN_OK;
+        s->bytes += ticket->bytes;
+        s->crowded_ms = now + ENDED_STEP_MS;
+        list_remove(&ticket->link);
+        list_push_front(&s->tickets, &ticket->link);
+    }
+}
+
 /* Callers go on when their messages are on disk and on their way. */
 static void answer_tickets(struct spooler *s, struct spool_round *round)
 {
     struct list *link;
+
+    pthread_mutex_lock(&s->lock);
+    put_back(s, round);
+    pthread_mutex_unlock(&s->lock);
 
     for (link = round->tickets.next; link != &round->tickets; link = link->next) {
         struct spool_ticket *ticket = list_entry(link, struct spool_ticket, link);

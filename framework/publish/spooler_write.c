@@ -172,8 +172,9 @@ static void mark_done(struct spooler *s, const struct spool_ended *ended)
     if (ended->result == WARREN_NACKED) {
         if (s->nacked == 0 || ended->id < s->nacked)
             s->nacked = ended->id;
-    } else if (fed) {
-        fed->done = ended->result != WARREN_SPOOLED;
+    } else if (fed && ended->result != WARREN_SPOOLED) {
+        fed->done = true;
+        s->fed_bytes -= fed->bytes;
     }
     if (ended->refused)
         spooler_tell(s, true, "the broker refused message %" PRId64 " of the spool: %s; it is kept",

@@ -598,22 +598,58 @@ static void a_full_spool_drops_the_oldest(void **state)
     assert_int_equal(peer_count(s->f->peer, s->f->queue), 0);
 }
 
-/* ... and where all are in the window, the newest finds no room. */
-static void what_is_being_sent_is_not_dropped(void **state)
+/* ... and as no more than half of the spool is in the window, there are such, however large that
+ * is.
+ */
+static void the_window_leaves_something_to_drop(void **state)
 {
     struct spooling *s = *state;
 
     s->options.spool_max_bytes = room_for(s, 5);
     s->options.spool_when_full = WARREN_SPOOL_DROP_OLDEST;
     open_disconnected(s);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 20; i++)
         assert_int_equal(fill(s, 'a'), WARREN_OK);
-    assert_int_equal(fill(s, 'b'), WARREN_EFULL);
-    assert_int_equal(stats_of(s).spool_dropped, 0);
+    assert_int_equal(stats_of(s).spool_dropped, 15);
     assert_int_equal(on_disk(s).messages, 5);
     connect_again(s);
     flush(s->f);
-    assert_int_equal(fill(s, 'c'), WARREN_OK);
+    assert_int_equal(peer_count(s->f->peer, s->f->queue), 5);
+}
+
+static void *fill_many(void *arg)
+{
+    struct spooling *s = arg;
+
+    for (int i = 0; i < 50; i++)
+        if (fill(s, 'a') != WARREN_OK)
+            return arg;
+    return NULL;
+}
+
+/* Nor does anybody find no room who publishes beside others, be it that all of it is on its way, or
+ * that one group takes more than can be dropped at once. */
+static void four_threads_drop_the_oldest(void **state)
+{
+    struct spooling *s = *state;
+    pthread_t threads[4];
+    bool failed = false;
+
+    s->options.spool_max_bytes = room_for(s, 4);
+    s->options.spool_when_full = WARREN_SPOOL_DROP_OLDEST;
+    s->options.block_timeout_ms = TIMEOUT_MS;
+    open_publisher(s);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, fill_many, s), 0);
+    for (int i = 0; i < 4; i++) {
+        void *result;
+
+        pthread_join(threads[i], &result);
+        failed = failed || result;
+    }
+    assert_false(failed);
+    flush(s->f);
+    assert_empty_disk(s);
 }
 
 /* A message larger than the whole spool is refused whatever the policy. */
@@ -958,7 +994,8 @@ int main(void)
         SPOOL(a_full_spool_blocks),
         SPOOL(a_full_spool_fails),
         SPOOL(a_full_spool_drops_the_oldest),
-        SPOOL(what_is_being_sent_is_not_dropped),
+        SPOOL(the_window_leaves_something_to_drop),
+        SPOOL(four_threads_drop_the_oldest),
         SPOOL(too_big_for_the_spool),
         SPOOL(old_messages_expire),
         SPOOL(a_disk_that_fails_is_told),
