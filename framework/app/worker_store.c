@@ -96,6 +96,18 @@ static void on_size(void *user, bool trouble, const char *text)
     log_end(&line);
 }
 
+static void on_forgot(void *user, int64_t age_ms)
+{
+    struct log_line line;
+
+    (void)user;
+    log_begin(&line, WARREN_LOG_WARN,
+              "store.keys_max is reached: messages are forgotten before idempotency.retention is "
+              "over");
+    log_int(&line, "remembered_s", age_ms / 1000);
+    log_end(&line);
+}
+
 /* The spool's file may not be there yet. */
 static bool is_same_file(const char *one, const char *other)
 {
@@ -139,7 +151,10 @@ enum warren_status worker_store_open(const struct worker_setup *setup, struct ke
     struct keeper_options options = {
         .group_delay_us = (uint32_t)config->store.group_delay_us,
         .renew_ms = RENEW_MS,
-        .events = {.failed = on_failed, .recovered = on_recovered, .size = on_size},
+        .events = {.failed = on_failed,
+                   .recovered = on_recovered,
+                   .size = on_size,
+                   .forgot = on_forgot},
     };
     const struct config_subscription *by;
     enum warren_status status;

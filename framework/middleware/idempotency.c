@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "amqp/annotations.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "middleware/job_line.h"
@@ -15,6 +16,8 @@
 
 /* Longest key, in bytes. A message id has at most 255, a header may have more. */
 #define KEY_MAX 1024
+/* IDEMPOTENCY_RESULT_MAX. */
+#define KEPT_MAX_TEXT "256 KiB"
 /* After which a duplicate of a message that is being handled is looked at again. */
 #define BUSY_DELAY_MS 200
 /* After which a message comes again whose transaction the disk refused. */
@@ -149,32 +152,57 @@ static bool idempotency_before(struct warren_job *job, struct warren_passage *pa
 
 /* ---- in the chain ---- */
 
+static void tell(const struct idempotency *i, struct warren_job *job, const char *event,
+                 const char *reason)
+{
+    struct log_line line;
+
+    if (!log_enabled(WARREN_LOG_WARN))
+        return;
+    job_line_begin(&line, WARREN_LOG_WARN, event, job, i->info->handler);
+    log_text(&line, "reason", reason);
+    log_end(&line);
+}
+
 static void keep_reply(const struct warren_message *reply, void *user)
 {
     struct attempt *attempt = user;
     struct idempotency_claim *claim = &attempt->work.claim;
+    enum warren_status status;
 
     free(claim->result);
     claim->result = NULL;
     claim->result_len = 0;
-    /* One that cannot be kept is sent all the same; a duplicate then gets none. */
-    stored_reply_write(attempt->job, reply, IDEMPOTENCY_RESULT_MAX, &claim->result,
-                       &claim->result_len);
+    status = stored_reply_write(attempt->job, reply, IDEMPOTENCY_RESULT_MAX, &claim->result,
+                                &claim->result_len);
+    if (status == WARREN_OK)
+        return;
+    /* It is sent all the same. That there was one is kept: the note is an empty one. */
+    claim->result = malloc(1);
+    tell(attempt->idempotency, attempt->job, "reply is not kept: a duplicate gets none",
+         status == WARREN_ETOOBIG ? "it is larger than " KEPT_MAX_TEXT
+                                  : warren_status_name(status));
 }
 
 static enum warren_outcome done_before(struct warren_job *job, const struct attempt *attempt)
 {
     const struct idempotency_claim *claim = &attempt->work.claim;
+    struct warren_bytes result = {claim->result, claim->result_len};
     const char *reply_to = warren_job_properties(job)->reply_to;
 
     warren_job_duplicate(job);
-    if (claim->result && warren_job_text(job, reply_to).len > 0) {
-        struct warren_bytes result = {claim->result, claim->result_len};
-
-        if (stored_reply_send(result, job) != WARREN_OK) {
-            warren_job_fail(job, "it was handled before, but the reply of then was not sent");
-            return WARREN_RETRY;
-        }
+    /* An operator who sends a message again wants something done. */
+    if (warren_job_header(job, NOTE_REPLAYS))
+        tell(attempt->idempotency, job, "replayed message is not handled again",
+             "its key is done: it was handled before");
+    if (!claim->result || warren_job_text(job, reply_to).len == 0)
+        return (enum warren_outcome)claim->outcome;
+    if (claim->result_len == 0) {
+        tell(attempt->idempotency, job, "duplicate gets no reply",
+             "that of the first time was not kept");
+    } else if (stored_reply_send(result, job) != WARREN_OK) {
+        warren_job_fail(job, "it was handled before, but the reply of then was not sent");
+        return WARREN_RETRY;
     }
     return (enum warren_outcome)claim->outcome;
 }

@@ -39,7 +39,7 @@ static inline uint64_t idempotency_key_hash(const struct idempotency_key *key)
 
 enum claim_state { CLAIM_NEW, CLAIM_DONE, CLAIM_BUSY };
 
-/** Bytes of a result that are kept; a longer one is not. */
+/** Bytes of a result that are kept; a longer one is not. An empty one is kept, too: as a note. */
 #define IDEMPOTENCY_RESULT_MAX (256 * 1024)
 
 struct idempotency_claim {
@@ -82,6 +82,13 @@ struct idempotency_ops {
     /** Remove a few that are too old or too many. @ret_more: there may be others. */
     enum warren_status (*purge)(struct idempotency_store *store, bool *ret_more,
                                 struct warren_error *error);
+    /**
+     * Has the bound on their number made it forget keys before their time, since this was last
+     * asked? NULL: there is no such bound.
+     *
+     * @ret_age_ms  how old the newest of them was
+     */
+    bool (*forgot)(struct idempotency_store *store, int64_t *ret_age_ms);
     /** Say that this process lives, and at which of its claims it still is. */
     enum warren_status (*renew)(struct idempotency_store *store, struct warren_error *error);
     /**

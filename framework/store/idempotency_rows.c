@@ -141,12 +141,16 @@ static enum warren_status look_at_first(struct idempotency_connection *c, int64_
 {
     sqlite3_stmt *statement = c->statements[FIRST_DONE];
     int code = sqlite3_step(statement);
+    int64_t at_ms;
 
     *ret_goes = false;
     if (code == SQLITE_ROW) {
         c->s->first_row = sqlite3_column_int64(statement, 0);
-        *ret_goes = c->s->first_row < keep_row || sqlite3_column_int64(statement, 1) <= keep_ms;
+        at_ms = sqlite3_column_int64(statement, 1);
+        *ret_goes = c->s->first_row < keep_row || at_ms <= keep_ms;
         pthread_mutex_lock(&c->s->mutex);
+        if (*ret_goes && at_ms > keep_ms)
+            c->s->forgot_ms = c->s->wall_ms() - at_ms;
         key_index_raise(c->s->index, c->s->first_row);
         pthread_mutex_unlock(&c->s->mutex);
     }

@@ -38,6 +38,17 @@ static enum database_log_news tend(struct idempotency_store *store, char *text)
     return database_tend_log(idempotency_sqlite_of(store)->own.database, text);
 }
 
+static bool forgot(struct idempotency_store *store, int64_t *ret_age_ms)
+{
+    struct idempotency_sqlite *s = idempotency_sqlite_of(store);
+
+    pthread_mutex_lock(&s->mutex);
+    *ret_age_ms = s->forgot_ms;
+    s->forgot_ms = -1;
+    pthread_mutex_unlock(&s->mutex);
+    return *ret_age_ms >= 0;
+}
+
 /* ---- life ---- */
 
 static void free_store(struct idempotency_store *store)
@@ -62,6 +73,7 @@ static const struct idempotency_ops ops = {
     .purge = idempotency_purge,
     .renew = idempotency_renew,
     .tend = tend,
+    .forgot = forgot,
     .retain = retain,
     .name = name,
     .free = free_store,
@@ -120,6 +132,7 @@ enum warren_status idempotency_sqlite_open(const struct idempotency_sqlite_optio
     s->own.s = s;
     s->shared = options->shared;
     s->keys_max = options->keys_max;
+    s->forgot_ms = -1;
     s->clock = options->clock;
     s->wall_ms = options->wall_ms;
     atomic_init(&s->retention_ms, -1);

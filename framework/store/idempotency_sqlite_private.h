@@ -53,6 +53,8 @@ struct idempotency_sqlite {
     size_t keys_max;
     int64_t next_row; /* of the next one done; all below have been read */
     int64_t first_row;
+    int64_t
+        forgot_ms; /* under the mutex: the age of what keys_max took before its time; -1: none */
     _Atomic int64_t retention_ms; /* 0: for ever; -1: nobody has said */
 
     pthread_mutex_t mutex; /* guards the two below */

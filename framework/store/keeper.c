@@ -15,6 +15,8 @@
 #define RETRY_MAX_MS 1000
 /* How often it looks for what is too old, and after the files, when there is nothing to do. */
 #define PURGE_MS 1000
+/* How often it tells that messages are forgotten before their time. */
+#define FORGOT_MS (60 * 60 * 1000)
 /* A group of so many means that there is load: the next one is worth waiting for. */
 #define LOAD_MIN 4
 
@@ -48,6 +50,7 @@ struct keeper {
     int64_t renew_at_ms;
     int64_t purge_at_ms;
     bool purge_more;
+    int64_t forgot_at_ms; /* not told before that again */
     size_t last_group;
 
     atomic_uint_fast64_t claims;
@@ -286,6 +289,18 @@ static void tend(struct keeper *k)
         k->events.size(k->events.user, news == DATABASE_LOG_GREW, text);
 }
 
+static void look_what_is_forgotten(struct keeper *k, int64_t now)
+{
+    int64_t age_ms;
+
+    if (!k->store->ops->forgot || now < k->forgot_at_ms ||
+        !k->store->ops->forgot(k->store, &age_ms))
+        return;
+    k->forgot_at_ms = now + FORGOT_MS;
+    if (k->events.forgot)
+        k->events.forgot(k->events.user, age_ms);
+}
+
 static void see_to_duties(struct keeper *k)
 {
     struct warren_error error = {WARREN_OK, ""};
@@ -302,6 +317,7 @@ static void see_to_duties(struct keeper *k)
         k->purge_at_ms = now + PURGE_MS;
         if (k->store->ops->purge(k->store, &k->purge_more, &error) != WARREN_OK)
             note_failure(k, &error, 0);
+        look_what_is_forgotten(k, now);
     }
 }
 

@@ -44,6 +44,9 @@ struct keeper_events {
     void *user;
     /** What it takes on disk. @trouble: it grows; else that is over */
     void (*size)(void *user, bool trouble, const char *text);
+    /** It forgets messages before their time, for there are too many. At most once an hour.
+     * @age_ms  how long one is remembered at present */
+    void (*forgot)(void *user, int64_t age_ms);
 };
 
 struct keeper_options {

@@ -99,9 +99,10 @@ static size_t handled(struct fixture *f)
     return count;
 }
 
-static void publish(struct fixture *f, const char *id, const char *reply_to)
+static void publish_body(struct fixture *f, const char *id, const char *reply_to, const char *body,
+                         size_t len, amqp_table_t headers)
 {
-    amqp_basic_properties_t properties = {0};
+    amqp_basic_properties_t properties = {.headers = headers};
 
     properties._flags = AMQP_BASIC_DELIVERY_MODE_FLAG;
     properties.delivery_mode = 2;
@@ -114,7 +115,14 @@ static void publish(struct fixture *f, const char *id, const char *reply_to)
         properties.reply_to = amqp_cstring_bytes(reply_to);
         properties.correlation_id = amqp_cstring_bytes("c");
     }
-    peer_publish(f->peer, "", f->queue, "x", 1, &properties);
+    if (headers.num_entries > 0)
+        properties._flags |= AMQP_BASIC_HEADERS_FLAG;
+    peer_publish(f->peer, "", f->queue, body, len, &properties);
+}
+
+static void publish(struct fixture *f, const char *id, const char *reply_to)
+{
+    publish_body(f, id, reply_to, "x", 1, amqp_empty_table);
 }
 
 /* ---- once ---- */
@@ -256,6 +264,40 @@ static void a_duplicate_gets_the_reply_of_then(void **state)
     assert_int_equal(worker_logged(f->worker, "outcome=ack", "duplicate=true"), 2);
     peer_delete(f->peer, answers);
     free(answers);
+}
+
+/* A reply that is too large to be kept is told of, and so is a duplicate that gets none; and one
+ * that an operator has replayed, which is not handled again. */
+static void what_a_duplicate_does_not_get_is_told(void **state)
+{
+    enum { LARGE = 300 * 1024 };
+    struct fixture *f = *state;
+    char *answers = unique_name("answers");
+    char *body = calloc(1, LARGE);
+    amqp_table_entry_t replayed = {.key = amqp_cstring_bytes("x-warren-replays"),
+                                   .value = {.kind = AMQP_FIELD_KIND_I64, .value.i64 = 1}};
+
+    assert_non_null(body);
+    peer_declare(f->peer, answers, "classic");
+    f->worker = worker_new(f->broker->uri,
+                           "store: {path: store.db}\n"
+                           "subscriptions:\n"
+                           "  - queue: %s\n"
+                           "    handler: probe.reply\n"
+                           "    middleware: [idempotency]\n",
+                           f->queue);
+    worker_consume(f->worker, 1);
+    publish_body(f, "one", answers, body, LARGE, amqp_empty_table);
+    worker_expect_empty(f->worker, f->broker, f->queue);
+    assert_true(WAIT_FOR(worker_logged(f->worker, "reply is not kept", "256 KiB"), PATIENCE_MS));
+    publish_body(f, "one", answers, body, LARGE, (amqp_table_t){1, &replayed});
+    worker_expect_empty(f->worker, f->broker, f->queue);
+    assert_true(WAIT_FOR(worker_logged(f->worker, "duplicate gets no reply", NULL), PATIENCE_MS));
+    assert_true(WAIT_FOR(worker_logged(f->worker, "is not handled again", "one"), PATIENCE_MS));
+    assert_int_equal(peer_count(f->peer, answers), 1);
+    peer_delete(f->peer, answers);
+    free(answers);
+    free(body);
 }
 
 static amqp_bytes_t bytes_of(const char *data, size_t len)
@@ -576,6 +618,7 @@ int main(void)
         TEST(failed_attempts_are_not_remembered),
         TEST(processed_but_not_acked_is_acked),
         TEST(a_duplicate_gets_the_reply_of_then),
+        TEST(what_a_duplicate_does_not_get_is_told),
         TEST(ids_that_hold_a_nul),
         TEST(two_processes_share_the_file),
         TEST(a_dead_owner_is_taken_over),

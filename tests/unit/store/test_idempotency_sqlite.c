@@ -135,10 +135,17 @@ static void retention_is_by_count(void **state)
     struct idempotency_sqlite_options options = rig_options(rig);
     struct idempotency_store *store;
     bool more = true;
+    int64_t age_ms;
 
     options.keys_max = 100;
     store = rig_store_with(rig, &options);
-    complete_many(rig, store, 0, 300);
+    complete_many(rig, store, 0, 100);
+    assert_false(store->ops->forgot(store, &age_ms));
+    rig_wall_ms += 5;
+    complete_many(rig, store, 100, 300);
+    assert_true(store->ops->forgot(store, &age_ms));
+    assert_in_range(age_ms, 0, 5);
+    assert_false(store->ops->forgot(store, &age_ms));
     assert_in_range(rows(rig), 100, 103);
     assert_int_equal(rig_state(rig, store, "k0"), CLAIM_NEW);
     assert_int_equal(rig_state(rig, store, "k199"), CLAIM_NEW);
@@ -160,6 +167,7 @@ static void purging_is_in_small_steps(void **state)
 {
     struct rig *rig = *state;
     struct idempotency_store *store = rig_store(rig, false);
+    int64_t age_ms;
     bool more;
 
     complete_many(rig, store, 0, 600);
@@ -170,6 +178,7 @@ static void purging_is_in_small_steps(void **state)
     while (more)
         assert_int_equal(store->ops->purge(store, &more, &rig->error), WARREN_OK);
     assert_int_equal(rows(rig), 1);
+    assert_false(store->ops->forgot(store, &age_ms)); /* it was their time */
     store->ops->free(store);
 }
 
