@@ -16,22 +16,12 @@ static const char *const own_texts[OWN_COUNT] = {
 
 pid_t transactor_occupant(struct transactor *t)
 {
-    pid_t occupant;
-
-    pthread_mutex_lock(&t->mutex);
-    occupant = t->occupant;
-    pthread_mutex_unlock(&t->mutex);
-    return occupant;
+    return atomic_load(&t->occupant);
 }
 
 bool transactor_is_abandoned(struct transactor *t)
 {
-    bool abandoned;
-
-    pthread_mutex_lock(&t->mutex);
-    abandoned = t->abandoned;
-    pthread_mutex_unlock(&t->mutex);
-    return abandoned;
+    return atomic_load(&t->abandoned);
 }
 
 void transactor_on_appended(struct transactor *t, transactor_appended_fn *appended, void *user)

@@ -6,6 +6,7 @@
 #define WARREN_STORE_TRANSACTOR_PRIVATE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "store/idempotency_sqlite_private.h"
 #include "store/transactor.h"
@@ -34,14 +35,16 @@ struct transactor {
     bool busy;  /* somebody uses the connection */
     bool wants; /* the thread is about to commit: nobody else shall enter */
     bool stopping;
-    bool abandoned; /* by a handler that crashed in it */
-    pid_t occupant; /* the thread whose handler is in it; 0: none is */
     bool is_failing;
     int64_t singly_until_us; /* until then nobody shares a transaction */
     struct transactor_work *group;
     struct transactor_work **group_last;
     size_t group_count;
     struct transactor_stats stats;
+
+    /* read without the mutex, which a lost thread may have */
+    atomic_bool abandoned;  /* by a handler that crashed in it */
+    _Atomic pid_t occupant; /* the thread whose handler is in it; 0: none is */
 
     /* of who is busy */
     bool is_open;  /* a transaction is begun, and with it the turn taken */
