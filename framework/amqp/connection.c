@@ -2,6 +2,7 @@
 #include "amqp/connection.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -260,6 +261,16 @@ const char *connection_where(const struct connection *c)
 const char *connection_server(const struct connection *c)
 {
     return c->opener.server;
+}
+
+bool connection_server_at_least(const struct connection *c, int major, int minor)
+{
+    int is_major = 0;
+    int is_minor = 0;
+
+    if (sscanf(c->opener.server, "RabbitMQ %d.%d", &is_major, &is_minor) < 1)
+        return false;
+    return is_major > major || (is_major == major && is_minor >= minor);
 }
 
 void connection_stats(const struct connection *c, struct connection_stats *stats)

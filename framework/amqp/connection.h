@@ -132,6 +132,8 @@ uint32_t connection_frame_max(const struct connection *connection);
 const char *connection_where(const struct connection *connection);
 /** "RabbitMQ 3.10.8"; "" before the first greeting. */
 const char *connection_server(const struct connection *connection);
+/** It is RabbitMQ, of this version or a later one. */
+bool connection_server_at_least(const struct connection *connection, int major, int minor);
 
 /** Where frames are appended while OPEN; call connection_wrote() afterwards. */
 struct buffer *connection_out(struct connection *connection);

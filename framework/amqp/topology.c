@@ -10,10 +10,13 @@
 #include "amqp/topology_text.h"
 #include "base/log.h"
 
+#define PRECONDITION_FAILED 406
+
 struct item {
     bool refused; /* on this connection */
     bool late;    /* in this round: the broker did not answer */
     bool fatal;   /* the broker closed the connection over it: never tried again */
+    bool limited; /* in this round: a queue that is tried without the limit added to it */
     char *words;  /* of the last refusal that was reported */
 };
 
@@ -111,33 +114,49 @@ static enum warren_status declare_binding(struct topology *topology,
     return channel_call(topology->channel, AMQP_QUEUE_BIND_METHOD, &to_queue, on_reply, topology);
 }
 
+/* The queue of an item, as it is to be declared in this round; NULL: it is no queue. */
+static const struct config_queue *queue_at(const struct topology *topology, size_t index,
+                                           struct config_queue *queue)
+{
+    const struct config_topology *config = topology->config;
+    size_t first = config->exchange_count;
+
+    if (index < first || index >= first + config->queue_count)
+        return NULL;
+    *queue = config->queues[index - first];
+    if (topology->items[index].limited) {
+        queue->arguments.count--;
+        queue->limit_added = false;
+    }
+    return queue;
+}
+
 static enum warren_status declare_item(struct topology *topology, size_t index, struct arena *arena,
                                        struct warren_error *error)
 {
     const struct config_topology *config = topology->config;
+    struct config_queue queue;
 
     if (index < config->exchange_count)
         return declare_exchange(topology, &config->exchanges[index], arena, error);
-    index -= config->exchange_count;
-    if (index < config->queue_count)
-        return declare_queue(topology, &config->queues[index], arena, error);
-    index -= config->queue_count;
+    if (queue_at(topology, index, &queue))
+        return declare_queue(topology, &queue, arena, error);
+    index -= config->exchange_count + config->queue_count;
     return declare_binding(topology, &config->bindings[index], arena, error);
 }
 
 static void item_text(const struct topology *topology, size_t index, char *text, size_t size)
 {
     const struct config_topology *config = topology->config;
+    struct config_queue queue;
 
-    if (index < config->exchange_count) {
+    if (index < config->exchange_count)
         topology_text_exchange(&config->exchanges[index], text, size);
-        return;
-    }
-    index -= config->exchange_count;
-    if (index < config->queue_count)
-        topology_text_queue(&config->queues[index], text, size);
+    else if (queue_at(topology, index, &queue))
+        topology_text_queue(&queue, text, size);
     else
-        topology_text_binding(&config->bindings[index - config->queue_count], text, size);
+        topology_text_binding(
+            &config->bindings[index - config->exchange_count - config->queue_count], text, size);
 }
 
 /* ---- a round ---- */
@@ -159,6 +178,21 @@ static void refuse(struct topology *topology, size_t index, uint16_t code, const
 {
     topology->items[index].refused = true;
     report(topology, index, code, words);
+}
+
+/*
+ * A queue that exists may be older than the limit that config/delivery_limits.c adds, and arguments
+ * never change: then it is what it was.
+ */
+static bool try_without_limit(struct topology *topology, size_t index, uint16_t code)
+{
+    struct item *item = &topology->items[index];
+    struct config_queue queue;
+
+    if (code != PRECONDITION_FAILED || !queue_at(topology, index, &queue) || !queue.limit_added)
+        return false;
+    item->limited = true;
+    return true;
 }
 
 static bool is_left_out(const struct item *item)
@@ -261,6 +295,8 @@ static void on_lost(void *user, const struct channel_loss *loss)
         topology->running = false;
     } else if (topology->running) {
         channel_reopen_now(topology->channel);
+        if (try_without_limit(topology, topology->position, loss->code))
+            return;
         refuse(topology, topology->position, loss->code, loss->text);
         skip_left_out(topology);
         finish_if_complete(topology);
@@ -304,7 +340,7 @@ void topology_declare(struct topology *topology)
     topology->running = true;
     topology->position = 0;
     for (size_t i = 0; i < topology->count; i++)
-        topology->items[i].late = false;
+        topology->items[i].late = topology->items[i].limited = false;
     if (topology->count == 0)
         finish_if_complete(topology);
     else if (channel_is_open(topology->channel))
@@ -322,6 +358,17 @@ bool topology_is_late(const struct topology *topology)
     for (size_t i = 0; i < topology->count; i++) {
         if (topology->items[i].late)
             return true;
+    }
+    return false;
+}
+
+bool topology_declares(const struct topology *topology, const char *queue)
+{
+    for (size_t i = 0; i < topology->count; i++) {
+        struct config_queue at;
+
+        if (queue_at(topology, i, &at) && strcmp(at.name, queue) == 0)
+            return !at.passive && !topology->items[i].refused && !topology->items[i].limited;
     }
     return false;
 }

@@ -5,8 +5,10 @@
  * reported once and not tried again on this connection; after a reconnect it is tried again, and
  * reported again only if the broker's words changed. An item over which the broker closes the
  * connection (an unknown exchange type) is reported and never tried again. One that the broker does
- * not answer within rpc_timeout is reported as refused, and tried again in the next round. Thread:
- * the loop's. Owner: the consumer runtime, `warren check --connect`.
+ * not answer within rpc_timeout is reported as refused, and tried again in the next round. A queue
+ * that exists without the limit of deliveries that was added to it (delivery_limits.h) is taken as
+ * it is.
+ * Thread: the loop's. Owner: the consumer runtime, `warren check --connect`.
  */
 #ifndef WARREN_AMQP_TOPOLOGY_H
 #define WARREN_AMQP_TOPOLOGY_H
@@ -33,6 +35,9 @@ void topology_declare(struct topology *topology);
 void topology_progress(const struct topology *topology, size_t *ret_done, size_t *ret_total);
 /** The last round had items that the broker did not answer. */
 bool topology_is_late(const struct topology *topology);
+/** The broker has @queue as it is configured, all arguments included; false also if it is not in
+ * the topology, or passive. */
+bool topology_declares(const struct topology *topology, const char *queue);
 /** NULL is fine. */
 void topology_free(struct topology *topology);
 

@@ -71,6 +71,9 @@ void topology_text_exchange(const struct config_exchange *exchange, char *text, 
 
 void topology_text_queue(const struct config_queue *queue, char *text, size_t size)
 {
+    struct warren_table written = {queue->arguments.fields,
+                                   queue->arguments.count - queue->limit_added};
+
     text[0] = '\0';
     add(text, size, "queue '%s' (", queue->name);
     if (queue->passive) {
@@ -79,7 +82,7 @@ void topology_text_queue(const struct config_queue *queue, char *text, size_t si
     }
     add(text, size, "%s, %s%s%s", queue->type, queue->durable ? "durable" : "transient",
         queue->exclusive ? ", exclusive" : "", queue->auto_delete ? ", auto-delete" : "");
-    add_arguments(text, size, &queue->arguments);
+    add_arguments(text, size, &written);
     add(text, size, ")");
 }
 

@@ -11,7 +11,7 @@
 
 /** "exchange 'orders' (topic, durable)" */
 void topology_text_exchange(const struct config_exchange *exchange, char *text, size_t size);
-/** "queue 'payments' (quorum, durable, x-max-length=100)" */
+/** "queue 'payments' (quorum, durable, x-max-length=100)", without a limit that nobody wrote */
 void topology_text_queue(const struct config_queue *queue, char *text, size_t size);
 /** "binding of queue 'payments' to exchange 'orders' with key 'paid'" */
 void topology_text_binding(const struct config_binding *binding, char *text, size_t size);

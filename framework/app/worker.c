@@ -44,9 +44,8 @@ struct warren_worker {
     bool own_signals;
     bool owns_log;
     bool stopping;
-    bool signalled;   /* the first signal to stop was taken */
-    bool limits_told; /* of the broker's own; the runtime's thread */
-    bool abandoned;   /* a handler never returned: nothing that it may touch is freed */
+    bool signalled; /* the first signal to stop was taken */
+    bool abandoned; /* a handler never returned: nothing that it may touch is freed */
     sem_t own_wake;
     sem_t *wake; /* posted: look at the flags below, the signals and the recorder. No descriptor,
                     which a handler might close */
@@ -124,15 +123,6 @@ static void on_stopped(void *user, enum warren_status status, uint32_t unfinishe
     sem_post(worker->wake);
 }
 
-/* On the runtime's thread. */
-static void on_connected(void *user, const char *where, const char *server)
-{
-    struct warren_worker *worker = user;
-
-    worker_report_connected(where, server);
-    worker_limits_at_connect(worker->setup.config, server, &worker->limits_told);
-}
-
 static enum warren_status make_runtime(struct warren_worker *worker, struct warren_error *error)
 {
     const struct config *config = worker->setup.config;
@@ -160,7 +150,6 @@ static enum warren_status make_runtime(struct warren_worker *worker, struct warr
         posts_fill(worker->posts, i, &subscriptions[i]);
     status = worker_streams_open(&worker->streams, config, subscriptions, error);
     worker_report_events(&events);
-    events.connected = on_connected;
     events.stopped = on_stopped;
     if (status == WARREN_OK)
         status = settings_connection(config, "warren worker", &settings, error);

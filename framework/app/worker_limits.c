@@ -9,10 +9,6 @@
 #include "config/handler_options.h"
 #include "middleware/retry.h"
 
-/* Of a quorum queue without the argument, from RabbitMQ 4.0 on. */
-#define DEFAULT_LIMIT   20
-#define DEFAULT_SINCE_4 "RabbitMQ 4"
-
 static const struct config_queue *declared_queue(const struct config *config, const char *name)
 {
     for (size_t i = 0; i < config->declared.queue_count; i++) {
@@ -24,11 +20,12 @@ static const struct config_queue *declared_queue(const struct config *config, co
     return NULL;
 }
 
+/* Without an own limit there is none; see config/delivery_limits.h. */
 static const struct config_queue *quorum_queue(const struct config *config, const char *name)
 {
     const struct config_queue *queue = declared_queue(config, name);
 
-    return queue && strcmp(queue->type, "quorum") == 0 ? queue : NULL;
+    return queue && strcmp(queue->type, "quorum") == 0 && !queue->limit_added ? queue : NULL;
 }
 
 /* @return false: the chain has no retry */
@@ -67,28 +64,12 @@ void worker_limits_at_start(const struct config *config)
         const struct config_subscription *subscription = &config->subscriptions[i];
         const struct config_queue *queue = quorum_queue(config, subscription->queue);
         const struct warren_value *limit =
-            queue ? warren_table_get(&queue->arguments, "x-delivery-limit") : NULL;
+            queue ? warren_table_get(&queue->arguments, CONFIG_DELIVERY_LIMIT) : NULL;
 
         if (limit && limit->type == WARREN_I64)
             warn_if_below(subscription, limit->as.integer,
                           "the queue's x-delivery-limit is below retry's max_attempts: the broker "
                           "may give a message up before its last attempt");
-    }
-}
-
-void worker_limits_at_connect(const struct config *config, const char *server, bool *told)
-{
-    if (*told || strncmp(server, DEFAULT_SINCE_4, strlen(DEFAULT_SINCE_4)) != 0)
-        return;
-    *told = true;
-    for (size_t i = 0; i < config->subscription_count; i++) {
-        const struct config_subscription *subscription = &config->subscriptions[i];
-        const struct config_queue *queue = quorum_queue(config, subscription->queue);
-
-        if (queue && !warren_table_get(&queue->arguments, "x-delivery-limit"))
-            warn_if_below(subscription, DEFAULT_LIMIT,
-                          "the broker's default delivery limit is below retry's max_attempts: it "
-                          "may give a message up before its last attempt; set x-delivery-limit");
     }
 }
 

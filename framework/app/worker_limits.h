@@ -1,6 +1,6 @@
 /* worker_limits.h - warns where the broker gives a message up sooner than retry does, once each;
- * and how long the broker leaves a message to a consumer. Thread: main for the start, the runtime's
- * for the connection.
+ * and how long the broker leaves a message to a consumer. Thread: main.
+ * Elsewhere: limits that the worker did not choose (consume/limit_look.h).
  */
 #ifndef WARREN_APP_WORKER_LIMITS_H
 #define WARREN_APP_WORKER_LIMITS_H
@@ -9,16 +9,8 @@
 
 #include "config/config.h"
 
-/** Queues whose x-delivery-limit, as configured, is below the attempts. */
+/** Queues whose x-delivery-limit, as written, is below the attempts. */
 void worker_limits_at_start(const struct config *config);
-
-/**
- * Queues without one, if the broker has a limit of its own.
- *
- * @server  such as "RabbitMQ 4.0.5"
- * @told    whether they were told before; written
- */
-void worker_limits_at_connect(const struct config *config, const char *server, bool *told);
 
 /** How long the broker waits for an ack from @queue: its own argument, or what is configured. */
 int64_t worker_limits_ack_timeout_ms(const struct config *config, const char *queue);

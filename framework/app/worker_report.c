@@ -38,8 +38,9 @@ static void report_lost(const char *purpose, const struct connection_loss *loss)
     log_end(&line);
 }
 
-void worker_report_connected(const char *where, const char *server)
+static void on_connected(void *user, const char *where, const char *server)
 {
+    (void)user;
     report_connected("consume", where, server);
 }
 
@@ -260,13 +261,29 @@ static void on_draining(void *user, uint32_t handed_back, uint32_t running)
     log_end(&line);
 }
 
+static void on_limited(void *user, const char *queue, int64_t limit)
+{
+    struct log_line line;
+
+    (void)user;
+    log_begin(&line, WARREN_LOG_WARN,
+              "the queue has a delivery limit, and a restart counts as a delivery of all that was "
+              "prefetched: the broker gives up messages that no handler has run; see "
+              "x-delivery-limit in docs/dead-letters.md");
+    log_text(&line, "queue", queue);
+    log_int(&line, "delivery_limit", limit);
+    log_end(&line);
+}
+
 void worker_report_events(struct runtime_events *events)
 {
     *events = (struct runtime_events){
+        .connected = on_connected,
         .lost = on_lost,
         .few_channels = on_few_channels,
         .declaring = on_declaring,
         .refused = on_refused,
+        .limited = on_limited,
         .consuming = on_consuming,
         .interrupted = on_interrupted,
         .unfit = on_unfit,

@@ -7,10 +7,8 @@
 #include "consume/runtime.h"
 #include "publish/publisher_internal.h"
 
-/** All events but `connected` and `stopped`. */
+/** All events but `stopped`. */
 void worker_report_events(struct runtime_events *events);
-/** The consuming connection is open. */
-void worker_report_connected(const char *where, const char *server);
 /** What happens to the publisher's connection. */
 void worker_report_publisher(struct publisher_observer *observer);
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "amqp/limit_probe.h"
 #include "amqp/topology.h"
 #include "app/settings.h"
 #include "base/error.h"
@@ -34,6 +35,8 @@ struct broker_check {
     struct connection *connection;
     struct topology *look;
     struct topology *trial;
+    struct limit_probe limit; /* of the queue of subscription `probed` */
+    size_t probed;
     struct loop_timer deadline;
     struct loop_timer slow;
     size_t looked;     /* items of the first round, once it is over */
@@ -188,10 +191,58 @@ static void plan_trial(struct broker_check *check)
     }
 }
 
+/* ---- third round: what limits have consumed queues that are not as the worker would have them? */
+
+/* Those of the two rounds before are still open. */
+#define CHANNELS_MIN 3
+
+/* A queue that is not there, or not to be seen, has been told of. */
+static bool has_limit_to_tell(const struct broker_check *check, size_t index)
+{
+    const struct config *config = check->config;
+    const char *queue = config->subscriptions[index].queue;
+
+    for (size_t i = 0; i < index; i++)
+        if (strcmp(config->subscriptions[i].queue, queue) == 0)
+            return false;
+    for (size_t i = 0; i < config->declared.queue_count; i++)
+        if (strcmp(config->declared.queues[i].name, queue) == 0 &&
+            check->queues_found[i] != PRESENT)
+            return false;
+    return !topology_declares(check->trial, queue);
+}
+
+static void probe_next(struct broker_check *check);
+
+static void on_limit(void *user, int64_t limit)
+{
+    struct broker_check *check = user;
+    const char *queue = check->config->subscriptions[check->probed++].queue;
+
+    if (limit >= 0)
+        check->events->limited(check->user, queue, limit);
+    probe_next(check);
+}
+
+static void probe_next(struct broker_check *check)
+{
+    const struct config *config = check->config;
+
+    if (connection_channel_max(check->connection) < CHANNELS_MIN)
+        check->probed = config->subscription_count;
+    while (check->probed < config->subscription_count && !has_limit_to_tell(check, check->probed))
+        check->probed++;
+    loop_timer_arm_ms(&check->deadline, patience_ms(check));
+    if (check->probed == config->subscription_count ||
+        limit_probe_start(&check->limit, check->connection,
+                          config->subscriptions[check->probed].queue, on_limit, check) != WARREN_OK)
+        finish(check, WARREN_OK);
+}
+
 static void on_tried(void *user, uint32_t refused)
 {
     (void)refused;
-    finish(user, WARREN_OK);
+    probe_next(user);
 }
 
 static void on_trial_refused(void *user, const char *item, uint16_t code, const char *text)
@@ -348,6 +399,7 @@ enum warren_status broker_check(const struct config *config,
     } else if (error && !*error->text) {
         error_set(error, status, "no memory");
     }
+    limit_probe_done(&check.limit);
     topology_free(check.trial);
     topology_free(check.look);
     connection_free(check.connection);

@@ -25,6 +25,9 @@ struct broker_check_events {
     /** It takes longer than a second: so many looks of about so many; told often. @total 0: there
      *  is no connection yet */
     void (*progress)(void *user, uint64_t done, uint64_t total);
+    /** A consumed queue that the worker does not declare, or that is older than what it would
+     *  declare, gives up what it took back so often. */
+    void (*limited)(void *user, const char *queue, int64_t limit);
 };
 
 /**

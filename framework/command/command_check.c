@@ -96,12 +96,26 @@ static void on_progress(void *user, uint64_t done, uint64_t total)
         fputs("warren check: still connecting\n", stderr);
 }
 
+/* It works; so it is no failure. */
+static void on_limited(void *user, const char *queue, int64_t limit)
+{
+    struct check *check = user;
+
+    progress_end(&check->progress);
+    fprintf(stderr,
+            "warren %s: warning: queue '%s' has a delivery limit of %lld: each restart counts as a "
+            "delivery of all that was prefetched, and the broker gives up messages that no handler "
+            "has run (see x-delivery-limit in docs/dead-letters.md)\n",
+            check->cli->command->name, queue, (long long)limit);
+}
+
 static enum cli_status connect_broker(struct check *check, const struct config *config)
 {
     static const struct broker_check_events events = {.connected = on_connected,
                                                       .missing = on_missing,
                                                       .refused = on_refused,
                                                       .few_channels = on_few_channels,
+                                                      .limited = on_limited,
                                                       .progress = on_progress};
     struct warren_error error = {WARREN_OK, ""};
     enum warren_status status;
@@ -180,7 +194,8 @@ static void write_details(FILE *out)
         "With --connect, exchanges and queues that exist are compared with the configuration, and\n"
         "for those that do not the user's permission to declare them is checked; so is whether "
         "the\n"
-        "broker allows as many channels as the worker needs.\n"
+        "broker allows as many channels as the worker needs. A queue of others\n"
+        "that gives messages up after some deliveries is warned of.\n"
         "\nExit status: 0 if all is well, 1 if the broker cannot be reached or refuses something,\n"
         "2 for a wrong configuration.\n",
         out);

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "config/dead_letters.h"
+#include "config/delivery_limits.h"
 #include "config/document.h"
 #include "config/middlewares.h"
 #include "config/options.h"
@@ -28,6 +29,14 @@ static enum warren_status set_file(struct config_scope *scope, struct config_pri
     return private->file.name && private->file.folder ? WARREN_OK : config_nomem(scope);
 }
 
+/* What is declared, when all else is read. */
+static enum warren_status derive(struct config_scope *scope, struct config_private *private)
+{
+    enum warren_status status = config_dead_letters(scope, private);
+
+    return status == WARREN_OK ? config_delivery_limits(scope, private) : status;
+}
+
 static enum warren_status load(struct config_scope *scope, struct config_private *private,
                                char *const *env, const char *const *sets, size_t set_count)
 {
@@ -49,7 +58,7 @@ static enum warren_status load(struct config_scope *scope, struct config_private
     if (status != WARREN_OK)
         return status;
     if (!root)
-        return config_dead_letters(scope, private);
+        return derive(scope, private);
     status =
         config_topology_read(scope, config_node_get(root, "topology"), &private->config.topology);
     if (status == WARREN_OK)
@@ -59,7 +68,7 @@ static enum warren_status load(struct config_scope *scope, struct config_private
     if (status == WARREN_OK)
         status = config_subscriptions_read(scope, config_node_get(root, "subscriptions"),
                                            &private->config);
-    return status == WARREN_OK ? config_dead_letters(scope, private) : status;
+    return status == WARREN_OK ? derive(scope, private) : status;
 }
 
 static struct config_private *new_private(struct config_scope *scope)

@@ -35,7 +35,11 @@ struct config_queue {
     bool auto_delete;
     bool passive;
     struct warren_table arguments; /* without x-queue-type */
+    bool limit_added;              /* the last argument was not written: see delivery_limits.h */
 };
+
+/** A quorum queue's argument: so often it takes a message back. */
+#define CONFIG_DELIVERY_LIMIT "x-delivery-limit"
 
 struct config_binding {
     const char *source;      /* exchange */

@@ -7,12 +7,6 @@
 
 #define QUEUE_WORD "{queue}"
 
-/*
- * RabbitMQ 4 drops a quorum queue's message at its 21st delivery, and looking at dead letters
- * delivers them. Older ones refuse -1, "no limit"; this is none either.
- */
-#define NO_DELIVERY_LIMIT INT64_C(1000000000)
-
 static const struct warren_value *argument(const struct config_queue *queue, const char *name)
 {
     return warren_table_get(&queue->arguments, name);
@@ -147,20 +141,11 @@ static void add_exchange(struct config_topology *topology, const struct items *i
             (struct config_exchange){.name = name, .type = "fanout", .durable = true};
 }
 
-static enum warren_status add_queue(struct config_scope *scope, struct config_topology *topology,
-                                    const struct items *items, const char *name)
+static void add_queue(struct config_topology *topology, const struct items *items, const char *name)
 {
-    struct warren_field *limit;
-
-    if (find_queue(topology, name))
-        return WARREN_OK;
-    limit = arena_alloc(scope->arena, sizeof *limit);
-    if (!limit)
-        return config_nomem(scope);
-    *limit = warren_field_i64("x-delivery-limit", NO_DELIVERY_LIMIT);
-    items->queues[topology->queue_count++] = (struct config_queue){
-        .name = name, .type = "quorum", .durable = true, .arguments = {limit, 1}};
-    return WARREN_OK;
+    if (!find_queue(topology, name))
+        items->queues[topology->queue_count++] =
+            (struct config_queue){.name = name, .type = "quorum", .durable = true};
 }
 
 /* An exchange as written may be of a type for which only its author knows the keys. */
@@ -245,11 +230,11 @@ static enum warren_status add_all(struct config_scope *scope, struct config_priv
     struct config_topology *declared = &private->config.declared;
     enum warren_status status = WARREN_OK;
 
-    for (size_t i = 0; status == WARREN_OK && i < private->config.subscription_count; i++) {
+    for (size_t i = 0; i < private->config.subscription_count; i++) {
         const struct config_subscription *subscription = &private->config.subscriptions[i];
 
         add_exchange(declared, items, subscription->dead_exchange);
-        status = add_queue(scope, declared, items, subscription->dead_queue);
+        add_queue(declared, items, subscription->dead_queue);
         add_binding(declared, items, subscription);
     }
     for (size_t i = 0; status == WARREN_OK && i < private->config.topology.queue_count; i++)

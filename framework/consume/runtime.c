@@ -97,11 +97,19 @@ static void declared(void *user, uint32_t in_vain)
     loop_timer_disarm(&r->slow);
     for (size_t i = 0; i < r->subscription_count; i++)
         subscription_start(r->subscriptions[i]);
+    limit_look_go_on(&r->limits);
     if (topology_is_late(r->topology) && !loop_timer_armed(&r->redeclare))
         loop_timer_arm_ms(&r->redeclare, REDECLARE_LATE_MS);
 }
 
 static const struct topology_events topology_events = {refused, declared};
+
+static void limited(void *user, const char *queue, int64_t limit)
+{
+    struct runtime *r = user;
+
+    r->events.limited(r->host.user, queue, limit);
+}
 
 static void opened(void *user)
 {
@@ -203,6 +211,21 @@ static enum warren_status make_subscriptions(struct runtime *r,
     return status;
 }
 
+static enum warren_status make_limits(struct runtime *r, const struct runtime_options *options)
+{
+    size_t count = options->subscription_count;
+    struct limit_look_queue *queues = calloc(count + 1, sizeof *queues);
+
+    if (!queues)
+        return WARREN_ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        queues[i] = (struct limit_look_queue){options->subscriptions[i].queue,
+                                              options->subscriptions[i].is_stream};
+    limit_look_init(&r->limits, r->connection, r->topology, queues, count,
+                    r->events.limited ? limited : NULL, r);
+    return WARREN_OK;
+}
+
 static enum warren_status make_parts(struct runtime *r, const struct runtime_options *options,
                                      struct warren_error *error)
 {
@@ -218,6 +241,8 @@ static enum warren_status make_parts(struct runtime *r, const struct runtime_opt
         return status;
     r->host.connection = r->connection;
     status = topology_new(r->connection, options->topology, &topology_events, r, &r->topology);
+    if (status == WARREN_OK)
+        status = make_limits(r, options);
     if (status != WARREN_OK)
         return error_set(error, status, "topology: %s", warren_status_name(status));
     return make_subscriptions(r, options, error);
@@ -308,6 +333,7 @@ void runtime_free(struct runtime *r)
     for (size_t i = 0; i < r->subscription_count; i++)
         subscription_free(r->subscriptions[i]);
     free(r->subscriptions);
+    limit_look_done(&r->limits);
     topology_free(r->topology);
     connection_free(r->connection);
     drain_done(r);

@@ -106,6 +106,9 @@ struct runtime_events {
     void (*declaring)(void *user, size_t done, size_t total);
     /** The broker refused an item of the topology. */
     void (*refused)(void *user, const char *item, uint16_t code, const char *text);
+    /** A queue that was not declared as the topology has it, or at all, gives up what it took back
+     *  so often. Once for each. NULL: nobody asks. */
+    void (*limited)(void *user, const char *queue, int64_t limit);
     void (*consuming)(void *user, const char *queue);
     void (*interrupted)(void *user, const char *queue, const char *reason, uint32_t retry_ms);
     /** A body above message_max, or headers nested too deeply: rejected. */

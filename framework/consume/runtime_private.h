@@ -6,6 +6,7 @@
 
 #include "amqp/topology.h"
 #include "base/flap.h"
+#include "consume/limit_look.h"
 #include "consume/settle_up.h"
 #include "consume/subscription.h"
 #include "loop/loop.h"
@@ -39,6 +40,7 @@ struct runtime {
     struct loop *loop;
     struct connection *connection;
     struct topology *topology;
+    struct limit_look limits;
     struct subscription **subscriptions;
     size_t subscription_count;
     size_t memory_max;

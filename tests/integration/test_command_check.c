@@ -256,6 +256,38 @@ static void a_queue_of_others(void **state)
     free(queue);
 }
 
+/* One that gives messages up after some deliveries is warned of, and stays as it is; so is one that
+ * exists without the limit that the worker would give it, where the broker has one of its own. */
+static void a_delivery_limit_of_others(void **state)
+{
+    const amqp_table_entry_t limit = {.key = amqp_cstring_bytes("x-delivery-limit"),
+                                      .value = {.kind = AMQP_FIELD_KIND_I32, .value = {.i32 = 6}}};
+    bool has_one = broker_at_least(broker, 4, 0);
+    char *queue = unique_name("check");
+    char *topology = text("  queues: [{name: %s}]", queue);
+    struct command command;
+
+    (void)state;
+    peer_declare_with(peer, queue, "quorum", &limit, 1);
+    command = check(broker->uri, queue, "");
+    command_expect(&command, 0);
+    assert_has(command.err, "has a delivery limit of 6");
+    assert_has(command.err, queue);
+    command_done(&command);
+    peer_delete(peer, queue);
+    peer_declare(peer, queue, "quorum");
+    command = check(broker->uri, queue, topology);
+    command_expect(&command, 0);
+    if (has_one)
+        assert_has(command.err, "has a delivery limit of 20");
+    else
+        assert_string_equal(command.err, "");
+    command_done(&command);
+    peer_delete(peer, queue);
+    free(topology);
+    free(queue);
+}
+
 /* Of several refusals each is told. */
 static void all_refusals_are_told(void **state)
 {
@@ -446,6 +478,7 @@ int main(void)
         cmocka_unit_test(a_queue_that_may_not_be_declared),
         cmocka_unit_test(a_passive_queue),
         cmocka_unit_test(a_queue_of_others),
+        cmocka_unit_test(a_delivery_limit_of_others),
         cmocka_unit_test(all_refusals_are_told),
         cmocka_unit_test(five_subscriptions),
         cmocka_unit_test(too_few_channels),

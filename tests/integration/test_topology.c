@@ -13,6 +13,8 @@
 #include "amqp/topology.h"
 #include "support/amqp_rig.h"
 #include "support/broker.h"
+#include "support/peer.h"
+#include "support/wait.h"
 
 #define PATIENCE_MS 20000
 
@@ -199,6 +201,69 @@ static void another_argument_is_reported_with_both_sides(void **state)
     free(expected);
 }
 
+/* A queue of before that has no limit of deliveries is taken as it is; what else is different is
+ * told without the limit, which nobody wrote. */
+static void a_queue_without_the_added_limit_stays(void **state)
+{
+    struct fixture *fixture = *state;
+    struct warren_field fields[2] = {warren_field_i64("x-delivery-limit", 1000000000)};
+    char *expected = text("queue '%s' (quorum, durable, x-max-length=1000)", fixture->names[1]);
+
+    rig_declare_queue(fixture->rig, fixture->names[1], "quorum", NULL);
+    fixture->queues[0].arguments = (struct warren_table){fields, 1};
+    fixture->queues[0].limit_added = true;
+    declare(fixture);
+    assert_int_equal(fixture->refusals, 0);
+    assert_false(topology_declares(fixture->topology, fixture->names[1]));
+    assert_true(topology_declares(fixture->topology, fixture->names[2]));
+    rig_delete_queue(fixture->rig, fixture->names[1]);
+    declare(fixture); /* anew, and with it */
+    assert_true(topology_declares(fixture->topology, fixture->names[1]));
+
+    fields[1] = fields[0];
+    fields[0] = warren_field_i64("x-max-length", 1000);
+    fixture->queues[0].arguments.count = 2;
+    declare_anew(fixture);
+    assert_int_equal(fixture->refusals, 1);
+    assert_string_equal(fixture->item, expected);
+    free(expected);
+}
+
+/* What a worker declares gives up no message, however often it was only prefetched: RabbitMQ 4 did
+ * so at the 21st time. */
+static void restarts_cost_no_message(void **state)
+{
+    struct fixture *fixture = *state;
+    char *directory = scratch_new();
+    char *yaml = text("dead_letter: {enabled: false}\ntopology: {queues: [{name: %s}]}\n",
+                      fixture->names[1]);
+    char *path = write_file(directory, "worker.yaml", yaml);
+    struct warren_error error = {WARREN_OK, ""};
+    struct config *config;
+    struct peer *peer = peer_new(fixture->broker->uri);
+
+    if (config_load(path, (char *const[]){NULL}, NULL, 0, &config, &error) != WARREN_OK)
+        fail_msg("%s", error.text);
+    fixture->config = config->declared;
+    declare(fixture);
+    assert_int_equal(fixture->refusals, 0);
+    peer_publish_many(peer, fixture->names[1], "innocent", 1);
+    for (int i = 0; i < 25; i++) {
+        struct peer *restarted = peer_new(fixture->broker->uri);
+
+        peer_hold(restarted, fixture->names[1], false);
+        peer_free(restarted);
+    }
+    assert_true(WAIT_FOR(peer_count(peer, fixture->names[1]) == 1, PATIENCE_MS));
+    topology_free(fixture->topology);
+    fixture->topology = NULL;
+    config_free(config);
+    peer_free(peer);
+    scratch_free(directory);
+    free(path);
+    free(yaml);
+}
+
 /* A refusal is told once: not in the next round, and not after a reconnect with the same words. */
 static void the_same_refusal_is_reported_once(void **state)
 {
@@ -336,6 +401,8 @@ int main(void)
         TEST(declaring_again_changes_nothing),
         TEST(a_queue_without_a_type_is_classic),
         TEST(another_argument_is_reported_with_both_sides),
+        TEST(a_queue_without_the_added_limit_stays),
+        TEST(restarts_cost_no_message),
         TEST(the_same_refusal_is_reported_once),
         TEST(a_missing_passive_queue_is_refused),
         TEST(passive_finds_what_is_there),

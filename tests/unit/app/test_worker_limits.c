@@ -6,8 +6,7 @@
 #include "base/log.h"
 #include "middleware/builtin.h"
 
-#define BROKERS_LIMIT "the broker's default delivery limit"
-#define QUEUES_LIMIT  "the queue's x-delivery-limit"
+#define QUEUES_LIMIT "the queue's x-delivery-limit"
 
 /* What was logged. */
 static char logged[4 * LOG_LINE_MAX];
@@ -37,10 +36,9 @@ static struct config *make(const char *queue, const char *retry)
     return config;
 }
 
-/* All that is told of @config at a start and @connects connections to @server. */
-static void tell(struct config *config, const char *server, int connects)
+/* All that is told of @config at a start. */
+static void tell(struct config *config)
 {
-    bool told = false;
     int ends[2];
     ssize_t len;
 
@@ -48,8 +46,6 @@ static void tell(struct config *config, const char *server, int connects)
     log_set(WARREN_LOG_WARN, LOG_LOGFMT);
     assert_int_equal(log_start(ends[1]), WARREN_OK);
     worker_limits_at_start(config);
-    for (int i = 0; i < connects; i++)
-        worker_limits_at_connect(config, server, &told);
     log_stop(10000);
     close(ends[1]);
     len = read(ends[0], logged, sizeof logged - 1);
@@ -59,9 +55,9 @@ static void tell(struct config *config, const char *server, int connects)
     config_free(config);
 }
 
-static void assert_silent(const char *queue, const char *retry, const char *server)
+static void assert_silent(const char *queue, const char *retry)
 {
-    tell(make(queue, retry), server, 1);
+    tell(make(queue, retry));
     assert_string_equal(logged, "");
 }
 
@@ -80,40 +76,22 @@ static void assert_told(const char *event, const char *limit, const char *attemp
 static void the_queues_own_limit(void **state)
 {
     (void)state;
-    tell(make(", arguments: {x-delivery-limit: 4}", ""), "RabbitMQ 3.10.8", 1);
+    tell(make(", arguments: {x-delivery-limit: 4}", ""));
     assert_told(QUEUES_LIMIT, "delivery_limit=4 ", "max_attempts=5");
-    tell(make(", arguments: {x-delivery-limit: 50}", "max_attempts: 51"), "RabbitMQ 4.0.5", 1);
+    tell(make(", arguments: {x-delivery-limit: 50}", "max_attempts: 51"));
     assert_told(QUEUES_LIMIT, "delivery_limit=50 ", "max_attempts=51");
-    assert_silent(", arguments: {x-delivery-limit: 5}", "", "RabbitMQ 4.0.5");
-    assert_silent(", arguments: {x-delivery-limit: 50}", "max_attempts: 50", "RabbitMQ 4.0.5");
+    assert_silent(", arguments: {x-delivery-limit: 5}", "");
+    assert_silent(", arguments: {x-delivery-limit: 50}", "max_attempts: 50");
 }
 
-/* Any limit is below none, and -1 stands for no limit. */
+/* Any limit is below none. -1 stands for none, and without an own one there is none, either. */
 static void no_limit(void **state)
 {
     (void)state;
-    tell(make(", arguments: {x-delivery-limit: 1000}", "max_attempts: 0"), "RabbitMQ 4.0.5", 1);
+    tell(make(", arguments: {x-delivery-limit: 1000}", "max_attempts: 0"));
     assert_told(QUEUES_LIMIT, "delivery_limit=1000 ", "max_attempts=0");
-    tell(make("", "max_attempts: 0"), "RabbitMQ 4.0.5", 1);
-    assert_told(BROKERS_LIMIT, "delivery_limit=20 ", "max_attempts=0");
-    assert_silent(", arguments: {x-delivery-limit: -1}", "max_attempts: 0", "RabbitMQ 4.0.5");
-}
-
-/* RabbitMQ 4 has a limit of its own; it is told at the first connection alone. */
-static void the_brokers_own_limit(void **state)
-{
-    static const char *const with[] = {"RabbitMQ 4.0.5", "RabbitMQ 4.3.6"};
-    static const char *const without[] = {"RabbitMQ 3.10.8", "RabbitMQ 3.13.7", "LavinMQ 2.0.0",
-                                          ""};
-
-    (void)state;
-    for (size_t i = 0; i < HELPER_COUNT(with); i++) {
-        tell(make("", "max_attempts: 21"), with[i], 3);
-        assert_told(BROKERS_LIMIT, "delivery_limit=20 ", "max_attempts=21");
-        assert_silent("", "max_attempts: 20", with[i]);
-    }
-    for (size_t i = 0; i < HELPER_COUNT(without); i++)
-        assert_silent("", "max_attempts: 21", without[i]);
+    assert_silent(", arguments: {x-delivery-limit: -1}", "max_attempts: 0");
+    assert_silent("", "max_attempts: 0");
 }
 
 /* Other queues have no such limit, and of one that somebody else declares nothing is known. */
@@ -123,7 +101,7 @@ static void other_queues(void **state)
 
     (void)state;
     for (size_t i = 0; i < HELPER_COUNT(others); i++)
-        assert_silent(others[i], "max_attempts: 100", "RabbitMQ 4.0.5");
+        assert_silent(others[i], "max_attempts: 100");
 }
 
 /* What follows the drain gets what that has left of drain.timeout. */
@@ -139,8 +117,9 @@ static void what_is_left_of_a_drain(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        HELPER_TEST(the_queues_own_limit),         HELPER_TEST(no_limit),
-        HELPER_TEST(the_brokers_own_limit),        HELPER_TEST(other_queues),
+        HELPER_TEST(the_queues_own_limit),
+        HELPER_TEST(no_limit),
+        HELPER_TEST(other_queues),
         cmocka_unit_test(what_is_left_of_a_drain),
     };
 

@@ -108,8 +108,48 @@ static void it_can_be_switched_off(void **state)
     assert_null(config->subscriptions[0].dead_queue);
     assert_int_equal(config->declared.queue_count, 1);
     assert_int_equal(config->declared.exchange_count, 0);
-    assert_int_equal(config->declared.queues[0].arguments.count, 0);
+    assert_string_equal(argument(&config->declared.queues[0], "x-dead-letter-exchange"), "");
     config_free(config);
+}
+
+/* Each quorum queue that is declared has a limit of deliveries that is never reached, also without
+ * dead letters and subscriptions; what the user chose stands. */
+static void nothing_is_given_up_for_restarts(void **state)
+{
+    static const struct {
+        const char *yaml;
+        int64_t limit; /* 0: the argument is not there */
+        bool added;
+    } cases[] = {
+        {"topology: {queues: [{name: payments}]}\n" ONE, 1000000000, true},
+        {"topology: {queues: [{name: payments}]}\n", 1000000000, true},
+        {"dead_letter: {enabled: false}\ntopology: {queues: [{name: payments}]}\n" ONE, 1000000000,
+         true},
+        {"topology: {queues: [{name: payments, arguments: {x-delivery-limit: 3}}]}\n" ONE, 3,
+         false},
+        {"topology: {queues: [{name: payments, arguments: {x-delivery-limit: -1}}]}\n" ONE, -1,
+         false},
+        {"topology: {queues: [{name: payments, passive: true}]}\n" ONE, 0, false},
+        {"topology: {queues: [{name: payments, type: classic}]}\n" ONE, 0, false},
+        {"topology: {queues: [{name: payments, type: stream}]}\n" ONE, 0, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < HELPER_COUNT(cases); i++) {
+        struct config *config = helper_config(cases[i].yaml, NULL, NULL);
+        const struct config_queue *queue = queue_of(config, "payments");
+        const struct warren_value *limit = warren_table_get(&queue->arguments, "x-delivery-limit");
+
+        assert_int_equal(limit ? limit->as.integer : 0, cases[i].limit);
+        assert_int_equal(queue->limit_added, cases[i].added);
+        if (cases[i].added) /* so that it can be left out */
+            assert_string_equal(queue->arguments.fields[queue->arguments.count - 1].name,
+                                "x-delivery-limit");
+        if (cases[i].added) /* what was written stays as written */
+            assert_null(
+                warren_table_get(&config->topology.queues[0].arguments, "x-delivery-limit"));
+        config_free(config);
+    }
 }
 
 /* What the topology has already is not declared twice; a fanout or a topic exchange is bound. */
@@ -220,10 +260,15 @@ static void the_effective_configuration_names_them(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        HELPER_TEST(each_queue_has_its_own),   HELPER_TEST(consumed_queues_dead_letter_there),
-        HELPER_TEST(it_can_be_switched_off),   HELPER_TEST(what_is_written_stays),
-        HELPER_TEST(one_queue_for_all),        HELPER_TEST(patterns_are_filled_in),
-        HELPER_TEST(bad_patterns_are_refused), HELPER_TEST(the_effective_configuration_names_them),
+        HELPER_TEST(each_queue_has_its_own),
+        HELPER_TEST(consumed_queues_dead_letter_there),
+        HELPER_TEST(it_can_be_switched_off),
+        HELPER_TEST(nothing_is_given_up_for_restarts),
+        HELPER_TEST(what_is_written_stays),
+        HELPER_TEST(one_queue_for_all),
+        HELPER_TEST(patterns_are_filled_in),
+        HELPER_TEST(bad_patterns_are_refused),
+        HELPER_TEST(the_effective_configuration_names_them),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
