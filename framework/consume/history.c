@@ -5,16 +5,20 @@
 #include "amqp/property_spans.h"
 
 /* Only a redelivered message has been delivered in vain: the broker's header of a new one is its
- * publisher's. */
+ * publisher's. RabbitMQ 4.3 counts apart what was only handed back: then nothing was in vain. */
 static uint32_t broker_count(const struct delivery *delivery)
 {
     struct property_spans spans;
+    struct warren_bytes acquired;
+    enum warren_type type;
     uint64_t count;
 
     if (!delivery->redelivered)
         return 0;
     property_spans_find(delivery_properties(delivery), &spans);
-    count = property_spans_count(spans.headers, "x-delivery-count", 1);
+    count = property_spans_count(
+        spans.headers, "x-delivery-count",
+        !property_spans_header(spans.headers, "x-acquired-count", &type, &acquired));
     return count <= NOTES_COUNT_MAX ? (uint32_t)count : 1;
 }
 

@@ -23,7 +23,7 @@ struct history {
 /**
  * @queue          that @delivery came from; notes about another one do not count
  * @broker_counts  the broker's count is a second source: of a redelivered message,
- *                 x-delivery-count, or else one more
+ *                 x-delivery-count, or else one more, or none beside x-acquired-count
  * @arena          where the texts go
  * @return         WARREN_OK or WARREN_ENOMEM
  */
