@@ -202,8 +202,9 @@ static void damaged_headers_are_refused(void **state)
         {offsetof(ElfW(Ehdr), e_machine), EM_68K, 2, "another kind of machine"},
         {EI_CLASS, ELFCLASS32, 1, "another kind of machine"},
         {EI_DATA, ELFDATA2MSB, 1, "another kind of machine"},
-        {sizeof(ElfW(Ehdr)) + offsetof(ElfW(Phdr), p_filesz), UINT64_MAX, 8,
+        {sizeof(ElfW(Ehdr)) + offsetof(ElfW(Phdr), p_filesz), UINT64_C(1) << 40, 8,
          "not copied completely"},
+        {sizeof(ElfW(Ehdr)) + offsetof(ElfW(Phdr), p_offset), UINT64_MAX, 8, "beyond all files"},
         {sizeof(ElfW(Ehdr)) + offsetof(ElfW(Phdr), p_offset), 1 << 30, 8, "not copied completely"},
     };
 
