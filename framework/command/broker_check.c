@@ -287,6 +287,10 @@ static void on_open(void *user)
     uint32_t needed = runtime_channels(&config->declared, config->subscription_count);
     uint32_t allowed = connection_channel_max(check->connection);
 
+    if (check->trial) { /* an item of it had cost the connection before */
+        topology_declare(check->trial);
+        return;
+    }
     check->events->connected(check->user, connection_where(check->connection),
                              connection_server(check->connection));
     if (needed > allowed)
@@ -332,7 +336,7 @@ static void on_lost(void *user, const struct connection_loss *loss)
         return;
     }
     if (check->told_loss)
-        finish(check, WARREN_OK);
+        check->told_loss = false; /* the rest is tried on the next connection, made at once */
     else if (check->status == WARREN_ETIMEOUT)
         finish(check, error_set(check->error, loss->refused ? WARREN_EBROKER : WARREN_EIO, "%s: %s",
                                 loss->where, loss->text));

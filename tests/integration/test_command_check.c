@@ -421,17 +421,24 @@ static void exchanges(void **state)
 }
 
 /* A type that the broker does not know, over which RabbitMQ 3 closes the connection, is one error,
- * too. */
+ * too, and what is behind it is checked. */
 static void an_unknown_type_of_exchange(void **state)
 {
     char *name = unique_name("check");
-    char *topology = text("  exchanges: [{name: %s, type: x-none}]", name);
+    char *topology = text("  exchanges: [{name: %s, type: x-none}, {name: %s-2, type: x-nil}]\n"
+                          "  queues: [{name: %s-3}]",
+                          name, name, name);
     struct command command;
 
     (void)state;
     peer_declare(peer, name, "classic");
     command = check(broker->uri, name, topology);
-    expect_refused(&command, "exchange '", "unknown exchange type 'x-none'");
+    command_expect(&command, 1);
+    assert_int_equal(count(command.err, "error: "), 2);
+    assert_has(command.err, "unknown exchange type 'x-none'");
+    assert_has(command.err, "unknown exchange type 'x-nil'");
+    assert_int_equal(count(command.out, "the worker will declare it"), 1);
+    command_done(&command);
     peer_delete(peer, name);
     free(topology);
     free(name);
