@@ -123,14 +123,17 @@ static bool grow_spans(struct arena *arena)
 
 enum warren_status arena_note(struct arena *arena, const char *text, size_t len)
 {
+    bool odd = memchr(text, '\0', len) != NULL;
     struct arena_span *span;
 
-    if (!memchr(text, '\0', len))
+    if (!odd && !arena->spans)
         return WARREN_OK;
-    if (2 * (arena->span_count + 1) > arena->span_places && !grow_spans(arena))
+    if (odd && 2 * (arena->span_count + 1) > arena->span_places && !grow_spans(arena))
         return WARREN_ENOMEM;
     span = find_span(arena, text);
-    arena->span_count += !span->text;
+    if (!odd && !span->text)
+        return WARREN_OK;
+    arena->span_count += !span->text; /* else another text was at this address */
     *span = (struct arena_span){text, len};
     return WARREN_OK;
 }

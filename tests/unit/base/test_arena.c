@@ -131,8 +131,12 @@ static void lengths_of_texts_are_known(void **state)
     assert_int_equal(arena_note_all(&other, NULL), WARREN_OK);
     assert_int_equal(arena_bytes(&other, texts[2]).len, 6);
     assert_int_equal(arena_bytes(&other, outside).len, 3);
+    assert_int_equal(arena_note(&arena, strcpy(outside, "xyz"), 3), WARREN_OK);
+    assert_int_equal(arena_bytes(&arena, outside).len, 3);
+    assert_int_equal(arena_note(&arena, strcpy(outside, ""), 0), WARREN_OK);
+    assert_int_equal(arena_bytes(&arena, outside).len, 0);
     arena_reset(&arena);
-    assert_int_equal(arena_bytes(&arena, outside).len, 1);
+    assert_int_equal(arena_bytes(&arena, outside).len, 0);
     arena_done(&other);
     arena_done(&arena);
 }
