@@ -59,7 +59,7 @@ static bool has_header(const struct dlq_letter *letter, const char *name, const 
 {
     const struct warren_table *headers = &letter->message.properties.headers;
     const struct warren_value *value = NULL;
-    char text[VALUE_SIZE];
+    char text[VALUE_SIZE] = "";
 
     for (size_t i = 0; i < headers->count && !value; i++)
         if (dlq_text_is(name, arena_bytes(letter->texts, headers->fields[i].name)))
