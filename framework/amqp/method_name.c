@@ -1,9 +1,10 @@
 /* method_name.c - from rabbitmq-c's own AMQP_BASIC_CONSUME_OK_METHOD. */
 #include "amqp/method_name.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "base/ascii.h"
 
 #include "amqp/rabbitmq_c.h"
 
@@ -28,7 +29,7 @@ struct method_name method_name(uint32_t id)
             *at = between;
             between = '-';
         } else {
-            *at = (char)tolower((unsigned char)*at);
+            *at = ascii_lower(*at);
         }
     }
     return name;

@@ -6,16 +6,20 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/c_locale.h"
+
 /* Append to the text, cutting what does not fit. */
 __attribute__((format(printf, 3, 4))) static void add(char *text, size_t size, const char *format,
                                                       ...)
 {
+    locale_t before = c_locale_begin();
     size_t len = strlen(text);
     va_list arguments;
 
     va_start(arguments, format);
     vsnprintf(text + len, size - len, format, arguments);
     va_end(arguments);
+    c_locale_end(before);
 }
 
 static void add_value(char *text, size_t size, const struct warren_value *value)

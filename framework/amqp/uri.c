@@ -6,13 +6,12 @@
 #include "amqp/uri.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
+#include "base/ascii.h"
 #include "base/error.h"
 
 #define PORT_PLAIN 5672
@@ -78,13 +77,13 @@ static enum warren_status decode(struct piece piece, const char *what, char out[
 static enum warren_status parse_scheme(const char **text, struct uri *uri,
                                        struct warren_error *error)
 {
-    if (strncasecmp(*text, "amqps://", 8) == 0) {
+    if (ascii_same_n(*text, "amqps://", 8)) {
         uri->tls = true;
         uri->port = PORT_TLS;
         *text += 8;
         return WARREN_OK;
     }
-    if (strncasecmp(*text, "amqp://", 7) == 0) {
+    if (ascii_same_n(*text, "amqp://", 7)) {
         uri->port = PORT_PLAIN;
         *text += 7;
         return WARREN_OK;
@@ -115,7 +114,7 @@ static enum warren_status parse_port(struct piece digits, struct uri *uri,
     unsigned long port = 0;
 
     for (const char *at = digits.begin; at < digits.end; at++) {
-        if (!isdigit((unsigned char)*at) || port > UINT16_MAX) {
+        if (!ascii_is_digit(*at) || port > UINT16_MAX) {
             port = 0;
             break;
         }
@@ -267,7 +266,6 @@ void uri_describe(const struct uri *uri, char *text, size_t size)
     if (strcmp(uri->vhost, "/") == 0)
         return; /* the default, as it is read back */
     for (const char *c = uri->vhost; *c; c++)
-        append(text, size, &len,
-               isalnum((unsigned char)*c) || strchr("-._~/", *c) ? "%c" : "%%%02X",
+        append(text, size, &len, ascii_is_alnum(*c) || strchr("-._~/", *c) ? "%c" : "%%%02X",
                (unsigned char)*c);
 }

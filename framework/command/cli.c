@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/c_locale.h"
 #include "base/suggest.h"
 
 #define OPTIONS_MAX 64
@@ -21,10 +22,12 @@ bool cli_colour(FILE *out)
 static void print_error(const struct cli *cli, const char *format, va_list arguments)
 {
     bool colour = cli_colour(stderr);
+    locale_t before = c_locale_begin();
 
     fprintf(stderr, "warren%s%s: %serror:%s ", *cli->command->name ? " " : "", cli->command->name,
             colour ? "\033[1;31m" : "", colour ? "\033[0m" : "");
     vfprintf(stderr, format, arguments);
+    c_locale_end(before);
     fputc('\n', stderr);
 }
 

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <time.h>
 
+#include "base/c_locale.h"
 #include "command/commands.h"
 #include "store/census.h"
 #include "store/database.h"
@@ -51,7 +52,7 @@ static void write_size(const char *what, int64_t bytes)
         size /= 1024;
         unit++;
     }
-    printf("%-10s %.*f %s\n", what, unit == 0 ? 0 : 1, size, units[unit]);
+    c_fprintf(stdout, "%-10s %.*f %s\n", what, unit == 0 ? 0 : 1, size, units[unit]);
 }
 
 static void write_time(const char *what, int64_t ms)

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/c_locale.h"
 #include "command/command_dlq.h"
 #include "command/dlq_replay.h"
 
@@ -39,7 +40,7 @@ static bool take_rate(struct replay_request *r)
     const char *text = cli_text(cli);
     char *end;
 
-    r->job.rate = strtod(text, &end);
+    r->job.rate = c_strtod(text, &end);
     if (end != text && (!*end || strcmp(end, "/s") == 0) && r->job.rate >= 0.001 &&
         r->job.rate <= 1e9)
         return true;

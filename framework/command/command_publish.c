@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "app/settings.h"
+#include "base/c_locale.h"
 #include "command/commands.h"
 #include "command/message_options.h"
 #include "command/publish_job.h"
@@ -58,7 +59,7 @@ static bool take_rate(struct request *r)
     const char *text = cli_text(r->options.cli);
     char *end;
 
-    r->job.rate = strtod(text, &end);
+    r->job.rate = c_strtod(text, &end);
     return (end != text && !*end && r->job.rate >= 0.001 && r->job.rate <= 1e9) ||
            message_options_refuse(&r->options, "rate", text,
                                   "it is a number from 0.001 to 1000000000");

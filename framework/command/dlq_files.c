@@ -1,9 +1,10 @@
 #include "command/dlq_files.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "base/ascii.h"
 
 #define ID_MAX 100
 
@@ -37,6 +38,6 @@ void dlq_file_name(const struct dlq_letter *letter, uint64_t number, char name[D
     int len = snprintf(name, DLQ_FILE_NAME_SIZE, "%05" PRIu64 "-", number);
 
     for (size_t i = 0; i < id_len && i < ID_MAX; i++)
-        name[len++] = isalnum((unsigned char)id[i]) || memchr(".-_", id[i], 3) ? id[i] : '_';
+        name[len++] = ascii_is_alnum(id[i]) || memchr(".-_", id[i], 3) ? id[i] : '_';
     snprintf(name + len, DLQ_FILE_NAME_SIZE - (size_t)len, ".json");
 }

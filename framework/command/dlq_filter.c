@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/c_locale.h"
+
 #define VALUE_SIZE 32
 
 /* Of any unit; far below what overflows. */
@@ -33,7 +35,7 @@ struct warren_bytes dlq_value_text(const struct warren_value *value, char text[V
         break;
     case WARREN_F32:
     case WARREN_F64:
-        snprintf(text, VALUE_SIZE, "%g", value->as.real);
+        c_snprintf(text, VALUE_SIZE, "%g", value->as.real);
         break;
     default:
         break;

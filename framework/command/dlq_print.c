@@ -1,11 +1,11 @@
 #include "command/dlq_print.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/c_locale.h"
 #include "base/error.h"
 #include "base/suggest.h"
 #include "base/utf8.h"
@@ -15,9 +15,13 @@
 
 void dlq_print_json(json_t *value)
 {
+    locale_t before;
+
     if (!value)
         abort(); /* a few hundred bytes were refused */
+    before = c_locale_begin();
     json_dumpf(value, stdout, JSON_COMPACT);
+    c_locale_end(before);
     putchar('\n');
     json_decref(value);
 }

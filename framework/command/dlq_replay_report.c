@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "base/c_locale.h"
 #include "command/dlq_print.h"
 
 static void report_json(const struct dlq_replay_job *job, const struct dlq_replay_tally *tally,
@@ -41,8 +42,8 @@ static void report_text(const struct dlq_replay_job *job, const struct dlq_repla
     if (job->dry_run)
         printf("; nothing was moved\n");
     else
-        printf(", in %.3f s (%.0f/s)\n", seconds,
-               seconds > 0 ? (double)tally->replayed / seconds : 0);
+        c_fprintf(stdout, ", in %.3f s (%.0f/s)\n", seconds,
+                  seconds > 0 ? (double)tally->replayed / seconds : 0);
 }
 
 void dlq_replay_report(const struct dlq_replay_job *job, const struct dlq_replay_tally *tally,

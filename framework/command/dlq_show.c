@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "amqp/annotations.h"
+#include "base/c_locale.h"
 #include "command/dlq_filter.h"
 #include "command/dlq_print.h"
 #include "command/dump.h"
@@ -287,6 +288,15 @@ void dlq_show_text(const struct dlq_letter *letter, uint64_t number, size_t body
 
 /* ---- JSON ---- */
 
+static json_t *load(const char *text, size_t len)
+{
+    locale_t before = c_locale_begin();
+    json_t *json = json_loadb(text, len, 0, NULL);
+
+    c_locale_end(before);
+    return json;
+}
+
 static json_t *message_json(const struct dlq_letter *letter)
 {
     struct warren_error error;
@@ -299,7 +309,7 @@ static json_t *message_json(const struct dlq_letter *letter)
     if (stream)
         status = dump_print_message(stream, &letter->message, letter->texts, &error);
     if (stream && fclose(stream) == 0 && status == WARREN_OK)
-        json = json_loadb(text, len, 0, NULL);
+        json = load(text, len);
     free(text);
     return json;
 }

@@ -1,10 +1,11 @@
 #include "command/dlq_signature.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "base/ascii.h"
 
 /* Shorter words of hexadecimal digits are words: "dead", "add", "face". */
 #define HEX_MIN 8
@@ -16,7 +17,7 @@ static bool is_digit(char c)
 
 static bool is_word(char c)
 {
-    return isalnum((unsigned char)c) || c == '_';
+    return ascii_is_alnum(c) || c == '_';
 }
 
 /* Bytes of a hexadecimal number or a UUID, whose parts are joined by hyphens; 0: there is none. */
@@ -28,10 +29,10 @@ static size_t hex_len(const char *text, size_t len)
     bool decimal = prefixed;
 
     for (; i < len; i++) {
-        bool joint = text[i] == '-' && digits >= 4 && i + 1 < len &&
-                     isxdigit((unsigned char)text[i + 1]) && !prefixed;
+        bool joint = text[i] == '-' && digits >= 4 && i + 1 < len && ascii_is_xdigit(text[i + 1]) &&
+                     !prefixed;
 
-        if (!joint && !isxdigit((unsigned char)text[i]))
+        if (!joint && !ascii_is_xdigit(text[i]))
             break;
         decimal = decimal || is_digit(text[i]);
         digits += !joint;
@@ -55,7 +56,7 @@ void dlq_fold_error(const char *error, size_t len, char folded[DLQ_ERROR_SIZE])
     size_t out = 0;
     size_t i = 0;
 
-    while (len > 0 && isspace((unsigned char)*error)) {
+    while (len > 0 && ascii_is_space(*error)) {
         error++;
         len--;
     }
@@ -69,7 +70,7 @@ void dlq_fold_error(const char *error, size_t len, char folded[DLQ_ERROR_SIZE])
             folded[out++] = '#';
             i += skip;
         } else {
-            folded[out++] = iscntrl((unsigned char)error[i]) ? ' ' : error[i];
+            folded[out++] = ascii_is_cntrl(error[i]) ? ' ' : error[i];
             i++;
         }
     }

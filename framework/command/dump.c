@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "base/c_locale.h"
 #include "base/error.h"
 #include "command/dump_format.h"
 #include "command/dump_values.h"
@@ -211,9 +212,11 @@ static enum warren_status read_dump(const char *path, const struct text *text,
                                     struct dump_file *file, struct warren_error *error)
 {
     struct dump_reader reader = {.path = path, .arena = &file->arena, .error = error};
+    locale_t before = c_locale_begin();
     json_error_t at;
     json_t *root = json_loadb(text->data, text->len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &at);
 
+    c_locale_end(before);
     if (!root)
         return syntax_error(path, &at, error);
     read_members(&reader, root, &file->dump);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/base64.h"
+#include "base/c_locale.h"
 #include "command/dump_format.h"
 
 #define NO_MEMORY "no memory"
@@ -180,8 +181,8 @@ static int digits_of(double real, bool single)
         char text[320];
         double back;
 
-        snprintf(text, sizeof text, "%.*g", digits, real);
-        back = strtod(text, NULL);
+        c_snprintf(text, sizeof text, "%.*g", digits, real);
+        back = c_strtod(text, NULL);
         if (single ? (float)back == (float)real : back == real)
             break;
     }

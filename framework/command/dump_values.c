@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/base64.h"
+#include "base/c_locale.h"
 #include "base/error.h"
 #include "base/suggest.h"
 #include "command/dump_format.h"
@@ -70,7 +71,7 @@ static void describe(const json_t *found, char *out, size_t size)
         snprintf(out, size, "%lld", (long long)json_integer_value(found));
         break;
     case JSON_REAL:
-        snprintf(out, size, "%g", json_real_value(found));
+        c_snprintf(out, size, "%g", json_real_value(found));
         break;
     case JSON_TRUE:
         snprintf(out, size, "true");

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/c_locale.h"
 #include "base/error.h"
 #include "command/dump_json.h"
 
@@ -49,8 +50,11 @@ static bool is_good(struct writer *writer)
 static void write_json(struct writer *writer, const json_t *value, int digits)
 {
     size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION((size_t)digits);
+    locale_t before = c_locale_begin();
+    int failed = json_dumpf(value, writer->file, flags);
 
-    if (json_dumpf(value, writer->file, flags) < 0)
+    c_locale_end(before);
+    if (failed < 0)
         fail(writer, WARREN_EIO, strerror(errno));
 }
 

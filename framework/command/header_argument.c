@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/c_locale.h"
 #include "base/error.h"
 #include "base/real.h"
 #include "base/suggest.h"
@@ -85,7 +86,7 @@ static bool parse_value(const char *text, size_t i, struct warren_value *value)
         return value->as.boolean || strcmp(text, "false") == 0;
     case WARREN_F32:
     case WARREN_F64:
-        value->as.real = strtod(text, &end);
+        value->as.real = c_strtod(text, &end);
         return end != text && !*end && real_fits(value->type, value->as.real);
     case WARREN_TIMESTAMP:
         if (!parse_integer(text, i, &number))

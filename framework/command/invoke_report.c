@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "app/testing_delivery.h"
+#include "base/c_locale.h"
 #include "command/dump_json.h"
 
 /* Bytes of a body that are shown to people. */
@@ -132,10 +133,12 @@ enum warren_status invoke_report_json(const struct invoke_report *report, FILE *
 {
     struct dump_json json = {.texts = testing_texts(report->test)};
     json_t *object = report_json(&json, report);
+    locale_t before = c_locale_begin();
 
     if (json.status == WARREN_OK &&
         json_dumpf(object, out, JSON_COMPACT | JSON_REAL_PRECISION(DUMP_DIGITS_MAX)) < 0)
         json.status = WARREN_EIO;
+    c_locale_end(before);
     fputc('\n', out);
     json_decref(object);
     return json.status;

@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/c_locale.h"
 #include "command/cli.h"
 
 #define BAR_MAX    40
@@ -50,9 +51,9 @@ void progress_format(const struct progress *progress, uint64_t done, const char 
     if (progress->total > 0)
         snprintf(of, sizeof of, "/%" PRIu64, progress->total);
     if (progress->total > done && rate > 0)
-        snprintf(left, sizeof left, ", %.0f s left", (double)(progress->total - done) / rate);
-    snprintf(text, size, "%s%" PRIu64 "%s, %.0f/s%s%s%s", bar, done, of, rate, left,
-             note ? ", " : "", note ? note : "");
+        c_snprintf(left, sizeof left, ", %.0f s left", (double)(progress->total - done) / rate);
+    c_snprintf(text, size, "%s%" PRIu64 "%s, %.0f/s%s%s%s", bar, done, of, rate, left,
+               note ? ", " : "", note ? note : "");
     if (width > 1 && strlen(text) >= (size_t)width)
         text[width - 1] = '\0';
 }

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "base/c_locale.h"
 #include "command/dlq_print.h"
 
 /* ---- receipts ---- */
@@ -106,8 +107,8 @@ void publish_tally_write(const struct publish_tally *tally, double seconds, FILE
         if (tally->results[i] > 0 || i == WARREN_CONFIRMED)
             fprintf(out, ", %s %" PRIuFAST64, warren_result_name((enum warren_result)i),
                     tally->results[i]);
-    fprintf(out, " in %.3f s (%.0f/s)\n", seconds,
-            seconds > 0 ? (double)tally->published / seconds : 0);
+    c_fprintf(out, " in %.3f s (%.0f/s)\n", seconds,
+              seconds > 0 ? (double)tally->published / seconds : 0);
     if (publish_tally_earlier(tally) == 0)
         return;
     fprintf(out, "in the spool from earlier: confirmed %" PRIuFAST64,
@@ -141,8 +142,8 @@ void publish_tally_write_json(const struct publish_tally *tally, double seconds,
     if (tally->has_spool)
         fprintf(out, ",\"%s\":%" PRIuFAST64, warren_result_name(WARREN_SPOOLED),
                 tally->results[WARREN_SPOOLED]);
-    fprintf(out, ",\"%s\":%" PRIuFAST64 ",\"seconds\":%.3f", warren_result_name(WARREN_TIMEOUT),
-            tally->results[WARREN_TIMEOUT] + tally->results[WARREN_EXPIRED], seconds);
+    c_fprintf(out, ",\"%s\":%" PRIuFAST64 ",\"seconds\":%.3f", warren_result_name(WARREN_TIMEOUT),
+              tally->results[WARREN_TIMEOUT] + tally->results[WARREN_EXPIRED], seconds);
     if (publish_tally_earlier(tally) > 0)
         write_earlier_json(tally, out);
     fputs("}\n", out);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/c_locale.h"
 #include "config/mapping.h"
 
 static enum warren_status read_value(struct config_scope *scope, const struct config_node *node,
@@ -51,7 +52,7 @@ static enum warren_status read_plain(struct config_scope *scope, const struct co
                                "quotes to make it a text");
     } else if (is_real(text)) {
         /* The whole program runs in the C locale, so the point is a point. */
-        double real = strtod(text, &end);
+        double real = c_strtod(text, &end);
 
         if (!*end && isfinite(real)) {
             value->type = WARREN_F64;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/c_locale.h"
 #include "config/handler_options.h"
 #include "config/options.h"
 #include "config/secret.h"
@@ -137,7 +138,7 @@ static void write_field(FILE *out, const struct warren_value *value)
         fprintf(out, "%" PRId64, value->as.integer);
         break;
     case WARREN_F64:
-        snprintf(number, sizeof number, "%.17g", value->as.real);
+        c_snprintf(number, sizeof number, "%.17g", value->as.real);
         /* Without a point it would be read as a whole number. */
         fprintf(out, "%s%s", number, strpbrk(number, ".e") ? "" : ".0");
         break;

@@ -1,8 +1,9 @@
 #include "config/options.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "base/ascii.h"
 
 #define HOUR            3600000
 #define DAY             86400000
@@ -54,7 +55,7 @@ void config_option_variable(const struct config_option *option, char text[CONFIG
 {
     snprintf(text, CONFIG_VARIABLE_SIZE, "WARREN_%s", option->option.name);
     for (char *c = text; *c; c++)
-        *c = *c == '.' ? '_' : (char)toupper((unsigned char)*c);
+        *c = *c == '.' ? '_' : ascii_upper(*c);
 }
 
 static enum warren_status resolve_plugins(struct config_scope *scope, struct config_value *value)

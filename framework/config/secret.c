@@ -1,7 +1,8 @@
 #include "config/secret.h"
 
-#include <ctype.h>
 #include <string.h>
+
+#include "base/ascii.h"
 
 static const char MASK[] = "***";
 
@@ -51,11 +52,11 @@ static bool is_plain_authority(const char *text)
         text += strcspn(text, "]");
         text += *text == ']';
     } else {
-        while (isalnum((unsigned char)*text) || *text == '.' || *text == '-' || *text == '_')
+        while (ascii_is_alnum(*text) || *text == '.' || *text == '-' || *text == '_')
             text++;
     }
     if (*text == ':')
-        for (text++; isdigit((unsigned char)*text); text++)
+        for (text++; ascii_is_digit(*text); text++)
             ;
     return !*text || *text == '/';
 }
@@ -82,7 +83,7 @@ bool config_key_is_secret(const char *key)
     if (len > 5 && strcmp(key + len - 5, "_file") == 0)
         return false;
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (strcasestr(key, words[i]))
+        if (ascii_has(key, words[i]))
             return true;
     return false;
 }

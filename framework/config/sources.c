@@ -1,9 +1,9 @@
 #include "config/sources.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/error.h"
 #include "base/suggest.h"
 #include "config/mapping.h"
@@ -140,7 +140,7 @@ static bool is_separator(const char *comma, bool addresses)
 
     if (!addresses)
         return true;
-    while (isalnum((unsigned char)next[scheme]))
+    while (ascii_is_alnum(next[scheme]))
         scheme++;
     return scheme && strncmp(next + scheme, "://", 3) == 0;
 }
@@ -211,7 +211,7 @@ static const char *behind(const char *name, const char *section)
 {
     size_t len = strlen(section);
 
-    return strncasecmp(name + 7, section, len) == 0 ? name + 7 + len : "";
+    return ascii_same_n(name + 7, section, len) ? name + 7 + len : "";
 }
 
 static bool begins_like_section(const char *name)
@@ -228,7 +228,7 @@ static bool begins_like_section(const char *name)
 static bool begins_like_structured(const char *name)
 {
     for (size_t i = 0; i < STRUCTURED_COUNT; i++)
-        if (behind(name, structured[i])[0] == '_' || strcasecmp(name + 7, structured[i]) == 0)
+        if (behind(name, structured[i])[0] == '_' || ascii_same(name + 7, structured[i]))
             return true;
     return false;
 }

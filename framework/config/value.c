@@ -1,10 +1,10 @@
 #include "config/value.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/suggest.h"
 #include "config/secret.h"
 
@@ -120,9 +120,9 @@ static bool parse_digits(const char **text, int64_t *ret)
     const char *p = *text;
     int64_t number = 0;
 
-    if (!isdigit((unsigned char)*p))
+    if (!ascii_is_digit(*p))
         return false;
-    for (; isdigit((unsigned char)*p); p++)
+    for (; ascii_is_digit(*p); p++)
         if (__builtin_mul_overflow(number, 10, &number) ||
             __builtin_add_overflow(number, *p - '0', &number))
             return false;

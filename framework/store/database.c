@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
 
+#include "base/ascii.h"
 #include "base/error.h"
 #include "store/at_rest.h"
 #include "store/turn.h"
@@ -19,7 +19,7 @@ static const char *const synchronous_words[] = {"off", "normal", "full"};
 bool database_synchronous_parse(const char *word, enum database_synchronous *ret)
 {
     for (int i = DATABASE_OFF; i <= DATABASE_FULL; i++)
-        if (strcasecmp(word, synchronous_words[i]) == 0) {
+        if (ascii_same(word, synchronous_words[i])) {
             *ret = (enum database_synchronous)i;
             return true;
         }

@@ -1,6 +1,7 @@
 #include "environment.h"
 
 #include <inttypes.h>
+#include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -105,6 +106,15 @@ static bool is_taken(const struct environment *environment, size_t first, const 
     return false;
 }
 
+/* A plugin may have called setlocale(3): numbers have a point all the same. */
+static void add_real(struct environment *environment, const char *variable, double real)
+{
+    locale_t before = uselocale(newlocale(LC_ALL_MASK, "C", (locale_t)0));
+
+    add(environment, "%s=%.17g", variable, real);
+    uselocale(before);
+}
+
 static void add_header(struct environment *environment, const char *variable,
                        const struct warren_value *value)
 {
@@ -123,7 +133,7 @@ static void add_header(struct environment *environment, const char *variable,
         break;
     case WARREN_F32:
     case WARREN_F64:
-        add(environment, "%s=%.17g", variable, value->as.real);
+        add_real(environment, variable, value->as.real);
         break;
     case WARREN_TIMESTAMP:
         add(environment, "%s=%" PRIu64, variable, value->as.timestamp);

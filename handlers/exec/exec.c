@@ -3,7 +3,6 @@
  * The command is a list of words, started without a shell. It finds the body on its standard
  * input and the properties in its environment (environment.h); its exit status is the outcome.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -135,7 +134,7 @@ static enum warren_status read_statuses(struct exec *exec, const struct warren_o
         char *end;
         long number = strtol(words[i], &end, 10);
 
-        if (!isdigit((unsigned char)words[i][0]) || *end || number < 1 || number >= STATUS_COUNT)
+        if (words[i][0] < '0' || words[i][0] > '9' || *end || number < 1 || number >= STATUS_COUNT)
             return fail(error, "%s: \"%s\" is no exit status from 1 to 255", list->name, words[i]);
         if (is_default && named[number])
             continue;

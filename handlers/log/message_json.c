@@ -1,6 +1,7 @@
 #include "message_json.h"
 
 #include <limits.h>
+#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,6 +196,16 @@ static void put_properties(struct builder *builder, json_t *line,
     put(builder, line, "headers", table_json(builder, &properties->headers));
 }
 
+/* A plugin may have called setlocale(3): numbers have a point all the same. */
+static char *dump(const json_t *line)
+{
+    locale_t before = uselocale(newlocale(LC_ALL_MASK, "C", (locale_t)0));
+    char *text = json_dumps(line, JSON_COMPACT);
+
+    uselocale(before);
+    return text;
+}
+
 char *message_json(struct warren_job *job, size_t *ret_len)
 {
     const struct warren_properties *properties = warren_job_properties(job);
@@ -218,7 +229,7 @@ char *message_json(struct warren_job *job, size_t *ret_len)
     put_properties(&builder, line, properties);
 
     if (!builder.failed)
-        text = json_dumps(line, JSON_COMPACT);
+        text = dump(line);
     json_decref(line);
     if (text) {
         *ret_len = strlen(text) + 1;

@@ -1,6 +1,7 @@
 /* row.c - see row.h. */
 #include "row.h"
 
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,6 +118,7 @@ static const json_t *find(const json_t *value, const char *path)
 
 static void bind_json(sqlite3_stmt *statement, int place, const json_t *value)
 {
+    locale_t before;
     char *text;
 
     switch (json_typeof(value)) {
@@ -138,7 +140,9 @@ static void bind_json(sqlite3_stmt *statement, int place, const json_t *value)
         sqlite3_bind_null(statement, place);
         break;
     default: /* an object or an array stays JSON; without memory it is absent */
+        before = uselocale(newlocale(LC_ALL_MASK, "C", (locale_t)0));
         text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+        uselocale(before);
         if (text)
             sqlite3_bind_text(statement, place, text, -1, free);
     }

@@ -5,6 +5,7 @@
  * A body is an object, or an array of objects that are inserted together. Messages that wait at the
  * same time share a commit.
  */
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,10 +169,13 @@ static enum warren_outcome sink_insert(struct warren_job *job, void *state)
 {
     struct sink *sink = state;
     struct warren_bytes body = warren_job_body(job);
+    locale_t before = uselocale(newlocale(LC_ALL_MASK, "C", (locale_t)0));
     json_error_t why;
     json_t *json = json_loadb(body.data, body.len,
                               JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
     enum warren_outcome outcome;
+
+    uselocale(before);
 
     if (!json) {
         warren_job_fail(job, "the body is no JSON: %s, at byte %d", why.text, why.position);

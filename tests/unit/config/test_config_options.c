@@ -1,4 +1,5 @@
 /* Scalar options: values, ranges, defaults, and which source wins. */
+#include "../comma_locale.h"
 #include "config_helper.h"
 
 /* Without any source every option has the default of its row. */
@@ -289,6 +290,29 @@ static void empty_sections_are_fine(void **state)
     config_free(config);
 }
 
+/* A number has a point where it is read and where it is shown, also after a plugin called
+ * setlocale(3), as before a SIGHUP. */
+static void numbers_have_a_point(void **state)
+{
+    struct config *config;
+    char text[20000];
+    FILE *out = fmemopen(text, sizeof text, "w");
+
+    (void)state;
+    TAKE_COMMA_LOCALE();
+    config = helper_config("topology:\n"
+                           "  queues:\n"
+                           "    - {name: q, arguments: {x-half: 1.5, x-whole: 5.0}}\n",
+                           NULL, NULL);
+    config_write_effective(config, out);
+    fclose(out);
+    setlocale(LC_ALL, "C");
+    assert_non_null(strstr(text, "1.5"));
+    assert_non_null(strstr(text, "5.0"));
+    assert_null(strstr(text, "1,5"));
+    config_free(config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +325,7 @@ int main(void)
         HELPER_TEST(addresses_may_be_a_list),
         HELPER_TEST(wrong_variables_are_refused),
         HELPER_TEST(variables_of_kubernetes_are_ignored),
+        HELPER_TEST(numbers_have_a_point),
         HELPER_TEST(wrong_sets_are_refused),
         HELPER_TEST(paths_are_relative_to_where_they_are_written),
         HELPER_TEST(empty_sections_are_fine),

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../comma_locale.h"
 #include "handlers/exec/child.h"
 #include "handlers/exec/environment.h"
 #include "job_rig.h"
@@ -195,6 +196,21 @@ static void nothing_is_left_behind(void **state)
     assert_int_equal(errno, ECHILD);
 }
 
+/* A number has a point, also where a plugin has called setlocale(3). */
+static void numbers_have_a_point(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_field half = {"half", {.type = WARREN_F64, .as.real = 0.5}};
+    struct warren_properties properties = {.headers = {&half, 1}};
+    struct child_end end;
+
+    TAKE_COMMA_LOCALE();
+    rig_begin(rig, &properties, warren_text(""));
+    assert_int_equal(run(rig, "printf %s $WARREN_HEADER_HALF", warren_text(""), 5000, &end), 0);
+    setlocale(LC_ALL, "C");
+    assert_true(output_is(&end, "0.5"));
+}
+
 /* A program that does not exist is an errno, not an exit status. */
 static void no_such_program(void **state)
 {
@@ -251,6 +267,7 @@ int main(void)
         TEST(what_is_left_is_killed),
         TEST(a_lost_status_is_an_error),
         TEST(nothing_is_left_behind),
+        TEST(numbers_have_a_point),
         TEST(no_such_program),
         TEST(the_environment),
     };
