@@ -121,7 +121,8 @@ static enum warren_status declare_levels(struct delay_topology *topology,
 }
 
 enum warren_status delay_topology_declare(struct delay_topology *topology, struct channel *channel,
-                                          const struct delay *delay, struct arena *scratch)
+                                          const struct delay *delay, struct arena *scratch,
+                                          bool *ret_new)
 {
     struct delay_declare declare = {&topology->steps, channel, scratch};
     bool levels =
@@ -130,6 +131,7 @@ enum warren_status delay_topology_declare(struct delay_topology *topology, struc
     bool departure = !destination || !destination->declared;
     enum warren_status status = WARREN_OK;
 
+    *ret_new = levels;
     if (!levels && !departure)
         return WARREN_OK;
     if (topology->steps.count >= DELAY_STEPS_MAX)

@@ -57,11 +57,14 @@ const struct delay_refusal *delay_topology_refused(const struct delay_topology *
 /**
  * Declare on @channel what @delay needs and was not declared yet.
  *
+ * @ret_new  queues that it goes into were: others may be declaring them, too, and until they are up
+ *           RabbitMQ refuses what comes for them
  * @return WARREN_OK; WARREN_ECLOSED: not now, for the channel is being lost, or too many replies
  * are missing; WARREN_ENOMEM
  */
 enum warren_status delay_topology_declare(struct delay_topology *topology, struct channel *channel,
-                                          const struct delay *delay, struct arena *scratch);
+                                          const struct delay *delay, struct arena *scratch,
+                                          bool *ret_new);
 /** Everything will be declared again: perhaps somebody deleted a part. */
 void delay_topology_forget(struct delay_topology *topology);
 /**

@@ -110,8 +110,10 @@ struct warren_publisher {
     struct window window;
     struct delay_topology delays;
     struct pace pace;
-    struct loop_timer turn; /* the next message may go, as far as the rate is concerned */
-    struct record *writing; /* half written: nothing else may be sent before its rest */
+    struct loop_timer trial; /* the first message for a delay queue is sent again, */
+    int64_t trial_end_ms;    /* until then; 0: it was not refused yet */
+    struct loop_timer turn;  /* the next message may go, as far as the rate is concerned */
+    struct record *writing;  /* half written: nothing else may be sent before its rest */
     struct loop_timer expiry;
     int64_t expiry_ms;  /* what the timer is armed for; INT64_MAX: it is not */
     int64_t expired_ms; /* when it last fired */
@@ -175,6 +177,8 @@ void sender_work(void *publisher);
 void sender_leave_soon(struct warren_publisher *publisher);
 /** Send what may be sent. */
 void sender_pump(void *publisher);
+/** The window's trial was refused: it is sent again later, or has ended. */
+void sender_trial_refused(struct warren_publisher *publisher);
 
 /* replies.c */
 

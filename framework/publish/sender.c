@@ -8,6 +8,11 @@
 /* While nothing can be sent, the receipt of a message that is safe on disk waits so long. */
 #define SPOOL_PATIENCE_MS 1000
 
+/* RabbitMQ refuses what comes for a quorum queue that somebody else is declaring, until it is up:
+ * the first message for a delay queue is sent again so often, for so long. */
+#define TRIAL_STEP_MS 100
+#define TRIAL_MS      5000
+
 /* The close handshake, after every message has ended. */
 #define CLOSE_TIMEOUT_MS 1000
 
@@ -110,17 +115,42 @@ static bool prepare_delay(struct warren_publisher *p, struct record *record, boo
     const struct delay_refusal *refusal =
         delay_topology_refused(&p->delays, record->delay, now_ms(p));
     enum warren_status status;
+    bool is_new;
 
     if (refusal) {
         window_refuse(&p->window, record, refusal->code, refusal->text);
         return false;
     }
-    status = delay_topology_declare(&p->delays, p->channel, record->delay, &p->scratch);
+    status = delay_topology_declare(&p->delays, p->channel, record->delay, &p->scratch, &is_new);
+    if (status == WARREN_OK && is_new) {
+        window_try(&p->window, record);
+        p->trial_end_ms = 0;
+    }
     if (status != WARREN_OK && status != WARREN_ECLOSED)
         connection_fail(p->connection, status, "cannot declare the delay queues: %s",
                         warren_status_name(status));
-    *ret_stop = status != WARREN_OK;
-    return status == WARREN_OK;
+    *ret_stop = status != WARREN_OK || window_next(&p->window) != record;
+    return !*ret_stop;
+}
+
+void sender_trial_refused(struct warren_publisher *p)
+{
+    if (p->trial_end_ms == 0) /* the first time */
+        p->trial_end_ms = now_ms(p) + TRIAL_MS;
+    if (now_ms(p) < p->trial_end_ms)
+        loop_timer_arm_ms(&p->trial, TRIAL_STEP_MS);
+    else
+        window_try_again(&p->window, false);
+}
+
+/* The window may have been restarted meanwhile, or the message is too old by now. */
+static void trial_due(void *arg)
+{
+    struct warren_publisher *p = arg;
+
+    if (p->window.trial_refused)
+        window_try_again(&p->window, true);
+    sender_pump(p);
 }
 
 /* @return false: stop, the connection is of no use now */
@@ -371,6 +401,7 @@ static void change_rate(void *arg)
     pthread_mutex_unlock(&p->lock);
     pace_set(&p->pace, rate, burst, now_ms(p));
     loop_timer_disarm(&p->turn);
+    loop_timer_disarm(&p->trial);
     sender_pump(p);
 }
 
@@ -410,6 +441,8 @@ enum warren_status sender_init(struct warren_publisher *p, const struct connecti
     if (status == WARREN_OK)
         status = loop_timer_init(&p->turn, p->loop, sender_pump, p);
     if (status == WARREN_OK)
+        status = loop_timer_init(&p->trial, p->loop, trial_due, p);
+    if (status == WARREN_OK)
         status = replies_init(p);
     if (status != WARREN_OK)
         return error_set(error, status, "cannot make the publisher's loop: %s",
@@ -442,6 +475,7 @@ void sender_done(struct warren_publisher *p)
     connection_free(p->connection);
     loop_timer_done(&p->expiry);
     loop_timer_done(&p->turn);
+    loop_timer_done(&p->trial);
     replies_done(p);
     window_done(&p->window);
     delay_topology_done(&p->delays);

@@ -133,6 +133,8 @@ static void confirm(struct warren_publisher *p, uint64_t tag, bool multiple, boo
                         "the broker confirmed tag %llu, which it was never sent or has confirmed "
                         "before",
                         (unsigned long long)tag);
+    if (p->window.trial_refused && !loop_timer_armed(&p->trial))
+        sender_trial_refused(p);
 }
 
 static uint8_t copy_shortstr(char to[256], amqp_bytes_t from)

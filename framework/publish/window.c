@@ -97,6 +97,10 @@ static void end(struct window *w, struct record *record, enum warren_result resu
         w->unsent = record->link.next;
     if (record->tag)
         w->in_flight--;
+    if (record->seq == w->trial_seq) {
+        w->trial_seq = 0;
+        w->trial_refused = false;
+    }
     record->result = record->returned ? WARREN_RETURNED : result;
     list_remove(&record->link);
     list_push(&w->ended, &record->link);
@@ -193,6 +197,9 @@ struct record *window_next(const struct window *w)
 {
     if (w->unsent == &w->records)
         return NULL;
+    if (w->trial_seq > 0 && record_of(w->unsent)->seq >= w->trial_seq &&
+        (w->in_flight > 0 || w->trial_refused))
+        return NULL;
     if (w->in_flight > 0 && suspects_left(w) &&
         (w->group_left == 0 || record_of(w->unsent)->seq > w->suspects_until))
         return NULL;
@@ -248,6 +255,20 @@ enum warren_status window_sent(struct window *w, struct record *record)
     return WARREN_OK;
 }
 
+void window_try(struct window *w, struct record *record)
+{
+    assert(&record->link == w->unsent);
+    w->trial_seq = record->seq;
+}
+
+void window_try_again(struct window *w, bool again)
+{
+    assert(w->trial_refused);
+    w->trial_refused = false;
+    if (!again)
+        end(w, record_of(w->unsent), WARREN_NACKED);
+}
+
 void window_refuse(struct window *w, struct record *record, uint16_t code, const char *text)
 {
     assert(&record->link == w->unsent);
@@ -275,12 +296,23 @@ struct record *window_refuse_those(struct window *w,
 
 /* ---- confirms ---- */
 
+/* Nothing was sent after it, so it is the first that was not. */
+static void queue_trial(struct window *w, struct record *record)
+{
+    w->in_flight--;
+    w->unsent = &record->link;
+    w->trial_refused = true;
+    record_rewind(record);
+}
+
 static void confirm_one(struct window *w, struct record **at, bool negative)
 {
     struct record *record = *at;
 
     *at = NULL;
-    if (record && record != ENDED)
+    if (record && record != ENDED && negative && record->seq == w->trial_seq && !record->returned)
+        queue_trial(w, record);
+    else if (record && record != ENDED)
         end(w, record, negative ? WARREN_NACKED : WARREN_CONFIRMED);
 }
 
@@ -365,6 +397,8 @@ void window_restart(struct window *w)
     }
     w->unsent = w->records.next;
     w->in_flight = 0;
+    w->trial_seq = 0;
+    w->trial_refused = false;
     w->first_tag = w->next_tag = 1;
     w->returned_tag = 0;
 }

@@ -48,6 +48,8 @@ struct window {
     uint64_t lost_until;     /* last seq in flight at the last restart; 0: none was */
     bool lost_alone;         /* and that was the only one */
     bool narrowed;           /* the last blame ended a message, or left fewer to be suspected */
+    uint64_t trial_seq;      /* of the one that goes alone; 0: none does */
+    bool trial_refused;      /* a queue did, and it waits for window_try_again() */
     uint64_t resent;
     int64_t deadline_ms; /* no record's is earlier */
 };
@@ -68,6 +70,14 @@ struct record *window_next(const struct window *window);
  *         unconfirmed; WARREN_ENOMEM
  */
 enum warren_status window_sent(struct window *window, struct record *record);
+/**
+ * The record of window_next() is sent alone: it waits until nothing else is in flight, and all
+ * others for its end. If it is nacked it has not ended: see trial_refused. window_restart() forgets
+ * that.
+ */
+void window_try(struct window *window, struct record *record);
+/** While trial_refused: it is sent @again; else it ends as NACKED. */
+void window_try_again(struct window *window, bool again);
 /** The record of window_next() cannot be sent: it ends as RETURNED with @code and @text. */
 void window_refuse(struct window *window, struct record *record, uint16_t code, const char *text);
 /**

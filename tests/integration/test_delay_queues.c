@@ -540,6 +540,31 @@ static void wrong_requests_are_refused(void **state)
                      WARREN_EINVAL);
 }
 
+/* RabbitMQ refuses what comes for a quorum queue that another channel is just declaring: that is
+ * waited for. Each message of each of twenty publishers, all of which need the same new queues, is
+ * confirmed. */
+static void twenty_publishers_begin_at_once(void **state)
+{
+    enum { PUBLISHERS = 20, EACH = 5 };
+    struct fixture *f = *state;
+    struct warren_publisher *publishers[PUBLISHERS];
+    struct sent *sent = calloc((size_t)PUBLISHERS * EACH, sizeof *sent);
+
+    assert_non_null(sent);
+    for (int i = 0; i < PUBLISHERS; i++)
+        publishers[i] = publisher_open(f->uri, NULL);
+    for (int i = 0; i < PUBLISHERS; i++)
+        for (int k = 0; k < EACH; k++)
+            send_later(publishers[i], &sent[i * EACH + k], "", f->queue, "x", 3000);
+    for (int i = 0; i < PUBLISHERS * EACH; i++) {
+        assert_true(has_ended(&sent[i]));
+        assert_int_equal(sent[i].result, WARREN_CONFIRMED);
+    }
+    for (int i = 0; i < PUBLISHERS; i++)
+        warren_publisher_close(publishers[i], 0);
+    free(sent);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -555,6 +580,7 @@ int main(void)
         TEST(a_short_delay_passes_a_long_one),
         TEST(a_destination_that_takes_nothing_holds_nobody_else),
         TEST(queues_come_as_they_are_needed),
+        TEST(twenty_publishers_begin_at_once),
         TEST(seventeen_years),
         TEST(a_reconnect_declares_again),
         TEST(a_deleted_level_comes_back),

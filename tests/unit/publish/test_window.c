@@ -86,6 +86,69 @@ static int set_up_five(void **state)
     return send_up_to(*state, 10) == 5 ? 0 : -1;
 }
 
+/* ---- one on trial ---- */
+
+/* It is alone in flight: what is before it ends first, and what is behind it waits. */
+static void one_on_trial_goes_alone(void **state)
+{
+    struct window *w = *state;
+
+    add(w, 6);
+    add(w, 7);
+    window_try(w, window_next(w));
+    assert_null(window_next(w));
+    assert_int_equal(window_confirm(w, 5, true, false), WARREN_OK);
+    assert_int_equal(send_up_to(w, 10), 1);
+    assert_int_equal(window_confirm(w, 6, false, false), WARREN_OK);
+    assert_int_equal(send_up_to(w, 10), 1);
+    assert_int_equal(window_confirm(w, 7, false, true), WARREN_OK);
+    for (uint64_t seq = 1; seq <= 7; seq++)
+        expect_ended(w, seq, seq == 7 ? WARREN_NACKED : WARREN_CONFIRMED);
+}
+
+/* Nacked, it waits for the word of its owner, and keeps its place; so often as that wants. */
+static void one_on_trial_is_sent_again(void **state)
+{
+    struct window *w = *state;
+
+    add(w, 1);
+    add(w, 2);
+    window_try(w, window_next(w));
+    for (uint64_t tag = 1; tag <= 3; tag++) {
+        assert_int_equal(send_up_to(w, 10), 1);
+        assert_int_equal(window_confirm(w, tag, false, true), WARREN_OK);
+        assert_true(w->trial_refused);
+        assert_null(window_next(w));
+        assert_int_equal(window_ended_below(w), 1);
+        expect_ended(w, 0, WARREN_NACKED);
+        window_try_again(w, tag < 3);
+    }
+    expect_ended(w, 1, WARREN_NACKED);
+    assert_int_equal(send_up_to(w, 10), 1);
+    assert_int_equal(window_confirm(w, 4, false, true), WARREN_OK);
+    expect_ended(w, 2, WARREN_NACKED);
+}
+
+/* A time limit and a restart end the trial, too. */
+static void a_trial_ends_with_its_message(void **state)
+{
+    struct window *w = *state;
+
+    window_add(w, make(1, "", "q", NULL, 100));
+    add(w, 2);
+    window_try(w, window_next(w));
+    assert_int_equal(send_up_to(w, 10), 1);
+    assert_int_equal(window_confirm(w, 1, false, true), WARREN_OK);
+    window_expire(w, 100);
+    expect_ended(w, 1, WARREN_TIMEOUT);
+    assert_false(w->trial_refused);
+    window_try(w, window_next(w));
+    assert_int_equal(send_up_to(w, 10), 1);
+    assert_int_equal(window_confirm(w, 2, false, true), WARREN_OK);
+    window_restart(w);
+    assert_int_equal(send_up_to(w, 10), 1);
+}
+
 /* ---- messages that are also on disk ---- */
 
 static void ignore(const struct warren_receipt *receipt, void *user)
@@ -875,6 +938,9 @@ static void random_lives_match_the_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(one_on_trial_goes_alone, set_up_five, tear_down),
+        cmocka_unit_test_setup_teardown(one_on_trial_is_sent_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_trial_ends_with_its_message, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_receipt_leaves_before_its_message, set_up, tear_down),
         cmocka_unit_test_setup_teardown(receipts_leave_by_a_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_receipt_passes, set_up, tear_down),
