@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/descriptors.h"
 #include "base/error.h"
 
 #include "amqp/tls.h"
@@ -43,6 +44,7 @@ enum warren_status transport_connect(struct transport *transport, const struct s
         close(fd);
         return WARREN_EIO;
     }
+    descriptors_add(fd, -1, "a socket to the broker");
     transport->fd = fd;
     transport->wants_write = true;
     return WARREN_OK;
@@ -156,8 +158,7 @@ void transport_close(struct transport *transport)
 {
     if (transport->tls)
         tls_close(transport);
-    if (transport->fd >= 0)
-        close(transport->fd);
+    descriptors_close(transport->fd);
     transport->fd = -1;
     transport->wants_read = transport->wants_write = false;
 }

@@ -22,10 +22,12 @@
 #include "app/worker_store.h"
 #include "app/worker_streams.h"
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/error.h"
 #include "base/guarded.h"
 #include "base/log.h"
 #include "base/signals.h"
+#include "loop/loop.h"
 
 /* Everything that jobs published has its receipt by then: this is the close handshake. */
 #define PUBLISHER_CLOSE_MS 2000
@@ -299,7 +301,9 @@ static void wait_for_end(struct warren_worker *worker)
     while (!worker->ended) {
         int ms = worker_streams_sleep_ms(&worker->streams, flight_watch(flight, now_ms()));
 
+        ms = ms < 0 || ms > DESCRIPTORS_LOOK_MS ? DESCRIPTORS_LOOK_MS : ms;
         sleep_ms(worker, worker_orphans_reap(&worker->orphans, now_ms(), ms));
+        descriptors_check();
         if (!worker->ended)
             take_requests(worker);
         take_taint(worker);
@@ -376,6 +380,7 @@ void worker_own_process(struct warren_worker *worker, struct process_state *star
 {
     worker_flight_own_process(&worker->flight, start);
     worker->orphans.owned = true;
+    loop_log_warnings();
 }
 
 void warren_worker_stop(struct warren_worker *worker)

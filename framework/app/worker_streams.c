@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "amqp/uri.h"
+#include "base/descriptors.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/private_file.h"
@@ -95,6 +96,7 @@ static enum warren_status open_file(struct worker_stream *stream, struct warren_
         return fail(stream, error,
                     errno == EWOULDBLOCK ? "another worker has it: give each a state_dir of its own"
                                          : strerror(errno));
+    descriptors_add(stream->fd, -1, "the offset of a stream");
     return read_file(stream, error);
 }
 
@@ -249,8 +251,7 @@ void worker_streams_save(struct worker_streams *streams, const struct runtime *r
 void worker_streams_close(struct worker_streams *streams)
 {
     for (size_t i = 0; i < streams->count; i++) {
-        if (streams->items[i].fd >= 0)
-            close(streams->items[i].fd);
+        descriptors_close(streams->items[i].fd);
         free(streams->items[i].path);
     }
     free(streams->items);

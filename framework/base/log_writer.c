@@ -6,34 +6,43 @@
 #include "base/log_writer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/log_ring.h"
 #include "base/thread.h"
 
 /** Longest sleep while the sink takes nothing, so that the end of log_stop() is seen in time. */
 #define SINK_POLL_MS 20
+/** What a process that ends waits for room for its last line. */
+#define LAST_MS 1000
+/** A number that nobody closes by mistake. */
+#define SPARE_MIN 200
 
 static struct {
     pthread_mutex_t life; /* one log_start() or log_stop() at a time */
     pthread_t thread;
     struct log_ring ring;
     int sink;
-    int wakeup;
+    int spare; /* where the sink led at the start, for the last line; -1: none */
+    struct stat led;
+    sem_t wakeup;
     atomic_bool running;    /* lines go into the ring */
     atomic_uint pushing;    /* threads inside of log_writer_take() */
-    atomic_bool sleeping;   /* the thread needs the eventfd to go on */
+    atomic_bool sleeping;   /* the thread needs the semaphore to go on */
     _Atomic int64_t end_ns; /* when to give up; 0: not stopping */
     _Atomic uint64_t dropped;
     uint64_t dropped_told; /* the thread's */
-} writer = {.life = PTHREAD_MUTEX_INITIALIZER};
+} writer = {.life = PTHREAD_MUTEX_INITIALIZER, .spare = -1};
 
 static void write_stderr(const char *text, uint32_t len)
 {
@@ -51,10 +60,7 @@ static void write_stderr(const char *text, uint32_t len)
 
 static void wake(void)
 {
-    uint64_t one = 1;
-    ssize_t written = write(writer.wakeup, &one, sizeof one);
-
-    (void)written;
+    sem_post(&writer.wakeup);
 }
 
 void log_writer_take(const char *text, uint32_t len)
@@ -73,6 +79,14 @@ void log_writer_take(const char *text, uint32_t len)
     atomic_fetch_sub(&writer.pushing, 1);
     if (!through_ring)
         write_stderr(text, len);
+}
+
+static bool leads_there(int fd)
+{
+    struct stat now;
+
+    return fd >= 0 && fstat(fd, &now) == 0 && now.st_dev == writer.led.st_dev &&
+           now.st_ino == writer.led.st_ino;
 }
 
 /* ---- the thread ---- */
@@ -155,14 +169,11 @@ static bool write_gathered(const struct gathered *gathered)
 
 static void sleep_until_woken(void)
 {
-    struct pollfd wakeup = {.fd = writer.wakeup, .events = POLLIN};
-    uint64_t count;
-
     atomic_store(&writer.sleeping, true);
     if (!log_ring_peek(&writer.ring) && atomic_load(&writer.end_ns) == 0)
-        poll(&wakeup, 1, -1);
+        sem_wait(&writer.wakeup);
     atomic_store(&writer.sleeping, false);
-    while (read(writer.wakeup, &count, sizeof count) > 0)
+    while (sem_trywait(&writer.wakeup) == 0)
         ;
 }
 
@@ -190,6 +201,36 @@ static void *writer_main(void *arg)
 
 /* ---- its life ---- */
 
+static void watch_sink(int fd)
+{
+    descriptors_add(fd, -1, "the log");
+    if (fstat(fd, &writer.led) == 0)
+        writer.spare = fcntl(fd, F_DUPFD_CLOEXEC, SPARE_MIN);
+}
+
+/* The one that is to write the last line, for the end of the process, has its number still. */
+static void forget_sink(void)
+{
+    descriptors_forget(writer.sink);
+    if (leads_there(writer.sink)) {
+        close(writer.spare);
+        writer.spare = -1;
+    }
+}
+
+void log_writer_last(const char *text, uint32_t len)
+{
+    bool started = writer.led.st_ino != 0;
+    int fd = leads_there(writer.spare)  ? writer.spare
+             : leads_there(writer.sink) ? writer.sink
+             : started                  ? -1 /* nobody is there to read it */
+                                        : STDERR_FILENO;
+    struct pollfd sink = {.fd = fd, .events = POLLOUT};
+
+    if (poll(&sink, 1, LAST_MS) > 0 && write(fd, text, len) < 0)
+        return;
+}
+
 static enum warren_status start(int fd)
 {
     enum warren_status status;
@@ -201,17 +242,16 @@ static enum warren_status start(int fd)
     atomic_store(&writer.sleeping, false);
     atomic_store(&writer.dropped, 0);
     writer.dropped_told = 0;
-    writer.wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (writer.wakeup < 0)
-        return WARREN_EIO;
+    sem_init(&writer.wakeup, 0, 0);
     status = log_ring_init(&writer.ring);
     if (status == WARREN_OK)
         status = thread_start(&writer.thread, "warren-log", writer_main, NULL, NULL);
     if (status != WARREN_OK) {
         log_ring_done(&writer.ring);
-        close(writer.wakeup);
+        sem_destroy(&writer.wakeup);
         return status;
     }
+    watch_sink(fd);
     atomic_store(&writer.running, true);
     return WARREN_OK;
 }
@@ -237,7 +277,8 @@ static void stop(uint32_t timeout_ms)
     atomic_store(&writer.end_ns, clock_now_ns(clock_monotonic()) + (int64_t)timeout_ms * 1000000);
     wake();
     pthread_join(writer.thread, NULL);
-    close(writer.wakeup);
+    sem_destroy(&writer.wakeup);
+    forget_sink();
     log_ring_done(&writer.ring);
 }
 

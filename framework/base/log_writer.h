@@ -13,4 +13,10 @@
  * thread runs; a line that finds the ring full is counted and lost. */
 void log_writer_take(const char *text, uint32_t len);
 
+/**
+ * Write a line to the sink at once, past the ring, or, if the descriptor of the sink is another
+ * file by now, to where it led. After log_stop().
+ */
+void log_writer_last(const char *text, uint32_t len);
+
 #endif

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/backtrace.h"
+#include "base/ending.h"
 #include "base/process_state.h"
 #include "base/thread.h"
 #include "consume/flight_recorder.h"
@@ -209,6 +210,14 @@ static void tell_fall(struct flight *flight, int signal, const siginfo_t *info, 
     backtrace_write(calls, count, report->backtrace, sizeof report->backtrace);
 }
 
+/* Not by a signal: something was taken away, such as a descriptor. */
+static void fall_at_the_end(void)
+{
+    for (struct flight *f = signals.flights; f; f = f->next)
+        if (flight_begun(f) > 0)
+            flight_fell(f, 0, 0, NULL);
+}
+
 /* A sanitizer, or whoever else was there before, has its turn first. */
 static bool is_plain(int signal)
 {
@@ -318,8 +327,10 @@ void fault_install(struct flight *flight, struct fault_plan *plan)
     pthread_mutex_lock(&signals.lock);
     flight->next = signals.flights;
     signals.flights = flight;
-    if (signals.users++ == 0)
+    if (signals.users++ == 0) {
         take_signals();
+        ending_tell(fall_at_the_end);
+    }
     pthread_mutex_unlock(&signals.lock);
 }
 
@@ -335,6 +346,7 @@ void fault_remove(struct flight *flight)
     *at = flight->next;
     flight->plan = NULL;
     if (--signals.users == 0) {
+        ending_tell(NULL);
         for (size_t i = 0; i < FAULT_SIGNALS; i++)
             give_back(fault_signals[i], &signals.before[i]);
         give_back(FAULT_TELL_SIGNAL, &signals.before_tell);

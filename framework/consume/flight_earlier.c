@@ -194,14 +194,27 @@ static enum flight_reason reason_of(const struct flight_file *from, const struct
     return has_fallen(from) ? FLIGHT_FALL : FLIGHT_KILLED;
 }
 
+/* What it was suspected of is in its note, unless that was forgotten with the ack on its way. */
+static bool is_noted(const struct flight_file *from, const struct identity *message)
+{
+    for (uint32_t i = 0; i < from->head->note_count; i++)
+        if (from->notes[i].check && from->notes[i].crashes > 0 &&
+            identity_equal(&from->notes[i].message, message) &&
+            flight_note_is_sound(&from->notes[i]))
+            return true;
+    return false;
+}
+
 static void load_slot(struct flight *f, const struct flight_file *from,
                       const struct flight_slot *slot, uint32_t fall_report, int64_t now_ms)
 {
     enum flight_state state = state_of(slot);
     bool told = state >= FLIGHT_CRASHED;
     bool sure = is_sure(from, slot);
-    struct flight_note note = {
-        .message = slot->message, .crashes = 1, .first_ms = now_ms, .noted_ms = now_ms};
+    uint32_t before = is_noted(from, &slot->message) ? 0 : slot->crashes;
+    struct flight_note note = {.message = slot->message, .first_ms = now_ms, .noted_ms = now_ms};
+
+    note.crashes = sure ? before + 1 : before > 1 ? before : 1;
 
     note.reason = reason_of(from, slot);
     note.report = told ? keep_report(f, from, atomic_load(&slot->report)) : fall_report;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/error.h"
 #include "base/private_file.h"
 
@@ -74,6 +75,7 @@ static enum warren_status fill(struct flight_file *file, const struct flight_sha
 
     lay_out(&head, offsets);
     file->size = offsets[3];
+    descriptors_add(file->fd, -1, "the flight recorder");
     failure = posix_fallocate(file->fd, 0, (off_t)file->size);
     if (failure)
         return error_set(error, WARREN_EIO, "flight recorder %s: %zu bytes: %s", where, file->size,
@@ -287,8 +289,7 @@ void flight_file_close(struct flight_file *file, bool remove)
         munmap(file->head, file->size);
     if (file->path && remove)
         unlink(file->path);
-    if (file->fd >= 0)
-        close(file->fd);
+    descriptors_close(file->fd);
     free(file->path);
     *file = (struct flight_file){.fd = -1};
 }

@@ -66,8 +66,9 @@ enum flight_state {
 struct flight_slot {
     _Atomic uint64_t state; /* written last */
     struct identity message;
-    uint32_t failed; /* attempts in vain before this one, since this process has the message */
-    uint8_t alone;   /* nothing else ran: whatever happens, this message did it */
+    uint32_t failed;  /* attempts in vain before this one, since this process has the message */
+    uint32_t crashes; /* that it was suspected of when it began */
+    uint8_t alone;    /* nothing else ran: whatever happens, this message did it */
     uint8_t id_len;
     _Atomic uint32_t report; /* + 1; 0: none */
     char message_id[FLIGHT_NAME_SIZE];

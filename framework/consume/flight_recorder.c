@@ -153,7 +153,8 @@ static void note_alone(struct flight *f, const struct flight_slot *slot)
 }
 
 void flight_begin(struct flight_worker *w, struct delivery *delivery,
-                  const struct identity *message, struct warren_bytes message_id, bool alone)
+                  const struct identity *message, struct warren_bytes message_id, bool alone,
+                  uint32_t crashes)
 {
     struct flight_slot *slot = w->slot;
     uint64_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
@@ -161,6 +162,7 @@ void flight_begin(struct flight_worker *w, struct delivery *delivery,
     w->delivery = delivery;
     slot->message = *message;
     slot->failed = delivery->failed;
+    slot->crashes = crashes;
     slot->alone = alone;
     if (alone)
         note_alone(w->flight, slot);

@@ -93,9 +93,10 @@ struct flight_worker *flight_workers(struct flight *flight, const char *queue, c
 
 /* ---- a worker thread ---- */
 
-/** @worker's handler gets @delivery, which is @message. */
+/** @worker's handler gets @delivery, which is @message, and is suspected of @crashes. */
 void flight_begin(struct flight_worker *worker, struct delivery *delivery,
-                  const struct identity *message, struct warren_bytes message_id, bool alone);
+                  const struct identity *message, struct warren_bytes message_id, bool alone,
+                  uint32_t crashes);
 /** The handler has returned. @return false: too late, the thread was given up; it must park */
 bool flight_end(struct flight_worker *worker);
 /** Is a handler running, or given up? Async-signal-safe. */

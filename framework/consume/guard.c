@@ -102,12 +102,12 @@ static void note_failure(struct guard *guard, struct warren_job *job,
 static enum warren_outcome run(struct guard *guard, struct flight_worker *worker,
                                struct warren_job *job, const struct chain *chain,
                                const struct identity *message, struct warren_bytes message_id,
-                               bool alone)
+                               bool alone, uint32_t crashes)
 {
     struct delivery *delivery = job->delivery;
     enum warren_outcome outcome;
 
-    flight_begin(worker, delivery, message, message_id, alone);
+    flight_begin(worker, delivery, message, message_id, alone, crashes);
     outcome = chain_run(chain, job);
     /* Noted before the end is: who is killed in between has failed all the same. */
     note_failure(guard, job, message, outcome);
@@ -142,7 +142,7 @@ enum warren_outcome guard_run(struct guard *guard, uint32_t index, struct warren
     if (suspicion.crashes > flight->crashes_max)
         return quarantine(guard, job, &suspicion);
     if (flight_suspects(flight) == 0 && !flight_is_narrow(flight))
-        return run(guard, worker, job, chain, &message, message_id, false);
+        return run(guard, worker, job, chain, &message, message_id, false, suspicion.crashes);
     way = way_of(flight, &suspicion);
     if (!turnstile_enter(&flight->turnstile, way))
         return WARREN_REQUEUE;
@@ -151,7 +151,8 @@ enum warren_outcome guard_run(struct guard *guard, uint32_t index, struct warren
         report(guard, job, &suspicion, WARREN_LOG_WARN, "suspected message runs alone");
     if (way != TURNSTILE_BESIDE && guard->options.settle_up)
         guard->options.settle_up(guard->options.user);
-    return run(guard, worker, job, chain, &message, message_id, way != TURNSTILE_BESIDE);
+    return run(guard, worker, job, chain, &message, message_id, way != TURNSTILE_BESIDE,
+               suspicion.crashes);
 }
 
 void guard_ended(struct guard *guard, uint32_t index)

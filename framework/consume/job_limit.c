@@ -3,6 +3,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "base/descriptors.h"
+#include "base/ending.h"
 #include "consume/flight_recorder.h"
 #include "consume/job.h"
 
@@ -38,8 +40,7 @@ void job_alarm_init(struct job_alarm *alarm)
 
 void job_alarm_done(struct job_alarm *alarm)
 {
-    if (alarm->fd >= 0)
-        close(alarm->fd);
+    descriptors_close(alarm->fd);
     pthread_mutex_destroy(&alarm->lock);
 }
 
@@ -48,7 +49,13 @@ static void set(struct job_alarm *alarm, int64_t delay_ns)
 {
     struct itimerspec when = {{0, 0}, {delay_ns / 1000000000, delay_ns % 1000000000}};
 
-    timerfd_settime(alarm->fd, 0, &when, NULL);
+    if (timerfd_settime(alarm->fd, 0, &when, NULL) == 0)
+        return;
+    descriptors_check();
+    ending_now(
+        "descriptor %d, of warren_job_cancel_fd(), is no timer any more: it was closed, and is "
+        "not the handler's to close",
+        alarm->fd);
 }
 
 /* Under the lock. */
@@ -64,6 +71,12 @@ static void set_alarm(struct warren_job *job)
     set(&job->alarm, delay_ns);
 }
 
+static void make_timer(struct job_alarm *alarm)
+{
+    alarm->fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    descriptors_add(alarm->fd, -1, "of warren_job_cancel_fd()");
+}
+
 int warren_job_cancel_fd(struct warren_job *job)
 {
     struct job_alarm *alarm = &job->alarm;
@@ -72,7 +85,7 @@ int warren_job_cancel_fd(struct warren_job *job)
         return alarm->fd;
     pthread_mutex_lock(&alarm->lock);
     if (alarm->fd < 0)
-        alarm->fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+        make_timer(alarm);
     alarm->in_use = alarm->fd >= 0;
     if (alarm->in_use)
         set_alarm(job);

@@ -4,29 +4,48 @@
  */
 #include "loop/loop.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "base/descriptors.h"
+#include "base/ending.h"
+#include "base/log.h"
+
+/* Descriptors that are asked whether libevent has made them. */
+#define SEARCH_MAX 4096
 
 struct loop {
     struct event_base *base;
     struct event *wakeup;
     int wakeup_fd;
+    int timer_fd; /* libevent's; -1: not known */
     atomic_bool stopping;
     pthread_mutex_t lock; /* guards the links and the waiting flag of all tasks */
     struct list tasks;
 };
 
+/* What is not said to fail by eventfd(2) is a descriptor that was taken away. */
+static void expect(ssize_t done)
+{
+    if (done >= 0 || errno == EAGAIN || errno == EINTR)
+        return;
+    descriptors_check();
+    ending_now("an event loop cannot be woken: %s", strerrordesc_np(errno));
+}
+
 /* Cannot fail but when the counter is near 2^64, and then the loop wakes up anyway. */
 static void wake(struct loop *loop)
 {
     uint64_t one = 1;
-    ssize_t written = write(loop->wakeup_fd, &one, sizeof one);
 
-    (void)written;
+    expect(write(loop->wakeup_fd, &one, sizeof one));
 }
 
 /* Take the next task of @batch, under the lock: from then on it may be posted again, or be gone. */
@@ -54,12 +73,11 @@ static void run_tasks(evutil_socket_t fd, short what, void *arg)
     struct loop *loop = arg;
     struct list batch;
     uint64_t count;
-    ssize_t got = read(fd, &count, sizeof count);
     void (*run)(void *);
     void *run_arg;
 
-    (void)got;
     (void)what;
+    expect(read(fd, &count, sizeof count));
     list_init(&batch);
     pthread_mutex_lock(&loop->lock);
     list_splice(&batch, &loop->tasks);
@@ -85,6 +103,44 @@ static struct event_base *new_base(void)
     return base;
 }
 
+/* Does the epoll set @set have @fd? If not, it is as it was. */
+static bool set_has(int set, int fd)
+{
+    struct epoll_event none = {.events = 0};
+
+    if (epoll_ctl(set, EPOLL_CTL_ADD, fd, &none) != 0)
+        return errno == EEXIST;
+    epoll_ctl(set, EPOLL_CTL_DEL, fd, NULL);
+    return false;
+}
+
+/* libevent does not tell which set it made, nor which timer: the one that has our descriptor, and
+ * the other one that this set has. */
+static void watch_descriptors(struct loop *loop)
+{
+    int set = 0;
+    int timer = 0;
+
+    while (set < SEARCH_MAX && !set_has(set, loop->wakeup_fd))
+        set++;
+    if (set == SEARCH_MAX)
+        return;
+    descriptors_add(loop->wakeup_fd, set, "which wakes an event loop");
+    while (timer < SEARCH_MAX && (timer == loop->wakeup_fd || !set_has(set, timer)))
+        timer++;
+    if (timer < SEARCH_MAX)
+        descriptors_add(timer, set, "the timer of an event loop");
+    loop->timer_fd = timer < SEARCH_MAX ? timer : -1;
+}
+
+static void forget_descriptors(struct loop *loop)
+{
+    if (loop->timer_fd >= 0)
+        descriptors_remove(loop->timer_fd);
+    if (loop->wakeup_fd >= 0)
+        descriptors_remove(loop->wakeup_fd);
+}
+
 enum warren_status loop_new(struct loop **ret_loop)
 {
     struct loop *loop = calloc(1, sizeof *loop);
@@ -94,6 +150,7 @@ enum warren_status loop_new(struct loop **ret_loop)
         return WARREN_ENOMEM;
     list_init(&loop->tasks);
     pthread_mutex_init(&loop->lock, NULL);
+    loop->timer_fd = -1;
     loop->wakeup_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (loop->wakeup_fd < 0) {
         status = WARREN_EIO;
@@ -105,6 +162,7 @@ enum warren_status loop_new(struct loop **ret_loop)
     loop->wakeup = event_new(loop->base, loop->wakeup_fd, EV_READ | EV_PERSIST, run_tasks, loop);
     if (!loop->wakeup || event_add(loop->wakeup, NULL) != 0)
         goto fail;
+    watch_descriptors(loop);
     *ret_loop = loop;
     return WARREN_OK;
 
@@ -117,6 +175,7 @@ void loop_free(struct loop *loop)
 {
     if (!loop)
         return;
+    forget_descriptors(loop);
     if (loop->wakeup)
         event_free(loop->wakeup);
     if (loop->base)
@@ -130,7 +189,10 @@ void loop_free(struct loop *loop)
 void loop_run(struct loop *loop)
 {
     do
-        event_base_loop(loop->base, EVLOOP_ONCE);
+        if (event_base_loop(loop->base, EVLOOP_ONCE) < 0) {
+            descriptors_check();
+            ending_now("an event loop cannot go on: %s", strerrordesc_np(errno));
+        }
     while (!atomic_exchange(&loop->stopping, false));
 }
 
@@ -147,6 +209,19 @@ struct clock *loop_clock(struct loop *loop)
 {
     (void)loop;
     return clock_monotonic();
+}
+
+static void take_warning(int severity, const char *text)
+{
+    if (severity < EVENT_LOG_WARN)
+        return;
+    descriptors_check();
+    log_warn("event loop: %s", text);
+}
+
+void loop_log_warnings(void)
+{
+    event_set_log_callback(take_warning);
 }
 
 /* ---- work from other threads ---- */
@@ -260,10 +335,14 @@ enum warren_status loop_fd_init(struct loop_fd *watch, struct loop *loop, int fd
 
 static void want(struct event *event, bool before, bool now)
 {
+    int failure = 0;
+
     if (now && !before)
-        event_add(event, NULL);
+        failure = event_add(event, NULL);
     else if (before && !now)
-        event_del(event);
+        failure = event_del(event);
+    if (failure)
+        descriptors_check();
 }
 
 void loop_fd_want(struct loop_fd *watch, unsigned readiness)

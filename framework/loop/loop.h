@@ -27,6 +27,12 @@ void loop_stop(struct loop *loop);
 /** A monotonic clock. */
 struct clock *loop_clock(struct loop *loop);
 
+/**
+ * What libevent warns of goes into the log, and has all descriptors looked at (base/descriptors.h).
+ * For a process that is warren's alone: there is one such function for all who use libevent in it.
+ */
+void loop_log_warnings(void);
+
 /* ---- work from other threads ---- */
 
 /**

@@ -167,6 +167,8 @@ enum warren_status database_open(const struct database_options *options,
         status = join_turn(database, error);
     if (status == WARREN_OK && !options->read_only)
         status = watch(database, error);
+    if (status == WARREN_OK && !options->read_only)
+        database_add_descriptors(database);
     if (status != WARREN_OK) {
         database_close(database);
         return status;
@@ -180,6 +182,7 @@ void database_close(struct database *database)
     if (!database)
         return;
     database_part(database);
+    database_remove_descriptors(database);
     sqlite3_close_v2(database->sqlite);
     turn_put(database->turn);
     free(database->path);

@@ -24,6 +24,8 @@ struct database {
     struct file_place places[DATABASE_PLACES]; /* the file's is the first */
     size_t place_count;
     bool is_displaced; /* as it was looked at last */
+    int file_fd;       /* SQLite's; 0 and -1: not known */
+    int log_fd;
 };
 
 enum warren_status database_set_synchronous(struct database *database,
@@ -37,5 +39,11 @@ enum warren_status database_set_synchronous(struct database *database,
 void database_rescue(struct database *database);
 /** It is about to be closed. */
 void database_part(struct database *database);
+
+/* ---- database_descriptors.c ---- */
+
+/** From now on they are looked at (base/descriptors.h). The log is open by then. */
+void database_add_descriptors(struct database *database);
+void database_remove_descriptors(struct database *database);
 
 #endif

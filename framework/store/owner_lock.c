@@ -12,6 +12,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/descriptors.h"
 #include "base/error.h"
 #include "base/private_file.h"
 
@@ -83,6 +84,7 @@ enum warren_status owner_lock_new(const char *path, bool shared, struct owner_lo
         owner_lock_free(lock);
         return status;
     }
+    descriptors_add(lock->fd, -1, "the lock of the store");
     *ret_lock = lock;
     return WARREN_OK;
 }
@@ -91,8 +93,7 @@ void owner_lock_free(struct owner_lock *lock)
 {
     if (!lock)
         return;
-    if (lock->fd >= 0)
-        close(lock->fd);
+    descriptors_close(lock->fd);
     free(lock);
 }
 

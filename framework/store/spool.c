@@ -12,6 +12,7 @@
 #include <sqlite3.h>
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/error.h"
 #include "base/private_file.h"
 #include "store/turn.h"
@@ -71,6 +72,7 @@ enum warren_status spool_claim(struct spool *spool, bool *ret_taken, struct warr
                          "publisher at a time",
                          path, owner[0] ? owner : "?");
     }
+    descriptors_add(spool->lock_fd, -1, "the lock of the spool");
     snprintf(owner, sizeof owner, "%d", (int)getpid());
     if (ftruncate(spool->lock_fd, 0) != 0 ||
         pwrite(spool->lock_fd, owner, strlen(owner), 0) != (ssize_t)strlen(owner))
@@ -144,8 +146,7 @@ void spool_close(struct spool *spool)
         database_finalize(spool->statements[i]);
     if (!spool->joined)
         database_close(spool->database);
-    if (spool->lock_fd >= 0)
-        close(spool->lock_fd);
+    descriptors_close(spool->lock_fd);
     free(spool);
 }
 

@@ -296,7 +296,7 @@ WARREN_API bool warren_job_cancelled(const struct warren_job *job);
 
 /**
  * A descriptor that becomes readable when warren_job_cancelled() becomes true, for poll(2). Made
- * at the first call; owned by the job.
+ * at the first call; owned by the job, which must not find it closed.
  *
  * @return -1 if there is no more descriptor to be had
  */

@@ -45,7 +45,9 @@ WARREN_API enum warren_status warren_worker_new(const struct warren_worker_optio
  *         WARREN_ETAINTED if a handler crashed or was given up: the others were finished and all
  *         acks sent, but a thread is stopped for ever, with what it had locked, and no memory is to
  *         be trusted. End the process, or execute it again, soon. While this has not returned 5 s
- *         after drain.timeout, the signal of the crash ends the process
+ *         after drain.timeout, the signal of the crash ends the process. If a descriptor of
+ * warren's is closed by something else, or is another file by then, the process ends with status 1
+ * and a line in the log
  */
 WARREN_API enum warren_status warren_worker_run(struct warren_worker *worker);
 

@@ -6,14 +6,14 @@
  *   "null"                     a call of a NULL pointer
  *   "overflow"                 a recursion without an end
  *   "kill"                     SIGKILL for the whole process, once the file `gate` is there
- *   "stray"                    a fault after it changed all of the process that outlives execve(2)
- *   "overrun"                  spoils the heap behind a block of its own, works, then acks
- *   "lock"                     a fault while it holds a lock that `close` takes, if it says so
- *   "hang"                     does not return
- *   "fail"                     a failed attempt, to be repeated after `again`
- *   "stay"                     does not return before it is delivered again
- *   "slow"                     works for `slow`, then acks
- *   any other                  works for `work`, then acks
+ *   "close TEXT"               closes all descriptors that lead to what has TEXT in its name, then
+ * acks "swap TEXT"                the same, and puts /dev/null in their places "stray" a fault
+ * after it changed all of the process that outlives execve(2) "overrun"                  spoils the
+ * heap behind a block of its own, works, then acks "lock"                     a fault while it
+ * holds a lock that `close` takes, if it says so "hang"                     does not return "fail"
+ * a failed attempt, to be repeated after `again` "stay"                     does not return before
+ * it is delivered again "slow"                     works for `slow`, then acks any other works for
+ * `work`, then acks
  *
  * It appends lines to `path`: "begin ID ATTEMPT" and, if it returns, "done ID ATTEMPT".
  */
@@ -221,6 +221,36 @@ static const struct {
     {"hang", hang},         {"lock", die_with_lock},       {"stray", stray},
 };
 
+/* As by closing a number twice, which meanwhile was given to somebody else. */
+static void take_away(const char *what, bool swap)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    for (int fd = 0; fd < 1000; fd++) {
+        char path[32];
+        char target[4096] = "";
+
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        if (fd == null || readlink(path, target, sizeof target - 1) < 0 || !strstr(target, what))
+            continue;
+        if (swap)
+            dup3(null, fd, O_CLOEXEC);
+        else
+            close(fd);
+    }
+    close(null);
+}
+
+static bool begins(struct warren_bytes body, const char *words, char *rest, size_t size)
+{
+    size_t len = strlen(words);
+
+    if (body.len < len || memcmp(body.data, words, len) != 0)
+        return false;
+    snprintf(rest, size, "%.*s", (int)(body.len - len), (const char *)body.data + len);
+    return true;
+}
+
 static bool says(struct warren_bytes body, const char *word)
 {
     return body.len == strlen(word) && memcmp(body.data, word, body.len) == 0;
@@ -238,6 +268,7 @@ static enum warren_outcome run(struct warren_job *job, void *state)
 {
     struct crashing *crashing = state;
     struct warren_bytes body = warren_job_body(job);
+    char what[128];
 
     record(crashing, job, "begin");
     if (says(body, "kill"))
@@ -251,6 +282,10 @@ static enum warren_outcome run(struct warren_job *job, void *state)
         warren_job_retry_after(job, crashing->again_ms);
         return WARREN_RETRY;
     }
+    if (begins(body, "close ", what, sizeof what))
+        take_away(what, false);
+    if (begins(body, "swap ", what, sizeof what))
+        take_away(what, true);
     if (says(body, "overrun"))
         overrun(job);
     work(says(body, "slow") ? crashing->slow_ms : crashing->work_ms);

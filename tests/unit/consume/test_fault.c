@@ -88,7 +88,7 @@ static void *work(void *arg)
     poll(NULL, 0, 0);
     fault_thread_begin(rig->worker);
     if (rig->in_handler)
-        flight_begin(rig->worker, rig->delivery, &message, id, false);
+        flight_begin(rig->worker, rig->delivery, &message, id, false, 0);
     rig->act(rig);
     if (rig->in_handler && !flight_end(rig->worker))
         fault_given_up(rig->worker);
@@ -444,7 +444,7 @@ static void end_and_fault(struct rig *rig)
     struct identity message = {1, 1};
     struct warren_bytes id = {"m-1", 3};
 
-    flight_begin(rig->worker, rig->delivery, &message, id, false);
+    flight_begin(rig->worker, rig->delivery, &message, id, false, 0);
     EXPECT(flight_end(rig->worker));
     fault(rig);
 }

@@ -89,12 +89,17 @@ static struct identity message(uint64_t number)
     return (struct identity){number, 1};
 }
 
-static void begin_with(struct rig *rig, int worker, uint64_t number, bool alone)
+static void begin_again(struct rig *rig, int worker, uint64_t number, bool alone, uint32_t crashes)
 {
     struct identity it = message(number);
     struct warren_bytes id = {"m-1\0A", 5};
 
-    flight_begin(&rig->workers[worker], rig->deliveries[worker], &it, id, alone);
+    flight_begin(&rig->workers[worker], rig->deliveries[worker], &it, id, alone, crashes);
+}
+
+static void begin_with(struct rig *rig, int worker, uint64_t number, bool alone)
+{
+    begin_again(rig, worker, number, alone, 0);
 }
 
 static void begin(struct rig *rig, int worker, bool alone)
@@ -452,6 +457,25 @@ static void the_only_one_is_guilty(void **state)
     assert_int_equal(claim_number(rig, 12).crashes, 1);
 }
 
+/* It was settled, and its note forgotten, when the process fell; but its ack did not reach the
+ * broker, which delivers it again. */
+static void a_fall_before_the_ack(void **state)
+{
+    struct rig *rig = *state;
+    struct identity it = message(11);
+    struct flight_note note;
+    uint32_t number;
+
+    run_well(rig, 0, 11, false);
+    fall_and_restart(rig);
+    number = flight_notes_claim(&rig->flight->notes, &it, clock_wall_ms(), &note);
+    begin_again(rig, 0, 11, true, note.crashes);
+    assert_true(flight_end(&rig->workers[0]));
+    flight_notes_forget(&rig->flight->notes, number);
+    fall_and_restart(rig);
+    assert_int_equal(claim_number(rig, 11).crashes, 2);
+}
+
 /* Others have begun since: it may have been one of them, too. */
 static void who_came_later_may_have_done_it(void **state)
 {
@@ -569,6 +593,7 @@ int main(void)
         T(a_fall_makes_suspects),
         T(a_fall_behind_others_proves_nothing),
         T(the_only_one_is_guilty),
+        T(a_fall_before_the_ack),
         T(who_came_later_may_have_done_it),
         T(a_crash_in_a_row_of_falls),
         T(a_row_of_falls_narrows),
