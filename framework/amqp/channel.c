@@ -223,6 +223,20 @@ static bool close_channel(struct channel *ch)
     return true;
 }
 
+void channel_renew(struct channel *ch)
+{
+    const struct channel_loss loss = {.text = "", .renewed = true};
+
+    if (ch->state != CHANNEL_OPEN)
+        return;
+    if (!close_channel(ch)) {
+        connection_fail(ch->connection, WARREN_ENOMEM, "cannot send channel.close");
+        return;
+    }
+    channel_reopen_now(ch);
+    channel_lose(ch, &loss);
+}
+
 static uint32_t unclosed_max(const struct channel_set *set)
 {
     return set->numbers.max / 2 < UNCLOSED_MAX ? set->numbers.max / 2 : UNCLOSED_MAX;

@@ -28,10 +28,11 @@ struct channel;
 
 /** Why a channel is no more. */
 struct channel_loss {
-    uint16_t code;    /* of channel.close; 0: the connection was lost, or `unanswered` */
+    uint16_t code;    /* of channel.close; 0: the connection was lost, `unanswered`, or `renewed` */
     const char *text; /* as the broker said it */
     uint32_t method;  /* that caused it, also that of a connection.close; 0 if unknown */
     bool unanswered;  /* the broker is there, but did not answer `method` on this channel */
+    bool renewed;     /* by channel_renew() */
 };
 
 /** What the owner is told, on the loop. Any but open and lost may be NULL. */
@@ -83,6 +84,13 @@ enum warren_status channel_send(struct channel *channel, uint32_t id, void *deco
  * over it, that is made again at once.
  */
 void channel_reopen_now(struct channel *channel);
+
+/**
+ * Close it, and open it again at once under another number: the broker has back whatever was
+ * delivered on it and is not settled, in its old order. `lost` is told, on this turn. Only while
+ * open.
+ */
+void channel_renew(struct channel *channel);
 
 /** The number on the wire of this generation, for frames put together elsewhere. */
 uint16_t channel_number(const struct channel *channel);

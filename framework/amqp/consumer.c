@@ -14,6 +14,8 @@
 /* Ceilings of the delays before a subscription that broke is tried again; see backoff.h. */
 #define RETRY_MIN_MS 1000
 #define RETRY_MAX_MS 30000
+#define QUEUE_GONE   "the broker cancelled the subscription: its queue was deleted, or moved"
+#define NOT_FOUND    404
 /* One that lived for so long begins again at the shortest delay. */
 #define STABLE_MS 60000
 
@@ -106,7 +108,7 @@ static void cancel(struct consumer *consumer)
  */
 static void update(struct consumer *consumer)
 {
-    bool wanted = consumer->started && !consumer->paused && !consumer->full;
+    bool wanted = consumer->started && !consumer->paused && !consumer->full && !consumer->asking;
 
     if (consumer->state == CONSUMER_IDLE && wanted && !loop_timer_armed(&consumer->retry))
         subscribe(consumer);
@@ -146,6 +148,40 @@ static void interrupted(struct consumer *consumer, const char *reason)
     consumer->events.interrupted(consumer->user, reason, retry_ms);
 }
 
+/*
+ * RabbitMQ 4.3 cancels a consumer of a quorum queue that does not settle a message in time, takes
+ * back what was late, and keeps the consumer: whatever is settled on this channel revives it. So a
+ * new subscription belongs on a new channel. (Versions before it close the channel themselves.)
+ */
+static bool may_be_late(const struct consumer *consumer)
+{
+    return !consumer->is_stream && ack_batcher_outstanding(&consumer->batcher) > 0 &&
+           connection_server_at_least(consumer->connection, 4, 3);
+}
+
+static void on_queue_there(void *user, uint32_t id, void *decoded)
+{
+    struct consumer *consumer = user;
+
+    (void)id;
+    (void)decoded;
+    consumer->asking = false;
+    channel_renew(consumer->channel);
+    interrupted(consumer, "the broker cancelled the subscription, whose queue is there: a message "
+                          "was not settled within its consumer time-out");
+}
+
+/* @return false: it cannot be sent. A queue that is gone costs the channel, which is of no use. */
+static bool ask_for_queue(struct consumer *consumer)
+{
+    amqp_queue_declare_t declare = {.queue = text_bytes(consumer->queue), .passive = true};
+
+    consumer->asking =
+        consumer_sent(consumer, channel_call(consumer->channel, AMQP_QUEUE_DECLARE_METHOD, &declare,
+                                             on_queue_there, consumer)) == WARREN_OK;
+    return consumer->asking;
+}
+
 static void on_broker_cancel(struct consumer *consumer, const amqp_basic_cancel_t *method)
 {
     amqp_basic_cancel_ok_t cancel_ok = {.consumer_tag = method->consumer_tag};
@@ -159,7 +195,8 @@ static void on_broker_cancel(struct consumer *consumer, const amqp_basic_cancel_
     if (!ours || (consumer->state != CONSUMER_ASKING && consumer->state != CONSUMER_CONSUMING))
         return;
     enter(consumer, CONSUMER_IDLE);
-    interrupted(consumer, "the broker cancelled the subscription: its queue was deleted, or moved");
+    if (!may_be_late(consumer) || !ask_for_queue(consumer))
+        interrupted(consumer, QUEUE_GONE);
 }
 
 /* ---- the channel ---- */
@@ -181,7 +218,8 @@ static void on_open(void *user)
 static void on_lost(void *user, const struct channel_loss *loss)
 {
     struct consumer *consumer = user;
-    bool subscribed = consumer->state != CONSUMER_IDLE;
+    bool subscribed = consumer->state != CONSUMER_IDLE || consumer->asking;
+    bool gone = consumer->asking && loss->code == NOT_FOUND;
     char reason[CONSUMER_REASON_MAX];
 
     /* The next subscription has a delay of its own; what else is sent on a channel has none. */
@@ -192,8 +230,13 @@ static void on_lost(void *user, const struct channel_loss *loss)
     consumer_drop_incoming(consumer);
     enter(consumer, CONSUMER_AWAY);
     consumer->announced = false;
-    if (loss->unanswered) {
+    consumer->asking = consumer->ending = false;
+    if (loss->renewed) {
+        log_debug("queue %s: on another channel", consumer->queue);
+    } else if (loss->unanswered) {
         interrupted(consumer, loss->text);
+    } else if (gone) {
+        interrupted(consumer, QUEUE_GONE);
     } else if (loss->code != 0) {
         snprintf(reason, sizeof reason, "the broker closed the channel: %u %s", loss->code,
                  loss->text);

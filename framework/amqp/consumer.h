@@ -70,10 +70,14 @@ void consumer_leave(struct consumer *consumer, struct delivery *delivery);
 /** Send acks that are due. @all: also those behind a gap, whatever their age. */
 void consumer_flush(struct consumer *consumer, bool all);
 /**
- * Send all acks, then hand back with one frame whatever is not settled. All of that which was not
- * left is then to be settled with VERDICT_HANDBACK.
+ * Send all acks, then hand back whatever is not settled, in its old order: with one basic.nack
+ * where the broker does not count that as a delivery (RabbitMQ 4.3), else by the end of the
+ * channel, once the broker has processed the acks; barriers that wait meanwhile are lost. All of
+ * that which was not left is then to be settled with VERDICT_HANDBACK. Only while paused.
  */
 void consumer_hand_back(struct consumer *consumer);
+/** The broker does not count a basic.nack as a delivery in vain. */
+bool consumer_hands_back_free(const struct consumer *consumer);
 /** Less than half of the prefetch is taken, in messages and in bytes: acks may wait a little. */
 bool consumer_roomy(const struct consumer *consumer);
 /** Acks settled but not sent. */

@@ -42,10 +42,21 @@ static enum warren_status send_negative(void *user, uint64_t tag, enum verdict v
     return send_verdict(user, AMQP_BASIC_REJECT_METHOD, &reject);
 }
 
+bool consumer_hands_back_free(const struct consumer *consumer)
+{
+    return connection_server_at_least(consumer->connection, 4, 3);
+}
+
+/* A nack that counts as a delivery has nothing over the end of the channel, and RabbitMQ 3 loses
+ * the order of a queue with a delivery limit where it names more than 32 messages, or where many
+ * come at once, which the broker's channel then puts together. */
 static enum warren_status send_hand_back(void *user, uint64_t tag)
 {
+    const struct consumer *consumer = user;
     amqp_basic_nack_t nack = {.delivery_tag = tag, .multiple = true, .requeue = true};
 
+    if (!consumer_hands_back_free(consumer))
+        return consumer_end_channel(user);
     return send_verdict(user, AMQP_BASIC_NACK_METHOD, &nack);
 }
 

@@ -79,6 +79,8 @@ struct consumer {
     bool full;      /* prefetch_bytes was reached, and half of it is not yet settled */
     bool announced; /* the owner knows that the broker sends */
     bool lost;      /* since the last consume-ok */
+    bool asking;    /* whether the queue is there, after the broker's cancel: no subscription yet */
+    bool ending;    /* the channel, once it has processed the acks: so the rest is handed back */
     int64_t consuming_since_ms;
     char reason[CONSUMER_REASON_MAX]; /* of the last interruption that was reported */
     struct random random;
@@ -132,6 +134,8 @@ bool consumer_wait(struct list *list, const struct consumer_waiter *waiter);
  *  free the consumer: touch nothing afterwards. */
 void consumer_answer(struct consumer *consumer, bool barriers_too);
 void consumer_forget_waiters(struct consumer *consumer);
+/** End the channel, once the broker has processed what was sent on it. */
+enum warren_status consumer_end_channel(struct consumer *consumer);
 enum warren_status consumer_send_qos(struct consumer *consumer, channel_reply_fn *reply);
 
 #endif

@@ -103,6 +103,22 @@ static void on_qos_ok(void *user, uint32_t id, void *decoded)
     answer(list_pop(&consumer->barriers), true);
 }
 
+static void on_processed(void *user, uint32_t id, void *decoded)
+{
+    struct consumer *consumer = user;
+
+    (void)id;
+    (void)decoded;
+    if (consumer->ending)
+        channel_renew(consumer->channel);
+}
+
+enum warren_status consumer_end_channel(struct consumer *consumer)
+{
+    consumer->ending = true;
+    return consumer_send_qos(consumer, on_processed);
+}
+
 void consumer_barrier(struct consumer *consumer, void (*done)(void *user, bool passed), void *user)
 {
     struct consumer_waiter waiter = {.passed = done, .user = user};

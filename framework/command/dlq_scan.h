@@ -4,7 +4,7 @@
  *
  * AMQP shows a message only by delivering it, and the next one only while the earlier ones are
  * held. So everything that is left stays unsettled until the end, which `leave_max` bounds.
- * It is then given back by one basic.nack. A quorum queue counts that in x-delivery-count (RabbitMQ
+ * It is then given back, in its order. A quorum queue counts that in x-delivery-count (RabbitMQ
  * 4.3 does not); from RabbitMQ 4.0 on one without an x-delivery-limit of its own drops or
  * dead-letters what was given back 20 times.
  * Thread: main (the session's loop). Elsewhere: what is done with a message.

@@ -27,7 +27,8 @@ static void give_back_if_done(struct dlq_scan *scan)
     if (!scan->paused || scan->kept > 0 || scan->acked > 0 || scan->barrier || scan->giving_back)
         return;
     scan->giving_back = true;
-    consumer_hand_back(scan->consumer);
+    if (consumer_hands_back_free(scan->consumer))
+        consumer_hand_back(scan->consumer); /* else the end of the channel does */
     consumer_barrier(scan->consumer, on_given_back, scan);
 }
 

@@ -20,6 +20,10 @@
  */
 #define HAND_BACK_GRACE_MS 500
 #define CLOSE_QUIET_MS     1000
+/* Nacks of single messages that may be on their way at once, and the time that they are given.
+ * More, and RabbitMQ 3 puts them together, and loses their order; see consumer_deliveries.c. */
+#define SINGLY_MAX      32
+#define SINGLY_PAUSE_MS 50
 /* What is kept of the quiet for the close itself. */
 #define CLOSE_MS 100
 
@@ -77,10 +81,14 @@ static bool hand_back(struct runtime *r, bool at_any_rate)
             all = false;
             continue;
         }
-        count = subscription_hand_back(s);
+        count = subscription_hand_back(s, at_any_rate ? UINT32_MAX : SINGLY_MAX);
         r->drain.handed_back += count;
         if (singly && count > 0)
             r->drain.quiet_until_ms = quiet_end_ms(r);
+        if (subscription_has_unbegun(s)) {
+            loop_timer_arm_ms(&r->drain.pause, SINGLY_PAUSE_MS);
+            all = false;
+        }
     }
     connection_uncork(r->connection);
     return all;

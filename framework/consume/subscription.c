@@ -383,12 +383,23 @@ bool subscription_drained(const struct subscription *s)
     return s->cancelled || consumer_generation(s->consumer) == 0;
 }
 
-uint32_t subscription_hand_back(struct subscription *s)
+uint32_t subscription_hand_back(struct subscription *s, uint32_t count_max)
 {
+    struct batch some = {NULL, NULL, 0};
+
     /* A nack of many tags would name those of running handlers as well. */
-    if (s->arrived.count > 1 && s->arrived.count == s->in_flight)
+    if (s->arrived.count > 1 && s->arrived.count == s->in_flight) {
         consumer_hand_back(s->consumer);
-    return subscription_settle_as(s, &s->arrived, WARREN_REQUEUE);
+        return subscription_settle_as(s, &s->arrived, WARREN_REQUEUE);
+    }
+    while (s->arrived.count > 0 && some.count < count_max)
+        batch_add(&some, batch_pop(&s->arrived));
+    return subscription_settle_as(s, &some, WARREN_REQUEUE);
+}
+
+bool subscription_has_unbegun(const struct subscription *s)
+{
+    return s->arrived.count > 0;
 }
 
 static void barrier_passed(void *user, bool passed)

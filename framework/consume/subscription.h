@@ -85,8 +85,13 @@ bool subscription_barrier(struct subscription *subscription,
 void subscription_drain(struct subscription *subscription);
 /** The broker sends nothing more. */
 bool subscription_drained(const struct subscription *subscription);
-/** Settle what was not begun as handed back. @return how many */
-uint32_t subscription_hand_back(struct subscription *subscription);
+/**
+ * Settle what was not begun as handed back; where handlers run, no more than @count_max, for each
+ * then needs a frame of its own. @return how many
+ */
+uint32_t subscription_hand_back(struct subscription *subscription, uint32_t count_max);
+/** Some of it is left. */
+bool subscription_has_unbegun(const struct subscription *subscription);
 /**
  * Send every ack and ask for a sign that they arrived; host->progress() tells.
  * Nothing is asked if there is no channel.

@@ -258,7 +258,9 @@ static void a_lost_queue_barrier(void **state)
     ack_many(fixture);
     rig_delete_queue(fixture->rig, fixture->queue);
     consumer_queue_barrier(fixture->consumer, on_barrier, fixture); /* 404 closes the channel */
-    assert_true(RIG_UNTIL(fixture->rig, fixture->barrier == -1, PATIENCE_MS));
+    assert_true(RIG_UNTIL(fixture->rig, fixture->barrier != 0, PATIENCE_MS));
+    if (!broker_at_least(fixture->broker, 4, 3)) /* there it may be on another channel by now */
+        assert_int_equal(fixture->barrier, -1);
     rig_declare_queue(fixture->rig, fixture->queue, "classic", fixture->dlq);
 }
 
@@ -494,6 +496,97 @@ static void what_is_left_is_handed_back(void **state)
         RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->queue) == 2, PATIENCE_MS));
     assert_int_equal(rig_messages(fixture->rig, fixture->dlq), 0);
     free(body);
+}
+
+static void in_order(const struct peer_message *message, void *user)
+{
+    unsigned *next = user;
+    char *expected = text("in-order-%u", (*next)++);
+
+    assert_string_equal(message->body, expected);
+    free(expected);
+}
+
+static amqp_table_entry_t number(const char *name, int value)
+{
+    return (amqp_table_entry_t){.key = amqp_cstring_bytes(name),
+                                .value = {.kind = AMQP_FIELD_KIND_I32, .value = {.i32 = value}}};
+}
+
+/* Messages that are handed back have their old order. RabbitMQ 3 lost it in a quorum queue with a
+ * delivery limit, for more than 32 of them. */
+static void a_hand_back_keeps_the_order(void **state)
+{
+    const amqp_table_entry_t limit = number("x-delivery-limit", 1000000000);
+    struct fixture *fixture = *state;
+    struct peer *peer = peer_new(fixture->broker->uri);
+    unsigned next = 0;
+
+    peer_delete_alone(peer, fixture->queue);
+    peer_declare_with(peer, fixture->queue, "quorum", &limit, 1);
+    peer_publish_many(peer, fixture->queue, "in-order", 100);
+    start(fixture);
+    assert_true(until_delivered(fixture, 100));
+    consumer_pause(fixture->consumer, on_paused, fixture);
+    assert_true(RIG_UNTIL(fixture->rig, fixture->paused, PATIENCE_MS));
+    consumer_hand_back(fixture->consumer);
+    settle_all(fixture, VERDICT_HANDBACK);
+    assert_true(
+        RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->queue) == 100, PATIENCE_MS));
+    assert_int_equal(peer_drain(peer, fixture->queue, in_order, &next), 100);
+    peer_free(peer);
+}
+
+/* RabbitMQ 4.3 cancels a consumer that is late, and keeps it. What was late runs once more, on
+ * another channel, where the only consumer is; what the late ones say is told to nobody. */
+static void a_consumer_time_out(void **state)
+{
+    const amqp_table_entry_t timeout = number("x-consumer-timeout", 1000);
+    struct fixture *fixture = *state;
+    struct peer *peer = peer_new(fixture->broker->uri);
+    struct consumer_stats stats;
+
+    if (!broker_at_least(fixture->broker, 4, 3)) {
+        peer_free(peer);
+        skip();
+    }
+    peer_delete_alone(peer, fixture->queue);
+    peer_declare_with(peer, fixture->queue, "quorum", &timeout, 1);
+    peer_publish_many(peer, fixture->queue, "late", 3);
+    start(fixture);
+    assert_true(until_delivered(fixture, 3));
+    assert_true(until_delivered(fixture, 6));
+    assert_int_equal(fixture->interrupted, 1);
+    assert_non_null(strstr(fixture->reason, "consumer time-out"));
+    for (int i = 5; i >= 0; i--) /* the later three are in time */
+        settle(fixture, (size_t)i, VERDICT_ACK);
+    pass_barrier(fixture);
+    consumer_stats(fixture->consumer, &stats);
+    assert_int_equal(stats.stale, 3);
+    assert_true(RIG_UNTIL(fixture->rig, peer_consumers(peer, fixture->queue) == 1, PATIENCE_MS));
+    peer_publish_many(peer, fixture->queue, "more", 1);
+    assert_true(until_delivered(fixture, 7));
+    assert_int_equal(fixture->delivered, 7);
+    settle_all(fixture, VERDICT_ACK);
+    peer_free(peer);
+}
+
+/* ... which is not said of a queue that was deleted meanwhile. */
+static void a_queue_deleted_under_messages(void **state)
+{
+    struct fixture *fixture = *state;
+    struct peer *peer = peer_new(fixture->broker->uri);
+
+    peer_delete_alone(peer, fixture->queue);
+    peer_declare(peer, fixture->queue, "quorum");
+    peer_publish_many(peer, fixture->queue, "late", 1);
+    start(fixture);
+    assert_true(until_delivered(fixture, 1));
+    peer_delete_alone(peer, fixture->queue);
+    assert_true(RIG_UNTIL(fixture->rig, fixture->interrupted > 0, PATIENCE_MS));
+    assert_non_null(strstr(fixture->reason, "its queue was deleted"));
+    settle_all(fixture, VERDICT_ACK);
+    peer_free(peer);
 }
 
 /* Reject dead-letters; retry and hand-back deliver again, flagged as redelivered. */
@@ -761,6 +854,9 @@ int main(void)
         TEST(headers_outgrow_a_frame),
         TEST(headers_that_are_too_large_are_dead_lettered),
         TEST(what_is_left_is_handed_back),
+        TEST(a_hand_back_keeps_the_order),
+        TEST(a_consumer_time_out),
+        TEST(a_queue_deleted_under_messages),
         TEST(verdicts_do_what_they_say),
         TEST(random_order_on_a_classic_queue),
         TEST(random_order_on_a_quorum_queue),
