@@ -29,3 +29,13 @@ size_t utf8_len(const unsigned char *text, size_t left)
             return 0;
     return len;
 }
+
+size_t utf8_plain_len(const char *text, size_t left)
+{
+    const unsigned char *c = (const unsigned char *)text;
+    size_t len = utf8_len(c, left);
+
+    if (*c < 0x20 || *c == 0x7f || (*c == 0xc2 && len == 2 && c[1] < 0xa0))
+        return 0;
+    return len;
+}

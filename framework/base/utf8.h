@@ -10,4 +10,7 @@
  */
 size_t utf8_len(const unsigned char *text, size_t left);
 
+/** The same; 0 also for what a terminal would obey: U+0000 to U+001F, and U+007F to U+009F. */
+size_t utf8_plain_len(const char *text, size_t left);
+
 #endif

@@ -8,6 +8,7 @@
 
 #include "base/c_locale.h"
 #include "base/suggest.h"
+#include "base/utf8.h"
 
 #define OPTIONS_MAX 64
 
@@ -19,14 +20,33 @@ bool cli_colour(FILE *out)
     return isatty(fileno(out)) && !(no_color && *no_color) && !(term && !strcmp(term, "dumb"));
 }
 
+/* A broker's words, or a file's, may be in it; only an end of a line is wanted. */
+static void write_plain(FILE *out, const char *text)
+{
+    for (size_t left = strlen(text); left > 0;) {
+        size_t size = *text == '\n' ? 1 : utf8_plain_len(text, left);
+
+        if (size > 0)
+            fwrite(text, 1, size, out);
+        else
+            fputc('?', out);
+        size += size == 0;
+        text += size;
+        left -= size;
+    }
+}
+
 static void print_error(const struct cli *cli, const char *format, va_list arguments)
 {
     bool colour = cli_colour(stderr);
     locale_t before = c_locale_begin();
+    char *text = NULL;
 
     fprintf(stderr, "warren%s%s: %serror:%s ", *cli->command->name ? " " : "", cli->command->name,
             colour ? "\033[1;31m" : "", colour ? "\033[0m" : "");
-    vfprintf(stderr, format, arguments);
+    if (vasprintf(&text, format, arguments) >= 0)
+        write_plain(stderr, text);
+    free(text);
     c_locale_end(before);
     fputc('\n', stderr);
 }

@@ -4,6 +4,7 @@
 #include "app/worker_posts.h"
 #include "command/broker_check.h"
 #include "command/commands.h"
+#include "command/dlq_print.h"
 #include "command/progress.h"
 
 /* Where there is no terminal, a line says so often how far it is. */
@@ -48,7 +49,9 @@ static void on_connected(void *user, const char *where, const char *server)
     struct check *check = user;
 
     progress_end(&check->progress);
-    printf("%s: connected, %s\n", where, server);
+    printf("%s: connected, ", where);
+    dlq_write_safe(stdout, server, strlen(server));
+    putchar('\n');
 }
 
 static void on_missing(void *user, const char *item)

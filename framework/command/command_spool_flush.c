@@ -48,9 +48,12 @@ static void on_end(const struct warren_receipt *receipt, void *user)
     char id[DLQ_SAFE_ID_SIZE];
 
     dlq_safe_id(receipt->message_id_bytes, id);
-    if (receipt->result == WARREN_RETURNED && atomic_load(&f->results[receipt->result]) == 0)
-        fprintf(stderr, "warren spool flush: message %s: %s: %u %s\n", id,
-                warren_result_name(receipt->result), receipt->reply_code, receipt->reply_text);
+    if (receipt->result == WARREN_RETURNED && atomic_load(&f->results[receipt->result]) == 0) {
+        fprintf(stderr, "warren spool flush: message %s: %s: %u ", id,
+                warren_result_name(receipt->result), receipt->reply_code);
+        dlq_write_safe(stderr, receipt->reply_text, strlen(receipt->reply_text));
+        fputc('\n', stderr);
+    }
     atomic_fetch_add(&f->results[receipt->result], 1);
 }
 

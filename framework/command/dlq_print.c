@@ -81,17 +81,6 @@ void dlq_age_text(int64_t seconds, char text[DLQ_TIME_SIZE])
                  seconds / 3600 % 24);
 }
 
-size_t dlq_character(const char *text, size_t len)
-{
-    const unsigned char *c = (const unsigned char *)text;
-    size_t size = utf8_len(c, len);
-
-    /* U+0080 to U+009F steer a terminal as much as those below U+0020. */
-    if (*c < 0x20 || *c == 0x7f || (*c == 0xc2 && size == 2 && c[1] < 0xa0))
-        return 0;
-    return size;
-}
-
 /* @return how many columns it takes */
 static int write_character(FILE *out, const char *text, size_t size)
 {
@@ -114,7 +103,7 @@ static int write_safe(FILE *out, const char *text, size_t len)
     int columns = 0;
 
     for (size_t i = 0; i < len;) {
-        size_t size = dlq_character(text + i, len - i);
+        size_t size = utf8_plain_len(text + i, len - i);
 
         columns += write_character(out, text + i, size);
         i += step(text + i, size, len - i);

@@ -29,10 +29,6 @@ void dlq_time_text(int64_t seconds, char text[DLQ_TIME_SIZE]);
 /** "3h 5m", "12s", "4d 2h"; "-" below 0. */
 void dlq_age_text(int64_t seconds, char text[DLQ_TIME_SIZE]);
 
-/** The bytes of the character at @text, of @len left, at least one; 0: it is none of UTF-8, or
- * would steer a terminal. */
-size_t dlq_character(const char *text, size_t len);
-
 /** A text of a message for a terminal: a NUL becomes \0, what is no character question marks. */
 void dlq_write_safe(FILE *out, const char *text, size_t len);
 

@@ -8,6 +8,7 @@
 
 #include "amqp/annotations.h"
 #include "base/c_locale.h"
+#include "base/utf8.h"
 #include "command/dlq_filter.h"
 #include "command/dlq_print.h"
 #include "command/dump.h"
@@ -195,7 +196,7 @@ static void write_headers(const struct warren_table *headers, const struct arena
 static bool is_text(const char *data, size_t len)
 {
     for (size_t i = 0; i < len;) {
-        size_t size = dlq_character(data + i, len - i);
+        size_t size = utf8_plain_len(data + i, len - i);
         bool end = data[i] == '\n' || (data[i] == '\r' && i + 1 < len && data[i + 1] == '\n');
 
         if (size == 0 && (data[i] == '\t' || end))
@@ -217,7 +218,7 @@ static size_t whole_characters(const char *data, size_t len)
     if (at == 0 || (data[at - 1] & 0xc0) != 0xc0)
         return len;
     at--;
-    return dlq_character(data + at, len - at) > 0 ? len : at;
+    return utf8_plain_len(data + at, len - at) > 0 ? len : at;
 }
 
 static void write_hex(const uint8_t *data, size_t len)

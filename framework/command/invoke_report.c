@@ -5,6 +5,7 @@
 
 #include "app/testing_delivery.h"
 #include "base/c_locale.h"
+#include "base/utf8.h"
 #include "command/dump_json.h"
 
 /* Bytes of a body that are shown to people. */
@@ -12,13 +13,20 @@
 
 /* ---- for people ---- */
 
-/* What a terminal would obey is a dot. */
+/* What a terminal would obey, or is no character, is a dot for each byte. */
 static void write_plain(FILE *out, const void *text, size_t len)
 {
-    const unsigned char *bytes = text;
+    const char *bytes = text;
 
-    for (size_t i = 0; i < len; i++)
-        fputc(bytes[i] < ' ' || bytes[i] == 0x7f ? '.' : bytes[i], out);
+    for (size_t i = 0; i < len;) {
+        size_t size = utf8_plain_len(bytes + i, len - i);
+
+        if (size > 0)
+            fwrite(bytes + i, 1, size, out);
+        else
+            fputc('.', out);
+        i += size > 0 ? size : 1;
+    }
 }
 
 /* "WHAT TEXT" */

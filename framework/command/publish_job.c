@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/signal_tally.h"
+#include "command/dlq_print.h"
 #include "command/lines.h"
 #include "command/pacer.h"
 #include "command/progress.h"
@@ -130,7 +131,9 @@ static bool connect_broker(struct publishing *p, uint32_t timeout_ms)
             return false;
         }
         if (!p->job->quiet && now_ns() >= tell_ns) {
-            fprintf(stderr, "warren publish: still trying: %s\n", reason_of(&error));
+            fputs("warren publish: still trying: ", stderr);
+            dlq_write_safe(stderr, reason_of(&error), strlen(reason_of(&error)));
+            fputc('\n', stderr);
             tell_ns = INT64_MAX;
         }
     }

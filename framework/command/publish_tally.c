@@ -2,6 +2,7 @@
 #include "command/publish_tally.h"
 
 #include <inttypes.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/c_locale.h"
@@ -18,11 +19,12 @@ static void explain(const struct warren_receipt *receipt, const char *which)
     dlq_safe_id(receipt->message_id_bytes, id);
     if (isatty(STDERR_FILENO))
         fputs("\r\033[K", stderr);
-    if (receipt->reply_code)
-        fprintf(stderr, "warren publish: message %s%s: %s: %u %s\n", id, which, result,
-                receipt->reply_code, receipt->reply_text);
-    else
-        fprintf(stderr, "warren publish: message %s%s: %s\n", id, which, result);
+    fprintf(stderr, "warren publish: message %s%s: %s", id, which, result);
+    if (receipt->reply_code) {
+        fprintf(stderr, ": %u ", receipt->reply_code);
+        dlq_write_safe(stderr, receipt->reply_text, strlen(receipt->reply_text));
+    }
+    fputc('\n', stderr);
 }
 
 static bool is_fine(const struct publish_tally *tally, enum warren_result result)

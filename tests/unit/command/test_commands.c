@@ -158,6 +158,18 @@ static void a_name_without_room_for_its_dead_letters(void **state)
     free(longer);
 }
 
+/* No text of others, such as a broker's or a file's, steers a terminal from within an error. */
+static void an_error_steers_no_terminal(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN("publish", "-q", "a", "-f",
+                         "/a\x9b"
+                         "b\x1b[2J\xc2\x9b"
+                         "c\xc3\xa9"),
+                     CLI_USAGE);
+    assert_has(err, "cannot open /a?b?[2J??c\xc3\xa9: ");
+}
+
 /* An unreachable broker ends with the reason, a summary, and status 1. */
 static void no_broker(void **state)
 {
@@ -273,6 +285,7 @@ int main(void)
         cmocka_unit_test(a_missing_body_file),
         cmocka_unit_test(an_error_names_its_option),
         cmocka_unit_test(a_name_without_room_for_its_dead_letters),
+        cmocka_unit_test(an_error_steers_no_terminal),
         cmocka_unit_test(no_broker),
         cmocka_unit_test(the_summary_as_json),
         cmocka_unit_test(progress_fits),

@@ -347,6 +347,7 @@ static void an_invalid_publish_says_why(void **state)
         if (!warren_job_error(rig->job) || !strstr(warren_job_error(rig->job), rows[i].why))
             fail_msg("\"%s\" is not in: %s", rows[i].why, warren_job_error(rig->job));
     }
+    assert_true(job_end(rig->job, WARREN_RETRY));
 }
 
 /* A publish that was refused leaves nothing to wait for. */
