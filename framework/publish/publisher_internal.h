@@ -11,7 +11,7 @@
 
 /** What happens to a publisher's connection, for a log. Any may be NULL. */
 struct publisher_observer {
-    /** Confirms are on: messages can be sent. */
+    /** Confirms are on: messages can be sent. Told once a connection. */
     void (*open)(void *user, const char *where, const char *server);
     void (*lost)(void *user, const struct connection_loss *loss);
     void (*blocked)(void *user, bool blocked, const char *reason);

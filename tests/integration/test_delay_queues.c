@@ -420,7 +420,7 @@ static void a_missing_exchange_is_returned(void **state)
 }
 
 /* A refusal is remembered for some seconds: a flood of messages for a queue that is missing costs
- * one channel, not one each (whose reopening waits up to 30 s). Once it is there, they go. */
+ * one channel, not one each. Once it is there, they go. */
 static void a_refusal_is_remembered_for_a_while(void **state)
 {
     struct fixture *f = *state;
