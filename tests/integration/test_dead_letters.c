@@ -271,36 +271,66 @@ static void headers_that_fill_the_frame(void **state)
     assert_int_equal(peer_count(f->peer, f->queue), 0);
 }
 
-/* With the same, a later attempt has no copy, which would lack one: the message waits, and the log
- * says why. */
-static void headers_that_leave_no_room_for_a_copy(void **state)
+#define BIG_SIZE 130800
+
+/* A worker that fails with this delay, for which no message is to wait in memory, gets a message
+ * whose only header nearly fills a frame. */
+static void put_big(struct fixture *f, const char *delay)
 {
-    enum { SIZE = 130800 };
-    struct fixture *f = *state;
-    char *big = malloc(SIZE);
+    char *chain = text("[{retry: {policy: constant, jitter: none, initial_delay: %s, "
+                       "in_memory_max: 0ms, max_attempts: 2}}]",
+                       delay);
+    char *big = malloc(BIG_SIZE);
     amqp_table_entry_t entry = {.key = amqp_cstring_bytes("big"),
                                 .value = {.kind = AMQP_FIELD_KIND_UTF8}};
     amqp_basic_properties_t properties = {._flags = AMQP_BASIC_HEADERS_FLAG,
                                           .headers = {1, &entry}};
-    struct peer_message dead;
 
     assert_non_null(big);
-    memset(big, 'b', SIZE);
-    entry.value.value.bytes = (amqp_bytes_t){SIZE, big};
-    configure(f, "type: quorum", "", "outcome: retry",
-              "[{retry: {policy: constant, jitter: none, initial_delay: 10ms, in_memory_max: 0ms, "
-              "max_attempts: 2}}]");
+    memset(big, 'b', BIG_SIZE);
+    entry.value.value.bytes = (amqp_bytes_t){BIG_SIZE, big};
+    configure(f, "type: classic", "", "outcome: retry", chain);
     run(f);
     peer_publish(f->peer, "", f->queue, "body", 4, &properties);
+    free(chain);
+    free(big);
+}
+
+static bool no_room_was_told(struct fixture *f)
+{
+    return worker_logged(f->worker, "retry is not confirmed",
+                         "the headers leave no room for those of a copy") == 1;
+}
+
+/* With the same, a later attempt has no copy, which would lack one: the message waits, and the log
+ * says why. */
+static void headers_that_leave_no_room_for_a_copy(void **state)
+{
+    struct fixture *f = *state;
+    struct peer_message dead;
+
+    put_big(f, "10ms");
     take_dead(f, &dead);
     assert_integer(&dead, NOTE_ATTEMPTS, 2);
     assert_header(&dead, NOTE_LEFT_OUT, "big");
-    assert_int_equal(worker_logged(f->worker, "retry is not confirmed",
-                                   "the headers leave no room for those of a copy"),
-                     1);
+    assert_true(no_room_was_told(f));
     peer_message_done(&dead);
     stop(f);
-    free(big);
+}
+
+/* When the worker ends meanwhile, it goes back as it is. */
+static void what_waits_without_a_copy_goes_back(void **state)
+{
+    struct fixture *f = *state;
+    struct peer_message back;
+
+    put_big(f, "30s");
+    assert_true(WAIT_FOR(no_room_was_told(f), PATIENCE_MS));
+    stop(f);
+    assert_true(peer_get(f->peer, f->queue, &back));
+    assert_int_equal(header(&back, "big")->value.bytes.len, BIG_SIZE);
+    assert_null(header(&back, NOTE_ATTEMPTS));
+    peer_message_done(&back);
 }
 
 /* Notes of a sender's: the handler runs once, the dead letter is written, and says what was. */
@@ -420,6 +450,7 @@ int main(void)
         T(a_large_error_and_many_headers),
         T(headers_that_fill_the_frame),
         T(headers_that_leave_no_room_for_a_copy),
+        T(what_waits_without_a_copy_goes_back),
         T(notes_of_a_sender),
         T(expired),
         T(too_long_a_queue),
