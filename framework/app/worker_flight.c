@@ -174,7 +174,7 @@ static char **seal(char *const *texts, const char *more, size_t *ret_size)
         at = stpcpy(at, texts[i]) + 1;
     }
     if (more)
-        copy[count] = strcpy(at, more);
+        copy[count] = memcpy(at, more, strlen(more) + 1);
     guarded_seal(copy, size);
     *ret_size = size;
     return copy;

@@ -10,9 +10,8 @@
 #include <unistd.h>
 
 #include "base/backtrace.h"
-#include "base/ending.h"
 #include "base/process_state.h"
-#include "base/thread.h"
+#include "consume/fault_private.h"
 #include "consume/flight_recorder.h"
 
 /* Room for the unwinder, which takes about 10 KiB, and the largest register file. */
@@ -23,17 +22,12 @@
 #define CLOSE_RANGE_CLOEXEC (1U << 2)
 #endif
 
-/* Whoever falls beside another waits so long for the end. */
-#define FALL_MS 10000
-
 static const int fault_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
 #define FAULT_SIGNALS (sizeof fault_signals / sizeof *fault_signals)
 
 static struct {
     pthread_mutex_t lock;
     unsigned users;
-    struct flight *flights; /* linked by `next`; read by a signal's handler without the lock */
-    _Atomic pid_t falling;  /* the thread that tells of a fall */
     struct sigaction before[FAULT_SIGNALS];
     struct sigaction before_tell;
 } signals = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -57,7 +51,7 @@ const char *fault_signal_name(int signal)
 
 /* ---- in a signal's handler ---- */
 
-static void sleep_ms(int64_t ms)
+void fault_sleep_ms(int64_t ms)
 {
     struct timespec end;
 
@@ -120,7 +114,7 @@ static void see_to_the_end(const struct flight_worker *worker)
 
     if (!plan)
         return;
-    sleep_ms(plan->patience_ms);
+    fault_sleep_ms(plan->patience_ms);
     if (atomic_load(&plan->called_off))
         return;
     if (atomic_load(&plan->ending))
@@ -144,7 +138,7 @@ static void park(struct flight_worker *worker)
     block_all();
     see_to_the_end(worker);
     for (;;)
-        sleep_ms(INT64_C(3600000));
+        fault_sleep_ms(INT64_C(3600000));
 }
 
 static void write_calls(struct flight_worker *worker)
@@ -175,15 +169,6 @@ static void tell_and_park(struct flight_worker *worker, void *context)
     park(worker);
 }
 
-/* A signal that another process sent is no fault of the handler, and a child that the handler
- * forked is not the handler's thread. */
-static bool is_ours(const struct flight *flight, const siginfo_t *info)
-{
-    pid_t pid = getpid();
-
-    return pid == flight->pid && (info->si_code > 0 || info->si_pid == pid);
-}
-
 static void pass_on(int signal, const siginfo_t *info)
 {
     for (size_t i = 0; i < FAULT_SIGNALS; i++)
@@ -192,30 +177,6 @@ static void pass_on(int signal, const siginfo_t *info)
     /* What an instruction did it does again when it is repeated; the rest has to be sent again. */
     if (info->si_code <= 0)
         syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), signal);
-}
-
-/* ---- a process that falls ---- */
-
-static void tell_fall(struct flight *flight, int signal, const siginfo_t *info, void *context)
-{
-    struct flight_report *report =
-        flight_fell(flight, signal, info->si_code,
-                    signal == SIGABRT || info->si_code <= 0 ? NULL : info->si_addr);
-    void *calls[BACKTRACE_CALLS];
-    size_t count;
-
-    if (!report)
-        return;
-    count = backtrace_take(context, calls);
-    backtrace_write(calls, count, report->backtrace, sizeof report->backtrace);
-}
-
-/* Not by a signal: something was taken away, such as a descriptor. */
-static void fall_at_the_end(void)
-{
-    for (struct flight *f = signals.flights; f; f = f->next)
-        if (flight_begun(f) > 0)
-            flight_fell(f, 0, 0, NULL);
 }
 
 /* A sanitizer, or whoever else was there before, has its turn first. */
@@ -228,38 +189,14 @@ static bool is_plain(int signal)
     return false;
 }
 
-/* Returns where the signal is to have its way. A fault of these very steps comes here again. Where
- * no message was begun, no handler has spoiled anything, and the next process would do the same. */
-static void fall(int signal, const siginfo_t *info, void *context)
-{
-    pid_t thread = (pid_t)syscall(SYS_gettid);
-    pid_t nobody = 0;
-
-    if (!signals.flights || !is_ours(signals.flights, info))
-        return;
-    if (!atomic_compare_exchange_strong(&signals.falling, &nobody, thread)) {
-        if (nobody != thread)
-            sleep_ms(FALL_MS);
-        return;
-    }
-    for (struct flight *f = signals.flights; f; f = f->next)
-        if (flight_begun(f) > 0)
-            tell_fall(f, signal, info, context);
-    if (!thread_is_ours() || !is_plain(signal))
-        return;
-    for (struct flight *f = signals.flights; f; f = f->next)
-        if (flight_begun(f) > 0 && f->plan->argv && !atomic_load(&f->plan->ending))
-            fault_reexecute(f->plan);
-}
-
 static void on_fault(int signal, siginfo_t *info, void *context)
 {
     struct flight_worker *worker = self;
     int before = errno;
 
-    if (!worker ||
-        (worker->stage == NOT_YET && (!is_ours(worker->flight, info) || !flight_is_up(worker)))) {
-        fall(signal, info, context);
+    if (!worker || (worker->stage == NOT_YET &&
+                    (!fault_is_ours(worker->flight, info) || !flight_is_up(worker)))) {
+        fault_fall(signal, info, context, is_plain(signal));
         pass_on(signal, info);
         errno = before;
         return;
@@ -278,7 +215,7 @@ static void on_tell(int signal, siginfo_t *info, void *context)
     struct flight_worker *worker = self;
 
     (void)signal;
-    if (!worker || worker->stage != NOT_YET || !is_ours(worker->flight, info) ||
+    if (!worker || worker->stage != NOT_YET || !fault_is_ours(worker->flight, info) ||
         (atomic_load(&worker->slot->state) & FLIGHT_STATE_MASK) != FLIGHT_STUCK)
         return;
     worker->stage = TOLD;
@@ -325,28 +262,20 @@ void fault_install(struct flight *flight, struct fault_plan *plan)
     backtrace_prepare();
     flight->plan = plan;
     pthread_mutex_lock(&signals.lock);
-    flight->next = signals.flights;
-    signals.flights = flight;
-    if (signals.users++ == 0) {
+    fault_falls_add(flight);
+    if (signals.users++ == 0)
         take_signals();
-        ending_tell(fall_at_the_end);
-    }
     pthread_mutex_unlock(&signals.lock);
 }
 
 void fault_remove(struct flight *flight)
 {
-    struct flight **at = &signals.flights;
-
     if (!flight->plan)
         return;
     pthread_mutex_lock(&signals.lock);
-    while (*at != flight)
-        at = &(*at)->next;
-    *at = flight->next;
+    fault_falls_remove(flight);
     flight->plan = NULL;
     if (--signals.users == 0) {
-        ending_tell(NULL);
         for (size_t i = 0; i < FAULT_SIGNALS; i++)
             give_back(fault_signals[i], &signals.before[i]);
         give_back(FAULT_TELL_SIGNAL, &signals.before_tell);
