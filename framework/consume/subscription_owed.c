@@ -216,7 +216,7 @@ static void give_up(struct subscription *s, struct delivery *delivery)
 {
     struct batch batch = {NULL, NULL, 0};
 
-    if (delivery->outcome == WARREN_RETRY || !s->relay.into_queue) {
+    if (delivery->outcome == WARREN_RETRY) {
         attempt_again(delivery, now_ms(s));
         executor_settled(s->executor, delivery);
         return;
@@ -232,7 +232,8 @@ static void copy_again(struct subscription *s, struct delivery *delivery, struct
     struct relay_facts facts = owed->facts;
     bool dead = delivery->outcome == WARREN_REJECT;
 
-    if (now_ms(s) - owed->since_ms >= OWED_MAX_MS) {
+    /* A stream takes nothing back, and has no such limit. */
+    if (now_ms(s) - owed->since_ms >= OWED_MAX_MS && s->relay.into_queue) {
         give_up(s, delivery);
         return;
     }

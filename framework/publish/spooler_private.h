@@ -82,6 +82,9 @@ struct spooler {
     bool trouble;       /* the disk failed, and that was told */
     bool displaced;     /* the file is not in its place, and that was told */
     int64_t done_below; /* as was told */
+    uint64_t untold_dropped;
+    uint64_t untold_expired;
+    int64_t tell_ms; /* when that may be told */
 };
 
 /* spooler_write.c */
@@ -95,6 +98,8 @@ struct spool_round {
 
 /** All of the round in one transaction; the tickets' status is written. */
 void spooler_write(struct spooler *spooler, struct spool_round *round);
+/** Say what was removed since it was said last, if it is time for that or @at_any_rate. */
+void spooler_tell_removed(struct spooler *spooler, bool at_any_rate);
 
 /* spooler_feed.c */
 

@@ -44,6 +44,8 @@ static int64_t next_ms(const struct spooler *s)
         at = earlier(at, s->age_ms);
     if (s->refused > 0)
         at = earlier(at, s->look_ms);
+    if (s->untold_dropped + s->untold_expired > 0)
+        at = earlier(at, s->tell_ms);
     return at;
 }
 
@@ -239,6 +241,7 @@ void *spooler_run(void *arg)
             pthread_mutex_unlock(&s->lock);
         }
         spooler_report_done(s);
+        spooler_tell_removed(s, stop);
     }
     return NULL;
 }

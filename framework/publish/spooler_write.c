@@ -6,6 +6,9 @@
 #include "base/clock.h"
 #include "publish/spooler_private.h"
 
+/* What was removed is told of at most so often. */
+#define TELL_STEP_MS 1000
+
 /* ---- writing ---- */
 
 /* What a transaction will have changed. */
@@ -194,14 +197,21 @@ static void forget_ended(struct spooler *s, size_t count)
     fed_ring_drop_done(&s->fed);
 }
 
-static void tell_removed(struct spooler *s, const struct change *change)
+/* A spool that stays full drops with each commit: one line a second says how many. */
+void spooler_tell_removed(struct spooler *s, bool at_any_rate)
 {
-    if (change->dropped > 0)
+    int64_t now = clock_now_ms(clock_monotonic());
+
+    if (s->untold_dropped + s->untold_expired == 0 || (now < s->tell_ms && !at_any_rate))
+        return;
+    if (s->untold_dropped > 0)
         spooler_tell(s, true, "%s is full: the %" PRIu64 " oldest messages were dropped",
-                     s->options.path, change->dropped);
-    if (change->expired > 0)
+                     s->options.path, s->untold_dropped);
+    if (s->untold_expired > 0)
         spooler_tell(s, true, "%" PRIu64 " messages of the spool were too old and are dropped",
-                     change->expired);
+                     s->untold_expired);
+    s->untold_dropped = s->untold_expired = 0;
+    s->tell_ms = now + TELL_STEP_MS;
 }
 
 static int64_t last_id_of(const struct spool_round *round)
@@ -308,6 +318,7 @@ void spooler_write(struct spooler *s, struct spool_round *round)
     account(s, round, &change);
     if (round->ended_count > 0)
         forget_ended(s, round->ended_count);
-    tell_removed(s, &change);
+    s->untold_dropped += change.dropped;
+    s->untold_expired += change.expired;
     spooler_end_trouble(s);
 }
