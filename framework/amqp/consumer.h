@@ -27,6 +27,7 @@ struct consumer_options {
     bool is_stream;                       /* the queue. After a loss it goes on with what was not
                                              acked or rejected, whatever the arguments say; */
     stream_begin begin;                   /* and at first it begins there */
+    bool stop_at_gap;                     /* nothing is delivered behind a gap */
 };
 
 /** What the owner is told, on the loop. */
@@ -41,6 +42,9 @@ struct consumer_events {
      *  rejected, unless leave_unfit is set. */
     void (*unfit)(void *user, const struct delivery *without_body, const char *why,
                   uint64_t body_size);
+    /** A stream begins at @offset, and not at @expected as it was asked to: retention removed what
+     *  was between them. With stop_at_gap nothing is delivered any more. May be NULL. */
+    void (*gap)(void *user, uint64_t expected, uint64_t offset);
 };
 
 enum warren_status consumer_new(struct connection *connection,

@@ -141,6 +141,14 @@ static bool refuse_unfit(struct consumer *consumer, struct delivery *delivery)
     return consumer_settle_delivery(consumer, delivery, VERDICT_REJECT);
 }
 
+/* It stays unsettled until the end of the channel. */
+static bool leave_unseen(struct consumer *consumer, struct delivery *delivery)
+{
+    if (delivery->generation == consumer->batcher.generation)
+        ack_batcher_abandon(&consumer->batcher, delivery->tag);
+    return consumer_leave_delivery(consumer, delivery);
+}
+
 /* Nobody asked for it. Back to the head of the queue, from where it comes again; without a
  * subscription it is kept until the end of the channel, so that what is handed back before then
  * stands in front of it. */
@@ -148,9 +156,7 @@ static bool give_back_probed(struct consumer *consumer, struct delivery *deliver
 {
     if (consumer->state != CONSUMER_IDLE)
         return consumer_settle_delivery(consumer, delivery, VERDICT_HANDBACK);
-    if (delivery->generation == consumer->batcher.generation)
-        ack_batcher_abandon(&consumer->batcher, delivery->tag);
-    return consumer_leave_delivery(consumer, delivery);
+    return leave_unseen(consumer, delivery);
 }
 
 static bool becomes_full(struct consumer *consumer)
@@ -173,6 +179,8 @@ bool consumer_complete(struct consumer *consumer)
     consumer->incoming.delivery = NULL;
     if (consumer->incoming.probed)
         return give_back_probed(consumer, delivery);
+    if (consumer->is_stream && !consumer_stream_goes_on(consumer, delivery))
+        return leave_unseen(consumer, delivery);
     if (consumer->is_stream && consumer_stream_settled(consumer, delivery))
         return consumer_settle_delivery(consumer, delivery, VERDICT_ACK);
     consumer->stats.delivered++;

@@ -71,6 +71,10 @@ struct consumer {
     stream_begin begin_later;     /* if nothing came */
     amqp_table_entry_t *begin_at; /* of the arguments: the last one */
     struct stream_offsets offsets;
+    uint64_t expected; /* the offset that this subscription asked for; STREAM_NO_OFFSET: none, or
+                          something has come */
+    bool stop_at_gap;
+    bool at_gap; /* and so it is stopped */
 
     enum consumer_state state;
     char tag[CONSUMER_TAG_SIZE]; /* of the subscription, new for each */
@@ -126,6 +130,10 @@ void consumer_stream_begin(struct consumer *consumer);
 uint64_t consumer_stream_offset(struct warren_bytes properties);
 /** @delivery came. @return whether it was settled already */
 bool consumer_stream_settled(struct consumer *consumer, const struct delivery *delivery);
+
+/** The first delivery of a subscription: does something lie before it that was to come? @return
+ *  false: it is not to be handled, nor what follows */
+bool consumer_stream_goes_on(struct consumer *consumer, const struct delivery *delivery);
 
 /* consumer_waiters.c */
 /** Append a copy of @waiter. @return false: no memory */

@@ -21,6 +21,7 @@ enum warren_status consumer_stream_init(struct consumer *consumer,
     if (!entries)
         return WARREN_ENOMEM;
     consumer->is_stream = true;
+    consumer->stop_at_gap = options->stop_at_gap;
     consumer->begin_later = stream_begin_later(options->arguments);
     stream_offsets_init(&consumer->offsets, options->begin);
     entries[count] = (amqp_table_entry_t){.key = amqp_cstring_bytes(STREAM_OFFSET)};
@@ -39,11 +40,26 @@ enum warren_status consumer_stream_init(struct consumer *consumer,
     return WARREN_OK;
 }
 
+/* Then the broker leaves out messages that nobody asked for. */
+static bool is_filtered(const struct consumer *consumer)
+{
+    static const char filter[] = "x-stream-filter";
+
+    for (int i = 0; i < consumer->arguments.num_entries; i++) {
+        const amqp_bytes_t *key = &consumer->arguments.entries[i].key;
+
+        if (key->len == strlen(filter) && memcmp(key->bytes, filter, key->len) == 0)
+            return true;
+    }
+    return false;
+}
+
 void consumer_stream_begin(struct consumer *consumer)
 {
     stream_begin begin = consumer->offsets.cursor;
     amqp_field_value_t *value = &consumer->begin_at->value;
 
+    consumer->expected = begin >= 0 && !is_filtered(consumer) ? (uint64_t)begin : STREAM_NO_OFFSET;
     if (begin == STREAM_AS_CONFIGURED) {
         stream_offsets_begun(&consumer->offsets, consumer->begin_later);
         return;
@@ -62,6 +78,20 @@ uint64_t consumer_stream_offset(struct warren_bytes properties)
 
     property_spans_find(properties, &spans);
     return property_spans_count(spans.headers, STREAM_OFFSET, STREAM_NO_OFFSET);
+}
+
+bool consumer_stream_goes_on(struct consumer *consumer, const struct delivery *delivery)
+{
+    uint64_t expected = consumer->expected;
+
+    consumer->expected = STREAM_NO_OFFSET;
+    if (consumer->at_gap || expected == STREAM_NO_OFFSET || delivery->offset == STREAM_NO_OFFSET ||
+        delivery->offset <= expected)
+        return !consumer->at_gap;
+    consumer->at_gap = consumer->stop_at_gap;
+    if (consumer->events.gap)
+        consumer->events.gap(consumer->user, expected, delivery->offset);
+    return !consumer->at_gap;
 }
 
 bool consumer_stream_settled(struct consumer *consumer, const struct delivery *delivery)

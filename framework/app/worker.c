@@ -54,6 +54,7 @@ struct warren_worker {
     int64_t started_ms;
     int64_t stopped_ms; /* when it was told to drain; 0: not yet */
     atomic_bool stop_asked;
+    atomic_bool at_gap; /* a stream lacks messages, and on_gap is stop */
     atomic_bool ended;
     enum warren_status end_status; /* written before @ended */
     uint32_t end_unfinished;
@@ -125,6 +126,29 @@ static void on_stopped(void *user, enum warren_status status, uint32_t unfinishe
     sem_post(worker->wake);
 }
 
+static bool stops_at_gap(const struct config *config, const char *queue)
+{
+    bool stops = false;
+
+    for (size_t i = 0; i < config->subscription_count; i++)
+        if (strcmp(config->subscriptions[i].queue, queue) == 0)
+            stops = stops || config->subscriptions[i].stop_at_gap;
+    return stops;
+}
+
+/* On the runtime's thread. */
+static void on_gap(void *user, const char *queue, uint64_t expected, uint64_t offset)
+{
+    struct warren_worker *worker = user;
+    bool stops = stops_at_gap(worker->setup.config, queue);
+
+    worker_report_gap(queue, expected, offset, stops);
+    if (!stops)
+        return;
+    atomic_store(&worker->at_gap, true);
+    warren_worker_stop(worker);
+}
+
 static enum warren_status make_runtime(struct warren_worker *worker, struct warren_error *error)
 {
     const struct config *config = worker->setup.config;
@@ -153,6 +177,7 @@ static enum warren_status make_runtime(struct warren_worker *worker, struct warr
     status = worker_streams_open(&worker->streams, config, subscriptions, error);
     worker_report_events(&events);
     events.stopped = on_stopped;
+    events.gap = on_gap;
     if (status == WARREN_OK)
         status = settings_connection(config, "warren worker", &settings, error);
     if (status == WARREN_OK) {
@@ -365,6 +390,8 @@ enum warren_status warren_worker_run(struct warren_worker *worker)
     wait_for_end(worker);
     runtime_stats(worker->runtime, &stats);
     worker->abandoned = stats.running > 0;
+    if (atomic_load(&worker->at_gap) && worker->end_status == WARREN_OK)
+        worker->end_status = WARREN_EIO;
     worker_report_end(&stats, worker->end_status, worker->end_unfinished,
                       now_ms() - worker->started_ms);
     if (!worker_flight_tainted(&worker->flight))

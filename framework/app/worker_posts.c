@@ -271,6 +271,7 @@ void posts_fill(const struct posts *posts, size_t index, struct runtime_subscrip
         .stage = post->stage,
         .prefetch = (uint16_t)config->prefetch,
         .prefetch_bytes = (size_t)config->prefetch_bytes,
+        .stop_at_gap = config->stop_at_gap,
         .concurrency = config->concurrency,
         .arguments = &config->arguments,
         .dead_exchange = config->dead_exchange,

@@ -261,6 +261,22 @@ static void on_draining(void *user, uint32_t handed_back, uint32_t running)
     log_end(&line);
 }
 
+void worker_report_gap(const char *queue, uint64_t expected, uint64_t offset, bool stops)
+{
+    struct log_line line;
+
+    log_begin(&line, stops ? WARREN_LOG_ERROR : WARREN_LOG_WARN,
+              stops ? "the stream's retention removed messages that were not handled: ending, as "
+                      "on_gap says; to go on behind them, start once with on_gap: continue"
+                    : "the stream's retention removed messages that were not handled: going on "
+                      "behind them");
+    log_text(&line, "queue", queue);
+    log_int(&line, "missing", (int64_t)(offset - expected));
+    log_int(&line, "expected_offset", (int64_t)expected);
+    log_int(&line, "offset", (int64_t)offset);
+    log_end(&line);
+}
+
 static void on_limited(void *user, const char *queue, int64_t limit)
 {
     struct log_line line;

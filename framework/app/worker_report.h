@@ -7,13 +7,16 @@
 #include "consume/runtime.h"
 #include "publish/publisher_internal.h"
 
-/** All events but `stopped`. */
+/** All events but `stopped` and `gap`. */
 void worker_report_events(struct runtime_events *events);
 /** What happens to the publisher's connection. */
 void worker_report_publisher(struct publisher_observer *observer);
 
 /** What waits in the publisher's spool, if something does. */
 void worker_report_spool(struct warren_publisher *publisher);
+
+/** A stream has a gap: messages that were to come were removed. @stops: and so the worker ends. */
+void worker_report_gap(const char *queue, uint64_t expected, uint64_t offset, bool stops);
 
 /** The worker is about to connect. */
 void worker_report_start(const struct config *config);

@@ -35,6 +35,8 @@ static void compare_settings(struct name_list *changes, const struct config_subs
 {
     if (a->prefetch != b->prefetch)
         name_list_add(changes, "prefetch of %s", a->queue);
+    if (a->stop_at_gap != b->stop_at_gap)
+        name_list_add(changes, "on_gap of %s", a->queue);
     if (a->prefetch_bytes != b->prefetch_bytes)
         name_list_add(changes, "prefetch_bytes of %s", a->queue);
     if (a->concurrency != b->concurrency)

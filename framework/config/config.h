@@ -74,6 +74,7 @@ struct config_subscription {
     uint32_t prefetch;   /* messages; consumer.prefetch unless given here, and so on */
     int64_t prefetch_bytes;
     uint32_t concurrency;
+    bool stop_at_gap;          /* of a stream: on_gap is stop */
     const char *dead_exchange; /* where its dead letters go; NULL: dead_letter.enabled is false */
     const char *dead_queue;
     struct warren_table arguments;         /* of basic.consume */

@@ -325,6 +325,8 @@ static void write_subscription(FILE *out, const struct config_subscription *subs
     fprintf(out,
             "    prefetch: %" PRIu32 "\n    prefetch_bytes: %s\n    concurrency: %" PRIu32 "\n",
             subscription->prefetch, bytes, subscription->concurrency);
+    if (subscription->stop_at_gap)
+        fputs("    on_gap: stop\n", out);
     write_dead_letters(out, subscription);
     write_arguments(out, &subscription->arguments, 4);
     write_chain(out, subscription);

@@ -9,7 +9,7 @@
 #include "config/secret.h"
 
 /* Rows are read by position below. */
-enum { QUEUE, HANDLER, PREFETCH, PREFETCH_BYTES, CONCURRENCY, ROWS };
+enum { QUEUE, HANDLER, PREFETCH, PREFETCH_BYTES, CONCURRENCY, ON_GAP, ROWS };
 
 const struct warren_option config_subscription_table[] = {
     {"queue", WARREN_OPTION_STRING, NULL, 0, 0, NULL, "The queue to consume from."},
@@ -21,6 +21,9 @@ const struct warren_option config_subscription_table[] = {
      "Unsettled deliveries, in bytes; 0 for no bound."},
     {"concurrency", WARREN_OPTION_INT, "consumer.concurrency", CONFIG_CONCURRENCY_MIN,
      CONFIG_CONCURRENCY_MAX, NULL, "How many messages are handled at once."},
+    {"on_gap", WARREN_OPTION_ENUM, "continue", 0, 0, "continue|stop",
+     "Where a stream's retention removed messages that were not handled: go on with a warning, or "
+     "end the worker with an error."},
     {0},
 };
 
@@ -67,6 +70,7 @@ static enum warren_status read_subscription(struct config_scope *scope,
         [PREFETCH] = {.given = true, .integer = config->consumer.prefetch},
         [PREFETCH_BYTES] = {.given = true, .integer = config->consumer.prefetch_bytes},
         [CONCURRENCY] = {.given = true, .integer = config->consumer.concurrency},
+        [ON_GAP] = {.given = true, .text = "continue"},
     };
     enum warren_status status = config_mapping_read(scope, node, "a subscription",
                                                     config_subscription_table, extra_keys, values);
@@ -84,6 +88,7 @@ static enum warren_status read_subscription(struct config_scope *scope,
         .prefetch = (uint32_t)values[PREFETCH].integer,
         .prefetch_bytes = values[PREFETCH_BYTES].integer,
         .concurrency = (uint32_t)values[CONCURRENCY].integer,
+        .stop_at_gap = strcmp(values[ON_GAP].text, "stop") == 0,
         .options = config_node_get(node, "options"),
         .all = node,
         .where = place_of(scope, node),

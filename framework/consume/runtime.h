@@ -63,6 +63,7 @@ struct runtime_subscription {
     const char *dead_queue;    /* bound to it; for the log. May be NULL */
     bool is_stream;            /* the queue; nothing is put back into it, */
     stream_begin begin;        /* and it is consumed from there */
+    bool stop_at_gap;          /* see `gap` */
 };
 
 struct runtime_options {
@@ -109,6 +110,11 @@ struct runtime_events {
     /** A queue that was not declared as the topology has it, or at all, gives up what it took back
      *  so often. Once for each. NULL: nobody asks. */
     void (*limited)(void *user, const char *queue, int64_t limit);
+    /**
+     * A stream begins at @offset, and not at @expected, for its retention removed what was between
+     * them. With stop_at_gap nothing of the stream is handled any more: runtime_stop() is due.
+     */
+    void (*gap)(void *user, const char *queue, uint64_t expected, uint64_t offset);
     void (*consuming)(void *user, const char *queue);
     void (*interrupted)(void *user, const char *queue, const char *reason, uint32_t retry_ms);
     /** A body above message_max, or headers nested too deeply: rejected. */

@@ -147,7 +147,15 @@ static void unfit(void *user, const struct delivery *without_body, const char *w
         s->host->events->unfit(s->host->user, s->source.queue, without_body, why, body_size);
 }
 
-static const struct consumer_events consumer_events = {deliver, consuming, interrupted, unfit};
+static void gap(void *user, uint64_t expected, uint64_t offset)
+{
+    struct subscription *s = user;
+
+    if (s->host->events->gap)
+        s->host->events->gap(s->host->user, s->source.queue, expected, offset);
+}
+
+static const struct consumer_events consumer_events = {deliver, consuming, interrupted, unfit, gap};
 
 /* ---- life ---- */
 
@@ -176,7 +184,8 @@ static enum warren_status make_consumer(struct subscription *s,
                                         .straggler_age_ms = options->straggler_age_ms,
                                         .arguments = what->arguments,
                                         .is_stream = what->is_stream,
-                                        .begin = what->begin};
+                                        .begin = what->begin,
+                                        .stop_at_gap = what->stop_at_gap};
 
     return consumer_new(s->host->connection, &consumer, &consumer_events, s, &s->consumer);
 }

@@ -98,7 +98,8 @@ static void on_barrier(void *user, bool passed)
     ((struct fixture *)user)->barrier = passed ? 1 : -1;
 }
 
-static const struct consumer_events events = {on_deliver, on_consuming, on_interrupted, on_unfit};
+static const struct consumer_events events = {on_deliver, on_consuming, on_interrupted, on_unfit,
+                                              NULL};
 
 /* ---- fixture ---- */
 

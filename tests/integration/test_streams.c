@@ -379,6 +379,96 @@ static void a_damaged_file_is_refused(void **state)
     free(path);
 }
 
+/* A stream that keeps two of its segments of 20 kB at most. */
+static void declare_short_stream(struct fixture *f)
+{
+    const amqp_table_entry_t arguments[] = {
+        {.key = amqp_cstring_bytes("x-max-length-bytes"),
+         .value = {.kind = AMQP_FIELD_KIND_I32, .value = {.i32 = 40000}}},
+        {.key = amqp_cstring_bytes("x-stream-max-segment-size-bytes"),
+         .value = {.kind = AMQP_FIELD_KIND_I32, .value = {.i32 = 20000}}}};
+
+    peer_declare_with(f->peer, f->queue, "stream", arguments, 2);
+}
+
+static bool has_first_segment(struct fixture *f)
+{
+    char *count = broker_eval(f->broker,
+                              "{ok, D} = application:get_env(osiris, data_dir), "
+                              "length(filelib:wildcard(filename:join([D, \"*%s_*\", "
+                              "\"00000000000000000000.segment\"]))).",
+                              f->queue);
+    bool has = strcmp(count, "0") != 0;
+
+    free(count);
+    return has;
+}
+
+/* Publish until the retention has removed what was published first. */
+static void outgrow_retention(struct fixture *f)
+{
+    char *body = calloc(1, 10000);
+
+    assert_non_null(body);
+    assert_true(has_first_segment(f));
+    for (int i = 0; i < 12; i++)
+        peer_publish(f->peer, "", f->queue, body, 10000, NULL);
+    assert_true(WAIT_FOR(!has_first_segment(f), PATIENCE_MS));
+    free(body);
+}
+
+/* `on_gap: stop` becomes `on_gap: continue`. */
+static void go_on_at_a_gap(struct fixture *f)
+{
+    char *yaml = read_file(f->worker->config, NULL);
+    char *file = strrchr(f->worker->config, '/') + 1;
+    char *stop = yaml ? strstr(yaml, "on_gap: stop    ") : NULL;
+
+    assert_non_null(stop);
+    memcpy(stop, "on_gap: continue", strlen("on_gap: continue"));
+    free(write_file(f->worker->directory, file, yaml));
+    free(yaml);
+}
+
+/* What the retention removed before it was handled is counted and told, and then `on_gap` says what
+ * becomes of the worker. */
+static void a_gap_is_told(void **state)
+{
+    struct fixture *f = *state;
+    struct tally *tally;
+
+    declare_short_stream(f);
+    f->worker = worker_new(f->broker->uri,
+                           "topology: {queues: [{name: %s, type: stream, passive: true}]}\n" STATE
+                           "\nsubscriptions:\n"
+                           "  - queue: %s\n"
+                           "    handler: probe.record\n"
+                           "    options: {path: record}\n"
+                           "    on_gap: stop    \n"
+                           "    arguments: {x-stream-offset: first}\n",
+                           f->queue, f->queue);
+    publish(f, 0, 3);
+    run(f);
+    tally = books(f, 3);
+    assert_each_once(tally, 3, 0);
+    stop(f);
+    outgrow_retention(f);
+
+    run(f);
+    assert_int_equal(proc_wait(f->worker->proc, PATIENCE_MS), 1);
+    assert_int_equal(worker_logged(f->worker, "level=error", "expected_offset=3"), 1);
+    assert_true(worker_number(f->worker, "retention removed", "missing") > 0);
+    tally_wait(tally, 3, 0);
+    assert_int_equal(tally->lines, 3);
+
+    go_on_at_a_gap(f);
+    run(f);
+    assert_true(
+        WAIT_FOR(worker_logged(f->worker, "level=warn", "expected_offset=3") == 1, PATIENCE_MS));
+    stop(f);
+    tally_free(tally);
+}
+
 /* What would be lost, and what to do about it, is said once. */
 static void without_state_dir_there_is_a_warning(void **state)
 {
@@ -409,6 +499,7 @@ int main(void)
         T(killed_before_the_first_message),
         T(a_stopped_worker_repeats_nothing),
         T(a_damaged_file_is_refused),
+        T(a_gap_is_told),
         T(without_state_dir_there_is_a_warning),
     };
 

@@ -64,7 +64,7 @@ static void on_unfit(void *user, const struct delivery *without_body, const char
 static void subscribe(struct sub *sub, struct rig *rig, const char *queue)
 {
     static const struct consumer_events events = {on_deliver, on_consuming, on_interrupted,
-                                                  on_unfit};
+                                                  on_unfit, NULL};
     const struct consumer_options options = {
         .queue = queue, .prefetch = 10, .message_max = 1 << 20, .straggler_age_ms = 20};
 
