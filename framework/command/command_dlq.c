@@ -124,6 +124,9 @@ bool dlq_request_take(struct dlq_request *r, int option)
     case DLQ_JSON:
         r->json = true;
         return true;
+    case DLQ_FORCE:
+        r->force = true;
+        return true;
     case DLQ_LIMIT:
         if (!take_number(r, "limit", DLQ_LEAVE_MAX, &number))
             return false;
@@ -216,6 +219,7 @@ enum cli_status dlq_request_resolve(struct dlq_request *r, const char *word,
     if (queue->only_source)
         r->filter.source = queue->source;
     queue->may_drop = !config->dead_letter.enabled || !is_source(r, queue->source);
+    queue->mind_limit = queue->may_drop && !r->force;
     return CLI_OK;
 }
 

@@ -27,6 +27,7 @@ enum dlq_option {
     DLQ_SINCE,
     DLQ_UNTIL,
     DLQ_MAX,
+    DLQ_FORCE,
     DLQ_OWN /* the first one of a command's own */
 };
 
@@ -47,7 +48,9 @@ enum dlq_option {
         DLQ_TEXT("set", 's', DLQ_SET, "Set an option, as in the file; may be repeated",            \
                  "KEY=VALUE"),                                                                     \
         DLQ_TEXT("limit", 'l', DLQ_LIMIT,                                                          \
-                 "At most so many messages are held and given back (1000)", "N")
+                 "At most so many messages are held and given back (1000)", "N"),                  \
+        DLQ_FLAG("force", '\0', DLQ_FORCE,                                                         \
+                 "Look although each look counts against the queue's delivery limit")
 #define DLQ_FILTER_ROWS                                                                            \
     DLQ_TEXT("id", 'i', DLQ_ID, "Only the message with this id", "ID"),                            \
         DLQ_FLAG("no-id", '\0', DLQ_NO_ID, "Only messages that have no id"),                       \
@@ -77,6 +80,7 @@ struct dlq_request {
     uint32_t limit;
     bool limit_is_given;
     bool json;
+    bool force;
     struct config *config; /* after dlq_request_load() */
     const char **sources;  /* its subscriptions' queues, each once */
     size_t source_count;

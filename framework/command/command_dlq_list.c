@@ -109,7 +109,8 @@ static void add_json(struct listing *l, const struct dlq_scan_result *result)
 static bool list_queue(struct listing *l)
 {
     static const struct dlq_scan_events events = {.letter = on_letter};
-    struct dlq_scan_options scan_options = {.queue = l->queue.name, .leave_max = l->request.limit};
+    struct dlq_scan_options scan_options = {
+        .queue = l->queue.name, .leave_max = l->request.limit, .mind_limit = l->queue.mind_limit};
     const struct cli *cli = l->request.cli;
     struct dlq_scan_result result;
     struct warren_error error = {WARREN_OK, ""};

@@ -96,7 +96,8 @@ enum cli_status dlq_discard(const struct cli *cli, const struct config *config,
 {
     static const struct dlq_scan_events events = {
         .begin = on_begin, .letter = on_letter, .proven = on_proven};
-    struct dlq_scan_options options = {.queue = job->queue->name, .leave_max = job->limit};
+    struct dlq_scan_options options = {
+        .queue = job->queue->name, .leave_max = job->limit, .mind_limit = job->queue->mind_limit};
     struct discarding d = {.job = job};
     struct dlq_session *session = NULL;
     struct warren_error error = {WARREN_OK, ""};

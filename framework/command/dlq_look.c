@@ -56,7 +56,9 @@ enum cli_status dlq_look(const struct cli *cli, const struct config *config,
                          const struct dlq_look *look, uint64_t *ret_matched)
 {
     static const struct dlq_scan_events events = {.begin = on_begin, .letter = on_letter};
-    struct dlq_scan_options options = {.queue = look->queue->name, .leave_max = look->limit};
+    struct dlq_scan_options options = {.queue = look->queue->name,
+                                       .leave_max = look->limit,
+                                       .mind_limit = look->queue->mind_limit};
     struct looking looking = {.look = look};
     struct dlq_scan_result result = {0};
     struct dlq_session *session = NULL;

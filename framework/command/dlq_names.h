@@ -19,6 +19,7 @@ struct dlq_queue {
     char name[DLQ_NAME_SIZE];
     char source[DLQ_NAME_SIZE]; /* whose dead letters it holds; "": of several, or not known */
     bool only_source;           /* it holds those of several queues; meant are those of @source */
+    bool mind_limit;        /* so it is not looked at where that costs too much; see dlq_scan.h */
     bool may_drop;          /* it is none that warren declares, so it may have a delivery limit */
     bool source_is_certain; /* @source was named, not guessed from @name */
 };

@@ -207,6 +207,7 @@ static struct dlq_scan_options options_of(const struct replay *r)
     struct dlq_scan_options options = {.queue = job->queue.name,
                                        .leave_max = job->limit,
                                        .window = job->window,
+                                       .mind_limit = job->queue.mind_limit,
                                        .hold_ms = job->hold_ms};
 
     if (job->rate > 0 && job->rate * HELD_S < options.window)

@@ -1,6 +1,7 @@
 /* dlq_scan.c - the life of a scan. What happens on it: dlq_scan_flow.c. */
 #include "command/dlq_scan.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,6 +80,30 @@ static int broker_major(const char *server)
     return version ? atoi(version) : 0;
 }
 
+/* Where a look counts, the last one that a limit allows destroys what was looked at: the broker
+ * tells a message's count when it is too late, so the limit must not be a low one. */
+static enum warren_status check_limit(struct dlq_session *session,
+                                      const struct dlq_scan_options *options,
+                                      struct warren_error *error)
+{
+    enum warren_status status;
+    int64_t limit = LIMIT_NONE;
+
+    if (!options->mind_limit ||
+        !connection_server_at_least(dlq_session_connection(session), 3, 8) ||
+        connection_server_at_least(dlq_session_connection(session), 4, 3))
+        return WARREN_OK;
+    status = dlq_session_limit(session, options->queue, &limit, error);
+    if (status != WARREN_OK || limit < 0 || limit >= DLQ_FEW_LOOKS)
+        return status;
+    return error_set(error, WARREN_EFULL,
+                     "queue '%s' has a delivery limit of %" PRId64
+                     ", each look at a message counts "
+                     "as a delivery, and above the limit the broker drops or dead-letters it: "
+                     "--force looks all the same",
+                     options->queue, limit);
+}
+
 enum warren_status dlq_scan_run(struct dlq_session *session, const struct dlq_scan_options *options,
                                 const struct dlq_scan_events *events, void *user,
                                 struct dlq_scan_result *result, struct warren_error *error)
@@ -90,6 +115,8 @@ enum warren_status dlq_scan_run(struct dlq_session *session, const struct dlq_sc
 
     *result = (struct dlq_scan_result){0};
     status = dlq_session_look_up(session, options->queue, &found, error);
+    if (status == WARREN_OK && found.ready > 0)
+        status = check_limit(session, options, error);
     if (status != WARREN_OK)
         return status;
     result->depth = found.ready;

@@ -15,6 +15,10 @@
 #include "command/dlq_letter.h"
 #include "command/dlq_session.h"
 
+/** Below this delivery limit a queue is not looked at, where a look counts and mind_limit is set.
+ * The standing limit of RabbitMQ 4 is no lower; of that the owner is to warn (handed_back). */
+#define DLQ_FEW_LOOKS 20
+
 /** Highest `leave_max` and `window`; together they fit into a prefetch. */
 #define DLQ_LEAVE_MAX  60000
 #define DLQ_WINDOW_MAX 5000
@@ -26,6 +30,7 @@ struct dlq_scan_options {
     uint32_t leave_max; /* messages left behind: then it ends, 1 to DLQ_LEAVE_MAX */
     uint32_t window;    /* messages kept and not acked at once, 0 to DLQ_WINDOW_MAX */
     uint32_t look_max;  /* messages; 0: as many as were ready at the beginning */
+    bool mind_limit;    /* refuse a queue that gives a message up after few looks */
     int64_t hold_ms;    /* then all is given back, before the broker's consumer_timeout ends the
                            channel; 0: never */
 };
@@ -64,9 +69,9 @@ struct dlq_scan_events {
  * Do it. It returns when everything kept was acked or left, and everything else is back in its
  * place. Runs the loop.
  *
- * @return WARREN_OK, also after a signal; WARREN_ENOTFOUND: there is no such queue; WARREN_EBROKER,
- *         WARREN_EIO: refused or lost; WARREN_ETIMEOUT, WARREN_ENOMEM; with @error, and @result as
- *         far as it came
+ * @return WARREN_OK, also after a signal; WARREN_EFULL: refused, see mind_limit; WARREN_ENOTFOUND:
+ * there is no such queue; WARREN_EBROKER, WARREN_EIO: refused or lost; WARREN_ETIMEOUT,
+ * WARREN_ENOMEM; with @error, and @result as far as it came
  */
 enum warren_status dlq_scan_run(struct dlq_session *session, const struct dlq_scan_options *options,
                                 const struct dlq_scan_events *events, void *user,

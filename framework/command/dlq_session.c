@@ -32,6 +32,7 @@ struct dlq_session {
     enum warren_status status; /* once stopped */
     struct warren_error why;
     struct dlq_probe_found found; /* of the queue that was looked up */
+    int64_t limit;                /* of the queue that was asked about */
 };
 
 static void stop(struct dlq_session *s, enum warren_status status, const char *text)
@@ -254,6 +255,30 @@ enum warren_status dlq_session_look_up(struct dlq_session *s, const char *queue,
     loop_timer_disarm(&s->deadline);
     dlq_probe_done(&probe);
     *ret_found = s->found;
+    return status;
+}
+
+static void on_limit(void *user, int64_t limit)
+{
+    struct dlq_session *s = user;
+
+    s->limit = limit;
+    stop(s, WARREN_OK, "");
+}
+
+enum warren_status dlq_session_limit(struct dlq_session *s, const char *queue, int64_t *ret_limit,
+                                     struct warren_error *error)
+{
+    struct limit_probe probe = {0};
+    enum warren_status status = limit_probe_start(&probe, s->connection, queue, on_limit, s);
+
+    if (status != WARREN_OK)
+        return error_set(error, status, "%s", warren_status_name(status));
+    loop_timer_arm_ms(&s->deadline, patience_ms(s));
+    status = dlq_session_run(s, NULL, NULL, error);
+    loop_timer_disarm(&s->deadline);
+    limit_probe_done(&probe);
+    *ret_limit = s->limit;
     return status;
 }
 

@@ -6,6 +6,7 @@
 #define WARREN_COMMAND_DLQ_SESSION_H
 
 #include "amqp/connection.h"
+#include "amqp/limit_probe.h"
 #include "command/dlq_probe.h"
 #include "config/config.h"
 
@@ -60,6 +61,15 @@ void dlq_session_stop(struct dlq_session *session, enum warren_status status, co
 enum warren_status dlq_session_look_up(struct dlq_session *session, const char *queue,
                                        struct dlq_probe_found *ret_found,
                                        struct warren_error *error);
+
+/**
+ * Find out the delivery limit of @queue: see limit_probe.h. Runs the loop.
+ *
+ * @ret_limit  or LIMIT_NONE, LIMIT_UNKNOWN
+ * @return     as dlq_session_run()
+ */
+enum warren_status dlq_session_limit(struct dlq_session *session, const char *queue,
+                                     int64_t *ret_limit, struct warren_error *error);
 
 /** Run the loop for @ms milliseconds. @return as dlq_session_run() */
 enum warren_status dlq_session_rest(struct dlq_session *session, int64_t ms,

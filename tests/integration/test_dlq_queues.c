@@ -153,12 +153,65 @@ static void an_exclusive_consumer(void **state)
     command_done(&replay);
 }
 
+/* A few looks would have the broker drop what is in it: that is refused where a look counts. */
+static void a_low_delivery_limit(void **state)
+{
+    struct fixture *f = *state;
+    const amqp_table_entry_t limits[] = {number("x-max-length", 100),
+                                         number("x-delivery-limit", 2)};
+    int refused = broker_at_least(f->broker, 4, 3) ? 0 : 1;
+    struct command command;
+
+    renew(f, "quorum", limits, 2);
+    put_letters(f, "a", 2, &(struct letter){.reason = "age"});
+    for (int i = 0; i < 4; i++) {
+        command = COMMAND("dlq", "list", f->queue);
+        command_expect(&command, refused);
+        if (refused)
+            assert_has(command.err, "has a delivery limit of 2");
+        command_done(&command);
+    }
+    command = COMMAND("dlq", "show", f->queue, "--force", "--max", "1");
+    command_expect(&command, 0);
+    command_done(&command);
+    expect_count(f, f->dlq, 2);
+}
+
+static void next_in_order(const struct peer_message *message, void *user)
+{
+    unsigned *next = user;
+    char *expected = text("a-%u", (*next)++);
+
+    assert_string_equal(message->message_id, expected);
+    free(expected);
+}
+
+/* What was looked at stays in its order. RabbitMQ 3 lost it above 32 messages in a queue with a
+ * delivery limit, as a worker declares it. */
+static void a_look_keeps_the_order(void **state)
+{
+    struct fixture *f = *state;
+    const amqp_table_entry_t limit = number("x-delivery-limit", 1000000000);
+    struct command list;
+    unsigned next = 0;
+
+    renew(f, "quorum", &limit, 1);
+    put_letters(f, "a", MESSAGES, &(struct letter){.reason = "age"});
+    list = COMMAND("dlq", "list", f->queue);
+    command_expect(&list, 0);
+    command_done(&list);
+    expect_count(f, f->dlq, MESSAGES);
+    assert_int_equal(peer_drain(f->peer, f->dlq, next_in_order, &next), MESSAGES);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(single_active_consumer_of_a_quorum_queue),
+        TEST(a_low_delivery_limit),
+        TEST(a_look_keeps_the_order),
         TEST(single_active_consumer_of_a_classic_queue),
         TEST(full_and_refusing),
         TEST(full_and_dropping),
