@@ -123,6 +123,18 @@ static void missing_vhost(void **state)
     free(uri);
 }
 
+/* On request a lone slash is the virtual host whose name is empty, which is not there. */
+static void the_vhost_without_a_name(void **state)
+{
+    struct command command;
+
+    (void)state;
+    setenv("WARREN_BROKER_UNNAMED_VHOST", "true", 1);
+    command = check(broker->uri, "q", "");
+    unsetenv("WARREN_BROKER_UNNAMED_VHOST");
+    expect_refused(&command, "/: ", "530 NOT_ALLOWED - vhost  not found");
+}
+
 static void no_broker(void **state)
 {
     struct command command = check("amqp://127.0.0.1:1/", "q", "");
@@ -477,6 +489,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refused_credentials),
         cmocka_unit_test(missing_vhost),
+        cmocka_unit_test(the_vhost_without_a_name),
         cmocka_unit_test(no_broker),
         cmocka_unit_test(a_second_address),
         cmocka_unit_test(a_missing_queue),
