@@ -130,7 +130,7 @@ static enum warren_outcome forked(struct warren_job *job, void *state)
     if (pid == 0) {
         alarm(30); /* it leaves nothing behind where it hears no SIGTERM */
         for (;;)
-            pause();
+            nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
     }
     kill(pid, SIGTERM);
     bury(state, "", pid);
