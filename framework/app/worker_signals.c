@@ -18,6 +18,7 @@ static struct {
     pid_t pid; /* a child that a handler forks has all of this, too */
     bool taken;
     bool held;
+    volatile sig_atomic_t ends;
     struct sigaction before[NUMBERS];
     sigset_t mask_before;
 } signals;
@@ -67,8 +68,10 @@ static void on_signal(int number)
     if (getpid() != signals.pid) {
         end_child(number);
     } else if (signals_note(&signals.tally, number, clock_now_ms(clock_monotonic()))) {
-        if (signals.held && atomic_load(&signals.tally.again))
+        if (signals.held && atomic_load(&signals.tally.again) && !signals.ends) {
+            signals.ends = 1; /* further ones give it no more time */
             end_soon();
+        }
         sem_post(&signals.wake);
     }
     errno = before;

@@ -130,6 +130,37 @@ static void a_lock_that_is_never_released(void **state)
     free(other);
 }
 
+static bool ends_by_sigterm(struct fixture *fixture)
+{
+    proc_signal(fixture->worker->proc, SIGTERM);
+    return proc_wait(fixture->worker->proc, 200) != PROC_RUNNING;
+}
+
+/* All is drained, and the handler's `close` waits for ever: a second signal ends the process. */
+static void a_second_signal_ends_what_hangs(void **state)
+{
+    struct fixture *fixture = *state;
+
+    peer_declare(fixture->peer, fixture->queue, "classic");
+    fixture->worker = worker_new(fixture->broker->uri,
+                                 "subscriptions:\n"
+                                 "  - queue: %s\n"
+                                 "    handler: crashing.run\n"
+                                 "    options: {path: record, close_locks: true}\n",
+                                 fixture->queue);
+    fixture->record = worker_path(fixture->worker, "record");
+    publish(fixture, "m-1", "hold");
+    worker_consume(fixture->worker, 1);
+    assert_true(WAIT_FOR(recorded(fixture, "done m-%d ", 1) == 1, PATIENCE_MS));
+    proc_signal(fixture->worker->proc, SIGTERM);
+    assert_true(WAIT_FOR(worker_logged(fixture->worker, "msg=stopped", NULL) == 1, PATIENCE_MS));
+    assert_int_equal(proc_wait(fixture->worker->proc, 100), PROC_RUNNING);
+    assert_true(WAIT_FOR(ends_by_sigterm(fixture), PATIENCE_MS));
+    assert_int_equal(proc_wait(fixture->worker->proc, 0), 1);
+    assert_int_equal(worker_logged(fixture->worker, "second signal did not end", NULL), 1);
+    assert_int_equal(peer_count(fixture->peer, fixture->queue), 0);
+}
+
 /* A handler spoils the heap and answers ACK: whoever uses it next crashes, such as warren behind
  * the handler, again and again. That one message is found, and all others are handled. */
 static void a_heap_that_was_overrun(void **state)
@@ -312,6 +343,7 @@ int main(void)
         TEST(told_to_stop_it_does_not_come_back),
         TEST(two_crash_at_once),
         TEST(a_lock_that_is_never_released),
+        TEST(a_second_signal_ends_what_hangs),
         TEST(a_heap_that_was_overrun),
         TEST(a_signal_from_outside_ends_the_process),
         TEST(attempts_survive_a_kill),

@@ -6,14 +6,17 @@
  *   "null"                     a call of a NULL pointer
  *   "overflow"                 a recursion without an end
  *   "kill"                     SIGKILL for the whole process, once the file `gate` is there
- *   "close TEXT"               closes all descriptors that lead to what has TEXT in its name, then
- * acks "swap TEXT"                the same, and puts /dev/null in their places "stray" a fault
- * after it changed all of the process that outlives execve(2) "overrun"                  spoils the
- * heap behind a block of its own, works, then acks "lock"                     a fault while it
- * holds a lock that `close` takes, if it says so "hang"                     does not return "fail"
- * a failed attempt, to be repeated after `again` "stay"                     does not return before
- * it is delivered again "slow"                     works for `slow`, then acks any other works for
- * `work`, then acks
+ *   "close TEXT"               closes all descriptors whose file has TEXT in its name, then acks
+ *   "swap TEXT"                the same, and puts /dev/null in their places
+ *   "stray"                    changes what outlives execve(2) of the process, then "segv"
+ *   "overrun"                  spoils the heap behind a block of its own, works, then acks
+ *   "lock"                     a fault while it holds a lock that `close` takes, if it says so
+ *   "hold"                     keeps that lock for ever, and acks
+ *   "hang"                     does not return
+ *   "fail"                     a failed attempt, to be repeated after `again`
+ *   "stay"                     does not return before it is delivered again
+ *   "slow"                     works for `slow`, then acks
+ *   any other                  works for `work`, then acks
  *
  * It appends lines to `path`: "begin ID ATTEMPT" and, if it returns, "done ID ATTEMPT".
  */
@@ -286,6 +289,8 @@ static enum warren_outcome run(struct warren_job *job, void *state)
         take_away(what, false);
     if (begins(body, "swap ", what, sizeof what))
         take_away(what, true);
+    if (says(body, "hold"))
+        pthread_mutex_lock(&lock);
     if (says(body, "overrun"))
         overrun(job);
     work(says(body, "slow") ? crashing->slow_ms : crashing->work_ms);
