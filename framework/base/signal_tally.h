@@ -1,9 +1,8 @@
-/* signal_tally.h - which of the signals that come to a program count, and as what:
+/* signal_tally.h - which of the signals that come to a program count, and as what.
  *
- *   the first SIGTERM or SIGINT    asks for the end
- *   more of them within a second   are the first: timeout(1) and some shells signal a child, and
- * then its group, and a terminal signals all of a group one after that                 asks for the
- * end at once SIGHUP                         asks for something else
+ * The first SIGTERM or SIGINT asks for the end. More of them within a second are the same request:
+ * timeout(1) and some shells signal a child and then its group, a terminal all of a group. One
+ * after that asks for the end at once. SIGHUP asks for something else.
  */
 #ifndef WARREN_BASE_SIGNAL_TALLY_H
 #define WARREN_BASE_SIGNAL_TALLY_H

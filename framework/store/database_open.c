@@ -152,10 +152,12 @@ enum warren_status database_open(const struct database_options *options,
                                  struct database **ret_database, struct warren_error *error)
 {
     struct database *database = calloc(1, sizeof *database);
+    struct database_open_files before;
     enum warren_status status;
 
     if (!database)
         return error_set(error, WARREN_ENOMEM, "out of memory");
+    database_list_descriptors(options->path, &before);
     database->path = strdup(options->path);
     if (database->path)
         status = open_file(database, options, error);
@@ -168,7 +170,7 @@ enum warren_status database_open(const struct database_options *options,
     if (status == WARREN_OK && !options->read_only)
         status = watch(database, error);
     if (status == WARREN_OK && !options->read_only)
-        database_add_descriptors(database);
+        database_add_descriptors(database, &before);
     if (status != WARREN_OK) {
         database_close(database);
         return status;

@@ -42,8 +42,19 @@ void database_part(struct database *database);
 
 /* ---- database_descriptors.c ---- */
 
-/** From now on they are looked at (base/descriptors.h). The log is open by then. */
-void database_add_descriptors(struct database *database);
+/** Those that this process has of one file and its log. Bound: what is beyond it is not known. */
+#define DATABASE_OPEN_FILES 64
+
+struct database_open_files {
+    int fds[DATABASE_OPEN_FILES];
+    size_t count;
+};
+
+/** Before SQLite opens the file: what others have of it. */
+void database_list_descriptors(const char *path, struct database_open_files *before);
+/** From now on those that came since are looked at (base/descriptors.h). The log is open by then.
+ */
+void database_add_descriptors(struct database *database, const struct database_open_files *before);
 void database_remove_descriptors(struct database *database);
 
 #endif
