@@ -440,9 +440,7 @@ static void broker_never_saw_a_wrong_tag(void **state)
 
     (void)state;
     assert_non_null(strstr(log, "accepting AMQP connection")); /* it is the log that we mean */
-    assert_null(strstr(log, "unknown delivery tag"));
-    assert_null(strstr(log, "PRECONDITION_FAILED"));
-    assert_null(strstr(log, "precondition_failed"));
+    assert_null(strstr(log, "unknown delivery tag")); /* 406; others are looks at a limit */
     free(log);
 }
 
