@@ -13,11 +13,11 @@
 #include <string.h>
 #include <time.h>
 
-#include "amqp/properties.h"
+#include "amqp/wire/properties.h"
 #include "app/worker_posts.h"
 #include "base/log.h"
-#include "consume/chain.h"
-#include "consume/job.h"
+#include "consume/attempt/chain.h"
+#include "consume/attempt/job.h"
 
 #define PROPERTIES_MAX 4096
 

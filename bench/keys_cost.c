@@ -17,8 +17,8 @@
 
 #include "base/error.h"
 #include "stopwatch.h"
-#include "store/idempotency_sqlite.h"
-#include "store/keeper.h"
+#include "store/idempotency/idempotency_sqlite.h"
+#include "store/writer/keeper.h"
 
 #define IN_FLIGHT 500
 #define KEYS_MAX  8000000 /* no row is purged */

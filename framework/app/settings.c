@@ -1,7 +1,7 @@
 #include "app/settings.h"
 
-#include "amqp/transport.h"
-#include "amqp/uri.h"
+#include "amqp/net/transport.h"
+#include "amqp/net/uri.h"
 #include "base/error.h"
 
 /* Long enough for a path of usual length; longer ones are cut. */

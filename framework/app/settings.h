@@ -7,7 +7,7 @@
 #include <warren/publisher.h>
 
 #include "config/config.h"
-#include "publish/options.h"
+#include "publish/message/options.h"
 
 /** The broker and publisher sections; borrows from @config. @name: for the broker's list. */
 void settings_publisher(const struct config *config, const char *name,

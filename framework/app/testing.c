@@ -10,10 +10,10 @@
 #include "app/testing_published.h"
 #include "app/testing_setup.h"
 #include "base/error.h"
-#include "consume/job.h"
-#include "consume/late.h"
-#include "store/spool.h"
-#include "store/transactor_guard.h"
+#include "consume/attempt/job.h"
+#include "consume/attempt/late.h"
+#include "store/spool/spool.h"
+#include "store/writer/transactor_guard.h"
 
 /* When the clock begins: not at 0, which stands for "never" in places. */
 #define BEGIN_MS 1000000

@@ -2,11 +2,11 @@
 
 #include <string.h>
 
-#include "amqp/annotations.h"
-#include "amqp/frame.h"
-#include "amqp/properties.h"
+#include "amqp/wire/annotations.h"
+#include "amqp/wire/frame.h"
+#include "amqp/wire/properties.h"
 #include "base/error.h"
-#include "publish/record.h"
+#include "publish/message/record.h"
 
 /* Bytes of the names of exchanges and routing keys, as the wire has it. */
 #define NAME_MAX_BYTES 255

@@ -5,7 +5,7 @@
 
 #include <warren/testing.h>
 
-#include "amqp/delivery.h"
+#include "amqp/wire/delivery.h"
 #include "base/arena.h"
 
 /**

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/properties.h"
+#include "amqp/wire/properties.h"
 #include "base/error.h"
-#include "publish/record.h"
+#include "publish/message/record.h"
 
 /* As the names of exchanges and routing keys are on the wire. */
 #define NAME_MAX_BYTES 255

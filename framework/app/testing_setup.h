@@ -7,8 +7,8 @@
 #include <warren/testing.h>
 
 #include "app/worker_posts.h"
-#include "consume/chain.h"
-#include "store/scratch.h"
+#include "consume/attempt/chain.h"
+#include "store/writer/scratch.h"
 
 /** All zero: empty. */
 struct testing_setup {

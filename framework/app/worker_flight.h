@@ -9,8 +9,8 @@
 
 #include "base/process_state.h"
 #include "config/config.h"
-#include "consume/fault.h"
-#include "consume/flight_recorder.h"
+#include "consume/crash/fault.h"
+#include "consume/crash/flight_recorder.h"
 
 struct worker_flight {
     struct flight *flight;

@@ -1,6 +1,6 @@
 /* worker_limits.h - warns where the broker gives a message up sooner than retry does, once each;
  * and how long the broker leaves a message to a consumer. Thread: main.
- * Elsewhere: limits that the worker did not choose (consume/limit_look.h).
+ * Elsewhere: limits that the worker did not choose (consume/runtime/limit_look.h).
  */
 #ifndef WARREN_APP_WORKER_LIMITS_H
 #define WARREN_APP_WORKER_LIMITS_H

@@ -12,7 +12,7 @@
 #include "middleware/shared.h"
 #include "plugin/instance.h"
 #include "plugin/middleware_instance.h"
-#include "store/transactor.h"
+#include "store/writer/transactor.h"
 
 /* One link of a chain, open. */
 struct post_link {

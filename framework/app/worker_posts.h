@@ -1,13 +1,14 @@
 /* worker_posts.h - all subscriptions of a worker with their handlers and middlewares open.
- * Thread: main. Elsewhere: which they are (worker_setup.h), what runs them (consume/runtime.h).
+ * Thread: main. Elsewhere: which they are (worker_setup.h), what runs them
+ * (consume/runtime/runtime.h).
  */
 #ifndef WARREN_APP_WORKER_POSTS_H
 #define WARREN_APP_WORKER_POSTS_H
 
 #include "app/worker_setup.h"
 #include "base/name_list.h"
-#include "consume/runtime.h"
-#include "store/keeper.h"
+#include "consume/runtime/runtime.h"
+#include "store/writer/keeper.h"
 
 struct posts;
 

@@ -4,8 +4,8 @@
 #ifndef WARREN_APP_WORKER_REPORT_H
 #define WARREN_APP_WORKER_REPORT_H
 
-#include "consume/runtime.h"
-#include "publish/publisher_internal.h"
+#include "consume/runtime/runtime.h"
+#include "publish/publisher/publisher_internal.h"
 
 /** All events but `stopped` and `gap`. */
 void worker_report_events(struct runtime_events *events);

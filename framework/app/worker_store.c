@@ -7,8 +7,8 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "middleware/idempotency.h"
-#include "publish/publisher_internal.h"
-#include "store/transactor.h"
+#include "publish/publisher/publisher_internal.h"
+#include "store/writer/transactor.h"
 
 /* A third of the shortest lease would do; this is below a third of the default one. */
 #define RENEW_MS 300

@@ -7,8 +7,8 @@
 #include <warren/publisher.h>
 
 #include "app/worker_setup.h"
-#include "consume/flight_recorder.h"
-#include "store/keeper.h"
+#include "consume/crash/flight_recorder.h"
+#include "store/writer/keeper.h"
 
 /**
  * Is the store named if a subscription needs one, and has each transactional handler one? After

@@ -13,12 +13,12 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "amqp/uri.h"
+#include "amqp/net/uri.h"
 #include "base/descriptors.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/private_file.h"
-#include "consume/identity.h"
+#include "consume/crash/identity.h"
 
 #define SAVE_MS 1000
 

@@ -1,11 +1,11 @@
 /* worker_streams.h - where subscriptions on streams begin after a restart: a small file of
  * state_dir for each, written once a second. It may be behind what is settled, never ahead of it.
- * Thread: main. Elsewhere: what is settled (amqp/stream_offsets.h).
+ * Thread: main. Elsewhere: what is settled (amqp/consumer/stream_offsets.h).
  */
 #ifndef WARREN_APP_WORKER_STREAMS_H
 #define WARREN_APP_WORKER_STREAMS_H
 
-#include "consume/runtime.h"
+#include "consume/runtime/runtime.h"
 
 struct worker_stream;
 

@@ -1,7 +1,7 @@
 /* process_state.h - what a program finds at its start and hands on through execve(2): working
  * directory, umask, environment, ignored signals, limits, an alarm. A handler may change all of it;
  * a process that executes itself again is to begin as it did at first.
- * Elsewhere: descriptors and the mask of signals (consume/fault.c).
+ * Elsewhere: descriptors and the mask of signals (consume/crash/fault.c).
  */
 #ifndef WARREN_BASE_PROCESS_STATE_H
 #define WARREN_BASE_PROCESS_STATE_H

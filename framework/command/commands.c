@@ -6,8 +6,8 @@
 #include <warren/version.h>
 
 #include "base/suggest.h"
-#include "command/command_dlq.h"
-#include "command/command_spool.h"
+#include "command/dlq/command_dlq.h"
+#include "command/spool/command_spool.h"
 
 /* Bound on the words that a suggestion is looked for in. */
 #define WORDS_MAX 64

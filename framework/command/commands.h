@@ -4,7 +4,7 @@
 #ifndef WARREN_COMMAND_COMMANDS_H
 #define WARREN_COMMAND_COMMANDS_H
 
-#include "command/cli.h"
+#include "command/cli/cli.h"
 
 extern const struct command command_run;
 extern const struct command command_check;

@@ -1,6 +1,6 @@
 /* dead_letters.h - where the dead letters of each subscription go, and what has to be declared for
  * that besides the topology as written.
- * Thread: none of its own. Elsewhere: publishing them (consume/relay.h).
+ * Thread: none of its own. Elsewhere: publishing them (consume/relay/relay.h).
  */
 #ifndef WARREN_CONFIG_DEAD_LETTERS_H
 #define WARREN_CONFIG_DEAD_LETTERS_H

@@ -2,8 +2,9 @@
  *
  * From RabbitMQ 4.0 on a quorum queue gives a message up at its 21st delivery, and counts as one
  * what a restart, a hand-back or a crash of a neighbour does to a message that was only prefetched.
- * warren counts what the message itself did (consume/history.h, consume/flight_recorder.h).
- * Thread: none of its own. Elsewhere: queues that exist without the argument (amqp/topology.h).
+ * warren counts what the message itself did (consume/relay/history.h,
+ * consume/crash/flight_recorder.h). Thread: none of its own. Elsewhere: queues that exist without
+ * the argument (amqp/topology/topology.h).
  */
 #ifndef WARREN_CONFIG_DELIVERY_LIMITS_H
 #define WARREN_CONFIG_DELIVERY_LIMITS_H

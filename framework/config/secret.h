@@ -1,5 +1,5 @@
 /* secret.h - texts of the user's made fit to be printed: no password, no control byte, not long.
- * The configuration does not parse addresses (amqp/uri.h does), so it masks generously.
+ * The configuration does not parse addresses (amqp/net/uri.h does), so it masks generously.
  * Thread: any.
  */
 #ifndef WARREN_CONFIG_SECRET_H

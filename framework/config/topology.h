@@ -1,5 +1,5 @@
 /* topology.h - the `topology:` mapping: exchanges, queues and bindings.
- * Thread: none of its own. Elsewhere: declaring them (amqp/topology.h).
+ * Thread: none of its own. Elsewhere: declaring them (amqp/topology/topology.h).
  */
 #ifndef WARREN_CONFIG_TOPOLOGY_H
 #define WARREN_CONFIG_TOPOLOGY_H

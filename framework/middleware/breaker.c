@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/annotations.h"
+#include "amqp/wire/annotations.h"
 #include "base/breaker_state.h"
 #include "base/error.h"
 #include "base/log.h"

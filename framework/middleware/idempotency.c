@@ -6,13 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/annotations.h"
+#include "amqp/wire/annotations.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "middleware/job_line.h"
 #include "middleware/message_key.h"
 #include "middleware/stored_reply.h"
-#include "store/transactor.h"
+#include "store/writer/transactor.h"
 
 /* Longest key, in bytes. A message id has at most 255, a header may have more. */
 #define KEY_MAX 1024

@@ -1,6 +1,6 @@
 /* idempotency.h - a message is handled once, however often it comes: what was done is looked up
  * ahead of the workers, and noted behind them before the acknowledgement leaves.
- * Thread: see <warren/middleware.h>. Elsewhere: the store and its thread (store/keeper.h).
+ * Thread: see <warren/middleware.h>. Elsewhere: the store and its thread (store/writer/keeper.h).
  */
 #ifndef WARREN_MIDDLEWARE_IDEMPOTENCY_H
 #define WARREN_MIDDLEWARE_IDEMPOTENCY_H

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/annotations.h"
+#include "amqp/wire/annotations.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/retry_policy.h"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/properties.h"
+#include "amqp/wire/properties.h"
 
 #define HEAD sizeof(uint32_t)
 

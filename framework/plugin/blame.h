@@ -2,7 +2,7 @@
  * starts (a C++ exception that leaves `open`, a wild pointer) is named on standard error; then the
  * signal does what it would have done without us.
  * Mutable globals: the dispositions, for a process has but one of each. Thread: main.
- * Elsewhere: crashes of a handler at work (consume/fault.h).
+ * Elsewhere: crashes of a handler at work (consume/crash/fault.h).
  */
 #ifndef WARREN_PLUGIN_BLAME_H
 #define WARREN_PLUGIN_BLAME_H

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "amqp/annotations.h"
+#include "amqp/wire/annotations.h"
 #include "support/broker.h"
 #include "support/peer.h"
 #include "support/wait.h"

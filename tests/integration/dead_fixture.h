@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "amqp/annotations.h"
+#include "amqp/wire/annotations.h"
 #include "support/broker.h"
 #include "support/peer.h"
 #include "support/proxy.h"

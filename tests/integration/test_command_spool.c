@@ -15,7 +15,7 @@
 #include <sqlite3.h>
 
 #include "command_fixture.h"
-#include "store/spool.h"
+#include "store/spool/spool.h"
 #include "support/command.h"
 #include "support/proxy.h"
 

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/channel.h"
-#include "amqp/connection.h"
+#include "amqp/connection/channel.h"
+#include "amqp/connection/connection.h"
 #include "support/broker.h"
 #include "support/mock.h"
 #include "support/proxy.h"

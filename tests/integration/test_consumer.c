@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/consumer.h"
+#include "amqp/consumer/consumer.h"
 #include "base/random.h"
 #include "support/amqp_rig.h"
 #include "support/broker.h"

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "publish/publisher_internal.h"
+#include "publish/publisher/publisher_internal.h"
 
 static int start(void **state)
 {

@@ -19,8 +19,8 @@
 
 #include <sqlite3.h>
 
-#include "publish/publisher_internal.h"
-#include "store/spool.h"
+#include "publish/publisher/publisher_internal.h"
+#include "store/spool/spool.h"
 
 #define TIMEOUT_MS ((uint32_t)(PATIENCE_MS * slowness()))
 

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "consume/runtime.h"
+#include "consume/runtime/runtime.h"
 #include "support/broker.h"
 #include "support/peer.h"
 #include "support/wait.h"

@@ -17,7 +17,7 @@
 
 #include <warren/publisher.h>
 
-#include "publish/spooler.h"
+#include "publish/spool/spooler.h"
 #include "support/broker.h"
 #include "support/command.h"
 #include "support/peer.h"

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/topology.h"
+#include "amqp/topology/topology.h"
 #include "support/amqp_rig.h"
 #include "support/broker.h"
 #include "support/peer.h"

@@ -11,8 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "amqp/consumer.h"
-#include "amqp/topology.h"
+#include "amqp/consumer/consumer.h"
+#include "amqp/topology/topology.h"
 #include "support/amqp_rig.h"
 #include "support/mock.h"
 

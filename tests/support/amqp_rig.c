@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/frame.h"
-#include "amqp/wire.h"
+#include "amqp/wire/frame.h"
+#include "amqp/wire/wire.h"
 
 #define PATIENCE_MS 20000
 

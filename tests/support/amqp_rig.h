@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "amqp/channel.h"
+#include "amqp/connection/channel.h"
 #include "support/wait.h"
 
 struct rig {

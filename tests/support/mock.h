@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "amqp/rabbitmq_c.h"
+#include "amqp/wire/rabbitmq_c.h"
 
 struct mock;
 struct mock_peer;

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/ack_batcher.h"
+#include "amqp/consumer/ack_batcher.h"
 #include "base/random.h"
 
 #define TAGS_MAX 400000

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "amqp/calls.h"
-#include "amqp/rabbitmq_c.h"
+#include "amqp/connection/calls.h"
+#include "amqp/wire/rabbitmq_c.h"
 
 static int users[4];
 

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "amqp/delivery.h"
+#include "amqp/wire/delivery.h"
 
 /* Each part is where its accessor says, and the last byte of the body is inside. */
 static void the_parts_lie_side_by_side(void **state)

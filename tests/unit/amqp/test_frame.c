@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/frame.h"
-#include "amqp/rabbitmq_c.h"
+#include "amqp/wire/frame.h"
+#include "amqp/wire/rabbitmq_c.h"
 
 #define FRAME_MAX 4096u
 

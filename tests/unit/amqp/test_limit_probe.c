@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "amqp/limit_probe.h"
+#include "amqp/topology/limit_probe.h"
 
 #define REFUSED  "PRECONDITION_FAILED - inequivalent arg "
 #define OF_QUEUE " for queue 'q' in vhost '/': "

@@ -9,9 +9,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "amqp/annotations.h"
-#include "amqp/notes.h"
-#include "amqp/properties.h"
+#include "amqp/wire/annotations.h"
+#include "amqp/wire/notes.h"
+#include "amqp/wire/properties.h"
 
 #define FIELDS_MAX 8
 

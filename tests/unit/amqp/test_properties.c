@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/frame.h"
-#include "amqp/properties.h"
+#include "amqp/wire/frame.h"
+#include "amqp/wire/properties.h"
 
 #define NO_LIMIT ((size_t)1 << 20)
 

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/properties.h"
-#include "amqp/property_spans.h"
+#include "amqp/wire/properties.h"
+#include "amqp/wire/property_spans.h"
 
 struct fixture {
     struct arena arena;

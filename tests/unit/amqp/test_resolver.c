@@ -15,7 +15,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "amqp/resolver.h"
+#include "amqp/net/resolver.h"
 
 #define DEADLINE_MS 10000
 

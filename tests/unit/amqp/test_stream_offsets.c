@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "amqp/stream_offsets.h"
+#include "amqp/consumer/stream_offsets.h"
 
 static int setup(void **state)
 {

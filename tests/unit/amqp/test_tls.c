@@ -8,7 +8,7 @@
 #include <poll.h>
 #include <stdlib.h>
 
-#include "amqp/transport.h"
+#include "amqp/net/transport.h"
 #include "base/clock.h"
 
 #include "tls_peer.h"

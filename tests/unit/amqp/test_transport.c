@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "amqp/transport.h"
+#include "amqp/net/transport.h"
 
 #define DEADLINE_MS 10000
 

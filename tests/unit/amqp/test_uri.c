@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "amqp/uri.h"
+#include "amqp/net/uri.h"
 
 static const struct good {
     const char *text;

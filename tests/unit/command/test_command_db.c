@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "command/commands.h"
-#include "store/database.h"
+#include "store/db/database.h"
 
 #include "command_rig.h"
 

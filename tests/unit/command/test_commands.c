@@ -12,9 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "command/cli/progress.h"
 #include "command/commands.h"
-#include "command/progress.h"
-#include "command/publish_tally.h"
+#include "command/message/publish_tally.h"
 #include "command_rig.h"
 
 static void version_and_overview(void **state)

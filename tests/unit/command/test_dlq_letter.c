@@ -11,11 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/annotations.h"
-#include "amqp/properties.h"
-#include "command/dlq_filter.h"
-#include "command/dlq_groups.h"
-#include "command/dlq_names.h"
+#include "amqp/wire/annotations.h"
+#include "amqp/wire/properties.h"
+#include "command/dlq/dlq_filter.h"
+#include "command/dlq/dlq_groups.h"
+#include "command/dlq/dlq_names.h"
 
 #define FIELDS_MAX 24
 

@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "command/dlq_print.h"
-#include "command/dlq_show.h"
+#include "command/dlq/dlq_print.h"
+#include "command/dlq/dlq_show.h"
 
 static char out[8192];
 

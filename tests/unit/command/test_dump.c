@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "command/dump.h"
+#include "command/dump/dump.h"
 
 static char folder[] = "/tmp/warren-test-dump-XXXXXX";
 static char path[64];

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "command/header_argument.h"
+#include "command/cli/header_argument.h"
 
 static struct arena arena;
 static struct warren_field field;

@@ -8,8 +8,8 @@
 
 #include <unistd.h>
 
-#include "command/lines.h"
-#include "command/pacer.h"
+#include "command/cli/lines.h"
+#include "command/cli/pacer.h"
 
 struct rig {
     int pipe[2];

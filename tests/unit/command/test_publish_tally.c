@@ -1,7 +1,7 @@
 /* test_publish_tally.c - the sums of `warren publish`, above all those with a spool, where a
  * message is told of twice: as spooled, and how it ended.
  */
-#include "command/publish_tally.h"
+#include "command/message/publish_tally.h"
 
 #include "command_rig.h"
 

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "consume/job.h"
+#include "consume/attempt/job.h"
 
 struct job_rig {
     struct clock_fake clock;

@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-#include "consume/admission.h"
+#include "consume/runtime/admission.h"
 
 #define DELAYED_MAX 3
 

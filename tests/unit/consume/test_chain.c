@@ -8,8 +8,8 @@
 
 #include <string.h>
 
-#include "consume/chain.h"
-#include "consume/job.h"
+#include "consume/attempt/chain.h"
+#include "consume/attempt/job.h"
 
 static char trail[64];
 

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/random.h"
-#include "consume/delay.h"
+#include "consume/relay/delay.h"
 
 #define CAPACITY 500
 

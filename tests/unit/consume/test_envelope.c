@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/annotations.h"
-#include "amqp/properties.h"
-#include "consume/envelope.h"
+#include "amqp/wire/annotations.h"
+#include "amqp/wire/properties.h"
+#include "consume/relay/envelope.h"
 
 /* What a frame of 128 KiB leaves for the property list. */
 #define MAX (131072 - 8 - 12)

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "consume/executor.h"
+#include "consume/workers/executor.h"
 
 #define DEADLINE_MS 20000
 #define CONCURRENCY 4

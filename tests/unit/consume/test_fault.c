@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 #include "base/thread.h"
-#include "consume/fault.h"
-#include "consume/flight_recorder.h"
+#include "consume/crash/fault.h"
+#include "consume/crash/flight_recorder.h"
 
 /* ThreadSanitizer blocks all signals while the handler of one runs. */
 #if defined(__has_feature)

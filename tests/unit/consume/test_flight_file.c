@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "consume/flight_file.h"
+#include "consume/crash/flight_file.h"
 
 #define KEY 42
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "consume/flight_notes.h"
+#include "consume/crash/flight_notes.h"
 
 #define NOTES  64
 #define NOW_MS INT64_C(1700000000000)

@@ -16,7 +16,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "consume/flight_recorder.h"
+#include "consume/crash/flight_recorder.h"
 
 #define WORKERS 3
 

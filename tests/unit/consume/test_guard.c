@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "consume/guard.h"
+#include "consume/runtime/guard.h"
 #include "job_rig.h"
 
 #define CRASHES_MAX 1

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/annotations.h"
-#include "amqp/properties.h"
-#include "consume/history.h"
+#include "amqp/wire/annotations.h"
+#include "amqp/wire/properties.h"
+#include "consume/relay/history.h"
 
 static struct arena arena;
 

@@ -7,8 +7,8 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "amqp/properties.h"
-#include "consume/identity.h"
+#include "amqp/wire/properties.h"
+#include "consume/crash/identity.h"
 
 /* What a delivery is made of; NULL and 0 where a test does not care. */
 struct made {

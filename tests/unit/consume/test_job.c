@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/properties.h"
-#include "consume/job.h"
+#include "amqp/wire/properties.h"
+#include "consume/attempt/job.h"
 
 struct rig {
     struct clock_fake clock;

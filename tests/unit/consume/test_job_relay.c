@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/annotations.h"
-#include "amqp/properties.h"
-#include "consume/job.h"
+#include "amqp/wire/annotations.h"
+#include "amqp/wire/properties.h"
+#include "consume/attempt/job.h"
 
 #define START_MS       5000
 #define PROPERTIES_MAX 131052

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "consume/late.h"
+#include "consume/attempt/late.h"
 #include "job_rig.h"
 
 static char trail[16];

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#include "consume/owed.h"
+#include "consume/relay/owed.h"
 
 static int setup(void **state)
 {

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#include "consume/settlement.h"
+#include "consume/relay/settlement.h"
 
 static struct delivery *told; /* what `done` was called with */
 

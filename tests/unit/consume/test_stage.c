@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-#include "consume/stage.h"
+#include "consume/runtime/stage.h"
 
 #define COUNT 5
 

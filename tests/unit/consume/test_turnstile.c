@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "consume/turnstile.h"
+#include "consume/crash/turnstile.h"
 
 #define THREADS 4
 #define TURNS   400

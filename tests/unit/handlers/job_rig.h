@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/properties.h"
-#include "consume/job.h"
+#include "amqp/wire/properties.h"
+#include "consume/attempt/job.h"
 
 struct rig {
     _Atomic int64_t deadline_ms;

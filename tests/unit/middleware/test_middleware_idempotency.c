@@ -16,8 +16,8 @@
 #include "middleware/idempotency.h"
 #include "middleware/stored_reply.h"
 #include "policy_rig.h"
-#include "store/idempotency_sqlite.h"
-#include "store/keeper.h"
+#include "store/idempotency/idempotency_sqlite.h"
+#include "store/writer/keeper.h"
 
 #define PATIENCE_S 20
 

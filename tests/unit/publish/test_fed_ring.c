@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "publish/fed_ring.h"
+#include "publish/spool/fed_ring.h"
 
 static void push(struct fed_ring *ring, int64_t id)
 {

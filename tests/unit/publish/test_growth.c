@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/properties.h"
-#include "publish/delay.h"
-#include "publish/growth.h"
+#include "amqp/wire/properties.h"
+#include "publish/delay/delay.h"
+#include "publish/message/growth.h"
 
 #define DEATHS_MAX 40
 

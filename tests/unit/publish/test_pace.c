@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "publish/pace.h"
+#include "publish/message/pace.h"
 
 #define BEGIN_MS 5000
 

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "config/options.h"
-#include "publish/delay.h"
+#include "publish/delay/delay.h"
 
 static struct delay *delay_to(const char *exchange, const char *routing_key, const char *to_queue,
                               int64_t delay_ms)

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "publish/options.h"
+#include "publish/message/options.h"
 
 static const char *const good_uris[] = {"amqp://u:secret@one:1/v", "amqps://two"};
 

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/frame.h"
-#include "amqp/properties.h"
-#include "publish/record.h"
+#include "amqp/wire/frame.h"
+#include "amqp/wire/properties.h"
+#include "publish/message/record.h"
 
 static struct record *make(const struct warren_publish *publish)
 {

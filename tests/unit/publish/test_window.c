@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/random.h"
-#include "publish/window.h"
+#include "publish/message/window.h"
 
 static struct record *make(uint64_t seq, const char *exchange, const char *key, const char *id,
                            int64_t deadline_ms)

@@ -5,7 +5,7 @@
 #include "store_rig.h"
 
 #include "base/clock.h"
-#include "store/idempotency_sqlite.h"
+#include "store/idempotency/idempotency_sqlite.h"
 
 #define LEASE_MS     1000
 #define RETENTION_MS 10000

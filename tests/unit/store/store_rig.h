@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store/database.h"
+#include "store/db/database.h"
 
 struct rig {
     char folder[64];

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/random.h"
-#include "store/claim_set.h"
+#include "store/idempotency/claim_set.h"
 
 static struct idempotency_key key_of(unsigned number)
 {

@@ -17,7 +17,7 @@
 #include <time.h>
 
 #include "base/error.h"
-#include "store/keeper.h"
+#include "store/writer/keeper.h"
 
 #define PATIENCE_S 20
 

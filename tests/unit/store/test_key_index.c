@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "base/random.h"
-#include "store/key_index.h"
+#include "store/idempotency/key_index.h"
 
 static bool has(const struct key_index *index, uint64_t hash, int64_t row)
 {

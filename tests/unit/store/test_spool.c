@@ -6,7 +6,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "store/spool.h"
+#include "store/spool/spool.h"
 
 static struct spool *open_spool(struct rig *rig)
 {

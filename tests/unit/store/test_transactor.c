@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "fault_vfs.h"
-#include "store/transactor.h"
+#include "store/writer/transactor.h"
 
 #define PATIENCE_S 20
 

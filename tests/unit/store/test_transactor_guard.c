@@ -13,7 +13,7 @@
 #include <sqlite3.h>
 
 #include "base/log.h"
-#include "store/transactor_guard.h"
+#include "store/writer/transactor_guard.h"
 
 static struct sqlite3 *sqlite;
 static struct transactor_guard guard;

@@ -1,0 +1,149 @@
+/* channel_set.c - all channels of a connection, which the first of them attaches to it: what the
+ * connection tells goes to each, and numbers are given.
+ */
+#include <stdlib.h>
+
+#include "amqp/connection/channel_private.h"
+
+/* ---- numbers ---- */
+
+static uint32_t set_wanted(const struct channel_set *set)
+{
+    uint32_t count = 0;
+
+    for (const struct list *link = set->channels.next; link != &set->channels; link = link->next)
+        count++;
+    return count;
+}
+
+void channel_set_lack_number(struct channel_set *set)
+{
+    uint32_t needed = set_wanted(set);
+
+    if (!channel_numbers_full(&set->numbers)) {
+        connection_fail(set->connection, WARREN_ENOMEM, "out of memory for a channel");
+    } else if (needed > set->numbers.max && needed > set->told_needed) {
+        set->told_needed = needed;
+        connection_lacks_channels(set->connection, needed);
+    }
+}
+
+/* ---- what the connection tells ---- */
+
+static void set_open(void *user, uint16_t channel_max)
+{
+    struct channel_set *set = user;
+    struct list *next;
+
+    channel_numbers_reset(&set->numbers, channel_max);
+    set->told_needed = 0;
+    for (struct list *link = set->channels.next; link != &set->channels; link = next) {
+        next = link->next;
+        channel_open_now(list_entry(link, struct channel, link));
+    }
+}
+
+static void set_lost(void *user, uint32_t method, const char *text)
+{
+    struct channel_set *set = user;
+    struct channel_loss loss = {.text = text, .method = method};
+    struct list *next;
+
+    channel_numbers_reset(&set->numbers, 0);
+    for (struct list *link = set->channels.next; link != &set->channels; link = next) {
+        struct channel *ch = list_entry(link, struct channel, link);
+
+        next = link->next;
+        loop_timer_disarm(&ch->reopen);
+        backoff_reset(&ch->backoff);
+        channel_lose(ch, &loss);
+    }
+}
+
+/* Those that a number was lacking for. */
+static void open_waiting(struct channel_set *set)
+{
+    struct list *next;
+
+    for (struct list *link = set->channels.next; link != &set->channels; link = next) {
+        struct channel *ch = list_entry(link, struct channel, link);
+
+        next = link->next;
+        if (!loop_timer_armed(&ch->reopen))
+            channel_open_now(ch);
+    }
+}
+
+/* After our channel.close only close-ok counts, or a channel.close that crossed it. */
+static void drain_frame(struct channel_set *set, const struct frame *frame)
+{
+    amqp_channel_close_ok_t close_ok = {0};
+    uint32_t id = frame->type == FRAME_METHOD ? frame_method(frame) : 0;
+
+    if (id == AMQP_CHANNEL_CLOSE_OK_METHOD) {
+        channel_numbers_release(&set->numbers, frame->channel);
+        open_waiting(set);
+    } else if (id == AMQP_CHANNEL_CLOSE_METHOD &&
+               !channel_numbers_closed(&set->numbers, frame->channel) &&
+               frame_put_method(connection_out(set->connection), frame->channel,
+                                AMQP_CHANNEL_CLOSE_OK_METHOD, &close_ok,
+                                connection_frame_max(set->connection)) == WARREN_OK) {
+        channel_numbers_answered(&set->numbers, frame->channel);
+        connection_wrote(set->connection);
+    }
+}
+
+/* What comes on a channel that the broker closed is forgotten, a second channel.close as well: our
+ * close-ok was for both. RabbitMQ takes another one for the first method of a new channel, and
+ * closes the connection over it (504). */
+static void set_frame(void *user, const struct frame *frame)
+{
+    struct channel_set *set = user;
+    struct channel *ch = channel_numbers_find(&set->numbers, frame->channel);
+
+    if (ch)
+        channel_take_frame(ch, frame);
+    else if (channel_numbers_draining(&set->numbers, frame->channel))
+        drain_frame(set, frame);
+    else if (!channel_numbers_closed(&set->numbers, frame->channel))
+        connection_fail(set->connection, WARREN_EPROTOCOL,
+                        "the peer sent a frame for channel %u, which is not open", frame->channel);
+}
+
+static uint32_t set_opening(void *user)
+{
+    const struct channel_set *set = user;
+
+    for (const struct list *link = set->channels.next; link != &set->channels; link = link->next)
+        if (list_entry(link, struct channel, link)->state == CHANNEL_OPENING)
+            return set_wanted(set);
+    return 0;
+}
+
+static void set_free(void *user)
+{
+    struct channel_set *set = user;
+
+    empty_amqp_pool(&set->pool);
+    channel_numbers_done(&set->numbers);
+    free(set);
+}
+
+struct channel_set *channel_set_of(struct connection *connection)
+{
+    static const struct connection_channels channels = {set_open, set_lost, set_frame, set_free,
+                                                        set_opening};
+    struct channel_set *set = connection_attached(connection);
+
+    if (set)
+        return set;
+    set = calloc(1, sizeof *set);
+    if (!set)
+        return NULL;
+    set->connection = connection;
+    list_init(&set->channels);
+    random_init(&set->random, random_seed());
+    init_amqp_pool(&set->pool, 4096);
+    connection_attach_channels(connection, &channels, set);
+    return set;
+}

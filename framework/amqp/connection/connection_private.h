@@ -1,0 +1,90 @@
+/* connection_private.h - what connection.c (life, and what others ask), connection_tries.c (states,
+ * tries, losing and coming back) and connection_input.c (what the peer sends) share.
+ * Thread: the loop's.
+ */
+#ifndef WARREN_AMQP_CONNECTION_PRIVATE_H
+#define WARREN_AMQP_CONNECTION_PRIVATE_H
+
+#include "amqp/connection/connection.h"
+#include "amqp/connection/handshake.h"
+#include "amqp/connection/opener.h"
+#include "amqp/net/dialer.h"
+#include "base/backoff.h"
+
+/** Bytes of a sentence about a loss, with the NUL. */
+#define CONNECTION_TEXT_MAX 512
+
+struct connection {
+    struct loop *loop;
+    struct connection_events events;
+    void *user;
+    struct connection_channels channels;
+    void *channels_user;
+
+    char *name;
+    struct uri *uris;
+    size_t uri_count;
+    size_t uri_current;
+    bool sasl_external;
+    struct connection_options numbers; /* its pointers are not used */
+    struct tls_context *tls;
+    char where[2 * URI_PART_MAX + 32];
+
+    enum connection_state state;
+    int64_t state_since_ms;
+    int64_t try_deadline_ms;
+    struct random random;
+    struct backoff backoff;
+    struct loop_timer deadline; /* of the handshakes */
+    struct loop_timer retry;
+    uint32_t retry_ms; /* that it was armed for */
+    struct loop_task fail_task;
+    struct loop_task closed_task;
+
+    struct dialer dialer;
+    struct stream stream;
+    struct opener opener;
+    struct handshake_limits agreed;
+    bool blocked;
+    bool reading_paused;
+    int64_t hears_since_ms; /* when neither of both was the case any more; 0: it never was */
+    amqp_pool_t pool;       /* for decoding methods of channel 0 */
+
+    bool failing; /* lost, and the owner does not know yet */
+    uint16_t failing_code;
+    uint32_t failing_method; /* that the broker blames */
+    char failing_text[CONNECTION_TEXT_MAX];
+
+    uint64_t connects;
+    uint64_t losses;
+};
+
+static inline int64_t connection_now_ms(const struct connection *connection)
+{
+    return clock_now_ms(loop_clock(connection->loop));
+}
+
+/* ---- connection_tries.c ---- */
+
+extern const struct dialer_events connection_dialer_events;
+extern const struct opener_events connection_opener_events;
+
+/** Change the state. */
+void connection_enter(struct connection *connection, enum connection_state next);
+/** Of the timer `retry`, and at the start: connect to the URI whose turn it is. @arg: it */
+void connection_begin_try(void *arg);
+/** Of the timer `deadline`. */
+void connection_deadline_passed(void *arg);
+/** Of the task `fail_task`: the door through which every loss goes, whatever state it met. */
+void connection_lose(void *arg);
+/** The same as connection_fail() with what the broker said; @method is what it blames, or 0. */
+void connection_fail_code(struct connection *connection, uint16_t code, uint32_t method,
+                          const char *text);
+/** Close it for good, without a handshake. */
+void connection_abandon(struct connection *connection);
+
+/* ---- connection_input.c ---- */
+
+extern const struct stream_events connection_stream_events;
+
+#endif

@@ -1,0 +1,272 @@
+/* consumer_deliveries.c - messages come in, verdicts go out. */
+#include <assert.h>
+#include <string.h>
+
+#include "amqp/consumer/consumer_private.h"
+
+static int64_t now_ms(const struct consumer *consumer)
+{
+    return clock_now_ms(loop_clock(connection_loop(consumer->connection)));
+}
+
+/* ---- verdicts on the wire ---- */
+
+enum warren_status consumer_sent(struct consumer *consumer, enum warren_status status)
+{
+    if (status != WARREN_OK && status != WARREN_ECLOSED)
+        connection_fail(consumer->connection, status, "queue '%s': cannot send a method: %s",
+                        consumer->queue, warren_status_name(status));
+    return status;
+}
+
+static enum warren_status send_verdict(struct consumer *consumer, uint32_t id, void *method)
+{
+    consumer->frames++;
+    return consumer_sent(consumer, channel_send(consumer->channel, id, method));
+}
+
+static enum warren_status send_ack(void *user, uint64_t tag, bool multiple)
+{
+    amqp_basic_ack_t ack = {.delivery_tag = tag, .multiple = multiple};
+
+    return send_verdict(user, AMQP_BASIC_ACK_METHOD, &ack);
+}
+
+static enum warren_status send_negative(void *user, uint64_t tag, enum verdict verdict)
+{
+    amqp_basic_reject_t reject = {.delivery_tag = tag, .requeue = verdict == VERDICT_RETRY};
+    amqp_basic_nack_t nack = {.delivery_tag = tag, .requeue = true};
+
+    if (verdict == VERDICT_HANDBACK)
+        return send_verdict(user, AMQP_BASIC_NACK_METHOD, &nack);
+    return send_verdict(user, AMQP_BASIC_REJECT_METHOD, &reject);
+}
+
+bool consumer_hands_back_free(const struct consumer *consumer)
+{
+    return connection_server_at_least(consumer->connection, 4, 3);
+}
+
+/* A nack that counts as a delivery has nothing over the end of the channel, and RabbitMQ 3 loses
+ * the order of a queue with a delivery limit where it names more than 32 messages, or where many
+ * come at once, which the broker's channel then puts together. */
+static enum warren_status send_hand_back(void *user, uint64_t tag)
+{
+    const struct consumer *consumer = user;
+    amqp_basic_nack_t nack = {.delivery_tag = tag, .multiple = true, .requeue = true};
+
+    if (!consumer_hands_back_free(consumer))
+        return consumer_end_channel(user);
+    return send_verdict(user, AMQP_BASIC_NACK_METHOD, &nack);
+}
+
+const struct ack_sink consumer_ack_sink = {
+    .ack = send_ack, .negative = send_negative, .hand_back = send_hand_back};
+
+/* ---- in ---- */
+
+static bool is_probe(const amqp_bytes_t *tag)
+{
+    size_t len = strlen(CONSUMER_PROBE);
+
+    return tag->len > len && memcmp(tag->bytes, CONSUMER_PROBE, len) == 0;
+}
+
+void consumer_on_deliver(struct consumer *consumer, const amqp_basic_deliver_t *deliver)
+{
+    struct consumer_incoming *incoming = &consumer->incoming;
+    enum warren_status status = ack_batcher_delivered(&consumer->batcher, deliver->delivery_tag);
+
+    if (status != WARREN_OK) {
+        connection_fail(consumer->connection, status,
+                        "queue '%s': delivery tag %llu came where %llu was due, or too many",
+                        consumer->queue, (unsigned long long)deliver->delivery_tag,
+                        (unsigned long long)consumer->batcher.next);
+        return;
+    }
+    assert(!incoming->delivery);
+    assert(deliver->exchange.len <= SHORT_STRING_MAX);
+    assert(deliver->routing_key.len <= SHORT_STRING_MAX);
+    incoming->tag = deliver->delivery_tag;
+    incoming->redelivered = deliver->redelivered;
+    incoming->probed = is_probe(&deliver->consumer_tag);
+    incoming->exchange_len = deliver->exchange.len;
+    incoming->routing_key_len = deliver->routing_key.len;
+    if (deliver->exchange.len > 0)
+        memcpy(incoming->exchange, deliver->exchange.bytes, deliver->exchange.len);
+    if (deliver->routing_key.len > 0)
+        memcpy(incoming->routing_key, deliver->routing_key.bytes, deliver->routing_key.len);
+}
+
+uint8_t *consumer_on_content(void *user, const struct content_header *header)
+{
+    struct consumer *consumer = user;
+    struct consumer_incoming *incoming = &consumer->incoming;
+    struct warren_bytes exchange = {incoming->exchange, incoming->exchange_len};
+    struct warren_bytes routing_key = {incoming->routing_key, incoming->routing_key_len};
+    const char *unfit = header->unfit;
+    struct warren_bytes nothing = {"", 0};
+    struct delivery *delivery;
+
+    if (!unfit && header->body_size > consumer->message_max)
+        unfit = "the body is larger than consumer.message_max";
+    delivery = delivery_new(exchange, routing_key, unfit ? nothing : header->properties,
+                            unfit ? 0 : (size_t)header->body_size);
+
+    if (!delivery) {
+        connection_fail(consumer->connection, WARREN_ENOMEM,
+                        "queue '%s': no memory for a message of %llu bytes", consumer->queue,
+                        (unsigned long long)header->body_size);
+        return NULL;
+    }
+    delivery->tag = incoming->tag;
+    delivery->generation = consumer->batcher.generation;
+    delivery->redelivered = incoming->redelivered;
+    if (consumer->is_stream)
+        delivery->offset = consumer_stream_offset(header->properties);
+    incoming->delivery = delivery;
+    incoming->unfit = unfit;
+    incoming->body_size = header->body_size;
+    consumer->bytes += delivery_size(delivery);
+    return unfit ? NULL : delivery_body(delivery);
+}
+
+static bool refuse_unfit(struct consumer *consumer, struct delivery *delivery)
+{
+    consumer->stats.unfit++;
+    consumer->events.unfit(consumer->user, delivery, consumer->incoming.unfit,
+                           consumer->incoming.body_size);
+    if (consumer->leave_unfit)
+        return consumer_leave_delivery(consumer, delivery);
+    return consumer_settle_delivery(consumer, delivery, VERDICT_REJECT);
+}
+
+/* It stays unsettled until the end of the channel. */
+static bool leave_unseen(struct consumer *consumer, struct delivery *delivery)
+{
+    if (delivery->generation == consumer->batcher.generation)
+        ack_batcher_abandon(&consumer->batcher, delivery->tag);
+    return consumer_leave_delivery(consumer, delivery);
+}
+
+/* Nobody asked for it. Back to the head of the queue, from where it comes again; without a
+ * subscription it is kept until the end of the channel, so that what is handed back before then
+ * stands in front of it. */
+static bool give_back_probed(struct consumer *consumer, struct delivery *delivery)
+{
+    if (consumer->state != CONSUMER_IDLE)
+        return consumer_settle_delivery(consumer, delivery, VERDICT_HANDBACK);
+    return leave_unseen(consumer, delivery);
+}
+
+static bool becomes_full(struct consumer *consumer)
+{
+    if (consumer->full || consumer->prefetch_bytes == 0 ||
+        consumer->bytes < consumer->prefetch_bytes)
+        return false;
+    consumer->full = true;
+    consumer->stats.byte_pauses++;
+    return true;
+}
+
+bool consumer_complete(struct consumer *consumer)
+{
+    bool became_full;
+    struct delivery *delivery = consumer->incoming.delivery;
+
+    if (!delivery) /* there was no memory; the connection is being dropped */
+        return false;
+    consumer->incoming.delivery = NULL;
+    if (consumer->incoming.probed)
+        return give_back_probed(consumer, delivery);
+    if (consumer->is_stream && !consumer_stream_goes_on(consumer, delivery))
+        return leave_unseen(consumer, delivery);
+    if (consumer->is_stream && consumer_stream_settled(consumer, delivery))
+        return consumer_settle_delivery(consumer, delivery, VERDICT_ACK);
+    consumer->stats.delivered++;
+    consumer->stats.redelivered += delivery->redelivered;
+    if (consumer->incoming.unfit)
+        return refuse_unfit(consumer, delivery);
+    became_full = becomes_full(consumer);
+    consumer->events.deliver(consumer->user, delivery);
+    return became_full;
+}
+
+void consumer_drop_incoming(struct consumer *consumer)
+{
+    struct delivery *delivery = consumer->incoming.delivery;
+
+    if (!delivery)
+        return;
+    consumer->bytes -= delivery_size(delivery);
+    consumer->incoming.delivery = NULL;
+    delivery_free(delivery);
+}
+
+/* ---- out ---- */
+
+bool consumer_leave_delivery(struct consumer *consumer, struct delivery *delivery)
+{
+    consumer->bytes -= delivery_size(delivery);
+    delivery_free(delivery);
+    if (!consumer->full || consumer->bytes > consumer->prefetch_bytes / 2)
+        return false;
+    consumer->full = false;
+    return true;
+}
+
+bool consumer_settle_delivery(struct consumer *consumer, struct delivery *delivery,
+                              enum verdict verdict)
+{
+    enum warren_status status = ack_batcher_settle(&consumer->batcher, delivery->generation,
+                                                   delivery->tag, verdict, now_ms(consumer));
+
+    assert(status != WARREN_EINVAL); /* each delivery has one owner, who settles it once */
+    (void)status;                    /* a send that failed: consumer_sent() saw to it */
+    /* Also of an older generation. What is handed back, the stream does not take. */
+    if (consumer->is_stream && (verdict == VERDICT_ACK || verdict == VERDICT_REJECT))
+        stream_offsets_settled(&consumer->offsets, delivery->offset);
+    return consumer_leave_delivery(consumer, delivery);
+}
+
+void consumer_flush(struct consumer *consumer, bool all)
+{
+    struct ack_batcher *batcher = &consumer->batcher;
+
+    if (batcher->unsent == 0)
+        return;
+    ack_batcher_flush(batcher, now_ms(consumer), all ? 0 : consumer->straggler_age_ms);
+    /* Acks kept back count against the prefetch: with half of it gone the broker would stall. */
+    if (batcher->unsent > consumer->prefetch / 2u)
+        ack_batcher_flush(batcher, now_ms(consumer), 0);
+}
+
+void consumer_hand_back(struct consumer *consumer)
+{
+    consumer_flush(consumer, true);
+    ack_batcher_hand_back(&consumer->batcher);
+}
+
+bool consumer_roomy(const struct consumer *consumer)
+{
+    return ack_batcher_outstanding(&consumer->batcher) < consumer->prefetch / 2u &&
+           (consumer->prefetch_bytes == 0 || consumer->bytes < consumer->prefetch_bytes / 2);
+}
+
+uint32_t consumer_unsent(const struct consumer *consumer)
+{
+    return consumer->batcher.unsent;
+}
+
+size_t consumer_bytes(const struct consumer *consumer)
+{
+    return consumer->bytes;
+}
+
+void consumer_stats(const struct consumer *consumer, struct consumer_stats *stats)
+{
+    *stats = consumer->stats;
+    stats->settled = consumer->batcher.settled;
+    stats->ack_frames = consumer->batcher.acks_sent;
+    stats->stale = consumer->batcher.stale;
+}

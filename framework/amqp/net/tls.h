@@ -1,0 +1,30 @@
+/* tls.h - the TLS half of a transport: OpenSSL over our own socket BIO.
+ * Thread: the connection's loop. Owner: transport.c alone calls these.
+ * Elsewhere: what callers see of it (transport.h).
+ */
+#ifndef WARREN_AMQP_TLS_H
+#define WARREN_AMQP_TLS_H
+
+#include <openssl/ssl.h>
+
+#include "amqp/net/transport.h"
+
+struct tls_context {
+    SSL_CTX *ssl;
+    BIO_METHOD *socket; /* recv and send with MSG_NOSIGNAL */
+};
+
+/** A BIO on @fd, which stays the caller's; NULL: no memory. */
+BIO *tls_socket_new(const struct tls_context *context, int fd);
+
+/** As the transport_ functions of these names, for a transport with TLS. */
+enum warren_status tls_handshake(struct transport *transport, struct tls_context *context,
+                                 const char *host, struct warren_error *error);
+ssize_t tls_read(struct transport *transport, void *data, size_t size, struct warren_error *error);
+ssize_t tls_write(struct transport *transport, const void *data, size_t len,
+                  struct warren_error *error);
+bool tls_pending(const struct transport *transport);
+/** Say goodbye if that needs no waiting, and free the session. */
+void tls_close(struct transport *transport);
+
+#endif

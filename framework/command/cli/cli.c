@@ -1,0 +1,220 @@
+#include "command/cli/cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/c_locale.h"
+#include "base/suggest.h"
+#include "base/utf8.h"
+
+#define OPTIONS_MAX 64
+
+bool cli_colour(FILE *out)
+{
+    const char *no_color = getenv("NO_COLOR");
+    const char *term = getenv("TERM");
+
+    return isatty(fileno(out)) && !(no_color && *no_color) && !(term && !strcmp(term, "dumb"));
+}
+
+/* A broker's words, or a file's, may be in it; only an end of a line is wanted. */
+static void write_plain(FILE *out, const char *text)
+{
+    for (size_t left = strlen(text); left > 0;) {
+        size_t size = *text == '\n' ? 1 : utf8_plain_len(text, left);
+
+        if (size > 0)
+            fwrite(text, 1, size, out);
+        else
+            fputc('?', out);
+        size += size == 0;
+        text += size;
+        left -= size;
+    }
+}
+
+static void print_error(const struct cli *cli, const char *format, va_list arguments)
+{
+    bool colour = cli_colour(stderr);
+    locale_t before = c_locale_begin();
+    char *text = NULL;
+
+    fprintf(stderr, "warren%s%s: %serror:%s ", *cli->command->name ? " " : "", cli->command->name,
+            colour ? "\033[1;31m" : "", colour ? "\033[0m" : "");
+    if (vasprintf(&text, format, arguments) >= 0)
+        write_plain(stderr, text);
+    free(text);
+    c_locale_end(before);
+    fputc('\n', stderr);
+}
+
+enum cli_status cli_failed(const struct cli *cli, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    print_error(cli, format, arguments);
+    va_end(arguments);
+    return CLI_FAILED;
+}
+
+enum cli_status cli_usage(const struct cli *cli, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    print_error(cli, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "Try 'warren%s%s --help'.\n", *cli->command->name ? " " : "",
+            cli->command->name);
+    return CLI_USAGE;
+}
+
+enum cli_status cli_error(const struct cli *cli, const struct warren_error *error)
+{
+    cli_failed(cli, "%s", error->text);
+    return error->status == WARREN_ECONFIG || error->status == WARREN_EPLUGIN ? CLI_USAGE
+                                                                              : CLI_FAILED;
+}
+
+static void write_help(const struct cli *cli)
+{
+    const struct command *command = cli->command;
+
+    printf("%s.\n\n", command->summary);
+    poptPrintHelp(cli->context, stdout, 0);
+    if (command->write_details) {
+        putchar('\n');
+        command->write_details(stdout);
+    }
+}
+
+/* "--quue=x" and "--quue" both become "--quue", and a suggestion follows if there is one. */
+static enum cli_status unknown_option(const struct cli *cli)
+{
+    const char *bad = poptBadOption(cli->context, POPT_BADOPTION_NOALIAS);
+    int len = (int)strcspn(bad, "=");
+    const char *names[OPTIONS_MAX];
+    const char *near = NULL;
+    size_t count = 0;
+    char name[64];
+
+    for (const struct poptOption *o = cli->command->options; o && (o->longName || o->shortName);
+         o++)
+        if (o->longName && count < OPTIONS_MAX - 1)
+            names[count++] = o->longName;
+    names[count++] = "help";
+    if (len > 2 && bad[1] == '-') {
+        snprintf(name, sizeof name, "%.*s", len - 2, bad + 2);
+        near = suggest(name, names, count);
+    }
+    if (near)
+        return cli_usage(cli, "unknown option %.*s; did you mean --%s?", len, bad, near);
+    return cli_usage(cli, "unknown option %.*s", len, bad);
+}
+
+static enum cli_status bad_option(const struct cli *cli, int code)
+{
+    if (code == POPT_ERROR_BADOPT)
+        return unknown_option(cli);
+    return cli_usage(cli, "%s: %s", poptBadOption(cli->context, POPT_BADOPTION_NOALIAS),
+                     code == POPT_ERROR_NOARG ? "it needs a value" : poptStrerror(code));
+}
+
+int cli_next(struct cli *cli)
+{
+    int value = poptGetNextOpt(cli->context);
+
+    if (value == CLI_HELP) {
+        write_help(cli);
+        cli->status = CLI_OK;
+        return CLI_STOP;
+    }
+    if (value < -1) {
+        cli->status = bad_option(cli, value);
+        return CLI_STOP;
+    }
+    return value < 0 ? 0 : value;
+}
+
+const char *cli_text(struct cli *cli)
+{
+    char *argument = poptGetOptArg(cli->context);
+    const char *text = argument ? arena_text(&cli->arena, argument, strlen(argument)) : NULL;
+
+    free(argument);
+    return text ? text : "";
+}
+
+bool cli_number(struct cli *cli, const char *option, int64_t min, int64_t max, int64_t *ret)
+{
+    const char *text = cli_text(cli);
+    char *end;
+    long long number;
+
+    errno = 0;
+    number = strtoll(text, &end, 10);
+    if (end == text || *end || errno || number < min || number > max) {
+        cli->status = cli_usage(cli, "--%s: \"%s\" is no whole number from %lld to %lld", option,
+                                text, (long long)min, (long long)max);
+        return false;
+    }
+    *ret = number;
+    return true;
+}
+
+const char *cli_argument(struct cli *cli)
+{
+    return poptGetArg(cli->context);
+}
+
+bool cli_list_add(struct cli *cli, struct cli_list *list, const char *text)
+{
+    if (!list->items)
+        list->items = arena_alloc(&cli->arena, CLI_LIST_MAX * sizeof *list->items);
+    if (!list->items || list->count == CLI_LIST_MAX) {
+        cli->status = cli_usage(cli, "an option is given more than %d times", CLI_LIST_MAX);
+        return false;
+    }
+    list->items[list->count++] = text;
+    return true;
+}
+
+static bool has_options(const struct command *command)
+{
+    const struct poptOption *first = command->options;
+
+    return first && (first->longName || first->shortName || first->arg);
+}
+
+enum cli_status cli_run(const struct command *command, int argc, const char **argv)
+{
+    static const struct poptOption none[] = {POPT_TABLEEND};
+    struct poptOption table[] = {
+        {NULL, '\0', POPT_ARG_INCLUDE_TABLE, NULL, 0, "Options:", NULL},
+        {"help", 'h', POPT_ARG_NONE, NULL, CLI_HELP, "Show this help", NULL},
+        POPT_TABLEEND};
+    struct cli cli = {.command = command};
+    enum cli_status status;
+    char name[64];
+
+    /* popt wants an address without const, and reads only. */
+    memcpy(&table[0].arg, &(const void *){command->options ? command->options : none},
+           sizeof table[0].arg);
+    snprintf(name, sizeof name, "warren %s", command->name);
+    argv[0] = name;
+    arena_init(&cli.arena);
+    cli.context = poptGetContext("warren", argc, argv, has_options(command) ? table : table + 1, 0);
+    if (!cli.context) {
+        arena_done(&cli.arena);
+        return cli_failed(&cli, "no memory");
+    }
+    poptSetOtherOptionHelp(cli.context, command->arguments);
+    status = command->run(&cli);
+    poptFreeContext(cli.context);
+    arena_done(&cli.arena);
+    return status;
+}

@@ -1,0 +1,224 @@
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "command/dlq/command_dlq.h"
+#include "command/dlq/dlq_groups.h"
+#include "command/dlq/dlq_print.h"
+
+static const struct poptOption options[] = {
+    DLQ_FLAG("json", 'j', DLQ_JSON, "Print one JSON object"), DLQ_BROKER_ROWS, POPT_TABLEEND};
+
+struct listing {
+    struct dlq_request request;
+    struct dlq_session *session;
+    struct dlq_queue queue; /* at hand */
+    struct dlq_groups groups;
+    json_t *all; /* with --json */
+    bool failed;
+};
+
+static bool on_letter(void *user, const struct dlq_letter *letter, struct delivery *delivery)
+{
+    struct listing *l = user;
+
+    (void)delivery;
+    if (!l->queue.only_source ||
+        dlq_text_is(l->queue.source, arena_bytes(letter->texts, letter->queue)))
+        dlq_groups_add(&l->groups, letter);
+    return false;
+}
+
+/* ---- text ---- */
+
+static void write_headings(void)
+{
+    dlq_write_cell("QUEUE", strlen("QUEUE"), DLQ_NAME_WIDTH);
+    printf("%8s  %s\n", "MESSAGES", "OLDEST");
+}
+
+/* Two blanks and @text, if there is one. */
+static void write_part(struct warren_bytes text)
+{
+    if (text.len == 0)
+        return;
+    fputs("  ", stdout);
+    dlq_write_safe(stdout, text.data, text.len);
+}
+
+static void write_group(const struct listing *l, const struct dlq_group *group)
+{
+    const struct arena *texts = &l->groups.arena;
+    bool colour = cli_colour(stdout);
+
+    printf("  %8" PRIu64 "  %s%s%s", group->count, colour ? "\033[1m" : "", group->name,
+           colour ? "\033[0m" : "");
+    write_part(arena_bytes(texts, group->reason));
+    write_part(arena_bytes(texts, group->handler));
+    write_part(arena_bytes(texts, group->signal));
+    write_part(warren_text(group->error));
+    putchar('\n');
+}
+
+static void write_queue(const struct listing *l, const struct dlq_scan_result *result)
+{
+    char age[DLQ_TIME_SIZE] = "-";
+
+    if (l->groups.oldest_s > 0)
+        dlq_age_text((int64_t)time(NULL) - l->groups.oldest_s, age);
+    dlq_write_cell(l->queue.name, strlen(l->queue.name), DLQ_NAME_WIDTH);
+    printf("%8" PRIu32 "  %s\n", result->depth, age);
+    for (size_t i = 0; i < l->groups.count; i++)
+        write_group(l, l->groups.items[i]);
+    if (l->groups.others > 0)
+        printf("  %8" PRIu64 "  of further groups\n", l->groups.others);
+}
+
+/* ---- JSON ---- */
+
+static json_t *group_json(const struct listing *l, const struct dlq_group *group)
+{
+    const struct arena *texts = &l->groups.arena;
+
+    return json_pack(
+        "{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "group", group->name, "count",
+        (json_int_t)group->count, "reason", dlq_json_bytes(arena_bytes(texts, group->reason)),
+        "handler", dlq_json_bytes(arena_bytes(texts, group->handler)), "signal",
+        dlq_json_bytes(arena_bytes(texts, group->signal)), "error", dlq_json_text(group->error),
+        "oldest", dlq_json_time(group->oldest_s), "newest", dlq_json_time(group->newest_s),
+        "example", dlq_json_bytes(arena_bytes(texts, group->example)));
+}
+
+static void add_json(struct listing *l, const struct dlq_scan_result *result)
+{
+    json_t *groups = json_array();
+
+    for (size_t i = 0; i < l->groups.count; i++)
+        json_array_append_new(groups, group_json(l, l->groups.items[i]));
+    json_array_append_new(
+        l->all,
+        json_pack("{s:o, s:o, s:I, s:I, s:o, s:o}", "queue", dlq_json_text(l->queue.name), "source",
+                  *l->queue.source ? dlq_json_text(l->queue.source) : json_null(), "depth",
+                  (json_int_t)result->depth, "looked_at", (json_int_t)result->looked_at, "oldest",
+                  dlq_json_time(l->groups.oldest_s), "groups", groups));
+}
+
+/* ---- queues ---- */
+
+/* False: the broker is gone, or somebody is impatient. */
+static bool list_queue(struct listing *l)
+{
+    static const struct dlq_scan_events events = {.letter = on_letter};
+    struct dlq_scan_options scan_options = {
+        .queue = l->queue.name, .leave_max = l->request.limit, .mind_limit = l->queue.mind_limit};
+    const struct cli *cli = l->request.cli;
+    struct dlq_scan_result result;
+    struct warren_error error = {WARREN_OK, ""};
+    enum warren_status status;
+
+    dlq_groups_init(&l->groups);
+    status = dlq_scan_run(l->session, &scan_options, &events, l, &result, &error);
+    if (status != WARREN_OK) {
+        l->failed = true;
+        dlq_failed(cli, &l->queue, &error);
+    } else if (!result.interrupted) {
+        dlq_groups_sort(&l->groups);
+        if (l->all)
+            add_json(l, &result);
+        else
+            write_queue(l, &result);
+        dlq_warn_of_rest(cli, &l->queue, &result);
+        dlq_warn_of_count(cli, &l->queue, &result);
+    }
+    dlq_groups_done(&l->groups);
+    return !dlq_session_interrupted(l->session) &&
+           (status == WARREN_OK || status == WARREN_ENOTFOUND || status == WARREN_EBROKER);
+}
+
+static enum cli_status list_words(struct listing *l, const char *const *words, size_t count)
+{
+    struct warren_error error = {WARREN_OK, ""};
+    enum cli_status status = CLI_OK;
+
+    for (size_t i = 0; i < count && status == CLI_OK; i++)
+        status = dlq_request_resolve(&l->request, words[i], &l->queue);
+    if (status != CLI_OK)
+        return status;
+    if (dlq_session_new(l->request.config, "warren dlq", &l->session, &error) != WARREN_OK)
+        return cli_error(l->request.cli, &error);
+    if (l->request.json)
+        l->all = json_array();
+    else
+        write_headings();
+    for (size_t i = 0; i < count; i++) {
+        dlq_request_resolve(&l->request, words[i], &l->queue);
+        if (!list_queue(l))
+            break;
+    }
+    if (l->all)
+        dlq_print_json(json_pack("{s:o}", "queues", l->all));
+    if (dlq_session_interrupted(l->session))
+        status = cli_failed(l->request.cli, "interrupted");
+    dlq_session_free(l->session);
+    return status == CLI_OK && l->failed ? CLI_FAILED : status;
+}
+
+static enum cli_status list_all(struct listing *l)
+{
+    struct dlq_request *r = &l->request;
+    struct cli_list words = {NULL, 0};
+    const char *word;
+
+    while ((word = cli_argument(r->cli)))
+        if (!cli_list_add(r->cli, &words, word))
+            return r->cli->status;
+    if (words.count > 0)
+        return list_words(l, words.items, words.count);
+    if (r->source_count == 0)
+        return cli_usage(r->cli, "which queues? Give some, or -c FILE, whose subscriptions are "
+                                 "taken");
+    word = r->config->dead_letter.queue;
+    if (!strstr(word, DLQ_PLACEHOLDER)) /* one for all */
+        return list_words(l, &word, 1);
+    return list_words(l, r->sources, r->source_count);
+}
+
+static enum cli_status run(struct cli *cli)
+{
+    struct listing listing = {.all = NULL};
+    enum cli_status status;
+    int option;
+
+    dlq_request_init(&listing.request, cli);
+    while ((option = cli_next(cli)) > 0)
+        if (!dlq_request_take(&listing.request, option))
+            return cli->status;
+    if (option == CLI_STOP)
+        return cli->status;
+    status = dlq_request_load(&listing.request);
+    if (status == CLI_OK)
+        status = list_all(&listing);
+    dlq_request_done(&listing.request);
+    return status;
+}
+
+static void write_details(FILE *out)
+{
+    dlq_write_broker_help(out);
+    fputs("\nEach queue is shown with its depth and the age of its oldest message, then its "
+          "messages\ngrouped by their cause: how many, the group's name (for --group), reason, "
+          "handler, signal\nand error, in which numbers are \"#\". Nothing is consumed.\n\n"
+          "Examples:\n"
+          "  warren dlq list -c worker.yaml\n"
+          "  warren dlq list payments refunds --json\n",
+          out);
+}
+
+const struct command command_dlq_list = {
+    .name = "dlq list",
+    .arguments = "[OPTION...] [QUEUE...]",
+    .summary = "List dead-letter queues, their messages grouped by cause",
+    .options = options,
+    .run = run,
+    .write_details = write_details,
+};

@@ -1,0 +1,163 @@
+#include "command/dlq/dlq_filter.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/c_locale.h"
+
+#define VALUE_SIZE 32
+
+/* Of any unit; far below what overflows. */
+#define DURATION_MAX 1000000000
+
+struct warren_bytes dlq_value_text(const struct warren_value *value, char text[VALUE_SIZE])
+{
+    text[0] = '\0';
+    switch (value->type) {
+    case WARREN_STRING:
+    case WARREN_BYTES:
+        return value->as.bytes;
+    case WARREN_BOOL:
+        return warren_text(value->as.boolean ? "true" : "false");
+    case WARREN_I8:
+    case WARREN_U8:
+    case WARREN_I16:
+    case WARREN_U16:
+    case WARREN_I32:
+    case WARREN_U32:
+    case WARREN_I64:
+        snprintf(text, VALUE_SIZE, "%" PRId64, value->as.integer);
+        break;
+    case WARREN_TIMESTAMP:
+        snprintf(text, VALUE_SIZE, "%" PRIu64, value->as.timestamp);
+        break;
+    case WARREN_F32:
+    case WARREN_F64:
+        c_snprintf(text, VALUE_SIZE, "%g", value->as.real);
+        break;
+    default:
+        break;
+    }
+    return warren_text(text);
+}
+
+bool dlq_text_is(const char *wanted, struct warren_bytes found)
+{
+    const char *bytes = found.data;
+
+    for (size_t i = 0; i < found.len; i++) {
+        if (bytes[i] && bytes[i] != *wanted)
+            return false;
+        if (!bytes[i] && (*wanted != '\\' || *++wanted != '0'))
+            return false;
+        wanted++;
+    }
+    return !*wanted;
+}
+
+static bool has_header(const struct dlq_letter *letter, const char *name, const char *wanted)
+{
+    const struct warren_table *headers = &letter->message.properties.headers;
+    const struct warren_value *value = NULL;
+    char text[VALUE_SIZE] = "";
+
+    for (size_t i = 0; i < headers->count && !value; i++)
+        if (dlq_text_is(name, arena_bytes(letter->texts, headers->fields[i].name)))
+            value = &headers->fields[i].value;
+    if (!value || !wanted)
+        return value != NULL;
+    return dlq_text_is(wanted, dlq_value_text(value, text));
+}
+
+static bool is(const char *wanted, const struct dlq_letter *letter, const char *found)
+{
+    return !wanted || dlq_text_is(wanted, arena_bytes(letter->texts, found));
+}
+
+bool dlq_filter_matches(const struct dlq_filter *filter, const struct dlq_letter *letter)
+{
+    if (!is(filter->source, letter, letter->queue) || !is(filter->id, letter, letter->id) ||
+        !is(filter->reason, letter, letter->reason) ||
+        !is(filter->handler, letter, letter->handler) || !is(filter->group, letter, letter->group))
+        return false;
+    if ((filter->since_s || filter->until_s) && letter->died_s == 0)
+        return false;
+    if ((filter->since_s && letter->died_s < filter->since_s) ||
+        (filter->until_s && letter->died_s >= filter->until_s))
+        return false;
+    for (size_t i = 0; i < filter->header_count; i++)
+        if (!has_header(letter, filter->headers[i].name, filter->headers[i].value))
+            return false;
+    return true;
+}
+
+bool dlq_filter_is_empty(const struct dlq_filter *filter)
+{
+    return !filter->source && !filter->id && !filter->reason && !filter->handler &&
+           !filter->group && !filter->since_s && !filter->until_s && filter->header_count == 0;
+}
+
+/* ---- times ---- */
+
+bool dlq_duration_parse(const char *text, int64_t *ret_ms)
+{
+    static const struct {
+        const char *unit;
+        int64_t ms;
+    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
+    char *end;
+    long long number = strtoll(text, &end, 10);
+
+    if (*text < '0' || *text > '9' || number > DURATION_MAX)
+        return false;
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (strcmp(end, units[i].unit) != 0)
+            continue;
+        *ret_ms = number * units[i].ms;
+        return true;
+    }
+    return false;
+}
+
+static bool parse_ago(const char *text, int64_t now_s, int64_t *ret_s)
+{
+    int64_t ms;
+
+    if (!dlq_duration_parse(text, &ms))
+        return false;
+    *ret_s = now_s - ms / 1000;
+    return *ret_s > 0;
+}
+
+static bool parse_date(const char *text, int64_t *ret_s)
+{
+    static const char *const forms[] = {"%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S",
+                                        "%Y-%m-%d %H:%M", "%Y-%m-%d"};
+
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        struct tm tm = {.tm_isdst = -1};
+        const char *end = strptime(text, forms[i], &tm);
+        bool utc = end && strcmp(end, "Z") == 0;
+
+        if (!end || (*end && !utc))
+            continue;
+        *ret_s = (int64_t)(utc ? timegm(&tm) : mktime(&tm));
+        return *ret_s > 0;
+    }
+    return false;
+}
+
+bool dlq_time_parse(const char *text, int64_t now_s, int64_t *ret_s)
+{
+    char *end;
+
+    if (*text == '@') {
+        if (text[1] < '0' || text[1] > '9')
+            return false;
+        *ret_s = strtoll(text + 1, &end, 10);
+        return !*end && *ret_s > 0;
+    }
+    return parse_ago(text, now_s, ret_s) || parse_date(text, ret_s);
+}

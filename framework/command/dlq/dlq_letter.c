@@ -1,0 +1,283 @@
+#include "command/dlq/dlq_letter.h"
+
+#include "amqp/wire/annotations.h"
+#include "amqp/wire/notes.h"
+#include "amqp/wire/properties.h"
+
+/* ---- values of headers ---- */
+
+static const char *text_of(const struct warren_value *value, struct arena *arena)
+{
+    const char *text = NULL;
+
+    if (value && value->type == WARREN_STRING)
+        text = arena_text(arena, value->as.bytes.data, value->as.bytes.len);
+    return text ? text : "";
+}
+
+/* 0: it is no number that counts something. */
+static int64_t count_of(const struct warren_value *value)
+{
+    if (!value)
+        return 0;
+    switch (value->type) {
+    case WARREN_I8:
+    case WARREN_U8:
+    case WARREN_I16:
+    case WARREN_U16:
+    case WARREN_I32:
+    case WARREN_U32:
+    case WARREN_I64:
+        break;
+    default:
+        return 0;
+    }
+    return value->as.integer < 0 || value->as.integer > NOTES_COUNT_MAX ? 0 : value->as.integer;
+}
+
+/* 0: nothing can have happened then. */
+static int64_t time_of(const struct warren_value *value)
+{
+    if (!value || value->type != WARREN_TIMESTAMP || !notes_is_past(value->as.timestamp))
+        return 0;
+    return (int64_t)value->as.timestamp;
+}
+
+/* "": it is no name of AMQP. */
+static const char *name_of(const struct warren_value *value, struct arena *arena)
+{
+    if (!value || value->type != WARREN_STRING || !notes_is_name(value->as.bytes))
+        return "";
+    return text_of(value, arena);
+}
+
+struct reading {
+    const struct warren_table *headers;
+    struct arena *arena;
+    struct dlq_letter *letter;
+    const struct delivery *delivery;
+};
+
+static const char *note(const struct reading *r, const char *name)
+{
+    return text_of(table_get(r->headers, name, r->arena), r->arena);
+}
+
+static const char *name_note(const struct reading *r, const char *name)
+{
+    return name_of(table_get(r->headers, name, r->arena), r->arena);
+}
+
+static int64_t count_note(const struct reading *r, const char *name)
+{
+    return count_of(table_get(r->headers, name, r->arena));
+}
+
+static int64_t time_note(const struct reading *r, const char *name)
+{
+    return time_of(table_get(r->headers, name, r->arena));
+}
+
+/* ---- the broker's x-death: tables, the latest first ---- */
+
+static const char *death_name(const struct reading *r, const struct warren_value *death,
+                              const char *name)
+{
+    return name_of(table_get(&death->as.table, name, r->arena), r->arena);
+}
+
+static bool death_queue_is(const struct reading *r, const struct warren_value *death,
+                           const char *queue)
+{
+    return annotation_is(arena_bytes(r->arena, death_name(r, death, "queue")), queue);
+}
+
+/* The latest death that was not in the dead-letter queue itself. */
+static const struct warren_value *last_death(const struct reading *r, const char *dlq)
+{
+    const struct warren_value *deaths = table_get(r->headers, "x-death", r->arena);
+
+    if (!deaths || deaths->type != WARREN_ARRAY)
+        return NULL;
+    for (size_t i = 0; i < deaths->as.array.count; i++) {
+        const struct warren_value *death = &deaths->as.array.values[i];
+
+        if (death->type == WARREN_TABLE && !death_queue_is(r, death, "") &&
+            !death_queue_is(r, death, dlq))
+            return death;
+    }
+    return NULL;
+}
+
+static const char *first_key(const struct reading *r, const struct warren_value *death)
+{
+    const struct warren_value *keys = table_get(&death->as.table, "routing-keys", r->arena);
+
+    if (!keys || keys->type != WARREN_ARRAY || keys->as.array.count == 0)
+        return "";
+    return name_of(&keys->as.array.values[0], r->arena);
+}
+
+/* A copy of warren's, or a replay, had come into the queue by the default exchange. */
+static bool was_copy(const struct reading *r, struct notes *notes)
+{
+    struct dlq_letter *letter = r->letter;
+
+    return arena_bytes(r->arena, letter->exchange).len == 0 &&
+           annotation_is(arena_bytes(r->arena, letter->routing_key), letter->queue) &&
+           notes_read(r->delivery, letter->queue, notes);
+}
+
+/* The broker says where it died, whatever a sender's headers say. */
+static void read_death(const struct reading *r, const struct warren_value *death)
+{
+    struct dlq_letter *letter = r->letter;
+    struct notes notes;
+
+    letter->queue = death_name(r, death, "queue");
+    letter->reason = death_name(r, death, "reason");
+    letter->died_s = time_of(table_get(&death->as.table, "time", r->arena));
+    letter->exchange = death_name(r, death, "exchange");
+    letter->routing_key = first_key(r, death);
+    letter->copied = was_copy(r, &notes);
+    if (!letter->copied)
+        return;
+    letter->attempts = notes.attempts;
+    letter->replays = notes.replays;
+    letter->first_failure_s = (int64_t)notes.first_failure_s;
+    if (notes.exchange.data) {
+        letter->exchange = name_note(r, NOTE_EXCHANGE);
+        letter->routing_key = name_note(r, NOTE_ROUTING_KEY);
+    }
+}
+
+/* ---- warren's envelope ---- */
+
+/* A dead letter of a worker's has no x-death, for that leaves it out. */
+static void read_envelope(const struct reading *r)
+{
+    struct dlq_letter *letter = r->letter;
+
+    letter->queue = name_note(r, NOTE_QUEUE);
+    letter->copied = arena_bytes(r->arena, letter->queue).len > 0;
+    letter->replays = count_note(r, NOTE_REPLAYS);
+    if (!letter->copied)
+        return;
+    letter->reason = note(r, NOTE_REASON);
+    letter->handler = note(r, NOTE_HANDLER);
+    letter->error = note(r, NOTE_ERROR);
+    letter->signal = note(r, NOTE_SIGNAL);
+    letter->backtrace = note(r, NOTE_BACKTRACE);
+    letter->host = note(r, NOTE_HOST);
+    letter->version = note(r, NOTE_VERSION);
+    letter->exchange = name_note(r, NOTE_EXCHANGE);
+    letter->routing_key = name_note(r, NOTE_ROUTING_KEY);
+    letter->attempts = count_note(r, NOTE_ATTEMPTS);
+    letter->first_failure_s = time_note(r, NOTE_FIRST_FAILURE);
+    letter->died_s = time_note(r, NOTE_LAST_FAILURE);
+}
+
+static const struct dlq_letter nothing = {.id = "",
+                                          .queue = "",
+                                          .exchange = "",
+                                          .routing_key = "",
+                                          .reason = "",
+                                          .handler = "",
+                                          .signal = "",
+                                          .error = "",
+                                          .backtrace = "",
+                                          .host = "",
+                                          .version = ""};
+
+enum warren_status dlq_letter_read(struct delivery *delivery, const char *dlq, struct arena *arena,
+                                   struct dlq_letter *letter)
+{
+    struct reading reading = {.arena = arena, .letter = letter, .delivery = delivery};
+    const struct warren_value *death;
+    struct warren_bytes error;
+    enum warren_status status;
+
+    *letter = nothing;
+    letter->texts = arena;
+    status = properties_decode(delivery_properties(delivery), arena, &letter->message.properties);
+    if (status != WARREN_OK)
+        return status;
+    letter->message.body = (struct warren_bytes){delivery_body(delivery), delivery->body_len};
+    reading.headers = &letter->message.properties.headers;
+    letter->id = letter->message.properties.message_id ? letter->message.properties.message_id : "";
+    death = last_death(&reading, dlq);
+    if (death)
+        read_death(&reading, death);
+    else
+        read_envelope(&reading);
+    if (delivery->redelivered)
+        letter->handed_back = count_note(&reading, "x-delivery-count");
+    if (arena_bytes(arena, letter->reason).len == 0)
+        letter->reason = "unknown";
+    error = arena_bytes(arena, letter->error);
+    dlq_fold_error(error.data, error.len, letter->folded);
+    dlq_group(arena_bytes(arena, letter->reason), arena_bytes(arena, letter->handler),
+              arena_bytes(arena, letter->signal), letter->folded, letter->group);
+    return WARREN_OK;
+}
+
+/* ---- the way back ---- */
+
+/* What the message had, and no copy may have, stays aside. */
+static bool stays(const struct dlq_letter *letter, const struct warren_field *field)
+{
+    struct warren_bytes name = arena_bytes(letter->texts, field->name);
+
+    return (letter->copied && notes_is_aside(name, &field->value)) ||
+           (!annotation_is_warrens(name) && !annotation_is_brokers(name) &&
+            !annotation_is(name, "CC") && !annotation_is(name, "BCC"));
+}
+
+static struct warren_field text_field(const struct dlq_letter *letter, const char *name,
+                                      const char *text)
+{
+    struct warren_field field = {.name = name, .value.type = WARREN_STRING};
+
+    field.value.as.bytes = arena_bytes(letter->texts, text);
+    return field;
+}
+
+/* A dead letter of the broker's still has what a worker would have put aside. */
+static size_t put_aside(const struct dlq_letter *letter, struct warren_properties *properties,
+                        struct warren_field *fields)
+{
+    const struct warren_value *cc = table_get(&properties->headers, "CC", letter->texts);
+    size_t count = 0;
+
+    if (properties->user_id)
+        fields[count++] = text_field(letter, NOTE_USER_ID, properties->user_id);
+    properties->user_id = NULL;
+    if (cc)
+        fields[count++] = (struct warren_field){NOTE_CC, *cc};
+    return count;
+}
+
+enum warren_status dlq_letter_renew(const struct dlq_letter *letter, struct arena *arena,
+                                    struct warren_message *message)
+{
+    const struct warren_table *old = &letter->message.properties.headers;
+    struct warren_field *fields = arena_alloc(arena, (old->count + 5) * sizeof *fields);
+    size_t count = 0;
+
+    if (!fields)
+        return WARREN_ENOMEM;
+    for (size_t i = 0; i < old->count; i++)
+        if (stays(letter, &old->fields[i]))
+            fields[count++] = old->fields[i];
+    if (arena_bytes(letter->texts, letter->exchange).len > 0 ||
+        arena_bytes(letter->texts, letter->routing_key).len > 0) {
+        fields[count++] = text_field(letter, NOTE_EXCHANGE, letter->exchange);
+        fields[count++] = text_field(letter, NOTE_ROUTING_KEY, letter->routing_key);
+    }
+    fields[count++] =
+        warren_field_i64(NOTE_REPLAYS, letter->replays < NOTES_COUNT_MAX ? letter->replays + 1 : 1);
+    *message = letter->message;
+    count += put_aside(letter, &message->properties, fields + count);
+    message->properties.headers = (struct warren_table){fields, count};
+    return WARREN_OK;
+}

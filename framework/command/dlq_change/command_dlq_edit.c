@@ -1,0 +1,167 @@
+#include <string.h>
+
+#include "base/error.h"
+#include "command/dlq/command_dlq.h"
+#include "command/dlq/dlq_files.h"
+#include "command/dlq/dlq_look.h"
+#include "command/dlq_change/dlq_editor.h"
+#include "command/dlq_change/dlq_replay.h"
+
+enum option { FROM_FILE = DLQ_OWN };
+
+static const struct poptOption options[] = {
+    DLQ_TEXT("file", 'f', FROM_FILE, "What this file holds is replayed; no editor is started",
+             "FILE"),
+    DLQ_FLAG("json", 'j', DLQ_JSON, "Print the summary as one JSON object"), DLQ_BROKER_ROWS,
+    POPT_TABLEEND};
+
+struct edit {
+    struct dlq_request request;
+    struct dlq_queue queue;
+    const char *id;
+    const char *file; /* NULL: an editor */
+    struct dlq_editor editor;
+    char came_from[DLQ_NAME_SIZE]; /* as the file says before it is edited */
+};
+
+static bool write_one(void *user, const struct dlq_letter *letter, uint64_t number)
+{
+    struct edit *e = user;
+    struct dump_message dump = dlq_dump_of(letter, e->queue.name);
+    struct warren_error error = {WARREN_OK, ""};
+    char name[DLQ_FILE_NAME_SIZE];
+
+    dlq_file_name(letter, number, name);
+    if (dlq_editor_init(&e->editor, name, &error) != WARREN_OK ||
+        dump_write(e->editor.path, &dump, &error) != WARREN_OK) {
+        cli_failed(e->request.cli, "%s", error.text);
+        return false;
+    }
+    snprintf(e->came_from, sizeof e->came_from, "%s", dump.queue);
+    return true;
+}
+
+/* @return CLI_OK: there is an edited file */
+static enum cli_status edit_file(struct edit *e)
+{
+    const struct dlq_request *r = &e->request;
+    const struct dlq_look look = {.queue = &e->queue,
+                                  .filter = &r->filter,
+                                  .max = 1,
+                                  .limit = r->limit,
+                                  .each = write_one,
+                                  .user = e};
+    struct warren_error error = {WARREN_OK, ""};
+    bool changed = false;
+    uint64_t found;
+    enum cli_status status = dlq_look(r->cli, r->config, &look, &found);
+
+    if (status != CLI_OK)
+        return status;
+    if (dlq_editor_run(&e->editor, &changed, &error) != WARREN_OK)
+        return cli_failed(r->cli, "%s; the message stays in '%s'", error.text, e->queue.name);
+    if (!changed)
+        return cli_failed(r->cli, "nothing was changed; the message stays in '%s'", e->queue.name);
+    return CLI_OK;
+}
+
+/* Only a queue that the user changed is another target than that of the message. */
+static enum cli_status replay(struct edit *e, const struct dump_message *dump)
+{
+    const struct dlq_request *r = &e->request;
+    struct dlq_replay_job job = {.queue = e->queue,
+                                 .filter = r->filter,
+                                 .max = 1,
+                                 .window = 1,
+                                 .limit = r->limit,
+                                 .replacement = dump,
+                                 .json = r->json};
+
+    if (strcmp(dump->queue, e->came_from) != 0 && strcmp(dump->queue, e->queue.name) != 0)
+        job.to = dump->queue;
+    return dlq_replay_run(r->cli, r->config, &job);
+}
+
+static enum cli_status read_and_replay(struct edit *e)
+{
+    const struct cli *cli = e->request.cli;
+    const char *path = e->file ? e->file : e->editor.path;
+    struct warren_error error = {WARREN_OK, ""};
+    struct dump_message *dump = NULL;
+    enum cli_status status;
+
+    if (dump_read(path, &dump, &error) == WARREN_OK)
+        status = replay(e, dump);
+    else
+        status = cli_failed(cli, "%s; the message stays in '%s'", error.text, e->queue.name);
+    dump_free(dump);
+    if (status != CLI_OK && !e->file)
+        fprintf(stderr, "warren %s: what you wrote is in %s; --file %s tries it again\n",
+                cli->command->name, path, path);
+    dlq_editor_done(&e->editor, status != CLI_OK);
+    return status;
+}
+
+static enum cli_status edit_and_replay(struct edit *e)
+{
+    enum cli_status status = CLI_OK;
+
+    e->request.filter.id = e->id;
+    if (!e->file)
+        status = edit_file(e);
+    if (status == CLI_OK)
+        return read_and_replay(e);
+    dlq_editor_done(&e->editor, false);
+    return status;
+}
+
+static enum cli_status run(struct cli *cli)
+{
+    struct edit e = {.id = NULL};
+    enum cli_status status;
+    int option;
+
+    dlq_request_init(&e.request, cli);
+    if (!cli_list_add(cli, &e.request.sets, "publisher.timeout=30s"))
+        return cli->status;
+    while ((option = cli_next(cli)) > 0) {
+        if (option == FROM_FILE)
+            e.file = cli_text(cli);
+        else if (!dlq_request_take(&e.request, option))
+            return cli->status;
+    }
+    if (option == CLI_STOP)
+        return cli->status;
+    status = dlq_request_load(&e.request);
+    if (status == CLI_OK)
+        status = dlq_request_words(&e.request, &e.queue,
+                                   "which message? Give its id, as dlq show prints it", &e.id);
+    if (status == CLI_OK && !*e.id)
+        status = cli_usage(cli, "the id is empty; a message without an id cannot be edited, for "
+                                "nothing tells it from others");
+    if (status == CLI_OK)
+        status = edit_and_replay(&e);
+    dlq_request_done(&e.request);
+    return status;
+}
+
+static void write_details(FILE *out)
+{
+    dlq_write_broker_help(out);
+    fputs("\n$VISUAL, else $EDITOR, else vi, gets the message as a dump file. What is saved is "
+          "replayed in\nits place; a file that is damaged, or not changed, is not, and the message "
+          "stays.\n\n"
+          "Examples:\n"
+          "  EDITOR=nano warren dlq edit-and-replay payments 018f4c1e-7d2a-7c11-9f00-aabbccddeeff\n"
+          "  warren dlq edit-and-replay payments pay-17 --file fixed.json\n",
+          out);
+}
+
+const struct command command_dlq_edit_and_replay = {
+    .name = "dlq edit-and-replay",
+    .arguments = "[OPTION...] QUEUE ID",
+    .summary = "Edit one dead letter, and replay it in its new form",
+    .options = options,
+    .run = run,
+    .write_details = write_details,
+};

@@ -1,0 +1,281 @@
+/* dlq_replay.c - the life of a replay, and what the scan shows. How each message goes:
+ * dlq_replay_flow.c.
+ */
+#include "command/dlq_change/dlq_replay.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "command/dlq/dlq_print.h"
+#include "command/dlq_change/dlq_replay_private.h"
+#include "command/dlq_change/dlq_replay_report.h"
+
+/* After a signal: longest wait for confirms. */
+#define INTERRUPTED_MS 5000
+
+/* With a rate: messages held at once, in seconds of it. */
+#define HELD_S 60
+
+/* Without a filter and --limit: messages that fail until no more are tried. */
+#define FAILURES_MAX 100
+
+/* ---- what the scan shows ---- */
+
+/* "": nothing says it. Nobody consumes from a queue whose name holds a NUL. */
+static const char *target_name(const struct replay *r, const struct dlq_letter *letter)
+{
+    if (r->job->to)
+        return r->job->to;
+    if (arena_bytes(letter->texts, letter->queue).len == 0)
+        return r->job->queue.source;
+    return strlen(letter->queue) == arena_bytes(letter->texts, letter->queue).len ? letter->queue
+                                                                                  : "";
+}
+
+static struct replay_parcel *new_parcel(struct replay *r, const struct dlq_letter *letter,
+                                        struct delivery *delivery)
+{
+    struct warren_bytes id = arena_bytes(letter->texts, letter->id);
+    const char *name = target_name(r, letter);
+    struct replay_parcel *parcel;
+
+    if (!*name || strlen(name) >= DLQ_NAME_SIZE)
+        return NULL;
+    parcel = calloc(1, sizeof *parcel);
+    if (!parcel)
+        return NULL;
+    parcel->delivery = delivery;
+    parcel->replays = letter->replays + 1;
+    parcel->id_len = id.len;
+    memcpy(parcel->id, id.data, id.len);
+    list_push(&r->waiting, &parcel->link);
+    return parcel;
+}
+
+static void tell_stays(const struct replay *r, const struct dlq_letter *letter, const char *why)
+{
+    char id[DLQ_SAFE_ID_SIZE];
+
+    dlq_safe_id(arena_bytes(letter->texts, letter->id), id);
+    cli_failed(r->cli, "message %s stays in '%s': %s", id, r->job->queue.name, why);
+}
+
+static bool on_letter(void *user, const struct dlq_letter *letter, struct delivery *delivery)
+{
+    struct replay *r = user;
+    const char *name = target_name(r, letter);
+    struct replay_parcel *parcel;
+
+    if (!dlq_filter_matches(&r->job->filter, letter)) {
+        replay_draw(r);
+        return false;
+    }
+    r->tally.matched++;
+    if (r->tally.matched == r->job->max)
+        dlq_scan_stop(r->scan);
+    parcel = new_parcel(r, letter, delivery);
+    if (parcel)
+        parcel->target = dlq_targets_get(&r->targets, name);
+    if (!parcel || !parcel->target) {
+        r->tally.failed++;
+        if (!r->explained)
+            tell_stays(r, letter,
+                       *name ? "too many queues, or no memory"
+                             : "nothing says from which queue it came; give --to "
+                               "QUEUE");
+        r->explained = true;
+        if (parcel)
+            list_remove(&parcel->link);
+        free(parcel);
+        return false;
+    }
+    replay_pump(r);
+    return true;
+}
+
+static bool on_begin(void *user, struct dlq_scan *scan, uint32_t depth)
+{
+    struct replay *r = user;
+    uint64_t total = r->job->max && r->job->max < depth ? r->job->max : depth;
+
+    r->scan = scan;
+    if (r->begun) /* another one: see go_through() */
+        return true;
+    r->begun = true;
+    pacer_init(&r->pacer, r->job->rate, replay_now_ns(r));
+    progress_init(&r->progress, stderr, dlq_filter_is_empty(&r->job->filter) ? total : 0,
+                  replay_now_ns(r) / 1000000);
+    if (r->job->quiet)
+        r->progress.out = NULL;
+    return true;
+}
+
+static void on_proven(void *user, uint32_t count)
+{
+    struct replay *r = user;
+
+    r->unproven -= count;
+    replay_pump(r);
+}
+
+static void leave_waiting(struct replay *r)
+{
+    while (!list_empty(&r->waiting)) {
+        r->tally.matched--;
+        replay_release(r, list_entry(r->waiting.next, struct replay_parcel, link));
+    }
+}
+
+static void on_hurry(void *user, bool urgent)
+{
+    struct replay *r = user;
+
+    loop_timer_disarm(&r->pause);
+    leave_waiting(r);
+    if (urgent)
+        loop_timer_arm_ms(&r->give_up, INTERRUPTED_MS);
+}
+
+/* The receipts come when the courier is freed. */
+static void on_give_up(void *arg)
+{
+    struct replay *r = arg;
+
+    for (struct list *link = r->under_way.next; link != &r->under_way; link = link->next) {
+        struct replay_parcel *parcel = list_entry(link, struct replay_parcel, link);
+        struct delivery *delivery = parcel->delivery;
+
+        parcel->delivery = NULL;
+        dlq_scan_leave(r->scan, delivery);
+    }
+}
+
+/* ---- life ---- */
+
+static enum warren_status look_up_target(struct replay *r, struct warren_error *error)
+{
+    const struct dlq_queue *queue = &r->job->queue;
+    const char *name = r->job->to ? r->job->to : queue->source_is_certain ? queue->source : "";
+    struct warren_error why = {WARREN_OK, ""};
+    enum warren_status status;
+    struct dlq_probe_found found;
+
+    if (!*name)
+        return WARREN_OK;
+    status = dlq_session_look_up(r->session, name, &found, &why);
+    if (status == WARREN_EBROKER && found.code == DLQ_NO_RIGHT) /* as in dlq_targets.c */
+        return WARREN_OK;
+    if (status == WARREN_ENOTFOUND)
+        return error_set(error, status, "queue '%s' does not exist: nothing is taken from '%s'",
+                         name, queue->name);
+    return status == WARREN_OK ? status
+                               : error_set(error, status, "queue '%s': %s", name, why.text);
+}
+
+static enum warren_status set_up(struct replay *r, const struct config *config,
+                                 struct warren_error *error)
+{
+    static const struct dlq_courier_events courier_events = {replay_ended, replay_turn};
+    enum warren_status status = dlq_session_new(config, "warren dlq", &r->session, error);
+    struct loop *loop;
+
+    if (status == WARREN_OK)
+        status = look_up_target(r, error);
+    if (status != WARREN_OK)
+        return status;
+    loop = dlq_session_loop(r->session);
+    r->targets.connection = dlq_session_connection(r->session);
+    r->targets.known = replay_target_known;
+    r->targets.user = r;
+    status = loop_timer_init(&r->pause, loop, replay_rate_over, r);
+    if (status == WARREN_OK)
+        status = loop_timer_init(&r->give_up, loop, on_give_up, r);
+    if (status != WARREN_OK)
+        return error_set(error, status, "%s", warren_status_name(status));
+    if (r->job->dry_run)
+        return WARREN_OK;
+    return dlq_courier_new(config, r->job->window, loop, &courier_events, r, &r->courier, error);
+}
+
+/* With a rate, no more are held than it lets go within a minute or two. Without a filter only what
+ * fails is left behind: where so many do, the reason is told before more are tried. */
+static struct dlq_scan_options options_of(const struct replay *r)
+{
+    const struct dlq_replay_job *job = r->job;
+    struct dlq_scan_options options = {.queue = job->queue.name,
+                                       .leave_max = job->limit,
+                                       .window = job->window,
+                                       .mind_limit = job->queue.mind_limit,
+                                       .hold_ms = job->hold_ms};
+
+    if (job->rate > 0 && job->rate * HELD_S < options.window)
+        options.window = (uint32_t)(job->rate * HELD_S) + 1;
+    if (dlq_filter_is_empty(&job->filter) && !job->limit_is_given)
+        options.leave_max = FAILURES_MAX;
+    return options;
+}
+
+/* What was left because it was held too long stands at the head again, in front of what came since
+ * the beginning. */
+static enum warren_status go_through(struct replay *r, struct warren_error *error)
+{
+    static const struct dlq_scan_events events = {on_begin, on_letter, on_proven, on_hurry};
+    struct dlq_scan_options options = options_of(r);
+    struct dlq_scan_result *result = &r->tally.scan;
+    uint64_t gone = 0; /* by earlier scans */
+    uint32_t depth = 0;
+    enum warren_status status;
+
+    do {
+        r->tally.matched -= r->tally.failed; /* they are tried again */
+        r->tally.failed = 0;
+        status = dlq_scan_run(r->session, &options, &events, r, result, error);
+        r->scan = NULL;
+        r->tally.doubtful += r->unproven;
+        r->unproven = 0;
+        loop_timer_disarm(&r->pause);
+        loop_timer_disarm(&r->give_up);
+        if (gone == 0)
+            depth = result->depth;
+        result->depth = depth;
+        result->looked_at += (uint32_t)gone;
+        gone = r->tally.replayed;
+        options.look_max = depth - (uint32_t)gone;
+    } while (status == WARREN_OK && result->held_too_long && !result->interrupted &&
+             options.look_max > 0);
+    return status;
+}
+
+enum cli_status dlq_replay_run(struct cli *cli, const struct config *config,
+                               const struct dlq_replay_job *job)
+{
+    struct replay r = {.cli = cli, .job = job};
+    int64_t started_ns = clock_now_ns(clock_monotonic());
+    struct warren_error error = {WARREN_OK, ""};
+    enum cli_status result = CLI_OK;
+    enum warren_status status;
+
+    arena_init(&r.arena);
+    list_init(&r.waiting);
+    list_init(&r.under_way);
+    status = set_up(&r, config, &error);
+    if (status == WARREN_OK)
+        status = go_through(&r, &error);
+    dlq_courier_free(r.courier, r.tally.scan.interrupted ? 0 : INTERRUPTED_MS);
+    progress_end(&r.progress);
+    if (status != WARREN_OK)
+        result = dlq_failed(cli, &job->queue, &error);
+    if (status == WARREN_OK || r.tally.matched > 0)
+        dlq_replay_report(job, &r.tally, &r.targets,
+                          (double)(clock_now_ns(clock_monotonic()) - started_ns) / 1e9);
+    if (status == WARREN_OK)
+        result = dlq_replay_status(cli, job, &r.tally);
+    dlq_targets_done(&r.targets);
+    loop_timer_done(&r.pause);
+    loop_timer_done(&r.give_up);
+    dlq_session_free(r.session);
+    arena_done(&r.arena);
+    return result;
+}

@@ -1,0 +1,80 @@
+#include "command/dlq_change/dlq_replay_report.h"
+
+#include <inttypes.h>
+
+#include <jansson.h>
+
+#include "base/c_locale.h"
+#include "command/dlq/dlq_print.h"
+
+static void report_json(const struct dlq_replay_job *job, const struct dlq_replay_tally *tally,
+                        const struct dlq_targets *targets, double seconds)
+{
+    json_t *to = json_object();
+    json_t *report;
+
+    for (size_t i = 0; i < targets->count; i++)
+        json_object_set_new(to, targets->items[i]->name,
+                            json_integer((json_int_t)targets->items[i]->messages));
+    report =
+        json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:f}", /* one line */
+                  "queue", job->queue.name, "dry_run", job->dry_run, "depth",
+                  (json_int_t)tally->scan.depth, "looked_at", (json_int_t)tally->scan.looked_at,
+                  "matched", (json_int_t)tally->matched, "replayed", (json_int_t)tally->replayed,
+                  "failed", (json_int_t)tally->failed, "doubtful", (json_int_t)tally->doubtful,
+                  "interrupted", tally->scan.interrupted, "targets", to, "seconds", seconds);
+    dlq_print_json(report);
+}
+
+static void report_text(const struct dlq_replay_job *job, const struct dlq_replay_tally *tally,
+                        const struct dlq_targets *targets, double seconds)
+{
+    printf("%s: looked at %" PRIu32 " of %" PRIu32 ", %s %" PRIu64, job->queue.name,
+           tally->scan.looked_at, tally->scan.depth, job->dry_run ? "would replay" : "replayed",
+           tally->replayed);
+    for (size_t i = 0; i < targets->count; i++)
+        if (targets->items[i]->messages > 0)
+            printf("%s%" PRIu64 " to %s", i == 0 ? " (" : ", ", targets->items[i]->messages,
+                   targets->items[i]->name);
+    printf("%s", tally->replayed > 0 ? ")" : "");
+    if (tally->failed > 0)
+        printf(", failed %" PRIu64, tally->failed);
+    if (job->dry_run)
+        printf("; nothing was moved\n");
+    else
+        c_fprintf(stdout, ", in %.3f s (%.0f/s)\n", seconds,
+                  seconds > 0 ? (double)tally->replayed / seconds : 0);
+}
+
+void dlq_replay_report(const struct dlq_replay_job *job, const struct dlq_replay_tally *tally,
+                       const struct dlq_targets *targets, double seconds)
+{
+    if (job->json)
+        report_json(job, tally, targets, seconds);
+    else if (!job->quiet)
+        report_text(job, tally, targets, seconds);
+}
+
+enum cli_status dlq_replay_status(const struct cli *cli, const struct dlq_replay_job *job,
+                                  const struct dlq_replay_tally *tally)
+{
+    bool enough = job->max > 0 && tally->matched >= job->max;
+    enum cli_status status = CLI_OK;
+
+    if (tally->doubtful > 0)
+        cli_failed(cli,
+                   "%" PRIu64 " of the messages may be in '%s' and in their queue, too, with the "
+                   "same message id",
+                   tally->doubtful, job->queue.name);
+    if (tally->scan.interrupted)
+        return cli_failed(cli, "interrupted");
+    if (!enough && dlq_warn_of_rest(cli, &job->queue, &tally->scan))
+        status = CLI_FAILED;
+    dlq_warn_of_count(cli, &job->queue, &tally->scan);
+    if (tally->failed > 0 || tally->doubtful > 0)
+        status = CLI_FAILED;
+    if (tally->matched == 0 &&
+        dlq_nothing_matched(cli, &job->queue, &job->filter, &tally->scan, job->quiet) != CLI_OK)
+        status = CLI_FAILED;
+    return status;
+}

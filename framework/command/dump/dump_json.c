@@ -1,0 +1,243 @@
+/* dump_json.c - every value of a message as JSON. */
+#include "command/dump/dump_json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base64.h"
+#include "base/c_locale.h"
+#include "command/dump/dump_format.h"
+
+#define NO_MEMORY "no memory"
+
+/* Digits that are always written, if there are as many, and that are always enough. */
+#define F32_DIGITS_MIN 6
+#define F32_DIGITS_MAX 9
+#define F64_DIGITS_MIN 15
+
+static void fail(struct dump_json *json, enum warren_status status, const char *why)
+{
+    if (json->status != WARREN_OK)
+        return;
+    json->status = status;
+    json->why = why;
+}
+
+void dump_json_put(struct dump_json *json, json_t *object, const char *key, json_t *value)
+{
+    if (json_object_set_new(object, key, value) < 0)
+        fail(json, WARREN_ENOMEM, NO_MEMORY);
+}
+
+/* ---- texts ---- */
+
+static json_t *encoded(struct warren_bytes bytes)
+{
+    size_t len = base64_encoded_len(bytes.len);
+    char *text = bytes.len == 0 || len > 0 ? malloc(len + 1) : NULL;
+    json_t *value = NULL;
+
+    if (text) {
+        base64_encode(bytes.data, bytes.len, text);
+        value = json_stringn_nocheck(text, len);
+    }
+    free(text);
+    return value;
+}
+
+/* jansson answers NULL for bytes that are no text as for a lack of memory; base64 fails for the
+ * second reason only. */
+void dump_json_put_text(struct dump_json *json, json_t *object, const char *key,
+                        struct warren_bytes bytes)
+{
+    json_t *text = NULL;
+    char name[64];
+
+    if (bytes.len == 0)
+        text = json_string("");
+    else if (!memchr(bytes.data, '\0', bytes.len))
+        text = json_stringn(bytes.data, bytes.len);
+    snprintf(name, sizeof name, "%s%s", key, text ? "" : DUMP_BASE64);
+    dump_json_put(json, object, name, text ? text : encoded(bytes));
+}
+
+/* ---- headers ---- */
+
+static void put_value(struct dump_json *json, json_t *object, const struct warren_value *value);
+
+json_t *dump_json_field(struct dump_json *json, const struct warren_field *field)
+{
+    json_t *object = json_object(); /* NULL: putting into it fails */
+
+    dump_json_put_text(json, object, "name", arena_bytes(json->texts, field->name));
+    put_value(json, object, &field->value);
+    return object;
+}
+
+static void append(struct dump_json *json, json_t *list, json_t *value)
+{
+    if (json_array_append_new(list, value) < 0)
+        fail(json, WARREN_ENOMEM, NO_MEMORY);
+}
+
+/* A table or an array, whichever @value is. */
+static json_t *nested_json(struct dump_json *json, const struct warren_value *value)
+{
+    const struct warren_table *table = &value->as.table;
+    const struct warren_array *array = &value->as.array;
+    json_t *list = json_array();
+
+    if (++json->depth >= WARREN_NESTING_MAX) /* the headers are the first level */
+        fail(json, WARREN_EINVAL, "a header is nested too deeply");
+    if (value->type == WARREN_TABLE)
+        for (size_t i = 0; json->status == WARREN_OK && i < table->count; i++)
+            append(json, list, dump_json_field(json, &table->fields[i]));
+    else
+        for (size_t i = 0; json->status == WARREN_OK && i < array->count; i++) {
+            json_t *object = json_object();
+
+            put_value(json, object, &array->values[i]);
+            append(json, list, object);
+        }
+    json->depth--;
+    return list;
+}
+
+/* JSON has no NaN and no infinity. */
+static json_t *real_json(double real)
+{
+    if (isnan(real))
+        return json_string("nan");
+    if (isinf(real))
+        return json_string(real > 0 ? "inf" : "-inf");
+    return json_real(real);
+}
+
+/* JSON readers keep 64 signed bits at best. */
+static json_t *unsigned_json(uint64_t number)
+{
+    if (number > INT64_MAX)
+        return json_sprintf("%llu", (unsigned long long)number);
+    return json_integer((json_int_t)number);
+}
+
+static void put_value(struct dump_json *json, json_t *object, const struct warren_value *value)
+{
+    dump_json_put(json, object, "type", json_string(warren_type_name(value->type)));
+    switch (value->type) {
+    case WARREN_VOID:
+        break;
+    case WARREN_BOOL:
+        dump_json_put(json, object, "value", json_boolean(value->as.boolean));
+        break;
+    case WARREN_I8:
+    case WARREN_U8:
+    case WARREN_I16:
+    case WARREN_U16:
+    case WARREN_I32:
+    case WARREN_U32:
+    case WARREN_I64:
+        dump_json_put(json, object, "value", json_integer(value->as.integer));
+        break;
+    case WARREN_F32:
+        dump_json_put(json, object, "value", real_json((double)(float)value->as.real));
+        break;
+    case WARREN_F64:
+        dump_json_put(json, object, "value", real_json(value->as.real));
+        break;
+    case WARREN_DECIMAL:
+        dump_json_put(json, object, "value",
+                      json_pack("{s:i, s:I}", "scale", (int)value->as.decimal.scale, "unscaled",
+                                (json_int_t)value->as.decimal.unscaled));
+        break;
+    case WARREN_STRING:
+        dump_json_put_text(json, object, "value", value->as.bytes);
+        break;
+    case WARREN_BYTES:
+        dump_json_put(json, object, "value" DUMP_BASE64, encoded(value->as.bytes));
+        break;
+    case WARREN_TIMESTAMP:
+        dump_json_put(json, object, "value", unsigned_json(value->as.timestamp));
+        break;
+    case WARREN_ARRAY:
+    case WARREN_TABLE:
+        dump_json_put(json, object, "value", nested_json(json, value));
+        break;
+    default:
+        fail(json, WARREN_EINVAL, "a header is of no known type");
+    }
+}
+
+/* ---- how many digits a header needs: 0.1, not 0.10000000000000001 ---- */
+
+static int digits_of(double real, bool single)
+{
+    int max = single ? F32_DIGITS_MAX : DUMP_DIGITS_MAX;
+    int digits = single ? F32_DIGITS_MIN : F64_DIGITS_MIN;
+
+    for (; digits < max; digits++) {
+        char text[320];
+        double back;
+
+        c_snprintf(text, sizeof text, "%.*g", digits, real);
+        back = c_strtod(text, NULL);
+        if (single ? (float)back == (float)real : back == real)
+            break;
+    }
+    return digits;
+}
+
+static int max_of(int a, int b)
+{
+    return a > b ? a : b;
+}
+
+int dump_json_digits(const struct warren_value *value)
+{
+    int digits = 1;
+
+    if (value->type == WARREN_F32 || value->type == WARREN_F64)
+        return isfinite(value->as.real) ? digits_of(value->as.real, value->type == WARREN_F32) : 1;
+    if (value->type == WARREN_TABLE)
+        for (size_t i = 0; i < value->as.table.count; i++)
+            digits = max_of(digits, dump_json_digits(&value->as.table.fields[i].value));
+    if (value->type == WARREN_ARRAY)
+        for (size_t i = 0; i < value->as.array.count; i++)
+            digits = max_of(digits, dump_json_digits(&value->as.array.values[i]));
+    return digits;
+}
+
+/* ---- a whole message ---- */
+
+json_t *dump_json_properties(struct dump_json *json, const struct warren_properties *properties)
+{
+    json_t *object = json_object(); /* NULL: putting into it fails */
+
+#define PUT_PROPERTY(name)                                                                         \
+    if (properties->name)                                                                          \
+        dump_json_put_text(json, object, #name, arena_bytes(json->texts, properties->name));
+    DUMP_TEXT_PROPERTIES(PUT_PROPERTY)
+#undef PUT_PROPERTY
+    if (properties->delivery_mode)
+        dump_json_put(json, object, "delivery_mode", json_integer(properties->delivery_mode));
+    if (properties->has_priority)
+        dump_json_put(json, object, "priority", json_integer(properties->priority));
+    if (properties->has_timestamp)
+        dump_json_put(json, object, "timestamp", unsigned_json(properties->timestamp));
+    return object;
+}
+
+void dump_json_put_message(struct dump_json *json, json_t *object,
+                           const struct warren_message *message)
+{
+    const struct warren_table *headers = &message->properties.headers;
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < headers->count; i++)
+        append(json, list, dump_json_field(json, &headers->fields[i]));
+    dump_json_put(json, object, "properties", dump_json_properties(json, &message->properties));
+    dump_json_put(json, object, "headers", list);
+    dump_json_put_text(json, object, "body", message->body);
+}

@@ -1,0 +1,154 @@
+/* command_request.c - `warren request`: publish one request, print its reply. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "command/cli/message_options.h"
+#include "command/commands.h"
+#include "command/dump/dump.h"
+#include "publish/publisher/publisher_internal.h"
+
+/* The window must hold the request, whatever its size. */
+#define HEADERS_ROOM ((size_t)1024 * 1024)
+
+enum option { TIMEOUT = 1, JSON };
+
+static const struct poptOption options[] = {
+    OPTION_TEXT("body", 'b', MESSAGE_BODY, "The body; without it and --file, all of stdin", "TEXT"),
+    OPTION_TEXT("file", 'f', MESSAGE_FILE, "A file whose content is the body", "FILE"),
+    MESSAGE_DESTINATION_OPTIONS,
+    MESSAGE_PROPERTY_OPTIONS,
+    OPTION_FLAG("transient", '\0', MESSAGE_TRANSIENT,
+                "Not persistent: lost when the broker restarts"),
+    OPTION_TEXT("timeout", 't', TIMEOUT, "Longest time until the reply is there (5s)", "TIME"),
+    MESSAGE_BROKER_OPTIONS,
+    OPTION_FLAG("json", 'j', JSON, "Print properties, headers and body as one JSON object"),
+    POPT_TABLEEND};
+
+struct request {
+    struct message_options options;
+    bool json;
+};
+
+static bool take_option(struct request *r, int option)
+{
+    switch (option) {
+    case TIMEOUT:
+        return message_options_set(&r->options, "--timeout", "publisher.timeout");
+    case JSON:
+        r->json = true;
+        return true;
+    default:
+        return message_options_take(&r->options, option);
+    }
+}
+
+static enum cli_status print_body(const struct cli *cli, struct warren_bytes body)
+{
+    if (fwrite(body.data, 1, body.len, stdout) != body.len)
+        return cli_failed(cli, "cannot write the reply: %s", strerror(errno));
+    if (isatty(STDOUT_FILENO))
+        putchar('\n');
+    return CLI_OK;
+}
+
+static enum cli_status print_reply(struct request *r, const struct warren_reply *reply)
+{
+    struct warren_error error = {WARREN_OK, ""};
+
+    if (!r->json)
+        return print_body(r->options.cli, reply->message.body);
+    if (dump_print_message(stdout, &reply->message, publisher_reply_texts(reply), &error) !=
+        WARREN_OK)
+        return cli_error(r->options.cli, &error);
+    return CLI_OK;
+}
+
+/* The connection is a part of the request's time; its failure has better words of its own. */
+static enum cli_status ask(struct request *r, struct warren_publisher *publisher,
+                           uint32_t timeout_ms)
+{
+    int64_t until_ms = clock_now_ms(clock_monotonic()) + timeout_ms;
+    struct warren_publish publish = r->options.publish;
+    struct warren_error error = {WARREN_OK, ""};
+    struct warren_reply *reply = NULL;
+    enum cli_status result;
+    int64_t left_ms;
+
+    publish.message = &r->options.message;
+    if (warren_publisher_wait_connected(publisher, timeout_ms, &error) != WARREN_OK)
+        return cli_error(r->options.cli, &error);
+    left_ms = until_ms - clock_now_ms(clock_monotonic());
+    if (warren_publisher_request(publisher, &publish, left_ms > 0 ? (uint32_t)left_ms : 1, &reply,
+                                 &error) != WARREN_OK)
+        return cli_error(r->options.cli, &error);
+    result = print_reply(r, reply);
+    warren_reply_free(reply);
+    return result;
+}
+
+static enum cli_status request_with_config(struct request *r)
+{
+    struct warren_publisher_options publisher_options;
+    struct warren_publisher *publisher;
+    struct warren_error error = {WARREN_OK, ""};
+    struct config *config = NULL;
+    enum cli_status result =
+        message_options_publisher(&r->options, "warren request", &config, &publisher_options);
+    uint32_t timeout_ms;
+
+    if (result != CLI_OK)
+        return result;
+    timeout_ms = publisher_options.timeout_ms > 0 ? publisher_options.timeout_ms : UINT32_MAX;
+    if (publisher_options.window_bytes < r->options.message.body.len + HEADERS_ROOM)
+        publisher_options.window_bytes = r->options.message.body.len + HEADERS_ROOM;
+    if (warren_publisher_new(&publisher_options, &publisher, &error) != WARREN_OK) {
+        result = cli_error(r->options.cli, &error);
+    } else {
+        result = ask(r, publisher, timeout_ms);
+        warren_publisher_close(publisher, 0);
+    }
+    config_free(config);
+    return result;
+}
+
+static enum cli_status run(struct cli *cli)
+{
+    struct request request = {.options.cli = cli};
+    enum cli_status result;
+    int option;
+
+    if (!cli_list_add(cli, &request.options.sets, "publisher.timeout=5s"))
+        return cli->status;
+    while ((option = cli_next(cli)) > 0)
+        if (!take_option(&request, option))
+            return cli->status;
+    if (option == CLI_STOP)
+        return cli->status;
+    result = message_options_check(&request.options);
+    if (result == CLI_OK)
+        result = message_options_read(&request.options, true);
+    if (result == CLI_OK)
+        result = request_with_config(&request);
+    message_options_done(&request.options);
+    return result;
+}
+
+static void write_details(FILE *out)
+{
+    fputs("The reply comes by RabbitMQ's direct reply-to: no queue is declared. Reply-to and\n"
+          "correlation id of the request are set by warren.\n\n"
+          "Exit status: 0 if a reply came, 1 if none came in time, no queue takes the request or\n"
+          "the connection was lost, 2 for a wrong command line.\n",
+          out);
+}
+
+const struct command command_request = {
+    .name = "request",
+    .arguments = "--queue NAME | --exchange NAME [--routing-key KEY]",
+    .summary = "Publish a request and print its reply",
+    .options = options,
+    .run = run,
+    .write_details = write_details,
+};

@@ -1,0 +1,168 @@
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command/cli/message_options.h"
+#include "command/dlq/dlq_print.h"
+#include "command/spool/command_spool.h"
+#include "command/spool/spool_choice.h"
+
+enum option { REFUSED = 1, ALL, YES, JSON };
+
+static const struct poptOption options[] = {
+    OPTION_FLAG("refused", 'r', REFUSED, "All that the broker refused"),
+    OPTION_FLAG("all", 'a', ALL, "All of them"), OPTION_FLAG("yes", 'y', YES, "Do not ask"),
+    OPTION_FLAG("json", 'j', JSON, "Print the summary as one JSON object"), POPT_TABLEEND};
+
+struct discard {
+    struct cli *cli;
+    const char *path;
+    struct spool *spool;
+    struct spool_ids ids;
+    enum spool_which which; /* without ids; 0: not given */
+    struct spool_choice choice;
+    bool yes;
+    bool json;
+};
+
+/* ---- what there is ---- */
+
+static enum cli_status choose(struct discard *d)
+{
+    struct warren_error error = {WARREN_OK, ""};
+    bool taken;
+    enum warren_status status = d->ids.count > 0
+                                    ? spool_choose(&d->choice, d->spool, SPOOL_ALL, &d->ids, &error)
+                                    : spool_choose(&d->choice, d->spool, d->which, NULL, &error);
+
+    if (status != WARREN_OK)
+        return cli_error(d->cli, &error);
+    if (d->choice.count < d->ids.count)
+        return cli_failed(d->cli,
+                          "%zu of %zu messages are not there (any more); none was discarded",
+                          d->ids.count - d->choice.count, d->ids.count);
+    if (d->choice.unsent > 0 && spool_claim(d->spool, &taken, &error) != WARREN_OK)
+        return cli_error(d->cli, &error);
+    return CLI_OK;
+}
+
+static enum cli_status ask(const struct discard *d)
+{
+    char answer[16];
+
+    if (d->yes || d->choice.count == 0)
+        return CLI_OK;
+    fprintf(stderr,
+            "discard %zu message%s of %s, which nobody will receive? type yes: ", d->choice.count,
+            spool_plural((int64_t)d->choice.count), d->path);
+    fflush(stderr);
+    if (fgets(answer, sizeof answer, stdin) && strcmp(answer, "yes\n") == 0)
+        return CLI_OK;
+    return cli_failed(d->cli, "nothing was discarded");
+}
+
+/* ---- removing ---- */
+
+static void report(const struct discard *d, int64_t count)
+{
+    if (d->json)
+        dlq_print_json(json_pack("{s:o, s:I}", "file", dlq_json_text(d->path), "discarded",
+                                 (json_int_t)count));
+    else
+        printf("%s: discarded %" PRId64 " message%s\n", d->path, count, spool_plural(count));
+}
+
+static enum cli_status discard(struct discard *d)
+{
+    struct warren_error error = {WARREN_OK, ""};
+    enum cli_status status = choose(d);
+    enum warren_status removed;
+    int64_t count;
+
+    if (status == CLI_OK)
+        status = ask(d);
+    if (status != CLI_OK)
+        return status;
+    removed = spool_choice_change(&d->choice, d->spool, spool_remove, &count, &error);
+    report(d, count);
+    return removed == WARREN_OK ? CLI_OK : cli_error(d->cli, &error);
+}
+
+static enum cli_status check(struct discard *d)
+{
+    if (!spool_ids_read(d->cli, &d->ids))
+        return d->cli->status;
+    if (d->ids.count == 0 && d->which == 0)
+        return cli_usage(d->cli, "which messages? Give their numbers, --refused or --all");
+    if (d->ids.count > 0 && d->which != 0)
+        return cli_usage(d->cli, "numbers, or --refused or --all, not both");
+    if (!d->yes && !isatty(STDIN_FILENO))
+        return cli_usage(d->cli, "there is no terminal to ask on; give --yes if it is meant");
+    return CLI_OK;
+}
+
+static bool take_option(struct discard *d, int option)
+{
+    switch (option) {
+    case REFUSED:
+        d->which = SPOOL_REFUSED;
+        return true;
+    case ALL:
+        d->which = SPOOL_ALL;
+        return true;
+    case YES:
+        d->yes = true;
+        return true;
+    default:
+        d->json = true;
+        return true;
+    }
+}
+
+static enum cli_status run(struct cli *cli)
+{
+    struct discard *d = calloc(1, sizeof *d);
+    enum cli_status status = CLI_OK;
+    int option;
+
+    if (!d)
+        return cli_failed(cli, "no memory");
+    d->cli = cli;
+    while ((option = cli_next(cli)) > 0)
+        take_option(d, option);
+    if (option == CLI_STOP)
+        status = cli->status;
+    else
+        status = spool_command_open(cli, true, &d->path, &d->spool);
+    if (option != CLI_STOP && status == CLI_OK) {
+        status = check(d);
+        if (status == CLI_OK)
+            status = discard(d);
+    }
+    spool_close(d->spool);
+    spool_choice_done(&d->choice);
+    free(d);
+    return status;
+}
+
+static void write_details(FILE *out)
+{
+    fputs(
+        "While a worker has the file, only what the broker refused can be discarded; for the rest "
+        "stop\nthe worker first. On a terminal you are asked first, with the number of messages; "
+        "elsewhere\n--yes must be given.\n\n"
+        "Examples:\n"
+        "  warren spool discard /var/lib/payments/spool.db 17 18\n"
+        "  warren spool discard /var/lib/payments/spool.db --refused --yes\n",
+        out);
+}
+
+const struct command command_spool_discard = {
+    .name = "spool discard",
+    .arguments = "[OPTION...] FILE [ID...]",
+    .summary = "Remove messages from the disk, unsent",
+    .options = options,
+    .run = run,
+    .write_details = write_details,
+};

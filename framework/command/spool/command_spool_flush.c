@@ -1,0 +1,303 @@
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "command/cli/message_options.h"
+#include "command/cli/progress.h"
+#include "command/dlq/dlq_print.h"
+#include "command/spool/command_spool.h"
+#include "command/spool/spool_choice.h"
+
+/* Waits are cut into slices, between which it is seen whether there is progress. */
+#define SLICE_MS 100
+
+#define CLOSE_MS 5000
+
+enum option { REFUSED = 1, TIMEOUT, JSON, QUIET };
+
+static const struct poptOption options[] = {
+    OPTION_FLAG("refused", 'r', REFUSED, "Send again what the broker refused, too"),
+    OPTION_TEXT("timeout", 't', TIMEOUT, "Give up after so long without any progress (30s)",
+                "TIME"),
+    MESSAGE_BROKER_OPTIONS,
+    OPTION_FLAG("json", 'j', JSON, "Print the summary as one JSON object"),
+    OPTION_FLAG("quiet", 'Q', QUIET, "Print only errors"),
+    POPT_TABLEEND};
+
+struct flush {
+    struct message_options options;
+    const char *path;
+    bool refused;
+    bool json;
+    bool quiet;
+    bool handed_over; /* a publisher has the file, and sends what was refused by itself */
+    struct warren_publisher *publisher;
+    atomic_uint_fast64_t results[WARREN_SPOOLED + 1];
+};
+
+static int64_t now_ms(void)
+{
+    return clock_now_ms(clock_monotonic());
+}
+
+static void on_end(const struct warren_receipt *receipt, void *user)
+{
+    struct flush *f = user;
+    char id[DLQ_SAFE_ID_SIZE];
+
+    dlq_safe_id(receipt->message_id_bytes, id);
+    if (receipt->result == WARREN_RETURNED && atomic_load(&f->results[receipt->result]) == 0) {
+        fprintf(stderr, "warren spool flush: message %s: %s: %u ", id,
+                warren_result_name(receipt->result), receipt->reply_code);
+        dlq_write_safe(stderr, receipt->reply_text, strlen(receipt->reply_text));
+        fputc('\n', stderr);
+    }
+    atomic_fetch_add(&f->results[receipt->result], 1);
+}
+
+static uint64_t ended(const struct flush *f)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i <= WARREN_SPOOLED; i++)
+        sum += f->results[i];
+    return sum;
+}
+
+/* ---- before ---- */
+
+static enum warren_status take_refused(struct spool *spool, int64_t *ret_count,
+                                       struct warren_error *error)
+{
+    struct spool_choice choice = {.count = 0};
+    enum warren_status status = spool_choose(&choice, spool, SPOOL_REFUSED, NULL, error);
+
+    *ret_count = 0;
+    if (status == WARREN_OK)
+        status = spool_choice_change(&choice, spool, spool_unrefuse, ret_count, error);
+    spool_choice_done(&choice);
+    return status;
+}
+
+static void report_handed_over(const struct flush *f, int64_t count)
+{
+    if (f->json)
+        dlq_print_json(json_pack("{s:o, s:I}", "file", dlq_json_text(f->path), "in_line_again",
+                                 (json_int_t)count));
+    else if (!f->quiet)
+        printf("%s: %" PRId64 " refused message%s in line again, for the publisher that has it\n",
+               f->path, count, spool_plural(count));
+}
+
+/* Is there anything that this process is to send? */
+static enum cli_status look_after(struct flush *f, struct spool *spool)
+{
+    struct warren_error error = {WARREN_OK, ""};
+    int64_t count = 0;
+    bool taken;
+
+    if (f->refused && take_refused(spool, &count, &error) != WARREN_OK)
+        return cli_error(f->options.cli, &error);
+    if (spool_claim(spool, &taken, &error) == WARREN_OK)
+        return CLI_OK;
+    if (!taken || !f->refused)
+        return cli_error(f->options.cli, &error);
+    f->handed_over = true;
+    report_handed_over(f, count);
+    return CLI_OK;
+}
+
+/* The file is opened here first, so that a wrong one is told before a broker is looked for. */
+static enum cli_status prepare(struct flush *f)
+{
+    struct cli *cli = f->options.cli;
+    struct spool *spool = NULL;
+    enum cli_status status = spool_command_open(cli, true, &f->path, &spool);
+    const char *extra = status == CLI_OK ? cli_argument(cli) : NULL;
+
+    if (extra)
+        status = cli_usage(cli, "unexpected \"%s\"", extra);
+    else if (status == CLI_OK)
+        status = look_after(f, spool);
+    spool_close(spool);
+    return status;
+}
+
+/* ---- sending ---- */
+
+/* @return false: nothing more was sent for @patience_ms */
+static bool wait_until_sent(struct flush *f, int64_t patience_ms, struct progress *progress)
+{
+    uint64_t before = ended(f);
+    int64_t since_ms = now_ms();
+
+    while (warren_publisher_flush(f->publisher, SLICE_MS) != WARREN_OK) {
+        uint64_t now_ended = ended(f);
+
+        progress_update(progress, now_ended, NULL, now_ms());
+        if (now_ended != before)
+            since_ms = now_ms();
+        before = now_ended;
+        if (now_ms() - since_ms >= patience_ms)
+            return false;
+    }
+    return true;
+}
+
+static void print_words(const struct flush *f, const struct warren_publisher_stats *stats)
+{
+    printf("%s: confirmed %" PRIuFAST64 ", refused %" PRIu64 ", left %" PRIu64, f->path,
+           f->results[WARREN_CONFIRMED], stats->spool_refused, stats->spool_messages);
+    if (stats->spool_expired > 0)
+        printf(", expired %" PRIu64, stats->spool_expired);
+    putchar('\n');
+}
+
+static void print_summary(struct flush *f, const struct warren_publisher_stats *stats)
+{
+    if (f->json)
+        dlq_print_json(json_pack("{s:o, s:I, s:I, s:I, s:I}", "file", dlq_json_text(f->path),
+                                 "expired", (json_int_t)stats->spool_expired, "confirmed",
+                                 (json_int_t)f->results[WARREN_CONFIRMED], "refused",
+                                 (json_int_t)stats->spool_refused, "left",
+                                 (json_int_t)stats->spool_messages));
+    else if (!f->quiet)
+        print_words(f, stats);
+}
+
+/* What was removed for its age is lost, whatever became of the others. */
+static enum cli_status tell_expired(struct flush *f, enum cli_status result)
+{
+    uint64_t expired = f->results[WARREN_EXPIRED] + f->results[WARREN_TIMEOUT];
+
+    if (expired == 0)
+        return result;
+    return cli_failed(f->options.cli,
+                      "%" PRIu64 " message%s waited for longer than spool.max_age and %s removed",
+                      expired, spool_plural((int64_t)expired), expired == 1 ? "is" : "are");
+}
+
+static enum cli_status send_all(struct flush *f, uint32_t timeout_ms)
+{
+    struct cli *cli = f->options.cli;
+    struct warren_publisher_stats stats;
+    struct warren_error error = {WARREN_OK, ""};
+    struct progress progress;
+    bool connected;
+
+    warren_publisher_stats(f->publisher, &stats);
+    if (stats.spool_messages == 0) {
+        print_summary(f, &stats);
+        return stats.spool_refused == 0 ? CLI_OK : CLI_FAILED;
+    }
+    connected = warren_publisher_wait_connected(f->publisher, timeout_ms, &error) == WARREN_OK;
+    if (!connected)
+        return cli_failed(cli, "no connection to the broker: %s", error.text);
+    progress_init(&progress, stderr, stats.spool_messages, now_ms());
+    if (f->quiet)
+        progress.out = NULL;
+    connected = wait_until_sent(f, timeout_ms, &progress);
+    progress_end(&progress);
+    warren_publisher_stats(f->publisher, &stats);
+    print_summary(f, &stats);
+    if (!connected)
+        return cli_failed(cli, "%" PRIu64 " message%s could not be sent; they stay in %s",
+                          stats.spool_messages, spool_plural((int64_t)stats.spool_messages),
+                          f->path);
+    return stats.spool_refused == 0 ? CLI_OK : CLI_FAILED;
+}
+
+static enum cli_status flush_with_config(struct flush *f)
+{
+    struct warren_publisher_options publisher;
+    struct warren_error error = {WARREN_OK, ""};
+    struct config *config = NULL;
+    enum cli_status result =
+        message_options_publisher(&f->options, "warren spool flush", &config, &publisher);
+
+    if (result != CLI_OK)
+        return result;
+    publisher.spool_path = f->path;
+    publisher.spool_max_age_ms = (uint64_t)config->spool.max_age_ms;
+    publisher.spool_receipt = on_end;
+    publisher.spool_user = f;
+    if (warren_publisher_new(&publisher, &f->publisher, &error) == WARREN_OK) {
+        result = send_all(f, publisher.timeout_ms > 0 ? publisher.timeout_ms : UINT32_MAX);
+        /* Its last receipts come before it returns. */
+        warren_publisher_close(f->publisher, result == CLI_OK ? CLOSE_MS : 0);
+        result = tell_expired(f, result);
+    } else {
+        result = cli_error(f->options.cli, &error);
+    }
+    config_free(config);
+    return result;
+}
+
+/* ---- the command line ---- */
+
+static bool take_option(struct flush *f, int option)
+{
+    switch (option) {
+    case REFUSED:
+        f->refused = true;
+        return true;
+    case TIMEOUT:
+        return message_options_set(&f->options, "--timeout", "publisher.timeout");
+    case JSON:
+        f->json = true;
+        return true;
+    case QUIET:
+        f->quiet = true;
+        return true;
+    default:
+        return message_options_take(&f->options, option);
+    }
+}
+
+static enum cli_status run(struct cli *cli)
+{
+    struct flush f = {.options.cli = cli};
+    enum cli_status result;
+    int option;
+
+    if (!cli_list_add(cli, &f.options.sets, "publisher.timeout=30s"))
+        return cli->status;
+    while ((option = cli_next(cli)) > 0)
+        if (!take_option(&f, option))
+            return cli->status;
+    if (option == CLI_STOP)
+        return cli->status;
+    result = prepare(&f);
+    if (result == CLI_OK && !f.handed_over)
+        result = flush_with_config(&f);
+    message_options_done(&f.options);
+    return result;
+}
+
+static void write_details(FILE *out)
+{
+    fputs("A worker that runs sends its messages by itself, and nobody else may meanwhile; but "
+          "--refused\nputs what was refused in line again, behind all others, and the worker sends "
+          "it. "
+          "What has waited\nlonger than spool.max_age (of -c or --set; no limit otherwise) is "
+          "removed, "
+          "and told of.\n\n"
+          "Where no --uri and no -c is given, WARREN_BROKER_URI names the broker, else it is\n"
+          "amqp://guest:guest@127.0.0.1:5672/.\n\n"
+          "Exit status: 0 if nothing is left, refused or removed for its age, 1 if something is, 2 "
+          "for\na wrong command line.\n\n"
+          "Example:\n"
+          "  warren spool flush -c worker.yaml /var/lib/payments/spool.db --refused\n",
+          out);
+}
+
+const struct command command_spool_flush = {
+    .name = "spool flush",
+    .arguments = "[OPTION...] FILE",
+    .summary = "Send the messages that wait on disk, and wait for the broker's confirms",
+    .options = options,
+    .run = run,
+    .write_details = write_details,
+};

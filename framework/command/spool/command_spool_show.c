@@ -1,0 +1,179 @@
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "amqp/wire/properties.h"
+#include "command/cli/message_options.h"
+#include "command/dlq/dlq_print.h"
+#include "command/dlq/dlq_show.h"
+#include "command/dump/dump_json.h"
+#include "command/spool/command_spool.h"
+
+#define BODY_MAX 4096
+
+enum option { WHOLE = 1, JSON };
+
+static const struct poptOption options[] = {
+    OPTION_FLAG("whole", 'w', WHOLE, "All of the body, not only 4096 bytes"),
+    OPTION_FLAG("json", 'j', JSON, "Print one JSON object a line"), POPT_TABLEEND};
+
+struct show {
+    struct cli *cli;
+    struct spool_ids ids;
+    size_t body_max;
+    bool json;
+    size_t shown;
+    struct arena arena;
+    const char *failed; /* why the last one could not be shown */
+};
+
+static void write_line(const char *name, struct warren_bytes text)
+{
+    if (text.len == 0)
+        return;
+    printf("  %-12s ", name);
+    dlq_write_safe(stdout, text.data, text.len);
+    putchar('\n');
+}
+
+static void write_delay(const struct spool_message *m)
+{
+    if (m->delay_s == 0)
+        return;
+    printf("  %-12s %" PRIu32 " s, then to %s ", "delay", m->delay_s,
+           m->flags & SPOOL_TO_QUEUE ? "queue" : "exchange");
+    dlq_write_safe(stdout, m->delay_to.data, m->delay_to.len);
+    putchar('\n');
+}
+
+static void show_text(const struct show *show, const struct spool_message *m,
+                      const struct warren_message *message)
+{
+    char time[DLQ_TIME_SIZE];
+
+    dlq_time_text(m->at_ms / 1000, time);
+    printf("message %" PRId64 "\n", m->id);
+    write_line("message id", m->message_id);
+    write_line("exchange", m->exchange);
+    write_line("routing key", m->routing_key);
+    printf("  %-12s %s\n", "spooled", time);
+    write_delay(m);
+    if (m->flags & SPOOL_OPTIONAL)
+        printf("  %-12s dropped where no queue is bound\n", "optional");
+    if (m->refused)
+        write_line("refused", warren_text(m->refused));
+    dlq_show_message(message, &show->arena, show->body_max);
+}
+
+static bool show_json(const struct show *show, const struct spool_message *m,
+                      const struct warren_message *message)
+{
+    struct dump_json json = {.texts = &show->arena};
+    json_t *object = spool_message_json(m);
+    json_t *content = json_object();
+
+    dump_json_put_message(&json, content, message);
+    if (json.status != WARREN_OK || !object) {
+        json_decref(object);
+        json_decref(content);
+        return false;
+    }
+    json_object_set_new(object, "message", content);
+    dlq_print_json(object);
+    return true;
+}
+
+static bool on_message(void *user, const struct spool_message *m)
+{
+    struct show *show = user;
+    struct warren_message message = {.body = m->body};
+
+    if (!spool_ids_have(&show->ids, m->id))
+        return true;
+    show->shown++;
+    arena_reset(&show->arena);
+    if (properties_decode(m->properties, &show->arena, &message.properties) != WARREN_OK)
+        show->failed = "its properties cannot be read";
+    else if (!show->json)
+        show_text(show, m, &message);
+    else if (!show_json(show, m, &message))
+        show->failed = "it cannot be written as JSON";
+    if (show->failed)
+        cli_failed(show->cli, "message %" PRId64 ": %s", m->id, show->failed);
+    return show->shown < show->ids.count;
+}
+
+/* Those that are asked for lie close together, or the rows between them are read over. */
+static enum cli_status show_all(struct show *show, struct spool *spool)
+{
+    struct warren_error error = {WARREN_OK, ""};
+    int64_t first = INT64_MAX;
+
+    for (size_t i = 0; i < show->ids.count; i++)
+        if (show->ids.ids[i] < first)
+            first = show->ids.ids[i];
+    if (spool_read(spool, first - 1, SPOOL_ALL, true, on_message, show, &error) != WARREN_OK)
+        return cli_error(show->cli, &error);
+    if (show->shown < show->ids.count)
+        return cli_failed(show->cli, "%zu of %zu messages are not there (any more)",
+                          show->ids.count - show->shown, show->ids.count);
+    return show->failed ? CLI_FAILED : CLI_OK;
+}
+
+static enum cli_status open_and_show(struct show *show)
+{
+    struct cli *cli = show->cli;
+    struct spool *spool = NULL;
+    enum cli_status status;
+    const char *path;
+
+    status = spool_command_open(cli, false, &path, &spool);
+    if (status == CLI_OK && !spool_ids_read(cli, &show->ids))
+        status = cli->status;
+    else if (status == CLI_OK && show->ids.count == 0)
+        status = cli_usage(cli, "which message? warren spool list %s shows their numbers", path);
+    if (status == CLI_OK)
+        status = show_all(show, spool);
+    spool_close(spool);
+    return status;
+}
+
+static enum cli_status run(struct cli *cli)
+{
+    struct show *show = calloc(1, sizeof *show);
+    enum cli_status status;
+    int option;
+
+    if (!show)
+        return cli_failed(cli, "no memory");
+    show->cli = cli;
+    show->body_max = BODY_MAX;
+    arena_init(&show->arena);
+    while ((option = cli_next(cli)) > 0) {
+        if (option == WHOLE)
+            show->body_max = SIZE_MAX;
+        else
+            show->json = true;
+    }
+    status = option == CLI_STOP ? cli->status : open_and_show(show);
+    arena_done(&show->arena);
+    free(show);
+    return status;
+}
+
+static void write_details(FILE *out)
+{
+    fputs("ID is the number that warren spool list shows.\n\n"
+          "Example:\n"
+          "  warren spool show /var/lib/payments/spool.db 17 --json\n",
+          out);
+}
+
+const struct command command_spool_show = {
+    .name = "spool show",
+    .arguments = "[OPTION...] FILE ID...",
+    .summary = "Show messages that wait on disk, with properties and body",
+    .options = options,
+    .run = run,
+    .write_details = write_details,
+};

@@ -1,0 +1,418 @@
+#include "command/worker/broker_check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "amqp/topology/limit_probe.h"
+#include "amqp/topology/topology.h"
+#include "app/settings.h"
+#include "base/error.h"
+#include "consume/runtime/runtime.h"
+
+#define CLOSE_MS 2000
+
+/* What takes so long is told of, and how far it is in these steps. */
+#define SLOW_MS      1000
+#define SLOW_STEP_MS 100
+
+#define NOT_FOUND           404
+#define PRECONDITION_FAILED 406
+
+/* What a look at an item that the worker will declare brought. */
+enum found { PRESENT, MISSING, REFUSED };
+
+struct broker_check {
+    const struct config *config;
+    const struct broker_check_events *events;
+    void *user;
+    struct config_exchange *exchanges; /* of the round at hand */
+    struct config_queue *queues;
+    struct config_topology round;
+    enum found *exchanges_found; /* as many as the configuration has */
+    enum found *queues_found;
+    struct warren_field wrong_argument[2]; /* see doom_exchange() */
+    struct loop *loop;
+    struct connection *connection;
+    struct topology *look;
+    struct topology *trial;
+    struct limit_probe limit; /* of the queue of subscription `probed` */
+    size_t probed;
+    struct loop_timer deadline;
+    struct loop_timer slow;
+    size_t looked;     /* items of the first round, once it is over */
+    size_t tries_left; /* one for each address */
+    bool told_loss;    /* as the refusal of the item that the broker closed the connection for */
+    enum warren_status status;
+    struct warren_error *error;
+};
+
+static int64_t patience_ms(const struct broker_check *check)
+{
+    return check->config->broker.connect_timeout_ms + check->config->broker.rpc_timeout_ms;
+}
+
+static void finish(struct broker_check *check, enum warren_status status)
+{
+    check->status = status;
+    loop_timer_disarm(&check->deadline);
+    loop_timer_disarm(&check->slow);
+    connection_close(check->connection, CLOSE_MS);
+}
+
+/* The name in "queue 'payments' (passive)", as a word: names may hold quotes. */
+static bool is_named(const char *item, const char *kind, const char *name)
+{
+    size_t kind_len = strlen(kind);
+    size_t len = strlen(name);
+
+    return strncmp(item, kind, kind_len) == 0 && strncmp(item + kind_len, name, len) == 0 &&
+           strncmp(item + kind_len + len, "' (", 3) == 0;
+}
+
+/* Where it is noted what was found of @item; NULL if the worker will not declare it. */
+static enum found *found_of(struct broker_check *check, const char *item)
+{
+    const struct config_topology *topology = &check->config->declared;
+
+    for (size_t i = 0; i < topology->exchange_count; i++)
+        if (!topology->exchanges[i].passive &&
+            is_named(item, "exchange '", topology->exchanges[i].name))
+            return &check->exchanges_found[i];
+    for (size_t i = 0; i < topology->queue_count; i++)
+        if (!topology->queues[i].passive && is_named(item, "queue '", topology->queues[i].name))
+            return &check->queues_found[i];
+    return NULL;
+}
+
+/* ---- first round: everything is looked for ---- */
+
+static bool is_declared(const struct config_topology *topology, const char *queue)
+{
+    for (size_t i = 0; i < topology->queue_count; i++)
+        if (strcmp(topology->queues[i].name, queue) == 0)
+            return true;
+    return false;
+}
+
+static bool plan_look(struct broker_check *check)
+{
+    const struct config *config = check->config;
+    const struct config_topology *topology = &config->declared;
+    struct config_topology *round = &check->round;
+    size_t queue_max = topology->queue_count + config->subscription_count;
+
+    check->exchanges = calloc(topology->exchange_count + 1, sizeof *check->exchanges);
+    check->queues = calloc(queue_max + 1, sizeof *check->queues);
+    check->exchanges_found = calloc(topology->exchange_count + 1, sizeof(*check->exchanges_found));
+    check->queues_found = calloc(topology->queue_count + 1, sizeof(*check->queues_found));
+    if (!check->exchanges || !check->queues || !check->exchanges_found || !check->queues_found)
+        return false;
+    *round = (struct config_topology){.exchanges = check->exchanges, .queues = check->queues};
+    for (size_t i = 0; i < topology->exchange_count; i++) {
+        check->exchanges[i] = topology->exchanges[i];
+        check->exchanges[round->exchange_count++].passive = true;
+    }
+    for (size_t i = 0; i < topology->queue_count; i++) {
+        check->queues[i] = topology->queues[i];
+        check->queues[round->queue_count++].passive = true;
+    }
+    for (size_t i = 0; i < config->subscription_count; i++) {
+        const char *queue = config->subscriptions[i].queue;
+
+        if (!is_declared(round, queue))
+            check->queues[round->queue_count++] =
+                (struct config_queue){.name = queue, .type = "classic", .passive = true};
+    }
+    return true;
+}
+
+static void on_not_found(void *user, const char *item, uint16_t code, const char *text)
+{
+    struct broker_check *check = user;
+    enum found *found = found_of(check, item);
+
+    loop_timer_arm_ms(&check->deadline, patience_ms(check)); /* the rest needs a new channel */
+    if (found)
+        *found = code == NOT_FOUND ? MISSING : REFUSED;
+    if (!found || code != NOT_FOUND)
+        check->events->refused(check->user, item, code, text);
+}
+
+/* ---- second round: may the worker declare it, and as it is configured? ----
+ *
+ * What exists is declared as configured, which changes nothing: the broker compares. What is
+ * missing is declared with an argument of a wrong type: the broker looks at the user's permission
+ * first and at arguments last, and creates nothing.
+ */
+
+#define WRONG_FOR_EXCHANGE "alternate-exchange"
+#define WRONG_FOR_QUEUE    "x-expires"
+
+static void doom_exchange(struct broker_check *check, struct config_exchange *exchange)
+{
+    exchange->auto_delete = true;
+    check->wrong_argument[0] = warren_field_i64(WRONG_FOR_EXCHANGE, 1);
+    exchange->arguments = (struct warren_table){&check->wrong_argument[0], 1};
+}
+
+static void doom_queue(struct broker_check *check, struct config_queue *queue)
+{
+    *queue = (struct config_queue){
+        .name = queue->name, .type = "classic", .exclusive = true, .auto_delete = true};
+    check->wrong_argument[1] = warren_field_text(WRONG_FOR_QUEUE, "never");
+    queue->arguments = (struct warren_table){&check->wrong_argument[1], 1};
+}
+
+static void plan_trial(struct broker_check *check)
+{
+    const struct config_topology *topology = &check->config->declared;
+    struct config_topology *round = &check->round;
+
+    round->exchange_count = round->queue_count = 0;
+    for (size_t i = 0; i < topology->exchange_count; i++) {
+        struct config_exchange *exchange = &check->exchanges[round->exchange_count];
+
+        if (topology->exchanges[i].passive || check->exchanges_found[i] == REFUSED)
+            continue;
+        *exchange = topology->exchanges[i];
+        if (check->exchanges_found[i] == MISSING)
+            doom_exchange(check, exchange);
+        round->exchange_count++;
+    }
+    for (size_t i = 0; i < topology->queue_count; i++) {
+        struct config_queue *queue = &check->queues[round->queue_count];
+
+        if (topology->queues[i].passive || check->queues_found[i] == REFUSED)
+            continue;
+        *queue = topology->queues[i];
+        if (check->queues_found[i] == MISSING)
+            doom_queue(check, queue);
+        round->queue_count++;
+    }
+}
+
+/* ---- third round: what limits have consumed queues that are not as the worker would have them? */
+
+/* Those of the two rounds before are still open. */
+#define CHANNELS_MIN 3
+
+/* A queue that is not there, or not to be seen, has been told of. */
+static bool has_limit_to_tell(const struct broker_check *check, size_t index)
+{
+    const struct config *config = check->config;
+    const char *queue = config->subscriptions[index].queue;
+
+    for (size_t i = 0; i < index; i++)
+        if (strcmp(config->subscriptions[i].queue, queue) == 0)
+            return false;
+    for (size_t i = 0; i < config->declared.queue_count; i++)
+        if (strcmp(config->declared.queues[i].name, queue) == 0 &&
+            check->queues_found[i] != PRESENT)
+            return false;
+    return !topology_declares(check->trial, queue);
+}
+
+static void probe_next(struct broker_check *check);
+
+static void on_limit(void *user, int64_t limit)
+{
+    struct broker_check *check = user;
+    const char *queue = check->config->subscriptions[check->probed++].queue;
+
+    if (limit >= 0)
+        check->events->limited(check->user, queue, limit);
+    probe_next(check);
+}
+
+static void probe_next(struct broker_check *check)
+{
+    const struct config *config = check->config;
+
+    if (connection_channel_max(check->connection) < CHANNELS_MIN)
+        check->probed = config->subscription_count;
+    while (check->probed < config->subscription_count && !has_limit_to_tell(check, check->probed))
+        check->probed++;
+    loop_timer_arm_ms(&check->deadline, patience_ms(check));
+    if (check->probed == config->subscription_count ||
+        limit_probe_start(&check->limit, check->connection,
+                          config->subscriptions[check->probed].queue, on_limit, check) != WARREN_OK)
+        finish(check, WARREN_OK);
+}
+
+static void on_tried(void *user, uint32_t refused)
+{
+    (void)refused;
+    probe_next(user);
+}
+
+static void on_trial_refused(void *user, const char *item, uint16_t code, const char *text)
+{
+    struct broker_check *check = user;
+    const enum found *found = found_of(check, item);
+
+    loop_timer_arm_ms(&check->deadline, patience_ms(check));
+    check->told_loss = code == 0;
+    if (found && *found == MISSING && code == PRECONDITION_FAILED &&
+        (strstr(text, WRONG_FOR_EXCHANGE) || strstr(text, WRONG_FOR_QUEUE)))
+        check->events->missing(check->user, item);
+    else
+        check->events->refused(check->user, item, code, text);
+}
+
+static void on_looked(void *user, uint32_t refused)
+{
+    static const struct topology_events events = {.refused = on_trial_refused, .done = on_tried};
+    struct broker_check *check = user;
+    enum warren_status status;
+    size_t total;
+
+    (void)refused;
+    topology_progress(check->look, &check->looked, &total);
+    topology_free(check->look); /* there may be one channel only */
+    check->look = NULL;
+    plan_trial(check);
+    status = topology_new(check->connection, &check->round, &events, check, &check->trial);
+    if (status != WARREN_OK)
+        finish(check, error_set(check->error, status, "%s", warren_status_name(status)));
+    else
+        topology_declare(check->trial);
+}
+
+/* ---- the connection ---- */
+
+static void on_open(void *user)
+{
+    struct broker_check *check = user;
+    const struct config *config = check->config;
+    uint32_t needed = runtime_channels(&config->declared, config->subscription_count);
+    uint32_t allowed = connection_channel_max(check->connection);
+
+    if (check->trial) { /* an item of it had cost the connection before */
+        topology_declare(check->trial);
+        return;
+    }
+    check->events->connected(check->user, connection_where(check->connection),
+                             connection_server(check->connection));
+    if (needed > allowed)
+        check->events->few_channels(check->user, needed, allowed);
+    topology_declare(check->look);
+}
+
+/* How many of those that the worker will declare were not yet found to be refused. */
+static size_t to_be_tried(const struct broker_check *check)
+{
+    const struct config_topology *topology = &check->config->declared;
+    size_t count = 0;
+
+    for (size_t i = 0; i < topology->exchange_count; i++)
+        count += !topology->exchanges[i].passive && check->exchanges_found[i] != REFUSED;
+    for (size_t i = 0; i < topology->queue_count; i++)
+        count += !topology->queues[i].passive && check->queues_found[i] != REFUSED;
+    return count;
+}
+
+static void on_slow(void *arg)
+{
+    struct broker_check *check = arg;
+    size_t done = 0;
+    size_t total = 0;
+
+    if (check->trial)
+        topology_progress(check->trial, &done, &total);
+    else if (connection_state(check->connection) == CONNECTION_OPEN)
+        topology_progress(check->look, &done, &total);
+    if (total > 0)
+        total = check->looked + total + (check->trial ? 0 : to_be_tried(check));
+    check->events->progress(check->user, check->looked + done, total);
+    loop_timer_arm_ms(&check->slow, SLOW_STEP_MS);
+}
+
+static void on_lost(void *user, const struct connection_loss *loss)
+{
+    struct broker_check *check = user;
+
+    if (!loss->was_open && check->tries_left > 1) {
+        check->tries_left--;
+        return;
+    }
+    if (check->told_loss)
+        check->told_loss = false; /* the rest is tried on the next connection, made at once */
+    else if (check->status == WARREN_ETIMEOUT)
+        finish(check, error_set(check->error, loss->refused ? WARREN_EBROKER : WARREN_EIO, "%s: %s",
+                                loss->where, loss->text));
+}
+
+static void on_deadline(void *arg)
+{
+    struct broker_check *check = arg;
+
+    finish(check, error_set(check->error, WARREN_ETIMEOUT, "%s: no answer within %lld ms",
+                            connection_where(check->connection), (long long)patience_ms(check)));
+}
+
+static void on_closed(void *user)
+{
+    struct broker_check *check = user;
+
+    loop_stop(check->loop);
+}
+
+/* ---- life ---- */
+
+static enum warren_status set_up(struct broker_check *check)
+{
+    static const struct connection_events connection_events = {
+        .open = on_open, .lost = on_lost, .closed = on_closed};
+    static const struct topology_events look_events = {.refused = on_not_found, .done = on_looked};
+    struct publisher_settings settings;
+    enum warren_status status =
+        settings_connection(check->config, "warren check", &settings, check->error);
+
+    if (status != WARREN_OK)
+        return status;
+    check->tries_left = settings.connection.uri_count;
+    status = loop_new(&check->loop);
+    if (status == WARREN_OK)
+        status = loop_timer_init(&check->deadline, check->loop, on_deadline, check);
+    if (status == WARREN_OK)
+        status = loop_timer_init(&check->slow, check->loop, on_slow, check);
+    if (status == WARREN_OK)
+        status = connection_new(check->loop, &settings.connection, &connection_events, check,
+                                &check->connection, check->error);
+    if (status == WARREN_OK)
+        status = topology_new(check->connection, &check->round, &look_events, check, &check->look);
+    publisher_settings_done(&settings);
+    return status;
+}
+
+enum warren_status broker_check(const struct config *config,
+                                const struct broker_check_events *events, void *user,
+                                struct warren_error *error)
+{
+    struct broker_check check = {.config = config, .events = events, .user = user, .error = error};
+    enum warren_status status;
+
+    status = plan_look(&check) ? set_up(&check) : WARREN_ENOMEM;
+    if (status == WARREN_OK) {
+        check.status = WARREN_ETIMEOUT; /* not ended yet */
+        loop_timer_arm_ms(&check.deadline, patience_ms(&check));
+        loop_timer_arm_ms(&check.slow, SLOW_MS);
+        connection_start(check.connection);
+        loop_run(check.loop);
+        status = check.status;
+    } else if (error && !*error->text) {
+        error_set(error, status, "no memory");
+    }
+    limit_probe_done(&check.limit);
+    topology_free(check.trial);
+    topology_free(check.look);
+    connection_free(check.connection);
+    loop_timer_done(&check.deadline);
+    loop_timer_done(&check.slow);
+    loop_free(check.loop);
+    free(check.exchanges);
+    free(check.queues);
+    free(check.exchanges_found);
+    free(check.queues_found);
+    return status;
+}

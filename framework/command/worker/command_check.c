@@ -1,0 +1,214 @@
+#include <inttypes.h>
+#include <string.h>
+
+#include "app/worker_posts.h"
+#include "command/cli/progress.h"
+#include "command/commands.h"
+#include "command/dlq/dlq_print.h"
+#include "command/worker/broker_check.h"
+
+/* Where there is no terminal, a line says so often how far it is. */
+#define LINE_INTERVAL_MS 10000
+
+enum option { CONFIG = 1, SET, CONNECT, EFFECTIVE };
+
+static const struct poptOption options[] = {
+    {"config", 'c', POPT_ARG_STRING, NULL, CONFIG, "The worker's configuration", "FILE"},
+    {"set", 's', POPT_ARG_STRING, NULL, SET, "Set an option, over file and environment",
+     "KEY=VALUE"},
+    {"connect", '\0', POPT_ARG_NONE, NULL, CONNECT,
+     "Also log in at the broker and look for exchanges and queues; nothing is declared", NULL},
+    {"effective", '\0', POPT_ARG_NONE, NULL, EFFECTIVE,
+     "Print the configuration in force, and where each value came from; secrets are masked", NULL},
+    POPT_TABLEEND};
+
+struct check {
+    struct cli *cli;
+    bool connect;
+    bool effective;
+    unsigned refused;
+    struct progress progress;
+    int64_t line_ms; /* of the last line; 0: none yet */
+};
+
+static int64_t now_ms(void)
+{
+    return clock_now_ms(clock_monotonic());
+}
+
+/* "queue 'payments' (passive)" without what is in brackets. */
+static int item_len(const char *item)
+{
+    const char *bracket = strstr(item, "' (");
+
+    return bracket ? (int)(bracket - item) + 1 : (int)strlen(item);
+}
+
+static void on_connected(void *user, const char *where, const char *server)
+{
+    struct check *check = user;
+
+    progress_end(&check->progress);
+    printf("%s: connected, ", where);
+    dlq_write_safe(stdout, server, strlen(server));
+    putchar('\n');
+}
+
+static void on_missing(void *user, const char *item)
+{
+    struct check *check = user;
+
+    progress_end(&check->progress);
+    printf("%.*s: does not exist yet; the worker will declare it\n", item_len(item), item);
+}
+
+static void on_refused(void *user, const char *item, uint16_t code, const char *text)
+{
+    struct check *check = user;
+
+    progress_end(&check->progress);
+    check->refused++;
+    if (code)
+        cli_failed(check->cli, "%.*s: %u %s", item_len(item), item, code, text);
+    else
+        cli_failed(check->cli, "%.*s: %s", item_len(item), item, text);
+}
+
+static void on_few_channels(void *user, uint32_t needed, uint32_t allowed)
+{
+    struct check *check = user;
+
+    progress_end(&check->progress);
+    check->refused++;
+    cli_failed(check->cli, CONNECTION_FEW_CHANNELS, needed, allowed, needed);
+}
+
+static void on_progress(void *user, uint64_t done, uint64_t total)
+{
+    struct check *check = user;
+    int64_t now = now_ms();
+
+    check->progress.total = total;
+    progress_update(&check->progress, done, total > 0 ? NULL : "connecting", now);
+    if (check->progress.out || (check->line_ms > 0 && now - check->line_ms < LINE_INTERVAL_MS))
+        return;
+    check->line_ms = now;
+    if (total > 0)
+        fprintf(stderr, "warren check: still looking: %" PRIu64 " of %" PRIu64 "\n", done, total);
+    else
+        fputs("warren check: still connecting\n", stderr);
+}
+
+/* It works; so it is no failure. */
+static void on_limited(void *user, const char *queue, int64_t limit)
+{
+    struct check *check = user;
+
+    progress_end(&check->progress);
+    fprintf(stderr,
+            "warren %s: warning: queue '%s' has a delivery limit of %lld: each restart counts as a "
+            "delivery of all that was prefetched, and the broker gives up messages that no handler "
+            "has run (see x-delivery-limit in docs/dead-letters.md)\n",
+            check->cli->command->name, queue, (long long)limit);
+}
+
+static enum cli_status connect_broker(struct check *check, const struct config *config)
+{
+    static const struct broker_check_events events = {.connected = on_connected,
+                                                      .missing = on_missing,
+                                                      .refused = on_refused,
+                                                      .few_channels = on_few_channels,
+                                                      .limited = on_limited,
+                                                      .progress = on_progress};
+    struct warren_error error = {WARREN_OK, ""};
+    enum warren_status status;
+
+    progress_init(&check->progress, stderr, 0, now_ms());
+    status = broker_check(config, &events, check, &error);
+    progress_end(&check->progress);
+    if (status != WARREN_OK)
+        return cli_error(check->cli, &error);
+    return check->refused > 0 ? CLI_FAILED : CLI_OK;
+}
+
+static enum cli_status check_all(struct check *check, const struct warren_worker_options *worker)
+{
+    struct worker_setup setup;
+    struct warren_error error = {WARREN_OK, ""};
+    enum cli_status result = CLI_OK;
+
+    if (worker_setup_init(&setup, worker, &error) != WARREN_OK ||
+        posts_try(&setup, &error) != WARREN_OK) {
+        result = cli_error(check->cli, &error);
+        worker_setup_done(&setup);
+        return result;
+    }
+    if (check->effective) {
+        worker_setup_show(&setup);
+        config_write_effective(setup.config, stdout);
+    } else {
+        printf("%s: %zu subscription%s, %zu plugin%s: the configuration is valid\n",
+               worker->config_file, setup.config->subscription_count,
+               setup.config->subscription_count == 1 ? "" : "s", registry_count(setup.registry),
+               registry_count(setup.registry) == 1 ? "" : "s");
+    }
+    if (check->connect)
+        result = connect_broker(check, setup.config);
+    worker_setup_done(&setup);
+    return result;
+}
+
+static enum cli_status run(struct cli *cli)
+{
+    struct warren_worker_options worker = {.size = sizeof worker};
+    struct check check = {.cli = cli};
+    struct cli_list sets = {NULL, 0};
+    const char *extra;
+    int option;
+
+    while ((option = cli_next(cli)) > 0) {
+        if (option == CONFIG)
+            worker.config_file = cli_text(cli);
+        else if (option == CONNECT)
+            check.connect = true;
+        else if (option == EFFECTIVE)
+            check.effective = true;
+        else if (!cli_list_add(cli, &sets, cli_text(cli)))
+            return cli->status;
+    }
+    if (option == CLI_STOP)
+        return cli->status;
+    extra = cli_argument(cli);
+    if (extra)
+        return cli_usage(cli, "unexpected \"%s\"; a file is given by -c", extra);
+    if (!worker.config_file)
+        return cli_usage(cli, "which configuration? Give -c FILE");
+    worker.sets = sets.items;
+    worker.set_count = sets.count;
+    return check_all(&check, &worker);
+}
+
+static void write_details(FILE *out)
+{
+    fputs(
+        "The plugins are loaded and the options of their handlers and middlewares checked; none "
+        "of\n"
+        "them is opened. With --effective, each subscription shows the chain that it would have.\n"
+        "With --connect, exchanges and queues that exist are compared with the configuration, and\n"
+        "for those that do not the user's permission to declare them is checked; so is whether "
+        "the\n"
+        "broker allows as many channels as the worker needs. A queue of others\n"
+        "that gives messages up after some deliveries is warned of.\n"
+        "\nExit status: 0 if all is well, 1 if the broker cannot be reached or refuses something,\n"
+        "2 for a wrong configuration.\n",
+        out);
+}
+
+const struct command command_check = {
+    .name = "check",
+    .arguments = "-c FILE",
+    .summary = "Check a configuration, its plugins and their options",
+    .options = options,
+    .run = run,
+    .write_details = write_details,
+};

@@ -1,0 +1,183 @@
+/* command_db.c - `warren db check` and `warren db backup`: looking after a database file. */
+#include <inttypes.h>
+#include <time.h>
+
+#include "base/c_locale.h"
+#include "command/commands.h"
+#include "store/db/census.h"
+#include "store/db/database.h"
+
+static const struct poptOption no_options[] = {POPT_TABLEEND};
+
+/* ---- what both share ---- */
+
+/* The arguments, all of them; anything else is a wrong command line. */
+static bool take_arguments(struct cli *cli, const char *const names[], size_t count,
+                           const char *arguments[])
+{
+    const char *extra;
+
+    if (cli_next(cli) == CLI_STOP)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        arguments[i] = cli_argument(cli);
+        if (!arguments[i]) {
+            cli->status = cli_usage(cli, "which %s?", names[i]);
+            return false;
+        }
+    }
+    extra = cli_argument(cli);
+    if (extra)
+        cli->status = cli_usage(cli, "unexpected \"%s\"", extra);
+    return extra == NULL;
+}
+
+static enum warren_status open_to_read(const char *path, struct database **ret_database,
+                                       struct warren_error *error)
+{
+    struct database_options options = {.path = path, .read_only = true};
+
+    return database_open(&options, ret_database, error);
+}
+
+/* ---- check ---- */
+
+static void write_size(const char *what, int64_t bytes)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    double size = (double)bytes;
+    size_t unit = 0;
+
+    while (size >= 1024 && unit + 1 < sizeof units / sizeof *units) {
+        size /= 1024;
+        unit++;
+    }
+    c_fprintf(stdout, "%-10s %.*f %s\n", what, unit == 0 ? 0 : 1, size, units[unit]);
+}
+
+static void write_time(const char *what, int64_t ms)
+{
+    char text[32] = "";
+    time_t seconds = (time_t)(ms / 1000);
+    struct tm when;
+
+    if (gmtime_r(&seconds, &when))
+        strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &when);
+    printf("%-10s %s\n", what, text);
+}
+
+static void on_fault(void *user, const char *fault)
+{
+    cli_failed(user, "%s", fault);
+}
+
+static void write_census(const struct database_size *size, const struct census *census)
+{
+    printf("%-10s %" PRId64 "\n", "schema", size->version);
+    write_size("file", size->file);
+    write_size("log beside", size->wal);
+    write_size("unused", size->unused);
+    printf("%-10s %" PRId64 "\n", "done", census->done);
+    if (census->done > 0) {
+        write_time("  oldest", census->oldest_ms);
+        write_time("  newest", census->newest_ms);
+    }
+    printf("%-10s %" PRId64 "\n", "claimed", census->claimed);
+    printf("%-10s %" PRId64 "\n", "spooled", census->spooled);
+}
+
+static enum cli_status check(struct cli *cli, struct database *database)
+{
+    struct warren_error error = {WARREN_OK, ""};
+    struct database_size size;
+    struct census census;
+    unsigned faults = 0;
+
+    if (database_check(database, on_fault, cli, &faults, &error) != WARREN_OK)
+        return cli_error(cli, &error);
+    if (faults > 0)
+        return cli_failed(cli,
+                          "%s is damaged. Put a backup in its place, or move it away together "
+                          "with its -wal file",
+                          database_path(database));
+    if (database_size(database, &size, &error) != WARREN_OK ||
+        census_take(database, &census, &error) != WARREN_OK)
+        return cli_error(cli, &error);
+    printf("%s: sound\n", database_path(database));
+    write_census(&size, &census);
+    return CLI_OK;
+}
+
+static enum cli_status run_check(struct cli *cli)
+{
+    static const char *const names[] = {"file"};
+    struct warren_error error = {WARREN_OK, ""};
+    struct database *database;
+    const char *path;
+    enum cli_status status;
+
+    if (!take_arguments(cli, names, 1, &path))
+        return cli->status;
+    if (open_to_read(path, &database, &error) != WARREN_OK)
+        return cli_error(cli, &error);
+    status = check(cli, database);
+    database_close(database);
+    return status;
+}
+
+static void write_check_details(FILE *out)
+{
+    fputs(
+        "All of the file is read, and it is shown how large it is and what is in it. Workers may\n"
+        "go on meanwhile.\n"
+        "\nExit status: 0 if the file is sound, 1 if it is damaged or cannot be read, 2 if it is\n"
+        "not a database of this version of warren.\n",
+        out);
+}
+
+const struct command command_db_check = {
+    .name = "db check",
+    .arguments = "FILE",
+    .summary = "Check a database file, and show what is in it",
+    .options = no_options,
+    .run = run_check,
+    .write_details = write_check_details,
+};
+
+/* ---- backup ---- */
+
+static enum cli_status run_backup(struct cli *cli)
+{
+    static const char *const names[] = {"file", "file to copy it to"};
+    struct warren_error error = {WARREN_OK, ""};
+    struct database *database;
+    const char *paths[2];
+    enum warren_status status;
+
+    if (!take_arguments(cli, names, 2, paths))
+        return cli->status;
+    if (open_to_read(paths[0], &database, &error) != WARREN_OK)
+        return cli_error(cli, &error);
+    status = database_backup(database, paths[1], &error);
+    database_close(database);
+    return status == WARREN_OK ? CLI_OK : cli_error(cli, &error);
+}
+
+static void write_backup_details(FILE *out)
+{
+    fputs(
+        "The copy is what the file was at one moment, also while workers write to it. It appears\n"
+        "under its name when it is whole; a file of that name is not overwritten.\n"
+        "\nExit status: 0 if there is a copy, 1 if not, 2 if FILE is not a database of this\n"
+        "version of warren.\n",
+        out);
+}
+
+const struct command command_db_backup = {
+    .name = "db backup",
+    .arguments = "FILE TO",
+    .summary = "Copy a database file while it is in use",
+    .options = no_options,
+    .run = run_backup,
+    .write_details = write_backup_details,
+};

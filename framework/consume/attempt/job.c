@@ -1,0 +1,207 @@
+/* job.c - a job's life, reading its message, and what time it is. */
+#include "consume/attempt/job.h"
+
+#include <stdlib.h>
+
+#include "amqp/wire/properties.h"
+
+/* How long a failed message waits here if nobody says: a short while, for it is a place less. */
+#define JOB_HOLD_MAX_MS 30000
+/* A later first failure than the year 2242 is nonsense, and would overflow below. */
+#define WALL_MAX_S UINT64_C(8589934592)
+
+struct warren_job *job_new(const struct job_source *source)
+{
+    struct warren_job *job = calloc(1, sizeof *job);
+
+    if (!job)
+        return NULL;
+    job->source = source;
+    arena_init(&job->arena);
+    job_alarm_init(&job->alarm);
+    return job;
+}
+
+void job_free(struct warren_job *job)
+{
+    if (!job)
+        return;
+    arena_done(&job->arena);
+    job_alarm_done(&job->alarm);
+    free(job);
+}
+
+void job_begin(struct warren_job *job, struct delivery *delivery, int64_t begun_ns)
+{
+    job->delivery = delivery;
+    job->begun_ns = begun_ns;
+    if (delivery->first_ns == 0)
+        delivery->first_ns = begun_ns;
+    job->settlement = NULL;
+    atomic_store_explicit(&job->limit_ms, INT64_MAX, memory_order_relaxed);
+    job->retry_delay_ms = -1;
+    job->hold_max_ms = JOB_HOLD_MAX_MS;
+    job->recovery = NULL;
+    job->traceparent = job->tracestate = NULL;
+    job->on_reply = NULL;
+    job->give_transaction = NULL;
+    job->in_transaction = false;
+    job->outbox = NULL;
+    job->forgiven = false;
+    job->duplicate = false;
+    job->published = false;
+    job->untaken = NULL;
+    job->decoded = false;
+    job->history_known = false;
+    job->reason[0] = '\0';
+    job->signal = job->backtrace = NULL;
+    delivery->relay = RELAY_NONE;
+    job->error[0] = '\0';
+}
+
+bool job_end(struct warren_job *job, enum warren_outcome outcome)
+{
+    struct settlement *settlement;
+
+    job->delivery->outcome = (uint8_t)outcome;
+    job->delivery->retry_at_ms = -1; /* receipts may make it WARREN_RETRY yet */
+    if (outcome != WARREN_ACK && outcome != WARREN_DISCARD)
+        job_relay(job);
+    settlement = job->settlement;
+    job->delivery = NULL;
+    job->settlement = NULL;
+    arena_reset(&job->arena);
+    if (job->alarm.in_use)
+        job_alarm_rest(&job->alarm);
+    return settlement ? settlement_handled(settlement) : true;
+}
+
+/* ---- the message ---- */
+
+struct warren_bytes warren_job_body(const struct warren_job *job)
+{
+    struct warren_bytes body = {delivery_body(job->delivery), job->delivery->body_len};
+
+    return body;
+}
+
+const struct warren_properties *warren_job_properties(struct warren_job *job)
+{
+    if (!job->decoded) {
+        /* On failure all are absent: what came over the wire was checked, so memory ran out. */
+        properties_decode(delivery_properties(job->delivery), &job->arena, &job->properties);
+        job->decoded = true;
+    }
+    return &job->properties;
+}
+
+const struct warren_value *warren_job_header(struct warren_job *job, const char *name)
+{
+    return table_get(&warren_job_properties(job)->headers, name, &job->arena);
+}
+
+struct warren_bytes warren_job_text(const struct warren_job *job, const char *text)
+{
+    return arena_bytes(&job->arena, text);
+}
+
+void *warren_job_arena(struct warren_job *job)
+{
+    return &job->arena;
+}
+
+struct warren_bytes job_message_id(struct warren_job *job)
+{
+    return arena_bytes(&job->arena, warren_job_properties(job)->message_id);
+}
+
+const char *warren_job_queue(const struct warren_job *job)
+{
+    return job->source->queue;
+}
+
+/* Decoding is caching, which a reader of the job does not see. */
+const struct history *job_history(const struct warren_job *job)
+{
+    struct warren_job *own = (struct warren_job *)(uintptr_t)job;
+
+    if (!job->history_known) {
+        /* Without memory the message is taken for a new one. */
+        history_read(job->delivery, job->source->queue, job->source->broker_counts, &own->arena,
+                     &own->history);
+        own->history_known = true;
+    }
+    return &job->history;
+}
+
+/* A name of the delivery's own; its length is known from now on. Noting it is caching, too. */
+static const char *noted(const struct warren_job *job, const char *name, uint32_t len)
+{
+    arena_note(&((struct warren_job *)(uintptr_t)job)->arena, name, len);
+    return name;
+}
+
+const char *warren_job_exchange(const struct warren_job *job)
+{
+    const char *first = job_history(job)->exchange;
+    const struct delivery *delivery = job->delivery;
+
+    return first ? first : noted(job, delivery_exchange(delivery), delivery->exchange_len);
+}
+
+const char *warren_job_routing_key(const struct warren_job *job)
+{
+    const char *first = job_history(job)->routing_key;
+    const struct delivery *delivery = job->delivery;
+
+    return first ? first : noted(job, delivery_routing_key(delivery), delivery->routing_key_len);
+}
+
+bool warren_job_redelivered(const struct warren_job *job)
+{
+    return job->delivery->redelivered;
+}
+
+uint32_t warren_job_attempt(struct warren_job *job)
+{
+    uint64_t attempt = UINT64_C(1) + job_history(job)->failed + job->delivery->failed;
+
+    return attempt < UINT32_MAX ? (uint32_t)attempt : UINT32_MAX;
+}
+
+/* No other delivery of the subscription has both numbers. */
+uint64_t warren_job_seed(const struct warren_job *job)
+{
+    uint64_t place = job->delivery->tag ^ (uint64_t)job->delivery->generation << 40;
+
+    return job->source->seed ^ place * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+/* ---- time ---- */
+
+int64_t warren_job_elapsed_us(const struct warren_job *job)
+{
+    return (clock_now_ns(job->source->clock) - job->begun_ns) / 1000;
+}
+
+/* Once moved to an earlier process's attempt it stays, for a retry takes it for the message's. */
+int64_t warren_job_first_ms(const struct warren_job *job)
+{
+    struct delivery *delivery = job->delivery;
+    uint64_t first_s = job_history(job)->first_failure_s;
+
+    if (first_s > 0 && !delivery->first_moved) {
+        int64_t age_ms = clock_wall_ms() - (int64_t)(first_s < WALL_MAX_S ? first_s : 0) * 1000;
+        int64_t first_ns = clock_now_ns(job->source->clock) - age_ms * 1000000;
+
+        delivery->first_moved = true;
+        if (first_s < WALL_MAX_S && first_ns < delivery->first_ns)
+            delivery->first_ns = first_ns;
+    }
+    return delivery->first_ns / 1000000;
+}
+
+int64_t warren_job_now_ms(const struct warren_job *job)
+{
+    return clock_now_ms(job->source->clock);
+}

@@ -1,0 +1,174 @@
+/* job.h - one message being handled: what <warren/handler.h> and <warren/middleware.h> promise, for
+ * one worker thread. A worker thread owns one struct warren_job and uses it again for each message.
+ * Thread: the worker's. Elsewhere: what becomes of the outcome (settlement.h, admission.h).
+ */
+#ifndef WARREN_CONSUME_JOB_H
+#define WARREN_CONSUME_JOB_H
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+
+#include <warren/middleware.h>
+#include <warren/publisher.h>
+
+#include "amqp/wire/delivery.h"
+#include "base/arena.h"
+#include "base/clock.h"
+#include "consume/relay/relay.h"
+#include "consume/relay/settlement.h"
+
+/** Bytes kept of what warren_job_reason() was told, with the NUL. */
+#define JOB_REASON_SIZE 32
+/** Bytes kept of what warren_job_fail() was told, with the NUL. */
+#define JOB_ERROR_SIZE 1025
+
+/**
+ * Takes what a job publishes, as publisher_publish_after_within() does: @receipt is called exactly
+ * once if it answers WARREN_OK, never otherwise. @texts is the job's arena: it may pass on what it
+ * was given. Thread: the worker's.
+ */
+typedef enum warren_status job_publish_fn(void *publisher, const struct warren_publish *what,
+                                          const struct arena *texts, int64_t delay_ms,
+                                          int64_t most_ms, warren_receipt_fn *receipt,
+                                          void *receipt_user);
+
+/** Takes what a job publishes in a transaction. As publisher_append(). */
+typedef enum warren_status job_append_fn(void *publisher, const struct warren_publish *what,
+                                         const struct arena *texts, int64_t delay_ms,
+                                         struct warren_outbox *outbox, struct warren_error *error);
+
+/** What all jobs of a subscription have in common. Outlives them. */
+struct job_source {
+    const char *queue;
+    const char *handler;     /* "PLUGIN.HANDLER" */
+    job_publish_fn *publish; /* NULL: publishing answers WARREN_ECLOSED */
+    job_append_fn *append;
+    void *publisher;                         /* for both */
+    const struct warren_handler *definition; /* for its `key`; may be NULL */
+    void *state;                             /* of the handler */
+    struct clock *clock;
+    uint64_t seed;                      /* of warren_job_seed() */
+    const _Atomic int64_t *deadline_ms; /* by the clock, when draining must end; INT64_MAX: none */
+    settlement_done_fn *settled;        /* told for a delivery whose receipts came late */
+    /** Take a place among those held for a retry. @return false: there is none. May be NULL. */
+    bool (*reserve)(void *user);
+    void *user;
+    const struct relay *relay; /* NULL: nothing can be published in a delivery's place */
+    bool broker_counts;        /* the broker's count of deliveries adds to the attempts */
+};
+
+/* The timer behind warren_job_cancel_fd(): it needs no loop, and jobs that do not ask pay nothing.
+ */
+struct job_alarm {
+    pthread_mutex_t lock; /* guards all: draining moves the deadline from another thread */
+    int fd;               /* a timerfd, kept from message to message; -1: nobody asked yet */
+    bool in_use;          /* asked for in this attempt. Written by the worker alone */
+};
+
+struct warren_job {
+    struct flight_worker *worker; /* of the flight recorder; NULL: there is none */
+    struct delivery *delivery;
+    const struct job_source *source;
+    struct settlement *settlement; /* NULL until the job publishes */
+    int64_t begun_ns;
+    _Atomic int64_t limit_ms; /* of the attempt; INT64_MAX: none */
+    int64_t retry_delay_ms;   /* asked for; -1: nothing */
+    int64_t retry_from_ms;    /* when it was asked for */
+    struct warren_recovery *recovery;
+    const char *traceparent; /* in the arena; NULL: none */
+    const char *tracestate;
+    int64_t hold_max_ms;           /* a longer delay is not waited for here */
+    warren_job_reply_fn *on_reply; /* NULL: nobody asks */
+    void *on_reply_user;
+    warren_job_transaction_fn *give_transaction; /* NULL: there is none to be had */
+    void *transaction_user;
+    bool in_transaction;          /* it was had */
+    struct warren_outbox *outbox; /* in it; NULL: what is published now cannot be part of it */
+    bool forgiven;
+    bool duplicate;      /* handled before */
+    bool published;      /* the publisher has taken something, and its receipt comes */
+    const char *untaken; /* what the publisher did not take, for no fault of the message; NULL:
+                            nothing. In the arena */
+    bool decoded;
+    bool history_known;
+    struct history history;       /* once known */
+    char reason[JOB_REASON_SIZE]; /* why it is rejected; "": the handler said so */
+    const char *signal;           /* that ended the attempt; NULL: none. In the arena */
+    const char *backtrace;
+    struct warren_properties properties; /* once decoded */
+    struct arena arena;
+    struct job_alarm alarm;
+    char error[JOB_ERROR_SIZE];
+};
+
+/** NULL: no memory. @source is borrowed. */
+struct warren_job *job_new(const struct job_source *source);
+/** NULL is fine. */
+void job_free(struct warren_job *job);
+
+/** From now on the job is @delivery's (borrowed), begun at @begun_ns of the source's clock. */
+void job_begin(struct warren_job *job, struct delivery *delivery, int64_t begun_ns);
+
+/**
+ * The chain answered @outcome: write it into the delivery and forget that.
+ *
+ * @return true: the delivery is settled; false: source->settled() will be called, perhaps by now
+ */
+bool job_end(struct warren_job *job, enum warren_outcome outcome);
+
+/** The source's deadline has become an earlier one. Thread: any, at any time. */
+void job_deadline_moved(struct warren_job *job);
+
+/** Those of a worker: @publisher is a struct warren_publisher. */
+job_publish_fn job_publish_confirmed;
+job_append_fn job_append_spooled;
+
+/* ---- of the parts of a job, to each other ---- */
+
+/** warren_job_fail() with a list of arguments. */
+void job_fail_with(struct warren_job *job, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0)));
+
+/** The message id with its length; data NULL: there is none. */
+struct warren_bytes job_message_id(struct warren_job *job);
+
+/** What the headers say of the message's way. Thread: the worker's, also from const functions. */
+const struct history *job_history(const struct warren_job *job);
+
+/**
+ * The delivery's outcome is written, and is not success: hold it here, or publish a copy in its
+ * place, or leave it to the loop to hand it back; see delivery->relay, retry_at_ms and reserved.
+ */
+void job_relay(struct warren_job *job);
+
+void job_alarm_init(struct job_alarm *alarm);
+void job_alarm_done(struct job_alarm *alarm);
+/** The attempt is over: warren_job_cancel_fd() shall not become readable any more. */
+void job_alarm_rest(struct job_alarm *alarm);
+
+/**
+ * The handler failed. If that is so because the publisher could take nothing, the attempt is
+ * forgiven, and the next one waits for a while.
+ */
+void job_forgive_unpublished(struct warren_job *job);
+
+/** Headers with the trace context added. */
+struct job_traced {
+    struct warren_message message;
+    struct warren_field few[16]; /* in most cases enough */
+    struct warren_field *many;   /* else; NULL */
+};
+
+/**
+ * @message as the job may publish it: with the job's traceparent and tracestate, unless it has a
+ * traceparent of its own. Refers to @message and to the job.
+ *
+ * @return WARREN_OK; WARREN_ENOMEM
+ */
+enum warren_status job_trace(const struct warren_job *job, const struct warren_message *message,
+                             struct job_traced *traced);
+/** When it is published. */
+void job_traced_done(struct job_traced *traced);
+
+#endif

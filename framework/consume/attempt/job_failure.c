@@ -1,0 +1,100 @@
+/* job_failure.c - what an attempt in vain, or of a duplicate, asks for, and the way out of one by
+ * warren_panic(). */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "consume/attempt/job.h"
+
+/* For the log's last lines before abort(). */
+#define LOG_STOP_MS 1000
+
+void warren_job_retry_after(struct warren_job *job, int64_t delay_ms)
+{
+    job->retry_delay_ms = delay_ms >= 0 ? delay_ms : -1;
+    job->retry_from_ms = clock_now_ms(job->source->clock);
+}
+
+int64_t warren_job_retry_delay_ms(const struct warren_job *job)
+{
+    return job->retry_delay_ms;
+}
+
+void warren_job_hold_max(struct warren_job *job, int64_t ms)
+{
+    job->hold_max_ms = ms;
+}
+
+void warren_job_reason(struct warren_job *job, const char *reason)
+{
+    snprintf(job->reason, sizeof job->reason, "%s", reason);
+}
+
+void warren_job_forgive(struct warren_job *job)
+{
+    job->forgiven = true;
+}
+
+bool warren_job_forgiven(const struct warren_job *job)
+{
+    return job->forgiven;
+}
+
+void warren_job_duplicate(struct warren_job *job)
+{
+    job->duplicate = true;
+}
+
+bool warren_job_is_duplicate(const struct warren_job *job)
+{
+    return job->duplicate;
+}
+
+/* ---- panic ---- */
+
+void warren_job_guard(struct warren_job *job, struct warren_recovery *recovery)
+{
+    recovery->outer = job->recovery;
+    job->recovery = recovery;
+}
+
+/* One that is not there was taken out by the panic that jumped to it. */
+void warren_job_unguard(struct warren_job *job, struct warren_recovery *recovery)
+{
+    for (struct warren_recovery *r = job->recovery; r; r = r->outer) {
+        if (r == recovery) {
+            job->recovery = r->outer;
+            return;
+        }
+    }
+}
+
+static void die(struct warren_job *job) __attribute__((noreturn));
+static void die(struct warren_job *job)
+{
+    struct log_line line;
+
+    log_begin(&line, WARREN_LOG_ERROR, "the handler panicked, and no recover stands in its chain");
+    log_text(&line, "queue", job->source->queue);
+    log_text(&line, "handler", job->source->handler);
+    log_bytes(&line, "message_id", job_message_id(job));
+    log_text(&line, "error", job->error);
+    log_end(&line);
+    if (!job->worker) /* else the process goes on for a while */
+        log_stop(LOG_STOP_MS);
+    abort();
+}
+
+void warren_panic(struct warren_job *job, const char *format, ...)
+{
+    struct warren_recovery *recovery = job->recovery;
+    va_list arguments;
+
+    va_start(arguments, format);
+    job_fail_with(job, format, arguments);
+    va_end(arguments);
+    if (!recovery)
+        die(job);
+    job->recovery = recovery->outer;
+    longjmp(recovery->at, 1);
+}

@@ -1,0 +1,250 @@
+/* job_publish.c - publishing from a job: the input is held back until the output is confirmed. */
+#include <stdio.h>
+
+#include "amqp/wire/properties.h"
+#include "base/buffer.h"
+#include "consume/attempt/job.h"
+#include "publish/message/record.h"
+#include "publish/message/refusal.h"
+#include "publish/publisher/publisher_internal.h"
+
+enum warren_status job_publish_confirmed(void *publisher, const struct warren_publish *what,
+                                         const struct arena *texts, int64_t delay_ms,
+                                         int64_t most_ms, warren_receipt_fn *receipt,
+                                         void *receipt_user)
+{
+    return publisher_publish_after_within(publisher, what, texts, delay_ms, most_ms, receipt,
+                                          receipt_user);
+}
+
+enum warren_status job_append_spooled(void *publisher, const struct warren_publish *what,
+                                      const struct arena *texts, int64_t delay_ms,
+                                      struct warren_outbox *outbox, struct warren_error *error)
+{
+    return publisher_append(publisher, what, texts, delay_ms, outbox, error);
+}
+
+/* Two names of AMQP, and some words. */
+#define WHERE_SIZE 640
+
+/* The message may live as long as the job's time limit, so that its receipt comes before it. */
+static uint32_t life_ms(int64_t left_ms)
+{
+    return left_ms > UINT32_MAX ? 0 : (uint32_t)left_ms;
+}
+
+static enum warren_status publish_held(struct warren_job *job, const struct warren_publish *what,
+                                       int64_t delay_ms, int64_t left_ms)
+{
+    enum warren_status status;
+
+    if (!job->settlement)
+        job->settlement = settlement_new(job->delivery, job->source->settled, job->source->user);
+    if (!job->settlement)
+        return WARREN_ENOMEM;
+    settlement_hold(job->settlement);
+    status = job->source->publish(job->source->publisher, what, &job->arena, delay_ms, left_ms,
+                                  settlement_receipt, job->settlement);
+    if (status == WARREN_OK)
+        job->published = true;
+    else
+        settlement_unhold(job->settlement);
+    return status;
+}
+
+/* A publisher says only that a rule is broken; which one it is helps more. */
+static void tell_why(struct warren_job *job, const struct warren_publish *what,
+                     const struct warren_message *message, int64_t delay_ms)
+{
+    struct warren_publish given = *what;
+    struct warren_error error = {WARREN_OK, ""};
+    const char *refusal;
+    struct buffer out;
+
+    given.message = message;
+    refusal = publish_refusal(&given, &job->arena, delay_ms);
+    if (refusal) {
+        warren_job_fail(job, "cannot publish: %s", refusal);
+        return;
+    }
+
+    buffer_init(&out, RECORD_FRAME_MAX);
+    properties_encode_whole(&message->properties, &job->arena, RECORD_FRAME_MAX, &job->arena, &out,
+                            &error);
+    buffer_done(&out);
+    if (error.text[0])
+        warren_job_fail(job, "cannot publish: %s", error.text);
+    else if (delay_ms > 0)
+        warren_job_fail(job, "cannot publish: a delay of %lld ms is above delay.longest",
+                        (long long)delay_ms);
+}
+
+/* Into the spool, with what else the transaction writes. Published now, it would stay although the
+ * transaction is rolled back; and not confirmed, it would be lost, for the message is known as
+ * handled. */
+static enum warren_status publish_in_transaction(struct warren_job *job, struct warren_publish what,
+                                                 const struct warren_message *message,
+                                                 int64_t delay_ms)
+{
+    struct warren_error error = {WARREN_OK, ""};
+    struct job_traced traced;
+    enum warren_status status;
+
+    if (!job->outbox || !job->source->append) {
+        warren_job_fail(job, "within its transaction a handler can publish only through a spool in "
+                             "the same file: set spool.path to that of store.path");
+        return WARREN_EINVAL;
+    }
+    what.timeout_ms = 0;
+    status = job_trace(job, message, &traced);
+    what.message = &traced.message;
+    if (status == WARREN_OK)
+        status = job->source->append(job->source->publisher, &what, &job->arena, delay_ms,
+                                     job->outbox, &error);
+    job_traced_done(&traced);
+    if (status != WARREN_OK && error.text[0])
+        warren_job_fail(job, "cannot publish: %s", error.text);
+    if (status == WARREN_EINVAL)
+        tell_why(job, &what, message, delay_ms);
+    return status;
+}
+
+static enum warren_status publish_now(struct warren_job *job, const char *exchange,
+                                      const char *routing_key, const struct warren_message *message,
+                                      int64_t delay_ms, bool optional)
+{
+    int64_t left_ms = warren_job_time_left_ms(job);
+    struct warren_publish what = {.exchange = exchange,
+                                  .routing_key = routing_key,
+                                  .optional = optional,
+                                  .timeout_ms = life_ms(left_ms)};
+    struct job_traced traced;
+    enum warren_status status;
+
+    if (job->in_transaction && (job->outbox || !optional))
+        return publish_in_transaction(job, what, message, delay_ms);
+    if (!job->source->publish)
+        return WARREN_ECLOSED;
+    if (left_ms <= 0)
+        return WARREN_ETIMEOUT;
+    if (!job->traceparent) {
+        what.message = message;
+        status = publish_held(job, &what, delay_ms, left_ms);
+    } else {
+        status = job_trace(job, message, &traced);
+        what.message = &traced.message;
+        if (status == WARREN_OK)
+            status = publish_held(job, &what, delay_ms, left_ms);
+        job_traced_done(&traced);
+    }
+    if (status == WARREN_EINVAL)
+        tell_why(job, &what, message, delay_ms);
+    return status;
+}
+
+/* A window or a spool that stays full, a disk that takes nothing: not the message's fault. But when
+ * the attempt's own time is over, it has failed. */
+static bool is_passing(const struct warren_job *job, enum warren_status status)
+{
+    switch (status) {
+    case WARREN_EFULL:
+    case WARREN_ETIMEOUT:
+    case WARREN_EIO:
+    case WARREN_ENOMEM:
+        return warren_job_time_left_ms(job) > 0;
+    default:
+        return false;
+    }
+}
+
+static const char *why(enum warren_status status)
+{
+    switch (status) {
+    case WARREN_EFULL:
+        return "the publisher is full (its window, or its spool)";
+    case WARREN_ETIMEOUT:
+        return "the publisher had no room in time (its window, or its spool)";
+    case WARREN_EIO:
+        return "the disk of the spool failed";
+    default:
+        return "out of memory";
+    }
+}
+
+/* Without memory only why. */
+static const char *describe(struct warren_job *job, enum warren_status status, const char *exchange,
+                            const char *routing_key)
+{
+    bool to_queue = !exchange || !exchange[0];
+    const char *key = routing_key ? routing_key : "";
+    char text[WHERE_SIZE];
+    const char *kept;
+    int len;
+
+    if (to_queue)
+        len = snprintf(text, sizeof text, "cannot publish to queue '%s': %s", key, why(status));
+    else
+        len =
+            snprintf(text, sizeof text, "cannot publish to exchange '%s' with routing key '%s': %s",
+                     exchange, key, why(status));
+    kept = arena_text(&job->arena, text, (size_t)len < sizeof text ? (size_t)len : sizeof text - 1);
+    return kept ? kept : why(status);
+}
+
+static enum warren_status publish(struct warren_job *job, const char *exchange,
+                                  const char *routing_key, const struct warren_message *message,
+                                  int64_t delay_ms, bool optional)
+{
+    enum warren_status status =
+        publish_now(job, exchange, routing_key, message, delay_ms, optional);
+
+    if (!job->untaken && is_passing(job, status))
+        job->untaken = describe(job, status, exchange, routing_key);
+    return status;
+}
+
+void job_forgive_unpublished(struct warren_job *job)
+{
+    if (!job->untaken || job->forgiven)
+        return;
+    if (!job->error[0])
+        warren_job_fail(job, "%s", job->untaken);
+    warren_job_forgive(job);
+    if (job->retry_delay_ms < 0)
+        warren_job_retry_after(job, settlement_again_ms(job->delivery));
+    if (job->published) { /* the settlement decides, and tells, when the receipts of the rest have
+                             come */
+        settlement_not_taken(job->settlement, job->error);
+        return;
+    }
+    warren_job_log(job, WARREN_LOG_WARN,
+                   "message is tried again: the publisher could not take what it published: %s",
+                   job->error);
+}
+
+enum warren_status warren_job_publish(struct warren_job *job, const char *exchange,
+                                      const char *routing_key, const struct warren_message *message)
+{
+    return publish(job, exchange, routing_key, message, 0, false);
+}
+
+enum warren_status warren_job_publish_after(struct warren_job *job, const char *exchange,
+                                            const char *routing_key,
+                                            const struct warren_message *message, int64_t delay_ms)
+{
+    return publish(job, exchange, routing_key, message, delay_ms, false);
+}
+
+enum warren_status warren_job_reply(struct warren_job *job, const struct warren_message *message)
+{
+    const struct warren_properties *request = warren_job_properties(job);
+    struct warren_message reply = *message;
+
+    if (arena_bytes(&job->arena, request->reply_to).len == 0)
+        return WARREN_ENOTFOUND;
+    if (!reply.properties.correlation_id)
+        reply.properties.correlation_id = request->correlation_id;
+    if (job->on_reply)
+        job->on_reply(message, job->on_reply_user);
+    return publish(job, "", request->reply_to, &reply, 0, true);
+}

@@ -1,0 +1,178 @@
+/* job_relay.c - the end of an attempt in vain: where the message waits, or what is published in its
+ * place, decided on the worker's thread, where waiting for the publisher hurts least.
+ */
+#include "amqp/wire/annotations.h"
+#include "consume/attempt/job.h"
+#include "consume/relay/owed.h"
+
+/* What was handed back on a stream is run again after so long. */
+#define STREAM_AGAIN_MS 1000
+
+static int64_t left_ms(const struct warren_job *job)
+{
+    int64_t deadline_ms = atomic_load_explicit(job->source->deadline_ms, memory_order_relaxed);
+
+    return deadline_ms == INT64_MAX ? INT64_MAX : deadline_ms - clock_now_ms(job->source->clock);
+}
+
+static bool is_draining(const struct warren_job *job)
+{
+    return atomic_load_explicit(job->source->deadline_ms, memory_order_relaxed) != INT64_MAX;
+}
+
+/* What the next attempt has to know. */
+static void count_failure(struct warren_job *job)
+{
+    struct delivery *delivery = job->delivery;
+
+    delivery->forgiven = job->forgiven;
+    if (!job->forgiven)
+        delivery_count_failure(delivery);
+}
+
+/* By the clock, when the attempt that was asked for is due. */
+static int64_t due_ms(const struct warren_job *job)
+{
+    int64_t due;
+
+    if (__builtin_add_overflow(job->retry_from_ms, job->retry_delay_ms, &due))
+        return INT64_MAX;
+    return due;
+}
+
+/* When the next attempt is due, if the copy cannot be made; INT64_MAX: that is not for here. */
+static int64_t attempt_due_ms(const struct delivery *delivery)
+{
+    return delivery->outcome == WARREN_RETRY ? delivery->retry_at_ms : INT64_MAX;
+}
+
+/* The settlement keeps the delivery until the receipt. What was not accepted has failed at once. */
+static void relay(struct warren_job *job, relay_fn *publish, const struct relay_facts *facts)
+{
+    struct delivery *delivery = job->delivery;
+    enum warren_status status = WARREN_ENOMEM;
+
+    owed_keep(delivery, facts, attempt_due_ms(delivery));
+    if (!job->settlement)
+        job->settlement = settlement_new(delivery, job->source->settled, job->source->user);
+    if (job->settlement) {
+        delivery->relay = RELAY_SENT;
+        settlement_hold(job->settlement);
+        status = publish(job->source->relay, delivery, facts, &job->arena, settlement_relayed,
+                         job->settlement);
+        if (status == WARREN_OK)
+            return;
+        settlement_unhold(job->settlement);
+    }
+    delivery->relay = RELAY_FAILED;
+    delivery->relay_status = (int16_t)status;
+}
+
+static struct relay_facts facts_of(const struct warren_job *job)
+{
+    const struct delivery *delivery = job->delivery;
+
+    return (struct relay_facts){.failed = delivery->failed,
+                                .first_failure_s = (uint64_t)delivery->first_failure_s,
+                                .left_ms = left_ms(job),
+                                .wait = true};
+}
+
+static void dead_letter(struct warren_job *job)
+{
+    struct relay_facts facts = facts_of(job);
+
+    facts.failed += !job->forgiven;
+    facts.last_failure_s = (uint64_t)(clock_wall_ms() / 1000);
+    facts.reason = job->reason[0] ? job->reason : REASON_REJECTED;
+    facts.error = warren_job_error(job);
+    facts.signal = job->signal;
+    facts.backtrace = job->backtrace;
+    relay(job, relay_dead, &facts);
+}
+
+/* A place here costs the broker nothing; but the process may end, so only for so long. */
+static bool keep_here(const struct warren_job *job)
+{
+    const struct relay *relay = job->source->relay;
+
+    if (job->retry_delay_ms < 0 || is_draining(job))
+        return false;
+    if (relay && relay->into_queue && job->retry_delay_ms > job->hold_max_ms)
+        return false;
+    if (!job->source->reserve)
+        return true;
+    job->delivery->reserved = job->source->reserve(job->source->user);
+    return job->delivery->reserved;
+}
+
+/* Forgiven because of what it could not publish: how often is known here alone. As those whose
+ * messages were not confirmed, it needs no place: see the bounds. */
+static bool waits_for_publisher(const struct warren_job *job)
+{
+    return job->untaken && job->forgiven && job->retry_delay_ms >= 0 && !is_draining(job);
+}
+
+/* Handing it back tells all there is to tell: no attempt of this process counts. */
+static bool may_hand_back(const struct warren_job *job)
+{
+    return job->delivery->failed == 0 && job->retry_delay_ms <= 0;
+}
+
+static void try_again(struct warren_job *job)
+{
+    const struct relay *to = job->source->relay;
+    struct delivery *delivery = job->delivery;
+    struct relay_facts facts;
+
+    if (waits_for_publisher(job) || keep_here(job)) {
+        delivery->retry_at_ms = due_ms(job);
+    } else if (to && !to->into_queue) { /* a stream takes nothing back: a place or not, it waits */
+        delivery->retry_at_ms =
+            job->retry_delay_ms >= 0 ? due_ms(job) : clock_now_ms(job->source->clock);
+    } else if (to && !may_hand_back(job)) {
+        facts = facts_of(job);
+        facts.delay_ms = job->retry_delay_ms > 0 ? job->retry_delay_ms : 0;
+        if (job->retry_delay_ms >= 0)
+            delivery->retry_at_ms = due_ms(job); /* if that fails */
+        relay(job, relay_later, &facts);
+    }
+}
+
+/* A stream would not give it again: it waits here, unless the process ends, and so the broker hears
+ * nothing either way. */
+static void requeue_on_stream(struct warren_job *job)
+{
+    struct delivery *delivery = job->delivery;
+
+    if (is_draining(job))
+        return;
+    delivery->outcome = WARREN_RETRY;
+    delivery->forgiven = true;
+    delivery->retry_at_ms = clock_now_ms(job->source->clock) + STREAM_AGAIN_MS;
+}
+
+void job_relay(struct warren_job *job)
+{
+    const struct relay *to = job->source->relay;
+
+    switch (job->delivery->outcome) {
+    case WARREN_RETRY:
+        count_failure(job);
+        try_again(job);
+        break;
+    case WARREN_REQUEUE:
+        job->retry_delay_ms = -1;
+        if (to && !to->into_queue)
+            requeue_on_stream(job);
+        else if (to && !job->delivery->suspect && !may_hand_back(job))
+            try_again(job);
+        break;
+    case WARREN_REJECT:
+        if (to && to->dead_exchange)
+            dead_letter(job);
+        break;
+    default:
+        break;
+    }
+}

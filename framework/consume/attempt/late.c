@@ -1,0 +1,29 @@
+/* late.c - see late.h. */
+#include "consume/attempt/late.h"
+
+static enum warren_outcome has_failed(struct warren_job *job, void *state)
+{
+    (void)job;
+    (void)state;
+    return WARREN_RETRY;
+}
+
+enum warren_status late_init(struct chain *late, const struct warren_link *links, size_t count)
+{
+    static const struct warren_handler in_vain = {.name = "late", .handle = has_failed};
+
+    return chain_init(late, links, count, &in_vain, NULL);
+}
+
+enum warren_outcome late_run(const struct chain *late, struct warren_job *job)
+{
+    struct delivery *delivery = job->delivery;
+    enum warren_outcome outcome;
+
+    delivery->late = false;
+    warren_job_fail(job, "%s", delivery->unpublished ? delivery->unpublished : "out of memory");
+    outcome = chain_run(late, job);
+    if (outcome == WARREN_RETRY && job->retry_delay_ms < 0)
+        warren_job_retry_after(job, LATE_AGAIN_MS);
+    return outcome;
+}

@@ -1,0 +1,320 @@
+/* fault.c - see fault.h. */
+#include "consume/crash/fault.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/backtrace.h"
+#include "base/process_state.h"
+#include "consume/crash/fault_private.h"
+#include "consume/crash/flight_recorder.h"
+
+/* Room for the unwinder, which takes about 10 KiB, and the largest register file. */
+#define STACK_SIZE   (128 * 1024)
+#define EXIT_STOPPED 1
+
+#ifndef CLOSE_RANGE_CLOEXEC
+#define CLOSE_RANGE_CLOEXEC (1U << 2)
+#endif
+
+static const int fault_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+#define FAULT_SIGNALS (sizeof fault_signals / sizeof *fault_signals)
+
+static struct {
+    pthread_mutex_t lock;
+    unsigned users;
+    struct sigaction before[FAULT_SIGNALS];
+    struct sigaction before_tell;
+} signals = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* The thread's own. Initial-exec: reading it in a signal's handler allocates nothing. */
+static __thread struct flight_worker *self __attribute__((tls_model("initial-exec")));
+
+/* How far the telling of a fault has come, so that a fault in it goes on with what is next. */
+enum stage { NOT_YET, TOLD, UNWOUND, WRITTEN, PARKED };
+
+const char *fault_signal_name(int signal)
+{
+    static const char *const names[FAULT_SIGNALS] = {"SIGSEGV", "SIGBUS",  "SIGFPE", "SIGILL",
+                                                     "SIGABRT", "SIGTRAP", "SIGSYS"};
+
+    for (size_t i = 0; i < FAULT_SIGNALS; i++)
+        if (fault_signals[i] == signal)
+            return names[i];
+    return "";
+}
+
+/* ---- in a signal's handler ---- */
+
+void fault_sleep_ms(int64_t ms)
+{
+    struct timespec end;
+
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_sec += ms / 1000;
+    end.tv_nsec += ms % 1000 * 1000000;
+    if (end.tv_nsec >= 1000000000) {
+        end.tv_sec++;
+        end.tv_nsec -= 1000000000;
+    }
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, NULL) == EINTR)
+        continue;
+}
+
+/* Where they are caught nobody would read of them any more. */
+static void let_end(void)
+{
+    struct sigaction plain = {.sa_handler = SIG_DFL};
+
+    sigaction(SIGTERM, &plain, NULL);
+    sigaction(SIGINT, &plain, NULL);
+}
+
+void fault_reexecute(const struct fault_plan *plan)
+{
+    let_end();
+    if (atomic_load(&plan->ending) || (plan->told_to_stop && atomic_load(plan->told_to_stop)))
+        _exit(EXIT_STOPPED);
+        /* Whatever others have opened without CLOEXEC shall not pile up. */
+#ifdef SYS_close_range
+    syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
+#endif
+    if (plan->keep_fd >= 0)
+        fcntl(plan->keep_fd, F_SETFD, 0);
+    flight_count_restart(plan->flight);
+    if (plan->start)
+        process_state_restore(plan->start);
+    pthread_sigmask(SIG_SETMASK, &plan->mask, NULL);
+    execve("/proc/self/exe", plan->argv, plan->env);
+}
+
+static void end_by(int signal)
+{
+    struct sigaction plain = {.sa_handler = SIG_DFL};
+    sigset_t set;
+
+    sigaction(signal, &plain, NULL);
+    sigemptyset(&set);
+    sigaddset(&set, signal);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), signal);
+    _exit(EXIT_STOPPED);
+}
+
+/* The process had its time. */
+static void see_to_the_end(const struct flight_worker *worker)
+{
+    struct fault_plan *plan = worker->flight->plan;
+    const struct flight_report *report = flight_report_of(worker);
+
+    if (!plan)
+        return;
+    fault_sleep_ms(plan->patience_ms);
+    if (atomic_load(&plan->called_off))
+        return;
+    if (atomic_load(&plan->ending))
+        _exit(EXIT_STOPPED);
+    if (plan->argv)
+        fault_reexecute(plan);
+    end_by(report && report->signal ? report->signal : SIGABRT);
+}
+
+static void block_all(void)
+{
+    sigset_t all;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, NULL);
+}
+
+static void park(struct flight_worker *worker) __attribute__((noreturn));
+static void park(struct flight_worker *worker)
+{
+    block_all();
+    see_to_the_end(worker);
+    for (;;)
+        fault_sleep_ms(INT64_C(3600000));
+}
+
+static void write_calls(struct flight_worker *worker)
+{
+    struct flight_report *report = flight_report_of(worker);
+
+    if (report)
+        backtrace_write(worker->calls, worker->call_count, report->backtrace,
+                        sizeof report->backtrace);
+}
+
+/* A fault of these very steps comes here again and goes on behind the one that failed. */
+static void tell_and_park(struct flight_worker *worker, void *context) __attribute__((noreturn));
+static void tell_and_park(struct flight_worker *worker, void *context)
+{
+    if (worker->stage < UNWOUND) {
+        worker->stage = UNWOUND;
+        worker->call_count = (uint32_t)backtrace_take(context, worker->calls);
+    }
+    if (worker->stage < WRITTEN) {
+        worker->stage = WRITTEN;
+        write_calls(worker);
+    }
+    if (worker->stage < PARKED) {
+        worker->stage = PARKED;
+        flight_reported(worker);
+    }
+    park(worker);
+}
+
+static void pass_on(int signal, const siginfo_t *info)
+{
+    for (size_t i = 0; i < FAULT_SIGNALS; i++)
+        if (fault_signals[i] == signal)
+            sigaction(signal, &signals.before[i], NULL);
+    /* What an instruction did it does again when it is repeated; the rest has to be sent again. */
+    if (info->si_code <= 0)
+        syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), signal);
+}
+
+/* A sanitizer, or whoever else was there before, has its turn first. */
+static bool is_plain(int signal)
+{
+    for (size_t i = 0; i < FAULT_SIGNALS; i++)
+        if (fault_signals[i] == signal)
+            return !(signals.before[i].sa_flags & SA_SIGINFO) &&
+                   signals.before[i].sa_handler == SIG_DFL;
+    return false;
+}
+
+static void on_fault(int signal, siginfo_t *info, void *context)
+{
+    struct flight_worker *worker = self;
+    int before = errno;
+
+    if (!worker || (worker->stage == NOT_YET &&
+                    (!fault_is_ours(worker->flight, info) || !flight_is_up(worker)))) {
+        fault_fall(signal, info, context, is_plain(signal));
+        pass_on(signal, info);
+        errno = before;
+        return;
+    }
+    if (worker->stage == NOT_YET) {
+        worker->stage = TOLD;
+        flight_crashed(worker, signal, info->si_code,
+                       signal == SIGABRT || info->si_code <= 0 ? NULL : info->si_addr);
+    }
+    tell_and_park(worker, context);
+}
+
+/* The main thread has given this one up. */
+static void on_tell(int signal, siginfo_t *info, void *context)
+{
+    struct flight_worker *worker = self;
+
+    (void)signal;
+    if (!worker || worker->stage != NOT_YET || !fault_is_ours(worker->flight, info) ||
+        (atomic_load(&worker->slot->state) & FLIGHT_STATE_MASK) != FLIGHT_STUCK)
+        return;
+    worker->stage = TOLD;
+    tell_and_park(worker, context);
+}
+
+void fault_given_up(struct flight_worker *worker)
+{
+    block_all();
+    worker->stage = TOLD;
+    tell_and_park(worker, NULL);
+}
+
+/* ---- setting up ---- */
+
+static void take_signals(void)
+{
+    struct sigaction fault = {.sa_sigaction = on_fault,
+                              .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    struct sigaction tell = {.sa_sigaction = on_tell,
+                             .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
+
+    sigemptyset(&fault.sa_mask);
+    sigfillset(&tell.sa_mask);
+    for (size_t i = 0; i < FAULT_SIGNALS; i++) {
+        sigdelset(&tell.sa_mask, fault_signals[i]);
+        sigaction(fault_signals[i], &fault, &signals.before[i]);
+    }
+    sigaction(FAULT_TELL_SIGNAL, &tell, &signals.before_tell);
+}
+
+/* Those that somebody else has replaced meanwhile stay his. */
+static void give_back(int signal, const struct sigaction *before)
+{
+    struct sigaction now;
+
+    sigaction(signal, NULL, &now);
+    if (now.sa_flags & SA_SIGINFO && (now.sa_sigaction == on_fault || now.sa_sigaction == on_tell))
+        sigaction(signal, before, NULL);
+}
+
+void fault_install(struct flight *flight, struct fault_plan *plan)
+{
+    backtrace_prepare();
+    flight->plan = plan;
+    pthread_mutex_lock(&signals.lock);
+    fault_falls_add(flight);
+    if (signals.users++ == 0)
+        take_signals();
+    pthread_mutex_unlock(&signals.lock);
+}
+
+void fault_remove(struct flight *flight)
+{
+    if (!flight->plan)
+        return;
+    pthread_mutex_lock(&signals.lock);
+    fault_falls_remove(flight);
+    flight->plan = NULL;
+    if (--signals.users == 0) {
+        for (size_t i = 0; i < FAULT_SIGNALS; i++)
+            give_back(fault_signals[i], &signals.before[i]);
+        give_back(FAULT_TELL_SIGNAL, &signals.before_tell);
+    }
+    pthread_mutex_unlock(&signals.lock);
+}
+
+/* ---- worker threads ---- */
+
+static void allow_tell_signal(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, FAULT_TELL_SIGNAL);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* Without a stack of its own a thread cannot tell of a stack that is full, but of all else. */
+void fault_thread_begin(struct flight_worker *worker)
+{
+    void *memory = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    stack_t stack = {.ss_sp = memory, .ss_size = STACK_SIZE};
+
+    if (memory != MAP_FAILED && sigaltstack(&stack, &worker->stack_before) == 0)
+        worker->stack = memory;
+    atomic_store(&worker->thread, (pid_t)syscall(SYS_gettid));
+    self = worker;
+    allow_tell_signal();
+}
+
+void fault_thread_end(struct flight_worker *worker)
+{
+    self = NULL;
+    atomic_store(&worker->thread, 0);
+    if (!worker->stack)
+        return;
+    sigaltstack(&worker->stack_before, NULL);
+    munmap(worker->stack, STACK_SIZE);
+    worker->stack = NULL;
+}

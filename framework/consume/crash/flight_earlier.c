@@ -1,0 +1,297 @@
+/* flight_earlier.c - what an earlier process left in its recorder, added to what is known here. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "consume/crash/fault.h"
+#include "consume/crash/flight_private.h"
+
+/* A text of a file that may be damaged. */
+static void copy_text(char *to, const char *from, size_t size)
+{
+    size_t len = strnlen(from, size - 1);
+
+    memcpy(to, from, len);
+    to[len] = '\0';
+}
+
+static bool is_free(const struct flight_report *report)
+{
+    return report->reason == FLIGHT_NO_REASON;
+}
+
+/* Keep a copy of report @number of @from. @return its number here; 0: none */
+static uint32_t keep_report(struct flight *f, const struct flight_file *from, uint32_t number)
+{
+    const struct flight_report *old;
+
+    if (number == 0 || number > FLIGHT_REPORTS)
+        return 0;
+    old = &from->reports[number - 1];
+    if (is_free(old) || old->reason > FLIGHT_REASON_LAST)
+        return 0;
+    for (uint32_t i = FLIGHT_REPORTS_OWN; i < FLIGHT_REPORTS; i++) {
+        struct flight_report *report = &f->file.reports[i];
+
+        if (!is_free(report))
+            continue;
+        report->signal = old->signal;
+        report->code = old->code;
+        report->attempt = old->attempt;
+        report->address = old->address;
+        report->at_ms = old->at_ms;
+        copy_text(report->queue, old->queue, sizeof report->queue);
+        copy_text(report->handler, old->handler, sizeof report->handler);
+        memcpy(report->message_id, old->message_id, sizeof report->message_id);
+        report->id_len = old->id_len;
+        copy_text(report->backtrace, old->backtrace, sizeof report->backtrace);
+        atomic_store(&report->done, 1);
+        report->reason = old->reason;
+        return i + 1;
+    }
+    return 0;
+}
+
+static void warn_of_damage(const struct flight_file *from, uint32_t notes)
+{
+    struct log_line line;
+
+    log_begin(&line, WARREN_LOG_WARN,
+              "notes of an earlier process are damaged: attempts or crashes of so many messages "
+              "may be forgotten");
+    log_int(&line, "pid", from->head->pid);
+    log_int(&line, "notes", notes);
+    log_end(&line);
+}
+
+static void load_notes(struct flight *f, const struct flight_file *from, int64_t now_ms)
+{
+    uint32_t damaged = 0;
+
+    for (uint32_t i = 0; i < from->head->note_count; i++) {
+        struct flight_note note = from->notes[i];
+
+        if (note.check == 0) /* free, or half written when the process died */
+            continue;
+        if (!flight_note_is_sound(&note)) {
+            damaged++;
+            continue;
+        }
+        if (now_ms - note.noted_ms > flight_note_kept_ms(&note))
+            continue;
+        note.report = keep_report(f, from, note.report);
+        flight_notes_load(&f->notes, &note, true);
+    }
+    if (damaged > 0)
+        warn_of_damage(from, damaged);
+}
+
+static enum flight_state state_of(const struct flight_slot *slot)
+{
+    return (enum flight_state)(atomic_load(&slot->state) & FLIGHT_STATE_MASK);
+}
+
+/* If one of them is known to have done it, those that merely ran have not. */
+static bool culprit_is_known(const struct flight_file *from)
+{
+    for (uint32_t i = 0; i < from->head->slot_count; i++)
+        if (state_of(&from->slots[i]) >= FLIGHT_CRASHED)
+            return true;
+    return atomic_load(&from->head->landed) != 0;
+}
+
+void flight_log_calls(const struct flight_report *report)
+{
+    const char *at = report->backtrace;
+
+    while (*at) {
+        size_t len = strcspn(at, "\n");
+        struct log_line line;
+        char call[512];
+
+        snprintf(call, sizeof call, "%.*s", (int)len, at);
+        log_begin(&line, WARREN_LOG_ERROR, "backtrace");
+        log_text(&line, "call", call);
+        log_end(&line);
+        at += len + (at[len] == '\n');
+    }
+}
+
+static uint64_t begun_in(const struct flight_slot *slot)
+{
+    return atomic_load(&slot->state) / FLIGHT_STATE_STEP;
+}
+
+static bool has_fallen(const struct flight_file *from)
+{
+    return atomic_load(&from->head->fallen) && !atomic_load(&from->head->landed);
+}
+
+/* The one that ran alone, if none began after it: all others were settled before. */
+static const struct flight_slot *only_one(const struct flight_file *from)
+{
+    uint64_t begun = 0;
+
+    for (uint32_t i = 0; i < from->head->slot_count; i++)
+        begun += begun_in(&from->slots[i]);
+    if (begun == 0 || begun != atomic_load(&from->head->alone_begun) ||
+        from->head->alone_slot >= from->head->slot_count)
+        return NULL;
+    return &from->slots[from->head->alone_slot];
+}
+
+static bool is_suspected(const struct flight_file *from, const struct flight_slot *slot, bool known)
+{
+    enum flight_state state = state_of(slot);
+    const struct flight_slot *only = only_one(from);
+
+    if (state >= FLIGHT_CRASHED)
+        return true;
+    if (has_fallen(from))
+        return begun_in(slot) > 0 && (!only || only == slot);
+    return state == FLIGHT_RUNNING && !known;
+}
+
+/* Is it proven that this message did it? In a row of falls memory is being spoiled by somebody, so
+ * only who has a process for itself is proven guilty. */
+static bool is_sure(const struct flight_file *from, const struct flight_slot *slot)
+{
+    bool in_a_row = has_fallen(from) || atomic_load(&from->head->falls) > 0;
+
+    if (!in_a_row || state_of(slot) == FLIGHT_STUCK)
+        return true;
+    return only_one(from) == slot && begun_in(slot) == 1 &&
+           atomic_load(&from->head->alone_begun) == 1;
+}
+
+/* It died without a word, so nobody has told of them yet. */
+static void tell_suspect(const struct flight_file *from, const struct flight_slot *slot)
+{
+    struct warren_bytes id = flight_message_id(slot->message_id, slot->id_len);
+    char text[FLIGHT_NAME_SIZE];
+    struct log_line line;
+
+    log_begin(&line, WARREN_LOG_WARN,
+              has_fallen(from) ? "message was the last of its thread when the process fell"
+                               : "message was in a handler when the process was killed");
+    log_int(&line, "pid", from->head->pid);
+    copy_text(text, slot->queue, sizeof text);
+    log_text(&line, "queue", text);
+    copy_text(text, slot->handler, sizeof text);
+    log_text(&line, "handler", text);
+    if (id.len > 0)
+        log_bytes(&line, "message_id", id);
+    log_end(&line);
+}
+
+static enum flight_reason reason_of(const struct flight_file *from, const struct flight_slot *slot)
+{
+    if (state_of(slot) == FLIGHT_CRASHED)
+        return FLIGHT_SIGNAL;
+    if (state_of(slot) == FLIGHT_STUCK)
+        return FLIGHT_LIMIT;
+    return has_fallen(from) ? FLIGHT_FALL : FLIGHT_KILLED;
+}
+
+/* What it was suspected of is in its note, unless that was forgotten with the ack on its way. */
+static bool is_noted(const struct flight_file *from, const struct identity *message)
+{
+    for (uint32_t i = 0; i < from->head->note_count; i++)
+        if (from->notes[i].check && from->notes[i].crashes > 0 &&
+            identity_equal(&from->notes[i].message, message) &&
+            flight_note_is_sound(&from->notes[i]))
+            return true;
+    return false;
+}
+
+static void load_slot(struct flight *f, const struct flight_file *from,
+                      const struct flight_slot *slot, uint32_t fall_report, int64_t now_ms)
+{
+    enum flight_state state = state_of(slot);
+    bool told = state >= FLIGHT_CRASHED;
+    bool sure = is_sure(from, slot);
+    uint32_t before = is_noted(from, &slot->message) ? 0 : slot->crashes;
+    struct flight_note note = {.message = slot->message, .first_ms = now_ms, .noted_ms = now_ms};
+
+    note.crashes = sure ? before + 1 : before > 1 ? before : 1;
+
+    note.reason = reason_of(from, slot);
+    note.report = told ? keep_report(f, from, atomic_load(&slot->report)) : fall_report;
+    /* Who was only near has not failed. */
+    note.failed = told || (slot->alone && sure);
+    flight_notes_load(&f->notes, &note, sure);
+    if (!told)
+        tell_suspect(from, slot);
+}
+
+/* @return the number of what is kept of its report; 0: none */
+static uint32_t tell_fall(struct flight *f, const struct flight_file *from)
+{
+    uint32_t number = keep_report(f, from, atomic_load(&from->head->fall_report));
+    const struct flight_report *report = number ? &f->file.reports[number - 1] : NULL;
+    char address[24];
+    struct log_line line;
+
+    log_begin(&line, WARREN_LOG_ERROR,
+              "process fell outside of its handlers: the last message of each thread is suspected, "
+              "and runs alone");
+    log_int(&line, "pid", from->head->pid);
+    log_int(&line, "falls", atomic_load(&from->head->falls));
+    if (report && report->signal) {
+        snprintf(address, sizeof address, "0x%llx", (unsigned long long)report->address);
+        log_text(&line, "signal", fault_signal_name(report->signal));
+        log_text(&line, "address", address);
+    }
+    log_end(&line);
+    if (report)
+        flight_log_calls(report);
+    return number;
+}
+
+/* What belongs to the row of falls, which a process that lived in peace has ended. */
+static void load_falls(struct flight *f, const struct flight_file *from, int64_t now_ms)
+{
+    uint32_t falls = atomic_load(&from->head->falls);
+
+    if (falls <= atomic_load(&f->file.head->falls) ||
+        (!has_fallen(from) && now_ms - from->head->fallen_ms > FLIGHT_CALM_MS))
+        return;
+    atomic_store(&f->file.head->falls, falls);
+    f->file.head->fallen_ms = from->head->fallen_ms;
+}
+
+void flight_load(void *user, const struct flight_file *from)
+{
+    struct flight *f = user;
+    int64_t now_ms = clock_wall_ms();
+    bool known = culprit_is_known(from);
+    uint32_t fall_report = 0;
+
+    if (!f->notes.file && flight_notes_init(&f->notes, &f->file) != WARREN_OK)
+        return;
+    flight_notes_source(&f->notes);
+    load_notes(f, from, now_ms);
+    flight_notes_source(&f->notes);
+    if (has_fallen(from))
+        fall_report = tell_fall(f, from);
+    for (uint32_t i = 0; i < from->head->slot_count; i++)
+        if (is_suspected(from, &from->slots[i], known))
+            load_slot(f, from, &from->slots[i], fall_report, now_ms);
+    load_falls(f, from, now_ms);
+    if (from->head->restarts.last_ms >= f->file.head->restarts.last_ms)
+        f->file.head->restarts = from->head->restarts;
+}
+
+void flight_refuse(void *user, const char *path, const char *why)
+{
+    struct log_line line;
+
+    (void)user;
+    log_begin(&line, WARREN_LOG_WARN,
+              "flight recorder of an earlier process is of no use and is removed: which messages "
+              "its handlers had is not known");
+    log_text(&line, "file", path);
+    log_text(&line, "error", why);
+    log_end(&line);
+}

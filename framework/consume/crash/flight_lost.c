@@ -1,0 +1,242 @@
+/* flight_lost.c - threads that do not come back, what they report, and the restarts that follow.
+ * All up to the main thread's part is async-signal-safe.
+ */
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "amqp/wire/notes.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "consume/crash/fault.h"
+#include "consume/crash/flight_private.h"
+
+/* Restarts that are this far apart have nothing to do with each other. */
+#define RESTART_SOON_MS 60000
+/* So many in a row are free; then the waiting begins, and doubles. */
+#define RESTARTS_FREE        5
+#define RESTART_DELAY_MS     1000
+#define RESTART_DELAY_MAX_MS 10000
+
+/* How long after the limit it may be found out: this part of the shortest limit. */
+#define WATCH_SHARE  8
+#define WATCH_MIN_MS 10
+#define WATCH_MAX_MS 1000
+
+void flight_tell(struct flight *f)
+{
+    atomic_store(&f->told, true);
+    if (f->wake)
+        sem_post(f->wake);
+}
+
+/* As warren_job_attempt() has it, but without decoding what takes memory to decode. */
+static uint32_t attempt_of(const struct flight_worker *w)
+{
+    uint64_t failed = w->slot->failed;
+    struct notes notes;
+
+    if (notes_of_copy(w->delivery, w->slot->queue, &notes))
+        failed += notes.attempts;
+    return failed < UINT32_MAX ? (uint32_t)failed + 1 : UINT32_MAX;
+}
+
+/* @return its number; 0: there is no room */
+static uint32_t take_report(struct flight *f)
+{
+    uint32_t number = atomic_fetch_add(&f->file.head->own_reports, 1) + 1;
+
+    return number > FLIGHT_REPORTS_OWN ? 0 : number;
+}
+
+static struct flight_report *new_report(struct flight_worker *w, enum flight_reason reason)
+{
+    struct flight *f = w->flight;
+    uint32_t number = take_report(f);
+    struct flight_report *report;
+
+    if (number == 0)
+        return NULL;
+    report = &f->file.reports[number - 1];
+    memcpy(report->queue, w->slot->queue, sizeof report->queue);
+    memcpy(report->handler, w->slot->handler, sizeof report->handler);
+    memcpy(report->message_id, w->slot->message_id, sizeof report->message_id);
+    report->id_len = w->slot->id_len;
+    report->at_ms = clock_wall_ms();
+    report->attempt = attempt_of(w);
+    report->reason = reason;
+    atomic_store(&w->slot->report, number);
+    return report;
+}
+
+static void lose(struct flight_worker *w)
+{
+    atomic_fetch_add(w->lost, 1);
+    atomic_store(&w->flight->tainted, true);
+    flight_tell(w->flight);
+}
+
+struct flight_report *flight_crashed(struct flight_worker *w, int signal, int code,
+                                     const void *address)
+{
+    uint64_t state = atomic_load(&w->slot->state);
+    struct flight_report *report;
+
+    if ((state & FLIGHT_STATE_MASK) != FLIGHT_RUNNING ||
+        !atomic_compare_exchange_strong(&w->slot->state, &state,
+                                        state - FLIGHT_RUNNING + FLIGHT_CRASHED))
+        return flight_report_of(w); /* the main thread has given it up in this moment */
+    report = new_report(w, FLIGHT_SIGNAL);
+    if (report) {
+        report->signal = signal;
+        report->code = code;
+        report->address = (uintptr_t)address;
+    }
+    lose(w);
+    return report;
+}
+
+struct flight_report *flight_report_of(const struct flight_worker *w)
+{
+    uint32_t number = atomic_load(&w->slot->report);
+
+    return number ? &w->flight->file.reports[number - 1] : NULL;
+}
+
+void flight_reported(struct flight_worker *w)
+{
+    struct flight_report *report = flight_report_of(w);
+
+    if (report)
+        atomic_store(&report->done, 1);
+    flight_tell(w->flight);
+}
+
+/* ---- the main thread ---- */
+
+static void give_up(struct flight_worker *w, int64_t now_ms)
+{
+    uint64_t state = atomic_load(&w->slot->state);
+
+    /* In this order: a handler that begins meanwhile has another state. */
+    if ((state & FLIGHT_STATE_MASK) != FLIGHT_RUNNING || atomic_load(&w->hard_ms) > now_ms)
+        return;
+    if (!atomic_compare_exchange_strong(&w->slot->state, &state,
+                                        state - FLIGHT_RUNNING + FLIGHT_STUCK))
+        return;
+    new_report(w, FLIGHT_LIMIT);
+    lose(w);
+    syscall(SYS_tgkill, getpid(), atomic_load(&w->thread), FAULT_TELL_SIGNAL);
+}
+
+int64_t flight_watch(struct flight *f, int64_t now_ms)
+{
+    int64_t least_ms = atomic_load(&f->hard_least_ms);
+    int64_t again_ms;
+
+    if (least_ms == INT64_MAX)
+        return -1;
+    for (uint32_t i = 0; i < f->worker_count; i++)
+        give_up(&f->workers[i], now_ms);
+    again_ms = least_ms / WATCH_SHARE;
+    if (again_ms < WATCH_MIN_MS)
+        return WATCH_MIN_MS;
+    return again_ms < WATCH_MAX_MS ? again_ms : WATCH_MAX_MS;
+}
+
+bool flight_has_lost(const struct flight *f, pid_t thread)
+{
+    for (uint32_t i = 0; i < f->worker_count; i++)
+        if (atomic_load(&f->workers[i].thread) == thread &&
+            (atomic_load(&f->workers[i].slot->state) & FLIGHT_STATE_MASK) >= FLIGHT_CRASHED)
+            return true;
+    return false;
+}
+
+struct flight_report *flight_next_report(struct flight *f)
+{
+    uint32_t taken = atomic_load(&f->file.head->own_reports);
+
+    if (f->reported >= taken || f->reported >= FLIGHT_REPORTS_OWN)
+        return NULL;
+    return &f->file.reports[f->reported++];
+}
+
+/* ---- restarts ---- */
+
+int64_t flight_delay_ms(uint32_t restarts)
+{
+    int64_t delay_ms = RESTART_DELAY_MS;
+
+    if (restarts <= RESTARTS_FREE)
+        return 0;
+    for (uint32_t i = RESTARTS_FREE + 1; i < restarts && delay_ms < RESTART_DELAY_MAX_MS; i++)
+        delay_ms *= 2;
+    return delay_ms < RESTART_DELAY_MAX_MS ? delay_ms : RESTART_DELAY_MAX_MS;
+}
+
+void flight_count_restart(struct flight *f)
+{
+    struct flight_restarts *restarts = &f->file.head->restarts;
+    int64_t now_ms = clock_wall_ms();
+
+    if (now_ms - restarts->last_ms > RESTART_SOON_MS || restarts->count == UINT32_MAX)
+        restarts->count = 0;
+    restarts->count++;
+    restarts->last_ms = now_ms;
+}
+
+int64_t flight_restart_delay_ms(const struct flight *f)
+{
+    const struct flight_restarts *restarts = &f->file.head->restarts;
+    int64_t age_ms = clock_wall_ms() - restarts->last_ms;
+
+    if (age_ms < 0 || age_ms > RESTART_SOON_MS)
+        return 0;
+    return flight_delay_ms(restarts->count);
+}
+
+uint32_t flight_suspects(const struct flight *f)
+{
+    return atomic_load_explicit(&f->notes.suspects, memory_order_relaxed);
+}
+
+/* ---- a process that falls ---- */
+
+struct flight_report *flight_fell(struct flight *f, int signal, int code, const void *address)
+{
+    struct flight_head *head = f->file.head;
+    int64_t lived_ms = clock_now_ms(clock_monotonic()) - f->started_ms;
+    struct flight_report *report;
+    uint32_t number;
+
+    if (atomic_exchange(&head->fallen, 1))
+        return NULL;
+    atomic_store(&head->falls, lived_ms < FLIGHT_CALM_MS ? atomic_load(&head->falls) + 1 : 1);
+    head->fallen_ms = clock_wall_ms();
+    number = take_report(f);
+    if (number == 0)
+        return NULL;
+    report = &f->file.reports[number - 1];
+    report->signal = signal;
+    report->code = code;
+    report->address = (uintptr_t)address;
+    report->at_ms = head->fallen_ms;
+    report->reason = FLIGHT_FALL;
+    atomic_store(&head->fall_report, number);
+    return report;
+}
+
+void flight_found(struct flight *f)
+{
+    atomic_store(&f->file.head->falls, 0);
+    if (atomic_exchange(&f->narrow, false))
+        log_info("messages run side by side again");
+}
+
+void flight_look_for_calm(struct flight *f, int64_t now_ms)
+{
+    if (now_ms - f->started_ms >= FLIGHT_CALM_MS)
+        flight_found(f);
+}

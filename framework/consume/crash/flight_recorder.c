@@ -1,0 +1,204 @@
+/* flight_recorder.c - see flight_recorder.h. Here: life, and what worker threads do; what earlier
+ * processes left: flight_earlier.c; threads that are lost: flight_lost.c.
+ */
+#include "consume/crash/flight_recorder.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/guarded.h"
+#include "base/log.h"
+#include "consume/crash/flight_private.h"
+
+/* ---- life ---- */
+
+static enum warren_status open_memory(struct flight *f, const struct flight_shape *shape,
+                                      uint64_t key, int inherited, struct warren_error *error)
+{
+    enum warren_status status = flight_file_memory(shape, key, &f->file, error);
+    struct flight_file earlier;
+    const char *wrong;
+
+    if (status != WARREN_OK || inherited < 0)
+        return status;
+    wrong = flight_file_read(inherited, key, &earlier);
+    if (wrong) {
+        flight_refuse(f, "memory", wrong);
+        close(inherited);
+        return WARREN_OK;
+    }
+    flight_load(f, &earlier);
+    flight_file_close(&earlier, false);
+    return WARREN_OK;
+}
+
+static enum warren_status open_parts(struct flight *f, const struct flight_options *options,
+                                     struct warren_error *error)
+{
+    struct flight_shape shape = {.slots = options->slots,
+                                 .notes = options->notes + 2 * options->slots};
+    const struct flight_heir heir = {flight_load, flight_refuse, f};
+    uint64_t key = identity_hash(options->key, strlen(options->key), 0);
+    enum warren_status status;
+
+    f->workers_size = ((size_t)options->slots + 1) * sizeof *f->workers;
+    f->workers = guarded_alloc(f->workers_size);
+    if (!f->workers)
+        return error_set(error, WARREN_ENOMEM, "no memory for the flight recorder");
+    if (options->directory)
+        status = flight_file_create(options->directory, &shape, key, &heir, &f->file, error);
+    else
+        status = open_memory(f, &shape, key, options->inherited, error);
+    if (status != WARREN_OK)
+        return status;
+    if (!f->notes.file && flight_notes_init(&f->notes, &f->file) != WARREN_OK)
+        return error_set(error, WARREN_ENOMEM, "no memory for the flight recorder");
+    return WARREN_OK;
+}
+
+static void begin_narrow(struct flight *f)
+{
+    struct log_line line;
+
+    atomic_store(&f->narrow, true);
+    log_begin(
+        &line, WARREN_LOG_WARN,
+        "processes fell in a row: one message at a time, until the one is found that does it");
+    log_int(&line, "falls", atomic_load(&f->file.head->falls));
+    log_end(&line);
+}
+
+enum warren_status flight_open(const struct flight_options *options, struct flight **ret_flight,
+                               struct warren_error *error)
+{
+    struct flight *f = guarded_alloc(sizeof *f);
+    enum warren_status status;
+
+    if (!f)
+        return error_set(error, WARREN_ENOMEM, "no memory for the flight recorder");
+    f->file.fd = -1;
+    f->wake = options->wake;
+    f->crashes_max = options->crashes_max;
+    f->pid = getpid();
+    f->started_ms = clock_now_ms(clock_monotonic());
+    atomic_store(&f->hard_least_ms, INT64_MAX);
+    turnstile_init(&f->turnstile);
+    status = open_parts(f, options, error);
+    if (status != WARREN_OK) {
+        flight_close(f, false);
+        return status;
+    }
+    if (flight_suspects(f) > 0 && atomic_load(&f->file.head->falls) > 0)
+        turnstile_expect(&f->turnstile);
+    if (atomic_load(&f->file.head->falls) >= FLIGHT_FALLS_MAX)
+        begin_narrow(f);
+    *ret_flight = f;
+    return WARREN_OK;
+}
+
+void flight_close(struct flight *f, bool landed)
+{
+    bool remove;
+
+    if (!f)
+        return;
+    if (landed && f->file.head)
+        atomic_store(&f->file.head->landed, 1);
+    remove = !f->notes.file || (landed && flight_notes_count(&f->notes) == 0);
+    flight_notes_done(&f->notes);
+    flight_file_close(&f->file, remove);
+    turnstile_done(&f->turnstile);
+    guarded_free(f->workers, f->workers_size);
+    guarded_free(f, sizeof *f);
+}
+
+struct flight_worker *flight_workers(struct flight *f, const char *queue, const char *handler,
+                                     uint32_t count, _Atomic uint32_t *lost)
+{
+    struct flight_worker *first = &f->workers[f->worker_count];
+
+    if (count > f->file.head->slot_count - f->worker_count)
+        return NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        struct flight_slot *slot = &f->file.slots[f->worker_count + i];
+
+        first[i] = (struct flight_worker){.flight = f, .slot = slot, .lost = lost};
+        atomic_store(&first[i].hard_ms, INT64_MAX);
+        strncpy(slot->queue, queue, sizeof slot->queue - 1);
+        strncpy(slot->handler, handler, sizeof slot->handler - 1);
+    }
+    f->worker_count += count;
+    return first;
+}
+
+/* ---- a worker thread ---- */
+
+uint64_t flight_begun(const struct flight *f)
+{
+    uint64_t begun = 0;
+
+    for (uint32_t i = 0; i < f->worker_count; i++)
+        begun += atomic_load(&f->file.slots[i].state) / FLIGHT_STATE_STEP;
+    return begun;
+}
+
+/* Nobody else begins meanwhile. */
+static void note_alone(struct flight *f, const struct flight_slot *slot)
+{
+    f->file.head->alone_slot = (uint32_t)(slot - f->file.slots);
+    atomic_store(&f->file.head->alone_begun, flight_begun(f) + 1);
+}
+
+void flight_begin(struct flight_worker *w, struct delivery *delivery,
+                  const struct identity *message, struct warren_bytes message_id, bool alone,
+                  uint32_t crashes)
+{
+    struct flight_slot *slot = w->slot;
+    uint64_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
+
+    w->delivery = delivery;
+    slot->message = *message;
+    slot->failed = delivery->failed;
+    slot->crashes = crashes;
+    slot->alone = alone;
+    if (alone)
+        note_alone(w->flight, slot);
+    slot->id_len = (uint8_t)message_id.len; /* a short string */
+    memcpy(slot->message_id, message_id.data, message_id.len);
+    slot->message_id[message_id.len] = '\0';
+    atomic_store_explicit(&slot->state,
+                          (state & ~FLIGHT_STATE_MASK) + FLIGHT_STATE_STEP + FLIGHT_RUNNING,
+                          memory_order_release);
+    if (alone)
+        flight_file_sync(&w->flight->file);
+}
+
+bool flight_end(struct flight_worker *w)
+{
+    uint64_t state = atomic_load_explicit(&w->slot->state, memory_order_relaxed);
+
+    if (atomic_load_explicit(&w->hard_ms, memory_order_relaxed) != INT64_MAX)
+        atomic_store_explicit(&w->hard_ms, INT64_MAX, memory_order_relaxed);
+    return (state & FLIGHT_STATE_MASK) == FLIGHT_RUNNING &&
+           atomic_compare_exchange_strong(&w->slot->state, &state, state - FLIGHT_RUNNING);
+}
+
+void flight_limit(struct flight_worker *w, int64_t until_ms, int64_t limit_ms)
+{
+    struct flight *f = w->flight;
+    int64_t least_ms = atomic_load_explicit(&f->hard_least_ms, memory_order_relaxed);
+
+    if (until_ms >= atomic_load_explicit(&w->hard_ms, memory_order_relaxed))
+        return;
+    atomic_store_explicit(&w->hard_ms, until_ms, memory_order_relaxed);
+    if (limit_ms < 1)
+        limit_ms = 1;
+    while (limit_ms < least_ms)
+        if (atomic_compare_exchange_weak(&f->hard_least_ms, &least_ms, limit_ms)) {
+            flight_tell(f); /* from now on there is something to watch */
+            break;
+        }
+}

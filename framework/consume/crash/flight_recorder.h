@@ -1,0 +1,188 @@
+/* flight_recorder.h - who is in a handler with which message, in memory that outlives the process;
+ * and what earlier processes left of it: attempts in vain, and messages that are suspected of
+ * having ended one.
+ *
+ *   begin > the handler > end > ... begin    a few stores each: no lock, no system call
+ *                  |           |
+ *                  |           +-- the process falls: the last message of each thread is suspected
+ *                  +-- a fault, or the hard limit: the thread is parked, the process is tainted
+ *                  +-- SIGKILL: the next process finds the slot as it was
+ *
+ * A process **falls** by a fatal signal outside of a handler, or when something of warren's own was
+ * taken away under it. Memory that a handler spoiled is often found out after it has returned, so
+ * the last message of each thread may have done it. Each of them runs alone in the next process,
+ * behind a round trip that settles all others. Who is the only message that a process has begun
+ * when it falls is guilty; who is not only stays suspected. After FLIGHT_FALLS_MAX falls in a row
+ * all messages run alone, one after the other: then what was spoiled is found out while its message
+ * is not settled, or that message is gone, and with it the trouble.
+ *
+ * Elsewhere: the signals (fault.h), what becomes of a suspect (guard.h), the end of a tainted
+ * process (app/worker_taint.h).
+ */
+#ifndef WARREN_CONSUME_FLIGHT_RECORDER_H
+#define WARREN_CONSUME_FLIGHT_RECORDER_H
+
+#include <semaphore.h>
+#include <signal.h>
+#include <sys/types.h>
+
+#include "base/backtrace.h"
+#include "consume/crash/flight_notes.h"
+#include "consume/crash/turnstile.h"
+
+struct flight_options {
+    const char *directory; /* NULL: memory, that flight_hand_on() passes to the next process */
+    int inherited;         /* what that passed to this one; owned; -1: nothing */
+    const char *key;       /* broker and queues: recorders of others are left alone */
+    uint32_t slots;        /* worker threads */
+    uint32_t notes;        /* messages that can be remembered besides those in the slots */
+    uint32_t crashes_max;  /* a message with more crashes is not run any more */
+    sem_t *wake;           /* posted when flight_told() has something new; borrowed; may be NULL */
+};
+
+/** A worker thread's view. In memory of the process alone, which no heap that is overrun reaches.
+ */
+struct flight_worker {
+    struct flight *flight;
+    struct flight_slot *slot;
+    struct delivery *delivery; /* while a handler runs */
+    _Atomic int64_t hard_ms;   /* by the worker's clock; INT64_MAX: none */
+    _Atomic pid_t thread;      /* 0: not started */
+    _Atomic uint32_t *lost;    /* of the subscription: counts threads that do not come back */
+    void *stack;               /* for signals */
+    stack_t stack_before;
+    bool inside;    /* of the turnstile */
+    unsigned stage; /* of the fault that is being told; see fault.c */
+    uint32_t call_count;
+    void *calls[BACKTRACE_CALLS];
+};
+
+struct flight {
+    struct flight_file file;
+    struct flight_notes notes;
+    struct turnstile turnstile;
+    uint32_t crashes_max;
+    pid_t pid; /* a child that a handler forks has all of this, too, and must not touch it */
+    struct flight_worker *workers;
+    size_t workers_size;
+    uint32_t worker_count; /* given out */
+    uint32_t reported;     /* of own reports; the main thread's */
+    sem_t *wake;
+    atomic_bool told; /* a thread was lost, or its report is done, or there is a limit to watch */
+    atomic_bool tainted;
+    _Atomic int64_t hard_least_ms; /* the shortest hard limit so far; INT64_MAX: none */
+    int64_t started_ms;            /* monotonic */
+    atomic_bool narrow;            /* one message at a time */
+    struct fault_plan *plan;       /* see fault.h */
+    struct flight *next;           /* of those with a plan; see fault.c */
+};
+
+/** WARREN_OK; WARREN_EIO or WARREN_ENOMEM with @error. Thread: main. */
+enum warren_status flight_open(const struct flight_options *options, struct flight **ret_flight,
+                               struct warren_error *error);
+/**
+ * The process ends. What is still awaited is left to the next one, if there is a directory.
+ *
+ * @landed  in good order: messages that are in a handler are not suspected for it
+ */
+void flight_close(struct flight *flight, bool landed);
+
+/** Hand out @count slots of worker threads. NULL: there are not so many. Thread: main. */
+struct flight_worker *flight_workers(struct flight *flight, const char *queue, const char *handler,
+                                     uint32_t count, _Atomic uint32_t *lost);
+
+/* ---- a worker thread ---- */
+
+/** @worker's handler gets @delivery, which is @message, and is suspected of @crashes. */
+void flight_begin(struct flight_worker *worker, struct delivery *delivery,
+                  const struct identity *message, struct warren_bytes message_id, bool alone,
+                  uint32_t crashes);
+/** The handler has returned. @return false: too late, the thread was given up; it must park */
+bool flight_end(struct flight_worker *worker);
+/** Is a handler running, or given up? Async-signal-safe. */
+static inline bool flight_is_up(const struct flight_worker *worker)
+{
+    return (atomic_load_explicit(&worker->slot->state, memory_order_relaxed) & FLIGHT_STATE_MASK) !=
+           FLIGHT_IDLE;
+}
+/** The handler shall have returned by @until_ms of the worker's clock, @limit_ms after now. */
+void flight_limit(struct flight_worker *worker, int64_t until_ms, int64_t limit_ms);
+
+/* ---- of a thread that is lost ---- */
+
+/**
+ * From a signal's handler: the thread's handler has crashed. Taints the process.
+ *
+ * @return the report to be completed; NULL: there is no room for it
+ */
+struct flight_report *flight_crashed(struct flight_worker *worker, int signal, int code,
+                                     const void *address);
+/** From a signal's handler: the report is complete, as far as it can be. */
+void flight_reported(struct flight_worker *worker);
+/** The report of @worker; NULL: none. */
+struct flight_report *flight_report_of(const struct flight_worker *worker);
+
+/* ---- the main thread ---- */
+
+/**
+ * Look for handlers that have not returned by their hard limit: their threads are given up and
+ * asked to tell where they are.
+ *
+ * @return when to look again, in ms from now; -1: no need
+ */
+int64_t flight_watch(struct flight *flight, int64_t now_ms);
+
+/** Is there something new to look at, since the last call? */
+static inline bool flight_told(struct flight *flight)
+{
+    return atomic_exchange(&flight->told, false);
+}
+
+/** Is @thread lost: parked after a crash, or given up? Thread: main. */
+bool flight_has_lost(const struct flight *flight, pid_t thread);
+
+/** The next report that was not taken yet, or NULL. Thread: main. */
+struct flight_report *flight_next_report(struct flight *flight);
+
+/** Log the calls of @report, a line for each. */
+void flight_log_calls(const struct flight_report *report);
+
+/** The process is about to re-execute itself: count that. Async-signal-safe. */
+void flight_count_restart(struct flight *flight);
+/** How long this process should wait before it takes messages, in ms: it restarts too often. */
+int64_t flight_restart_delay_ms(const struct flight *flight);
+/** The same for a number of restarts in a row. */
+int64_t flight_delay_ms(uint32_t restarts);
+
+/** How many messages of earlier processes are suspected. */
+uint32_t flight_suspects(const struct flight *flight);
+
+/* ---- a process that falls ---- */
+
+/** After so many falls in a row the next process runs one message at a time. */
+#define FLIGHT_FALLS_MAX 3
+/** A process that lived so long ends the row. */
+#define FLIGHT_CALM_MS 60000
+
+/** Messages begun here. Async-signal-safe. */
+uint64_t flight_begun(const struct flight *flight);
+
+/**
+ * From a signal's handler, or when something of warren's own was taken away: the process falls.
+ *
+ * @signal  0: none
+ * @return  the report to be completed; NULL: there is no room for it
+ */
+struct flight_report *flight_fell(struct flight *flight, int signal, int code, const void *address);
+
+/** Is every message to run alone? */
+static inline bool flight_is_narrow(const struct flight *flight)
+{
+    return atomic_load_explicit(&flight->narrow, memory_order_relaxed);
+}
+/** No longer, if this process has lived for FLIGHT_CALM_MS by @now_ms. */
+void flight_look_for_calm(struct flight *flight, int64_t now_ms);
+/** The message that made processes fall was found: the row ends. */
+void flight_found(struct flight *flight);
+
+#endif

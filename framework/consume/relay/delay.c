@@ -1,0 +1,79 @@
+/* delay.c - see delay.h. */
+#include "consume/relay/delay.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum warren_status delay_init(struct delay *delay, uint32_t capacity)
+{
+    *delay = (struct delay){.capacity = capacity};
+    delay->heap = calloc((size_t)capacity + 1, sizeof(struct delivery *));
+    return delay->heap ? WARREN_OK : WARREN_ENOMEM;
+}
+
+void delay_done(struct delay *delay)
+{
+    assert(delay->count == 0);
+    free(delay->heap);
+    delay->heap = NULL;
+}
+
+static bool earlier(const struct delivery *a, const struct delivery *b)
+{
+    if (a->retry_at_ms != b->retry_at_ms)
+        return a->retry_at_ms < b->retry_at_ms;
+    return a->tag < b->tag;
+}
+
+bool delay_put(struct delay *delay, struct delivery *delivery)
+{
+    uint32_t at = delay->count;
+
+    if (delay->count == delay->capacity)
+        return false;
+    delay->count++;
+    while (at > 0 && earlier(delivery, delay->heap[(at - 1) / 2])) {
+        delay->heap[at] = delay->heap[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    delay->heap[at] = delivery;
+    return true;
+}
+
+int64_t delay_next_ms(const struct delay *delay)
+{
+    return delay->count > 0 ? delay->heap[0]->retry_at_ms : INT64_MAX;
+}
+
+static struct delivery *pop(struct delay *delay)
+{
+    struct delivery *top = delay->heap[0];
+    struct delivery *last = delay->heap[--delay->count];
+    uint32_t at = 0;
+
+    for (;;) {
+        uint32_t child = 2 * at + 1;
+
+        if (child + 1 < delay->count && earlier(delay->heap[child + 1], delay->heap[child]))
+            child++;
+        if (child >= delay->count || !earlier(delay->heap[child], last))
+            break;
+        delay->heap[at] = delay->heap[child];
+        at = child;
+    }
+    delay->heap[at] = last;
+    return top;
+}
+
+struct delivery *delay_pop(struct delay *delay, int64_t now_ms)
+{
+    return delay->count > 0 && delay->heap[0]->retry_at_ms <= now_ms ? pop(delay) : NULL;
+}
+
+void delay_take(struct delay *delay, int64_t now_ms, struct batch *batch)
+{
+    struct delivery *delivery;
+
+    while ((delivery = delay_pop(delay, now_ms)))
+        batch_add(batch, delivery);
+}

@@ -1,0 +1,78 @@
+/* relay.h - publish a copy of a delivery in its place: into the dead-letter exchange, or into its
+ * queue again with the attempts counted. Only when the broker has confirmed the copy may the
+ * delivery be acked; see settlement.h for that.
+ *
+ * Body and properties are those of the delivery, but for the headers and what stands there in place
+ * of a property; see envelope.h.
+ * Thread: any. Elsewhere: what is relayed, and when (job_relay.c, subscription_drain.c).
+ */
+#ifndef WARREN_CONSUME_RELAY_H
+#define WARREN_CONSUME_RELAY_H
+
+#include <warren/publisher.h>
+
+#include "amqp/wire/delivery.h"
+#include "base/arena.h"
+#include "consume/relay/history.h"
+
+/** How a relay publishes: publisher_relay_within(), or what a test puts in its place. */
+struct relay_outlet {
+    enum warren_status (*publish)(void *publisher, const struct warren_publish *what,
+                                  const struct arena *texts, const char *to_queue, int64_t delay_ms,
+                                  int64_t most_ms, warren_receipt_fn *receipt, void *receipt_user);
+    size_t (*properties_max)(void *publisher);
+    void *publisher;
+};
+
+/** The outlet to a publisher. */
+void relay_outlet_init(struct relay_outlet *outlet, struct warren_publisher *publisher);
+
+/** Of one subscription. Texts are borrowed. */
+struct relay {
+    struct relay_outlet outlet;
+    const char *queue;
+    const char *handler;
+    const char *dead_exchange; /* NULL: dead letters are not published */
+    const char *dead_queue;    /* bound to it, for what is told; may be NULL */
+    bool into_queue;           /* false: the queue is a stream, which must not get it again */
+    bool broker_counts;        /* see history.h */
+    char host[65];
+};
+
+/** What the copy says about the attempts, and how long it may take. */
+struct relay_facts {
+    uint32_t failed;          /* attempts of this delivery that count */
+    uint64_t first_failure_s; /* of these, since 1970; 0: there is none */
+    uint64_t last_failure_s;  /* of a dead letter; 0: now */
+    const char *reason;       /* of a dead letter: REASON_* */
+    const char *error;        /* the rest may be NULL */
+    const char *signal;
+    const char *backtrace;
+    int64_t delay_ms; /* of a later attempt */
+    int64_t left_ms;  /* until all must have ended; INT64_MAX: no such time */
+    bool wait;        /* for room in the publisher's window, within bounds */
+};
+
+/**
+ * Publish @delivery to the dead-letter exchange.
+ *
+ * @scratch     memory for the copy's properties
+ * @on_receipt  called once if this returned WARREN_OK
+ * @return      WARREN_OK; WARREN_ETOOBIG, WARREN_EFULL, WARREN_ETIMEOUT, WARREN_ECLOSED,
+ *              WARREN_ENOMEM
+ */
+enum warren_status relay_dead(const struct relay *relay, struct delivery *delivery,
+                              const struct relay_facts *facts, struct arena *scratch,
+                              warren_receipt_fn *on_receipt, void *user);
+
+/** The same into its queue, after facts->delay_ms. WARREN_ETOOBIG: a copy would lack headers. */
+enum warren_status relay_later(const struct relay *relay, struct delivery *delivery,
+                               const struct relay_facts *facts, struct arena *scratch,
+                               warren_receipt_fn *on_receipt, void *user);
+
+/** One of the two. */
+typedef enum warren_status relay_fn(const struct relay *relay, struct delivery *delivery,
+                                    const struct relay_facts *facts, struct arena *scratch,
+                                    warren_receipt_fn *on_receipt, void *user);
+
+#endif

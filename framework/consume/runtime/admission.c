@@ -1,0 +1,128 @@
+/* admission.c - see admission.h. */
+#include "consume/runtime/admission.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum warren_status admission_init(struct admission *a, const struct runtime_gate *gates,
+                                  size_t gate_count, uint32_t reserved_max, uint32_t held_max)
+{
+    *a = (struct admission){
+        .reserved_max = reserved_max, .gate_count = gate_count, .ask_ms = INT64_MAX};
+    atomic_init(&a->reserved, 0);
+    a->gates = calloc(gate_count + 1, sizeof *a->gates);
+    if (!a->gates)
+        return WARREN_ENOMEM;
+    if (gate_count > 0)
+        memcpy(a->gates, gates, gate_count * sizeof *gates);
+    return delay_init(&a->delay, held_max);
+}
+
+void admission_done(struct admission *a)
+{
+    assert(a->waiting.count == 0);
+    free(a->gates);
+    a->gates = NULL;
+    delay_done(&a->delay);
+}
+
+void admission_add(struct admission *a, struct batch *arrived)
+{
+    if (a->waiting.count == 0)
+        admission_ask_now(a);
+    batch_splice(&a->waiting, arrived);
+}
+
+bool admission_reserve(struct admission *a)
+{
+    uint32_t reserved = atomic_load_explicit(&a->reserved, memory_order_relaxed);
+
+    do {
+        if (reserved == a->reserved_max)
+            return false;
+    } while (!atomic_compare_exchange_weak_explicit(&a->reserved, &reserved, reserved + 1,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    return true;
+}
+
+void admission_unreserve(struct admission *a, struct delivery *delivery)
+{
+    if (!delivery->reserved)
+        return;
+    delivery->reserved = false;
+    atomic_fetch_sub_explicit(&a->reserved, 1, memory_order_relaxed);
+}
+
+bool admission_hold(struct admission *a, struct delivery *delivery, int64_t now_ms)
+{
+    if (delivery->retry_at_ms > now_ms + ADMISSION_DELAY_MAX_MS)
+        delivery->retry_at_ms = now_ms + ADMISSION_DELAY_MAX_MS;
+    return delay_put(&a->delay, delivery);
+}
+
+void admission_ask_now(struct admission *a)
+{
+    a->ask_ms = 0;
+}
+
+static int64_t bounded_ms(int64_t retry_ms)
+{
+    if (retry_ms < 1)
+        return 1;
+    return retry_ms < ADMISSION_ASK_MAX_MS ? retry_ms : ADMISSION_ASK_MAX_MS;
+}
+
+/* How many of those that wait may go; each gate sees what the ones before it let through. */
+static uint32_t ask(struct admission *a, int64_t now_ms)
+{
+    uint32_t may = a->waiting.count;
+    int64_t soonest_ms = ADMISSION_ASK_MAX_MS;
+
+    for (size_t i = 0; i < a->gate_count && may > 0; i++) {
+        const struct runtime_gate *gate = &a->gates[i];
+        int64_t retry_ms = ADMISSION_ASK_MS;
+        uint32_t admitted = gate->may(gate->state, may, now_ms, &retry_ms);
+
+        if (admitted >= may)
+            continue;
+        may = admitted;
+        if (bounded_ms(retry_ms) < soonest_ms)
+            soonest_ms = bounded_ms(retry_ms);
+    }
+    for (size_t i = 0; i < a->gate_count && may > 0; i++) {
+        if (a->gates[i].took)
+            a->gates[i].took(a->gates[i].state, may, now_ms);
+    }
+    a->ask_ms = may == a->waiting.count ? INT64_MAX : now_ms + soonest_ms;
+    return may;
+}
+
+void admission_take(struct admission *a, int64_t now_ms, struct batch *go)
+{
+    struct batch due = {NULL, NULL, 0};
+
+    delay_take(&a->delay, now_ms, &due);
+    for (struct delivery *delivery = due.first; delivery; delivery = delivery->next)
+        admission_unreserve(a, delivery);
+    if (due.count > 0)
+        admission_add(a, &due);
+    if (a->waiting.count == 0 || now_ms < a->ask_ms)
+        return;
+    for (uint32_t left = ask(a, now_ms); left > 0; left--)
+        batch_add(go, batch_pop(&a->waiting));
+}
+
+void admission_take_all(struct admission *a, struct batch *batch)
+{
+    batch_splice(batch, &a->waiting);
+    delay_take(&a->delay, INT64_MAX, batch);
+    a->ask_ms = INT64_MAX;
+}
+
+int64_t admission_next_ms(const struct admission *a)
+{
+    int64_t due_ms = delay_next_ms(&a->delay);
+
+    return due_ms < a->ask_ms ? due_ms : a->ask_ms;
+}

@@ -1,0 +1,70 @@
+/* admission.h - what keeps deliveries from the workers: gates, and the delay before a retry.
+ *
+ *   arrived > [waiting] > gates > workers
+ *   failed  > [delay]   > waiting
+ *
+ * Bound: all of it stands in the prefetch window, unsettled.
+ * Thread: the loop's. Owner: struct subscription embeds one; the deliveries in it are its own.
+ * Elsewhere: what a gate is (warren/middleware.h), when it is asked (subscription.c).
+ */
+#ifndef WARREN_CONSUME_ADMISSION_H
+#define WARREN_CONSUME_ADMISSION_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include "consume/relay/delay.h"
+#include "consume/runtime/runtime.h"
+
+/** The longest that a message is held for a retry: half of RabbitMQ's default ack time-out. */
+#define ADMISSION_DELAY_MAX_MS (15 * 60 * 1000)
+/** How soon a gate that closes and does not say when is asked again; and how late at most, for it
+ * may be told something else meanwhile (SIGHUP). */
+#define ADMISSION_ASK_MS     100
+#define ADMISSION_ASK_MAX_MS 1000
+
+struct admission {
+    atomic_uint reserved; /* places for deliveries whose attempt failed, taken ahead */
+    uint32_t reserved_max;
+    struct runtime_gate *gates;
+    size_t gate_count;
+    struct delay delay;
+    struct batch waiting; /* first come, first served */
+    int64_t ask_ms;       /* when the gates are to be asked for those; INT64_MAX: none wait */
+};
+
+/**
+ * @gates         copied
+ * @reserved_max  places that admission_reserve() gives
+ * @held_max      deliveries that can be held in all, at least reserved_max
+ * @return        WARREN_OK or WARREN_ENOMEM
+ */
+enum warren_status admission_init(struct admission *admission, const struct runtime_gate *gates,
+                                  size_t gate_count, uint32_t reserved_max, uint32_t held_max);
+/** Empty, or zeroed. */
+void admission_done(struct admission *admission);
+
+/** Queue all of @arrived for the gates. */
+void admission_add(struct admission *admission, struct batch *arrived);
+/** Take a place for a delivery, which is then marked `reserved`. Thread: any. */
+bool admission_reserve(struct admission *admission);
+/** @delivery gives its place back if it has one. */
+void admission_unreserve(struct admission *admission, struct delivery *delivery);
+/** Keep @delivery, whose attempt failed, until its retry_at_ms. @return false: held_max are. */
+bool admission_hold(struct admission *admission, struct delivery *delivery, int64_t now_ms);
+/** The gates may have changed: admission_take() shall ask them, whatever they said last. */
+void admission_ask_now(struct admission *admission);
+/** Append to @go what may go to the workers at @now_ms. */
+void admission_take(struct admission *admission, int64_t now_ms, struct batch *go);
+/** Append everything to @batch. */
+void admission_take_all(struct admission *admission, struct batch *batch);
+
+/** When admission_take() may have something; INT64_MAX: not before one of the above is called. */
+int64_t admission_next_ms(const struct admission *admission);
+/** How many deliveries are in it. */
+static inline uint32_t admission_count(const struct admission *admission)
+{
+    return admission->waiting.count + admission->delay.count;
+}
+
+#endif

@@ -1,0 +1,192 @@
+/* guard.c - see guard.h. */
+#include "consume/runtime/guard.h"
+
+#include <string.h>
+
+#include "amqp/wire/annotations.h"
+#include "base/log.h"
+#include "consume/crash/fault.h"
+
+enum warren_status guard_init(struct guard *guard, const struct guard_options *options)
+{
+    *guard = (struct guard){.options = *options, .flight = options->flight};
+    if (!guard->flight)
+        return WARREN_OK;
+    guard->seed = identity_seed(options->queue);
+    guard->workers = flight_workers(guard->flight, options->queue, options->handler,
+                                    options->concurrency, &guard->lost);
+    return guard->workers ? WARREN_OK : WARREN_EINVAL;
+}
+
+static void report(const struct guard *guard, struct warren_job *job,
+                   const struct flight_note *suspicion, enum warren_log_level level,
+                   const char *event)
+{
+    struct log_line line;
+
+    if (!log_enabled(level))
+        return;
+    log_begin(&line, level, event);
+    log_text(&line, "queue", guard->options.queue);
+    log_text(&line, "handler", guard->options.handler);
+    log_bytes(&line, "message_id", job_message_id(job));
+    log_int(&line, "crashes", suspicion->crashes);
+    log_text(&line, "error", warren_job_error(job));
+    log_end(&line);
+}
+
+/* ---- suspects ---- */
+
+/* The suspicion against the message of @delivery; of a held one from its last attempt. */
+static void find_suspicion(struct guard *guard, struct delivery *delivery,
+                           const struct identity *message, struct flight_note *suspicion)
+{
+    struct flight_notes *notes = &guard->flight->notes;
+
+    *suspicion = (struct flight_note){.crashes = 0};
+    if (delivery->note) {
+        flight_notes_get(notes, delivery->note, suspicion);
+    } else if (flight_notes_any(notes)) {
+        delivery->note = flight_notes_claim(notes, message, clock_wall_ms(), suspicion);
+        delivery->failed += suspicion->failed;
+        delivery->suspect = suspicion->crashes > 0;
+        if (delivery->first_failure_s == 0)
+            delivery->first_failure_s = suspicion->first_ms / 1000;
+    }
+}
+
+static enum warren_outcome quarantine(struct guard *guard, struct warren_job *job,
+                                      const struct flight_note *suspicion)
+{
+    const struct flight_report *last =
+        suspicion->report ? &guard->flight->file.reports[suspicion->report - 1] : NULL;
+    const char *times = suspicion->crashes > 1 ? "s" : "";
+
+    if (suspicion->reason == FLIGHT_LIMIT)
+        warren_job_fail(job, "the handler did not return by its hard limit, %u time%s",
+                        suspicion->crashes, times);
+    else if (suspicion->reason == FLIGHT_SIGNAL)
+        warren_job_fail(job, "the handler crashed by %s, %u time%s",
+                        last ? fault_signal_name(last->signal) : "a signal", suspicion->crashes,
+                        times);
+    else if (suspicion->reason == FLIGHT_FALL)
+        warren_job_fail(job, "the process crashed%s%s after the handler had returned, %u time%s",
+                        last && last->signal ? " by " : "",
+                        last ? fault_signal_name(last->signal) : "", suspicion->crashes, times);
+    else
+        warren_job_fail(job, "the process was killed while the handler ran, %u time%s",
+                        suspicion->crashes, times);
+    if (last && last->signal)
+        job->signal = fault_signal_name(last->signal);
+    if (last && *last->backtrace)
+        job->backtrace = arena_text(&job->arena, last->backtrace, strlen(last->backtrace));
+    warren_job_reason(job, REASON_CRASH);
+    warren_job_forgive(job); /* it did not run now; the crashes are counted */
+    report(guard, job, suspicion, WARREN_LOG_ERROR, "message is quarantined");
+    flight_found(guard->flight);
+    return WARREN_REJECT;
+}
+
+/* ---- running ---- */
+
+static void note_failure(struct guard *guard, struct warren_job *job,
+                         const struct identity *message, enum warren_outcome outcome)
+{
+    struct delivery *delivery = job->delivery;
+
+    if (outcome == WARREN_RETRY && !job->forgiven)
+        delivery->note = flight_notes_failed(&guard->flight->notes, delivery->note, message,
+                                             delivery->failed + 1, clock_wall_ms());
+}
+
+static enum warren_outcome run(struct guard *guard, struct flight_worker *worker,
+                               struct warren_job *job, const struct chain *chain,
+                               const struct identity *message, struct warren_bytes message_id,
+                               bool alone, uint32_t crashes)
+{
+    struct delivery *delivery = job->delivery;
+    enum warren_outcome outcome;
+
+    flight_begin(worker, delivery, message, message_id, alone, crashes);
+    outcome = chain_run(chain, job);
+    /* Noted before the end is: who is killed in between has failed all the same. */
+    note_failure(guard, job, message, outcome);
+    if (!flight_end(worker))
+        fault_given_up(worker);
+    return outcome;
+}
+
+static enum turnstile_way way_of(struct flight *flight, const struct flight_note *suspicion)
+{
+    if (flight_is_narrow(flight))
+        flight_look_for_calm(flight, clock_now_ms(clock_monotonic()));
+    if (suspicion->crashes > 0 && suspicion->reason != FLIGHT_LIMIT)
+        return TURNSTILE_SUSPECT;
+    return flight_is_narrow(flight) ? TURNSTILE_ALONE : TURNSTILE_BESIDE;
+}
+
+enum warren_outcome guard_run(struct guard *guard, uint32_t index, struct warren_job *job,
+                              const struct chain *chain)
+{
+    struct flight *flight = guard->flight;
+    struct flight_worker *worker = guard_worker(guard, index);
+    struct flight_note suspicion;
+    struct warren_bytes message_id;
+    struct identity message;
+    enum turnstile_way way;
+
+    if (!flight)
+        return chain_run(chain, job);
+    message = identity_of(job->delivery, guard->seed, &message_id);
+    find_suspicion(guard, job->delivery, &message, &suspicion);
+    if (suspicion.crashes > flight->crashes_max)
+        return quarantine(guard, job, &suspicion);
+    if (flight_suspects(flight) == 0 && !flight_is_narrow(flight))
+        return run(guard, worker, job, chain, &message, message_id, false, suspicion.crashes);
+    way = way_of(flight, &suspicion);
+    if (!turnstile_enter(&flight->turnstile, way))
+        return WARREN_REQUEUE;
+    worker->inside = true;
+    if (way == TURNSTILE_SUSPECT)
+        report(guard, job, &suspicion, WARREN_LOG_WARN, "suspected message runs alone");
+    if (way != TURNSTILE_BESIDE && guard->options.settle_up)
+        guard->options.settle_up(guard->options.user);
+    return run(guard, worker, job, chain, &message, message_id, way != TURNSTILE_BESIDE,
+               suspicion.crashes);
+}
+
+void guard_ended(struct guard *guard, uint32_t index)
+{
+    struct flight_worker *worker = guard_worker(guard, index);
+
+    if (!worker || !worker->inside)
+        return;
+    worker->inside = false;
+    turnstile_leave(&guard->flight->turnstile);
+}
+
+void guard_judged(struct guard *guard, struct warren_job *job, enum warren_outcome outcome)
+{
+    struct warren_bytes message_id;
+    struct identity message;
+
+    if (!guard->flight)
+        return;
+    message = identity_of(job->delivery, guard->seed, &message_id);
+    note_failure(guard, job, &message, outcome);
+}
+
+void guard_left(struct guard *guard, struct delivery *delivery, enum guard_end end)
+{
+    struct flight_notes *notes = guard->flight ? &guard->flight->notes : NULL;
+
+    if (!notes || delivery->note == 0)
+        return;
+    if (end == GUARD_RETURNED)
+        flight_notes_await(notes, delivery->note);
+    else if (end == GUARD_COPIED && delivery->suspect)
+        flight_notes_await_copy(notes, delivery->note);
+    else
+        flight_notes_forget(notes, delivery->note);
+    delivery->note = 0;
+}

@@ -1,0 +1,78 @@
+/* guard.h - runs the chain of one subscription under the eyes of the flight recorder, and what
+ * becomes of messages that are suspected of having ended a process:
+ *
+ *   too many crashes (crash.max_attempts)   not run: rejected, with what is known of the last one
+ *   killed a process, or may have           runs while nothing else of this process runs
+ *   any, after falls in a row               the same (flight_recorder.h)
+ *   ran over the hard limit                 runs like any other
+ *
+ * Thread: a worker's for guard_run(), the loop's for the rest. Owner: struct subscription embeds
+ * one.
+ */
+#ifndef WARREN_CONSUME_GUARD_H
+#define WARREN_CONSUME_GUARD_H
+
+#include "consume/attempt/chain.h"
+#include "consume/attempt/job.h"
+#include "consume/crash/flight_recorder.h"
+
+struct guard_options {
+    struct flight *flight; /* NULL: there is none, and nothing is guarded */
+    const char *queue;
+    const char *handler;
+    uint32_t concurrency;
+    /** Wait until the broker knows of every ack so far. On a worker's thread. May be NULL. */
+    void (*settle_up)(void *user);
+    void *user;
+};
+
+struct guard {
+    struct guard_options options;
+    struct flight *flight;
+    struct flight_worker *workers;
+    uint64_t seed; /* of identities */
+    _Atomic uint32_t lost;
+};
+
+/** What @options refer to is borrowed. WARREN_OK; WARREN_EINVAL: the recorder has no more slots */
+enum warren_status guard_init(struct guard *guard, const struct guard_options *options);
+
+/** The view of worker thread @index, or NULL. */
+static inline struct flight_worker *guard_worker(const struct guard *guard, uint32_t index)
+{
+    return guard->flight ? &guard->workers[index] : NULL;
+}
+
+/**
+ * Run @chain for the delivery of @job, on the worker thread @index. Does not return if the thread
+ * is given up meanwhile.
+ */
+enum warren_outcome guard_run(struct guard *guard, uint32_t index, struct warren_job *job,
+                              const struct chain *chain);
+
+/**
+ * The job of worker thread @index has ended, too: what it leaves has shown what it is worth. To be
+ * called after each guard_run() that returned; others may run then.
+ */
+void guard_ended(struct guard *guard, uint32_t index);
+
+/** The attempt of @job, which had ended before, has this @outcome after all. */
+void guard_judged(struct guard *guard, struct warren_job *job, enum warren_outcome outcome);
+
+/** How a delivery leaves this process. */
+enum guard_end {
+    GUARD_SETTLED, /* for good */
+    GUARD_COPIED,  /* settled, and a copy with its failed attempts comes in its place */
+    GUARD_RETURNED /* the broker delivers it again, as it is */
+};
+
+/** @delivery leaves this process. */
+void guard_left(struct guard *guard, struct delivery *delivery, enum guard_end end);
+
+/** Deliveries whose thread is lost: they are never settled here. Thread: any. */
+static inline uint32_t guard_lost(const struct guard *guard)
+{
+    return atomic_load_explicit(&guard->lost, memory_order_relaxed);
+}
+
+#endif

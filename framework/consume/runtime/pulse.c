@@ -1,0 +1,200 @@
+/* pulse.c - when the loop passes deliveries on, looks for what workers settled, and sends acks: at
+ * each read, when a worker asks, and on a tick while there is something to look for.
+ */
+#include "consume/runtime/runtime_private.h"
+
+uint32_t runtime_in_flight(const struct runtime *r)
+{
+    uint32_t sum = 0;
+
+    for (size_t i = 0; i < r->subscription_count; i++)
+        sum += subscription_in_flight(r->subscriptions[i]);
+    return sum;
+}
+
+uint32_t runtime_lost(const struct runtime *r)
+{
+    uint32_t sum = 0;
+
+    for (size_t i = 0; i < r->subscription_count; i++)
+        sum += subscription_lost(r->subscriptions[i]);
+    return sum;
+}
+
+/* What is held for a gate or a retry settles nothing: looking for it would be in vain. */
+static bool at_work(const struct runtime *r)
+{
+    for (size_t i = 0; i < r->subscription_count; i++) {
+        if (subscription_at_work(r->subscriptions[i]) > 0)
+            return true;
+    }
+    return false;
+}
+
+static bool acks_wait(const struct runtime *r)
+{
+    for (size_t i = 0; i < r->subscription_count; i++) {
+        if (subscription_unsent(r->subscriptions[i]) > 0)
+            return true;
+    }
+    return false;
+}
+
+/* Workers trust the flag: once it is set, what they settle is seen at the tick at the latest. */
+void runtime_keep_looking(struct runtime *r)
+{
+    if (atomic_load_explicit(&r->host.outlook.looking, memory_order_relaxed))
+        return;
+    loop_timer_arm_us(&r->tick, EXECUTOR_LOOK_US);
+    atomic_store(&r->host.outlook.looking, true);
+}
+
+static size_t memory_bytes(const struct runtime *r)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < r->subscription_count; i++)
+        bytes += subscription_bytes(r->subscriptions[i]);
+    return bytes;
+}
+
+/* Under load it may be full, and not, hundreds of times a second. */
+static void tell_memory(struct runtime *r, bool full, size_t bytes)
+{
+    int64_t now_ms = clock_now_ms(loop_clock(r->loop));
+    uint32_t times;
+
+    if (flap_set(&r->memory_told, full, now_ms, &times) && r->events.memory)
+        r->events.memory(r->host.user, full, bytes, times);
+    if (flap_due_ms(&r->memory_told) != INT64_MAX && !loop_timer_armed(&r->memory_due))
+        loop_timer_arm_ms(&r->memory_due, flap_due_ms(&r->memory_told) - now_ms);
+}
+
+static void memory_due(void *arg)
+{
+    struct runtime *r = arg;
+    uint32_t times;
+
+    if (flap_due(&r->memory_told, clock_now_ms(loop_clock(r->loop)), &times) && r->events.memory)
+        r->events.memory(r->host.user, r->memory_full, memory_bytes(r), times);
+}
+
+static void watch_memory(struct runtime *r)
+{
+    size_t bytes;
+    bool full;
+
+    if (r->memory_max == 0 || r->drain.phase != DRAIN_NOT)
+        return;
+    bytes = memory_bytes(r);
+    full = r->memory_full ? bytes >= r->memory_max / 4 * 3 : bytes > r->memory_max;
+    /* What fills it is a message that has come in part: only its rest makes room again. */
+    full &= runtime_in_flight(r) > 0;
+    if (full == r->memory_full)
+        return;
+    r->memory_full = full;
+    connection_pause_reading(r->connection, full);
+    tell_memory(r, full, bytes);
+}
+
+/* After everything that can be sent was sent: what is left waits behind a message. */
+static void watch_stragglers(struct runtime *r)
+{
+    if (acks_wait(r) && !loop_timer_armed(&r->stragglers))
+        loop_timer_arm_ms(&r->stragglers, r->straggler_age_ms / 2 + 1);
+}
+
+static void flush(const struct runtime *r, struct subscription *s, bool many)
+{
+    if (!drain_keeps_acks(r))
+        subscription_flush(s, many);
+}
+
+uint32_t runtime_collect(struct runtime *r)
+{
+    uint32_t settled = 0;
+
+    connection_cork(r->connection);
+    for (size_t i = 0; i < r->subscription_count; i++) {
+        settled += subscription_collect(r->subscriptions[i]);
+        flush(r, r->subscriptions[i], false);
+    }
+    connection_uncork(r->connection);
+    watch_stragglers(r);
+    watch_memory(r);
+    if (settled > 0)
+        r->host.progress(&r->host);
+    return settled;
+}
+
+static void stragglers_due(void *arg)
+{
+    runtime_collect(arg);
+}
+
+/* A worker asked for it. */
+static void asked(void *arg)
+{
+    struct runtime *r = arg;
+
+    runtime_collect(r);
+    if (at_work(r))
+        runtime_keep_looking(r);
+}
+
+static void tick(void *arg)
+{
+    struct runtime *r = arg;
+    bool again;
+
+    /* First the flag, then the look: who settles in between asks for another one. */
+    atomic_store(&r->host.outlook.looking, false);
+    again = runtime_collect(r) > 0 && at_work(r);
+    for (size_t i = 0; i < r->subscription_count; i++)
+        again |= subscription_look(r->subscriptions[i]);
+    if (again)
+        runtime_keep_looking(r);
+}
+
+/* All of one read has come. Under load acks are put off until they are worth a frame. */
+void runtime_turn(struct runtime *r)
+{
+    bool rests = connection_resting(r->connection);
+    uint32_t settled = 0;
+    bool busy = false;
+
+    for (size_t i = 0; i < r->subscription_count; i++) {
+        struct subscription *s = r->subscriptions[i];
+
+        subscription_push(s);
+        settled += subscription_collect(s);
+        flush(r, s, rests);
+        busy |= subscription_at_work(s) > 0 || subscription_unsent(s) > 0;
+    }
+    watch_memory(r);
+    if (busy)
+        runtime_keep_looking(r);
+    if (r->drain.phase != DRAIN_NOT && (settled > 0 || busy || runtime_in_flight(r) > 0))
+        r->host.progress(&r->host);
+}
+
+/* ---- life ---- */
+
+enum warren_status pulse_init(struct runtime *r)
+{
+    enum warren_status status = loop_timer_init(&r->tick, r->loop, tick, r);
+
+    if (status == WARREN_OK)
+        status = loop_timer_init(&r->stragglers, r->loop, stragglers_due, r);
+    if (status == WARREN_OK)
+        status = loop_timer_init(&r->memory_due, r->loop, memory_due, r);
+    loop_task_init(&r->collect, asked, r);
+    return status;
+}
+
+void pulse_done(struct runtime *r)
+{
+    loop_timer_done(&r->tick);
+    loop_timer_done(&r->stragglers);
+    loop_timer_done(&r->memory_due);
+}

@@ -1,0 +1,391 @@
+/* runtime.c - see runtime.h. Here: life, and what happens when. Working: pulse.c. The end: drain.c.
+ */
+#include "consume/runtime/runtime.h"
+
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/list.h"
+#include "base/thread.h"
+#include "consume/runtime/runtime_private.h"
+
+/* After a consumer lost its queue, so soon the topology is declared again. */
+#define REDECLARE_MS 200
+/* After the broker did not answer a declare. */
+#define REDECLARE_LATE_MS 30000
+
+/* Declaring that takes so long is told of, and again after so long. */
+#define SLOW_MS       1000
+#define SLOW_AGAIN_MS 10000
+
+#define runtime_of(ptr) list_entry(ptr, struct runtime, host)
+
+/* ---- what subscriptions ask for ---- */
+
+static void wake(struct subscription_host *host)
+{
+    struct runtime *r = runtime_of(host);
+
+    loop_post(r->loop, &r->collect);
+}
+
+static void pushed(struct subscription_host *host)
+{
+    runtime_keep_looking(runtime_of(host));
+}
+
+static void settle_up(struct subscription_host *host)
+{
+    settle_up_wait(&runtime_of(host)->settle_up);
+}
+
+static void progress(struct subscription_host *host)
+{
+    drain_progress(runtime_of(host));
+}
+
+/* ---- connection and topology ---- */
+
+static void declare(void *arg)
+{
+    struct runtime *r = arg;
+
+    if (r->declaring || r->drain.phase != DRAIN_NOT ||
+        connection_state(r->connection) != CONNECTION_OPEN)
+        return;
+    r->declaring = true;
+    loop_timer_arm_ms(&r->slow, SLOW_MS);
+    topology_declare(r->topology);
+}
+
+static void still_declaring(void *arg)
+{
+    struct runtime *r = arg;
+    size_t done, total;
+
+    if (!r->declaring)
+        return;
+    topology_progress(r->topology, &done, &total);
+    if (r->events.declaring)
+        r->events.declaring(r->host.user, done, total);
+    loop_timer_arm_ms(&r->slow, SLOW_AGAIN_MS);
+}
+
+static void interrupted(struct subscription_host *host)
+{
+    struct runtime *r = runtime_of(host);
+
+    if (!loop_timer_armed(&r->redeclare))
+        loop_timer_arm_ms(&r->redeclare, REDECLARE_MS);
+}
+
+static void refused(void *user, const char *item, uint16_t code, const char *text)
+{
+    struct runtime *r = user;
+
+    if (r->events.refused)
+        r->events.refused(r->host.user, item, code, text);
+}
+
+/* Also with items refused: a subscription to what is there has to work. */
+static void declared(void *user, uint32_t in_vain)
+{
+    struct runtime *r = user;
+
+    (void)in_vain;
+    r->declaring = false;
+    loop_timer_disarm(&r->slow);
+    for (size_t i = 0; i < r->subscription_count; i++)
+        subscription_start(r->subscriptions[i]);
+    limit_look_go_on(&r->limits);
+    if (topology_is_late(r->topology) && !loop_timer_armed(&r->redeclare))
+        loop_timer_arm_ms(&r->redeclare, REDECLARE_LATE_MS);
+}
+
+static const struct topology_events topology_events = {refused, declared};
+
+static void limited(void *user, const char *queue, int64_t limit)
+{
+    struct runtime *r = user;
+
+    r->events.limited(r->host.user, queue, limit);
+}
+
+static void opened(void *user)
+{
+    struct runtime *r = user;
+
+    atomic_fetch_add(&r->connects, 1);
+    if (r->events.connected)
+        r->events.connected(r->host.user, connection_where(r->connection),
+                            connection_server(r->connection));
+    declare(r);
+}
+
+static void lost(void *user, const struct connection_loss *loss)
+{
+    struct runtime *r = user;
+
+    r->declaring = false;
+    r->memory_full = false;
+    loop_timer_disarm(&r->redeclare);
+    loop_timer_disarm(&r->slow);
+    for (size_t i = 0; i < r->subscription_count; i++)
+        subscription_suspend(r->subscriptions[i]);
+    if (r->events.lost)
+        r->events.lost(r->host.user, loss);
+    drain_progress(r);
+}
+
+static void turn(void *user)
+{
+    runtime_turn(user);
+}
+
+static void closed(void *user)
+{
+    drain_closed(user);
+}
+
+static void few_channels(void *user, uint32_t needed, uint32_t allowed)
+{
+    struct runtime *r = user;
+
+    if (r->events.few_channels)
+        r->events.few_channels(r->host.user, needed, allowed);
+}
+
+static const struct connection_events connection_events = {
+    .open = opened, .lost = lost, .turn = turn, .closed = closed, .few_channels = few_channels};
+
+/* ---- life ---- */
+
+static void stop(void *arg)
+{
+    drain_begin(arg);
+}
+
+static void thread_lost(void *arg)
+{
+    struct runtime *r = arg;
+
+    drain_begin(r);
+    drain_progress(r);
+}
+
+static void abort_now(void *arg)
+{
+    drain_abort(arg, WARREN_ECLOSED);
+}
+
+static enum warren_status init_timers(struct runtime *r)
+{
+    enum warren_status status = pulse_init(r);
+
+    if (status == WARREN_OK)
+        status = loop_timer_init(&r->redeclare, r->loop, declare, r);
+    if (status == WARREN_OK)
+        status = loop_timer_init(&r->slow, r->loop, still_declaring, r);
+    if (status == WARREN_OK)
+        status = drain_init(r);
+    if (status == WARREN_OK)
+        status = settle_up_init(&r->settle_up, r);
+    return status;
+}
+
+static enum warren_status make_subscriptions(struct runtime *r,
+                                             const struct runtime_options *options,
+                                             struct warren_error *error)
+{
+    enum warren_status status = WARREN_OK;
+
+    r->subscriptions = calloc(options->subscription_count + 1, sizeof(struct subscription *));
+    if (!r->subscriptions)
+        return error_set(error, WARREN_ENOMEM, "out of memory");
+    for (size_t i = 0; status == WARREN_OK && i < options->subscription_count; i++) {
+        status = subscription_new(&options->subscriptions[i], options, &r->host,
+                                  &r->subscriptions[i], error);
+        if (status == WARREN_OK)
+            r->subscription_count++;
+    }
+    return status;
+}
+
+static enum warren_status make_limits(struct runtime *r, const struct runtime_options *options)
+{
+    size_t count = options->subscription_count;
+    struct limit_look_queue *queues = calloc(count + 1, sizeof *queues);
+
+    if (!queues)
+        return WARREN_ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        queues[i] = (struct limit_look_queue){options->subscriptions[i].queue,
+                                              options->subscriptions[i].is_stream};
+    limit_look_init(&r->limits, r->connection, r->topology, queues, count,
+                    r->events.limited ? limited : NULL, r);
+    return WARREN_OK;
+}
+
+static enum warren_status make_parts(struct runtime *r, const struct runtime_options *options,
+                                     struct warren_error *error)
+{
+    enum warren_status status = loop_new(&r->loop);
+
+    if (status == WARREN_OK)
+        status = init_timers(r);
+    if (status != WARREN_OK)
+        return error_set(error, status, "event loop: %s", warren_status_name(status));
+    status =
+        connection_new(r->loop, options->connection, &connection_events, r, &r->connection, error);
+    if (status != WARREN_OK)
+        return status;
+    r->host.connection = r->connection;
+    status = topology_new(r->connection, options->topology, &topology_events, r, &r->topology);
+    if (status == WARREN_OK)
+        status = make_limits(r, options);
+    if (status != WARREN_OK)
+        return error_set(error, status, "topology: %s", warren_status_name(status));
+    return make_subscriptions(r, options, error);
+}
+
+enum warren_status runtime_new(const struct runtime_options *options,
+                               const struct runtime_events *events, void *user,
+                               struct runtime **ret_runtime, struct warren_error *error)
+{
+    struct runtime *r = calloc(1, sizeof *r);
+    enum warren_status status;
+
+    if (!r)
+        return error_set(error, WARREN_ENOMEM, "out of memory");
+    r->events = *events;
+    r->host.events = &r->events;
+    r->host.user = user;
+    r->host.wake = wake;
+    r->host.pushed = pushed;
+    r->host.progress = progress;
+    r->host.settle_up = settle_up;
+    r->host.interrupted = interrupted;
+    atomic_store(&r->host.deadline_ms, INT64_MAX);
+    r->memory_max = options->memory_max;
+    r->straggler_age_ms = options->straggler_age_ms;
+    r->drain_timeout_ms = options->drain_timeout_ms;
+    r->flight = options->flight;
+    loop_task_init(&r->stop, stop, r);
+    loop_task_init(&r->abort, abort_now, r);
+    loop_task_init(&r->thread_lost, thread_lost, r);
+    status = make_parts(r, options, error);
+    if (status != WARREN_OK) {
+        runtime_free(r);
+        return status;
+    }
+    *ret_runtime = r;
+    return WARREN_OK;
+}
+
+static void *run(void *arg)
+{
+    struct runtime *r = arg;
+
+    connection_start(r->connection);
+    loop_run(r->loop);
+    if (r->events.stopped)
+        r->events.stopped(r->host.user, r->drain.status, r->drain.unfinished);
+    return NULL;
+}
+
+enum warren_status runtime_start(struct runtime *r, struct warren_error *error)
+{
+    enum warren_status status = thread_start(&r->thread, "warren-consume", run, r, error);
+
+    r->started = status == WARREN_OK;
+    return status;
+}
+
+void runtime_stop(struct runtime *r)
+{
+    loop_post(r->loop, &r->stop);
+}
+
+void runtime_thread_lost(struct runtime *r)
+{
+    loop_post(r->loop, &r->thread_lost);
+}
+
+void runtime_abort(struct runtime *r)
+{
+    loop_post(r->loop, &r->abort);
+}
+
+void runtime_join(struct runtime *r)
+{
+    if (r->started)
+        pthread_join(r->thread, NULL);
+    r->started = false;
+}
+
+void runtime_free(struct runtime *r)
+{
+    if (!r)
+        return;
+    runtime_join(r);
+    if (r->drain.unfinished > 0)
+        return; /* a handler or a receipt still refers to all of it */
+    for (size_t i = 0; i < r->subscription_count; i++)
+        subscription_free(r->subscriptions[i]);
+    free(r->subscriptions);
+    limit_look_done(&r->limits);
+    topology_free(r->topology);
+    connection_free(r->connection);
+    drain_done(r);
+    pulse_done(r);
+    loop_timer_done(&r->redeclare);
+    loop_timer_done(&r->slow);
+    settle_up_done(&r->settle_up);
+    loop_free(r->loop);
+    free(r);
+}
+
+/* ---- counts ---- */
+
+/* One for each subscription, and one to declare on. */
+uint32_t runtime_channels(const struct config_topology *topology, size_t subscription_count)
+{
+    size_t items = topology->exchange_count + topology->queue_count + topology->binding_count;
+
+    return (uint32_t)(subscription_count + (items > 0));
+}
+
+stream_begin runtime_subscription_begin(const struct runtime *r, size_t index)
+{
+    return subscription_begin(r->subscriptions[index]);
+}
+
+void runtime_subscription_stats(struct runtime *r, size_t index, struct runtime_stats *stats)
+{
+    subscription_stats(r->subscriptions[index], stats);
+}
+
+void runtime_stats(struct runtime *r, struct runtime_stats *stats)
+{
+    *stats = (struct runtime_stats){.connects = atomic_load(&r->connects), .consuming = true};
+    for (size_t i = 0; i < r->subscription_count; i++) {
+        struct runtime_stats one;
+
+        subscription_stats(r->subscriptions[i], &one);
+        stats->delivered += one.delivered;
+        stats->redelivered += one.redelivered;
+        for (unsigned k = 0; k <= WARREN_REQUEUE; k++)
+            stats->settled[k] += one.settled[k];
+        stats->retried += one.retried;
+        stats->stale += one.stale;
+        stats->unconfirmed += one.unconfirmed;
+        stats->dead_lettered += one.dead_lettered;
+        stats->relayed += one.relayed;
+        stats->unrelayed += one.unrelayed;
+        stats->unfit += one.unfit;
+        stats->running += one.running;
+        stats->queued += one.queued;
+        stats->held += one.held;
+        stats->consuming &= one.consuming;
+    }
+}

@@ -1,0 +1,201 @@
+/* runtime.h - consume: a connection, its topology and all subscriptions, on a thread of their own.
+ *
+ *   runtime_new > runtime_start > ... runtime_stop > drain > `stopped` > runtime_free
+ *
+ * Draining: ask the broker to send no more, hand back what no handler has begun, wait for the
+ * handlers that run, send all acks, a round trip to know that they arrived, close. Without a
+ * connection only the handlers are waited for: the broker has everything back already.
+ * Elsewhere: which handlers there are (plugin/), signals and log lines (app/).
+ */
+#ifndef WARREN_CONSUME_RUNTIME_H
+#define WARREN_CONSUME_RUNTIME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <warren/middleware.h>
+#include <warren/publisher.h>
+
+#include "amqp/connection/connection.h"
+#include "amqp/consumer/stream_offsets.h"
+#include "amqp/wire/delivery.h"
+#include "config/config.h"
+
+struct runtime;
+
+/** The admission of one middleware; see middleware.h. Thread: the runtime's. */
+struct runtime_gate {
+    uint32_t (*may)(void *state, uint32_t want, int64_t now_ms, int64_t *ret_retry_ms);
+    void (*took)(void *state, uint32_t count, int64_t now_ms); /* may be NULL */
+    void *state;
+};
+
+/** What one middleware does ahead of the workers and behind them; see middleware.h. */
+struct runtime_stage {
+    bool (*before)(struct warren_job *job, struct warren_passage *passage, void *state,
+                   void **ret_mark); /* NULL: there is no such middleware */
+    bool (*after)(struct warren_passage *passage, enum warren_outcome outcome, void *mark,
+                  void *state);
+    void *state;
+};
+
+/** One subscription. Strings, handler, state and table are borrowed until runtime_free(). */
+struct runtime_subscription {
+    const char *queue;
+    const char *handler_name; /* "PLUGIN.HANDLER" */
+    const struct warren_handler *handler;
+    void *state;                     /* of the handler's `open` */
+    const struct warren_link *links; /* middlewares, outermost first; copied */
+    size_t link_count;
+    const struct warren_link *late_links; /* those of them with late_failures; copied */
+    size_t late_count;
+    const struct runtime_gate *gates; /* asked in this order; copied */
+    size_t gate_count;
+    struct runtime_stage stage;
+    uint32_t delayed_max; /* messages held for a retry at once, above which the broker gets them
+                             back at once; 0: half of the prefetch, at least 1 */
+    uint16_t prefetch;
+    size_t prefetch_bytes;                /* 0: no bound */
+    uint32_t concurrency;                 /* worker threads, at least 1 */
+    const struct warren_table *arguments; /* of basic.consume; may be NULL */
+    const char *dead_exchange; /* where what is rejected is published; NULL: the broker is told to
+                                  reject it */
+    const char *dead_queue;    /* bound to it; for the log. May be NULL */
+    bool is_stream;            /* the queue; nothing is put back into it, */
+    stream_begin begin;        /* and it is consumed from there */
+    bool stop_at_gap;          /* see `gap` */
+};
+
+struct runtime_options {
+    const struct connection_options *connection; /* copied */
+    const struct config_topology *topology;      /* borrowed until runtime_free() */
+    const struct runtime_subscription *subscriptions;
+    size_t subscription_count;
+    size_t message_max;        /* bytes of a body; a larger one is rejected */
+    size_t memory_max;         /* bytes of all unsettled deliveries: above, reading stops; resumes
+                                  below 3/4; 0: no bound */
+    uint32_t straggler_age_ms; /* longest wait of an ack behind a message that is not done */
+    uint32_t drain_timeout_ms; /* all of draining */
+    struct flight *flight;     /* recorder; NULL: none. Borrowed until runtime_free() */
+    struct warren_publisher *publisher; /* for jobs; NULL: they cannot publish. Borrowed: close it
+                                           before runtime_free() */
+};
+
+/** A copy that should stand in a message's place. */
+struct runtime_unrelayed {
+    const char *queue;              /* that the message came from */
+    struct warren_bytes message_id; /* data NULL: it has none */
+    bool dead;            /* it goes to the dead-letter exchange, else into its queue again */
+    const char *exchange; /* that; "": the queue itself, or a delay queue, */
+    const char *target;   /* and the queue behind it; may be NULL */
+    const char *why;      /* such as "returned (312)" */
+    int64_t retry_ms;     /* until it is tried again; -1: it is handed back */
+    uint32_t waiting;     /* messages that wait for their copy, this one included */
+};
+
+/** Copies in vain are told of at most so often. */
+#define RUNTIME_TELL_MS 10000
+
+/** What the owner is told, on the runtime's thread. Any may be NULL. Do not block. */
+struct runtime_events {
+    void (*connected)(void *user, const char *where, const char *server);
+    /** Lost, or a try failed. */
+    void (*lost)(void *user, const struct connection_loss *loss);
+    /** It is open, but allows fewer channels than are needed: subscriptions wait for one. */
+    void (*few_channels)(void *user, uint32_t needed, uint32_t allowed);
+    /** Declaring takes longer than a second: so many items of so many were answered. */
+    void (*declaring)(void *user, size_t done, size_t total);
+    /** The broker refused an item of the topology. */
+    void (*refused)(void *user, const char *item, uint16_t code, const char *text);
+    /** A queue that was not declared as the topology has it, or at all, gives up what it took back
+     *  so often. Once for each. NULL: nobody asks. */
+    void (*limited)(void *user, const char *queue, int64_t limit);
+    /**
+     * A stream begins at @offset, and not at @expected, for its retention removed what was between
+     * them. With stop_at_gap nothing of the stream is handled any more: runtime_stop() is due.
+     */
+    void (*gap)(void *user, const char *queue, uint64_t expected, uint64_t offset);
+    void (*consuming)(void *user, const char *queue);
+    void (*interrupted)(void *user, const char *queue, const char *reason, uint32_t retry_ms);
+    /** A body above message_max, or headers nested too deeply: rejected. */
+    void (*unfit)(void *user, const char *queue, const struct delivery *without_body,
+                  const char *why, uint64_t body_size);
+    /** A message is tried again, and its attempt forgiven, because one that its job published was
+     * not confirmed: delivery->unpublished. */
+    void (*unconfirmed)(void *user, const char *queue, const struct delivery *delivery);
+    /** A copy was not confirmed: nothing is lost, and it is tried again. At most so often:
+     * RUNTIME_TELL_MS, for each subscription and each kind of copy. */
+    void (*unrelayed)(void *user, const struct runtime_unrelayed *what);
+    /** After that one was confirmed, and no message of @queue waits for its copy any more. */
+    void (*relayed)(void *user, const char *queue);
+    /** memory_max was reached, or undercut again; for the time since the last call @times times. */
+    void (*memory)(void *user, bool full, size_t bytes, uint32_t times);
+    /** Draining has begun: so many were handed back unbegun, so many are waited for. */
+    void (*draining)(void *user, uint32_t handed_back, uint32_t running);
+    /**
+     * The end; called once. WARREN_OK; WARREN_ETIMEOUT: drain_timeout_ms was over while
+     * @unfinished deliveries were not settled (or the broker did not answer), they went back to
+     * the broker; WARREN_ECLOSED: runtime_abort(). runtime_free() may follow, on another thread.
+     */
+    void (*stopped)(void *user, enum warren_status status, uint32_t unfinished);
+};
+
+/** Channels that a runtime needs on its connection. */
+uint32_t runtime_channels(const struct config_topology *topology, size_t subscription_count);
+
+/**
+ * Everything but the connection itself: worker threads are started, files of TLS read.
+ *
+ * @return WARREN_OK; WARREN_ENOMEM, WARREN_EIO, WARREN_ECONFIG, WARREN_EINVAL with @error
+ */
+enum warren_status runtime_new(const struct runtime_options *options,
+                               const struct runtime_events *events, void *user,
+                               struct runtime **ret_runtime, struct warren_error *error);
+/** Start the thread and connect, for ever. WARREN_OK, or WARREN_EIO with @error. */
+enum warren_status runtime_start(struct runtime *runtime, struct warren_error *error);
+/** Begin to drain; harmless to repeat. Only after runtime_start(). Thread: any. */
+void runtime_stop(struct runtime *runtime);
+/** End at once: drop the connection, wait for nothing. Only after runtime_start(). Thread: any. */
+void runtime_abort(struct runtime *runtime);
+/**
+ * The thread of a handler is lost, as the flight recorder says: begin to drain, or go on, without
+ * its delivery. Only after runtime_start(). Thread: any.
+ */
+void runtime_thread_lost(struct runtime *runtime);
+/** Wait for the end of the runtime's thread, which comes after `stopped`. Harmless to repeat. */
+void runtime_join(struct runtime *runtime);
+
+/**
+ * Never started, or after `stopped`. What a handler still holds is left alone: its thread and its
+ * subscription stay until the process ends. NULL is fine.
+ */
+void runtime_free(struct runtime *runtime);
+
+/** What was done since the start; all counts only grow but the last block. */
+struct runtime_stats {
+    uint64_t delivered;
+    uint64_t redelivered;
+    uint64_t settled[WARREN_REQUEUE + 1]; /* by enum warren_outcome; handed back ones included */
+    uint64_t retried;       /* held here for another attempt; settled only by the last one */
+    uint64_t stale;         /* of a lost channel: dropped, the broker delivers them again */
+    uint64_t unconfirmed;   /* attempts in vain because a publish of the job failed */
+    uint64_t dead_lettered; /* copies in the dead-letter exchange, confirmed */
+    uint64_t relayed;       /* copies in their queue, with the attempts counted */
+    uint64_t unrelayed;     /* copies that were not confirmed: each is tried again */
+    uint64_t unfit;         /* rejected unread: too large, or nested too deeply */
+    uint64_t connects;      /* connections that reached the broker */
+
+    uint32_t running; /* in a handler now */
+    uint32_t queued;  /* delivered, not begun */
+    uint32_t held;    /* delivered, not queued: until a gate opens, or a retry or a copy is due */
+    bool consuming;   /* all of them: the broker sends */
+};
+
+/** All subscriptions together. Thread: any, until runtime_free(). */
+void runtime_stats(struct runtime *runtime, struct runtime_stats *stats);
+/** On a stream: where the next process is to begin. Thread: as above. */
+stream_begin runtime_subscription_begin(const struct runtime *runtime, size_t index);
+/** One of them, by its place in the options; connects is 0. Thread: as above. */
+void runtime_subscription_stats(struct runtime *runtime, size_t index, struct runtime_stats *stats);
+
+#endif

@@ -1,0 +1,101 @@
+/* runtime_private.h - what runtime.c, pulse.c and drain.c share. Thread: the loop's. */
+#ifndef WARREN_CONSUME_RUNTIME_PRIVATE_H
+#define WARREN_CONSUME_RUNTIME_PRIVATE_H
+
+#include <pthread.h>
+
+#include "amqp/topology/topology.h"
+#include "base/flap.h"
+#include "consume/runtime/limit_look.h"
+#include "consume/runtime/settle_up.h"
+#include "consume/runtime/subscription.h"
+#include "loop/loop.h"
+
+enum drain_phase {
+    DRAIN_NOT,
+    DRAIN_CANCELLING, /* the broker was asked to send no more */
+    DRAIN_RUNNING,    /* waiting for handlers, and for the receipts of what they published */
+    DRAIN_PROVING,    /* acks are sent: did they arrive? */
+    DRAIN_CLOSING,
+    DRAIN_DONE
+};
+
+struct drain {
+    enum drain_phase phase;
+    struct loop_task step;   /* look whether the next phase can begin */
+    struct loop_timer timer; /* ends the waiting for handlers, then everything */
+    struct loop_timer pause; /* before what is left is handed back, and before the close */
+    bool grace_over;         /* hand back although handlers run */
+    bool handlers_given_up;
+    int64_t quiet_until_ms; /* do not close sooner */
+    int64_t end_ms;         /* by the loop's clock */
+    uint32_t handed_back;
+    uint32_t unfinished;
+    enum warren_status status;
+};
+
+struct runtime {
+    struct subscription_host host;
+    struct runtime_events events;
+    struct loop *loop;
+    struct connection *connection;
+    struct topology *topology;
+    struct limit_look limits;
+    struct subscription **subscriptions;
+    size_t subscription_count;
+    size_t memory_max;
+    uint32_t straggler_age_ms;
+    uint32_t drain_timeout_ms;
+    struct flight *flight; /* NULL: none */
+    struct settle_up settle_up;
+
+    struct loop_task collect;
+    struct loop_task stop;
+    struct loop_task abort;
+    struct loop_task thread_lost;
+    struct loop_timer tick;       /* while host.outlook.looking */
+    struct loop_timer stragglers; /* while acks wait behind a message that is not done */
+    struct loop_timer redeclare;
+    struct loop_timer slow; /* while declaring: the time to say how far that is */
+    bool declaring;
+    bool memory_full;
+    struct flap memory_told;
+    struct loop_timer memory_due; /* to tell of it */
+    _Atomic uint64_t connects;
+    struct drain drain;
+
+    pthread_t thread;
+    bool started;
+};
+
+/* ---- pulse.c ---- */
+
+enum warren_status pulse_init(struct runtime *runtime);
+void pulse_done(struct runtime *runtime);
+/** All of one read has come. */
+void runtime_turn(struct runtime *runtime);
+/** Settle and send everything that can be. @return how many deliveries were settled */
+uint32_t runtime_collect(struct runtime *runtime);
+/** Messages went to the workers: look for what they settle. */
+void runtime_keep_looking(struct runtime *runtime);
+/** Deliveries that are not settled, of all subscriptions, but those whose thread is lost. */
+uint32_t runtime_in_flight(const struct runtime *runtime);
+/** Those. */
+uint32_t runtime_lost(const struct runtime *runtime);
+
+/* ---- drain.c ---- */
+
+enum warren_status drain_init(struct runtime *runtime);
+void drain_done(struct runtime *runtime);
+/** Begin, unless it has begun. */
+void drain_begin(struct runtime *runtime);
+/** Acks are to leave together, once the handlers that run have finished. */
+bool drain_keeps_acks(const struct runtime *runtime);
+/** Something changed: see later on this turn whether the next phase can begin. */
+void drain_progress(struct runtime *runtime);
+/** End with @status as soon as the connection is dropped. */
+void drain_abort(struct runtime *runtime, enum warren_status status);
+/** connection_events.closed. */
+void drain_closed(struct runtime *runtime);
+
+#endif

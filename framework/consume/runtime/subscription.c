@@ -1,0 +1,434 @@
+/* subscription.c - see subscription.h. Here: life, what its parts tell it, the end. Working and
+ * counting: subscription_flow.c.
+ */
+#include "consume/runtime/subscription.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "consume/attempt/late.h"
+#include "consume/crash/fault.h"
+#include "consume/runtime/subscription_private.h"
+
+/* Under load, acks leave when they make up this part of the prefetch. */
+#define ACK_SHARE 8
+
+/* ---- what the executor asks for: worker threads ---- */
+
+static bool run(void *user, uint32_t worker, struct delivery *delivery, int64_t begun_ns)
+{
+    struct subscription *s = user;
+    struct warren_job *job = s->jobs[worker];
+    enum warren_outcome outcome;
+    bool settled;
+
+    job_begin(job, delivery, begun_ns);
+    if (delivery->late) {
+        outcome = late_run(&s->late, job);
+        guard_judged(&s->guard, job, outcome);
+    } else {
+        outcome = guard_run(&s->guard, worker, job, &s->chain);
+    }
+    settled = job_end(job, outcome) && stage_leave(&s->stage, delivery);
+    guard_ended(&s->guard, worker);
+    return settled;
+}
+
+static void thread_begins(void *user, uint32_t worker)
+{
+    struct subscription *s = user;
+
+    if (s->guard.flight)
+        fault_thread_begin(guard_worker(&s->guard, worker));
+}
+
+static void thread_ends(void *user, uint32_t worker)
+{
+    struct subscription *s = user;
+
+    if (s->guard.flight)
+        fault_thread_end(guard_worker(&s->guard, worker));
+}
+
+static uint32_t generation(void *user)
+{
+    struct subscription *s = user;
+
+    return consumer_generation(s->consumer);
+}
+
+static bool loop_rests(void *user)
+{
+    struct subscription *s = user;
+
+    return connection_resting(s->host->connection);
+}
+
+static void wake_loop(void *user)
+{
+    struct subscription *s = user;
+
+    s->host->wake(s->host);
+}
+
+static const struct executor_calls executor_calls = {
+    .run = run,
+    .generation = generation,
+    .loop_rests = loop_rests,
+    .wake_loop = wake_loop,
+    .thread_begins = thread_begins,
+    .thread_ends = thread_ends,
+};
+
+/* Of the guard: a suspect is about to run. */
+static void settle_up(void *user)
+{
+    struct subscription *s = user;
+
+    s->host->settle_up(s->host);
+}
+
+static bool reserve(void *user)
+{
+    struct subscription *s = user;
+
+    return admission_reserve(&s->admission);
+}
+
+static void receipts_came(void *user, struct delivery *delivery)
+{
+    struct subscription *s = user;
+
+    if (stage_leave(&s->stage, delivery))
+        executor_settled(s->executor, delivery);
+}
+
+/* ---- what the consumer tells: the loop ---- */
+
+static void deliver(void *user, struct delivery *delivery)
+{
+    struct subscription *s = user;
+
+    subscription_count(&s->counts.delivered);
+    if (delivery->redelivered)
+        subscription_count(&s->counts.redelivered);
+    s->in_flight++;
+    batch_add(&s->arrived, delivery);
+}
+
+static void consuming(void *user)
+{
+    struct subscription *s = user;
+
+    atomic_store(&s->counts.consuming, true);
+    if (s->host->events->consuming)
+        s->host->events->consuming(s->host->user, s->source.queue);
+}
+
+static void interrupted(void *user, const char *reason, uint32_t retry_ms)
+{
+    struct subscription *s = user;
+
+    atomic_store(&s->counts.consuming, false);
+    if (s->host->events->interrupted)
+        s->host->events->interrupted(s->host->user, s->source.queue, reason, retry_ms);
+    s->host->interrupted(s->host);
+}
+
+static void unfit(void *user, const struct delivery *without_body, const char *why,
+                  uint64_t body_size)
+{
+    struct subscription *s = user;
+
+    subscription_count(&s->counts.unfit);
+    if (s->host->events->unfit)
+        s->host->events->unfit(s->host->user, s->source.queue, without_body, why, body_size);
+}
+
+static void gap(void *user, uint64_t expected, uint64_t offset)
+{
+    struct subscription *s = user;
+
+    if (s->host->events->gap)
+        s->host->events->gap(s->host->user, s->source.queue, expected, offset);
+}
+
+static const struct consumer_events consumer_events = {deliver, consuming, interrupted, unfit, gap};
+
+/* ---- life ---- */
+
+static enum warren_status make_jobs(struct subscription *s)
+{
+    s->jobs = calloc(s->concurrency, sizeof(struct warren_job *));
+    if (!s->jobs)
+        return WARREN_ENOMEM;
+    for (uint32_t i = 0; i < s->concurrency; i++) {
+        s->jobs[i] = job_new(&s->source);
+        if (!s->jobs[i])
+            return WARREN_ENOMEM;
+        s->jobs[i]->worker = guard_worker(&s->guard, i);
+    }
+    return WARREN_OK;
+}
+
+static enum warren_status make_consumer(struct subscription *s,
+                                        const struct runtime_subscription *what,
+                                        const struct runtime_options *options)
+{
+    struct consumer_options consumer = {.queue = what->queue,
+                                        .prefetch = what->prefetch,
+                                        .prefetch_bytes = what->prefetch_bytes,
+                                        .message_max = options->message_max,
+                                        .straggler_age_ms = options->straggler_age_ms,
+                                        .arguments = what->arguments,
+                                        .is_stream = what->is_stream,
+                                        .begin = what->begin,
+                                        .stop_at_gap = what->stop_at_gap};
+
+    return consumer_new(s->host->connection, &consumer, &consumer_events, s, &s->consumer);
+}
+
+static enum warren_status make_admission(struct subscription *s,
+                                         const struct runtime_subscription *what)
+{
+    uint32_t delayed_max = what->delayed_max;
+    struct loop *loop = connection_loop(s->host->connection);
+    uint32_t held_max;
+    enum warren_status status;
+
+    if (delayed_max == 0)
+        delayed_max = what->prefetch > 1 ? what->prefetch / 2 : 1;
+    held_max = delayed_max > what->prefetch ? delayed_max : what->prefetch;
+    s->admit_ms = INT64_MAX;
+    random_init(&s->random, s->source.seed);
+    status = admission_init(&s->admission, what->gates, what->gate_count, delayed_max, held_max);
+    if (status == WARREN_OK)
+        status = delay_init(&s->owed, held_max);
+    if (status == WARREN_OK)
+        status = loop_timer_init(&s->owe, loop, subscription_copy_due, s);
+    return status == WARREN_OK ? loop_timer_init(&s->admit, loop, subscription_admit, s) : status;
+}
+
+static enum warren_status make_parts(struct subscription *s,
+                                     const struct runtime_subscription *what,
+                                     const struct runtime_options *options,
+                                     struct warren_error *error)
+{
+    struct executor_options executor = {.name = what->queue,
+                                        .concurrency = what->concurrency,
+                                        .clock = s->source.clock,
+                                        .outlook = &s->host->outlook};
+    const struct guard_options guard = {.flight = options->flight,
+                                        .queue = what->queue,
+                                        .handler = what->handler_name,
+                                        .concurrency = what->concurrency,
+                                        .settle_up = settle_up,
+                                        .user = s};
+    enum warren_status status =
+        chain_init(&s->chain, what->links, what->link_count, what->handler, what->state);
+
+    if (status == WARREN_OK)
+        status = late_init(&s->late, what->late_links, what->late_count);
+    if (status == WARREN_OK)
+        status = make_admission(s, what);
+    if (status == WARREN_OK)
+        status = stage_init(&s->stage, &what->stage, &s->source, wake_loop, s);
+    if (status == WARREN_OK)
+        status = guard_init(&s->guard, &guard);
+    if (status == WARREN_OK)
+        status = make_jobs(s);
+    if (status == WARREN_OK)
+        status = make_consumer(s, what, options);
+    if (status != WARREN_OK)
+        return error_set(error, status, "queue %s: %s", what->queue, warren_status_name(status));
+    status = executor_new(&executor, &executor_calls, s, &s->executor, error);
+    s->stage.executor = s->executor;
+    return status;
+}
+
+static void make_relay(struct subscription *s, const struct runtime_subscription *what,
+                       struct warren_publisher *publisher)
+{
+    s->relay = (struct relay){.queue = what->queue,
+                              .handler = what->handler_name,
+                              .dead_exchange = what->dead_exchange,
+                              .dead_queue = what->dead_queue,
+                              .into_queue = !what->is_stream,
+                              .broker_counts = s->source.broker_counts};
+    relay_outlet_init(&s->relay.outlet, publisher);
+    if (gethostname(s->relay.host, sizeof s->relay.host - 1) != 0)
+        s->relay.host[0] = '\0';
+    s->source.relay = &s->relay;
+}
+
+enum warren_status subscription_new(const struct runtime_subscription *what,
+                                    const struct runtime_options *options,
+                                    struct subscription_host *host,
+                                    struct subscription **ret_subscription,
+                                    struct warren_error *error)
+{
+    struct subscription *s = calloc(1, sizeof *s);
+    enum warren_status status;
+
+    if (!s)
+        return error_set(error, WARREN_ENOMEM, "out of memory");
+    s->host = host;
+    s->concurrency = what->concurrency;
+    s->ack_many = what->prefetch > ACK_SHARE ? what->prefetch / ACK_SHARE : 1;
+    s->source = (struct job_source){.queue = what->queue,
+                                    .handler = what->handler_name,
+                                    .publish = options->publisher ? job_publish_confirmed : NULL,
+                                    .append = options->publisher ? job_append_spooled : NULL,
+                                    .publisher = options->publisher,
+                                    .definition = what->handler,
+                                    .state = what->state,
+                                    .seed = random_seed(),
+                                    .clock = loop_clock(connection_loop(host->connection)),
+                                    .deadline_ms = &host->deadline_ms,
+                                    .settled = receipts_came,
+                                    .reserve = reserve,
+                                    .user = s,
+                                    .broker_counts = options->flight == NULL};
+    if (options->publisher)
+        make_relay(s, what, options->publisher);
+    status = make_parts(s, what, options, error);
+    if (status != WARREN_OK) {
+        subscription_free(s);
+        return status;
+    }
+    *ret_subscription = s;
+    return WARREN_OK;
+}
+
+void subscription_free(struct subscription *s)
+{
+    if (!s)
+        return;
+    executor_free(s->executor);
+    consumer_free(s->consumer);
+    for (uint32_t i = 0; s->jobs && i < s->concurrency; i++)
+        job_free(s->jobs[i]);
+    free(s->jobs);
+    loop_timer_done(&s->admit);
+    loop_timer_done(&s->owe);
+    admission_done(&s->admission);
+    delay_done(&s->owed);
+    stage_done(&s->stage);
+    chain_done(&s->chain);
+    chain_done(&s->late);
+    free(s);
+}
+
+static void not_awaited(void *user)
+{
+    (void)user;
+}
+
+void subscription_start(struct subscription *s)
+{
+    if (s->draining)
+        return;
+    if (!s->started)
+        consumer_start(s->consumer);
+    else if (s->suspended)
+        consumer_resume(s->consumer);
+    s->started = true;
+    s->suspended = false;
+}
+
+void subscription_suspend(struct subscription *s)
+{
+    atomic_store(&s->counts.consuming, false);
+    subscription_drop_stale(s);
+    if (!s->started || s->draining || s->suspended)
+        return;
+    s->suspended = true;
+    consumer_pause(s->consumer, not_awaited, s);
+}
+
+bool subscription_barrier(struct subscription *s, void (*passed)(void *user, bool in_time),
+                          void *user)
+{
+    if (consumer_generation(s->consumer) == 0)
+        return false;
+    consumer_flush(s->consumer, true);
+    consumer_barrier(s->consumer, passed, user);
+    return true;
+}
+
+/* ---- draining ---- */
+
+static void cancel_answered(void *user)
+{
+    struct subscription *s = user;
+
+    s->cancelled = true;
+    s->host->progress(s->host);
+}
+
+void subscription_drain(struct subscription *s)
+{
+    s->draining = true;
+    atomic_store(&s->counts.consuming, false);
+    executor_take_queued(s->executor, &s->arrived);
+    admission_take_all(&s->admission, &s->arrived);
+    subscription_take_owed(s, &s->arrived);
+    subscription_relay_counted(s, &s->arrived);
+    atomic_store_explicit(&s->counts.held, 0, memory_order_relaxed);
+    loop_timer_disarm(&s->admit);
+    s->admit_ms = INT64_MAX;
+    for (uint32_t i = 0; i < s->concurrency; i++)
+        job_deadline_moved(s->jobs[i]);
+    if (s->started)
+        consumer_pause(s->consumer, cancel_answered, s);
+    else
+        s->cancelled = true;
+}
+
+bool subscription_drained(const struct subscription *s)
+{
+    return s->cancelled || consumer_generation(s->consumer) == 0;
+}
+
+uint32_t subscription_hand_back(struct subscription *s, uint32_t count_max)
+{
+    struct batch some = {NULL, NULL, 0};
+
+    /* A nack of many tags would name those of running handlers as well. */
+    if (s->arrived.count > 1 && s->arrived.count == s->in_flight) {
+        consumer_hand_back(s->consumer);
+        return subscription_settle_as(s, &s->arrived, WARREN_REQUEUE);
+    }
+    while (s->arrived.count > 0 && some.count < count_max)
+        batch_add(&some, batch_pop(&s->arrived));
+    return subscription_settle_as(s, &some, WARREN_REQUEUE);
+}
+
+bool subscription_has_unbegun(const struct subscription *s)
+{
+    return s->arrived.count > 0;
+}
+
+static void barrier_passed(void *user, bool passed)
+{
+    struct subscription *s = user;
+
+    (void)passed; /* lost meanwhile: the broker has back what it did not hear of */
+    s->proving = false;
+    s->host->progress(s->host);
+}
+
+void subscription_prove(struct subscription *s)
+{
+    if (consumer_generation(s->consumer) == 0)
+        return;
+    s->proving = true;
+    subscription_barrier(s, barrier_passed, s);
+}
+
+bool subscription_proved(const struct subscription *s)
+{
+    return !s->proving || consumer_generation(s->consumer) == 0;
+}

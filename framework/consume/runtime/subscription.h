@@ -1,0 +1,108 @@
+/* subscription.h - one queue and one handler: a consumer that brings deliveries, an executor that
+ * runs them through the chain, and the way back to the broker.
+ * Thread: the loop's, but subscription_stats() and subscription_begin(). Owner: the runtime.
+ * Elsewhere: when things happen (pulse.c), the end of it all (drain.c); gates and delayed retry
+ * (admission.h).
+ */
+#ifndef WARREN_CONSUME_SUBSCRIPTION_H
+#define WARREN_CONSUME_SUBSCRIPTION_H
+
+#include <stdatomic.h>
+
+#include "amqp/consumer/consumer.h"
+#include "consume/runtime/runtime.h"
+#include "consume/workers/executor.h"
+
+struct subscription;
+
+/** What all subscriptions of a runtime share. Outlives them. */
+struct subscription_host {
+    struct connection *connection;
+    struct loop_outlook outlook;
+    _Atomic int64_t deadline_ms; /* of handlers, while draining; INT64_MAX: none */
+    /** Have subscription_collect() called for all soon. Thread: any. */
+    void (*wake)(struct subscription_host *host);
+    /** Messages went to the workers, perhaps outside of a turn: look for what they settle. */
+    void (*pushed)(struct subscription_host *host);
+    /** A subscription came to rest after subscription_drain(), perhaps not for the first time. */
+    void (*progress)(struct subscription_host *host);
+    /** Wait until the broker knows of every ack so far, but not for long. Thread: a worker's. */
+    void (*settle_up)(struct subscription_host *host);
+    /** It stopped consuming: the topology may have to be declared again. */
+    void (*interrupted)(struct subscription_host *host);
+    const struct runtime_events *events;
+    void *user; /* of the events */
+};
+
+enum warren_status subscription_new(const struct runtime_subscription *what,
+                                    const struct runtime_options *options,
+                                    struct subscription_host *host,
+                                    struct subscription **ret_subscription,
+                                    struct warren_error *error);
+/** Nothing may be unsettled. NULL is fine. */
+void subscription_free(struct subscription *subscription);
+
+/** The topology is declared: consume. Harmless to repeat. */
+void subscription_start(struct subscription *subscription);
+/** The connection is lost: do not consume before subscription_start(). */
+void subscription_suspend(struct subscription *subscription);
+
+/** Pass on to the workers what came since the last turn. */
+void subscription_push(struct subscription *subscription);
+/** See executor_look(). */
+bool subscription_look(struct subscription *subscription);
+/** Settle what is handled, or hold it for a retry. @return how many */
+uint32_t subscription_collect(struct subscription *subscription);
+/** Send acks: all that can be sent, or, if @many, only when it is worth a frame. */
+void subscription_flush(struct subscription *subscription, bool many);
+
+/** Delivered and not settled, but for those whose thread is lost. */
+uint32_t subscription_in_flight(const struct subscription *subscription);
+/** Those: they stay as they are. */
+uint32_t subscription_lost(const struct subscription *subscription);
+/** Of these, given to the workers; the others are held, or were not pushed yet. */
+uint32_t subscription_at_work(const struct subscription *subscription);
+/**
+ * Of these, what a worker has taken: its handler runs or is about to, or has returned, and receipts
+ * or a middleware's note of it are to come.
+ */
+uint32_t subscription_begun(const struct subscription *subscription);
+/** Acks settled but not sent. */
+uint32_t subscription_unsent(const struct subscription *subscription);
+size_t subscription_bytes(const struct subscription *subscription);
+
+/**
+ * Send every ack and ask for a sign that they arrived.
+ *
+ * @return false: there is no channel, and @passed is not called
+ */
+bool subscription_barrier(struct subscription *subscription,
+                          void (*passed)(void *user, bool in_time), void *user);
+
+/* ---- draining ---- */
+
+/** Stop the broker, begin nothing more. host->progress() tells when the broker has answered. */
+void subscription_drain(struct subscription *subscription);
+/** The broker sends nothing more. */
+bool subscription_drained(const struct subscription *subscription);
+/**
+ * Settle what was not begun as handed back; where handlers run, no more than @count_max, for each
+ * then needs a frame of its own. @return how many
+ */
+uint32_t subscription_hand_back(struct subscription *subscription, uint32_t count_max);
+/** Some of it is left. */
+bool subscription_has_unbegun(const struct subscription *subscription);
+/**
+ * Send every ack and ask for a sign that they arrived; host->progress() tells.
+ * Nothing is asked if there is no channel.
+ */
+void subscription_prove(struct subscription *subscription);
+/** The sign has come, or cannot come. */
+bool subscription_proved(const struct subscription *subscription);
+
+/** On a stream: see consumer_begin(). Thread: any. */
+stream_begin subscription_begin(const struct subscription *subscription);
+/** Thread: any. */
+void subscription_stats(struct subscription *subscription, struct runtime_stats *stats);
+
+#endif

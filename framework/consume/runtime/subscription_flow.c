@@ -1,0 +1,330 @@
+/* subscription_flow.c - a delivery's way to the workers and back to the broker. */
+#include "consume/relay/settlement.h"
+#include "consume/runtime/subscription_private.h"
+
+static int64_t now_ms(const struct subscription *s)
+{
+    return clock_now_ms(s->source.clock);
+}
+
+/* ---- settling ---- */
+
+static enum verdict verdict_of(const struct delivery *delivery)
+{
+    enum warren_outcome outcome = (enum warren_outcome)delivery->outcome;
+
+    if (delivery->relay == RELAY_CONFIRMED)
+        return VERDICT_ACK;
+    if (delivery->relay == RELAY_FAILED && outcome != WARREN_RETRY)
+        return VERDICT_HANDBACK;
+    /* So that the broker does not count it either, where it can be told. */
+    if (outcome == WARREN_RETRY && delivery->forgiven)
+        return VERDICT_HANDBACK;
+    return settlement_verdict(outcome);
+}
+
+static void tell_unconfirmed(struct subscription *s, struct delivery *delivery)
+{
+    if (delivery->publish_end == PUBLISH_FINE || delivery->relay != RELAY_NONE)
+        return;
+    subscription_count(&s->counts.unconfirmed);
+    if (s->host->events->unconfirmed)
+        s->host->events->unconfirmed(s->host->user, s->source.queue, delivery);
+}
+
+static bool is_stale(const struct subscription *s, const struct delivery *delivery)
+{
+    return delivery->generation != consumer_generation(s->consumer);
+}
+
+static enum guard_end end_of(const struct delivery *delivery, enum verdict verdict, bool stale)
+{
+    if (stale || (verdict != VERDICT_ACK && verdict != VERDICT_REJECT))
+        return GUARD_RETURNED;
+    if (delivery->relay == RELAY_CONFIRMED && delivery->outcome != WARREN_REJECT)
+        return GUARD_COPIED;
+    return GUARD_SETTLED;
+}
+
+static void settle(struct subscription *s, struct delivery *delivery)
+{
+    enum verdict verdict = verdict_of(delivery);
+    bool stale = is_stale(s, delivery);
+
+    s->in_flight--;
+    admission_unreserve(&s->admission, delivery);
+    stage_drop(&s->stage, delivery);
+    guard_left(&s->guard, delivery, end_of(delivery, verdict, stale));
+    if (stale) {
+        subscription_count(&s->counts.stale);
+    } else {
+        subscription_count(&s->counts.settled[delivery->outcome]);
+        tell_unconfirmed(s, delivery);
+    }
+    consumer_settle(s->consumer, delivery, verdict);
+}
+
+uint32_t subscription_settle_as(struct subscription *s, struct batch *batch,
+                                enum warren_outcome outcome)
+{
+    uint32_t settled = batch->count;
+    struct delivery *delivery;
+
+    while ((delivery = batch_pop(batch))) {
+        delivery->outcome = (uint8_t)outcome;
+        delivery->relay = RELAY_NONE;
+        settle(s, delivery);
+    }
+    return settled;
+}
+
+/* ---- there ---- */
+
+/* On to the workers, past the middleware that looks at messages ahead of them. */
+static void go_on(struct subscription *s, struct batch *admitted)
+{
+    struct batch go = {NULL, NULL, 0};
+
+    stage_enter(&s->stage, admitted, &go);
+    executor_push(s->executor, &go);
+}
+
+/* What waited for an answer, and has it. @return how many came to rest with it */
+static uint32_t take_answered(struct subscription *s)
+{
+    struct batch answered = {NULL, NULL, 0};
+    struct batch go = {NULL, NULL, 0};
+    struct batch older = {NULL, NULL, 0};
+    struct delivery *delivery;
+
+    stage_take(&s->stage, &answered);
+    if (answered.count == 0)
+        return 0;
+    if (s->draining) {
+        uint32_t count = answered.count;
+
+        batch_splice(&s->arrived, &answered);
+        return count;
+    }
+    while ((delivery = batch_pop(&answered)))
+        batch_add(is_stale(s, delivery) ? &older : &go, delivery);
+    executor_push(s->executor, &go);
+    s->host->pushed(s->host);
+    return subscription_settle_as(s, &older, WARREN_REQUEUE);
+}
+
+/* The admission has changed: see to its timer. */
+static void watch(struct subscription *s)
+{
+    int64_t next_ms = admission_next_ms(&s->admission);
+
+    atomic_store_explicit(&s->counts.held, admission_count(&s->admission) + s->owed.count,
+                          memory_order_relaxed);
+    if (next_ms == s->admit_ms)
+        return;
+    s->admit_ms = next_ms;
+    if (next_ms == INT64_MAX)
+        loop_timer_disarm(&s->admit);
+    else
+        loop_timer_arm_ms(&s->admit, next_ms - now_ms(s));
+}
+
+static void admit(struct subscription *s)
+{
+    struct batch go = {NULL, NULL, 0};
+
+    admission_take(&s->admission, now_ms(s), &go);
+    watch(s);
+    if (go.count == 0)
+        return;
+    go_on(s, &go);
+    s->host->pushed(s->host);
+}
+
+void subscription_admit(void *arg)
+{
+    struct subscription *s = arg;
+
+    s->admit_ms = INT64_MAX; /* it has fired */
+    subscription_drop_stale(s);
+    if (!s->draining)
+        admit(s);
+}
+
+void subscription_drop_stale(struct subscription *s)
+{
+    struct batch older = {NULL, NULL, 0};
+
+    if (admission_count(&s->admission) + s->owed.count == 0 ||
+        s->generation == consumer_generation(s->consumer))
+        return;
+    admission_take_all(&s->admission, &older);
+    subscription_take_owed(s, &older);
+    watch(s);
+    subscription_settle_as(s, &older, WARREN_REQUEUE);
+}
+
+/* Those of an older channel leave, so that the queue stays within the prefetch, however often the
+ * channel is lost. */
+static void enter_generation(struct subscription *s, uint32_t generation)
+{
+    struct batch older = {NULL, NULL, 0};
+
+    executor_take_queued(s->executor, &older);
+    subscription_settle_as(s, &older, WARREN_REQUEUE);
+    s->generation = generation;
+}
+
+void subscription_push(struct subscription *s)
+{
+    subscription_drop_stale(s);
+    if (!s->arrived.first || s->draining)
+        return;
+    executor_roomy(s->executor, consumer_roomy(s->consumer));
+    if (s->arrived.last->generation != s->generation)
+        enter_generation(s, s->arrived.last->generation);
+    if (s->admission.gate_count == 0) {
+        go_on(s, &s->arrived);
+        return;
+    }
+    admission_add(&s->admission, &s->arrived);
+    admit(s);
+}
+
+bool subscription_look(struct subscription *s)
+{
+    return executor_look(s->executor);
+}
+
+/* ---- and back again ---- */
+
+/* A failed attempt whose next one is to be here, or one that waits for its copy. The broker is told
+ * nothing. */
+static bool hold(struct subscription *s, struct delivery *delivery)
+{
+    if (s->draining || delivery->relay == RELAY_CONFIRMED || is_stale(s, delivery))
+        return false;
+    if (delivery->relay == RELAY_FAILED)
+        return subscription_owe(s, delivery);
+    if (delivery->outcome != WARREN_RETRY || delivery->retry_at_ms < 0 ||
+        !admission_hold(&s->admission, delivery, now_ms(s)))
+        return false;
+    subscription_count(&s->counts.retried);
+    tell_unconfirmed(s, delivery);
+    delivery->publish_end = PUBLISH_FINE;
+    return true;
+}
+
+/* @return false: it is settled; else it is held, or in @late */
+static bool come_back(struct subscription *s, struct delivery *delivery, struct batch *late)
+{
+    if (delivery->late && !is_stale(s, delivery)) {
+        subscription_late(s, delivery, late);
+        return true;
+    }
+    if (delivery->publish_end != PUBLISH_FINE)
+        subscription_unconfirmed(s, delivery);
+    if (delivery->relay != RELAY_NONE)
+        subscription_relayed(s, delivery);
+    if (hold(s, delivery))
+        return true;
+    settle(s, delivery);
+    return false;
+}
+
+uint32_t subscription_collect(struct subscription *s)
+{
+    struct batch done = {NULL, NULL, 0};
+    struct batch late = {NULL, NULL, 0};
+    struct delivery *delivery;
+    uint32_t settled;
+    bool held = false;
+
+    executor_take_settled(s->executor, &done);
+    settled = done.count + take_answered(s);
+    while ((delivery = batch_pop(&done)))
+        held = come_back(s, delivery, &late) || held;
+    if (late.count > 0) {
+        executor_push(s->executor, &late);
+        s->host->pushed(s->host);
+    }
+    if (settled > 0 && s->admission.waiting.count > 0 && !s->draining) {
+        admission_ask_now(&s->admission); /* an outcome may have opened a gate */
+        admit(s);
+    } else if (held) {
+        watch(s);
+    }
+    return settled;
+}
+
+void subscription_flush(struct subscription *s, bool many)
+{
+    uint32_t unsent = consumer_unsent(s->consumer);
+
+    if (unsent > 0 && (!many || unsent >= s->ack_many))
+        consumer_flush(s->consumer, false);
+}
+
+uint32_t subscription_in_flight(const struct subscription *s)
+{
+    return s->in_flight - guard_lost(&s->guard);
+}
+
+uint32_t subscription_lost(const struct subscription *s)
+{
+    return guard_lost(&s->guard);
+}
+
+uint32_t subscription_at_work(const struct subscription *s)
+{
+    return subscription_in_flight(s) - s->arrived.count - admission_count(&s->admission) -
+           s->owed.count;
+}
+
+uint32_t subscription_begun(const struct subscription *s)
+{
+    uint32_t running;
+    uint32_t queued;
+
+    executor_load(s->executor, &running, &queued);
+    return subscription_at_work(s) - s->stage.waiting.count - queued;
+}
+
+uint32_t subscription_unsent(const struct subscription *s)
+{
+    return consumer_unsent(s->consumer);
+}
+
+size_t subscription_bytes(const struct subscription *s)
+{
+    return consumer_bytes(s->consumer);
+}
+
+stream_begin subscription_begin(const struct subscription *s)
+{
+    return consumer_begin(s->consumer);
+}
+
+/* ---- counts ---- */
+
+void subscription_stats(struct subscription *s, struct runtime_stats *stats)
+{
+    struct counts *c = &s->counts;
+
+    *stats = (struct runtime_stats){
+        .delivered = atomic_load_explicit(&c->delivered, memory_order_relaxed),
+        .redelivered = atomic_load_explicit(&c->redelivered, memory_order_relaxed),
+        .retried = atomic_load_explicit(&c->retried, memory_order_relaxed),
+        .stale = atomic_load_explicit(&c->stale, memory_order_relaxed),
+        .unconfirmed = atomic_load_explicit(&c->unconfirmed, memory_order_relaxed),
+        .dead_lettered = atomic_load_explicit(&c->dead_lettered, memory_order_relaxed),
+        .relayed = atomic_load_explicit(&c->relayed, memory_order_relaxed),
+        .unrelayed = atomic_load_explicit(&c->unrelayed, memory_order_relaxed),
+        .unfit = atomic_load_explicit(&c->unfit, memory_order_relaxed),
+        .held = atomic_load_explicit(&c->held, memory_order_relaxed),
+        .consuming = atomic_load(&c->consuming),
+    };
+    for (unsigned i = 0; i <= WARREN_REQUEUE; i++)
+        stats->settled[i] = atomic_load_explicit(&c->settled[i], memory_order_relaxed);
+    executor_load(s->executor, &stats->running, &stats->queued);
+}

@@ -1,0 +1,263 @@
+/* subscription_owed.c - what the event loop does about copies in a delivery's place: their end, and
+ * another try where one was not confirmed.
+ */
+#include <stdio.h>
+
+#include "amqp/wire/properties.h"
+#include "consume/relay/settlement.h"
+#include "consume/runtime/subscription_private.h"
+
+/* So many copies are tried again in one turn of the loop. */
+#define COPIES_A_TURN 32
+/* A copy that could not be made for so long: the message goes back before the broker ends the
+ * channel over it. */
+#define OWED_MAX_MS ADMISSION_DELAY_MAX_MS
+
+#define WHY_SIZE 64
+
+static int64_t now_ms(const struct subscription *s)
+{
+    return clock_now_ms(s->source.clock);
+}
+
+/* ---- what is told ---- */
+
+static void name_why(const struct delivery *delivery, char why[WHY_SIZE])
+{
+    if (delivery->relay_status == WARREN_ETOOBIG)
+        snprintf(why, WHY_SIZE, "the headers leave no room for those of a copy");
+    else if (delivery->relay_status != WARREN_OK)
+        snprintf(why, WHY_SIZE, "not accepted: %s",
+                 warren_status_name((enum warren_status)delivery->relay_status));
+    else if (delivery->relay_code)
+        snprintf(why, WHY_SIZE, "%s (%u)",
+                 warren_result_name((enum warren_result)delivery->relay_result),
+                 delivery->relay_code);
+    else
+        snprintf(why, WHY_SIZE, "%s",
+                 warren_result_name((enum warren_result)delivery->relay_result));
+}
+
+/* A full queue refuses each copy each time: what matters is that it does, and how many wait. */
+static bool may_tell(struct subscription *s, bool dead)
+{
+    int64_t *told_ms = &s->told_ms[dead];
+
+    if (!s->host->events->unrelayed || (*told_ms > 0 && now_ms(s) - *told_ms < RUNTIME_TELL_MS))
+        return false;
+    *told_ms = now_ms(s);
+    return true;
+}
+
+static void tell(struct subscription *s, const struct delivery *delivery, bool dead,
+                 int64_t again_ms)
+{
+    struct warren_properties properties;
+    struct runtime_unrelayed what = {.queue = s->source.queue,
+                                     .dead = dead,
+                                     .exchange = dead ? s->relay.dead_exchange : "",
+                                     .target = dead ? s->relay.dead_queue : s->source.queue,
+                                     .retry_ms = again_ms - now_ms(s),
+                                     .waiting = s->owed.count + 1};
+    char why[WHY_SIZE];
+    struct arena arena;
+
+    if (!may_tell(s, dead))
+        return;
+    name_why(delivery, why);
+    arena_init(&arena);
+    properties_decode(delivery_properties(delivery), &arena, &properties);
+    what.message_id = arena_bytes(&arena, properties.message_id);
+    what.why = why;
+    s->host->events->unrelayed(s->host->user, &what);
+    arena_done(&arena);
+}
+
+static void tell_the_end(struct subscription *s)
+{
+    if (!s->owing || s->owed.count > 0)
+        return;
+    s->owing = false;
+    if (s->host->events->relayed)
+        s->host->events->relayed(s->host->user, s->source.queue);
+}
+
+/* ---- a copy has failed ---- */
+
+/* The next attempt is made here, and not before @at_ms. */
+static void attempt_again(struct delivery *delivery, int64_t at_ms)
+{
+    /* Of a message that was to be dead-lettered, the attempt did not count. */
+    if (delivery->outcome != WARREN_RETRY)
+        delivery->forgiven = true;
+    delivery->outcome = WARREN_RETRY;
+    delivery->relay = RELAY_NONE;
+    if (delivery->retry_at_ms < at_ms)
+        delivery->retry_at_ms = at_ms;
+}
+
+/* A copy would lack headers, and so would the next one. What is to be attempted again waits here
+ * until then; what was handed back goes back, though its attempts are not known there. */
+static void no_copy_fits(struct subscription *s, struct delivery *delivery)
+{
+    delivery->relay = RELAY_NONE;
+    if (delivery->outcome == WARREN_RETRY && delivery->retry_at_ms < 0)
+        delivery->retry_at_ms = now_ms(s) + OWED_AGAIN_MIN_MS;
+    tell(s, delivery, false, delivery->outcome == WARREN_RETRY ? delivery->retry_at_ms : -1);
+}
+
+void subscription_not_copied(struct subscription *s, struct delivery *delivery)
+{
+    subscription_count(&s->counts.unrelayed);
+    tell(s, delivery, false, -1);
+    delivery->relay = RELAY_NONE;
+}
+
+/* The outcome stands, and the copy is tried again; but an attempt that is due before that is made.
+ */
+static void copy_failed(struct subscription *s, struct delivery *delivery)
+{
+    bool dead = delivery->outcome == WARREN_REJECT;
+    struct owed *owed = delivery->owed;
+    int64_t again_ms = now_ms(s) + OWED_AGAIN_MIN_MS;
+
+    subscription_count(&s->counts.unrelayed);
+    if (s->draining) {
+        tell(s, delivery, dead, -1);
+        if (dead)
+            delivery->outcome = WARREN_REQUEUE;
+        return;
+    }
+    if (delivery->relay_status == WARREN_ETOOBIG && !dead) {
+        no_copy_fits(s, delivery);
+        return;
+    }
+    s->owing = true;
+    if (owed)
+        again_ms = now_ms(s) + owed_again_ms(owed, &s->random);
+    tell(s, delivery, dead, again_ms);
+    if (!owed || owed->due_ms <= again_ms) {
+        attempt_again(delivery, again_ms);
+    } else {
+        if (owed->since_ms < 0)
+            owed->since_ms = now_ms(s);
+        delivery->retry_at_ms = again_ms;
+    }
+    /* Somebody may have deleted the exchange, or its queue. */
+    if (delivery->relay_code)
+        s->host->interrupted(s->host);
+}
+
+void subscription_relayed(struct subscription *s, struct delivery *delivery)
+{
+    if (delivery->relay == RELAY_FAILED) {
+        copy_failed(s, delivery);
+        return;
+    }
+    subscription_count(delivery->outcome == WARREN_REJECT ? &s->counts.dead_lettered
+                                                          : &s->counts.relayed);
+    tell_the_end(s);
+}
+
+/* ---- waiting for the next try ---- */
+
+static void watch(struct subscription *s)
+{
+    int64_t next_ms = delay_next_ms(&s->owed);
+    int64_t left_ms = next_ms - now_ms(s);
+
+    atomic_store_explicit(&s->counts.held, admission_count(&s->admission) + s->owed.count,
+                          memory_order_relaxed);
+    if (next_ms == INT64_MAX)
+        loop_timer_disarm(&s->owe);
+    else
+        loop_timer_arm_ms(&s->owe, left_ms > 0 ? left_ms : 0);
+}
+
+bool subscription_owe(struct subscription *s, struct delivery *delivery)
+{
+    if (!delay_put(&s->owed, delivery))
+        return false;
+    watch(s);
+    return true;
+}
+
+void subscription_take_owed(struct subscription *s, struct batch *batch)
+{
+    struct delivery *delivery;
+
+    while ((delivery = delay_pop(&s->owed, INT64_MAX))) {
+        delivery->retry_at_ms = delivery->owed->due_ms < INT64_MAX ? delivery->owed->due_ms : -1;
+        batch_add(batch, delivery);
+    }
+    watch(s);
+}
+
+bool subscription_publish_copy(struct subscription *s, struct delivery *delivery, relay_fn *publish,
+                               const struct relay_facts *facts, struct arena *scratch)
+{
+    struct settlement *settlement = settlement_new(delivery, s->source.settled, s->source.user);
+    enum warren_status status = WARREN_ENOMEM;
+
+    if (settlement) {
+        delivery->relay = RELAY_SENT;
+        status = publish(&s->relay, delivery, facts, scratch, settlement_relayed, settlement);
+        if (status == WARREN_OK)
+            return true; /* the settlement's first hold is the receipt's */
+        settlement_handled(settlement);
+    }
+    delivery->relay = RELAY_FAILED;
+    delivery->relay_status = (int16_t)status;
+    return false;
+}
+
+/* For too long: it is attempted again, here, or by whoever gets it next. */
+static void give_up(struct subscription *s, struct delivery *delivery)
+{
+    struct batch batch = {NULL, NULL, 0};
+
+    if (delivery->outcome == WARREN_RETRY) {
+        attempt_again(delivery, now_ms(s));
+        executor_settled(s->executor, delivery);
+        return;
+    }
+    batch_add(&batch, delivery);
+    subscription_settle_as(s, &batch, WARREN_REQUEUE);
+    s->host->wake(s->host);
+}
+
+static void copy_again(struct subscription *s, struct delivery *delivery, struct arena *scratch)
+{
+    const struct owed *owed = delivery->owed;
+    struct relay_facts facts = owed->facts;
+    bool dead = delivery->outcome == WARREN_REJECT;
+
+    /* A stream takes nothing back, and has no such limit. */
+    if (now_ms(s) - owed->since_ms >= OWED_MAX_MS && s->relay.into_queue) {
+        give_up(s, delivery);
+        return;
+    }
+    facts.left_ms = INT64_MAX;
+    facts.wait = false;
+    facts.delay_ms = 0;
+    if (owed->due_ms < INT64_MAX && owed->due_ms > now_ms(s))
+        facts.delay_ms = owed->due_ms - now_ms(s);
+    if (!subscription_publish_copy(s, delivery, dead ? relay_dead : relay_later, &facts, scratch))
+        executor_settled(s->executor, delivery);
+}
+
+void subscription_copy_due(void *arg)
+{
+    struct subscription *s = arg;
+    struct delivery *delivery;
+    struct arena scratch;
+
+    subscription_drop_stale(s);
+    arena_init(&scratch);
+    for (int i = 0; i < COPIES_A_TURN && (delivery = delay_pop(&s->owed, now_ms(s))); i++) {
+        arena_reset(&scratch);
+        copy_again(s, delivery, &scratch);
+    }
+    arena_done(&scratch);
+    watch(s);
+}

@@ -1,0 +1,118 @@
+/* subscription_private.h - what subscription.c (life, what parts tell it, the end) and
+ * subscription_flow.c (there and back) share. Thread: the loop's.
+ */
+#ifndef WARREN_CONSUME_SUBSCRIPTION_PRIVATE_H
+#define WARREN_CONSUME_SUBSCRIPTION_PRIVATE_H
+
+#include "consume/attempt/chain.h"
+#include "consume/attempt/job.h"
+#include "consume/relay/owed.h"
+#include "consume/runtime/admission.h"
+#include "consume/runtime/guard.h"
+#include "consume/runtime/stage.h"
+#include "consume/runtime/subscription.h"
+#include "loop/loop.h"
+
+/* Written by the loop alone, read by any thread: no atomic addition is needed. */
+struct counts {
+    _Atomic uint64_t delivered;
+    _Atomic uint64_t redelivered;
+    _Atomic uint64_t settled[WARREN_REQUEUE + 1];
+    _Atomic uint64_t retried;
+    _Atomic uint64_t stale;
+    _Atomic uint64_t unconfirmed;
+    _Atomic uint64_t dead_lettered;
+    _Atomic uint64_t relayed;
+    _Atomic uint64_t unrelayed;
+    _Atomic uint64_t unfit;
+    _Atomic uint32_t held;
+    atomic_bool consuming;
+};
+
+struct subscription {
+    struct subscription_host *host;
+    struct consumer *consumer;
+    struct executor *executor;
+    struct chain chain;
+    struct chain late;
+    struct job_source source;
+    struct relay relay; /* of the source, if there is a publisher */
+    struct guard guard;
+    struct warren_job **jobs; /* one a worker */
+    uint32_t concurrency;
+    uint32_t ack_many;
+
+    struct batch arrived;       /* since the last turn */
+    struct admission admission; /* of this generation alone */
+    struct stage stage;
+    struct delay owed; /* what waits for a copy, by the next try; of this generation alone */
+    struct loop_timer owe;
+    struct random random; /* of these tries */
+    int64_t told_ms[2];   /* when such a failure was told of last: of a retry, a dead letter; 0 */
+    bool owing;           /* one was told of since all were confirmed */
+    struct loop_timer admit; /* for admission_next_ms() */
+    int64_t admit_ms;        /* when it is armed for; INT64_MAX: it is not */
+    uint32_t generation;     /* of what was pushed last */
+    uint32_t in_flight;
+    bool started;
+    bool suspended;
+    bool draining;
+    bool cancelled; /* the broker has answered the cancel of draining */
+    bool proving;
+    struct counts counts;
+};
+
+static inline void subscription_count(_Atomic uint64_t *counter)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+}
+
+/* ---- subscription_owed.c ---- */
+
+/** @delivery comes from the workers, and a copy was published in its place, or should have been. */
+void subscription_relayed(struct subscription *subscription, struct delivery *delivery);
+/**
+ * Publish a copy of @delivery by @publish, whose receipt settles it; or mark that as failed.
+ *
+ * @return false: it was not accepted
+ */
+bool subscription_publish_copy(struct subscription *subscription, struct delivery *delivery,
+                               relay_fn *publish, const struct relay_facts *facts,
+                               struct arena *scratch);
+/** The same of one that goes back without its copy: tell it. */
+void subscription_not_copied(struct subscription *subscription, struct delivery *delivery);
+/** @delivery, whose copy has failed, waits for the next try. @return false: there is no room */
+bool subscription_owe(struct subscription *subscription, struct delivery *delivery);
+/** Append all that waits for a copy to @batch. */
+void subscription_take_owed(struct subscription *subscription, struct batch *batch);
+/** The timer: a copy is due. @arg: the subscription. */
+void subscription_copy_due(void *arg);
+
+/* ---- subscription_relay.c ---- */
+
+/** @delivery comes from the workers, and what its job published was not confirmed. */
+void subscription_unconfirmed(struct subscription *subscription, struct delivery *delivery);
+/**
+ * @delivery, which is `late`, comes from the workers: it is appended to @go, to be run as such; or,
+ * when draining, where no worker takes it any more, it has failed and waits to be handed back.
+ */
+void subscription_late(struct subscription *subscription, struct delivery *delivery,
+                       struct batch *go);
+/**
+ * Draining: publish copies of those in @batch whose attempts would be forgotten; they leave the
+ * batch, and come back from the executor.
+ */
+void subscription_relay_counted(struct subscription *subscription, struct batch *batch);
+
+/* ---- subscription_flow.c ---- */
+
+/** Settle all of @batch with @outcome. @return how many */
+uint32_t subscription_settle_as(struct subscription *subscription, struct batch *batch,
+                                enum warren_outcome outcome);
+/** What is held of a channel that is gone: the broker delivers it again. */
+void subscription_drop_stale(struct subscription *subscription);
+/** The timer: a retry is due, or a gate is to be asked again. @arg: the subscription. */
+void subscription_admit(void *arg);
+
+#endif

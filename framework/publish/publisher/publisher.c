@@ -1,0 +1,457 @@
+/* publisher.c - what callers' threads do: encode, wait for room, hand over; flush, close. */
+#include <warren/publisher.h>
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/error.h"
+#include "base/thread.h"
+#include "publish/publisher/publisher_private.h"
+
+/* A caller that waits for room is woken when a quarter of the window is free; as messages that
+ * get stuck may keep it fuller than that for long, it also looks for itself this often. */
+#define ROOM_STEP_MS 20
+
+int64_t publisher_now_ms(void)
+{
+    return clock_now_ms(clock_monotonic());
+}
+
+/* @timeout_ms from now, or never. */
+static int64_t deadline_after(int64_t timeout_ms)
+{
+    int64_t now = publisher_now_ms();
+
+    return timeout_ms < 0 || timeout_ms > INT64_MAX - now ? INT64_MAX : now + timeout_ms;
+}
+
+/* @return false when @deadline_ms passed */
+static bool wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t deadline_ms)
+{
+    struct timespec at = {.tv_sec = (time_t)(deadline_ms / 1000),
+                          .tv_nsec = (long)(deadline_ms % 1000) * 1000000};
+
+    if (deadline_ms == INT64_MAX) {
+        pthread_cond_wait(cond, lock);
+        return true;
+    }
+    return pthread_cond_timedwait(cond, lock, &at) == 0;
+}
+
+/* ---- begin ---- */
+
+static void init_cond(pthread_cond_t *cond)
+{
+    pthread_condattr_t attributes;
+
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+static struct warren_publisher *allocate(const struct warren_publisher_options *options)
+{
+    struct warren_publisher *p = calloc(1, sizeof *p);
+
+    if (!p)
+        return NULL;
+    pthread_mutex_init(&p->lock, NULL);
+    init_cond(&p->room_cond);
+    init_cond(&p->ended_cond);
+    init_cond(&p->connected_cond);
+    list_init(&p->incoming);
+    list_init(&p->room_turns);
+    atomic_init(&p->frame_max, RECORD_FRAME_MAX);
+    p->window_messages = options->window_messages;
+    p->room.messages_max =
+        pace_window(options->rate, options->timeout_ms, options->window_messages);
+    p->rate = options->rate;
+    p->burst = options->burst;
+    p->room.bytes_max = options->window_bytes;
+    p->next_seq = 1;
+    p->ended_below = 1;
+    p->flush_target = UINT64_MAX;
+    p->when_full = options->when_full;
+    p->block_timeout_ms = options->block_timeout_ms;
+    p->timeout_ms = options->timeout_ms;
+    p->delay_longest_ms = (int64_t)options->delay_longest_ms;
+    p->spool_receipt = options->spool_receipt;
+    p->spool_user = options->spool_user;
+    return p;
+}
+
+static void release(struct warren_publisher *p)
+{
+    struct list *link;
+
+    spooler_free(p->spooler); /* first, for it tells the loop */
+    while ((link = list_pop(&p->incoming)))
+        record_free(list_entry(link, struct record, link));
+    sender_done(p);
+    pthread_cond_destroy(&p->room_cond);
+    pthread_cond_destroy(&p->ended_cond);
+    pthread_cond_destroy(&p->connected_cond);
+    pthread_mutex_destroy(&p->lock);
+    free(p);
+}
+
+enum warren_status warren_publisher_new(const struct warren_publisher_options *options,
+                                        struct warren_publisher **ret_publisher,
+                                        struct warren_error *error)
+{
+    struct publisher_settings settings;
+    enum warren_status status = publisher_settings_init(options, &settings, error);
+    struct warren_publisher *p;
+
+    if (status != WARREN_OK)
+        return status;
+    p = allocate(&settings.options);
+    if (!p) {
+        publisher_settings_done(&settings);
+        return error_set(error, WARREN_ENOMEM, "out of memory for a publisher");
+    }
+    status = sender_init(p, &settings.connection, error);
+    if (status == WARREN_OK)
+        status = publisher_spool_open(p, &settings.options, error);
+    publisher_settings_done(&settings);
+    if (status == WARREN_OK)
+        status = thread_start(&p->thread, "warren-publish", sender_run, p, error);
+    if (status != WARREN_OK) {
+        release(p);
+        return status;
+    }
+    *ret_publisher = p;
+    return WARREN_OK;
+}
+
+void publisher_set_observer(struct warren_publisher *p, const struct publisher_observer *observer,
+                            void *user)
+{
+    pthread_mutex_lock(&p->lock);
+    p->observer = *observer;
+    p->observer_user = user;
+    pthread_mutex_unlock(&p->lock);
+}
+
+enum warren_status warren_publisher_wait_connected(struct warren_publisher *p, uint32_t timeout_ms,
+                                                   struct warren_error *error)
+{
+    int64_t deadline_ms = deadline_after(timeout_ms);
+    enum warren_status status = WARREN_OK;
+
+    if (sender_is_caller(p))
+        return error_set(error, WARREN_EINVAL, "a receipt's callback must not wait");
+    pthread_mutex_lock(&p->lock);
+    while (!p->connected && wait_until(&p->connected_cond, &p->lock, deadline_ms))
+        ;
+    if (!p->connected)
+        status = error_set(error, WARREN_ETIMEOUT, "not connected within %u ms: %s", timeout_ms,
+                           p->last_failure[0] ? p->last_failure : "the first try is under way");
+    pthread_mutex_unlock(&p->lock);
+    return status;
+}
+
+/* ---- publish ---- */
+
+typedef bool fits_fn(const struct room *room, size_t bytes);
+
+/* One caller who waits for room; under the lock, as is all of waiting. */
+struct turn {
+    struct list link;
+    fits_fn *fits;
+    size_t bytes;
+};
+
+static bool is_next(const struct warren_publisher *p, const struct turn *turn)
+{
+    return p->room_turns.next == &turn->link;
+}
+
+static bool may_enter(const struct warren_publisher *p, const struct turn *turn)
+{
+    return turn->fits(&p->room, turn->bytes) && (!p->room_kept || is_next(p, turn));
+}
+
+/* The turn is over, well or not; those who stood behind one that room was kept for may go now. */
+static void end_turn(struct warren_publisher *p, struct turn *turn)
+{
+    bool was_kept = p->room_kept && is_next(p, turn);
+
+    list_remove(&turn->link);
+    if (!was_kept)
+        return;
+    p->room_kept = false;
+    if (!list_empty(&p->room_turns))
+        pthread_cond_broadcast(&p->room_cond);
+    if (p->spooler)
+        spooler_room(p->spooler);
+}
+
+/* Usually whoever comes first takes the room that there is: those who sleep would lose it to those
+ * who run, but to hand it over one by one would cost a switch of threads for each message. Who has
+ * waited for long, however, such as with a message that is larger than what is free now and then,
+ * has the room kept until the message fits. */
+static enum warren_status wait_for_turn(struct warren_publisher *p, struct turn *turn,
+                                        int64_t wait_ms)
+{
+    int64_t began_ms = publisher_now_ms();
+    int64_t deadline_ms = deadline_after(wait_ms);
+    bool entered;
+
+    list_push(&p->room_turns, &turn->link);
+    while (!p->closing && !may_enter(p, turn)) {
+        int64_t now = publisher_now_ms();
+
+        if (now >= deadline_ms)
+            break;
+        if (now - began_ms >= ROOM_STEP_MS && is_next(p, turn))
+            p->room_kept = true;
+        wait_until(&p->room_cond, &p->lock,
+                   deadline_ms - now < ROOM_STEP_MS ? deadline_ms : now + ROOM_STEP_MS);
+    }
+    entered = may_enter(p, turn);
+    end_turn(p, turn);
+    if (p->closing)
+        return WARREN_ECLOSED;
+    return entered ? WARREN_OK : WARREN_ETIMEOUT;
+}
+
+/* Who cannot wait takes what fits, also if it is kept for another one. */
+static enum warren_status wait_for_room(struct warren_publisher *p, size_t bytes, fits_fn *fits,
+                                        int64_t wait_ms)
+{
+    struct turn turn = {.fits = fits, .bytes = bytes};
+
+    if (p->closing)
+        return WARREN_ECLOSED;
+    if (fits(&p->room, bytes) && (!p->room_kept || wait_ms == 0 || sender_is_caller(p)))
+        return WARREN_OK;
+    p->stats.window_full++;
+    if (wait_ms == 0 || sender_is_caller(p))
+        return WARREN_EFULL;
+    return wait_for_turn(p, &turn, wait_ms);
+}
+
+bool publisher_take_in(struct warren_publisher *p, struct record *record)
+{
+    bool first = list_empty(&p->incoming);
+
+    record->seq = p->next_seq++;
+    list_push(&p->incoming, &record->link);
+    return first;
+}
+
+static int64_t usual_wait_ms(const struct warren_publisher *p)
+{
+    if (p->when_full == WARREN_FAIL)
+        return 0;
+    return p->block_timeout_ms > 0 ? (int64_t)p->block_timeout_ms : INT64_MAX;
+}
+
+static enum warren_status hand_over(struct warren_publisher *p, struct record *record,
+                                    fits_fn *fits, int64_t wait_ms)
+{
+    enum warren_status status;
+    bool tell = false;
+
+    if (wait_ms > usual_wait_ms(p))
+        wait_ms = usual_wait_ms(p);
+    pthread_mutex_lock(&p->lock);
+    status = wait_for_room(p, record_size(record), fits, wait_ms);
+    if (status == WARREN_OK) {
+        tell = publisher_take_in(p, record);
+        room_take(&p->room, record_size(record));
+        p->stats.published++;
+    }
+    pthread_mutex_unlock(&p->lock);
+    if (tell)
+        loop_post(p->loop, &p->wake_task);
+    return status;
+}
+
+enum warren_status publisher_hand_over(struct warren_publisher *p, struct record *record,
+                                       int64_t wait_ms)
+{
+    return hand_over(p, record, room_fits, wait_ms);
+}
+
+enum warren_status publisher_hand_over_any_size(struct warren_publisher *p, struct record *record,
+                                                int64_t wait_ms)
+{
+    return hand_over(p, record, room_fits_any_size, wait_ms);
+}
+
+enum warren_status publisher_publish_within(struct warren_publisher *p,
+                                            const struct warren_publish *publish,
+                                            const struct arena *texts, int64_t most_ms,
+                                            warren_receipt_fn *on_receipt, void *user)
+{
+    struct record *record;
+    enum warren_status status = record_new_whole(publish, texts, p->room.bytes_max, &record);
+
+    if (status != WARREN_OK)
+        return status;
+    record->timeout_ms = publish->timeout_ms > 0 ? publish->timeout_ms : p->timeout_ms;
+    record->on_receipt = on_receipt;
+    record->user = user;
+    status = publisher_submit(p, record, most_ms);
+    if (status != WARREN_OK)
+        record_free(record);
+    return status;
+}
+
+size_t publisher_properties_max(struct warren_publisher *p)
+{
+    return record_properties_max(atomic_load_explicit(&p->frame_max, memory_order_relaxed));
+}
+
+enum warren_status warren_publisher_publish(struct warren_publisher *p,
+                                            const struct warren_publish *publish,
+                                            warren_receipt_fn *on_receipt, void *user)
+{
+    return publisher_publish_within(p, publish, NULL, INT64_MAX, on_receipt, user);
+}
+
+/* ---- publish and wait ---- */
+
+struct waiter {
+    struct warren_publisher *publisher;
+    pthread_cond_t cond;
+    bool done;
+    enum warren_result result;
+};
+
+static void waiter_receipt(const struct warren_receipt *receipt, void *user)
+{
+    struct waiter *waiter = user;
+    pthread_mutex_t *lock = &waiter->publisher->lock;
+
+    pthread_mutex_lock(lock);
+    waiter->result = receipt->result;
+    waiter->done = true;
+    pthread_cond_signal(&waiter->cond); /* under the lock: it lives on the waiting stack */
+    pthread_mutex_unlock(lock);
+}
+
+enum warren_status warren_publisher_publish_wait(struct warren_publisher *p,
+                                                 const struct warren_publish *publish,
+                                                 enum warren_result *ret_result)
+{
+    struct waiter waiter = {.publisher = p};
+    enum warren_status status;
+
+    if (sender_is_caller(p))
+        return WARREN_EINVAL;
+    pthread_cond_init(&waiter.cond, NULL);
+    status = warren_publisher_publish(p, publish, waiter_receipt, &waiter);
+    if (status == WARREN_OK) {
+        pthread_mutex_lock(&p->lock);
+        while (!waiter.done)
+            pthread_cond_wait(&waiter.cond, &p->lock);
+        pthread_mutex_unlock(&p->lock);
+        *ret_result = waiter.result;
+    }
+    pthread_cond_destroy(&waiter.cond);
+    return status;
+}
+
+/* ---- flush, stats, close ---- */
+
+/* The last one on disk; without a spool, one that counts as done from the beginning. */
+static int64_t spool_last_id(const struct warren_publisher *p)
+{
+    return p->spooler ? spooler_last_id(p->spooler) : -1;
+}
+
+/* Under the lock. @timeout_ms negative: for ever */
+static bool wait_ended(struct warren_publisher *p, int64_t timeout_ms, int64_t spool_target)
+{
+    int64_t deadline_ms = deadline_after(timeout_ms);
+    uint64_t target = p->next_seq;
+
+    while (p->ended_below < target || p->spool_done_below <= spool_target) {
+        if (target < p->flush_target)
+            p->flush_target = target;
+        if (!wait_until(&p->ended_cond, &p->lock, deadline_ms))
+            break;
+    }
+    return p->ended_below >= target && p->spool_done_below > spool_target;
+}
+
+enum warren_status warren_publisher_flush(struct warren_publisher *p, uint32_t timeout_ms)
+{
+    int64_t spool_target;
+    bool ended;
+
+    if (sender_is_caller(p))
+        return WARREN_EINVAL;
+    spool_target = spool_last_id(p);
+    pthread_mutex_lock(&p->lock);
+    ended = wait_ended(p, timeout_ms > 0 ? (int64_t)timeout_ms : -1, spool_target);
+    pthread_mutex_unlock(&p->lock);
+    return ended ? WARREN_OK : WARREN_ETIMEOUT;
+}
+
+enum warren_status warren_publisher_set_rate(struct warren_publisher *p, double rate,
+                                             uint32_t burst)
+{
+    enum warren_status status = pace_check(rate, burst, p->timeout_ms, NULL);
+
+    if (status != WARREN_OK)
+        return status;
+    pthread_mutex_lock(&p->lock);
+    p->rate = rate;
+    p->burst = burst;
+    p->room.messages_max = pace_window(rate, p->timeout_ms, p->window_messages);
+    pthread_mutex_unlock(&p->lock);
+    pthread_cond_broadcast(&p->room_cond);
+    if (p->spooler)
+        spooler_room(p->spooler);
+    loop_post(p->loop, &p->rate_task);
+    return WARREN_OK;
+}
+
+void warren_publisher_stats(struct warren_publisher *p, struct warren_publisher_stats *stats)
+{
+    pthread_mutex_lock(&p->lock);
+    *stats = p->stats;
+    stats->in_flight = p->room.messages;
+    pthread_mutex_unlock(&p->lock);
+    if (p->spooler)
+        spooler_stats(p->spooler, stats);
+}
+
+void publisher_set_handshake(struct warren_publisher *p, uint32_t most_ms)
+{
+    if (most_ms < p->handshake_ms)
+        p->handshake_ms = most_ms;
+}
+
+enum warren_status warren_publisher_close(struct warren_publisher *p, uint32_t timeout_ms)
+{
+    enum warren_status status = WARREN_OK;
+    int64_t spool_target;
+
+    if (!p)
+        return WARREN_OK;
+    assert(!sender_is_caller(p));
+    if (p->spooler)
+        spooler_close(p->spooler);
+    spool_target = spool_last_id(p);
+    pthread_mutex_lock(&p->lock);
+    p->closing = true;
+    pthread_cond_broadcast(&p->room_cond);
+    if (!wait_ended(p, timeout_ms, spool_target))
+        status = WARREN_ETIMEOUT;
+    p->halted = true;
+    pthread_mutex_unlock(&p->lock);
+    if (p->spooler)
+        spooler_halt(p->spooler);
+    loop_post(p->loop, &p->close_task);
+    pthread_join(p->thread, NULL);
+    release(p);
+    return status;
+}

@@ -1,0 +1,105 @@
+/* publisher_internal.h - what the framework itself may ask of a publisher beyond
+ * <warren/publisher.h>.
+ */
+#ifndef WARREN_PUBLISH_PUBLISHER_INTERNAL_H
+#define WARREN_PUBLISH_PUBLISHER_INTERNAL_H
+
+#include <warren/publisher.h>
+
+#include "amqp/connection/connection.h"
+#include "base/arena.h"
+
+/** What happens to a publisher's connection, for a log. Any may be NULL. */
+struct publisher_observer {
+    /** Confirms are on: messages can be sent. Told once a connection. */
+    void (*open)(void *user, const char *where, const char *server);
+    void (*lost)(void *user, const struct connection_loss *loss);
+    void (*blocked)(void *user, bool blocked, const char *reason);
+    /**
+     * The broker closed the channel because of something published.
+     * @message_id  of the message that is known to be the cause and has ended as RETURNED; data
+     *              NULL while it is being searched
+     */
+    void (*refused)(void *user, struct warren_bytes message_id, uint16_t code, const char *text);
+    /** What happened to the spool; on its thread. @trouble: else it is over */
+    void (*spool)(void *user, bool trouble, const char *text);
+};
+
+/**
+ * Be told from now on; call it right after warren_publisher_new(). The functions run on the
+ * publisher's thread without a lock held. Everything in @observer is copied.
+ */
+void publisher_set_observer(struct warren_publisher *publisher,
+                            const struct publisher_observer *observer, void *user);
+
+/* In all that follow @texts knows the lengths of texts in @publish that hold a NUL, as
+ * arena_bytes() tells them; NULL: none does. */
+
+/**
+ * warren_publisher_publish(), spool included, that waits for room no longer than @most_ms, whatever
+ * block_timeout_ms says.
+ */
+enum warren_status publisher_publish_within(struct warren_publisher *publisher,
+                                            const struct warren_publish *publish,
+                                            const struct arena *texts, int64_t most_ms,
+                                            warren_receipt_fn *on_receipt, void *user);
+
+/** What knows the lengths of the texts of @reply; as arena_bytes(). */
+const struct arena *publisher_reply_texts(const struct warren_reply *reply);
+
+struct warren_outbox;
+
+/**
+ * Have @publish published once the transaction of @outbox (store/spool/spool.h) is committed and
+ * publisher_appended() was told: nothing is sent before, and nothing if it is rolled back. Never
+ * waits. There is no receipt; how it ends, the spool tells.
+ *
+ * @delay_ms  as for warren_publisher_publish_after()
+ * @return    as that; WARREN_ECLOSED if the publisher has no spool, WARREN_EFULL if that is full;
+ *            WARREN_EIO and others if the disk failed, with @error
+ */
+enum warren_status publisher_append(struct warren_publisher *publisher,
+                                    const struct warren_publish *publish, const struct arena *texts,
+                                    int64_t delay_ms, struct warren_outbox *outbox,
+                                    struct warren_error *error);
+/** What was appended is committed. Thread: any. */
+void publisher_appended(struct warren_publisher *publisher, int64_t messages, int64_t bytes,
+                        int64_t last_id);
+
+/** The same for warren_publisher_publish_after(). */
+enum warren_status publisher_publish_after_within(struct warren_publisher *publisher,
+                                                  const struct warren_publish *publish,
+                                                  const struct arena *texts, int64_t delay_ms,
+                                                  int64_t most_ms, warren_receipt_fn *on_receipt,
+                                                  void *user);
+
+/**
+ * Publish again what came from the broker, without the spool. A message that is larger than
+ * window_bytes is taken as well, as soon as the window is not full: the caller still has the
+ * message that it is a copy of, so whatever bounds those bounds the window.
+ *
+ * @to_queue  the queue that it goes to, whatever the exchange of @publish is; NULL: as @publish
+ *            says. After a delay it arrives with the queue's name as its routing key: what it was
+ *            published with first belongs into its headers (NOTE_EXCHANGE, NOTE_ROUTING_KEY).
+ * @delay_ms  it arrives not before, by way of the delay queues; 0: at once. One that is longer than
+ *            delay_longest_ms becomes that. A delayed message has no expiration
+ * @most_ms   longest wait for room, whatever block_timeout_ms says
+ * @return    as warren_publisher_publish_after()
+ */
+enum warren_status publisher_relay_within(struct warren_publisher *publisher,
+                                          const struct warren_publish *publish,
+                                          const struct arena *texts, const char *to_queue,
+                                          int64_t delay_ms, int64_t most_ms,
+                                          warren_receipt_fn *on_receipt, void *user);
+
+/** For warren_publisher_close(), which follows: longest time of its handshake, if that is below the
+ * usual second. Thread: the caller's. */
+void publisher_set_handshake(struct warren_publisher *publisher, uint32_t most_ms);
+
+/**
+ * Bytes that the encoded property list of a message may have, as far as is known: by frame_max of
+ * the latest connection, or the largest that warren agrees to. Thread: any.
+ */
+size_t publisher_properties_max(struct warren_publisher *publisher);
+
+#endif

@@ -1,0 +1,150 @@
+/* publisher_spool.c - a publisher with a spool: between callers, the spooler and the window. */
+#include "base/error.h"
+#include "publish/publisher/publisher_private.h"
+
+/* ---- what the spooler asks: on its thread ---- */
+
+/* One that alone is larger than the window, which was larger once, goes when nothing else does. */
+static bool has_room(const struct warren_publisher *p, size_t bytes)
+{
+    if (p->room_kept)
+        return false;
+    return room_fits(&p->room, bytes) || p->room.messages == 0;
+}
+
+static bool offer(void *user, struct record *record)
+{
+    struct warren_publisher *p = user;
+    bool first = false;
+    bool taken;
+
+    pthread_mutex_lock(&p->lock);
+    taken = !p->halted && has_room(p, record_size(record));
+    if (taken) {
+        first = publisher_take_in(p, record);
+        room_take(&p->room, record_size(record));
+    }
+    pthread_mutex_unlock(&p->lock);
+    if (first)
+        loop_post(p->loop, &p->wake_task);
+    return taken;
+}
+
+static void pass(void *user, struct record *record)
+{
+    struct warren_publisher *p = user;
+    bool first;
+
+    record->aside = true;
+    pthread_mutex_lock(&p->lock);
+    first = publisher_take_in(p, record);
+    pthread_mutex_unlock(&p->lock);
+    if (first)
+        loop_post(p->loop, &p->wake_task);
+}
+
+static void done(void *user, int64_t below)
+{
+    struct warren_publisher *p = user;
+
+    pthread_mutex_lock(&p->lock);
+    p->spool_done_below = below;
+    pthread_cond_broadcast(&p->ended_cond);
+    pthread_mutex_unlock(&p->lock);
+}
+
+static void tell(void *user, bool trouble, const char *text)
+{
+    struct warren_publisher *p = user;
+    struct publisher_observer observer;
+
+    pthread_mutex_lock(&p->lock);
+    observer = p->observer;
+    user = p->observer_user;
+    pthread_mutex_unlock(&p->lock);
+    if (observer.spool)
+        observer.spool(user, trouble, text);
+}
+
+/* ---- life ---- */
+
+enum warren_status publisher_spool_open(struct warren_publisher *p,
+                                        const struct warren_publisher_options *options,
+                                        struct warren_error *error)
+{
+    static const struct spooler_events events = {offer, pass, done, tell};
+    const struct spooler_options spool = {
+        .path = options->spool_path,
+        .synchronous = options->spool_unsynced ? DATABASE_NORMAL : DATABASE_FULL,
+        .max_bytes = options->spool_max_bytes,
+        .max_age_ms = options->spool_max_age_ms,
+        .when_full = options->spool_when_full,
+        .tell_gone = options->spool_receipt != NULL,
+    };
+
+    if (!options->spool_path)
+        return WARREN_OK;
+    return spooler_new(&spool, &events, p, &p->spooler, error);
+}
+
+/* ---- callers ---- */
+
+/* A callback must not wait for room; the disk it does wait for. */
+enum warren_status publisher_submit(struct warren_publisher *p, struct record *record,
+                                    int64_t most_ms)
+{
+    int64_t usual_ms = p->block_timeout_ms > 0 ? (int64_t)p->block_timeout_ms : INT64_MAX;
+    enum warren_status status;
+
+    if (!p->spooler)
+        return publisher_hand_over(p, record, most_ms);
+    if (most_ms > usual_ms)
+        most_ms = usual_ms;
+    status = spooler_publish(p->spooler, record, sender_is_caller(p) ? 0 : most_ms);
+    if (status != WARREN_OK)
+        return status;
+    pthread_mutex_lock(&p->lock);
+    p->stats.published++;
+    pthread_mutex_unlock(&p->lock);
+    return WARREN_OK;
+}
+
+/* ---- transactions of others ---- */
+
+enum warren_status publisher_append(struct warren_publisher *p,
+                                    const struct warren_publish *publish, const struct arena *texts,
+                                    int64_t delay_ms, struct warren_outbox *outbox,
+                                    struct warren_error *error)
+{
+    struct spool_message message;
+    struct record *record;
+    enum warren_status status;
+    int64_t bytes;
+
+    if (!p->spooler)
+        return error_set(error, WARREN_ECLOSED, "there is no spool");
+    status = delay_ms > 0 ? publisher_new_delayed(p, publish, texts, delay_ms, &record)
+                          : record_new_whole(publish, texts, p->room.bytes_max, &record);
+    if (status != WARREN_OK)
+        return error_set(error, status, "the message cannot be encoded");
+    spooler_message_of(record, &message);
+    bytes = outbox->bytes + spool_message_bytes(&message);
+    if (bytes > spooler_max_bytes(p->spooler))
+        status = error_set(error, WARREN_ETOOBIG,
+                           "what this transaction publishes is larger than the spool may be");
+    else if (spooler_has_room(p->spooler, bytes))
+        status = outbox->append(outbox, &message, error);
+    else
+        status = error_set(error, WARREN_EFULL, "the spool is full");
+    record_free(record);
+    return status;
+}
+
+void publisher_appended(struct warren_publisher *p, int64_t messages, int64_t bytes,
+                        int64_t last_id)
+{
+    spooler_appended(p->spooler, messages, bytes, last_id);
+    pthread_mutex_lock(&p->lock);
+    p->stats.published += (uint64_t)messages;
+    pthread_mutex_unlock(&p->lock);
+}

@@ -1,0 +1,293 @@
+/* sender_events.c - what the connection and its channel tell the publisher. */
+#include <stdio.h>
+#include <string.h>
+
+#include "amqp/wire/method_name.h"
+#include "amqp/wire/properties.h"
+#include "base/log.h"
+#include "publish/publisher/publisher_private.h"
+
+static struct publisher_observer observer_of(struct warren_publisher *p, void **user)
+{
+    struct publisher_observer observer;
+
+    pthread_mutex_lock(&p->lock);
+    observer = p->observer;
+    *user = p->observer_user;
+    pthread_mutex_unlock(&p->lock);
+    return observer;
+}
+
+/* ---- channel ---- */
+
+static void confirms_on(void *user, uint32_t id, void *decoded)
+{
+    struct warren_publisher *p = user;
+    struct publisher_observer observer = observer_of(p, &user);
+
+    (void)id;
+    (void)decoded;
+    p->ready = true;
+    atomic_store_explicit(&p->frame_max, connection_frame_max(p->connection), memory_order_relaxed);
+    pthread_mutex_lock(&p->lock);
+    p->connected = true;
+    pthread_cond_broadcast(&p->connected_cond);
+    pthread_mutex_unlock(&p->lock);
+    if (observer.open && !p->announced)
+        observer.open(user, connection_where(p->connection), connection_server(p->connection));
+    p->announced = true;
+    sender_work(p);
+}
+
+static void channel_opened(void *user)
+{
+    struct warren_publisher *p = user;
+    amqp_confirm_select_t select = {0};
+    enum warren_status status =
+        channel_call(p->channel, AMQP_CONFIRM_SELECT_METHOD, &select, confirms_on, p);
+
+    if (status != WARREN_OK)
+        connection_fail(p->connection, status, "cannot send confirm.select");
+}
+
+/* The broker's words for a message it cannot take. @text is not ours: it may name anything.
+ * @return whether that message will not be sent again, or be found among fewer */
+static bool blame(struct warren_publisher *p, uint16_t code, const char *text)
+{
+    void *user;
+    struct publisher_observer observer = observer_of(p, &user);
+    struct record *culprit = window_blame(&p->window, code, text);
+    const struct warren_bytes none = {NULL, 0};
+
+    log_debug("publisher: the broker refused %s: %u %s",
+              culprit ? record_id(culprit) : "one of the messages", code, text);
+    if (observer.refused && (culprit || code != AMQP_INTERNAL_ERROR))
+        observer.refused(user, culprit ? record_id_bytes(culprit) : none, code, text);
+    return p->window.narrowed;
+}
+
+static bool needs_refused(const struct record *record, const void *refusal)
+{
+    return record->delay && delay_refusal_concerns(refusal, record->delay);
+}
+
+/* A part of the delay queues was refused: what needs it has ended, all else goes on. */
+static void end_delayed(struct warren_publisher *p, const struct delay_refusal *refusal)
+{
+    void *user;
+    struct publisher_observer observer = observer_of(p, &user);
+    struct record *first =
+        window_refuse_those(&p->window, needs_refused, refusal, refusal->code, refusal->text);
+
+    log_debug("publisher: the broker refused a declare: %u %s", refusal->code, refusal->text);
+    if (first && observer.refused)
+        observer.refused(user, record_id_bytes(first), refusal->code, refusal->text);
+}
+
+static void keep_failure(struct warren_publisher *p, const char *where, const char *text)
+{
+    pthread_mutex_lock(&p->lock);
+    p->connected = false;
+    p->stats.losses++;
+    snprintf(p->last_failure, sizeof p->last_failure, "%s: %s", where, text);
+    pthread_mutex_unlock(&p->lock);
+}
+
+static void channel_was_lost(void *user, const struct channel_loss *loss)
+{
+    struct warren_publisher *p = user;
+    int64_t now_ms = clock_now_ms(loop_clock(p->loop));
+    bool known;
+    const struct delay_refusal *refusal = delay_topology_lost(&p->delays, loss, now_ms, &known);
+
+    p->ready = false;
+    p->writing = NULL;
+    p->returned.waiting = false;
+    p->refused = refusal != NULL;
+    window_restart(&p->window);
+    /* Half a message whose time is over must not be begun again. */
+    window_expire(&p->window, now_ms);
+    if (loss->unanswered) /* it is the only channel: another address may do better */
+        connection_fail(p->connection, WARREN_ETIMEOUT, "%s", loss->text);
+    else if (loss->code != 0)
+        keep_failure(p, connection_where(p->connection), loss->text);
+    if (refusal)
+        end_delayed(p, refusal);
+    else if (loss->code != 0 && (loss->method == AMQP_BASIC_PUBLISH_METHOD || loss->method == 0))
+        known = blame(p, loss->code, loss->text);
+    /* Requests, for which alone there is a consumer here. */
+    known |= window_end_once(&p->window) > 0 && loss->method == AMQP_BASIC_CONSUME_METHOD;
+    if (known && !loss->unanswered)
+        channel_reopen_now(p->channel);
+    replies_lost(p, loss);
+    sender_leave_soon(p);
+    sender_work(p);
+}
+
+/* ---- confirms and returns ---- */
+
+static void confirm(struct warren_publisher *p, uint64_t tag, bool multiple, bool negative)
+{
+    if (window_confirm(&p->window, tag, multiple, negative) != WARREN_OK)
+        connection_fail(p->connection, WARREN_EPROTOCOL,
+                        "the broker confirmed tag %llu, which it was never sent or has confirmed "
+                        "before",
+                        (unsigned long long)tag);
+    if (p->window.trial_refused && !loop_timer_armed(&p->trial))
+        sender_trial_refused(p);
+}
+
+static uint8_t copy_shortstr(char to[256], amqp_bytes_t from)
+{
+    uint8_t len = (uint8_t)(from.len < 255 ? from.len : 255);
+
+    if (len > 0)
+        memcpy(to, from.bytes, len);
+    to[len] = '\0';
+    return len;
+}
+
+static void keep_return(struct sender_return *returned, const amqp_basic_return_t *method)
+{
+    returned->waiting = true;
+    returned->code = method->reply_code;
+    copy_shortstr(returned->text, method->reply_text);
+    returned->exchange_len = copy_shortstr(returned->exchange, method->exchange);
+    returned->routing_key_len = copy_shortstr(returned->routing_key, method->routing_key);
+}
+
+static void channel_method(void *user, uint32_t id, void *decoded)
+{
+    struct warren_publisher *p = user;
+
+    if (id == AMQP_BASIC_ACK_METHOD) {
+        const amqp_basic_ack_t *ack = decoded;
+
+        confirm(p, ack->delivery_tag, ack->multiple != 0, false);
+    } else if (id == AMQP_BASIC_NACK_METHOD) {
+        const amqp_basic_nack_t *nack = decoded;
+
+        confirm(p, nack->delivery_tag, nack->multiple != 0, true);
+    } else if (id == AMQP_BASIC_RETURN_METHOD) {
+        keep_return(&p->returned, decoded);
+    } else if (id == AMQP_BASIC_DELIVER_METHOD && p->replies.consuming) {
+        replies_announced(p);
+    } else {
+        connection_fail(p->connection, WARREN_EPROTOCOL,
+                        "the broker sent %s to a channel that only publishes",
+                        method_name(id).text);
+    }
+}
+
+static uint8_t *channel_content(void *user, const struct content_header *header)
+{
+    struct warren_publisher *p = user;
+    struct sender_return *returned = &p->returned;
+    struct warren_properties properties;
+
+    if (!returned->waiting)
+        return replies_content(p, header);
+    returned->waiting = false;
+    arena_reset(&p->scratch);
+    if (!header->unfit &&
+        properties_decode(header->properties, &p->scratch, &properties) == WARREN_OK &&
+        properties.message_id) {
+        struct window_return from = {
+            .exchange = {returned->exchange, returned->exchange_len},
+            .routing_key = {returned->routing_key, returned->routing_key_len},
+            .message_id = arena_bytes(&p->scratch, properties.message_id),
+            .code = returned->code,
+            .text = returned->text,
+        };
+
+        window_returned(&p->window, &from);
+        /* A level was deleted. */
+        if (strncmp(returned->exchange, DELAY_PREFIX, sizeof DELAY_PREFIX - 1) == 0)
+            delay_topology_forget(&p->delays);
+    }
+    return NULL;
+}
+
+static void channel_content_end(void *user)
+{
+    replies_content_end(user);
+}
+
+/* ---- connection ---- */
+
+static void connection_opened_event(void *user)
+{
+    struct warren_publisher *p = user;
+
+    pthread_mutex_lock(&p->lock);
+    p->stats.connects++;
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* Errors of a whole connection that the content of a message can cause. */
+static bool is_poison(const struct connection_loss *loss)
+{
+    return loss->was_open &&
+           (loss->code == AMQP_FRAME_ERROR || loss->code == AMQP_SYNTAX_ERROR ||
+            loss->code == AMQP_UNEXPECTED_FRAME || loss->code == AMQP_NOT_IMPLEMENTED ||
+            loss->code == AMQP_INTERNAL_ERROR);
+}
+
+/* The channel was lost before, so the window is ready for its next connection. */
+static void connection_was_lost(void *user, const struct connection_loss *loss)
+{
+    struct warren_publisher *p = user;
+    struct publisher_observer observer = observer_of(p, &user);
+    struct connection_loss told = *loss;
+
+    keep_failure(p, loss->where, loss->text);
+    if (is_poison(loss) && !p->refused && blame(p, loss->code, loss->text)) {
+        connection_retry_now(p->connection);
+        told.retry_ms = 0;
+    }
+    p->refused = p->announced = false;
+    if (observer.lost)
+        observer.lost(user, &told);
+    sender_work(p);
+}
+
+static void connection_was_blocked(void *user, bool blocked, const char *reason)
+{
+    struct warren_publisher *p = user;
+    struct publisher_observer observer = observer_of(p, &user);
+
+    p->blocked = blocked;
+    if (blocked)
+        sender_leave_soon(p);
+    pthread_mutex_lock(&p->lock);
+    p->stats.is_blocked = blocked;
+    p->stats.blocked += blocked;
+    pthread_mutex_unlock(&p->lock);
+    if (observer.blocked)
+        observer.blocked(user, blocked, reason);
+    sender_work(p);
+}
+
+static void connection_is_closed(void *user)
+{
+    struct warren_publisher *p = user;
+
+    loop_stop(p->loop);
+}
+
+const struct connection_events sender_connection_events = {
+    .open = connection_opened_event,
+    .lost = connection_was_lost,
+    .blocked = connection_was_blocked,
+    .turn = sender_work,
+    .writable = sender_pump,
+    .closed = connection_is_closed,
+};
+
+const struct channel_events sender_channel_events = {
+    .open = channel_opened,
+    .lost = channel_was_lost,
+    .method = channel_method,
+    .content = channel_content,
+    .content_end = channel_content_end,
+};

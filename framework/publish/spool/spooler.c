@@ -1,0 +1,326 @@
+/* spooler.c - what callers and the sender ask of the spooler; its life. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/thread.h"
+#include "publish/delay/delay.h"
+#include "publish/spool/spooler_private.h"
+
+/* ---- life ---- */
+
+static void init_cond(pthread_cond_t *cond)
+{
+    pthread_condattr_t attributes;
+
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+static struct spooler *allocate(const struct spooler_options *options,
+                                const struct spooler_events *events, void *user)
+{
+    struct spooler *s = calloc(1, sizeof *s);
+
+    if (!s)
+        return NULL;
+    pthread_mutex_init(&s->lock, NULL);
+    init_cond(&s->work_cond);
+    init_cond(&s->room_cond);
+    list_init(&s->tickets);
+    s->options = *options;
+    s->events = *events;
+    s->user = user;
+    s->ended_due_ms = s->resume_ms = s->tend_ms = s->crowded_ms = INT64_MAX;
+    return s;
+}
+
+/* What was left by an earlier process is the first to be sent. */
+static enum warren_status take_stock(struct spooler *s, struct warren_error *error)
+{
+    struct spool_totals totals;
+    enum warren_status status = spool_count(s->spool, &totals, error);
+
+    if (status != WARREN_OK)
+        return status;
+    spooler_take_totals(s, &totals);
+    s->backlog = totals.messages > 0;
+    if (!s->backlog)
+        s->fed_id = totals.last_id;
+    s->kick = true;
+    return WARREN_OK;
+}
+
+enum warren_status spooler_new(const struct spooler_options *options,
+                               const struct spooler_events *events, void *user,
+                               struct spooler **ret_spooler, struct warren_error *error)
+{
+    const struct database_options file = {.path = options->path,
+                                          .synchronous = options->synchronous};
+    struct spooler *s = allocate(options, events, user);
+    enum warren_status status;
+    bool taken;
+
+    if (!s)
+        return error_set(error, WARREN_ENOMEM, "out of memory for a spool");
+    /* First the file, for it says best what is wrong with a path. */
+    status = spool_open(&file, &s->spool, error);
+    if (status == WARREN_OK)
+        status = spool_claim(s->spool, &taken, error);
+    if (status == WARREN_OK)
+        status = take_stock(s, error);
+    if (status == WARREN_OK)
+        status = thread_start(&s->thread, "warren-spool", spooler_run, s, error);
+    s->started = status == WARREN_OK;
+    if (status != WARREN_OK) {
+        spooler_free(s);
+        return status;
+    }
+    *ret_spooler = s;
+    return WARREN_OK;
+}
+
+void spooler_free(struct spooler *s)
+{
+    if (!s)
+        return;
+    if (s->started) {
+        pthread_mutex_lock(&s->lock);
+        s->halted = s->stopping = s->kick = true;
+        pthread_cond_signal(&s->work_cond);
+        pthread_mutex_unlock(&s->lock);
+        pthread_join(s->thread, NULL);
+    }
+    spool_close(s->spool);
+    for (size_t i = 0; i < s->ended_count; i++)
+        free(s->ended[i].refused);
+    free(s->ended);
+    fed_ring_done(&s->fed);
+    pthread_cond_destroy(&s->work_cond);
+    pthread_cond_destroy(&s->room_cond);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}
+
+/* ---- callers ---- */
+
+static void take_delay(const struct record *record, struct spool_message *message)
+{
+    if (!record->delay)
+        return;
+    message->delay_s = record->delay->seconds;
+    message->delay_to = warren_text(record->delay->destination);
+    if (record->delay->to_queue)
+        message->flags |= SPOOL_TO_QUEUE;
+}
+
+void spooler_message_of(const struct record *record, struct spool_message *message)
+{
+    struct record_parts parts;
+
+    record_parts(record, &parts);
+    *message = (struct spool_message){.message_id = parts.id,
+                                      .exchange = parts.exchange,
+                                      .routing_key = parts.routing_key,
+                                      .flags = parts.mandatory ? 0 : SPOOL_OPTIONAL,
+                                      .properties = parts.properties,
+                                      .body = parts.body};
+    take_delay(record, message);
+}
+
+static int64_t deadline_of(int64_t wait_ms)
+{
+    int64_t now = clock_now_ms(clock_monotonic());
+
+    return wait_ms > INT64_MAX - now ? INT64_MAX : now + wait_ms;
+}
+
+static void ticket_init(struct spool_ticket *ticket, struct record *record, int64_t wait_ms)
+{
+    *ticket = (struct spool_ticket){.record = record, .deadline_ms = deadline_of(wait_ms)};
+    spooler_message_of(record, &ticket->message);
+    ticket->bytes = spool_message_bytes(&ticket->message);
+    list_init(&ticket->link);
+    pthread_cond_init(&ticket->cond, NULL);
+}
+
+static bool fits(const struct spooler *s, int64_t bytes)
+{
+    return s->bytes + bytes <= (int64_t)s->options.max_bytes;
+}
+
+static struct timespec timespec_of(int64_t ms)
+{
+    return (struct timespec){.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+}
+
+/* Under the lock. @return false when @deadline_ms passed */
+static bool wait_for_room(struct spooler *s, int64_t deadline_ms)
+{
+    struct timespec at = timespec_of(deadline_ms);
+
+    if (deadline_ms == INT64_MAX) {
+        pthread_cond_wait(&s->room_cond, &s->lock);
+        return true;
+    }
+    return pthread_cond_timedwait(&s->room_cond, &s->lock, &at) == 0;
+}
+
+/* Under the lock. */
+static enum warren_status take_room(struct spooler *s, int64_t bytes, int64_t wait_ms,
+                                    int64_t deadline_ms)
+{
+    if (bytes > (int64_t)s->options.max_bytes)
+        return WARREN_ETOOBIG;
+    /* What is too much is removed in the same transaction. */
+    if (s->options.when_full != WARREN_SPOOL_DROP_OLDEST && !s->closing && !fits(s, bytes)) {
+        s->room_waits++;
+        if (s->options.when_full == WARREN_SPOOL_FAIL || wait_ms == 0)
+            return WARREN_EFULL;
+        while (!s->closing && !fits(s, bytes) && wait_for_room(s, deadline_ms))
+            ;
+        if (!s->closing && !fits(s, bytes))
+            return WARREN_ETIMEOUT;
+    }
+    if (s->closing)
+        return WARREN_ECLOSED;
+    s->bytes += bytes;
+    return WARREN_OK;
+}
+
+enum warren_status spooler_publish(struct spooler *s, struct record *record, int64_t wait_ms)
+{
+    struct spool_ticket ticket;
+    enum warren_status status;
+
+    ticket_init(&ticket, record, wait_ms);
+    pthread_mutex_lock(&s->lock);
+    status = take_room(s, ticket.bytes, wait_ms, ticket.deadline_ms);
+    if (status == WARREN_OK) {
+        list_push(&s->tickets, &ticket.link);
+        s->kick = true;
+        pthread_cond_signal(&s->work_cond);
+        while (!ticket.done)
+            pthread_cond_wait(&ticket.cond, &s->lock);
+        status = ticket.status;
+    }
+    pthread_mutex_unlock(&s->lock);
+    pthread_cond_destroy(&ticket.cond);
+    return status;
+}
+
+int64_t spooler_max_bytes(const struct spooler *s)
+{
+    return (int64_t)s->options.max_bytes;
+}
+
+bool spooler_has_room(struct spooler *s, int64_t bytes)
+{
+    bool has_room;
+
+    pthread_mutex_lock(&s->lock);
+    has_room = s->options.when_full == WARREN_SPOOL_DROP_OLDEST || fits(s, bytes);
+    s->room_waits += !has_room;
+    pthread_mutex_unlock(&s->lock);
+    return has_room;
+}
+
+void spooler_appended(struct spooler *s, int64_t messages, int64_t bytes, int64_t last_id)
+{
+    pthread_mutex_lock(&s->lock);
+    if (last_id > s->counted_id) {
+        s->bytes += bytes;
+        s->messages += messages;
+    }
+    s->spooled += (uint64_t)messages;
+    if (s->others_id < last_id)
+        s->others_id = last_id;
+    s->kick = true;
+    pthread_cond_signal(&s->work_cond);
+    pthread_mutex_unlock(&s->lock);
+}
+
+int64_t spooler_last_id(struct spooler *s)
+{
+    int64_t id;
+
+    pthread_mutex_lock(&s->lock);
+    id = s->last_id > s->others_id ? s->last_id : s->others_id;
+    pthread_mutex_unlock(&s->lock);
+    return id;
+}
+
+void spooler_stats(struct spooler *s, struct warren_publisher_stats *stats)
+{
+    pthread_mutex_lock(&s->lock);
+    stats->spooled = s->spooled;
+    stats->spool_dropped = s->dropped;
+    stats->spool_expired = s->expired;
+    /* Below zero: what others put in line again was sent before it was seen. */
+    stats->spool_messages = s->messages > 0 ? (uint64_t)s->messages : 0;
+    stats->spool_refused = (uint64_t)s->refused;
+    stats->spool_bytes = (uint64_t)s->bytes;
+    stats->window_full += s->room_waits;
+    pthread_mutex_unlock(&s->lock);
+}
+
+void spooler_close(struct spooler *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->closing = true;
+    pthread_cond_broadcast(&s->room_cond);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void spooler_halt(struct spooler *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->halted = true;
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* ---- the sender ---- */
+
+/* NULL without memory: then it is sent again, and refused again. */
+static char *refusal_of(const struct record *record)
+{
+    char *text;
+
+    if (asprintf(&text, "%u %s", record->reply_code, record->reply_text ? record->reply_text : "") <
+        0)
+        return NULL;
+    return text;
+}
+
+void spooler_ended(struct spooler *s, const struct record *record, bool told)
+{
+    struct spool_ended ended = {.id = record->spool_id, .result = record->result};
+
+    if (record->result == WARREN_RETURNED && !told) {
+        ended.refused = refusal_of(record);
+        ended.result = ended.refused ? WARREN_RETURNED : WARREN_NACKED;
+    }
+    pthread_mutex_lock(&s->lock);
+    s->ended[s->ended_count++] = ended;
+    if (s->ended_count == 1) {
+        s->kick = true;
+        pthread_cond_signal(&s->work_cond);
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+void spooler_room(struct spooler *s)
+{
+    pthread_mutex_lock(&s->lock);
+    if (s->hungry) {
+        s->hungry = false;
+        s->kick = true;
+        pthread_cond_signal(&s->work_cond);
+    }
+    pthread_mutex_unlock(&s->lock);
+}

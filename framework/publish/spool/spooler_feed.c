@@ -1,0 +1,237 @@
+/* spooler_feed.c - what the spooler offers the sender: what was just committed, or read back. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "publish/delay/delay.h"
+#include "publish/spool/spooler_private.h"
+
+/* What is read back at once, before callers get their turn. */
+#define FEED_MESSAGES 256
+#define FEED_BYTES    ((int64_t)1024 * 1024)
+
+#define ENDED_CAPACITY_MIN 1024
+
+/* ---- offering ---- */
+
+/* So that the sender can end one more without memory. */
+static bool reserve_ended(struct spooler *s)
+{
+    size_t wanted = s->fed_open + 1;
+    struct spool_ended *ended;
+    bool reserved = true;
+
+    pthread_mutex_lock(&s->lock);
+    if (s->ended_capacity < wanted) {
+        wanted = wanted < ENDED_CAPACITY_MIN ? ENDED_CAPACITY_MIN : wanted * 2;
+        ended = realloc(s->ended, wanted * sizeof *ended);
+        reserved = ended != NULL;
+        if (ended) {
+            s->ended = ended;
+            s->ended_capacity = wanted;
+        }
+    }
+    pthread_mutex_unlock(&s->lock);
+    return reserved;
+}
+
+/* Its age is kept in the window, where it may wait for long. */
+static int64_t deadline_of(const struct spooler *s, int64_t at_ms)
+{
+    int64_t left_ms;
+
+    if (s->options.max_age_ms == 0)
+        return INT64_MAX;
+    left_ms = at_ms + (int64_t)s->options.max_age_ms - clock_wall_ms();
+    return clock_now_ms(clock_monotonic()) + (left_ms > 0 ? left_ms : 0);
+}
+
+/* What is being sent cannot be dropped: so that there is something else, where the oldest is to
+ * make room, no more than half of the spool is. */
+static bool leaves_enough(const struct spooler *s, int64_t bytes)
+{
+    return s->options.when_full != WARREN_SPOOL_DROP_OLDEST || s->fed_bytes == 0 ||
+           s->fed_bytes + bytes <= (int64_t)(s->options.max_bytes / 2);
+}
+
+/* @return false: no room, or no memory; it is still ours */
+static bool offer(struct spooler *s, struct record *record, int64_t id, int64_t at_ms,
+                  int64_t bytes)
+{
+    if (!leaves_enough(s, bytes) || !reserve_ended(s) || !fed_ring_reserve(&s->fed))
+        return false;
+    record->spool_id = id;
+    record->deadline_ms = deadline_of(s, at_ms);
+    /* Before it is offered, for it may end at once. */
+    fed_ring_push(&s->fed, id, bytes);
+    s->fed_open++;
+    s->fed_bytes += bytes;
+    if (s->events.offer(s->user, record)) {
+        s->fed_id = id;
+        return true;
+    }
+    fed_ring_unpush(&s->fed);
+    s->fed_open--;
+    s->fed_bytes -= bytes;
+    return false;
+}
+
+static void set_hungry(struct spooler *s, bool hungry)
+{
+    pthread_mutex_lock(&s->lock);
+    s->hungry = hungry;
+    pthread_mutex_unlock(&s->lock);
+}
+
+bool spooler_hand_over(struct spooler *s, struct spool_ticket *ticket)
+{
+    struct record *record = ticket->record;
+
+    /* Others append to the same table within transactions of their own. */
+    if (ticket->message.id != s->fed_id + 1)
+        s->backlog = true;
+    if (!s->backlog && s->nacked == 0 &&
+        offer(s, record, ticket->message.id, ticket->message.at_ms, ticket->bytes))
+        return true;
+    s->backlog = true;
+    if (!record->on_receipt)
+        return false;
+    record->result = WARREN_SPOOLED;
+    s->events.pass(s->user, record);
+    return true;
+}
+
+void spooler_go_back(struct spooler *s, int64_t id)
+{
+    fed_ring_clear(&s->fed);
+    s->fed_bytes = 0;
+    s->fed_id = id - 1;
+    s->nacked = 0;
+    s->backlog = true;
+}
+
+void spooler_report_done(struct spooler *s)
+{
+    int64_t below = fed_ring_first(&s->fed, s->fed_id + 1);
+
+    if (s->nacked > 0 && s->nacked < below)
+        below = s->nacked;
+    if (below == s->done_below)
+        return;
+    s->done_below = below;
+    s->events.done(s->user, below);
+}
+
+/* ---- reading back ---- */
+
+struct feeding {
+    struct spooler *spooler;
+    int messages;
+    int64_t bytes;
+    bool full; /* there is no room */
+    enum warren_status status;
+};
+
+static struct delay *delay_of(const struct spool_message *message)
+{
+    struct delay *delay = malloc(sizeof *delay + message->delay_to.len + 1);
+
+    if (!delay)
+        return NULL;
+    delay->seconds = message->delay_s;
+    delay->to_queue = (message->flags & SPOOL_TO_QUEUE) != 0;
+    memcpy(delay->destination, message->delay_to.data, message->delay_to.len);
+    delay->destination[message->delay_to.len] = '\0';
+    return delay;
+}
+
+static enum warren_status restore(const struct spool_message *message, struct record **ret_record)
+{
+    const struct record_parts parts = {
+        .exchange = message->exchange,
+        .routing_key = message->routing_key,
+        .id = message->message_id,
+        .properties = message->properties,
+        .body = message->body,
+        .mandatory = (message->flags & SPOOL_OPTIONAL) == 0,
+    };
+    enum warren_status status = record_restore(&parts, ret_record);
+
+    if (status != WARREN_OK || message->delay_s == 0)
+        return status;
+    (*ret_record)->delay = delay_of(message);
+    if ((*ret_record)->delay)
+        return WARREN_OK;
+    record_free(*ret_record);
+    return WARREN_ENOMEM;
+}
+
+/* A row that is no message, made by somebody else: it can only be kept. */
+static bool refuse_row(struct spooler *s, int64_t id)
+{
+    struct spool_ended ended = {.id = id, .result = WARREN_RETURNED};
+
+    ended.refused = strdup("it cannot be read");
+    if (!ended.refused || !reserve_ended(s)) {
+        free(ended.refused);
+        return false;
+    }
+    pthread_mutex_lock(&s->lock);
+    s->ended[s->ended_count++] = ended;
+    pthread_mutex_unlock(&s->lock);
+    s->fed_open++; /* until it is written */
+    s->fed_id = id;
+    return true;
+}
+
+static bool feed_one(void *user, const struct spool_message *message)
+{
+    struct feeding *feeding = user;
+    struct spooler *s = feeding->spooler;
+    int64_t bytes = spool_message_bytes(message);
+    struct record *record;
+
+    feeding->status = restore(message, &record);
+    if (feeding->status == WARREN_EINVAL && refuse_row(s, message->id)) {
+        feeding->status = WARREN_OK;
+    } else if (feeding->status == WARREN_OK &&
+               !offer(s, record, message->id, message->at_ms, bytes)) {
+        record_free(record);
+        feeding->full = true;
+    }
+    feeding->messages++;
+    feeding->bytes += bytes;
+    return feeding->status == WARREN_OK && !feeding->full && feeding->messages < FEED_MESSAGES &&
+           feeding->bytes < FEED_BYTES;
+}
+
+/* Nothing is left behind fed_id, where the last ones may have been removed without being sent. */
+static void caught_up(struct spooler *s)
+{
+    s->backlog = false;
+    if (s->fed_id < s->last_id)
+        s->fed_id = s->last_id;
+}
+
+bool spooler_feed(struct spooler *s)
+{
+    struct feeding feeding = {.spooler = s, .status = WARREN_OK};
+    struct warren_error error = {WARREN_ENOMEM, "out of memory for a message of the spool"};
+    enum warren_status status;
+    bool more;
+
+    /* From here on the sender tells of room; it may do so before it was found to be missing. */
+    set_hungry(s, true);
+    status = spool_read(s->spool, s->fed_id, SPOOL_TO_SEND, true, feed_one, &feeding, &error);
+    if (status != WARREN_OK || feeding.status != WARREN_OK) {
+        spooler_begin_trouble(s, &error);
+        return false;
+    }
+    if (feeding.full)
+        return false;
+    set_hungry(s, false);
+    more = feeding.messages >= FEED_MESSAGES || feeding.bytes >= FEED_BYTES;
+    if (!more)
+        caught_up(s);
+    return more;
+}

@@ -1,0 +1,158 @@
+/* database_log.c - the log beside a file. SQLite begins it anew when everything in it is in the
+ * file and nobody reads it; one who reads for long makes it grow, and it never shrinks by itself.
+ */
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#include "store/db/database_private.h"
+#include "store/db/lock_holders.h"
+#include "store/db/turn.h"
+
+#define MIB ((int64_t)1 << 20)
+/* So much that cannot be put into the file is told of, and again whenever the log is twice as
+ * large. */
+#define HELD_TOLD (16 * MIB)
+
+/* The locks of readers in the log's index. Source: https://www.sqlite.org/walformat.html, "WAL
+ * Locks". */
+#define READERS_FIRST 123
+#define READERS_LAST  127
+
+static bool stat_beside(const struct database *database, const char *suffix, struct stat *info)
+{
+    const char *file = sqlite3_db_filename(database->sqlite, "main");
+    char path[PATH_MAX];
+
+    return file && snprintf(path, sizeof path, "%s%s", file, suffix) < (int)sizeof path &&
+           stat(path, info) == 0;
+}
+
+static int64_t log_bytes(const struct database *database)
+{
+    struct stat info;
+
+    return stat_beside(database, "-wal", &info) ? (int64_t)info.st_size : 0;
+}
+
+/* What takes long is done while others write; then it is cut off, if nobody reads.
+ *
+ * @return bytes of it that somebody who reads keeps from the file */
+static int64_t shrink(struct database *database)
+{
+    struct warren_error error;
+    int64_t page = 0;
+    int frames = 0;
+    int done = 0;
+
+    sqlite3_wal_checkpoint_v2(database->sqlite, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &done);
+    if (frames > done)
+        database_number(database, "PRAGMA page_size", &page, &error);
+    if (!turn_take(database->turn))
+        return 0;
+    sqlite3_busy_timeout(database->sqlite, 0);
+    sqlite3_wal_checkpoint_v2(database->sqlite, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    sqlite3_busy_timeout(database->sqlite, (int)database->busy_timeout_ms);
+    turn_give(database->turn);
+    return (frames - done) * page;
+}
+
+/* ---- who reads ---- */
+
+static size_t find_readers(const struct database *database, pid_t readers[DATABASE_READERS])
+{
+    struct stat info;
+
+    if (!stat_beside(database, "-shm", &info))
+        return 0;
+    return lock_holders(info.st_ino, READERS_FIRST, READERS_LAST, readers, DATABASE_READERS);
+}
+
+static bool was_reading(const struct database *database, pid_t pid)
+{
+    for (size_t i = 0; i < DATABASE_READERS; i++)
+        if (database->readers[i] == pid)
+            return true;
+    return false;
+}
+
+static void name_reader(pid_t pid, char *text, size_t size)
+{
+    char path[64];
+    char name[32] = "";
+    size_t len = strlen(text);
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+    file = fopen(path, "re");
+    if (file && fgets(name, sizeof name, file))
+        name[strcspn(name, "\n")] = '\0';
+    if (file)
+        fclose(file);
+    snprintf(text + len, size - len, "%s %d (%s)", *text ? "," : "process", (int)pid,
+             pid == getpid() ? "this one: a handler's own connection, or statement" : name);
+}
+
+/* Who reads now and did so a second ago: others come and go. */
+static void name_readers(struct database *database, char *text, size_t size)
+{
+    pid_t readers[DATABASE_READERS] = {0};
+    size_t count = find_readers(database, readers);
+
+    *text = '\0';
+    for (size_t i = 0; i < count; i++)
+        if (was_reading(database, readers[i]))
+            name_reader(readers[i], text, size);
+    if (!*text)
+        snprintf(text, size, "a process that cannot be seen from here");
+    memcpy(database->readers, readers, sizeof readers);
+}
+
+/* ---- looking after it ---- */
+
+static enum database_log_news tell_growth(struct database *database, int64_t bytes, int64_t held,
+                                          char text[DATABASE_LOG_TEXT])
+{
+    char readers[DATABASE_LOG_TEXT / 2];
+    bool is_new = database->log_looks++ == 0;
+    int64_t told = turn_log_told(database->turn);
+
+    name_readers(database, readers, sizeof readers);
+    if (is_new || held < HELD_TOLD || bytes < 2 * told)
+        return DATABASE_LOG_AS_BEFORE;
+    turn_tell_log(database->turn, bytes);
+    snprintf(text, DATABASE_LOG_TEXT,
+             "%s-wal has grown to %" PRId64
+             " MiB, and grows until whoever reads the file has ended "
+             "that: %s",
+             database->path, bytes / MIB, readers);
+    return DATABASE_LOG_GREW;
+}
+
+enum database_log_news database_tend_log(struct database *database, char text[DATABASE_LOG_TEXT])
+{
+    int64_t bytes = log_bytes(database);
+    int64_t held = 0;
+
+    if (bytes > DATABASE_LOG_MAX) {
+        held = shrink(database);
+        bytes = log_bytes(database);
+    }
+    if (bytes > DATABASE_LOG_MAX)
+        return tell_growth(database, bytes, held, text);
+    database->log_looks = 0;
+    if (turn_tell_log(database->turn, 0) == 0)
+        return DATABASE_LOG_AS_BEFORE;
+    snprintf(text, DATABASE_LOG_TEXT, "%s-wal is small again", database->path);
+    return DATABASE_LOG_SHRANK;
+}
+
+bool database_log_is_large(const struct database *database)
+{
+    return log_bytes(database) > DATABASE_LOG_MAX;
+}

@@ -1,0 +1,60 @@
+/* database_private.h - the inside of a database, for the files that make it: database_open.c,
+ * database.c (working with it) and database_log.c (the log beside it).
+ */
+#ifndef WARREN_STORE_DATABASE_PRIVATE_H
+#define WARREN_STORE_DATABASE_PRIVATE_H
+
+#include "store/db/database.h"
+#include "store/db/file_place.h"
+
+/** The file, its log, the log's index, the lock of who uses it. */
+#define DATABASE_PLACES 4
+
+/** Readers of the log that are told of. */
+#define DATABASE_READERS 4
+
+struct database {
+    struct sqlite3 *sqlite;
+    char *path;
+    struct turn *turn;
+    enum database_synchronous synchronous;
+    uint32_t busy_timeout_ms;
+    uint64_t log_looks;                        /* at a log that was large, in a row */
+    pid_t readers[DATABASE_READERS];           /* at the last of these */
+    struct file_place places[DATABASE_PLACES]; /* the file's is the first */
+    size_t place_count;
+    bool is_displaced; /* as it was looked at last */
+    int file_fd;       /* SQLite's; 0 and -1: not known */
+    int log_fd;
+};
+
+enum warren_status database_set_synchronous(struct database *database,
+                                            enum database_synchronous synchronous,
+                                            struct warren_error *error);
+
+/* ---- database_place.c ---- */
+
+/** What is in the log goes into the file if one of them is displaced: it may outlive the other. Not
+ * in a transaction. */
+void database_rescue(struct database *database);
+/** It is about to be closed. */
+void database_part(struct database *database);
+
+/* ---- database_descriptors.c ---- */
+
+/** Those that this process has of one file and its log. Bound: what is beyond it is not known. */
+#define DATABASE_OPEN_FILES 64
+
+struct database_open_files {
+    int fds[DATABASE_OPEN_FILES];
+    size_t count;
+};
+
+/** Before SQLite opens the file: what others have of it. */
+void database_list_descriptors(const char *path, struct database_open_files *before);
+/** From now on those that came since are looked at (base/descriptors.h). The log is open by then.
+ */
+void database_add_descriptors(struct database *database, const struct database_open_files *before);
+void database_remove_descriptors(struct database *database);
+
+#endif

@@ -1,0 +1,130 @@
+/* transactor.h - the transaction in which handlers write: with the keys of their messages, so that
+ * both are on disk or neither is.
+ *
+ *   enter > (handler writes) > leave, with the key > [others do the same] > commit > decided
+ *                          \-> drop: as if it had never been
+ *
+ * There is one connection, one handler at a time is in it, and all share one transaction, with a
+ * savepoint each; a thread of its own commits. So many messages cost one flush of the disk. What
+ * was committed is told of each; what was not is rolled back as a whole, and its messages have to
+ * be handled again.
+ * While a handler is in it, nobody else can write the file, in this process or another.
+ * Elsewhere: keys whose handlers write nothing here (keeper.h).
+ */
+#ifndef WARREN_STORE_TRANSACTOR_H
+#define WARREN_STORE_TRANSACTOR_H
+
+#include <sys/types.h>
+
+#include "store/idempotency/idempotency_sqlite.h"
+#include "store/spool/spool.h"
+#include "store/writer/keeper.h"
+
+struct transactor;
+struct transactor_work;
+
+/** Told once, on whatever thread ends the transaction: short, without waiting. @work is the
+ * caller's again. */
+typedef void transactor_decided_fn(struct transactor_work *work, enum warren_status status);
+
+/** One message. Embedded in what the caller keeps of it; @claim and @decided are written by it. */
+struct transactor_work {
+    struct idempotency_claim *claim; /* NULL: it has no key */
+    transactor_decided_fn *decided;
+    struct warren_outbox outbox; /* of transactor_enter() to transactor_leave() */
+    /* the transactor's */
+    struct transactor *transactor;
+    struct transactor_work *next;
+    int64_t row;
+    enum warren_status status;
+    enum { TRANSACTOR_OUTSIDE, TRANSACTOR_JOINED, TRANSACTOR_AWAITED, TRANSACTOR_DECIDED } state;
+};
+
+struct transactor_options {
+    struct database_options database; /* as the store's; copied */
+    uint32_t group_delay_us;          /* how long a group may wait for more, under load */
+    struct keeper_events events;      /* on any thread */
+    bool has_outbox; /* its file is that of a publisher's spool, too: handlers may append there */
+};
+
+/** Messages were appended to the spool, and are committed: @last_id is the highest of their ids. */
+typedef void transactor_appended_fn(void *user, int64_t messages, int64_t bytes, int64_t last_id);
+
+/**
+ * Open a connection to the file of @store, which is one of idempotency_sqlite_open() and outlives
+ * it.
+ *
+ * @return as database_open(); WARREN_EIO if no thread could be started
+ */
+enum warren_status transactor_new(const struct transactor_options *options,
+                                  struct idempotency_store *store, struct transactor **ret,
+                                  struct warren_error *error);
+
+/** From now on tell @appended, on whatever thread commits; NULL: nobody, also not right now. */
+void transactor_on_appended(struct transactor *transactor, transactor_appended_fn *appended,
+                            void *user);
+bool transactor_has_outbox(const struct transactor *transactor);
+
+/** The connection: for handlers' statements. What would end the transaction is not authorised. */
+struct sqlite3 *transactor_handle(struct transactor *transactor);
+
+/**
+ * Wait until nobody else is in it, begin a transaction if there is none, and set a savepoint.
+ *
+ * @work     of who enters; its outbox may be used from now on, if there is one
+ * @wait_ms  how long
+ * @return   WARREN_OK; WARREN_ETIMEOUT, WARREN_ECLOSED; else as database_fail(), with @error
+ * Thread: any but the transactor's. On success the same one calls one of the next two, once.
+ */
+enum warren_status transactor_enter(struct transactor *transactor, struct transactor_work *work,
+                                    int64_t wait_ms, struct warren_error *error);
+/**
+ * What the handler wrote joins the group, with the key. Follow with transactor_await().
+ *
+ * @return WARREN_OK; else everything the handler wrote is rolled back: WARREN_EINVAL, by a
+ *         statement of its own, and the whole group with it; WARREN_ECLOSED, another process has
+ *         taken the key over; WARREN_EIO and others, the disk
+ */
+enum warren_status transactor_leave(struct transactor *transactor, struct transactor_work *work,
+                                    struct warren_error *error);
+/**
+ * Roll back to the savepoint.
+ *
+ * @return false: it was the disk that failed the handler
+ */
+bool transactor_drop(struct transactor *transactor);
+
+/**
+ * Ask for the fate of @work, which has joined.
+ *
+ * @return true: it is decided, see @ret_status; false: `decided` will be called.
+ * WARREN_OK: it is on disk; else it is undone. Thread: any
+ */
+bool transactor_await(struct transactor *transactor, struct transactor_work *work,
+                      enum warren_status *ret_status);
+
+/** What it did; all counts only grow. */
+struct transactor_stats {
+    uint64_t committed; /* messages */
+    uint64_t groups;
+    uint64_t failures;
+};
+
+void transactor_stats(struct transactor *transactor, struct transactor_stats *stats);
+
+/** The thread whose handler is in it; 0: none is. Thread: any. */
+pid_t transactor_occupant(struct transactor *transactor);
+/**
+ * That thread will never leave, and the process is to end: nobody is let in any more, nothing is
+ * committed, what had joined is undone, and everything else that this process would write into the
+ * file fails, at once. Nothing that the thread uses is touched, or freed. Thread: any but that one.
+ */
+void transactor_abandon(struct transactor *transactor);
+bool transactor_is_abandoned(struct transactor *transactor);
+
+/** Commit what there is; enter no more. Ends the thread. Harmless to repeat; NULL is fine. */
+void transactor_stop(struct transactor *transactor);
+/** After transactor_stop(), with the handlers' statements finalized. NULL is fine. */
+void transactor_free(struct transactor *transactor);
+
+#endif

@@ -1,0 +1,186 @@
+/* transactor_guard.c - see transactor_guard.h. */
+#include "store/writer/transactor_guard.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <sqlite3.h>
+
+#include "base/log.h"
+
+/* SQLite says only that it is "not authorized". Told once, not for each message. */
+static int refuse(struct transactor_guard *guard, const char *what, const char *name)
+{
+    char refused[sizeof guard->refused];
+
+    snprintf(refused, sizeof refused, "%s %s", what, name);
+    if (strcmp(refused, guard->refused) != 0) {
+        memcpy(guard->refused, refused, sizeof refused);
+        log_warn("a transactional handler's statement is refused: it %s", refused);
+    }
+    return SQLITE_DENY;
+}
+
+static bool is_one_of(const char *name, const char *const *names)
+{
+    while (*names && sqlite3_stricmp(name, *names) != 0)
+        names++;
+    return *names != NULL;
+}
+
+static int look_at_table(struct transactor_guard *guard, const char *name)
+{
+    static const char *const own[] = {"done", "claim", "setting", "spool", "warren_schema", NULL};
+
+    return name && is_one_of(name, own) ? refuse(guard, "changes warren's own table", name)
+                                        : SQLITE_OK;
+}
+
+/* Asking for a value is harmless; so are those that have an argument only to say what is asked. */
+static int look_at_pragma(struct transactor_guard *guard, const char *name, const char *value)
+{
+    static const char *const harmless[] = {"analysis_limit",
+                                           "case_sensitive_like",
+                                           "defer_foreign_keys",
+                                           "foreign_key_check",
+                                           "foreign_key_list",
+                                           "foreign_keys",
+                                           "index_info",
+                                           "index_list",
+                                           "index_xinfo",
+                                           "integrity_check",
+                                           "optimize",
+                                           "quick_check",
+                                           "recursive_triggers",
+                                           "table_info",
+                                           "table_list",
+                                           "table_xinfo",
+                                           NULL};
+
+    /* It is set when it is compiled, and for the transaction, which is shared. */
+    if (value && sqlite3_stricmp(name, "defer_foreign_keys") == 0)
+        guard->is_deferring = true;
+    return value && !is_one_of(name, harmless) ? refuse(guard, "sets PRAGMA", name) : SQLITE_OK;
+}
+
+/* Called when a statement is compiled, also again after a change of the schema: that of warren's
+ * own is then let through. Tables in `temp` count, for their names hide those in the file. */
+static int authorize(void *user, int action, const char *first, const char *second,
+                     const char *database, const char *trigger)
+{
+    struct transactor_guard *guard = user;
+
+    (void)database;
+    (void)trigger;
+    if (guard->user == TRANSACTOR_ITSELF)
+        return SQLITE_OK;
+    switch (action) {
+    case SQLITE_TRANSACTION:
+        return guard->user == TRANSACTOR_HANDLER ? refuse(guard, "is", first) : SQLITE_OK;
+    case SQLITE_ATTACH:
+        return guard->user == TRANSACTOR_HANDLER ? refuse(guard, "is", "ATTACH") : SQLITE_OK;
+    case SQLITE_DETACH:
+        return guard->user == TRANSACTOR_HANDLER ? refuse(guard, "is", "DETACH") : SQLITE_OK;
+    case SQLITE_SAVEPOINT:
+        return second && sqlite3_stricmp(second, TRANSACTOR_SAVEPOINT) == 0
+                   ? refuse(guard, "uses the savepoint", second)
+                   : SQLITE_OK;
+    case SQLITE_PRAGMA:
+        return look_at_pragma(guard, first, second);
+    case SQLITE_INSERT:
+    case SQLITE_UPDATE:
+    case SQLITE_DELETE:
+    case SQLITE_CREATE_TABLE:
+    case SQLITE_CREATE_TEMP_TABLE:
+    case SQLITE_CREATE_VIEW:
+    case SQLITE_CREATE_TEMP_VIEW:
+    case SQLITE_CREATE_VTABLE:
+    case SQLITE_DROP_TABLE:
+        return look_at_table(guard, first);
+    case SQLITE_CREATE_INDEX:
+    case SQLITE_CREATE_TRIGGER:
+    case SQLITE_CREATE_TEMP_TRIGGER:
+    case SQLITE_DROP_INDEX:
+    case SQLITE_ALTER_TABLE: /* first is the database; of the others, their own name */
+        return look_at_table(guard, second);
+    default:
+        return SQLITE_OK;
+    }
+}
+
+/* Once its transaction was rolled back, each statement of a handler would be one of its own. */
+static int refuse_commit(void *user)
+{
+    const struct transactor_guard *guard = user;
+
+    return guard->user == TRANSACTOR_HANDLER;
+}
+
+static void note_rollback(void *user)
+{
+    struct transactor_guard *guard = user;
+
+    guard->is_lost = true;
+}
+
+/* There is one of each: a handler may have set its own, and a timer that it forgot would interrupt
+ * what is not its own. */
+static void take_hooks(struct transactor_guard *guard)
+{
+    sqlite3_commit_hook(guard->sqlite, refuse_commit, guard);
+    sqlite3_rollback_hook(guard->sqlite, note_rollback, guard);
+    sqlite3_progress_handler(guard->sqlite, 0, NULL, NULL);
+}
+
+void transactor_guard_init(struct transactor_guard *guard, struct sqlite3 *sqlite)
+{
+    *guard = (struct transactor_guard){.sqlite = sqlite, .user = TRANSACTOR_OPENING};
+    sqlite3_set_authorizer(sqlite, authorize, guard);
+    take_hooks(guard);
+}
+
+static void reset_all(struct transactor_guard *guard)
+{
+    struct sqlite3_stmt *statement = NULL;
+
+    while ((statement = sqlite3_next_stmt(guard->sqlite, statement)))
+        if (sqlite3_stmt_busy(statement))
+            sqlite3_reset(statement);
+}
+
+void transactor_guard_own(struct transactor_guard *guard)
+{
+    if (guard->user == TRANSACTOR_OPENING) /* one that is half done reads, and for ever */
+        reset_all(guard);
+    guard->user = TRANSACTOR_ITSELF;
+}
+
+void transactor_guard_enter(struct transactor_guard *guard)
+{
+    take_hooks(guard);
+    guard->user = TRANSACTOR_HANDLER;
+}
+
+void transactor_guard_leave(struct transactor_guard *guard)
+{
+    reset_all(guard);
+    take_hooks(guard);
+    guard->user = TRANSACTOR_ITSELF;
+}
+
+bool transactor_guard_has_orphans(const struct transactor_guard *guard)
+{
+    int orphans = 0;
+    int highest;
+
+    sqlite3_db_status(guard->sqlite, SQLITE_DBSTATUS_DEFERRED_FKS, &orphans, &highest, 0);
+    return orphans != 0;
+}
+
+void transactor_guard_restore(struct transactor_guard *guard)
+{
+    if (guard->is_deferring)
+        sqlite3_exec(guard->sqlite, "PRAGMA defer_foreign_keys = OFF", NULL, NULL, NULL);
+    guard->is_deferring = false;
+}
