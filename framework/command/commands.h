@@ -6,16 +6,6 @@
 
 #include "command/cli/cli.h"
 
-extern const struct command command_run;
-extern const struct command command_check;
-extern const struct command command_publish;
-extern const struct command command_request;
-extern const struct command command_handlers;
-extern const struct command command_invoke;
-extern const struct command command_config_reference;
-extern const struct command command_db_check;
-extern const struct command command_db_backup;
-
 /** All of them; ends with NULL. */
 extern const struct command *const commands[];
 

@@ -1,11 +1,12 @@
 /* command_dlq.h - what the commands of `warren dlq` take in the same way: the broker, the queues,
  * the filters.
- * Thread: main. Elsewhere: each of them (command_dlq_list.c, ...).
+ * Thread: main. Elsewhere: each of them (command_dlq_list.c, ...); those that change something
+ * (command_dlq_change.h).
  */
 #ifndef WARREN_COMMAND_COMMAND_DLQ_H
 #define WARREN_COMMAND_COMMAND_DLQ_H
 
-#include "command/commands.h"
+#include "command/cli/cli.h"
 #include "command/dlq/dlq_filter.h"
 #include "command/dlq/dlq_names.h"
 #include "command/dlq/dlq_scan.h"
@@ -114,8 +115,5 @@ void dlq_write_broker_help(FILE *out);
 extern const struct command command_dlq_list;
 extern const struct command command_dlq_show;
 extern const struct command command_dlq_dump;
-extern const struct command command_dlq_replay;
-extern const struct command command_dlq_edit_and_replay;
-extern const struct command command_dlq_discard;
 
 #endif

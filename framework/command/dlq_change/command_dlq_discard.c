@@ -6,6 +6,7 @@
 #include "command/dlq/command_dlq.h"
 #include "command/dlq/dlq_look.h"
 #include "command/dlq/dlq_print.h"
+#include "command/dlq_change/command_dlq_change.h"
 #include "command/dlq_change/dlq_discard.h"
 
 enum option { YES = DLQ_OWN, QUIET };

@@ -4,6 +4,7 @@
 #include "command/dlq/command_dlq.h"
 #include "command/dlq/dlq_files.h"
 #include "command/dlq/dlq_look.h"
+#include "command/dlq_change/command_dlq_change.h"
 #include "command/dlq_change/dlq_editor.h"
 #include "command/dlq_change/dlq_replay.h"
 

@@ -3,6 +3,7 @@
 
 #include "base/c_locale.h"
 #include "command/dlq/command_dlq.h"
+#include "command/dlq_change/command_dlq_change.h"
 #include "command/dlq_change/dlq_replay.h"
 
 /* Shorter, and it would be busy with giving back. */

@@ -4,7 +4,7 @@
 #include "app/settings.h"
 #include "base/c_locale.h"
 #include "command/cli/message_options.h"
-#include "command/commands.h"
+#include "command/message/command_message.h"
 #include "command/message/publish_job.h"
 #include "command/message/publish_tally.h"
 #include "config/value.h"

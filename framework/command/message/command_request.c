@@ -5,8 +5,8 @@
 
 #include "base/clock.h"
 #include "command/cli/message_options.h"
-#include "command/commands.h"
 #include "command/dump/dump.h"
+#include "command/message/command_message.h"
 #include "publish/publisher/publisher_internal.h"
 
 /* The window must hold the request, whatever its size. */

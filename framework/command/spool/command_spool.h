@@ -7,7 +7,7 @@
 
 #include <jansson.h>
 
-#include "command/commands.h"
+#include "command/cli/cli.h"
 #include "store/spool/spool.h"
 
 /** Bound on the messages that one command line names. */

@@ -3,9 +3,9 @@
 
 #include "app/worker_posts.h"
 #include "command/cli/progress.h"
-#include "command/commands.h"
 #include "command/dlq/dlq_print.h"
 #include "command/worker/broker_check.h"
+#include "command/worker/command_worker.h"
 
 /* Where there is no terminal, a line says so often how far it is. */
 #define LINE_INTERVAL_MS 10000

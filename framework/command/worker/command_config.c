@@ -1,4 +1,4 @@
-#include "command/commands.h"
+#include "command/worker/command_worker.h"
 #include "config/config.h"
 #include "middleware/builtin.h"
 

@@ -3,7 +3,7 @@
 #include <time.h>
 
 #include "base/c_locale.h"
-#include "command/commands.h"
+#include "command/worker/command_worker.h"
 #include "store/db/census.h"
 #include "store/db/database.h"
 

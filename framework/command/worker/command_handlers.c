@@ -2,7 +2,7 @@
 
 #include <jansson.h>
 
-#include "command/commands.h"
+#include "command/worker/command_worker.h"
 #include "plugin/loader.h"
 
 enum option { JSON = 1 };

@@ -9,8 +9,8 @@
 
 #include "app/testing_delivery.h"
 #include "base/clock.h"
-#include "command/commands.h"
 #include "command/dump/dump.h"
+#include "command/worker/command_worker.h"
 #include "command/worker/invoke_report.h"
 
 enum option { OPTION = 1, CONFIG, ATTEMPT, JSON };

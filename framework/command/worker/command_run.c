@@ -8,7 +8,7 @@
 #include "app/worker_signals.h"
 #include "base/error.h"
 #include "base/process_state.h"
-#include "command/commands.h"
+#include "command/worker/command_worker.h"
 #include "config/config.h"
 
 enum option { CONFIG = 1, SET };

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "amqp/wire/annotations.h"
-#include "publish/message/refusal.h"
 
 #define TO_QUEUE    DELAY_PREFIX "queue."
 #define TO_EXCHANGE DELAY_PREFIX "exchange."

@@ -37,6 +37,10 @@
 /** The header that names the departure queue. */
 #define DELAY_TO_HEADER "warren-delay-to"
 
+/** The name by which RabbitMQ's direct reply-to begins. It ends with its channel: nothing goes
+ * there later. */
+#define DIRECT_REPLY "amq.rabbitmq.reply-to"
+
 /** How long, and where to then. One allocation; free() it. */
 struct delay {
     uint32_t seconds;   /* its bits are the levels that it waits in */

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "publish/delay/delay.h"
+
 #define SHORTSTR_MAX 255
 
 static bool holds_nul(struct warren_bytes name)

@@ -8,9 +8,6 @@
 
 #include "base/arena.h"
 
-/** The name by which RabbitMQ's direct reply-to begins. */
-#define DIRECT_REPLY "amq.rabbitmq.reply-to"
-
 /**
  * A sentence on what is wrong with @publish, @delay_ms from now (0: at once); NULL: nothing of what
  * this looks at. Properties and headers are properties_encode()'s, the longest delay is the

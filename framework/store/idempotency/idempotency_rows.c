@@ -38,6 +38,16 @@ void idempotency_rows_done(struct idempotency_connection *c)
         database_finalize(c->statements[i]);
 }
 
+int64_t idempotency_next_row(const struct idempotency_connection *c)
+{
+    return c->s->next_row;
+}
+
+void idempotency_set_next_row(struct idempotency_connection *c, int64_t row)
+{
+    c->s->next_row = row;
+}
+
 static void bind_key(sqlite3_stmt *statement, int place, const struct idempotency_key *key)
 {
     sqlite3_bind_blob(statement, place, key->bytes, sizeof key->bytes, SQLITE_STATIC);

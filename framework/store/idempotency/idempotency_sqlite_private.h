@@ -12,7 +12,7 @@
 #include "base/siphash.h"
 #include "store/db/database.h"
 #include "store/idempotency/claim_set.h"
-#include "store/idempotency/idempotency.h"
+#include "store/idempotency/idempotency_connection.h"
 #include "store/idempotency/key_index.h"
 #include "store/idempotency/owner_lock.h"
 
@@ -20,26 +20,6 @@
 #define IDEMPOTENCY_PURGE_ROWS 256
 /** Rows that perhaps have a key and are looked at; with 36 random bits even two are rare. */
 #define IDEMPOTENCY_CANDIDATES 8
-
-enum idempotency_statement {
-    GET_DONE,
-    ADD_DONE,
-    READ_DONE,
-    PURGE_DONE,
-    FIRST_DONE,
-    GET_CLAIM,
-    PUT_CLAIM,
-    DROP_CLAIM,
-    RENEW_CLAIM,
-    STATEMENT_COUNT
-};
-
-/** One way to the file. */
-struct idempotency_connection {
-    struct idempotency_sqlite *s;
-    struct database *database;
-    struct sqlite3_stmt *statements[STATEMENT_COUNT];
-};
 
 /** The next row, and the index of the rows, change in the writer's turn alone (turn.h). */
 struct idempotency_sqlite {
@@ -62,16 +42,8 @@ struct idempotency_sqlite {
     struct claim_set claims; /* of this process */
 };
 
-static inline struct idempotency_sqlite *idempotency_sqlite_of(struct idempotency_store *store)
-{
-    return (struct idempotency_sqlite *)(void *)store;
-}
-
 /* ---- idempotency_rows.c: within a transaction where something is written ---- */
 
-enum warren_status idempotency_rows_prepare(struct idempotency_connection *c,
-                                            struct warren_error *error);
-void idempotency_rows_done(struct idempotency_connection *c);
 /** Read what was appended since, by others or before, into the index. */
 enum warren_status idempotency_rows_read(struct idempotency_connection *c,
                                          struct warren_error *error);
@@ -98,14 +70,8 @@ enum warren_status idempotency_rows_unclaim(struct idempotency_connection *c,
 enum warren_status idempotency_rows_renew(struct idempotency_connection *c,
                                           struct warren_error *error);
 
-/** Take the turn and begin to write, with everything read that others have appended. WARREN_EIO,
- * too, if the file is not in its place (database_in_place()); WARREN_ECLOSED: database_take_turn().
- */
-enum warren_status idempotency_begin(struct idempotency_connection *c, struct warren_error *error);
 /** What was written counts from now on, if the file is in its place. */
 enum warren_status idempotency_commit(struct idempotency_connection *c, struct warren_error *error);
-/** Roll back what was not committed, give the turn back. */
-void idempotency_end(struct idempotency_connection *c);
 /** @work in a transaction of the store's own connection, committed if it succeeds. */
 enum warren_status idempotency_in_transaction(
     struct idempotency_sqlite *s,
@@ -118,19 +84,6 @@ enum warren_status idempotency_in_transaction(
 enum warren_status idempotency_look_up(struct idempotency_connection *c,
                                        struct idempotency_claim *claim, bool *ret_is_done,
                                        struct warren_error *error);
-
-/**
- * Append @claim, unless others have taken it over. In the writer's turn.
- *
- * @strict   taken over, it is not appended; else only if they have completed it
- * @ret_row  where it stands; 0: it was not appended
- */
-enum warren_status idempotency_add(struct idempotency_connection *c,
-                                   struct idempotency_claim *claim, bool strict, int64_t *ret_row,
-                                   struct warren_error *error);
-/** What was appended is committed: it can be found, and is claimed no more. Rows ascend. */
-void idempotency_added(struct idempotency_sqlite *s, const struct idempotency_claim *claim,
-                       int64_t row);
 
 /* As in struct idempotency_ops. */
 

@@ -190,7 +190,7 @@ static enum warren_status join(struct transactor *t, struct transactor_work *wor
 enum warren_status transactor_leave(struct transactor *t, struct transactor_work *work,
                                     struct warren_error *error)
 {
-    int64_t before = t->connection.s->next_row;
+    int64_t before = idempotency_next_row(&t->connection);
     enum warren_status status = look_for_loss(t, error);
 
     transactor_guard_leave(&t->guard);
@@ -206,7 +206,7 @@ enum warren_status transactor_leave(struct transactor *t, struct transactor_work
         if (t->is_alone)
             status = transactor_commit(t, error);
     } else {
-        t->connection.s->next_row = before;
+        idempotency_set_next_row(&t->connection, before);
         undo(t, status == WARREN_EINVAL ? NULL : error->text);
     }
     transactor_guard_restore(&t->guard);

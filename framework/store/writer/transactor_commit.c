@@ -123,7 +123,7 @@ enum warren_status transactor_open(struct transactor *t, struct warren_error *er
         return status;
     t->is_open = true;
     t->guard.is_lost = false;
-    t->next_row = t->connection.s->next_row;
+    t->next_row = idempotency_next_row(&t->connection);
     return WARREN_OK;
 }
 
@@ -159,15 +159,14 @@ static void tell_appended(struct transactor *t, const struct transactor_work *gr
 
 void transactor_close(struct transactor *t, enum warren_status status)
 {
-    struct idempotency_sqlite *s = t->connection.s;
     struct transactor_work *group = take_group(t);
 
     if (status == WARREN_OK) {
         for (struct transactor_work *work = group; work; work = work->next)
             if (work->claim)
-                idempotency_added(s, work->claim, work->row);
+                idempotency_added(t->connection.s, work->claim, work->row);
     } else {
-        s->next_row = t->next_row;
+        idempotency_set_next_row(&t->connection, t->next_row);
     }
     t->is_open = false;
     idempotency_end(&t->connection);

@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "store/idempotency/idempotency_sqlite_private.h"
+#include "store/idempotency/idempotency_connection.h"
 #include "store/writer/transactor.h"
 #include "store/writer/transactor_guard.h"
 
