@@ -147,7 +147,8 @@ static void size(void *user, bool trouble, const char *text)
 static int setup(void **state)
 {
     struct rig *rig = calloc(1, sizeof *rig);
-    struct keeper_options options = {.renew_ms = 60000, .events = {failed, recovered, rig, size}};
+    struct keeper_options options = {.renew_ms = 60000,
+                                     .events = {failed, recovered, rig, size, NULL}};
 
     rig->fake = calloc(1, sizeof *rig->fake);
     rig->fake->store.ops = &ops;
