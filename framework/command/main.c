@@ -8,12 +8,15 @@
 
 /* A descriptor 0, 1 or 2 that was closed by whoever started us would be given to a socket, and
  * then be written to as standard error. A standard input that was closed cannot be read, and is not
- * an empty one. */
+ * an empty one; a standard output that was closed takes nothing, which is an error of whoever
+ * writes. Only what is said of errors goes nowhere, for there is nobody to tell. */
 static void open_standard_descriptors(void)
 {
+    static const int ways[] = {
+        [STDIN_FILENO] = O_WRONLY, [STDOUT_FILENO] = O_RDONLY, [STDERR_FILENO] = O_RDWR};
+
     for (int fd = 0; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) < 0 &&
-            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDWR) != fd)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", ways[fd]) != fd)
             _exit(CLI_FAILED);
 }
 

@@ -39,6 +39,17 @@ static int log_file_open(const char *path)
     return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644);
 }
 
+/* Where it was closed there is nothing, or something that cannot be written to. */
+static int standard_output(void)
+{
+    int flags = fcntl(STDOUT_FILENO, F_GETFL);
+
+    if (flags >= 0 && (flags & O_ACCMODE) != O_RDONLY)
+        return STDOUT_FILENO;
+    errno = EBADF;
+    return -1;
+}
+
 static void log_close(void *state)
 {
     struct log_file *file = state;
@@ -69,14 +80,19 @@ static enum warren_status log_open(const struct warren_subscription_info *info, 
         return WARREN_ENOMEM;
     pthread_mutex_init(&file->lock, NULL);
     file->sync = strcmp(warren_options_text(info->options, "sync"), "message") == 0;
-    file->fd = STDOUT_FILENO;
-    if (strcmp(path, STDOUT_PATH) != 0) {
+    if (strcmp(path, STDOUT_PATH) == 0) {
+        file->fd = standard_output();
+    } else {
         file->path = strdup(path);
         file->fd = file->path ? log_file_open(path) : -1;
     }
     if (file->fd < 0) {
-        snprintf(error->text, sizeof error->text, "cannot open %s for appending: %s", path,
-                 strerror(errno));
+        if (file->path)
+            snprintf(error->text, sizeof error->text, "cannot open %s for appending: %s", path,
+                     strerror(errno));
+        else
+            snprintf(error->text, sizeof error->text,
+                     "standard output is closed, or cannot be written to; name a file by path");
         log_close(file);
         return WARREN_EIO;
     }

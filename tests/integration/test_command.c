@@ -191,6 +191,17 @@ static void a_full_disk(void **state)
     command_done(&full);
 }
 
+/* Nor is what had nowhere to go. */
+static void a_closed_standard_output(void **state)
+{
+    struct command closed = command_shell("exec $WARREN config reference >&-", NULL, NULL);
+
+    (void)state;
+    command_expect(&closed, 1);
+    assert_has(closed.err, "cannot write to standard output");
+    command_done(&closed);
+}
+
 /* A reader that had enough, such as head(1), is met with an end and not with a signal or noise. */
 static void a_reader_that_leaves(void **state)
 {
@@ -341,6 +352,7 @@ int main(void)
         cmocka_unit_test(no_command),
         cmocka_unit_test(mistakes),
         cmocka_unit_test(a_full_disk),
+        cmocka_unit_test(a_closed_standard_output),
         cmocka_unit_test(a_reader_that_leaves),
         cmocka_unit_test(handlers_as_text),
         cmocka_unit_test(handlers_as_json),

@@ -327,6 +327,21 @@ static void to_standard_output(void **state)
     assert_null(strstr(proc_stderr(f->worker->proc), "\"body\""));
 }
 
+/* Lines would be acked, and be nowhere. */
+static void to_a_closed_standard_output(void **state)
+{
+    struct fixture *f = *state;
+
+    configure(f, "");
+    peer_publish(f->peer, "", f->queue, "x", 1, NULL);
+    f->worker->proc = proc_start((const char *const[]){"sh", "-c", "exec \"$0\" run -c \"$1\" >&-",
+                                                       WARREN_COMMAND, f->worker->config, NULL},
+                                 NULL, NULL);
+    assert_int_equal(proc_wait(f->worker->proc, PATIENCE_MS), 2);
+    assert_non_null(strstr(proc_stderr(f->worker->proc), "standard output is closed"));
+    assert_int_equal(peer_count(f->peer, f->queue), 1);
+}
+
 /* ---- what happens to the file ---- */
 
 static void expect_all_ids(const json_t *lines, const char *prefix, unsigned count)
@@ -543,10 +558,19 @@ static void synced(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_plain_message),       TEST(other_bodies),       TEST(all_properties),
-        TEST(headers_of_every_type), TEST(to_standard_output), TEST(reopened_while_writing),
-        TEST(a_reopen_that_fails),   TEST(a_full_device),      TEST(stopped_on_a_full_device),
-        TEST(a_full_file_gets_room), TEST(a_shared_file),      TEST(synced),
+        TEST(a_plain_message),
+        TEST(other_bodies),
+        TEST(all_properties),
+        TEST(headers_of_every_type),
+        TEST(to_standard_output),
+        TEST(to_a_closed_standard_output),
+        TEST(reopened_while_writing),
+        TEST(a_reopen_that_fails),
+        TEST(a_full_device),
+        TEST(stopped_on_a_full_device),
+        TEST(a_full_file_gets_room),
+        TEST(a_shared_file),
+        TEST(synced),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
