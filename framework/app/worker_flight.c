@@ -261,15 +261,20 @@ static void await(const struct flight_report *report)
         poll(NULL, 0, LOOK_MS);
 }
 
+static const char *event_of(const struct flight_report *report)
+{
+    if (report->reason != FLIGHT_SIGNAL)
+        return "handler did not return by its hard limit";
+    return report->signal ? "handler crashed" : "handler ended its thread";
+}
+
 static void report_one(const struct flight_report *report)
 {
     struct warren_bytes id = flight_message_id(report->message_id, report->id_len);
     char address[24];
     struct log_line line;
 
-    log_begin(&line, WARREN_LOG_ERROR,
-              report->reason == FLIGHT_SIGNAL ? "handler crashed"
-                                              : "handler did not return by its hard limit");
+    log_begin(&line, WARREN_LOG_ERROR, event_of(report));
     log_text(&line, "queue", report->queue);
     log_text(&line, "handler", report->handler);
     if (id.len > 0)

@@ -43,6 +43,8 @@ static void *begin(void *arg)
 
     free(arg);
     ours = true;
+    /* Nobody may take it out of the middle of something; what a plugin does, it does to itself. */
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     return beginning.run(beginning.arg);
 }
 

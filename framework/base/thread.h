@@ -9,7 +9,8 @@
 
 /**
  * As pthread_create(3), with a name (15 bytes are kept) and every signal blocked but those that
- * tell of a fault of the thread itself: the others are for the program's own threads.
+ * tell of a fault of the thread itself: the others are for the program's own threads. It cannot be
+ * cancelled (pthread_cancel(3)).
  *
  * @return WARREN_OK, or WARREN_EIO with the reason in @error
  */

@@ -5,6 +5,7 @@
 
 #include "base/signals.h"
 #include "command/commands.h"
+#include "consume/crash/exit_watch.h"
 
 /* A descriptor 0, 1 or 2 that was closed by whoever started us would be given to a socket, and
  * then be written to as standard error. A standard input that was closed cannot be read, and is not
@@ -22,11 +23,16 @@ static void open_standard_descriptors(void)
 
 int main(int argc, char **argv)
 {
+    int status;
+
     open_standard_descriptors();
     /* A pipe without a reader, a file at its limit: an error of that write. */
     signals_disregard(SIGPIPE);
     signals_disregard(SIGXFSZ);
     /* Where whoever started us ignores it, nobody learns how a child ended. */
     signal(SIGCHLD, SIG_DFL);
-    return commands_main(argc, (const char **)argv);
+    exit_watch_begin();
+    status = commands_main(argc, (const char **)argv);
+    exit_watch_end();
+    return status;
 }

@@ -63,6 +63,30 @@ static void assert_recorded(const char *line)
     free(path);
 }
 
+/* A handler that ends the program, or its first thread, has not succeeded. */
+static void a_handler_that_ends_the_program(void **state)
+{
+    static const struct {
+        const char *body;
+        const char *says;
+    } ends[] = {{"exit", "called exit(0): ending with status 1"},
+                {"quick", "called quick_exit: ending with status 1"},
+                {"leave", "called pthread_exit in the first thread: ending with status 1"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        char *file = dump(ends[i].body, "");
+        struct command ended =
+            COMMAND("invoke", WARREN_PLUGIN_DIR "/crashing.so", "run", file, "-o", lines);
+
+        command_expect(&ended, 1);
+        if (!strstr(ended.err, ends[i].says))
+            fail_msg("\"%s\" is not in:\n%s", ends[i].says, ended.err);
+        command_done(&ended);
+        free(file);
+    }
+}
+
 /* The exit status tells whether the message would be off the queue by now. */
 static void each_outcome_has_its_status(void **state)
 {
@@ -321,6 +345,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_outcome_has_its_status),
+        cmocka_unit_test(a_handler_that_ends_the_program),
         cmocka_unit_test(the_attempt_is_the_one_after_those_that_failed),
         cmocka_unit_test(what_it_publishes_is_told),
         cmocka_unit_test(the_whole_message_is_there),

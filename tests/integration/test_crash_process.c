@@ -202,6 +202,58 @@ static void a_signal_from_outside_ends_the_process(void **state)
     assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->queue) == 1, PATIENCE_MS));
 }
 
+/* ---- without a signal ---- */
+
+/* A handler ends its thread: that is noticed, costs its own message, and nothing waits for ever. A
+ * worker's thread cannot be cancelled. */
+static void a_handler_that_ends_its_thread(void **state)
+{
+    struct fixture *fixture = *state;
+
+    declare(fixture);
+    make_worker(fixture, "log, recover", "");
+    publish(fixture, "m-1", "cancel");
+    publish(fixture, "m-2", "leave");
+    worker_consume(fixture->worker, 1);
+    await_dead_letter(fixture);
+    assert_true(WAIT_FOR(recorded(fixture, "done m-%d ", 1) == 1, PATIENCE_MS));
+    assert_int_equal(recorded(fixture, "begin m-%d ", 2), 2);
+    assert_int_equal(worker_logged(fixture->worker, "handler ended its thread", "message_id=m-2 "),
+                     2);
+    assert_int_equal(worker_logged(fixture->worker, "message is quarantined",
+                                   "the handler ended its thread, or the process, 2 times"),
+                     1);
+    assert_int_equal(worker_stop(fixture->worker), 0);
+    assert_int_equal(peer_count(fixture->peer, fixture->queue), 0);
+}
+
+/* A handler ends the process, as if all were well: that is told, is no success, and it is known who
+ * did it. */
+static void a_handler_that_ends_the_process(void **state)
+{
+    static const char *const says[] = {"called exit(0) for message \\\"m-1\\\"",
+                                       "called quick_exit for message \\\"m-1\\\""};
+    struct fixture *fixture = *state;
+
+    declare(fixture);
+    make_worker(fixture, "log, recover", "state_dir: state");
+    for (int i = 0; i < 2; i++) {
+        publish(fixture, "m-1", (const char *const[]){"exit", "quick"}[i]);
+        worker_run(fixture->worker, NULL);
+        assert_int_equal(proc_wait(fixture->worker->proc, PATIENCE_MS), 1);
+        assert_int_equal(worker_logged(fixture->worker, "level=error", says[i]), 1);
+        worker_run(fixture->worker, NULL); /* it runs alone, once more */
+        assert_int_equal(proc_wait(fixture->worker->proc, PATIENCE_MS), 1);
+        worker_consume(fixture->worker, 1);
+        assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->dlq) == i + 1, PATIENCE_MS));
+        assert_int_equal(worker_stop(fixture->worker), 0);
+        assert_int_equal(
+            worker_logged(fixture->worker, "message is quarantined", "message_id=m-1 crashes=2"),
+            1);
+    }
+    assert_int_equal(peer_count(fixture->peer, fixture->queue), 0);
+}
+
 /* ---- what outlives it ---- */
 
 /* The one thread has come back from what it handled: it has handled another message. */
@@ -346,6 +398,8 @@ int main(void)
         TEST(a_second_signal_ends_what_hangs),
         TEST(a_heap_that_was_overrun),
         TEST(a_signal_from_outside_ends_the_process),
+        TEST(a_handler_that_ends_its_thread),
+        TEST(a_handler_that_ends_the_process),
         TEST(attempts_survive_a_kill),
         TEST(equal_messages_survive_a_kill),
         TEST(a_damaged_recorder),

@@ -14,6 +14,10 @@
  *   "hold"                     keeps that lock for ever, and acks
  *   "hang"                     does not return
  *   "fail"                     a failed attempt, to be repeated after `again`
+ *   "exit"                     exit(0), which ends the process
+ *   "quick"                    quick_exit(0)
+ *   "leave"                    pthread_exit(3), which ends the thread
+ *   "cancel"                   pthread_cancel(3) of its own thread, works, then acks
  *   "stay"                     does not return before it is delivered again
  *   "slow"                     works for `slow`, then acks
  *   any other                  works for `work`, then acks
@@ -214,6 +218,27 @@ static void await_gate(const char *gate)
         work(1);
 }
 
+static void exit_well(void)
+{
+    exit(0);
+}
+
+static void exit_quickly(void)
+{
+    quick_exit(0);
+}
+
+static void leave(void)
+{
+    pthread_exit(NULL);
+}
+
+static void cancel(void)
+{
+    pthread_cancel(pthread_self());
+    pthread_testcancel();
+}
+
 static const struct {
     const char *word;
     void (*end)(void);
@@ -222,6 +247,8 @@ static const struct {
     {"ill", do_nonsense},   {"abrt", raise_abrt},          {"abort", abort},
     {"null", call_null},    {"overflow", overflow},        {"kill", kill_all},
     {"hang", hang},         {"lock", die_with_lock},       {"stray", stray},
+    {"exit", exit_well},    {"quick", exit_quickly},       {"leave", leave},
+    {"cancel", cancel},
 };
 
 /* As by closing a number twice, which meanwhile was given to somebody else. */

@@ -10,6 +10,7 @@
 #include "base/process_state.h"
 #include "command/worker/command_worker.h"
 #include "config/config.h"
+#include "consume/crash/exit_watch.h"
 
 enum option { CONFIG = 1, SET };
 
@@ -59,6 +60,7 @@ static enum cli_status run_worker(struct cli *cli, const struct warren_worker_op
         return cli_error(cli, &error);
     }
     worker_own_process(running, &start);
+    exit_watch_begin(); /* before what the plugins, and their libraries, have for the end */
     status = warren_worker_run(running);
     warren_worker_free(running);
     if (status == WARREN_OK)

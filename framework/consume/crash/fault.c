@@ -229,6 +229,41 @@ void fault_given_up(struct flight_worker *worker)
     tell_and_park(worker, NULL);
 }
 
+/* ---- without a signal ---- */
+
+static pthread_once_t end_once = PTHREAD_ONCE_INIT;
+static pthread_key_t end_key; /* of a worker's thread: its worker */
+
+/* pthread_exit(3) has taken all frames away, so there are no calls to tell of. */
+static void on_thread_end(void *value)
+{
+    struct flight_worker *worker = value;
+
+    if (worker->flight->pid != getpid() || !flight_is_up(worker))
+        return;
+    block_all();
+    worker->stage = UNWOUND;
+    flight_crashed(worker, 0, 0, NULL);
+    tell_and_park(worker, NULL);
+}
+
+static void make_end_key(void)
+{
+    pthread_key_create(&end_key, on_thread_end);
+}
+
+const struct flight_worker *fault_exits(void)
+{
+    struct flight_worker *worker = self;
+
+    if (!worker || worker->flight->pid != getpid() || !flight_is_up(worker))
+        return NULL;
+    flight_exits(worker);
+    worker->call_count = (uint32_t)backtrace_take(NULL, worker->calls);
+    write_calls(worker);
+    return worker;
+}
+
 /* ---- setting up ---- */
 
 static void take_signals(void)
@@ -305,12 +340,15 @@ void fault_thread_begin(struct flight_worker *worker)
         worker->stack = memory;
     atomic_store(&worker->thread, (pid_t)syscall(SYS_gettid));
     self = worker;
+    pthread_once(&end_once, make_end_key);
+    pthread_setspecific(end_key, worker);
     allow_tell_signal();
 }
 
 void fault_thread_end(struct flight_worker *worker)
 {
     self = NULL;
+    pthread_setspecific(end_key, NULL);
     atomic_store(&worker->thread, 0);
     if (!worker->stack)
         return;

@@ -2,6 +2,9 @@
  * with a backtrace, after which the thread is parked for ever. The process goes on, tainted, as
  * long as it takes to end in good order; and if it cannot, the parked thread sees to it.
  *
+ * A handler that ends its thread (pthread_exit(3)) is treated as one that crashed, without a
+ * signal.
+ *
  * A fault of warren's own threads outside of a handler makes the process fall (flight_recorder.h):
  * what it says is written, and the process executes itself at once, if it may; nothing of it can be
  * trusted to drain. A fault of a thread that a handler started is noted and goes the way it went
@@ -60,6 +63,14 @@ void fault_thread_begin(struct flight_worker *worker);
 void fault_thread_end(struct flight_worker *worker);
 /** flight_end() came too late: tell where the thread is, and do nothing more. */
 void fault_given_up(struct flight_worker *worker) __attribute__((noreturn));
+
+/**
+ * The process ends by exit(3). If this thread is in a handler, its message is known to have done
+ * it: noted as after a crash, with the calls, for the next process.
+ *
+ * @return the thread's; NULL: it is in no handler
+ */
+const struct flight_worker *fault_exits(void);
 
 /**
  * Become a new process, as @plan says, or exit if this one was told to stop. Returns only if

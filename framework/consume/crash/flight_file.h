@@ -79,7 +79,8 @@ struct flight_slot {
 /** Why a message is suspected. */
 enum flight_reason {
     FLIGHT_NO_REASON,
-    FLIGHT_SIGNAL, /* its handler got one of the signals of a fault */
+    FLIGHT_SIGNAL, /* its handler got one of the signals of a fault; 0: it ended its thread, or the
+                      process */
     FLIGHT_LIMIT,  /* its handler did not return by the hard limit */
     FLIGHT_KILLED, /* it was in a handler when the process died */
     FLIGHT_FALL /* it was the last one of its thread when the process fell outside of a handler */

@@ -77,8 +77,8 @@ static void lose(struct flight_worker *w)
     flight_tell(w->flight);
 }
 
-struct flight_report *flight_crashed(struct flight_worker *w, int signal, int code,
-                                     const void *address)
+/* @return false: the main thread has given it up in this moment */
+static bool crash(struct flight_worker *w, int signal, int code, const void *address)
 {
     uint64_t state = atomic_load(&w->slot->state);
     struct flight_report *report;
@@ -86,15 +86,27 @@ struct flight_report *flight_crashed(struct flight_worker *w, int signal, int co
     if ((state & FLIGHT_STATE_MASK) != FLIGHT_RUNNING ||
         !atomic_compare_exchange_strong(&w->slot->state, &state,
                                         state - FLIGHT_RUNNING + FLIGHT_CRASHED))
-        return flight_report_of(w); /* the main thread has given it up in this moment */
+        return false;
     report = new_report(w, FLIGHT_SIGNAL);
     if (report) {
         report->signal = signal;
         report->code = code;
         report->address = (uintptr_t)address;
     }
-    lose(w);
-    return report;
+    return true;
+}
+
+struct flight_report *flight_crashed(struct flight_worker *w, int signal, int code,
+                                     const void *address)
+{
+    if (crash(w, signal, code, address))
+        lose(w);
+    return flight_report_of(w);
+}
+
+void flight_exits(struct flight_worker *w)
+{
+    crash(w, 0, 0, NULL);
 }
 
 struct flight_report *flight_report_of(const struct flight_worker *w)

@@ -117,6 +117,8 @@ void flight_limit(struct flight_worker *worker, int64_t until_ms, int64_t limit_
  */
 struct flight_report *flight_crashed(struct flight_worker *worker, int signal, int code,
                                      const void *address);
+/** The thread's handler has called exit(3): noted as a crash, for the next process. */
+void flight_exits(struct flight_worker *worker);
 /** From a signal's handler: the report is complete, as far as it can be. */
 void flight_reported(struct flight_worker *worker);
 /** The report of @worker; NULL: none. */

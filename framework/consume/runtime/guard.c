@@ -65,6 +65,9 @@ static enum warren_outcome quarantine(struct guard *guard, struct warren_job *jo
     if (suspicion->reason == FLIGHT_LIMIT)
         warren_job_fail(job, "the handler did not return by its hard limit, %u time%s",
                         suspicion->crashes, times);
+    else if (suspicion->reason == FLIGHT_SIGNAL && last && !last->signal)
+        warren_job_fail(job, "the handler ended its thread, or the process, %u time%s",
+                        suspicion->crashes, times);
     else if (suspicion->reason == FLIGHT_SIGNAL)
         warren_job_fail(job, "the handler crashed by %s, %u time%s",
                         last ? fault_signal_name(last->signal) : "a signal", suspicion->crashes,
