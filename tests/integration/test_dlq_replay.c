@@ -371,26 +371,34 @@ static void at_most_so_many(void **state)
     command_done(&replay);
 }
 
-/* A dry run tells what would happen, and where a queue is missing. */
+/* A dry run tells what would happen, and where a queue is missing; be that the first one. */
 static void a_dry_run(void **state)
 {
     struct fixture *f = *state;
-    struct command dry, missing;
+    struct command dry, missing, json;
+    const char *dot;
 
+    put_letters(f, "b", 1, &(struct letter){.reason = "age", .queue = "gone"});
     put_letters(f, "a", 4, &(struct letter){.reason = "attempts"});
-    dry = COMMAND("dlq", "replay", f->queue, "--dry-run", "--max", "3");
+    dry = COMMAND("dlq", "replay", f->queue, "--dry-run", "--reason", "attempts", "--max", "3");
     command_expect(&dry, 0);
     assert_has(dry.out, "would replay 3 (3 to ");
     assert_string_equal(dry.err, "");
-    put_letters(f, "b", 1, &(struct letter){.reason = "attempts", .queue = "gone"});
     missing = COMMAND("dlq", "replay", f->queue, "--dry-run");
     command_expect(&missing, 1);
     assert_has(missing.err, "queue 'gone': 404");
     assert_has(missing.out, "would replay 4 (4 to ");
+    assert_has(missing.out, "), failed 1; ");
+    json = COMMAND("dlq", "replay", f->queue, "--dry-run", "--json");
+    command_expect(&json, 1);
+    dot = strstr(json.out, "\"seconds\":0.");
+    assert_non_null(dot);
+    assert_true(strcspn(dot + strlen("\"seconds\":0."), "}") <= 3);
     expect_count(f, f->dlq, 5);
     expect_count(f, f->queue, 0);
     command_done(&dry);
     command_done(&missing);
+    command_done(&json);
 }
 
 /* What comes back to the dead-letter queue while it is replayed is not replayed again. */

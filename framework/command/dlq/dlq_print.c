@@ -1,5 +1,6 @@
 #include "command/dlq/dlq_print.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,17 +14,27 @@
 /* Half of the delivery limit that RabbitMQ 4.0 gives a quorum queue. */
 #define HANDED_BACK_MANY 10
 
-void dlq_print_json(json_t *value)
+static void print_json(json_t *value, size_t flags)
 {
     locale_t before;
 
     if (!value)
         abort(); /* a few hundred bytes were refused */
     before = c_locale_begin();
-    json_dumpf(value, stdout, JSON_COMPACT);
+    json_dumpf(value, stdout, JSON_COMPACT | flags);
     c_locale_end(before);
     putchar('\n');
     json_decref(value);
+}
+
+void dlq_print_json(json_t *value)
+{
+    print_json(value, 0);
+}
+
+void dlq_print_summary(json_t *value)
+{
+    print_json(value, JSON_REAL_PRECISION(DBL_DIG));
 }
 
 json_t *dlq_json_bytes(struct warren_bytes bytes)

@@ -16,6 +16,8 @@
 
 /** One line on stdout; takes @value. NULL: there was no memory, which ends the program. */
 void dlq_print_json(json_t *value);
+/** The same for numbers of warren's own: of 0.022 no digits behind these. */
+void dlq_print_summary(json_t *value);
 
 /** A text for JSON: what is no UTF-8 is replaced by question marks. */
 json_t *dlq_json_text(const char *text);

@@ -16,26 +16,30 @@ static void report_json(const struct dlq_replay_job *job, const struct dlq_repla
     for (size_t i = 0; i < targets->count; i++)
         json_object_set_new(to, targets->items[i]->name,
                             json_integer((json_int_t)targets->items[i]->messages));
-    report =
-        json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:f}", /* one line */
-                  "queue", job->queue.name, "dry_run", job->dry_run, "depth",
-                  (json_int_t)tally->scan.depth, "looked_at", (json_int_t)tally->scan.looked_at,
-                  "matched", (json_int_t)tally->matched, "replayed", (json_int_t)tally->replayed,
-                  "failed", (json_int_t)tally->failed, "doubtful", (json_int_t)tally->doubtful,
-                  "interrupted", tally->scan.interrupted, "targets", to, "seconds", seconds);
-    dlq_print_json(report);
+    report = json_pack(
+        "{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:f}", /* one line */
+        "queue", job->queue.name, "dry_run", job->dry_run, "depth", (json_int_t)tally->scan.depth,
+        "looked_at", (json_int_t)tally->scan.looked_at, "matched", (json_int_t)tally->matched,
+        "replayed", (json_int_t)tally->replayed, "failed", (json_int_t)tally->failed, "doubtful",
+        (json_int_t)tally->doubtful, "interrupted", tally->scan.interrupted, "targets", to,
+        "seconds", (double)(int64_t)(seconds * 1e3 + 0.5) / 1e3);
+    dlq_print_summary(report);
 }
 
 static void report_text(const struct dlq_replay_job *job, const struct dlq_replay_tally *tally,
                         const struct dlq_targets *targets, double seconds)
 {
+    const char *before = " (";
+
     printf("%s: looked at %" PRIu32 " of %" PRIu32 ", %s %" PRIu64, job->queue.name,
            tally->scan.looked_at, tally->scan.depth, job->dry_run ? "would replay" : "replayed",
            tally->replayed);
-    for (size_t i = 0; i < targets->count; i++)
-        if (targets->items[i]->messages > 0)
-            printf("%s%" PRIu64 " to %s", i == 0 ? " (" : ", ", targets->items[i]->messages,
-                   targets->items[i]->name);
+    for (size_t i = 0; i < targets->count; i++) {
+        if (targets->items[i]->messages == 0)
+            continue;
+        printf("%s%" PRIu64 " to %s", before, targets->items[i]->messages, targets->items[i]->name);
+        before = ", ";
+    }
     printf("%s", tally->replayed > 0 ? ")" : "");
     if (tally->failed > 0)
         printf(", failed %" PRIu64, tally->failed);
