@@ -47,7 +47,8 @@ static void a_replayed_message(void **state)
     assert_null(letter_header(&message, "x-warren-attempts"));
     assert_null(letter_header(&message, "x-warren-reason"));
     assert_null(letter_header(&message, "x-warren-queue"));
-    assert_int_equal(message.properties->headers.num_entries, 2);
+    /* And where it was published first. */
+    assert_int_equal(message.properties->headers.num_entries, 4);
     peer_message_done(&message);
     expect_count(f, f->dlq, 0);
     command_done(&replay);
@@ -401,6 +402,31 @@ static void a_dry_run(void **state)
     command_done(&json);
 }
 
+/* One header alone is no envelope: nothing says where such a message came from, but the queue that
+ * the command named. */
+static void a_note_alone(void **state)
+{
+    struct fixture *f = *state;
+    char *victim = text("%s-victim", f->queue);
+    amqp_table_entry_t header = {
+        .key = amqp_cstring_bytes("x-warren-queue"),
+        .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes(victim)}};
+    amqp_basic_properties_t properties = {._flags = AMQP_BASIC_HEADERS_FLAG,
+                                          .headers = {1, &header}};
+    struct command show, replay;
+
+    peer_publish(f->peer, "", f->dlq, "b", 1, &properties);
+    show = COMMAND("dlq", "show", f->queue);
+    command_expect(&show, 0);
+    assert_null(strstr(show.out, victim));
+    replay = COMMAND("dlq", "replay", f->queue);
+    command_expect(&replay, 0);
+    expect_count(f, f->queue, 1);
+    command_done(&show);
+    command_done(&replay);
+    free(victim);
+}
+
 /* What comes back to the dead-letter queue while it is replayed is not replayed again. */
 static void what_comes_back(void **state)
 {
@@ -565,6 +591,7 @@ int main(void)
         TEST(nothing_matches),
         TEST(at_most_so_many),
         TEST(a_dry_run),
+        TEST(a_note_alone),
         TEST(what_comes_back),
         TEST(many_messages),
         TEST(at_a_rate),

@@ -3,8 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#define ENTRIES_MAX 12
+#define ENTRIES_MAX 16
 
 struct entries {
     amqp_table_entry_t items[ENTRIES_MAX];
@@ -33,22 +34,37 @@ static void add_number(struct entries *entries, const char *name, int64_t number
         add(entries, name, AMQP_FIELD_KIND_I64)->value.i64 = number;
 }
 
+static void add_time(struct entries *entries, const char *name, uint64_t seconds)
+{
+    add(entries, name, AMQP_FIELD_KIND_TIMESTAMP)->value.u64 = seconds;
+}
+
+/* What each dead letter of a worker's has. */
+static void add_envelope(struct entries *entries, const struct letter *letter)
+{
+    uint64_t died_s = letter->died_s ? letter->died_s : (uint64_t)time(NULL);
+
+    add_text(entries, "x-warren-queue", letter->queue);
+    add_text(entries, "x-warren-exchange", "");
+    add_text(entries, "x-warren-routing-key", letter->queue);
+    add(entries, "x-warren-attempts", AMQP_FIELD_KIND_I64)->value.i64 = letter->attempts;
+    add_text(entries, "x-warren-reason", letter->reason ? letter->reason : "rejected");
+    add_time(entries, "x-warren-first-failure", died_s);
+    add_time(entries, "x-warren-last-failure", died_s);
+}
+
 void letter_put(struct peer *peer, const char *dlq, const struct letter *letter)
 {
     struct entries entries = {.count = 0};
     const char *body = letter->body ? letter->body : letter->id;
     amqp_basic_properties_t properties = {._flags = AMQP_BASIC_HEADERS_FLAG};
 
-    add_text(&entries, "x-warren-queue", letter->queue);
-    add_text(&entries, "x-warren-reason", letter->reason);
+    if (letter->queue)
+        add_envelope(&entries, letter);
     add_text(&entries, "x-warren-handler", letter->handler);
     add_text(&entries, "x-warren-error", letter->error);
     add_text(&entries, "tenant", letter->tenant);
-    add_number(&entries, "x-warren-attempts", letter->attempts);
     add_number(&entries, "x-warren-replays", letter->replays);
-    if (letter->died_s)
-        add(&entries, "x-warren-last-failure", AMQP_FIELD_KIND_TIMESTAMP)->value.u64 =
-            letter->died_s;
     properties.headers.entries = entries.items;
     properties.headers.num_entries = entries.count;
     if (letter->id) {

@@ -6,7 +6,8 @@
 
 #include "support/peer.h"
 
-/** One dead letter; NULL and 0: that note is left out. */
+/** One dead letter. @queue NULL: it has no envelope. Else reason and died_s, where they are NULL
+ * and 0, are "rejected" and now; of the rest NULL and 0: that note is left out. */
 struct letter {
     const char *id;
     const char *queue;

@@ -128,6 +128,20 @@ static bool was_copy(const struct reading *r, struct notes *notes)
            notes_read(r->delivery, letter->queue, notes);
 }
 
+static void take_notes(const struct reading *r, const struct notes *notes)
+{
+    struct dlq_letter *letter = r->letter;
+
+    letter->copied = true;
+    letter->attempts = notes->attempts;
+    letter->replays = notes->replays;
+    letter->first_failure_s = (int64_t)notes->first_failure_s;
+    if (!notes->exchange.data)
+        return;
+    letter->exchange = name_note(r, NOTE_EXCHANGE);
+    letter->routing_key = name_note(r, NOTE_ROUTING_KEY);
+}
+
 /* The broker says where it died, whatever a sender's headers say. */
 static void read_death(const struct reading *r, const struct warren_value *death)
 {
@@ -139,30 +153,51 @@ static void read_death(const struct reading *r, const struct warren_value *death
     letter->died_s = time_of(table_get(&death->as.table, "time", r->arena));
     letter->exchange = death_name(r, death, "exchange");
     letter->routing_key = first_key(r, death);
-    letter->copied = was_copy(r, &notes);
-    if (!letter->copied)
-        return;
-    letter->attempts = notes.attempts;
-    letter->replays = notes.replays;
-    letter->first_failure_s = (int64_t)notes.first_failure_s;
-    if (notes.exchange.data) {
-        letter->exchange = name_note(r, NOTE_EXCHANGE);
-        letter->routing_key = name_note(r, NOTE_ROUTING_KEY);
-    }
+    if (was_copy(r, &notes))
+        take_notes(r, &notes);
 }
 
 /* ---- warren's envelope ---- */
 
-/* A dead letter of a worker's has no x-death, for that leaves it out. */
-static void read_envelope(const struct reading *r)
+/* What a dead letter may lack is a text where it is there. */
+static bool are_texts(const struct reading *r)
+{
+    static const char *const names[] = {NOTE_HANDLER,   NOTE_ERROR, NOTE_SIGNAL,
+                                        NOTE_BACKTRACE, NOTE_HOST,  NOTE_VERSION};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const struct warren_value *value = table_get(r->headers, names[i], r->arena);
+
+        if (value && value->type != WARREN_STRING)
+            return false;
+    }
+    return true;
+}
+
+/* All that each dead letter of a worker's has. One header alone names no queue. */
+static bool is_envelope(const struct reading *r, struct notes *notes)
+{
+    const char *queue = name_note(r, NOTE_QUEUE);
+
+    return *queue && notes_read(r->delivery, queue, notes) &&
+           table_get(r->headers, NOTE_ATTEMPTS, r->arena) && *note(r, NOTE_REASON) &&
+           time_note(r, NOTE_LAST_FAILURE) > 0 && are_texts(r);
+}
+
+/* A dead letter of a worker's has no x-death, for that leaves it out. What is no dead letter may be
+ * a copy or a replay that was put into this queue. */
+static void read_envelope(const struct reading *r, const char *dlq)
 {
     struct dlq_letter *letter = r->letter;
+    struct notes notes;
 
-    letter->queue = name_note(r, NOTE_QUEUE);
-    letter->copied = arena_bytes(r->arena, letter->queue).len > 0;
-    letter->replays = count_note(r, NOTE_REPLAYS);
-    if (!letter->copied)
+    if (!is_envelope(r, &notes)) {
+        if (notes_of_copy(r->delivery, dlq, &notes))
+            take_notes(r, &notes);
         return;
+    }
+    take_notes(r, &notes);
+    letter->queue = name_note(r, NOTE_QUEUE);
     letter->reason = note(r, NOTE_REASON);
     letter->handler = note(r, NOTE_HANDLER);
     letter->error = note(r, NOTE_ERROR);
@@ -170,10 +205,6 @@ static void read_envelope(const struct reading *r)
     letter->backtrace = note(r, NOTE_BACKTRACE);
     letter->host = note(r, NOTE_HOST);
     letter->version = note(r, NOTE_VERSION);
-    letter->exchange = name_note(r, NOTE_EXCHANGE);
-    letter->routing_key = name_note(r, NOTE_ROUTING_KEY);
-    letter->attempts = count_note(r, NOTE_ATTEMPTS);
-    letter->first_failure_s = time_note(r, NOTE_FIRST_FAILURE);
     letter->died_s = time_note(r, NOTE_LAST_FAILURE);
 }
 
@@ -209,7 +240,7 @@ enum warren_status dlq_letter_read(struct delivery *delivery, const char *dlq, s
     if (death)
         read_death(&reading, death);
     else
-        read_envelope(&reading);
+        read_envelope(&reading, dlq);
     if (delivery->redelivered)
         letter->handed_back = count_note(&reading, "x-delivery-count");
     if (arena_bytes(arena, letter->reason).len == 0)

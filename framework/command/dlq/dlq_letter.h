@@ -2,6 +2,8 @@
  * (amqp/wire/annotations.h) or what the broker notes in x-death. The broker's goes first: a worker
  * leaves x-death out of the letters that it writes, so what else stands beside one is the sender's,
  * unless it is that of a copy which came into the queue of x-death as one (amqp/wire/notes.h).
+ * Warren's counts as a whole or not at all: queue, exchange, routing key, attempts, reason and the
+ * time of the last failure, each of its type, and texts where the others are there.
  * Thread: any. Elsewhere: which of them are meant (dlq_filter.h).
  */
 #ifndef WARREN_COMMAND_DLQ_LETTER_H

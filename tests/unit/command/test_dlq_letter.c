@@ -87,6 +87,18 @@ static const struct dlq_letter *letter_of(struct rig *rig)
     return letter_of_id(rig, warren_text("id-1"));
 }
 
+/* What each dead letter of a worker's has. */
+static void add_whole(struct rig *rig, const char *reason)
+{
+    add(rig, warren_field_text(NOTE_QUEUE, "q"));
+    add(rig, warren_field_text(NOTE_EXCHANGE, "orders"));
+    add(rig, warren_field_text(NOTE_ROUTING_KEY, "paid"));
+    add(rig, warren_field_i64(NOTE_ATTEMPTS, 5));
+    add(rig, timestamp(NOTE_FIRST_FAILURE, 100));
+    add(rig, warren_field_text(NOTE_REASON, reason));
+    add(rig, timestamp(NOTE_LAST_FAILURE, 200));
+}
+
 /* ---- the envelope ---- */
 
 /* Everything that warren's envelope has is read. */
@@ -95,17 +107,11 @@ static void an_envelope_of_warren(void **state)
     struct rig *rig = *state;
     const struct dlq_letter *letter;
 
-    add(rig, warren_field_text(NOTE_QUEUE, "q"));
-    add(rig, warren_field_text(NOTE_REASON, REASON_CRASH));
+    add_whole(rig, REASON_CRASH);
     add(rig, warren_field_text(NOTE_HANDLER, "p.h"));
     add(rig, warren_field_text(NOTE_ERROR, "boom"));
     add(rig, warren_field_text(NOTE_SIGNAL, "SIGSEGV"));
-    add(rig, warren_field_text(NOTE_EXCHANGE, "orders"));
-    add(rig, warren_field_text(NOTE_ROUTING_KEY, "paid"));
-    add(rig, warren_field_i64(NOTE_ATTEMPTS, 5));
     add(rig, warren_field_i64(NOTE_REPLAYS, 2));
-    add(rig, timestamp(NOTE_FIRST_FAILURE, 100));
-    add(rig, timestamp(NOTE_LAST_FAILURE, 200));
     letter = letter_of(rig);
     assert_string_equal(letter->id, "id-1");
     assert_string_equal(letter->queue, "q");
@@ -261,7 +267,6 @@ static void what_cannot_be_is_not_read(void **state)
         {.type = WARREN_BYTES, .as.bytes = {"q", 1}},
         {.type = WARREN_TABLE},
     };
-    const int64_t counts[] = {-1, INT64_MIN, INT64_MAX, INT64_C(1) << 32};
 
     memset(name, 'n', sizeof name);
     for (size_t i = 0; i < 5; i++) {
@@ -273,25 +278,79 @@ static void what_cannot_be_is_not_read(void **state)
         assert_string_equal(letter_of(rig)->queue, "");
         assert_string_equal(rig->letter.reason, "unknown");
     }
-    for (size_t i = 0; i < 4; i++) {
+    rig->count = 0;
+    delivery_free(rig->delivery);
+    add(rig, warren_field_i64("x-delivery-count", 1000)); /* it was not delivered before */
+    assert_int_equal(letter_of(rig)->handed_back, 0);
+}
+
+/* Somebody may put a message into the queue with some of the notes. They say nothing then: it is
+ * not a worker's, and nobody is told to replay it to a victim. */
+static void an_envelope_counts_as_a_whole(void **state)
+{
+    static char name[400];
+    struct rig *rig = *state;
+    const struct warren_field wrong[] = {
+        {NOTE_QUEUE, {.type = WARREN_VOID}},
+        {NOTE_QUEUE, {.type = WARREN_BYTES, .as.bytes = {"q", 1}}},
+        {NOTE_QUEUE, {.type = WARREN_STRING, .as.bytes = {"", 0}}},
+        {NOTE_QUEUE, {.type = WARREN_STRING, .as.bytes = {"q\0", 2}}},
+        {NOTE_QUEUE, {.type = WARREN_STRING, .as.bytes = {name, 256}}},
+        warren_field_i64(NOTE_EXCHANGE, 5),
+        {NOTE_ROUTING_KEY, {.type = WARREN_STRING, .as.bytes = {name, 256}}},
+        warren_field_i64(NOTE_ATTEMPTS, -1),
+        warren_field_i64(NOTE_ATTEMPTS, INT64_MAX),
+        warren_field_text(NOTE_ATTEMPTS, "5"),
+        timestamp(NOTE_FIRST_FAILURE, UINT64_MAX),
+        warren_field_text(NOTE_REASON, ""),
+        warren_field_i64(NOTE_REASON, 5),
+        timestamp(NOTE_LAST_FAILURE, (uint64_t)INT64_MAX + 1),
+        warren_field_i64(NOTE_LAST_FAILURE, 200),
+        warren_field_i64(NOTE_REPLAYS, INT64_C(1) << 32),
+        warren_field_i64(NOTE_HANDLER, 5),
+        warren_field_i64(NOTE_ERROR, 5),
+        warren_field_i64(NOTE_HOST, 5),
+    };
+    const size_t whole = 7;
+
+    memset(name, 'n', sizeof name);
+    for (size_t i = 0; i < whole + sizeof wrong / sizeof *wrong; i++) {
         rig->count = 0;
         delivery_free(rig->delivery);
-        add(rig, warren_field_text(NOTE_QUEUE, "q"));
-        add(rig, (struct warren_field){NOTE_ROUTING_KEY,
-                                       {.type = WARREN_STRING, .as.bytes = {name, 256}}});
-        add(rig, warren_field_i64(NOTE_ATTEMPTS, counts[i]));
-        add(rig, warren_field_i64(NOTE_REPLAYS, counts[i]));
-        add(rig, timestamp(NOTE_FIRST_FAILURE, UINT64_MAX));
-        add(rig, timestamp(NOTE_LAST_FAILURE, (uint64_t)INT64_MAX + 1));
-        add(rig, warren_field_i64("x-delivery-count", 1000)); /* it was not delivered before */
-        assert_string_equal(letter_of(rig)->queue, "q");
-        assert_string_equal(rig->letter.routing_key, "");
-        assert_int_equal(rig->letter.attempts, 0);
-        assert_int_equal(rig->letter.replays, 0);
-        assert_int_equal(rig->letter.first_failure_s, 0);
-        assert_int_equal(rig->letter.died_s, 0);
-        assert_int_equal(rig->letter.handed_back, 0);
+        add_whole(rig, REASON_CRASH);
+        if (i < whole) { /* one is missing */
+            rig->fields[i].name = "other";
+        } else {
+            for (size_t j = 0; j < whole; j++)
+                if (strcmp(rig->fields[j].name, wrong[i - whole].name) == 0)
+                    rig->fields[j].name = "other";
+            add(rig, wrong[i - whole]);
+        }
+        if (*letter_of(rig)->queue || strcmp(rig->letter.reason, "unknown") != 0 ||
+            rig->letter.copied || *rig->letter.exchange || *rig->letter.routing_key ||
+            rig->letter.attempts || rig->letter.died_s)
+            fail_msg("row %zu counts", i);
     }
+    rig->count = 0;
+    delivery_free(rig->delivery);
+    add(rig, warren_field_text(NOTE_QUEUE, "victim"));
+    assert_string_equal(letter_of(rig)->queue, "");
+}
+
+/* A replay that somebody sent into this queue is no dead letter, but its count is warren's. */
+static void a_replay_into_this_queue(void **state)
+{
+    struct rig *rig = *state;
+    const struct dlq_letter *letter;
+
+    add(rig, warren_field_i64(NOTE_REPLAYS, 2));
+    add(rig, warren_field_text(NOTE_EXCHANGE, "orders"));
+    add(rig, warren_field_text(NOTE_ROUTING_KEY, "paid"));
+    letter = letter_of(rig);
+    assert_string_equal(letter->queue, "");
+    assert_string_equal(letter->routing_key, "paid");
+    assert_int_equal(letter->replays, 2);
+    assert_true(letter->copied);
 }
 
 /* Neither: nothing is made up, and headers of wrong types are no envelope. */
@@ -320,12 +379,7 @@ static void a_renewed_message(void **state)
     const struct warren_table *headers = &message.properties.headers;
 
     add(rig, warren_field_text("tenant", "a"));
-    add(rig, warren_field_text(NOTE_QUEUE, "q"));
-    add(rig, warren_field_text(NOTE_REASON, REASON_ATTEMPTS));
-    add(rig, warren_field_i64(NOTE_ATTEMPTS, 5));
-    add(rig, timestamp(NOTE_FIRST_FAILURE, 100));
-    add(rig, warren_field_text(NOTE_EXCHANGE, "orders"));
-    add(rig, warren_field_text(NOTE_ROUTING_KEY, "paid"));
+    add_whole(rig, REASON_ATTEMPTS);
     add(rig, warren_field_i64(NOTE_REPLAYS, 1));
     add(rig, warren_field_bool(NOTE_DELAY_PREFIX "03", true));
     add(rig, warren_field_text("x-first-death-queue", "q"));
@@ -483,9 +537,8 @@ static void a_nul_ends_no_text(void **state)
 
     add(rig, (struct warren_field){arena_text(&rig->arena, "x-death\0", 8),
                                    {.type = WARREN_STRING, .as.bytes = {"v\0", 2}}});
-    add(rig,
-        (struct warren_field){NOTE_ROUTING_KEY, {.type = WARREN_STRING, .as.bytes = {"\0k", 2}}});
-    add(rig, warren_field_text(NOTE_QUEUE, "q"));
+    add_whole(rig, REASON_CRASH);
+    rig->fields[3].value.as.bytes = (struct warren_bytes){"\0k", 2}; /* the routing key */
     letter = letter_of_id(rig, (struct warren_bytes){"dup\0A", 5});
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
         struct dlq_filter filter = {.id = ids[i].wanted};
@@ -659,6 +712,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_sender_does_not_say_where_it_died, setup, teardown),
         cmocka_unit_test_setup_teardown(a_copy_that_the_broker_dead_lettered, setup, teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_is_not_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_envelope_counts_as_a_whole, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_replay_into_this_queue, setup, teardown),
         cmocka_unit_test_setup_teardown(no_envelope, setup, teardown),
         cmocka_unit_test_setup_teardown(a_renewed_message, setup, teardown),
         cmocka_unit_test_setup_teardown(what_a_copy_cannot_have, setup, teardown),
