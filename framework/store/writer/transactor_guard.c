@@ -9,6 +9,9 @@
 
 #include "base/log.h"
 
+/* SQLite's default: the log goes into the file when it has so many pages. */
+#define CHECKPOINT_PAGES 1000
+
 /* SQLite says only that it is "not authorized". Told once, not for each message. */
 static int refuse(struct transactor_guard *guard, const char *what, const char *name)
 {
@@ -130,7 +133,48 @@ static void take_hooks(struct transactor_guard *guard)
 {
     sqlite3_commit_hook(guard->sqlite, refuse_commit, guard);
     sqlite3_rollback_hook(guard->sqlite, note_rollback, guard);
+    sqlite3_update_hook(guard->sqlite, NULL, NULL);
     sqlite3_progress_handler(guard->sqlite, 0, NULL, NULL);
+}
+
+/* ---- what the connection was set to ---- */
+
+/* Those that protect the file. Triggers, views and foreign keys are a handler's own affair. */
+static const int switches[TRANSACTOR_GUARD_SWITCHES] = {
+    SQLITE_DBCONFIG_DEFENSIVE, SQLITE_DBCONFIG_TRUSTED_SCHEMA, SQLITE_DBCONFIG_WRITABLE_SCHEMA,
+    SQLITE_DBCONFIG_RESET_DATABASE, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE};
+
+/* SQLite does not tell it otherwise. */
+static int busy_timeout_ms(struct sqlite3 *sqlite)
+{
+    sqlite3_stmt *statement = NULL;
+    int ms = 0;
+
+    if (sqlite3_prepare_v2(sqlite, "PRAGMA busy_timeout", -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW)
+        ms = sqlite3_column_int(statement, 0);
+    sqlite3_finalize(statement);
+    return ms;
+}
+
+static void note_settings(struct transactor_guard *guard)
+{
+    for (int i = 0; i < TRANSACTOR_GUARD_LIMITS; i++)
+        guard->limits[i] = sqlite3_limit(guard->sqlite, i, -1);
+    for (int i = 0; i < TRANSACTOR_GUARD_SWITCHES; i++)
+        sqlite3_db_config(guard->sqlite, switches[i], -1, &guard->switches[i]);
+    guard->busy_timeout_ms = busy_timeout_ms(guard->sqlite);
+}
+
+/* Some assignments each, without a call to the system. */
+static void restore_settings(struct transactor_guard *guard)
+{
+    for (int i = 0; i < TRANSACTOR_GUARD_LIMITS; i++)
+        sqlite3_limit(guard->sqlite, i, guard->limits[i]);
+    for (int i = 0; i < TRANSACTOR_GUARD_SWITCHES; i++)
+        sqlite3_db_config(guard->sqlite, switches[i], guard->switches[i], NULL);
+    sqlite3_busy_timeout(guard->sqlite, guard->busy_timeout_ms);
+    sqlite3_wal_autocheckpoint(guard->sqlite, CHECKPOINT_PAGES);
 }
 
 void transactor_guard_init(struct transactor_guard *guard, struct sqlite3 *sqlite)
@@ -138,6 +182,7 @@ void transactor_guard_init(struct transactor_guard *guard, struct sqlite3 *sqlit
     *guard = (struct transactor_guard){.sqlite = sqlite, .user = TRANSACTOR_OPENING};
     sqlite3_set_authorizer(sqlite, authorize, guard);
     take_hooks(guard);
+    note_settings(guard);
 }
 
 static void reset_all(struct transactor_guard *guard)
@@ -151,8 +196,10 @@ static void reset_all(struct transactor_guard *guard)
 
 void transactor_guard_own(struct transactor_guard *guard)
 {
-    if (guard->user == TRANSACTOR_OPENING) /* one that is half done reads, and for ever */
+    if (guard->user == TRANSACTOR_OPENING) { /* a statement that is half done reads, and for ever */
         reset_all(guard);
+        restore_settings(guard);
+    }
     guard->user = TRANSACTOR_ITSELF;
 }
 
@@ -165,6 +212,7 @@ void transactor_guard_enter(struct transactor_guard *guard)
 void transactor_guard_leave(struct transactor_guard *guard)
 {
     reset_all(guard);
+    restore_settings(guard);
     take_hooks(guard);
     guard->user = TRANSACTOR_ITSELF;
 }

@@ -460,6 +460,43 @@ static void hooks_end_with_their_handler(void **state)
     close_scene(&scene);
 }
 
+/* Limits that a handler lowers, in `open` or in an attempt, break neither its commit nor that of
+ * others; nor does what else it sets of the connection. */
+static void settings_end_with_their_handler(void **state)
+{
+    struct message message;
+    struct scene scene;
+    int is_defensive = 0;
+
+    open_with(&scene, *state, false);
+    sqlite3_limit(scene.sqlite, SQLITE_LIMIT_LENGTH, 1); /* as in `open` */
+    for (int i = 0; i < 2; i++) {
+        char key[16];
+
+        snprintf(key, sizeof key, "k%d", i);
+        assert_int_equal(handle(&scene, &message, key, ONE_BILL), WARREN_OK);
+        assert_int_equal(fate(&scene, &message), WARREN_OK);
+        assert_int_equal(begin(&scene, &message, "dropped"), WARREN_OK);
+        for (int limit = 0; limit <= SQLITE_LIMIT_WORKER_THREADS; limit++)
+            sqlite3_limit(scene.sqlite, limit, 0);
+        sqlite3_db_config(scene.sqlite, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);
+        if (i == 0) {
+            transactor_drop(scene.t);
+            assert_true(scene.store->ops->try_release(scene.store, &message.claim));
+        } else {
+            assert_int_equal(transactor_leave(scene.t, &message.work, &scene.rig->error),
+                             WARREN_OK);
+            assert_int_equal(fate(&scene, &message), WARREN_OK);
+        }
+        sqlite3_db_config(scene.sqlite, SQLITE_DBCONFIG_DEFENSIVE, -1, &is_defensive);
+        assert_true(is_defensive);
+    }
+    assert_int_equal(count(*state, BILLS), 2);
+    assert_int_equal(count(*state, KEYS), 3);
+    assert_int_equal(failures(&scene), 0);
+    close_scene(&scene);
+}
+
 struct visitor {
     struct scene *scene;
     enum warren_status status;
@@ -666,21 +703,14 @@ static void the_end_commits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(row_and_key_come_together),
-        TEST(a_failed_attempt_leaves_nothing),
-        TEST(a_full_disk_keeps_them_together),
-        TEST(a_file_that_is_gone_takes_nothing),
-        TEST(a_handler_cannot_break_it),
-        TEST(a_handler_rolls_everything_back),
-        TEST(orphans_are_their_own_handlers),
-        TEST(a_full_table_is_no_full_disk),
-        TEST(a_refused_commit_is_tried_singly),
-        TEST(hooks_end_with_their_handler),
-        TEST(one_at_a_time),
-        TEST(the_overtaken_are_rolled_back),
-        TEST(beside_a_keeper),
-        TEST(an_abandoned_one_holds_up_nobody),
-        TEST(the_end_commits),
+        TEST(row_and_key_come_together),        TEST(a_failed_attempt_leaves_nothing),
+        TEST(a_full_disk_keeps_them_together),  TEST(a_file_that_is_gone_takes_nothing),
+        TEST(a_handler_cannot_break_it),        TEST(a_handler_rolls_everything_back),
+        TEST(orphans_are_their_own_handlers),   TEST(a_full_table_is_no_full_disk),
+        TEST(a_refused_commit_is_tried_singly), TEST(hooks_end_with_their_handler),
+        TEST(settings_end_with_their_handler),  TEST(one_at_a_time),
+        TEST(the_overtaken_are_rolled_back),    TEST(beside_a_keeper),
+        TEST(an_abandoned_one_holds_up_nobody), TEST(the_end_commits),
     };
 
     fault_install();
