@@ -76,6 +76,7 @@ static int authorize(void *user, int action, const char *first, const char *seco
 
     (void)database;
     (void)trigger;
+    guard->is_heard = true;
     if (guard->user == TRANSACTOR_ITSELF)
         return SQLITE_OK;
     switch (action) {
@@ -177,13 +178,7 @@ static void restore_settings(struct transactor_guard *guard)
     sqlite3_wal_autocheckpoint(guard->sqlite, CHECKPOINT_PAGES);
 }
 
-void transactor_guard_init(struct transactor_guard *guard, struct sqlite3 *sqlite)
-{
-    *guard = (struct transactor_guard){.sqlite = sqlite, .user = TRANSACTOR_OPENING};
-    sqlite3_set_authorizer(sqlite, authorize, guard);
-    take_hooks(guard);
-    note_settings(guard);
-}
+/* ---- who has the connection ---- */
 
 static void reset_all(struct transactor_guard *guard)
 {
@@ -194,12 +189,42 @@ static void reset_all(struct transactor_guard *guard)
             sqlite3_reset(statement);
 }
 
+/* Is it still authorize() that is asked? SQLite does not tell, so something is compiled. To set it
+ * anew each time would have every statement compiled again: so also those that were compiled
+ * without it. */
+static void take_authorizer(struct transactor_guard *guard)
+{
+    sqlite3_stmt *statement = NULL;
+
+    guard->is_heard = false;
+    sqlite3_prepare_v2(guard->sqlite, "COMMIT", -1, &statement, NULL);
+    sqlite3_finalize(statement);
+    if (!guard->is_heard)
+        sqlite3_set_authorizer(guard->sqlite, authorize, guard);
+}
+
+/* Of a handler, or of one that opens: nothing of what it set stays. */
+static void take_back(struct transactor_guard *guard)
+{
+    reset_all(guard); /* a statement that is half done reads, and for ever */
+    guard->user = TRANSACTOR_ITSELF;
+    restore_settings(guard);
+    take_hooks(guard);
+    take_authorizer(guard);
+}
+
+void transactor_guard_init(struct transactor_guard *guard, struct sqlite3 *sqlite)
+{
+    *guard = (struct transactor_guard){.sqlite = sqlite, .user = TRANSACTOR_OPENING};
+    sqlite3_set_authorizer(sqlite, authorize, guard);
+    take_hooks(guard);
+    note_settings(guard);
+}
+
 void transactor_guard_own(struct transactor_guard *guard)
 {
-    if (guard->user == TRANSACTOR_OPENING) { /* a statement that is half done reads, and for ever */
-        reset_all(guard);
-        restore_settings(guard);
-    }
+    if (guard->user == TRANSACTOR_OPENING)
+        take_back(guard);
     guard->user = TRANSACTOR_ITSELF;
 }
 
@@ -211,10 +236,7 @@ void transactor_guard_enter(struct transactor_guard *guard)
 
 void transactor_guard_leave(struct transactor_guard *guard)
 {
-    reset_all(guard);
-    restore_settings(guard);
-    take_hooks(guard);
-    guard->user = TRANSACTOR_ITSELF;
+    take_back(guard);
 }
 
 bool transactor_guard_has_orphans(const struct transactor_guard *guard)

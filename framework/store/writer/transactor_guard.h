@@ -1,9 +1,9 @@
 /* transactor_guard.h - what a handler may not do with the connection of the transactor: end its
  * transaction, touch warren's own tables, set what the connection or the file is by a PRAGMA, or
- * leave a statement half done, or a progress handler, hooks, limits, settings that protect the file
- * or deferred foreign keys for the next one. What is refused is logged. What it cannot be kept from
- * is to have SQLite roll everything back (OR ROLLBACK, RAISE(ROLLBACK), a table that is full): this
- * is noted. Thread: of who has the connection.
+ * leave a statement half done, or an authorizer, a progress handler, hooks, limits, settings that
+ * protect the file or deferred foreign keys for the next one. What is refused is logged. What it
+ * cannot be kept from is to have SQLite roll everything back (OR ROLLBACK, RAISE(ROLLBACK), a table
+ * that is full): this is noted. Thread: of who has the connection.
  */
 #ifndef WARREN_STORE_TRANSACTOR_GUARD_H
 #define WARREN_STORE_TRANSACTOR_GUARD_H
@@ -34,6 +34,7 @@ struct transactor_guard {
     enum transactor_user user;
     bool is_lost;      /* the transaction was rolled back, as a whole. Reset by who begins one */
     bool is_deferring; /* PRAGMA defer_foreign_keys was set */
+    bool is_heard;     /* it was asked about a statement */
     char refused[128]; /* most recently */
     /* as the connection was opened */
     int limits[TRANSACTOR_GUARD_LIMITS];

@@ -497,6 +497,53 @@ static void settings_end_with_their_handler(void **state)
     close_scene(&scene);
 }
 
+static int deny(void *user, int action, const char *first, const char *second, const char *database,
+                const char *trigger)
+{
+    (void)user, (void)action, (void)first, (void)second, (void)database, (void)trigger;
+    return SQLITE_DENY;
+}
+
+/* An authorizer that a handler takes away, or sets, breaks neither its commit nor that of others,
+ * and opens warren's tables to nobody after it, nor to what it compiled meanwhile. */
+static void an_authorizer_ends_with_its_handler(void **state)
+{
+    sqlite3_stmt *forbidden[2] = {NULL, NULL};
+    struct message message;
+    struct scene scene;
+
+    open_with(&scene, *state, false);
+    sqlite3_set_authorizer(scene.sqlite, NULL, NULL); /* as in `open` */
+    for (int i = 0; i < 4; i++) {
+        char key[16];
+
+        snprintf(key, sizeof key, "k%d", i);
+        assert_int_equal(begin(&scene, &message, key), WARREN_OK);
+        assert_int_equal(run(&scene, "DELETE FROM done"), SQLITE_AUTH);
+        for (int k = 0; k < 2 && forbidden[k]; k++) {
+            assert_int_equal(sqlite3_step(forbidden[k]), SQLITE_AUTH);
+            sqlite3_finalize(forbidden[k]);
+        }
+        assert_int_equal(run(&scene, ONE_BILL), SQLITE_OK);
+        sqlite3_set_authorizer(scene.sqlite, i == 0 ? NULL : deny, NULL);
+        if (i == 0) {
+            assert_int_equal(
+                sqlite3_prepare_v2(scene.sqlite, "DELETE FROM done", -1, &forbidden[0], NULL),
+                SQLITE_OK);
+            assert_int_equal(sqlite3_prepare_v2(scene.sqlite, "COMMIT", -1, &forbidden[1], NULL),
+                             SQLITE_OK);
+        } else {
+            forbidden[0] = NULL;
+        }
+        assert_int_equal(transactor_leave(scene.t, &message.work, &scene.rig->error), WARREN_OK);
+        assert_int_equal(fate(&scene, &message), WARREN_OK);
+    }
+    assert_int_equal(count(*state, BILLS), 4);
+    assert_int_equal(count(*state, KEYS), 4);
+    assert_int_equal(failures(&scene), 0);
+    close_scene(&scene);
+}
+
 struct visitor {
     struct scene *scene;
     enum warren_status status;
@@ -703,14 +750,23 @@ static void the_end_commits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(row_and_key_come_together),        TEST(a_failed_attempt_leaves_nothing),
-        TEST(a_full_disk_keeps_them_together),  TEST(a_file_that_is_gone_takes_nothing),
-        TEST(a_handler_cannot_break_it),        TEST(a_handler_rolls_everything_back),
-        TEST(orphans_are_their_own_handlers),   TEST(a_full_table_is_no_full_disk),
-        TEST(a_refused_commit_is_tried_singly), TEST(hooks_end_with_their_handler),
-        TEST(settings_end_with_their_handler),  TEST(one_at_a_time),
-        TEST(the_overtaken_are_rolled_back),    TEST(beside_a_keeper),
-        TEST(an_abandoned_one_holds_up_nobody), TEST(the_end_commits),
+        TEST(row_and_key_come_together),
+        TEST(a_failed_attempt_leaves_nothing),
+        TEST(a_full_disk_keeps_them_together),
+        TEST(a_file_that_is_gone_takes_nothing),
+        TEST(a_handler_cannot_break_it),
+        TEST(a_handler_rolls_everything_back),
+        TEST(orphans_are_their_own_handlers),
+        TEST(a_full_table_is_no_full_disk),
+        TEST(a_refused_commit_is_tried_singly),
+        TEST(hooks_end_with_their_handler),
+        TEST(settings_end_with_their_handler),
+        TEST(one_at_a_time),
+        TEST(an_authorizer_ends_with_its_handler),
+        TEST(the_overtaken_are_rolled_back),
+        TEST(beside_a_keeper),
+        TEST(an_abandoned_one_holds_up_nobody),
+        TEST(the_end_commits),
     };
 
     fault_install();
