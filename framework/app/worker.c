@@ -389,7 +389,7 @@ enum warren_status warren_worker_run(struct warren_worker *worker)
     }
     wait_for_end(worker);
     runtime_stats(worker->runtime, &stats);
-    worker->abandoned = stats.running > 0;
+    worker->abandoned = worker->end_unfinished > 0;
     if (atomic_load(&worker->at_gap) && worker->end_status == WARREN_OK)
         worker->end_status = WARREN_EIO;
     worker_report_end(&stats, worker->end_status, worker->end_unfinished,

@@ -108,32 +108,34 @@ void worker_expect_empty(struct worker *worker, const struct broker *broker, con
         fail_msg("the queue is not empty; the worker said:\n%s", proc_stderr(worker->proc));
 }
 
-int worker_stop(struct worker *worker)
+/* Why it did not end well. */
+static void tell_last_words(struct worker *worker, const char *what)
 {
-    proc_signal(worker->proc, SIGTERM);
-    return proc_wait(worker->proc, STOP_MS * slowness());
-}
+    const char *said = proc_stderr(worker->proc);
+    size_t length = strlen(said);
 
-/* One that still runs was left by a test that failed: what it said last tells why. */
-static void tell_last_words(struct worker *worker)
-{
-    const char *said;
-    size_t length;
-
-    if (!worker->proc || proc_wait(worker->proc, 0) != PROC_RUNNING)
-        return;
-    said = proc_stderr(worker->proc);
-    length = strlen(said);
     if (length > LAST_WORDS)
         said += length - LAST_WORDS;
-    fprintf(stderr, "the worker still runs; it said last:\n%s", said);
+    fprintf(stderr, "the worker %s; it said last:\n%s", what, said);
+}
+
+int worker_stop(struct worker *worker)
+{
+    int status;
+
+    proc_signal(worker->proc, SIGTERM);
+    status = proc_wait(worker->proc, STOP_MS * slowness());
+    if (status > 1 || (status == 1 && !worker_logged(worker, "stopped by drain.timeout", NULL)))
+        tell_last_words(worker, "failed");
+    return status;
 }
 
 void worker_free(struct worker *worker)
 {
     if (!worker)
         return;
-    tell_last_words(worker);
+    if (worker->proc && proc_wait(worker->proc, 0) == PROC_RUNNING) /* left by a failed test */
+        tell_last_words(worker, "still runs");
     proc_free(worker->proc);
     scratch_free(worker->directory);
     free(worker->config);

@@ -31,6 +31,7 @@ struct worker {
                    cost a second system call for each sleep, to unlock its mutex */
     int64_t begun_ns;          /* end of the last message, or of the sleep */
     struct worker *next_idle;  /* under the lock */
+    bool at_work;              /* counted in `running`; under the lock */
     struct worker *next_woken; /* of the loop's thread, while it wakes them */
 };
 
@@ -44,6 +45,7 @@ struct executor {
     struct batch queue;
     struct worker *idle; /* a stack: the last one's caches are warm */
     uint32_t idle_count;
+    uint32_t running; /* workers at work: from their first message to their next sleep */
     uint64_t pushed;
     uint64_t popped;
     uint64_t pushed_at_look;
@@ -201,11 +203,22 @@ static void learn(struct executor *e, int64_t took_ns)
         e->average_ns = AVERAGE_MIN_NS;
 }
 
+/* Under the lock. One that has just begun, or was woken and came too late, is not at work. */
+static void set_at_work(struct worker *w, bool at_work)
+{
+    if (w->at_work && !at_work)
+        w->executor->running--;
+    if (!w->at_work && at_work)
+        w->executor->running++;
+    w->at_work = at_work;
+}
+
 /* Under the lock, which is given up while sleeping. */
 static void sleep_idle(struct worker *w)
 {
     struct executor *e = w->executor;
 
+    set_at_work(w, false);
     w->next_idle = e->idle;
     e->idle = w;
     e->idle_count++;
@@ -246,6 +259,7 @@ static struct delivery *worker_next(struct worker *w, int64_t took_ns)
             sleep_idle(w);
         }
     }
+    set_at_work(w, delivery != NULL);
     if (delivery) {
         e->popped++;
         e->popped_ns = w->begun_ns;
@@ -351,7 +365,7 @@ void executor_take_queued(struct executor *e, struct batch *batch)
 void executor_load(struct executor *e, uint32_t *running, uint32_t *queued)
 {
     pthread_mutex_lock(&e->lock);
-    *running = e->concurrency - e->idle_count;
+    *running = e->running;
     *queued = e->queue.count;
     pthread_mutex_unlock(&e->lock);
 }

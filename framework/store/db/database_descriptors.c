@@ -31,8 +31,8 @@ static void list_open(const char *path, const char *suffix, struct database_open
     while (folder && files->count < DATABASE_OPEN_FILES && (entry = readdir(folder))) {
         int fd = (int)strtol(entry->d_name, NULL, 10);
 
-        if (*entry->d_name != '.' && fstat(fd, &here) == 0 && here.st_dev == there.st_dev &&
-            here.st_ino == there.st_ino)
+        if (*entry->d_name != '.' && fstatat(dirfd(folder), entry->d_name, &here, 0) == 0 &&
+            here.st_dev == there.st_dev && here.st_ino == there.st_ino)
             files->fds[files->count++] = fd;
     }
     if (folder)
