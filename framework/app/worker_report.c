@@ -5,6 +5,7 @@
 
 #include <warren/version.h>
 
+#include "amqp/wire/property_spans.h"
 #include "base/log.h"
 
 /* ---- both connections: one consumes, the other publishes ---- */
@@ -181,11 +182,15 @@ static void on_interrupted(void *user, const char *queue, const char *reason, ui
 static void on_unfit(void *user, const char *queue, const struct delivery *without_body,
                      const char *why, uint64_t body_size)
 {
+    struct property_spans spans;
     struct log_line line;
 
     (void)user;
+    property_spans_find(delivery_properties(without_body), &spans);
     log_begin(&line, WARREN_LOG_ERROR, "message rejected unread");
     log_text(&line, "queue", queue);
+    if (spans.message_id.len > 0)
+        log_bytes(&line, "message_id", spans.message_id);
     log_bytes(&line, "exchange", delivery_exchange_bytes(without_body));
     log_bytes(&line, "routing_key", delivery_routing_key_bytes(without_body));
     log_text(&line, "reason", why);

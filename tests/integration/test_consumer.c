@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "amqp/consumer/consumer.h"
+#include "amqp/wire/property_spans.h"
 #include "base/random.h"
 #include "support/amqp_rig.h"
 #include "support/broker.h"
@@ -40,6 +41,7 @@ struct fixture {
     int unfit;
     char why[128];
     uint64_t unfit_size;
+    char unfit_id[256];
     int paused;
     int barrier; /* 0: no answer; 1: passed; -1: not */
 };
@@ -76,16 +78,21 @@ static void on_interrupted(void *user, const char *reason, uint32_t retry_ms)
     snprintf(fixture->reason, sizeof fixture->reason, "%s", reason);
 }
 
-static void on_unfit(void *user, const struct delivery *without_body, const char *why,
-                     uint64_t body_size)
+static void on_unfit(void *user, struct delivery *without_body, const char *why, uint64_t body_size)
 {
     struct fixture *fixture = user;
+    struct property_spans spans;
 
     assert_non_null(strstr(delivery_routing_key(without_body), fixture->queue));
     assert_int_equal(without_body->body_len, 0);
     fixture->unfit++;
     snprintf(fixture->why, sizeof fixture->why, "%s", why);
     fixture->unfit_size = body_size;
+    property_spans_find(delivery_properties(without_body), &spans);
+    snprintf(fixture->unfit_id, sizeof fixture->unfit_id, "%.*s", (int)spans.message_id.len,
+             (const char *)spans.message_id.data);
+    if (fixture->options.deliver_unfit)
+        consumer_leave(fixture->consumer, without_body);
 }
 
 static void on_paused(void *user)
@@ -349,12 +356,15 @@ static void deeply_nested_headers_are_dead_lettered(void **state)
             entries[i].value.value.table = (amqp_table_t){1, &entries[i + 1]};
     }
     properties.headers = (amqp_table_t){1, entries};
+    properties._flags |= AMQP_BASIC_MESSAGE_ID_FLAG;
+    properties.message_id = amqp_cstring_bytes("deep-id");
     start(fixture);
     peer_publish(peer, "", fixture->queue, "deep", 4, &properties);
     publish(fixture, 1, 10);
     assert_true(until_delivered(fixture, 1));
     assert_int_equal(fixture->unfit, 1);
     assert_non_null(strstr(fixture->why, "nested too deeply"));
+    assert_string_equal(fixture->unfit_id, "deep-id");
     assert_int_equal(fixture->held[0]->body_len, 10);
     assert_true(
         RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->dlq) == 1, PATIENCE_MS));
@@ -478,7 +488,7 @@ static void what_is_left_is_handed_back(void **state)
 
     assert_non_null(body);
     fixture->options.message_max = 1000;
-    fixture->options.leave_unfit = true;
+    fixture->options.deliver_unfit = true;
     rig_publish(fixture->rig, fixture->queue, "small", 5);
     rig_publish(fixture->rig, fixture->queue, body, 5000);
     rig_publish(fixture->rig, fixture->queue, "acked", 5);

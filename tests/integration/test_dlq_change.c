@@ -148,6 +148,45 @@ static void no_terminal(void **state)
     command_done(&discard);
 }
 
+/* A letter that is nested too deeply is told of by each command, with status 1, and harms none of
+ * the others; a discard without a filter throws it away. */
+static void a_letter_that_cannot_be_read(void **state)
+{
+    static const char *const words[][4] = {{"list", NULL},
+                                           {"show", NULL},
+                                           {"replay", "--reason", "age"},
+                                           {"discard", "--no-id", "-y"}};
+    struct fixture *f = *state;
+    struct command command;
+
+    letter_put_deep(f->peer, f->dlq, "deep-1");
+    put_letters(f, "a", 1, &(struct letter){.reason = "crash"});
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        command = COMMAND("dlq", words[i][0], f->queue, words[i][1], words[i][2]);
+        command_expect(&command, 1);
+        assert_has(command.err, "1 of '");
+        assert_has(command.err, "could not be read");
+        assert_true(i > 0 || strstr(command.out, "1  that cannot be read"));
+        assert_true(i != 1 || strstr(command.out, "1. a-0\n"));
+        command_done(&command);
+    }
+    for (int i = 0; i < 2; i++) { /* the second one finds nothing else */
+        command = COMMAND("dlq", "replay", f->queue, "all", "--json");
+        command_expect(&command, 1);
+        assert_has(command.out, i == 0 ? "\"replayed\":1," : "\"replayed\":0,");
+        assert_has(command.out, "\"unreadable\":1,");
+        assert_null(strstr(command.err, "matches"));
+        command_done(&command);
+    }
+    command = COMMAND("dlq", "discard", f->queue, "--yes");
+    command_expect(&command, 0);
+    assert_has(command.out, "discarded 1\n");
+    assert_has(command.err, "message_id=deep-1 by=");
+    assert_int_equal(lines_in(command.err), 1);
+    expect_count(f, f->dlq, 0);
+    command_done(&command);
+}
+
 /* What has no id is chosen by that. */
 static void a_discard_of_those_without_an_id(void **state)
 {
@@ -564,6 +603,7 @@ int main(void)
         TEST(a_question),
         TEST(no_terminal),
         TEST(a_discard_of_those_without_an_id),
+        TEST(a_letter_that_cannot_be_read),
         TEST(a_discard_of_some),
         TEST(nothing_to_discard),
         TEST(nothing_matches),

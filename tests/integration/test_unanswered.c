@@ -52,8 +52,7 @@ static void on_interrupted(void *user, const char *reason, uint32_t retry_ms)
     snprintf(sub->reason, sizeof sub->reason, "%s", reason);
 }
 
-static void on_unfit(void *user, const struct delivery *without_body, const char *why,
-                     uint64_t body_size)
+static void on_unfit(void *user, struct delivery *without_body, const char *why, uint64_t body_size)
 {
     (void)user;
     (void)without_body;

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <warren/message.h>
+
 #define ENTRIES_MAX 16
 
 struct entries {
@@ -72,6 +74,24 @@ void letter_put(struct peer *peer, const char *dlq, const struct letter *letter)
         properties.message_id = amqp_cstring_bytes(letter->id);
     }
     peer_publish(peer, "", dlq, body, strlen(body), &properties);
+}
+
+void letter_put_deep(struct peer *peer, const char *dlq, const char *id)
+{
+    amqp_table_entry_t entries[WARREN_NESTING_MAX + 1];
+    size_t last = sizeof entries / sizeof *entries - 1;
+    amqp_basic_properties_t properties = {._flags =
+                                              AMQP_BASIC_HEADERS_FLAG | AMQP_BASIC_MESSAGE_ID_FLAG,
+                                          .message_id = amqp_cstring_bytes(id),
+                                          .headers = {1, entries}};
+
+    for (size_t i = 0; i <= last; i++) {
+        entries[i] = (amqp_table_entry_t){.key = amqp_cstring_bytes("k")};
+        entries[i].value.kind = i < last ? AMQP_FIELD_KIND_TABLE : AMQP_FIELD_KIND_VOID;
+        if (i < last)
+            entries[i].value.value.table = (amqp_table_t){1, &entries[i + 1]};
+    }
+    peer_publish(peer, "", dlq, id, strlen(id), &properties);
 }
 
 const amqp_field_value_t *letter_header(const struct peer_message *message, const char *name)

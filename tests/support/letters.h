@@ -24,6 +24,9 @@ struct letter {
 /** Publish it to the dead-letter queue @dlq, confirmed. */
 void letter_put(struct peer *peer, const char *dlq, const struct letter *letter);
 
+/** The same with the message id @id, and headers that are nested deeper than warren reads. */
+void letter_put_deep(struct peer *peer, const char *dlq, const char *id);
+
 /** The header @name of a message, or NULL. */
 const amqp_field_value_t *letter_header(const struct peer_message *message, const char *name);
 /** The same as a number, or -1. */

@@ -21,7 +21,7 @@ struct consumer_options {
     size_t prefetch_bytes;                /* unsettled bytes: above, the broker is asked to stop
                                              (basic.cancel), and to go on at half of it; 0: no bound */
     size_t message_max;                   /* a larger body is skipped and rejected */
-    bool leave_unfit;                     /* consumer_leave() what would be rejected as unfit */
+    bool deliver_unfit;                   /* what is unfit is the owner's: see below */
     uint32_t straggler_age_ms;            /* see ack_batcher_flush() */
     const struct warren_table *arguments; /* of basic.consume, such as x-priority; may be NULL */
     bool is_stream;                       /* the queue. After a loss it goes on with what was not
@@ -38,10 +38,10 @@ struct consumer_events {
     void (*consuming)(void *user);
     /** It stopped: channel error, broker's cancel, refused consume. It comes back by itself. */
     void (*interrupted)(void *user, const char *reason, uint32_t retry_ms);
-    /** A body above message_max, or headers nested too deeply: its body is not kept, and it is
-     *  rejected, unless leave_unfit is set. */
-    void (*unfit)(void *user, const struct delivery *without_body, const char *why,
-                  uint64_t body_size);
+    /** A body above message_max, or headers nested too deeply or too large: neither is kept, and of
+     *  the properties only a message id. It is rejected; with deliver_unfit the callee owns it, as
+     *  one of `deliver`. */
+    void (*unfit)(void *user, struct delivery *without_body, const char *why, uint64_t body_size);
     /** A stream begins at @offset, and not at @expected as it was asked to: retention removed what
      *  was between them. With stop_at_gap nothing is delivered any more. May be NULL. */
     void (*gap)(void *user, uint64_t expected, uint64_t offset);

@@ -3,6 +3,11 @@
 #include <string.h>
 
 #include "amqp/consumer/consumer_private.h"
+#include "amqp/wire/property_spans.h"
+#include "amqp/wire/wire.h"
+
+/* A property list that has but a message id. */
+#define ID_LIST_MAX (2 + 1 + SHORT_STRING_MAX)
 
 static int64_t now_ms(const struct consumer *consumer)
 {
@@ -98,6 +103,20 @@ void consumer_on_deliver(struct consumer *consumer, const amqp_basic_deliver_t *
         memcpy(incoming->routing_key, deliver->routing_key.bytes, deliver->routing_key.len);
 }
 
+/* Of an unfit message the id is kept, for who tells of it; what may not be decoded is not. */
+static struct warren_bytes id_alone(struct warren_bytes properties, uint8_t list[ID_LIST_MAX])
+{
+    struct property_spans spans;
+
+    property_spans_find(properties, &spans);
+    wire_put_u16(list, spans.message_id.len > 0 ? AMQP_BASIC_MESSAGE_ID_FLAG : 0);
+    if (spans.message_id.len == 0)
+        return (struct warren_bytes){list, 2};
+    list[2] = (uint8_t)spans.message_id.len;
+    memcpy(list + 3, spans.message_id.data, spans.message_id.len);
+    return (struct warren_bytes){list, 3 + spans.message_id.len};
+}
+
 uint8_t *consumer_on_content(void *user, const struct content_header *header)
 {
     struct consumer *consumer = user;
@@ -105,12 +124,13 @@ uint8_t *consumer_on_content(void *user, const struct content_header *header)
     struct warren_bytes exchange = {incoming->exchange, incoming->exchange_len};
     struct warren_bytes routing_key = {incoming->routing_key, incoming->routing_key_len};
     const char *unfit = header->unfit;
-    struct warren_bytes nothing = {"", 0};
+    uint8_t list[ID_LIST_MAX];
     struct delivery *delivery;
 
     if (!unfit && header->body_size > consumer->message_max)
         unfit = "the body is larger than consumer.message_max";
-    delivery = delivery_new(exchange, routing_key, unfit ? nothing : header->properties,
+    delivery = delivery_new(exchange, routing_key,
+                            unfit ? id_alone(header->properties, list) : header->properties,
                             unfit ? 0 : (size_t)header->body_size);
 
     if (!delivery) {
@@ -136,8 +156,8 @@ static bool refuse_unfit(struct consumer *consumer, struct delivery *delivery)
     consumer->stats.unfit++;
     consumer->events.unfit(consumer->user, delivery, consumer->incoming.unfit,
                            consumer->incoming.body_size);
-    if (consumer->leave_unfit)
-        return consumer_leave_delivery(consumer, delivery);
+    if (consumer->deliver_unfit)
+        return false;
     return consumer_settle_delivery(consumer, delivery, VERDICT_REJECT);
 }
 

@@ -72,6 +72,8 @@ static void write_queue(const struct listing *l, const struct dlq_scan_result *r
         write_group(l, l->groups.items[i]);
     if (l->groups.others > 0)
         printf("  %8" PRIu64 "  of further groups\n", l->groups.others);
+    if (result->unreadable > 0)
+        printf("  %8" PRIu32 "  that cannot be read\n", result->unreadable);
 }
 
 /* ---- JSON ---- */
@@ -97,9 +99,10 @@ static void add_json(struct listing *l, const struct dlq_scan_result *result)
         json_array_append_new(groups, group_json(l, l->groups.items[i]));
     json_array_append_new(
         l->all,
-        json_pack("{s:o, s:o, s:I, s:I, s:o, s:o}", "queue", dlq_json_text(l->queue.name), "source",
-                  *l->queue.source ? dlq_json_text(l->queue.source) : json_null(), "depth",
-                  (json_int_t)result->depth, "looked_at", (json_int_t)result->looked_at, "oldest",
+        json_pack("{s:o, s:o, s:I, s:I, s:I, s:o, s:o}", "queue", dlq_json_text(l->queue.name),
+                  "source", *l->queue.source ? dlq_json_text(l->queue.source) : json_null(),
+                  "depth", (json_int_t)result->depth, "looked_at", (json_int_t)result->looked_at,
+                  "unreadable", (json_int_t)result->unreadable, "oldest",
                   dlq_json_time(l->groups.oldest_s), "groups", groups));
 }
 
@@ -128,6 +131,7 @@ static bool list_queue(struct listing *l)
         else
             write_queue(l, &result);
         dlq_warn_of_rest(cli, &l->queue, &result);
+        l->failed = dlq_warn_of_unreadable(cli, &l->queue, &result) || l->failed;
         dlq_warn_of_count(cli, &l->queue, &result);
     }
     dlq_groups_done(&l->groups);

@@ -34,28 +34,46 @@ static bool on_letter(void *user, const struct dlq_letter *letter, struct delive
     return false;
 }
 
+static bool on_unreadable(void *user, struct warren_bytes id, struct delivery *delivery)
+{
+    struct looking *l = user;
+
+    (void)id;
+    (void)delivery;
+    if (l->look->unreadable)
+        l->matched++;
+    return false;
+}
+
 static enum cli_status conclude(const struct cli *cli, const struct looking *l,
                                 const struct dlq_scan_result *result)
 {
     const struct dlq_look *look = l->look;
+    enum cli_status status = CLI_OK;
 
     if (result->interrupted)
         return cli_failed(cli, "interrupted");
     if (l->failed)
         return CLI_FAILED;
-    if (look->max == 0 || l->matched < look->max)
+    if (look->max == 0 || l->matched < look->max) {
         dlq_warn_of_rest(cli, look->queue, result);
+        if (!look->unreadable && dlq_warn_of_unreadable(cli, look->queue, result))
+            status = CLI_FAILED;
+    }
     dlq_warn_of_count(cli, look->queue, result);
     if (result->looked_at == 0 && result->depth > 0)
         return CLI_FAILED;
-    return l->matched > 0 ? CLI_OK
-                          : dlq_nothing_matched(cli, look->queue, look->filter, result, false);
+    if (l->matched == 0 &&
+        dlq_nothing_matched(cli, look->queue, look->filter, result, false) != CLI_OK)
+        status = CLI_FAILED;
+    return status;
 }
 
 enum cli_status dlq_look(const struct cli *cli, const struct config *config,
                          const struct dlq_look *look, uint64_t *ret_matched)
 {
-    static const struct dlq_scan_events events = {.begin = on_begin, .letter = on_letter};
+    static const struct dlq_scan_events events = {
+        .begin = on_begin, .letter = on_letter, .unreadable = on_unreadable};
     struct dlq_scan_options options = {.queue = look->queue->name,
                                        .leave_max = look->limit,
                                        .mind_limit = look->queue->mind_limit};

@@ -164,11 +164,6 @@ bool dlq_warn_of_rest(const struct cli *cli, const struct dlq_queue *queue,
 {
     bool rest = result->looked_at < result->depth && !result->interrupted;
 
-    if (result->unreadable > 0)
-        fprintf(stderr,
-                "warren %s: %" PRIu32 " messages of '%s' cannot be read: headers that are "
-                "malformed, or nested deeper than 16\n",
-                cli->command->name, result->unreadable, queue->name);
     if (rest)
         fprintf(stderr, "warren %s: looked at %" PRIu32 " of %" PRIu32 " messages of '%s'%s\n",
                 cli->command->name, result->looked_at, result->depth, queue->name,
@@ -176,6 +171,18 @@ bool dlq_warn_of_rest(const struct cli *cli, const struct dlq_queue *queue,
                 : result->consumers > 0 ? "; others consume it"
                                         : "");
     return rest;
+}
+
+bool dlq_warn_of_unreadable(const struct cli *cli, const struct dlq_queue *queue,
+                            const struct dlq_scan_result *result)
+{
+    if (result->unreadable > 0 && !result->interrupted)
+        cli_failed(cli,
+                   "%" PRIu32 " of '%s' could not be read: headers that are nested deeper than 16, "
+                   "or larger than a frame and 128 KiB; only discard without a filter takes such "
+                   "a message off its queue",
+                   result->unreadable, queue->name);
+    return result->unreadable > 0;
 }
 
 void dlq_warn_of_count(const struct cli *cli, const struct dlq_queue *queue,
@@ -207,10 +214,11 @@ enum cli_status dlq_nothing_matched(const struct cli *cli, const struct dlq_queu
                                     const struct dlq_scan_result *result, bool quiet)
 {
     const char *near = near_reason(filter->reason);
+    uint32_t seen = result->looked_at - result->unreadable;
 
     if (filter->id && *filter->id)
         return cli_failed(cli, "there is no message %s in '%s'", filter->id, queue->name);
-    if (quiet || (result->looked_at == 0 && result->depth > 0))
+    if (quiet || (seen == 0 && result->depth > 0))
         return CLI_OK;
     fprintf(stderr, "warren %s: ", cli->command->name);
     if (result->depth == 0)
@@ -218,9 +226,8 @@ enum cli_status dlq_nothing_matched(const struct cli *cli, const struct dlq_queu
     else if (near)
         fprintf(stderr,
                 "none of %" PRIu32 " messages of '%s' matches: did you mean --reason %s, not %s?\n",
-                result->looked_at, queue->name, near, filter->reason);
+                seen, queue->name, near, filter->reason);
     else
-        fprintf(stderr, "none of %" PRIu32 " messages of '%s' matches\n", result->looked_at,
-                queue->name);
+        fprintf(stderr, "none of %" PRIu32 " messages of '%s' matches\n", seen, queue->name);
     return CLI_OK;
 }

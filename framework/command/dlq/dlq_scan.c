@@ -25,7 +25,7 @@ static enum warren_status begin(struct dlq_scan *scan, struct warren_error *erro
         .prefetch = (uint16_t)(scan->options->leave_max + scan->options->window),
         .prefetch_bytes = KEPT_BYTES_MAX,
         .message_max = SIZE_MAX,
-        .leave_unfit = true,
+        .deliver_unfit = true,
     };
     enum warren_status status =
         loop_timer_init(&scan->silence, dlq_session_loop(scan->session), scan_silence, scan);

@@ -40,7 +40,8 @@ struct dlq_scan_result {
     uint32_t consumers;     /* of others, then */
     uint32_t looked_at;     /* of them */
     uint32_t left;          /* of them, behind */
-    uint32_t unreadable;    /* of them: headers nested too deeply, or malformed; they were left */
+    uint32_t unreadable;    /* of them: headers nested too deeply, or too large; those that were
+                               left */
     int64_t handed_back;    /* the highest x-delivery-count among them */
     bool drops_handed_back; /* RabbitMQ 4 or later: see above */
     bool limited;           /* leave_max were left behind */
@@ -56,6 +57,11 @@ struct dlq_scan_events {
      * or dlq_scan_leave(); false: left.
      */
     bool (*letter)(void *user, const struct dlq_letter *letter, struct delivery *delivery);
+    /**
+     * A message whose headers are nested too deeply, or too large: nothing is known of it but the
+     * id, and that not always. @return as letter. May be NULL: left.
+     */
+    bool (*unreadable)(void *user, struct warren_bytes id, struct delivery *delivery);
     /** The broker has processed @count acks. May be NULL. */
     void (*proven)(void *user, uint32_t count);
     /**

@@ -1,6 +1,7 @@
 /* dlq_scan_flow.c - messages come, acks go, and what is left goes back at the end. */
 #include <stdio.h>
 
+#include "amqp/wire/property_spans.h"
 #include "command/dlq/dlq_scan_private.h"
 
 /* What was ready at the beginning may be taken by somebody else: the end is then a silence. */
@@ -130,16 +131,30 @@ void dlq_scan_leave(struct dlq_scan *scan, struct delivery *delivery)
 /* ---- messages ---- */
 
 /* Is the delivery kept? */
+typedef bool show_fn(struct dlq_scan *scan, struct delivery *delivery);
+
+static bool show_unreadable(struct dlq_scan *scan, struct delivery *delivery)
+{
+    struct property_spans spans;
+    bool kept = false;
+
+    property_spans_find(delivery_properties(delivery), &spans);
+    scan->kept++;
+    if (scan->events->unreadable)
+        kept = scan->events->unreadable(scan->user, spans.message_id, delivery);
+    scan->kept -= !kept;
+    scan->result->unreadable += !kept;
+    return kept;
+}
+
 static bool show(struct dlq_scan *scan, struct delivery *delivery)
 {
     struct dlq_letter letter;
     bool kept;
 
     arena_reset(&scan->arena);
-    if (dlq_letter_read(delivery, scan->options->queue, &scan->arena, &letter) != WARREN_OK) {
-        scan->result->unreadable++;
-        return false;
-    }
+    if (dlq_letter_read(delivery, scan->options->queue, &scan->arena, &letter) != WARREN_OK)
+        return show_unreadable(scan, delivery);
     if (letter.handed_back > scan->result->handed_back)
         scan->result->handed_back = letter.handed_back;
     scan->kept++;
@@ -148,46 +163,30 @@ static bool show(struct dlq_scan *scan, struct delivery *delivery)
     return kept;
 }
 
-static void count(struct dlq_scan *scan)
+static void take(struct dlq_scan *scan, struct delivery *delivery, show_fn *shown)
 {
+    if (scan->stopping) {
+        consumer_leave(scan->consumer, delivery);
+        return;
+    }
     scan->heard_ms = now_ms(scan);
     scan->result->looked_at++;
-}
-
-static void stop_if_at_end(struct dlq_scan *scan)
-{
+    if (!shown(scan, delivery))
+        leave(scan, delivery);
     if (scan->result->looked_at >= scan->look_max || scan->left >= scan->options->leave_max)
         dlq_scan_stop(scan);
 }
 
 static void on_deliver(void *user, struct delivery *delivery)
 {
-    struct dlq_scan *scan = user;
-
-    if (scan->stopping) {
-        consumer_leave(scan->consumer, delivery);
-        return;
-    }
-    count(scan);
-    if (!show(scan, delivery))
-        leave(scan, delivery);
-    stop_if_at_end(scan);
+    take(user, delivery, show);
 }
 
-static void on_unfit(void *user, const struct delivery *without_body, const char *why,
-                     uint64_t body_size)
+static void on_unfit(void *user, struct delivery *without_body, const char *why, uint64_t body_size)
 {
-    struct dlq_scan *scan = user;
-
-    (void)without_body;
     (void)why;
     (void)body_size;
-    if (scan->stopping)
-        return;
-    count(scan);
-    scan->left++; /* by the consumer */
-    scan->result->unreadable++;
-    stop_if_at_end(scan);
+    take(user, without_body, show_unreadable);
 }
 
 void scan_silence(void *arg)

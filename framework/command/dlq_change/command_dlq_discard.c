@@ -52,8 +52,11 @@ static bool read_yes(void)
 static enum cli_status ask(struct discard_request *d, bool *ret_go)
 {
     struct dlq_request *r = &d->request;
-    const struct dlq_look look = {
-        .queue = &d->queue, .filter = &r->filter, .max = r->max, .limit = r->limit};
+    const struct dlq_look look = {.queue = &d->queue,
+                                  .filter = &r->filter,
+                                  .max = r->max,
+                                  .limit = r->limit,
+                                  .unreadable = dlq_filter_is_empty(&r->filter)};
     uint64_t matched;
     enum cli_status status = dlq_look(r->cli, r->config, &look, &matched);
 

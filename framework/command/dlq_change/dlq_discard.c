@@ -33,16 +33,11 @@ static bool on_begin(void *user, struct dlq_scan *scan, uint32_t depth)
     return true;
 }
 
-static bool on_letter(void *user, const struct dlq_letter *letter, struct delivery *delivery)
+static bool throw_away(struct discarding *d, struct warren_bytes id, struct delivery *delivery)
 {
-    struct discarding *d = user;
     const struct dlq_discard_job *job = d->job;
-    struct dlq_audit entry = {.action = "discarded",
-                              .queue = job->queue->name,
-                              .id = arena_bytes(letter->texts, letter->id)};
+    struct dlq_audit entry = {.action = "discarded", .queue = job->queue->name, .id = id};
 
-    if ((job->max > 0 && d->acked == job->max) || !dlq_filter_matches(job->filter, letter))
-        return false;
     d->acked++;
     if (!job->quiet)
         dlq_audit(&entry);
@@ -52,6 +47,28 @@ static bool on_letter(void *user, const struct dlq_letter *letter, struct delive
         dlq_scan_stop(d->scan);
     progress_update(&d->progress, d->acked, NULL, now_ms());
     return true;
+}
+
+static bool is_enough(const struct discarding *d)
+{
+    return d->job->max > 0 && d->acked == d->job->max;
+}
+
+static bool on_letter(void *user, const struct dlq_letter *letter, struct delivery *delivery)
+{
+    struct discarding *d = user;
+
+    if (is_enough(d) || !dlq_filter_matches(d->job->filter, letter))
+        return false;
+    return throw_away(d, arena_bytes(letter->texts, letter->id), delivery);
+}
+
+/* Nobody can say that it matches a filter. */
+static bool on_unreadable(void *user, struct warren_bytes id, struct delivery *delivery)
+{
+    struct discarding *d = user;
+
+    return !is_enough(d) && dlq_filter_is_empty(d->job->filter) && throw_away(d, id, delivery);
 }
 
 static void on_proven(void *user, uint32_t count)
@@ -67,9 +84,10 @@ static void report(const struct discarding *d)
 
     if (job->json)
         dlq_print_json(json_pack(
-            "{s:o, s:I, s:I, s:I, s:b}", "queue", dlq_json_text(job->queue->name), "depth",
+            "{s:o, s:I, s:I, s:I, s:I, s:b}", "queue", dlq_json_text(job->queue->name), "depth",
             (json_int_t)d->result.depth, "looked_at", (json_int_t)d->result.looked_at, "discarded",
-            (json_int_t)d->discarded, "interrupted", d->result.interrupted));
+            (json_int_t)d->discarded, "unreadable", (json_int_t)d->result.unreadable, "interrupted",
+            d->result.interrupted));
     else if (!job->quiet)
         printf("%s: looked at %" PRIu32 " of %" PRIu32 ", discarded %" PRIu64 "\n",
                job->queue->name, d->result.looked_at, d->result.depth, d->discarded);
@@ -83,8 +101,12 @@ static enum cli_status conclude(const struct cli *cli, const struct discarding *
     report(d);
     if (d->result.interrupted)
         return cli_failed(cli, "interrupted");
-    if ((job->max == 0 || d->discarded < job->max) && dlq_warn_of_rest(cli, job->queue, &d->result))
-        status = CLI_FAILED;
+    if (job->max == 0 || d->discarded < job->max) {
+        if (dlq_warn_of_rest(cli, job->queue, &d->result))
+            status = CLI_FAILED;
+        if (dlq_warn_of_unreadable(cli, job->queue, &d->result))
+            status = CLI_FAILED;
+    }
     if (d->discarded == 0 &&
         dlq_nothing_matched(cli, job->queue, job->filter, &d->result, job->quiet) != CLI_OK)
         status = CLI_FAILED;
@@ -95,7 +117,7 @@ enum cli_status dlq_discard(const struct cli *cli, const struct config *config,
                             const struct dlq_discard_job *job)
 {
     static const struct dlq_scan_events events = {
-        .begin = on_begin, .letter = on_letter, .proven = on_proven};
+        .begin = on_begin, .letter = on_letter, .unreadable = on_unreadable, .proven = on_proven};
     struct dlq_scan_options options = {
         .queue = job->queue->name, .leave_max = job->limit, .mind_limit = job->queue->mind_limit};
     struct discarding d = {.job = job};

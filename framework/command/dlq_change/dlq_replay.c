@@ -221,7 +221,8 @@ static struct dlq_scan_options options_of(const struct replay *r)
  * the beginning. */
 static enum warren_status go_through(struct replay *r, struct warren_error *error)
 {
-    static const struct dlq_scan_events events = {on_begin, on_letter, on_proven, on_hurry};
+    static const struct dlq_scan_events events = {
+        .begin = on_begin, .letter = on_letter, .proven = on_proven, .hurry = on_hurry};
     struct dlq_scan_options options = options_of(r);
     struct dlq_scan_result *result = &r->tally.scan;
     uint64_t gone = 0; /* by earlier scans */

@@ -17,12 +17,13 @@ static void report_json(const struct dlq_replay_job *job, const struct dlq_repla
         json_object_set_new(to, targets->items[i]->name,
                             json_integer((json_int_t)targets->items[i]->messages));
     report = json_pack(
-        "{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:f}", /* one line */
+        "{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:f}", /* one line */
         "queue", job->queue.name, "dry_run", job->dry_run, "depth", (json_int_t)tally->scan.depth,
         "looked_at", (json_int_t)tally->scan.looked_at, "matched", (json_int_t)tally->matched,
         "replayed", (json_int_t)tally->replayed, "failed", (json_int_t)tally->failed, "doubtful",
-        (json_int_t)tally->doubtful, "interrupted", tally->scan.interrupted, "targets", to,
-        "seconds", (double)(int64_t)(seconds * 1e3 + 0.5) / 1e3);
+        (json_int_t)tally->doubtful, "unreadable", (json_int_t)tally->scan.unreadable,
+        "interrupted", tally->scan.interrupted, "targets", to, "seconds",
+        (double)(int64_t)(seconds * 1e3 + 0.5) / 1e3);
     dlq_print_summary(report);
 }
 
@@ -73,6 +74,8 @@ enum cli_status dlq_replay_status(const struct cli *cli, const struct dlq_replay
     if (tally->scan.interrupted)
         return cli_failed(cli, "interrupted");
     if (!enough && dlq_warn_of_rest(cli, &job->queue, &tally->scan))
+        status = CLI_FAILED;
+    if (!enough && dlq_warn_of_unreadable(cli, &job->queue, &tally->scan))
         status = CLI_FAILED;
     dlq_warn_of_count(cli, &job->queue, &tally->scan);
     if (tally->failed > 0 || tally->doubtful > 0)

@@ -137,8 +137,7 @@ static void interrupted(void *user, const char *reason, uint32_t retry_ms)
     s->host->interrupted(s->host);
 }
 
-static void unfit(void *user, const struct delivery *without_body, const char *why,
-                  uint64_t body_size)
+static void unfit(void *user, struct delivery *without_body, const char *why, uint64_t body_size)
 {
     struct subscription *s = user;
 
