@@ -36,6 +36,11 @@ const char *database_path(const struct database *database)
     return database->path;
 }
 
+const char *database_file(const struct database *database)
+{
+    return database->file;
+}
+
 struct turn *database_turn(struct database *database)
 {
     return database->turn;
@@ -65,7 +70,7 @@ static const char *reason(struct database *database, int code)
     int number = 0;
 
     if ((code & 0xff) == SQLITE_CANTOPEN)
-        number = why_not_opened(database->path);
+        number = why_not_opened(database->file);
     if (number == 0 && ((code & 0xff) == SQLITE_CANTOPEN || (code & 0xff) == SQLITE_IOERR))
         number = sqlite3_system_errno(database->sqlite);
     return number ? strerror(number) : sqlite3_errstr(code & 0xff);
@@ -76,9 +81,9 @@ static enum warren_status damaged(struct database *database, const char *what,
 {
     return error_set(error, WARREN_EIO,
                      "%s %s; it is left as it is. Put a backup in its place, or move it away "
-                     "together with its -wal file to begin anew: then what was done before is not "
+                     "together with %s-wal to begin anew: then what was done before is not "
                      "remembered, and what was spooled is not sent",
-                     database->path, what);
+                     database->path, what, database->file);
 }
 
 enum warren_status database_fail(struct database *database, int code, const char *doing,

@@ -48,8 +48,9 @@ struct database_options {
  * schema of this version.
  *
  * @return WARREN_OK; WARREN_EIO, WARREN_ENOTFOUND (must_exist), WARREN_ECONFIG (another program's
- *         file, or a newer warren's), WARREN_ETIMEOUT (locked by another process), WARREN_EFULL (no
- *         space left) or WARREN_ENOMEM, with @error, which names the file and what to do
+ *         file, a newer warren's, or one with several names: hard links), WARREN_ETIMEOUT (locked
+ * by another process), WARREN_EFULL (no space left) or WARREN_ENOMEM, with @error, which names the
+ * file and what to do
  */
 enum warren_status database_open(const struct database_options *options,
                                  struct database **ret_database, struct warren_error *error);
@@ -58,7 +59,12 @@ void database_close(struct database *database);
 
 /** For the files of this folder, and for a handler's own statements. */
 struct sqlite3 *database_handle(struct database *database);
+/** As the options named it: for what is said of it. */
 const char *database_path(const struct database *database);
+/** Its one name, whatever links lead to it (real_name.h): what lies beside it has that and a
+ * suffix.
+ */
+const char *database_file(const struct database *database);
 
 /* ---- work ---- */
 
@@ -108,13 +114,13 @@ enum warren_status database_relax(struct database *database, bool relax,
 /**
  * Is the file still the one at its path, and so is what lies beside it? To be asked before what is
  * written counts as kept: a file that was deleted, moved or replaced takes everything, and loses
- * it. Four system calls, no input or output.
+ * it. Four system calls, and one more if a link leads to it; no input or output.
  *
  * @return WARREN_OK; WARREN_EIO with @error, which names the path, and what to do
  */
 enum warren_status database_in_place(struct database *database, struct warren_error *error);
-/** From now on this holds for the file with the name of the database and @suffix, too, which is
- * open.
+/** From now on this holds for the file with the real name of the database and @suffix, too, which
+ * is open.
  * @return false: no memory */
 bool database_watch(struct database *database, const char *suffix);
 

@@ -63,7 +63,7 @@ enum warren_status database_size(struct database *database, struct database_size
                                  error);
     size->file *= page_size;
     size->unused *= page_size;
-    if (snprintf(wal, sizeof wal, "%s-wal", database_path(database)) < (int)sizeof wal &&
+    if (snprintf(wal, sizeof wal, "%s-wal", database_file(database)) < (int)sizeof wal &&
         stat(wal, &info) == 0)
         size->wal = info.st_size;
     return status;

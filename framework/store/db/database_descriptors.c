@@ -55,7 +55,7 @@ static int opened(const struct database *database, const char *suffix,
     struct database_open_files after = {.count = 0};
     int found = -1;
 
-    list_open(database->path, suffix, &after);
+    list_open(database->file, suffix, &after);
     for (size_t i = 0; i < after.count; i++) {
         if (holds(before, after.fds[i]))
             continue;
@@ -66,11 +66,11 @@ static int opened(const struct database *database, const char *suffix,
     return after.count < DATABASE_OPEN_FILES ? found : -1;
 }
 
-void database_list_descriptors(const char *path, struct database_open_files *before)
+void database_list_descriptors(const char *file, struct database_open_files *before)
 {
     before->count = 0;
-    list_open(path, "", before);
-    list_open(path, "-wal", before);
+    list_open(file, "", before);
+    list_open(file, "-wal", before);
 }
 
 void database_add_descriptors(struct database *database, const struct database_open_files *before)

@@ -26,10 +26,9 @@
 
 static bool stat_beside(const struct database *database, const char *suffix, struct stat *info)
 {
-    const char *file = sqlite3_db_filename(database->sqlite, "main");
     char path[PATH_MAX];
 
-    return file && snprintf(path, sizeof path, "%s%s", file, suffix) < (int)sizeof path &&
+    return snprintf(path, sizeof path, "%s%s", database->file, suffix) < (int)sizeof path &&
            stat(path, info) == 0;
 }
 
@@ -130,7 +129,7 @@ static enum database_log_news tell_growth(struct database *database, int64_t byt
              "%s-wal has grown to %" PRId64
              " MiB, and grows until whoever reads the file has ended "
              "that: %s",
-             database->path, bytes / MIB, readers);
+             database->file, bytes / MIB, readers);
     return DATABASE_LOG_GREW;
 }
 
@@ -148,7 +147,7 @@ enum database_log_news database_tend_log(struct database *database, char text[DA
     database->log_looks = 0;
     if (turn_tell_log(database->turn, 0) == 0)
         return DATABASE_LOG_AS_BEFORE;
-    snprintf(text, DATABASE_LOG_TEXT, "%s-wal is small again", database->path);
+    snprintf(text, DATABASE_LOG_TEXT, "%s-wal is small again", database->file);
     return DATABASE_LOG_SHRANK;
 }
 

@@ -14,8 +14,35 @@
 #include "base/private_file.h"
 #include "store/db/at_rest.h"
 #include "store/db/database_private.h"
+#include "store/db/real_name.h"
 #include "store/db/schema.h"
 #include "store/db/turn.h"
+
+/* Each name has a log of its own: who opens the file by another one does not see what is in it, and
+ * writes over it. Source: https://www.sqlite.org/howtocorrupt.html, "Multiple links". */
+static enum warren_status refuse_names(const struct database *database, struct warren_error *error)
+{
+    struct stat file;
+
+    if (stat(database->file, &file) != 0 || !S_ISREG(file.st_mode) || file.st_nlink < 2)
+        return WARREN_OK;
+    return error_set(error, WARREN_ECONFIG,
+                     "%s has %ju names (hard links), and a log beside each: processes that open it "
+                     "by different names damage it. Remove the other names, or give warren a copy",
+                     database->path, (uintmax_t)file.st_nlink);
+}
+
+static enum warren_status name_file(struct database *database, const char *path,
+                                    struct warren_error *error)
+{
+    char name[PATH_MAX];
+
+    database->path = strdup(path);
+    database->file = strdup(real_name(path, name) ? name : path); /* SQLite will say why */
+    if (!database->path || !database->file)
+        return error_set(error, WARREN_ENOMEM, "out of memory");
+    return refuse_names(database, error);
+}
 
 static enum warren_status open_file(struct database *database,
                                     const struct database_options *options,
@@ -23,7 +50,7 @@ static enum warren_status open_file(struct database *database,
 {
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE;
     char uri[PATH_MAX + 64];
-    const char *name = options->path;
+    const char *name = database->file;
     int code;
 
     if ((options->must_exist || options->read_only) && access(options->path, F_OK) != 0 &&
@@ -35,8 +62,8 @@ static enum warren_status open_file(struct database *database,
         flags |= SQLITE_OPEN_READWRITE | (options->must_exist ? 0 : SQLITE_OPEN_CREATE);
     /* What cannot be made here is left to SQLite, which says why. */
     if (flags & SQLITE_OPEN_CREATE)
-        private_file_make(options->path);
-    if (options->read_only && at_rest_uri(options->path, uri, sizeof uri)) {
+        private_file_make(database->file);
+    if (options->read_only && at_rest_uri(database->file, uri, sizeof uri)) {
         flags |= SQLITE_OPEN_URI;
         name = uri;
     }
@@ -97,7 +124,7 @@ static enum warren_status join_turn(struct database *database, struct warren_err
 {
     struct stat file;
 
-    if (stat(database->path, &file) != 0)
+    if (stat(database->file, &file) != 0)
         return error_set(error, WARREN_EIO, "%s: %s", database->path, strerror(errno));
     database->turn = turn_of(file.st_dev, file.st_ino);
     return database->turn ? WARREN_OK : error_set(error, WARREN_ENOMEM, "out of memory");
@@ -106,8 +133,7 @@ static enum warren_status join_turn(struct database *database, struct warren_err
 /* By now SQLite has made the log and its index. */
 static enum warren_status watch(struct database *database, struct warren_error *error)
 {
-    if (database_watch(database, "") && database_watch(database, "-wal") &&
-        database_watch(database, "-shm"))
+    if (database_watch_all(database))
         return WARREN_OK;
     return error_set(error, WARREN_ENOMEM, "out of memory");
 }
@@ -116,7 +142,7 @@ static enum warren_status watch(struct database *database, struct warren_error *
 static void blame_folder(struct database *database, struct warren_error *error)
 {
     int code = sqlite3_errcode(database->sqlite) & 0xff;
-    int number = at_rest_folder_error(database->path);
+    int number = at_rest_folder_error(database->file);
 
     if (number != 0 && (code == SQLITE_CANTOPEN || code == SQLITE_READONLY))
         error_set(error, WARREN_EIO,
@@ -157,12 +183,11 @@ enum warren_status database_open(const struct database_options *options,
 
     if (!database)
         return error_set(error, WARREN_ENOMEM, "out of memory");
-    database_list_descriptors(options->path, &before);
-    database->path = strdup(options->path);
-    if (database->path)
+    status = name_file(database, options->path, error);
+    if (status == WARREN_OK) {
+        database_list_descriptors(database->file, &before);
         status = open_file(database, options, error);
-    else
-        status = error_set(error, WARREN_ENOMEM, "out of memory");
+    }
     if (status == WARREN_OK)
         status = prepare_file(database, options, error);
     if (status == WARREN_OK)
@@ -187,6 +212,7 @@ void database_close(struct database *database)
     database_remove_descriptors(database);
     sqlite3_close_v2(database->sqlite);
     turn_put(database->turn);
+    free(database->file);
     free(database->path);
     free(database);
 }

@@ -1,4 +1,6 @@
 /* database_place.c - a file that is deleted, moved or replaced while it is in use. */
+#include <string.h>
+
 #include <sqlite3.h>
 
 #include "base/error.h"
@@ -13,10 +15,30 @@ bool database_watch(struct database *database, const char *suffix)
 
     if (database->place_count == DATABASE_PLACES)
         return true;
-    if (!file_place_take(place, database->path, suffix))
+    if (!file_place_take(place, database->file, suffix))
         return false;
     database->place_count++;
     return true;
+}
+
+/* A link may come to lead elsewhere: then the next process has another file. */
+static bool watch_links(struct database *database)
+{
+    struct file_place *place = &database->places[database->place_count];
+
+    if (!file_place_take(place, database->path, ""))
+        return false;
+    if (place->path && strcmp(place->path, database->file) != 0)
+        database->place_count++;
+    else
+        file_place_done(place);
+    return true;
+}
+
+bool database_watch_all(struct database *database)
+{
+    return database_watch(database, "") && database_watch(database, "-wal") &&
+           database_watch(database, "-shm") && watch_links(database);
 }
 
 static const char *trouble_of(const struct database *database, size_t i)

@@ -7,15 +7,16 @@
 #include "store/db/database.h"
 #include "store/db/file_place.h"
 
-/** The file, its log, the log's index, the lock of who uses it. */
-#define DATABASE_PLACES 4
+/** The file, its log, the log's index, the lock of who uses it, a link that leads to the file. */
+#define DATABASE_PLACES 5
 
 /** Readers of the log that are told of. */
 #define DATABASE_READERS 4
 
 struct database {
     struct sqlite3 *sqlite;
-    char *path;
+    char *path; /* as the user named it */
+    char *file; /* its real name */
     struct turn *turn;
     enum database_synchronous synchronous;
     uint32_t busy_timeout_ms;
@@ -34,6 +35,9 @@ enum warren_status database_set_synchronous(struct database *database,
 
 /* ---- database_place.c ---- */
 
+/** Watch the file, what SQLite has made beside it, and links by which it was named. @return false:
+ * no memory */
+bool database_watch_all(struct database *database);
 /** What is in the log goes into the file if one of them is displaced: it may outlive the other. Not
  * in a transaction. */
 void database_rescue(struct database *database);
@@ -51,7 +55,7 @@ struct database_open_files {
 };
 
 /** Before SQLite opens the file: what others have of it. */
-void database_list_descriptors(const char *path, struct database_open_files *before);
+void database_list_descriptors(const char *file, struct database_open_files *before);
 /** From now on those that came since are looked at (base/descriptors.h). The log is open by then.
  */
 void database_add_descriptors(struct database *database, const struct database_open_files *before);

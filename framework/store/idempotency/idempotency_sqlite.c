@@ -143,7 +143,7 @@ enum warren_status idempotency_sqlite_open(const struct idempotency_sqlite_optio
     else
         status = error_set(error, WARREN_ENOMEM, "no memory for %zu keys", s->keys_max);
     if (status == WARREN_OK)
-        status = owner_lock_new(options->database.path, s->shared, &s->owner, error);
+        status = owner_lock_new(s->own.database, s->shared, &s->owner, error);
     if (status == WARREN_OK && !database_watch(s->own.database, "-lock"))
         status = error_set(error, WARREN_ENOMEM, "out of memory");
     if (status == WARREN_OK)

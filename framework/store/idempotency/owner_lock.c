@@ -52,22 +52,22 @@ static enum warren_status refused(const char *path, bool shared, struct warren_e
                      path);
 }
 
-static enum warren_status take(struct owner_lock *lock, const char *path, bool shared,
-                               struct warren_error *error)
+static enum warren_status take(struct owner_lock *lock, const char *path, const char *name,
+                               bool shared, struct warren_error *error)
 {
     struct flock all = byte_lock(shared ? F_RDLCK : F_WRLCK, 0);
 
     if (fcntl(lock->fd, F_OFD_SETLK, &all) != 0)
         return errno == EAGAIN || errno == EACCES
                    ? refused(path, shared, error)
-                   : error_set(error, WARREN_EIO, "%s-lock: %s", path, strerror(errno));
+                   : error_set(error, WARREN_EIO, "%s: %s", name, strerror(errno));
     if (!take_id(lock))
-        return error_set(error, WARREN_EIO, "%s-lock: %s", path, strerror(errno));
+        return error_set(error, WARREN_EIO, "%s: %s", name, strerror(errno));
     return WARREN_OK;
 }
 
-enum warren_status owner_lock_new(const char *path, bool shared, struct owner_lock **ret_lock,
-                                  struct warren_error *error)
+enum warren_status owner_lock_new(const struct database *database, bool shared,
+                                  struct owner_lock **ret_lock, struct warren_error *error)
 {
     struct owner_lock *lock = calloc(1, sizeof *lock);
     char name[PATH_MAX];
@@ -75,11 +75,11 @@ enum warren_status owner_lock_new(const char *path, bool shared, struct owner_lo
 
     if (!lock)
         return error_set(error, WARREN_ENOMEM, "out of memory");
-    lock->fd = private_file_beside(path, "-lock", name);
+    lock->fd = private_file_beside(database_file(database), "-lock", name);
     if (lock->fd < 0)
         status = error_set(error, WARREN_EIO, "%s: %s", name, strerror(errno));
     else
-        status = take(lock, path, shared, error);
+        status = take(lock, database_path(database), name, shared, error);
     if (status != WARREN_OK) {
         owner_lock_free(lock);
         return status;

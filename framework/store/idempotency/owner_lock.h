@@ -10,18 +10,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <warren/status.h>
+#include "store/db/database.h"
 
 struct owner_lock;
 
 /**
- * Become a user of the database file @path: the only one, or one of several.
+ * Become a user of the file of @database: the only one, or one of several.
  *
  * @return WARREN_OK; WARREN_ECONFIG if others use it and do not share, with what to do; WARREN_EIO
  *         or WARREN_ENOMEM
  */
-enum warren_status owner_lock_new(const char *path, bool shared, struct owner_lock **ret_lock,
-                                  struct warren_error *error);
+enum warren_status owner_lock_new(const struct database *database, bool shared,
+                                  struct owner_lock **ret_lock, struct warren_error *error);
 /** NULL is fine. */
 void owner_lock_free(struct owner_lock *lock);
 

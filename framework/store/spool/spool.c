@@ -53,12 +53,11 @@ int64_t spool_message_bytes(const struct spool_message *message)
 /* The kernel ends the lock with the process, however that ends; so the file may stay. */
 enum warren_status spool_claim(struct spool *spool, bool *ret_taken, struct warren_error *error)
 {
-    const char *path = database_path(spool->database);
     char name[PATH_MAX];
     char owner[16] = "";
 
     *ret_taken = false;
-    spool->lock_fd = private_file_beside(path, "-spool-lock", name);
+    spool->lock_fd = private_file_beside(database_file(spool->database), "-spool-lock", name);
     if (spool->lock_fd < 0)
         return error_set(error, WARREN_EIO, "cannot open %s: %s", name, strerror(errno));
     if (flock(spool->lock_fd, LOCK_EX | LOCK_NB) != 0) {
@@ -70,7 +69,7 @@ enum warren_status spool_claim(struct spool *spool, bool *ret_taken, struct warr
         return error_set(error, WARREN_EIO,
                          "%s: process %s sends the messages of this spool; a spool has one "
                          "publisher at a time",
-                         path, owner[0] ? owner : "?");
+                         database_path(spool->database), owner[0] ? owner : "?");
     }
     descriptors_add(spool->lock_fd, -1, "the lock of the spool");
     snprintf(owner, sizeof owner, "%d", (int)getpid());

@@ -52,6 +52,16 @@ static inline int rig_teardown(void **state)
     return 0;
 }
 
+/* From now on the rig's path is a link of this name, which leads to where it was. */
+static inline void rig_link(struct rig *rig, const char *name)
+{
+    char target[sizeof rig->path];
+
+    memcpy(target, rig->path, sizeof target);
+    snprintf(rig->path, sizeof rig->path, "%s/%s", rig->folder, name);
+    assert_int_equal(symlink(strrchr(target, '/') + 1, rig->path), 0);
+}
+
 static inline struct database *rig_open(struct rig *rig)
 {
     struct database_options options = {

@@ -373,6 +373,96 @@ static void a_transaction_is_undone(void **state)
     database_close(database);
 }
 
+/* ---- names ---- */
+
+static void assert_file(struct rig *rig, const struct database *database, const char *name)
+{
+    char path[160];
+
+    snprintf(path, sizeof path, "%s/%s", rig->folder, name);
+    assert_string_equal(database_file(database), path);
+}
+
+static bool is_there(const struct rig *rig, const char *suffix)
+{
+    char path[192];
+
+    snprintf(path, sizeof path, "%s%s", rig->path, suffix);
+    return access(path, F_OK) == 0;
+}
+
+/* Through links, also to a file that is not there yet, it is the same file, with the same things
+ * beside it. */
+static void a_link_leads_to_one_file(void **state)
+{
+    struct rig *rig = *state;
+    struct database *database;
+    char path[sizeof rig->path];
+    mode_t before = umask(0);
+
+    memcpy(path, rig->path, sizeof path);
+    rig_link(rig, "link.db");
+    rig_link(rig, "second.db");
+    for (int i = 0; i < 2; i++) {
+        database = rig_open(rig);
+        assert_file(rig, database, "store.db");
+        assert_string_equal(database_path(database), rig->path);
+        assert_false(is_there(rig, "-wal"));
+        assert_int_equal(mode_of(rig, ""), 0600);
+        assert_int_equal(database_in_place(database, &rig->error), WARREN_OK);
+        database_close(database);
+    }
+    umask(before);
+    memcpy(rig->path, path, sizeof path);
+    database = rig_open(rig);
+    assert_true(is_there(rig, "-wal"));
+    database_close(database);
+}
+
+/* A link that comes to lead elsewhere, and what lies beside the file that it led to, are told of.
+ */
+static void a_link_is_watched(void **state)
+{
+    struct rig *rig = *state;
+    struct database *database;
+    char real[sizeof rig->path];
+    char log[160];
+
+    memcpy(real, rig->path, sizeof real);
+    rig_link(rig, "link.db");
+    database = rig_open(rig);
+    assert_int_equal(unlink(rig->path), 0);
+    assert_int_equal(symlink("/dev/null", rig->path), 0);
+    assert_int_equal(database_in_place(database, &rig->error), WARREN_EIO);
+    assert_has(rig->error.text, "link.db was replaced");
+    assert_int_equal(unlink(rig->path), 0);
+    assert_int_equal(symlink(real, rig->path), 0);
+    assert_int_equal(database_in_place(database, &rig->error), WARREN_OK);
+    snprintf(log, sizeof log, "%s-wal", real);
+    assert_int_equal(unlink(log), 0);
+    assert_int_equal(database_in_place(database, &rig->error), WARREN_EIO);
+    assert_has(rig->error.text, "store.db-wal was deleted");
+    database_close(database);
+}
+
+/* A file with two names would have two logs: refused, whether to be written or read. */
+static void hard_links_are_refused(void **state)
+{
+    struct rig *rig = *state;
+    struct database_options options = {.path = rig->path, .read_only = true};
+    char other[160];
+
+    database_close(rig_open(rig));
+    snprintf(other, sizeof other, "%s.other", rig->path);
+    assert_int_equal(link(rig->path, other), 0);
+    assert_int_equal(try_open_path(rig, other), WARREN_ECONFIG);
+    assert_has(rig->error.text, other);
+    assert_has(rig->error.text, "2 names");
+    assert_int_equal(try_open(rig, &options), WARREN_ECONFIG);
+    assert_int_equal(unlink(other), 0);
+    assert_int_equal(try_open_path(rig, rig->path), WARREN_OK);
+}
+
 /* ---- care ---- */
 
 static void keep_fault(void *user, const char *fault)
@@ -681,6 +771,9 @@ int main(void)
         TEST(a_read_only_file_is_an_error),
         TEST(a_locked_file_is_told),
         TEST(a_transaction_is_undone),
+        TEST(a_link_leads_to_one_file),
+        TEST(a_link_is_watched),
+        TEST(hard_links_are_refused),
         TEST(a_check_finds_damage),
         TEST(a_backup_is_a_consistent_copy),
         TEST(a_backup_overwrites_nothing),

@@ -270,8 +270,8 @@ static void assert_refused(struct rig *rig, bool shared, const char *words)
     assert_has(rig->error.text, rig->path);
 }
 
-/* A file that one has for itself is refused to others, and one that is shared to who does not
- * share; the message says what to do. */
+/* A file that one has for itself is refused to others, also through a link, and one that is shared
+ * to who does not share; the message says what to do. */
 static void one_who_does_not_share_is_refused(void **state)
 {
     struct rig *rig = *state;
@@ -279,6 +279,8 @@ static void one_who_does_not_share_is_refused(void **state)
 
     assert_refused(rig, false, "in use by another worker");
     assert_refused(rig, true, "does not share");
+    rig_link(rig, "link.db");
+    assert_refused(rig, false, "in use by another worker");
     store->ops->free(store);
     store = rig_store(rig, true);
     assert_refused(rig, false, "store.shared: true");

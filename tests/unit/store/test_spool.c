@@ -463,6 +463,24 @@ static void one_owner_at_a_time(void **state)
     spool_close(open_spool(rig));
 }
 
+/* A link to the file is the same spool. */
+static void a_link_has_the_same_owner(void **state)
+{
+    struct rig *rig = *state;
+    struct database_options options = {.path = rig->path};
+    struct spool *spool = open_spool(rig);
+    struct spool *second = NULL;
+    bool taken = false;
+
+    rig_link(rig, "link.db");
+    OK(spool_open(&options, &second, &rig->error));
+    assert_int_equal(spool_claim(second, &taken, &rig->error), WARREN_EIO);
+    assert_true(taken);
+    assert_has(rig->error.text, rig->path);
+    spool_close(second);
+    spool_close(spool);
+}
+
 /* The lock ends with the process that held it, however that ended. */
 static void a_killed_owner_leaves_no_lock(void **state)
 {
@@ -510,21 +528,14 @@ static void no_space_undoes_the_group(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(all_parts_come_back),
-        TEST(bodies_may_be_left_out),
-        TEST(reading_in_steps),
-        TEST(numbers_only_grow),
-        TEST(rolled_back_is_gone),
-        TEST(totals_count_everything),
-        TEST(what_is_removed_is_told),
-        TEST(a_nul_ends_no_name),
-        TEST(the_oldest_are_dropped),
-        TEST(the_old_expire),
-        TEST(the_refused_are_kept_aside),
-        TEST(unrefused_is_appended_anew),
-        TEST(others_are_not_unrefused),
-        TEST(one_owner_at_a_time),
-        TEST(a_killed_owner_leaves_no_lock),
+        TEST(all_parts_come_back),        TEST(bodies_may_be_left_out),
+        TEST(reading_in_steps),           TEST(numbers_only_grow),
+        TEST(rolled_back_is_gone),        TEST(totals_count_everything),
+        TEST(what_is_removed_is_told),    TEST(a_nul_ends_no_name),
+        TEST(the_oldest_are_dropped),     TEST(the_old_expire),
+        TEST(the_refused_are_kept_aside), TEST(unrefused_is_appended_anew),
+        TEST(others_are_not_unrefused),   TEST(one_owner_at_a_time),
+        TEST(a_link_has_the_same_owner),  TEST(a_killed_owner_leaves_no_lock),
         TEST(no_space_undoes_the_group),
     };
 
