@@ -126,6 +126,37 @@ static void a_nul_ends_no_text(void **state)
     free(key);
 }
 
+/* A message without an id, or with an empty one, gets none by the delay queues, nor when it dies.
+ */
+static void a_message_without_an_id(void **state)
+{
+    const amqp_basic_properties_t ids[] = {
+        {._flags = AMQP_BASIC_TYPE_FLAG, .type = amqp_cstring_bytes("order")},
+        {._flags = AMQP_BASIC_TYPE_FLAG | AMQP_BASIC_MESSAGE_ID_FLAG,
+         .type = amqp_cstring_bytes("order"),
+         .message_id = {0, ""}}};
+    struct fixture *f = *state;
+
+    configure(f, "type: quorum", "", "outcome: retry",
+              "[retry: {max_attempts: 2, policy: constant, jitter: none, initial_delay: 100ms, "
+              "in_memory_max: 0ms}]");
+    run(f);
+    for (int i = 0; i < 2; i++)
+        peer_publish(f->peer, "", f->queue, "b", 1, &ids[i]);
+    assert_true(has_dead(f, 2));
+    for (int i = 0; i < 2; i++) {
+        struct peer_message dead;
+
+        assert_true(peer_get(f->peer, f->dlq, &dead));
+        assert_string_equal(dead.message_id, "");
+        assert_int_equal(dead.properties->type.len, 5);
+        assert_integer(&dead, NOTE_ATTEMPTS, 2);
+        assert_non_null(header(&dead, NOTE_COPY));
+        peer_message_done(&dead);
+    }
+    stop(f);
+}
+
 /* ---- why ---- */
 
 struct why {
@@ -443,6 +474,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_rejected_message_has_its_envelope),
         T(a_nul_ends_no_text),
+        T(a_message_without_an_id),
         T(too_many_attempts),
         T(an_open_breaker),
         T(a_large_error_and_many_headers),

@@ -414,6 +414,7 @@ static void a_note_alone(void **state)
     amqp_basic_properties_t properties = {._flags = AMQP_BASIC_HEADERS_FLAG,
                                           .headers = {1, &header}};
     struct command show, replay;
+    struct peer_message message;
 
     peer_publish(f->peer, "", f->dlq, "b", 1, &properties);
     show = COMMAND("dlq", "show", f->queue);
@@ -422,6 +423,10 @@ static void a_note_alone(void **state)
     replay = COMMAND("dlq", "replay", f->queue);
     command_expect(&replay, 0);
     expect_count(f, f->queue, 1);
+    assert_true(peer_get(f->peer, f->queue, &message));
+    assert_string_equal(message.message_id, ""); /* as it was */
+    assert_null(letter_header(&message, "x-warren-queue"));
+    peer_message_done(&message);
     command_done(&show);
     command_done(&replay);
     free(victim);

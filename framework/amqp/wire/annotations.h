@@ -24,6 +24,10 @@
 #define NOTE_CC         "x-warren-cc"         /* the header CC: the broker would send it there */
 #define NOTE_LEFT_OUT   "x-warren-left-out"   /* string: names of headers that did not fit */
 
+/* What a copy of a message without an id is known by if the broker returns it: a message id would
+ * change the message. */
+#define NOTE_COPY "x-warren-copy" /* string: a UUID, another one in each copy */
+
 /* ---- the envelope of a dead letter, besides those above ---- */
 
 #define NOTE_REASON       "x-warren-reason"       /* string: one word, see below */

@@ -8,9 +8,8 @@
 #include "amqp/wire/notes.h"
 #include "amqp/wire/properties.h"
 
-/* What publishing gives to a message that has none: a message id of 36 characters, delivery mode.
- */
-#define GIVEN_SIZE 38
+/* What publishing gives to a message that has none: NOTE_COPY with 36 characters, delivery mode. */
+#define GIVEN_SIZE (1 + sizeof NOTE_COPY - 1 + 1 + 4 + 36 + 1)
 /* Notes besides the message's own headers; see add_notes(). */
 #define NOTES_MAX 24
 /* Of the note that names what was left out. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "amqp/wire/annotations.h"
 #include "amqp/wire/frame.h"
 #include "amqp/wire/properties.h"
 #include "base/arena.h"
@@ -147,22 +148,43 @@ size_t record_properties_max(uint32_t frame_max)
     return frame_max - FRAME_OVERHEAD - HEADER_FIXED;
 }
 
+static enum warren_status add_note(struct warren_properties *properties, const char *uuid,
+                                   struct arena *arena)
+{
+    const struct warren_table *headers = &properties->headers;
+    struct warren_field *fields = arena_alloc(arena, (headers->count + 1) * sizeof *fields);
+
+    if (!fields)
+        return WARREN_ENOMEM;
+    if (headers->count > 0)
+        memcpy(fields, headers->fields, headers->count * sizeof *fields);
+    fields[headers->count] = warren_field_text(NOTE_COPY, uuid);
+    properties->headers = (struct warren_table){fields, headers->count + 1};
+    return WARREN_OK;
+}
+
 static enum warren_status encode_properties(const struct warren_publish *publish,
-                                            const struct arena *texts, struct scratch *scratch,
-                                            char uuid[UUID_TEXT_SIZE], struct record_parts *parts)
+                                            const struct arena *texts, bool copy,
+                                            struct scratch *scratch, char uuid[UUID_TEXT_SIZE],
+                                            struct record_parts *parts)
 {
     struct warren_properties properties = publish->message->properties;
-    enum warren_status status;
+    enum warren_status status = WARREN_OK;
 
     if (properties.delivery_mode == 0)
         properties.delivery_mode = publish->transient ? 1 : 2;
+    arena_reset(&scratch->arena);
     parts->id = arena_bytes(texts, properties.message_id);
     if (parts->id.len == 0) {
         uuid_v7(uuid);
-        properties.message_id = uuid;
         parts->id = warren_text(uuid);
+        if (copy)
+            status = add_note(&properties, uuid, &scratch->arena);
+        else
+            properties.message_id = uuid;
     }
-    arena_reset(&scratch->arena);
+    if (status != WARREN_OK)
+        return status;
     buffer_taken(&scratch->properties, buffer_len(&scratch->properties));
     status = properties_encode_whole(&properties, texts, record_properties_max(RECORD_FRAME_MAX),
                                      &scratch->arena, &scratch->properties, NULL);
@@ -172,7 +194,7 @@ static enum warren_status encode_properties(const struct warren_publish *publish
 }
 
 static enum warren_status measure(const struct warren_publish *publish, const struct arena *texts,
-                                  struct scratch *scratch, char uuid[UUID_TEXT_SIZE],
+                                  bool copy, struct scratch *scratch, char uuid[UUID_TEXT_SIZE],
                                   struct record_parts *parts)
 {
     if (!publish->message || (publish->message->body.len > 0 && !publish->message->body.data))
@@ -183,7 +205,7 @@ static enum warren_status measure(const struct warren_publish *publish, const st
         return WARREN_EINVAL;
     parts->body = publish->message->body;
     parts->mandatory = !publish->optional;
-    return encode_properties(publish, texts, scratch, uuid, parts);
+    return encode_properties(publish, texts, copy, scratch, uuid, parts);
 }
 
 static enum warren_status build(const struct record_parts *parts, size_t max_size,
@@ -207,8 +229,9 @@ static enum warren_status build(const struct record_parts *parts, size_t max_siz
     return WARREN_OK;
 }
 
-enum warren_status record_new_whole(const struct warren_publish *publish, const struct arena *texts,
-                                    size_t max_size, struct record **ret_record)
+static enum warren_status new_record(const struct warren_publish *publish,
+                                     const struct arena *texts, bool copy, size_t max_size,
+                                     struct record **ret_record)
 {
     struct scratch *scratch = scratch_of_thread();
     struct record_parts parts = {.mandatory = true};
@@ -217,8 +240,20 @@ enum warren_status record_new_whole(const struct warren_publish *publish, const 
 
     if (!scratch)
         return WARREN_ENOMEM;
-    status = measure(publish, texts, scratch, uuid, &parts);
+    status = measure(publish, texts, copy, scratch, uuid, &parts);
     return status == WARREN_OK ? build(&parts, max_size, ret_record) : status;
+}
+
+enum warren_status record_new_whole(const struct warren_publish *publish, const struct arena *texts,
+                                    size_t max_size, struct record **ret_record)
+{
+    return new_record(publish, texts, false, max_size, ret_record);
+}
+
+enum warren_status record_new_copy(const struct warren_publish *publish, const struct arena *texts,
+                                   size_t max_size, struct record **ret_record)
+{
+    return new_record(publish, texts, true, max_size, ret_record);
 }
 
 enum warren_status record_new(const struct warren_publish *publish, size_t max_size,

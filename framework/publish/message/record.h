@@ -26,7 +26,7 @@ struct delay;
 /** Bytes that the property list may have in a frame of @frame_max. */
 size_t record_properties_max(uint32_t frame_max);
 
-/** What a record is made of; its id also stands in its properties. Borrowed. */
+/** What a record is made of; its id also stands in its properties, or in NOTE_COPY. Borrowed. */
 struct record_parts {
     struct warren_bytes exchange;
     struct warren_bytes routing_key;
@@ -79,6 +79,10 @@ enum warren_status record_new(const struct warren_publish *publish, size_t max_s
 /** The same; texts that @texts (or NULL) knows have the length that arena_bytes() tells. */
 enum warren_status record_new_whole(const struct warren_publish *publish, const struct arena *texts,
                                     size_t max_size, struct record **ret_record);
+/** The same of a copy of a message that came from the broker: where that has no message id, it gets
+ * none, and what it is known by stands in NOTE_COPY (annotations.h). */
+enum warren_status record_new_copy(const struct warren_publish *publish, const struct arena *texts,
+                                   size_t max_size, struct record **ret_record);
 /**
  * As record_new() would, from parts that record_parts() once gave.
  *

@@ -5,7 +5,11 @@
 #include "publish/message/growth.h"
 #include "publish/publisher/publisher_private.h"
 
-static enum warren_status delayed_record(const struct warren_publish *publish,
+/* record_new_whole(), or record_new_copy(). */
+typedef enum warren_status make_fn(const struct warren_publish *publish, const struct arena *texts,
+                                   size_t max_size, struct record **ret_record);
+
+static enum warren_status delayed_record(make_fn *make, const struct warren_publish *publish,
                                          const struct arena *texts, struct delay *delay,
                                          size_t max_size, struct record **ret_record)
 {
@@ -14,14 +18,14 @@ static enum warren_status delayed_record(const struct warren_publish *publish,
 
     if (status != WARREN_OK)
         return status;
-    status = record_new_whole(&message.publish, texts, max_size, ret_record);
+    status = make(&message.publish, texts, max_size, ret_record);
     delay_message_done(&message);
     if (status == WARREN_OK)
         (*ret_record)->delay = delay;
     return status;
 }
 
-static enum warren_status to_delay_queues(const struct warren_publish *publish,
+static enum warren_status to_delay_queues(make_fn *make, const struct warren_publish *publish,
                                           const struct arena *texts, const char *to_queue,
                                           int64_t delay_ms, size_t max_size,
                                           struct record **ret_record)
@@ -31,14 +35,14 @@ static enum warren_status to_delay_queues(const struct warren_publish *publish,
 
     if (status != WARREN_OK)
         return status;
-    status = delayed_record(publish, texts, delay, max_size, ret_record);
+    status = delayed_record(make, publish, texts, delay, max_size, ret_record);
     if (status != WARREN_OK)
         free(delay);
     return status;
 }
 
 /* With room for what the broker will add. */
-static enum warren_status new_record(const struct warren_publish *publish,
+static enum warren_status new_record(make_fn *make, const struct warren_publish *publish,
                                      const struct arena *texts, const char *to_queue,
                                      int64_t delay_ms, size_t max_size, struct record **ret_record)
 {
@@ -51,9 +55,9 @@ static enum warren_status new_record(const struct warren_publish *publish,
         direct.routing_key = to_queue;
     }
     if (delay_ms > 0)
-        status = to_delay_queues(publish, texts, to_queue, delay_ms, max_size, &record);
+        status = to_delay_queues(make, publish, texts, to_queue, delay_ms, max_size, &record);
     else
-        status = record_new_whole(&direct, texts, max_size, &record);
+        status = make(&direct, texts, max_size, &record);
     if (status != WARREN_OK)
         return status;
     record->growth = (uint32_t)growth_room(publish, texts, to_queue, delay_ms);
@@ -84,7 +88,8 @@ enum warren_status publisher_relay_within(struct warren_publisher *p,
 
     if (delay_ms > p->delay_longest_ms)
         delay_ms = p->delay_longest_ms;
-    status = new_record(publish, texts, to_queue, delay_ms, PTRDIFF_MAX / 2, &record);
+    status =
+        new_record(record_new_copy, publish, texts, to_queue, delay_ms, PTRDIFF_MAX / 2, &record);
     if (status != WARREN_OK)
         return status;
     finish_record(p, publish, on_receipt, user, record);
@@ -104,7 +109,8 @@ enum warren_status publisher_new_delayed(const struct warren_publisher *p,
     if (delay_ms > p->delay_longest_ms || !message ||
         (message->properties.expiration && message->properties.expiration[0]))
         return WARREN_EINVAL;
-    return new_record(publish, texts, NULL, delay_ms, p->room.bytes_max, ret_record);
+    return new_record(record_new_whole, publish, texts, NULL, delay_ms, p->room.bytes_max,
+                      ret_record);
 }
 
 enum warren_status publisher_publish_after_within(struct warren_publisher *p,

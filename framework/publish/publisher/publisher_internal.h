@@ -76,7 +76,8 @@ enum warren_status publisher_publish_after_within(struct warren_publisher *publi
 /**
  * Publish again what came from the broker, without the spool. A message that is larger than
  * window_bytes is taken as well, as soon as the window is not full: the caller still has the
- * message that it is a copy of, so whatever bounds those bounds the window.
+ * message that it is a copy of, so whatever bounds those bounds the window. One without a message
+ * id stays without (NOTE_COPY).
  *
  * @to_queue  the queue that it goes to, whatever the exchange of @publish is; NULL: as @publish
  *            says. After a delay it arrives with the queue's name as its routing key: what it was

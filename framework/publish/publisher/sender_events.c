@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "amqp/wire/annotations.h"
 #include "amqp/wire/method_name.h"
 #include "amqp/wire/properties.h"
 #include "base/log.h"
@@ -179,6 +180,16 @@ static void channel_method(void *user, uint32_t id, void *decoded)
     }
 }
 
+/* The message id, or what a copy without one is known by. */
+static struct warren_bytes returned_id(const struct warren_properties *properties,
+                                       const struct arena *texts)
+{
+    struct warren_bytes id = arena_bytes(texts, properties->message_id);
+    const struct warren_value *note = table_get(&properties->headers, NOTE_COPY, texts);
+
+    return id.len == 0 && note && note->type == WARREN_STRING ? note->as.bytes : id;
+}
+
 static uint8_t *channel_content(void *user, const struct content_header *header)
 {
     struct warren_publisher *p = user;
@@ -190,12 +201,11 @@ static uint8_t *channel_content(void *user, const struct content_header *header)
     returned->waiting = false;
     arena_reset(&p->scratch);
     if (!header->unfit &&
-        properties_decode(header->properties, &p->scratch, &properties) == WARREN_OK &&
-        properties.message_id) {
+        properties_decode(header->properties, &p->scratch, &properties) == WARREN_OK) {
         struct window_return from = {
             .exchange = {returned->exchange, returned->exchange_len},
             .routing_key = {returned->routing_key, returned->routing_key_len},
-            .message_id = arena_bytes(&p->scratch, properties.message_id),
+            .message_id = returned_id(&properties, &p->scratch),
             .code = returned->code,
             .text = returned->text,
         };

@@ -18,7 +18,7 @@
 /* What a frame of 128 KiB leaves for the property list. */
 #define MAX (131072 - 8 - 12)
 /* Publishing may add a message id and a delivery mode. */
-#define GIVEN 38
+#define GIVEN 56
 
 struct rig {
     struct arena arena;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "amqp/wire/annotations.h"
 #include "amqp/wire/frame.h"
 #include "amqp/wire/properties.h"
 #include "publish/message/record.h"
@@ -142,6 +143,45 @@ static void own_properties_stay(void **state)
     record_free(record);
     buffer_done(&out);
     arena_done(&arena);
+}
+
+/* A copy has a message id where the original has one; else what a return names is a header. */
+static void a_copy_of_a_message(void **state)
+{
+    static const char *const ids[] = {"mine", NULL, ""};
+    struct warren_field field = warren_field_text("k", "v");
+    struct warren_message message = {.properties.headers = {&field, 1}};
+    struct warren_publish publish = {.routing_key = "q", .message = &message};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+        struct warren_properties properties;
+        const struct warren_value *note;
+        struct record *record;
+        struct buffer out;
+        struct arena arena;
+
+        arena_init(&arena);
+        buffer_init(&out, 1 << 20);
+        message.properties.message_id = ids[i];
+        assert_int_equal(record_new_copy(&publish, NULL, 1 << 20, &record), WARREN_OK);
+        assert_int_equal(record_write(record, &out, 1, 4096, SIZE_MAX), WARREN_OK);
+        next_frame(&out, 4096);
+        check_header(next_frame(&out, 4096), 1, 0, &arena, &properties);
+        note = warren_table_get(&properties.headers, NOTE_COPY);
+        assert_non_null(warren_table_get(&properties.headers, "k"));
+        if (i == 0) {
+            assert_string_equal(properties.message_id, "mine");
+            assert_null(note);
+        } else {
+            assert_true(!properties.message_id || !*properties.message_id);
+            assert_int_equal(note->as.bytes.len, 36);
+            assert_memory_equal(note->as.bytes.data, record_id(record), 36);
+        }
+        record_free(record);
+        buffer_done(&out);
+        arena_done(&arena);
+    }
 }
 
 /* `transient` is only for messages that say nothing themselves. */
@@ -336,6 +376,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults),
         cmocka_unit_test(own_properties_stay),
+        cmocka_unit_test(a_copy_of_a_message),
         cmocka_unit_test(transient_is_a_default),
         cmocka_unit_test(bodies_around_frame_max),
         cmocka_unit_test(bad_messages),
