@@ -114,7 +114,9 @@ enum warren_status database_relax(struct database *database, bool relax,
 /**
  * Is the file still the one at its path, and so is what lies beside it? To be asked before what is
  * written counts as kept: a file that was deleted, moved or replaced takes everything, and loses
- * it. Four system calls, and one more if a link leads to it; no input or output.
+ * it. Four system calls, and one more if a link leads to it; some bytes of the
+ * file are read, which are in memory. A file that was emptied or overwritten in its place is so for
+ * all connections of this process, and stays so: what is in it later may have holes.
  *
  * @return WARREN_OK; WARREN_EIO with @error, which names the path, and what to do
  */

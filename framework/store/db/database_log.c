@@ -138,7 +138,7 @@ enum database_log_news database_tend_log(struct database *database, char text[DA
     int64_t bytes = log_bytes(database);
     int64_t held = 0;
 
-    if (bytes > DATABASE_LOG_MAX) {
+    if (bytes > DATABASE_LOG_MAX && !turn_is_spoiled(database->turn)) {
         held = shrink(database);
         bytes = log_bytes(database);
     }

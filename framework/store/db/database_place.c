@@ -1,13 +1,17 @@
-/* database_place.c - a file that is deleted, moved or replaced while it is in use. */
+/* database_place.c - a file that is deleted, moved, replaced, emptied or overwritten while it is in
+ * use.
+ */
 #include <string.h>
 
 #include <sqlite3.h>
 
 #include "base/error.h"
 #include "store/db/database_private.h"
+#include "store/db/turn.h"
 
-/* A page of SQLite's has at least so many bytes, and a file of ours has one from its beginning. */
-#define PAGE_MIN 512
+/* Where a file of SQLite's counts its changes: a backup of it does so from 1 on.
+ * Source: https://www.sqlite.org/fileformat2.html, "The Database Header". */
+#define CHANGE_AT 24
 
 bool database_watch(struct database *database, const char *suffix)
 {
@@ -35,22 +39,102 @@ static bool watch_links(struct database *database)
     return true;
 }
 
-bool database_watch_all(struct database *database)
+/* ---- the mark: by it a file is known again whose inside was changed by others ---- */
+
+/* From the file itself, not from SQLite's pages in memory or the log; what is behind its end is
+ * zero.
+ */
+static bool read_file(const struct database *database, int64_t at, uint8_t *bytes, size_t len)
 {
-    return database_watch(database, "") && database_watch(database, "-wal") &&
-           database_watch(database, "-shm") && watch_links(database);
+    sqlite3_file *file = NULL;
+    int code;
+
+    sqlite3_file_control(database->sqlite, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    if (!file || !file->pMethods)
+        return false;
+    code = file->pMethods->xRead(file, bytes, (int)len, at);
+    return code == SQLITE_OK || code == SQLITE_IOERR_SHORT_READ;
 }
 
-static const char *trouble_of(const struct database *database, size_t i)
+/* The row of the schema's first step (schema.h), with its time, ends the first page of its table:
+ * neither later ones nor VACUUM move it. */
+static bool read_schema_mark(struct database *database)
 {
-    return file_place_trouble(&database->places[i], i == 0 ? PAGE_MIN : 0);
+    static const uint8_t nothing[DATABASE_MARK];
+    int64_t root;
+    int64_t page;
+
+    if (database_number(database, "SELECT rootpage FROM sqlite_master WHERE name = 'warren_schema'",
+                        &root, NULL) != WARREN_OK ||
+        database_number(database, "PRAGMA page_size", &page, NULL) != WARREN_OK)
+        return false;
+    database->mark_at = root * page - DATABASE_MARK;
+    return read_file(database, database->mark_at, database->mark, DATABASE_MARK) &&
+           memcmp(database->mark, nothing, DATABASE_MARK) != 0;
+}
+
+/* Of a new file all but its beginning is in the log. If somebody reads that, it may stay there. */
+static void take_mark(struct database *database)
+{
+    database->has_mark = read_schema_mark(database);
+    if (database->has_mark)
+        return;
+    sqlite3_wal_checkpoint_v2(database->sqlite, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    database->has_mark = read_schema_mark(database);
+    if (database->has_mark)
+        return;
+    database->mark_at = 0;
+    database->has_mark = read_file(database, 0, database->mark, DATABASE_MARK);
+}
+
+static bool went_back(struct database *database)
+{
+    uint8_t bytes[4];
+    uint32_t before = database->change;
+
+    if (!read_file(database, CHANGE_AT, bytes, sizeof bytes))
+        return false;
+    database->change = (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 |
+                       (uint32_t)bytes[2] << 8 | (uint32_t)bytes[3];
+    return database->change < before;
+}
+
+static bool lost_mark(const struct database *database)
+{
+    uint8_t now[DATABASE_MARK];
+
+    return database->has_mark && read_file(database, database->mark_at, now, DATABASE_MARK) &&
+           memcmp(now, database->mark, DATABASE_MARK) != 0;
+}
+
+/* By the time that somebody looks, SQLite may have filled it again from the log: with holes. */
+static bool is_spoiled(struct database *database)
+{
+    if (went_back(database) || lost_mark(database))
+        turn_spoil(database->turn);
+    return turn_is_spoiled(database->turn);
+}
+
+/* ---- the place ---- */
+
+bool database_watch_all(struct database *database)
+{
+    take_mark(database);
+    return database_watch(database, "") && database_watch(database, "-wal") &&
+           database_watch(database, "-shm") && watch_links(database);
 }
 
 enum warren_status database_in_place(struct database *database, struct warren_error *error)
 {
     database->is_displaced = false;
+    if (is_spoiled(database))
+        return error_set(error, WARREN_EIO,
+                         "%s was emptied or overwritten while it was in use: nothing is taken for "
+                         "done that is written into it now. Stop, put a backup in its place, "
+                         "without a -wal file beside it, and start anew",
+                         database->file);
     for (size_t i = 0; i < database->place_count; i++) {
-        const char *trouble = trouble_of(database, i);
+        const char *trouble = file_place_trouble(&database->places[i]);
 
         if (!trouble)
             continue;
@@ -81,7 +165,12 @@ static void leave_log(struct database *database)
 
 void database_part(struct database *database)
 {
-    if (database->place_count > 0 && trouble_of(database, 0))
+    bool is_watched = database->place_count > 0;
+
+    /* Into what others have put there nothing is written any more. */
+    if (is_watched && is_spoiled(database))
+        sqlite3_db_config(database->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    else if (is_watched && file_place_trouble(&database->places[0]))
         leave_log(database);
     for (size_t i = 0; i < database->place_count; i++)
         file_place_done(&database->places[i]);

@@ -10,6 +10,10 @@
 /** The file, its log, the log's index, the lock of who uses it, a link that leads to the file. */
 #define DATABASE_PLACES 5
 
+/** Bytes of the file that never change: within the row of the schema's first step, which has more;
+ * or the first ones of each file of SQLite's. */
+#define DATABASE_MARK 16
+
 /** Readers of the log that are told of. */
 #define DATABASE_READERS 4
 
@@ -25,7 +29,11 @@ struct database {
     struct file_place places[DATABASE_PLACES]; /* the file's is the first */
     size_t place_count;
     bool is_displaced; /* as it was looked at last */
-    int file_fd;       /* SQLite's; 0 and -1: not known */
+    uint8_t mark[DATABASE_MARK];
+    bool has_mark;
+    int64_t mark_at; /* in the file */
+    uint32_t change; /* its number of changes, as it was read last */
+    int file_fd;     /* SQLite's; 0 and -1: not known */
     int log_fd;
 };
 

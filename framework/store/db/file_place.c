@@ -35,7 +35,7 @@ void file_place_done(struct file_place *place)
     place->path = NULL;
 }
 
-const char *file_place_trouble(const struct file_place *place, off_t size)
+const char *file_place_trouble(const struct file_place *place)
 {
     struct stat now;
 
@@ -44,7 +44,7 @@ const char *file_place_trouble(const struct file_place *place, off_t size)
     if (stat(place->path, &now) != 0) /* an answer that cannot be had proves nothing */
         return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? "was deleted or moved"
                                                                      : NULL;
-    if (now.st_dev != place->device || now.st_ino != place->inode)
-        return "was replaced by another file";
-    return now.st_size < size ? "was emptied" : NULL;
+    return now.st_dev != place->device || now.st_ino != place->inode
+               ? "was replaced by another file"
+               : NULL;
 }

@@ -24,12 +24,7 @@ struct file_place {
 bool file_place_take(struct file_place *place, const char *path, const char *suffix);
 void file_place_done(struct file_place *place);
 
-/**
- * What became of it.
- *
- * @size   if above 0, it was at least so long
- * @return NULL: it is in its place, as far as can be seen; else such as "was deleted or moved"
- */
-const char *file_place_trouble(const struct file_place *place, off_t size);
+/** @return NULL: it is in its place, as far as can be seen; else such as "was deleted or moved" */
+const char *file_place_trouble(const struct file_place *place);
 
 #endif

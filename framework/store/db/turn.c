@@ -10,6 +10,7 @@ struct turn {
     dev_t device;
     ino_t inode;
     _Atomic int64_t log_told;
+    atomic_bool spoiled;
     unsigned users;
     pthread_mutex_t mutex; /* guards the three below */
     uint64_t served;
@@ -116,6 +117,16 @@ int64_t turn_log_told(struct turn *turn)
 int64_t turn_tell_log(struct turn *turn, int64_t bytes)
 {
     return atomic_exchange(&turn->log_told, bytes);
+}
+
+void turn_spoil(struct turn *turn)
+{
+    atomic_store(&turn->spoiled, true);
+}
+
+bool turn_is_spoiled(const struct turn *turn)
+{
+    return atomic_load(&turn->spoiled);
 }
 
 bool turn_is_wanted(struct turn *turn)

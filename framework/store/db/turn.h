@@ -35,6 +35,11 @@ int64_t turn_log_told(struct turn *turn);
 /** It is told of now. @return what it was before */
 int64_t turn_tell_log(struct turn *turn, int64_t bytes);
 
+/** The file was emptied or overwritten: for as long as this process has it, whatever is in it then.
+ * Thread: any. */
+void turn_spoil(struct turn *turn);
+bool turn_is_spoiled(const struct turn *turn);
+
 /** Does somebody wait? */
 bool turn_is_wanted(struct turn *turn);
 

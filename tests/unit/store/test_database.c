@@ -557,7 +557,7 @@ static void assert_displaced(struct rig *rig, struct database *database, const c
     assert_has(rig->error.text, how);
 }
 
-/* A file that is moved, replaced, deleted or emptied while it is open, or what lies beside it, is
+/* A file that is moved, replaced or deleted while it is open, or what lies beside it, is
  * told of; put back, it is the same again. */
 static void a_displaced_file_is_told(void **state)
 {
@@ -578,10 +578,6 @@ static void a_displaced_file_is_told(void **state)
         assert_displaced(rig, database, path, "replaced");
         assert_int_equal(rename(aside, path), 0);
         assert_int_equal(database_in_place(database, &rig->error), WARREN_OK);
-        if (i == 0) {
-            assert_int_equal(truncate(path, 0), 0);
-            assert_displaced(rig, database, path, "emptied");
-        }
         unlink(path);
         assert_displaced(rig, database, path, "deleted or moved");
         database_close(database);
@@ -590,6 +586,112 @@ static void a_displaced_file_is_told(void **state)
             unlink(path);
         }
     }
+}
+
+static void copy_over(const char *from, const char *to)
+{
+    char bytes[4096];
+    size_t len;
+    FILE *in = fopen(from, "r");
+    FILE *out = fopen(to, "w");
+
+    assert_non_null(in);
+    assert_non_null(out);
+    while ((len = fread(bytes, 1, sizeof bytes, in)) > 0)
+        assert_int_equal(fwrite(bytes, 1, len, out), len);
+    fclose(in);
+    fclose(out);
+}
+
+static void assert_same(const char *one, const char *other)
+{
+    FILE *files[] = {fopen(one, "r"), fopen(other, "r")};
+    int byte;
+
+    assert_non_null(files[0]);
+    assert_non_null(files[1]);
+    do {
+        byte = getc(files[0]);
+        assert_int_equal(getc(files[1]), byte);
+    } while (byte != EOF);
+    fclose(files[0]);
+    fclose(files[1]);
+}
+
+/* A file that is emptied in its place, or overwritten by another one, is not the same any more,
+ * also when it was filled again before anybody looked: for all connections, one that comes later
+ * included, and nothing is written into it at the end. */
+static void a_spoiled_file_stays_so(void **state)
+{
+    struct rig *rig = *state;
+    struct rig other = *rig;
+
+    snprintf(other.path, sizeof other.path, "%s/other.db", rig->folder);
+    database_close(rig_open(&other));
+    for (int i = 0; i < 4; i++) {
+        struct database *one = rig_open(rig);
+        struct database *two = rig_open(rig);
+        char log[160];
+
+        beside(rig, "-wal", log);
+        if (i != 1) /* else it is as new: all is in the log */
+            rig_run(rig, one, "PRAGMA wal_checkpoint(TRUNCATE)");
+        assert_int_equal(database_in_place(one, &rig->error), WARREN_OK);
+        rig_run(rig, one, "INSERT INTO setting VALUES ('a', 1)");
+        if (i < 3)
+            assert_int_equal(truncate(rig->path, 0), 0);
+        else
+            copy_over(other.path, rig->path);
+        if (i == 2) /* SQLite writes from the log */
+            sqlite3_wal_checkpoint(database_handle(one), NULL);
+        assert_displaced(rig, one, rig->path, "emptied or overwritten");
+        copy_over(other.path, rig->path);
+        assert_displaced(rig, one, rig->path, "emptied or overwritten");
+        assert_displaced(rig, two, rig->path, "emptied or overwritten");
+        database_close(one);
+        database_close(two);
+        assert_same(rig->path, other.path);
+        assert_int_equal(unlink(rig->path), 0);
+        unlink(log);
+    }
+}
+
+/* So is one that is overwritten by a backup of itself. */
+static void a_backup_over_it_is_another_file(void **state)
+{
+    struct rig *rig = *state;
+    struct database *database = rig_open(rig);
+    char backup[160];
+
+    beside(rig, ".backup", backup);
+    assert_int_equal(database_backup(database, backup, &rig->error), WARREN_OK);
+    assert_int_equal(database_in_place(database, &rig->error), WARREN_OK);
+    copy_over(backup, rig->path);
+    assert_displaced(rig, database, rig->path, "emptied or overwritten");
+    database_close(database);
+}
+
+/* What people do to a file in use that is none of that: VACUUM, and a copy. */
+static void a_vacuumed_file_is_the_same(void **state)
+{
+    struct rig *rig = *state;
+    struct database *database = rig_open(rig);
+    struct database *other = rig_open(rig);
+
+    fill_done(rig, database);
+    rig_run(rig, database, "PRAGMA wal_checkpoint(TRUNCATE); DELETE FROM done WHERE id < 990");
+    for (int i = 0; i < 5; i++) {
+        struct database *writer = i % 2 ? database : other;
+
+        assert_int_equal(database_in_place(database, &rig->error), WARREN_OK);
+        assert_int_equal(database_in_place(other, &rig->error), WARREN_OK);
+        rig_run(rig, writer, "CREATE TABLE t (a); INSERT INTO t VALUES (zeroblob(100000))");
+        rig_run(rig, writer, "PRAGMA wal_checkpoint(TRUNCATE)");
+        assert_int_equal(database_in_place(database, &rig->error), WARREN_OK);
+        rig_run(rig, writer, "DROP TABLE t; VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
+    }
+    database_close(database);
+    database_close(other);
 }
 
 /* Wherever the handler of a worker changes to, the file is where it was. */
@@ -778,6 +880,9 @@ int main(void)
         TEST(a_backup_is_a_consistent_copy),
         TEST(a_backup_overwrites_nothing),
         TEST(a_displaced_file_is_told),
+        TEST(a_spoiled_file_stays_so),
+        TEST(a_backup_over_it_is_another_file),
+        TEST(a_vacuumed_file_is_the_same),
         TEST(a_place_is_no_matter_of_the_working_directory),
         TEST(a_deleted_log_is_rescued),
         TEST(a_long_reader_is_named),

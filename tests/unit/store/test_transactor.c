@@ -223,6 +223,34 @@ static void a_file_that_is_gone_takes_nothing(void **state)
     close_scene(&scene);
 }
 
+/* The file is emptied in its place while a handler is in it, and what is in the log fills it again:
+ * with holes. Nothing counts as done from then on, neither at once nor later. */
+static void a_file_that_was_emptied_takes_nothing(void **state)
+{
+    struct rig *rig = *state;
+    struct message message;
+    struct scene scene;
+
+    open_with(&scene, rig, false);
+    assert_int_equal(begin(&scene, &message, "before"), WARREN_OK);
+    assert_int_equal(transactor_leave(scene.t, &message.work, &rig->error), WARREN_OK);
+    assert_int_equal(fate(&scene, &message), WARREN_OK);
+    assert_int_equal(sqlite3_wal_checkpoint(scene.sqlite, NULL), SQLITE_OK);
+    assert_int_equal(begin(&scene, &message, "a"), WARREN_OK);
+    assert_int_equal(insert(&scene, "a"), SQLITE_OK);
+    assert_int_equal(truncate(rig->path, 0), 0);
+    assert_int_equal(transactor_leave(scene.t, &message.work, &rig->error), WARREN_OK);
+    assert_int_equal(fate(&scene, &message), WARREN_EIO);
+    assert_int_equal(truncate(rig->path, 100000), 0);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(rig_complete(rig, scene.store, "b", 0, NULL, NULL), WARREN_EIO);
+        assert_has(rig->error.text, "was emptied");
+        assert_true(scene.store->ops->try_release(scene.store, &message.claim));
+        assert_int_equal(begin(&scene, &message, "a"), WARREN_EIO);
+    }
+    close_scene(&scene);
+}
+
 /* Neither can a handler end the transaction, nor write warren's own tables, nor leave a statement
  * half done. */
 static void a_handler_cannot_break_it(void **state)
@@ -754,6 +782,7 @@ int main(void)
         TEST(a_failed_attempt_leaves_nothing),
         TEST(a_full_disk_keeps_them_together),
         TEST(a_file_that_is_gone_takes_nothing),
+        TEST(a_file_that_was_emptied_takes_nothing),
         TEST(a_handler_cannot_break_it),
         TEST(a_handler_rolls_everything_back),
         TEST(orphans_are_their_own_handlers),
