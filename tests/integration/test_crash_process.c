@@ -141,6 +141,9 @@ static void a_second_signal_ends_what_hangs(void **state)
 {
     struct fixture *fixture = *state;
 
+#ifdef __SANITIZE_THREAD__
+    skip(); /* it keeps a signal back until pthread_mutex_lock() returns, which it never does */
+#endif
     peer_declare(fixture->peer, fixture->queue, "classic");
     fixture->worker = worker_new(fixture->broker->uri,
                                  "subscriptions:\n"
