@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "app/settings.h"
+#include "base/error.h"
+#include "base/input_file.h"
 #include "base/log.h"
 
 enum warren_status worker_reload_init(struct worker_reload *reload,
@@ -55,8 +57,11 @@ static bool read_again(const struct worker_reload *reload, const struct worker_s
     struct warren_error error = {WARREN_OK, ""};
     struct log_line line;
 
-    if (worker_setup_again(now, &options, running, &error) == WARREN_OK &&
-        posts_try(now, &error) == WARREN_OK)
+    *now = (struct worker_setup){0};
+    if (input_file_is_once(reload->file))
+        error_set(&error, WARREN_ECONFIG, "%s can be read only once", reload->file);
+    else if (worker_setup_again(now, &options, running, &error) == WARREN_OK &&
+             posts_try(now, &error) == WARREN_OK)
         return true;
     log_begin(&line, WARREN_LOG_ERROR, "SIGHUP: the configuration stays as it was");
     log_text(&line, "reason", error.text);

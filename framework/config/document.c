@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <yaml.h>
 
 #include "base/error.h"
+#include "base/input_file.h"
 
 struct anchor {
     struct anchor *next;
@@ -369,11 +371,16 @@ static enum warren_status read_bytes(struct config_scope *scope, const char *pat
 {
     enum warren_status status = WARREN_OK;
     uint8_t *data = NULL;
-    FILE *file = fopen(path, "rbe");
+    const char *why;
+    int fd = input_file_open(path, &why);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "rb");
 
-    if (!file)
+    if (!file) {
+        if (fd >= 0)
+            close(fd);
         return error_set(scope->error, WARREN_ECONFIG, "%s: cannot be read: %s", path,
-                         strerror(errno));
+                         why ? why : strerror(errno));
+    }
     data = malloc(CONFIG_FILE_MAX + 1);
     if (!data) {
         status = config_nomem(scope);

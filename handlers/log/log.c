@@ -34,9 +34,10 @@ struct log_file {
     bool full;        /* it takes nothing, which was reported */
 };
 
-static int log_file_open(const char *path)
+/* @wait  O_NONBLOCK: a pipe that nobody reads is an error (ENXIO), and is not waited for */
+static int log_file_open(const char *path, int wait)
 {
-    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644);
+    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | wait, 0644);
 }
 
 /* Where it was closed there is nothing, or something that cannot be written to. */
@@ -84,7 +85,7 @@ static enum warren_status log_open(const struct warren_subscription_info *info, 
         file->fd = standard_output();
     } else {
         file->path = strdup(path);
-        file->fd = file->path ? log_file_open(path) : -1;
+        file->fd = file->path ? log_file_open(path, 0) : -1;
     }
     if (file->fd < 0) {
         if (file->path)
@@ -243,7 +244,7 @@ static void log_reopen(void *state)
 
     if (!file->path)
         return;
-    fd = log_file_open(file->path);
+    fd = log_file_open(file->path, O_NONBLOCK);
     pthread_mutex_lock(&file->lock);
     if (fd < 0) {
         file->reopen_errno = errno;

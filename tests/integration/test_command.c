@@ -202,6 +202,36 @@ static void a_closed_standard_output(void **state)
     command_done(&closed);
 }
 
+/* A pipe with a name, that nobody writes: refused, and not waited for. One that the shell makes for
+ * this very command is read. */
+static void a_pipe_in_place_of_a_file(void **state)
+{
+    static const char script[] =
+        "cd \"$1\" && mkfifo pipe && echo 'topology: {queues: [{name: q}]}' >w.yaml\n"
+        "for words in '-c pipe' '-c w.yaml --set broker.password_file=pipe' "
+        "'-c w.yaml --set broker.uri=amqps://127.0.0.1:1/ --set broker.tls.ca_file=pipe' '-f "
+        "pipe'\n"
+        "do $WARREN publish -q q $words </dev/null && echo status 0 >&2\n"
+        "done\n"
+        "for words in 'check -c' 'run -c' 'db check' 'spool list' 'invoke x.so run'\n"
+        "do $WARREN $words pipe && echo status 0 >&2\n"
+        "done\n"
+        "cat w.yaml | $WARREN check -c /dev/stdin";
+    char *directory = scratch_new();
+    struct command all = command_shell(script, directory, NULL);
+    size_t count = 0;
+
+    (void)state;
+    for (const char *at = all.err; (at = strstr(at, "it is a pipe, not a regular file")); at++)
+        count++;
+    if (count != 9)
+        fail_msg("%zu of 9 are refused:\n%s", count, all.err);
+    assert_has_not(all.err, "status 0");
+    assert_has(all.err, "/dev/stdin:");
+    command_done(&all);
+    scratch_free(directory);
+}
+
 /* A reader that had enough, such as head(1), is met with an end and not with a signal or noise. */
 static void a_reader_that_leaves(void **state)
 {
@@ -353,6 +383,7 @@ int main(void)
         cmocka_unit_test(mistakes),
         cmocka_unit_test(a_full_disk),
         cmocka_unit_test(a_closed_standard_output),
+        cmocka_unit_test(a_pipe_in_place_of_a_file),
         cmocka_unit_test(a_reader_that_leaves),
         cmocka_unit_test(handlers_as_text),
         cmocka_unit_test(handlers_as_json),

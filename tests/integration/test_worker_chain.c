@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "support/broker.h"
@@ -344,6 +345,20 @@ static void a_reload_reaches_a_users_middleware(void **state)
     assert_int_equal(worker_logged(f->worker, "needs a restart", NULL), 0);
 }
 
+/* A pipe that nobody writes, in place of the file: nothing waits for it. */
+static void a_reload_of_a_pipe_waits_for_nothing(void **state)
+{
+    struct fixture *f = *state;
+
+    configure(f, "", "[{links.outer: {path: marks, text: old}}]");
+    run(f, 1);
+    assert_int_equal(unlink(f->worker->config), 0);
+    assert_int_equal(mkfifo(f->worker->config, 0600), 0);
+    hang_up_until(f, "SIGHUP: the configuration stays as it was",
+                  "it is a pipe, not a regular file");
+    assert_int_equal(worker_stop(f->worker), 0);
+}
+
 /* A mistake changes nothing and is one line. */
 static void a_reload_of_a_wrong_file_changes_nothing(void **state)
 {
@@ -616,6 +631,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_commands_show_middlewares, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reload_changes_a_rate, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reload_reaches_a_users_middleware, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reload_of_a_pipe_waits_for_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reload_of_a_wrong_file_changes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reload_changes_the_log, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reload_ends_retries, setup, teardown),

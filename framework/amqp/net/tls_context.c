@@ -6,7 +6,6 @@
 #include "amqp/net/tls.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include <openssl/err.h>
 
 #include "base/error.h"
+#include "base/input_file.h"
 
 /* ---- the socket BIO ---- */
 
@@ -91,18 +91,21 @@ static const char *first_reason(void)
     return reason ? reason : "unknown reason";
 }
 
-/* A file could not be used: is it missing, or is it no PEM of that kind? */
+/* Before OpenSSL opens it, which would wait for the writer of a pipe. */
+static enum warren_status check_file(struct warren_error *error, const char *what, const char *file)
+{
+    const char *why;
+    int fd = input_file_open(file, &why);
+
+    if (fd < 0)
+        return error_set(error, WARREN_ECONFIG, "cannot read the %s \"%s\": %s", what, file, why);
+    close(fd);
+    return WARREN_OK;
+}
+
+/* It can be read, and is no PEM of that kind. */
 static enum warren_status file_fault(struct warren_error *error, const char *what, const char *file)
 {
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
-    int reason = errno;
-
-    if (fd < 0) {
-        ERR_clear_error();
-        return error_set(error, WARREN_ECONFIG, "cannot read the %s \"%s\": %s", what, file,
-                         strerrordesc_np(reason));
-    }
-    close(fd);
     return error_set(error, WARREN_ECONFIG, "the %s \"%s\" cannot be used: %s", what, file,
                      first_reason());
 }
@@ -126,12 +129,16 @@ static enum warren_status load_authorities(SSL_CTX *ssl, const char *file,
         return error_set(error, WARREN_ECONFIG, "cannot load the system's CA certificates: %s",
                          first_reason());
     }
+    if (check_file(error, "CA file", file) != WARREN_OK)
+        return WARREN_ECONFIG;
     if (SSL_CTX_load_verify_file(ssl, file) != 1)
         return file_fault(error, "CA file", file);
     /* what was named expressly is an anchor, be it root, intermediate or the broker's own */
     X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ssl), X509_V_FLAG_PARTIAL_CHAIN);
     return WARREN_OK;
 }
+
+#define KEY_FILE "key file (which must not be encrypted)"
 
 static enum warren_status load_certificate(SSL_CTX *ssl, const struct tls_options *options,
                                            struct warren_error *error)
@@ -144,6 +151,9 @@ static enum warren_status load_certificate(SSL_CTX *ssl, const struct tls_option
     if (!cert || !key)
         return error_set(error, WARREN_ECONFIG,
                          "a client certificate needs two files: the certificate and its key");
+    if (check_file(error, "certificate file", cert) != WARREN_OK ||
+        check_file(error, KEY_FILE, key) != WARREN_OK)
+        return WARREN_ECONFIG;
     if (SSL_CTX_use_certificate_chain_file(ssl, cert) != 1)
         return file_fault(error, "certificate file", cert);
     if (SSL_CTX_use_PrivateKey_file(ssl, key, SSL_FILETYPE_PEM) != 1) {
@@ -153,7 +163,7 @@ static enum warren_status load_certificate(SSL_CTX *ssl, const struct tls_option
                              "the key file \"%s\" does not belong to the certificate file \"%s\"",
                              key, cert);
         }
-        return file_fault(error, "key file (which must not be encrypted)", key);
+        return file_fault(error, KEY_FILE, key);
     }
     return WARREN_OK;
 }

@@ -1,11 +1,11 @@
 #include "command/cli/message_options.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "app/settings.h"
+#include "base/input_file.h"
 #include "command/cli/header_argument.h"
 
 #define READ_STEP ((size_t)64 * 1024)
@@ -178,9 +178,10 @@ enum cli_status message_options_check(struct message_options *o)
 }
 
 /* A body that cannot be had is a wrong command line: nothing was tried. */
-static enum cli_status cannot(const struct message_options *o, const char *what, const char *name)
+static enum cli_status cannot(const struct message_options *o, const char *what, const char *name,
+                              const char *why)
 {
-    cli_failed(o->cli, "cannot %s %s: %s", what, name, strerror(errno));
+    cli_failed(o->cli, "cannot %s %s: %s", what, name, why);
     return CLI_USAGE;
 }
 
@@ -203,7 +204,7 @@ static enum cli_status read_all(struct message_options *o, int fd, const char *n
         if (n < 0 && errno == EINTR)
             n = 1;
         else if (n < 0)
-            return cannot(o, "read", name);
+            return cannot(o, "read", name, strerror(errno));
         else
             buffer_added(&o->content, (size_t)n);
     }
@@ -214,15 +215,16 @@ static enum cli_status read_all(struct message_options *o, int fd, const char *n
 enum cli_status message_options_read(struct message_options *o, bool use_stdin)
 {
     enum cli_status result;
+    const char *why;
     int fd;
 
     if (o->body)
         o->message.body = warren_text(o->body);
     if (!o->file)
         return o->body || !use_stdin ? CLI_OK : read_all(o, STDIN_FILENO, "standard input");
-    fd = open(o->file, O_RDONLY | O_CLOEXEC);
+    fd = input_file_open(o->file, &why);
     if (fd < 0)
-        return cannot(o, "open", o->file);
+        return cannot(o, "open", o->file, why);
     result = read_all(o, fd, o->file);
     close(fd);
     return result;

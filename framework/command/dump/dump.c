@@ -2,7 +2,6 @@
 #include "command/dump/dump.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 
 #include "base/c_locale.h"
 #include "base/error.h"
+#include "base/input_file.h"
 #include "command/dump/dump_format.h"
 #include "command/dump/dump_values.h"
 
@@ -71,11 +71,12 @@ static enum warren_status read_fd(int fd, const char *path, struct text *text,
 
 static enum warren_status read_file(const char *path, struct text *text, struct warren_error *error)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const char *why;
+    int fd = input_file_open(path, &why);
     enum warren_status status;
 
     if (fd < 0)
-        return error_set(error, WARREN_EIO, "cannot read %s: %s", path, strerror(errno));
+        return error_set(error, WARREN_EIO, "cannot read %s: %s", path, why);
     status = read_fd(fd, path, text, error);
     close(fd);
     return status;

@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
+#include "base/input_file.h"
 #include "publish/delay/delay.h"
 #include "publish/message/pace.h"
 #include "publish/message/record.h"
@@ -91,12 +93,18 @@ static enum warren_status check_numbers(const struct warren_publisher_options *o
 static enum warren_status read_password(const char *path, char line[PASSWORD_LINE_SIZE],
                                         struct warren_error *error)
 {
-    FILE *file = fopen(path, "re");
+    const char *why;
+    int fd = input_file_open(path, &why);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
     enum warren_status status = WARREN_OK;
     size_t len;
 
-    if (!file)
-        return error_set(error, WARREN_ECONFIG, "password file %s: %s", path, strerror(errno));
+    if (!file) {
+        if (fd >= 0)
+            close(fd);
+        return error_set(error, WARREN_ECONFIG, "password file %s: %s", path,
+                         why ? why : strerror(errno));
+    }
     setvbuf(file, NULL, _IONBF, 0); /* no copy of the secret stays behind in a freed buffer */
     errno = 0;
     len = fread(line, 1, PASSWORD_LINE_SIZE - 1, file);

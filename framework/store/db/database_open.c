@@ -11,6 +11,7 @@
 #include <sqlite3.h>
 
 #include "base/error.h"
+#include "base/input_file.h"
 #include "base/private_file.h"
 #include "store/db/at_rest.h"
 #include "store/db/database_private.h"
@@ -51,11 +52,15 @@ static enum warren_status open_file(struct database *database,
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE;
     char uri[PATH_MAX + 64];
     const char *name = database->file;
+    struct stat about;
     int code;
 
     if ((options->must_exist || options->read_only) && access(options->path, F_OK) != 0 &&
         errno == ENOENT)
         return error_set(error, WARREN_ENOTFOUND, "%s does not exist", options->path);
+    if (stat(options->path, &about) == 0 && input_file_wrong(about.st_mode))
+        return error_set(error, WARREN_EIO, "%s cannot be opened: %s", options->path,
+                         input_file_wrong(about.st_mode));
     if (options->read_only)
         flags |= SQLITE_OPEN_READONLY;
     else

@@ -1,0 +1,65 @@
+/* input_file.c - see input_file.h. */
+#include "base/input_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const char *input_file_wrong(mode_t mode)
+{
+    if (S_ISFIFO(mode))
+        return "it is a pipe, not a regular file";
+    if (S_ISSOCK(mode))
+        return "it is a socket, not a regular file";
+    return NULL;
+}
+
+static bool begins(const char *path, const char *with)
+{
+    return strncmp(path, with, strlen(with)) == 0;
+}
+
+static bool names_descriptor(const char *path)
+{
+    return strcmp(path, "/dev/stdin") == 0 || begins(path, "/dev/fd/") ||
+           begins(path, "/proc/self/fd/");
+}
+
+bool input_file_is_once(const char *path)
+{
+    struct stat about;
+
+    return names_descriptor(path) && stat(path, &about) == 0 && !S_ISREG(about.st_mode);
+}
+
+/* NULL: it may be read. Who named a descriptor wants to wait for what comes. */
+static const char *look(int fd, const char *path)
+{
+    struct stat about;
+
+    if (names_descriptor(path))
+        return fcntl(fd, F_SETFL, 0) == 0 ? NULL : strerrordesc_np(errno);
+    return fstat(fd, &about) == 0 ? input_file_wrong(about.st_mode) : strerrordesc_np(errno);
+}
+
+int input_file_open(const char *path, const char **ret_why)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int failure = errno;
+    struct stat about;
+
+    *ret_why = NULL;
+    if (fd >= 0)
+        *ret_why = look(fd, path);
+    else if (stat(path, &about) == 0) /* a socket, say, cannot be opened at all */
+        *ret_why = input_file_wrong(about.st_mode);
+    if (fd >= 0 && !*ret_why)
+        return fd;
+    if (!*ret_why)
+        *ret_why = strerrordesc_np(failure);
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}

@@ -1,0 +1,27 @@
+/* input_file.h - files that somebody names and warren reads, without ever waiting for whoever would
+ * write them: no pipe, and a terminal has nothing. These are read where they are named as a
+ * descriptor that is open already: /dev/stdin, /dev/fd/63, as of a shell's <(...).
+ * Thread: any.
+ */
+#ifndef WARREN_BASE_INPUT_FILE_H
+#define WARREN_BASE_INPUT_FILE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/**
+ * Open @path for reading. Never waits, nor does a read, but of a descriptor that was named. Of a
+ * directory the read fails.
+ *
+ * @ret_why  where it fails, the reason: words that stay valid
+ * @return   a descriptor, closed upon execve(2); -1
+ */
+int input_file_open(const char *path, const char **ret_why);
+
+/** Does @path name a descriptor of something that can be read but once? */
+bool input_file_is_once(const char *path);
+
+/** Why a file of this mode is not opened: it is a pipe, or a socket. NULL: it may be. */
+const char *input_file_wrong(mode_t mode);
+
+#endif
