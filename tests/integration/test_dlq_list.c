@@ -150,6 +150,39 @@ static void a_list_within_its_limit(void **state)
     expect_count(f, f->dlq, 20);
 }
 
+/* A quorum queue puts what comes back behind what came back before. With a limit that ends among
+ * such messages the order is another one, and it is said so; nothing is lost. */
+static void a_limit_among_what_was_looked_at(void **state)
+{
+    static const char warning[] = "stands now behind what was looked at earlier";
+    struct fixture *f = *state;
+    struct command first, all, again;
+    struct peer_message message;
+
+    put_letters(f, "x", 6, &(struct letter){.reason = "attempts"});
+    first = COMMAND("dlq", "list", "--limit", "2", f->queue); /* nothing was looked at before */
+    command_expect(&first, 0);
+    assert_null(strstr(first.err, warning));
+    all = COMMAND("dlq", "list", f->queue);
+    command_expect(&all, 0);
+    assert_string_equal(all.err, "");
+    again = COMMAND("dlq", "show", "--limit", "2", "--max", "1", f->queue); /* two come */
+    command_expect(&again, 0);
+    assert_has(again.err, warning);
+    expect_count(f, f->dlq, 6);
+    for (int i = 0; i < 6; i++) {
+        char *id = text("x-%d", (i + 2) % 6);
+
+        assert_true(peer_get(f->peer, f->dlq, &message));
+        assert_string_equal(message.message_id, id);
+        peer_message_done(&message);
+        free(id);
+    }
+    command_done(&first);
+    command_done(&all);
+    command_done(&again);
+}
+
 static void put_one_letter(struct fixture *f, const char *queue, const char *id)
 {
     letter_put(f->peer, queue, &(struct letter){.id = id, .queue = f->queue});
@@ -380,6 +413,7 @@ int main(void)
         TEST(a_list_by_configuration),
         TEST(a_list_with_a_missing_queue),
         TEST(a_list_within_its_limit),
+        TEST(a_limit_among_what_was_looked_at),
         TEST(looks_change_nothing),
         TEST(a_message),
         TEST(filters),

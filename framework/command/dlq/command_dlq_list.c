@@ -132,6 +132,7 @@ static bool list_queue(struct listing *l)
             write_queue(l, &result);
         dlq_warn_of_rest(cli, &l->queue, &result);
         l->failed = dlq_warn_of_unreadable(cli, &l->queue, &result) || l->failed;
+        dlq_warn_of_order(cli, &l->queue, &result);
         dlq_warn_of_count(cli, &l->queue, &result);
     }
     dlq_groups_done(&l->groups);

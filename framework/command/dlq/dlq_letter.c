@@ -243,6 +243,9 @@ enum warren_status dlq_letter_read(struct delivery *delivery, const char *dlq, s
         read_envelope(&reading, dlq);
     if (delivery->redelivered)
         letter->handed_back = count_note(&reading, "x-delivery-count");
+    letter->came_back =
+        letter->handed_back > 0 ||
+        (delivery->redelivered && count_note(&reading, "x-acquired-count") > 0); /* of 4.3 */
     if (arena_bytes(arena, letter->reason).len == 0)
         letter->reason = "unknown";
     error = arena_bytes(arena, letter->error);

@@ -41,6 +41,7 @@ struct dlq_letter {
     int64_t first_failure_s; /* since 1970; 0: nothing says so */
     int64_t died_s;          /* when it was dead-lettered; 0: nothing says so */
     int64_t handed_back;     /* the broker's x-delivery-count: deliveries that came back */
+    bool came_back;          /* to a quorum queue, that is: it was looked at before */
     char folded[DLQ_ERROR_SIZE];
     char group[DLQ_GROUP_SIZE];
 };

@@ -60,6 +60,7 @@ static enum cli_status conclude(const struct cli *cli, const struct looking *l,
         if (!look->unreadable && dlq_warn_of_unreadable(cli, look->queue, result))
             status = CLI_FAILED;
     }
+    dlq_warn_of_order(cli, look->queue, result);
     dlq_warn_of_count(cli, look->queue, result);
     if (result->looked_at == 0 && result->depth > 0)
         return CLI_FAILED;

@@ -173,6 +173,17 @@ bool dlq_warn_of_rest(const struct cli *cli, const struct dlq_queue *queue,
     return rest;
 }
 
+void dlq_warn_of_order(const struct cli *cli, const struct dlq_queue *queue,
+                       const struct dlq_scan_result *result)
+{
+    if (result->moved)
+        fprintf(
+            stderr,
+            "warren %s: what was looked at in '%s' stands now behind what was looked at "
+            "earlier: a quorum queue keeps its order only if --limit reaches over all of that\n",
+            cli->command->name, queue->name);
+}
+
 bool dlq_warn_of_unreadable(const struct cli *cli, const struct dlq_queue *queue,
                             const struct dlq_scan_result *result)
 {

@@ -55,6 +55,9 @@ enum cli_status dlq_failed(const struct cli *cli, const struct dlq_queue *queue,
 /** Say it if there was more in the queue than was looked at. @return whether there was */
 bool dlq_warn_of_rest(const struct cli *cli, const struct dlq_queue *queue,
                       const struct dlq_scan_result *result);
+/** Say it if the look has changed the order of the queue. */
+void dlq_warn_of_order(const struct cli *cli, const struct dlq_queue *queue,
+                       const struct dlq_scan_result *result);
 /** Say it if there were messages that could not be read, and were left. @return whether */
 bool dlq_warn_of_unreadable(const struct cli *cli, const struct dlq_queue *queue,
                             const struct dlq_scan_result *result);

@@ -133,6 +133,7 @@ enum warren_status dlq_scan_run(struct dlq_session *session, const struct dlq_sc
     arena_done(&scan.arena);
     result->left = scan.left;
     result->limited = scan.left >= options->leave_max;
+    result->moved = scan.sorts && scan.came_again && scan.goes_back && scan.came < result->depth;
     if (status == WARREN_OK && !result->interrupted && found.consumers == 0)
         status = wait_until_back(&scan, error);
     return status;

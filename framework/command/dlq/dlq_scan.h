@@ -1,12 +1,15 @@
 /* dlq_scan.h - go through a dead-letter queue from its head, as far as it reached at the beginning:
  * each message is shown to the owner, who leaves it where it is or keeps it, to ack it later. All
- * that was not acked is given back at the end, in its old place.
+ * that was not acked is given back at the end, in its order.
  *
  * AMQP shows a message only by delivering it, and the next one only while the earlier ones are
  * held. So everything that is left stays unsettled until the end, which `leave_max` bounds.
- * It is then given back, in its order. A quorum queue counts that in x-delivery-count (RabbitMQ
- * 4.3 does not); from RabbitMQ 4.0 on one without an x-delivery-limit of its own drops or
- * dead-letters what was given back 20 times.
+ * A quorum queue hands out first what was given back, and puts what comes back behind that. So
+ * where leave_max (and with window that is the prefetch) ends among such messages, those that did
+ * not come stand at the head afterwards. Nothing helps but to hold all of them. A quorum queue also
+ * counts it in x-delivery-count (RabbitMQ 4.3 does not); from RabbitMQ 4.0 on one without an
+ * x-delivery-limit of its own drops or dead-letters what was given back 20 times.
+ *
  * Thread: main (the session's loop). Elsewhere: what is done with a message.
  */
 #ifndef WARREN_COMMAND_DLQ_SCAN_H
@@ -45,6 +48,7 @@ struct dlq_scan_result {
     int64_t handed_back;    /* the highest x-delivery-count among them */
     bool drops_handed_back; /* RabbitMQ 4 or later: see above */
     bool limited;           /* leave_max were left behind */
+    bool moved;             /* what came and went back stands behind others now: see above */
     bool interrupted;       /* by a signal */
     bool held_too_long;     /* hold_ms were over; another scan goes on */
 };

@@ -116,6 +116,7 @@ void dlq_scan_ack(struct dlq_scan *scan, struct delivery *delivery)
 static void leave(struct dlq_scan *scan, struct delivery *delivery)
 {
     scan->left++;
+    scan->goes_back = true;
     consumer_leave(scan->consumer, delivery);
 }
 
@@ -157,6 +158,7 @@ static bool show(struct dlq_scan *scan, struct delivery *delivery)
         return show_unreadable(scan, delivery);
     if (letter.handed_back > scan->result->handed_back)
         scan->result->handed_back = letter.handed_back;
+    scan->sorts = scan->sorts || letter.came_back;
     scan->kept++;
     kept = scan->events->letter(scan->user, &letter, delivery);
     scan->kept -= !kept;
@@ -165,7 +167,10 @@ static bool show(struct dlq_scan *scan, struct delivery *delivery)
 
 static void take(struct dlq_scan *scan, struct delivery *delivery, show_fn *shown)
 {
+    scan->came++;
+    scan->came_again = delivery->redelivered;
     if (scan->stopping) {
+        scan->goes_back = true;
         consumer_leave(scan->consumer, delivery);
         return;
     }

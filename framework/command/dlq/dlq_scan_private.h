@@ -19,11 +19,15 @@ struct dlq_scan {
     struct loop_timer hold;
     int64_t heard_ms; /* when the last message came */
     uint32_t look_max;
+    uint32_t came;    /* also what was on its way when it stopped */
     uint32_t left;    /* by now */
     uint32_t kept;    /* not acked, not left */
     uint32_t acked;   /* not flushed */
     uint32_t proving; /* flushed, before the barrier under way */
     bool barrier;     /* one is under way */
+    bool goes_back;   /* some of what came does */
+    bool came_again;  /* the last that came had been delivered before; */
+    bool sorts;       /* and the queue puts such messages in a queue of their own */
     bool stopping;
     bool hurried;
     bool paused; /* and nothing more comes */

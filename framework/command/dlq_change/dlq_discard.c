@@ -107,6 +107,7 @@ static enum cli_status conclude(const struct cli *cli, const struct discarding *
         if (dlq_warn_of_unreadable(cli, job->queue, &d->result))
             status = CLI_FAILED;
     }
+    dlq_warn_of_order(cli, job->queue, &d->result);
     if (d->discarded == 0 &&
         dlq_nothing_matched(cli, job->queue, job->filter, &d->result, job->quiet) != CLI_OK)
         status = CLI_FAILED;

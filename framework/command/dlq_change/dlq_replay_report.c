@@ -77,6 +77,7 @@ enum cli_status dlq_replay_status(const struct cli *cli, const struct dlq_replay
         status = CLI_FAILED;
     if (!enough && dlq_warn_of_unreadable(cli, &job->queue, &tally->scan))
         status = CLI_FAILED;
+    dlq_warn_of_order(cli, &job->queue, &tally->scan);
     dlq_warn_of_count(cli, &job->queue, &tally->scan);
     if (tally->failed > 0 || tally->doubtful > 0)
         status = CLI_FAILED;
