@@ -119,8 +119,10 @@ enum warren_status idempotency_claim(struct idempotency_store *store,
     struct idempotency_sqlite *s = idempotency_sqlite_of(store);
     enum warren_status status;
 
-    if (!s->shared)
-        return claim_all(s, claims, count, error);
+    if (!s->shared) { /* nothing is written; but what is not in its place answers nothing */
+        status = database_in_place(s->own.database, error);
+        return status == WARREN_OK ? claim_all(s, claims, count, error) : status;
+    }
     /* A claim need not survive a loss of power: neither does who made it. */
     status = database_relax(s->own.database, true, error);
     if (status == WARREN_OK)
