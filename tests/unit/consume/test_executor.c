@@ -63,6 +63,18 @@ static bool run(void *user, uint32_t worker, struct delivery *delivery, int64_t 
     return true;
 }
 
+/* Threads begin late where a machine is busy; here, when the gate opens. */
+static void begin_late(void *user, uint32_t worker)
+{
+    struct rig *rig = user;
+
+    (void)worker;
+    pthread_mutex_lock(&rig->lock);
+    while (!atomic_load(&rig->gate_open))
+        pthread_cond_wait(&rig->opened, &rig->lock);
+    pthread_mutex_unlock(&rig->lock);
+}
+
 static uint32_t generation(void *user)
 {
     struct rig *rig = user;
@@ -84,10 +96,13 @@ static void wake_loop(void *user)
     atomic_fetch_add(&rig->wakes, 1);
 }
 
-static int setup(void **state)
+static int set_up(void **state, void (*thread_begins)(void *user, uint32_t worker))
 {
-    static const struct executor_calls calls = {
-        .run = run, .generation = generation, .loop_rests = loop_rests, .wake_loop = wake_loop};
+    const struct executor_calls calls = {.run = run,
+                                         .generation = generation,
+                                         .loop_rests = loop_rests,
+                                         .wake_loop = wake_loop,
+                                         .thread_begins = thread_begins};
     struct rig *rig = calloc(1, sizeof *rig);
     struct executor_options options = {.name = "test",
                                        .concurrency = CONCURRENCY,
@@ -99,6 +114,16 @@ static int setup(void **state)
     pthread_cond_init(&rig->opened, NULL);
     *state = rig;
     return executor_new(&options, &calls, rig, &rig->executor, NULL) == WARREN_OK ? 0 : -1;
+}
+
+static int setup(void **state)
+{
+    return set_up(state, NULL);
+}
+
+static int setup_late(void **state)
+{
+    return set_up(state, begin_late);
 }
 
 static int teardown(void **state)
@@ -232,6 +257,19 @@ static void one_free_worker_is_enough(void **state)
     open_gate(rig);
     collect(rig, &done, 200 + CONCURRENCY - 1);
     free_all(&done);
+}
+
+/* A thread that has not begun runs no handler: who drains then does not take it for one that never
+ * returns. */
+static void threads_that_have_not_begun_run_nothing(void **state)
+{
+    struct rig *rig = *state;
+    uint32_t running, queued;
+
+    executor_load(rig->executor, &running, &queued);
+    open_gate(rig);
+    assert_int_equal(running, 0);
+    assert_int_equal(queued, 0);
 }
 
 /* Never more than `concurrency` handlers at once, and as many as that if there is work. */
@@ -395,6 +433,8 @@ static void with_room_only_a_loop_that_does_not_look_is_woken(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(threads_that_have_not_begun_run_nothing, setup_late,
+                                        teardown),
         cmocka_unit_test_setup_teardown(each_is_settled_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stuck_one_does_not_starve_the_rest, setup, teardown),
         cmocka_unit_test_setup_teardown(one_free_worker_is_enough, setup, teardown),
