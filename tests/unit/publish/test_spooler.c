@@ -1,0 +1,132 @@
+/* test_spooler.c - the durable half of a publisher, without a publisher: what a file of warren
+ * 0.1.0 holds is offered in its order, and leaves the file when it is confirmed.
+ */
+#include "../store/files_before.h"
+
+#include <pthread.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "publish/delay/delay.h"
+#include "publish/spool/spooler.h"
+
+#define PATIENCE_MS 20000
+
+struct scene {
+    struct rig *rig;
+    pthread_mutex_t mutex;
+    struct record *offered[32];
+    size_t count;
+    int64_t done_below;
+    struct spooler *spooler;
+};
+
+static bool offer(void *user, struct record *record)
+{
+    struct scene *scene = user;
+
+    pthread_mutex_lock(&scene->mutex);
+    scene->offered[scene->count++] = record;
+    pthread_mutex_unlock(&scene->mutex);
+    return true;
+}
+
+static void pass(void *user, struct record *record)
+{
+    (void)user;
+    record_free(record);
+}
+
+static void done(void *user, int64_t below)
+{
+    struct scene *scene = user;
+
+    pthread_mutex_lock(&scene->mutex);
+    scene->done_below = below;
+    pthread_mutex_unlock(&scene->mutex);
+}
+
+static void tell(void *user, bool trouble, const char *text)
+{
+    (void)user;
+    if (trouble)
+        fail_msg("%s", text);
+}
+
+static void open_spooler(struct scene *scene)
+{
+    static const struct spooler_events events = {offer, pass, done, tell};
+    const struct spooler_options options = {
+        .path = scene->rig->path, .synchronous = DATABASE_OFF, .max_bytes = 1 << 20};
+
+    if (spooler_new(&options, &events, scene, &scene->spooler, &scene->rig->error) != WARREN_OK)
+        fail_msg("%s", scene->rig->error.text);
+}
+
+/* Until so many are offered, and all below that id have left the disk. */
+static void wait_until(struct scene *scene, size_t count, int64_t done_below)
+{
+    int64_t until = clock_now_ms(clock_monotonic()) + PATIENCE_MS;
+    bool there = false;
+
+    while (!there) {
+        struct timespec pause = {.tv_nsec = 1000000};
+
+        pthread_mutex_lock(&scene->mutex);
+        there = scene->count >= count && scene->done_below >= done_below;
+        pthread_mutex_unlock(&scene->mutex);
+        if (!there && clock_now_ms(clock_monotonic()) > until)
+            fail_msg("%zu were offered, all below %lld are done", scene->count,
+                     (long long)scene->done_below);
+        if (!there)
+            nanosleep(&pause, NULL);
+    }
+}
+
+static void confirm_all(struct scene *scene)
+{
+    for (size_t i = 0; i < scene->count; i++) {
+        scene->offered[i]->result = WARREN_CONFIRMED;
+        spooler_ended(scene->spooler, scene->offered[i], false);
+        record_free(scene->offered[i]);
+    }
+}
+
+/* What is to be sent, in its order; refused ones stay. Closed and opened again, nothing is left. */
+static void a_file_of_before_is_sent(void **state)
+{
+    static const int64_t ids[] = {1, 2, 4, 5, 7};
+    struct scene scene = {.rig = *state, .mutex = PTHREAD_MUTEX_INITIALIZER};
+    struct warren_publisher_stats stats = {0};
+
+    copy_file_before(scene.rig, "spool-0.1.db");
+    open_spooler(&scene);
+    wait_until(&scene, 5, 0);
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal(scene.offered[i]->spool_id, ids[i]);
+    assert_string_equal(record_id(scene.offered[0]), "first");
+    assert_string_equal(scene.offered[2]->delay->destination, "events");
+    assert_int_equal(scene.offered[2]->delay->seconds, 90);
+    assert_true(scene.offered[3]->delay->to_queue);
+    confirm_all(&scene);
+    wait_until(&scene, 5, 9);
+    spooler_stats(scene.spooler, &stats);
+    assert_int_equal(stats.spool_messages, 0);
+    assert_int_equal(stats.spool_refused, 2);
+    spooler_free(scene.spooler);
+    scene.count = 0;
+    scene.done_below = 0;
+    open_spooler(&scene);
+    wait_until(&scene, 0, 9);
+    assert_int_equal(scene.count, 0);
+    spooler_free(scene.spooler);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_file_of_before_is_sent, rig_setup, rig_teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
