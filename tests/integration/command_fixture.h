@@ -1,14 +1,11 @@
 /* command_fixture.h - a broker with a queue, and a directory, for tests of commands that publish.
- * Include it behind <cmocka.h>.
  */
 #ifndef TESTS_INTEGRATION_COMMAND_FIXTURE_H
 #define TESTS_INTEGRATION_COMMAND_FIXTURE_H
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "support/broker.h"
 #include "support/peer.h"
+#include "support/test.h"
 #include "support/wait.h"
 
 struct fixture {

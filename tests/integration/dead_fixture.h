@@ -1,18 +1,14 @@
-/* dead_fixture.h - a worker of probe.record whose queue has dead letters, and what these say.
- * Include it behind <cmocka.h>.
- */
+/* dead_fixture.h - a worker of probe.record whose queue has dead letters, and what these say. */
 #ifndef TESTS_INTEGRATION_DEAD_FIXTURE_H
 #define TESTS_INTEGRATION_DEAD_FIXTURE_H
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "amqp/wire/annotations.h"
 #include "support/broker.h"
 #include "support/peer.h"
 #include "support/proxy.h"
+#include "support/test.h"
 #include "support/wait.h"
 #include "support/worker.h"
 

@@ -4,15 +4,7 @@
 #ifndef TESTS_INTEGRATION_DELAY_FIXTURE_H
 #define TESTS_INTEGRATION_DELAY_FIXTURE_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include <warren/publisher.h>
 
@@ -20,6 +12,7 @@
 #include "support/due.h"
 #include "support/ledger.h"
 #include "support/peer.h"
+#include "support/test.h"
 #include "support/wait.h"
 
 #define PATIENCE_MS 30000

@@ -1,16 +1,13 @@
-/* dlq_fixture.h - a queue and its dead-letter queue, for tests of `warren dlq`. Include it behind
- * <cmocka.h>. With DLQ_FIXTURE_OWN they are on a node of that name, else on the shared one.
+/* dlq_fixture.h - a queue and its dead-letter queue, for tests of `warren dlq`. With
+ * DLQ_FIXTURE_OWN they are on a node of that name, else on the shared one.
  */
 #ifndef TESTS_INTEGRATION_DLQ_FIXTURE_H
 #define TESTS_INTEGRATION_DLQ_FIXTURE_H
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "support/broker.h"
 #include "support/command.h"
 #include "support/letters.h"
+#include "support/test.h"
 #include "support/wait.h"
 
 struct fixture {

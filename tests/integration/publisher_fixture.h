@@ -4,18 +4,11 @@
 #ifndef TESTS_INTEGRATION_PUBLISHER_FIXTURE_H
 #define TESTS_INTEGRATION_PUBLISHER_FIXTURE_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <stdlib.h>
-
 #include "support/broker.h"
 #include "support/ledger.h"
 #include "support/peer.h"
 #include "support/proxy.h"
+#include "support/test.h"
 #include "support/wait.h"
 
 #define PATIENCE_MS 20000

@@ -4,22 +4,13 @@
 #ifndef TESTS_INTEGRATION_RETRY_FIXTURE_H
 #define TESTS_INTEGRATION_RETRY_FIXTURE_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <inttypes.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "support/broker.h"
 #include "support/due.h"
 #include "support/peer.h"
+#include "support/test.h"
 #include "support/wait.h"
 #include "support/worker.h"
 

@@ -3,20 +3,11 @@
  *
  * Wherever a file holds a password it is SECRET, and nothing of what is printed may hold that.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "support/command.h"
+#include "support/test.h"
 #include "support/wait.h"
 
 #define SECRET "Hors3Staple"

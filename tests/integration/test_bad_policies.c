@@ -2,19 +2,10 @@
  * that are not there: `warren run` and `warren check` say one line that names file, line and column
  * and what would be right, and exit with 2.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "support/command.h"
+#include "support/test.h"
 #include "support/wait.h"
 
 #define LOG_SO   WARREN_HANDLER_DIR "/log.so"

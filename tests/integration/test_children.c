@@ -1,22 +1,13 @@
 /* test_children.c - processes that handlers start: the signals that they inherit, and who waits
  * for them and for what they leave behind.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "support/broker.h"
 #include "support/peer.h"
+#include "support/test.h"
 #include "support/wait.h"
 #include "support/worker.h"
 

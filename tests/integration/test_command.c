@@ -1,19 +1,10 @@
 /* test_command.c - the command line as a user meets it: help, mistakes, the lists that it prints,
  * and what a terminal is given that a pipe is not.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdlib.h>
-#include <string.h>
-
 #include "support/broker.h"
 #include "support/command.h"
 #include "support/peer.h"
+#include "support/test.h"
 #include "support/wait.h"
 
 #define assert_has_not(text, part)                                                                 \

@@ -1,22 +1,14 @@
 /* test_command_check.c - `warren check --connect`: what it finds at a broker, without changing
  * anything there, and the worker that is run although the broker refuses a declaration.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "support/broker.h"
 #include "support/command.h"
 #include "support/mock.h"
 #include "support/peer.h"
 #include "support/proc.h"
+#include "support/test.h"
 #include "support/wait.h"
 
 #define SECRET "Hors3Staple"

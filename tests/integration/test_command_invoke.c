@@ -1,20 +1,11 @@
 /* test_command_invoke.c - `warren invoke`: one dumped message through a handler. No broker is
  * asked. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include <jansson.h>
+#include <signal.h>
 
 #include "support/command.h"
 #include "support/proc.h"
+#include "support/test.h"
 #include "support/wait.h"
 
 #define PROBE   WARREN_PLUGIN_DIR "/probe.so"

@@ -1,22 +1,13 @@
 /* test_command_publish.c - `warren publish` against a real broker: where bodies come from, what
  * properties and headers become, how it counts, and what it ends with.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "command_fixture.h"
 #include "support/command.h"
 #include "support/mock.h"
 #include "support/proc.h"
+#include "support/test.h"
 
 #define LINE_MAX_BYTES (16 * 1024 * 1024)
 

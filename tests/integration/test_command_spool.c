@@ -1,23 +1,13 @@
 /* test_command_spool.c - `warren publish --spool` and `warren spool`: messages that wait on disk
  * are kept, listed, shown, sent and discarded by the command line.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include <sqlite3.h>
 
 #include "command_fixture.h"
 #include "store/spool/spool.h"
 #include "support/command.h"
 #include "support/proxy.h"
+#include "support/test.h"
 
 /* Nobody listens there. */
 #define NOWHERE "amqp://guest:guest@127.0.0.1:1/"

@@ -1,21 +1,12 @@
 /* The connection against peers that break AMQP, hang, or are no brokers at all (scripted), and
  * against a real broker over bad networks. Whatever comes: one clear sentence, then the next try.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "amqp/connection/channel.h"
 #include "amqp/connection/connection.h"
 #include "support/broker.h"
 #include "support/mock.h"
 #include "support/proxy.h"
+#include "support/test.h"
 #include "support/wait.h"
 
 #define PATIENCE_MS 20000

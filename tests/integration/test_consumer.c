@@ -1,21 +1,11 @@
 /* test_consumer.c - a subscription on a real broker, and what happens to it there. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "amqp/consumer/consumer.h"
 #include "amqp/wire/property_spans.h"
 #include "base/random.h"
 #include "support/amqp_rig.h"
 #include "support/broker.h"
 #include "support/peer.h"
+#include "support/test.h"
 
 #define PATIENCE_MS    20000
 #define HELD_MAX       70000

@@ -1,19 +1,13 @@
 /* test_dead_letters.c - what dead letters say, on a real broker: of those that a worker gives up,
  * and of those that the broker itself does.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <signal.h>
 #include <time.h>
 
 #include <warren/version.h>
 
 #include "dead_fixture.h"
+#include "support/test.h"
 
 #define HEADERS 200
 

@@ -1,14 +1,8 @@
 /* test_dead_letters_blocked.c - dead letters that cannot go, on a real broker: the original stays
  * unsettled, comes again, and goes as soon as the way is free.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "dead_fixture.h"
+#include "support/test.h"
 
 #define UNCONFIRMED "dead letter is not confirmed"
 

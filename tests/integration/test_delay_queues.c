@@ -4,8 +4,6 @@
  */
 #include "delay_fixture.h"
 
-#include <string.h>
-
 #include "publish/publisher/publisher_internal.h"
 
 static int start(void **state)

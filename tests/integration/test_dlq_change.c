@@ -1,16 +1,10 @@
 /* test_dlq_change.c - `warren dlq dump`, `discard` and `edit-and-replay` against a real broker. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <dirent.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "dlq_fixture.h"
+#include "support/test.h"
 
 /* ---- dump ---- */
 

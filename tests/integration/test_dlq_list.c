@@ -1,18 +1,11 @@
 /* test_dlq_list.c - `warren dlq list` and `warren dlq show` against a real broker: what they tell,
  * and that everything is left in its place.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
+#include <jansson.h>
 #include <time.h>
 
-#include <jansson.h>
-
 #include "dlq_fixture.h"
+#include "support/test.h"
 
 /* The object that a command printed; the caller decrefs. */
 static json_t *json_of(const struct command *command)

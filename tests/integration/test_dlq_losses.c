@@ -2,15 +2,9 @@
  * queue, the target. Each message is then in at least one of the two queues, and it is said what
  * happened.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "dlq_fixture.h"
 #include "support/proc.h"
+#include "support/test.h"
 
 #define MESSAGES 200
 #define WINDOW   10

@@ -1,16 +1,10 @@
 /* test_dlq_names.c - `warren dlq` finds the dead-letter queues by the names that the worker's
  * configuration gives them (dead_letter.exchange, dead_letter.queue).
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <jansson.h>
 
 #include "dlq_fixture.h"
+#include "support/test.h"
 
 /* A worker's file with subscriptions to @a and @b; the path, which the caller frees. */
 static char *write_config(struct fixture *f, const char *a, const char *b, const char *exchange,

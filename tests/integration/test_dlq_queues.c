@@ -2,14 +2,8 @@
  * single active consumer, with a consumer that wants no other, full, refusing. Replays go one by
  * one, so that there are more acks than RabbitMQ's channel passes on to a quorum queue unasked.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "dlq_fixture.h"
+#include "support/test.h"
 
 #define MESSAGES 60
 

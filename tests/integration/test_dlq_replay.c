@@ -1,17 +1,11 @@
 /* test_dlq_replay.c - `warren dlq replay` against a real broker: where messages go and how they
  * look then, which of them, and what is left of an interruption. By kill -9: test_fault_dlq.c.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <signal.h>
 
 #include "dlq_fixture.h"
 #include "support/proc.h"
+#include "support/test.h"
 
 #define START(f, ...)                                                                              \
     warren_start((const char *const[]){"dlq", "replay", (f)->queue, __VA_ARGS__, NULL}, NULL)

@@ -1,18 +1,9 @@
 /* test_fault_dead_letters.c - a broker that dies while messages are being dead-lettered. Each of
  * them ends in the dead-letter queue, at least once; on a node of its own.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "support/broker.h"
 #include "support/peer.h"
+#include "support/test.h"
 #include "support/wait.h"
 #include "support/worker.h"
 

@@ -1,8 +1,6 @@
 /* test_fault_delay.c - the delay queues by the clock, and with a broker that dies. */
 #include "delay_fixture.h"
 
-#include <string.h>
-
 /* How far from the order of their due times they may come: what was promised. */
 #define DISORDER_MS 2000
 #define LATE_MS     20000 /* on a busy machine */

@@ -1,16 +1,11 @@
 /* test_fault_dlq.c - `warren dlq replay` is killed at random points. On a node of its own, of which
  * the test can ask whether everything of the killed one is gone.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <signal.h>
 
 #include "base/random.h"
+#include "support/test.h"
+
 #define DLQ_FIXTURE_OWN "dlq"
 #include "dlq_fixture.h"
 #include "support/proc.h"

@@ -2,20 +2,10 @@
  * is killed again and again and the broker now and then: the ledger has each payment exactly once.
  * Everything random comes from a seed, which is printed; WARREN_TEST_SEED repeats it.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include <warren/publisher.h>
 
@@ -25,6 +15,7 @@
 #include "support/peer.h"
 #include "support/proxy.h"
 #include "support/stored.h"
+#include "support/test.h"
 #include "support/wait.h"
 #include "support/worker.h"
 

@@ -2,21 +2,13 @@
  * there. Each run keeps books: what was confirmed lies in the queue (lost 0), nothing lies there
  * that cannot (unexpected 0), and no caller was held up beyond its deadline.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "support/broker.h"
 #include "support/ledger.h"
 #include "support/peer.h"
 #include "support/proc.h"
+#include "support/test.h"
 #include "support/wait.h"
 
 #define PATIENCE_MS 30000

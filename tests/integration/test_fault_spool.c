@@ -4,20 +4,10 @@
  * The publishing process is this program again, with arguments (see child()). It counts what was
  * accepted in a file that it maps, so that the count survives it.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,6 +17,7 @@
 #include "support/broker.h"
 #include "support/peer.h"
 #include "support/proc.h"
+#include "support/test.h"
 #include "support/wait.h"
 
 #define PATIENCE_MS (60000 * slowness())

@@ -1,22 +1,13 @@
 /* test_fault_worker.c - a worker whose broker closes connections, dies, hangs, is not there, or
  * raises an alarm. Each run under load is counted and summed up in one line.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "support/broker.h"
 #include "support/peer.h"
 #include "support/tally.h"
+#include "support/test.h"
 #include "support/wait.h"
 #include "support/worker.h"
 

@@ -2,18 +2,10 @@
  * acks to a quorum queue back then, and forgets them when it is closed: what was handled would be
  * handled again. On a node of its own, whose disk stands still again and again.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdlib.h>
-
 #include "support/broker.h"
 #include "support/peer.h"
 #include "support/tally.h"
+#include "support/test.h"
 #include "support/wait.h"
 #include "support/worker.h"
 

@@ -2,21 +2,12 @@
  * memory alarm, which blocks connections that publish and no others): handlers go on, inputs are
  * acked, and what they published arrives later, also if the worker is killed meanwhile.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "support/broker.h"
 #include "support/command.h"
 #include "support/peer.h"
+#include "support/test.h"
 #include "support/wait.h"
 #include "support/worker.h"
 

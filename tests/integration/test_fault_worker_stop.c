@@ -2,17 +2,7 @@
  * second signal, by drain.timeout, and while there is no broker, a wrong password or a web server
  * at its address.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "support/broker.h"
@@ -20,6 +10,7 @@
 #include "support/peer.h"
 #include "support/socket.h"
 #include "support/tally.h"
+#include "support/test.h"
 #include "support/wait.h"
 #include "support/worker.h"
 

@@ -1,21 +1,10 @@
 /* test_idempotency.c - messages that come twice, or again after a crash, are handled once; and what
  * happens while the store cannot be written.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <sqlite3.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-#include <sqlite3.h>
 
 #include "support/broker.h"
 #include "support/command.h"
@@ -23,6 +12,7 @@
 #include "support/proxy.h"
 #include "support/stored.h"
 #include "support/tally.h"
+#include "support/test.h"
 #include "support/wait.h"
 #include "support/worker.h"
 

@@ -3,9 +3,6 @@
  */
 #include "publisher_fixture.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #define FRAME_MAX 131072u
 #define BODY_MAX  (FRAME_MAX - 8) /* in one frame */
 

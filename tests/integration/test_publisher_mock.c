@@ -1,19 +1,11 @@
 /* The publisher against a scripted broker that confirms late, oddly, wrongly or not at all.
  * The scripts check that what is sent again has the same ids and the same order.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "support/ledger.h"
 #include "support/mock.h"
+#include "support/test.h"
 #include "support/wait.h"
 
 #define PATIENCE_MS 15000

@@ -2,7 +2,6 @@
  * window alone, changed while messages wait; and that of a worker, changed by SIGHUP.
  */
 #include <signal.h>
-#include <string.h>
 
 #include "publisher_fixture.h"
 #include "support/worker.h"

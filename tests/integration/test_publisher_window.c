@@ -6,8 +6,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <string.h>
 
 /* A publisher that has connected through a proxy, which then lets nothing pass any more. */
 static void open_into_the_void(struct fixture *f, struct warren_publisher_options *options)

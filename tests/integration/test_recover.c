@@ -1,17 +1,7 @@
 /* test_recover.c - the chain around a handler on a real broker: panics, time limits, traces. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "support/broker.h"
 #include "support/peer.h"
+#include "support/test.h"
 #include "support/wait.h"
 #include "support/worker.h"
 

@@ -1,22 +1,13 @@
 /* test_runtime_held.c - messages that the runtime keeps from its workers: retries that wait for
  * their time, and gates; on a real broker.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "consume/runtime/runtime.h"
 #include "support/broker.h"
 #include "support/peer.h"
+#include "support/test.h"
 #include "support/wait.h"
 
 #define PATIENCE_MS (20000 * (int64_t)slowness())

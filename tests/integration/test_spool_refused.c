@@ -1,19 +1,9 @@
 /* test_spool_refused.c - what the broker refused, and an operator decides about, while a publisher
  * has the spool and goes on: discarded, or sent again by that publisher; nothing else is lost.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include <warren/publisher.h>
 
@@ -21,6 +11,7 @@
 #include "support/broker.h"
 #include "support/command.h"
 #include "support/peer.h"
+#include "support/test.h"
 #include "support/wait.h"
 
 #define PATIENCE_MS ((uint32_t)(30000 * slowness()))

@@ -1,26 +1,16 @@
 /* test_sqlite_sink.c - sqlite_sink.insert in a real worker: what a message becomes in the table,
  * and that there is one row for each, whatever dies when.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <sqlite3.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-#include <sqlite3.h>
 
 #include "support/broker.h"
 #include "support/command.h"
 #include "support/peer.h"
 #include "support/stored.h"
+#include "support/test.h"
 #include "support/wait.h"
 #include "support/worker.h"
 

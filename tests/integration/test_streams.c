@@ -1,18 +1,12 @@
 /* test_streams.c - subscriptions on stream queues, on a real broker: no message is lost, whatever
  * happens to the connection and to the process, and what was settled does not come again.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <glob.h>
 #include <signal.h>
 
 #include "dead_fixture.h"
 #include "support/tally.h"
+#include "support/test.h"
 
 #define IMMEDIATELY "[log, retry: {policy: immediate}, recover]"
 

@@ -2,21 +2,13 @@
  * they trust and who they are; and where that fails, a sentence that says why, without a secret.
  * Elsewhere: TLS against scripted peers (tests/unit/amqp/test_tls.c).
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "support/broker.h"
 #include "support/ledger.h"
 #include "support/peer.h"
 #include "support/socket.h"
+#include "support/test.h"
 #include "support/wait.h"
 #include "support/worker.h"
 

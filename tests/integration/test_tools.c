@@ -1,19 +1,12 @@
 /* The tests' own tools: what they claim about brokers, networks and peers must itself be true. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "support/broker.h"
 #include "support/mock.h"
 #include "support/peer.h"
 #include "support/proc.h"
 #include "support/proxy.h"
+#include "support/test.h"
 #include "support/wait.h"
 
 static struct broker *broker;

@@ -1,19 +1,9 @@
 /* test_topology.c - declaring on a real broker, what it refuses, and how that is told. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "amqp/topology/topology.h"
 #include "support/amqp_rig.h"
 #include "support/broker.h"
 #include "support/peer.h"
+#include "support/test.h"
 #include "support/wait.h"
 
 #define PATIENCE_MS 20000

@@ -1,22 +1,13 @@
 /* test_transactional.c - a handler that writes and publishes in one transaction: both happen, each
  * once, or neither does, whatever it answers and whenever the worker dies.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "support/broker.h"
 #include "support/peer.h"
 #include "support/stored.h"
+#include "support/test.h"
 #include "support/wait.h"
 #include "support/worker.h"
 

@@ -1,20 +1,11 @@
 /* test_unanswered.c - a broker that never answers one method, as RabbitMQ does to basic.consume on
  * a quorum queue without a leader: the channel is given up, and the rest goes on.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <string.h>
-
 #include "amqp/consumer/consumer.h"
 #include "amqp/topology/topology.h"
 #include "support/amqp_rig.h"
 #include "support/mock.h"
+#include "support/test.h"
 
 #define PATIENCE_MS    15000
 #define RPC_TIMEOUT_MS 500

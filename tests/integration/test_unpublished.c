@@ -2,16 +2,10 @@
  * refused for good is an attempt that failed, by the rules of `retry`; what is not confirmed for
  * another reason is forgiven.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <signal.h>
 
 #include "dead_fixture.h"
+#include "support/test.h"
 
 /* A worker that publishes what it gets as @options say. */
 static void forward(struct fixture *f, const char *top, const char *options, const char *chain)

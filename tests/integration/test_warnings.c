@@ -1,17 +1,9 @@
 /* test_warnings.c - what a worker says at its start about a configuration that is allowed, and will
  * not do what it seems to.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdlib.h>
-
 #include "support/broker.h"
 #include "support/peer.h"
+#include "support/test.h"
 #include "support/wait.h"
 #include "support/worker.h"
 

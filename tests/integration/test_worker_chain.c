@@ -1,23 +1,14 @@
 /* test_worker_chain.c - chains of middlewares from the YAML file, on a real broker: which links
  * they have, in which order, what is refused, and what SIGHUP changes.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "support/broker.h"
 #include "support/command.h"
 #include "support/peer.h"
+#include "support/test.h"
 #include "support/wait.h"
 #include "support/worker.h"
 

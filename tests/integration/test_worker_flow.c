@@ -1,20 +1,11 @@
 /* test_worker_flow.c - several subscriptions, the bounds on memory, handlers that publish, and
  * queues that come and go, all on a real broker.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "support/broker.h"
 #include "support/peer.h"
+#include "support/test.h"
 #include "support/wait.h"
 #include "support/worker.h"
 

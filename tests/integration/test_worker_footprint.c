@@ -1,20 +1,10 @@
 /* test_worker_footprint.c - what a worker costs: memory when idle, memory that does not grow, and
  * the time until it consumes. The sizes mean something in a build without sanitizers only.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "support/broker.h"
 #include "support/peer.h"
 #include "support/tally.h"
+#include "support/test.h"
 #include "support/wait.h"
 #include "support/worker.h"
 

@@ -1,16 +1,8 @@
 #include "support/amqp_rig.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "amqp/wire/frame.h"
 #include "amqp/wire/wire.h"
+#include "support/test.h"
 
 #define PATIENCE_MS 20000
 

@@ -1,16 +1,10 @@
 #include "support/ledger.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
+#include "support/test.h"
 #include "support/wait.h"
 
 #define THREADS_MAX 16

@@ -25,7 +25,7 @@ struct peer {
     bool confirmed[SLOTS]; /* by tag */
 };
 
-static void fail(const char *what, const char *why)
+static void die(const char *what, const char *why)
 {
     fprintf(stderr, "test peer: %s: %s\n", what, why);
     abort();
@@ -51,7 +51,7 @@ static const char *reply_text(amqp_rpc_reply_t reply)
 static void check(amqp_rpc_reply_t reply, const char *what)
 {
     if (reply.reply_type != AMQP_RESPONSE_NORMAL)
-        fail(what, reply_text(reply));
+        die(what, reply_text(reply));
 }
 
 static void check_last(struct peer *peer, const char *what)
@@ -70,13 +70,13 @@ struct peer *peer_new(const char *uri)
     if (!peer)
         abort();
     if (amqp_parse_url(copy, &info) != AMQP_STATUS_OK)
-        fail("bad uri", uri);
+        die("bad uri", uri);
     /* rabbitmq-c takes the nothing behind the last slash for a vhost named "". */
     vhost = *info.vhost ? info.vhost : "/";
     peer->connection = amqp_new_connection();
     socket = amqp_tcp_socket_new(peer->connection);
     if (!socket || amqp_socket_open(socket, info.host, info.port) != AMQP_STATUS_OK)
-        fail("connect", uri);
+        die("connect", uri);
     check(amqp_login(peer->connection, vhost, 0, AMQP_DEFAULT_FRAME_SIZE, 0, AMQP_SASL_METHOD_PLAIN,
                      info.user, info.password),
           "login");
@@ -113,7 +113,7 @@ void peer_declare_with(struct peer *peer, const char *queue, const char *type,
     amqp_table_t table = {.num_entries = count + 1, .entries = entries};
 
     if (count + 1 > ARGUMENTS_MAX)
-        fail(queue, "too many arguments");
+        die(queue, "too many arguments");
     for (int i = 0; i < count; i++)
         entries[i + 1] = arguments[i];
     amqp_queue_declare(peer->connection, CHANNEL, amqp_cstring_bytes(queue), 0, 1, 0, 0, table);
@@ -188,7 +188,7 @@ static const amqp_queue_declare_ok_t *look_at(struct peer *peer, const char *que
 
         if (reply.reply_type != AMQP_RESPONSE_SERVER_EXCEPTION ||
             reply.reply.id != AMQP_CHANNEL_CLOSE_METHOD)
-            fail(queue, reply_text(reply));
+            die(queue, reply_text(reply));
         amqp_send_method(peer->connection, CHANNEL + 1, AMQP_CHANNEL_CLOSE_OK_METHOD, &close_ok);
     }
     return ok;
@@ -240,10 +240,10 @@ static void wait_confirms(struct peer *peer, uint64_t until)
 
         amqp_maybe_release_buffers(peer->connection);
         if (amqp_simple_wait_frame(peer->connection, &frame) != AMQP_STATUS_OK)
-            fail("publish", "the connection was lost");
+            die("publish", "the connection was lost");
         if (frame.frame_type != AMQP_FRAME_METHOD ||
             frame.payload.method.id != AMQP_BASIC_ACK_METHOD)
-            fail("publish", "not confirmed");
+            die("publish", "not confirmed");
         note_confirm(peer, frame.payload.method.decoded);
     }
 }
@@ -260,7 +260,7 @@ static void send_one(struct peer *peer, const char *exchange, amqp_bytes_t key, 
     basic.delivery_mode = 2;
     if (amqp_basic_publish(peer->connection, CHANNEL, amqp_cstring_bytes(exchange), key, 0, 0,
                            &basic, bytes) != AMQP_STATUS_OK)
-        fail("publish", "the connection was lost");
+        die("publish", "the connection was lost");
     peer->published++;
 }
 
@@ -376,7 +376,7 @@ static void send_request(struct peer *peer, const char *queue, const char *reply
     if (amqp_basic_publish(peer->connection, CHANNEL + 2, amqp_empty_bytes,
                            amqp_cstring_bytes(queue), 0, 0, &properties,
                            amqp_cstring_bytes(body)) != AMQP_STATUS_OK)
-        fail("request", "the connection was lost");
+        die("request", "the connection was lost");
 }
 
 /* On a channel without confirms, which would come in between; direct reply-to wants the request

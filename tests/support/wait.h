@@ -5,8 +5,8 @@
 #define TESTS_SUPPORT_WAIT_H
 
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+
+#include "support/test.h"
 
 /** Milliseconds of CLOCK_MONOTONIC. */
 int64_t now_ms(void);
@@ -31,7 +31,7 @@ bool wait_until(bool (*condition)(void *user), void *user, int64_t ms);
         wait_held_;                                                                                \
     })
 
-/** Fails the test if @part is not in @text. Include <cmocka.h> and <string.h> before. */
+/** Fails the test if @part is not in @text. */
 #define assert_has(text, part)                                                                     \
     do {                                                                                           \
         if (!strstr(text, part))                                                                   \

@@ -4,8 +4,8 @@
 
 #include <locale.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
+
+#include "support/test.h"
 
 /* One of those that are installed, else a new one. @return false: there are no sources for it */
 static inline bool set_comma_locale(void)
@@ -30,7 +30,7 @@ static inline bool set_comma_locale(void)
     return system(command) == 0 && made;
 }
 
-/* For a test that cannot go on without. Include <cmocka.h> before. */
+/* For a test that cannot go on without. */
 #define TAKE_COMMA_LOCALE()                                                                        \
     do {                                                                                           \
         if (!set_comma_locale())                                                                   \

@@ -1,18 +1,9 @@
 /* test_ack_batcher.c - the batcher against a broker that remembers what is outstanding and takes
  * offence (406) at every ack that RabbitMQ would refuse.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdlib.h>
-#include <string.h>
-
 #include "amqp/consumer/ack_batcher.h"
 #include "base/random.h"
+#include "support/test.h"
 
 #define TAGS_MAX 400000
 #define AGE_MS   10

@@ -1,13 +1,7 @@
 /* test_calls.c - which call a reply answers. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "amqp/connection/calls.h"
 #include "amqp/wire/rabbitmq_c.h"
+#include "support/test.h"
 
 static int users[4];
 

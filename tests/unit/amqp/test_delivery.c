@@ -1,13 +1,6 @@
 /* test_delivery.c - a message in one flat piece of memory. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <string.h>
-
 #include "amqp/wire/delivery.h"
+#include "support/test.h"
 
 /* Each part is where its accessor says, and the last byte of the body is inside. */
 static void the_parts_lie_side_by_side(void **state)

@@ -1,15 +1,7 @@
 /* test_frame.c - frames from and to bytes. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "amqp/wire/frame.h"
 #include "amqp/wire/rabbitmq_c.h"
+#include "support/test.h"
 
 #define FRAME_MAX 4096u
 

@@ -1,15 +1,7 @@
 /* test_limit_probe.c - what refusals of RabbitMQ 3.10 to 4.3 tell about a queue's delivery limit.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <string.h>
-
 #include "amqp/topology/limit_probe.h"
+#include "support/test.h"
 
 #define REFUSED  "PRECONDITION_FAILED - inequivalent arg "
 #define OF_QUEUE " for queue 'q' in vhost '/': "

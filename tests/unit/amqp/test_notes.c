@@ -1,17 +1,10 @@
 /* test_notes.c - which notes count, and which nobody but somebody else can have written. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <string.h>
 #include <time.h>
 
 #include "amqp/wire/annotations.h"
 #include "amqp/wire/notes.h"
 #include "amqp/wire/properties.h"
+#include "support/test.h"
 
 #define FIELDS_MAX 8
 

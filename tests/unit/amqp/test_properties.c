@@ -1,18 +1,10 @@
 /* test_properties.c - property lists and tables: proved, decoded, encoded. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <float.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "amqp/wire/frame.h"
 #include "amqp/wire/properties.h"
+#include "support/test.h"
 
 #define NO_LIMIT ((size_t)1 << 20)
 

@@ -1,15 +1,7 @@
 /* test_property_spans.c - parts of an encoded property list, found without decoding it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "amqp/wire/properties.h"
 #include "amqp/wire/property_spans.h"
+#include "support/test.h"
 
 struct fixture {
     struct arena arena;

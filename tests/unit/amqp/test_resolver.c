@@ -1,21 +1,14 @@
 /* test_resolver.c - name look-ups that succeed, fail, hang and are abandoned.
  * getaddrinfo() is replaced by one that the tests hold up.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include <arpa/inet.h>
-#include <cmocka.h>
 #include <dlfcn.h>
 #include <netinet/in.h>
 #include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "amqp/net/resolver.h"
+#include "support/test.h"
 
 #define DEADLINE_MS 10000
 

@@ -1,14 +1,6 @@
 /* test_stream_offsets.c - what is settled of a stream, and where to begin again. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <string.h>
-
 #include "amqp/consumer/stream_offsets.h"
+#include "support/test.h"
 
 static int setup(void **state)
 {

@@ -1,16 +1,10 @@
 /* test_tls.c - TLS: who is let in, what is said to who is not, and bytes in both directions. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <poll.h>
-#include <stdlib.h>
 
 #include "amqp/net/transport.h"
 #include "base/clock.h"
 
+#include "support/test.h"
 #include "tls_peer.h"
 
 #define DEADLINE_MS 10000

@@ -1,20 +1,13 @@
 /* test_transport.c - plain TCP. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "amqp/net/transport.h"
+#include "support/test.h"
 
 #define DEADLINE_MS 10000
 

@@ -1,14 +1,6 @@
 /* test_uri.c - broker addresses. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <stdio.h>
-#include <string.h>
-
 #include "amqp/net/uri.h"
+#include "support/test.h"
 
 static const struct good {
     const char *text;

@@ -1,14 +1,6 @@
 /* test_builtin.c - the table of warren's own middlewares, and orders that make no sense. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <string.h>
-
 #include "middleware/builtin.h"
+#include "support/test.h"
 
 #define NAMES_MAX 8
 

@@ -1,21 +1,12 @@
 /* test_testing.c - <warren/testing.h>: what a user's unit test may ask of a handler. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <warren/middleware.h>
 #include <warren/testing.h>
 
 #include "base/log.h"
+#include "support/test.h"
 
 /* ---- the plugin under test ---- */
 

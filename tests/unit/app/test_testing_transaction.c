@@ -1,17 +1,11 @@
 /* test_testing_transaction.c - <warren/testing.h> with a transactional handler: what it writes is
  * in memory, and there if it acked.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <sqlite3.h>
-#include <string.h>
 
 #include <warren/testing.h>
+
+#include "support/test.h"
 
 static struct warren_test *test;
 

@@ -1,15 +1,9 @@
 /* test_worker_signals.c - the signals of a worker: caught, told, and given back. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "app/worker_signals.h"
+#include "support/test.h"
 
 /* Whoever waits is woken; a child that was forked meanwhile dies as it would in any program; and
  * what was before is there again. */

@@ -1,13 +1,6 @@
 /* test_arena.c - base/arena.h */
 #include "base/arena.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "support/test.h"
 
 /* Pieces of many sizes are aligned, apart from each other, and keep what was written. */
 static void pieces_are_aligned_and_apart(void **state)

@@ -1,20 +1,11 @@
 /* test_backtrace.c - calls as text, and the symbols of ELF files that may be damaged. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/backtrace.h"
 #include "base/symbols.h"
+#include "support/test.h"
 
 #define TEXT_SIZE 8192
 

@@ -1,14 +1,6 @@
 /* test_base64.c - bytes as text and back. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "base/base64.h"
+#include "support/test.h"
 
 /* The vectors of RFC 4648, section 10. */
 static const char *const vectors[][2] = {{"", ""},

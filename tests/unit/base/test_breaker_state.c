@@ -1,12 +1,6 @@
 /* test_breaker_state.c - when a breaker trips, how long it stays open, and what closes it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "base/breaker_state.h"
+#include "support/test.h"
 
 static const struct breaker_plan plan = {.window_ms = 10000,
                                          .open_ms = 1000,

@@ -1,13 +1,6 @@
 /* test_buffer.c - base/buffer.h */
 #include "base/buffer.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "support/test.h"
 
 /* What is appended comes out at the front, in order, through many laps of appending and taking. */
 static void bytes_come_out_in_order(void **state)

@@ -1,17 +1,9 @@
 /* test_c_locale.c - numbers and letters where a plugin has called setlocale(3). */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <string.h>
-
 #include "../comma_locale.h"
 #include "base/ascii.h"
 #include "base/c_locale.h"
 #include "base/error.h"
+#include "support/test.h"
 
 static int back_to_c(void **state)
 {

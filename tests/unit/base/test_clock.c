@@ -1,12 +1,6 @@
 /* test_clock.c - base/clock.h */
 #include "base/clock.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "support/test.h"
 
 /* A fake clock stands still until it is advanced, and then moves by just that. */
 static void fake_clock_moves_only_when_told(void **state)

@@ -1,15 +1,6 @@
 /* test_descriptors.c - what ends a process whose descriptors were taken away, and what does not. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <fcntl.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -19,6 +10,7 @@
 #include "base/descriptors.h"
 #include "base/ending.h"
 #include "base/log.h"
+#include "support/test.h"
 
 #define ENDED 1
 #define LIVED 42

@@ -1,12 +1,6 @@
 /* test_flap.c - how often a state that comes and goes is told of. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "base/flap.h"
+#include "support/test.h"
 
 /* A stall and its end are told at once, each time there was peace before. */
 static void a_single_change_is_told_at_once(void **state)

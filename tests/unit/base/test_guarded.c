@@ -1,16 +1,9 @@
 /* test_guarded.c - memory that no heap that is overrun reaches. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/guarded.h"
+#include "support/test.h"
 
 /* May the kernel read from there, and write to there? */
 static int readable(const void *at)

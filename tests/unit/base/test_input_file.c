@@ -1,21 +1,12 @@
 /* test_input_file.c - what is read: regular files, and descriptors that are open already. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/input_file.h"
+#include "support/test.h"
 
 struct rig {
     char folder[64];

@@ -1,12 +1,6 @@
 /* test_list.c - base/list.h */
 #include "base/list.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "support/test.h"
 
 struct item {
     int number;

@@ -1,16 +1,9 @@
 /* test_log_line.c - base/log.h: what a line looks like. */
 #include "base/log.h"
+#include "support/test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 static int sink = -1;
 static char written[64 * 1024];

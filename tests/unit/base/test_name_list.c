@@ -1,15 +1,6 @@
 /* test_name_list.c - names for one line of a log. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <string.h>
-
 #include "base/name_list.h"
+#include "support/test.h"
 
 static void names_are_separated_by_commas(void **state)
 {

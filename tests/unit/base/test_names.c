@@ -1,17 +1,10 @@
 /* test_names.c - base/error.h and the small public functions: names, version, table look-up. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
 #include <warren/handler.h>
 #include <warren/message.h>
 #include <warren/publisher.h>
 
 #include "base/error.h"
+#include "support/test.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 

@@ -1,21 +1,12 @@
 /* test_private_file.c - new files are for their owner, whatever the umask; old ones are left alone.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/private_file.h"
+#include "support/test.h"
 
 struct rig {
     char folder[64];

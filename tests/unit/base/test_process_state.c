@@ -1,20 +1,12 @@
 /* test_process_state.c - what outlives execve(2) is as it was at the start. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <errno.h>
 #include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include "base/process_state.h"
+#include "support/test.h"
 
 static mode_t umask_now(void)
 {

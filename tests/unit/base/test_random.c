@@ -1,14 +1,8 @@
 /* test_random.c - base/random.h and base/backoff.h */
 #include "base/random.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "base/backoff.h"
+#include "support/test.h"
 
 /* A run can be repeated: one seed gives one sequence, another seed another. */
 static void seed_decides_the_sequence(void **state)

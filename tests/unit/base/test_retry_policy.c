@@ -1,12 +1,6 @@
 /* test_retry_policy.c - the delays of every growth, and what jitter makes of them. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "base/retry_policy.h"
+#include "support/test.h"
 
 #define DRAWS 20000
 

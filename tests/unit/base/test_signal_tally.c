@@ -1,14 +1,8 @@
 /* test_signal_tally.c - which of the signals that come count, and as what. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <signal.h>
 
 #include "base/signal_tally.h"
+#include "support/test.h"
 
 #define AN_HOUR_MS 3600000
 

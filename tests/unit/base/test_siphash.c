@@ -1,14 +1,6 @@
 /* test_siphash.c - the vectors that its authors publish, and data in pieces. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <string.h>
-
 #include "base/siphash.h"
+#include "support/test.h"
 
 static const uint8_t key[SIPHASH_SIZE] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 

@@ -1,13 +1,6 @@
 /* test_suggest.c - base/suggest.h */
 #include "base/suggest.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "support/test.h"
 
 static const char *const words[] = {"prefetch", "concurrency", "queue", "handler", "options"};
 

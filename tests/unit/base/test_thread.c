@@ -1,15 +1,9 @@
 /* test_thread.c - the signals that a new thread blocks. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <signal.h>
 
 #include "base/signals.h"
 #include "base/thread.h"
+#include "support/test.h"
 
 static void *read_mask(void *arg)
 {

@@ -1,12 +1,6 @@
 /* test_token_bucket.c - bursts, filling, even spacing, and changing while running. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "base/token_bucket.h"
+#include "support/test.h"
 
 static struct token_bucket bucket_of(int64_t rate, int64_t per_ms, int64_t burst, bool even)
 {

@@ -1,18 +1,11 @@
 /* test_uuid.c - base/uuid.h */
 #include "base/uuid.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "base/clock.h"
+#include "support/test.h"
 
 static int64_t time_of(const char *text)
 {

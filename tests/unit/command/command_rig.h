@@ -2,19 +2,10 @@
 #ifndef COMMAND_RIG_H
 #define COMMAND_RIG_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "command/commands.h"
+#include "support/test.h"
 
 #define TEXT_MAX 65536
 

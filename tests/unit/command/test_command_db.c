@@ -1,20 +1,12 @@
 /* test_command_db.c - `warren db check` and `warren db backup`: what they print, and how they end.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "command/commands.h"
 #include "store/db/database.h"
 
 #include "command_rig.h"
+#include "support/test.h"
 
 struct files {
     char folder[64];

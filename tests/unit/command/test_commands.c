@@ -1,21 +1,13 @@
 /* test_commands.c - the command line: exit statuses, suggestions, summary, progress, and the
  * manual page, which has every option.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "command/cli/progress.h"
 #include "command/commands.h"
 #include "command/message/publish_tally.h"
 #include "command_rig.h"
+#include "support/test.h"
 
 static void version_and_overview(void **state)
 {

@@ -1,21 +1,12 @@
 /* test_dlq_letter.c - what a dead letter's envelope says, its signature, the way back, filters and
  * times of `warren dlq`, and the names of queues.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdlib.h>
-#include <string.h>
-
 #include "amqp/wire/annotations.h"
 #include "amqp/wire/properties.h"
 #include "command/dlq/dlq_filter.h"
 #include "command/dlq/dlq_groups.h"
 #include "command/dlq/dlq_names.h"
+#include "support/test.h"
 
 #define FIELDS_MAX 24
 

@@ -1,17 +1,9 @@
 /* test_dlq_show.c - what a message looks like on a terminal, whoever wrote it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "command/dlq/dlq_print.h"
 #include "command/dlq/dlq_show.h"
+#include "support/test.h"
 
 static char out[8192];
 

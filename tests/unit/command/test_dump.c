@@ -2,19 +2,11 @@
 #include <errno.h>
 #include <float.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "command/dump/dump.h"
+#include "support/test.h"
 
 static char folder[] = "/tmp/warren-test-dump-XXXXXX";
 static char path[64];

@@ -1,12 +1,6 @@
 /* test_header_argument.c - --header NAME[:TYPE]=VALUE. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "command/cli/header_argument.h"
+#include "support/test.h"
 
 static struct arena arena;
 static struct warren_field field;

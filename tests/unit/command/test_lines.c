@@ -1,15 +1,9 @@
 /* test_lines.c - the lines of a descriptor, in bounded memory; and the pace they leave at. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <unistd.h>
 
 #include "command/cli/lines.h"
 #include "command/cli/pacer.h"
+#include "support/test.h"
 
 struct rig {
     int pipe[2];

@@ -2,19 +2,10 @@
 #ifndef TEST_CONFIG_HELPER_H
 #define TEST_CONFIG_HELPER_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "config/config.h"
+#include "support/test.h"
 
 /* The folder is made before and removed after each test; it is the working directory meanwhile. */
 static char helper_folder[64];

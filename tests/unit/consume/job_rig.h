@@ -2,9 +2,8 @@
 #ifndef TESTS_UNIT_CONSUME_JOB_RIG_H
 #define TESTS_UNIT_CONSUME_JOB_RIG_H
 
-#include <stdlib.h>
-
 #include "consume/attempt/job.h"
+#include "support/test.h"
 
 struct job_rig {
     struct clock_fake clock;

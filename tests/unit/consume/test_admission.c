@@ -1,14 +1,6 @@
 /* test_admission.c - gates and delayed retries, with the test as the loop and as the clock. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdlib.h>
-
 #include "consume/runtime/admission.h"
+#include "support/test.h"
 
 #define DELAYED_MAX 3
 

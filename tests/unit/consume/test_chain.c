@@ -1,15 +1,7 @@
 /* test_chain.c - the order of links, and answers that are none. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <string.h>
-
 #include "consume/attempt/chain.h"
 #include "consume/attempt/job.h"
+#include "support/test.h"
 
 static char trail[64];
 

@@ -1,13 +1,7 @@
 /* test_delay.c - the heap of those that wait for their time. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "base/random.h"
 #include "consume/relay/delay.h"
+#include "support/test.h"
 
 #define CAPACITY 500
 

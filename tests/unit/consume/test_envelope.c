@@ -1,19 +1,9 @@
 /* What the properties of a copy are: the message's own, and the notes; always within their bound.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "amqp/wire/annotations.h"
 #include "amqp/wire/properties.h"
 #include "consume/relay/envelope.h"
+#include "support/test.h"
 
 /* What a frame of 128 KiB leaves for the property list. */
 #define MAX (131072 - 8 - 12)

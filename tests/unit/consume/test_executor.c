@@ -1,17 +1,9 @@
 /* test_executor.c - the worker threads, with the test as the loop. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "consume/workers/executor.h"
+#include "support/test.h"
 
 #define DEADLINE_MS 20000
 #define CONCURRENCY 4

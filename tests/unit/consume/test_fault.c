@@ -1,19 +1,9 @@
 /* test_fault.c - the signals of a fault in a process of their own: whose handler is told, and who
  * ends how.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,6 +11,7 @@
 #include "base/thread.h"
 #include "consume/crash/fault.h"
 #include "consume/crash/flight_recorder.h"
+#include "support/test.h"
 
 /* ThreadSanitizer blocks all signals while the handler of one runs. */
 #if defined(__has_feature)

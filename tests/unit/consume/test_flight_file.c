@@ -1,22 +1,13 @@
 /* test_flight_file.c - recorders in a directory: who takes over which, and what damage does. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "consume/crash/flight_file.h"
+#include "support/test.h"
 
 #define KEY 42
 

@@ -1,14 +1,6 @@
 /* test_flight_notes.c - what is remembered of messages, from process to process. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "consume/crash/flight_notes.h"
+#include "support/test.h"
 
 #define NOTES  64
 #define NOW_MS INT64_C(1700000000000)

@@ -1,22 +1,13 @@
 /* test_flight_recorder.c - what a process that ends leaves about its messages, and what the next
  * one makes of it.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "consume/crash/flight_recorder.h"
+#include "support/test.h"
 
 #define WORKERS 3
 

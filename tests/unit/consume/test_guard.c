@@ -1,17 +1,10 @@
 /* test_guard.c - what becomes of messages that earlier processes left a word about. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/log.h"
 #include "consume/runtime/guard.h"
 #include "job_rig.h"
+#include "support/test.h"
 
 #define CRASHES_MAX 1
 

@@ -1,17 +1,8 @@
 /* What headers tell of a message's way so far; which notes count: test_notes.c. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdlib.h>
-#include <string.h>
-
 #include "amqp/wire/annotations.h"
 #include "amqp/wire/properties.h"
 #include "consume/relay/history.h"
+#include "support/test.h"
 
 static struct arena arena;
 

@@ -1,14 +1,7 @@
 /* test_identity.c - which deliveries are the same message. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <string.h>
-
 #include "amqp/wire/properties.h"
 #include "consume/crash/identity.h"
+#include "support/test.h"
 
 /* What a delivery is made of; NULL and 0 where a test does not care. */
 struct made {

@@ -1,18 +1,9 @@
 /* test_job.c - what a handler reads from a job and does with it; the publisher is the test's. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "amqp/wire/properties.h"
 #include "consume/attempt/job.h"
+#include "support/test.h"
 
 struct rig {
     struct clock_fake clock;

@@ -1,17 +1,10 @@
 /* test_job_failure.c - what a failed attempt leaves for the next one, and warren_panic(). */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <signal.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "job_rig.h"
+#include "support/test.h"
 
 /* ---- attempts ---- */
 

@@ -1,17 +1,11 @@
 /* test_job_limit.c - an attempt's time limit: time left, the flag, and the descriptor. The fake
  * clock says when; the descriptor's timer runs in real time from there.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <poll.h>
 #include <pthread.h>
 
 #include "job_rig.h"
+#include "support/test.h"
 
 #define PATIENCE_MS 10000
 

@@ -1,20 +1,10 @@
 /* The end of an attempt in vain: what is held, what is published in the message's place and with
  * which notes, and what the receipt of that means. The publisher is the test's.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "amqp/wire/annotations.h"
 #include "amqp/wire/properties.h"
 #include "consume/attempt/job.h"
+#include "support/test.h"
 
 #define START_MS       5000
 #define PROPERTIES_MAX 131052

@@ -1,15 +1,7 @@
 /* test_late.c - attempts that fail when they are over: who is asked, and what follows. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <string.h>
-
 #include "consume/attempt/late.h"
 #include "job_rig.h"
+#include "support/test.h"
 
 static char trail[16];
 

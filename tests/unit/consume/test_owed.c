@@ -1,16 +1,8 @@
 /* What is kept for a copy that is tried again: its words outlive the job, and the tries come less
  * and less often, within bounds.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <string.h>
-
 #include "consume/relay/owed.h"
+#include "support/test.h"
 
 static int setup(void **state)
 {

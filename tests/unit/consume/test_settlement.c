@@ -1,14 +1,6 @@
 /* test_settlement.c - verdicts, and waiting for receipts. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-
 #include "consume/relay/settlement.h"
+#include "support/test.h"
 
 static struct delivery *told; /* what `done` was called with */
 

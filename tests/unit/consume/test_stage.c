@@ -1,16 +1,8 @@
 /* test_stage.c - what a middleware sees ahead of the workers and behind them: the order, the marks,
  * and that each mark comes back once.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdlib.h>
-
 #include "consume/runtime/stage.h"
+#include "support/test.h"
 
 #define COUNT 5
 

@@ -1,15 +1,9 @@
 /* test_turnstile.c - suspects alone, all others side by side. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 
 #include "consume/crash/turnstile.h"
+#include "support/test.h"
 
 #define THREADS 4
 #define TURNS   400

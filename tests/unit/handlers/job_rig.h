@@ -2,11 +2,9 @@
 #ifndef TESTS_UNIT_HANDLERS_JOB_RIG_H
 #define TESTS_UNIT_HANDLERS_JOB_RIG_H
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "amqp/wire/properties.h"
 #include "consume/attempt/job.h"
+#include "support/test.h"
 
 struct rig {
     _Atomic int64_t deadline_ms;

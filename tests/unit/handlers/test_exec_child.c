@@ -1,16 +1,8 @@
 /* test_exec_child.c - commands as exec.run runs them, and the environment that they find. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,6 +11,7 @@
 #include "handlers/exec/child.h"
 #include "handlers/exec/environment.h"
 #include "job_rig.h"
+#include "support/test.h"
 
 static const struct warren_properties no_properties;
 

@@ -1,15 +1,9 @@
 /* test_message_json.c - a message as log.write writes it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <jansson.h>
 
 #include "handlers/log/message_json.h"
 #include "job_rig.h"
+#include "support/test.h"
 
 /* The line of the rig's job, parsed; it must be one line. */
 static json_t *line_of(struct rig *rig)

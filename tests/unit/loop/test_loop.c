@@ -1,17 +1,12 @@
 /* test_loop.c - loop/loop.h */
 #include "loop/loop.h"
+#include "support/test.h"
 
 #include <pthread.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdatomic.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 /** No test takes as long; a loop that nobody stops fails instead of hanging. */
 #define DEADLINE_MS 20000

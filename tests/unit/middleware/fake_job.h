@@ -4,17 +4,13 @@
 #ifndef TESTS_UNIT_MIDDLEWARE_FAKE_JOB_H
 #define TESTS_UNIT_MIDDLEWARE_FAKE_JOB_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <warren/middleware.h>
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "support/test.h"
 
 struct warren_job {
     enum warren_outcome outcome; /* what the handler answers */

@@ -4,13 +4,10 @@
 #ifndef TESTS_UNIT_MIDDLEWARE_POLICY_RIG_H
 #define TESTS_UNIT_MIDDLEWARE_POLICY_RIG_H
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include <warren/middleware.h>
 
 #include "base/arena.h"
+#include "support/test.h"
 
 /* ---- texts that hold a NUL ---- */
 

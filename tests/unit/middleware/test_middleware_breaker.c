@@ -1,19 +1,13 @@
 /* test_middleware_breaker.c - what counts as failure, what an open breaker does to messages, and
  * sharing by name; job, options and time are the test's.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <pthread.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "middleware/breaker.h"
 #include "policy_rig.h"
+#include "support/test.h"
 
 /* Opens after three failures in a row, for a second. */
 #define THREE            "consecutive", "3", "failure_percent", "0", "open_time", "1s"

@@ -1,15 +1,9 @@
 /* test_middleware_deadline.c - what a time limit does to each outcome; the job's clock stands still
  * but for what the handler takes.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "fake_job.h"
 #include "middleware/deadline.h"
+#include "support/test.h"
 
 #define LIMIT_MS 5000
 

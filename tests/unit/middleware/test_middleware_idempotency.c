@@ -1,13 +1,6 @@
 /* test_middleware_idempotency.c - keys, what is done about those that are new, done or busy, and
  * stored replies; on a store of its own in a file.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <errno.h>
 #include <semaphore.h>
 #include <time.h>
@@ -18,6 +11,7 @@
 #include "policy_rig.h"
 #include "store/idempotency/idempotency_sqlite.h"
 #include "store/writer/keeper.h"
+#include "support/test.h"
 
 #define PATIENCE_S 20
 

@@ -1,14 +1,8 @@
 /* test_middleware_log.c - which messages get a line, and what it says; job and log are the test's.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "fake_job.h"
 #include "middleware/log.h"
+#include "support/test.h"
 
 static const struct warren_options defaults = {
     {{"acked", "debug"}, {"failed", "warn"}, {"sample", "1"}}};

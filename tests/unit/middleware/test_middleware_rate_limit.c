@@ -1,15 +1,9 @@
 /* test_middleware_rate_limit.c - how many messages are admitted, alone and with others, and what
  * a reload changes; options and time are the test's.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "middleware/rate_limit.h"
 #include "policy_rig.h"
+#include "support/test.h"
 
 #define OPEN(queue, ...) RIG_OPEN(&middleware_rate_limit, queue, __VA_ARGS__)
 

@@ -2,17 +2,11 @@
  * Built without and with optimisation (CMakeLists.txt), for a compiler may keep in registers what
  * a jump does not bring back.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <signal.h>
 
 #include "fake_job.h"
 #include "middleware/recover.h"
+#include "support/test.h"
 
 #define DEPTH 100
 

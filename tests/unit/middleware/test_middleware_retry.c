@@ -1,15 +1,9 @@
 /* test_middleware_retry.c - when a failed attempt is made again, after how long, and when the
  * message is given up; job, options and time are the test's.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "middleware/retry.h"
 #include "policy_rig.h"
+#include "support/test.h"
 
 #define OPEN(...) RIG_OPEN(&middleware_retry, "bills", __VA_ARGS__)
 

@@ -1,16 +1,10 @@
 /* test_middleware_trace.c - which trace a job gets from the headers of its message. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <pthread.h>
 
 #include "fake_job.h"
 #include "middleware/trace.h"
 #include "middleware/traceparent.h"
+#include "support/test.h"
 
 #define TRACE  "4bf92f3577b34da6a3ce929d0e0e4736"
 #define PARENT "00f067aa0ba902b7"

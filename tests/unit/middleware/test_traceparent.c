@@ -1,16 +1,7 @@
 /* test_traceparent.c - which texts are a trace context, and what of them is passed on. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/random.h"
 #include "middleware/traceparent.h"
+#include "support/test.h"
 
 #define TRACE  "4bf92f3577b34da6a3ce929d0e0e4736"
 #define PARENT "00f067aa0ba902b7"

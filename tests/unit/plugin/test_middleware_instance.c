@@ -1,21 +1,12 @@
 /* test_middleware_instance.c - opening, reloading and closing a middleware. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "plugin/instance.h"
 #include "plugin/middleware_instance.h"
+#include "support/test.h"
 
 static const struct warren_subscription_info info = {.queue = "q", .handler = "p.h"};
 

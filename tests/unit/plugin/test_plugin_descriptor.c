@@ -1,14 +1,6 @@
 /* test_plugin_descriptor.c - descriptors of this, of later, and of no version of warren. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <string.h>
-
 #include "plugin/descriptor.h"
+#include "support/test.h"
 
 static enum warren_outcome handle(struct warren_job *job, void *state)
 {

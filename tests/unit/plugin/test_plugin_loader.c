@@ -1,21 +1,12 @@
 /* test_plugin_loader.c - files that are plugins, and files that are not: each a clear error. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <elf.h>
 #include <link.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "plugin/instance.h"
 #include "plugin/loader.h"
+#include "support/test.h"
 
 /* A file that cannot be loaded: the error begins with its name and says @why. */
 static void refused(const char *path, const char *why)

@@ -1,14 +1,6 @@
 /* test_plugin_registry.c - handlers by name, and near misses. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <string.h>
-
 #include "plugin/registry.h"
+#include "support/test.h"
 
 static enum warren_outcome handle(struct warren_job *job, void *state)
 {

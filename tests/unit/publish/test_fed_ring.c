@@ -1,12 +1,6 @@
 /* test_fed_ring.c - what was offered: found by its id, forgotten from the front. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "publish/spool/fed_ring.h"
+#include "support/test.h"
 
 static void push(struct fed_ring *ring, int64_t id)
 {

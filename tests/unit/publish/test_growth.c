@@ -1,17 +1,8 @@
 /* test_growth.c - the room that is left for the broker's notes is what these notes take. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdlib.h>
-#include <string.h>
-
 #include "amqp/wire/properties.h"
 #include "publish/delay/delay.h"
 #include "publish/message/growth.h"
+#include "support/test.h"
 
 #define DEATHS_MAX 40
 

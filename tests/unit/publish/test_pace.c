@@ -1,17 +1,10 @@
 /* test_pace.c - a publisher's rate with a clock of our own: how many go when, how large a window
  * it allows, and what cannot be kept.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <math.h>
-#include <string.h>
 
 #include "publish/message/pace.h"
+#include "support/test.h"
 
 #define BEGIN_MS 5000
 

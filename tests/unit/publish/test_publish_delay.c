@@ -1,17 +1,7 @@
 /* test_publish_delay.c - a delay as levels, names and headers. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "config/options.h"
 #include "publish/delay/delay.h"
+#include "support/test.h"
 
 static struct delay *delay_to(const char *exchange, const char *routing_key, const char *to_queue,
                               int64_t delay_ms)

@@ -1,17 +1,8 @@
 /* test_publisher_options.c - a publisher's options: defaults, ranges, URIs, the password file. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "publish/message/options.h"
+#include "support/test.h"
 
 static const char *const good_uris[] = {"amqp://u:secret@one:1/v", "amqps://two"};
 

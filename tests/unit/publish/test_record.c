@@ -1,18 +1,9 @@
 /* test_record.c - messages become the right frames, for any channel and frame_max. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdlib.h>
-#include <string.h>
-
 #include "amqp/wire/annotations.h"
 #include "amqp/wire/frame.h"
 #include "amqp/wire/properties.h"
 #include "publish/message/record.h"
+#include "support/test.h"
 
 static struct record *make(const struct warren_publish *publish)
 {

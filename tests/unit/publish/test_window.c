@@ -1,17 +1,7 @@
 /* test_window.c - the publisher's window: what is sent, and how each message ends. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/random.h"
 #include "publish/message/window.h"
+#include "support/test.h"
 
 static struct record *make(uint64_t seq, const char *exchange, const char *key, const char *id,
                            int64_t deadline_ms)

@@ -2,22 +2,13 @@
 #ifndef STORE_RIG_H
 #define STORE_RIG_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <dirent.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "store/db/database.h"
+#include "support/test.h"
 
 struct rig {
     char folder[64];

@@ -1,13 +1,7 @@
 /* test_claim_set.c - the set of claims against a plain list. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "base/random.h"
 #include "store/idempotency/claim_set.h"
+#include "support/test.h"
 
 static struct idempotency_key key_of(unsigned number)
 {

@@ -1,23 +1,15 @@
 /* test_keeper.c - the thread of the store: groups, failures that are tried again, the end. The
  * store is the test's, and says when it is done.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "base/error.h"
 #include "store/writer/keeper.h"
+#include "support/test.h"
 
 #define PATIENCE_S 20
 

@@ -1,15 +1,7 @@
 /* test_key_index.c - which row has a key: never a wrong "surely new", whatever comes and goes. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdlib.h>
-
 #include "base/random.h"
 #include "store/idempotency/key_index.h"
+#include "support/test.h"
 
 static bool has(const struct key_index *index, uint64_t hash, int64_t row)
 {

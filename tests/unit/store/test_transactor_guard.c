@@ -1,19 +1,11 @@
 /* test_transactor_guard.c - what a handler may do with the connection that it shares with warren,
  * and what it may not.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <string.h>
-
 #include <sqlite3.h>
 
 #include "base/log.h"
 #include "store/writer/transactor_guard.h"
+#include "support/test.h"
 
 static struct sqlite3 *sqlite;
 static struct transactor_guard guard;
