@@ -69,15 +69,8 @@ static int64_t now_ms(void)
  * up: its reasons are flags. */
 static void sleep_ms(struct warren_worker *worker, int64_t ms)
 {
-    struct timespec end;
+    struct timespec end = clock_timespec_us((clock_now_ms(clock_monotonic()) + ms) * 1000);
 
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    end.tv_sec += ms / 1000;
-    end.tv_nsec += ms % 1000 * 1000000;
-    if (end.tv_nsec >= 1000000000) {
-        end.tv_sec++;
-        end.tv_nsec -= 1000000000;
-    }
     if (ms < 0)
         sem_wait(worker->wake);
     else

@@ -1,8 +1,6 @@
 /* clock.c - the real clock and the fake one. */
 #include "base/clock.h"
 
-#include <time.h>
-
 static int64_t read_ns(clockid_t id)
 {
     struct timespec now;
@@ -38,6 +36,19 @@ void clock_fake_init(struct clock_fake *fake, int64_t now_ms)
 void clock_fake_advance_ms(struct clock_fake *fake, int64_t ms)
 {
     fake->now_ns += ms * 1000000;
+}
+
+int64_t clock_deadline_ms(int64_t wait_ms)
+{
+    int64_t now_ms = clock_now_ms(clock_monotonic());
+
+    return wait_ms < 0 || wait_ms > INT64_MAX - now_ms ? INT64_MAX : now_ms + wait_ms;
+}
+
+struct timespec clock_timespec_us(int64_t us)
+{
+    return (struct timespec){.tv_sec = (time_t)(us / 1000000),
+                             .tv_nsec = (long)(us % 1000000 * 1000)};
 }
 
 int64_t clock_wall_ms(void)

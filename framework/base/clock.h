@@ -5,6 +5,7 @@
 #define WARREN_BASE_CLOCK_H
 
 #include <stdint.h>
+#include <time.h>
 
 struct clock {
     int64_t (*now_ns)(struct clock *clock);
@@ -31,6 +32,13 @@ static inline int64_t clock_now_ms(struct clock *clock)
 {
     return clock->now_ns(clock) / 1000000;
 }
+
+/** The millisecond of clock_monotonic() that is @wait_ms from now; INT64_MAX: never, as for one
+ * below 0 or too far away. */
+int64_t clock_deadline_ms(int64_t wait_ms);
+
+/** A time of clock_monotonic() as the kernel wants it. Async-signal-safe, as that clock is. */
+struct timespec clock_timespec_us(int64_t us);
 
 /** Milliseconds since 1970-01-01 UTC, for people and message ids; it may step. */
 int64_t clock_wall_ms(void);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/backtrace.h"
+#include "base/clock.h"
 #include "base/process_state.h"
 #include "consume/crash/fault_private.h"
 #include "consume/crash/flight_recorder.h"
@@ -53,15 +54,8 @@ const char *fault_signal_name(int signal)
 
 void fault_sleep_ms(int64_t ms)
 {
-    struct timespec end;
+    struct timespec end = clock_timespec_us((clock_now_ms(clock_monotonic()) + ms) * 1000);
 
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    end.tv_sec += ms / 1000;
-    end.tv_nsec += ms % 1000 * 1000000;
-    if (end.tv_nsec >= 1000000000) {
-        end.tv_sec++;
-        end.tv_nsec -= 1000000000;
-    }
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, NULL) == EINTR)
         continue;
 }

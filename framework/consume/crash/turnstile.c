@@ -1,21 +1,18 @@
 /* turnstile.c - see turnstile.h. */
 #include "consume/crash/turnstile.h"
 
-#include <errno.h>
-#include <time.h>
-
 #include "base/clock.h"
 
 void turnstile_init(struct turnstile *t)
 {
     *t = (struct turnstile){.inside = 0};
     pthread_mutex_init(&t->lock, NULL);
-    pthread_cond_init(&t->moved, NULL);
+    condition_init(&t->moved);
 }
 
 void turnstile_done(struct turnstile *t)
 {
-    pthread_cond_destroy(&t->moved);
+    condition_done(&t->moved);
     pthread_mutex_destroy(&t->lock);
 }
 
@@ -34,23 +31,19 @@ static bool may_enter(const struct turnstile *t, enum turnstile_way way)
 static void stop_expecting(struct turnstile *t)
 {
     t->expects = false;
-    pthread_cond_broadcast(&t->moved);
+    condition_broadcast(&t->moved);
 }
 
 /* Under the lock, which is given up meanwhile. */
 static void wait_for_move(struct turnstile *t)
 {
-    struct timespec end;
-
     if (!t->expects) {
-        pthread_cond_wait(&t->moved, &t->lock);
+        condition_wait(&t->moved, &t->lock);
         return;
     }
     if (t->expect_until_ms == 0)
-        t->expect_until_ms = clock_now_ms(clock_monotonic()) + TURNSTILE_EXPECT_MS;
-    end.tv_sec = (time_t)(t->expect_until_ms / 1000);
-    end.tv_nsec = (long)(t->expect_until_ms % 1000 * 1000000);
-    if (pthread_cond_clockwait(&t->moved, &t->lock, CLOCK_MONOTONIC, &end) == ETIMEDOUT)
+        t->expect_until_ms = clock_deadline_ms(TURNSTILE_EXPECT_MS);
+    if (!condition_wait_until_ms(&t->moved, &t->lock, t->expect_until_ms))
         stop_expecting(t);
 }
 
@@ -82,7 +75,7 @@ void turnstile_leave(struct turnstile *t)
     pthread_mutex_lock(&t->lock);
     if (--t->inside == 0) {
         t->alone = false;
-        pthread_cond_broadcast(&t->moved);
+        condition_broadcast(&t->moved);
     }
     pthread_mutex_unlock(&t->lock);
 }
@@ -101,6 +94,6 @@ void turnstile_close(struct turnstile *t)
 {
     pthread_mutex_lock(&t->lock);
     t->closed = true;
-    pthread_cond_broadcast(&t->moved);
+    condition_broadcast(&t->moved);
     pthread_mutex_unlock(&t->lock);
 }

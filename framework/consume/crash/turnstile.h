@@ -4,16 +4,14 @@
 #ifndef WARREN_CONSUME_TURNSTILE_H
 #define WARREN_CONSUME_TURNSTILE_H
 
-#include <pthread.h>
-#include <stdbool.h>
-#include <stdint.h>
+#include "base/condition.h"
 
 /** After turnstile_expect(): how long the first ones wait for a suspect. */
 #define TURNSTILE_EXPECT_MS 500
 
 struct turnstile {
     pthread_mutex_t lock;
-    pthread_cond_t moved;
+    struct condition moved;
     uint32_t inside;
     uint32_t waiting; /* in turnstile_enter(), suspects among them */
     uint32_t suspects_waiting;

@@ -1,8 +1,6 @@
 /* settle_up.c - see settle_up.h. */
 #include "consume/runtime/settle_up.h"
 
-#include <time.h>
-
 #include "consume/crash/flight_recorder.h"
 #include "consume/runtime/runtime_private.h"
 
@@ -15,7 +13,7 @@ static void answer(struct settle_up *s)
         return;
     pthread_mutex_lock(&s->lock);
     s->answered_count = s->begun_count;
-    pthread_cond_broadcast(&s->answered);
+    condition_broadcast(&s->answered);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -69,31 +67,23 @@ static void look(void *arg)
 
 void settle_up_wait(struct settle_up *s)
 {
-    struct timespec end;
+    int64_t end_ms = clock_deadline_ms(SETTLE_UP_MS);
     uint64_t wanted;
-    int failure = 0;
 
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    end.tv_sec += SETTLE_UP_MS / 1000;
     pthread_mutex_lock(&s->lock);
     wanted = ++s->asked_count;
     loop_post(s->runtime->loop, &s->begin);
-    while (s->answered_count < wanted && !failure)
-        failure = pthread_cond_timedwait(&s->answered, &s->lock, &end);
+    while (s->answered_count < wanted && condition_wait_until_ms(&s->answered, &s->lock, end_ms))
+        continue;
     pthread_mutex_unlock(&s->lock);
 }
 
 enum warren_status settle_up_init(struct settle_up *s, struct runtime *runtime)
 {
-    pthread_condattr_t attributes;
-
     *s = (struct settle_up){.runtime = runtime};
     loop_task_init(&s->begin, look, s);
     pthread_mutex_init(&s->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->answered, &attributes);
-    pthread_condattr_destroy(&attributes);
+    condition_init(&s->answered);
     return loop_timer_init(&s->again, runtime->loop, look, s);
 }
 
@@ -102,6 +92,6 @@ void settle_up_done(struct settle_up *s)
     if (!s->runtime)
         return;
     loop_timer_done(&s->again);
-    pthread_cond_destroy(&s->answered);
+    condition_done(&s->answered);
     pthread_mutex_destroy(&s->lock);
 }

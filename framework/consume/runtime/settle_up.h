@@ -5,8 +5,7 @@
 #ifndef WARREN_CONSUME_SETTLE_UP_H
 #define WARREN_CONSUME_SETTLE_UP_H
 
-#include <pthread.h>
-
+#include "base/condition.h"
 #include "loop/loop.h"
 
 struct runtime;
@@ -22,7 +21,7 @@ struct settle_up {
     uint32_t barriers;       /* that the broker has not answered; all four the loop's */
 
     pthread_mutex_t lock; /* guards the next block */
-    pthread_cond_t answered;
+    struct condition answered;
     uint64_t asked_count;
     uint64_t begun_count;
     uint64_t answered_count;

@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/error.h"
 #include "base/thread.h"
@@ -19,38 +18,7 @@ int64_t publisher_now_ms(void)
     return clock_now_ms(clock_monotonic());
 }
 
-/* @timeout_ms from now, or never. */
-static int64_t deadline_after(int64_t timeout_ms)
-{
-    int64_t now = publisher_now_ms();
-
-    return timeout_ms < 0 || timeout_ms > INT64_MAX - now ? INT64_MAX : now + timeout_ms;
-}
-
-/* @return false when @deadline_ms passed */
-static bool wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t deadline_ms)
-{
-    struct timespec at = {.tv_sec = (time_t)(deadline_ms / 1000),
-                          .tv_nsec = (long)(deadline_ms % 1000) * 1000000};
-
-    if (deadline_ms == INT64_MAX) {
-        pthread_cond_wait(cond, lock);
-        return true;
-    }
-    return pthread_cond_timedwait(cond, lock, &at) == 0;
-}
-
 /* ---- begin ---- */
-
-static void init_cond(pthread_cond_t *cond)
-{
-    pthread_condattr_t attributes;
-
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(cond, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
 
 static struct warren_publisher *allocate(const struct warren_publisher_options *options)
 {
@@ -59,9 +27,9 @@ static struct warren_publisher *allocate(const struct warren_publisher_options *
     if (!p)
         return NULL;
     pthread_mutex_init(&p->lock, NULL);
-    init_cond(&p->room_cond);
-    init_cond(&p->ended_cond);
-    init_cond(&p->connected_cond);
+    condition_init(&p->room_cond);
+    condition_init(&p->ended_cond);
+    condition_init(&p->connected_cond);
     list_init(&p->incoming);
     list_init(&p->room_turns);
     atomic_init(&p->frame_max, RECORD_FRAME_MAX);
@@ -91,9 +59,9 @@ static void release(struct warren_publisher *p)
     while ((link = list_pop(&p->incoming)))
         record_free(list_entry(link, struct record, link));
     sender_done(p);
-    pthread_cond_destroy(&p->room_cond);
-    pthread_cond_destroy(&p->ended_cond);
-    pthread_cond_destroy(&p->connected_cond);
+    condition_done(&p->room_cond);
+    condition_done(&p->ended_cond);
+    condition_done(&p->connected_cond);
     pthread_mutex_destroy(&p->lock);
     free(p);
 }
@@ -139,13 +107,13 @@ void publisher_set_observer(struct warren_publisher *p, const struct publisher_o
 enum warren_status warren_publisher_wait_connected(struct warren_publisher *p, uint32_t timeout_ms,
                                                    struct warren_error *error)
 {
-    int64_t deadline_ms = deadline_after(timeout_ms);
+    int64_t deadline_ms = clock_deadline_ms(timeout_ms);
     enum warren_status status = WARREN_OK;
 
     if (sender_is_caller(p))
         return error_set(error, WARREN_EINVAL, "a receipt's callback must not wait");
     pthread_mutex_lock(&p->lock);
-    while (!p->connected && wait_until(&p->connected_cond, &p->lock, deadline_ms))
+    while (!p->connected && condition_wait_until_ms(&p->connected_cond, &p->lock, deadline_ms))
         ;
     if (!p->connected)
         status = error_set(error, WARREN_ETIMEOUT, "not connected within %u ms: %s", timeout_ms,
@@ -185,7 +153,7 @@ static void end_turn(struct warren_publisher *p, struct turn *turn)
         return;
     p->room_kept = false;
     if (!list_empty(&p->room_turns))
-        pthread_cond_broadcast(&p->room_cond);
+        condition_broadcast(&p->room_cond);
     if (p->spooler)
         spooler_room(p->spooler);
 }
@@ -198,7 +166,7 @@ static enum warren_status wait_for_turn(struct warren_publisher *p, struct turn 
                                         int64_t wait_ms)
 {
     int64_t began_ms = publisher_now_ms();
-    int64_t deadline_ms = deadline_after(wait_ms);
+    int64_t deadline_ms = clock_deadline_ms(wait_ms);
     bool entered;
 
     list_push(&p->room_turns, &turn->link);
@@ -209,8 +177,9 @@ static enum warren_status wait_for_turn(struct warren_publisher *p, struct turn 
             break;
         if (now - began_ms >= ROOM_STEP_MS && is_next(p, turn))
             p->room_kept = true;
-        wait_until(&p->room_cond, &p->lock,
-                   deadline_ms - now < ROOM_STEP_MS ? deadline_ms : now + ROOM_STEP_MS);
+        condition_wait_until_ms(&p->room_cond, &p->lock,
+                                deadline_ms - now < ROOM_STEP_MS ? deadline_ms
+                                                                 : now + ROOM_STEP_MS);
     }
     entered = may_enter(p, turn);
     end_turn(p, turn);
@@ -319,7 +288,7 @@ enum warren_status warren_publisher_publish(struct warren_publisher *p,
 
 struct waiter {
     struct warren_publisher *publisher;
-    pthread_cond_t cond;
+    struct condition cond;
     bool done;
     enum warren_result result;
 };
@@ -332,7 +301,7 @@ static void waiter_receipt(const struct warren_receipt *receipt, void *user)
     pthread_mutex_lock(lock);
     waiter->result = receipt->result;
     waiter->done = true;
-    pthread_cond_signal(&waiter->cond); /* under the lock: it lives on the waiting stack */
+    condition_signal(&waiter->cond); /* under the lock: it lives on the waiting stack */
     pthread_mutex_unlock(lock);
 }
 
@@ -345,16 +314,16 @@ enum warren_status warren_publisher_publish_wait(struct warren_publisher *p,
 
     if (sender_is_caller(p))
         return WARREN_EINVAL;
-    pthread_cond_init(&waiter.cond, NULL);
+    condition_init(&waiter.cond);
     status = warren_publisher_publish(p, publish, waiter_receipt, &waiter);
     if (status == WARREN_OK) {
         pthread_mutex_lock(&p->lock);
         while (!waiter.done)
-            pthread_cond_wait(&waiter.cond, &p->lock);
+            condition_wait(&waiter.cond, &p->lock);
         pthread_mutex_unlock(&p->lock);
         *ret_result = waiter.result;
     }
-    pthread_cond_destroy(&waiter.cond);
+    condition_done(&waiter.cond);
     return status;
 }
 
@@ -369,13 +338,13 @@ static int64_t spool_last_id(const struct warren_publisher *p)
 /* Under the lock. @timeout_ms negative: for ever */
 static bool wait_ended(struct warren_publisher *p, int64_t timeout_ms, int64_t spool_target)
 {
-    int64_t deadline_ms = deadline_after(timeout_ms);
+    int64_t deadline_ms = clock_deadline_ms(timeout_ms);
     uint64_t target = p->next_seq;
 
     while (p->ended_below < target || p->spool_done_below <= spool_target) {
         if (target < p->flush_target)
             p->flush_target = target;
-        if (!wait_until(&p->ended_cond, &p->lock, deadline_ms))
+        if (!condition_wait_until_ms(&p->ended_cond, &p->lock, deadline_ms))
             break;
     }
     return p->ended_below >= target && p->spool_done_below > spool_target;
@@ -407,7 +376,7 @@ enum warren_status warren_publisher_set_rate(struct warren_publisher *p, double 
     p->burst = burst;
     p->room.messages_max = pace_window(rate, p->timeout_ms, p->window_messages);
     pthread_mutex_unlock(&p->lock);
-    pthread_cond_broadcast(&p->room_cond);
+    condition_broadcast(&p->room_cond);
     if (p->spooler)
         spooler_room(p->spooler);
     loop_post(p->loop, &p->rate_task);
@@ -443,7 +412,7 @@ enum warren_status warren_publisher_close(struct warren_publisher *p, uint32_t t
     spool_target = spool_last_id(p);
     pthread_mutex_lock(&p->lock);
     p->closing = true;
-    pthread_cond_broadcast(&p->room_cond);
+    condition_broadcast(&p->room_cond);
     if (!wait_ended(p, timeout_ms, spool_target))
         status = WARREN_ETIMEOUT;
     p->halted = true;

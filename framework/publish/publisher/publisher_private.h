@@ -9,11 +9,11 @@
 #define WARREN_PUBLISH_PUBLISHER_PRIVATE_H
 
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "amqp/connection/channel.h"
 #include "base/arena.h"
+#include "base/condition.h"
 #include "publish/delay/delay_topology.h"
 #include "publish/message/options.h"
 #include "publish/message/pace.h"
@@ -64,9 +64,9 @@ struct replies {
 struct warren_publisher {
     /* Guarded by the lock. */
     pthread_mutex_t lock;
-    pthread_cond_t room_cond;  /* room is wide again, or kept for one who waits; or closing */
-    pthread_cond_t ended_cond; /* ended_below reached flush_target */
-    pthread_cond_t connected_cond;
+    struct condition room_cond;  /* room is wide again, or kept for one who waits; or closing */
+    struct condition ended_cond; /* ended_below reached flush_target */
+    struct condition connected_cond;
     struct list incoming; /* accepted, not yet seen by the sender */
     struct room room;
     uint64_t next_seq;

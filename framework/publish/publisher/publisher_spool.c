@@ -49,7 +49,7 @@ static void done(void *user, int64_t below)
 
     pthread_mutex_lock(&p->lock);
     p->spool_done_below = below;
-    pthread_cond_broadcast(&p->ended_cond);
+    condition_broadcast(&p->ended_cond);
     pthread_mutex_unlock(&p->lock);
 }
 

@@ -118,7 +118,7 @@ enum warren_status warren_publisher_request_async(struct warren_publisher *p,
 
 struct waiter {
     pthread_mutex_t lock;
-    pthread_cond_t cond;
+    struct condition cond;
     bool done;
     enum warren_status status;
     struct warren_reply *reply;
@@ -136,7 +136,7 @@ static void waiter_reply(enum warren_status status, struct warren_reply *reply, 
     if (status != WARREN_OK)
         error_set(waiter->error, status, "%s", why);
     waiter->done = true;
-    pthread_cond_signal(&waiter->cond); /* under the lock: it lives on the waiting stack */
+    condition_signal(&waiter->cond); /* under the lock: it lives on the waiting stack */
     pthread_mutex_unlock(&waiter->lock);
 }
 
@@ -170,20 +170,20 @@ enum warren_status warren_publisher_request(struct warren_publisher *p,
     if (sender_is_caller(p))
         return error_set(error, WARREN_EINVAL, "a callback of the publisher must not wait");
     pthread_mutex_init(&waiter.lock, NULL);
-    pthread_cond_init(&waiter.cond, NULL);
+    condition_init(&waiter.cond);
     status = warren_publisher_request_async(p, publish, timeout_ms, waiter_reply, &waiter);
     if (status != WARREN_OK) {
         error_set(error, status, "%s", refusal_of(status));
     } else {
         pthread_mutex_lock(&waiter.lock);
         while (!waiter.done)
-            pthread_cond_wait(&waiter.cond, &waiter.lock);
+            condition_wait(&waiter.cond, &waiter.lock);
         pthread_mutex_unlock(&waiter.lock);
         status = waiter.status;
         if (status == WARREN_OK)
             *ret_reply = waiter.reply;
     }
-    pthread_cond_destroy(&waiter.cond);
+    condition_done(&waiter.cond);
     pthread_mutex_destroy(&waiter.lock);
     return status;
 }

@@ -265,7 +265,7 @@ static void account(struct warren_publisher *p, const struct batch *batch)
     wake = !list_empty(&p->room_turns) && (p->room_kept || room_is_wide(&p->room));
     pthread_mutex_unlock(&p->lock);
     if (wake)
-        pthread_cond_broadcast(&p->room_cond);
+        condition_broadcast(&p->room_cond);
     if (p->spooler && batch->count > 0)
         spooler_room(p->spooler);
 }
@@ -358,7 +358,7 @@ static void deliver(struct warren_publisher *p)
     p->ended_below = window_ended_below(&p->window);
     if (p->ended_below >= p->flush_target) {
         p->flush_target = UINT64_MAX;
-        pthread_cond_broadcast(&p->ended_cond);
+        condition_broadcast(&p->ended_cond);
     }
     pthread_mutex_unlock(&p->lock);
 }

@@ -32,7 +32,7 @@ static void confirms_on(void *user, uint32_t id, void *decoded)
     atomic_store_explicit(&p->frame_max, connection_frame_max(p->connection), memory_order_relaxed);
     pthread_mutex_lock(&p->lock);
     p->connected = true;
-    pthread_cond_broadcast(&p->connected_cond);
+    condition_broadcast(&p->connected_cond);
     pthread_mutex_unlock(&p->lock);
     if (observer.open && !p->announced)
         observer.open(user, connection_where(p->connection), connection_server(p->connection));

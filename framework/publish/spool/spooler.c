@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -12,16 +11,6 @@
 
 /* ---- life ---- */
 
-static void init_cond(pthread_cond_t *cond)
-{
-    pthread_condattr_t attributes;
-
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(cond, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
 static struct spooler *allocate(const struct spooler_options *options,
                                 const struct spooler_events *events, void *user)
 {
@@ -30,8 +19,8 @@ static struct spooler *allocate(const struct spooler_options *options,
     if (!s)
         return NULL;
     pthread_mutex_init(&s->lock, NULL);
-    init_cond(&s->work_cond);
-    init_cond(&s->room_cond);
+    condition_init(&s->work_cond);
+    condition_init(&s->room_cond);
     list_init(&s->tickets);
     s->options = *options;
     s->events = *events;
@@ -92,7 +81,7 @@ void spooler_free(struct spooler *s)
     if (s->started) {
         pthread_mutex_lock(&s->lock);
         s->halted = s->stopping = s->kick = true;
-        pthread_cond_signal(&s->work_cond);
+        condition_signal(&s->work_cond);
         pthread_mutex_unlock(&s->lock);
         pthread_join(s->thread, NULL);
     }
@@ -101,8 +90,8 @@ void spooler_free(struct spooler *s)
         free(s->ended[i].refused);
     free(s->ended);
     fed_ring_done(&s->fed);
-    pthread_cond_destroy(&s->work_cond);
-    pthread_cond_destroy(&s->room_cond);
+    condition_done(&s->work_cond);
+    condition_done(&s->room_cond);
     pthread_mutex_destroy(&s->lock);
     free(s);
 }
@@ -133,42 +122,18 @@ void spooler_message_of(const struct record *record, struct spool_message *messa
     take_delay(record, message);
 }
 
-static int64_t deadline_of(int64_t wait_ms)
-{
-    int64_t now = clock_now_ms(clock_monotonic());
-
-    return wait_ms > INT64_MAX - now ? INT64_MAX : now + wait_ms;
-}
-
 static void ticket_init(struct spool_ticket *ticket, struct record *record, int64_t wait_ms)
 {
-    *ticket = (struct spool_ticket){.record = record, .deadline_ms = deadline_of(wait_ms)};
+    *ticket = (struct spool_ticket){.record = record, .deadline_ms = clock_deadline_ms(wait_ms)};
     spooler_message_of(record, &ticket->message);
     ticket->bytes = spool_message_bytes(&ticket->message);
     list_init(&ticket->link);
-    pthread_cond_init(&ticket->cond, NULL);
+    condition_init(&ticket->cond);
 }
 
 static bool fits(const struct spooler *s, int64_t bytes)
 {
     return s->bytes + bytes <= (int64_t)s->options.max_bytes;
-}
-
-static struct timespec timespec_of(int64_t ms)
-{
-    return (struct timespec){.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
-}
-
-/* Under the lock. @return false when @deadline_ms passed */
-static bool wait_for_room(struct spooler *s, int64_t deadline_ms)
-{
-    struct timespec at = timespec_of(deadline_ms);
-
-    if (deadline_ms == INT64_MAX) {
-        pthread_cond_wait(&s->room_cond, &s->lock);
-        return true;
-    }
-    return pthread_cond_timedwait(&s->room_cond, &s->lock, &at) == 0;
 }
 
 /* Under the lock. */
@@ -182,8 +147,9 @@ static enum warren_status take_room(struct spooler *s, int64_t bytes, int64_t wa
         s->room_waits++;
         if (s->options.when_full == WARREN_SPOOL_FAIL || wait_ms == 0)
             return WARREN_EFULL;
-        while (!s->closing && !fits(s, bytes) && wait_for_room(s, deadline_ms))
-            ;
+        while (!s->closing && !fits(s, bytes) &&
+               condition_wait_until_ms(&s->room_cond, &s->lock, deadline_ms))
+            continue;
         if (!s->closing && !fits(s, bytes))
             return WARREN_ETIMEOUT;
     }
@@ -204,13 +170,13 @@ enum warren_status spooler_publish(struct spooler *s, struct record *record, int
     if (status == WARREN_OK) {
         list_push(&s->tickets, &ticket.link);
         s->kick = true;
-        pthread_cond_signal(&s->work_cond);
+        condition_signal(&s->work_cond);
         while (!ticket.done)
-            pthread_cond_wait(&ticket.cond, &s->lock);
+            condition_wait(&ticket.cond, &s->lock);
         status = ticket.status;
     }
     pthread_mutex_unlock(&s->lock);
-    pthread_cond_destroy(&ticket.cond);
+    condition_done(&ticket.cond);
     return status;
 }
 
@@ -241,7 +207,7 @@ void spooler_appended(struct spooler *s, int64_t messages, int64_t bytes, int64_
     if (s->others_id < last_id)
         s->others_id = last_id;
     s->kick = true;
-    pthread_cond_signal(&s->work_cond);
+    condition_signal(&s->work_cond);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -273,7 +239,7 @@ void spooler_close(struct spooler *s)
 {
     pthread_mutex_lock(&s->lock);
     s->closing = true;
-    pthread_cond_broadcast(&s->room_cond);
+    condition_broadcast(&s->room_cond);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -309,7 +275,7 @@ void spooler_ended(struct spooler *s, const struct record *record, bool told)
     s->ended[s->ended_count++] = ended;
     if (s->ended_count == 1) {
         s->kick = true;
-        pthread_cond_signal(&s->work_cond);
+        condition_signal(&s->work_cond);
     }
     pthread_mutex_unlock(&s->lock);
 }
@@ -320,7 +286,7 @@ void spooler_room(struct spooler *s)
     if (s->hungry) {
         s->hungry = false;
         s->kick = true;
-        pthread_cond_signal(&s->work_cond);
+        condition_signal(&s->work_cond);
     }
     pthread_mutex_unlock(&s->lock);
 }

@@ -27,7 +27,7 @@ void spooler_look(struct spooler *s)
     if (s->others_id <= totals.last_id) {
         spooler_take_totals(s, &totals);
         s->backlog = true;
-        pthread_cond_broadcast(&s->room_cond);
+        condition_broadcast(&s->room_cond);
     }
     pthread_mutex_unlock(&s->lock);
 }

@@ -5,8 +5,7 @@
 #ifndef WARREN_PUBLISH_SPOOLER_PRIVATE_H
 #define WARREN_PUBLISH_SPOOLER_PRIVATE_H
 
-#include <pthread.h>
-
+#include "base/condition.h"
 #include "publish/spool/fed_ring.h"
 #include "publish/spool/spooler.h"
 
@@ -17,7 +16,7 @@ struct spool_ticket {
     struct spool_message message; /* borrows from the record */
     int64_t bytes;
     int64_t deadline_ms; /* it waits for room no longer */
-    pthread_cond_t cond;
+    struct condition cond;
     bool done;
     enum warren_status status;
 };
@@ -31,8 +30,8 @@ struct spool_ended {
 
 struct spooler {
     pthread_mutex_t lock;
-    pthread_cond_t work_cond; /* kick */
-    pthread_cond_t room_cond;
+    struct condition work_cond; /* kick */
+    struct condition room_cond;
 
     /* Guarded by the lock. */
     bool kick; /* the thread shall look what there is to do */

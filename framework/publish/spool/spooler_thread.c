@@ -1,6 +1,5 @@
 /* spooler_thread.c - the spooler's thread: what is due, and in which order. */
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "publish/spool/spooler_private.h"
@@ -49,17 +48,6 @@ static int64_t next_ms(const struct spooler *s)
     return at;
 }
 
-static void wait_until(struct spooler *s, int64_t at_ms)
-{
-    struct timespec at = {.tv_sec = (time_t)(at_ms / 1000),
-                          .tv_nsec = (long)(at_ms % 1000) * 1000000};
-
-    if (at_ms == INT64_MAX)
-        pthread_cond_wait(&s->work_cond, &s->lock);
-    else
-        pthread_cond_timedwait(&s->work_cond, &s->lock, &at);
-}
-
 static void wait_for_work(struct spooler *s)
 {
     int64_t now = now_ms();
@@ -67,7 +55,7 @@ static void wait_for_work(struct spooler *s)
     if (s->ended_count > 0 && s->ended_due_ms == INT64_MAX)
         s->ended_due_ms = now + ENDED_STEP_MS;
     while (!s->kick && now < next_ms(s)) {
-        wait_until(s, next_ms(s));
+        condition_wait_until_ms(&s->work_cond, &s->lock, next_ms(s));
         now = now_ms();
     }
     s->kick = false;
@@ -143,7 +131,7 @@ static void answer_tickets(struct spooler *s, struct spool_round *round)
         struct spool_ticket *ticket = list_entry(link, struct spool_ticket, link);
 
         ticket->done = true;
-        pthread_cond_signal(&ticket->cond); /* under the lock: it lives on the caller's stack */
+        condition_signal(&ticket->cond); /* under the lock: it lives on the caller's stack */
     }
     pthread_mutex_unlock(&s->lock);
 }

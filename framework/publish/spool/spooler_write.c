@@ -258,7 +258,7 @@ static void account(struct spooler *s, const struct spool_round *round, const st
     if (last_id > 0)
         s->last_id = last_id;
     if (change->bytes < 0 || unused_bytes(round) > 0)
-        pthread_cond_broadcast(&s->room_cond);
+        condition_broadcast(&s->room_cond);
     pthread_mutex_unlock(&s->lock);
 }
 

@@ -1,9 +1,10 @@
 /* turn.c - see turn.h. Tickets: who holds the number that is being served has the turn. */
 #include "store/db/turn.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+
+#include "base/condition.h"
 
 struct turn {
     struct turn *next; /* of all */
@@ -16,7 +17,7 @@ struct turn {
     uint64_t served;
     uint64_t tickets;
     bool broken;
-    pthread_cond_t changed;
+    struct condition changed;
 };
 
 static pthread_mutex_t all_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -31,7 +32,7 @@ static struct turn *turn_new(dev_t device, ino_t inode)
     turn->device = device;
     turn->inode = inode;
     pthread_mutex_init(&turn->mutex, NULL);
-    pthread_cond_init(&turn->changed, NULL);
+    condition_init(&turn->changed);
     turn->next = all;
     all = turn;
     return turn;
@@ -60,7 +61,7 @@ static void remove_turn(struct turn *turn)
     while (*place != turn)
         place = &(*place)->next;
     *place = turn->next;
-    pthread_cond_destroy(&turn->changed);
+    condition_done(&turn->changed);
     pthread_mutex_destroy(&turn->mutex);
     free(turn);
 }
@@ -83,7 +84,7 @@ bool turn_take(struct turn *turn)
     pthread_mutex_lock(&turn->mutex);
     mine = turn->tickets++;
     while (turn->served != mine && !turn->broken)
-        pthread_cond_wait(&turn->changed, &turn->mutex);
+        condition_wait(&turn->changed, &turn->mutex);
     is_mine = !turn->broken;
     pthread_mutex_unlock(&turn->mutex);
     return is_mine;
@@ -94,7 +95,7 @@ void turn_break(struct turn *turn)
     pthread_mutex_lock(&turn->mutex);
     turn->broken = true;
     pthread_mutex_unlock(&turn->mutex);
-    pthread_cond_broadcast(&turn->changed);
+    condition_broadcast(&turn->changed);
 }
 
 void turn_give(struct turn *turn)
@@ -106,7 +107,7 @@ void turn_give(struct turn *turn)
     wanted = turn->tickets > turn->served;
     pthread_mutex_unlock(&turn->mutex);
     if (wanted)
-        pthread_cond_broadcast(&turn->changed);
+        condition_broadcast(&turn->changed);
 }
 
 int64_t turn_log_told(struct turn *turn)

@@ -1,11 +1,11 @@
 /* keeper.c - see keeper.h. */
 #include "store/writer/keeper.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "base/clock.h"
+#include "base/condition.h"
 #include "base/error.h"
 #include "base/thread.h"
 #include "store/writer/transactor.h"
@@ -36,7 +36,7 @@ struct keeper {
     bool started;
 
     pthread_mutex_t mutex; /* guards the next block */
-    pthread_cond_t more;
+    struct condition more;
     struct queue queue;
     size_t wanted; /* the thread sleeps until so many are queued; 0: it does not sleep */
     bool stopping;
@@ -207,13 +207,6 @@ static void work_group(struct keeper *k, struct queue *queue, bool last_time)
 
 /* ---- the thread ---- */
 
-static void wait_until(struct keeper *k, int64_t until_us)
-{
-    struct timespec until = {.tv_sec = until_us / 1000000, .tv_nsec = until_us % 1000000 * 1000};
-
-    pthread_cond_timedwait(&k->more, &k->mutex, &until);
-}
-
 /* When there is something to do although nothing comes. Microseconds. */
 static int64_t next_duty_us(const struct keeper *k)
 {
@@ -234,7 +227,7 @@ static void sleep_until(struct keeper *k, size_t count, int64_t until_us)
 {
     k->wanted = count;
     while (k->queue.count < count && !k->stopping && now_us() < until_us)
-        wait_until(k, until_us);
+        condition_wait_until_us(&k->more, &k->mutex, until_us);
     k->wanted = 0;
 }
 
@@ -347,8 +340,6 @@ static void *run(void *arg)
 
 static void init(struct keeper *k, const struct keeper_options *options)
 {
-    pthread_condattr_t attributes;
-
     k->store = options->store;
     k->transactor = options->transactor;
     k->events = options->events;
@@ -359,10 +350,7 @@ static void init(struct keeper *k, const struct keeper_options *options)
     queue_init(&k->queue);
     queue_init(&k->failed);
     pthread_mutex_init(&k->mutex, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&k->more, &attributes);
-    pthread_condattr_destroy(&attributes);
+    condition_init(&k->more);
 }
 
 enum warren_status keeper_new(const struct keeper_options *options, struct keeper **ret_keeper,
@@ -406,7 +394,7 @@ void keeper_submit(struct keeper *k, struct keeper_work *work)
     wake = k->wanted > 0 && k->queue.count == k->wanted;
     pthread_mutex_unlock(&k->mutex);
     if (wake)
-        pthread_cond_signal(&k->more);
+        condition_signal(&k->more);
 }
 
 void keeper_stats(struct keeper *k, struct keeper_stats *stats)
@@ -429,7 +417,7 @@ void keeper_stop(struct keeper *k)
     pthread_mutex_lock(&k->mutex);
     k->stopping = true;
     pthread_mutex_unlock(&k->mutex);
-    pthread_cond_signal(&k->more);
+    condition_signal(&k->more);
     pthread_join(k->thread, NULL);
     k->started = false;
 }
@@ -441,7 +429,7 @@ void keeper_free(struct keeper *k)
     keeper_stop(k);
     transactor_free(k->transactor);
     k->store->ops->free(k->store);
-    pthread_cond_destroy(&k->more);
+    condition_done(&k->more);
     pthread_mutex_destroy(&k->mutex);
     free(k);
 }

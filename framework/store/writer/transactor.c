@@ -29,13 +29,12 @@ static bool has_company(const struct transactor *t)
 
 static enum warren_status occupy(struct transactor *t, int64_t wait_ms, struct warren_error *error)
 {
-    int64_t until_us =
-        wait_ms < INT32_MAX ? transactor_now_us() + wait_ms * 1000 : INT64_MAX / 1000;
+    int64_t until_us = wait_ms < INT32_MAX ? transactor_now_us() + wait_ms * 1000 : INT64_MAX;
     enum warren_status status = WARREN_OK;
 
     pthread_mutex_lock(&t->mutex);
     while (status == WARREN_OK && !t->stopping && (t->busy || t->wants || has_company(t)))
-        if (!transactor_wait_until(t, until_us))
+        if (!condition_wait_until_us(&t->changed, &t->mutex, until_us))
             status = error_set(error, WARREN_ETIMEOUT,
                                "%s: other handlers had the transaction all the time",
                                database_path(t->connection.database));
@@ -56,7 +55,7 @@ void transactor_vacate(struct transactor *t)
     t->busy = false;
     t->occupant = 0;
     pthread_mutex_unlock(&t->mutex);
-    pthread_cond_broadcast(&t->changed);
+    condition_broadcast(&t->changed);
 }
 
 /* In a handler; a change of the schema may have the statement compiled again, which it may not. */

@@ -1,6 +1,5 @@
 /* transactor_commit.c - the group, its transaction, and the thread that commits it. */
 #include <stdlib.h>
-#include <time.h>
 
 #include <sqlite3.h>
 
@@ -16,14 +15,6 @@
 int64_t transactor_now_us(void)
 {
     return clock_now_ns(clock_monotonic()) / 1000;
-}
-
-bool transactor_wait_until(struct transactor *t, int64_t until_us)
-{
-    struct timespec until = {.tv_sec = until_us / 1000000, .tv_nsec = until_us % 1000000 * 1000};
-
-    return pthread_cond_timedwait(&t->changed, &t->mutex, &until) == 0 ||
-           transactor_now_us() < until_us;
 }
 
 /* ---- the group ---- */
@@ -194,7 +185,7 @@ void transactor_abandon(struct transactor *t)
     pthread_mutex_lock(&t->mutex);
     t->abandoned = t->stopping = true;
     pthread_mutex_unlock(&t->mutex);
-    pthread_cond_broadcast(&t->changed);
+    condition_broadcast(&t->changed);
     turn_break(database_turn(t->connection.database));
     decide(t, take_group(t), WARREN_ECLOSED);
 }
@@ -208,16 +199,16 @@ static bool gather(struct transactor *t)
     int64_t until_us;
 
     while (t->group_count == 0 && !t->stopping)
-        pthread_cond_wait(&t->changed, &t->mutex);
+        condition_wait(&t->changed, &t->mutex);
     until_us = transactor_now_us() + t->group_delay_us;
     if (t->last_group >= LOAD_MIN)
         while (t->group_count < GROUP_GOOD && !t->stopping &&
                !turn_is_wanted(database_turn(t->connection.database)))
-            if (!transactor_wait_until(t, until_us))
+            if (!condition_wait_until_us(&t->changed, &t->mutex, until_us))
                 break;
     t->wants = true;
     while (t->busy && !t->abandoned)
-        pthread_cond_wait(&t->changed, &t->mutex);
+        condition_wait(&t->changed, &t->mutex);
     t->wants = false;
     if (t->abandoned)
         return false;
@@ -285,7 +276,7 @@ void *transactor_run(void *arg)
         if (goes_on && has_group)
             commit_group(t);
         else
-            pthread_cond_broadcast(&t->changed);
+            condition_broadcast(&t->changed);
     }
     return NULL;
 }

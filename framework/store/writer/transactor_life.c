@@ -72,7 +72,6 @@ enum warren_status transactor_new(const struct transactor_options *options,
                                   struct warren_error *error)
 {
     struct transactor *t = calloc(1, sizeof *t);
-    pthread_condattr_t attributes;
     enum warren_status status;
 
     if (!t)
@@ -82,10 +81,7 @@ enum warren_status transactor_new(const struct transactor_options *options,
     t->group_delay_us = options->group_delay_us;
     transactor_group_clear(t);
     pthread_mutex_init(&t->mutex, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&t->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    condition_init(&t->changed);
     status = prepare(t, options, error);
     if (status == WARREN_OK)
         status = thread_start(&t->thread, "warren-commit", transactor_run, t, error);
@@ -105,7 +101,7 @@ void transactor_stop(struct transactor *t)
     pthread_mutex_lock(&t->mutex);
     t->stopping = true;
     pthread_mutex_unlock(&t->mutex);
-    pthread_cond_broadcast(&t->changed);
+    condition_broadcast(&t->changed);
     pthread_join(t->thread, NULL);
     t->started = false;
 }
@@ -122,7 +118,7 @@ void transactor_free(struct transactor *t)
     idempotency_rows_done(&t->connection);
     spool_close(t->spool);
     database_close(t->connection.database);
-    pthread_cond_destroy(&t->changed);
+    condition_done(&t->changed);
     pthread_mutex_destroy(&t->mutex);
     free(t);
 }

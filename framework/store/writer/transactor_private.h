@@ -5,9 +5,10 @@
 #ifndef WARREN_STORE_TRANSACTOR_PRIVATE_H
 #define WARREN_STORE_TRANSACTOR_PRIVATE_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/clock.h"
+#include "base/condition.h"
 #include "store/idempotency/idempotency_connection.h"
 #include "store/writer/transactor.h"
 #include "store/writer/transactor_guard.h"
@@ -29,7 +30,7 @@ struct transactor {
     bool started;
 
     pthread_mutex_t mutex; /* guards the next block */
-    pthread_cond_t changed;
+    struct condition changed;
     transactor_appended_fn *appended;
     void *appended_user;
     bool busy;  /* somebody uses the connection */
@@ -54,8 +55,6 @@ struct transactor {
 };
 
 int64_t transactor_now_us(void);
-/** Under the mutex. @return false: the time came first */
-bool transactor_wait_until(struct transactor *t, int64_t until_us);
 
 /* ---- the group: under the mutex ---- */
 

@@ -31,6 +31,17 @@ static void monotonic_clock_does_not_go_back(void **state)
     }
 }
 
+/* A deadline is so many milliseconds from now; without an end, or behind the end of time, never. */
+static void deadline_never_overflows(void **state)
+{
+    int64_t now_ms = clock_now_ms(clock_monotonic());
+
+    (void)state;
+    assert_in_range(clock_deadline_ms(60000), now_ms + 60000, now_ms + 120000);
+    assert_true(clock_deadline_ms(-1) == INT64_MAX);
+    assert_true(clock_deadline_ms(INT64_MAX) == INT64_MAX);
+}
+
 /* The wall clock counts milliseconds since 1970: now lies between 2020 and 2100. */
 static void wall_clock_is_in_milliseconds(void **state)
 {
@@ -43,6 +54,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fake_clock_moves_only_when_told),
         cmocka_unit_test(monotonic_clock_does_not_go_back),
+        cmocka_unit_test(deadline_never_overflows),
         cmocka_unit_test(wall_clock_is_in_milliseconds),
     };
 
