@@ -23,6 +23,7 @@
 #define SEARCH_MAX 4096
 
 struct loop {
+    struct clock *clock;
     struct event_base *base;
     struct event *wakeup;
     int wakeup_fd;
@@ -148,13 +149,14 @@ static void forget_descriptors(struct loop *loop)
         descriptors_remove(loop->wakeup_fd);
 }
 
-enum warren_status loop_new(struct loop **ret_loop)
+enum warren_status loop_new(struct clock *clock, struct loop **ret_loop)
 {
     struct loop *loop = calloc(1, sizeof *loop);
     enum warren_status status = WARREN_ENOMEM;
 
     if (!loop)
         return WARREN_ENOMEM;
+    loop->clock = clock;
     list_init(&loop->tasks);
     pthread_mutex_init(&loop->lock, NULL);
     loop->timer_fd = -1;
@@ -214,8 +216,12 @@ void loop_stop(struct loop *loop)
 
 struct clock *loop_clock(struct loop *loop)
 {
-    (void)loop;
-    return clock_monotonic();
+    return loop->clock;
+}
+
+int64_t loop_now_ms(struct loop *loop)
+{
+    return clock_now_ms(loop->clock);
 }
 
 static void take_warning(int severity, const char *text)

@@ -16,16 +16,23 @@
 struct loop;
 struct event;
 
-/** A loop with microsecond timers. Run it on any one thread. */
-enum warren_status loop_new(struct loop **ret_loop);
+/**
+ * A loop with microsecond timers. Run it on any one thread.
+ *
+ * @clock  borrowed; what all that is on the loop reads the time from, but its timers: these run for
+ *         so long after they were armed by clock_monotonic()
+ */
+enum warren_status loop_new(struct clock *clock, struct loop **ret_loop);
 /** After loop_run() returned and everything on it is done. NULL is fine. */
 void loop_free(struct loop *loop);
 /** Run until loop_stop(). */
 void loop_run(struct loop *loop);
 /** Make loop_run() return after the current turn. Thread: any. */
 void loop_stop(struct loop *loop);
-/** A monotonic clock. */
+/** The clock that it was given. Thread: as that clock. */
 struct clock *loop_clock(struct loop *loop);
+/** What it says. Thread: as that clock. */
+int64_t loop_now_ms(struct loop *loop);
 
 /**
  * What libevent warns of goes into the log, and has all descriptors looked at (base/descriptors.h).

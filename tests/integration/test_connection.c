@@ -118,7 +118,7 @@ static struct client *client_new(const char *uri_text, void (*adjust)(struct con
     options.reconnect_delay_max_ms = 200;
     if (adjust)
         adjust(&options);
-    assert_int_equal(loop_new(&client->loop), WARREN_OK);
+    assert_int_equal(loop_new(clock_monotonic(), &client->loop), WARREN_OK);
     assert_int_equal(loop_timer_init(&client->tick, client->loop, on_tick, client), WARREN_OK);
     assert_int_equal(
         connection_new(client->loop, &options, &events, client, &client->connection, &error),

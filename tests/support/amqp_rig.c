@@ -82,7 +82,7 @@ struct rig *rig_new_with(const char *uri, void (*adjust)(struct connection_optio
     options.uri_count = 1;
     if (adjust)
         adjust(&options);
-    assert_int_equal(loop_new(&rig->loop), WARREN_OK);
+    assert_int_equal(loop_new(clock_monotonic(), &rig->loop), WARREN_OK);
     assert_int_equal(loop_timer_init(&rig->tick, rig->loop, on_tick, rig), WARREN_OK);
     assert_int_equal(connection_new(rig->loop, &options, &events, rig, &rig->connection, NULL),
                      WARREN_OK);

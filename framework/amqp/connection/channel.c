@@ -17,7 +17,7 @@
 
 static int64_t now_ms(const struct channel *ch)
 {
-    return clock_now_ms(loop_clock(connection_loop(ch->connection)));
+    return loop_now_ms(connection_loop(ch->connection));
 }
 
 /* ---- calls ---- */

@@ -61,7 +61,7 @@ struct connection {
 
 static inline int64_t connection_now_ms(const struct connection *connection)
 {
-    return clock_now_ms(loop_clock(connection->loop));
+    return loop_now_ms(connection->loop);
 }
 
 /* ---- connection_tries.c ---- */

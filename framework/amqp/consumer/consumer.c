@@ -21,7 +21,7 @@
 
 static int64_t now_ms(const struct consumer *consumer)
 {
-    return clock_now_ms(loop_clock(connection_loop(consumer->connection)));
+    return loop_now_ms(connection_loop(consumer->connection));
 }
 
 static void enter(struct consumer *consumer, enum consumer_state next)

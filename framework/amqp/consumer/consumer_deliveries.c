@@ -11,7 +11,7 @@
 
 static int64_t now_ms(const struct consumer *consumer)
 {
-    return clock_now_ms(loop_clock(connection_loop(consumer->connection)));
+    return loop_now_ms(connection_loop(consumer->connection));
 }
 
 /* ---- verdicts on the wire ---- */

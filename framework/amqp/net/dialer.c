@@ -41,7 +41,7 @@ static void succeed(struct dialer *d)
 
 static void arm_deadline(struct dialer *d, int64_t share)
 {
-    int64_t left_ms = d->deadline_ms - clock_now_ms(loop_clock(d->loop));
+    int64_t left_ms = d->deadline_ms - loop_now_ms(d->loop);
 
     loop_timer_arm_ms(&d->deadline, left_ms > 0 ? left_ms / share : 0);
 }
@@ -163,7 +163,7 @@ void dialer_begin(struct dialer *d, const struct uri *uri, struct tls_context *t
 
     d->uri = uri;
     d->tls = tls;
-    d->deadline_ms = clock_now_ms(loop_clock(d->loop)) + timeout_ms;
+    d->deadline_ms = loop_now_ms(d->loop) + timeout_ms;
     enter(d, DIALER_RESOLVING);
     arm_deadline(d, 1);
     status = resolver_lookup(d->loop, uri->host, uri->port, resolved, d, &d->lookup);

@@ -16,7 +16,7 @@
 
 static int64_t now_ms(const struct stream *s)
 {
-    return clock_now_ms(loop_clock(s->loop));
+    return loop_now_ms(s->loop);
 }
 
 static void want(struct stream *s)

@@ -10,7 +10,7 @@
 
 static int64_t now_ms(const struct dlq_scan *scan)
 {
-    return clock_now_ms(loop_clock(dlq_session_loop(scan->session)));
+    return loop_now_ms(dlq_session_loop(scan->session));
 }
 
 /* ---- the end ---- */

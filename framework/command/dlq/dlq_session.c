@@ -113,7 +113,7 @@ static void on_signal(void *arg, int number)
 {
     struct dlq_session *s = arg;
 
-    if (!signals_note(&s->tally, number, clock_now_ms(loop_clock(s->loop))))
+    if (!signals_note(&s->tally, number, loop_now_ms(s->loop)))
         return;
     if (atomic_load(&s->tally.again)) {
         for (size_t i = 0; i < SIGNAL_COUNT; i++)
@@ -142,7 +142,7 @@ static enum warren_status set_up(struct dlq_session *s, const char *name,
         return status;
     settings.connection.read_coalesce_us = 0;
     s->tries_left = settings.connection.uri_count;
-    status = loop_new(&s->loop);
+    status = loop_new(clock_monotonic(), &s->loop);
     for (size_t i = 0; i < SIGNAL_COUNT && status == WARREN_OK; i++)
         status = loop_signal_init(&s->signals[i], s->loop, numbers[i], on_signal, s);
     if (status == WARREN_OK)

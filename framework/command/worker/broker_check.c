@@ -371,7 +371,7 @@ static enum warren_status set_up(struct broker_check *check)
     if (status != WARREN_OK)
         return status;
     check->tries_left = settings.connection.uri_count;
-    status = loop_new(&check->loop);
+    status = loop_new(clock_monotonic(), &check->loop);
     if (status == WARREN_OK)
         status = loop_timer_init(&check->deadline, check->loop, on_deadline, check);
     if (status == WARREN_OK)

@@ -39,7 +39,7 @@ static void enter(struct runtime *r, enum drain_phase phase)
 
 static int64_t now_ms(struct runtime *r)
 {
-    return clock_now_ms(loop_clock(r->loop));
+    return loop_now_ms(r->loop);
 }
 
 static void close_connection(struct runtime *r, int64_t timeout_ms)

@@ -61,7 +61,7 @@ static size_t memory_bytes(const struct runtime *r)
 /* Under load it may be full, and not, hundreds of times a second. */
 static void tell_memory(struct runtime *r, bool full, size_t bytes)
 {
-    int64_t now_ms = clock_now_ms(loop_clock(r->loop));
+    int64_t now_ms = loop_now_ms(r->loop);
     uint32_t times;
 
     if (flap_set(&r->memory_told, full, now_ms, &times) && r->events.memory)
@@ -75,7 +75,7 @@ static void memory_due(void *arg)
     struct runtime *r = arg;
     uint32_t times;
 
-    if (flap_due(&r->memory_told, clock_now_ms(loop_clock(r->loop)), &times) && r->events.memory)
+    if (flap_due(&r->memory_told, loop_now_ms(r->loop), &times) && r->events.memory)
         r->events.memory(r->host.user, r->memory_full, memory_bytes(r), times);
 }
 

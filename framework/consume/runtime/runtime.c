@@ -229,7 +229,7 @@ static enum warren_status make_limits(struct runtime *r, const struct runtime_op
 static enum warren_status make_parts(struct runtime *r, const struct runtime_options *options,
                                      struct warren_error *error)
 {
-    enum warren_status status = loop_new(&r->loop);
+    enum warren_status status = loop_new(clock_monotonic(), &r->loop);
 
     if (status == WARREN_OK)
         status = init_timers(r);

@@ -53,7 +53,7 @@ static void prove(struct settle_up *s)
 static void look(void *arg)
 {
     struct settle_up *s = arg;
-    int64_t now_ms = clock_now_ms(loop_clock(s->runtime->loop));
+    int64_t now_ms = loop_now_ms(s->runtime->loop);
 
     if (s->give_up_ms == 0)
         s->give_up_ms = now_ms + LOOK_MS;

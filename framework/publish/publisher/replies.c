@@ -57,7 +57,7 @@ struct warren_bytes warren_reply_text(const struct warren_reply *reply, const ch
 
 static int64_t now_ms(const struct warren_publisher *p)
 {
-    return clock_now_ms(loop_clock(p->loop));
+    return loop_now_ms(p->loop);
 }
 
 /* ---- the end of a request ---- */

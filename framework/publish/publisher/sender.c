@@ -25,7 +25,7 @@ bool sender_is_caller(const struct warren_publisher *p)
 
 static int64_t now_ms(const struct warren_publisher *p)
 {
-    return clock_now_ms(loop_clock(p->loop));
+    return loop_now_ms(p->loop);
 }
 
 /* ---- deadlines ---- */
@@ -424,7 +424,7 @@ static void close_now(void *arg)
 enum warren_status sender_init(struct warren_publisher *p, const struct connection_options *options,
                                struct warren_error *error)
 {
-    enum warren_status status = loop_new(&p->loop);
+    enum warren_status status = loop_new(clock_monotonic(), &p->loop);
 
     loop_task_init(&p->wake_task, sender_work, p);
     loop_task_init(&p->close_task, close_now, p);

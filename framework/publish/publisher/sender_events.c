@@ -97,7 +97,7 @@ static void keep_failure(struct warren_publisher *p, const char *where, const ch
 static void channel_was_lost(void *user, const struct channel_loss *loss)
 {
     struct warren_publisher *p = user;
-    int64_t now_ms = clock_now_ms(loop_clock(p->loop));
+    int64_t now_ms = loop_now_ms(p->loop);
     bool known;
     const struct delay_refusal *refusal = delay_topology_lost(&p->delays, loss, now_ms, &known);
 

@@ -102,7 +102,7 @@ static int setup(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
 
-    if (!fixture || loop_new(&fixture->loop) != WARREN_OK)
+    if (!fixture || loop_new(clock_monotonic(), &fixture->loop) != WARREN_OK)
         return -1;
     *state = fixture;
     return loop_timer_init(&fixture->deadline, fixture->loop, on_deadline, fixture);
@@ -255,7 +255,7 @@ static void an_abandoned_look_up_outlives_the_loop(void **state)
     struct resolver_lookup *lookup;
     struct loop *loop;
 
-    assert_int_equal(loop_new(&loop), WARREN_OK);
+    assert_int_equal(loop_new(clock_monotonic(), &loop), WARREN_OK);
     await_inside(0);
     hold_names(true);
     lookup = begin_in_time(fixture, loop, "slow.test");

@@ -39,7 +39,7 @@ static int setup(void **state)
     static struct fixture f;
 
     f = (struct fixture){.ends = {-1, -1}};
-    if (loop_new(&f.loop) != WARREN_OK ||
+    if (loop_new(clock_monotonic(), &f.loop) != WARREN_OK ||
         loop_timer_init(&f.deadline, f.loop, too_late, &f) != WARREN_OK ||
         socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, f.ends) != 0)
         return -1;
@@ -296,6 +296,25 @@ static void delay_counts_from_the_call(void **state)
     assert_true(clock_now_ns(loop_clock(f->loop)) - f->armed_ns >= 3999000);
 }
 
+/* What is on a loop reads the time from the clock that it was given; timers do not wait for it. */
+static void time_is_read_from_the_given_clock(void **state)
+{
+    struct fixture *f = *state;
+    struct clock_fake clock;
+
+    loop_timer_done(&f->deadline);
+    loop_free(f->loop);
+    clock_fake_init(&clock, 5000);
+    assert_int_equal(loop_new(&clock.clock, &f->loop), WARREN_OK);
+    assert_ptr_equal(loop_clock(f->loop), &clock.clock);
+    assert_int_equal(loop_timer_init(&f->timer, f->loop, count_and_stop, f), WARREN_OK);
+    loop_timer_arm_us(&f->timer, 300);
+    loop_run(f->loop);
+    assert_int_equal(loop_now_ms(f->loop), 5000);
+    clock_fake_advance_ms(&clock, 60000);
+    assert_int_equal(loop_now_ms(f->loop), 65000);
+}
+
 /* Arming again moves the time; a disarmed timer does not fire. */
 static void timer_can_be_moved_and_disarmed(void **state)
 {
@@ -463,6 +482,7 @@ int main(void)
         LOOP_TEST(posts_of_threads_are_not_lost),
         LOOP_TEST(stop_wakes_a_sleeping_loop),
         LOOP_TEST(timer_keeps_its_time),
+        LOOP_TEST(time_is_read_from_the_given_clock),
         LOOP_TEST(delay_counts_from_the_call),
         LOOP_TEST(timer_can_be_moved_and_disarmed),
         LOOP_TEST(extreme_delays_are_fine),
