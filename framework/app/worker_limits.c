@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 #include "config/handler_options.h"
-#include "middleware/retry.h"
+#include "middleware/builtin.h"
 
 static const struct config_queue *declared_queue(const struct config *config, const char *name)
 {

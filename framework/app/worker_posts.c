@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include "config/node.h"
 #include "middleware/builtin.h"
-#include "middleware/shared.h"
 #include "plugin/instance.h"
 #include "plugin/middleware_instance.h"
 #include "store/writer/transactor.h"
@@ -197,9 +196,9 @@ enum warren_status posts_try(const struct worker_setup *setup, struct warren_err
     struct posts *posts = NULL;
     enum warren_status status;
 
-    shared_try(true);
+    builtin_try(true);
     status = open_all(setup, NULL, true, &posts, error);
-    shared_try(false);
+    builtin_try(false);
     posts_close(posts);
     return status;
 }

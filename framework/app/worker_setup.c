@@ -9,7 +9,6 @@
 #include "base/error.h"
 #include "config/node.h"
 #include "middleware/builtin.h"
-#include "middleware/retry.h"
 #include "plugin/loader.h"
 
 static enum warren_status refused(const struct config *config, size_t index,

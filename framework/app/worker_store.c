@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "middleware/idempotency.h"
+#include "middleware/builtin.h"
 #include "publish/publisher/publisher_internal.h"
 #include "store/writer/transactor.h"
 

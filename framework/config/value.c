@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/ascii.h"
+#include "base/choices.h"
 #include "base/suggest.h"
 #include "config/secret.h"
 
@@ -99,20 +100,6 @@ bool config_nearest_choice(const char *word, const char *choices, char *near, si
     if (found)
         snprintf(near, size, "%s", found);
     return found != NULL;
-}
-
-static bool is_choice(const char *word, const char *choices)
-{
-    size_t word_len = strlen(word);
-
-    while (*choices) {
-        size_t len = strcspn(choices, "|");
-
-        if (len == word_len && memcmp(word, choices, len) == 0)
-            return true;
-        choices += len + (choices[len] == '|');
-    }
-    return false;
 }
 
 static bool parse_digits(const char **text, int64_t *ret)
@@ -273,7 +260,7 @@ enum warren_status config_value_parse(struct config_scope *scope,
         break;
     case WARREN_OPTION_ENUM:
         value->text = node->text;
-        ok = ok && is_choice(node->text, option->choices);
+        ok = ok && choices_find(option->choices, node->text) >= 0;
         break;
     case WARREN_OPTION_STRING:
     case WARREN_OPTION_PATH:

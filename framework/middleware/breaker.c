@@ -1,13 +1,22 @@
-/* breaker.c - see breaker.h. */
-#include "middleware/breaker.h"
+/* breaker.c - the breaker middleware: lets what keeps failing rest, and tries it with probes.
+ *
+ * A failed attempt (WARREN_RETRY) is a failure, WARREN_ACK and WARREN_DISCARD are successes.
+ * WARREN_REJECT is the message's own fault and says nothing, unless reject_counts; nor does
+ * WARREN_REQUEUE, nor an attempt that was forgiven.
+ *
+ * While closed, a success costs one atomic addition (5 ns here, against 50 for a clock
+ * reading and a mutex), a failure one mutex. Not closed, each message takes the mutex. It is held
+ * for some arithmetic only.
+ * Thread: any at once. Elsewhere: when it trips and closes (base/breaker_state.h).
+ */
+#include "middleware/builtin.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "amqp/wire/annotations.h"
 #include "base/breaker_state.h"
+#include "base/choices.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "middleware/shared.h"
@@ -18,12 +27,12 @@
 #define HALF_OPEN_RETRY_MS 1000
 
 enum on_open { ON_OPEN_PAUSE, ON_OPEN_RETRY, ON_OPEN_DEAD_LETTER };
+#define ON_OPEN_WORDS "pause|retry|dead-letter"
 
 struct breaker {
     struct shared shared;
     _Atomic int on_open; /* enum on_open; a reload may change it, and the next one */
     atomic_bool reject_counts;
-    pthread_mutex_t mutex;
     struct breaker_plan plan;   /* under the mutex; wanted, */
     bool changed;               /* and not yet the state's */
     struct breaker_state state; /* under the mutex, as is all writing of the next three */
@@ -42,8 +51,6 @@ struct change {
     int64_t open_ms;
     struct breaker_step sum; /* of the window that tripped it, if one did */
 };
-
-static struct shared_registry registry = SHARED_REGISTRY(registry);
 
 static const struct warren_option options[] = {
     {"failure_percent", WARREN_OPTION_INT, "50", 0, 100, NULL,
@@ -64,7 +71,7 @@ static const struct warren_option options[] = {
      "How many messages are let through after the open time to try."},
     {"close_percent", WARREN_OPTION_INT, "100", 1, 100, NULL,
      "It closes when so many percent of the probes succeeded, and opens again when they cannot."},
-    {"on_open", WARREN_OPTION_ENUM, "pause", 0, 0, "pause|retry|dead-letter",
+    {"on_open", WARREN_OPTION_ENUM, "pause", 0, 0, ON_OPEN_WORDS,
      "While open: take no messages, or answer each with a later retry that does not count as an "
      "attempt, or dead-letter each."},
     {"reject_counts", WARREN_OPTION_BOOL, "false", 0, 0, NULL,
@@ -75,18 +82,10 @@ static const struct warren_option options[] = {
 
 /* ---- life ---- */
 
-static enum on_open read_on_open(const struct warren_options *given)
-{
-    const char *word = warren_options_text(given, "on_open");
-
-    if (strcmp(word, "retry") == 0)
-        return ON_OPEN_RETRY;
-    return strcmp(word, "dead-letter") == 0 ? ON_OPEN_DEAD_LETTER : ON_OPEN_PAUSE;
-}
-
 static void read_switches(struct breaker *breaker, const struct warren_options *given)
 {
-    atomic_store(&breaker->on_open, (int)read_on_open(given));
+    atomic_store(&breaker->on_open,
+                 choices_find(ON_OPEN_WORDS, warren_options_text(given, "on_open")));
     atomic_store(&breaker->reject_counts, warren_options_bool(given, "reject_counts"));
 }
 
@@ -120,8 +119,30 @@ static enum warren_status breaker_check(const struct warren_options *given,
     return WARREN_OK;
 }
 
-static bool same(const struct breaker *a, const struct breaker *b)
+static void publish(struct breaker *breaker)
 {
+    const struct breaker_state *state = &breaker->state;
+    uint64_t calm = state->phase == BREAKER_CLOSED ? state->epoch : 0;
+
+    atomic_store_explicit(&breaker->step_end_ms, breaker_state_step_end_ms(state),
+                          memory_order_relaxed);
+    atomic_store_explicit(&breaker->calm, calm, memory_order_relaxed);
+}
+
+static void breaker_init(struct shared *fresh, const struct warren_options *given)
+{
+    struct breaker *breaker = (struct breaker *)fresh;
+
+    read_switches(breaker, given);
+    breaker->plan = read_plan(given);
+    breaker_state_init(&breaker->state, &breaker->plan, 0);
+    publish(breaker);
+}
+
+static bool same(const struct shared *running, const struct shared *fresh)
+{
+    const struct breaker *a = (const struct breaker *)running;
+    const struct breaker *b = (const struct breaker *)fresh;
     const struct breaker_plan *x = &a->plan;
     const struct breaker_plan *y = &b->plan;
 
@@ -134,83 +155,22 @@ static bool same(const struct breaker *a, const struct breaker *b)
            x->close_percent == y->close_percent;
 }
 
-/* Whether @a, which others may be using, has the options of @b. */
-static bool same_options(struct breaker *a, const struct breaker *b)
-{
-    bool answer;
-
-    pthread_mutex_lock(&a->mutex);
-    answer = same(a, b);
-    pthread_mutex_unlock(&a->mutex);
-    return answer;
-}
-
-static void breaker_free(struct breaker *breaker)
-{
-    if (!breaker)
-        return;
-    shared_done(&breaker->shared);
-    pthread_mutex_destroy(&breaker->mutex);
-    free(breaker);
-}
-
-static void publish(struct breaker *breaker)
-{
-    const struct breaker_state *state = &breaker->state;
-    uint64_t calm = state->phase == BREAKER_CLOSED ? state->epoch : 0;
-
-    atomic_store_explicit(&breaker->step_end_ms, breaker_state_step_end_ms(state),
-                          memory_order_relaxed);
-    atomic_store_explicit(&breaker->calm, calm, memory_order_relaxed);
-}
-
-static struct breaker *breaker_new(const struct warren_subscription_info *info)
-{
-    struct breaker *breaker = calloc(1, sizeof *breaker);
-
-    if (!breaker)
-        return NULL;
-    pthread_mutex_init(&breaker->mutex, NULL);
-    read_switches(breaker, info->options);
-    breaker->plan = read_plan(info->options);
-    breaker_state_init(&breaker->state, &breaker->plan, 0);
-    publish(breaker);
-    if (shared_init(&breaker->shared, warren_options_text(info->options, "name"), info->queue) ==
-        WARREN_OK)
-        return breaker;
-    breaker_free(breaker);
-    return NULL;
-}
-
-static void breaker_close(void *state)
-{
-    struct breaker *breaker = state;
-
-    if (breaker && shared_leave(&registry, &breaker->shared))
-        breaker_free(breaker);
-}
+static const struct shared_kind breakers = {sizeof(struct breaker), breaker_init, same};
 
 static enum warren_status breaker_open(const struct warren_subscription_info *info, void **state,
                                        struct warren_error *error)
 {
-    struct breaker *fresh = breaker_new(info);
-    enum warren_status status = WARREN_OK;
-    struct breaker *breaker;
+    struct shared *shared;
+    enum warren_status status = shared_open(&breakers, info, &shared, error);
 
-    if (!fresh)
-        return error_set(error, WARREN_ENOMEM, "no memory");
-    breaker = list_entry(shared_join(&registry, &fresh->shared), struct breaker, shared);
-    if (breaker != fresh && !same_options(breaker, fresh)) {
-        status = error_set(error, WARREN_ECONFIG,
-                           "name '%s': queue %s gives it other options than queue %s",
-                           fresh->shared.name, info->queue, breaker->shared.queue);
-        breaker_close(breaker);
-    }
-    if (breaker != fresh)
-        breaker_free(fresh);
     if (status == WARREN_OK)
-        *state = breaker;
+        *state = shared;
     return status;
+}
+
+static void breaker_close(void *state)
+{
+    shared_close(state);
 }
 
 static void breaker_reload(void *state, const struct warren_options *given)
@@ -218,12 +178,12 @@ static void breaker_reload(void *state, const struct warren_options *given)
     struct breaker *breaker = state;
 
     read_switches(breaker, given);
-    pthread_mutex_lock(&breaker->mutex);
+    pthread_mutex_lock(&breaker->shared.mutex);
     breaker->plan = read_plan(given);
     breaker->changed = true;
     /* The next message that is admitted brings the clock's reading that the change needs. */
     atomic_store_explicit(&breaker->step_end_ms, INT64_MIN, memory_order_relaxed);
-    pthread_mutex_unlock(&breaker->mutex);
+    pthread_mutex_unlock(&breaker->shared.mutex);
 }
 
 /* ---- changes of the state ---- */
@@ -231,7 +191,7 @@ static void breaker_reload(void *state, const struct warren_options *given)
 /* Take the mutex, and tell the state what has been counted apart, and what a reload brought. */
 static enum breaker_phase enter(struct breaker *breaker, int64_t now_ms)
 {
-    pthread_mutex_lock(&breaker->mutex);
+    pthread_mutex_lock(&breaker->shared.mutex);
     breaker_state_add(&breaker->state,
                       atomic_exchange_explicit(&breaker->successes, 0, memory_order_relaxed));
     if (breaker->changed)
@@ -270,7 +230,7 @@ static void leave(struct breaker *breaker, enum breaker_phase before)
     if (before == BREAKER_CLOSED)
         change.sum = breaker_state_sum(&breaker->state);
     publish(breaker);
-    pthread_mutex_unlock(&breaker->mutex);
+    pthread_mutex_unlock(&breaker->shared.mutex);
     if (change.phase != before)
         write_change(breaker, &change);
 }
@@ -402,9 +362,9 @@ static void breaker_took(void *state, uint32_t count, int64_t now_ms)
     (void)now_ms;
     if (is_calm(breaker) || !pauses(breaker))
         return;
-    pthread_mutex_lock(&breaker->mutex);
+    pthread_mutex_lock(&breaker->shared.mutex);
     breaker_state_took(&breaker->state, count);
-    pthread_mutex_unlock(&breaker->mutex);
+    pthread_mutex_unlock(&breaker->shared.mutex);
 }
 
 const struct warren_middleware middleware_breaker = {

@@ -4,15 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "middleware/breaker.h"
-#include "middleware/deadline.h"
-#include "middleware/idempotency.h"
-#include "middleware/log.h"
-#include "middleware/rate_limit.h"
-#include "middleware/recover.h"
-#include "middleware/retry.h"
-#include "middleware/trace.h"
-
 const struct warren_middleware *const builtin_middlewares[BUILTIN_COUNT + 1] = {
     &middleware_log,      &middleware_trace,      &middleware_retry,
     &middleware_breaker,  &middleware_rate_limit, &middleware_idempotency,

@@ -1,4 +1,5 @@
-/* builtin.h - warren's own middlewares, and which order of a chain makes sense.
+/* builtin.h - warren's own middlewares, each explained in its own file, and which order of a chain
+ * makes sense. The one header of this floor that others need.
  * Thread: any; read-only.
  */
 #ifndef WARREN_MIDDLEWARE_BUILTIN_H
@@ -6,8 +7,22 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <warren/middleware.h>
+
+extern const struct warren_middleware middleware_log;
+extern const struct warren_middleware middleware_trace;
+extern const struct warren_middleware middleware_retry;
+extern const struct warren_middleware middleware_breaker;
+extern const struct warren_middleware middleware_rate_limit;
+/**
+ * info->store is a struct keeper that outlives it but for keeper_free(). Without one (a
+ * configuration is checked, a message is tried alone) every message is handled.
+ */
+extern const struct warren_middleware middleware_idempotency;
+extern const struct warren_middleware middleware_deadline;
+extern const struct warren_middleware middleware_recover;
 
 #define BUILTIN_COUNT 8
 
@@ -26,5 +41,14 @@ bool builtin_is_standard(const char *name);
  */
 bool builtin_in_order(const char *const *names, size_t count, size_t *ret_culprit, char *why,
                       size_t size);
+
+/**
+ * What this thread opens from now on, until builtin_try(false), shares nothing with what runs: for
+ * options that are only tried while others of the same names are in force.
+ */
+void builtin_try(bool on);
+
+/** What retry's option max_attempts means: attempts, 0 for no limit. */
+int64_t retry_attempts(int64_t max_attempts, bool dead_letters);
 
 #endif

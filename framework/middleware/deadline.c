@@ -1,5 +1,21 @@
-/* deadline.c - see deadline.h. */
-#include "middleware/deadline.h"
+/* deadline.c - the deadline middleware: a time limit for each attempt.
+ *
+ * From the moment that the attempt comes here it has `limit`: warren_job_time_left_ms() counts it
+ * down, and once it passed, warren_job_cancelled() and warren_job_cancel_fd() tell the handler.
+ * The handler is not interrupted; it ends when it returns. A handler that has not returned by
+ * `hard_limit`, if there is one, is given up with its thread; see warren_job_hard_limit(). If it
+ * returns after the limit:
+ *
+ *   ACK, REJECT,  stay what they are: an effect that came late is done all the same, and a verdict
+ *   DISCARD       is a verdict. One line at warn tells that it was late, with the count of late
+ *                 ones so far.
+ *   RETRY         stays, with the text "time limit of 5s passed", before the handler's own.
+ *   REQUEUE       becomes RETRY, likewise: a handler that hands back because it was cancelled
+ *                 would otherwise do so for ever, without blame.
+ *
+ * Thread: any at once.
+ */
+#include "middleware/builtin.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -13,18 +29,11 @@
 #define LIMIT_MAX_MS    INT64_C(31536000000) /* 365 days */
 #define LIMIT_TEXT_SIZE 32
 
-/* What the options say; does not change. */
-struct plan {
-    int64_t limit_ms;
-    int64_t hard_limit_ms; /* 0: none */
-    char limit[LIMIT_TEXT_SIZE];
-    struct plan *older; /* of before a reload: attempts may be at work with it */
-};
-
 struct deadline {
     const struct warren_subscription_info *info;
-    _Atomic(struct plan *) plan; /* in force for attempts that begin */
-    atomic_uint_fast64_t late;   /* settled after their limit, and not tried again */
+    _Atomic int64_t limit_ms;      /* of attempts that begin; a reload changes it, */
+    _Atomic int64_t hard_limit_ms; /* and this; 0: none */
+    atomic_uint_fast64_t late;     /* settled after their limit, and not tried again */
 };
 
 static const struct warren_option deadline_options[] = {
@@ -47,23 +56,26 @@ static void write_duration(int64_t ms, char text[LIMIT_TEXT_SIZE])
 }
 
 /* Then the broker closes the channel and delivers again what still is in a handler here. */
-static void warn_of_ack_timeout(const struct deadline *deadline, const struct plan *plan)
+static void warn_of_ack_timeout(const struct deadline *deadline, int64_t limit_ms,
+                                int64_t hard_limit_ms)
 {
     int64_t timeout_ms = deadline->info->ack_timeout_ms;
+    char limit[LIMIT_TEXT_SIZE];
     char hard_limit[LIMIT_TEXT_SIZE];
     char timeout[LIMIT_TEXT_SIZE];
     struct log_line line;
 
-    if (timeout_ms == 0 || (plan->limit_ms <= timeout_ms && plan->hard_limit_ms <= timeout_ms))
+    if (timeout_ms == 0 || (limit_ms <= timeout_ms && hard_limit_ms <= timeout_ms))
         return;
+    write_duration(limit_ms, limit);
+    write_duration(hard_limit_ms, hard_limit);
     write_duration(timeout_ms, timeout);
-    write_duration(plan->hard_limit_ms, hard_limit);
     log_begin(&line, WARREN_LOG_WARN,
               "time limit above that after which the broker takes messages back");
     log_text(&line, "queue", deadline->info->queue);
     log_text(&line, "handler", deadline->info->handler);
-    log_text(&line, "limit", plan->limit);
-    if (plan->hard_limit_ms > 0)
+    log_text(&line, "limit", limit);
+    if (hard_limit_ms > 0)
         log_text(&line, "hard_limit", hard_limit);
     log_text(&line, "consumer_timeout", timeout);
     log_end(&line);
@@ -82,73 +94,55 @@ static enum warren_status deadline_check(const struct warren_options *given,
     return WARREN_OK;
 }
 
-/* NULL: no memory. */
-static struct plan *make_plan(const struct deadline *deadline, const struct warren_options *given)
+static void deadline_reload(void *state, const struct warren_options *given)
 {
-    struct plan *plan = calloc(1, sizeof *plan);
+    struct deadline *deadline = state;
+    int64_t limit_ms = warren_options_int(given, "limit");
+    int64_t hard_limit_ms = warren_options_int(given, "hard_limit");
 
-    if (!plan)
-        return NULL;
-    plan->limit_ms = warren_options_int(given, "limit");
-    plan->hard_limit_ms = warren_options_int(given, "hard_limit");
-    write_duration(plan->limit_ms, plan->limit);
-    warn_of_ack_timeout(deadline, plan);
-    return plan;
+    atomic_store(&deadline->limit_ms, limit_ms);
+    atomic_store(&deadline->hard_limit_ms, hard_limit_ms);
+    warn_of_ack_timeout(deadline, limit_ms, hard_limit_ms);
 }
 
 static enum warren_status deadline_open(const struct warren_subscription_info *info, void **state,
                                         struct warren_error *error)
 {
     struct deadline *deadline = calloc(1, sizeof *deadline);
-    struct plan *plan;
 
     if (!deadline)
         return error_set(error, WARREN_ENOMEM, "no memory for the middleware deadline");
     deadline->info = info;
-    plan = make_plan(deadline, info->options);
-    if (!plan) {
-        free(deadline);
-        return error_set(error, WARREN_ENOMEM, "no memory for the middleware deadline");
-    }
-    atomic_init(&deadline->plan, plan);
+    deadline_reload(deadline, info->options);
     *state = deadline;
     return WARREN_OK;
 }
 
-static void deadline_reload(void *state, const struct warren_options *given)
-{
-    struct deadline *deadline = state;
-    struct plan *plan = make_plan(deadline, given);
-
-    if (!plan) {
-        log_error("deadline of queue %s: no memory for its new options", deadline->info->queue);
-        return;
-    }
-    plan->older = atomic_load_explicit(&deadline->plan, memory_order_relaxed);
-    atomic_store_explicit(&deadline->plan, plan, memory_order_release);
-}
-
-static enum warren_outcome failed(const struct plan *plan, struct warren_job *job)
+static enum warren_outcome failed(int64_t limit_ms, struct warren_job *job)
 {
     const char *error = warren_job_error(job);
+    char limit[LIMIT_TEXT_SIZE];
 
-    warren_job_fail(job, "time limit of %s passed%s%s", plan->limit, error ? ": " : "",
+    write_duration(limit_ms, limit);
+    warren_job_fail(job, "time limit of %s passed%s%s", limit, error ? ": " : "",
                     error ? error : "");
     return WARREN_RETRY;
 }
 
-static void report_late(struct deadline *deadline, const struct plan *plan, struct warren_job *job,
+static void report_late(struct deadline *deadline, int64_t limit_ms, struct warren_job *job,
                         enum warren_outcome outcome)
 {
     uint64_t late = atomic_fetch_add_explicit(&deadline->late, 1, memory_order_relaxed) + 1;
+    char limit[LIMIT_TEXT_SIZE];
     struct log_line line;
 
     if (!log_enabled(WARREN_LOG_WARN))
         return;
+    write_duration(limit_ms, limit);
     job_line_begin(&line, WARREN_LOG_WARN, "message handled after its time limit", job,
                    deadline->info->handler);
     log_text(&line, "outcome", warren_outcome_name(outcome));
-    log_text(&line, "limit", plan->limit);
+    log_text(&line, "limit", limit);
     log_int(&line, "duration_ms", warren_job_elapsed_us(job) / 1000);
     log_int(&line, "late", (int64_t)late);
     log_end(&line);
@@ -158,35 +152,22 @@ static enum warren_outcome deadline_call(struct warren_job *job, const struct wa
                                          void *state)
 {
     struct deadline *deadline = state;
-    const struct plan *plan = atomic_load_explicit(&deadline->plan, memory_order_acquire);
+    int64_t limit_ms = atomic_load_explicit(&deadline->limit_ms, memory_order_relaxed);
+    int64_t hard_limit_ms = atomic_load_explicit(&deadline->hard_limit_ms, memory_order_relaxed);
     int64_t begun_ms = warren_job_now_ms(job);
-    int64_t until_ms = begun_ms + plan->limit_ms;
+    int64_t until_ms = begun_ms + limit_ms;
     enum warren_outcome outcome;
 
     warren_job_limit(job, until_ms);
-    if (plan->hard_limit_ms > 0)
-        warren_job_hard_limit(job, begun_ms + plan->hard_limit_ms);
+    if (hard_limit_ms > 0)
+        warren_job_hard_limit(job, begun_ms + hard_limit_ms);
     outcome = warren_next(job, next);
     if (warren_job_now_ms(job) < until_ms)
         return outcome;
     if (outcome == WARREN_RETRY || outcome == WARREN_REQUEUE)
-        return failed(plan, job);
-    report_late(deadline, plan, job, outcome);
+        return failed(limit_ms, job);
+    report_late(deadline, limit_ms, job, outcome);
     return outcome;
-}
-
-static void deadline_close(void *state)
-{
-    struct deadline *deadline = state;
-    struct plan *plan = atomic_load_explicit(&deadline->plan, memory_order_relaxed);
-
-    while (plan) {
-        struct plan *older = plan->older;
-
-        free(plan);
-        plan = older;
-    }
-    free(deadline);
 }
 
 const struct warren_middleware middleware_deadline = {
@@ -197,5 +178,5 @@ const struct warren_middleware middleware_deadline = {
     .call = deadline_call,
     .reload = deadline_reload,
     .check = deadline_check,
-    .close = deadline_close,
+    .close = free,
 };

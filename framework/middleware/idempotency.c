@@ -1,5 +1,8 @@
-/* idempotency.c - see idempotency.h. */
-#include "middleware/idempotency.h"
+/* idempotency.c - a message is handled once, however often it comes: what was done is looked up
+ * ahead of the workers, and noted behind them before the acknowledgement leaves.
+ * Thread: see <warren/middleware.h>. Elsewhere: the store and its thread (store/writer/keeper.h).
+ */
+#include "middleware/builtin.h"
 
 #include <stdatomic.h>
 #include <stddef.h>
@@ -92,11 +95,6 @@ static enum warren_status idempotency_open(const struct warren_subscription_info
         keeper_store(i->keeper)->ops->retain(keeper_store(i->keeper), i->retention_ms);
     *state = i;
     return WARREN_OK;
-}
-
-static void idempotency_close(void *state)
-{
-    free(state);
 }
 
 /* ---- ahead of the workers ---- */
@@ -466,7 +464,7 @@ const struct warren_middleware middleware_idempotency = {
     .options = options,
     .open = idempotency_open,
     .call = idempotency_call,
-    .close = idempotency_close,
+    .close = free,
     .before = idempotency_before,
     .after = idempotency_after,
 };

@@ -1,16 +1,24 @@
-/* log.c - see log.h. */
-#include "middleware/log.h"
+/* log.c - the log middleware: one structured line for each attempt that ended.
+ *
+ * An acked message at level `acked` (debug), one of `sample`; any other outcome at level `failed`
+ * (warn), each. Queue, handler, message id, correlation id, attempt, redelivered, outcome,
+ * duration, traceparent, error; the form is the process's (`log.format`). What is not written costs
+ * nothing: no look at the clock, no decoding.
+ * Thread: any at once.
+ */
+#include "middleware/builtin.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "base/choices.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "middleware/job_line.h"
 
 #define SAMPLE_MAX 1000000000
+#define LEVELS     "error|warn|info|debug" /* in the order of enum warren_log_level */
 
 struct log {
     const char *handler;
@@ -22,30 +30,22 @@ struct log {
 };
 
 static const struct warren_option log_options[] = {
-    {"acked", WARREN_OPTION_ENUM, "debug", 0, 0, "error|warn|info|debug",
+    {"acked", WARREN_OPTION_ENUM, "debug", 0, 0, LEVELS,
      "The level of a line about an acked message."},
-    {"failed", WARREN_OPTION_ENUM, "warn", 0, 0, "error|warn|info|debug",
+    {"failed", WARREN_OPTION_ENUM, "warn", 0, 0, LEVELS,
      "The level of a line about any other outcome."},
     {"sample", WARREN_OPTION_INT, "1", 1, SAMPLE_MAX, NULL,
      "Of so many acked messages the first one has a line."},
     {0}};
 
-static enum warren_log_level level_of(const char *name)
-{
-    if (strcmp(name, "error") == 0)
-        return WARREN_LOG_ERROR;
-    if (strcmp(name, "warn") == 0)
-        return WARREN_LOG_WARN;
-    return strcmp(name, "info") == 0 ? WARREN_LOG_INFO : WARREN_LOG_DEBUG;
-}
-
 static void log_reload(void *state, const struct warren_options *options)
 {
     struct log *log = state;
 
-    atomic_store_explicit(&log->acked, (int)level_of(warren_options_text(options, "acked")),
+    atomic_store_explicit(&log->acked, choices_find(LEVELS, warren_options_text(options, "acked")),
                           memory_order_relaxed);
-    atomic_store_explicit(&log->failed, (int)level_of(warren_options_text(options, "failed")),
+    atomic_store_explicit(&log->failed,
+                          choices_find(LEVELS, warren_options_text(options, "failed")),
                           memory_order_relaxed);
     atomic_store_explicit(&log->sample, (uint64_t)warren_options_int(options, "sample"),
                           memory_order_relaxed);
@@ -120,11 +120,6 @@ static enum warren_outcome log_call(struct warren_job *job, const struct warren_
     return outcome;
 }
 
-static void log_close_state(void *state)
-{
-    free(state);
-}
-
 const struct warren_middleware middleware_log = {
     .name = "log",
     .help = "Writes one line for each attempt that ended.",
@@ -132,6 +127,6 @@ const struct warren_middleware middleware_log = {
     .open = log_open,
     .call = log_call,
     .reload = log_reload,
-    .close = log_close_state,
+    .close = free,
     .late_failures = true,
 };

@@ -1,5 +1,11 @@
-/* rate_limit.c - see rate_limit.h. */
-#include "middleware/rate_limit.h"
+/* rate_limit.c - the rate limit middleware: so many messages a second and no more.
+ * It only governs admission: no worker thread waits, and no attempt costs anything. A retried
+ * message counts again.
+ * Subscriptions with the same `name` share one limit, and take turns when it is short.
+ * Thread: any; one mutex a limit, taken once for each batch that is admitted.
+ * Elsewhere: the arithmetic (base/token_bucket.h).
+ */
+#include "middleware/builtin.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -16,8 +22,7 @@
 /* What subscriptions have in common. */
 struct limit {
     struct shared shared;
-    pthread_mutex_t mutex; /* guards all below, and the turns of its users */
-    struct token_plan plan;
+    struct token_plan plan;   /* under the mutex, as is all below, and the turns of its users */
     struct token_plan wanted; /* after a reload; takes effect with the next question */
     bool changed;
     bool begun;
@@ -31,8 +36,6 @@ struct turn {
     struct list link; /* in limit->waiting, or alone */
     int64_t until_ms; /* its place is kept until then */
 };
-
-static struct shared_registry registry = SHARED_REGISTRY(registry);
 
 static const struct warren_option options[] = {
     {"rate", WARREN_OPTION_INT, NULL, 1, TOKEN_RATE_MAX, NULL, "So many messages in each `per`."},
@@ -68,17 +71,6 @@ static bool same(const struct token_plan *a, const struct token_plan *b)
            a->even == b->even;
 }
 
-/* Whether @limit, which others may be using, keeps @plan. */
-static bool keeps(struct limit *limit, const struct token_plan *plan)
-{
-    bool answer;
-
-    pthread_mutex_lock(&limit->mutex);
-    answer = same(&limit->plan, plan);
-    pthread_mutex_unlock(&limit->mutex);
-    return answer;
-}
-
 static enum warren_status rate_limit_check(const struct warren_options *given,
                                            struct warren_error *error)
 {
@@ -90,73 +82,36 @@ static enum warren_status rate_limit_check(const struct warren_options *given,
     return WARREN_OK;
 }
 
-static void limit_free(struct limit *limit)
+static void limit_init(struct shared *fresh, const struct warren_options *given)
 {
-    if (!limit)
-        return;
-    shared_done(&limit->shared);
-    pthread_mutex_destroy(&limit->mutex);
-    free(limit);
-}
+    struct limit *limit = (struct limit *)fresh;
 
-static struct limit *limit_new(const struct warren_subscription_info *info)
-{
-    struct limit *limit = calloc(1, sizeof *limit);
-
-    if (!limit)
-        return NULL;
-    pthread_mutex_init(&limit->mutex, NULL);
     list_init(&limit->waiting);
-    limit->plan = read_plan(info->options);
-    if (shared_init(&limit->shared, warren_options_text(info->options, "name"), info->queue) ==
-        WARREN_OK)
-        return limit;
-    limit_free(limit);
-    return NULL;
+    limit->plan = read_plan(given);
 }
 
-static void limit_leave(struct limit *limit)
+static bool same_plans(const struct shared *running, const struct shared *fresh)
 {
-    if (shared_leave(&registry, &limit->shared))
-        limit_free(limit);
+    return same(&((const struct limit *)running)->plan, &((const struct limit *)fresh)->plan);
 }
 
-/* The limit of this name, or a new one. */
-static enum warren_status limit_join(const struct warren_subscription_info *info,
-                                     struct limit **ret_limit, struct warren_error *error)
-{
-    struct limit *fresh = limit_new(info);
-    enum warren_status status = WARREN_OK;
-    struct limit *limit;
-
-    if (!fresh)
-        return error_set(error, WARREN_ENOMEM, "no memory");
-    limit = list_entry(shared_join(&registry, &fresh->shared), struct limit, shared);
-    if (limit != fresh && !keeps(limit, &fresh->plan)) {
-        status = error_set(error, WARREN_ECONFIG,
-                           "name '%s': queue %s gives it other options than queue %s",
-                           fresh->shared.name, info->queue, limit->shared.queue);
-        limit_leave(limit);
-    }
-    if (limit != fresh)
-        limit_free(fresh);
-    *ret_limit = limit;
-    return status;
-}
+static const struct shared_kind limits = {sizeof(struct limit), limit_init, same_plans};
 
 static enum warren_status rate_limit_open(const struct warren_subscription_info *info, void **state,
                                           struct warren_error *error)
 {
     struct turn *turn = calloc(1, sizeof *turn);
     enum warren_status status;
+    struct shared *shared;
 
     if (!turn)
         return error_set(error, WARREN_ENOMEM, "no memory");
-    status = limit_join(info, &turn->limit, error);
+    status = shared_open(&limits, info, &shared, error);
     if (status != WARREN_OK) {
         free(turn);
         return status;
     }
+    turn->limit = (struct limit *)shared;
     list_init(&turn->link);
     *state = turn;
     return WARREN_OK;
@@ -168,10 +123,10 @@ static void rate_limit_close(void *state)
 
     if (!turn)
         return;
-    pthread_mutex_lock(&turn->limit->mutex);
+    pthread_mutex_lock(&turn->limit->shared.mutex);
     list_remove(&turn->link);
-    pthread_mutex_unlock(&turn->limit->mutex);
-    limit_leave(turn->limit);
+    pthread_mutex_unlock(&turn->limit->shared.mutex);
+    shared_close(&turn->limit->shared);
     free(turn);
 }
 
@@ -179,10 +134,10 @@ static void rate_limit_reload(void *state, const struct warren_options *given)
 {
     struct limit *limit = ((struct turn *)state)->limit;
 
-    pthread_mutex_lock(&limit->mutex);
+    pthread_mutex_lock(&limit->shared.mutex);
     limit->wanted = read_plan(given);
     limit->changed = true;
-    pthread_mutex_unlock(&limit->mutex);
+    pthread_mutex_unlock(&limit->shared.mutex);
 }
 
 /* ---- admission ---- */
@@ -242,7 +197,7 @@ static uint32_t rate_limit_may(void *state, uint32_t want, int64_t now_ms, int64
     int64_t ahead;
     uint32_t may = want;
 
-    pthread_mutex_lock(&limit->mutex);
+    pthread_mutex_lock(&limit->shared.mutex);
     in_bucket = ready(limit, now_ms);
     ahead = ahead_of(turn, now_ms);
     if (in_bucket - ahead < want) {
@@ -252,7 +207,7 @@ static uint32_t rate_limit_may(void *state, uint32_t want, int64_t now_ms, int64
         if (list_empty(&turn->link))
             list_push(&limit->waiting, &turn->link);
     }
-    pthread_mutex_unlock(&limit->mutex);
+    pthread_mutex_unlock(&limit->shared.mutex);
     return may;
 }
 
@@ -261,10 +216,10 @@ static void rate_limit_took(void *state, uint32_t count, int64_t now_ms)
     struct turn *turn = state;
 
     (void)now_ms;
-    pthread_mutex_lock(&turn->limit->mutex);
+    pthread_mutex_lock(&turn->limit->shared.mutex);
     token_bucket_take(&turn->limit->bucket, count);
     list_remove(&turn->link);
-    pthread_mutex_unlock(&turn->limit->mutex);
+    pthread_mutex_unlock(&turn->limit->shared.mutex);
 }
 
 const struct warren_middleware middleware_rate_limit = {

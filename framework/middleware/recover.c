@@ -1,5 +1,13 @@
-/* recover.c - see recover.h. */
-#include "middleware/recover.h"
+/* recover.c - the recover middleware: warren_panic() ends here, as a failed attempt.
+ *
+ * What runs inside it (the handler, and middlewares further in) may give an attempt up from any
+ * depth. The attempt becomes WARREN_RETRY with the panic's text, and one line at warn tells queue,
+ * handler, message id and attempt. The stack between is left without being unwound.
+ * Without a panic it costs one setjmp(), which saves no signal mask: no system call.
+ * Thread: any at once.
+ * Elsewhere: the jump itself (warren_panic() in consume/); what a retry means (retry.h).
+ */
+#include "middleware/builtin.h"
 
 #include <setjmp.h>
 #include <stdint.h>

@@ -1,15 +1,17 @@
-/* retry.c - see retry.h. */
-#include "middleware/retry.h"
+/* retry.c - the retry middleware: when a failed attempt is made again, and when no more.
+ * Takes no lock and allocates nothing; a success costs it one comparison.
+ * Thread: any at once. Elsewhere: the delays (base/retry_policy.h), who waits (consume/).
+ */
+#include "middleware/builtin.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "amqp/wire/annotations.h"
+#include "base/choices.h"
 #include "base/error.h"
-#include "base/log.h"
 #include "base/retry_policy.h"
 
 /* Without max_attempts, where that loses no message. */
@@ -20,25 +22,27 @@
 /* What delay queues can keep; delay.longest may allow less. */
 #define LONGEST_MS INT64_C(536870911000)
 
-/* What the options say; does not change. */
+/* What the options say. */
 struct plan {
     struct retry_policy policy;
     int64_t max_attempts; /* 0: no limit */
     int64_t max_age_ms;   /* 0: no limit */
     int64_t hold_max_ms;
-    struct plan *older; /* of before a reload: an attempt may be at work with it */
 };
 
 struct retry {
-    const char *queue;
     bool dead_letters;
-    _Atomic(struct plan *) plan; /* in force */
+    _Atomic(const struct warren_options *) options; /* in force; read when an attempt has failed */
 };
 
+/* In the order of enum retry_growth and enum retry_jitter. */
+#define GROWTHS "immediate|constant|linear|exponential"
+#define JITTERS "none|equal|full|decorrelated"
+
 static const struct warren_option options[] = {
-    {"policy", WARREN_OPTION_ENUM, "exponential", 0, 0, "immediate|constant|linear|exponential",
+    {"policy", WARREN_OPTION_ENUM, "exponential", 0, 0, GROWTHS,
      "How the delay grows with the attempts."},
-    {"jitter", WARREN_OPTION_ENUM, "full", 0, 0, "none|equal|full|decorrelated",
+    {"jitter", WARREN_OPTION_ENUM, "full", 0, 0, JITTERS,
      "How random the delay is: not at all, its second half, all of it, or min(max_delay, "
      "random(initial_delay, 3 x the delay before))."},
     {"initial_delay", WARREN_OPTION_DURATION, "500ms", 0, LONGEST_MS, NULL,
@@ -60,26 +64,11 @@ static const struct warren_option options[] = {
      "with its attempts counted, and comes again from there."},
     {0}};
 
-/* The place of @word in @words, which holds it: the options were checked against the table. */
-static int place_of(const char *word, const char *const words[], int count)
-{
-    int i = 0;
-
-    while (i < count - 1 && strcmp(word, words[i]) != 0)
-        i++;
-    return i;
-}
-
 static struct retry_policy read_policy(const struct warren_options *given)
 {
-    static const char *const growths[] = {"immediate", "constant", "linear", "exponential"};
-    static const char *const jitters[] = {"none", "equal", "full", "decorrelated"};
-    const char *growth = warren_options_text(given, "policy");
-    const char *jitter = warren_options_text(given, "jitter");
-
     return (struct retry_policy){
-        .growth = (enum retry_growth)place_of(growth, growths, 4),
-        .jitter = (enum retry_jitter)place_of(jitter, jitters, 4),
+        .growth = (enum retry_growth)choices_find(GROWTHS, warren_options_text(given, "policy")),
+        .jitter = (enum retry_jitter)choices_find(JITTERS, warren_options_text(given, "jitter")),
         .initial_ms = warren_options_int(given, "initial_delay"),
         .max_ms = warren_options_int(given, "max_delay"),
         .factor = (uint32_t)warren_options_int(given, "factor"),
@@ -118,52 +107,38 @@ int64_t retry_attempts(int64_t max_attempts, bool dead_letters)
     return dead_letters ? USUAL_ATTEMPTS : 0;
 }
 
-/* NULL: no memory. */
-static struct plan *make_plan(const struct retry *retry, const struct warren_options *given)
+static struct plan plan_in_force(const struct retry *retry)
 {
-    struct plan *plan = calloc(1, sizeof *plan);
+    const struct warren_options *given =
+        atomic_load_explicit(&retry->options, memory_order_acquire);
 
-    if (!plan)
-        return NULL;
-    plan->policy = read_policy(given);
-    plan->max_attempts =
-        retry_attempts(warren_options_int(given, "max_attempts"), retry->dead_letters);
-    plan->hold_max_ms = warren_options_int(given, "in_memory_max");
-    plan->max_age_ms = warren_options_int(given, "max_age");
-    return plan;
+    return (struct plan){
+        .policy = read_policy(given),
+        .max_attempts =
+            retry_attempts(warren_options_int(given, "max_attempts"), retry->dead_letters),
+        .max_age_ms = warren_options_int(given, "max_age"),
+        .hold_max_ms = warren_options_int(given, "in_memory_max"),
+    };
+}
+
+static void retry_reload(void *state, const struct warren_options *given)
+{
+    struct retry *retry = state;
+
+    atomic_store_explicit(&retry->options, given, memory_order_release);
 }
 
 static enum warren_status retry_open(const struct warren_subscription_info *info, void **state,
                                      struct warren_error *error)
 {
     struct retry *retry = calloc(1, sizeof *retry);
-    struct plan *plan;
 
     if (!retry)
         return error_set(error, WARREN_ENOMEM, "no memory");
-    retry->queue = info->queue;
     retry->dead_letters = info->dead_letters;
-    plan = make_plan(retry, info->options);
-    if (!plan) {
-        free(retry);
-        return error_set(error, WARREN_ENOMEM, "no memory");
-    }
-    atomic_init(&retry->plan, plan);
+    retry_reload(retry, info->options);
     *state = retry;
     return WARREN_OK;
-}
-
-static void retry_reload(void *state, const struct warren_options *given)
-{
-    struct retry *retry = state;
-    struct plan *plan = make_plan(retry, given);
-
-    if (!plan) {
-        log_error("retry of queue %s: no memory for its new options", retry->queue);
-        return;
-    }
-    plan->older = atomic_load_explicit(&retry->plan, memory_order_relaxed);
-    atomic_store_explicit(&retry->plan, plan, memory_order_release);
 }
 
 static void give_up(struct warren_job *job, const char *reason, const char *why)
@@ -211,30 +186,15 @@ static enum warren_outcome failed(const struct plan *plan, struct warren_job *jo
 static enum warren_outcome retry_call(struct warren_job *job, const struct warren_link *next,
                                       void *state)
 {
-    struct retry *retry = state;
     enum warren_outcome outcome = warren_next(job, next);
-    const struct plan *plan;
+    struct plan plan;
 
     if (outcome != WARREN_RETRY)
         return outcome;
-    plan = atomic_load_explicit(&retry->plan, memory_order_acquire);
-    warren_job_hold_max(job, plan->hold_max_ms);
+    plan = plan_in_force(state);
+    warren_job_hold_max(job, plan.hold_max_ms);
     /* A forgiven attempt was none: whoever forgave it has said when the next one is due. */
-    return warren_job_forgiven(job) ? outcome : failed(plan, job);
-}
-
-static void retry_close(void *state)
-{
-    struct retry *retry = state;
-    struct plan *plan = atomic_load_explicit(&retry->plan, memory_order_relaxed);
-
-    while (plan) {
-        struct plan *older = plan->older;
-
-        free(plan);
-        plan = older;
-    }
-    free(retry);
+    return warren_job_forgiven(job) ? outcome : failed(&plan, job);
 }
 
 const struct warren_middleware middleware_retry = {
@@ -245,6 +205,6 @@ const struct warren_middleware middleware_retry = {
     .call = retry_call,
     .reload = retry_reload,
     .check = retry_check,
-    .close = retry_close,
+    .close = free,
     .late_failures = true,
 };

@@ -1,6 +1,6 @@
 /* shared.h - what several subscriptions of this process have in common, found by its name.
- * Embedded in the thing shared. A registry of these is a mutable global: the one way that two
- * subscriptions can mean the same breaker.
+ * The list of these is a mutable global: the one way that two subscriptions can mean the same
+ * breaker.
  * Thread: any.
  */
 #ifndef WARREN_MIDDLEWARE_SHARED_H
@@ -8,52 +8,43 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 
-#include <warren/status.h>
+#include <warren/handler.h>
 
 #include "base/list.h"
 
+struct shared;
+
+/** One kind of things shared, such as breakers. */
+struct shared_kind {
+    size_t size; /* of the thing, whose first member is a struct shared */
+    /** Begin with @options; all else is zero. */
+    void (*init)(struct shared *fresh, const struct warren_options *options);
+    /** Were both given the same options? With the mutex of @running. */
+    bool (*same)(const struct shared *running, const struct shared *fresh);
+};
+
 struct shared {
+    const struct shared_kind *kind;
     struct list link;
-    char *name;  /* "" is shared with nobody */
-    char *queue; /* of the subscription that came first, for errors */
+    pthread_mutex_t mutex; /* the thing's */
+    char *name;            /* the option of that name; "" is shared with nobody */
+    char *queue;           /* of the subscription that came first, for errors */
     unsigned users;
-    bool on_trial; /* see shared_try() */
+    bool on_trial; /* see builtin_try() */
 };
-
-struct shared_registry {
-    pthread_mutex_t mutex;
-    struct list all;
-};
-
-#define SHARED_REGISTRY(variable)                                                                  \
-    {                                                                                              \
-        PTHREAD_MUTEX_INITIALIZER,                                                                 \
-        {                                                                                          \
-            &(variable).all, &(variable).all                                                       \
-        }                                                                                          \
-    }
-
-/** @name and @queue are copied. @return WARREN_OK or WARREN_ENOMEM */
-enum warren_status shared_init(struct shared *shared, const char *name, const char *queue);
-/** A zeroed one is fine. */
-void shared_done(struct shared *shared);
 
 /**
- * One more subscription uses the thing of this name.
+ * The subscription of @info uses the thing that its options name, or a new one.
  *
- * @return  @fresh, which is registered now; or the one that has been there, and @fresh is still
- *          the caller's to free
+ * @return  WARREN_OK; WARREN_ECONFIG with @error: another subscription gave it other options;
+ *          WARREN_ENOMEM
  */
-struct shared *shared_join(struct shared_registry *registry, struct shared *fresh);
-
-/**
- * What this thread joins from now on, until shared_try(false), is apart from what runs: for options
- * that are only tried while others of the same names are in force.
- */
-void shared_try(bool on);
-
-/** One user fewer. @return true: it was the last one, and the caller frees the thing */
-bool shared_leave(struct shared_registry *registry, struct shared *shared);
+enum warren_status shared_open(const struct shared_kind *kind,
+                               const struct warren_subscription_info *info,
+                               struct shared **ret_shared, struct warren_error *error);
+/** The last user frees it. */
+void shared_close(struct shared *shared);
 
 #endif

@@ -1,5 +1,14 @@
-/* trace.c - see trace.h. */
-#include "middleware/trace.h"
+/* trace.c - the trace middleware: W3C Trace Context from the message to whatever the job publishes.
+ *
+ * The headers `traceparent` and `tracestate` of the message are read. The job becomes a child: the
+ * same trace id, a span id of its own, the sampled flag as it was; tracestate is passed on. A
+ * message without a valid traceparent has no trace, or with `start: true` begins one, sampled, for
+ * its lines are in the log. Each attempt has a span id of its own.
+ * Span ids come from a generator of each thread: no lock, no system call a message.
+ * Thread: any at once.
+ * Elsewhere: the texts (traceparent.h); putting them into headers and lines (consume/).
+ */
+#include "middleware/builtin.h"
 
 #include <stdlib.h>
 
@@ -93,17 +102,12 @@ static enum warren_outcome trace_call(struct warren_job *job, const struct warre
     return warren_next(job, next);
 }
 
-static void trace_close(void *state)
-{
-    free(state);
-}
-
 const struct warren_middleware middleware_trace = {
     .name = "trace",
     .help = "Hands the message's W3C trace context on to whatever the handler publishes.",
     .options = trace_options,
     .open = trace_open,
     .call = trace_call,
-    .close = trace_close,
+    .close = free,
     .late_failures = true,
 };

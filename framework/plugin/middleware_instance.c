@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/choices.h"
 #include "base/error.h"
 #include "plugin/blame.h"
 
@@ -73,22 +74,10 @@ void middleware_close(struct middleware_instance *instance)
     instance->is_open = false;
 }
 
-/* Is @word one of @words, which | separates? */
-static bool is_among(const char *words, const char *word)
-{
-    size_t len = strlen(word);
-
-    for (const char *at = words; at; at = strchr(at, '|')) {
-        at += *at == '|';
-        if (strcspn(at, "|") == len && strncmp(at, word, len) == 0)
-            return true;
-    }
-    return false;
-}
-
 bool middleware_is_fixed(const struct warren_middleware *middleware, const char *option)
 {
-    return !middleware->reload || is_among(middleware->fixed, option);
+    return !middleware->reload ||
+           (middleware->fixed && choices_find(middleware->fixed, option) >= 0);
 }
 
 void middleware_reload(const struct middleware_instance *instance,

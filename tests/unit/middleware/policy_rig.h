@@ -94,15 +94,37 @@ int64_t warren_options_int(const struct warren_options *options, const char *nam
 
 /* ---- one middleware for one subscription ---- */
 
+/** Options that live on, as a worker's do until `close`; the texts in @given must, too. */
+static inline const struct warren_options *rig_keep(const struct warren_middleware *middleware,
+                                                    const char *const *given)
+{
+    static struct {
+        struct warren_options options;
+        const char *given[2 * 16 + 1];
+    } kept[64];
+    static unsigned next;
+    unsigned i = next++ % (sizeof kept / sizeof *kept);
+    size_t count = 0;
+
+    while (given[count]) {
+        assert_true(count < sizeof kept->given / sizeof *kept->given - 1);
+        kept[i].given[count] = given[count];
+        count++;
+    }
+    kept[i].given[count] = NULL;
+    kept[i].options = (struct warren_options){middleware->options, kept[i].given};
+    return &kept[i].options;
+}
+
 static inline enum warren_status rig_open(const struct warren_middleware *middleware,
                                           const char *queue, const char *const *given, void **state,
                                           struct warren_error *error)
 {
-    struct warren_options options = {middleware->options, given};
+    const struct warren_options *options = rig_keep(middleware, given);
     struct warren_subscription_info info = {
-        .queue = queue, .handler = "p.charge", .concurrency = 4, .options = &options};
+        .queue = queue, .handler = "p.charge", .concurrency = 4, .options = options};
 
-    if (middleware->check && middleware->check(&options, error) != WARREN_OK)
+    if (middleware->check && middleware->check(options, error) != WARREN_OK)
         return WARREN_ECONFIG;
     return middleware->open(&info, state, error);
 }

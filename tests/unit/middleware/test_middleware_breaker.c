@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "middleware/breaker.h"
+#include "middleware/builtin.h"
 #include "policy_rig.h"
 #include "support/test.h"
 

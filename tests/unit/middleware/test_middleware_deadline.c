@@ -2,7 +2,7 @@
  * but for what the handler takes.
  */
 #include "fake_job.h"
-#include "middleware/deadline.h"
+#include "middleware/builtin.h"
 #include "support/test.h"
 
 #define LIMIT_MS 5000

@@ -6,7 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "middleware/idempotency.h"
+#include "middleware/builtin.h"
 #include "middleware/stored_reply.h"
 #include "policy_rig.h"
 #include "store/idempotency/idempotency_sqlite.h"

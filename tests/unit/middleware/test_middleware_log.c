@@ -1,7 +1,7 @@
 /* test_middleware_log.c - which messages get a line, and what it says; job and log are the test's.
  */
 #include "fake_job.h"
-#include "middleware/log.h"
+#include "middleware/builtin.h"
 #include "support/test.h"
 
 static const struct warren_options defaults = {

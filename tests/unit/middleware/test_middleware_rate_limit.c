@@ -1,7 +1,7 @@
 /* test_middleware_rate_limit.c - how many messages are admitted, alone and with others, and what
  * a reload changes; options and time are the test's.
  */
-#include "middleware/rate_limit.h"
+#include "middleware/builtin.h"
 #include "policy_rig.h"
 #include "support/test.h"
 

@@ -5,7 +5,7 @@
 #include <signal.h>
 
 #include "fake_job.h"
-#include "middleware/recover.h"
+#include "middleware/builtin.h"
 #include "support/test.h"
 
 #define DEPTH 100

@@ -1,7 +1,7 @@
 /* test_middleware_retry.c - when a failed attempt is made again, after how long, and when the
  * message is given up; job, options and time are the test's.
  */
-#include "middleware/retry.h"
+#include "middleware/builtin.h"
 #include "policy_rig.h"
 #include "support/test.h"
 
@@ -266,9 +266,7 @@ static void contradictions_are_refused(void **state)
 
 static void reload(void *state, const char *const *given)
 {
-    const struct warren_options options = {middleware_retry.options, given};
-
-    middleware_retry.reload(state, &options);
+    middleware_retry.reload(state, rig_keep(&middleware_retry, given));
 }
 
 #define RELOAD(state, ...) reload(state, (const char *const[]){__VA_ARGS__, NULL})

@@ -2,7 +2,7 @@
 #include <pthread.h>
 
 #include "fake_job.h"
-#include "middleware/trace.h"
+#include "middleware/builtin.h"
 #include "middleware/traceparent.h"
 #include "support/test.h"
 
