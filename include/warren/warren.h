@@ -1,4 +1,5 @@
-/* warren.h - everything that is public. Plugins need only <warren/handler.h>. */
+/* warren.h - everything that is public, in C. Plugins need only <warren/handler.h>; those in C++
+ * have <warren/warren.hpp>. */
 #ifndef WARREN_WARREN_H
 #define WARREN_WARREN_H
 

@@ -1,0 +1,163 @@
+/* test_cpp_handlers.c - <warren/warren.hpp>: what becomes of exceptions, objects and keys. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include <warren/testing.h>
+
+#include "base/log.h"
+
+/* Of fixtures/throwing.cpp. */
+const struct warren_plugin *warren_plugin_entry(void);
+
+static struct warren_test *test;
+static struct warren_error error;
+
+static enum warren_status try_handler(const char *handler, const char *option)
+{
+    struct warren_test_options options = {.size = sizeof options,
+                                          .plugin = warren_plugin_entry(),
+                                          .handler = handler,
+                                          .options = &option,
+                                          .option_count = option ? 1 : 0,
+                                          .queue = "cards"};
+
+    return warren_test_new(&options, &test, &error);
+}
+
+static void open_handler(const char *handler, const char *option)
+{
+    if (try_handler(handler, option) != WARREN_OK)
+        fail_msg("%s", error.text);
+}
+
+static const struct warren_test_attempt *run(const struct warren_message *message)
+{
+    const struct warren_test_message delivered = {.message = *message};
+
+    assert_int_equal(warren_test_deliver(test, &delivered, &error), WARREN_OK);
+    return warren_test_run(test);
+}
+
+static const struct warren_test_attempt *run_body(const char *body)
+{
+    const struct warren_message message = {.body = warren_text(body)};
+
+    return run(&message);
+}
+
+static void assert_attempt(const struct warren_test_attempt *attempt, enum warren_outcome outcome,
+                           const char *text)
+{
+    assert_int_equal(attempt->outcome, outcome);
+    if (text)
+        assert_string_equal(attempt->error, text);
+    else
+        assert_null(attempt->error);
+}
+
+static int quiet(void **state)
+{
+    (void)state;
+    log_set(WARREN_LOG_ERROR, LOG_LOGFMT);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    warren_test_free(test);
+    test = NULL;
+    return 0;
+}
+
+/* What leaves the function is a failed attempt, or a rejection; the stack was unwound. */
+static void an_exception_is_a_failed_attempt(void **state)
+{
+    (void)state;
+    open_handler("done", NULL);
+    assert_attempt(run_body("fine"), WARREN_ACK, NULL);
+    assert_attempt(run_body("throw"), WARREN_RETRY, "the card reader is 100% away");
+    assert_attempt(run_body("refuse"), WARREN_REJECT, "there is no such card");
+    assert_attempt(run_body("number"), WARREN_RETRY, "an exception that is no std::exception");
+    assert_attempt(run_body("unwound"), WARREN_REJECT, "4");
+}
+
+static void a_function_may_answer(void **state)
+{
+    (void)state;
+    open_handler("answered", NULL);
+    assert_attempt(run_body("x"), WARREN_RETRY, NULL);
+    assert_attempt(warren_test_run(test), WARREN_ACK, NULL);
+}
+
+/* Publishing that is refused throws, and what the job says of it is the error. */
+static void publishing_throws(void **state)
+{
+    const struct warren_message message = {.properties = {.reply_to = "asker"}};
+    const struct warren_test_attempt *attempt;
+
+    (void)state;
+    open_handler("published", NULL);
+    attempt = run(&message);
+    assert_attempt(attempt, WARREN_ACK, NULL);
+    assert_int_equal(attempt->published_count, 3);
+    assert_int_equal(attempt->published[1].delay_ms, 1000);
+    assert_non_null(attempt->reply);
+    assert_attempt(run_body("no reply-to"), WARREN_REJECT, "nobody wants a reply");
+    warren_test_publishing(test, WARREN_ETIMEOUT, WARREN_CONFIRMED);
+    attempt = run(&message);
+    assert_int_equal(attempt->outcome, WARREN_RETRY);
+    assert_true(attempt->forgiven);
+    assert_non_null(strstr(attempt->error, "timeout"));
+}
+
+static void a_job_shows_its_message(void **state)
+{
+    const struct warren_field tenant = warren_field_text("tenant", "acme");
+    const struct warren_message message = {
+        .properties = {.headers = {&tenant, 1}, .message_id = "m-1"}};
+
+    (void)state;
+    open_handler("looked_at", NULL);
+    assert_attempt(run(&message), WARREN_REJECT, "m-1,acme,cards,free");
+}
+
+static void an_object_has_state_options_and_a_key(void **state)
+{
+    (void)state;
+    open_handler("counter", "step=5");
+    assert_attempt(run_body("a"), WARREN_REJECT, "5 key of a");
+    assert_attempt(run_body("no key"), WARREN_REJECT, "10 ");
+}
+
+static void a_constructor_that_throws_keeps_the_worker_from_starting(void **state)
+{
+    (void)state;
+    assert_int_equal(try_handler("counter", "step=13"), WARREN_EPLUGIN);
+    assert_non_null(strstr(error.text, "13 brings no luck"));
+    test = NULL;
+    assert_int_equal(try_handler("counter", "step=14"), WARREN_EPLUGIN);
+    assert_non_null(strstr(error.text, "no memory"));
+    test = NULL;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(an_exception_is_a_failed_attempt, teardown),
+        cmocka_unit_test_teardown(a_function_may_answer, teardown),
+        cmocka_unit_test_teardown(publishing_throws, teardown),
+        cmocka_unit_test_teardown(a_job_shows_its_message, teardown),
+        cmocka_unit_test_teardown(an_object_has_state_options_and_a_key, teardown),
+        cmocka_unit_test_teardown(a_constructor_that_throws_keeps_the_worker_from_starting,
+                                  teardown),
+    };
+
+    return cmocka_run_group_tests(tests, quiet, NULL);
+}
