@@ -7,7 +7,6 @@
 
 #include "base/suggest.h"
 #include "command/dlq/command_dlq.h"
-#include "command/dlq_change/command_dlq_change.h"
 #include "command/message/command_message.h"
 #include "command/spool/command_spool.h"
 #include "command/worker/command_worker.h"

@@ -364,7 +364,7 @@ static void wrong_arguments(void **state)
         {{"dlq", "replay"}, "which queue?"},
         {{"dlq", "replay", "a", "every"}, "unexpected \"every\""},
         {{"dlq", "replay", "a", "all", "--id=x"}, "all, or a filter, not both"},
-        {{"dlq", "replay", "a", "--rate", "fast"}, "--rate: \"fast\""},
+        {{"dlq", "replay", "a", "--rate", "fast"}, "--rate fast: it is a number"},
         {{"dlq", "replay", "a", "--window", "0"}, "--window"},
         {{"dlq", "replay", "a", "--hold", "15"}, "--hold: \"15\" is no time"},
         {{"dlq", "replay", "a", "--hold", "1ms"}, "--hold: \"1ms\""},

@@ -1,5 +1,6 @@
 #include "command/cli/cli.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -10,7 +11,8 @@
 #include "base/suggest.h"
 #include "base/utf8.h"
 
-#define OPTIONS_MAX 64
+/* popt's value for `--help`; those of the other options are their places among the rows, from 1. */
+#define HELP 1000
 
 bool cli_colour(FILE *out)
 {
@@ -97,15 +99,13 @@ static enum cli_status unknown_option(const struct cli *cli)
 {
     const char *bad = poptBadOption(cli->context, POPT_BADOPTION_NOALIAS);
     int len = (int)strcspn(bad, "=");
-    const char *names[OPTIONS_MAX];
+    const char *names[CLI_OPTIONS_MAX + 1];
     const char *near = NULL;
     size_t count = 0;
     char name[64];
 
-    for (const struct poptOption *o = cli->command->options; o && (o->longName || o->shortName);
-         o++)
-        if (o->longName && count < OPTIONS_MAX - 1)
-            names[count++] = o->longName;
+    for (; count < cli->row_count; count++)
+        names[count] = cli->rows[count]->name;
     names[count++] = "help";
     if (len > 2 && bad[1] == '-') {
         snprintf(name, sizeof name, "%.*s", len - 2, bad + 2);
@@ -124,21 +124,28 @@ static enum cli_status bad_option(const struct cli *cli, int code)
                      code == POPT_ERROR_NOARG ? "it needs a value" : poptStrerror(code));
 }
 
-int cli_next(struct cli *cli)
+bool cli_read(struct cli *cli, void *target)
 {
-    int value = poptGetNextOpt(cli->context);
+    int value;
 
-    if (value == CLI_HELP) {
-        write_help(cli);
-        cli->status = CLI_OK;
-        return CLI_STOP;
+    while ((value = poptGetNextOpt(cli->context)) > 0) {
+        const struct cli_option *option;
+
+        if (value == HELP) {
+            write_help(cli);
+            cli->status = CLI_OK;
+            return false;
+        }
+        option = cli->rows[value - 1];
+        if (!option->take(cli, option, (char *)target + option->offset))
+            return false;
     }
-    if (value < -1) {
+    if (value < -1)
         cli->status = bad_option(cli, value);
-        return CLI_STOP;
-    }
-    return value < 0 ? 0 : value;
+    return value >= -1;
 }
+
+/* ---- takers ---- */
 
 const char *cli_text(struct cli *cli)
 {
@@ -149,7 +156,34 @@ const char *cli_text(struct cli *cli)
     return text ? text : "";
 }
 
-bool cli_number(struct cli *cli, const char *option, int64_t min, int64_t max, int64_t *ret)
+bool cli_refuse(struct cli *cli, const struct cli_option *option, const char *text, const char *why)
+{
+    cli->status = cli_usage(cli, "--%s %s: %s", option->name, text, why);
+    return false;
+}
+
+bool cli_take_flag(struct cli *cli, const struct cli_option *option, void *value)
+{
+    (void)cli;
+    (void)option;
+    *(bool *)value = true;
+    return true;
+}
+
+bool cli_take_text(struct cli *cli, const struct cli_option *option, void *value)
+{
+    (void)option;
+    *(const char **)value = cli_text(cli);
+    return true;
+}
+
+bool cli_take_list(struct cli *cli, const struct cli_option *option, void *value)
+{
+    (void)option;
+    return cli_list_add(cli, value, cli_text(cli));
+}
+
+bool cli_take_number(struct cli *cli, const struct cli_option *option, void *value)
 {
     const char *text = cli_text(cli);
     char *end;
@@ -157,18 +191,46 @@ bool cli_number(struct cli *cli, const char *option, int64_t min, int64_t max, i
 
     errno = 0;
     number = strtoll(text, &end, 10);
-    if (end == text || *end || errno || number < min || number > max) {
-        cli->status = cli_usage(cli, "--%s: \"%s\" is no whole number from %lld to %lld", option,
-                                text, (long long)min, (long long)max);
+    if (end == text || *end || errno || number < option->min || number > option->max) {
+        cli->status = cli_usage(cli, "--%s: \"%s\" is no whole number from %lld to %lld",
+                                option->name, text, (long long)option->min, (long long)option->max);
         return false;
     }
-    *ret = number;
+    *(uint64_t *)value = (uint64_t)number;
     return true;
 }
+
+bool cli_take_rate(struct cli *cli, const struct cli_option *option, void *value)
+{
+    const char *text = cli_text(cli);
+    char *end;
+    double rate = c_strtod(text, &end);
+
+    *(double *)value = rate;
+    return (end != text && (!*end || strcmp(end, "/s") == 0) && rate >= 0.001 && rate <= 1e9) ||
+           cli_refuse(cli, option, text, "it is a number from 0.001 to 1000000000");
+}
+
+bool cli_take_short(struct cli *cli, const struct cli_option *option, void *value)
+{
+    const char *text = cli_text(cli);
+
+    *(const char **)value = text;
+    return strlen(text) <= 255 || cli_refuse(cli, option, "...", "longer than 255 bytes");
+}
+
+/* ---- arguments ---- */
 
 const char *cli_argument(struct cli *cli)
 {
     return poptGetArg(cli->context);
+}
+
+enum cli_status cli_end(struct cli *cli, const char *hint)
+{
+    const char *extra = cli_argument(cli);
+
+    return extra ? cli_usage(cli, "unexpected \"%s\"%s", extra, hint) : CLI_OK;
 }
 
 bool cli_list_add(struct cli *cli, struct cli_list *list, const char *text)
@@ -183,31 +245,45 @@ bool cli_list_add(struct cli *cli, struct cli_list *list, const char *text)
     return true;
 }
 
-static bool has_options(const struct command *command)
-{
-    const struct poptOption *first = command->options;
+/* ---- life ---- */
 
-    return first && (first->longName || first->shortName || first->arg);
+/* Add the rows of @rows to those of @cli, and what popt is to know of them to @table. */
+static void add_rows(struct cli *cli, const struct cli_option *rows, struct poptOption *table)
+{
+    for (; rows && rows->name; rows++) {
+        if (rows->rows) {
+            add_rows(cli, rows->rows, table);
+            continue;
+        }
+        assert(cli->row_count < CLI_OPTIONS_MAX);
+        cli->rows[cli->row_count++] = rows;
+        table[cli->row_count - 1] = (struct poptOption){
+            .longName = rows->name,
+            .shortName = rows->letter,
+            .argInfo = rows->argument ? POPT_ARG_STRING : POPT_ARG_NONE,
+            .val = (int)cli->row_count,
+            .descrip = rows->help,
+            .argDescrip = rows->argument,
+        };
+    }
 }
 
 enum cli_status cli_run(const struct command *command, int argc, const char **argv)
 {
-    static const struct poptOption none[] = {POPT_TABLEEND};
-    struct poptOption table[] = {
-        {NULL, '\0', POPT_ARG_INCLUDE_TABLE, NULL, 0, "Options:", NULL},
-        {"help", 'h', POPT_ARG_NONE, NULL, CLI_HELP, "Show this help", NULL},
+    struct poptOption own[CLI_OPTIONS_MAX + 1] = {POPT_TABLEEND};
+    const struct poptOption table[] = {
+        {NULL, '\0', POPT_ARG_INCLUDE_TABLE, own, 0, "Options:", NULL},
+        {"help", 'h', POPT_ARG_NONE, NULL, HELP, "Show this help", NULL},
         POPT_TABLEEND};
     struct cli cli = {.command = command};
     enum cli_status status;
     char name[64];
 
-    /* popt wants an address without const, and reads only. */
-    memcpy(&table[0].arg, &(const void *){command->options ? command->options : none},
-           sizeof table[0].arg);
+    add_rows(&cli, command->options, own);
     snprintf(name, sizeof name, "warren %s", command->name);
     argv[0] = name;
     arena_init(&cli.arena);
-    cli.context = poptGetContext("warren", argc, argv, has_options(command) ? table : table + 1, 0);
+    cli.context = poptGetContext("warren", argc, argv, cli.row_count > 0 ? table : table + 1, 0);
     if (!cli.context) {
         arena_done(&cli.arena);
         return cli_failed(&cli, "no memory");

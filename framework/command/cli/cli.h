@@ -1,10 +1,12 @@
 /* cli.h - what the commands share: options by popt, errors with "did you mean", exit statuses.
+ * An option is one row of a table: its name, its help, and the variable that it sets.
  * Thread: main. Elsewhere: the commands themselves (commands.h).
  */
 #ifndef WARREN_COMMAND_CLI_H
 #define WARREN_COMMAND_CLI_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -22,41 +24,105 @@ enum cli_status {
 };
 
 struct cli;
+struct cli_option;
 
-/** One command. Rows of @options have a value above 0 and no address: see cli_next(). */
+/** Read the argument of an option, cli_text(), into @value. @return false: the error was printed */
+typedef bool cli_take_fn(struct cli *cli, const struct cli_option *option, void *value);
+
+/** A row of a table of options; one without a name ends it. The macros below make them. */
+struct cli_option {
+    const char *name;
+    char letter; /* '\0': none */
+    const char *help;
+    const char *argument; /* "FILE", as --help shows it; NULL: the option is a flag */
+    size_t offset;        /* of the variable, in the struct that cli_read() fills */
+    cli_take_fn *take;
+    int64_t min; /* of a number */
+    int64_t max;
+    const char *key;               /* of the configuration, for the option that sets it */
+    const struct cli_option *rows; /* these stand here; all else is zero */
+};
+
+/** The rows of another table. @... of a macro: the variable's struct and member. */
+#define CLI_ROWS(table)                                                                            \
+    {                                                                                              \
+        .name = "", .rows = (table)                                                                \
+    }
+#define CLI_OPTION(name_, letter_, help_, argument_, take_, type, member)                          \
+    {                                                                                              \
+        .name = (name_), .letter = (letter_), .help = (help_), .argument = (argument_),            \
+        .take = (take_), .offset = offsetof(type, member)                                          \
+    }
+/** A bool, which becomes true. */
+#define CLI_FLAG(name, letter, help, ...)                                                          \
+    CLI_OPTION(name, letter, help, NULL, cli_take_flag, __VA_ARGS__)
+/** A const char *, whatever stands there. */
+#define CLI_TEXT(name, letter, help, argument, ...)                                                \
+    CLI_OPTION(name, letter, help, argument, cli_take_text, __VA_ARGS__)
+/** A struct cli_list, to which each use adds a text. */
+#define CLI_LIST(name, letter, help, argument, ...)                                                \
+    CLI_OPTION(name, letter, help, argument, cli_take_list, __VA_ARGS__)
+/** A uint64_t in a range of whole numbers that are not negative. */
+#define CLI_NUMBER(name_, letter_, help_, argument_, min_, max_, type, member)                     \
+    {                                                                                              \
+        .name = (name_), .letter = (letter_), .help = (help_), .argument = (argument_),            \
+        .take = cli_take_number, .offset = offsetof(type, member), .min = (min_), .max = (max_)    \
+    }
+#define CLI_END                                                                                    \
+    {                                                                                              \
+        .name = NULL                                                                               \
+    }
+
+/** One command. */
 struct command {
-    const char *name;      /* "publish", "config reference" */
-    const char *arguments; /* "-c FILE" */
-    const char *summary;   /* one sentence without a full stop */
-    const struct poptOption *options;
+    const char *name;                 /* "publish", "config reference" */
+    const char *arguments;            /* "-c FILE" */
+    const char *summary;              /* one sentence without a full stop */
+    const struct cli_option *options; /* NULL: none */
     enum cli_status (*run)(struct cli *cli);
     void (*write_details)(FILE *out); /* what --help prints below the options; may be NULL */
 };
+
+/** Bound on the options of a command. */
+#define CLI_OPTIONS_MAX 64
 
 /** A command line being read. */
 struct cli {
     const struct command *command;
     poptContext context;
+    const struct cli_option *rows[CLI_OPTIONS_MAX]; /* all rows, those of other tables among them */
+    size_t row_count;
     struct arena arena;     /* texts and lists, until the command returns */
-    enum cli_status status; /* meaningful once cli_next() returned CLI_STOP */
+    enum cli_status status; /* meaningful once cli_read() returned false */
 };
-
-/** The value of `--help`, which every command has; not for commands. */
-#define CLI_HELP 1000
-/** What cli_next() returns when the command shall end with cli->status. */
-#define CLI_STOP (-1)
 
 /** Run @command; @argv[0] is the word before the first option or argument. */
 enum cli_status cli_run(const struct command *command, int argc, const char **argv);
 
-/** The next option's value, 0 after the last one, or CLI_STOP: help or the error was printed. */
-int cli_next(struct cli *cli);
-/** The argument of the last option; it lives until the command returns. Ask once an option. */
+/**
+ * Read all options into the variables of @target, a struct that the rows name.
+ *
+ * @return false: the command shall end with cli->status, for help or an error was printed
+ */
+bool cli_read(struct cli *cli, void *target);
+
+/* For takers of a command's own. */
+
+/** The argument of the option at hand; it lives until the command returns. Ask once an option. */
 const char *cli_text(struct cli *cli);
-/** The argument as a whole number in a range; false: the error was printed. */
-bool cli_number(struct cli *cli, const char *option, int64_t min, int64_t max, int64_t *ret);
-/** The next argument that is no option, or NULL. After cli_next() returned 0. */
+cli_take_fn cli_take_flag, cli_take_text, cli_take_list, cli_take_number;
+/** A double: messages a second, "50" or "50/s". */
+cli_take_fn cli_take_rate;
+/** A text of at most 255 bytes, as those of AMQP are. */
+cli_take_fn cli_take_short;
+/** Say that --OPTION TEXT is wrong, and why. @return false */
+bool cli_refuse(struct cli *cli, const struct cli_option *option, const char *text,
+                const char *why);
+
+/** The next argument that is no option, or NULL. After cli_read(). */
 const char *cli_argument(struct cli *cli);
+/** CLI_OK: there is no further argument; else it is unexpected, and @hint stands behind it. */
+enum cli_status cli_end(struct cli *cli, const char *hint);
 
 /** Print "warren COMMAND: error: words" to stderr. @return CLI_FAILED */
 enum cli_status cli_failed(const struct cli *cli, const char *format, ...)

@@ -15,142 +15,94 @@ void message_options_done(struct message_options *o)
     buffer_done(&o->content);
 }
 
-/* ---- one option ---- */
+/* ---- the options ---- */
 
-bool message_options_refuse(struct message_options *o, const char *option, const char *text,
-                            const char *why)
+static bool take_header(struct cli *cli, const struct cli_option *option, void *value)
 {
-    o->cli->status = cli_usage(o->cli, "--%s %s: %s", option, text, why);
-    return false;
-}
-
-static bool add_header(struct message_options *o)
-{
+    struct message_options *o = value;
     struct warren_table *table = &o->message.properties.headers;
     struct warren_error error = {WARREN_OK, "more than 256 headers"};
-    const char *text = cli_text(o->cli);
+    const char *text = cli_text(cli);
 
     if (table->count == MESSAGE_HEADERS_MAX ||
-        header_argument_parse(&o->cli->arena, text, &o->headers[table->count], &error) != WARREN_OK)
-        return message_options_refuse(o, "header", text, error.text);
+        header_argument_parse(&cli->arena, text, &o->headers[table->count], &error) != WARREN_OK)
+        return cli_refuse(cli, option, text, error.text);
     table->fields = o->headers;
     table->count++;
     return true;
 }
 
-/* A property of AMQP is a short string. */
-static bool take_property(struct message_options *o, const char *option, const char **ret)
-{
-    *ret = cli_text(o->cli);
-    return strlen(*ret) <= 255 || message_options_refuse(o, option, "...", "longer than 255 bytes");
-}
-
 /* RabbitMQ closes the channel for anything but a number of milliseconds. */
-static bool take_expiration(struct message_options *o)
+static bool take_expiration(struct cli *cli, const struct cli_option *option, void *value)
 {
-    const char *text = cli_text(o->cli);
+    const char *text = cli_text(cli);
 
-    o->message.properties.expiration = text;
+    *(const char **)value = text;
     return (*text && strspn(text, "0123456789") == strlen(text) && strlen(text) <= 10) ||
-           message_options_refuse(o, "expiration", text, "it is a whole number of milliseconds");
+           cli_refuse(cli, option, text, "it is a whole number of milliseconds");
 }
 
-static bool take_number(struct message_options *o, const char *option, int64_t max, uint64_t *ret)
+static bool take_priority(struct cli *cli, const struct cli_option *option, void *value)
 {
-    int64_t number = 0;
-
-    if (!cli_number(o->cli, option, 0, max, &number))
-        return false;
-    *ret = (uint64_t)number;
-    return true;
-}
-
-bool message_options_set(struct message_options *o, const char *option, const char *key)
-{
-    struct warren_error error = {WARREN_OK, ""};
-    const char *value = cli_text(o->cli);
-    size_t size = strlen(key) + strlen(value) + 2;
-    char *text = arena_alloc(&o->cli->arena, size);
-
-    if (!text) {
-        o->cli->status = cli_failed(o->cli, "no memory");
-        return false;
-    }
-    snprintf(text, size, "%s=%s", key, value);
-    if (config_check_set(option, text, &error) != WARREN_OK) {
-        o->cli->status = cli_usage(o->cli, "%s", error.text);
-        return false;
-    }
-    return cli_list_add(o->cli, &o->sets, text);
-}
-
-static bool take_property_option(struct message_options *o, int option)
-{
-    struct warren_properties *p = &o->message.properties;
+    struct warren_properties *properties = value;
     uint64_t number = 0;
 
-    switch (option) {
-    case MESSAGE_HEADER:
-        return add_header(o);
-    case MESSAGE_CONTENT_TYPE:
-        return take_property(o, "content-type", &p->content_type);
-    case MESSAGE_CONTENT_ENCODING:
-        return take_property(o, "content-encoding", &p->content_encoding);
-    case MESSAGE_ID:
-        return take_property(o, "message-id", &p->message_id);
-    case MESSAGE_CORRELATION_ID:
-        return take_property(o, "correlation-id", &p->correlation_id);
-    case MESSAGE_REPLY_TO:
-        return take_property(o, "reply-to", &p->reply_to);
-    case MESSAGE_EXPIRATION:
-        return take_expiration(o);
-    case MESSAGE_PRIORITY:
-        p->has_priority = take_number(o, "priority", 255, &number);
-        p->priority = (uint8_t)number;
-        return p->has_priority;
-    case MESSAGE_TYPE:
-        return take_property(o, "type", &p->type);
-    case MESSAGE_USER_ID:
-        return take_property(o, "user-id", &p->user_id);
-    case MESSAGE_APP_ID:
-        return take_property(o, "app-id", &p->app_id);
-    default: /* MESSAGE_TIMESTAMP */
-        p->has_timestamp = take_number(o, "timestamp", INT64_MAX, &p->timestamp);
-        return p->has_timestamp;
-    }
+    properties->has_priority = cli_take_number(cli, option, &number);
+    properties->priority = (uint8_t)number;
+    return properties->has_priority;
 }
 
-bool message_options_take(struct message_options *o, int option)
+static bool take_timestamp(struct cli *cli, const struct cli_option *option, void *value)
 {
-    switch (option) {
-    case MESSAGE_BODY:
-        o->body = cli_text(o->cli);
-        return true;
-    case MESSAGE_FILE:
-        o->file = cli_text(o->cli);
-        return true;
-    case MESSAGE_QUEUE:
-        return take_property(o, "queue", &o->queue);
-    case MESSAGE_EXCHANGE:
-        return take_property(o, "exchange", &o->publish.exchange);
-    case MESSAGE_ROUTING_KEY:
-        return take_property(o, "routing-key", &o->publish.routing_key);
-    case MESSAGE_TRANSIENT:
-        o->publish.transient = true;
-        return true;
-    case MESSAGE_OPTIONAL:
-        o->publish.optional = true;
-        return true;
-    case MESSAGE_URI:
-        return cli_list_add(o->cli, &o->uris, cli_text(o->cli));
-    case MESSAGE_CONFIG:
-        o->config_file = cli_text(o->cli);
-        return true;
-    case MESSAGE_SET:
-        return cli_list_add(o->cli, &o->sets, cli_text(o->cli));
-    default:
-        return take_property_option(o, option);
-    }
+    struct warren_properties *properties = value;
+
+    properties->has_timestamp = cli_take_number(cli, option, &properties->timestamp);
+    return properties->has_timestamp;
+}
+
+#define SHORT(name, letter, help, argument, member)                                                \
+    CLI_OPTION(name, letter, help, argument, cli_take_short, struct message_options, member)
+#define PROPERTY(name, help, member) SHORT(name, '\0', help, "TEXT", message.properties.member)
+
+const struct cli_option message_option_rows[] = {
+    SHORT("queue", 'q', "Publish to this queue, by the default exchange", "NAME", queue),
+    SHORT("exchange", 'e', "Publish to this exchange", "NAME", publish.exchange),
+    SHORT("routing-key", 'k', "With this routing key", "KEY", publish.routing_key),
+    {.name = "header",
+     .letter = 'H',
+     .help = "Add a header, such as tries:i64=5; may be repeated",
+     .argument = "NAME[:TYPE]=VALUE",
+     .take = take_header},
+    PROPERTY("content-type", "Such as application/json", content_type),
+    PROPERTY("content-encoding", "Such as gzip", content_encoding),
+    PROPERTY("message-id", "Instead of a new UUIDv7 for each message", message_id),
+    CLI_OPTION("expiration", '\0', "Time to live in the queue", "MS", take_expiration,
+               struct message_options, message.properties.expiration),
+    {.name = "priority",
+     .help = "0 to 255",
+     .argument = "N",
+     .offset = offsetof(struct message_options, message.properties),
+     .take = take_priority,
+     .max = 255},
+    PROPERTY("type", "What kind of message it is", type),
+    PROPERTY("user-id", "Must be the connection's user", user_id),
+    PROPERTY("app-id", "Who publishes", app_id),
+    {.name = "timestamp",
+     .help = "Seconds since 1970",
+     .argument = "S",
+     .offset = offsetof(struct message_options, message.properties),
+     .take = take_timestamp,
+     .max = INT64_MAX},
+    CLI_END};
+
+const struct cli_option message_broker_rows[] = {
+    BROKER_URI, BROKER_CONFIG("Take the broker from the worker's configuration"), BROKER_SET,
+    CLI_END};
+
+bool message_options_take(struct message_options *o, struct cli *cli, const char *timeout)
+{
+    o->cli = cli;
+    return broker_options_read(&o->broker, cli, timeout);
 }
 
 /* ---- all of them ---- */
@@ -158,10 +110,9 @@ bool message_options_take(struct message_options *o, int option)
 enum cli_status message_options_check(struct message_options *o)
 {
     struct warren_publish *publish = &o->publish;
-    const char *extra = cli_argument(o->cli);
 
-    if (extra)
-        return cli_usage(o->cli, "unexpected \"%s\"; a body is given by --body", extra);
+    if (cli_end(o->cli, "; a body is given by --body") != CLI_OK)
+        return CLI_USAGE;
     if (o->queue && (publish->exchange || publish->routing_key))
         return cli_usage(o->cli, "--queue, or --exchange and --routing-key, not both");
     if (!o->queue && !publish->exchange && !publish->routing_key)
@@ -234,22 +185,11 @@ enum cli_status message_options_publisher(struct message_options *o, const char 
                                           struct config **ret_config,
                                           struct warren_publisher_options *publisher)
 {
-    struct warren_error error = {WARREN_OK, ""};
-    struct config *config = NULL;
+    enum cli_status status = broker_options_load(&o->broker, o->cli, ret_config);
 
-    if (config_load(o->config_file, environ, o->sets.items, o->sets.count, &config, &error) !=
-        WARREN_OK)
-        return cli_error(o->cli, &error);
-    if (o->uris.count == 0 && settings_check(config, &error) != WARREN_OK) {
-        config_free(config);
-        return cli_error(o->cli, &error);
-    }
-    settings_log(config);
-    settings_publisher(config, name, publisher);
-    if (o->uris.count > 0) {
-        publisher->uris = o->uris.items;
-        publisher->uri_count = o->uris.count;
-    }
-    *ret_config = config;
+    if (status != CLI_OK)
+        return status;
+    settings_log(*ret_config);
+    settings_publisher(*ret_config, name, publisher);
     return CLI_OK;
 }

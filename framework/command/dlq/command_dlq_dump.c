@@ -10,20 +10,17 @@
 
 #include "base/clock.h"
 #include "base/private_file.h"
+#include "command/cli/print.h"
 #include "command/cli/progress.h"
-#include "command/dlq/command_dlq.h"
 #include "command/dlq/dlq_files.h"
 #include "command/dlq/dlq_look.h"
-#include "command/dlq/dlq_print.h"
 
-static const struct poptOption options[] = {
-    DLQ_FILTER_ROWS, DLQ_TEXT("max", 'n', DLQ_MAX, "At most so many messages", "N"),
-    DLQ_FLAG("json", 'j', DLQ_JSON, "Print the summary as one JSON object"), DLQ_BROKER_ROWS,
-    POPT_TABLEEND};
+static const struct cli_option options[] = {CLI_ROWS(dlq_filter_rows),
+                                            DLQ_JSON("Print the summary as one JSON object"),
+                                            CLI_ROWS(dlq_broker_rows), CLI_END};
 
 struct dumping {
-    struct dlq_request request;
-    struct dlq_queue queue;
+    struct dlq_request request; /* first */
     const char *directory;
     struct progress progress;
 };
@@ -36,7 +33,7 @@ static int64_t now_ms(void)
 static bool dump_one(void *user, const struct dlq_letter *letter, uint64_t number)
 {
     struct dumping *d = user;
-    struct dump_message dump = dlq_dump_of(letter, d->queue.name);
+    struct dump_message dump = dlq_dump_of(letter, d->request.queue.name);
     const struct cli *cli = d->request.cli;
     struct warren_error error = {WARREN_OK, ""};
     char name[DLQ_FILE_NAME_SIZE];
@@ -58,31 +55,25 @@ static bool dump_one(void *user, const struct dlq_letter *letter, uint64_t numbe
 
 static void report(const struct dumping *d, uint64_t written)
 {
+    const char *queue = d->request.queue.name;
+
     if (d->request.json)
-        dlq_print_json(json_pack("{s:o, s:o, s:I}", "queue", dlq_json_text(d->queue.name),
-                                 "directory", dlq_json_text(d->directory), "written",
-                                 (json_int_t)written));
+        cli_print_json(json_pack("{s:o, s:o, s:I}", "queue", cli_json_text(queue), "directory",
+                                 cli_json_text(d->directory), "written", (json_int_t)written));
     else
-        printf("%s: %" PRIu64 " message%s written to %s\n", d->queue.name, written,
-               written == 1 ? "" : "s", d->directory);
+        printf("%s: %" PRIu64 " message%s written to %s\n", queue, written, written == 1 ? "" : "s",
+               d->directory);
 }
 
 static enum cli_status dump_all(struct dumping *d)
 {
-    const struct dlq_request *r = &d->request;
-    const struct dlq_look look = {.queue = &d->queue,
-                                  .filter = &r->filter,
-                                  .max = r->max,
-                                  .limit = r->limit,
-                                  .each = dump_one,
-                                  .user = d};
     enum cli_status status;
     uint64_t matched;
 
     if (mkdir(d->directory, PRIVATE_DIRECTORY_MODE) < 0 && errno != EEXIST)
-        return cli_failed(r->cli, "cannot make %s: %s", d->directory, strerror(errno));
+        return cli_failed(d->request.cli, "cannot make %s: %s", d->directory, strerror(errno));
     progress_init(&d->progress, stderr, 0, now_ms());
-    status = dlq_look(r->cli, r->config, &look, &matched);
+    status = dlq_look(&d->request, dump_one, d, &matched);
     progress_end(&d->progress);
     if (status == CLI_OK)
         report(d, matched);
@@ -93,18 +84,10 @@ static enum cli_status run(struct cli *cli)
 {
     struct dumping dumping = {.directory = NULL};
     enum cli_status status;
-    int option;
 
-    dlq_request_init(&dumping.request, cli);
-    while ((option = cli_next(cli)) > 0)
-        if (!dlq_request_take(&dumping.request, option))
-            return cli->status;
-    if (option == CLI_STOP)
+    if (!dlq_request_begin(&dumping.request, cli, NULL))
         return cli->status;
-    status = dlq_request_load(&dumping.request);
-    if (status == CLI_OK)
-        status = dlq_request_words(&dumping.request, &dumping.queue, "where to? Give a directory",
-                                   &dumping.directory);
+    status = dlq_request_words(&dumping.request, "where to? Give a directory", &dumping.directory);
     if (status == CLI_OK)
         status = dump_all(&dumping);
     dlq_request_done(&dumping.request);

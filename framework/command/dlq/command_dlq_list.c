@@ -2,17 +2,16 @@
 #include <string.h>
 #include <time.h>
 
-#include "command/dlq/command_dlq.h"
+#include "command/cli/print.h"
 #include "command/dlq/dlq_groups.h"
-#include "command/dlq/dlq_print.h"
+#include "command/dlq/dlq_report.h"
 
-static const struct poptOption options[] = {
-    DLQ_FLAG("json", 'j', DLQ_JSON, "Print one JSON object"), DLQ_BROKER_ROWS, POPT_TABLEEND};
+static const struct cli_option options[] = {DLQ_JSON("Print one JSON object"),
+                                            CLI_ROWS(dlq_broker_rows), CLI_END};
 
 struct listing {
-    struct dlq_request request;
+    struct dlq_request request; /* first */
     struct dlq_session *session;
-    struct dlq_queue queue; /* at hand */
     struct dlq_groups groups;
     json_t *all; /* with --json */
     bool failed;
@@ -23,8 +22,8 @@ static bool on_letter(void *user, const struct dlq_letter *letter, struct delive
     struct listing *l = user;
 
     (void)delivery;
-    if (!l->queue.only_source ||
-        dlq_text_is(l->queue.source, arena_bytes(letter->texts, letter->queue)))
+    if (!l->request.queue.only_source ||
+        dlq_text_is(l->request.queue.source, arena_bytes(letter->texts, letter->queue)))
         dlq_groups_add(&l->groups, letter);
     return false;
 }
@@ -33,7 +32,7 @@ static bool on_letter(void *user, const struct dlq_letter *letter, struct delive
 
 static void write_headings(void)
 {
-    dlq_write_cell("QUEUE", strlen("QUEUE"), DLQ_NAME_WIDTH);
+    cli_write_cell("QUEUE", strlen("QUEUE"), CLI_NAME_WIDTH);
     printf("%8s  %s\n", "MESSAGES", "OLDEST");
 }
 
@@ -43,7 +42,7 @@ static void write_part(struct warren_bytes text)
     if (text.len == 0)
         return;
     fputs("  ", stdout);
-    dlq_write_safe(stdout, text.data, text.len);
+    cli_write_safe(stdout, text.data, text.len);
 }
 
 static void write_group(const struct listing *l, const struct dlq_group *group)
@@ -62,11 +61,11 @@ static void write_group(const struct listing *l, const struct dlq_group *group)
 
 static void write_queue(const struct listing *l, const struct dlq_scan_result *result)
 {
-    char age[DLQ_TIME_SIZE] = "-";
+    char age[CLI_TIME_SIZE] = "-";
 
     if (l->groups.oldest_s > 0)
-        dlq_age_text((int64_t)time(NULL) - l->groups.oldest_s, age);
-    dlq_write_cell(l->queue.name, strlen(l->queue.name), DLQ_NAME_WIDTH);
+        cli_age_text((int64_t)time(NULL) - l->groups.oldest_s, age);
+    cli_write_cell(l->request.queue.name, strlen(l->request.queue.name), CLI_NAME_WIDTH);
     printf("%8" PRIu32 "  %s\n", result->depth, age);
     for (size_t i = 0; i < l->groups.count; i++)
         write_group(l, l->groups.items[i]);
@@ -84,11 +83,11 @@ static json_t *group_json(const struct listing *l, const struct dlq_group *group
 
     return json_pack(
         "{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "group", group->name, "count",
-        (json_int_t)group->count, "reason", dlq_json_bytes(arena_bytes(texts, group->reason)),
-        "handler", dlq_json_bytes(arena_bytes(texts, group->handler)), "signal",
-        dlq_json_bytes(arena_bytes(texts, group->signal)), "error", dlq_json_text(group->error),
-        "oldest", dlq_json_time(group->oldest_s), "newest", dlq_json_time(group->newest_s),
-        "example", dlq_json_bytes(arena_bytes(texts, group->example)));
+        (json_int_t)group->count, "reason", cli_json_bytes(arena_bytes(texts, group->reason)),
+        "handler", cli_json_bytes(arena_bytes(texts, group->handler)), "signal",
+        cli_json_bytes(arena_bytes(texts, group->signal)), "error", cli_json_text(group->error),
+        "oldest", cli_json_time(group->oldest_s), "newest", cli_json_time(group->newest_s),
+        "example", cli_json_bytes(arena_bytes(texts, group->example)));
 }
 
 static void add_json(struct listing *l, const struct dlq_scan_result *result)
@@ -99,11 +98,12 @@ static void add_json(struct listing *l, const struct dlq_scan_result *result)
         json_array_append_new(groups, group_json(l, l->groups.items[i]));
     json_array_append_new(
         l->all,
-        json_pack("{s:o, s:o, s:I, s:I, s:I, s:o, s:o}", "queue", dlq_json_text(l->queue.name),
-                  "source", *l->queue.source ? dlq_json_text(l->queue.source) : json_null(),
+        json_pack("{s:o, s:o, s:I, s:I, s:I, s:o, s:o}", "queue",
+                  cli_json_text(l->request.queue.name), "source",
+                  *l->request.queue.source ? cli_json_text(l->request.queue.source) : json_null(),
                   "depth", (json_int_t)result->depth, "looked_at", (json_int_t)result->looked_at,
                   "unreadable", (json_int_t)result->unreadable, "oldest",
-                  dlq_json_time(l->groups.oldest_s), "groups", groups));
+                  cli_json_time(l->groups.oldest_s), "groups", groups));
 }
 
 /* ---- queues ---- */
@@ -112,9 +112,7 @@ static void add_json(struct listing *l, const struct dlq_scan_result *result)
 static bool list_queue(struct listing *l)
 {
     static const struct dlq_scan_events events = {.letter = on_letter};
-    struct dlq_scan_options scan_options = {
-        .queue = l->queue.name, .leave_max = l->request.limit, .mind_limit = l->queue.mind_limit};
-    const struct cli *cli = l->request.cli;
+    struct dlq_scan_options scan_options = dlq_request_scan(&l->request);
     struct dlq_scan_result result;
     struct warren_error error = {WARREN_OK, ""};
     enum warren_status status;
@@ -123,17 +121,15 @@ static bool list_queue(struct listing *l)
     status = dlq_scan_run(l->session, &scan_options, &events, l, &result, &error);
     if (status != WARREN_OK) {
         l->failed = true;
-        dlq_failed(cli, &l->queue, &error);
+        dlq_failed(&l->request, &error);
     } else if (!result.interrupted) {
         dlq_groups_sort(&l->groups);
         if (l->all)
             add_json(l, &result);
         else
             write_queue(l, &result);
-        dlq_warn_of_rest(cli, &l->queue, &result);
-        l->failed = dlq_warn_of_unreadable(cli, &l->queue, &result) || l->failed;
-        dlq_warn_of_order(cli, &l->queue, &result);
-        dlq_warn_of_count(cli, &l->queue, &result);
+        /* That there is no message is shown above. */
+        l->failed = dlq_conclude(&l->request, &result, UINT64_MAX, false) != CLI_OK || l->failed;
     }
     dlq_groups_done(&l->groups);
     return !dlq_session_interrupted(l->session) &&
@@ -146,7 +142,7 @@ static enum cli_status list_words(struct listing *l, const char *const *words, s
     enum cli_status status = CLI_OK;
 
     for (size_t i = 0; i < count && status == CLI_OK; i++)
-        status = dlq_request_resolve(&l->request, words[i], &l->queue);
+        status = dlq_request_resolve(&l->request, words[i]);
     if (status != CLI_OK)
         return status;
     if (dlq_session_new(l->request.config, "warren dlq", &l->session, &error) != WARREN_OK)
@@ -156,12 +152,12 @@ static enum cli_status list_words(struct listing *l, const char *const *words, s
     else
         write_headings();
     for (size_t i = 0; i < count; i++) {
-        dlq_request_resolve(&l->request, words[i], &l->queue);
+        dlq_request_resolve(&l->request, words[i]);
         if (!list_queue(l))
             break;
     }
     if (l->all)
-        dlq_print_json(json_pack("{s:o}", "queues", l->all));
+        cli_print_json(json_pack("{s:o}", "queues", l->all));
     if (dlq_session_interrupted(l->session))
         status = cli_failed(l->request.cli, "interrupted");
     dlq_session_free(l->session);
@@ -192,17 +188,10 @@ static enum cli_status run(struct cli *cli)
 {
     struct listing listing = {.all = NULL};
     enum cli_status status;
-    int option;
 
-    dlq_request_init(&listing.request, cli);
-    while ((option = cli_next(cli)) > 0)
-        if (!dlq_request_take(&listing.request, option))
-            return cli->status;
-    if (option == CLI_STOP)
+    if (!dlq_request_begin(&listing.request, cli, NULL))
         return cli->status;
-    status = dlq_request_load(&listing.request);
-    if (status == CLI_OK)
-        status = list_all(&listing);
+    status = list_all(&listing);
     dlq_request_done(&listing.request);
     return status;
 }

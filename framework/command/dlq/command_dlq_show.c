@@ -1,78 +1,46 @@
-#include <string.h>
-
-#include "command/dlq/command_dlq.h"
+#include "command/cli/print.h"
 #include "command/dlq/dlq_look.h"
-#include "command/dlq/dlq_print.h"
 #include "command/dlq/dlq_show.h"
 
 /* Of a body on a terminal or in a pipe, unless all of it is asked for. */
 #define BODY_BYTES ((size_t)2048)
 
-enum option { WHOLE = DLQ_OWN };
-
-static const struct poptOption options[] = {
-    DLQ_FILTER_ROWS,
-    DLQ_TEXT("max", 'n', DLQ_MAX, "At most so many messages", "N"),
-    DLQ_FLAG("whole", 'w', WHOLE, "Whole bodies, not only their first 2048 bytes"),
-    DLQ_FLAG("json", 'j', DLQ_JSON, "Print one JSON object a line for each message"),
-    DLQ_BROKER_ROWS,
-    POPT_TABLEEND};
-
 struct show {
-    struct dlq_request request;
-    struct dlq_queue queue;
-    size_t body_max;
+    struct dlq_request request; /* first */
+    bool whole;
 };
+
+static const struct cli_option options[] = {
+    CLI_ROWS(dlq_filter_rows),
+    CLI_FLAG("whole", 'w', "Whole bodies, not only their first 2048 bytes", struct show, whole),
+    DLQ_JSON("Print one JSON object a line for each message"), CLI_ROWS(dlq_broker_rows), CLI_END};
 
 static bool show_one(void *user, const struct dlq_letter *letter, uint64_t number)
 {
     const struct show *show = user;
-    char id[DLQ_SAFE_ID_SIZE];
+    char id[CLI_SAFE_ID_SIZE];
 
     if (!show->request.json) {
-        dlq_show_text(letter, number, show->body_max);
+        dlq_show_text(letter, number, show->whole ? SIZE_MAX : BODY_BYTES);
     } else if (!dlq_show_json(letter)) {
-        dlq_safe_id(arena_bytes(letter->texts, letter->id), id);
+        cli_safe_id(arena_bytes(letter->texts, letter->id), id);
         cli_failed(show->request.cli, "message %s cannot be written as JSON", id);
         return false;
     }
     return true;
 }
 
-static enum cli_status show_all(struct show *show)
-{
-    const struct dlq_request *r = &show->request;
-    const struct dlq_look look = {.queue = &show->queue,
-                                  .filter = &r->filter,
-                                  .max = r->max,
-                                  .limit = r->limit,
-                                  .each = show_one,
-                                  .user = show};
-    uint64_t shown;
-
-    return dlq_look(r->cli, r->config, &look, &shown);
-}
-
 static enum cli_status run(struct cli *cli)
 {
-    struct show show = {.body_max = BODY_BYTES};
+    struct show show = {.whole = false};
     enum cli_status status;
-    int option;
+    uint64_t shown;
 
-    dlq_request_init(&show.request, cli);
-    while ((option = cli_next(cli)) > 0) {
-        if (option == WHOLE)
-            show.body_max = SIZE_MAX;
-        else if (!dlq_request_take(&show.request, option))
-            return cli->status;
-    }
-    if (option == CLI_STOP)
+    if (!dlq_request_begin(&show.request, cli, NULL))
         return cli->status;
-    status = dlq_request_load(&show.request);
+    status = dlq_request_words(&show.request, NULL, NULL);
     if (status == CLI_OK)
-        status = dlq_request_words(&show.request, &show.queue, NULL, NULL);
-    if (status == CLI_OK)
-        status = show_all(&show);
+        status = dlq_look(&show.request, show_one, &show, &shown);
     dlq_request_done(&show.request);
     return status;
 }

@@ -6,11 +6,9 @@
 #include <time.h>
 
 #include "base/c_locale.h"
+#include "config/value.h"
 
 #define VALUE_SIZE 32
-
-/* Of any unit; far below what overflows. */
-#define DURATION_MAX 1000000000
 
 struct warren_bytes dlq_value_text(const struct warren_value *value, char text[VALUE_SIZE])
 {
@@ -101,31 +99,11 @@ bool dlq_filter_is_empty(const struct dlq_filter *filter)
 
 /* ---- times ---- */
 
-bool dlq_duration_parse(const char *text, int64_t *ret_ms)
-{
-    static const struct {
-        const char *unit;
-        int64_t ms;
-    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
-    char *end;
-    long long number = strtoll(text, &end, 10);
-
-    if (*text < '0' || *text > '9' || number > DURATION_MAX)
-        return false;
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-        if (strcmp(end, units[i].unit) != 0)
-            continue;
-        *ret_ms = number * units[i].ms;
-        return true;
-    }
-    return false;
-}
-
 static bool parse_ago(const char *text, int64_t now_s, int64_t *ret_s)
 {
     int64_t ms;
 
-    if (!dlq_duration_parse(text, &ms))
+    if (!text[0] || !text[1] || !config_duration_parse(text, &ms)) /* 0 alone is no time */
         return false;
     *ret_s = now_s - ms / 1000;
     return *ret_s > 0;

@@ -42,9 +42,6 @@ bool dlq_filter_is_empty(const struct dlq_filter *filter);
  */
 bool dlq_time_parse(const char *text, int64_t now_s, int64_t *ret_s);
 
-/** A duration of a command line, such as 500ms, 90s, 15m, 2h or 7d. @return false: it is none */
-bool dlq_duration_parse(const char *text, int64_t *ret_ms);
-
 /**
  * A header's value as a filter compares it and people read it: texts as they are, numbers in
  * decimal, true and false; anything else: "".

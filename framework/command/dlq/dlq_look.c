@@ -1,9 +1,12 @@
 #include "command/dlq/dlq_look.h"
 
-#include "command/dlq/dlq_print.h"
+#include "command/dlq/dlq_report.h"
 
 struct looking {
-    const struct dlq_look *look;
+    const struct dlq_request *request;
+    dlq_look_fn *each;
+    void *user;
+    bool unreadable; /* what cannot be read matches, too */
     struct dlq_scan *scan;
     uint64_t matched;
     bool failed;
@@ -21,15 +24,15 @@ static bool on_begin(void *user, struct dlq_scan *scan, uint32_t depth)
 static bool on_letter(void *user, const struct dlq_letter *letter, struct delivery *delivery)
 {
     struct looking *l = user;
-    const struct dlq_look *look = l->look;
+    uint64_t max = l->request->max;
 
     (void)delivery;
-    if (l->failed || (look->max > 0 && l->matched == look->max) ||
-        !dlq_filter_matches(look->filter, letter))
+    if (l->failed || (max > 0 && l->matched == max) ||
+        !dlq_filter_matches(&l->request->filter, letter))
         return false;
     l->matched++;
-    l->failed = look->each && !look->each(look->user, letter, l->matched);
-    if (l->failed || l->matched == look->max)
+    l->failed = l->each && !l->each(l->user, letter, l->matched);
+    if (l->failed || l->matched == max)
         dlq_scan_stop(l->scan);
     return false;
 }
@@ -40,55 +43,34 @@ static bool on_unreadable(void *user, struct warren_bytes id, struct delivery *d
 
     (void)id;
     (void)delivery;
-    if (l->look->unreadable)
-        l->matched++;
+    l->matched += l->unreadable;
     return false;
 }
 
-static enum cli_status conclude(const struct cli *cli, const struct looking *l,
-                                const struct dlq_scan_result *result)
-{
-    const struct dlq_look *look = l->look;
-    enum cli_status status = CLI_OK;
-
-    if (result->interrupted)
-        return cli_failed(cli, "interrupted");
-    if (l->failed)
-        return CLI_FAILED;
-    if (look->max == 0 || l->matched < look->max) {
-        dlq_warn_of_rest(cli, look->queue, result);
-        if (!look->unreadable && dlq_warn_of_unreadable(cli, look->queue, result))
-            status = CLI_FAILED;
-    }
-    dlq_warn_of_order(cli, look->queue, result);
-    dlq_warn_of_count(cli, look->queue, result);
-    if (result->looked_at == 0 && result->depth > 0)
-        return CLI_FAILED;
-    if (l->matched == 0 &&
-        dlq_nothing_matched(cli, look->queue, look->filter, result, false) != CLI_OK)
-        status = CLI_FAILED;
-    return status;
-}
-
-enum cli_status dlq_look(const struct cli *cli, const struct config *config,
-                         const struct dlq_look *look, uint64_t *ret_matched)
+enum cli_status dlq_look(const struct dlq_request *r, dlq_look_fn *each, void *user,
+                         uint64_t *ret_matched)
 {
     static const struct dlq_scan_events events = {
         .begin = on_begin, .letter = on_letter, .unreadable = on_unreadable};
-    struct dlq_scan_options options = {.queue = look->queue->name,
-                                       .leave_max = look->limit,
-                                       .mind_limit = look->queue->mind_limit};
-    struct looking looking = {.look = look};
+    struct dlq_scan_options options = dlq_request_scan(r);
+    struct looking looking = {.request = r,
+                              .each = each,
+                              .user = user,
+                              .unreadable = !each && dlq_filter_is_empty(&r->filter)};
     struct dlq_scan_result result = {0};
     struct dlq_session *session = NULL;
     struct warren_error error = {WARREN_OK, ""};
-    enum warren_status status = dlq_session_new(config, "warren dlq", &session, &error);
+    enum warren_status status = dlq_session_new(r->config, "warren dlq", &session, &error);
 
     if (status == WARREN_OK)
         status = dlq_scan_run(session, &options, &events, &looking, &result, &error);
     dlq_session_free(session);
     *ret_matched = looking.matched;
     if (status != WARREN_OK)
-        return dlq_failed(cli, look->queue, &error);
-    return conclude(cli, &looking, &result);
+        return dlq_failed(r, &error);
+    if (looking.unreadable)
+        result.unreadable = 0; /* they are among those that matched */
+    if (looking.failed && !result.interrupted)
+        return CLI_FAILED;
+    return dlq_conclude(r, &result, looking.matched, false);
 }

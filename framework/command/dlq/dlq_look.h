@@ -4,34 +4,25 @@
 #ifndef WARREN_COMMAND_DLQ_LOOK_H
 #define WARREN_COMMAND_DLQ_LOOK_H
 
-#include "command/cli/cli.h"
-#include "command/dlq/dlq_filter.h"
-#include "command/dlq/dlq_names.h"
-#include "command/dlq/dlq_scan.h"
-
-struct dlq_look {
-    const struct dlq_queue *queue;
-    const struct dlq_filter *filter;
-    uint64_t max;    /* messages that match; 0: all */
-    uint32_t limit;  /* messages that are held; see dlq_scan.h */
-    bool unreadable; /* what cannot be read matches, too; it is counted only */
-    /**
-     * One that matches; @number counts them from 1. @return false: look at no more, for it failed
-     * and the error was printed. May be NULL.
-     */
-    bool (*each)(void *user, const struct dlq_letter *letter, uint64_t number);
-    void *user;
-};
+#include "command/dlq/command_dlq.h"
 
 /**
- * Do it, and print errors and warnings. @config is borrowed.
+ * A message that matches; @number counts them from 1. @return false: look at no more, for it failed
+ * and the error was printed.
+ */
+typedef bool dlq_look_fn(void *user, const struct dlq_letter *letter, uint64_t number);
+
+/**
+ * Do it, and print errors and warnings.
  *
+ * @each         NULL: messages are counted only, and without a filter those that cannot be read,
+ * too
  * @ret_matched  how many matched; that none did is told
  * @return       CLI_OK; CLI_FAILED, also after a signal, where a message is asked for by its id and
  *               is not there, where others kept all messages to themselves, and where some could
  *               not be read
  */
-enum cli_status dlq_look(const struct cli *cli, const struct config *config,
-                         const struct dlq_look *look, uint64_t *ret_matched);
+enum cli_status dlq_look(const struct dlq_request *request, dlq_look_fn *each, void *user,
+                         uint64_t *ret_matched);
 
 #endif

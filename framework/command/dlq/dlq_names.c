@@ -54,7 +54,7 @@ bool dlq_source(const char *pattern, const char *name, char source[DLQ_NAME_SIZE
     return dlq_name(pattern, source, again) && strcmp(again, name) == 0;
 }
 
-static bool is_source(const char *const *sources, size_t count, const char *word)
+bool dlq_is_source(const char *const *sources, size_t count, const char *word)
 {
     for (size_t i = 0; i < count; i++)
         if (strcmp(sources[i], word) == 0)
@@ -73,8 +73,8 @@ bool dlq_resolve(const char *pattern, const char *const *sources, size_t source_
     if (shared && strcmp(word, pattern) == 0)
         return copy(queue->name, word);
     if (dlq_source(pattern, word, queue->source)) {
-        queue->source_is_certain = is_source(sources, source_count, queue->source);
-        if (queue->source_is_certain || !is_source(sources, source_count, word))
+        queue->source_is_certain = dlq_is_source(sources, source_count, queue->source);
+        if (queue->source_is_certain || !dlq_is_source(sources, source_count, word))
             return copy(queue->name, word);
     }
     queue->only_source = shared;

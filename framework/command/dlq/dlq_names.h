@@ -40,4 +40,7 @@ bool dlq_source(const char *pattern, const char *name, char source[DLQ_NAME_SIZE
 bool dlq_resolve(const char *pattern, const char *const *sources, size_t source_count,
                  const char *word, struct dlq_queue *queue);
 
+/** Whether @word is one of @sources. */
+bool dlq_is_source(const char *const *sources, size_t count, const char *word);
+
 #endif

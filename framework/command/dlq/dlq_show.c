@@ -9,23 +9,15 @@
 #include "amqp/wire/annotations.h"
 #include "base/c_locale.h"
 #include "base/utf8.h"
+#include "command/cli/cli.h"
+#include "command/cli/print.h"
 #include "command/dlq/dlq_filter.h"
-#include "command/dlq/dlq_print.h"
 #include "command/dump/dump.h"
 
 #define HEX_WIDTH 16
 #define UTF8_MAX  4
 
 /* ---- text ---- */
-
-static void write_line(const char *name, struct warren_bytes text)
-{
-    if (text.len == 0)
-        return;
-    printf("  %-12s ", name);
-    dlq_write_safe(stdout, text.data, text.len);
-    putchar('\n');
-}
 
 /* A text of several lines, each below the other. */
 static void write_lines(const char *name, struct warren_bytes text)
@@ -38,7 +30,7 @@ static void write_lines(const char *name, struct warren_bytes text)
         size_t len = end ? (size_t)(end - at) : left;
 
         printf("  %-12s ", name);
-        dlq_write_safe(stdout, at, len);
+        cli_write_safe(stdout, at, len);
         putchar('\n');
         len += end != NULL;
         at += len;
@@ -51,15 +43,15 @@ static void write_lines(const char *name, struct warren_bytes text)
 static void write_time(const char *name, uint64_t at_s)
 {
     int64_t ago_s = (int64_t)time(NULL) - (int64_t)at_s;
-    char text[DLQ_TIME_SIZE];
-    char age[DLQ_TIME_SIZE];
+    char text[CLI_TIME_SIZE];
+    char age[CLI_TIME_SIZE];
 
-    dlq_time_text(at_s > INT64_MAX ? 0 : (int64_t)at_s, text);
+    cli_time_text(at_s > INT64_MAX ? 0 : (int64_t)at_s, text);
     if (*text == '-') {
         printf("  %-12s @%" PRIu64 "\n", name, at_s);
         return;
     }
-    dlq_age_text(ago_s < 0 ? -ago_s : ago_s, age);
+    cli_age_text(ago_s < 0 ? -ago_s : ago_s, age);
     printf("  %-12s %s (%s%s%s)\n", name, text, ago_s < 0 ? "in " : "", age,
            ago_s < 0 ? "" : " ago");
 }
@@ -78,21 +70,21 @@ static void write_number(const char *name, int64_t number)
 
 static void write_envelope(const struct dlq_letter *letter)
 {
-    write_line("queue", arena_bytes(letter->texts, letter->queue));
-    write_line("reason", arena_bytes(letter->texts, letter->reason));
-    write_line("handler", arena_bytes(letter->texts, letter->handler));
+    cli_write_line("queue", arena_bytes(letter->texts, letter->queue));
+    cli_write_line("reason", arena_bytes(letter->texts, letter->reason));
+    cli_write_line("handler", arena_bytes(letter->texts, letter->handler));
     write_lines("error", arena_bytes(letter->texts, letter->error));
-    write_line("signal", arena_bytes(letter->texts, letter->signal));
+    cli_write_line("signal", arena_bytes(letter->texts, letter->signal));
     write_lines("backtrace", arena_bytes(letter->texts, letter->backtrace));
     write_number("attempts", letter->attempts);
     write_note_time("first failed", letter->first_failure_s);
     write_note_time("died", letter->died_s);
-    write_line("host", arena_bytes(letter->texts, letter->host));
-    write_line("version", arena_bytes(letter->texts, letter->version));
-    write_line("exchange", arena_bytes(letter->texts, letter->exchange));
-    write_line("routing key", arena_bytes(letter->texts, letter->routing_key));
+    cli_write_line("host", arena_bytes(letter->texts, letter->host));
+    cli_write_line("version", arena_bytes(letter->texts, letter->version));
+    cli_write_line("exchange", arena_bytes(letter->texts, letter->exchange));
+    cli_write_line("routing key", arena_bytes(letter->texts, letter->routing_key));
     write_number("replays", letter->replays);
-    write_line("group", warren_text(letter->group));
+    cli_write_line("group", warren_text(letter->group));
 }
 
 static void write_properties(const struct warren_properties *p, const struct arena *texts)
@@ -110,7 +102,7 @@ static void write_properties(const struct warren_properties *p, const struct are
                 {"app", p->app_id}};
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        write_line(rows[i].name, arena_bytes(texts, rows[i].text));
+        cli_write_line(rows[i].name, arena_bytes(texts, rows[i].text));
     if (p->has_priority)
         printf("  %-12s %u\n", "priority", p->priority);
     if (p->delivery_mode == 1)
@@ -140,7 +132,7 @@ static void write_table(const struct warren_table *table, const struct arena *te
         struct warren_bytes name = arena_bytes(texts, table->fields[i].name);
 
         fputs(i ? ", " : "", stdout);
-        dlq_write_safe(stdout, name.data, name.len);
+        cli_write_safe(stdout, name.data, name.len);
         fputs(": ", stdout);
         write_value(&table->fields[i].value, texts);
     }
@@ -168,7 +160,7 @@ static void write_value(const struct warren_value *value, const struct arena *te
         break;
     default:
         bytes = dlq_value_text(value, text);
-        dlq_write_safe(stdout, bytes.data, bytes.len);
+        cli_write_safe(stdout, bytes.data, bytes.len);
         break;
     }
 }
@@ -183,7 +175,7 @@ static void write_headers(const struct warren_table *headers, const struct arena
         if (annotation_is_warrens(name) || annotation_is_brokers(name))
             continue;
         printf("  header       ");
-        dlq_write_safe(stdout, name.data, name.len);
+        cli_write_safe(stdout, name.data, name.len);
         printf(" (%s) ", warren_type_name(field->value.type));
         write_value(&field->value, texts);
         putchar('\n');
@@ -279,7 +271,7 @@ void dlq_show_text(const struct dlq_letter *letter, uint64_t number, size_t body
 
     printf("%s%s%" PRIu64 ". ", number > 1 ? "\n" : "", colour ? "\033[1m" : "", number);
     if (id.len > 0)
-        dlq_write_safe(stdout, id.data, id.len);
+        cli_write_safe(stdout, id.data, id.len);
     else
         fputs("(without a message id)", stdout);
     printf("%s\n", colour ? "\033[0m" : "");
@@ -319,7 +311,7 @@ static json_t *text_or_null(const struct dlq_letter *letter, const char *text)
 {
     struct warren_bytes bytes = arena_bytes(letter->texts, text);
 
-    return bytes.len > 0 ? dlq_json_bytes(bytes) : json_null();
+    return bytes.len > 0 ? cli_json_bytes(bytes) : json_null();
 }
 
 bool dlq_show_json(const struct dlq_letter *letter)
@@ -328,7 +320,7 @@ bool dlq_show_json(const struct dlq_letter *letter)
 
     if (!message)
         return false;
-    dlq_print_json(json_pack(
+    cli_print_json(json_pack(
         "{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "message_id",
         text_or_null(letter, letter->id), "queue", text_or_null(letter, letter->queue), "reason",
         text_or_null(letter, letter->reason), "group", letter->group, "handler",
@@ -336,7 +328,7 @@ bool dlq_show_json(const struct dlq_letter *letter)
         "signal", text_or_null(letter, letter->signal), "backtrace",
         text_or_null(letter, letter->backtrace), "attempts", (json_int_t)letter->attempts,
         "replays", (json_int_t)letter->replays, "first_failure",
-        dlq_json_time(letter->first_failure_s), "died", dlq_json_time(letter->died_s), "host",
+        cli_json_time(letter->first_failure_s), "died", cli_json_time(letter->died_s), "host",
         text_or_null(letter, letter->host), "version", text_or_null(letter, letter->version),
         "message", message));
     return true;

@@ -3,43 +3,133 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "command/dlq/command_dlq.h"
+#include "base/clock.h"
+#include "command/cli/print.h"
+#include "command/cli/progress.h"
 #include "command/dlq/dlq_look.h"
-#include "command/dlq/dlq_print.h"
-#include "command/dlq_change/command_dlq_change.h"
-#include "command/dlq_change/dlq_discard.h"
+#include "command/dlq/dlq_report.h"
+#include "command/dlq_change/dlq_audit.h"
 
-enum option { YES = DLQ_OWN, QUIET };
-
-static const struct poptOption options[] = {
-    DLQ_FILTER_ROWS,
-    DLQ_TEXT("max", 'n', DLQ_MAX, "At most so many messages", "N"),
-    DLQ_FLAG("yes", 'y', YES, "Do not ask"),
-    DLQ_FLAG("json", 'j', DLQ_JSON, "Print the summary as one JSON object"),
-    DLQ_FLAG("quiet", 'Q', QUIET, "Print only errors; no line for each message"),
-    DLQ_BROKER_ROWS,
-    POPT_TABLEEND};
-
-struct discard_request {
-    struct dlq_request request;
-    struct dlq_queue queue;
+struct discard {
+    struct dlq_request request; /* first */
     bool yes;
-    bool quiet;
+    struct dlq_scan *scan;
+    struct dlq_scan_result result;
+    struct progress progress;
+    uint64_t acked;
+    uint64_t discarded; /* of them the broker has processed */
 };
 
-static bool take_option(struct discard_request *d, int option)
+static const struct cli_option options[] = {CLI_ROWS(dlq_filter_rows),
+                                            CLI_FLAG("yes", 'y', "Do not ask", struct discard, yes),
+                                            DLQ_JSON("Print the summary as one JSON object"),
+                                            DLQ_QUIET,
+                                            CLI_ROWS(dlq_broker_rows),
+                                            CLI_END};
+
+static int64_t now_ms(void)
 {
-    switch (option) {
-    case YES:
-        d->yes = true;
-        return true;
-    case QUIET:
-        d->quiet = true;
-        return true;
-    default:
-        return dlq_request_take(&d->request, option);
-    }
+    return clock_now_ms(clock_monotonic());
 }
+
+/* ---- what the scan shows ---- */
+
+static bool on_begin(void *user, struct dlq_scan *scan, uint32_t depth)
+{
+    struct discard *d = user;
+
+    (void)depth;
+    d->scan = scan;
+    progress_init(&d->progress, stderr, d->request.max, now_ms());
+    if (d->request.quiet)
+        d->progress.out = NULL;
+    return true;
+}
+
+static bool throw_away(struct discard *d, struct warren_bytes id, struct delivery *delivery)
+{
+    const struct dlq_request *r = &d->request;
+    struct dlq_audit entry = {.action = "discarded", .queue = r->queue.name, .id = id};
+
+    d->acked++;
+    if (!r->quiet)
+        dlq_audit(&entry);
+    dlq_scan_ack(d->scan, delivery);
+    dlq_scan_flush(d->scan);
+    if (d->acked == r->max)
+        dlq_scan_stop(d->scan);
+    progress_update(&d->progress, d->acked, NULL, now_ms());
+    return true;
+}
+
+static bool is_enough(const struct discard *d)
+{
+    return d->request.max > 0 && d->acked == d->request.max;
+}
+
+static bool on_letter(void *user, const struct dlq_letter *letter, struct delivery *delivery)
+{
+    struct discard *d = user;
+
+    if (is_enough(d) || !dlq_filter_matches(&d->request.filter, letter))
+        return false;
+    return throw_away(d, arena_bytes(letter->texts, letter->id), delivery);
+}
+
+/* Nobody can say that it matches a filter. */
+static bool on_unreadable(void *user, struct warren_bytes id, struct delivery *delivery)
+{
+    struct discard *d = user;
+
+    return !is_enough(d) && dlq_filter_is_empty(&d->request.filter) && throw_away(d, id, delivery);
+}
+
+static void on_proven(void *user, uint32_t count)
+{
+    struct discard *d = user;
+
+    d->discarded += count;
+}
+
+/* ---- discarding ---- */
+
+static void report(const struct discard *d)
+{
+    const struct dlq_scan_result *result = &d->result;
+    const char *queue = d->request.queue.name;
+
+    if (d->request.json)
+        cli_print_json(
+            json_pack("{s:o, s:I, s:I, s:I, s:I, s:b}", "queue", cli_json_text(queue), "depth",
+                      (json_int_t)result->depth, "looked_at", (json_int_t)result->looked_at,
+                      "discarded", (json_int_t)d->discarded, "unreadable",
+                      (json_int_t)result->unreadable, "interrupted", result->interrupted));
+    else if (!d->request.quiet)
+        printf("%s: looked at %" PRIu32 " of %" PRIu32 ", discarded %" PRIu64 "\n", queue,
+               result->looked_at, result->depth, d->discarded);
+}
+
+static enum cli_status discard_all(struct discard *d)
+{
+    static const struct dlq_scan_events events = {
+        .begin = on_begin, .letter = on_letter, .unreadable = on_unreadable, .proven = on_proven};
+    const struct dlq_request *r = &d->request;
+    struct dlq_scan_options scan = dlq_request_scan(r);
+    struct dlq_session *session = NULL;
+    struct warren_error error = {WARREN_OK, ""};
+    enum warren_status status = dlq_session_new(r->config, "warren dlq", &session, &error);
+
+    if (status == WARREN_OK)
+        status = dlq_scan_run(session, &scan, &events, d, &d->result, &error);
+    progress_end(&d->progress);
+    dlq_session_free(session);
+    if (status == WARREN_OK || d->acked > 0)
+        report(d);
+    return status == WARREN_OK ? dlq_conclude(r, &d->result, d->discarded, true)
+                               : dlq_failed(r, &error);
+}
+
+/* ---- is it meant? ---- */
 
 static bool read_yes(void)
 {
@@ -49,24 +139,17 @@ static bool read_yes(void)
 }
 
 /* How many there are, and whether they shall go; no more than these will. */
-static enum cli_status ask(struct discard_request *d, bool *ret_go)
+static enum cli_status ask(struct discard *d, bool *ret_go)
 {
     struct dlq_request *r = &d->request;
-    const struct dlq_look look = {.queue = &d->queue,
-                                  .filter = &r->filter,
-                                  .max = r->max,
-                                  .limit = r->limit,
-                                  .unreadable = dlq_filter_is_empty(&r->filter)};
     uint64_t matched;
-    enum cli_status status = dlq_look(r->cli, r->config, &look, &matched);
+    enum cli_status status = dlq_look(r, NULL, NULL, &matched);
 
     *ret_go = false;
-    if (status != CLI_OK)
+    if (status != CLI_OK || matched == 0) /* dlq_look() has told it */
         return status;
-    if (matched == 0) /* dlq_look() has told it */
-        return CLI_OK;
     fprintf(stderr, "discard %" PRIu64 " message%s of ", matched, matched == 1 ? "" : "s");
-    dlq_write_safe(stderr, d->queue.name, strlen(d->queue.name));
+    cli_write_safe(stderr, r->queue.name, strlen(r->queue.name));
     fputs("? type yes: ", stderr);
     fflush(stderr);
     *ret_go = read_yes();
@@ -74,40 +157,27 @@ static enum cli_status ask(struct discard_request *d, bool *ret_go)
     return *ret_go ? CLI_OK : cli_failed(r->cli, "nothing was discarded");
 }
 
-static enum cli_status discard(struct discard_request *d)
+static enum cli_status discard(struct discard *d)
 {
-    struct dlq_request *r = &d->request;
-    struct dlq_discard_job job = {.queue = &d->queue,
-                                  .filter = &r->filter,
-                                  .limit = r->limit,
-                                  .json = r->json,
-                                  .quiet = d->quiet};
     enum cli_status status = CLI_OK;
     bool go = true;
 
     if (!d->yes && !isatty(STDIN_FILENO))
-        return cli_usage(r->cli, "there is no terminal to ask on; give --yes if it is meant");
+        return cli_usage(d->request.cli,
+                         "there is no terminal to ask on; give --yes if it is meant");
     if (!d->yes)
         status = ask(d, &go);
-    job.max = r->max;
-    return status == CLI_OK && go ? dlq_discard(r->cli, r->config, &job) : status;
+    return status == CLI_OK && go ? discard_all(d) : status;
 }
 
 static enum cli_status run(struct cli *cli)
 {
-    struct discard_request d = {.yes = false};
+    struct discard d = {.yes = false};
     enum cli_status status;
-    int option;
 
-    dlq_request_init(&d.request, cli);
-    while ((option = cli_next(cli)) > 0)
-        if (!take_option(&d, option))
-            return cli->status;
-    if (option == CLI_STOP)
+    if (!dlq_request_begin(&d.request, cli, NULL))
         return cli->status;
-    status = dlq_request_load(&d.request);
-    if (status == CLI_OK)
-        status = dlq_request_words(&d.request, &d.queue, NULL, NULL);
+    status = dlq_request_words(&d.request, NULL, NULL);
     if (status == CLI_OK)
         status = discard(&d);
     dlq_request_done(&d.request);

@@ -1,34 +1,28 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "command/dlq/command_dlq.h"
 #include "command/dlq/dlq_files.h"
 #include "command/dlq/dlq_look.h"
-#include "command/dlq_change/command_dlq_change.h"
 #include "command/dlq_change/dlq_editor.h"
 #include "command/dlq_change/dlq_replay.h"
 
-enum option { FROM_FILE = DLQ_OWN };
-
-static const struct poptOption options[] = {
-    DLQ_TEXT("file", 'f', FROM_FILE, "What this file holds is replayed; no editor is started",
-             "FILE"),
-    DLQ_FLAG("json", 'j', DLQ_JSON, "Print the summary as one JSON object"), DLQ_BROKER_ROWS,
-    POPT_TABLEEND};
-
 struct edit {
-    struct dlq_request request;
-    struct dlq_queue queue;
+    struct dlq_request request; /* first */
     const char *id;
     const char *file; /* NULL: an editor */
     struct dlq_editor editor;
     char came_from[DLQ_NAME_SIZE]; /* as the file says before it is edited */
 };
 
+static const struct cli_option options[] = {
+    CLI_TEXT("file", 'f', "What this file holds is replayed; no editor is started", "FILE",
+             struct edit, file),
+    DLQ_JSON("Print the summary as one JSON object"), CLI_ROWS(dlq_broker_rows), CLI_END};
+
 static bool write_one(void *user, const struct dlq_letter *letter, uint64_t number)
 {
     struct edit *e = user;
-    struct dump_message dump = dlq_dump_of(letter, e->queue.name);
+    struct dump_message dump = dlq_dump_of(letter, e->request.queue.name);
     struct warren_error error = {WARREN_OK, ""};
     char name[DLQ_FILE_NAME_SIZE];
 
@@ -46,41 +40,30 @@ static bool write_one(void *user, const struct dlq_letter *letter, uint64_t numb
 static enum cli_status edit_file(struct edit *e)
 {
     const struct dlq_request *r = &e->request;
-    const struct dlq_look look = {.queue = &e->queue,
-                                  .filter = &r->filter,
-                                  .max = 1,
-                                  .limit = r->limit,
-                                  .each = write_one,
-                                  .user = e};
     struct warren_error error = {WARREN_OK, ""};
     bool changed = false;
     uint64_t found;
-    enum cli_status status = dlq_look(r->cli, r->config, &look, &found);
+    enum cli_status status = dlq_look(r, write_one, e, &found);
 
     if (status != CLI_OK)
         return status;
     if (dlq_editor_run(&e->editor, &changed, &error) != WARREN_OK)
-        return cli_failed(r->cli, "%s; the message stays in '%s'", error.text, e->queue.name);
+        return cli_failed(r->cli, "%s; the message stays in '%s'", error.text,
+                          e->request.queue.name);
     if (!changed)
-        return cli_failed(r->cli, "nothing was changed; the message stays in '%s'", e->queue.name);
+        return cli_failed(r->cli, "nothing was changed; the message stays in '%s'",
+                          e->request.queue.name);
     return CLI_OK;
 }
 
 /* Only a queue that the user changed is another target than that of the message. */
 static enum cli_status replay(struct edit *e, const struct dump_message *dump)
 {
-    const struct dlq_request *r = &e->request;
-    struct dlq_replay_job job = {.queue = e->queue,
-                                 .filter = r->filter,
-                                 .max = 1,
-                                 .window = 1,
-                                 .limit = r->limit,
-                                 .replacement = dump,
-                                 .json = r->json};
+    struct dlq_replay_job job = {.request = &e->request, .window = 1, .replacement = dump};
 
-    if (strcmp(dump->queue, e->came_from) != 0 && strcmp(dump->queue, e->queue.name) != 0)
+    if (strcmp(dump->queue, e->came_from) != 0 && strcmp(dump->queue, e->request.queue.name) != 0)
         job.to = dump->queue;
-    return dlq_replay_run(r->cli, r->config, &job);
+    return dlq_replay_run(&job);
 }
 
 static enum cli_status read_and_replay(struct edit *e)
@@ -94,7 +77,8 @@ static enum cli_status read_and_replay(struct edit *e)
     if (dump_read(path, &dump, &error) == WARREN_OK)
         status = replay(e, dump);
     else
-        status = cli_failed(cli, "%s; the message stays in '%s'", error.text, e->queue.name);
+        status =
+            cli_failed(cli, "%s; the message stays in '%s'", error.text, e->request.queue.name);
     dump_free(dump);
     if (status != CLI_OK && !e->file)
         fprintf(stderr, "warren %s: what you wrote is in %s; --file %s tries it again\n",
@@ -108,6 +92,7 @@ static enum cli_status edit_and_replay(struct edit *e)
     enum cli_status status = CLI_OK;
 
     e->request.filter.id = e->id;
+    e->request.max = 1;
     if (!e->file)
         status = edit_file(e);
     if (status == CLI_OK)
@@ -120,23 +105,11 @@ static enum cli_status run(struct cli *cli)
 {
     struct edit e = {.id = NULL};
     enum cli_status status;
-    int option;
 
-    dlq_request_init(&e.request, cli);
-    if (!cli_list_add(cli, &e.request.sets, "publisher.timeout=30s"))
+    if (!dlq_request_begin(&e.request, cli, "publisher.timeout=30s"))
         return cli->status;
-    while ((option = cli_next(cli)) > 0) {
-        if (option == FROM_FILE)
-            e.file = cli_text(cli);
-        else if (!dlq_request_take(&e.request, option))
-            return cli->status;
-    }
-    if (option == CLI_STOP)
-        return cli->status;
-    status = dlq_request_load(&e.request);
-    if (status == CLI_OK)
-        status = dlq_request_words(&e.request, &e.queue,
-                                   "which message? Give its id, as dlq show prints it", &e.id);
+    status =
+        dlq_request_words(&e.request, "which message? Give its id, as dlq show prints it", &e.id);
     if (status == CLI_OK && !*e.id)
         status = cli_usage(cli, "the id is empty; a message without an id cannot be edited, for "
                                 "nothing tells it from others");

@@ -8,7 +8,8 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "command/dlq/dlq_print.h"
+#include "command/cli/print.h"
+#include "command/dlq/dlq_report.h"
 #include "command/dlq_change/dlq_replay_private.h"
 #include "command/dlq_change/dlq_replay_report.h"
 
@@ -29,7 +30,7 @@ static const char *target_name(const struct replay *r, const struct dlq_letter *
     if (r->job->to)
         return r->job->to;
     if (arena_bytes(letter->texts, letter->queue).len == 0)
-        return r->job->queue.source;
+        return r->request->queue.source;
     return strlen(letter->queue) == arena_bytes(letter->texts, letter->queue).len ? letter->queue
                                                                                   : "";
 }
@@ -54,38 +55,27 @@ static struct replay_parcel *new_parcel(struct replay *r, const struct dlq_lette
     return parcel;
 }
 
-static void tell_stays(const struct replay *r, const struct dlq_letter *letter, const char *why)
-{
-    char id[DLQ_SAFE_ID_SIZE];
-
-    dlq_safe_id(arena_bytes(letter->texts, letter->id), id);
-    cli_failed(r->cli, "message %s stays in '%s': %s", id, r->job->queue.name, why);
-}
-
 static bool on_letter(void *user, const struct dlq_letter *letter, struct delivery *delivery)
 {
     struct replay *r = user;
     const char *name = target_name(r, letter);
     struct replay_parcel *parcel;
 
-    if (!dlq_filter_matches(&r->job->filter, letter)) {
+    if (!dlq_filter_matches(&r->request->filter, letter)) {
         replay_draw(r);
         return false;
     }
     r->tally.matched++;
-    if (r->tally.matched == r->job->max)
+    if (r->tally.matched == r->request->max)
         dlq_scan_stop(r->scan);
     parcel = new_parcel(r, letter, delivery);
     if (parcel)
         parcel->target = dlq_targets_get(&r->targets, name);
     if (!parcel || !parcel->target) {
         r->tally.failed++;
-        if (!r->explained)
-            tell_stays(r, letter,
+        replay_explain(r, arena_bytes(letter->texts, letter->id),
                        *name ? "too many queues, or no memory"
-                             : "nothing says from which queue it came; give --to "
-                               "QUEUE");
-        r->explained = true;
+                             : "nothing says from which queue it came; give --to QUEUE");
         if (parcel)
             list_remove(&parcel->link);
         free(parcel);
@@ -98,16 +88,16 @@ static bool on_letter(void *user, const struct dlq_letter *letter, struct delive
 static bool on_begin(void *user, struct dlq_scan *scan, uint32_t depth)
 {
     struct replay *r = user;
-    uint64_t total = r->job->max && r->job->max < depth ? r->job->max : depth;
+    uint64_t total = r->request->max && r->request->max < depth ? r->request->max : depth;
 
     r->scan = scan;
     if (r->begun) /* another one: see go_through() */
         return true;
     r->begun = true;
     pacer_init(&r->pacer, r->job->rate, replay_now_ns(r));
-    progress_init(&r->progress, stderr, dlq_filter_is_empty(&r->job->filter) ? total : 0,
+    progress_init(&r->progress, stderr, dlq_filter_is_empty(&r->request->filter) ? total : 0,
                   replay_now_ns(r) / 1000000);
-    if (r->job->quiet)
+    if (r->request->quiet)
         r->progress.out = NULL;
     return true;
 }
@@ -156,7 +146,7 @@ static void on_give_up(void *arg)
 
 static enum warren_status look_up_target(struct replay *r, struct warren_error *error)
 {
-    const struct dlq_queue *queue = &r->job->queue;
+    const struct dlq_queue *queue = &r->request->queue;
     const char *name = r->job->to ? r->job->to : queue->source_is_certain ? queue->source : "";
     struct warren_error why = {WARREN_OK, ""};
     enum warren_status status;
@@ -174,10 +164,10 @@ static enum warren_status look_up_target(struct replay *r, struct warren_error *
                                : error_set(error, status, "queue '%s': %s", name, why.text);
 }
 
-static enum warren_status set_up(struct replay *r, const struct config *config,
-                                 struct warren_error *error)
+static enum warren_status set_up(struct replay *r, struct warren_error *error)
 {
     static const struct dlq_courier_events courier_events = {replay_ended, replay_turn};
+    const struct config *config = r->request->config;
     enum warren_status status = dlq_session_new(config, "warren dlq", &r->session, error);
     struct loop *loop;
 
@@ -196,23 +186,23 @@ static enum warren_status set_up(struct replay *r, const struct config *config,
         return error_set(error, status, "%s", warren_status_name(status));
     if (r->job->dry_run)
         return WARREN_OK;
-    return dlq_courier_new(config, r->job->window, loop, &courier_events, r, &r->courier, error);
+    return dlq_courier_new(config, (uint32_t)r->job->window, loop, &courier_events, r, &r->courier,
+                           error);
 }
 
 /* With a rate, no more are held than it lets go within a minute or two. Without a filter only what
  * fails is left behind: where so many do, the reason is told before more are tried. */
 static struct dlq_scan_options options_of(const struct replay *r)
 {
+    const struct dlq_request *request = r->request;
     const struct dlq_replay_job *job = r->job;
-    struct dlq_scan_options options = {.queue = job->queue.name,
-                                       .leave_max = job->limit,
-                                       .window = job->window,
-                                       .mind_limit = job->queue.mind_limit,
-                                       .hold_ms = job->hold_ms};
+    struct dlq_scan_options options = dlq_request_scan(request);
 
+    options.window = (uint32_t)job->window;
+    options.hold_ms = job->hold_ms;
     if (job->rate > 0 && job->rate * HELD_S < options.window)
         options.window = (uint32_t)(job->rate * HELD_S) + 1;
-    if (dlq_filter_is_empty(&job->filter) && !job->limit_is_given)
+    if (dlq_filter_is_empty(&request->filter) && !request->limit_is_given)
         options.leave_max = FAILURES_MAX;
     return options;
 }
@@ -249,10 +239,9 @@ static enum warren_status go_through(struct replay *r, struct warren_error *erro
     return status;
 }
 
-enum cli_status dlq_replay_run(struct cli *cli, const struct config *config,
-                               const struct dlq_replay_job *job)
+enum cli_status dlq_replay_run(const struct dlq_replay_job *job)
 {
-    struct replay r = {.cli = cli, .job = job};
+    struct replay r = {.request = job->request, .job = job};
     int64_t started_ns = clock_now_ns(clock_monotonic());
     struct warren_error error = {WARREN_OK, ""};
     enum cli_status result = CLI_OK;
@@ -261,18 +250,18 @@ enum cli_status dlq_replay_run(struct cli *cli, const struct config *config,
     arena_init(&r.arena);
     list_init(&r.waiting);
     list_init(&r.under_way);
-    status = set_up(&r, config, &error);
+    status = set_up(&r, &error);
     if (status == WARREN_OK)
         status = go_through(&r, &error);
     dlq_courier_free(r.courier, r.tally.scan.interrupted ? 0 : INTERRUPTED_MS);
     progress_end(&r.progress);
     if (status != WARREN_OK)
-        result = dlq_failed(cli, &job->queue, &error);
+        result = dlq_failed(r.request, &error);
     if (status == WARREN_OK || r.tally.matched > 0)
         dlq_replay_report(job, &r.tally, &r.targets,
                           (double)(clock_now_ns(clock_monotonic()) - started_ns) / 1e9);
     if (status == WARREN_OK)
-        result = dlq_replay_status(cli, job, &r.tally);
+        result = dlq_replay_status(job, &r.tally);
     dlq_targets_done(&r.targets);
     loop_timer_done(&r.pause);
     loop_timer_done(&r.give_up);

@@ -10,10 +10,7 @@
 #ifndef WARREN_COMMAND_DLQ_REPLAY_H
 #define WARREN_COMMAND_DLQ_REPLAY_H
 
-#include "command/cli/cli.h"
-#include "command/dlq/dlq_filter.h"
-#include "command/dlq/dlq_names.h"
-#include "command/dlq/dlq_scan.h"
+#include "command/dlq/command_dlq.h"
 #include "command/dump/dump.h"
 
 #define DLQ_WINDOW_DEFAULT 100
@@ -22,19 +19,13 @@
 #define DLQ_HOLD_DEFAULT_MS (INT64_C(15) * 60 * 1000)
 
 struct dlq_replay_job {
-    struct dlq_queue queue;
+    const struct dlq_request *request;
     const char *to; /* NULL: where each message came from */
-    struct dlq_filter filter;
-    uint64_t max; /* messages; 0: all */
-    double rate;  /* messages a second; 0: no limit */
-    uint32_t window;
-    uint32_t limit; /* messages that are left behind; see dlq_scan.h */
-    bool limit_is_given;
+    double rate;    /* messages a second; 0: no limit */
+    uint64_t window;
     int64_t hold_ms; /* messages are held for at most so long, then given back and taken anew */
     bool dry_run;    /* only count, and look the targets up */
     const struct dump_message *replacement; /* published in place of the one that matches */
-    bool json;
-    bool quiet;
 };
 
 struct dlq_replay_tally {
@@ -45,8 +36,7 @@ struct dlq_replay_tally {
     uint64_t doubtful; /* confirmed but not acked, or sent without an answer: maybe in both */
 };
 
-/** Do it, and print what was done. @config is borrowed. */
-enum cli_status dlq_replay_run(struct cli *cli, const struct config *config,
-                               const struct dlq_replay_job *job);
+/** Do it, and print what was done. */
+enum cli_status dlq_replay_run(const struct dlq_replay_job *job);
 
 #endif

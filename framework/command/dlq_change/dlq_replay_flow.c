@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "command/dlq/dlq_print.h"
+#include "command/cli/print.h"
 #include "command/dlq_change/dlq_audit.h"
 #include "command/dlq_change/dlq_replay_private.h"
 
@@ -35,30 +35,33 @@ void replay_release(struct replay *r, struct replay_parcel *parcel)
 static void audit(const struct replay *r, const struct replay_parcel *parcel, const char *why)
 {
     struct dlq_audit entry = {.action = why ? "not replayed" : "replayed",
-                              .queue = r->job->queue.name,
+                              .queue = r->request->queue.name,
                               .id = {parcel->id, parcel->id_len},
                               .target = parcel->target->name,
                               .replays = parcel->replays,
                               .why = why};
 
-    if (!r->job->quiet)
+    if (!r->request->quiet)
         dlq_audit(&entry);
 }
 
-/* It stays in the dead-letter queue. One reason is enough for the terminal: thousands may follow.
- */
+void replay_explain(struct replay *r, struct warren_bytes id, const char *why)
+{
+    char text[CLI_SAFE_ID_SIZE];
+
+    if (r->explained)
+        return;
+    r->explained = true;
+    progress_end(&r->progress);
+    cli_safe_id(id, text);
+    cli_failed(r->request->cli, "message %s stays in '%s': %s", text, r->request->queue.name, why);
+}
+
 static void fail(struct replay *r, struct replay_parcel *parcel, const char *why)
 {
-    char id[DLQ_SAFE_ID_SIZE];
-
     r->tally.failed++;
     audit(r, parcel, why);
-    if (!r->explained) {
-        r->explained = true;
-        progress_end(&r->progress);
-        dlq_safe_id((struct warren_bytes){parcel->id, parcel->id_len}, id);
-        cli_failed(r->cli, "message %s stays in '%s': %s", id, r->job->queue.name, why);
-    }
+    replay_explain(r, (struct warren_bytes){parcel->id, parcel->id_len}, why);
     replay_release(r, parcel);
 }
 
@@ -106,7 +109,7 @@ static enum warren_status renew(struct replay *r, struct replay_parcel *parcel,
     enum warren_status status;
 
     arena_reset(&r->arena);
-    status = dlq_letter_read(parcel->delivery, r->job->queue.name, &r->arena, &letter);
+    status = dlq_letter_read(parcel->delivery, r->request->queue.name, &r->arena, &letter);
     if (status != WARREN_OK)
         return status;
     parcel->replays = letter.replays + 1;
@@ -220,8 +223,8 @@ void replay_target_known(void *user, struct dlq_target *target, const struct dlq
     if (found->code != 0) {
         r->explained = true;
         progress_end(&r->progress);
-        cli_failed(r->cli, "queue '%s': %s: nothing for it is taken from '%s'", target->name,
-                   found->text, r->job->queue.name);
+        cli_failed(r->request->cli, "queue '%s': %s: nothing for it is taken from '%s'",
+                   target->name, found->text, r->request->queue.name);
     }
     replay_pump(r);
 }

@@ -22,7 +22,7 @@ struct replay_parcel {
 };
 
 struct replay {
-    struct cli *cli;
+    const struct dlq_request *request;
     const struct dlq_replay_job *job;
     struct dlq_session *session;
     struct dlq_scan *scan; /* NULL: it is over, or not begun */
@@ -53,6 +53,8 @@ static inline int64_t replay_now_ns(const struct replay *r)
 void replay_draw(struct replay *r);
 /** Let as many of the waiting go as may go now. */
 void replay_pump(struct replay *r);
+/** Say why the message @id stays; only of the first, for thousands may follow. */
+void replay_explain(struct replay *r, struct warren_bytes id, const char *why);
 /** It stays where it is; frees @parcel. */
 void replay_release(struct replay *r, struct replay_parcel *parcel);
 /** The events of the courier, the targets and the timer of the rate; @user is the replay. */

@@ -5,7 +5,8 @@
 #include <jansson.h>
 
 #include "base/c_locale.h"
-#include "command/dlq/dlq_print.h"
+#include "command/cli/print.h"
+#include "command/dlq/dlq_report.h"
 
 static void report_json(const struct dlq_replay_job *job, const struct dlq_replay_tally *tally,
                         const struct dlq_targets *targets, double seconds)
@@ -18,13 +19,13 @@ static void report_json(const struct dlq_replay_job *job, const struct dlq_repla
                             json_integer((json_int_t)targets->items[i]->messages));
     report = json_pack(
         "{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:f}", /* one line */
-        "queue", job->queue.name, "dry_run", job->dry_run, "depth", (json_int_t)tally->scan.depth,
-        "looked_at", (json_int_t)tally->scan.looked_at, "matched", (json_int_t)tally->matched,
-        "replayed", (json_int_t)tally->replayed, "failed", (json_int_t)tally->failed, "doubtful",
-        (json_int_t)tally->doubtful, "unreadable", (json_int_t)tally->scan.unreadable,
-        "interrupted", tally->scan.interrupted, "targets", to, "seconds",
-        (double)(int64_t)(seconds * 1e3 + 0.5) / 1e3);
-    dlq_print_summary(report);
+        "queue", job->request->queue.name, "dry_run", job->dry_run, "depth",
+        (json_int_t)tally->scan.depth, "looked_at", (json_int_t)tally->scan.looked_at, "matched",
+        (json_int_t)tally->matched, "replayed", (json_int_t)tally->replayed, "failed",
+        (json_int_t)tally->failed, "doubtful", (json_int_t)tally->doubtful, "unreadable",
+        (json_int_t)tally->scan.unreadable, "interrupted", tally->scan.interrupted, "targets", to,
+        "seconds", (double)(int64_t)(seconds * 1e3 + 0.5) / 1e3);
+    cli_print_summary(report);
 }
 
 static void report_text(const struct dlq_replay_job *job, const struct dlq_replay_tally *tally,
@@ -32,7 +33,7 @@ static void report_text(const struct dlq_replay_job *job, const struct dlq_repla
 {
     const char *before = " (";
 
-    printf("%s: looked at %" PRIu32 " of %" PRIu32 ", %s %" PRIu64, job->queue.name,
+    printf("%s: looked at %" PRIu32 " of %" PRIu32 ", %s %" PRIu64, job->request->queue.name,
            tally->scan.looked_at, tally->scan.depth, job->dry_run ? "would replay" : "replayed",
            tally->replayed);
     for (size_t i = 0; i < targets->count; i++) {
@@ -54,35 +55,23 @@ static void report_text(const struct dlq_replay_job *job, const struct dlq_repla
 void dlq_replay_report(const struct dlq_replay_job *job, const struct dlq_replay_tally *tally,
                        const struct dlq_targets *targets, double seconds)
 {
-    if (job->json)
+    if (job->request->json)
         report_json(job, tally, targets, seconds);
-    else if (!job->quiet)
+    else if (!job->request->quiet)
         report_text(job, tally, targets, seconds);
 }
 
-enum cli_status dlq_replay_status(const struct cli *cli, const struct dlq_replay_job *job,
+enum cli_status dlq_replay_status(const struct dlq_replay_job *job,
                                   const struct dlq_replay_tally *tally)
 {
-    bool enough = job->max > 0 && tally->matched >= job->max;
-    enum cli_status status = CLI_OK;
+    const struct dlq_request *r = job->request;
+    enum cli_status status;
 
     if (tally->doubtful > 0)
-        cli_failed(cli,
+        cli_failed(r->cli,
                    "%" PRIu64 " of the messages may be in '%s' and in their queue, too, with the "
                    "same message id",
-                   tally->doubtful, job->queue.name);
-    if (tally->scan.interrupted)
-        return cli_failed(cli, "interrupted");
-    if (!enough && dlq_warn_of_rest(cli, &job->queue, &tally->scan))
-        status = CLI_FAILED;
-    if (!enough && dlq_warn_of_unreadable(cli, &job->queue, &tally->scan))
-        status = CLI_FAILED;
-    dlq_warn_of_order(cli, &job->queue, &tally->scan);
-    dlq_warn_of_count(cli, &job->queue, &tally->scan);
-    if (tally->failed > 0 || tally->doubtful > 0)
-        status = CLI_FAILED;
-    if (tally->matched == 0 &&
-        dlq_nothing_matched(cli, &job->queue, &job->filter, &tally->scan, job->quiet) != CLI_OK)
-        status = CLI_FAILED;
-    return status;
+                   tally->doubtful, r->queue.name);
+    status = dlq_conclude(r, &tally->scan, tally->matched, true);
+    return tally->failed > 0 || tally->doubtful > 0 ? CLI_FAILED : status;
 }

@@ -12,7 +12,7 @@ void dlq_replay_report(const struct dlq_replay_job *job, const struct dlq_replay
                        const struct dlq_targets *targets, double seconds);
 
 /** Say what calls for it on stderr. @return the exit status of a replay that came to its end */
-enum cli_status dlq_replay_status(const struct cli *cli, const struct dlq_replay_job *job,
+enum cli_status dlq_replay_status(const struct dlq_replay_job *job,
                                   const struct dlq_replay_tally *tally);
 
 #endif

@@ -1,106 +1,60 @@
-#include <stdlib.h>
-#include <string.h>
-
 #include "app/settings.h"
-#include "base/c_locale.h"
 #include "command/cli/message_options.h"
 #include "command/message/command_message.h"
 #include "command/message/publish_job.h"
 #include "command/message/publish_tally.h"
 #include "config/value.h"
 
-enum option { DELAY = 1, COUNT, RATE, WINDOW, TIMEOUT, SPOOL, JSON, QUIET };
-
-static const struct poptOption options[] = {
-    OPTION_TEXT("body", 'b', MESSAGE_BODY,
-                "The body; without it and --file, each line of stdin is one", "TEXT"),
-    OPTION_TEXT("file", 'f', MESSAGE_FILE, "A file whose content is the body", "FILE"),
-    MESSAGE_DESTINATION_OPTIONS,
-    MESSAGE_PROPERTY_OPTIONS,
-    OPTION_TEXT("correlation-id", '\0', MESSAGE_CORRELATION_ID, "What a reply refers to", "TEXT"),
-    OPTION_TEXT("reply-to", '\0', MESSAGE_REPLY_TO, "The queue for replies", "NAME"),
-    OPTION_FLAG("transient", '\0', MESSAGE_TRANSIENT,
-                "Not persistent: lost when the broker restarts"),
-    OPTION_FLAG("optional", '\0', MESSAGE_OPTIONAL,
-                "Not mandatory: dropped where no queue is bound"),
-    OPTION_TEXT("delay", 'd', DELAY,
-                "Deliver them so much later, such as 90s or 2h; needs no worker", "TIME"),
-    OPTION_TEXT("count", 'n', COUNT, "How many messages; of stdin: at most so many lines", "N"),
-    OPTION_TEXT("rate", 'r', RATE, "At most so many messages a second", "N"),
-    OPTION_TEXT("window", 'w', WINDOW,
-                "At most so many unconfirmed messages (publisher.window_messages)", "N"),
-    OPTION_TEXT("timeout", 't', TIMEOUT,
-                "Longest time to connect, and until a message is confirmed (30s)", "TIME"),
-    OPTION_TEXT("spool", 'S', SPOOL,
-                "A file in which they are kept until they are confirmed, also if that is later",
-                "FILE"),
-    MESSAGE_BROKER_OPTIONS,
-    OPTION_FLAG("json", 'j', JSON, "Print the summary as one JSON object"),
-    OPTION_FLAG("quiet", 'Q', QUIET, "Print only errors"),
-    POPT_TABLEEND};
-
 struct request {
-    struct message_options options;
+    struct message_options options; /* first */
     struct publish_job job;
     bool begun; /* what follows is told by the job */
 };
 
-static bool take_delay(struct request *r)
+static bool take_delay(struct cli *cli, const struct cli_option *option, void *value)
 {
-    const char *text = cli_text(r->options.cli);
+    const char *text = cli_text(cli);
 
-    return config_duration_parse(text, &r->job.delay_ms) ||
-           message_options_refuse(&r->options, "delay", text,
-                                  "it is a time such as 250ms, 90s, 2h or 30d");
+    return config_duration_parse(text, value) ||
+           cli_refuse(cli, option, text, "it is a time such as 250ms, 90s, 2h or 30d");
 }
 
-static bool take_rate(struct request *r)
+static bool take_spool(struct cli *cli, const struct cli_option *option, void *value)
 {
-    const char *text = cli_text(r->options.cli);
-    char *end;
+    const char *text = cli_text(cli);
 
-    r->job.rate = c_strtod(text, &end);
-    return (end != text && !*end && r->job.rate >= 0.001 && r->job.rate <= 1e9) ||
-           message_options_refuse(&r->options, "rate", text,
-                                  "it is a number from 0.001 to 1000000000");
+    *(const char **)value = text;
+    return *text || cli_refuse(cli, option, text, "it is a file");
 }
 
-static bool take_count(struct request *r)
-{
-    int64_t number = 0;
-
-    if (!cli_number(r->options.cli, "count", 1, INT64_MAX, &number))
-        return false;
-    r->job.count = (uint64_t)number;
-    return true;
-}
-
-static bool take_option(struct request *r, int option)
-{
-    switch (option) {
-    case DELAY:
-        return take_delay(r);
-    case COUNT:
-        return take_count(r);
-    case RATE:
-        return take_rate(r);
-    case WINDOW:
-        return message_options_set(&r->options, "--window", "publisher.window_messages");
-    case TIMEOUT:
-        return message_options_set(&r->options, "--timeout", "publisher.timeout");
-    case SPOOL:
-        r->job.spool = cli_text(r->options.cli);
-        return *r->job.spool || message_options_refuse(&r->options, "spool", "", "it is a file");
-    case JSON:
-        r->job.json = true;
-        return true;
-    case QUIET:
-        r->job.quiet = true;
-        return true;
-    default:
-        return message_options_take(&r->options, option);
-    }
-}
+static const struct cli_option options[] = {
+    MESSAGE_BODY("The body; without it and --file, each line of stdin is one"),
+    MESSAGE_FILE,
+    CLI_ROWS(message_option_rows),
+    CLI_OPTION("correlation-id", '\0', "What a reply refers to", "TEXT", cli_take_short,
+               struct request, options.message.properties.correlation_id),
+    CLI_OPTION("reply-to", '\0', "The queue for replies", "NAME", cli_take_short, struct request,
+               options.message.properties.reply_to),
+    MESSAGE_TRANSIENT,
+    CLI_FLAG("optional", '\0', "Not mandatory: dropped where no queue is bound", struct request,
+             options.publish.optional),
+    CLI_OPTION("delay", 'd', "Deliver them so much later, such as 90s or 2h; needs no worker",
+               "TIME", take_delay, struct request, job.delay_ms),
+    CLI_NUMBER("count", 'n', "How many messages; of stdin: at most so many lines", "N", 1,
+               INT64_MAX, struct request, job.count),
+    CLI_OPTION("rate", 'r', "At most so many messages a second", "N", cli_take_rate, struct request,
+               job.rate),
+    BROKER_KEY("window", 'w', "At most so many unconfirmed messages (publisher.window_messages)",
+               "N", "publisher.window_messages"),
+    BROKER_KEY("timeout", 't', "Longest time to connect, and until a message is confirmed (30s)",
+               "TIME", "publisher.timeout"),
+    CLI_OPTION("spool", 'S',
+               "A file in which they are kept until they are confirmed, also if that is later",
+               "FILE", take_spool, struct request, job.spool),
+    CLI_ROWS(message_broker_rows),
+    CLI_FLAG("json", 'j', "Print the summary as one JSON object", struct request, job.json),
+    CLI_FLAG("quiet", 'Q', "Print only errors", struct request, job.quiet),
+    CLI_END};
 
 static enum cli_status check_request(struct request *r)
 {
@@ -160,16 +114,10 @@ static void write_nothing(const struct request *r)
 
 static enum cli_status run(struct cli *cli)
 {
-    struct request request = {.options.cli = cli};
+    struct request request = {.begun = false};
     enum cli_status result;
-    int option;
 
-    if (!cli_list_add(cli, &request.options.sets, "publisher.timeout=30s"))
-        return cli->status;
-    while ((option = cli_next(cli)) > 0)
-        if (!take_option(&request, option))
-            return cli->status;
-    if (option == CLI_STOP)
+    if (!message_options_take(&request.options, cli, "publisher.timeout=30s"))
         return cli->status;
     result = check_request(&request);
     if (result == CLI_OK)
@@ -184,14 +132,14 @@ static enum cli_status run(struct cli *cli)
 
 static void write_details(FILE *out)
 {
-    fputs("Where no --uri and no -c is given, WARREN_BROKER_URI names the broker, else it is\n"
-          "amqp://guest:guest@127.0.0.1:5672/.\n\n"
-          "With --spool a broker that cannot be reached is not waited for; what the file holds of\n"
-          "earlier is sent, too. "
-          "spool.max_bytes and the like come from the configuration or --set.\n\n"
-          "Exit status: 0 if every message was confirmed, or is safe in the file of --spool, 1 if "
-          "not,\n2 for a wrong command line.\n",
-          out);
+    fputs(
+        BROKER_HELP
+        "\nWith --spool a broker that cannot be reached is not waited for; what the file holds of\n"
+        "earlier is sent, too. "
+        "spool.max_bytes and the like come from the configuration or --set.\n\n"
+        "Exit status: 0 if every message was confirmed, or is safe in the file of --spool, 1 if "
+        "not,\n2 for a wrong command line.\n",
+        out);
 }
 
 const struct command command_publish = {

@@ -12,37 +12,22 @@
 /* The window must hold the request, whatever its size. */
 #define HEADERS_ROOM ((size_t)1024 * 1024)
 
-enum option { TIMEOUT = 1, JSON };
-
-static const struct poptOption options[] = {
-    OPTION_TEXT("body", 'b', MESSAGE_BODY, "The body; without it and --file, all of stdin", "TEXT"),
-    OPTION_TEXT("file", 'f', MESSAGE_FILE, "A file whose content is the body", "FILE"),
-    MESSAGE_DESTINATION_OPTIONS,
-    MESSAGE_PROPERTY_OPTIONS,
-    OPTION_FLAG("transient", '\0', MESSAGE_TRANSIENT,
-                "Not persistent: lost when the broker restarts"),
-    OPTION_TEXT("timeout", 't', TIMEOUT, "Longest time until the reply is there (5s)", "TIME"),
-    MESSAGE_BROKER_OPTIONS,
-    OPTION_FLAG("json", 'j', JSON, "Print properties, headers and body as one JSON object"),
-    POPT_TABLEEND};
-
 struct request {
-    struct message_options options;
+    struct message_options options; /* first */
     bool json;
 };
 
-static bool take_option(struct request *r, int option)
-{
-    switch (option) {
-    case TIMEOUT:
-        return message_options_set(&r->options, "--timeout", "publisher.timeout");
-    case JSON:
-        r->json = true;
-        return true;
-    default:
-        return message_options_take(&r->options, option);
-    }
-}
+static const struct cli_option options[] = {
+    MESSAGE_BODY("The body; without it and --file, all of stdin"),
+    MESSAGE_FILE,
+    CLI_ROWS(message_option_rows),
+    MESSAGE_TRANSIENT,
+    BROKER_KEY("timeout", 't', "Longest time until the reply is there (5s)", "TIME",
+               "publisher.timeout"),
+    CLI_ROWS(message_broker_rows),
+    CLI_FLAG("json", 'j', "Print properties, headers and body as one JSON object", struct request,
+             json),
+    CLI_END};
 
 static enum cli_status print_body(const struct cli *cli, struct warren_bytes body)
 {
@@ -115,16 +100,10 @@ static enum cli_status request_with_config(struct request *r)
 
 static enum cli_status run(struct cli *cli)
 {
-    struct request request = {.options.cli = cli};
+    struct request request = {.json = false};
     enum cli_status result;
-    int option;
 
-    if (!cli_list_add(cli, &request.options.sets, "publisher.timeout=5s"))
-        return cli->status;
-    while ((option = cli_next(cli)) > 0)
-        if (!take_option(&request, option))
-            return cli->status;
-    if (option == CLI_STOP)
+    if (!message_options_take(&request.options, cli, "publisher.timeout=5s"))
         return cli->status;
     result = message_options_check(&request.options);
     if (result == CLI_OK)

@@ -11,8 +11,8 @@
 #include "base/signal_tally.h"
 #include "command/cli/lines.h"
 #include "command/cli/pacer.h"
+#include "command/cli/print.h"
 #include "command/cli/progress.h"
-#include "command/dlq/dlq_print.h"
 #include "command/message/publish_tally.h"
 #include "store/spool/spool.h"
 
@@ -132,7 +132,7 @@ static bool connect_broker(struct publishing *p, uint32_t timeout_ms)
         }
         if (!p->job->quiet && now_ns() >= tell_ns) {
             fputs("warren publish: still trying: ", stderr);
-            dlq_write_safe(stderr, reason_of(&error), strlen(reason_of(&error)));
+            cli_write_safe(stderr, reason_of(&error), strlen(reason_of(&error)));
             fputc('\n', stderr);
             tell_ns = INT64_MAX;
         }

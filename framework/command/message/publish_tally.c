@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/c_locale.h"
-#include "command/dlq/dlq_print.h"
+#include "command/cli/print.h"
 
 /* ---- receipts ---- */
 
@@ -14,15 +14,15 @@
 static void explain(const struct warren_receipt *receipt, const char *which)
 {
     const char *result = warren_result_name(receipt->result);
-    char id[DLQ_SAFE_ID_SIZE];
+    char id[CLI_SAFE_ID_SIZE];
 
-    dlq_safe_id(receipt->message_id_bytes, id);
+    cli_safe_id(receipt->message_id_bytes, id);
     if (isatty(STDERR_FILENO))
         fputs("\r\033[K", stderr);
     fprintf(stderr, "warren publish: message %s%s: %s", id, which, result);
     if (receipt->reply_code) {
         fprintf(stderr, ": %u ", receipt->reply_code);
-        dlq_write_safe(stderr, receipt->reply_text, strlen(receipt->reply_text));
+        cli_write_safe(stderr, receipt->reply_text, strlen(receipt->reply_text));
     }
     fputc('\n', stderr);
 }

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "command/dlq/dlq_print.h"
+#include "command/cli/print.h"
 
 /* A publisher that writes all the time leaves few gaps, and SQLite waits for one by polling. */
 #define BUSY_TIMEOUT_MS 30000
@@ -75,7 +75,7 @@ json_t *spool_message_json(const struct spool_message *message)
     json_t *object = json_object();
 
     json_object_set_new(object, "id", json_integer(message->id));
-    json_object_set_new(object, "spooled_at", dlq_json_time(message->at_ms / 1000));
+    json_object_set_new(object, "spooled_at", cli_json_time(message->at_ms / 1000));
     put_text(object, "message_id", message->message_id);
     put_text(object, "exchange", message->exchange);
     put_text(object, "routing_key", message->routing_key);
@@ -85,7 +85,7 @@ json_t *spool_message_json(const struct spool_message *message)
         put_text(object, "delay_to", message->delay_to);
     json_object_set_new(object, "body_bytes", json_integer((json_int_t)message->body.len));
     json_object_set_new(object, "refused",
-                        message->refused ? dlq_json_text(message->refused) : json_null());
+                        message->refused ? cli_json_text(message->refused) : json_null());
     return object;
 }
 

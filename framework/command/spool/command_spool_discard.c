@@ -3,28 +3,28 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "command/cli/message_options.h"
-#include "command/dlq/dlq_print.h"
+#include "command/cli/cli.h"
+#include "command/cli/print.h"
 #include "command/spool/command_spool.h"
 #include "command/spool/spool_choice.h"
-
-enum option { REFUSED = 1, ALL, YES, JSON };
-
-static const struct poptOption options[] = {
-    OPTION_FLAG("refused", 'r', REFUSED, "All that the broker refused"),
-    OPTION_FLAG("all", 'a', ALL, "All of them"), OPTION_FLAG("yes", 'y', YES, "Do not ask"),
-    OPTION_FLAG("json", 'j', JSON, "Print the summary as one JSON object"), POPT_TABLEEND};
 
 struct discard {
     struct cli *cli;
     const char *path;
     struct spool *spool;
     struct spool_ids ids;
-    enum spool_which which; /* without ids; 0: not given */
-    struct spool_choice choice;
+    bool refused;
+    bool all;
     bool yes;
     bool json;
+    struct spool_choice choice;
 };
+
+static const struct cli_option options[] = {
+    CLI_FLAG("refused", 'r', "All that the broker refused", struct discard, refused),
+    CLI_FLAG("all", 'a', "All of them", struct discard, all),
+    CLI_FLAG("yes", 'y', "Do not ask", struct discard, yes),
+    CLI_FLAG("json", 'j', "Print the summary as one JSON object", struct discard, json), CLI_END};
 
 /* ---- what there is ---- */
 
@@ -32,9 +32,9 @@ static enum cli_status choose(struct discard *d)
 {
     struct warren_error error = {WARREN_OK, ""};
     bool taken;
-    enum warren_status status = d->ids.count > 0
-                                    ? spool_choose(&d->choice, d->spool, SPOOL_ALL, &d->ids, &error)
-                                    : spool_choose(&d->choice, d->spool, d->which, NULL, &error);
+    enum warren_status status =
+        spool_choose(&d->choice, d->spool, d->refused ? SPOOL_REFUSED : SPOOL_ALL,
+                     d->ids.count > 0 ? &d->ids : NULL, &error);
 
     if (status != WARREN_OK)
         return cli_error(d->cli, &error);
@@ -67,7 +67,7 @@ static enum cli_status ask(const struct discard *d)
 static void report(const struct discard *d, int64_t count)
 {
     if (d->json)
-        dlq_print_json(json_pack("{s:o, s:I}", "file", dlq_json_text(d->path), "discarded",
+        cli_print_json(json_pack("{s:o, s:I}", "file", cli_json_text(d->path), "discarded",
                                  (json_int_t)count));
     else
         printf("%s: discarded %" PRId64 " message%s\n", d->path, count, spool_plural(count));
@@ -93,53 +93,28 @@ static enum cli_status check(struct discard *d)
 {
     if (!spool_ids_read(d->cli, &d->ids))
         return d->cli->status;
-    if (d->ids.count == 0 && d->which == 0)
+    if (d->ids.count == 0 && !d->refused && !d->all)
         return cli_usage(d->cli, "which messages? Give their numbers, --refused or --all");
-    if (d->ids.count > 0 && d->which != 0)
+    if (d->ids.count > 0 && (d->refused || d->all))
         return cli_usage(d->cli, "numbers, or --refused or --all, not both");
     if (!d->yes && !isatty(STDIN_FILENO))
         return cli_usage(d->cli, "there is no terminal to ask on; give --yes if it is meant");
     return CLI_OK;
 }
 
-static bool take_option(struct discard *d, int option)
-{
-    switch (option) {
-    case REFUSED:
-        d->which = SPOOL_REFUSED;
-        return true;
-    case ALL:
-        d->which = SPOOL_ALL;
-        return true;
-    case YES:
-        d->yes = true;
-        return true;
-    default:
-        d->json = true;
-        return true;
-    }
-}
-
 static enum cli_status run(struct cli *cli)
 {
     struct discard *d = calloc(1, sizeof *d);
-    enum cli_status status = CLI_OK;
-    int option;
+    enum cli_status status;
 
     if (!d)
         return cli_failed(cli, "no memory");
     d->cli = cli;
-    while ((option = cli_next(cli)) > 0)
-        take_option(d, option);
-    if (option == CLI_STOP)
-        status = cli->status;
-    else
-        status = spool_command_open(cli, true, &d->path, &d->spool);
-    if (option != CLI_STOP && status == CLI_OK) {
+    status = cli_read(cli, d) ? spool_command_open(cli, true, &d->path, &d->spool) : cli->status;
+    if (d->spool)
         status = check(d);
-        if (status == CLI_OK)
-            status = discard(d);
-    }
+    if (d->spool && status == CLI_OK)
+        status = discard(d);
     spool_close(d->spool);
     spool_choice_done(&d->choice);
     free(d);

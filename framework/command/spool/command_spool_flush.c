@@ -5,8 +5,8 @@
 
 #include "base/clock.h"
 #include "command/cli/message_options.h"
+#include "command/cli/print.h"
 #include "command/cli/progress.h"
-#include "command/dlq/dlq_print.h"
 #include "command/spool/command_spool.h"
 #include "command/spool/spool_choice.h"
 
@@ -15,19 +15,8 @@
 
 #define CLOSE_MS 5000
 
-enum option { REFUSED = 1, TIMEOUT, JSON, QUIET };
-
-static const struct poptOption options[] = {
-    OPTION_FLAG("refused", 'r', REFUSED, "Send again what the broker refused, too"),
-    OPTION_TEXT("timeout", 't', TIMEOUT, "Give up after so long without any progress (30s)",
-                "TIME"),
-    MESSAGE_BROKER_OPTIONS,
-    OPTION_FLAG("json", 'j', JSON, "Print the summary as one JSON object"),
-    OPTION_FLAG("quiet", 'Q', QUIET, "Print only errors"),
-    POPT_TABLEEND};
-
 struct flush {
-    struct message_options options;
+    struct message_options options; /* first */
     const char *path;
     bool refused;
     bool json;
@@ -37,6 +26,15 @@ struct flush {
     atomic_uint_fast64_t results[WARREN_SPOOLED + 1];
 };
 
+static const struct cli_option options[] = {
+    CLI_FLAG("refused", 'r', "Send again what the broker refused, too", struct flush, refused),
+    BROKER_KEY("timeout", 't', "Give up after so long without any progress (30s)", "TIME",
+               "publisher.timeout"),
+    CLI_ROWS(message_broker_rows),
+    CLI_FLAG("json", 'j', "Print the summary as one JSON object", struct flush, json),
+    CLI_FLAG("quiet", 'Q', "Print only errors", struct flush, quiet),
+    CLI_END};
+
 static int64_t now_ms(void)
 {
     return clock_now_ms(clock_monotonic());
@@ -45,13 +43,13 @@ static int64_t now_ms(void)
 static void on_end(const struct warren_receipt *receipt, void *user)
 {
     struct flush *f = user;
-    char id[DLQ_SAFE_ID_SIZE];
+    char id[CLI_SAFE_ID_SIZE];
 
-    dlq_safe_id(receipt->message_id_bytes, id);
+    cli_safe_id(receipt->message_id_bytes, id);
     if (receipt->result == WARREN_RETURNED && atomic_load(&f->results[receipt->result]) == 0) {
         fprintf(stderr, "warren spool flush: message %s: %s: %u ", id,
                 warren_result_name(receipt->result), receipt->reply_code);
-        dlq_write_safe(stderr, receipt->reply_text, strlen(receipt->reply_text));
+        cli_write_safe(stderr, receipt->reply_text, strlen(receipt->reply_text));
         fputc('\n', stderr);
     }
     atomic_fetch_add(&f->results[receipt->result], 1);
@@ -84,7 +82,7 @@ static enum warren_status take_refused(struct spool *spool, int64_t *ret_count,
 static void report_handed_over(const struct flush *f, int64_t count)
 {
     if (f->json)
-        dlq_print_json(json_pack("{s:o, s:I}", "file", dlq_json_text(f->path), "in_line_again",
+        cli_print_json(json_pack("{s:o, s:I}", "file", cli_json_text(f->path), "in_line_again",
                                  (json_int_t)count));
     else if (!f->quiet)
         printf("%s: %" PRId64 " refused message%s in line again, for the publisher that has it\n",
@@ -115,11 +113,10 @@ static enum cli_status prepare(struct flush *f)
     struct cli *cli = f->options.cli;
     struct spool *spool = NULL;
     enum cli_status status = spool_command_open(cli, true, &f->path, &spool);
-    const char *extra = status == CLI_OK ? cli_argument(cli) : NULL;
 
-    if (extra)
-        status = cli_usage(cli, "unexpected \"%s\"", extra);
-    else if (status == CLI_OK)
+    if (status == CLI_OK)
+        status = cli_end(cli, "");
+    if (status == CLI_OK)
         status = look_after(f, spool);
     spool_close(spool);
     return status;
@@ -158,7 +155,7 @@ static void print_words(const struct flush *f, const struct warren_publisher_sta
 static void print_summary(struct flush *f, const struct warren_publisher_stats *stats)
 {
     if (f->json)
-        dlq_print_json(json_pack("{s:o, s:I, s:I, s:I, s:I}", "file", dlq_json_text(f->path),
+        cli_print_json(json_pack("{s:o, s:I, s:I, s:I, s:I}", "file", cli_json_text(f->path),
                                  "expired", (json_int_t)stats->spool_expired, "confirmed",
                                  (json_int_t)f->results[WARREN_CONFIRMED], "refused",
                                  (json_int_t)stats->spool_refused, "left",
@@ -237,37 +234,12 @@ static enum cli_status flush_with_config(struct flush *f)
 
 /* ---- the command line ---- */
 
-static bool take_option(struct flush *f, int option)
-{
-    switch (option) {
-    case REFUSED:
-        f->refused = true;
-        return true;
-    case TIMEOUT:
-        return message_options_set(&f->options, "--timeout", "publisher.timeout");
-    case JSON:
-        f->json = true;
-        return true;
-    case QUIET:
-        f->quiet = true;
-        return true;
-    default:
-        return message_options_take(&f->options, option);
-    }
-}
-
 static enum cli_status run(struct cli *cli)
 {
-    struct flush f = {.options.cli = cli};
+    struct flush f = {.refused = false};
     enum cli_status result;
-    int option;
 
-    if (!cli_list_add(cli, &f.options.sets, "publisher.timeout=30s"))
-        return cli->status;
-    while ((option = cli_next(cli)) > 0)
-        if (!take_option(&f, option))
-            return cli->status;
-    if (option == CLI_STOP)
+    if (!message_options_take(&f.options, cli, "publisher.timeout=30s"))
         return cli->status;
     result = prepare(&f);
     if (result == CLI_OK && !f.handed_over)
@@ -278,19 +250,18 @@ static enum cli_status run(struct cli *cli)
 
 static void write_details(FILE *out)
 {
-    fputs("A worker that runs sends its messages by itself, and nobody else may meanwhile; but "
-          "--refused\nputs what was refused in line again, behind all others, and the worker sends "
-          "it. "
-          "What has waited\nlonger than spool.max_age (of -c or --set; no limit otherwise) is "
-          "removed, "
-          "and told of.\n\n"
-          "Where no --uri and no -c is given, WARREN_BROKER_URI names the broker, else it is\n"
-          "amqp://guest:guest@127.0.0.1:5672/.\n\n"
-          "Exit status: 0 if nothing is left, refused or removed for its age, 1 if something is, 2 "
-          "for\na wrong command line.\n\n"
-          "Example:\n"
-          "  warren spool flush -c worker.yaml /var/lib/payments/spool.db --refused\n",
-          out);
+    fputs(
+        "A worker that runs sends its messages by itself, and nobody else may meanwhile; but "
+        "--refused\nputs what was refused in line again, behind all others, and the worker sends "
+        "it. "
+        "What has waited\nlonger than spool.max_age (of -c or --set; no limit otherwise) is "
+        "removed, "
+        "and told of.\n\n" BROKER_HELP
+        "\nExit status: 0 if nothing is left, refused or removed for its age, 1 if something is, 2 "
+        "for\na wrong command line.\n\n"
+        "Example:\n"
+        "  warren spool flush -c worker.yaml /var/lib/payments/spool.db --refused\n",
+        out);
 }
 
 const struct command command_spool_flush = {

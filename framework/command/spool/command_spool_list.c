@@ -2,8 +2,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "command/cli/message_options.h"
-#include "command/dlq/dlq_print.h"
+#include "command/cli/cli.h"
+#include "command/cli/print.h"
 #include "command/spool/command_spool.h"
 
 #define MAX_DEFAULT 100
@@ -12,20 +12,20 @@
 #define EXCHANGE_WIDTH 20
 #define ID_WIDTH       36
 
-enum option { REFUSED = 1, MAX, JSON };
-
-static const struct poptOption options[] = {
-    OPTION_FLAG("refused", 'r', REFUSED, "Only those that the broker refused"),
-    OPTION_TEXT("max", 'n', MAX, "At most so many messages (100)", "N"),
-    OPTION_FLAG("json", 'j', JSON, "Print one JSON object"), POPT_TABLEEND};
-
 struct listing {
-    enum spool_which which;
-    int64_t max;
-    int64_t count;
+    bool refused;
+    uint64_t max;
+    bool json;
+    uint64_t count;
     int64_t now_ms;
     json_t *all; /* with --json */
 };
+
+static const struct cli_option options[] = {
+    CLI_FLAG("refused", 'r', "Only those that the broker refused", struct listing, refused),
+    CLI_NUMBER("max", 'n', "At most so many messages (100)", "N", 1, INT64_MAX, struct listing,
+               max),
+    CLI_FLAG("json", 'j', "Print one JSON object", struct listing, json), CLI_END};
 
 static void write_cells(struct warren_bytes exchange, struct warren_bytes routing_key,
                         struct warren_bytes message_id)
@@ -33,13 +33,13 @@ static void write_cells(struct warren_bytes exchange, struct warren_bytes routin
     const struct {
         struct warren_bytes text;
         int width;
-    } cells[] = {{exchange, EXCHANGE_WIDTH}, {routing_key, DLQ_NAME_WIDTH}, {message_id, ID_WIDTH}};
+    } cells[] = {{exchange, EXCHANGE_WIDTH}, {routing_key, CLI_NAME_WIDTH}, {message_id, ID_WIDTH}};
 
     for (size_t i = 0; i < sizeof cells / sizeof *cells; i++)
         if (cells[i].text.len > 0)
-            dlq_write_cell(cells[i].text.data, cells[i].text.len, cells[i].width);
+            cli_write_cell(cells[i].text.data, cells[i].text.len, cells[i].width);
         else
-            dlq_write_cell("-", 1, cells[i].width);
+            cli_write_cell("-", 1, cells[i].width);
 }
 
 static void write_headings(void)
@@ -52,12 +52,12 @@ static void write_headings(void)
 static void write_row(const struct listing *l, const struct spool_message *message)
 {
     const char *refused = message->refused ? message->refused : "-";
-    char age[DLQ_TIME_SIZE];
+    char age[CLI_TIME_SIZE];
 
-    dlq_age_text((l->now_ms - message->at_ms) / 1000, age);
+    cli_age_text((l->now_ms - message->at_ms) / 1000, age);
     printf("%8" PRId64 "  %8s  %8zu  ", message->id, age, message->body.len);
     write_cells(message->exchange, message->routing_key, message->message_id);
-    dlq_write_safe(stdout, refused, strlen(refused));
+    cli_write_safe(stdout, refused, strlen(refused));
     putchar('\n');
 }
 
@@ -77,12 +77,12 @@ static bool on_message(void *user, const struct spool_message *message)
 
 static void write_head(const char *path, const struct spool_totals *totals, int64_t now_ms)
 {
-    char age[DLQ_TIME_SIZE] = "";
+    char age[CLI_TIME_SIZE] = "";
 
     printf("%s: %" PRId64 " to be sent, %" PRId64 " refused, %" PRId64 " bytes", path,
            totals->messages, totals->refused, totals->bytes);
     if (totals->oldest_ms > 0) {
-        dlq_age_text((now_ms - totals->oldest_ms) / 1000, age);
+        cli_age_text((now_ms - totals->oldest_ms) / 1000, age);
         printf(", the oldest from %s ago", age);
     }
     putchar('\n');
@@ -92,19 +92,19 @@ static void write_head(const char *path, const struct spool_totals *totals, int6
 
 static void print_json(struct listing *l, const char *path, const struct spool_totals *totals)
 {
-    dlq_print_json(json_pack("{s:o, s:I, s:I, s:I, s:o, s:o}", "file", dlq_json_text(path),
+    cli_print_json(json_pack("{s:o, s:I, s:I, s:I, s:o, s:o}", "file", cli_json_text(path),
                              "to_send", (json_int_t)totals->messages, "refused",
                              (json_int_t)totals->refused, "bytes", (json_int_t)totals->bytes,
-                             "oldest", dlq_json_time(totals->oldest_ms / 1000), "messages",
+                             "oldest", cli_json_time(totals->oldest_ms / 1000), "messages",
                              l->all));
 }
 
 static void write_rest(const struct listing *l, const struct spool_totals *totals)
 {
-    int64_t all = totals->refused + (l->which == SPOOL_ALL ? totals->messages : 0);
+    uint64_t all = (uint64_t)(totals->refused + (l->refused ? 0 : totals->messages));
 
     if (l->count < all && l->count == l->max)
-        printf("%8s and %" PRId64 " more (--max)\n", "", all - l->count);
+        printf("%8s and %" PRIu64 " more (--max)\n", "", all - l->count);
 }
 
 static enum cli_status list(struct cli *cli, struct listing *l, const char *path,
@@ -119,7 +119,8 @@ static enum cli_status list(struct cli *cli, struct listing *l, const char *path
     }
     if (!l->all)
         write_head(path, &totals, l->now_ms);
-    if (spool_read(spool, 0, l->which, false, on_message, l, &error) != WARREN_OK) {
+    if (spool_read(spool, 0, l->refused ? SPOOL_REFUSED : SPOOL_ALL, false, on_message, l,
+                   &error) != WARREN_OK) {
         json_decref(l->all);
         return cli_error(cli, &error);
     }
@@ -130,42 +131,20 @@ static enum cli_status list(struct cli *cli, struct listing *l, const char *path
     return CLI_OK;
 }
 
-static bool take_option(struct cli *cli, struct listing *l, int option, bool *json)
-{
-    switch (option) {
-    case REFUSED:
-        l->which = SPOOL_REFUSED;
-        return true;
-    case MAX:
-        return cli_number(cli, "max", 1, INT64_MAX, &l->max);
-    default:
-        *json = true;
-        return true;
-    }
-}
-
 static enum cli_status run(struct cli *cli)
 {
-    struct listing l = {
-        .which = SPOOL_ALL, .max = MAX_DEFAULT, .now_ms = (int64_t)time(NULL) * 1000};
+    struct listing l = {.max = MAX_DEFAULT, .now_ms = (int64_t)time(NULL) * 1000};
     struct spool *spool = NULL;
     enum cli_status status;
     const char *path;
-    const char *extra;
-    bool json = false;
-    int option;
 
-    while ((option = cli_next(cli)) > 0)
-        if (!take_option(cli, &l, option, &json))
-            return cli->status;
-    if (option == CLI_STOP)
+    if (!cli_read(cli, &l))
         return cli->status;
     status = spool_command_open(cli, false, &path, &spool);
-    extra = status == CLI_OK ? cli_argument(cli) : NULL;
-    if (extra)
-        status = cli_usage(cli, "unexpected \"%s\"", extra);
+    if (status == CLI_OK)
+        status = cli_end(cli, "");
     if (status == CLI_OK) {
-        l.all = json ? json_array() : NULL;
+        l.all = l.json ? json_array() : NULL;
         status = list(cli, &l, path, spool);
     }
     spool_close(spool);

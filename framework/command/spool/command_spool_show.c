@@ -3,38 +3,27 @@
 #include <string.h>
 
 #include "amqp/wire/properties.h"
-#include "command/cli/message_options.h"
-#include "command/dlq/dlq_print.h"
+#include "command/cli/cli.h"
+#include "command/cli/print.h"
 #include "command/dlq/dlq_show.h"
 #include "command/dump/dump_json.h"
 #include "command/spool/command_spool.h"
 
 #define BODY_MAX 4096
 
-enum option { WHOLE = 1, JSON };
-
-static const struct poptOption options[] = {
-    OPTION_FLAG("whole", 'w', WHOLE, "All of the body, not only 4096 bytes"),
-    OPTION_FLAG("json", 'j', JSON, "Print one JSON object a line"), POPT_TABLEEND};
-
 struct show {
     struct cli *cli;
     struct spool_ids ids;
-    size_t body_max;
+    bool whole;
     bool json;
     size_t shown;
     struct arena arena;
     const char *failed; /* why the last one could not be shown */
 };
 
-static void write_line(const char *name, struct warren_bytes text)
-{
-    if (text.len == 0)
-        return;
-    printf("  %-12s ", name);
-    dlq_write_safe(stdout, text.data, text.len);
-    putchar('\n');
-}
+static const struct cli_option options[] = {
+    CLI_FLAG("whole", 'w', "All of the body, not only 4096 bytes", struct show, whole),
+    CLI_FLAG("json", 'j', "Print one JSON object a line", struct show, json), CLI_END};
 
 static void write_delay(const struct spool_message *m)
 {
@@ -42,27 +31,27 @@ static void write_delay(const struct spool_message *m)
         return;
     printf("  %-12s %" PRIu32 " s, then to %s ", "delay", m->delay_s,
            m->flags & SPOOL_TO_QUEUE ? "queue" : "exchange");
-    dlq_write_safe(stdout, m->delay_to.data, m->delay_to.len);
+    cli_write_safe(stdout, m->delay_to.data, m->delay_to.len);
     putchar('\n');
 }
 
 static void show_text(const struct show *show, const struct spool_message *m,
                       const struct warren_message *message)
 {
-    char time[DLQ_TIME_SIZE];
+    char time[CLI_TIME_SIZE];
 
-    dlq_time_text(m->at_ms / 1000, time);
+    cli_time_text(m->at_ms / 1000, time);
     printf("message %" PRId64 "\n", m->id);
-    write_line("message id", m->message_id);
-    write_line("exchange", m->exchange);
-    write_line("routing key", m->routing_key);
+    cli_write_line("message id", m->message_id);
+    cli_write_line("exchange", m->exchange);
+    cli_write_line("routing key", m->routing_key);
     printf("  %-12s %s\n", "spooled", time);
     write_delay(m);
     if (m->flags & SPOOL_OPTIONAL)
         printf("  %-12s dropped where no queue is bound\n", "optional");
     if (m->refused)
-        write_line("refused", warren_text(m->refused));
-    dlq_show_message(message, &show->arena, show->body_max);
+        cli_write_line("refused", warren_text(m->refused));
+    dlq_show_message(message, &show->arena, show->whole ? SIZE_MAX : BODY_MAX);
 }
 
 static bool show_json(const struct show *show, const struct spool_message *m,
@@ -79,7 +68,7 @@ static bool show_json(const struct show *show, const struct spool_message *m,
         return false;
     }
     json_object_set_new(object, "message", content);
-    dlq_print_json(object);
+    cli_print_json(object);
     return true;
 }
 
@@ -142,20 +131,12 @@ static enum cli_status run(struct cli *cli)
 {
     struct show *show = calloc(1, sizeof *show);
     enum cli_status status;
-    int option;
 
     if (!show)
         return cli_failed(cli, "no memory");
     show->cli = cli;
-    show->body_max = BODY_MAX;
     arena_init(&show->arena);
-    while ((option = cli_next(cli)) > 0) {
-        if (option == WHOLE)
-            show->body_max = SIZE_MAX;
-        else
-            show->json = true;
-    }
-    status = option == CLI_STOP ? cli->status : open_and_show(show);
+    status = cli_read(cli, show) ? open_and_show(show) : cli->status;
     arena_done(&show->arena);
     free(show);
     return status;

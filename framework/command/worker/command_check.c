@@ -2,27 +2,16 @@
 #include <string.h>
 
 #include "app/worker_posts.h"
+#include "command/cli/print.h"
 #include "command/cli/progress.h"
-#include "command/dlq/dlq_print.h"
 #include "command/worker/broker_check.h"
 #include "command/worker/command_worker.h"
 
 /* Where there is no terminal, a line says so often how far it is. */
 #define LINE_INTERVAL_MS 10000
 
-enum option { CONFIG = 1, SET, CONNECT, EFFECTIVE };
-
-static const struct poptOption options[] = {
-    {"config", 'c', POPT_ARG_STRING, NULL, CONFIG, "The worker's configuration", "FILE"},
-    {"set", 's', POPT_ARG_STRING, NULL, SET, "Set an option, over file and environment",
-     "KEY=VALUE"},
-    {"connect", '\0', POPT_ARG_NONE, NULL, CONNECT,
-     "Also log in at the broker and look for exchanges and queues; nothing is declared", NULL},
-    {"effective", '\0', POPT_ARG_NONE, NULL, EFFECTIVE,
-     "Print the configuration in force, and where each value came from; secrets are masked", NULL},
-    POPT_TABLEEND};
-
 struct check {
+    struct worker_request request; /* first */
     struct cli *cli;
     bool connect;
     bool effective;
@@ -30,6 +19,16 @@ struct check {
     struct progress progress;
     int64_t line_ms; /* of the last line; 0: none yet */
 };
+
+static const struct cli_option options[] = {
+    CLI_ROWS(worker_request_rows),
+    CLI_FLAG("connect", '\0',
+             "Also log in at the broker and look for exchanges and queues; nothing is declared",
+             struct check, connect),
+    CLI_FLAG("effective", '\0',
+             "Print the configuration in force, and where each value came from; secrets are masked",
+             struct check, effective),
+    CLI_END};
 
 static int64_t now_ms(void)
 {
@@ -50,7 +49,7 @@ static void on_connected(void *user, const char *where, const char *server)
 
     progress_end(&check->progress);
     printf("%s: connected, ", where);
-    dlq_write_safe(stdout, server, strlen(server));
+    cli_write_safe(stdout, server, strlen(server));
     putchar('\n');
 }
 
@@ -162,30 +161,9 @@ static enum cli_status run(struct cli *cli)
 {
     struct warren_worker_options worker = {.size = sizeof worker};
     struct check check = {.cli = cli};
-    struct cli_list sets = {NULL, 0};
-    const char *extra;
-    int option;
 
-    while ((option = cli_next(cli)) > 0) {
-        if (option == CONFIG)
-            worker.config_file = cli_text(cli);
-        else if (option == CONNECT)
-            check.connect = true;
-        else if (option == EFFECTIVE)
-            check.effective = true;
-        else if (!cli_list_add(cli, &sets, cli_text(cli)))
-            return cli->status;
-    }
-    if (option == CLI_STOP)
-        return cli->status;
-    extra = cli_argument(cli);
-    if (extra)
-        return cli_usage(cli, "unexpected \"%s\"; a file is given by -c", extra);
-    if (!worker.config_file)
-        return cli_usage(cli, "which configuration? Give -c FILE");
-    worker.sets = sets.items;
-    worker.set_count = sets.count;
-    return check_all(&check, &worker);
+    return worker_request_read(&check.request, cli, &worker) ? check_all(&check, &worker)
+                                                             : cli->status;
 }
 
 static void write_details(FILE *out)

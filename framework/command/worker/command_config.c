@@ -2,8 +2,6 @@
 #include "config/config.h"
 #include "middleware/builtin.h"
 
-static const struct poptOption options[] = {POPT_TABLEEND};
-
 static void write_reference(FILE *out)
 {
     struct config_middleware_help middlewares[BUILTIN_COUNT + 1] = {{NULL, NULL, NULL}};
@@ -18,13 +16,10 @@ static void write_reference(FILE *out)
 
 static enum cli_status run(struct cli *cli)
 {
-    const char *extra;
-
-    if (cli_next(cli) == CLI_STOP)
+    if (!cli_read(cli, NULL))
         return cli->status;
-    extra = cli_argument(cli);
-    if (extra)
-        return cli_usage(cli, "unexpected \"%s\"", extra);
+    if (cli_end(cli, "") != CLI_OK)
+        return CLI_USAGE;
     write_reference(stdout);
     return CLI_OK;
 }
@@ -33,6 +28,5 @@ const struct command command_config_reference = {
     .name = "config reference",
     .arguments = "",
     .summary = "Print the reference of all options as Markdown",
-    .options = options,
     .run = run,
 };

@@ -1,13 +1,11 @@
 /* command_db.c - `warren db check` and `warren db backup`: looking after a database file. */
 #include <inttypes.h>
-#include <time.h>
 
 #include "base/c_locale.h"
+#include "command/cli/print.h"
 #include "command/worker/command_worker.h"
 #include "store/db/census.h"
 #include "store/db/database.h"
-
-static const struct poptOption no_options[] = {POPT_TABLEEND};
 
 /* ---- what both share ---- */
 
@@ -15,9 +13,7 @@ static const struct poptOption no_options[] = {POPT_TABLEEND};
 static bool take_arguments(struct cli *cli, const char *const names[], size_t count,
                            const char *arguments[])
 {
-    const char *extra;
-
-    if (cli_next(cli) == CLI_STOP)
+    if (!cli_read(cli, NULL))
         return false;
     for (size_t i = 0; i < count; i++) {
         arguments[i] = cli_argument(cli);
@@ -26,10 +22,8 @@ static bool take_arguments(struct cli *cli, const char *const names[], size_t co
             return false;
         }
     }
-    extra = cli_argument(cli);
-    if (extra)
-        cli->status = cli_usage(cli, "unexpected \"%s\"", extra);
-    return extra == NULL;
+    cli->status = cli_end(cli, "");
+    return cli->status == CLI_OK;
 }
 
 static enum warren_status open_to_read(const char *path, struct database **ret_database,
@@ -57,12 +51,9 @@ static void write_size(const char *what, int64_t bytes)
 
 static void write_time(const char *what, int64_t ms)
 {
-    char text[32] = "";
-    time_t seconds = (time_t)(ms / 1000);
-    struct tm when;
+    char text[CLI_TIME_SIZE];
 
-    if (gmtime_r(&seconds, &when))
-        strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &when);
+    cli_time_text(ms / 1000, text);
     printf("%-10s %s\n", what, text);
 }
 
@@ -139,7 +130,6 @@ const struct command command_db_check = {
     .name = "db check",
     .arguments = "FILE",
     .summary = "Check a database file, and show what is in it",
-    .options = no_options,
     .run = run_check,
     .write_details = write_check_details,
 };
@@ -177,7 +167,6 @@ const struct command command_db_backup = {
     .name = "db backup",
     .arguments = "FILE TO",
     .summary = "Copy a database file while it is in use",
-    .options = no_options,
     .run = run_backup,
     .write_details = write_backup_details,
 };

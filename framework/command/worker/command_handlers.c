@@ -5,10 +5,9 @@
 #include "command/worker/command_worker.h"
 #include "plugin/loader.h"
 
-enum option { JSON = 1 };
-
-static const struct poptOption options[] = {
-    {"json", 'j', POPT_ARG_NONE, NULL, JSON, "Print one JSON object", NULL}, POPT_TABLEEND};
+static const struct cli_option options[] = {
+    {.name = "json", .letter = 'j', .help = "Print one JSON object", .take = cli_take_flag},
+    CLI_END};
 
 static const char *type_name(enum warren_option_type type)
 {
@@ -129,11 +128,8 @@ static enum cli_status run(struct cli *cli)
     enum cli_status status = CLI_OK;
     bool json = false;
     const char *file;
-    int option;
 
-    while ((option = cli_next(cli)) > 0)
-        json = true;
-    if (option == CLI_STOP)
+    if (!cli_read(cli, &json))
         return cli->status;
     file = cli_argument(cli);
     if (!file)

@@ -13,18 +13,6 @@
 #include "command/worker/command_worker.h"
 #include "command/worker/invoke_report.h"
 
-enum option { OPTION = 1, CONFIG, ATTEMPT, JSON };
-
-static const struct poptOption options[] = {
-    {"option", 'o', POPT_ARG_STRING, NULL, OPTION, "An option of the handler, over the file's",
-     "NAME=VALUE"},
-    {"config", 'c', POPT_ARG_STRING, NULL, CONFIG,
-     "Take options and chain from the handler's subscription in a worker's configuration", "FILE"},
-    {"attempt", 'a', POPT_ARG_STRING, NULL, ATTEMPT,
-     "Which attempt it is (one more than the dump has)", "NUMBER"},
-    {"json", 'j', POPT_ARG_NONE, NULL, JSON, "Print one JSON object", NULL},
-    POPT_TABLEEND};
-
 struct invocation {
     struct cli *cli;
     struct cli_list options;
@@ -32,9 +20,19 @@ struct invocation {
     const char *plugin_file;
     const char *handler;
     const char *file;
-    int64_t attempt; /* 0: not given */
+    uint64_t attempt; /* 0: not given */
     bool json;
 };
+
+static const struct cli_option options[] = {
+    CLI_LIST("option", 'o', "An option of the handler, over the file's", "NAME=VALUE",
+             struct invocation, options),
+    CLI_TEXT("config", 'c',
+             "Take options and chain from the handler's subscription in a worker's configuration",
+             "FILE", struct invocation, config_file),
+    CLI_NUMBER("attempt", 'a', "Which attempt it is (one more than the dump has)", "NUMBER", 1,
+               UINT32_MAX, struct invocation, attempt),
+    CLI_FLAG("json", 'j', "Print one JSON object", struct invocation, json), CLI_END};
 
 /* ---- running ---- */
 
@@ -110,28 +108,9 @@ static enum cli_status run_dump(const struct invocation *invocation,
 
 /* ---- the command line ---- */
 
-static bool take_option(struct invocation *invocation, int option)
-{
-    struct cli *cli = invocation->cli;
-
-    switch (option) {
-    case OPTION:
-        return cli_list_add(cli, &invocation->options, cli_text(cli));
-    case CONFIG:
-        invocation->config_file = cli_text(cli);
-        return true;
-    case ATTEMPT:
-        return cli_number(cli, "attempt", 1, UINT32_MAX, &invocation->attempt);
-    default:
-        invocation->json = true;
-        return true;
-    }
-}
-
 static bool take_arguments(struct invocation *invocation)
 {
     struct cli *cli = invocation->cli;
-    const char *extra;
 
     invocation->plugin_file = cli_argument(cli);
     invocation->handler = invocation->plugin_file ? cli_argument(cli) : NULL;
@@ -143,10 +122,8 @@ static bool take_arguments(struct invocation *invocation)
                                                          : "which message? Name its dump file");
         return false;
     }
-    extra = cli_argument(cli);
-    if (extra)
-        cli->status = cli_usage(cli, "unexpected \"%s\"; one message at a time", extra);
-    return !extra;
+    cli->status = cli_end(cli, "; one message at a time");
+    return cli->status == CLI_OK;
 }
 
 static enum cli_status run(struct cli *cli)
@@ -155,12 +132,8 @@ static enum cli_status run(struct cli *cli)
     struct warren_error error = {WARREN_OK, ""};
     struct dump_message *dump = NULL;
     enum cli_status status;
-    int option;
 
-    while ((option = cli_next(cli)) > 0)
-        if (!take_option(&invocation, option))
-            return cli->status;
-    if (option == CLI_STOP || !take_arguments(&invocation))
+    if (!cli_read(cli, &invocation) || !take_arguments(&invocation))
         return cli->status;
     if (dump_read(invocation.file, &dump, &error) != WARREN_OK)
         return nothing_run(&invocation, &error);

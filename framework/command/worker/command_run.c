@@ -12,13 +12,26 @@
 #include "config/config.h"
 #include "consume/crash/exit_watch.h"
 
-enum option { CONFIG = 1, SET };
+const struct cli_option worker_request_rows[] = {
+    CLI_TEXT("config", 'c', "The worker's configuration", "FILE", struct worker_request,
+             config_file),
+    CLI_LIST("set", 's', "Set an option, over file and environment", "KEY=VALUE",
+             struct worker_request, sets),
+    CLI_END};
 
-static const struct poptOption options[] = {
-    {"config", 'c', POPT_ARG_STRING, NULL, CONFIG, "The worker's configuration", "FILE"},
-    {"set", 's', POPT_ARG_STRING, NULL, SET, "Set an option, over file and environment",
-     "KEY=VALUE"},
-    POPT_TABLEEND};
+bool worker_request_read(struct worker_request *request, struct cli *cli,
+                         struct warren_worker_options *worker)
+{
+    if (!cli_read(cli, request))
+        return false;
+    cli->status = cli_end(cli, "; a file is given by -c");
+    if (cli->status == CLI_OK && !request->config_file)
+        cli->status = cli_usage(cli, "which configuration? Give -c FILE");
+    worker->config_file = request->config_file;
+    worker->sets = request->sets.items;
+    worker->set_count = request->sets.count;
+    return cli->status == CLI_OK;
+}
 
 /* A handler that calls chdir(2) shall not hide the file from SIGHUP, nor what it refers to. */
 static const char *absolute(const char *file, const struct process_state *start, char **ret_path)
@@ -73,26 +86,9 @@ static enum cli_status run_worker(struct cli *cli, const struct warren_worker_op
 static enum cli_status run(struct cli *cli)
 {
     struct warren_worker_options worker = {.size = sizeof worker, .own_signals = true};
-    struct cli_list sets = {NULL, 0};
-    const char *extra;
-    int option;
+    struct worker_request request = {.config_file = NULL};
 
-    while ((option = cli_next(cli)) > 0) {
-        if (option == CONFIG)
-            worker.config_file = cli_text(cli);
-        else if (!cli_list_add(cli, &sets, cli_text(cli)))
-            return cli->status;
-    }
-    if (option == CLI_STOP)
-        return cli->status;
-    extra = cli_argument(cli);
-    if (extra)
-        return cli_usage(cli, "unexpected \"%s\"; a file is given by -c", extra);
-    if (!worker.config_file)
-        return cli_usage(cli, "which configuration? Give -c FILE");
-    worker.sets = sets.items;
-    worker.set_count = sets.count;
-    return run_worker(cli, &worker);
+    return worker_request_read(&request, cli, &worker) ? run_worker(cli, &worker) : cli->status;
 }
 
 static void write_details(FILE *out)
@@ -113,7 +109,7 @@ const struct command command_run = {
     .name = "run",
     .arguments = "-c FILE",
     .summary = "Consume, and hand each message to its handler",
-    .options = options,
+    .options = worker_request_rows,
     .run = run,
     .write_details = write_details,
 };

@@ -4,7 +4,22 @@
 #ifndef WARREN_COMMAND_COMMAND_WORKER_H
 #define WARREN_COMMAND_COMMAND_WORKER_H
 
+#include <warren/worker.h>
+
 #include "command/cli/cli.h"
+
+/** What `run` and `check` take in the same way. */
+struct worker_request {
+    const char *config_file;
+    struct cli_list sets;
+};
+
+/** --config, --set; the struct that a command's options fill begins with a worker_request. */
+extern const struct cli_option worker_request_rows[];
+
+/** cli_read() into the struct that @request begins, and what it means for @worker. */
+bool worker_request_read(struct worker_request *request, struct cli *cli,
+                         struct warren_worker_options *worker);
 
 extern const struct command command_run;
 extern const struct command command_check;

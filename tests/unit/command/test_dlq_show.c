@@ -1,7 +1,7 @@
 /* test_dlq_show.c - what a message looks like on a terminal, whoever wrote it. */
 #include <unistd.h>
 
-#include "command/dlq/dlq_print.h"
+#include "command/cli/print.h"
 #include "command/dlq/dlq_show.h"
 #include "support/test.h"
 
