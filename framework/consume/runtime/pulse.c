@@ -45,7 +45,7 @@ void runtime_keep_looking(struct runtime *r)
 {
     if (atomic_load_explicit(&r->host.outlook.looking, memory_order_relaxed))
         return;
-    loop_timer_arm_us(&r->tick, EXECUTOR_LOOK_US);
+    loop_timer_arm_us(&r->tick, RUNNER_LOOK_US);
     atomic_store(&r->host.outlook.looking, true);
 }
 

@@ -58,7 +58,7 @@ static void look(void *arg)
     if (s->give_up_ms == 0)
         s->give_up_ms = now_ms + LOOK_MS;
     if (!all_settled(s->runtime) && now_ms < s->give_up_ms) {
-        loop_timer_arm_us(&s->again, EXECUTOR_LOOK_US);
+        loop_timer_arm_us(&s->again, RUNNER_LOOK_US);
         return;
     }
     s->give_up_ms = 0;

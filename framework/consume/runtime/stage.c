@@ -111,7 +111,7 @@ void warren_passage_settle(struct warren_passage *passage, enum warren_outcome o
     struct stage *stage = delivery->stage;
 
     delivery->outcome = (uint8_t)outcome;
-    executor_settled(stage->executor, delivery);
+    runner_settled(stage->runner, delivery);
 }
 
 void warren_passage_retry(struct warren_passage *passage, int64_t delay_ms)
@@ -122,7 +122,7 @@ void warren_passage_retry(struct warren_passage *passage, int64_t delay_ms)
     delivery->outcome = WARREN_RETRY;
     delivery->forgiven = true;
     delivery->retry_at_ms = clock_now_ms(stage->job->source->clock) + delay_ms;
-    executor_settled(stage->executor, delivery);
+    runner_settled(stage->runner, delivery);
 }
 
 /* ---- what a job tells of it ---- */

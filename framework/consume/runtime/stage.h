@@ -12,14 +12,13 @@
 
 #include "consume/attempt/job.h"
 #include "consume/runtime/runtime.h"
-#include "consume/workers/batch.h"
-#include "consume/workers/executor.h"
+#include "consume/workers/runner.h"
 
 struct stage {
     struct runtime_stage calls; /* before NULL: there is no such middleware */
     struct warren_job *job;     /* to look at messages with */
     struct batch waiting;       /* for `before`, in order of arrival */
-    struct executor *executor;  /* takes what `after` held back */
+    struct runner *runner;      /* takes what `after` held back */
     void (*wake)(void *user);   /* have stage_take() called soon. Thread: any */
     void *user;
 };
@@ -39,7 +38,7 @@ void stage_take(struct stage *stage, struct batch *go);
 /**
  * @delivery's outcome is final.
  *
- * @return true: settle it now; false: the executor gets it later. Thread: any
+ * @return true: settle it now; false: the runner gets it later. Thread: any
  */
 bool stage_leave(struct stage *stage, struct delivery *delivery);
 /** @delivery is about to be settled: if `after` was never called for it, it is now. */

@@ -11,11 +11,12 @@
 #include "consume/attempt/late.h"
 #include "consume/crash/fault.h"
 #include "consume/runtime/subscription_private.h"
+#include "consume/workers/threads.h"
 
 /* Under load, acks leave when they make up this part of the prefetch. */
 #define ACK_SHARE 8
 
-/* ---- what the executor asks for: worker threads ---- */
+/* ---- what the runner asks for: worker threads ---- */
 
 static bool run(void *user, uint32_t worker, struct delivery *delivery, int64_t begun_ns)
 {
@@ -36,7 +37,7 @@ static bool run(void *user, uint32_t worker, struct delivery *delivery, int64_t 
     return settled;
 }
 
-static void thread_begins(void *user, uint32_t worker)
+static void worker_begins(void *user, uint32_t worker)
 {
     struct subscription *s = user;
 
@@ -44,7 +45,7 @@ static void thread_begins(void *user, uint32_t worker)
         fault_thread_begin(guard_worker(&s->guard, worker));
 }
 
-static void thread_ends(void *user, uint32_t worker)
+static void worker_ends(void *user, uint32_t worker)
 {
     struct subscription *s = user;
 
@@ -73,13 +74,13 @@ static void wake_loop(void *user)
     s->host->wake(s->host);
 }
 
-static const struct executor_calls executor_calls = {
+static const struct runner_calls runner_calls = {
     .run = run,
     .generation = generation,
     .loop_rests = loop_rests,
     .wake_loop = wake_loop,
-    .thread_begins = thread_begins,
-    .thread_ends = thread_ends,
+    .worker_begins = worker_begins,
+    .worker_ends = worker_ends,
 };
 
 /* Of the guard: a suspect is about to run. */
@@ -102,7 +103,7 @@ static void receipts_came(void *user, struct delivery *delivery)
     struct subscription *s = user;
 
     if (stage_leave(&s->stage, delivery))
-        executor_settled(s->executor, delivery);
+        runner_settled(s->runner, delivery);
 }
 
 /* ---- what the consumer tells: the loop ---- */
@@ -215,10 +216,10 @@ static enum warren_status make_parts(struct subscription *s,
                                      const struct runtime_options *options,
                                      struct warren_error *error)
 {
-    struct executor_options executor = {.name = what->queue,
-                                        .concurrency = what->concurrency,
-                                        .clock = s->source.clock,
-                                        .outlook = &s->host->outlook};
+    struct threads_options threads = {.name = what->queue,
+                                      .concurrency = what->concurrency,
+                                      .clock = s->source.clock,
+                                      .outlook = &s->host->outlook};
     const struct guard_options guard = {.flight = options->flight,
                                         .queue = what->queue,
                                         .handler = what->handler_name,
@@ -242,8 +243,8 @@ static enum warren_status make_parts(struct subscription *s,
         status = make_consumer(s, what, options);
     if (status != WARREN_OK)
         return error_set(error, status, "queue %s: %s", what->queue, warren_status_name(status));
-    status = executor_new(&executor, &executor_calls, s, &s->executor, error);
-    s->stage.executor = s->executor;
+    status = threads_new(&threads, &runner_calls, s, &s->runner, error);
+    s->stage.runner = s->runner;
     return status;
 }
 
@@ -305,7 +306,7 @@ void subscription_free(struct subscription *s)
 {
     if (!s)
         return;
-    executor_free(s->executor);
+    runner_free(s->runner);
     consumer_free(s->consumer);
     for (uint32_t i = 0; s->jobs && i < s->concurrency; i++)
         job_free(s->jobs[i]);
@@ -371,7 +372,7 @@ void subscription_drain(struct subscription *s)
 {
     s->draining = true;
     atomic_store(&s->counts.consuming, false);
-    executor_take_queued(s->executor, &s->arrived);
+    runner_take_queued(s->runner, &s->arrived);
     admission_take_all(&s->admission, &s->arrived);
     subscription_take_owed(s, &s->arrived);
     subscription_relay_counted(s, &s->arrived);

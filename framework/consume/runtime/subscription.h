@@ -1,5 +1,5 @@
-/* subscription.h - one queue and one handler: a consumer that brings deliveries, an executor that
- * runs them through the chain, and the way back to the broker.
+/* subscription.h - one queue and one handler: a consumer that brings deliveries, a runner that runs
+ * them through the chain, and the way back to the broker.
  * Thread: the loop's, but subscription_stats() and subscription_begin(). Owner: the runtime.
  * Elsewhere: when things happen (pulse.c), the end of it all (drain.c); gates and delayed retry
  * (admission.h).
@@ -11,7 +11,7 @@
 
 #include "amqp/consumer/consumer.h"
 #include "consume/runtime/runtime.h"
-#include "consume/workers/executor.h"
+#include "consume/workers/runner.h"
 
 struct subscription;
 
@@ -49,7 +49,7 @@ void subscription_suspend(struct subscription *subscription);
 
 /** Pass on to the workers what came since the last turn. */
 void subscription_push(struct subscription *subscription);
-/** See executor_look(). */
+/** See runner_look(). */
 bool subscription_look(struct subscription *subscription);
 /** Settle what is handled, or hold it for a retry. @return how many */
 uint32_t subscription_collect(struct subscription *subscription);

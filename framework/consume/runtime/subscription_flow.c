@@ -86,7 +86,7 @@ static void go_on(struct subscription *s, struct batch *admitted)
     struct batch go = {NULL, NULL, 0};
 
     stage_enter(&s->stage, admitted, &go);
-    executor_push(s->executor, &go);
+    runner_push(s->runner, &go);
 }
 
 /* What waited for an answer, and has it. @return how many came to rest with it */
@@ -108,7 +108,7 @@ static uint32_t take_answered(struct subscription *s)
     }
     while ((delivery = batch_pop(&answered)))
         batch_add(is_stale(s, delivery) ? &older : &go, delivery);
-    executor_push(s->executor, &go);
+    runner_push(s->runner, &go);
     s->host->pushed(s->host);
     return subscription_settle_as(s, &older, WARREN_REQUEUE);
 }
@@ -170,7 +170,7 @@ static void enter_generation(struct subscription *s, uint32_t generation)
 {
     struct batch older = {NULL, NULL, 0};
 
-    executor_take_queued(s->executor, &older);
+    runner_take_queued(s->runner, &older);
     subscription_settle_as(s, &older, WARREN_REQUEUE);
     s->generation = generation;
 }
@@ -180,7 +180,7 @@ void subscription_push(struct subscription *s)
     subscription_drop_stale(s);
     if (!s->arrived.first || s->draining)
         return;
-    executor_roomy(s->executor, consumer_roomy(s->consumer));
+    runner_roomy(s->runner, consumer_roomy(s->consumer));
     if (s->arrived.last->generation != s->generation)
         enter_generation(s, s->arrived.last->generation);
     if (s->admission.gate_count == 0) {
@@ -193,7 +193,7 @@ void subscription_push(struct subscription *s)
 
 bool subscription_look(struct subscription *s)
 {
-    return executor_look(s->executor);
+    return runner_look(s->runner);
 }
 
 /* ---- and back again ---- */
@@ -240,12 +240,12 @@ uint32_t subscription_collect(struct subscription *s)
     uint32_t settled;
     bool held = false;
 
-    executor_take_settled(s->executor, &done);
+    runner_take_settled(s->runner, &done);
     settled = done.count + take_answered(s);
     while ((delivery = batch_pop(&done)))
         held = come_back(s, delivery, &late) || held;
     if (late.count > 0) {
-        executor_push(s->executor, &late);
+        runner_push(s->runner, &late);
         s->host->pushed(s->host);
     }
     if (settled > 0 && s->admission.waiting.count > 0 && !s->draining) {
@@ -286,7 +286,7 @@ uint32_t subscription_begun(const struct subscription *s)
     uint32_t running;
     uint32_t queued;
 
-    executor_load(s->executor, &running, &queued);
+    runner_load(s->runner, &running, &queued);
     return subscription_at_work(s) - s->stage.waiting.count - queued;
 }
 
@@ -326,5 +326,5 @@ void subscription_stats(struct subscription *s, struct runtime_stats *stats)
     };
     for (unsigned i = 0; i <= WARREN_REQUEUE; i++)
         stats->settled[i] = atomic_load_explicit(&c->settled[i], memory_order_relaxed);
-    executor_load(s->executor, &stats->running, &stats->queued);
+    runner_load(s->runner, &stats->running, &stats->queued);
 }

@@ -218,7 +218,7 @@ static void give_up(struct subscription *s, struct delivery *delivery)
 
     if (delivery->outcome == WARREN_RETRY) {
         attempt_again(delivery, now_ms(s));
-        executor_settled(s->executor, delivery);
+        runner_settled(s->runner, delivery);
         return;
     }
     batch_add(&batch, delivery);
@@ -243,7 +243,7 @@ static void copy_again(struct subscription *s, struct delivery *delivery, struct
     if (owed->due_ms < INT64_MAX && owed->due_ms > now_ms(s))
         facts.delay_ms = owed->due_ms - now_ms(s);
     if (!subscription_publish_copy(s, delivery, dead ? relay_dead : relay_later, &facts, scratch))
-        executor_settled(s->executor, delivery);
+        runner_settled(s->runner, delivery);
 }
 
 void subscription_copy_due(void *arg)

@@ -32,7 +32,7 @@ struct counts {
 struct subscription {
     struct subscription_host *host;
     struct consumer *consumer;
-    struct executor *executor;
+    struct runner *runner;
     struct chain chain;
     struct chain late;
     struct job_source source;
@@ -101,7 +101,7 @@ void subscription_late(struct subscription *subscription, struct delivery *deliv
                        struct batch *go);
 /**
  * Draining: publish copies of those in @batch whose attempts would be forgotten; they leave the
- * batch, and come back from the executor.
+ * batch, and come back from the runner.
  */
 void subscription_relay_counted(struct subscription *subscription, struct batch *batch);
 

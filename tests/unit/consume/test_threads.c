@@ -1,17 +1,17 @@
-/* test_executor.c - the worker threads, with the test as the loop. */
+/* test_threads.c - the worker threads, with the test as the loop. */
 #include <pthread.h>
 #include <time.h>
 
-#include "consume/workers/executor.h"
+#include "consume/workers/threads.h"
 #include "support/test.h"
 
 #define DEADLINE_MS 20000
 #define CONCURRENCY 4
 #define MANY        20000
 
-/* The test's side of one executor. */
+/* The test's side of one runner. */
 struct rig {
-    struct executor *executor;
+    struct runner *runner;
     struct loop_outlook outlook;
     atomic_uint generation;
     atomic_bool rests;
@@ -88,24 +88,24 @@ static void wake_loop(void *user)
     atomic_fetch_add(&rig->wakes, 1);
 }
 
-static int set_up(void **state, void (*thread_begins)(void *user, uint32_t worker))
+static int set_up(void **state, void (*worker_begins)(void *user, uint32_t worker))
 {
-    const struct executor_calls calls = {.run = run,
-                                         .generation = generation,
-                                         .loop_rests = loop_rests,
-                                         .wake_loop = wake_loop,
-                                         .thread_begins = thread_begins};
+    const struct runner_calls calls = {.run = run,
+                                       .generation = generation,
+                                       .loop_rests = loop_rests,
+                                       .wake_loop = wake_loop,
+                                       .worker_begins = worker_begins};
     struct rig *rig = calloc(1, sizeof *rig);
-    struct executor_options options = {.name = "test",
-                                       .concurrency = CONCURRENCY,
-                                       .clock = clock_monotonic(),
-                                       .outlook = &rig->outlook};
+    struct threads_options options = {.name = "test",
+                                      .concurrency = CONCURRENCY,
+                                      .clock = clock_monotonic(),
+                                      .outlook = &rig->outlook};
 
     atomic_store(&rig->generation, 1);
     pthread_mutex_init(&rig->lock, NULL);
     pthread_cond_init(&rig->opened, NULL);
     *state = rig;
-    return executor_new(&options, &calls, rig, &rig->executor, NULL) == WARREN_OK ? 0 : -1;
+    return threads_new(&options, &calls, rig, &rig->runner, NULL) == WARREN_OK ? 0 : -1;
 }
 
 static int setup(void **state)
@@ -122,7 +122,7 @@ static int teardown(void **state)
 {
     struct rig *rig = *state;
 
-    executor_free(rig->executor);
+    runner_free(rig->runner);
     pthread_mutex_destroy(&rig->lock);
     pthread_cond_destroy(&rig->opened);
     free(rig);
@@ -154,7 +154,7 @@ static void push(struct rig *rig, uint64_t first, uint64_t count)
 
     for (uint64_t i = 0; i < count; i++)
         batch_add(&batch, message(first + i));
-    executor_push(rig->executor, &batch);
+    runner_push(rig->runner, &batch);
 }
 
 static void pause_briefly(void)
@@ -176,8 +176,8 @@ static void collect(struct rig *rig, struct batch *done, uint32_t count)
 
     while (done->count < count) {
         assert_true(clock_now_ms(clock_monotonic()) < end_ms);
-        executor_look(rig->executor);
-        executor_take_settled(rig->executor, done);
+        runner_look(rig->runner);
+        runner_take_settled(rig->runner, done);
         pause_briefly();
     }
 }
@@ -258,7 +258,7 @@ static void threads_that_have_not_begun_run_nothing(void **state)
     struct rig *rig = *state;
     uint32_t running, queued;
 
-    executor_load(rig->executor, &running, &queued);
+    runner_load(rig->runner, &running, &queued);
     open_gate(rig);
     assert_int_equal(running, 0);
     assert_int_equal(queued, 0);
@@ -275,10 +275,10 @@ static void concurrency_is_reached_and_not_exceeded(void **state)
     push(rig, STUCK, 3 * CONCURRENCY);
     while (atomic_load(&rig->inside) < CONCURRENCY) {
         assert_true(clock_now_ms(clock_monotonic()) < end_ms);
-        executor_look(rig->executor);
+        runner_look(rig->runner);
         pause_briefly();
     }
-    executor_load(rig->executor, &running, &queued);
+    runner_load(rig->runner, &running, &queued);
     assert_int_equal(running, CONCURRENCY);
     assert_int_equal(queued, 2 * CONCURRENCY);
     open_gate(rig);
@@ -312,11 +312,11 @@ static void the_queue_can_be_taken(void **state)
     push(rig, STUCK, CONCURRENCY);
     wait_for(&rig->inside, 1);
     while (atomic_load(&rig->inside) < CONCURRENCY) {
-        executor_look(rig->executor);
+        runner_look(rig->runner);
         pause_briefly();
     }
     push(rig, 0, 5);
-    executor_take_queued(rig->executor, &queued);
+    runner_take_queued(rig->runner, &queued);
     assert_int_equal(queued.count, 5);
     for (struct delivery *d = queued.first; d; d = d->next)
         assert_int_equal(d->tag, tag++);
@@ -336,12 +336,12 @@ static void a_late_one_is_settled_by_another_thread(void **state)
     atomic_store(&rig->later, true);
     push(rig, 7, 1);
     wait_for(&rig->runs, 1);
-    executor_take_settled(rig->executor, &done);
+    runner_take_settled(rig->runner, &done);
     assert_int_equal(done.count, 0);
     assert_int_equal(atomic_load(&rig->wakes), 0);
-    executor_settled(rig->executor, rig->kept);
+    runner_settled(rig->runner, rig->kept);
     assert_int_equal(atomic_load(&rig->wakes), 1);
-    executor_take_settled(rig->executor, &done);
+    runner_take_settled(rig->runner, &done);
     assert_int_equal(done.count, 1);
     free_all(&done);
 }
@@ -354,7 +354,7 @@ static void a_sleeping_loop_is_woken(void **state)
 
     push(rig, 0, 1);
     wait_for(&rig->wakes, 1);
-    executor_take_settled(rig->executor, &done);
+    runner_take_settled(rig->runner, &done);
     assert_int_equal(done.count, 1);
     free_all(&done);
 }
@@ -396,7 +396,7 @@ static void wait_until_idle(struct rig *rig)
     do {
         assert_true(clock_now_ms(clock_monotonic()) < end_ms);
         pause_briefly();
-        executor_load(rig->executor, &running, &queued);
+        runner_load(rig->runner, &running, &queued);
     } while (running + queued > 0);
 }
 
@@ -407,7 +407,7 @@ static void with_room_only_a_loop_that_does_not_look_is_woken(void **state)
     struct rig *rig = *state;
     struct batch done = {NULL, NULL, 0};
 
-    executor_roomy(rig->executor, true);
+    runner_roomy(rig->runner, true);
     atomic_store(&rig->outlook.looking, true);
     push(rig, 0, 1);
     wait_for(&rig->runs, 1);

@@ -1,0 +1,372 @@
+/* threads.c - see threads.h. */
+#include "consume/workers/threads.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/thread.h"
+
+/* Work for so long pays for waking one worker (a wake-up costs about 20 us of CPU). */
+#define WAKE_WORTH_NS 50000
+/* Nothing is known yet: assume that each message is worth a worker. */
+#define FIRST_GUESS_NS WAKE_WORTH_NS
+#define AVERAGE_MIN_NS 500
+/* A worker that took a message so recently will soon take the next. */
+#define RECENT_NS 100000
+/* So many settled ones wait: wake the loop although workers are still busy. */
+#define SETTLED_MANY 64
+
+struct worker {
+    struct threads *threads;
+    uint32_t index;
+    uint32_t unannounced; /* settled by this worker since the loop last took some */
+    pthread_t thread;
+    sem_t wake; /* posted once by whoever takes it off the idle stack; a condition variable would
+                   cost a second system call for each sleep, to unlock its mutex */
+    int64_t begun_ns;          /* end of the last message, or of the sleep */
+    struct worker *next_idle;  /* under the lock */
+    bool at_work;              /* counted in `running`; under the lock */
+    struct worker *next_woken; /* of the loop's thread, while it wakes them */
+};
+
+struct threads {
+    struct runner runner; /* first: its address is the threads' */
+    struct clock *clock;
+
+    pthread_mutex_t lock; /* guards the next block */
+    struct batch queue;
+    struct worker *idle; /* a stack: the last one's caches are warm */
+    uint32_t idle_count;
+    uint32_t running; /* workers at work: from their first message to their next sleep */
+    uint64_t pushed;
+    uint64_t popped;
+    uint64_t pushed_at_look;
+    int64_t looked_ns;
+    int64_t woken_ns;   /* when a worker was last woken */
+    int64_t popped_ns;  /* when a worker last took a message */
+    int64_t average_ns; /* time a message takes, moving average */
+    bool stopping;
+
+    uint32_t started; /* threads */
+    uint32_t concurrency;
+    struct worker workers[];
+};
+
+static struct threads *threads_of(struct runner *runner)
+{
+    return (struct threads *)(void *)runner;
+}
+
+/* ---- waking workers: loop's thread ---- */
+
+/* How many idle workers to wake for what is queued. Under the lock. */
+static uint32_t workers_worth_waking(const struct threads *t, uint32_t at_least)
+{
+    uint64_t worth = (uint64_t)t->queue.count * (uint64_t)t->average_ns / WAKE_WORTH_NS;
+
+    if (worth < at_least)
+        worth = at_least;
+    if (worth > t->queue.count)
+        worth = t->queue.count;
+    return worth < t->idle_count ? (uint32_t)worth : t->idle_count;
+}
+
+/* Take @count workers off the idle stack; under the lock. They are signalled after it. */
+static struct worker *take_idle(struct threads *t, uint32_t count)
+{
+    struct worker *chosen = NULL;
+
+    while (count-- > 0) {
+        struct worker *w = t->idle;
+
+        t->idle = w->next_idle;
+        t->idle_count--;
+        w->next_woken = chosen;
+        chosen = w;
+    }
+    return chosen;
+}
+
+static void signal_workers(struct worker *chosen)
+{
+    while (chosen) {
+        struct worker *next = chosen->next_woken;
+
+        sem_post(&chosen->wake);
+        chosen = next;
+    }
+}
+
+/*
+ * One at least, unless a worker is there that takes messages all the time, or will in a moment.
+ * Under the lock.
+ */
+static uint32_t must_wake(struct threads *t, int64_t now_ns)
+{
+    bool busy = t->idle_count < t->concurrency;
+    bool moving = now_ns - t->popped_ns < RECENT_NS || now_ns - t->woken_ns < RECENT_NS;
+    bool left_over = false;
+
+    if (now_ns - t->looked_ns >= RECENT_NS) {
+        left_over = t->popped < t->pushed_at_look;
+        t->looked_ns = now_ns;
+        t->pushed_at_look = t->pushed;
+    }
+    return busy && moving && !left_over ? 0 : 1;
+}
+
+static void push(struct runner *runner, struct batch *batch)
+{
+    struct threads *t = threads_of(runner);
+    int64_t now_ns = clock_now_ns(t->clock);
+    struct worker *chosen;
+
+    pthread_mutex_lock(&t->lock);
+    t->pushed += batch->count;
+    batch_splice(&t->queue, batch);
+    chosen = take_idle(t, workers_worth_waking(t, must_wake(t, now_ns)));
+    if (chosen)
+        t->woken_ns = now_ns;
+    pthread_mutex_unlock(&t->lock);
+    signal_workers(chosen);
+}
+
+static bool look(struct runner *runner)
+{
+    struct threads *t = threads_of(runner);
+    struct worker *chosen = NULL;
+    bool again;
+
+    pthread_mutex_lock(&t->lock);
+    if (t->popped < t->pushed_at_look)
+        chosen = take_idle(t, workers_worth_waking(t, 1));
+    t->pushed_at_look = t->pushed;
+    again = t->queue.count > 0 && t->idle_count > 0;
+    pthread_mutex_unlock(&t->lock);
+    signal_workers(chosen);
+    return again;
+}
+
+/* ---- the way back ---- */
+
+static void worker_settled(struct worker *w, struct delivery *delivery)
+{
+    struct runner *runner = &w->threads->runner;
+    bool first = runner_put_settled(runner, delivery);
+
+    w->unannounced = first ? 1 : w->unannounced + 1;
+    if (first ? !atomic_load(&runner->outlook->looking)
+              : w->unannounced >= SETTLED_MANY && !runner->calls.loop_rests(runner->user)) {
+        w->unannounced = 0;
+        runner->calls.wake_loop(runner->user);
+    }
+}
+
+/* ---- a worker's life ---- */
+
+/* One message that takes long, such as one during which the thread lost its CPU, must not make
+ * the average jump: it at most doubles it. Under the lock. */
+static void learn(struct threads *t, int64_t took_ns)
+{
+    if (took_ns > 8 * t->average_ns)
+        took_ns = 8 * t->average_ns;
+    t->average_ns += (took_ns - t->average_ns) / 8;
+    if (t->average_ns < AVERAGE_MIN_NS)
+        t->average_ns = AVERAGE_MIN_NS;
+}
+
+/* Under the lock. One that has just begun, or was woken and came too late, is not at work. */
+static void set_at_work(struct worker *w, bool at_work)
+{
+    if (w->at_work && !at_work)
+        w->threads->running--;
+    if (!w->at_work && at_work)
+        w->threads->running++;
+    w->at_work = at_work;
+}
+
+/* Under the lock, which is given up while sleeping. */
+static void sleep_idle(struct worker *w)
+{
+    struct threads *t = w->threads;
+
+    set_at_work(w, false);
+    w->next_idle = t->idle;
+    t->idle = w;
+    t->idle_count++;
+    pthread_mutex_unlock(&t->lock);
+    while (sem_wait(&w->wake) != 0 && errno == EINTR)
+        ;
+    w->begun_ns = clock_now_ns(t->clock);
+    pthread_mutex_lock(&t->lock);
+}
+
+/* The loop must hear of what is settled before the worker sleeps, unless nobody waits for it: then
+ * it looks by itself, or was woken by the first one (worker_settled). Not under the lock. */
+static void announce_before_sleep(struct worker *w)
+{
+    struct runner *runner = &w->threads->runner;
+
+    w->unannounced = 0;
+    if (!atomic_load_explicit(&runner->roomy, memory_order_relaxed) && !runner_all_taken(runner) &&
+        !runner->calls.loop_rests(runner->user))
+        runner->calls.wake_loop(runner->user);
+}
+
+/* The next delivery, or NULL at the end. @took_ns: what the last one took, -1 for none. */
+static struct delivery *worker_next(struct worker *w, int64_t took_ns)
+{
+    struct threads *t = w->threads;
+    struct delivery *delivery;
+
+    pthread_mutex_lock(&t->lock);
+    if (took_ns >= 0)
+        learn(t, took_ns);
+    while (!(delivery = batch_pop(&t->queue)) && !t->stopping) {
+        if (w->unannounced > 0) {
+            pthread_mutex_unlock(&t->lock);
+            announce_before_sleep(w);
+            pthread_mutex_lock(&t->lock);
+        } else {
+            sleep_idle(w);
+        }
+    }
+    set_at_work(w, delivery != NULL);
+    if (delivery) {
+        t->popped++;
+        t->popped_ns = w->begun_ns;
+    }
+    pthread_mutex_unlock(&t->lock);
+    return delivery;
+}
+
+static void worker_run(struct worker *w, struct delivery *delivery)
+{
+    struct runner *runner = &w->threads->runner;
+
+    if (delivery->generation != runner->calls.generation(runner->user)) {
+        /* The broker delivers it again on the new channel; running it here would be in vain. */
+        delivery->outcome = WARREN_REQUEUE;
+        worker_settled(w, delivery);
+    } else if (runner->calls.run(runner->user, w->index, delivery, w->begun_ns)) {
+        worker_settled(w, delivery);
+    }
+}
+
+static void *worker_main(void *arg)
+{
+    struct worker *w = arg;
+    struct threads *t = w->threads;
+    struct delivery *delivery;
+    int64_t took_ns = -1;
+
+    if (t->runner.calls.worker_begins)
+        t->runner.calls.worker_begins(t->runner.user, w->index);
+    w->begun_ns = clock_now_ns(t->clock);
+    while ((delivery = worker_next(w, took_ns))) {
+        int64_t begun_ns = w->begun_ns;
+
+        worker_run(w, delivery);
+        w->begun_ns = clock_now_ns(t->clock);
+        took_ns = w->begun_ns - begun_ns;
+    }
+    if (t->runner.calls.worker_ends)
+        t->runner.calls.worker_ends(t->runner.user, w->index);
+    return NULL;
+}
+
+/* ---- life ---- */
+
+static enum warren_status start_workers(struct threads *t, const char *name,
+                                        struct warren_error *error)
+{
+    for (uint32_t i = 0; i < t->concurrency; i++) {
+        struct worker *w = &t->workers[i];
+        char text[32];
+        enum warren_status status;
+
+        w->threads = t;
+        w->index = i;
+        sem_init(&w->wake, 0, 0);
+        snprintf(text, sizeof text, "w%u %s", i, name);
+        status = thread_start_for_plugins(&w->thread, text, worker_main, w, error);
+        if (status != WARREN_OK) {
+            sem_destroy(&w->wake);
+            return status;
+        }
+        t->started++;
+    }
+    return WARREN_OK;
+}
+
+static void take_queued(struct runner *runner, struct batch *batch)
+{
+    struct threads *t = threads_of(runner);
+
+    pthread_mutex_lock(&t->lock);
+    t->popped += t->queue.count;
+    batch_splice(batch, &t->queue);
+    pthread_mutex_unlock(&t->lock);
+}
+
+static void load(struct runner *runner, uint32_t *running, uint32_t *queued)
+{
+    struct threads *t = threads_of(runner);
+
+    pthread_mutex_lock(&t->lock);
+    *running = t->running;
+    *queued = t->queue.count;
+    pthread_mutex_unlock(&t->lock);
+}
+
+static void end(struct runner *runner)
+{
+    struct threads *t = threads_of(runner);
+    struct worker *chosen;
+
+    pthread_mutex_lock(&t->lock);
+    assert(t->queue.count == 0);
+    t->stopping = true;
+    chosen = take_idle(t, t->idle_count);
+    pthread_mutex_unlock(&t->lock);
+    signal_workers(chosen);
+    for (uint32_t i = 0; i < t->started; i++) {
+        pthread_join(t->workers[i].thread, NULL);
+        sem_destroy(&t->workers[i].wake);
+    }
+    assert(runner_all_taken(runner));
+    pthread_mutex_destroy(&t->lock);
+    free(t);
+}
+
+enum warren_status threads_new(const struct threads_options *options,
+                               const struct runner_calls *calls, void *user,
+                               struct runner **ret_runner, struct warren_error *error)
+{
+    static const struct runner_ops ops = {push, look, take_queued, load, end};
+    struct threads *t;
+    enum warren_status status;
+
+    assert(options->concurrency > 0);
+    t = calloc(1, sizeof *t + options->concurrency * sizeof t->workers[0]);
+    if (!t)
+        return error_set(error, WARREN_ENOMEM, "out of memory for %u workers",
+                         options->concurrency);
+    runner_init(&t->runner, &ops, calls, user, options->outlook);
+    t->clock = options->clock;
+    t->concurrency = options->concurrency;
+    t->average_ns = FIRST_GUESS_NS;
+    pthread_mutex_init(&t->lock, NULL);
+    status = start_workers(t, options->name, error);
+    if (status != WARREN_OK) {
+        end(&t->runner);
+        return status;
+    }
+    *ret_runner = &t->runner;
+    return WARREN_OK;
+}
