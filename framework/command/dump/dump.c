@@ -82,6 +82,27 @@ static enum warren_status read_file(const char *path, struct text *text, struct 
     return status;
 }
 
+/* Are there more values than a dump can have? Jansson takes some 200 bytes for an empty object, so
+ * a file of nothing else costs seventy times its size. Counted is what begins a value: none is
+ * less. */
+static bool has_too_many_values(const struct text *text)
+{
+    size_t count = 0;
+    bool quoted = false;
+
+    for (size_t i = 0; i < text->len; i++) {
+        char c = text->data[i];
+
+        if (quoted && c == '\\')
+            i++;
+        else if (c == '"')
+            quoted = !quoted;
+        else
+            count += !quoted && (c == '{' || c == '[' || c == ',');
+    }
+    return count > DUMP_VALUES_MAX;
+}
+
 /* jansson quotes the file, and what a terminal would obey stays out of an error. */
 static enum warren_status syntax_error(const char *path, const json_error_t *at,
                                        struct warren_error *error)
@@ -213,10 +234,15 @@ static enum warren_status read_dump(const char *path, const struct text *text,
                                     struct dump_file *file, struct warren_error *error)
 {
     struct dump_reader reader = {.path = path, .arena = &file->arena, .error = error};
-    locale_t before = c_locale_begin();
+    locale_t before;
     json_error_t at;
-    json_t *root = json_loadb(text->data, text->len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &at);
+    json_t *root;
 
+    if (has_too_many_values(text))
+        return error_set(error, WARREN_ETOOBIG, "%s: more than %d values: no dump", path,
+                         DUMP_VALUES_MAX);
+    before = c_locale_begin();
+    root = json_loadb(text->data, text->len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &at);
     c_locale_end(before);
     if (!root)
         return syntax_error(path, &at, error);

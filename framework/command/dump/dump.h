@@ -42,6 +42,10 @@
 /** The largest file that is read or written, in bytes. */
 #define DUMP_FILE_MAX (UINT64_C(1) << 30)
 
+/** The most objects, lists and commas of a file that is read: each value has one at least. The
+ * 256 KiB of a content header hold a quarter as many values. */
+#define DUMP_VALUES_MAX 2097152
+
 /** Zero what is not known. */
 struct dump_message {
     const struct arena *texts; /* knows the lengths of texts that hold a NUL; NULL: none does */

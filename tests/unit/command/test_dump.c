@@ -580,6 +580,30 @@ static void deep_nesting_is_refused(void **state)
     assert_int_equal(read_text(text, sizeof text), WARREN_EINVAL);
 }
 
+/* A file of 20 MB of empty objects would take 1.6 GB. What stands in a text is no value. */
+static void values_are_bounded(void **state)
+{
+    static const char head[] = "{\"warren_dump\": 1, \"queue\": \"q\", \"body\": \"";
+    const size_t count = DUMP_VALUES_MAX + 1;
+    char *text = malloc(sizeof head + 3 * count + 2);
+    size_t len = 0;
+
+    (void)state;
+    text[len++] = '[';
+    for (size_t i = 0; i <= count / 2; i++, len += 3)
+        memcpy(text + len, "{},", 3);
+    text[len - 1] = ']';
+    assert_int_equal(read_text(text, len), WARREN_ETOOBIG);
+    assert_non_null(strstr(error.text, "m.json: more than 2097152 values: no dump"));
+    len = sizeof head - 1;
+    memcpy(text, head, len);
+    for (size_t i = 0; i < count; i++, len += 3)
+        memcpy(text + len, "\\\"{", 3);
+    memcpy(text + len, "\"}", 2);
+    assert_int_equal(read_text(text, len + 2), WARREN_OK);
+    free(text);
+}
+
 /* What a terminal would obey does not get into an error. */
 static void errors_hold_no_control_characters(void **state)
 {
@@ -626,6 +650,7 @@ int main(void)
         cmocka_unit_test(a_file_with_a_wrong_byte_does_no_harm),
         cmocka_unit_test(mistakes_are_told),
         cmocka_unit_test(deep_nesting_is_refused),
+        cmocka_unit_test(values_are_bounded),
         cmocka_unit_test(errors_hold_no_control_characters),
         cmocka_unit_test(few_members_are_enough),
     };
