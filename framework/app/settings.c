@@ -24,7 +24,7 @@ void settings_publisher(const struct config *config, const char *name,
     options->ca_file = config->broker.tls_ca_file;
     options->cert_file = config->broker.tls_cert_file;
     options->key_file = config->broker.tls_key_file;
-    options->sasl_external = config->broker.sasl_external;
+    options->sasl_external = strcmp(config->broker.sasl, "external") == 0;
     options->name = name;
     options->window_messages = u32(config->publisher.window_messages);
     options->window_bytes = (size_t)config->publisher.window_bytes;
@@ -74,7 +74,7 @@ enum warren_status settings_connection(const struct config *config, const char *
     connection->read_coalesce_us = u32(config->consumer.coalesce_us);
     connection->read_window = 0;
     for (size_t i = 0; i < config->subscription_count; i++) {
-        uint32_t prefetch = config->subscriptions[i].prefetch;
+        uint32_t prefetch = u32(config->subscriptions[i].prefetch);
 
         /* The smallest: a rest must not let any subscription run dry. */
         if (i == 0 || prefetch < connection->read_window)

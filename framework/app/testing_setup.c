@@ -70,7 +70,7 @@ static enum warren_status add_of_file(struct testing_setup *setup, struct warren
     const struct config *config = setup->worker.config;
     enum warren_status status = WARREN_OK;
 
-    for (size_t i = 0; status == WARREN_OK && i < config->plugin_count; i++) {
+    for (size_t i = 0; status == WARREN_OK && i < config->plugins_count; i++) {
         struct plugin *plugin = NULL;
 
         status = worker_setup_load(config, i, &plugin, error);

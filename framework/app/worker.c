@@ -125,7 +125,7 @@ static bool stops_at_gap(const struct config *config, const char *queue)
 
     for (size_t i = 0; i < config->subscription_count; i++)
         if (strcmp(config->subscriptions[i].queue, queue) == 0)
-            stops = stops || config->subscriptions[i].stop_at_gap;
+            stops = stops || strcmp(config->subscriptions[i].on_gap, "stop") == 0;
     return stops;
 }
 
@@ -151,7 +151,7 @@ static enum warren_status make_runtime(struct warren_worker *worker, struct warr
     struct runtime_events events;
     struct runtime_options options = {
         .connection = &settings.connection,
-        .topology = &config->declared,
+        .topology = &config->topology,
         .subscriptions = subscriptions,
         .subscription_count = config->subscription_count,
         .message_max = (size_t)config->consumer.message_max,

@@ -11,16 +11,12 @@
 
 static const struct config_queue *declared_queue(const struct config *config, const char *name)
 {
-    for (size_t i = 0; i < config->declared.queue_count; i++) {
-        const struct config_queue *queue = &config->declared.queues[i];
+    const struct config_queue *queue = config_find_queue(&config->topology, name);
 
-        if (strcmp(queue->name, name) == 0 && !queue->passive)
-            return queue;
-    }
-    return NULL;
+    return queue && !queue->passive ? queue : NULL;
 }
 
-/* Without an own limit there is none; see config/delivery_limits.h. */
+/* Without an own limit there is none; see config/declared.h. */
 static const struct config_queue *quorum_queue(const struct config *config, const char *name)
 {
     const struct config_queue *queue = declared_queue(config, name);

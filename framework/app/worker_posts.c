@@ -149,7 +149,7 @@ static enum warren_status open_post(const struct posts *posts, size_t index, boo
     post->info = (struct warren_subscription_info){
         .queue = setup->config->queue,
         .handler = setup->config->handler,
-        .concurrency = setup->config->concurrency,
+        .concurrency = (uint32_t)setup->config->concurrency,
         .options = setup->options,
         .dead_letters = setup->config->dead_exchange != NULL,
         .definition = setup->handler,
@@ -242,12 +242,10 @@ void posts_close(struct posts *posts)
 /* As far as the configuration tells: RabbitMQ takes the argument for streams alone. */
 static bool is_stream(const struct config *config, const struct config_subscription *subscription)
 {
-    const struct config_topology *topology = &config->topology;
+    const struct config_queue *queue = config_find_queue(&config->topology, subscription->queue);
 
-    for (size_t i = 0; i < topology->queue_count; i++)
-        if (strcmp(topology->queues[i].name, subscription->queue) == 0 &&
-            strcmp(topology->queues[i].type, "stream") == 0)
-            return true;
+    if (queue && strcmp(queue->type, "stream") == 0)
+        return true;
     return warren_table_get(&subscription->arguments, "x-stream-offset") != NULL;
 }
 
@@ -270,8 +268,8 @@ void posts_fill(const struct posts *posts, size_t index, struct runtime_subscrip
         .stage = post->stage,
         .prefetch = (uint16_t)config->prefetch,
         .prefetch_bytes = (size_t)config->prefetch_bytes,
-        .stop_at_gap = config->stop_at_gap,
-        .concurrency = config->concurrency,
+        .stop_at_gap = strcmp(config->on_gap, "stop") == 0,
+        .concurrency = (uint32_t)config->concurrency,
         .arguments = &config->arguments,
         .dead_exchange = config->dead_exchange,
         .dead_queue = config->dead_queue,

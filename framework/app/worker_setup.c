@@ -72,7 +72,7 @@ static enum warren_status add_plugins(struct worker_setup *setup,
         if (status == WARREN_OK)
             status = registry_add(setup->registry, plugin, error);
     }
-    for (size_t i = 0; status == WARREN_OK && i < setup->config->plugin_count; i++)
+    for (size_t i = 0; status == WARREN_OK && i < setup->config->plugins_count; i++)
         status = add_plugin(setup, i, running, error);
     return status;
 }

@@ -42,16 +42,14 @@ static enum warren_status check_top(struct chains *chains, const struct config_m
     struct config_value *values;
     char what[WARREN_ERROR_TEXT_MAX / 2];
     enum warren_status status = find_table(chains, item, &table);
-    size_t count = config_table_count(table);
 
     if (status != WARREN_OK)
         return status;
-    values = arena_alloc(chains->scope.arena, count * sizeof *values);
+    values = config_values_new(&chains->scope, table);
     if (!values)
         return config_nomem(&chains->scope);
-    memset(values, 0, count * sizeof *values);
     snprintf(what, sizeof what, "the options of %s", item->name);
-    return config_mapping_check(&chains->scope, item->raw, what, table, NULL, values);
+    return config_mapping_check(&chains->scope, item->raw, what, table, values);
 }
 
 /* ---- one link ---- */
@@ -124,7 +122,7 @@ static size_t list_standard(const struct chains *chains,
 
         if (is_standard(chains, i))
             links[count++] = (struct config_middleware){
-                .name = name, .node = top ? top->node : subscription->all};
+                .name = name, .node = top ? top->node : subscription->written.node};
     }
     return count;
 }

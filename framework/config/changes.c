@@ -1,23 +1,7 @@
 /* changes.c - what of a new configuration a running worker cannot take over. */
 #include <string.h>
 
-#include "config/handler_options.h"
 #include "config/options.h"
-
-/* Does the same stand there, wherever it stands? NULL is nothing. */
-static bool same_node(const struct config_node *a, const struct config_node *b)
-{
-    if (!a || !b)
-        return a == b || config_node_empty(a ? a : b);
-    if (a->kind != b->kind || a->count != b->count)
-        return false;
-    if (a->kind == CONFIG_SCALAR)
-        return a->plain == b->plain && strcmp(a->text, b->text) == 0;
-    for (size_t i = 0; i < a->count; i++) /* no deeper than CONFIG_DEPTH_MAX */
-        if (!same_node(a->items[i], b->items[i]))
-            return false;
-    return true;
-}
 
 static const struct config_node *at_top(const struct config *config, const char *key)
 {
@@ -30,21 +14,17 @@ static bool same_subscription(const struct config_subscription *a,
     return strcmp(a->queue, b->queue) == 0 && strcmp(a->handler, b->handler) == 0;
 }
 
-static void compare_settings(struct name_list *changes, const struct config_subscription *a,
-                             const struct config_subscription *b)
+/* @queue NULL: they are options of the worker. */
+static void compare_values(struct name_list *changes, const struct config_table *table,
+                           const struct config_value *a, const struct config_value *b,
+                           const char *queue)
 {
-    if (a->prefetch != b->prefetch)
-        name_list_add(changes, "prefetch of %s", a->queue);
-    if (a->stop_at_gap != b->stop_at_gap)
-        name_list_add(changes, "on_gap of %s", a->queue);
-    if (a->prefetch_bytes != b->prefetch_bytes)
-        name_list_add(changes, "prefetch_bytes of %s", a->queue);
-    if (a->concurrency != b->concurrency)
-        name_list_add(changes, "concurrency of %s", a->queue);
-    if (!same_node(a->options, b->options))
-        name_list_add(changes, "handler's options of %s", a->queue);
-    if (!same_node(config_node_get(a->all, "arguments"), config_node_get(b->all, "arguments")))
-        name_list_add(changes, "arguments of %s", a->queue);
+    for (size_t i = 0; table->rows[i].name; i++)
+        if (!(table->places[i].flags & CONFIG_OPTION_RELOADS) &&
+            (int)table->rows[i].type != WARREN_OPTION_CHAIN &&
+            !config_value_equal(table->rows[i].type, &a[i], &b[i]))
+            name_list_add(changes, "%s%s%s", table->rows[i].name, queue ? " of " : "",
+                          queue ? queue : "");
 }
 
 static bool same_chain(const struct config_subscription *a, const struct config_subscription *b)
@@ -86,7 +66,8 @@ static void compare_subscriptions(struct name_list *changes, const struct config
             continue;
         }
         found++;
-        compare_settings(changes, old, new);
+        compare_values(changes, &config_subscription_table, old->written.values,
+                       new->written.values, old->queue);
         if (!same_chain(old, new))
             name_list_add(changes, "chain of %s", old->queue);
     }
@@ -97,12 +78,9 @@ static void compare_subscriptions(struct name_list *changes, const struct config
 void config_changes(const struct config *before, const struct config *now,
                     struct name_list *changes)
 {
-    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++)
-        if (!(config_options[i].flags & CONFIG_OPTION_RELOADS) &&
-            !config_value_equal(config_options[i].option.type, &before->private->values[i],
-                                &now->private->values[i]))
-            name_list_add(changes, "%s", config_options[i].option.name);
-    if (!same_node(at_top(before, "topology"), at_top(now, "topology")))
+    compare_values(changes, &config_options_table, before->private->values, now->private->values,
+                   NULL);
+    if (!config_node_same(at_top(before, "topology"), at_top(now, "topology")))
         name_list_add(changes, "topology");
     compare_subscriptions(changes, before, now);
 }

@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "config/dead_letters.h"
-#include "config/delivery_limits.h"
+#include "config/declared.h"
 #include "config/document.h"
 #include "config/middlewares.h"
 #include "config/options.h"
@@ -29,12 +28,9 @@ static enum warren_status set_file(struct config_scope *scope, struct config_pri
     return private->file.name && private->file.folder ? WARREN_OK : config_nomem(scope);
 }
 
-/* What is declared, when all else is read. */
-static enum warren_status derive(struct config_scope *scope, struct config_private *private)
+static const struct config_node *at_top(const struct config_node *root, const char *key)
 {
-    enum warren_status status = config_dead_letters(scope, private);
-
-    return status == WARREN_OK ? config_delivery_limits(scope, private) : status;
+    return root ? config_node_get(root, key) : NULL;
 }
 
 static enum warren_status load(struct config_scope *scope, struct config_private *private,
@@ -57,18 +53,14 @@ static enum warren_status load(struct config_scope *scope, struct config_private
         status = config_options_finish(scope, private);
     if (status != WARREN_OK)
         return status;
-    if (!root)
-        return derive(scope, private);
-    status =
-        config_topology_read(scope, config_node_get(root, "topology"), &private->config.topology);
+    status = config_subscriptions_read(scope, private, at_top(root, "subscriptions"));
     if (status == WARREN_OK)
-        status = config_middlewares_read(scope, config_node_get(root, "middleware"),
-                                         &private->config.middlewares,
-                                         &private->config.middleware_count);
+        status = config_topology_read(scope, private, at_top(root, "topology"));
     if (status == WARREN_OK)
-        status = config_subscriptions_read(scope, config_node_get(root, "subscriptions"),
-                                           &private->config);
-    return status == WARREN_OK ? derive(scope, private) : status;
+        status =
+            config_middlewares_read(scope, at_top(root, "middleware"), &private->config.middlewares,
+                                    &private->config.middleware_count);
+    return status == WARREN_OK ? config_declared(scope, private) : status;
 }
 
 static struct config_private *new_private(struct config_scope *scope)
@@ -120,7 +112,7 @@ enum warren_status config_check_set(const char *source, const char *set, struct 
 void config_where(const struct config *config, const char *name, size_t item, char *text,
                   size_t size)
 {
-    const struct config_option *option = config_option_find(name);
+    const struct warren_option *option = config_option_find(name);
     const struct config_node *node = config->private->values[option - config_options].node;
 
     if (node->kind == CONFIG_SEQUENCE && item < node->count)

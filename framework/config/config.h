@@ -1,7 +1,7 @@
 /* config.h - the worker's configuration, checked and ready to use.
- * YAML file < environment < --set. Every scalar option is one row of options.def; what is a list
- * (plugins, topology, subscriptions) is parsed in its own file of this folder.
- * Thread: built by one, then read-only. The only home of the YAML parser.
+ * YAML file < environment < --set. Every option is one row of options.def, from which the members
+ * of these structs come, too: config->broker.heartbeat_ms, queue->durable. Thread: built by one,
+ * then read-only. The only home of the YAML parser.
  */
 #ifndef WARREN_CONFIG_CONFIG_H
 #define WARREN_CONFIG_CONFIG_H
@@ -17,36 +17,53 @@
 #include "base/log.h"
 #include "base/name_list.h"
 
+struct config_node;  /* a piece of the YAML document */
+struct config_value; /* what one of its rows got */
+
+/* What a row of options.def is in C: INT, SIZE (bytes) and DURATION (ms) have 64 bits. */
+#define CONFIG_MEMBER_BOOL(member)      bool member;
+#define CONFIG_MEMBER_INT(member)       int64_t member;
+#define CONFIG_MEMBER_SIZE(member)      int64_t member;
+#define CONFIG_MEMBER_DURATION(member)  int64_t member;
+#define CONFIG_MEMBER_STRING(member)    const char *member;
+#define CONFIG_MEMBER_ENUM(member)      const char *member;
+#define CONFIG_MEMBER_PATH(member)      const char *member; /* NULL: none */
+#define CONFIG_MEMBER_ARGUMENTS(member) struct warren_table member;
+#define CONFIG_MEMBER_MAPPING(member)   const struct config_node *member; /* NULL: not written */
+#define CONFIG_MEMBER_CHAIN(member)     const struct config_node *member;
+#define CONFIG_MEMBER_PATHS(member)     CONFIG_MEMBER_LIST(member)
+#define CONFIG_MEMBER_LIST(member)                                                                 \
+    const char *const *member;                                                                     \
+    size_t member##_count;
+
+/** The first member of each item of a list. */
+struct config_written {
+    const struct config_node *node;    /* as it stands in the file; NULL: it does not */
+    const struct config_value *values; /* one for each row of its table; NULL with @node */
+};
+
 struct config_exchange {
-    const char *name;
-    const char *type; /* direct, fanout, topic, headers, x-... */
-    bool durable;
-    bool auto_delete;
-    bool internal;
-    bool passive; /* only check that it exists */
-    struct warren_table arguments;
+    struct config_written written;
+#define EXCHANGE(member, name, type, ...) CONFIG_MEMBER_##type(member)
+#include "config/options.def"
 };
 
 struct config_queue {
-    const char *name;
-    const char *type; /* quorum, classic, stream: becomes x-queue-type */
-    bool durable;
-    bool exclusive;
-    bool auto_delete;
-    bool passive;
-    struct warren_table arguments; /* without x-queue-type */
-    bool limit_added;              /* the last argument was not written: see delivery_limits.h */
+    struct config_written written;
+#define QUEUE(member, name, type, ...) CONFIG_MEMBER_##type(member)
+#include "config/options.def"
+    bool limit_added; /* the last argument was not written: see declared.h */
 };
 
 /** A quorum queue's argument: so often it takes a message back. */
 #define CONFIG_DELIVERY_LIMIT "x-delivery-limit"
 
 struct config_binding {
-    const char *source;      /* exchange */
+    struct config_written written;
+#define BINDING(member, name, type, ...) CONFIG_MEMBER_##type(member)
+#include "config/options.def"
     const char *destination; /* queue, or exchange if to_exchange */
     bool to_exchange;
-    const char *routing_key;
-    struct warren_table arguments;
 };
 
 struct config_topology {
@@ -58,7 +75,9 @@ struct config_topology {
     size_t binding_count;
 };
 
-struct config_node; /* a piece of the YAML document */
+/** The queue @name, or NULL. */
+const struct config_queue *config_find_queue(const struct config_topology *topology,
+                                             const char *name);
 
 /** One link of a chain, or, at the top of the file, the options for all links of that name. */
 struct config_middleware {
@@ -69,97 +88,27 @@ struct config_middleware {
 };
 
 struct config_subscription {
-    const char *queue;
-    const char *handler; /* "PLUGIN.HANDLER" */
-    uint32_t prefetch;   /* messages; consumer.prefetch unless given here, and so on */
-    int64_t prefetch_bytes;
-    uint32_t concurrency;
-    bool stop_at_gap;          /* of a stream: on_gap is stop */
+    struct config_written written;
+#define SUBSCRIPTION(member, name, type, ...) CONFIG_MEMBER_##type(member)
+#include "config/options.def"
     const char *dead_exchange; /* where its dead letters go; NULL: dead_letter.enabled is false */
     const char *dead_queue;
-    struct warren_table arguments;         /* of basic.consume */
-    const struct config_node *options;     /* raw; see config_handler_options() */
     const struct config_middleware *chain; /* outermost first; complete after config_chains() */
     size_t chain_count;
-    bool own_chain;                /* it has a list of its own */
-    const struct config_node *all; /* as written */
-    const char *where;             /* "worker.yaml:12" for messages */
+    bool own_chain;    /* it has a list of its own */
+    const char *where; /* "worker.yaml:12" for messages */
 };
 
 /** All of it. Everything is owned by the struct and lives until config_free(). */
 struct config {
-    struct {
-        const char *const *uri; /* with passwords: never log */
-        size_t uri_count;
-        const char *password_file;
-        const char *tls_ca_file;
-        const char *tls_cert_file;
-        const char *tls_key_file;
-        bool sasl_external;
-        bool unnamed_vhost; /* a lone slash is the vhost "" */
-        int64_t heartbeat_ms;
-        int64_t connect_timeout_ms;
-        int64_t rpc_timeout_ms;
-        int64_t reconnect_delay_min_ms;
-        int64_t reconnect_delay_max_ms;
-    } broker;
-    struct {
-        int64_t prefetch;
-        int64_t prefetch_bytes;
-        int64_t concurrency;
-        int64_t message_max; /* bytes */
-        int64_t memory_max;  /* bytes of all unsettled deliveries together */
-        int64_t coalesce_us; /* longest rest between two reads under load, microseconds */
-        int64_t ack_straggler_age_ms;
-        int64_t ack_timeout_ms;
-    } consumer;
-    struct {
-        int64_t window_messages;
-        int64_t window_bytes;
-        const char *when_full; /* "block" or "fail" */
-        int64_t block_timeout_ms;
-        int64_t timeout_ms;
-        int64_t rate; /* messages a second; 0: no limit */
-        int64_t burst;
-    } publisher;
-    struct {
-        const char *path; /* NULL: none */
-        int64_t max_bytes;
-        int64_t max_age_ms;      /* 0: no limit */
-        const char *when_full;   /* block, fail, drop_oldest */
-        const char *synchronous; /* full, normal */
-    } spool;
-    struct {
-        int64_t longest_ms;
-    } delay;
-    struct {
-        bool enabled;
-        const char *exchange; /* patterns: {queue} stands for the consumed queue */
-        const char *queue;
-    } dead_letter;
-    struct {
-        int64_t timeout_ms;
-    } drain;
-    struct {
-        const char *path;        /* NULL: none */
-        const char *synchronous; /* "full", "normal", "off" */
-        bool shared;
-        int64_t keys_max;
-        int64_t busy_timeout_ms;
-        int64_t group_delay_us;
-    } store;
-    struct {
-        int64_t max_attempts;
-    } crash;
-    const char *state_dir; /* NULL: none */
-    struct {
-        const char *level;  /* error, warn, info, debug */
-        const char *format; /* logfmt, json */
-    } log;
-    const char *const *plugins; /* absolute, or relative to the working directory */
-    size_t plugin_count;
-    struct config_topology topology; /* as written */
-    struct config_topology declared; /* that and what dead letters need: see dead_letters.c */
+#define SECTION(name, help) struct {
+#define END(name)                                                                                  \
+    }                                                                                              \
+    name;
+#define TOP(member, name, type, ...)             CONFIG_MEMBER_##type(member)
+#define OPTION(section, member, name, type, ...) CONFIG_MEMBER_##type(member)
+#include "config/options.def"
+    struct config_topology topology; /* as written, and what is added to it: see declared.h */
     const struct config_middleware *middlewares; /* options for all subscriptions, by name */
     size_t middleware_count;
     const struct config_subscription *subscriptions;

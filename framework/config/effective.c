@@ -54,7 +54,7 @@ static void write_value(FILE *out, const struct warren_option *option, bool secr
 {
     char number[CONFIG_NUMBER_SIZE];
 
-    switch (option->type) {
+    switch ((int)option->type) {
     case WARREN_OPTION_BOOL:
         fputs(value->boolean ? "true" : "false", out);
         break;
@@ -71,7 +71,14 @@ static void write_value(FILE *out, const struct warren_option *option, bool secr
     case WARREN_OPTION_PATH:
         write_text(out, value->text);
         break;
+    case WARREN_OPTION_ARGUMENTS:
+        write_table(out, &value->table);
+        break;
+    case WARREN_OPTION_MAPPING:
+        write_node(out, value->node);
+        break;
     case WARREN_OPTION_LIST:
+    case WARREN_OPTION_PATHS:
         fputc('[', out);
         for (size_t i = 0; i < value->count; i++) {
             fputs(i ? ", " : "", out);
@@ -108,14 +115,14 @@ static void write_options(FILE *out, const struct config_private *private)
     const char *last = "";
 
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
-        const struct config_option *option = &config_options[i];
-        const char *name = option->option.name;
+        const struct warren_option *option = &config_options[i];
+        const char *name = option->name;
         const char *dot = strrchr(name, '.');
         char where[CONFIG_WHERE_SIZE];
         int indent = open_sections(out, last, name);
 
         fprintf(out, "%*s%s: ", indent, "", dot ? dot + 1 : name);
-        write_value(out, &option->option, option->flags & CONFIG_OPTION_SECRET,
+        write_value(out, option, config_option_has(option, CONFIG_OPTION_SECRET),
                     &private->values[i]);
         config_node_where(private->values[i].node, where, sizeof where);
         fprintf(out, "  # %s\n", where);
@@ -175,15 +182,6 @@ static void write_table(FILE *out, const struct warren_table *table)
     fputc('}', out);
 }
 
-static void write_arguments(FILE *out, const struct warren_table *table, int indent)
-{
-    if (!table->count)
-        return;
-    fprintf(out, "%*sarguments: ", indent, "");
-    write_table(out, table);
-    fputc('\n', out);
-}
-
 /* The handler's own, as written: its table is not known here. */
 static void write_node(FILE *out, const struct config_node *node)
 {
@@ -215,54 +213,22 @@ static void write_node(FILE *out, const struct config_node *node)
     fputc(mapping ? '}' : ']', out);
 }
 
-static void write_pair(FILE *out, const char *lead, const char *key, const char *text)
+/* What is given, and what is always shown; of a chain its links, elsewhere. */
+static void write_item(FILE *out, const struct config_table *table,
+                       const struct config_written *written, int indent)
 {
-    fprintf(out, "%s%s: ", lead, key);
-    write_text(out, text);
-    fputc('\n', out);
-}
+    const char *lead = "- ";
 
-static void write_flag(FILE *out, const char *key, bool truth, bool fallback)
-{
-    if (truth != fallback)
-        fprintf(out, "      %s: %s\n", key, truth ? "true" : "false");
-}
+    for (size_t i = 0; table->rows[i].name; i++) {
+        const struct config_value *value = &written->values[i];
 
-static void write_topology(FILE *out, const struct config_topology *topology)
-{
-    fputs(topology->exchange_count ? "  exchanges:\n" : "", out);
-    for (size_t i = 0; i < topology->exchange_count; i++) {
-        const struct config_exchange *exchange = &topology->exchanges[i];
-
-        write_pair(out, "    - ", "name", exchange->name);
-        write_pair(out, "      ", "type", exchange->type);
-        write_flag(out, "durable", exchange->durable, true);
-        write_flag(out, "auto_delete", exchange->auto_delete, false);
-        write_flag(out, "internal", exchange->internal, false);
-        write_flag(out, "passive", exchange->passive, false);
-        write_arguments(out, &exchange->arguments, 6);
-    }
-    fputs(topology->queue_count ? "  queues:\n" : "", out);
-    for (size_t i = 0; i < topology->queue_count; i++) {
-        const struct config_queue *queue = &topology->queues[i];
-
-        write_pair(out, "    - ", "name", queue->name);
-        write_pair(out, "      ", "type", queue->type);
-        write_flag(out, "durable", queue->durable, true);
-        write_flag(out, "exclusive", queue->exclusive, false);
-        write_flag(out, "auto_delete", queue->auto_delete, false);
-        write_flag(out, "passive", queue->passive, false);
-        write_arguments(out, &queue->arguments, 6);
-    }
-    fputs(topology->binding_count ? "  bindings:\n" : "", out);
-    for (size_t i = 0; i < topology->binding_count; i++) {
-        const struct config_binding *binding = &topology->bindings[i];
-
-        write_pair(out, "    - ", "exchange", binding->source);
-        write_pair(out, "      ", binding->to_exchange ? "to_exchange" : "queue",
-                   binding->destination);
-        write_pair(out, "      ", "routing_key", binding->routing_key);
-        write_arguments(out, &binding->arguments, 6);
+        if ((int)table->rows[i].type == WARREN_OPTION_CHAIN ||
+            !(value->given || table->places[i].flags & CONFIG_OPTION_SHOWN))
+            continue;
+        fprintf(out, "%*s%s%s: ", indent, "", lead, table->rows[i].name);
+        write_value(out, &table->rows[i], false, value);
+        fputc('\n', out);
+        lead = "  ";
     }
 }
 
@@ -316,36 +282,44 @@ static void write_dead_letters(FILE *out, const struct config_subscription *subs
 
 static void write_subscription(FILE *out, const struct config_subscription *subscription)
 {
-    char bytes[CONFIG_NUMBER_SIZE];
-
-    config_value_number(WARREN_OPTION_SIZE, subscription->prefetch_bytes, bytes, sizeof bytes);
     fprintf(out, "  # %s\n", subscription->where);
-    write_pair(out, "  - ", "queue", subscription->queue);
-    write_pair(out, "    ", "handler", subscription->handler);
-    fprintf(out,
-            "    prefetch: %" PRIu32 "\n    prefetch_bytes: %s\n    concurrency: %" PRIu32 "\n",
-            subscription->prefetch, bytes, subscription->concurrency);
-    if (subscription->stop_at_gap)
-        fputs("    on_gap: stop\n", out);
+    write_item(out, &config_subscription_table, &subscription->written, 2);
     write_dead_letters(out, subscription);
-    write_arguments(out, &subscription->arguments, 4);
     write_chain(out, subscription);
-    if (!subscription->options || config_node_empty(subscription->options))
-        return;
-    fputs("    options: ", out);
-    write_node(out, subscription->options);
-    fputc('\n', out);
+}
+
+static void write_topology(FILE *out, const struct config_topology *topology)
+{
+    const struct {
+        const char *name;
+        const struct config_table *table;
+        const void *items;
+        size_t count;
+    } lists[] = {
+        {"exchanges", &config_exchange_table, topology->exchanges, topology->exchange_count},
+        {"queues", &config_queue_table, topology->queues, topology->queue_count},
+        {"bindings", &config_binding_table, topology->bindings, topology->binding_count},
+    };
+    const char *title = "topology:\n";
+
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        for (size_t k = 0; k < lists[i].count; k++) {
+            const struct config_written *item =
+                (const void *)((const char *)lists[i].items + k * lists[i].table->size);
+
+            if (!item->node)
+                break; /* it and what is behind it was added */
+            if (k == 0)
+                fprintf(out, "%s  %s:\n", title, lists[i].name);
+            title = "";
+            write_item(out, lists[i].table, item, 4);
+        }
 }
 
 void config_write_effective(const struct config *config, FILE *out)
 {
-    const struct config_topology *topology = &config->topology;
-
     write_options(out, config->private);
-    if (topology->exchange_count || topology->queue_count || topology->binding_count) {
-        fputs("topology:\n", out);
-        write_topology(out, topology);
-    }
+    write_topology(out, &config->topology);
     if (config->subscription_count)
         fputs("subscriptions:\n", out);
     for (size_t i = 0; i < config->subscription_count; i++)

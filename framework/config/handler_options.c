@@ -25,21 +25,6 @@ static enum warren_status check_table(struct config_scope *scope, const struct c
     return WARREN_OK;
 }
 
-/* Where nothing is written, errors point to the subscription. */
-static const struct config_node *nothing(struct config_scope *scope,
-                                         const struct config_private *private,
-                                         const struct config_subscription *subscription)
-{
-    struct config_source *source = arena_alloc(scope->arena, sizeof *source);
-
-    if (!source)
-        return NULL;
-    *source = (struct config_source){.name = subscription->where ? subscription->where
-                                                                 : subscription->handler,
-                                     .folder = private->file.folder};
-    return config_node_text(scope, source, "");
-}
-
 enum warren_status config_owner_options(struct config_scope *scope,
                                         const struct config_owner *owner,
                                         const struct config_node *node,
@@ -47,7 +32,6 @@ enum warren_status config_owner_options(struct config_scope *scope,
                                         const struct warren_options **ret_options)
 {
     struct warren_options *options = arena_alloc(scope->arena, sizeof *options);
-    size_t count = config_table_count(table);
     char what[WARREN_ERROR_TEXT_MAX / 2];
     enum warren_status status = check_table(scope, owner, table);
 
@@ -55,16 +39,14 @@ enum warren_status config_owner_options(struct config_scope *scope,
         return status;
     if (!options)
         return config_nomem(scope);
-    *options = (struct warren_options){
-        .table = table,
-        .count = count,
-        .owner = *owner,
-        .values = arena_alloc(scope->arena, count * sizeof(*options->values))};
+    *options = (struct warren_options){.table = table,
+                                       .count = config_table_count(table),
+                                       .owner = *owner,
+                                       .values = config_values_new(scope, table)};
     if (!options->values)
         return config_nomem(scope);
-    memset(options->values, 0, count * sizeof(*options->values));
     snprintf(what, sizeof what, "the options of %s", owner->name);
-    status = config_mapping_read(scope, node, what, table, NULL, options->values);
+    status = config_mapping_read(scope, node, what, table, options->values);
     if (status == WARREN_OK)
         *ret_options = options;
     return status;
@@ -81,32 +63,15 @@ enum warren_status config_handler_options(struct config *config,
     const struct config_owner owner = {"handler", subscription->handler};
     const struct config_node *node = subscription->options;
 
-    if (!node)
-        node = nothing(&scope, private, subscription);
+    if (!node) /* errors point to the subscription */
+        node = config_node_text(
+            &scope,
+            config_source_new(&scope,
+                              subscription->where ? subscription->where : subscription->handler,
+                              private->file.folder),
+            "");
     return node ? config_owner_options(&scope, &owner, node, table, ret_options)
                 : config_nomem(&scope);
-}
-
-bool config_value_equal(enum warren_option_type type, const struct config_value *a,
-                        const struct config_value *b)
-{
-    switch (type) {
-    case WARREN_OPTION_BOOL:
-        return a->boolean == b->boolean;
-    case WARREN_OPTION_LIST:
-        if (a->count != b->count)
-            return false;
-        for (size_t i = 0; i < a->count; i++)
-            if (strcmp(a->list[i], b->list[i]) != 0)
-                return false;
-        return true;
-    case WARREN_OPTION_STRING:
-    case WARREN_OPTION_PATH:
-    case WARREN_OPTION_ENUM:
-        return strcmp(a->text, b->text) == 0;
-    default:
-        return a->integer == b->integer;
-    }
 }
 
 const char *config_options_differ(const struct warren_options *a, const struct warren_options *b,

@@ -32,8 +32,4 @@ enum warren_status config_owner_options(struct config_scope *scope,
                                         const struct warren_option *table,
                                         const struct warren_options **ret_options);
 
-/** Of one type: do both say the same? */
-bool config_value_equal(enum warren_option_type type, const struct config_value *a,
-                        const struct config_value *b);
-
 #endif

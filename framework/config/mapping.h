@@ -1,5 +1,5 @@
 /* mapping.h - a YAML mapping checked against a table of options.
- * Used for queues, exchanges, bindings, subscriptions, and the options of a handler.
+ * Used for items of lists (items.h), and the options of handlers and middlewares.
  * Thread: none of its own.
  */
 #ifndef WARREN_CONFIG_MAPPING_H
@@ -10,22 +10,25 @@
 /** Rows of a table without the closing one. */
 size_t config_table_count(const struct warren_option *table);
 
+/** Zeroed values for the rows of @table, for the functions below. NULL: no memory. */
+struct config_value *config_values_new(struct config_scope *scope,
+                                       const struct warren_option *table);
+
 /**
  * Read @node, a mapping (empty is fine), into @values, one for each row of @table.
  *
  * @what    for error texts, such as "a queue"
- * @extra   names that are allowed besides the table's and are read by the caller; NULL-terminated
  * @values  zeroed, or with given=true where a value is inherited and the row's default is unused
  * @return  WARREN_OK, WARREN_ECONFIG or WARREN_ENOMEM
  */
 enum warren_status config_mapping_read(struct config_scope *scope, const struct config_node *node,
                                        const char *what, const struct warren_option *table,
-                                       const char *const *extra, struct config_value *values);
+                                       struct config_value *values);
 
 /** The same without giving defaults to what is missing. */
 enum warren_status config_mapping_check(struct config_scope *scope, const struct config_node *node,
                                         const char *what, const struct warren_option *table,
-                                        const char *const *extra, struct config_value *values);
+                                        struct config_value *values);
 
 /** Say that @key is unknown, and the nearest of @known. @return WARREN_ECONFIG */
 enum warren_status config_unknown_key(struct config_scope *scope, const struct config_node *key,

@@ -33,10 +33,32 @@ enum warren_status(config_nomem)(struct config_scope *scope)
     return error_set(scope->error, WARREN_ENOMEM, "out of memory while reading the configuration");
 }
 
+const char *config_print(struct config_scope *scope, const char *format, ...)
+{
+    char text[CONFIG_WHERE_SIZE];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    return arena_text(scope->arena, text, strlen(text));
+}
+
+const struct config_source *config_source_new(struct config_scope *scope, const char *name,
+                                              const char *folder)
+{
+    struct config_source *source = arena_alloc(scope->arena, sizeof *source);
+
+    if (!source || !name)
+        return NULL;
+    *source = (struct config_source){.name = name, .folder = folder};
+    return source;
+}
+
 const struct config_node *config_node_text(struct config_scope *scope,
                                            const struct config_source *source, const char *text)
 {
-    struct config_node *node = arena_alloc(scope->arena, sizeof *node);
+    struct config_node *node = source && text ? arena_alloc(scope->arena, sizeof *node) : NULL;
 
     if (node)
         *node = (struct config_node){
@@ -48,6 +70,20 @@ bool config_node_empty(const struct config_node *node)
 {
     return node->kind == CONFIG_SCALAR && node->plain &&
            (!*node->text || strcmp(node->text, "~") == 0 || strcmp(node->text, "null") == 0);
+}
+
+bool config_node_same(const struct config_node *a, const struct config_node *b)
+{
+    if (!a || !b)
+        return a == b || config_node_empty(a ? a : b);
+    if (a->kind != b->kind || a->count != b->count)
+        return false;
+    if (a->kind == CONFIG_SCALAR)
+        return a->plain == b->plain && strcmp(a->text, b->text) == 0;
+    for (size_t i = 0; i < a->count; i++) /* no deeper than CONFIG_DEPTH_MAX of document.h */
+        if (!config_node_same(a->items[i], b->items[i]))
+            return false;
+    return true;
 }
 
 const struct config_node *config_node_get(const struct config_node *node, const char *key)

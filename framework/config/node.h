@@ -43,12 +43,24 @@ struct config_scope {
     struct warren_error *error; /* may be NULL */
 };
 
-/** A scalar that stands in no file; @text is borrowed. NULL if memory ran out. */
+/** A text in the arena, cut where it is longer than a place (CONFIG_WHERE_SIZE). NULL: no memory.
+ */
+const char *config_print(struct config_scope *scope, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/** A source of that name, in the arena; @folder is borrowed. NULL: no memory, or @name is NULL. */
+const struct config_source *config_source_new(struct config_scope *scope, const char *name,
+                                              const char *folder);
+
+/** A scalar that stands in no file; @text is borrowed. NULL: no memory, or one of both is NULL. */
 const struct config_node *config_node_text(struct config_scope *scope,
                                            const struct config_source *source, const char *text);
 
 /** Nothing was written, or ~, or null. */
 bool config_node_empty(const struct config_node *node);
+
+/** Does the same stand there, wherever it stands? NULL is nothing. */
+bool config_node_same(const struct config_node *a, const struct config_node *b);
 
 /** The value of @key in a mapping, or NULL; an empty node has no keys. */
 const struct config_node *config_node_get(const struct config_node *node, const char *key);

@@ -9,115 +9,159 @@
 #define DAY             86400000
 #define DELAY_MAX       CONFIG_DELAY_MAX_MS
 #define GIB             (INT64_C(1) << 30)
-#define TIB             CONFIG_BYTES_MAX
-#define PREFETCH_MIN    CONFIG_PREFETCH_MIN
-#define PREFETCH_MAX    CONFIG_PREFETCH_MAX
-#define CONCURRENCY_MIN CONFIG_CONCURRENCY_MIN
-#define CONCURRENCY_MAX CONFIG_CONCURRENCY_MAX
+#define TIB             (INT64_C(1) << 40)
+#define PREFETCH_MIN    1
+#define PREFETCH_MAX    65535
+#define CONCURRENCY_MIN 1
+#define CONCURRENCY_MAX 256
 #define SECRET          CONFIG_OPTION_SECRET
 #define RELOADS         CONFIG_OPTION_RELOADS
-#define PLUGINS         CONFIG_OPTION_PLUGINS
+#define INHERITS        CONFIG_OPTION_INHERITS
+#define NAME            CONFIG_OPTION_NAME
+#define KEY             CONFIG_OPTION_KEY
+#define SHOWN           CONFIG_OPTION_SHOWN
 
-const struct config_option config_options[CONFIG_OPTION_COUNT] = {
-#define OPTION(id, name, type, member, min, max, fallback, choices, flags, help)                   \
-    {{name, WARREN_OPTION_##type, fallback, min, max, choices, help},                              \
-     offsetof(struct config_private, member),                                                      \
-     flags},
+#define ROW(member, name, type, min, max, fallback, choices, flags, help)                          \
+    {name, (enum warren_option_type)WARREN_OPTION_##type, fallback, min, max, choices, help},
+#define PLACE(target, member, name, type, min, max, fallback, choices, flags, help)                \
+    {offsetof(target, member), flags},
+
+const struct warren_option config_options[CONFIG_OPTION_COUNT + 1] = {
+#define TOP                  ROW
+#define OPTION(section, ...) ROW(__VA_ARGS__)
 #include "config/options.def"
-#undef OPTION
 };
 
-const struct config_section config_sections[CONFIG_SECTION_COUNT] = {
-    {"broker", "How to reach RabbitMQ, and how long to wait for it."},
-    {"consumer", "How messages come in. A subscription may override some of it."},
-    {"publisher", "How handlers and `warren publish` send messages."},
-    {"spool", "Where the worker keeps what it publishes until the broker has it; without a path "
-              "it is kept in memory."},
-    {"delay", "Messages that shall be delivered later."},
-    {"dead_letter", "Where messages go that no attempt can help."},
-    {"drain", "How the worker stops."},
-    {"store", "Where the middleware idempotency remembers what was done."},
-    {"crash", "What becomes of a message whose handler crashes."},
-    {"log", "What is written to standard error."},
+static const struct config_place option_places[] = {
+#define TOP(...)                     PLACE(struct config, __VA_ARGS__)
+#define OPTION(section, member, ...) PLACE(struct config, section.member, __VA_ARGS__)
+#include "config/options.def"
 };
+
+static const struct warren_option exchange_rows[] = {
+#define EXCHANGE ROW
+#include "config/options.def"
+    {0}};
+
+static const struct config_place exchange_places[] = {
+#define EXCHANGE(...) PLACE(struct config_exchange, __VA_ARGS__)
+#include "config/options.def"
+};
+
+static const struct warren_option queue_rows[] = {
+#define QUEUE ROW
+#include "config/options.def"
+    {0}};
+
+static const struct config_place queue_places[] = {
+#define QUEUE(...) PLACE(struct config_queue, __VA_ARGS__)
+#include "config/options.def"
+};
+
+static const struct warren_option binding_rows[] = {
+#define BINDING ROW
+#include "config/options.def"
+    {0}};
+
+static const struct config_place binding_places[] = {
+#define BINDING(...) PLACE(struct config_binding, __VA_ARGS__)
+#include "config/options.def"
+};
+
+static const struct warren_option subscription_rows[] = {
+#define SUBSCRIPTION ROW
+#include "config/options.def"
+    {0}};
+
+static const struct config_place subscription_places[] = {
+#define SUBSCRIPTION(...) PLACE(struct config_subscription, __VA_ARGS__)
+#include "config/options.def"
+};
+
+const struct config_table config_options_table = {NULL, config_options, option_places,
+                                                  sizeof(struct config)};
+const struct config_table config_exchange_table = {"an exchange", exchange_rows, exchange_places,
+                                                   sizeof(struct config_exchange)};
+const struct config_table config_queue_table = {"a queue", queue_rows, queue_places,
+                                                sizeof(struct config_queue)};
+const struct config_table config_binding_table = {"a binding", binding_rows, binding_places,
+                                                  sizeof(struct config_binding)};
+const struct config_table config_subscription_table = {
+    "a subscription", subscription_rows, subscription_places, sizeof(struct config_subscription)};
+
+const struct config_section config_sections[] = {
+#define SECTION(name, help) {#name, help},
+#include "config/options.def"
+    {0}};
 
 static const struct config_source defaults = {.name = "default", .folder = ""};
 
-const struct config_option *config_option_find(const char *name)
+const struct warren_option *config_option_find(const char *name)
 {
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++)
-        if (strcmp(config_options[i].option.name, name) == 0)
+        if (strcmp(config_options[i].name, name) == 0)
             return &config_options[i];
     return NULL;
 }
 
-void config_option_variable(const struct config_option *option, char text[CONFIG_VARIABLE_SIZE])
+bool config_option_has(const struct warren_option *option, unsigned flag)
 {
-    snprintf(text, CONFIG_VARIABLE_SIZE, "WARREN_%s", option->option.name);
+    return option_places[option - config_options].flags & flag;
+}
+
+void config_option_variable(const struct warren_option *option, char text[CONFIG_VARIABLE_SIZE])
+{
+    snprintf(text, CONFIG_VARIABLE_SIZE, "WARREN_%s", option->name);
     for (char *c = text; *c; c++)
         *c = *c == '.' ? '_' : ascii_upper(*c);
 }
 
-static enum warren_status resolve_plugins(struct config_scope *scope, struct config_value *value)
-{
-    const char **paths = arena_alloc(scope->arena, value->count * sizeof *paths);
-
-    if (!paths)
-        return config_nomem(scope);
-    for (size_t i = 0; i < value->count; i++) {
-        paths[i] = config_path(scope, value->node->source, value->list[i]);
-        if (!paths[i])
-            return config_nomem(scope);
-    }
-    value->list = value->count ? paths : NULL;
-    return WARREN_OK;
-}
-
 enum warren_status config_option_set(struct config_scope *scope, struct config_private *config,
-                                     const struct config_option *option,
+                                     const struct warren_option *option,
                                      const struct config_node *node)
 {
     struct config_value *value = &config->values[option - config_options];
-    enum warren_status status =
-        config_value_parse(scope, &option->option, option->option.name,
-                           option->flags & CONFIG_OPTION_SECRET, node, value);
 
     value->given = node->source != &defaults;
-    if (status == WARREN_OK && option->flags & CONFIG_OPTION_PLUGINS)
-        status = resolve_plugins(scope, value);
-    return status;
+    return config_value_parse(scope, option, option->name,
+                              config_option_has(option, CONFIG_OPTION_SECRET), node, value);
 }
 
-static void store(struct config_private *config, const struct config_option *option,
-                  const struct config_value *value)
+static void store(enum warren_option_type type, const struct config_value *value, void *member)
 {
-    void *member = (char *)config + option->offset;
-
-    switch (option->option.type) {
+    switch ((int)type) {
     case WARREN_OPTION_LIST:
-        /* The number of texts is the member behind the list, see the assertions below. */
+    case WARREN_OPTION_PATHS:
         *(const char *const **)member = value->list;
         *(size_t *)(void *)((char *)member + sizeof(char **)) = value->count;
         break;
     case WARREN_OPTION_ENUM:
     case WARREN_OPTION_STRING:
+        *(const char **)member = value->text;
+        break;
     case WARREN_OPTION_PATH:
         *(const char **)member = *value->text ? value->text : NULL;
         break;
     case WARREN_OPTION_BOOL:
         *(bool *)member = value->boolean;
         break;
+    case WARREN_OPTION_ARGUMENTS:
+        *(struct warren_table *)member = value->table;
+        break;
+    case WARREN_OPTION_MAPPING:
+    case WARREN_OPTION_CHAIN:
+        *(const struct config_node **)member = value->node;
+        break;
     default:
         *(int64_t *)member = value->integer;
     }
 }
 
-_Static_assert(offsetof(struct config, plugin_count) ==
-                   offsetof(struct config, plugins) + sizeof(char **),
-               "store() relies on it");
-_Static_assert(offsetof(struct config, broker.uri_count) ==
-                   offsetof(struct config, broker.uri) + sizeof(char **),
-               "store() relies on it");
+void config_store(const struct config_table *table, const struct config_value *values, void *target)
+{
+    for (size_t i = 0; table->rows[i].name; i++)
+        store(table->rows[i].type, &values[i], (char *)target + table->places[i].offset);
+}
 
 /* Blame the one of two that was given; two defaults never contradict each other. */
 static const struct config_node *culprit(const struct config_private *config,
@@ -130,8 +174,8 @@ static enum warren_status check_order(struct config_scope *scope,
                                       const struct config_private *config,
                                       enum config_option_id low, enum config_option_id high)
 {
-    const struct warren_option *a = &config_options[low].option;
-    const struct warren_option *b = &config_options[high].option;
+    const struct warren_option *a = &config_options[low];
+    const struct warren_option *b = &config_options[high];
     char low_text[CONFIG_NUMBER_SIZE];
     char high_text[CONFIG_NUMBER_SIZE];
 
@@ -152,7 +196,7 @@ static enum warren_status check_tls(struct config_scope *scope, const struct con
         return config_fail(scope,
                            culprit(config, CONFIG_broker_tls_cert_file, CONFIG_broker_tls_key_file),
                            "broker.tls.cert_file and broker.tls.key_file need each other");
-    if (config->config.broker.sasl_external && !cert)
+    if (strcmp(config->config.broker.sasl, "external") == 0 && !cert)
         return config_fail(scope, config->values[CONFIG_broker_sasl].node,
                            "broker.sasl is external, which needs broker.tls.cert_file");
     return WARREN_OK;
@@ -167,11 +211,11 @@ static enum warren_status check(struct config_scope *scope, struct config_privat
         return config_fail(scope, uri->node,
                            "broker.uri is empty, expected an address such as "
                            "amqp://user:password@host:5672/vhost");
-    if (config->values[CONFIG_broker_heartbeat].integer % 1000)
-        return config_fail(scope, config->values[CONFIG_broker_heartbeat].node,
+    if (config->values[CONFIG_broker_heartbeat_ms].integer % 1000)
+        return config_fail(scope, config->values[CONFIG_broker_heartbeat_ms].node,
                            "broker.heartbeat must be whole seconds");
-    status = check_order(scope, config, CONFIG_broker_reconnect_delay_min,
-                         CONFIG_broker_reconnect_delay_max);
+    status = check_order(scope, config, CONFIG_broker_reconnect_delay_min_ms,
+                         CONFIG_broker_reconnect_delay_max_ms);
     if (status == WARREN_OK)
         status =
             check_order(scope, config, CONFIG_consumer_message_max, CONFIG_consumer_memory_max);
@@ -180,22 +224,19 @@ static enum warren_status check(struct config_scope *scope, struct config_privat
 
 enum warren_status config_options_finish(struct config_scope *scope, struct config_private *config)
 {
-    enum warren_status status;
-
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
-        const struct config_option *option = &config_options[i];
         const struct config_node *node;
+        enum warren_status status;
 
-        if (!config->values[i].given) {
-            node = config_node_text(scope, &defaults, option->option.fallback);
-            if (!node)
-                return config_nomem(scope);
-            status = config_option_set(scope, config, option, node);
-            if (status != WARREN_OK)
-                return status;
-        }
-        store(config, option, &config->values[i]);
+        if (config->values[i].given)
+            continue;
+        node = config_node_text(scope, &defaults, config_options[i].fallback);
+        if (!node)
+            return config_nomem(scope);
+        status = config_option_set(scope, config, &config_options[i], node);
+        if (status != WARREN_OK)
+            return status;
     }
-    config->config.broker.sasl_external = strcmp(config->sasl, "external") == 0;
+    config_store(&config_options_table, config->values, &config->config);
     return check(scope, config);
 }

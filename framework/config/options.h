@@ -1,5 +1,6 @@
-/* options.h - the table of warren's own scalar options, and the values that they got.
- * Thread: built by one, then read-only. Elsewhere: where values come from (sources.h).
+/* options.h - the tables of warren's own options (options.def), and the values that they got.
+ * Thread: built by one, then read-only. Elsewhere: where values come from (sources.h), and items of
+ * lists (items.h).
  */
 #ifndef WARREN_CONFIG_OPTIONS_H
 #define WARREN_CONFIG_OPTIONS_H
@@ -7,38 +8,51 @@
 #include "config/config.h"
 #include "config/value.h"
 
-/** Bounds that a subscription shares with the option it overrides. */
-#define CONFIG_PREFETCH_MIN    1
-#define CONFIG_PREFETCH_MAX    65535
-#define CONFIG_CONCURRENCY_MIN 1
-#define CONFIG_CONCURRENCY_MAX 256
-#define CONFIG_BYTES_MAX       (INT64_C(1) << 40)
-#define CONFIG_DELAY_MAX_MS    (INT64_C(6213) * 86400000) /* what 29 levels of seconds can hold */
+/** What 29 levels of delays, doubling from a second, can hold. */
+#define CONFIG_DELAY_MAX_MS (INT64_C(6213) * 86400000)
 
 /** Longest name of an option's variable, with the NUL. */
 #define CONFIG_VARIABLE_SIZE 64
 
 enum config_option_flags {
-    CONFIG_OPTION_SECRET = 1,  /* may hold a password */
-    CONFIG_OPTION_PLUGINS = 2, /* a list of plugin files */
-    CONFIG_OPTION_RELOADS = 4  /* SIGHUP changes it while the worker runs */
+    CONFIG_OPTION_SECRET = 1,
+    CONFIG_OPTION_RELOADS = 2,
+    CONFIG_OPTION_INHERITS = 4,
+    CONFIG_OPTION_NAME = 8,
+    CONFIG_OPTION_KEY = 16 | CONFIG_OPTION_NAME,
+    CONFIG_OPTION_SHOWN = 32
 };
 
-struct config_option {
-    struct warren_option option;
-    size_t offset; /* in struct config_private */
+/** Where the value of a row goes, and what else options.def says of it. */
+struct config_place {
+    size_t offset; /* in the table's struct */
     unsigned flags;
 };
 
+/** The rows of one struct of config.h. */
+struct config_table {
+    const char *what;                 /* "a queue", for messages; NULL: struct config */
+    const struct warren_option *rows; /* ended by one without a name */
+    const struct config_place *places;
+    size_t size; /* of the struct */
+};
+
+extern const struct config_table config_options_table;
+extern const struct config_table config_exchange_table;
+extern const struct config_table config_queue_table;
+extern const struct config_table config_binding_table;
+extern const struct config_table config_subscription_table;
+
 /** Index into config_options and the values. */
 enum config_option_id {
-#define OPTION(id, ...) CONFIG_##id,
+#define TOP(member, ...)             CONFIG_##member,
+#define OPTION(section, member, ...) CONFIG_##section##_##member,
 #include "config/options.def"
-#undef OPTION
     CONFIG_OPTION_COUNT
 };
 
-extern const struct config_option config_options[CONFIG_OPTION_COUNT];
+/** The rows of config_options_table. */
+extern const struct warren_option config_options[CONFIG_OPTION_COUNT + 1];
 
 /** A group of options that begin with the same word. */
 struct config_section {
@@ -46,30 +60,39 @@ struct config_section {
     const char *help;
 };
 
-#define CONFIG_SECTION_COUNT 10
-extern const struct config_section config_sections[CONFIG_SECTION_COUNT];
+/** Ended by one without a name. */
+extern const struct config_section config_sections[];
 
 /** struct config, and what only this folder needs. */
 struct config_private {
     struct config config;
     struct arena arena;
-    const char *sasl;
     struct config_source file;      /* name NULL: no file was given */
     const struct config_node *root; /* NULL: no file was given */
     struct config_value values[CONFIG_OPTION_COUNT];
+    struct config_exchange *exchanges; /* those of @config, with room for more */
+    struct config_queue *queues;
+    struct config_binding *bindings;
     struct config_subscription *subscriptions; /* those of @config */
 };
 
 /** The option with the whole name @name, or NULL. */
-const struct config_option *config_option_find(const char *name);
+const struct warren_option *config_option_find(const char *name);
+
+/** Whether options.def says @flag of @option, one of config_options. */
+bool config_option_has(const struct warren_option *option, unsigned flag);
 
 /** "WARREN_CONSUMER_PREFETCH" for "consumer.prefetch". */
-void config_option_variable(const struct config_option *option, char text[CONFIG_VARIABLE_SIZE]);
+void config_option_variable(const struct warren_option *option, char text[CONFIG_VARIABLE_SIZE]);
 
 /** Parse @node as the value of @option; a later call overrides an earlier one. */
 enum warren_status config_option_set(struct config_scope *scope, struct config_private *config,
-                                     const struct config_option *option,
+                                     const struct warren_option *option,
                                      const struct config_node *node);
+
+/** Put @values, one for each row of @table, into its struct @target. */
+void config_store(const struct config_table *table, const struct config_value *values,
+                  void *target);
 
 /** Give defaults to what was not set, check what depends on each other, fill in struct config. */
 enum warren_status config_options_finish(struct config_scope *scope, struct config_private *config);

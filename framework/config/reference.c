@@ -2,8 +2,6 @@
 #include <string.h>
 
 #include "config/options.h"
-#include "config/subscriptions.h"
-#include "config/topology.h"
 
 static const char intro[] =
     "# Configuration\n"
@@ -89,8 +87,7 @@ static const char topology_intro[] =
     "A quorum queue without an `x-delivery-limit` is declared with one that is never reached: see\n"
     "[dead-letters.md](dead-letters.md#the-brokers-own-limit).\n"
     "\n"
-    "Each item may have `arguments:`, a mapping that is sent to the broker as a field table. "
-    "Without\n"
+    "`arguments:` of an item are a mapping that is sent to the broker as a field table. Without\n"
     "quotes, `true` and `false` are booleans, whole numbers 64-bit integers, numbers with a point\n"
     "or an exponent doubles, `null` is void; all else, and all in quotes, is a string. Lists "
     "become\n"
@@ -99,12 +96,7 @@ static const char topology_intro[] =
 static const char subscriptions_intro[] =
     "\n## subscriptions\n"
     "\n"
-    "A list: which queue goes to which handler. The same queue may stand in several. Besides the\n"
-    "keys below, `arguments:` are those of basic.consume (such as `x-priority`), and `options:` "
-    "are\n"
-    "the handler's own: `warren handlers PLUGIN.so` lists them. `middleware:` is the chain around "
-    "the\n"
-    "handler, see below.\n";
+    "A list: which queue goes to which handler. The same queue may stand in several.\n";
 
 static const char middleware_intro[] =
     "\n## middleware\n"
@@ -188,17 +180,17 @@ static void write_default(FILE *out, const struct warren_option *option)
         fprintf(out, "`%s`", option->fallback);
 }
 
-static void write_row(FILE *out, const struct config_option *row)
+static void write_row(FILE *out, const struct warren_option *row)
 {
     char variable[CONFIG_VARIABLE_SIZE];
 
     config_option_variable(row, variable);
-    fprintf(out, "| `%s` | ", row->option.name);
-    write_type(out, &row->option, "`");
+    fprintf(out, "| `%s` | ", row->name);
+    write_type(out, row, "`");
     fputs(" | ", out);
-    write_default(out, &row->option);
+    write_default(out, row);
     fprintf(out, " | `%s` | ", variable);
-    write_cell(out, row->option.help);
+    write_cell(out, row->help);
     fputs(" |\n", out);
 }
 
@@ -210,7 +202,7 @@ static void write_section(FILE *out, const char *section)
     fputs("\n| option | type and range | default | variable | meaning |\n|---|---|---|---|---|\n",
           out);
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
-        const char *name = config_options[i].option.name;
+        const char *name = config_options[i].name;
 
         if (section ? strncmp(name, section, len) == 0 && name[len] == '.' : !strchr(name, '.'))
             write_row(out, &config_options[i]);
@@ -247,16 +239,16 @@ void config_write_reference(FILE *out, const struct config_middleware_help *midd
     fputs(intro, out);
     fputs("\n## plugins\n", out);
     write_section(out, NULL);
-    for (size_t i = 0; i < CONFIG_SECTION_COUNT; i++) {
-        fprintf(out, "\n## %s\n\n%s\n", config_sections[i].name, config_sections[i].help);
-        write_section(out, config_sections[i].name);
+    for (const struct config_section *section = config_sections; section->name; section++) {
+        fprintf(out, "\n## %s\n\n%s\n", section->name, section->help);
+        write_section(out, section->name);
     }
     fputs(topology_intro, out);
-    write_table(out, "exchanges", config_exchange_table);
-    write_table(out, "queues", config_queue_table);
-    write_table(out, "bindings", config_binding_table);
+    write_table(out, "exchanges", config_exchange_table.rows);
+    write_table(out, "queues", config_queue_table.rows);
+    write_table(out, "bindings", config_binding_table.rows);
     fputs(subscriptions_intro, out);
-    write_table(out, NULL, config_subscription_table);
+    write_table(out, NULL, config_subscription_table.rows);
     fputs(middleware_intro, out);
     for (; middlewares && middlewares->name; middlewares++)
         write_middleware(out, middlewares);
@@ -265,7 +257,7 @@ void config_write_reference(FILE *out, const struct config_middleware_help *midd
 void config_write_help(FILE *out)
 {
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
-        const struct warren_option *option = &config_options[i].option;
+        const struct warren_option *option = &config_options[i];
         char variable[CONFIG_VARIABLE_SIZE];
 
         config_option_variable(&config_options[i], variable);

@@ -39,9 +39,9 @@ static size_t keys_of(const char *prefix, char keys[KEYS_MAX][CONFIG_VARIABLE_SI
     size_t count = 0;
 
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
-        const char *rest = config_options[i].option.name + prefix_len;
+        const char *rest = config_options[i].name + prefix_len;
 
-        if (strncmp(config_options[i].option.name, prefix, prefix_len) != 0)
+        if (strncmp(config_options[i].name, prefix, prefix_len) != 0)
             continue;
         snprintf(keys[count], CONFIG_VARIABLE_SIZE, "%.*s", (int)strcspn(rest, "."), rest);
         if (!count || strcmp(keys[count], keys[count - 1]) != 0)
@@ -70,7 +70,7 @@ static enum warren_status unknown_key(struct config_scope *scope, const struct c
     if (suggest(key->text, list, count))
         return config_unknown_key(scope, key, what, list, count);
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
-        const char *name = config_options[i].option.name;
+        const char *name = config_options[i].name;
         const char *dot = strrchr(name, '.');
 
         if (dot && (strcmp(dot + 1, key->text) == 0 || strcmp(name, key->text) == 0))
@@ -83,7 +83,7 @@ static enum warren_status unknown_key(struct config_scope *scope, const struct c
 static bool is_section(const char *prefix)
 {
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++)
-        if (strncmp(config_options[i].option.name, prefix, strlen(prefix)) == 0)
+        if (strncmp(config_options[i].name, prefix, strlen(prefix)) == 0)
             return true;
     return false;
 }
@@ -101,7 +101,7 @@ static enum warren_status read_section(struct config_scope *scope, struct config
                            (int)strlen(prefix) - 1, prefix);
     for (size_t i = 0; i < node->count && status == WARREN_OK; i += 2) {
         const struct config_node *key = node->items[i];
-        const struct config_option *option;
+        const struct warren_option *option;
         char name[NAME_SIZE];
         int len = snprintf(name, sizeof name, "%s%s", prefix, key->text);
 
@@ -185,22 +185,20 @@ static const struct config_node *split(struct config_scope *scope,
 }
 
 static enum warren_status set_text(struct config_scope *scope, struct config_private *config,
-                                   const struct config_option *option, const char *source_name,
+                                   const struct warren_option *option, const char *source_name,
                                    const char *text)
 {
-    struct config_source *source = arena_alloc(scope->arena, sizeof *source);
+    const struct config_source *source =
+        config_source_new(scope, arena_text(scope->arena, source_name, strlen(source_name)), "");
     const struct config_node *node;
-    bool list = option->option.type == WARREN_OPTION_LIST && strchr(text, ',');
+    bool list = option->type == WARREN_OPTION_LIST || (int)option->type == WARREN_OPTION_PATHS;
 
-    if (!source)
-        return config_nomem(scope);
-    source->folder = "";
-    source->name = arena_text(scope->arena, source_name, strlen(source_name));
     text = arena_text(scope->arena, text, strlen(text));
-    if (!source->name || !text)
+    if (!source || !text)
         return config_nomem(scope);
-    node = list ? split(scope, source, text, option->flags & CONFIG_OPTION_SECRET)
-                : config_node_text(scope, source, text);
+    node = list && strchr(text, ',')
+               ? split(scope, source, text, config_option_has(option, CONFIG_OPTION_SECRET))
+               : config_node_text(scope, source, text);
     return node ? config_option_set(scope, config, option, node) : config_nomem(scope);
 }
 
@@ -216,12 +214,9 @@ static const char *behind(const char *name, const char *section)
 
 static bool begins_like_section(const char *name)
 {
-    for (size_t i = 0; i < CONFIG_SECTION_COUNT; i++) {
-        const char *rest = behind(name, config_sections[i].name);
-
-        if (rest[0] == '_')
+    for (const struct config_section *section = config_sections; section->name; section++)
+        if (behind(name, section->name)[0] == '_')
             return true;
-    }
     return false;
 }
 
@@ -309,7 +304,7 @@ static enum warren_status unknown_set(struct config_scope *scope, const char *ke
     const char *near;
 
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++)
-        list[i] = config_options[i].option.name;
+        list[i] = config_options[i].name;
     near = suggest(key, list, CONFIG_OPTION_COUNT);
     if (strstr(key, "://"))
         config_mask_uri(key, word, sizeof word);
@@ -327,7 +322,7 @@ enum warren_status config_read_set(struct config_scope *scope, struct config_pri
     size_t len = strcspn(set, "=");
     char key[NAME_SIZE];
     char source[NAME_SIZE + 8];
-    const struct config_option *option;
+    const struct warren_option *option;
 
     /* The text is not repeated: without a key nobody knows whether it is a password. */
     if (!set[len] || !len)

@@ -6,11 +6,9 @@
 
 #include "config/options.h"
 
-/** What may be written, for the parser and for the reference page. */
-extern const struct warren_option config_subscription_table[];
-
 /** @node may be NULL: none. After config_options_finish(): what is not given is inherited. */
 enum warren_status config_subscriptions_read(struct config_scope *scope,
-                                             const struct config_node *node, struct config *config);
+                                             struct config_private *private,
+                                             const struct config_node *node);
 
 #endif

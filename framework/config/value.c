@@ -7,6 +7,7 @@
 #include "base/ascii.h"
 #include "base/choices.h"
 #include "base/suggest.h"
+#include "config/arguments.h"
 #include "config/secret.h"
 
 #define CHOICES_MAX 32
@@ -23,18 +24,30 @@ static const struct unit sizes[] = {
 static const struct unit durations[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000},
                                         {"s", 1000},     {"ms", 1},      {NULL, 0}};
 
+/* What each type is called, and what is expected where something else is written. */
+static const struct {
+    const char *name;
+    const char *expected;
+} types[] = {
+    [WARREN_OPTION_BOOL] = {"true or false", "true or false"},
+    [WARREN_OPTION_INT] = {"whole number", "a whole number"},
+    [WARREN_OPTION_SIZE] = {"size", "a size such as 512, 64KiB or 1GiB"},
+    [WARREN_OPTION_DURATION] = {"duration", "a duration such as 250ms, 30s or 5m"},
+    [WARREN_OPTION_STRING] = {"text", "a text"},
+    [WARREN_OPTION_PATH] = {"file name", "a file name"},
+    [WARREN_OPTION_ENUM] = {"word", "one of "},
+    [WARREN_OPTION_LIST] = {"list of texts", "a text or a list of texts"},
+    [WARREN_OPTION_PATHS] = {"list of file names", "a file name or a list of file names"},
+    [WARREN_OPTION_ARGUMENTS] = {"mapping", ""},
+    [WARREN_OPTION_MAPPING] = {"mapping", ""},
+    [WARREN_OPTION_CHAIN] = {"list", ""},
+};
+
 const char *config_type_name(enum warren_option_type type)
 {
-    static const char *const names[] = {
-        [WARREN_OPTION_BOOL] = "true or false", [WARREN_OPTION_INT] = "whole number",
-        [WARREN_OPTION_SIZE] = "size",          [WARREN_OPTION_DURATION] = "duration",
-        [WARREN_OPTION_STRING] = "text",        [WARREN_OPTION_PATH] = "file name",
-        [WARREN_OPTION_ENUM] = "word",          [WARREN_OPTION_LIST] = "list of texts",
-    };
+    bool known = type >= WARREN_OPTION_BOOL && type < sizeof types / sizeof *types;
 
-    if (type < WARREN_OPTION_BOOL || type > WARREN_OPTION_LIST)
-        return "unknown";
-    return names[type];
+    return known && types[type].name ? types[type].name : "unknown";
 }
 
 void config_value_number(enum warren_option_type type, int64_t number, char *text, size_t size)
@@ -52,20 +65,11 @@ void config_value_number(enum warren_option_type type, int64_t number, char *tex
 
 void config_value_expected(const struct warren_option *option, char *text, size_t size)
 {
-    static const char *const what[] = {
-        [WARREN_OPTION_BOOL] = "true or false",
-        [WARREN_OPTION_INT] = "a whole number",
-        [WARREN_OPTION_SIZE] = "a size such as 512, 64KiB or 1GiB",
-        [WARREN_OPTION_DURATION] = "a duration such as 250ms, 30s or 5m",
-        [WARREN_OPTION_STRING] = "a text",
-        [WARREN_OPTION_PATH] = "a file name",
-        [WARREN_OPTION_LIST] = "a text or a list of texts",
-    };
     char min[CONFIG_NUMBER_SIZE];
     char max[CONFIG_NUMBER_SIZE];
 
     if (option->type == WARREN_OPTION_ENUM) {
-        size_t len = (size_t)snprintf(text, size, "one of ");
+        size_t len = (size_t)snprintf(text, size, "%s", types[option->type].expected);
 
         for (const char *c = option->choices; *c && len + 3 < size; c++) {
             len += (size_t)(*c == '|' ? sprintf(text + len, ", ") : sprintf(text + len, "%c", *c));
@@ -73,33 +77,30 @@ void config_value_expected(const struct warren_option *option, char *text, size_
         return;
     }
     if (!option->min && !option->max) {
-        snprintf(text, size, "%s", what[option->type]);
+        snprintf(text, size, "%s", types[option->type].expected);
         return;
     }
     config_value_number(option->type, option->min, min, sizeof min);
     config_value_number(option->type, option->max, max, sizeof max);
-    snprintf(text, size, "%s, from %s to %s", what[option->type], min, max);
+    snprintf(text, size, "%s, from %s to %s", types[option->type].expected, min, max);
 }
 
-bool config_nearest_choice(const char *word, const char *choices, char *near, size_t size)
+/* "; did you mean 'WORD'?", or nothing if none is near. */
+static void suggest_choice(const char *word, const char *choices, char *text, size_t size)
 {
     char words[CHOICES_MAX][CHOICE_SIZE];
     const char *list[CHOICES_MAX];
-    const char *found;
+    const char *choice;
     size_t count = 0;
+    size_t len;
 
-    while (*choices && count < CHOICES_MAX) {
-        size_t len = strcspn(choices, "|");
-
-        snprintf(words[count], CHOICE_SIZE, "%.*s", (int)len, choices);
+    for (; count < CHOICES_MAX && (len = choices_next(&choices, &choice)) > 0; count++) {
+        snprintf(words[count], CHOICE_SIZE, "%.*s", (int)len, choice);
         list[count] = words[count];
-        count++;
-        choices += len + (choices[len] == '|');
     }
-    found = suggest(word, list, count);
-    if (found)
-        snprintf(near, size, "%s", found);
-    return found != NULL;
+    choice = suggest(word, list, count);
+    snprintf(text, size, "%s%s%s", choice ? "; did you mean '" : "", choice ? choice : "",
+             choice ? "'?" : "");
 }
 
 static bool parse_digits(const char **text, int64_t *ret)
@@ -177,7 +178,7 @@ static enum warren_status refuse(struct config_scope *scope, const struct warren
     static const char *const kinds[] = {"", "a list", "a mapping"};
     char expected[CONFIG_EXPECTED_SIZE];
     char word[CONFIG_WORD_SIZE];
-    char near[CHOICE_SIZE] = "";
+    char near[CHOICE_SIZE + 20] = "";
 
     config_value_expected(option, expected, sizeof expected);
     if (node->kind != CONFIG_SCALAR)
@@ -187,10 +188,9 @@ static enum warren_status refuse(struct config_scope *scope, const struct warren
     if (!*node->text)
         return config_fail(scope, node, "%s is empty, expected %s", name, expected);
     if (option->type == WARREN_OPTION_ENUM)
-        config_nearest_choice(node->text, option->choices, near, sizeof near);
-    return config_fail(scope, node, "%s is '%s', expected %s%s%s%s", name,
-                       config_mask(node->text, word, sizeof word), expected,
-                       *near ? "; did you mean '" : "", near, *near ? "'?" : "");
+        suggest_choice(node->text, option->choices, near, sizeof near);
+    return config_fail(scope, node, "%s is '%s', expected %s%s", name,
+                       config_mask(node->text, word, sizeof word), expected, near);
 }
 
 const char *config_path(struct config_scope *scope, const struct config_source *source,
@@ -234,7 +234,11 @@ static enum warren_status parse_list(struct config_scope *scope, const struct wa
             return refuse(scope, option, name, secret, item);
         if (!*item->text || (!single && config_node_empty(item)))
             return config_fail(scope, item, "%s has an empty entry", name);
-        list[i] = item->text;
+        list[i] = (int)option->type == WARREN_OPTION_PATHS
+                      ? config_path(scope, item->source, item->text)
+                      : item->text;
+        if (!list[i])
+            return config_nomem(scope);
     }
     value->list = list;
     value->count = count;
@@ -249,7 +253,7 @@ enum warren_status config_value_parse(struct config_scope *scope,
     bool ok = node->kind == CONFIG_SCALAR;
 
     value->node = node;
-    switch (option->type) {
+    switch ((int)option->type) {
     case WARREN_OPTION_BOOL:
         ok = ok && parse_bool(node->text, &value->boolean);
         break;
@@ -271,10 +275,43 @@ enum warren_status config_value_parse(struct config_scope *scope,
             value->text = config_path(scope, node->source, value->text);
         return value->text ? WARREN_OK : config_nomem(scope);
     case WARREN_OPTION_LIST:
+    case WARREN_OPTION_PATHS:
         return parse_list(scope, option, name, secret, node, value);
+    case WARREN_OPTION_ARGUMENTS:
+        return config_arguments_read(scope, node, &value->table);
+    case WARREN_OPTION_MAPPING:
+    case WARREN_OPTION_CHAIN:
+        return WARREN_OK;
     default:
         return config_fail(scope, node, "%s has the unknown type %d in its table", name,
                            (int)option->type);
     }
     return ok ? WARREN_OK : refuse(scope, option, name, secret, node);
+}
+
+bool config_value_equal(enum warren_option_type type, const struct config_value *a,
+                        const struct config_value *b)
+{
+    switch ((int)type) {
+    case WARREN_OPTION_BOOL:
+        return a->boolean == b->boolean;
+    case WARREN_OPTION_LIST:
+    case WARREN_OPTION_PATHS:
+        if (a->count != b->count)
+            return false;
+        for (size_t i = 0; i < a->count; i++)
+            if (strcmp(a->list[i], b->list[i]) != 0)
+                return false;
+        return true;
+    case WARREN_OPTION_STRING:
+    case WARREN_OPTION_PATH:
+    case WARREN_OPTION_ENUM:
+        return strcmp(a->text, b->text) == 0;
+    case WARREN_OPTION_ARGUMENTS:
+    case WARREN_OPTION_MAPPING:
+    case WARREN_OPTION_CHAIN:
+        return config_node_same(a->node, b->node);
+    default:
+        return a->integer == b->integer;
+    }
 }

@@ -1,7 +1,7 @@
-/* value.h - the value of one option, from a scalar or a list of scalars.
+/* value.h - the value of one option, from what is written.
  * The row that describes an option is the public struct warren_option, for warren's own options
  * and for a handler's.
- * Thread: none of its own. Elsewhere: values of any type, for `arguments:` (arguments.h).
+ * Thread: none of its own.
  */
 #ifndef WARREN_CONFIG_VALUE_H
 #define WARREN_CONFIG_VALUE_H
@@ -17,6 +17,14 @@
 #define CONFIG_NUMBER_SIZE   32
 #define CONFIG_EXPECTED_SIZE 192
 
+/** Types that only warren's own tables have, besides those of enum warren_option_type. */
+enum {
+    WARREN_OPTION_PATHS = 16, /* a list of file names */
+    WARREN_OPTION_ARGUMENTS,  /* a mapping that becomes a field table */
+    WARREN_OPTION_MAPPING,    /* kept as written, for another parser */
+    WARREN_OPTION_CHAIN       /* the same */
+};
+
 /** The member that belongs to the option's type is alive. */
 struct config_value {
     bool given;                     /* false: the default */
@@ -24,8 +32,9 @@ struct config_value {
     bool boolean;                   /* BOOL */
     int64_t integer;                /* INT, SIZE (bytes), DURATION (ms) */
     const char *text;               /* STRING, PATH, ENUM */
-    const char *const *list;        /* LIST; NULL when empty */
+    const char *const *list;        /* LIST, PATHS; NULL when empty */
     size_t count;
+    struct warren_table table; /* ARGUMENTS */
 };
 
 /**
@@ -39,6 +48,10 @@ enum warren_status config_value_parse(struct config_scope *scope,
                                       const struct warren_option *option, const char *name,
                                       bool secret, const struct config_node *node,
                                       struct config_value *value);
+
+/** Of one type: do both say the same? */
+bool config_value_equal(enum warren_option_type type, const struct config_value *a,
+                        const struct config_value *b);
 
 /** Read "250ms", "30s", "5m", "1h", "30d" or "0". @return false: it is no duration */
 bool config_duration_parse(const char *text, int64_t *ret_ms);
@@ -58,12 +71,5 @@ const char *config_type_name(enum warren_option_type type);
 
 /** What may be written, such as "a whole number from 1 to 65535". */
 void config_value_expected(const struct warren_option *option, char *text, size_t size);
-
-/**
- * The nearest word among those in @choices, which are separated by |; copied to @near.
- *
- * @return false if none is near
- */
-bool config_nearest_choice(const char *word, const char *choices, char *near, size_t size);
 
 #endif

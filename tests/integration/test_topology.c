@@ -234,7 +234,7 @@ static void restarts_cost_no_message(void **state)
 
     if (config_load(path, (char *const[]){NULL}, NULL, 0, &config, &error) != WARREN_OK)
         fail_msg("%s", error.text);
-    fixture->config = config->declared;
+    fixture->config = config->topology;
     declare(fixture);
     assert_int_equal(fixture->refusals, 0);
     peer_publish_many(peer, fixture->names[1], "innocent", 1);

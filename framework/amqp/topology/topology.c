@@ -181,7 +181,7 @@ static void refuse(struct topology *topology, size_t index, uint16_t code, const
 }
 
 /*
- * A queue that exists may be older than the limit that config/delivery_limits.c adds, and arguments
+ * A queue that exists may be older than the limit that config/declared.c adds, and arguments
  * never change: then it is what it was.
  */
 static bool try_without_limit(struct topology *topology, size_t index, uint16_t code)

@@ -126,9 +126,9 @@ static enum cli_status load(struct dlq_request *r)
     if (status != CLI_OK)
         return status;
     pattern = r->config->dead_letter.queue;
-    if (!pattern || strcmp(pattern, DLQ_PLACEHOLDER) == 0)
+    if (!*pattern || strcmp(pattern, DLQ_PLACEHOLDER) == 0)
         return cli_usage(r->cli, "dead_letter.queue is %s, which names no dead-letter queue",
-                         pattern ? DLQ_PLACEHOLDER : "empty");
+                         *pattern ? DLQ_PLACEHOLDER : "empty");
     set_log(r->config);
     return list_sources(r) ? CLI_OK : cli_failed(r->cli, "no memory");
 }

@@ -72,7 +72,7 @@ static bool is_named(const char *item, const char *kind, const char *name)
 /* Where it is noted what was found of @item; NULL if the worker will not declare it. */
 static enum found *found_of(struct broker_check *check, const char *item)
 {
-    const struct config_topology *topology = &check->config->declared;
+    const struct config_topology *topology = &check->config->topology;
 
     for (size_t i = 0; i < topology->exchange_count; i++)
         if (!topology->exchanges[i].passive &&
@@ -86,18 +86,10 @@ static enum found *found_of(struct broker_check *check, const char *item)
 
 /* ---- first round: everything is looked for ---- */
 
-static bool is_declared(const struct config_topology *topology, const char *queue)
-{
-    for (size_t i = 0; i < topology->queue_count; i++)
-        if (strcmp(topology->queues[i].name, queue) == 0)
-            return true;
-    return false;
-}
-
 static bool plan_look(struct broker_check *check)
 {
     const struct config *config = check->config;
-    const struct config_topology *topology = &config->declared;
+    const struct config_topology *topology = &config->topology;
     struct config_topology *round = &check->round;
     size_t queue_max = topology->queue_count + config->subscription_count;
 
@@ -119,7 +111,7 @@ static bool plan_look(struct broker_check *check)
     for (size_t i = 0; i < config->subscription_count; i++) {
         const char *queue = config->subscriptions[i].queue;
 
-        if (!is_declared(round, queue))
+        if (!config_find_queue(round, queue))
             check->queues[round->queue_count++] =
                 (struct config_queue){.name = queue, .type = "classic", .passive = true};
     }
@@ -165,7 +157,7 @@ static void doom_queue(struct broker_check *check, struct config_queue *queue)
 
 static void plan_trial(struct broker_check *check)
 {
-    const struct config_topology *topology = &check->config->declared;
+    const struct config_topology *topology = &check->config->topology;
     struct config_topology *round = &check->round;
 
     round->exchange_count = round->queue_count = 0;
@@ -201,14 +193,14 @@ static bool has_limit_to_tell(const struct broker_check *check, size_t index)
 {
     const struct config *config = check->config;
     const char *queue = config->subscriptions[index].queue;
+    const struct config_queue *declared;
 
     for (size_t i = 0; i < index; i++)
         if (strcmp(config->subscriptions[i].queue, queue) == 0)
             return false;
-    for (size_t i = 0; i < config->declared.queue_count; i++)
-        if (strcmp(config->declared.queues[i].name, queue) == 0 &&
-            check->queues_found[i] != PRESENT)
-            return false;
+    declared = config_find_queue(&config->topology, queue);
+    if (declared && check->queues_found[declared - config->topology.queues] != PRESENT)
+        return false;
     return !topology_declares(check->trial, queue);
 }
 
@@ -284,7 +276,7 @@ static void on_open(void *user)
 {
     struct broker_check *check = user;
     const struct config *config = check->config;
-    uint32_t needed = runtime_channels(&config->declared, config->subscription_count);
+    uint32_t needed = runtime_channels(&config->topology, config->subscription_count);
     uint32_t allowed = connection_channel_max(check->connection);
 
     if (check->trial) { /* an item of it had cost the connection before */
@@ -301,7 +293,7 @@ static void on_open(void *user)
 /* How many of those that the worker will declare were not yet found to be refused. */
 static size_t to_be_tried(const struct broker_check *check)
 {
-    const struct config_topology *topology = &check->config->declared;
+    const struct config_topology *topology = &check->config->topology;
     size_t count = 0;
 
     for (size_t i = 0; i < topology->exchange_count; i++)

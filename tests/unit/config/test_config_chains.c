@@ -259,7 +259,7 @@ static void changes_are_named(void **state)
             "subscriptions:\n"
             "  - {queue: a, handler: p.h, options: {x: 2}}\n"
             "  - {queue: b, handler: p.h, middleware: [log, retry]}\n",
-            "topology, handler's options of a, chain of b");
+            "topology, options of a, chain of b");
     changes("topology: {queues: [{name: a}]}\n"
             "subscriptions:\n"
             "  - {queue: b, handler: p.h, middleware: [log]}\n",

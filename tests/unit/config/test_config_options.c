@@ -11,7 +11,7 @@ static void defaults_are_those_of_the_table(void **state)
     assert_int_equal(config->broker.uri_count, 1);
     assert_null(config->broker.password_file);
     assert_null(config->broker.tls_ca_file);
-    assert_false(config->broker.sasl_external);
+    assert_string_equal(config->broker.sasl, "plain");
     assert_int_equal(config->broker.heartbeat_ms, 30000);
     assert_int_equal(config->broker.connect_timeout_ms, 10000);
     assert_int_equal(config->broker.rpc_timeout_ms, 20000);
@@ -34,7 +34,7 @@ static void defaults_are_those_of_the_table(void **state)
     assert_int_equal(config->drain.timeout_ms, 30000);
     assert_string_equal(config->log.level, "info");
     assert_string_equal(config->log.format, "logfmt");
-    assert_int_equal(config->plugin_count, 0);
+    assert_int_equal(config->plugins_count, 0);
     assert_null(config->file);
     config_free(config);
 }
@@ -264,7 +264,7 @@ static void paths_are_relative_to_where_they_are_written(void **state)
     snprintf(expected, sizeof expected, "%s/secret", helper_folder);
     assert_string_equal(config->broker.password_file, expected);
     assert_string_equal(config->broker.tls_ca_file, "/etc/ca.pem");
-    assert_int_equal(config->plugin_count, 4);
+    assert_int_equal(config->plugins_count, 4);
     snprintf(expected, sizeof expected, "%s/handlers/log.so", helper_folder);
     assert_string_equal(config->plugins[0], expected);
     assert_string_equal(config->plugins[2], "/a/b.so");
@@ -284,7 +284,7 @@ static void empty_sections_are_fine(void **state)
                                           NULL, NULL);
 
     (void)state;
-    assert_int_equal(config->plugin_count, 0);
+    assert_int_equal(config->plugins_count, 0);
     assert_int_equal(config->subscription_count, 0);
     assert_null(config->broker.password_file);
     config_free(config);

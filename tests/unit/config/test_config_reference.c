@@ -40,10 +40,10 @@ static void every_option_is_there(void **state)
         char variable[CONFIG_VARIABLE_SIZE];
 
         config_option_variable(&config_options[i], variable);
-        assert_non_null(strstr(reference, config_options[i].option.name));
+        assert_non_null(strstr(reference, config_options[i].name));
         assert_non_null(strstr(reference, variable));
-        assert_non_null(strstr(reference, config_options[i].option.help));
-        assert_non_null(strstr(help, config_options[i].option.name));
+        assert_non_null(strstr(reference, config_options[i].help));
+        assert_non_null(strstr(help, config_options[i].name));
         assert_non_null(strstr(help, variable));
     }
     assert_non_null(strstr(reference, "| `consumer.prefetch` | whole number, 1 to 65535 | `100` | "
@@ -69,11 +69,11 @@ static void every_section_is_described(void **state)
 {
     (void)state;
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
-        const char *name = config_options[i].option.name;
+        const char *name = config_options[i].name;
         size_t len = strcspn(name, ".");
         bool found = !name[len];
 
-        for (size_t j = 0; j < CONFIG_SECTION_COUNT; j++)
+        for (size_t j = 0; config_sections[j].name; j++)
             found = found || (strlen(config_sections[j].name) == len &&
                               strncmp(config_sections[j].name, name, len) == 0);
         if (!found)

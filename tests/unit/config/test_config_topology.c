@@ -31,7 +31,8 @@ static void topology_is_read_with_defaults(void **state)
     assert_string_equal(topology->queues[0].name, "payments");
     assert_string_equal(topology->queues[0].type, "quorum");
     assert_true(topology->queues[0].durable);
-    assert_int_equal(topology->queues[0].arguments.count, 0);
+    assert_true(topology->queues[0].limit_added);
+    assert_int_equal(topology->queues[0].arguments.count, 1);
     assert_true(topology->queues[1].exclusive);
     assert_int_equal(topology->binding_count, 2);
     assert_string_equal(topology->bindings[0].source, "shop");
@@ -65,7 +66,8 @@ static void arguments_keep_their_types(void **state)
         char yaml[256];
         struct config *config;
 
-        snprintf(yaml, sizeof yaml, "topology: {queues: [{name: q, arguments: {k: %s}}]}\n",
+        snprintf(yaml, sizeof yaml,
+                 "topology: {queues: [{name: q, type: classic, arguments: {k: %s}}]}\n",
                  cases[i].text);
         config = helper_config(yaml, NULL, NULL);
         assert_int_equal(config->topology.queues[0].arguments.count, 1);
@@ -128,7 +130,8 @@ static void wrong_topology_is_refused(void **state)
         {"topology: {queues: [{name: a}, {name: a}]}\n", "the queue 'a' stands twice"},
         {"topology: {exchanges: [{name: a}, {name: a}]}\n", "the exchange 'a' stands twice"},
         {EXCHANGE("{name: a, type: topc}"), "did you mean 'topic'?"},
-        {EXCHANGE("{name: a, type: ''}"), "the type of an exchange must not be empty"},
+        {EXCHANGE("{name: a, type: ''}"),
+         "type is empty, expected one of direct, fanout, topic, headers, x-..."},
         {EXCHANGE("{name: ''}"), "the name of an exchange must not be empty"},
         {BINDING("{exchange: a}"), "a binding needs either 'queue' or 'to_exchange'"},
         {BINDING("{exchange: a, queue: b, to_exchange: c}"), "needs either 'queue' or"},

@@ -1,4 +1,4 @@
-#include "config/dead_letters.h"
+#include "config/declared.h"
 
 #include <string.h>
 
@@ -7,10 +7,12 @@
 
 #define QUEUE_WORD "{queue}"
 
-static const struct warren_value *argument(const struct config_queue *queue, const char *name)
-{
-    return warren_table_get(&queue->arguments, name);
-}
+/*
+ * The one value that means "none" to every RabbitMQ: with -1, which says so from 4.0 on, 3.10 gives
+ * a message up at its second delivery. So it stays right when the broker is upgraded, which an
+ * argument of a queue that exists could not follow.
+ */
+#define NO_DELIVERY_LIMIT INT64_C(1000000000)
 
 /* ---- names ---- */
 
@@ -56,13 +58,12 @@ static enum warren_status name_it(struct config_scope *scope, const struct confi
                                   const char *what, const struct config_subscription *subscription,
                                   const char **ret_name)
 {
-    const struct config_node *node = option->given ? option->node : subscription->all;
-    const char *pattern = option->text ? option->text : "";
-    enum warren_status status = check_words(scope, node, pattern);
+    const struct config_node *node = option->given ? option->node : subscription->written.node;
+    enum warren_status status = check_words(scope, node, option->text);
 
     if (status != WARREN_OK)
         return status;
-    *ret_name = expand(scope, pattern, subscription->queue);
+    *ret_name = expand(scope, option->text, subscription->queue);
     return *ret_name ? config_check_name(scope, node, what, *ret_name) : config_nomem(scope);
 }
 
@@ -108,6 +109,15 @@ static enum warren_status name_both(struct config_scope *scope, struct config_pr
 
 /* ---- what is declared ---- */
 
+const struct config_queue *config_find_queue(const struct config_topology *topology,
+                                             const char *name)
+{
+    for (size_t i = 0; i < topology->queue_count; i++)
+        if (strcmp(topology->queues[i].name, name) == 0)
+            return &topology->queues[i];
+    return NULL;
+}
+
 static const struct config_exchange *find_exchange(const struct config_topology *topology,
                                                    const char *name)
 {
@@ -117,41 +127,11 @@ static const struct config_exchange *find_exchange(const struct config_topology 
     return NULL;
 }
 
-static const struct config_queue *find_queue(const struct config_topology *topology,
-                                             const char *name)
-{
-    for (size_t i = 0; i < topology->queue_count; i++)
-        if (strcmp(topology->queues[i].name, name) == 0)
-            return &topology->queues[i];
-    return NULL;
-}
-
-/* Room for what is written and for three items a subscription. */
-struct items {
-    struct config_exchange *exchanges;
-    struct config_queue *queues;
-    struct config_binding *bindings;
-};
-
-static void add_exchange(struct config_topology *topology, const struct items *items,
-                         const char *name)
-{
-    if (!find_exchange(topology, name))
-        items->exchanges[topology->exchange_count++] =
-            (struct config_exchange){.name = name, .type = "fanout", .durable = true};
-}
-
-static void add_queue(struct config_topology *topology, const struct items *items, const char *name)
-{
-    if (!find_queue(topology, name))
-        items->queues[topology->queue_count++] =
-            (struct config_queue){.name = name, .type = "quorum", .durable = true};
-}
-
 /* An exchange as written may be of a type for which only its author knows the keys. */
-static void add_binding(struct config_topology *topology, const struct items *items,
+static void add_binding(struct config_private *private,
                         const struct config_subscription *subscription)
 {
+    struct config_topology *topology = &private->config.topology;
     const struct config_exchange *exchange = find_exchange(topology, subscription->dead_exchange);
     bool topic = strcmp(exchange->type, "topic") == 0;
 
@@ -164,10 +144,45 @@ static void add_binding(struct config_topology *topology, const struct items *it
             strcmp(binding->destination, subscription->dead_queue) == 0)
             return;
     }
-    items->bindings[topology->binding_count++] =
+    private->bindings[topology->binding_count++] =
         (struct config_binding){.source = subscription->dead_exchange,
                                 .destination = subscription->dead_queue,
                                 .routing_key = topic ? "#" : ""};
+}
+
+/* There is room for it, see config_topology_read(). */
+static void add_items(struct config_private *private,
+                      const struct config_subscription *subscription)
+{
+    struct config_topology *topology = &private->config.topology;
+
+    if (!find_exchange(topology, subscription->dead_exchange))
+    private->exchanges[topology->exchange_count++] = (struct config_exchange){
+        .name = subscription->dead_exchange, .type = "fanout", .durable = true};
+    if (!config_find_queue(topology, subscription->dead_queue))
+    private->queues[topology->queue_count++] =
+        (struct config_queue){.name = subscription->dead_queue, .type = "quorum", .durable = true};
+    add_binding(private, subscription);
+}
+
+static const struct warren_value *argument(const struct config_queue *queue, const char *name)
+{
+    return warren_table_get(&queue->arguments, name);
+}
+
+static enum warren_status add_argument(struct config_scope *scope, struct config_queue *queue,
+                                       struct warren_field field)
+{
+    const struct warren_table *given = &queue->arguments;
+    struct warren_field *fields = arena_alloc(scope->arena, (given->count + 1) * sizeof *fields);
+
+    if (!fields)
+        return config_nomem(scope);
+    if (given->count > 0)
+        memcpy(fields, given->fields, given->count * sizeof *fields);
+    fields[given->count] = field;
+    queue->arguments = (struct warren_table){fields, given->count + 1};
+    return WARREN_OK;
 }
 
 /*
@@ -175,96 +190,63 @@ static void add_binding(struct config_topology *topology, const struct items *it
  * nobody chose otherwise a quorum queue keeps such a message until the dead-letter queue has it,
  * which needs overflow=reject-publish; with a maximum length that would be another queue.
  */
-static enum warren_status extend_queue(struct config_scope *scope, struct config_queue *queue,
-                                       const char *dead_exchange)
+static enum warren_status add_dead_exchange(struct config_scope *scope, struct config_queue *queue,
+                                            const char *dead_exchange)
 {
-    const struct warren_table *given = &queue->arguments;
-    struct warren_field *fields;
-    size_t count = given->count;
+    bool at_least_once = strcmp(queue->type, "quorum") == 0 && !argument(queue, "x-overflow") &&
+                         !argument(queue, "x-dead-letter-strategy") &&
+                         !argument(queue, "x-max-length") && !argument(queue, "x-max-length-bytes");
+    enum warren_status status;
 
     if (queue->passive || strcmp(queue->type, "stream") == 0 ||
         argument(queue, "x-dead-letter-exchange"))
         return WARREN_OK;
-    fields = arena_alloc(scope->arena, (count + 3) * sizeof *fields);
-    if (!fields)
-        return config_nomem(scope);
-    if (count > 0)
-        memcpy(fields, given->fields, count * sizeof *fields);
-    fields[count++] = warren_field_text("x-dead-letter-exchange", dead_exchange);
-    if (strcmp(queue->type, "quorum") == 0 && !argument(queue, "x-overflow") &&
-        !argument(queue, "x-dead-letter-strategy") && !argument(queue, "x-max-length") &&
-        !argument(queue, "x-max-length-bytes")) {
-        fields[count++] = warren_field_text("x-dead-letter-strategy", "at-least-once");
-        fields[count++] = warren_field_text("x-overflow", "reject-publish");
-    }
-    queue->arguments = (struct warren_table){fields, count};
-    return WARREN_OK;
-}
-
-static bool copy_written(struct config_scope *scope, const struct config *config,
-                         struct items *items)
-{
-    const struct config_topology *written = &config->topology;
-    size_t more = config->subscription_count;
-
-    items->exchanges =
-        arena_alloc(scope->arena, (written->exchange_count + more) * sizeof *items->exchanges);
-    items->queues =
-        arena_alloc(scope->arena, (written->queue_count + more) * sizeof *items->queues);
-    items->bindings =
-        arena_alloc(scope->arena, (written->binding_count + more) * sizeof *items->bindings);
-    if (!items->exchanges || !items->queues || !items->bindings)
-        return false;
-    for (size_t i = 0; i < written->exchange_count; i++)
-        items->exchanges[i] = written->exchanges[i];
-    for (size_t i = 0; i < written->queue_count; i++)
-        items->queues[i] = written->queues[i];
-    for (size_t i = 0; i < written->binding_count; i++)
-        items->bindings[i] = written->bindings[i];
-    return true;
-}
-
-static enum warren_status add_all(struct config_scope *scope, struct config_private *private,
-                                  const struct items *items)
-{
-    struct config_topology *declared = &private->config.declared;
-    enum warren_status status = WARREN_OK;
-
-    for (size_t i = 0; i < private->config.subscription_count; i++) {
-        const struct config_subscription *subscription = &private->config.subscriptions[i];
-
-        add_exchange(declared, items, subscription->dead_exchange);
-        add_queue(declared, items, subscription->dead_queue);
-        add_binding(declared, items, subscription);
-    }
-    for (size_t i = 0; status == WARREN_OK && i < private->config.topology.queue_count; i++)
-        for (size_t k = 0; k < private->config.subscription_count; k++)
-            if (strcmp(private->subscriptions[k].queue, items->queues[i].name) == 0 &&
-                status == WARREN_OK)
-                status =
-                    extend_queue(scope, &items->queues[i], private->subscriptions[k].dead_exchange);
+    status = add_argument(scope, queue, warren_field_text("x-dead-letter-exchange", dead_exchange));
+    if (status == WARREN_OK && at_least_once)
+        status = add_argument(scope, queue,
+                              warren_field_text("x-dead-letter-strategy", "at-least-once"));
+    if (status == WARREN_OK && at_least_once)
+        status = add_argument(scope, queue, warren_field_text("x-overflow", "reject-publish"));
     return status;
 }
 
-enum warren_status config_dead_letters(struct config_scope *scope, struct config_private *private)
+static enum warren_status add_limit(struct config_scope *scope, struct config_queue *queue)
+{
+    if (queue->passive || strcmp(queue->type, "quorum") != 0 ||
+        argument(queue, CONFIG_DELIVERY_LIMIT))
+        return WARREN_OK;
+    queue->limit_added = true;
+    return add_argument(scope, queue, warren_field_i64(CONFIG_DELIVERY_LIMIT, NO_DELIVERY_LIMIT));
+}
+
+static enum warren_status add_arguments(struct config_scope *scope, struct config_private *private,
+                                        struct config_queue *queue)
+{
+    enum warren_status status = WARREN_OK;
+
+    for (size_t i = 0; i < private->config.subscription_count && status == WARREN_OK; i++) {
+        const struct config_subscription *subscription = &private->subscriptions[i];
+
+        if (queue->written.node && subscription->dead_exchange &&
+            strcmp(subscription->queue, queue->name) == 0)
+            status = add_dead_exchange(scope, queue, subscription->dead_exchange);
+    }
+    return status == WARREN_OK ? add_limit(scope, queue) : status;
+}
+
+enum warren_status config_declared(struct config_scope *scope, struct config_private *private)
 {
     struct config *config = &private->config;
+    size_t count = config->dead_letter.enabled ? config->subscription_count : 0;
     enum warren_status status = WARREN_OK;
-    struct items items;
 
-    config->declared = config->topology;
-    if (!config->dead_letter.enabled || config->subscription_count == 0)
-        return WARREN_OK;
-    for (size_t i = 0; status == WARREN_OK && i < config->subscription_count; i++)
+    for (size_t i = 0; status == WARREN_OK && i < count; i++)
         status = name_both(scope, private, &private->subscriptions[i]);
-    if (status == WARREN_OK)
+    if (status == WARREN_OK && count > 0)
         status = check_shared(scope, private);
-    if (status != WARREN_OK)
-        return status;
-    if (!copy_written(scope, config, &items))
-        return config_nomem(scope);
-    config->declared.exchanges = items.exchanges;
-    config->declared.queues = items.queues;
-    config->declared.bindings = items.bindings;
-    return add_all(scope, private, &items);
+    for (size_t i = 0; status == WARREN_OK && i < count; i++)
+        add_items(private, &private->subscriptions[i]);
+    for (size_t i = 0; status == WARREN_OK && i < config->topology.queue_count; i++)
+        status = add_arguments(scope, private, &private->queues[i]);
+    return status;
 }
