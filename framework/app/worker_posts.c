@@ -34,7 +34,8 @@ struct post {
     size_t late_count;
     struct runtime_gate *gates; /* of those that have `may` */
     size_t gate_count;
-    struct runtime_stage stage; /* of the one that has `before` */
+    struct runtime_stage *stages; /* of those that have `before` */
+    size_t stage_count;
 };
 
 struct posts {
@@ -57,8 +58,13 @@ static bool is_builtin(const struct warren_middleware *middleware)
 static void add_to_chain(struct post *post, const struct middleware_instance *instance)
 {
     const struct warren_middleware *middleware = instance->middleware;
-    const struct warren_link link = {.call = middleware->call, .state = instance->state};
+    struct warren_link link = {.call = middleware->call, .state = instance->state};
 
+    if (middleware->before) {
+        post->stages[post->stage_count++] = (struct runtime_stage){
+            .before = middleware->before, .after = middleware->after, .state = instance->state};
+        link.place = (unsigned)post->stage_count;
+    }
     if (middleware->call)
         post->links[post->link_count++] = link;
     if (middleware->call && middleware->late_failures)
@@ -66,9 +72,6 @@ static void add_to_chain(struct post *post, const struct middleware_instance *in
     if (middleware->may)
         post->gates[post->gate_count++] = (struct runtime_gate){
             .may = middleware->may, .took = middleware->took, .state = instance->state};
-    if (middleware->before)
-        post->stage = (struct runtime_stage){
-            .before = middleware->before, .after = middleware->after, .state = instance->state};
 }
 
 static enum warren_status error_at(const struct config_node *node, enum warren_status status,
@@ -87,7 +90,6 @@ static enum warren_status open_link(const struct posts *posts, struct post *post
     struct post_link *link = &post->chain[index];
     const struct warren_middleware *middleware;
     struct warren_error why = {WARREN_OK, ""};
-    char where[CONFIG_WHERE_SIZE];
     enum warren_status status;
 
     link->config = config;
@@ -99,16 +101,8 @@ static enum warren_status open_link(const struct posts *posts, struct post *post
         status = middleware_open(&link->instance, middleware, config->name, &link->info, &why);
     if (status != WARREN_OK)
         return error_at(config->node, status, &why, error);
-    if (!link->instance.is_open)
-        return WARREN_OK;
-    if (middleware->before && post->stage.before) {
-        config_node_where(config->node, where, sizeof where);
-        return error_set(error, WARREN_ECONFIG,
-                         "%s: another middleware of this chain looks ahead of the workers, too; "
-                         "only one can",
-                         where);
-    }
-    add_to_chain(post, &link->instance);
+    if (link->instance.is_open)
+        add_to_chain(post, &link->instance);
     return WARREN_OK;
 }
 
@@ -122,7 +116,8 @@ static enum warren_status open_chain(const struct posts *posts, struct post *pos
     post->links = calloc(count + 1, sizeof *post->links);
     post->late = calloc(count + 1, sizeof *post->late);
     post->gates = calloc(count + 1, sizeof *post->gates);
-    if (!post->chain || !post->links || !post->late || !post->gates)
+    post->stages = calloc(count + 1, sizeof *post->stages);
+    if (!post->chain || !post->links || !post->late || !post->gates || !post->stages)
         return error_set(error, WARREN_ENOMEM, "no memory for the middlewares");
     post->chain_count = count;
     for (size_t i = 0; status == WARREN_OK && i < count; i++)
@@ -216,6 +211,7 @@ static void free_post(struct post *post)
     free(post->links);
     free(post->late);
     free(post->gates);
+    free(post->stages);
 }
 
 void posts_close_some(struct posts *posts, bool (*may)(void *user, size_t index), void *user)
@@ -265,7 +261,8 @@ void posts_fill(const struct posts *posts, size_t index, struct runtime_subscrip
         .late_count = post->late_count,
         .gates = post->gates,
         .gate_count = post->gate_count,
-        .stage = post->stage,
+        .stages = post->stages,
+        .stage_count = post->stage_count,
         .prefetch = (uint16_t)config->prefetch,
         .prefetch_bytes = (size_t)config->prefetch_bytes,
         .stop_at_gap = strcmp(config->on_gap, "stop") == 0,

@@ -325,7 +325,7 @@ static enum warren_outcome handle(struct warren_job *job, const struct warren_li
 static enum warren_outcome idempotency_call(struct warren_job *job, const struct warren_link *next,
                                             void *state)
 {
-    struct attempt *attempt = warren_job_mark(job);
+    struct attempt *attempt = warren_job_mark(job, next);
 
     if (!attempt)
         return without_mark(state, job, next);

@@ -7,12 +7,12 @@
 
 #include "base/error.h"
 
-/* The structs of version 0.1, the oldest of ABI 1: nobody may have smaller ones. */
+/* The structs as they were when ABI 2 began: nobody may have smaller ones. */
 #define END_OF(type, member) (offsetof(type, member) + sizeof(((type *)0)->member))
-#define DESCRIPTOR_SIZE_MIN  END_OF(struct warren_plugin, handlers)
-#define HANDLER_SIZE_MIN     END_OF(struct warren_handler, reopen)
+#define DESCRIPTOR_SIZE_MIN  END_OF(struct warren_plugin, middleware_size)
+#define HANDLER_SIZE_MIN     END_OF(struct warren_handler, transactional)
 #define OPTION_SIZE_MIN      END_OF(struct warren_option, help)
-#define MIDDLEWARE_SIZE_MIN  END_OF(struct warren_middleware, close)
+#define MIDDLEWARE_SIZE_MIN  END_OF(struct warren_middleware, fixed)
 /* No version will have larger ones: this is no descriptor. */
 #define SIZE_MAX_CREDIBLE 4096
 
@@ -28,17 +28,13 @@ static bool name_is_valid(const char *name)
 static enum warren_status check_abi(const struct warren_plugin *d, const char *where,
                                     struct warren_error *error)
 {
-    if (d->abi > WARREN_PLUGIN_ABI)
-        return error_set(error, WARREN_EPLUGIN,
-                         "%s: built for plugin ABI %u, this warren has %d: rebuild it with this "
-                         "warren's headers, or upgrade warren",
-                         where, d->abi, WARREN_PLUGIN_ABI);
-    if (d->abi < WARREN_PLUGIN_ABI)
-        return error_set(error, WARREN_EPLUGIN,
-                         "%s: built for plugin ABI %u, this warren has %d: rebuild it with this "
-                         "warren's headers",
-                         where, d->abi, WARREN_PLUGIN_ABI);
-    return WARREN_OK;
+    if (d->abi == WARREN_PLUGIN_ABI)
+        return WARREN_OK;
+    return error_set(
+        error, WARREN_EPLUGIN,
+        "%s: was compiled for ABI %u, this warren has ABI %d: compile it anew with the "
+        "headers of this version%s",
+        where, d->abi, WARREN_PLUGIN_ABI, d->abi > WARREN_PLUGIN_ABI ? ", or upgrade warren" : "");
 }
 
 static enum warren_status check_size(const char *what, uint32_t size, size_t min, const char *where,
@@ -49,7 +45,7 @@ static enum warren_status check_size(const char *what, uint32_t size, size_t min
     return error_set(
         error, WARREN_EPLUGIN,
         "%s: says that its struct %s has %u bytes, but ABI %d has at least %zu: define "
-        "the descriptor with WARREN_PLUGIN() and rebuild it with this warren's headers",
+        "the descriptor with WARREN_PLUGIN() and compile it anew with the headers of this version",
         where, what, size, WARREN_PLUGIN_ABI, min);
 }
 
@@ -206,6 +202,11 @@ static enum warren_status check_middlewares(struct plugin *plugin, size_t option
         struct owner owner = {"middleware", m->name};
 
         status = check_name(plugin, &owner, error);
+        if (status == WARREN_OK && !m->before != !m->after)
+            status = error_set(error, WARREN_EPLUGIN,
+                               "%s: middleware %s has `%s` without `%s`: define both or neither",
+                               plugin->where, m->name, m->before ? "before" : "after",
+                               m->before ? "after" : "before");
         for (size_t k = 0; status == WARREN_OK && k < i; k++) {
             if (strcmp(plugin->middlewares[k].name, m->name) == 0)
                 status = error_set(error, WARREN_EPLUGIN, "%s: two middlewares named %s",

@@ -156,8 +156,9 @@ struct warren_handler {
     bool transactional;
 };
 
-/** Raised whenever a struct of this header changes other than by growing at its end. */
-#define WARREN_PLUGIN_ABI 1
+/** Raised whenever a struct or a function of these headers changes, other than that a struct grows
+ * at its end or a function is added. A plugin of another number is not loaded: compile it anew. */
+#define WARREN_PLUGIN_ABI 2
 
 struct warren_middleware;
 

@@ -27,6 +27,7 @@ struct warren_link {
     enum warren_outcome (*call)(struct warren_job *job, const struct warren_link *next,
                                 void *state);
     void *state;
+    unsigned place; /**< warren's own: where warren_job_mark() finds the mark. Since: 0.1 */
 };
 
 /** Run the rest of the chain for @job. Thread: the worker's that runs it. Since: 0.1. */
@@ -91,13 +92,15 @@ struct warren_middleware {
     /**
      * Ahead of the workers: a message was admitted, and no worker has it yet. What must be asked
      * elsewhere, such as of a disk, is awaited here without a worker; messages go on in the order
-     * in which they came. A message that comes again, after a failed attempt, is shown again.
-     * One middleware of a chain may have this and `after`, both or neither.
+     * in which they came, so one that waits holds those behind it. A message that comes again,
+     * after a failed attempt, is shown again. A middleware has this and `after`, or neither. Those
+     * of a chain that have them are asked outermost first, each when the one before it lets the
+     * message go on.
      *
      * @job       to be read: message, properties, warren_job_key()
      * @passage   names the message until `after` is called
-     * @ret_mark  to be written before the answer may come: what warren_job_mark() returns in
-     *            `call`; NULL, as it is: `after` will not be called
+     * @ret_mark  to be written before the answer may come: what warren_job_mark() returns in this
+     *            middleware's `call`; NULL, as it is: its `after` will not be called
      * @return    true: go on; false: not before warren_passage_go()
      * Thread: the event loop's; must not block. Since: 0.1.
      */
@@ -108,7 +111,10 @@ struct warren_middleware {
      * Behind the workers: the outcome of a message with a mark is final, and what it published is
      * confirmed. Called once for each mark; also for a message that no worker took, because it is
      * handed back or its channel was lost: with WARREN_REQUEUE, and NULL in place of @passage.
+     * Those of a chain are told innermost first, as `call` returns, each with the outcome that the
+     * one before it left.
      *
+     * @mark   of this middleware
      * @return true: settle it; false: not before warren_passage_settle(). Without @passage the
      *         answer does not matter
      * Thread: any; must not block. Since: 0.1.
@@ -141,8 +147,8 @@ struct warren_middleware {
 /** The message for which `before` returned false may go on. Once. Thread: any. Since: 0.1. */
 WARREN_API void warren_passage_go(struct warren_passage *passage);
 /**
- * The message for which `after` returned false is to be settled with @outcome. Once; @passage is
- * gone. Thread: any. Since: 0.1.
+ * The message for which `after` returned false is to be settled with @outcome, once the `after` of
+ * middlewares further out agree. Once; @passage is gone. Thread: any. Since: 0.1.
  */
 WARREN_API void warren_passage_settle(struct warren_passage *passage, enum warren_outcome outcome);
 /**
@@ -210,8 +216,13 @@ WARREN_API void warren_job_hard_limit(struct warren_job *job, int64_t until_ms);
 /** The worker's monotonic clock, in milliseconds; the one that admission is asked with. */
 WARREN_API int64_t warren_job_now_ms(const struct warren_job *job);
 
-/** What `before` wrote for this message; NULL: nothing, or there is no such middleware. */
-WARREN_API void *warren_job_mark(const struct warren_job *job);
+/**
+ * What the caller's own `before` wrote for this message.
+ *
+ * @next    as `call` was given it: it tells whose mark is meant
+ * @return  NULL: nothing, or there is no `before`, or there was no memory to show it the message
+ */
+WARREN_API void *warren_job_mark(const struct warren_job *job, const struct warren_link *next);
 
 /** What the handler's `key` says; empty without one. Valid until the job ends. Since: 0.1. */
 WARREN_API struct warren_bytes warren_job_key(struct warren_job *job);

@@ -234,7 +234,7 @@ static void bad_plugins(void **state)
         ROW("plugins: [" WARREN_PLUGIN_DIR "/no_plugin.so]\n" ONE_QUEUE,
             "/no_plugin.so: not a warren plugin", "WARREN_PLUGIN()"),
         ROW("plugins: [" WARREN_PLUGIN_DIR "/bad_abi.so]\n" ONE_QUEUE,
-            "/bad_abi.so: built for plugin ABI 99, this warren has 1", "rebuild it"),
+            "/bad_abi.so: was compiled for ABI 100, this warren has ABI 2", "compile it anew"),
         ROW("plugins: [" WARREN_PLUGIN_DIR "/unit/plugin/undefined.so]\n" ONE_QUEUE,
             "/undefined.so: cannot load the plugin", "undefined symbol: charge_the_card_of_nobody"),
         ROW("plugins: [" WARREN_HANDLER_DIR "/log.so, " WARREN_HANDLER_DIR "/log.so]\n" ONE_QUEUE,

@@ -240,11 +240,12 @@ static void middlewares_of_another_abi(void **state)
     static const struct {
         const char *plugin, *says;
     } rows[] = {
-        {"bad_abi", "built for plugin ABI 99, this warren has 1: rebuild it with this warren's "
-                    "headers, or upgrade warren"},
+        {"bad_abi", "was compiled for ABI 100, this warren has ABI 2: compile it anew with the "
+                    "headers of this version, or upgrade warren"},
         {"bad_middleware",
-         "says that its struct warren_middleware has 16 bytes, but ABI 1 has at least 72: define "
-         "the descriptor with WARREN_PLUGIN() and rebuild it with this warren's headers"},
+         "says that its struct warren_middleware has 16 bytes, but ABI 2 has at least 112: define "
+         "the descriptor with WARREN_PLUGIN() and compile it anew with the headers of this "
+         "version"},
     };
 
     (void)state;

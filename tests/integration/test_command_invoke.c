@@ -291,7 +291,7 @@ static void wrong_plugins_and_handlers_are_refused(void **state)
     REFUSED("/nowhere.so: cannot open the plugin: No such file", "/nowhere.so", "record", file);
     REFUSED("not a shared object", file, "record", file);
     REFUSED("not a warren plugin", WARREN_PLUGIN_DIR "/no_plugin.so", "record", file);
-    REFUSED("built for plugin ABI", WARREN_PLUGIN_DIR "/bad_abi.so", "record", file);
+    REFUSED("was compiled for ABI", WARREN_PLUGIN_DIR "/bad_abi.so", "record", file);
     REFUSED("there is no handler probe.recrod; did you mean probe.record?", PROBE, "recrod", file);
     REFUSED("handler probe.open_fails failed to open: the probe does not want to open", PROBE,
             "open_fails", file);

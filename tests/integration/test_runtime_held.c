@@ -1,6 +1,7 @@
 /* test_runtime_held.c - messages that the runtime keeps from its workers: retries that wait for
- * their time, and gates; on a real broker.
+ * their time, gates, and middlewares that look ahead; on a real broker.
  */
+#include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -14,6 +15,17 @@
 #define PREFETCH    20
 #define DRAIN_MS    10000
 #define LONG_MS     (600 * 1000)
+
+/* A middleware that marks all that it sees. */
+struct looker {
+    pthread_mutex_t lock;
+    bool waits;                                /* this one and the next two under the lock */
+    struct warren_passage *passages[PREFETCH]; /* that wait for their answer */
+    size_t count;
+    atomic_uint seen;
+    atomic_uint acked;   /* `after` was called so */
+    atomic_uint dropped; /* without a passage */
+};
 
 struct fixture {
     struct broker *broker;
@@ -35,6 +47,8 @@ struct fixture {
     /* the gate */
     atomic_uint tokens;
     atomic_uint asked;
+
+    struct looker lookers[2]; /* outermost first */
 
     atomic_bool stopped;
     atomic_int status;
@@ -83,6 +97,47 @@ static void took(void *state, uint32_t count, int64_t now_ms)
     atomic_fetch_sub(&f->tokens, count);
 }
 
+static bool before(struct warren_job *job, struct warren_passage *passage, void *state,
+                   void **ret_mark)
+{
+    struct looker *looker = state;
+    bool waits;
+
+    (void)job;
+    atomic_fetch_add(&looker->seen, 1);
+    *ret_mark = looker;
+    pthread_mutex_lock(&looker->lock);
+    waits = looker->waits;
+    if (waits)
+        looker->passages[looker->count++] = passage;
+    pthread_mutex_unlock(&looker->lock);
+    return !waits;
+}
+
+static bool after(struct warren_passage *passage, enum warren_outcome outcome, void *mark,
+                  void *state)
+{
+    struct looker *looker = state;
+
+    assert_ptr_equal(mark, looker);
+    if (!passage)
+        atomic_fetch_add(&looker->dropped, 1);
+    else if (outcome == WARREN_ACK)
+        atomic_fetch_add(&looker->acked, 1);
+    return true;
+}
+
+/* From now on it lets everything go at once; what waits goes now. */
+static void answer(struct looker *looker)
+{
+    pthread_mutex_lock(&looker->lock);
+    looker->waits = false;
+    for (size_t i = 0; i < looker->count; i++)
+        warren_passage_go(looker->passages[i]);
+    looker->count = 0;
+    pthread_mutex_unlock(&looker->lock);
+}
+
 static void on_lost(void *user, const struct connection_loss *loss)
 {
     struct fixture *f = user;
@@ -119,6 +174,8 @@ static int setup(void **state)
     f->peer = peer_new(f->broker->uri);
     f->queue = unique_name("held");
     f->name = unique_name("held-worker");
+    for (int i = 0; i < 2; i++)
+        pthread_mutex_init(&f->lookers[i].lock, NULL);
     *state = f;
     return 0;
 }
@@ -137,6 +194,8 @@ static void start(struct fixture *f, const char *type, bool gated)
     static const struct runtime_events events = {
         .lost = on_lost, .draining = on_draining, .stopped = on_stopped};
     struct runtime_gate gate = {may, took, f};
+    const struct runtime_stage stages[] = {{before, after, &f->lookers[0]},
+                                           {before, after, &f->lookers[1]}};
     struct connection_options connection;
     struct uri uri;
     struct runtime_subscription subscription = {.queue = f->queue,
@@ -145,6 +204,8 @@ static void start(struct fixture *f, const char *type, bool gated)
                                                 .state = f,
                                                 .gates = &gate,
                                                 .gate_count = gated ? 1 : 0,
+                                                .stages = stages,
+                                                .stage_count = 2,
                                                 .prefetch = PREFETCH,
                                                 .concurrency = 2};
     struct runtime_options options = {.connection = &connection,
@@ -308,6 +369,68 @@ static void a_lost_connection_drops_what_waits(void **state)
     assert_int_equal(peer_count(f->peer, f->queue), 0);
 }
 
+/* ---- middlewares that look ahead ---- */
+
+/* Five messages wait for the inner one; the outer one has let them go on. */
+static void wait_inside(struct fixture *f)
+{
+    f->lookers[1].waits = true;
+    start(f, "classic", false);
+    peer_publish_many(f->peer, f->queue, "m", 5);
+    assert_true(WAIT_FOR(atomic_load(&f->lookers[1].seen) == 5, PATIENCE_MS));
+    assert_int_equal(atomic_load(&f->lookers[0].seen), 5);
+    assert_int_equal(atomic_load(&f->calls), 0);
+}
+
+/* With the answers all go, and come back past both. */
+static void both_look_ahead_and_behind(void **state)
+{
+    struct fixture *f = *state;
+
+    wait_inside(f);
+    answer(&f->lookers[1]);
+    assert_true(WAIT_FOR(stats(f).settled[WARREN_ACK] == 5, PATIENCE_MS));
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(atomic_load(&f->lookers[i].acked), 5);
+        assert_int_equal(atomic_load(&f->lookers[i].dropped), 0);
+    }
+}
+
+/* The channel is lost while they wait: each mark comes back once, and the messages come again. */
+static void a_lost_connection_drops_what_waits_ahead(void **state)
+{
+    struct fixture *f = *state;
+
+    wait_inside(f);
+    assert_int_equal(broker_close_connections(f->broker, f->name), 1);
+    assert_true(WAIT_FOR(atomic_load(&f->lost) == 1, PATIENCE_MS));
+    answer(&f->lookers[1]);
+    assert_true(WAIT_FOR(stats(f).settled[WARREN_ACK] == 5, PATIENCE_MS));
+    assert_int_equal(stats(f).stale, 5);
+    assert_int_equal(atomic_load(&f->calls), 5);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(atomic_load(&f->lookers[i].seen), 10);
+        assert_int_equal(atomic_load(&f->lookers[i].acked), 5);
+        assert_int_equal(atomic_load(&f->lookers[i].dropped), 5);
+    }
+}
+
+/* Draining hands back what has its answer only now. */
+static void draining_hands_back_what_waits_ahead(void **state)
+{
+    struct fixture *f = *state;
+
+    wait_inside(f);
+    runtime_stop(f->runtime);
+    assert_true(WAIT_FOR(!stats(f).consuming, PATIENCE_MS)); /* it has begun to drain */
+    answer(&f->lookers[1]);
+    stop(f);
+    assert_int_equal(stats(f).settled[WARREN_REQUEUE], 5);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(atomic_load(&f->lookers[i].dropped), 5);
+    assert_true(WAIT_FOR(peer_count(f->peer, f->queue) == 5, PATIENCE_MS));
+}
+
 /* ---- gates ---- */
 
 /* A closed gate holds everything in the prefetch window; each token lets one through. */
@@ -387,6 +510,9 @@ int main(void)
         T(holding_ends_at_half_of_the_prefetch),
         T(draining_hands_back_what_waits),
         T(a_lost_connection_drops_what_waits),
+        T(both_look_ahead_and_behind),
+        T(a_lost_connection_drops_what_waits_ahead),
+        T(draining_hands_back_what_waits_ahead),
         T(a_gate_lets_through_what_it_may),
         T(a_closed_gate_is_asked_as_it_wishes),
         T(draining_hands_back_what_a_gate_held),

@@ -33,7 +33,7 @@ struct runtime_gate {
 /** What one middleware does ahead of the workers and behind them; see middleware.h. */
 struct runtime_stage {
     bool (*before)(struct warren_job *job, struct warren_passage *passage, void *state,
-                   void **ret_mark); /* NULL: there is no such middleware */
+                   void **ret_mark);
     bool (*after)(struct warren_passage *passage, enum warren_outcome outcome, void *mark,
                   void *state);
     void *state;
@@ -51,7 +51,9 @@ struct runtime_subscription {
     size_t late_count;
     const struct runtime_gate *gates; /* asked in this order; copied */
     size_t gate_count;
-    struct runtime_stage stage;
+    const struct runtime_stage *stages; /* outermost first; copied. The `place` of a middleware's
+                                           link is that of its stage here, from 1 */
+    size_t stage_count;
     uint32_t delayed_max; /* messages held for a retry at once, above which the broker gets them
                              back at once; 0: half of the prefetch, at least 1 */
     uint16_t prefetch;

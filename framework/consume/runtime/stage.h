@@ -1,47 +1,71 @@
-/* stage.h - what a middleware does ahead of the workers and behind them (`before` and `after` of
- * <warren/middleware.h>), for one subscription.
+/* stage.h - what middlewares do ahead of the workers and behind them (`before` and `after` of
+ * <warren/middleware.h>), for one subscription. Each of them is a stage.
  *
- *   admission > before > [waiting] > workers > receipts > after > [waiting] > settlement
+ *   admission > before 0 > [waiting] > before 1 > [waiting] > workers > receipts >
+ *               after 1 > [waiting] > after 0 > [waiting] > settlement
  *
- * Messages go on in the order in which they came: one that waits for an answer holds those behind
- * it. What waits stands in the prefetch window, unsettled, and without a worker.
- * Thread: the loop's, but for what says otherwise. Owner: struct subscription embeds one.
+ * On the way in messages keep the order in which they came: one that waits for an answer holds
+ * those behind it. What waits stands in the prefetch window, unsettled, and without a worker.
+ * Thread: the loop's, but for what says otherwise. Owner: struct subscription embeds the stages.
  */
 #ifndef WARREN_CONSUME_STAGE_H
 #define WARREN_CONSUME_STAGE_H
 
 #include "consume/attempt/job.h"
 #include "consume/runtime/runtime.h"
-#include "consume/workers/runner.h"
+#include "consume/workers/batch.h"
 
+struct stages;
+
+/** That of one middleware. */
 struct stage {
-    struct runtime_stage calls; /* before NULL: there is no such middleware */
-    struct warren_job *job;     /* to look at messages with */
-    struct batch waiting;       /* for `before`, in order of arrival */
-    struct runner *runner;      /* takes what `after` held back */
-    void (*wake)(void *user);   /* have stage_take() called soon. Thread: any */
+    struct runtime_stage calls;
+    struct stages *all;
+    struct batch waiting; /* for `before`, in order of arrival */
+};
+
+/** What the owner does for the stages. */
+struct stages_calls {
+    /** Have stages_pass() called soon, for an answer has come. Thread: any. */
+    void (*wake)(void *user);
+    /** @delivery, for which stages_leave() returned false, is settled now. Thread: any. */
+    void (*settled)(void *user, struct delivery *delivery);
+    /** Is @delivery still to go on to the workers? Thread: the loop's. */
+    bool (*wanted)(void *user, const struct delivery *delivery);
+};
+
+/** All zero: there is no such middleware. */
+struct stages {
+    struct stage *items; /* outermost first */
+    size_t count;
+    struct warren_job *job; /* to look at messages with */
+    const struct stages_calls *calls;
     void *user;
 };
 
-/** @calls may be NULL: there is none. WARREN_OK or WARREN_ENOMEM. */
-enum warren_status stage_init(struct stage *stage, const struct runtime_stage *calls,
-                              const struct job_source *source, void (*wake)(void *user),
-                              void *user);
+/** @stages: zeroed; @given: outermost first, copied. WARREN_OK or WARREN_ENOMEM. */
+enum warren_status stages_init(struct stages *stages, const struct runtime_stage *given,
+                               size_t count, const struct job_source *source,
+                               const struct stages_calls *calls, void *user);
 /** A zeroed one is fine; nothing may be waiting. */
-void stage_done(struct stage *stage);
-
-/** Show all of @arrived to `before`; append to @go what may go to the workers. */
-void stage_enter(struct stage *stage, struct batch *arrived, struct batch *go);
-/** Append to @go what has its answer by now, and nothing before it that has none. */
-void stage_take(struct stage *stage, struct batch *go);
+void stages_done(struct stages *stages);
 
 /**
- * @delivery's outcome is final.
- *
- * @return true: settle it now; false: the runner gets it later. Thread: any
+ * Show all of @arrived to each `before`, and what has an answer by now to the next one. Append to
+ * @go what may go to the workers, and to @unwanted what had its answer and is not wanted any more.
  */
-bool stage_leave(struct stage *stage, struct delivery *delivery);
-/** @delivery is about to be settled: if `after` was never called for it, it is now. */
-void stage_drop(struct stage *stage, struct delivery *delivery);
+void stages_pass(struct stages *stages, struct batch *arrived, struct batch *go,
+                 struct batch *unwanted);
+/** How many wait for an answer of a `before`. */
+uint32_t stages_waiting(const struct stages *stages);
+
+/**
+ * @delivery's outcome is final: tell each `after`, innermost first.
+ *
+ * @return true: settle it now; false: calls->settled() tells it later. Thread: any
+ */
+bool stages_leave(struct stages *stages, struct delivery *delivery);
+/** @delivery is about to be settled: each `after` that was not told yet is told now. */
+void stages_drop(struct stages *stages, struct delivery *delivery);
 
 #endif

@@ -32,7 +32,7 @@ static bool run(void *user, uint32_t worker, struct delivery *delivery, int64_t 
     } else {
         outcome = guard_run(&s->guard, worker, job, &s->chain);
     }
-    settled = job_end(job, outcome) && stage_leave(&s->stage, delivery);
+    settled = job_end(job, outcome) && stages_leave(&s->stages, delivery);
     guard_ended(&s->guard, worker);
     return settled;
 }
@@ -102,9 +102,28 @@ static void receipts_came(void *user, struct delivery *delivery)
 {
     struct subscription *s = user;
 
-    if (stage_leave(&s->stage, delivery))
+    if (stages_leave(&s->stages, delivery))
         runner_settled(s->runner, delivery);
 }
+
+/* ---- what the stages ask for ---- */
+
+static void has_settled(void *user, struct delivery *delivery)
+{
+    struct subscription *s = user;
+
+    runner_settled(s->runner, delivery);
+}
+
+/* Else it goes back, or the broker has it back already. */
+static bool is_wanted(void *user, const struct delivery *delivery)
+{
+    const struct subscription *s = user;
+
+    return !s->draining && delivery->generation == consumer_generation(s->consumer);
+}
+
+static const struct stages_calls stages_calls = {wake_loop, has_settled, is_wanted};
 
 /* ---- what the consumer tells: the loop ---- */
 
@@ -234,7 +253,8 @@ static enum warren_status make_parts(struct subscription *s,
     if (status == WARREN_OK)
         status = make_admission(s, what);
     if (status == WARREN_OK)
-        status = stage_init(&s->stage, &what->stage, &s->source, wake_loop, s);
+        status =
+            stages_init(&s->stages, what->stages, what->stage_count, &s->source, &stages_calls, s);
     if (status == WARREN_OK)
         status = guard_init(&s->guard, &guard);
     if (status == WARREN_OK)
@@ -243,9 +263,7 @@ static enum warren_status make_parts(struct subscription *s,
         status = make_consumer(s, what, options);
     if (status != WARREN_OK)
         return error_set(error, status, "queue %s: %s", what->queue, warren_status_name(status));
-    status = threads_new(&threads, &runner_calls, s, &s->runner, error);
-    s->stage.runner = s->runner;
-    return status;
+    return threads_new(&threads, &runner_calls, s, &s->runner, error);
 }
 
 static void make_relay(struct subscription *s, const struct runtime_subscription *what,
@@ -315,7 +333,7 @@ void subscription_free(struct subscription *s)
     loop_timer_done(&s->owe);
     admission_done(&s->admission);
     delay_done(&s->owed);
-    stage_done(&s->stage);
+    stages_done(&s->stages);
     chain_done(&s->chain);
     chain_done(&s->late);
     free(s);

@@ -53,7 +53,7 @@ static void settle(struct subscription *s, struct delivery *delivery)
 
     s->in_flight--;
     admission_unreserve(&s->admission, delivery);
-    stage_drop(&s->stage, delivery);
+    stages_drop(&s->stages, delivery);
     guard_left(&s->guard, delivery, end_of(delivery, verdict, stale));
     if (stale) {
         subscription_count(&s->counts.stale);
@@ -80,37 +80,37 @@ uint32_t subscription_settle_as(struct subscription *s, struct batch *batch,
 
 /* ---- there ---- */
 
-/* On to the workers, past the middleware that looks at messages ahead of them. */
-static void go_on(struct subscription *s, struct batch *admitted)
+/* On to the workers, past the middlewares that look at messages ahead of them.
+ * @return how many came to rest there: what waited for an answer, and is not wanted any more */
+static uint32_t go_on(struct subscription *s, struct batch *admitted)
 {
     struct batch go = {NULL, NULL, 0};
+    struct batch unwanted = {NULL, NULL, 0};
+    uint32_t count;
 
-    stage_enter(&s->stage, admitted, &go);
+    stages_pass(&s->stages, admitted, &go, &unwanted);
     runner_push(s->runner, &go);
+    count = unwanted.count;
+    if (s->draining)
+        batch_splice(&s->arrived, &unwanted);
+    else
+        subscription_settle_as(s, &unwanted, WARREN_REQUEUE);
+    return count;
 }
 
-/* What waited for an answer, and has it. @return how many came to rest with it */
+/* What waited for an answer, and has it. @return as go_on() */
 static uint32_t take_answered(struct subscription *s)
 {
-    struct batch answered = {NULL, NULL, 0};
-    struct batch go = {NULL, NULL, 0};
-    struct batch older = {NULL, NULL, 0};
-    struct delivery *delivery;
+    uint32_t waiting = stages_waiting(&s->stages);
+    struct batch none = {NULL, NULL, 0};
+    uint32_t unwanted;
 
-    stage_take(&s->stage, &answered);
-    if (answered.count == 0)
+    if (waiting == 0)
         return 0;
-    if (s->draining) {
-        uint32_t count = answered.count;
-
-        batch_splice(&s->arrived, &answered);
-        return count;
-    }
-    while ((delivery = batch_pop(&answered)))
-        batch_add(is_stale(s, delivery) ? &older : &go, delivery);
-    runner_push(s->runner, &go);
-    s->host->pushed(s->host);
-    return subscription_settle_as(s, &older, WARREN_REQUEUE);
+    unwanted = go_on(s, &none);
+    if (stages_waiting(&s->stages) < waiting)
+        s->host->pushed(s->host);
+    return unwanted;
 }
 
 /* The admission has changed: see to its timer. */
@@ -287,7 +287,7 @@ uint32_t subscription_begun(const struct subscription *s)
     uint32_t queued;
 
     runner_load(s->runner, &running, &queued);
-    return subscription_at_work(s) - s->stage.waiting.count - queued;
+    return subscription_at_work(s) - stages_waiting(&s->stages) - queued;
 }
 
 uint32_t subscription_unsent(const struct subscription *s)

@@ -44,7 +44,7 @@ struct subscription {
 
     struct batch arrived;       /* since the last turn */
     struct admission admission; /* of this generation alone */
-    struct stage stage;
+    struct stages stages;
     struct delay owed; /* what waits for a copy, by the next try; of this generation alone */
     struct loop_timer owe;
     struct random random; /* of these tries */

@@ -69,7 +69,7 @@ static int teardown(void **state)
 /* The first link is the outermost, the handler innermost, and its answer comes back through all. */
 static void links_are_called_in_order(void **state)
 {
-    struct warren_link links[] = {{pass, "1"}, {pass, "2"}, {pass, "3"}};
+    struct warren_link links[] = {{pass, "1", 0}, {pass, "2", 0}, {pass, "3", 0}};
 
     assert_int_equal(run(links, 3, WARREN_DISCARD, *state), WARREN_DISCARD);
     assert_string_equal(trail, "123h321");
@@ -85,7 +85,7 @@ static void the_handler_alone_is_a_chain(void **state)
 /* A link that does not go on keeps the handler from running. */
 static void a_link_may_stop(void **state)
 {
-    struct warren_link links[] = {{pass, "1"}, {stop, "2"}, {pass, "3"}};
+    struct warren_link links[] = {{pass, "1", 0}, {stop, "2", 0}, {pass, "3", 0}};
 
     assert_int_equal(run(links, 3, WARREN_ACK, *state), WARREN_REQUEUE);
     assert_string_equal(trail, "121");
@@ -103,7 +103,7 @@ static void an_unknown_outcome_is_a_failed_attempt(void **state)
 /* So has a middleware that returns none. */
 static void an_unknown_outcome_of_a_link_too(void **state)
 {
-    struct warren_link links[] = {{nonsense, NULL}};
+    struct warren_link links[] = {{nonsense, NULL, 0}};
 
     assert_int_equal(run(links, 1, WARREN_ACK, *state), WARREN_RETRY);
 }

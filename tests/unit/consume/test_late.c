@@ -45,7 +45,7 @@ static enum warren_outcome run(struct job_rig *rig, const struct warren_link *li
 static void nobody_decides(void **state)
 {
     struct job_rig *rig = *state;
-    struct warren_link links[] = {{pass, "1"}, {pass, "2"}};
+    struct warren_link links[] = {{pass, "1", 0}, {pass, "2", 0}};
 
     assert_int_equal(run(rig, links, 2), WARREN_RETRY);
     assert_string_equal(trail, "12");
@@ -60,7 +60,7 @@ static void nobody_decides(void **state)
 static void a_link_decides(void **state)
 {
     enum warren_outcome outcome = WARREN_RETRY;
-    struct warren_link links[] = {{pass, "1"}, {decide, &outcome}};
+    struct warren_link links[] = {{pass, "1", 0}, {decide, &outcome, 0}};
     struct job_rig *rig = *state;
 
     assert_int_equal(run(rig, links, 2), WARREN_RETRY);

@@ -262,7 +262,7 @@ static enum warren_outcome rig_handle(struct warren_job *job, const struct warre
 static inline enum warren_outcome rig_run(const struct warren_middleware *middleware, void *state,
                                           struct warren_job *job)
 {
-    const struct warren_link links[] = {{middleware->call, state}, {rig_handle, NULL}};
+    const struct warren_link links[] = {{middleware->call, state, 0}, {rig_handle, NULL, 0}};
 
     return warren_next(job, links);
 }

@@ -122,7 +122,7 @@ static enum warren_outcome outlast(struct warren_job *job, const struct warren_l
 static void an_old_success_is_no_probe(void **state)
 {
     void *bills = OPEN("bills", THREE);
-    const struct warren_link links[] = {{breaker->call, bills}, {outlast, bills}};
+    const struct warren_link links[] = {{breaker->call, bills, 0}, {outlast, bills, 0}};
     struct warren_job job = job_at(0, WARREN_ACK);
     int64_t retry_ms;
 
@@ -173,7 +173,7 @@ static enum warren_outcome probe_and_other(struct warren_job *job, const struct 
 static void others_wait_for_the_probe(void **state)
 {
     void *bills = OPEN("bills", THREE, "on_open", "retry");
-    const struct warren_link links[] = {{breaker->call, bills}, {probe_and_other, bills}};
+    const struct warren_link links[] = {{breaker->call, bills, 0}, {probe_and_other, bills, 0}};
     struct warren_job job = job_at(5000, WARREN_ACK);
 
     (void)state;

@@ -36,7 +36,8 @@ static int teardown(void **state)
 
 static enum warren_outcome run(struct rig *rig, struct warren_job *job)
 {
-    struct warren_link links[] = {{middleware_deadline.call, rig->state}, {fake_handle, NULL}};
+    struct warren_link links[] = {{middleware_deadline.call, rig->state, 0},
+                                  {fake_handle, NULL, 0}};
     enum warren_outcome outcome;
 
     fake_log_begin(&rig->log, WARREN_LOG_INFO);
@@ -160,7 +161,7 @@ static void the_hard_limit_is_passed_on(void **state)
     const struct warren_options options = {{{"limit", "5000"}, {"hard_limit", "20000"}}};
     struct warren_subscription_info info;
     struct warren_job job = {.now_ms = 70000};
-    struct warren_link links[2] = {{middleware_deadline.call, NULL}, {fake_handle, NULL}};
+    struct warren_link links[2] = {{middleware_deadline.call, NULL, 0}, {fake_handle, NULL, 0}};
 
     (void)state;
     links[0].state = fake_open(&middleware_deadline, &info, &options);
@@ -196,9 +197,9 @@ static enum warren_outcome reload_meanwhile(struct warren_job *job, const struct
 static void a_reload_is_for_attempts_that_begin(void **state)
 {
     struct rig *rig = *state;
-    struct warren_link links[] = {{middleware_deadline.call, rig->state},
-                                  {reload_meanwhile, rig->state},
-                                  {fake_handle, NULL}};
+    struct warren_link links[] = {{middleware_deadline.call, rig->state, 0},
+                                  {reload_meanwhile, rig->state, 0},
+                                  {fake_handle, NULL, 0}};
     struct warren_job before = {.outcome = WARREN_RETRY, .now_ms = 1000, .took_ms = LIMIT_MS - 1};
     struct warren_job after = {.outcome = WARREN_RETRY, .now_ms = 1000, .took_ms = 100};
 

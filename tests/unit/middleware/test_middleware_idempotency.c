@@ -54,8 +54,9 @@ struct warren_bytes warren_job_key(struct warren_job *job)
     return message.key;
 }
 
-void *warren_job_mark(const struct warren_job *job)
+void *warren_job_mark(const struct warren_job *job, const struct warren_link *next)
 {
+    (void)next;
     (void)job;
     return message.mark;
 }
@@ -250,7 +251,8 @@ static enum warren_outcome handle(struct warren_job *job, const struct warren_li
 
 static enum warren_outcome call(struct rig *rig, struct warren_job *job)
 {
-    const struct warren_link links[] = {{middleware_idempotency.call, rig->state}, {handle, NULL}};
+    const struct warren_link links[] = {{middleware_idempotency.call, rig->state, 0},
+                                        {handle, NULL, 0}};
 
     return warren_next(job, links);
 }

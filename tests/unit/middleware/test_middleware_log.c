@@ -13,7 +13,7 @@ static void run(struct warren_job *job, const struct warren_options *options, in
 {
     struct warren_subscription_info info;
     void *state = fake_open(&middleware_log, &info, options);
-    struct warren_link links[] = {{middleware_log.call, state}, {fake_handle, NULL}};
+    struct warren_link links[] = {{middleware_log.call, state, 0}, {fake_handle, NULL, 0}};
 
     fake_log_begin(log, level);
     for (int i = 0; i < times; i++)
@@ -120,7 +120,7 @@ static void a_reload_changes_them(void **state)
     struct warren_job job = {.outcome = WARREN_ACK};
     struct warren_subscription_info info;
     void *log_state = fake_open(&middleware_log, &info, &defaults);
-    struct warren_link links[] = {{middleware_log.call, log_state}, {fake_handle, NULL}};
+    struct warren_link links[] = {{middleware_log.call, log_state, 0}, {fake_handle, NULL, 0}};
     struct fake_log log;
 
     (void)state;

@@ -54,7 +54,8 @@ static void a_panic_is_a_failed_attempt(void **state)
     static const int depths[] = {0, 1, DEPTH};
     struct warren_subscription_info info;
     struct guest guest = {.panics = true};
-    struct warren_link links[] = {{middleware_recover.call, open_recover(&info)}, {handle, &guest}};
+    struct warren_link links[] = {{middleware_recover.call, open_recover(&info), 0},
+                                  {handle, &guest, 0}};
     struct fake_log log;
 
     (void)state;
@@ -77,7 +78,8 @@ static void a_panic_is_logged_once(void **state)
 {
     struct warren_subscription_info info;
     struct guest guest = {.panics = true, .depth = DEPTH};
-    struct warren_link links[] = {{middleware_recover.call, open_recover(&info)}, {handle, &guest}};
+    struct warren_link links[] = {{middleware_recover.call, open_recover(&info), 0},
+                                  {handle, &guest, 0}};
     struct warren_job job = {.attempt = 2, .properties = {.message_id = "m-1"}};
     struct fake_log log;
 
@@ -95,7 +97,8 @@ static void an_outcome_passes(void **state)
 {
     struct warren_subscription_info info;
     struct guest guest = {0};
-    struct warren_link links[] = {{middleware_recover.call, open_recover(&info)}, {handle, &guest}};
+    struct warren_link links[] = {{middleware_recover.call, open_recover(&info), 0},
+                                  {handle, &guest, 0}};
     struct fake_log log;
 
     (void)state;
@@ -138,10 +141,10 @@ static enum warren_outcome run_nested(struct warren_job *job, struct guest *gues
 {
     struct warren_subscription_info info;
     void *state = open_recover(&info);
-    struct warren_link links[] = {{middleware_recover.call, state},
-                                  {stand_between, between},
-                                  {middleware_recover.call, state},
-                                  {handle, guest}};
+    struct warren_link links[] = {{middleware_recover.call, state, 0},
+                                  {stand_between, between, 0},
+                                  {middleware_recover.call, state, 0},
+                                  {handle, guest, 0}};
     struct fake_log log;
     enum warren_outcome outcome;
 
@@ -206,7 +209,8 @@ static void the_callers_registers_survive(void **state)
 {
     struct warren_subscription_info info;
     struct guest guest = {0};
-    struct warren_link links[] = {{middleware_recover.call, open_recover(&info)}, {handle, &guest}};
+    struct warren_link links[] = {{middleware_recover.call, open_recover(&info), 0},
+                                  {handle, &guest, 0}};
     struct warren_job job = {0};
     struct fake_log log;
     uint64_t expected = 0;
@@ -234,8 +238,8 @@ static void the_signal_mask_is_left_alone(void **state)
 {
     struct warren_subscription_info info;
     sigset_t set, now;
-    struct warren_link links[] = {{middleware_recover.call, open_recover(&info)},
-                                  {block_and_panic, &set}};
+    struct warren_link links[] = {{middleware_recover.call, open_recover(&info), 0},
+                                  {block_and_panic, &set, 0}};
     struct warren_job job = {0};
     struct fake_log log;
 

@@ -16,7 +16,7 @@ static void run(struct warren_job *job, const char *start, const struct warren_f
     const struct warren_options options = {{{"start", start}}};
     struct warren_subscription_info info;
     void *state = fake_open(&middleware_trace, &info, &options);
-    struct warren_link links[] = {{middleware_trace.call, state}, {fake_handle, NULL}};
+    struct warren_link links[] = {{middleware_trace.call, state, 0}, {fake_handle, NULL, 0}};
 
     job->properties.headers = (struct warren_table){headers, count};
     assert_int_equal(warren_next(job, links), job->outcome);

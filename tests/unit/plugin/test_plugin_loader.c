@@ -249,8 +249,11 @@ static void another_abi_is_refused(void **state)
 {
     (void)state;
     refused(PLUGIN_FIXTURES "/newer_abi.so",
-            "built for plugin ABI 2, this warren has 1: rebuild it with this warren's headers, or "
-            "upgrade warren");
+            "newer_abi.so: was compiled for ABI 3, this warren has ABI 2: compile it anew with the "
+            "headers of this version, or upgrade warren");
+    refused(PLUGIN_FIXTURES "/abi_1.so",
+            "abi_1.so: was compiled for ABI 1, this warren has ABI 2: compile it anew with the "
+            "headers of this version");
 }
 
 static const struct warren_subscription_info info = {.queue = "bills",
