@@ -9,6 +9,7 @@
 #include "app/testing_delivery.h"
 #include "app/testing_published.h"
 #include "app/testing_setup.h"
+#include "app/testing_stages.h"
 #include "base/error.h"
 #include "consume/attempt/job.h"
 #include "consume/attempt/late.h"
@@ -37,6 +38,7 @@ struct warren_test {
     _Atomic int64_t deadline_ms;
     struct job_source source;
     struct warren_job *job;
+    struct testing_stages stages;
     struct delivery *delivery; /* NULL: there is no message yet */
     uint64_t tag;              /* of the last delivery */
     uint32_t number;           /* that the next attempt shall have; 0: as the headers tell */
@@ -118,13 +120,16 @@ static enum warren_status init(struct warren_test *test, const struct warren_tes
                                        .publish = testing_publish,
                                        .append = testing_append,
                                        .publisher = &test->published,
+                                       .definition = test->setup.subscription.handler,
+                                       .state = test->setup.subscription.state,
                                        .clock = &test->clock.clock,
                                        .seed = options->seed,
                                        .deadline_ms = &test->deadline_ms,
                                        .settled = not_late,
                                        .broker_counts = true};
     test->job = job_new(&test->source);
-    if (!test->job || testing_published_init(&test->published) != WARREN_OK)
+    if (!test->job || testing_published_init(&test->published) != WARREN_OK ||
+        testing_stages_init(&test->stages, &test->setup.subscription, &test->source) != WARREN_OK)
         return error_set(error, WARREN_ENOMEM, "no memory");
     return WARREN_OK;
 }
@@ -155,6 +160,7 @@ void warren_test_free(struct warren_test *test)
     if (!test)
         return;
     job_free(test->job);
+    testing_stages_done(&test->stages);
     delivery_free(test->delivery);
     testing_published_done(&test->published);
     arena_done(&test->noted);
@@ -356,6 +362,17 @@ static void end_late(struct warren_test *test)
     delivery->publish_end = PUBLISH_FINE;
 }
 
+/* A middleware may have decided otherwise: see warren_passage_retry(). */
+static void go_back(struct warren_test *test)
+{
+    const struct delivery *delivery = test->delivery;
+
+    if (!testing_stages_behind(&test->stages, test->delivery))
+        misused("a middleware's `after` keeps the message, and has not settled it for a minute");
+    if (delivery->outcome == WARREN_RETRY && delivery->forgiven)
+        test->attempt.forgiven = true;
+}
+
 const struct warren_test_attempt *warren_test_run(struct warren_test *test)
 {
     size_t published_before = test->published.count;
@@ -367,6 +384,8 @@ const struct warren_test_attempt *warren_test_run(struct warren_test *test)
     wait_until_due(test);
     wait_until_admitted(test);
     begin(test);
+    if (!testing_stages_ahead(&test->stages, test->delivery))
+        misused("a middleware's `before` has not let the message go on for a minute");
     test->attempt = (struct warren_test_attempt){.attempt = warren_job_attempt(test->job),
                                                  .began_ms = warren_test_now_ms(test)};
     test->published.attempt = test->attempt.attempt;
@@ -379,6 +398,7 @@ const struct warren_test_attempt *warren_test_run(struct warren_test *test)
     }
     end(test, outcome);
     end_late(test);
+    go_back(test);
     test->tried = true;
     report(test, published_before);
     return &test->attempt;

@@ -157,8 +157,12 @@ struct warren_test_attempt {
  * and without a delay after REQUEUE and RETRY, the message comes from the broker again:
  * redelivered.
  *
+ * What the chain's middlewares do ahead of the workers and behind them (`before`, `after`) is done
+ * before and after the attempt; for one that answers from a thread of its own this waits, by the
+ * real clock.
+ *
  * @return never NULL. To call it without a message is a programmer's mistake and aborts; so does a
- *         chain that admits nothing for a year
+ *         chain that admits nothing for a year, or a middleware that does not answer for a minute
  */
 WARREN_API const struct warren_test_attempt *warren_test_run(struct warren_test *test);
 

@@ -18,6 +18,12 @@
 
 /* ---- what the runner asks for: worker threads ---- */
 
+/* What is late has no final outcome yet: it comes once more. */
+static bool leave(struct subscription *s, struct delivery *delivery)
+{
+    return delivery->late || stages_leave(&s->stages, delivery);
+}
+
 static bool run(void *user, uint32_t worker, struct delivery *delivery, int64_t begun_ns)
 {
     struct subscription *s = user;
@@ -32,7 +38,7 @@ static bool run(void *user, uint32_t worker, struct delivery *delivery, int64_t 
     } else {
         outcome = guard_run(&s->guard, worker, job, &s->chain);
     }
-    settled = job_end(job, outcome) && stages_leave(&s->stages, delivery);
+    settled = job_end(job, outcome) && leave(s, delivery);
     guard_ended(&s->guard, worker);
     return settled;
 }
@@ -102,7 +108,7 @@ static void receipts_came(void *user, struct delivery *delivery)
 {
     struct subscription *s = user;
 
-    if (stages_leave(&s->stages, delivery))
+    if (leave(s, delivery))
         runner_settled(s->runner, delivery);
 }
 

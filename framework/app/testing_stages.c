@@ -1,0 +1,86 @@
+/* testing_stages.c - see testing_stages.h. */
+#include "app/testing_stages.h"
+
+#define ANSWER_MAX_MS 60000
+
+static void set(struct testing_stages *testing, bool *flag)
+{
+    pthread_mutex_lock(&testing->lock);
+    *flag = true;
+    condition_signal(&testing->changed);
+    pthread_mutex_unlock(&testing->lock);
+}
+
+static void wake(void *user)
+{
+    struct testing_stages *testing = user;
+
+    set(testing, &testing->answered);
+}
+
+static void settled(void *user, struct delivery *delivery)
+{
+    struct testing_stages *testing = user;
+
+    (void)delivery; /* there is but one */
+    set(testing, &testing->settled);
+}
+
+static bool wanted(void *user, const struct delivery *delivery)
+{
+    (void)user;
+    (void)delivery;
+    return true;
+}
+
+static const struct stages_calls calls = {wake, settled, wanted};
+
+enum warren_status testing_stages_init(struct testing_stages *testing,
+                                       const struct runtime_subscription *subscription,
+                                       const struct job_source *source)
+{
+    pthread_mutex_init(&testing->lock, NULL);
+    condition_init(&testing->changed);
+    return stages_init(&testing->stages, subscription->stages, subscription->stage_count, source,
+                       &calls, testing);
+}
+
+void testing_stages_done(struct testing_stages *testing)
+{
+    stages_done(&testing->stages);
+}
+
+/* Until @flag is set, which is taken back. @return false: it was not */
+static bool wait_for(struct testing_stages *testing, bool *flag)
+{
+    int64_t until_ms = clock_now_ms(clock_monotonic()) + ANSWER_MAX_MS;
+    bool in_time = true;
+    bool came;
+
+    pthread_mutex_lock(&testing->lock);
+    while (!*flag && in_time)
+        in_time = condition_wait_until_ms(&testing->changed, &testing->lock, until_ms);
+    came = *flag;
+    *flag = false;
+    pthread_mutex_unlock(&testing->lock);
+    return came;
+}
+
+bool testing_stages_ahead(struct testing_stages *testing, struct delivery *delivery)
+{
+    struct batch arrived = {NULL, NULL, 0};
+    struct batch go = {NULL, NULL, 0};
+    struct batch unwanted = {NULL, NULL, 0};
+    bool answered = true;
+
+    batch_add(&arrived, delivery);
+    stages_pass(&testing->stages, &arrived, &go, &unwanted);
+    while (go.count == 0 && (answered = wait_for(testing, &testing->answered)))
+        stages_pass(&testing->stages, &arrived, &go, &unwanted);
+    return answered;
+}
+
+bool testing_stages_behind(struct testing_stages *testing, struct delivery *delivery)
+{
+    return stages_leave(&testing->stages, delivery) || wait_for(testing, &testing->settled);
+}
