@@ -8,7 +8,7 @@
 
 #include <sqlite3.h>
 
-#include <warren/handler.h>
+#include <warren/sqlite.h>
 
 #include "stopwatch.h"
 
@@ -63,18 +63,18 @@ static enum warren_outcome noop_handle(struct warren_job *job, void *state)
 static enum warren_status row_open(const struct warren_subscription_info *info, void **state,
                                    struct warren_error *error)
 {
+    struct sqlite3 *database = warren_subscription_sqlite(info);
     struct noop *noop;
     enum warren_status status = noop_open(info, state, error);
 
     if (status != WARREN_OK)
         return status;
     noop = *state;
-    if (sqlite3_exec(info->database, "CREATE TABLE row (body BLOB)", NULL, NULL, NULL) ==
-            SQLITE_OK &&
-        sqlite3_prepare_v2(info->database, "INSERT INTO row VALUES (?)", -1, &noop->insert, NULL) ==
+    if (sqlite3_exec(database, "CREATE TABLE row (body BLOB)", NULL, NULL, NULL) == SQLITE_OK &&
+        sqlite3_prepare_v2(database, "INSERT INTO row VALUES (?)", -1, &noop->insert, NULL) ==
             SQLITE_OK)
         return WARREN_OK;
-    snprintf(error->text, sizeof error->text, "%s", sqlite3_errmsg(info->database));
+    snprintf(error->text, sizeof error->text, "%s", sqlite3_errmsg(database));
     return WARREN_EIO;
 }
 
@@ -84,7 +84,7 @@ static enum warren_outcome row_handle(struct warren_job *job, void *state)
     struct warren_bytes body = warren_job_body(job);
     int code;
 
-    if (!warren_job_transaction(job))
+    if (!warren_job_sqlite(job))
         return WARREN_RETRY;
     sqlite3_bind_blob(noop->insert, 1, body.data, (int)body.len, SQLITE_STATIC);
     code = sqlite3_step(noop->insert);

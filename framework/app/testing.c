@@ -1,4 +1,5 @@
 /* testing.c - <warren/testing.h>: a worker of one subscription, without threads and broker. */
+#include <warren/sqlite.h>
 #include <warren/testing.h>
 
 #include <assert.h>
@@ -287,11 +288,11 @@ static struct sqlite3 *give_transaction(struct warren_job *job, void *user)
 
     if (!scratch_enter(test->setup.scratch))
         return NULL;
-    warren_job_set_outbox(job, &outbox);
+    job_set_outbox(job, &outbox);
     return scratch_handle(test->setup.scratch);
 }
 
-struct sqlite3 *warren_test_database(struct warren_test *test)
+struct sqlite3 *warren_test_sqlite(struct warren_test *test)
 {
     return test->setup.scratch ? scratch_handle(test->setup.scratch) : NULL;
 }
@@ -303,7 +304,7 @@ static void begin(struct warren_test *test)
 
     job_begin(test->job, test->delivery, clock_now_ns(&test->clock.clock));
     if (test->setup.scratch)
-        warren_job_on_transaction(test->job, give_transaction, test);
+        job_on_transaction(test->job, give_transaction, test);
     if (test->number == 0)
         return;
     test->delivery->failed = 0;

@@ -7,6 +7,7 @@
 #include "app/worker_limits.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/middleware_own.h"
 #include "config/node.h"
 #include "middleware/builtin.h"
 #include "plugin/instance.h"
@@ -24,6 +25,7 @@ struct post_link {
 /* One subscription, open. */
 struct post {
     const struct setup_subscription *setup;
+    struct warren_subscription kept;
     struct warren_subscription_info info;
     struct instance handler;
     struct post_link *chain;
@@ -141,6 +143,8 @@ static enum warren_status open_post(const struct posts *posts, size_t index, boo
     enum warren_status status;
 
     post->setup = setup;
+    post->kept = (struct warren_subscription){.keeper = posts->keeper,
+                                              .sqlite = database_of(posts, setup->handler)};
     post->info = (struct warren_subscription_info){
         .queue = setup->config->queue,
         .handler = setup->config->handler,
@@ -148,9 +152,8 @@ static enum warren_status open_post(const struct posts *posts, size_t index, boo
         .options = setup->options,
         .dead_letters = setup->config->dead_exchange != NULL,
         .definition = setup->handler,
-        .store = posts->keeper,
         .ack_timeout_ms = worker_limits_ack_timeout_ms(posts->setup->config, setup->config->queue),
-        .database = database_of(posts, setup->handler),
+        .subscription = &post->kept,
     };
     status = open_chain(posts, post, only_builtin, error);
     if (status != WARREN_OK || only_builtin)

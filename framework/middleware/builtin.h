@@ -17,8 +17,8 @@ extern const struct warren_middleware middleware_retry;
 extern const struct warren_middleware middleware_breaker;
 extern const struct warren_middleware middleware_rate_limit;
 /**
- * info->store is a struct keeper that outlives it but for keeper_free(). Without one (a
- * configuration is checked, a message is tried alone) every message is handled.
+ * Without a keeper in info->subscription (a configuration is checked, a message is tried alone)
+ * every message is handled.
  */
 extern const struct warren_middleware middleware_idempotency;
 extern const struct warren_middleware middleware_deadline;

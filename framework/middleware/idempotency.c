@@ -12,6 +12,7 @@
 #include "amqp/wire/annotations.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/middleware_own.h"
 #include "middleware/job_line.h"
 #include "middleware/message_key.h"
 #include "middleware/stored_reply.h"
@@ -78,7 +79,7 @@ static enum warren_status idempotency_open(const struct warren_subscription_info
     if (!i)
         return error_set(error, WARREN_ENOMEM, "no memory");
     i->info = info;
-    i->keeper = info->store;
+    i->keeper = info->subscription->keeper;
     if (i->keeper && info->definition && info->definition->transactional)
         i->transactor = keeper_transactor(i->keeper);
     i->scope = warren_text(*scope ? scope : info->queue);
@@ -261,7 +262,7 @@ static struct sqlite3 *give_transaction(struct warren_job *job, void *user)
                              &error) == WARREN_OK) {
             attempt->part = ENTERED;
             if (transactor_has_outbox(transactor))
-                warren_job_set_outbox(job, &attempt->transaction.outbox);
+                job_set_outbox(job, &attempt->transaction.outbox);
         } else {
             attempt->part = REFUSED;
             warren_job_fail(job, "no transaction: %s", error.text);
@@ -311,14 +312,14 @@ static enum warren_outcome handle(struct warren_job *job, const struct warren_li
     enum warren_outcome outcome;
 
     attempt->job = job;
-    warren_job_on_reply(job, keep_reply, attempt);
+    job_on_reply(job, keep_reply, attempt);
     if (attempt->idempotency->transactor)
-        warren_job_on_transaction(job, give_transaction, attempt);
+        job_on_transaction(job, give_transaction, attempt);
     outcome = warren_next(job, next);
-    warren_job_on_reply(job, NULL, NULL);
+    job_on_reply(job, NULL, NULL);
     if (!attempt->idempotency->transactor)
         return outcome;
-    warren_job_on_transaction(job, NULL, NULL);
+    job_on_transaction(job, NULL, NULL);
     return end_transaction(job, attempt, outcome);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "amqp/wire/properties.h"
+#include "base/middleware_own.h"
 
 #define HEAD sizeof(uint32_t)
 
@@ -38,8 +39,7 @@ enum warren_status stored_reply_write(struct warren_job *job, const struct warre
 
     arena_init(&scratch);
     buffer_init(&out, max);
-    status = properties_encode_whole(&reply->properties, warren_job_arena(job), max, &scratch, &out,
-                                     NULL);
+    status = properties_encode_whole(&reply->properties, job_arena(job), max, &scratch, &out, NULL);
     if (status == WARREN_OK)
         status = join((struct warren_bytes){buffer_front(&out), buffer_len(&out)}, reply->body, max,
                       ret_data, ret_len);
@@ -64,6 +64,6 @@ enum warren_status stored_reply_send(struct warren_bytes data, struct warren_job
     properties = (struct warren_bytes){(const uint8_t *)data.data + HEAD, len};
     reply.body.data = (const uint8_t *)data.data + HEAD + len;
     reply.body.len = data.len - HEAD - len;
-    status = properties_decode(properties, warren_job_arena(job), &reply.properties);
+    status = properties_decode(properties, job_arena(job), &reply.properties);
     return status == WARREN_OK ? warren_job_reply(job, &reply) : status;
 }

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <warren/sqlite.h>
+
 #include "row.h"
 
 struct sink {
@@ -87,7 +89,7 @@ static enum warren_status sink_open(const struct warren_subscription_info *info,
 
     if (!sink)
         return WARREN_ENOMEM;
-    sink->database = info->database;
+    sink->database = warren_subscription_sqlite(info);
     sink->mapping.needs_all = strcmp(warren_options_text(info->options, "missing"), "reject") == 0;
     status = row_mapping_read(&sink->mapping, columns, count, error);
     if (status == WARREN_OK && !sink->database) {
@@ -152,7 +154,7 @@ static enum warren_outcome insert_all(struct warren_job *job, struct sink *sink,
     const json_t *object;
     size_t i;
 
-    if (!warren_job_transaction(job))
+    if (!warren_job_sqlite(job))
         return WARREN_RETRY;
     if (!json_is_array(body))
         return insert_one(job, sink, body);

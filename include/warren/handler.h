@@ -9,7 +9,8 @@
  *
  * Thread: unless a comment says otherwise, a function that takes a job may be called only by the
  * thread that is running `handle` for that job, and only until `handle` returns.
- * Elsewhere: messages and their headers (message.h), middlewares (middleware.h).
+ * Elsewhere: messages and their headers (message.h), middlewares (middleware.h), the transaction of
+ * a handler that writes where the worker remembers (the header of that database).
  */
 #ifndef WARREN_HANDLER_H
 #define WARREN_HANDLER_H
@@ -38,8 +39,8 @@ enum warren_log_level { WARREN_LOG_ERROR, WARREN_LOG_WARN, WARREN_LOG_INFO, WARR
 /** One message being handled. Opaque; lives until `handle` returns. */
 struct warren_job;
 
-/** A connection of SQLite's; include <sqlite3.h> to use it. */
-struct sqlite3;
+/** The subscription of an `open`. Opaque; as long-lived as the info that names it. */
+struct warren_subscription;
 
 /* ---- options of a handler ---- */
 
@@ -98,16 +99,12 @@ struct warren_subscription_info {
     const struct warren_options *options;
     bool dead_letters; /**< what is rejected goes to a dead-letter queue; it is not dropped */
     const struct warren_handler *definition; /**< the handler's own row. Since: 0.1 */
-    void *store;            /**< for warren's own middlewares; NULL: there is none. Since: 0.1 */
     int64_t ack_timeout_ms; /**< then the broker takes an unsettled message back; 0: not known.
                                  Since: 0.1 */
 
-    /**
-     * For a transactional handler: what warren_job_transaction() will return, to create tables and
-     * prepare statements with in `open`. In `handle` it may be used only as said there; finalize
-     * the statements in `close`. In `warren invoke` and testing.h it is one in memory. Since: 0.1
-     */
-    struct sqlite3 *database;
+    /** For functions that take the info, such as those of a database's own header; NULL in an info
+     * that warren did not make. Since: 0.1 */
+    const struct warren_subscription *subscription;
 };
 
 /**
@@ -150,8 +147,9 @@ struct warren_handler {
     struct warren_bytes (*key)(struct warren_job *job, void *state);
 
     /**
-     * Its effect is what it writes in warren_job_transaction(). The subscription must have the
-     * middleware idempotency in its chain, or the worker does not start. Since: 0.1.
+     * Its effect is what it writes in a transaction of the worker's store, together with the key of
+     * the message: the header of that database says how. The subscription must have the middleware
+     * idempotency in its chain, or the worker does not start. Since: 0.1.
      */
     bool transactional;
 };
@@ -352,28 +350,6 @@ WARREN_API enum warren_status warren_job_publish_after(struct warren_job *job, c
  */
 WARREN_API enum warren_status warren_job_reply(struct warren_job *job,
                                                const struct warren_message *message);
-
-/**
- * For a transactional handler: the SQLite transaction in which the key of this message will be
- * noted. What is written with it is committed together with the key, and only then is the message
- * acked: both are there, or neither is, whatever dies when. Any outcome but WARREN_ACK rolls back
- * what was written.
- *
- * From the first call in an attempt until `handle` returns, the handler has the connection for
- * itself, and nobody else can write the file: do what takes long before. BEGIN, COMMIT, ROLLBACK,
- * ATTACH, changes of warren's own tables and PRAGMAs that set something are refused with
- * SQLITE_AUTH, the latter two also in `open` (docs/idempotency.md); savepoints of your own are
- * fine. A statement that has SQLite roll everything back (OR ROLLBACK, RAISE(ROLLBACK)) undoes the
- * attempt: later ones in it fail, and WARREN_ACK then means WARREN_RETRY, which counts. So it does
- * if foreign keys that are checked late are not satisfied when `handle` returns. What is
- * published now goes into the publisher's spool, which must be in the same file (spool.path): it is
- * sent once all is committed. Statements may be prepared in `open` and used for ever; they are
- * reset when `handle` returns. A result is SQLITE_FULL or SQLITE_IOERR: answer WARREN_RETRY.
- *
- * @return the connection, the same in every attempt; NULL: it cannot be had now, answer
- *         WARREN_RETRY, which will not count as a failed attempt
- */
-WARREN_API struct sqlite3 *warren_job_transaction(struct warren_job *job);
 
 /** "ack", "retry", "reject", "discard", "requeue"; "unknown" for any other. Since: 0.1. */
 WARREN_API const char *warren_outcome_name(enum warren_outcome outcome);

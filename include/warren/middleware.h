@@ -227,30 +227,6 @@ WARREN_API void *warren_job_mark(const struct warren_job *job, const struct warr
 /** What the handler's `key` says; empty without one. Valid until the job ends. Since: 0.1. */
 WARREN_API struct warren_bytes warren_job_key(struct warren_job *job);
 
-/** Told of a reply before it is published; @reply lives until it returns. */
-typedef void warren_job_reply_fn(const struct warren_message *reply, void *user);
-
-/** From now on tell @on_reply of each warren_job_reply() of this attempt. Since: 0.1. */
-WARREN_API void warren_job_on_reply(struct warren_job *job, warren_job_reply_fn *on_reply,
-                                    void *user);
-
-/** What warren_job_transaction() is to return; told in each call. */
-typedef struct sqlite3 *warren_job_transaction_fn(struct warren_job *job, void *user);
-
-/** From now on ask @give for the transaction of this attempt; NULL: there is none. Since: 0.1. */
-WARREN_API void warren_job_on_transaction(struct warren_job *job, warren_job_transaction_fn *give,
-                                          void *user);
-
-/** The memory of @job, which knows the lengths of its texts; for warren's own middlewares. Since:
- * 0.1. */
-WARREN_API void *warren_job_arena(struct warren_job *job);
-
-/** Where a transaction keeps what is to be published when it is committed; warren's own. */
-struct warren_outbox;
-
-/** What the job publishes goes there, from now on in this attempt. Since: 0.1. */
-WARREN_API void warren_job_set_outbox(struct warren_job *job, struct warren_outbox *outbox);
-
 /** Where warren_panic() unwinds to. On the stack of a middleware, while it calls the next link. */
 struct warren_recovery {
     jmp_buf at;

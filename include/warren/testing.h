@@ -84,15 +84,6 @@ WARREN_API void warren_test_free(struct warren_test *test);
 /** "PLUGIN.HANDLER". Lives until warren_test_free(). */
 WARREN_API const char *warren_test_handler(const struct warren_test *test);
 
-/**
- * The database in memory that a transactional handler is given in place of the worker's store:
- * empty before its `open`, and with what acked attempts wrote. Look into it between attempts.
- * Keys are not remembered: the middleware idempotency handles a message that comes again.
- *
- * @return NULL: the handler is not transactional. Lives until warren_test_free(). Since: 0.1
- */
-WARREN_API struct sqlite3 *warren_test_database(struct warren_test *test);
-
 /** A message as it comes from the broker. Zero what you do not need. Everything is copied. */
 struct warren_test_message {
     struct warren_message message;

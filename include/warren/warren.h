@@ -7,6 +7,7 @@
 #include <warren/message.h>
 #include <warren/middleware.h>
 #include <warren/publisher.h>
+#include <warren/sqlite.h>
 #include <warren/status.h>
 #include <warren/testing.h>
 #include <warren/version.h>

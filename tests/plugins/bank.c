@@ -18,7 +18,7 @@
 
 #include <sqlite3.h>
 
-#include <warren/handler.h>
+#include <warren/sqlite.h>
 
 struct bank {
     sqlite3_stmt *insert;
@@ -34,6 +34,7 @@ static const struct warren_option pay_options[] = {
 static enum warren_status pay_open(const struct warren_subscription_info *info, void **state,
                                    struct warren_error *error)
 {
+    struct sqlite3 *database = warren_subscription_sqlite(info);
     struct bank *bank = calloc(1, sizeof *bank);
     const char *outcome = warren_options_text(info->options, "outcome");
 
@@ -43,7 +44,7 @@ static enum warren_status pay_open(const struct warren_subscription_info *info, 
     for (int i = WARREN_ACK; i <= WARREN_DISCARD; i++)
         if (strcmp(warren_outcome_name((enum warren_outcome)i), outcome) == 0)
             bank->outcome = (enum warren_outcome)i;
-    if (sqlite3_exec(info->database,
+    if (sqlite3_exec(database,
                      "CREATE TABLE IF NOT EXISTS payment (id TEXT);"
                      "CREATE TABLE IF NOT EXISTS rule (id INTEGER PRIMARY KEY);"
                      "INSERT OR IGNORE INTO rule VALUES (1);"
@@ -53,9 +54,9 @@ static enum warren_status pay_open(const struct warren_subscription_info *info, 
                      "INSERT OR IGNORE INTO number VALUES (9223372036854775807);"
                      "PRAGMA foreign_keys = ON",
                      NULL, NULL, NULL) != SQLITE_OK ||
-        sqlite3_prepare_v2(info->database, "INSERT INTO payment VALUES (?)", -1, &bank->insert,
-                           NULL) != SQLITE_OK) {
-        snprintf(error->text, sizeof error->text, "%s", sqlite3_errmsg(info->database));
+        sqlite3_prepare_v2(database, "INSERT INTO payment VALUES (?)", -1, &bank->insert, NULL) !=
+            SQLITE_OK) {
+        snprintf(error->text, sizeof error->text, "%s", sqlite3_errmsg(database));
         free(bank);
         return WARREN_EIO;
     }
@@ -102,7 +103,7 @@ static enum warren_outcome pay(struct warren_job *job, void *state)
     warren_job_log(job, WARREN_LOG_INFO, "paying");
     if (early)
         publish(job, bank, id);
-    if (!warren_job_transaction(job))
+    if (!warren_job_sqlite(job))
         return early ? WARREN_REJECT : WARREN_RETRY;
     sqlite3_bind_text(bank->insert, 1, id, -1, SQLITE_STATIC);
     code = sqlite3_step(bank->insert);
@@ -114,12 +115,11 @@ static enum warren_outcome pay(struct warren_job *job, void *state)
     if (code != SQLITE_DONE)
         return WARREN_RETRY;
     if (says(job, "rollback"))
-        return roll_back(warren_job_transaction(job));
+        return roll_back(warren_job_sqlite(job));
     if (says(job, "orphan"))
-        sqlite3_exec(warren_job_transaction(job), "INSERT INTO account VALUES (2)", NULL, NULL,
-                     NULL);
+        sqlite3_exec(warren_job_sqlite(job), "INSERT INTO account VALUES (2)", NULL, NULL, NULL);
     if (says(job, "numbers") &&
-        sqlite3_exec(warren_job_transaction(job), "INSERT INTO number DEFAULT VALUES", NULL, NULL,
+        sqlite3_exec(warren_job_sqlite(job), "INSERT INTO number DEFAULT VALUES", NULL, NULL,
                      NULL) != SQLITE_OK)
         return WARREN_RETRY;
     outcome = publish(job, bank, id);

@@ -105,7 +105,7 @@ struct warren_bytes warren_job_text(const struct warren_job *job, const char *te
     return arena_bytes(&job->arena, text);
 }
 
-void *warren_job_arena(struct warren_job *job)
+struct arena *job_arena(struct warren_job *job)
 {
     return &job->arena;
 }
@@ -155,6 +155,14 @@ const char *warren_job_routing_key(const struct warren_job *job)
     const struct delivery *delivery = job->delivery;
 
     return first ? first : noted(job, delivery_routing_key(delivery), delivery->routing_key_len);
+}
+
+struct warren_bytes warren_job_key(struct warren_job *job)
+{
+    const struct warren_handler *definition = job->source->definition;
+    struct warren_bytes none = {NULL, 0};
+
+    return definition && definition->key ? definition->key(job, job->source->state) : none;
 }
 
 bool warren_job_redelivered(const struct warren_job *job)

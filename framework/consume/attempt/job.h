@@ -15,6 +15,7 @@
 #include "amqp/wire/delivery.h"
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/middleware_own.h"
 #include "consume/relay/relay.h"
 #include "consume/relay/settlement.h"
 
@@ -78,10 +79,10 @@ struct warren_job {
     struct warren_recovery *recovery;
     const char *traceparent; /* in the arena; NULL: none */
     const char *tracestate;
-    int64_t hold_max_ms;           /* a longer delay is not waited for here */
-    warren_job_reply_fn *on_reply; /* NULL: nobody asks */
+    int64_t hold_max_ms;    /* a longer delay is not waited for here */
+    job_reply_fn *on_reply; /* NULL: nobody asks */
     void *on_reply_user;
-    warren_job_transaction_fn *give_transaction; /* NULL: there is none to be had */
+    job_transaction_fn *give_transaction; /* NULL: there is none to be had */
     void *transaction_user;
     bool in_transaction;          /* it was had */
     struct warren_outbox *outbox; /* in it; NULL: what is published now cannot be part of it */

@@ -3,6 +3,7 @@
  */
 #include <sqlite3.h>
 
+#include <warren/sqlite.h>
 #include <warren/testing.h>
 
 #include "support/test.h"
@@ -12,9 +13,11 @@ static struct warren_test *test;
 static enum warren_status ledger_open(const struct warren_subscription_info *info, void **state,
                                       struct warren_error *error)
 {
+    struct sqlite3 *database = warren_subscription_sqlite(info);
+
     (void)error;
-    *state = info->database;
-    return sqlite3_exec(info->database,
+    *state = database;
+    return sqlite3_exec(database,
                         "CREATE TABLE ledger (body TEXT UNIQUE);"
                         "CREATE TABLE page (of REFERENCES ledger (body)"
                         " DEFERRABLE INITIALLY DEFERRED); PRAGMA foreign_keys = ON",
@@ -29,15 +32,14 @@ static enum warren_status ledger_open(const struct warren_subscription_info *inf
 static enum warren_outcome ledger_handle(struct warren_job *job, void *state)
 {
     struct warren_message message = {.body = warren_text("booked")};
-    struct sqlite3 *database = warren_job_transaction(job);
+    struct sqlite3 *database = warren_job_sqlite(job);
 
     if (database != state ||
         sqlite3_exec(database, "INSERT INTO ledger VALUES ('x')", NULL, NULL, NULL) != SQLITE_OK)
         return WARREN_REJECT;
     if (warren_job_body(job).len == 4) {
         sqlite3_exec(database, "INSERT OR ROLLBACK INTO ledger VALUES ('x')", NULL, NULL, NULL);
-        sqlite3_exec(warren_job_transaction(job), "INSERT INTO ledger VALUES ('y')", NULL, NULL,
-                     NULL);
+        sqlite3_exec(warren_job_sqlite(job), "INSERT INTO ledger VALUES ('y')", NULL, NULL, NULL);
         return WARREN_ACK;
     }
     if (warren_job_body(job).len == 6)
@@ -60,8 +62,8 @@ static int rows(void)
     sqlite3_stmt *statement = NULL;
     int count;
 
-    assert_int_equal(sqlite3_prepare_v2(warren_test_database(test), "SELECT count(*) FROM ledger",
-                                        -1, &statement, NULL),
+    assert_int_equal(sqlite3_prepare_v2(warren_test_sqlite(test), "SELECT count(*) FROM ledger", -1,
+                                        &statement, NULL),
                      SQLITE_OK);
     assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
     count = sqlite3_column_int(statement, 0);

@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "base/middleware_own.h"
 #include "support/test.h"
 
 struct warren_job {
@@ -46,7 +47,7 @@ const struct warren_properties *warren_job_properties(struct warren_job *job)
     return &job->properties;
 }
 
-void *warren_job_arena(struct warren_job *job)
+struct arena *job_arena(struct warren_job *job)
 {
     return &job->arena;
 }

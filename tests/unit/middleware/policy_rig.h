@@ -7,13 +7,14 @@
 #include <warren/middleware.h>
 
 #include "base/arena.h"
+#include "base/middleware_own.h"
 #include "support/test.h"
 
 /* ---- texts that hold a NUL ---- */
 
 static struct arena rig_texts;
 
-void *warren_job_arena(struct warren_job *job)
+struct arena *job_arena(struct warren_job *job)
 {
     (void)job;
     return &rig_texts;

@@ -6,6 +6,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <warren/sqlite.h>
+
+#include "base/middleware_own.h"
 #include "middleware/builtin.h"
 #include "middleware/stored_reply.h"
 #include "policy_rig.h"
@@ -26,9 +29,9 @@ static struct {
     struct warren_properties properties;
     struct warren_bytes key; /* what the handler says */
     void *mark;
-    warren_job_reply_fn *on_reply;
+    job_reply_fn *on_reply;
     void *on_reply_user;
-    warren_job_transaction_fn *give_transaction;
+    job_transaction_fn *give_transaction;
     void *transaction_user;
     struct warren_message *reply; /* that the handler makes; NULL: none */
     unsigned replies;
@@ -61,7 +64,7 @@ void *warren_job_mark(const struct warren_job *job, const struct warren_link *ne
     return message.mark;
 }
 
-void warren_job_on_reply(struct warren_job *job, warren_job_reply_fn *on_reply, void *user)
+void job_on_reply(struct warren_job *job, job_reply_fn *on_reply, void *user)
 {
     (void)job;
     message.on_reply = on_reply;
@@ -100,20 +103,20 @@ int64_t warren_job_time_left_ms(const struct warren_job *job)
     return INT64_MAX;
 }
 
-void warren_job_on_transaction(struct warren_job *job, warren_job_transaction_fn *give, void *user)
+void job_on_transaction(struct warren_job *job, job_transaction_fn *give, void *user)
 {
     (void)job;
     message.give_transaction = give;
     message.transaction_user = user;
 }
 
-void warren_job_set_outbox(struct warren_job *job, struct warren_outbox *outbox)
+void job_set_outbox(struct warren_job *job, struct warren_outbox *outbox)
 {
     (void)job;
     (void)outbox;
 }
 
-struct sqlite3 *warren_job_transaction(struct warren_job *job)
+struct sqlite3 *warren_job_sqlite(struct warren_job *job)
 {
     return message.give_transaction ? message.give_transaction(job, message.transaction_user)
                                     : NULL;
@@ -143,6 +146,7 @@ struct rig {
     char path[64];
     struct keeper *keeper;
     void *state; /* of the middleware */
+    struct warren_subscription subscription;
     struct warren_subscription_info info;
     struct warren_options options;
     struct warren_handler handler;
@@ -198,12 +202,13 @@ static enum warren_status try_to_open(struct rig *rig, const char *const *given,
                                       struct warren_error *error)
 {
     rig->options = (struct warren_options){middleware_idempotency.options, given};
+    rig->subscription.keeper = rig->keeper;
     rig->info = (struct warren_subscription_info){.queue = "bills",
                                                   .handler = "p.charge",
                                                   .concurrency = 1,
                                                   .options = &rig->options,
                                                   .definition = &rig->handler,
-                                                  .store = rig->keeper};
+                                                  .subscription = &rig->subscription};
     return middleware_idempotency.open(&rig->info, &rig->state, error);
 }
 

@@ -1,0 +1,41 @@
+/* middleware_own.h - what warren's own middlewares ask of a job and of its subscription besides
+ * <warren/middleware.h>: the part of that contract which is not public. It stands down here because
+ * middleware/, which calls it, and consume/, which does it, are of one storey.
+ * Thread: as in middleware.h.
+ */
+#ifndef WARREN_BASE_MIDDLEWARE_OWN_H
+#define WARREN_BASE_MIDDLEWARE_OWN_H
+
+#include <warren/middleware.h>
+
+struct arena;
+struct keeper;
+struct sqlite3;
+struct warren_outbox;
+
+/** Of struct warren_subscription_info: what the worker keeps for it. */
+struct warren_subscription {
+    struct keeper *keeper;  /* remembers messages; NULL: every one is handled. It outlives the
+                               middlewares but for keeper_free() */
+    struct sqlite3 *sqlite; /* for a transactional handler; else NULL */
+};
+
+/** The memory of @job, which knows the lengths of its texts. */
+struct arena *job_arena(struct warren_job *job);
+
+/** Told of a reply before it is published; @reply lives until it returns. */
+typedef void job_reply_fn(const struct warren_message *reply, void *user);
+
+/** From now on tell @on_reply of each warren_job_reply() of this attempt. */
+void job_on_reply(struct warren_job *job, job_reply_fn *on_reply, void *user);
+
+/** What warren_job_sqlite() is to return; told in each call. */
+typedef struct sqlite3 *job_transaction_fn(struct warren_job *job, void *user);
+
+/** From now on ask @give for the transaction of this attempt; NULL: there is none. */
+void job_on_transaction(struct warren_job *job, job_transaction_fn *give, void *user);
+
+/** What the job publishes goes there, from now on in this attempt. */
+void job_set_outbox(struct warren_job *job, struct warren_outbox *outbox);
+
+#endif
