@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/c_locale.h"
+#include "base/integer_type.h"
 
 /* Append to the text, cutting what does not fit. */
 __attribute__((format(printf, 3, 4))) static void add(char *text, size_t size, const char *format,
@@ -28,15 +29,6 @@ static void add_value(char *text, size_t size, const struct warren_value *value)
     case WARREN_BOOL:
         add(text, size, "%s", value->as.boolean ? "true" : "false");
         break;
-    case WARREN_I8:
-    case WARREN_U8:
-    case WARREN_I16:
-    case WARREN_U16:
-    case WARREN_I32:
-    case WARREN_U32:
-    case WARREN_I64:
-        add(text, size, "%" PRId64, value->as.integer);
-        break;
     case WARREN_F32:
     case WARREN_F64:
         add(text, size, "%g", value->as.real);
@@ -46,7 +38,10 @@ static void add_value(char *text, size_t size, const struct warren_value *value)
             value->as.bytes.len ? (const char *)value->as.bytes.data : "");
         break;
     default:
-        add(text, size, "<%s>", warren_type_name(value->type));
+        if (integer_type(value->type))
+            add(text, size, "%" PRId64, value->as.integer);
+        else
+            add(text, size, "<%s>", warren_type_name(value->type));
         break;
     }
 }

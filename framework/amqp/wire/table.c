@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/integer_type.h"
 #include "base/real.h"
 
 #include "amqp/wire/properties.h"
@@ -26,29 +27,12 @@ static enum warren_status convert_table(struct conversion *conversion,
 static enum warren_status convert_array(struct conversion *conversion,
                                         const struct warren_array *array, amqp_array_t *ret);
 
-static const struct integer_range {
-    enum warren_type type;
-    int64_t min;
-    int64_t max;
-} integer_ranges[] = {
-    {WARREN_I8, INT8_MIN, INT8_MAX},    {WARREN_U8, 0, UINT8_MAX},
-    {WARREN_I16, INT16_MIN, INT16_MAX}, {WARREN_U16, 0, UINT16_MAX},
-    {WARREN_I32, INT32_MIN, INT32_MAX}, {WARREN_U32, 0, UINT32_MAX},
-    {WARREN_I64, INT64_MIN, INT64_MAX},
-};
-
-static bool in_range(enum warren_type type, int64_t number)
-{
-    for (size_t i = 0; i < sizeof integer_ranges / sizeof *integer_ranges; i++)
-        if (integer_ranges[i].type == type)
-            return number >= integer_ranges[i].min && number <= integer_ranges[i].max;
-    return false;
-}
-
 static enum warren_status convert_integer(struct conversion *conversion, enum warren_type type,
                                           int64_t number, amqp_field_value_t *ret)
 {
-    if (!in_range(type, number))
+    const struct integer_type *range = integer_type(type);
+
+    if (number < range->min || number > range->max)
         return error_set(conversion->error, WARREN_EINVAL,
                          "field \"%s\": %lld is outside of type %s", conversion->name,
                          (long long)number, warren_type_name(type));

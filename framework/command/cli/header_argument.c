@@ -6,29 +6,14 @@
 
 #include "base/c_locale.h"
 #include "base/error.h"
+#include "base/integer_type.h"
 #include "base/real.h"
 #include "base/suggest.h"
 
-/* The types that a word can hold. For numbers the range. */
-static const struct {
-    enum warren_type type;
-    int64_t min;
-    int64_t max;
-} types[] = {
-    {WARREN_STRING, 0, 0},
-    {WARREN_BOOL, 0, 0},
-    {WARREN_I8, INT8_MIN, INT8_MAX},
-    {WARREN_U8, 0, UINT8_MAX},
-    {WARREN_I16, INT16_MIN, INT16_MAX},
-    {WARREN_U16, 0, UINT16_MAX},
-    {WARREN_I32, INT32_MIN, INT32_MAX},
-    {WARREN_U32, 0, UINT32_MAX},
-    {WARREN_I64, INT64_MIN, INT64_MAX},
-    {WARREN_F32, 0, 0},
-    {WARREN_F64, 0, 0},
-    {WARREN_TIMESTAMP, 0, INT64_MAX},
-    {WARREN_VOID, 0, 0},
-};
+/* The types that a word can hold. */
+static const enum warren_type types[] = {
+    WARREN_STRING, WARREN_BOOL, WARREN_I8,  WARREN_U8,  WARREN_I16,       WARREN_U16, WARREN_I32,
+    WARREN_U32,    WARREN_I64,  WARREN_F32, WARREN_F64, WARREN_TIMESTAMP, WARREN_VOID};
 
 #define TYPE_COUNT (sizeof types / sizeof *types)
 
@@ -38,7 +23,7 @@ static enum warren_status unknown_type(const char *word, struct warren_error *er
     const char *near;
 
     for (size_t i = 0; i < TYPE_COUNT; i++)
-        names[i] = warren_type_name(types[i].type);
+        names[i] = warren_type_name(types[i]);
     near = suggest(word, names, TYPE_COUNT);
     if (near)
         return error_set(error, WARREN_EINVAL, "unknown type \"%s\"; did you mean \"%s\"?", word,
@@ -47,37 +32,48 @@ static enum warren_status unknown_type(const char *word, struct warren_error *er
                      "unknown type \"%s\" (a name with a colon is written NAME:string=TEXT)", word);
 }
 
-static bool is_real(enum warren_type type)
+/* What a whole number has to lie between; a timestamp is one, too. */
+static const struct integer_type *range_of(enum warren_type type)
 {
-    return type == WARREN_F32 || type == WARREN_F64;
+    static const struct integer_type timestamp = {WARREN_TIMESTAMP, 0, INT64_MAX};
+
+    return type == WARREN_TIMESTAMP ? &timestamp : integer_type(type);
 }
 
-static enum warren_status bad_value(const char *value, size_t i, struct warren_error *error)
+static enum warren_status bad_value(const char *text, enum warren_type type,
+                                    struct warren_error *error)
 {
-    if (types[i].max != 0)
+    const struct integer_type *range = range_of(type);
+    bool real = type == WARREN_F32 || type == WARREN_F64;
+
+    if (range)
         return error_set(error, WARREN_EINVAL,
-                         "\"%s\" is no %s, a whole number from %" PRId64 " to %" PRId64, value,
-                         warren_type_name(types[i].type), types[i].min, types[i].max);
-    return error_set(error, WARREN_EINVAL, "\"%s\" is no %s%s", value,
-                     warren_type_name(types[i].type),
-                     is_real(types[i].type) ? ", a finite number" : "");
+                         "\"%s\" is no %s, a whole number from %" PRId64 " to %" PRId64, text,
+                         warren_type_name(type), range->min, range->max);
+    return error_set(error, WARREN_EINVAL, "\"%s\" is no %s%s", text, warren_type_name(type),
+                     real ? ", a finite number" : "");
 }
 
-static bool parse_integer(const char *text, size_t i, int64_t *ret)
+static bool parse_integer(const char *text, struct warren_value *value)
 {
-    char *end;
-
-    errno = 0;
-    *ret = strtoll(text, &end, 10);
-    return end != text && !*end && !errno && *ret >= types[i].min && *ret <= types[i].max;
-}
-
-static bool parse_value(const char *text, size_t i, struct warren_value *value)
-{
+    const struct integer_type *range = range_of(value->type);
     int64_t number;
     char *end;
 
-    switch (types[i].type) {
+    errno = 0;
+    number = strtoll(text, &end, 10);
+    if (value->type == WARREN_TIMESTAMP)
+        value->as.timestamp = (uint64_t)number;
+    else
+        value->as.integer = number;
+    return end != text && !*end && !errno && number >= range->min && number <= range->max;
+}
+
+static bool parse_value(const char *text, struct warren_value *value)
+{
+    char *end;
+
+    switch (value->type) {
     case WARREN_STRING:
         value->as.bytes = warren_text(text);
         return true;
@@ -88,15 +84,10 @@ static bool parse_value(const char *text, size_t i, struct warren_value *value)
     case WARREN_F64:
         value->as.real = c_strtod(text, &end);
         return end != text && !*end && real_fits(value->type, value->as.real);
-    case WARREN_TIMESTAMP:
-        if (!parse_integer(text, i, &number))
-            return false;
-        value->as.timestamp = (uint64_t)number;
-        return true;
     case WARREN_VOID:
         return !*text;
     default:
-        return parse_integer(text, i, &value->as.integer);
+        return parse_integer(text, value);
     }
 }
 
@@ -119,13 +110,13 @@ enum warren_status header_argument_parse(struct arena *arena, const char *text,
     if (!*name || strlen(name) > 255)
         return error_set(error, WARREN_EINVAL, "a name has 1 to 255 bytes");
     for (size_t i = 0; i < TYPE_COUNT; i++) {
-        if (strcmp(type, warren_type_name(types[i].type)) != 0)
+        if (strcmp(type, warren_type_name(types[i])) != 0)
             continue;
         memset(field, 0, sizeof *field);
         field->name = name;
-        field->value.type = types[i].type;
-        return parse_value(equals + 1, i, &field->value) ? WARREN_OK
-                                                         : bad_value(equals + 1, i, error);
+        field->value.type = types[i];
+        return parse_value(equals + 1, &field->value) ? WARREN_OK
+                                                      : bad_value(equals + 1, types[i], error);
     }
     return unknown_type(type, error);
 }

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/c_locale.h"
+#include "base/integer_type.h"
 #include "config/value.h"
 
 #define VALUE_SIZE 32
@@ -19,15 +20,6 @@ struct warren_bytes dlq_value_text(const struct warren_value *value, char text[V
         return value->as.bytes;
     case WARREN_BOOL:
         return warren_text(value->as.boolean ? "true" : "false");
-    case WARREN_I8:
-    case WARREN_U8:
-    case WARREN_I16:
-    case WARREN_U16:
-    case WARREN_I32:
-    case WARREN_U32:
-    case WARREN_I64:
-        snprintf(text, VALUE_SIZE, "%" PRId64, value->as.integer);
-        break;
     case WARREN_TIMESTAMP:
         snprintf(text, VALUE_SIZE, "%" PRIu64, value->as.timestamp);
         break;
@@ -36,6 +28,8 @@ struct warren_bytes dlq_value_text(const struct warren_value *value, char text[V
         c_snprintf(text, VALUE_SIZE, "%g", value->as.real);
         break;
     default:
+        if (integer_type(value->type))
+            snprintf(text, VALUE_SIZE, "%" PRId64, value->as.integer);
         break;
     }
     return warren_text(text);

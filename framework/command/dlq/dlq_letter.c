@@ -3,6 +3,7 @@
 #include "amqp/wire/annotations.h"
 #include "amqp/wire/notes.h"
 #include "amqp/wire/properties.h"
+#include "base/integer_type.h"
 
 /* ---- values of headers ---- */
 
@@ -18,20 +19,8 @@ static const char *text_of(const struct warren_value *value, struct arena *arena
 /* 0: it is no number that counts something. */
 static int64_t count_of(const struct warren_value *value)
 {
-    if (!value)
+    if (!value || !integer_type(value->type))
         return 0;
-    switch (value->type) {
-    case WARREN_I8:
-    case WARREN_U8:
-    case WARREN_I16:
-    case WARREN_U16:
-    case WARREN_I32:
-    case WARREN_U32:
-    case WARREN_I64:
-        break;
-    default:
-        return 0;
-    }
     return value->as.integer < 0 || value->as.integer > NOTES_COUNT_MAX ? 0 : value->as.integer;
 }
 

@@ -7,12 +7,11 @@
 #include <time.h>
 
 #include "amqp/wire/annotations.h"
-#include "base/c_locale.h"
 #include "base/utf8.h"
 #include "command/cli/cli.h"
 #include "command/cli/print.h"
 #include "command/dlq/dlq_filter.h"
-#include "command/dump/dump.h"
+#include "command/dump/dump_json.h"
 
 #define HEX_WIDTH 16
 #define UTF8_MAX  4
@@ -281,32 +280,6 @@ void dlq_show_text(const struct dlq_letter *letter, uint64_t number, size_t body
 
 /* ---- JSON ---- */
 
-static json_t *load(const char *text, size_t len)
-{
-    locale_t before = c_locale_begin();
-    json_t *json = json_loadb(text, len, 0, NULL);
-
-    c_locale_end(before);
-    return json;
-}
-
-static json_t *message_json(const struct dlq_letter *letter)
-{
-    struct warren_error error;
-    char *text = NULL;
-    size_t len = 0;
-    FILE *stream = open_memstream(&text, &len);
-    enum warren_status status = WARREN_ENOMEM;
-    json_t *json = NULL;
-
-    if (stream)
-        status = dump_print_message(stream, &letter->message, letter->texts, &error);
-    if (stream && fclose(stream) == 0 && status == WARREN_OK)
-        json = load(text, len);
-    free(text);
-    return json;
-}
-
 static json_t *text_or_null(const struct dlq_letter *letter, const char *text)
 {
     struct warren_bytes bytes = arena_bytes(letter->texts, text);
@@ -316,7 +289,7 @@ static json_t *text_or_null(const struct dlq_letter *letter, const char *text)
 
 bool dlq_show_json(const struct dlq_letter *letter)
 {
-    json_t *message = message_json(letter);
+    json_t *message = dump_json_message(&letter->message, letter->texts);
 
     if (!message)
         return false;

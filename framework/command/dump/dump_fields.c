@@ -3,23 +3,43 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/integer_type.h"
 #include "base/real.h"
 #include "base/suggest.h"
-#include "command/dump/dump_format.h"
-#include "command/dump/dump_values.h"
+#include "command/dump/dump_private.h"
 
-/* Bytes of a name, as AMQP 0-9-1 has it (shortstr). */
-#define NAME_MAX_BYTES 255
+static dump_take_fn take_void, take_real, take_decimal, take_array;
 
-static const enum warren_type types[] = {
-    WARREN_VOID,  WARREN_BOOL,   WARREN_I8,    WARREN_U8,    WARREN_I16,       WARREN_U16,
-    WARREN_I32,   WARREN_U32,    WARREN_I64,   WARREN_F32,   WARREN_F64,       WARREN_DECIMAL,
-    WARREN_BYTES, WARREN_STRING, WARREN_ARRAY, WARREN_TABLE, WARREN_TIMESTAMP,
+#define A_TEXT "a text, or base64 under value_base64"
+
+/* How the values of each type are read; all are at the beginning of the union `as`. */
+static const struct value_type {
+    enum warren_type type;
+    dump_take_fn *take;
+    const char *required; /* what is missing if there is no value; NULL: a value of that type */
+} types[] = {
+    {WARREN_VOID, take_void, NULL},
+    {WARREN_BOOL, dump_take_bool, NULL},
+    {WARREN_I8, dump_take_integer, NULL},
+    {WARREN_U8, dump_take_integer, NULL},
+    {WARREN_I16, dump_take_integer, NULL},
+    {WARREN_U16, dump_take_integer, NULL},
+    {WARREN_I32, dump_take_integer, NULL},
+    {WARREN_U32, dump_take_integer, NULL},
+    {WARREN_I64, dump_take_integer, NULL},
+    {WARREN_F32, take_real, NULL},
+    {WARREN_F64, take_real, NULL},
+    {WARREN_DECIMAL, take_decimal, NULL},
+    {WARREN_BYTES, dump_take_bytes, A_TEXT},
+    {WARREN_STRING, dump_take_bytes, A_TEXT},
+    {WARREN_ARRAY, take_array, NULL},
+    {WARREN_TABLE, dump_take_table, NULL},
+    {WARREN_TIMESTAMP, dump_take_timestamp, NULL},
 };
 
 #define TYPE_COUNT (sizeof types / sizeof types[0])
 
-static bool read_type(struct dump_reader *reader, const json_t *object, enum warren_type *ret)
+static const struct value_type *find_type(struct dump_reader *reader, const json_t *object)
 {
     const json_t *value = json_object_get(object, "type");
     const char *word = json_string_value(value);
@@ -28,64 +48,93 @@ static bool read_type(struct dump_reader *reader, const json_t *object, enum war
     char expected[64] = "a type such as string, i64, or table";
 
     for (size_t i = 0; i < TYPE_COUNT; i++) {
-        names[i] = warren_type_name(types[i]);
-        if (word && strcmp(word, names[i]) == 0) {
-            *ret = types[i];
-            return true;
-        }
+        names[i] = warren_type_name(types[i].type);
+        if (word && strcmp(word, names[i]) == 0)
+            return &types[i];
     }
     near = word ? suggest(word, names, TYPE_COUNT) : NULL;
     if (near)
         snprintf(expected, sizeof expected, "a type (did you mean %s?)", near);
     dump_enter(reader, "type");
-    return dump_wrong(reader, expected, value);
+    dump_wrong(reader, expected, value);
+    return NULL;
 }
 
-static bool read_real(struct dump_reader *reader, const json_t *object, struct warren_value *ret)
+/* All but texts have no base64; of void it is told that there is a value. */
+static bool is_encoded_in_vain(struct dump_reader *reader, const json_t *object,
+                               const struct value_type *type)
 {
-    const json_t *value = json_object_get(object, "value");
+    const json_t *encoded = json_object_get(object, "value" DUMP_BASE64);
+
+    if (!encoded || type->take == dump_take_bytes || type->take == take_void)
+        return false;
+    dump_enter(reader, "value" DUMP_BASE64);
+    dump_wrong(reader, "no base64 with this type", encoded);
+    return true;
+}
+
+static bool read_value(struct dump_reader *reader, const json_t *object, struct warren_value *ret)
+{
+    const struct value_type *type = find_type(reader, object);
+    struct dump_member value = {.key = "value", .size = sizeof ret->as.integer};
+
+    if (!type || is_encoded_in_vain(reader, object, type))
+        return false;
+    memset(ret, 0, sizeof *ret);
+    ret->type = value.type = type->type;
+    value.take = type->take;
+    value.required = type->required ? type->required : "a value of the type above";
+    if (type->take == take_void)
+        value.required = NULL;
+    if (type->take == dump_take_bytes || type->take == take_void)
+        value.base64 = "value" DUMP_BASE64;
+    if (integer_type(ret->type)) {
+        value.min = integer_type(ret->type)->min;
+        value.max = integer_type(ret->type)->max;
+    }
+    return dump_take(reader, object, &value, &ret->as);
+}
+
+static bool take_void(struct dump_reader *reader, const json_t *value,
+                      const struct dump_member *member, void *to)
+{
+    (void)member;
+    (void)to;
+    return json_is_null(value) || dump_wrong(reader, "no value with type void", value);
+}
+
+static bool take_real(struct dump_reader *reader, const json_t *value,
+                      const struct dump_member *member, void *to)
+{
     double real = json_number_value(value);
 
-    dump_enter(reader, "value");
     if (!json_is_number(value))
         return dump_wrong(reader, "a number", value);
-    if (!real_fits(ret->type, real))
+    if (!real_fits(member->type, real))
         return dump_wrong(reader, "a number that fits 32 bits", value);
-    ret->as.real = ret->type == WARREN_F32 ? (double)(float)real : real;
-    dump_leave(reader);
+    *(double *)to = member->type == WARREN_F32 ? (double)(float)real : real;
     return true;
 }
 
-static bool read_decimal(struct dump_reader *reader, const json_t *object, struct warren_value *ret)
+static bool take_decimal(struct dump_reader *reader, const json_t *value,
+                         const struct dump_member *member, void *to)
 {
-    static const char *const members[] = {"scale", "unscaled", NULL};
-    const json_t *value = json_object_get(object, "value");
-    int64_t scale = -1;
-    int64_t unscaled = -1;
+    static const struct dump_member members[] = {
+        {DUMP_MEMBER("scale", dump_take_integer, struct warren_value, as.decimal.scale),
+         .max = UINT8_MAX},
+        {DUMP_MEMBER("unscaled", dump_take_integer, struct warren_value, as.decimal.unscaled),
+         .max = UINT32_MAX},
+        {.key = NULL}};
+    struct warren_value *ret = (void *)((char *)to - offsetof(struct warren_value, as));
 
-    dump_enter(reader, "value");
-    if (!dump_members(reader, value, members) ||
-        !dump_integer(reader, value, "scale", 0, UINT8_MAX, &scale) ||
-        !dump_integer(reader, value, "unscaled", 0, UINT32_MAX, &unscaled))
+    (void)member;
+    if (!dump_object(reader, value, members, ret))
         return false;
-    if (scale < 0 || unscaled < 0)
-        return dump_wrong(reader, "{\"scale\": S, \"unscaled\": U}", value);
-    ret->as.decimal.scale = (uint8_t)scale;
-    ret->as.decimal.unscaled = (uint32_t)unscaled;
-    dump_leave(reader);
-    return true;
+    return json_object_size(value) == 2 ||
+           dump_wrong(reader, "{\"scale\": S, \"unscaled\": U}", value);
 }
 
-static bool read_value(struct dump_reader *reader, const json_t *object, struct warren_value *ret);
-
-static bool enter_item(struct dump_reader *reader, size_t index)
-{
-    char key[32];
-
-    snprintf(key, sizeof key, "[%zu]", index);
-    dump_enter(reader, key);
-    return true;
-}
+/* ---- lists ---- */
 
 static void *room(struct dump_reader *reader, const json_t *list, size_t size)
 {
@@ -103,156 +152,59 @@ static void *room(struct dump_reader *reader, const json_t *list, size_t size)
     }
     memory = arena_alloc(reader->arena, json_array_size(list) * size);
     if (!memory)
-        reader->status =
-            error_set(reader->error, WARREN_ENOMEM, "cannot read %s: no memory", reader->path);
+        dump_no_memory(reader);
     return memory;
 }
 
-static bool read_array(struct dump_reader *reader, const json_t *list, struct warren_array *ret)
+/* Each item of @list, an object with @members, is a value at @value in @items, which are of @size
+ * bytes. */
+static bool read_items(struct dump_reader *reader, const json_t *list,
+                       const struct dump_member *members, char *items, size_t size, size_t value)
 {
-    static const char *const members[] = {"type", "value", "value" DUMP_BASE64, NULL};
+    for (size_t i = 0; i < json_array_size(list); i++, items += size) {
+        const json_t *object = json_array_get(list, i);
+        char key[32];
+
+        snprintf(key, sizeof key, "[%zu]", i);
+        dump_enter(reader, key);
+        if (!dump_object(reader, object, members, items) ||
+            !read_value(reader, object, (void *)(items + value)))
+            return false;
+        dump_leave(reader);
+    }
+    reader->depth--;
+    return true;
+}
+
+static bool take_array(struct dump_reader *reader, const json_t *list,
+                       const struct dump_member *member, void *to)
+{
+    static const struct dump_member members[] = {
+        {.key = "type"}, {.key = "value", .base64 = "value" DUMP_BASE64}, {.key = NULL}};
+    struct warren_array *ret = to;
     struct warren_value *values = room(reader, list, sizeof *values);
 
-    if (!values)
-        return false;
+    (void)member;
     ret->values = values;
     ret->count = json_array_size(list);
-    for (size_t i = 0; i < ret->count; i++) {
-        const json_t *object = json_array_get(list, i);
-
-        enter_item(reader, i);
-        if (!dump_members(reader, object, members) || !read_value(reader, object, &values[i]))
-            return false;
-        dump_leave(reader);
-    }
-    reader->depth--;
-    return true;
+    return values && read_items(reader, list, members, (char *)values, sizeof *values, 0);
 }
 
-static bool read_field(struct dump_reader *reader, const json_t *object, struct warren_field *ret)
+bool dump_take_table(struct dump_reader *reader, const json_t *list,
+                     const struct dump_member *member, void *to)
 {
-    static const char *const members[] = {"name",  "name" DUMP_BASE64,  "type",
-                                          "value", "value" DUMP_BASE64, NULL};
-
-    ret->name = NULL;
-    if (!dump_members(reader, object, members) ||
-        !dump_text(reader, object, "name", NAME_MAX_BYTES, &ret->name))
-        return false;
-    if (!ret->name)
-        return dump_missing(reader, "name", "the header's name");
-    return read_value(reader, object, &ret->value);
-}
-
-bool dump_table(struct dump_reader *reader, const json_t *list, struct warren_table *ret)
-{
+    static const struct dump_member members[] = {
+        {DUMP_TEXT("name", dump_take_text, DUMP_SHORT_MAX, struct warren_field, name),
+         .required = "the header's name"},
+        {.key = "type"},
+        {.key = "value", .base64 = "value" DUMP_BASE64},
+        {.key = NULL}};
+    struct warren_table *ret = to;
     struct warren_field *fields = room(reader, list, sizeof *fields);
 
-    if (!fields)
-        return false;
+    (void)member;
     ret->fields = fields;
     ret->count = json_array_size(list);
-    for (size_t i = 0; i < ret->count; i++) {
-        enter_item(reader, i);
-        if (!read_field(reader, json_array_get(list, i), &fields[i]))
-            return false;
-        dump_leave(reader);
-    }
-    reader->depth--;
-    return true;
-}
-
-static bool read_nested(struct dump_reader *reader, const json_t *object, struct warren_value *ret)
-{
-    const json_t *list = json_object_get(object, "value");
-    bool good;
-
-    dump_enter(reader, "value");
-    if (ret->type == WARREN_TABLE)
-        good = dump_table(reader, list, &ret->as.table);
-    else
-        good = read_array(reader, list, &ret->as.array);
-    if (good)
-        dump_leave(reader);
-    return good;
-}
-
-static bool read_integer(struct dump_reader *reader, const json_t *object, struct warren_value *ret)
-{
-    static const struct {
-        enum warren_type type;
-        int64_t min;
-        int64_t max;
-    } ranges[] = {
-        {WARREN_I8, INT8_MIN, INT8_MAX},    {WARREN_U8, 0, UINT8_MAX},
-        {WARREN_I16, INT16_MIN, INT16_MAX}, {WARREN_U16, 0, UINT16_MAX},
-        {WARREN_I32, INT32_MIN, INT32_MAX}, {WARREN_U32, 0, UINT32_MAX},
-        {WARREN_I64, INT64_MIN, INT64_MAX},
-    };
-    size_t i = 0;
-
-    while (ranges[i].type != ret->type)
-        i++;
-    return dump_integer(reader, object, "value", ranges[i].min, ranges[i].max, &ret->as.integer);
-}
-
-static bool read_bytes(struct dump_reader *reader, const json_t *object, struct warren_bytes *ret)
-{
-    bool there;
-
-    return dump_bytes(reader, object, "value", ret, &there) &&
-           (there || dump_missing(reader, "value", "a text, or base64 under value_base64"));
-}
-
-/* All but texts need their member, and it is no base64. */
-static bool has_value(struct dump_reader *reader, const json_t *object, enum warren_type type)
-{
-    if (type == WARREN_STRING || type == WARREN_BYTES || type == WARREN_VOID)
-        return true;
-    if (json_object_get(object, "value" DUMP_BASE64)) {
-        dump_enter(reader, "value" DUMP_BASE64);
-        return dump_wrong(reader, "no base64 with this type",
-                          json_object_get(object, "value" DUMP_BASE64));
-    }
-    return json_object_get(object, "value") ||
-           dump_missing(reader, "value", "a value of the type above");
-}
-
-static bool read_void(struct dump_reader *reader, const json_t *object)
-{
-    const json_t *value = json_object_get(object, "value");
-
-    if (!value)
-        value = json_object_get(object, "value" DUMP_BASE64);
-    if (!value || json_is_null(value))
-        return true;
-    dump_enter(reader, "value");
-    return dump_wrong(reader, "no value with type void", value);
-}
-
-static bool read_value(struct dump_reader *reader, const json_t *object, struct warren_value *ret)
-{
-    memset(ret, 0, sizeof *ret);
-    if (!read_type(reader, object, &ret->type) || !has_value(reader, object, ret->type))
-        return false;
-    switch (ret->type) {
-    case WARREN_VOID:
-        return read_void(reader, object);
-    case WARREN_BOOL:
-        return dump_bool(reader, object, "value", &ret->as.boolean);
-    case WARREN_F32:
-    case WARREN_F64:
-        return read_real(reader, object, ret);
-    case WARREN_DECIMAL:
-        return read_decimal(reader, object, ret);
-    case WARREN_STRING:
-    case WARREN_BYTES:
-        return read_bytes(reader, object, &ret->as.bytes);
-    case WARREN_TIMESTAMP:
-        return dump_timestamp(reader, object, "value", &ret->as.timestamp);
-    case WARREN_ARRAY:
-    case WARREN_TABLE:
-        return read_nested(reader, object, ret);
-    default:
-        return read_integer(reader, object, ret);
-    }
+    return fields && read_items(reader, list, members, (char *)fields, sizeof *fields,
+                                offsetof(struct warren_field, value));
 }

@@ -8,7 +8,8 @@
 
 #include "base/base64.h"
 #include "base/c_locale.h"
-#include "command/dump/dump_format.h"
+#include "base/integer_type.h"
+#include "command/dump/dump_private.h"
 
 #define NO_MEMORY "no memory"
 
@@ -105,13 +106,55 @@ static json_t *nested_json(struct dump_json *json, const struct warren_value *va
     return list;
 }
 
-/* JSON has no NaN and no infinity. */
-static json_t *real_json(double real)
+/* ---- how many digits a header needs: 0.1, not 0.10000000000000001 ---- */
+
+static int digits_of(double real, bool single, double *ret_shortest)
+{
+    int max = single ? F32_DIGITS_MAX : DUMP_DIGITS_MAX;
+    int digits = single ? F32_DIGITS_MIN : F64_DIGITS_MIN;
+
+    for (;; digits++) {
+        char text[320];
+
+        c_snprintf(text, sizeof text, "%.*g", digits, real);
+        *ret_shortest = c_strtod(text, NULL);
+        if (digits == max || (single ? (float)*ret_shortest == (float)real : *ret_shortest == real))
+            return digits;
+    }
+}
+
+static int max_of(int a, int b)
+{
+    return a > b ? a : b;
+}
+
+int dump_json_digits(const struct warren_value *value)
+{
+    int digits = 1;
+    double real;
+
+    if (value->type == WARREN_F32 || value->type == WARREN_F64)
+        return isfinite(value->as.real)
+                   ? digits_of(value->as.real, value->type == WARREN_F32, &real)
+                   : 1;
+    if (value->type == WARREN_TABLE)
+        for (size_t i = 0; i < value->as.table.count; i++)
+            digits = max_of(digits, dump_json_digits(&value->as.table.fields[i].value));
+    if (value->type == WARREN_ARRAY)
+        for (size_t i = 0; i < value->as.array.count; i++)
+            digits = max_of(digits, dump_json_digits(&value->as.array.values[i]));
+    return digits;
+}
+
+/* JSON has no NaN and no infinity. Of 32 bits the shortest number that means them is taken. */
+static json_t *real_json(double real, bool single)
 {
     if (isnan(real))
         return json_string("nan");
     if (isinf(real))
         return json_string(real > 0 ? "inf" : "-inf");
+    if (single)
+        digits_of((double)(float)real, true, &real);
     return json_real(real);
 }
 
@@ -125,88 +168,43 @@ static json_t *unsigned_json(uint64_t number)
 
 static void put_value(struct dump_json *json, json_t *object, const struct warren_value *value)
 {
+    json_t *made = NULL;
+
     dump_json_put(json, object, "type", json_string(warren_type_name(value->type)));
     switch (value->type) {
     case WARREN_VOID:
-        break;
-    case WARREN_BOOL:
-        dump_json_put(json, object, "value", json_boolean(value->as.boolean));
-        break;
-    case WARREN_I8:
-    case WARREN_U8:
-    case WARREN_I16:
-    case WARREN_U16:
-    case WARREN_I32:
-    case WARREN_U32:
-    case WARREN_I64:
-        dump_json_put(json, object, "value", json_integer(value->as.integer));
-        break;
-    case WARREN_F32:
-        dump_json_put(json, object, "value", real_json((double)(float)value->as.real));
-        break;
-    case WARREN_F64:
-        dump_json_put(json, object, "value", real_json(value->as.real));
-        break;
-    case WARREN_DECIMAL:
-        dump_json_put(json, object, "value",
-                      json_pack("{s:i, s:I}", "scale", (int)value->as.decimal.scale, "unscaled",
-                                (json_int_t)value->as.decimal.unscaled));
-        break;
+        return;
     case WARREN_STRING:
         dump_json_put_text(json, object, "value", value->as.bytes);
-        break;
+        return;
     case WARREN_BYTES:
         dump_json_put(json, object, "value" DUMP_BASE64, encoded(value->as.bytes));
+        return;
+    case WARREN_BOOL:
+        made = json_boolean(value->as.boolean);
+        break;
+    case WARREN_F32:
+    case WARREN_F64:
+        made = real_json(value->as.real, value->type == WARREN_F32);
+        break;
+    case WARREN_DECIMAL:
+        made = json_pack("{s:i, s:I}", "scale", (int)value->as.decimal.scale, "unscaled",
+                         (json_int_t)value->as.decimal.unscaled);
         break;
     case WARREN_TIMESTAMP:
-        dump_json_put(json, object, "value", unsigned_json(value->as.timestamp));
+        made = unsigned_json(value->as.timestamp);
         break;
     case WARREN_ARRAY:
     case WARREN_TABLE:
-        dump_json_put(json, object, "value", nested_json(json, value));
+        made = nested_json(json, value);
         break;
     default:
-        fail(json, WARREN_EINVAL, "a header is of no known type");
+        if (integer_type(value->type))
+            made = json_integer(value->as.integer);
+        else
+            fail(json, WARREN_EINVAL, "a header is of no known type");
     }
-}
-
-/* ---- how many digits a header needs: 0.1, not 0.10000000000000001 ---- */
-
-static int digits_of(double real, bool single)
-{
-    int max = single ? F32_DIGITS_MAX : DUMP_DIGITS_MAX;
-    int digits = single ? F32_DIGITS_MIN : F64_DIGITS_MIN;
-
-    for (; digits < max; digits++) {
-        char text[320];
-        double back;
-
-        c_snprintf(text, sizeof text, "%.*g", digits, real);
-        back = c_strtod(text, NULL);
-        if (single ? (float)back == (float)real : back == real)
-            break;
-    }
-    return digits;
-}
-
-static int max_of(int a, int b)
-{
-    return a > b ? a : b;
-}
-
-int dump_json_digits(const struct warren_value *value)
-{
-    int digits = 1;
-
-    if (value->type == WARREN_F32 || value->type == WARREN_F64)
-        return isfinite(value->as.real) ? digits_of(value->as.real, value->type == WARREN_F32) : 1;
-    if (value->type == WARREN_TABLE)
-        for (size_t i = 0; i < value->as.table.count; i++)
-            digits = max_of(digits, dump_json_digits(&value->as.table.fields[i].value));
-    if (value->type == WARREN_ARRAY)
-        for (size_t i = 0; i < value->as.array.count; i++)
-            digits = max_of(digits, dump_json_digits(&value->as.array.values[i]));
-    return digits;
+    dump_json_put(json, object, "value", made);
 }
 
 /* ---- a whole message ---- */
@@ -240,4 +238,16 @@ void dump_json_put_message(struct dump_json *json, json_t *object,
     dump_json_put(json, object, "properties", dump_json_properties(json, &message->properties));
     dump_json_put(json, object, "headers", list);
     dump_json_put_text(json, object, "body", message->body);
+}
+
+json_t *dump_json_message(const struct warren_message *message, const struct arena *texts)
+{
+    struct dump_json json = {.texts = texts};
+    json_t *object = json_object();
+
+    dump_json_put_message(&json, object, message);
+    if (json.status == WARREN_OK)
+        return object;
+    json_decref(object);
+    return NULL;
 }

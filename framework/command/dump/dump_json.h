@@ -38,6 +38,9 @@ json_t *dump_json_properties(struct dump_json *json, const struct warren_propert
 void dump_json_put_message(struct dump_json *json, json_t *object,
                            const struct warren_message *message);
 
+/** These three alone; NULL: there is no memory, or a header that AMQP does not have. */
+json_t *dump_json_message(const struct warren_message *message, const struct arena *texts);
+
 /** How many digits the numbers of @value need: 0.1, not 0.10000000000000001. */
 int dump_json_digits(const struct warren_value *value);
 

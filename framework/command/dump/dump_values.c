@@ -1,6 +1,7 @@
 /* dump_values.c - the plain values of a dump file. */
-#include "command/dump/dump_values.h"
+#include "command/dump/dump_private.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,11 +11,11 @@
 #include "base/c_locale.h"
 #include "base/error.h"
 #include "base/suggest.h"
-#include "command/dump/dump_format.h"
 
 /* Characters of the file that an error quotes. */
 #define QUOTE_MAX 40
 
+/* Keys that an object may have. */
 #define MEMBERS_MAX 32
 
 /* ---- where we are, and what is wrong there ---- */
@@ -53,34 +54,23 @@ static void quote(const json_t *text, char *out, size_t size)
 
 static void describe(const json_t *found, char *out, size_t size)
 {
+    static const char *const words[] = {[JSON_OBJECT] = "an object",
+                                        [JSON_ARRAY] = "a list",
+                                        [JSON_TRUE] = "true",
+                                        [JSON_FALSE] = "false",
+                                        [JSON_NULL] = "null"};
     char text[QUOTE_MAX + 1];
 
-    switch (json_typeof(found)) {
-    case JSON_OBJECT:
-        snprintf(out, size, "an object");
-        break;
-    case JSON_ARRAY:
-        snprintf(out, size, "a list");
-        break;
-    case JSON_STRING:
+    if (json_is_string(found)) {
         quote(found, text, sizeof text);
         snprintf(out, size, "the text \"%s\"%s", text,
                  json_string_length(found) > QUOTE_MAX ? "..." : "");
-        break;
-    case JSON_INTEGER:
+    } else if (json_is_integer(found)) {
         snprintf(out, size, "%lld", (long long)json_integer_value(found));
-        break;
-    case JSON_REAL:
+    } else if (json_is_real(found)) {
         c_snprintf(out, size, "%g", json_real_value(found));
-        break;
-    case JSON_TRUE:
-        snprintf(out, size, "true");
-        break;
-    case JSON_FALSE:
-        snprintf(out, size, "false");
-        break;
-    case JSON_NULL:
-        snprintf(out, size, "null");
+    } else {
+        snprintf(out, size, "%s", words[json_typeof(found)]);
     }
 }
 
@@ -96,13 +86,7 @@ bool dump_wrong(struct dump_reader *reader, const char *expected, const json_t *
     return false;
 }
 
-bool dump_missing(struct dump_reader *reader, const char *key, const char *expected)
-{
-    dump_enter(reader, key);
-    return dump_wrong(reader, expected, NULL);
-}
-
-static bool no_memory(struct dump_reader *reader)
+bool dump_no_memory(struct dump_reader *reader)
 {
     reader->status =
         error_set(reader->error, WARREN_ENOMEM, "cannot read %s: no memory", reader->path);
@@ -111,26 +95,10 @@ static bool no_memory(struct dump_reader *reader)
 
 /* ---- members ---- */
 
-static size_t count_of(const char *const *words)
+static bool unknown_member(struct dump_reader *reader, const char *key, const char *const *names,
+                           size_t count)
 {
-    size_t count = 0;
-
-    while (words[count])
-        count++;
-    return count;
-}
-
-static bool is_one_of(const char *word, const char *const *words)
-{
-    for (; *words; words++)
-        if (strcmp(word, *words) == 0)
-            return true;
-    return false;
-}
-
-static bool unknown_member(struct dump_reader *reader, const char *key, const char *const *members)
-{
-    const char *near = suggest(key, members, count_of(members));
+    const char *near = suggest(key, names, count);
 
     reader->status =
         error_set(reader->error, WARREN_EINVAL, "%s: %s%sunknown member \"%.*s\"%s%s%s",
@@ -139,51 +107,91 @@ static bool unknown_member(struct dump_reader *reader, const char *key, const ch
     return false;
 }
 
-bool dump_members(struct dump_reader *reader, const json_t *object, const char *const *members)
+static bool are_known(struct dump_reader *reader, const json_t *object,
+                      const struct dump_member *members)
 {
+    const char *names[MEMBERS_MAX];
     const char *key;
+    size_t count = 0;
     json_t *value;
 
-    if (!json_is_object(object))
-        return dump_wrong(reader, "an object", object);
+    for (; members->key; members++) {
+        assert(count + 2 <= MEMBERS_MAX);
+        names[count++] = members->key;
+        if (members->base64)
+            names[count++] = members->base64;
+    }
     json_object_foreach((json_t *)object, key, value)
     {
-        if (!is_one_of(key, members))
-            return unknown_member(reader, key, members);
+        size_t i = 0;
+
+        while (i < count && strcmp(key, names[i]) != 0)
+            i++;
+        if (i == count)
+            return unknown_member(reader, key, names, count);
     }
     return true;
 }
 
-bool dump_bool(struct dump_reader *reader, const json_t *object, const char *key, bool *ret)
+bool dump_take(struct dump_reader *reader, const json_t *object, const struct dump_member *member,
+               void *to)
 {
-    const json_t *value = json_object_get(object, key);
+    const json_t *plain = json_object_get(object, member->key);
+    const json_t *encoded = member->base64 ? json_object_get(object, member->base64) : NULL;
 
-    if (!value)
+    if (!plain && !encoded && !member->required)
         return true;
-    dump_enter(reader, key);
-    if (!json_is_boolean(value))
-        return dump_wrong(reader, "true or false", value);
-    *ret = json_is_true(value);
+    dump_enter(reader, encoded ? member->base64 : member->key);
+    if (!plain && !encoded)
+        return dump_wrong(reader, member->required, NULL);
+    if (plain && encoded)
+        return dump_wrong(reader, "either a text or base64, not both", encoded);
+    reader->encoded = encoded;
+    if (!member->take(reader, encoded ? encoded : plain, member, to))
+        return false;
     dump_leave(reader);
     return true;
 }
 
-bool dump_integer(struct dump_reader *reader, const json_t *object, const char *key, int64_t min,
-                  int64_t max, int64_t *ret)
+bool dump_object(struct dump_reader *reader, const json_t *object,
+                 const struct dump_member *members, void *to)
 {
-    const json_t *value = json_object_get(object, key);
+    if (!json_is_object(object))
+        return dump_wrong(reader, "an object", object);
+    if (!are_known(reader, object, members))
+        return false;
+    for (; members->key; members++)
+        if (members->take && !dump_take(reader, object, members, (char *)to + members->offset))
+            return false;
+    return true;
+}
+
+/* ---- values ---- */
+
+bool dump_take_bool(struct dump_reader *reader, const json_t *value,
+                    const struct dump_member *member, void *to)
+{
+    (void)member;
+    *(bool *)to = json_is_true(value);
+    return json_is_boolean(value) || dump_wrong(reader, "true or false", value);
+}
+
+bool dump_take_integer(struct dump_reader *reader, const json_t *value,
+                       const struct dump_member *member, void *to)
+{
+    json_int_t number = json_integer_value(value);
     char expected[96];
 
-    if (!value)
-        return true;
-    dump_enter(reader, key);
-    snprintf(expected, sizeof expected, "a whole number from %lld to %lld", (long long)min,
-             (long long)max);
-    if (!json_is_integer(value) || json_integer_value(value) < min ||
-        json_integer_value(value) > max)
+    snprintf(expected, sizeof expected, "a whole number from %lld to %lld", (long long)member->min,
+             (long long)member->max);
+    if (!json_is_integer(value) || number < member->min || number > member->max)
         return dump_wrong(reader, expected, value);
-    *ret = json_integer_value(value);
-    dump_leave(reader);
+    if (member->size == sizeof(uint8_t))
+        *(uint8_t *)to = (uint8_t)number;
+    else if (member->size == sizeof(uint32_t))
+        *(uint32_t *)to = (uint32_t)number;
+    else
+        *(int64_t *)to = number;
     return true;
 }
 
@@ -200,41 +208,24 @@ static bool parse_digits(const json_t *value, uint64_t *ret)
     return errno == 0;
 }
 
-bool dump_timestamp(struct dump_reader *reader, const json_t *object, const char *key,
-                    uint64_t *ret)
+bool dump_take_timestamp(struct dump_reader *reader, const json_t *value,
+                         const struct dump_member *member, void *to)
 {
-    const json_t *value = json_object_get(object, key);
-
-    if (!value)
-        return true;
-    dump_enter(reader, key);
+    (void)member;
     if (json_is_integer(value) && json_integer_value(value) >= 0)
-        *ret = (uint64_t)json_integer_value(value);
-    else if (!json_is_string(value) || !parse_digits(value, ret))
+        *(uint64_t *)to = (uint64_t)json_integer_value(value);
+    else if (!json_is_string(value) || !parse_digits(value, to))
         return dump_wrong(reader, "seconds since 1970", value);
-    dump_leave(reader);
     return true;
 }
 
-static bool read_plain(struct dump_reader *reader, const json_t *value, struct warren_bytes *ret)
-{
-    if (!json_is_string(value))
-        return dump_wrong(reader, "a text", value);
-    ret->len = json_string_length(value);
-    ret->data = arena_copy(reader->arena, json_string_value(value), ret->len);
-    return ret->data || no_memory(reader);
-}
-
-static bool read_encoded(struct dump_reader *reader, const json_t *value, struct warren_bytes *ret)
+static bool decode(struct dump_reader *reader, const json_t *value, struct warren_bytes *ret)
 {
     size_t len = json_string_length(value);
-    char *data;
+    char *data = arena_alloc(reader->arena, base64_decoded_max(len) + 1);
 
-    if (!json_is_string(value))
-        return dump_wrong(reader, "base64", value);
-    data = arena_alloc(reader->arena, base64_decoded_max(len) + 1);
     if (!data)
-        return no_memory(reader);
+        return dump_no_memory(reader);
     if (!base64_decode(json_string_value(value), len, data, &ret->len))
         return dump_wrong(reader, "base64", value);
     data[ret->len] = '\0';
@@ -242,56 +233,44 @@ static bool read_encoded(struct dump_reader *reader, const json_t *value, struct
     return true;
 }
 
-bool dump_bytes(struct dump_reader *reader, const json_t *object, const char *key,
-                struct warren_bytes *ret, bool *ret_there)
+bool dump_take_bytes(struct dump_reader *reader, const json_t *value,
+                     const struct dump_member *member, void *to)
 {
-    const json_t *plain = json_object_get(object, key);
-    const json_t *encoded;
-    char base64_key[64];
-    bool good = true;
+    struct warren_bytes *ret = to;
 
-    snprintf(base64_key, sizeof base64_key, "%s%s", key, DUMP_BASE64);
-    encoded = json_object_get(object, base64_key);
-    *ret_there = plain || encoded;
-    dump_enter(reader, encoded ? base64_key : key);
-    if (plain && encoded)
-        return dump_wrong(reader, "either a text or base64, not both", encoded);
-    if (encoded)
-        good = read_encoded(reader, encoded, ret);
-    else if (plain)
-        good = read_plain(reader, plain, ret);
-    if (good)
-        dump_leave(reader);
-    return good;
+    (void)member;
+    if (!json_is_string(value))
+        return dump_wrong(reader, reader->encoded ? "base64" : "a text", value);
+    if (reader->encoded)
+        return decode(reader, value, ret);
+    ret->len = json_string_length(value);
+    ret->data = arena_copy(reader->arena, json_string_value(value), ret->len);
+    return ret->data || dump_no_memory(reader);
 }
 
-bool dump_text(struct dump_reader *reader, const json_t *object, const char *key, size_t max,
-               const char **ret)
+bool dump_take_text(struct dump_reader *reader, const json_t *value,
+                    const struct dump_member *member, void *to)
 {
-    struct warren_bytes bytes = {NULL, 0};
+    struct warren_bytes bytes;
     char expected[64];
-    bool there;
 
-    if (!dump_bytes(reader, object, key, &bytes, &there))
+    if (!dump_take_bytes(reader, value, member, &bytes))
         return false;
-    if (!there)
-        return true;
-    snprintf(expected, sizeof expected, "at most %zu bytes", max);
-    if (bytes.len > max) {
-        dump_enter(reader, key);
-        return dump_wrong(reader, expected, json_object_get(object, key));
-    }
-    *ret = bytes.data; /* a NUL stands behind it */
-    return arena_note(reader->arena, *ret, bytes.len) == WARREN_OK || no_memory(reader);
+    snprintf(expected, sizeof expected, "at most %lld bytes", (long long)member->max);
+    if (bytes.len > (size_t)member->max)
+        return dump_wrong(reader, expected, value);
+    *(const char **)to = bytes.data; /* a NUL stands behind it */
+    return arena_note(reader->arena, bytes.data, bytes.len) == WARREN_OK || dump_no_memory(reader);
 }
 
-bool dump_name(struct dump_reader *reader, const json_t *object, const char *key, size_t max,
-               const char **ret)
+bool dump_take_name(struct dump_reader *reader, const json_t *value,
+                    const struct dump_member *member, void *to)
 {
-    if (!dump_text(reader, object, key, max, ret))
+    const char *text = "";
+
+    if (!dump_take_text(reader, value, member, &text))
         return false;
-    if (!*ret || strlen(*ret) == arena_bytes(reader->arena, *ret).len)
-        return true;
-    dump_enter(reader, key);
-    return dump_wrong(reader, "a name without a NUL", json_object_get(object, key));
+    *(const char **)to = text;
+    return strlen(text) == arena_bytes(reader->arena, text).len ||
+           dump_wrong(reader, "a name without a NUL", value);
 }

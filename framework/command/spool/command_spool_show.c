@@ -57,12 +57,10 @@ static void show_text(const struct show *show, const struct spool_message *m,
 static bool show_json(const struct show *show, const struct spool_message *m,
                       const struct warren_message *message)
 {
-    struct dump_json json = {.texts = &show->arena};
     json_t *object = spool_message_json(m);
-    json_t *content = json_object();
+    json_t *content = dump_json_message(message, &show->arena);
 
-    dump_json_put_message(&json, content, message);
-    if (json.status != WARREN_OK || !object) {
+    if (!content || !object) {
         json_decref(object);
         json_decref(content);
         return false;
