@@ -10,6 +10,7 @@
 
 #include "amqp/wire/properties.h"
 #include "base/random.h"
+#include "publish/delay/delay.h"
 #include "publish/publisher/publisher_private.h"
 
 #define BUCKETS 1024 /* a power of two */
@@ -18,8 +19,6 @@
 
 /* All open requests are looked through for their deadline at most this often. */
 #define DEADLINE_STEP_MS 20
-
-#define REPLY_QUEUE "amq.rabbitmq.reply-to"
 
 /* What the caller gets; while its body comes in, the sender's. */
 struct reply {
@@ -204,7 +203,7 @@ void replies_expect(struct warren_publisher *p, struct record *record)
 
 enum warren_status replies_consume(struct warren_publisher *p)
 {
-    amqp_basic_consume_t consume = {.queue = amqp_cstring_bytes(REPLY_QUEUE), .no_ack = true};
+    amqp_basic_consume_t consume = {.queue = amqp_cstring_bytes(DIRECT_REPLY), .no_ack = true};
     enum warren_status status;
 
     if (p->replies.consuming)

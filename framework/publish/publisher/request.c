@@ -4,12 +4,11 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "publish/delay/delay.h"
 #include "publish/publisher/publisher_private.h"
 
 /* Open at once, for each holds memory until its reply. */
 #define REQUESTS_MAX 65536
-
-#define REPLY_QUEUE "amq.rabbitmq.reply-to"
 
 /* A place among the open requests, and a number. */
 static enum warren_status take_number(struct warren_publisher *p, uint64_t *ret_number)
@@ -44,7 +43,7 @@ static enum warren_status encode(struct warren_publisher *p, const struct warren
     char correlation_id[CORRELATION_ID_SIZE];
 
     snprintf(correlation_id, sizeof correlation_id, CORRELATION_ID_FORMAT, p->replies.salt, number);
-    message.properties.reply_to = REPLY_QUEUE;
+    message.properties.reply_to = DIRECT_REPLY;
     message.properties.correlation_id = correlation_id;
     request.message = &message;
     return record_new(&request, p->room.bytes_max, ret_record);
