@@ -10,6 +10,9 @@
 
 #define READ_STEP ((size_t)64 * 1024)
 
+/* The window must hold the one message that is asked for, whatever its size. */
+#define HEADERS_ROOM ((size_t)1024 * 1024)
+
 void message_options_done(struct message_options *o)
 {
     buffer_done(&o->content);
@@ -191,5 +194,7 @@ enum cli_status message_options_publisher(struct message_options *o, const char 
         return status;
     settings_log(*ret_config);
     settings_publisher(*ret_config, name, publisher);
+    if (publisher->window_bytes < o->message.body.len + HEADERS_ROOM)
+        publisher->window_bytes = o->message.body.len + HEADERS_ROOM;
     return CLI_OK;
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/c_locale.h"
+#include "base/clock.h"
 #include "command/cli/cli.h"
 
 #define BAR_MAX    40
@@ -14,12 +15,17 @@
 #define LINE_SIZE  512
 #define WIDTH_ELSE 80
 
-void progress_init(struct progress *progress, FILE *out, uint64_t total, int64_t now_ms)
+int64_t progress_now_ms(void)
 {
-    *progress = (struct progress){.total = total, .started_ms = now_ms};
-    if (isatty(fileno(out))) {
-        progress->out = out;
-        progress->colour = cli_colour(out);
+    return clock_now_ms(clock_monotonic());
+}
+
+void progress_init(struct progress *progress, uint64_t total, bool quiet)
+{
+    *progress = (struct progress){.total = total, .started_ms = progress_now_ms()};
+    if (isatty(STDERR_FILENO) && !quiet) {
+        progress->out = stderr;
+        progress->colour = cli_colour(stderr);
     }
 }
 
@@ -58,13 +64,19 @@ void progress_format(const struct progress *progress, uint64_t done, const char 
         text[width - 1] = '\0';
 }
 
-void progress_update(struct progress *progress, uint64_t done, const char *note, int64_t now_ms)
+bool progress_is_due(const struct progress *progress)
 {
+    return progress->out &&
+           (!progress->drawn_ms || progress_now_ms() - progress->drawn_ms >= PROGRESS_INTERVAL_MS);
+}
+
+void progress_update(struct progress *progress, uint64_t done, const char *note)
+{
+    int64_t now_ms = progress_now_ms();
     struct winsize window = {0};
     char text[LINE_SIZE];
 
-    if (!progress->out ||
-        (progress->drawn_ms && now_ms - progress->drawn_ms < PROGRESS_INTERVAL_MS))
+    if (!progress_is_due(progress))
         return;
     if (ioctl(fileno(progress->out), TIOCGWINSZ, &window) != 0 || window.ws_col == 0)
         window.ws_col = WIDTH_ELSE;

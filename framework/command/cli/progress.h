@@ -19,15 +19,20 @@ struct progress {
     int64_t drawn_ms;
 };
 
-/** @out: borrowed; @total: 0 if it is not known. */
-void progress_init(struct progress *progress, FILE *out, uint64_t total, int64_t now_ms);
-/** Draw it, unless that was done a moment ago. @note: behind the numbers; may be NULL. */
-void progress_update(struct progress *progress, uint64_t done, const char *note, int64_t now_ms);
+/** On standard error. @total: 0 if it is not known; @quiet: draw nothing */
+void progress_init(struct progress *progress, uint64_t total, bool quiet);
+/** Would progress_update() draw? Not so soon after the last time. */
+bool progress_is_due(const struct progress *progress);
+/** Draw it if it is due. @note: behind the numbers; may be NULL. */
+void progress_update(struct progress *progress, uint64_t done, const char *note);
 /** Take the line away. */
 void progress_end(struct progress *progress);
 
 /** The line for a terminal of @width columns, without colour and control sequences. */
 void progress_format(const struct progress *progress, uint64_t done, const char *note,
                      int64_t now_ms, int width, char *text, size_t size);
+
+/** The time that progress is measured by, in milliseconds. */
+int64_t progress_now_ms(void);
 
 #endif

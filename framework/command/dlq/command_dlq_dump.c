@@ -8,7 +8,6 @@
 
 #include <jansson.h>
 
-#include "base/clock.h"
 #include "base/private_file.h"
 #include "command/cli/print.h"
 #include "command/cli/progress.h"
@@ -24,11 +23,6 @@ struct dumping {
     const char *directory;
     struct progress progress;
 };
-
-static int64_t now_ms(void)
-{
-    return clock_now_ms(clock_monotonic());
-}
 
 static bool dump_one(void *user, const struct dlq_letter *letter, uint64_t number)
 {
@@ -49,7 +43,7 @@ static bool dump_one(void *user, const struct dlq_letter *letter, uint64_t numbe
         cli_failed(cli, "%s", error.text);
     else
         written = true;
-    progress_update(&d->progress, number, NULL, now_ms());
+    progress_update(&d->progress, number, NULL);
     return written;
 }
 
@@ -72,7 +66,7 @@ static enum cli_status dump_all(struct dumping *d)
 
     if (mkdir(d->directory, PRIVATE_DIRECTORY_MODE) < 0 && errno != EEXIST)
         return cli_failed(d->request.cli, "cannot make %s: %s", d->directory, strerror(errno));
-    progress_init(&d->progress, stderr, 0, now_ms());
+    progress_init(&d->progress, 0, false);
     status = dlq_look(&d->request, dump_one, d, &matched);
     progress_end(&d->progress);
     if (status == CLI_OK)

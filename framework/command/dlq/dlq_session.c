@@ -241,6 +241,18 @@ static void on_looked_up(void *user, const struct dlq_probe_found *found)
         stop(s, found->code == DLQ_NO_SUCH_QUEUE ? WARREN_ENOTFOUND : WARREN_EBROKER, found->text);
 }
 
+/* Wait for the answer to what was asked for with @status. */
+static enum warren_status wait_for_answer(struct dlq_session *s, enum warren_status status,
+                                          struct warren_error *error)
+{
+    if (status != WARREN_OK)
+        return error_set(error, status, "%s", warren_status_name(status));
+    loop_timer_arm_ms(&s->deadline, patience_ms(s));
+    status = dlq_session_run(s, NULL, NULL, error);
+    loop_timer_disarm(&s->deadline);
+    return status;
+}
+
 enum warren_status dlq_session_look_up(struct dlq_session *s, const char *queue,
                                        struct dlq_probe_found *ret_found,
                                        struct warren_error *error)
@@ -248,11 +260,7 @@ enum warren_status dlq_session_look_up(struct dlq_session *s, const char *queue,
     struct dlq_probe probe = {0};
     enum warren_status status = dlq_probe_start(&probe, s->connection, queue, on_looked_up, s);
 
-    if (status != WARREN_OK)
-        return error_set(error, status, "%s", warren_status_name(status));
-    loop_timer_arm_ms(&s->deadline, patience_ms(s));
-    status = dlq_session_run(s, NULL, NULL, error);
-    loop_timer_disarm(&s->deadline);
+    status = wait_for_answer(s, status, error);
     dlq_probe_done(&probe);
     *ret_found = s->found;
     return status;
@@ -272,11 +280,7 @@ enum warren_status dlq_session_limit(struct dlq_session *s, const char *queue, i
     struct limit_probe probe = {0};
     enum warren_status status = limit_probe_start(&probe, s->connection, queue, on_limit, s);
 
-    if (status != WARREN_OK)
-        return error_set(error, status, "%s", warren_status_name(status));
-    loop_timer_arm_ms(&s->deadline, patience_ms(s));
-    status = dlq_session_run(s, NULL, NULL, error);
-    loop_timer_disarm(&s->deadline);
+    status = wait_for_answer(s, status, error);
     limit_probe_done(&probe);
     *ret_limit = s->limit;
     return status;

@@ -3,7 +3,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "command/cli/print.h"
 #include "command/cli/progress.h"
 #include "command/dlq/dlq_look.h"
@@ -27,11 +26,6 @@ static const struct cli_option options[] = {CLI_ROWS(dlq_filter_rows),
                                             CLI_ROWS(dlq_broker_rows),
                                             CLI_END};
 
-static int64_t now_ms(void)
-{
-    return clock_now_ms(clock_monotonic());
-}
-
 /* ---- what the scan shows ---- */
 
 static bool on_begin(void *user, struct dlq_scan *scan, uint32_t depth)
@@ -40,9 +34,7 @@ static bool on_begin(void *user, struct dlq_scan *scan, uint32_t depth)
 
     (void)depth;
     d->scan = scan;
-    progress_init(&d->progress, stderr, d->request.max, now_ms());
-    if (d->request.quiet)
-        d->progress.out = NULL;
+    progress_init(&d->progress, d->request.max, d->request.quiet);
     return true;
 }
 
@@ -58,7 +50,7 @@ static bool throw_away(struct discard *d, struct warren_bytes id, struct deliver
     dlq_scan_flush(d->scan);
     if (d->acked == r->max)
         dlq_scan_stop(d->scan);
-    progress_update(&d->progress, d->acked, NULL, now_ms());
+    progress_update(&d->progress, d->acked, NULL);
     return true;
 }
 

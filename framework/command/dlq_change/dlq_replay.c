@@ -11,7 +11,6 @@
 #include "command/cli/print.h"
 #include "command/dlq/dlq_report.h"
 #include "command/dlq_change/dlq_replay_private.h"
-#include "command/dlq_change/dlq_replay_report.h"
 
 /* After a signal: longest wait for confirms. */
 #define INTERRUPTED_MS 5000
@@ -95,10 +94,8 @@ static bool on_begin(void *user, struct dlq_scan *scan, uint32_t depth)
         return true;
     r->begun = true;
     pacer_init(&r->pacer, r->job->rate, replay_now_ns(r));
-    progress_init(&r->progress, stderr, dlq_filter_is_empty(&r->request->filter) ? total : 0,
-                  replay_now_ns(r) / 1000000);
-    if (r->request->quiet)
-        r->progress.out = NULL;
+    progress_init(&r->progress, dlq_filter_is_empty(&r->request->filter) ? total : 0,
+                  r->request->quiet);
     return true;
 }
 

@@ -17,7 +17,7 @@ void replay_draw(struct replay *r)
 
     snprintf(note, sizeof note, "%" PRIu64 " replayed", r->tally.replayed);
     progress_update(&r->progress, r->tally.replayed + r->tally.failed,
-                    r->job->dry_run ? NULL : note, replay_now_ns(r) / 1000000);
+                    r->job->dry_run ? NULL : note);
 }
 
 /* ---- how one ends ---- */

@@ -1,4 +1,4 @@
-#include "command/dlq_change/dlq_replay_report.h"
+#include "command/dlq_change/dlq_replay_private.h"
 
 #include <inttypes.h>
 

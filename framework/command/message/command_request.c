@@ -9,9 +9,6 @@
 #include "command/message/command_message.h"
 #include "publish/publisher/publisher_internal.h"
 
-/* The window must hold the request, whatever its size. */
-#define HEADERS_ROOM ((size_t)1024 * 1024)
-
 struct request {
     struct message_options options; /* first */
     bool json;
@@ -86,8 +83,6 @@ static enum cli_status request_with_config(struct request *r)
     if (result != CLI_OK)
         return result;
     timeout_ms = publisher_options.timeout_ms > 0 ? publisher_options.timeout_ms : UINT32_MAX;
-    if (publisher_options.window_bytes < r->options.message.body.len + HEADERS_ROOM)
-        publisher_options.window_bytes = r->options.message.body.len + HEADERS_ROOM;
     if (warren_publisher_new(&publisher_options, &publisher, &error) != WARREN_OK) {
         result = cli_error(r->options.cli, &error);
     } else {

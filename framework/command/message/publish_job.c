@@ -27,9 +27,6 @@
 
 #define CLOSE_MS 5000
 
-/* The window must hold the one message that was asked for, whatever its size. */
-#define HEADERS_ROOM ((size_t)1024 * 1024)
-
 struct publishing {
     struct cli *cli;
     const struct publish_job *job;
@@ -93,18 +90,16 @@ static int64_t now_ns(void)
 static void draw(struct publishing *p)
 {
     struct warren_publisher_stats stats;
-    int64_t now_ms = now_ns() / 1000000;
     char note[64] = "";
 
-    if (!p->progress.out ||
-        (p->progress.drawn_ms && now_ms - p->progress.drawn_ms < PROGRESS_INTERVAL_MS))
+    if (!progress_is_due(&p->progress))
         return;
     warren_publisher_stats(p->publisher, &stats);
     if (stats.is_blocked)
         snprintf(note, sizeof note, "blocked by the broker");
     else if (stats.in_flight > 0)
         snprintf(note, sizeof note, "%" PRIu32 " on their way", stats.in_flight);
-    progress_update(&p->progress, publish_tally_ended(&p->tally), *note ? note : NULL, now_ms);
+    progress_update(&p->progress, publish_tally_ended(&p->tally), *note ? note : NULL);
 }
 
 /* "not connected within 100 ms: why": our slice is no news. */
@@ -335,8 +330,6 @@ static enum warren_status begin(struct publishing *p,
     p->brokers = own.uri_count;
     own.when_full = WARREN_BLOCK;
     own.block_timeout_ms = SLICE_MS;
-    if (own.window_bytes < p->job->body.len + HEADERS_ROOM)
-        own.window_bytes = p->job->body.len + HEADERS_ROOM;
     if (p->job->spool) {
         enum warren_status status = look_into_spool(p, error);
 
@@ -370,9 +363,7 @@ enum cli_status publish_job_run(struct cli *cli, const struct publish_job *job,
     p.failed = !job->spool && !connect_broker(&p, options->timeout_ms);
     p.started_ns = now_ns();
     pacer_init(&p.pacer, job->rate, p.started_ns);
-    progress_init(&p.progress, stderr, job->count, p.started_ns / 1000000);
-    if (job->quiet)
-        p.progress.out = NULL;
+    progress_init(&p.progress, job->count, job->quiet);
     if (!p.failed) {
         publish_all(&p);
         flush(&p);

@@ -3,7 +3,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "command/cli/message_options.h"
 #include "command/cli/print.h"
 #include "command/cli/progress.h"
@@ -34,11 +33,6 @@ static const struct cli_option options[] = {
     CLI_FLAG("json", 'j', "Print the summary as one JSON object", struct flush, json),
     CLI_FLAG("quiet", 'Q', "Print only errors", struct flush, quiet),
     CLI_END};
-
-static int64_t now_ms(void)
-{
-    return clock_now_ms(clock_monotonic());
-}
 
 static void on_end(const struct warren_receipt *receipt, void *user)
 {
@@ -128,16 +122,16 @@ static enum cli_status prepare(struct flush *f)
 static bool wait_until_sent(struct flush *f, int64_t patience_ms, struct progress *progress)
 {
     uint64_t before = ended(f);
-    int64_t since_ms = now_ms();
+    int64_t since_ms = progress_now_ms();
 
     while (warren_publisher_flush(f->publisher, SLICE_MS) != WARREN_OK) {
         uint64_t now_ended = ended(f);
 
-        progress_update(progress, now_ended, NULL, now_ms());
+        progress_update(progress, now_ended, NULL);
         if (now_ended != before)
-            since_ms = now_ms();
+            since_ms = progress_now_ms();
         before = now_ended;
-        if (now_ms() - since_ms >= patience_ms)
+        if (progress_now_ms() - since_ms >= patience_ms)
             return false;
     }
     return true;
@@ -192,9 +186,7 @@ static enum cli_status send_all(struct flush *f, uint32_t timeout_ms)
     connected = warren_publisher_wait_connected(f->publisher, timeout_ms, &error) == WARREN_OK;
     if (!connected)
         return cli_failed(cli, "no connection to the broker: %s", error.text);
-    progress_init(&progress, stderr, stats.spool_messages, now_ms());
-    if (f->quiet)
-        progress.out = NULL;
+    progress_init(&progress, stats.spool_messages, f->quiet);
     connected = wait_until_sent(f, timeout_ms, &progress);
     progress_end(&progress);
     warren_publisher_stats(f->publisher, &stats);

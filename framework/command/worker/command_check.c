@@ -30,11 +30,6 @@ static const struct cli_option options[] = {
              struct check, effective),
     CLI_END};
 
-static int64_t now_ms(void)
-{
-    return clock_now_ms(clock_monotonic());
-}
-
 /* "queue 'payments' (passive)" without what is in brackets. */
 static int item_len(const char *item)
 {
@@ -85,10 +80,10 @@ static void on_few_channels(void *user, uint32_t needed, uint32_t allowed)
 static void on_progress(void *user, uint64_t done, uint64_t total)
 {
     struct check *check = user;
-    int64_t now = now_ms();
+    int64_t now = progress_now_ms();
 
     check->progress.total = total;
-    progress_update(&check->progress, done, total > 0 ? NULL : "connecting", now);
+    progress_update(&check->progress, done, total > 0 ? NULL : "connecting");
     if (check->progress.out || (check->line_ms > 0 && now - check->line_ms < LINE_INTERVAL_MS))
         return;
     check->line_ms = now;
@@ -122,7 +117,7 @@ static enum cli_status connect_broker(struct check *check, const struct config *
     struct warren_error error = {WARREN_OK, ""};
     enum warren_status status;
 
-    progress_init(&check->progress, stderr, 0, now_ms());
+    progress_init(&check->progress, 0, false);
     status = broker_check(config, &events, check, &error);
     progress_end(&check->progress);
     if (status != WARREN_OK)
