@@ -90,9 +90,8 @@ static enum cli_status unknown_option(const struct cli *cli, const char *word)
     static const char *const names[] = {"--help", "--version"};
     const char *near = suggest(word, names, 2);
 
-    if (near)
-        return cli_usage(cli, "unknown option %s; did you mean %s?", word, near);
-    return cli_usage(cli, "unknown option %s", word);
+    return cli_usage(cli, near ? "unknown option %s; did you mean %s?" : "unknown option %s", word,
+                     near);
 }
 
 /* Whether @name is of two words or more, the first of which is @group. */
@@ -167,9 +166,9 @@ static enum cli_status unknown_command(int argc, const char **argv)
         names[count++] = commands[i]->name;
     names[count++] = "help";
     near = suggest(word, names, count);
-    if (near)
-        return cli_usage(&cli, "unknown command \"%s\"; did you mean \"%s\"?", word, near);
-    return cli_usage(&cli, "unknown command \"%s\"", word);
+    return cli_usage(
+        &cli, near ? "unknown command \"%s\"; did you mean \"%s\"?" : "unknown command \"%s\"",
+        word, near);
 }
 
 static enum cli_status help(int argc, const char **argv)

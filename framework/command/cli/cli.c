@@ -9,7 +9,7 @@
 
 #include "base/c_locale.h"
 #include "base/suggest.h"
-#include "base/utf8.h"
+#include "command/cli/print.h"
 
 /* popt's value for `--help`; those of the other options are their places among the rows, from 1. */
 #define HELP 1000
@@ -22,35 +22,37 @@ bool cli_colour(FILE *out)
     return isatty(fileno(out)) && !(no_color && *no_color) && !(term && !strcmp(term, "dumb"));
 }
 
-/* A broker's words, or a file's, may be in it; only an end of a line is wanted. */
-static void write_plain(FILE *out, const char *text)
+/* "warren COMMAND: WHAT WORDS". A broker's words, or a file's, may be in it; only an end of a line
+ * is wanted. */
+static void say(const struct cli *cli, const char *what, const char *format, va_list arguments)
 {
-    for (size_t left = strlen(text); left > 0;) {
-        size_t size = *text == '\n' ? 1 : utf8_plain_len(text, left);
-
-        if (size > 0)
-            fwrite(text, 1, size, out);
-        else
-            fputc('?', out);
-        size += size == 0;
-        text += size;
-        left -= size;
-    }
-}
-
-static void print_error(const struct cli *cli, const char *format, va_list arguments)
-{
-    bool colour = cli_colour(stderr);
     locale_t before = c_locale_begin();
     char *text = NULL;
 
-    fprintf(stderr, "warren%s%s: %serror:%s ", *cli->command->name ? " " : "", cli->command->name,
-            colour ? "\033[1;31m" : "", colour ? "\033[0m" : "");
+    fprintf(stderr, "warren%s%s: %s", *cli->command->name ? " " : "", cli->command->name, what);
     if (vasprintf(&text, format, arguments) >= 0)
-        write_plain(stderr, text);
+        for (const char *line = text; line; line = strchr(line, '\n')) {
+            if (*line == '\n')
+                fputc(*line++, stderr);
+            cli_write_safe(stderr, line, strcspn(line, "\n"));
+        }
     free(text);
     c_locale_end(before);
     fputc('\n', stderr);
+}
+
+static void say_error(const struct cli *cli, const char *format, va_list arguments)
+{
+    say(cli, cli_colour(stderr) ? "\033[1;31merror:\033[0m " : "error: ", format, arguments);
+}
+
+void cli_warn(const struct cli *cli, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    say(cli, "", format, arguments);
+    va_end(arguments);
 }
 
 enum cli_status cli_failed(const struct cli *cli, const char *format, ...)
@@ -58,7 +60,7 @@ enum cli_status cli_failed(const struct cli *cli, const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    print_error(cli, format, arguments);
+    say_error(cli, format, arguments);
     va_end(arguments);
     return CLI_FAILED;
 }
@@ -68,7 +70,7 @@ enum cli_status cli_usage(const struct cli *cli, const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    print_error(cli, format, arguments);
+    say_error(cli, format, arguments);
     va_end(arguments);
     fprintf(stderr, "Try 'warren%s%s --help'.\n", *cli->command->name ? " " : "",
             cli->command->name);
@@ -88,10 +90,10 @@ static void write_help(const struct cli *cli)
 
     printf("%s.\n\n", command->summary);
     poptPrintHelp(cli->context, stdout, 0);
-    if (command->write_details) {
-        putchar('\n');
-        command->write_details(stdout);
-    }
+    if (command->details)
+        printf("\n%s", command->details);
+    if (command->write_more)
+        command->write_more(stdout);
 }
 
 /* "--quue=x" and "--quue" both become "--quue", and a suggestion follows if there is one. */
@@ -111,9 +113,8 @@ static enum cli_status unknown_option(const struct cli *cli)
         snprintf(name, sizeof name, "%.*s", len - 2, bad + 2);
         near = suggest(name, names, count);
     }
-    if (near)
-        return cli_usage(cli, "unknown option %.*s; did you mean --%s?", len, bad, near);
-    return cli_usage(cli, "unknown option %.*s", len, bad);
+    return cli_usage(cli, near ? "unknown option %.*s; did you mean --%s?" : "unknown option %.*s",
+                     len, bad, near);
 }
 
 static enum cli_status bad_option(const struct cli *cli, int code)

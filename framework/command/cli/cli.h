@@ -48,10 +48,12 @@ struct cli_option {
     {                                                                                              \
         .name = "", .rows = (table)                                                                \
     }
-#define CLI_OPTION(name_, letter_, help_, argument_, take_, type, member)                          \
+#define CLI_ROW(name_, letter_, help_, argument_, take_, type, member)                             \
+    .name = (name_), .letter = (letter_), .help = (help_), .argument = (argument_),                \
+    .take = (take_), .offset = offsetof(type, member)
+#define CLI_OPTION(...)                                                                            \
     {                                                                                              \
-        .name = (name_), .letter = (letter_), .help = (help_), .argument = (argument_),            \
-        .take = (take_), .offset = offsetof(type, member)                                          \
+        CLI_ROW(__VA_ARGS__)                                                                       \
     }
 /** A bool, which becomes true. */
 #define CLI_FLAG(name, letter, help, ...)                                                          \
@@ -63,10 +65,10 @@ struct cli_option {
 #define CLI_LIST(name, letter, help, argument, ...)                                                \
     CLI_OPTION(name, letter, help, argument, cli_take_list, __VA_ARGS__)
 /** A uint64_t in a range of whole numbers that are not negative. */
-#define CLI_NUMBER(name_, letter_, help_, argument_, min_, max_, type, member)                     \
+#define CLI_NUMBER(name, letter, help, argument, min_, max_, ...)                                  \
     {                                                                                              \
-        .name = (name_), .letter = (letter_), .help = (help_), .argument = (argument_),            \
-        .take = cli_take_number, .offset = offsetof(type, member), .min = (min_), .max = (max_)    \
+        .min = (min_), .max = (max_),                                                              \
+        CLI_ROW(name, letter, help, argument, cli_take_number, __VA_ARGS__)                        \
     }
 #define CLI_END                                                                                    \
     {                                                                                              \
@@ -80,7 +82,8 @@ struct command {
     const char *summary;              /* one sentence without a full stop */
     const struct cli_option *options; /* NULL: none */
     enum cli_status (*run)(struct cli *cli);
-    void (*write_details)(FILE *out); /* what --help prints below the options; may be NULL */
+    const char *details;           /* what --help prints below the options; NULL: nothing, */
+    void (*write_more)(FILE *out); /* and behind that; may be NULL */
 };
 
 /** Bound on the options of a command. */
@@ -127,7 +130,9 @@ enum cli_status cli_end(struct cli *cli, const char *hint);
 /** Print "warren COMMAND: error: words" to stderr. @return CLI_FAILED */
 enum cli_status cli_failed(const struct cli *cli, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/** The same, and how to get help. @return CLI_USAGE */
+/** Print "warren COMMAND: words" to stderr, of what is no error. */
+void cli_warn(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/** As cli_failed(), and how to get help. @return CLI_USAGE */
 enum cli_status cli_usage(const struct cli *cli, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /** Print @error. @return CLI_USAGE if plugin or configuration are wrong, else CLI_FAILED */

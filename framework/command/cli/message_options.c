@@ -81,20 +81,14 @@ const struct cli_option message_option_rows[] = {
     PROPERTY("message-id", "Instead of a new UUIDv7 for each message", message_id),
     CLI_OPTION("expiration", '\0', "Time to live in the queue", "MS", take_expiration,
                struct message_options, message.properties.expiration),
-    {.name = "priority",
-     .help = "0 to 255",
-     .argument = "N",
-     .offset = offsetof(struct message_options, message.properties),
-     .take = take_priority,
+    {CLI_ROW("priority", '\0', "0 to 255", "N", take_priority, struct message_options,
+             message.properties),
      .max = 255},
     PROPERTY("type", "What kind of message it is", type),
     PROPERTY("user-id", "Must be the connection's user", user_id),
     PROPERTY("app-id", "Who publishes", app_id),
-    {.name = "timestamp",
-     .help = "Seconds since 1970",
-     .argument = "S",
-     .offset = offsetof(struct message_options, message.properties),
-     .take = take_timestamp,
+    {CLI_ROW("timestamp", '\0', "Seconds since 1970", "S", take_timestamp, struct message_options,
+             message.properties),
      .max = INT64_MAX},
     CLI_END};
 
@@ -141,20 +135,20 @@ static enum cli_status cannot(const struct message_options *o, const char *what,
 
 static enum cli_status read_all(struct message_options *o, int fd, const char *name)
 {
+    enum warren_status status;
     ssize_t n = 1;
 
-    buffer_init(&o->content, MESSAGE_BODY_MAX + 1);
+    /* There is no room for one step more when there is one byte too many. */
+    buffer_init(&o->content, MESSAGE_BODY_MAX + READ_STEP);
     while (n > 0) {
-        size_t left = MESSAGE_BODY_MAX + 1 - buffer_len(&o->content);
-        size_t size = left < READ_STEP ? left : READ_STEP;
-
-        if (size == 0) {
+        status = buffer_reserve(&o->content, READ_STEP);
+        if (status == WARREN_EFULL) {
             cli_failed(o->cli, "%s is larger than 128 MiB", name);
             return CLI_USAGE;
         }
-        if (buffer_reserve(&o->content, size) != WARREN_OK)
+        if (status != WARREN_OK)
             return cli_failed(o->cli, "no memory for %s", name);
-        n = read(fd, buffer_back(&o->content), size);
+        n = read(fd, buffer_back(&o->content), READ_STEP);
         if (n < 0 && errno == EINTR)
             n = 1;
         else if (n < 0)

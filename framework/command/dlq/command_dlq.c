@@ -202,10 +202,3 @@ struct dlq_scan_options dlq_request_scan(const struct dlq_request *r)
     return (struct dlq_scan_options){
         .queue = r->queue.name, .leave_max = (uint32_t)r->limit, .mind_limit = r->queue.mind_limit};
 }
-
-void dlq_write_broker_help(FILE *out)
-{
-    fputs("QUEUE is a queue or its dead-letter queue: \"payments\" and \"payments.dlq\" are the "
-          "same,\nunless dead_letter.queue of the configuration says otherwise.\n" BROKER_HELP,
-          out);
-}

@@ -19,6 +19,11 @@ extern const struct cli_option dlq_broker_rows[];
 #define DLQ_QUIET                                                                                  \
     CLI_FLAG("quiet", 'Q', "Print only errors; no line for each message", struct dlq_request, quiet)
 
+/** What --help says of QUEUE and the broker. */
+#define DLQ_HELP                                                                                   \
+    "QUEUE is a queue or its dead-letter queue: \"payments\" and \"payments.dlq\" are the same,\n" \
+    "unless dead_letter.queue of the configuration says otherwise.\n" BROKER_HELP
+
 #define DLQ_LIMIT_DEFAULT 1000
 
 /** What a command line asks for. Zeroed; the struct that a command's options fill begins with it.
@@ -62,9 +67,6 @@ enum cli_status dlq_request_words(struct dlq_request *request, const char *missi
 
 /** How its queue is to be gone through. */
 struct dlq_scan_options dlq_request_scan(const struct dlq_request *request);
-
-/** What QUEUE and the broker are, for --help. */
-void dlq_write_broker_help(FILE *out);
 
 extern const struct command command_dlq_list;
 extern const struct command command_dlq_show;

@@ -88,22 +88,17 @@ static enum cli_status run(struct cli *cli)
     return status;
 }
 
-static void write_details(FILE *out)
-{
-    dlq_write_broker_help(out);
-    fputs("\nThe directory is made if it is not there. A file holds everything that is needed to "
-          "run its\nmessage again; only its owner may read it. Nothing is consumed.\n\n"
-          "Examples:\n"
-          "  warren dlq dump payments /tmp/poison --reason crash\n"
-          "  gdb --args warren invoke payments.so charge /tmp/poison/00001-*.json\n",
-          out);
-}
-
 const struct command command_dlq_dump = {
     .name = "dlq dump",
     .arguments = "[OPTION...] QUEUE DIR",
     .summary = "Write dead letters to files that warren invoke runs; they stay where they are",
     .options = options,
     .run = run,
-    .write_details = write_details,
+    .details = DLQ_HELP
+    "\n"
+    "The directory is made if it is not there. A file holds everything that is needed to run its\n"
+    "message again; only its owner may read it. Nothing is consumed.\n\n"
+    "Examples:\n"
+    "  warren dlq dump payments /tmp/poison --reason crash\n"
+    "  gdb --args warren invoke payments.so charge /tmp/poison/00001-*.json\n",
 };

@@ -17,10 +17,12 @@ struct listing {
     bool failed;
 };
 
-static bool on_letter(void *user, const struct dlq_letter *letter, struct delivery *delivery)
+static bool on_letter(void *user, struct dlq_scan *scan, const struct dlq_letter *letter,
+                      struct delivery *delivery)
 {
     struct listing *l = user;
 
+    (void)scan;
     (void)delivery;
     if (!l->request.queue.only_source ||
         dlq_text_is(l->request.queue.source, arena_bytes(letter->texts, letter->queue)))
@@ -196,23 +198,18 @@ static enum cli_status run(struct cli *cli)
     return status;
 }
 
-static void write_details(FILE *out)
-{
-    dlq_write_broker_help(out);
-    fputs("\nEach queue is shown with its depth and the age of its oldest message, then its "
-          "messages\ngrouped by their cause: how many, the group's name (for --group), reason, "
-          "handler, signal\nand error, in which numbers are \"#\". Nothing is consumed.\n\n"
-          "Examples:\n"
-          "  warren dlq list -c worker.yaml\n"
-          "  warren dlq list payments refunds --json\n",
-          out);
-}
-
 const struct command command_dlq_list = {
     .name = "dlq list",
     .arguments = "[OPTION...] [QUEUE...]",
     .summary = "List dead-letter queues, their messages grouped by cause",
     .options = options,
     .run = run,
-    .write_details = write_details,
+    .details = DLQ_HELP
+    "\n"
+    "Each queue is shown with its depth and the age of its oldest message, then its messages\n"
+    "grouped by their cause: how many, the group's name (for --group), reason, handler, signal\n"
+    "and error, in which numbers are \"#\". Nothing is consumed.\n\n"
+    "Examples:\n"
+    "  warren dlq list -c worker.yaml\n"
+    "  warren dlq list payments refunds --json\n",
 };

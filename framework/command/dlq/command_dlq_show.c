@@ -45,22 +45,17 @@ static enum cli_status run(struct cli *cli)
     return status;
 }
 
-static void write_details(FILE *out)
-{
-    dlq_write_broker_help(out);
-    fputs("\nNothing is consumed: the messages are held while they are read, and then given back "
-          "to\ntheir places.\n\n"
-          "Examples:\n"
-          "  warren dlq show payments --max 1\n"
-          "  warren dlq show payments --reason crash --since 2h --json\n",
-          out);
-}
-
 const struct command command_dlq_show = {
     .name = "dlq show",
     .arguments = "[OPTION...] QUEUE",
     .summary = "Show dead letters with envelope and body; they stay where they are",
     .options = options,
     .run = run,
-    .write_details = write_details,
+    .details = DLQ_HELP
+    "\n"
+    "Nothing is consumed: the messages are held while they are read, and then given back to\n"
+    "their places.\n\n"
+    "Examples:\n"
+    "  warren dlq show payments --max 1\n"
+    "  warren dlq show payments --reason crash --since 2h --json\n",
 };

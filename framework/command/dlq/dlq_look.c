@@ -7,21 +7,12 @@ struct looking {
     dlq_look_fn *each;
     void *user;
     bool unreadable; /* what cannot be read matches, too */
-    struct dlq_scan *scan;
     uint64_t matched;
     bool failed;
 };
 
-static bool on_begin(void *user, struct dlq_scan *scan, uint32_t depth)
-{
-    struct looking *l = user;
-
-    (void)depth;
-    l->scan = scan;
-    return true;
-}
-
-static bool on_letter(void *user, const struct dlq_letter *letter, struct delivery *delivery)
+static bool on_letter(void *user, struct dlq_scan *scan, const struct dlq_letter *letter,
+                      struct delivery *delivery)
 {
     struct looking *l = user;
     uint64_t max = l->request->max;
@@ -33,14 +24,16 @@ static bool on_letter(void *user, const struct dlq_letter *letter, struct delive
     l->matched++;
     l->failed = l->each && !l->each(l->user, letter, l->matched);
     if (l->failed || l->matched == max)
-        dlq_scan_stop(l->scan);
+        dlq_scan_stop(scan);
     return false;
 }
 
-static bool on_unreadable(void *user, struct warren_bytes id, struct delivery *delivery)
+static bool on_unreadable(void *user, struct dlq_scan *scan, struct warren_bytes id,
+                          struct delivery *delivery)
 {
     struct looking *l = user;
 
+    (void)scan;
     (void)id;
     (void)delivery;
     l->matched += l->unreadable;
@@ -50,8 +43,7 @@ static bool on_unreadable(void *user, struct warren_bytes id, struct delivery *d
 enum cli_status dlq_look(const struct dlq_request *r, dlq_look_fn *each, void *user,
                          uint64_t *ret_matched)
 {
-    static const struct dlq_scan_events events = {
-        .begin = on_begin, .letter = on_letter, .unreadable = on_unreadable};
+    static const struct dlq_scan_events events = {.letter = on_letter, .unreadable = on_unreadable};
     struct dlq_scan_options options = dlq_request_scan(r);
     struct looking looking = {.request = r,
                               .each = each,

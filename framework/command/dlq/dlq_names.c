@@ -8,7 +8,8 @@ static bool copy(char to[DLQ_NAME_SIZE], const char *from)
     return (size_t)snprintf(to, DLQ_NAME_SIZE, "%s", from) < DLQ_NAME_SIZE;
 }
 
-bool dlq_name(const char *pattern, const char *queue, char name[DLQ_NAME_SIZE])
+/* The dead-letter queue of @queue; false: its name would exceed 255 bytes. */
+static bool name_of(const char *pattern, const char *queue, char name[DLQ_NAME_SIZE])
 {
     size_t word = strlen(DLQ_PLACEHOLDER);
     size_t len = 0;
@@ -39,7 +40,7 @@ static size_t placeholders(const char *pattern)
 }
 
 /* The queue's name is as long as what the fixed part of the pattern leaves. */
-bool dlq_source(const char *pattern, const char *name, char source[DLQ_NAME_SIZE])
+static bool source_of(const char *pattern, const char *name, char source[DLQ_NAME_SIZE])
 {
     size_t count = placeholders(pattern);
     size_t fixed = strlen(pattern) - count * strlen(DLQ_PLACEHOLDER);
@@ -51,7 +52,7 @@ bool dlq_source(const char *pattern, const char *name, char source[DLQ_NAME_SIZE
     len = (len - fixed) / count;
     memcpy(source, name + (strstr(pattern, DLQ_PLACEHOLDER) - pattern), len);
     source[len] = '\0';
-    return dlq_name(pattern, source, again) && strcmp(again, name) == 0;
+    return name_of(pattern, source, again) && strcmp(again, name) == 0;
 }
 
 bool dlq_is_source(const char *const *sources, size_t count, const char *word)
@@ -72,12 +73,12 @@ bool dlq_resolve(const char *pattern, const char *const *sources, size_t source_
         return false;
     if (shared && strcmp(word, pattern) == 0)
         return copy(queue->name, word);
-    if (dlq_source(pattern, word, queue->source)) {
+    if (source_of(pattern, word, queue->source)) {
         queue->source_is_certain = dlq_is_source(sources, source_count, queue->source);
         if (queue->source_is_certain || !dlq_is_source(sources, source_count, word))
             return copy(queue->name, word);
     }
     queue->only_source = shared;
     queue->source_is_certain = true;
-    return copy(queue->source, word) && dlq_name(pattern, word, queue->name);
+    return copy(queue->source, word) && name_of(pattern, word, queue->name);
 }

@@ -24,12 +24,6 @@ struct dlq_queue {
     bool source_is_certain; /* @source was named, not guessed from @name */
 };
 
-/** The dead-letter queue of @queue. @return false: its name would exceed 255 bytes */
-bool dlq_name(const char *pattern, const char *queue, char name[DLQ_NAME_SIZE]);
-
-/** The queue whose dead-letter queue is @name. @return false: @name does not follow @pattern */
-bool dlq_source(const char *pattern, const char *name, char source[DLQ_NAME_SIZE]);
-
 /**
  * What @word of a command line means: a dead-letter queue, if it is one by @pattern, else the
  * source queue. A queue that is a source by the configuration (@sources) is one, also where its

@@ -29,11 +29,11 @@ static bool warn_of_rest(const struct dlq_request *r, const struct dlq_scan_resu
     bool rest = result->looked_at < result->depth;
 
     if (rest)
-        fprintf(stderr, "warren %s: looked at %" PRIu32 " of %" PRIu32 " messages of '%s'%s\n",
-                r->cli->command->name, result->looked_at, result->depth, r->queue.name,
-                result->limited         ? "; see --limit"
-                : result->consumers > 0 ? "; others consume it"
-                                        : "");
+        cli_warn(r->cli, "looked at %" PRIu32 " of %" PRIu32 " messages of '%s'%s",
+                 result->looked_at, result->depth, r->queue.name,
+                 result->limited         ? "; see --limit"
+                 : result->consumers > 0 ? "; others consume it"
+                                         : "");
     return rest;
 }
 
@@ -51,22 +51,20 @@ static bool warn_of_unreadable(const struct dlq_request *r, const struct dlq_sca
 static void warn_of_order(const struct dlq_request *r, const struct dlq_scan_result *result)
 {
     if (result->moved)
-        fprintf(
-            stderr,
-            "warren %s: what was looked at in '%s' stands now behind what was looked at "
-            "earlier: a quorum queue keeps its order only if --limit reaches over all of that\n",
-            r->cli->command->name, r->queue.name);
+        cli_warn(r->cli,
+                 "what was looked at in '%s' stands now behind what was looked at "
+                 "earlier: a quorum queue keeps its order only if --limit reaches over all of that",
+                 r->queue.name);
 }
 
 static void warn_of_count(const struct dlq_request *r, const struct dlq_scan_result *result)
 {
     if (result->handed_back < HANDED_BACK_MANY || !result->drops_handed_back || !r->queue.may_drop)
         return;
-    fprintf(stderr,
-            "warren %s: messages of '%s' were given back up to %" PRId64 " times; a quorum queue "
-            "drops them at its delivery limit, which is 20 if it is not set "
-            "(x-delivery-limit)\n",
-            r->cli->command->name, r->queue.name, result->handed_back);
+    cli_warn(r->cli,
+             "messages of '%s' were given back up to %" PRId64 " times; a quorum queue "
+             "drops them at its delivery limit, which is 20 if it is not set (x-delivery-limit)",
+             r->queue.name, result->handed_back);
 }
 
 /* A worker's, the broker's, and what `dlq list` says where there is none. There may be others: each
@@ -92,15 +90,14 @@ static enum cli_status nothing_matched(const struct dlq_request *r,
         return cli_failed(r->cli, "there is no message %s in '%s'", filter->id, r->queue.name);
     if (r->quiet || (seen == 0 && result->depth > 0))
         return CLI_OK;
-    fprintf(stderr, "warren %s: ", r->cli->command->name);
     if (result->depth == 0)
-        fprintf(stderr, "'%s' is empty\n", r->queue.name);
+        cli_warn(r->cli, "'%s' is empty", r->queue.name);
     else if (near)
-        fprintf(stderr,
-                "none of %" PRIu32 " messages of '%s' matches: did you mean --reason %s, not %s?\n",
-                seen, r->queue.name, near, filter->reason);
+        cli_warn(r->cli,
+                 "none of %" PRIu32 " messages of '%s' matches: did you mean --reason %s, not %s?",
+                 seen, r->queue.name, near, filter->reason);
     else
-        fprintf(stderr, "none of %" PRIu32 " messages of '%s' matches\n", seen, r->queue.name);
+        cli_warn(r->cli, "none of %" PRIu32 " messages of '%s' matches", seen, r->queue.name);
     return CLI_OK;
 }
 

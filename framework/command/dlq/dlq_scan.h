@@ -60,12 +60,14 @@ struct dlq_scan_events {
      * A message; @letter lives until this returns. @return true: it is kept, until dlq_scan_ack()
      * or dlq_scan_leave(); false: left.
      */
-    bool (*letter)(void *user, const struct dlq_letter *letter, struct delivery *delivery);
+    bool (*letter)(void *user, struct dlq_scan *scan, const struct dlq_letter *letter,
+                   struct delivery *delivery);
     /**
      * A message whose headers are nested too deeply, or too large: nothing is known of it but the
      * id, and that not always. @return as letter. May be NULL: left.
      */
-    bool (*unreadable)(void *user, struct warren_bytes id, struct delivery *delivery);
+    bool (*unreadable)(void *user, struct dlq_scan *scan, struct warren_bytes id,
+                       struct delivery *delivery);
     /** The broker has processed @count acks. May be NULL. */
     void (*proven)(void *user, uint32_t count);
     /**

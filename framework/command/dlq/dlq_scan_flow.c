@@ -142,7 +142,7 @@ static bool show_unreadable(struct dlq_scan *scan, struct delivery *delivery)
     property_spans_find(delivery_properties(delivery), &spans);
     scan->kept++;
     if (scan->events->unreadable)
-        kept = scan->events->unreadable(scan->user, spans.message_id, delivery);
+        kept = scan->events->unreadable(scan->user, scan, spans.message_id, delivery);
     scan->kept -= !kept;
     scan->result->unreadable += !kept;
     return kept;
@@ -160,7 +160,7 @@ static bool show(struct dlq_scan *scan, struct delivery *delivery)
         scan->result->handed_back = letter.handed_back;
     scan->sorts = scan->sorts || letter.came_back;
     scan->kept++;
-    kept = scan->events->letter(scan->user, &letter, delivery);
+    kept = scan->events->letter(scan->user, scan, &letter, delivery);
     scan->kept -= !kept;
     return kept;
 }

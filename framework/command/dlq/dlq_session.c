@@ -35,26 +35,18 @@ struct dlq_session {
     int64_t limit;                /* of the queue that was asked about */
 };
 
-static void stop(struct dlq_session *s, enum warren_status status, const char *text)
+void dlq_session_stop(struct dlq_session *s, enum warren_status status, const char *format, ...)
 {
+    va_list arguments;
+
     if (s->stopped)
         return;
     s->stopped = true;
-    s->status = error_set(&s->why, status, "%s", text);
+    s->status = s->why.status = status;
+    va_start(arguments, format);
+    vsnprintf(s->why.text, sizeof s->why.text, format ? format : "", arguments);
+    va_end(arguments);
     loop_stop(s->loop);
-}
-
-void dlq_session_stop(struct dlq_session *s, enum warren_status status, const char *format, ...)
-{
-    char text[WARREN_ERROR_TEXT_MAX] = "";
-    va_list arguments;
-
-    if (format) {
-        va_start(arguments, format);
-        vsnprintf(text, sizeof text, format, arguments);
-        va_end(arguments);
-    }
-    stop(s, status, text);
 }
 
 /* ---- the connection ---- */
@@ -65,7 +57,7 @@ static void on_open(void *user)
 
     s->opened = true;
     loop_timer_disarm(&s->deadline);
-    stop(s, WARREN_OK, "");
+    dlq_session_stop(s, WARREN_OK, NULL);
 }
 
 static void on_lost(void *user, const struct connection_loss *loss)
@@ -79,7 +71,7 @@ static void on_lost(void *user, const struct connection_loss *loss)
     snprintf(text, sizeof text, "%s: %s", loss->where, loss->text);
     if (s->events && s->events->lost)
         s->events->lost(s->user, text);
-    stop(s, loss->refused ? WARREN_EBROKER : WARREN_EIO, text);
+    dlq_session_stop(s, loss->refused ? WARREN_EBROKER : WARREN_EIO, "%s", text);
 }
 
 static void on_closed(void *user)
@@ -104,7 +96,7 @@ static void on_deadline(void *arg)
 
 static void on_rested(void *arg)
 {
-    stop(arg, WARREN_OK, "");
+    dlq_session_stop(arg, WARREN_OK, NULL);
 }
 
 /* ---- signals ---- */
@@ -124,7 +116,7 @@ static void on_signal(void *arg, int number)
     if (s->events && s->events->interrupted)
         s->events->interrupted(s->user);
     else
-        stop(s, WARREN_ECLOSED, "interrupted");
+        dlq_session_stop(s, WARREN_ECLOSED, "interrupted");
 }
 
 /* ---- life ---- */
@@ -236,9 +228,10 @@ static void on_looked_up(void *user, const struct dlq_probe_found *found)
     s->found = *found;
     s->found.text = "";
     if (found->code == 0)
-        stop(s, WARREN_OK, "");
+        dlq_session_stop(s, WARREN_OK, NULL);
     else
-        stop(s, found->code == DLQ_NO_SUCH_QUEUE ? WARREN_ENOTFOUND : WARREN_EBROKER, found->text);
+        dlq_session_stop(s, found->code == DLQ_NO_SUCH_QUEUE ? WARREN_ENOTFOUND : WARREN_EBROKER,
+                         "%s", found->text);
 }
 
 /* Wait for the answer to what was asked for with @status. */
@@ -271,7 +264,7 @@ static void on_limit(void *user, int64_t limit)
     struct dlq_session *s = user;
 
     s->limit = limit;
-    stop(s, WARREN_OK, "");
+    dlq_session_stop(s, WARREN_OK, NULL);
 }
 
 enum warren_status dlq_session_limit(struct dlq_session *s, const char *queue, int64_t *ret_limit,

@@ -12,7 +12,6 @@
 struct discard {
     struct dlq_request request; /* first */
     bool yes;
-    struct dlq_scan *scan;
     struct dlq_scan_result result;
     struct progress progress;
     uint64_t acked;
@@ -28,17 +27,8 @@ static const struct cli_option options[] = {CLI_ROWS(dlq_filter_rows),
 
 /* ---- what the scan shows ---- */
 
-static bool on_begin(void *user, struct dlq_scan *scan, uint32_t depth)
-{
-    struct discard *d = user;
-
-    (void)depth;
-    d->scan = scan;
-    progress_init(&d->progress, d->request.max, d->request.quiet);
-    return true;
-}
-
-static bool throw_away(struct discard *d, struct warren_bytes id, struct delivery *delivery)
+static bool throw_away(struct discard *d, struct dlq_scan *scan, struct warren_bytes id,
+                       struct delivery *delivery)
 {
     const struct dlq_request *r = &d->request;
     struct dlq_audit entry = {.action = "discarded", .queue = r->queue.name, .id = id};
@@ -46,10 +36,10 @@ static bool throw_away(struct discard *d, struct warren_bytes id, struct deliver
     d->acked++;
     if (!r->quiet)
         dlq_audit(&entry);
-    dlq_scan_ack(d->scan, delivery);
-    dlq_scan_flush(d->scan);
+    dlq_scan_ack(scan, delivery);
+    dlq_scan_flush(scan);
     if (d->acked == r->max)
-        dlq_scan_stop(d->scan);
+        dlq_scan_stop(scan);
     progress_update(&d->progress, d->acked, NULL);
     return true;
 }
@@ -59,21 +49,24 @@ static bool is_enough(const struct discard *d)
     return d->request.max > 0 && d->acked == d->request.max;
 }
 
-static bool on_letter(void *user, const struct dlq_letter *letter, struct delivery *delivery)
+static bool on_letter(void *user, struct dlq_scan *scan, const struct dlq_letter *letter,
+                      struct delivery *delivery)
 {
     struct discard *d = user;
 
     if (is_enough(d) || !dlq_filter_matches(&d->request.filter, letter))
         return false;
-    return throw_away(d, arena_bytes(letter->texts, letter->id), delivery);
+    return throw_away(d, scan, arena_bytes(letter->texts, letter->id), delivery);
 }
 
 /* Nobody can say that it matches a filter. */
-static bool on_unreadable(void *user, struct warren_bytes id, struct delivery *delivery)
+static bool on_unreadable(void *user, struct dlq_scan *scan, struct warren_bytes id,
+                          struct delivery *delivery)
 {
     struct discard *d = user;
 
-    return !is_enough(d) && dlq_filter_is_empty(&d->request.filter) && throw_away(d, id, delivery);
+    return !is_enough(d) && dlq_filter_is_empty(&d->request.filter) &&
+           throw_away(d, scan, id, delivery);
 }
 
 static void on_proven(void *user, uint32_t count)
@@ -104,13 +97,14 @@ static void report(const struct discard *d)
 static enum cli_status discard_all(struct discard *d)
 {
     static const struct dlq_scan_events events = {
-        .begin = on_begin, .letter = on_letter, .unreadable = on_unreadable, .proven = on_proven};
+        .letter = on_letter, .unreadable = on_unreadable, .proven = on_proven};
     const struct dlq_request *r = &d->request;
     struct dlq_scan_options scan = dlq_request_scan(r);
     struct dlq_session *session = NULL;
     struct warren_error error = {WARREN_OK, ""};
     enum warren_status status = dlq_session_new(r->config, "warren dlq", &session, &error);
 
+    progress_init(&d->progress, r->max, r->quiet);
     if (status == WARREN_OK)
         status = dlq_scan_run(session, &scan, &events, d, &d->result, &error);
     progress_end(&d->progress);
@@ -176,24 +170,19 @@ static enum cli_status run(struct cli *cli)
     return status;
 }
 
-static void write_details(FILE *out)
-{
-    dlq_write_broker_help(out);
-    fputs("\nOn a terminal you are asked first, with the number of messages; elsewhere --yes must "
-          "be\ngiven. A line of the log on stderr tells each message, and who discarded it.\n\n"
-          "Examples:\n"
-          "  warren dlq discard payments --id 018f4c1e-7d2a-7c11-9f00-aabbccddeeff\n"
-          "  warren dlq discard payments --until 30d --yes\n\n"
-          "Exit status: 0 if everything that was meant is discarded, also if that is nothing; 1 if "
-          "not;\n2 for a wrong command line.\n",
-          out);
-}
-
 const struct command command_dlq_discard = {
     .name = "dlq discard",
     .arguments = "[OPTION...] QUEUE",
     .summary = "Take dead letters off their queue for good",
     .options = options,
     .run = run,
-    .write_details = write_details,
+    .details = DLQ_HELP
+    "\n"
+    "On a terminal you are asked first, with the number of messages; elsewhere --yes must be\n"
+    "given. A line of the log on stderr tells each message, and who discarded it.\n\n"
+    "Examples:\n"
+    "  warren dlq discard payments --id 018f4c1e-7d2a-7c11-9f00-aabbccddeeff\n"
+    "  warren dlq discard payments --until 30d --yes\n\n"
+    "Exit status: 0 if everything that was meant is discarded, also if that is nothing; 1 if not;\n"
+    "2 for a wrong command line.\n",
 };

@@ -81,8 +81,7 @@ static enum cli_status read_and_replay(struct edit *e)
             cli_failed(cli, "%s; the message stays in '%s'", error.text, e->request.queue.name);
     dump_free(dump);
     if (status != CLI_OK && !e->file)
-        fprintf(stderr, "warren %s: what you wrote is in %s; --file %s tries it again\n",
-                cli->command->name, path, path);
+        cli_warn(cli, "what you wrote is in %s; --file %s tries it again", path, path);
     dlq_editor_done(&e->editor, status != CLI_OK);
     return status;
 }
@@ -119,23 +118,18 @@ static enum cli_status run(struct cli *cli)
     return status;
 }
 
-static void write_details(FILE *out)
-{
-    dlq_write_broker_help(out);
-    fputs("\n$VISUAL, else $EDITOR, else vi, gets the message as a dump file. What is saved is "
-          "replayed in\nits place; a file that is damaged, or not changed, is not, and the message "
-          "stays.\n\n"
-          "Examples:\n"
-          "  EDITOR=nano warren dlq edit-and-replay payments 018f4c1e-7d2a-7c11-9f00-aabbccddeeff\n"
-          "  warren dlq edit-and-replay payments pay-17 --file fixed.json\n",
-          out);
-}
-
 const struct command command_dlq_edit_and_replay = {
     .name = "dlq edit-and-replay",
     .arguments = "[OPTION...] QUEUE ID",
     .summary = "Edit one dead letter, and replay it in its new form",
     .options = options,
     .run = run,
-    .write_details = write_details,
+    .details = DLQ_HELP
+    "\n"
+    "$VISUAL, else $EDITOR, else vi, gets the message as a dump file. What is saved is replayed "
+    "in\n"
+    "its place; a file that is damaged, or not changed, is not, and the message stays.\n\n"
+    "Examples:\n"
+    "  EDITOR=nano warren dlq edit-and-replay payments 018f4c1e-7d2a-7c11-9f00-aabbccddeeff\n"
+    "  warren dlq edit-and-replay payments pay-17 --file fixed.json\n",
 };

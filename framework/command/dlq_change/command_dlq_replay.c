@@ -88,30 +88,24 @@ static enum cli_status run(struct cli *cli)
     return status;
 }
 
-static void write_details(FILE *out)
-{
-    dlq_write_broker_help(out);
-    fputs(
-        "\nEach message is published to the queue that it came from, by the default exchange, and\n"
-        "only after the broker confirmed it, it is taken off the dead-letter queue. So nothing is\n"
-        "lost, whenever it is interrupted; run it again to go on. What is not confirmed stays. A\n"
-        "replayed message keeps its id, body and headers, begins with fresh attempts, and counts\n"
-        "its replays in x-warren-replays. What comes back meanwhile is not replayed again.\n"
-        "A line of the log on stderr tells each message, its target, and who replayed it.\n\n"
-        "Examples:\n"
-        "  warren dlq replay payments --dry-run\n"
-        "  warren dlq replay payments --group 1f0c2d3e --max 1\n"
-        "  warren dlq replay payments all --rate 50\n\n"
-        "Exit status: 0 if everything that was meant is replayed, also if that is nothing; 1 if "
-        "not;\n2 for a wrong command line.\n",
-        out);
-}
-
 const struct command command_dlq_replay = {
     .name = "dlq replay",
     .arguments = "[OPTION...] QUEUE [all]",
     .summary = "Bring dead letters back to the queues that they came from",
     .options = options,
     .run = run,
-    .write_details = write_details,
+    .details = DLQ_HELP
+    "\n"
+    "Each message is published to the queue that it came from, by the default exchange, and\n"
+    "only after the broker confirmed it, it is taken off the dead-letter queue. So nothing is\n"
+    "lost, whenever it is interrupted; run it again to go on. What is not confirmed stays. A\n"
+    "replayed message keeps its id, body and headers, begins with fresh attempts, and counts\n"
+    "its replays in x-warren-replays. What comes back meanwhile is not replayed again.\n"
+    "A line of the log on stderr tells each message, its target, and who replayed it.\n\n"
+    "Examples:\n"
+    "  warren dlq replay payments --dry-run\n"
+    "  warren dlq replay payments --group 1f0c2d3e --max 1\n"
+    "  warren dlq replay payments all --rate 50\n\n"
+    "Exit status: 0 if everything that was meant is replayed, also if that is nothing; 1 if not;\n"
+    "2 for a wrong command line.\n",
 };

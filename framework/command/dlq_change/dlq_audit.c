@@ -8,7 +8,8 @@
 
 #define OPERATOR_SIZE 320
 
-const char *dlq_operator(void)
+/* "alice@build-3": the user of this process and the host. */
+static const char *operator_text(void)
 {
     static char text[OPERATOR_SIZE];
     char host[256] = "";
@@ -40,7 +41,7 @@ void dlq_audit(const struct dlq_audit *audit)
     if (audit->replays > 0)
         log_int(&line, "replays", audit->replays);
     log_text(&line, "error", audit->why);
-    log_text(&line, "by", dlq_operator());
+    log_text(&line, "by", operator_text());
     if (isatty(STDERR_FILENO))
         fputs("\r\033[K", stderr);
     log_end(&line);

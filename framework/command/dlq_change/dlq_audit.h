@@ -22,7 +22,4 @@ struct dlq_audit {
 /** Write it, at level info, or warn if it failed; above a progress line if stderr is a terminal. */
 void dlq_audit(const struct dlq_audit *audit);
 
-/** "alice@build-3": the user of this process and the host. Static storage. */
-const char *dlq_operator(void);
-
 #endif

@@ -54,7 +54,8 @@ static struct replay_parcel *new_parcel(struct replay *r, const struct dlq_lette
     return parcel;
 }
 
-static bool on_letter(void *user, const struct dlq_letter *letter, struct delivery *delivery)
+static bool on_letter(void *user, struct dlq_scan *scan, const struct dlq_letter *letter,
+                      struct delivery *delivery)
 {
     struct replay *r = user;
     const char *name = target_name(r, letter);
@@ -66,7 +67,7 @@ static bool on_letter(void *user, const struct dlq_letter *letter, struct delive
     }
     r->tally.matched++;
     if (r->tally.matched == r->request->max)
-        dlq_scan_stop(r->scan);
+        dlq_scan_stop(scan);
     parcel = new_parcel(r, letter, delivery);
     if (parcel)
         parcel->target = dlq_targets_get(&r->targets, name);

@@ -90,9 +90,7 @@ static enum cli_status publish_with_config(struct request *r)
 
     if (result != CLI_OK)
         return result;
-    r->job.publish = r->options.publish;
-    r->job.message = r->options.message;
-    r->job.body = r->options.message.body;
+    r->job.options = &r->options;
     if (r->job.spool)
         settings_spool(config, &publisher);
     result = check_delay(r, config);
@@ -130,23 +128,16 @@ static enum cli_status run(struct cli *cli)
     return result;
 }
 
-static void write_details(FILE *out)
-{
-    fputs(
-        BROKER_HELP
-        "\nWith --spool a broker that cannot be reached is not waited for; what the file holds of\n"
-        "earlier is sent, too. "
-        "spool.max_bytes and the like come from the configuration or --set.\n\n"
-        "Exit status: 0 if every message was confirmed, or is safe in the file of --spool, 1 if "
-        "not,\n2 for a wrong command line.\n",
-        out);
-}
-
 const struct command command_publish = {
     .name = "publish",
     .arguments = "--queue NAME | --exchange NAME [--routing-key KEY]",
     .summary = "Publish messages and wait for the broker's confirms",
     .options = options,
     .run = run,
-    .write_details = write_details,
+    .details = BROKER_HELP
+    "\n"
+    "With --spool a broker that cannot be reached is not waited for; what the file holds of\n"
+    "earlier is sent, too. spool.max_bytes and the like come from the configuration or --set.\n\n"
+    "Exit status: 0 if every message was confirmed, or is safe in the file of --spool, 1 if not,\n"
+    "2 for a wrong command line.\n",
 };

@@ -109,20 +109,15 @@ static enum cli_status run(struct cli *cli)
     return result;
 }
 
-static void write_details(FILE *out)
-{
-    fputs("The reply comes by RabbitMQ's direct reply-to: no queue is declared. Reply-to and\n"
-          "correlation id of the request are set by warren.\n\n"
-          "Exit status: 0 if a reply came, 1 if none came in time, no queue takes the request or\n"
-          "the connection was lost, 2 for a wrong command line.\n",
-          out);
-}
-
 const struct command command_request = {
     .name = "request",
     .arguments = "--queue NAME | --exchange NAME [--routing-key KEY]",
     .summary = "Publish a request and print its reply",
     .options = options,
     .run = run,
-    .write_details = write_details,
+    .details =
+        "The reply comes by RabbitMQ's direct reply-to: no queue is declared. Reply-to and\n"
+        "correlation id of the request are set by warren.\n\n"
+        "Exit status: 0 if a reply came, 1 if none came in time, no queue takes the request or\n"
+        "the connection was lost, 2 for a wrong command line.\n",
 };

@@ -11,7 +11,6 @@
 #include "base/signal_tally.h"
 #include "command/cli/lines.h"
 #include "command/cli/pacer.h"
-#include "command/cli/print.h"
 #include "command/cli/progress.h"
 #include "command/message/publish_tally.h"
 #include "store/spool/spool.h"
@@ -126,9 +125,7 @@ static bool connect_broker(struct publishing *p, uint32_t timeout_ms)
             return false;
         }
         if (!p->job->quiet && now_ns() >= tell_ns) {
-            fputs("warren publish: still trying: ", stderr);
-            cli_write_safe(stderr, reason_of(&error), strlen(reason_of(&error)));
-            fputc('\n', stderr);
+            cli_warn(p->cli, "still trying: %s", reason_of(&error));
             tell_ns = INT64_MAX;
         }
     }
@@ -159,7 +156,7 @@ static enum warren_status next_body(struct publishing *p, struct warren_bytes *b
     if ((!job->from_stdin || job->count > 0) && p->tally.published == job->count)
         return WARREN_ENOTFOUND;
     if (!job->from_stdin) {
-        *body = job->body;
+        *body = job->options->message.body;
         return WARREN_OK;
     }
     do
@@ -220,8 +217,8 @@ static const char *why_not(const struct publishing *p, enum warren_status status
 /* Wait for room in slices, for as long as the user has patience. */
 static bool publish_one(struct publishing *p, struct warren_bytes body)
 {
-    struct warren_message message = p->job->message;
-    struct warren_publish publish = p->job->publish;
+    struct warren_message message = p->job->options->message;
+    struct warren_publish publish = p->job->options->publish;
     int64_t since_ns = p->job->spool ? now_ns() : 0;
     enum warren_status status;
 

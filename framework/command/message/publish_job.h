@@ -7,17 +7,15 @@
 
 #include <warren/publisher.h>
 
-#include "command/cli/cli.h"
+#include "command/cli/message_options.h"
 
 struct publish_job {
-    struct warren_publish publish; /* its message has no body yet */
-    struct warren_message message;
-    bool from_stdin;          /* a body a line */
-    struct warren_bytes body; /* the same each time, unless from_stdin */
-    uint64_t count;           /* messages; from_stdin: at most, 0 for all lines */
-    int64_t delay_ms;         /* until they are delivered; 0: at once */
-    double rate;              /* messages a second; 0: no limit */
-    const char *spool;        /* file in which they are kept until confirmed; NULL: none */
+    const struct message_options *options; /* where to, and what */
+    bool from_stdin;                       /* a body a line, not that of @options */
+    uint64_t count;                        /* messages; from_stdin: at most, 0 for all lines */
+    int64_t delay_ms;                      /* until they are delivered; 0: at once */
+    double rate;                           /* messages a second; 0: no limit */
+    const char *spool; /* file in which they are kept until confirmed; NULL: none */
     bool json;
     bool quiet;
 };

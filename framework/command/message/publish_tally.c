@@ -27,18 +27,21 @@ static void explain(const struct warren_receipt *receipt, const char *which)
     fputc('\n', stderr);
 }
 
-static bool is_fine(const struct publish_tally *tally, enum warren_result result)
+static void count(atomic_uint_fast64_t *results, atomic_bool *explained, bool fine,
+                  const struct warren_receipt *receipt, const char *which)
 {
-    return result == WARREN_CONFIRMED || (result == WARREN_SPOOLED && tally->has_spool);
+    if (!fine && !atomic_exchange(explained, true))
+        explain(receipt, which);
+    atomic_fetch_add_explicit(&results[receipt->result], 1, memory_order_relaxed);
 }
 
 void publish_tally_receipt(const struct warren_receipt *receipt, void *user)
 {
     struct publish_tally *tally = user;
+    bool fine = receipt->result == WARREN_CONFIRMED ||
+                (receipt->result == WARREN_SPOOLED && tally->has_spool);
 
-    if (!is_fine(tally, receipt->result) && !atomic_exchange(&tally->explained, true))
-        explain(receipt, "");
-    atomic_fetch_add_explicit(&tally->results[receipt->result], 1, memory_order_relaxed);
+    count(tally->results, &tally->explained, fine, receipt, "");
 }
 
 /* It is removed for its age, and was told of before as returned. */
@@ -47,20 +50,14 @@ static bool was_refused(const struct warren_receipt *receipt)
     return receipt->result == WARREN_EXPIRED && receipt->reply_text && receipt->reply_text[0];
 }
 
-static void count_earlier(struct publish_tally *tally, const struct warren_receipt *receipt)
-{
-    if (receipt->result != WARREN_CONFIRMED && !atomic_exchange(&tally->earlier_explained, true))
-        explain(receipt, ", in the spool from earlier");
-    atomic_fetch_add_explicit(&tally->earlier_results[receipt->result], 1, memory_order_relaxed);
-}
-
 void publish_tally_end(const struct warren_receipt *receipt, void *user)
 {
     struct publish_tally *tally = user;
 
     if (tally->earlier > 0 || was_refused(receipt)) {
         tally->earlier -= !was_refused(receipt);
-        count_earlier(tally, receipt);
+        count(tally->earlier_results, &tally->earlier_explained,
+              receipt->result == WARREN_CONFIRMED, receipt, ", in the spool from earlier");
         return;
     }
     publish_tally_receipt(receipt, user);
@@ -69,13 +66,18 @@ void publish_tally_end(const struct warren_receipt *receipt, void *user)
 
 /* ---- sums ---- */
 
-uint64_t publish_tally_ended(const struct publish_tally *tally)
+static uint64_t sum_of(const atomic_uint_fast64_t *results)
 {
     uint64_t sum = 0;
 
     for (size_t i = 0; i <= WARREN_SPOOLED; i++)
-        sum += tally->results[i];
+        sum += results[i];
     return sum;
+}
+
+uint64_t publish_tally_ended(const struct publish_tally *tally)
+{
+    return sum_of(tally->results);
 }
 
 uint64_t publish_tally_settled(const struct publish_tally *tally)
@@ -85,11 +87,7 @@ uint64_t publish_tally_settled(const struct publish_tally *tally)
 
 uint64_t publish_tally_earlier(const struct publish_tally *tally)
 {
-    uint64_t sum = 0;
-
-    for (size_t i = 0; i <= WARREN_SPOOLED; i++)
-        sum += tally->earlier_results[i];
-    return sum;
+    return sum_of(tally->earlier_results);
 }
 
 bool publish_tally_is_clean(const struct publish_tally *tally)
@@ -102,51 +100,55 @@ bool publish_tally_is_clean(const struct publish_tally *tally)
            publish_tally_earlier(tally) == tally->earlier_results[WARREN_CONFIRMED];
 }
 
+/* "confirmed 2, returned 1": the first one always. */
+static void write_results(const atomic_uint_fast64_t *results, FILE *out)
+{
+    for (size_t i = 0; i <= WARREN_SPOOLED; i++)
+        if (results[i] > 0 || i == WARREN_CONFIRMED)
+            fprintf(out, "%s%s %" PRIuFAST64, i == WARREN_CONFIRMED ? "" : ", ",
+                    warren_result_name((enum warren_result)i), results[i]);
+}
+
 void publish_tally_write(const struct publish_tally *tally, double seconds, FILE *out)
 {
-    fprintf(out, "published %" PRIu64, tally->published);
-    for (size_t i = 0; i <= WARREN_SPOOLED; i++)
-        if (tally->results[i] > 0 || i == WARREN_CONFIRMED)
-            fprintf(out, ", %s %" PRIuFAST64, warren_result_name((enum warren_result)i),
-                    tally->results[i]);
+    fprintf(out, "published %" PRIu64 ", ", tally->published);
+    write_results(tally->results, out);
     c_fprintf(out, " in %.3f s (%.0f/s)\n", seconds,
               seconds > 0 ? (double)tally->published / seconds : 0);
     if (publish_tally_earlier(tally) == 0)
         return;
-    fprintf(out, "in the spool from earlier: confirmed %" PRIuFAST64,
-            tally->earlier_results[WARREN_CONFIRMED]);
-    for (size_t i = WARREN_CONFIRMED + 1; i <= WARREN_SPOOLED; i++)
-        if (tally->earlier_results[i] > 0)
-            fprintf(out, ", %s %" PRIuFAST64, warren_result_name((enum warren_result)i),
-                    tally->earlier_results[i]);
+    fputs("in the spool from earlier: ", out);
+    write_results(tally->earlier_results, out);
     fputc('\n', out);
 }
 
-static void write_earlier_json(const struct publish_tally *tally, FILE *out)
+static void write_member(FILE *out, const char *before, const atomic_uint_fast64_t *results,
+                         enum warren_result result)
 {
-    const atomic_uint_fast64_t *results = tally->earlier_results;
+    uint64_t number = results[result];
 
-    fprintf(out,
-            ",\"earlier\":{\"%s\":%" PRIuFAST64 ",\"%s\":%" PRIuFAST64 ",\"%s\":%" PRIuFAST64 "}",
-            warren_result_name(WARREN_CONFIRMED), results[WARREN_CONFIRMED],
-            warren_result_name(WARREN_RETURNED), results[WARREN_RETURNED],
-            warren_result_name(WARREN_TIMEOUT), results[WARREN_TIMEOUT] + results[WARREN_EXPIRED]);
+    if (result == WARREN_TIMEOUT)
+        number += results[WARREN_EXPIRED];
+    fprintf(out, "%s\"%s\":%" PRIu64, before, warren_result_name(result), number);
 }
 
 void publish_tally_write_json(const struct publish_tally *tally, double seconds, FILE *out)
 {
-    static const enum warren_result order[] = {WARREN_CONFIRMED, WARREN_RETURNED, WARREN_NACKED};
+    const atomic_uint_fast64_t *earlier = tally->earlier_results;
 
     fprintf(out, "{\"published\":%" PRIu64, tally->published);
-    for (size_t i = 0; i < sizeof order / sizeof *order; i++)
-        fprintf(out, ",\"%s\":%" PRIuFAST64, warren_result_name(order[i]),
-                tally->results[order[i]]);
+    write_member(out, ",", tally->results, WARREN_CONFIRMED);
+    write_member(out, ",", tally->results, WARREN_RETURNED);
+    write_member(out, ",", tally->results, WARREN_NACKED);
     if (tally->has_spool)
-        fprintf(out, ",\"%s\":%" PRIuFAST64, warren_result_name(WARREN_SPOOLED),
-                tally->results[WARREN_SPOOLED]);
-    c_fprintf(out, ",\"%s\":%" PRIuFAST64 ",\"seconds\":%.3f", warren_result_name(WARREN_TIMEOUT),
-              tally->results[WARREN_TIMEOUT] + tally->results[WARREN_EXPIRED], seconds);
-    if (publish_tally_earlier(tally) > 0)
-        write_earlier_json(tally, out);
+        write_member(out, ",", tally->results, WARREN_SPOOLED);
+    write_member(out, ",", tally->results, WARREN_TIMEOUT);
+    c_fprintf(out, ",\"seconds\":%.3f", seconds);
+    if (publish_tally_earlier(tally) > 0) {
+        write_member(out, ",\"earlier\":{", earlier, WARREN_CONFIRMED);
+        write_member(out, ",", earlier, WARREN_RETURNED);
+        write_member(out, ",", earlier, WARREN_TIMEOUT);
+        fputc('}', out);
+    }
     fputs("}\n", out);
 }

@@ -1,12 +1,10 @@
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "command/cli/cli.h"
 #include "command/cli/print.h"
 #include "command/spool/command_spool.h"
-#include "command/spool/spool_choice.h"
 
 struct discard {
     struct cli *cli;
@@ -104,33 +102,19 @@ static enum cli_status check(struct discard *d)
 
 static enum cli_status run(struct cli *cli)
 {
-    struct discard *d = calloc(1, sizeof *d);
+    struct discard d = {.cli = cli};
     enum cli_status status;
 
-    if (!d)
-        return cli_failed(cli, "no memory");
-    d->cli = cli;
-    status = cli_read(cli, d) ? spool_command_open(cli, true, &d->path, &d->spool) : cli->status;
-    if (d->spool)
-        status = check(d);
-    if (d->spool && status == CLI_OK)
-        status = discard(d);
-    spool_close(d->spool);
-    spool_choice_done(&d->choice);
-    free(d);
+    if (!cli_read(cli, &d))
+        return cli->status;
+    status = spool_command_open(cli, true, &d.path, &d.spool);
+    if (status == CLI_OK)
+        status = check(&d);
+    if (status == CLI_OK)
+        status = discard(&d);
+    spool_close(d.spool);
+    spool_choice_done(&d.choice);
     return status;
-}
-
-static void write_details(FILE *out)
-{
-    fputs(
-        "While a worker has the file, only what the broker refused can be discarded; for the rest "
-        "stop\nthe worker first. On a terminal you are asked first, with the number of messages; "
-        "elsewhere\n--yes must be given.\n\n"
-        "Examples:\n"
-        "  warren spool discard /var/lib/payments/spool.db 17 18\n"
-        "  warren spool discard /var/lib/payments/spool.db --refused --yes\n",
-        out);
 }
 
 const struct command command_spool_discard = {
@@ -139,5 +123,12 @@ const struct command command_spool_discard = {
     .summary = "Remove messages from the disk, unsent",
     .options = options,
     .run = run,
-    .write_details = write_details,
+    .details = "While a worker has the file, only what the broker refused can be discarded; for "
+               "the rest stop\n"
+               "the worker first. On a terminal you are asked first, with the number of messages; "
+               "elsewhere\n"
+               "--yes must be given.\n\n"
+               "Examples:\n"
+               "  warren spool discard /var/lib/payments/spool.db 17 18\n"
+               "  warren spool discard /var/lib/payments/spool.db --refused --yes\n",
 };

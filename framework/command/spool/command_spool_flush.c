@@ -7,7 +7,6 @@
 #include "command/cli/print.h"
 #include "command/cli/progress.h"
 #include "command/spool/command_spool.h"
-#include "command/spool/spool_choice.h"
 
 /* Waits are cut into slices, between which it is seen whether there is progress. */
 #define SLICE_MS 100
@@ -40,12 +39,9 @@ static void on_end(const struct warren_receipt *receipt, void *user)
     char id[CLI_SAFE_ID_SIZE];
 
     cli_safe_id(receipt->message_id_bytes, id);
-    if (receipt->result == WARREN_RETURNED && atomic_load(&f->results[receipt->result]) == 0) {
-        fprintf(stderr, "warren spool flush: message %s: %s: %u ", id,
-                warren_result_name(receipt->result), receipt->reply_code);
-        cli_write_safe(stderr, receipt->reply_text, strlen(receipt->reply_text));
-        fputc('\n', stderr);
-    }
+    if (receipt->result == WARREN_RETURNED && atomic_load(&f->results[receipt->result]) == 0)
+        cli_warn(f->options.cli, "message %s: %s: %u %s", id, warren_result_name(receipt->result),
+                 receipt->reply_code, receipt->reply_text);
     atomic_fetch_add(&f->results[receipt->result], 1);
 }
 
@@ -240,27 +236,21 @@ static enum cli_status run(struct cli *cli)
     return result;
 }
 
-static void write_details(FILE *out)
-{
-    fputs(
-        "A worker that runs sends its messages by itself, and nobody else may meanwhile; but "
-        "--refused\nputs what was refused in line again, behind all others, and the worker sends "
-        "it. "
-        "What has waited\nlonger than spool.max_age (of -c or --set; no limit otherwise) is "
-        "removed, "
-        "and told of.\n\n" BROKER_HELP
-        "\nExit status: 0 if nothing is left, refused or removed for its age, 1 if something is, 2 "
-        "for\na wrong command line.\n\n"
-        "Example:\n"
-        "  warren spool flush -c worker.yaml /var/lib/payments/spool.db --refused\n",
-        out);
-}
-
 const struct command command_spool_flush = {
     .name = "spool flush",
     .arguments = "[OPTION...] FILE",
     .summary = "Send the messages that wait on disk, and wait for the broker's confirms",
     .options = options,
     .run = run,
-    .write_details = write_details,
+    .details = "A worker that runs sends its messages by itself, and nobody else may meanwhile; "
+               "but --refused\n"
+               "puts what was refused in line again, behind all others, and the worker sends it. "
+               "What has waited\n"
+               "longer than spool.max_age (of -c or --set; no limit otherwise) is removed, and "
+               "told of.\n\n" BROKER_HELP "\n"
+               "Exit status: 0 if nothing is left, refused or removed for its age, 1 if something "
+               "is, 2 for\n"
+               "a wrong command line.\n\n"
+               "Example:\n"
+               "  warren spool flush -c worker.yaml /var/lib/payments/spool.db --refused\n",
 };

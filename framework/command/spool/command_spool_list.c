@@ -151,21 +151,16 @@ static enum cli_status run(struct cli *cli)
     return status;
 }
 
-static void write_details(FILE *out)
-{
-    fputs("FILE is the spool.path of a worker, or the file of warren publish --spool. A publisher "
-          "may\nuse it meanwhile.\n\n"
-          "Examples:\n"
-          "  warren spool list /var/lib/payments/spool.db\n"
-          "  warren spool list /var/lib/payments/spool.db --refused --json\n",
-          out);
-}
-
 const struct command command_spool_list = {
     .name = "spool list",
     .arguments = "[OPTION...] FILE",
     .summary = "List the messages that wait on disk for the broker",
     .options = options,
     .run = run,
-    .write_details = write_details,
+    .details = "FILE is the spool.path of a worker, or the file of warren publish --spool. A "
+               "publisher may\n"
+               "use it meanwhile.\n\n"
+               "Examples:\n"
+               "  warren spool list /var/lib/payments/spool.db\n"
+               "  warren spool list /var/lib/payments/spool.db --refused --json\n",
 };

@@ -1,5 +1,4 @@
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "amqp/wire/properties.h"
@@ -127,25 +126,13 @@ static enum cli_status open_and_show(struct show *show)
 
 static enum cli_status run(struct cli *cli)
 {
-    struct show *show = calloc(1, sizeof *show);
+    struct show show = {.cli = cli};
     enum cli_status status;
 
-    if (!show)
-        return cli_failed(cli, "no memory");
-    show->cli = cli;
-    arena_init(&show->arena);
-    status = cli_read(cli, show) ? open_and_show(show) : cli->status;
-    arena_done(&show->arena);
-    free(show);
+    arena_init(&show.arena);
+    status = cli_read(cli, &show) ? open_and_show(&show) : cli->status;
+    arena_done(&show.arena);
     return status;
-}
-
-static void write_details(FILE *out)
-{
-    fputs("ID is the number that warren spool list shows.\n\n"
-          "Example:\n"
-          "  warren spool show /var/lib/payments/spool.db 17 --json\n",
-          out);
 }
 
 const struct command command_spool_show = {
@@ -154,5 +141,7 @@ const struct command command_spool_show = {
     .summary = "Show messages that wait on disk, with properties and body",
     .options = options,
     .run = run,
-    .write_details = write_details,
+    .details = "ID is the number that warren spool list shows.\n\n"
+               "Example:\n"
+               "  warren spool show /var/lib/payments/spool.db 17 --json\n",
 };

@@ -1,5 +1,5 @@
-/* spool_choice.c - see spool_choice.h. */
-#include "command/spool/spool_choice.h"
+/* spool_choice.c - messages of a spool that a command is to change; see command_spool.h. */
+#include "command/spool/command_spool.h"
 
 #include <stdlib.h>
 #include <time.h>

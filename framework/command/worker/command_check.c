@@ -88,9 +88,9 @@ static void on_progress(void *user, uint64_t done, uint64_t total)
         return;
     check->line_ms = now;
     if (total > 0)
-        fprintf(stderr, "warren check: still looking: %" PRIu64 " of %" PRIu64 "\n", done, total);
+        cli_warn(check->cli, "still looking: %" PRIu64 " of %" PRIu64, done, total);
     else
-        fputs("warren check: still connecting\n", stderr);
+        cli_warn(check->cli, "still connecting");
 }
 
 /* It works; so it is no failure. */
@@ -99,11 +99,12 @@ static void on_limited(void *user, const char *queue, int64_t limit)
     struct check *check = user;
 
     progress_end(&check->progress);
-    fprintf(stderr,
-            "warren %s: warning: queue '%s' has a delivery limit of %lld: each restart counts as a "
-            "delivery of all that was prefetched, and the broker gives up messages that no handler "
-            "has run (see x-delivery-limit in docs/dead-letters.md)\n",
-            check->cli->command->name, queue, (long long)limit);
+    cli_warn(
+        check->cli,
+        "warning: queue '%s' has a delivery limit of %lld: each restart counts as a "
+        "delivery of all that was prefetched, and the broker gives up messages that no handler "
+        "has run (see x-delivery-limit in docs/dead-letters.md)",
+        queue, (long long)limit);
 }
 
 static enum cli_status connect_broker(struct check *check, const struct config *config)
@@ -161,9 +162,13 @@ static enum cli_status run(struct cli *cli)
                                                              : cli->status;
 }
 
-static void write_details(FILE *out)
-{
-    fputs(
+const struct command command_check = {
+    .name = "check",
+    .arguments = "-c FILE",
+    .summary = "Check a configuration, its plugins and their options",
+    .options = options,
+    .run = run,
+    .details =
         "The plugins are loaded and the options of their handlers and middlewares checked; none "
         "of\n"
         "them is opened. With --effective, each subscription shows the chain that it would have.\n"
@@ -171,17 +176,7 @@ static void write_details(FILE *out)
         "for those that do not the user's permission to declare them is checked; so is whether "
         "the\n"
         "broker allows as many channels as the worker needs. A queue of others\n"
-        "that gives messages up after some deliveries is warned of.\n"
-        "\nExit status: 0 if all is well, 1 if the broker cannot be reached or refuses something,\n"
+        "that gives messages up after some deliveries is warned of.\n\n"
+        "Exit status: 0 if all is well, 1 if the broker cannot be reached or refuses something,\n"
         "2 for a wrong configuration.\n",
-        out);
-}
-
-const struct command command_check = {
-    .name = "check",
-    .arguments = "-c FILE",
-    .summary = "Check a configuration, its plugins and their options",
-    .options = options,
-    .run = run,
-    .write_details = write_details,
 };

@@ -116,22 +116,16 @@ static enum cli_status run_check(struct cli *cli)
     return status;
 }
 
-static void write_check_details(FILE *out)
-{
-    fputs(
-        "All of the file is read, and it is shown how large it is and what is in it. Workers may\n"
-        "go on meanwhile.\n"
-        "\nExit status: 0 if the file is sound, 1 if it is damaged or cannot be read, 2 if it is\n"
-        "not a database of this version of warren.\n",
-        out);
-}
-
 const struct command command_db_check = {
     .name = "db check",
     .arguments = "FILE",
     .summary = "Check a database file, and show what is in it",
     .run = run_check,
-    .write_details = write_check_details,
+    .details =
+        "All of the file is read, and it is shown how large it is and what is in it. Workers may\n"
+        "go on meanwhile.\n\n"
+        "Exit status: 0 if the file is sound, 1 if it is damaged or cannot be read, 2 if it is\n"
+        "not a database of this version of warren.\n",
 };
 
 /* ---- backup ---- */
@@ -153,20 +147,14 @@ static enum cli_status run_backup(struct cli *cli)
     return status == WARREN_OK ? CLI_OK : cli_error(cli, &error);
 }
 
-static void write_backup_details(FILE *out)
-{
-    fputs(
-        "The copy is what the file was at one moment, also while workers write to it. It appears\n"
-        "under its name when it is whole; a file of that name is not overwritten.\n"
-        "\nExit status: 0 if there is a copy, 1 if not, 2 if FILE is not a database of this\n"
-        "version of warren.\n",
-        out);
-}
-
 const struct command command_db_backup = {
     .name = "db backup",
     .arguments = "FILE TO",
     .summary = "Copy a database file while it is in use",
     .run = run_backup,
-    .write_details = write_backup_details,
+    .details =
+        "The copy is what the file was at one moment, also while workers write to it. It appears\n"
+        "under its name when it is whole; a file of that name is not overwritten.\n\n"
+        "Exit status: 0 if there is a copy, 1 if not, 2 if FILE is not a database of this\n"
+        "version of warren.\n",
 };

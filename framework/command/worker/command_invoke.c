@@ -142,29 +142,23 @@ static enum cli_status run(struct cli *cli)
     return status;
 }
 
-static void write_details(FILE *out)
-{
-    fputs(
-        "HANDLER is a handler of the plugin, FILE a message that `warren dlq dump` wrote, or that\n"
-        "somebody wrote by hand: {\"warren_dump\": 1, \"queue\": \"payments\", \"body\": "
-        "\"...\"}.\n"
-        "\nThe handler runs once, in the main thread, alone or with -c in its chain. There is no\n"
-        "broker: what it publishes is printed, and confirmed. Log lines go to standard error.\n"
-        "\n  gdb --args warren invoke ./payments.so charge message.json\n"
-        "  valgrind warren invoke ./payments.so charge message.json -o ledger=/tmp/ledger\n"
-        "  warren invoke exec.so run message.json -o 'command=[wc, -l]'   # a list, as in the "
-        "file\n"
-        "\nA warren_panic() without recover in the chain calls abort(), where a debugger stops.\n"
-        "\nExit status: 0 if the message was acked or discarded, 1 for any other outcome, 2 if\n"
-        "nothing was run: a wrong command line, plugin, configuration, or file.\n",
-        out);
-}
-
 const struct command command_invoke = {
     .name = "invoke",
     .arguments = "PLUGIN.so HANDLER FILE",
     .summary = "Run one dumped message through a handler, without a broker",
     .options = options,
     .run = run,
-    .write_details = write_details,
+    .details =
+        "HANDLER is a handler of the plugin, FILE a message that `warren dlq dump` wrote, or that\n"
+        "somebody wrote by hand: {\"warren_dump\": 1, \"queue\": \"payments\", \"body\": "
+        "\"...\"}.\n\n"
+        "The handler runs once, in the main thread, alone or with -c in its chain. There is no\n"
+        "broker: what it publishes is printed, and confirmed. Log lines go to standard error.\n\n"
+        "  gdb --args warren invoke ./payments.so charge message.json\n"
+        "  valgrind warren invoke ./payments.so charge message.json -o ledger=/tmp/ledger\n"
+        "  warren invoke exec.so run message.json -o 'command=[wc, -l]'   # a list, as in the "
+        "file\n\n"
+        "A warren_panic() without recover in the chain calls abort(), where a debugger stops.\n\n"
+        "Exit status: 0 if the message was acked or discarded, 1 for any other outcome, 2 if\n"
+        "nothing was run: a wrong command line, plugin, configuration, or file.\n",
 };

@@ -91,9 +91,13 @@ static enum cli_status run(struct cli *cli)
     return worker_request_read(&request, cli, &worker) ? run_worker(cli, &worker) : cli->status;
 }
 
-static void write_details(FILE *out)
-{
-    fputs(
+const struct command command_run = {
+    .name = "run",
+    .arguments = "-c FILE",
+    .summary = "Consume, and hand each message to its handler",
+    .options = worker_request_rows,
+    .run = run,
+    .details =
         "SIGTERM and SIGINT drain: the broker sends no more, running handlers finish, every ack\n"
         "arrives; a second one ends at once. Signals within a second of each other are one.\n"
         "SIGHUP reopens the handlers' files and reads the configuration again: options of\n"
@@ -101,15 +105,5 @@ static void write_details(FILE *out)
         "Exit status: 0 after a clean drain, 1 if drain.timeout or a second signal cut it short\n"
         "(what was not finished is handed back to the broker), 2 for a wrong configuration.\n\n"
         "Options of the file, with the variable of each:\n\n",
-        out);
-    config_write_help(out);
-}
-
-const struct command command_run = {
-    .name = "run",
-    .arguments = "-c FILE",
-    .summary = "Consume, and hand each message to its handler",
-    .options = worker_request_rows,
-    .run = run,
-    .write_details = write_details,
+    .write_more = config_write_help,
 };

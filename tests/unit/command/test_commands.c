@@ -159,7 +159,7 @@ static void an_error_steers_no_terminal(void **state)
                          "b\x1b[2J\xc2\x9b"
                          "c\xc3\xa9"),
                      CLI_USAGE);
-    assert_has(err, "cannot open /a?b?[2J??c\xc3\xa9: ");
+    assert_has(err, "cannot open /a?b?[2J?c\xc3\xa9: ");
 }
 
 /* An unreachable broker ends with the reason, a summary, and status 1. */
