@@ -138,10 +138,9 @@ static void assert_one_crashes(struct fixture *fixture, const char *guilty, cons
     assert_int_equal(recorded(fixture, "begin m-%d 1\n", GUILTY), 1);
     assert_int_equal(recorded(fixture, "begin m-%d 2\n", GUILTY), 1);
     assert_int_equal(recorded(fixture, "begin m-%d ", GUILTY), 2);
-    assert_int_equal(worker_logged(fixture->worker, "handler crashed", logged), 2);
+    worker_expect_logged(fixture->worker, "handler crashed", logged, 2);
     assert_true(worker_logged(fixture->worker, "msg=backtrace", function) >= 2);
-    assert_int_equal(worker_logged(fixture->worker, "message is quarantined", "message_id=m-20"),
-                     1);
+    worker_expect_logged(fixture->worker, "message is quarantined", "message_id=m-20", 1);
     assert_dead_letter(fixture, &(struct letter){.id = "m-20",
                                                  .body = guilty,
                                                  .signal = signal,
@@ -161,7 +160,7 @@ static void a_segmentation_fault(void **state)
     struct fixture *fixture = *state;
 
     assert_one_crashes(fixture, "segv", "SIGSEGV", " read_nowhere+0x");
-    assert_int_equal(worker_logged(fixture->worker, "signal=SIGSEGV address=0x0", NULL), 2);
+    worker_expect_logged(fixture->worker, "signal=SIGSEGV address=0x0", NULL, 2);
 }
 
 static void a_bus_error(void **state)
@@ -231,9 +230,8 @@ static void a_handler_that_hangs(void **state)
     assert_innocent_are_handled_once(fixture);
     assert_int_equal(recorded(fixture, "begin m-%d 1\n", GUILTY), 1);
     assert_int_equal(recorded(fixture, "begin m-%d 2\n", GUILTY), 1);
-    assert_int_equal(worker_logged(fixture->worker, "handler did not return by its hard limit",
-                                   "message_id=m-20 attempt="),
-                     2);
+    worker_expect_logged(fixture->worker, "handler did not return by its hard limit",
+                         "message_id=m-20 attempt=", 2);
     assert_true(worker_logged(fixture->worker, "msg=backtrace", " hang+0x") >= 2);
     assert_dead_letter(fixture,
                        &(struct letter){.id = "m-20",
@@ -320,10 +318,9 @@ static void a_message_that_kills_beside_others(void **state)
     run_until_killed(fixture);
     for (int i = 0; i < fixture->concurrency; i++) {
         snprintf(id, sizeof id, "message_id=m-%d\n", i);
-        assert_int_equal(worker_logged(fixture->worker, "was in a handler", id), 1);
+        worker_expect_logged(fixture->worker, "was in a handler", id, 1);
     }
-    assert_int_equal(worker_logged(fixture->worker, "was in a handler", NULL),
-                     fixture->concurrency);
+    worker_expect_logged(fixture->worker, "was in a handler", NULL, fixture->concurrency);
     worker_consume(fixture->worker, 1);
     assert_killer_is_found(fixture, "m-0");
     assert_int_equal(recorded(fixture, "begin m-%d ", 0), 2);

@@ -160,7 +160,7 @@ static void a_second_signal_ends_what_hangs(void **state)
     assert_int_equal(proc_wait(fixture->worker->proc, 100), PROC_RUNNING);
     assert_true(WAIT_FOR(ends_by_sigterm(fixture), PATIENCE_MS));
     assert_int_equal(proc_wait(fixture->worker->proc, 0), 1);
-    assert_int_equal(worker_logged(fixture->worker, "second signal did not end", NULL), 1);
+    worker_expect_logged(fixture->worker, "second signal did not end", NULL, 1);
     assert_int_equal(peer_count(fixture->peer, fixture->queue), 0);
 }
 
@@ -184,8 +184,7 @@ static void a_heap_that_was_overrun(void **state)
     for (int i = 0; i < 30; i++)
         assert_true(WAIT_FOR(i == 12 || recorded(fixture, "done m-%d ", i) >= 1, PATIENCE_MS));
     assert_int_equal(worker_stop(fixture->worker), 0);
-    assert_int_equal(worker_logged(fixture->worker, "message is quarantined", "message_id=m-12 "),
-                     1);
+    worker_expect_logged(fixture->worker, "message is quarantined", "message_id=m-12 ", 1);
     assert_true(worker_logged(fixture->worker, "process fell", "signal=SIG") >= 1);
     assert_int_equal(peer_count(fixture->peer, fixture->dlq), 1);
 }
@@ -221,11 +220,9 @@ static void a_handler_that_ends_its_thread(void **state)
     await_dead_letter(fixture);
     assert_true(WAIT_FOR(recorded(fixture, "done m-%d ", 1) == 1, PATIENCE_MS));
     assert_int_equal(recorded(fixture, "begin m-%d ", 2), 2);
-    assert_int_equal(worker_logged(fixture->worker, "handler ended its thread", "message_id=m-2 "),
-                     2);
-    assert_int_equal(worker_logged(fixture->worker, "message is quarantined",
-                                   "the handler ended its thread, or the process, 2 times"),
-                     1);
+    worker_expect_logged(fixture->worker, "handler ended its thread", "message_id=m-2 ", 2);
+    worker_expect_logged(fixture->worker, "message is quarantined",
+                         "the handler ended its thread, or the process, 2 times", 1);
     assert_int_equal(worker_stop(fixture->worker), 0);
     assert_int_equal(peer_count(fixture->peer, fixture->queue), 0);
 }
@@ -244,7 +241,7 @@ static void a_handler_that_ends_the_process(void **state)
         publish(fixture, "m-1", (const char *const[]){"exit", "quick"}[i]);
         worker_run(fixture->worker, NULL);
         assert_int_equal(proc_wait(fixture->worker->proc, PATIENCE_MS), 1);
-        assert_int_equal(worker_logged(fixture->worker, "level=error", says[i]), 1);
+        worker_expect_logged(fixture->worker, "level=error", says[i], 1);
         worker_run(fixture->worker, NULL); /* it runs alone, once more */
         assert_int_equal(proc_wait(fixture->worker->proc, PATIENCE_MS), 1);
         worker_consume(fixture->worker, 1);
@@ -319,8 +316,7 @@ static void equal_messages_survive_a_kill(void **state)
     worker_consume(fixture->worker, 1);
     assert_true(WAIT_FOR(recorded(fixture, "done m-%d 1\n", 1) == 3, PATIENCE_MS));
     assert_int_equal(worker_stop(fixture->worker), 0);
-    assert_int_equal(worker_logged(fixture->worker, "suspected message runs alone", "crashes=1"),
-                     3);
+    worker_expect_logged(fixture->worker, "suspected message runs alone", "crashes=1", 3);
     all = read_file(fixture->record, NULL);
     assert_string_equal(all, "begin m-1 1\nbegin m-1 1\nbegin m-1 1\n"
                              "begin m-1 1\ndone m-1 1\nbegin m-1 1\ndone m-1 1\n"
@@ -364,9 +360,8 @@ static void a_damaged_recorder(void **state)
     path = flight_file(fixture);
     assert_int_equal(truncate(path, 1000), 0);
     worker_consume(fixture->worker, 1);
-    assert_int_equal(worker_logged(fixture->worker, "level=warn", path), 1);
-    assert_int_equal(worker_logged(fixture->worker, path, "error=\"it is not as long as it says\""),
-                     1);
+    worker_expect_logged(fixture->worker, "level=warn", path, 1);
+    worker_expect_logged(fixture->worker, path, "error=\"it is not as long as it says\"", 1);
     assert_true(WAIT_FOR(recorded(fixture, "done m-%d 1\n", 1) == 1, PATIENCE_MS));
     assert_int_equal(worker_stop(fixture->worker), 0);
     assert_int_equal(access(path, F_OK), -1);

@@ -115,7 +115,7 @@ static void a_nul_ends_no_text(void **state)
     assert_memory_equal(noted->value.bytes.bytes, key, len);
     peer_message_done(&dead);
     stop(f);
-    assert_int_equal(worker_logged(f->worker, "message_id=\"dup\\u0000A\"", "outcome=reject"), 1);
+    worker_expect_logged(f->worker, "message_id=\"dup\\u0000A\"", "outcome=reject", 1);
     peer_delete_exchange(f->peer, f->queue);
     free(key);
 }
@@ -444,7 +444,7 @@ static void too_many_deliveries(void **state)
     struct fixture *f = *state;
 
     run_and_hold_one(f, "type: quorum, arguments: {x-delivery-limit: 0}");
-    assert_int_equal(worker_logged(f->worker, "x-delivery-limit is below", f->queue), 1);
+    worker_expect_logged(f->worker, "x-delivery-limit is below", f->queue, 1);
     proc_signal(f->worker->proc, SIGKILL);
     assert_brokers(f, "first-0", "delivery_limit");
 }

@@ -151,7 +151,7 @@ static void drain_timeout_hands_back(void **state)
     printf("drain.timeout 6 s with a stuck handler: ended after %d ms\n",
            (int)(now_ms() - began_ms));
     assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->queue) == 50, PATIENCE_MS));
-    assert_int_equal(worker_logged(fixture->worker, "stopped by drain.timeout", NULL), 1);
+    worker_expect_logged(fixture->worker, "stopped by drain.timeout", NULL, 1);
     assert_int_equal(worker_number(fixture->worker, "stopped by drain.timeout", "unfinished"), 2);
 }
 
@@ -173,7 +173,7 @@ static void second_signal_ends_at_once(void **state)
         WAIT_FOR(worker_logged(fixture->worker, "draining", "running=2") == 1, PATIENCE_MS));
     assert_true(WAIT_FOR(ends_by(fixture, SIGTERM), PROMPT_MS));
     assert_int_equal(proc_wait(fixture->worker->proc, 0), 1);
-    assert_int_equal(worker_logged(fixture->worker, "stopped at once", NULL), 1);
+    worker_expect_logged(fixture->worker, "stopped at once", NULL, 1);
     assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->queue) == 50, PATIENCE_MS));
 }
 
@@ -194,7 +194,7 @@ static void repeated_signal_is_one(void **state)
         WAIT_FOR(worker_logged(fixture->worker, "SIGHUP: nothing", NULL) == 1, PATIENCE_MS));
     unlink(fixture->gate);
     assert_int_equal(proc_wait(fixture->worker->proc, PATIENCE_MS), 0);
-    assert_int_equal(worker_logged(fixture->worker, "msg=stopped", "unfinished=0"), 1);
+    worker_expect_logged(fixture->worker, "msg=stopped", "unfinished=0", 1);
     assert_int_equal(worker_logged(fixture->worker, "reopening", NULL), 0);
     assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->queue) == 48, PATIENCE_MS));
 }
@@ -232,7 +232,7 @@ static void signal_while_starting(void **state)
     assert_true(WAIT_FOR(*proc_stderr(fixture->worker->proc), PATIENCE_MS));
     proc_signal(fixture->worker->proc, SIGTERM);
     assert_int_equal(proc_wait(fixture->worker->proc, PROMPT_MS), 0);
-    assert_int_equal(worker_logged(fixture->worker, "msg=stopping", "reason=SIGTERM"), 1);
+    worker_expect_logged(fixture->worker, "msg=stopping", "reason=SIGTERM", 1);
 }
 
 static void assert_ends_promptly(struct fixture *fixture)
@@ -278,7 +278,7 @@ static void wrong_password(void **state)
     assert_true(worker_number(fixture->worker, "refused the connection", "retry_ms") >= 30000);
     assert_ends_promptly(fixture);
     assert_null(strstr(proc_stderr(fixture->worker->proc), "s3cr3t"));
-    assert_int_equal(worker_logged(fixture->worker, "refused the connection", NULL), 2);
+    worker_expect_logged(fixture->worker, "refused the connection", NULL, 2);
     free(uri);
 }
 

@@ -309,7 +309,7 @@ static void ended_by_a_signal(void **state)
     publish(f, "x");
     free(out_of(f, 2));
     stop_and_expect(f, 0, 0);
-    assert_int_equal(worker_logged(f->worker, "was ended by signal 11", NULL), 1);
+    worker_expect_logged(f->worker, "was ended by signal 11", NULL, 1);
 }
 
 /* A program that is gone meanwhile: the message waits for it. */
@@ -339,8 +339,8 @@ static void output_is_logged(void **state)
     publish(f, "x");
     free(out_of(f, 1));
     stop_and_expect(f, 0, 0);
-    assert_int_equal(worker_logged(f->worker, "command: to stdout", f->queue), 1);
-    assert_int_equal(worker_logged(f->worker, "command: to stderr", f->queue), 1);
+    worker_expect_logged(f->worker, "command: to stdout", f->queue, 1);
+    worker_expect_logged(f->worker, "command: to stderr", f->queue, 1);
     assert_string_equal(proc_stdout(f->worker->proc), "");
 }
 
@@ -377,7 +377,7 @@ static void the_time_limit(void **state)
     free(found);
     assert_true(WAIT_FOR(is_dead(shell) && is_dead(child), PATIENCE_MS));
     stop_and_expect(f, 0, 0);
-    assert_int_equal(worker_logged(f->worker, "did not end in time and was stopped", NULL), 1);
+    worker_expect_logged(f->worker, "did not end in time and was stopped", NULL, 1);
 }
 
 /* A worker that is told to stop lets a command finish. */

@@ -450,7 +450,7 @@ static void a_full_device(void **state)
     assert_true(
         WAIT_FOR(worker_logged(f->worker, "can be written to again", NULL) == 1, PATIENCE_MS));
     stop(f);
-    assert_int_equal(worker_logged(f->worker, "messages wait", NULL), 1);
+    worker_expect_logged(f->worker, "messages wait", NULL, 1);
     assert_int_equal(worker_logged(f->worker, "outcome=reject", NULL), 0);
     assert_int_equal(peer_count(f->peer, f->queue), 0);
 }

@@ -251,7 +251,7 @@ static void a_duplicate_gets_the_reply_of_then(void **state)
         peer_message_done(&answer);
     }
     assert_true(WAIT_FOR(worker_logged(f->worker, "outcome=ack", NULL) == 3, PATIENCE_MS));
-    assert_int_equal(worker_logged(f->worker, "outcome=ack", "duplicate=true"), 2);
+    worker_expect_logged(f->worker, "outcome=ack", "duplicate=true", 2);
     peer_delete(f->peer, answers);
     free(answers);
 }
@@ -337,9 +337,9 @@ static void ids_that_hold_a_nul(void **state)
     }
     assert_int_equal(worker_stop(f->worker), 0);
     assert_int_equal(stored_number(f->worker, "SELECT count(*) FROM done"), 3);
-    assert_int_equal(worker_logged(f->worker, "outcome=ack", "duplicate=true"), 3);
-    assert_int_equal(worker_logged(f->worker, "message_id=\"dup\\u0000A\"", "outcome=ack"), 2);
-    assert_int_equal(worker_logged(f->worker, "message_id=dup ", "outcome=ack"), 2);
+    worker_expect_logged(f->worker, "outcome=ack", "duplicate=true", 3);
+    worker_expect_logged(f->worker, "message_id=\"dup\\u0000A\"", "outcome=ack", 2);
+    worker_expect_logged(f->worker, "message_id=dup ", "outcome=ack", 2);
     peer_delete(f->peer, answers);
     free(answers);
 }
@@ -511,7 +511,7 @@ static void a_message_without_key_is_rejected(void **state)
     publish(f, NULL, NULL);
     worker_expect_empty(f->worker, f->broker, f->queue);
     assert_int_equal(handled(f), 0);
-    assert_int_equal(worker_logged(f->worker, "outcome=reject", "it has no message id"), 1);
+    worker_expect_logged(f->worker, "outcome=reject", "it has no message id", 1);
 }
 
 /* Or handled each time it comes, and the log says so once. */
@@ -524,7 +524,7 @@ static void a_message_without_key_is_handled_unprotected(void **state)
     publish(f, NULL, NULL);
     worker_expect_empty(f->worker, f->broker, f->queue);
     assert_int_equal(handled(f), 2);
-    assert_int_equal(worker_logged(f->worker, "without a key is handled unprotected", NULL), 1);
+    worker_expect_logged(f->worker, "without a key is handled unprotected", NULL, 1);
 }
 
 /* A key in a header; one that is too long is rejected with its length. */
@@ -547,7 +547,7 @@ static void a_key_in_a_header(void **state)
     peer_publish(f->peer, "", f->queue, "x", 1, &properties);
     worker_expect_empty(f->worker, f->broker, f->queue);
     assert_int_equal(handled(f), 1);
-    assert_int_equal(worker_logged(f->worker, "outcome=reject", "key has 1025 bytes"), 1);
+    worker_expect_logged(f->worker, "outcome=reject", "key has 1025 bytes", 1);
 }
 
 static void assert_refused(struct fixture *f, const char *words)

@@ -216,9 +216,8 @@ static void poison_is_dead_lettered(struct fixture *f, const char *type)
             assert_int_equal(f->calls[i].attempt, 1);
     }
     assert_int_equal(attempt, 4);
-    assert_int_equal(worker_logged(f->worker, "outcome=reject",
-                                   "gave up after 4 attempts: failed as the test wants"),
-                     1);
+    worker_expect_logged(f->worker, "outcome=reject",
+                         "gave up after 4 attempts: failed as the test wants", 1);
     assert_settled(f, 19, 1);
     assert_true(peer_get(f->peer, f->other, &dead));
     assert_string_equal(dead.body, "m-7");
@@ -362,7 +361,7 @@ static void a_breaker_dead_letters_at_once(void **state)
     assert_true(WAIT_FOR(peer_count(f->peer, f->other) == 20, PATIENCE_MS));
     stop(f);
     assert_int_equal(calls(f), 3);
-    assert_int_equal(worker_logged(f->worker, "breaker opened", f->queue), 1);
+    worker_expect_logged(f->worker, "breaker opened", f->queue, 1);
     assert_settled(f, 0, 20);
 }
 

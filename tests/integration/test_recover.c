@@ -143,8 +143,8 @@ static void a_panic_costs_its_own_message_alone(void **state)
         }
     }
     assert_int_equal(count_lines(fixture->record), messages - bad + bad * ATTEMPTS);
-    assert_int_equal(worker_logged(fixture->worker, "handler panicked", error), bad * ATTEMPTS);
-    assert_int_equal(worker_logged(fixture->worker, "message handled", "outcome=reject"), bad);
+    worker_expect_logged(fixture->worker, "handler panicked", error, bad * ATTEMPTS);
+    worker_expect_logged(fixture->worker, "message handled", "outcome=reject", bad);
     stop_and_expect(fixture, bad);
     assert_true(peer_get(fixture->peer, fixture->dlq, &dead));
     assert_string_equal(dead.body, "panic");
@@ -169,11 +169,9 @@ static void a_late_effect_stays_done(void **state)
     assert_recorded(fixture, 1, "late\treadable\tcancelled\tover\n");
     assert_recorded(fixture, 1, "quick\t1\tgood\n");
     stop_and_expect(fixture, 0);
-    assert_int_equal(worker_logged(fixture->worker, "message handled after its time limit", NULL),
-                     1);
-    assert_int_equal(worker_logged(fixture->worker, "message handled after its time limit",
-                                   "message_id=late outcome=ack limit=150ms"),
-                     1);
+    worker_expect_logged(fixture->worker, "message handled after its time limit", NULL, 1);
+    worker_expect_logged(fixture->worker, "message handled after its time limit",
+                         "message_id=late outcome=ack limit=150ms", 1);
 }
 
 #define PASSED "time limit of 150ms passed"
@@ -201,8 +199,7 @@ static void a_limit_above_the_brokers_is_warned_of(void **state)
     struct proc *check;
 
     start(fixture, "log, {deadline: {limit: 31m}}, recover");
-    assert_int_equal(worker_logged(fixture->worker, "level=warn", "limit=31m consumer_timeout=30m"),
-                     1);
+    worker_expect_logged(fixture->worker, "level=warn", "limit=31m consumer_timeout=30m", 1);
     stop_and_expect(fixture, 0);
     check = WARREN("check", "-c", fixture->worker->config);
     assert_int_equal(proc_wait(check, PATIENCE_MS), 0);
@@ -269,7 +266,7 @@ static void a_trace_goes_through_the_handler(void **state)
     assert_string_equal(tracestate, TRACESTATE);
     peer_message_done(&forwarded);
     stop_and_expect(fixture, 0);
-    assert_int_equal(worker_logged(fixture->worker, "message handled", logged), 1);
+    worker_expect_logged(fixture->worker, "message handled", logged, 1);
     free(parent);
     free(tracestate);
     free(logged);

@@ -280,7 +280,7 @@ static void a_killed_worker_goes_on(void **state)
     kill_it(f);
     publish(f, 20, 30);
     run(f);
-    assert_int_equal(worker_logged(f->worker, "from where it was left", "offset=20"), 1);
+    worker_expect_logged(f->worker, "from where it was left", "offset=20", 1);
     assert_each_once(tally, 30, 0);
     stop(f);
     free(path);
@@ -369,7 +369,7 @@ static void a_damaged_file_is_refused(void **state)
     free(write_file("/", path + 1, "warren-stream 1 offset    0000000000000000002x\n"));
     WORKER_RUN(f->worker, PLUGINS);
     assert_int_equal(proc_wait(f->worker->proc, PATIENCE_MS), 1);
-    assert_int_equal(worker_logged(f->worker, path, "it is damaged"), 1);
+    worker_expect_logged(f->worker, path, "it is damaged", 1);
     free(path);
 }
 
@@ -450,7 +450,7 @@ static void a_gap_is_told(void **state)
 
     run(f);
     assert_int_equal(proc_wait(f->worker->proc, PATIENCE_MS), 1);
-    assert_int_equal(worker_logged(f->worker, "level=error", "expected_offset=3"), 1);
+    worker_expect_logged(f->worker, "level=error", "expected_offset=3", 1);
     assert_true(worker_number(f->worker, "retention removed", "missing") > 0);
     tally_wait(tally, 3, 0);
     assert_int_equal(tally->lines, 3);
@@ -470,7 +470,7 @@ static void without_state_dir_there_is_a_warning(void **state)
 
     consume(f, "", "", "", IMMEDIATELY);
     run(f);
-    assert_int_equal(worker_logged(f->worker, "stream without state_dir", f->queue), 1);
+    worker_expect_logged(f->worker, "stream without state_dir", f->queue, 1);
     stop(f);
 }
 

@@ -197,7 +197,7 @@ static void without_a_key_each_time(void **state)
     worker_expect_empty(f->worker, f->broker, f->queue);
     assert_int_equal(stored_number(f->worker, PAYMENTS), 2);
     assert_int_equal(stored_number(f->worker, DONE), 0);
-    assert_int_equal(worker_logged(f->worker, "without a key is handled unprotected", NULL), 1);
+    worker_expect_logged(f->worker, "without a key is handled unprotected", NULL, 1);
 }
 
 /* One message is guilty of @body, and ends as a dead letter after max_attempts; all others are
@@ -222,7 +222,7 @@ static void expect_one_guilty(struct fixture *f, const char *body)
     assert_string_equal(letter.body, body);
     peer_message_done(&letter);
     assert_int_equal(worker_stop(f->worker), 0);
-    assert_int_equal(worker_logged(f->worker, "msg=paying", "message_id=guilty"), 2);
+    worker_expect_logged(f->worker, "msg=paying", "message_id=guilty", 2);
     assert_int_equal(worker_logged(f->worker, "store failed", NULL), 0);
     free(dead);
 }
@@ -234,8 +234,7 @@ static void a_rolled_back_ack_is_a_failed_attempt(void **state)
     struct fixture *f = *state;
 
     expect_one_guilty(f, "rollback");
-    assert_int_equal(worker_logged(f->worker, "message_id=guilty", "a statement of the handler's"),
-                     2);
+    worker_expect_logged(f->worker, "message_id=guilty", "a statement of the handler's", 2);
     assert_true(worker_logged(f->worker, "msg=paying", NULL) <= 2 * AROUND + 2);
 }
 
@@ -255,8 +254,8 @@ static void an_orphan_is_a_failed_attempt(void **state)
     struct fixture *f = *state;
 
     expect_one_guilty(f, "orphan");
-    assert_int_equal(worker_logged(f->worker, "message_id=guilty", "FOREIGN KEY"), 2);
-    assert_int_equal(worker_logged(f->worker, "msg=paying", NULL), AROUND + 2);
+    worker_expect_logged(f->worker, "message_id=guilty", "FOREIGN KEY", 2);
+    worker_expect_logged(f->worker, "msg=paying", NULL, AROUND + 2);
 }
 
 /* ---- deaths ---- */

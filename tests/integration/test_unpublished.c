@@ -55,8 +55,8 @@ static void returned_output_is_given_up(void **state)
     assert_given_up(f, 3, REASON_ATTEMPTS,
                     "gave up after 3 attempts: what it published to exchange 'amq.direct' with "
                     "routing key 'nowhere' was returned: 312 NO_ROUTE");
-    assert_int_equal(worker_logged(f->worker, "message handled", "outcome=retry"), 2);
-    assert_int_equal(worker_logged(f->worker, "outcome=reject", "routing key 'nowhere'"), 1);
+    worker_expect_logged(f->worker, "message handled", "outcome=retry", 2);
+    worker_expect_logged(f->worker, "outcome=reject", "routing key 'nowhere'", 1);
 }
 
 /* An exchange that does not exist closes the publisher's channel: the same. */
@@ -71,10 +71,10 @@ static void output_to_a_missing_exchange_is_given_up(void **state)
     take_dead(f, &dead);
     assert_integer(&dead, NOTE_ATTEMPTS, 2);
     peer_message_done(&dead);
-    assert_int_equal(worker_logged(f->worker, "outcome=reject",
-                                   "exchange 'no-such-exchange' with routing key 'k' was returned: "
-                                   "404 NOT_FOUND"),
-                     1);
+    worker_expect_logged(f->worker, "outcome=reject",
+                         "exchange 'no-such-exchange' with routing key 'k' was returned: "
+                         "404 NOT_FOUND",
+                         1);
     stop(f);
     assert_int_equal(broker_messages(f->broker, f->queue), 0);
 }
@@ -109,7 +109,7 @@ static void attempts_are_counted_through_delay_queues(void **state)
     assert_given_up(f, 3, REASON_ATTEMPTS,
                     "gave up after 3 attempts: what it published to queue 'nowhere' was returned: "
                     "312 NO_ROUTE");
-    assert_int_equal(worker_logged(f->worker, "message handled", "outcome=retry"), 2);
+    worker_expect_logged(f->worker, "message handled", "outcome=retry", 2);
 }
 
 /* Without retry nothing limits the attempts; they are counted, and succeed when there is a queue.
@@ -304,8 +304,8 @@ static void more_than_the_window_is_given_up(void **state)
     assert_header(&dead, NOTE_REASON, REASON_ATTEMPTS);
     assert_integer(&dead, NOTE_ATTEMPTS, 2);
     peer_message_done(&dead);
-    assert_int_equal(worker_logged(f->worker, "is tried again", reason), 3);
-    assert_int_equal(worker_logged(f->worker, "outcome=reject", reason), 1);
+    worker_expect_logged(f->worker, "is tried again", reason, 3);
+    worker_expect_logged(f->worker, "outcome=reject", reason, 1);
     stop(f);
     peer_delete(f->peer, out);
     free(reason);

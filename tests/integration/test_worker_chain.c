@@ -151,7 +151,7 @@ static void each_subscription_has_its_own_chain(void **state)
     assert_int_equal(worker_stop(f->worker), 0);
     assert_file(f, "marks", "outer>\ninner>\n<inner discard\n<outer discard\n");
     assert_file(f, "others", "inner>\nouter>\n<outer ack\n<inner ack\n");
-    assert_int_equal(worker_logged(f->worker, "message handled", "outcome=discard"), 1);
+    worker_expect_logged(f->worker, "message handled", "outcome=discard", 1);
 }
 
 /* A link that does not call the next one decides alone. */
@@ -332,7 +332,7 @@ static void a_reload_reaches_a_users_middleware(void **state)
     assert_true(WAIT_FOR(lines(f, "marks") == 2, PATIENCE_MS));
     assert_int_equal(worker_stop(f->worker), 0);
     assert_file(f, "marks", "outer>new\n<outer ack\n");
-    assert_int_equal(worker_logged(f->worker, "middleware has new options", NULL), 1);
+    worker_expect_logged(f->worker, "middleware has new options", NULL, 1);
     assert_int_equal(worker_logged(f->worker, "needs a restart", NULL), 0);
 }
 
@@ -364,7 +364,7 @@ static void a_reload_of_a_wrong_file_changes_nothing(void **state)
     assert_true(WAIT_FOR(lines(f, "marks") == 2, PATIENCE_MS));
     assert_int_equal(worker_stop(f->worker), 0);
     assert_file(f, "marks", "outer>old\n<outer ack\n");
-    assert_int_equal(worker_logged(f->worker, "level=error", NULL), 1);
+    worker_expect_logged(f->worker, "level=error", NULL, 1);
 }
 
 /* The worker's own log gets louder while it runs. */
@@ -387,7 +387,7 @@ static void a_reload_changes_the_log(void **state)
     publish(f, f->queue, 1);
     assert_true(WAIT_FOR(worker_logged(f->worker, "level=error", "outcome=ack"), PATIENCE_MS));
     assert_int_equal(worker_stop(f->worker), 0);
-    assert_int_equal(worker_logged(f->worker, "message handled", "outcome=ack"), 2);
+    worker_expect_logged(f->worker, "message handled", "outcome=ack", 2);
     assert_int_equal(worker_logged(f->worker, "needs a restart", NULL), 0);
 }
 
@@ -426,7 +426,7 @@ static void a_reload_changes_a_time_limit(void **state)
     hang_up_until(f, "middleware has new options", "middleware=deadline");
     publish(f, f->queue, 1);
     assert_true(WAIT_FOR(worker_logged(f->worker, "message handled", NULL) == 2, PATIENCE_MS));
-    assert_int_equal(worker_logged(f->worker, "message handled", "time limit of 10ms passed"), 1);
+    worker_expect_logged(f->worker, "message handled", "time limit of 10ms passed", 1);
     assert_int_equal(worker_stop(f->worker), 0);
     assert_int_equal(worker_logged(f->worker, "needs a restart", NULL), 0);
 }
@@ -512,7 +512,7 @@ static void a_reload_of_what_check_refuses_changes_nothing(void **state)
     }
     hang_up_until(f, "SIGHUP: the configuration was read again", "changed=0 need_restart=0");
     assert_int_equal(worker_stop(f->worker), 0);
-    assert_int_equal(worker_logged(f->worker, "stays as it was", NULL), 6);
+    worker_expect_logged(f->worker, "stays as it was", NULL, 6);
     assert_int_equal(worker_logged(f->worker, "has new options", NULL), 0);
     assert_int_equal(worker_logged(f->worker, "has a new level", NULL), 0);
     assert_int_equal(worker_logged(f->worker, "needs a restart", NULL), 0);
@@ -533,9 +533,8 @@ static void a_reload_looks_at_a_new_plugin(void **state)
          "     middleware: [links.inner: {path: marks}]}");
     edit(f, "probes: 2", "probes: 3");
     hang_up_until(f, "SIGHUP: the configuration was read again", "changed=1 need_restart=2");
-    assert_int_equal(worker_logged(f->worker, "needs a restart", "\"plugins, a new subscription\""),
-                     1);
-    assert_int_equal(worker_logged(f->worker, "middleware has new options", "changed=probes"), 1);
+    worker_expect_logged(f->worker, "needs a restart", "\"plugins, a new subscription\"", 1);
+    worker_expect_logged(f->worker, "middleware has new options", "changed=probes", 1);
     publish(f, f->queue, 1);
     assert_true(WAIT_FOR(lines(f, "record") == 1, PATIENCE_MS));
     assert_int_equal(worker_stop(f->worker), 0);
@@ -554,18 +553,17 @@ static void a_reload_names_what_needs_a_restart(void **state)
     edit(f, "text: old", "text: new");
     edit(f, "inner: {path: marks}", "inner: {path: others}");
     hang_up_until(f, "SIGHUP: the configuration was read again", "changed=1 need_restart=3");
-    assert_int_equal(worker_logged(f->worker, "SIGHUP: what has changed here needs a restart",
-                                   "changed=\"consumer.prefetch, prefetch of chain"),
-                     1);
-    assert_int_equal(worker_logged(f->worker, "needs a restart", "links.inner.path of chain"), 1);
-    assert_int_equal(worker_logged(f->worker, "middleware has new options", "changed=text"), 1);
+    worker_expect_logged(f->worker, "SIGHUP: what has changed here needs a restart",
+                         "changed=\"consumer.prefetch, prefetch of chain", 1);
+    worker_expect_logged(f->worker, "needs a restart", "links.inner.path of chain", 1);
+    worker_expect_logged(f->worker, "middleware has new options", "changed=text", 1);
     edit(f, "text: new", "text: newer");
     hang_up_until(f, "middleware has new options", NULL);
     edit(f, "prefetch: 20", "prefetch: 30");
     edit(f, "text: newer", "text: newest");
     hang_up_until(f, "middleware has new options", NULL);
     assert_int_equal(worker_stop(f->worker), 0);
-    assert_int_equal(worker_logged(f->worker, "needs a restart", NULL), 1);
+    worker_expect_logged(f->worker, "needs a restart", NULL, 1);
 }
 
 /* Of one middleware some options change and some cannot: each is named in one line alone. That
@@ -580,14 +578,13 @@ static void a_reload_tells_options_of_one_middleware_apart(void **state)
     hang_up_until(f, "SIGHUP: the configuration was read again", "changed=1 need_restart=1");
     assert_int_equal(
         worker_logged(f->worker, "middleware has new options", "changed=\"window, probes\""), 1);
-    assert_int_equal(worker_logged(f->worker, "needs a restart", "changed=\"breaker.name of chain"),
-                     1);
+    worker_expect_logged(f->worker, "needs a restart", "changed=\"breaker.name of chain", 1);
     hang_up_until(f, "SIGHUP: the configuration was read again", "changed=0 need_restart=1");
     edit(f, "name: b", "name: a");
     hang_up_until(f, "SIGHUP: the configuration was read again", "changed=0 need_restart=0");
     assert_int_equal(worker_stop(f->worker), 0);
-    assert_int_equal(worker_logged(f->worker, "needs a restart", NULL), 1);
-    assert_int_equal(worker_logged(f->worker, "middleware has new options", NULL), 1);
+    worker_expect_logged(f->worker, "needs a restart", NULL, 1);
+    worker_expect_logged(f->worker, "middleware has new options", NULL, 1);
     assert_int_equal(worker_logged(f->worker, "stays as it was", NULL), 0);
 }
 
@@ -602,9 +599,8 @@ static void a_reload_leaves_a_rate_that_needs_another_timeout(void **state)
     hang_up_until(f, "SIGHUP: the configuration stays as it was", "at rate 1 a message waits");
     edit(f, "timeout: 10ms", "timeout: 10s");
     hang_up_until(f, "SIGHUP: the configuration was read again", "changed=0 need_restart=2");
-    assert_int_equal(worker_logged(f->worker, "needs a restart",
-                                   "changed=\"publisher.timeout, publisher.rate\""),
-                     1);
+    worker_expect_logged(f->worker, "needs a restart",
+                         "changed=\"publisher.timeout, publisher.rate\"", 1);
     assert_int_equal(worker_stop(f->worker), 0);
 }
 

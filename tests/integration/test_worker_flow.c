@@ -314,7 +314,7 @@ static void deleted_queue_comes_back(void **state)
     publish(fixture, fixture->in, "after");
     assert_true(recorded(fixture, 2));
     assert_int_equal(worker_stop(fixture->worker), 0);
-    assert_int_equal(worker_logged(fixture->worker, "connected", NULL), 2);
+    worker_expect_logged(fixture->worker, "connected", NULL, 2);
 }
 
 /* What cannot be declared is logged once with both sides, also when everything is declared again,
@@ -332,9 +332,9 @@ static void refused_declaration_is_told_once(void **state)
     publish(fixture, fixture->in, "after");
     assert_true(recorded(fixture, 2));
     assert_int_equal(worker_stop(fixture->worker), 0);
-    assert_int_equal(worker_logged(fixture->worker, "refused a declaration", fixture->out), 1);
-    assert_int_equal(worker_logged(fixture->worker, "refused a declaration", "quorum"), 1);
-    assert_int_equal(worker_logged(fixture->worker, "refused a declaration", "classic"), 1);
+    worker_expect_logged(fixture->worker, "refused a declaration", fixture->out, 1);
+    worker_expect_logged(fixture->worker, "refused a declaration", "quorum", 1);
+    worker_expect_logged(fixture->worker, "refused a declaration", "classic", 1);
 }
 
 /* A queue that is not there is waited for, told once, and consumed from when it comes. */
@@ -355,7 +355,7 @@ static void missing_queue_is_awaited(void **state)
     publish(fixture, fixture->in, "at last");
     assert_true(recorded(fixture, 1));
     assert_int_equal(worker_stop(fixture->worker), 0);
-    assert_int_equal(worker_logged(fixture->worker, "consuming interrupted", NULL), 1);
+    worker_expect_logged(fixture->worker, "consuming interrupted", NULL, 1);
 }
 
 int main(void)

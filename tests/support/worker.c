@@ -164,6 +164,12 @@ int worker_logged(struct worker *worker, const char *first, const char *second)
     return count;
 }
 
+void worker_expect_logged(struct worker *worker, const char *first, const char *second, int count)
+{
+    (void)WAIT_FOR(worker_logged(worker, first, second) >= count, START_MS * slowness());
+    assert_int_equal(worker_logged(worker, first, second), count);
+}
+
 long worker_number(struct worker *worker, const char *event, const char *key)
 {
     char *field = text(" %s=", key);

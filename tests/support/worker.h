@@ -54,6 +54,10 @@ char *worker_path(const struct worker *worker, const char *name);
 /** How many lines of the log have each of the texts; @second may be NULL. */
 int worker_logged(struct worker *worker, const char *first, const char *second);
 
+/** There are exactly @count such lines, soon: the log is written by a thread of its own, so a line
+ * may come after what it tells of. */
+void worker_expect_logged(struct worker *worker, const char *first, const char *second, int count);
+
 /** The number behind " KEY=" in the last line of the log that has @event, or -1. */
 long worker_number(struct worker *worker, const char *event, const char *key);
 
