@@ -76,7 +76,9 @@ static enum warren_status fill(struct flight_file *file, const struct flight_sha
     lay_out(&head, offsets);
     file->size = offsets[3];
     descriptors_add(file->fd, -1, "the flight recorder");
-    failure = posix_fallocate(file->fd, 0, (off_t)file->size);
+    do
+        failure = posix_fallocate(file->fd, 0, (off_t)file->size);
+    while (failure == EINTR); /* a signal that comes while a worker starts is no reason not to */
     if (failure)
         return error_set(error, WARREN_EIO, "flight recorder %s: %zu bytes: %s", where, file->size,
                          strerror(failure));
