@@ -11,19 +11,54 @@
 /* "PLUGIN.HANDLER" and the NUL. */
 #define FULL_NAME_SIZE (2 * PLUGIN_NAME_MAX + 2)
 
+/* One of these is NULL. */
+struct entry {
+    char name[FULL_NAME_SIZE];
+    const struct warren_handler *handler;
+    const struct warren_middleware *middleware;
+};
+
 struct registry {
-    const struct warren_middleware *const *builtin; /* ended by NULL */
     struct plugin **plugins;
     size_t count;
+    struct entry *entries; /* warren's own middlewares, then what the plugins have */
+    size_t entry_count;
 };
+
+/* Room for @more entries. @return false: no memory */
+static bool reserve(struct registry *registry, size_t more)
+{
+    struct entry *entries = realloc(registry->entries, (registry->entry_count + more + 1) *
+                                                           sizeof registry->entries[0]);
+
+    if (entries)
+        registry->entries = entries;
+    return entries != NULL;
+}
+
+static void enter(struct registry *registry, const char *prefix, const char *dot, const char *name,
+                  const struct warren_handler *handler, const struct warren_middleware *middleware)
+{
+    struct entry *entry = &registry->entries[registry->entry_count++];
+
+    snprintf(entry->name, sizeof entry->name, "%s%s%s", prefix, dot, name);
+    entry->handler = handler;
+    entry->middleware = middleware;
+}
 
 struct registry *registry_new(const struct warren_middleware *const *builtin)
 {
-    static const struct warren_middleware *const none[] = {NULL};
     struct registry *registry = calloc(1, sizeof *registry);
+    size_t count = 0;
 
-    if (registry)
-        registry->builtin = builtin ? builtin : none;
+    while (builtin && builtin[count])
+        count++;
+    if (!registry || !reserve(registry, count)) {
+        free(registry);
+        return NULL;
+    }
+    for (size_t i = 0; i < count; i++)
+        enter(registry, "", "", builtin[i]->name, NULL, builtin[i]);
     return registry;
 }
 
@@ -34,6 +69,7 @@ void registry_free(struct registry *registry)
     for (size_t i = 0; i < registry->count; i++)
         plugin_free(registry->plugins[i]);
     free(registry->plugins);
+    free(registry->entries);
     free(registry);
 }
 
@@ -53,114 +89,19 @@ enum warren_status registry_add(struct registry *registry, struct plugin *plugin
         }
     }
     plugins = realloc(registry->plugins, (registry->count + 1) * sizeof(struct plugin *));
-    if (!plugins) {
+    if (plugins)
+        registry->plugins = plugins;
+    if (!plugins || !reserve(registry, plugin->handler_count + plugin->middleware_count)) {
         plugin_free(plugin);
         return error_set(error, WARREN_ENOMEM, "out of memory");
     }
-    registry->plugins = plugins;
-    registry->plugins[registry->count++] = plugin;
+    plugins[registry->count++] = plugin;
+    for (size_t i = 0; i < plugin->handler_count; i++)
+        enter(registry, plugin->name, ".", plugin->handlers[i].name, &plugin->handlers[i], NULL);
+    for (size_t i = 0; i < plugin->middleware_count; i++)
+        enter(registry, plugin->name, ".", plugin->middlewares[i].name, NULL,
+              &plugin->middlewares[i]);
     return WARREN_OK;
-}
-
-/* What @name is without "PLUGIN.", if it begins so; otherwise NULL. */
-static const char *inside(const struct plugin *plugin, const char *name)
-{
-    size_t len = strlen(plugin->name);
-
-    return strncmp(name, plugin->name, len) == 0 && name[len] == '.' ? name + len + 1 : NULL;
-}
-
-static const struct warren_handler *find(const struct registry *registry, const char *name)
-{
-    for (size_t i = 0; i < registry->count; i++) {
-        const struct plugin *plugin = registry->plugins[i];
-        const char *rest = inside(plugin, name);
-
-        for (size_t k = 0; rest && k < plugin->handler_count; k++) {
-            if (strcmp(rest, plugin->handlers[k].name) == 0)
-                return &plugin->handlers[k];
-        }
-    }
-    return NULL;
-}
-
-static const struct warren_middleware *find_middleware(const struct registry *registry,
-                                                       const char *name)
-{
-    for (size_t i = 0; registry->builtin[i]; i++) {
-        if (strcmp(name, registry->builtin[i]->name) == 0)
-            return registry->builtin[i];
-    }
-    for (size_t i = 0; i < registry->count; i++) {
-        const struct plugin *plugin = registry->plugins[i];
-        const char *rest = inside(plugin, name);
-
-        for (size_t k = 0; rest && k < plugin->middleware_count; k++) {
-            if (strcmp(rest, plugin->middlewares[k].name) == 0)
-                return &plugin->middlewares[k];
-        }
-    }
-    return NULL;
-}
-
-/* Names in one allocation: pointers first, then the texts. */
-struct names {
-    const char **items; /* NULL: no memory */
-    size_t count;
-    size_t max;
-};
-
-static struct names names_new(size_t max)
-{
-    struct names names = {malloc((max + 1) * (sizeof(char *) + FULL_NAME_SIZE)), 0, max};
-
-    return names;
-}
-
-static void names_add(struct names *names, const char *plugin, const char *name)
-{
-    char *text = (char *)(names->items + names->max + 1) + names->count * FULL_NAME_SIZE;
-
-    snprintf(text, FULL_NAME_SIZE, "%s%s%s", plugin, *plugin ? "." : "", name);
-    names->items[names->count++] = text;
-}
-
-static struct names handler_names(const struct registry *registry)
-{
-    struct names names;
-    size_t max = 0;
-
-    for (size_t i = 0; i < registry->count; i++)
-        max += registry->plugins[i]->handler_count;
-    names = names_new(max);
-    for (size_t i = 0; names.items && i < registry->count; i++) {
-        const struct plugin *plugin = registry->plugins[i];
-
-        for (size_t k = 0; k < plugin->handler_count; k++)
-            names_add(&names, plugin->name, plugin->handlers[k].name);
-    }
-    return names;
-}
-
-static struct names middleware_names(const struct registry *registry)
-{
-    struct names names;
-    size_t max = 0;
-
-    while (registry->builtin[max])
-        max++;
-    for (size_t i = 0; i < registry->count; i++)
-        max += registry->plugins[i]->middleware_count;
-    names = names_new(max);
-    for (size_t i = 0; names.items && registry->builtin[i]; i++)
-        names_add(&names, "", registry->builtin[i]->name);
-    for (size_t i = 0; names.items && i < registry->count; i++) {
-        const struct plugin *plugin = registry->plugins[i];
-
-        for (size_t k = 0; k < plugin->middleware_count; k++)
-            names_add(&names, plugin->name, plugin->middlewares[k].name);
-    }
-    return names;
 }
 
 static void list_names(char *text, size_t size, const char *const *names, size_t count)
@@ -177,41 +118,66 @@ static void list_names(char *text, size_t size, const char *const *names, size_t
     }
 }
 
-/* Frees @names. There are always middlewares, warren's own; handlers only in plugins. */
-static enum warren_status not_found(const char *kind, const char *name, struct names names,
-                                    struct warren_error *error)
+/* There are always middlewares, warren's own; handlers only in plugins. */
+static void not_found(const char *kind, const char *name, const char *const *names, size_t count,
+                      struct warren_error *error)
 {
     char list[400];
-    const char *near = names.count ? suggest(name, names.items, names.count) : NULL;
+    const char *near = count > 0 ? suggest(name, names, count) : NULL;
 
-    if (near)
+    if (near) {
         error_set(error, WARREN_ENOTFOUND, "there is no %s %s; did you mean %s?", kind, name, near);
-    else if (names.count == 0)
+    } else if (count == 0) {
         error_set(error, WARREN_ENOTFOUND,
                   "there is no %s %s: no plugin is loaded; name one under `plugins:`", kind, name);
-    else {
-        list_names(list, sizeof list, names.items, names.count);
+    } else {
+        list_names(list, sizeof list, names, count);
         error_set(error, WARREN_ENOTFOUND, "there is no %s %s; there are: %s", kind, name, list);
     }
-    free(names.items);
-    return WARREN_ENOTFOUND;
+}
+
+/* A handler, or else a middleware. NULL, with @error: there is none of that name */
+static const struct entry *find(const struct registry *registry, bool handler, const char *name,
+                                struct warren_error *error)
+{
+    const char **names = malloc((registry->entry_count + 1) * sizeof names[0]);
+    const struct entry *found = NULL;
+    size_t count = 0;
+
+    for (size_t i = 0; !found && i < registry->entry_count; i++) {
+        const struct entry *entry = &registry->entries[i];
+
+        if ((entry->handler != NULL) != handler)
+            continue;
+        if (strcmp(entry->name, name) == 0)
+            found = entry;
+        else if (names)
+            names[count++] = entry->name;
+    }
+    if (!found)
+        not_found(handler ? "handler" : "middleware", name, names, count, error);
+    free(names);
+    return found;
 }
 
 enum warren_status registry_find(const struct registry *registry, const char *name,
                                  const struct warren_handler **ret_handler,
                                  struct warren_error *error)
 {
-    *ret_handler = find(registry, name);
-    return *ret_handler ? WARREN_OK : not_found("handler", name, handler_names(registry), error);
+    const struct entry *entry = find(registry, true, name, error);
+
+    *ret_handler = entry ? entry->handler : NULL;
+    return entry ? WARREN_OK : WARREN_ENOTFOUND;
 }
 
 enum warren_status registry_find_middleware(const struct registry *registry, const char *name,
                                             const struct warren_middleware **ret_middleware,
                                             struct warren_error *error)
 {
-    *ret_middleware = find_middleware(registry, name);
-    return *ret_middleware ? WARREN_OK
-                           : not_found("middleware", name, middleware_names(registry), error);
+    const struct entry *entry = find(registry, false, name, error);
+
+    *ret_middleware = entry ? entry->middleware : NULL;
+    return entry ? WARREN_OK : WARREN_ENOTFOUND;
 }
 
 size_t registry_count(const struct registry *registry)
