@@ -16,8 +16,8 @@
 #include "amqp/wire/properties.h"
 #include "app/worker_posts.h"
 #include "base/log.h"
-#include "consume/attempt/chain.h"
-#include "consume/attempt/job.h"
+#include "consume/job/chain.h"
+#include "consume/job/job.h"
 
 #define PROPERTIES_MAX 4096
 
@@ -27,14 +27,14 @@ static void die(const char *what)
     exit(1);
 }
 
-static struct delivery *make_delivery(bool traced)
+static struct attempt *make_delivery(bool traced)
 {
     struct warren_field header =
         warren_field_text("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
     struct warren_properties properties = {.delivery_mode = 2,
                                            .message_id = "0190163d-8694-739b-aea5-966c26f8ad91",
                                            .headers = {&header, traced ? 1 : 0}};
-    struct delivery *delivery;
+    struct attempt *attempt;
     struct warren_bytes encoded;
     struct arena scratch;
     struct buffer out;
@@ -44,12 +44,12 @@ static struct delivery *make_delivery(bool traced)
     if (properties_encode(&properties, PROPERTIES_MAX, &scratch, &out, NULL) != WARREN_OK)
         die("the properties cannot be encoded");
     encoded = (struct warren_bytes){buffer_front(&out), buffer_len(&out)};
-    delivery = delivery_new(warren_text(""), warren_text("bench"), encoded, 0);
-    if (!delivery)
+    attempt = attempt_new(warren_text(""), warren_text("bench"), encoded, 0);
+    if (!attempt)
         die("no memory");
     buffer_done(&out);
     arena_done(&scratch);
-    return delivery;
+    return attempt;
 }
 
 static double thread_seconds(void)
@@ -60,13 +60,13 @@ static double thread_seconds(void)
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-static double run(const struct chain *chain, struct warren_job *job, struct delivery *delivery,
+static double run(const struct chain *chain, struct warren_job *job, struct attempt *attempt,
                   long count)
 {
     double begun = thread_seconds();
 
     for (long i = 0; i < count; i++) {
-        job_begin(job, delivery, clock_now_ns(clock_monotonic()));
+        job_begin(job, attempt, clock_now_ns(clock_monotonic()));
         if (chain_run(chain, job) != WARREN_ACK || !job_end(job, WARREN_ACK))
             die("the handler did not ack");
     }
@@ -85,7 +85,7 @@ int main(int argc, char **argv)
     struct warren_error error = {WARREN_OK, ""};
     struct worker_setup setup;
     struct posts *posts = NULL;
-    struct delivery *delivery;
+    struct attempt *attempt;
     struct warren_job *job;
     struct chain chain;
     long count = argc == 5 ? atol(argv[4]) : 0;
@@ -97,17 +97,17 @@ int main(int argc, char **argv)
         posts_open(&setup, NULL, &posts, &error) != WARREN_OK)
         die(error.text);
     posts_fill(posts, 0, &subscription);
-    delivery = make_delivery(strcmp(argv[1], "chain-traced") == 0);
+    attempt = make_delivery(strcmp(argv[1], "chain-traced") == 0);
     job = job_new(&source);
     if (!job || chain_init(&chain, subscription.links, subscription.link_count,
                            subscription.handler, subscription.state) != WARREN_OK)
         die("no memory");
-    run(&chain, job, delivery, count / 10);
+    run(&chain, job, attempt, count / 10);
     printf("{\"case\":\"%s\",\"peer\":\"%s\",\"cpu_us_per_msg\":%.4f}\n", argv[1], argv[2],
-           run(&chain, job, delivery, count) * 1e6 / (double)count);
+           run(&chain, job, attempt, count) * 1e6 / (double)count);
     chain_done(&chain);
     job_free(job);
-    delivery_free(delivery);
+    attempt_free(attempt);
     posts_close(posts);
     worker_setup_done(&setup);
     return 0;

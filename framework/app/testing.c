@@ -12,8 +12,8 @@
 #include "app/testing_setup.h"
 #include "app/testing_stages.h"
 #include "base/error.h"
-#include "consume/attempt/job.h"
-#include "consume/attempt/late.h"
+#include "consume/job/job.h"
+#include "consume/job/late.h"
 #include "store/spool/spool.h"
 #include "store/writer/transactor_guard.h"
 
@@ -40,10 +40,10 @@ struct warren_test {
     struct job_source source;
     struct warren_job *job;
     struct testing_stages stages;
-    struct delivery *delivery; /* NULL: there is no message yet */
-    uint64_t tag;              /* of the last delivery */
-    uint32_t number;           /* that the next attempt shall have; 0: as the headers tell */
-    bool tried;                /* `attempt` is the delivery's last one */
+    struct attempt *current; /* NULL: there is no message yet */
+    uint64_t tag;            /* of the last delivery */
+    uint32_t number;         /* that the next attempt shall have; 0: as the headers tell */
+    bool tried;              /* `attempt` is the delivery's last one */
     struct warren_test_attempt attempt;
     char error[JOB_ERROR_SIZE];
 };
@@ -87,10 +87,10 @@ void warren_test_drain(struct warren_test *test, int64_t left_ms)
 
 /* ---- life ---- */
 
-static void not_late(void *user, struct delivery *delivery)
+static void not_late(void *user, struct attempt *current)
 {
     (void)user;
-    (void)delivery;
+    (void)current;
     assert(false && "every receipt comes while the handler runs");
 }
 
@@ -162,7 +162,7 @@ void warren_test_free(struct warren_test *test)
         return;
     job_free(test->job);
     testing_stages_done(&test->stages);
-    delivery_free(test->delivery);
+    attempt_free(test->current);
     testing_published_done(&test->published);
     arena_done(&test->noted);
     testing_setup_done(&test->setup);
@@ -192,15 +192,15 @@ enum warren_status testing_deliver(struct warren_test *test,
                                    const struct warren_test_message *message,
                                    const struct arena *texts, struct warren_error *error)
 {
-    struct delivery *delivery = NULL;
+    struct attempt *current = NULL;
     enum warren_status status =
-        testing_delivery_new(message, texts, test->source.queue, &delivery, error);
+        testing_delivery_new(message, texts, test->source.queue, &current, error);
 
     if (status != WARREN_OK)
         return status;
-    delivery->tag = ++test->tag;
-    delivery_free(test->delivery);
-    test->delivery = delivery;
+    current->delivery.tag = ++test->tag;
+    attempt_free(test->current);
+    test->current = current;
     test->number = message->attempt;
     test->tried = false;
     testing_published_clear(&test->published);
@@ -220,12 +220,12 @@ static void misused(const char *words)
 static void come_again(struct warren_test *test)
 {
     const struct warren_test_attempt *last = &test->attempt;
-    struct delivery *delivery = test->delivery;
+    struct attempt *current = test->current;
 
-    delivery->tag = ++test->tag;
-    delivery->redelivered = true;
-    delivery->failed = 0;
-    delivery->first_ns = 0;
+    current->delivery.tag = ++test->tag;
+    current->delivery.redelivered = true;
+    current->failed = 0;
+    current->first_ns = 0;
     if (last->outcome == WARREN_RETRY)
         test->number = last->attempt + !last->forgiven;
     else
@@ -234,17 +234,17 @@ static void come_again(struct warren_test *test)
 
 static void wait_until_due(struct warren_test *test)
 {
-    const struct delivery *delivery = test->delivery;
+    const struct attempt *current = test->current;
     int64_t wait_ms;
 
     if (!test->tried)
         return;
-    if (test->attempt.outcome != WARREN_RETRY || delivery->retry_at_ms < 0) {
+    if (test->attempt.outcome != WARREN_RETRY || current->retry_at_ms < 0) {
         come_again(test);
         return;
     }
     test->number = 0; /* it never left: the delivery counts */
-    wait_ms = delivery->retry_at_ms - warren_test_now_ms(test);
+    wait_ms = current->retry_at_ms - warren_test_now_ms(test);
     if (wait_ms > 0)
         warren_test_advance(test, wait_ms);
 }
@@ -302,15 +302,15 @@ static void begin(struct warren_test *test)
 {
     uint32_t least;
 
-    job_begin(test->job, test->delivery, clock_now_ns(&test->clock.clock));
+    job_begin(test->job, test->current, clock_now_ns(&test->clock.clock));
     if (test->setup.scratch)
         job_on_transaction(test->job, give_transaction, test);
     if (test->number == 0)
         return;
-    test->delivery->failed = 0;
+    test->current->failed = 0;
     least = warren_job_attempt(test->job);
     if (test->number > least)
-        test->delivery->failed = test->number - least;
+        test->current->failed = test->number - least;
 }
 
 static void report_published(struct warren_test *test, size_t before)
@@ -326,17 +326,16 @@ static void report_published(struct warren_test *test, size_t before)
 
 static void report(struct warren_test *test, size_t published_before)
 {
-    const struct delivery *delivery = test->delivery;
+    const struct attempt *current = test->current;
     struct warren_test_attempt *attempt = &test->attempt;
 
-    attempt->outcome = (enum warren_outcome)delivery->outcome;
+    attempt->outcome = (enum warren_outcome)current->outcome;
     attempt->ended_ms = warren_test_now_ms(test);
     attempt->error = test->error[0] ? test->error : NULL;
     attempt->retry_after_ms = -1;
-    if (attempt->outcome == WARREN_RETRY && delivery->retry_at_ms >= 0)
-        attempt->retry_after_ms = delivery->retry_at_ms > attempt->ended_ms
-                                      ? delivery->retry_at_ms - attempt->ended_ms
-                                      : 0;
+    if (attempt->outcome == WARREN_RETRY && current->retry_at_ms >= 0)
+        attempt->retry_after_ms =
+            current->retry_at_ms > attempt->ended_ms ? current->retry_at_ms - attempt->ended_ms : 0;
     report_published(test, published_before);
 }
 
@@ -350,27 +349,27 @@ static void end(struct warren_test *test, enum warren_outcome outcome)
 /* What was published has its receipts by now; see settlement_receipt(). */
 static void end_late(struct warren_test *test)
 {
-    struct delivery *delivery = test->delivery;
+    struct attempt *current = test->current;
 
-    if (delivery->late) {
-        job_begin(test->job, delivery, clock_now_ns(&test->clock.clock));
+    if (current->late) {
+        job_begin(test->job, current, clock_now_ns(&test->clock.clock));
         end(test, late_run(&test->setup.late, test->job));
-    } else if (delivery->publish_end != PUBLISH_FINE && delivery->forgiven &&
-               delivery->retry_at_ms < 0) {
+    } else if (current->publish_end != PUBLISH_FINE && current->forgiven &&
+               current->retry_at_ms < 0) {
         test->attempt.forgiven = true;
-        delivery->retry_at_ms = warren_test_now_ms(test) + settlement_again_ms(delivery);
+        current->retry_at_ms = warren_test_now_ms(test) + settlement_again_ms(current);
     }
-    delivery->publish_end = PUBLISH_FINE;
+    current->publish_end = PUBLISH_FINE;
 }
 
 /* A middleware may have decided otherwise: see warren_passage_retry(). */
 static void go_back(struct warren_test *test)
 {
-    const struct delivery *delivery = test->delivery;
+    const struct attempt *current = test->current;
 
-    if (!testing_stages_behind(&test->stages, test->delivery))
+    if (!testing_stages_behind(&test->stages, test->current))
         misused("a middleware's `after` keeps the message, and has not settled it for a minute");
-    if (delivery->outcome == WARREN_RETRY && delivery->forgiven)
+    if (current->outcome == WARREN_RETRY && current->forgiven)
         test->attempt.forgiven = true;
 }
 
@@ -380,12 +379,12 @@ const struct warren_test_attempt *warren_test_run(struct warren_test *test)
     const char *why = NULL;
     enum warren_outcome outcome;
 
-    if (!test->delivery)
+    if (!test->current)
         misused("there is no message: call warren_test_deliver() first");
     wait_until_due(test);
     wait_until_admitted(test);
     begin(test);
-    if (!testing_stages_ahead(&test->stages, test->delivery))
+    if (!testing_stages_ahead(&test->stages, test->current))
         misused("a middleware's `before` has not let the message go on for a minute");
     test->attempt = (struct warren_test_attempt){.attempt = warren_job_attempt(test->job),
                                                  .began_ms = warren_test_now_ms(test)};

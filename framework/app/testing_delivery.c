@@ -6,6 +6,7 @@
 #include "amqp/wire/frame.h"
 #include "amqp/wire/properties.h"
 #include "base/error.h"
+#include "consume/attempt/attempt.h"
 #include "publish/message/record.h"
 
 /* Bytes of the names of exchanges and routing keys, as the wire has it. */
@@ -47,7 +48,7 @@ static enum warren_status encode(const struct warren_test_message *message,
 
 static enum warren_status make_delivery(struct warren_bytes exchange, struct warren_bytes key,
                                         const struct warren_test_message *message,
-                                        const struct arena *texts, struct delivery **ret,
+                                        const struct arena *texts, struct attempt **ret,
                                         struct warren_error *error)
 {
     struct warren_bytes body = message->message.body;
@@ -61,11 +62,11 @@ static enum warren_status make_delivery(struct warren_bytes exchange, struct war
     if (status == WARREN_OK) {
         struct warren_bytes encoded = {buffer_front(&out), buffer_len(&out)};
 
-        *ret = delivery_new(exchange, key, encoded, body.len);
+        *ret = attempt_new(exchange, key, encoded, body.len);
         if (!*ret)
             status = error_set(error, WARREN_ENOMEM, "no memory for the message");
         else if (body.len > 0)
-            memcpy(delivery_body(*ret), body.data, body.len);
+            memcpy(delivery_body(&(*ret)->delivery), body.data, body.len);
     }
     buffer_done(&out);
     arena_done(&scratch);
@@ -74,7 +75,7 @@ static enum warren_status make_delivery(struct warren_bytes exchange, struct war
 
 enum warren_status testing_delivery_new(const struct warren_test_message *message,
                                         const struct arena *texts, const char *queue,
-                                        struct delivery **ret_delivery, struct warren_error *error)
+                                        struct attempt **ret_attempt, struct warren_error *error)
 {
     struct warren_bytes exchange = arena_bytes(texts, message->exchange ? message->exchange : "");
     struct warren_bytes key =
@@ -85,8 +86,8 @@ enum warren_status testing_delivery_new(const struct warren_test_message *messag
         return error_set(error, WARREN_EINVAL, "the %s has more than %d bytes",
                          exchange.len > NAME_MAX_BYTES ? "exchange" : "routing key",
                          NAME_MAX_BYTES);
-    status = make_delivery(exchange, key, message, texts, ret_delivery, error);
+    status = make_delivery(exchange, key, message, texts, ret_attempt, error);
     if (status == WARREN_OK)
-        (*ret_delivery)->redelivered = message->redelivered;
+        (*ret_attempt)->delivery.redelivered = message->redelivered;
     return status;
 }

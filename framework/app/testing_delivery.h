@@ -5,17 +5,18 @@
 
 #include <warren/testing.h>
 
-#include "amqp/wire/delivery.h"
 #include "base/arena.h"
+
+struct attempt;
 
 /**
  * @texts  knows the lengths of texts in @message that hold a NUL; NULL: none does
  * @queue  the routing key, unless @message has one
- * @return as warren_test_deliver(); delivery_free() frees it
+ * @return as warren_test_deliver(); attempt_free() frees it
  */
 enum warren_status testing_delivery_new(const struct warren_test_message *message,
                                         const struct arena *texts, const char *queue,
-                                        struct delivery **ret_delivery, struct warren_error *error);
+                                        struct attempt **ret_attempt, struct warren_error *error);
 
 /** What knows the lengths of the texts of all that was published; as arena_bytes(). */
 const struct arena *testing_texts(const struct warren_test *test);

@@ -7,7 +7,7 @@
 #include <warren/testing.h>
 
 #include "base/arena.h"
-#include "consume/attempt/job.h"
+#include "consume/job/job.h"
 
 struct testing_published {
     struct warren_test_published *items; /* WARREN_TEST_PUBLISHED_MAX of them */

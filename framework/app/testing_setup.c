@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "consume/attempt/late.h"
+#include "consume/job/late.h"
 #include "middleware/builtin.h"
 #include "plugin/loader.h"
 

@@ -7,7 +7,7 @@
 #include <warren/testing.h>
 
 #include "app/worker_posts.h"
-#include "consume/attempt/chain.h"
+#include "consume/job/chain.h"
 #include "store/writer/scratch.h"
 
 /** All zero: empty. */

@@ -18,18 +18,18 @@ static void wake(void *user)
     set(testing, &testing->answered);
 }
 
-static void settled(void *user, struct delivery *delivery)
+static void settled(void *user, struct attempt *attempt)
 {
     struct testing_stages *testing = user;
 
-    (void)delivery; /* there is but one */
+    (void)attempt; /* there is but one */
     set(testing, &testing->settled);
 }
 
-static bool wanted(void *user, const struct delivery *delivery)
+static bool wanted(void *user, const struct attempt *attempt)
 {
     (void)user;
-    (void)delivery;
+    (void)attempt;
     return true;
 }
 
@@ -66,21 +66,21 @@ static bool wait_for(struct testing_stages *testing, bool *flag)
     return came;
 }
 
-bool testing_stages_ahead(struct testing_stages *testing, struct delivery *delivery)
+bool testing_stages_ahead(struct testing_stages *testing, struct attempt *attempt)
 {
     struct batch arrived = {NULL, NULL, 0};
     struct batch go = {NULL, NULL, 0};
     struct batch unwanted = {NULL, NULL, 0};
     bool answered = true;
 
-    batch_add(&arrived, delivery);
+    batch_add(&arrived, attempt);
     stages_pass(&testing->stages, &arrived, &go, &unwanted);
     while (go.count == 0 && (answered = wait_for(testing, &testing->answered)))
         stages_pass(&testing->stages, &arrived, &go, &unwanted);
     return answered;
 }
 
-bool testing_stages_behind(struct testing_stages *testing, struct delivery *delivery)
+bool testing_stages_behind(struct testing_stages *testing, struct attempt *attempt)
 {
-    return stages_leave(&testing->stages, delivery) || wait_for(testing, &testing->settled);
+    return stages_leave(&testing->stages, attempt) || wait_for(testing, &testing->settled);
 }

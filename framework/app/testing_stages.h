@@ -24,12 +24,12 @@ enum warren_status testing_stages_init(struct testing_stages *testing,
 void testing_stages_done(struct testing_stages *testing);
 
 /**
- * Show @delivery to each `before`, and return when all let it go on.
+ * Show @attempt to each `before`, and return when all let it go on.
  *
  * @return false: one of them has not answered for a minute
  */
-bool testing_stages_ahead(struct testing_stages *testing, struct delivery *delivery);
-/** @delivery's outcome is written: the same with each `after`, which may write another. */
-bool testing_stages_behind(struct testing_stages *testing, struct delivery *delivery);
+bool testing_stages_ahead(struct testing_stages *testing, struct attempt *attempt);
+/** @attempt's outcome is written: the same with each `after`, which may write another. */
+bool testing_stages_behind(struct testing_stages *testing, struct attempt *attempt);
 
 #endif

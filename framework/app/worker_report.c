@@ -198,7 +198,7 @@ static void on_unfit(void *user, const char *queue, const struct delivery *witho
     log_end(&line);
 }
 
-static void on_unconfirmed(void *user, const char *queue, const struct delivery *delivery)
+static void on_unconfirmed(void *user, const char *queue, const struct attempt *attempt)
 {
     struct log_line line;
 
@@ -206,9 +206,9 @@ static void on_unconfirmed(void *user, const char *queue, const struct delivery 
     log_begin(&line, WARREN_LOG_WARN,
               "message is tried again: what it published was not confirmed");
     log_text(&line, "queue", queue);
-    log_bytes(&line, "exchange", delivery_exchange_bytes(delivery));
-    log_bytes(&line, "routing_key", delivery_routing_key_bytes(delivery));
-    log_text(&line, "reason", delivery->unpublished);
+    log_bytes(&line, "exchange", delivery_exchange_bytes(&attempt->delivery));
+    log_bytes(&line, "routing_key", delivery_routing_key_bytes(&attempt->delivery));
+    log_text(&line, "reason", attempt->unpublished);
     log_end(&line);
 }
 

@@ -330,6 +330,7 @@ enum warren_status consumer_new(struct connection *connection,
     consumer->prefetch = options->prefetch;
     consumer->prefetch_bytes = options->prefetch_bytes;
     consumer->message_max = options->message_max;
+    consumer->room = options->room;
     consumer->deliver_unfit = options->deliver_unfit;
     consumer->straggler_age_ms = options->straggler_age_ms;
     list_init(&consumer->pauses);

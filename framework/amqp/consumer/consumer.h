@@ -21,6 +21,7 @@ struct consumer_options {
     size_t prefetch_bytes;                /* unsettled bytes: above, the broker is asked to stop
                                              (basic.cancel), and to go on at half of it; 0: no bound */
     size_t message_max;                   /* a larger body is skipped and rejected */
+    size_t room;                          /* bytes in front of each delivery; see delivery_new() */
     bool deliver_unfit;                   /* what is unfit is the owner's: see below */
     uint32_t straggler_age_ms;            /* see ack_batcher_flush() */
     const struct warren_table *arguments; /* of basic.consume, such as x-priority; may be NULL */

@@ -129,7 +129,7 @@ uint8_t *consumer_on_content(void *user, const struct content_header *header)
 
     if (!unfit && header->body_size > consumer->message_max)
         unfit = "the body is larger than consumer.message_max";
-    delivery = delivery_new(exchange, routing_key,
+    delivery = delivery_new(consumer->room, exchange, routing_key,
                             unfit ? id_alone(header->properties, list) : header->properties,
                             unfit ? 0 : (size_t)header->body_size);
 

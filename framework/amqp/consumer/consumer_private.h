@@ -62,6 +62,7 @@ struct consumer {
     uint16_t prefetch;
     size_t prefetch_bytes;
     size_t message_max;
+    size_t room;
     bool deliver_unfit;
     uint32_t straggler_age_ms;
     struct arena arena; /* of arguments */

@@ -152,16 +152,16 @@ static void note_alone(struct flight *f, const struct flight_slot *slot)
     atomic_store(&f->file.head->alone_begun, flight_begun(f) + 1);
 }
 
-void flight_begin(struct flight_worker *w, struct delivery *delivery,
+void flight_begin(struct flight_worker *w, const struct delivery *delivery,
                   const struct identity *message, struct warren_bytes message_id, bool alone,
-                  uint32_t crashes)
+                  uint32_t failed, uint32_t crashes)
 {
     struct flight_slot *slot = w->slot;
     uint64_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
 
     w->delivery = delivery;
     slot->message = *message;
-    slot->failed = delivery->failed;
+    slot->failed = failed;
     slot->crashes = crashes;
     slot->alone = alone;
     if (alone)

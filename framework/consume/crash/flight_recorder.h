@@ -45,11 +45,11 @@ struct flight_options {
 struct flight_worker {
     struct flight *flight;
     struct flight_slot *slot;
-    struct delivery *delivery; /* while a handler runs */
-    _Atomic int64_t hard_ms;   /* by the worker's clock; INT64_MAX: none */
-    _Atomic pid_t thread;      /* 0: not started */
-    _Atomic uint32_t *lost;    /* of the subscription: counts threads that do not come back */
-    void *stack;               /* for signals */
+    const struct delivery *delivery; /* while a handler runs */
+    _Atomic int64_t hard_ms;         /* by the worker's clock; INT64_MAX: none */
+    _Atomic pid_t thread;            /* 0: not started */
+    _Atomic uint32_t *lost;          /* of the subscription: counts threads that do not come back */
+    void *stack;                     /* for signals */
     stack_t stack_before;
     bool inside;    /* of the turnstile */
     unsigned stage; /* of the fault that is being told; see fault.c */
@@ -93,10 +93,13 @@ struct flight_worker *flight_workers(struct flight *flight, const char *queue, c
 
 /* ---- a worker thread ---- */
 
-/** @worker's handler gets @delivery, which is @message, and is suspected of @crashes. */
-void flight_begin(struct flight_worker *worker, struct delivery *delivery,
+/**
+ * @worker's handler gets @delivery, which is @message; attempts @failed before, and it is suspected
+ * of @crashes.
+ */
+void flight_begin(struct flight_worker *worker, const struct delivery *delivery,
                   const struct identity *message, struct warren_bytes message_id, bool alone,
-                  uint32_t crashes);
+                  uint32_t failed, uint32_t crashes);
 /** The handler has returned. @return false: too late, the thread was given up; it must park */
 bool flight_end(struct flight_worker *worker);
 /** Is a handler running, or given up? Async-signal-safe. */

@@ -24,7 +24,7 @@ static const char *put(char **at, const char *text)
     return copy;
 }
 
-void owed_keep(struct delivery *delivery, const struct relay_facts *facts, int64_t due_ms)
+void owed_keep(struct attempt *attempt, const struct relay_facts *facts, int64_t due_ms)
 {
     size_t size = size_of(facts->reason) + size_of(facts->error) + size_of(facts->signal) +
                   size_of(facts->backtrace);
@@ -35,15 +35,15 @@ void owed_keep(struct delivery *delivery, const struct relay_facts *facts, int64
         at = owed->texts;
         owed->due_ms = due_ms;
         owed->since_ms = -1;
-        owed->tries = delivery->owed ? delivery->owed->tries : 0;
+        owed->tries = attempt->owed ? attempt->owed->tries : 0;
         owed->facts = *facts;
         owed->facts.reason = put(&at, facts->reason);
         owed->facts.error = put(&at, facts->error);
         owed->facts.signal = put(&at, facts->signal);
         owed->facts.backtrace = put(&at, facts->backtrace);
     }
-    free(delivery->owed);
-    delivery->owed = owed;
+    free(attempt->owed);
+    attempt->owed = owed;
 }
 
 int64_t owed_again_ms(struct owed *owed, struct random *random)

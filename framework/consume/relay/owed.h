@@ -7,6 +7,7 @@
 #define WARREN_CONSUME_OWED_H
 
 #include "base/random.h"
+#include "consume/attempt/attempt.h"
 #include "consume/relay/relay.h"
 
 /** How soon a copy is tried again: 0.5 to 1 s, growing to 0.5 to 30 s. */
@@ -22,10 +23,10 @@ struct owed {
 };
 
 /**
- * Keep a copy of @facts with @delivery, in place of what was kept of an earlier outcome. Without
+ * Keep a copy of @facts with @attempt, in place of what was kept of an earlier outcome. Without
  * memory nothing is kept: if the copy fails then, the message is attempted again.
  */
-void owed_keep(struct delivery *delivery, const struct relay_facts *facts, int64_t due_ms);
+void owed_keep(struct attempt *attempt, const struct relay_facts *facts, int64_t due_ms);
 
 /** A try has failed: the next one is not before so many ms from now. */
 int64_t owed_again_ms(struct owed *owed, struct random *random);

@@ -16,7 +16,7 @@
 #define WHERE_SIZE (2 * NAME_SIZE + 64)
 
 struct settlement {
-    struct delivery *delivery;
+    struct attempt *attempt;
     settlement_done_fn *done;
     void *user;
     bool confirmed;  /* something was */
@@ -39,73 +39,73 @@ enum verdict settlement_verdict(enum warren_outcome outcome)
     return VERDICT_RETRY;
 }
 
-struct settlement *settlement_new(struct delivery *delivery, settlement_done_fn *done, void *user)
+struct settlement *settlement_new(struct attempt *attempt, settlement_done_fn *done, void *user)
 {
     struct settlement *settlement = malloc(sizeof *settlement);
 
     if (!settlement)
         return NULL;
-    settlement->delivery = delivery;
+    settlement->attempt = attempt;
     settlement->done = done;
     settlement->user = user;
     settlement->confirmed = false;
     settlement->not_taken = NULL;
-    atomic_store(&delivery->holds, 1);
-    delivery->publish_end = PUBLISH_FINE;
+    atomic_store(&attempt->holds, 1);
+    attempt->publish_end = PUBLISH_FINE;
     return settlement;
 }
 
 void settlement_hold(struct settlement *settlement)
 {
-    atomic_fetch_add(&settlement->delivery->holds, 1);
+    atomic_fetch_add(&settlement->attempt->holds, 1);
 }
 
 void settlement_unhold(struct settlement *settlement)
 {
-    atomic_fetch_sub(&settlement->delivery->holds, 1);
+    atomic_fetch_sub(&settlement->attempt->holds, 1);
 }
 
 /* Without a bound, what was confirmed would be published again and again. */
-static bool is_too_much(struct delivery *delivery, bool confirmed)
+static bool is_too_much(struct attempt *attempt, bool confirmed)
 {
-    if (confirmed && delivery->in_part < UINT8_MAX)
-        delivery->in_part++;
-    return confirmed && delivery->in_part > SETTLEMENT_IN_PART;
+    if (confirmed && attempt->in_part < UINT8_MAX)
+        attempt->in_part++;
+    return confirmed && attempt->in_part > SETTLEMENT_IN_PART;
 }
 
 /* An attempt that said something else has failed all the same. */
-static void fail(struct delivery *delivery, bool confirmed)
+static void fail(struct attempt *attempt, bool confirmed)
 {
-    if (delivery->outcome == WARREN_RETRY && !delivery->forgiven)
+    if (attempt->outcome == WARREN_RETRY && !attempt->forgiven)
         return;
-    delivery->outcome = WARREN_RETRY;
-    delivery->forgiven = true; /* unless it is late, and those who then decide say otherwise */
-    delivery->late = delivery->publish_end == PUBLISH_REFUSED || is_too_much(delivery, confirmed);
+    attempt->outcome = WARREN_RETRY;
+    attempt->forgiven = true; /* unless it is late, and those who then decide say otherwise */
+    attempt->late = attempt->publish_end == PUBLISH_REFUSED || is_too_much(attempt, confirmed);
 }
 
 /* The first one is told of, and the first one that is refused in its place. @what: taken over */
-static void note(struct delivery *delivery, enum publish_end end, char *what)
+static void note(struct attempt *attempt, enum publish_end end, char *what)
 {
-    if (delivery->publish_end >= end) {
+    if (attempt->publish_end >= end) {
         free(what);
         return;
     }
-    delivery->publish_end = (uint8_t)end;
-    free(delivery->unpublished);
-    delivery->unpublished = what;
+    attempt->publish_end = (uint8_t)end;
+    free(attempt->unpublished);
+    attempt->unpublished = what;
 }
 
 /* Drop one hold; with the last one the outcome is final and the settlement gone. */
 static bool release(struct settlement *settlement)
 {
-    struct delivery *delivery = settlement->delivery;
+    struct attempt *attempt = settlement->attempt;
 
-    if (atomic_fetch_sub(&delivery->holds, 1) != 1)
+    if (atomic_fetch_sub(&attempt->holds, 1) != 1)
         return false;
     if (settlement->not_taken)
-        note(delivery, PUBLISH_UNCONFIRMED, settlement->not_taken);
-    if (delivery->publish_end != PUBLISH_FINE && delivery->relay == RELAY_NONE)
-        fail(delivery, settlement->confirmed);
+        note(attempt, PUBLISH_UNCONFIRMED, settlement->not_taken);
+    if (attempt->publish_end != PUBLISH_FINE && attempt->relay == RELAY_NONE)
+        fail(attempt, settlement->confirmed);
     free(settlement);
     return true;
 }
@@ -113,12 +113,12 @@ static bool release(struct settlement *settlement)
 /* As above, on a publisher's thread. */
 static void release_later(struct settlement *settlement)
 {
-    struct delivery *delivery = settlement->delivery;
+    struct attempt *attempt = settlement->attempt;
     settlement_done_fn *done = settlement->done;
     void *user = settlement->user;
 
     if (release(settlement))
-        done(user, delivery);
+        done(user, attempt);
 }
 
 /* A NUL in it is shown as \0. @text: where nobody told the length */
@@ -170,12 +170,12 @@ void settlement_receipt(const struct warren_receipt *receipt, void *user)
         settlement->confirmed = true;
         break;
     case WARREN_RETURNED:
-        note(settlement->delivery, PUBLISH_REFUSED, describe(receipt));
+        note(settlement->attempt, PUBLISH_REFUSED, describe(receipt));
         break;
     case WARREN_NACKED:
     case WARREN_TIMEOUT:
     case WARREN_EXPIRED:
-        note(settlement->delivery, PUBLISH_UNCONFIRMED, describe(receipt));
+        note(settlement->attempt, PUBLISH_UNCONFIRMED, describe(receipt));
         break;
     }
     release_later(settlement);
@@ -187,26 +187,26 @@ void settlement_not_taken(struct settlement *settlement, const char *why)
     settlement->not_taken = strdup(why);
 }
 
-int64_t settlement_again_ms(struct delivery *delivery)
+int64_t settlement_again_ms(struct attempt *attempt)
 {
-    int64_t delay_ms = delivery->unconfirmed < AGAIN_DOUBLINGS
-                           ? (int64_t)AGAIN_MIN_MS << delivery->unconfirmed
+    int64_t delay_ms = attempt->unconfirmed < AGAIN_DOUBLINGS
+                           ? (int64_t)AGAIN_MIN_MS << attempt->unconfirmed
                            : AGAIN_MAX_MS;
 
-    if (delivery->unconfirmed < UINT8_MAX)
-        delivery->unconfirmed++;
+    if (attempt->unconfirmed < UINT8_MAX)
+        attempt->unconfirmed++;
     return delay_ms;
 }
 
 void settlement_relayed(const struct warren_receipt *receipt, void *user)
 {
     struct settlement *settlement = user;
-    struct delivery *delivery = settlement->delivery;
+    struct attempt *attempt = settlement->attempt;
 
-    delivery->relay = receipt->result == WARREN_CONFIRMED ? RELAY_CONFIRMED : RELAY_FAILED;
-    delivery->relay_status = WARREN_OK;
-    delivery->relay_result = (uint8_t)receipt->result;
-    delivery->relay_code = receipt->reply_code;
+    attempt->relay = receipt->result == WARREN_CONFIRMED ? RELAY_CONFIRMED : RELAY_FAILED;
+    attempt->relay_status = WARREN_OK;
+    attempt->relay_result = (uint8_t)receipt->result;
+    attempt->relay_code = receipt->reply_code;
     release_later(settlement);
 }
 

@@ -12,7 +12,7 @@
 #include <warren/publisher.h>
 
 #include "amqp/consumer/ack_batcher.h"
-#include "amqp/wire/delivery.h"
+#include "consume/attempt/attempt.h"
 
 /** What the broker is told for @outcome, if no copy stands in for it. */
 enum verdict settlement_verdict(enum warren_outcome outcome);
@@ -23,11 +23,11 @@ enum verdict settlement_verdict(enum warren_outcome outcome);
 /** One delivery that waits for receipts. Made at the job's first publish. */
 struct settlement;
 
-/** Told, on the thread of the last receipt, that @delivery is settled; its outcome is written. */
-typedef void settlement_done_fn(void *user, struct delivery *delivery);
+/** Told, on the thread of the last receipt, that @attempt is settled; its outcome is written. */
+typedef void settlement_done_fn(void *user, struct attempt *attempt);
 
 /** Held by the handler. NULL: no memory. */
-struct settlement *settlement_new(struct delivery *delivery, settlement_done_fn *done, void *user);
+struct settlement *settlement_new(struct attempt *attempt, settlement_done_fn *done, void *user);
 
 /** One more message is about to be published. Thread: the handler's. */
 void settlement_hold(struct settlement *settlement);
@@ -40,7 +40,7 @@ void settlement_unhold(struct settlement *settlement);
 void settlement_not_taken(struct settlement *settlement, const char *why);
 /**
  * Its receipt: a warren_receipt_fn; @user is the settlement. Receipts come one after the other.
- * Anything but CONFIRMED and SPOOLED makes the outcome WARREN_RETRY, and delivery->unpublished says
+ * Anything but CONFIRMED and SPOOLED makes the outcome WARREN_RETRY, and attempt->unpublished says
  * what was not published:
  *   RETURNED                  it is the message's fault: the delivery is `late`, see late.h
  *   NACKED, TIMEOUT, EXPIRED  the broker, or a queue that is full, may take it later: the attempt
@@ -49,7 +49,7 @@ void settlement_not_taken(struct settlement *settlement, const char *why);
  */
 void settlement_receipt(const struct warren_receipt *receipt, void *user);
 /** Such a forgiven one comes again after so long: 1 s, doubling up to 30 s. */
-int64_t settlement_again_ms(struct delivery *delivery);
+int64_t settlement_again_ms(struct attempt *attempt);
 
 /**
  * The receipt of the copy that is published in the delivery's place, which stands for the outcome:

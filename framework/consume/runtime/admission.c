@@ -46,19 +46,19 @@ bool admission_reserve(struct admission *a)
     return true;
 }
 
-void admission_unreserve(struct admission *a, struct delivery *delivery)
+void admission_unreserve(struct admission *a, struct attempt *attempt)
 {
-    if (!delivery->reserved)
+    if (!attempt->reserved)
         return;
-    delivery->reserved = false;
+    attempt->reserved = false;
     atomic_fetch_sub_explicit(&a->reserved, 1, memory_order_relaxed);
 }
 
-bool admission_hold(struct admission *a, struct delivery *delivery, int64_t now_ms)
+bool admission_hold(struct admission *a, struct attempt *attempt, int64_t now_ms)
 {
-    if (delivery->retry_at_ms > now_ms + ADMISSION_DELAY_MAX_MS)
-        delivery->retry_at_ms = now_ms + ADMISSION_DELAY_MAX_MS;
-    return delay_put(&a->delay, delivery);
+    if (attempt->retry_at_ms > now_ms + ADMISSION_DELAY_MAX_MS)
+        attempt->retry_at_ms = now_ms + ADMISSION_DELAY_MAX_MS;
+    return delay_put(&a->delay, attempt);
 }
 
 void admission_ask_now(struct admission *a)
@@ -103,8 +103,8 @@ void admission_take(struct admission *a, int64_t now_ms, struct batch *go)
     struct batch due = {NULL, NULL, 0};
 
     delay_take(&a->delay, now_ms, &due);
-    for (struct delivery *delivery = due.first; delivery; delivery = delivery->next)
-        admission_unreserve(a, delivery);
+    for (struct attempt *attempt = due.first; attempt; attempt = attempt->next)
+        admission_unreserve(a, attempt);
     if (due.count > 0)
         admission_add(a, &due);
     if (a->waiting.count == 0 || now_ms < a->ask_ms)

@@ -13,7 +13,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-#include "consume/relay/delay.h"
+#include "consume/attempt/delay.h"
 #include "consume/runtime/runtime.h"
 
 /** The longest that a message is held for a retry: half of RabbitMQ's default ack time-out. */
@@ -48,10 +48,10 @@ void admission_done(struct admission *admission);
 void admission_add(struct admission *admission, struct batch *arrived);
 /** Take a place for a delivery, which is then marked `reserved`. Thread: any. */
 bool admission_reserve(struct admission *admission);
-/** @delivery gives its place back if it has one. */
-void admission_unreserve(struct admission *admission, struct delivery *delivery);
-/** Keep @delivery, whose attempt failed, until its retry_at_ms. @return false: held_max are. */
-bool admission_hold(struct admission *admission, struct delivery *delivery, int64_t now_ms);
+/** @attempt gives its place back if it has one. */
+void admission_unreserve(struct admission *admission, struct attempt *attempt);
+/** Keep @attempt, whose attempt failed, until its retry_at_ms. @return false: held_max are. */
+bool admission_hold(struct admission *admission, struct attempt *attempt, int64_t now_ms);
 /** The gates may have changed: admission_take() shall ask them, whatever they said last. */
 void admission_ask_now(struct admission *admission);
 /** Append to @go what may go to the workers at @now_ms. */

@@ -37,21 +37,21 @@ static void report(const struct guard *guard, struct warren_job *job,
 
 /* ---- suspects ---- */
 
-/* The suspicion against the message of @delivery; of a held one from its last attempt. */
-static void find_suspicion(struct guard *guard, struct delivery *delivery,
+/* The suspicion against the message of @attempt; of a held one from its last attempt. */
+static void find_suspicion(struct guard *guard, struct attempt *attempt,
                            const struct identity *message, struct flight_note *suspicion)
 {
     struct flight_notes *notes = &guard->flight->notes;
 
     *suspicion = (struct flight_note){.crashes = 0};
-    if (delivery->note) {
-        flight_notes_get(notes, delivery->note, suspicion);
+    if (attempt->note) {
+        flight_notes_get(notes, attempt->note, suspicion);
     } else if (flight_notes_any(notes)) {
-        delivery->note = flight_notes_claim(notes, message, clock_wall_ms(), suspicion);
-        delivery->failed += suspicion->failed;
-        delivery->suspect = suspicion->crashes > 0;
-        if (delivery->first_failure_s == 0)
-            delivery->first_failure_s = suspicion->first_ms / 1000;
+        attempt->note = flight_notes_claim(notes, message, clock_wall_ms(), suspicion);
+        attempt->failed += suspicion->failed;
+        attempt->suspect = suspicion->crashes > 0;
+        if (attempt->first_failure_s == 0)
+            attempt->first_failure_s = suspicion->first_ms / 1000;
     }
 }
 
@@ -95,11 +95,11 @@ static enum warren_outcome quarantine(struct guard *guard, struct warren_job *jo
 static void note_failure(struct guard *guard, struct warren_job *job,
                          const struct identity *message, enum warren_outcome outcome)
 {
-    struct delivery *delivery = job->delivery;
+    struct attempt *attempt = job->attempt;
 
     if (outcome == WARREN_RETRY && !job->forgiven)
-        delivery->note = flight_notes_failed(&guard->flight->notes, delivery->note, message,
-                                             delivery->failed + 1, clock_wall_ms());
+        attempt->note = flight_notes_failed(&guard->flight->notes, attempt->note, message,
+                                            attempt->failed + 1, clock_wall_ms());
 }
 
 static enum warren_outcome run(struct guard *guard, struct flight_worker *worker,
@@ -107,10 +107,10 @@ static enum warren_outcome run(struct guard *guard, struct flight_worker *worker
                                const struct identity *message, struct warren_bytes message_id,
                                bool alone, uint32_t crashes)
 {
-    struct delivery *delivery = job->delivery;
+    struct attempt *attempt = job->attempt;
     enum warren_outcome outcome;
 
-    flight_begin(worker, delivery, message, message_id, alone, crashes);
+    flight_begin(worker, &attempt->delivery, message, message_id, alone, attempt->failed, crashes);
     outcome = chain_run(chain, job);
     /* Noted before the end is: who is killed in between has failed all the same. */
     note_failure(guard, job, message, outcome);
@@ -140,8 +140,8 @@ enum warren_outcome guard_run(struct guard *guard, uint32_t index, struct warren
 
     if (!flight)
         return chain_run(chain, job);
-    message = identity_of(job->delivery, guard->seed, &message_id);
-    find_suspicion(guard, job->delivery, &message, &suspicion);
+    message = identity_of(&job->attempt->delivery, guard->seed, &message_id);
+    find_suspicion(guard, job->attempt, &message, &suspicion);
     if (suspicion.crashes > flight->crashes_max)
         return quarantine(guard, job, &suspicion);
     if (flight_suspects(flight) == 0 && !flight_is_narrow(flight))
@@ -175,21 +175,21 @@ void guard_judged(struct guard *guard, struct warren_job *job, enum warren_outco
 
     if (!guard->flight)
         return;
-    message = identity_of(job->delivery, guard->seed, &message_id);
+    message = identity_of(&job->attempt->delivery, guard->seed, &message_id);
     note_failure(guard, job, &message, outcome);
 }
 
-void guard_left(struct guard *guard, struct delivery *delivery, enum guard_end end)
+void guard_left(struct guard *guard, struct attempt *attempt, enum guard_end end)
 {
     struct flight_notes *notes = guard->flight ? &guard->flight->notes : NULL;
 
-    if (!notes || delivery->note == 0)
+    if (!notes || attempt->note == 0)
         return;
     if (end == GUARD_RETURNED)
-        flight_notes_await(notes, delivery->note);
-    else if (end == GUARD_COPIED && delivery->suspect)
-        flight_notes_await_copy(notes, delivery->note);
+        flight_notes_await(notes, attempt->note);
+    else if (end == GUARD_COPIED && attempt->suspect)
+        flight_notes_await_copy(notes, attempt->note);
     else
-        flight_notes_forget(notes, delivery->note);
-    delivery->note = 0;
+        flight_notes_forget(notes, attempt->note);
+    attempt->note = 0;
 }

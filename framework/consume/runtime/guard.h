@@ -12,9 +12,9 @@
 #ifndef WARREN_CONSUME_GUARD_H
 #define WARREN_CONSUME_GUARD_H
 
-#include "consume/attempt/chain.h"
-#include "consume/attempt/job.h"
 #include "consume/crash/flight_recorder.h"
+#include "consume/job/chain.h"
+#include "consume/job/job.h"
 
 struct guard_options {
     struct flight *flight; /* NULL: there is none, and nothing is guarded */
@@ -66,8 +66,8 @@ enum guard_end {
     GUARD_RETURNED /* the broker delivers it again, as it is */
 };
 
-/** @delivery leaves this process. */
-void guard_left(struct guard *guard, struct delivery *delivery, enum guard_end end);
+/** @attempt leaves this process. */
+void guard_left(struct guard *guard, struct attempt *attempt, enum guard_end end);
 
 /** Deliveries whose thread is lost: they are never settled here. Thread: any. */
 static inline uint32_t guard_lost(const struct guard *guard)

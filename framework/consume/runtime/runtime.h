@@ -18,8 +18,8 @@
 
 #include "amqp/connection/connection.h"
 #include "amqp/consumer/stream_offsets.h"
-#include "amqp/wire/delivery.h"
 #include "config/config.h"
+#include "consume/attempt/attempt.h"
 
 struct runtime;
 
@@ -123,8 +123,8 @@ struct runtime_events {
     void (*unfit)(void *user, const char *queue, const struct delivery *without_body,
                   const char *why, uint64_t body_size);
     /** A message is tried again, and its attempt forgiven, because one that its job published was
-     * not confirmed: delivery->unpublished. */
-    void (*unconfirmed)(void *user, const char *queue, const struct delivery *delivery);
+     * not confirmed: attempt->unpublished. */
+    void (*unconfirmed)(void *user, const char *queue, const struct attempt *attempt);
     /** A copy was not confirmed: nothing is lost, and it is tried again. At most so often:
      * RUNTIME_TELL_MS, for each subscription and each kind of copy. */
     void (*unrelayed)(void *user, const struct runtime_unrelayed *what);

@@ -1,16 +1,16 @@
-/* stage.c - see stage.h. A struct warren_passage is a struct delivery by another name. */
+/* stage.c - see stage.h. A struct warren_passage is a struct attempt by another name. */
 #include "consume/runtime/stage.h"
 
 #include <stdlib.h>
 
-static struct warren_passage *passage_of(struct delivery *delivery)
+static struct warren_passage *passage_of(struct attempt *attempt)
 {
-    return (struct warren_passage *)(void *)delivery;
+    return (struct warren_passage *)(void *)attempt;
 }
 
-static struct delivery *delivery_of(struct warren_passage *passage)
+static struct attempt *attempt_in(struct warren_passage *passage)
 {
-    return (struct delivery *)(void *)passage;
+    return (struct attempt *)(void *)passage;
 }
 
 enum warren_status stages_init(struct stages *stages, const struct runtime_stage *given,
@@ -42,29 +42,29 @@ void stages_done(struct stages *stages)
 
 /* The only one is in the delivery itself; several have an array, from their first `before` to their
  * last `after`. NULL: there is none. */
-static void **marks_of(const struct stages *stages, struct delivery *delivery)
+static void **marks_of(const struct stages *stages, struct attempt *attempt)
 {
-    return stages->count > 1 ? delivery->mark : &delivery->mark;
+    return stages->count > 1 ? attempt->mark : &attempt->mark;
 }
 
-/* Without memory @delivery goes on unseen: no middleware has a mark in it. */
-static void make_marks(const struct stages *stages, struct delivery *delivery)
+/* Without memory @attempt goes on unseen: no middleware has a mark in it. */
+static void make_marks(const struct stages *stages, struct attempt *attempt)
 {
-    delivery->mark = stages->count > 1 ? calloc(stages->count, sizeof(void *)) : NULL;
+    attempt->mark = stages->count > 1 ? calloc(stages->count, sizeof(void *)) : NULL;
 }
 
-static void free_marks(const struct stages *stages, struct delivery *delivery)
+static void free_marks(const struct stages *stages, struct attempt *attempt)
 {
     if (stages->count > 1)
-        free(delivery->mark);
-    delivery->mark = NULL;
+        free(attempt->mark);
+    attempt->mark = NULL;
 }
 
 void *warren_job_mark(const struct warren_job *job, const struct warren_link *next)
 {
-    const struct stage *stage = job->delivery->stage;
+    const struct stage *stage = job->attempt->stage;
     unsigned place = next[-1].place;
-    void **marks = place > 0 && stage ? marks_of(stage->all, job->delivery) : NULL;
+    void **marks = place > 0 && stage ? marks_of(stage->all, job->attempt) : NULL;
 
     return marks ? marks[place - 1] : NULL;
 }
@@ -72,22 +72,22 @@ void *warren_job_mark(const struct warren_job *job, const struct warren_link *ne
 /* ---- ahead of the workers ---- */
 
 /* Not job_begin(): this is no attempt. */
-static bool show(struct stage *stage, struct delivery *delivery)
+static bool show(struct stage *stage, struct attempt *attempt)
 {
     struct warren_job *job = stage->all->job;
-    void **marks = marks_of(stage->all, delivery);
+    void **marks = marks_of(stage->all, attempt);
     bool goes_on;
 
     if (!marks)
         return true;
-    delivery->stage = stage;
-    atomic_store_explicit(&delivery->may_go, false, memory_order_relaxed);
-    job->delivery = delivery;
+    attempt->stage = stage;
+    atomic_store_explicit(&attempt->may_go, false, memory_order_relaxed);
+    job->attempt = attempt;
     job->decoded = false;
     job->history_known = false;
-    goes_on = stage->calls.before(job, passage_of(delivery), stage->calls.state,
+    goes_on = stage->calls.before(job, passage_of(attempt), stage->calls.state,
                                   &marks[stage - stage->all->items]);
-    job->delivery = NULL;
+    job->attempt = NULL;
     arena_reset(&job->arena);
     return goes_on;
 }
@@ -97,23 +97,23 @@ static void pass(struct stage *stage, struct batch *arrived, struct batch *unwan
 {
     const struct stages *stages = stage->all;
     struct batch *waiting = &stage->waiting;
-    struct delivery *delivery;
+    struct attempt *attempt;
 
-    while ((delivery = batch_pop(arrived))) {
-        if (show(stage, delivery))
-            atomic_store_explicit(&delivery->may_go, true, memory_order_relaxed);
-        batch_add(waiting, delivery);
+    while ((attempt = batch_pop(arrived))) {
+        if (show(stage, attempt))
+            atomic_store_explicit(&attempt->may_go, true, memory_order_relaxed);
+        batch_add(waiting, attempt);
     }
     while (waiting->first && atomic_load_explicit(&waiting->first->may_go, memory_order_acquire)) {
-        delivery = batch_pop(waiting);
-        batch_add(stages->calls->wanted(stages->user, delivery) ? arrived : unwanted, delivery);
+        attempt = batch_pop(waiting);
+        batch_add(stages->calls->wanted(stages->user, attempt) ? arrived : unwanted, attempt);
     }
 }
 
 void stages_pass(struct stages *stages, struct batch *arrived, struct batch *go,
                  struct batch *unwanted)
 {
-    for (struct delivery *d = arrived->first; d && stages->count > 0; d = d->next)
+    for (struct attempt *d = arrived->first; d && stages->count > 0; d = d->next)
         make_marks(stages, d);
     for (size_t i = 0; i < stages->count; i++)
         pass(&stages->items[i], arrived, unwanted);
@@ -131,22 +131,22 @@ uint32_t stages_waiting(const struct stages *stages)
 
 void warren_passage_go(struct warren_passage *passage)
 {
-    struct delivery *delivery = delivery_of(passage);
-    struct stage *stage = delivery->stage;
+    struct attempt *attempt = attempt_in(passage);
+    struct stage *stage = attempt->stage;
     struct stages *stages = stage->all;
 
     /* From here on the delivery may be anywhere; the stages stay. */
-    atomic_store_explicit(&delivery->may_go, true, memory_order_release);
+    atomic_store_explicit(&attempt->may_go, true, memory_order_release);
     stages->calls->wake(stages->user);
 }
 
 /* ---- behind them ---- */
 
 /* Call the `after` of all @count outermost ones whose mark is there, the innermost first. Once one
- * of them keeps @delivery, it is another thread's. @return false: so it is */
-static bool leave(struct stages *stages, struct delivery *delivery, size_t count)
+ * of them keeps @attempt, it is another thread's. @return false: so it is */
+static bool leave(struct stages *stages, struct attempt *attempt, size_t count)
 {
-    void **marks = marks_of(stages, delivery);
+    void **marks = marks_of(stages, attempt);
 
     while (marks && count-- > 0) {
         struct stage *stage = &stages->items[count];
@@ -155,57 +155,57 @@ static bool leave(struct stages *stages, struct delivery *delivery, size_t count
         if (!mark)
             continue;
         marks[count] = NULL;
-        delivery->stage = stage;
-        if (!stage->calls.after(passage_of(delivery), (enum warren_outcome)delivery->outcome, mark,
+        attempt->stage = stage;
+        if (!stage->calls.after(passage_of(attempt), (enum warren_outcome)attempt->outcome, mark,
                                 stage->calls.state))
             return false;
     }
-    free_marks(stages, delivery);
+    free_marks(stages, attempt);
     return true;
 }
 
-bool stages_leave(struct stages *stages, struct delivery *delivery)
+bool stages_leave(struct stages *stages, struct attempt *attempt)
 {
-    return !delivery->mark || leave(stages, delivery, stages->count);
+    return !attempt->mark || leave(stages, attempt, stages->count);
 }
 
-void stages_drop(struct stages *stages, struct delivery *delivery)
+void stages_drop(struct stages *stages, struct attempt *attempt)
 {
-    void **marks = delivery->mark ? marks_of(stages, delivery) : NULL;
+    void **marks = attempt->mark ? marks_of(stages, attempt) : NULL;
 
     for (size_t i = stages->count; marks && i > 0; i--)
         if (marks[i - 1])
             stages->items[i - 1].calls.after(NULL, WARREN_REQUEUE, marks[i - 1],
                                              stages->items[i - 1].calls.state);
     if (marks)
-        free_marks(stages, delivery);
+        free_marks(stages, attempt);
 }
 
 /* The outcome is written; those further out are still to hear of it. */
-static void go_on(struct delivery *delivery)
+static void go_on(struct attempt *attempt)
 {
-    struct stage *stage = delivery->stage;
+    struct stage *stage = attempt->stage;
     struct stages *stages = stage->all;
 
-    if (leave(stages, delivery, (size_t)(stage - stages->items)))
-        stages->calls->settled(stages->user, delivery);
+    if (leave(stages, attempt, (size_t)(stage - stages->items)))
+        stages->calls->settled(stages->user, attempt);
 }
 
 void warren_passage_settle(struct warren_passage *passage, enum warren_outcome outcome)
 {
-    struct delivery *delivery = delivery_of(passage);
+    struct attempt *attempt = attempt_in(passage);
 
-    delivery->outcome = (uint8_t)outcome;
-    go_on(delivery);
+    attempt->outcome = (uint8_t)outcome;
+    go_on(attempt);
 }
 
 void warren_passage_retry(struct warren_passage *passage, int64_t delay_ms)
 {
-    struct delivery *delivery = delivery_of(passage);
-    const struct stage *stage = delivery->stage;
+    struct attempt *attempt = attempt_in(passage);
+    const struct stage *stage = attempt->stage;
 
-    delivery->outcome = WARREN_RETRY;
-    delivery->forgiven = true;
-    delivery->retry_at_ms = clock_now_ms(stage->all->job->source->clock) + delay_ms;
-    go_on(delivery);
+    attempt->outcome = WARREN_RETRY;
+    attempt->forgiven = true;
+    attempt->retry_at_ms = clock_now_ms(stage->all->job->source->clock) + delay_ms;
+    go_on(attempt);
 }

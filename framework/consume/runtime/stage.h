@@ -11,9 +11,9 @@
 #ifndef WARREN_CONSUME_STAGE_H
 #define WARREN_CONSUME_STAGE_H
 
-#include "consume/attempt/job.h"
+#include "consume/attempt/batch.h"
+#include "consume/job/job.h"
 #include "consume/runtime/runtime.h"
-#include "consume/workers/batch.h"
 
 struct stages;
 
@@ -28,10 +28,10 @@ struct stage {
 struct stages_calls {
     /** Have stages_pass() called soon, for an answer has come. Thread: any. */
     void (*wake)(void *user);
-    /** @delivery, for which stages_leave() returned false, is settled now. Thread: any. */
-    void (*settled)(void *user, struct delivery *delivery);
-    /** Is @delivery still to go on to the workers? Thread: the loop's. */
-    bool (*wanted)(void *user, const struct delivery *delivery);
+    /** @attempt, for which stages_leave() returned false, is settled now. Thread: any. */
+    void (*settled)(void *user, struct attempt *attempt);
+    /** Is @attempt still to go on to the workers? Thread: the loop's. */
+    bool (*wanted)(void *user, const struct attempt *attempt);
 };
 
 /** All zero: there is no such middleware. */
@@ -60,12 +60,12 @@ void stages_pass(struct stages *stages, struct batch *arrived, struct batch *go,
 uint32_t stages_waiting(const struct stages *stages);
 
 /**
- * @delivery's outcome is final: tell each `after`, innermost first.
+ * @attempt's outcome is final: tell each `after`, innermost first.
  *
  * @return true: settle it now; false: calls->settled() tells it later. Thread: any
  */
-bool stages_leave(struct stages *stages, struct delivery *delivery);
-/** @delivery is about to be settled: each `after` that was not told yet is told now. */
-void stages_drop(struct stages *stages, struct delivery *delivery);
+bool stages_leave(struct stages *stages, struct attempt *attempt);
+/** @attempt is about to be settled: each `after` that was not told yet is told now. */
+void stages_drop(struct stages *stages, struct attempt *attempt);
 
 #endif

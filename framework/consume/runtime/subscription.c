@@ -8,8 +8,8 @@
 
 #include "base/error.h"
 #include "base/random.h"
-#include "consume/attempt/late.h"
 #include "consume/crash/fault.h"
+#include "consume/job/late.h"
 #include "consume/runtime/subscription_private.h"
 #include "consume/workers/threads.h"
 
@@ -19,26 +19,26 @@
 /* ---- what the runner asks for: worker threads ---- */
 
 /* What is late has no final outcome yet: it comes once more. */
-static bool leave(struct subscription *s, struct delivery *delivery)
+static bool leave(struct subscription *s, struct attempt *attempt)
 {
-    return delivery->late || stages_leave(&s->stages, delivery);
+    return attempt->late || stages_leave(&s->stages, attempt);
 }
 
-static bool run(void *user, uint32_t worker, struct delivery *delivery, int64_t begun_ns)
+static bool run(void *user, uint32_t worker, struct attempt *attempt, int64_t begun_ns)
 {
     struct subscription *s = user;
     struct warren_job *job = s->jobs[worker];
     enum warren_outcome outcome;
     bool settled;
 
-    job_begin(job, delivery, begun_ns);
-    if (delivery->late) {
+    job_begin(job, attempt, begun_ns);
+    if (attempt->late) {
         outcome = late_run(&s->late, job);
         guard_judged(&s->guard, job, outcome);
     } else {
         outcome = guard_run(&s->guard, worker, job, &s->chain);
     }
-    settled = job_end(job, outcome) && leave(s, delivery);
+    settled = job_end(job, outcome) && leave(s, attempt);
     guard_ended(&s->guard, worker);
     return settled;
 }
@@ -104,29 +104,29 @@ static bool reserve(void *user)
     return admission_reserve(&s->admission);
 }
 
-static void receipts_came(void *user, struct delivery *delivery)
+static void receipts_came(void *user, struct attempt *attempt)
 {
     struct subscription *s = user;
 
-    if (leave(s, delivery))
-        runner_settled(s->runner, delivery);
+    if (leave(s, attempt))
+        runner_settled(s->runner, attempt);
 }
 
 /* ---- what the stages ask for ---- */
 
-static void has_settled(void *user, struct delivery *delivery)
+static void has_settled(void *user, struct attempt *attempt)
 {
     struct subscription *s = user;
 
-    runner_settled(s->runner, delivery);
+    runner_settled(s->runner, attempt);
 }
 
 /* Else it goes back, or the broker has it back already. */
-static bool is_wanted(void *user, const struct delivery *delivery)
+static bool is_wanted(void *user, const struct attempt *attempt)
 {
     const struct subscription *s = user;
 
-    return !s->draining && delivery->generation == consumer_generation(s->consumer);
+    return !s->draining && attempt->delivery.generation == consumer_generation(s->consumer);
 }
 
 static const struct stages_calls stages_calls = {wake_loop, has_settled, is_wanted};
@@ -141,7 +141,7 @@ static void deliver(void *user, struct delivery *delivery)
     if (delivery->redelivered)
         subscription_count(&s->counts.redelivered);
     s->in_flight++;
-    batch_add(&s->arrived, delivery);
+    batch_add(&s->arrived, attempt_of(delivery));
 }
 
 static void consuming(void *user)
@@ -206,6 +206,7 @@ static enum warren_status make_consumer(struct subscription *s,
                                         .prefetch = what->prefetch,
                                         .prefetch_bytes = what->prefetch_bytes,
                                         .message_max = options->message_max,
+                                        .room = ATTEMPT_ROOM,
                                         .straggler_age_ms = options->straggler_age_ms,
                                         .arguments = what->arguments,
                                         .is_stream = what->is_stream,

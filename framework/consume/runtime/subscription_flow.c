@@ -9,71 +9,72 @@ static int64_t now_ms(const struct subscription *s)
 
 /* ---- settling ---- */
 
-static enum verdict verdict_of(const struct delivery *delivery)
+static enum verdict verdict_of(const struct attempt *attempt)
 {
-    enum warren_outcome outcome = (enum warren_outcome)delivery->outcome;
+    enum warren_outcome outcome = (enum warren_outcome)attempt->outcome;
 
-    if (delivery->relay == RELAY_CONFIRMED)
+    if (attempt->relay == RELAY_CONFIRMED)
         return VERDICT_ACK;
-    if (delivery->relay == RELAY_FAILED && outcome != WARREN_RETRY)
+    if (attempt->relay == RELAY_FAILED && outcome != WARREN_RETRY)
         return VERDICT_HANDBACK;
     /* So that the broker does not count it either, where it can be told. */
-    if (outcome == WARREN_RETRY && delivery->forgiven)
+    if (outcome == WARREN_RETRY && attempt->forgiven)
         return VERDICT_HANDBACK;
     return settlement_verdict(outcome);
 }
 
-static void tell_unconfirmed(struct subscription *s, struct delivery *delivery)
+static void tell_unconfirmed(struct subscription *s, struct attempt *attempt)
 {
-    if (delivery->publish_end == PUBLISH_FINE || delivery->relay != RELAY_NONE)
+    if (attempt->publish_end == PUBLISH_FINE || attempt->relay != RELAY_NONE)
         return;
     subscription_count(&s->counts.unconfirmed);
     if (s->host->events->unconfirmed)
-        s->host->events->unconfirmed(s->host->user, s->source.queue, delivery);
+        s->host->events->unconfirmed(s->host->user, s->source.queue, attempt);
 }
 
-static bool is_stale(const struct subscription *s, const struct delivery *delivery)
+static bool is_stale(const struct subscription *s, const struct attempt *attempt)
 {
-    return delivery->generation != consumer_generation(s->consumer);
+    return attempt->delivery.generation != consumer_generation(s->consumer);
 }
 
-static enum guard_end end_of(const struct delivery *delivery, enum verdict verdict, bool stale)
+static enum guard_end end_of(const struct attempt *attempt, enum verdict verdict, bool stale)
 {
     if (stale || (verdict != VERDICT_ACK && verdict != VERDICT_REJECT))
         return GUARD_RETURNED;
-    if (delivery->relay == RELAY_CONFIRMED && delivery->outcome != WARREN_REJECT)
+    if (attempt->relay == RELAY_CONFIRMED && attempt->outcome != WARREN_REJECT)
         return GUARD_COPIED;
     return GUARD_SETTLED;
 }
 
-static void settle(struct subscription *s, struct delivery *delivery)
+static void settle(struct subscription *s, struct attempt *attempt)
 {
-    enum verdict verdict = verdict_of(delivery);
-    bool stale = is_stale(s, delivery);
+    enum verdict verdict = verdict_of(attempt);
+    bool stale = is_stale(s, attempt);
 
     s->in_flight--;
-    admission_unreserve(&s->admission, delivery);
-    stages_drop(&s->stages, delivery);
-    guard_left(&s->guard, delivery, end_of(delivery, verdict, stale));
+    admission_unreserve(&s->admission, attempt);
+    stages_drop(&s->stages, attempt);
+    guard_left(&s->guard, attempt, end_of(attempt, verdict, stale));
     if (stale) {
         subscription_count(&s->counts.stale);
     } else {
-        subscription_count(&s->counts.settled[delivery->outcome]);
-        tell_unconfirmed(s, delivery);
+        subscription_count(&s->counts.settled[attempt->outcome]);
+        tell_unconfirmed(s, attempt);
     }
-    consumer_settle(s->consumer, delivery, verdict);
+    attempt_done(attempt);
+    consumer_settle(s->consumer, &attempt->delivery, verdict);
 }
 
 uint32_t subscription_settle_as(struct subscription *s, struct batch *batch,
                                 enum warren_outcome outcome)
 {
     uint32_t settled = batch->count;
-    struct delivery *delivery;
+    struct attempt *attempt;
 
-    while ((delivery = batch_pop(batch))) {
-        delivery->outcome = (uint8_t)outcome;
-        delivery->relay = RELAY_NONE;
-        settle(s, delivery);
+    while ((attempt = batch_pop(batch))) {
+        attempt->outcome = (uint8_t)outcome;
+        attempt->relay = RELAY_NONE;
+        settle(s, attempt);
     }
     return settled;
 }
@@ -181,8 +182,8 @@ void subscription_push(struct subscription *s)
     if (!s->arrived.first || s->draining)
         return;
     runner_roomy(s->runner, consumer_roomy(s->consumer));
-    if (s->arrived.last->generation != s->generation)
-        enter_generation(s, s->arrived.last->generation);
+    if (s->arrived.last->delivery.generation != s->generation)
+        enter_generation(s, s->arrived.last->delivery.generation);
     if (s->admission.gate_count == 0) {
         go_on(s, &s->arrived);
         return;
@@ -200,35 +201,35 @@ bool subscription_look(struct subscription *s)
 
 /* A failed attempt whose next one is to be here, or one that waits for its copy. The broker is told
  * nothing. */
-static bool hold(struct subscription *s, struct delivery *delivery)
+static bool hold(struct subscription *s, struct attempt *attempt)
 {
-    if (s->draining || delivery->relay == RELAY_CONFIRMED || is_stale(s, delivery))
+    if (s->draining || attempt->relay == RELAY_CONFIRMED || is_stale(s, attempt))
         return false;
-    if (delivery->relay == RELAY_FAILED)
-        return subscription_owe(s, delivery);
-    if (delivery->outcome != WARREN_RETRY || delivery->retry_at_ms < 0 ||
-        !admission_hold(&s->admission, delivery, now_ms(s)))
+    if (attempt->relay == RELAY_FAILED)
+        return subscription_owe(s, attempt);
+    if (attempt->outcome != WARREN_RETRY || attempt->retry_at_ms < 0 ||
+        !admission_hold(&s->admission, attempt, now_ms(s)))
         return false;
     subscription_count(&s->counts.retried);
-    tell_unconfirmed(s, delivery);
-    delivery->publish_end = PUBLISH_FINE;
+    tell_unconfirmed(s, attempt);
+    attempt->publish_end = PUBLISH_FINE;
     return true;
 }
 
 /* @return false: it is settled; else it is held, or in @late */
-static bool come_back(struct subscription *s, struct delivery *delivery, struct batch *late)
+static bool come_back(struct subscription *s, struct attempt *attempt, struct batch *late)
 {
-    if (delivery->late && !is_stale(s, delivery)) {
-        subscription_late(s, delivery, late);
+    if (attempt->late && !is_stale(s, attempt)) {
+        subscription_late(s, attempt, late);
         return true;
     }
-    if (delivery->publish_end != PUBLISH_FINE)
-        subscription_unconfirmed(s, delivery);
-    if (delivery->relay != RELAY_NONE)
-        subscription_relayed(s, delivery);
-    if (hold(s, delivery))
+    if (attempt->publish_end != PUBLISH_FINE)
+        subscription_unconfirmed(s, attempt);
+    if (attempt->relay != RELAY_NONE)
+        subscription_relayed(s, attempt);
+    if (hold(s, attempt))
         return true;
-    settle(s, delivery);
+    settle(s, attempt);
     return false;
 }
 
@@ -236,14 +237,14 @@ uint32_t subscription_collect(struct subscription *s)
 {
     struct batch done = {NULL, NULL, 0};
     struct batch late = {NULL, NULL, 0};
-    struct delivery *delivery;
+    struct attempt *attempt;
     uint32_t settled;
     bool held = false;
 
     runner_take_settled(s->runner, &done);
     settled = done.count + take_answered(s);
-    while ((delivery = batch_pop(&done)))
-        held = come_back(s, delivery, &late) || held;
+    while ((attempt = batch_pop(&done)))
+        held = come_back(s, attempt, &late) || held;
     if (late.count > 0) {
         runner_push(s->runner, &late);
         s->host->pushed(s->host);

@@ -22,20 +22,20 @@ static int64_t now_ms(const struct subscription *s)
 
 /* ---- what is told ---- */
 
-static void name_why(const struct delivery *delivery, char why[WHY_SIZE])
+static void name_why(const struct attempt *attempt, char why[WHY_SIZE])
 {
-    if (delivery->relay_status == WARREN_ETOOBIG)
+    if (attempt->relay_status == WARREN_ETOOBIG)
         snprintf(why, WHY_SIZE, "the headers leave no room for those of a copy");
-    else if (delivery->relay_status != WARREN_OK)
+    else if (attempt->relay_status != WARREN_OK)
         snprintf(why, WHY_SIZE, "not accepted: %s",
-                 warren_status_name((enum warren_status)delivery->relay_status));
-    else if (delivery->relay_code)
+                 warren_status_name((enum warren_status)attempt->relay_status));
+    else if (attempt->relay_code)
         snprintf(why, WHY_SIZE, "%s (%u)",
-                 warren_result_name((enum warren_result)delivery->relay_result),
-                 delivery->relay_code);
+                 warren_result_name((enum warren_result)attempt->relay_result),
+                 attempt->relay_code);
     else
         snprintf(why, WHY_SIZE, "%s",
-                 warren_result_name((enum warren_result)delivery->relay_result));
+                 warren_result_name((enum warren_result)attempt->relay_result));
 }
 
 /* A full queue refuses each copy each time: what matters is that it does, and how many wait. */
@@ -49,8 +49,7 @@ static bool may_tell(struct subscription *s, bool dead)
     return true;
 }
 
-static void tell(struct subscription *s, const struct delivery *delivery, bool dead,
-                 int64_t again_ms)
+static void tell(struct subscription *s, const struct attempt *attempt, bool dead, int64_t again_ms)
 {
     struct warren_properties properties;
     struct runtime_unrelayed what = {.queue = s->source.queue,
@@ -64,9 +63,9 @@ static void tell(struct subscription *s, const struct delivery *delivery, bool d
 
     if (!may_tell(s, dead))
         return;
-    name_why(delivery, why);
+    name_why(attempt, why);
     arena_init(&arena);
-    properties_decode(delivery_properties(delivery), &arena, &properties);
+    properties_decode(delivery_properties(&attempt->delivery), &arena, &properties);
     what.message_id = arena_bytes(&arena, properties.message_id);
     what.why = why;
     s->host->events->unrelayed(s->host->user, &what);
@@ -85,77 +84,77 @@ static void tell_the_end(struct subscription *s)
 /* ---- a copy has failed ---- */
 
 /* The next attempt is made here, and not before @at_ms. */
-static void attempt_again(struct delivery *delivery, int64_t at_ms)
+static void attempt_again(struct attempt *attempt, int64_t at_ms)
 {
     /* Of a message that was to be dead-lettered, the attempt did not count. */
-    if (delivery->outcome != WARREN_RETRY)
-        delivery->forgiven = true;
-    delivery->outcome = WARREN_RETRY;
-    delivery->relay = RELAY_NONE;
-    if (delivery->retry_at_ms < at_ms)
-        delivery->retry_at_ms = at_ms;
+    if (attempt->outcome != WARREN_RETRY)
+        attempt->forgiven = true;
+    attempt->outcome = WARREN_RETRY;
+    attempt->relay = RELAY_NONE;
+    if (attempt->retry_at_ms < at_ms)
+        attempt->retry_at_ms = at_ms;
 }
 
 /* A copy would lack headers, and so would the next one. What is to be attempted again waits here
  * until then; what was handed back goes back, though its attempts are not known there. */
-static void no_copy_fits(struct subscription *s, struct delivery *delivery)
+static void no_copy_fits(struct subscription *s, struct attempt *attempt)
 {
-    delivery->relay = RELAY_NONE;
-    if (delivery->outcome == WARREN_RETRY && delivery->retry_at_ms < 0)
-        delivery->retry_at_ms = now_ms(s) + OWED_AGAIN_MIN_MS;
-    tell(s, delivery, false, delivery->outcome == WARREN_RETRY ? delivery->retry_at_ms : -1);
+    attempt->relay = RELAY_NONE;
+    if (attempt->outcome == WARREN_RETRY && attempt->retry_at_ms < 0)
+        attempt->retry_at_ms = now_ms(s) + OWED_AGAIN_MIN_MS;
+    tell(s, attempt, false, attempt->outcome == WARREN_RETRY ? attempt->retry_at_ms : -1);
 }
 
-void subscription_not_copied(struct subscription *s, struct delivery *delivery)
+void subscription_not_copied(struct subscription *s, struct attempt *attempt)
 {
     subscription_count(&s->counts.unrelayed);
-    tell(s, delivery, false, -1);
-    delivery->relay = RELAY_NONE;
+    tell(s, attempt, false, -1);
+    attempt->relay = RELAY_NONE;
 }
 
 /* The outcome stands, and the copy is tried again; but an attempt that is due before that is made.
  */
-static void copy_failed(struct subscription *s, struct delivery *delivery)
+static void copy_failed(struct subscription *s, struct attempt *attempt)
 {
-    bool dead = delivery->outcome == WARREN_REJECT;
-    struct owed *owed = delivery->owed;
+    bool dead = attempt->outcome == WARREN_REJECT;
+    struct owed *owed = attempt->owed;
     int64_t again_ms = now_ms(s) + OWED_AGAIN_MIN_MS;
 
     subscription_count(&s->counts.unrelayed);
     if (s->draining) {
-        tell(s, delivery, dead, -1);
+        tell(s, attempt, dead, -1);
         if (dead)
-            delivery->outcome = WARREN_REQUEUE;
+            attempt->outcome = WARREN_REQUEUE;
         return;
     }
-    if (delivery->relay_status == WARREN_ETOOBIG && !dead) {
-        no_copy_fits(s, delivery);
+    if (attempt->relay_status == WARREN_ETOOBIG && !dead) {
+        no_copy_fits(s, attempt);
         return;
     }
     s->owing = true;
     if (owed)
         again_ms = now_ms(s) + owed_again_ms(owed, &s->random);
-    tell(s, delivery, dead, again_ms);
+    tell(s, attempt, dead, again_ms);
     if (!owed || owed->due_ms <= again_ms) {
-        attempt_again(delivery, again_ms);
+        attempt_again(attempt, again_ms);
     } else {
         if (owed->since_ms < 0)
             owed->since_ms = now_ms(s);
-        delivery->retry_at_ms = again_ms;
+        attempt->retry_at_ms = again_ms;
     }
     /* Somebody may have deleted the exchange, or its queue. */
-    if (delivery->relay_code)
+    if (attempt->relay_code)
         s->host->interrupted(s->host);
 }
 
-void subscription_relayed(struct subscription *s, struct delivery *delivery)
+void subscription_relayed(struct subscription *s, struct attempt *attempt)
 {
-    if (delivery->relay == RELAY_FAILED) {
-        copy_failed(s, delivery);
+    if (attempt->relay == RELAY_FAILED) {
+        copy_failed(s, attempt);
         return;
     }
-    subscription_count(delivery->outcome == WARREN_REJECT ? &s->counts.dead_lettered
-                                                          : &s->counts.relayed);
+    subscription_count(attempt->outcome == WARREN_REJECT ? &s->counts.dead_lettered
+                                                         : &s->counts.relayed);
     tell_the_end(s);
 }
 
@@ -174,9 +173,9 @@ static void watch(struct subscription *s)
         loop_timer_arm_ms(&s->owe, left_ms > 0 ? left_ms : 0);
 }
 
-bool subscription_owe(struct subscription *s, struct delivery *delivery)
+bool subscription_owe(struct subscription *s, struct attempt *attempt)
 {
-    if (!delay_put(&s->owed, delivery))
+    if (!delay_put(&s->owed, attempt))
         return false;
     watch(s);
     return true;
@@ -184,57 +183,58 @@ bool subscription_owe(struct subscription *s, struct delivery *delivery)
 
 void subscription_take_owed(struct subscription *s, struct batch *batch)
 {
-    struct delivery *delivery;
+    struct attempt *attempt;
 
-    while ((delivery = delay_pop(&s->owed, INT64_MAX))) {
-        delivery->retry_at_ms = delivery->owed->due_ms < INT64_MAX ? delivery->owed->due_ms : -1;
-        batch_add(batch, delivery);
+    while ((attempt = delay_pop(&s->owed, INT64_MAX))) {
+        attempt->retry_at_ms = attempt->owed->due_ms < INT64_MAX ? attempt->owed->due_ms : -1;
+        batch_add(batch, attempt);
     }
     watch(s);
 }
 
-bool subscription_publish_copy(struct subscription *s, struct delivery *delivery, relay_fn *publish,
+bool subscription_publish_copy(struct subscription *s, struct attempt *attempt, relay_fn *publish,
                                const struct relay_facts *facts, struct arena *scratch)
 {
-    struct settlement *settlement = settlement_new(delivery, s->source.settled, s->source.user);
+    struct settlement *settlement = settlement_new(attempt, s->source.settled, s->source.user);
     enum warren_status status = WARREN_ENOMEM;
 
     if (settlement) {
-        delivery->relay = RELAY_SENT;
-        status = publish(&s->relay, delivery, facts, scratch, settlement_relayed, settlement);
+        attempt->relay = RELAY_SENT;
+        status =
+            publish(&s->relay, &attempt->delivery, facts, scratch, settlement_relayed, settlement);
         if (status == WARREN_OK)
             return true; /* the settlement's first hold is the receipt's */
         settlement_handled(settlement);
     }
-    delivery->relay = RELAY_FAILED;
-    delivery->relay_status = (int16_t)status;
+    attempt->relay = RELAY_FAILED;
+    attempt->relay_status = (int16_t)status;
     return false;
 }
 
 /* For too long: it is attempted again, here, or by whoever gets it next. */
-static void give_up(struct subscription *s, struct delivery *delivery)
+static void give_up(struct subscription *s, struct attempt *attempt)
 {
     struct batch batch = {NULL, NULL, 0};
 
-    if (delivery->outcome == WARREN_RETRY) {
-        attempt_again(delivery, now_ms(s));
-        runner_settled(s->runner, delivery);
+    if (attempt->outcome == WARREN_RETRY) {
+        attempt_again(attempt, now_ms(s));
+        runner_settled(s->runner, attempt);
         return;
     }
-    batch_add(&batch, delivery);
+    batch_add(&batch, attempt);
     subscription_settle_as(s, &batch, WARREN_REQUEUE);
     s->host->wake(s->host);
 }
 
-static void copy_again(struct subscription *s, struct delivery *delivery, struct arena *scratch)
+static void copy_again(struct subscription *s, struct attempt *attempt, struct arena *scratch)
 {
-    const struct owed *owed = delivery->owed;
+    const struct owed *owed = attempt->owed;
     struct relay_facts facts = owed->facts;
-    bool dead = delivery->outcome == WARREN_REJECT;
+    bool dead = attempt->outcome == WARREN_REJECT;
 
     /* A stream takes nothing back, and has no such limit. */
     if (now_ms(s) - owed->since_ms >= OWED_MAX_MS && s->relay.into_queue) {
-        give_up(s, delivery);
+        give_up(s, attempt);
         return;
     }
     facts.left_ms = INT64_MAX;
@@ -242,21 +242,21 @@ static void copy_again(struct subscription *s, struct delivery *delivery, struct
     facts.delay_ms = 0;
     if (owed->due_ms < INT64_MAX && owed->due_ms > now_ms(s))
         facts.delay_ms = owed->due_ms - now_ms(s);
-    if (!subscription_publish_copy(s, delivery, dead ? relay_dead : relay_later, &facts, scratch))
-        runner_settled(s->runner, delivery);
+    if (!subscription_publish_copy(s, attempt, dead ? relay_dead : relay_later, &facts, scratch))
+        runner_settled(s->runner, attempt);
 }
 
 void subscription_copy_due(void *arg)
 {
     struct subscription *s = arg;
-    struct delivery *delivery;
+    struct attempt *attempt;
     struct arena scratch;
 
     subscription_drop_stale(s);
     arena_init(&scratch);
-    for (int i = 0; i < COPIES_A_TURN && (delivery = delay_pop(&s->owed, now_ms(s))); i++) {
+    for (int i = 0; i < COPIES_A_TURN && (attempt = delay_pop(&s->owed, now_ms(s))); i++) {
         arena_reset(&scratch);
-        copy_again(s, delivery, &scratch);
+        copy_again(s, attempt, &scratch);
     }
     arena_done(&scratch);
     watch(s);

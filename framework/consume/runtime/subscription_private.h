@@ -4,8 +4,8 @@
 #ifndef WARREN_CONSUME_SUBSCRIPTION_PRIVATE_H
 #define WARREN_CONSUME_SUBSCRIPTION_PRIVATE_H
 
-#include "consume/attempt/chain.h"
-#include "consume/attempt/job.h"
+#include "consume/job/chain.h"
+#include "consume/job/job.h"
 #include "consume/relay/owed.h"
 #include "consume/runtime/admission.h"
 #include "consume/runtime/guard.h"
@@ -70,20 +70,20 @@ static inline void subscription_count(_Atomic uint64_t *counter)
 
 /* ---- subscription_owed.c ---- */
 
-/** @delivery comes from the workers, and a copy was published in its place, or should have been. */
-void subscription_relayed(struct subscription *subscription, struct delivery *delivery);
+/** @attempt comes from the workers, and a copy was published in its place, or should have been. */
+void subscription_relayed(struct subscription *subscription, struct attempt *attempt);
 /**
- * Publish a copy of @delivery by @publish, whose receipt settles it; or mark that as failed.
+ * Publish a copy of @attempt by @publish, whose receipt settles it; or mark that as failed.
  *
  * @return false: it was not accepted
  */
-bool subscription_publish_copy(struct subscription *subscription, struct delivery *delivery,
+bool subscription_publish_copy(struct subscription *subscription, struct attempt *attempt,
                                relay_fn *publish, const struct relay_facts *facts,
                                struct arena *scratch);
 /** The same of one that goes back without its copy: tell it. */
-void subscription_not_copied(struct subscription *subscription, struct delivery *delivery);
-/** @delivery, whose copy has failed, waits for the next try. @return false: there is no room */
-bool subscription_owe(struct subscription *subscription, struct delivery *delivery);
+void subscription_not_copied(struct subscription *subscription, struct attempt *attempt);
+/** @attempt, whose copy has failed, waits for the next try. @return false: there is no room */
+bool subscription_owe(struct subscription *subscription, struct attempt *attempt);
 /** Append all that waits for a copy to @batch. */
 void subscription_take_owed(struct subscription *subscription, struct batch *batch);
 /** The timer: a copy is due. @arg: the subscription. */
@@ -91,13 +91,13 @@ void subscription_copy_due(void *arg);
 
 /* ---- subscription_relay.c ---- */
 
-/** @delivery comes from the workers, and what its job published was not confirmed. */
-void subscription_unconfirmed(struct subscription *subscription, struct delivery *delivery);
+/** @attempt comes from the workers, and what its job published was not confirmed. */
+void subscription_unconfirmed(struct subscription *subscription, struct attempt *attempt);
 /**
- * @delivery, which is `late`, comes from the workers: it is appended to @go, to be run as such; or,
+ * @attempt, which is `late`, comes from the workers: it is appended to @go, to be run as such; or,
  * when draining, where no worker takes it any more, it has failed and waits to be handed back.
  */
-void subscription_late(struct subscription *subscription, struct delivery *delivery,
+void subscription_late(struct subscription *subscription, struct attempt *attempt,
                        struct batch *go);
 /**
  * Draining: publish copies of those in @batch whose attempts would be forgotten; they leave the

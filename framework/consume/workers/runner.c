@@ -20,13 +20,13 @@ void runner_roomy(struct runner *runner, bool roomy)
         atomic_store_explicit(&runner->roomy, roomy, memory_order_relaxed);
 }
 
-bool runner_put_settled(struct runner *runner, struct delivery *delivery)
+bool runner_put_settled(struct runner *runner, struct attempt *attempt)
 {
-    struct delivery *top = atomic_load_explicit(&runner->settled, memory_order_relaxed);
+    struct attempt *top = atomic_load_explicit(&runner->settled, memory_order_relaxed);
 
     do
-        delivery->next = top;
-    while (!atomic_compare_exchange_weak(&runner->settled, &top, delivery));
+        attempt->next = top;
+    while (!atomic_compare_exchange_weak(&runner->settled, &top, attempt));
     return top == NULL;
 }
 
@@ -35,29 +35,29 @@ bool runner_all_taken(const struct runner *runner)
     return atomic_load(&runner->settled) == NULL;
 }
 
-void runner_settled(struct runner *runner, struct delivery *delivery)
+void runner_settled(struct runner *runner, struct attempt *attempt)
 {
-    if (runner_put_settled(runner, delivery) && !atomic_load(&runner->outlook->looking))
+    if (runner_put_settled(runner, attempt) && !atomic_load(&runner->outlook->looking))
         runner->calls.wake_loop(runner->user);
 }
 
 void runner_take_settled(struct runner *runner, struct batch *batch)
 {
-    struct delivery *top;
-    struct delivery *reversed = NULL;
+    struct attempt *top;
+    struct attempt *reversed = NULL;
 
     if (runner_all_taken(runner))
         return;
     top = atomic_exchange(&runner->settled, NULL);
     while (top) {
-        struct delivery *below = top->next;
+        struct attempt *below = top->next;
 
         top->next = reversed;
         reversed = top;
         top = below;
     }
     while (reversed) {
-        struct delivery *next = reversed->next;
+        struct attempt *next = reversed->next;
 
         batch_add(batch, reversed);
         reversed = next;

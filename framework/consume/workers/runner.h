@@ -16,7 +16,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "consume/workers/batch.h"
+#include "consume/attempt/batch.h"
 
 struct runner;
 
@@ -31,12 +31,12 @@ struct loop_outlook {
 /** What the owner does for its runner. */
 struct runner_calls {
     /**
-     * Handle @delivery and write its outcome. Runs on worker @worker, without a lock.
+     * Handle @attempt and write its outcome. Runs on worker @worker, without a lock.
      *
      * @begun_ns  when this began, by the runner's clock
      * @return    true: it is settled; false: runner_settled() will be called for it
      */
-    bool (*run)(void *user, uint32_t worker, struct delivery *delivery, int64_t begun_ns);
+    bool (*run)(void *user, uint32_t worker, struct attempt *attempt, int64_t begun_ns);
     /** The channel generation now; deliveries of another are not run. Thread: any. */
     uint32_t (*generation)(void *user);
     /** Will the loop come within half a millisecond, so that waking it is a waste? Thread: any. */
@@ -76,7 +76,7 @@ struct runner {
     struct loop_outlook *outlook;
     atomic_bool roomy;
     /* A Treiber stack that is only ever emptied as a whole, so there is no ABA. */
-    _Atomic(struct delivery *) settled;
+    _Atomic(struct attempt *) settled;
 };
 
 /* ---- the owner's side ---- */
@@ -120,7 +120,7 @@ void runner_roomy(struct runner *runner, bool roomy);
 void runner_take_settled(struct runner *runner, struct batch *batch);
 
 /** A delivery for which run() returned false is settled now. Thread: any. */
-void runner_settled(struct runner *runner, struct delivery *delivery);
+void runner_settled(struct runner *runner, struct attempt *attempt);
 
 /* ---- the implementation's side ---- */
 
@@ -128,12 +128,12 @@ void runner_init(struct runner *runner, const struct runner_ops *ops,
                  const struct runner_calls *calls, void *user, struct loop_outlook *outlook);
 
 /**
- * Give @delivery, whose outcome is written, to the loop, without waking it.
+ * Give @attempt, whose outcome is written, to the loop, without waking it.
  *
  * @return true if nothing was waiting
  * Thread: any.
  */
-bool runner_put_settled(struct runner *runner, struct delivery *delivery);
+bool runner_put_settled(struct runner *runner, struct attempt *attempt);
 /** Nothing waits for the loop. Thread: any. */
 bool runner_all_taken(const struct runner *runner);
 

@@ -154,10 +154,10 @@ static bool look(struct runner *runner)
 
 /* ---- the way back ---- */
 
-static void worker_settled(struct worker *w, struct delivery *delivery)
+static void worker_settled(struct worker *w, struct attempt *attempt)
 {
     struct runner *runner = &w->threads->runner;
-    bool first = runner_put_settled(runner, delivery);
+    bool first = runner_put_settled(runner, attempt);
 
     w->unannounced = first ? 1 : w->unannounced + 1;
     if (first ? !atomic_load(&runner->outlook->looking)
@@ -219,15 +219,15 @@ static void announce_before_sleep(struct worker *w)
 }
 
 /* The next delivery, or NULL at the end. @took_ns: what the last one took, -1 for none. */
-static struct delivery *worker_next(struct worker *w, int64_t took_ns)
+static struct attempt *worker_next(struct worker *w, int64_t took_ns)
 {
     struct threads *t = w->threads;
-    struct delivery *delivery;
+    struct attempt *attempt;
 
     pthread_mutex_lock(&t->lock);
     if (took_ns >= 0)
         learn(t, took_ns);
-    while (!(delivery = batch_pop(&t->queue)) && !t->stopping) {
+    while (!(attempt = batch_pop(&t->queue)) && !t->stopping) {
         if (w->unannounced > 0) {
             pthread_mutex_unlock(&t->lock);
             announce_before_sleep(w);
@@ -236,25 +236,25 @@ static struct delivery *worker_next(struct worker *w, int64_t took_ns)
             sleep_idle(w);
         }
     }
-    set_at_work(w, delivery != NULL);
-    if (delivery) {
+    set_at_work(w, attempt != NULL);
+    if (attempt) {
         t->popped++;
         t->popped_ns = w->begun_ns;
     }
     pthread_mutex_unlock(&t->lock);
-    return delivery;
+    return attempt;
 }
 
-static void worker_run(struct worker *w, struct delivery *delivery)
+static void worker_run(struct worker *w, struct attempt *attempt)
 {
     struct runner *runner = &w->threads->runner;
 
-    if (delivery->generation != runner->calls.generation(runner->user)) {
+    if (attempt->delivery.generation != runner->calls.generation(runner->user)) {
         /* The broker delivers it again on the new channel; running it here would be in vain. */
-        delivery->outcome = WARREN_REQUEUE;
-        worker_settled(w, delivery);
-    } else if (runner->calls.run(runner->user, w->index, delivery, w->begun_ns)) {
-        worker_settled(w, delivery);
+        attempt->outcome = WARREN_REQUEUE;
+        worker_settled(w, attempt);
+    } else if (runner->calls.run(runner->user, w->index, attempt, w->begun_ns)) {
+        worker_settled(w, attempt);
     }
 }
 
@@ -262,16 +262,16 @@ static void *worker_main(void *arg)
 {
     struct worker *w = arg;
     struct threads *t = w->threads;
-    struct delivery *delivery;
+    struct attempt *attempt;
     int64_t took_ns = -1;
 
     if (t->runner.calls.worker_begins)
         t->runner.calls.worker_begins(t->runner.user, w->index);
     w->begun_ns = clock_now_ns(t->clock);
-    while ((delivery = worker_next(w, took_ns))) {
+    while ((attempt = worker_next(w, took_ns))) {
         int64_t begun_ns = w->begun_ns;
 
-        worker_run(w, delivery);
+        worker_run(w, attempt);
         w->begun_ns = clock_now_ns(t->clock);
         took_ns = w->begun_ns - begun_ns;
     }

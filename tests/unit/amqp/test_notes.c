@@ -45,7 +45,7 @@ static struct delivery *deliver(const char *exchange, const char *key,
     buffer_init(&encoded, 1 << 20);
     assert_int_equal(properties_encode(&properties, 1 << 20, &scratch, &encoded, NULL), WARREN_OK);
     bytes = (struct warren_bytes){buffer_front(&encoded), buffer_len(&encoded)};
-    delivery = delivery_new(warren_text(exchange), warren_text(key), bytes, 0);
+    delivery = delivery_new(0, warren_text(exchange), warren_text(key), bytes, 0);
     assert_non_null(delivery);
     buffer_done(&encoded);
     arena_done(&scratch);

@@ -65,7 +65,7 @@ static const struct dlq_letter *letter_of_id(struct rig *rig, struct warren_byte
         properties_encode_whole(&properties, &rig->arena, 1 << 20, &rig->arena, &encoded, NULL),
         WARREN_OK);
     bytes = (struct warren_bytes){buffer_front(&encoded), buffer_len(&encoded)};
-    rig->delivery = delivery_new(warren_text(""), warren_text("q.dlq"), bytes, 4);
+    rig->delivery = delivery_new(0, warren_text(""), warren_text("q.dlq"), bytes, 4);
     assert_non_null(rig->delivery);
     memcpy(delivery_body(rig->delivery), "body", 4);
     buffer_done(&encoded);

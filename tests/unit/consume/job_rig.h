@@ -2,7 +2,7 @@
 #ifndef TESTS_UNIT_CONSUME_JOB_RIG_H
 #define TESTS_UNIT_CONSUME_JOB_RIG_H
 
-#include "consume/attempt/job.h"
+#include "consume/job/job.h"
 #include "support/test.h"
 
 struct job_rig {
@@ -10,14 +10,14 @@ struct job_rig {
     _Atomic int64_t deadline_ms;
     struct job_source source;
     struct warren_job *job;
-    struct delivery *delivery;
+    struct attempt *attempt;
 };
 
 #define JOB_RIG_START_MS 5000
 
 static inline void job_rig_begin(struct job_rig *rig)
 {
-    job_begin(rig->job, rig->delivery, clock_now_ns(&rig->clock.clock));
+    job_begin(rig->job, rig->attempt, clock_now_ns(&rig->clock.clock));
 }
 
 /* The job is begun. */
@@ -36,9 +36,9 @@ static inline int job_rig_setup(void **state)
                                       .deadline_ms = &rig->deadline_ms,
                                       .broker_counts = true};
     rig->job = job_new(&rig->source);
-    rig->delivery = delivery_new(none, none, none, 0);
+    rig->attempt = attempt_new(none, none, none, 0);
     *state = rig;
-    if (!rig->job || !rig->delivery)
+    if (!rig->job || !rig->attempt)
         return -1;
     job_rig_begin(rig);
     return 0;
@@ -49,7 +49,7 @@ static inline int job_rig_teardown(void **state)
     struct job_rig *rig = *state;
 
     job_free(rig->job);
-    delivery_free(rig->delivery);
+    attempt_free(rig->attempt);
     free(rig);
     return 0;
 }

@@ -67,10 +67,10 @@ static int setup_without_gates(void **state)
 
 static void free_all(struct batch *batch)
 {
-    struct delivery *delivery;
+    struct attempt *attempt;
 
-    while ((delivery = batch_pop(batch)))
-        delivery_free(delivery);
+    while ((attempt = batch_pop(batch)))
+        attempt_free(attempt);
 }
 
 static int teardown(void **state)
@@ -84,14 +84,14 @@ static int teardown(void **state)
     return 0;
 }
 
-static struct delivery *message(struct rig *rig)
+static struct attempt *message(struct rig *rig)
 {
     struct warren_bytes none = {"", 0};
-    struct delivery *delivery = delivery_new(none, none, none, 0);
+    struct attempt *attempt = attempt_new(none, none, none, 0);
 
-    assert_non_null(delivery);
-    delivery->tag = rig->next_tag++;
-    return delivery;
+    assert_non_null(attempt);
+    attempt->delivery.tag = rig->next_tag++;
+    return attempt;
 }
 
 static void arrive(struct rig *rig, uint32_t count)
@@ -104,22 +104,22 @@ static void arrive(struct rig *rig, uint32_t count)
     assert_int_equal(batch.count, 0);
 }
 
-static bool hold(struct rig *rig, struct delivery *delivery, int64_t at_ms, int64_t now_ms)
+static bool hold(struct rig *rig, struct attempt *attempt, int64_t at_ms, int64_t now_ms)
 {
-    delivery->retry_at_ms = at_ms;
-    return admission_hold(&rig->admission, delivery, now_ms);
+    attempt->retry_at_ms = at_ms;
+    return admission_hold(&rig->admission, attempt, now_ms);
 }
 
 /* What goes at @now_ms are the tags from @first on, @count of them. */
 static void expect(struct rig *rig, int64_t now_ms, uint64_t first, uint32_t count)
 {
-    struct delivery *delivery;
+    struct attempt *attempt;
 
     admission_take(&rig->admission, now_ms, &rig->go);
     assert_int_equal(rig->go.count, count);
-    while ((delivery = batch_pop(&rig->go))) {
-        assert_int_equal(delivery->tag, first++);
-        delivery_free(delivery);
+    while ((attempt = batch_pop(&rig->go))) {
+        assert_int_equal(attempt->delivery.tag, first++);
+        attempt_free(attempt);
     }
 }
 
@@ -227,7 +227,7 @@ static void a_gate_can_be_asked_at_once(void **state)
 static void a_retry_passes_the_gates_again(void **state)
 {
     struct rig *rig = *state;
-    struct delivery *failed = message(rig); /* tag 1 */
+    struct attempt *failed = message(rig); /* tag 1 */
 
     assert_true(hold(rig, failed, 150, 100));
     assert_int_equal(admission_next_ms(&rig->admission), 150);
@@ -257,14 +257,14 @@ static void without_gates_a_due_retry_goes(void **state)
 static void holding_is_bounded(void **state)
 {
     struct rig *rig = *state;
-    struct delivery *one_more = message(rig);
+    struct attempt *one_more = message(rig);
 
     for (int i = 0; i < DELAYED_MAX; i++)
         assert_true(hold(rig, message(rig), INT64_MAX, 100));
     assert_int_equal(admission_next_ms(&rig->admission), 100 + ADMISSION_DELAY_MAX_MS);
     assert_false(hold(rig, one_more, 150, 100));
     assert_int_equal(admission_count(&rig->admission), DELAYED_MAX);
-    delivery_free(one_more);
+    attempt_free(one_more);
 }
 
 /* At the end, or when the channel is lost, everything comes out, whatever the gates say. */
@@ -289,8 +289,8 @@ static void all_can_be_taken_out(void **state)
 static void places_are_taken_ahead(void **state)
 {
     struct rig *rig = *state;
-    struct delivery *first = message(rig);
-    struct delivery *second = message(rig);
+    struct attempt *first = message(rig);
+    struct attempt *second = message(rig);
 
     first->reserved = admission_reserve(&rig->admission);
     second->reserved = admission_reserve(&rig->admission);

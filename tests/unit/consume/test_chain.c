@@ -1,6 +1,6 @@
 /* test_chain.c - the order of links, and answers that are none. */
-#include "consume/attempt/chain.h"
-#include "consume/attempt/job.h"
+#include "consume/job/chain.h"
+#include "consume/job/job.h"
 #include "support/test.h"
 
 static char trail[64];

@@ -1,6 +1,6 @@
 /* test_delay.c - the heap of those that wait for their time. */
 #include "base/random.h"
-#include "consume/relay/delay.h"
+#include "consume/attempt/delay.h"
 #include "support/test.h"
 
 #define CAPACITY 500
@@ -15,10 +15,10 @@ static int setup(void **state)
 
 static void free_all(struct batch *batch)
 {
-    struct delivery *delivery;
+    struct attempt *attempt;
 
-    while ((delivery = batch_pop(batch)))
-        delivery_free(delivery);
+    while ((attempt = batch_pop(batch)))
+        attempt_free(attempt);
 }
 
 static int teardown(void **state)
@@ -31,15 +31,15 @@ static int teardown(void **state)
     return 0;
 }
 
-static struct delivery *due(uint64_t tag, int64_t at_ms)
+static struct attempt *due(uint64_t tag, int64_t at_ms)
 {
     struct warren_bytes none = {"", 0};
-    struct delivery *delivery = delivery_new(none, none, none, 0);
+    struct attempt *attempt = attempt_new(none, none, none, 0);
 
-    assert_non_null(delivery);
-    delivery->tag = tag;
-    delivery->retry_at_ms = at_ms;
-    return delivery;
+    assert_non_null(attempt);
+    attempt->delivery.tag = tag;
+    attempt->retry_at_ms = at_ms;
+    return attempt;
 }
 
 /* Nothing comes before its time, and what is due comes earliest first. */
@@ -57,8 +57,8 @@ static void each_comes_at_its_time(void **state)
     assert_int_equal(batch.count, 0);
     delay_take(delay, 200, &batch);
     assert_int_equal(batch.count, 2);
-    assert_int_equal(batch.first->tag, 2);
-    assert_int_equal(batch.last->tag, 3);
+    assert_int_equal(batch.first->delivery.tag, 2);
+    assert_int_equal(batch.last->delivery.tag, 3);
     assert_int_equal(delay_next_ms(delay), 300);
     free_all(&batch);
 }
@@ -68,15 +68,15 @@ static void equals_come_in_the_order_of_tags(void **state)
 {
     struct delay *delay = *state;
     struct batch batch = {NULL, NULL, 0};
-    struct delivery *delivery;
+    struct attempt *attempt;
 
     for (uint64_t tag = 20; tag > 0; tag--)
         assert_true(delay_put(delay, due(tag, 7)));
     delay_take(delay, 7, &batch);
     assert_int_equal(batch.count, 20);
-    for (uint64_t tag = 1; (delivery = batch_pop(&batch)); tag++) {
-        assert_int_equal(delivery->tag, tag);
-        delivery_free(delivery);
+    for (uint64_t tag = 1; (attempt = batch_pop(&batch)); tag++) {
+        assert_int_equal(attempt->delivery.tag, tag);
+        attempt_free(attempt);
     }
 }
 
@@ -84,14 +84,14 @@ static void equals_come_in_the_order_of_tags(void **state)
 static void a_full_heap_takes_no_more(void **state)
 {
     struct delay *delay = *state;
-    struct delivery *one_more = due(0, 0);
+    struct attempt *one_more = due(0, 0);
 
     for (uint32_t i = 0; i < CAPACITY; i++)
         assert_true(delay_put(delay, due(i, 1000 + i)));
     assert_false(delay_put(delay, one_more));
     assert_int_equal(delay->count, CAPACITY);
     assert_int_equal(delay_next_ms(delay), 1000);
-    delivery_free(one_more);
+    attempt_free(one_more);
 }
 
 /* Any times, put and taken in turns: never one early, never one out of order, none lost. */
@@ -106,7 +106,7 @@ static void random_times_come_in_order(void **state)
     random_init(&random, 42);
     for (int64_t now_ms = 0; now_ms < 3000; now_ms++) {
         int64_t last_ms = 0;
-        struct delivery *delivery;
+        struct attempt *attempt;
 
         if (now_ms < 2000 && delay->count < CAPACITY) {
             int64_t at_ms = now_ms + (int64_t)random_upto(&random, 900);
@@ -114,12 +114,12 @@ static void random_times_come_in_order(void **state)
             assert_true(delay_put(delay, due(put++, at_ms)));
         }
         delay_take(delay, now_ms, &batch);
-        while ((delivery = batch_pop(&batch))) {
-            assert_int_equal(delivery->retry_at_ms, now_ms); /* asked each ms: neither late */
-            assert_true(delivery->retry_at_ms >= last_ms);
-            last_ms = delivery->retry_at_ms;
+        while ((attempt = batch_pop(&batch))) {
+            assert_int_equal(attempt->retry_at_ms, now_ms); /* asked each ms: neither late */
+            assert_true(attempt->retry_at_ms >= last_ms);
+            last_ms = attempt->retry_at_ms;
             taken++;
-            delivery_free(delivery);
+            attempt_free(attempt);
         }
     }
     assert_int_equal(taken, put);

@@ -61,7 +61,7 @@ static void rig_open(struct rig *rig)
 
     EXPECT(flight_open(&options, &rig->flight, NULL) == WARREN_OK);
     rig->worker = flight_workers(rig->flight, "q", "p.h", 1, &rig->lost);
-    rig->delivery = delivery_new(none, none, none, 0);
+    rig->delivery = delivery_new(0, none, none, none, 0);
     rig->plan.keep_fd = -1;
     rig->plan.flight = rig->flight;
     if (rig->plan.patience_ms == 0)
@@ -79,7 +79,7 @@ static void *work(void *arg)
     poll(NULL, 0, 0);
     fault_thread_begin(rig->worker);
     if (rig->in_handler)
-        flight_begin(rig->worker, rig->delivery, &message, id, false, 0);
+        flight_begin(rig->worker, rig->delivery, &message, id, false, 0, 0);
     rig->act(rig);
     if (rig->in_handler && !flight_end(rig->worker))
         fault_given_up(rig->worker);
@@ -435,7 +435,7 @@ static void end_and_fault(struct rig *rig)
     struct identity message = {1, 1};
     struct warren_bytes id = {"m-1", 3};
 
-    flight_begin(rig->worker, rig->delivery, &message, id, false, 0);
+    flight_begin(rig->worker, rig->delivery, &message, id, false, 0, 0);
     EXPECT(flight_end(rig->worker));
     fault(rig);
 }

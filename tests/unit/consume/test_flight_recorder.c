@@ -49,7 +49,7 @@ static int setup(void **state)
     if (!mkdtemp(rig->directory))
         return -1;
     for (int i = 0; i < WORKERS; i++)
-        rig->deliveries[i] = delivery_new(none, none, none, 0);
+        rig->deliveries[i] = delivery_new(0, none, none, none, 0);
     open_recorder(rig);
     *state = rig;
     return 0;
@@ -85,7 +85,7 @@ static void begin_again(struct rig *rig, int worker, uint64_t number, bool alone
     struct identity it = message(number);
     struct warren_bytes id = {"m-1\0A", 5};
 
-    flight_begin(&rig->workers[worker], rig->deliveries[worker], &it, id, alone, crashes);
+    flight_begin(&rig->workers[worker], rig->deliveries[worker], &it, id, alone, 0, crashes);
 }
 
 static void begin_with(struct rig *rig, int worker, uint64_t number, bool alone)

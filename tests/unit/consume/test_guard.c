@@ -75,10 +75,10 @@ static int setup(void **state)
                                           .clock = &rig->job.clock.clock,
                                           .deadline_ms = &rig->job.deadline_ms};
     rig->job.job = job_new(&rig->job.source);
-    rig->job.delivery = delivery_new(none, none, none, 0);
+    rig->job.attempt = attempt_new(none, none, none, 0);
     rig->handler = (struct warren_handler){.name = "charge", .handle = handle};
     open_flight(rig);
-    if (!rig->job.job || !rig->job.delivery ||
+    if (!rig->job.job || !rig->job.attempt ||
         chain_init(&rig->chain, NULL, 0, &rig->handler, rig) != WARREN_OK)
         return -1;
     *state = rig;
@@ -92,7 +92,7 @@ static int teardown(void **state)
     chain_done(&rig->chain);
     flight_close(rig->flight, true);
     job_free(rig->job.job);
-    delivery_free(rig->job.delivery);
+    attempt_free(rig->job.attempt);
     free(rig);
     return 0;
 }
@@ -101,7 +101,7 @@ static struct identity message_of(const struct rig *rig)
 {
     struct warren_bytes id;
 
-    return identity_of(rig->job.delivery, rig->guard.seed, &id);
+    return identity_of(&rig->job.attempt->delivery, rig->guard.seed, &id);
 }
 
 /* An earlier process left this word about the message of the rig. */
@@ -138,7 +138,7 @@ static void a_success(void **state)
     assert_int_equal(rig->attempt, 1);
     assert_false(rig->was_alone);
     assert_false(flight_is_up(&rig->guard.workers[0]));
-    assert_int_equal(rig->job.delivery->note, 0);
+    assert_int_equal(rig->job.attempt->note, 0);
     assert_int_equal(flight_notes_count(&rig->flight->notes), 0);
 }
 
@@ -150,14 +150,14 @@ static void a_failure(void **state)
 
     rig->outcome = WARREN_RETRY;
     assert_int_equal(run(rig), WARREN_RETRY);
-    assert_true(rig->job.delivery->note > 0);
+    assert_true(rig->job.attempt->note > 0);
     assert_false(flight_notes_any(&rig->flight->notes));
-    guard_left(&rig->guard, rig->job.delivery, GUARD_RETURNED);
+    guard_left(&rig->guard, rig->job.attempt, GUARD_RETURNED);
     assert_true(flight_notes_any(&rig->flight->notes));
     rig->outcome = WARREN_ACK;
     assert_int_equal(run(rig), WARREN_ACK);
     assert_int_equal(rig->attempt, 2);
-    guard_left(&rig->guard, rig->job.delivery, GUARD_SETTLED);
+    guard_left(&rig->guard, rig->job.attempt, GUARD_SETTLED);
     assert_int_equal(flight_notes_count(&rig->flight->notes), 0);
 }
 
@@ -168,7 +168,7 @@ static void a_failure_that_is_copied(void **state)
 
     rig->outcome = WARREN_RETRY;
     run(rig);
-    guard_left(&rig->guard, rig->job.delivery, GUARD_COPIED);
+    guard_left(&rig->guard, rig->job.attempt, GUARD_COPIED);
     assert_int_equal(flight_notes_count(&rig->flight->notes), 0);
 }
 
@@ -194,8 +194,8 @@ static void after_one_crash(void **state)
     assert_true(rig->was_alone);
     assert_int_equal(rig->settled_up, 1);
     assert_int_equal(rig->attempt, 2);
-    assert_int_equal(rig->job.delivery->first_failure_s, 5);
-    guard_left(&rig->guard, rig->job.delivery, GUARD_SETTLED);
+    assert_int_equal(rig->job.attempt->first_failure_s, 5);
+    guard_left(&rig->guard, rig->job.attempt, GUARD_SETTLED);
     assert_int_equal(flight_suspects(rig->flight), 0);
 }
 
@@ -208,13 +208,13 @@ static void a_suspect_that_fails(void **state)
     rig->outcome = WARREN_RETRY;
     run(rig);
     assert_int_equal(rig->attempt, 1);
-    rig->job.delivery->failed = 1; /* as the end of the job does; then it waits in memory */
+    rig->job.attempt->failed = 1; /* as the end of the job does; then it waits in memory */
     rig->runs = 0;
     run(rig);
     assert_int_equal(rig->attempt, 2);
     assert_true(rig->was_alone);
-    guard_left(&rig->guard, rig->job.delivery, GUARD_COPIED);
-    rig->job.delivery->failed = 0; /* the copy's header tells */
+    guard_left(&rig->guard, rig->job.attempt, GUARD_COPIED);
+    rig->job.attempt->failed = 0; /* the copy's header tells */
     rig->runs = 0;
     run(rig);
     assert_int_equal(rig->attempt, 1);
@@ -242,8 +242,8 @@ static void while_it_drains(void **state)
     turnstile_close(&rig->flight->turnstile);
     assert_int_equal(run(rig), WARREN_REQUEUE);
     assert_int_equal(rig->runs, 0);
-    assert_true(rig->job.delivery->suspect);
-    guard_left(&rig->guard, rig->job.delivery, GUARD_RETURNED);
+    assert_true(rig->job.attempt->suspect);
+    guard_left(&rig->guard, rig->job.attempt, GUARD_RETURNED);
     assert_int_equal(flight_suspects(rig->flight), 1);
     assert_true(flight_notes_any(&rig->flight->notes));
 }
@@ -272,8 +272,8 @@ static void after_too_many_crashes(void **state)
     assert_string_equal(rig->job.job->backtrace, "#0 charge\n");
     assert_string_equal(warren_job_error(rig->job.job), "the handler crashed by SIGILL, 2 times");
     assert_true(warren_job_forgiven(rig->job.job)); /* it has not failed once more */
-    assert_int_equal(rig->job.delivery->failed, 2);
-    guard_left(&rig->guard, rig->job.delivery, GUARD_SETTLED);
+    assert_int_equal(rig->job.attempt->failed, 2);
+    guard_left(&rig->guard, rig->job.attempt, GUARD_SETTLED);
     assert_int_equal(flight_suspects(rig->flight), 0);
 }
 
@@ -287,7 +287,7 @@ static void the_other_reasons(void **state)
                         "the handler did not return by its hard limit, 2 times");
     assert_null(rig->job.job->signal);
     assert_null(rig->job.job->backtrace);
-    guard_left(&rig->guard, rig->job.delivery, GUARD_SETTLED);
+    guard_left(&rig->guard, rig->job.attempt, GUARD_SETTLED);
     know(rig, 3, 1, FLIGHT_KILLED);
     assert_int_equal(run(rig), WARREN_REJECT);
     assert_string_equal(warren_job_error(rig->job.job),
@@ -303,7 +303,7 @@ static void quarantined_twice(void **state)
     assert_int_equal(run(rig), WARREN_REJECT);
     assert_int_equal(run(rig), WARREN_REJECT);
     assert_int_equal(rig->runs, 0);
-    assert_int_equal(rig->job.delivery->failed, 1);
+    assert_int_equal(rig->job.attempt->failed, 1);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

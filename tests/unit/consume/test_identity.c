@@ -44,7 +44,7 @@ static struct identity identity_whole(const struct made *made, struct warren_byt
     assert_int_equal(properties_encode_whole(&properties, &arena, 4096, &arena, &out, NULL),
                      WARREN_OK);
     list = (struct warren_bytes){buffer_front(&out), buffer_len(&out)};
-    delivery = delivery_new(text(made->exchange), text(made->key), list, text(made->body).len);
+    delivery = delivery_new(0, text(made->exchange), text(made->key), list, text(made->body).len);
     assert_non_null(delivery);
     memcpy(delivery_body(delivery), text(made->body).data, text(made->body).len);
     identity = identity_of(delivery, identity_seed(queue), &id);

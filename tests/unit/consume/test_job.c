@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "amqp/wire/properties.h"
-#include "consume/attempt/job.h"
+#include "consume/job/job.h"
 #include "support/test.h"
 
 struct rig {
@@ -10,8 +10,8 @@ struct rig {
     _Atomic int64_t deadline_ms;
     struct job_source source;
     struct warren_job *job;
-    struct delivery *delivery;
-    struct delivery *settled_late;
+    struct attempt *attempt;
+    struct attempt *settled_late;
 };
 
 /* What the publisher was last asked, and how it answers. */
@@ -64,11 +64,11 @@ static enum warren_status take_published(void *publisher, const struct warren_pu
     return published.answer;
 }
 
-static void settled_late(void *user, struct delivery *delivery)
+static void settled_late(void *user, struct attempt *attempt)
 {
     struct rig *rig = user;
 
-    rig->settled_late = delivery;
+    rig->settled_late = attempt;
 }
 
 static int setup(void **state)
@@ -97,7 +97,7 @@ static int teardown(void **state)
     struct rig *rig = *state;
 
     job_free(rig->job);
-    delivery_free(rig->delivery);
+    attempt_free(rig->attempt);
     free(rig);
     return 0;
 }
@@ -116,12 +116,12 @@ static void begin_whole(struct rig *rig, const struct warren_properties *propert
                      WARREN_OK);
     encoded.data = buffer_front(&out);
     encoded.len = buffer_len(&out);
-    rig->delivery = delivery_new(warren_text("shop"), key, encoded, strlen(body));
-    assert_non_null(rig->delivery);
-    memcpy(delivery_body(rig->delivery), body, strlen(body));
+    rig->attempt = attempt_new(warren_text("shop"), key, encoded, strlen(body));
+    assert_non_null(rig->attempt);
+    memcpy(delivery_body(&rig->attempt->delivery), body, strlen(body));
     buffer_done(&out);
     arena_done(&scratch);
-    job_begin(rig->job, rig->delivery, clock_now_ns(&rig->clock.clock));
+    job_begin(rig->job, rig->attempt, clock_now_ns(&rig->clock.clock));
 }
 
 static void begin(struct rig *rig, const struct warren_properties *properties, const char *body)
@@ -164,7 +164,7 @@ static void the_attempt_is_the_brokers_count(void **state)
     struct warren_properties properties = {.headers = {&header, 1}};
 
     begin(rig, &properties, "");
-    rig->delivery->redelivered = true;
+    rig->attempt->delivery.redelivered = true;
     assert_int_equal(warren_job_attempt(rig->job), 5);
 }
 
@@ -175,8 +175,8 @@ static void without_a_count_redelivered_decides(void **state)
 
     begin(rig, &no_properties, "");
     assert_int_equal(warren_job_attempt(rig->job), 1);
-    job_begin(rig->job, rig->delivery, clock_now_ns(&rig->clock.clock));
-    rig->delivery->redelivered = true;
+    job_begin(rig->job, rig->attempt, clock_now_ns(&rig->clock.clock));
+    rig->attempt->delivery.redelivered = true;
     assert_int_equal(warren_job_attempt(rig->job), 2);
     assert_true(warren_job_redelivered(rig->job));
 }
@@ -214,15 +214,15 @@ static void a_seed_stands_for_the_message(void **state)
 
     rig->source.seed = 7;
     begin(rig, &no_properties, "");
-    rig->delivery->tag = 1;
+    rig->attempt->delivery.tag = 1;
     seed = warren_job_seed(rig->job);
     assert_true(job_end(rig->job, WARREN_RETRY));
-    job_begin(rig->job, rig->delivery, 9000);
+    job_begin(rig->job, rig->attempt, 9000);
     assert_true(warren_job_seed(rig->job) == seed);
-    rig->delivery->tag = 2;
+    rig->attempt->delivery.tag = 2;
     assert_true(warren_job_seed(rig->job) != seed);
-    rig->delivery->tag = 1;
-    rig->delivery->generation = 1;
+    rig->attempt->delivery.tag = 1;
+    rig->attempt->delivery.generation = 1;
     assert_true(warren_job_seed(rig->job) != seed);
     assert_true(job_end(rig->job, WARREN_ACK));
 }
@@ -244,7 +244,7 @@ static void the_reason_of_a_failure_is_kept_for_one_message(void **state)
     warren_job_fail(rig->job, "%s", longer);
     assert_int_equal(strlen(warren_job_error(rig->job)), 1024);
     assert_true(job_end(rig->job, WARREN_REJECT));
-    job_begin(rig->job, rig->delivery, 0);
+    job_begin(rig->job, rig->attempt, 0);
     assert_null(warren_job_error(rig->job));
 }
 
@@ -256,7 +256,7 @@ static void a_job_that_published_nothing_is_settled_at_once(void **state)
     begin(rig, &no_properties, "");
     assert_non_null(warren_job_alloc(rig->job, 100));
     assert_true(job_end(rig->job, WARREN_DISCARD));
-    assert_int_equal(rig->delivery->outcome, WARREN_DISCARD);
+    assert_int_equal(rig->attempt->outcome, WARREN_DISCARD);
 }
 
 /* With one, the receipt settles: confirmed keeps the outcome. */
@@ -273,8 +273,8 @@ static void a_confirmed_publish_keeps_the_outcome(void **state)
     assert_false(job_end(rig->job, WARREN_ACK));
     assert_null(rig->settled_late);
     published.on_receipt(&receipt, published.user);
-    assert_ptr_equal(rig->settled_late, rig->delivery);
-    assert_int_equal(rig->delivery->outcome, WARREN_ACK);
+    assert_ptr_equal(rig->settled_late, rig->attempt);
+    assert_int_equal(rig->attempt->outcome, WARREN_ACK);
 }
 
 /* A delayed message is held for as any other. */
@@ -289,7 +289,7 @@ static void a_publish_may_be_delayed(void **state)
     assert_int_equal(published.delay_ms, 90000);
     assert_false(job_end(rig->job, WARREN_ACK));
     published.on_receipt(&receipt, published.user);
-    assert_ptr_equal(rig->settled_late, rig->delivery);
+    assert_ptr_equal(rig->settled_late, rig->attempt);
 }
 
 /* A message that is not confirmed makes the input come again. */
@@ -303,7 +303,7 @@ static void a_nacked_publish_means_retry(void **state)
     assert_int_equal(warren_job_publish(rig->job, "x", "k", &message), WARREN_OK);
     published.on_receipt(&receipt, published.user);
     assert_true(job_end(rig->job, WARREN_ACK));
-    assert_int_equal(rig->delivery->outcome, WARREN_RETRY);
+    assert_int_equal(rig->attempt->outcome, WARREN_RETRY);
 }
 
 /* Of each rule that a publish breaks the error says which. */
@@ -351,7 +351,7 @@ static void a_refused_publish_is_not_awaited(void **state)
     published.answer = WARREN_ETOOBIG;
     assert_int_equal(warren_job_publish(rig->job, "x", "k", &message), WARREN_ETOOBIG);
     assert_true(job_end(rig->job, WARREN_ACK));
-    assert_int_equal(rig->delivery->outcome, WARREN_ACK);
+    assert_int_equal(rig->attempt->outcome, WARREN_ACK);
 }
 
 /* What no message can carry is named, for whoever reads why the attempt failed. */
@@ -542,7 +542,7 @@ static void a_trace_ends(void **state)
     assert_int_equal(published.headers_seen, 0);
     warren_job_set_trace(rig->job, PARENT, NULL);
     assert_true(job_end(rig->job, WARREN_RETRY));
-    job_begin(rig->job, rig->delivery, 0);
+    job_begin(rig->job, rig->attempt, 0);
     assert_string_equal(warren_job_traceparent(rig->job), "");
 }
 

@@ -27,7 +27,7 @@ static void they_come_after_the_brokers_count(void **state)
 {
     struct job_rig *rig = *state;
 
-    rig->delivery->redelivered = true;
+    rig->attempt->delivery.redelivered = true;
     job_end(rig->job, WARREN_RETRY);
     job_rig_begin(rig);
     assert_int_equal(warren_job_attempt(rig->job), 3);
@@ -40,11 +40,11 @@ static void a_forgiven_attempt_does_not_count(void **state)
 
     warren_job_forgive(rig->job);
     job_end(rig->job, WARREN_RETRY);
-    assert_true(rig->delivery->forgiven);
+    assert_true(rig->attempt->forgiven);
     job_rig_begin(rig);
     assert_int_equal(warren_job_attempt(rig->job), 1);
     job_end(rig->job, WARREN_RETRY);
-    assert_false(rig->delivery->forgiven);
+    assert_false(rig->attempt->forgiven);
     job_rig_begin(rig);
     assert_int_equal(warren_job_attempt(rig->job), 2);
 }
@@ -55,7 +55,7 @@ static void other_outcomes_do_not_count(void **state)
     struct job_rig *rig = *state;
 
     job_end(rig->job, WARREN_REQUEUE);
-    assert_int_equal(rig->delivery->failed, 0);
+    assert_int_equal(rig->attempt->failed, 0);
 }
 
 /* The first attempt's time stays, however many follow. */
@@ -84,12 +84,12 @@ static void the_delay_becomes_a_time(void **state)
     assert_int_equal(warren_job_retry_delay_ms(rig->job), 250);
     clock_fake_advance_ms(&rig->clock, 100);
     job_end(rig->job, WARREN_RETRY);
-    assert_int_equal(rig->delivery->retry_at_ms, JOB_RIG_START_MS + 250);
+    assert_int_equal(rig->attempt->retry_at_ms, JOB_RIG_START_MS + 250);
 
     job_rig_begin(rig);
     assert_int_equal(warren_job_retry_delay_ms(rig->job), -1);
     job_end(rig->job, WARREN_RETRY);
-    assert_int_equal(rig->delivery->retry_at_ms, -1);
+    assert_int_equal(rig->attempt->retry_at_ms, -1);
 }
 
 /* Zero is a delay: again here, at once. */
@@ -99,7 +99,7 @@ static void no_time_at_all_is_a_delay(void **state)
 
     warren_job_retry_after(rig->job, 0);
     job_end(rig->job, WARREN_RETRY);
-    assert_int_equal(rig->delivery->retry_at_ms, JOB_RIG_START_MS);
+    assert_int_equal(rig->attempt->retry_at_ms, JOB_RIG_START_MS);
 }
 
 /* A negative delay is none. */
@@ -111,7 +111,7 @@ static void a_delay_can_be_taken_back(void **state)
     warren_job_retry_after(rig->job, -250);
     assert_int_equal(warren_job_retry_delay_ms(rig->job), -1);
     job_end(rig->job, WARREN_RETRY);
-    assert_int_equal(rig->delivery->retry_at_ms, -1);
+    assert_int_equal(rig->attempt->retry_at_ms, -1);
 }
 
 /* The longest possible one does not come out in the past. */
@@ -121,7 +121,7 @@ static void a_delay_does_not_overflow(void **state)
 
     warren_job_retry_after(rig->job, INT64_MAX);
     job_end(rig->job, WARREN_RETRY);
-    assert_true(rig->delivery->retry_at_ms == INT64_MAX);
+    assert_true(rig->attempt->retry_at_ms == INT64_MAX);
 }
 
 /* A success has none, even if receipts turn it into a failure later. */
@@ -131,7 +131,7 @@ static void without_a_failure_there_is_no_delay(void **state)
 
     warren_job_retry_after(rig->job, 250);
     job_end(rig->job, WARREN_ACK);
-    assert_int_equal(rig->delivery->retry_at_ms, -1);
+    assert_int_equal(rig->attempt->retry_at_ms, -1);
 }
 
 /* ---- panic ---- */

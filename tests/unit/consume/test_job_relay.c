@@ -3,7 +3,7 @@
  */
 #include "amqp/wire/annotations.h"
 #include "amqp/wire/properties.h"
-#include "consume/attempt/job.h"
+#include "consume/job/job.h"
 #include "support/test.h"
 
 #define START_MS       5000
@@ -15,8 +15,8 @@ struct rig {
     struct job_source source;
     struct relay relay;
     struct warren_job *job;
-    struct delivery *delivery;
-    struct delivery *settled_late;
+    struct attempt *attempt;
+    struct attempt *settled_late;
     unsigned places; /* for held messages */
 
     /* the publisher */
@@ -89,11 +89,11 @@ static bool reserve(void *user)
     return true;
 }
 
-static void settled_late(void *user, struct delivery *delivery)
+static void settled_late(void *user, struct attempt *attempt)
 {
     struct rig *rig = user;
 
-    rig->settled_late = delivery;
+    rig->settled_late = attempt;
 }
 
 static void deliver_whole(struct rig *rig, const struct warren_properties *properties,
@@ -109,13 +109,13 @@ static void deliver_whole(struct rig *rig, const struct warren_properties *prope
         properties_encode_whole(properties, texts, PROPERTIES_MAX, &scratch, &out, NULL),
         WARREN_OK);
     encoded = (struct warren_bytes){buffer_front(&out), buffer_len(&out)};
-    delivery_free(rig->delivery);
-    rig->delivery = delivery_new(warren_text(exchange), key, encoded, 4);
-    assert_non_null(rig->delivery);
-    memcpy(delivery_body(rig->delivery), "body", 4);
+    attempt_free(rig->attempt);
+    rig->attempt = attempt_new(warren_text(exchange), key, encoded, 4);
+    assert_non_null(rig->attempt);
+    memcpy(delivery_body(&rig->attempt->delivery), "body", 4);
     buffer_done(&out);
     arena_done(&scratch);
-    job_begin(rig->job, rig->delivery, clock_now_ns(&rig->clock.clock));
+    job_begin(rig->job, rig->attempt, clock_now_ns(&rig->clock.clock));
 }
 
 static void deliver(struct rig *rig, const struct warren_properties *properties)
@@ -138,7 +138,7 @@ static void deliver_copy(struct rig *rig, const struct warren_field *notes, size
 
 static void again(struct rig *rig)
 {
-    job_begin(rig->job, rig->delivery, clock_now_ns(&rig->clock.clock));
+    job_begin(rig->job, rig->attempt, clock_now_ns(&rig->clock.clock));
 }
 
 static int setup(void **state)
@@ -180,7 +180,7 @@ static int teardown(void **state)
     struct rig *rig = *state;
 
     job_free(rig->job);
-    delivery_free(rig->delivery);
+    attempt_free(rig->attempt);
     arena_done(&rig->arena);
     free(rig);
     return 0;
@@ -192,7 +192,7 @@ static void receipt(struct rig *rig, enum warren_result result, uint16_t code)
 
     assert_null(rig->settled_late);
     rig->on_receipt(&end, rig->user);
-    assert_ptr_equal(rig->settled_late, rig->delivery);
+    assert_ptr_equal(rig->settled_late, rig->attempt);
     rig->settled_late = NULL;
 }
 
@@ -218,7 +218,7 @@ static const char *noted(struct rig *rig, const char *name)
 
 static enum warren_outcome outcome(const struct rig *rig)
 {
-    return (enum warren_outcome)rig->delivery->outcome;
+    return (enum warren_outcome)rig->attempt->outcome;
 }
 
 /* ---- dead letters ---- */
@@ -242,9 +242,9 @@ static void rejected_is_published_and_then_settled(void **state)
     assert_string_equal(noted(rig, NOTE_ERROR), "no such account");
     assert_string_equal(noted(rig, NOTE_EXCHANGE), "shop");
     assert_string_equal(noted(rig, NOTE_HANDLER), "p.charge");
-    assert_int_equal(rig->delivery->relay, RELAY_SENT);
+    assert_int_equal(rig->attempt->relay, RELAY_SENT);
     receipt(rig, WARREN_CONFIRMED, 0);
-    assert_int_equal(rig->delivery->relay, RELAY_CONFIRMED);
+    assert_int_equal(rig->attempt->relay, RELAY_CONFIRMED);
     assert_int_equal(outcome(rig), WARREN_REJECT);
 }
 
@@ -284,12 +284,12 @@ static void without_a_confirm_it_has_failed(void **state)
     for (size_t i = 0; i < 4; i++) {
         assert_false(job_end(rig->job, WARREN_REJECT));
         receipt(rig, results[i], 312);
-        assert_int_equal(rig->delivery->relay, RELAY_FAILED);
-        assert_int_equal(rig->delivery->relay_result, results[i]);
-        assert_int_equal(rig->delivery->relay_code, 312);
-        assert_int_equal(rig->delivery->failed, 0);
+        assert_int_equal(rig->attempt->relay, RELAY_FAILED);
+        assert_int_equal(rig->attempt->relay_result, results[i]);
+        assert_int_equal(rig->attempt->relay_code, 312);
+        assert_int_equal(rig->attempt->failed, 0);
         again(rig);
-        assert_int_equal(rig->delivery->relay, RELAY_NONE);
+        assert_int_equal(rig->attempt->relay, RELAY_NONE);
     }
 }
 
@@ -309,9 +309,9 @@ static void a_retry_that_would_lose_headers_is_no_copy(void **state)
     warren_job_retry_after(rig->job, 3600000);
     assert_true(job_end(rig->job, WARREN_RETRY));
     assert_int_equal(rig->published, 0);
-    assert_int_equal(rig->delivery->relay, RELAY_FAILED);
-    assert_int_equal(rig->delivery->relay_status, WARREN_ETOOBIG);
-    assert_int_equal(rig->delivery->failed, 1);
+    assert_int_equal(rig->attempt->relay, RELAY_FAILED);
+    assert_int_equal(rig->attempt->relay_status, WARREN_ETOOBIG);
+    assert_int_equal(rig->attempt->failed, 1);
     again(rig);
     assert_false(job_end(rig->job, WARREN_REJECT));
     assert_string_equal(noted(rig, NOTE_LEFT_OUT), "big");
@@ -326,8 +326,8 @@ static void not_accepted_is_failed_at_once(void **state)
 
     rig->answer = WARREN_EFULL;
     assert_true(job_end(rig->job, WARREN_REJECT));
-    assert_int_equal(rig->delivery->relay, RELAY_FAILED);
-    assert_int_equal(rig->delivery->relay_status, WARREN_EFULL);
+    assert_int_equal(rig->attempt->relay, RELAY_FAILED);
+    assert_int_equal(rig->attempt->relay_status, WARREN_EFULL);
     assert_null(rig->settled_late);
 }
 
@@ -342,7 +342,7 @@ static void switched_off_nothing_is_published(void **state)
     again(rig);
     assert_true(job_end(rig->job, WARREN_REJECT));
     assert_int_equal(rig->published, 0);
-    assert_int_equal(rig->delivery->relay, RELAY_NONE);
+    assert_int_equal(rig->attempt->relay, RELAY_NONE);
 }
 
 /* What else the job published may fail: a confirmed dead letter stands for the message. */
@@ -351,14 +351,14 @@ static void other_receipts_do_not_matter(void **state)
     struct rig *rig = *state;
     const struct warren_receipt nacked = {.result = WARREN_NACKED};
 
-    rig->job->settlement = settlement_new(rig->delivery, settled_late, rig);
+    rig->job->settlement = settlement_new(rig->attempt, settled_late, rig);
     assert_non_null(rig->job->settlement);
     settlement_hold(rig->job->settlement);
     settlement_receipt(&nacked, rig->job->settlement);
     assert_false(job_end(rig->job, WARREN_REJECT));
     receipt(rig, WARREN_CONFIRMED, 0);
     assert_int_equal(outcome(rig), WARREN_REJECT);
-    assert_int_equal(rig->delivery->relay, RELAY_CONFIRMED);
+    assert_int_equal(rig->attempt->relay, RELAY_CONFIRMED);
 }
 
 /* What the signal was, and where, stands in the letter. */
@@ -384,9 +384,9 @@ static void a_short_delay_is_waited_for_here(void **state)
     warren_job_hold_max(rig->job, 1000);
     warren_job_retry_after(rig->job, 1000);
     assert_true(job_end(rig->job, WARREN_RETRY));
-    assert_true(rig->delivery->reserved);
-    assert_int_equal(rig->delivery->retry_at_ms, START_MS + 1000);
-    assert_int_equal(rig->delivery->failed, 1);
+    assert_true(rig->attempt->reserved);
+    assert_int_equal(rig->attempt->retry_at_ms, START_MS + 1000);
+    assert_int_equal(rig->attempt->failed, 1);
     assert_int_equal(rig->published, 0);
     assert_int_equal(rig->places, 0);
 }
@@ -399,7 +399,7 @@ static void a_long_delay_is_relayed(void **state)
     warren_job_hold_max(rig->job, 1000);
     warren_job_retry_after(rig->job, 1001);
     assert_false(job_end(rig->job, WARREN_RETRY));
-    assert_false(rig->delivery->reserved);
+    assert_false(rig->attempt->reserved);
     assert_int_equal(rig->places, 1);
     assert_string_equal(rig->to_queue, "payments");
     assert_int_equal(rig->delay_ms, 1001);
@@ -411,7 +411,7 @@ static void a_long_delay_is_relayed(void **state)
     assert_non_null(warren_table_get(&rig->properties.headers, NOTE_FIRST_FAILURE));
     receipt(rig, WARREN_CONFIRMED, 0);
     assert_int_equal(outcome(rig), WARREN_RETRY);
-    assert_int_equal(rig->delivery->relay, RELAY_CONFIRMED);
+    assert_int_equal(rig->attempt->relay, RELAY_CONFIRMED);
 }
 
 /* So does a short one when there is no place, or nobody said when. */
@@ -424,8 +424,8 @@ static void without_a_place_it_is_relayed(void **state)
     assert_false(job_end(rig->job, WARREN_RETRY));
     assert_int_equal(rig->delay_ms, 10);
     receipt(rig, WARREN_NACKED, 0);
-    assert_int_equal(rig->delivery->relay, RELAY_FAILED);
-    assert_int_equal(rig->delivery->retry_at_ms, START_MS + 10);
+    assert_int_equal(rig->attempt->relay, RELAY_FAILED);
+    assert_int_equal(rig->attempt->retry_at_ms, START_MS + 10);
     again(rig);
     rig->places = 1;
     assert_false(job_end(rig->job, WARREN_RETRY));
@@ -445,7 +445,7 @@ static void attempts_add_up(void **state)
         {NOTE_FIRST_FAILURE, {.type = WARREN_TIMESTAMP, .as = {.timestamp = 1700000000}}}};
 
     deliver_copy(rig, headers, 3);
-    rig->delivery->redelivered = true;
+    rig->attempt->delivery.redelivered = true;
     assert_int_equal(warren_job_attempt(rig->job), 7);
     warren_job_retry_after(rig->job, 0);
     assert_true(job_end(rig->job, WARREN_RETRY));
@@ -513,7 +513,7 @@ static void what_does_not_count_is_handed_back(void **state)
     warren_job_forgive(rig->job);
     warren_job_retry_after(rig->job, 0);
     assert_true(job_end(rig->job, WARREN_RETRY));
-    assert_int_equal(rig->delivery->retry_at_ms, -1);
+    assert_int_equal(rig->attempt->retry_at_ms, -1);
     again(rig);
     assert_true(job_end(rig->job, WARREN_REQUEUE));
     assert_int_equal(rig->published, 0);
@@ -561,7 +561,7 @@ static void draining_nothing_is_held(void **state)
     clock_fake_advance_ms(&rig->clock, 700);
     assert_true(job_end(rig->job, WARREN_REJECT));
     assert_int_equal(rig->published, 1);
-    assert_int_equal(rig->delivery->relay_status, WARREN_ETIMEOUT);
+    assert_int_equal(rig->attempt->relay_status, WARREN_ETIMEOUT);
 }
 
 /* The wait for room in the publisher's window is bounded also without a deadline. */
@@ -584,11 +584,11 @@ static void a_stream_gets_nothing_back(void **state)
     rig->places = 0;
     warren_job_retry_after(rig->job, 600000);
     assert_true(job_end(rig->job, WARREN_RETRY));
-    assert_int_equal(rig->delivery->retry_at_ms, START_MS + 600000);
-    assert_false(rig->delivery->reserved);
+    assert_int_equal(rig->attempt->retry_at_ms, START_MS + 600000);
+    assert_false(rig->attempt->reserved);
     again(rig);
     assert_true(job_end(rig->job, WARREN_RETRY));
-    assert_int_equal(rig->delivery->retry_at_ms, START_MS);
+    assert_int_equal(rig->attempt->retry_at_ms, START_MS);
     assert_int_equal(rig->published, 0);
     again(rig);
     assert_false(job_end(rig->job, WARREN_REJECT));
@@ -603,14 +603,14 @@ static void a_stream_gets_nothing_handed_back(void **state)
 
     rig->relay.into_queue = false;
     assert_true(job_end(rig->job, WARREN_REQUEUE));
-    assert_int_equal(rig->delivery->outcome, WARREN_RETRY);
-    assert_true(rig->delivery->forgiven);
-    assert_int_equal(rig->delivery->failed, 0);
-    assert_int_equal(rig->delivery->retry_at_ms, START_MS + 1000);
+    assert_int_equal(rig->attempt->outcome, WARREN_RETRY);
+    assert_true(rig->attempt->forgiven);
+    assert_int_equal(rig->attempt->failed, 0);
+    assert_int_equal(rig->attempt->retry_at_ms, START_MS + 1000);
     again(rig);
     rig->deadline_ms = START_MS + 30000;
     assert_true(job_end(rig->job, WARREN_REQUEUE));
-    assert_int_equal(rig->delivery->outcome, WARREN_REQUEUE);
+    assert_int_equal(rig->attempt->outcome, WARREN_REQUEUE);
     assert_int_equal(rig->published, 0);
 }
 

@@ -1,5 +1,5 @@
 /* test_late.c - attempts that fail when they are over: who is asked, and what follows. */
-#include "consume/attempt/late.h"
+#include "consume/job/late.h"
 #include "job_rig.h"
 #include "support/test.h"
 
@@ -29,14 +29,14 @@ static enum warren_outcome run(struct job_rig *rig, const struct warren_link *li
     struct chain late;
 
     trail[0] = '\0';
-    rig->delivery->late = true;
-    free(rig->delivery->unpublished);
-    rig->delivery->unpublished = strdup("what it published was returned");
+    rig->attempt->late = true;
+    free(rig->attempt->unpublished);
+    rig->attempt->unpublished = strdup("what it published was returned");
     assert_int_equal(late_init(&late, links, count), WARREN_OK);
     job_rig_begin(rig);
     outcome = late_run(&late, rig->job);
     chain_done(&late);
-    assert_false(rig->delivery->late);
+    assert_false(rig->attempt->late);
     assert_string_equal(warren_job_error(rig->job), "what it published was returned");
     return outcome;
 }
@@ -50,8 +50,8 @@ static void nobody_decides(void **state)
     assert_int_equal(run(rig, links, 2), WARREN_RETRY);
     assert_string_equal(trail, "12");
     assert_true(job_end(rig->job, WARREN_RETRY));
-    assert_int_equal(rig->delivery->failed, 1);
-    assert_int_equal(rig->delivery->retry_at_ms, JOB_RIG_START_MS + LATE_AGAIN_MS);
+    assert_int_equal(rig->attempt->failed, 1);
+    assert_int_equal(rig->attempt->retry_at_ms, JOB_RIG_START_MS + LATE_AGAIN_MS);
     assert_int_equal(run(rig, NULL, 0), WARREN_RETRY);
     assert_int_equal(warren_job_retry_delay_ms(rig->job), LATE_AGAIN_MS);
 }

@@ -8,56 +8,56 @@ static int setup(void **state)
 {
     const struct warren_bytes none = {"", 0};
 
-    *state = delivery_new(none, none, none, 0);
+    *state = attempt_new(none, none, none, 0);
     return *state ? 0 : -1;
 }
 
 static int teardown(void **state)
 {
-    delivery_free(*state);
+    attempt_free(*state);
     return 0;
 }
 
 static void words_are_copied(void **state)
 {
-    struct delivery *delivery = *state;
+    struct attempt *attempt = *state;
     char error[] = "no such account";
     struct relay_facts facts = {.failed = 3, .reason = "attempts", .error = error};
 
-    owed_keep(delivery, &facts, 7000);
+    owed_keep(attempt, &facts, 7000);
     memset(error, 'x', sizeof error - 1);
-    assert_string_equal(delivery->owed->facts.error, "no such account");
-    assert_string_equal(delivery->owed->facts.reason, "attempts");
-    assert_null(delivery->owed->facts.signal);
-    assert_null(delivery->owed->facts.backtrace);
-    assert_int_equal(delivery->owed->facts.failed, 3);
-    assert_int_equal(delivery->owed->due_ms, 7000);
-    assert_int_equal(delivery->owed->since_ms, -1);
+    assert_string_equal(attempt->owed->facts.error, "no such account");
+    assert_string_equal(attempt->owed->facts.reason, "attempts");
+    assert_null(attempt->owed->facts.signal);
+    assert_null(attempt->owed->facts.backtrace);
+    assert_int_equal(attempt->owed->facts.failed, 3);
+    assert_int_equal(attempt->owed->due_ms, 7000);
+    assert_int_equal(attempt->owed->since_ms, -1);
 }
 
 /* And another outcome of the same delivery does not begin anew: its copies fail as the others did.
  */
 static void tries_come_less_and_less_often(void **state)
 {
-    struct delivery *delivery = *state;
+    struct attempt *attempt = *state;
     const struct relay_facts facts = {.failed = 1};
     int64_t longest_ms = 0;
     struct random random;
 
     random_init(&random, 1);
-    owed_keep(delivery, &facts, INT64_MAX);
-    assert_in_range(owed_again_ms(delivery->owed, &random), OWED_AGAIN_MIN_MS,
+    owed_keep(attempt, &facts, INT64_MAX);
+    assert_in_range(owed_again_ms(attempt->owed, &random), OWED_AGAIN_MIN_MS,
                     2 * OWED_AGAIN_MIN_MS);
     for (int i = 0; i < 100; i++) {
-        int64_t again_ms = owed_again_ms(delivery->owed, &random);
+        int64_t again_ms = owed_again_ms(attempt->owed, &random);
 
         assert_in_range(again_ms, OWED_AGAIN_MIN_MS, OWED_AGAIN_MAX_MS);
         if (again_ms > longest_ms)
             longest_ms = again_ms;
     }
     assert_true(longest_ms > OWED_AGAIN_MAX_MS / 2);
-    owed_keep(delivery, &facts, INT64_MAX);
-    assert_int_equal(delivery->owed->tries, 101);
+    owed_keep(attempt, &facts, INT64_MAX);
+    assert_int_equal(attempt->owed->tries, 101);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

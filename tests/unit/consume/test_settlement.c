@@ -2,13 +2,13 @@
 #include "consume/relay/settlement.h"
 #include "support/test.h"
 
-static struct delivery *told; /* what `done` was called with */
+static struct attempt *told; /* what `done` was called with */
 
-static void done(void *user, struct delivery *delivery)
+static void done(void *user, struct attempt *attempt)
 {
     assert_ptr_equal(user, &told);
     assert_null(told);
-    told = delivery;
+    told = attempt;
 }
 
 static const struct warren_receipt confirmed = {.result = WARREN_CONFIRMED};
@@ -19,13 +19,13 @@ static int setup(void **state)
     struct warren_bytes none = {"", 0};
 
     told = NULL;
-    *state = delivery_new(none, none, none, 0);
+    *state = attempt_new(none, none, none, 0);
     return *state ? 0 : -1;
 }
 
 static int teardown(void **state)
 {
-    delivery_free(*state);
+    attempt_free(*state);
     return 0;
 }
 
@@ -43,48 +43,48 @@ static void outcomes_become_verdicts(void **state)
 /* With a receipt missing, the return of the handler settles nothing; the last receipt does. */
 static void the_last_receipt_settles(void **state)
 {
-    struct delivery *delivery = *state;
-    struct settlement *s = settlement_new(delivery, done, &told);
+    struct attempt *attempt = *state;
+    struct settlement *s = settlement_new(attempt, done, &told);
 
     settlement_hold(s);
     settlement_hold(s);
     settlement_receipt(&confirmed, s);
-    delivery->outcome = WARREN_ACK;
+    attempt->outcome = WARREN_ACK;
     assert_false(settlement_handled(s));
     assert_null(told);
     settlement_receipt(&confirmed, s);
-    assert_ptr_equal(told, delivery);
-    assert_int_equal(delivery->outcome, WARREN_ACK);
+    assert_ptr_equal(told, attempt);
+    assert_int_equal(attempt->outcome, WARREN_ACK);
 }
 
 /* With all receipts there, the return of the handler settles, and nobody else is told. */
 static void the_handler_settles_if_it_is_last(void **state)
 {
-    struct delivery *delivery = *state;
-    struct settlement *s = settlement_new(delivery, done, &told);
+    struct attempt *attempt = *state;
+    struct settlement *s = settlement_new(attempt, done, &told);
 
     settlement_hold(s);
     settlement_receipt(&confirmed, s);
-    delivery->outcome = WARREN_ACK;
+    attempt->outcome = WARREN_ACK;
     assert_true(settlement_handled(s));
     assert_null(told);
-    assert_int_equal(delivery->outcome, WARREN_ACK);
+    assert_int_equal(attempt->outcome, WARREN_ACK);
 }
 
 /* One message that was not confirmed: the input is tried again. */
 static void a_failed_publish_means_retry(void **state)
 {
-    struct delivery *delivery = *state;
-    struct settlement *s = settlement_new(delivery, done, &told);
+    struct attempt *attempt = *state;
+    struct settlement *s = settlement_new(attempt, done, &told);
 
     settlement_hold(s);
     settlement_hold(s);
     settlement_receipt(&returned, s);
-    delivery->outcome = WARREN_ACK;
+    attempt->outcome = WARREN_ACK;
     assert_false(settlement_handled(s));
     settlement_receipt(&confirmed, s);
-    assert_ptr_equal(told, delivery);
-    assert_int_equal(delivery->outcome, WARREN_RETRY);
+    assert_ptr_equal(told, attempt);
+    assert_int_equal(attempt->outcome, WARREN_RETRY);
 }
 
 /* What was returned is the message's own fault: the attempt has failed, whatever the handler said,
@@ -93,20 +93,20 @@ static void a_returned_message_makes_it_late(void **state)
 {
     static const enum warren_outcome outcomes[] = {WARREN_ACK, WARREN_DISCARD, WARREN_REQUEUE,
                                                    WARREN_RETRY};
-    struct delivery *delivery = *state;
+    struct attempt *attempt = *state;
 
     for (unsigned i = 0; i < 4; i++) {
-        struct settlement *s = settlement_new(delivery, done, &told);
+        struct settlement *s = settlement_new(attempt, done, &told);
 
         settlement_hold(s);
         settlement_receipt(&returned, s);
-        delivery->outcome = (uint8_t)outcomes[i];
-        delivery->late = false;
-        delivery->forgiven = false;
+        attempt->outcome = (uint8_t)outcomes[i];
+        attempt->late = false;
+        attempt->forgiven = false;
         assert_true(settlement_handled(s));
-        assert_int_equal(delivery->outcome, WARREN_RETRY);
-        assert_int_equal(delivery->late, outcomes[i] != WARREN_RETRY);
-        assert_int_equal(delivery->failed, 0);
+        assert_int_equal(attempt->outcome, WARREN_RETRY);
+        assert_int_equal(attempt->late, outcomes[i] != WARREN_RETRY);
+        assert_int_equal(attempt->failed, 0);
     }
 }
 
@@ -115,40 +115,40 @@ static void an_unconfirmed_message_is_forgiven(void **state)
 {
     static const enum warren_result results[] = {WARREN_NACKED, WARREN_TIMEOUT, WARREN_EXPIRED};
     static const char *const words[] = {"nacked", "timeout", "expired"};
-    struct delivery *delivery = *state;
+    struct attempt *attempt = *state;
     char text[64];
 
     for (unsigned i = 0; i < 3; i++) {
         const struct warren_receipt receipt = {.result = results[i], .routing_key = "q"};
-        struct settlement *s = settlement_new(delivery, done, &told);
+        struct settlement *s = settlement_new(attempt, done, &told);
 
         settlement_hold(s);
         settlement_receipt(&receipt, s);
-        delivery->outcome = WARREN_ACK;
-        delivery->forgiven = false;
+        attempt->outcome = WARREN_ACK;
+        attempt->forgiven = false;
         assert_true(settlement_handled(s));
-        assert_int_equal(delivery->outcome, WARREN_RETRY);
-        assert_true(delivery->forgiven);
-        assert_false(delivery->late);
-        assert_int_equal(delivery->failed, 0);
+        assert_int_equal(attempt->outcome, WARREN_RETRY);
+        assert_true(attempt->forgiven);
+        assert_false(attempt->late);
+        assert_int_equal(attempt->failed, 0);
         snprintf(text, sizeof text, "what it published to queue 'q' was not confirmed: %s",
                  words[i]);
-        assert_string_equal(delivery->unpublished, text);
+        assert_string_equal(attempt->unpublished, text);
     }
 }
 
 /* An attempt that publishes one message, and is not let publish another: so it answers RETRY, and
  * is forgiven. */
-static void attempt_in_part(struct delivery *delivery, const struct warren_receipt *of_the_first)
+static void attempt_in_part(struct attempt *attempt, const struct warren_receipt *of_the_first)
 {
-    struct settlement *s = settlement_new(delivery, done, &told);
+    struct settlement *s = settlement_new(attempt, done, &told);
 
     settlement_hold(s);
     settlement_receipt(of_the_first, s);
     settlement_not_taken(s, "the window is full");
-    delivery->outcome = WARREN_RETRY;
-    delivery->forgiven = true;
-    delivery->late = false;
+    attempt->outcome = WARREN_RETRY;
+    attempt->forgiven = true;
+    attempt->late = false;
     assert_true(settlement_handled(s));
 }
 
@@ -157,51 +157,51 @@ static void attempt_in_part(struct delivery *delivery, const struct warren_recei
 static void forgiveness_in_part_has_a_bound(void **state)
 {
     const struct warren_receipt nacked = {.result = WARREN_NACKED, .routing_key = "q"};
-    struct delivery *delivery = *state;
+    struct attempt *attempt = *state;
 
     for (int i = 0; i < SETTLEMENT_IN_PART; i++) {
-        struct settlement *s = settlement_new(delivery, done, &told);
+        struct settlement *s = settlement_new(attempt, done, &told);
 
         settlement_hold(s);
         settlement_hold(s);
         settlement_receipt(&nacked, s);
         settlement_receipt(&confirmed, s);
-        delivery->outcome = WARREN_ACK;
-        delivery->late = false;
+        attempt->outcome = WARREN_ACK;
+        attempt->late = false;
         assert_true(settlement_handled(s));
-        assert_true(delivery->forgiven);
-        assert_false(delivery->late);
+        assert_true(attempt->forgiven);
+        assert_false(attempt->late);
     }
     for (int i = 0; i < 300; i++) {
-        attempt_in_part(delivery, &confirmed);
-        assert_true(delivery->late);
+        attempt_in_part(attempt, &confirmed);
+        assert_true(attempt->late);
     }
-    assert_int_equal(delivery->outcome, WARREN_RETRY);
+    assert_int_equal(attempt->outcome, WARREN_RETRY);
 }
 
 /* Nothing was confirmed, so nothing is there twice: it is forgiven for as long as that lasts. */
 static void forgiveness_without_a_part_has_none(void **state)
 {
     const struct warren_receipt expired = {.result = WARREN_EXPIRED, .routing_key = "q"};
-    struct delivery *delivery = *state;
+    struct attempt *attempt = *state;
 
     for (int i = 0; i < 300; i++) {
-        attempt_in_part(delivery, &expired);
-        assert_true(delivery->forgiven);
-        assert_false(delivery->late);
+        attempt_in_part(attempt, &expired);
+        assert_true(attempt->forgiven);
+        assert_false(attempt->late);
     }
-    assert_string_equal(delivery->unpublished,
+    assert_string_equal(attempt->unpublished,
                         "what it published to queue 'q' was not confirmed: expired");
 }
 
 /* Why the handler gave up is told when its other messages are fine. */
 static void what_was_not_taken_is_told(void **state)
 {
-    struct delivery *delivery = *state;
+    struct attempt *attempt = *state;
 
-    attempt_in_part(delivery, &confirmed);
-    assert_int_equal(delivery->publish_end, PUBLISH_UNCONFIRMED);
-    assert_string_equal(delivery->unpublished, "the window is full");
+    attempt_in_part(attempt, &confirmed);
+    assert_int_equal(attempt->publish_end, PUBLISH_UNCONFIRMED);
+    assert_string_equal(attempt->unpublished, "the window is full");
 }
 
 /* The first one is told of; but what is refused for good outweighs what is not. */
@@ -213,48 +213,48 @@ static void the_worst_is_told(void **state)
                                      .routing_key = "k",
                                      .reply_code = 312,
                                      .reply_text = "NO_ROUTE"};
-    struct delivery *delivery = *state;
-    struct settlement *s = settlement_new(delivery, done, &told);
+    struct attempt *attempt = *state;
+    struct settlement *s = settlement_new(attempt, done, &told);
 
     for (int i = 0; i < 4; i++)
         settlement_hold(s);
-    delivery->outcome = WARREN_ACK;
+    attempt->outcome = WARREN_ACK;
     assert_false(settlement_handled(s));
     settlement_receipt(&nacked, s);
-    assert_int_equal(delivery->publish_end, PUBLISH_UNCONFIRMED);
+    assert_int_equal(attempt->publish_end, PUBLISH_UNCONFIRMED);
     settlement_receipt(&refused, s);
     refused.exchange = "y";
     settlement_receipt(&refused, s);
     settlement_receipt(&nacked, s);
-    assert_ptr_equal(told, delivery);
-    assert_true(delivery->late);
-    assert_string_equal(delivery->unpublished, "what it published to exchange 'x' with routing key "
-                                               "'k' was returned: 312 NO_ROUTE");
+    assert_ptr_equal(told, attempt);
+    assert_true(attempt->late);
+    assert_string_equal(attempt->unpublished, "what it published to exchange 'x' with routing key "
+                                              "'k' was returned: 312 NO_ROUTE");
 }
 
 /* Each forgiven attempt is waited for longer, within a bound. */
 static void forgiven_attempts_are_spaced_out(void **state)
 {
     static const int64_t delays_ms[] = {1000, 2000, 4000, 8000, 16000, 30000, 30000};
-    struct delivery *delivery = *state;
+    struct attempt *attempt = *state;
 
     for (unsigned i = 0; i < sizeof delays_ms / sizeof *delays_ms; i++)
-        assert_int_equal(settlement_again_ms(delivery), delays_ms[i]);
+        assert_int_equal(settlement_again_ms(attempt), delays_ms[i]);
     for (unsigned i = 0; i < 1000; i++)
-        assert_int_equal(settlement_again_ms(delivery), 30000);
+        assert_int_equal(settlement_again_ms(attempt), 30000);
 }
 
 /* A message that the publisher refused is not waited for. */
 static void a_refused_publish_is_not_awaited(void **state)
 {
-    struct delivery *delivery = *state;
-    struct settlement *s = settlement_new(delivery, done, &told);
+    struct attempt *attempt = *state;
+    struct settlement *s = settlement_new(attempt, done, &told);
 
     settlement_hold(s);
     settlement_unhold(s);
-    delivery->outcome = WARREN_REJECT;
+    attempt->outcome = WARREN_REJECT;
     assert_true(settlement_handled(s));
-    assert_int_equal(delivery->outcome, WARREN_REJECT);
+    assert_int_equal(attempt->outcome, WARREN_REJECT);
 }
 
 int main(void)

@@ -30,12 +30,12 @@ struct rig {
     struct job_source source;
     struct stages stages;
     struct looker lookers[STAGES_MAX];
-    size_t count;           /* of them */
-    char after_of_0[8];     /* names, in the order in which `after` of tag 0 was called */
-    bool unwanted[COUNT];   /* the owner says so */
-    struct batch go;        /* to the workers */
-    struct batch back;      /* what is not wanted */
-    struct delivery *later; /* what was settled last by a passage */
+    size_t count;          /* of them */
+    char after_of_0[8];    /* names, in the order in which `after` of tag 0 was called */
+    bool unwanted[COUNT];  /* the owner says so */
+    struct batch go;       /* to the workers */
+    struct batch back;     /* what is not wanted */
+    struct attempt *later; /* what was settled last by a passage */
     int wakes;
 };
 
@@ -43,7 +43,7 @@ static bool before(struct warren_job *job, struct warren_passage *passage, void 
                    void **ret_mark)
 {
     struct looker *looker = state;
-    uint64_t tag = job->delivery->tag;
+    uint64_t tag = job->attempt->delivery.tag;
 
     assert_string_equal(warren_job_queue(job), "payments");
     assert_true(warren_job_body(job).len == tag);
@@ -75,14 +75,14 @@ static void wake(void *user)
     ((struct rig *)user)->wakes++;
 }
 
-static void settled(void *user, struct delivery *delivery)
+static void settled(void *user, struct attempt *attempt)
 {
-    ((struct rig *)user)->later = delivery;
+    ((struct rig *)user)->later = attempt;
 }
 
-static bool wanted(void *user, const struct delivery *delivery)
+static bool wanted(void *user, const struct attempt *attempt)
 {
-    return !((const struct rig *)user)->unwanted[delivery->tag];
+    return !((const struct rig *)user)->unwanted[attempt->delivery.tag];
 }
 
 static const struct stages_calls calls = {wake, settled, wanted};
@@ -134,10 +134,10 @@ static int three(void **state)
 
 static void free_all(struct batch *batch)
 {
-    struct delivery *delivery;
+    struct attempt *attempt;
 
-    while ((delivery = batch_pop(batch)))
-        delivery_free(delivery);
+    while ((attempt = batch_pop(batch)))
+        attempt_free(attempt);
 }
 
 static int teardown(void **state)
@@ -157,11 +157,11 @@ static void enter_all(struct rig *rig)
     struct batch arrived = {NULL, NULL, 0};
 
     for (uint64_t tag = 0; tag < COUNT; tag++) {
-        struct delivery *delivery = delivery_new(nothing, nothing, nothing, tag);
+        struct attempt *attempt = attempt_new(nothing, nothing, nothing, tag);
 
-        assert_non_null(delivery);
-        delivery->tag = tag;
-        batch_add(&arrived, delivery);
+        assert_non_null(attempt);
+        attempt->delivery.tag = tag;
+        batch_add(&arrived, attempt);
     }
     stages_pass(&rig->stages, &arrived, &rig->go, &rig->back);
     assert_int_equal(arrived.count, 0);
@@ -177,8 +177,8 @@ static void look_again(struct rig *rig)
 static void assert_in_order(const struct batch *batch, uint64_t first, uint32_t count)
 {
     assert_int_equal(batch->count, count);
-    for (const struct delivery *d = batch->first; d; d = d->next)
-        assert_int_equal(d->tag, first++);
+    for (const struct attempt *d = batch->first; d; d = d->next)
+        assert_int_equal(d->delivery.tag, first++);
 }
 
 /* One that waits holds back those behind it; with its answer all go, in their order. */
@@ -238,10 +238,10 @@ static void after_is_called_once(void **state)
     last->holds[2] = true;
     last->marks[4] = false;
     enter_all(rig);
-    for (struct delivery *d = rig->go.first; d; d = d->next) {
+    for (struct attempt *d = rig->go.first; d; d = d->next) {
         d->outcome = WARREN_DISCARD;
-        assert_int_equal(stages_leave(&rig->stages, d), d->tag != 2);
-        if (d->tag == 2) {
+        assert_int_equal(stages_leave(&rig->stages, d), d->delivery.tag != 2);
+        if (d->delivery.tag == 2) {
             assert_null(rig->later);
             warren_passage_settle(last->passages[2], WARREN_DISCARD);
             assert_ptr_equal(rig->later, d);
@@ -264,7 +264,7 @@ static void after_is_called_once(void **state)
 static void after_is_called_innermost_first(void **state)
 {
     struct rig *rig = *state;
-    struct delivery *d;
+    struct attempt *d;
 
     rig->lookers[2].holds[0] = rig->lookers[1].holds[0] = true;
     enter_all(rig);
@@ -294,13 +294,13 @@ static void a_message_that_comes_again_is_shown_again(void **state)
     struct batch again;
 
     enter_all(rig);
-    for (struct delivery *d = rig->go.first; d; d = d->next)
+    for (struct attempt *d = rig->go.first; d; d = d->next)
         assert_true(stages_leave(&rig->stages, d));
     again = rig->go;
     rig->go = (struct batch){NULL, NULL, 0};
     stages_pass(&rig->stages, &again, &rig->go, &rig->back);
     assert_in_order(&rig->go, 0, COUNT);
-    for (struct delivery *d = rig->go.first; d; d = d->next)
+    for (struct attempt *d = rig->go.first; d; d = d->next)
         assert_true(stages_leave(&rig->stages, d));
     for (size_t i = 0; i < rig->count; i++)
         for (int tag = 0; tag < COUNT; tag++)
@@ -313,7 +313,7 @@ static void what_is_dropped_is_told(void **state)
     struct rig *rig = *state;
 
     enter_all(rig);
-    for (struct delivery *d = rig->go.first; d; d = d->next)
+    for (struct attempt *d = rig->go.first; d; d = d->next)
         stages_drop(&rig->stages, d);
     for (size_t i = 0; i < rig->count; i++) {
         for (int tag = 0; tag < COUNT; tag++) {
@@ -339,7 +339,7 @@ static void what_is_not_wanted_goes_back(void **state)
     assert_in_order(&rig->go, 0, 1);
     assert_in_order(&rig->back, 1, COUNT - 1);
     stages_drop(&rig->stages, rig->go.first);
-    for (struct delivery *d = rig->back.first; d; d = d->next)
+    for (struct attempt *d = rig->back.first; d; d = d->next)
         stages_drop(&rig->stages, d);
     for (int tag = 0; tag < COUNT; tag++) {
         assert_int_equal(a->afters[tag], 1);
@@ -356,16 +356,18 @@ static void each_has_its_own_mark(void **state)
 
     rig->lookers[1].marks[3] = false;
     enter_all(rig);
-    for (struct delivery *d = rig->go.first; d; d = d->next) {
-        job->delivery = d;
-        assert_ptr_equal(warren_job_mark(job, &links[1]), &rig->lookers[0].numbers[d->tag]);
+    for (struct attempt *d = rig->go.first; d; d = d->next) {
+        job->attempt = d;
+        assert_ptr_equal(warren_job_mark(job, &links[1]),
+                         &rig->lookers[0].numbers[d->delivery.tag]);
         assert_null(warren_job_mark(job, &links[2]));
-        assert_ptr_equal(warren_job_mark(job, &links[3]), &rig->lookers[2].numbers[d->tag]);
+        assert_ptr_equal(warren_job_mark(job, &links[3]),
+                         &rig->lookers[2].numbers[d->delivery.tag]);
         assert_ptr_equal(warren_job_mark(job, &links[4]),
-                         d->tag == 3 ? NULL : &rig->lookers[1].numbers[d->tag]);
+                         d->delivery.tag == 3 ? NULL : &rig->lookers[1].numbers[d->delivery.tag]);
         stages_leave(&rig->stages, d);
         assert_null(warren_job_mark(job, &links[1]));
-        job->delivery = NULL;
+        job->attempt = NULL;
     }
 }
 

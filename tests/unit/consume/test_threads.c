@@ -21,14 +21,14 @@ struct rig {
     atomic_uint most_inside;
     atomic_bool gate_open; /* deliveries with tag >= STUCK wait for it */
     atomic_bool later;     /* run() answers false */
-    struct delivery *kept; /* the last one that run() answered false for */
+    struct attempt *kept;  /* the last one that run() answered false for */
     pthread_mutex_t lock;
     pthread_cond_t opened;
 };
 
 #define STUCK UINT64_C(1000000)
 
-static bool run(void *user, uint32_t worker, struct delivery *delivery, int64_t begun_ns)
+static bool run(void *user, uint32_t worker, struct attempt *attempt, int64_t begun_ns)
 {
     struct rig *rig = user;
     unsigned inside = atomic_fetch_add(&rig->inside, 1) + 1;
@@ -38,16 +38,16 @@ static bool run(void *user, uint32_t worker, struct delivery *delivery, int64_t 
         abort(); /* cmocka's asserts are for the test's own thread */
     while (inside > most && !atomic_compare_exchange_weak(&rig->most_inside, &most, inside))
         ;
-    if (delivery->tag >= STUCK) {
+    if (attempt->delivery.tag >= STUCK) {
         pthread_mutex_lock(&rig->lock);
         while (!atomic_load(&rig->gate_open))
             pthread_cond_wait(&rig->opened, &rig->lock);
         pthread_mutex_unlock(&rig->lock);
     }
-    delivery->outcome = WARREN_DISCARD;
+    attempt->outcome = WARREN_DISCARD;
     atomic_fetch_sub(&rig->inside, 1);
     if (atomic_load(&rig->later)) {
-        rig->kept = delivery;
+        rig->kept = attempt;
         atomic_fetch_add(&rig->runs, 1);
         return false;
     }
@@ -137,15 +137,15 @@ static void open_gate(struct rig *rig)
     pthread_mutex_unlock(&rig->lock);
 }
 
-static struct delivery *message(uint64_t tag)
+static struct attempt *message(uint64_t tag)
 {
     struct warren_bytes none = {"", 0};
-    struct delivery *delivery = delivery_new(none, none, none, 0);
+    struct attempt *attempt = attempt_new(none, none, none, 0);
 
-    assert_non_null(delivery);
-    delivery->tag = tag;
-    delivery->generation = 1;
-    return delivery;
+    assert_non_null(attempt);
+    attempt->delivery.tag = tag;
+    attempt->delivery.generation = 1;
+    return attempt;
 }
 
 static void push(struct rig *rig, uint64_t first, uint64_t count)
@@ -184,10 +184,10 @@ static void collect(struct rig *rig, struct batch *done, uint32_t count)
 
 static void free_all(struct batch *batch)
 {
-    struct delivery *delivery;
+    struct attempt *attempt;
 
-    while ((delivery = batch_pop(batch)))
-        delivery_free(delivery);
+    while ((attempt = batch_pop(batch)))
+        attempt_free(attempt);
 }
 
 static void wait_for(atomic_uint *value, unsigned at_least)
@@ -206,17 +206,17 @@ static void each_is_settled_once(void **state)
     struct rig *rig = *state;
     struct batch done = {NULL, NULL, 0};
     unsigned char *seen = calloc(MANY, 1);
-    struct delivery *delivery;
+    struct attempt *attempt;
 
     for (uint64_t i = 0; i < MANY; i += 100)
         push(rig, i, 100);
     collect(rig, &done, MANY);
     assert_int_equal(done.count, MANY);
     assert_int_equal(atomic_load(&rig->runs), MANY);
-    while ((delivery = batch_pop(&done))) {
-        assert_int_equal(delivery->outcome, WARREN_DISCARD);
-        assert_int_equal(seen[delivery->tag]++, 0);
-        delivery_free(delivery);
+    while ((attempt = batch_pop(&done))) {
+        assert_int_equal(attempt->outcome, WARREN_DISCARD);
+        assert_int_equal(seen[attempt->delivery.tag]++, 0);
+        attempt_free(attempt);
     }
     free(seen);
 }
@@ -230,8 +230,8 @@ static void a_stuck_one_does_not_starve_the_rest(void **state)
     push(rig, STUCK, 1);
     push(rig, 0, 50);
     collect(rig, &done, 50);
-    for (struct delivery *d = done.first; d; d = d->next)
-        assert_true(d->tag < STUCK);
+    for (struct attempt *d = done.first; d; d = d->next)
+        assert_true(d->delivery.tag < STUCK);
     open_gate(rig);
     collect(rig, &done, 51);
     free_all(&done);
@@ -297,7 +297,7 @@ static void an_older_generation_is_not_run(void **state)
     push(rig, 0, 10);
     collect(rig, &done, 10);
     assert_int_equal(atomic_load(&rig->runs), 0);
-    for (struct delivery *d = done.first; d; d = d->next)
+    for (struct attempt *d = done.first; d; d = d->next)
         assert_int_equal(d->outcome, WARREN_REQUEUE);
     free_all(&done);
 }
@@ -318,8 +318,8 @@ static void the_queue_can_be_taken(void **state)
     push(rig, 0, 5);
     runner_take_queued(rig->runner, &queued);
     assert_int_equal(queued.count, 5);
-    for (struct delivery *d = queued.first; d; d = d->next)
-        assert_int_equal(d->tag, tag++);
+    for (struct attempt *d = queued.first; d; d = d->next)
+        assert_int_equal(d->delivery.tag, tag++);
     open_gate(rig);
     collect(rig, &done, CONCURRENCY);
     assert_int_equal(done.count, CONCURRENCY);

@@ -3,14 +3,14 @@
 #define TESTS_UNIT_HANDLERS_JOB_RIG_H
 
 #include "amqp/wire/properties.h"
-#include "consume/attempt/job.h"
+#include "consume/job/job.h"
 #include "support/test.h"
 
 struct rig {
     _Atomic int64_t deadline_ms;
     struct job_source source;
     struct warren_job *job;
-    struct delivery *delivery;
+    struct attempt *attempt;
 };
 
 static inline int rig_setup(void **state)
@@ -32,7 +32,7 @@ static inline int rig_teardown(void **state)
     struct rig *rig = *state;
 
     job_free(rig->job);
-    delivery_free(rig->delivery);
+    attempt_free(rig->attempt);
     free(rig);
     return 0;
 }
@@ -50,13 +50,13 @@ static inline void rig_begin_whole(struct rig *rig, const struct warren_properti
     assert_int_equal(properties_encode_whole(properties, texts, 65536, &scratch, &out, NULL),
                      WARREN_OK);
     encoded = (struct warren_bytes){buffer_front(&out), buffer_len(&out)};
-    rig->delivery = delivery_new(warren_text("shop"), warren_text("eu.de"), encoded, body.len);
-    assert_non_null(rig->delivery);
+    rig->attempt = attempt_new(warren_text("shop"), warren_text("eu.de"), encoded, body.len);
+    assert_non_null(rig->attempt);
     if (body.len > 0)
-        memcpy(delivery_body(rig->delivery), body.data, body.len);
+        memcpy(delivery_body(&rig->attempt->delivery), body.data, body.len);
     buffer_done(&out);
     arena_done(&scratch);
-    job_begin(rig->job, rig->delivery, clock_now_ns(clock_monotonic()));
+    job_begin(rig->job, rig->attempt, clock_now_ns(clock_monotonic()));
 }
 
 static inline void rig_begin(struct rig *rig, const struct warren_properties *properties,

@@ -163,7 +163,7 @@ static void put_nan(struct rig *rig)
 {
     static const uint8_t two[] = {'d', 0x40, 0, 0, 0, 0, 0, 0, 0};
     static const uint8_t nan[] = {'d', 0x7f, 0xf8, 0, 0, 0, 0, 0, 0};
-    struct warren_bytes properties = delivery_properties(rig->delivery);
+    struct warren_bytes properties = delivery_properties(&rig->attempt->delivery);
     uint8_t *at = memmem(properties.data, properties.len, two, sizeof two);
 
     assert_non_null(at);

@@ -9,10 +9,10 @@
 
 #include <warren/status.h>
 
-#include "consume/workers/batch.h"
+#include "consume/attempt/batch.h"
 
 struct delay {
-    struct delivery **heap; /* ordered by retry_at_ms, then by tag */
+    struct attempt **heap; /* ordered by retry_at_ms, then by tag */
     uint32_t count;
     uint32_t capacity;
 };
@@ -22,10 +22,10 @@ enum warren_status delay_init(struct delay *delay, uint32_t capacity);
 /** Empty, or zeroed. */
 void delay_done(struct delay *delay);
 
-/** Keep @delivery until its retry_at_ms. @return false: there is no room. */
-bool delay_put(struct delay *delay, struct delivery *delivery);
+/** Keep @attempt until its retry_at_ms. @return false: there is no room. */
+bool delay_put(struct delay *delay, struct attempt *attempt);
 /** Take out the earliest if it is due at @now_ms; INT64_MAX: in any case. NULL: none is. */
-struct delivery *delay_pop(struct delay *delay, int64_t now_ms);
+struct attempt *delay_pop(struct delay *delay, int64_t now_ms);
 /** When the first one is due; INT64_MAX: there is none. */
 int64_t delay_next_ms(const struct delay *delay);
 /** Append to @batch, earliest first, all that are due at @now_ms; INT64_MAX: all. */

@@ -1,5 +1,5 @@
 /* job_scratch.c - what a job offers for working: memory, the reason of a failure, log lines. */
-#include "consume/attempt/job.h"
+#include "consume/job/job.h"
 
 #include <stdio.h>
 #include <string.h>

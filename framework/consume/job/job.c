@@ -1,5 +1,5 @@
 /* job.c - a job's life, reading its message, and what time it is. */
-#include "consume/attempt/job.h"
+#include "consume/job/job.h"
 
 #include <stdlib.h>
 
@@ -31,12 +31,12 @@ void job_free(struct warren_job *job)
     free(job);
 }
 
-void job_begin(struct warren_job *job, struct delivery *delivery, int64_t begun_ns)
+void job_begin(struct warren_job *job, struct attempt *attempt, int64_t begun_ns)
 {
-    job->delivery = delivery;
+    job->attempt = attempt;
     job->begun_ns = begun_ns;
-    if (delivery->first_ns == 0)
-        delivery->first_ns = begun_ns;
+    if (attempt->first_ns == 0)
+        attempt->first_ns = begun_ns;
     job->settlement = NULL;
     atomic_store_explicit(&job->limit_ms, INT64_MAX, memory_order_relaxed);
     job->retry_delay_ms = -1;
@@ -55,7 +55,7 @@ void job_begin(struct warren_job *job, struct delivery *delivery, int64_t begun_
     job->history_known = false;
     job->reason[0] = '\0';
     job->signal = job->backtrace = NULL;
-    delivery->relay = RELAY_NONE;
+    attempt->relay = RELAY_NONE;
     job->error[0] = '\0';
 }
 
@@ -63,12 +63,12 @@ bool job_end(struct warren_job *job, enum warren_outcome outcome)
 {
     struct settlement *settlement;
 
-    job->delivery->outcome = (uint8_t)outcome;
-    job->delivery->retry_at_ms = -1; /* receipts may make it WARREN_RETRY yet */
+    job->attempt->outcome = (uint8_t)outcome;
+    job->attempt->retry_at_ms = -1; /* receipts may make it WARREN_RETRY yet */
     if (outcome != WARREN_ACK && outcome != WARREN_DISCARD)
         job_relay(job);
     settlement = job->settlement;
-    job->delivery = NULL;
+    job->attempt = NULL;
     job->settlement = NULL;
     arena_reset(&job->arena);
     if (job->alarm.in_use)
@@ -80,7 +80,8 @@ bool job_end(struct warren_job *job, enum warren_outcome outcome)
 
 struct warren_bytes warren_job_body(const struct warren_job *job)
 {
-    struct warren_bytes body = {delivery_body(job->delivery), job->delivery->body_len};
+    struct warren_bytes body = {delivery_body(&job->attempt->delivery),
+                                job->attempt->delivery.body_len};
 
     return body;
 }
@@ -89,7 +90,8 @@ const struct warren_properties *warren_job_properties(struct warren_job *job)
 {
     if (!job->decoded) {
         /* On failure all are absent: what came over the wire was checked, so memory ran out. */
-        properties_decode(delivery_properties(job->delivery), &job->arena, &job->properties);
+        properties_decode(delivery_properties(&job->attempt->delivery), &job->arena,
+                          &job->properties);
         job->decoded = true;
     }
     return &job->properties;
@@ -127,8 +129,8 @@ const struct history *job_history(const struct warren_job *job)
 
     if (!job->history_known) {
         /* Without memory the message is taken for a new one. */
-        history_read(job->delivery, job->source->queue, job->source->broker_counts, &own->arena,
-                     &own->history);
+        history_read(&job->attempt->delivery, job->source->queue, job->source->broker_counts,
+                     &own->arena, &own->history);
         own->history_known = true;
     }
     return &job->history;
@@ -144,17 +146,21 @@ static const char *noted(const struct warren_job *job, const char *name, uint32_
 const char *warren_job_exchange(const struct warren_job *job)
 {
     const char *first = job_history(job)->exchange;
-    const struct delivery *delivery = job->delivery;
+    const struct attempt *attempt = job->attempt;
 
-    return first ? first : noted(job, delivery_exchange(delivery), delivery->exchange_len);
+    return first
+               ? first
+               : noted(job, delivery_exchange(&attempt->delivery), attempt->delivery.exchange_len);
 }
 
 const char *warren_job_routing_key(const struct warren_job *job)
 {
     const char *first = job_history(job)->routing_key;
-    const struct delivery *delivery = job->delivery;
+    const struct attempt *attempt = job->attempt;
 
-    return first ? first : noted(job, delivery_routing_key(delivery), delivery->routing_key_len);
+    return first ? first
+                 : noted(job, delivery_routing_key(&attempt->delivery),
+                         attempt->delivery.routing_key_len);
 }
 
 struct warren_bytes warren_job_key(struct warren_job *job)
@@ -167,12 +173,12 @@ struct warren_bytes warren_job_key(struct warren_job *job)
 
 bool warren_job_redelivered(const struct warren_job *job)
 {
-    return job->delivery->redelivered;
+    return job->attempt->delivery.redelivered;
 }
 
 uint32_t warren_job_attempt(struct warren_job *job)
 {
-    uint64_t attempt = UINT64_C(1) + job_history(job)->failed + job->delivery->failed;
+    uint64_t attempt = UINT64_C(1) + job_history(job)->failed + job->attempt->failed;
 
     return attempt < UINT32_MAX ? (uint32_t)attempt : UINT32_MAX;
 }
@@ -180,7 +186,7 @@ uint32_t warren_job_attempt(struct warren_job *job)
 /* No other delivery of the subscription has both numbers. */
 uint64_t warren_job_seed(const struct warren_job *job)
 {
-    uint64_t place = job->delivery->tag ^ (uint64_t)job->delivery->generation << 40;
+    uint64_t place = job->attempt->delivery.tag ^ (uint64_t)job->attempt->delivery.generation << 40;
 
     return job->source->seed ^ place * UINT64_C(0x9e3779b97f4a7c15);
 }
@@ -195,18 +201,18 @@ int64_t warren_job_elapsed_us(const struct warren_job *job)
 /* Once moved to an earlier process's attempt it stays, for a retry takes it for the message's. */
 int64_t warren_job_first_ms(const struct warren_job *job)
 {
-    struct delivery *delivery = job->delivery;
+    struct attempt *attempt = job->attempt;
     uint64_t first_s = job_history(job)->first_failure_s;
 
-    if (first_s > 0 && !delivery->first_moved) {
+    if (first_s > 0 && !attempt->first_moved) {
         int64_t age_ms = clock_wall_ms() - (int64_t)(first_s < WALL_MAX_S ? first_s : 0) * 1000;
         int64_t first_ns = clock_now_ns(job->source->clock) - age_ms * 1000000;
 
-        delivery->first_moved = true;
-        if (first_s < WALL_MAX_S && first_ns < delivery->first_ns)
-            delivery->first_ns = first_ns;
+        attempt->first_moved = true;
+        if (first_s < WALL_MAX_S && first_ns < attempt->first_ns)
+            attempt->first_ns = first_ns;
     }
-    return delivery->first_ns / 1000000;
+    return attempt->first_ns / 1000000;
 }
 
 int64_t warren_job_now_ms(const struct warren_job *job)

@@ -1,5 +1,5 @@
 /* late.c - see late.h. */
-#include "consume/attempt/late.h"
+#include "consume/job/late.h"
 
 static enum warren_outcome has_failed(struct warren_job *job, void *state)
 {
@@ -17,11 +17,11 @@ enum warren_status late_init(struct chain *late, const struct warren_link *links
 
 enum warren_outcome late_run(const struct chain *late, struct warren_job *job)
 {
-    struct delivery *delivery = job->delivery;
+    struct attempt *attempt = job->attempt;
     enum warren_outcome outcome;
 
-    delivery->late = false;
-    warren_job_fail(job, "%s", delivery->unpublished ? delivery->unpublished : "out of memory");
+    attempt->late = false;
+    warren_job_fail(job, "%s", attempt->unpublished ? attempt->unpublished : "out of memory");
     outcome = chain_run(late, job);
     if (outcome == WARREN_RETRY && job->retry_delay_ms < 0)
         warren_job_retry_after(job, LATE_AGAIN_MS);

@@ -7,40 +7,40 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "amqp/wire/delivery.h"
+#include "consume/attempt/attempt.h"
 
 /** All zero: empty. */
 struct batch {
-    struct delivery *first;
-    struct delivery *last;
+    struct attempt *first;
+    struct attempt *last;
     uint32_t count;
 };
 
-/** Put @delivery at the end. */
-static inline void batch_add(struct batch *batch, struct delivery *delivery)
+/** Put @attempt at the end. */
+static inline void batch_add(struct batch *batch, struct attempt *attempt)
 {
-    delivery->next = NULL;
+    attempt->next = NULL;
     if (batch->last)
-        batch->last->next = delivery;
+        batch->last->next = attempt;
     else
-        batch->first = delivery;
-    batch->last = delivery;
+        batch->first = attempt;
+    batch->last = attempt;
     batch->count++;
 }
 
 /** The first delivery, taken out, or NULL. */
-static inline struct delivery *batch_pop(struct batch *batch)
+static inline struct attempt *batch_pop(struct batch *batch)
 {
-    struct delivery *delivery = batch->first;
+    struct attempt *attempt = batch->first;
 
-    if (!delivery)
+    if (!attempt)
         return NULL;
-    batch->first = delivery->next;
+    batch->first = attempt->next;
     if (!batch->first)
         batch->last = NULL;
     batch->count--;
-    delivery->next = NULL;
-    return delivery;
+    attempt->next = NULL;
+    return attempt;
 }
 
 /** Move all of @from to the end of @to. */

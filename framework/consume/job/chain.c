@@ -1,10 +1,10 @@
 /* chain.c - see chain.h. */
-#include "consume/attempt/chain.h"
+#include "consume/job/chain.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "consume/attempt/job.h"
+#include "consume/job/job.h"
 
 /* A plugin is C: it may return anything. Checked here, so that no middleware has to. */
 static enum warren_outcome known(struct warren_job *job, enum warren_outcome outcome)

@@ -5,8 +5,8 @@
 
 #include "base/descriptors.h"
 #include "base/ending.h"
-#include "consume/attempt/job.h"
 #include "consume/crash/flight_recorder.h"
+#include "consume/job/job.h"
 
 /* When to give up, by the source's clock; INT64_MAX: never. */
 static int64_t until_ms(const struct warren_job *job)

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "amqp/wire/properties.h"
-#include "consume/attempt/job.h"
+#include "consume/job/job.h"
 
 #define PARENT "traceparent"
 #define STATE  "tracestate"

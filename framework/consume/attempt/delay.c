@@ -1,5 +1,5 @@
 /* delay.c - see delay.h. */
-#include "consume/relay/delay.h"
+#include "consume/attempt/delay.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 enum warren_status delay_init(struct delay *delay, uint32_t capacity)
 {
     *delay = (struct delay){.capacity = capacity};
-    delay->heap = calloc((size_t)capacity + 1, sizeof(struct delivery *));
+    delay->heap = calloc((size_t)capacity + 1, sizeof(struct attempt *));
     return delay->heap ? WARREN_OK : WARREN_ENOMEM;
 }
 
@@ -18,25 +18,25 @@ void delay_done(struct delay *delay)
     delay->heap = NULL;
 }
 
-static bool earlier(const struct delivery *a, const struct delivery *b)
+static bool earlier(const struct attempt *a, const struct attempt *b)
 {
     if (a->retry_at_ms != b->retry_at_ms)
         return a->retry_at_ms < b->retry_at_ms;
-    return a->tag < b->tag;
+    return a->delivery.tag < b->delivery.tag;
 }
 
-bool delay_put(struct delay *delay, struct delivery *delivery)
+bool delay_put(struct delay *delay, struct attempt *attempt)
 {
     uint32_t at = delay->count;
 
     if (delay->count == delay->capacity)
         return false;
     delay->count++;
-    while (at > 0 && earlier(delivery, delay->heap[(at - 1) / 2])) {
+    while (at > 0 && earlier(attempt, delay->heap[(at - 1) / 2])) {
         delay->heap[at] = delay->heap[(at - 1) / 2];
         at = (at - 1) / 2;
     }
-    delay->heap[at] = delivery;
+    delay->heap[at] = attempt;
     return true;
 }
 
@@ -45,10 +45,10 @@ int64_t delay_next_ms(const struct delay *delay)
     return delay->count > 0 ? delay->heap[0]->retry_at_ms : INT64_MAX;
 }
 
-static struct delivery *pop(struct delay *delay)
+static struct attempt *pop(struct delay *delay)
 {
-    struct delivery *top = delay->heap[0];
-    struct delivery *last = delay->heap[--delay->count];
+    struct attempt *top = delay->heap[0];
+    struct attempt *last = delay->heap[--delay->count];
     uint32_t at = 0;
 
     for (;;) {
@@ -65,15 +65,15 @@ static struct delivery *pop(struct delay *delay)
     return top;
 }
 
-struct delivery *delay_pop(struct delay *delay, int64_t now_ms)
+struct attempt *delay_pop(struct delay *delay, int64_t now_ms)
 {
     return delay->count > 0 && delay->heap[0]->retry_at_ms <= now_ms ? pop(delay) : NULL;
 }
 
 void delay_take(struct delay *delay, int64_t now_ms, struct batch *batch)
 {
-    struct delivery *delivery;
+    struct attempt *attempt;
 
-    while ((delivery = delay_pop(delay, now_ms)))
-        batch_add(batch, delivery);
+    while ((attempt = delay_pop(delay, now_ms)))
+        batch_add(batch, attempt);
 }

@@ -10,8 +10,8 @@
 #ifndef WARREN_CONSUME_LATE_H
 #define WARREN_CONSUME_LATE_H
 
-#include "consume/attempt/chain.h"
-#include "consume/attempt/job.h"
+#include "consume/job/chain.h"
+#include "consume/job/job.h"
 
 /** The next attempt comes after so long if no middleware has another delay. */
 #define LATE_AGAIN_MS 1000

@@ -12,10 +12,10 @@
 #include <warren/middleware.h>
 #include <warren/publisher.h>
 
-#include "amqp/wire/delivery.h"
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/middleware_own.h"
+#include "consume/attempt/attempt.h"
 #include "consume/relay/relay.h"
 #include "consume/relay/settlement.h"
 
@@ -69,7 +69,7 @@ struct job_alarm {
 
 struct warren_job {
     struct flight_worker *worker; /* of the flight recorder; NULL: there is none */
-    struct delivery *delivery;
+    struct attempt *attempt;
     const struct job_source *source;
     struct settlement *settlement; /* NULL until the job publishes */
     int64_t begun_ns;
@@ -108,11 +108,11 @@ struct warren_job *job_new(const struct job_source *source);
 /** NULL is fine. */
 void job_free(struct warren_job *job);
 
-/** From now on the job is @delivery's (borrowed), begun at @begun_ns of the source's clock. */
-void job_begin(struct warren_job *job, struct delivery *delivery, int64_t begun_ns);
+/** From now on the job is @attempt's (borrowed), begun at @begun_ns of the source's clock. */
+void job_begin(struct warren_job *job, struct attempt *attempt, int64_t begun_ns);
 
 /**
- * The chain answered @outcome: write it into the delivery and forget that.
+ * The chain answered @outcome: write it into the attempt and forget that.
  *
  * @return true: the delivery is settled; false: source->settled() will be called, perhaps by now
  */
@@ -139,7 +139,7 @@ const struct history *job_history(const struct warren_job *job);
 
 /**
  * The delivery's outcome is written, and is not success: hold it here, or publish a copy in its
- * place, or leave it to the loop to hand it back; see delivery->relay, retry_at_ms and reserved.
+ * place, or leave it to the loop to hand it back; see attempt->relay, retry_at_ms and reserved.
  */
 void job_relay(struct warren_job *job);
 

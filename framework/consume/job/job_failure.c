@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "consume/attempt/job.h"
+#include "consume/job/job.h"
 
 /* For the log's last lines before abort(). */
 #define LOG_STOP_MS 1000

@@ -3,7 +3,7 @@
 
 #include "amqp/wire/properties.h"
 #include "base/buffer.h"
-#include "consume/attempt/job.h"
+#include "consume/job/job.h"
 #include "publish/message/record.h"
 #include "publish/message/refusal.h"
 #include "publish/publisher/publisher_internal.h"
@@ -39,7 +39,7 @@ static enum warren_status publish_held(struct warren_job *job, const struct warr
     enum warren_status status;
 
     if (!job->settlement)
-        job->settlement = settlement_new(job->delivery, job->source->settled, job->source->user);
+        job->settlement = settlement_new(job->attempt, job->source->settled, job->source->user);
     if (!job->settlement)
         return WARREN_ENOMEM;
     settlement_hold(job->settlement);
@@ -211,7 +211,7 @@ void job_forgive_unpublished(struct warren_job *job)
         warren_job_fail(job, "%s", job->untaken);
     warren_job_forgive(job);
     if (job->retry_delay_ms < 0)
-        warren_job_retry_after(job, settlement_again_ms(job->delivery));
+        warren_job_retry_after(job, settlement_again_ms(job->attempt));
     if (job->published) { /* the settlement decides, and tells, when the receipts of the rest have
                              come */
         settlement_not_taken(job->settlement, job->error);

@@ -4,7 +4,7 @@
 #include <warren/sqlite.h>
 
 #include "base/middleware_own.h"
-#include "consume/attempt/job.h"
+#include "consume/job/job.h"
 
 void job_on_reply(struct warren_job *job, job_reply_fn *on_reply, void *user)
 {

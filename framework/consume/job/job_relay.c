@@ -2,7 +2,7 @@
  * place, decided on the worker's thread, where waiting for the publisher hurts least.
  */
 #include "amqp/wire/annotations.h"
-#include "consume/attempt/job.h"
+#include "consume/job/job.h"
 #include "consume/relay/owed.h"
 
 /* What was handed back on a stream is run again after so long. */
@@ -23,11 +23,11 @@ static bool is_draining(const struct warren_job *job)
 /* What the next attempt has to know. */
 static void count_failure(struct warren_job *job)
 {
-    struct delivery *delivery = job->delivery;
+    struct attempt *attempt = job->attempt;
 
-    delivery->forgiven = job->forgiven;
+    attempt->forgiven = job->forgiven;
     if (!job->forgiven)
-        delivery_count_failure(delivery);
+        attempt_count_failure(attempt);
 }
 
 /* By the clock, when the attempt that was asked for is due. */
@@ -41,39 +41,39 @@ static int64_t due_ms(const struct warren_job *job)
 }
 
 /* When the next attempt is due, if the copy cannot be made; INT64_MAX: that is not for here. */
-static int64_t attempt_due_ms(const struct delivery *delivery)
+static int64_t attempt_due_ms(const struct attempt *attempt)
 {
-    return delivery->outcome == WARREN_RETRY ? delivery->retry_at_ms : INT64_MAX;
+    return attempt->outcome == WARREN_RETRY ? attempt->retry_at_ms : INT64_MAX;
 }
 
 /* The settlement keeps the delivery until the receipt. What was not accepted has failed at once. */
 static void relay(struct warren_job *job, relay_fn *publish, const struct relay_facts *facts)
 {
-    struct delivery *delivery = job->delivery;
+    struct attempt *attempt = job->attempt;
     enum warren_status status = WARREN_ENOMEM;
 
-    owed_keep(delivery, facts, attempt_due_ms(delivery));
+    owed_keep(attempt, facts, attempt_due_ms(attempt));
     if (!job->settlement)
-        job->settlement = settlement_new(delivery, job->source->settled, job->source->user);
+        job->settlement = settlement_new(attempt, job->source->settled, job->source->user);
     if (job->settlement) {
-        delivery->relay = RELAY_SENT;
+        attempt->relay = RELAY_SENT;
         settlement_hold(job->settlement);
-        status = publish(job->source->relay, delivery, facts, &job->arena, settlement_relayed,
-                         job->settlement);
+        status = publish(job->source->relay, &attempt->delivery, facts, &job->arena,
+                         settlement_relayed, job->settlement);
         if (status == WARREN_OK)
             return;
         settlement_unhold(job->settlement);
     }
-    delivery->relay = RELAY_FAILED;
-    delivery->relay_status = (int16_t)status;
+    attempt->relay = RELAY_FAILED;
+    attempt->relay_status = (int16_t)status;
 }
 
 static struct relay_facts facts_of(const struct warren_job *job)
 {
-    const struct delivery *delivery = job->delivery;
+    const struct attempt *attempt = job->attempt;
 
-    return (struct relay_facts){.failed = delivery->failed,
-                                .first_failure_s = (uint64_t)delivery->first_failure_s,
+    return (struct relay_facts){.failed = attempt->failed,
+                                .first_failure_s = (uint64_t)attempt->first_failure_s,
                                 .left_ms = left_ms(job),
                                 .wait = true};
 }
@@ -102,8 +102,8 @@ static bool keep_here(const struct warren_job *job)
         return false;
     if (!job->source->reserve)
         return true;
-    job->delivery->reserved = job->source->reserve(job->source->user);
-    return job->delivery->reserved;
+    job->attempt->reserved = job->source->reserve(job->source->user);
+    return job->attempt->reserved;
 }
 
 /* Forgiven because of what it could not publish: how often is known here alone. As those whose
@@ -116,25 +116,25 @@ static bool waits_for_publisher(const struct warren_job *job)
 /* Handing it back tells all there is to tell: no attempt of this process counts. */
 static bool may_hand_back(const struct warren_job *job)
 {
-    return job->delivery->failed == 0 && job->retry_delay_ms <= 0;
+    return job->attempt->failed == 0 && job->retry_delay_ms <= 0;
 }
 
 static void try_again(struct warren_job *job)
 {
     const struct relay *to = job->source->relay;
-    struct delivery *delivery = job->delivery;
+    struct attempt *attempt = job->attempt;
     struct relay_facts facts;
 
     if (waits_for_publisher(job) || keep_here(job)) {
-        delivery->retry_at_ms = due_ms(job);
+        attempt->retry_at_ms = due_ms(job);
     } else if (to && !to->into_queue) { /* a stream takes nothing back: a place or not, it waits */
-        delivery->retry_at_ms =
+        attempt->retry_at_ms =
             job->retry_delay_ms >= 0 ? due_ms(job) : clock_now_ms(job->source->clock);
     } else if (to && !may_hand_back(job)) {
         facts = facts_of(job);
         facts.delay_ms = job->retry_delay_ms > 0 ? job->retry_delay_ms : 0;
         if (job->retry_delay_ms >= 0)
-            delivery->retry_at_ms = due_ms(job); /* if that fails */
+            attempt->retry_at_ms = due_ms(job); /* if that fails */
         relay(job, relay_later, &facts);
     }
 }
@@ -143,20 +143,20 @@ static void try_again(struct warren_job *job)
  * nothing either way. */
 static void requeue_on_stream(struct warren_job *job)
 {
-    struct delivery *delivery = job->delivery;
+    struct attempt *attempt = job->attempt;
 
     if (is_draining(job))
         return;
-    delivery->outcome = WARREN_RETRY;
-    delivery->forgiven = true;
-    delivery->retry_at_ms = clock_now_ms(job->source->clock) + STREAM_AGAIN_MS;
+    attempt->outcome = WARREN_RETRY;
+    attempt->forgiven = true;
+    attempt->retry_at_ms = clock_now_ms(job->source->clock) + STREAM_AGAIN_MS;
 }
 
 void job_relay(struct warren_job *job)
 {
     const struct relay *to = job->source->relay;
 
-    switch (job->delivery->outcome) {
+    switch (job->attempt->outcome) {
     case WARREN_RETRY:
         count_failure(job);
         try_again(job);
@@ -165,7 +165,7 @@ void job_relay(struct warren_job *job)
         job->retry_delay_ms = -1;
         if (to && !to->into_queue)
             requeue_on_stream(job);
-        else if (to && !job->delivery->suspect && !may_hand_back(job))
+        else if (to && !job->attempt->suspect && !may_hand_back(job))
             try_again(job);
         break;
     case WARREN_REJECT:

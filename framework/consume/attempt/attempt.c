@@ -1,0 +1,36 @@
+/* attempt.c - see attempt.h. */
+#include "consume/attempt/attempt.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+struct attempt *attempt_new(struct warren_bytes exchange, struct warren_bytes routing_key,
+                            struct warren_bytes properties, size_t body_len)
+{
+    struct delivery *delivery =
+        delivery_new(ATTEMPT_ROOM, exchange, routing_key, properties, body_len);
+
+    return delivery ? attempt_of(delivery) : NULL;
+}
+
+void attempt_done(struct attempt *attempt)
+{
+    free(attempt->unpublished);
+    free(attempt->owed);
+}
+
+void attempt_free(struct attempt *attempt)
+{
+    if (!attempt)
+        return;
+    attempt_done(attempt);
+    delivery_free(&attempt->delivery);
+}
+
+void attempt_count_failure(struct attempt *attempt)
+{
+    attempt->failed++;
+    if (attempt->first_failure_s == 0)
+        attempt->first_failure_s = clock_wall_ms() / 1000;
+}

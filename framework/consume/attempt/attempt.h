@@ -1,0 +1,82 @@
+/* attempt.h - what the runtime knows of a delivery while it tries to have it handled: what came of
+ * the attempts so far, and where the message stands now. The delivery itself, as it came from the
+ * wire, is the last member, so both are one piece of memory: the consumer leaves ATTEMPT_ROOM in
+ * front of each delivery, zeroed, which is an attempt that has not begun.
+ * Owner: one at a time; it moves with the queues (consumer > runner > worker > settlement).
+ */
+#ifndef WARREN_CONSUME_ATTEMPT_H
+#define WARREN_CONSUME_ATTEMPT_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include "amqp/wire/delivery.h"
+
+/** What became of the copy that was published in a delivery's place. */
+enum relay_state {
+    RELAY_NONE,
+    RELAY_SENT,
+    RELAY_CONFIRMED, /* the delivery can be acked */
+    RELAY_FAILED     /* the delivery waits, and the copy is tried again */
+};
+
+/** How what a job published has ended so far. */
+enum publish_end {
+    PUBLISH_FINE,
+    PUBLISH_UNCONFIRMED, /* something was not confirmed, for no fault of the message */
+    PUBLISH_REFUSED      /* something is refused for good, such as for a missing exchange */
+};
+
+struct owed;
+
+struct attempt {
+    struct attempt *next;    /* of the queue that owns it */
+    bool forgiven;           /* the last attempt does not count */
+    uint8_t outcome;         /* enum warren_outcome, once handled */
+    bool reserved;           /* it has a place among those held for a retry */
+    uint8_t relay;           /* enum relay_state */
+    uint8_t relay_result;    /* RELAY_FAILED: enum warren_result, unless it was not accepted */
+    uint16_t relay_code;     /* of that result */
+    int16_t relay_status;    /* RELAY_FAILED: enum warren_status of the publisher */
+    uint32_t failed;         /* attempts in this process that count */
+    bool suspect;            /* the flight recorder knows it, so it goes back as it is: no copy */
+    uint32_t note;           /* of the flight recorder about this message; 0: none */
+    int64_t first_failure_s; /* when the first of these ended, since 1970; 0: there was none */
+    int64_t first_ns;        /* when the first attempt began, as far as known; 0: there was none */
+    bool first_moved;        /* to one of an earlier process */
+    int64_t retry_at_ms;     /* with the outcome WARREN_RETRY: not before this; -1: whenever */
+    atomic_uint holds;       /* the handler, and each of its publishes without a receipt */
+    uint8_t publish_end;     /* enum publish_end */
+    uint8_t unconfirmed;     /* attempts that ended as PUBLISH_UNCONFIRMED; not above 255 */
+    uint8_t in_part;         /* of these, in which something was confirmed; not above 255 */
+    bool late;               /* the attempt failed after it was over: see consume/job/late.h */
+    char *unpublished;       /* what of it, and why; owned. NULL: nothing, or no memory */
+    struct owed *owed;  /* for a copy in its place: see consume/relay/owed.h. One piece of memory,
+                           owned; NULL: nothing, or no memory */
+    atomic_bool may_go; /* to the workers; this and the next two: see consume/runtime/stage.h */
+    void *stage;
+    void *mark;               /* of the middleware that has seen it ahead of them; NULL: none */
+    struct delivery delivery; /* last: its data follow */
+};
+
+/** Bytes to leave in front of a delivery. */
+#define ATTEMPT_ROOM offsetof(struct attempt, delivery)
+
+/** The attempt of @delivery, which has that room. */
+static inline struct attempt *attempt_of(struct delivery *delivery)
+{
+    return (struct attempt *)(void *)((char *)delivery - ATTEMPT_ROOM);
+}
+
+/** A delivery with an attempt that has not begun. As delivery_new(). */
+struct attempt *attempt_new(struct warren_bytes exchange, struct warren_bytes routing_key,
+                            struct warren_bytes properties, size_t body_len);
+/** Free what it owns; it and its delivery stay. To be called before consumer_settle(). */
+void attempt_done(struct attempt *attempt);
+/** The same, and free both. NULL is fine. */
+void attempt_free(struct attempt *attempt);
+
+/** It has failed, and counts. */
+void attempt_count_failure(struct attempt *attempt);
+
+#endif
