@@ -120,7 +120,7 @@ static enum warren_status init(struct warren_test *test, const struct warren_tes
                                        .handler = test->setup.subscription.handler_name,
                                        .publish = testing_publish,
                                        .append = testing_append,
-                                       .publisher = &test->published,
+                                       .publisher = (void *)&test->published,
                                        .definition = test->setup.subscription.handler,
                                        .state = test->setup.subscription.state,
                                        .clock = &test->clock.clock,

@@ -136,11 +136,12 @@ static void tell(const struct testing_published *published, warren_receipt_fn *r
     receipt(&said, user);
 }
 
-enum warren_status testing_publish(void *publisher, const struct warren_publish *what,
-                                   const struct arena *texts, int64_t delay_ms, int64_t most_ms,
-                                   warren_receipt_fn *receipt, void *receipt_user)
+enum warren_status testing_publish(struct warren_publisher *publisher,
+                                   const struct warren_publish *what, const struct arena *texts,
+                                   int64_t delay_ms, int64_t most_ms, warren_receipt_fn *receipt,
+                                   void *receipt_user)
 {
-    struct testing_published *published = publisher;
+    struct testing_published *published = (struct testing_published *)(void *)publisher;
     enum warren_status status = keep(published, what, texts, delay_ms);
 
     (void)most_ms; /* no time passes */
@@ -151,11 +152,12 @@ enum warren_status testing_publish(void *publisher, const struct warren_publish 
     return status;
 }
 
-enum warren_status testing_append(void *publisher, const struct warren_publish *what,
-                                  const struct arena *texts, int64_t delay_ms,
-                                  struct warren_outbox *outbox, struct warren_error *error)
+enum warren_status testing_append(struct warren_publisher *publisher,
+                                  const struct warren_publish *what, const struct arena *texts,
+                                  int64_t delay_ms, struct warren_outbox *outbox,
+                                  struct warren_error *error)
 {
-    struct testing_published *published = publisher;
+    struct testing_published *published = (struct testing_published *)(void *)publisher;
     enum warren_status status = keep(published, what, texts, delay_ms);
 
     (void)outbox;

@@ -2,6 +2,7 @@
 #include "consume/job/job.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "amqp/wire/properties.h"
 
@@ -33,30 +34,18 @@ void job_free(struct warren_job *job)
 
 void job_begin(struct warren_job *job, struct attempt *attempt, int64_t begun_ns)
 {
+    size_t zero = offsetof(struct warren_job, settlement);
+
+    memset((char *)job + zero, 0, offsetof(struct warren_job, properties) - zero);
     job->attempt = attempt;
     job->begun_ns = begun_ns;
     if (attempt->first_ns == 0)
         attempt->first_ns = begun_ns;
-    job->settlement = NULL;
     atomic_store_explicit(&job->limit_ms, INT64_MAX, memory_order_relaxed);
     job->retry_delay_ms = -1;
     job->hold_max_ms = JOB_HOLD_MAX_MS;
-    job->recovery = NULL;
-    job->traceparent = job->tracestate = NULL;
-    job->on_reply = NULL;
-    job->give_transaction = NULL;
-    job->in_transaction = false;
-    job->outbox = NULL;
-    job->forgiven = false;
-    job->duplicate = false;
-    job->published = false;
-    job->untaken = NULL;
-    job->decoded = false;
-    job->history_known = false;
-    job->reason[0] = '\0';
-    job->signal = job->backtrace = NULL;
-    attempt->relay = RELAY_NONE;
     job->error[0] = '\0';
+    attempt->relay = RELAY_NONE;
 }
 
 bool job_end(struct warren_job *job, enum warren_outcome outcome)

@@ -29,13 +29,15 @@
  * once if it answers WARREN_OK, never otherwise. @texts is the job's arena: it may pass on what it
  * was given. Thread: the worker's.
  */
-typedef enum warren_status job_publish_fn(void *publisher, const struct warren_publish *what,
+typedef enum warren_status job_publish_fn(struct warren_publisher *publisher,
+                                          const struct warren_publish *what,
                                           const struct arena *texts, int64_t delay_ms,
                                           int64_t most_ms, warren_receipt_fn *receipt,
                                           void *receipt_user);
 
 /** Takes what a job publishes in a transaction. As publisher_append(). */
-typedef enum warren_status job_append_fn(void *publisher, const struct warren_publish *what,
+typedef enum warren_status job_append_fn(struct warren_publisher *publisher,
+                                         const struct warren_publish *what,
                                          const struct arena *texts, int64_t delay_ms,
                                          struct warren_outbox *outbox, struct warren_error *error);
 
@@ -45,7 +47,7 @@ struct job_source {
     const char *handler;     /* "PLUGIN.HANDLER" */
     job_publish_fn *publish; /* NULL: publishing answers WARREN_ECLOSED */
     job_append_fn *append;
-    void *publisher;                         /* for both */
+    struct warren_publisher *publisher;      /* for both; or what stands in for it */
     const struct warren_handler *definition; /* for its `key`; may be NULL */
     void *state;                             /* of the handler */
     struct clock *clock;
@@ -69,35 +71,38 @@ struct job_alarm {
 
 struct warren_job {
     struct flight_worker *worker; /* of the flight recorder; NULL: there is none */
-    struct attempt *attempt;
     const struct job_source *source;
-    struct settlement *settlement; /* NULL until the job publishes */
+    struct attempt *attempt;
     int64_t begun_ns;
     _Atomic int64_t limit_ms; /* of the attempt; INT64_MAX: none */
     int64_t retry_delay_ms;   /* asked for; -1: nothing */
-    int64_t retry_from_ms;    /* when it was asked for */
+    int64_t hold_max_ms;      /* a longer delay is not waited for here */
+
+    /* From here to `properties`: all zero when an attempt begins. */
+    struct settlement *settlement; /* NULL until the job publishes */
+    int64_t retry_from_ms;         /* when the delay was asked for */
     struct warren_recovery *recovery;
     const char *traceparent; /* in the arena; NULL: none */
     const char *tracestate;
-    int64_t hold_max_ms;    /* a longer delay is not waited for here */
     job_reply_fn *on_reply; /* NULL: nobody asks */
     void *on_reply_user;
     job_transaction_fn *give_transaction; /* NULL: there is none to be had */
     void *transaction_user;
-    bool in_transaction;          /* it was had */
-    struct warren_outbox *outbox; /* in it; NULL: what is published now cannot be part of it */
-    bool forgiven;
-    bool duplicate;      /* handled before */
-    bool published;      /* the publisher has taken something, and its receipt comes */
+    struct warren_outbox *outbox; /* of the transaction; NULL: what is published cannot be part */
     const char *untaken; /* what the publisher did not take, for no fault of the message; NULL:
                             nothing. In the arena */
+    const char *signal;  /* that ended the attempt; NULL: none. In the arena */
+    const char *backtrace;
+    bool in_transaction; /* the transaction was had */
+    bool forgiven;
+    bool duplicate; /* handled before */
+    bool published; /* the publisher has taken something, and its receipt comes */
     bool decoded;
     bool history_known;
-    struct history history;       /* once known */
     char reason[JOB_REASON_SIZE]; /* why it is rejected; "": the handler said so */
-    const char *signal;           /* that ended the attempt; NULL: none. In the arena */
-    const char *backtrace;
+
     struct warren_properties properties; /* once decoded */
+    struct history history;              /* once known */
     struct arena arena;
     struct job_alarm alarm;
     char error[JOB_ERROR_SIZE];
@@ -120,10 +125,6 @@ bool job_end(struct warren_job *job, enum warren_outcome outcome);
 
 /** The source's deadline has become an earlier one. Thread: any, at any time. */
 void job_deadline_moved(struct warren_job *job);
-
-/** Those of a worker: @publisher is a struct warren_publisher. */
-job_publish_fn job_publish_confirmed;
-job_append_fn job_append_spooled;
 
 /* ---- of the parts of a job, to each other ---- */
 

@@ -6,23 +6,6 @@
 #include "consume/job/job.h"
 #include "publish/message/record.h"
 #include "publish/message/refusal.h"
-#include "publish/publisher/publisher_internal.h"
-
-enum warren_status job_publish_confirmed(void *publisher, const struct warren_publish *what,
-                                         const struct arena *texts, int64_t delay_ms,
-                                         int64_t most_ms, warren_receipt_fn *receipt,
-                                         void *receipt_user)
-{
-    return publisher_publish_after_within(publisher, what, texts, delay_ms, most_ms, receipt,
-                                          receipt_user);
-}
-
-enum warren_status job_append_spooled(void *publisher, const struct warren_publish *what,
-                                      const struct arena *texts, int64_t delay_ms,
-                                      struct warren_outbox *outbox, struct warren_error *error)
-{
-    return publisher_append(publisher, what, texts, delay_ms, outbox, error);
-}
 
 /* Two names of AMQP, and some words. */
 #define WHERE_SIZE 640

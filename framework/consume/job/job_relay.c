@@ -47,7 +47,7 @@ static int64_t attempt_due_ms(const struct attempt *attempt)
 }
 
 /* The settlement keeps the delivery until the receipt. What was not accepted has failed at once. */
-static void relay(struct warren_job *job, relay_fn *publish, const struct relay_facts *facts)
+static void relay(struct warren_job *job, const struct relay_facts *facts)
 {
     struct attempt *attempt = job->attempt;
     enum warren_status status = WARREN_ENOMEM;
@@ -58,8 +58,8 @@ static void relay(struct warren_job *job, relay_fn *publish, const struct relay_
     if (job->settlement) {
         attempt->relay = RELAY_SENT;
         settlement_hold(job->settlement);
-        status = publish(job->source->relay, &attempt->delivery, facts, &job->arena,
-                         settlement_relayed, job->settlement);
+        status = relay_copy(job->source->relay, &attempt->delivery, facts, &job->arena,
+                            settlement_relayed, job->settlement);
         if (status == WARREN_OK)
             return;
         settlement_unhold(job->settlement);
@@ -88,7 +88,7 @@ static void dead_letter(struct warren_job *job)
     facts.error = warren_job_error(job);
     facts.signal = job->signal;
     facts.backtrace = job->backtrace;
-    relay(job, relay_dead, &facts);
+    relay(job, &facts);
 }
 
 /* A place here costs the broker nothing; but the process may end, so only for so long. */
@@ -135,7 +135,7 @@ static void try_again(struct warren_job *job)
         facts.delay_ms = job->retry_delay_ms > 0 ? job->retry_delay_ms : 0;
         if (job->retry_delay_ms >= 0)
             attempt->retry_at_ms = due_ms(job); /* if that fails */
-        relay(job, relay_later, &facts);
+        relay(job, &facts);
     }
 }
 

@@ -17,15 +17,13 @@
 
 /** How a relay publishes: publisher_relay_within(), or what a test puts in its place. */
 struct relay_outlet {
-    enum warren_status (*publish)(void *publisher, const struct warren_publish *what,
-                                  const struct arena *texts, const char *to_queue, int64_t delay_ms,
-                                  int64_t most_ms, warren_receipt_fn *receipt, void *receipt_user);
-    size_t (*properties_max)(void *publisher);
-    void *publisher;
+    enum warren_status (*publish)(struct warren_publisher *publisher,
+                                  const struct warren_publish *what, const struct arena *texts,
+                                  const char *to_queue, int64_t delay_ms, int64_t most_ms,
+                                  warren_receipt_fn *receipt, void *receipt_user);
+    size_t (*properties_max)(struct warren_publisher *publisher);
+    struct warren_publisher *publisher;
 };
-
-/** The outlet to a publisher. */
-void relay_outlet_init(struct relay_outlet *outlet, struct warren_publisher *publisher);
 
 /** Of one subscription. Texts are borrowed. */
 struct relay {
@@ -44,7 +42,7 @@ struct relay_facts {
     uint32_t failed;          /* attempts of this delivery that count */
     uint64_t first_failure_s; /* of these, since 1970; 0: there is none */
     uint64_t last_failure_s;  /* of a dead letter; 0: now */
-    const char *reason;       /* of a dead letter: REASON_* */
+    const char *reason;       /* of a dead letter: REASON_*; NULL: it is none */
     const char *error;        /* the rest may be NULL */
     const char *signal;
     const char *backtrace;
@@ -54,25 +52,16 @@ struct relay_facts {
 };
 
 /**
- * Publish @delivery to the dead-letter exchange.
+ * Publish a copy of @delivery: with a reason to the dead-letter exchange, else into its queue,
+ * after facts->delay_ms.
  *
  * @scratch     memory for the copy's properties
  * @on_receipt  called once if this returned WARREN_OK
- * @return      WARREN_OK; WARREN_ETOOBIG, WARREN_EFULL, WARREN_ETIMEOUT, WARREN_ECLOSED,
- *              WARREN_ENOMEM
+ * @return      WARREN_OK; WARREN_ETOOBIG (of one for its queue: it would lack headers),
+ *              WARREN_EFULL, WARREN_ETIMEOUT, WARREN_ECLOSED, WARREN_ENOMEM
  */
-enum warren_status relay_dead(const struct relay *relay, struct delivery *delivery,
+enum warren_status relay_copy(const struct relay *relay, struct delivery *delivery,
                               const struct relay_facts *facts, struct arena *scratch,
                               warren_receipt_fn *on_receipt, void *user);
-
-/** The same into its queue, after facts->delay_ms. WARREN_ETOOBIG: a copy would lack headers. */
-enum warren_status relay_later(const struct relay *relay, struct delivery *delivery,
-                               const struct relay_facts *facts, struct arena *scratch,
-                               warren_receipt_fn *on_receipt, void *user);
-
-/** One of the two. */
-typedef enum warren_status relay_fn(const struct relay *relay, struct delivery *delivery,
-                                    const struct relay_facts *facts, struct arena *scratch,
-                                    warren_receipt_fn *on_receipt, void *user);
 
 #endif

@@ -182,7 +182,7 @@ static void finish(struct runtime *r)
     r->drain.unfinished = runtime_in_flight(r);
     if (r->drain.unfinished > 0 && r->drain.status == WARREN_OK)
         r->drain.status = WARREN_ETIMEOUT;
-    r->drain.unfinished += runtime_lost(r);
+    r->drain.unfinished += runtime_sum(r, subscription_lost);
     if (r->drain.unfinished > 0 && r->drain.status == WARREN_OK)
         r->drain.status = WARREN_ETAINTED;
     loop_stop(r->loop);

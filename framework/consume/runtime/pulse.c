@@ -3,41 +3,24 @@
  */
 #include "consume/runtime/runtime_private.h"
 
-uint32_t runtime_in_flight(const struct runtime *r)
+uint32_t runtime_sum(const struct runtime *r, uint32_t (*of)(const struct subscription *))
 {
     uint32_t sum = 0;
 
     for (size_t i = 0; i < r->subscription_count; i++)
-        sum += subscription_in_flight(r->subscriptions[i]);
+        sum += of(r->subscriptions[i]);
     return sum;
 }
 
-uint32_t runtime_lost(const struct runtime *r)
+uint32_t runtime_in_flight(const struct runtime *r)
 {
-    uint32_t sum = 0;
-
-    for (size_t i = 0; i < r->subscription_count; i++)
-        sum += subscription_lost(r->subscriptions[i]);
-    return sum;
+    return runtime_sum(r, subscription_in_flight);
 }
 
 /* What is held for a gate or a retry settles nothing: looking for it would be in vain. */
 static bool at_work(const struct runtime *r)
 {
-    for (size_t i = 0; i < r->subscription_count; i++) {
-        if (subscription_at_work(r->subscriptions[i]) > 0)
-            return true;
-    }
-    return false;
-}
-
-static bool acks_wait(const struct runtime *r)
-{
-    for (size_t i = 0; i < r->subscription_count; i++) {
-        if (subscription_unsent(r->subscriptions[i]) > 0)
-            return true;
-    }
-    return false;
+    return runtime_sum(r, subscription_at_work) > 0;
 }
 
 /* Workers trust the flag: once it is set, what they settle is seen at the tick at the latest. */
@@ -100,7 +83,7 @@ static void watch_memory(struct runtime *r)
 /* After everything that can be sent was sent: what is left waits behind a message. */
 static void watch_stragglers(struct runtime *r)
 {
-    if (acks_wait(r) && !loop_timer_armed(&r->stragglers))
+    if (runtime_sum(r, subscription_unsent) > 0 && !loop_timer_armed(&r->stragglers))
         loop_timer_arm_ms(&r->stragglers, r->straggler_age_ms / 2 + 1);
 }
 

@@ -104,13 +104,6 @@ static void declared(void *user, uint32_t in_vain)
 
 static const struct topology_events topology_events = {refused, declared};
 
-static void limited(void *user, const char *queue, int64_t limit)
-{
-    struct runtime *r = user;
-
-    r->events.limited(r->host.user, queue, limit);
-}
-
 static void opened(void *user)
 {
     struct runtime *r = user;
@@ -221,8 +214,8 @@ static enum warren_status make_limits(struct runtime *r, const struct runtime_op
     for (size_t i = 0; i < count; i++)
         queues[i] = (struct limit_look_queue){options->subscriptions[i].queue,
                                               options->subscriptions[i].is_stream};
-    limit_look_init(&r->limits, r->connection, r->topology, queues, count,
-                    r->events.limited ? limited : NULL, r);
+    limit_look_init(&r->limits, r->connection, r->topology, queues, count, r->events.limited,
+                    r->host.user);
     return WARREN_OK;
 }
 

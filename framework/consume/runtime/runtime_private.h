@@ -78,10 +78,10 @@ void runtime_turn(struct runtime *runtime);
 uint32_t runtime_collect(struct runtime *runtime);
 /** Messages went to the workers: look for what they settle. */
 void runtime_keep_looking(struct runtime *runtime);
-/** Deliveries that are not settled, of all subscriptions, but those whose thread is lost. */
+/** The sum over all subscriptions. */
+uint32_t runtime_sum(const struct runtime *runtime, uint32_t (*of)(const struct subscription *));
+/** Deliveries that are not settled, but those whose thread is lost. */
 uint32_t runtime_in_flight(const struct runtime *runtime);
-/** Those. */
-uint32_t runtime_lost(const struct runtime *runtime);
 
 /* ---- drain.c ---- */
 

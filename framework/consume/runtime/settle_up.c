@@ -28,12 +28,9 @@ static void passed(void *user, bool in_time)
 static bool all_settled(struct runtime *r)
 {
     uint32_t present = turnstile_present(&r->flight->turnstile);
-    uint32_t begun = 0;
 
     runtime_collect(r);
-    for (size_t i = 0; i < r->subscription_count; i++)
-        begun += subscription_begun(r->subscriptions[i]);
-    return begun <= present;
+    return runtime_sum(r, subscription_begun) <= present;
 }
 
 static void prove(struct settle_up *s)

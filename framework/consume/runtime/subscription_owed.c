@@ -192,7 +192,7 @@ void subscription_take_owed(struct subscription *s, struct batch *batch)
     watch(s);
 }
 
-bool subscription_publish_copy(struct subscription *s, struct attempt *attempt, relay_fn *publish,
+bool subscription_publish_copy(struct subscription *s, struct attempt *attempt,
                                const struct relay_facts *facts, struct arena *scratch)
 {
     struct settlement *settlement = settlement_new(attempt, s->source.settled, s->source.user);
@@ -200,8 +200,8 @@ bool subscription_publish_copy(struct subscription *s, struct attempt *attempt, 
 
     if (settlement) {
         attempt->relay = RELAY_SENT;
-        status =
-            publish(&s->relay, &attempt->delivery, facts, scratch, settlement_relayed, settlement);
+        status = relay_copy(&s->relay, &attempt->delivery, facts, scratch, settlement_relayed,
+                            settlement);
         if (status == WARREN_OK)
             return true; /* the settlement's first hold is the receipt's */
         settlement_handled(settlement);
@@ -230,7 +230,6 @@ static void copy_again(struct subscription *s, struct attempt *attempt, struct a
 {
     const struct owed *owed = attempt->owed;
     struct relay_facts facts = owed->facts;
-    bool dead = attempt->outcome == WARREN_REJECT;
 
     /* A stream takes nothing back, and has no such limit. */
     if (now_ms(s) - owed->since_ms >= OWED_MAX_MS && s->relay.into_queue) {
@@ -242,7 +241,7 @@ static void copy_again(struct subscription *s, struct attempt *attempt, struct a
     facts.delay_ms = 0;
     if (owed->due_ms < INT64_MAX && owed->due_ms > now_ms(s))
         facts.delay_ms = owed->due_ms - now_ms(s);
-    if (!subscription_publish_copy(s, attempt, dead ? relay_dead : relay_later, &facts, scratch))
+    if (!subscription_publish_copy(s, attempt, &facts, scratch))
         runner_settled(s->runner, attempt);
 }
 

@@ -73,13 +73,12 @@ static inline void subscription_count(_Atomic uint64_t *counter)
 /** @attempt comes from the workers, and a copy was published in its place, or should have been. */
 void subscription_relayed(struct subscription *subscription, struct attempt *attempt);
 /**
- * Publish a copy of @attempt by @publish, whose receipt settles it; or mark that as failed.
+ * Publish a copy of @attempt, whose receipt settles it; or mark that as failed.
  *
  * @return false: it was not accepted
  */
 bool subscription_publish_copy(struct subscription *subscription, struct attempt *attempt,
-                               relay_fn *publish, const struct relay_facts *facts,
-                               struct arena *scratch);
+                               const struct relay_facts *facts, struct arena *scratch);
 /** The same of one that goes back without its copy: tell it. */
 void subscription_not_copied(struct subscription *subscription, struct attempt *attempt);
 /** @attempt, whose copy has failed, waits for the next try. @return false: there is no room */

@@ -45,7 +45,7 @@ static bool relay_later_of(struct subscription *s, struct attempt *attempt, stru
     };
 
     attempt->outcome = WARREN_RETRY;
-    if (subscription_publish_copy(s, attempt, relay_later, &facts, scratch))
+    if (subscription_publish_copy(s, attempt, &facts, scratch))
         return true;
     subscription_not_copied(s, attempt);
     return false;

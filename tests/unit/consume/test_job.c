@@ -42,7 +42,8 @@ static void copy_header(const struct warren_table *headers, const char *name, ch
              value ? (const char *)value->as.bytes.data : "");
 }
 
-static enum warren_status take_published(void *publisher, const struct warren_publish *publish,
+static enum warren_status take_published(struct warren_publisher *publisher,
+                                         const struct warren_publish *publish,
                                          const struct arena *texts, int64_t delay_ms,
                                          int64_t most_ms, warren_receipt_fn *on_receipt, void *user)
 {
@@ -81,7 +82,7 @@ static int setup(void **state)
     rig->source = (struct job_source){.queue = "payments",
                                       .handler = "p.charge",
                                       .publish = take_published,
-                                      .publisher = rig,
+                                      .publisher = (void *)rig,
                                       .clock = &rig->clock.clock,
                                       .deadline_ms = &rig->deadline_ms,
                                       .broker_counts = true,

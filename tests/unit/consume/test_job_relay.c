@@ -36,12 +36,13 @@ struct rig {
     void *user;
 };
 
-static enum warren_status take_published(void *publisher, const struct warren_publish *what,
+static enum warren_status take_published(struct warren_publisher *publisher,
+                                         const struct warren_publish *what,
                                          const struct arena *texts, const char *to_queue,
                                          int64_t delay_ms, int64_t most_ms,
                                          warren_receipt_fn *receipt, void *user)
 {
-    struct rig *rig = publisher;
+    struct rig *rig = (struct rig *)(void *)publisher;
     struct warren_bytes encoded;
     struct arena scratch;
     struct buffer out;
@@ -73,7 +74,7 @@ static enum warren_status take_published(void *publisher, const struct warren_pu
     return rig->answer;
 }
 
-static size_t properties_max(void *publisher)
+static size_t properties_max(struct warren_publisher *publisher)
 {
     (void)publisher;
     return PROPERTIES_MAX;
@@ -151,7 +152,7 @@ static int setup(void **state)
     atomic_store(&rig->deadline_ms, INT64_MAX);
     arena_init(&rig->arena);
     rig->places = 1;
-    rig->relay = (struct relay){.outlet = {take_published, properties_max, rig},
+    rig->relay = (struct relay){.outlet = {take_published, properties_max, (void *)rig},
                                 .queue = "payments",
                                 .handler = "p.charge",
                                 .dead_exchange = "payments.dlx",
