@@ -17,7 +17,6 @@
 
 #include "base/error.h"
 #include "stopwatch.h"
-#include "store/idempotency/idempotency_sqlite.h"
 #include "store/writer/keeper.h"
 
 #define IN_FLIGHT 500
@@ -64,18 +63,16 @@ static void make_file(const char *path, uint64_t keys)
 
 static struct keeper *open_keeper(const char *path)
 {
-    struct idempotency_sqlite_options sqlite = {
+    struct keeper_options options = {
         .database = {.path = path, .synchronous = DATABASE_FULL},
-        .keys_max = KEYS_MAX,
-        .clock = clock_monotonic(),
-        .wall_ms = clock_wall_ms,
+        .keys = {.keys_max = KEYS_MAX, .clock = clock_monotonic(), .wall_ms = clock_wall_ms},
+        .group_delay_us = GROUP_US,
+        .renew_ms = 1000,
     };
-    struct keeper_options options = {.group_delay_us = GROUP_US, .renew_ms = 1000};
     struct keeper *made = NULL;
     struct warren_error error;
 
-    if (idempotency_sqlite_open(&sqlite, &options.store, &error) != WARREN_OK ||
-        keeper_new(&options, &made, &error) != WARREN_OK)
+    if (keeper_new(&options, &made, &error) != WARREN_OK)
         die(error.text);
     return made;
 }
@@ -87,7 +84,7 @@ static void land(struct keeper_work *work, enum warren_status status)
     if (status != WARREN_OK)
         die("a completion failed");
     pthread_mutex_lock(&flight.mutex);
-    work->next = flight.idle;
+    work->work.next = (struct writer_work *)flight.idle;
     flight.idle = work;
     flight.idle_count++;
     pthread_mutex_unlock(&flight.mutex);
@@ -102,7 +99,7 @@ static struct keeper_work *take_off(void)
     while (!flight.idle)
         pthread_cond_wait(&flight.landed, &flight.mutex);
     work = flight.idle;
-    flight.idle = work->next;
+    flight.idle = (struct keeper_work *)work->work.next;
     flight.idle_count--;
     pthread_mutex_unlock(&flight.mutex);
     return work;
@@ -129,8 +126,8 @@ static void handle(uint64_t number)
     struct warren_bytes key = {&number, sizeof number};
 
     memset(&work->claim, 0, sizeof work->claim);
-    store->ops->name(store, warren_text("bench"), key, &work->claim.key);
-    if (store->ops->try_claim(store, &work->claim)) {
+    idempotency_name(store, warren_text("bench"), key, &work->claim.key);
+    if (idempotency_try_claim(store, &work->claim)) {
         complete(work);
         return;
     }

@@ -104,7 +104,6 @@ static enum warren_status start_publisher(struct warren_worker *worker, struct w
     worker_report_publisher(&observer);
     publisher_set_observer(worker->publisher, &observer, worker);
     worker_report_spool(worker->publisher);
-    worker_store_publisher(worker->keeper, worker->publisher);
     return WARREN_OK;
 }
 
@@ -430,7 +429,6 @@ static void close_publisher(struct warren_worker *worker)
     /* 0 would be for ever. */
     if (flush_ms == 0 || warren_publisher_flush(worker->publisher, flush_ms) != WARREN_OK)
         worker_report_spool(worker->publisher);
-    worker_store_publisher(worker->keeper, NULL);
     publisher_set_handshake(worker->publisher, close_ms(worker));
     warren_publisher_close(worker->publisher, 0);
 }

@@ -7,7 +7,6 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "middleware/builtin.h"
-#include "publish/publisher/publisher_internal.h"
 #include "store/writer/transactor.h"
 
 /* A third of the shortest lease would do; this is below a third of the default one. */
@@ -122,39 +121,22 @@ static bool is_same_file(const char *one, const char *other)
            of_one.st_dev == of_other.st_dev && of_one.st_ino == of_other.st_ino;
 }
 
-static enum warren_status open_transactor(const struct config *config,
-                                          const struct database_options *database,
-                                          struct keeper_options *keeper, struct warren_error *error)
-{
-    struct transactor_options options = {
-        .database = *database,
-        .group_delay_us = (uint32_t)config->store.group_delay_us,
-        .events = keeper->events,
-        .has_outbox = is_same_file(config->store.path, config->spool.path),
-    };
-
-    return transactor_new(&options, keeper->store, &keeper->transactor, error);
-}
-
 enum warren_status worker_store_open(const struct worker_setup *setup, struct keeper **ret_keeper,
                                      struct warren_error *error)
 {
     const struct config *config = setup->config;
-    struct idempotency_sqlite_options sqlite = {
+    struct keeper_options options = {
         .database = {.path = config->store.path,
                      .busy_timeout_ms = (uint32_t)config->store.busy_timeout_ms},
-        .shared = config->store.shared,
-        .keys_max = (size_t)config->store.keys_max,
-        .clock = clock_monotonic(),
-        .wall_ms = clock_wall_ms,
-    };
-    struct keeper_options options = {
+        .keys = {.shared = config->store.shared,
+                 .keys_max = (size_t)config->store.keys_max,
+                 .clock = clock_monotonic(),
+                 .wall_ms = clock_wall_ms},
         .group_delay_us = (uint32_t)config->store.group_delay_us,
         .renew_ms = RENEW_MS,
-        .events = {.failed = on_failed,
-                   .recovered = on_recovered,
-                   .size = on_size,
-                   .forgot = on_forgot},
+        .events = {.failed = on_failed, .recovered = on_recovered, .size = on_size},
+        .forgot = on_forgot,
+        .transactional = has_transactional(setup),
     };
     const struct config_subscription *by;
     enum warren_status status;
@@ -162,29 +144,12 @@ enum warren_status worker_store_open(const struct worker_setup *setup, struct ke
     *ret_keeper = NULL;
     if (!is_needed(config, &by))
         return WARREN_OK;
-    database_synchronous_parse(config->store.synchronous, &sqlite.database.synchronous);
-    status = idempotency_sqlite_open(&sqlite, &options.store, error);
-    if (status != WARREN_OK)
-        return status;
-    if (has_transactional(setup))
-        status = open_transactor(config, &sqlite.database, &options, error);
-    if (status == WARREN_OK)
-        return keeper_new(&options, ret_keeper, error);
-    options.store->ops->free(options.store);
+    database_synchronous_parse(config->store.synchronous, &options.database.synchronous);
+    status = keeper_new(&options, ret_keeper, error);
+    if (status == WARREN_OK && options.transactional &&
+        is_same_file(config->store.path, config->spool.path))
+        transactor_use_outbox(keeper_transactor(*ret_keeper));
     return status;
-}
-
-static void on_appended(void *user, int64_t messages, int64_t bytes, int64_t last_id)
-{
-    publisher_appended(user, messages, bytes, last_id);
-}
-
-void worker_store_publisher(struct keeper *keeper, struct warren_publisher *publisher)
-{
-    struct transactor *transactor = keeper ? keeper_transactor(keeper) : NULL;
-
-    if (transactor && transactor_has_outbox(transactor))
-        transactor_on_appended(transactor, publisher ? on_appended : NULL, publisher);
 }
 
 void worker_store_lost(struct keeper *keeper, const struct flight *flight)

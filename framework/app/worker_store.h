@@ -4,8 +4,6 @@
 #ifndef WARREN_APP_WORKER_STORE_H
 #define WARREN_APP_WORKER_STORE_H
 
-#include <warren/publisher.h>
-
 #include "app/worker_setup.h"
 #include "consume/crash/flight_recorder.h"
 #include "store/writer/keeper.h"
@@ -19,7 +17,7 @@
 enum warren_status worker_store_check(const struct worker_setup *setup, struct warren_error *error);
 
 /**
- * Open it and start its thread, if a subscription needs one; what it cannot do goes to the log.
+ * Open it, if a subscription needs one; what it cannot do goes to the log.
  *
  * @ret_keeper  NULL: none does
  * @return      WARREN_OK; WARREN_ECONFIG (another program's file, one in use), WARREN_EIO,
@@ -27,12 +25,6 @@ enum warren_status worker_store_check(const struct worker_setup *setup, struct w
  */
 enum warren_status worker_store_open(const struct worker_setup *setup, struct keeper **ret_keeper,
                                      struct warren_error *error);
-
-/**
- * Tell @publisher of what transactional handlers published, from now on; NULL: nobody, before the
- * publisher is closed. @keeper may be NULL.
- */
-void worker_store_publisher(struct keeper *keeper, struct warren_publisher *publisher);
 
 /** Threads of @flight were lost: if one of them is in the transaction of transactional handlers, it
  * keeps it, and what this process would write is given up. @keeper may be NULL. */

@@ -93,7 +93,7 @@ static enum warren_status idempotency_open(const struct warren_subscription_info
         return status;
     }
     if (i->keeper)
-        keeper_store(i->keeper)->ops->retain(keeper_store(i->keeper), i->retention_ms);
+        idempotency_retain(keeper_store(i->keeper), i->retention_ms);
     *state = i;
     return WARREN_OK;
 }
@@ -140,8 +140,8 @@ static bool idempotency_before(struct warren_job *job, struct warren_passage *pa
     *ret_mark = attempt;
     if (!attempt->has_key)
         return true;
-    store->ops->name(store, i->scope, key, &attempt->work.claim.key);
-    if (store->ops->try_claim(store, &attempt->work.claim))
+    idempotency_name(store, i->scope, key, &attempt->work.claim.key);
+    if (idempotency_try_claim(store, &attempt->work.claim))
         return true;
     attempt->work.task = KEEPER_CLAIM;
     attempt->work.done = claimed;
@@ -362,7 +362,7 @@ static void release(struct attempt *attempt)
     struct keeper *keeper = attempt->idempotency->keeper;
     struct idempotency_store *store = keeper_store(keeper);
 
-    if (!attempt->has_key || store->ops->try_release(store, &attempt->work.claim)) {
+    if (!attempt->has_key || idempotency_try_release(store, &attempt->work.claim)) {
         forget(attempt);
         return;
     }

@@ -76,7 +76,7 @@ static enum warren_status change_some(const struct spool_choice *choice, struct 
                                       spool_change_fn *change, size_t *next, int64_t *ret_count,
                                       struct warren_error *error)
 {
-    enum warren_status status = spool_begin(spool, error);
+    enum warren_status status = database_begin(spool_database(spool), error);
     int64_t bytes = 0;
 
     *ret_count = 0;
@@ -90,8 +90,8 @@ static enum warren_status change_some(const struct spool_choice *choice, struct 
         *ret_count += done;
     }
     if (status == WARREN_OK)
-        return spool_commit(spool, error);
-    spool_rollback(spool);
+        return database_commit(spool_database(spool), error);
+    database_rollback(spool_database(spool));
     return status;
 }
 

@@ -50,9 +50,9 @@ const struct arena *publisher_reply_texts(const struct warren_reply *reply);
 struct warren_outbox;
 
 /**
- * Have @publish published once the transaction of @outbox (store/spool/spool.h) is committed and
- * publisher_appended() was told: nothing is sent before, and nothing if it is rolled back. Never
- * waits. There is no receipt; how it ends, the spool tells.
+ * Have @publish published once the transaction of @outbox (store/spool/spool.h), of a handler in
+ * the file of the spool, is committed: nothing is sent before, and nothing if it is rolled back.
+ * Never waits. There is no receipt; how it ends, the spool tells.
  *
  * @delay_ms  as for warren_publisher_publish_after()
  * @return    as that; WARREN_ECLOSED if the publisher has no spool, WARREN_EFULL if that is full;
@@ -62,10 +62,6 @@ enum warren_status publisher_append(struct warren_publisher *publisher,
                                     const struct warren_publish *publish, const struct arena *texts,
                                     int64_t delay_ms, struct warren_outbox *outbox,
                                     struct warren_error *error);
-/** What was appended is committed. Thread: any. */
-void publisher_appended(struct warren_publisher *publisher, int64_t messages, int64_t bytes,
-                        int64_t last_id);
-
 /** The same for warren_publisher_publish_after(). */
 enum warren_status publisher_publish_after_within(struct warren_publisher *publisher,
                                                   const struct warren_publish *publish,

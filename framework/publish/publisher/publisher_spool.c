@@ -66,13 +66,22 @@ static void tell(void *user, bool trouble, const char *text)
         observer.spool(user, trouble, text);
 }
 
+static void appended(void *user, int64_t messages)
+{
+    struct warren_publisher *p = user;
+
+    pthread_mutex_lock(&p->lock);
+    p->stats.published += (uint64_t)messages;
+    pthread_mutex_unlock(&p->lock);
+}
+
 /* ---- life ---- */
 
 enum warren_status publisher_spool_open(struct warren_publisher *p,
                                         const struct warren_publisher_options *options,
                                         struct warren_error *error)
 {
-    static const struct spooler_events events = {offer, pass, done, tell};
+    static const struct spooler_events events = {offer, pass, done, tell, appended};
     const struct spooler_options spool = {
         .path = options->spool_path,
         .synchronous = options->spool_unsynced ? DATABASE_NORMAL : DATABASE_FULL,
@@ -138,13 +147,4 @@ enum warren_status publisher_append(struct warren_publisher *p,
         status = error_set(error, WARREN_EFULL, "the spool is full");
     record_free(record);
     return status;
-}
-
-void publisher_appended(struct warren_publisher *p, int64_t messages, int64_t bytes,
-                        int64_t last_id)
-{
-    spooler_appended(p->spooler, messages, bytes, last_id);
-    pthread_mutex_lock(&p->lock);
-    p->stats.published += (uint64_t)messages;
-    pthread_mutex_unlock(&p->lock);
 }

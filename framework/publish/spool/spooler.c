@@ -1,13 +1,49 @@
 /* spooler.c - what callers and the sender ask of the spooler; its life. */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/thread.h"
 #include "publish/delay/delay.h"
 #include "publish/spool/spooler_private.h"
+
+/* ---- what is told ---- */
+
+void spooler_tell(struct spooler *s, bool trouble, const char *format, ...)
+{
+    char text[WARREN_ERROR_TEXT_MAX];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    s->events.tell(s->user, trouble, text);
+}
+
+static void failed(void *spooler, const char *error, size_t waiting)
+{
+    (void)waiting;
+    spooler_tell(spooler, true, "%s", error);
+}
+
+static void recovered(void *spooler)
+{
+    const struct spooler *s = spooler;
+
+    spooler_tell(spooler, false, "%s can be written again", s->options.path);
+}
+
+static void size(void *spooler, bool trouble, const char *text)
+{
+    spooler_tell(spooler, trouble, "%s", text);
+}
+
+static void appended(struct writer_client *client, int64_t messages, int64_t bytes, int64_t last_id)
+{
+    spooler_appended((struct spooler *)(void *)client, messages, bytes, last_id);
+}
 
 /* ---- life ---- */
 
@@ -18,14 +54,20 @@ static struct spooler *allocate(const struct spooler_options *options,
 
     if (!s)
         return NULL;
+    s->client = (struct writer_client){.synchronous = options->synchronous,
+                                       .tend = spooler_tend,
+                                       .events = {failed, recovered, size, s},
+                                       .appended = appended};
     pthread_mutex_init(&s->lock, NULL);
-    condition_init(&s->work_cond);
     condition_init(&s->room_cond);
     list_init(&s->tickets);
+    list_init(&s->round.tickets);
+    list_init(&s->round.gone);
+    s->write.kind = &spooler_writes;
     s->options = *options;
     s->events = *events;
     s->user = user;
-    s->ended_due_ms = s->resume_ms = s->tend_ms = s->crowded_ms = INT64_MAX;
+    s->ended_due_ms = s->resume_ms = s->crowded_ms = INT64_MAX;
     return s;
 }
 
@@ -41,8 +83,25 @@ static enum warren_status take_stock(struct spooler *s, struct warren_error *err
     s->backlog = totals.messages > 0;
     if (!s->backlog)
         s->fed_id = totals.last_id;
-    s->kick = true;
     return WARREN_OK;
+}
+
+static enum warren_status join(struct spooler *s, struct warren_error *error)
+{
+    enum warren_status status;
+    bool taken;
+
+    writer_pause(s->writer);
+    s->spool = writer_own(s->writer)->spool;
+    status = spool_claim(s->spool, &taken, error);
+    s->claimed = status == WARREN_OK;
+    if (status == WARREN_OK)
+        status = take_stock(s, error);
+    s->joined = status == WARREN_OK;
+    if (s->joined)
+        writer_join(s->writer, &s->client);
+    writer_resume(s->writer);
+    return status;
 }
 
 enum warren_status spooler_new(const struct spooler_options *options,
@@ -53,19 +112,13 @@ enum warren_status spooler_new(const struct spooler_options *options,
                                           .synchronous = options->synchronous};
     struct spooler *s = allocate(options, events, user);
     enum warren_status status;
-    bool taken;
 
     if (!s)
         return error_set(error, WARREN_ENOMEM, "out of memory for a spool");
     /* First the file, for it says best what is wrong with a path. */
-    status = spool_open(&file, &s->spool, error);
+    status = writer_get(&file, &s->writer, error);
     if (status == WARREN_OK)
-        status = spool_claim(s->spool, &taken, error);
-    if (status == WARREN_OK)
-        status = take_stock(s, error);
-    if (status == WARREN_OK)
-        status = thread_start(&s->thread, "warren-spool", spooler_run, s, error);
-    s->started = status == WARREN_OK;
+        status = join(s, error);
     if (status != WARREN_OK) {
         spooler_free(s);
         return status;
@@ -74,23 +127,32 @@ enum warren_status spooler_new(const struct spooler_options *options,
     return WARREN_OK;
 }
 
+static void leave(struct spooler *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->halted = s->stopping = true;
+    pthread_mutex_unlock(&s->lock);
+    if (s->joined) {
+        writer_kick(s->writer, &s->client);
+        writer_leave(s->writer, &s->client);
+    }
+    if (s->claimed) {
+        writer_pause(s->writer);
+        spool_disclaim(s->spool);
+        writer_resume(s->writer);
+    }
+    writer_put(s->writer);
+}
+
 void spooler_free(struct spooler *s)
 {
     if (!s)
         return;
-    if (s->started) {
-        pthread_mutex_lock(&s->lock);
-        s->halted = s->stopping = s->kick = true;
-        condition_signal(&s->work_cond);
-        pthread_mutex_unlock(&s->lock);
-        pthread_join(s->thread, NULL);
-    }
-    spool_close(s->spool);
+    leave(s);
     for (size_t i = 0; i < s->ended_count; i++)
         free(s->ended[i].refused);
     free(s->ended);
     fed_ring_done(&s->fed);
-    condition_done(&s->work_cond);
     condition_done(&s->room_cond);
     pthread_mutex_destroy(&s->lock);
     free(s);
@@ -136,6 +198,14 @@ static bool fits(const struct spooler *s, int64_t bytes)
     return s->bytes + bytes <= (int64_t)s->options.max_bytes;
 }
 
+void spooler_ask_to_write(struct spooler *s)
+{
+    if (s->is_writing)
+        return;
+    s->is_writing = true;
+    writer_submit(s->writer, &s->client, &s->write);
+}
+
 /* Under the lock. */
 static enum warren_status take_room(struct spooler *s, int64_t bytes, int64_t wait_ms,
                                     int64_t deadline_ms)
@@ -169,8 +239,7 @@ enum warren_status spooler_publish(struct spooler *s, struct record *record, int
     status = take_room(s, ticket.bytes, wait_ms, ticket.deadline_ms);
     if (status == WARREN_OK) {
         list_push(&s->tickets, &ticket.link);
-        s->kick = true;
-        condition_signal(&s->work_cond);
+        spooler_ask_to_write(s);
         while (!ticket.done)
             condition_wait(&ticket.cond, &s->lock);
         status = ticket.status;
@@ -206,9 +275,9 @@ void spooler_appended(struct spooler *s, int64_t messages, int64_t bytes, int64_
     s->spooled += (uint64_t)messages;
     if (s->others_id < last_id)
         s->others_id = last_id;
-    s->kick = true;
-    condition_signal(&s->work_cond);
     pthread_mutex_unlock(&s->lock);
+    s->events.appended(s->user, messages);
+    writer_kick(s->writer, &s->client);
 }
 
 int64_t spooler_last_id(struct spooler *s)
@@ -273,10 +342,8 @@ void spooler_ended(struct spooler *s, const struct record *record, bool told)
     }
     pthread_mutex_lock(&s->lock);
     s->ended[s->ended_count++] = ended;
-    if (s->ended_count == 1) {
-        s->kick = true;
-        condition_signal(&s->work_cond);
-    }
+    if (s->ended_count == 1)
+        writer_kick(s->writer, &s->client);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -285,8 +352,7 @@ void spooler_room(struct spooler *s)
     pthread_mutex_lock(&s->lock);
     if (s->hungry) {
         s->hungry = false;
-        s->kick = true;
-        condition_signal(&s->work_cond);
+        writer_kick(s->writer, &s->client);
     }
     pthread_mutex_unlock(&s->lock);
 }

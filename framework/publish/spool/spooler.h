@@ -4,7 +4,7 @@
  *   callers > group > commit > window  ........ ended > group > commit (removed)
  *                        \-> disk > window when there is room
  *
- * A thread of its own does all that touches the disk. What callers hand over while it commits is
+ * The writer of the file does all that touches the disk. What callers hand over while it commits is
  * the next group, so many callers share one flush of the disk. Messages enter the window in the
  * order of their commits; once one finds no room, all later ones are read back from disk, behind
  * it. A message that a queue refuses (basic.nack) is sent again: after a growing rest everything
@@ -28,8 +28,7 @@ struct spooler_options {
     bool tell_gone; /* what is removed unsent passes, too, as EXPIRED */
 };
 
-/** What the spooler asks of its publisher, and tells it; on the spooler's thread, without a lock.
- */
+/** What the spooler asks of its publisher, and tells it; on the writer's thread, without a lock. */
 struct spooler_events {
     /** Send @record. @return false: there is no room now, it stays the spooler's */
     bool (*offer)(void *user, struct record *record);
@@ -40,12 +39,15 @@ struct spooler_events {
     void (*done)(void *user, int64_t below);
     /** What an operator should know. @trouble: else it is over, or it is news */
     void (*tell)(void *user, bool trouble, const char *text);
+    /** So many were appended by transactional handlers (store/writer/transactor.h), and are
+     * committed. On any thread */
+    void (*appended)(void *user, int64_t messages);
 };
 
 /**
  * Open the spool and begin to send what is in it.
  *
- * @return WARREN_OK; as spool_open() and spool_claim(), with @error
+ * @return WARREN_OK; as writer_get() and spool_claim(), with @error
  */
 enum warren_status spooler_new(const struct spooler_options *options,
                                const struct spooler_events *events, void *user,
@@ -57,7 +59,7 @@ enum warren_status spooler_new(const struct spooler_options *options,
  * @wait_ms  how long to wait for room, by bytes, if the policy is to wait
  * @return   WARREN_OK: it is committed; else it is the caller's still: WARREN_ETOOBIG,
  *           WARREN_EFULL, WARREN_ETIMEOUT (no room), WARREN_ECLOSED, WARREN_EIO (the disk)
- * Thread: any but the spooler's.
+ * Thread: any but the writer's.
  */
 enum warren_status spooler_publish(struct spooler *spooler, struct record *record, int64_t wait_ms);
 
@@ -77,7 +79,7 @@ int64_t spooler_max_bytes(const struct spooler *spooler);
 /** Is there room for @bytes more? If not, it counts as a wait for room. Thread: any. */
 bool spooler_has_room(struct spooler *spooler, int64_t bytes);
 /**
- * Others appended to the table, and have committed: so many @messages of so many @bytes, up to
+ * Handlers appended to the table, and have committed: so many @messages of so many @bytes, up to
  * @last_id. Thread: any.
  */
 void spooler_appended(struct spooler *spooler, int64_t messages, int64_t bytes, int64_t last_id);
@@ -91,7 +93,7 @@ void spooler_stats(struct spooler *spooler, struct warren_publisher_stats *stats
 void spooler_close(struct spooler *spooler);
 /** Offer no more. What the sender ends until spooler_free() still counts. Thread: any. */
 void spooler_halt(struct spooler *spooler);
-/** Write what was ended, close the file. NULL is fine. */
+/** Write what was ended, leave the file. NULL is fine. */
 void spooler_free(struct spooler *spooler);
 
 #endif

@@ -224,7 +224,8 @@ bool spooler_feed(struct spooler *s)
     set_hungry(s, true);
     status = spool_read(s->spool, s->fed_id, SPOOL_TO_SEND, true, feed_one, &feeding, &error);
     if (status != WARREN_OK || feeding.status != WARREN_OK) {
-        spooler_begin_trouble(s, &error);
+        s->retry_ms = clock_now_ms(clock_monotonic()) + SPOOLER_RETRY_MS;
+        writer_failed(s->writer, &s->client, &error);
         return false;
     }
     if (feeding.full)

@@ -1,13 +1,16 @@
 /* spooler_private.h - the inside of a spooler, for the files that make it: spooler.c (callers and
- * the sender), spooler_thread.c (when to do what), spooler_write.c (transactions), spooler_feed.c
- * (offering, and reading back), spooler_look.c (what others did), spooler_trouble.c (what is told).
+ * the sender), spooler_tend.c (when to do what), spooler_write.c (what one transaction does),
+ * spooler_feed.c (offering, and reading back).
  */
 #ifndef WARREN_PUBLISH_SPOOLER_PRIVATE_H
 #define WARREN_PUBLISH_SPOOLER_PRIVATE_H
 
+#include <pthread.h>
+
 #include "base/condition.h"
 #include "publish/spool/fed_ring.h"
 #include "publish/spool/spooler.h"
+#include "store/writer/writer.h"
 
 /** A caller that waits for its group's commit. It lives on the caller's stack. */
 struct spool_ticket {
@@ -28,13 +31,28 @@ struct spool_ended {
     char *refused; /* why; to be kept on disk */
 };
 
+/* What one transaction does. */
+struct spool_round {
+    bool begun;
+    struct list tickets;
+    size_t ended_count; /* of the first entries of `ended` */
+    bool age;
+    struct list gone; /* receipts of what is removed unsent */
+    /* what it changes */
+    int64_t bytes;
+    int64_t messages;
+    int64_t refused;
+    uint64_t dropped;
+    uint64_t expired;
+};
+
 struct spooler {
+    struct writer_client client; /* first */
     pthread_mutex_t lock;
-    struct condition work_cond; /* kick */
     struct condition room_cond;
 
     /* Guarded by the lock. */
-    bool kick; /* the thread shall look what there is to do */
+    bool is_writing; /* a round is asked for, or under way */
     struct list tickets;
     struct spool_ended *ended; /* with room for all that were offered: adding cannot fail */
     size_t ended_count;
@@ -58,11 +76,14 @@ struct spooler {
     struct spooler_options options;
     struct spooler_events events;
     void *user;
-    pthread_t thread;
-    bool started;
+    struct writer *writer;
+    struct spool *spool; /* to be read on the writer's thread */
+    bool claimed;
+    bool joined;
 
-    /* The thread's. */
-    struct spool *spool;
+    /* The writer's thread's. */
+    struct writer_work write;
+    struct spool_round round;
     struct fed_ring fed; /* what was offered since spooler_go_back() */
     size_t fed_open;     /* of these the sender has not ended */
     int64_t fed_bytes;   /* of these that have not left the disk */
@@ -74,11 +95,10 @@ struct spooler {
     int64_t resume_ms;
     int64_t ended_due_ms; /* when what was ended is written at the latest; INT64_MAX: nothing is */
     int64_t retry_ms;     /* the disk failed: not before this again, but for callers */
+    bool is_last_try;     /* before the end: at once */
     int64_t age_ms;       /* when to look for what is too old */
-    int64_t tend_ms;      /* when to look after the file's log; INT64_MAX: no need */
     int64_t look_ms;      /* when to look for what was done to refused ones, if there are some */
     int64_t crowded_ms; /* tickets found no room: when they are tried again; INT64_MAX: none did */
-    bool trouble;       /* the disk failed, and that was told */
     bool displaced;     /* the file is not in its place, and that was told */
     int64_t done_below; /* as was told */
     uint64_t untold_dropped;
@@ -86,17 +106,18 @@ struct spooler {
     int64_t tell_ms; /* when that may be told */
 };
 
+/* A disk that failed is tried again after this; callers try it at once. */
+#define SPOOLER_RETRY_MS 1000
+
+/** Under the lock: have a round written. */
+void spooler_ask_to_write(struct spooler *spooler);
+void spooler_tell(struct spooler *spooler, bool trouble, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* spooler_write.c */
 
-/** What one transaction does. */
-struct spool_round {
-    struct list tickets;
-    size_t ended_count; /* of the first entries of `ended` */
-    bool age;
-};
-
-/** All of the round in one transaction; the tickets' status is written. */
-void spooler_write(struct spooler *spooler, struct spool_round *round);
+/** A round, in one transaction. */
+extern const struct writer_kind spooler_writes;
 /** Say what was removed since it was said last, if it is time for that or @at_any_rate. */
 void spooler_tell_removed(struct spooler *spooler, bool at_any_rate);
 
@@ -115,25 +136,13 @@ void spooler_go_back(struct spooler *spooler, int64_t id);
 /** Say how far everything has left the disk, if that is news. */
 void spooler_report_done(struct spooler *spooler);
 
-/* spooler_look.c */
+/* spooler_tend.c */
 
 /** How much there is was counted on disk. */
 void spooler_take_totals(struct spooler *spooler, const struct spool_totals *totals);
-/** See what others, such as `warren spool`, did to the refused ones. A failure is told by what is
- * written or read next. */
-void spooler_look(struct spooler *spooler);
-
-/* spooler_trouble.c */
-
-void spooler_tell(struct spooler *spooler, bool trouble, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-/** The disk failed: said once, and it is tried again later. */
-void spooler_begin_trouble(struct spooler *spooler, const struct warren_error *error);
-/** It did not fail; harmless without trouble. */
-void spooler_end_trouble(struct spooler *spooler);
-
-/* spooler_thread.c */
-
-void *spooler_run(void *spooler);
+/** Is there something to be written that waits for nobody? Under the lock. */
+bool spooler_ended_are_due(const struct spooler *spooler, int64_t now_ms);
+/** See to all that is due: of struct writer_client. */
+int64_t spooler_tend(struct writer_client *client, int64_t now_ms);
 
 #endif

@@ -9,22 +9,78 @@
 /* What was removed is told of at most so often. */
 #define TELL_STEP_MS 1000
 
+#define AGE_STEP_MS 1000
+/* How soon tickets that found no room are tried again. */
+#define CROWDED_STEP_MS 20
+
+static int64_t now_ms(void)
+{
+    return clock_now_ms(clock_monotonic());
+}
+
+static struct spool_ticket *ticket_of(struct list *link)
+{
+    return list_entry(link, struct spool_ticket, link);
+}
+
+/* ---- a round ---- */
+
+/* What is in a file that was deleted or moved is still sent, and removed; no more is accepted. */
+static void look_for_file(struct spooler *s)
+{
+    struct warren_error error = {WARREN_OK, ""};
+    bool displaced = database_in_place(spool_database(s->spool), &error) != WARREN_OK;
+
+    if (displaced && !s->displaced)
+        spooler_tell(s, true, "%s", error.text);
+    else if (!displaced && s->displaced)
+        spooler_tell(s, false, "%s is in its place again", s->options.path);
+    s->displaced = displaced;
+}
+
+static void begin_round(struct spooler *s)
+{
+    struct spool_round *round = &s->round;
+    int64_t now = now_ms();
+
+    look_for_file(s);
+    pthread_mutex_lock(&s->lock);
+    round->begun = true;
+    round->ended_count = spooler_ended_are_due(s, now) ? s->ended_count : 0;
+    round->age = s->options.max_age_ms > 0 && now >= s->age_ms && !s->halted;
+    list_splice(&round->tickets, &s->tickets);
+    if (round->age)
+        s->age_ms = now + AGE_STEP_MS;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void drop_gone(struct spool_round *round)
+{
+    struct list *link;
+
+    while ((link = list_pop(&round->gone)))
+        record_free(list_entry(link, struct record, link));
+}
+
+/* Nothing of it is written yet, or no more. */
+static void reset(struct spooler *s)
+{
+    struct spool_round *round = &s->round;
+
+    drop_gone(round);
+    round->bytes = round->messages = round->refused = 0;
+    round->dropped = round->expired = 0;
+    for (struct list *link = round->tickets.next; link != &round->tickets; link = link->next)
+        ticket_of(link)->status = s->displaced ? WARREN_EIO : WARREN_OK;
+}
+
 /* ---- writing ---- */
 
-/* What a transaction will have changed. */
-struct change {
-    int64_t bytes;
-    int64_t messages;
-    int64_t refused;
-    uint64_t dropped;
-    uint64_t expired;
-    struct list gone; /* receipts of what is removed unsent */
-};
-
-static enum warren_status write_ended(struct spooler *s, const struct spool_ended *ended,
-                                      struct change *change, struct warren_error *error)
+static enum warren_status write_ended(struct spooler *s, struct spool *spool,
+                                      const struct spool_ended *ended, struct warren_error *error)
 {
     const struct spool_fed *fed = fed_ring_find(&s->fed, ended->id);
+    struct spool_round *round = &s->round;
 
     switch (ended->result) {
     case WARREN_CONFIRMED:
@@ -36,31 +92,20 @@ static enum warren_status write_ended(struct spooler *s, const struct spool_ende
     case WARREN_SPOOLED:
         return WARREN_OK;
     }
-    change->messages--;
+    round->messages--;
     if (ended->refused) {
-        change->refused++;
-        return spool_refuse(s->spool, ended->id, ended->refused, error);
+        round->refused++;
+        return spool_refuse(spool, ended->id, ended->refused, error);
     }
-    change->expired += ended->result == WARREN_TIMEOUT || ended->result == WARREN_EXPIRED;
-    change->bytes -= fed ? fed->bytes : 0;
-    return spool_remove(s->spool, ended->id, NULL, error);
-}
-
-static enum warren_status write_all_ended(struct spooler *s, size_t count, struct change *change,
-                                          struct warren_error *error)
-{
-    enum warren_status status = WARREN_OK;
-
-    /* The sender adds behind them; the array is moved by this thread alone. */
-    for (size_t i = 0; status == WARREN_OK && i < count; i++)
-        status = write_ended(s, &s->ended[i], change, error);
-    return status;
+    round->expired += ended->result == WARREN_TIMEOUT || ended->result == WARREN_EXPIRED;
+    round->bytes -= fed ? fed->bytes : 0;
+    return spool_remove(spool, ended->id, NULL, error);
 }
 
 /* Without memory the counts alone tell. */
 static bool take_gone(void *user, const struct spool_message *message)
 {
-    struct change *change = user;
+    struct spool_round *round = user;
     struct record *receipt = record_of_id(message->message_id);
 
     if (!receipt)
@@ -68,100 +113,106 @@ static bool take_gone(void *user, const struct spool_message *message)
     receipt->result = WARREN_EXPIRED;
     /* Its refusal was told before: the text tells it from those that were never sent. */
     receipt->reply_text = message->refused ? strdup(message->refused) : NULL;
-    list_push(&change->gone, &receipt->link);
+    list_push(&round->gone, &receipt->link);
     return true;
 }
 
-static void take_removed(struct change *change, const struct spool_removed *removed)
+static void take_removed(struct spool_round *round, const struct spool_removed *removed)
 {
-    change->bytes -= removed->bytes;
-    change->messages -= removed->messages - removed->refused;
-    change->refused -= removed->refused;
+    round->bytes -= removed->bytes;
+    round->messages -= removed->messages - removed->refused;
+    round->refused -= removed->refused;
+}
+
+/* What will be on disk if all tickets are. */
+static int64_t bytes_of(struct spooler *s)
+{
+    int64_t bytes;
+
+    pthread_mutex_lock(&s->lock);
+    bytes = s->bytes + s->round.bytes;
+    pthread_mutex_unlock(&s->lock);
+    return bytes;
 }
 
 /* The policy is to make room, and tickets took more than there is. */
-static enum warren_status drop_oldest(struct spooler *s, struct change *change,
+static enum warren_status drop_oldest(struct spooler *s, struct spool *spool,
                                       struct warren_error *error)
 {
+    int64_t over = bytes_of(s) - (int64_t)s->options.max_bytes;
     struct spool_removed removed;
     enum warren_status status;
-    int64_t over;
 
-    pthread_mutex_lock(&s->lock);
-    over = s->bytes + change->bytes - (int64_t)s->options.max_bytes;
-    pthread_mutex_unlock(&s->lock);
     if (over <= 0)
         return WARREN_OK;
-    status = spool_drop(s->spool, s->fed_id, over, s->options.tell_gone ? take_gone : NULL, change,
+    status = spool_drop(spool, s->fed_id, over, s->options.tell_gone ? take_gone : NULL, &s->round,
                         &removed, error);
-    take_removed(change, &removed);
-    change->dropped += (uint64_t)removed.messages;
+    take_removed(&s->round, &removed);
+    s->round.dropped += (uint64_t)removed.messages;
     return status;
 }
 
-static enum warren_status expire(struct spooler *s, struct change *change,
-                                 struct warren_error *error)
+static enum warren_status expire(struct spooler *s, struct spool *spool, struct warren_error *error)
 {
     int64_t before_ms = clock_wall_ms() - (int64_t)s->options.max_age_ms;
     struct spool_removed removed;
     enum warren_status status =
-        spool_expire(s->spool, s->fed_id, before_ms, s->options.tell_gone ? take_gone : NULL,
-                     change, &removed, error);
+        spool_expire(spool, s->fed_id, before_ms, s->options.tell_gone ? take_gone : NULL,
+                     &s->round, &removed, error);
 
-    take_removed(change, &removed);
-    change->expired += (uint64_t)removed.messages;
+    take_removed(&s->round, &removed);
+    s->round.expired += (uint64_t)removed.messages;
     return status;
 }
 
-static enum warren_status append_tickets(struct spooler *s, struct spool_round *round,
-                                         struct change *change, struct warren_error *error)
+/* What is being sent cannot be dropped: then the last tickets find no room. */
+static void turn_away_last(struct spooler *s)
 {
+    struct list *tickets = &s->round.tickets;
+    int64_t bytes = bytes_of(s);
+
+    for (struct list *link = tickets->prev;
+         link != tickets && bytes > (int64_t)s->options.max_bytes; link = link->prev) {
+        ticket_of(link)->status = WARREN_EFULL;
+        bytes -= ticket_of(link)->bytes;
+    }
+}
+
+static enum warren_status append_tickets(struct spooler *s, struct spool *spool,
+                                         struct warren_error *error)
+{
+    struct list *tickets = &s->round.tickets;
     enum warren_status status = WARREN_OK;
-    int64_t bytes;
 
-    pthread_mutex_lock(&s->lock);
-    bytes = s->bytes + change->bytes; /* as if all were appended */
-    pthread_mutex_unlock(&s->lock);
-    for (struct list *link = round->tickets.prev; link != &round->tickets; link = link->prev) {
-        struct spool_ticket *ticket = list_entry(link, struct spool_ticket, link);
-
-        /* What is being sent cannot be dropped: then the last ones find no room. */
-        if (bytes <= (int64_t)s->options.max_bytes ||
-            s->options.when_full != WARREN_SPOOL_DROP_OLDEST)
-            break;
-        ticket->status = WARREN_EFULL;
-        bytes -= ticket->bytes;
-    }
-    for (struct list *link = round->tickets.next; status == WARREN_OK && link != &round->tickets;
+    if (s->options.when_full == WARREN_SPOOL_DROP_OLDEST)
+        turn_away_last(s);
+    for (struct list *link = tickets->next; status == WARREN_OK && link != tickets;
          link = link->next) {
-        struct spool_ticket *ticket = list_entry(link, struct spool_ticket, link);
-
-        if (ticket->status == WARREN_OK) {
-            status = spool_append(s->spool, &ticket->message, error);
-            change->messages++;
-        }
+        if (ticket_of(link)->status != WARREN_OK)
+            continue;
+        status = spool_append(spool, &ticket_of(link)->message, error);
+        s->round.messages++;
     }
     return status;
 }
 
-static enum warren_status write_round(struct spooler *s, struct spool_round *round,
-                                      struct change *change, struct warren_error *error)
+static enum warren_status write_round(struct writer_work *work, struct writer_side *side,
+                                      struct warren_error *error)
 {
-    enum warren_status status = spool_begin(s->spool, error);
+    struct spooler *s = (struct spooler *)(void *)work->client;
+    enum warren_status status = WARREN_OK;
 
-    if (status != WARREN_OK)
-        return status;
-    status = write_all_ended(s, round->ended_count, change, error);
-    if (status == WARREN_OK && round->age)
-        status = expire(s, change, error);
+    if (!s->round.begun)
+        begin_round(s);
+    reset(s);
+    /* The sender adds behind them; the array is moved by this thread alone. */
+    for (size_t i = 0; status == WARREN_OK && i < s->round.ended_count; i++)
+        status = write_ended(s, side->spool, &s->ended[i], error);
+    if (status == WARREN_OK && s->round.age)
+        status = expire(s, side->spool, error);
     if (status == WARREN_OK && s->options.when_full == WARREN_SPOOL_DROP_OLDEST)
-        status = drop_oldest(s, change, error);
-    if (status == WARREN_OK)
-        status = append_tickets(s, round, change, error);
-    if (status == WARREN_OK)
-        return spool_commit(s->spool, error);
-    spool_rollback(s->spool);
-    return status;
+        status = drop_oldest(s, side->spool, error);
+    return status == WARREN_OK ? append_tickets(s, side->spool, error) : status;
 }
 
 /* ---- after the commit ---- */
@@ -184,8 +235,12 @@ static void mark_done(struct spooler *s, const struct spool_ended *ended)
                      ended->id, ended->refused);
 }
 
-static void forget_ended(struct spooler *s, size_t count)
+static void forget_ended(struct spooler *s)
 {
+    size_t count = s->round.ended_count;
+
+    if (count == 0)
+        return;
     for (size_t i = 0; i < count; i++) {
         mark_done(s, &s->ended[i]);
         free(s->ended[i].refused);
@@ -200,7 +255,7 @@ static void forget_ended(struct spooler *s, size_t count)
 /* A spool that stays full drops with each commit: one line a second says how many. */
 void spooler_tell_removed(struct spooler *s, bool at_any_rate)
 {
-    int64_t now = clock_now_ms(clock_monotonic());
+    int64_t now = now_ms();
 
     if (s->untold_dropped + s->untold_expired == 0 || (now < s->tell_ms && !at_any_rate))
         return;
@@ -214,111 +269,105 @@ void spooler_tell_removed(struct spooler *s, bool at_any_rate)
     s->tell_ms = now + TELL_STEP_MS;
 }
 
-static int64_t last_id_of(const struct spool_round *round)
+/* Of what was written; the room that tickets took and did not use is given back. */
+static void account(struct spooler *s)
 {
-    int64_t id = 0;
+    const struct spool_round *round = &s->round;
+    int64_t unused = 0;
 
-    for (struct list *link = round->tickets.next; link != &round->tickets; link = link->next) {
-        const struct spool_ticket *ticket = list_entry(link, struct spool_ticket, link);
-
-        if (ticket->status == WARREN_OK)
-            id = ticket->message.id;
-    }
-    return id;
-}
-
-/* The room that tickets took and did not use is given back. */
-static int64_t unused_bytes(const struct spool_round *round)
-{
-    int64_t bytes = 0;
-
-    for (struct list *link = round->tickets.next; link != &round->tickets; link = link->next) {
-        const struct spool_ticket *ticket = list_entry(link, struct spool_ticket, link);
-
-        if (ticket->status != WARREN_OK)
-            bytes += ticket->bytes;
-    }
-    return bytes;
-}
-
-static void account(struct spooler *s, const struct spool_round *round, const struct change *change)
-{
-    int64_t last_id = last_id_of(round);
-    uint64_t appended = 0;
-
-    for (struct list *link = round->tickets.next; link != &round->tickets; link = link->next)
-        appended += list_entry(link, struct spool_ticket, link)->status == WARREN_OK;
     pthread_mutex_lock(&s->lock);
-    s->bytes += change->bytes - unused_bytes(round);
-    s->messages += change->messages;
-    s->refused += change->refused;
-    s->spooled += appended;
-    s->dropped += change->dropped;
-    s->expired += change->expired;
-    if (last_id > 0)
-        s->last_id = last_id;
-    if (change->bytes < 0 || unused_bytes(round) > 0)
+    for (struct list *link = round->tickets.next; link != &round->tickets; link = link->next) {
+        if (ticket_of(link)->status != WARREN_OK) {
+            unused += ticket_of(link)->bytes;
+            continue;
+        }
+        s->spooled++;
+        s->last_id = ticket_of(link)->message.id;
+    }
+    s->bytes += round->bytes - unused;
+    s->messages += round->messages;
+    s->refused += round->refused;
+    s->dropped += round->dropped;
+    s->expired += round->expired;
+    s->untold_dropped += round->dropped;
+    s->untold_expired += round->expired;
+    if (round->bytes < 0 || unused > 0)
         condition_broadcast(&s->room_cond);
     pthread_mutex_unlock(&s->lock);
 }
 
-static void fail_tickets(struct spool_round *round, enum warren_status status)
+/* Nothing was written; who waits is told so. */
+static void fail_round(struct spooler *s, enum warren_status status)
 {
-    for (struct list *link = round->tickets.next; link != &round->tickets; link = link->next)
-        list_entry(link, struct spool_ticket, link)->status =
-            status == WARREN_ENOMEM ? status : WARREN_EIO;
+    reset(s);
+    for (struct list *link = s->round.tickets.next; link != &s->round.tickets; link = link->next)
+        ticket_of(link)->status = status == WARREN_ENOMEM ? status : WARREN_EIO;
 }
 
-/* @written  else they are still there */
-static void pass_gone(struct spooler *s, struct change *change, bool written)
+/* Where the oldest is to make room, and what is being sent alone takes it: that ends soon, or what
+ * was written just now is what can be dropped. Under the lock. */
+static void put_back(struct spooler *s)
 {
+    struct list *link = s->round.tickets.prev;
+    int64_t now = now_ms();
+
+    s->crowded_ms = INT64_MAX;
+    while (link != &s->round.tickets) {
+        struct spool_ticket *ticket = ticket_of(link);
+
+        link = link->prev;
+        if (ticket->status != WARREN_EFULL || now >= ticket->deadline_ms || s->closing)
+            continue;
+        s->bytes += ticket->bytes;
+        s->crowded_ms = now + CROWDED_STEP_MS;
+        list_remove(&ticket->link);
+        list_push_front(&s->tickets, &ticket->link);
+    }
+}
+
+/* Callers go on when their messages are on disk and on their way. */
+static void answer_tickets(struct spooler *s)
+{
+    struct list *tickets = &s->round.tickets;
     struct list *link;
 
-    while ((link = list_pop(&change->gone))) {
-        struct record *receipt = list_entry(link, struct record, link);
+    pthread_mutex_lock(&s->lock);
+    put_back(s);
+    pthread_mutex_unlock(&s->lock);
+    for (link = tickets->next; link != tickets; link = link->next) {
+        struct spool_ticket *ticket = ticket_of(link);
 
-        if (written)
-            s->events.pass(s->user, receipt);
-        else
-            record_free(receipt);
+        if (ticket->status == WARREN_OK && !spooler_hand_over(s, ticket))
+            record_free(ticket->record);
     }
-}
-
-/* What is in a file that was deleted or moved is still sent, and removed; no more is accepted. */
-static void look_for_file(struct spooler *s, struct spool_round *round)
-{
-    struct warren_error error = {WARREN_OK, ""};
-    bool displaced = spool_in_place(s->spool, &error) != WARREN_OK;
-
-    if (displaced)
-        fail_tickets(round, WARREN_EIO);
-    if (displaced && !s->displaced)
-        spooler_tell(s, true, "%s", error.text);
-    else if (!displaced && s->displaced)
-        spooler_tell(s, false, "%s is in its place again", s->options.path);
-    s->displaced = displaced;
-}
-
-void spooler_write(struct spooler *s, struct spool_round *round)
-{
-    struct warren_error error = {WARREN_OK, ""};
-    struct change change = {0};
-    enum warren_status status;
-
-    list_init(&change.gone);
-    look_for_file(s, round);
-    status = write_round(s, round, &change, &error);
-    pass_gone(s, &change, status == WARREN_OK);
-    if (status != WARREN_OK) {
-        fail_tickets(round, status);
-        account(s, round, &(struct change){0});
-        spooler_begin_trouble(s, &error);
-        return;
+    pthread_mutex_lock(&s->lock);
+    while ((link = list_pop(tickets))) {
+        ticket_of(link)->done = true;
+        condition_signal(&ticket_of(link)->cond); /* under the lock: the caller's stack has it */
     }
-    account(s, round, &change);
-    if (round->ended_count > 0)
-        forget_ended(s, round->ended_count);
-    s->untold_dropped += change.dropped;
-    s->untold_expired += change.expired;
-    spooler_end_trouble(s);
+    s->is_writing = false;
+    pthread_mutex_unlock(&s->lock);
 }
+
+static void written(struct writer_work *work, enum warren_status status)
+{
+    struct spooler *s = (struct spooler *)(void *)work->client;
+    struct list *link;
+
+    if (!s->round.begun) /* there was no transaction */
+        begin_round(s);
+    if (status != WARREN_OK)
+        fail_round(s, status);
+    while ((link = list_pop(&s->round.gone)))
+        s->events.pass(s->user, list_entry(link, struct record, link));
+    account(s);
+    if (status == WARREN_OK)
+        forget_ended(s);
+    s->retry_ms = status == WARREN_OK ? 0 : now_ms() + SPOOLER_RETRY_MS;
+    s->ended_due_ms = INT64_MAX;
+    s->round.begun = false;
+    answer_tickets(s);
+    s->client.due_ms = 0; /* there may be more to do */
+}
+
+const struct writer_kind spooler_writes = {.run = write_round, .done = written, .anywhere = true};

@@ -12,7 +12,6 @@
 #include "base/ascii.h"
 #include "base/error.h"
 #include "store/db/at_rest.h"
-#include "store/db/turn.h"
 
 static const char *const synchronous_words[] = {"off", "normal", "full"};
 
@@ -39,19 +38,6 @@ const char *database_path(const struct database *database)
 const char *database_file(const struct database *database)
 {
     return database->file;
-}
-
-struct turn *database_turn(struct database *database)
-{
-    return database->turn;
-}
-
-enum warren_status database_take_turn(struct database *database, struct warren_error *error)
-{
-    if (turn_take(database->turn))
-        return WARREN_OK;
-    return error_set(error, WARREN_ECLOSED, "%s: a handler that is lost keeps its transaction",
-                     database->path);
 }
 
 /* ---- what went wrong ---- */
@@ -200,13 +186,12 @@ enum warren_status database_set_synchronous(struct database *database,
 {
     static const char *const texts[] = {"PRAGMA synchronous = OFF", "PRAGMA synchronous = NORMAL",
                                         "PRAGMA synchronous = FULL"};
+    enum warren_status status;
 
-    return database_run(database, texts[synchronous], error);
-}
-
-enum warren_status database_relax(struct database *database, bool relax, struct warren_error *error)
-{
-    if (database->synchronous != DATABASE_FULL)
+    if (database->is_set && database->synchronous == synchronous)
         return WARREN_OK;
-    return database_set_synchronous(database, relax ? DATABASE_NORMAL : DATABASE_FULL, error);
+    status = database_run(database, texts[synchronous], error);
+    database->is_set = status == WARREN_OK;
+    database->synchronous = synchronous;
+    return status;
 }

@@ -17,7 +17,6 @@
 #include <warren/status.h>
 
 struct sqlite3;
-struct turn;
 struct sqlite3_stmt;
 struct database;
 
@@ -41,6 +40,9 @@ struct database_options {
     size_t cache_bytes;       /* of pages in memory; 0: SQLite's default, 2 MB */
     bool must_exist;          /* an error in place of a new file */
     bool read_only;           /* nothing is written or migrated; implies must_exist */
+    /* Another one of this process to the same file, which outlives it: what becomes of the file
+     * holds for both. NULL: there is none. */
+    struct database *beside;
 };
 
 /**
@@ -88,15 +90,6 @@ enum warren_status database_step(struct database *database, struct sqlite3_stmt 
 enum warren_status database_number(struct database *database, const char *sql, int64_t *ret,
                                    struct warren_error *error);
 
-/**
- * The turn among the connections that this process has to the file: to be taken before
- * database_begin() where several write, and given back by the same one when that is over. Thread:
- * any.
- */
-struct turn *database_turn(struct database *database);
-/** Take it. WARREN_ECLOSED, with @error: it was broken, and there is none to be given back. */
-enum warren_status database_take_turn(struct database *database, struct warren_error *error);
-
 /** Take the lock for writing; other processes that have it are waited for. Do not nest. */
 enum warren_status database_begin(struct database *database, struct warren_error *error);
 /** On failure everything is rolled back, and the transaction is over. */
@@ -104,12 +97,10 @@ enum warren_status database_commit(struct database *database, struct warren_erro
 /** Harmless without a transaction. */
 void database_rollback(struct database *database);
 
-/**
- * From now on commits may be lost with the power (DATABASE_NORMAL), or are again as the options
- * said. Not in a transaction.
- */
-enum warren_status database_relax(struct database *database, bool relax,
-                                  struct warren_error *error);
+/** When a commit counts as done from now on. Not in a transaction; nothing if it is so already. */
+enum warren_status database_set_synchronous(struct database *database,
+                                            enum database_synchronous synchronous,
+                                            struct warren_error *error);
 
 /**
  * Is the file still the one at its path, and so is what lies beside it? To be asked before what is
@@ -125,6 +116,8 @@ enum warren_status database_in_place(struct database *database, struct warren_er
  * is open.
  * @return false: no memory */
 bool database_watch(struct database *database, const char *suffix);
+/** It does so no more; harmless if it did not. */
+void database_unwatch(struct database *database, const char *suffix);
 
 /**
  * What a SQLite call that returned @code (not SQLITE_OK) means, with file and advice in @error.
@@ -150,10 +143,12 @@ enum database_log_news {
 
 /**
  * Look after the log: to be called once a second or so while the file is written, and as long as
- * the log is large. Waits for the turn then; not in a transaction. News are told once for all
- * connections of the process to the file.
+ * the log is large. Not in a transaction. It is cut off if nobody in this process writes meanwhile.
+ * News are told once.
  */
 enum database_log_news database_tend_log(struct database *database, char text[DATABASE_LOG_TEXT]);
+/** What takes long of it, and can be done while others write. */
+void database_flush_log(struct database *database);
 bool database_log_is_large(const struct database *database);
 
 /** Told a sentence for each fault that database_check() finds. */

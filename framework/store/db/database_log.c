@@ -12,7 +12,6 @@
 
 #include "store/db/database_private.h"
 #include "store/db/lock_holders.h"
-#include "store/db/turn.h"
 
 #define MIB ((int64_t)1 << 20)
 /* So much that cannot be put into the file is told of, and again whenever the log is twice as
@@ -39,7 +38,12 @@ static int64_t log_bytes(const struct database *database)
     return stat_beside(database, "-wal", &info) ? (int64_t)info.st_size : 0;
 }
 
-/* What takes long is done while others write; then it is cut off, if nobody reads.
+void database_flush_log(struct database *database)
+{
+    sqlite3_wal_checkpoint_v2(database->sqlite, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+}
+
+/* It is cut off, if nobody reads.
  *
  * @return bytes of it that somebody who reads keeps from the file */
 static int64_t shrink(struct database *database)
@@ -52,12 +56,9 @@ static int64_t shrink(struct database *database)
     sqlite3_wal_checkpoint_v2(database->sqlite, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &done);
     if (frames > done)
         database_number(database, "PRAGMA page_size", &page, &error);
-    if (!turn_take(database->turn))
-        return 0;
     sqlite3_busy_timeout(database->sqlite, 0);
     sqlite3_wal_checkpoint_v2(database->sqlite, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     sqlite3_busy_timeout(database->sqlite, (int)database->busy_timeout_ms);
-    turn_give(database->turn);
     return (frames - done) * page;
 }
 
@@ -119,12 +120,11 @@ static enum database_log_news tell_growth(struct database *database, int64_t byt
 {
     char readers[DATABASE_LOG_TEXT / 2];
     bool is_new = database->log_looks++ == 0;
-    int64_t told = turn_log_told(database->turn);
 
     name_readers(database, readers, sizeof readers);
-    if (is_new || held < HELD_TOLD || bytes < 2 * told)
+    if (is_new || held < HELD_TOLD || bytes < 2 * database->log_told)
         return DATABASE_LOG_AS_BEFORE;
-    turn_tell_log(database->turn, bytes);
+    database->log_told = bytes;
     snprintf(text, DATABASE_LOG_TEXT,
              "%s-wal has grown to %" PRId64
              " MiB, and grows until whoever reads the file has ended "
@@ -138,15 +138,16 @@ enum database_log_news database_tend_log(struct database *database, char text[DA
     int64_t bytes = log_bytes(database);
     int64_t held = 0;
 
-    if (bytes > DATABASE_LOG_MAX && !turn_is_spoiled(database->turn)) {
+    if (bytes > DATABASE_LOG_MAX && !database_is_spoiled(database)) {
         held = shrink(database);
         bytes = log_bytes(database);
     }
     if (bytes > DATABASE_LOG_MAX)
         return tell_growth(database, bytes, held, text);
     database->log_looks = 0;
-    if (turn_tell_log(database->turn, 0) == 0)
+    if (database->log_told == 0)
         return DATABASE_LOG_AS_BEFORE;
+    database->log_told = 0;
     snprintf(text, DATABASE_LOG_TEXT, "%s-wal is small again", database->file);
     return DATABASE_LOG_SHRANK;
 }

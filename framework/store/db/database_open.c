@@ -17,7 +17,6 @@
 #include "store/db/database_private.h"
 #include "store/db/real_name.h"
 #include "store/db/schema.h"
-#include "store/db/turn.h"
 
 /* Each name has a log of its own: who opens the file by another one does not see what is in it, and
  * writes over it. Source: https://www.sqlite.org/howtocorrupt.html, "Multiple links". */
@@ -113,7 +112,6 @@ static enum warren_status configure(struct database *database,
     char sql[64];
     enum warren_status status = database_run(database, "PRAGMA temp_store = MEMORY", error);
 
-    database->synchronous = options->synchronous;
     snprintf(sql, sizeof sql, "PRAGMA journal_size_limit = %" PRId64, DATABASE_LOG_MAX);
     if (status == WARREN_OK)
         status = database_run(database, sql, error);
@@ -123,16 +121,6 @@ static enum warren_status configure(struct database *database,
         return status;
     snprintf(sql, sizeof sql, "PRAGMA cache_size = -%zu", options->cache_bytes / 1024);
     return database_run(database, sql, error);
-}
-
-static enum warren_status join_turn(struct database *database, struct warren_error *error)
-{
-    struct stat file;
-
-    if (stat(database->file, &file) != 0)
-        return error_set(error, WARREN_EIO, "%s: %s", database->path, strerror(errno));
-    database->turn = turn_of(file.st_dev, file.st_ino);
-    return database->turn ? WARREN_OK : error_set(error, WARREN_ENOMEM, "out of memory");
 }
 
 /* By now SQLite has made the log and its index. */
@@ -188,6 +176,7 @@ enum warren_status database_open(const struct database_options *options,
 
     if (!database)
         return error_set(error, WARREN_ENOMEM, "out of memory");
+    database->beside = options->beside;
     status = name_file(database, options->path, error);
     if (status == WARREN_OK) {
         database_list_descriptors(database->file, &before);
@@ -195,8 +184,6 @@ enum warren_status database_open(const struct database_options *options,
     }
     if (status == WARREN_OK)
         status = prepare_file(database, options, error);
-    if (status == WARREN_OK)
-        status = join_turn(database, error);
     if (status == WARREN_OK && !options->read_only)
         status = watch(database, error);
     if (status == WARREN_OK && !options->read_only)
@@ -216,7 +203,6 @@ void database_close(struct database *database)
     database_part(database);
     database_remove_descriptors(database);
     sqlite3_close_v2(database->sqlite);
-    turn_put(database->turn);
     free(database->file);
     free(database->path);
     free(database);

@@ -7,7 +7,6 @@
 
 #include "base/error.h"
 #include "store/db/database_private.h"
-#include "store/db/turn.h"
 
 /* Where a file of SQLite's counts its changes: a backup of it does so from 1 on.
  * Source: https://www.sqlite.org/fileformat2.html, "The Database Header". */
@@ -23,6 +22,22 @@ bool database_watch(struct database *database, const char *suffix)
         return false;
     database->place_count++;
     return true;
+}
+
+void database_unwatch(struct database *database, const char *suffix)
+{
+    size_t len = strlen(database->file);
+
+    for (size_t i = 0; i < database->place_count; i++) {
+        struct file_place *place = &database->places[i];
+
+        if (!place->path || strncmp(place->path, database->file, len) != 0 ||
+            strcmp(place->path + len, suffix) != 0)
+            continue;
+        file_place_done(place);
+        *place = database->places[--database->place_count];
+        return;
+    }
 }
 
 /* A link may come to lead elsewhere: then the next process has another file. */
@@ -107,12 +122,17 @@ static bool lost_mark(const struct database *database)
            memcmp(now, database->mark, DATABASE_MARK) != 0;
 }
 
+bool database_is_spoiled(const struct database *database)
+{
+    return atomic_load(&(database->beside ? database->beside : database)->is_spoiled);
+}
+
 /* By the time that somebody looks, SQLite may have filled it again from the log: with holes. */
 static bool is_spoiled(struct database *database)
 {
     if (went_back(database) || lost_mark(database))
-        turn_spoil(database->turn);
-    return turn_is_spoiled(database->turn);
+        atomic_store(&(database->beside ? database->beside : database)->is_spoiled, true);
+    return database_is_spoiled(database);
 }
 
 /* ---- the place ---- */

@@ -4,11 +4,14 @@
 #ifndef WARREN_STORE_DATABASE_PRIVATE_H
 #define WARREN_STORE_DATABASE_PRIVATE_H
 
+#include <stdatomic.h>
+
 #include "store/db/database.h"
 #include "store/db/file_place.h"
 
-/** The file, its log, the log's index, the lock of who uses it, a link that leads to the file. */
-#define DATABASE_PLACES 5
+/** The file, its log, the log's index, the locks of the store and of the spool, a link that leads
+ * to the file. */
+#define DATABASE_PLACES 6
 
 /** Bytes of the file that never change: within the row of the schema's first step, which has more;
  * or the first ones of each file of SQLite's. */
@@ -19,10 +22,13 @@
 
 struct database {
     struct sqlite3 *sqlite;
-    char *path; /* as the user named it */
-    char *file; /* its real name */
-    struct turn *turn;
+    char *path;              /* as the user named it */
+    char *file;              /* its real name */
+    struct database *beside; /* what is known of the file stands there; NULL: here */
+    atomic_bool is_spoiled;  /* the file was emptied or overwritten: for as long as it is open */
+    int64_t log_told;        /* how large its log was when it was told of; 0: it was not */
     enum database_synchronous synchronous;
+    bool is_set; /* to that */
     uint32_t busy_timeout_ms;
     uint64_t log_looks;                        /* at a log that was large, in a row */
     pid_t readers[DATABASE_READERS];           /* at the last of these */
@@ -37,15 +43,13 @@ struct database {
     int log_fd;
 };
 
-enum warren_status database_set_synchronous(struct database *database,
-                                            enum database_synchronous synchronous,
-                                            struct warren_error *error);
-
 /* ---- database_place.c ---- */
 
 /** Watch the file, what SQLite has made beside it, and links by which it was named. @return false:
  * no memory */
 bool database_watch_all(struct database *database);
+/** Was the file emptied or overwritten, as far as is known? */
+bool database_is_spoiled(const struct database *database);
 /** What is in the log goes into the file if one of them is displaced: it may outlive the other. Not
  * in a transaction. */
 void database_rescue(struct database *database);

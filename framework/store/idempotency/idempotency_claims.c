@@ -1,190 +1,165 @@
-/* idempotency_claims.c - what is being done: claimed, given back, prolonged; in memory, and in rows
- * where several processes share the file.
+/* idempotency_claims.c - what is being done: claimed and given back, in memory, and in rows where
+ * several processes share the file.
  */
 #include <stdlib.h>
 
-#include "store/idempotency/idempotency_sqlite_private.h"
+#include <sqlite3.h>
+
+#include "store/idempotency/idempotency_private.h"
 
 /* ---- in memory ---- */
 
-static bool add_claim(struct idempotency_sqlite *s, struct idempotency_claim *claim)
+static void add_claim(struct idempotency_store *store, struct idempotency_claim *claim)
 {
     /* No memory: it comes again. */
-    claim->state = claim_set_add(&s->claims, &claim->key) ? CLAIM_NEW : CLAIM_BUSY;
-    return true;
+    claim->state = claim_set_add(&store->claims, &claim->key) ? CLAIM_NEW : CLAIM_BUSY;
 }
 
 bool idempotency_try_claim(struct idempotency_store *store, struct idempotency_claim *claim)
 {
-    struct idempotency_sqlite *s = idempotency_sqlite_of(store);
     size_t cursor = 0;
     bool is_known = true;
 
-    pthread_mutex_lock(&s->mutex);
-    if (claim_set_has(&s->claims, &claim->key))
+    pthread_mutex_lock(&store->mutex);
+    if (claim_set_has(&store->claims, &claim->key))
         claim->state = CLAIM_BUSY;
-    else if (!s->shared && !key_index_find(s->index, idempotency_key_hash(&claim->key), &cursor))
-        add_claim(s, claim);
+    else if (!store->shared &&
+             !key_index_find(store->index, idempotency_key_hash(&claim->key), &cursor))
+        add_claim(store, claim);
     else
         is_known = false;
-    pthread_mutex_unlock(&s->mutex);
+    pthread_mutex_unlock(&store->mutex);
     return is_known;
+}
+
+static void forget_claim(struct idempotency_store *store, const struct idempotency_claim *claim)
+{
+    pthread_mutex_lock(&store->mutex);
+    claim_set_remove(&store->claims, &claim->key);
+    pthread_mutex_unlock(&store->mutex);
 }
 
 bool idempotency_try_release(struct idempotency_store *store, const struct idempotency_claim *claim)
 {
-    struct idempotency_sqlite *s = idempotency_sqlite_of(store);
-
-    if (s->shared)
+    if (store->shared)
         return false;
-    pthread_mutex_lock(&s->mutex);
-    claim_set_remove(&s->claims, &claim->key);
-    pthread_mutex_unlock(&s->mutex);
+    forget_claim(store, claim);
     return true;
 }
 
-static void forget_claims(struct idempotency_sqlite *s, struct idempotency_claim **claims,
-                          size_t count)
+bool idempotency_has_claims(struct idempotency_store *store)
 {
-    pthread_mutex_lock(&s->mutex);
-    for (size_t i = 0; i < count; i++)
-        claim_set_remove(&s->claims, &claims[i]->key);
-    pthread_mutex_unlock(&s->mutex);
+    bool has_claims;
+
+    pthread_mutex_lock(&store->mutex);
+    has_claims = store->claims.count > 0;
+    pthread_mutex_unlock(&store->mutex);
+    return has_claims;
 }
 
-/* ---- claim ---- */
+void idempotency_unclaim(struct idempotency_store *store, struct idempotency_claim *claim)
+{
+    if (claim->state == CLAIM_NEW)
+        forget_claim(store, claim);
+    free(claim->result);
+    claim->result = NULL;
+    claim->result_len = 0;
+    claim->state = CLAIM_BUSY;
+}
 
-static enum warren_status claim_one(struct idempotency_sqlite *s, struct idempotency_claim *claim,
+/* ---- rows ---- */
+
+/* Unless a living one of another process has it. */
+static enum warren_status claim_row(struct idempotency_rows *rows, struct idempotency_claim *claim,
                                     struct warren_error *error)
+{
+    sqlite3_stmt *get = rows->statements[GET_CLAIM];
+    sqlite3_stmt *put = rows->statements[PUT_CLAIM];
+    int64_t me = owner_lock_id(rows->store->owner);
+    int64_t now_ms = clock_now_ms(rows->store->clock);
+    enum warren_status status;
+    bool is_taken = false;
+    int code;
+
+    idempotency_bind_key(get, 1, &claim->key);
+    code = sqlite3_step(get);
+    if (code == SQLITE_ROW) {
+        int64_t owner = sqlite3_column_int64(get, 0);
+
+        /* One of this process is left over: what it is at was looked up before. */
+        is_taken = owner != me && sqlite3_column_int64(get, 1) > now_ms &&
+                   owner_lock_lives(rows->store->owner, owner);
+    }
+    status = idempotency_end_reading(rows, get, code, error);
+    claim->state = is_taken ? CLAIM_BUSY : CLAIM_NEW;
+    if (status != WARREN_OK || is_taken)
+        return status;
+    idempotency_bind_key(put, 1, &claim->key);
+    sqlite3_bind_int64(put, 2, me);
+    sqlite3_bind_int64(put, 3, now_ms + claim->lease_ms);
+    sqlite3_bind_int64(put, 4, claim->lease_ms);
+    return database_step(rows->database, put, error);
+}
+
+enum warren_status idempotency_rows_unclaim(struct idempotency_rows *rows,
+                                            const struct idempotency_key *key, bool *ret_was_mine,
+                                            struct warren_error *error)
+{
+    sqlite3_stmt *statement = rows->statements[DROP_CLAIM];
+    enum warren_status status;
+
+    idempotency_bind_key(statement, 1, key);
+    sqlite3_bind_int64(statement, 2, owner_lock_id(rows->store->owner));
+    status = database_step(rows->database, statement, error);
+    *ret_was_mine = status == WARREN_OK && sqlite3_changes(database_handle(rows->database)) > 0;
+    return status;
+}
+
+enum warren_status idempotency_claim(struct idempotency_rows *rows, struct idempotency_claim *claim,
+                                     struct warren_error *error)
 {
     enum warren_status status;
     bool is_busy;
     bool is_done;
 
-    pthread_mutex_lock(&s->mutex);
-    is_busy = claim_set_has(&s->claims, &claim->key);
-    pthread_mutex_unlock(&s->mutex);
+    pthread_mutex_lock(&rows->store->mutex);
+    is_busy = claim_set_has(&rows->store->claims, &claim->key);
+    pthread_mutex_unlock(&rows->store->mutex);
     claim->state = CLAIM_BUSY;
     if (is_busy)
         return WARREN_OK;
-    status = idempotency_look_up(&s->own, claim, &is_done, error);
+    status = idempotency_look_up(rows, claim, &is_done, error);
     if (is_done)
         claim->state = CLAIM_DONE;
     if (status != WARREN_OK || is_done)
         return status;
-    claim->state = CLAIM_NEW;
-    if (s->shared)
-        status = idempotency_rows_claim(&s->own, claim, error);
+    if (rows->store->shared)
+        status = claim_row(rows, claim, error);
+    else
+        claim->state = CLAIM_NEW;
     if (status != WARREN_OK || claim->state != CLAIM_NEW)
         return status;
-    pthread_mutex_lock(&s->mutex);
-    add_claim(s, claim);
-    pthread_mutex_unlock(&s->mutex);
+    pthread_mutex_lock(&rows->store->mutex);
+    add_claim(rows->store, claim);
+    pthread_mutex_unlock(&rows->store->mutex);
     return WARREN_OK;
 }
 
-/* What was taken before the failure is given back; results that were read are dropped. */
-static void undo_claims(struct idempotency_sqlite *s, struct idempotency_claim **claims,
-                        size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (claims[i]->state == CLAIM_NEW)
-            forget_claims(s, &claims[i], 1);
-        free(claims[i]->result);
-        claims[i]->result = NULL;
-        claims[i]->result_len = 0;
-        claims[i]->state = CLAIM_BUSY;
-    }
-}
-
-static enum warren_status claim_all(struct idempotency_sqlite *s, struct idempotency_claim **claims,
-                                    size_t count, struct warren_error *error)
-{
-    enum warren_status status = WARREN_OK;
-    size_t done = 0;
-
-    while (status == WARREN_OK && done < count)
-        status = claim_one(s, claims[done++], error);
-    if (status == WARREN_OK && s->shared)
-        status = database_commit(s->own.database, error);
-    if (status != WARREN_OK)
-        undo_claims(s, claims, done);
-    return status;
-}
-
-enum warren_status idempotency_claim(struct idempotency_store *store,
-                                     struct idempotency_claim **claims, size_t count,
-                                     struct warren_error *error)
-{
-    struct idempotency_sqlite *s = idempotency_sqlite_of(store);
-    enum warren_status status;
-
-    if (!s->shared) { /* nothing is written; but what is not in its place answers nothing */
-        status = database_in_place(s->own.database, error);
-        return status == WARREN_OK ? claim_all(s, claims, count, error) : status;
-    }
-    /* A claim need not survive a loss of power: neither does who made it. */
-    status = database_relax(s->own.database, true, error);
-    if (status == WARREN_OK)
-        status = idempotency_begin(&s->own, error);
-    if (status == WARREN_OK) {
-        status = claim_all(s, claims, count, error);
-        idempotency_end(&s->own);
-    }
-    database_relax(s->own.database, false, NULL);
-    return status;
-}
-
-/* ---- release, renew ---- */
-
-struct claims {
-    struct idempotency_claim **items;
-    size_t count;
-};
-
-static enum warren_status unclaim_all(struct idempotency_sqlite *s, void *arg,
-                                      struct warren_error *error)
-{
-    const struct claims *claims = arg;
-    enum warren_status status = WARREN_OK;
-    bool was_mine;
-
-    for (size_t i = 0; status == WARREN_OK && i < claims->count; i++)
-        status = idempotency_rows_unclaim(&s->own, &claims->items[i]->key, &was_mine, error);
-    return status;
-}
-
-enum warren_status idempotency_release(struct idempotency_store *store,
-                                       struct idempotency_claim **claims, size_t count,
+enum warren_status idempotency_release(struct idempotency_rows *rows,
+                                       const struct idempotency_claim *claim,
                                        struct warren_error *error)
 {
-    struct idempotency_sqlite *s = idempotency_sqlite_of(store);
-    struct claims all = {claims, count};
-    enum warren_status status = WARREN_OK;
+    bool was_mine;
 
-    if (s->shared)
-        status = idempotency_in_transaction(s, unclaim_all, &all, error);
-    if (status == WARREN_OK)
-        forget_claims(s, claims, count);
-    return status;
+    return rows->store->shared ? idempotency_rows_unclaim(rows, &claim->key, &was_mine, error)
+                               : WARREN_OK;
 }
 
-static enum warren_status renew_all(struct idempotency_sqlite *s, void *arg,
-                                    struct warren_error *error)
+enum warren_status idempotency_renew(struct idempotency_rows *rows, struct warren_error *error)
 {
-    (void)arg;
-    return idempotency_rows_renew(&s->own, error);
-}
+    sqlite3_stmt *statement = rows->statements[RENEW_CLAIM];
 
-enum warren_status idempotency_renew(struct idempotency_store *store, struct warren_error *error)
-{
-    struct idempotency_sqlite *s = idempotency_sqlite_of(store);
-    bool has_claims;
-
-    pthread_mutex_lock(&s->mutex);
-    has_claims = s->claims.count > 0;
-    pthread_mutex_unlock(&s->mutex);
-    if (!s->shared || !has_claims)
-        return WARREN_OK;
-    return idempotency_in_transaction(s, renew_all, NULL, error);
+    sqlite3_bind_int64(statement, 1, owner_lock_id(rows->store->owner));
+    sqlite3_bind_int64(statement, 2, clock_now_ms(rows->store->clock));
+    return database_step(rows->database, statement, error);
 }

@@ -1,45 +1,115 @@
-/* idempotency_done.c - what is done: looked up, appended, purged. */
+/* idempotency_done.c - what is done, in the table `done`: looked up, appended, purged. */
 #include <stdlib.h>
 
-#include "base/error.h"
-#include "store/idempotency/idempotency_sqlite_private.h"
+#include <sqlite3.h>
+
+#include "store/idempotency/idempotency_private.h"
 
 /* ---- looking up ---- */
 
 /* Which rows may have the key? */
-static size_t candidates(struct idempotency_sqlite *s, const struct idempotency_key *key,
+static size_t candidates(struct idempotency_store *store, const struct idempotency_key *key,
                          int64_t rows[IDEMPOTENCY_CANDIDATES])
 {
     size_t cursor = 0;
     size_t count = 0;
     int64_t row;
 
-    pthread_mutex_lock(&s->mutex);
+    pthread_mutex_lock(&store->mutex);
     while (count < IDEMPOTENCY_CANDIDATES &&
-           (row = key_index_find(s->index, idempotency_key_hash(key), &cursor)) != 0)
+           (row = key_index_find(store->index, idempotency_key_hash(key), &cursor)) != 0)
         rows[count++] = row;
-    pthread_mutex_unlock(&s->mutex);
+    pthread_mutex_unlock(&store->mutex);
     return count;
 }
 
-enum warren_status idempotency_look_up(struct idempotency_connection *c,
+static bool is_too_old(const struct idempotency_store *store, int64_t at, int64_t retention_ms)
+{
+    return retention_ms > 0 && store->wall_ms() - at >= retention_ms;
+}
+
+/* No memory: without the result the message is still known. */
+static void copy_result(sqlite3_stmt *statement, int column, struct idempotency_claim *claim)
+{
+    int len = sqlite3_column_bytes(statement, column);
+
+    claim->result = NULL;
+    claim->result_len = 0;
+    if (sqlite3_column_type(statement, column) != SQLITE_BLOB)
+        return;
+    claim->result = malloc((size_t)len + 1);
+    if (!claim->result)
+        return;
+    if (len > 0)
+        memcpy(claim->result, sqlite3_column_blob(statement, column), (size_t)len);
+    claim->result_len = (size_t)len;
+}
+
+static enum warren_status get(struct idempotency_rows *rows, int64_t row,
+                              struct idempotency_claim *claim, bool *ret_is,
+                              struct warren_error *error)
+{
+    sqlite3_stmt *statement = rows->statements[GET_DONE];
+    int code;
+
+    *ret_is = false;
+    sqlite3_bind_int64(statement, 1, row);
+    code = sqlite3_step(statement);
+    if (code == SQLITE_ROW && sqlite3_column_bytes(statement, 0) == (int)sizeof claim->key.bytes &&
+        memcmp(sqlite3_column_blob(statement, 0), claim->key.bytes, sizeof claim->key.bytes) == 0 &&
+        !is_too_old(rows->store, sqlite3_column_int64(statement, 1), claim->retention_ms)) {
+        *ret_is = true;
+        claim->outcome = (uint8_t)sqlite3_column_int(statement, 2);
+        copy_result(statement, 3, claim);
+    }
+    return idempotency_end_reading(rows, statement, code, error);
+}
+
+enum warren_status idempotency_look_up(struct idempotency_rows *rows,
                                        struct idempotency_claim *claim, bool *ret_is_done,
                                        struct warren_error *error)
 {
-    int64_t rows[IDEMPOTENCY_CANDIDATES];
-    size_t count = candidates(c->s, &claim->key, rows);
+    int64_t found[IDEMPOTENCY_CANDIDATES];
+    size_t count = candidates(rows->store, &claim->key, found);
     enum warren_status status = WARREN_OK;
 
     *ret_is_done = false;
     for (size_t i = 0; status == WARREN_OK && !*ret_is_done && i < count; i++)
-        status = idempotency_rows_get(c, rows[i], claim, ret_is_done, error);
+        status = get(rows, found[i], claim, ret_is_done, error);
     return status;
 }
 
 /* ---- appending ---- */
 
+enum warren_status idempotency_rows_read(struct idempotency_rows *rows, struct warren_error *error)
+{
+    sqlite3_stmt *statement = rows->statements[READ_DONE];
+    int code;
+
+    sqlite3_bind_int64(statement, 1, rows->store->next_row);
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        int64_t row = sqlite3_column_int64(statement, 0);
+        struct idempotency_key key = {{0}};
+
+        if (sqlite3_column_bytes(statement, 1) == (int)sizeof key.bytes)
+            memcpy(key.bytes, sqlite3_column_blob(statement, 1), sizeof key.bytes);
+        pthread_mutex_lock(&rows->store->mutex);
+        key_index_raise(rows->store->index, row + 1 - (int64_t)rows->store->keys_max);
+        key_index_put(rows->store->index, idempotency_key_hash(&key), row);
+        pthread_mutex_unlock(&rows->store->mutex);
+        rows->store->next_row = rows->store->committed_row = row + 1;
+    }
+    return idempotency_end_reading(rows, statement, code, error);
+}
+
+enum warren_status idempotency_begin(struct idempotency_rows *rows, struct warren_error *error)
+{
+    rows->store->next_row = rows->store->committed_row;
+    return rows->store->shared ? idempotency_rows_read(rows, error) : WARREN_OK;
+}
+
 /* Shared, the claim may have been lost: to somebody who may even be done by now. */
-static enum warren_status is_still_to_add(struct idempotency_connection *c,
+static enum warren_status is_still_to_add(struct idempotency_rows *rows,
                                           struct idempotency_claim *claim, bool strict,
                                           bool *ret_add, struct warren_error *error)
 {
@@ -49,113 +119,137 @@ static enum warren_status is_still_to_add(struct idempotency_connection *c,
 
     claim->overtaken = false;
     *ret_add = true;
-    if (!c->s->shared)
+    if (!rows->store->shared)
         return WARREN_OK;
-    status = idempotency_rows_unclaim(c, &claim->key, &was_mine, error);
+    status = idempotency_rows_unclaim(rows, &claim->key, &was_mine, error);
     if (status != WARREN_OK || was_mine)
         return status;
     if (strict)
         claim->overtaken = true;
     else
-        status = idempotency_look_up(c, &other, &claim->overtaken, error);
+        status = idempotency_look_up(rows, &other, &claim->overtaken, error);
     free(other.result);
     *ret_add = !claim->overtaken;
     return status;
 }
 
-enum warren_status idempotency_add(struct idempotency_connection *c,
-                                   struct idempotency_claim *claim, bool strict, int64_t *ret_row,
-                                   struct warren_error *error)
+static enum warren_status append(struct idempotency_rows *rows, int64_t row,
+                                 const struct idempotency_claim *claim, struct warren_error *error)
+{
+    sqlite3_stmt *statement = rows->statements[ADD_DONE];
+
+    sqlite3_bind_int64(statement, 1, row);
+    idempotency_bind_key(statement, 2, &claim->key);
+    sqlite3_bind_int64(statement, 3, rows->store->wall_ms());
+    sqlite3_bind_int(statement, 4, claim->outcome);
+    if (claim->result && claim->result_len <= IDEMPOTENCY_RESULT_MAX)
+        sqlite3_bind_blob(statement, 5, claim->result, (int)claim->result_len, SQLITE_STATIC);
+    else
+        sqlite3_bind_null(statement, 5);
+    return database_step(rows->database, statement, error);
+}
+
+enum warren_status idempotency_add(struct idempotency_rows *rows, struct idempotency_claim *claim,
+                                   bool strict, int64_t *ret_row, struct warren_error *error)
 {
     bool add;
-    enum warren_status status = is_still_to_add(c, claim, strict, &add, error);
+    enum warren_status status = is_still_to_add(rows, claim, strict, &add, error);
 
     *ret_row = 0;
     if (status != WARREN_OK || !add)
         return status;
-    *ret_row = key_index_fit(c->s->next_row);
-    status = idempotency_rows_add(c, *ret_row, claim, error);
+    *ret_row = key_index_fit(rows->store->next_row);
+    status = append(rows, *ret_row, claim, error);
     if (status == WARREN_OK)
-        c->s->next_row = *ret_row + 1;
+        rows->store->next_row = *ret_row + 1;
     return status;
 }
 
-static enum warren_status add_all(struct idempotency_sqlite *s, struct idempotency_claim **claims,
-                                  size_t count, int64_t *rows, struct warren_error *error)
-{
-    enum warren_status status = WARREN_OK;
-
-    for (size_t i = 0; status == WARREN_OK && i < count; i++)
-        status = idempotency_add(&s->own, claims[i], false, &rows[i], error);
-    return status;
-}
-
-void idempotency_added(struct idempotency_sqlite *s, const struct idempotency_claim *claim,
+void idempotency_added(struct idempotency_store *store, const struct idempotency_claim *claim,
                        int64_t row)
 {
-    pthread_mutex_lock(&s->mutex);
-    key_index_raise(s->index, row + 1 - (int64_t)s->keys_max);
+    pthread_mutex_lock(&store->mutex);
+    key_index_raise(store->index, row + 1 - (int64_t)store->keys_max);
     if (row > 0)
-        key_index_put(s->index, idempotency_key_hash(&claim->key), row);
-    claim_set_remove(&s->claims, &claim->key);
-    pthread_mutex_unlock(&s->mutex);
+        key_index_put(store->index, idempotency_key_hash(&claim->key), row);
+    claim_set_remove(&store->claims, &claim->key);
+    pthread_mutex_unlock(&store->mutex);
+    if (row > 0)
+        store->committed_row = row + 1;
 }
 
-/* Begun; committed if it succeeds. */
-static enum warren_status complete_all(struct idempotency_sqlite *s,
-                                       struct idempotency_claim **claims, size_t count,
-                                       int64_t *rows, struct warren_error *error)
+int64_t idempotency_next_row(const struct idempotency_store *store)
 {
-    enum warren_status status = add_all(s, claims, count, rows, error);
-    int64_t gone;
-
-    if (status == WARREN_OK) /* so that at full speed as many go as come */
-        status = idempotency_rows_purge(&s->own, 2 * (int64_t)count, &gone, error);
-    if (status == WARREN_OK)
-        status = idempotency_commit(&s->own, error);
-    for (size_t i = 0; status == WARREN_OK && i < count; i++)
-        idempotency_added(s, claims[i], rows[i]);
-    return status;
+    return store->next_row;
 }
 
-enum warren_status idempotency_complete(struct idempotency_store *store,
-                                        struct idempotency_claim **claims, size_t count,
-                                        struct warren_error *error)
+void idempotency_set_next_row(struct idempotency_store *store, int64_t row)
 {
-    struct idempotency_sqlite *s = idempotency_sqlite_of(store);
-    int64_t *rows = calloc(count, sizeof *rows);
-    enum warren_status status;
-    int64_t before;
-
-    if (!rows)
-        return error_set(error, WARREN_ENOMEM, "out of memory");
-    status = idempotency_begin(&s->own, error);
-    if (status == WARREN_OK) {
-        before = s->next_row; /* after others' rows were read, which are there in any case */
-        status = complete_all(s, claims, count, rows, error);
-        if (status != WARREN_OK)
-            s->next_row = before;
-        idempotency_end(&s->own);
-    }
-    free(rows);
-    return status;
+    store->next_row = row;
 }
 
 /* ---- purging ---- */
 
-static enum warren_status purge_some(struct idempotency_sqlite *s, void *arg,
-                                     struct warren_error *error)
+/* What may go: rows below keep_row, or done at keep_ms or before. */
+struct bounds {
+    int64_t keep_row;
+    int64_t keep_ms;
+};
+
+static struct bounds bounds_of(const struct idempotency_store *store)
 {
-    return idempotency_rows_purge(&s->own, IDEMPOTENCY_PURGE_ROWS, arg, error);
+    int64_t retention_ms = atomic_load(&store->retention_ms);
+
+    return (struct bounds){store->next_row - (int64_t)store->keys_max,
+                           retention_ms > 0 ? store->wall_ms() - retention_ms : INT64_MIN};
 }
 
-enum warren_status idempotency_purge(struct idempotency_store *store, bool *ret_more,
-                                     struct warren_error *error)
+/* The oldest one; is it to go? */
+static enum warren_status look_at_first(struct idempotency_rows *rows, const struct bounds *bounds,
+                                        bool *ret_goes, struct warren_error *error)
 {
-    int64_t gone = 0;
-    enum warren_status status =
-        idempotency_in_transaction(idempotency_sqlite_of(store), purge_some, &gone, error);
+    sqlite3_stmt *statement = rows->statements[FIRST_DONE];
+    int code = sqlite3_step(statement);
+    int64_t at_ms;
 
-    *ret_more = status == WARREN_OK && gone >= IDEMPOTENCY_PURGE_ROWS / 2;
+    *ret_goes = false;
+    if (code == SQLITE_ROW) {
+        rows->store->first_row = sqlite3_column_int64(statement, 0);
+        at_ms = sqlite3_column_int64(statement, 1);
+        *ret_goes = rows->store->first_row < bounds->keep_row || at_ms <= bounds->keep_ms;
+        pthread_mutex_lock(&rows->store->mutex);
+        if (*ret_goes && at_ms > bounds->keep_ms)
+            rows->store->forgot_ms = rows->store->wall_ms() - at_ms;
+        key_index_raise(rows->store->index, rows->store->first_row);
+        pthread_mutex_unlock(&rows->store->mutex);
+    }
+    return idempotency_end_reading(rows, statement, code, error);
+}
+
+enum warren_status idempotency_wants_purge(struct idempotency_rows *rows, bool *ret_wants,
+                                           struct warren_error *error)
+{
+    struct bounds bounds = bounds_of(rows->store);
+
+    return look_at_first(rows, &bounds, ret_wants, error);
+}
+
+enum warren_status idempotency_purge(struct idempotency_rows *rows, int64_t limit,
+                                     int64_t *ret_gone, struct warren_error *error)
+{
+    sqlite3_stmt *statement = rows->statements[PURGE_DONE];
+    struct bounds bounds = bounds_of(rows->store);
+    bool goes;
+    enum warren_status status = look_at_first(rows, &bounds, &goes, error);
+
+    *ret_gone = 0;
+    if (status != WARREN_OK || !goes)
+        return status;
+    sqlite3_bind_int64(statement, 1, rows->store->first_row + limit);
+    sqlite3_bind_int64(statement, 2, bounds.keep_row);
+    sqlite3_bind_int64(statement, 3, bounds.keep_ms);
+    status = database_step(rows->database, statement, error);
+    if (status == WARREN_OK)
+        *ret_gone = sqlite3_changes(database_handle(rows->database));
     return status;
 }

@@ -15,7 +15,6 @@
 #include "base/descriptors.h"
 #include "base/error.h"
 #include "base/private_file.h"
-#include "store/db/turn.h"
 
 /* What a row costs beside its parts: its header, its cells in pages, its part of the tree. */
 #define ROW_BYTES 96
@@ -35,9 +34,8 @@ static const char *const statement_texts[STATEMENTS] = {
 
 struct spool {
     struct database *database;
-    int lock_fd;   /* -1: not its owner */
-    bool joined;   /* the database is somebody else's */
-    bool has_turn; /* in a transaction of its own */
+    int lock_fd; /* -1: not its owner */
+    bool joined; /* the database is somebody else's */
     sqlite3_stmt *statements[STATEMENTS];
 };
 
@@ -50,41 +48,58 @@ int64_t spool_message_bytes(const struct spool_message *message)
 
 /* ---- opening ---- */
 
-/* The kernel ends the lock with the process, however that ends; so the file may stay. */
-enum warren_status spool_claim(struct spool *spool, bool *ret_taken, struct warren_error *error)
+static enum warren_status lock(const struct spool *spool, int fd, const char *name, bool *ret_taken,
+                               struct warren_error *error)
 {
-    char name[PATH_MAX];
     char owner[16] = "";
 
-    *ret_taken = false;
-    spool->lock_fd = private_file_beside(database_file(spool->database), "-spool-lock", name);
-    if (spool->lock_fd < 0)
-        return error_set(error, WARREN_EIO, "cannot open %s: %s", name, strerror(errno));
-    if (flock(spool->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK)
             return error_set(error, WARREN_EIO, "cannot lock %s: %s", name, strerror(errno));
         *ret_taken = true;
-        if (pread(spool->lock_fd, owner, sizeof owner - 1, 0) < 0)
+        if (pread(fd, owner, sizeof owner - 1, 0) < 0)
             owner[0] = '\0';
         return error_set(error, WARREN_EIO,
                          "%s: process %s sends the messages of this spool; a spool has one "
                          "publisher at a time",
                          database_path(spool->database), owner[0] ? owner : "?");
     }
-    descriptors_add(spool->lock_fd, -1, "the lock of the spool");
     snprintf(owner, sizeof owner, "%d", (int)getpid());
-    if (ftruncate(spool->lock_fd, 0) != 0 ||
-        pwrite(spool->lock_fd, owner, strlen(owner), 0) != (ssize_t)strlen(owner))
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, owner, strlen(owner), 0) != (ssize_t)strlen(owner))
         return error_set(error, errno == ENOSPC ? WARREN_EFULL : WARREN_EIO, "cannot write %s: %s",
                          name, strerror(errno));
-    return database_watch(spool->database, "-spool-lock")
-               ? WARREN_OK
-               : error_set(error, WARREN_ENOMEM, "out of memory");
+    return WARREN_OK;
 }
 
-enum warren_status spool_in_place(struct spool *spool, struct warren_error *error)
+/* The kernel ends the lock with the process, however that ends; so the file may stay. */
+enum warren_status spool_claim(struct spool *spool, bool *ret_taken, struct warren_error *error)
 {
-    return database_in_place(spool->database, error);
+    char name[PATH_MAX];
+    enum warren_status status;
+    int fd = private_file_beside(database_file(spool->database), "-spool-lock", name);
+
+    *ret_taken = false;
+    if (fd < 0)
+        return error_set(error, WARREN_EIO, "cannot open %s: %s", name, strerror(errno));
+    status = lock(spool, fd, name, ret_taken, error);
+    if (status == WARREN_OK && !database_watch(spool->database, "-spool-lock"))
+        status = error_set(error, WARREN_ENOMEM, "out of memory");
+    if (status != WARREN_OK) {
+        close(fd);
+        return status;
+    }
+    spool->lock_fd = fd;
+    descriptors_add(fd, -1, "the lock of the spool");
+    return WARREN_OK;
+}
+
+void spool_disclaim(struct spool *spool)
+{
+    if (spool->lock_fd < 0)
+        return;
+    database_unwatch(spool->database, "-spool-lock");
+    descriptors_close(spool->lock_fd);
+    spool->lock_fd = -1;
 }
 
 static enum warren_status prepare_all(struct spool *spool, struct warren_error *error)
@@ -97,17 +112,21 @@ static enum warren_status prepare_all(struct spool *spool, struct warren_error *
     return status;
 }
 
-enum warren_status spool_open(const struct database_options *options, struct spool **ret_spool,
-                              struct warren_error *error)
+/* @database  NULL: it is opened */
+static enum warren_status make(struct database *database, const struct database_options *options,
+                               struct spool **ret_spool, struct warren_error *error)
 {
     struct spool *spool = calloc(1, sizeof *spool);
-    enum warren_status status;
+    enum warren_status status = WARREN_OK;
 
     if (!spool)
         return error_set(error, WARREN_ENOMEM, "out of memory");
     spool->lock_fd = -1;
-    status = database_open(options, &spool->database, error);
-    if (status == WARREN_OK && !options->read_only)
+    spool->database = database;
+    spool->joined = database != NULL;
+    if (!database)
+        status = database_open(options, &spool->database, error);
+    if (status == WARREN_OK && (database || !options->read_only))
         status = prepare_all(spool, error);
     if (status != WARREN_OK) {
         spool_close(spool);
@@ -117,35 +136,27 @@ enum warren_status spool_open(const struct database_options *options, struct spo
     return WARREN_OK;
 }
 
+enum warren_status spool_open(const struct database_options *options, struct spool **ret_spool,
+                              struct warren_error *error)
+{
+    return make(NULL, options, ret_spool, error);
+}
+
 enum warren_status spool_join(struct database *database, struct spool **ret_spool,
                               struct warren_error *error)
 {
-    struct spool *spool = calloc(1, sizeof *spool);
-    enum warren_status status;
-
-    if (!spool)
-        return error_set(error, WARREN_ENOMEM, "out of memory");
-    spool->lock_fd = -1;
-    spool->joined = true;
-    spool->database = database;
-    status = prepare_all(spool, error);
-    if (status != WARREN_OK) {
-        spool_close(spool);
-        return status;
-    }
-    *ret_spool = spool;
-    return WARREN_OK;
+    return make(database, NULL, ret_spool, error);
 }
 
 void spool_close(struct spool *spool)
 {
     if (!spool)
         return;
+    spool_disclaim(spool);
     for (int i = 0; i < STATEMENTS; i++)
         database_finalize(spool->statements[i]);
     if (!spool->joined)
         database_close(spool->database);
-    descriptors_close(spool->lock_fd);
     free(spool);
 }
 
@@ -192,40 +203,6 @@ enum warren_status spool_count_refused(struct spool *spool, int64_t *ret_refused
 }
 
 /* ---- writing ---- */
-
-enum warren_status spool_begin(struct spool *spool, struct warren_error *error)
-{
-    enum warren_status status = database_take_turn(spool->database, error);
-
-    if (status != WARREN_OK)
-        return status;
-    spool->has_turn = true;
-    status = database_begin(spool->database, error);
-    if (status != WARREN_OK)
-        spool_rollback(spool);
-    return status;
-}
-
-static void give_turn(struct spool *spool)
-{
-    if (spool->has_turn)
-        turn_give(database_turn(spool->database));
-    spool->has_turn = false;
-}
-
-enum warren_status spool_commit(struct spool *spool, struct warren_error *error)
-{
-    enum warren_status status = database_commit(spool->database, error);
-
-    give_turn(spool);
-    return status;
-}
-
-void spool_rollback(struct spool *spool)
-{
-    database_rollback(spool->database);
-    give_turn(spool);
-}
 
 /* Bytes of no length have no address, which would be NULL to SQLite. */
 static void bind_text(sqlite3_stmt *statement, int at, struct warren_bytes bytes)

@@ -53,14 +53,13 @@ enum warren_status spool_open(const struct database_options *options, struct spo
  * @return     WARREN_OK; WARREN_EIO, also if it is taken, or WARREN_EFULL, with @error
  */
 enum warren_status spool_claim(struct spool *spool, bool *ret_taken, struct warren_error *error);
+/** It is its sender no more; harmless if it was not. */
+void spool_disclaim(struct spool *spool);
 /** NULL is fine. */
 void spool_close(struct spool *spool);
 
 /** For care and measures; its owner is the spool. */
 struct database *spool_database(struct spool *spool);
-
-/** May messages be accepted? Status as database_in_place(). */
-enum warren_status spool_in_place(struct spool *spool, struct warren_error *error);
 
 /** How much there is. */
 struct spool_totals {
@@ -81,16 +80,13 @@ enum warren_status spool_count_refused(struct spool *spool, int64_t *ret_refused
 
 enum spool_which { SPOOL_TO_SEND = 1, SPOOL_REFUSED = 2, SPOOL_ALL = 3 };
 
-/* ---- appending within a transaction of somebody else's, who has the same file ---- */
-
 /**
- * Append to the spool through @database, which is the caller's, and in a transaction then. It is
- * not opened for sending: that is another's.
+ * The same through @database, which is the caller's: it closes it, after the spool.
  */
 enum warren_status spool_join(struct database *database, struct spool **ret_spool,
                               struct warren_error *error);
 
-/** What such a transaction appends for one of those who share it. */
+/** What a transaction appends for one of those who share it. */
 struct warren_outbox {
     /** @return as database_step(): then nothing was appended */
     enum warren_status (*append)(struct warren_outbox *outbox, struct spool_message *message,
@@ -100,13 +96,7 @@ struct warren_outbox {
     int64_t last_id;
 };
 
-/* ---- writing: between spool_begin() and spool_commit() ---- */
-
-/** Waits for the turn of this connection, which ends with the transaction. */
-enum warren_status spool_begin(struct spool *spool, struct warren_error *error);
-/** On failure everything since spool_begin() is undone. */
-enum warren_status spool_commit(struct spool *spool, struct warren_error *error);
-void spool_rollback(struct spool *spool);
+/* ---- writing: in a transaction of its database ---- */
 
 enum warren_status spool_append(struct spool *spool, struct spool_message *message,
                                 struct warren_error *error);

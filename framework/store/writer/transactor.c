@@ -1,13 +1,123 @@
-/* transactor.c - see transactor.h: handlers, one at a time. */
+/* transactor.c - see transactor.h: its life, and handlers, one at a time. */
 #include <stddef.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
 
 #include "base/error.h"
-#include "store/writer/transactor_private.h"
+#include "store/writer/writer_private.h"
 
 #define ROLLED_BACK_BY_DISK "the disk failed a statement of the handler's: SQLite rolled all back"
+
+/* ---- life ---- */
+
+static const char *const own_texts[OWN_COUNT] = {
+    [OWN_SAVE] = "SAVEPOINT " TRANSACTOR_SAVEPOINT,
+    [OWN_UNDO] = "ROLLBACK TO " TRANSACTOR_SAVEPOINT,
+    [OWN_RELEASE] = "RELEASE " TRANSACTOR_SAVEPOINT,
+    [OWN_COMMIT] = "COMMIT",
+};
+
+static enum warren_status prepare(struct transactor *t, const struct database_options *options,
+                                  struct warren_error *error)
+{
+    struct database_options beside = *options;
+    enum warren_status status;
+
+    beside.beside = t->writer->own.database;
+    status = database_open(&beside, &t->side.database, error);
+    if (status == WARREN_OK && !database_watch(t->side.database, "-lock"))
+        status = error_set(error, WARREN_ENOMEM, "out of memory");
+    if (status == WARREN_OK)
+        status = writer_side_prepare(&t->side, error);
+    t->side.keys.store = t->store;
+    for (size_t i = 0; status == WARREN_OK && i < OWN_COUNT; i++)
+        status = database_prepare(t->side.database, own_texts[i], &t->own[i], error);
+    if (status == WARREN_OK)
+        transactor_guard_init(&t->guard, transactor_handle(t));
+    return status;
+}
+
+enum warren_status transactor_new(const struct keeper_options *options, struct writer *writer,
+                                  struct writer_client *client, struct idempotency_store *store,
+                                  struct transactor **ret, struct warren_error *error)
+{
+    struct transactor *t = calloc(1, sizeof *t);
+    enum warren_status status;
+
+    if (!t)
+        return error_set(error, WARREN_ENOMEM, "out of memory");
+    t->writer = writer;
+    t->client = client;
+    t->store = store;
+    transactor_group_clear(t);
+    status = prepare(t, &options->database, error);
+    if (status != WARREN_OK) {
+        transactor_free(t);
+        return status;
+    }
+    writer->transactor = t;
+    *ret = t;
+    return WARREN_OK;
+}
+
+void transactor_stop(struct transactor *t)
+{
+    struct writer *w;
+
+    if (!t)
+        return;
+    w = t->writer;
+    pthread_mutex_lock(&w->mutex);
+    t->stopping = true;
+    condition_broadcast(&w->changed);
+    writer_wake(w);
+    while (t->group_count > 0 || (w->busy && !w->abandoned))
+        condition_wait(&w->changed, &w->mutex);
+    pthread_mutex_unlock(&w->mutex);
+}
+
+void transactor_free(struct transactor *t)
+{
+    if (!t || t->writer->abandoned)
+        return;
+    transactor_stop(t);
+    writer_pause(t->writer);
+    t->writer->transactor = NULL;
+    writer_resume(t->writer);
+    for (size_t i = 0; i < OWN_COUNT; i++)
+        database_finalize(t->own[i]);
+    writer_side_done(&t->side);
+    free(t);
+}
+
+/* ---- what can be asked at any time ---- */
+
+pid_t transactor_occupant(struct transactor *t)
+{
+    return atomic_load(&t->occupant);
+}
+
+bool transactor_is_abandoned(struct transactor *t)
+{
+    return t->writer->abandoned;
+}
+
+void transactor_use_outbox(struct transactor *t)
+{
+    t->has_outbox = true;
+}
+
+bool transactor_has_outbox(const struct transactor *t)
+{
+    return t->has_outbox;
+}
+
+struct sqlite3 *transactor_handle(struct transactor *t)
+{
+    return database_handle(t->side.database);
+}
 
 /* ---- one at a time ---- */
 
@@ -29,33 +139,36 @@ static bool has_company(const struct transactor *t)
 
 static enum warren_status occupy(struct transactor *t, int64_t wait_ms, struct warren_error *error)
 {
-    int64_t until_us = wait_ms < INT32_MAX ? transactor_now_us() + wait_ms * 1000 : INT64_MAX;
+    struct writer *w = t->writer;
+    int64_t until_us = wait_ms < INT32_MAX ? writer_now_us() + wait_ms * 1000 : INT64_MAX;
+    bool in_time = true;
     enum warren_status status = WARREN_OK;
 
-    pthread_mutex_lock(&t->mutex);
-    while (status == WARREN_OK && !t->stopping && (t->busy || t->wants || has_company(t)))
-        if (!condition_wait_until_us(&t->changed, &t->mutex, until_us))
-            status = error_set(error, WARREN_ETIMEOUT,
-                               "%s: other handlers had the transaction all the time",
-                               database_path(t->connection.database));
-    if (status == WARREN_OK && t->stopping)
+    pthread_mutex_lock(&w->mutex);
+    w->visitors++;
+    while (in_time && !t->stopping && (w->busy || w->wants || w->pauses > 0 || has_company(t)))
+        in_time = condition_wait_until_us(&w->changed, &w->mutex, until_us);
+    w->visitors--;
+    if (t->stopping) {
         status = error_set(error, WARREN_ECLOSED, "the store is closed");
-    if (status == WARREN_OK) {
-        t->busy = true;
+    } else if (!in_time) {
+        status =
+            error_set(error, WARREN_ETIMEOUT, "%s: other handlers had the transaction all the time",
+                      database_path(t->side.database));
+    } else {
+        w->busy = w->visited = true;
         t->occupant = own_id();
+        t->is_alone = transactor_is_singly(t);
     }
-    t->is_alone = transactor_is_singly(t);
-    pthread_mutex_unlock(&t->mutex);
+    writer_wake(w);
+    pthread_mutex_unlock(&w->mutex);
     return status;
 }
 
-void transactor_vacate(struct transactor *t)
+static void vacate(struct transactor *t)
 {
-    pthread_mutex_lock(&t->mutex);
-    t->busy = false;
     t->occupant = 0;
-    pthread_mutex_unlock(&t->mutex);
-    condition_broadcast(&t->changed);
+    writer_vacate(t->writer);
 }
 
 /* In a handler; a change of the schema may have the statement compiled again, which it may not. */
@@ -71,7 +184,7 @@ static enum warren_status append(struct warren_outbox *outbox, struct spool_mess
     if (transactor_is_lost(t))
         return error_set(error, WARREN_EINVAL, "the transaction was rolled back");
     transactor_guard_own(&t->guard);
-    status = spool_append(t->spool, message, error);
+    status = spool_append(t->side.spool, message, error);
     transactor_guard_enter(&t->guard);
     if (status != WARREN_OK)
         return status;
@@ -92,14 +205,14 @@ enum warren_status transactor_enter(struct transactor *t, struct transactor_work
     if (!t->is_open) {
         status = transactor_open(t, error);
         if (status != WARREN_OK)
-            transactor_note(t, status, error->text, 0);
+            writer_note(t->writer, t->client, status, error->text, 0);
     }
     if (status == WARREN_OK)
         status = transactor_run_own(t, OWN_SAVE, error);
     if (status != WARREN_OK) {
         if (t->is_open && transactor_is_lost(t))
             transactor_lose(t, error->text);
-        transactor_vacate(t);
+        vacate(t);
         return status;
     }
     work->transactor = t;
@@ -126,9 +239,9 @@ static void undo(struct transactor *t, const char *text)
         transactor_lose(t, error.text);
         return;
     }
-    pthread_mutex_lock(&t->mutex);
+    pthread_mutex_lock(&t->writer->mutex);
     is_empty = t->group_count == 0;
-    pthread_mutex_unlock(&t->mutex);
+    pthread_mutex_unlock(&t->writer->mutex);
     if (is_empty)
         transactor_close(t, WARREN_ECLOSED);
 }
@@ -140,7 +253,7 @@ bool transactor_drop(struct transactor *t)
     transactor_guard_leave(&t->guard);
     undo(t, failed ? ROLLED_BACK_BY_DISK : NULL);
     transactor_guard_restore(&t->guard);
-    transactor_vacate(t);
+    vacate(t);
     return !failed;
 }
 
@@ -167,7 +280,7 @@ static enum warren_status add_key(struct transactor *t, struct transactor_work *
     work->row = 0;
     if (!work->claim)
         return WARREN_OK;
-    status = idempotency_add(&t->connection, work->claim, true, &work->row, error);
+    status = idempotency_add(&t->side.keys, work->claim, true, &work->row, error);
     if (status == WARREN_OK && work->claim->overtaken)
         return error_set(error, WARREN_ECLOSED, "another process has taken the message over");
     return status;
@@ -189,7 +302,7 @@ static enum warren_status join(struct transactor *t, struct transactor_work *wor
 enum warren_status transactor_leave(struct transactor *t, struct transactor_work *work,
                                     struct warren_error *error)
 {
-    int64_t before = idempotency_next_row(&t->connection);
+    int64_t before = idempotency_next_row(t->store);
     enum warren_status status = look_for_loss(t, error);
 
     transactor_guard_leave(&t->guard);
@@ -199,16 +312,16 @@ enum warren_status transactor_leave(struct transactor *t, struct transactor_work
     if (status == WARREN_OK)
         status = join(t, work, error);
     if (status == WARREN_OK) {
-        pthread_mutex_lock(&t->mutex);
+        pthread_mutex_lock(&t->writer->mutex);
         transactor_group_add(t, work);
-        pthread_mutex_unlock(&t->mutex);
+        pthread_mutex_unlock(&t->writer->mutex);
         if (t->is_alone)
             status = transactor_commit(t, error);
     } else {
-        idempotency_set_next_row(&t->connection, before);
+        idempotency_set_next_row(t->store, before);
         undo(t, status == WARREN_EINVAL ? NULL : error->text);
     }
     transactor_guard_restore(&t->guard);
-    transactor_vacate(t);
+    vacate(t);
     return status;
 }

@@ -5,19 +5,17 @@
  *                          \-> drop: as if it had never been
  *
  * There is one connection, one handler at a time is in it, and all share one transaction, with a
- * savepoint each; a thread of its own commits. So many messages cost one flush of the disk. What
- * was committed is told of each; what was not is rolled back as a whole, and its messages have to
- * be handled again.
+ * savepoint each; the writer of the file commits it, with its own works. So many messages cost one
+ * flush of the disk. What was committed is told of each; what was not is rolled back as a whole,
+ * and its messages have to be handled again.
  * While a handler is in it, nobody else can write the file, in this process or another.
- * Elsewhere: keys whose handlers write nothing here (keeper.h).
+ * Elsewhere: keys whose handlers write nothing here (keeper.h), who commits (writer.h).
  */
 #ifndef WARREN_STORE_TRANSACTOR_H
 #define WARREN_STORE_TRANSACTOR_H
 
 #include <sys/types.h>
 
-#include "store/idempotency/idempotency_sqlite.h"
-#include "store/spool/spool.h"
 #include "store/writer/keeper.h"
 
 struct transactor;
@@ -40,29 +38,19 @@ struct transactor_work {
     enum { TRANSACTOR_OUTSIDE, TRANSACTOR_JOINED, TRANSACTOR_AWAITED, TRANSACTOR_DECIDED } state;
 };
 
-struct transactor_options {
-    struct database_options database; /* as the store's; copied */
-    uint32_t group_delay_us;          /* how long a group may wait for more, under load */
-    struct keeper_events events;      /* on any thread */
-    bool has_outbox; /* its file is that of a publisher's spool, too: handlers may append there */
-};
-
-/** Messages were appended to the spool, and are committed: @last_id is the highest of their ids. */
-typedef void transactor_appended_fn(void *user, int64_t messages, int64_t bytes, int64_t last_id);
-
 /**
- * Open a connection to the file of @store, which is one of idempotency_sqlite_open() and outlives
- * it.
+ * Open a connection to the file of @writer, which is paused, for handlers that write with keys of
+ * @store. All of them outlive it.
  *
- * @return as database_open(); WARREN_EIO if no thread could be started
+ * @client  of the writer, told of failures
+ * @return  as database_open()
  */
-enum warren_status transactor_new(const struct transactor_options *options,
-                                  struct idempotency_store *store, struct transactor **ret,
-                                  struct warren_error *error);
+enum warren_status transactor_new(const struct keeper_options *options, struct writer *writer,
+                                  struct writer_client *client, struct idempotency_store *store,
+                                  struct transactor **ret, struct warren_error *error);
 
-/** From now on tell @appended, on whatever thread commits; NULL: nobody, also not right now. */
-void transactor_on_appended(struct transactor *transactor, transactor_appended_fn *appended,
-                            void *user);
+/** The file is that of a publisher's spool, too: handlers may append there. Before one enters. */
+void transactor_use_outbox(struct transactor *transactor);
 bool transactor_has_outbox(const struct transactor *transactor);
 
 /** The connection: for handlers' statements. What would end the transaction is not authorised. */
@@ -74,7 +62,7 @@ struct sqlite3 *transactor_handle(struct transactor *transactor);
  * @work     of who enters; its outbox may be used from now on, if there is one
  * @wait_ms  how long
  * @return   WARREN_OK; WARREN_ETIMEOUT, WARREN_ECLOSED; else as database_fail(), with @error
- * Thread: any but the transactor's. On success the same one calls one of the next two, once.
+ * Thread: any but the writer's. On success the same one calls one of the next two, once.
  */
 enum warren_status transactor_enter(struct transactor *transactor, struct transactor_work *work,
                                     int64_t wait_ms, struct warren_error *error);
@@ -103,15 +91,6 @@ bool transactor_drop(struct transactor *transactor);
 bool transactor_await(struct transactor *transactor, struct transactor_work *work,
                       enum warren_status *ret_status);
 
-/** What it did; all counts only grow. */
-struct transactor_stats {
-    uint64_t committed; /* messages */
-    uint64_t groups;
-    uint64_t failures;
-};
-
-void transactor_stats(struct transactor *transactor, struct transactor_stats *stats);
-
 /** The thread whose handler is in it; 0: none is. Thread: any. */
 pid_t transactor_occupant(struct transactor *transactor);
 /**
@@ -122,7 +101,7 @@ pid_t transactor_occupant(struct transactor *transactor);
 void transactor_abandon(struct transactor *transactor);
 bool transactor_is_abandoned(struct transactor *transactor);
 
-/** Commit what there is; enter no more. Ends the thread. Harmless to repeat; NULL is fine. */
+/** Have committed what there is; enter no more. Harmless to repeat; NULL is fine. */
 void transactor_stop(struct transactor *transactor);
 /** After transactor_stop(), with the handlers' statements finalized. NULL is fine. */
 void transactor_free(struct transactor *transactor);

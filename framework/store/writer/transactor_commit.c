@@ -1,21 +1,11 @@
-/* transactor_commit.c - the group, its transaction, and the thread that commits it. */
-#include <stdlib.h>
-
+/* transactor_commit.c - the group of handlers, and its transaction; whose fault it is that SQLite
+ * refuses something: the store's, which everybody has to wait for, or that of one handler, whose
+ * attempt it costs.
+ */
 #include <sqlite3.h>
 
 #include "base/log.h"
-#include "store/db/turn.h"
-#include "store/writer/transactor_private.h"
-
-/* A group of so many means that there is load: the next one is worth waiting for. */
-#define LOAD_MIN 4
-/* So many do not wait for more. */
-#define GROUP_GOOD 256
-
-int64_t transactor_now_us(void)
-{
-    return clock_now_ns(clock_monotonic()) / 1000;
-}
+#include "store/writer/writer_private.h"
 
 /* ---- the group ---- */
 
@@ -41,7 +31,7 @@ static void decide(struct transactor *t, struct transactor_work *group, enum war
     struct transactor_work *told = NULL;
     struct transactor_work **last = &told;
 
-    pthread_mutex_lock(&t->mutex);
+    pthread_mutex_lock(&t->writer->mutex);
     while (group) {
         struct transactor_work *work = group;
 
@@ -54,7 +44,7 @@ static void decide(struct transactor *t, struct transactor_work *group, enum war
         }
         work->state = TRANSACTOR_DECIDED;
     }
-    pthread_mutex_unlock(&t->mutex);
+    pthread_mutex_unlock(&t->writer->mutex);
     while (told) {
         struct transactor_work *work = told;
 
@@ -68,34 +58,13 @@ bool transactor_await(struct transactor *t, struct transactor_work *work,
 {
     bool is_decided;
 
-    pthread_mutex_lock(&t->mutex);
+    pthread_mutex_lock(&t->writer->mutex);
     is_decided = work->state == TRANSACTOR_DECIDED;
     *ret_status = work->status;
     if (!is_decided)
         work->state = TRANSACTOR_AWAITED;
-    pthread_mutex_unlock(&t->mutex);
+    pthread_mutex_unlock(&t->writer->mutex);
     return is_decided;
-}
-
-/* ---- success and failure, as an operator sees them ---- */
-
-void transactor_note(struct transactor *t, enum warren_status status, const char *text,
-                     size_t count)
-{
-    bool is_news;
-
-    pthread_mutex_lock(&t->mutex);
-    is_news = t->is_failing != (status != WARREN_OK);
-    t->is_failing = status != WARREN_OK;
-    if (status != WARREN_OK)
-        t->stats.failures++;
-    pthread_mutex_unlock(&t->mutex);
-    if (!is_news)
-        return;
-    if (status != WARREN_OK && t->events.failed)
-        t->events.failed(t->events.user, text, count);
-    else if (status == WARREN_OK && t->events.recovered)
-        t->events.recovered(t->events.user);
 }
 
 /* ---- the transaction: of who is busy ---- */
@@ -103,18 +72,28 @@ void transactor_note(struct transactor *t, enum warren_status status, const char
 enum warren_status transactor_run_own(struct transactor *t, enum own_statement which,
                                       struct warren_error *error)
 {
-    return database_step(t->connection.database, t->own[which], error);
+    return database_step(t->side.database, t->own[which], error);
 }
 
+/* Whoever has the file may join it, so it is as strict as the strictest wants. */
 enum warren_status transactor_open(struct transactor *t, struct warren_error *error)
 {
-    enum warren_status status = idempotency_begin(&t->connection, error);
+    enum database_synchronous highest = DATABASE_OFF;
+    enum warren_status status = database_in_place(t->side.database, error);
 
+    for (struct list *link = t->writer->clients.next; link != &t->writer->clients;
+         link = link->next) {
+        const struct writer_client *client = list_entry(link, struct writer_client, link);
+
+        if (client->synchronous > highest)
+            highest = client->synchronous;
+    }
+    if (status == WARREN_OK)
+        status = writer_begin(t->writer, &t->side, highest, error);
     if (status != WARREN_OK)
         return status;
     t->is_open = true;
     t->guard.is_lost = false;
-    t->next_row = idempotency_next_row(&t->connection);
     return WARREN_OK;
 }
 
@@ -122,14 +101,13 @@ static struct transactor_work *take_group(struct transactor *t)
 {
     struct transactor_work *group;
 
-    pthread_mutex_lock(&t->mutex);
+    pthread_mutex_lock(&t->writer->mutex);
     group = t->group;
     transactor_group_clear(t);
-    pthread_mutex_unlock(&t->mutex);
+    pthread_mutex_unlock(&t->writer->mutex);
     return group;
 }
 
-/* Under the mutex, so that it is not told any more once it said so. */
 static void tell_appended(struct transactor *t, const struct transactor_work *group)
 {
     int64_t messages = 0;
@@ -142,25 +120,24 @@ static void tell_appended(struct transactor *t, const struct transactor_work *gr
         if (group->outbox.last_id > last_id)
             last_id = group->outbox.last_id;
     }
-    pthread_mutex_lock(&t->mutex);
-    if (messages > 0 && t->appended)
-        t->appended(t->appended_user, messages, bytes, last_id);
-    pthread_mutex_unlock(&t->mutex);
+    for (struct list *link = t->writer->clients.next; messages > 0 && link != &t->writer->clients;
+         link = link->next) {
+        struct writer_client *client = list_entry(link, struct writer_client, link);
+
+        if (client->appended)
+            client->appended(client, messages, bytes, last_id);
+    }
 }
 
 void transactor_close(struct transactor *t, enum warren_status status)
 {
     struct transactor_work *group = take_group(t);
 
-    if (status == WARREN_OK) {
-        for (struct transactor_work *work = group; work; work = work->next)
-            if (work->claim)
-                idempotency_added(t->connection.s, work->claim, work->row);
-    } else {
-        idempotency_set_next_row(&t->connection, t->next_row);
-    }
+    for (struct transactor_work *work = group; work && status == WARREN_OK; work = work->next)
+        if (work->claim)
+            idempotency_added(t->store, work->claim, work->row);
     t->is_open = false;
-    idempotency_end(&t->connection);
+    database_rollback(t->side.database); /* what was not committed */
     if (status == WARREN_OK)
         tell_appended(t, group);
     decide(t, group, status);
@@ -175,48 +152,94 @@ bool transactor_is_lost(struct transactor *t)
 void transactor_lose(struct transactor *t, const char *text)
 {
     if (text)
-        transactor_note(t, WARREN_EIO, text, t->group_count);
+        writer_note(t->writer, t->client, WARREN_EIO, text, t->group_count);
     transactor_close(t, WARREN_EIO);
 }
 
 /* The transaction is left to its thread; the next process finds it rolled back. */
 void transactor_abandon(struct transactor *t)
 {
-    pthread_mutex_lock(&t->mutex);
-    t->abandoned = t->stopping = true;
-    pthread_mutex_unlock(&t->mutex);
-    condition_broadcast(&t->changed);
-    turn_break(database_turn(t->connection.database));
+    struct writer *w = t->writer;
+
+    pthread_mutex_lock(&w->mutex);
+    w->abandoned = t->stopping = true;
+    writer_wake(w);
+    pthread_mutex_unlock(&w->mutex);
+    condition_broadcast(&w->changed);
     decide(t, take_group(t), WARREN_ECLOSED);
 }
 
-/* ---- the thread that commits ---- */
+/* ---- whose fault it is ---- */
 
-/* Under the mutex: until there is something to commit and nobody is in it. @return false: the end
- */
-static bool gather(struct transactor *t)
+void transactor_blame_begin(struct transactor *t)
 {
-    int64_t until_us;
+    int spilled;
+    int highest;
 
-    while (t->group_count == 0 && !t->stopping)
-        condition_wait(&t->changed, &t->mutex);
-    until_us = transactor_now_us() + t->group_delay_us;
-    if (t->last_group >= LOAD_MIN)
-        while (t->group_count < GROUP_GOOD && !t->stopping &&
-               !turn_is_wanted(database_turn(t->connection.database)))
-            if (!condition_wait_until_us(&t->changed, &t->mutex, until_us))
-                break;
-    t->wants = true;
-    while (t->busy && !t->abandoned)
-        condition_wait(&t->changed, &t->mutex);
-    t->wants = false;
-    if (t->abandoned)
-        return false;
-    if (t->group_count == 0)
-        return !t->stopping;
-    t->busy = true;
-    return true;
+    sqlite3_db_status(transactor_handle(t), SQLITE_DBSTATUS_CACHE_SPILL, &spilled, &highest, 1);
 }
+
+/* Within a transaction pages go to the disk only where memory has no room for them. */
+static bool has_spilled(struct sqlite3 *sqlite)
+{
+    int spilled = 0;
+    int highest;
+
+    sqlite3_db_status(sqlite, SQLITE_DBSTATUS_CACHE_SPILL, &spilled, &highest, 0);
+    return spilled > 0;
+}
+
+/* Want of memory is not among them: it may be what the handler asked for. */
+bool transactor_disk_failed(struct transactor *t)
+{
+    struct sqlite3 *sqlite = transactor_handle(t);
+    int code = sqlite3_extended_errcode(sqlite);
+
+    switch (code & 0xff) {
+    case SQLITE_IOERR:
+    case SQLITE_NOTADB:
+        return true;
+    case SQLITE_CORRUPT: /* a full-text index of the handler's own says so, too */
+        return code != SQLITE_CORRUPT_VTAB;
+    case SQLITE_FULL: /* so does a table whose AUTOINCREMENT has come to its end */
+        return has_spilled(sqlite);
+    default:
+        return false;
+    }
+}
+
+/* The same of a call of the transactor's own: of the store, or of what handlers wrote? */
+static bool store_failed(struct transactor *t)
+{
+    int code = sqlite3_extended_errcode(transactor_handle(t));
+
+    switch (code & 0xff) {
+    case SQLITE_CONSTRAINT:
+    case SQLITE_ERROR:
+    case SQLITE_ABORT:
+    case SQLITE_INTERRUPT:
+    case SQLITE_TOOBIG:
+    case SQLITE_MISMATCH:
+    case SQLITE_AUTH:
+        return false;
+    default:
+        return code != SQLITE_CORRUPT_VTAB;
+    }
+}
+
+void transactor_suspect(struct transactor *t)
+{
+    pthread_mutex_lock(&t->writer->mutex);
+    t->singly_until_us = writer_now_us() + SINGLY_US;
+    pthread_mutex_unlock(&t->writer->mutex);
+}
+
+bool transactor_is_singly(const struct transactor *t)
+{
+    return t->singly_until_us > writer_now_us();
+}
+
+/* ---- commit ---- */
 
 /* Not the store's failure: an operator hears of it by the attempts that it costs. */
 static void blame_group(struct transactor *t, size_t count, const char *text)
@@ -231,52 +254,19 @@ static void blame_group(struct transactor *t, size_t count, const char *text)
 enum warren_status transactor_commit(struct transactor *t, struct warren_error *error)
 {
     size_t count = t->group_count;
-    enum warren_status status = database_in_place(t->connection.database, error);
+    enum warren_status status = database_in_place(t->side.database, error);
     bool is_tried = status == WARREN_OK;
 
     if (is_tried)
         status = transactor_run_own(t, OWN_COMMIT, error);
-    if (is_tried && status != WARREN_OK && !transactor_store_failed(t)) {
+    if (is_tried && status != WARREN_OK && !store_failed(t)) {
         status = WARREN_EINVAL;
         blame_group(t, count, error->text);
     } else {
-        transactor_note(t, status, error->text, count);
+        writer_note(t->writer, t->client, status, error->text, count);
     }
-    pthread_mutex_lock(&t->mutex);
-    if (status == WARREN_OK) {
-        t->stats.committed += count;
-        t->stats.groups++;
-    }
-    pthread_mutex_unlock(&t->mutex);
+    if (status == WARREN_OK)
+        atomic_fetch_add(&t->writer->commits, 1);
     transactor_close(t, status);
     return status;
-}
-
-static void commit_group(struct transactor *t)
-{
-    struct warren_error error = {WARREN_OK, ""};
-
-    t->last_group = t->group_count;
-    transactor_commit(t, &error);
-    transactor_vacate(t);
-}
-
-void *transactor_run(void *arg)
-{
-    struct transactor *t = arg;
-    bool goes_on = true;
-
-    while (goes_on) {
-        bool has_group;
-
-        pthread_mutex_lock(&t->mutex);
-        goes_on = gather(t);
-        has_group = t->busy && t->group_count > 0;
-        pthread_mutex_unlock(&t->mutex);
-        if (goes_on && has_group)
-            commit_group(t);
-        else
-            condition_broadcast(&t->changed);
-    }
-    return NULL;
 }

@@ -12,7 +12,6 @@
 #include "middleware/builtin.h"
 #include "middleware/stored_reply.h"
 #include "policy_rig.h"
-#include "store/idempotency/idempotency_sqlite.h"
 #include "store/writer/keeper.h"
 #include "support/test.h"
 
@@ -155,17 +154,14 @@ struct rig {
 
 static void open_store(struct rig *rig)
 {
-    struct idempotency_sqlite_options sqlite = {
+    struct keeper_options options = {
         .database = {.path = rig->path, .synchronous = DATABASE_OFF},
-        .keys_max = 1000,
-        .clock = clock_monotonic(),
-        .wall_ms = clock_wall_ms,
+        .keys = {.keys_max = 1000, .clock = clock_monotonic(), .wall_ms = clock_wall_ms},
+        .renew_ms = 1000,
     };
-    struct keeper_options options = {.renew_ms = 1000};
     struct warren_error error = {WARREN_OK, ""};
 
-    if (idempotency_sqlite_open(&sqlite, &options.store, &error) != WARREN_OK ||
-        keeper_new(&options, &rig->keeper, &error) != WARREN_OK)
+    if (keeper_new(&options, &rig->keeper, &error) != WARREN_OK)
         fail_msg("%s", error.text);
 }
 

@@ -55,7 +55,7 @@ static void tell(void *user, bool trouble, const char *text)
 
 static void open_spooler(struct scene *scene)
 {
-    static const struct spooler_events events = {offer, pass, done, tell};
+    static const struct spooler_events events = {offer, pass, done, tell, NULL};
     const struct spooler_options options = {
         .path = scene->rig->path, .synchronous = DATABASE_OFF, .max_bytes = 1 << 20};
 

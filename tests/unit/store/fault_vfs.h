@@ -10,6 +10,7 @@
 
 static struct {
     int after; /* so many writes and syncs succeed yet; below 0: all do */
+    int once;  /* only the next one fails */
     int code;  /* what the others are answered */
     unsigned calls;
     sqlite3_vfs vfs;
@@ -31,6 +32,8 @@ static int fault_now(void)
         fault.after--;
         return 0;
     }
+    if (fault.once)
+        fault.after = -1;
     return 1;
 }
 

@@ -53,15 +53,20 @@ static inline void rig_link(struct rig *rig, const char *name)
     assert_int_equal(symlink(strrchr(target, '/') + 1, rig->path), 0);
 }
 
-static inline struct database *rig_open(struct rig *rig)
+static inline struct database *rig_open_beside(struct rig *rig, struct database *beside)
 {
     struct database_options options = {
-        .path = rig->path, .synchronous = DATABASE_OFF, .busy_timeout_ms = 1};
+        .path = rig->path, .synchronous = DATABASE_OFF, .busy_timeout_ms = 1, .beside = beside};
     struct database *database = NULL;
 
     if (database_open(&options, &database, &rig->error) != WARREN_OK)
         fail_msg("%s", rig->error.text);
     return database;
+}
+
+static inline struct database *rig_open(struct rig *rig)
+{
+    return rig_open_beside(rig, NULL);
 }
 
 static inline void rig_run(struct rig *rig, struct database *database, const char *sql)

@@ -12,20 +12,21 @@
 #include "store/spool/spool.h"
 
 /* A key of the file, with the time of then: nothing is too old. */
-static enum claim_state state_of(struct rig *rig, struct idempotency_store *store,
-                                 const char *scope, const char *key,
-                                 struct idempotency_claim *claim)
+static enum claim_state state_of(struct rig *rig, struct process *store, const char *scope,
+                                 const char *key, struct idempotency_claim *claim)
 {
     *claim = (struct idempotency_claim){.lease_ms = LEASE_MS};
-    store->ops->name(store, warren_text(scope), warren_text(key), &claim->key);
-    if (!store->ops->try_claim(store, claim) &&
-        store->ops->claim(store, &claim, 1, &rig->error) != WARREN_OK)
-        fail_msg("%s", rig->error.text);
+    idempotency_name(store->store, warren_text(scope), warren_text(key), &claim->key);
+    if (idempotency_try_claim(store->store, claim))
+        return claim->state;
+    assert_int_equal(rig_begin(rig, store), WARREN_OK);
+    assert_int_equal(idempotency_claim(&store->rows, claim, &rig->error), WARREN_OK);
+    assert_int_equal(rig_commit(rig, store, WARREN_OK), WARREN_OK);
     return claim->state;
 }
 
-static void expect_done(struct rig *rig, struct idempotency_store *store, const char *scope,
-                        const char *key, enum warren_outcome outcome, const char *result)
+static void expect_done(struct rig *rig, struct process *store, const char *scope, const char *key,
+                        enum warren_outcome outcome, const char *result)
 {
     struct idempotency_claim claim;
 
@@ -46,7 +47,7 @@ static void expect_done(struct rig *rig, struct idempotency_store *store, const 
 static void keys_are_remembered(void **state)
 {
     struct rig *rig = *state;
-    struct idempotency_store *store;
+    struct process *store;
     struct idempotency_claim claim;
 
     copy_file_before(rig, "store-0.1.db");
@@ -65,7 +66,7 @@ static void keys_are_remembered(void **state)
         }
         assert_int_equal(state_of(rig, store, "bills", "replied", &claim), CLAIM_NEW);
         assert_int_equal(state_of(rig, store, "orders", "claimed", &claim), CLAIM_NEW);
-        store->ops->free(store);
+        rig_end(store);
     }
 }
 
@@ -73,14 +74,14 @@ static void keys_are_remembered(void **state)
 static void more_keys_are_added(void **state)
 {
     struct rig *rig = *state;
-    struct idempotency_store *store;
+    struct process *store;
     struct database *database;
     int64_t rows;
 
     copy_file_before(rig, "store-0.1.db");
     store = rig_store(rig, false);
     assert_int_equal(rig_complete(rig, store, "later", 0, NULL, NULL), WARREN_OK);
-    store->ops->free(store);
+    rig_end(store);
     database = rig_open(rig);
     assert_int_equal(database_number(database, "SELECT max(id) FROM done", &rows, &rig->error),
                      WARREN_OK);
@@ -175,9 +176,9 @@ static void messages_are_there(void **state)
     assert_int_equal(spool_read(spool, 0, SPOOL_ALL, true, compare_row, &next, &rig->error),
                      WARREN_OK);
     assert_int_equal(next, ROWS);
-    assert_int_equal(spool_begin(spool, &rig->error), WARREN_OK);
+    assert_int_equal(database_begin(spool_database(spool), &rig->error), WARREN_OK);
     assert_int_equal(spool_append(spool, &message, &rig->error), WARREN_OK);
-    assert_int_equal(spool_commit(spool, &rig->error), WARREN_OK);
+    assert_int_equal(database_commit(spool_database(spool), &rig->error), WARREN_OK);
     assert_int_equal(message.id, 9);
     spool_close(spool);
 }

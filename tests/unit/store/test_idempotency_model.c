@@ -26,7 +26,7 @@ struct world {
     struct rig *rig;
     struct random random;
     int processes;
-    struct idempotency_store *stores[PROCESSES];
+    struct process *stores[PROCESSES];
     struct model_key keys[KEYS];
     unsigned claims[3]; /* by state: a run in which one never comes up proves little */
     unsigned failures;
@@ -166,8 +166,7 @@ static void release(struct world *world, int process, int number)
 
 static void renew(struct world *world, int process)
 {
-    if (world->stores[process]->ops->renew(world->stores[process], &world->rig->error) !=
-        WARREN_OK) {
+    if (rig_renew(world->rig, world->stores[process]) != WARREN_OK) {
         world->failures++;
         return;
     }
@@ -179,7 +178,7 @@ static void renew(struct world *world, int process)
 /* It dies and another takes its place: what it had claimed is free. */
 static void die(struct world *world, int process)
 {
-    world->stores[process]->ops->free(world->stores[process]);
+    rig_end(world->stores[process]);
     world->stores[process] = rig_store(world->rig, world->processes > 1);
     for (int i = 0; i < KEYS; i++) {
         world->keys[i].held[process] = false;
@@ -202,8 +201,7 @@ static void purge(struct world *world, int process)
     bool more;
 
     note_purge(world);
-    if (world->stores[process]->ops->purge(world->stores[process], &more, &world->rig->error) !=
-        WARREN_OK)
+    if (rig_purge(world->rig, world->stores[process], &more) != WARREN_OK)
         world->failures++;
 }
 
@@ -253,7 +251,7 @@ static void run(struct rig *rig, int processes)
     for (int i = 0; i < STEPS; i++)
         step(&world);
     for (int i = 0; i < processes; i++)
-        world.stores[i]->ops->free(world.stores[i]);
+        rig_end(world.stores[i]);
     for (int i = 0; i < 3; i++)
         assert_true(world.claims[i] > 50);
     assert_true(world.failures > 5);

@@ -40,9 +40,9 @@ static int64_t append(struct rig *rig, struct spool *spool, const char *key, con
 {
     struct spool_message message = text_message(key, body);
 
-    OK(spool_begin(spool, &rig->error));
+    OK(database_begin(spool_database(spool), &rig->error));
     OK(spool_append(spool, &message, &rig->error));
-    OK(spool_commit(spool, &rig->error));
+    OK(database_commit(spool_database(spool), &rig->error));
     return message.id;
 }
 
@@ -115,9 +115,9 @@ static int64_t append_all_parts(struct rig *rig, struct spool *spool)
                                     .properties = {"\0\1\xff\0", 4},
                                     .body = {"a\0b", 3}};
 
-    OK(spool_begin(spool, &rig->error));
+    OK(database_begin(spool_database(spool), &rig->error));
     OK(spool_append(spool, &message, &rig->error));
-    OK(spool_commit(spool, &rig->error));
+    OK(database_commit(spool_database(spool), &rig->error));
     return message.id;
 }
 
@@ -180,9 +180,9 @@ static void numbers_only_grow(void **state)
     int64_t first = append(rig, spool, "k", "a");
     int64_t second;
 
-    OK(spool_begin(spool, &rig->error));
+    OK(database_begin(spool_database(spool), &rig->error));
     OK(spool_remove(spool, first, NULL, &rig->error));
-    OK(spool_commit(spool, &rig->error));
+    OK(database_commit(spool_database(spool), &rig->error));
     spool_close(spool);
     spool = open_spool(rig);
     second = append(rig, spool, "k", "b");
@@ -198,9 +198,9 @@ static void rolled_back_is_gone(void **state)
     struct spool_message message = text_message("k", "x");
 
     append(rig, spool, "k", "a");
-    OK(spool_begin(spool, &rig->error));
+    OK(database_begin(spool_database(spool), &rig->error));
     OK(spool_append(spool, &message, &rig->error));
-    spool_rollback(spool);
+    database_rollback(spool_database(spool));
     assert_told(rig, spool, 0, SPOOL_ALL, "a ");
     assert_int_equal(totals_of(rig, spool).messages, 1);
     spool_close(spool);
@@ -218,9 +218,9 @@ static void totals_count_everything(void **state)
     int64_t id = append(rig, spool, "k", "12345");
 
     append(rig, spool, "k", "12345");
-    OK(spool_begin(spool, &rig->error));
+    OK(database_begin(spool_database(spool), &rig->error));
     OK(spool_refuse(spool, id, "312 NO_ROUTE", &rig->error));
-    OK(spool_commit(spool, &rig->error));
+    OK(database_commit(spool_database(spool), &rig->error));
     totals = totals_of(rig, spool);
     assert_int_equal(totals.messages, 1);
     assert_int_equal(totals.refused, 1);
@@ -249,16 +249,16 @@ static void what_is_removed_is_told(void **state)
 
     for (size_t i = 0; i < 4; i++) {
         message.message_id = warren_text(names[i]);
-        OK(spool_begin(spool, &rig->error));
+        OK(database_begin(spool_database(spool), &rig->error));
         OK(spool_append(spool, &message, &rig->error));
-        OK(spool_commit(spool, &rig->error));
+        OK(database_commit(spool_database(spool), &rig->error));
     }
-    OK(spool_begin(spool, &rig->error));
+    OK(database_begin(spool_database(spool), &rig->error));
     OK(spool_drop(spool, 0, spool_message_bytes(&message) + 1, add_id, ids, &removed, &rig->error));
     assert_string_equal(ids, "12");
     OK(spool_expire(spool, 0, INT64_MAX, add_id, ids, &removed, &rig->error));
     assert_string_equal(ids, "1234");
-    OK(spool_commit(spool, &rig->error));
+    OK(database_commit(spool_database(spool), &rig->error));
     spool_close(spool);
 }
 
@@ -290,7 +290,7 @@ static void a_nul_ends_no_name(void **state)
     message.message_id = names[0];
     message.exchange = names[1];
     message.routing_key = names[2];
-    OK(spool_begin(spool, &rig->error));
+    OK(database_begin(spool_database(spool), &rig->error));
     OK(spool_append(spool, &message, &rig->error));
     OK(spool_refuse(spool, message.id, "why", &rig->error));
     OK(spool_read(spool, 0, SPOOL_ALL, true, keep_names, names, &rig->error));
@@ -299,7 +299,7 @@ static void a_nul_ends_no_name(void **state)
     OK(spool_read(spool, 0, SPOOL_TO_SEND, false, keep_names, names, &rig->error));
     OK(spool_expire(spool, 0, INT64_MAX, keep_names, names, &removed, &rig->error));
     assert_int_equal(removed.messages, 1);
-    OK(spool_commit(spool, &rig->error));
+    OK(database_commit(spool_database(spool), &rig->error));
     spool_close(spool);
 }
 
@@ -316,15 +316,15 @@ static void the_oldest_are_dropped(void **state)
     append(rig, spool, "k", "b");
     append(rig, spool, "k", "c");
     append(rig, spool, "k", "d");
-    OK(spool_begin(spool, &rig->error));
+    OK(database_begin(spool_database(spool), &rig->error));
     OK(spool_drop(spool, sent, size + 1, NULL, NULL, &removed, &rig->error));
-    OK(spool_commit(spool, &rig->error));
+    OK(database_commit(spool_database(spool), &rig->error));
     assert_int_equal(removed.messages, 2);
     assert_int_equal(removed.bytes, 2 * size);
     assert_told(rig, spool, 0, SPOOL_ALL, "a d ");
-    OK(spool_begin(spool, &rig->error));
+    OK(database_begin(spool_database(spool), &rig->error));
     OK(spool_drop(spool, sent, 100 * size, NULL, NULL, &removed, &rig->error));
-    OK(spool_commit(spool, &rig->error));
+    OK(database_commit(spool_database(spool), &rig->error));
     assert_int_equal(removed.messages, 1);
     assert_told(rig, spool, 0, SPOOL_ALL, "a ");
     spool_close(spool);
@@ -345,9 +345,9 @@ static void the_old_expire(void **state)
     OK(database_open(&options, &other, &rig->error));
     rig_run(rig, other, "UPDATE spool SET at = id * 1000");
     database_close(other);
-    OK(spool_begin(spool, &rig->error));
+    OK(database_begin(spool_database(spool), &rig->error));
     OK(spool_expire(spool, 0, 3000, NULL, NULL, &removed, &rig->error));
-    OK(spool_commit(spool, &rig->error));
+    OK(database_commit(spool_database(spool), &rig->error));
     assert_int_equal(removed.messages, 2);
     assert_told(rig, spool, 0, SPOOL_ALL, "c ");
     spool_close(spool);
@@ -363,9 +363,9 @@ static void the_refused_are_kept_aside(void **state)
     int64_t id = append(rig, spool, "k", "a");
 
     append(rig, spool, "k", "b");
-    OK(spool_begin(spool, &rig->error));
+    OK(database_begin(spool_database(spool), &rig->error));
     OK(spool_refuse(spool, id, "312 NO_ROUTE", &rig->error));
-    OK(spool_commit(spool, &rig->error));
+    OK(database_commit(spool_database(spool), &rig->error));
     assert_told(rig, spool, 0, SPOOL_TO_SEND, "b ");
     assert_told(rig, spool, 0, SPOOL_REFUSED, "a ");
     spool_close(spool);
@@ -373,18 +373,18 @@ static void the_refused_are_kept_aside(void **state)
 
 static void refuse(struct rig *rig, struct spool *spool, int64_t id)
 {
-    OK(spool_begin(spool, &rig->error));
+    OK(database_begin(spool_database(spool), &rig->error));
     OK(spool_refuse(spool, id, "312 NO_ROUTE", &rig->error));
-    OK(spool_commit(spool, &rig->error));
+    OK(database_commit(spool_database(spool), &rig->error));
 }
 
 static bool unrefuse(struct rig *rig, struct spool *spool, int64_t id)
 {
     bool done;
 
-    OK(spool_begin(spool, &rig->error));
+    OK(database_begin(spool_database(spool), &rig->error));
     OK(spool_unrefuse(spool, id, &done, &rig->error));
-    OK(spool_commit(spool, &rig->error));
+    OK(database_commit(spool_database(spool), &rig->error));
     return done;
 }
 
@@ -392,9 +392,9 @@ static bool remove_one(struct rig *rig, struct spool *spool, int64_t id)
 {
     bool done;
 
-    OK(spool_begin(spool, &rig->error));
+    OK(database_begin(spool_database(spool), &rig->error));
     OK(spool_remove(spool, id, &done, &rig->error));
-    OK(spool_commit(spool, &rig->error));
+    OK(database_commit(spool_database(spool), &rig->error));
     return done;
 }
 
@@ -510,13 +510,13 @@ static void no_space_undoes_the_group(void **state)
 
     append(rig, spool, "k", "a");
     rig_run(rig, spool_database(spool), "PRAGMA max_page_count = 64");
-    OK(spool_begin(spool, &rig->error));
+    OK(database_begin(spool_database(spool), &rig->error));
     OK(spool_append(spool, &message, &rig->error));
     message.body = (struct warren_bytes){large, sizeof large};
     status = spool_append(spool, &message, &rig->error);
     assert_int_equal(status, WARREN_EFULL);
     assert_has(rig->error.text, "no space left");
-    spool_rollback(spool);
+    database_rollback(spool_database(spool));
     assert_told(rig, spool, 0, SPOOL_ALL, "a ");
     append(rig, spool, "k", "c");
     assert_told(rig, spool, 0, SPOOL_ALL, "a c ");

@@ -1,5 +1,5 @@
 /* test_transactor.c - what handlers write and the keys of their messages: together on disk or not
- * at all, many in one transaction, beside a keeper, on a disk that fails.
+ * at all, many in one transaction, with the keeper's own works, on a disk that fails.
  */
 #include "idempotency_rig.h"
 
@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include "fault_vfs.h"
@@ -16,9 +17,12 @@
 
 struct scene {
     struct rig *rig;
+    struct keeper *keeper;
     struct idempotency_store *store;
     struct transactor *t;
     struct sqlite3 *sqlite;
+    sem_t told_failed;
+    char told[WARREN_ERROR_TEXT_MAX];
 };
 
 /* One message: claimed, handled, decided. */
@@ -28,17 +32,52 @@ struct message {
     sem_t decided;
 };
 
+/* Something that the keeper does. */
+struct job {
+    struct keeper_work work; /* first */
+    sem_t done;
+    enum warren_status status;
+};
+
+static void wait_for(sem_t *semaphore)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PATIENCE_S;
+    while (sem_timedwait(semaphore, &until) != 0)
+        if (errno == ETIMEDOUT)
+            fail_msg("it never came");
+}
+
+static void on_failed(void *user, const char *error, size_t waiting)
+{
+    struct scene *scene = user;
+
+    (void)waiting;
+    snprintf(scene->told, sizeof scene->told, "%s", error);
+    sem_post(&scene->told_failed);
+}
+
 static void open_with(struct scene *scene, struct rig *rig, bool shared)
 {
-    struct transactor_options options = {
-        .database = {.path = rig->path, .synchronous = DATABASE_FULL, .busy_timeout_ms = 1}};
-    struct idempotency_sqlite_options sqlite = rig_options(rig);
+    struct process_options process = rig_options(rig);
+    struct keeper_options options = {
+        .database = {.path = rig->path, .synchronous = DATABASE_FULL, .busy_timeout_ms = 1},
+        .keys = process.keys,
+        .renew_ms = 3600000,
+        .events = {.failed = on_failed, .user = scene},
+        .transactional = true,
+    };
 
-    sqlite.shared = shared;
+    options.keys.shared = shared;
+    sem_init(&scene->told_failed, 0, 0);
     scene->rig = rig;
-    scene->store = rig_store_with(rig, &sqlite);
-    if (transactor_new(&options, scene->store, &scene->t, &rig->error) != WARREN_OK)
+    if (keeper_new(&options, &scene->keeper, &rig->error) != WARREN_OK)
         fail_msg("%s", rig->error.text);
+    scene->store = keeper_store(scene->keeper);
+    idempotency_retain(scene->store, RETENTION_MS);
+    scene->t = keeper_transactor(scene->keeper);
     scene->sqlite = transactor_handle(scene->t);
     assert_int_equal(sqlite3_exec(scene->sqlite, "CREATE TABLE IF NOT EXISTS bill (name TEXT)",
                                   NULL, NULL, NULL),
@@ -47,8 +86,66 @@ static void open_with(struct scene *scene, struct rig *rig, bool shared)
 
 static void close_scene(struct scene *scene)
 {
-    transactor_free(scene->t);
-    scene->store->ops->free(scene->store);
+    keeper_free(scene->keeper);
+}
+
+static void on_done(struct keeper_work *work, enum warren_status status)
+{
+    struct job *job = (struct job *)work;
+
+    job->status = status;
+    sem_post(&job->done);
+}
+
+static void begin_job(struct scene *scene, struct job *job, enum keeper_task task, const char *key)
+{
+    job->work = (struct keeper_work){
+        .task = task,
+        .claim = {.lease_ms = LEASE_MS, .retention_ms = RETENTION_MS},
+        .done = on_done,
+    };
+    sem_init(&job->done, 0, 0);
+    rig_name(scene->store, key, &job->work.claim);
+    keeper_submit(scene->keeper, &job->work);
+}
+
+static enum warren_status do_job(struct scene *scene, struct job *job, enum keeper_task task,
+                                 const char *key)
+{
+    begin_job(scene, job, task, key);
+    wait_for(&job->done);
+    return job->status;
+}
+
+static enum warren_status complete(struct scene *scene, const char *key)
+{
+    struct job job;
+
+    return do_job(scene, &job, KEEPER_COMPLETE, key);
+}
+
+static enum warren_status claim(struct scene *scene, const char *key,
+                                struct idempotency_claim *claim)
+{
+    enum warren_status status = WARREN_OK;
+    struct job job;
+
+    *claim = (struct idempotency_claim){.lease_ms = LEASE_MS, .retention_ms = RETENTION_MS};
+    rig_name(scene->store, key, claim);
+    if (!idempotency_try_claim(scene->store, claim)) {
+        status = do_job(scene, &job, KEEPER_CLAIM, key);
+        *claim = job.work.claim;
+    }
+    return status;
+}
+
+static enum claim_state state_of(struct scene *scene, const char *key)
+{
+    struct idempotency_claim claimed;
+
+    assert_int_equal(claim(scene, key, &claimed), WARREN_OK);
+    free(claimed.result);
+    return claimed.state;
 }
 
 static void on_decided(struct transactor_work *work, enum warren_status status)
@@ -62,7 +159,7 @@ static enum warren_status begin(struct scene *scene, struct message *message, co
 {
     *message = (struct message){.work = {.decided = on_decided, .claim = &message->claim}};
     sem_init(&message->decided, 0, 0);
-    assert_int_equal(rig_claim(scene->rig, scene->store, key, &message->claim), WARREN_OK);
+    assert_int_equal(claim(scene, key, &message->claim), WARREN_OK);
     assert_int_equal(message->claim.state, CLAIM_NEW);
     return transactor_enter(scene->t, &message->work, 10000, &scene->rig->error);
 }
@@ -78,15 +175,10 @@ static int insert(struct scene *scene, const char *name)
 static enum warren_status fate(struct scene *scene, struct message *message)
 {
     enum warren_status status;
-    struct timespec until;
 
     if (transactor_await(scene->t, &message->work, &status))
         return status;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += PATIENCE_S;
-    while (sem_timedwait(&message->decided, &until) != 0)
-        if (errno == ETIMEDOUT)
-            fail_msg("it was never decided");
+    wait_for(&message->decided);
     return message->work.status;
 }
 
@@ -98,6 +190,19 @@ static int64_t count(struct rig *rig, const char *sql)
     assert_int_equal(database_number(database, sql, &number, &rig->error), WARREN_OK);
     database_close(database);
     return number;
+}
+
+static struct writer_stats stats_of(struct scene *scene)
+{
+    struct writer_stats stats;
+
+    writer_stats(keeper_writer(scene->keeper), &stats);
+    return stats;
+}
+
+static uint64_t failures(struct scene *scene)
+{
+    return stats_of(scene).failures;
 }
 
 #define BILLS "SELECT count(*) FROM bill"
@@ -118,7 +223,7 @@ static void row_and_key_come_together(void **state)
     assert_int_equal(fate(&scene, &message), WARREN_OK);
     assert_int_equal(count(*state, BILLS), 1);
     assert_int_equal(count(*state, KEYS), 1);
-    assert_int_equal(rig_state(scene.rig, scene.store, "a"), CLAIM_DONE);
+    assert_int_equal(state_of(&scene, "a"), CLAIM_DONE);
     close_scene(&scene);
 }
 
@@ -201,22 +306,28 @@ static void a_file_that_is_gone_takes_nothing(void **state)
     struct idempotency_claim done;
     struct message message;
     struct scene scene;
+    struct job job;
 
     open_with(&scene, *state, false);
-    assert_int_equal(rig_complete(scene.rig, scene.store, "done", 0, NULL, NULL), WARREN_OK);
+    assert_int_equal(complete(&scene, "done"), WARREN_OK);
     assert_int_equal(begin(&scene, &message, "a"), WARREN_OK);
     assert_int_equal(insert(&scene, "a"), SQLITE_OK);
     move(*state, true);
     assert_int_equal(transactor_leave(scene.t, &message.work, &scene.rig->error), WARREN_OK);
     assert_int_equal(fate(&scene, &message), WARREN_EIO);
-    assert_true(scene.store->ops->try_release(scene.store, &message.claim));
+    assert_true(idempotency_try_release(scene.store, &message.claim));
     assert_int_equal(begin(&scene, &message, "a"), WARREN_EIO);
     assert_has(scene.rig->error.text, "deleted or moved");
-    assert_int_equal(rig_claim(scene.rig, scene.store, "done", &done), WARREN_EIO);
-    assert_int_equal(rig_complete(scene.rig, scene.store, "b", 0, NULL, NULL), WARREN_EIO);
+    assert_int_equal(claim(&scene, "done", &done), WARREN_EIO);
+    wait_for(&scene.told_failed);
+    assert_has(scene.told, "deleted or moved");
+    begin_job(&scene, &job, KEEPER_COMPLETE, "b");
+    assert_int_equal(claim(&scene, "done", &done), WARREN_EIO); /* the thread has looked at it */
+    assert_int_equal(sem_trywait(&job.done), -1);
     move(*state, false);
-    assert_int_equal(rig_complete(scene.rig, scene.store, "b", 0, NULL, NULL), WARREN_OK);
-    assert_true(scene.store->ops->try_release(scene.store, &message.claim));
+    wait_for(&job.done);
+    assert_int_equal(job.status, WARREN_OK);
+    assert_true(idempotency_try_release(scene.store, &message.claim));
     assert_int_equal(begin(&scene, &message, "a"), WARREN_OK);
     assert_int_equal(insert(&scene, "a"), SQLITE_OK);
     assert_int_equal(transactor_leave(scene.t, &message.work, &scene.rig->error), WARREN_OK);
@@ -231,8 +342,10 @@ static void a_file_that_is_gone_takes_nothing(void **state)
 static void a_file_that_was_emptied_takes_nothing(void **state)
 {
     struct rig *rig = *state;
+    struct idempotency_claim done;
     struct message message;
     struct scene scene;
+    struct job job;
 
     open_with(&scene, rig, false);
     assert_int_equal(begin(&scene, &message, "before"), WARREN_OK);
@@ -245,12 +358,16 @@ static void a_file_that_was_emptied_takes_nothing(void **state)
     assert_int_equal(transactor_leave(scene.t, &message.work, &rig->error), WARREN_OK);
     assert_int_equal(fate(&scene, &message), WARREN_EIO);
     assert_int_equal(truncate(rig->path, 100000), 0);
+    wait_for(&scene.told_failed);
+    begin_job(&scene, &job, KEEPER_COMPLETE, "b");
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(rig_complete(rig, scene.store, "b", 0, NULL, NULL), WARREN_EIO);
-        assert_has(rig->error.text, "was emptied");
-        assert_true(scene.store->ops->try_release(scene.store, &message.claim));
+        assert_int_equal(claim(&scene, "before", &done), WARREN_EIO);
+        assert_has(scene.told, "was emptied");
+        assert_true(idempotency_try_release(scene.store, &message.claim));
         assert_int_equal(begin(&scene, &message, "a"), WARREN_EIO);
     }
+    keeper_stop(scene.keeper);
+    assert_int_equal(job.status, WARREN_EIO);
     close_scene(&scene);
 }
 
@@ -296,7 +413,6 @@ static void a_handler_cannot_break_it(void **state)
  * disk is reported, and the next one finds all as it should be. */
 static void a_handler_rolls_everything_back(void **state)
 {
-    struct transactor_stats stats;
     struct message messages[3];
     enum warren_status first;
     struct scene scene;
@@ -332,8 +448,7 @@ static void a_handler_rolls_everything_back(void **state)
     assert_int_equal(transactor_leave(scene.t, &messages[2].work, &scene.rig->error), WARREN_OK);
     assert_int_equal(fate(&scene, &messages[2]), WARREN_OK);
     assert_int_equal(count(*state, BILLS), (first == WARREN_OK) + 1);
-    transactor_stats(scene.t, &stats);
-    assert_int_equal(stats.failures, 0);
+    assert_int_equal(failures(&scene), 0);
     close_scene(&scene);
 }
 
@@ -349,14 +464,6 @@ static enum warren_status handle(struct scene *scene, struct message *message, c
     assert_int_equal(begin(scene, message, key), WARREN_OK);
     assert_int_equal(run(scene, sql), SQLITE_OK);
     return transactor_leave(scene->t, &message->work, &scene->rig->error);
-}
-
-static uint64_t failures(struct scene *scene)
-{
-    struct transactor_stats stats;
-
-    transactor_stats(scene->t, &stats);
-    return stats.failures;
 }
 
 #define ONE_BILL "INSERT INTO bill VALUES ('x')"
@@ -390,7 +497,7 @@ static void orphans_are_their_own_handlers(void **state)
         assert_int_equal(handle(&scene, &innocent[2 * i], key, ONE_BILL), WARREN_OK);
         assert_int_equal(handle(&scene, &message, "guilty", guilty[i]), WARREN_EINVAL);
         assert_has(scene.rig->error.text, "FOREIGN KEY");
-        assert_true(scene.store->ops->try_release(scene.store, &message.claim));
+        assert_true(idempotency_try_release(scene.store, &message.claim));
         snprintf(key, sizeof key, "behind %d", i);
         assert_int_equal(begin(&scene, &innocent[2 * i + 1], key), WARREN_OK);
         assert_int_equal(run(&scene, "INSERT INTO soon VALUES (1)"), SQLITE_CONSTRAINT_FOREIGNKEY);
@@ -427,7 +534,7 @@ static void a_full_table_is_no_full_disk(void **state)
         else
             assert_int_equal(transactor_leave(scene.t, &message.work, &scene.rig->error),
                              WARREN_EINVAL);
-        assert_true(scene.store->ops->try_release(scene.store, &message.claim));
+        assert_true(idempotency_try_release(scene.store, &message.claim));
         assert_int_equal(handle(&scene, &alone, i == 0 ? "a" : "b", ONE_BILL), WARREN_OK);
         assert_int_equal(count(*state, BILLS), i + 1);
         assert_int_equal(fate(&scene, &alone), WARREN_OK);
@@ -449,14 +556,14 @@ static void a_refused_commit_is_tried_singly(void **state)
     fault.after = 0;
     assert_int_equal(handle(&scene, &message, "guilty", ONE_BILL), WARREN_OK);
     assert_int_equal(fate(&scene, &message), WARREN_EINVAL);
-    assert_true(scene.store->ops->try_release(scene.store, &message.claim));
+    assert_true(idempotency_try_release(scene.store, &message.claim));
     assert_int_equal(handle(&scene, &message, "guilty", ONE_BILL), WARREN_EINVAL);
     fault.after = -1;
     assert_int_equal(count(*state, BILLS), 0);
     assert_int_equal(handle(&scene, &message, "innocent", ONE_BILL), WARREN_OK);
     assert_int_equal(count(*state, BILLS), 1);
     assert_int_equal(fate(&scene, &message), WARREN_OK);
-    assert_int_equal(rig_state(scene.rig, scene.store, "innocent"), CLAIM_DONE);
+    assert_int_equal(state_of(&scene, "innocent"), CLAIM_DONE);
     assert_int_equal(failures(&scene), 0);
     close_scene(&scene);
 }
@@ -513,7 +620,7 @@ static void settings_end_with_their_handler(void **state)
         sqlite3_db_config(scene.sqlite, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);
         if (i == 0) {
             transactor_drop(scene.t);
-            assert_true(scene.store->ops->try_release(scene.store, &message.claim));
+            assert_true(idempotency_try_release(scene.store, &message.claim));
         } else {
             assert_int_equal(transactor_leave(scene.t, &message.work, &scene.rig->error),
                              WARREN_OK);
@@ -613,7 +720,7 @@ static void one_at_a_time(void **state)
  * the other is done or not. */
 static void the_overtaken_are_rolled_back(void **state)
 {
-    struct idempotency_store *other;
+    struct process *other;
     struct scene scene;
     struct message message;
 
@@ -628,7 +735,7 @@ static void the_overtaken_are_rolled_back(void **state)
     assert_int_equal(transactor_leave(scene.t, &message.work, &scene.rig->error), WARREN_ECLOSED);
     assert_int_equal(count(*state, BILLS), 0);
     assert_int_equal(count(*state, KEYS), 0);
-    other->ops->free(other);
+    rig_end(other);
     close_scene(&scene);
 }
 
@@ -654,7 +761,7 @@ static void *write_many(void *arg)
         sem_init(&message.decided, 0, 0);
         snprintf(key, sizeof key, "w%d-%d", writer->number, i);
         rig_name(scene->store, key, &message.claim);
-        scene->store->ops->try_claim(scene->store, &message.claim);
+        idempotency_try_claim(scene->store, &message.claim);
         if (transactor_enter(scene->t, &message.work, INT64_MAX, &error) != WARREN_OK ||
             insert(scene, key) != SQLITE_OK ||
             transactor_leave(scene->t, &message.work, &error) != WARREN_OK ||
@@ -664,13 +771,12 @@ static void *write_many(void *arg)
     return NULL;
 }
 
-/* Handlers on many threads, while the store completes other keys on its own connection: all are
- * there, none waits for the disk in vain, and commits are fewer than messages. */
+/* Handlers on many threads, while the keeper completes other keys: all are there, none waits for
+ * the disk in vain, and commits are fewer than messages. */
 static void beside_a_keeper(void **state)
 {
     struct writer writers[WRITERS];
     pthread_t threads[WRITERS];
-    struct transactor_stats stats;
     struct scene scene;
 
     open_with(&scene, *state, false);
@@ -682,23 +788,21 @@ static void beside_a_keeper(void **state)
         char key[16];
 
         snprintf(key, sizeof key, "own %d", i);
-        assert_int_equal(rig_state(scene.rig, scene.store, key), CLAIM_NEW);
-        assert_int_equal(rig_complete(scene.rig, scene.store, key, 0, NULL, NULL), WARREN_OK);
+        assert_int_equal(state_of(&scene, key), CLAIM_NEW);
+        assert_int_equal(complete(&scene, key), WARREN_OK);
     }
     for (int i = 0; i < WRITERS; i++) {
         pthread_join(threads[i], NULL);
         assert_int_equal(writers[i].failed, 0);
     }
-    transactor_stats(scene.t, &stats);
-    assert_int_equal(stats.committed, WRITERS * EACH);
-    assert_true(stats.groups < stats.committed);
+    assert_true(stats_of(&scene).commits < (WRITERS + 1) * EACH);
     assert_int_equal(count(*state, BILLS), WRITERS * EACH);
     assert_int_equal(count(*state, "SELECT count(DISTINCT key) FROM done"), (WRITERS + 1) * EACH);
     for (int i = 0; i < EACH; i++) {
         char key[16];
 
         snprintf(key, sizeof key, "w1-%d", i);
-        assert_int_equal(rig_state(scene.rig, scene.store, key), CLAIM_DONE);
+        assert_int_equal(state_of(&scene, key), CLAIM_DONE);
     }
     close_scene(&scene);
 }
@@ -750,12 +854,71 @@ static void an_abandoned_one_holds_up_nobody(void **state)
     sem_wait(&sleeper.entered);
     assert_int_equal(pthread_create(&rescuer, NULL, abandon_when_awaited, &sleeper), 0);
     assert_int_equal(begin(&scene, &message, "a"), WARREN_ECLOSED);
-    assert_int_equal(rig_complete(scene.rig, scene.store, "b", 0, NULL, NULL), WARREN_ECLOSED);
+    assert_int_equal(complete(&scene, "b"), WARREN_ECLOSED);
     assert_true(transactor_is_abandoned(scene.t));
     close_scene(&scene);
     sem_post(&sleeper.end);
     pthread_join(lost, NULL);
     pthread_join(rescuer, NULL);
+}
+
+/* While a handler is in it, the keeper's works wait for it; then they are committed with what it
+ * wrote, in one flush. What is only read waits for nobody. */
+static void works_join_what_handlers_wrote(void **state)
+{
+    struct idempotency_claim found;
+    struct message message;
+    struct scene scene;
+    struct job jobs[2];
+    uint64_t before;
+
+    open_with(&scene, *state, false);
+    assert_int_equal(complete(&scene, "done"), WARREN_OK);
+    before = stats_of(&scene).commits;
+    assert_int_equal(begin(&scene, &message, "a"), WARREN_OK);
+    assert_int_equal(insert(&scene, "a"), SQLITE_OK);
+    begin_job(&scene, &jobs[0], KEEPER_COMPLETE, "b");
+    begin_job(&scene, &jobs[1], KEEPER_COMPLETE, "c");
+    assert_int_equal(claim(&scene, "done", &found), WARREN_OK);
+    assert_int_equal(found.state, CLAIM_DONE);
+    assert_int_equal(sem_trywait(&jobs[0].done), -1);
+    assert_int_equal(transactor_leave(scene.t, &message.work, &scene.rig->error), WARREN_OK);
+    assert_int_equal(fate(&scene, &message), WARREN_OK);
+    for (int i = 0; i < 2; i++) {
+        wait_for(&jobs[i].done);
+        assert_int_equal(jobs[i].status, WARREN_OK);
+    }
+    assert_int_equal(stats_of(&scene).commits, before + 1);
+    assert_int_equal(count(*state, KEYS), 4);
+    assert_int_equal(state_of(&scene, "a"), CLAIM_DONE);
+    assert_int_equal(state_of(&scene, "c"), CLAIM_DONE);
+    close_scene(&scene);
+}
+
+/* The commit is refused for what a handler wrote: the works that were with it are written all the
+ * same. */
+static void works_outlive_a_refused_commit(void **state)
+{
+    struct message message;
+    struct scene scene;
+    struct job job;
+
+    open_with(&scene, *state, false);
+    assert_int_equal(begin(&scene, &message, "guilty"), WARREN_OK);
+    assert_int_equal(run(&scene, ONE_BILL), SQLITE_OK);
+    begin_job(&scene, &job, KEEPER_COMPLETE, "innocent");
+    fault.code = SQLITE_CONSTRAINT;
+    fault.once = true;
+    fault.after = 0;
+    assert_int_equal(transactor_leave(scene.t, &message.work, &scene.rig->error), WARREN_OK);
+    assert_int_equal(fate(&scene, &message), WARREN_EINVAL);
+    wait_for(&job.done);
+    fault.once = false;
+    assert_int_equal(job.status, WARREN_OK);
+    assert_int_equal(count(*state, BILLS), 0);
+    assert_int_equal(count(*state, KEYS), 1);
+    assert_int_equal(failures(&scene), 0);
+    close_scene(&scene);
 }
 
 /* What has joined is committed at the end. */
@@ -798,6 +961,8 @@ int main(void)
         TEST(the_overtaken_are_rolled_back),
         TEST(beside_a_keeper),
         TEST(an_abandoned_one_holds_up_nobody),
+        TEST(works_join_what_handlers_wrote),
+        TEST(works_outlive_a_refused_commit),
         TEST(the_end_commits),
     };
 

@@ -1,0 +1,189 @@
+/* spooler_tend.c - what a spooler does on the writer's thread beside writing: what is due, and in
+ * which order.
+ */
+#include "base/clock.h"
+#include "publish/spool/spooler_private.h"
+
+/* What was ended waits so long for a group of callers with which it shares a commit; a process that
+ * is killed meanwhile sends it once more. */
+#define ENDED_STEP_MS 20
+/* Above so many it does not wait. */
+#define ENDED_MANY 1024
+
+#define LOOK_STEP_MS 1000
+
+/* Rests after messages that a queue refused. */
+#define REST_MIN_MS 500
+#define REST_MAX_MS 30000
+
+static int64_t now_ms(void)
+{
+    return clock_now_ms(clock_monotonic());
+}
+
+/* ---- what is due: under the lock ---- */
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+bool spooler_ended_are_due(const struct spooler *s, int64_t now)
+{
+    if (s->ended_count == 0)
+        return false;
+    if (!list_empty(&s->tickets))
+        return true;
+    return now >= s->retry_ms &&
+           (s->stopping || now >= s->ended_due_ms || s->ended_count >= ENDED_MANY || s->nacked > 0);
+}
+
+static bool has_to_write(const struct spooler *s, int64_t now)
+{
+    if (!list_empty(&s->tickets) && (s->crowded_ms == INT64_MAX || now >= s->crowded_ms))
+        return true;
+    return spooler_ended_are_due(s, now) ||
+           (s->options.max_age_ms > 0 && now >= s->age_ms && !s->halted);
+}
+
+/* When there will be something to do, whatever else happens. */
+static int64_t next_ms(const struct spooler *s, int64_t now)
+{
+    int64_t at = s->resume_ms;
+
+    if (!s->is_writing)
+        at = earlier(at, s->crowded_ms);
+    if (!s->is_writing && s->ended_count > 0)
+        at = earlier(at, s->ended_due_ms > s->retry_ms ? s->ended_due_ms : s->retry_ms);
+    if (!s->is_writing && s->options.max_age_ms > 0 && !s->halted)
+        at = earlier(at, s->age_ms);
+    if (s->backlog && now < s->retry_ms)
+        at = earlier(at, s->retry_ms);
+    if (s->refused > 0)
+        at = earlier(at, s->look_ms);
+    if (s->untold_dropped + s->untold_expired > 0)
+        at = earlier(at, s->tell_ms);
+    return at;
+}
+
+/* ---- what is seen to ---- */
+
+void spooler_take_totals(struct spooler *s, const struct spool_totals *totals)
+{
+    s->bytes = totals->bytes;
+    for (struct list *link = s->tickets.next; link != &s->tickets; link = link->next)
+        s->bytes += list_entry(link, struct spool_ticket, link)->bytes;
+    s->messages = totals->messages;
+    s->refused = totals->refused;
+    s->last_id = s->counted_id = totals->last_id;
+}
+
+/* A queue refused something: what is under way ends first, then it is begun again from there. */
+static void see_to_nacked(struct spooler *s)
+{
+    int64_t now = now_ms();
+
+    if (s->nacked == 0 || s->fed_open > 0)
+        return;
+    if (s->resume_ms == INT64_MAX) {
+        s->rest_ms = s->progress || s->rest_ms == 0 ? REST_MIN_MS : s->rest_ms * 2;
+        s->rest_ms = s->rest_ms < REST_MAX_MS ? s->rest_ms : REST_MAX_MS;
+        s->resume_ms = now + s->rest_ms;
+    } else if (now >= s->resume_ms) {
+        s->resume_ms = INT64_MAX;
+        s->progress = false;
+        spooler_go_back(s, s->nacked);
+    }
+}
+
+/* What others did to the refused messages of the file: an operator removes them, or puts them in
+ * line again under new ids. Their number is known but for that, so it tells. A failure is told by
+ * what is written or read next. */
+static void look(struct spooler *s)
+{
+    struct warren_error error;
+    struct spool_totals totals;
+    int64_t refused;
+
+    if (spool_count_refused(s->spool, &refused, &error) != WARREN_OK || refused == s->refused ||
+        spool_count(s->spool, &totals, &error) != WARREN_OK)
+        return;
+    pthread_mutex_lock(&s->lock);
+    /* What was appended, and told, since they were counted would be forgotten: next time. */
+    if (s->others_id <= totals.last_id) {
+        spooler_take_totals(s, &totals);
+        s->backlog = true;
+        condition_broadcast(&s->room_cond);
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void look_if_due(struct spooler *s)
+{
+    int64_t now = now_ms();
+
+    if (s->refused == 0 || now < s->look_ms)
+        return;
+    s->look_ms = now + LOOK_STEP_MS;
+    look(s);
+}
+
+static bool may_feed(struct spooler *s)
+{
+    bool halted;
+
+    pthread_mutex_lock(&s->lock);
+    halted = s->halted;
+    pthread_mutex_unlock(&s->lock);
+    if (now_ms() < s->retry_ms)
+        return false;
+    return !halted && s->backlog && s->nacked == 0;
+}
+
+/* Under the lock. Not sooner: what is read next has what they appended. */
+static void take_note_of_others(struct spooler *s)
+{
+    if (s->last_id < s->others_id)
+        s->last_id = s->others_id;
+    if (s->fed_id < s->others_id)
+        s->backlog = true;
+}
+
+/* @return is this the end? */
+static bool see_to_writing(struct spooler *s, int64_t now)
+{
+    bool stop;
+
+    pthread_mutex_lock(&s->lock);
+    stop = s->stopping;
+    if (stop && !s->is_last_try) {
+        s->is_last_try = true;
+        s->retry_ms = 0;
+    }
+    if (has_to_write(s, now))
+        spooler_ask_to_write(s);
+    take_note_of_others(s);
+    pthread_mutex_unlock(&s->lock);
+    return stop;
+}
+
+int64_t spooler_tend(struct writer_client *client, int64_t now)
+{
+    struct spooler *s = (struct spooler *)(void *)client;
+    bool stop = see_to_writing(s, now);
+    bool more = false;
+    int64_t at;
+
+    look_if_due(s);
+    see_to_nacked(s);
+    if (may_feed(s))
+        more = spooler_feed(s);
+    spooler_report_done(s);
+    spooler_tell_removed(s, stop);
+    pthread_mutex_lock(&s->lock);
+    if (s->ended_count > 0 && s->ended_due_ms == INT64_MAX)
+        s->ended_due_ms = now + ENDED_STEP_MS;
+    at = more ? 0 : next_ms(s, now);
+    pthread_mutex_unlock(&s->lock);
+    return at;
+}

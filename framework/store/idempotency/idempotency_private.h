@@ -1,0 +1,56 @@
+/* idempotency_private.h - the inside of the store: idempotency.c (its life, and its statements),
+ * idempotency_claims.c (what is being done) and idempotency_done.c (what is done).
+ */
+#ifndef WARREN_STORE_IDEMPOTENCY_PRIVATE_H
+#define WARREN_STORE_IDEMPOTENCY_PRIVATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/siphash.h"
+#include "store/idempotency/claim_set.h"
+#include "store/idempotency/idempotency.h"
+#include "store/idempotency/key_index.h"
+#include "store/idempotency/owner_lock.h"
+
+/** Rows that perhaps have a key and are looked at; with 36 random bits even two are rare. */
+#define IDEMPOTENCY_CANDIDATES 8
+
+struct idempotency_store {
+    struct database *database;
+    struct owner_lock *owner;
+    struct clock *clock;
+    int64_t (*wall_ms)(void);
+    uint8_t secret[SIPHASH_SIZE];
+    bool shared;
+    size_t keys_max;
+    int64_t next_row;      /* of the next one done */
+    int64_t committed_row; /* all below it are committed, and have been read */
+    int64_t first_row;
+    int64_t
+        forgot_ms; /* under the mutex: the age of what keys_max took before its time; -1: none */
+    _Atomic int64_t retention_ms; /* 0: for ever; -1: nobody has said */
+
+    pthread_mutex_t mutex; /* guards the two below */
+    struct key_index *index;
+    struct claim_set claims; /* of this process */
+};
+
+void idempotency_bind_key(struct sqlite3_stmt *statement, int place,
+                          const struct idempotency_key *key);
+/** What the last step of @statement, @code, means; it is reset. */
+enum warren_status idempotency_end_reading(struct idempotency_rows *rows,
+                                           struct sqlite3_stmt *statement, int code,
+                                           struct warren_error *error);
+/** Read what was appended since, by others or before, into the index. */
+enum warren_status idempotency_rows_read(struct idempotency_rows *rows, struct warren_error *error);
+/** Is @claim's key done? Then write its outcome and result. */
+enum warren_status idempotency_look_up(struct idempotency_rows *rows,
+                                       struct idempotency_claim *claim, bool *ret_is_done,
+                                       struct warren_error *error);
+/** Take back this process' claim. @ret_was_mine: it was still there. */
+enum warren_status idempotency_rows_unclaim(struct idempotency_rows *rows,
+                                            const struct idempotency_key *key, bool *ret_was_mine,
+                                            struct warren_error *error);
+
+#endif

@@ -1,0 +1,274 @@
+/* writer.c - see writer.h: the thread, and what is handed over to it. */
+#include "store/writer/writer_private.h"
+
+/* A group of so many means that there is load: the next one is worth waiting for. */
+#define LOAD_MIN 4
+
+/* ---- queues ---- */
+
+void works_init(struct works *works)
+{
+    works->first = NULL;
+    works->last = &works->first;
+    works->count = 0;
+}
+
+void works_add(struct works *works, struct writer_work *work)
+{
+    work->next = NULL;
+    *works->last = work;
+    works->last = &work->next;
+    works->count++;
+}
+
+struct writer_work *works_pop(struct works *works)
+{
+    struct writer_work *work = works->first;
+
+    if (!work)
+        return NULL;
+    works->first = work->next;
+    if (!works->first)
+        works->last = &works->first;
+    works->count--;
+    return work;
+}
+
+void works_move(struct works *to, struct works *from)
+{
+    if (!from->first)
+        return;
+    *to->last = from->first;
+    to->last = from->last;
+    to->count += from->count;
+    works_init(from);
+}
+
+/* ---- what there is to do: under the mutex ---- */
+
+static bool is_retry_due(const struct writer *w)
+{
+    return w->failed.count > 0 && (w->leaving > 0 || writer_now_ms() >= w->retry_at_ms);
+}
+
+static size_t to_write(const struct writer *w)
+{
+    size_t count = w->writes.count + w->cut_log;
+
+    if (w->transactor)
+        count += w->transactor->group_count;
+    return is_retry_due(w) ? count + w->failed.count : count;
+}
+
+/* Handlers that wait have one turn between two of the thread's. */
+static bool is_own_turn(const struct writer *w)
+{
+    return w->visitors == 0 || w->visited || (w->transactor && w->transactor->group_count > 0);
+}
+
+/* Is it time to write, and the file free? Under load only when a group is worth its commit, or has
+ * waited enough. */
+static bool may_write(struct writer *w)
+{
+    size_t count = to_write(w);
+    int64_t now_us;
+
+    w->wants = false;
+    w->wanted = 1;
+    if (count == 0)
+        return false;
+    now_us = writer_now_us();
+    if (w->ready_us == 0)
+        w->ready_us = now_us + (w->last_group >= LOAD_MIN ? w->group_delay_us : 0);
+    if (count < WRITER_GROUP_GOOD && now_us < w->ready_us && w->leaving == 0) {
+        w->wanted = WRITER_GROUP_GOOD;
+        return false;
+    }
+    w->wants = is_own_turn(w);
+    return w->abandoned || (w->wants && !w->busy);
+}
+
+static int64_t next_us(const struct writer *w)
+{
+    int64_t due_ms = w->tend_ms < w->due_ms ? w->tend_ms : w->due_ms;
+    int64_t due_us;
+
+    if (w->failed.count > 0 && !is_retry_due(w) && w->retry_at_ms < due_ms)
+        due_ms = w->retry_at_ms;
+    due_us = due_ms > INT64_MAX / 1000 ? INT64_MAX : due_ms * 1000;
+    return w->wanted > 1 && w->ready_us < due_us ? w->ready_us : due_us;
+}
+
+/* @return is there something to be written, too? */
+static bool wait_for_work(struct writer *w)
+{
+    for (;;) {
+        int64_t until_us = INT64_MAX;
+
+        if (w->pauses == 0) {
+            if (may_write(w))
+                return true;
+            until_us = next_us(w);
+            if (w->is_kicked || w->reads.count > 0 || w->stopping ||
+                writer_now_ms() * 1000 >= until_us)
+                return false;
+        }
+        w->sleeps = true;
+        condition_wait_until_us(&w->wake, &w->mutex, until_us);
+        w->sleeps = false;
+    }
+}
+
+void writer_wake(struct writer *w)
+{
+    bool may_write = to_write(w) >= w->wanted && !(w->wants && w->busy);
+
+    if (!w->sleeps ||
+        !(may_write || w->is_kicked || w->reads.count > 0 || w->leaving > 0 || w->stopping))
+        return;
+    w->sleeps = false; /* once */
+    condition_signal(&w->wake);
+}
+
+void writer_vacate(struct writer *w)
+{
+    pthread_mutex_lock(&w->mutex);
+    w->busy = false;
+    w->wants = w->wants && to_write(w) > 0; /* a handler may have undone all */
+    writer_wake(w);
+    pthread_mutex_unlock(&w->mutex);
+    condition_broadcast(&w->changed);
+}
+
+/* ---- a turn of the thread ---- */
+
+struct turn {
+    struct works reads;
+    struct works writes;
+    bool may_write;
+};
+
+/* Under the mutex. */
+static void begin_turn(struct writer *w, struct turn *turn)
+{
+    works_init(&turn->reads);
+    works_init(&turn->writes);
+    works_move(&turn->reads, &w->reads);
+    w->is_kicked = false;
+    for (struct list *link = w->clients.next; link != &w->clients; link = link->next) {
+        struct writer_client *client = list_entry(link, struct writer_client, link);
+
+        if (client->is_kicked)
+            client->due_ms = 0;
+        client->is_kicked = false;
+    }
+    w->working = true;
+    if (!turn->may_write)
+        return;
+    w->last_group = to_write(w);
+    if (is_retry_due(w))
+        works_move(&turn->writes, &w->failed);
+    works_move(&turn->writes, &w->writes);
+    w->busy = true; /* abandoned, it is anyway, and stays so */
+    w->wants = w->visited = false;
+    w->ready_us = 0;
+}
+
+/* Under the mutex. */
+static void end_turn(struct writer *w, const struct turn *turn)
+{
+    w->due_ms = INT64_MAX;
+    for (struct list *link = w->clients.next; link != &w->clients; link = link->next) {
+        struct writer_client *client = list_entry(link, struct writer_client, link);
+
+        client->pending -= client->ended;
+        client->ended = 0;
+        if (client->due_ms < w->due_ms)
+            w->due_ms = client->due_ms;
+    }
+    w->working = false;
+    if (turn->may_write && !w->abandoned)
+        w->busy = false;
+    condition_broadcast(&w->changed);
+}
+
+static void tend_clients(struct writer *w)
+{
+    int64_t now_ms = writer_now_ms();
+
+    for (struct list *link = w->clients.next; link != &w->clients; link = link->next) {
+        struct writer_client *client = list_entry(link, struct writer_client, link);
+
+        if (now_ms >= client->due_ms)
+            client->due_ms = client->tend ? client->tend(client, now_ms) : INT64_MAX;
+    }
+}
+
+/* The log grows by what is written, and stays large while somebody reads. */
+static void look_after_log(struct writer *w, bool has_written)
+{
+    int64_t now_ms = writer_now_ms();
+
+    if (has_written && w->tend_ms == INT64_MAX)
+        w->tend_ms = now_ms + WRITER_TEND_MS;
+    if (now_ms < w->tend_ms)
+        return;
+    w->tend_ms = INT64_MAX;
+    if (!database_log_is_large(w->own.database)) {
+        writer_tell_log(w);
+        return;
+    }
+    database_flush_log(w->own.database);
+    w->cut_log = true;
+    w->tend_ms = now_ms + WRITER_TEND_MS;
+}
+
+void *writer_run(void *arg)
+{
+    struct writer *w = arg;
+    struct turn turn;
+
+    pthread_mutex_lock(&w->mutex);
+    for (;;) {
+        turn.may_write = wait_for_work(w);
+        if (w->stopping)
+            break;
+        begin_turn(w, &turn);
+        pthread_mutex_unlock(&w->mutex);
+        if (turn.may_write)
+            writer_write(w, &turn.writes);
+        writer_read(w, &turn.reads);
+        tend_clients(w);
+        look_after_log(w, turn.may_write);
+        pthread_mutex_lock(&w->mutex);
+        end_turn(w, &turn);
+    }
+    pthread_mutex_unlock(&w->mutex);
+    return NULL;
+}
+
+/* ---- from anywhere ---- */
+
+void writer_submit(struct writer *w, struct writer_client *client, struct writer_work *work)
+{
+    work->client = client;
+    pthread_mutex_lock(&w->mutex);
+    client->pending++;
+    works_add(work->kind->reads ? &w->reads : &w->writes, work);
+    writer_wake(w);
+    pthread_mutex_unlock(&w->mutex);
+}
+
+void writer_kick(struct writer *w, struct writer_client *client)
+{
+    pthread_mutex_lock(&w->mutex);
+    client->is_kicked = w->is_kicked = true;
+    writer_wake(w);
+    pthread_mutex_unlock(&w->mutex);
+}
+
+void writer_stats(struct writer *w, struct writer_stats *stats)
+{
+    stats->commits = atomic_load(&w->commits);
+    stats->failures = atomic_load(&w->failures);
+}
