@@ -39,6 +39,14 @@ static enum warren_status prepare(struct transactor *t, const struct database_op
     return status;
 }
 
+static void discard(struct transactor *t)
+{
+    for (size_t i = 0; i < OWN_COUNT; i++)
+        database_finalize(t->own[i]);
+    writer_side_done(&t->side);
+    free(t);
+}
+
 enum warren_status transactor_new(const struct keeper_options *options, struct writer *writer,
                                   struct writer_client *client, struct idempotency_store *store,
                                   struct transactor **ret, struct warren_error *error)
@@ -51,10 +59,10 @@ enum warren_status transactor_new(const struct keeper_options *options, struct w
     t->writer = writer;
     t->client = client;
     t->store = store;
-    transactor_group_clear(t);
+    works_init(&t->group);
     status = prepare(t, &options->database, error);
     if (status != WARREN_OK) {
-        transactor_free(t);
+        discard(t);
         return status;
     }
     writer->transactor = t;
@@ -73,7 +81,7 @@ void transactor_stop(struct transactor *t)
     t->stopping = true;
     condition_broadcast(&w->changed);
     writer_wake(w);
-    while (t->group_count > 0 || (w->busy && !w->abandoned))
+    while (t->group.count > 0 || (w->busy && !w->abandoned))
         condition_wait(&w->changed, &w->mutex);
     pthread_mutex_unlock(&w->mutex);
 }
@@ -86,10 +94,7 @@ void transactor_free(struct transactor *t)
     writer_pause(t->writer);
     t->writer->transactor = NULL;
     writer_resume(t->writer);
-    for (size_t i = 0; i < OWN_COUNT; i++)
-        database_finalize(t->own[i]);
-    writer_side_done(&t->side);
-    free(t);
+    discard(t);
 }
 
 /* ---- what can be asked at any time ---- */
@@ -134,7 +139,7 @@ static pid_t own_id(void)
 /* Under the mutex: who is to be alone waits until the group is committed. */
 static bool has_company(const struct transactor *t)
 {
-    return t->group_count > 0 && transactor_is_singly(t);
+    return t->group.count > 0 && transactor_is_singly(t);
 }
 
 static enum warren_status occupy(struct transactor *t, int64_t wait_ms, struct warren_error *error)
@@ -240,7 +245,7 @@ static void undo(struct transactor *t, const char *text)
         return;
     }
     pthread_mutex_lock(&t->writer->mutex);
-    is_empty = t->group_count == 0;
+    is_empty = t->group.count == 0;
     pthread_mutex_unlock(&t->writer->mutex);
     if (is_empty)
         transactor_close(t, WARREN_ECLOSED);
@@ -313,7 +318,8 @@ enum warren_status transactor_leave(struct transactor *t, struct transactor_work
         status = join(t, work, error);
     if (status == WARREN_OK) {
         pthread_mutex_lock(&t->writer->mutex);
-        transactor_group_add(t, work);
+        work->state = TRANSACTOR_JOINED;
+        works_add(&t->group, &work->work);
         pthread_mutex_unlock(&t->writer->mutex);
         if (t->is_alone)
             status = transactor_commit(t, error);

@@ -27,12 +27,12 @@ typedef void transactor_decided_fn(struct transactor_work *work, enum warren_sta
 
 /** One message. Embedded in what the caller keeps of it; @claim and @decided are written by it. */
 struct transactor_work {
+    struct writer_work work;         /* first: its place in the group */
     struct idempotency_claim *claim; /* NULL: it has no key */
     transactor_decided_fn *decided;
     struct warren_outbox outbox; /* of transactor_enter() to transactor_leave() */
     /* the transactor's */
     struct transactor *transactor;
-    struct transactor_work *next;
     int64_t row;
     enum warren_status status;
     enum { TRANSACTOR_OUTSIDE, TRANSACTOR_JOINED, TRANSACTOR_AWAITED, TRANSACTOR_DECIDED } state;

@@ -9,48 +9,28 @@
 
 /* ---- the group ---- */
 
-void transactor_group_clear(struct transactor *t)
+static struct transactor_work *handled(struct writer_work *work)
 {
-    t->group = NULL;
-    t->group_last = &t->group;
-    t->group_count = 0;
-}
-
-void transactor_group_add(struct transactor *t, struct transactor_work *work)
-{
-    work->next = NULL;
-    work->state = TRANSACTOR_JOINED;
-    *t->group_last = work;
-    t->group_last = &work->next;
-    t->group_count++;
+    return (struct transactor_work *)(void *)work;
 }
 
 /* All of the group have this fate; those that are awaited are told of it. Not under the mutex. */
-static void decide(struct transactor *t, struct transactor_work *group, enum warren_status status)
+static void decide(struct transactor *t, struct works *group, enum warren_status status)
 {
-    struct transactor_work *told = NULL;
-    struct transactor_work **last = &told;
+    struct writer_work *work;
+    struct works told;
 
+    works_init(&told);
     pthread_mutex_lock(&t->writer->mutex);
-    while (group) {
-        struct transactor_work *work = group;
-
-        group = work->next;
-        work->status = status;
-        if (work->state == TRANSACTOR_AWAITED) {
-            work->next = NULL;
-            *last = work;
-            last = &work->next;
-        }
-        work->state = TRANSACTOR_DECIDED;
+    while ((work = works_pop(group))) {
+        if (handled(work)->state == TRANSACTOR_AWAITED)
+            works_add(&told, work);
+        handled(work)->status = status;
+        handled(work)->state = TRANSACTOR_DECIDED;
     }
     pthread_mutex_unlock(&t->writer->mutex);
-    while (told) {
-        struct transactor_work *work = told;
-
-        told = work->next;
-        work->decided(work, status);
-    }
+    while ((work = works_pop(&told)))
+        handled(work)->decided(handled(work), status);
 }
 
 bool transactor_await(struct transactor *t, struct transactor_work *work,
@@ -81,13 +61,9 @@ enum warren_status transactor_open(struct transactor *t, struct warren_error *er
     enum database_synchronous highest = DATABASE_OFF;
     enum warren_status status = database_in_place(t->side.database, error);
 
-    for (struct list *link = t->writer->clients.next; link != &t->writer->clients;
-         link = link->next) {
-        const struct writer_client *client = list_entry(link, struct writer_client, link);
-
-        if (client->synchronous > highest)
-            highest = client->synchronous;
-    }
+    for (size_t i = 0; i < t->writer->client_count; i++)
+        if (t->writer->clients[i]->synchronous > highest)
+            highest = t->writer->clients[i]->synchronous;
     if (status == WARREN_OK)
         status = writer_begin(t->writer, &t->side, highest, error);
     if (status != WARREN_OK)
@@ -97,50 +73,46 @@ enum warren_status transactor_open(struct transactor *t, struct warren_error *er
     return WARREN_OK;
 }
 
-static struct transactor_work *take_group(struct transactor *t)
+static void take_group(struct transactor *t, struct works *group)
 {
-    struct transactor_work *group;
-
+    works_init(group);
     pthread_mutex_lock(&t->writer->mutex);
-    group = t->group;
-    transactor_group_clear(t);
+    works_move(group, &t->group);
     pthread_mutex_unlock(&t->writer->mutex);
-    return group;
 }
 
-static void tell_appended(struct transactor *t, const struct transactor_work *group)
+/* It is committed. */
+static void count_in(struct transactor *t, const struct works *group)
 {
+    struct writer *w = t->writer;
     int64_t messages = 0;
     int64_t bytes = 0;
     int64_t last_id = 0;
 
-    for (; group; group = group->next) {
-        messages += group->outbox.messages;
-        bytes += group->outbox.bytes;
-        if (group->outbox.last_id > last_id)
-            last_id = group->outbox.last_id;
-    }
-    for (struct list *link = t->writer->clients.next; messages > 0 && link != &t->writer->clients;
-         link = link->next) {
-        struct writer_client *client = list_entry(link, struct writer_client, link);
+    for (struct writer_work *work = group->first; work; work = work->next) {
+        const struct transactor_work *one = handled(work);
 
-        if (client->appended)
-            client->appended(client, messages, bytes, last_id);
+        if (one->claim)
+            idempotency_added(t->store, one->claim, one->row);
+        messages += one->outbox.messages;
+        bytes += one->outbox.bytes;
+        last_id = one->outbox.messages > 0 ? one->outbox.last_id : last_id;
     }
+    for (size_t i = 0; messages > 0 && i < w->client_count; i++)
+        if (w->clients[i]->appended)
+            w->clients[i]->appended(w->clients[i], messages, bytes, last_id);
 }
 
 void transactor_close(struct transactor *t, enum warren_status status)
 {
-    struct transactor_work *group = take_group(t);
+    struct works group;
 
-    for (struct transactor_work *work = group; work && status == WARREN_OK; work = work->next)
-        if (work->claim)
-            idempotency_added(t->store, work->claim, work->row);
+    take_group(t, &group);
     t->is_open = false;
     database_rollback(t->side.database); /* what was not committed */
     if (status == WARREN_OK)
-        tell_appended(t, group);
-    decide(t, group, status);
+        count_in(t, &group);
+    decide(t, &group, status);
 }
 
 bool transactor_is_lost(struct transactor *t)
@@ -152,7 +124,7 @@ bool transactor_is_lost(struct transactor *t)
 void transactor_lose(struct transactor *t, const char *text)
 {
     if (text)
-        writer_note(t->writer, t->client, WARREN_EIO, text, t->group_count);
+        writer_note(t->writer, t->client, WARREN_EIO, text, t->group.count);
     transactor_close(t, WARREN_EIO);
 }
 
@@ -160,13 +132,15 @@ void transactor_lose(struct transactor *t, const char *text)
 void transactor_abandon(struct transactor *t)
 {
     struct writer *w = t->writer;
+    struct works group;
 
     pthread_mutex_lock(&w->mutex);
     w->abandoned = t->stopping = true;
     writer_wake(w);
     pthread_mutex_unlock(&w->mutex);
     condition_broadcast(&w->changed);
-    decide(t, take_group(t), WARREN_ECLOSED);
+    take_group(t, &group);
+    decide(t, &group, WARREN_ECLOSED);
 }
 
 /* ---- whose fault it is ---- */
@@ -253,7 +227,7 @@ static void blame_group(struct transactor *t, size_t count, const char *text)
 
 enum warren_status transactor_commit(struct transactor *t, struct warren_error *error)
 {
-    size_t count = t->group_count;
+    size_t count = t->group.count;
     enum warren_status status = database_in_place(t->side.database, error);
     bool is_tried = status == WARREN_OK;
 

@@ -56,14 +56,14 @@ static size_t to_write(const struct writer *w)
     size_t count = w->writes.count + w->cut_log;
 
     if (w->transactor)
-        count += w->transactor->group_count;
+        count += w->transactor->group.count;
     return is_retry_due(w) ? count + w->failed.count : count;
 }
 
 /* Handlers that wait have one turn between two of the thread's. */
 static bool is_own_turn(const struct writer *w)
 {
-    return w->visitors == 0 || w->visited || (w->transactor && w->transactor->group_count > 0);
+    return w->visitors == 0 || w->visited || (w->transactor && w->transactor->group.count > 0);
 }
 
 /* Is it time to write, and the file free? Under load only when a group is worth its commit, or has
@@ -155,8 +155,8 @@ static void begin_turn(struct writer *w, struct turn *turn)
     works_init(&turn->writes);
     works_move(&turn->reads, &w->reads);
     w->is_kicked = false;
-    for (struct list *link = w->clients.next; link != &w->clients; link = link->next) {
-        struct writer_client *client = list_entry(link, struct writer_client, link);
+    for (size_t i = 0; i < w->client_count; i++) {
+        struct writer_client *client = w->clients[i];
 
         if (client->is_kicked)
             client->due_ms = 0;
@@ -178,8 +178,8 @@ static void begin_turn(struct writer *w, struct turn *turn)
 static void end_turn(struct writer *w, const struct turn *turn)
 {
     w->due_ms = INT64_MAX;
-    for (struct list *link = w->clients.next; link != &w->clients; link = link->next) {
-        struct writer_client *client = list_entry(link, struct writer_client, link);
+    for (size_t i = 0; i < w->client_count; i++) {
+        struct writer_client *client = w->clients[i];
 
         client->pending -= client->ended;
         client->ended = 0;
@@ -196,8 +196,8 @@ static void tend_clients(struct writer *w)
 {
     int64_t now_ms = writer_now_ms();
 
-    for (struct list *link = w->clients.next; link != &w->clients; link = link->next) {
-        struct writer_client *client = list_entry(link, struct writer_client, link);
+    for (size_t i = 0; i < w->client_count; i++) {
+        struct writer_client *client = w->clients[i];
 
         if (now_ms >= client->due_ms)
             client->due_ms = client->tend ? client->tend(client, now_ms) : INT64_MAX;

@@ -16,7 +16,6 @@
 
 #include <stdatomic.h>
 
-#include "base/list.h"
 #include "store/db/database.h"
 #include "store/idempotency/idempotency.h"
 #include "store/spool/spool.h"
@@ -84,7 +83,6 @@ struct writer_client {
     void (*appended)(struct writer_client *client, int64_t messages, int64_t bytes,
                      int64_t last_id);
     /* the writer's */
-    struct list link;
     size_t pending; /* works that are not done */
     size_t ended;   /* of these, in this turn of the thread */
     bool is_kicked;

@@ -54,10 +54,10 @@ void writer_tell_log(struct writer *w)
 {
     char text[DATABASE_LOG_TEXT];
     enum database_log_news news = database_tend_log(w->own.database, text);
-    struct writer_client *client = list_entry(w->clients.next, struct writer_client, link);
+    const struct writer_events *events = w->client_count > 0 ? &w->clients[0]->events : NULL;
 
-    if (news != DATABASE_LOG_AS_BEFORE && !list_empty(&w->clients) && client->events.size)
-        client->events.size(client->events.user, news == DATABASE_LOG_GREW, text);
+    if (news != DATABASE_LOG_AS_BEFORE && events && events->size)
+        events->size(events->user, news == DATABASE_LOG_GREW, text);
 }
 
 static bool has_failed(const struct writer *w, const struct writer_client *client)
@@ -72,8 +72,8 @@ static bool has_failed(const struct writer *w, const struct writer_client *clien
 static void note_group(struct writer *w, const struct works *works, enum warren_status status,
                        const struct warren_error *error)
 {
-    for (struct list *link = w->clients.next; link != &w->clients; link = link->next) {
-        struct writer_client *client = list_entry(link, struct writer_client, link);
+    for (size_t i = 0; i < w->client_count; i++) {
+        struct writer_client *client = w->clients[i];
         size_t waiting = 0;
         bool has_any = false;
 
@@ -127,13 +127,9 @@ enum warren_status writer_begin(struct writer *w, struct writer_side *side,
         status = database_begin(side->database, error);
     if (status != WARREN_OK)
         return status;
-    for (struct list *link = w->clients.next; status == WARREN_OK && link != &w->clients;
-         link = link->next) {
-        struct writer_client *client = list_entry(link, struct writer_client, link);
-
-        if (client->begin)
-            status = client->begin(client, side, error);
-    }
+    for (size_t i = 0; status == WARREN_OK && i < w->client_count; i++)
+        if (w->clients[i]->begin)
+            status = w->clients[i]->begin(w->clients[i], side, error);
     if (status != WARREN_OK)
         database_rollback(side->database);
     return status;
@@ -146,13 +142,9 @@ static enum warren_status run_all(struct writer *w, struct works *works, struct 
 
     for (struct writer_work *work = works->first; status == WARREN_OK && work; work = work->next)
         status = work->kind->run(work, side, error);
-    for (struct list *link = w->clients.next; status == WARREN_OK && link != &w->clients;
-         link = link->next) {
-        struct writer_client *client = list_entry(link, struct writer_client, link);
-
-        if (client->finish)
-            status = client->finish(client, side, error);
-    }
+    for (size_t i = 0; status == WARREN_OK && i < w->client_count; i++)
+        if (w->clients[i]->finish)
+            status = w->clients[i]->finish(w->clients[i], side, error);
     return status;
 }
 

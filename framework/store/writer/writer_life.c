@@ -1,5 +1,7 @@
 /* writer_life.c - a writer's begin and end, and who has one. */
+#include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "base/error.h"
@@ -61,7 +63,6 @@ static enum warren_status make(const struct database_options *options, struct wr
     works_init(&w->reads);
     works_init(&w->writes);
     works_init(&w->failed);
-    list_init(&w->clients);
     w->due_ms = INT64_MAX;
     w->tend_ms = writer_now_ms() + WRITER_TEND_MS;
     status = open_file(w, options, error);
@@ -151,7 +152,8 @@ void writer_join(struct writer *w, struct writer_client *client)
 {
     pthread_mutex_lock(&w->mutex);
     client->is_kicked = w->is_kicked = true;
-    list_push(&w->clients, &client->link);
+    assert(w->client_count < WRITER_CLIENTS);
+    w->clients[w->client_count++] = client;
     if (client->group_delay_us > w->group_delay_us)
         w->group_delay_us = client->group_delay_us;
     pthread_mutex_unlock(&w->mutex);
@@ -160,6 +162,8 @@ void writer_join(struct writer *w, struct writer_client *client)
 /* What it has handed over is done first. */
 void writer_leave(struct writer *w, struct writer_client *client)
 {
+    size_t place = 0;
+
     pthread_mutex_lock(&w->mutex);
     client->is_leaving = true;
     w->leaving++;
@@ -170,7 +174,10 @@ void writer_leave(struct writer *w, struct writer_client *client)
     pthread_mutex_unlock(&w->mutex);
     writer_pause(w);
     pthread_mutex_lock(&w->mutex);
-    list_remove(&client->link);
+    while (w->clients[place] != client)
+        place++;
+    memmove(&w->clients[place], &w->clients[place + 1],
+            (--w->client_count - place) * sizeof(struct writer_client *));
     pthread_mutex_unlock(&w->mutex);
     writer_resume(w);
 }

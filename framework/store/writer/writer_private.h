@@ -14,6 +14,8 @@
 #include "store/writer/transactor_guard.h"
 #include "store/writer/writer.h"
 
+/** One that keeps keys and one that has a spool; tests have more. */
+#define WRITER_CLIENTS 4
 /** How often the log is looked after while the file is written. */
 #define WRITER_TEND_MS 1000
 
@@ -55,7 +57,8 @@ struct writer {
     bool stopping;
     atomic_bool abandoned; /* by a handler that crashed in a transaction */
 
-    struct list clients; /* changes under the mutex, and while paused */
+    struct writer_client *clients[WRITER_CLIENTS]; /* change under the mutex, and while paused */
+    size_t client_count;
 
     /* the thread's */
     struct works failed; /* to be tried again */
@@ -128,9 +131,7 @@ struct transactor {
     /* under the writer's mutex */
     bool stopping;
     int64_t singly_until_us; /* until then nobody shares a transaction */
-    struct transactor_work *group;
-    struct transactor_work **group_last;
-    size_t group_count;
+    struct works group;
 
     _Atomic pid_t occupant; /* the thread whose handler is in it; 0: none is */
 
@@ -138,11 +139,6 @@ struct transactor {
     bool is_open;  /* a transaction is begun */
     bool is_alone; /* who is busy commits when it leaves */
 };
-
-/* ---- the group: under the mutex ---- */
-
-void transactor_group_clear(struct transactor *t);
-void transactor_group_add(struct transactor *t, struct transactor_work *work);
 
 /* ---- the transaction: of who is busy, not under the mutex ---- */
 
