@@ -117,13 +117,6 @@ static bool take_gone(void *user, const struct spool_message *message)
     return true;
 }
 
-static void take_removed(struct spool_round *round, const struct spool_removed *removed)
-{
-    round->bytes -= removed->bytes;
-    round->messages -= removed->messages - removed->refused;
-    round->refused -= removed->refused;
-}
-
 /* What will be on disk if all tickets are. */
 static int64_t bytes_of(struct spooler *s)
 {
@@ -135,34 +128,45 @@ static int64_t bytes_of(struct spooler *s)
     return bytes;
 }
 
-/* The policy is to make room, and tickets took more than there is. */
-static enum warren_status drop_oldest(struct spooler *s, struct spool *spool,
-                                      struct warren_error *error)
+/* @count  of those that it removes: they were not sent */
+static enum warren_status remove_oldest(struct spooler *s, struct spool *spool, int64_t bytes,
+                                        int64_t before_ms, uint64_t *count,
+                                        struct warren_error *error)
 {
-    int64_t over = bytes_of(s) - (int64_t)s->options.max_bytes;
+    struct spool_round *round = &s->round;
+    const struct spool_removal removal = {.after = s->fed_id,
+                                          .bytes = bytes,
+                                          .before_ms = before_ms,
+                                          .each = s->options.tell_gone ? take_gone : NULL,
+                                          .user = round};
     struct spool_removed removed;
-    enum warren_status status;
+    enum warren_status status = spool_remove_oldest(spool, &removal, &removed, error);
 
-    if (over <= 0)
-        return WARREN_OK;
-    status = spool_drop(spool, s->fed_id, over, s->options.tell_gone ? take_gone : NULL, &s->round,
-                        &removed, error);
-    take_removed(&s->round, &removed);
-    s->round.dropped += (uint64_t)removed.messages;
+    round->bytes -= removed.bytes;
+    round->messages -= removed.messages - removed.refused;
+    round->refused -= removed.refused;
+    *count += (uint64_t)removed.messages;
     return status;
 }
 
-static enum warren_status expire(struct spooler *s, struct spool *spool, struct warren_error *error)
+static enum warren_status remove_old(struct spooler *s, struct spool *spool,
+                                     struct warren_error *error)
 {
     int64_t before_ms = clock_wall_ms() - (int64_t)s->options.max_age_ms;
-    struct spool_removed removed;
-    enum warren_status status =
-        spool_expire(spool, s->fed_id, before_ms, s->options.tell_gone ? take_gone : NULL,
-                     &s->round, &removed, error);
 
-    take_removed(&s->round, &removed);
-    s->round.expired += (uint64_t)removed.messages;
-    return status;
+    return s->round.age ? remove_oldest(s, spool, INT64_MAX, before_ms, &s->round.expired, error)
+                        : WARREN_OK;
+}
+
+/* The policy is to make room, and tickets took more than there is. */
+static enum warren_status make_room(struct spooler *s, struct spool *spool,
+                                    struct warren_error *error)
+{
+    int64_t over = bytes_of(s) - (int64_t)s->options.max_bytes;
+
+    return s->options.when_full == WARREN_SPOOL_DROP_OLDEST && over > 0
+               ? remove_oldest(s, spool, over, INT64_MAX, &s->round.dropped, error)
+               : WARREN_OK;
 }
 
 /* What is being sent cannot be dropped: then the last tickets find no room. */
@@ -208,10 +212,10 @@ static enum warren_status write_round(struct writer_work *work, struct writer_si
     /* The sender adds behind them; the array is moved by this thread alone. */
     for (size_t i = 0; status == WARREN_OK && i < s->round.ended_count; i++)
         status = write_ended(s, side->spool, &s->ended[i], error);
-    if (status == WARREN_OK && s->round.age)
-        status = expire(s, side->spool, error);
-    if (status == WARREN_OK && s->options.when_full == WARREN_SPOOL_DROP_OLDEST)
-        status = drop_oldest(s, side->spool, error);
+    if (status == WARREN_OK)
+        status = remove_old(s, side->spool, error);
+    if (status == WARREN_OK)
+        status = make_room(s, side->spool, error);
     return status == WARREN_OK ? append_tickets(s, side->spool, error) : status;
 }
 

@@ -98,6 +98,7 @@ void idempotency_store_close(struct idempotency_store *store)
 {
     if (!store)
         return;
+    database_unwatch(store->database, "-lock");
     owner_lock_free(store->owner);
     key_index_free(store->index);
     claim_set_done(&store->claims);

@@ -122,19 +122,18 @@ struct spool_removed {
 /** @return false: no more */
 typedef bool spool_message_fn(void *user, const struct spool_message *message);
 
-/**
- * Remove from the oldest on: what is refused or has an id above @after, until at least @bytes are
- * gone, or nothing of that kind is left.
- *
- * @each  told id, message_id and refused of each, which is all that is set; NULL: nobody is
- */
-enum warren_status spool_drop(struct spool *spool, int64_t after, int64_t bytes,
-                              spool_message_fn *each, void *user, struct spool_removed *removed,
-                              struct warren_error *error);
-/** The same, as long as the oldest was appended before @before_ms. */
-enum warren_status spool_expire(struct spool *spool, int64_t after, int64_t before_ms,
-                                spool_message_fn *each, void *user, struct spool_removed *removed,
-                                struct warren_error *error);
+/** What is to be removed from the oldest on, of what is refused or has an id above @after. */
+struct spool_removal {
+    int64_t after;
+    int64_t bytes;     /* until so much is gone, at least */
+    int64_t before_ms; /* only as long as the oldest was appended before that */
+    /** Told id, message_id and refused of each, which is all that is set; NULL: nobody is. */
+    spool_message_fn *each;
+    void *user;
+};
+
+enum warren_status spool_remove_oldest(struct spool *spool, const struct spool_removal *removal,
+                                       struct spool_removed *removed, struct warren_error *error);
 
 /* ---- reading ---- */
 

@@ -56,18 +56,9 @@ static enum warren_status find_oldest(struct spool *spool, sqlite3_stmt *stateme
     return WARREN_OK;
 }
 
-/* What is to be removed, and who is told. */
-struct removal {
-    int64_t after;
-    int64_t before_ms;
-    int64_t bytes;
-    spool_message_fn *each;
-    void *user;
-};
-
 static enum warren_status remove_one(struct spool *spool, const struct oldest *oldest,
-                                     const struct removal *removal, struct spool_removed *removed,
-                                     struct warren_error *error)
+                                     const struct spool_removal *removal,
+                                     struct spool_removed *removed, struct warren_error *error)
 {
     struct spool_message message = {.id = oldest->id,
                                     .message_id = {oldest->message_id, oldest->id_len},
@@ -81,8 +72,8 @@ static enum warren_status remove_one(struct spool *spool, const struct oldest *o
     return spool_remove(spool, oldest->id, NULL, error);
 }
 
-static enum warren_status remove_oldest(struct spool *spool, const struct removal *removal,
-                                        struct spool_removed *removed, struct warren_error *error)
+enum warren_status spool_remove_oldest(struct spool *spool, const struct spool_removal *removal,
+                                       struct spool_removed *removed, struct warren_error *error)
 {
     sqlite3_stmt *statement;
     enum warren_status status = database_prepare(spool_database(spool), OLDEST, &statement, error);
@@ -101,22 +92,4 @@ static enum warren_status remove_oldest(struct spool *spool, const struct remova
     }
     database_finalize(statement);
     return status;
-}
-
-enum warren_status spool_drop(struct spool *spool, int64_t after, int64_t bytes,
-                              spool_message_fn *each, void *user, struct spool_removed *removed,
-                              struct warren_error *error)
-{
-    const struct removal removal = {after, INT64_MAX, bytes, each, user};
-
-    return remove_oldest(spool, &removal, removed, error);
-}
-
-enum warren_status spool_expire(struct spool *spool, int64_t after, int64_t before_ms,
-                                spool_message_fn *each, void *user, struct spool_removed *removed,
-                                struct warren_error *error)
-{
-    const struct removal removal = {after, before_ms, INT64_MAX, each, user};
-
-    return remove_oldest(spool, &removal, removed, error);
 }

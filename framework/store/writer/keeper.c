@@ -285,7 +285,11 @@ void keeper_free(struct keeper *k)
         return;
     keeper_stop(k);
     transactor_free(k->transactor);
-    idempotency_store_close(k->store);
+    if (k->store) {
+        writer_pause(k->writer); /* others may have the file */
+        idempotency_store_close(k->store);
+        writer_resume(k->writer);
+    }
     writer_put(k->writer);
     free(k);
 }

@@ -28,6 +28,12 @@ static struct spool *open_spool(struct rig *rig)
             fail_msg("%s: %s", #call, rig->error.text);                                            \
     } while (0)
 
+static enum warren_status remove_oldest(struct rig *rig, struct spool *spool,
+                                        struct spool_removal removal, struct spool_removed *removed)
+{
+    return spool_remove_oldest(spool, &removal, removed, &rig->error);
+}
+
 static struct spool_message text_message(const char *key, const char *body)
 {
     return (struct spool_message){.message_id = warren_text("id"),
@@ -254,9 +260,13 @@ static void what_is_removed_is_told(void **state)
         OK(database_commit(spool_database(spool), &rig->error));
     }
     OK(database_begin(spool_database(spool), &rig->error));
-    OK(spool_drop(spool, 0, spool_message_bytes(&message) + 1, add_id, ids, &removed, &rig->error));
+    OK(remove_oldest(
+        rig, spool,
+        (struct spool_removal){0, spool_message_bytes(&message) + 1, INT64_MAX, add_id, ids},
+        &removed));
     assert_string_equal(ids, "12");
-    OK(spool_expire(spool, 0, INT64_MAX, add_id, ids, &removed, &rig->error));
+    OK(remove_oldest(rig, spool, (struct spool_removal){0, INT64_MAX, INT64_MAX, add_id, ids},
+                     &removed));
     assert_string_equal(ids, "1234");
     OK(database_commit(spool_database(spool), &rig->error));
     spool_close(spool);
@@ -297,7 +307,8 @@ static void a_nul_ends_no_name(void **state)
     OK(spool_unrefuse(spool, message.id, &done, &rig->error));
     assert_true(done);
     OK(spool_read(spool, 0, SPOOL_TO_SEND, false, keep_names, names, &rig->error));
-    OK(spool_expire(spool, 0, INT64_MAX, keep_names, names, &removed, &rig->error));
+    OK(remove_oldest(rig, spool, (struct spool_removal){0, INT64_MAX, INT64_MAX, keep_names, names},
+                     &removed));
     assert_int_equal(removed.messages, 1);
     OK(database_commit(spool_database(spool), &rig->error));
     spool_close(spool);
@@ -317,13 +328,15 @@ static void the_oldest_are_dropped(void **state)
     append(rig, spool, "k", "c");
     append(rig, spool, "k", "d");
     OK(database_begin(spool_database(spool), &rig->error));
-    OK(spool_drop(spool, sent, size + 1, NULL, NULL, &removed, &rig->error));
+    OK(remove_oldest(rig, spool, (struct spool_removal){sent, size + 1, INT64_MAX, NULL, NULL},
+                     &removed));
     OK(database_commit(spool_database(spool), &rig->error));
     assert_int_equal(removed.messages, 2);
     assert_int_equal(removed.bytes, 2 * size);
     assert_told(rig, spool, 0, SPOOL_ALL, "a d ");
     OK(database_begin(spool_database(spool), &rig->error));
-    OK(spool_drop(spool, sent, 100 * size, NULL, NULL, &removed, &rig->error));
+    OK(remove_oldest(rig, spool, (struct spool_removal){sent, 100 * size, INT64_MAX, NULL, NULL},
+                     &removed));
     OK(database_commit(spool_database(spool), &rig->error));
     assert_int_equal(removed.messages, 1);
     assert_told(rig, spool, 0, SPOOL_ALL, "a ");
@@ -346,7 +359,7 @@ static void the_old_expire(void **state)
     rig_run(rig, other, "UPDATE spool SET at = id * 1000");
     database_close(other);
     OK(database_begin(spool_database(spool), &rig->error));
-    OK(spool_expire(spool, 0, 3000, NULL, NULL, &removed, &rig->error));
+    OK(remove_oldest(rig, spool, (struct spool_removal){0, INT64_MAX, 3000, NULL, NULL}, &removed));
     OK(database_commit(spool_database(spool), &rig->error));
     assert_int_equal(removed.messages, 2);
     assert_told(rig, spool, 0, SPOOL_ALL, "c ");
