@@ -96,8 +96,8 @@ enum warren_status idempotency_rows_read(struct idempotency_rows *rows, struct w
         pthread_mutex_lock(&rows->store->mutex);
         key_index_raise(rows->store->index, row + 1 - (int64_t)rows->store->keys_max);
         key_index_put(rows->store->index, idempotency_key_hash(&key), row);
-        pthread_mutex_unlock(&rows->store->mutex);
         rows->store->next_row = rows->store->committed_row = row + 1;
+        pthread_mutex_unlock(&rows->store->mutex);
     }
     return idempotency_end_reading(rows, statement, code, error);
 }
@@ -173,9 +173,9 @@ void idempotency_added(struct idempotency_store *store, const struct idempotency
     if (row > 0)
         key_index_put(store->index, idempotency_key_hash(&claim->key), row);
     claim_set_remove(&store->claims, &claim->key);
-    pthread_mutex_unlock(&store->mutex);
     if (row > 0)
         store->committed_row = row + 1;
+    pthread_mutex_unlock(&store->mutex);
 }
 
 int64_t idempotency_next_row(const struct idempotency_store *store)
@@ -190,38 +190,43 @@ void idempotency_set_next_row(struct idempotency_store *store, int64_t row)
 
 /* ---- purging ---- */
 
-/* What may go: rows below keep_row, or done at keep_ms or before. */
-struct bounds {
-    int64_t keep_row;
-    int64_t keep_ms;
-};
+/* Rows below it may go. */
+static int64_t keep_row(const struct idempotency_store *store, int64_t next_row)
+{
+    return next_row - (int64_t)store->keys_max;
+}
 
-static struct bounds bounds_of(const struct idempotency_store *store)
+/* What was done then, or before, may go. */
+static int64_t keep_ms(const struct idempotency_store *store)
 {
     int64_t retention_ms = atomic_load(&store->retention_ms);
 
-    return (struct bounds){store->next_row - (int64_t)store->keys_max,
-                           retention_ms > 0 ? store->wall_ms() - retention_ms : INT64_MIN};
+    return retention_ms > 0 ? store->wall_ms() - retention_ms : INT64_MIN;
 }
 
-/* The oldest one; is it to go? */
-static enum warren_status look_at_first(struct idempotency_rows *rows, const struct bounds *bounds,
-                                        bool *ret_goes, struct warren_error *error)
+/* The oldest one, if it is to go: it is too old, or there are too many up to @next_row.
+ *
+ * @ret_first  its row; 0: none goes */
+static enum warren_status look_at_first(struct idempotency_rows *rows, int64_t next_row,
+                                        int64_t *ret_first, struct warren_error *error)
 {
+    struct idempotency_store *store = rows->store;
     sqlite3_stmt *statement = rows->statements[FIRST_DONE];
     int code = sqlite3_step(statement);
-    int64_t at_ms;
 
-    *ret_goes = false;
+    *ret_first = 0;
     if (code == SQLITE_ROW) {
-        rows->store->first_row = sqlite3_column_int64(statement, 0);
-        at_ms = sqlite3_column_int64(statement, 1);
-        *ret_goes = rows->store->first_row < bounds->keep_row || at_ms <= bounds->keep_ms;
-        pthread_mutex_lock(&rows->store->mutex);
-        if (*ret_goes && at_ms > bounds->keep_ms)
-            rows->store->forgot_ms = rows->store->wall_ms() - at_ms;
-        key_index_raise(rows->store->index, rows->store->first_row);
-        pthread_mutex_unlock(&rows->store->mutex);
+        int64_t first = sqlite3_column_int64(statement, 0);
+        int64_t at_ms = sqlite3_column_int64(statement, 1);
+        bool is_old = at_ms <= keep_ms(store);
+
+        pthread_mutex_lock(&store->mutex);
+        if (is_old || first < keep_row(store, next_row))
+            *ret_first = first;
+        if (*ret_first > 0 && !is_old)
+            store->forgot_ms = store->wall_ms() - at_ms;
+        key_index_raise(store->index, first);
+        pthread_mutex_unlock(&store->mutex);
     }
     return idempotency_end_reading(rows, statement, code, error);
 }
@@ -229,25 +234,32 @@ static enum warren_status look_at_first(struct idempotency_rows *rows, const str
 enum warren_status idempotency_wants_purge(struct idempotency_rows *rows, bool *ret_wants,
                                            struct warren_error *error)
 {
-    struct bounds bounds = bounds_of(rows->store);
+    enum warren_status status;
+    int64_t next_row;
+    int64_t first;
 
-    return look_at_first(rows, &bounds, ret_wants, error);
+    pthread_mutex_lock(&rows->store->mutex);
+    next_row = rows->store->committed_row;
+    pthread_mutex_unlock(&rows->store->mutex);
+    status = look_at_first(rows, next_row, &first, error);
+    *ret_wants = status == WARREN_OK && first > 0;
+    return status;
 }
 
 enum warren_status idempotency_purge(struct idempotency_rows *rows, int64_t limit,
                                      int64_t *ret_gone, struct warren_error *error)
 {
     sqlite3_stmt *statement = rows->statements[PURGE_DONE];
-    struct bounds bounds = bounds_of(rows->store);
-    bool goes;
-    enum warren_status status = look_at_first(rows, &bounds, &goes, error);
+    int64_t next_row = rows->store->next_row;
+    int64_t first;
+    enum warren_status status = look_at_first(rows, next_row, &first, error);
 
     *ret_gone = 0;
-    if (status != WARREN_OK || !goes)
+    if (status != WARREN_OK || first == 0)
         return status;
-    sqlite3_bind_int64(statement, 1, rows->store->first_row + limit);
-    sqlite3_bind_int64(statement, 2, bounds.keep_row);
-    sqlite3_bind_int64(statement, 3, bounds.keep_ms);
+    sqlite3_bind_int64(statement, 1, first + limit);
+    sqlite3_bind_int64(statement, 2, keep_row(rows->store, next_row));
+    sqlite3_bind_int64(statement, 3, keep_ms(rows->store));
     status = database_step(rows->database, statement, error);
     if (status == WARREN_OK)
         *ret_gone = sqlite3_changes(database_handle(rows->database));

@@ -24,14 +24,12 @@ struct idempotency_store {
     uint8_t secret[SIPHASH_SIZE];
     bool shared;
     size_t keys_max;
-    int64_t next_row;      /* of the next one done */
-    int64_t committed_row; /* all below it are committed, and have been read */
-    int64_t first_row;
-    int64_t
-        forgot_ms; /* under the mutex: the age of what keys_max took before its time; -1: none */
+    int64_t next_row;             /* of the next one done */
     _Atomic int64_t retention_ms; /* 0: for ever; -1: nobody has said */
 
-    pthread_mutex_t mutex; /* guards the two below */
+    pthread_mutex_t mutex; /* guards what is below */
+    int64_t committed_row; /* all below it are committed, and have been read */
+    int64_t forgot_ms;     /* the age of what keys_max took before its time; -1: none */
     struct key_index *index;
     struct claim_set claims; /* of this process */
 };
