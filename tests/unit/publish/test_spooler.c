@@ -4,18 +4,20 @@
 #include "../store/files_before.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "publish/delay/delay.h"
 #include "publish/spool/spooler.h"
+#include "store/writer/keeper.h"
 
 #define PATIENCE_MS 20000
 
 struct scene {
     struct rig *rig;
     pthread_mutex_t mutex;
-    struct record *offered[32];
+    struct record *offered[512];
     size_t count;
     int64_t done_below;
     struct spooler *spooler;
@@ -122,10 +124,93 @@ static void a_file_of_before_is_sent(void **state)
     spooler_free(scene.spooler);
 }
 
+enum { EACH = 200 };
+
+static void publish(struct scene *scene, const char *id)
+{
+    const struct warren_message message = {.properties = {.message_id = id}};
+    const struct warren_publish publish = {.routing_key = "q", .message = &message};
+    struct record *record;
+
+    assert_int_equal(record_new(&publish, 1 << 20, &record), WARREN_OK);
+    assert_int_equal(spooler_publish(scene->spooler, record, 0), WARREN_OK);
+}
+
+static void *publish_many(void *arg)
+{
+    char id[16];
+
+    for (int i = 0; i < EACH; i++) {
+        snprintf(id, sizeof id, "m%d", i);
+        publish(arg, id);
+    }
+    return NULL;
+}
+
+static void count(struct keeper_work *work, enum warren_status status)
+{
+    assert_int_equal(status, WARREN_OK);
+    sem_post((sem_t *)work->claim.result);
+    work->claim.result = NULL;
+}
+
+/* Keys of a store and messages of a spool in one file are written by one writer, which outlives the
+ * store: all are there, by fewer commits. */
+static void a_store_shares_the_file(void **state)
+{
+    struct scene scene = {.rig = *state, .mutex = PTHREAD_MUTEX_INITIALIZER};
+    const struct keeper_options options = {
+        .database = {.path = scene.rig->path, .synchronous = DATABASE_OFF},
+        .keys = {.keys_max = 1000, .clock = clock_monotonic(), .wall_ms = clock_wall_ms},
+        .renew_ms = 1000};
+    struct keeper_work works[EACH];
+    struct writer_stats stats;
+    struct database *database;
+    struct keeper *keeper;
+    struct writer *writer;
+    pthread_t thread;
+    int64_t keys;
+    sem_t done;
+
+    sem_init(&done, 0, 0);
+    assert_int_equal(keeper_new(&options, &keeper, &scene.rig->error), WARREN_OK);
+    open_spooler(&scene);
+    assert_int_equal(writer_get(&options.database, &writer, &scene.rig->error), WARREN_OK);
+    assert_ptr_equal(writer, keeper_writer(keeper));
+    assert_int_equal(pthread_create(&thread, NULL, publish_many, &scene), 0);
+    for (int i = 0; i < EACH; i++) {
+        works[i] = (struct keeper_work){.task = KEEPER_COMPLETE, .done = count};
+        works[i].claim.key.bytes[0] = (uint8_t)i;
+        works[i].claim.result = &done; /* of no length: an empty reply */
+        keeper_submit(keeper, &works[i]);
+    }
+    pthread_join(thread, NULL);
+    for (int i = 0; i < EACH; i++)
+        sem_wait(&done);
+    writer_stats(writer, &stats);
+    assert_true(stats.commits < 2 * EACH);
+    keeper_free(keeper);
+    publish(&scene, "last");
+    wait_until(&scene, EACH + 1, 0);
+    for (size_t i = 0; i < EACH; i++)
+        assert_int_equal(scene.offered[i]->spool_id, i + 1);
+    confirm_all(&scene);
+    wait_until(&scene, EACH + 1, EACH + 2);
+    spooler_free(scene.spooler);
+    writer_put(writer);
+    database = rig_open(scene.rig);
+    assert_int_equal(
+        database_number(database, "SELECT count(*) FROM done", &keys, &scene.rig->error),
+        WARREN_OK);
+    assert_int_equal(keys, EACH);
+    database_close(database);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_file_of_before_is_sent, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(a_store_shares_the_file, rig_setup, rig_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
