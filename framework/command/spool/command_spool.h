@@ -55,7 +55,7 @@ typedef enum warren_status spool_change_fn(struct spool *spool, int64_t id, bool
  * Change each of them. What is gone by now, or sent, is passed over.
  *
  * @ret_count  how many were changed, for good, also on failure
- * @return     WARREN_OK, or as spool_commit()
+ * @return     WARREN_OK, or as database_commit()
  */
 enum warren_status spool_choice_change(const struct spool_choice *choice, struct spool *spool,
                                        spool_change_fn *change, int64_t *ret_count,
