@@ -194,6 +194,8 @@ static enum warren_status set_up(struct warren_worker *worker,
         return error_set(error, WARREN_ENOMEM, "no memory for the options");
     settings_log(worker->setup.config);
     worker->owns_log = log_start(STDERR_FILENO) == WARREN_OK;
+    if (worker->owns_log)
+        descriptors_add(STDERR_FILENO, -1, "the log");
     status = worker_store_open(&worker->setup, &worker->keeper, error);
     if (status == WARREN_OK)
         status = posts_open(&worker->setup, worker->keeper, &worker->posts, error);
@@ -463,8 +465,10 @@ void warren_worker_free(struct warren_worker *worker)
     release(worker);
     if (worker->own_signals)
         worker_signals_give_back();
-    if (worker->owns_log)
+    if (worker->owns_log) {
         log_stop(LOG_STOP_MS);
+        descriptors_forget(STDERR_FILENO);
+    }
     if (!abandoned)
         guarded_free(worker, sizeof *worker);
 }

@@ -3,7 +3,6 @@
 
 #include <stdarg.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -23,7 +22,6 @@ void ending_tell(void (*before)(void))
 void ending_now(const char *format, ...)
 {
     void (*before)(void) = atomic_load(&before_the_end);
-    char text[LOG_LINE_MAX];
     struct log_line line;
     va_list arguments;
 
@@ -32,9 +30,8 @@ void ending_now(const char *format, ...)
     if (before)
         before();
     va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
+    log_begin_format(&line, WARREN_LOG_ERROR, LOG_LINE_MAX, format, arguments);
     va_end(arguments);
-    log_begin(&line, WARREN_LOG_ERROR, text);
     log_close(&line);
     log_stop(LOG_STOP_MS);
     log_writer_last(line.text, line.len);

@@ -3,7 +3,6 @@
 
 #include <stdarg.h>
 #include <stdatomic.h>
-#include <stdio.h>
 
 #include "base/log_writer.h"
 
@@ -30,15 +29,13 @@ void log_end(struct log_line *line)
 
 void log_printf(enum warren_log_level level, const char *format, ...)
 {
-    char event[LOG_LINE_MAX];
     struct log_line line;
     va_list arguments;
 
     if (!log_enabled(level))
         return;
     va_start(arguments, format);
-    vsnprintf(event, sizeof event, format, arguments);
+    log_begin_format(&line, level, LOG_LINE_MAX, format, arguments);
     va_end(arguments);
-    log_begin(&line, level, event);
     log_end(&line);
 }

@@ -215,6 +215,15 @@ void log_begin(struct log_line *line, enum warren_log_level level, const char *e
     log_text(line, "msg", event);
 }
 
+void log_begin_format(struct log_line *line, enum warren_log_level level, size_t size,
+                      const char *format, va_list arguments)
+{
+    char event[LOG_LINE_MAX];
+
+    vsnprintf(event, size < sizeof event ? size : sizeof event, format, arguments);
+    log_begin(line, level, event);
+}
+
 void log_close(struct log_line *line)
 {
     if (is_json(line))

@@ -4,6 +4,7 @@
 #ifndef WARREN_BASE_LOG_LINE_H
 #define WARREN_BASE_LOG_LINE_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -26,6 +27,9 @@ struct log_line {
 
 /** Begin with time, level and msg=@event; then add fields; then log_end() (log.h) hands it over. */
 void log_begin(struct log_line *line, enum warren_log_level level, const char *event);
+/** The same with a printf format, of whose text @size - 1 bytes are taken at most. */
+void log_begin_format(struct log_line *line, enum warren_log_level level, size_t size,
+                      const char *format, va_list arguments) __attribute__((format(printf, 4, 0)));
 /** Control bytes and quotes are escaped; @value NULL: the field is left out. */
 void log_text(struct log_line *line, const char *key, const char *value);
 /** The same for bytes that may hold a NUL; data NULL: the field is left out. */

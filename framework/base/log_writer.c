@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/descriptors.h"
 #include "base/log_ring.h"
 #include "base/thread.h"
 
@@ -203,7 +202,6 @@ static void *writer_main(void *arg)
 
 static void watch_sink(int fd)
 {
-    descriptors_add(fd, -1, "the log");
     if (fstat(fd, &writer.led) == 0)
         writer.spare = fcntl(fd, F_DUPFD_CLOEXEC, SPARE_MIN);
 }
@@ -211,7 +209,6 @@ static void watch_sink(int fd)
 /* The one that is to write the last line, for the end of the process, has its number still. */
 static void forget_sink(void)
 {
-    descriptors_forget(writer.sink);
     if (leads_there(writer.sink)) {
         close(writer.spare);
         writer.spare = -1;

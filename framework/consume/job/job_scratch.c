@@ -37,16 +37,14 @@ const char *warren_job_error(const struct warren_job *job)
 
 void warren_job_log(struct warren_job *job, enum warren_log_level level, const char *format, ...)
 {
-    char event[LOG_EVENT_SIZE];
     struct log_line line;
     va_list arguments;
 
     if (!log_enabled(level))
         return;
     va_start(arguments, format);
-    vsnprintf(event, sizeof event, format, arguments);
+    log_begin_format(&line, level, LOG_EVENT_SIZE, format, arguments);
     va_end(arguments);
-    log_begin(&line, level, event);
     log_text(&line, "queue", job->source->queue);
     log_text(&line, "handler", job->source->handler);
     log_bytes(&line, "message_id", job_message_id(job));

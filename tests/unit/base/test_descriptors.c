@@ -46,6 +46,7 @@ static int run_child(void (*child)(struct rig *rig), char *said, size_t size)
         rig.set = epoll_create1(EPOLL_CLOEXEC);
         rig.event = eventfd(0, EFD_CLOEXEC);
         epoll_ctl(rig.set, EPOLL_CTL_ADD, rig.event, &readable);
+        descriptors_add(rig.log, -1, "the log");
         descriptors_add(rig.pair[0], -1, "a socket");
         descriptors_add(rig.event, rig.set, "an event");
         child(&rig);
