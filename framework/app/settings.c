@@ -2,6 +2,7 @@
 
 #include "amqp/net/transport.h"
 #include "amqp/net/uri.h"
+#include "base/choices.h"
 #include "base/error.h"
 
 /* Long enough for a path of usual length; longer ones are cut. */
@@ -43,19 +44,12 @@ void settings_publisher(const struct config *config, const char *name,
 
 void settings_spool(const struct config *config, struct warren_publisher_options *options)
 {
-    static const char *const policies[] = {
-        [WARREN_SPOOL_BLOCK] = "block",
-        [WARREN_SPOOL_FAIL] = "fail",
-        [WARREN_SPOOL_DROP_OLDEST] = "drop_oldest",
-    };
-
     options->spool_path = config->spool.path;
     options->spool_max_bytes = (uint64_t)config->spool.max_bytes;
     options->spool_max_age_ms = (uint64_t)config->spool.max_age_ms;
     options->spool_unsynced = strcmp(config->spool.synchronous, "normal") == 0;
-    for (size_t i = 0; i < sizeof policies / sizeof *policies; i++)
-        if (strcmp(config->spool.when_full, policies[i]) == 0)
-            options->spool_when_full = (enum warren_spool_when_full)i;
+    options->spool_when_full = (enum warren_spool_when_full)choices_find("block|fail|drop_oldest",
+                                                                         config->spool.when_full);
 }
 
 enum warren_status settings_connection(const struct config *config, const char *name,
@@ -121,11 +115,8 @@ enum warren_status settings_check(const struct config *config, struct warren_err
 
 void settings_log(const struct config *config)
 {
-    static const char *const levels[] = {"error", "warn", "info", "debug"};
-    enum warren_log_level level = WARREN_LOG_INFO;
+    enum warren_log_level level =
+        (enum warren_log_level)choices_find(LOG_LEVELS, config->log.level);
 
-    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
-        if (strcmp(config->log.level, levels[i]) == 0)
-            level = (enum warren_log_level)i;
     log_set(level, strcmp(config->log.format, "json") == 0 ? LOG_JSON : LOG_LOGFMT);
 }

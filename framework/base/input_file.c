@@ -63,3 +63,15 @@ int input_file_open(const char *path, const char **ret_why)
         close(fd);
     return -1;
 }
+
+FILE *input_file_stream(const char *path, const char **ret_why)
+{
+    int fd = input_file_open(path, ret_why);
+    FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
+
+    if (fd >= 0 && !file) {
+        *ret_why = strerrordesc_np(errno);
+        close(fd);
+    }
+    return file;
+}

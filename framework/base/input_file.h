@@ -7,6 +7,7 @@
 #define WARREN_BASE_INPUT_FILE_H
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 /**
@@ -17,6 +18,9 @@
  * @return   a descriptor, closed upon execve(2); -1
  */
 int input_file_open(const char *path, const char **ret_why);
+
+/** The same as a stream. @return NULL, with the reason, where it fails */
+FILE *input_file_stream(const char *path, const char **ret_why);
 
 /** Does @path name a descriptor of something that can be read but once? */
 bool input_file_is_once(const char *path);

@@ -16,6 +16,9 @@
 
 #include "base/log_line.h"
 
+/** The words of enum warren_log_level, in its order: see base/choices.h. */
+#define LOG_LEVELS "error|warn|info|debug"
+
 void log_set(enum warren_log_level level, enum log_format format);
 bool log_enabled(enum warren_log_level level);
 

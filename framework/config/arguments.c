@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/c_locale.h"
-#include "config/mapping.h"
 
 static enum warren_status read_value(struct config_scope *scope, const struct config_node *node,
                                      unsigned depth, struct warren_value *value);

@@ -59,14 +59,13 @@ static const struct config_node *empty_at(struct chains *chains, const struct co
 {
     struct config_node *node = arena_alloc(chains->scope.arena, sizeof *node);
 
-    if (node)
-        *node = (struct config_node){.kind = CONFIG_SCALAR,
-                                     .plain = true,
-                                     .text = "",
-                                     .weight = 1,
-                                     .source = place->source,
-                                     .line = place->line,
-                                     .column = place->column};
+    if (node) {
+        *node = *place;
+        node->kind = CONFIG_SCALAR;
+        node->plain = true;
+        node->text = "";
+        node->count = 0;
+    }
     return node;
 }
 
@@ -102,13 +101,6 @@ static enum warren_status complete(struct chains *chains, struct config_middlewa
 
 /* ---- one subscription ---- */
 
-static bool is_standard(const struct chains *chains, size_t index)
-{
-    const struct config_standard_link *link = &chains->catalog->standard[index];
-
-    return link->always || find_at_top(chains->config, link->name);
-}
-
 /* Errors in options point to the top of the file, else to the subscription. */
 static size_t list_standard(const struct chains *chains,
                             const struct config_subscription *subscription,
@@ -117,12 +109,12 @@ static size_t list_standard(const struct chains *chains,
     size_t count = 0;
 
     for (size_t i = 0; i < chains->catalog->standard_count; i++) {
-        const char *name = chains->catalog->standard[i].name;
-        const struct config_middleware *top = find_at_top(chains->config, name);
+        const struct config_standard_link *link = &chains->catalog->standard[i];
+        const struct config_middleware *top = find_at_top(chains->config, link->name);
 
-        if (is_standard(chains, i))
+        if (link->always || top)
             links[count++] = (struct config_middleware){
-                .name = name, .node = top ? top->node : subscription->written.node};
+                .name = link->name, .node = top ? top->node : subscription->written.node};
     }
     return count;
 }

@@ -3,11 +3,6 @@
 
 #include "config/options.h"
 
-static const struct config_node *at_top(const struct config *config, const char *key)
-{
-    return config->private->root ? config_node_get(config->private->root, key) : NULL;
-}
-
 static bool same_subscription(const struct config_subscription *a,
                               const struct config_subscription *b)
 {
@@ -80,7 +75,5 @@ void config_changes(const struct config *before, const struct config *now,
 {
     compare_values(changes, &config_options_table, before->private->values, now->private->values,
                    NULL);
-    if (!config_node_same(at_top(before, "topology"), at_top(now, "topology")))
-        name_list_add(changes, "topology");
     compare_subscriptions(changes, before, now);
 }

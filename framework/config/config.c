@@ -22,15 +22,10 @@ static enum warren_status set_file(struct config_scope *scope, struct config_pri
     if (!file)
         return WARREN_OK;
     slash = strrchr(file, '/');
-    private->file.name = arena_text(scope->arena, file, strlen(file));
+    private->file.name = config_copy(scope, file);
     private->file.folder = slash ? arena_text(scope->arena, file, (size_t)(slash - file) + 1) : "";
     private->config.file = private->file.name;
     return private->file.name && private->file.folder ? WARREN_OK : config_nomem(scope);
-}
-
-static const struct config_node *at_top(const struct config_node *root, const char *key)
-{
-    return root ? config_node_get(root, key) : NULL;
 }
 
 static enum warren_status load(struct config_scope *scope, struct config_private *private,
@@ -44,22 +39,21 @@ static enum warren_status load(struct config_scope *scope, struct config_private
         if (status == WARREN_OK)
             status = config_read_document(scope, private, root);
     }
-    private->root = root;
     if (status == WARREN_OK)
         status = config_read_environment(scope, private, env);
-    if (status == WARREN_OK)
-        status = config_read_sets(scope, private, sets, set_count);
+    for (size_t i = 0; i < set_count && status == WARREN_OK; i++)
+        status = config_read_set(scope, private, NULL, sets[i]);
     if (status == WARREN_OK)
         status = config_options_finish(scope, private);
     if (status != WARREN_OK)
         return status;
-    status = config_subscriptions_read(scope, private, at_top(root, "subscriptions"));
+    status = config_subscriptions_read(scope, private, private->config.subscriptions_node);
     if (status == WARREN_OK)
-        status = config_topology_read(scope, private, at_top(root, "topology"));
+        status = config_topology_read(scope, private, private->config.topology_node);
     if (status == WARREN_OK)
-        status =
-            config_middlewares_read(scope, at_top(root, "middleware"), &private->config.middlewares,
-                                    &private->config.middleware_count);
+        status = config_middlewares_read(scope, private->config.middleware_node,
+                                         &private->config.middlewares,
+                                         &private->config.middleware_count);
     return status == WARREN_OK ? config_declared(scope, private) : status;
 }
 

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "config/mapping.h"
 #include "config/secret.h"
 
 #define QUEUE_WORD "{queue}"
@@ -16,55 +15,40 @@
 
 /* ---- names ---- */
 
-/* @pattern with each {queue} replaced. NULL: no memory. */
-static const char *expand(struct config_scope *scope, const char *pattern, const char *queue)
-{
-    size_t word = strlen(QUEUE_WORD);
-    size_t len = strlen(queue);
-    char *name =
-        arena_alloc(scope->arena, (strlen(pattern) / word + 1) * len + strlen(pattern) + 1);
-    char *at = name;
-
-    while (name && *pattern) {
-        if (strncmp(pattern, QUEUE_WORD, word) == 0) {
-            memcpy(at, queue, len);
-            at += len;
-            pattern += word;
-        } else {
-            *at++ = *pattern++;
-        }
-    }
-    if (name)
-        *at = '\0';
-    return name;
-}
-
-static enum warren_status check_words(struct config_scope *scope, const struct config_node *node,
-                                      const char *pattern)
-{
-    for (const char *at = strchr(pattern, '{'); at; at = strchr(at + 1, '{')) {
-        size_t len = strcspn(at, "}");
-
-        if (strncmp(at, QUEUE_WORD, strlen(QUEUE_WORD)) != 0)
-            return config_fail(scope, node,
-                               "'%.*s' stands for nothing; did you mean '" QUEUE_WORD "'?",
-                               (int)(at[len] ? len + 1 : len), at);
-    }
-    return WARREN_OK;
-}
-
-/* What is wrong with the default is so because of the queue. */
+/* The option's text with each {queue} replaced. What is wrong with the default is so because of the
+ * queue. */
 static enum warren_status name_it(struct config_scope *scope, const struct config_value *option,
                                   const char *what, const struct config_subscription *subscription,
                                   const char **ret_name)
 {
     const struct config_node *node = option->given ? option->node : subscription->written.node;
-    enum warren_status status = check_words(scope, node, option->text);
+    const char *pattern = option->text;
+    size_t word = strlen(QUEUE_WORD);
+    size_t len = strlen(subscription->queue);
+    char *name =
+        arena_alloc(scope->arena, (strlen(pattern) / word + 1) * len + strlen(pattern) + 1);
+    char *at = name;
 
-    if (status != WARREN_OK)
-        return status;
-    *ret_name = expand(scope, option->text, subscription->queue);
-    return *ret_name ? config_check_name(scope, node, what, *ret_name) : config_nomem(scope);
+    if (!name)
+        return config_nomem(scope);
+    while (*pattern) {
+        size_t end = strcspn(pattern, "}");
+
+        if (*pattern != '{') {
+            *at++ = *pattern++;
+            continue;
+        }
+        if (strncmp(pattern, QUEUE_WORD, word) != 0)
+            return config_fail(scope, node,
+                               "'%.*s' stands for nothing; did you mean '" QUEUE_WORD "'?",
+                               (int)(pattern[end] ? end + 1 : end), pattern);
+        memcpy(at, subscription->queue, len);
+        at += len;
+        pattern += word;
+    }
+    *at = '\0';
+    *ret_name = name;
+    return config_check_name(scope, node, what, name);
 }
 
 /* A fanout exchange that several queues share gives each dead letter to all of them. */

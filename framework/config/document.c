@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <yaml.h>
 
@@ -159,35 +158,6 @@ static enum warren_status read_scalar(struct reader *r, const yaml_event_t *even
     return node->text ? WARREN_OK : config_nomem(r->scope);
 }
 
-static enum warren_status read_sequence(struct reader *r, const yaml_event_t *start,
-                                        struct config_node **ret_node)
-{
-    yaml_event_t event;
-    struct config_node *node = node_new(r, start, CONFIG_SEQUENCE);
-    enum warren_status status =
-        check_tag(r, start, start->data.sequence_start.tag, "tag:yaml.org,2002:seq");
-
-    if (status != WARREN_OK)
-        return status;
-    if (!node)
-        return config_nomem(r->scope);
-    *ret_node = node;
-    while ((status = next_event(r, &event)) == WARREN_OK) {
-        const struct config_node *item;
-
-        if (event.type == YAML_SEQUENCE_END_EVENT)
-            break;
-        status = read_node(r, &event, &item);
-        if (status == WARREN_OK)
-            status = append(r, node, item);
-        if (status != WARREN_OK)
-            break;
-        yaml_event_delete(&event);
-    }
-    yaml_event_delete(&event);
-    return status;
-}
-
 static enum warren_status check_key(struct reader *r, const struct config_node *mapping,
                                     const struct config_node *key)
 {
@@ -204,62 +174,51 @@ static enum warren_status check_key(struct reader *r, const struct config_node *
     return WARREN_OK;
 }
 
-static enum warren_status read_pair(struct reader *r, const yaml_event_t *key_event,
-                                    struct config_node *mapping)
+/* Up to its end; of a mapping, keys and values take turns. */
+static enum warren_status read_items(struct reader *r, struct config_node *node)
 {
-    yaml_event_t event;
-    const struct config_node *key;
-    const struct config_node *value;
-    enum warren_status status = read_node(r, key_event, &key);
+    bool mapping = node->kind == CONFIG_MAPPING;
 
-    if (status == WARREN_OK)
-        status = check_key(r, mapping, key);
-    if (status == WARREN_OK)
-        status = append(r, mapping, key);
-    if (status == WARREN_OK)
-        status = next_event(r, &event);
-    if (status != WARREN_OK)
-        return status;
-    status = read_node(r, &event, &value);
-    yaml_event_delete(&event);
-    return status == WARREN_OK ? append(r, mapping, value) : status;
-}
+    for (;;) {
+        yaml_event_t event;
+        const struct config_node *item;
+        enum warren_status status = next_event(r, &event);
 
-static enum warren_status read_mapping(struct reader *r, const yaml_event_t *start,
-                                       struct config_node **ret_node)
-{
-    yaml_event_t event;
-    struct config_node *node = node_new(r, start, CONFIG_MAPPING);
-    enum warren_status status =
-        check_tag(r, start, start->data.mapping_start.tag, "tag:yaml.org,2002:map");
-
-    if (status != WARREN_OK)
-        return status;
-    if (!node)
-        return config_nomem(r->scope);
-    *ret_node = node;
-    while ((status = next_event(r, &event)) == WARREN_OK) {
-        if (event.type == YAML_MAPPING_END_EVENT)
-            break;
-        status = read_pair(r, &event, node);
         if (status != WARREN_OK)
-            break;
+            return status;
+        if (event.type == YAML_SEQUENCE_END_EVENT || event.type == YAML_MAPPING_END_EVENT) {
+            yaml_event_delete(&event);
+            return WARREN_OK;
+        }
+        status = read_node(r, &event, &item);
         yaml_event_delete(&event);
+        if (status == WARREN_OK && mapping && node->count % 2 == 0)
+            status = check_key(r, node, item);
+        if (status == WARREN_OK)
+            status = append(r, node, item);
+        if (status != WARREN_OK)
+            return status;
     }
-    yaml_event_delete(&event);
-    return status;
 }
 
 static enum warren_status read_collection(struct reader *r, const yaml_event_t *event,
                                           struct config_node **ret_node)
 {
+    bool mapping = event->type == YAML_MAPPING_START_EVENT;
+    const yaml_char_t *tag =
+        mapping ? event->data.mapping_start.tag : event->data.sequence_start.tag;
     enum warren_status status;
 
     if (r->depth >= CONFIG_DEPTH_MAX)
         return fail_at(r, event->start_mark, "malformed YAML: nested too deep");
+    status = check_tag(r, event, tag, mapping ? "tag:yaml.org,2002:map" : "tag:yaml.org,2002:seq");
+    if (status != WARREN_OK)
+        return status;
+    *ret_node = node_new(r, event, mapping ? CONFIG_MAPPING : CONFIG_SEQUENCE);
+    if (!*ret_node)
+        return config_nomem(r->scope);
     r->depth++;
-    status = event->type == YAML_SEQUENCE_START_EVENT ? read_sequence(r, event, ret_node)
-                                                      : read_mapping(r, event, ret_node);
+    status = read_items(r, *ret_node);
     r->depth--;
     return status;
 }
@@ -310,6 +269,11 @@ static enum warren_status skip_event(struct reader *r, yaml_event_type_t *ret_ty
     return WARREN_OK;
 }
 
+static enum warren_status is_empty(struct reader *r)
+{
+    return error_set(r->scope->error, WARREN_ECONFIG, "%s: the file is empty", r->source->name);
+}
+
 static enum warren_status read_stream(struct reader *r, const struct config_node **ret_root)
 {
     yaml_event_t event;
@@ -322,7 +286,7 @@ static enum warren_status read_stream(struct reader *r, const struct config_node
     if (status != WARREN_OK)
         return status;
     if (type == YAML_STREAM_END_EVENT)
-        return error_set(r->scope->error, WARREN_ECONFIG, "%s: the file is empty", r->source->name);
+        return is_empty(r);
     status = next_event(r, &event);
     if (status != WARREN_OK)
         return status;
@@ -336,9 +300,7 @@ static enum warren_status read_stream(struct reader *r, const struct config_node
         return status;
     if (type != YAML_STREAM_END_EVENT)
         return fail_at(r, mark, "a second document begins here, but only one is allowed");
-    if (config_node_empty(*ret_root))
-        return error_set(r->scope->error, WARREN_ECONFIG, "%s: the file is empty", r->source->name);
-    return WARREN_OK;
+    return config_node_empty(*ret_root) ? is_empty(r) : WARREN_OK;
 }
 
 static enum warren_status parse(struct config_scope *scope, const struct config_source *source,
@@ -366,54 +328,31 @@ enum warren_status config_document_parse(struct config_scope *scope,
     return parse(scope, source, text, len, ret_root);
 }
 
-static enum warren_status read_bytes(struct config_scope *scope, const char *path, uint8_t **ret,
-                                     size_t *ret_len)
-{
-    enum warren_status status = WARREN_OK;
-    uint8_t *data = NULL;
-    const char *why;
-    int fd = input_file_open(path, &why);
-    FILE *file = fd < 0 ? NULL : fdopen(fd, "rb");
-
-    if (!file) {
-        if (fd >= 0)
-            close(fd);
-        return error_set(scope->error, WARREN_ECONFIG, "%s: cannot be read: %s", path,
-                         why ? why : strerror(errno));
-    }
-    data = malloc(CONFIG_FILE_MAX + 1);
-    if (!data) {
-        status = config_nomem(scope);
-        goto done;
-    }
-    *ret_len = fread(data, 1, CONFIG_FILE_MAX + 1, file);
-    if (ferror(file))
-        status = error_set(scope->error, WARREN_ECONFIG, "%s: cannot be read: %s", path,
-                           strerror(errno));
-    else if (*ret_len > CONFIG_FILE_MAX)
-        status = error_set(scope->error, WARREN_ECONFIG,
-                           "%s: larger than 1 MiB, which is no configuration", path);
-done:
-    fclose(file);
-    if (status != WARREN_OK) {
-        free(data);
-        return status;
-    }
-    *ret = data;
-    return WARREN_OK;
-}
-
 enum warren_status config_document_read(struct config_scope *scope,
                                         const struct config_source *source,
                                         const struct config_node **ret_root)
 {
-    uint8_t *data = NULL;
+    const char *why;
+    FILE *file = input_file_stream(source->name, &why);
+    uint8_t *data = malloc(CONFIG_FILE_MAX + 1);
+    enum warren_status status;
     size_t len = 0;
-    enum warren_status status = read_bytes(scope, source->name, &data, &len);
 
-    if (status != WARREN_OK)
-        return status;
-    status = parse(scope, source, data, len, ret_root);
+    errno = 0;
+    if (file && data)
+        len = fread(data, 1, CONFIG_FILE_MAX + 1, file);
+    if (!data)
+        status = config_nomem(scope);
+    else if (!file || ferror(file))
+        status = error_set(scope->error, WARREN_ECONFIG, "%s: cannot be read: %s", source->name,
+                           file ? strerror(errno) : why);
+    else if (len > CONFIG_FILE_MAX)
+        status = error_set(scope->error, WARREN_ECONFIG,
+                           "%s: larger than 1 MiB, which is no configuration", source->name);
+    else
+        status = parse(scope, source, data, len, ret_root);
+    if (file)
+        fclose(file);
     free(data);
     return status;
 }

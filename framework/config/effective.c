@@ -1,10 +1,7 @@
 /* effective.c - config_write_effective(): what is in force, as YAML that could be read again
  * (but for the masked secrets), and where each option came from. */
-#include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/c_locale.h"
 #include "config/handler_options.h"
 #include "config/options.h"
 #include "config/secret.h"
@@ -12,7 +9,6 @@
 #define TEXT_SIZE       1024
 #define WORD_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.+-"
 
-static void write_table(FILE *out, const struct warren_table *table);
 static void write_node(FILE *out, const struct config_node *node);
 
 static void write_quoted(FILE *out, const char *text, size_t len)
@@ -31,22 +27,14 @@ static void write_quoted(FILE *out, const char *text, size_t len)
     fputc('"', out);
 }
 
-static void write_text(FILE *out, const char *text)
+/* @secret: an element of an option that may hold a password. */
+static void write_text(FILE *out, const char *text, bool secret)
 {
     char masked[TEXT_SIZE];
 
-    if (strstr(text, "://"))
+    if (secret || strstr(text, "://"))
         text = config_mask_uri(text, masked, sizeof masked);
     write_quoted(out, text, strlen(text));
-}
-
-/* An element of an option that may hold a password. */
-static void write_secret(FILE *out, const char *text)
-{
-    char masked[TEXT_SIZE];
-
-    config_mask_uri(text, masked, sizeof masked);
-    write_quoted(out, masked, strlen(masked));
 }
 
 static void write_value(FILE *out, const struct warren_option *option, bool secret,
@@ -69,11 +57,9 @@ static void write_value(FILE *out, const struct warren_option *option, bool secr
         break;
     case WARREN_OPTION_STRING:
     case WARREN_OPTION_PATH:
-        write_text(out, value->text);
+        write_text(out, value->text, false);
         break;
     case WARREN_OPTION_ARGUMENTS:
-        write_table(out, &value->table);
-        break;
     case WARREN_OPTION_MAPPING:
         write_node(out, value->node);
         break;
@@ -82,10 +68,7 @@ static void write_value(FILE *out, const struct warren_option *option, bool secr
         fputc('[', out);
         for (size_t i = 0; i < value->count; i++) {
             fputs(i ? ", " : "", out);
-            if (secret)
-                write_secret(out, value->list[i]);
-            else
-                write_text(out, value->list[i]);
+            write_text(out, value->list[i], secret);
         }
         fputc(']', out);
         break;
@@ -119,7 +102,11 @@ static void write_options(FILE *out, const struct config_private *private)
         const char *name = option->name;
         const char *dot = strrchr(name, '.');
         char where[CONFIG_WHERE_SIZE];
-        int indent = open_sections(out, last, name);
+        int indent;
+
+        if (config_option_has(option, CONFIG_OPTION_FILE))
+            continue;
+        indent = open_sections(out, last, name);
 
         fprintf(out, "%*s%s: ", indent, "", dot ? dot + 1 : name);
         write_value(out, option, config_option_has(option, CONFIG_OPTION_SECRET),
@@ -130,59 +117,7 @@ static void write_options(FILE *out, const struct config_private *private)
     }
 }
 
-static void write_field(FILE *out, const struct warren_value *value)
-{
-    char number[32];
-
-    switch (value->type) {
-    case WARREN_VOID:
-        fputs("null", out);
-        break;
-    case WARREN_BOOL:
-        fputs(value->as.boolean ? "true" : "false", out);
-        break;
-    case WARREN_I64:
-        fprintf(out, "%" PRId64, value->as.integer);
-        break;
-    case WARREN_F64:
-        c_snprintf(number, sizeof number, "%.17g", value->as.real);
-        /* Without a point it would be read as a whole number. */
-        fprintf(out, "%s%s", number, strpbrk(number, ".e") ? "" : ".0");
-        break;
-    case WARREN_ARRAY:
-        fputc('[', out);
-        for (size_t i = 0; i < value->as.array.count; i++) {
-            fputs(i ? ", " : "", out);
-            write_field(out, &value->as.array.values[i]);
-        }
-        fputc(']', out);
-        break;
-    case WARREN_TABLE:
-        write_table(out, &value->as.table);
-        break;
-    default: /* arguments.c makes nothing else but strings, which end with NUL */
-        write_text(out, value->as.bytes.data);
-    }
-}
-
-static void write_table(FILE *out, const struct warren_table *table)
-{
-    fputc('{', out);
-    for (size_t i = 0; i < table->count; i++) {
-        const struct warren_field *field = &table->fields[i];
-
-        fputs(i ? ", " : "", out);
-        write_text(out, field->name);
-        fputs(": ", out);
-        if (config_key_is_secret(field->name))
-            fputs("\"***\"", out);
-        else
-            write_field(out, &field->value);
-    }
-    fputc('}', out);
-}
-
-/* The handler's own, as written: its table is not known here. */
+/* As written: the handler's table is not known here, and arguments have none. */
 static void write_node(FILE *out, const struct config_node *node)
 {
     bool mapping = node->kind == CONFIG_MAPPING;
@@ -195,14 +130,14 @@ static void write_node(FILE *out, const struct config_node *node)
         else if (node->plain && !node->text[strspn(node->text, WORD_CHARACTERS)])
             fputs(node->text, out);
         else
-            write_text(out, node->text);
+            write_text(out, node->text, false);
         return;
     }
     fputc(mapping ? '{' : '[', out);
     for (size_t i = 0; i < node->count; i += step) {
         fputs(i ? ", " : "", out);
         if (mapping) {
-            write_text(out, node->items[i]->text);
+            write_text(out, node->items[i]->text, false);
             fputs(": ", out);
         }
         if (mapping && config_key_is_secret(node->items[i]->text))
@@ -261,7 +196,7 @@ static void write_chain(FILE *out, const struct config_subscription *subscriptio
         const struct config_middleware *link = &subscription->chain[i];
 
         fputs("      - ", out);
-        write_text(out, link->name);
+        write_text(out, link->name, false);
         if (link->options && link->options->count)
             write_link_options(out, link->options);
         fputc('\n', out);
@@ -274,9 +209,9 @@ static void write_dead_letters(FILE *out, const struct config_subscription *subs
     if (!subscription->dead_exchange)
         return;
     fputs("    # dead letters: exchange ", out);
-    write_text(out, subscription->dead_exchange);
+    write_text(out, subscription->dead_exchange, false);
     fputs(", queue ", out);
-    write_text(out, subscription->dead_queue);
+    write_text(out, subscription->dead_queue, false);
     fputc('\n', out);
 }
 

@@ -6,8 +6,7 @@
 #include "base/suggest.h"
 #include "config/secret.h"
 
-#define KNOWN_MAX      128
-#define NAME_MAX_BYTES 255
+#define KNOWN_MAX 128
 
 size_t config_table_count(const struct warren_option *table)
 {
@@ -118,15 +117,4 @@ enum warren_status config_mapping_read(struct config_scope *scope, const struct 
         if (!values[i].given)
             status = read_default(scope, node, what, &table[i], &values[i]);
     return status;
-}
-
-enum warren_status config_check_name(struct config_scope *scope, const struct config_node *node,
-                                     const char *what, const char *name)
-{
-    if (!*name)
-        return config_fail(scope, node, "%s must not be empty", what);
-    if (strlen(name) > NAME_MAX_BYTES)
-        return config_fail(scope, node, "%s has %zu bytes, but AMQP allows 255", what,
-                           strlen(name));
-    return WARREN_OK;
 }

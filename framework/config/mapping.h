@@ -34,8 +34,4 @@ enum warren_status config_mapping_check(struct config_scope *scope, const struct
 enum warren_status config_unknown_key(struct config_scope *scope, const struct config_node *key,
                                       const char *what, const char *const *known, size_t count);
 
-/** WARREN_ECONFIG unless @name has 1 to 255 bytes, the bound of a short string in AMQP. */
-enum warren_status config_check_name(struct config_scope *scope, const struct config_node *node,
-                                     const char *what, const char *name);
-
 #endif

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "config/mapping.h"
-
 static const char *const form = "such as `- retry` or `- retry: {max_attempts: 5}`";
 
 /* A name alone, or a mapping of one name to its options. */

@@ -6,6 +6,8 @@
 
 #include "base/error.h"
 
+#define NAME_MAX_BYTES 255
+
 void config_node_where(const struct config_node *node, char *text, size_t size)
 {
     if (node->line)
@@ -33,6 +35,11 @@ enum warren_status(config_nomem)(struct config_scope *scope)
     return error_set(scope->error, WARREN_ENOMEM, "out of memory while reading the configuration");
 }
 
+const char *config_copy(struct config_scope *scope, const char *text)
+{
+    return arena_text(scope->arena, text, strlen(text));
+}
+
 const char *config_print(struct config_scope *scope, const char *format, ...)
 {
     char text[CONFIG_WHERE_SIZE];
@@ -41,7 +48,7 @@ const char *config_print(struct config_scope *scope, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    return arena_text(scope->arena, text, strlen(text));
+    return config_copy(scope, text);
 }
 
 const struct config_source *config_source_new(struct config_scope *scope, const char *name,
@@ -64,6 +71,18 @@ const struct config_node *config_node_text(struct config_scope *scope,
         *node = (struct config_node){
             .kind = CONFIG_SCALAR, .plain = true, .text = text, .weight = 1, .source = source};
     return node;
+}
+
+struct config_node *config_node_list(struct config_scope *scope, const struct config_source *source,
+                                     size_t max)
+{
+    struct config_node *node = source ? arena_alloc(scope->arena, sizeof *node) : NULL;
+
+    if (!node)
+        return NULL;
+    *node = (struct config_node){.kind = CONFIG_SEQUENCE, .weight = 1, .source = source};
+    node->items = arena_alloc(scope->arena, max * sizeof(*node->items));
+    return node->items ? node : NULL;
 }
 
 bool config_node_empty(const struct config_node *node)
@@ -100,14 +119,14 @@ const struct config_node *config_node_merge(struct config_scope *scope,
                                             const struct config_node *own,
                                             const struct config_node *other)
 {
-    struct config_node *node = arena_alloc(scope->arena, sizeof *node);
+    struct config_node *node = config_node_list(scope, own->source, own->count + other->count);
+    const struct config_node **items;
 
     if (!node)
         return NULL;
+    items = node->items;
     *node = *own;
-    node->items = arena_alloc(scope->arena, (own->count + other->count) * sizeof *node->items);
-    if (!node->items)
-        return NULL;
+    node->items = items;
     if (own->count > 0)
         memcpy(node->items, own->items, own->count * sizeof *node->items);
     for (size_t i = 0; i < other->count; i += 2) {
@@ -117,4 +136,15 @@ const struct config_node *config_node_merge(struct config_scope *scope,
         node->items[node->count++] = other->items[i + 1];
     }
     return node;
+}
+
+enum warren_status config_check_name(struct config_scope *scope, const struct config_node *node,
+                                     const char *what, const char *name)
+{
+    if (!*name)
+        return config_fail(scope, node, "%s must not be empty", what);
+    if (strlen(name) > NAME_MAX_BYTES)
+        return config_fail(scope, node, "%s has %zu bytes, but AMQP allows 255", what,
+                           strlen(name));
+    return WARREN_OK;
 }

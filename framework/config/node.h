@@ -48,6 +48,9 @@ struct config_scope {
 const char *config_print(struct config_scope *scope, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/** @text in the arena. NULL: no memory. */
+const char *config_copy(struct config_scope *scope, const char *text);
+
 /** A source of that name, in the arena; @folder is borrowed. NULL: no memory, or @name is NULL. */
 const struct config_source *config_source_new(struct config_scope *scope, const char *name,
                                               const char *folder);
@@ -55,6 +58,10 @@ const struct config_source *config_source_new(struct config_scope *scope, const 
 /** A scalar that stands in no file; @text is borrowed. NULL: no memory, or one of both is NULL. */
 const struct config_node *config_node_text(struct config_scope *scope,
                                            const struct config_source *source, const char *text);
+
+/** A list that stands in no file, with room for @max items. NULL: no memory, or @source is NULL. */
+struct config_node *config_node_list(struct config_scope *scope, const struct config_source *source,
+                                     size_t max);
 
 /** Nothing was written, or ~, or null. */
 bool config_node_empty(const struct config_node *node);
@@ -77,6 +84,10 @@ void config_node_where(const struct config_node *node, char *text, size_t size);
 /** Put "WHERE: words" into the scope's error. @return WARREN_ECONFIG */
 enum warren_status config_fail(struct config_scope *scope, const struct config_node *node,
                                const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/** WARREN_ECONFIG unless @name has 1 to 255 bytes, the bound of a short string in AMQP. */
+enum warren_status config_check_name(struct config_scope *scope, const struct config_node *node,
+                                     const char *what, const char *name);
 
 /** Memory ran out. @return WARREN_ENOMEM */
 enum warren_status config_nomem(struct config_scope *scope);

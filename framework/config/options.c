@@ -20,6 +20,7 @@
 #define NAME            CONFIG_OPTION_NAME
 #define KEY             CONFIG_OPTION_KEY
 #define SHOWN           CONFIG_OPTION_SHOWN
+#define FILE            CONFIG_OPTION_FILE
 
 #define ROW(member, name, type, min, max, fallback, choices, flags, help)                          \
     {name, (enum warren_option_type)WARREN_OPTION_##type, fallback, min, max, choices, help},
@@ -80,14 +81,15 @@ static const struct config_place subscription_places[] = {
 
 const struct config_table config_options_table = {NULL, config_options, option_places,
                                                   sizeof(struct config)};
-const struct config_table config_exchange_table = {"an exchange", exchange_rows, exchange_places,
-                                                   sizeof(struct config_exchange)};
-const struct config_table config_queue_table = {"a queue", queue_rows, queue_places,
-                                                sizeof(struct config_queue)};
-const struct config_table config_binding_table = {"a binding", binding_rows, binding_places,
-                                                  sizeof(struct config_binding)};
-const struct config_table config_subscription_table = {
-    "a subscription", subscription_rows, subscription_places, sizeof(struct config_subscription)};
+
+#define TABLE(kind, article)                                                                       \
+    const struct config_table config_##kind##_table = {                                            \
+        article " " #kind, kind##_rows, kind##_places, sizeof(struct config_##kind)}
+
+TABLE(exchange, "an");
+TABLE(queue, "a");
+TABLE(binding, "a");
+TABLE(subscription, "a");
 
 const struct config_section config_sections[] = {
 #define SECTION(name, help) {#name, help},

@@ -20,7 +20,8 @@ enum config_option_flags {
     CONFIG_OPTION_INHERITS = 4,
     CONFIG_OPTION_NAME = 8,
     CONFIG_OPTION_KEY = 16 | CONFIG_OPTION_NAME,
-    CONFIG_OPTION_SHOWN = 32
+    CONFIG_OPTION_SHOWN = 32,
+    CONFIG_OPTION_FILE = 64
 };
 
 /** Where the value of a row goes, and what else options.def says of it. */
@@ -67,8 +68,7 @@ extern const struct config_section config_sections[];
 struct config_private {
     struct config config;
     struct arena arena;
-    struct config_source file;      /* name NULL: no file was given */
-    const struct config_node *root; /* NULL: no file was given */
+    struct config_source file; /* name NULL: no file was given */
     struct config_value values[CONFIG_OPTION_COUNT];
     struct config_exchange *exchanges; /* those of @config, with room for more */
     struct config_queue *queues;

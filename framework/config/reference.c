@@ -1,6 +1,7 @@
 /* reference.c - the page docs/configuration.md and the help text, both from the tables. */
 #include <string.h>
 
+#include "base/choices.h"
 #include "config/options.h"
 
 static const char intro[] =
@@ -10,9 +11,8 @@ static const char intro[] =
     "     framework/config/ instead. -->\n"
     "\n"
     "A worker reads one YAML file. Environment variables override the file, `--set key=value`\n"
-    "overrides both. `warren check -c FILE` says whether all of it is right; a mistake is "
-    "reported\n"
-    "with file, line and column, what was expected, and the nearest known name.\n"
+    "overrides both. `warren check -c FILE` says whether all of it is right; a mistake is\n"
+    "reported with file, line and column, what was expected, and the nearest known name.\n"
     "\n"
     "```yaml\n"
     "broker:\n"
@@ -44,34 +44,31 @@ static const char intro[] =
     "working directory |\n"
     "| list of texts | `[a, b]`; a single text is a list of one |\n"
     "\n"
-    "Each file holds one document of at most 1 MiB. A key stands once. Anchors and aliases (`&a`,\n"
-    "`*a`) may be used, tags (`!!int`) and merge keys (`<<`) may not.\n"
+    "Each file holds one document of at most 1 MiB. A key stands once. Anchors and aliases\n"
+    "(`&a`, `*a`) may be used, tags (`!!int`) and merge keys (`<<`) may not.\n"
     "\n"
     "## Environment and --set\n"
     "\n"
     "The variable of an option is `WARREN_`, then the name in capitals with `_` for each point:\n"
-    "`WARREN_CONSUMER_PREFETCH=200`. A variable that begins like a section (`WARREN_BROKER_`) and\n"
-    "names no option is an error; other variables are left alone, and so are those that "
-    "Kubernetes\n"
-    "sets for a service (`WARREN_BROKER_SERVICE_HOST`, `WARREN_BROKER_PORT=tcp://...`). On the "
-    "command\n"
-    "line:\n"
-    "`--set consumer.prefetch=200`, as often as needed; of two for the same option the last one\n"
-    "counts. Lists are separated by commas (in `broker.uri` only where an address follows, since "
-    "a\n"
-    "password may hold one). `topology`, `middleware` and\n"
-    "`subscriptions` can be given only in the file: a variable that begins like one of them is an\n"
-    "error, too.\n"
+    "`WARREN_CONSUMER_PREFETCH=200`. A variable that begins like a section (`WARREN_BROKER_`)\n"
+    "and names no option is an error; other variables are left alone, and so are those that\n"
+    "Kubernetes sets for a service (`WARREN_BROKER_SERVICE_HOST`,\n"
+    "`WARREN_BROKER_PORT=tcp://...`). On the command line: `--set consumer.prefetch=200`, as\n"
+    "often as needed; of two for the same option the last one counts. Lists are separated by\n"
+    "commas (in `broker.uri` only where an address follows, since a password may hold one).\n"
+    "`topology`, `middleware` and `subscriptions` can be given only in the file: a variable that\n"
+    "begins like one of them is an error, too.\n"
     "\n"
-    "Secrets are never printed: `warren check`, the log and error texts show `***` instead. Write\n"
-    "the password into a file of its own (`broker.password_file`) or into `WARREN_BROKER_URI`.\n";
+    "Secrets are never printed: `warren check`, the log and error texts show `***` instead.\n"
+    "Write the password into a file of its own (`broker.password_file`) or into\n"
+    "`WARREN_BROKER_URI`.\n";
 
 static const char topology_intro[] =
-    "\n## topology\n"
     "\n"
-    "What is declared after each connect, in this order: `exchanges`, `queues`, `bindings`; each "
-    "is\n"
-    "a list. What exists already with other settings is reported and left as it is.\n"
+    "## topology\n"
+    "\n"
+    "What is declared after each connect, in this order: `exchanges`, `queues`, `bindings`; each\n"
+    "is a list. What exists already with other settings is reported and left as it is.\n"
     "\n"
     "```yaml\n"
     "topology:\n"
@@ -84,29 +81,28 @@ static const char topology_intro[] =
     "    - {exchange: shop, queue: payments, routing_key: payment.*}\n"
     "```\n"
     "\n"
-    "A quorum queue without an `x-delivery-limit` is declared with one that is never reached: see\n"
-    "[dead-letters.md](dead-letters.md#the-brokers-own-limit).\n"
+    "A quorum queue without an `x-delivery-limit` is declared with one that is never reached:\n"
+    "see [dead-letters.md](dead-letters.md#the-brokers-own-limit).\n"
     "\n"
     "`arguments:` of an item are a mapping that is sent to the broker as a field table. Without\n"
-    "quotes, `true` and `false` are booleans, whole numbers 64-bit integers, numbers with a point\n"
-    "or an exponent doubles, `null` is void; all else, and all in quotes, is a string. Lists "
-    "become\n"
-    "arrays and mappings tables, at most 16 levels deep. Names have 1 to 255 bytes.\n";
+    "quotes, `true` and `false` are booleans, whole numbers 64-bit integers, numbers with a\n"
+    "point or an exponent doubles, `null` is void; all else, and all in quotes, is a string.\n"
+    "Lists become arrays and mappings tables, at most 16 levels deep. Names have 1 to 255 bytes.\n";
 
 static const char subscriptions_intro[] =
-    "\n## subscriptions\n"
+    "\n"
+    "## subscriptions\n"
     "\n"
     "A list: which queue goes to which handler. The same queue may stand in several.\n";
 
 static const char middleware_intro[] =
-    "\n## middleware\n"
     "\n"
-    "What stands around the handler of a subscription, outermost first. A subscription may list "
-    "its\n"
-    "chain; each item is a name, or a mapping of one name to its options. At the top of the file\n"
-    "`middleware:` is a mapping: options by name, for all subscriptions. A link's own options "
-    "override\n"
-    "them one by one.\n"
+    "## middleware\n"
+    "\n"
+    "What stands around the handler of a subscription, outermost first. A subscription may list\n"
+    "its chain; each item is a name, or a mapping of one name to its options. At the top of the\n"
+    "file `middleware:` is a mapping: options by name, for all subscriptions. A link's own\n"
+    "options override them one by one.\n"
     "\n"
     "```yaml\n"
     "middleware:\n"
@@ -125,16 +121,12 @@ static const char middleware_intro[] =
     "\n"
     "Without a list a subscription has the standard chain: log, trace, retry and recover, and of\n"
     "breaker, rate_limit, idempotency and deadline those that the top of the file names, for no\n"
-    "numbers of theirs fit all. They stand in the order of the sections below. An empty list is a "
-    "chain "
-    "without\n"
-    "links. [middleware.md](middleware.md) tells what each does, which orders make no sense, and "
-    "how\n"
-    "to write one.\n"
+    "numbers of theirs fit all. They stand in the order of the sections below. An empty list is\n"
+    "a chain without links. [middleware.md](middleware.md) tells what each does, which orders\n"
+    "make no sense, and how to write one.\n"
     "\n"
-    "SIGHUP makes a running worker read the file again: options of middlewares that can change "
-    "while\n"
-    "they run do so, all else that changed is named in the log and needs a restart.\n";
+    "SIGHUP makes a running worker read the file again: options of middlewares that can change\n"
+    "while they run do so, all else that changed is named in the log and needs a restart.\n";
 
 /* In a table of Markdown a bar ends the cell, even inside of `code`. */
 static void write_cell(FILE *out, const char *text)
@@ -150,16 +142,13 @@ static void write_type(FILE *out, const struct warren_option *option, const char
 {
     char min[CONFIG_NUMBER_SIZE];
     char max[CONFIG_NUMBER_SIZE];
+    const char *choices = option->choices;
+    const char *choice;
+    size_t len;
 
     if (option->type == WARREN_OPTION_ENUM) {
-        fputs(code, out);
-        for (const char *c = option->choices; *c; c++) {
-            if (*c == '|')
-                fprintf(out, "%s, %s", code, code);
-            else
-                fputc(*c, out);
-        }
-        fputs(code, out);
+        for (size_t i = 0; (len = choices_next(&choices, &choice)) > 0; i++)
+            fprintf(out, "%s%s%.*s%s", i ? ", " : "", code, (int)len, choice, code);
         return;
     }
     fputs(config_type_name(option->type), out);
@@ -180,16 +169,16 @@ static void write_default(FILE *out, const struct warren_option *option)
         fprintf(out, "`%s`", option->fallback);
 }
 
-static void write_row(FILE *out, const struct warren_option *row)
+/* @variable NULL: it has none. */
+static void write_row(FILE *out, const struct warren_option *row, const char *variable)
 {
-    char variable[CONFIG_VARIABLE_SIZE];
-
-    config_option_variable(row, variable);
     fprintf(out, "| `%s` | ", row->name);
     write_type(out, row, "`");
     fputs(" | ", out);
     write_default(out, row);
-    fprintf(out, " | `%s` | ", variable);
+    if (variable)
+        fprintf(out, " | `%s`", variable);
+    fputs(" | ", out);
     write_cell(out, row->help);
     fputs(" |\n", out);
 }
@@ -198,14 +187,18 @@ static void write_row(FILE *out, const struct warren_option *row)
 static void write_section(FILE *out, const char *section)
 {
     size_t len = section ? strlen(section) : 0;
+    char variable[CONFIG_VARIABLE_SIZE];
 
     fputs("\n| option | type and range | default | variable | meaning |\n|---|---|---|---|---|\n",
           out);
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
         const char *name = config_options[i].name;
 
-        if (section ? strncmp(name, section, len) == 0 && name[len] == '.' : !strchr(name, '.'))
-            write_row(out, &config_options[i]);
+        if (config_option_has(&config_options[i], CONFIG_OPTION_FILE) ||
+            !(section ? strncmp(name, section, len) == 0 && name[len] == '.' : !strchr(name, '.')))
+            continue;
+        config_option_variable(&config_options[i], variable);
+        write_row(out, &config_options[i], variable);
     }
 }
 
@@ -214,15 +207,8 @@ static void write_table(FILE *out, const char *title, const struct warren_option
     if (title)
         fprintf(out, "\n### %s\n", title);
     fputs("\n| key | type and range | default | meaning |\n|---|---|---|---|\n", out);
-    for (; table->name; table++) {
-        fprintf(out, "| `%s` | ", table->name);
-        write_type(out, table, "`");
-        fputs(" | ", out);
-        write_default(out, table);
-        fputs(" | ", out);
-        write_cell(out, table->help);
-        fputs(" |\n", out);
-    }
+    for (; table->name; table++)
+        write_row(out, table, NULL);
 }
 
 static void write_middleware(FILE *out, const struct config_middleware_help *middleware)
@@ -260,7 +246,9 @@ void config_write_help(FILE *out)
         const struct warren_option *option = &config_options[i];
         char variable[CONFIG_VARIABLE_SIZE];
 
-        config_option_variable(&config_options[i], variable);
+        if (config_option_has(option, CONFIG_OPTION_FILE))
+            continue;
+        config_option_variable(option, variable);
         fprintf(out, "  %-28s %-34s ", option->name, variable);
         write_type(out, option, "");
         if (option->fallback && *option->fallback)

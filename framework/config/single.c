@@ -92,108 +92,75 @@ static enum warren_status pick(const struct single *single, struct config_subscr
     return WARREN_OK;
 }
 
-static bool set_text(struct arena *arena, const char *text, const char **ret)
-{
-    if (text)
-        *ret = arena_text(arena, text, strlen(text));
-    return *ret != NULL;
-}
-
 /* What is given counts, whatever the file has. */
 static enum warren_status set_names(struct single *single, struct config_subscription *subscription)
 {
-    struct arena *arena = single->scope.arena;
-
-    if (!set_text(arena, single->what->queue, &subscription->queue) ||
-        !set_text(arena, single->what->handler, &subscription->handler))
-        return config_nomem(&single->scope);
+    if (single->what->queue)
+        subscription->queue = config_copy(&single->scope, single->what->queue);
+    if (single->what->handler)
+        subscription->handler = config_copy(&single->scope, single->what->handler);
     if (!subscription->where)
         subscription->where = subscription->handler;
-    return WARREN_OK;
+    return subscription->queue && subscription->handler ? WARREN_OK : config_nomem(&single->scope);
 }
 
 /* ---- texts ---- */
-
-static struct config_source *source_new(const struct single *single, const char *format,
-                                        const char *name)
-{
-    struct config_source *source = arena_alloc(single->scope.arena, sizeof *source);
-    char text[128];
-
-    if (!source)
-        return NULL;
-    snprintf(text, sizeof text, format, name);
-    *source = (struct config_source){.name = arena_text(single->scope.arena, text, strlen(text)),
-                                     .folder = ""};
-    return source->name ? source : NULL;
-}
 
 /* A list and a mapping are YAML; anything else is a text as it stands. */
 static enum warren_status parse_value(struct single *single, const struct config_source *source,
                                       const char *text, const struct config_node **ret_node)
 {
-    const char *copy;
-
     if (*text == '[' || *text == '{')
         return config_document_parse(&single->scope, source, text, ret_node);
-    copy = arena_text(single->scope.arena, text, strlen(text));
-    *ret_node = copy ? config_node_text(&single->scope, source, copy) : NULL;
+    *ret_node = config_node_text(&single->scope, source, config_copy(&single->scope, text));
     return *ret_node ? WARREN_OK : config_nomem(&single->scope);
 }
 
 static enum warren_status add_option(struct single *single, struct config_node *mapping,
                                      const char *text)
 {
-    size_t len = strcspn(text, "=");
-    const struct config_source *source;
-    const struct config_node *value = NULL;
-    const struct config_node *key;
-    const char *name;
+    struct config_scope *scope = &single->scope;
+    int len = (int)strcspn(text, "=");
+    const char *name = config_print(scope, "%.*s", len, text);
+    const struct config_node *key = config_node_text(
+        scope, config_source_new(scope, config_print(scope, "option %.*s", len, text), ""), name);
     enum warren_status status;
 
     if (len == 0 || !text[len])
-        return error_set(single->scope.error, WARREN_ECONFIG,
-                         "option \"%.80s\": expected NAME=VALUE", text);
-    name = arena_text(single->scope.arena, text, len);
-    source = name ? source_new(single, "option %s", name) : NULL;
-    key = source ? config_node_text(&single->scope, source, name) : NULL;
+        return error_set(scope->error, WARREN_ECONFIG, "option \"%.80s\": expected NAME=VALUE",
+                         text);
     if (!key)
-        return config_nomem(&single->scope);
+        return config_nomem(scope);
     if (config_node_get(mapping, name))
-        return config_fail(&single->scope, key, "it is given twice");
-    status = parse_value(single, source, text + len + 1, &value);
-    if (status != WARREN_OK)
-        return status;
+        return config_fail(scope, key, "it is given twice");
     mapping->items[mapping->count++] = key;
-    mapping->items[mapping->count++] = value;
-    return WARREN_OK;
+    status = parse_value(single, key->source, text + len + 1, &mapping->items[mapping->count]);
+    mapping->count++;
+    return status;
 }
 
 static enum warren_status set_options(struct single *single,
                                       struct config_subscription *subscription)
 {
     size_t count = single->what->option_count;
-    struct config_node *mapping = arena_alloc(single->scope.arena, sizeof *mapping);
     const struct config_node *file = subscription->options;
+    struct config_node *mapping;
     enum warren_status status = WARREN_OK;
 
     if (count == 0)
         return WARREN_OK;
+    mapping = config_node_list(
+        &single->scope, config_source_new(&single->scope, subscription->where, ""), 2 * count);
     if (!mapping)
         return config_nomem(&single->scope);
-    *mapping = (struct config_node){.kind = CONFIG_MAPPING,
-                                    .weight = 1,
-                                    .source = source_new(single, "%s", subscription->where)};
-    mapping->items = arena_alloc(single->scope.arena, 2 * count * sizeof *mapping->items);
-    if (!mapping->source || !mapping->items)
-        return config_nomem(&single->scope);
+    mapping->kind = CONFIG_MAPPING;
     for (size_t i = 0; status == WARREN_OK && i < count; i++)
         status = add_option(single, mapping, single->what->options[i]);
     if (status != WARREN_OK)
         return status;
-    subscription->options = mapping;
-    if (file && file->kind == CONFIG_MAPPING)
-        subscription->options = config_node_merge(&single->scope, mapping, file);
+    subscription->options = file && file->kind == CONFIG_MAPPING
+                                ? config_node_merge(&single->scope, mapping, file)
+                                : mapping;
     return subscription->options ? WARREN_OK : config_nomem(&single->scope);
 }
 
@@ -205,7 +172,7 @@ static enum warren_status set_chain(struct single *single, struct config_subscri
 
     if (!single->what->chain)
         return WARREN_OK;
-    source = source_new(single, "%s", "chain");
+    source = config_source_new(&single->scope, "chain", "");
     if (!source)
         return config_nomem(&single->scope);
     status = config_document_parse(&single->scope, source, single->what->chain, &node);

@@ -9,21 +9,24 @@
 #include "config/mapping.h"
 #include "config/secret.h"
 
-#define STRUCTURED_COUNT 3
-#define KEYS_MAX         (CONFIG_OPTION_COUNT + STRUCTURED_COUNT)
-#define NAME_SIZE        128
+#define NAME_SIZE 128
 
-/* What only the file can hold; each is read in a file of its own. */
-static const char *const structured[STRUCTURED_COUNT] = {"topology", "middleware", "subscriptions"};
-#define ONLY_IN_FILE "topology, middleware and subscriptions can be given only in the file"
-
-/* @key is one of them, or begins with one and a point or a bracket. */
-static bool is_structured(const char *key)
+/* What follows in @key, in any case, behind @name; NULL: it begins in another way. */
+static const char *behind(const char *key, const char *name)
 {
-    for (size_t i = 0; i < STRUCTURED_COUNT; i++) {
-        size_t len = strlen(structured[i]);
+    size_t len = strlen(name);
 
-        if (strncmp(key, structured[i], len) == 0 && (!key[len] || strchr(".[", key[len])))
+    return ascii_same_n(key, name, len) ? key + len : NULL;
+}
+
+/* @key is such an option, or begins with one and a point, a bracket, or as a variable. */
+static bool is_only_in_file(const char *key)
+{
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
+        const char *rest = behind(key, config_options[i].name);
+
+        if (rest && config_option_has(&config_options[i], CONFIG_OPTION_FILE) &&
+            (!*rest || strchr("._[", *rest)))
             return true;
     }
     return false;
@@ -32,8 +35,8 @@ static bool is_structured(const char *key)
 /* ---- the file ---- */
 
 /* The keys that may stand in the mapping @prefix ("" or "broker."), each once. */
-static size_t keys_of(const char *prefix, char keys[KEYS_MAX][CONFIG_VARIABLE_SIZE],
-                      const char *list[KEYS_MAX])
+static size_t keys_of(const char *prefix, char keys[CONFIG_OPTION_COUNT][CONFIG_VARIABLE_SIZE],
+                      const char *list[CONFIG_OPTION_COUNT])
 {
     size_t prefix_len = strlen(prefix);
     size_t count = 0;
@@ -47,10 +50,6 @@ static size_t keys_of(const char *prefix, char keys[KEYS_MAX][CONFIG_VARIABLE_SI
         if (!count || strcmp(keys[count], keys[count - 1]) != 0)
             count++;
     }
-    if (!prefix_len) {
-        for (size_t i = 0; i < STRUCTURED_COUNT; i++)
-            snprintf(keys[count++], CONFIG_VARIABLE_SIZE, "%s", structured[i]);
-    }
     for (size_t i = 0; i < count; i++)
         list[i] = keys[i];
     return count;
@@ -59,8 +58,8 @@ static size_t keys_of(const char *prefix, char keys[KEYS_MAX][CONFIG_VARIABLE_SI
 static enum warren_status unknown_key(struct config_scope *scope, const struct config_node *key,
                                       const char *prefix)
 {
-    char keys[KEYS_MAX][CONFIG_VARIABLE_SIZE];
-    const char *list[KEYS_MAX];
+    char keys[CONFIG_OPTION_COUNT][CONFIG_VARIABLE_SIZE];
+    const char *list[CONFIG_OPTION_COUNT];
     char what[CONFIG_VARIABLE_SIZE];
     size_t count = keys_of(prefix, keys, list);
 
@@ -105,8 +104,6 @@ static enum warren_status read_section(struct config_scope *scope, struct config
         char name[NAME_SIZE];
         int len = snprintf(name, sizeof name, "%s%s", prefix, key->text);
 
-        if (!*prefix && !strpbrk(name, ".[") && is_structured(name))
-            continue;
         if (len >= (int)sizeof name - 1 || strchr(key->text, '.'))
             return unknown_key(scope, key, prefix);
         option = config_option_find(name);
@@ -158,30 +155,23 @@ static const struct config_node *split(struct config_scope *scope,
                                        const struct config_source *source, const char *text,
                                        bool addresses)
 {
-    size_t max = 1;
-    struct config_node *node = arena_alloc(scope->arena, sizeof *node);
+    struct config_node *node = config_node_list(scope, source, strlen(text) + 1);
 
-    for (const char *c = text; *c; c++)
-        max += *c == ',';
-    if (!node)
-        return NULL;
-    *node = (struct config_node){.kind = CONFIG_SEQUENCE, .source = source};
-    node->items = arena_alloc(scope->arena, max * sizeof(*node->items));
-    if (!node->items)
-        return NULL;
-    for (;;) {
+    while (node) {
         const char *end = next_separator(text, addresses);
-        const char *part;
+        const struct config_node *item;
 
         text += strspn(text, " ");
-        part = arena_text(scope->arena, text, end > text ? (size_t)(end - text) : 0);
-        node->items[node->count] = part ? config_node_text(scope, source, part) : NULL;
-        if (!node->items[node->count++])
+        item = config_node_text(
+            scope, source, arena_text(scope->arena, text, end > text ? (size_t)(end - text) : 0));
+        if (!item)
             return NULL;
+        node->items[node->count++] = item;
         if (!*end)
-            return node;
+            break;
         text = end + 1;
     }
+    return node;
 }
 
 static enum warren_status set_text(struct config_scope *scope, struct config_private *config,
@@ -189,42 +179,47 @@ static enum warren_status set_text(struct config_scope *scope, struct config_pri
                                    const char *text)
 {
     const struct config_source *source =
-        config_source_new(scope, arena_text(scope->arena, source_name, strlen(source_name)), "");
-    const struct config_node *node;
+        config_source_new(scope, config_copy(scope, source_name), "");
     bool list = option->type == WARREN_OPTION_LIST || (int)option->type == WARREN_OPTION_PATHS;
+    const struct config_node *node =
+        list && strchr(text, ',')
+            ? split(scope, source, text, config_option_has(option, CONFIG_OPTION_SECRET))
+            : config_node_text(scope, source, config_copy(scope, text));
 
-    text = arena_text(scope->arena, text, strlen(text));
-    if (!source || !text)
-        return config_nomem(scope);
-    node = list && strchr(text, ',')
-               ? split(scope, source, text, config_option_has(option, CONFIG_OPTION_SECRET))
-               : config_node_text(scope, source, text);
     return node ? config_option_set(scope, config, option, node) : config_nomem(scope);
+}
+
+/* @key, which @kind says, is none of @names; @name is the same without a prefix. */
+static enum warren_status no_such_option(struct config_scope *scope, const char *kind,
+                                         const char *key, const char *name,
+                                         const char *const names[CONFIG_OPTION_COUNT])
+{
+    const char *near = suggest(key, names, CONFIG_OPTION_COUNT);
+    char word[CONFIG_WORD_SIZE];
+
+    if (strstr(key, "://"))
+        config_mask_uri(key, word, sizeof word);
+    else
+        config_mask(key, word, sizeof word);
+    if (is_only_in_file(name))
+        return error_set(scope->error, WARREN_ECONFIG,
+                         "%s %s: topology, middleware and subscriptions can be given only in the "
+                         "file",
+                         kind, word);
+    return error_set(scope->error, WARREN_ECONFIG, "%s %s: there is no such option%s%s%s", kind,
+                     word, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 /* ---- the environment ---- */
 
-/* What follows in @name, WARREN_SECTION...; "" as well if it begins in another way. */
-static const char *behind(const char *name, const char *section)
+static bool begins_like_section(const char *key)
 {
-    size_t len = strlen(section);
+    for (const struct config_section *section = config_sections; section->name; section++) {
+        const char *rest = behind(key, section->name);
 
-    return ascii_same_n(name + 7, section, len) ? name + 7 + len : "";
-}
-
-static bool begins_like_section(const char *name)
-{
-    for (const struct config_section *section = config_sections; section->name; section++)
-        if (behind(name, section->name)[0] == '_')
+        if (rest && *rest == '_')
             return true;
-    return false;
-}
-
-static bool begins_like_structured(const char *name)
-{
-    for (size_t i = 0; i < STRUCTURED_COUNT; i++)
-        if (behind(name, structured[i])[0] == '_' || ascii_same(name + 7, structured[i]))
-            return true;
+    }
     return false;
 }
 
@@ -242,47 +237,28 @@ static bool set_by_kubernetes(const char *name, const char *value)
            (port && port[5] == '_' && port[6] >= '0' && port[6] <= '9');
 }
 
-static enum warren_status unknown_variable(struct config_scope *scope, const char *name)
-{
-    char variables[CONFIG_OPTION_COUNT][CONFIG_VARIABLE_SIZE];
-    const char *list[CONFIG_OPTION_COUNT];
-    char word[CONFIG_WORD_SIZE];
-    const char *near;
-
-    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
-        config_option_variable(&config_options[i], variables[i]);
-        list[i] = variables[i];
-    }
-    near = suggest(name, list, CONFIG_OPTION_COUNT);
-    config_mask(name, word, sizeof word);
-    if (begins_like_structured(name))
-        return error_set(scope->error, WARREN_ECONFIG, "environment variable %s: " ONLY_IN_FILE,
-                         word);
-    return error_set(scope->error, WARREN_ECONFIG,
-                     "environment variable %s: there is no such option%s%s%s", word,
-                     near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
-}
-
 static enum warren_status read_variable(struct config_scope *scope, struct config_private *config,
                                         const char *entry)
 {
     size_t len = strcspn(entry, "=");
+    char variables[CONFIG_OPTION_COUNT][CONFIG_VARIABLE_SIZE];
+    const char *names[CONFIG_OPTION_COUNT];
     char name[NAME_SIZE];
 
     if (strncmp(entry, "WARREN_", 7) != 0 || entry[len] != '=')
         return WARREN_OK;
     snprintf(name, sizeof name, "%.*s", (int)(len < NAME_SIZE ? len : NAME_SIZE), entry);
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
-        char variable[CONFIG_VARIABLE_SIZE];
-
-        config_option_variable(&config_options[i], variable);
-        if (strcmp(variable, name) == 0)
+        config_option_variable(&config_options[i], variables[i]);
+        if (strcmp(variables[i], name) == 0 &&
+            !config_option_has(&config_options[i], CONFIG_OPTION_FILE))
             return set_text(scope, config, &config_options[i], name, entry + len + 1);
+        names[i] = variables[i];
     }
     if (set_by_kubernetes(name, entry + len + 1) ||
-        (!begins_like_section(name) && !begins_like_structured(name)))
+        (!begins_like_section(name + 7) && !is_only_in_file(name + 7)))
         return WARREN_OK;
-    return unknown_variable(scope, name);
+    return no_such_option(scope, "environment variable", name, name + 7, names);
 }
 
 enum warren_status config_read_environment(struct config_scope *scope,
@@ -297,31 +273,13 @@ enum warren_status config_read_environment(struct config_scope *scope,
 
 /* ---- --set ---- */
 
-static enum warren_status unknown_set(struct config_scope *scope, const char *key)
-{
-    const char *list[CONFIG_OPTION_COUNT];
-    char word[CONFIG_WORD_SIZE];
-    const char *near;
-
-    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++)
-        list[i] = config_options[i].name;
-    near = suggest(key, list, CONFIG_OPTION_COUNT);
-    if (strstr(key, "://"))
-        config_mask_uri(key, word, sizeof word);
-    else
-        config_mask(key, word, sizeof word);
-    if (is_structured(key))
-        return error_set(scope->error, WARREN_ECONFIG, "--set %s: " ONLY_IN_FILE, word);
-    return error_set(scope->error, WARREN_ECONFIG, "--set %s: there is no such option%s%s%s", word,
-                     near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-}
-
 enum warren_status config_read_set(struct config_scope *scope, struct config_private *config,
                                    const char *source_name, const char *set)
 {
     size_t len = strcspn(set, "=");
     char key[NAME_SIZE];
     char source[NAME_SIZE + 8];
+    const char *names[CONFIG_OPTION_COUNT];
     const struct warren_option *option;
 
     /* The text is not repeated: without a key nobody knows whether it is a password. */
@@ -330,18 +288,10 @@ enum warren_status config_read_set(struct config_scope *scope, struct config_pri
                          "--set: expected KEY=VALUE, such as consumer.prefetch=200");
     snprintf(key, sizeof key, "%.*s", (int)(len < NAME_SIZE ? len : NAME_SIZE), set);
     option = config_option_find(key);
-    if (!option)
-        return unknown_set(scope, key);
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++)
+        names[i] = config_options[i].name;
+    if (!option || config_option_has(option, CONFIG_OPTION_FILE))
+        return no_such_option(scope, "--set", key, key, names);
     snprintf(source, sizeof source, "--set %s", key);
     return set_text(scope, config, option, source_name ? source_name : source, set + len + 1);
-}
-
-enum warren_status config_read_sets(struct config_scope *scope, struct config_private *config,
-                                    const char *const *sets, size_t count)
-{
-    enum warren_status status = WARREN_OK;
-
-    for (size_t i = 0; i < count && status == WARREN_OK; i++)
-        status = config_read_set(scope, config, NULL, sets[i]);
-    return status;
 }

@@ -23,8 +23,5 @@ enum warren_status config_read_environment(struct config_scope *scope,
  */
 enum warren_status config_read_set(struct config_scope *scope, struct config_private *config,
                                    const char *source_name, const char *set);
-/** @sets  "key=value" */
-enum warren_status config_read_sets(struct config_scope *scope, struct config_private *config,
-                                    const char *const *sets, size_t count);
 
 #endif

@@ -10,8 +10,9 @@
 #include "config/arguments.h"
 #include "config/secret.h"
 
-#define CHOICES_MAX 32
-#define CHOICE_SIZE 64
+#define CHOICES_MAX   32
+#define CHOICE_SIZE   64
+#define EXPECTED_SIZE 192
 
 struct unit {
     const char *name;
@@ -63,26 +64,21 @@ void config_value_number(enum warren_option_type type, int64_t number, char *tex
     snprintf(text, size, "%" PRId64 "%s", number / unit->factor, unit->name);
 }
 
-void config_value_expected(const struct warren_option *option, char *text, size_t size)
+/* What may be written, such as "a whole number, from 1 to 65535". */
+static void write_expected(const struct warren_option *option, char *text, size_t size)
 {
     char min[CONFIG_NUMBER_SIZE];
     char max[CONFIG_NUMBER_SIZE];
+    size_t len = (size_t)snprintf(text, size, "%s", types[option->type].expected);
 
     if (option->type == WARREN_OPTION_ENUM) {
-        size_t len = (size_t)snprintf(text, size, "%s", types[option->type].expected);
-
-        for (const char *c = option->choices; *c && len + 3 < size; c++) {
+        for (const char *c = option->choices; *c && len + 3 < size; c++)
             len += (size_t)(*c == '|' ? sprintf(text + len, ", ") : sprintf(text + len, "%c", *c));
-        }
-        return;
+    } else if (option->min || option->max) {
+        config_value_number(option->type, option->min, min, sizeof min);
+        config_value_number(option->type, option->max, max, sizeof max);
+        snprintf(text + len, size - len, ", from %s to %s", min, max);
     }
-    if (!option->min && !option->max) {
-        snprintf(text, size, "%s", types[option->type].expected);
-        return;
-    }
-    config_value_number(option->type, option->min, min, sizeof min);
-    config_value_number(option->type, option->max, max, sizeof max);
-    snprintf(text, size, "%s, from %s to %s", types[option->type].expected, min, max);
 }
 
 /* "; did you mean 'WORD'?", or nothing if none is near. */
@@ -176,11 +172,11 @@ static enum warren_status refuse(struct config_scope *scope, const struct warren
                                  const char *name, bool secret, const struct config_node *node)
 {
     static const char *const kinds[] = {"", "a list", "a mapping"};
-    char expected[CONFIG_EXPECTED_SIZE];
+    char expected[EXPECTED_SIZE];
     char word[CONFIG_WORD_SIZE];
     char near[CHOICE_SIZE + 20] = "";
 
-    config_value_expected(option, expected, sizeof expected);
+    write_expected(option, expected, sizeof expected);
     if (node->kind != CONFIG_SCALAR)
         return config_fail(scope, node, "%s is %s, expected %s", name, kinds[node->kind], expected);
     if (secret)
@@ -193,8 +189,12 @@ static enum warren_status refuse(struct config_scope *scope, const struct warren
                        config_mask(node->text, word, sizeof word), expected, near);
 }
 
-const char *config_path(struct config_scope *scope, const struct config_source *source,
-                        const char *path)
+/*
+ * A relative @path relative to @source's folder, in the arena. "" (none) and "-" (a standard
+ * stream) stay. NULL if memory ran out.
+ */
+static const char *join_path(struct config_scope *scope, const struct config_source *source,
+                             const char *path)
 {
     size_t folder_len = strlen(source->folder);
     size_t len = strlen(path);
@@ -235,7 +235,7 @@ static enum warren_status parse_list(struct config_scope *scope, const struct wa
         if (!*item->text || (!single && config_node_empty(item)))
             return config_fail(scope, item, "%s has an empty entry", name);
         list[i] = (int)option->type == WARREN_OPTION_PATHS
-                      ? config_path(scope, item->source, item->text)
+                      ? join_path(scope, item->source, item->text)
                       : item->text;
         if (!list[i])
             return config_nomem(scope);
@@ -272,7 +272,7 @@ enum warren_status config_value_parse(struct config_scope *scope,
             break;
         value->text = config_node_empty(node) ? "" : node->text;
         if (option->type == WARREN_OPTION_PATH)
-            value->text = config_path(scope, node->source, value->text);
+            value->text = join_path(scope, node->source, value->text);
         return value->text ? WARREN_OK : config_nomem(scope);
     case WARREN_OPTION_LIST:
     case WARREN_OPTION_PATHS:

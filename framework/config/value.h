@@ -13,9 +13,8 @@
 
 #include "config/node.h"
 
-/** Longest text of config_value_number() and config_value_expected(). */
-#define CONFIG_NUMBER_SIZE   32
-#define CONFIG_EXPECTED_SIZE 192
+/** Longest text of config_value_number(). */
+#define CONFIG_NUMBER_SIZE 32
 
 /** Types that only warren's own tables have, besides those of enum warren_option_type. */
 enum {
@@ -56,20 +55,10 @@ bool config_value_equal(enum warren_option_type type, const struct config_value 
 /** Read "250ms", "30s", "5m", "1h", "30d" or "0". @return false: it is no duration */
 bool config_duration_parse(const char *text, int64_t *ret_ms);
 
-/**
- * A relative @path relative to @source's folder, in the arena. "" (none) and "-" (a standard
- * stream) stay. NULL if memory ran out.
- */
-const char *config_path(struct config_scope *scope, const struct config_source *source,
-                        const char *path);
-
 /** A number as it would be written in YAML: "64MiB", "2m", "100". */
 void config_value_number(enum warren_option_type type, int64_t number, char *text, size_t size);
 
 /** "duration", "whole number", ... */
 const char *config_type_name(enum warren_option_type type);
-
-/** What may be written, such as "a whole number from 1 to 65535". */
-void config_value_expected(const struct warren_option *option, char *text, size_t size);
 
 #endif

@@ -18,7 +18,6 @@
 #include "middleware/job_line.h"
 
 #define SAMPLE_MAX 1000000000
-#define LEVELS     "error|warn|info|debug" /* in the order of enum warren_log_level */
 
 struct log {
     const char *handler;
@@ -30,9 +29,9 @@ struct log {
 };
 
 static const struct warren_option log_options[] = {
-    {"acked", WARREN_OPTION_ENUM, "debug", 0, 0, LEVELS,
+    {"acked", WARREN_OPTION_ENUM, "debug", 0, 0, LOG_LEVELS,
      "The level of a line about an acked message."},
-    {"failed", WARREN_OPTION_ENUM, "warn", 0, 0, LEVELS,
+    {"failed", WARREN_OPTION_ENUM, "warn", 0, 0, LOG_LEVELS,
      "The level of a line about any other outcome."},
     {"sample", WARREN_OPTION_INT, "1", 1, SAMPLE_MAX, NULL,
      "Of so many acked messages the first one has a line."},
@@ -42,10 +41,11 @@ static void log_reload(void *state, const struct warren_options *options)
 {
     struct log *log = state;
 
-    atomic_store_explicit(&log->acked, choices_find(LEVELS, warren_options_text(options, "acked")),
+    atomic_store_explicit(&log->acked,
+                          choices_find(LOG_LEVELS, warren_options_text(options, "acked")),
                           memory_order_relaxed);
     atomic_store_explicit(&log->failed,
-                          choices_find(LEVELS, warren_options_text(options, "failed")),
+                          choices_find(LOG_LEVELS, warren_options_text(options, "failed")),
                           memory_order_relaxed);
     atomic_store_explicit(&log->sample, (uint64_t)warren_options_int(options, "sample"),
                           memory_order_relaxed);

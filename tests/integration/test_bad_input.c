@@ -434,7 +434,7 @@ static void wrong_variables(void **state)
     static const struct row rows[] = {
         ROW(GOOD, "WARREN_CONSUMER_PREFETCH: consumer.prefetch is '0'", "from 1 to 65535",
             .env = "WARREN_CONSUMER_PREFETCH=0"),
-        ROW(GOOD, "environment variable WARREN_CONSUMER_PREFECH: ", "WARREN_CONSUMER_PREFETCH?",
+        ROW(GOOD, "environment variable WARREN_CONSUMER_PREFECH: ", "'WARREN_CONSUMER_PREFETCH'?",
             .env = "WARREN_CONSUMER_PREFECH=10"),
         ROW(GOOD, "WARREN_BROKER_URI: broker URI: the port",
             .env = "WARREN_BROKER_URI=amqp://u:" SECRET "@h:x/"),

@@ -94,17 +94,12 @@ static enum warren_status read_password(const char *path, char line[PASSWORD_LIN
                                         struct warren_error *error)
 {
     const char *why;
-    int fd = input_file_open(path, &why);
-    FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+    FILE *file = input_file_stream(path, &why);
     enum warren_status status = WARREN_OK;
     size_t len;
 
-    if (!file) {
-        if (fd >= 0)
-            close(fd);
-        return error_set(error, WARREN_ECONFIG, "password file %s: %s", path,
-                         why ? why : strerror(errno));
-    }
+    if (!file)
+        return error_set(error, WARREN_ECONFIG, "password file %s: %s", path, why);
     setvbuf(file, NULL, _IONBF, 0); /* no copy of the secret stays behind in a freed buffer */
     errno = 0;
     len = fread(line, 1, PASSWORD_LINE_SIZE - 1, file);

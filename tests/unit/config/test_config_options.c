@@ -199,7 +199,7 @@ static void wrong_variables_are_refused(void **state)
                    "WARREN_CONSUMER_PREFETCH: consumer.prefetch is 'x', expected a whole number");
     helper_refused(NULL, "WARREN_CONSUMER_PREFECH=5", NULL,
                    "environment variable WARREN_CONSUMER_PREFECH: there is no such option; did you "
-                   "mean WARREN_CONSUMER_PREFETCH?");
+                   "mean 'WARREN_CONSUMER_PREFETCH'?");
     helper_refused(
         NULL, "WARREN_MIDDLEWARE_RETRY_MAX_ATTEMPTS=1", NULL,
         "environment variable WARREN_MIDDLEWARE_RETRY_MAX_ATTEMPTS: topology, middleware "
@@ -307,6 +307,7 @@ static void numbers_have_a_point(void **state)
     config_write_effective(config, out);
     fclose(out);
     setlocale(LC_ALL, "C");
+    assert_true(config->topology.queues[0].arguments.fields[0].value.as.real == 1.5);
     assert_non_null(strstr(text, "1.5"));
     assert_non_null(strstr(text, "5.0"));
     assert_null(strstr(text, "1,5"));
