@@ -22,59 +22,38 @@ bool cli_colour(FILE *out)
     return isatty(fileno(out)) && !(no_color && *no_color) && !(term && !strcmp(term, "dumb"));
 }
 
-/* "warren COMMAND: WHAT WORDS". A broker's words, or a file's, may be in it; only an end of a line
- * is wanted. */
-static void say(const struct cli *cli, const char *what, const char *format, va_list arguments)
+/* A broker's words, or a file's, may be in it; only an end of a line is wanted. */
+static void write_plain(const char *text)
 {
+    for (const char *line = text; line; line = strchr(line, '\n')) {
+        if (*line == '\n')
+            fputc(*line++, stderr);
+        cli_write_safe(stderr, line, strcspn(line, "\n"));
+    }
+}
+
+enum cli_status cli_say(const struct cli *cli, enum cli_status status, const char *format, ...)
+{
+    const char *name = cli->command->name;
+    const char *space = *name ? " " : "";
+    bool colour = cli_colour(stderr);
     locale_t before = c_locale_begin();
     char *text = NULL;
+    va_list arguments;
 
-    fprintf(stderr, "warren%s%s: %s", *cli->command->name ? " " : "", cli->command->name, what);
+    fprintf(stderr, "warren%s%s: ", space, name);
+    if (status != CLI_OK)
+        fputs(colour ? "\033[1;31merror:\033[0m " : "error: ", stderr);
+    va_start(arguments, format);
     if (vasprintf(&text, format, arguments) >= 0)
-        for (const char *line = text; line; line = strchr(line, '\n')) {
-            if (*line == '\n')
-                fputc(*line++, stderr);
-            cli_write_safe(stderr, line, strcspn(line, "\n"));
-        }
+        write_plain(text);
+    va_end(arguments);
     free(text);
     c_locale_end(before);
     fputc('\n', stderr);
-}
-
-static void say_error(const struct cli *cli, const char *format, va_list arguments)
-{
-    say(cli, cli_colour(stderr) ? "\033[1;31merror:\033[0m " : "error: ", format, arguments);
-}
-
-void cli_warn(const struct cli *cli, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    say(cli, "", format, arguments);
-    va_end(arguments);
-}
-
-enum cli_status cli_failed(const struct cli *cli, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    say_error(cli, format, arguments);
-    va_end(arguments);
-    return CLI_FAILED;
-}
-
-enum cli_status cli_usage(const struct cli *cli, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    say_error(cli, format, arguments);
-    va_end(arguments);
-    fprintf(stderr, "Try 'warren%s%s --help'.\n", *cli->command->name ? " " : "",
-            cli->command->name);
-    return CLI_USAGE;
+    if (status == CLI_USAGE)
+        fprintf(stderr, "Try 'warren%s%s --help'.\n", space, name);
+    return status;
 }
 
 enum cli_status cli_error(const struct cli *cli, const struct warren_error *error)
@@ -184,15 +163,21 @@ bool cli_take_list(struct cli *cli, const struct cli_option *option, void *value
     return cli_list_add(cli, value, cli_text(cli));
 }
 
+bool cli_parse_number(const char *text, int64_t min, int64_t max, int64_t *ret)
+{
+    char *end;
+
+    errno = 0;
+    *ret = strtoll(text, &end, 10);
+    return end != text && !*end && errno == 0 && *ret >= min && *ret <= max;
+}
+
 bool cli_take_number(struct cli *cli, const struct cli_option *option, void *value)
 {
     const char *text = cli_text(cli);
-    char *end;
-    long long number;
+    int64_t number;
 
-    errno = 0;
-    number = strtoll(text, &end, 10);
-    if (end == text || *end || errno || number < option->min || number > option->max) {
+    if (!cli_parse_number(text, option->min, option->max, &number)) {
         cli->status = cli_usage(cli, "--%s: \"%s\" is no whole number from %lld to %lld",
                                 option->name, text, (long long)option->min, (long long)option->max);
         return false;

@@ -109,6 +109,9 @@ enum cli_status cli_run(const struct command *command, int argc, const char **ar
  */
 bool cli_read(struct cli *cli, void *target);
 
+/** @text as a whole number in a range. @return false: it is none */
+bool cli_parse_number(const char *text, int64_t min, int64_t max, int64_t *ret);
+
 /* For takers of a command's own. */
 
 /** The argument of the option at hand; it lives until the command returns. Ask once an option. */
@@ -127,14 +130,17 @@ const char *cli_argument(struct cli *cli);
 /** CLI_OK: there is no further argument; else it is unexpected, and @hint stands behind it. */
 enum cli_status cli_end(struct cli *cli, const char *hint);
 
-/** Print "warren COMMAND: error: words" to stderr. @return CLI_FAILED */
-enum cli_status cli_failed(const struct cli *cli, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-/** Print "warren COMMAND: words" to stderr, of what is no error. */
-void cli_warn(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/** As cli_failed(), and how to get help. @return CLI_USAGE */
-enum cli_status cli_usage(const struct cli *cli, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+/**
+ * Print "warren COMMAND: error: words" to stderr, without "error:" if @status is CLI_OK, and how to
+ * get help if it is CLI_USAGE.
+ *
+ * @return @status
+ */
+enum cli_status cli_say(const struct cli *cli, enum cli_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+#define cli_failed(cli, ...) cli_say(cli, CLI_FAILED, __VA_ARGS__)
+#define cli_usage(cli, ...)  cli_say(cli, CLI_USAGE, __VA_ARGS__)
+#define cli_warn(cli, ...)   cli_say(cli, CLI_OK, __VA_ARGS__)
 /** Print @error. @return CLI_USAGE if plugin or configuration are wrong, else CLI_FAILED */
 enum cli_status cli_error(const struct cli *cli, const struct warren_error *error);
 

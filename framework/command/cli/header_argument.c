@@ -1,14 +1,13 @@
 #include "command/cli/header_argument.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 
 #include "base/c_locale.h"
 #include "base/error.h"
 #include "base/integer_type.h"
 #include "base/real.h"
 #include "base/suggest.h"
+#include "command/cli/cli.h"
 
 /* The types that a word can hold. */
 static const enum warren_type types[] = {
@@ -58,15 +57,13 @@ static bool parse_integer(const char *text, struct warren_value *value)
 {
     const struct integer_type *range = range_of(value->type);
     int64_t number;
-    char *end;
+    bool good = cli_parse_number(text, range->min, range->max, &number);
 
-    errno = 0;
-    number = strtoll(text, &end, 10);
     if (value->type == WARREN_TIMESTAMP)
         value->as.timestamp = (uint64_t)number;
     else
         value->as.integer = number;
-    return end != text && !*end && !errno && number >= range->min && number <= range->max;
+    return good;
 }
 
 static bool parse_value(const char *text, struct warren_value *value)

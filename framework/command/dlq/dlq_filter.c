@@ -2,11 +2,12 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
 
+#include "base/ascii.h"
 #include "base/c_locale.h"
 #include "base/integer_type.h"
+#include "command/cli/cli.h"
 #include "config/value.h"
 
 #define VALUE_SIZE 32
@@ -123,13 +124,7 @@ static bool parse_date(const char *text, int64_t *ret_s)
 
 bool dlq_time_parse(const char *text, int64_t now_s, int64_t *ret_s)
 {
-    char *end;
-
-    if (*text == '@') {
-        if (text[1] < '0' || text[1] > '9')
-            return false;
-        *ret_s = strtoll(text + 1, &end, 10);
-        return !*end && *ret_s > 0;
-    }
+    if (*text == '@')
+        return ascii_is_digit(text[1]) && cli_parse_number(text + 1, 1, INT64_MAX, ret_s);
     return parse_ago(text, now_s, ret_s) || parse_date(text, ret_s);
 }

@@ -7,39 +7,6 @@
 
 /* ---- values of headers ---- */
 
-static const char *text_of(const struct warren_value *value, struct arena *arena)
-{
-    const char *text = NULL;
-
-    if (value && value->type == WARREN_STRING)
-        text = arena_text(arena, value->as.bytes.data, value->as.bytes.len);
-    return text ? text : "";
-}
-
-/* 0: it is no number that counts something. */
-static int64_t count_of(const struct warren_value *value)
-{
-    if (!value || !integer_type(value->type))
-        return 0;
-    return value->as.integer < 0 || value->as.integer > NOTES_COUNT_MAX ? 0 : value->as.integer;
-}
-
-/* 0: nothing can have happened then. */
-static int64_t time_of(const struct warren_value *value)
-{
-    if (!value || value->type != WARREN_TIMESTAMP || !notes_is_past(value->as.timestamp))
-        return 0;
-    return (int64_t)value->as.timestamp;
-}
-
-/* "": it is no name of AMQP. */
-static const char *name_of(const struct warren_value *value, struct arena *arena)
-{
-    if (!value || value->type != WARREN_STRING || !notes_is_name(value->as.bytes))
-        return "";
-    return text_of(value, arena);
-}
-
 struct reading {
     const struct warren_table *headers;
     struct arena *arena;
@@ -47,38 +14,60 @@ struct reading {
     const struct delivery *delivery;
 };
 
-static const char *note(const struct reading *r, const char *name)
+static const char *text_of(const struct reading *r, const struct warren_value *value)
 {
-    return text_of(table_get(r->headers, name, r->arena), r->arena);
+    const char *text = NULL;
+
+    if (value && value->type == WARREN_STRING)
+        text = arena_text(r->arena, value->as.bytes.data, value->as.bytes.len);
+    return text ? text : "";
 }
 
-static const char *name_note(const struct reading *r, const char *name)
+/* "": it is no name of AMQP. */
+static const char *name_of(const struct reading *r, const struct warren_value *value)
 {
-    return name_of(table_get(r->headers, name, r->arena), r->arena);
+    bool is_name = value && value->type == WARREN_STRING && notes_is_name(value->as.bytes);
+
+    return text_of(r, is_name ? value : NULL);
 }
 
-static int64_t count_note(const struct reading *r, const char *name)
+static const char *text_in(const struct reading *r, const char *name)
 {
-    return count_of(table_get(r->headers, name, r->arena));
+    return text_of(r, table_get(r->headers, name, r->arena));
 }
 
-static int64_t time_note(const struct reading *r, const char *name)
+static const char *name_in(const struct reading *r, const struct warren_table *table,
+                           const char *name)
 {
-    return time_of(table_get(r->headers, name, r->arena));
+    return name_of(r, table_get(table, name, r->arena));
+}
+
+/* 0: it is no number that counts something. */
+static int64_t count_in(const struct reading *r, const char *name)
+{
+    const struct warren_value *value = table_get(r->headers, name, r->arena);
+
+    if (!value || !integer_type(value->type))
+        return 0;
+    return value->as.integer < 0 || value->as.integer > NOTES_COUNT_MAX ? 0 : value->as.integer;
+}
+
+/* 0: nothing can have happened then. */
+static int64_t time_in(const struct reading *r, const struct warren_table *table, const char *name)
+{
+    const struct warren_value *value = table_get(table, name, r->arena);
+
+    if (!value || value->type != WARREN_TIMESTAMP || !notes_is_past(value->as.timestamp))
+        return 0;
+    return (int64_t)value->as.timestamp;
 }
 
 /* ---- the broker's x-death: tables, the latest first ---- */
 
-static const char *death_name(const struct reading *r, const struct warren_value *death,
-                              const char *name)
-{
-    return name_of(table_get(&death->as.table, name, r->arena), r->arena);
-}
-
 static bool death_queue_is(const struct reading *r, const struct warren_value *death,
                            const char *queue)
 {
-    return annotation_is(arena_bytes(r->arena, death_name(r, death, "queue")), queue);
+    return annotation_is(arena_bytes(r->arena, name_in(r, &death->as.table, "queue")), queue);
 }
 
 /* The latest death that was not in the dead-letter queue itself. */
@@ -104,7 +93,7 @@ static const char *first_key(const struct reading *r, const struct warren_value 
 
     if (!keys || keys->type != WARREN_ARRAY || keys->as.array.count == 0)
         return "";
-    return name_of(&keys->as.array.values[0], r->arena);
+    return name_of(r, &keys->as.array.values[0]);
 }
 
 /* A copy of warren's, or a replay, had come into the queue by the default exchange. */
@@ -127,8 +116,8 @@ static void take_notes(const struct reading *r, const struct notes *notes)
     letter->first_failure_s = (int64_t)notes->first_failure_s;
     if (!notes->exchange.data)
         return;
-    letter->exchange = name_note(r, NOTE_EXCHANGE);
-    letter->routing_key = name_note(r, NOTE_ROUTING_KEY);
+    letter->exchange = name_in(r, r->headers, NOTE_EXCHANGE);
+    letter->routing_key = name_in(r, r->headers, NOTE_ROUTING_KEY);
 }
 
 /* The broker says where it died, whatever a sender's headers say. */
@@ -137,10 +126,10 @@ static void read_death(const struct reading *r, const struct warren_value *death
     struct dlq_letter *letter = r->letter;
     struct notes notes;
 
-    letter->queue = death_name(r, death, "queue");
-    letter->reason = death_name(r, death, "reason");
-    letter->died_s = time_of(table_get(&death->as.table, "time", r->arena));
-    letter->exchange = death_name(r, death, "exchange");
+    letter->queue = name_in(r, &death->as.table, "queue");
+    letter->reason = name_in(r, &death->as.table, "reason");
+    letter->died_s = time_in(r, &death->as.table, "time");
+    letter->exchange = name_in(r, &death->as.table, "exchange");
     letter->routing_key = first_key(r, death);
     if (was_copy(r, &notes))
         take_notes(r, &notes);
@@ -166,11 +155,11 @@ static bool are_texts(const struct reading *r)
 /* All that each dead letter of a worker's has. One header alone names no queue. */
 static bool is_envelope(const struct reading *r, struct notes *notes)
 {
-    const char *queue = name_note(r, NOTE_QUEUE);
+    const char *queue = name_in(r, r->headers, NOTE_QUEUE);
 
     return *queue && notes_read(r->delivery, queue, notes) &&
-           table_get(r->headers, NOTE_ATTEMPTS, r->arena) && *note(r, NOTE_REASON) &&
-           time_note(r, NOTE_LAST_FAILURE) > 0 && are_texts(r);
+           table_get(r->headers, NOTE_ATTEMPTS, r->arena) && *text_in(r, NOTE_REASON) &&
+           time_in(r, r->headers, NOTE_LAST_FAILURE) > 0 && are_texts(r);
 }
 
 /* A dead letter of a worker's has no x-death, for that leaves it out. What is no dead letter may be
@@ -186,15 +175,15 @@ static void read_envelope(const struct reading *r, const char *dlq)
         return;
     }
     take_notes(r, &notes);
-    letter->queue = name_note(r, NOTE_QUEUE);
-    letter->reason = note(r, NOTE_REASON);
-    letter->handler = note(r, NOTE_HANDLER);
-    letter->error = note(r, NOTE_ERROR);
-    letter->signal = note(r, NOTE_SIGNAL);
-    letter->backtrace = note(r, NOTE_BACKTRACE);
-    letter->host = note(r, NOTE_HOST);
-    letter->version = note(r, NOTE_VERSION);
-    letter->died_s = time_note(r, NOTE_LAST_FAILURE);
+    letter->queue = name_in(r, r->headers, NOTE_QUEUE);
+    letter->reason = text_in(r, NOTE_REASON);
+    letter->handler = text_in(r, NOTE_HANDLER);
+    letter->error = text_in(r, NOTE_ERROR);
+    letter->signal = text_in(r, NOTE_SIGNAL);
+    letter->backtrace = text_in(r, NOTE_BACKTRACE);
+    letter->host = text_in(r, NOTE_HOST);
+    letter->version = text_in(r, NOTE_VERSION);
+    letter->died_s = time_in(r, r->headers, NOTE_LAST_FAILURE);
 }
 
 static const struct dlq_letter nothing = {.id = "",
@@ -231,10 +220,10 @@ enum warren_status dlq_letter_read(struct delivery *delivery, const char *dlq, s
     else
         read_envelope(&reading, dlq);
     if (delivery->redelivered)
-        letter->handed_back = count_note(&reading, "x-delivery-count");
+        letter->handed_back = count_in(&reading, "x-delivery-count");
     letter->came_back =
         letter->handed_back > 0 ||
-        (delivery->redelivered && count_note(&reading, "x-acquired-count") > 0); /* of 4.3 */
+        (delivery->redelivered && count_in(&reading, "x-acquired-count") > 0); /* of 4.3 */
     if (arena_bytes(arena, letter->reason).len == 0)
         letter->reason = "unknown";
     error = arena_bytes(arena, letter->error);

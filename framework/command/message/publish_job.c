@@ -293,10 +293,8 @@ static enum cli_status finish(struct publishing *p)
         publish_tally_write_json(&p->tally, seconds, stdout);
     else if (!p->job->quiet)
         publish_tally_write(&p->tally, seconds, stdout);
-    if (interrupted) {
-        cli_failed(p->cli, "interrupted");
-        return CLI_FAILED;
-    }
+    if (interrupted)
+        return cli_failed(p->cli, "interrupted");
     return clean ? CLI_OK : CLI_FAILED;
 }
 

@@ -1,9 +1,6 @@
 /* command_spool.c - see command_spool.h. */
 #include "command/spool/command_spool.h"
 
-#include <errno.h>
-#include <stdlib.h>
-
 #include "command/cli/print.h"
 
 /* A publisher that writes all the time leaves few gaps, and SQLite waits for one by polling. */
@@ -27,15 +24,6 @@ enum cli_status spool_command_open(struct cli *cli, bool write, const char **ret
     return spool_open(&options, ret_spool, &error) == WARREN_OK ? CLI_OK : cli_error(cli, &error);
 }
 
-static bool parse_id(const char *text, int64_t *ret_id)
-{
-    char *end;
-
-    errno = 0;
-    *ret_id = strtoll(text, &end, 10);
-    return end != text && !*end && errno == 0 && *ret_id > 0;
-}
-
 bool spool_ids_read(struct cli *cli, struct spool_ids *ids)
 {
     const char *text;
@@ -45,7 +33,7 @@ bool spool_ids_read(struct cli *cli, struct spool_ids *ids)
             cli->status = cli_usage(cli, "more than %d messages at once", SPOOL_IDS_MAX);
             return false;
         }
-        if (!parse_id(text, &ids->ids[ids->count])) {
+        if (!cli_parse_number(text, 1, INT64_MAX, &ids->ids[ids->count])) {
             cli->status =
                 cli_usage(cli, "\"%s\" is no number of a message, as spool list shows it", text);
             return false;

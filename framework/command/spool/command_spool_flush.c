@@ -133,25 +133,22 @@ static bool wait_until_sent(struct flush *f, int64_t patience_ms, struct progres
     return true;
 }
 
-static void print_words(const struct flush *f, const struct warren_publisher_stats *stats)
+static void print_summary(const struct flush *f, const struct warren_publisher_stats *stats)
 {
-    printf("%s: confirmed %" PRIuFAST64 ", refused %" PRIu64 ", left %" PRIu64, f->path,
-           f->results[WARREN_CONFIRMED], stats->spool_refused, stats->spool_messages);
-    if (stats->spool_expired > 0)
-        printf(", expired %" PRIu64, stats->spool_expired);
-    putchar('\n');
-}
+    uint64_t confirmed = f->results[WARREN_CONFIRMED];
 
-static void print_summary(struct flush *f, const struct warren_publisher_stats *stats)
-{
-    if (f->json)
+    if (f->json) {
         cli_print_json(json_pack("{s:o, s:I, s:I, s:I, s:I}", "file", cli_json_text(f->path),
                                  "expired", (json_int_t)stats->spool_expired, "confirmed",
-                                 (json_int_t)f->results[WARREN_CONFIRMED], "refused",
-                                 (json_int_t)stats->spool_refused, "left",
-                                 (json_int_t)stats->spool_messages));
-    else if (!f->quiet)
-        print_words(f, stats);
+                                 (json_int_t)confirmed, "refused", (json_int_t)stats->spool_refused,
+                                 "left", (json_int_t)stats->spool_messages));
+    } else if (!f->quiet) {
+        printf("%s: confirmed %" PRIu64 ", refused %" PRIu64 ", left %" PRIu64, f->path, confirmed,
+               stats->spool_refused, stats->spool_messages);
+        if (stats->spool_expired > 0)
+            printf(", expired %" PRIu64, stats->spool_expired);
+        putchar('\n');
+    }
 }
 
 /* What was removed for its age is lost, whatever became of the others. */

@@ -9,29 +9,29 @@
 
 /* ---- what both share ---- */
 
-/* The arguments, all of them; anything else is a wrong command line. */
-static bool take_arguments(struct cli *cli, const char *const names[], size_t count,
-                           const char *arguments[])
+/* The arguments, all of them, of which the first is a database, opened to be read. NULL:
+ * cli->status, the error was printed. */
+static struct database *take_arguments(struct cli *cli, const char *const names[], size_t count,
+                                       const char *arguments[])
 {
+    struct database_options options = {.read_only = true};
+    struct warren_error error = {WARREN_OK, ""};
+    struct database *database = NULL;
+
     if (!cli_read(cli, NULL))
-        return false;
+        return NULL;
     for (size_t i = 0; i < count; i++) {
         arguments[i] = cli_argument(cli);
         if (!arguments[i]) {
             cli->status = cli_usage(cli, "which %s?", names[i]);
-            return false;
+            return NULL;
         }
     }
     cli->status = cli_end(cli, "");
-    return cli->status == CLI_OK;
-}
-
-static enum warren_status open_to_read(const char *path, struct database **ret_database,
-                                       struct warren_error *error)
-{
-    struct database_options options = {.path = path, .read_only = true};
-
-    return database_open(&options, ret_database, error);
+    options.path = arguments[0];
+    if (cli->status == CLI_OK && database_open(&options, &database, &error) != WARREN_OK)
+        cli->status = cli_error(cli, &error);
+    return database;
 }
 
 /* ---- check ---- */
@@ -102,15 +102,12 @@ static enum cli_status check(struct cli *cli, struct database *database)
 static enum cli_status run_check(struct cli *cli)
 {
     static const char *const names[] = {"file"};
-    struct warren_error error = {WARREN_OK, ""};
-    struct database *database;
     const char *path;
+    struct database *database = take_arguments(cli, names, 1, &path);
     enum cli_status status;
 
-    if (!take_arguments(cli, names, 1, &path))
+    if (!database)
         return cli->status;
-    if (open_to_read(path, &database, &error) != WARREN_OK)
-        return cli_error(cli, &error);
     status = check(cli, database);
     database_close(database);
     return status;
@@ -134,14 +131,12 @@ static enum cli_status run_backup(struct cli *cli)
 {
     static const char *const names[] = {"file", "file to copy it to"};
     struct warren_error error = {WARREN_OK, ""};
-    struct database *database;
     const char *paths[2];
+    struct database *database = take_arguments(cli, names, 2, paths);
     enum warren_status status;
 
-    if (!take_arguments(cli, names, 2, paths))
+    if (!database)
         return cli->status;
-    if (open_to_read(paths[0], &database, &error) != WARREN_OK)
-        return cli_error(cli, &error);
     status = database_backup(database, paths[1], &error);
     database_close(database);
     return status == WARREN_OK ? CLI_OK : cli_error(cli, &error);

@@ -2,6 +2,7 @@
 
 #include <jansson.h>
 
+#include "command/cli/print.h"
 #include "command/worker/command_worker.h"
 #include "plugin/loader.h"
 
@@ -97,7 +98,6 @@ static enum cli_status write_json(struct cli *cli, const struct plugin *plugin)
     json_t *handlers = json_array();
     json_t *middlewares = json_array();
     json_t *object;
-    int failed = -1;
 
     for (size_t i = 0; i < plugin->handler_count; i++) {
         const struct warren_handler *h = &plugin->handlers[i];
@@ -112,13 +112,11 @@ static enum cli_status write_json(struct cli *cli, const struct plugin *plugin)
     object =
         json_pack("{s:s, s:s, s:s, s:o, s:o}", "plugin", plugin->name, "version", plugin->version,
                   "file", plugin->where, "handlers", handlers, "middlewares", middlewares);
-    if (object)
-        failed = json_dumpf(object, stdout, JSON_COMPACT);
-    putchar('\n');
-    json_decref(object);
-    return failed ? cli_failed(cli, "%s cannot be written as JSON: its texts are not UTF-8",
-                               plugin->where)
-                  : CLI_OK;
+    if (!object)
+        return cli_failed(cli, "%s cannot be written as JSON: its texts are not UTF-8",
+                          plugin->where);
+    cli_print_json(object);
+    return CLI_OK;
 }
 
 static enum cli_status run(struct cli *cli)

@@ -59,7 +59,7 @@ static enum cli_status run_once(const struct invocation *invocation,
     report.took_us = (clock_now_ns(clock_monotonic()) - begun_ns) / 1000;
     if (!invocation->json)
         invoke_report_text(&report, stdout);
-    else if (invoke_report_json(&report, stdout) != WARREN_OK)
+    else if (invoke_report_json(&report) != WARREN_OK)
         return cli_failed(invocation->cli, "the result cannot be written as JSON");
     return is_good(report.attempt->outcome) ? CLI_OK : CLI_FAILED;
 }

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "app/testing_delivery.h"
-#include "base/c_locale.h"
 #include "base/utf8.h"
+#include "command/cli/print.h"
 #include "command/dump/dump_json.h"
 
 /* Bytes of a body that are shown to people. */
@@ -137,17 +137,14 @@ static json_t *report_json(struct dump_json *json, const struct invoke_report *r
     return object;
 }
 
-enum warren_status invoke_report_json(const struct invoke_report *report, FILE *out)
+enum warren_status invoke_report_json(const struct invoke_report *report)
 {
     struct dump_json json = {.texts = testing_texts(report->test)};
     json_t *object = report_json(&json, report);
-    locale_t before = c_locale_begin();
 
-    if (json.status == WARREN_OK &&
-        json_dumpf(object, out, JSON_COMPACT | JSON_REAL_PRECISION(DUMP_DIGITS_MAX)) < 0)
-        json.status = WARREN_EIO;
-    c_locale_end(before);
-    fputc('\n', out);
-    json_decref(object);
+    if (json.status == WARREN_OK)
+        cli_print_json(object);
+    else
+        json_decref(object);
     return json.status;
 }

@@ -18,7 +18,7 @@ struct invoke_report {
 };
 
 void invoke_report_text(const struct invoke_report *report, FILE *out);
-/** One line. @return WARREN_OK; WARREN_ENOMEM, WARREN_EINVAL or WARREN_EIO */
-enum warren_status invoke_report_json(const struct invoke_report *report, FILE *out);
+/** One line on stdout. @return WARREN_OK; WARREN_ENOMEM or WARREN_EINVAL */
+enum warren_status invoke_report_json(const struct invoke_report *report);
 
 #endif
