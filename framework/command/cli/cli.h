@@ -48,27 +48,39 @@ struct cli_option {
     {                                                                                              \
         .name = "", .rows = (table)                                                                \
     }
-#define CLI_ROW(name_, letter_, help_, argument_, take_, type, member)                             \
+#define CLI_ROW(name_, letter_, help_, argument_, take_, offset_)                                  \
     .name = (name_), .letter = (letter_), .help = (help_), .argument = (argument_),                \
-    .take = (take_), .offset = offsetof(type, member)
-#define CLI_OPTION(...)                                                                            \
+    .take = (take_), .offset = (offset_)
+/** Where @member is, which the compiler knows to be a @wanted. */
+#define CLI_PLACE(wanted, type, member)                                                            \
+    (offsetof(type, member) + 0 * sizeof((wanted *)NULL == &((type *)NULL)->member))
+/** A variable of whatever type @take fills. */
+#define CLI_OPTION(name, letter, help, argument, take, type, member)                               \
     {                                                                                              \
-        CLI_ROW(__VA_ARGS__)                                                                       \
+        CLI_ROW(name, letter, help, argument, take, offsetof(type, member))                        \
     }
 /** A bool, which becomes true. */
-#define CLI_FLAG(name, letter, help, ...)                                                          \
-    CLI_OPTION(name, letter, help, NULL, cli_take_flag, __VA_ARGS__)
+#define CLI_FLAG(name, letter, help, type, member)                                                 \
+    {                                                                                              \
+        CLI_ROW(name, letter, help, NULL, cli_take_flag, CLI_PLACE(bool, type, member))            \
+    }
 /** A const char *, whatever stands there. */
-#define CLI_TEXT(name, letter, help, argument, ...)                                                \
-    CLI_OPTION(name, letter, help, argument, cli_take_text, __VA_ARGS__)
+#define CLI_TEXT(name, letter, help, argument, type, member)                                       \
+    {                                                                                              \
+        CLI_ROW(name, letter, help, argument, cli_take_text,                                       \
+                CLI_PLACE(const char *, type, member))                                             \
+    }
 /** A struct cli_list, to which each use adds a text. */
-#define CLI_LIST(name, letter, help, argument, ...)                                                \
-    CLI_OPTION(name, letter, help, argument, cli_take_list, __VA_ARGS__)
+#define CLI_LIST(name, letter, help, argument, type, member)                                       \
+    {                                                                                              \
+        CLI_ROW(name, letter, help, argument, cli_take_list,                                       \
+                CLI_PLACE(struct cli_list, type, member))                                          \
+    }
 /** A uint64_t in a range of whole numbers that are not negative. */
-#define CLI_NUMBER(name, letter, help, argument, min_, max_, ...)                                  \
+#define CLI_NUMBER(name, letter, help, argument, min_, max_, type, member)                         \
     {                                                                                              \
         .min = (min_), .max = (max_),                                                              \
-        CLI_ROW(name, letter, help, argument, cli_take_number, __VA_ARGS__)                        \
+        CLI_ROW(name, letter, help, argument, cli_take_number, CLI_PLACE(uint64_t, type, member))  \
     }
 #define CLI_END                                                                                    \
     {                                                                                              \

@@ -81,14 +81,14 @@ const struct cli_option message_option_rows[] = {
     PROPERTY("message-id", "Instead of a new UUIDv7 for each message", message_id),
     CLI_OPTION("expiration", '\0', "Time to live in the queue", "MS", take_expiration,
                struct message_options, message.properties.expiration),
-    {CLI_ROW("priority", '\0', "0 to 255", "N", take_priority, struct message_options,
-             message.properties),
+    {CLI_ROW("priority", '\0', "0 to 255", "N", take_priority,
+             offsetof(struct message_options, message.properties)),
      .max = 255},
     PROPERTY("type", "What kind of message it is", type),
     PROPERTY("user-id", "Must be the connection's user", user_id),
     PROPERTY("app-id", "Who publishes", app_id),
-    {CLI_ROW("timestamp", '\0', "Seconds since 1970", "S", take_timestamp, struct message_options,
-             message.properties),
+    {CLI_ROW("timestamp", '\0', "Seconds since 1970", "S", take_timestamp,
+             offsetof(struct message_options, message.properties)),
      .max = INT64_MAX},
     CLI_END};
 

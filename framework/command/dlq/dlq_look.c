@@ -1,6 +1,130 @@
 #include "command/dlq/dlq_look.h"
 
-#include "command/dlq/dlq_report.h"
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/suggest.h"
+
+/* Half of the delivery limit that RabbitMQ 4.0 gives a quorum queue. */
+#define HANDED_BACK_MANY 10
+
+/* ---- what is said ---- */
+
+enum cli_status dlq_failed(const struct dlq_request *r, const struct warren_error *error)
+{
+    const struct dlq_queue *queue = &r->queue;
+
+    if (error->status == WARREN_ENOTFOUND && strstr(error->text, "does not exist"))
+        return cli_failed(r->cli, "%s", error->text);
+    if (error->status == WARREN_ENOTFOUND && queue->source_is_certain)
+        return cli_failed(r->cli,
+                          "queue '%s' does not exist: '%s' has no dead-letter queue of that "
+                          "name",
+                          queue->name, queue->source);
+    if (error->status == WARREN_ENOTFOUND)
+        return cli_failed(r->cli, "queue '%s' does not exist", queue->name);
+    return cli_error(r->cli, error);
+}
+
+static bool warn_of_rest(const struct dlq_request *r, const struct dlq_scan_result *result)
+{
+    bool rest = result->looked_at < result->depth;
+
+    if (rest)
+        cli_warn(r->cli, "looked at %" PRIu32 " of %" PRIu32 " messages of '%s'%s",
+                 result->looked_at, result->depth, r->queue.name,
+                 result->limited         ? "; see --limit"
+                 : result->consumers > 0 ? "; others consume it"
+                                         : "");
+    return rest;
+}
+
+static bool warn_of_unreadable(const struct dlq_request *r, const struct dlq_scan_result *result)
+{
+    if (result->unreadable > 0)
+        cli_failed(r->cli,
+                   "%" PRIu32 " of '%s' could not be read: headers that are nested deeper than 16, "
+                   "or larger than a frame and 128 KiB; only discard without a filter takes such "
+                   "a message off its queue",
+                   result->unreadable, r->queue.name);
+    return result->unreadable > 0;
+}
+
+static void warn_of_order(const struct dlq_request *r, const struct dlq_scan_result *result)
+{
+    if (result->moved)
+        cli_warn(r->cli,
+                 "what was looked at in '%s' stands now behind what was looked at "
+                 "earlier: a quorum queue keeps its order only if --limit reaches over all of that",
+                 r->queue.name);
+}
+
+static void warn_of_count(const struct dlq_request *r, const struct dlq_scan_result *result)
+{
+    if (result->handed_back < HANDED_BACK_MANY || !result->drops_handed_back || !r->queue.may_drop)
+        return;
+    cli_warn(r->cli,
+             "messages of '%s' were given back up to %" PRId64 " times; a quorum queue "
+             "drops them at its delivery limit, which is 20 if it is not set (x-delivery-limit)",
+             r->queue.name, result->handed_back);
+}
+
+/* A worker's, the broker's, and what `dlq list` says where there is none. There may be others: each
+ * who puts messages into the queue may give it a reason of his own. */
+static const char *near_reason(const char *reason)
+{
+    static const char *const reasons[] = {"rejected", "attempts",       "age",
+                                          "breaker",  "crash",          "expired",
+                                          "maxlen",   "delivery_limit", "unknown"};
+    const char *near = reason ? suggest(reason, reasons, sizeof reasons / sizeof *reasons) : NULL;
+
+    return near && strcmp(near, reason) != 0 ? near : NULL;
+}
+
+static enum cli_status nothing_matched(const struct dlq_request *r,
+                                       const struct dlq_scan_result *result)
+{
+    const struct dlq_filter *filter = &r->filter;
+    const char *near = near_reason(filter->reason);
+    uint32_t seen = result->looked_at - result->unreadable;
+
+    if (filter->id && *filter->id)
+        return cli_failed(r->cli, "there is no message %s in '%s'", filter->id, r->queue.name);
+    if (r->quiet || (seen == 0 && result->depth > 0))
+        return CLI_OK;
+    if (result->depth == 0)
+        cli_warn(r->cli, "'%s' is empty", r->queue.name);
+    else if (near)
+        cli_warn(r->cli,
+                 "none of %" PRIu32 " messages of '%s' matches: did you mean --reason %s, not %s?",
+                 seen, r->queue.name, near, filter->reason);
+    else
+        cli_warn(r->cli, "none of %" PRIu32 " messages of '%s' matches", seen, r->queue.name);
+    return CLI_OK;
+}
+
+enum cli_status dlq_conclude(const struct dlq_request *r, const struct dlq_scan_result *result,
+                             uint64_t matched, bool all)
+{
+    bool enough = r->max > 0 && matched >= r->max;
+    enum cli_status status = CLI_OK;
+
+    if (result->interrupted)
+        return cli_failed(r->cli, "interrupted");
+    if (!enough && warn_of_rest(r, result) && all)
+        status = CLI_FAILED;
+    if (!enough && warn_of_unreadable(r, result))
+        status = CLI_FAILED;
+    warn_of_order(r, result);
+    warn_of_count(r, result);
+    if (matched == 0 && result->looked_at == 0 && result->depth > 0)
+        return CLI_FAILED;
+    if (matched == 0 && nothing_matched(r, result) != CLI_OK)
+        status = CLI_FAILED;
+    return status;
+}
+
+/* ---- looking ---- */
 
 struct looking {
     const struct dlq_request *request;

@@ -6,7 +6,6 @@
 #include "command/cli/print.h"
 #include "command/cli/progress.h"
 #include "command/dlq/dlq_look.h"
-#include "command/dlq/dlq_report.h"
 #include "command/dlq_change/dlq_audit.h"
 
 struct discard {

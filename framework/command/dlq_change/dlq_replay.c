@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "command/cli/print.h"
-#include "command/dlq/dlq_report.h"
+#include "command/dlq/dlq_look.h"
 #include "command/dlq_change/dlq_replay_private.h"
 
 /* After a signal: longest wait for confirms. */

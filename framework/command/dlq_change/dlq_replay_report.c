@@ -6,7 +6,7 @@
 
 #include "base/c_locale.h"
 #include "command/cli/print.h"
-#include "command/dlq/dlq_report.h"
+#include "command/dlq/dlq_look.h"
 
 static void report_json(const struct dlq_replay_job *job, const struct dlq_replay_tally *tally,
                         const struct dlq_targets *targets, double seconds)

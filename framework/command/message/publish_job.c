@@ -194,16 +194,16 @@ static bool may_wait(const struct publishing *p, enum warren_status status, int6
     return status == WARREN_ETIMEOUT && now_ns() - since_ns < p->patience_ns;
 }
 
+#define TOO_BIG                                                                                    \
+    "its headers exceed a frame (with a delay: and what the broker adds), or it exceeds "
+
 static const char *why_not(const struct publishing *p, enum warren_status status)
 {
     switch (status) {
     case WARREN_ETOOBIG:
-        return p->job->spool
-                   ? "its headers exceed a frame (with a delay: and what the broker adds), "
-                     "or it exceeds all of the spool "
-                     "(spool.max_bytes) or of the window (publisher.window_bytes)"
-                   : "its headers exceed a frame (with a delay: and what the broker adds), "
-                     "or it exceeds the window";
+        return p->job->spool ? TOO_BIG "all of the spool (spool.max_bytes) or of the window "
+                                       "(publisher.window_bytes)"
+                             : TOO_BIG "the window";
     case WARREN_EFULL:
     case WARREN_ETIMEOUT:
         return "the spool is full (spool.max_bytes)";

@@ -16,9 +16,7 @@
 struct invocation {
     struct cli *cli;
     struct cli_list options;
-    const char *config_file;
-    const char *plugin_file;
-    const char *handler;
+    struct warren_test_options what; /* plugin, handler, configuration */
     const char *file;
     uint64_t attempt; /* 0: not given */
     bool json;
@@ -29,7 +27,7 @@ static const struct cli_option options[] = {
              struct invocation, options),
     CLI_TEXT("config", 'c',
              "Take options and chain from the handler's subscription in a worker's configuration",
-             "FILE", struct invocation, config_file),
+             "FILE", struct invocation, what.config_file),
     CLI_NUMBER("attempt", 'a', "Which attempt it is (one more than the dump has)", "NUMBER", 1,
                UINT32_MAX, struct invocation, attempt),
     CLI_FLAG("json", 'j', "Print one JSON object", struct invocation, json), CLI_END};
@@ -80,14 +78,7 @@ static const char *routing_key_of(const struct dump_message *dump)
 static enum cli_status run_dump(const struct invocation *invocation,
                                 const struct dump_message *dump)
 {
-    const struct warren_test_options what = {.size = sizeof what,
-                                             .plugin_file = invocation->plugin_file,
-                                             .handler = invocation->handler,
-                                             .options = invocation->options.items,
-                                             .option_count = invocation->options.count,
-                                             .config_file = invocation->config_file,
-                                             .queue = dump->queue,
-                                             .clock_runs = true};
+    struct warren_test_options what = invocation->what;
     const struct warren_test_message message = {.message = dump->message,
                                                 .exchange = dump->exchange,
                                                 .routing_key = routing_key_of(dump),
@@ -97,6 +88,9 @@ static enum cli_status run_dump(const struct invocation *invocation,
     struct warren_test *test = NULL;
     enum cli_status status;
 
+    what.options = invocation->options.items;
+    what.option_count = invocation->options.count;
+    what.queue = dump->queue;
     if (warren_test_new(&what, &test, &error) != WARREN_OK ||
         testing_deliver(test, &message, dump->texts, &error) != WARREN_OK)
         status = nothing_run(invocation, &error);
@@ -112,14 +106,14 @@ static bool take_arguments(struct invocation *invocation)
 {
     struct cli *cli = invocation->cli;
 
-    invocation->plugin_file = cli_argument(cli);
-    invocation->handler = invocation->plugin_file ? cli_argument(cli) : NULL;
-    invocation->file = invocation->handler ? cli_argument(cli) : NULL;
+    invocation->what.plugin_file = cli_argument(cli);
+    invocation->what.handler = invocation->what.plugin_file ? cli_argument(cli) : NULL;
+    invocation->file = invocation->what.handler ? cli_argument(cli) : NULL;
     if (!invocation->file) {
         cli->status = cli_usage(cli, "%s",
-                                !invocation->plugin_file ? "which plugin? Name its .so file"
-                                : !invocation->handler   ? "which handler of the plugin?"
-                                                         : "which message? Name its dump file");
+                                !invocation->what.plugin_file ? "which plugin? Name its .so file"
+                                : !invocation->what.handler   ? "which handler of the plugin?"
+                                                            : "which message? Name its dump file");
         return false;
     }
     cli->status = cli_end(cli, "; one message at a time");
@@ -128,7 +122,8 @@ static bool take_arguments(struct invocation *invocation)
 
 static enum cli_status run(struct cli *cli)
 {
-    struct invocation invocation = {.cli = cli};
+    struct invocation invocation = {.cli = cli,
+                                    .what = {.size = sizeof invocation.what, .clock_runs = true}};
     struct warren_error error = {WARREN_OK, ""};
     struct dump_message *dump = NULL;
     enum cli_status status;
