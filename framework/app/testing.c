@@ -193,8 +193,8 @@ enum warren_status testing_deliver(struct warren_test *test,
                                    const struct arena *texts, struct warren_error *error)
 {
     struct attempt *current = NULL;
-    enum warren_status status =
-        testing_delivery_new(message, texts, test->source.queue, &current, error);
+    enum warren_status status = testing_delivery_new(message, texts, test->source.queue,
+                                                     test->stages.stages.count, &current, error);
 
     if (status != WARREN_OK)
         return status;

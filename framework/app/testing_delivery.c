@@ -48,8 +48,8 @@ static enum warren_status encode(const struct warren_test_message *message,
 
 static enum warren_status make_delivery(struct warren_bytes exchange, struct warren_bytes key,
                                         const struct warren_test_message *message,
-                                        const struct arena *texts, struct attempt **ret,
-                                        struct warren_error *error)
+                                        const struct arena *texts, size_t marks,
+                                        struct attempt **ret, struct warren_error *error)
 {
     struct warren_bytes body = message->message.body;
     struct arena scratch;
@@ -62,11 +62,15 @@ static enum warren_status make_delivery(struct warren_bytes exchange, struct war
     if (status == WARREN_OK) {
         struct warren_bytes encoded = {buffer_front(&out), buffer_len(&out)};
 
-        *ret = attempt_new(exchange, key, encoded, body.len);
-        if (!*ret)
+        struct delivery *delivery =
+            delivery_new(attempt_room(marks), exchange, key, encoded, body.len);
+
+        if (delivery && body.len > 0)
+            memcpy(delivery_body(delivery), body.data, body.len);
+        if (delivery)
+            *ret = attempt_of(delivery);
+        else
             status = error_set(error, WARREN_ENOMEM, "no memory for the message");
-        else if (body.len > 0)
-            memcpy(delivery_body(&(*ret)->delivery), body.data, body.len);
     }
     buffer_done(&out);
     arena_done(&scratch);
@@ -74,7 +78,7 @@ static enum warren_status make_delivery(struct warren_bytes exchange, struct war
 }
 
 enum warren_status testing_delivery_new(const struct warren_test_message *message,
-                                        const struct arena *texts, const char *queue,
+                                        const struct arena *texts, const char *queue, size_t marks,
                                         struct attempt **ret_attempt, struct warren_error *error)
 {
     struct warren_bytes exchange = arena_bytes(texts, message->exchange ? message->exchange : "");
@@ -86,7 +90,7 @@ enum warren_status testing_delivery_new(const struct warren_test_message *messag
         return error_set(error, WARREN_EINVAL, "the %s has more than %d bytes",
                          exchange.len > NAME_MAX_BYTES ? "exchange" : "routing key",
                          NAME_MAX_BYTES);
-    status = make_delivery(exchange, key, message, texts, ret_attempt, error);
+    status = make_delivery(exchange, key, message, texts, marks, ret_attempt, error);
     if (status == WARREN_OK)
         (*ret_attempt)->delivery.redelivered = message->redelivered;
     return status;

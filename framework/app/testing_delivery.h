@@ -12,10 +12,11 @@ struct attempt;
 /**
  * @texts  knows the lengths of texts in @message that hold a NUL; NULL: none does
  * @queue  the routing key, unless @message has one
+ * @marks  that its attempt has; see attempt_room()
  * @return as warren_test_deliver(); attempt_free() frees it
  */
 enum warren_status testing_delivery_new(const struct warren_test_message *message,
-                                        const struct arena *texts, const char *queue,
+                                        const struct arena *texts, const char *queue, size_t marks,
                                         struct attempt **ret_attempt, struct warren_error *error);
 
 /** What knows the lengths of the texts of all that was published; as arena_bytes(). */

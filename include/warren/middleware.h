@@ -220,7 +220,7 @@ WARREN_API int64_t warren_job_now_ms(const struct warren_job *job);
  * What the caller's own `before` wrote for this message.
  *
  * @next    as `call` was given it: it tells whose mark is meant
- * @return  NULL: nothing, or there is no `before`, or there was no memory to show it the message
+ * @return  NULL: nothing, or there is no `before`
  */
 WARREN_API void *warren_job_mark(const struct warren_job *job, const struct warren_link *next);
 

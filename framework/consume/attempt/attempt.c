@@ -9,7 +9,7 @@ struct attempt *attempt_new(struct warren_bytes exchange, struct warren_bytes ro
                             struct warren_bytes properties, size_t body_len)
 {
     struct delivery *delivery =
-        delivery_new(ATTEMPT_ROOM, exchange, routing_key, properties, body_len);
+        delivery_new(attempt_room(0), exchange, routing_key, properties, body_len);
 
     return delivery ? attempt_of(delivery) : NULL;
 }

@@ -1,7 +1,8 @@
 /* attempt.h - what the runtime knows of a delivery while it tries to have it handled: what came of
  * the attempts so far, and where the message stands now. The delivery itself, as it came from the
- * wire, is the last member, so both are one piece of memory: the consumer leaves ATTEMPT_ROOM in
- * front of each delivery, zeroed, which is an attempt that has not begun.
+ * wire, is the last member, so both are one piece of memory: the consumer leaves attempt_room() in
+ * front of each delivery, zeroed, which is an attempt that has not begun. In front of it are the
+ * marks of middlewares (consume/runtime/stage.h), as many as the subscription has such middlewares.
  * Owner: one at a time; it moves with the queues (consumer > runner > worker > settlement).
  */
 #ifndef WARREN_CONSUME_ATTEMPT_H
@@ -53,22 +54,33 @@ struct attempt {
     char *unpublished;       /* what of it, and why; owned. NULL: nothing, or no memory */
     struct owed *owed;  /* for a copy in its place: see consume/relay/owed.h. One piece of memory,
                            owned; NULL: nothing, or no memory */
-    atomic_bool may_go; /* to the workers; this and the next two: see consume/runtime/stage.h */
+    atomic_bool may_go; /* to the workers; this and the next one: see consume/runtime/stage.h */
     void *stage;
-    void *mark;               /* of the middleware that has seen it ahead of them; NULL: none */
     struct delivery delivery; /* last: its data follow */
 };
 
+/** Bytes of an attempt without its marks. */
+#define ATTEMPT_SIZE offsetof(struct attempt, delivery)
+
 /** Bytes to leave in front of a delivery. */
-#define ATTEMPT_ROOM offsetof(struct attempt, delivery)
+static inline size_t attempt_room(size_t marks)
+{
+    return marks * sizeof(void *) + ATTEMPT_SIZE;
+}
 
 /** The attempt of @delivery, which has that room. */
 static inline struct attempt *attempt_of(struct delivery *delivery)
 {
-    return (struct attempt *)(void *)((char *)delivery - ATTEMPT_ROOM);
+    return (struct attempt *)(void *)((char *)delivery - ATTEMPT_SIZE);
 }
 
-/** A delivery with an attempt that has not begun. As delivery_new(). */
+/** One of its marks; NULL at first. */
+static inline void **attempt_mark(struct attempt *attempt, size_t index)
+{
+    return (void **)(void *)((char *)attempt - (index + 1) * sizeof(void *));
+}
+
+/** A delivery with an attempt that has not begun, and no marks. As delivery_new(). */
 struct attempt *attempt_new(struct warren_bytes exchange, struct warren_bytes routing_key,
                             struct warren_bytes properties, size_t body_len);
 /** Free what it owns; it and its delivery stay. To be called before consumer_settle(). */

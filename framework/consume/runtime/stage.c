@@ -38,55 +38,21 @@ void stages_done(struct stages *stages)
     *stages = (struct stages){NULL};
 }
 
-/* ---- marks ---- */
-
-/* The only one is in the delivery itself; several have an array, from their first `before` to their
- * last `after`. NULL: there is none. */
-static void **marks_of(const struct stages *stages, struct attempt *attempt)
-{
-    return stages->count > 1 ? attempt->mark : &attempt->mark;
-}
-
-/* Without memory @attempt goes on unseen: no middleware has a mark in it. */
-static void make_marks(const struct stages *stages, struct attempt *attempt)
-{
-    attempt->mark = stages->count > 1 ? calloc(stages->count, sizeof(void *)) : NULL;
-}
-
-static void free_marks(const struct stages *stages, struct attempt *attempt)
-{
-    if (stages->count > 1)
-        free(attempt->mark);
-    attempt->mark = NULL;
-}
-
-void *warren_job_mark(const struct warren_job *job, const struct warren_link *next)
-{
-    const struct stage *stage = job->attempt->stage;
-    unsigned place = next[-1].place;
-    void **marks = place > 0 && stage ? marks_of(stage->all, job->attempt) : NULL;
-
-    return marks ? marks[place - 1] : NULL;
-}
-
 /* ---- ahead of the workers ---- */
 
 /* Not job_begin(): this is no attempt. */
 static bool show(struct stage *stage, struct attempt *attempt)
 {
     struct warren_job *job = stage->all->job;
-    void **marks = marks_of(stage->all, attempt);
     bool goes_on;
 
-    if (!marks)
-        return true;
     attempt->stage = stage;
     atomic_store_explicit(&attempt->may_go, false, memory_order_relaxed);
     job->attempt = attempt;
     job->decoded = false;
     job->history_known = false;
     goes_on = stage->calls.before(job, passage_of(attempt), stage->calls.state,
-                                  &marks[stage - stage->all->items]);
+                                  attempt_mark(attempt, (size_t)(stage - stage->all->items)));
     job->attempt = NULL;
     arena_reset(&job->arena);
     return goes_on;
@@ -113,8 +79,6 @@ static void pass(struct stage *stage, struct batch *arrived, struct batch *unwan
 void stages_pass(struct stages *stages, struct batch *arrived, struct batch *go,
                  struct batch *unwanted)
 {
-    for (struct attempt *d = arrived->first; d && stages->count > 0; d = d->next)
-        make_marks(stages, d);
     for (size_t i = 0; i < stages->count; i++)
         pass(&stages->items[i], arrived, unwanted);
     batch_splice(go, arrived);
@@ -142,43 +106,48 @@ void warren_passage_go(struct warren_passage *passage)
 
 /* ---- behind them ---- */
 
+/* The mark of @stage, which it loses. */
+static void *take_mark(const struct stage *stage, struct attempt *attempt)
+{
+    void **at = attempt_mark(attempt, (size_t)(stage - stage->all->items));
+    void *mark = *at;
+
+    *at = NULL;
+    return mark;
+}
+
 /* Call the `after` of all @count outermost ones whose mark is there, the innermost first. Once one
  * of them keeps @attempt, it is another thread's. @return false: so it is */
 static bool leave(struct stages *stages, struct attempt *attempt, size_t count)
 {
-    void **marks = marks_of(stages, attempt);
-
-    while (marks && count-- > 0) {
+    while (count-- > 0) {
         struct stage *stage = &stages->items[count];
-        void *mark = marks[count];
+        void *mark = take_mark(stage, attempt);
 
         if (!mark)
             continue;
-        marks[count] = NULL;
         attempt->stage = stage;
         if (!stage->calls.after(passage_of(attempt), (enum warren_outcome)attempt->outcome, mark,
                                 stage->calls.state))
             return false;
     }
-    free_marks(stages, attempt);
     return true;
 }
 
 bool stages_leave(struct stages *stages, struct attempt *attempt)
 {
-    return !attempt->mark || leave(stages, attempt, stages->count);
+    return leave(stages, attempt, stages->count);
 }
 
 void stages_drop(struct stages *stages, struct attempt *attempt)
 {
-    void **marks = attempt->mark ? marks_of(stages, attempt) : NULL;
+    for (size_t i = stages->count; i > 0; i--) {
+        struct stage *stage = &stages->items[i - 1];
+        void *mark = take_mark(stage, attempt);
 
-    for (size_t i = stages->count; marks && i > 0; i--)
-        if (marks[i - 1])
-            stages->items[i - 1].calls.after(NULL, WARREN_REQUEUE, marks[i - 1],
-                                             stages->items[i - 1].calls.state);
-    if (marks)
-        free_marks(stages, attempt);
+        if (mark)
+            stage->calls.after(NULL, WARREN_REQUEUE, mark, stage->calls.state);
+    }
 }
 
 /* The outcome is written; those further out are still to hear of it. */
@@ -208,4 +177,13 @@ void warren_passage_retry(struct warren_passage *passage, int64_t delay_ms)
     attempt->forgiven = true;
     attempt->retry_at_ms = clock_now_ms(stage->all->job->source->clock) + delay_ms;
     go_on(attempt);
+}
+
+/* ---- what a job tells of it ---- */
+
+void *warren_job_mark(const struct warren_job *job, const struct warren_link *next)
+{
+    unsigned place = next[-1].place;
+
+    return place > 0 && job->attempt->stage ? *attempt_mark(job->attempt, place - 1) : NULL;
 }

@@ -5,7 +5,8 @@
  *               after 1 > [waiting] > after 0 > [waiting] > settlement
  *
  * On the way in messages keep the order in which they came: one that waits for an answer holds
- * those behind it. What waits stands in the prefetch window, unsettled, and without a worker.
+ * those behind it. What waits stands in the prefetch window, unsettled, and without a worker. Each
+ * attempt has room for one mark of each stage (attempt_room()).
  * Thread: the loop's, but for what says otherwise. Owner: struct subscription embeds the stages.
  */
 #ifndef WARREN_CONSUME_STAGE_H

@@ -157,11 +157,12 @@ static void enter_all(struct rig *rig)
     struct batch arrived = {NULL, NULL, 0};
 
     for (uint64_t tag = 0; tag < COUNT; tag++) {
-        struct attempt *attempt = attempt_new(nothing, nothing, nothing, tag);
+        struct delivery *delivery =
+            delivery_new(attempt_room(rig->count), nothing, nothing, nothing, tag);
 
-        assert_non_null(attempt);
-        attempt->delivery.tag = tag;
-        batch_add(&arrived, attempt);
+        assert_non_null(delivery);
+        delivery->tag = tag;
+        batch_add(&arrived, attempt_of(delivery));
     }
     stages_pass(&rig->stages, &arrived, &rig->go, &rig->back);
     assert_int_equal(arrived.count, 0);
