@@ -93,16 +93,13 @@ static void take_signals(struct warren_worker *worker)
 static enum warren_status start_publisher(struct warren_worker *worker, struct warren_error *error)
 {
     struct warren_publisher_options options;
-    struct publisher_observer observer;
     enum warren_status status;
 
     settings_publisher(worker->setup.config, "warren publisher", &options);
     settings_spool(worker->setup.config, &options);
-    status = warren_publisher_new(&options, &worker->publisher, error);
+    status = publisher_new(&options, &worker_report_publisher, NULL, &worker->publisher, error);
     if (status != WARREN_OK)
         return status;
-    worker_report_publisher(&observer);
-    publisher_set_observer(worker->publisher, &observer, worker);
     worker_report_spool(worker->publisher);
     return WARREN_OK;
 }

@@ -316,16 +316,13 @@ void worker_report_events(struct runtime_events *events)
     };
 }
 
-void worker_report_publisher(struct publisher_observer *observer)
-{
-    *observer = (struct publisher_observer){
-        .open = on_publisher_open,
-        .lost = on_publisher_lost,
-        .blocked = on_publisher_blocked,
-        .refused = on_publisher_refused,
-        .spool = on_publisher_spool,
-    };
-}
+const struct publisher_observer worker_report_publisher = {
+    .open = on_publisher_open,
+    .lost = on_publisher_lost,
+    .blocked = on_publisher_blocked,
+    .refused = on_publisher_refused,
+    .spool = on_publisher_spool,
+};
 
 void worker_report_start(const struct config *config)
 {

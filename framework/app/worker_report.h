@@ -5,12 +5,12 @@
 #define WARREN_APP_WORKER_REPORT_H
 
 #include "consume/runtime/runtime.h"
-#include "publish/publisher/publisher_internal.h"
+#include "publish/publisher/publisher.h"
 
 /** All events but `stopped` and `gap`. */
 void worker_report_events(struct runtime_events *events);
 /** What happens to the publisher's connection. */
-void worker_report_publisher(struct publisher_observer *observer);
+extern const struct publisher_observer worker_report_publisher;
 
 /** What waits in the publisher's spool, if something does. */
 void worker_report_spool(struct warren_publisher *publisher);

@@ -4,7 +4,7 @@
  */
 #include "delay_fixture.h"
 
-#include "publish/publisher/publisher_internal.h"
+#include "publish/publisher/publisher.h"
 
 static int start(void **state)
 {
@@ -228,8 +228,8 @@ static void a_retry_goes_to_the_queue(void **state)
         struct peer_message got;
 
         message.properties.expiration = delays_ms[i] ? "1" : NULL;
-        assert_int_equal(publisher_relay_within(f->publisher, &publish, NULL, f->queue,
-                                                delays_ms[i], 1000, on_receipt, &sent),
+        assert_int_equal(publisher_relay(f->publisher, &publish, NULL, f->queue, delays_ms[i], 1000,
+                                         on_receipt, &sent),
                          WARREN_OK);
         assert_true(arrives(f, f->queue, &got));
         assert_string_equal(got.routing_key, f->queue);

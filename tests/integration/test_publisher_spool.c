@@ -17,7 +17,7 @@
 
 #include <sqlite3.h>
 
-#include "publish/publisher/publisher_internal.h"
+#include "publish/publisher/publisher.h"
 #include "store/spool/spool.h"
 
 #define TIMEOUT_MS ((uint32_t)(PATIENCE_MS * slowness()))
@@ -770,11 +770,15 @@ static void a_long_reader_is_told(void **state)
     char *body = pattern(BYTES);
     struct warren_message message = {.body = {body, BYTES}};
     struct warren_publish publish = {.routing_key = s->f->queue, .message = &message};
+    const char *uri = proxy_uri(s->f->proxy);
     sqlite3 *reader;
 
     s->options.spool_unsynced = true;
-    open_disconnected(s);
-    publisher_set_observer(s->f->publisher, &observer, &told);
+    s->options.uris = &uri;
+    s->options.uri_count = 1;
+    proxy_refuse(s->f->proxy, true);
+    assert_int_equal(publisher_new(&s->options, &observer, &told, &s->f->publisher, NULL),
+                     WARREN_OK);
     assert_int_equal(sqlite3_open(s->path, &reader), SQLITE_OK);
     assert_int_equal(sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM spool", NULL, NULL, NULL),
                      SQLITE_OK);

@@ -6,7 +6,7 @@
 
 #include "app/settings.h"
 #include "base/error.h"
-#include "publish/publisher/publisher_internal.h"
+#include "publish/publisher/publisher.h"
 
 /* Bodies under way. One larger than that still goes, alone. */
 #define WINDOW_BYTES ((size_t)256 * 1024 * 1024)
@@ -90,8 +90,7 @@ enum warren_status dlq_courier_send(struct dlq_courier *courier, const char *que
 
     parcel->courier = courier;
     list_init(&parcel->link);
-    return publisher_relay_within(courier->publisher, &publish, texts, queue, 0, 0, on_receipt,
-                                  parcel);
+    return publisher_relay(courier->publisher, &publish, texts, queue, 0, 0, on_receipt, parcel);
 }
 
 void dlq_courier_free(struct dlq_courier *courier, uint32_t patience_ms)

@@ -7,7 +7,7 @@
 #include "command/cli/message_options.h"
 #include "command/dump/dump.h"
 #include "command/message/command_message.h"
-#include "publish/publisher/publisher_internal.h"
+#include "publish/publisher/publisher.h"
 
 struct request {
     struct message_options options; /* first */

@@ -25,7 +25,7 @@
 #define JOB_ERROR_SIZE 1025
 
 /**
- * Takes what a job publishes, as publisher_publish_after_within() does: @receipt is called exactly
+ * Takes what a job publishes, as publisher_publish() does: @receipt is called exactly
  * once if it answers WARREN_OK, never otherwise. @texts is the job's arena: it may pass on what it
  * was given. Thread: the worker's.
  */

@@ -15,7 +15,7 @@
 #include "base/arena.h"
 #include "consume/relay/history.h"
 
-/** How a relay publishes: publisher_relay_within(), or what a test puts in its place. */
+/** How a relay publishes: publisher_relay(), or what a test puts in its place. */
 struct relay_outlet {
     enum warren_status (*publish)(struct warren_publisher *publisher,
                                   const struct warren_publish *what, const struct arena *texts,

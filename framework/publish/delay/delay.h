@@ -49,7 +49,7 @@ struct delay {
 };
 
 /**
- * @texts     see publisher_internal.h
+ * @texts     see publisher.h
  * @delay_ms  rounded up to seconds; 1 to DELAY_LONGEST_MAX_MS
  * @to_queue  NULL: where @publish says, which is a queue for the default exchange
  * @return    WARREN_OK; WARREN_EINVAL (the queue has no name, a name has more than 255 bytes or

@@ -27,7 +27,7 @@
  * if @delay_ms is above 0, and may then be dead-lettered once.
  *
  * @publish  its message may be NULL: one without CC
- * @texts    see publisher_internal.h
+ * @texts    see publisher.h
  */
 size_t growth_room(const struct warren_publish *publish, const struct arena *texts,
                    const char *to_queue, int64_t delay_ms);

@@ -2,6 +2,7 @@
 #include "publish/message/options.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,35 +52,49 @@ static enum warren_status copy_options(const struct warren_publisher_options *fr
     return WARREN_OK;
 }
 
+/* A number, and what it may be. */
+struct range {
+    const char *name;
+    uint64_t value;
+    uint64_t min;
+    uint64_t max; /* UINT64_MAX: no bound */
+    const char *max_is;
+};
+
+static enum warren_status check_range(const struct range *range, struct warren_error *error)
+{
+    if (range->value >= range->min && range->value <= range->max)
+        return WARREN_OK;
+    if (range->max == UINT64_MAX)
+        return error_set(error, WARREN_EINVAL, "%s must be at least %" PRIu64, range->name,
+                         range->min);
+    return error_set(error, WARREN_EINVAL,
+                     "%s is %" PRIu64 ", must be %" PRIu64 " to %" PRIu64 "%s", range->name,
+                     range->value, range->min, range->max, range->max_is ? range->max_is : "");
+}
+
 static enum warren_status check_numbers(const struct warren_publisher_options *o,
                                         struct warren_error *error)
 {
-    if (o->window_messages < 1 || o->window_messages > WINDOW_MESSAGES_MAX)
-        return error_set(error, WARREN_EINVAL, "window_messages is %u, must be 1 to %d",
-                         o->window_messages, WINDOW_MESSAGES_MAX);
-    if (o->window_bytes < 1)
-        return error_set(error, WARREN_EINVAL, "window_bytes must be at least 1");
+    const struct range ranges[] = {
+        {"window_messages", o->window_messages, 1, WINDOW_MESSAGES_MAX, NULL},
+        {"window_bytes", o->window_bytes, 1, UINT64_MAX, NULL},
+        {"heartbeat_s", o->heartbeat_s, 0, HEARTBEAT_MAX_S, NULL},
+        {"connect_timeout_ms", o->connect_timeout_ms, 1, UINT64_MAX, NULL},
+        {"reconnect_delay_min_ms", o->reconnect_delay_min_ms, 1, o->reconnect_delay_max_ms,
+         " (reconnect_delay_max_ms)"},
+        {"delay_longest_ms", o->delay_longest_ms, 1, DELAY_LONGEST_MAX_MS, NULL},
+        {"spool_max_bytes", o->spool_max_bytes, SPOOL_BYTES_MIN, INT64_MAX / 2, NULL},
+        {"spool_max_age_ms", o->spool_max_age_ms, 0, INT64_MAX / 2, NULL},
+    };
+
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
+        if (check_range(&ranges[i], error) != WARREN_OK)
+            return WARREN_EINVAL;
     if (o->when_full != WARREN_BLOCK && o->when_full != WARREN_FAIL)
         return error_set(error, WARREN_EINVAL, "when_full must be WARREN_BLOCK or WARREN_FAIL");
-    if (o->heartbeat_s > HEARTBEAT_MAX_S)
-        return error_set(error, WARREN_EINVAL, "heartbeat_s is %u, must be at most %d",
-                         o->heartbeat_s, HEARTBEAT_MAX_S);
-    if (o->connect_timeout_ms < 1)
-        return error_set(error, WARREN_EINVAL, "connect_timeout_ms must be at least 1");
-    if (o->reconnect_delay_min_ms < 1 || o->reconnect_delay_min_ms > o->reconnect_delay_max_ms)
-        return error_set(error, WARREN_EINVAL,
-                         "reconnect_delay_min_ms is %u, must be 1 to reconnect_delay_max_ms (%u)",
-                         o->reconnect_delay_min_ms, o->reconnect_delay_max_ms);
-    if (o->delay_longest_ms < 1 || o->delay_longest_ms > DELAY_LONGEST_MAX_MS)
-        return error_set(error, WARREN_EINVAL, "delay_longest_ms is %llu, must be 1 to %lld",
-                         (unsigned long long)o->delay_longest_ms, (long long)DELAY_LONGEST_MAX_MS);
     if (o->spool_path && !*o->spool_path)
         return error_set(error, WARREN_EINVAL, "spool_path is empty; NULL is for no spool");
-    if (o->spool_max_bytes < SPOOL_BYTES_MIN || o->spool_max_bytes > INT64_MAX / 2)
-        return error_set(error, WARREN_EINVAL, "spool_max_bytes is %llu, must be at least %d",
-                         (unsigned long long)o->spool_max_bytes, SPOOL_BYTES_MIN);
-    if (o->spool_max_age_ms > INT64_MAX / 2)
-        return error_set(error, WARREN_EINVAL, "spool_max_age_ms is too long");
     if ((unsigned)o->spool_when_full > WARREN_SPOOL_DROP_OLDEST)
         return error_set(error, WARREN_EINVAL,
                          "spool_when_full must be WARREN_SPOOL_BLOCK, WARREN_SPOOL_FAIL or "

@@ -164,7 +164,7 @@ static enum warren_status add_note(struct warren_properties *properties, const c
 }
 
 static enum warren_status encode_properties(const struct warren_publish *publish,
-                                            const struct arena *texts, bool copy,
+                                            const struct arena *texts, enum record_kind kind,
                                             struct scratch *scratch, char uuid[UUID_TEXT_SIZE],
                                             struct record_parts *parts)
 {
@@ -178,7 +178,7 @@ static enum warren_status encode_properties(const struct warren_publish *publish
     if (parts->id.len == 0) {
         uuid_v7(uuid);
         parts->id = warren_text(uuid);
-        if (copy)
+        if (kind == RECORD_COPY)
             status = add_note(&properties, uuid, &scratch->arena);
         else
             properties.message_id = uuid;
@@ -194,8 +194,8 @@ static enum warren_status encode_properties(const struct warren_publish *publish
 }
 
 static enum warren_status measure(const struct warren_publish *publish, const struct arena *texts,
-                                  bool copy, struct scratch *scratch, char uuid[UUID_TEXT_SIZE],
-                                  struct record_parts *parts)
+                                  enum record_kind kind, struct scratch *scratch,
+                                  char uuid[UUID_TEXT_SIZE], struct record_parts *parts)
 {
     if (!publish->message || (publish->message->body.len > 0 && !publish->message->body.data))
         return WARREN_EINVAL;
@@ -205,7 +205,7 @@ static enum warren_status measure(const struct warren_publish *publish, const st
         return WARREN_EINVAL;
     parts->body = publish->message->body;
     parts->mandatory = !publish->optional;
-    return encode_properties(publish, texts, copy, scratch, uuid, parts);
+    return encode_properties(publish, texts, kind, scratch, uuid, parts);
 }
 
 static enum warren_status build(const struct record_parts *parts, size_t max_size,
@@ -229,9 +229,8 @@ static enum warren_status build(const struct record_parts *parts, size_t max_siz
     return WARREN_OK;
 }
 
-static enum warren_status new_record(const struct warren_publish *publish,
-                                     const struct arena *texts, bool copy, size_t max_size,
-                                     struct record **ret_record)
+enum warren_status record_new(const struct warren_publish *publish, const struct arena *texts,
+                              enum record_kind kind, size_t max_size, struct record **ret_record)
 {
     struct scratch *scratch = scratch_of_thread();
     struct record_parts parts = {.mandatory = true};
@@ -240,33 +239,15 @@ static enum warren_status new_record(const struct warren_publish *publish,
 
     if (!scratch)
         return WARREN_ENOMEM;
-    status = measure(publish, texts, copy, scratch, uuid, &parts);
+    status = measure(publish, texts, kind, scratch, uuid, &parts);
     return status == WARREN_OK ? build(&parts, max_size, ret_record) : status;
-}
-
-enum warren_status record_new_whole(const struct warren_publish *publish, const struct arena *texts,
-                                    size_t max_size, struct record **ret_record)
-{
-    return new_record(publish, texts, false, max_size, ret_record);
-}
-
-enum warren_status record_new_copy(const struct warren_publish *publish, const struct arena *texts,
-                                   size_t max_size, struct record **ret_record)
-{
-    return new_record(publish, texts, true, max_size, ret_record);
-}
-
-enum warren_status record_new(const struct warren_publish *publish, size_t max_size,
-                              struct record **ret_record)
-{
-    return record_new_whole(publish, NULL, max_size, ret_record);
 }
 
 enum warren_status record_restore(const struct record_parts *parts, struct record **ret_record)
 {
     if (parts->exchange.len > SHORTSTR_MAX || parts->routing_key.len > SHORTSTR_MAX ||
         parts->id.len > SHORTSTR_MAX || parts->properties.len < 2 ||
-        parts->properties.len > RECORD_FRAME_MAX - FRAME_OVERHEAD - HEADER_FIXED)
+        parts->properties.len > record_properties_max(RECORD_FRAME_MAX))
         return WARREN_EINVAL;
     return build(parts, SIZE_MAX, ret_record);
 }

@@ -67,22 +67,23 @@ struct record {
     uint8_t data[];     /* from 0: the frame of basic.publish */
 };
 
+enum record_kind {
+    RECORD_OWN,
+    /** Of a message that came from the broker: where that has no message id, it gets none, and what
+     * it is known by stands in NOTE_COPY (annotations.h). */
+    RECORD_COPY
+};
+
 /**
  * Encode @publish: defaults for delivery mode, mandatory and message id are applied here.
  *
+ * @texts     knows the lengths of texts that hold a NUL, as arena_bytes() tells them; may be NULL
  * @max_size  largest record_size() that is accepted
  * @return    WARREN_OK; WARREN_EINVAL, WARREN_ETOOBIG, WARREN_ENOMEM
  * Thread: any; scratch memory is kept for each thread until it ends.
  */
-enum warren_status record_new(const struct warren_publish *publish, size_t max_size,
-                              struct record **ret_record);
-/** The same; texts that @texts (or NULL) knows have the length that arena_bytes() tells. */
-enum warren_status record_new_whole(const struct warren_publish *publish, const struct arena *texts,
-                                    size_t max_size, struct record **ret_record);
-/** The same of a copy of a message that came from the broker: where that has no message id, it gets
- * none, and what it is known by stands in NOTE_COPY (annotations.h). */
-enum warren_status record_new_copy(const struct warren_publish *publish, const struct arena *texts,
-                                   size_t max_size, struct record **ret_record);
+enum warren_status record_new(const struct warren_publish *publish, const struct arena *texts,
+                              enum record_kind kind, size_t max_size, struct record **ret_record);
 /**
  * As record_new() would, from parts that record_parts() once gave.
  *

@@ -1,5 +1,5 @@
-/* publisher.c - what callers' threads do: encode, wait for room, hand over; flush, close. */
-#include <warren/publisher.h>
+/* publisher.c - what callers' threads do: begin, wait for room, flush, close. */
+#include "publish/publisher/publisher.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -12,11 +12,6 @@
 /* A caller that waits for room is woken when a quarter of the window is free; as messages that
  * get stuck may keep it fuller than that for long, it also looks for itself this often. */
 #define ROOM_STEP_MS 20
-
-int64_t publisher_now_ms(void)
-{
-    return clock_now_ms(clock_monotonic());
-}
 
 /* ---- begin ---- */
 
@@ -31,9 +26,9 @@ static struct warren_publisher *allocate(const struct warren_publisher_options *
     condition_init(&p->ended_cond);
     condition_init(&p->connected_cond);
     list_init(&p->incoming);
-    list_init(&p->room_turns);
+    list_init(&p->send_turns);
     atomic_init(&p->frame_max, RECORD_FRAME_MAX);
-    p->window_messages = options->window_messages;
+    p->options = *options;
     p->room.messages_max =
         pace_window(options->rate, options->timeout_ms, options->window_messages);
     p->rate = options->rate;
@@ -42,12 +37,6 @@ static struct warren_publisher *allocate(const struct warren_publisher_options *
     p->next_seq = 1;
     p->ended_below = 1;
     p->flush_target = UINT64_MAX;
-    p->when_full = options->when_full;
-    p->block_timeout_ms = options->block_timeout_ms;
-    p->timeout_ms = options->timeout_ms;
-    p->delay_longest_ms = (int64_t)options->delay_longest_ms;
-    p->spool_receipt = options->spool_receipt;
-    p->spool_user = options->spool_user;
     return p;
 }
 
@@ -66,9 +55,10 @@ static void release(struct warren_publisher *p)
     free(p);
 }
 
-enum warren_status warren_publisher_new(const struct warren_publisher_options *options,
-                                        struct warren_publisher **ret_publisher,
-                                        struct warren_error *error)
+enum warren_status publisher_new(const struct warren_publisher_options *options,
+                                 const struct publisher_observer *observer, void *user,
+                                 struct warren_publisher **ret_publisher,
+                                 struct warren_error *error)
 {
     struct publisher_settings settings;
     enum warren_status status = publisher_settings_init(options, &settings, error);
@@ -81,6 +71,9 @@ enum warren_status warren_publisher_new(const struct warren_publisher_options *o
         publisher_settings_done(&settings);
         return error_set(error, WARREN_ENOMEM, "out of memory for a publisher");
     }
+    if (observer)
+        p->observer = *observer;
+    p->observer_user = user;
     status = sender_init(p, &settings.connection, error);
     if (status == WARREN_OK)
         status = publisher_spool_open(p, &settings.options, error);
@@ -95,13 +88,11 @@ enum warren_status warren_publisher_new(const struct warren_publisher_options *o
     return WARREN_OK;
 }
 
-void publisher_set_observer(struct warren_publisher *p, const struct publisher_observer *observer,
-                            void *user)
+enum warren_status warren_publisher_new(const struct warren_publisher_options *options,
+                                        struct warren_publisher **ret_publisher,
+                                        struct warren_error *error)
 {
-    pthread_mutex_lock(&p->lock);
-    p->observer = *observer;
-    p->observer_user = user;
-    pthread_mutex_unlock(&p->lock);
+    return publisher_new(options, NULL, NULL, ret_publisher, error);
 }
 
 enum warren_status warren_publisher_wait_connected(struct warren_publisher *p, uint32_t timeout_ms,
@@ -122,29 +113,27 @@ enum warren_status warren_publisher_wait_connected(struct warren_publisher *p, u
     return status;
 }
 
-/* ---- publish ---- */
-
-typedef bool fits_fn(const struct room *room, size_t bytes);
+/* ---- room ---- */
 
 /* One caller who waits for room; under the lock, as is all of waiting. */
-struct turn {
+struct send_turn {
     struct list link;
-    fits_fn *fits;
+    publisher_fits_fn *fits;
     size_t bytes;
 };
 
-static bool is_next(const struct warren_publisher *p, const struct turn *turn)
+static bool is_next(const struct warren_publisher *p, const struct send_turn *turn)
 {
-    return p->room_turns.next == &turn->link;
+    return p->send_turns.next == &turn->link;
 }
 
-static bool may_enter(const struct warren_publisher *p, const struct turn *turn)
+static bool may_enter(const struct warren_publisher *p, const struct send_turn *turn)
 {
     return turn->fits(&p->room, turn->bytes) && (!p->room_kept || is_next(p, turn));
 }
 
 /* The turn is over, well or not; those who stood behind one that room was kept for may go now. */
-static void end_turn(struct warren_publisher *p, struct turn *turn)
+static void end_turn(struct warren_publisher *p, struct send_turn *turn)
 {
     bool was_kept = p->room_kept && is_next(p, turn);
 
@@ -152,7 +141,7 @@ static void end_turn(struct warren_publisher *p, struct turn *turn)
     if (!was_kept)
         return;
     p->room_kept = false;
-    if (!list_empty(&p->room_turns))
+    if (!list_empty(&p->send_turns))
         condition_broadcast(&p->room_cond);
     if (p->spooler)
         spooler_room(p->spooler);
@@ -162,16 +151,16 @@ static void end_turn(struct warren_publisher *p, struct turn *turn)
  * who run, but to hand it over one by one would cost a switch of threads for each message. Who has
  * waited for long, however, such as with a message that is larger than what is free now and then,
  * has the room kept until the message fits. */
-static enum warren_status wait_for_turn(struct warren_publisher *p, struct turn *turn,
+static enum warren_status wait_for_turn(struct warren_publisher *p, struct send_turn *turn,
                                         int64_t wait_ms)
 {
-    int64_t began_ms = publisher_now_ms();
+    int64_t began_ms = clock_now_ms(clock_monotonic());
     int64_t deadline_ms = clock_deadline_ms(wait_ms);
     bool entered;
 
-    list_push(&p->room_turns, &turn->link);
+    list_push(&p->send_turns, &turn->link);
     while (!p->closing && !may_enter(p, turn)) {
-        int64_t now = publisher_now_ms();
+        int64_t now = clock_now_ms(clock_monotonic());
 
         if (now >= deadline_ms)
             break;
@@ -189,17 +178,19 @@ static enum warren_status wait_for_turn(struct warren_publisher *p, struct turn 
 }
 
 /* Who cannot wait takes what fits, also if it is kept for another one. */
-static enum warren_status wait_for_room(struct warren_publisher *p, size_t bytes, fits_fn *fits,
-                                        int64_t wait_ms)
+static enum warren_status wait_for_room(struct warren_publisher *p, size_t bytes,
+                                        publisher_fits_fn *fits, int64_t wait_ms)
 {
-    struct turn turn = {.fits = fits, .bytes = bytes};
+    struct send_turn turn = {.fits = fits, .bytes = bytes};
 
+    if (p->options.when_full == WARREN_FAIL || sender_is_caller(p))
+        wait_ms = 0;
     if (p->closing)
         return WARREN_ECLOSED;
-    if (fits(&p->room, bytes) && (!p->room_kept || wait_ms == 0 || sender_is_caller(p)))
+    if (fits(&p->room, bytes) && (!p->room_kept || wait_ms == 0))
         return WARREN_OK;
     p->stats.window_full++;
-    if (wait_ms == 0 || sender_is_caller(p))
+    if (wait_ms == 0)
         return WARREN_EFULL;
     return wait_for_turn(p, &turn, wait_ms);
 }
@@ -213,21 +204,12 @@ bool publisher_take_in(struct warren_publisher *p, struct record *record)
     return first;
 }
 
-static int64_t usual_wait_ms(const struct warren_publisher *p)
-{
-    if (p->when_full == WARREN_FAIL)
-        return 0;
-    return p->block_timeout_ms > 0 ? (int64_t)p->block_timeout_ms : INT64_MAX;
-}
-
-static enum warren_status hand_over(struct warren_publisher *p, struct record *record,
-                                    fits_fn *fits, int64_t wait_ms)
+enum warren_status publisher_enter(struct warren_publisher *p, struct record *record,
+                                   publisher_fits_fn *fits, int64_t wait_ms)
 {
     enum warren_status status;
     bool tell = false;
 
-    if (wait_ms > usual_wait_ms(p))
-        wait_ms = usual_wait_ms(p);
     pthread_mutex_lock(&p->lock);
     status = wait_for_room(p, record_size(record), fits, wait_ms);
     if (status == WARREN_OK) {
@@ -238,92 +220,6 @@ static enum warren_status hand_over(struct warren_publisher *p, struct record *r
     pthread_mutex_unlock(&p->lock);
     if (tell)
         loop_post(p->loop, &p->wake_task);
-    return status;
-}
-
-enum warren_status publisher_hand_over(struct warren_publisher *p, struct record *record,
-                                       int64_t wait_ms)
-{
-    return hand_over(p, record, room_fits, wait_ms);
-}
-
-enum warren_status publisher_hand_over_any_size(struct warren_publisher *p, struct record *record,
-                                                int64_t wait_ms)
-{
-    return hand_over(p, record, room_fits_any_size, wait_ms);
-}
-
-enum warren_status publisher_publish_within(struct warren_publisher *p,
-                                            const struct warren_publish *publish,
-                                            const struct arena *texts, int64_t most_ms,
-                                            warren_receipt_fn *on_receipt, void *user)
-{
-    struct record *record;
-    enum warren_status status = record_new_whole(publish, texts, p->room.bytes_max, &record);
-
-    if (status != WARREN_OK)
-        return status;
-    record->timeout_ms = publish->timeout_ms > 0 ? publish->timeout_ms : p->timeout_ms;
-    record->on_receipt = on_receipt;
-    record->user = user;
-    status = publisher_submit(p, record, most_ms);
-    if (status != WARREN_OK)
-        record_free(record);
-    return status;
-}
-
-size_t publisher_properties_max(struct warren_publisher *p)
-{
-    return record_properties_max(atomic_load_explicit(&p->frame_max, memory_order_relaxed));
-}
-
-enum warren_status warren_publisher_publish(struct warren_publisher *p,
-                                            const struct warren_publish *publish,
-                                            warren_receipt_fn *on_receipt, void *user)
-{
-    return publisher_publish_within(p, publish, NULL, INT64_MAX, on_receipt, user);
-}
-
-/* ---- publish and wait ---- */
-
-struct waiter {
-    struct warren_publisher *publisher;
-    struct condition cond;
-    bool done;
-    enum warren_result result;
-};
-
-static void waiter_receipt(const struct warren_receipt *receipt, void *user)
-{
-    struct waiter *waiter = user;
-    pthread_mutex_t *lock = &waiter->publisher->lock;
-
-    pthread_mutex_lock(lock);
-    waiter->result = receipt->result;
-    waiter->done = true;
-    condition_signal(&waiter->cond); /* under the lock: it lives on the waiting stack */
-    pthread_mutex_unlock(lock);
-}
-
-enum warren_status warren_publisher_publish_wait(struct warren_publisher *p,
-                                                 const struct warren_publish *publish,
-                                                 enum warren_result *ret_result)
-{
-    struct waiter waiter = {.publisher = p};
-    enum warren_status status;
-
-    if (sender_is_caller(p))
-        return WARREN_EINVAL;
-    condition_init(&waiter.cond);
-    status = warren_publisher_publish(p, publish, waiter_receipt, &waiter);
-    if (status == WARREN_OK) {
-        pthread_mutex_lock(&p->lock);
-        while (!waiter.done)
-            condition_wait(&waiter.cond, &p->lock);
-        pthread_mutex_unlock(&p->lock);
-        *ret_result = waiter.result;
-    }
-    condition_done(&waiter.cond);
     return status;
 }
 
@@ -367,14 +263,14 @@ enum warren_status warren_publisher_flush(struct warren_publisher *p, uint32_t t
 enum warren_status warren_publisher_set_rate(struct warren_publisher *p, double rate,
                                              uint32_t burst)
 {
-    enum warren_status status = pace_check(rate, burst, p->timeout_ms, NULL);
+    enum warren_status status = pace_check(rate, burst, p->options.timeout_ms, NULL);
 
     if (status != WARREN_OK)
         return status;
     pthread_mutex_lock(&p->lock);
     p->rate = rate;
     p->burst = burst;
-    p->room.messages_max = pace_window(rate, p->timeout_ms, p->window_messages);
+    p->room.messages_max = pace_window(rate, p->options.timeout_ms, p->options.window_messages);
     pthread_mutex_unlock(&p->lock);
     condition_broadcast(&p->room_cond);
     if (p->spooler)
@@ -389,6 +285,7 @@ void warren_publisher_stats(struct warren_publisher *p, struct warren_publisher_
     *stats = p->stats;
     stats->in_flight = p->room.messages;
     pthread_mutex_unlock(&p->lock);
+    replies_stats(p, stats);
     if (p->spooler)
         spooler_stats(p->spooler, stats);
 }

@@ -1,6 +1,6 @@
 /* publisher_private.h - the inside of a publisher, for the files that make it: publisher.c,
- * publisher_delay.c and request.c (callers' threads), sender.c, sender_events.c and replies.c (the
- * publisher's own thread).
+ * publish.c, publisher_spool.c and request.c (callers' threads), sender.c, sender_events.c and
+ * replies.c (the publisher's own thread).
  *
  *   caller: encode > room > incoming || sender: window > connection
  *   caller: room, flush, receipts    || sender: confirms > ended > callbacks
@@ -18,7 +18,7 @@
 #include "publish/message/options.h"
 #include "publish/message/pace.h"
 #include "publish/message/window.h"
-#include "publish/publisher/publisher_internal.h"
+#include "publish/publisher/publisher.h"
 #include "publish/spool/spooler.h"
 
 /** What basic.return said, until the content that follows it names the message. */
@@ -50,6 +50,11 @@ struct reply; /* one that is coming in */
 
 /* Requests that wait for a reply, by number; nothing is allocated before the first one. */
 struct replies {
+    _Atomic uint32_t open;    /* accepted, the caller was not told */
+    _Atomic uint64_t numbers; /* given to requests, */
+    _Atomic uint64_t unsent;  /* of which so many were given back */
+    _Atomic uint64_t answered;
+    _Atomic uint64_t late;
     struct list *buckets;
     uint64_t salt; /* of the correlation ids: those of another publisher are not ours */
     struct loop_timer timer;
@@ -72,7 +77,7 @@ struct warren_publisher {
     uint64_t next_seq;
     uint64_t ended_below;   /* every message with a lower seq has ended, its callback returned */
     uint64_t flush_target;  /* lowest ended_below that somebody waits for; UINT64_MAX: nobody */
-    struct list room_turns; /* of those who wait for room, the first of them first */
+    struct list send_turns; /* of those who wait for room, the first of them first */
     bool room_kept;         /* for the first one, who has waited for long */
     bool closing;
     bool halted; /* nothing comes from the spool any more */
@@ -80,28 +85,20 @@ struct warren_publisher {
     int64_t spool_done_below; /* everything with a lower id has left the disk */
     struct warren_publisher_stats stats;
     char last_failure[WARREN_ERROR_TEXT_MAX];
-    struct publisher_observer observer;
-    void *observer_user;
-    uint32_t requests_open; /* accepted, the caller was not told */
-    uint64_t next_request;
     double rate; /* wanted; the sender keeps it in `pace` */
     uint32_t burst;
 
     /* Set once. */
-    enum warren_when_full when_full;
-    uint32_t block_timeout_ms;
-    uint32_t timeout_ms;
-    int64_t delay_longest_ms;
-    uint32_t window_messages;   /* of the options; the room may be smaller, for the rate's sake */
+    struct warren_publisher_options options; /* its texts are not the publisher's: gone */
+    struct publisher_observer observer;
+    void *observer_user;
     _Atomic uint32_t frame_max; /* of the latest connection; written by the sender */
     pthread_t thread;
     struct loop *loop;
     struct loop_task wake_task; /* incoming is no longer empty */
     struct loop_task close_task;
-    uint32_t handshake_ms;   /* longest time for the close handshake; before close_task runs */
-    struct spooler *spooler; /* NULL: no spool */
-    warren_receipt_fn *spool_receipt;
-    void *spool_user;
+    uint32_t handshake_ms;      /* longest time for the close handshake; before close_task runs */
+    struct spooler *spooler;    /* NULL: no spool */
     struct loop_task rate_task; /* rate and burst were changed */
 
     /* The sender's. */
@@ -110,10 +107,10 @@ struct warren_publisher {
     struct window window;
     struct delay_topology delays;
     struct pace pace;
-    struct loop_timer trial; /* the first message for a delay queue is sent again, */
-    int64_t trial_end_ms;    /* until then; 0: it was not refused yet */
-    struct loop_timer turn;  /* the next message may go, as far as the rate is concerned */
-    struct record *writing;  /* half written: nothing else may be sent before its rest */
+    struct loop_timer trial_timer; /* the first message for a delay queue is sent again, */
+    int64_t trial_end_ms;          /* until then; 0: it was not refused yet */
+    struct loop_timer pace_timer;  /* the next message may go, as far as the rate is concerned */
+    struct record *writing;        /* half written: nothing else may be sent before its rest */
     struct loop_timer expiry;
     int64_t expiry_ms;  /* what the timer is armed for; INT64_MAX: it is not */
     int64_t expired_ms; /* when it last fired */
@@ -129,25 +126,49 @@ struct warren_publisher {
 
 /* publisher.c */
 
+/** Does a message of so many bytes fit? One of those of window.h. */
+typedef bool publisher_fits_fn(const struct room *room, size_t bytes);
+
 /**
- * Give @record to the sender when there is room, for which it waits at most @wait_ms, and not
- * longer than the publisher's options allow.
+ * Give @record to the sender when there is room, for which it waits at most @wait_ms, and not at
+ * all where when_full says so.
  *
  * @return WARREN_OK: it is the sender's; else the caller's still
  */
-enum warren_status publisher_hand_over(struct warren_publisher *publisher, struct record *record,
-                                       int64_t wait_ms);
-/** The same for a relay, of any size: see publisher_relay_within(). */
-enum warren_status publisher_hand_over_any_size(struct warren_publisher *publisher,
-                                                struct record *record, int64_t wait_ms);
+enum warren_status publisher_enter(struct warren_publisher *publisher, struct record *record,
+                                   publisher_fits_fn *fits, int64_t wait_ms);
 /**
  * Number @record and hand it to the sender. Under the lock.
  *
  * @return whether the sender must be told; of what waits already it was
  */
 bool publisher_take_in(struct warren_publisher *publisher, struct record *record);
-/** Milliseconds of the monotonic clock. */
-int64_t publisher_now_ms(void);
+
+/* publish.c */
+
+/**
+ * Encode what is published, @delay_ms from now.
+ *
+ * @return as warren_publisher_publish_after()
+ */
+enum warren_status publisher_encode(const struct warren_publisher *publisher,
+                                    const struct warren_publish *publish, const struct arena *texts,
+                                    int64_t delay_ms, struct record **ret_record);
+
+/** How a record goes to the sender. */
+enum publisher_way {
+    PUBLISHER_SPOOLED, /* through the spool if there is one */
+    PUBLISHER_DIRECT,
+    PUBLISHER_RELAY /* of any size: see publisher_relay() */
+};
+
+/**
+ * Hand @record over, whose receipt goes to @on_receipt; it waits for room at most @most_ms, and not
+ * longer than the options allow. @record is the publisher's in any case.
+ */
+enum warren_status publisher_send(struct warren_publisher *publisher, struct record *record,
+                                  enum publisher_way way, int64_t most_ms,
+                                  warren_receipt_fn *on_receipt, void *user);
 
 /* publisher_spool.c */
 
@@ -155,9 +176,9 @@ int64_t publisher_now_ms(void);
 enum warren_status publisher_spool_open(struct warren_publisher *publisher,
                                         const struct warren_publisher_options *options,
                                         struct warren_error *error);
-/** publisher_hand_over(), through the spool if there is one. */
-enum warren_status publisher_submit(struct warren_publisher *publisher, struct record *record,
-                                    int64_t most_ms);
+/** publisher_enter() for a publisher with a spool: it is on disk then. */
+enum warren_status publisher_spool_enter(struct warren_publisher *publisher, struct record *record,
+                                         int64_t wait_ms);
 
 /* sender.c */
 
@@ -188,6 +209,7 @@ void sender_trial_refused(struct warren_publisher *publisher);
 
 enum warren_status replies_init(struct warren_publisher *publisher);
 void replies_done(struct warren_publisher *publisher);
+void replies_stats(const struct warren_publisher *publisher, struct warren_publisher_stats *stats);
 /** A record whose `user` is a request enters the window. */
 void replies_expect(struct warren_publisher *publisher, struct record *record);
 /** A request is about to be written: see that replies come to this channel. */
@@ -202,14 +224,6 @@ void replies_content_end(struct warren_publisher *publisher);
 void replies_lost(struct warren_publisher *publisher, const struct channel_loss *loss);
 /** The publisher is being closed. */
 void replies_end_all(struct warren_publisher *publisher);
-
-/* publisher_delay.c */
-
-/** What is handed over for warren_publisher_publish_after() with a delay; as that. */
-enum warren_status publisher_new_delayed(const struct warren_publisher *publisher,
-                                         const struct warren_publish *publish,
-                                         const struct arena *texts, int64_t delay_ms,
-                                         struct record **ret_record);
 
 /* sender_events.c */
 

@@ -55,15 +55,10 @@ static void done(void *user, int64_t below)
 
 static void tell(void *user, bool trouble, const char *text)
 {
-    struct warren_publisher *p = user;
-    struct publisher_observer observer;
+    const struct warren_publisher *p = user;
 
-    pthread_mutex_lock(&p->lock);
-    observer = p->observer;
-    user = p->observer_user;
-    pthread_mutex_unlock(&p->lock);
-    if (observer.spool)
-        observer.spool(user, trouble, text);
+    if (p->observer.spool)
+        p->observer.spool(p->observer_user, trouble, text);
 }
 
 static void appended(void *user, int64_t messages)
@@ -99,17 +94,12 @@ enum warren_status publisher_spool_open(struct warren_publisher *p,
 /* ---- callers ---- */
 
 /* A callback must not wait for room; the disk it does wait for. */
-enum warren_status publisher_submit(struct warren_publisher *p, struct record *record,
-                                    int64_t most_ms)
+enum warren_status publisher_spool_enter(struct warren_publisher *p, struct record *record,
+                                         int64_t wait_ms)
 {
-    int64_t usual_ms = p->block_timeout_ms > 0 ? (int64_t)p->block_timeout_ms : INT64_MAX;
-    enum warren_status status;
+    enum warren_status status =
+        spooler_publish(p->spooler, record, sender_is_caller(p) ? 0 : wait_ms);
 
-    if (!p->spooler)
-        return publisher_hand_over(p, record, most_ms);
-    if (most_ms > usual_ms)
-        most_ms = usual_ms;
-    status = spooler_publish(p->spooler, record, sender_is_caller(p) ? 0 : most_ms);
     if (status != WARREN_OK)
         return status;
     pthread_mutex_lock(&p->lock);
@@ -132,8 +122,7 @@ enum warren_status publisher_append(struct warren_publisher *p,
 
     if (!p->spooler)
         return error_set(error, WARREN_ECLOSED, "there is no spool");
-    status = delay_ms > 0 ? publisher_new_delayed(p, publish, texts, delay_ms, &record)
-                          : record_new_whole(publish, texts, p->room.bytes_max, &record);
+    status = publisher_encode(p, publish, texts, delay_ms, &record);
     if (status != WARREN_OK)
         return error_set(error, status, "the message cannot be encoded");
     spooler_message_of(record, &message);

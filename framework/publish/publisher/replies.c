@@ -82,10 +82,8 @@ static void end(struct request *request, enum warren_status status, struct warre
         return;
     request->ended = true;
     list_remove(&request->link);
-    pthread_mutex_lock(&p->lock);
-    p->requests_open--;
-    p->stats.replies += status == WARREN_OK;
-    pthread_mutex_unlock(&p->lock);
+    p->replies.open--;
+    p->replies.answered += status == WARREN_OK;
     request->on_reply(status, reply, why, request->user);
 }
 
@@ -167,6 +165,13 @@ void replies_done(struct warren_publisher *p)
     loop_timer_done(&p->replies.timer);
     reply_free(p->replies.incoming);
     free(p->replies.buckets);
+}
+
+void replies_stats(const struct warren_publisher *p, struct warren_publisher_stats *stats)
+{
+    stats->requests = p->replies.numbers - p->replies.unsent;
+    stats->replies = p->replies.answered;
+    stats->replies_late = p->replies.late;
 }
 
 /* ---- a request enters, and is sent ---- */
@@ -317,13 +322,6 @@ static struct request *find_by_id(const struct replies *replies, struct warren_b
     return memcmp(id.data, expected, id.len) == 0 ? find(replies, number) : NULL;
 }
 
-static void count_late(struct warren_publisher *p)
-{
-    pthread_mutex_lock(&p->lock);
-    p->stats.replies_late++;
-    pthread_mutex_unlock(&p->lock);
-}
-
 static struct reply *reply_new(const struct content_header *header)
 {
     struct reply *reply = NULL;
@@ -370,7 +368,7 @@ uint8_t *replies_content(struct warren_publisher *p, const struct content_header
         properties_decode(header->properties, &p->scratch, &properties);
     request = find_by_id(replies, arena_bytes(&p->scratch, properties.correlation_id));
     if (!request) {
-        count_late(p);
+        p->replies.late++;
         return NULL;
     }
     replies->incoming = reply_new(header);
@@ -396,7 +394,7 @@ void replies_content_end(struct warren_publisher *p)
         end(request, WARREN_OK, &reply->reply, "");
         release(request);
     } else {
-        count_late(p);
+        p->replies.late++;
         reply_free(reply);
     }
 }

@@ -1,4 +1,5 @@
 /* request.c - requests, on the callers' threads: what is published, and waiting for the reply. */
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,31 +10,6 @@
 
 /* Open at once, for each holds memory until its reply. */
 #define REQUESTS_MAX 65536
-
-/* A place among the open requests, and a number. */
-static enum warren_status take_number(struct warren_publisher *p, uint64_t *ret_number)
-{
-    enum warren_status status = WARREN_OK;
-
-    pthread_mutex_lock(&p->lock);
-    if (p->requests_open == REQUESTS_MAX) {
-        status = WARREN_EFULL;
-    } else {
-        p->requests_open++;
-        p->stats.requests++;
-        *ret_number = ++p->next_request;
-    }
-    pthread_mutex_unlock(&p->lock);
-    return status;
-}
-
-static void give_number_back(struct warren_publisher *p)
-{
-    pthread_mutex_lock(&p->lock);
-    p->requests_open--;
-    p->stats.requests--;
-    pthread_mutex_unlock(&p->lock);
-}
 
 static enum warren_status encode(struct warren_publisher *p, const struct warren_publish *publish,
                                  uint64_t number, struct record **ret_record)
@@ -46,14 +22,14 @@ static enum warren_status encode(struct warren_publisher *p, const struct warren
     message.properties.reply_to = DIRECT_REPLY;
     message.properties.correlation_id = correlation_id;
     request.message = &message;
-    return record_new(&request, p->room.bytes_max, ret_record);
+    return record_new(&request, NULL, RECORD_OWN, p->room.bytes_max, ret_record);
 }
 
 /* The message may not outlive the request. */
 static uint32_t life_ms(const struct warren_publisher *p, const struct warren_publish *publish,
                         uint32_t left_ms)
 {
-    uint32_t own_ms = publish->timeout_ms > 0 ? publish->timeout_ms : p->timeout_ms;
+    uint32_t own_ms = publish->timeout_ms > 0 ? publish->timeout_ms : p->options.timeout_ms;
 
     return own_ms > 0 && own_ms < left_ms ? own_ms : left_ms;
 }
@@ -70,12 +46,7 @@ static enum warren_status publish_request(struct warren_publisher *p,
     request->timeout_ms = timeout_ms;
     record->timeout_ms = life_ms(p, publish, timeout_ms);
     record->once = true;
-    record->on_receipt = replies_receipt;
-    record->user = request;
-    status = publisher_hand_over(p, record, timeout_ms);
-    if (status != WARREN_OK)
-        record_free(record);
-    return status;
+    return publisher_send(p, record, PUBLISHER_DIRECT, timeout_ms, replies_receipt, request);
 }
 
 static bool is_valid(const struct warren_publish *publish, uint32_t timeout_ms,
@@ -102,23 +73,21 @@ enum warren_status warren_publisher_request_async(struct warren_publisher *p,
     request->publisher = p;
     request->on_reply = on_reply;
     request->user = user;
-    status = take_number(p, &request->number);
-    if (status == WARREN_OK) {
-        status = publish_request(p, publish, timeout_ms, request);
-        if (status != WARREN_OK)
-            give_number_back(p);
-    }
-    if (status != WARREN_OK)
-        free(request);
+    request->number = ++p->replies.numbers;
+    status = ++p->replies.open > REQUESTS_MAX ? WARREN_EFULL
+                                              : publish_request(p, publish, timeout_ms, request);
+    if (status == WARREN_OK)
+        return WARREN_OK;
+    p->replies.open--;
+    p->replies.unsent++;
+    free(request);
     return status;
 }
 
 /* ---- waiting ---- */
 
 struct waiter {
-    pthread_mutex_t lock;
-    struct condition cond;
-    bool done;
+    sem_t done;
     enum warren_status status;
     struct warren_reply *reply;
     struct warren_error *error;
@@ -129,14 +98,11 @@ static void waiter_reply(enum warren_status status, struct warren_reply *reply, 
 {
     struct waiter *waiter = user;
 
-    pthread_mutex_lock(&waiter->lock);
     waiter->status = status;
     waiter->reply = reply;
     if (status != WARREN_OK)
         error_set(waiter->error, status, "%s", why);
-    waiter->done = true;
-    condition_signal(&waiter->cond); /* under the lock: it lives on the waiting stack */
-    pthread_mutex_unlock(&waiter->lock);
+    sem_post(&waiter->done);
 }
 
 static const char *refusal_of(enum warren_status status)
@@ -168,21 +134,17 @@ enum warren_status warren_publisher_request(struct warren_publisher *p,
 
     if (sender_is_caller(p))
         return error_set(error, WARREN_EINVAL, "a callback of the publisher must not wait");
-    pthread_mutex_init(&waiter.lock, NULL);
-    condition_init(&waiter.cond);
+    sem_init(&waiter.done, 0, 0);
     status = warren_publisher_request_async(p, publish, timeout_ms, waiter_reply, &waiter);
     if (status != WARREN_OK) {
         error_set(error, status, "%s", refusal_of(status));
     } else {
-        pthread_mutex_lock(&waiter.lock);
-        while (!waiter.done)
-            condition_wait(&waiter.cond, &waiter.lock);
-        pthread_mutex_unlock(&waiter.lock);
+        while (sem_wait(&waiter.done) != 0) /* a signal's handler ran */
+            continue;
         status = waiter.status;
         if (status == WARREN_OK)
             *ret_reply = waiter.reply;
     }
-    condition_done(&waiter.cond);
-    pthread_mutex_destroy(&waiter.lock);
+    sem_destroy(&waiter.done);
     return status;
 }

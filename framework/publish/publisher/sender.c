@@ -138,7 +138,7 @@ void sender_trial_refused(struct warren_publisher *p)
     if (p->trial_end_ms == 0) /* the first time */
         p->trial_end_ms = now_ms(p) + TRIAL_MS;
     if (now_ms(p) < p->trial_end_ms)
-        loop_timer_arm_ms(&p->trial, TRIAL_STEP_MS);
+        loop_timer_arm_ms(&p->trial_timer, TRIAL_STEP_MS);
     else
         window_try_again(&p->window, false);
 }
@@ -196,7 +196,7 @@ static void write_some(struct warren_publisher *p, const struct buffer *out)
         bool begins = record && record != p->writing;
 
         if (begins && went == may)
-            loop_timer_arm_ms(&p->turn, pace_wait_ms(&p->pace));
+            loop_timer_arm_ms(&p->pace_timer, pace_wait_ms(&p->pace));
         if (!record || (begins && went == may) || !write_record(p, record))
             break;
         went += begins;
@@ -262,7 +262,7 @@ static void account(struct warren_publisher *p, const struct batch *batch)
     p->stats.expired += batch->results[WARREN_EXPIRED];
     p->stats.resent = p->window.resent;
     room_give(&p->room, batch->count, batch->bytes);
-    wake = !list_empty(&p->room_turns) && (p->room_kept || room_is_wide(&p->room));
+    wake = !list_empty(&p->send_turns) && (p->room_kept || room_is_wide(&p->room));
     pthread_mutex_unlock(&p->lock);
     if (wake)
         condition_broadcast(&p->room_cond);
@@ -281,9 +281,9 @@ static enum warren_result result_of(const struct record *record)
 static void tell_end(const struct warren_publisher *p, const struct record *record,
                      const struct warren_receipt *receipt)
 {
-    if (p->spool_receipt && (record->spool_id > 0 || record->aside) &&
+    if (p->options.spool_receipt && (record->spool_id > 0 || record->aside) &&
         receipt->result != WARREN_SPOOLED)
-        p->spool_receipt(receipt, p->spool_user);
+        p->options.spool_receipt(receipt, p->options.spool_user);
 }
 
 /* Two names of AMQP, each with a NUL behind it. */
@@ -400,8 +400,8 @@ static void change_rate(void *arg)
     burst = p->burst;
     pthread_mutex_unlock(&p->lock);
     pace_set(&p->pace, rate, burst, now_ms(p));
-    loop_timer_disarm(&p->turn);
-    loop_timer_disarm(&p->trial);
+    loop_timer_disarm(&p->pace_timer);
+    loop_timer_disarm(&p->trial_timer);
     sender_pump(p);
 }
 
@@ -439,9 +439,9 @@ enum warren_status sender_init(struct warren_publisher *p, const struct connecti
     if (status == WARREN_OK)
         status = loop_timer_init(&p->expiry, p->loop, expiry_fired, p);
     if (status == WARREN_OK)
-        status = loop_timer_init(&p->turn, p->loop, sender_pump, p);
+        status = loop_timer_init(&p->pace_timer, p->loop, sender_pump, p);
     if (status == WARREN_OK)
-        status = loop_timer_init(&p->trial, p->loop, trial_due, p);
+        status = loop_timer_init(&p->trial_timer, p->loop, trial_due, p);
     if (status == WARREN_OK)
         status = replies_init(p);
     if (status != WARREN_OK)
@@ -474,8 +474,8 @@ void sender_done(struct warren_publisher *p)
     channel_free(p->channel);
     connection_free(p->connection);
     loop_timer_done(&p->expiry);
-    loop_timer_done(&p->turn);
-    loop_timer_done(&p->trial);
+    loop_timer_done(&p->pace_timer);
+    loop_timer_done(&p->trial_timer);
     replies_done(p);
     window_done(&p->window);
     delay_topology_done(&p->delays);

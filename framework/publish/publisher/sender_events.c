@@ -8,23 +8,11 @@
 #include "base/log.h"
 #include "publish/publisher/publisher_private.h"
 
-static struct publisher_observer observer_of(struct warren_publisher *p, void **user)
-{
-    struct publisher_observer observer;
-
-    pthread_mutex_lock(&p->lock);
-    observer = p->observer;
-    *user = p->observer_user;
-    pthread_mutex_unlock(&p->lock);
-    return observer;
-}
-
 /* ---- channel ---- */
 
 static void confirms_on(void *user, uint32_t id, void *decoded)
 {
     struct warren_publisher *p = user;
-    struct publisher_observer observer = observer_of(p, &user);
 
     (void)id;
     (void)decoded;
@@ -34,8 +22,9 @@ static void confirms_on(void *user, uint32_t id, void *decoded)
     p->connected = true;
     condition_broadcast(&p->connected_cond);
     pthread_mutex_unlock(&p->lock);
-    if (observer.open && !p->announced)
-        observer.open(user, connection_where(p->connection), connection_server(p->connection));
+    if (p->observer.open && !p->announced)
+        p->observer.open(p->observer_user, connection_where(p->connection),
+                         connection_server(p->connection));
     p->announced = true;
     sender_work(p);
 }
@@ -55,15 +44,14 @@ static void channel_opened(void *user)
  * @return whether that message will not be sent again, or be found among fewer */
 static bool blame(struct warren_publisher *p, uint16_t code, const char *text)
 {
-    void *user;
-    struct publisher_observer observer = observer_of(p, &user);
     struct record *culprit = window_blame(&p->window, code, text);
     const struct warren_bytes none = {NULL, 0};
 
     log_debug("publisher: the broker refused %s: %u %s",
               culprit ? record_id(culprit) : "one of the messages", code, text);
-    if (observer.refused && (culprit || code != AMQP_INTERNAL_ERROR))
-        observer.refused(user, culprit ? record_id_bytes(culprit) : none, code, text);
+    if (p->observer.refused && (culprit || code != AMQP_INTERNAL_ERROR))
+        p->observer.refused(p->observer_user, culprit ? record_id_bytes(culprit) : none, code,
+                            text);
     return p->window.narrowed;
 }
 
@@ -75,14 +63,12 @@ static bool needs_refused(const struct record *record, const void *refusal)
 /* A part of the delay queues was refused: what needs it has ended, all else goes on. */
 static void end_delayed(struct warren_publisher *p, const struct delay_refusal *refusal)
 {
-    void *user;
-    struct publisher_observer observer = observer_of(p, &user);
     struct record *first =
         window_refuse_those(&p->window, needs_refused, refusal, refusal->code, refusal->text);
 
     log_debug("publisher: the broker refused a declare: %u %s", refusal->code, refusal->text);
-    if (first && observer.refused)
-        observer.refused(user, record_id_bytes(first), refusal->code, refusal->text);
+    if (first && p->observer.refused)
+        p->observer.refused(p->observer_user, record_id_bytes(first), refusal->code, refusal->text);
 }
 
 static void keep_failure(struct warren_publisher *p, const char *where, const char *text)
@@ -134,7 +120,7 @@ static void confirm(struct warren_publisher *p, uint64_t tag, bool multiple, boo
                         "the broker confirmed tag %llu, which it was never sent or has confirmed "
                         "before",
                         (unsigned long long)tag);
-    if (p->window.trial_refused && !loop_timer_armed(&p->trial))
+    if (p->window.trial_refused && !loop_timer_armed(&p->trial_timer))
         sender_trial_refused(p);
 }
 
@@ -247,7 +233,6 @@ static bool is_poison(const struct connection_loss *loss)
 static void connection_was_lost(void *user, const struct connection_loss *loss)
 {
     struct warren_publisher *p = user;
-    struct publisher_observer observer = observer_of(p, &user);
     struct connection_loss told = *loss;
 
     keep_failure(p, loss->where, loss->text);
@@ -256,15 +241,14 @@ static void connection_was_lost(void *user, const struct connection_loss *loss)
         told.retry_ms = 0;
     }
     p->refused = p->announced = false;
-    if (observer.lost)
-        observer.lost(user, &told);
+    if (p->observer.lost)
+        p->observer.lost(p->observer_user, &told);
     sender_work(p);
 }
 
 static void connection_was_blocked(void *user, bool blocked, const char *reason)
 {
     struct warren_publisher *p = user;
-    struct publisher_observer observer = observer_of(p, &user);
 
     p->blocked = blocked;
     if (blocked)
@@ -273,8 +257,8 @@ static void connection_was_blocked(void *user, bool blocked, const char *reason)
     p->stats.is_blocked = blocked;
     p->stats.blocked += blocked;
     pthread_mutex_unlock(&p->lock);
-    if (observer.blocked)
-        observer.blocked(user, blocked, reason);
+    if (p->observer.blocked)
+        p->observer.blocked(p->observer_user, blocked, reason);
     sender_work(p);
 }
 

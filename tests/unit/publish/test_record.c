@@ -9,7 +9,8 @@ static struct record *make(const struct warren_publish *publish)
 {
     struct record *record = NULL;
 
-    assert_int_equal(record_new(publish, (size_t)64 * 1024 * 1024, &record), WARREN_OK);
+    assert_int_equal(record_new(publish, NULL, RECORD_OWN, (size_t)64 * 1024 * 1024, &record),
+                     WARREN_OK);
     return record;
 }
 
@@ -155,7 +156,7 @@ static void a_copy_of_a_message(void **state)
         arena_init(&arena);
         buffer_init(&out, 1 << 20);
         message.properties.message_id = ids[i];
-        assert_int_equal(record_new_copy(&publish, NULL, 1 << 20, &record), WARREN_OK);
+        assert_int_equal(record_new(&publish, NULL, RECORD_COPY, 1 << 20, &record), WARREN_OK);
         assert_int_equal(record_write(record, &out, 1, 4096, SIZE_MAX), WARREN_OK);
         next_frame(&out, 4096);
         check_header(next_frame(&out, 4096), 1, 0, &arena, &properties);
@@ -304,7 +305,8 @@ static void bad_messages(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct record *record = NULL;
 
-        assert_int_equal(record_new(&rows[i].publish, rows[i].max_size, &record), rows[i].expected);
+        assert_int_equal(record_new(&rows[i].publish, NULL, RECORD_OWN, rows[i].max_size, &record),
+                         rows[i].expected);
         record_free(record);
     }
 }
@@ -319,8 +321,8 @@ static void size_bound_is_exact(void **state)
 
     (void)state;
     record_free(record);
-    assert_int_equal(record_new(&publish, size - 1, &record), WARREN_ETOOBIG);
-    assert_int_equal(record_new(&publish, size, &record), WARREN_OK);
+    assert_int_equal(record_new(&publish, NULL, RECORD_OWN, size - 1, &record), WARREN_ETOOBIG);
+    assert_int_equal(record_new(&publish, NULL, RECORD_OWN, size, &record), WARREN_OK);
     record_free(record);
 }
 
@@ -341,7 +343,7 @@ static void texts_are_whole(void **state)
     publish.routing_key = arena_text(&texts, "\0k", 2);
     message.properties.message_id = arena_text(&texts, "\0A", 2);
     message.properties.reply_to = arena_text(&texts, "r\0t", 3);
-    assert_int_equal(record_new_whole(&publish, &texts, 4096, &record), WARREN_OK);
+    assert_int_equal(record_new(&publish, &texts, RECORD_OWN, 4096, &record), WARREN_OK);
     arena_reset(&texts);
     record_parts(record, &parts);
     assert_int_equal(record_restore(&parts, &restored), WARREN_OK);

@@ -132,7 +132,7 @@ static void publish(struct scene *scene, const char *id)
     const struct warren_publish publish = {.routing_key = "q", .message = &message};
     struct record *record;
 
-    assert_int_equal(record_new(&publish, 1 << 20, &record), WARREN_OK);
+    assert_int_equal(record_new(&publish, NULL, RECORD_OWN, 1 << 20, &record), WARREN_OK);
     assert_int_equal(spooler_publish(scene->spooler, record, 0), WARREN_OK);
 }
 

@@ -10,7 +10,7 @@ static struct record *make(uint64_t seq, const char *exchange, const char *key, 
     struct warren_publish publish = {.exchange = exchange, .routing_key = key, .message = &message};
     struct record *record = NULL;
 
-    assert_int_equal(record_new(&publish, 4096, &record), WARREN_OK);
+    assert_int_equal(record_new(&publish, NULL, RECORD_OWN, 4096, &record), WARREN_OK);
     record->seq = seq;
     record->deadline_ms = deadline_ms;
     return record;
@@ -364,7 +364,7 @@ static void a_returned_id_is_whole(void **state)
     arena_init(&texts);
     for (uint64_t seq = 1; seq <= 2; seq++) {
         message.properties.message_id = arena_text(&texts, seq == 1 ? "dup\0A" : "dup\0B", 5);
-        assert_int_equal(record_new_whole(&publish, &texts, 4096, &record), WARREN_OK);
+        assert_int_equal(record_new(&publish, &texts, RECORD_OWN, 4096, &record), WARREN_OK);
         record->seq = seq;
         window_add(w, record);
     }

@@ -1,8 +1,8 @@
-/* publisher_internal.h - what the framework itself may ask of a publisher beyond
+/* publisher.h - what the framework itself may ask of a publisher beyond
  * <warren/publisher.h>.
  */
-#ifndef WARREN_PUBLISH_PUBLISHER_INTERNAL_H
-#define WARREN_PUBLISH_PUBLISHER_INTERNAL_H
+#ifndef WARREN_PUBLISH_PUBLISHER_H
+#define WARREN_PUBLISH_PUBLISHER_H
 
 #include <warren/publisher.h>
 
@@ -26,23 +26,25 @@ struct publisher_observer {
 };
 
 /**
- * Be told from now on; call it right after warren_publisher_new(). The functions run on the
- * publisher's thread without a lock held. Everything in @observer is copied.
+ * warren_publisher_new() with an observer, whose functions run on the publisher's thread without a
+ * lock held. Everything in @observer is copied; NULL: there is none.
  */
-void publisher_set_observer(struct warren_publisher *publisher,
-                            const struct publisher_observer *observer, void *user);
+enum warren_status publisher_new(const struct warren_publisher_options *options,
+                                 const struct publisher_observer *observer, void *user,
+                                 struct warren_publisher **ret_publisher,
+                                 struct warren_error *error);
 
 /* In all that follow @texts knows the lengths of texts in @publish that hold a NUL, as
  * arena_bytes() tells them; NULL: none does. */
 
 /**
- * warren_publisher_publish(), spool included, that waits for room no longer than @most_ms, whatever
- * block_timeout_ms says.
+ * warren_publisher_publish_after(), spool included, that waits for room no longer than @most_ms,
+ * whatever block_timeout_ms says. @delay_ms of 0 or less: at once.
  */
-enum warren_status publisher_publish_within(struct warren_publisher *publisher,
-                                            const struct warren_publish *publish,
-                                            const struct arena *texts, int64_t most_ms,
-                                            warren_receipt_fn *on_receipt, void *user);
+enum warren_status publisher_publish(struct warren_publisher *publisher,
+                                     const struct warren_publish *publish,
+                                     const struct arena *texts, int64_t delay_ms, int64_t most_ms,
+                                     warren_receipt_fn *on_receipt, void *user);
 
 /** What knows the lengths of the texts of @reply; as arena_bytes(). */
 const struct arena *publisher_reply_texts(const struct warren_reply *reply);
@@ -62,12 +64,6 @@ enum warren_status publisher_append(struct warren_publisher *publisher,
                                     const struct warren_publish *publish, const struct arena *texts,
                                     int64_t delay_ms, struct warren_outbox *outbox,
                                     struct warren_error *error);
-/** The same for warren_publisher_publish_after(). */
-enum warren_status publisher_publish_after_within(struct warren_publisher *publisher,
-                                                  const struct warren_publish *publish,
-                                                  const struct arena *texts, int64_t delay_ms,
-                                                  int64_t most_ms, warren_receipt_fn *on_receipt,
-                                                  void *user);
 
 /**
  * Publish again what came from the broker, without the spool. A message that is larger than
@@ -83,11 +79,10 @@ enum warren_status publisher_publish_after_within(struct warren_publisher *publi
  * @most_ms   longest wait for room, whatever block_timeout_ms says
  * @return    as warren_publisher_publish_after()
  */
-enum warren_status publisher_relay_within(struct warren_publisher *publisher,
-                                          const struct warren_publish *publish,
-                                          const struct arena *texts, const char *to_queue,
-                                          int64_t delay_ms, int64_t most_ms,
-                                          warren_receipt_fn *on_receipt, void *user);
+enum warren_status publisher_relay(struct warren_publisher *publisher,
+                                   const struct warren_publish *publish, const struct arena *texts,
+                                   const char *to_queue, int64_t delay_ms, int64_t most_ms,
+                                   warren_receipt_fn *on_receipt, void *user);
 
 /** For warren_publisher_close(), which follows: longest time of its handshake, if that is below the
  * usual second. Thread: the caller's. */

@@ -1,0 +1,204 @@
+/* publish.c - a message becomes a record, and that goes to the sender: at once or by way of the
+ * delay queues, a message of the caller's own or a relay. On the callers' threads.
+ */
+#include "publish/publisher/publisher.h"
+
+#include <semaphore.h>
+#include <stdlib.h>
+
+#include "publish/message/growth.h"
+#include "publish/publisher/publisher_private.h"
+
+/* ---- encoding ---- */
+
+/* Where a message goes, and how, besides what its struct warren_publish says. */
+struct route {
+    const struct arena *texts;
+    enum record_kind kind;
+    const char *to_queue; /* NULL: as it says */
+    int64_t delay_ms;     /* 0: at once */
+    size_t max_size;
+};
+
+static enum warren_status encode_delayed(const struct warren_publish *publish,
+                                         const struct route *route, struct record **ret_record)
+{
+    struct delay_message message;
+    struct delay *delay;
+    enum warren_status status =
+        delay_new(publish, route->texts, route->to_queue, route->delay_ms, &delay);
+
+    if (status != WARREN_OK)
+        return status;
+    status = delay_message_init(&message, delay, publish, route->texts);
+    if (status == WARREN_OK) {
+        status =
+            record_new(&message.publish, route->texts, route->kind, route->max_size, ret_record);
+        delay_message_done(&message);
+    }
+    if (status == WARREN_OK)
+        (*ret_record)->delay = delay;
+    else
+        free(delay);
+    return status;
+}
+
+/* With room for what the broker will add. */
+static enum warren_status encode(const struct warren_publish *publish, const struct route *route,
+                                 struct record **ret_record)
+{
+    struct warren_publish direct = *publish;
+    struct record *record;
+    enum warren_status status;
+
+    if (route->to_queue) {
+        direct.exchange = "";
+        direct.routing_key = route->to_queue;
+    }
+    status = route->delay_ms > 0
+                 ? encode_delayed(publish, route, &record)
+                 : record_new(&direct, route->texts, route->kind, route->max_size, &record);
+    if (status != WARREN_OK)
+        return status;
+    record->growth = (uint32_t)growth_room(publish, route->texts, route->to_queue, route->delay_ms);
+    if (!record_fits(record, RECORD_FRAME_MAX)) {
+        record_free(record);
+        return WARREN_ETOOBIG;
+    }
+    *ret_record = record;
+    return WARREN_OK;
+}
+
+/* Of what is sent at once nothing is dead-lettered on its way, so it needs no room to grow. */
+enum warren_status publisher_encode(const struct warren_publisher *p,
+                                    const struct warren_publish *publish, const struct arena *texts,
+                                    int64_t delay_ms, struct record **ret_record)
+{
+    const struct warren_message *message = publish->message;
+    const struct route route = {
+        .texts = texts, .kind = RECORD_OWN, .delay_ms = delay_ms, .max_size = p->room.bytes_max};
+
+    if (delay_ms <= 0)
+        return record_new(publish, texts, RECORD_OWN, p->room.bytes_max, ret_record);
+    if ((uint64_t)delay_ms > p->options.delay_longest_ms || !message ||
+        (message->properties.expiration && message->properties.expiration[0]))
+        return WARREN_EINVAL;
+    return encode(publish, &route, ret_record);
+}
+
+/* ---- handing over ---- */
+
+enum warren_status publisher_send(struct warren_publisher *p, struct record *record,
+                                  enum publisher_way way, int64_t most_ms,
+                                  warren_receipt_fn *on_receipt, void *user)
+{
+    int64_t usual_ms = p->options.block_timeout_ms;
+    enum warren_status status;
+
+    if (usual_ms > 0 && most_ms > usual_ms)
+        most_ms = usual_ms;
+    record->on_receipt = on_receipt;
+    record->user = user;
+    if (way == PUBLISHER_SPOOLED && p->spooler)
+        status = publisher_spool_enter(p, record, most_ms);
+    else
+        status = publisher_enter(p, record, way == PUBLISHER_RELAY ? room_fits_any_size : room_fits,
+                                 most_ms);
+    if (status != WARREN_OK)
+        record_free(record);
+    return status;
+}
+
+static uint32_t life_ms(const struct warren_publisher *p, const struct warren_publish *publish)
+{
+    return publish->timeout_ms > 0 ? publish->timeout_ms : p->options.timeout_ms;
+}
+
+enum warren_status publisher_publish(struct warren_publisher *p,
+                                     const struct warren_publish *publish,
+                                     const struct arena *texts, int64_t delay_ms, int64_t most_ms,
+                                     warren_receipt_fn *on_receipt, void *user)
+{
+    struct record *record;
+    enum warren_status status = publisher_encode(p, publish, texts, delay_ms, &record);
+
+    if (status != WARREN_OK)
+        return status;
+    record->timeout_ms = life_ms(p, publish);
+    return publisher_send(p, record, PUBLISHER_SPOOLED, most_ms, on_receipt, user);
+}
+
+enum warren_status publisher_relay(struct warren_publisher *p, const struct warren_publish *publish,
+                                   const struct arena *texts, const char *to_queue,
+                                   int64_t delay_ms, int64_t most_ms, warren_receipt_fn *on_receipt,
+                                   void *user)
+{
+    int64_t longest_ms = (int64_t)p->options.delay_longest_ms;
+    const struct route route = {.texts = texts,
+                                .kind = RECORD_COPY,
+                                .to_queue = to_queue,
+                                .delay_ms = delay_ms < longest_ms ? delay_ms : longest_ms,
+                                .max_size = PTRDIFF_MAX / 2};
+    struct record *record;
+    enum warren_status status = encode(publish, &route, &record);
+
+    if (status != WARREN_OK)
+        return status;
+    record->timeout_ms = life_ms(p, publish);
+    return publisher_send(p, record, PUBLISHER_RELAY, most_ms, on_receipt, user);
+}
+
+size_t publisher_properties_max(struct warren_publisher *p)
+{
+    return record_properties_max(atomic_load_explicit(&p->frame_max, memory_order_relaxed));
+}
+
+enum warren_status warren_publisher_publish(struct warren_publisher *p,
+                                            const struct warren_publish *publish,
+                                            warren_receipt_fn *on_receipt, void *user)
+{
+    return publisher_publish(p, publish, NULL, 0, INT64_MAX, on_receipt, user);
+}
+
+enum warren_status warren_publisher_publish_after(struct warren_publisher *p,
+                                                  const struct warren_publish *publish,
+                                                  int64_t delay_ms, warren_receipt_fn *on_receipt,
+                                                  void *user)
+{
+    return publisher_publish(p, publish, NULL, delay_ms, INT64_MAX, on_receipt, user);
+}
+
+/* ---- publish and wait ---- */
+
+struct waiter {
+    sem_t done;
+    enum warren_result result;
+};
+
+static void waiter_receipt(const struct warren_receipt *receipt, void *user)
+{
+    struct waiter *waiter = user;
+
+    waiter->result = receipt->result;
+    sem_post(&waiter->done);
+}
+
+enum warren_status warren_publisher_publish_wait(struct warren_publisher *p,
+                                                 const struct warren_publish *publish,
+                                                 enum warren_result *ret_result)
+{
+    struct waiter waiter;
+    enum warren_status status;
+
+    if (sender_is_caller(p))
+        return WARREN_EINVAL;
+    sem_init(&waiter.done, 0, 0);
+    status = warren_publisher_publish(p, publish, waiter_receipt, &waiter);
+    if (status == WARREN_OK) {
+        while (sem_wait(&waiter.done) != 0) /* a signal's handler ran */
+            continue;
+        *ret_result = waiter.result;
+    }
+    sem_destroy(&waiter.done);
+    return status;
+}
