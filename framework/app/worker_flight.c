@@ -13,7 +13,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/guarded.h"
-#include "base/log.h"
+#include "base/log_event.h"
 
 /* Not WARREN_: it is no option. */
 #define HANDED_ON "_WARREN_FLIGHT_FD"
@@ -76,15 +76,12 @@ static int inherited(void)
 
 static void report_opened(const struct config *config, const struct flight *flight)
 {
-    struct log_line line;
-
-    log_begin(&line, WARREN_LOG_INFO,
+    log_event(WARREN_LOG_INFO,
               config->state_dir ? "flight recorder"
                                 : "flight recorder in memory: set state_dir, and messages that "
-                                  "kill the process are remembered, too");
-    log_text(&line, "state_dir", config->state_dir);
-    log_int(&line, "suspects", flight_suspects(flight));
-    log_end(&line);
+                                  "kill the process are remembered, too",
+              LOG_TEXT("state_dir", config->state_dir),
+              LOG_INT("suspects", flight_suspects(flight)));
 }
 
 enum warren_status worker_flight_open(struct worker_flight *w, const struct config *config,

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "base/log.h"
+#include "base/log_event.h"
 #include "config/handler_options.h"
 #include "middleware/builtin.h"
 
@@ -42,16 +42,12 @@ static bool attempts_of(const struct config_subscription *subscription, int64_t 
 static void warn_if_below(const struct config_subscription *subscription, int64_t limit,
                           const char *event)
 {
-    struct log_line line;
     int64_t attempts;
 
     if (limit < 0 || !attempts_of(subscription, &attempts) || (attempts > 0 && attempts <= limit))
         return;
-    log_begin(&line, WARREN_LOG_WARN, event);
-    log_text(&line, "queue", subscription->queue);
-    log_int(&line, "delivery_limit", limit);
-    log_int(&line, "max_attempts", attempts);
-    log_end(&line);
+    log_event(WARREN_LOG_WARN, event, LOG_TEXT("queue", subscription->queue),
+              LOG_INT("delivery_limit", limit), LOG_INT("max_attempts", attempts));
 }
 
 void worker_limits_at_start(const struct config *config)

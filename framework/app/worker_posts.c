@@ -6,7 +6,7 @@
 
 #include "app/worker_limits.h"
 #include "base/error.h"
-#include "base/log.h"
+#include "base/log_event.h"
 #include "base/middleware_own.h"
 #include "config/node.h"
 #include "middleware/builtin.h"
@@ -299,14 +299,9 @@ static bool same_links(const struct post *post, const struct config_subscription
 static void report_changed(const struct post *post, const struct post_link *link,
                            const struct name_list *changed)
 {
-    struct log_line line;
-
-    log_begin(&line, WARREN_LOG_INFO, "middleware has new options");
-    log_text(&line, "queue", post->info.queue);
-    log_text(&line, "handler", post->info.handler);
-    log_text(&line, "middleware", link->config->name);
-    log_text(&line, "changed", changed->text);
-    log_end(&line);
+    log_event(WARREN_LOG_INFO, "middleware has new options", LOG_TEXT("queue", post->info.queue),
+              LOG_TEXT("handler", post->info.handler), LOG_TEXT("middleware", link->config->name),
+              LOG_TEXT("changed", changed->text));
 }
 
 /* Since the worker began, for they are what they were then. */

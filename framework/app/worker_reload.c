@@ -8,7 +8,7 @@
 #include "app/settings.h"
 #include "base/error.h"
 #include "base/input_file.h"
-#include "base/log.h"
+#include "base/log_event.h"
 
 enum warren_status worker_reload_init(struct worker_reload *reload,
                                       const struct warren_worker_options *options,
@@ -55,7 +55,6 @@ static bool read_again(const struct worker_reload *reload, const struct worker_s
                                                   .set_count = reload->set_count,
                                                   .plugin_count = reload->plugin_count};
     struct warren_error error = {WARREN_OK, ""};
-    struct log_line line;
 
     *now = (struct worker_setup){0};
     if (input_file_is_once(reload->file))
@@ -63,9 +62,8 @@ static bool read_again(const struct worker_reload *reload, const struct worker_s
     else if (worker_setup_again(now, &options, running, &error) == WARREN_OK &&
              posts_try(now, &error) == WARREN_OK)
         return true;
-    log_begin(&line, WARREN_LOG_ERROR, "SIGHUP: the configuration stays as it was");
-    log_text(&line, "reason", error.text);
-    log_end(&line);
+    log_event(WARREN_LOG_ERROR, "SIGHUP: the configuration stays as it was",
+              LOG_TEXT("reason", error.text));
     worker_setup_done(now);
     return false;
 }
@@ -73,32 +71,26 @@ static bool read_again(const struct worker_reload *reload, const struct worker_s
 /* SIGHUP comes each night for logrotate; who changed the file is told once. */
 static void report_fixed(struct worker_reload *reload, const struct name_list *fixed)
 {
-    struct log_line line;
-
     if (strcmp(reload->told, fixed->text) == 0)
         return;
     memcpy(reload->told, fixed->text, sizeof reload->told);
     if (fixed->count == 0)
         return;
-    log_begin(&line, WARREN_LOG_WARN, "SIGHUP: what has changed here needs a restart");
-    log_text(&line, "changed", fixed->text);
-    log_end(&line);
+    log_event(WARREN_LOG_WARN, "SIGHUP: what has changed here needs a restart",
+              LOG_TEXT("changed", fixed->text));
 }
 
 /* @return how much has changed */
 static size_t reload_log(struct worker_reload *reload, const struct config *now)
 {
     char wanted[sizeof reload->log];
-    struct log_line line;
 
     snprintf(wanted, sizeof wanted, "%s %s", now->log.level, now->log.format);
     if (strcmp(wanted, reload->log) == 0)
         return 0;
     memcpy(reload->log, wanted, sizeof wanted);
     settings_log(now);
-    log_begin(&line, WARREN_LOG_INFO, "log has a new level or format");
-    log_text(&line, "to", wanted);
-    log_end(&line);
+    log_event(WARREN_LOG_INFO, "log has a new level or format", LOG_TEXT("to", wanted));
     return 1;
 }
 
@@ -107,7 +99,6 @@ static size_t reload_rate(struct worker_reload *reload, struct warren_publisher 
 {
     int64_t rate = now->publisher.rate;
     int64_t burst = now->publisher.burst;
-    struct log_line line;
 
     if (rate == reload->publisher_rate && burst == reload->publisher_burst)
         return 0;
@@ -118,10 +109,8 @@ static size_t reload_rate(struct worker_reload *reload, struct warren_publisher 
     }
     reload->publisher_rate = rate;
     reload->publisher_burst = burst;
-    log_begin(&line, WARREN_LOG_INFO, "publisher has a new rate");
-    log_int(&line, "rate", rate);
-    log_int(&line, "burst", burst);
-    log_end(&line);
+    log_event(WARREN_LOG_INFO, "publisher has a new rate", LOG_INT("rate", rate),
+              LOG_INT("burst", burst));
     return 1;
 }
 
@@ -130,7 +119,6 @@ void worker_reload(struct worker_reload *reload, const struct worker_setup *setu
 {
     struct name_list fixed = {0};
     struct worker_setup now;
-    struct log_line line;
     size_t links;
     size_t others;
 
@@ -148,10 +136,8 @@ void worker_reload(struct worker_reload *reload, const struct worker_setup *setu
     others = reload_log(reload, now.config);
     others += reload_rate(reload, publisher, now.config, &fixed);
     report_fixed(reload, &fixed);
-    log_begin(&line, WARREN_LOG_INFO, "SIGHUP: the configuration was read again");
-    log_int(&line, "changed", (int64_t)(links + others));
-    log_int(&line, "need_restart", (int64_t)fixed.count);
-    log_end(&line);
+    log_event(WARREN_LOG_INFO, "SIGHUP: the configuration was read again",
+              LOG_INT("changed", links + others), LOG_INT("need_restart", fixed.count));
     if (links > 0)
         reload->setups[reload->setup_count++] = now;
     else

@@ -6,37 +6,27 @@
 #include <warren/version.h>
 
 #include "amqp/wire/property_spans.h"
-#include "base/log.h"
+#include "base/log_event.h"
 
 /* ---- both connections: one consumes, the other publishes ---- */
 
 static void report_connected(const char *purpose, const char *where, const char *server)
 {
-    struct log_line line;
-
-    log_begin(&line, WARREN_LOG_INFO, "connected");
-    log_text(&line, "connection", purpose);
-    log_text(&line, "broker", where);
-    log_text(&line, "server", server);
-    log_end(&line);
+    log_event(WARREN_LOG_INFO, "connected", LOG_TEXT("connection", purpose),
+              LOG_TEXT("broker", where), LOG_TEXT("server", server));
 }
 
 /* Each try of an outage is told; the backoff bounds how many. */
 static void report_lost(const char *purpose, const struct connection_loss *loss)
 {
-    struct log_line line;
     const char *event = loss->refused    ? "broker refused the connection"
                         : loss->was_open ? "connection lost"
                                          : "cannot connect";
 
-    log_begin(&line, loss->refused ? WARREN_LOG_ERROR : WARREN_LOG_WARN, event);
-    log_text(&line, "connection", purpose);
-    log_text(&line, "broker", loss->where);
-    log_text(&line, "reason", loss->text);
-    if (loss->code)
-        log_int(&line, "code", loss->code);
-    log_int(&line, "retry_ms", loss->retry_ms);
-    log_end(&line);
+    log_event(loss->refused ? WARREN_LOG_ERROR : WARREN_LOG_WARN, event,
+              LOG_TEXT("connection", purpose), LOG_TEXT("broker", loss->where),
+              LOG_TEXT("reason", loss->text), LOG_INT_IF(loss->code, "code", loss->code),
+              LOG_INT("retry_ms", loss->retry_ms));
 }
 
 static void on_connected(void *user, const char *where, const char *server)
@@ -65,118 +55,77 @@ static void on_publisher_lost(void *user, const struct connection_loss *loss)
 
 static void on_publisher_blocked(void *user, bool blocked, const char *reason)
 {
-    struct log_line line;
-
     (void)user;
-    log_begin(&line, blocked ? WARREN_LOG_WARN : WARREN_LOG_INFO,
-              blocked ? "broker blocks publishing" : "broker lets publish again");
-    if (blocked)
-        log_text(&line, "reason", reason);
-    log_end(&line);
+    log_event(blocked ? WARREN_LOG_WARN : WARREN_LOG_INFO,
+              blocked ? "broker blocks publishing" : "broker lets publish again",
+              LOG_TEXT("reason", blocked ? reason : NULL));
 }
 
 /* Without an id the culprit is still being searched: the line that names it follows. */
 static void on_publisher_refused(void *user, struct warren_bytes message_id, uint16_t code,
                                  const char *text)
 {
-    struct log_line line;
-
     (void)user;
     if (!message_id.data)
         return;
-    log_begin(&line, WARREN_LOG_ERROR, "broker refused a published message");
-    log_bytes(&line, "message_id", message_id);
-    log_int(&line, "code", code);
-    log_text(&line, "reason", text);
-    log_end(&line);
+    log_event(WARREN_LOG_ERROR, "broker refused a published message",
+              LOG_BYTES("message_id", message_id), LOG_INT("code", code), LOG_TEXT("reason", text));
 }
 
 static void on_publisher_spool(void *user, bool trouble, const char *text)
 {
-    struct log_line line;
-
     (void)user;
-    log_begin(&line, trouble ? WARREN_LOG_ERROR : WARREN_LOG_INFO, "spool");
-    log_text(&line, "reason", text);
-    log_end(&line);
+    log_event(trouble ? WARREN_LOG_ERROR : WARREN_LOG_INFO, "spool", LOG_TEXT("reason", text));
 }
 
 void worker_report_spool(struct warren_publisher *publisher)
 {
     struct warren_publisher_stats stats;
-    struct log_line line;
 
     warren_publisher_stats(publisher, &stats);
     if (stats.spool_messages == 0 && stats.spool_refused == 0)
         return;
-    log_begin(&line, stats.spool_refused > 0 ? WARREN_LOG_WARN : WARREN_LOG_INFO,
-              "messages in the spool");
-    log_int(&line, "messages", (int64_t)stats.spool_messages);
-    log_int(&line, "refused", (int64_t)stats.spool_refused);
-    log_int(&line, "bytes", (int64_t)stats.spool_bytes);
-    log_end(&line);
+    log_event(stats.spool_refused > 0 ? WARREN_LOG_WARN : WARREN_LOG_INFO, "messages in the spool",
+              LOG_INT("messages", stats.spool_messages), LOG_INT("refused", stats.spool_refused),
+              LOG_INT("bytes", stats.spool_bytes));
 }
 
 /* ---- consuming ---- */
 
 static void on_few_channels(void *user, uint32_t needed, uint32_t allowed)
 {
-    struct log_line line;
     char reason[256];
 
     (void)user;
     snprintf(reason, sizeof reason, CONNECTION_FEW_CHANNELS, needed, allowed, needed);
-    log_begin(&line, WARREN_LOG_ERROR, "too few channels: some queues are not consumed");
-    log_int(&line, "needed", needed);
-    log_int(&line, "allowed", allowed);
-    log_text(&line, "reason", reason);
-    log_end(&line);
+    log_event(WARREN_LOG_ERROR, "too few channels: some queues are not consumed",
+              LOG_INT("needed", needed), LOG_INT("allowed", allowed), LOG_TEXT("reason", reason));
 }
 
 static void on_declaring(void *user, size_t done, size_t total)
 {
-    struct log_line line;
-
     (void)user;
-    log_begin(&line, WARREN_LOG_INFO, "still declaring");
-    log_int(&line, "done", (int64_t)done);
-    log_int(&line, "of", (int64_t)total);
-    log_end(&line);
+    log_event(WARREN_LOG_INFO, "still declaring", LOG_INT("done", done), LOG_INT("of", total));
 }
 
 static void on_refused(void *user, const char *item, uint16_t code, const char *text)
 {
-    struct log_line line;
-
     (void)user;
-    log_begin(&line, WARREN_LOG_ERROR, "broker refused a declaration");
-    log_text(&line, "item", item);
-    if (code)
-        log_int(&line, "code", code);
-    log_text(&line, "reason", text);
-    log_end(&line);
+    log_event(WARREN_LOG_ERROR, "broker refused a declaration", LOG_TEXT("item", item),
+              LOG_INT_IF(code, "code", code), LOG_TEXT("reason", text));
 }
 
 static void on_consuming(void *user, const char *queue)
 {
-    struct log_line line;
-
     (void)user;
-    log_begin(&line, WARREN_LOG_INFO, "consuming");
-    log_text(&line, "queue", queue);
-    log_end(&line);
+    log_event(WARREN_LOG_INFO, "consuming", LOG_TEXT("queue", queue));
 }
 
 static void on_interrupted(void *user, const char *queue, const char *reason, uint32_t retry_ms)
 {
-    struct log_line line;
-
     (void)user;
-    log_begin(&line, WARREN_LOG_WARN, "consuming interrupted");
-    log_text(&line, "queue", queue);
-    log_text(&line, "reason", reason);
-    log_int(&line, "retry_ms", retry_ms);
-    log_end(&line);
+    log_event(WARREN_LOG_WARN, "consuming interrupted", LOG_TEXT("queue", queue),
+              LOG_TEXT("reason", reason), LOG_INT("retry_ms", retry_ms));
 }
 
 static void on_unfit(void *user, const char *queue, const struct delivery *without_body,
@@ -200,100 +149,69 @@ static void on_unfit(void *user, const char *queue, const struct delivery *witho
 
 static void on_unconfirmed(void *user, const char *queue, const struct attempt *attempt)
 {
-    struct log_line line;
-
     (void)user;
-    log_begin(&line, WARREN_LOG_WARN,
-              "message is tried again: what it published was not confirmed");
-    log_text(&line, "queue", queue);
-    log_bytes(&line, "exchange", delivery_exchange_bytes(&attempt->delivery));
-    log_bytes(&line, "routing_key", delivery_routing_key_bytes(&attempt->delivery));
-    log_text(&line, "reason", attempt->unpublished);
-    log_end(&line);
+    log_event(WARREN_LOG_WARN, "message is tried again: what it published was not confirmed",
+              LOG_TEXT("queue", queue),
+              LOG_BYTES("exchange", delivery_exchange_bytes(&attempt->delivery)),
+              LOG_BYTES("routing_key", delivery_routing_key_bytes(&attempt->delivery)),
+              LOG_TEXT("reason", attempt->unpublished));
 }
 
 static void on_unrelayed(void *user, const struct runtime_unrelayed *what)
 {
-    struct log_line line;
-
     (void)user;
-    log_begin(&line, WARREN_LOG_WARN,
+    log_event(WARREN_LOG_WARN,
               what->dead ? "dead letter is not confirmed: the message stays in its queue"
-                         : "retry is not confirmed: the message stays in its queue");
-    log_text(&line, "queue", what->queue);
-    log_bytes(&line, "message_id", what->message_id);
-    if (what->exchange[0])
-        log_text(&line, "exchange", what->exchange);
-    log_text(&line, "target", what->target);
-    log_text(&line, "reason", what->why);
-    if (what->retry_ms >= 0)
-        log_int(&line, "retry_ms", what->retry_ms);
-    log_int(&line, "waiting", what->waiting);
-    log_end(&line);
+                         : "retry is not confirmed: the message stays in its queue",
+              LOG_TEXT("queue", what->queue), LOG_BYTES("message_id", what->message_id),
+              LOG_TEXT("exchange", what->exchange[0] ? what->exchange : NULL),
+              LOG_TEXT("target", what->target), LOG_TEXT("reason", what->why),
+              LOG_INT_IF(what->retry_ms >= 0, "retry_ms", what->retry_ms),
+              LOG_INT("waiting", what->waiting));
 }
 
 static void on_relayed(void *user, const char *queue)
 {
-    struct log_line line;
-
     (void)user;
-    log_begin(&line, WARREN_LOG_INFO, "dead letters and retries are confirmed again");
-    log_text(&line, "queue", queue);
-    log_end(&line);
+    log_event(WARREN_LOG_INFO, "dead letters and retries are confirmed again",
+              LOG_TEXT("queue", queue));
 }
 
 static void on_memory(void *user, bool full, size_t bytes, uint32_t times)
 {
-    struct log_line line;
-
     (void)user;
-    log_begin(&line, full ? WARREN_LOG_WARN : WARREN_LOG_INFO,
-              full ? "consumer.memory_max reached: not reading" : "reading again");
-    log_int(&line, "bytes", (int64_t)bytes);
-    if (times > 1 || (times > 0 && !full))
-        log_int(&line, "times", times);
-    log_end(&line);
+    log_event(full ? WARREN_LOG_WARN : WARREN_LOG_INFO,
+              full ? "consumer.memory_max reached: not reading" : "reading again",
+              LOG_INT("bytes", bytes),
+              LOG_INT_IF(times > 1 || (times > 0 && !full), "times", times));
 }
 
 static void on_draining(void *user, uint32_t handed_back, uint32_t running)
 {
-    struct log_line line;
-
     (void)user;
-    log_begin(&line, WARREN_LOG_INFO, "draining");
-    log_int(&line, "handed_back", handed_back);
-    log_int(&line, "running", running);
-    log_end(&line);
+    log_event(WARREN_LOG_INFO, "draining", LOG_INT("handed_back", handed_back),
+              LOG_INT("running", running));
 }
 
 void worker_report_gap(const char *queue, uint64_t expected, uint64_t offset, bool stops)
 {
-    struct log_line line;
-
-    log_begin(&line, stops ? WARREN_LOG_ERROR : WARREN_LOG_WARN,
+    log_event(stops ? WARREN_LOG_ERROR : WARREN_LOG_WARN,
               stops ? "the stream's retention removed messages that were not handled: ending, as "
                       "on_gap says; to go on behind them, start once with on_gap: continue"
                     : "the stream's retention removed messages that were not handled: going on "
-                      "behind them");
-    log_text(&line, "queue", queue);
-    log_int(&line, "missing", (int64_t)(offset - expected));
-    log_int(&line, "expected_offset", (int64_t)expected);
-    log_int(&line, "offset", (int64_t)offset);
-    log_end(&line);
+                      "behind them",
+              LOG_TEXT("queue", queue), LOG_INT("missing", offset - expected),
+              LOG_INT("expected_offset", expected), LOG_INT("offset", offset));
 }
 
 static void on_limited(void *user, const char *queue, int64_t limit)
 {
-    struct log_line line;
-
     (void)user;
-    log_begin(&line, WARREN_LOG_WARN,
+    log_event(WARREN_LOG_WARN,
               "the queue has a delivery limit, and a restart counts as a delivery of all that was "
               "prefetched: the broker gives up messages that no handler has run; see "
-              "x-delivery-limit in docs/dead-letters.md");
-    log_text(&line, "queue", queue);
-    log_int(&line, "delivery_limit", limit);
-    log_end(&line);
+              "x-delivery-limit in docs/dead-letters.md",
+              LOG_TEXT("queue", queue), LOG_INT("delivery_limit", limit));
 }
 
 void worker_report_events(struct runtime_events *events)
@@ -326,24 +244,15 @@ const struct publisher_observer worker_report_publisher = {
 
 void worker_report_start(const struct config *config)
 {
-    struct log_line line;
-
-    log_begin(&line, WARREN_LOG_INFO, "starting");
-    log_text(&line, "version", WARREN_VERSION);
-    log_int(&line, "pid", getpid());
-    log_text(&line, "config", config->file);
-    log_int(&line, "subscriptions", (int64_t)config->subscription_count);
-    log_end(&line);
+    log_event(WARREN_LOG_INFO, "starting", LOG_TEXT("version", WARREN_VERSION),
+              LOG_INT("pid", getpid()), LOG_TEXT("config", config->file),
+              LOG_INT("subscriptions", config->subscription_count));
 }
 
 void worker_report_stop(const char *reason, int64_t timeout_ms)
 {
-    struct log_line line;
-
-    log_begin(&line, WARREN_LOG_INFO, "stopping");
-    log_text(&line, "reason", reason);
-    log_int(&line, "drain_timeout_ms", timeout_ms);
-    log_end(&line);
+    log_event(WARREN_LOG_INFO, "stopping", LOG_TEXT("reason", reason),
+              LOG_INT("drain_timeout_ms", timeout_ms));
 }
 
 void worker_report_end(const struct runtime_stats *stats, enum warren_status status,

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
-#include "base/log.h"
+#include "base/log_event.h"
 #include "middleware/builtin.h"
 #include "store/writer/transactor.h"
 
@@ -69,14 +69,10 @@ enum warren_status worker_store_check(const struct worker_setup *setup, struct w
 
 static void on_failed(void *user, const char *error, size_t waiting)
 {
-    struct log_line line;
-
     (void)user;
-    log_begin(&line, WARREN_LOG_ERROR,
-              "store failed: what is handled waits, unacknowledged, until it can be remembered");
-    log_text(&line, "error", error);
-    log_int(&line, "waiting", (int64_t)waiting);
-    log_end(&line);
+    log_event(WARREN_LOG_ERROR,
+              "store failed: what is handled waits, unacknowledged, until it can be remembered",
+              LOG_TEXT("error", error), LOG_INT("waiting", waiting));
 }
 
 static void on_recovered(void *user)
@@ -87,24 +83,17 @@ static void on_recovered(void *user)
 
 static void on_size(void *user, bool trouble, const char *text)
 {
-    struct log_line line;
-
     (void)user;
-    log_begin(&line, trouble ? WARREN_LOG_WARN : WARREN_LOG_INFO, "store");
-    log_text(&line, "reason", text);
-    log_end(&line);
+    log_event(trouble ? WARREN_LOG_WARN : WARREN_LOG_INFO, "store", LOG_TEXT("reason", text));
 }
 
 static void on_forgot(void *user, int64_t age_ms)
 {
-    struct log_line line;
-
     (void)user;
-    log_begin(&line, WARREN_LOG_WARN,
+    log_event(WARREN_LOG_WARN,
               "store.keys_max is reached: messages are forgotten before idempotency.retention is "
-              "over");
-    log_int(&line, "remembered_s", age_ms / 1000);
-    log_end(&line);
+              "over",
+              LOG_INT("remembered_s", age_ms / 1000));
 }
 
 /* The spool's file may not be there yet. */

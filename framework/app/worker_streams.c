@@ -16,7 +16,7 @@
 #include "amqp/net/uri.h"
 #include "base/descriptors.h"
 #include "base/error.h"
-#include "base/log.h"
+#include "base/log_event.h"
 #include "base/private_file.h"
 #include "consume/crash/identity.h"
 
@@ -187,14 +187,11 @@ static void report_begin(const struct worker_stream *stream)
 
 static void report_nowhere(const char *queue)
 {
-    struct log_line line;
-
-    log_begin(&line, WARREN_LOG_WARN,
+    log_event(WARREN_LOG_WARN,
               "stream without state_dir: at a restart it is consumed from where x-stream-offset "
               "says, and what was published meanwhile is lost, or all of it comes again; set "
-              "state_dir");
-    log_text(&line, "queue", queue);
-    log_end(&line);
+              "state_dir",
+              LOG_TEXT("queue", queue));
 }
 
 enum warren_status worker_streams_open(struct worker_streams *streams, const struct config *config,

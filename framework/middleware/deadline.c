@@ -23,7 +23,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "base/log.h"
+#include "base/log_event.h"
 #include "middleware/job_line.h"
 
 #define LIMIT_MAX_MS    INT64_C(31536000000) /* 365 days */
@@ -63,22 +63,17 @@ static void warn_of_ack_timeout(const struct deadline *deadline, int64_t limit_m
     char limit[LIMIT_TEXT_SIZE];
     char hard_limit[LIMIT_TEXT_SIZE];
     char timeout[LIMIT_TEXT_SIZE];
-    struct log_line line;
 
     if (timeout_ms == 0 || (limit_ms <= timeout_ms && hard_limit_ms <= timeout_ms))
         return;
     write_duration(limit_ms, limit);
     write_duration(hard_limit_ms, hard_limit);
     write_duration(timeout_ms, timeout);
-    log_begin(&line, WARREN_LOG_WARN,
-              "time limit above that after which the broker takes messages back");
-    log_text(&line, "queue", deadline->info->queue);
-    log_text(&line, "handler", deadline->info->handler);
-    log_text(&line, "limit", limit);
-    if (hard_limit_ms > 0)
-        log_text(&line, "hard_limit", hard_limit);
-    log_text(&line, "consumer_timeout", timeout);
-    log_end(&line);
+    log_event(WARREN_LOG_WARN, "time limit above that after which the broker takes messages back",
+              LOG_TEXT("queue", deadline->info->queue),
+              LOG_TEXT("handler", deadline->info->handler), LOG_TEXT("limit", limit),
+              LOG_TEXT("hard_limit", (hard_limit_ms > 0) ? hard_limit : NULL),
+              LOG_TEXT("consumer_timeout", timeout));
 }
 
 static enum warren_status deadline_check(const struct warren_options *given,
