@@ -6,6 +6,7 @@
 #include <semaphore.h>
 #include <stdlib.h>
 
+#include "publish/delay/delay.h"
 #include "publish/message/growth.h"
 #include "publish/publisher/publisher_private.h"
 

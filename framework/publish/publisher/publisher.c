@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/thread.h"
+#include "publish/message/pace.h"
 #include "publish/publisher/publisher_private.h"
 
 /* A caller that waits for room is woken when a quarter of the window is free; as messages that
@@ -47,7 +48,7 @@ static void release(struct warren_publisher *p)
     spooler_free(p->spooler); /* first, for it tells the loop */
     while ((link = list_pop(&p->incoming)))
         record_free(list_entry(link, struct record, link));
-    sender_done(p);
+    sender_free(p->sender);
     condition_done(&p->room_cond);
     condition_done(&p->ended_cond);
     condition_done(&p->connected_cond);
@@ -74,12 +75,12 @@ enum warren_status publisher_new(const struct warren_publisher_options *options,
     if (observer)
         p->observer = *observer;
     p->observer_user = user;
-    status = sender_init(p, &settings.connection, error);
+    status = sender_new(p, &settings.connection, error);
     if (status == WARREN_OK)
         status = publisher_spool_open(p, &settings.options, error);
     publisher_settings_done(&settings);
     if (status == WARREN_OK)
-        status = thread_start(&p->thread, "warren-publish", sender_run, p, error);
+        status = thread_start(&p->thread, "warren-publish", sender_run, p->sender, error);
     if (status != WARREN_OK) {
         release(p);
         return status;
@@ -219,7 +220,7 @@ enum warren_status publisher_enter(struct warren_publisher *p, struct record *re
     }
     pthread_mutex_unlock(&p->lock);
     if (tell)
-        loop_post(p->loop, &p->wake_task);
+        sender_wake(p->sender);
     return status;
 }
 
@@ -275,7 +276,7 @@ enum warren_status warren_publisher_set_rate(struct warren_publisher *p, double 
     condition_broadcast(&p->room_cond);
     if (p->spooler)
         spooler_room(p->spooler);
-    loop_post(p->loop, &p->rate_task);
+    sender_change_rate(p->sender);
     return WARREN_OK;
 }
 
@@ -285,7 +286,7 @@ void warren_publisher_stats(struct warren_publisher *p, struct warren_publisher_
     *stats = p->stats;
     stats->in_flight = p->room.messages;
     pthread_mutex_unlock(&p->lock);
-    replies_stats(p, stats);
+    replies_stats(p->replies, stats);
     if (p->spooler)
         spooler_stats(p->spooler, stats);
 }
@@ -316,7 +317,7 @@ enum warren_status warren_publisher_close(struct warren_publisher *p, uint32_t t
     pthread_mutex_unlock(&p->lock);
     if (p->spooler)
         spooler_halt(p->spooler);
-    loop_post(p->loop, &p->close_task);
+    sender_close(p->sender);
     pthread_join(p->thread, NULL);
     release(p);
     return status;

@@ -1,6 +1,6 @@
-/* publisher_private.h - the inside of a publisher, for the files that make it: publisher.c,
- * publish.c, publisher_spool.c and request.c (callers' threads), sender.c, sender_events.c and
- * replies.c (the publisher's own thread).
+/* publisher_private.h - the inside of a publisher, and what its files ask of each other:
+ * publisher.c, publish.c, publisher_spool.c and request.c run on callers' threads; sender.c,
+ * sender_events.c and replies.c on the publisher's own.
  *
  *   caller: encode > room > incoming || sender: window > connection
  *   caller: room, flush, receipts    || sender: confirms > ended > callbacks
@@ -8,63 +8,17 @@
 #ifndef WARREN_PUBLISH_PUBLISHER_PRIVATE_H
 #define WARREN_PUBLISH_PUBLISHER_PRIVATE_H
 
-#include <inttypes.h>
 #include <stdatomic.h>
 
 #include "amqp/connection/channel.h"
-#include "base/arena.h"
 #include "base/condition.h"
-#include "publish/delay/delay_topology.h"
 #include "publish/message/options.h"
-#include "publish/message/pace.h"
 #include "publish/message/window.h"
 #include "publish/publisher/publisher.h"
 #include "publish/spool/spooler.h"
 
-/** What basic.return said, until the content that follows it names the message. */
-struct sender_return {
-    bool waiting;
-    uint16_t code;
-    uint8_t exchange_len;
-    uint8_t routing_key_len;
-    char text[256];
-    char exchange[256];
-    char routing_key[256];
-};
-
-/* One request, from its publishing until both its message and its reply have ended. */
-struct request {
-    struct list link; /* of the bucket, while a reply is waited for */
-    struct warren_publisher *publisher;
-    struct record *record; /* while that is in the window; then NULL */
-    uint64_t number;       /* its correlation id says it */
-    uint32_t timeout_ms;   /* from entering the window on */
-    int64_t deadline_ms;
-    bool ended; /* the caller was told */
-    bool lost;  /* the way for its reply is gone */
-    warren_reply_fn *on_reply;
-    void *user;
-};
-
-struct reply; /* one that is coming in */
-
-/* Requests that wait for a reply, by number; nothing is allocated before the first one. */
-struct replies {
-    _Atomic uint32_t open;    /* accepted, the caller was not told */
-    _Atomic uint64_t numbers; /* given to requests, */
-    _Atomic uint64_t unsent;  /* of which so many were given back */
-    _Atomic uint64_t answered;
-    _Atomic uint64_t late;
-    struct list *buckets;
-    uint64_t salt; /* of the correlation ids: those of another publisher are not ours */
-    struct loop_timer timer;
-    int64_t timer_ms;    /* what it is armed for; INT64_MAX: it is not */
-    int64_t deadline_ms; /* no request's is earlier */
-    bool consuming;      /* asked for, in this generation of the channel */
-    bool announced;      /* basic.deliver came, its content not */
-    struct reply *incoming;
-    char lost_why[WARREN_ERROR_TEXT_MAX];
-};
+struct sender;
+struct replies;
 
 struct warren_publisher {
     /* Guarded by the lock. */
@@ -94,34 +48,10 @@ struct warren_publisher {
     void *observer_user;
     _Atomic uint32_t frame_max; /* of the latest connection; written by the sender */
     pthread_t thread;
-    struct loop *loop;
-    struct loop_task wake_task; /* incoming is no longer empty */
-    struct loop_task close_task;
-    uint32_t handshake_ms;      /* longest time for the close handshake; before close_task runs */
-    struct spooler *spooler;    /* NULL: no spool */
-    struct loop_task rate_task; /* rate and burst were changed */
-
-    /* The sender's. */
-    struct connection *connection;
-    struct channel *channel;
-    struct window window;
-    struct delay_topology delays;
-    struct pace pace;
-    struct loop_timer trial_timer; /* the first message for a delay queue is sent again, */
-    int64_t trial_end_ms;          /* until then; 0: it was not refused yet */
-    struct loop_timer pace_timer;  /* the next message may go, as far as the rate is concerned */
-    struct record *writing;        /* half written: nothing else may be sent before its rest */
-    struct loop_timer expiry;
-    int64_t expiry_ms;  /* what the timer is armed for; INT64_MAX: it is not */
-    int64_t expired_ms; /* when it last fired */
-    struct arena scratch;
-    struct sender_return returned;
-    struct replies replies;
-    bool ready;   /* the channel is open and confirms are on */
-    bool blocked; /* by the broker */
-    bool pumping;
-    bool announced; /* the observer knows that this connection is open */
-    bool refused;   /* the connection is being lost over a declare of the delay queues */
+    uint32_t handshake_ms;   /* longest time for the close handshake; before sender_close() */
+    struct spooler *spooler; /* NULL: no spool */
+    struct sender *sender;
+    struct replies *replies;
 };
 
 /* publisher.c */
@@ -182,52 +112,41 @@ enum warren_status publisher_spool_enter(struct warren_publisher *publisher, str
 
 /* sender.c */
 
-/** Everything on the loop: connection, channel, tasks, timers. On failure, sender_done() cleans. */
-enum warren_status sender_init(struct warren_publisher *publisher,
-                               const struct connection_options *options,
-                               struct warren_error *error);
-/** The publisher's thread: returns after close_task ran and the connection was closed. */
-void *sender_run(void *publisher);
-/** After the thread ended. */
-void sender_done(struct warren_publisher *publisher);
+/** Everything on the loop: connection, channel, tasks, timers; and the replies. On failure,
+ * sender_free() cleans. */
+enum warren_status sender_new(struct warren_publisher *publisher,
+                              const struct connection_options *options, struct warren_error *error);
+/** The publisher's thread: returns after sender_close(), when the connection was closed. */
+void *sender_run(void *sender);
+/** After the thread ended. NULL is fine. */
+void sender_free(struct sender *sender);
 /** The caller is the thread of @publisher, so a callback. */
 bool sender_is_caller(const struct warren_publisher *publisher);
-/** Take what callers handed over, send what may be sent, call back for what has ended. */
-void sender_work(void *publisher);
-/** Nothing can be sent now: receipts of messages that are safe on disk need not wait for long. */
-void sender_leave_soon(struct warren_publisher *publisher);
-/** Send what may be sent. */
-void sender_pump(void *publisher);
-/** The window's trial was refused: it is sent again later, or has ended. */
-void sender_trial_refused(struct warren_publisher *publisher);
+/** `incoming` is no longer empty. Thread: any. */
+void sender_wake(struct sender *sender);
+/** Rate and burst were changed. Thread: any. */
+void sender_change_rate(struct sender *sender);
+/** End all messages, and the connection. Thread: any. */
+void sender_close(struct sender *sender);
 
 /* replies.c */
 
-/** How a reply's correlation id is written: 16 digits of salt, 16 of the number. */
-#define CORRELATION_ID_FORMAT "%016" PRIx64 "%016" PRIx64
-#define CORRELATION_ID_SIZE   33
-
-enum warren_status replies_init(struct warren_publisher *publisher);
-void replies_done(struct warren_publisher *publisher);
-void replies_stats(const struct warren_publisher *publisher, struct warren_publisher_stats *stats);
+enum warren_status replies_new(struct loop *loop, struct replies **ret_replies);
+/** NULL is fine. */
+void replies_free(struct replies *replies);
+/** Thread: any. */
+void replies_stats(const struct replies *replies, struct warren_publisher_stats *stats);
 /** A record whose `user` is a request enters the window. */
-void replies_expect(struct warren_publisher *publisher, struct record *record);
+void replies_expect(struct replies *replies, struct record *record);
 /** A request is about to be written: see that replies come to this channel. */
-enum warren_status replies_consume(struct warren_publisher *publisher);
-/** Of a request's message; @user is the request. */
-void replies_receipt(const struct warren_receipt *receipt, void *user);
-/** basic.deliver, and what follows it. */
-void replies_announced(struct warren_publisher *publisher);
-uint8_t *replies_content(struct warren_publisher *publisher, const struct content_header *header);
-void replies_content_end(struct warren_publisher *publisher);
+enum warren_status replies_consume(struct replies *replies, struct channel *channel);
+/** basic.deliver, and what follows it. @return false: there is no consumer */
+bool replies_announced(struct replies *replies);
+uint8_t *replies_content(struct replies *replies, const struct content_header *header);
+void replies_content_end(struct replies *replies);
 /** The channel is gone, and with it every reply to what was sent on it. */
-void replies_lost(struct warren_publisher *publisher, const struct channel_loss *loss);
+void replies_lost(struct replies *replies, const struct channel_loss *loss);
 /** The publisher is being closed. */
-void replies_end_all(struct warren_publisher *publisher);
-
-/* sender_events.c */
-
-extern const struct connection_events sender_connection_events;
-extern const struct channel_events sender_channel_events;
+void replies_end_all(struct replies *replies);
 
 #endif

@@ -26,7 +26,7 @@ static bool offer(void *user, struct record *record)
     }
     pthread_mutex_unlock(&p->lock);
     if (first)
-        loop_post(p->loop, &p->wake_task);
+        sender_wake(p->sender);
     return taken;
 }
 
@@ -40,7 +40,7 @@ static void pass(void *user, struct record *record)
     first = publisher_take_in(p, record);
     pthread_mutex_unlock(&p->lock);
     if (first)
-        loop_post(p->loop, &p->wake_task);
+        sender_wake(p->sender);
 }
 
 static void done(void *user, int64_t below)

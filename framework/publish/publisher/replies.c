@@ -11,7 +11,7 @@
 #include "amqp/wire/properties.h"
 #include "base/random.h"
 #include "publish/delay/delay.h"
-#include "publish/publisher/publisher_private.h"
+#include "publish/publisher/replies_private.h"
 
 #define BUCKETS 1024 /* a power of two */
 
@@ -54,9 +54,9 @@ struct warren_bytes warren_reply_text(const struct warren_reply *reply, const ch
     return arena_bytes(publisher_reply_texts(reply), text);
 }
 
-static int64_t now_ms(const struct warren_publisher *p)
+static int64_t now_ms(const struct replies *r)
 {
-    return loop_now_ms(p->loop);
+    return loop_now_ms(r->loop);
 }
 
 /* ---- the end of a request ---- */
@@ -76,23 +76,22 @@ static void release(struct request *request)
 static void end(struct request *request, enum warren_status status, struct warren_reply *reply,
                 const char *why)
 {
-    struct warren_publisher *p = request->publisher;
+    struct replies *r = request->replies;
 
     if (request->ended)
         return;
     request->ended = true;
     list_remove(&request->link);
-    p->replies.open--;
-    p->replies.answered += status == WARREN_OK;
+    r->open--;
+    r->answered += status == WARREN_OK;
     request->on_reply(status, reply, why, request->user);
 }
 
 /* Each open request; @each may end it. */
-static void for_each(struct warren_publisher *p, void (*each)(struct request *request, void *arg),
-                     void *arg)
+static void for_each(struct replies *r, void (*each)(struct request *request, void *arg), void *arg)
 {
-    for (size_t i = 0; p->replies.buckets && i < BUCKETS; i++) {
-        struct list *bucket = &p->replies.buckets[i];
+    for (size_t i = 0; r->buckets && i < BUCKETS; i++) {
+        struct list *bucket = &r->buckets[i];
         struct list *link = bucket->next;
 
         while (link != bucket) {
@@ -106,14 +105,14 @@ static void for_each(struct warren_publisher *p, void (*each)(struct request *re
 
 /* ---- deadlines ---- */
 
-static void arm(struct replies *replies, int64_t now)
+static void arm(struct replies *r, int64_t now)
 {
-    int64_t at_ms = replies->deadline_ms;
+    int64_t at_ms = r->deadline_ms;
 
-    if (at_ms == INT64_MAX || at_ms >= replies->timer_ms)
+    if (at_ms == INT64_MAX || at_ms >= r->timer_ms)
         return;
-    replies->timer_ms = at_ms;
-    loop_timer_arm_ms(&replies->timer, at_ms > now ? at_ms - now + 1 : 1);
+    r->timer_ms = at_ms;
+    loop_timer_arm_ms(&r->timer, at_ms > now ? at_ms - now + 1 : 1);
 }
 
 static void end_late(struct request *request, const char *what)
@@ -127,13 +126,13 @@ static void end_late(struct request *request, const char *what)
 /* One that was not sent yet ends with its message, which then cannot be sent any more. */
 static void end_if_late(struct request *request, void *arg)
 {
-    struct warren_publisher *p = request->publisher;
+    struct replies *r = request->replies;
     const int64_t *now = arg;
     bool sent = !request->record || request->record->sends > 0;
 
     if (request->deadline_ms > *now || !sent) {
-        if (request->deadline_ms < p->replies.deadline_ms)
-            p->replies.deadline_ms = request->deadline_ms;
+        if (request->deadline_ms < r->deadline_ms)
+            r->deadline_ms = request->deadline_ms;
         return;
     }
     end_late(request, "no reply");
@@ -142,36 +141,46 @@ static void end_if_late(struct request *request, void *arg)
 
 static void deadline_passed(void *arg)
 {
-    struct warren_publisher *p = arg;
-    int64_t now = now_ms(p);
+    struct replies *r = arg;
+    int64_t now = now_ms(r);
 
-    p->replies.timer_ms = INT64_MAX;
-    p->replies.deadline_ms = INT64_MAX;
-    for_each(p, end_if_late, &now);
-    if (p->replies.deadline_ms < now + DEADLINE_STEP_MS)
-        p->replies.deadline_ms = now + DEADLINE_STEP_MS;
-    arm(&p->replies, now);
+    r->timer_ms = INT64_MAX;
+    r->deadline_ms = INT64_MAX;
+    for_each(r, end_if_late, &now);
+    if (r->deadline_ms < now + DEADLINE_STEP_MS)
+        r->deadline_ms = now + DEADLINE_STEP_MS;
+    arm(r, now);
 }
 
-enum warren_status replies_init(struct warren_publisher *p)
+enum warren_status replies_new(struct loop *loop, struct replies **ret_replies)
 {
-    p->replies.salt = random_seed();
-    p->replies.timer_ms = p->replies.deadline_ms = INT64_MAX;
-    return loop_timer_init(&p->replies.timer, p->loop, deadline_passed, p);
+    struct replies *r = *ret_replies = calloc(1, sizeof *r);
+
+    if (!r)
+        return WARREN_ENOMEM;
+    r->loop = loop;
+    r->salt = random_seed();
+    r->timer_ms = r->deadline_ms = INT64_MAX;
+    arena_init(&r->scratch);
+    return loop_timer_init(&r->timer, loop, deadline_passed, r);
 }
 
-void replies_done(struct warren_publisher *p)
+void replies_free(struct replies *r)
 {
-    loop_timer_done(&p->replies.timer);
-    reply_free(p->replies.incoming);
-    free(p->replies.buckets);
+    if (!r)
+        return;
+    loop_timer_done(&r->timer);
+    reply_free(r->incoming);
+    arena_done(&r->scratch);
+    free(r->buckets);
+    free(r);
 }
 
-void replies_stats(const struct warren_publisher *p, struct warren_publisher_stats *stats)
+void replies_stats(const struct replies *r, struct warren_publisher_stats *stats)
 {
-    stats->requests = p->replies.numbers - p->replies.unsent;
-    stats->replies = p->replies.answered;
-    stats->replies_late = p->replies.late;
+    stats->requests = r->numbers - r->unsent;
+    stats->replies = r->answered;
+    stats->replies_late = r->late;
 }
 
 /* ---- a request enters, and is sent ---- */
@@ -185,36 +194,35 @@ static struct list *buckets_new(void)
     return buckets;
 }
 
-void replies_expect(struct warren_publisher *p, struct record *record)
+void replies_expect(struct replies *r, struct record *record)
 {
-    struct replies *replies = &p->replies;
     struct request *request = record->user;
-    int64_t now = now_ms(p);
+    int64_t now = now_ms(r);
 
     request->record = record;
-    if (!replies->buckets)
-        replies->buckets = buckets_new();
-    if (!replies->buckets) {
+    if (!r->buckets)
+        r->buckets = buckets_new();
+    if (!r->buckets) {
         end(request, WARREN_ENOMEM, NULL, "out of memory for a request");
         return;
     }
-    list_push(&replies->buckets[request->number & (BUCKETS - 1)], &request->link);
+    list_push(&r->buckets[request->number & (BUCKETS - 1)], &request->link);
     request->deadline_ms = now + request->timeout_ms;
-    if (request->deadline_ms < replies->deadline_ms) {
-        replies->deadline_ms = request->deadline_ms;
-        arm(replies, now);
+    if (request->deadline_ms < r->deadline_ms) {
+        r->deadline_ms = request->deadline_ms;
+        arm(r, now);
     }
 }
 
-enum warren_status replies_consume(struct warren_publisher *p)
+enum warren_status replies_consume(struct replies *r, struct channel *channel)
 {
     amqp_basic_consume_t consume = {.queue = amqp_cstring_bytes(DIRECT_REPLY), .no_ack = true};
     enum warren_status status;
 
-    if (p->replies.consuming)
+    if (r->consuming)
         return WARREN_OK;
-    status = channel_call(p->channel, AMQP_BASIC_CONSUME_METHOD, &consume, NULL, NULL);
-    p->replies.consuming = status == WARREN_OK;
+    status = channel_call(channel, AMQP_BASIC_CONSUME_METHOD, &consume, NULL, NULL);
+    r->consuming = status == WARREN_OK;
     return status;
 }
 
@@ -223,7 +231,7 @@ enum warren_status replies_consume(struct warren_publisher *p)
 void replies_receipt(const struct warren_receipt *receipt, void *user)
 {
     struct request *request = user;
-    struct warren_publisher *p = request->publisher;
+    struct replies *r = request->replies;
     char why[WARREN_ERROR_TEXT_MAX];
 
     request->record = NULL;
@@ -240,7 +248,7 @@ void replies_receipt(const struct warren_receipt *receipt, void *user)
         break;
     case WARREN_TIMEOUT:
         if (request->lost)
-            end(request, WARREN_EIO, NULL, p->replies.lost_why);
+            end(request, WARREN_EIO, NULL, r->lost_why);
         else
             end_late(request, "no reply, and no confirm of the request,");
         break;
@@ -253,31 +261,29 @@ void replies_receipt(const struct warren_receipt *receipt, void *user)
 
 static void lose(struct request *request, void *arg)
 {
-    const struct replies *replies = arg;
+    const struct replies *r = arg;
 
     if (request->record && request->record->sends == 0)
         return;
     request->lost = true;
     if (request->record) /* its receipt is on the way, and may say more */
         return;
-    end(request, WARREN_EIO, NULL, replies->lost_why);
+    end(request, WARREN_EIO, NULL, r->lost_why);
     release(request);
 }
 
-void replies_lost(struct warren_publisher *p, const struct channel_loss *loss)
+void replies_lost(struct replies *r, const struct channel_loss *loss)
 {
-    struct replies *replies = &p->replies;
 
-    reply_free(replies->incoming);
-    replies->incoming = NULL;
-    replies->consuming = replies->announced = false;
-    snprintf(replies->lost_why, sizeof replies->lost_why,
-             "the %s was lost before a reply came: %u %s", loss->code ? "channel" : "connection",
-             loss->code, loss->text);
+    reply_free(r->incoming);
+    r->incoming = NULL;
+    r->consuming = r->announced = false;
+    snprintf(r->lost_why, sizeof r->lost_why, "the %s was lost before a reply came: %u %s",
+             loss->code ? "channel" : "connection", loss->code, loss->text);
     if (loss->code == 0)
-        snprintf(replies->lost_why, sizeof replies->lost_why,
-                 "the connection was lost before a reply came: %s", loss->text);
-    for_each(p, lose, replies);
+        snprintf(r->lost_why, sizeof r->lost_why, "the connection was lost before a reply came: %s",
+                 loss->text);
+    for_each(r, lose, r);
 }
 
 static void close_request(struct request *request, void *arg)
@@ -287,21 +293,22 @@ static void close_request(struct request *request, void *arg)
     release(request);
 }
 
-void replies_end_all(struct warren_publisher *p)
+void replies_end_all(struct replies *r)
 {
-    for_each(p, close_request, NULL);
+    for_each(r, close_request, NULL);
 }
 
 /* ---- replies ---- */
 
-void replies_announced(struct warren_publisher *p)
+bool replies_announced(struct replies *r)
 {
-    p->replies.announced = true;
+    r->announced = r->consuming;
+    return r->consuming;
 }
 
-static struct request *find(const struct replies *replies, uint64_t number)
+static struct request *find(const struct replies *r, uint64_t number)
 {
-    struct list *bucket = replies->buckets ? &replies->buckets[number & (BUCKETS - 1)] : NULL;
+    struct list *bucket = r->buckets ? &r->buckets[number & (BUCKETS - 1)] : NULL;
 
     for (struct list *link = bucket ? bucket->next : NULL; link != bucket; link = link->next)
         if (request_of(link)->number == number)
@@ -310,7 +317,7 @@ static struct request *find(const struct replies *replies, uint64_t number)
 }
 
 /* The request that a correlation id of ours names, if it still waits. */
-static struct request *find_by_id(const struct replies *replies, struct warren_bytes id)
+static struct request *find_by_id(const struct replies *r, struct warren_bytes id)
 {
     char expected[CORRELATION_ID_SIZE];
     uint64_t number;
@@ -318,8 +325,8 @@ static struct request *find_by_id(const struct replies *replies, struct warren_b
     if (id.len != CORRELATION_ID_SIZE - 1)
         return NULL;
     number = strtoull((const char *)id.data + 16, NULL, 16); /* a NUL stands behind it */
-    snprintf(expected, sizeof expected, CORRELATION_ID_FORMAT, replies->salt, number);
-    return memcmp(id.data, expected, id.len) == 0 ? find(replies, number) : NULL;
+    snprintf(expected, sizeof expected, CORRELATION_ID_FORMAT, r->salt, number);
+    return memcmp(id.data, expected, id.len) == 0 ? find(r, number) : NULL;
 }
 
 static struct reply *reply_new(const struct content_header *header)
@@ -354,47 +361,46 @@ static void end_unkept(struct request *request, const struct content_header *hea
     release(request);
 }
 
-uint8_t *replies_content(struct warren_publisher *p, const struct content_header *header)
+uint8_t *replies_content(struct replies *r, const struct content_header *header)
 {
-    struct replies *replies = &p->replies;
     struct warren_properties properties = {0};
     struct request *request;
 
-    if (!replies->announced)
+    if (!r->announced)
         return NULL;
-    replies->announced = false;
-    arena_reset(&p->scratch);
+    r->announced = false;
+    arena_reset(&r->scratch);
     if (!header->unfit)
-        properties_decode(header->properties, &p->scratch, &properties);
-    request = find_by_id(replies, arena_bytes(&p->scratch, properties.correlation_id));
+        properties_decode(header->properties, &r->scratch, &properties);
+    request = find_by_id(r, arena_bytes(&r->scratch, properties.correlation_id));
     if (!request) {
-        p->replies.late++;
+        r->late++;
         return NULL;
     }
-    replies->incoming = reply_new(header);
-    if (!replies->incoming) {
+    r->incoming = reply_new(header);
+    if (!r->incoming) {
         end_unkept(request, header);
         return NULL;
     }
-    replies->incoming->number = request->number;
-    return replies->incoming->body;
+    r->incoming->number = request->number;
+    return r->incoming->body;
 }
 
 /* While the body came, the request may have ended. */
-void replies_content_end(struct warren_publisher *p)
+void replies_content_end(struct replies *r)
 {
-    struct reply *reply = p->replies.incoming;
+    struct reply *reply = r->incoming;
     struct request *request;
 
     if (!reply)
         return;
-    p->replies.incoming = NULL;
-    request = find(&p->replies, reply->number);
+    r->incoming = NULL;
+    request = find(r, reply->number);
     if (request) {
         end(request, WARREN_OK, &reply->reply, "");
         release(request);
     } else {
-        p->replies.late++;
+        r->late++;
         reply_free(reply);
     }
 }

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "publish/delay/delay.h"
-#include "publish/publisher/publisher_private.h"
+#include "publish/publisher/replies_private.h"
 
 /* Open at once, for each holds memory until its reply. */
 #define REQUESTS_MAX 65536
@@ -18,7 +18,8 @@ static enum warren_status encode(struct warren_publisher *p, const struct warren
     struct warren_publish request = *publish;
     char correlation_id[CORRELATION_ID_SIZE];
 
-    snprintf(correlation_id, sizeof correlation_id, CORRELATION_ID_FORMAT, p->replies.salt, number);
+    snprintf(correlation_id, sizeof correlation_id, CORRELATION_ID_FORMAT, p->replies->salt,
+             number);
     message.properties.reply_to = DIRECT_REPLY;
     message.properties.correlation_id = correlation_id;
     request.message = &message;
@@ -70,16 +71,16 @@ enum warren_status warren_publisher_request_async(struct warren_publisher *p,
     if (!request)
         return WARREN_ENOMEM;
     list_init(&request->link);
-    request->publisher = p;
+    request->replies = p->replies;
     request->on_reply = on_reply;
     request->user = user;
-    request->number = ++p->replies.numbers;
-    status = ++p->replies.open > REQUESTS_MAX ? WARREN_EFULL
-                                              : publish_request(p, publish, timeout_ms, request);
+    request->number = ++p->replies->numbers;
+    status = ++p->replies->open > REQUESTS_MAX ? WARREN_EFULL
+                                               : publish_request(p, publish, timeout_ms, request);
     if (status == WARREN_OK)
         return WARREN_OK;
-    p->replies.open--;
-    p->replies.unsent++;
+    p->replies->open--;
+    p->replies->unsent++;
     free(request);
     return status;
 }

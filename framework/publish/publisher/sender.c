@@ -1,6 +1,8 @@
 /* sender.c - the publisher's own thread: window to connection, endings to callbacks. */
+#include <stdlib.h>
+
 #include "base/error.h"
-#include "publish/publisher/publisher_private.h"
+#include "publish/publisher/sender_private.h"
 
 /* The window is searched for messages whose time is over at most this often. */
 #define EXPIRY_STEP_MS 50
@@ -23,33 +25,33 @@ bool sender_is_caller(const struct warren_publisher *p)
     return thread_publisher == p;
 }
 
-static int64_t now_ms(const struct warren_publisher *p)
+static int64_t now_ms(const struct sender *s)
 {
-    return loop_now_ms(p->loop);
+    return loop_now_ms(s->loop);
 }
 
 /* ---- deadlines ---- */
 
 /* One timer for all: armed for the earliest deadline that was seen since it last fired, so that
  * messages which come and go in time cost nothing. */
-static void arm_expiry(struct warren_publisher *p)
+static void arm_expiry(struct sender *s)
 {
-    int64_t at_ms = p->window.deadline_ms;
+    int64_t at_ms = s->window.deadline_ms;
 
     if (at_ms == INT64_MAX)
         return;
-    if (at_ms < p->expired_ms + EXPIRY_STEP_MS)
-        at_ms = p->expired_ms + EXPIRY_STEP_MS;
-    if (at_ms >= p->expiry_ms)
+    if (at_ms < s->expired_ms + EXPIRY_STEP_MS)
+        at_ms = s->expired_ms + EXPIRY_STEP_MS;
+    if (at_ms >= s->expiry_ms)
         return;
-    p->expiry_ms = at_ms;
-    loop_timer_arm_ms(&p->expiry, at_ms - now_ms(p) + 1); /* now is rounded down */
+    s->expiry_ms = at_ms;
+    loop_timer_arm_ms(&s->expiry, at_ms - now_ms(s) + 1); /* now is rounded down */
 }
 
 /* ---- incoming to window ---- */
 
 /* On disk it has its deadline already; here only its receipt has one. */
-static void set_times(const struct warren_publisher *p, struct record *record, int64_t now)
+static void set_times(const struct sender *s, struct record *record, int64_t now)
 {
     if (record->spool_id == 0) {
         if (record->timeout_ms > 0)
@@ -60,168 +62,168 @@ static void set_times(const struct warren_publisher *p, struct record *record, i
         return;
     if (record->timeout_ms > 0)
         record->leave_ms = now + record->timeout_ms;
-    if ((!p->ready || p->blocked) && now + SPOOL_PATIENCE_MS < record->leave_ms)
+    if ((!s->ready || s->blocked) && now + SPOOL_PATIENCE_MS < record->leave_ms)
         record->leave_ms = now + SPOOL_PATIENCE_MS;
 }
 
-static void take_one(struct warren_publisher *p, struct record *record, int64_t now)
+static void take_one(struct sender *s, struct record *record, int64_t now)
 {
     if (record->aside) {
-        window_pass(&p->window, record);
+        window_pass(&s->window, record);
         return;
     }
-    set_times(p, record, now);
+    set_times(s, record, now);
     if (record->once)
-        replies_expect(p, record);
-    window_add(&p->window, record);
+        replies_expect(s->p->replies, record);
+    window_add(&s->window, record);
 }
 
-void sender_leave_soon(struct warren_publisher *p)
+void sender_leave_soon(struct sender *s)
 {
-    if (!p->spooler)
+    if (!s->p->spooler)
         return;
-    window_leave_by(&p->window, now_ms(p) + SPOOL_PATIENCE_MS);
-    arm_expiry(p);
+    window_leave_by(&s->window, now_ms(s) + SPOOL_PATIENCE_MS);
+    arm_expiry(s);
 }
 
 /* Deadlines begin here, so that a batch costs one look at the clock. */
-static void take_incoming(struct warren_publisher *p)
+static void take_incoming(struct sender *s)
 {
     struct list taken;
     struct list *link;
     int64_t now;
 
     list_init(&taken);
-    pthread_mutex_lock(&p->lock);
-    list_splice(&taken, &p->incoming);
-    pthread_mutex_unlock(&p->lock);
+    pthread_mutex_lock(&s->p->lock);
+    list_splice(&taken, &s->p->incoming);
+    pthread_mutex_unlock(&s->p->lock);
     if (list_empty(&taken))
         return;
-    now = now_ms(p);
+    now = now_ms(s);
     while ((link = list_pop(&taken))) {
         struct record *record = list_entry(link, struct record, link);
 
-        take_one(p, record, now);
+        take_one(s, record, now);
     }
-    if (p->window.deadline_ms < p->expiry_ms)
-        arm_expiry(p);
+    if (s->window.deadline_ms < s->expiry_ms)
+        arm_expiry(s);
 }
 
 /* ---- window to connection ---- */
 
 /* What must be there before a delayed record is written. @return false: not now, or it has ended */
-static bool prepare_delay(struct warren_publisher *p, struct record *record, bool *ret_stop)
+static bool prepare_delay(struct sender *s, struct record *record, bool *ret_stop)
 {
     const struct delay_refusal *refusal =
-        delay_topology_refused(&p->delays, record->delay, now_ms(p));
+        delay_topology_refused(&s->delays, record->delay, now_ms(s));
     enum warren_status status;
     bool is_new;
 
     if (refusal) {
-        window_refuse(&p->window, record, refusal->code, refusal->text);
+        window_refuse(&s->window, record, refusal->code, refusal->text);
         return false;
     }
-    status = delay_topology_declare(&p->delays, p->channel, record->delay, &p->scratch, &is_new);
+    status = delay_topology_declare(&s->delays, s->channel, record->delay, &s->scratch, &is_new);
     if (status == WARREN_OK && is_new) {
-        window_try(&p->window, record);
-        p->trial_end_ms = 0;
+        window_try(&s->window, record);
+        s->trial_end_ms = 0;
     }
     if (status != WARREN_OK && status != WARREN_ECLOSED)
-        connection_fail(p->connection, status, "cannot declare the delay queues: %s",
+        connection_fail(s->connection, status, "cannot declare the delay queues: %s",
                         warren_status_name(status));
-    *ret_stop = status != WARREN_OK || window_next(&p->window) != record;
+    *ret_stop = status != WARREN_OK || window_next(&s->window) != record;
     return !*ret_stop;
 }
 
-void sender_trial_refused(struct warren_publisher *p)
+void sender_trial_refused(struct sender *s)
 {
-    if (p->trial_end_ms == 0) /* the first time */
-        p->trial_end_ms = now_ms(p) + TRIAL_MS;
-    if (now_ms(p) < p->trial_end_ms)
-        loop_timer_arm_ms(&p->trial_timer, TRIAL_STEP_MS);
+    if (s->trial_end_ms == 0) /* the first time */
+        s->trial_end_ms = now_ms(s) + TRIAL_MS;
+    if (now_ms(s) < s->trial_end_ms)
+        loop_timer_arm_ms(&s->trial_timer, TRIAL_STEP_MS);
     else
-        window_try_again(&p->window, false);
+        window_try_again(&s->window, false);
 }
 
 /* The window may have been restarted meanwhile, or the message is too old by now. */
 static void trial_due(void *arg)
 {
-    struct warren_publisher *p = arg;
+    struct sender *s = arg;
 
-    if (p->window.trial_refused)
-        window_try_again(&p->window, true);
-    sender_pump(p);
+    if (s->window.trial_refused)
+        window_try_again(&s->window, true);
+    sender_pump(s);
 }
 
 /* @return false: stop, the connection is of no use now */
-static bool write_record(struct warren_publisher *p, struct record *record)
+static bool write_record(struct sender *s, struct record *record)
 {
-    uint32_t frame_max = connection_frame_max(p->connection);
+    uint32_t frame_max = connection_frame_max(s->connection);
     enum warren_status status = WARREN_OK;
     bool stop = false;
 
-    if (record != p->writing && record->once)
-        status = replies_consume(p);
-    if (record != p->writing && status == WARREN_OK) {
+    if (record != s->writing && record->once)
+        status = replies_consume(s->p->replies, s->channel);
+    if (record != s->writing && status == WARREN_OK) {
         if (!record_fits(record, frame_max)) {
-            window_refuse(&p->window, record, AMQP_CONTENT_TOO_LARGE,
+            window_refuse(&s->window, record, AMQP_CONTENT_TOO_LARGE,
                           "the properties do not fit into a frame of this broker");
             return true;
         }
-        if (record->delay && !prepare_delay(p, record, &stop))
+        if (record->delay && !prepare_delay(s, record, &stop))
             return !stop;
-        status = window_sent(&p->window, record);
+        status = window_sent(&s->window, record);
     }
     if (status == WARREN_OK)
-        status = record_write(record, connection_out(p->connection), channel_number(p->channel),
+        status = record_write(record, connection_out(s->connection), channel_number(s->channel),
                               frame_max, CONNECTION_OUT_HIGH);
-    p->writing = record_half_written(record) ? record : NULL;
+    s->writing = record_half_written(record) ? record : NULL;
     if (status == WARREN_EFULL)
-        connection_fail(p->connection, status,
+        connection_fail(s->connection, status,
                         "the broker did not confirm a message, but %zu later ones",
                         WINDOW_TAGS_MAX - 1);
     else if (status != WARREN_OK)
-        connection_fail(p->connection, status, "out of memory for the send buffer");
+        connection_fail(s->connection, status, "out of memory for the send buffer");
     return status == WARREN_OK;
 }
 
 /* Until the connection's buffer is full, or no message may go. */
-static void write_some(struct warren_publisher *p, const struct buffer *out)
+static void write_some(struct sender *s, const struct buffer *out)
 {
-    int64_t may = pace_may(&p->pace, p->pace.limited ? now_ms(p) : 0);
+    int64_t may = pace_may(&s->pace, s->pace.limited ? now_ms(s) : 0);
     int64_t went = 0;
 
     while (buffer_len(out) <= CONNECTION_OUT_HIGH) {
-        struct record *record = p->writing ? p->writing : window_next(&p->window);
-        bool begins = record && record != p->writing;
+        struct record *record = s->writing ? s->writing : window_next(&s->window);
+        bool begins = record && record != s->writing;
 
         if (begins && went == may)
-            loop_timer_arm_ms(&p->pace_timer, pace_wait_ms(&p->pace));
-        if (!record || (begins && went == may) || !write_record(p, record))
+            loop_timer_arm_ms(&s->pace_timer, pace_wait_ms(&s->pace));
+        if (!record || (begins && went == may) || !write_record(s, record))
             break;
         went += begins;
     }
-    pace_took(&p->pace, went);
+    pace_took(&s->pace, went);
 }
 
 void sender_pump(void *arg)
 {
-    struct warren_publisher *p = arg;
-    struct buffer *out = connection_out(p->connection);
+    struct sender *s = arg;
+    struct buffer *out = connection_out(s->connection);
 
-    if (!p->ready || p->blocked || p->pumping)
+    if (!s->ready || s->blocked || s->pumping)
         return;
     /* Sending what is there may call back as `writable`. */
-    p->pumping = true;
+    s->pumping = true;
     do {
         size_t before = buffer_len(out);
 
-        write_some(p, out);
+        write_some(s, out);
         if (buffer_len(out) == before)
             break;
-        connection_wrote(p->connection);
-    } while (p->ready && buffer_len(out) <= CONNECTION_OUT_HIGH);
-    p->pumping = false;
+        connection_wrote(s->connection);
+    } while (s->ready && buffer_len(out) <= CONNECTION_OUT_HIGH);
+    s->pumping = false;
 }
 
 /* ---- ended to callbacks ---- */
@@ -250,24 +252,24 @@ static void collect(struct batch *batch, struct list *ended)
 }
 
 /* Before the callbacks, so that they find room, and callers need not wait for them. */
-static void account(struct warren_publisher *p, const struct batch *batch)
+static void account(struct sender *s, const struct batch *batch)
 {
     bool wake;
 
-    pthread_mutex_lock(&p->lock);
-    p->stats.confirmed += batch->results[WARREN_CONFIRMED];
-    p->stats.nacked += batch->results[WARREN_NACKED];
-    p->stats.returned += batch->results[WARREN_RETURNED];
-    p->stats.timeout += batch->results[WARREN_TIMEOUT];
-    p->stats.expired += batch->results[WARREN_EXPIRED];
-    p->stats.resent = p->window.resent;
-    room_give(&p->room, batch->count, batch->bytes);
-    wake = !list_empty(&p->send_turns) && (p->room_kept || room_is_wide(&p->room));
-    pthread_mutex_unlock(&p->lock);
+    pthread_mutex_lock(&s->p->lock);
+    s->p->stats.confirmed += batch->results[WARREN_CONFIRMED];
+    s->p->stats.nacked += batch->results[WARREN_NACKED];
+    s->p->stats.returned += batch->results[WARREN_RETURNED];
+    s->p->stats.timeout += batch->results[WARREN_TIMEOUT];
+    s->p->stats.expired += batch->results[WARREN_EXPIRED];
+    s->p->stats.resent = s->window.resent;
+    room_give(&s->p->room, batch->count, batch->bytes);
+    wake = !list_empty(&s->p->send_turns) && (s->p->room_kept || room_is_wide(&s->p->room));
+    pthread_mutex_unlock(&s->p->lock);
     if (wake)
-        condition_broadcast(&p->room_cond);
-    if (p->spooler && batch->count > 0)
-        spooler_room(p->spooler);
+        condition_broadcast(&s->p->room_cond);
+    if (s->p->spooler && batch->count > 0)
+        spooler_room(s->p->spooler);
 }
 
 /* What a queue refuses is sent again if it is on disk. */
@@ -278,12 +280,12 @@ static enum warren_result result_of(const struct record *record)
 }
 
 /* Of what nobody else is told; what is aside without a callback was removed from the disk. */
-static void tell_end(const struct warren_publisher *p, const struct record *record,
+static void tell_end(const struct sender *s, const struct record *record,
                      const struct warren_receipt *receipt)
 {
-    if (p->options.spool_receipt && (record->spool_id > 0 || record->aside) &&
+    if (s->p->options.spool_receipt && (record->spool_id > 0 || record->aside) &&
         receipt->result != WARREN_SPOOLED)
-        p->options.spool_receipt(receipt, p->options.spool_user);
+        s->p->options.spool_receipt(receipt, s->p->options.spool_user);
 }
 
 /* Two names of AMQP, each with a NUL behind it. */
@@ -319,7 +321,7 @@ static void name_target(const struct record *record, struct target *target,
     receipt->routing_key_bytes = copy_name(target->routing_key, key);
 }
 
-static void call_back(struct warren_publisher *p, struct record *record)
+static void call_back(struct sender *s, struct record *record)
 {
     struct target target;
     struct warren_receipt receipt = {
@@ -337,120 +339,132 @@ static void call_back(struct warren_publisher *p, struct record *record)
     if (record->on_receipt)
         record->on_receipt(&receipt, record->user);
     else
-        tell_end(p, record, &receipt);
+        tell_end(s, record, &receipt);
     if (record->spool_id > 0 && !record->aside)
-        spooler_ended(p->spooler, record, record->on_receipt != NULL);
+        spooler_ended(s->p->spooler, record, record->on_receipt != NULL);
     record_free(record);
 }
 
-static void deliver(struct warren_publisher *p)
+static void deliver(struct sender *s)
 {
     struct batch batch;
     struct list *link;
 
-    if (list_empty(&p->window.ended))
+    if (list_empty(&s->window.ended))
         return;
-    collect(&batch, &p->window.ended);
-    account(p, &batch);
+    collect(&batch, &s->window.ended);
+    account(s, &batch);
     while ((link = list_pop(&batch.records)))
-        call_back(p, list_entry(link, struct record, link));
-    pthread_mutex_lock(&p->lock);
-    p->ended_below = window_ended_below(&p->window);
-    if (p->ended_below >= p->flush_target) {
-        p->flush_target = UINT64_MAX;
-        condition_broadcast(&p->ended_cond);
+        call_back(s, list_entry(link, struct record, link));
+    pthread_mutex_lock(&s->p->lock);
+    s->p->ended_below = window_ended_below(&s->window);
+    if (s->p->ended_below >= s->p->flush_target) {
+        s->p->flush_target = UINT64_MAX;
+        condition_broadcast(&s->p->ended_cond);
     }
-    pthread_mutex_unlock(&p->lock);
+    pthread_mutex_unlock(&s->p->lock);
 }
 
 /* What every event ends with. Sending goes first: callbacks are the user's. */
 void sender_work(void *arg)
 {
-    struct warren_publisher *p = arg;
+    struct sender *s = arg;
 
-    take_incoming(p);
-    sender_pump(p);
-    deliver(p);
+    take_incoming(s);
+    sender_pump(s);
+    deliver(s);
 }
 
 static void expiry_fired(void *arg)
 {
-    struct warren_publisher *p = arg;
+    struct sender *s = arg;
 
-    p->expiry_ms = INT64_MAX;
-    p->expired_ms = now_ms(p);
-    take_incoming(p);
-    window_expire(&p->window, p->expired_ms);
+    s->expiry_ms = INT64_MAX;
+    s->expired_ms = now_ms(s);
+    take_incoming(s);
+    window_expire(&s->window, s->expired_ms);
     /* Half a message cannot be taken back from a connection, only with it. */
-    if (p->writing && p->writing->deadline_ms <= p->expired_ms)
-        connection_fail(p->connection, WARREN_ETIMEOUT,
+    if (s->writing && s->writing->deadline_ms <= s->expired_ms)
+        connection_fail(s->connection, WARREN_ETIMEOUT,
                         "the broker did not take the rest of a message in time");
-    arm_expiry(p);
-    sender_work(p);
+    arm_expiry(s);
+    sender_work(s);
 }
 
 static void change_rate(void *arg)
 {
-    struct warren_publisher *p = arg;
+    struct sender *s = arg;
     uint32_t burst;
     double rate;
 
-    pthread_mutex_lock(&p->lock);
-    rate = p->rate;
-    burst = p->burst;
-    pthread_mutex_unlock(&p->lock);
-    pace_set(&p->pace, rate, burst, now_ms(p));
-    loop_timer_disarm(&p->pace_timer);
-    loop_timer_disarm(&p->trial_timer);
-    sender_pump(p);
+    pthread_mutex_lock(&s->p->lock);
+    rate = s->p->rate;
+    burst = s->p->burst;
+    pthread_mutex_unlock(&s->p->lock);
+    pace_set(&s->pace, rate, burst, now_ms(s));
+    loop_timer_disarm(&s->pace_timer);
+    loop_timer_disarm(&s->trial_timer);
+    sender_pump(s);
 }
 
 /* ---- the life of the thread ---- */
 
 static void close_now(void *arg)
 {
-    struct warren_publisher *p = arg;
+    struct sender *s = arg;
 
-    take_incoming(p);
-    deliver(p);
-    p->ready = false;
-    p->writing = NULL;
-    replies_end_all(p);
-    window_end_all(&p->window);
-    deliver(p);
-    connection_close(p->connection, p->handshake_ms);
+    take_incoming(s);
+    deliver(s);
+    s->ready = false;
+    s->writing = NULL;
+    replies_end_all(s->p->replies);
+    window_end_all(&s->window);
+    deliver(s);
+    connection_close(s->connection, s->p->handshake_ms);
 }
 
-enum warren_status sender_init(struct warren_publisher *p, const struct connection_options *options,
-                               struct warren_error *error)
+/* The loop and what is on it, but for connection and channel. */
+static enum warren_status init_loop(struct sender *s)
 {
-    enum warren_status status = loop_new(clock_monotonic(), &p->loop);
+    enum warren_status status = loop_new(clock_monotonic(), &s->loop);
 
-    loop_task_init(&p->wake_task, sender_work, p);
-    loop_task_init(&p->close_task, close_now, p);
+    loop_task_init(&s->wake_task, sender_work, s);
+    loop_task_init(&s->close_task, close_now, s);
+    loop_task_init(&s->rate_task, change_rate, s);
+    arena_init(&s->scratch);
+    delay_topology_init(&s->delays);
+    s->expiry_ms = INT64_MAX;
+    s->expired_ms = INT64_MIN / 2;
+    if (status == WARREN_OK)
+        status = window_init(&s->window);
+    if (status == WARREN_OK)
+        status = loop_timer_init(&s->expiry, s->loop, expiry_fired, s);
+    if (status == WARREN_OK)
+        status = loop_timer_init(&s->pace_timer, s->loop, sender_pump, s);
+    if (status == WARREN_OK)
+        status = loop_timer_init(&s->trial_timer, s->loop, trial_due, s);
+    return status == WARREN_OK ? replies_new(s->loop, &s->p->replies) : status;
+}
+
+enum warren_status sender_new(struct warren_publisher *p, const struct connection_options *options,
+                              struct warren_error *error)
+{
+    struct sender *s = calloc(1, sizeof *s);
+    enum warren_status status;
+
+    p->sender = s;
     p->handshake_ms = CLOSE_TIMEOUT_MS;
-    loop_task_init(&p->rate_task, change_rate, p);
-    arena_init(&p->scratch);
-    delay_topology_init(&p->delays);
-    p->expiry_ms = INT64_MAX;
-    p->expired_ms = INT64_MIN / 2;
-    if (status == WARREN_OK)
-        status = window_init(&p->window);
-    if (status == WARREN_OK)
-        status = loop_timer_init(&p->expiry, p->loop, expiry_fired, p);
-    if (status == WARREN_OK)
-        status = loop_timer_init(&p->pace_timer, p->loop, sender_pump, p);
-    if (status == WARREN_OK)
-        status = loop_timer_init(&p->trial_timer, p->loop, trial_due, p);
-    if (status == WARREN_OK)
-        status = replies_init(p);
+    if (!s)
+        return error_set(error, WARREN_ENOMEM, "out of memory for a publisher");
+    s->p = p;
+    status = init_loop(s);
     if (status != WARREN_OK)
         return error_set(error, status, "cannot make the publisher's loop: %s",
                          warren_status_name(status));
-    status = connection_new(p->loop, options, &sender_connection_events, p, &p->connection, error);
+    status = connection_new(s->loop, options, &sender_connection_events, s, &s->connection, error);
     if (status != WARREN_OK)
         return status;
-    status = channel_new(p->connection, &sender_channel_events, p, &p->channel);
+    status = channel_new(s->connection, &sender_channel_events, s, &s->channel);
     if (status != WARREN_OK)
         return error_set(error, status, "cannot make the publisher's channel: %s",
                          warren_status_name(status));
@@ -459,26 +473,46 @@ enum warren_status sender_init(struct warren_publisher *p, const struct connecti
 
 void *sender_run(void *arg)
 {
-    struct warren_publisher *p = arg;
+    struct sender *s = arg;
 
-    thread_publisher = p;
-    change_rate(p);
-    connection_start(p->connection);
-    loop_run(p->loop);
+    thread_publisher = s->p;
+    change_rate(s);
+    connection_start(s->connection);
+    loop_run(s->loop);
     thread_publisher = NULL;
     return NULL;
 }
 
-void sender_done(struct warren_publisher *p)
+void sender_free(struct sender *s)
 {
-    channel_free(p->channel);
-    connection_free(p->connection);
-    loop_timer_done(&p->expiry);
-    loop_timer_done(&p->pace_timer);
-    loop_timer_done(&p->trial_timer);
-    replies_done(p);
-    window_done(&p->window);
-    delay_topology_done(&p->delays);
-    arena_done(&p->scratch);
-    loop_free(p->loop);
+    if (!s)
+        return;
+    channel_free(s->channel);
+    connection_free(s->connection);
+    loop_timer_done(&s->expiry);
+    loop_timer_done(&s->pace_timer);
+    loop_timer_done(&s->trial_timer);
+    replies_free(s->p->replies);
+    window_done(&s->window);
+    delay_topology_done(&s->delays);
+    arena_done(&s->scratch);
+    loop_free(s->loop);
+    free(s);
+}
+
+/* ---- from other threads ---- */
+
+void sender_wake(struct sender *s)
+{
+    loop_post(s->loop, &s->wake_task);
+}
+
+void sender_change_rate(struct sender *s)
+{
+    loop_post(s->loop, &s->rate_task);
+}
+
+void sender_close(struct sender *s)
+{
+    loop_post(s->loop, &s->close_task);
 }

@@ -6,53 +6,54 @@
 #include "amqp/wire/method_name.h"
 #include "amqp/wire/properties.h"
 #include "base/log.h"
-#include "publish/publisher/publisher_private.h"
+#include "publish/publisher/sender_private.h"
 
 /* ---- channel ---- */
 
 static void confirms_on(void *user, uint32_t id, void *decoded)
 {
-    struct warren_publisher *p = user;
+    struct sender *s = user;
 
     (void)id;
     (void)decoded;
-    p->ready = true;
-    atomic_store_explicit(&p->frame_max, connection_frame_max(p->connection), memory_order_relaxed);
-    pthread_mutex_lock(&p->lock);
-    p->connected = true;
-    condition_broadcast(&p->connected_cond);
-    pthread_mutex_unlock(&p->lock);
-    if (p->observer.open && !p->announced)
-        p->observer.open(p->observer_user, connection_where(p->connection),
-                         connection_server(p->connection));
-    p->announced = true;
-    sender_work(p);
+    s->ready = true;
+    atomic_store_explicit(&s->p->frame_max, connection_frame_max(s->connection),
+                          memory_order_relaxed);
+    pthread_mutex_lock(&s->p->lock);
+    s->p->connected = true;
+    condition_broadcast(&s->p->connected_cond);
+    pthread_mutex_unlock(&s->p->lock);
+    if (s->p->observer.open && !s->announced)
+        s->p->observer.open(s->p->observer_user, connection_where(s->connection),
+                            connection_server(s->connection));
+    s->announced = true;
+    sender_work(s);
 }
 
 static void channel_opened(void *user)
 {
-    struct warren_publisher *p = user;
+    struct sender *s = user;
     amqp_confirm_select_t select = {0};
     enum warren_status status =
-        channel_call(p->channel, AMQP_CONFIRM_SELECT_METHOD, &select, confirms_on, p);
+        channel_call(s->channel, AMQP_CONFIRM_SELECT_METHOD, &select, confirms_on, s);
 
     if (status != WARREN_OK)
-        connection_fail(p->connection, status, "cannot send confirm.select");
+        connection_fail(s->connection, status, "cannot send confirm.select");
 }
 
 /* The broker's words for a message it cannot take. @text is not ours: it may name anything.
  * @return whether that message will not be sent again, or be found among fewer */
-static bool blame(struct warren_publisher *p, uint16_t code, const char *text)
+static bool blame(struct sender *s, uint16_t code, const char *text)
 {
-    struct record *culprit = window_blame(&p->window, code, text);
+    struct record *culprit = window_blame(&s->window, code, text);
     const struct warren_bytes none = {NULL, 0};
 
     log_debug("publisher: the broker refused %s: %u %s",
               culprit ? record_id(culprit) : "one of the messages", code, text);
-    if (p->observer.refused && (culprit || code != AMQP_INTERNAL_ERROR))
-        p->observer.refused(p->observer_user, culprit ? record_id_bytes(culprit) : none, code,
-                            text);
-    return p->window.narrowed;
+    if (s->p->observer.refused && (culprit || code != AMQP_INTERNAL_ERROR))
+        s->p->observer.refused(s->p->observer_user, culprit ? record_id_bytes(culprit) : none, code,
+                               text);
+    return s->window.narrowed;
 }
 
 static bool needs_refused(const struct record *record, const void *refusal)
@@ -61,67 +62,68 @@ static bool needs_refused(const struct record *record, const void *refusal)
 }
 
 /* A part of the delay queues was refused: what needs it has ended, all else goes on. */
-static void end_delayed(struct warren_publisher *p, const struct delay_refusal *refusal)
+static void end_delayed(struct sender *s, const struct delay_refusal *refusal)
 {
     struct record *first =
-        window_refuse_those(&p->window, needs_refused, refusal, refusal->code, refusal->text);
+        window_refuse_those(&s->window, needs_refused, refusal, refusal->code, refusal->text);
 
     log_debug("publisher: the broker refused a declare: %u %s", refusal->code, refusal->text);
-    if (first && p->observer.refused)
-        p->observer.refused(p->observer_user, record_id_bytes(first), refusal->code, refusal->text);
+    if (first && s->p->observer.refused)
+        s->p->observer.refused(s->p->observer_user, record_id_bytes(first), refusal->code,
+                               refusal->text);
 }
 
-static void keep_failure(struct warren_publisher *p, const char *where, const char *text)
+static void keep_failure(struct sender *s, const char *where, const char *text)
 {
-    pthread_mutex_lock(&p->lock);
-    p->connected = false;
-    p->stats.losses++;
-    snprintf(p->last_failure, sizeof p->last_failure, "%s: %s", where, text);
-    pthread_mutex_unlock(&p->lock);
+    pthread_mutex_lock(&s->p->lock);
+    s->p->connected = false;
+    s->p->stats.losses++;
+    snprintf(s->p->last_failure, sizeof s->p->last_failure, "%s: %s", where, text);
+    pthread_mutex_unlock(&s->p->lock);
 }
 
 static void channel_was_lost(void *user, const struct channel_loss *loss)
 {
-    struct warren_publisher *p = user;
-    int64_t now_ms = loop_now_ms(p->loop);
+    struct sender *s = user;
+    int64_t now_ms = loop_now_ms(s->loop);
     bool known;
-    const struct delay_refusal *refusal = delay_topology_lost(&p->delays, loss, now_ms, &known);
+    const struct delay_refusal *refusal = delay_topology_lost(&s->delays, loss, now_ms, &known);
 
-    p->ready = false;
-    p->writing = NULL;
-    p->returned.waiting = false;
-    p->refused = refusal != NULL;
-    window_restart(&p->window);
+    s->ready = false;
+    s->writing = NULL;
+    s->returned.waiting = false;
+    s->refused = refusal != NULL;
+    window_restart(&s->window);
     /* Half a message whose time is over must not be begun again. */
-    window_expire(&p->window, now_ms);
+    window_expire(&s->window, now_ms);
     if (loss->unanswered) /* it is the only channel: another address may do better */
-        connection_fail(p->connection, WARREN_ETIMEOUT, "%s", loss->text);
+        connection_fail(s->connection, WARREN_ETIMEOUT, "%s", loss->text);
     else if (loss->code != 0)
-        keep_failure(p, connection_where(p->connection), loss->text);
+        keep_failure(s, connection_where(s->connection), loss->text);
     if (refusal)
-        end_delayed(p, refusal);
+        end_delayed(s, refusal);
     else if (loss->code != 0 && (loss->method == AMQP_BASIC_PUBLISH_METHOD || loss->method == 0))
-        known = blame(p, loss->code, loss->text);
+        known = blame(s, loss->code, loss->text);
     /* Requests, for which alone there is a consumer here. */
-    known |= window_end_once(&p->window) > 0 && loss->method == AMQP_BASIC_CONSUME_METHOD;
+    known |= window_end_once(&s->window) > 0 && loss->method == AMQP_BASIC_CONSUME_METHOD;
     if (known && !loss->unanswered)
-        channel_reopen_now(p->channel);
-    replies_lost(p, loss);
-    sender_leave_soon(p);
-    sender_work(p);
+        channel_reopen_now(s->channel);
+    replies_lost(s->p->replies, loss);
+    sender_leave_soon(s);
+    sender_work(s);
 }
 
 /* ---- confirms and returns ---- */
 
-static void confirm(struct warren_publisher *p, uint64_t tag, bool multiple, bool negative)
+static void confirm(struct sender *s, uint64_t tag, bool multiple, bool negative)
 {
-    if (window_confirm(&p->window, tag, multiple, negative) != WARREN_OK)
-        connection_fail(p->connection, WARREN_EPROTOCOL,
+    if (window_confirm(&s->window, tag, multiple, negative) != WARREN_OK)
+        connection_fail(s->connection, WARREN_EPROTOCOL,
                         "the broker confirmed tag %llu, which it was never sent or has confirmed "
                         "before",
                         (unsigned long long)tag);
-    if (p->window.trial_refused && !loop_timer_armed(&p->trial_timer))
-        sender_trial_refused(p);
+    if (s->window.trial_refused && !loop_timer_armed(&s->trial_timer))
+        sender_trial_refused(s);
 }
 
 static uint8_t copy_shortstr(char to[256], amqp_bytes_t from)
@@ -145,22 +147,20 @@ static void keep_return(struct sender_return *returned, const amqp_basic_return_
 
 static void channel_method(void *user, uint32_t id, void *decoded)
 {
-    struct warren_publisher *p = user;
+    struct sender *s = user;
 
     if (id == AMQP_BASIC_ACK_METHOD) {
         const amqp_basic_ack_t *ack = decoded;
 
-        confirm(p, ack->delivery_tag, ack->multiple != 0, false);
+        confirm(s, ack->delivery_tag, ack->multiple != 0, false);
     } else if (id == AMQP_BASIC_NACK_METHOD) {
         const amqp_basic_nack_t *nack = decoded;
 
-        confirm(p, nack->delivery_tag, nack->multiple != 0, true);
+        confirm(s, nack->delivery_tag, nack->multiple != 0, true);
     } else if (id == AMQP_BASIC_RETURN_METHOD) {
-        keep_return(&p->returned, decoded);
-    } else if (id == AMQP_BASIC_DELIVER_METHOD && p->replies.consuming) {
-        replies_announced(p);
-    } else {
-        connection_fail(p->connection, WARREN_EPROTOCOL,
+        keep_return(&s->returned, decoded);
+    } else if (id != AMQP_BASIC_DELIVER_METHOD || !replies_announced(s->p->replies)) {
+        connection_fail(s->connection, WARREN_EPROTOCOL,
                         "the broker sent %s to a channel that only publishes",
                         method_name(id).text);
     }
@@ -178,46 +178,48 @@ static struct warren_bytes returned_id(const struct warren_properties *propertie
 
 static uint8_t *channel_content(void *user, const struct content_header *header)
 {
-    struct warren_publisher *p = user;
-    struct sender_return *returned = &p->returned;
+    struct sender *s = user;
+    struct sender_return *returned = &s->returned;
     struct warren_properties properties;
 
     if (!returned->waiting)
-        return replies_content(p, header);
+        return replies_content(s->p->replies, header);
     returned->waiting = false;
-    arena_reset(&p->scratch);
+    arena_reset(&s->scratch);
     if (!header->unfit &&
-        properties_decode(header->properties, &p->scratch, &properties) == WARREN_OK) {
+        properties_decode(header->properties, &s->scratch, &properties) == WARREN_OK) {
         struct window_return from = {
             .exchange = {returned->exchange, returned->exchange_len},
             .routing_key = {returned->routing_key, returned->routing_key_len},
-            .message_id = returned_id(&properties, &p->scratch),
+            .message_id = returned_id(&properties, &s->scratch),
             .code = returned->code,
             .text = returned->text,
         };
 
-        window_returned(&p->window, &from);
+        window_returned(&s->window, &from);
         /* A level was deleted. */
         if (strncmp(returned->exchange, DELAY_PREFIX, sizeof DELAY_PREFIX - 1) == 0)
-            delay_topology_forget(&p->delays);
+            delay_topology_forget(&s->delays);
     }
     return NULL;
 }
 
 static void channel_content_end(void *user)
 {
-    replies_content_end(user);
+    const struct sender *s = user;
+
+    replies_content_end(s->p->replies);
 }
 
 /* ---- connection ---- */
 
 static void connection_opened_event(void *user)
 {
-    struct warren_publisher *p = user;
+    struct sender *s = user;
 
-    pthread_mutex_lock(&p->lock);
-    p->stats.connects++;
-    pthread_mutex_unlock(&p->lock);
+    pthread_mutex_lock(&s->p->lock);
+    s->p->stats.connects++;
+    pthread_mutex_unlock(&s->p->lock);
 }
 
 /* Errors of a whole connection that the content of a message can cause. */
@@ -232,41 +234,41 @@ static bool is_poison(const struct connection_loss *loss)
 /* The channel was lost before, so the window is ready for its next connection. */
 static void connection_was_lost(void *user, const struct connection_loss *loss)
 {
-    struct warren_publisher *p = user;
+    struct sender *s = user;
     struct connection_loss told = *loss;
 
-    keep_failure(p, loss->where, loss->text);
-    if (is_poison(loss) && !p->refused && blame(p, loss->code, loss->text)) {
-        connection_retry_now(p->connection);
+    keep_failure(s, loss->where, loss->text);
+    if (is_poison(loss) && !s->refused && blame(s, loss->code, loss->text)) {
+        connection_retry_now(s->connection);
         told.retry_ms = 0;
     }
-    p->refused = p->announced = false;
-    if (p->observer.lost)
-        p->observer.lost(p->observer_user, &told);
-    sender_work(p);
+    s->refused = s->announced = false;
+    if (s->p->observer.lost)
+        s->p->observer.lost(s->p->observer_user, &told);
+    sender_work(s);
 }
 
 static void connection_was_blocked(void *user, bool blocked, const char *reason)
 {
-    struct warren_publisher *p = user;
+    struct sender *s = user;
 
-    p->blocked = blocked;
+    s->blocked = blocked;
     if (blocked)
-        sender_leave_soon(p);
-    pthread_mutex_lock(&p->lock);
-    p->stats.is_blocked = blocked;
-    p->stats.blocked += blocked;
-    pthread_mutex_unlock(&p->lock);
-    if (p->observer.blocked)
-        p->observer.blocked(p->observer_user, blocked, reason);
-    sender_work(p);
+        sender_leave_soon(s);
+    pthread_mutex_lock(&s->p->lock);
+    s->p->stats.is_blocked = blocked;
+    s->p->stats.blocked += blocked;
+    pthread_mutex_unlock(&s->p->lock);
+    if (s->p->observer.blocked)
+        s->p->observer.blocked(s->p->observer_user, blocked, reason);
+    sender_work(s);
 }
 
 static void connection_is_closed(void *user)
 {
-    struct warren_publisher *p = user;
+    struct sender *s = user;
 
-    loop_stop(p->loop);
+    loop_stop(s->loop);
 }
 
 const struct connection_events sender_connection_events = {
