@@ -11,7 +11,6 @@
 #include "config/node.h"
 #include "middleware/builtin.h"
 #include "plugin/instance.h"
-#include "plugin/middleware_instance.h"
 #include "store/writer/transactor.h"
 
 /* One link of a chain, open. */
@@ -325,7 +324,7 @@ static bool reload_link(struct post *post, struct post_link *link, const struct 
             name_list_add(&changed, "%s", option);
     if (changed.count == 0)
         return false;
-    middleware_reload(&link->instance, now);
+    link->instance.middleware->reload(link->instance.state, now);
     link->options = now;
     report_changed(post, link, &changed);
     return true;

@@ -158,36 +158,52 @@ static enum warren_status copy_options(struct plugin *plugin, const struct owner
     return check_options(copy, count, plugin->where, owner, error);
 }
 
-static enum warren_status check_name(const struct plugin *plugin, const struct owner *owner,
-                                     struct warren_error *error)
+/* Handlers or middlewares, which begin with a name. */
+struct rows {
+    const char *kind;
+    const void *first;
+    size_t size;
+    size_t count;
+};
+
+static const char *row_name(const struct rows *rows, size_t index)
 {
-    if (name_is_valid(owner->name))
-        return WARREN_OK;
-    return error_set(error, WARREN_EPLUGIN,
-                     "%s: the %s name \"%.80s\" must be 1 to %d letters, digits, - or _",
-                     plugin->where, owner->kind, owner->name, PLUGIN_NAME_MAX);
+    return *(const char *const *)(const void *)((const char *)rows->first + index * rows->size);
+}
+
+static enum warren_status check_names(const struct plugin *plugin, const struct rows *rows,
+                                      struct warren_error *error)
+{
+    for (size_t i = 0; i < rows->count; i++) {
+        const char *name = row_name(rows, i);
+
+        if (!name_is_valid(name))
+            return error_set(error, WARREN_EPLUGIN,
+                             "%s: the %s name \"%.80s\" must be 1 to %d letters, digits, - or _",
+                             plugin->where, rows->kind, name, PLUGIN_NAME_MAX);
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(row_name(rows, k), name) == 0)
+                return error_set(error, WARREN_EPLUGIN, "%s: two %ss named %s", plugin->where,
+                                 rows->kind, name);
+    }
+    return WARREN_OK;
 }
 
 static enum warren_status check_handlers(struct plugin *plugin, size_t option_size,
                                          struct warren_error *error)
 {
-    enum warren_status status = WARREN_OK;
+    const struct rows rows = {"handler", plugin->handlers, sizeof plugin->handlers[0],
+                              plugin->handler_count};
+    enum warren_status status = check_names(plugin, &rows, error);
 
     for (size_t i = 0; status == WARREN_OK && i < plugin->handler_count; i++) {
         struct warren_handler *h = &plugin->handlers[i];
-        struct owner owner = {"handler", h->name};
 
-        status = check_name(plugin, &owner, error);
-        if (status == WARREN_OK && !h->handle)
-            status = error_set(error, WARREN_EPLUGIN, "%s: handler %s has no `handle` function",
-                               plugin->where, h->name);
-        for (size_t k = 0; status == WARREN_OK && k < i; k++) {
-            if (strcmp(plugin->handlers[k].name, h->name) == 0)
-                status = error_set(error, WARREN_EPLUGIN, "%s: two handlers named %s",
-                                   plugin->where, h->name);
-        }
-        if (status == WARREN_OK)
-            status = copy_options(plugin, &owner, option_size, &h->options, error);
+        status = h->handle
+                     ? copy_options(plugin, &(struct owner){rows.kind, h->name}, option_size,
+                                    &h->options, error)
+                     : error_set(error, WARREN_EPLUGIN, "%s: handler %s has no `handle` function",
+                                 plugin->where, h->name);
     }
     return status;
 }
@@ -195,25 +211,20 @@ static enum warren_status check_handlers(struct plugin *plugin, size_t option_si
 static enum warren_status check_middlewares(struct plugin *plugin, size_t option_size,
                                             struct warren_error *error)
 {
-    enum warren_status status = WARREN_OK;
+    const struct rows rows = {"middleware", plugin->middlewares, sizeof plugin->middlewares[0],
+                              plugin->middleware_count};
+    enum warren_status status = check_names(plugin, &rows, error);
 
     for (size_t i = 0; status == WARREN_OK && i < plugin->middleware_count; i++) {
         struct warren_middleware *m = &plugin->middlewares[i];
-        struct owner owner = {"middleware", m->name};
 
-        status = check_name(plugin, &owner, error);
-        if (status == WARREN_OK && !m->before != !m->after)
-            status = error_set(error, WARREN_EPLUGIN,
-                               "%s: middleware %s has `%s` without `%s`: define both or neither",
-                               plugin->where, m->name, m->before ? "before" : "after",
-                               m->before ? "after" : "before");
-        for (size_t k = 0; status == WARREN_OK && k < i; k++) {
-            if (strcmp(plugin->middlewares[k].name, m->name) == 0)
-                status = error_set(error, WARREN_EPLUGIN, "%s: two middlewares named %s",
-                                   plugin->where, m->name);
-        }
-        if (status == WARREN_OK)
-            status = copy_options(plugin, &owner, option_size, &m->options, error);
+        if (!m->before != !m->after)
+            return error_set(error, WARREN_EPLUGIN,
+                             "%s: middleware %s has `%s` without `%s`: define both or neither",
+                             plugin->where, m->name, m->before ? "before" : "after",
+                             m->before ? "after" : "before");
+        status = copy_options(plugin, &(struct owner){rows.kind, m->name}, option_size, &m->options,
+                              error);
     }
     return status;
 }

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "plugin/instance.h"
-#include "plugin/middleware_instance.h"
 #include "support/test.h"
 
 static const struct warren_subscription_info info = {.queue = "q", .handler = "p.h"};
@@ -62,7 +61,7 @@ static void a_life(void **state)
 
     (void)state;
     assert_int_equal(middleware_open(&instance, &middleware, "p.m", &info, NULL), WARREN_OK);
-    middleware_reload(&instance, options);
+    instance.middleware->reload(instance.state, options);
     assert_ptr_equal(reloaded, options);
     middleware_close(&instance);
     middleware_close(&instance);
