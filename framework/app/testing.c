@@ -15,7 +15,6 @@
 #include "consume/job/job.h"
 #include "consume/job/late.h"
 #include "store/spool/spool.h"
-#include "store/writer/transactor_guard.h"
 
 /* When the clock begins: not at 0, which stands for "never" in places. */
 #define BEGIN_MS 1000000

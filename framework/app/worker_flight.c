@@ -25,8 +25,8 @@
 #define LOOK_MS     10
 #define LOG_STOP_MS 1000
 /* Messages that may be with the broker while their attempts are counted here. */
-#define NOTES_MIN     64
-#define ARGUMENTS_MAX (1 << 20)
+#define NOTES_MIN 64
+#define TEXTS_MAX (1 << 24)
 
 /* ---- opening ---- */
 
@@ -48,7 +48,7 @@ static char *make_key(const struct config *config)
     struct buffer key;
     char *text;
 
-    buffer_init(&key, ARGUMENTS_MAX);
+    buffer_init(&key, TEXTS_MAX);
     for (size_t i = 0; i < config->broker.uri_count; i++)
         add_address(&key, config->broker.uri[i]);
     for (size_t i = 0; i < config->subscription_count; i++)
@@ -116,94 +116,64 @@ enum warren_status worker_flight_open(struct worker_flight *w, const struct conf
 
 /* ---- the next process ---- */
 
-static char *read_arguments(size_t *ret_len)
+/* The texts in @all, each with its NUL, as a list that nothing can write to; ends @all. NULL: they
+ * are not @whole, or no memory. */
+static char **seal(struct buffer *all, bool whole, size_t *ret_size)
 {
-    struct buffer all;
-    FILE *file = fopen("/proc/self/cmdline", "re");
-    char *text = NULL;
-    int c;
-
-    buffer_init(&all, ARGUMENTS_MAX);
-    while (file && (c = getc(file)) != EOF)
-        buffer_append(&all, &(char){(char)c}, 1);
-    if (file)
-        fclose(file);
-    *ret_len = buffer_len(&all);
-    if (*ret_len > 0 && (text = malloc(*ret_len)))
-        memcpy(text, buffer_front(&all), *ret_len);
-    buffer_done(&all);
-    return text;
-}
-
-/* @count texts that follow each other in @text, in an array that ends with NULL. */
-static char **split(char *text, size_t len)
-{
+    const char *texts = (const char *)buffer_front(all);
+    size_t len = buffer_len(all);
     size_t count = 0;
-    char **array;
+    char **list;
 
     for (size_t i = 0; i < len; i++)
-        count += text[i] == '\0';
-    array = calloc(count + 1, sizeof *array);
-    for (size_t i = 0, at = 0; array && i < count; i++) {
-        array[i] = text + at;
-        at += strlen(text + at) + 1;
-    }
-    return array;
-}
+        count += texts[i] == '\0';
+    *ret_size = (count + 1) * sizeof *list + len;
+    list = whole && len > 0 ? guarded_alloc(*ret_size) : NULL;
+    if (list) {
+        char *at = memcpy(list + count + 1, texts, len);
 
-/* A copy of @texts, and of @more behind them, that nothing can write to. NULL: no memory. */
-static char **seal(char *const *texts, const char *more, size_t *ret_size)
-{
-    size_t count = 0;
-    size_t size = more ? strlen(more) + 1 : 0;
-    char **copy;
-    char *at;
-
-    while (texts[count])
-        size += strlen(texts[count++]) + 1;
-    size += (count + 2) * sizeof *copy;
-    copy = guarded_alloc(size);
-    if (!copy)
-        return NULL;
-    at = (char *)(copy + count + 2);
-    for (size_t i = 0; i < count; i++) {
-        copy[i] = at;
-        at = stpcpy(at, texts[i]) + 1;
+        for (size_t i = 0; i < count; i++) {
+            list[i] = at;
+            at += strlen(at) + 1;
+        }
+        guarded_seal(list, *ret_size);
     }
-    if (more)
-        copy[count] = memcpy(at, more, strlen(more) + 1);
-    guarded_seal(copy, size);
-    *ret_size = size;
-    return copy;
+    buffer_done(all);
+    return list;
 }
 
 /* The environment of the beginning, and where the recorder is if it is in memory. */
-static char **make_environment(struct worker_flight *w, char **start)
+static char **make_environment(struct worker_flight *w)
 {
-    size_t kept = 0;
+    char **start = w->start.environment;
     char handed_on[40];
+    struct buffer all;
+    bool whole = true;
+    int len;
 
-    for (size_t i = 0; start[i]; i++) {
-        if (strncmp(start[i], HANDED_ON "=", sizeof HANDED_ON) == 0)
-            free(start[i]);
-        else
-            start[kept++] = start[i];
-    }
-    start[kept] = NULL;
-    snprintf(handed_on, sizeof handed_on, HANDED_ON "=%d", w->plan.keep_fd);
-    return seal(start, w->plan.keep_fd >= 0 ? handed_on : NULL, &w->env_size);
+    buffer_init(&all, TEXTS_MAX);
+    for (size_t i = 0; start[i]; i++)
+        if (strncmp(start[i], HANDED_ON "=", sizeof HANDED_ON) != 0)
+            whole = whole && buffer_append(&all, start[i], strlen(start[i]) + 1) == WARREN_OK;
+    len = snprintf(handed_on, sizeof handed_on, HANDED_ON "=%d", w->plan.keep_fd);
+    if (w->plan.keep_fd >= 0)
+        whole = whole && buffer_append(&all, handed_on, (size_t)len + 1) == WARREN_OK;
+    return seal(&all, whole, &w->env_size);
 }
 
 static char **make_arguments(struct worker_flight *w)
 {
-    size_t len = 0;
-    char *text = read_arguments(&len);
-    char **texts = text ? split(text, len) : NULL;
-    char **sealed = texts ? seal(texts, NULL, &w->argv_size) : NULL;
+    FILE *file = fopen("/proc/self/cmdline", "re");
+    struct buffer all;
+    bool whole = true;
+    int c;
 
-    free(texts);
-    free(text);
-    return sealed;
+    buffer_init(&all, TEXTS_MAX);
+    while (file && (c = getc(file)) != EOF)
+        whole = whole && buffer_append(&all, &(char){(char)c}, 1) == WARREN_OK;
+    if (file)
+        fclose(file);
+    return seal(&all, whole, &w->argv_size);
 }
 
 /* The kernel names a process after the file that it executed, which then was /proc/self/exe. */
@@ -224,7 +194,7 @@ void worker_flight_own_process(struct worker_flight *w, struct process_state *st
     worker_signals_add(&w->plan.mask);
     w->plan.told_to_stop = &worker_signals()->stop;
     w->plan.keep_fd = w->flight->file.path ? -1 : w->flight->file.fd;
-    w->plan.env = make_environment(w, w->start.environment);
+    w->plan.env = make_environment(w);
     process_state_done(&w->start);
     if (w->plan.env)
         w->plan.argv = make_arguments(w);

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "app/worker_setup.h"
 #include "base/log_event.h"
 #include "config/handler_options.h"
 #include "middleware/builtin.h"
@@ -24,27 +25,16 @@ static const struct config_queue *quorum_queue(const struct config *config, cons
     return queue && strcmp(queue->type, "quorum") == 0 && !queue->limit_added ? queue : NULL;
 }
 
-/* @return false: the chain has no retry */
-static bool attempts_of(const struct config_subscription *subscription, int64_t *ret_attempts)
-{
-    for (size_t i = 0; i < subscription->chain_count; i++) {
-        const struct config_middleware *link = &subscription->chain[i];
-
-        if (strcmp(link->name, middleware_retry.name) != 0)
-            continue;
-        *ret_attempts = retry_attempts(warren_options_int(link->options, "max_attempts"),
-                                       subscription->dead_exchange != NULL);
-        return true;
-    }
-    return false;
-}
-
 static void warn_if_below(const struct config_subscription *subscription, int64_t limit,
                           const char *event)
 {
-    int64_t attempts;
+    const struct config_middleware *retry = worker_setup_link(subscription, middleware_retry.name);
+    int64_t attempts = 0;
 
-    if (limit < 0 || !attempts_of(subscription, &attempts) || (attempts > 0 && attempts <= limit))
+    if (retry)
+        attempts = retry_attempts(warren_options_int(retry->options, "max_attempts"),
+                                  subscription->dead_exchange != NULL);
+    if (!retry || limit < 0 || (attempts > 0 && attempts <= limit))
         return;
     log_event(WARREN_LOG_WARN, event, LOG_TEXT("queue", subscription->queue),
               LOG_INT("delivery_limit", limit), LOG_INT("max_attempts", attempts));

@@ -36,28 +36,30 @@ static void end_now(int signal)
     _exit(EXIT_STOPPED);
 }
 
+static void unblock(int number)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, number);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
 /* Whoever should end the process may wait for a handler, or for a lock that is never released. */
 static void end_soon(void)
 {
     struct sigaction end = {.sa_handler = end_now};
-    sigset_t set;
 
     sigaction(SIGALRM, &end, NULL);
-    sigemptyset(&set);
-    sigaddset(&set, SIGALRM);
-    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    unblock(SIGALRM);
     alarm(SIGNALS_END_S);
 }
 
 /* A child that is no worker does what it would without us. */
 static void end_child(int number)
 {
-    sigset_t set;
-
     signal(number, SIG_DFL);
-    sigemptyset(&set);
-    sigaddset(&set, number);
-    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    unblock(number);
     raise(number);
 }
 

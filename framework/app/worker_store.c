@@ -12,12 +12,9 @@
 /* A third of the shortest lease would do; this is below a third of the default one. */
 #define RENEW_MS 300
 
-static const struct config_middleware *needs_store(const struct config_subscription *subscription)
+static bool needs_store(const struct config_subscription *subscription)
 {
-    for (size_t i = 0; i < subscription->chain_count; i++)
-        if (strcmp(subscription->chain[i].name, middleware_idempotency.name) == 0)
-            return &subscription->chain[i];
-    return NULL;
+    return worker_setup_link(subscription, middleware_idempotency.name);
 }
 
 static bool is_needed(const struct config *config, const struct config_subscription **ret_by)
