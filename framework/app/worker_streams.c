@@ -169,20 +169,16 @@ static enum warren_status name_file(struct worker_stream *stream, const struct c
 
 static void report_begin(const struct worker_stream *stream)
 {
-    struct log_line line;
+    bool remembered = stream->saved != STREAM_AS_CONFIGURED;
 
-    log_begin(
-        &line, WARREN_LOG_INFO,
-        stream->saved == STREAM_AS_CONFIGURED
-            ? "stream is consumed from where x-stream-offset says: nothing is remembered of it"
-            : "stream is consumed from where it was left");
-    log_text(&line, "queue", stream->queue);
-    if (stream->saved >= 0)
-        log_int(&line, "offset", stream->saved);
-    else if (stream->saved != STREAM_AS_CONFIGURED)
-        log_int(&line, "timestamp", -stream->saved);
-    log_text(&line, "file", stream->path);
-    log_end(&line);
+    log_event(WARREN_LOG_INFO,
+              remembered ? "stream is consumed from where it was left"
+                         : "stream is consumed from where x-stream-offset says: nothing is "
+                           "remembered of it",
+              LOG_TEXT("queue", stream->queue),
+              LOG_INT_IF(stream->saved >= 0, "offset", stream->saved),
+              LOG_INT_IF(stream->saved < 0 && remembered, "timestamp", -stream->saved),
+              LOG_TEXT("file", stream->path));
 }
 
 static void report_nowhere(const char *queue)

@@ -13,6 +13,7 @@
 
 #include <inttypes.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #include "amqp/wire/annotations.h"
 #include "base/breaker_state.h"
@@ -139,20 +140,17 @@ static void breaker_init(struct shared *fresh, const struct warren_options *give
     publish(breaker);
 }
 
+_Static_assert(sizeof(struct breaker_plan) == 3 * sizeof(int64_t) + 6 * sizeof(uint32_t),
+               "plans are compared as bytes, so they have no padding");
+
 static bool same(const struct shared *running, const struct shared *fresh)
 {
     const struct breaker *a = (const struct breaker *)running;
     const struct breaker *b = (const struct breaker *)fresh;
-    const struct breaker_plan *x = &a->plan;
-    const struct breaker_plan *y = &b->plan;
 
     return atomic_load(&a->on_open) == atomic_load(&b->on_open) &&
            atomic_load(&a->reject_counts) == atomic_load(&b->reject_counts) &&
-           x->window_ms == y->window_ms && x->open_ms == y->open_ms &&
-           x->open_max_ms == y->open_max_ms && x->open_factor == y->open_factor &&
-           x->failure_percent == y->failure_percent && x->min_calls == y->min_calls &&
-           x->consecutive == y->consecutive && x->probes == y->probes &&
-           x->close_percent == y->close_percent;
+           memcmp(&a->plan, &b->plan, sizeof a->plan) == 0;
 }
 
 static const struct shared_kind breakers = {sizeof(struct breaker), breaker_init, same};

@@ -152,14 +152,14 @@ static bool idempotency_before(struct warren_job *job, struct warren_passage *pa
 /* ---- in the chain ---- */
 
 static void tell(const struct idempotency *i, struct warren_job *job, const char *event,
-                 const char *reason)
+                 const char *key, const char *text)
 {
     struct log_line line;
 
     if (!log_enabled(WARREN_LOG_WARN))
         return;
     job_line_begin(&line, WARREN_LOG_WARN, event, job, i->info->handler);
-    log_text(&line, "reason", reason);
+    log_text(&line, key, text);
     log_end(&line);
 }
 
@@ -178,7 +178,7 @@ static void keep_reply(const struct warren_message *reply, void *user)
         return;
     /* It is sent all the same. That there was one is kept: the note is an empty one. */
     claim->result = malloc(1);
-    tell(attempt->idempotency, attempt->job, "reply is not kept: a duplicate gets none",
+    tell(attempt->idempotency, attempt->job, "reply is not kept: a duplicate gets none", "reason",
          status == WARREN_ETOOBIG ? "it is larger than " KEPT_MAX_TEXT
                                   : warren_status_name(status));
 }
@@ -192,12 +192,12 @@ static enum warren_outcome done_before(struct warren_job *job, const struct atte
     warren_job_duplicate(job);
     /* An operator who sends a message again wants something done. */
     if (warren_job_header(job, NOTE_REPLAYS))
-        tell(attempt->idempotency, job, "replayed message is not handled again",
+        tell(attempt->idempotency, job, "replayed message is not handled again", "reason",
              "its key is done: it was handled before");
     if (!claim->result || warren_job_text(job, reply_to).len == 0)
         return (enum warren_outcome)claim->outcome;
     if (claim->result_len == 0) {
-        tell(attempt->idempotency, job, "duplicate gets no reply",
+        tell(attempt->idempotency, job, "duplicate gets no reply", "reason",
              "that of the first time was not kept");
     } else if (stored_reply_send(result, job) != WARREN_OK) {
         warren_job_fail(job, "it was handled before, but the reply of then was not sent");
@@ -217,14 +217,9 @@ static enum warren_outcome wait_for_other(struct warren_job *job, const char *wh
 /* Once a subscription: every message of a queue may be without. */
 static void tell_missing(struct idempotency *i, struct warren_job *job)
 {
-    struct log_line line;
-
-    if (atomic_exchange(&i->told_missing, true) || !log_enabled(WARREN_LOG_WARN))
-        return;
-    job_line_begin(&line, WARREN_LOG_WARN, "message without a key is handled unprotected", job,
-                   i->info->handler);
-    log_text(&line, "missing", message_key_name(&i->key));
-    log_end(&line);
+    if (!atomic_exchange(&i->told_missing, true))
+        tell(i, job, "message without a key is handled unprotected", "missing",
+             message_key_name(&i->key));
 }
 
 static enum warren_outcome without_mark(struct idempotency *i, struct warren_job *job,

@@ -27,11 +27,11 @@ struct limit {
     bool changed;
     bool begun;
     struct token_bucket bucket;
-    struct list waiting; /* struct turn: users that were refused, the first of them first */
+    struct list waiting; /* struct limit_user: users that were refused, the first of them first */
 };
 
-/* A user of a limit. */
-struct turn {
+/* A subscription that uses a limit. */
+struct limit_user {
     struct limit *limit;
     struct list link; /* in limit->waiting, or alone */
     int64_t until_ms; /* its place is kept until then */
@@ -100,39 +100,39 @@ static const struct shared_kind limits = {sizeof(struct limit), limit_init, same
 static enum warren_status rate_limit_open(const struct warren_subscription_info *info, void **state,
                                           struct warren_error *error)
 {
-    struct turn *turn = calloc(1, sizeof *turn);
+    struct limit_user *user = calloc(1, sizeof *user);
     enum warren_status status;
     struct shared *shared;
 
-    if (!turn)
+    if (!user)
         return error_set(error, WARREN_ENOMEM, "no memory");
     status = shared_open(&limits, info, &shared, error);
     if (status != WARREN_OK) {
-        free(turn);
+        free(user);
         return status;
     }
-    turn->limit = (struct limit *)shared;
-    list_init(&turn->link);
-    *state = turn;
+    user->limit = (struct limit *)shared;
+    list_init(&user->link);
+    *state = user;
     return WARREN_OK;
 }
 
 static void rate_limit_close(void *state)
 {
-    struct turn *turn = state;
+    struct limit_user *user = state;
 
-    if (!turn)
+    if (!user)
         return;
-    pthread_mutex_lock(&turn->limit->shared.mutex);
-    list_remove(&turn->link);
-    pthread_mutex_unlock(&turn->limit->shared.mutex);
-    shared_close(&turn->limit->shared);
-    free(turn);
+    pthread_mutex_lock(&user->limit->shared.mutex);
+    list_remove(&user->link);
+    pthread_mutex_unlock(&user->limit->shared.mutex);
+    shared_close(&user->limit->shared);
+    free(user);
 }
 
 static void rate_limit_reload(void *state, const struct warren_options *given)
 {
-    struct limit *limit = ((struct turn *)state)->limit;
+    struct limit *limit = ((struct limit_user *)state)->limit;
 
     pthread_mutex_lock(&limit->shared.mutex);
     limit->wanted = read_plan(given);
@@ -160,13 +160,13 @@ static int64_t ready(struct limit *limit, int64_t now_ms)
 
 /* How many users were refused before this one and may still want their message. Without this the
  * one whose timer fires first would get everything, each time. */
-static int64_t ahead_of(const struct turn *turn, int64_t now_ms)
+static int64_t ahead_of(const struct limit_user *user, int64_t now_ms)
 {
-    struct list *waiting = &turn->limit->waiting;
+    struct list *waiting = &user->limit->waiting;
     int64_t count = 0;
 
-    for (struct list *link = waiting->next; link != waiting && link != &turn->link;) {
-        struct turn *other = list_entry(link, struct turn, link);
+    for (struct list *link = waiting->next; link != waiting && link != &user->link;) {
+        struct limit_user *other = list_entry(link, struct limit_user, link);
 
         link = link->next;
         if (other->until_ms >= now_ms)
@@ -191,21 +191,21 @@ static int64_t retry_ms(const struct limit *limit, int64_t ready, int64_t ahead)
 
 static uint32_t rate_limit_may(void *state, uint32_t want, int64_t now_ms, int64_t *ret_retry_ms)
 {
-    struct turn *turn = state;
-    struct limit *limit = turn->limit;
+    struct limit_user *user = state;
+    struct limit *limit = user->limit;
     int64_t in_bucket;
     int64_t ahead;
     uint32_t may = want;
 
     pthread_mutex_lock(&limit->shared.mutex);
     in_bucket = ready(limit, now_ms);
-    ahead = ahead_of(turn, now_ms);
+    ahead = ahead_of(user, now_ms);
     if (in_bucket - ahead < want) {
         may = in_bucket > ahead ? (uint32_t)(in_bucket - ahead) : 0;
         *ret_retry_ms = retry_ms(limit, in_bucket, ahead);
-        turn->until_ms = now_ms + *ret_retry_ms + TURN_LATE_MS;
-        if (list_empty(&turn->link))
-            list_push(&limit->waiting, &turn->link);
+        user->until_ms = now_ms + *ret_retry_ms + TURN_LATE_MS;
+        if (list_empty(&user->link))
+            list_push(&limit->waiting, &user->link);
     }
     pthread_mutex_unlock(&limit->shared.mutex);
     return may;
@@ -213,13 +213,13 @@ static uint32_t rate_limit_may(void *state, uint32_t want, int64_t now_ms, int64
 
 static void rate_limit_took(void *state, uint32_t count, int64_t now_ms)
 {
-    struct turn *turn = state;
+    struct limit_user *user = state;
 
     (void)now_ms;
-    pthread_mutex_lock(&turn->limit->shared.mutex);
-    token_bucket_take(&turn->limit->bucket, count);
-    list_remove(&turn->link);
-    pthread_mutex_unlock(&turn->limit->shared.mutex);
+    pthread_mutex_lock(&user->limit->shared.mutex);
+    token_bucket_take(&user->limit->bucket, count);
+    list_remove(&user->link);
+    pthread_mutex_unlock(&user->limit->shared.mutex);
 }
 
 const struct warren_middleware middleware_rate_limit = {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/name_list.h"
 #include "base/suggest.h"
 
 /* "PLUGIN.HANDLER" and the NUL. */
@@ -104,25 +105,11 @@ enum warren_status registry_add(struct registry *registry, struct plugin *plugin
     return WARREN_OK;
 }
 
-static void list_names(char *text, size_t size, const char *const *names, size_t count)
-{
-    size_t len = 0;
-
-    text[0] = '\0';
-    for (size_t i = 0; i < count && len < size; i++) {
-        int more = snprintf(text + len, size - len, "%s%s", i ? ", " : "", names[i]);
-
-        if (more < 0)
-            return;
-        len += (size_t)more;
-    }
-}
-
 /* There are always middlewares, warren's own; handlers only in plugins. */
 static void not_found(const char *kind, const char *name, const char *const *names, size_t count,
                       struct warren_error *error)
 {
-    char list[400];
+    struct name_list list = {0};
     const char *near = count > 0 ? suggest(name, names, count) : NULL;
 
     if (near) {
@@ -131,8 +118,10 @@ static void not_found(const char *kind, const char *name, const char *const *nam
         error_set(error, WARREN_ENOTFOUND,
                   "there is no %s %s: no plugin is loaded; name one under `plugins:`", kind, name);
     } else {
-        list_names(list, sizeof list, names, count);
-        error_set(error, WARREN_ENOTFOUND, "there is no %s %s; there are: %s", kind, name, list);
+        for (size_t i = 0; i < count; i++)
+            name_list_add(&list, "%s", names[i]);
+        error_set(error, WARREN_ENOTFOUND, "there is no %s %s; there are: %s", kind, name,
+                  list.text);
     }
 }
 
