@@ -14,7 +14,7 @@
 #include <time.h>
 
 #include "amqp/wire/properties.h"
-#include "app/worker_posts.h"
+#include "app/worker_subscriptions.h"
 #include "base/log.h"
 #include "consume/job/chain.h"
 #include "consume/job/job.h"
@@ -84,7 +84,7 @@ int main(int argc, char **argv)
     struct runtime_subscription subscription;
     struct warren_error error = {WARREN_OK, ""};
     struct worker_setup setup;
-    struct posts *posts = NULL;
+    struct open_subscriptions *open = NULL;
     struct attempt *attempt;
     struct warren_job *job;
     struct chain chain;
@@ -94,9 +94,9 @@ int main(int argc, char **argv)
         die("usage: chain_cost CASE PEER FILE COUNT");
     options.config_file = argv[3];
     if (worker_setup_init(&setup, &options, &error) != WARREN_OK ||
-        posts_open(&setup, NULL, &posts, &error) != WARREN_OK)
+        subscriptions_open(&setup, NULL, &open, &error) != WARREN_OK)
         die(error.text);
-    posts_fill(posts, 0, &subscription);
+    subscription = *subscriptions_at(open, 0);
     attempt = make_delivery(strcmp(argv[1], "chain-traced") == 0);
     job = job_new(&source);
     if (!job || chain_init(&chain, subscription.links, subscription.link_count,
@@ -108,7 +108,7 @@ int main(int argc, char **argv)
     chain_done(&chain);
     job_free(job);
     attempt_free(attempt);
-    posts_close(posts);
+    subscriptions_close(open);
     worker_setup_done(&setup);
     return 0;
 }

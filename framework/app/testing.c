@@ -115,13 +115,13 @@ static enum warren_status init(struct warren_test *test, const struct warren_tes
         return status;
     init_clock(&test->clock, options->clock_runs);
     atomic_store(&test->deadline_ms, INT64_MAX);
-    test->source = (struct job_source){.queue = test->setup.subscription.queue,
-                                       .handler = test->setup.subscription.handler_name,
+    test->source = (struct job_source){.queue = test->setup.subscription->queue,
+                                       .handler = test->setup.subscription->handler_name,
                                        .publish = testing_publish,
                                        .append = testing_append,
                                        .publisher = (void *)&test->published,
-                                       .definition = test->setup.subscription.handler,
-                                       .state = test->setup.subscription.state,
+                                       .definition = test->setup.subscription->handler,
+                                       .state = test->setup.subscription->state,
                                        .clock = &test->clock.clock,
                                        .seed = options->seed,
                                        .deadline_ms = &test->deadline_ms,
@@ -129,7 +129,7 @@ static enum warren_status init(struct warren_test *test, const struct warren_tes
                                        .broker_counts = true};
     test->job = job_new(&test->source);
     if (!test->job || testing_published_init(&test->published) != WARREN_OK ||
-        testing_stages_init(&test->stages, &test->setup.subscription, &test->source) != WARREN_OK)
+        testing_stages_init(&test->stages, test->setup.subscription, &test->source) != WARREN_OK)
         return error_set(error, WARREN_ENOMEM, "no memory");
     return WARREN_OK;
 }
@@ -270,7 +270,7 @@ static void wait_until_admitted(struct warren_test *test)
     int64_t retry_ms;
 
     for (unsigned asks = 0; asks < ASKS_MAX; asks++) {
-        retry_ms = ask(&test->setup.subscription, warren_test_now_ms(test));
+        retry_ms = ask(test->setup.subscription, warren_test_now_ms(test));
         if (retry_ms == 0)
             return;
         if (retry_ms > ADMIT_MAX_MS - (warren_test_now_ms(test) - since_ms))

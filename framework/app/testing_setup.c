@@ -139,11 +139,11 @@ static enum warren_status find_handler(struct testing_setup *setup,
 
 /* ---- opening ---- */
 
-static enum warren_status open_posts(struct testing_setup *setup, struct warren_error *error)
+static enum warren_status open_subscription(struct testing_setup *setup, struct warren_error *error)
 {
     struct worker_setup *worker = &setup->worker;
     struct setup_subscription *subscription = worker->subscriptions;
-    struct runtime_subscription *filled = &setup->subscription;
+    const struct runtime_subscription *runs;
     enum warren_status status = worker_setup_chains(worker->registry, worker->config, error);
 
     subscription->config = worker->config->subscriptions;
@@ -156,13 +156,13 @@ static enum warren_status open_posts(struct testing_setup *setup, struct warren_
     if (setup->scratch)
         worker->scratch = scratch_handle(setup->scratch);
     if (status == WARREN_OK)
-        status = posts_open(worker, NULL, &setup->posts, error);
+        status = subscriptions_open(worker, NULL, &setup->open, error);
     if (status != WARREN_OK)
         return status;
-    posts_fill(setup->posts, 0, filled);
-    if (chain_init(&setup->chain, filled->links, filled->link_count, filled->handler,
-                   filled->state) != WARREN_OK ||
-        late_init(&setup->late, filled->late_links, filled->late_count) != WARREN_OK)
+    runs = setup->subscription = subscriptions_at(setup->open, 0);
+    if (chain_init(&setup->chain, runs->links, runs->link_count, runs->handler, runs->state) !=
+            WARREN_OK ||
+        late_init(&setup->late, runs->late_links, runs->late_count) != WARREN_OK)
         return error_set(error, WARREN_ENOMEM, "no memory for the chain");
     return WARREN_OK;
 }
@@ -188,14 +188,14 @@ enum warren_status testing_setup_init(struct testing_setup *setup,
         status = add_of_file(setup, error);
     if (status == WARREN_OK)
         status = find_handler(setup, options, error);
-    return status == WARREN_OK ? open_posts(setup, error) : status;
+    return status == WARREN_OK ? open_subscription(setup, error) : status;
 }
 
 void testing_setup_done(struct testing_setup *setup)
 {
     chain_done(&setup->chain);
     chain_done(&setup->late);
-    posts_close(setup->posts);
+    subscriptions_close(setup->open);
     scratch_free(setup->scratch);
     worker_setup_done(&setup->worker);
 }

@@ -6,7 +6,7 @@
 
 #include <warren/testing.h>
 
-#include "app/worker_posts.h"
+#include "app/worker_subscriptions.h"
 #include "consume/job/chain.h"
 #include "store/writer/scratch.h"
 
@@ -15,8 +15,8 @@ struct testing_setup {
     struct worker_setup worker; /* with one subscription */
     size_t own_count;           /* the first plugins of the registry: those not from the file */
     struct scratch *scratch;    /* for a transactional handler; else NULL */
-    struct posts *posts;
-    struct runtime_subscription subscription;
+    struct open_subscriptions *open;
+    const struct runtime_subscription *subscription;
     struct chain chain;
     struct chain late;
 };

@@ -15,12 +15,12 @@
 #include "app/worker_flight.h"
 #include "app/worker_limits.h"
 #include "app/worker_orphans.h"
-#include "app/worker_posts.h"
 #include "app/worker_reload.h"
 #include "app/worker_report.h"
 #include "app/worker_signals.h"
 #include "app/worker_store.h"
 #include "app/worker_streams.h"
+#include "app/worker_subscriptions.h"
 #include "base/clock.h"
 #include "base/descriptors.h"
 #include "base/error.h"
@@ -39,7 +39,7 @@ struct warren_worker {
     struct runtime *runtime;
     struct worker_flight flight;
     struct keeper *keeper; /* NULL: nothing is remembered */
-    struct posts *posts;
+    struct open_subscriptions *open;
     struct worker_streams streams;
     struct worker_reload reload;
     struct worker_orphans orphans;
@@ -162,7 +162,7 @@ static enum warren_status make_runtime(struct warren_worker *worker, struct warr
     if (!subscriptions)
         return error_set(error, WARREN_ENOMEM, "no memory for the subscriptions");
     for (size_t i = 0; i < config->subscription_count; i++)
-        posts_fill(worker->posts, i, &subscriptions[i]);
+        subscriptions[i] = *subscriptions_at(worker->open, i);
     status = worker_streams_open(&worker->streams, config, subscriptions, error);
     worker_report_events(&events);
     events.stopped = on_stopped;
@@ -195,7 +195,7 @@ static enum warren_status set_up(struct warren_worker *worker,
         descriptors_add(STDERR_FILENO, -1, "the log");
     status = worker_store_open(&worker->setup, &worker->keeper, error);
     if (status == WARREN_OK)
-        status = posts_open(&worker->setup, worker->keeper, &worker->posts, error);
+        status = subscriptions_open(&worker->setup, worker->keeper, &worker->open, error);
     if (status == WARREN_OK)
         status = worker_flight_open(&worker->flight, worker->setup.config, worker->wake, error);
     if (status == WARREN_OK)
@@ -243,8 +243,8 @@ static void hang_up(struct warren_worker *worker)
 {
     log_info("SIGHUP: reopening the handlers' files, reading the configuration again");
     worker_orphans_plugins_begin(&worker->orphans);
-    posts_reopen(worker->posts);
-    worker_reload(&worker->reload, &worker->setup, worker->posts, worker->publisher);
+    subscriptions_reopen(worker->open);
+    worker_reload(&worker->reload, &worker->setup, worker->open, worker->publisher);
     worker_orphans_plugins_end(&worker->orphans);
 }
 
@@ -352,7 +352,7 @@ static bool is_idle(void *user, size_t index)
 /* Handlers that are in no thread any more may write down what they keep, if that is possible. */
 static void reexecute(struct warren_worker *worker)
 {
-    posts_close_some(worker->posts, is_idle, worker);
+    subscriptions_close_some(worker->open, is_idle, worker);
     worker_flight_reexecute(&worker->flight);
 }
 
@@ -446,7 +446,7 @@ static void release(struct warren_worker *worker)
     runtime_free(worker->runtime);
     worker_flight_close(&worker->flight, false);
     worker_streams_close(&worker->streams);
-    posts_close(worker->posts);
+    subscriptions_close(worker->open);
     keeper_free(worker->keeper);
     worker_reload_done(&worker->reload);
     worker_setup_done(&worker->setup);

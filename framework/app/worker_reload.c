@@ -60,7 +60,7 @@ static bool read_again(const struct worker_reload *reload, const struct worker_s
     if (input_file_is_once(reload->file))
         error_set(&error, WARREN_ECONFIG, "%s can be read only once", reload->file);
     else if (worker_setup_again(now, &options, running, &error) == WARREN_OK &&
-             posts_try(now, &error) == WARREN_OK)
+             subscriptions_try(now, &error) == WARREN_OK)
         return true;
     log_event(WARREN_LOG_ERROR, "SIGHUP: the configuration stays as it was",
               LOG_TEXT("reason", error.text));
@@ -115,7 +115,7 @@ static size_t reload_rate(struct worker_reload *reload, struct warren_publisher 
 }
 
 void worker_reload(struct worker_reload *reload, const struct worker_setup *setup,
-                   struct posts *posts, struct warren_publisher *publisher)
+                   struct open_subscriptions *open, struct warren_publisher *publisher)
 {
     struct name_list fixed = {0};
     struct worker_setup now;
@@ -132,7 +132,7 @@ void worker_reload(struct worker_reload *reload, const struct worker_setup *setu
     if (!read_again(reload, setup, &now))
         return;
     config_changes(setup->config, now.config, &fixed);
-    links = posts_reload(posts, now.config, &fixed);
+    links = subscriptions_reload(open, now.config, &fixed);
     others = reload_log(reload, now.config);
     others += reload_rate(reload, publisher, now.config, &fixed);
     report_fixed(reload, &fixed);

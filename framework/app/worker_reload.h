@@ -10,7 +10,7 @@
 #include <warren/publisher.h>
 #include <warren/worker.h>
 
-#include "app/worker_posts.h"
+#include "app/worker_subscriptions.h"
 
 /** How often a worker takes over something new; then it must be restarted for more. */
 #define RELOADS_MAX 1000
@@ -37,11 +37,11 @@ struct worker_reload {
 enum warren_status worker_reload_init(struct worker_reload *reload,
                                       const struct warren_worker_options *options,
                                       const struct config *config);
-/** After posts_close(). Zeroed is fine. */
+/** After subscriptions_close(). Zeroed is fine. */
 void worker_reload_done(struct worker_reload *reload);
 
 /** Read again, take over what can be, and log what was done. */
 void worker_reload(struct worker_reload *reload, const struct worker_setup *setup,
-                   struct posts *posts, struct warren_publisher *publisher);
+                   struct open_subscriptions *open, struct warren_publisher *publisher);
 
 #endif

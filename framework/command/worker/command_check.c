@@ -1,7 +1,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "app/worker_posts.h"
+#include "app/worker_subscriptions.h"
 #include "command/cli/print.h"
 #include "command/cli/progress.h"
 #include "command/worker/broker_check.h"
@@ -133,7 +133,7 @@ static enum cli_status check_all(struct check *check, const struct warren_worker
     enum cli_status result = CLI_OK;
 
     if (worker_setup_init(&setup, worker, &error) != WARREN_OK ||
-        posts_try(&setup, &error) != WARREN_OK) {
+        subscriptions_try(&setup, &error) != WARREN_OK) {
         result = cli_error(check->cli, &error);
         worker_setup_done(&setup);
         return result;
