@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "consume/job/job.h"
 #include "consume/job/late.h"
+#include "consume/runtime/admission.h"
 #include "store/spool/spool.h"
 
 /* When the clock begins: not at 0, which stands for "never" in places. */
@@ -248,30 +249,15 @@ static void wait_until_due(struct warren_test *test)
         warren_test_advance(test, wait_ms);
 }
 
-/* 0: all gates let it through; else ask again after so long. */
-static int64_t ask(const struct runtime_subscription *subscription, int64_t now_ms)
-{
-    for (size_t i = 0; i < subscription->gate_count; i++) {
-        const struct runtime_gate *gate = &subscription->gates[i];
-        int64_t retry_ms = 1;
-
-        if (gate->may(gate->state, 1, now_ms, &retry_ms) == 0)
-            return retry_ms > 0 ? retry_ms : 1;
-    }
-    for (size_t i = 0; i < subscription->gate_count; i++)
-        if (subscription->gates[i].took)
-            subscription->gates[i].took(subscription->gates[i].state, 1, now_ms);
-    return 0;
-}
-
 static void wait_until_admitted(struct warren_test *test)
 {
+    const struct runtime_subscription *runs = test->setup.subscription;
     int64_t since_ms = warren_test_now_ms(test);
     int64_t retry_ms;
 
     for (unsigned asks = 0; asks < ASKS_MAX; asks++) {
-        retry_ms = ask(test->setup.subscription, warren_test_now_ms(test));
-        if (retry_ms == 0)
+        if (admission_ask(runs->gates, runs->gate_count, 1, warren_test_now_ms(test), &retry_ms) ==
+            1)
             return;
         if (retry_ms > ADMIT_MAX_MS - (warren_test_now_ms(test) - since_ms))
             break;

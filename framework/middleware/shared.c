@@ -49,10 +49,10 @@ static struct shared *shared_new(const struct shared_kind *kind,
 
 static struct shared *find(const struct shared *like)
 {
-    for (struct list *link = all.next; like->name[0] && link != &all; link = link->next) {
+    LIST_EACH(link, &all) {
         struct shared *shared = list_entry(link, struct shared, link);
 
-        if (shared->kind == like->kind && shared->on_trial == like->on_trial &&
+        if (like->name[0] && shared->kind == like->kind && shared->on_trial == like->on_trial &&
             strcmp(shared->name, like->name) == 0)
             return shared;
     }

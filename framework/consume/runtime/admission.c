@@ -66,35 +66,37 @@ void admission_ask_now(struct admission *a)
     a->ask_ms = 0;
 }
 
-static int64_t bounded_ms(int64_t retry_ms)
+uint32_t admission_ask(const struct runtime_gate *gates, size_t count, uint32_t want,
+                       int64_t now_ms, int64_t *ret_retry_ms)
 {
-    if (retry_ms < 1)
-        return 1;
-    return retry_ms < ADMISSION_ASK_MAX_MS ? retry_ms : ADMISSION_ASK_MAX_MS;
-}
+    uint32_t may = want;
 
-/* How many of those that wait may go; each gate sees what the ones before it let through. */
-static uint32_t ask(struct admission *a, int64_t now_ms)
-{
-    uint32_t may = a->waiting.count;
-    int64_t soonest_ms = ADMISSION_ASK_MAX_MS;
-
-    for (size_t i = 0; i < a->gate_count && may > 0; i++) {
-        const struct runtime_gate *gate = &a->gates[i];
+    *ret_retry_ms = INT64_MAX;
+    for (size_t i = 0; i < count && may > 0; i++) {
         int64_t retry_ms = ADMISSION_ASK_MS;
-        uint32_t admitted = gate->may(gate->state, may, now_ms, &retry_ms);
+        uint32_t admitted = gates[i].may(gates[i].state, may, now_ms, &retry_ms);
 
         if (admitted >= may)
             continue;
         may = admitted;
-        if (bounded_ms(retry_ms) < soonest_ms)
-            soonest_ms = bounded_ms(retry_ms);
+        if (retry_ms < *ret_retry_ms)
+            *ret_retry_ms = retry_ms < 1 ? 1 : retry_ms;
     }
-    for (size_t i = 0; i < a->gate_count && may > 0; i++) {
-        if (a->gates[i].took)
-            a->gates[i].took(a->gates[i].state, may, now_ms);
-    }
-    a->ask_ms = may == a->waiting.count ? INT64_MAX : now_ms + soonest_ms;
+    for (size_t i = 0; i < count && may > 0; i++)
+        if (gates[i].took)
+            gates[i].took(gates[i].state, may, now_ms);
+    return may;
+}
+
+/* How many of those that wait may go. */
+static uint32_t ask(struct admission *a, int64_t now_ms)
+{
+    int64_t retry_ms;
+    uint32_t may = admission_ask(a->gates, a->gate_count, a->waiting.count, now_ms, &retry_ms);
+
+    if (retry_ms > ADMISSION_ASK_MAX_MS)
+        retry_ms = ADMISSION_ASK_MAX_MS;
+    a->ask_ms = may == a->waiting.count ? INT64_MAX : now_ms + retry_ms;
     return may;
 }
 

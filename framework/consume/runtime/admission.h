@@ -23,6 +23,15 @@
 #define ADMISSION_ASK_MS     100
 #define ADMISSION_ASK_MAX_MS 1000
 
+/**
+ * How many of @want deliveries may go: each gate is asked about what the ones before it let
+ * through, and told how many went.
+ *
+ * @ret_retry_ms  if fewer may go: when a gate wants to be asked again, at least 1
+ */
+uint32_t admission_ask(const struct runtime_gate *gates, size_t count, uint32_t want,
+                       int64_t now_ms, int64_t *ret_retry_ms);
+
 struct admission {
     atomic_uint reserved; /* places for deliveries whose attempt failed, taken ahead */
     uint32_t reserved_max;

@@ -12,7 +12,7 @@
 #include "consume/job/late.h"
 #include "consume/runtime/subscription_private.h"
 #include "consume/workers/threads.h"
-#include "publish/publisher/publisher_internal.h"
+#include "publish/publisher/publisher.h"
 
 /* Under load, acks leave when they make up this part of the prefetch. */
 #define ACK_SHARE 8
@@ -277,14 +277,13 @@ static enum warren_status make_parts(struct subscription *s,
 static void make_relay(struct subscription *s, const struct runtime_subscription *what,
                        struct warren_publisher *publisher)
 {
-    s->relay =
-        (struct relay){.outlet = {publisher_relay_within, publisher_properties_max, publisher},
-                       .queue = what->queue,
-                       .handler = what->handler_name,
-                       .dead_exchange = what->dead_exchange,
-                       .dead_queue = what->dead_queue,
-                       .into_queue = !what->is_stream,
-                       .broker_counts = s->source.broker_counts};
+    s->relay = (struct relay){.outlet = {publisher_relay, publisher_properties_max, publisher},
+                              .queue = what->queue,
+                              .handler = what->handler_name,
+                              .dead_exchange = what->dead_exchange,
+                              .dead_queue = what->dead_queue,
+                              .into_queue = !what->is_stream,
+                              .broker_counts = s->source.broker_counts};
     if (gethostname(s->relay.host, sizeof s->relay.host - 1) != 0)
         s->relay.host[0] = '\0';
     s->source.relay = &s->relay;
@@ -304,21 +303,20 @@ enum warren_status subscription_new(const struct runtime_subscription *what,
     s->host = host;
     s->concurrency = what->concurrency;
     s->ack_many = what->prefetch > ACK_SHARE ? what->prefetch / ACK_SHARE : 1;
-    s->source =
-        (struct job_source){.queue = what->queue,
-                            .handler = what->handler_name,
-                            .publish = options->publisher ? publisher_publish_after_within : NULL,
-                            .append = options->publisher ? publisher_append : NULL,
-                            .publisher = options->publisher,
-                            .definition = what->handler,
-                            .state = what->state,
-                            .seed = random_seed(),
-                            .clock = loop_clock(connection_loop(host->connection)),
-                            .deadline_ms = &host->deadline_ms,
-                            .settled = receipts_came,
-                            .reserve = reserve,
-                            .user = s,
-                            .broker_counts = options->flight == NULL};
+    s->source = (struct job_source){.queue = what->queue,
+                                    .handler = what->handler_name,
+                                    .publish = options->publisher ? publisher_publish : NULL,
+                                    .append = options->publisher ? publisher_append : NULL,
+                                    .publisher = options->publisher,
+                                    .definition = what->handler,
+                                    .state = what->state,
+                                    .seed = random_seed(),
+                                    .clock = loop_clock(connection_loop(host->connection)),
+                                    .deadline_ms = &host->deadline_ms,
+                                    .settled = receipts_came,
+                                    .reserve = reserve,
+                                    .user = s,
+                                    .broker_counts = options->flight == NULL};
     if (options->publisher)
         make_relay(s, what, options->publisher);
     status = make_parts(s, what, options, error);

@@ -31,7 +31,7 @@ static struct destination *find(struct delay_topology *topology, const struct de
 {
     struct list *bucket = bucket_of(topology, delay);
 
-    for (struct list *link = bucket->next; link != bucket; link = link->next) {
+    LIST_EACH(link, bucket) {
         struct destination *destination = list_entry(link, struct destination, link);
 
         if (same_destination(destination->delay, delay))
@@ -195,9 +195,7 @@ void delay_topology_forget(struct delay_topology *topology)
     topology->queues = 0;
     topology->deliver = false;
     for (size_t i = 0; i < DELAY_BUCKETS; i++) {
-        struct list *bucket = &topology->destinations[i];
-
-        for (struct list *link = bucket->next; link != bucket; link = link->next)
+        LIST_EACH(link, &topology->destinations[i])
             list_entry(link, struct destination, link)->declared = false;
     }
 }

@@ -132,13 +132,11 @@ static void leave(struct window *w, struct record *record)
 
 void window_expire(struct window *w, int64_t now_ms)
 {
-    struct list *link = w->records.next;
 
     w->deadline_ms = INT64_MAX;
-    while (link != &w->records) {
+    LIST_EACH(link, &w->records) {
         struct record *record = record_of(link);
 
-        link = link->next;
         if (record->leave_ms <= now_ms)
             leave(w, record);
         if (record->deadline_ms <= now_ms && !record_half_written(record))
@@ -150,7 +148,7 @@ void window_expire(struct window *w, int64_t now_ms)
 
 void window_leave_by(struct window *w, int64_t at_ms)
 {
-    for (struct list *link = w->records.next; link != &w->records; link = link->next) {
+    LIST_EACH(link, &w->records) {
         struct record *record = record_of(link);
 
         if (record->spool_id == 0 || !record->on_receipt || record->leave_ms <= at_ms)
@@ -280,12 +278,10 @@ struct record *window_refuse_those(struct window *w,
                                    const void *user, uint16_t code, const char *text)
 {
     struct record *first = NULL;
-    struct list *link = w->records.next;
 
-    while (link != &w->records) {
+    LIST_EACH(link, &w->records) {
         struct record *record = record_of(link);
 
-        link = link->next;
         if (!concerned(record, user))
             continue;
         first = first ? first : record;
@@ -405,13 +401,11 @@ void window_restart(struct window *w)
 
 uint32_t window_end_once(struct window *w)
 {
-    struct list *link = w->records.next;
     uint32_t ended = 0;
 
-    while (link != &w->records) {
+    LIST_EACH(link, &w->records) {
         struct record *record = record_of(link);
 
-        link = link->next;
         if (record->once && record->sends > 0) {
             end_late(w, record);
             ended++;
@@ -423,12 +417,11 @@ uint32_t window_end_once(struct window *w)
 static void end_suspects_of(struct window *w, struct warren_bytes exchange, uint16_t code,
                             const char *text)
 {
-    struct list *link = w->records.next;
-
-    while (link != &w->records && record_of(link)->seq <= w->suspects_until) {
+    LIST_EACH(link, &w->records) {
         struct record *record = record_of(link);
 
-        link = link->next;
+        if (record->seq > w->suspects_until)
+            break;
         if (same(record_exchange(record), exchange))
             end_refused(w, record, code, text);
     }

@@ -91,15 +91,8 @@ static void end(struct request *request, enum warren_status status, struct warre
 static void for_each(struct replies *r, void (*each)(struct request *request, void *arg), void *arg)
 {
     for (size_t i = 0; r->buckets && i < BUCKETS; i++) {
-        struct list *bucket = &r->buckets[i];
-        struct list *link = bucket->next;
-
-        while (link != bucket) {
-            struct request *request = request_of(link);
-
-            link = link->next;
-            each(request, arg);
-        }
+        LIST_EACH(link, &r->buckets[i])
+            each(request_of(link), arg);
     }
 }
 
