@@ -273,11 +273,6 @@ bool connection_server_at_least(const struct connection *c, int major, int minor
     return is_major > major || (is_major == major && is_minor >= minor);
 }
 
-void connection_stats(const struct connection *c, struct connection_stats *stats)
-{
-    *stats = (struct connection_stats){c->connects, c->losses, c->stream.stats};
-}
-
 struct loop *connection_loop(struct connection *c)
 {
     return c->loop;

@@ -165,14 +165,6 @@ void connection_retry_now(struct connection *connection);
 /** Stop and resume reading the socket: the strict bound on memory. Heartbeats are still sent. */
 void connection_pause_reading(struct connection *connection, bool pause);
 
-/** Counters since connection_new(). */
-struct connection_stats {
-    uint64_t connects; /* reached OPEN */
-    uint64_t losses;   /* of an OPEN one */
-    struct stream_stats stream;
-};
-void connection_stats(const struct connection *connection, struct connection_stats *stats);
-
 struct loop *connection_loop(struct connection *connection);
 uint32_t connection_rpc_timeout_ms(const struct connection *connection);
 /** As negotiated; valid while OPEN. */

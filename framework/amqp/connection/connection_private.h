@@ -54,9 +54,6 @@ struct connection {
     uint16_t failing_code;
     uint32_t failing_method; /* that the broker blames */
     char failing_text[CONNECTION_TEXT_MAX];
-
-    uint64_t connects;
-    uint64_t losses;
 };
 
 static inline int64_t connection_now_ms(const struct connection *connection)

@@ -96,7 +96,6 @@ static void lose_and_wait(struct connection *c)
     c->blocked = false;
     c->reading_paused = false;
     c->hears_since_ms = 0;
-    c->losses += loss.was_open;
     tell_channels_lost(c, c->failing_method, loss.text);
     if (was_blocked && c->events.blocked)
         c->events.blocked(c->user, false, "");
@@ -213,7 +212,6 @@ static void on_opened(void *user, const struct handshake_limits *agreed)
     c->agreed = *agreed;
     loop_timer_disarm(&c->deadline);
     connection_enter(c, CONNECTION_OPEN);
-    c->connects++;
     stream_set_heartbeat(&c->stream, agreed->heartbeat_s);
     stream_set_rest(&c->stream, c->numbers.read_coalesce_us, c->numbers.read_window);
     if (c->channels_user)

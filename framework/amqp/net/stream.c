@@ -55,8 +55,6 @@ void stream_flush(struct stream *s)
         if (taken == 0)
             break;
         buffer_taken(&s->out, (size_t)taken);
-        s->stats.bytes_out += (uint64_t)taken;
-        s->stats.writes++;
         s->sent_ms = now_ms(s);
     }
     want(s);
@@ -145,14 +143,12 @@ static size_t read_once(struct stream *s)
         return 0;
     }
     got = transport_read(&s->transport, buffer_back(&s->in), READ_SIZE, &error);
-    s->stats.reads++;
     if (got < 0) {
         s->events.failed(s->user, error.text);
         return 0;
     }
     if (got > 0) {
         buffer_added(&s->in, (size_t)got);
-        s->stats.bytes_in += (uint64_t)got;
         s->received_ms = now_ms(s);
         take_frames(s);
     }
@@ -183,7 +179,6 @@ static void maybe_rest(struct stream *s, size_t got)
         rest_us = s->rest_max_us;
     if (rest_us < REST_MIN_US || rest_us * s->messages_per_us < 2)
         return;
-    s->stats.rests++;
     atomic_store_explicit(&s->resting, true, memory_order_release);
     loop_timer_arm_us(&s->rest, (int64_t)rest_us);
 }

@@ -29,15 +29,6 @@ struct stream_events {
     void (*writable)(void *user);
 };
 
-/** Counters that are never set back. */
-struct stream_stats {
-    uint64_t bytes_in;
-    uint64_t bytes_out;
-    uint64_t reads;
-    uint64_t writes;
-    uint64_t rests; /* between reads */
-};
-
 struct stream {
     struct loop *loop;
     struct stream_events events;
@@ -65,8 +56,6 @@ struct stream {
     int64_t turn_ns;        /* when the last turn was */
     double messages_per_us; /* moving average over the turns */
     uint32_t turn_messages;
-
-    struct stream_stats stats;
 };
 
 enum warren_status stream_init(struct stream *stream, struct loop *loop,

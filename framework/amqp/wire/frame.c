@@ -177,31 +177,6 @@ enum warren_status frame_put(struct buffer *out, enum frame_type type, uint16_t 
     return status;
 }
 
-enum warren_status frame_put_body(struct buffer *out, uint16_t channel, struct warren_bytes body,
-                                  uint32_t frame_max)
-{
-    const uint8_t *at = body.data;
-    size_t left = body.len;
-    size_t chunk_max = (size_t)frame_max - FRAME_OVERHEAD;
-    size_t frames = left / chunk_max + (left % chunk_max != 0);
-    enum warren_status status;
-
-    assert(frame_max > FRAME_OVERHEAD);
-    if (frames > (SIZE_MAX - left) / FRAME_OVERHEAD)
-        return WARREN_ETOOBIG;
-    status = buffer_reserve(out, left + frames * FRAME_OVERHEAD);
-    if (status != WARREN_OK)
-        return status;
-    while (left) {
-        size_t chunk = left < chunk_max ? left : chunk_max;
-
-        put_frame(out, FRAME_BODY, channel, at, chunk);
-        at += chunk;
-        left -= chunk;
-    }
-    return WARREN_OK;
-}
-
 enum warren_status frame_put_heartbeat(struct buffer *out)
 {
     return frame_put(out, FRAME_HEARTBEAT, 0, NULL, 0);

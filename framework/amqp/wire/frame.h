@@ -68,9 +68,6 @@ enum warren_status frame_put_method(struct buffer *out, uint16_t channel, uint32
 /** Append a frame whose payload is there already. */
 enum warren_status frame_put(struct buffer *out, enum frame_type type, uint16_t channel,
                              const void *payload, size_t len);
-/** Append @body as as many body frames as @frame_max asks for; none if it is empty. */
-enum warren_status frame_put_body(struct buffer *out, uint16_t channel, struct warren_bytes body,
-                                  uint32_t frame_max);
 enum warren_status frame_put_heartbeat(struct buffer *out);
 
 /** Is @byte what a frame ends with? */

@@ -111,8 +111,9 @@ const char *warren_job_queue(const struct warren_job *job)
     return job->source->queue;
 }
 
-/* Decoding is caching, which a reader of the job does not see. */
-const struct history *job_history(const struct warren_job *job)
+/* What the headers say of the message's way. Decoding is caching, which a reader of the job does
+ * not see. */
+static const struct history *history_of(const struct warren_job *job)
 {
     struct warren_job *own = (struct warren_job *)(uintptr_t)job;
 
@@ -134,7 +135,7 @@ static const char *noted(const struct warren_job *job, const char *name, uint32_
 
 const char *warren_job_exchange(const struct warren_job *job)
 {
-    const char *first = job_history(job)->exchange;
+    const char *first = history_of(job)->exchange;
     const struct attempt *attempt = job->attempt;
 
     return first
@@ -144,7 +145,7 @@ const char *warren_job_exchange(const struct warren_job *job)
 
 const char *warren_job_routing_key(const struct warren_job *job)
 {
-    const char *first = job_history(job)->routing_key;
+    const char *first = history_of(job)->routing_key;
     const struct attempt *attempt = job->attempt;
 
     return first ? first
@@ -167,7 +168,7 @@ bool warren_job_redelivered(const struct warren_job *job)
 
 uint32_t warren_job_attempt(struct warren_job *job)
 {
-    uint64_t attempt = UINT64_C(1) + job_history(job)->failed + job->attempt->failed;
+    uint64_t attempt = UINT64_C(1) + history_of(job)->failed + job->attempt->failed;
 
     return attempt < UINT32_MAX ? (uint32_t)attempt : UINT32_MAX;
 }
@@ -191,7 +192,7 @@ int64_t warren_job_elapsed_us(const struct warren_job *job)
 int64_t warren_job_first_ms(const struct warren_job *job)
 {
     struct attempt *attempt = job->attempt;
-    uint64_t first_s = job_history(job)->first_failure_s;
+    uint64_t first_s = history_of(job)->first_failure_s;
 
     if (first_s > 0 && !attempt->first_moved) {
         int64_t age_ms = clock_wall_ms() - (int64_t)(first_s < WALL_MAX_S ? first_s : 0) * 1000;

@@ -135,9 +135,6 @@ void job_fail_with(struct warren_job *job, const char *format, va_list arguments
 /** The message id with its length; data NULL: there is none. */
 struct warren_bytes job_message_id(struct warren_job *job);
 
-/** What the headers say of the message's way. Thread: the worker's, also from const functions. */
-const struct history *job_history(const struct warren_job *job);
-
 /**
  * The delivery's outcome is written, and is not success: hold it here, or publish a copy in its
  * place, or leave it to the loop to hand it back; see attempt->relay, retry_at_ms and reserved.

@@ -285,59 +285,16 @@ static void a_method_with_a_long_name_is_too_big(void **state)
     buffer_done(&out);
 }
 
-/* A body splits into frames of frame_max at most; all of it comes back, in order. */
-static void bodies_split_at_frame_max(void **state)
-{
-    const size_t chunk = FRAME_MAX - FRAME_OVERHEAD;
-    const size_t sizes[] = {0,         1,         chunk - 1,     chunk,        chunk + 1,
-                            2 * chunk, 3 * chunk, 2 * chunk + 1, 2 * chunk - 1};
-    uint8_t *body = malloc(3 * chunk);
-
-    (void)state;
-    assert_non_null(body);
-    for (size_t i = 0; i < 3 * chunk; i++)
-        body[i] = (uint8_t)(i * 31 + i / 251);
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        struct warren_bytes bytes = {body, sizes[i]};
-        size_t frames = 0, seen = 0;
-        struct buffer out;
-
-        buffer_init(&out, 65536);
-        assert_int_equal(frame_put_body(&out, 3, bytes, FRAME_MAX), WARREN_OK);
-        while (buffer_len(&out)) {
-            struct frame frame;
-            const char *why;
-            size_t size;
-
-            assert_int_equal(
-                frame_read(buffer_front(&out), buffer_len(&out), FRAME_MAX, &frame, &size, &why),
-                FRAME_COMPLETE);
-            assert_int_equal(frame.type, FRAME_BODY);
-            assert_int_equal(frame.channel, 3);
-            assert_memory_equal(frame.payload.data, body + seen, frame.payload.len);
-            seen += frame.payload.len;
-            frames++;
-            buffer_taken(&out, size);
-        }
-        assert_int_equal(seen, sizes[i]);
-        assert_int_equal(frames, (sizes[i] + chunk - 1) / chunk);
-        buffer_done(&out);
-    }
-    free(body);
-}
-
 /* A buffer at its bound says EFULL and keeps what it has. */
 static void a_full_buffer_is_left_as_it_was(void **state)
 {
     uint8_t body[200] = {0};
-    struct warren_bytes bytes = {body, sizeof body};
     struct buffer out;
 
     (void)state;
     buffer_init(&out, 128);
     assert_int_equal(frame_put_heartbeat(&out), WARREN_OK);
     assert_int_equal(frame_put(&out, FRAME_BODY, 1, body, sizeof body), WARREN_EFULL);
-    assert_int_equal(frame_put_body(&out, 1, bytes, FRAME_MAX), WARREN_EFULL);
     assert_int_equal(buffer_len(&out), FRAME_OVERHEAD);
     buffer_done(&out);
 }
@@ -358,7 +315,6 @@ int main(void)
         cmocka_unit_test(a_method_frame_is_written),
         cmocka_unit_test(a_method_fits_exactly_in_frame_max),
         cmocka_unit_test(a_method_with_a_long_name_is_too_big),
-        cmocka_unit_test(bodies_split_at_frame_max),
         cmocka_unit_test(a_full_buffer_is_left_as_it_was),
     };
 
