@@ -148,7 +148,11 @@ struct warren_middleware {
 WARREN_API void warren_passage_go(struct warren_passage *passage);
 /**
  * The message for which `after` returned false is to be settled with @outcome, once the `after` of
- * middlewares further out agree. Once; @passage is gone. Thread: any. Since: 0.1.
+ * middlewares further out agree. Once; @passage is gone.
+ *
+ * @outcome  the one that `after` was told, or WARREN_REQUEUE. What is made only of an attempt's own
+ *           outcome is not made any more: a count, a delay, or a dead letter of warren's
+ * Thread: any. Since: 0.1.
  */
 WARREN_API void warren_passage_settle(struct warren_passage *passage, enum warren_outcome outcome);
 /**
