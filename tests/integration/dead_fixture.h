@@ -12,8 +12,7 @@
 #include "support/wait.h"
 #include "support/worker.h"
 
-#define PATIENCE_MS (30000 * (int64_t)slowness())
-#define PLUGINS     "plugins=" WARREN_PLUGIN_DIR "/probe.so"
+#define PLUGINS "plugins=" WARREN_PLUGIN_DIR "/probe.so"
 
 struct fixture {
     struct broker *broker; /* the shared one, and the peer's */

@@ -14,7 +14,6 @@
 #include "support/wait.h"
 #include "support/worker.h"
 
-#define PATIENCE_MS  (30000 * (int64_t)slowness())
 #define PLUGINS      "plugins=" WARREN_PLUGIN_DIR "/timed.so"
 #define ATTEMPTS_MAX 32
 

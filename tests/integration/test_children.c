@@ -5,48 +5,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "support/broker.h"
-#include "support/peer.h"
-#include "support/test.h"
-#include "support/wait.h"
-#include "support/worker.h"
-
-#define PATIENCE_MS (20000 * (int64_t)slowness())
-
-struct fixture {
-    struct broker *broker;
-    struct peer *peer;
-    char *queue;
-    struct worker *worker;
-    char *out; /* a line for each child */
-};
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-
-    assert_non_null(f);
-    f->broker = broker_shared();
-    f->peer = peer_new(f->broker->uri);
-    f->queue = unique_name("children");
-    peer_declare(f->peer, f->queue, "classic");
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    worker_free(f->worker);
-    peer_delete(f->peer, f->queue);
-    peer_free(f->peer);
-    broker_free(f->broker);
-    free(f->queue);
-    free(f->out);
-    free(f);
-    return 0;
-}
+#include "support/fixture.h"
 
 /* What a worker may find when it starts, made by this very program: see main(). */
 #define AS_SUBREAPER "--as-subreaper"
@@ -63,15 +22,10 @@ static void start(struct fixture *f, const char *handler, const char *options, c
                            "    concurrency: 2\n"
                            "    options: {path: children.out, %s}\n",
                            f->queue, handler, options);
-    f->out = worker_path(f->worker, "children.out");
+    f->record = worker_path(f->worker, "children.out");
     argv[5] = f->worker->config;
     f->worker->proc = proc_start(how ? argv : argv + 2, NULL, NULL);
-    assert_true(WAIT_FOR(worker_logged(f->worker, "consuming queue=", NULL) >= 1, PATIENCE_MS));
-}
-
-static void publish(struct fixture *f, const char *body)
-{
-    peer_publish(f->peer, "", f->queue, body, strlen(body), NULL);
+    worker_expect_logged(f->worker, "consuming queue=", NULL, 1);
 }
 
 /* Wait for the line number @number, which is the last one by then. */
@@ -79,9 +33,9 @@ static void expect_line(struct fixture *f, size_t number, const char *line)
 {
     char *all;
 
-    if (!WAIT_FOR(count_lines(f->out) >= number, PATIENCE_MS))
+    if (!WAIT_FOR(count_lines(f->record) >= number, PATIENCE_MS))
         fail_msg("no line %zu; the worker said:\n%s", number, proc_stderr(f->worker->proc));
-    all = read_file(f->out, NULL);
+    all = read_file(f->record, NULL);
     assert_true(strlen(all) >= strlen(line));
     assert_string_equal(all + strlen(all) - strlen(line), line);
     free(all);
@@ -111,7 +65,7 @@ static void a_child_finds_signals_as_at_a_start(void **state)
     start(f, "shell", "", NULL);
     path = worker_path(f->worker, "status");
     command = text("grep ^Sig /proc/self/status > %s", path);
-    publish(f, command);
+    fixture_publish(f, NULL, command);
     expect_line(f, 1, "exited 0\n");
     status = read_file(path, NULL);
     assert_int_equal(mask_of(status, "SigBlk:"), 0);
@@ -128,9 +82,9 @@ static void a_child_hears_its_signals(void **state)
     struct fixture *f = *state;
 
     start(f, "shell", "", NULL);
-    publish(f, "sleep .1 & wait");
+    fixture_publish(f, NULL, "sleep .1 & wait");
     expect_line(f, 1, "exited 0\n");
-    publish(f, "kill -TERM $$; exec sleep 30");
+    fixture_publish(f, NULL, "kill -TERM $$; exec sleep 30");
     expect_line(f, 2, "signal 15\n");
     assert_int_equal(worker_stop(f->worker), 0);
 }
@@ -144,9 +98,9 @@ static void a_forked_child_does_not_stop_the_worker(void **state)
     skip(); /* it delivers no signals to a child that a process of many threads forked */
 #endif
     start(f, "fork", "", NULL);
-    publish(f, "x");
+    fixture_publish(f, NULL, "x");
     expect_line(f, 1, "signal 15\n");
-    publish(f, "x");
+    fixture_publish(f, NULL, "x");
     expect_line(f, 2, "signal 15\n");
     assert_int_equal(worker_logged(f->worker, "SIGTERM", NULL), 0);
     assert_int_equal(worker_stop(f->worker), 0);
@@ -158,7 +112,7 @@ static void a_bad_start_is_made_good(void **state)
     struct fixture *f = *state;
 
     start(f, "shell", "", DEAF);
-    publish(f, "exit 3");
+    fixture_publish(f, NULL, "exit 3");
     expect_line(f, 1, "exited 3\n");
     assert_int_equal(worker_stop(f->worker), 0);
 }
@@ -172,9 +126,9 @@ static void orphans_are_buried(void **state)
     struct fixture *f = *state;
 
     start(f, "shell", "at_open: 'exit 5'", AS_SUBREAPER);
-    publish(f, "(sleep .05 &) ; exit 4");
+    fixture_publish(f, NULL, "(sleep .05 &) ; exit 4");
     expect_line(f, 1, "exited 4\n");
-    publish(f, "(sleep .05 &) ; exit 4");
+    fixture_publish(f, NULL, "(sleep .05 &) ; exit 4");
     expect_line(f, 2, "exited 4\n");
     assert_true(WAIT_FOR(proc_children(proc_pid(f->worker->proc)) == 1, PATIENCE_MS));
     assert_int_equal(worker_stop(f->worker), 0);
@@ -191,8 +145,8 @@ static void a_childs_end_is_its_handlers(void **state)
     gate = write_file(f->worker->directory, "children.gate", "");
     orphan = worker_path(f->worker, "orphan");
     command = text("(sleep .05; echo >>%s) & exit 4", orphan);
-    publish(f, command);
-    publish(f, command);
+    fixture_publish(f, NULL, command);
+    fixture_publish(f, NULL, command);
     assert_true(WAIT_FOR(count_lines(orphan) == 2, PATIENCE_MS));
     expect_line(f, 2, "started\nstarted\n");
     assert_true(WAIT_FOR(proc_children(proc_pid(f->worker->proc)) == 2, PATIENCE_MS));
@@ -222,7 +176,7 @@ static void become_a_worker(char **argv)
     _exit(127);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) FIXTURE_TEST(name, "classic")
 
 int main(int argc, char **argv)
 {

@@ -3,52 +3,22 @@
  */
 #include <jansson.h>
 
-#include "support/broker.h"
 #include "support/command.h"
-#include "support/peer.h"
-#include "support/test.h"
-#include "support/wait.h"
-#include "support/worker.h"
+#include "support/fixture.h"
 
-struct fixture {
-    struct broker *broker;
-    struct peer *peer;
-    struct worker *worker;
-    char *queue; /* answer.echo consumes it */
-    char *mute;  /* nobody does */
-};
-
+/* answer.echo consumes `queue`, and nobody does `other`. */
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
+    struct fixture *f;
 
-    assert_non_null(f);
-    f->broker = broker_shared();
-    f->peer = peer_new(f->broker->uri);
-    f->queue = unique_name("ask");
-    f->mute = unique_name("mute");
-    peer_declare(f->peer, f->queue, "classic");
-    peer_declare(f->peer, f->mute, "classic");
+    *state = "classic";
+    fixture_setup(state);
+    f = *state;
+    peer_declare(f->peer, f->other, "classic");
     f->worker =
         worker_new(f->broker->uri, "subscriptions: [{queue: %s, handler: answer.echo}]", f->queue);
     worker_consume(f->worker, 1);
     setenv("WARREN_BROKER_URI", f->broker->uri, 1);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    worker_free(f->worker);
-    peer_delete(f->peer, f->queue);
-    peer_delete(f->peer, f->mute);
-    peer_free(f->peer);
-    broker_free(f->broker);
-    free(f->queue);
-    free(f->mute);
-    free(f);
     return 0;
 }
 
@@ -98,7 +68,7 @@ static void json_has_the_properties(void **state)
 static void no_reply_fails(void **state)
 {
     struct fixture *f = *state;
-    struct command command = COMMAND("request", "-q", f->mute, "-b", "x", "--timeout", "300ms");
+    struct command command = COMMAND("request", "-q", f->other, "-b", "x", "--timeout", "300ms");
 
     command_expect(&command, 1);
     assert_string_equal(command.out, "");
@@ -145,7 +115,7 @@ static void wrong_command_lines(void **state)
     command_done(&command);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 
 int main(void)
 {

@@ -7,7 +7,7 @@
 #include "support/peer.h"
 #include "support/test.h"
 
-#define PATIENCE_MS    20000
+#define ANSWER_MS      20000
 #define HELD_MAX       70000
 #define MANY_ACKS      40
 #define FRAME_BODY_MAX (131072u - FRAME_OVERHEAD)
@@ -142,7 +142,7 @@ static void pass_barrier(struct fixture *fixture)
     consumer_flush(fixture->consumer, true);
     fixture->barrier = 0;
     consumer_barrier(fixture->consumer, on_barrier, fixture);
-    assert_true(RIG_UNTIL(fixture->rig, fixture->barrier == 1, PATIENCE_MS));
+    assert_true(RIG_UNTIL(fixture->rig, fixture->barrier == 1, ANSWER_MS));
 }
 
 static int teardown(void **state)
@@ -175,7 +175,7 @@ static bool until_delivered(struct fixture *fixture, size_t count)
 {
     return RIG_UNTIL(fixture->rig,
                      (consumer_flush(fixture->consumer, false), fixture->delivered >= count),
-                     PATIENCE_MS);
+                     ANSWER_MS);
 }
 
 /* ---- tests ---- */
@@ -185,7 +185,7 @@ static void pass_queue_barrier(struct fixture *fixture)
     consumer_flush(fixture->consumer, true);
     fixture->barrier = 0;
     consumer_queue_barrier(fixture->consumer, on_barrier, fixture);
-    assert_true(RIG_UNTIL(fixture->rig, fixture->barrier == 1, PATIENCE_MS));
+    assert_true(RIG_UNTIL(fixture->rig, fixture->barrier == 1, ANSWER_MS));
 }
 
 /* More acks than a channel passes on to a quorum queue at any rate; then of four messages the first
@@ -202,7 +202,7 @@ static void ack_many(struct fixture *fixture)
     publish(fixture, 4, 100);
     assert_true(until_delivered(fixture, MANY_ACKS + 1));
     assert_true(
-        RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->queue) == 3, PATIENCE_MS));
+        RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->queue) == 3, ANSWER_MS));
 }
 
 /* A barrier through the queue takes nothing from it: what comes to the probe, for which nobody else
@@ -235,7 +235,7 @@ static void a_queue_barrier_behind_a_pause(void **state)
 
     ack_many(fixture);
     consumer_pause(fixture->consumer, on_paused, fixture);
-    assert_true(RIG_UNTIL(fixture->rig, fixture->paused == 1, PATIENCE_MS));
+    assert_true(RIG_UNTIL(fixture->rig, fixture->paused == 1, ANSWER_MS));
     settle_all(fixture, VERDICT_ACK);
     pass_queue_barrier(fixture);
     assert_int_equal(fixture->delivered, MANY_ACKS + 1);
@@ -256,7 +256,7 @@ static void a_lost_queue_barrier(void **state)
     ack_many(fixture);
     rig_delete_queue(fixture->rig, fixture->queue);
     consumer_queue_barrier(fixture->consumer, on_barrier, fixture); /* 404 closes the channel */
-    assert_true(RIG_UNTIL(fixture->rig, fixture->barrier != 0, PATIENCE_MS));
+    assert_true(RIG_UNTIL(fixture->rig, fixture->barrier != 0, ANSWER_MS));
     if (!broker_at_least(fixture->broker, 4, 3)) /* there it may be on another channel by now */
         assert_int_equal(fixture->barrier, -1);
     rig_declare_queue(fixture->rig, fixture->queue, "classic", fixture->dlq);
@@ -324,8 +324,7 @@ static void an_oversized_body_is_dead_lettered(void **state)
     assert_int_equal(fixture->unfit, 1);
     assert_int_equal(fixture->unfit_size, 200001);
     assert_int_equal(fixture->held[1]->body_len, 10);
-    assert_true(
-        RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->dlq) == 1, PATIENCE_MS));
+    assert_true(RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->dlq) == 1, ANSWER_MS));
     assert_int_equal(fixture->interrupted, 0);
 }
 
@@ -356,8 +355,7 @@ static void deeply_nested_headers_are_dead_lettered(void **state)
     assert_non_null(strstr(fixture->why, "nested too deeply"));
     assert_string_equal(fixture->unfit_id, "deep-id");
     assert_int_equal(fixture->held[0]->body_len, 10);
-    assert_true(
-        RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->dlq) == 1, PATIENCE_MS));
+    assert_true(RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->dlq) == 1, ANSWER_MS));
     assert_int_equal(fixture->rig->losses, 0);
     peer_free(peer);
 }
@@ -450,7 +448,7 @@ static void headers_that_are_too_large_are_dead_lettered(void **state)
     make_hop(peer, first, second);
     start(fixture);
     publish_keys(peer, first);
-    unfit = RIG_UNTIL(fixture->rig, fixture->unfit == 1 || fixture->rig->losses > 0, PATIENCE_MS);
+    unfit = RIG_UNTIL(fixture->rig, fixture->unfit == 1 || fixture->rig->losses > 0, ANSWER_MS);
     peer_delete_alone(peer, first);
     peer_delete_alone(peer, second);
     peer_delete_exchange(peer, first);
@@ -465,8 +463,7 @@ static void headers_that_are_too_large_are_dead_lettered(void **state)
     publish(fixture, 1, 10);
     assert_true(until_delivered(fixture, 1));
     assert_int_equal(fixture->held[0]->body_len, 10);
-    assert_true(
-        RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->dlq) == 1, PATIENCE_MS));
+    assert_true(RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->dlq) == 1, ANSWER_MS));
     assert_int_equal(fixture->rig->losses, 0);
 }
 
@@ -484,17 +481,17 @@ static void what_is_left_is_handed_back(void **state)
     rig_publish(fixture->rig, fixture->queue, "acked", 5);
     start(fixture);
     assert_true(
-        RIG_UNTIL(fixture->rig, fixture->held_count == 2 && fixture->unfit == 1, PATIENCE_MS));
+        RIG_UNTIL(fixture->rig, fixture->held_count == 2 && fixture->unfit == 1, ANSWER_MS));
     assert_int_equal(rig_messages(fixture->rig, fixture->queue), 0);
     consumer_leave(fixture->consumer, fixture->held[0]);
     consumer_settle(fixture->consumer, fixture->held[1], VERDICT_ACK);
     fixture->held_count = 0;
     assert_int_equal(consumer_bytes(fixture->consumer), 0);
     consumer_pause(fixture->consumer, on_paused, fixture);
-    assert_true(RIG_UNTIL(fixture->rig, fixture->paused, PATIENCE_MS));
+    assert_true(RIG_UNTIL(fixture->rig, fixture->paused, ANSWER_MS));
     consumer_hand_back(fixture->consumer);
     assert_true(
-        RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->queue) == 2, PATIENCE_MS));
+        RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->queue) == 2, ANSWER_MS));
     assert_int_equal(rig_messages(fixture->rig, fixture->dlq), 0);
     free(body);
 }
@@ -529,11 +526,11 @@ static void a_hand_back_keeps_the_order(void **state)
     start(fixture);
     assert_true(until_delivered(fixture, 100));
     consumer_pause(fixture->consumer, on_paused, fixture);
-    assert_true(RIG_UNTIL(fixture->rig, fixture->paused, PATIENCE_MS));
+    assert_true(RIG_UNTIL(fixture->rig, fixture->paused, ANSWER_MS));
     consumer_hand_back(fixture->consumer);
     settle_all(fixture, VERDICT_HANDBACK);
     assert_true(
-        RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->queue) == 100, PATIENCE_MS));
+        RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->queue) == 100, ANSWER_MS));
     assert_int_equal(peer_drain(peer, fixture->queue, in_order, &next), 100);
     peer_free(peer);
 }
@@ -564,7 +561,7 @@ static void a_consumer_time_out(void **state)
     pass_barrier(fixture);
     consumer_stats(fixture->consumer, &stats);
     assert_int_equal(stats.stale, 3);
-    assert_true(RIG_UNTIL(fixture->rig, peer_consumers(peer, fixture->queue) == 1, PATIENCE_MS));
+    assert_true(RIG_UNTIL(fixture->rig, peer_consumers(peer, fixture->queue) == 1, ANSWER_MS));
     peer_publish_many(peer, fixture->queue, "more", 1);
     assert_true(until_delivered(fixture, 7));
     assert_int_equal(fixture->delivered, 7);
@@ -584,7 +581,7 @@ static void a_queue_deleted_under_messages(void **state)
     start(fixture);
     assert_true(until_delivered(fixture, 1));
     peer_delete_alone(peer, fixture->queue);
-    assert_true(RIG_UNTIL(fixture->rig, fixture->interrupted > 0, PATIENCE_MS));
+    assert_true(RIG_UNTIL(fixture->rig, fixture->interrupted > 0, ANSWER_MS));
     assert_non_null(strstr(fixture->reason, "its queue was deleted"));
     settle_all(fixture, VERDICT_ACK);
     peer_free(peer);
@@ -603,8 +600,7 @@ static void verdicts_do_what_they_say(void **state)
     settle(fixture, 0, VERDICT_HANDBACK);
     assert_true(until_delivered(fixture, 5));
     assert_int_equal(fixture->redelivered, 2);
-    assert_true(
-        RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->dlq) == 1, PATIENCE_MS));
+    assert_true(RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->dlq) == 1, ANSWER_MS));
 }
 
 static void settle_in_random_order(struct fixture *fixture)
@@ -706,12 +702,12 @@ static void pause_and_resume(void **state)
     assert_true(until_delivered(fixture, 10));
     consumer_pause(fixture->consumer, on_paused, fixture);
     assert_int_equal(fixture->paused, 0);
-    assert_true(RIG_UNTIL(fixture->rig, fixture->paused == 1, PATIENCE_MS));
+    assert_true(RIG_UNTIL(fixture->rig, fixture->paused == 1, ANSWER_MS));
     settle_all(fixture, VERDICT_ACK);
     publish(fixture, 5, 10);
     pass_barrier(fixture);
     assert_true(RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->queue) == 5,
-                          PATIENCE_MS)); /* a count may overtake what it counts */
+                          ANSWER_MS)); /* a count may overtake what it counts */
     assert_int_equal(fixture->delivered, 10);
     consumer_pause(fixture->consumer, on_paused, fixture);
     assert_int_equal(fixture->paused, 2); /* at once */
@@ -738,7 +734,7 @@ static void quick_pauses_do_not_confuse(void **state)
     }
     publish(fixture, 50, 10);
     assert_true(until_delivered(fixture, 50));
-    assert_true(RIG_UNTIL(fixture->rig, fixture->paused == 20, PATIENCE_MS));
+    assert_true(RIG_UNTIL(fixture->rig, fixture->paused == 20, ANSWER_MS));
     assert_int_equal(fixture->interrupted, 0);
     assert_int_equal(fixture->delivered, 50);
 }
@@ -750,15 +746,15 @@ static void a_deleted_queue_is_waited_for(void **state)
     struct consumer_stats stats;
 
     start(fixture);
-    assert_true(RIG_UNTIL(fixture->rig, fixture->consuming == 1, PATIENCE_MS));
+    assert_true(RIG_UNTIL(fixture->rig, fixture->consuming == 1, ANSWER_MS));
     rig_delete_queue(fixture->rig, fixture->queue);
-    assert_true(RIG_UNTIL(fixture->rig, fixture->interrupted == 1, PATIENCE_MS));
+    assert_true(RIG_UNTIL(fixture->rig, fixture->interrupted == 1, ANSWER_MS));
     assert_non_null(strstr(fixture->reason, "cancelled"));
-    assert_true(RIG_UNTIL(fixture->rig, fixture->interrupted == 2, PATIENCE_MS));
+    assert_true(RIG_UNTIL(fixture->rig, fixture->interrupted == 2, ANSWER_MS));
     assert_non_null(strstr(fixture->reason, "404 NOT_FOUND"));
 
     rig_declare_queue(fixture->rig, fixture->queue, "classic", fixture->dlq);
-    assert_true(RIG_UNTIL(fixture->rig, fixture->consuming == 2, PATIENCE_MS));
+    assert_true(RIG_UNTIL(fixture->rig, fixture->consuming == 2, ANSWER_MS));
     publish(fixture, 1, 10);
     assert_true(until_delivered(fixture, 1));
     consumer_stats(fixture->consumer, &stats);
@@ -773,16 +769,16 @@ static void a_missing_queue_is_reported_once(void **state)
 
     rig_delete_queue(fixture->rig, fixture->queue);
     start(fixture);
-    assert_true(RIG_UNTIL(fixture->rig, fixture->interrupted == 1, PATIENCE_MS));
+    assert_true(RIG_UNTIL(fixture->rig, fixture->interrupted == 1, ANSWER_MS));
     generation = 0;
     for (int tries = 0; tries < 2; tries++) {
         assert_true(RIG_UNTIL(fixture->rig, consumer_generation(fixture->consumer) > generation,
-                              PATIENCE_MS));
+                              ANSWER_MS));
         generation = consumer_generation(fixture->consumer);
     }
     assert_int_equal(fixture->interrupted, 1);
     rig_declare_queue(fixture->rig, fixture->queue, "quorum", NULL);
-    assert_true(RIG_UNTIL(fixture->rig, fixture->consuming == 1, PATIENCE_MS));
+    assert_true(RIG_UNTIL(fixture->rig, fixture->consuming == 1, ANSWER_MS));
 }
 
 /* The connection is closed by the broker: all comes again, and old deliveries settle nothing. */
@@ -796,7 +792,7 @@ static void after_a_lost_connection_all_comes_again(void **state)
     assert_true(until_delivered(fixture, 10));
     assert_int_equal(broker_close_connections(fixture->broker, fixture->rig->name), 1);
     consumer_barrier(fixture->consumer, on_barrier, fixture);
-    assert_true(RIG_UNTIL(fixture->rig, fixture->barrier == -1, PATIENCE_MS));
+    assert_true(RIG_UNTIL(fixture->rig, fixture->barrier == -1, ANSWER_MS));
     assert_int_equal(consumer_generation(fixture->consumer), 0);
     settle(fixture, 0, VERDICT_ACK);
     settle(fixture, 0, VERDICT_REJECT);
@@ -832,7 +828,7 @@ static void arguments_are_copied_and_sent(void **state)
     memset(name, 'z', strlen(name));
     free(name);
     consumer_start(fixture->consumer);
-    assert_true(RIG_UNTIL(fixture->rig, fixture->consuming == 1, PATIENCE_MS));
+    assert_true(RIG_UNTIL(fixture->rig, fixture->consuming == 1, ANSWER_MS));
     found = broker_eval(fixture->broker,
                         "lists:flatten(io_lib:format(\"~p\", [[proplists:get_value(arguments, C) "
                         "|| C <- rabbit_amqqueue:consumers_all(<<\"/\">>), element(4, "

@@ -20,7 +20,7 @@
 #include "support/test.h"
 #include "support/wait.h"
 
-#define PATIENCE_MS (60000 * slowness())
+#define LONG_MS (2 * PATIENCE_MS)
 
 /* Each thread of the child has a routing key, and so a queue, of its own. */
 #define KEYS 16
@@ -188,14 +188,14 @@ static void start_child(struct run *run, const char *end)
 static void kill_child(struct run *run)
 {
     proc_signal(run->child, SIGKILL);
-    assert_int_equal(proc_wait(run->child, PATIENCE_MS), PROC_SIGNAL + SIGKILL);
+    assert_int_equal(proc_wait(run->child, LONG_MS), PROC_SIGNAL + SIGKILL);
     proc_free(run->child);
     run->child = NULL;
 }
 
 static void expect_end(struct run *run)
 {
-    int status = proc_wait(run->child, 3 * PATIENCE_MS);
+    int status = proc_wait(run->child, 3 * LONG_MS);
 
     if (status != 0)
         fail_msg("the child ended with %d: %s", status, proc_stderr(run->child));
@@ -212,7 +212,7 @@ static unsigned accepted(const struct run *run)
 
 static void wait_for_accepted(struct run *run, unsigned goal)
 {
-    if (!WAIT_FOR(accepted(run) >= goal || proc_wait(run->child, 0) != PROC_RUNNING, PATIENCE_MS) ||
+    if (!WAIT_FOR(accepted(run) >= goal || proc_wait(run->child, 0) != PROC_RUNNING, LONG_MS) ||
         accepted(run) < goal)
         fail_msg("%u of %u were accepted: %s", accepted(run), goal, proc_stderr(run->child));
 }

@@ -11,10 +11,9 @@
 #include "support/wait.h"
 #include "support/worker.h"
 
-#define PATIENCE_MS (30000 * (int64_t)slowness())
-#define PREFETCH    50
-#define WINDOW      20   /* of the publisher, in messages */
-#define FORWARDED   3000 /* in the tests of alarms */
+#define PREFETCH  50
+#define WINDOW    20   /* of the publisher, in messages */
+#define FORWARDED 3000 /* in the tests of alarms */
 
 static struct broker *broker;
 static uint32_t random_state;

@@ -5,64 +5,15 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "support/broker.h"
-#include "support/mock.h"
-#include "support/peer.h"
+#include "support/fixture.h"
 #include "support/socket.h"
-#include "support/tally.h"
-#include "support/test.h"
-#include "support/wait.h"
-#include "support/worker.h"
 
-#define PATIENCE_MS (20000 * (int64_t)slowness())
 /* To end without anything to wait for. */
 #define PROMPT_MS (10000 * (int64_t)slowness())
-
-struct fixture {
-    struct broker *broker;
-    struct peer *peer;
-    char *queue;
-    char *gate;
-    struct worker *worker;
-    struct tally *tally;
-    struct mock *mock;
-};
-
-static int setup(void **state)
-{
-    struct fixture *fixture = calloc(1, sizeof *fixture);
-
-    assert_non_null(fixture);
-    fixture->broker = broker_shared();
-    fixture->peer = peer_new(fixture->broker->uri);
-    fixture->queue = unique_name("stop");
-    fixture->gate = write_file(WARREN_BINARY_DIR, fixture->queue, "");
-    *state = fixture;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *fixture = *state;
-
-    worker_free(fixture->worker);
-    mock_free(fixture->mock);
-    tally_free(fixture->tally);
-    peer_delete(fixture->peer, fixture->queue);
-    peer_free(fixture->peer);
-    broker_free(fixture->broker);
-    unlink(fixture->gate);
-    free(fixture->gate);
-    free(fixture->queue);
-    free(fixture);
-    return 0;
-}
 
 /* A worker of @uri with probe.record, with more options of it. */
 static void prepare(struct fixture *fixture, const char *uri, const char *options)
 {
-    char *record;
-
     fixture->worker = worker_new(uri,
                                  "consumer: {prefetch: 200, concurrency: 8}\n"
                                  "subscriptions:\n"
@@ -70,9 +21,8 @@ static void prepare(struct fixture *fixture, const char *uri, const char *option
                                  "    handler: probe.record\n"
                                  "    options: {path: record, %s}",
                                  fixture->queue, options);
-    record = worker_path(fixture->worker, "record");
-    fixture->tally = tally_new(record, fixture->queue, 0);
-    free(record);
+    fixture->record = worker_path(fixture->worker, "record");
+    fixture->tally = tally_new(fixture->record, fixture->queue, 0);
 }
 
 /* ---- drained ---- */
@@ -309,15 +259,15 @@ static void web_server_instead_of_a_broker(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(sigterm_at_full_load, setup, teardown),
-        cmocka_unit_test_setup_teardown(drain_timeout_hands_back, setup, teardown),
-        cmocka_unit_test_setup_teardown(second_signal_ends_at_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(repeated_signal_is_one, setup, teardown),
-        cmocka_unit_test_setup_teardown(hang_ups_from_the_start_to_the_end, setup, teardown),
-        cmocka_unit_test_setup_teardown(signal_while_starting, setup, teardown),
-        cmocka_unit_test_setup_teardown(sigterm_without_a_broker, setup, teardown),
-        cmocka_unit_test_setup_teardown(wrong_password, setup, teardown),
-        cmocka_unit_test_setup_teardown(web_server_instead_of_a_broker, setup, teardown),
+        FIXTURE_TEST(sigterm_at_full_load, NULL),
+        FIXTURE_TEST(drain_timeout_hands_back, NULL),
+        FIXTURE_TEST(second_signal_ends_at_once, NULL),
+        FIXTURE_TEST(repeated_signal_is_one, NULL),
+        FIXTURE_TEST(hang_ups_from_the_start_to_the_end, NULL),
+        FIXTURE_TEST(signal_while_starting, NULL),
+        FIXTURE_TEST(sigterm_without_a_broker, NULL),
+        FIXTURE_TEST(wrong_password, NULL),
+        FIXTURE_TEST(web_server_instead_of_a_broker, NULL),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,55 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "support/broker.h"
-#include "support/peer.h"
-#include "support/test.h"
-#include "support/wait.h"
-#include "support/worker.h"
-
-#define PATIENCE_MS (20000 * (int64_t)slowness())
-
-struct fixture {
-    struct broker *broker;
-    struct peer *peer;
-    char *queue; /* new for each test: quorum, so that attempts are counted */
-    char *dlq;   /* where it dead-letters to */
-    struct worker *worker;
-    char *directory; /* with the script, and what it writes */
-    char *script;
-    char *out;
-};
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-
-    assert_non_null(f);
-    f->broker = broker_shared();
-    f->peer = peer_new(f->broker->uri);
-    f->queue = unique_name("exec");
-    f->dlq = text("%s.dlq", f->queue);
-    peer_declare(f->peer, f->queue, "quorum");
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    worker_free(f->worker);
-    peer_delete(f->peer, f->queue); /* with .dlq */
-    peer_free(f->peer);
-    broker_free(f->broker);
-    free(f->queue);
-    free(f->dlq);
-    scratch_free(f->directory);
-    free(f->script);
-    free(f->out);
-    free(f);
-    return 0;
-}
+#include "support/fixture.h"
 
 /*
  * A worker that runs @script, of a shell, for each message; @options are more of the handler's.
@@ -63,42 +15,29 @@ static int teardown(void **state)
 static void start(struct fixture *f, const char *script, const char *options)
 {
     char *whole = text("#!/bin/sh\ndir=${0%%/*}\n%s", script);
+    char *path = write_file(f->directory, "script", whole);
 
-    f->directory = scratch_new();
-    f->script = write_file(f->directory, "script", whole);
-    f->out = text("%s/out", f->directory);
-    assert_int_equal(chmod(f->script, 0755), 0);
+    f->record = text("%s/out", f->directory);
+    assert_int_equal(chmod(path, 0755), 0);
     f->worker = worker_new(f->broker->uri,
                            "subscriptions:\n"
                            "  - queue: %s\n"
                            "    handler: exec.run\n"
                            "    concurrency: 4\n"
                            "    options: {command: ['%s', first, 'a b'], %s}\n",
-                           f->queue, f->script, options);
+                           f->queue, path, options);
     worker_consume(f->worker, 1);
+    free(path);
     free(whole);
-}
-
-static void publish(struct fixture *f, const char *body)
-{
-    peer_publish(f->peer, "", f->queue, body, strlen(body), NULL);
-}
-
-/* What is neither ready nor unacked after the worker ended is gone for good. */
-static void stop_and_expect(struct fixture *f, int left, int dead)
-{
-    assert_int_equal(worker_stop(f->worker), 0);
-    assert_true(WAIT_FOR(peer_count(f->peer, f->queue) == left, PATIENCE_MS));
-    assert_true(WAIT_FOR(peer_count(f->peer, f->dlq) == dead, PATIENCE_MS));
 }
 
 /* The content of `out` once it has @lines lines; the caller frees. */
 static char *out_of(struct fixture *f, size_t lines)
 {
-    if (!WAIT_FOR(count_lines(f->out) >= lines, PATIENCE_MS))
-        fail_msg("%zu lines, expected %zu; the worker said:\n%s", count_lines(f->out), lines,
+    if (!WAIT_FOR(count_lines(f->record) >= lines, PATIENCE_MS))
+        fail_msg("%zu lines, expected %zu; the worker said:\n%s", count_lines(f->record), lines,
                  proc_stderr(f->worker->proc));
-    return read_file(f->out, NULL);
+    return read_file(f->record, NULL);
 }
 
 static size_t count(const char *text, const char *part)
@@ -134,13 +73,13 @@ static void body_and_words(void **state)
     assert_string_equal(found, "2 first a b\n");
     free(found);
     found = text("%s/body", f->directory);
-    free(f->out);
-    f->out = found;
-    found = read_file(f->out, &length);
+    free(f->record);
+    f->record = found;
+    found = read_file(f->record, &length);
     assert_int_equal(length, sizeof body);
     assert_memory_equal(found, body, sizeof body);
     free(found);
-    stop_and_expect(f, 0, 0);
+    fixture_stop_and_expect(f, 0, 0);
 }
 
 /* 5 MB come whole; they do not matter to a command that does not read them. */
@@ -158,9 +97,9 @@ static void large_bodies(void **state)
                  &(amqp_basic_properties_t){._flags = AMQP_BASIC_MESSAGE_ID_FLAG,
                                             .message_id = amqp_cstring_bytes("unread")});
     free(out_of(f, 2));
-    stop_and_expect(f, 0, 0);
-    free(f->out);
-    f->out = text("%s/size", f->directory);
+    fixture_stop_and_expect(f, 0, 0);
+    free(f->record);
+    f->record = text("%s/size", f->directory);
     found = out_of(f, 1);
     assert_int_equal(strtoul(found, NULL, 10), size);
     free(found);
@@ -215,7 +154,7 @@ static void the_environment(void **state)
     assert_null(strstr(found, "WARREN_BROKER"));
     assert_null(strstr(found, "WARREN_TEST_NODE"));
     free(found);
-    stop_and_expect(f, 0, 0);
+    fixture_stop_and_expect(f, 0, 0);
 }
 
 /* ---- what its end does ---- */
@@ -234,12 +173,12 @@ static void exit_statuses(void **state)
     char *found;
 
     start(f, exit_as_told, "");
-    publish(f, "0\n");
-    publish(f, "65\n");
-    publish(f, "75\n");
-    publish(f, "1\n");
+    fixture_publish(f, NULL, "0\n");
+    fixture_publish(f, NULL, "65\n");
+    fixture_publish(f, NULL, "75\n");
+    fixture_publish(f, NULL, "1\n");
     found = out_of(f, 6);
-    stop_and_expect(f, 0, 1);
+    fixture_stop_and_expect(f, 0, 1);
     free(found);
     found = out_of(f, 6);
     assert_int_equal(count(found, "\n"), 6);
@@ -260,14 +199,14 @@ static void other_exit_statuses(void **state)
 
     start(f, exit_as_told,
           "discard_on: [3, 65], requeue_on: 4, retry_on: [5], reject_on: [6], otherwise: reject");
-    publish(f, "3\n");
-    publish(f, "65\n");
-    publish(f, "4\n");
-    publish(f, "5\n");
-    publish(f, "6\n");
-    publish(f, "75\n");
+    fixture_publish(f, NULL, "3\n");
+    fixture_publish(f, NULL, "65\n");
+    fixture_publish(f, NULL, "4\n");
+    fixture_publish(f, NULL, "5\n");
+    fixture_publish(f, NULL, "6\n");
+    fixture_publish(f, NULL, "75\n");
     found = out_of(f, 8);
-    stop_and_expect(f, 0, 2);
+    fixture_stop_and_expect(f, 0, 2);
     free(found);
     found = out_of(f, 8);
     assert_int_equal(count(found, "\n"), 8);
@@ -287,10 +226,10 @@ static void defaults_give_way(void **state)
     char *found;
 
     start(f, exit_as_told, "retry_on: [65], reject_on: [75], otherwise: reject");
-    publish(f, "65\n");
-    publish(f, "75\n");
+    fixture_publish(f, NULL, "65\n");
+    fixture_publish(f, NULL, "75\n");
     found = out_of(f, 3);
-    stop_and_expect(f, 0, 1);
+    fixture_stop_and_expect(f, 0, 1);
     assert_int_equal(count(found, "65 attempt 1\n"), 1);
     assert_int_equal(count(found, "65 attempt 2\n"), 1);
     assert_int_equal(count(found, "75 attempt 1\n"), 1);
@@ -306,9 +245,9 @@ static void ended_by_a_signal(void **state)
           "echo $WARREN_ATTEMPT >> $dir/out; [ $WARREN_ATTEMPT = 1 ] || exit 0\n"
           "kill -SEGV $$",
           "");
-    publish(f, "x");
+    fixture_publish(f, NULL, "x");
     free(out_of(f, 2));
-    stop_and_expect(f, 0, 0);
+    fixture_stop_and_expect(f, 0, 0);
     worker_expect_logged(f->worker, "was ended by signal 11", NULL, 1);
 }
 
@@ -316,18 +255,19 @@ static void ended_by_a_signal(void **state)
 static void a_command_that_vanishes(void **state)
 {
     struct fixture *f = *state;
-    char *away = NULL;
+    char *script = text("%s/script", f->directory);
+    char *away = text("%s.away", script);
 
     start(f, "echo >> $dir/out", "");
-    away = text("%s.away", f->script);
-    assert_int_equal(rename(f->script, away), 0);
-    publish(f, "x");
+    assert_int_equal(rename(script, away), 0);
+    fixture_publish(f, NULL, "x");
     assert_true(
         WAIT_FOR(worker_logged(f->worker, "cannot run ", "No such file") >= 2, PATIENCE_MS));
-    assert_int_equal(rename(away, f->script), 0);
+    assert_int_equal(rename(away, script), 0);
     free(out_of(f, 1));
-    stop_and_expect(f, 0, 0);
+    fixture_stop_and_expect(f, 0, 0);
     free(away);
+    free(script);
 }
 
 /* What it writes goes to the log, with the message's queue. */
@@ -336,9 +276,9 @@ static void output_is_logged(void **state)
     struct fixture *f = *state;
 
     start(f, "echo to stdout; echo to stderr >&2; echo > $dir/out", "");
-    publish(f, "x");
+    fixture_publish(f, NULL, "x");
     free(out_of(f, 1));
-    stop_and_expect(f, 0, 0);
+    fixture_stop_and_expect(f, 0, 0);
     worker_expect_logged(f->worker, "command: to stdout", f->queue, 1);
     worker_expect_logged(f->worker, "command: to stderr", f->queue, 1);
     assert_string_equal(proc_stdout(f->worker->proc), "");
@@ -370,13 +310,13 @@ static void the_time_limit(void **state)
           "[ $WARREN_ATTEMPT = 1 ] || { echo again >> $dir/out; exit 0; }\n"
           "trap '' TERM; sleep 600 & echo \"$$ $!\" >> $dir/out; sleep 600; sleep 600",
           "timeout: 700ms, kill_after: 300ms");
-    publish(f, "x");
+    fixture_publish(f, NULL, "x");
     found = out_of(f, 2);
     assert_int_equal(sscanf(found, "%d %d\nagain\n", &shell, &child), 2);
     expect_has(found, "\nagain\n");
     free(found);
     assert_true(WAIT_FOR(is_dead(shell) && is_dead(child), PATIENCE_MS));
-    stop_and_expect(f, 0, 0);
+    fixture_stop_and_expect(f, 0, 0);
     worker_expect_logged(f->worker, "did not end in time and was stopped", NULL, 1);
 }
 
@@ -387,9 +327,9 @@ static void draining_waits(void **state)
     char *found;
 
     start(f, "echo begin >> $dir/out; sleep 0.7; echo end >> $dir/out", "");
-    publish(f, "x");
+    fixture_publish(f, NULL, "x");
     free(out_of(f, 1));
-    stop_and_expect(f, 0, 0);
+    fixture_stop_and_expect(f, 0, 0);
     found = out_of(f, 2);
     assert_string_equal(found, "begin\nend\n");
     free(found);
@@ -405,7 +345,7 @@ static void draining_ends(void **state)
     start(f, "echo $$ >> $dir/out; exec sleep 600", "kill_after: 200ms");
     worker_run(f->worker, (const char *const[]){"drain.timeout=2s", NULL});
     assert_true(WAIT_FOR(worker_logged(f->worker, "consuming queue=", NULL) == 1, PATIENCE_MS));
-    publish(f, "x");
+    fixture_publish(f, NULL, "x");
     found = out_of(f, 1);
     assert_int_equal(sscanf(found, "%d", &pid), 1);
     proc_signal(f->worker->proc, SIGTERM);
@@ -441,7 +381,7 @@ static void nothing_is_left_behind(void **state)
 
     start(f, "echo >> $dir/out", "");
     pid = proc_pid(f->worker->proc);
-    publish(f, "x");
+    fixture_publish(f, NULL, "x");
     free(out_of(f, 1));
     assert_true(WAIT_FOR(proc_children(pid) == 0, PATIENCE_MS));
     files = open_files(pid);
@@ -449,10 +389,10 @@ static void nothing_is_left_behind(void **state)
     free(out_of(f, messages + 1));
     assert_true(WAIT_FOR(proc_children(pid) == 0, PATIENCE_MS));
     assert_int_equal(open_files(pid), files);
-    stop_and_expect(f, 0, 0);
+    fixture_stop_and_expect(f, 0, 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) FIXTURE_TEST(name, "quorum")
 
 int main(void)
 {

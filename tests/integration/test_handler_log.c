@@ -7,49 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "support/broker.h"
-#include "support/peer.h"
-#include "support/test.h"
-#include "support/wait.h"
-#include "support/worker.h"
+#include "support/fixture.h"
 
-#define PATIENCE_MS (20000 * (int64_t)slowness())
-#define ROTATIONS   5
-
-struct fixture {
-    struct broker *broker;
-    struct peer *peer;
-    char *queue; /* new for each test */
-    struct worker *worker;
-    char *file; /* the path of `out` in the worker's directory */
-};
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-
-    assert_non_null(f);
-    f->broker = broker_shared();
-    f->peer = peer_new(f->broker->uri);
-    f->queue = unique_name("log");
-    peer_declare(f->peer, f->queue, "classic");
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    worker_free(f->worker);
-    peer_delete(f->peer, f->queue);
-    peer_free(f->peer);
-    broker_free(f->broker);
-    free(f->queue);
-    free(f->file);
-    free(f);
-    return 0;
-}
+#define ROTATIONS 5
 
 /* A worker with one subscription of log.write, configured and not yet started. */
 static void configure(struct fixture *f, const char *options)
@@ -57,7 +17,7 @@ static void configure(struct fixture *f, const char *options)
     f->worker = worker_new(f->broker->uri,
                            "subscriptions: [{queue: %s, handler: log.write, options: {%s}}]",
                            f->queue, options);
-    f->file = worker_path(f->worker, "out");
+    f->record = worker_path(f->worker, "out");
 }
 
 static void start(struct fixture *f, const char *options)
@@ -113,7 +73,7 @@ static json_t *lines_of(const char *path, size_t count)
 
 static json_t *one_line_of(struct fixture *f)
 {
-    json_t *lines = lines_of(f->file, 1);
+    json_t *lines = lines_of(f->record, 1);
     json_t *line = json_incref(json_array_get(lines, 0));
 
     json_decref(lines);
@@ -171,11 +131,11 @@ static void other_bodies(void **state)
     start(f, "path: out");
     /* One after the other: several workers write in any order. */
     publish(f, "\377\000\001", 3);
-    json_decref(lines_of(f->file, 1));
+    json_decref(lines_of(f->record, 1));
     publish(f, "", 0);
-    json_decref(lines_of(f->file, 2));
+    json_decref(lines_of(f->record, 2));
     publish(f, "a\000b", 3); /* a NUL is a character of JSON */
-    lines = lines_of(f->file, 3);
+    lines = lines_of(f->record, 3);
     expect_text(json_array_get(lines, 0), "body_base64", "/wAB");
     assert_null(json_object_get(json_array_get(lines, 0), "body"));
     expect_text(json_array_get(lines, 1), "body", "");
@@ -368,10 +328,10 @@ static void reopened_while_writing(void **state)
     publisher = WARREN("publish", "-u", f->broker->uri, "-q", f->queue, "-b", "x", "-n", "2000",
                        "-r", "1000");
     for (int i = 0; i < ROTATIONS; i++) {
-        char *old = text("%s.%d", f->file, i);
+        char *old = text("%s.%d", f->record, i);
 
-        assert_true(WAIT_FOR(count_lines(f->file) >= 100, PATIENCE_MS));
-        assert_int_equal(rename(f->file, old), 0);
+        assert_true(WAIT_FOR(count_lines(f->record) >= 100, PATIENCE_MS));
+        assert_int_equal(rename(f->record, old), 0);
         proc_signal(f->worker->proc, SIGHUP);
         free(old);
     }
@@ -379,7 +339,7 @@ static void reopened_while_writing(void **state)
     assert_true(WAIT_FOR(peer_count(f->peer, f->queue) == 0, PATIENCE_MS));
     stop(f);
     for (int i = 0; i <= ROTATIONS; i++) {
-        char *path = i < ROTATIONS ? text("%s.%d", f->file, i) : text("%s", f->file);
+        char *path = i < ROTATIONS ? text("%s.%d", f->record, i) : text("%s", f->record);
         json_t *lines = lines_of(path, count_lines(path));
         json_t *line;
         size_t k;
@@ -434,14 +394,14 @@ static void a_full_device(void **state)
                            "  - {queue: %s, handler: log.write, options: {path: out},\n"
                            "     middleware: [log, retry: {max_attempts: 1}]}",
                            f->queue);
-    f->file = worker_path(f->worker, "out");
-    assert_int_equal(symlink("/dev/full", f->file), 0);
+    f->record = worker_path(f->worker, "out");
+    assert_int_equal(symlink("/dev/full", f->record), 0);
     worker_consume(f->worker, 1);
     publish(f, "keep me", 7);
     assert_true(
         WAIT_FOR(worker_logged(f->worker, "No space left on device; messages wait", f->queue) == 1,
                  PATIENCE_MS));
-    assert_int_equal(unlink(f->file), 0);
+    assert_int_equal(unlink(f->record), 0);
     proc_signal(f->worker->proc, SIGHUP);
     line = one_line_of(f);
     expect_text(line, "body", "keep me");
@@ -490,15 +450,15 @@ static void a_full_file_gets_room(void **state)
     for (unsigned i = 0; i < count; i++)
         publish(f, body, sizeof body);
     /* Full: 12 lines of more than 1,200 bytes fit into 16 KiB. */
-    assert_true(WAIT_FOR(count_lines(f->file) >= 12, PATIENCE_MS));
+    assert_true(WAIT_FOR(count_lines(f->record) >= 12, PATIENCE_MS));
     rest_ms(200); /* some failures */
-    lines = lines_of(f->file, count_lines(f->file));
+    lines = lines_of(f->record, count_lines(f->record));
     assert_true(json_array_size(lines) < count);
-    assert_int_equal(stat(f->file, &status), 0);
+    assert_int_equal(stat(f->record, &status), 0);
     assert_true(status.st_size <= 16 * 1024);
     json_decref(lines);
     assert_int_equal(prlimit(proc_pid(f->worker->proc), RLIMIT_FSIZE, &unlimited, NULL), 0);
-    json_decref(lines_of(f->file, count));
+    json_decref(lines_of(f->record, count));
     stop(f);
     assert_int_equal(peer_count(f->peer, f->queue), 0);
 }
@@ -517,11 +477,11 @@ static void a_shared_file(void **state)
                            "  - {queue: %s, handler: log.write, options: {path: out}}\n"
                            "  - {queue: %s, handler: log.write, options: {path: out}}\n",
                            f->queue, other);
-    f->file = worker_path(f->worker, "out");
+    f->record = worker_path(f->worker, "out");
     worker_consume(f->worker, 2);
     peer_publish_many(f->peer, f->queue, "a", count);
     peer_publish_many(f->peer, other, "b", count);
-    lines = lines_of(f->file, 2 * count);
+    lines = lines_of(f->record, 2 * count);
     expect_all_ids(lines, "x", count);
     json_decref(lines);
     stop(f);
@@ -537,14 +497,14 @@ static void synced(void **state)
 
     start(f, "path: out, sync: message");
     peer_publish_many(f->peer, f->queue, "m", 20);
-    lines = lines_of(f->file, 20);
+    lines = lines_of(f->record, 20);
     expect_all_ids(lines, "m", 20);
     json_decref(lines);
     stop(f);
     assert_int_equal(peer_count(f->peer, f->queue), 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) FIXTURE_TEST(name, "classic")
 
 int main(void)
 {

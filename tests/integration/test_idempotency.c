@@ -6,58 +6,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "support/broker.h"
 #include "support/command.h"
-#include "support/peer.h"
-#include "support/proxy.h"
+#include "support/fixture.h"
 #include "support/stored.h"
-#include "support/tally.h"
-#include "support/test.h"
-#include "support/wait.h"
-#include "support/worker.h"
-
-#define PATIENCE_MS (20000 * (int64_t)slowness())
-
-struct fixture {
-    struct broker *broker;
-    struct peer *peer;
-    struct proxy *proxy;
-    char *queue;
-    struct worker *worker;
-    struct worker *second;
-    struct tally *tally;
-    sqlite3 *sqlite; /* the store, held by the test */
-};
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-
-    assert_non_null(f);
-    f->broker = broker_shared();
-    f->peer = peer_new(f->broker->uri);
-    f->queue = unique_name("idem");
-    peer_declare(f->peer, f->queue, "classic");
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    sqlite3_close(f->sqlite);
-    worker_free(f->second);
-    worker_free(f->worker);
-    tally_free(f->tally);
-    proxy_free(f->proxy);
-    peer_delete(f->peer, f->queue);
-    peer_free(f->peer);
-    broker_free(f->broker);
-    free(f->queue);
-    free(f);
-    return 0;
-}
 
 /* probe.record behind idempotency; @store and @options are of the sections of these names. */
 static struct worker *recorder(struct fixture *f, const char *uri, const char *store,
@@ -398,13 +349,15 @@ static void a_dead_owner_is_taken_over(void **state)
 
 /* ---- a store that fails ---- */
 
+static sqlite3 *holder;
+
 static void hold_lock(struct fixture *f)
 {
     char *path = worker_path(f->worker, "store.db");
 
-    assert_int_equal(sqlite3_open(path, &f->sqlite), SQLITE_OK);
-    sqlite3_busy_timeout(f->sqlite, 5000);
-    assert_int_equal(sqlite3_exec(f->sqlite, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_open(path, &holder), SQLITE_OK);
+    sqlite3_busy_timeout(holder, 5000);
+    assert_int_equal(sqlite3_exec(holder, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
     free(path);
 }
 
@@ -424,7 +377,9 @@ static void assert_fails_then_recovers(struct fixture *f, const char *why, unsig
 
 static void let_go(struct fixture *f)
 {
-    assert_int_equal(sqlite3_exec(f->sqlite, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    (void)f;
+    assert_int_equal(sqlite3_exec(holder, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(holder);
 }
 
 /* While another process keeps the file locked nothing is acked; then everything is, and nothing
@@ -597,7 +552,7 @@ static void a_store_in_use_is_refused(void **state)
     command_done(&second);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) FIXTURE_TEST(name, "classic")
 
 int main(void)
 {

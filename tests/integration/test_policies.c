@@ -4,14 +4,7 @@
 #include <inttypes.h>
 #include <unistd.h>
 
-#include "support/broker.h"
-#include "support/peer.h"
-#include "support/test.h"
-#include "support/wait.h"
-#include "support/worker.h"
-
-#define PATIENCE_MS (30000 * (int64_t)slowness())
-#define PLUGINS     "plugins=" WARREN_PLUGIN_DIR "/timed.so"
+#include "support/fixture.h"
 
 /* Between the admission of a message and its line may lie so much, and for another one nothing. */
 #define LINE_LATE_MS (300 * (int64_t)slowness())
@@ -23,51 +16,9 @@ struct call {
     char body[64];
 };
 
-struct fixture {
-    struct broker *broker;
-    struct peer *peer;
-    char *queue;
-    char *other; /* dead letters, or a second queue */
-    struct worker *worker;
-    char *broken; /* the handler fails while this file exists */
-    struct call *calls;
-    size_t count;
-};
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-
-    assert_non_null(f);
-    f->broker = broker_shared();
-    f->peer = peer_new(f->broker->uri);
-    f->queue = unique_name("policies");
-    f->other = unique_name("policies");
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    worker_free(f->worker);
-    peer_delete(f->peer, f->queue);
-    peer_delete(f->peer, f->other);
-    peer_free(f->peer);
-    broker_free(f->broker);
-    free(f->queue);
-    free(f->other);
-    free(f->broken);
-    free(f->calls);
-    free(f);
-    return 0;
-}
-
-static void declare(struct fixture *f, const char *type)
-{
-    peer_declare(f->peer, f->queue, type);
-}
+/* What calls() read last. */
+static struct call *called;
+static size_t call_count;
 
 /* A worker of timed.record on the queue, with @options of it and @chain; not yet running. Its dead
  * letters go into `other`. */
@@ -85,13 +36,6 @@ static void configure(struct fixture *f, const char *consumer, const char *optio
                            consumer, f->other, f->queue, options, chain);
 }
 
-static void run(struct fixture *f, int subscriptions)
-{
-    WORKER_RUN(f->worker, PLUGINS);
-    if (!WAIT_FOR(worker_logged(f->worker, "consuming queue=", NULL) >= subscriptions, PATIENCE_MS))
-        fail_msg("the worker does not consume:\n%s", proc_stderr(f->worker->proc));
-}
-
 static void stop(struct fixture *f)
 {
     assert_int_equal(worker_stop(f->worker), 0);
@@ -99,12 +43,15 @@ static void stop(struct fixture *f)
 
 static void break_handler(struct fixture *f)
 {
-    f->broken = write_file(f->worker->directory, "broken", "");
+    free(write_file(f->worker->directory, "broken", ""));
 }
 
 static void mend_handler(struct fixture *f)
 {
-    assert_int_equal(unlink(f->broken), 0);
+    char *broken = worker_path(f->worker, "broken");
+
+    assert_int_equal(unlink(broken), 0);
+    free(broken);
 }
 
 /* Read what the handler wrote so far. @return how many calls */
@@ -114,16 +61,16 @@ static size_t calls(struct fixture *f)
     char *content = read_file(path, NULL);
     size_t count = 0;
 
-    free(f->calls);
-    f->calls = calloc(count_lines(path) + 1, sizeof *f->calls);
-    assert_non_null(f->calls);
+    free(called);
+    called = calloc(count_lines(path) + 1, sizeof *called);
+    assert_non_null(called);
     for (char *line = content; line && strchr(line, '\n'); line = strchr(line, '\n') + 1) {
-        struct call *call = &f->calls[count++];
+        struct call *call = &called[count++];
 
         assert_int_equal(
             sscanf(line, "%" SCNd64 " %u %63[^\n]", &call->ms, &call->attempt, call->body), 3);
     }
-    f->count = count;
+    call_count = count;
     free(content);
     free(path);
     return count;
@@ -147,11 +94,11 @@ static int64_t due_ms(const struct call *call)
     return call->ms + strtoll(call->body, NULL, 10);
 }
 
-static const struct call *first_attempt(const struct fixture *f, const char *body)
+static const struct call *first_attempt(const char *body)
 {
-    for (size_t i = 0; i < f->count; i++) {
-        if (f->calls[i].attempt == 1 && strcmp(f->calls[i].body, body) == 0)
-            return &f->calls[i];
+    for (size_t i = 0; i < call_count; i++) {
+        if (called[i].attempt == 1 && strcmp(called[i].body, body) == 0)
+            return &called[i];
     }
     fail_msg("%s was never attempted", body);
     return NULL;
@@ -165,7 +112,7 @@ static void delays_are_kept_in_order(void **state)
     int64_t latest_ms = 0;
     size_t again = 0;
 
-    declare(f, "classic");
+    peer_declare(f->peer, f->queue, "classic");
     for (int i = 0; i < DELAYS; i++) {
         char *body = text("%d-%d", i * 7919 % 2000, i);
 
@@ -173,16 +120,16 @@ static void delays_are_kept_in_order(void **state)
         free(body);
     }
     configure(f, "prefetch: 1000, concurrency: 1", "obey: true", "[log, retry, recover]");
-    run(f, 1);
+    worker_consume(f->worker, 1);
     assert_true(WAIT_FOR(calls(f) == 2 * DELAYS, PATIENCE_MS));
-    for (size_t i = 0; i < f->count; i++) {
-        const struct call *call = &f->calls[i];
+    for (size_t i = 0; i < call_count; i++) {
+        const struct call *call = &called[i];
         int64_t due;
 
         if (call->attempt == 1)
             continue;
         assert_int_equal(call->attempt, 2);
-        due = due_ms(first_attempt(f, call->body));
+        due = due_ms(first_attempt(call->body));
         assert_true(call->ms >= due);
         /* The clock was read by the handler, and again by warren. */
         assert_true(due + LINE_LATE_MS >= latest_ms);
@@ -201,19 +148,19 @@ static void poison_is_dead_lettered(struct fixture *f, const char *type)
     struct peer_message dead;
     unsigned attempt = 0;
 
-    declare(f, type);
+    peer_declare(f->peer, f->queue, type);
     peer_publish_many(f->peer, f->queue, "m", 20);
     configure(f, "concurrency: 4", "poison: m-7",
               "[log, {retry: {policy: constant, initial_delay: 20ms, max_attempts: 4}}, recover]");
-    run(f, 1);
+    worker_consume(f->worker, 1);
     assert_true(WAIT_FOR(peer_count(f->peer, f->other) == 1, PATIENCE_MS));
     stop(f);
     assert_int_equal(calls(f), 19 + 4);
-    for (size_t i = 0; i < f->count; i++) {
-        if (strcmp(f->calls[i].body, "m-7") == 0)
-            assert_int_equal(f->calls[i].attempt, ++attempt);
+    for (size_t i = 0; i < call_count; i++) {
+        if (strcmp(called[i].body, "m-7") == 0)
+            assert_int_equal(called[i].attempt, ++attempt);
         else
-            assert_int_equal(f->calls[i].attempt, 1);
+            assert_int_equal(called[i].attempt, 1);
     }
     assert_int_equal(attempt, 4);
     worker_expect_logged(f->worker, "outcome=reject",
@@ -246,10 +193,10 @@ static unsigned succeeded(struct fixture *f, unsigned count, unsigned fail_first
 
     assert_non_null(seen);
     calls(f);
-    for (size_t i = 0; i < f->count; i++) {
-        assert_int_equal(sscanf(f->calls[i].body, "m-%u", &number), 1);
+    for (size_t i = 0; i < call_count; i++) {
+        assert_int_equal(sscanf(called[i].body, "m-%u", &number), 1);
         assert_true(number < count);
-        if (f->calls[i].attempt <= fail_first || seen[number])
+        if (called[i].attempt <= fail_first || seen[number])
             continue;
         seen[number] = true;
         distinct++;
@@ -264,11 +211,11 @@ static void a_storm_loses_none(void **state)
 {
     struct fixture *f = *state;
 
-    declare(f, "quorum");
+    peer_declare(f->peer, f->queue, "quorum");
     peer_publish_many(f->peer, f->queue, "m", STORM);
     configure(f, "prefetch: 100, concurrency: 4", "fail_first: 3",
               "[log, {retry: {initial_delay: 10ms, max_delay: 100ms, max_attempts: 20}}, recover]");
-    run(f, 1);
+    worker_consume(f->worker, 1);
     if (!WAIT_FOR(succeeded(f, STORM, 3) == STORM, 3 * PATIENCE_MS))
         fail_msg("%u of %d are handled", succeeded(f, STORM, 3), STORM);
     stop(f);
@@ -297,19 +244,19 @@ static void a_breaker_pauses_and_resumes(void **state)
 {
     struct fixture *f = *state;
 
-    declare(f, "classic");
+    peer_declare(f->peer, f->queue, "classic");
     peer_publish_many(f->peer, f->queue, "m", 50);
     configure(f, "prefetch: 10, concurrency: 1", "fail_first: 0",
               "[log, {" RETRY_SOON "max_attempts: 0}}, {" BREAKER "on_open: pause}}, recover]");
     break_handler(f);
-    run(f, 1);
+    worker_consume(f->worker, 1);
     wait_for_probes(f, 4);
     assert_true(WAIT_FOR(broker_unacked(f->broker, f->queue) + peer_count(f->peer, f->queue) == 50,
                          PATIENCE_MS));
     calls(f);
-    assert_true(f->count >= 5);
-    for (size_t i = 3; i < f->count; i++)
-        assert_true(f->calls[i].ms - f->calls[i - 1].ms >= OPEN_MS - 2);
+    assert_true(call_count >= 5);
+    for (size_t i = 3; i < call_count; i++)
+        assert_true(called[i].ms - called[i - 1].ms >= OPEN_MS - 2);
     mend_handler(f);
     assert_true(WAIT_FOR(worker_logged(f->worker, "breaker closed", NULL) == 1, PATIENCE_MS));
     assert_true(WAIT_FOR(broker_unacked(f->broker, f->queue) + peer_count(f->peer, f->queue) == 0,
@@ -326,22 +273,22 @@ static void a_breaker_retries_later(void **state)
     struct fixture *f = *state;
     unsigned attempts[20] = {0};
 
-    declare(f, "classic");
+    peer_declare(f->peer, f->queue, "classic");
     peer_publish_many(f->peer, f->queue, "m", 20);
     configure(f, "prefetch: 100, concurrency: 1", "fail_first: 0",
               "[log, {" RETRY_SOON "max_attempts: 0}}, {" BREAKER "on_open: retry}}, recover]");
     break_handler(f);
-    run(f, 1);
+    worker_consume(f->worker, 1);
     wait_for_probes(f, 4);
     mend_handler(f);
     assert_true(WAIT_FOR(worker_logged(f->worker, "breaker closed", NULL) == 1, PATIENCE_MS));
     assert_true(WAIT_FOR(broker_unacked(f->broker, f->queue) == 0, PATIENCE_MS));
     stop(f);
     assert_int_equal(succeeded(f, 20, 0), 20);
-    for (size_t i = 0; i < f->count; i++) {
-        unsigned number = (unsigned)strtoul(f->calls[i].body + 2, NULL, 10);
+    for (size_t i = 0; i < call_count; i++) {
+        unsigned number = (unsigned)strtoul(called[i].body + 2, NULL, 10);
 
-        assert_int_equal(f->calls[i].attempt, ++attempts[number]);
+        assert_int_equal(called[i].attempt, ++attempts[number]);
     }
     assert_settled(f, 20, 0);
 }
@@ -351,13 +298,13 @@ static void a_breaker_dead_letters_at_once(void **state)
 {
     struct fixture *f = *state;
 
-    declare(f, "classic");
+    peer_declare(f->peer, f->queue, "classic");
     peer_publish_many(f->peer, f->queue, "m", 20);
     configure(
         f, "concurrency: 1", "fail_first: 0",
         "[log, retry, {breaker: {consecutive: 3, open_time: 1m, on_open: dead-letter}}, recover]");
     break_handler(f);
-    run(f, 1);
+    worker_consume(f->worker, 1);
     assert_true(WAIT_FOR(peer_count(f->peer, f->other) == 20, PATIENCE_MS));
     stop(f);
     assert_int_equal(calls(f), 3);
@@ -368,14 +315,14 @@ static void a_breaker_dead_letters_at_once(void **state)
 /* ---- rate limit ---- */
 
 /* From any call on, within any time, no more than burst + rate; and not much less in all. */
-static void assert_rate(const struct fixture *f, int64_t per_second, int64_t burst)
+static void assert_rate(int64_t per_second, int64_t burst)
 {
-    int64_t took_ms = f->calls[f->count - 1].ms - f->calls[0].ms;
-    int64_t planned_ms = ((int64_t)f->count - burst) * 1000 / per_second;
+    int64_t took_ms = called[call_count - 1].ms - called[0].ms;
+    int64_t planned_ms = ((int64_t)call_count - burst) * 1000 / per_second;
 
-    for (size_t i = 0; i < f->count; i++) {
-        for (size_t j = i; j < f->count; j++) {
-            int64_t within_ms = f->calls[j].ms - f->calls[i].ms + LINE_LATE_MS;
+    for (size_t i = 0; i < call_count; i++) {
+        for (size_t j = i; j < call_count; j++) {
+            int64_t within_ms = called[j].ms - called[i].ms + LINE_LATE_MS;
 
             assert_true((int64_t)(j - i + 1) <= burst + within_ms * per_second / 1000);
         }
@@ -388,13 +335,13 @@ static void a_rate_is_held(void **state)
 {
     struct fixture *f = *state;
 
-    declare(f, "classic");
+    peer_declare(f->peer, f->queue, "classic");
     peer_publish_many(f->peer, f->queue, "m", 210);
     configure(f, "concurrency: 4", "fail_first: 0", "[log, {rate_limit: {rate: 100, burst: 10}}]");
-    run(f, 1);
+    worker_consume(f->worker, 1);
     assert_true(WAIT_FOR(calls(f) == 210, PATIENCE_MS));
     stop(f);
-    assert_rate(f, 100, 10);
+    assert_rate(100, 10);
     assert_settled(f, 210, 0);
 }
 
@@ -403,13 +350,13 @@ static void an_even_rate_is_held(void **state)
 {
     struct fixture *f = *state;
 
-    declare(f, "classic");
+    peer_declare(f->peer, f->queue, "classic");
     peer_publish_many(f->peer, f->queue, "m", 100);
     configure(f, "concurrency: 4", "fail_first: 0", "[log, {rate_limit: {rate: 50, kind: leaky}}]");
-    run(f, 1);
+    worker_consume(f->worker, 1);
     assert_true(WAIT_FOR(calls(f) == 100, PATIENCE_MS));
     stop(f);
-    assert_rate(f, 50, 1);
+    assert_rate(50, 1);
     assert_settled(f, 100, 0);
 }
 
@@ -419,7 +366,7 @@ static void two_queues_share_a_rate(void **state)
     struct fixture *f = *state;
     unsigned first_half = 0;
 
-    declare(f, "classic");
+    peer_declare(f->peer, f->queue, "classic");
     peer_declare(f->peer, f->other, "classic");
     peer_publish_many(f->peer, f->queue, "a", 100);
     peer_publish_many(f->peer, f->other, "b", 100);
@@ -429,12 +376,12 @@ static void two_queues_share_a_rate(void **state)
                            "  - {queue: %s, handler: timed.record, options: {path: calls}}\n"
                            "  - {queue: %s, handler: timed.record, options: {path: calls}}\n",
                            f->queue, f->other);
-    run(f, 2);
+    worker_consume(f->worker, 2);
     assert_true(WAIT_FOR(calls(f) == 200, PATIENCE_MS));
     stop(f);
-    assert_rate(f, 100, 1);
+    assert_rate(100, 1);
     for (size_t i = 0; i < 100; i++)
-        first_half += f->calls[i].body[0] == 'a';
+        first_half += called[i].body[0] == 'a';
     assert_in_range(first_half, 35, 65);
     assert_int_equal(peer_count(f->peer, f->queue), 0);
     assert_int_equal(peer_count(f->peer, f->other), 0);
@@ -443,16 +390,16 @@ static void two_queues_share_a_rate(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(delays_are_kept_in_order, setup, teardown),
-        cmocka_unit_test_setup_teardown(poison_leaves_a_classic_queue, setup, teardown),
-        cmocka_unit_test_setup_teardown(poison_leaves_a_quorum_queue, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_storm_loses_none, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_breaker_pauses_and_resumes, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_breaker_retries_later, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_breaker_dead_letters_at_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_rate_is_held, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_even_rate_is_held, setup, teardown),
-        cmocka_unit_test_setup_teardown(two_queues_share_a_rate, setup, teardown),
+        FIXTURE_TEST(delays_are_kept_in_order, NULL),
+        FIXTURE_TEST(poison_leaves_a_classic_queue, NULL),
+        FIXTURE_TEST(poison_leaves_a_quorum_queue, NULL),
+        FIXTURE_TEST(a_storm_loses_none, NULL),
+        FIXTURE_TEST(a_breaker_pauses_and_resumes, NULL),
+        FIXTURE_TEST(a_breaker_retries_later, NULL),
+        FIXTURE_TEST(a_breaker_dead_letters_at_once, NULL),
+        FIXTURE_TEST(a_rate_is_held, NULL),
+        FIXTURE_TEST(an_even_rate_is_held, NULL),
+        FIXTURE_TEST(two_queues_share_a_rate, NULL),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

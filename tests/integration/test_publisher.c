@@ -450,7 +450,7 @@ static void closed_among_refusals(void **state)
     new_ledger(f, 1000);
     for (unsigned i = 0; i < 4; i++) {
         f->publisher = publisher_open(broker->uri, NULL);
-        assert_int_equal(warren_publisher_wait_connected(f->publisher, PATIENCE_MS, NULL),
+        assert_int_equal(warren_publisher_wait_connected(f->publisher, (uint32_t)PATIENCE_MS, NULL),
                          WARREN_OK);
         for (unsigned k = 0; k < 5; k++) {
             ledger_publish_many(f->ledger, f->publisher, 50);

@@ -8,8 +8,6 @@
 #include "support/test.h"
 #include "support/wait.h"
 
-#define PATIENCE_MS 15000
-
 struct fixture {
     struct mock *mock;
     struct ledger *ledger;
@@ -29,7 +27,7 @@ static void begin(struct fixture *f, mock_script *script,
 
 static void flush(struct fixture *f)
 {
-    uint32_t timeout_ms = (uint32_t)(PATIENCE_MS * slowness());
+    uint32_t timeout_ms = (uint32_t)PATIENCE_MS;
     enum warren_status status = warren_publisher_flush(f->publisher, timeout_ms);
 
     if (status != WARREN_OK)
@@ -118,7 +116,7 @@ static void set_up(struct mock_peer *peer)
 /* Neither read nor write until the test says go. */
 static void stand(struct mock_peer *peer, struct fixture *f)
 {
-    int64_t deadline = now_ms() + PATIENCE_MS * slowness();
+    int64_t deadline = now_ms() + PATIENCE_MS;
 
     while (!atomic_load(&f->go) && now_ms() < deadline)
         mock_rest(peer, 10);
@@ -424,7 +422,7 @@ static void what_repeats_itself_is_slow(void **state)
     struct warren_publisher *publisher = publisher_open(mock_uri(mock), NULL);
 
     (void)state;
-    assert_true(WAIT_FOR(atomic_load(&channels) >= 2, PATIENCE_MS * slowness()));
+    assert_true(WAIT_FOR(atomic_load(&channels) >= 2, PATIENCE_MS));
     rest_ms(500);
     assert_in_range(atomic_load(&channels), 2, 60);
     warren_publisher_close(publisher, 0);

@@ -26,7 +26,8 @@ static void the_rate_is_kept_without_blocking(void **state)
     int64_t began;
 
     f->publisher = limited(200, 0, 120000);
-    assert_int_equal(warren_publisher_wait_connected(f->publisher, PATIENCE_MS, NULL), WARREN_OK);
+    assert_int_equal(warren_publisher_wait_connected(f->publisher, (uint32_t)PATIENCE_MS, NULL),
+                     WARREN_OK);
     new_ledger(f, 101);
     began = now_ms();
     ledger_publish_many(f->ledger, f->publisher, 101);
@@ -47,10 +48,10 @@ static void a_new_rate_is_in_force_at_once(void **state)
     f->publisher = limited(0.1, 50, 0);
     new_ledger(f, 150);
     ledger_publish_many(f->ledger, f->publisher, 150);
-    assert_true(WAIT_FOR(ledger_confirmed(f->ledger) == 50, PATIENCE_MS * slowness()));
+    assert_true(WAIT_FOR(ledger_confirmed(f->ledger) == 50, PATIENCE_MS));
     assert_int_equal(warren_publisher_set_rate(f->publisher, 2e6, 0), WARREN_EINVAL);
     assert_int_equal(warren_publisher_set_rate(f->publisher, 500, 0), WARREN_OK);
-    assert_true(WAIT_FOR(ledger_confirmed(f->ledger) > 60, PATIENCE_MS * slowness()));
+    assert_true(WAIT_FOR(ledger_confirmed(f->ledger) > 60, PATIENCE_MS));
     assert_int_equal(warren_publisher_set_rate(f->publisher, 0, 0), WARREN_OK);
     flush(f);
     drain_and_check(f);
@@ -83,11 +84,12 @@ static void what_is_sent_again_keeps_the_rate(void **state)
     f->proxy = proxy_new(broker->port);
     f->publisher = publisher_open(proxy_uri(f->proxy), NULL);
     assert_int_equal(warren_publisher_set_rate(f->publisher, 100, 0), WARREN_OK);
-    assert_int_equal(warren_publisher_wait_connected(f->publisher, PATIENCE_MS, NULL), WARREN_OK);
+    assert_int_equal(warren_publisher_wait_connected(f->publisher, (uint32_t)PATIENCE_MS, NULL),
+                     WARREN_OK);
     new_ledger(f, 100);
     began = now_ms();
     ledger_publish_many(f->ledger, f->publisher, 100);
-    assert_true(WAIT_FOR(ledger_confirmed(f->ledger) >= 20, PATIENCE_MS * slowness()));
+    assert_true(WAIT_FOR(ledger_confirmed(f->ledger) >= 20, PATIENCE_MS));
     assert_int_equal(proxy_cut(f->proxy, PROXY_RST), 1);
     flush(f);
     assert_true(now_ms() - began >= 980);

@@ -20,7 +20,7 @@
 #include "publish/publisher/publisher.h"
 #include "store/spool/spool.h"
 
-#define TIMEOUT_MS ((uint32_t)(PATIENCE_MS * slowness()))
+#define TIMEOUT_MS ((uint32_t)PATIENCE_MS)
 
 /* What spool_receipt was told. */
 struct ends {

@@ -1,59 +1,12 @@
 /* test_recover.c - the chain around a handler on a real broker: panics, time limits, traces. */
-#include "support/broker.h"
-#include "support/peer.h"
-#include "support/test.h"
-#include "support/wait.h"
-#include "support/worker.h"
+#include "support/fixture.h"
 
-#define PATIENCE_MS (20000 * (int64_t)slowness())
-#define ATTEMPTS    3
+#define ATTEMPTS 3
 
 #define TRACE_ID    "4bf92f3577b34da6a3ce929d0e0e4736"
 #define PARENT_ID   "00f067aa0ba902b7"
 #define TRACEPARENT "00-" TRACE_ID "-" PARENT_ID "-01"
 #define TRACESTATE  "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"
-
-struct fixture {
-    struct broker *broker;
-    struct peer *peer;
-    char *queue;
-    char *dlq;
-    char *to;
-    char *record; /* the file that the handler writes, once there is a worker */
-    struct worker *worker;
-};
-
-static int setup(void **state)
-{
-    struct fixture *fixture = calloc(1, sizeof *fixture);
-
-    assert_non_null(fixture);
-    fixture->broker = broker_shared();
-    fixture->peer = peer_new(fixture->broker->uri);
-    fixture->queue = unique_name("recover");
-    fixture->dlq = text("%s.dlq", fixture->queue);
-    fixture->to = text("%s.to", fixture->queue);
-    *state = fixture;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *fixture = *state;
-
-    worker_free(fixture->worker);
-    peer_delete(fixture->peer, fixture->queue);
-    peer_delete(fixture->peer, fixture->dlq);
-    peer_delete(fixture->peer, fixture->to);
-    peer_free(fixture->peer);
-    broker_free(fixture->broker);
-    free(fixture->queue);
-    free(fixture->dlq);
-    free(fixture->to);
-    free(fixture->record);
-    free(fixture);
-    return 0;
-}
 
 /* A worker with fragile.run in the chain @chain, on a quorum queue with dead letters. */
 static void start(struct fixture *fixture, const char *chain)
@@ -65,7 +18,7 @@ static void start(struct fixture *fixture, const char *chain)
          .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes(fixture->dlq)}}};
 
     peer_declare(fixture->peer, fixture->dlq, "classic");
-    peer_declare(fixture->peer, fixture->to, "classic");
+    peer_declare(fixture->peer, fixture->other, "classic");
     peer_declare_with(fixture->peer, fixture->queue, "quorum", arguments, 2);
     fixture->worker = worker_new(fixture->broker->uri,
                                  "subscriptions:\n"
@@ -73,17 +26,9 @@ static void start(struct fixture *fixture, const char *chain)
                                  "    handler: fragile.run\n"
                                  "    options: {path: record, to: %s}\n"
                                  "    middleware: [%s]\n",
-                                 fixture->queue, fixture->to, chain);
+                                 fixture->queue, fixture->other, chain);
     fixture->record = worker_path(fixture->worker, "record");
     worker_consume(fixture->worker, 1);
-}
-
-static void publish(struct fixture *fixture, const char *id, const char *body)
-{
-    amqp_basic_properties_t properties = {._flags = AMQP_BASIC_MESSAGE_ID_FLAG,
-                                          .message_id = amqp_cstring_bytes(id)};
-
-    peer_publish(fixture->peer, "", fixture->queue, body, strlen(body), &properties);
 }
 
 static int recorded(const struct fixture *fixture, const char *line)
@@ -105,14 +50,6 @@ static void assert_recorded(const struct fixture *fixture, int times, const char
         fail_msg("%d times, not %d: %s", count, times, line);
 }
 
-/* The worker ends in good order, and of all messages only @dead are left, as dead letters. */
-static void stop_and_expect(struct fixture *fixture, int dead)
-{
-    assert_int_equal(worker_stop(fixture->worker), 0);
-    assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->dlq) == dead, PATIENCE_MS));
-    assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->queue) == 0, PATIENCE_MS));
-}
-
 /* ---- recover ---- */
 
 #define CHAIN_RECOVER "log, {retry: {policy: immediate, max_attempts: 3}}, recover"
@@ -130,10 +67,10 @@ static void a_panic_costs_its_own_message_alone(void **state)
     start(fixture, CHAIN_RECOVER);
     for (int i = 0; i < messages; i++) {
         snprintf(line, sizeof line, "m-%d", i);
-        publish(fixture, line, i % every == 0 ? "panic" : "good");
+        fixture_publish(fixture, line, i % every == 0 ? "panic" : "good");
     }
     assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->dlq) == bad, PATIENCE_MS));
-    assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->to) == messages - bad, PATIENCE_MS));
+    assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->other) == messages - bad, PATIENCE_MS));
     for (int i = 0; i < messages; i++) {
         for (int attempt = 1; attempt <= ATTEMPTS; attempt++) {
             bool is_bad = i % every == 0;
@@ -145,7 +82,7 @@ static void a_panic_costs_its_own_message_alone(void **state)
     assert_int_equal(count_lines(fixture->record), messages - bad + bad * ATTEMPTS);
     worker_expect_logged(fixture->worker, "handler panicked", error, bad * ATTEMPTS);
     worker_expect_logged(fixture->worker, "message handled", "outcome=reject", bad);
-    stop_and_expect(fixture, bad);
+    fixture_stop_and_expect(fixture, 0, bad);
     assert_true(peer_get(fixture->peer, fixture->dlq, &dead));
     assert_string_equal(dead.body, "panic");
     peer_message_done(&dead);
@@ -163,12 +100,12 @@ static void a_late_effect_stays_done(void **state)
     struct fixture *fixture = *state;
 
     start(fixture, CHAIN_DEADLINE);
-    publish(fixture, "late", "wait");
-    publish(fixture, "quick", "good");
+    fixture_publish(fixture, "late", "wait");
+    fixture_publish(fixture, "quick", "good");
     assert_true(WAIT_FOR(count_lines(fixture->record) == 3, PATIENCE_MS));
     assert_recorded(fixture, 1, "late\treadable\tcancelled\tover\n");
     assert_recorded(fixture, 1, "quick\t1\tgood\n");
-    stop_and_expect(fixture, 0);
+    fixture_stop_and_expect(fixture, 0, 0);
     worker_expect_logged(fixture->worker, "message handled after its time limit", NULL, 1);
     worker_expect_logged(fixture->worker, "message handled after its time limit",
                          "message_id=late outcome=ack limit=150ms", 1);
@@ -182,14 +119,14 @@ static void a_late_failure_names_the_limit(void **state)
     struct fixture *fixture = *state;
 
     start(fixture, CHAIN_DEADLINE);
-    publish(fixture, "slow", "wait retry");
+    fixture_publish(fixture, "slow", "wait retry");
     assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->dlq) == 1, PATIENCE_MS));
     assert_recorded(fixture, 2, "slow\treadable\tcancelled\tover\n");
     assert_true(
         WAIT_FOR(worker_logged(fixture->worker, "outcome=retry", PASSED) == 1, PATIENCE_MS));
     assert_true(
         WAIT_FOR(worker_logged(fixture->worker, "outcome=reject", PASSED) == 1, PATIENCE_MS));
-    stop_and_expect(fixture, 1);
+    fixture_stop_and_expect(fixture, 0, 1);
 }
 
 /* A limit above what the broker grants by default is warned of, at the start and by a check. */
@@ -200,7 +137,7 @@ static void a_limit_above_the_brokers_is_warned_of(void **state)
 
     start(fixture, "log, {deadline: {limit: 31m}}, recover");
     worker_expect_logged(fixture->worker, "level=warn", "limit=31m consumer_timeout=30m", 1);
-    stop_and_expect(fixture, 0);
+    fixture_stop_and_expect(fixture, 0, 0);
     check = WARREN("check", "-c", fixture->worker->config);
     assert_int_equal(proc_wait(check, PATIENCE_MS), 0);
     assert_non_null(strstr(proc_stderr(check), "limit=31m consumer_timeout=30m"));
@@ -241,8 +178,8 @@ static char *header(const struct peer_message *message, const char *name)
 
 static void take_forwarded(struct fixture *fixture, struct peer_message *message)
 {
-    assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->to) == 1, PATIENCE_MS));
-    assert_true(peer_get(fixture->peer, fixture->to, message));
+    assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->other) == 1, PATIENCE_MS));
+    assert_true(peer_get(fixture->peer, fixture->other, message));
 }
 
 /* What the handler publishes belongs to the same trace, as a child of the job; the log line names
@@ -265,7 +202,7 @@ static void a_trace_goes_through_the_handler(void **state)
     assert_string_equal(parent + 52, "-01");
     assert_string_equal(tracestate, TRACESTATE);
     peer_message_done(&forwarded);
-    stop_and_expect(fixture, 0);
+    fixture_stop_and_expect(fixture, 0, 0);
     worker_expect_logged(fixture->worker, "message handled", logged, 1);
     free(parent);
     free(tracestate);
@@ -287,12 +224,12 @@ static void a_malformed_trace_ends_here(void **state)
     assert_string_equal(parent, "");
     assert_string_equal(tracestate, "");
     peer_message_done(&forwarded);
-    stop_and_expect(fixture, 0);
+    fixture_stop_and_expect(fixture, 0, 0);
     free(parent);
     free(tracestate);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) FIXTURE_TEST(name, NULL)
 
 int main(void)
 {

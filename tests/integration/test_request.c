@@ -9,7 +9,7 @@
 
 #include "support/worker.h"
 
-#define TIMEOUT_MS ((uint32_t)(PATIENCE_MS * slowness()))
+#define TIMEOUT_MS ((uint32_t)PATIENCE_MS)
 
 #define THREADS 8
 #define EACH    50

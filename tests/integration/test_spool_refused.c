@@ -5,32 +5,9 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 
-#include <warren/publisher.h>
-
 #include "publish/spool/spooler.h"
-#include "support/broker.h"
 #include "support/command.h"
-#include "support/peer.h"
-#include "support/test.h"
-#include "support/wait.h"
-
-#define PATIENCE_MS ((uint32_t)(30000 * slowness()))
-
-#define assert_has(text, part)                                                                     \
-    do {                                                                                           \
-        if (!strstr(text, part))                                                                   \
-            fail_msg("\"%s\" is not in:\n%s", part, text);                                         \
-    } while (0)
-
-struct fixture {
-    struct broker *broker;
-    struct peer *peer;
-    char *queue; /* is there */
-    char *later; /* is declared by the test */
-    char *directory;
-    char *spool;
-    struct warren_publisher *publisher;
-};
+#include "support/fixture.h"
 
 static void open_publisher(struct fixture *f, const char *uri)
 {
@@ -43,44 +20,18 @@ static void open_publisher(struct fixture *f, const char *uri)
     assert_int_equal(warren_publisher_new(&options, &f->publisher, NULL), WARREN_OK);
 }
 
+static int setup(void **state)
+{
+    *state = "classic";
+    fixture_setup(state);
+    open_publisher(*state, ((struct fixture *)*state)->broker->uri);
+    return 0;
+}
+
 static void close_publisher(struct fixture *f)
 {
     warren_publisher_close(f->publisher, 0);
     f->publisher = NULL;
-}
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-
-    assert_non_null(f);
-    f->broker = broker_shared();
-    f->peer = peer_new(f->broker->uri);
-    f->queue = unique_name("refused");
-    f->later = unique_name("later");
-    f->directory = scratch_new();
-    f->spool = text("%s/spool.db", f->directory);
-    peer_declare(f->peer, f->queue, "classic");
-    open_publisher(f, f->broker->uri);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    close_publisher(f);
-    peer_delete(f->peer, f->queue);
-    peer_delete(f->peer, f->later);
-    peer_free(f->peer);
-    broker_free(f->broker);
-    scratch_free(f->directory);
-    free(f->spool);
-    free(f->queue);
-    free(f->later);
-    free(f);
-    return 0;
 }
 
 static struct warren_publisher_stats stats_of(const struct fixture *f)
@@ -102,8 +53,8 @@ static enum warren_status publish(const struct fixture *f, const char *key, cons
 
 static void refuse_two(const struct fixture *f)
 {
-    assert_int_equal(publish(f, f->later, "a"), WARREN_OK);
-    assert_int_equal(publish(f, f->later, "b"), WARREN_OK);
+    assert_int_equal(publish(f, f->other, "a"), WARREN_OK);
+    assert_int_equal(publish(f, f->other, "b"), WARREN_OK);
     assert_true(WAIT_FOR(stats_of(f).spool_refused == 2, PATIENCE_MS));
 }
 
@@ -167,10 +118,10 @@ static void sent_again_by_the_publisher(void **state)
 
     refuse_two(f);
     expect_discarded(f, "1", ": discarded 1 message\n");
-    peer_declare(f->peer, f->later, "classic");
+    peer_declare(f->peer, f->other, "classic");
     send_again(f, "\"in_line_again\":1}");
-    assert_true(WAIT_FOR(peer_count(f->peer, f->later) == 1, PATIENCE_MS));
-    assert_true(peer_get(f->peer, f->later, &message));
+    assert_true(WAIT_FOR(peer_count(f->peer, f->other) == 1, PATIENCE_MS));
+    assert_true(peer_get(f->peer, f->other, &message));
     assert_string_equal(message.body, "b");
     peer_message_done(&message);
     expect_empty(f);
@@ -273,7 +224,7 @@ static void *publish_all(void *user)
 
     for (unsigned i = 0; caller->status == WARREN_OK && i < MESSAGES; i++) {
         snprintf(body, sizeof body, "%u", i);
-        caller->status = publish(f, i % 2 ? f->later : f->queue, body);
+        caller->status = publish(f, i % 2 ? f->other : f->queue, body);
         atomic_fetch_add(&caller->published, 1);
     }
     atomic_store(&caller->done, true);
@@ -302,14 +253,14 @@ static void an_operator_beside_a_busy_publisher(void **state)
     struct fixture *f = *state;
     struct caller caller = {.f = f, .status = WARREN_OK};
     struct seen seen = {.distinct = 0};
-    int64_t until_ms = now_ms() + 2 * (int64_t)PATIENCE_MS;
+    int64_t until_ms = now_ms() + 2 * PATIENCE_MS;
     bool declared = false;
     pthread_t thread;
 
     assert_int_equal(pthread_create(&thread, NULL, publish_all, &caller), 0);
     while (now_ms() < until_ms && !(atomic_load(&caller.done) && nothing_is_left(f))) {
         if (!declared && atomic_load(&caller.published) >= MESSAGES / 2) {
-            peer_declare(f->peer, f->later, "classic");
+            peer_declare(f->peer, f->other, "classic");
             declared = true;
         }
         send_again(f, "\"in_line_again\":");
@@ -319,7 +270,7 @@ static void an_operator_beside_a_busy_publisher(void **state)
     expect_empty(f);
     peer_drain(f->peer, f->queue, see, &seen);
     assert_int_equal(seen.distinct, MESSAGES / 2);
-    peer_drain(f->peer, f->later, see, &seen);
+    peer_drain(f->peer, f->other, see, &seen);
     assert_int_equal(seen.distinct, MESSAGES);
 }
 
@@ -405,7 +356,7 @@ static void appended_meanwhile_counts_once(void **state)
     free(path);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 
 int main(void)
 {

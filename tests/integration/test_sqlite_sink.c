@@ -6,53 +6,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "support/broker.h"
 #include "support/command.h"
-#include "support/peer.h"
+#include "support/fixture.h"
 #include "support/stored.h"
-#include "support/test.h"
-#include "support/wait.h"
-#include "support/worker.h"
-
-#define PATIENCE_MS (20000 * (int64_t)slowness())
-
-struct fixture {
-    struct broker *broker;
-    struct peer *peer;
-    char *queue;
-    struct worker *worker;
-    struct worker *second;
-};
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-
-    assert_non_null(f);
-    f->broker = broker_shared();
-    f->peer = peer_new(f->broker->uri);
-    f->queue = unique_name("sink");
-    peer_declare(f->peer, f->queue, "classic");
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    char *dead = text("%s.dlq", f->queue);
-
-    worker_free(f->second);
-    worker_free(f->worker);
-    peer_delete(f->peer, f->queue);
-    peer_delete(f->peer, dead);
-    peer_free(f->peer);
-    broker_free(f->broker);
-    free(dead);
-    free(f->queue);
-    free(f);
-    return 0;
-}
 
 #define CREATE                                                                                     \
     "CREATE TABLE IF NOT EXISTS payment (id TEXT PRIMARY KEY, cents INTEGER NOT NULL, "            \
@@ -309,7 +265,7 @@ static void a_locked_file_acks_nothing(void **state)
     free(path);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) FIXTURE_TEST(name, "classic")
 
 int main(void)
 {

@@ -12,8 +12,7 @@
 #include "support/wait.h"
 #include "support/worker.h"
 
-#define PATIENCE_MS 20000
-#define SECRET      "Hors3Staple"
+#define SECRET "Hors3Staple"
 
 /* Listeners of the broker. */
 enum door {
@@ -288,8 +287,7 @@ static struct ledger *publish_over(const struct way *way, const char *queue, uns
     struct ledger *ledger = ledger_new(count, &plan);
 
     ledger_publish_many(ledger, publisher, count);
-    assert_int_equal(warren_publisher_close(publisher, (uint32_t)(PATIENCE_MS * slowness())),
-                     WARREN_OK);
+    assert_int_equal(warren_publisher_close(publisher, (uint32_t)PATIENCE_MS), WARREN_OK);
     assert_int_equal(ledger_confirmed(ledger), count);
     return ledger;
 }
@@ -303,7 +301,7 @@ static void accepted(const struct way *way)
     struct peer *peer = peer_new(broker->uri);
 
     worker->proc = command(worker, way, "run");
-    if (!WAIT_FOR(worker_logged(worker, "consuming", NULL) > 0, PATIENCE_MS * slowness()))
+    if (!WAIT_FOR(worker_logged(worker, "consuming", NULL) > 0, PATIENCE_MS))
         fail_msg("the worker does not consume: %s", proc_stderr(worker->proc));
     ledger_free(publish_over(way, queue, 10, 0));
     assert_true(WAIT_FOR(count_lines(record) == 10, PATIENCE_MS));
@@ -358,13 +356,12 @@ static void load_over_tls(void **state)
     peer_declare(peer, queue, "classic");
     ledger_start(ledger, publisher, 2);
     for (unsigned i = 1; i <= 3; i++) {
-        assert_true(WAIT_FOR(ledger_confirmed(ledger) >= 700 * i, PATIENCE_MS * slowness()));
+        assert_true(WAIT_FOR(ledger_confirmed(ledger) >= 700 * i, PATIENCE_MS));
         /* It may still be coming back from the last time. */
         assert_true(WAIT_FOR(broker_close_connections(broker, "tls-publisher") == 1, PATIENCE_MS));
     }
     ledger_stop(ledger, false);
-    assert_int_equal(warren_publisher_close(publisher, (uint32_t)(PATIENCE_MS * slowness())),
-                     WARREN_OK);
+    assert_int_equal(warren_publisher_close(publisher, (uint32_t)PATIENCE_MS), WARREN_OK);
     ledger_drain(ledger, peer, queue);
     ledger_report(ledger, broker, "classic, publisher over TLS", "3 closed connections");
     ledger_check(ledger);

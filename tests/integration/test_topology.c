@@ -6,7 +6,7 @@
 #include "support/test.h"
 #include "support/wait.h"
 
-#define PATIENCE_MS 20000
+#define ANSWER_MS 20000
 
 struct fixture {
     struct broker *broker;
@@ -112,7 +112,7 @@ static void declare(struct fixture *fixture)
     if (!fixture->topology)
         create(fixture);
     topology_declare(fixture->topology);
-    assert_true(RIG_UNTIL(fixture->rig, fixture->rounds > rounds, PATIENCE_MS));
+    assert_true(RIG_UNTIL(fixture->rig, fixture->rounds > rounds, ANSWER_MS));
 }
 
 /* The same items, declared anew by another topology. */
@@ -140,8 +140,8 @@ static void everything_is_declared(void **state)
                      WARREN_OK);
     connection_wrote(fixture->rig->connection);
     for (size_t i = 1; i < 3; i++)
-        assert_true(RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->names[i]) == 1,
-                              PATIENCE_MS));
+        assert_true(
+            RIG_UNTIL(fixture->rig, rig_messages(fixture->rig, fixture->names[i]) == 1, ANSWER_MS));
     assert_int_equal(rig_messages(fixture->rig, fixture->names[3]), 0);
 }
 
@@ -244,7 +244,7 @@ static void restarts_cost_no_message(void **state)
         peer_hold(restarted, fixture->names[1], false);
         peer_free(restarted);
     }
-    assert_true(WAIT_FOR(peer_count(peer, fixture->names[1]) == 1, PATIENCE_MS));
+    assert_true(WAIT_FOR(peer_count(peer, fixture->names[1]) == 1, ANSWER_MS));
     topology_free(fixture->topology);
     fixture->topology = NULL;
     config_free(config);
@@ -268,14 +268,14 @@ static void the_same_refusal_is_reported_once(void **state)
     assert_int_equal(fixture->refused, 1);
 
     assert_int_equal(broker_close_connections(fixture->broker, fixture->rig->name), 1);
-    assert_true(RIG_UNTIL(fixture->rig, fixture->rounds == 3, PATIENCE_MS));
+    assert_true(RIG_UNTIL(fixture->rig, fixture->rounds == 3, ANSWER_MS));
     assert_int_equal(fixture->refusals, 1);
     assert_int_equal(fixture->refused, 1);
 
     /* Now it is right, and found right after the next reconnect. */
     rig_delete_queue(fixture->rig, fixture->names[1]);
     assert_true(broker_close_connections(fixture->broker, fixture->rig->name) > 0);
-    assert_true(RIG_UNTIL(fixture->rig, fixture->rounds == 4, PATIENCE_MS));
+    assert_true(RIG_UNTIL(fixture->rig, fixture->rounds == 4, ANSWER_MS));
     assert_int_equal(fixture->refusals, 1);
     assert_int_equal(fixture->refused, 0);
 }
@@ -366,7 +366,7 @@ static void refusals_do_not_wait(void **state)
     declare(fixture);
     assert_int_equal(fixture->refused, 20);
     assert_int_equal(broker_close_connections(fixture->broker, fixture->rig->name), 1);
-    assert_true(RIG_UNTIL(fixture->rig, fixture->rounds == 2, PATIENCE_MS));
+    assert_true(RIG_UNTIL(fixture->rig, fixture->rounds == 2, ANSWER_MS));
     assert_int_equal(fixture->refused, 20);
 }
 

@@ -4,60 +4,14 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "support/broker.h"
-#include "support/peer.h"
+#include "support/fixture.h"
 #include "support/stored.h"
-#include "support/test.h"
-#include "support/wait.h"
-#include "support/worker.h"
-
-#define PATIENCE_MS (20000 * (int64_t)slowness())
-
-struct fixture {
-    struct broker *broker;
-    struct peer *peer;
-    char *queue;
-    char *receipts; /* the queue that the handler publishes to */
-    struct worker *worker;
-};
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-
-    assert_non_null(f);
-    f->broker = broker_shared();
-    f->peer = peer_new(f->broker->uri);
-    f->queue = unique_name("bank");
-    f->receipts = unique_name("receipts");
-    peer_declare(f->peer, f->queue, "classic");
-    peer_declare(f->peer, f->receipts, "classic");
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    char *dead = text("%s.dlq", f->queue);
-
-    worker_free(f->worker);
-    peer_delete(f->peer, f->queue);
-    peer_delete(f->peer, f->receipts);
-    peer_delete(f->peer, dead);
-    peer_free(f->peer);
-    broker_free(f->broker);
-    free(dead);
-    free(f->receipts);
-    free(f->queue);
-    free(f);
-    return 0;
-}
 
 /* @more  of the top of the file; @middleware between log and the handler */
 static struct worker *bank(struct fixture *f, const char *more, const char *outcome,
                            const char *middleware)
 {
+    peer_declare(f->peer, f->other, "classic");
     return worker_new(f->broker->uri,
                       "store: {path: store.db}\n"
                       "consumer: {prefetch: 20}\n"
@@ -69,7 +23,7 @@ static struct worker *bank(struct fixture *f, const char *more, const char *outc
                       "    options: {to: %s, outcome: %s}\n"
                       "    middleware: [log: {acked: debug}, retry: {max_attempts: 2, policy: "
                       "immediate}, %s]\n",
-                      more, f->queue, f->receipts, outcome, middleware);
+                      more, f->queue, f->other, outcome, middleware);
 }
 
 #define WITH_SPOOL "spool: {path: store.db}"
@@ -109,12 +63,12 @@ static void booked_and_published_once(void **state)
     peer_publish_many(f->peer, f->queue, "m", COUNT);
     peer_publish_many(f->peer, f->queue, "m", COUNT);
     worker_expect_empty(f->worker, f->broker, f->queue);
-    assert_true(WAIT_FOR(peer_count(f->peer, f->receipts) == COUNT, PATIENCE_MS));
+    assert_true(WAIT_FOR(peer_count(f->peer, f->other) == COUNT, PATIENCE_MS));
     assert_true(WAIT_FOR(stored_number(f->worker, SPOOLED) == 0, PATIENCE_MS));
     assert_int_equal(stored_number(f->worker, PAYMENTS), COUNT);
     assert_int_equal(stored_number(f->worker, DONE), COUNT);
     assert_int_equal(worker_stop(f->worker), 0);
-    assert_int_equal(peer_count(f->peer, f->receipts), COUNT);
+    assert_int_equal(peer_count(f->peer, f->other), COUNT);
 }
 
 /* Answers without success undo what was written and what was published. What is discarded is
@@ -139,7 +93,7 @@ static void no_effect_without_ack(void **state)
         worker_free(f->worker);
         f->worker = NULL;
     }
-    assert_int_equal(peer_count(f->peer, f->receipts), 0);
+    assert_int_equal(peer_count(f->peer, f->other), 0);
 }
 
 /* Replies wait for the commit, too; a duplicate gets the same one again. */
@@ -172,7 +126,7 @@ static void assert_rejected(struct fixture *f, const char *body, const char *why
         fail_msg("no word of it:\n%s", proc_stderr(f->worker->proc));
     worker_expect_empty(f->worker, f->broker, f->queue);
     assert_int_equal(stored_number(f->worker, PAYMENTS), 0);
-    assert_int_equal(peer_count(f->peer, f->receipts), 0);
+    assert_int_equal(peer_count(f->peer, f->other), 0);
 }
 
 /* Without a spool in the same file it cannot publish: it is told so, and nothing is sent. */
@@ -268,7 +222,7 @@ static int count_receipts(struct fixture *f, int count)
     int different = 0;
     int number;
 
-    while (peer_get(f->peer, f->receipts, &message)) {
+    while (peer_get(f->peer, f->other, &message)) {
         if (sscanf(message.body, "receipt-m-%d", &number) != 1 || number < 0 || number >= count)
             fail_msg("who wrote this? %s", message.body);
         different += !seen[number];
@@ -340,7 +294,7 @@ static void a_hang_in_the_transaction(void **state)
     lose_a_thread_in_it(*state, "hang", "idempotency, deadline: {limit: 200ms, hard_limit: 500ms}");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) FIXTURE_TEST(name, "classic")
 
 int main(void)
 {

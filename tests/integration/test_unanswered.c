@@ -7,7 +7,7 @@
 #include "support/mock.h"
 #include "support/test.h"
 
-#define PATIENCE_MS    15000
+#define ANSWER_MS      15000
 #define RPC_TIMEOUT_MS 500
 
 /* ---- a subscription, acked at once ---- */
@@ -141,7 +141,7 @@ static void leave_one_alone(struct mock_peer *peer, int connection, void *user)
     mock_deliver(peer, mute, 1, "for nobody", 10);
     answer_close(peer, mute);
     mock_deliver(peer, good, 3, "still", 5);
-    mock_serve(peer, PATIENCE_MS);
+    mock_serve(peer, ANSWER_MS);
 }
 
 /* basic.consume of one subscription is not answered: it is told by name and tried again on another
@@ -156,13 +156,13 @@ static void an_unanswered_subscription_fails_alone(void **state)
     (void)state;
     subscribe(&mute, rig, "mute");
     subscribe(&good, rig, "good");
-    assert_true(RIG_UNTIL(rig, mute.interrupted == 1, PATIENCE_MS));
+    assert_true(RIG_UNTIL(rig, mute.interrupted == 1, ANSWER_MS));
     snprintf(reason, sizeof reason, "the broker did not answer basic.consume within %d%s",
              RPC_TIMEOUT_MS * slowness() % 1000 ? RPC_TIMEOUT_MS * slowness()
                                                 : RPC_TIMEOUT_MS * slowness() / 1000,
              RPC_TIMEOUT_MS * slowness() % 1000 ? "ms" : "s");
     assert_string_equal(mute.reason, reason);
-    if (!RIG_UNTIL(rig, mute.delivered == 1 && good.delivered == 3, PATIENCE_MS))
+    if (!RIG_UNTIL(rig, mute.delivered == 1 && good.delivered == 3, ANSWER_MS))
         fail_msg("mute %d, good %d; the mock: %s", mute.delivered, good.delivered,
                  mock_error(mock));
     assert_int_equal(mute.consuming, 1);
@@ -189,7 +189,7 @@ static void say_nothing_more(struct mock_peer *peer, int connection, void *user)
         mock_expect(peer, AMQP_CONFIRM_SELECT_METHOD); /* which never comes */
     } else {
         answer_consume(peer, channel);
-        mock_serve(peer, PATIENCE_MS);
+        mock_serve(peer, ANSWER_MS);
     }
 }
 
@@ -203,9 +203,9 @@ static void a_silent_connection_fails_as_a_whole(void **state)
 
     (void)state;
     subscribe(&mute, rig, "mute");
-    assert_true(RIG_UNTIL(rig, rig->losses == 1, PATIENCE_MS));
+    assert_true(RIG_UNTIL(rig, rig->losses == 1, ANSWER_MS));
     assert_non_null(strstr(rig->why, "no answer to basic.consume"));
-    if (!RIG_UNTIL(rig, mute.consuming == 1, PATIENCE_MS))
+    if (!RIG_UNTIL(rig, mute.consuming == 1, ANSWER_MS))
         fail_msg("the mock: %s", mock_error(mock));
     consumer_free(mute.consumer);
     rig_free(rig);
@@ -230,7 +230,7 @@ static void close_no_channel(struct mock_peer *peer, int connection, void *user)
     }
     channel = expect_consume(peer, "mute");
     answer_consume(peer, channel);
-    mock_serve(peer, PATIENCE_MS);
+    mock_serve(peer, ANSWER_MS);
 }
 
 /* Channels that the broker does not close are not heaped up: at half of what may be open the
@@ -244,10 +244,10 @@ static void channels_given_up_are_bounded(void **state)
 
     (void)state;
     subscribe(&mute, rig, "mute");
-    assert_true(RIG_UNTIL(rig, rig->losses == 1, 2 * PATIENCE_MS));
+    assert_true(RIG_UNTIL(rig, rig->losses == 1, 2 * ANSWER_MS));
     assert_int_equal(given_up, 2);
     assert_non_null(strstr(rig->why, "nor to the close of 2 channels"));
-    if (!RIG_UNTIL(rig, mute.consuming == 1, PATIENCE_MS))
+    if (!RIG_UNTIL(rig, mute.consuming == 1, ANSWER_MS))
         fail_msg("the mock: %s", mock_error(mock));
     consumer_free(mute.consumer);
     rig_free(rig);
@@ -318,7 +318,7 @@ static void leave_one_undeclared(struct mock_peer *peer, int connection, void *u
     answer_close(peer, channel);
     answer_declares(peer, "mute", "last");
     answer_declares(peer, "", "last"); /* the second round */
-    mock_serve(peer, PATIENCE_MS);
+    mock_serve(peer, ANSWER_MS);
 }
 
 /* One declare is not answered: it is told, the rest is declared, and the next round tries it
@@ -338,14 +338,14 @@ static void an_unanswered_declare_is_left_out(void **state)
     (void)state;
     assert_int_equal(topology_new(rig->connection, &config, &events, &round, &topology), WARREN_OK);
     topology_declare(topology);
-    if (!RIG_UNTIL(rig, round.done == 1, PATIENCE_MS))
+    if (!RIG_UNTIL(rig, round.done == 1, ANSWER_MS))
         fail_msg("the mock: %s", mock_error(mock));
     assert_int_equal(round.refused, 1);
     assert_true(topology_is_late(topology));
     assert_non_null(strstr(round.item, "queue 'mute'"));
     assert_non_null(strstr(round.words, "did not answer queue.declare"));
     topology_declare(topology);
-    if (!RIG_UNTIL(rig, round.done == 2, PATIENCE_MS))
+    if (!RIG_UNTIL(rig, round.done == 2, ANSWER_MS))
         fail_msg("the mock: %s", mock_error(mock));
     assert_int_equal(round.refused, 0);
     assert_false(topology_is_late(topology));

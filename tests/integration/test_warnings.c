@@ -1,43 +1,7 @@
 /* test_warnings.c - what a worker says at its start about a configuration that is allowed, and will
  * not do what it seems to.
  */
-#include "support/broker.h"
-#include "support/peer.h"
-#include "support/test.h"
-#include "support/wait.h"
-#include "support/worker.h"
-
-struct fixture {
-    struct broker *broker;
-    struct peer *peer;
-    char *queue;
-    struct worker *worker;
-};
-
-static int setup(void **state)
-{
-    struct fixture *fixture = calloc(1, sizeof *fixture);
-
-    assert_non_null(fixture);
-    fixture->broker = broker_shared();
-    fixture->peer = peer_new(fixture->broker->uri);
-    fixture->queue = unique_name("warnings");
-    *state = fixture;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *fixture = *state;
-
-    worker_free(fixture->worker);
-    peer_delete(fixture->peer, fixture->queue);
-    peer_free(fixture->peer);
-    broker_free(fixture->broker);
-    free(fixture->queue);
-    free(fixture);
-    return 0;
-}
+#include "support/fixture.h"
 
 /* Run a worker to its end. @arguments of the queue that it declares, @link of its chain. */
 static void start(struct fixture *fixture, const char *arguments, const char *link)
@@ -148,7 +112,7 @@ static void an_ack_time_out_of_its_own(void **state)
     unsetenv("WARREN_CONSUMER_ACK_TIMEOUT");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) FIXTURE_TEST(name, NULL)
 
 int main(void)
 {

@@ -5,73 +5,17 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "support/broker.h"
-#include "support/peer.h"
-#include "support/test.h"
-#include "support/wait.h"
-#include "support/worker.h"
+#include "support/fixture.h"
 
-#define PATIENCE_MS    (20000 * (int64_t)slowness())
 #define FRAME_MAX      131072 /* what RabbitMQ and warren agree on */
 #define FRAME_BODY_MAX (FRAME_MAX - 8)
 #define MESSAGE_MAX    (1 << 20)
 #define HASH_OF_M      "e80c2f78" /* FNV-1a of "m" */
 
-struct fixture {
-    struct broker *broker;
-    struct peer *peer;
-    char *queue;
-    char *dlq;
-    char *record; /* the file that probe.record writes, once there is a worker */
-    struct worker *worker;
-};
-
-static int setup(void **state)
-{
-    struct fixture *fixture = calloc(1, sizeof *fixture);
-
-    assert_non_null(fixture);
-    fixture->broker = broker_shared();
-    fixture->peer = peer_new(fixture->broker->uri);
-    fixture->queue = unique_name("worker");
-    fixture->dlq = text("%s.dlq", fixture->queue);
-    *state = fixture;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *fixture = *state;
-
-    worker_free(fixture->worker);
-    peer_delete(fixture->peer, fixture->queue);
-    peer_delete(fixture->peer, fixture->dlq);
-    peer_free(fixture->peer);
-    broker_free(fixture->broker);
-    free(fixture->queue);
-    free(fixture->dlq);
-    free(fixture->record);
-    free(fixture);
-    return 0;
-}
-
-/* A quorum queue whose rejected messages go to `dlq`. */
-static void declare(struct fixture *fixture)
-{
-    const amqp_table_entry_t arguments[] = {
-        {.key = amqp_cstring_bytes("x-dead-letter-exchange"),
-         .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_empty_bytes}},
-        {.key = amqp_cstring_bytes("x-dead-letter-routing-key"),
-         .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes(fixture->dlq)}}};
-
-    peer_declare(fixture->peer, fixture->dlq, "classic");
-    peer_declare_with(fixture->peer, fixture->queue, "quorum", arguments, 2);
-}
-
 /* A worker with one subscription of probe.record; @options are more of the handler's. */
 static void start(struct fixture *fixture, const char *options)
 {
-    declare(fixture);
+    fixture_declare_with_dlq(fixture, "quorum");
     fixture->worker = worker_new(fixture->broker->uri,
                                  "consumer: {message_max: %d}\n"
                                  "subscriptions:\n"
@@ -91,25 +35,12 @@ static void publish(struct fixture *fixture, const char *id, const void *body, s
     peer_publish(fixture->peer, "", fixture->queue, body, length, &properties);
 }
 
-static bool recorded(struct fixture *fixture, size_t lines)
-{
-    return WAIT_FOR(count_lines(fixture->record) >= lines, PATIENCE_MS);
-}
-
 static void assert_record(struct fixture *fixture, const char *expected)
 {
     char *content = read_file(fixture->record, NULL);
 
     assert_string_equal(content, expected);
     free(content);
-}
-
-/* What is neither ready nor unacked after the worker ended is gone for good. */
-static void stop_and_expect(struct fixture *fixture, int left, int dead)
-{
-    assert_int_equal(worker_stop(fixture->worker), 0);
-    assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->queue) == left, PATIENCE_MS));
-    assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->dlq) == dead, PATIENCE_MS));
 }
 
 /* ---- bodies ---- */
@@ -151,7 +82,7 @@ static void bodies_of_all_lengths(void **state)
         publish(fixture, id, body, lengths[i]);
         free(id);
     }
-    assert_true(recorded(fixture, count));
+    assert_true(fixture_recorded(fixture, count));
     record = read_file(fixture->record, NULL);
     for (size_t i = 0; i < count; i++) {
         char *line = text("of-%zu\t1\t0\t%zu\t%08" PRIx32 "\tack\n", lengths[i], lengths[i],
@@ -161,7 +92,7 @@ static void bodies_of_all_lengths(void **state)
             fail_msg("no line %s", line);
         free(line);
     }
-    stop_and_expect(fixture, 0, 0);
+    fixture_stop_and_expect(fixture, 0, 0);
     free(record);
     free(body);
 }
@@ -180,10 +111,10 @@ static void body_above_the_maximum(void **state)
     publish(fixture, "before", "x", 1);
     publish(fixture, "too-large", body, MESSAGE_MAX + 1);
     publish(fixture, "after", "x", 1);
-    assert_true(recorded(fixture, 2));
+    assert_true(fixture_recorded(fixture, 2));
     /* Consumer and publisher, of which nobody waits for the second one otherwise. */
     assert_true(WAIT_FOR(worker_logged(fixture->worker, "connected", NULL) == 2, PATIENCE_MS));
-    stop_and_expect(fixture, 0, 1);
+    fixture_stop_and_expect(fixture, 0, 1);
     assert_int_equal(count_lines(fixture->record), 2);
     worker_expect_logged(fixture->worker, "message rejected unread", size, 1);
     worker_expect_logged(fixture->worker, "connected", NULL, 2); /* both, once */
@@ -304,7 +235,7 @@ static void every_property_arrives(void **state)
         "\"void\":{\"type\":\"void\",\"value\":null}}}\n",
         fixture->queue, fixture->queue);
 
-    declare(fixture);
+    fixture_declare_with_dlq(fixture, "quorum");
     fixture->worker = worker_new(fixture->broker->uri,
                                  "subscriptions:\n"
                                  "  - {queue: %s, handler: log.write, options: {path: lines}}",
@@ -312,10 +243,10 @@ static void every_property_arrives(void **state)
     fixture->record = worker_path(fixture->worker, "lines");
     worker_consume(fixture->worker, 1);
     peer_publish(fixture->peer, "", fixture->queue, "hello", 5, all_properties());
-    assert_true(recorded(fixture, 1));
+    assert_true(fixture_recorded(fixture, 1));
     line = read_file(fixture->record, NULL);
     assert_same_json(line, expected);
-    stop_and_expect(fixture, 0, 0);
+    fixture_stop_and_expect(fixture, 0, 0);
     free(line);
     free(expected);
 }
@@ -329,8 +260,8 @@ static void ack_removes(void **state)
 
     start(fixture, "outcome: ack");
     publish(fixture, "m", "m", 1);
-    assert_true(recorded(fixture, 1));
-    stop_and_expect(fixture, 0, 0);
+    assert_true(fixture_recorded(fixture, 1));
+    fixture_stop_and_expect(fixture, 0, 0);
     assert_record(fixture, "m\t1\t0\t1\t" HASH_OF_M "\tack\n");
     assert_int_equal(worker_number(fixture->worker, "stopped", "acked"), 1);
 }
@@ -342,8 +273,8 @@ static void discard_removes(void **state)
 
     start(fixture, "outcome: discard");
     publish(fixture, "m", "m", 1);
-    assert_true(recorded(fixture, 1));
-    stop_and_expect(fixture, 0, 0);
+    assert_true(fixture_recorded(fixture, 1));
+    fixture_stop_and_expect(fixture, 0, 0);
     assert_record(fixture, "m\t1\t0\t1\t" HASH_OF_M "\tdiscard\n");
 }
 
@@ -355,8 +286,8 @@ static void reject_dead_letters(void **state)
 
     start(fixture, "outcome: reject");
     publish(fixture, "m", "m", 1);
-    assert_true(recorded(fixture, 1));
-    stop_and_expect(fixture, 0, 1);
+    assert_true(fixture_recorded(fixture, 1));
+    fixture_stop_and_expect(fixture, 0, 1);
     assert_record(fixture, "m\t1\t0\t1\t" HASH_OF_M "\treject\n");
     assert_true(peer_get(fixture->peer, fixture->dlq, &dead));
     assert_string_equal(dead.message_id, "m");
@@ -371,8 +302,8 @@ static void retry_comes_again(void **state)
 
     start(fixture, "fail_first: 2");
     publish(fixture, "m", "m", 1);
-    assert_true(recorded(fixture, 3));
-    stop_and_expect(fixture, 0, 0);
+    assert_true(fixture_recorded(fixture, 3));
+    fixture_stop_and_expect(fixture, 0, 0);
     assert_record(fixture, "m\t1\t0\t1\t" HASH_OF_M "\tretry\n"
                            "m\t2\t0\t1\t" HASH_OF_M "\tretry\n"
                            "m\t3\t0\t1\t" HASH_OF_M "\tack\n");
@@ -386,8 +317,8 @@ static void requeue_hands_back(void **state)
 
     start(fixture, "outcome: requeue, delay: 2ms");
     publish(fixture, "m", "m", 1);
-    assert_true(recorded(fixture, 3));
-    stop_and_expect(fixture, 1, 0);
+    assert_true(fixture_recorded(fixture, 3));
+    fixture_stop_and_expect(fixture, 1, 0);
     assert_true(peer_get(fixture->peer, fixture->queue, &message));
     assert_string_equal(message.message_id, "m");
     assert_true(message.redelivered);
@@ -402,7 +333,7 @@ static void sighup_reopens(void **state)
     struct fixture *fixture = *state;
     char *rotated;
 
-    declare(fixture);
+    fixture_declare_with_dlq(fixture, "quorum");
     fixture->worker = worker_new(fixture->broker->uri,
                                  "subscriptions:\n"
                                  "  - {queue: %s, handler: log.write, options: {path: lines}}",
@@ -411,7 +342,7 @@ static void sighup_reopens(void **state)
     rotated = worker_path(fixture->worker, "lines.1");
     worker_consume(fixture->worker, 1);
     publish(fixture, "first", "1", 1);
-    assert_true(recorded(fixture, 1));
+    assert_true(fixture_recorded(fixture, 1));
     assert_int_equal(rename(fixture->record, rotated), 0);
     publish(fixture, "second", "2", 1);
     assert_true(WAIT_FOR(count_lines(rotated) == 2, PATIENCE_MS));
@@ -426,22 +357,18 @@ static void sighup_reopens(void **state)
     assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->queue) == 0 &&
                              broker_unacked(fixture->broker, fixture->queue) == 0,
                          PATIENCE_MS));
-    stop_and_expect(fixture, 0, 0);
+    fixture_stop_and_expect(fixture, 0, 0);
     free(rotated);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(bodies_of_all_lengths, setup, teardown),
-        cmocka_unit_test_setup_teardown(body_above_the_maximum, setup, teardown),
-        cmocka_unit_test_setup_teardown(every_property_arrives, setup, teardown),
-        cmocka_unit_test_setup_teardown(ack_removes, setup, teardown),
-        cmocka_unit_test_setup_teardown(discard_removes, setup, teardown),
-        cmocka_unit_test_setup_teardown(reject_dead_letters, setup, teardown),
-        cmocka_unit_test_setup_teardown(retry_comes_again, setup, teardown),
-        cmocka_unit_test_setup_teardown(requeue_hands_back, setup, teardown),
-        cmocka_unit_test_setup_teardown(sighup_reopens, setup, teardown),
+        FIXTURE_TEST(bodies_of_all_lengths, NULL),  FIXTURE_TEST(body_above_the_maximum, NULL),
+        FIXTURE_TEST(every_property_arrives, NULL), FIXTURE_TEST(ack_removes, NULL),
+        FIXTURE_TEST(discard_removes, NULL),        FIXTURE_TEST(reject_dead_letters, NULL),
+        FIXTURE_TEST(retry_comes_again, NULL),      FIXTURE_TEST(requeue_hands_back, NULL),
+        FIXTURE_TEST(sighup_reopens, NULL),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

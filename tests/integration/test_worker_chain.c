@@ -5,53 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "support/broker.h"
 #include "support/command.h"
-#include "support/peer.h"
-#include "support/test.h"
-#include "support/wait.h"
-#include "support/worker.h"
+#include "support/fixture.h"
 
-#define PATIENCE_MS (20000 * (int64_t)slowness())
-#define PLUGINS     "plugins=" WARREN_PLUGIN_DIR "/probe.so," WARREN_PLUGIN_DIR "/links.so"
-
-struct fixture {
-    struct broker *broker;
-    struct peer *peer;
-    char *queue;
-    char *other;
-    struct worker *worker;
-};
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-
-    assert_non_null(f);
-    f->broker = broker_shared();
-    f->peer = peer_new(f->broker->uri);
-    f->queue = unique_name("chain");
-    f->other = unique_name("chain");
-    peer_declare(f->peer, f->queue, "classic");
-    peer_declare(f->peer, f->other, "classic");
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    worker_free(f->worker);
-    peer_delete(f->peer, f->queue);
-    peer_delete(f->peer, f->other);
-    peer_free(f->peer);
-    broker_free(f->broker);
-    free(f->queue);
-    free(f->other);
-    free(f);
-    return 0;
-}
+#define PLUGINS "plugins=" WARREN_PLUGIN_DIR "/probe.so," WARREN_PLUGIN_DIR "/links.so"
 
 /* One subscription of probe.record, which writes `record`; @top is the top of the file. */
 static void configure(struct fixture *f, const char *top, const char *chain)
@@ -129,6 +86,7 @@ static void each_subscription_has_its_own_chain(void **state)
 {
     struct fixture *f = *state;
 
+    peer_declare(f->peer, f->other, "classic");
     f->worker = worker_new(f->broker->uri,
                            "middleware: {links.inner: {path: marks}}\n"
                            "subscriptions:\n"
@@ -554,8 +512,8 @@ static void a_reload_names_what_needs_a_restart(void **state)
     edit(f, "inner: {path: marks}", "inner: {path: others}");
     hang_up_until(f, "SIGHUP: the configuration was read again", "changed=1 need_restart=3");
     worker_expect_logged(f->worker, "SIGHUP: what has changed here needs a restart",
-                         "changed=\"consumer.prefetch, prefetch of chain", 1);
-    worker_expect_logged(f->worker, "needs a restart", "links.inner.path of chain", 1);
+                         "changed=\"consumer.prefetch, prefetch of test_worker_chain", 1);
+    worker_expect_logged(f->worker, "needs a restart", "links.inner.path of test_worker_chain", 1);
     worker_expect_logged(f->worker, "middleware has new options", "changed=text", 1);
     edit(f, "text: new", "text: newer");
     hang_up_until(f, "middleware has new options", NULL);
@@ -578,7 +536,8 @@ static void a_reload_tells_options_of_one_middleware_apart(void **state)
     hang_up_until(f, "SIGHUP: the configuration was read again", "changed=1 need_restart=1");
     assert_int_equal(
         worker_logged(f->worker, "middleware has new options", "changed=\"window, probes\""), 1);
-    worker_expect_logged(f->worker, "needs a restart", "changed=\"breaker.name of chain", 1);
+    worker_expect_logged(f->worker, "needs a restart",
+                         "changed=\"breaker.name of test_worker_chain", 1);
     hang_up_until(f, "SIGHUP: the configuration was read again", "changed=0 need_restart=1");
     edit(f, "name: b", "name: a");
     hang_up_until(f, "SIGHUP: the configuration was read again", "changed=0 need_restart=0");
@@ -607,32 +566,27 @@ static void a_reload_leaves_a_rate_that_needs_another_timeout(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(each_subscription_has_its_own_chain, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_link_may_answer_itself, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_link_may_hold_messages_back, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_standard_chain_retries, setup, teardown),
-        cmocka_unit_test_setup_teardown(orders_that_make_no_sense_are_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(wrong_middlewares_are_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_middleware_that_cannot_be_opened_stops_the_start, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(the_commands_show_middlewares, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_reload_changes_a_rate, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_reload_reaches_a_users_middleware, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_reload_of_a_pipe_waits_for_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_reload_of_a_wrong_file_changes_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_reload_changes_the_log, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_reload_ends_retries, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_reload_changes_a_time_limit, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_reload_of_contradictory_options_changes_nothing, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(a_reload_of_what_check_refuses_changes_nothing, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(a_reload_looks_at_a_new_plugin, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_reload_names_what_needs_a_restart, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_reload_tells_options_of_one_middleware_apart, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(a_reload_leaves_a_rate_that_needs_another_timeout, setup,
-                                        teardown),
+        FIXTURE_TEST(each_subscription_has_its_own_chain, "classic"),
+        FIXTURE_TEST(a_link_may_answer_itself, "classic"),
+        FIXTURE_TEST(a_link_may_hold_messages_back, "classic"),
+        FIXTURE_TEST(the_standard_chain_retries, "classic"),
+        FIXTURE_TEST(orders_that_make_no_sense_are_refused, "classic"),
+        FIXTURE_TEST(wrong_middlewares_are_refused, "classic"),
+        FIXTURE_TEST(a_middleware_that_cannot_be_opened_stops_the_start, "classic"),
+        FIXTURE_TEST(the_commands_show_middlewares, "classic"),
+        FIXTURE_TEST(a_reload_changes_a_rate, "classic"),
+        FIXTURE_TEST(a_reload_reaches_a_users_middleware, "classic"),
+        FIXTURE_TEST(a_reload_of_a_pipe_waits_for_nothing, "classic"),
+        FIXTURE_TEST(a_reload_of_a_wrong_file_changes_nothing, "classic"),
+        FIXTURE_TEST(a_reload_changes_the_log, "classic"),
+        FIXTURE_TEST(a_reload_ends_retries, "classic"),
+        FIXTURE_TEST(a_reload_changes_a_time_limit, "classic"),
+        FIXTURE_TEST(a_reload_of_contradictory_options_changes_nothing, "classic"),
+        FIXTURE_TEST(a_reload_of_what_check_refuses_changes_nothing, "classic"),
+        FIXTURE_TEST(a_reload_looks_at_a_new_plugin, "classic"),
+        FIXTURE_TEST(a_reload_names_what_needs_a_restart, "classic"),
+        FIXTURE_TEST(a_reload_tells_options_of_one_middleware_apart, "classic"),
+        FIXTURE_TEST(a_reload_leaves_a_rate_that_needs_another_timeout, "classic"),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

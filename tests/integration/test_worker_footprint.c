@@ -1,60 +1,28 @@
 /* test_worker_footprint.c - what a worker costs: memory when idle, memory that does not grow, and
  * the time until it consumes. The sizes mean something in a build without sanitizers only.
  */
-#include "support/broker.h"
-#include "support/peer.h"
-#include "support/tally.h"
-#include "support/test.h"
-#include "support/wait.h"
-#include "support/worker.h"
+#include "support/fixture.h"
 
-#define PATIENCE_MS  180000
+#define LONG_MS      180000
 #define IDLE_MAX_KIB (12 * 1024)
 #define GROWTH_KIB   1024 /* 10 bytes a message */
 #define WARM_UP      20000
 #define MESSAGES     100000
 
-struct fixture {
-    struct broker *broker;
-    struct peer *peer;
-    char *queue;
-    struct worker *worker;
-    struct tally *tally;
-};
-
 static int setup(void **state)
 {
-    struct fixture *fixture = calloc(1, sizeof *fixture);
-    char *record;
+    struct fixture *fixture;
 
-    assert_non_null(fixture);
-    fixture->broker = broker_shared();
-    fixture->peer = peer_new(fixture->broker->uri);
-    fixture->queue = unique_name("footprint");
-    peer_declare(fixture->peer, fixture->queue, "classic");
+    *state = "classic";
+    fixture_setup(state);
+    fixture = *state;
     fixture->worker = worker_new(fixture->broker->uri,
                                  "subscriptions:\n"
                                  "  - {queue: %s, handler: probe.record, prefetch: 500,"
                                  " options: {path: record}}",
                                  fixture->queue);
-    record = worker_path(fixture->worker, "record");
-    fixture->tally = tally_new(record, fixture->queue, WARM_UP + MESSAGES);
-    free(record);
-    *state = fixture;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *fixture = *state;
-
-    worker_free(fixture->worker);
-    tally_free(fixture->tally);
-    peer_delete(fixture->peer, fixture->queue);
-    peer_free(fixture->peer);
-    broker_free(fixture->broker);
-    free(fixture->queue);
-    free(fixture);
+    fixture->record = worker_path(fixture->worker, "record");
+    fixture->tally = tally_new(fixture->record, fixture->queue, WARM_UP + MESSAGES);
     return 0;
 }
 
@@ -66,8 +34,7 @@ static void idle_worker_is_small(void **state)
     long rss_kib;
 
     worker_run(fixture->worker, NULL);
-    assert_true(
-        WAIT_FOR(worker_logged(fixture->worker, "consuming queue=", NULL) == 1, PATIENCE_MS));
+    assert_true(WAIT_FOR(worker_logged(fixture->worker, "consuming queue=", NULL) == 1, LONG_MS));
     printf("from `warren run` to consuming: %d ms\n", (int)(now_ms() - began_ms));
     rss_kib = proc_rss_kib(fixture->worker->proc);
     printf("idle: %ld KiB\n", rss_kib);
@@ -88,9 +55,9 @@ static void memory_is_flat(void **state)
         skip();
     peer_publish_many(fixture->peer, fixture->queue, fixture->queue, WARM_UP + MESSAGES);
     worker_run(fixture->worker, NULL);
-    assert_true(tally_wait(tally, WARM_UP, PATIENCE_MS));
+    assert_true(tally_wait(tally, WARM_UP, LONG_MS));
     before_kib = proc_rss_kib(fixture->worker->proc);
-    assert_true(tally_wait(tally, WARM_UP + MESSAGES, PATIENCE_MS));
+    assert_true(tally_wait(tally, WARM_UP + MESSAGES, LONG_MS));
     after_kib = proc_rss_kib(fixture->worker->proc);
     printf("after %d messages %ld KiB, after %d more %ld KiB\n", WARM_UP, before_kib, MESSAGES,
            after_kib);
@@ -105,8 +72,8 @@ static void memory_is_flat(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(idle_worker_is_small, setup, teardown),
-        cmocka_unit_test_setup_teardown(memory_is_flat, setup, teardown),
+        cmocka_unit_test_setup_teardown(idle_worker_is_small, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(memory_is_flat, setup, fixture_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

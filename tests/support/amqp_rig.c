@@ -4,7 +4,7 @@
 #include "amqp/wire/wire.h"
 #include "support/test.h"
 
-#define PATIENCE_MS 20000
+#define ANSWER_MS 20000
 
 static void on_tick(void *arg)
 {
@@ -88,7 +88,7 @@ struct rig *rig_new_with(const char *uri, void (*adjust)(struct connection_optio
                      WARREN_OK);
     assert_int_equal(channel_new(rig->connection, &channel_events, rig, &rig->channel), WARREN_OK);
     connection_start(rig->connection);
-    assert_true(RIG_UNTIL(rig, channel_is_open(rig->channel), PATIENCE_MS));
+    assert_true(RIG_UNTIL(rig, channel_is_open(rig->channel), ANSWER_MS));
     return rig;
 }
 
@@ -98,7 +98,7 @@ void rig_free(struct rig *rig)
         return;
     channel_free(rig->channel);
     connection_close(rig->connection, 5000);
-    assert_true(RIG_UNTIL(rig, rig->closed, PATIENCE_MS));
+    assert_true(RIG_UNTIL(rig, rig->closed, ANSWER_MS));
     connection_free(rig->connection);
     loop_timer_done(&rig->tick);
     loop_free(rig->loop);
@@ -114,11 +114,11 @@ void rig_turn(struct rig *rig)
 
 uint16_t rig_call(struct rig *rig, uint32_t id, void *decoded)
 {
-    assert_true(RIG_UNTIL(rig, channel_is_open(rig->channel), PATIENCE_MS));
+    assert_true(RIG_UNTIL(rig, channel_is_open(rig->channel), ANSWER_MS));
     rig->answered = false;
     rig->refused = 0;
     assert_int_equal(channel_call(rig->channel, id, decoded, on_answer, rig), WARREN_OK);
-    assert_true(RIG_UNTIL(rig, rig->answered || rig->refused, PATIENCE_MS));
+    assert_true(RIG_UNTIL(rig, rig->answered || rig->refused, ANSWER_MS));
     return rig->refused;
 }
 

@@ -79,9 +79,12 @@ static struct broker *start(const char *name, bool own, bool tls)
 
 struct broker *broker_shared(void)
 {
+    static struct broker *shared;
     const char *name = getenv("WARREN_TEST_NODE");
 
-    return start(name && *name ? name : "test", false, false);
+    if (!shared)
+        shared = start(name && *name ? name : "test", false, false);
+    return shared;
 }
 
 struct broker *broker_own(const char *name, bool tls)
@@ -98,10 +101,9 @@ struct broker *broker_own(const char *name, bool tls)
 
 void broker_free(struct broker *broker)
 {
-    if (!broker)
+    if (!broker || !broker->own)
         return;
-    if (broker->own)
-        broker_do(broker, "remove");
+    broker_do(broker, "remove");
     free(broker->name);
     free(broker->uri);
     free(broker->tls_uri);

@@ -28,13 +28,14 @@ bool broker_at_least(const struct broker *broker, unsigned major, unsigned minor
  * The node that all test programs share: the one that WARREN_TEST_NODE names (ctest's fixture),
  * else one named "test", which is started and left running. A test that stops, kills, pauses or
  * alarms the node, or closes connections other than its own, takes broker_own().
+ * Found once for the program, whose it stays.
  */
 struct broker *broker_shared(void);
 
 /** A node of this program alone. */
 struct broker *broker_own(const char *name, bool tls);
 
-/** NULL is fine. */
+/** NULL is fine, and so is the shared one, which stays. */
 void broker_free(struct broker *broker);
 
 /** One command of scripts/broker: "stop", "start", "restart", "kill", "pause", "resume", "cut". */

@@ -12,7 +12,7 @@
 #include "support/test.h"
 #include "support/wait.h"
 
-#define PATIENCE_MS   60000
+#define COMMAND_MS    60000
 #define ARGUMENTS_MAX 64
 
 static void with_program(const char *const *arguments, const char *argv[ARGUMENTS_MAX])
@@ -29,7 +29,7 @@ static void with_program(const char *const *arguments, const char *argv[ARGUMENT
 
 static struct command end_of(struct proc *proc, const char *what)
 {
-    struct command command = {.status = proc_wait(proc, PATIENCE_MS)};
+    struct command command = {.status = proc_wait(proc, COMMAND_MS)};
 
     if (command.status == PROC_RUNNING)
         fail_msg("%s does not end; so far it said:\n%s%s", what, proc_stdout(proc),
@@ -59,7 +59,7 @@ struct command command_shell(const char *script, const char *a, const char *b)
 /* What the terminal was given, until the program closed it. */
 static char *read_screen(int terminal, pid_t pid)
 {
-    int64_t deadline = now_ms() + PATIENCE_MS;
+    int64_t deadline = now_ms() + COMMAND_MS;
     char *screen = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&screen, &size);

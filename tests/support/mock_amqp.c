@@ -7,10 +7,10 @@
 #include "support/mock_private.h"
 #include "support/wait.h"
 
-#define PATIENCE_MS 20000
-#define POLL_MS     20
-#define FRAME_END   0xCE
-#define BODY_MAX    (64u * 1024 * 1024)
+#define ANSWER_MS 20000
+#define POLL_MS   20
+#define FRAME_END 0xCE
+#define BODY_MAX  (64u * 1024 * 1024)
 
 /* ---- bytes ---- */
 
@@ -34,7 +34,7 @@ static void put_u32(uint8_t *at, uint32_t value)
 void mock_send_bytes(struct mock_peer *peer, const void *bytes, size_t length)
 {
     const char *at = bytes;
-    int64_t deadline = now_ms() + PATIENCE_MS;
+    int64_t deadline = now_ms() + ANSWER_MS;
 
     while (length > 0) {
         struct pollfd poller = {.fd = peer->fd, .events = POLLOUT};
@@ -266,7 +266,7 @@ static bool answer(struct mock_peer *peer)
 
 const struct mock_frame *mock_expect(struct mock_peer *peer, amqp_method_number_t method)
 {
-    int64_t deadline = now_ms() + PATIENCE_MS;
+    int64_t deadline = now_ms() + ANSWER_MS;
 
     for (;;) {
         if (!next_frame(peer, deadline))
@@ -303,7 +303,7 @@ void mock_handshake(struct mock_peer *peer, const struct mock_tune *wanted)
 
     if (wanted)
         offer = *wanted;
-    if (!receive(peer, header, sizeof header, now_ms() + PATIENCE_MS) ||
+    if (!receive(peer, header, sizeof header, now_ms() + ANSWER_MS) ||
         memcmp(header, "AMQP\0\0\11\1", sizeof header) != 0)
         mock_fail(peer, "no protocol header");
     mock_send_method(peer, 0, AMQP_CONNECTION_START_METHOD, &start);

@@ -280,6 +280,22 @@ void peer_publish_bytes(struct peer *peer, const char *exchange, const char *key
     wait_confirms(peer, peer->published);
 }
 
+void peer_publish_id(struct peer *peer, const char *queue, const char *id, const char *body)
+{
+    amqp_basic_properties_t properties = {0};
+
+    if (id) {
+        properties._flags = AMQP_BASIC_MESSAGE_ID_FLAG;
+        properties.message_id = amqp_cstring_bytes(id);
+    }
+    peer_publish(peer, "", queue, body, strlen(body), &properties);
+}
+
+void peer_say(struct peer *peer, const char *queue, const char *body)
+{
+    peer_publish_id(peer, queue, NULL, body);
+}
+
 void peer_publish_many(struct peer *peer, const char *queue, const char *prefix, unsigned count)
 {
     peer_publish_more(peer, queue, prefix, 0, count);

@@ -52,7 +52,10 @@ int peer_consumers(struct peer *peer, const char *queue);
 /** Publish one persistent message and wait for its confirm. @properties may be NULL. */
 void peer_publish(struct peer *peer, const char *exchange, const char *key, const void *body,
                   size_t length, const amqp_basic_properties_t *properties);
-/** The same with a routing key that holds a NUL. */
+/** A text for @queue, also with the message id @id, which may be NULL. */
+void peer_say(struct peer *peer, const char *queue, const char *body);
+void peer_publish_id(struct peer *peer, const char *queue, const char *id, const char *body);
+/** The same as peer_publish() with a routing key that holds a NUL. */
 void peer_publish_bytes(struct peer *peer, const char *exchange, const char *key, size_t key_len,
                         const void *body, size_t length, const amqp_basic_properties_t *properties);
 /** Publish @count messages to @queue, bodies and message ids "PREFIX-0" and so on; confirmed. */

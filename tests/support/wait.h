@@ -38,6 +38,10 @@ bool wait_until(bool (*condition)(void *user), void *user, int64_t ms);
             fail_msg("\"%s\" is not in:\n%s", part, text);                                         \
     } while (0)
 
+/** How long a test waits for what is going to happen: above all delays, below a test's time limit.
+ */
+#define PATIENCE_MS (30000 * (int64_t)slowness())
+
 /** How much longer everything may take here: 1, or more under a sanitizer. */
 int slowness(void);
 

@@ -7,16 +7,33 @@
 
 #define ARGUMENTS_MAX 32
 #define STOP_MS       20000
-#define START_MS      15000
 #define LIVES_MAX     300
 #define LIFE_MS       20000
 #define EMPTY_MS      20000
 #define LAST_WORDS    8000 /* bytes */
 
+static char *plugin_list(void)
+{
+    static const char *const names[] = {
+        "tests/probe", "tests/fragile",  "tests/answer", "tests/crashing", "tests/bank",
+        "tests/timed", "tests/children", "handlers/log", "handlers/exec",  "handlers/sqlite_sink"};
+    char *list = NULL;
+    size_t size;
+    FILE *out = open_memstream(&list, &size);
+
+    if (!out)
+        abort();
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        fprintf(out, "%s%s/%s.so", i ? ", " : "", WARREN_BINARY_DIR, names[i]);
+    fclose(out);
+    return list;
+}
+
 struct worker *worker_new(const char *uri, const char *format, ...)
 {
     struct worker *worker = calloc(1, sizeof *worker);
     char *rest = NULL;
+    char *plugins;
     char *yaml;
     va_list arguments;
 
@@ -24,16 +41,14 @@ struct worker *worker_new(const char *uri, const char *format, ...)
     if (!worker || vasprintf(&rest, format, arguments) < 0)
         abort();
     va_end(arguments);
+    plugins = plugin_list();
     yaml = text("broker: {uri: '%s', reconnect_delay_min: 50ms, reconnect_delay_max: 500ms}\n"
-                "plugins: [%s/tests/probe.so, %s/tests/fragile.so, %s/tests/answer.so,\n"
-                "  %s/tests/crashing.so, %s/handlers/log.so, %s/handlers/exec.so,\n"
-                "  %s/handlers/sqlite_sink.so, %s/tests/bank.so, %s/tests/children.so]\n%s\n",
-                uri, WARREN_BINARY_DIR, WARREN_BINARY_DIR, WARREN_BINARY_DIR, WARREN_BINARY_DIR,
-                WARREN_BINARY_DIR, WARREN_BINARY_DIR, WARREN_BINARY_DIR, WARREN_BINARY_DIR,
-                WARREN_BINARY_DIR, rest);
+                "plugins: [%s]\n%s\n",
+                uri, plugins, rest);
     worker->directory = scratch_new();
     worker->config = write_file(worker->directory, "worker.yaml", yaml);
     free(yaml);
+    free(plugins);
     free(rest);
     return worker;
 }
@@ -54,11 +69,8 @@ void worker_run(struct worker *worker, const char *const *sets)
 void worker_consume(struct worker *worker, int subscriptions)
 {
     worker_run(worker, NULL);
-    if (WAIT_FOR(worker_logged(worker, "consuming queue=", NULL) >= subscriptions,
-                 START_MS * slowness()))
-        return;
-    fprintf(stderr, "the worker does not consume:\n%s", proc_stderr(worker->proc));
-    abort();
+    if (!WAIT_FOR(worker_logged(worker, "consuming queue=", NULL) >= subscriptions, PATIENCE_MS))
+        fail_msg("the worker does not consume:\n%s", proc_stderr(worker->proc));
 }
 
 /* For the process that is started next; 0: never. */
@@ -166,7 +178,7 @@ int worker_logged(struct worker *worker, const char *first, const char *second)
 
 void worker_expect_logged(struct worker *worker, const char *first, const char *second, int count)
 {
-    (void)WAIT_FOR(worker_logged(worker, first, second) >= count, START_MS * slowness());
+    (void)WAIT_FOR(worker_logged(worker, first, second) >= count, PATIENCE_MS);
     assert_int_equal(worker_logged(worker, first, second), count);
 }
 

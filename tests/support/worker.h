@@ -16,10 +16,9 @@ struct worker {
 };
 
 /**
- * Write a configuration: broker @uri with short delays between reconnects, plugins `probe`,
- * `fragile`, `answer`, `crashing`, `log`, `exec`, `sqlite_sink`, `bank` and `children`, then the
- * YAML of
- * @format, which has no section `broker` or `plugins`.
+ * Write a configuration: broker @uri with short delays between reconnects, the plugins of
+ * tests/plugins and handlers/ that tests use, then the YAML of @format, which has no section
+ * `broker` or `plugins`.
  */
 struct worker *worker_new(const char *uri, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
