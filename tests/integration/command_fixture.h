@@ -3,46 +3,13 @@
 #ifndef TESTS_INTEGRATION_COMMAND_FIXTURE_H
 #define TESTS_INTEGRATION_COMMAND_FIXTURE_H
 
-#include "support/broker.h"
-#include "support/peer.h"
-#include "support/test.h"
-#include "support/wait.h"
+#include "support/fixture.h"
 
-struct fixture {
-    struct broker *broker; /* the shared one; WARREN_BROKER_URI names it */
-    struct peer *peer;
-    char *queue; /* new for each test, as is */
-    char *directory;
-    char *spool; /* a file in it that is not there yet */
-};
-
-static int setup(void **state)
+static inline int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
-
-    assert_non_null(f);
-    f->broker = broker_shared();
-    f->peer = peer_new(f->broker->uri);
-    f->queue = unique_name("command");
-    f->directory = scratch_new();
-    f->spool = text("%s/spool.db", f->directory);
-    peer_declare(f->peer, f->queue, "classic");
-    setenv("WARREN_BROKER_URI", f->broker->uri, 1);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    peer_delete(f->peer, f->queue);
-    peer_free(f->peer);
-    broker_free(f->broker);
-    scratch_free(f->directory);
-    free(f->spool);
-    free(f->queue);
-    free(f);
+    *state = "classic";
+    fixture_setup(state);
+    setenv("WARREN_BROKER_URI", ((struct fixture *)*state)->broker->uri, 1);
     return 0;
 }
 

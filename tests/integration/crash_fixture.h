@@ -6,57 +6,20 @@
 #include <time.h>
 
 #include "amqp/wire/annotations.h"
-#include "support/broker.h"
-#include "support/peer.h"
-#include "support/test.h"
-#include "support/wait.h"
-#include "support/worker.h"
+#include "support/fixture.h"
 
 #define MESSAGES 50
 
-struct fixture {
-    struct broker *broker;
-    struct peer *peer;
-    char *queue;
-    char *dlq;
-    char *record; /* the file that the handler writes, once there is a worker */
-    int concurrency;
-    bool keys; /* remember what was handled */
-    struct worker *worker;
-};
+/* How make_worker() makes it. */
+static int concurrency;
+static bool keys; /* it remembers what was handled */
 
+/* A fixture, and the ways of a worker as they are by default. */
 static inline int setup(void **state)
 {
-    struct fixture *fixture = calloc(1, sizeof *fixture);
-
-    assert_non_null(fixture);
-    fixture->broker = broker_shared();
-    fixture->peer = peer_new(fixture->broker->uri);
-    fixture->queue = unique_name("crash");
-    fixture->dlq = text("%s.dlq", fixture->queue);
-    fixture->concurrency = 4;
-    *state = fixture;
-    return 0;
-}
-
-static inline int teardown(void **state)
-{
-    struct fixture *fixture = *state;
-
-    worker_free(fixture->worker);
-    peer_delete(fixture->peer, fixture->queue); /* with .dlq */
-    peer_free(fixture->peer);
-    broker_free(fixture->broker);
-    free(fixture->queue);
-    free(fixture->dlq);
-    free(fixture->record);
-    free(fixture);
-    return 0;
-}
-
-static inline void declare(struct fixture *fixture)
-{
-    peer_declare(fixture->peer, fixture->queue, "quorum");
+    concurrency = 4;
+    keys = false;
+    return fixture_setup(state);
 }
 
 /* A worker with crashing.run; @more are lines of the configuration's top. */
@@ -73,16 +36,8 @@ static inline void make_worker(struct fixture *fixture, const char *chain, const
                                  "    options: {path: record, gate: gate, work: 5ms, slow: 2s, "
                                  "again: 2s}\n"
                                  "    middleware: [%s]\n",
-                                 more, fixture->queue, MESSAGES, fixture->concurrency, chain);
+                                 more, fixture->queue, MESSAGES, concurrency, chain);
     fixture->record = worker_path(fixture->worker, "record");
-}
-
-static inline void publish(struct fixture *fixture, const char *id, const char *body)
-{
-    amqp_basic_properties_t properties = {._flags = AMQP_BASIC_MESSAGE_ID_FLAG,
-                                          .message_id = amqp_cstring_bytes(id)};
-
-    peer_publish(fixture->peer, "", fixture->queue, body, strlen(body), &properties);
 }
 
 static inline int recorded(const struct fixture *fixture, const char *format, int number)

@@ -5,58 +5,7 @@
 #include <unistd.h>
 
 #include "amqp/wire/annotations.h"
-#include "support/broker.h"
-#include "support/peer.h"
-#include "support/proxy.h"
-#include "support/test.h"
-#include "support/wait.h"
-#include "support/worker.h"
-
-#define PLUGINS "plugins=" WARREN_PLUGIN_DIR "/probe.so"
-
-struct fixture {
-    struct broker *broker; /* the shared one, and the peer's */
-    struct proxy *proxy;   /* between worker and broker; NULL: there is none */
-    struct peer *peer;
-    char *queue; /* new for each test, as is */
-    char *dlq;
-    char *dlx;
-    char *gate; /* a file */
-    struct worker *worker;
-};
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-
-    assert_non_null(f);
-    f->broker = broker_shared();
-    f->peer = peer_new(f->broker->uri);
-    f->queue = unique_name("dead");
-    f->dlq = text("%s.dlq", f->queue);
-    f->dlx = text("%s.dlx", f->queue);
-    f->gate = write_file(WARREN_BINARY_DIR, f->queue, "");
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    worker_free(f->worker);
-    proxy_free(f->proxy);
-    unlink(f->gate);
-    peer_delete(f->peer, f->queue); /* with .dlq and .dlx */
-    peer_free(f->peer);
-    broker_free(f->broker);
-    free(f->queue);
-    free(f->dlq);
-    free(f->dlx);
-    free(f->gate);
-    free(f);
-    return 0;
-}
+#include "support/fixture.h"
 
 /* A worker that declares the queue with @arguments, has @top below the queues in its file, and
  * gives the messages to probe.record with @options and @chain. Not yet running. */
@@ -74,13 +23,6 @@ static inline void configure(struct fixture *f, const char *arguments, const cha
                            "    options: {path: record, %s}\n"
                            "    middleware: %s\n",
                            f->queue, arguments, top, f->queue, options, chain);
-}
-
-static inline void run(struct fixture *f)
-{
-    WORKER_RUN(f->worker, PLUGINS);
-    if (!WAIT_FOR(worker_logged(f->worker, "consuming queue=", NULL) > 0, PATIENCE_MS))
-        fail_msg("the worker does not consume:\n%s", proc_stderr(f->worker->proc));
 }
 
 static inline void stop(struct fixture *f)

@@ -4,61 +4,15 @@
 #ifndef TESTS_INTEGRATION_PUBLISHER_FIXTURE_H
 #define TESTS_INTEGRATION_PUBLISHER_FIXTURE_H
 
-#include "support/broker.h"
-#include "support/ledger.h"
-#include "support/peer.h"
-#include "support/proxy.h"
-#include "support/test.h"
-#include "support/wait.h"
+#include "support/fixture.h"
 
 static struct broker *broker;
 
-struct fixture {
-    struct peer *peer;
-    char *queue;
-    struct proxy *proxy;
-    struct ledger *ledger;
-    struct warren_publisher *publisher;
-};
-
-static int start(void **state)
-{
-    (void)state;
-    broker = broker_shared();
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    broker_free(broker);
-    return 0;
-}
-
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
-
-    if (!f)
-        return -1;
-    f->peer = peer_new(broker->uri);
-    f->queue = unique_name("publisher");
-    peer_declare(f->peer, f->queue, "classic");
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    warren_publisher_close(f->publisher, 0);
-    proxy_free(f->proxy);
-    ledger_free(f->ledger);
-    peer_delete(f->peer, f->queue);
-    peer_free(f->peer);
-    free(f->queue);
-    free(f);
+    *state = "classic";
+    fixture_setup(state);
+    broker = ((struct fixture *)*state)->broker;
     return 0;
 }
 
@@ -90,6 +44,6 @@ static inline char *pattern(size_t length)
     return body;
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 
 #endif

@@ -640,7 +640,7 @@ static void a_closed_standard_input(void **state)
     proc_free(proc);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 
 int main(void)
 {

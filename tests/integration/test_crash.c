@@ -12,7 +12,7 @@ static void publish_all(struct fixture *fixture, const char *body, int guilty)
 
     for (int i = 0; i < MESSAGES; i++) {
         snprintf(id, sizeof id, "m-%d", i);
-        publish(fixture, id, i == guilty ? body : "good");
+        fixture_publish(fixture, id, i == guilty ? body : "good");
     }
 }
 
@@ -114,7 +114,7 @@ static void assert_innocent_are_handled_once(const struct fixture *fixture)
 
 static void make_retrying_worker(struct fixture *fixture)
 {
-    if (fixture->keys)
+    if (keys)
         make_worker(fixture, "log, {retry: {policy: immediate}}, idempotency, recover",
                     "store: {path: keys.db}\nstate_dir: state");
     else
@@ -128,7 +128,7 @@ static void assert_one_crashes(struct fixture *fixture, const char *guilty, cons
     char *logged = text("signal=%s ", signal);
     char *error = text("the handler crashed by %s, 2 times", signal);
 
-    declare(fixture);
+    peer_declare(fixture->peer, fixture->queue, "quorum");
     make_retrying_worker(fixture);
     publish_all(fixture, guilty, GUILTY);
     worker_consume(fixture->worker, 1);
@@ -206,7 +206,7 @@ static void a_fault_beside_idempotency(void **state)
 {
     struct fixture *fixture = *state;
 
-    fixture->keys = true;
+    keys = true;
     assert_one_crashes(fixture, "segv", "SIGSEGV", " read_nowhere+0x");
 }
 
@@ -220,7 +220,7 @@ static void a_handler_that_hangs(void **state)
                        "{deadline: {limit: 100ms, hard_limit: %ds}}, recover",
                        slowness());
 
-    declare(fixture);
+    peer_declare(fixture->peer, fixture->queue, "quorum");
     make_worker(fixture, chain, "");
     free(chain);
     publish_all(fixture, "hang", GUILTY);
@@ -282,7 +282,7 @@ static void a_message_that_kills_the_process(void **state)
 {
     struct fixture *fixture = *state;
 
-    declare(fixture);
+    peer_declare(fixture->peer, fixture->queue, "quorum");
     make_retrying_worker(fixture);
     publish_all(fixture, "kill", GUILTY);
     worker_consume(fixture->worker, 1);
@@ -304,28 +304,28 @@ static void a_message_that_kills_beside_others(void **state)
     struct fixture *fixture = *state;
     char id[32];
 
-    declare(fixture);
+    peer_declare(fixture->peer, fixture->queue, "quorum");
     make_retrying_worker(fixture);
     for (int i = 0; i < MESSAGES; i++) {
         snprintf(id, sizeof id, "m-%d", i);
-        publish(fixture, id, i == 0 ? "kill" : i < fixture->concurrency ? "stay" : "good");
+        fixture_publish(fixture, id, i == 0 ? "kill" : i < concurrency ? "stay" : "good");
     }
     worker_consume(fixture->worker, 1);
-    for (int i = 0; i < fixture->concurrency; i++)
+    for (int i = 0; i < concurrency; i++)
         assert_true(WAIT_FOR(recorded(fixture, "begin m-%d 1\n", i) == 1, PATIENCE_MS));
     open_gate(fixture);
     assert_int_equal(proc_wait(fixture->worker->proc, PATIENCE_MS), PROC_SIGNAL + SIGKILL);
     run_until_killed(fixture);
-    for (int i = 0; i < fixture->concurrency; i++) {
+    for (int i = 0; i < concurrency; i++) {
         snprintf(id, sizeof id, "message_id=m-%d\n", i);
         worker_expect_logged(fixture->worker, "was in a handler", id, 1);
     }
-    worker_expect_logged(fixture->worker, "was in a handler", NULL, fixture->concurrency);
+    worker_expect_logged(fixture->worker, "was in a handler", NULL, concurrency);
     worker_consume(fixture->worker, 1);
     assert_killer_is_found(fixture, "m-0");
     assert_int_equal(recorded(fixture, "begin m-%d ", 0), 2);
     for (int i = 1; i < MESSAGES; i++) {
-        assert_int_equal(recorded(fixture, "begin m-%d ", i), i < fixture->concurrency ? 2 : 1);
+        assert_int_equal(recorded(fixture, "begin m-%d ", i), i < concurrency ? 2 : 1);
         assert_int_equal(recorded(fixture, "done m-%d ", i), 1);
         assert_int_equal(recorded(fixture, "done m-%d 1\n", i), 1);
     }
@@ -358,10 +358,10 @@ static void what_is_handled_beside_a_suspect(void **state)
     struct fixture *fixture = *state;
     char *other = text("%s.other", fixture->queue);
 
-    declare(fixture);
+    peer_declare(fixture->peer, fixture->queue, "quorum");
     peer_declare(fixture->peer, other, "quorum");
     make_two_with_keys(fixture, other);
-    publish(fixture, "guilty", "kill");
+    fixture_publish(fixture, "guilty", "kill");
     open_gate(fixture);
     run_until_killed(fixture);
     peer_publish_many(fixture->peer, other, "m", MESSAGES);
@@ -378,7 +378,7 @@ static void what_is_handled_beside_a_suspect(void **state)
     free(other);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 
 int main(void)
 {

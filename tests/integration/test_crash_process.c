@@ -12,9 +12,9 @@ static void it_executes_itself_as_it_was(void **state)
     struct fixture *fixture = *state;
     char *pid;
 
-    declare(fixture);
+    peer_declare(fixture->peer, fixture->queue, "quorum");
     make_worker(fixture, "log, recover", "");
-    publish(fixture, "m-1", "segv");
+    fixture_publish(fixture, "m-1", "segv");
     worker_run(fixture->worker, (const char *const[]){"crash.max_attempts=0", NULL});
     pid = text(" pid=%d ", (int)proc_pid(fixture->worker->proc));
     await_dead_letter(fixture);
@@ -43,9 +43,9 @@ static void it_begins_where_it_began(void **state)
     struct fixture *fixture = *state;
     char *command;
 
-    declare(fixture);
+    peer_declare(fixture->peer, fixture->queue, "quorum");
     make_worker(fixture, "log, recover", "crash: {max_attempts: 0}");
-    publish(fixture, "m-1", "stray");
+    fixture_publish(fixture, "m-1", "stray");
     command = text("cd '%s' && umask 027 && exec '%s' run -c worker.yaml",
                    fixture->worker->directory, WARREN_COMMAND);
     fixture->worker->proc =
@@ -55,7 +55,7 @@ static void it_begins_where_it_began(void **state)
     assert_int_equal(started(fixture, NULL), 2);
     assert_true(status_has(fixture, "Umask:\t0027\n"));
     assert_false(status_has(fixture, "SigIgn:\t0000000000011000\n")); /* SIGPIPE and SIGCHLD */
-    publish(fixture, "m-2", "good");
+    fixture_publish(fixture, "m-2", "good");
     assert_true(WAIT_FOR(recorded(fixture, "done m-%d ", 2) == 1, PATIENCE_MS));
     proc_signal(fixture->worker->proc, SIGHUP);
     assert_true(WAIT_FOR(worker_logged(fixture->worker, "read again", NULL) == 1, PATIENCE_MS));
@@ -67,10 +67,10 @@ static void told_to_stop_it_does_not_come_back(void **state)
 {
     struct fixture *fixture = *state;
 
-    declare(fixture);
+    peer_declare(fixture->peer, fixture->queue, "quorum");
     make_worker(fixture, "log, recover", "");
-    publish(fixture, "m-1", "slow");
-    publish(fixture, "m-2", "segv");
+    fixture_publish(fixture, "m-1", "slow");
+    fixture_publish(fixture, "m-2", "segv");
     worker_consume(fixture->worker, 1);
     assert_true(
         WAIT_FOR(worker_logged(fixture->worker, "handler crashed", NULL) == 1, PATIENCE_MS));
@@ -86,11 +86,11 @@ static void two_crash_at_once(void **state)
 {
     struct fixture *fixture = *state;
 
-    declare(fixture);
+    peer_declare(fixture->peer, fixture->queue, "quorum");
     make_worker(fixture, "log, recover", "");
     for (int i = 0; i < 4; i++)
-        publish(fixture, (const char *const[]){"m-0", "m-1", "m-2", "m-3"}[i],
-                (const char *const[]){"segv", "slow", "abort", "slow"}[i]);
+        fixture_publish(fixture, (const char *const[]){"m-0", "m-1", "m-2", "m-3"}[i],
+                        (const char *const[]){"segv", "slow", "abort", "slow"}[i]);
     worker_consume(fixture->worker, 1);
     assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->dlq) == 2, PATIENCE_MS));
     assert_true(WAIT_FOR(recorded(fixture, "done m-%d ", 1) == 1, PATIENCE_MS));
@@ -107,7 +107,7 @@ static void a_lock_that_is_never_released(void **state)
     struct fixture *fixture = *state;
     char *other = text("%s.other", fixture->queue);
 
-    declare(fixture);
+    peer_declare(fixture->peer, fixture->queue, "quorum");
     peer_declare(fixture->peer, other, "classic");
     fixture->worker = worker_new(fixture->broker->uri,
                                  "drain: {timeout: 2s}\n"
@@ -120,7 +120,7 @@ static void a_lock_that_is_never_released(void **state)
                                  "    handler: crashing.run\n"
                                  "    options: {path: other, close_locks: true}\n",
                                  fixture->queue, other);
-    publish(fixture, "m-1", "lock");
+    fixture_publish(fixture, "m-1", "lock");
     worker_consume(fixture->worker, 2);
     await_dead_letter(fixture);
     assert_int_equal(started(fixture, NULL), 2);
@@ -152,7 +152,7 @@ static void a_second_signal_ends_what_hangs(void **state)
                                  "    options: {path: record, close_locks: true}\n",
                                  fixture->queue);
     fixture->record = worker_path(fixture->worker, "record");
-    publish(fixture, "m-1", "hold");
+    fixture_publish(fixture, "m-1", "hold");
     worker_consume(fixture->worker, 1);
     assert_true(WAIT_FOR(recorded(fixture, "done m-%d ", 1) == 1, PATIENCE_MS));
     proc_signal(fixture->worker->proc, SIGTERM);
@@ -173,11 +173,11 @@ static void a_heap_that_was_overrun(void **state)
 
     if (slowness() > 1) /* a sanitizer ends the process by itself */
         skip();
-    declare(fixture);
+    peer_declare(fixture->peer, fixture->queue, "quorum");
     make_worker(fixture, "log, recover", "");
     for (int i = 0; i < 30; i++) {
         snprintf(id, sizeof id, "m-%d", i);
-        publish(fixture, id, i == 12 ? "overrun" : "good");
+        fixture_publish(fixture, id, i == 12 ? "overrun" : "good");
     }
     worker_consume(fixture->worker, 1);
     await_dead_letter(fixture);
@@ -194,9 +194,9 @@ static void a_signal_from_outside_ends_the_process(void **state)
 {
     struct fixture *fixture = *state;
 
-    declare(fixture);
+    peer_declare(fixture->peer, fixture->queue, "quorum");
     make_worker(fixture, "log, recover", "");
-    publish(fixture, "m-1", "slow");
+    fixture_publish(fixture, "m-1", "slow");
     worker_consume(fixture->worker, 1);
     assert_true(WAIT_FOR(recorded(fixture, "begin m-%d ", 1) == 1, PATIENCE_MS));
     proc_signal(fixture->worker->proc, SIGABRT);
@@ -212,10 +212,10 @@ static void a_handler_that_ends_its_thread(void **state)
 {
     struct fixture *fixture = *state;
 
-    declare(fixture);
+    peer_declare(fixture->peer, fixture->queue, "quorum");
     make_worker(fixture, "log, recover", "");
-    publish(fixture, "m-1", "cancel");
-    publish(fixture, "m-2", "leave");
+    fixture_publish(fixture, "m-1", "cancel");
+    fixture_publish(fixture, "m-2", "leave");
     worker_consume(fixture->worker, 1);
     await_dead_letter(fixture);
     assert_true(WAIT_FOR(recorded(fixture, "done m-%d ", 1) == 1, PATIENCE_MS));
@@ -235,10 +235,10 @@ static void a_handler_that_ends_the_process(void **state)
                                        "called quick_exit for message \\\"m-1\\\""};
     struct fixture *fixture = *state;
 
-    declare(fixture);
+    peer_declare(fixture->peer, fixture->queue, "quorum");
     make_worker(fixture, "log, recover", "state_dir: state");
     for (int i = 0; i < 2; i++) {
-        publish(fixture, "m-1", (const char *const[]){"exit", "quick"}[i]);
+        fixture_publish(fixture, "m-1", (const char *const[]){"exit", "quick"}[i]);
         worker_run(fixture->worker, NULL);
         assert_int_equal(proc_wait(fixture->worker->proc, PATIENCE_MS), 1);
         worker_expect_logged(fixture->worker, "level=error", says[i], 1);
@@ -262,7 +262,7 @@ static void pass_by(struct fixture *fixture, int number)
     char id[32];
 
     snprintf(id, sizeof id, "m-%d", number);
-    publish(fixture, id, "good");
+    fixture_publish(fixture, id, "good");
     assert_true(WAIT_FOR(recorded(fixture, "done m-%d 1\n", number) >= 1, PATIENCE_MS));
 }
 
@@ -271,11 +271,11 @@ static void attempts_survive_a_kill(void **state)
 {
     struct fixture *fixture = *state;
 
-    declare(fixture);
-    fixture->concurrency = 1;
+    peer_declare(fixture->peer, fixture->queue, "quorum");
+    concurrency = 1;
     make_worker(fixture, "log, {retry: {policy: immediate, max_attempts: 3}}, recover",
                 "state_dir: state");
-    publish(fixture, "m-1", "fail");
+    fixture_publish(fixture, "m-1", "fail");
     for (int attempt = 1; attempt <= 2; attempt++) {
         worker_run(fixture->worker, NULL);
         assert_true(
@@ -305,10 +305,10 @@ static void equal_messages_survive_a_kill(void **state)
     struct fixture *fixture = *state;
     char *all;
 
-    declare(fixture);
+    peer_declare(fixture->peer, fixture->queue, "quorum");
     make_worker(fixture, "log, recover", "state_dir: state");
     for (int i = 0; i < 3; i++)
-        publish(fixture, "m-1", "stay");
+        fixture_publish(fixture, "m-1", "stay");
     worker_consume(fixture->worker, 1);
     assert_true(WAIT_FOR(recorded(fixture, "begin m-%d 1\n", 1) == 3, PATIENCE_MS));
     proc_signal(fixture->worker->proc, SIGKILL);
@@ -350,9 +350,9 @@ static void a_damaged_recorder(void **state)
     struct fixture *fixture = *state;
     char *path;
 
-    declare(fixture);
+    peer_declare(fixture->peer, fixture->queue, "quorum");
     make_worker(fixture, "log, recover", "state_dir: state");
-    publish(fixture, "m-1", "stay");
+    fixture_publish(fixture, "m-1", "stay");
     worker_consume(fixture->worker, 1);
     assert_true(WAIT_FOR(recorded(fixture, "begin m-%d 1\n", 1) == 1, PATIENCE_MS));
     proc_signal(fixture->worker->proc, SIGKILL);
@@ -374,7 +374,7 @@ static void no_place_for_a_recorder(void **state)
     struct fixture *fixture = *state;
     const char *told;
 
-    declare(fixture);
+    peer_declare(fixture->peer, fixture->queue, "quorum");
     make_worker(fixture, "log, recover", "state_dir: /proc");
     worker_run(fixture->worker, NULL);
     assert_in_range(proc_wait(fixture->worker->proc, PATIENCE_MS), 1, 255);
@@ -383,7 +383,7 @@ static void no_place_for_a_recorder(void **state)
     assert_null(strstr(told + 1, "state_dir"));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 
 int main(void)
 {

@@ -16,6 +16,7 @@
 static void a_rejected_message_has_its_envelope(void **state)
 {
     struct fixture *f = *state;
+    char *dlx = text("%s.dlx", f->queue);
     amqp_table_entry_t own = {
         .key = amqp_cstring_bytes("tenant"),
         .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes("acme")}};
@@ -41,7 +42,7 @@ static void a_rejected_message_has_its_envelope(void **state)
     char host[65] = "";
 
     configure(f, "type: quorum", "", "outcome: reject", "[log, retry, recover]");
-    run(f);
+    worker_consume(f->worker, 1);
     peer_bind(f->peer, f->queue, "amq.topic", f->queue);
     peer_publish(f->peer, "amq.topic", f->queue, "a \0 body", 8, &properties);
     take_dead(f, &dead);
@@ -70,7 +71,8 @@ static void a_rejected_message_has_its_envelope(void **state)
     assert_integer(&dead, NOTE_ATTEMPTS, 1);
     assert_in_range(time_in(&dead, NOTE_FIRST_FAILURE), began, (uint64_t)time(NULL));
     assert_in_range(time_in(&dead, NOTE_LAST_FAILURE), began, (uint64_t)time(NULL));
-    assert_string_equal(dead.exchange, f->dlx);
+    assert_string_equal(dead.exchange, dlx);
+    free(dlx);
     peer_message_done(&dead);
     stop(f);
     assert_int_equal(peer_count(f->peer, f->queue), 0);
@@ -99,7 +101,7 @@ static void a_nul_ends_no_text(void **state)
 
     key[len - 2] = '\0'; /* QUEUE NUL . */
     configure(f, "type: quorum", "", "outcome: reject", "[log, retry, recover]");
-    run(f);
+    worker_consume(f->worker, 1);
     peer_exchange(f->peer, f->queue, "fanout");
     peer_bind(f->peer, f->queue, f->queue, "");
     peer_publish_bytes(f->peer, f->queue, key, len, "b", 1, &properties);
@@ -134,7 +136,7 @@ static void a_message_without_an_id(void **state)
     configure(f, "type: quorum", "", "outcome: retry",
               "[retry: {max_attempts: 2, policy: constant, jitter: none, initial_delay: 100ms, "
               "in_memory_max: 0ms}]");
-    run(f);
+    worker_consume(f->worker, 1);
     for (int i = 0; i < 2; i++)
         peer_publish(f->peer, "", f->queue, "b", 1, &ids[i]);
     assert_true(has_dead(f, 2));
@@ -168,7 +170,7 @@ static void assert_why(struct fixture *f, const struct why *why, unsigned messag
     char *error;
 
     configure(f, "type: classic", "consumer: {concurrency: 1}", why->options, why->chain);
-    run(f);
+    worker_consume(f->worker, 1);
     peer_publish_many(f->peer, f->queue, "m", messages);
     take_dead(f, &dead);
     assert_header(&dead, NOTE_REASON, why->reason);
@@ -222,7 +224,7 @@ static void put_large(struct fixture *f, size_t size)
             .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = {size, value}}};
     }
     configure(f, "type: quorum", "", "outcome: reject, error_size: 1048576", "[retry, recover]");
-    run(f);
+    worker_consume(f->worker, 1);
     peer_publish(f->peer, "", f->queue, "body", 4, &properties);
     free(value);
 }
@@ -315,7 +317,7 @@ static void put_big(struct fixture *f, const char *delay)
     memset(big, 'b', BIG_SIZE);
     entry.value.value.bytes = (amqp_bytes_t){BIG_SIZE, big};
     configure(f, "type: classic", "", "outcome: retry", chain);
-    run(f);
+    worker_consume(f->worker, 1);
     peer_publish(f->peer, "", f->queue, "body", 4, &properties);
     free(chain);
     free(big);
@@ -377,7 +379,7 @@ static void notes_of_a_sender(void **state)
     entries[1].value.value.i64 = 1000;
     configure(f, "type: classic", "", "outcome: retry",
               "[log, {retry: {max_attempts: 2, initial_delay: 10ms}}, recover]");
-    run(f);
+    worker_consume(f->worker, 1);
     peer_publish(f->peer, "", f->queue, "body", 4, &properties);
     take_dead(f, &dead);
     assert_header(&dead, NOTE_ROUTING_KEY, f->queue);
@@ -397,7 +399,7 @@ static void run_and_hold_one(struct fixture *f, const char *arguments)
     char *options = text("gate: '%s'", f->gate);
 
     configure(f, arguments, "consumer: {prefetch: 1}", options, "[retry]");
-    run(f);
+    worker_consume(f->worker, 1);
     peer_publish_many(f->peer, f->queue, "first", 1);
     assert_true(WAIT_FOR(peer_count(f->peer, f->queue) == 0, PATIENCE_MS));
     free(options);
@@ -455,13 +457,13 @@ static void the_brokers_default_limit(void **state)
     struct fixture *f = *state;
 
     configure(f, "type: quorum", "", "outcome: ack", "[retry: {max_attempts: 21}]");
-    run(f);
+    worker_consume(f->worker, 1);
     stop(f);
     assert_int_equal(worker_logged(f->worker, "delivery limit", f->queue), 0);
     assert_int_equal(worker_logged(f->worker, "x-delivery-limit", f->queue), 0);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) FIXTURE_TEST(name, NULL)
 
 int main(void)
 {

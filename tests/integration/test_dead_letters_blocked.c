@@ -11,7 +11,7 @@ static void reject_all(struct fixture *f, const char *top, const char *options)
     char *all = text("outcome: reject%s", options);
 
     configure(f, "type: classic", top, all, "[retry, recover]");
-    run(f);
+    worker_consume(f->worker, 1);
     free(all);
 }
 
@@ -119,7 +119,7 @@ static void a_retry_without_room(void **state)
     f->proxy = proxy_new(f->broker->port);
     configure(f, "type: classic", "publisher: {window_messages: 1, when_full: fail}", options,
               "[{retry: {policy: constant, jitter: none, initial_delay: 1s, in_memory_max: 0ms}}]");
-    run(f);
+    worker_consume(f->worker, 1);
     peer_publish_many(f->peer, f->queue, "m", 2);
     assert_true(WAIT_FOR(broker_unacked(f->broker, f->queue) == 2, PATIENCE_MS));
     proxy_black_hole(f->proxy, true);
@@ -153,16 +153,18 @@ static void a_deleted_dead_letter_queue(void **state)
 static void a_deleted_dead_letter_exchange(void **state)
 {
     struct fixture *f = *state;
+    char *dlx = text("%s.dlx", f->queue);
 
     reject_all(f, "", "");
-    peer_delete_exchange(f->peer, f->dlx);
+    peer_delete_exchange(f->peer, dlx);
+    free(dlx);
     peer_publish_many(f->peer, f->queue, "m", 1);
     assert_true(WAIT_FOR(worker_logged(f->worker, UNCONFIRMED, NULL), PATIENCE_MS));
     assert_dead(f, "m-0");
     assert_empty(f);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) FIXTURE_TEST(name, NULL)
 
 int main(void)
 {

@@ -169,7 +169,7 @@ static void one_of_three_vanishes(void **state)
     free(line);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 
 int main(void)
 {
@@ -179,5 +179,5 @@ int main(void)
         TEST(one_of_three_vanishes),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, fixture_own_node, fixture_end_node);
 }

@@ -198,7 +198,7 @@ static void a_look_keeps_the_order(void **state)
     assert_int_equal(peer_drain(f->peer, f->dlq, next_in_order, &next), MESSAGES);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 
 int main(void)
 {

@@ -573,7 +573,7 @@ static void its_queue_is_deleted(void **state)
     proc_free(proc);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 
 int main(void)
 {

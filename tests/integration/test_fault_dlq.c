@@ -6,7 +6,6 @@
 #include "base/random.h"
 #include "support/test.h"
 
-#define DLQ_FIXTURE_OWN "dlq"
 #include "dlq_fixture.h"
 #include "support/proc.h"
 #include "support/tally.h"
@@ -155,10 +154,10 @@ static void acks_of_a_single_active_consumer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(acks_on_a_slow_disk, setup, teardown),
-        cmocka_unit_test_setup_teardown(acks_of_a_single_active_consumer, setup, teardown),
-        cmocka_unit_test_setup_teardown(killed_at_random_points, setup, teardown),
+        cmocka_unit_test_setup_teardown(acks_on_a_slow_disk, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(acks_of_a_single_active_consumer, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(killed_at_random_points, setup, fixture_teardown),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, fixture_own_node, fixture_end_node);
 }

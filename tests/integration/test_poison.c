@@ -32,10 +32,10 @@ static void a_crash(void **state)
     struct command invoke;
     char *file;
 
-    declare(fixture);
+    peer_declare(fixture->peer, fixture->queue, "quorum");
     make_worker(fixture, "recover", "crash: {max_attempts: 0}");
     worker_consume(fixture->worker, 1);
-    publish(fixture, "poison", "abort");
+    fixture_publish(fixture, "poison", "abort");
     await_dead_letter(fixture);
     assert_int_equal(worker_stop(fixture->worker), 0);
     file = dump(fixture);
@@ -56,7 +56,7 @@ static void a_failure(void **state)
     struct command invoke, edit;
     char *file, *mended, *done;
 
-    declare(fixture);
+    peer_declare(fixture->peer, fixture->queue, "quorum");
     fixture->worker =
         worker_new(fixture->broker->uri,
                    "subscriptions:\n"
@@ -69,7 +69,7 @@ static void a_failure(void **state)
                    fixture->queue);
     fixture->record = worker_path(fixture->worker, "record");
     worker_consume(fixture->worker, 1);
-    publish(fixture, "poison", "panic");
+    fixture_publish(fixture, "poison", "panic");
     await_dead_letter(fixture);
     file = dump(fixture);
     invoke = COMMAND("invoke", "-c", fixture->worker->config, FRAGILE, "run", file);
@@ -97,8 +97,8 @@ static void a_failure(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_crash, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_failure, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_crash, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_failure, setup, fixture_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

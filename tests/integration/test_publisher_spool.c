@@ -32,8 +32,6 @@ struct ends {
 struct spooling {
     struct fixture *f;
     struct ends ends;
-    char *directory;
-    char *path;
     struct warren_publisher_options options;
 };
 
@@ -46,10 +44,8 @@ static int set_up_spool(void **state)
         return -1;
     s->f = fixture;
     s->f->proxy = proxy_new(broker->port);
-    s->directory = scratch_new();
-    s->path = text("%s/spool.db", s->directory);
     warren_publisher_options_init(&s->options);
-    s->options.spool_path = s->path;
+    s->options.spool_path = s->f->spool;
     s->options.block_timeout_ms = 200;
     pthread_mutex_init(&s->ends.lock, NULL);
     *state = s;
@@ -60,11 +56,9 @@ static int tear_down_spool(void **state)
 {
     struct spooling *s = *state;
     void *fixture = s->f;
-    int result = teardown(&fixture);
+    int result = fixture_teardown(&fixture);
 
     pthread_mutex_destroy(&s->ends.lock);
-    scratch_free(s->directory);
-    free(s->path);
     free(s);
     return result;
 }
@@ -155,7 +149,7 @@ static struct ledger_totals totals_of(const struct spooling *s)
 /* What the file holds, while nobody has it or while a publisher does. */
 static struct spool_totals on_disk(const struct spooling *s)
 {
-    struct database_options options = {.path = s->path, .read_only = true};
+    struct database_options options = {.path = s->f->spool, .read_only = true};
     struct warren_error error = {WARREN_OK, ""};
     struct spool_totals totals = {0};
     struct spool *spool = NULL;
@@ -727,16 +721,16 @@ static void a_disk_that_fails_is_told(void **state)
 static void a_moved_file_accepts_nothing(void **state)
 {
     struct spooling *s = *state;
-    char *aside = text("%s.aside", s->path);
+    char *aside = text("%s.aside", s->f->spool);
 
     open_disconnected(s);
     assert_int_equal(publish_body(s, s->f->queue, "before"), WARREN_OK);
-    assert_int_equal(rename(s->path, aside), 0);
+    assert_int_equal(rename(s->f->spool, aside), 0);
     assert_int_equal(publish_body(s, s->f->queue, "meanwhile"), WARREN_EIO);
     connect_again(s);
     expect_body(s, s->f->queue, "before");
     assert_int_equal(publish_body(s, s->f->queue, "meanwhile"), WARREN_EIO);
-    assert_int_equal(rename(aside, s->path), 0);
+    assert_int_equal(rename(aside, s->f->spool), 0);
     assert_int_equal(publish_body(s, s->f->queue, "after"), WARREN_OK);
     expect_body(s, s->f->queue, "after");
     assert_true(WAIT_FOR(on_disk(s).messages == 0, TIMEOUT_MS));
@@ -779,7 +773,7 @@ static void a_long_reader_is_told(void **state)
     proxy_refuse(s->f->proxy, true);
     assert_int_equal(publisher_new(&s->options, &observer, &told, &s->f->publisher, NULL),
                      WARREN_OK);
-    assert_int_equal(sqlite3_open(s->path, &reader), SQLITE_OK);
+    assert_int_equal(sqlite3_open(s->f->spool, &reader), SQLITE_OK);
     assert_int_equal(sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM spool", NULL, NULL, NULL),
                      SQLITE_OK);
     for (int i = 0; i < COUNT; i++)
@@ -823,8 +817,8 @@ static void bad_paths_are_refused(void **state)
 
     s->options.spool_path = "/nonexistent/spool.db";
     assert_no_publisher(s, WARREN_EIO, "/nonexistent/spool.db");
-    s->options.spool_path = s->directory;
-    assert_no_publisher(s, WARREN_EIO, s->directory);
+    s->options.spool_path = s->f->directory;
+    assert_no_publisher(s, WARREN_EIO, s->f->directory);
     s->options.spool_path = "";
     assert_no_publisher(s, WARREN_EINVAL, "spool_path is empty");
 }
@@ -833,7 +827,7 @@ static void bad_paths_are_refused(void **state)
 static void a_foreign_file_is_refused(void **state)
 {
     struct spooling *s = *state;
-    char *path = write_file(s->directory, "letter", "Dear Sir or Madam, this is no database.\n");
+    char *path = write_file(s->f->directory, "letter", "Dear Sir or Madam, this is no database.\n");
     char *content;
 
     s->options.spool_path = path;
@@ -858,9 +852,9 @@ static void another_programs_database_is_refused(void **state)
 {
     struct spooling *s = *state;
 
-    write_to_database(s->path, "CREATE TABLE letters (text)");
+    write_to_database(s->f->spool, "CREATE TABLE letters (text)");
     assert_no_publisher(s, WARREN_ECONFIG, "is a database of another application");
-    write_to_database(s->path, "CREATE TABLE spool (text)"); /* there is none */
+    write_to_database(s->f->spool, "CREATE TABLE spool (text)"); /* there is none */
 }
 
 /* A file that a newer warren wrote is refused. */
@@ -870,7 +864,7 @@ static void a_newer_file_is_refused(void **state)
 
     open_publisher(s);
     close_publisher(s);
-    write_to_database(s->path, "INSERT INTO warren_schema VALUES (999, 0, 'newer')");
+    write_to_database(s->f->spool, "INSERT INTO warren_schema VALUES (999, 0, 'newer')");
     assert_no_publisher(s, WARREN_ECONFIG, "was written by a newer warren");
 }
 
@@ -898,11 +892,11 @@ static void a_damaged_file_is_refused(void **state)
     for (int i = 0; i < 50; i++)
         assert_int_equal(publish_body(s, s->f->queue, "x"), WARREN_OK);
     close_publisher(s);
-    damage(s->path);
-    before = read_file(s->path, &before_len);
+    damage(s->f->spool);
+    before = read_file(s->f->spool, &before_len);
     assert_no_publisher(s, WARREN_EIO,
                         "is damaged; it is left as it is. Put a backup in its place");
-    after = read_file(s->path, &after_len);
+    after = read_file(s->f->spool, &after_len);
     assert_int_equal(after_len, before_len);
     assert_memory_equal(after, before, before_len);
     free(before);
@@ -952,14 +946,14 @@ static void what_cannot_be_written_is_refused(void **state)
 
     open_publisher(s);
     close_publisher(s);
-    assert_int_equal(chmod(s->path, 0444), 0);
-    assert_int_equal(chmod(s->directory, 0555), 0);
+    assert_int_equal(chmod(s->f->spool, 0444), 0);
+    assert_int_equal(chmod(s->f->directory, 0555), 0);
     assert_refused_to_owner(s, "read-only");
-    assert_int_equal(chmod(s->directory, 0755), 0);
-    assert_int_equal(unlink(s->path), 0);
-    assert_int_equal(chmod(s->directory, 0555), 0);
+    assert_int_equal(chmod(s->f->directory, 0755), 0);
+    assert_int_equal(unlink(s->f->spool), 0);
+    assert_int_equal(chmod(s->f->directory, 0555), 0);
     assert_refused_to_owner(s, "Permission denied");
-    assert_int_equal(chmod(s->directory, 0755), 0);
+    assert_int_equal(chmod(s->f->directory, 0755), 0);
 }
 
 /* Out of range: each with the option's name. */
@@ -1013,5 +1007,5 @@ int main(void)
         SPOOL(bad_options_are_refused),
     };
 
-    return cmocka_run_group_tests_name("publisher_spool", tests, start, stop);
+    return cmocka_run_group_tests_name("publisher_spool", tests, NULL, NULL);
 }

@@ -14,56 +14,34 @@
 #define THREADS 8
 #define EACH    50
 
-struct answering {
-    struct fixture *f;
-    struct worker *worker;
-    char *gate;
-};
-
 /* A worker whose handler is answer.HANDLER with @options. */
-static void start_worker(struct answering *a, const char *handler, const char *options)
+static void start_worker(struct fixture *a, const char *handler, const char *options)
 {
     a->worker =
         worker_new(broker->uri, "subscriptions: [{queue: %s, handler: answer.%s, options: {%s}}]",
-                   a->f->queue, handler, options);
+                   a->queue, handler, options);
     worker_consume(a->worker, 1);
 }
 
 static int set_up_request(void **state)
 {
-    struct answering *a = calloc(1, sizeof *a);
-    void *fixture = NULL;
+    struct fixture *a;
 
-    if (!a || setup(&fixture) != 0)
-        return -1;
-    a->f = fixture;
-    a->gate = write_file(WARREN_BINARY_DIR, a->f->queue, "");
-    a->f->proxy = proxy_new(broker->port);
-    a->f->publisher = publisher_open(proxy_uri(a->f->proxy), NULL);
-    *state = a;
+    setup(state);
+    a = *state;
+    a->proxy = proxy_new(broker->port);
+    a->publisher = publisher_open(proxy_uri(a->proxy), NULL);
     return 0;
 }
 
-static int tear_down_request(void **state)
-{
-    struct answering *a = *state;
-    void *fixture = a->f;
-
-    unlink(a->gate);
-    worker_free(a->worker);
-    free(a->gate);
-    free(a);
-    return teardown(&fixture);
-}
-
-static enum warren_status request(struct answering *a, const char *key, const char *body,
+static enum warren_status request(struct fixture *a, const char *key, const char *body,
                                   uint32_t timeout_ms, struct warren_reply **ret_reply,
                                   struct warren_error *error)
 {
     struct warren_message message = {.body = warren_text(body)};
     struct warren_publish publish = {.routing_key = key, .message = &message};
 
-    return warren_publisher_request(a->f->publisher, &publish, timeout_ms, ret_reply, error);
+    return warren_publisher_request(a->publisher, &publish, timeout_ms, ret_reply, error);
 }
 
 static void assert_body(const struct warren_reply *reply, const char *expected)
@@ -72,11 +50,11 @@ static void assert_body(const struct warren_reply *reply, const char *expected)
     assert_memory_equal(reply->message.body.data, expected, strlen(expected));
 }
 
-static struct warren_publisher_stats stats_of(const struct answering *a)
+static struct warren_publisher_stats stats_of(const struct fixture *a)
 {
     struct warren_publisher_stats stats;
 
-    warren_publisher_stats(a->f->publisher, &stats);
+    warren_publisher_stats(a->publisher, &stats);
     return stats;
 }
 
@@ -85,12 +63,12 @@ static struct warren_publisher_stats stats_of(const struct answering *a)
 /* The reply comes with its body and its properties; nothing is left in the queue. */
 static void a_request_gets_its_reply(void **state)
 {
-    struct answering *a = *state;
+    struct fixture *a = *state;
     struct warren_reply *reply = NULL;
     struct warren_error error = {WARREN_OK, ""};
 
     start_worker(a, "echo", "");
-    assert_int_equal(request(a, a->f->queue, "hello", TIMEOUT_MS, &reply, &error), WARREN_OK);
+    assert_int_equal(request(a, a->queue, "hello", TIMEOUT_MS, &reply, &error), WARREN_OK);
     assert_body(reply, "re: hello");
     assert_string_equal(reply->message.properties.content_type, "text/plain");
     assert_int_equal(strlen(reply->message.properties.correlation_id), 32);
@@ -99,25 +77,24 @@ static void a_request_gets_its_reply(void **state)
     assert_int_equal(stats_of(a).replies, 1);
     assert_int_equal(stats_of(a).replies_late, 0);
     assert_int_equal(worker_stop(a->worker), 0);
-    assert_int_equal(peer_count(a->f->peer, a->f->queue), 0);
+    assert_int_equal(peer_count(a->peer, a->queue), 0);
 }
 
 /* A reply larger than a frame comes whole, and so does an empty one's shortest. */
 static void replies_of_all_sizes_come_whole(void **state)
 {
     static const size_t sizes[] = {0, 1, 131072, 1000000};
-    struct answering *a = *state;
+    struct fixture *a = *state;
 
     start_worker(a, "echo", "");
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         char *body = pattern(sizes[i]);
         struct warren_message message = {.body = {body, sizes[i]}};
-        struct warren_publish publish = {.routing_key = a->f->queue, .message = &message};
+        struct warren_publish publish = {.routing_key = a->queue, .message = &message};
         struct warren_reply *reply = NULL;
 
-        assert_int_equal(
-            warren_publisher_request(a->f->publisher, &publish, TIMEOUT_MS, &reply, NULL),
-            WARREN_OK);
+        assert_int_equal(warren_publisher_request(a->publisher, &publish, TIMEOUT_MS, &reply, NULL),
+                         WARREN_OK);
         assert_int_equal(reply->message.body.len, sizes[i] + 4);
         assert_memory_equal((const char *)reply->message.body.data + 4, body, sizes[i]);
         warren_reply_free(reply);
@@ -127,7 +104,7 @@ static void replies_of_all_sizes_come_whole(void **state)
 
 struct asker {
     pthread_t thread;
-    struct answering *a;
+    struct fixture *a;
     int number;
     int right;
 };
@@ -141,7 +118,7 @@ static void *ask_many(void *arg)
         char *expected = text("re: %s", body);
         struct warren_reply *reply = NULL;
 
-        if (request(asker->a, asker->a->f->queue, body, TIMEOUT_MS, &reply, NULL) == WARREN_OK &&
+        if (request(asker->a, asker->a->queue, body, TIMEOUT_MS, &reply, NULL) == WARREN_OK &&
             reply->message.body.len == strlen(expected) &&
             memcmp(reply->message.body.data, expected, strlen(expected)) == 0)
             asker->right++;
@@ -155,7 +132,7 @@ static void *ask_many(void *arg)
 /* Threads that ask at once through one publisher get each its own replies. */
 static void each_thread_gets_its_own_replies(void **state)
 {
-    struct answering *a = *state;
+    struct fixture *a = *state;
     struct asker askers[THREADS];
 
     start_worker(a, "echo", "");
@@ -187,28 +164,27 @@ static void hear(enum warren_status status, struct warren_reply *reply, const ch
     warren_reply_free(reply);
 }
 
-static void ask(struct answering *a, const char *key, uint32_t timeout_ms, struct heard *heard)
+static void ask(struct fixture *a, const char *key, uint32_t timeout_ms, struct heard *heard)
 {
     struct warren_message message = {.body = warren_text("x")};
     struct warren_publish publish = {.routing_key = key, .message = &message};
 
     assert_int_equal(
-        warren_publisher_request_async(a->f->publisher, &publish, timeout_ms, hear, heard),
-        WARREN_OK);
+        warren_publisher_request_async(a->publisher, &publish, timeout_ms, hear, heard), WARREN_OK);
 }
 
 /* More than one request is under way at once; each callback is called once. */
 static void requests_need_not_be_waited_for(void **state)
 {
-    struct answering *a = *state;
+    struct fixture *a = *state;
     struct heard heard[20] = {0};
 
     start_worker(a, "echo", "");
     for (int i = 0; i < 20; i++)
-        ask(a, a->f->queue, TIMEOUT_MS, &heard[i]);
+        ask(a, a->queue, TIMEOUT_MS, &heard[i]);
     assert_true(WAIT_FOR(stats_of(a).replies == 20, TIMEOUT_MS));
-    assert_int_equal(warren_publisher_close(a->f->publisher, 1000), WARREN_OK);
-    a->f->publisher = NULL;
+    assert_int_equal(warren_publisher_close(a->publisher, 1000), WARREN_OK);
+    a->publisher = NULL;
     for (int i = 0; i < 20; i++) {
         assert_int_equal(heard[i].calls, 1);
         assert_int_equal(heard[i].status, WARREN_OK);
@@ -218,24 +194,24 @@ static void requests_need_not_be_waited_for(void **state)
 /* Ordinary messages and their confirms go on between requests. */
 static void ordinary_messages_go_on_beside(void **state)
 {
-    struct answering *a = *state;
+    struct fixture *a = *state;
     char *other = unique_name("other");
     struct ledger_plan plan = {.routing_key = other};
     struct warren_reply *reply = NULL;
 
     start_worker(a, "echo", "");
-    peer_declare(a->f->peer, other, "classic");
-    a->f->ledger = ledger_new(2000, &plan);
-    ledger_start(a->f->ledger, a->f->publisher, 2);
+    peer_declare(a->peer, other, "classic");
+    a->ledger = ledger_new(2000, &plan);
+    ledger_start(a->ledger, a->publisher, 2);
     for (int i = 0; i < 20; i++) {
-        assert_int_equal(request(a, a->f->queue, "x", TIMEOUT_MS, &reply, NULL), WARREN_OK);
+        assert_int_equal(request(a, a->queue, "x", TIMEOUT_MS, &reply, NULL), WARREN_OK);
         warren_reply_free(reply);
     }
-    ledger_stop(a->f->ledger, false);
-    flush(a->f);
-    ledger_drain(a->f->ledger, a->f->peer, other);
-    ledger_check(a->f->ledger);
-    peer_delete(a->f->peer, other);
+    ledger_stop(a->ledger, false);
+    flush(a);
+    ledger_drain(a->ledger, a->peer, other);
+    ledger_check(a->ledger);
+    peer_delete(a->peer, other);
     free(other);
 }
 
@@ -244,28 +220,28 @@ static void ordinary_messages_go_on_beside(void **state)
 /* Nobody replies: the request ends by its time-out. */
 static void no_reply_is_a_time_out(void **state)
 {
-    struct answering *a = *state;
+    struct fixture *a = *state;
     struct warren_reply *reply = NULL;
     struct warren_error error = {WARREN_OK, ""};
 
-    assert_int_equal(request(a, a->f->queue, "x", 200, &reply, &error), WARREN_ETIMEOUT);
+    assert_int_equal(request(a, a->queue, "x", 200, &reply, &error), WARREN_ETIMEOUT);
     assert_string_equal(error.text, "no reply within 200 ms");
     assert_null(reply);
-    assert_int_equal(peer_count(a->f->peer, a->f->queue), 1);
+    assert_int_equal(peer_count(a->peer, a->queue), 1);
 }
 
 /* A reply that comes after the time-out is dropped and counted; the next request gets its own. */
 static void late_replies_are_dropped(void **state)
 {
-    struct answering *a = *state;
+    struct fixture *a = *state;
     char *options = text("gate: %s", a->gate);
     struct warren_reply *reply = NULL;
 
     start_worker(a, "echo", options);
-    assert_int_equal(request(a, a->f->queue, "first", 200, &reply, NULL), WARREN_ETIMEOUT);
+    assert_int_equal(request(a, a->queue, "first", 200, &reply, NULL), WARREN_ETIMEOUT);
     assert_int_equal(unlink(a->gate), 0);
     assert_true(WAIT_FOR(stats_of(a).replies_late == 1, TIMEOUT_MS));
-    assert_int_equal(request(a, a->f->queue, "second", TIMEOUT_MS, &reply, NULL), WARREN_OK);
+    assert_int_equal(request(a, a->queue, "second", TIMEOUT_MS, &reply, NULL), WARREN_OK);
     assert_body(reply, "re: second");
     warren_reply_free(reply);
     free(options);
@@ -274,11 +250,11 @@ static void late_replies_are_dropped(void **state)
 /* Of several replies to one request the first one counts. */
 static void the_first_reply_counts(void **state)
 {
-    struct answering *a = *state;
+    struct fixture *a = *state;
     struct warren_reply *reply = NULL;
 
     start_worker(a, "echo", "times: 3");
-    assert_int_equal(request(a, a->f->queue, "x", TIMEOUT_MS, &reply, NULL), WARREN_OK);
+    assert_int_equal(request(a, a->queue, "x", TIMEOUT_MS, &reply, NULL), WARREN_OK);
     assert_true(WAIT_FOR(stats_of(a).replies_late == 2, TIMEOUT_MS));
     assert_int_equal(stats_of(a).replies, 1);
     warren_reply_free(reply);
@@ -287,7 +263,7 @@ static void the_first_reply_counts(void **state)
 /* Where no queue is bound the request ends at once, whatever its time-out. */
 static void unroutable_ends_at_once(void **state)
 {
-    struct answering *a = *state;
+    struct fixture *a = *state;
     struct warren_reply *reply = NULL;
     struct warren_error error = {WARREN_OK, ""};
 
@@ -299,17 +275,17 @@ static void unroutable_ends_at_once(void **state)
 /* So does one to an exchange that is not there, and the next one goes on. */
 static void a_missing_exchange_ends_at_once(void **state)
 {
-    struct answering *a = *state;
+    struct fixture *a = *state;
     struct warren_message message = {.body = warren_text("x")};
     struct warren_publish publish = {.exchange = "no such exchange", .message = &message};
     struct warren_reply *reply = NULL;
     struct warren_error error = {WARREN_OK, ""};
 
     start_worker(a, "echo", "");
-    assert_int_equal(warren_publisher_request(a->f->publisher, &publish, 3600000, &reply, &error),
+    assert_int_equal(warren_publisher_request(a->publisher, &publish, 3600000, &reply, &error),
                      WARREN_ENOTFOUND);
     assert_non_null(strstr(error.text, "404 NOT_FOUND"));
-    assert_int_equal(request(a, a->f->queue, "x", TIMEOUT_MS, &reply, NULL), WARREN_OK);
+    assert_int_equal(request(a, a->queue, "x", TIMEOUT_MS, &reply, NULL), WARREN_OK);
     warren_reply_free(reply);
 }
 
@@ -317,23 +293,23 @@ static void a_missing_exchange_ends_at_once(void **state)
  * not sent again; the next one gets its reply on the next connection. */
 static void a_lost_connection_ends_open_requests(void **state)
 {
-    struct answering *a = *state;
+    struct fixture *a = *state;
     char *options = text("gate: %s", a->gate);
     struct heard heard[3] = {0};
     struct warren_reply *reply = NULL;
 
     start_worker(a, "echo", options);
     for (int i = 0; i < 3; i++)
-        ask(a, a->f->queue, 3600000, &heard[i]);
-    assert_int_equal(warren_publisher_flush(a->f->publisher, TIMEOUT_MS), WARREN_OK);
-    proxy_cut(a->f->proxy, PROXY_RST);
+        ask(a, a->queue, 3600000, &heard[i]);
+    assert_int_equal(warren_publisher_flush(a->publisher, TIMEOUT_MS), WARREN_OK);
+    proxy_cut(a->proxy, PROXY_RST);
     for (int i = 0; i < 3; i++) {
         assert_true(WAIT_FOR(heard[i].calls == 1, TIMEOUT_MS));
         assert_int_equal(heard[i].status, WARREN_EIO);
         assert_non_null(strstr(heard[i].why, "lost before a reply came"));
     }
     assert_int_equal(unlink(a->gate), 0);
-    assert_int_equal(request(a, a->f->queue, "again", TIMEOUT_MS, &reply, NULL), WARREN_OK);
+    assert_int_equal(request(a, a->queue, "again", TIMEOUT_MS, &reply, NULL), WARREN_OK);
     assert_body(reply, "re: again");
     warren_reply_free(reply);
     assert_int_equal(stats_of(a).resent, 0);
@@ -341,13 +317,13 @@ static void a_lost_connection_ends_open_requests(void **state)
 }
 
 /* Until the proxy refuses no more. */
-static void disconnect(struct answering *a)
+static void disconnect(struct fixture *a)
 {
-    struct warren_publisher *publisher = a->f->publisher;
+    struct warren_publisher *publisher = a->publisher;
 
     assert_int_equal(warren_publisher_wait_connected(publisher, TIMEOUT_MS, NULL), WARREN_OK);
-    proxy_refuse(a->f->proxy, true);
-    proxy_cut(a->f->proxy, PROXY_RST);
+    proxy_refuse(a->proxy, true);
+    proxy_cut(a->proxy, PROXY_RST);
     assert_true(
         WAIT_FOR(warren_publisher_wait_connected(publisher, 1, NULL) != WARREN_OK, TIMEOUT_MS));
 }
@@ -355,13 +331,13 @@ static void disconnect(struct answering *a)
 /* Without a connection a request waits for one, and is sent then. */
 static void a_request_waits_for_a_connection(void **state)
 {
-    struct answering *a = *state;
+    struct fixture *a = *state;
     struct heard heard = {0};
 
     start_worker(a, "echo", "");
     disconnect(a);
-    ask(a, a->f->queue, TIMEOUT_MS, &heard);
-    proxy_refuse(a->f->proxy, false);
+    ask(a, a->queue, TIMEOUT_MS, &heard);
+    proxy_refuse(a->proxy, false);
     assert_true(WAIT_FOR(heard.calls == 1, TIMEOUT_MS));
     assert_int_equal(heard.status, WARREN_OK);
 }
@@ -369,27 +345,27 @@ static void a_request_waits_for_a_connection(void **state)
 /* One that finds no connection in time says that it was never sent. */
 static void never_sent_is_said(void **state)
 {
-    struct answering *a = *state;
+    struct fixture *a = *state;
     struct warren_reply *reply = NULL;
     struct warren_error error = {WARREN_OK, ""};
 
     disconnect(a);
-    assert_int_equal(request(a, a->f->queue, "x", 200, &reply, &error), WARREN_ETIMEOUT);
+    assert_int_equal(request(a, a->queue, "x", 200, &reply, &error), WARREN_ETIMEOUT);
     assert_string_equal(error.text, "never sent: no connection within 200 ms");
-    proxy_refuse(a->f->proxy, false);
-    assert_int_equal(warren_publisher_flush(a->f->publisher, TIMEOUT_MS), WARREN_OK);
-    assert_int_equal(peer_count(a->f->peer, a->f->queue), 0);
+    proxy_refuse(a->proxy, false);
+    assert_int_equal(warren_publisher_flush(a->publisher, TIMEOUT_MS), WARREN_OK);
+    assert_int_equal(peer_count(a->peer, a->queue), 0);
 }
 
 /* Closing ends the requests whose replies have not come. */
 static void closing_ends_open_requests(void **state)
 {
-    struct answering *a = *state;
+    struct fixture *a = *state;
     struct heard heard = {0};
 
-    ask(a, a->f->queue, 3600000, &heard);
-    assert_int_equal(warren_publisher_close(a->f->publisher, TIMEOUT_MS), WARREN_OK);
-    a->f->publisher = NULL;
+    ask(a, a->queue, 3600000, &heard);
+    assert_int_equal(warren_publisher_close(a->publisher, TIMEOUT_MS), WARREN_OK);
+    a->publisher = NULL;
     assert_int_equal(heard.calls, 1);
     assert_int_equal(heard.status, WARREN_ECLOSED);
 }
@@ -410,9 +386,9 @@ static void keep_reply(enum warren_status status, struct warren_reply *reply, co
  * are told. */
 static void a_correlation_id_is_whole(void **state)
 {
-    struct answering *a = *state;
+    struct fixture *a = *state;
     struct warren_message message = {.body = warren_text("x")};
-    struct warren_publish publish = {.routing_key = a->f->queue, .message = &message};
+    struct warren_publish publish = {.routing_key = a->queue, .message = &message};
     struct warren_reply *reply = NULL;
     struct peer_message asked;
     amqp_basic_properties_t properties = {
@@ -421,19 +397,19 @@ static void a_correlation_id_is_whole(void **state)
     char address[256] = "";
 
     assert_int_equal(
-        warren_publisher_request_async(a->f->publisher, &publish, TIMEOUT_MS, keep_reply, &reply),
+        warren_publisher_request_async(a->publisher, &publish, TIMEOUT_MS, keep_reply, &reply),
         WARREN_OK);
-    assert_int_equal(warren_publisher_flush(a->f->publisher, TIMEOUT_MS), WARREN_OK);
-    assert_true(peer_get(a->f->peer, a->f->queue, &asked));
+    assert_int_equal(warren_publisher_flush(a->publisher, TIMEOUT_MS), WARREN_OK);
+    assert_true(peer_get(a->peer, a->queue, &asked));
     assert_int_equal(asked.properties->correlation_id.len, 32);
     memcpy(id, asked.properties->correlation_id.bytes, 32);
     memcpy(address, asked.properties->reply_to.bytes, asked.properties->reply_to.len);
     peer_message_done(&asked);
     properties.correlation_id = (amqp_bytes_t){34, id}; /* the id, NUL, NUL */
-    peer_publish(a->f->peer, "", address, "no", 2, &properties);
+    peer_publish(a->peer, "", address, "no", 2, &properties);
     assert_true(WAIT_FOR(stats_of(a).replies_late == 1, TIMEOUT_MS));
     properties.correlation_id.len = 32;
-    peer_publish(a->f->peer, "", address, "yes", 3, &properties);
+    peer_publish(a->peer, "", address, "yes", 3, &properties);
     assert_true(WAIT_FOR(__atomic_load_n(&reply, __ATOMIC_ACQUIRE) != NULL, TIMEOUT_MS));
     assert_body(reply, "yes");
     assert_string_equal(reply->message.properties.type, "t");
@@ -448,24 +424,24 @@ static void a_correlation_id_is_whole(void **state)
 /* A request brings no reply-to and no correlation id of its own, and has a time-out. */
 static void bad_requests_are_refused(void **state)
 {
-    struct answering *a = *state;
+    struct fixture *a = *state;
     struct warren_message message = {.properties.reply_to = "mine"};
-    struct warren_publish publish = {.routing_key = a->f->queue, .message = &message};
+    struct warren_publish publish = {.routing_key = a->queue, .message = &message};
     struct warren_reply *reply = NULL;
 
-    assert_int_equal(warren_publisher_request(a->f->publisher, &publish, 1000, &reply, NULL),
+    assert_int_equal(warren_publisher_request(a->publisher, &publish, 1000, &reply, NULL),
                      WARREN_EINVAL);
     message.properties = (struct warren_properties){.correlation_id = "mine"};
-    assert_int_equal(warren_publisher_request(a->f->publisher, &publish, 1000, &reply, NULL),
+    assert_int_equal(warren_publisher_request(a->publisher, &publish, 1000, &reply, NULL),
                      WARREN_EINVAL);
     message.properties = (struct warren_properties){0};
-    assert_int_equal(warren_publisher_request(a->f->publisher, &publish, 0, &reply, NULL),
+    assert_int_equal(warren_publisher_request(a->publisher, &publish, 0, &reply, NULL),
                      WARREN_EINVAL);
     assert_int_equal(stats_of(a).requests, 0);
-    assert_int_equal(peer_count(a->f->peer, a->f->queue), 0);
+    assert_int_equal(peer_count(a->peer, a->queue), 0);
 }
 
-#define REQUEST(name) cmocka_unit_test_setup_teardown(name, set_up_request, tear_down_request)
+#define REQUEST(name) cmocka_unit_test_setup_teardown(name, set_up_request, fixture_teardown)
 
 int main(void)
 {
@@ -488,5 +464,5 @@ int main(void)
         REQUEST(bad_requests_are_refused),
     };
 
-    return cmocka_run_group_tests_name("request", tests, start, stop);
+    return cmocka_run_group_tests_name("request", tests, NULL, NULL);
 }

@@ -79,7 +79,7 @@ static void cut_before_the_first_message(void **state)
     struct tally *tally;
 
     consume(f, "", "", "", IMMEDIATELY);
-    run(f);
+    worker_consume(f->worker, 1);
     tally = books(f, 5);
     publish_meanwhile(f, 0, 5);
     assert_each_once(tally, 5, 0);
@@ -94,7 +94,7 @@ static void cut_while_messages_are_published(void **state)
     struct tally *tally;
 
     consume(f, "", "", "", IMMEDIATELY);
-    run(f);
+    worker_consume(f->worker, 1);
     tally = books(f, 80);
     for (unsigned done = 0, cuts = 0; done < 80; done += 20) {
         publish_meanwhile(f, done, done + 10);
@@ -115,7 +115,7 @@ static void first_is_not_begun_again(void **state)
     peer_declare(f->peer, f->queue, "stream");
     publish(f, 0, 10);
     consume(f, "", "arguments: {x-stream-offset: first}", "", IMMEDIATELY);
-    run(f);
+    worker_consume(f->worker, 1);
     tally = books(f, 20);
     assert_each_once(tally, 10, 0);
     publish_meanwhile(f, 10, 20);
@@ -132,7 +132,7 @@ static void what_is_settled_is_not_handled_again(void **state)
     struct tally *tally;
 
     consume(f, "", "concurrency: 3", options, IMMEDIATELY);
-    run(f);
+    worker_consume(f->worker, 1);
     tally = books(f, 12);
     publish(f, 0, 10);
     assert_each_once(tally, 9, 0);
@@ -156,7 +156,7 @@ static void a_retry_survives_the_connection(void **state)
     consume(f, "", "", "fail_first: 1",
             "[log, retry: {policy: constant, jitter: none, initial_delay: 10m, max_delay: 10m}, "
             "recover]");
-    run(f);
+    worker_consume(f->worker, 1);
     tally = books(f, 1);
     publish(f, 0, 1);
     assert_true(WAIT_FOR((tally_update(tally), tally->lines == 1), PATIENCE_MS));
@@ -174,7 +174,7 @@ static void rejected_ones_do_not_come_again(void **state)
 
     consume(f, "dead_letter: {enabled: false}", "arguments: {x-stream-offset: first}",
             "outcome: reject", IMMEDIATELY);
-    run(f);
+    worker_consume(f->worker, 1);
     record = worker_path(f->worker, "record");
     publish(f, 0, 3);
     assert_true(WAIT_FOR(count_lines(record) == 3, PATIENCE_MS));
@@ -191,7 +191,7 @@ static void dead_letters_survive_the_connection(void **state)
     struct fixture *f = *state;
 
     consume(f, "", "", "outcome: reject", IMMEDIATELY);
-    run(f);
+    worker_consume(f->worker, 1);
     publish_meanwhile(f, 0, 5);
     assert_true(WAIT_FOR(worker_logged(f->worker, "outcome=reject", NULL) >= 3, PATIENCE_MS));
     proxy_cut(f->proxy, PROXY_RST);
@@ -205,7 +205,7 @@ static void handed_back_ones_are_run_again(void **state)
     struct fixture *f = *state;
 
     consume(f, "", "", "outcome: requeue", IMMEDIATELY);
-    run(f);
+    worker_consume(f->worker, 1);
     publish(f, 0, 1);
     assert_true(
         WAIT_FOR(worker_logged(f->worker, "attempt=1", "outcome=requeue") >= 3, PATIENCE_MS));
@@ -219,7 +219,7 @@ static void pauses_lose_and_repeat_nothing(void **state)
     struct tally *tally;
 
     consume(f, "", "prefetch_bytes: 1KiB", "", IMMEDIATELY);
-    run(f);
+    worker_consume(f->worker, 1);
     tally = books(f, 300);
     for (unsigned i = 0; i < 3; i++)
         publish(f, 100 * i, 100 * i + 100);
@@ -271,7 +271,7 @@ static void a_killed_worker_goes_on(void **state)
     char *path;
 
     consume(f, STATE, "", "", IMMEDIATELY);
-    run(f);
+    worker_consume(f->worker, 1);
     path = state_file(f);
     tally = books(f, 30);
     publish(f, 0, 20);
@@ -279,7 +279,7 @@ static void a_killed_worker_goes_on(void **state)
     assert_true(WAIT_FOR(file_has(path, "offset    00000000000000000020\n"), PATIENCE_MS));
     kill_it(f);
     publish(f, 20, 30);
-    run(f);
+    worker_consume(f->worker, 1);
     worker_expect_logged(f->worker, "from where it was left", "offset=20", 1);
     assert_each_once(tally, 30, 0);
     stop(f);
@@ -294,14 +294,14 @@ static void a_worker_killed_at_work_loses_nothing(void **state)
     struct tally *tally;
 
     consume(f, STATE, "", "delay: 5ms", IMMEDIATELY);
-    run(f);
+    worker_consume(f->worker, 1);
     tally = books(f, 200);
     for (unsigned done = 0; done < 200; done += 50) {
         publish(f, done, done + 25);
         assert_true(tally_wait(tally, done + 5, PATIENCE_MS));
         kill_it(f);
         publish(f, done + 25, done + 50);
-        run(f);
+        worker_consume(f->worker, 1);
     }
     assert_true(tally_wait(tally, 200, PATIENCE_MS));
     stop(f);
@@ -316,12 +316,12 @@ static void killed_before_the_first_message(void **state)
     char *path;
 
     consume(f, STATE, "", "", IMMEDIATELY);
-    run(f);
+    worker_consume(f->worker, 1);
     path = state_file(f);
     assert_true(WAIT_FOR(file_has(path, "timestamp"), PATIENCE_MS));
     kill_it(f);
     publish(f, 0, 5);
-    run(f);
+    worker_consume(f->worker, 1);
     tally = books(f, 5);
     assert_each_once(tally, 5, 0);
     stop(f);
@@ -338,7 +338,7 @@ static void a_stopped_worker_repeats_nothing(void **state)
     struct tally *tally;
 
     consume(f, STATE, "concurrency: 1", options, IMMEDIATELY);
-    run(f);
+    worker_consume(f->worker, 1);
     tally = books(f, 10);
     publish(f, 0, 10);
     assert_each_once(tally, 2, 0);
@@ -349,7 +349,7 @@ static void a_stopped_worker_repeats_nothing(void **state)
     assert_int_equal(proc_wait(f->worker->proc, PATIENCE_MS), 0);
     tally_update(tally);
     assert_int_equal(tally->ok, 3);
-    run(f);
+    worker_consume(f->worker, 1);
     assert_each_once(tally, 10, 0);
     stop(f);
     tally_free(tally);
@@ -363,11 +363,11 @@ static void a_damaged_file_is_refused(void **state)
     char *path;
 
     consume(f, STATE, "", "", IMMEDIATELY);
-    run(f);
+    worker_consume(f->worker, 1);
     path = state_file(f);
     stop(f);
     free(write_file("/", path + 1, "warren-stream 1 offset    0000000000000000002x\n"));
-    WORKER_RUN(f->worker, PLUGINS);
+    worker_run(f->worker, NULL);
     assert_int_equal(proc_wait(f->worker->proc, PATIENCE_MS), 1);
     worker_expect_logged(f->worker, path, "it is damaged", 1);
     free(path);
@@ -442,13 +442,13 @@ static void a_gap_is_told(void **state)
                            "    arguments: {x-stream-offset: first}\n",
                            f->queue, f->queue);
     publish(f, 0, 3);
-    run(f);
+    worker_consume(f->worker, 1);
     tally = books(f, 3);
     assert_each_once(tally, 3, 0);
     stop(f);
     outgrow_retention(f);
 
-    run(f);
+    worker_consume(f->worker, 1);
     assert_int_equal(proc_wait(f->worker->proc, PATIENCE_MS), 1);
     worker_expect_logged(f->worker, "level=error", "expected_offset=3", 1);
     assert_true(worker_number(f->worker, "retention removed", "missing") > 0);
@@ -456,7 +456,7 @@ static void a_gap_is_told(void **state)
     assert_int_equal(tally->lines, 3);
 
     go_on_at_a_gap(f);
-    run(f);
+    worker_consume(f->worker, 1);
     assert_true(
         WAIT_FOR(worker_logged(f->worker, "level=warn", "expected_offset=3") == 1, PATIENCE_MS));
     stop(f);
@@ -469,12 +469,12 @@ static void without_state_dir_there_is_a_warning(void **state)
     struct fixture *f = *state;
 
     consume(f, "", "", "", IMMEDIATELY);
-    run(f);
+    worker_consume(f->worker, 1);
     worker_expect_logged(f->worker, "stream without state_dir", f->queue, 1);
     stop(f);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) FIXTURE_TEST(name, NULL)
 
 int main(void)
 {

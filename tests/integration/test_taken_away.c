@@ -68,7 +68,7 @@ static void whatever_is_taken_away_is_told(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         peer_declare(fixture->peer, fixture->queue, "classic");
         make_rich_worker(fixture);
-        publish(fixture, "m-1", rows[i].body);
+        fixture_publish(fixture, "m-1", rows[i].body);
         worker_run(fixture->worker, NULL);
         await_the_end(fixture);
         if (worker_logged(fixture->worker, "level=error", rows[i].said) != 1 &&
@@ -105,14 +105,14 @@ static void nothing_is_lost_and_the_culprit_is_found(void **state)
     char id[16];
 
     skip_under_tsan();
-    declare(fixture);
-    fixture->concurrency = 2;
+    peer_declare(fixture->peer, fixture->queue, "quorum");
+    concurrency = 2;
     make_worker(fixture, "log, recover", "state_dir: state");
     for (int i = 0; i < GOOD; i++) {
         snprintf(id, sizeof id, "m-%d", i);
-        publish(fixture, id, "good");
+        fixture_publish(fixture, id, "good");
         if (i == 3)
-            publish(fixture, "m-bad", "close socket:");
+            fixture_publish(fixture, "m-bad", "close socket:");
     }
     for (int i = 0; i < 20; i++) {
         worker_run(fixture->worker, NULL);
@@ -141,7 +141,7 @@ static void all_are_taken_away(void **state)
     skip_under_tsan();
     peer_declare(fixture->peer, fixture->queue, "classic");
     make_rich_worker(fixture);
-    publish(fixture, "m-1", "close "); /* of 0, 1 and 2, too: nobody can be told */
+    fixture_publish(fixture, "m-1", "close "); /* of 0, 1 and 2, too: nobody can be told */
     worker_run(fixture->worker, NULL);
     assert_true(WAIT_FOR(recorded(fixture, "begin m-%d ", 1) == 1, PATIENCE_MS));
     proc_signal(fixture->worker->proc, SIGTERM);
@@ -149,7 +149,7 @@ static void all_are_taken_away(void **state)
     assert_true(WAIT_FOR(peer_count(fixture->peer, fixture->queue) == 1, PATIENCE_MS));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 
 int main(void)
 {

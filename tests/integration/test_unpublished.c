@@ -313,7 +313,7 @@ static void more_than_the_window_is_given_up(void **state)
     free(out);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) FIXTURE_TEST(name, NULL)
 
 int main(void)
 {

@@ -33,7 +33,7 @@ int fixture_setup(void **state)
     fixture->other = unique_name(program_invocation_short_name);
     fixture->directory = scratch_new();
     fixture->spool = text("%s/spool.db", fixture->directory);
-    fixture->gate = write_file(fixture->directory, "gate", "");
+    fixture->gate = write_file(WARREN_BINARY_DIR, fixture->queue, "");
     if (type)
         peer_declare(fixture->peer, fixture->queue, type);
     *state = fixture;
@@ -57,8 +57,8 @@ int fixture_teardown(void **state)
     peer_delete(fixture->peer, fixture->queue); /* with `dlq` */
     peer_delete(fixture->peer, fixture->other);
     peer_free(fixture->peer);
-    broker_free(fixture->broker);
     scratch_free(fixture->directory);
+    unlink(fixture->gate);
     free(fixture->queue);
     free(fixture->dlq);
     free(fixture->other);
