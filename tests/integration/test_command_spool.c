@@ -426,7 +426,7 @@ static void discard_is_careful(void **state)
     expect_listed(f, "\"to_send\":1,\"refused\":0");
 }
 
-/* --refused and --all. */
+/* --refused and --all; both are the first. */
 static void discard_removes_all(void **state)
 {
     struct fixture *f = *state;
@@ -442,6 +442,10 @@ static void discard_removes_all(void **state)
     assert_has(command.out, "\"discarded\":1}");
     command_done(&command);
     expect_listed(f, "\"to_send\":1,\"refused\":0");
+    command = COMMAND("spool", "discard", f->spool, "--refused", "--all", "--yes");
+    command_expect(&command, 0);
+    assert_has(command.out, ": discarded 0 messages\n");
+    command_done(&command);
     command = COMMAND("spool", "discard", f->spool, "--all", "--yes");
     command_expect(&command, 0);
     command_done(&command);
