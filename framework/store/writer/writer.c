@@ -121,10 +121,12 @@ static bool wait_for_work(struct writer *w)
 
 void writer_wake(struct writer *w)
 {
-    bool may_write = to_write(w) >= w->wanted && !(w->wants && w->busy);
+    bool has_to_write;
 
-    if (!w->sleeps ||
-        !(may_write || w->is_kicked || w->reads.count > 0 || w->leaving > 0 || w->stopping))
+    if (!w->sleeps) /* it looks for itself */
+        return;
+    has_to_write = to_write(w) >= w->wanted && !(w->wants && w->busy);
+    if (!has_to_write && !w->is_kicked && w->reads.count == 0 && w->leaving == 0 && !w->stopping)
         return;
     w->sleeps = false; /* once */
     condition_signal(&w->wake);
@@ -134,26 +136,27 @@ void writer_vacate(struct writer *w)
 {
     pthread_mutex_lock(&w->mutex);
     w->busy = false;
-    w->wants = w->wants && to_write(w) > 0; /* a handler may have undone all */
+    if (w->sleeps && to_write(w) == 0) /* a handler has undone all */
+        w->wants = false;
     writer_wake(w);
     pthread_mutex_unlock(&w->mutex);
     condition_broadcast(&w->changed);
 }
 
-/* ---- a turn of the thread ---- */
+/* ---- a cycle of the thread ---- */
 
-struct turn {
+struct cycle {
     struct works reads;
     struct works writes;
     bool may_write;
 };
 
 /* Under the mutex. */
-static void begin_turn(struct writer *w, struct turn *turn)
+static void begin_cycle(struct writer *w, struct cycle *cycle)
 {
-    works_init(&turn->reads);
-    works_init(&turn->writes);
-    works_move(&turn->reads, &w->reads);
+    works_init(&cycle->reads);
+    works_init(&cycle->writes);
+    works_move(&cycle->reads, &w->reads);
     w->is_kicked = false;
     for (size_t i = 0; i < w->client_count; i++) {
         struct writer_client *client = w->clients[i];
@@ -163,19 +166,19 @@ static void begin_turn(struct writer *w, struct turn *turn)
         client->is_kicked = false;
     }
     w->working = true;
-    if (!turn->may_write)
+    if (!cycle->may_write)
         return;
     w->last_group = to_write(w);
     if (is_retry_due(w))
-        works_move(&turn->writes, &w->failed);
-    works_move(&turn->writes, &w->writes);
+        works_move(&cycle->writes, &w->failed);
+    works_move(&cycle->writes, &w->writes);
     w->busy = true; /* abandoned, it is anyway, and stays so */
     w->wants = w->visited = false;
     w->ready_us = 0;
 }
 
 /* Under the mutex. */
-static void end_turn(struct writer *w, const struct turn *turn)
+static void end_cycle(struct writer *w, const struct cycle *cycle)
 {
     w->due_ms = INT64_MAX;
     for (size_t i = 0; i < w->client_count; i++) {
@@ -187,7 +190,7 @@ static void end_turn(struct writer *w, const struct turn *turn)
             w->due_ms = client->due_ms;
     }
     w->working = false;
-    if (turn->may_write && !w->abandoned)
+    if (cycle->may_write && !w->abandoned)
         w->busy = false;
     condition_broadcast(&w->changed);
 }
@@ -226,22 +229,22 @@ static void look_after_log(struct writer *w, bool has_written)
 void *writer_run(void *arg)
 {
     struct writer *w = arg;
-    struct turn turn;
+    struct cycle cycle;
 
     pthread_mutex_lock(&w->mutex);
     for (;;) {
-        turn.may_write = wait_for_work(w);
+        cycle.may_write = wait_for_work(w);
         if (w->stopping)
             break;
-        begin_turn(w, &turn);
+        begin_cycle(w, &cycle);
         pthread_mutex_unlock(&w->mutex);
-        if (turn.may_write)
-            writer_write(w, &turn.writes);
-        writer_read(w, &turn.reads);
+        if (cycle.may_write)
+            writer_write(w, &cycle.writes);
+        writer_read(w, &cycle.reads);
         tend_clients(w);
-        look_after_log(w, turn.may_write);
+        look_after_log(w, cycle.may_write);
         pthread_mutex_lock(&w->mutex);
-        end_turn(w, &turn);
+        end_cycle(w, &cycle);
     }
     pthread_mutex_unlock(&w->mutex);
     return NULL;

@@ -84,7 +84,7 @@ struct writer_client {
                      int64_t last_id);
     /* the writer's */
     size_t pending; /* works that are not done */
-    size_t ended;   /* of these, in this turn of the thread */
+    size_t ended;   /* of these, in this cycle of the thread */
     bool is_kicked;
     atomic_bool is_leaving;
     bool is_failing;

@@ -206,18 +206,27 @@ static enum warren_status write_with_handlers(struct transactor *t, struct works
     return status;
 }
 
-/* While the disk fails, what is tried again waits, in its order. */
-static void set_aside(struct writer *w, struct works *works)
+static bool is_told_at_once(const struct writer_work *work)
+{
+    return !work->kind->retried;
+}
+
+static bool may_be_anywhere(const struct writer_work *work)
+{
+    return work->kind->anywhere;
+}
+
+/* Those that @stay are left in @works; the others go to the end of @others. */
+static void split(struct works *works, bool (*stay)(const struct writer_work *work),
+                  struct works *others)
 {
     struct works all;
     struct writer_work *work;
 
-    if (w->failed.count == 0)
-        return;
     works_init(&all);
     works_move(&all, works);
     while ((work = works_pop(&all)))
-        works_add(work->kind->retried ? &w->failed : works, work);
+        works_add(stay(work) ? works : others, work);
 }
 
 /* Is the file in its place? What is bound to that fails, or else is set aside. */
@@ -225,20 +234,15 @@ static void look_for_file(struct writer *w, struct works *works)
 {
     struct warren_error error;
     enum warren_status status;
-    struct works all;
     struct works bound;
-    struct writer_work *work;
 
     if (!is_bound_to_place(works))
         return;
     status = database_in_place(w->own.database, &error);
     if (status == WARREN_OK)
         return;
-    works_init(&all);
     works_init(&bound);
-    works_move(&all, works);
-    while ((work = works_pop(&all)))
-        works_add(work->kind->anywhere ? works : &bound, work);
+    split(works, may_be_anywhere, &bound);
     end(w, &bound, status, &error);
 }
 
@@ -252,7 +256,8 @@ void writer_write(struct writer *w, struct works *works)
         end(w, works, WARREN_ECLOSED, &error);
         return;
     }
-    set_aside(w, works);
+    if (w->failed.count > 0) /* while the disk fails, what is tried again waits, in its order */
+        split(works, is_told_at_once, &w->failed);
     look_for_file(w, works);
     if (w->transactor && w->transactor->is_open)
         status = write_with_handlers(w->transactor, works, &error);

@@ -55,18 +55,18 @@ struct writer {
     uint32_t group_delay_us; /* the longest of its clients' */
     size_t last_group;       /* how much was in it */
     bool stopping;
+    atomic_bool cut_log;   /* the log is to be cut off, with nobody else writing */
     atomic_bool abandoned; /* by a handler that crashed in a transaction */
 
     struct writer_client *clients[WRITER_CLIENTS]; /* change under the mutex, and while paused */
     size_t client_count;
 
     /* the thread's */
-    struct works failed; /* to be tried again */
+    struct works failed; /* to be tried again; others look while it sleeps */
     int64_t retry_ms;    /* the delay before that */
     int64_t retry_at_ms;
     int64_t due_ms;  /* when there is something to do although nothing comes */
     int64_t tend_ms; /* when to look after the log; INT64_MAX: no need */
-    bool cut_log;    /* with nobody else writing */
 
     atomic_uint_fast64_t commits;
     atomic_uint_fast64_t failures;
