@@ -198,14 +198,6 @@ static bool fits(const struct spooler *s, int64_t bytes)
     return s->bytes + bytes <= (int64_t)s->options.max_bytes;
 }
 
-void spooler_ask_to_write(struct spooler *s)
-{
-    if (s->is_writing)
-        return;
-    s->is_writing = true;
-    writer_submit(s->writer, &s->client, &s->write);
-}
-
 /* Under the lock. */
 static enum warren_status take_room(struct spooler *s, int64_t bytes, int64_t wait_ms,
                                     int64_t deadline_ms)
@@ -233,13 +225,21 @@ enum warren_status spooler_publish(struct spooler *s, struct record *record, int
 {
     struct spool_ticket ticket;
     enum warren_status status;
+    bool ask = false;
 
     ticket_init(&ticket, record, wait_ms);
     pthread_mutex_lock(&s->lock);
     status = take_room(s, ticket.bytes, wait_ms, ticket.deadline_ms);
     if (status == WARREN_OK) {
         list_push(&s->tickets, &ticket.link);
-        spooler_ask_to_write(s);
+        ask = spooler_asks_to_write(s);
+    }
+    if (ask) { /* without the lock, which the writer's thread wants at once */
+        pthread_mutex_unlock(&s->lock);
+        writer_submit(s->writer, &s->client, &s->write);
+        pthread_mutex_lock(&s->lock);
+    }
+    if (status == WARREN_OK) {
         while (!ticket.done)
             condition_wait(&ticket.cond, &s->lock);
         status = ticket.status;
@@ -335,6 +335,7 @@ static char *refusal_of(const struct record *record)
 void spooler_ended(struct spooler *s, const struct record *record, bool told)
 {
     struct spool_ended ended = {.id = record->spool_id, .result = record->result};
+    bool kick;
 
     if (record->result == WARREN_RETURNED && !told) {
         ended.refused = refusal_of(record);
@@ -342,17 +343,20 @@ void spooler_ended(struct spooler *s, const struct record *record, bool told)
     }
     pthread_mutex_lock(&s->lock);
     s->ended[s->ended_count++] = ended;
-    if (s->ended_count == 1)
-        writer_kick(s->writer, &s->client);
+    kick = s->ended_count == 1;
     pthread_mutex_unlock(&s->lock);
+    if (kick)
+        writer_kick(s->writer, &s->client);
 }
 
 void spooler_room(struct spooler *s)
 {
+    bool kick;
+
     pthread_mutex_lock(&s->lock);
-    if (s->hungry) {
-        s->hungry = false;
-        writer_kick(s->writer, &s->client);
-    }
+    kick = s->hungry;
+    s->hungry = false;
     pthread_mutex_unlock(&s->lock);
+    if (kick)
+        writer_kick(s->writer, &s->client);
 }

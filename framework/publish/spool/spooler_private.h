@@ -109,8 +109,15 @@ struct spooler {
 /* A disk that failed is tried again after this; callers try it at once. */
 #define SPOOLER_RETRY_MS 1000
 
-/** Under the lock: have a round written. */
-void spooler_ask_to_write(struct spooler *spooler);
+/** Under the lock: a round is to be written. @return true: hand `write` over */
+static inline bool spooler_asks_to_write(struct spooler *spooler)
+{
+    bool ask = !spooler->is_writing;
+
+    spooler->is_writing = true;
+    return ask;
+}
+
 void spooler_tell(struct spooler *spooler, bool trouble, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

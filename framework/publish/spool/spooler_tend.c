@@ -153,6 +153,7 @@ static void take_note_of_others(struct spooler *s)
 static bool see_to_writing(struct spooler *s, int64_t now)
 {
     bool stop;
+    bool ask;
 
     pthread_mutex_lock(&s->lock);
     stop = s->stopping;
@@ -160,10 +161,11 @@ static bool see_to_writing(struct spooler *s, int64_t now)
         s->is_last_try = true;
         s->retry_ms = 0;
     }
-    if (has_to_write(s, now))
-        spooler_ask_to_write(s);
+    ask = has_to_write(s, now) && spooler_asks_to_write(s);
     take_note_of_others(s);
     pthread_mutex_unlock(&s->lock);
+    if (ask)
+        writer_submit(s->writer, &s->client, &s->write);
     return stop;
 }
 

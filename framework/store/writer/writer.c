@@ -119,17 +119,33 @@ static bool wait_for_work(struct writer *w)
     }
 }
 
-void writer_wake(struct writer *w)
+/* @return it sleeps, and is to be woken: better without the mutex, which it wants then */
+static bool is_to_wake(struct writer *w)
 {
     bool has_to_write;
 
     if (!w->sleeps) /* it looks for itself */
-        return;
+        return false;
     has_to_write = to_write(w) >= w->wanted && !(w->wants && w->busy);
     if (!has_to_write && !w->is_kicked && w->reads.count == 0 && w->leaving == 0 && !w->stopping)
-        return;
+        return false;
     w->sleeps = false; /* once */
-    condition_signal(&w->wake);
+    return true;
+}
+
+void writer_wake(struct writer *w)
+{
+    if (is_to_wake(w))
+        condition_signal(&w->wake);
+}
+
+static void unlock_and_wake(struct writer *w)
+{
+    bool wake = is_to_wake(w);
+
+    pthread_mutex_unlock(&w->mutex);
+    if (wake)
+        condition_signal(&w->wake);
 }
 
 void writer_vacate(struct writer *w)
@@ -138,8 +154,7 @@ void writer_vacate(struct writer *w)
     w->busy = false;
     if (w->sleeps && to_write(w) == 0) /* a handler has undone all */
         w->wants = false;
-    writer_wake(w);
-    pthread_mutex_unlock(&w->mutex);
+    unlock_and_wake(w);
     condition_broadcast(&w->changed);
 }
 
@@ -258,16 +273,14 @@ void writer_submit(struct writer *w, struct writer_client *client, struct writer
     pthread_mutex_lock(&w->mutex);
     client->pending++;
     works_add(work->kind->reads ? &w->reads : &w->writes, work);
-    writer_wake(w);
-    pthread_mutex_unlock(&w->mutex);
+    unlock_and_wake(w);
 }
 
 void writer_kick(struct writer *w, struct writer_client *client)
 {
     pthread_mutex_lock(&w->mutex);
     client->is_kicked = w->is_kicked = true;
-    writer_wake(w);
-    pthread_mutex_unlock(&w->mutex);
+    unlock_and_wake(w);
 }
 
 void writer_stats(struct writer *w, struct writer_stats *stats)
