@@ -71,7 +71,7 @@ static int64_t next_ms(const struct spooler *s, int64_t now)
 void spooler_take_totals(struct spooler *s, const struct spool_totals *totals)
 {
     s->bytes = totals->bytes;
-    for (struct list *link = s->tickets.next; link != &s->tickets; link = link->next)
+    LIST_EACH(link, &s->tickets)
         s->bytes += list_entry(link, struct spool_ticket, link)->bytes;
     s->messages = totals->messages;
     s->refused = totals->refused;

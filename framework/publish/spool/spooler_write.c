@@ -70,7 +70,7 @@ static void reset(struct spooler *s)
     drop_gone(round);
     round->bytes = round->messages = round->refused = 0;
     round->dropped = round->expired = 0;
-    for (struct list *link = round->tickets.next; link != &round->tickets; link = link->next)
+    LIST_EACH(link, &round->tickets)
         ticket_of(link)->status = s->displaced ? WARREN_EIO : WARREN_OK;
 }
 
@@ -280,7 +280,7 @@ static void account(struct spooler *s)
     int64_t unused = 0;
 
     pthread_mutex_lock(&s->lock);
-    for (struct list *link = round->tickets.next; link != &round->tickets; link = link->next) {
+    LIST_EACH(link, &round->tickets) {
         if (ticket_of(link)->status != WARREN_OK) {
             unused += ticket_of(link)->bytes;
             continue;
@@ -304,7 +304,7 @@ static void account(struct spooler *s)
 static void fail_round(struct spooler *s, enum warren_status status)
 {
     reset(s);
-    for (struct list *link = s->round.tickets.next; link != &s->round.tickets; link = link->next)
+    LIST_EACH(link, &s->round.tickets)
         ticket_of(link)->status = status == WARREN_ENOMEM ? status : WARREN_EIO;
 }
 
@@ -338,8 +338,8 @@ static void answer_tickets(struct spooler *s)
     pthread_mutex_lock(&s->lock);
     put_back(s);
     pthread_mutex_unlock(&s->lock);
-    for (link = tickets->next; link != tickets; link = link->next) {
-        struct spool_ticket *ticket = ticket_of(link);
+    LIST_EACH(each, tickets) {
+        struct spool_ticket *ticket = ticket_of(each);
 
         if (ticket->status == WARREN_OK && !spooler_hand_over(s, ticket))
             record_free(ticket->record);
