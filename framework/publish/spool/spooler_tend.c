@@ -38,12 +38,16 @@ bool spooler_ended_are_due(const struct spooler *s, int64_t now)
            (s->stopping || now >= s->ended_due_ms || s->ended_count >= ENDED_MANY || s->nacked > 0);
 }
 
+static bool old_are_due(const struct spooler *s, int64_t now)
+{
+    return s->options.max_age_ms > 0 && now >= s->age_ms && !s->halted;
+}
+
 static bool has_to_write(const struct spooler *s, int64_t now)
 {
     if (!list_empty(&s->tickets) && (s->crowded_ms == INT64_MAX || now >= s->crowded_ms))
         return true;
-    return spooler_ended_are_due(s, now) ||
-           (s->options.max_age_ms > 0 && now >= s->age_ms && !s->halted);
+    return spooler_ended_are_due(s, now) || old_are_due(s, now);
 }
 
 /* When there will be something to do, whatever else happens. */
@@ -128,16 +132,15 @@ static void look_if_due(struct spooler *s)
     look(s);
 }
 
-static bool may_feed(struct spooler *s)
+/* What is too old goes first: it is not to be sent any more. */
+static bool may_feed(struct spooler *s, int64_t now)
 {
-    bool halted;
+    bool may;
 
     pthread_mutex_lock(&s->lock);
-    halted = s->halted;
+    may = !s->halted && !old_are_due(s, now);
     pthread_mutex_unlock(&s->lock);
-    if (now_ms() < s->retry_ms)
-        return false;
-    return !halted && s->backlog && s->nacked == 0;
+    return may && now >= s->retry_ms && s->backlog && s->nacked == 0;
 }
 
 /* Under the lock. Not sooner: what is read next has what they appended. */
@@ -178,7 +181,7 @@ int64_t spooler_tend(struct writer_client *client, int64_t now)
 
     look_if_due(s);
     see_to_nacked(s);
-    if (may_feed(s))
+    if (may_feed(s, now))
         more = spooler_feed(s);
     spooler_report_done(s);
     spooler_tell_removed(s, stop);
