@@ -41,7 +41,7 @@ static struct attempt *make_delivery(bool traced)
 
     arena_init(&scratch);
     buffer_init(&out, PROPERTIES_MAX);
-    if (properties_encode(&properties, PROPERTIES_MAX, &scratch, &out, NULL) != WARREN_OK)
+    if (properties_encode(&properties, NULL, PROPERTIES_MAX, &scratch, &out, NULL) != WARREN_OK)
         die("the properties cannot be encoded");
     encoded = (struct warren_bytes){buffer_front(&out), buffer_len(&out)};
     attempt = attempt_new(warren_text(""), warren_text("bench"), encoded, 0);

@@ -43,7 +43,7 @@ static enum warren_status encode(const struct warren_test_message *message,
 
     if (message->attempt > 0 && without_counts(&properties.headers, texts, scratch) != WARREN_OK)
         return error_set(error, WARREN_ENOMEM, "no memory for the message");
-    return properties_encode_whole(&properties, texts, PROPERTIES_MAX, scratch, out, error);
+    return properties_encode(&properties, texts, PROPERTIES_MAX, scratch, out, error);
 }
 
 static enum warren_status make_delivery(struct warren_bytes exchange, struct warren_bytes key,

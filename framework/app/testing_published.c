@@ -45,7 +45,7 @@ static enum warren_status copy_properties(const struct warren_properties *from,
 
     arena_init(&scratch);
     buffer_init(&out, 2 * RECORD_FRAME_MAX);
-    status = properties_encode_whole(from, texts, RECORD_FRAME_MAX, &scratch, &out, NULL);
+    status = properties_encode(from, texts, RECORD_FRAME_MAX, &scratch, &out, NULL);
     encoded = (struct warren_bytes){buffer_front(&out), buffer_len(&out)};
     if (status == WARREN_OK)
         status = properties_decode(encoded, arena, to);

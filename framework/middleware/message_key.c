@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/field_type.h"
 
 enum warren_status message_key_read(struct message_key *key, const char *text,
                                     const struct warren_subscription_info *info,
@@ -31,24 +32,11 @@ enum warren_status message_key_read(struct message_key *key, const char *text,
 /* Whole numbers and texts can be keys; what is no text keeps its type, 1 is not "1". */
 static struct warren_bytes key_of_value(const struct warren_value *value)
 {
-    struct warren_bytes none = {NULL, 0};
-
-    switch (value->type) {
-    case WARREN_STRING:
-    case WARREN_BYTES:
+    if (value->type == WARREN_STRING || value->type == WARREN_BYTES)
         return value->as.bytes;
-    case WARREN_I8:
-    case WARREN_U8:
-    case WARREN_I16:
-    case WARREN_U16:
-    case WARREN_I32:
-    case WARREN_U32:
-    case WARREN_I64:
-    case WARREN_TIMESTAMP:
+    if (field_is_integer(value) || value->type == WARREN_TIMESTAMP)
         return (struct warren_bytes){&value->as.integer, sizeof value->as.integer};
-    default:
-        return none;
-    }
+    return (struct warren_bytes){NULL, 0};
 }
 
 struct warren_bytes message_key_of(const struct message_key *key, struct warren_job *job)

@@ -39,7 +39,7 @@ enum warren_status stored_reply_write(struct warren_job *job, const struct warre
 
     arena_init(&scratch);
     buffer_init(&out, max);
-    status = properties_encode_whole(&reply->properties, job_arena(job), max, &scratch, &out, NULL);
+    status = properties_encode(&reply->properties, job_arena(job), max, &scratch, &out, NULL);
     if (status == WARREN_OK)
         status = join((struct warren_bytes){buffer_front(&out), buffer_len(&out)}, reply->body, max,
                       ret_data, ret_len);

@@ -14,8 +14,8 @@ static struct warren_bytes encoded(const struct warren_properties *properties, s
     struct warren_error error;
 
     buffer_init(out, 4 * (FRAME_MAX + FRAME_GROWTH_MAX));
-    if (properties_encode_whole(properties, arena, FRAME_MAX + FRAME_GROWTH_MAX, arena, out,
-                                &error) != WARREN_OK)
+    if (properties_encode(properties, arena, FRAME_MAX + FRAME_GROWTH_MAX, arena, out, &error) !=
+        WARREN_OK)
         return (struct warren_bytes){NULL, 0};
     return (struct warren_bytes){buffer_front(out), buffer_len(out)};
 }

@@ -270,11 +270,11 @@ static enum warren_status copy_arguments(struct consumer *consumer,
 
     if (!arguments || arguments->count == 0)
         return WARREN_OK;
-    status = table_to_amqp(arguments, &consumer->arena, &borrowed, NULL);
+    status = table_to_amqp(arguments, NULL, &consumer->arena, &borrowed, NULL);
     if (status == WARREN_OK)
         status = table_from_amqp(&borrowed, &consumer->arena, &copy);
     if (status == WARREN_OK)
-        status = table_to_amqp(&copy, &consumer->arena, &consumer->arguments, NULL);
+        status = table_to_amqp(&copy, NULL, &consumer->arena, &consumer->arguments, NULL);
     return status;
 }
 

@@ -133,7 +133,7 @@ static void on_open(void *user)
     fields[count + 2] =
         warren_field_text("x-max-age", "?"); /* a stream's: so it is never created */
     arena_init(&arena);
-    if (table_to_amqp(&arguments, &arena, &declare.arguments, NULL) != WARREN_OK ||
+    if (table_to_amqp(&arguments, NULL, &arena, &declare.arguments, NULL) != WARREN_OK ||
         channel_call(probe->channel, AMQP_QUEUE_DECLARE_METHOD, &declare, NULL, NULL) != WARREN_OK)
         answer(probe, LIMIT_UNKNOWN);
     arena_done(&arena);

@@ -54,7 +54,7 @@ static enum warren_status declare_exchange(struct topology *topology,
         .internal = exchange->internal,
     };
     enum warren_status status =
-        table_to_amqp(&exchange->arguments, arena, &declare.arguments, error);
+        table_to_amqp(&exchange->arguments, NULL, arena, &declare.arguments, error);
 
     if (status != WARREN_OK)
         return status;
@@ -82,7 +82,7 @@ static enum warren_status declare_queue(struct topology *topology, const struct 
     if (count > 0)
         memcpy(fields, queue->arguments.fields, count * sizeof *fields);
     fields[count] = warren_field_text("x-queue-type", queue->type);
-    status = table_to_amqp(&arguments, arena, &declare.arguments, error);
+    status = table_to_amqp(&arguments, NULL, arena, &declare.arguments, error);
     if (status != WARREN_OK)
         return status;
     return channel_call(topology->channel, AMQP_QUEUE_DECLARE_METHOD, &declare, on_reply, topology);
@@ -103,7 +103,7 @@ static enum warren_status declare_binding(struct topology *topology,
         .routing_key = to_queue.routing_key,
     };
     enum warren_status status =
-        table_to_amqp(&binding->arguments, arena, &to_queue.arguments, error);
+        table_to_amqp(&binding->arguments, NULL, arena, &to_queue.arguments, error);
 
     if (status != WARREN_OK)
         return status;

@@ -3,6 +3,7 @@
  */
 #include "amqp/wire/frame.h"
 
+#include "amqp/wire/property_spans.h"
 #include "amqp/wire/rabbitmq_c.h"
 #include "amqp/wire/wire.h"
 
@@ -21,9 +22,14 @@ static enum warren_status broken(const char **ret_why, const char *why)
     return WARREN_EPROTOCOL;
 }
 
+static size_t left(const struct cursor *cursor)
+{
+    return (size_t)(cursor->end - cursor->at);
+}
+
 static bool skip(struct cursor *cursor, size_t len)
 {
-    if ((size_t)(cursor->end - cursor->at) < len)
+    if (left(cursor) < len)
         return false;
     cursor->at += len;
     return true;
@@ -39,7 +45,7 @@ static bool take_long(struct cursor *cursor, struct cursor *content)
 {
     uint32_t len;
 
-    if ((size_t)(cursor->end - cursor->at) < sizeof len)
+    if (left(cursor) < sizeof len)
         return false;
     len = wire_get_u32(cursor->at);
     cursor->at += sizeof len;
@@ -70,49 +76,18 @@ static enum warren_status check_nested(struct cursor *cursor, bool named, unsign
 
 static enum warren_status check_value(struct cursor *cursor, unsigned depth, const char **ret_why)
 {
-    struct cursor content;
-    bool fits;
+    const struct field_type *type;
 
     if (cursor->at == cursor->end)
         return broken(ret_why, "a field has no value");
-    switch (*cursor->at++) {
-    case AMQP_FIELD_KIND_VOID:
-        return WARREN_OK;
-    case AMQP_FIELD_KIND_BOOLEAN:
-    case AMQP_FIELD_KIND_I8:
-    case AMQP_FIELD_KIND_U8:
-        fits = skip(cursor, 1);
-        break;
-    case AMQP_FIELD_KIND_I16:
-    case AMQP_FIELD_KIND_U16:
-        fits = skip(cursor, 2);
-        break;
-    case AMQP_FIELD_KIND_I32:
-    case AMQP_FIELD_KIND_U32:
-    case AMQP_FIELD_KIND_F32:
-        fits = skip(cursor, 4);
-        break;
-    case AMQP_FIELD_KIND_DECIMAL:
-        fits = skip(cursor, 5);
-        break;
-    case AMQP_FIELD_KIND_I64:
-    case AMQP_FIELD_KIND_U64:
-    case AMQP_FIELD_KIND_F64:
-    case AMQP_FIELD_KIND_TIMESTAMP:
-        fits = skip(cursor, 8);
-        break;
-    case AMQP_FIELD_KIND_UTF8:
-    case AMQP_FIELD_KIND_BYTES:
-        fits = take_long(cursor, &content);
-        break;
-    case AMQP_FIELD_KIND_ARRAY:
-        return check_nested(cursor, false, depth + 1, ret_why);
-    case AMQP_FIELD_KIND_TABLE:
-        return check_nested(cursor, true, depth + 1, ret_why);
-    default:
+    type = field_type_of_letter(*cursor->at++);
+    if (!type)
         return broken(ret_why, "a field has an unknown type");
-    }
-    return fits ? WARREN_OK : broken(ret_why, "a field's value reaches over the table's end");
+    if (type->form == FIELD_ARRAY || type->form == FIELD_TABLE)
+        return check_nested(cursor, type->form == FIELD_TABLE, depth + 1, ret_why);
+    if (!skip(cursor, encoded_value_size(type, cursor->at, left(cursor))))
+        return broken(ret_why, "a field's value reaches over the table's end");
+    return WARREN_OK;
 }
 
 /* All of @cursor: fields of a table (@named), or values of an array. */
@@ -131,25 +106,14 @@ static enum warren_status check_fields(struct cursor *cursor, bool named, unsign
     return WARREN_OK;
 }
 
-static enum warren_status check_property(struct cursor *cursor, unsigned flag, const char **ret_why)
+static enum warren_status
+check_property(struct cursor *cursor, const struct basic_property *property, const char **ret_why)
 {
-    bool fits;
-
-    switch (flag) {
-    case AMQP_BASIC_HEADERS_FLAG:
+    if (property->form == PROPERTY_HEADERS)
         return check_nested(cursor, true, 1, ret_why);
-    case AMQP_BASIC_DELIVERY_MODE_FLAG:
-    case AMQP_BASIC_PRIORITY_FLAG:
-        fits = skip(cursor, 1);
-        break;
-    case AMQP_BASIC_TIMESTAMP_FLAG:
-        fits = skip(cursor, 8);
-        break;
-    default: /* all the others are short strings */
-        fits = skip_short_string(cursor);
-        break;
-    }
-    return fits ? WARREN_OK : broken(ret_why, "a property reaches over the end of its list");
+    if (!skip(cursor, encoded_property_size(property, cursor->at, left(cursor))))
+        return broken(ret_why, "a property reaches over the end of its list");
+    return WARREN_OK;
 }
 
 static enum warren_status check_properties(struct warren_bytes encoded, const char **ret_why)
@@ -161,12 +125,12 @@ static enum warren_status check_properties(struct warren_bytes encoded, const ch
     if (flags & UNKNOWN_FLAGS)
         return broken(ret_why, "a content header has unknown property flags");
     while (flags) {
-        unsigned flag = 1u << (31 - __builtin_clz(flags)); /* the list is in this order */
-        enum warren_status status = check_property(&cursor, flag, ret_why);
+        size_t i = basic_property_first(flags);
+        enum warren_status status = check_property(&cursor, &basic_properties[i], ret_why);
 
         if (status != WARREN_OK)
             return status;
-        flags &= ~flag;
+        flags &= ~basic_property_flag(i);
     }
     if (cursor.at != cursor.end)
         return broken(ret_why, "bytes are left over behind a property list");

@@ -6,43 +6,17 @@
 
 #include "base/error.h"
 
-#include "amqp/wire/table.h"
+#include "amqp/wire/basic_property.h"
 
 #define SHORT_STRING_MAX 255
+#define FLAGS_SIZE       2
 
-/* The properties that are short strings: where they are, here and at rabbitmq-c. */
-static const struct text_property {
-    const char *name;
-    size_t ours;
-    size_t theirs;
-    amqp_flags_t flag;
-} text_properties[] = {
-#define TEXT_PROPERTY(member, flag)                                                                \
-    {                                                                                              \
-#member, offsetof(struct warren_properties, member),                                       \
-            offsetof(amqp_basic_properties_t, member), AMQP_BASIC_##flag##_FLAG                    \
-    }
-    TEXT_PROPERTY(content_type, CONTENT_TYPE),
-    TEXT_PROPERTY(content_encoding, CONTENT_ENCODING),
-    TEXT_PROPERTY(correlation_id, CORRELATION_ID),
-    TEXT_PROPERTY(reply_to, REPLY_TO),
-    TEXT_PROPERTY(expiration, EXPIRATION),
-    TEXT_PROPERTY(message_id, MESSAGE_ID),
-    TEXT_PROPERTY(type, TYPE),
-    TEXT_PROPERTY(user_id, USER_ID),
-    TEXT_PROPERTY(app_id, APP_ID),
-    TEXT_PROPERTY(cluster_id, CLUSTER_ID),
-#undef TEXT_PROPERTY
-};
-
-#define TEXT_PROPERTIES (sizeof text_properties / sizeof *text_properties)
-
-static const char **our_text(struct warren_properties *properties, const struct text_property *row)
+static const char **our_text(struct warren_properties *properties, const struct basic_property *row)
 {
     return (const char **)(void *)((char *)properties + row->ours);
 }
 
-static amqp_bytes_t *their_text(amqp_basic_properties_t *basic, const struct text_property *row)
+static amqp_bytes_t *their_text(amqp_basic_properties_t *basic, const struct basic_property *row)
 {
     return (amqp_bytes_t *)(void *)((char *)basic + row->theirs);
 }
@@ -52,11 +26,11 @@ static amqp_bytes_t *their_text(amqp_basic_properties_t *basic, const struct tex
 static enum warren_status copy_texts(amqp_basic_properties_t *basic, struct arena *arena,
                                      struct warren_properties *properties)
 {
-    for (size_t i = 0; i < TEXT_PROPERTIES; i++) {
-        const struct text_property *row = &text_properties[i];
+    for (size_t i = 0; i < BASIC_PROPERTY_COUNT; i++) {
+        const struct basic_property *row = &basic_properties[i];
         amqp_bytes_t *text = their_text(basic, row);
 
-        if (!(basic->_flags & row->flag))
+        if (row->form != PROPERTY_TEXT || !(basic->_flags & basic_property_flag(i)))
             continue;
         *our_text(properties, row) = arena_text(arena, text->bytes, text->len);
         if (!*our_text(properties, row))
@@ -113,25 +87,34 @@ enum warren_status properties_decode(struct warren_bytes encoded, struct arena *
 
 static enum warren_status borrow_texts(const struct warren_properties *properties,
                                        const struct arena *texts, amqp_basic_properties_t *basic,
-                                       size_t *size, struct warren_error *error)
+                                       struct warren_error *error)
 {
-    for (size_t i = 0; i < TEXT_PROPERTIES; i++) {
-        const struct text_property *row = &text_properties[i];
-        struct warren_bytes text =
-            arena_bytes(texts, *our_text((struct warren_properties *)properties, row));
-        amqp_bytes_t *theirs = their_text(basic, row);
+    for (size_t i = 0; i < BASIC_PROPERTY_COUNT; i++) {
+        const struct basic_property *row = &basic_properties[i];
+        struct warren_bytes text = arena_bytes(texts, basic_property_text(row, properties));
 
         if (!text.data)
             continue;
-        theirs->bytes = (void *)text.data;
-        theirs->len = text.len;
-        if (theirs->len > SHORT_STRING_MAX)
+        if (text.len > SHORT_STRING_MAX)
             return error_set(error, WARREN_EINVAL, "property %s is longer than 255 bytes",
                              row->name);
-        basic->_flags |= row->flag;
-        *size += 1 + theirs->len;
+        *their_text(basic, row) = (amqp_bytes_t){text.len, (void *)text.data};
+        basic->_flags |= basic_property_flag(i);
     }
     return WARREN_OK;
+}
+
+size_t properties_texts_size(const struct warren_properties *properties, const struct arena *texts)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < BASIC_PROPERTY_COUNT; i++) {
+        const char *text = basic_property_text(&basic_properties[i], properties);
+
+        if (text)
+            size += 1 + arena_bytes(texts, text).len;
+    }
+    return size;
 }
 
 /* rabbitmq-c's form, and how many bytes it will take. */
@@ -144,16 +127,16 @@ static enum warren_status to_amqp(const struct warren_properties *properties,
     size_t headers = 0;
 
     memset(basic, 0, sizeof *basic);
-    *size = 2; /* the flags */
-    status = borrow_texts(properties, texts, basic, size, error);
+    status = borrow_texts(properties, texts, basic, error);
     if (status != WARREN_OK)
         return status;
+    *size = FLAGS_SIZE + properties_texts_size(properties, texts);
     if (properties->headers.count) {
-        status = table_to_amqp_whole(&properties->headers, texts, scratch, &basic->headers, error);
+        status = table_to_amqp(&properties->headers, texts, scratch, &basic->headers, error);
         if (status != WARREN_OK)
             return status;
         basic->_flags |= AMQP_BASIC_HEADERS_FLAG;
-        headers = table_size(&basic->headers);
+        headers = table_size(&properties->headers, texts);
     }
     if (properties->delivery_mode) {
         basic->_flags |= AMQP_BASIC_DELIVERY_MODE_FLAG;
@@ -175,10 +158,9 @@ static enum warren_status to_amqp(const struct warren_properties *properties,
     return WARREN_OK;
 }
 
-enum warren_status properties_encode_whole(const struct warren_properties *properties,
-                                           const struct arena *texts, size_t max,
-                                           struct arena *scratch, struct buffer *out,
-                                           struct warren_error *error)
+enum warren_status properties_encode(const struct warren_properties *properties,
+                                     const struct arena *texts, size_t max, struct arena *scratch,
+                                     struct buffer *out, struct warren_error *error)
 {
     amqp_basic_properties_t basic;
     enum warren_status status;
@@ -204,11 +186,4 @@ enum warren_status properties_encode_whole(const struct warren_properties *prope
                          len < 0 ? amqp_error_string2(len) : "another size than computed");
     buffer_added(out, size);
     return WARREN_OK;
-}
-
-enum warren_status properties_encode(const struct warren_properties *properties, size_t max,
-                                     struct arena *scratch, struct buffer *out,
-                                     struct warren_error *error)
-{
-    return properties_encode_whole(properties, NULL, max, scratch, out, error);
 }

@@ -22,24 +22,30 @@ enum warren_status properties_decode(struct warren_bytes encoded, struct arena *
                                      struct warren_properties *properties);
 
 /**
- * Append the property list of @properties to @out. Its texts end at their first NUL.
+ * Append the property list of @properties to @out.
  *
- * @return WARREN_OK; WARREN_EINVAL (a string or a name over 255 bytes, a number outside of its
- *         type, nesting over WARREN_NESTING_MAX); WARREN_ETOOBIG (more than @max bytes);
- *         WARREN_ENOMEM; with @error
+ * @texts   whose texts have the length that arena_bytes() tells; NULL: each ends at its first NUL
+ * @return  WARREN_OK; WARREN_EINVAL (a string or a name over 255 bytes, a number outside of its
+ *          type, nesting over WARREN_NESTING_MAX); WARREN_ETOOBIG (more than @max bytes);
+ *          WARREN_ENOMEM; with @error
  */
-enum warren_status properties_encode(const struct warren_properties *properties, size_t max,
-                                     struct arena *scratch, struct buffer *out,
-                                     struct warren_error *error);
-/** The same; texts that @texts (or NULL) knows have the length that arena_bytes() tells. */
-enum warren_status properties_encode_whole(const struct warren_properties *properties,
-                                           const struct arena *texts, size_t max,
-                                           struct arena *scratch, struct buffer *out,
-                                           struct warren_error *error);
+enum warren_status properties_encode(const struct warren_properties *properties,
+                                     const struct arena *texts, size_t max, struct arena *scratch,
+                                     struct buffer *out, struct warren_error *error);
 
-/** rabbitmq-c's form of @table, in @arena; strings are borrowed from @table. */
-enum warren_status table_to_amqp(const struct warren_table *table, struct arena *arena,
-                                 amqp_table_t *ret_table, struct warren_error *error);
+/** rabbitmq-c's form of @table, in @arena; strings are borrowed from @table. @texts: see above. */
+enum warren_status table_to_amqp(const struct warren_table *table, const struct arena *texts,
+                                 struct arena *arena, amqp_table_t *ret_table,
+                                 struct warren_error *error);
+
+/* Bytes on the wire, of values that can be encoded; SIZE_MAX if that is no size at all. */
+
+/** Of @table, its own length included. */
+size_t table_size(const struct warren_table *table, const struct arena *texts);
+/** Of one field of a table. */
+size_t field_size(const struct warren_field *field, const struct arena *texts);
+/** Of the properties that are texts. */
+size_t properties_texts_size(const struct warren_properties *properties, const struct arena *texts);
 
 /** The public form of rabbitmq-c's @table; everything copied into @arena. */
 enum warren_status table_from_amqp(const amqp_table_t *table, struct arena *arena,

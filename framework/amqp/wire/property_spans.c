@@ -7,20 +7,30 @@
 /* The two low bits of the flags name no property of class basic. */
 #define KNOWN_FLAGS 0xfffcu
 
-/* Bytes that the property of @flag takes at @at; more than @left if it reaches over the end. */
-static size_t property_size(unsigned flag, const uint8_t *at, size_t left)
+/* @at has an entry whose length is a number of 4 bytes in front of it. */
+static size_t long_size(const uint8_t *at, size_t left)
 {
-    switch (flag) {
-    case AMQP_BASIC_HEADERS_FLAG:
-        return left < 4 ? SIZE_MAX : (size_t)4 + wire_get_u32(at);
-    case AMQP_BASIC_DELIVERY_MODE_FLAG:
-    case AMQP_BASIC_PRIORITY_FLAG:
-        return 1;
-    case AMQP_BASIC_TIMESTAMP_FLAG:
-        return 8;
-    default: /* all the others are short strings */
+    return left < 4 ? SIZE_MAX : (size_t)4 + wire_get_u32(at);
+}
+
+size_t encoded_property_size(const struct basic_property *property, const uint8_t *at, size_t left)
+{
+    switch (property->form) {
+    case PROPERTY_TEXT:
         return left < 1 ? SIZE_MAX : (size_t)1 + at[0];
+    case PROPERTY_HEADERS:
+        return long_size(at, left);
+    case PROPERTY_OCTET:
+        return 1;
+    case PROPERTY_TIME:
+        break;
     }
+    return 8;
+}
+
+size_t encoded_value_size(const struct field_type *type, const uint8_t *at, size_t left)
+{
+    return field_type_has_length(type) ? long_size(at, left) : type->size;
 }
 
 static void note(struct property_spans *spans, unsigned flag, const uint8_t *at, size_t size)
@@ -51,58 +61,18 @@ void property_spans_find(struct warren_bytes encoded, struct property_spans *spa
     spans->before_headers.data = data + 2;
     flags = wire_get_u16(data) & KNOWN_FLAGS;
     while (flags) {
-        unsigned flag = 1u << (31 - __builtin_clz(flags)); /* the list is in this order */
-        size_t size = property_size(flag, data + done, encoded.len - done);
+        size_t i = basic_property_first(flags);
+        size_t size = encoded_property_size(&basic_properties[i], data + done, encoded.len - done);
 
         if (size > encoded.len - done)
             return;
-        note(spans, flag, data + done, size);
+        note(spans, basic_property_flag(i), data + done, size);
         done += size;
-        flags &= ~flag;
+        flags &= ~basic_property_flag(i);
     }
 }
 
 /* ---- headers ---- */
-
-/* Bytes of a value of @type at @at, with its length if it has one. */
-static size_t value_size(unsigned type, const uint8_t *at, size_t left)
-{
-    switch (type) {
-    case WARREN_VOID:
-        return 0;
-    case WARREN_BOOL:
-    case WARREN_I8:
-    case WARREN_U8:
-        return 1;
-    case WARREN_I16:
-    case WARREN_U16:
-        return 2;
-    case WARREN_I32:
-    case WARREN_U32:
-    case WARREN_F32:
-        return 4;
-    case WARREN_DECIMAL:
-        return 5;
-    case WARREN_I64:
-    case WARREN_F64:
-    case WARREN_TIMESTAMP:
-    case AMQP_FIELD_KIND_U64:
-        return 8;
-    case WARREN_STRING:
-    case WARREN_BYTES:
-    case WARREN_ARRAY:
-    case WARREN_TABLE:
-        return left < 4 ? SIZE_MAX : (size_t)4 + wire_get_u32(at);
-    default:
-        return SIZE_MAX;
-    }
-}
-
-static bool has_length(unsigned type)
-{
-    return type == WARREN_STRING || type == WARREN_BYTES || type == WARREN_ARRAY ||
-           type == WARREN_TABLE;
-}
 
 bool property_spans_header(struct warren_bytes headers, const char *name,
                            enum warren_type *ret_type, struct warren_bytes *ret_value)
@@ -113,14 +83,15 @@ bool property_spans_header(struct warren_bytes headers, const char *name,
 
     while (left > 0 && left >= (size_t)at[0] + 2) {
         size_t before = (size_t)at[0] + 2;
-        unsigned type = at[before - 1];
-        size_t size = value_size(type, at + before, left - before);
-        size_t skip = has_length(type) ? 4 : 0;
+        const struct field_type *type = field_type_of_letter(at[before - 1]);
+        size_t size = type ? encoded_value_size(type, at + before, left - before) : SIZE_MAX;
+        size_t skip;
 
         if (size > left - before)
             return false;
         if (at[0] == name_len && memcmp(at + 1, name, name_len) == 0) {
-            *ret_type = (enum warren_type)type;
+            skip = field_type_has_length(type) ? type->size : 0;
+            *ret_type = (enum warren_type)at[before - 1];
             *ret_value = (struct warren_bytes){at + before + skip, size - skip};
             return true;
         }
@@ -132,35 +103,16 @@ bool property_spans_header(struct warren_bytes headers, const char *name,
 
 uint64_t property_spans_count(struct warren_bytes headers, const char *name, uint64_t otherwise)
 {
+    const struct field_type *known;
     struct warren_bytes value;
     enum warren_type type;
-    const uint8_t *at;
     int64_t number;
 
     if (!property_spans_header(headers, name, &type, &value))
         return otherwise;
-    at = value.data;
-    switch (type) {
-    case WARREN_U8:
-        return at[0];
-    case WARREN_U16:
-        return wire_get_u16(at);
-    case WARREN_U32:
-        return wire_get_u32(at);
-    case WARREN_I8:
-        number = (int8_t)at[0];
-        break;
-    case WARREN_I16:
-        number = (int16_t)wire_get_u16(at);
-        break;
-    case WARREN_I32:
-        number = (int32_t)wire_get_u32(at);
-        break;
-    case WARREN_I64:
-        number = (int64_t)wire_get_u64(at);
-        break;
-    default:
+    known = field_type_of(type);
+    if (!known || known->form != FIELD_INTEGER)
         return otherwise;
-    }
+    number = wire_get_integer(value.data, known->size, known->min < 0);
     return number < 0 ? otherwise : (uint64_t)number;
 }

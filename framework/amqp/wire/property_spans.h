@@ -7,6 +7,9 @@
 
 #include <warren/message.h>
 
+#include "amqp/wire/basic_property.h"
+#include "base/field_type.h"
+
 /** Parts of the list, borrowed from it. What is absent has the length 0. */
 struct property_spans {
     struct warren_bytes message_id;
@@ -33,5 +36,11 @@ bool property_spans_header(struct warren_bytes headers, const char *name,
 
 /** The header @name as a number, if it is one that is not negative; else @otherwise. */
 uint64_t property_spans_count(struct warren_bytes headers, const char *name, uint64_t otherwise);
+
+/** Bytes of @property at @at, where a list has @left bytes; more than @left: it reaches over them.
+ */
+size_t encoded_property_size(const struct basic_property *property, const uint8_t *at, size_t left);
+/** The same of a value of @type, behind its letter. */
+size_t encoded_value_size(const struct field_type *type, const uint8_t *at, size_t left);
 
 #endif

@@ -1,15 +1,12 @@
 /* table.c - field tables from the public form to rabbitmq-c's; the way back is in table_read.c. */
-#include "amqp/wire/table.h"
+#include "amqp/wire/properties.h"
 
 #include <limits.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "base/error.h"
-#include "base/integer_type.h"
+#include "base/field_type.h"
 #include "base/real.h"
-
-#include "amqp/wire/properties.h"
 
 #define NAME_MAX_BYTES 255
 
@@ -27,49 +24,34 @@ static enum warren_status convert_table(struct conversion *conversion,
 static enum warren_status convert_array(struct conversion *conversion,
                                         const struct warren_array *array, amqp_array_t *ret);
 
-static enum warren_status convert_integer(struct conversion *conversion, enum warren_type type,
-                                          int64_t number, amqp_field_value_t *ret)
+static enum warren_status convert_integer(struct conversion *conversion,
+                                          const struct field_type *type, int64_t number,
+                                          amqp_field_value_t *ret)
 {
-    const struct integer_type *range = integer_type(type);
-
-    if (number < range->min || number > range->max)
+    if (number < type->min || number > type->max)
         return error_set(conversion->error, WARREN_EINVAL,
                          "field \"%s\": %lld is outside of type %s", conversion->name,
-                         (long long)number, warren_type_name(type));
-    switch (type) {
-    case WARREN_I8:
-        ret->value.i8 = (int8_t)number;
-        break;
-    case WARREN_U8:
+                         (long long)number, type->name);
+    /* Signed or not, the bits are the same. */
+    if (type->size == 1)
         ret->value.u8 = (uint8_t)number;
-        break;
-    case WARREN_I16:
-        ret->value.i16 = (int16_t)number;
-        break;
-    case WARREN_U16:
+    else if (type->size == 2)
         ret->value.u16 = (uint16_t)number;
-        break;
-    case WARREN_I32:
-        ret->value.i32 = (int32_t)number;
-        break;
-    case WARREN_U32:
+    else if (type->size == 4)
         ret->value.u32 = (uint32_t)number;
-        break;
-    default:
-        ret->value.i64 = number;
-        break;
-    }
+    else
+        ret->value.u64 = (uint64_t)number;
     return WARREN_OK;
 }
 
-static enum warren_status convert_real(struct conversion *conversion, enum warren_type type,
+static enum warren_status convert_real(struct conversion *conversion, const struct field_type *type,
                                        double real, amqp_field_value_t *ret)
 {
-    if (!real_fits(type, real))
+    if (!real_fits(type->type, real))
         return error_set(conversion->error, WARREN_EINVAL,
                          "field \"%s\": %g is outside of type %s, which has finite numbers only",
-                         conversion->name, real, warren_type_name(type));
-    if (type == WARREN_F32)
+                         conversion->name, real, type->name);
+    if (type->size == sizeof ret->value.f32)
         ret->value.f32 = (float)real;
     else
         ret->value.f64 = real;
@@ -79,43 +61,39 @@ static enum warren_status convert_real(struct conversion *conversion, enum warre
 static enum warren_status convert_value(struct conversion *conversion,
                                         const struct warren_value *value, amqp_field_value_t *ret)
 {
-    ret->kind = (uint8_t)value->type; /* the numbers are the wire's on both sides */
-    switch (value->type) {
-    case WARREN_VOID:
-        return WARREN_OK;
-    case WARREN_BOOL:
+    const struct field_type *type = field_type_of(value->type);
+
+    if (!type)
+        return error_set(conversion->error, WARREN_EINVAL, "field \"%s\" has the unknown type %d",
+                         conversion->name, (int)value->type);
+    ret->kind = (uint8_t)type->type; /* the numbers are the wire's on both sides */
+    switch (type->form) {
+    case FIELD_VOID:
+        break;
+    case FIELD_BOOL:
         ret->value.boolean = value->as.boolean;
-        return WARREN_OK;
-    case WARREN_I8:
-    case WARREN_U8:
-    case WARREN_I16:
-    case WARREN_U16:
-    case WARREN_I32:
-    case WARREN_U32:
-    case WARREN_I64:
-        return convert_integer(conversion, value->type, value->as.integer, ret);
-    case WARREN_F32:
-    case WARREN_F64:
-        return convert_real(conversion, value->type, value->as.real, ret);
-    case WARREN_DECIMAL:
+        break;
+    case FIELD_INTEGER:
+        return convert_integer(conversion, type, value->as.integer, ret);
+    case FIELD_REAL:
+        return convert_real(conversion, type, value->as.real, ret);
+    case FIELD_DECIMAL:
         ret->value.decimal.decimals = value->as.decimal.scale;
         ret->value.decimal.value = value->as.decimal.unscaled;
-        return WARREN_OK;
-    case WARREN_STRING:
-    case WARREN_BYTES:
+        break;
+    case FIELD_TIMESTAMP:
+        ret->value.u64 = value->as.timestamp;
+        break;
+    case FIELD_BYTES:
         ret->value.bytes.bytes = (void *)value->as.bytes.data;
         ret->value.bytes.len = value->as.bytes.len;
-        return WARREN_OK;
-    case WARREN_TIMESTAMP:
-        ret->value.u64 = value->as.timestamp;
-        return WARREN_OK;
-    case WARREN_ARRAY:
+        break;
+    case FIELD_ARRAY:
         return convert_array(conversion, &value->as.array, &ret->value.array);
-    case WARREN_TABLE:
+    case FIELD_TABLE:
         return convert_table(conversion, &value->as.table, &ret->value.table);
     }
-    return error_set(conversion->error, WARREN_EINVAL, "field \"%s\" has the unknown type %d",
-                     conversion->name, (int)value->type);
+    return WARREN_OK;
 }
 
 /* Memory for what a table or an array holds, unless it is too deep or too long. */
@@ -188,19 +166,13 @@ static enum warren_status convert_table(struct conversion *conversion,
     return WARREN_OK;
 }
 
-enum warren_status table_to_amqp_whole(const struct warren_table *table, const struct arena *texts,
-                                       struct arena *arena, amqp_table_t *ret_table,
-                                       struct warren_error *error)
+enum warren_status table_to_amqp(const struct warren_table *table, const struct arena *texts,
+                                 struct arena *arena, amqp_table_t *ret_table,
+                                 struct warren_error *error)
 {
     struct conversion conversion = {texts, arena, error, "", 0};
 
     return convert_table(&conversion, table, ret_table);
-}
-
-enum warren_status table_to_amqp(const struct warren_table *table, struct arena *arena,
-                                 amqp_table_t *ret_table, struct warren_error *error)
-{
-    return table_to_amqp_whole(table, NULL, arena, ret_table, error);
 }
 
 /* ---- how many bytes ---- */
@@ -210,47 +182,35 @@ static size_t add(size_t a, size_t b)
     return a > SIZE_MAX - b ? SIZE_MAX : a + b;
 }
 
-static size_t value_size(const amqp_field_value_t *value)
+static size_t value_size(const struct warren_value *value, const struct arena *texts)
 {
-    size_t size = 4;
+    const struct field_type *type = field_type_of(value->type);
+    size_t size = 1 + (size_t)type->size;
 
-    switch (value->kind) {
-    case AMQP_FIELD_KIND_VOID:
-        return 1;
-    case AMQP_FIELD_KIND_BOOLEAN:
-    case AMQP_FIELD_KIND_I8:
-    case AMQP_FIELD_KIND_U8:
-        return 1 + 1;
-    case AMQP_FIELD_KIND_I16:
-    case AMQP_FIELD_KIND_U16:
-        return 1 + 2;
-    case AMQP_FIELD_KIND_I32:
-    case AMQP_FIELD_KIND_U32:
-    case AMQP_FIELD_KIND_F32:
-        return 1 + 4;
-    case AMQP_FIELD_KIND_DECIMAL:
-        return 1 + 5;
-    case AMQP_FIELD_KIND_UTF8:
-    case AMQP_FIELD_KIND_BYTES:
-        return add(1 + 4, value->value.bytes.len);
-    case AMQP_FIELD_KIND_ARRAY:
-        for (int i = 0; i < value->value.array.num_entries; i++)
-            size = add(size, value_size(&value->value.array.entries[i]));
-        return add(1, size);
-    case AMQP_FIELD_KIND_TABLE:
-        return add(1, table_size(&value->value.table));
+    switch (type->form) {
+    case FIELD_BYTES:
+        return add(size, value->as.bytes.len);
+    case FIELD_ARRAY:
+        for (size_t i = 0; i < value->as.array.count; i++)
+            size = add(size, value_size(&value->as.array.values[i], texts));
+        return size;
+    case FIELD_TABLE:
+        return add(1, table_size(&value->as.table, texts));
     default:
-        return 1 + 8;
+        return size;
     }
 }
 
-size_t table_size(const amqp_table_t *table)
+size_t field_size(const struct warren_field *field, const struct arena *texts)
+{
+    return add(1 + arena_bytes(texts, field->name).len, value_size(&field->value, texts));
+}
+
+size_t table_size(const struct warren_table *table, const struct arena *texts)
 {
     size_t size = 4;
 
-    for (int i = 0; i < table->num_entries; i++) {
-        size = add(size, 1 + table->entries[i].key.len);
-        size = add(size, value_size(&table->entries[i].value));
-    }
+    for (size_t i = 0; i < table->count; i++)
+        size = add(size, field_size(&table->fields[i], texts));
     return size;
 }

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/field_type.h"
+
 static enum warren_status read_table(const amqp_table_t *table, struct arena *arena, unsigned depth,
                                      struct warren_table *ret);
 static enum warren_status read_array(const amqp_array_t *array, struct arena *arena, unsigned depth,
@@ -16,64 +18,54 @@ static enum warren_status read_bytes(amqp_bytes_t bytes, struct arena *arena,
     return ret->data ? WARREN_OK : WARREN_ENOMEM;
 }
 
+static int64_t read_integer(const struct field_type *type, const amqp_field_value_t *value)
+{
+    bool is_signed = type->min < 0;
+
+    if (type->size == 1)
+        return is_signed ? value->value.i8 : value->value.u8;
+    if (type->size == 2)
+        return is_signed ? value->value.i16 : value->value.u16;
+    if (type->size == 4)
+        return is_signed ? value->value.i32 : (int64_t)value->value.u32;
+    return value->value.i64;
+}
+
 static enum warren_status read_value(const amqp_field_value_t *value, struct arena *arena,
                                      unsigned depth, struct warren_value *ret)
 {
-    ret->type = (enum warren_type)value->kind;
-    switch (value->kind) {
-    case AMQP_FIELD_KIND_VOID:
-        return WARREN_OK;
-    case AMQP_FIELD_KIND_BOOLEAN:
+    const struct field_type *type = field_type_of_letter(value->kind);
+
+    if (!type)
+        return WARREN_EPROTOCOL;
+    ret->type = type->type;
+    switch (type->form) {
+    case FIELD_VOID:
+        break;
+    case FIELD_BOOL:
         ret->as.boolean = value->value.boolean;
-        return WARREN_OK;
-    case AMQP_FIELD_KIND_I8:
-        ret->as.integer = value->value.i8;
-        return WARREN_OK;
-    case AMQP_FIELD_KIND_U8:
-        ret->as.integer = value->value.u8;
-        return WARREN_OK;
-    case AMQP_FIELD_KIND_I16:
-        ret->as.integer = value->value.i16;
-        return WARREN_OK;
-    case AMQP_FIELD_KIND_U16:
-        ret->as.integer = value->value.u16;
-        return WARREN_OK;
-    case AMQP_FIELD_KIND_I32:
-        ret->as.integer = value->value.i32;
-        return WARREN_OK;
-    case AMQP_FIELD_KIND_U32:
-        ret->as.integer = value->value.u32;
-        return WARREN_OK;
-    case AMQP_FIELD_KIND_U64: /* AMQP 0-9-1's own letter for what RabbitMQ calls 'l' */
-        ret->type = WARREN_I64;
-        ret->as.integer = (int64_t)value->value.u64;
-        return WARREN_OK;
-    case AMQP_FIELD_KIND_I64:
-        ret->as.integer = value->value.i64;
-        return WARREN_OK;
-    case AMQP_FIELD_KIND_F32:
-        ret->as.real = (double)value->value.f32;
-        return WARREN_OK;
-    case AMQP_FIELD_KIND_F64:
-        ret->as.real = value->value.f64;
-        return WARREN_OK;
-    case AMQP_FIELD_KIND_DECIMAL:
+        break;
+    case FIELD_INTEGER:
+        ret->as.integer = read_integer(type, value);
+        break;
+    case FIELD_REAL:
+        ret->as.real = type->type == WARREN_F32 ? (double)value->value.f32 : value->value.f64;
+        break;
+    case FIELD_DECIMAL:
         ret->as.decimal.scale = value->value.decimal.decimals;
         ret->as.decimal.unscaled = value->value.decimal.value;
-        return WARREN_OK;
-    case AMQP_FIELD_KIND_TIMESTAMP:
+        break;
+    case FIELD_TIMESTAMP:
         ret->as.timestamp = value->value.u64;
-        return WARREN_OK;
-    case AMQP_FIELD_KIND_UTF8:
-    case AMQP_FIELD_KIND_BYTES:
+        break;
+    case FIELD_BYTES:
         return read_bytes(value->value.bytes, arena, &ret->as.bytes);
-    case AMQP_FIELD_KIND_ARRAY:
+    case FIELD_ARRAY:
         return read_array(&value->value.array, arena, depth + 1, &ret->as.array);
-    case AMQP_FIELD_KIND_TABLE:
+    case FIELD_TABLE:
         return read_table(&value->value.table, arena, depth + 1, &ret->as.table);
-    default:
-        return WARREN_EPROTOCOL;
     }
+    return WARREN_OK;
 }
 
 static enum warren_status read_array(const amqp_array_t *array, struct arena *arena, unsigned depth,

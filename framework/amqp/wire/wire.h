@@ -5,6 +5,8 @@
 #define WARREN_AMQP_WIRE_H
 
 #include <endian.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -30,6 +32,16 @@ static inline uint64_t wire_get_u64(const uint8_t *at)
 
     memcpy(&number, at, sizeof number);
     return be64toh(number);
+}
+
+/** One of @size bytes, 8 at most. */
+static inline int64_t wire_get_integer(const uint8_t *at, size_t size, bool is_signed)
+{
+    uint64_t bits = is_signed && (at[0] & 0x80) ? UINT64_MAX : 0;
+
+    for (size_t i = 0; i < size; i++)
+        bits = bits << 8 | at[i];
+    return (int64_t)bits;
 }
 
 static inline void wire_put_u16(uint8_t *at, uint16_t number)

@@ -52,8 +52,8 @@ static void tell_why(struct warren_job *job, const struct warren_publish *what,
     }
 
     buffer_init(&out, RECORD_FRAME_MAX);
-    properties_encode_whole(&message->properties, &job->arena, RECORD_FRAME_MAX, &job->arena, &out,
-                            &error);
+    properties_encode(&message->properties, &job->arena, RECORD_FRAME_MAX, &job->arena, &out,
+                      &error);
     buffer_done(&out);
     if (error.text[0])
         warren_job_fail(job, "cannot publish: %s", error.text);

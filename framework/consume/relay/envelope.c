@@ -29,70 +29,12 @@ struct draft {
     const struct warren_value *left_out; /* names of what the message has lost before; or NULL */
 };
 
-/* ---- sizes ---- */
-
-static size_t table_size(const struct warren_table *table, const struct arena *texts);
-
-static size_t value_size(const struct warren_value *value, const struct arena *texts)
-{
-    size_t size = 4;
-
-    switch (value->type) {
-    case WARREN_VOID:
-        return 0;
-    case WARREN_BOOL:
-    case WARREN_I8:
-    case WARREN_U8:
-        return 1;
-    case WARREN_I16:
-    case WARREN_U16:
-        return 2;
-    case WARREN_DECIMAL:
-        return 5;
-    case WARREN_I64:
-    case WARREN_F64:
-    case WARREN_TIMESTAMP:
-        return 8;
-    case WARREN_STRING:
-    case WARREN_BYTES:
-        return 4 + value->as.bytes.len;
-    case WARREN_ARRAY:
-        for (size_t i = 0; i < value->as.array.count; i++)
-            size += 1 + value_size(&value->as.array.values[i], texts);
-        return size;
-    case WARREN_TABLE:
-        return table_size(&value->as.table, texts);
-    default: /* I32, U32, F32 */
-        return 4;
-    }
-}
-
-static size_t field_size(const struct warren_field *field, const struct arena *texts)
-{
-    return 1 + arena_bytes(texts, field->name).len + 1 + value_size(&field->value, texts);
-}
-
-static size_t table_size(const struct warren_table *table, const struct arena *texts)
-{
-    size_t size = 4;
-
-    for (size_t i = 0; i < table->count; i++)
-        size += field_size(&table->fields[i], texts);
-    return size;
-}
-
 /* The property list without headers. */
-static size_t base_size(const struct warren_properties *p, const struct arena *texts)
+static size_t base_size(const struct warren_properties *properties, const struct arena *texts)
 {
-    const char *const rows[] = {p->content_type, p->content_encoding, p->correlation_id,
-                                p->reply_to,     p->expiration,       p->message_id,
-                                p->type,         p->user_id,          p->app_id,
-                                p->cluster_id};
     size_t size = 2 + 1 + 1 + 8 + GIVEN_SIZE; /* flags, mode, priority, timestamp */
 
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        size += rows[i] ? 1 + arena_bytes(texts, rows[i]).len : 0;
-    return size;
+    return size + properties_texts_size(properties, texts);
 }
 
 /* ---- drafting ---- */

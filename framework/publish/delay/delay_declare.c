@@ -134,7 +134,8 @@ static enum warren_status expiring_queue(const struct delay_declare *d, struct n
     size_t count = sizeof fields / sizeof *fields;
     struct warren_table arguments = {fields, routing_key ? count : count - 1};
     amqp_queue_declare_t method = {.queue = text_bytes(name), .durable = 1};
-    enum warren_status status = table_to_amqp(&arguments, d->scratch, &method.arguments, NULL);
+    enum warren_status status =
+        table_to_amqp(&arguments, NULL, d->scratch, &method.arguments, NULL);
 
     return status == WARREN_OK ? call(d, need, AMQP_QUEUE_DECLARE_METHOD, &method) : status;
 }
@@ -145,7 +146,8 @@ static enum warren_status bind_queue(const struct delay_declare *d, struct need 
 {
     struct warren_table arguments = {header, 1};
     amqp_queue_bind_t method = {.queue = text_bytes(queue), .exchange = text_bytes(exchange)};
-    enum warren_status status = table_to_amqp(&arguments, d->scratch, &method.arguments, NULL);
+    enum warren_status status =
+        table_to_amqp(&arguments, NULL, d->scratch, &method.arguments, NULL);
 
     return status == WARREN_OK ? call(d, need, AMQP_QUEUE_BIND_METHOD, &method) : status;
 }
@@ -157,7 +159,8 @@ static enum warren_status bind_exchange(const struct delay_declare *d, struct ne
     struct warren_table arguments = {header, 1};
     amqp_exchange_bind_t method = {.destination = text_bytes(destination),
                                    .source = text_bytes(source)};
-    enum warren_status status = table_to_amqp(&arguments, d->scratch, &method.arguments, NULL);
+    enum warren_status status =
+        table_to_amqp(&arguments, NULL, d->scratch, &method.arguments, NULL);
 
     return status == WARREN_OK ? call(d, need, AMQP_EXCHANGE_BIND_METHOD, &method) : status;
 }

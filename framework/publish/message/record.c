@@ -186,8 +186,8 @@ static enum warren_status encode_properties(const struct warren_publish *publish
     if (status != WARREN_OK)
         return status;
     buffer_taken(&scratch->properties, buffer_len(&scratch->properties));
-    status = properties_encode_whole(&properties, texts, record_properties_max(RECORD_FRAME_MAX),
-                                     &scratch->arena, &scratch->properties, NULL);
+    status = properties_encode(&properties, texts, record_properties_max(RECORD_FRAME_MAX),
+                               &scratch->arena, &scratch->properties, NULL);
     parts->properties.data = buffer_front(&scratch->properties);
     parts->properties.len = buffer_len(&scratch->properties);
     return status;

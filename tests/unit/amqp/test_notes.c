@@ -43,7 +43,8 @@ static struct delivery *deliver(const char *exchange, const char *key,
 
     arena_init(&scratch);
     buffer_init(&encoded, 1 << 20);
-    assert_int_equal(properties_encode(&properties, 1 << 20, &scratch, &encoded, NULL), WARREN_OK);
+    assert_int_equal(properties_encode(&properties, NULL, 1 << 20, &scratch, &encoded, NULL),
+                     WARREN_OK);
     bytes = (struct warren_bytes){buffer_front(&encoded), buffer_len(&encoded)};
     delivery = delivery_new(0, warren_text(exchange), warren_text(key), bytes, 0);
     assert_non_null(delivery);

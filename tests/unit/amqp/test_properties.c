@@ -82,7 +82,8 @@ static enum warren_status encode(struct fixture *fixture,
                                  const struct warren_properties *properties)
 {
     memset(&fixture->error, 0, sizeof fixture->error);
-    return properties_encode(properties, NO_LIMIT, &fixture->arena, &fixture->out, &fixture->error);
+    return properties_encode(properties, NULL, NO_LIMIT, &fixture->arena, &fixture->out,
+                             &fixture->error);
 }
 
 static const struct warren_value inner_values[] = {
@@ -440,13 +441,13 @@ static void the_limit_on_bytes_is_exact(void **state)
 
     assert_int_equal(encode(fixture, &every_property), WARREN_OK);
     size = buffer_len(&fixture->out);
-    assert_int_equal(properties_encode(&every_property, size - 1, &fixture->arena, &fixture->out,
-                                       &fixture->error),
+    assert_int_equal(properties_encode(&every_property, NULL, size - 1, &fixture->arena,
+                                       &fixture->out, &fixture->error),
                      WARREN_ETOOBIG);
     assert_int_equal(buffer_len(&fixture->out), size);
-    assert_int_equal(
-        properties_encode(&every_property, size, &fixture->arena, &fixture->out, &fixture->error),
-        WARREN_OK);
+    assert_int_equal(properties_encode(&every_property, NULL, size, &fixture->arena, &fixture->out,
+                                       &fixture->error),
+                     WARREN_OK);
     assert_int_equal(buffer_len(&fixture->out), 2 * size);
 }
 
@@ -683,8 +684,8 @@ static void a_nul_ends_no_text(void **state)
     struct warren_properties back;
     const struct warren_table *table;
 
-    assert_int_equal(properties_encode_whole(&properties, &fixture->arena, NO_LIMIT,
-                                             &fixture->arena, &fixture->out, &fixture->error),
+    assert_int_equal(properties_encode(&properties, &fixture->arena, NO_LIMIT, &fixture->arena,
+                                       &fixture->out, &fixture->error),
                      WARREN_OK);
     assert_int_equal(check_list(fixture, written(fixture), &back), WARREN_OK);
     assert_string_equal(back.message_id, "dup");

@@ -37,7 +37,7 @@ static struct warren_bytes encode(struct fixture *fixture, const struct warren_p
     size_t len;
 
     buffer_taken(&fixture->out, buffer_len(&fixture->out));
-    assert_int_equal(properties_encode(from, 1 << 20, &fixture->arena, &fixture->out, NULL),
+    assert_int_equal(properties_encode(from, NULL, 1 << 20, &fixture->arena, &fixture->out, NULL),
                      WARREN_OK);
     len = buffer_len(&fixture->out);
     exact = malloc(len);

@@ -1,12 +1,6 @@
 /* test_condition.c - base/condition.h */
 #include "base/condition.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "support/test.h"
 
 #include "base/clock.h"
 #include "base/thread.h"

@@ -62,7 +62,7 @@ static const struct dlq_letter *letter_of_id(struct rig *rig, struct warren_byte
     properties.headers = (struct warren_table){rig->fields, rig->count};
     buffer_init(&encoded, 1 << 20);
     assert_int_equal(
-        properties_encode_whole(&properties, &rig->arena, 1 << 20, &rig->arena, &encoded, NULL),
+        properties_encode(&properties, &rig->arena, 1 << 20, &rig->arena, &encoded, NULL),
         WARREN_OK);
     bytes = (struct warren_bytes){buffer_front(&encoded), buffer_len(&encoded)};
     rig->delivery = delivery_new(0, warren_text(""), warren_text("q.dlq"), bytes, 4);

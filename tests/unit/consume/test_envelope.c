@@ -65,8 +65,7 @@ static size_t encoded_size(struct rig *rig)
     size_t size;
 
     buffer_init(&out, 1 << 20);
-    if (properties_encode_whole(&rig->copy, &rig->arena, 1 << 19, &rig->arena, &out, &error) !=
-        WARREN_OK)
+    if (properties_encode(&rig->copy, &rig->arena, 1 << 19, &rig->arena, &out, &error) != WARREN_OK)
         fail_msg("it cannot be encoded: %s", error.text);
     size = buffer_len(&out);
     buffer_done(&out);

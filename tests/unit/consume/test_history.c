@@ -30,7 +30,8 @@ static struct history read_with(const struct warren_field *headers, size_t count
     struct buffer encoded;
 
     buffer_init(&encoded, 65536);
-    assert_int_equal(properties_encode(&properties, 65536, &arena, &encoded, NULL), WARREN_OK);
+    assert_int_equal(properties_encode(&properties, NULL, 65536, &arena, &encoded, NULL),
+                     WARREN_OK);
     delivery = delivery_new(0, warren_text(""), warren_text("payments"),
                             (struct warren_bytes){buffer_front(&encoded), buffer_len(&encoded)}, 0);
     assert_non_null(delivery);

@@ -113,8 +113,7 @@ static void begin_whole(struct rig *rig, const struct warren_properties *propert
 
     arena_init(&scratch);
     buffer_init(&out, 65536);
-    assert_int_equal(properties_encode_whole(properties, texts, 65536, &scratch, &out, NULL),
-                     WARREN_OK);
+    assert_int_equal(properties_encode(properties, texts, 65536, &scratch, &out, NULL), WARREN_OK);
     encoded.data = buffer_front(&out);
     encoded.len = buffer_len(&out);
     rig->attempt = attempt_new(warren_text("shop"), key, encoded, strlen(body));

@@ -64,9 +64,9 @@ static enum warren_status take_published(struct warren_publisher *publisher,
     /* The properties live only during the call. */
     arena_init(&scratch);
     buffer_init(&out, 1 << 20);
-    assert_int_equal(properties_encode_whole(&what->message->properties, texts, PROPERTIES_MAX,
-                                             &scratch, &out, NULL),
-                     WARREN_OK);
+    assert_int_equal(
+        properties_encode(&what->message->properties, texts, PROPERTIES_MAX, &scratch, &out, NULL),
+        WARREN_OK);
     encoded = (struct warren_bytes){buffer_front(&out), buffer_len(&out)};
     assert_int_equal(properties_decode(encoded, &rig->arena, &rig->properties), WARREN_OK);
     buffer_done(&out);
@@ -106,9 +106,8 @@ static void deliver_whole(struct rig *rig, const struct warren_properties *prope
 
     arena_init(&scratch);
     buffer_init(&out, PROPERTIES_MAX);
-    assert_int_equal(
-        properties_encode_whole(properties, texts, PROPERTIES_MAX, &scratch, &out, NULL),
-        WARREN_OK);
+    assert_int_equal(properties_encode(properties, texts, PROPERTIES_MAX, &scratch, &out, NULL),
+                     WARREN_OK);
     encoded = (struct warren_bytes){buffer_front(&out), buffer_len(&out)};
     attempt_free(rig->attempt);
     rig->attempt = attempt_new(warren_text(exchange), key, encoded, 4);

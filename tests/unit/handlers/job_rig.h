@@ -47,8 +47,7 @@ static inline void rig_begin_whole(struct rig *rig, const struct warren_properti
 
     arena_init(&scratch);
     buffer_init(&out, 65536);
-    assert_int_equal(properties_encode_whole(properties, texts, 65536, &scratch, &out, NULL),
-                     WARREN_OK);
+    assert_int_equal(properties_encode(properties, texts, 65536, &scratch, &out, NULL), WARREN_OK);
     encoded = (struct warren_bytes){buffer_front(&out), buffer_len(&out)};
     rig->attempt = attempt_new(warren_text("shop"), warren_text("eu.de"), encoded, body.len);
     assert_non_null(rig->attempt);

@@ -51,7 +51,8 @@ static size_t size_of(const struct notes *notes, const char *queue, const char *
 
     arena_init(&scratch);
     buffer_init(&out, 1 << 20);
-    assert_int_equal(properties_encode(&properties, 1 << 20, &scratch, &out, NULL), WARREN_OK);
+    assert_int_equal(properties_encode(&properties, NULL, 1 << 20, &scratch, &out, NULL),
+                     WARREN_OK);
     size = buffer_len(&out) - 2 - 4; /* flags, and the length of the table */
     buffer_done(&out);
     arena_done(&scratch);
