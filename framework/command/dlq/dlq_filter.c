@@ -1,40 +1,12 @@
 #include "command/dlq/dlq_filter.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
 
 #include "base/ascii.h"
-#include "base/c_locale.h"
-#include "base/integer_type.h"
+#include "base/field_type.h"
 #include "command/cli/cli.h"
 #include "config/value.h"
-
-#define VALUE_SIZE 32
-
-struct warren_bytes dlq_value_text(const struct warren_value *value, char text[VALUE_SIZE])
-{
-    text[0] = '\0';
-    switch (value->type) {
-    case WARREN_STRING:
-    case WARREN_BYTES:
-        return value->as.bytes;
-    case WARREN_BOOL:
-        return warren_text(value->as.boolean ? "true" : "false");
-    case WARREN_TIMESTAMP:
-        snprintf(text, VALUE_SIZE, "%" PRIu64, value->as.timestamp);
-        break;
-    case WARREN_F32:
-    case WARREN_F64:
-        c_snprintf(text, VALUE_SIZE, "%g", value->as.real);
-        break;
-    default:
-        if (integer_type(value->type))
-            snprintf(text, VALUE_SIZE, "%" PRId64, value->as.integer);
-        break;
-    }
-    return warren_text(text);
-}
 
 bool dlq_text_is(const char *wanted, struct warren_bytes found)
 {
@@ -54,14 +26,14 @@ static bool has_header(const struct dlq_letter *letter, const char *name, const 
 {
     const struct warren_table *headers = &letter->message.properties.headers;
     const struct warren_value *value = NULL;
-    char text[VALUE_SIZE] = "";
+    char text[FIELD_TEXT_SIZE] = "";
 
     for (size_t i = 0; i < headers->count && !value; i++)
         if (dlq_text_is(name, arena_bytes(letter->texts, headers->fields[i].name)))
             value = &headers->fields[i].value;
     if (!value || !wanted)
         return value != NULL;
-    return dlq_text_is(wanted, dlq_value_text(value, text));
+    return dlq_text_is(wanted, field_text(value, text));
 }
 
 static bool is(const char *wanted, const struct dlq_letter *letter, const char *found)

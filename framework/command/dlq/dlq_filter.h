@@ -42,12 +42,4 @@ bool dlq_filter_is_empty(const struct dlq_filter *filter);
  */
 bool dlq_time_parse(const char *text, int64_t now_s, int64_t *ret_s);
 
-/**
- * A header's value as a filter compares it and people read it: texts as they are, numbers in
- * decimal, true and false; anything else: "".
- *
- * @text  at least 32 bytes, for what is no text; @return @text or the value's own bytes
- */
-struct warren_bytes dlq_value_text(const struct warren_value *value, char text[32]);
-
 #endif

@@ -3,7 +3,7 @@
 #include "amqp/wire/annotations.h"
 #include "amqp/wire/notes.h"
 #include "amqp/wire/properties.h"
-#include "base/integer_type.h"
+#include "base/field_type.h"
 
 /* ---- values of headers ---- */
 
@@ -47,7 +47,7 @@ static int64_t count_in(const struct reading *r, const char *name)
 {
     const struct warren_value *value = table_get(r->headers, name, r->arena);
 
-    if (!value || !integer_type(value->type))
+    if (!value || !field_is_integer(value))
         return 0;
     return value->as.integer < 0 || value->as.integer > NOTES_COUNT_MAX ? 0 : value->as.integer;
 }

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "amqp/wire/annotations.h"
+#include "base/field_type.h"
 #include "base/utf8.h"
 #include "command/cli/cli.h"
 #include "command/cli/print.h"
@@ -142,7 +143,7 @@ static void write_table(const struct warren_table *table, const struct arena *te
 static void write_value(const struct warren_value *value, const struct arena *texts)
 {
     struct warren_bytes bytes;
-    char text[32];
+    char text[FIELD_TEXT_SIZE];
 
     switch (value->type) {
     case WARREN_ARRAY:
@@ -158,7 +159,7 @@ static void write_value(const struct warren_value *value, const struct arena *te
         fputs("void", stdout);
         break;
     default:
-        bytes = dlq_value_text(value, text);
+        bytes = field_text(value, text);
         cli_write_safe(stdout, bytes.data, bytes.len);
         break;
     }

@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include "amqp/wire/basic_property.h"
 #include "base/c_locale.h"
 #include "base/error.h"
 #include "base/input_file.h"
@@ -108,17 +109,20 @@ static bool read_version(struct dump_reader *reader, const json_t *root)
 static bool take_properties(struct dump_reader *reader, const json_t *object,
                             const struct dump_member *member, void *to)
 {
+#define NO_TEXT(...)
 #define TEXT_PROPERTY(name)                                                                        \
     {DUMP_TEXT(#name, dump_take_text, DUMP_SHORT_MAX, struct warren_properties, name)},
     static const struct dump_member members[] = {
-        DUMP_TEXT_PROPERTIES(TEXT_PROPERTY){DUMP_MEMBER("delivery_mode", dump_take_integer,
-                                                        struct warren_properties, delivery_mode),
-                                            .min = 1, .max = UINT8_MAX},
+        BASIC_PROPERTIES(TEXT_PROPERTY,
+                         NO_TEXT){DUMP_MEMBER("delivery_mode", dump_take_integer,
+                                              struct warren_properties, delivery_mode),
+                                  .min = 1, .max = UINT8_MAX},
         {DUMP_MEMBER("priority", dump_take_integer, struct warren_properties, priority),
          .max = UINT8_MAX},
         {DUMP_MEMBER("timestamp", dump_take_timestamp, struct warren_properties, timestamp)},
         {.key = NULL}};
 #undef TEXT_PROPERTY
+#undef NO_TEXT
     struct warren_properties *properties = to;
 
     (void)member;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/integer_type.h"
+#include "base/field_type.h"
 #include "base/real.h"
 #include "base/suggest.h"
 #include "command/dump/dump_private.h"
@@ -12,47 +12,33 @@ static dump_take_fn take_void, take_real, take_decimal, take_array;
 
 #define A_TEXT "a text, or base64 under value_base64"
 
-/* How the values of each type are read; all are at the beginning of the union `as`. */
-static const struct value_type {
-    enum warren_type type;
-    dump_take_fn *take;
-    const char *required; /* what is missing if there is no value; NULL: a value of that type */
-} types[] = {
-    {WARREN_VOID, take_void, NULL},
-    {WARREN_BOOL, dump_take_bool, NULL},
-    {WARREN_I8, dump_take_integer, NULL},
-    {WARREN_U8, dump_take_integer, NULL},
-    {WARREN_I16, dump_take_integer, NULL},
-    {WARREN_U16, dump_take_integer, NULL},
-    {WARREN_I32, dump_take_integer, NULL},
-    {WARREN_U32, dump_take_integer, NULL},
-    {WARREN_I64, dump_take_integer, NULL},
-    {WARREN_F32, take_real, NULL},
-    {WARREN_F64, take_real, NULL},
-    {WARREN_DECIMAL, take_decimal, NULL},
-    {WARREN_BYTES, dump_take_bytes, A_TEXT},
-    {WARREN_STRING, dump_take_bytes, A_TEXT},
-    {WARREN_ARRAY, take_array, NULL},
-    {WARREN_TABLE, dump_take_table, NULL},
-    {WARREN_TIMESTAMP, dump_take_timestamp, NULL},
+/* How the values of each form are read; all are at the beginning of the union `as`. */
+static dump_take_fn *const takers[] = {
+    [FIELD_VOID] = take_void,
+    [FIELD_BOOL] = dump_take_bool,
+    [FIELD_INTEGER] = dump_take_integer,
+    [FIELD_REAL] = take_real,
+    [FIELD_DECIMAL] = take_decimal,
+    [FIELD_TIMESTAMP] = dump_take_timestamp,
+    [FIELD_BYTES] = dump_take_bytes,
+    [FIELD_ARRAY] = take_array,
+    [FIELD_TABLE] = dump_take_table,
 };
 
-#define TYPE_COUNT (sizeof types / sizeof types[0])
-
-static const struct value_type *find_type(struct dump_reader *reader, const json_t *object)
+static const struct field_type *find_type(struct dump_reader *reader, const json_t *object)
 {
     const json_t *value = json_object_get(object, "type");
     const char *word = json_string_value(value);
-    const char *names[TYPE_COUNT];
+    const char *names[FIELD_TYPE_COUNT];
     const char *near;
     char expected[64] = "a type such as string, i64, or table";
 
-    for (size_t i = 0; i < TYPE_COUNT; i++) {
-        names[i] = warren_type_name(types[i].type);
+    for (size_t i = 0; i < FIELD_TYPE_COUNT; i++) {
+        names[i] = field_types[i].name;
         if (word && strcmp(word, names[i]) == 0)
-            return &types[i];
+            return &field_types[i];
     }
-    near = word ? suggest(word, names, TYPE_COUNT) : NULL;
+    near = word ? suggest(word, names, FIELD_TYPE_COUNT) : NULL;
     if (near)
         snprintf(expected, sizeof expected, "a type (did you mean %s?)", near);
     dump_enter(reader, "type");
@@ -62,11 +48,11 @@ static const struct value_type *find_type(struct dump_reader *reader, const json
 
 /* All but texts have no base64; of void it is told that there is a value. */
 static bool is_encoded_in_vain(struct dump_reader *reader, const json_t *object,
-                               const struct value_type *type)
+                               const struct field_type *type)
 {
     const json_t *encoded = json_object_get(object, "value" DUMP_BASE64);
 
-    if (!encoded || type->take == dump_take_bytes || type->take == take_void)
+    if (!encoded || type->form == FIELD_BYTES || type->form == FIELD_VOID)
         return false;
     dump_enter(reader, "value" DUMP_BASE64);
     dump_wrong(reader, "no base64 with this type", encoded);
@@ -75,23 +61,20 @@ static bool is_encoded_in_vain(struct dump_reader *reader, const json_t *object,
 
 static bool read_value(struct dump_reader *reader, const json_t *object, struct warren_value *ret)
 {
-    const struct value_type *type = find_type(reader, object);
+    const struct field_type *type = find_type(reader, object);
     struct dump_member value = {.key = "value", .size = sizeof ret->as.integer};
 
     if (!type || is_encoded_in_vain(reader, object, type))
         return false;
     memset(ret, 0, sizeof *ret);
     ret->type = value.type = type->type;
-    value.take = type->take;
-    value.required = type->required ? type->required : "a value of the type above";
-    if (type->take == take_void)
-        value.required = NULL;
-    if (type->take == dump_take_bytes || type->take == take_void)
+    value.take = takers[type->form];
+    value.min = type->min;
+    value.max = type->max;
+    if (type->form != FIELD_VOID)
+        value.required = type->form == FIELD_BYTES ? A_TEXT : "a value of the type above";
+    if (type->form == FIELD_BYTES || type->form == FIELD_VOID)
         value.base64 = "value" DUMP_BASE64;
-    if (integer_type(ret->type)) {
-        value.min = integer_type(ret->type)->min;
-        value.max = integer_type(ret->type)->max;
-    }
     return dump_take(reader, object, &value, &ret->as);
 }
 

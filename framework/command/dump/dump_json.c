@@ -6,9 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "amqp/wire/basic_property.h"
 #include "base/base64.h"
 #include "base/c_locale.h"
-#include "base/integer_type.h"
+#include "base/field_type.h"
 #include "command/dump/dump_private.h"
 
 #define NO_MEMORY "no memory"
@@ -166,45 +167,39 @@ static json_t *unsigned_json(uint64_t number)
     return json_integer((json_int_t)number);
 }
 
+static json_t *value_json(struct dump_json *json, const struct field_type *type,
+                          const struct warren_value *value)
+{
+    switch (type->form) {
+    case FIELD_BOOL:
+        return json_boolean(value->as.boolean);
+    case FIELD_INTEGER:
+        return json_integer(value->as.integer);
+    case FIELD_REAL:
+        return real_json(value->as.real, type->type == WARREN_F32);
+    case FIELD_DECIMAL:
+        return json_pack("{s:i, s:I}", "scale", (int)value->as.decimal.scale, "unscaled",
+                         (json_int_t)value->as.decimal.unscaled);
+    case FIELD_TIMESTAMP:
+        return unsigned_json(value->as.timestamp);
+    default:
+        return nested_json(json, value);
+    }
+}
+
 static void put_value(struct dump_json *json, json_t *object, const struct warren_value *value)
 {
-    json_t *made = NULL;
+    const struct field_type *type = field_type_of(value->type);
 
     dump_json_put(json, object, "type", json_string(warren_type_name(value->type)));
-    switch (value->type) {
-    case WARREN_VOID:
-        return;
-    case WARREN_STRING:
+    if (!type)
+        fail(json, WARREN_EINVAL, "a header is of no known type");
+    else if (type->type == WARREN_STRING)
         dump_json_put_text(json, object, "value", value->as.bytes);
-        return;
-    case WARREN_BYTES:
+    else if (type->type == WARREN_BYTES)
         dump_json_put(json, object, "value" DUMP_BASE64, encoded(value->as.bytes));
-        return;
-    case WARREN_BOOL:
-        made = json_boolean(value->as.boolean);
-        break;
-    case WARREN_F32:
-    case WARREN_F64:
-        made = real_json(value->as.real, value->type == WARREN_F32);
-        break;
-    case WARREN_DECIMAL:
-        made = json_pack("{s:i, s:I}", "scale", (int)value->as.decimal.scale, "unscaled",
-                         (json_int_t)value->as.decimal.unscaled);
-        break;
-    case WARREN_TIMESTAMP:
-        made = unsigned_json(value->as.timestamp);
-        break;
-    case WARREN_ARRAY:
-    case WARREN_TABLE:
-        made = nested_json(json, value);
-        break;
-    default:
-        if (integer_type(value->type))
-            made = json_integer(value->as.integer);
-        else
-            fail(json, WARREN_EINVAL, "a header is of no known type");
-    }
-    dump_json_put(json, object, "value", made);
+    else if (type->form != FIELD_VOID)
+        dump_json_put(json, object, "value", value_json(json, type, value));
 }
 
 /* ---- a whole message ---- */
@@ -213,11 +208,13 @@ json_t *dump_json_properties(struct dump_json *json, const struct warren_propert
 {
     json_t *object = json_object(); /* NULL: putting into it fails */
 
-#define PUT_PROPERTY(name)                                                                         \
-    if (properties->name)                                                                          \
-        dump_json_put_text(json, object, #name, arena_bytes(json->texts, properties->name));
-    DUMP_TEXT_PROPERTIES(PUT_PROPERTY)
-#undef PUT_PROPERTY
+    for (size_t i = 0; i < BASIC_PROPERTY_COUNT; i++) {
+        const char *text = basic_property_text(&basic_properties[i], properties);
+
+        if (text)
+            dump_json_put_text(json, object, basic_properties[i].name,
+                               arena_bytes(json->texts, text));
+    }
     if (properties->delivery_mode)
         dump_json_put(json, object, "delivery_mode", json_integer(properties->delivery_mode));
     if (properties->has_priority)

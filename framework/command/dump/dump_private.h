@@ -18,19 +18,6 @@
 /* Behind the key of a text that is written as base64. */
 #define DUMP_BASE64 "_base64"
 
-/* The members of struct warren_properties that are texts: X(member). */
-#define DUMP_TEXT_PROPERTIES(X)                                                                    \
-    X(content_type)                                                                                \
-    X(content_encoding)                                                                            \
-    X(correlation_id)                                                                              \
-    X(reply_to)                                                                                    \
-    X(expiration)                                                                                  \
-    X(message_id)                                                                                  \
-    X(type)                                                                                        \
-    X(user_id)                                                                                     \
-    X(app_id)                                                                                      \
-    X(cluster_id)
-
 /** Enough for WARREN_NESTING_MAX levels of "value[12345]."; a longer path is cut. */
 #define DUMP_WHERE_SIZE 320
 
