@@ -196,16 +196,14 @@ void channel_reopen_now(struct channel *ch)
 void channel_closed(struct channel *ch, const amqp_channel_close_t *close)
 {
     amqp_channel_close_ok_t close_ok = {0};
-    char text[256];
+    char text[WIRE_SHORT_TEXT];
     struct channel_loss loss = {
         .code = close->reply_code,
         .text = text,
         .method = (uint32_t)close->class_id << 16 | close->method_id,
     };
 
-    snprintf(text, sizeof text, "%.*s",
-             (int)(close->reply_text.len < 255 ? close->reply_text.len : 255),
-             close->reply_text.len ? (const char *)close->reply_text.bytes : "");
+    wire_text(close->reply_text, text, sizeof text);
     put(ch, AMQP_CHANNEL_CLOSE_OK_METHOD, &close_ok);
     channel_numbers_close(&ch->set->numbers, ch->number);
     arm_reopen(ch, now_ms(ch));
@@ -247,6 +245,7 @@ static uint32_t unclosed_max(const struct channel_set *set)
 static void give_up(struct channel *ch, const struct call *late)
 {
     uint32_t patience_ms = connection_rpc_timeout_ms(ch->connection);
+    bool in_s = patience_ms % 1000 == 0;
     struct method_name name = method_name(late->id);
     char text[128];
     struct channel_loss loss = {.text = text, .method = late->id, .unanswered = true};
@@ -262,12 +261,8 @@ static void give_up(struct channel *ch, const struct call *late)
                         patience_ms, ch->set->numbers.drain_count);
         return;
     }
-    if (patience_ms % 1000 == 0)
-        snprintf(text, sizeof text, "the broker did not answer %s within %us", name.text,
-                 patience_ms / 1000);
-    else
-        snprintf(text, sizeof text, "the broker did not answer %s within %ums", name.text,
-                 patience_ms);
+    snprintf(text, sizeof text, "the broker did not answer %s within %u%s", name.text,
+             in_s ? patience_ms / 1000 : patience_ms, in_s ? "s" : "ms");
     arm_reopen(ch, late->sent_ms);
     channel_lose(ch, &loss);
 }
@@ -277,8 +272,8 @@ static void give_up(struct channel *ch, const struct call *late)
 enum warren_status channel_new(struct connection *connection, const struct channel_events *events,
                                void *user, struct channel **ret_channel)
 {
-    struct channel_set *set = channel_set_of(connection);
-    struct channel *ch = set ? calloc(1, sizeof *ch) : NULL;
+    struct channel_set *set = connection_channels(connection);
+    struct channel *ch = calloc(1, sizeof *ch);
     enum warren_status status;
 
     if (!ch)
@@ -298,12 +293,8 @@ enum warren_status channel_new(struct connection *connection, const struct chann
         return status;
     }
     list_push(&set->channels, &ch->link);
-    if (connection_state(connection) == CONNECTION_OPEN) {
-        /* The first channel attaches the set after the connection said how many there may be. */
-        if (set->numbers.max == 0)
-            channel_numbers_reset(&set->numbers, connection_channel_max(connection));
+    if (connection_state(connection) == CONNECTION_OPEN)
         channel_open_now(ch);
-    }
     *ret_channel = ch;
     return WARREN_OK;
 }

@@ -7,6 +7,7 @@
 #include "amqp/connection/calls.h"
 #include "amqp/connection/channel.h"
 #include "amqp/connection/channel_numbers.h"
+#include "amqp/connection/connection_private.h"
 #include "base/backoff.h"
 
 enum channel_state { CHANNEL_AWAY, CHANNEL_OPENING, CHANNEL_OPEN };
@@ -58,8 +59,18 @@ void channel_open_now(struct channel *channel);
 void channel_lose(struct channel *channel, const struct channel_loss *loss);
 
 /* channel_set.c */
-/** That of @connection, made if there is none; NULL: no memory. */
-struct channel_set *channel_set_of(struct connection *connection);
+/** Of @connection, without channels; NULL: no memory. */
+struct channel_set *channel_set_new(struct connection *connection);
+/** After all channels. NULL is fine. */
+void channel_set_free(struct channel_set *set);
+/** The connection is OPEN; channel numbers go up to @channel_max. */
+void channel_set_open(struct channel_set *set, uint16_t channel_max);
+/** @method  that the broker blamed when it closed the connection, or 0 */
+void channel_set_lost(struct channel_set *set, uint32_t method, const char *text);
+/** A frame for a channel above 0. */
+void channel_set_frame(struct channel_set *set, const struct frame *frame);
+/** While one is being opened: how many there are to be; else 0. */
+uint32_t channel_set_opening(const struct channel_set *set);
 /** A channel got no number, and waits until there is one. */
 void channel_set_lack_number(struct channel_set *set);
 

@@ -1,5 +1,4 @@
-/* channel_set.c - all channels of a connection, which the first of them attaches to it: what the
- * connection tells goes to each, and numbers are given.
+/* channel_set.c - all channels of a connection: what it tells goes to each, and numbers are given.
  */
 #include <stdlib.h>
 
@@ -30,9 +29,8 @@ void channel_set_lack_number(struct channel_set *set)
 
 /* ---- what the connection tells ---- */
 
-static void set_open(void *user, uint16_t channel_max)
+void channel_set_open(struct channel_set *set, uint16_t channel_max)
 {
-    struct channel_set *set = user;
     struct list *next;
 
     channel_numbers_reset(&set->numbers, channel_max);
@@ -43,9 +41,8 @@ static void set_open(void *user, uint16_t channel_max)
     }
 }
 
-static void set_lost(void *user, uint32_t method, const char *text)
+void channel_set_lost(struct channel_set *set, uint32_t method, const char *text)
 {
-    struct channel_set *set = user;
     struct channel_loss loss = {.text = text, .method = method};
     struct list *next;
 
@@ -96,9 +93,8 @@ static void drain_frame(struct channel_set *set, const struct frame *frame)
 /* What comes on a channel that the broker closed is forgotten, a second channel.close as well: our
  * close-ok was for both. RabbitMQ takes another one for the first method of a new channel, and
  * closes the connection over it (504). */
-static void set_frame(void *user, const struct frame *frame)
+void channel_set_frame(struct channel_set *set, const struct frame *frame)
 {
-    struct channel_set *set = user;
     struct channel *ch = channel_numbers_find(&set->numbers, frame->channel);
 
     if (ch)
@@ -110,40 +106,32 @@ static void set_frame(void *user, const struct frame *frame)
                         "the peer sent a frame for channel %u, which is not open", frame->channel);
 }
 
-static uint32_t set_opening(void *user)
+uint32_t channel_set_opening(const struct channel_set *set)
 {
-    const struct channel_set *set = user;
-
     for (const struct list *link = set->channels.next; link != &set->channels; link = link->next)
         if (list_entry(link, struct channel, link)->state == CHANNEL_OPENING)
             return set_wanted(set);
     return 0;
 }
 
-static void set_free(void *user)
+struct channel_set *channel_set_new(struct connection *connection)
 {
-    struct channel_set *set = user;
+    struct channel_set *set = calloc(1, sizeof *set);
 
-    empty_amqp_pool(&set->pool);
-    channel_numbers_done(&set->numbers);
-    free(set);
-}
-
-struct channel_set *channel_set_of(struct connection *connection)
-{
-    static const struct connection_channels channels = {set_open, set_lost, set_frame, set_free,
-                                                        set_opening};
-    struct channel_set *set = connection_attached(connection);
-
-    if (set)
-        return set;
-    set = calloc(1, sizeof *set);
     if (!set)
         return NULL;
     set->connection = connection;
     list_init(&set->channels);
     random_init(&set->random, random_seed());
     init_amqp_pool(&set->pool, 4096);
-    connection_attach_channels(connection, &channels, set);
     return set;
+}
+
+void channel_set_free(struct channel_set *set)
+{
+    if (!set)
+        return;
+    empty_amqp_pool(&set->pool);
+    channel_numbers_done(&set->numbers);
+    free(set);
 }

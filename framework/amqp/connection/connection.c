@@ -1,12 +1,9 @@
 /* connection.c - the life of a connection, and what others ask of it. */
-#include "amqp/connection/connection.h"
-
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/connection/connection_private.h"
+#include "amqp/connection/channel_private.h"
 #include "base/error.h"
 
 /* ---- life ---- */
@@ -65,7 +62,6 @@ static enum warren_status init_parts(struct connection *c)
     enum warren_status status =
         loop_timer_init(&c->deadline, c->loop, connection_deadline_passed, c);
 
-    opener_init(&c->opener, &c->stream, &connection_opener_events, c);
     if (status == WARREN_OK)
         status = loop_timer_init(&c->retry, c->loop, connection_begin_try, c);
     if (status == WARREN_OK)
@@ -91,8 +87,6 @@ enum warren_status connection_new(struct loop *loop, const struct connection_opt
     c->events = *events;
     c->user = user;
     c->numbers = *options;
-    c->uri_count = options->uri_count;
-    c->sasl_external = options->sasl_external;
     c->agreed.frame_max = options->frame_max;
     random_init(&c->random, random_seed());
     backoff_init(&c->backoff, options->reconnect_delay_min_ms, options->reconnect_delay_max_ms,
@@ -102,8 +96,9 @@ enum warren_status connection_new(struct loop *loop, const struct connection_opt
     loop_task_init(&c->closed_task, tell_closed, c);
     c->name = strdup(options->name ? options->name : "warren");
     c->uris = calloc(options->uri_count, sizeof *c->uris);
+    c->channels = channel_set_new(c);
     status = init_parts(c);
-    if (!c->name || !c->uris)
+    if (!c->name || !c->uris || !c->channels)
         status = WARREN_ENOMEM;
     if (status != WARREN_OK)
         error_set(error, status, "connection: %s", warren_status_name(status));
@@ -148,15 +143,13 @@ void connection_free(struct connection *c)
     loop_cancel(c->loop, &c->closed_task);
     dialer_done(&c->dialer);
     stream_done(&c->stream);
-    opener_done(&c->opener);
     loop_timer_done(&c->deadline);
     loop_timer_done(&c->retry);
-    if (c->channels_user)
-        c->channels.free(c->channels_user);
+    channel_set_free(c->channels);
     tls_context_free(c->tls);
     empty_amqp_pool(&c->pool);
     if (c->uris)
-        explicit_bzero(c->uris, c->uri_count * sizeof *c->uris);
+        explicit_bzero(c->uris, c->numbers.uri_count * sizeof *c->uris);
     free(c->uris);
     free(c->name);
     free(c);
@@ -198,14 +191,6 @@ void connection_pause_reading(struct connection *c, bool pause)
     stream_pause(&c->stream, pause);
 }
 
-void connection_attach_channels(struct connection *c, const struct connection_channels *channels,
-                                void *user)
-{
-    assert(!c->channels_user);
-    c->channels = *channels;
-    c->channels_user = user;
-}
-
 void connection_lacks_channels(struct connection *c, uint32_t needed)
 {
     uint32_t allowed = c->agreed.channel_max;
@@ -216,9 +201,9 @@ void connection_lacks_channels(struct connection *c, uint32_t needed)
         connection_fail(c, WARREN_EFULL, CONNECTION_FEW_CHANNELS, needed, allowed, needed);
 }
 
-void *connection_attached(const struct connection *c)
+struct channel_set *connection_channels(const struct connection *c)
 {
-    return c->channels_user;
+    return c->channels;
 }
 
 /* ---- readers ---- */
@@ -260,7 +245,7 @@ const char *connection_where(const struct connection *c)
 
 const char *connection_server(const struct connection *c)
 {
-    return c->opener.server;
+    return c->server;
 }
 
 bool connection_server_at_least(const struct connection *c, int major, int minor)
@@ -268,7 +253,7 @@ bool connection_server_at_least(const struct connection *c, int major, int minor
     int is_major = 0;
     int is_minor = 0;
 
-    if (sscanf(c->opener.server, "RabbitMQ %d.%d", &is_major, &is_minor) < 1)
+    if (sscanf(c->server, "RabbitMQ %d.%d", &is_major, &is_minor) < 1)
         return false;
     return is_major > major || (is_major == major && is_minor >= minor);
 }

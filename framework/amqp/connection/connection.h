@@ -116,16 +116,6 @@ void connection_close(struct connection *connection, uint32_t timeout_ms);
 void connection_free(struct connection *connection);
 
 enum connection_state connection_state(const struct connection *connection);
-const char *connection_state_name(enum connection_state state);
-/**
- * Since when answers can come: now, while the broker reads nothing (connection.blocked) or we do
- * not (connection_pause_reading()); later, the end of that; 0 if there was nothing of the kind.
- */
-int64_t connection_hears_since_ms(const struct connection *connection);
-/** When bytes came last. Valid while OPEN. */
-int64_t connection_heard_ms(const struct connection *connection);
-/** For so long a peer that is well may say nothing; 0: no heartbeats were agreed. */
-uint32_t connection_silence_ms(const struct connection *connection);
 /** As negotiated; valid while OPEN. */
 uint32_t connection_frame_max(const struct connection *connection);
 /** "amqp://host:port/vhost" of the current or last try. */
@@ -166,29 +156,7 @@ void connection_retry_now(struct connection *connection);
 void connection_pause_reading(struct connection *connection, bool pause);
 
 struct loop *connection_loop(struct connection *connection);
-uint32_t connection_rpc_timeout_ms(const struct connection *connection);
 /** As negotiated; valid while OPEN. */
 uint16_t connection_channel_max(const struct connection *connection);
-
-/* ---- for channel.c alone ---- */
-
-/** Who takes what concerns the channels above 0. */
-struct connection_channels {
-    /** The connection is OPEN; channel numbers go up to @channel_max. */
-    void (*open)(void *user, uint16_t channel_max);
-    /** @method  that the broker blamed when it closed the connection, or 0 */
-    void (*lost)(void *user, uint32_t method, const char *text);
-    void (*frame)(void *user, const struct frame *frame);
-    void (*free)(void *user);
-    /** While one is being opened: how many there are to be; else 0. */
-    uint32_t (*opening)(void *user);
-};
-/** More are wanted than connection_channel_max(): so many. */
-void connection_lacks_channels(struct connection *connection, uint32_t needed);
-/** Once a connection; @user is freed with it. */
-void connection_attach_channels(struct connection *connection,
-                                const struct connection_channels *channels, void *user);
-/** The @user attached, or NULL. */
-void *connection_attached(const struct connection *connection);
 
 #endif

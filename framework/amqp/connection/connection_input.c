@@ -1,27 +1,88 @@
-/* connection_input.c - what the peer sends: frames to their channels, and the methods of channel 0
- * of an open connection.
+/* connection_input.c - what the peer sends: frames to their channels, and the methods of channel 0:
+ * greeting, login, limits, vhost; blocked, closing.
  */
 #include <stdio.h>
 #include <string.h>
 
-#include "amqp/connection/connection_private.h"
+#include "amqp/connection/channel_private.h"
 #include "amqp/wire/method_name.h"
 
-/* ---- channel 0 of an open connection ---- */
+/* Channels that we ask for at the most. */
+#define CHANNEL_MAX 2047
+
+void connection_sent(struct connection *c, enum warren_status status)
+{
+    if (status != WARREN_OK)
+        connection_fail(c, status, "%s", warren_status_name(status));
+    else
+        stream_wrote(&c->stream);
+}
+
+/* ---- opening ---- */
+
+static void on_start(struct connection *c, const void *decoded)
+{
+    const amqp_connection_start_t *start = decoded;
+    const char *mechanism = c->numbers.sasl_external ? "EXTERNAL" : "PLAIN";
+    struct handshake_login login = {.connection_name = c->name};
+    char text[CONNECTION_TEXT_MAX];
+    char offered[201];
+
+    handshake_server(start, c->server, sizeof c->server);
+    if (!handshake_offers(start, mechanism)) {
+        wire_text(start->mechanisms, offered, sizeof offered);
+        snprintf(text, sizeof text, "the broker does not offer SASL %s, only: %s", mechanism,
+                 offered);
+        connection_fail_code(c, AMQP_ACCESS_REFUSED, 0, text);
+        return;
+    }
+    if (!c->numbers.sasl_external) {
+        login.user = c->uris[c->uri_current].user;
+        login.password = c->uris[c->uri_current].password;
+    }
+    connection_enter(c, CONNECTION_TUNING);
+    connection_sent(c, handshake_put_start_ok(&c->stream.out, &login));
+}
+
+static void on_tune(struct connection *c, const void *decoded)
+{
+    const amqp_connection_tune_t *tune = decoded;
+    const struct handshake_limits wanted = {CHANNEL_MAX, c->numbers.frame_max,
+                                            (uint16_t)c->numbers.heartbeat_s};
+
+    if (handshake_agree(&wanted, tune, &c->agreed) != WARREN_OK) {
+        connection_fail(c, WARREN_EPROTOCOL, "the broker offers frames of only %u bytes",
+                        (unsigned)tune->frame_max);
+        return;
+    }
+    c->stream.frame_max = c->agreed.frame_max;
+    connection_enter(c, CONNECTION_OPENING);
+    connection_sent(c,
+                    handshake_put_open(&c->stream.out, &c->agreed, c->uris[c->uri_current].vhost));
+}
+
+static void on_open_ok(struct connection *c, const void *decoded)
+{
+    (void)decoded;
+    connection_opened(c);
+}
+
+/* ---- closing, blocked ---- */
 
 /* RabbitMQ has limits on the channels of a user and of a node, too. It says which was reached
  * (530), but blames no method. */
 static void add_channels_wanted(struct connection *c, uint16_t code, char *text, size_t size)
 {
-    uint32_t wanted = c->channels_user ? c->channels.opening(c->channels_user) : 0;
+    uint32_t wanted = channel_set_opening(c->channels);
     size_t len = strlen(text);
 
     if (code == AMQP_NOT_ALLOWED && wanted > 0)
         snprintf(text + len, size - len, "; this connection needs %u channels", wanted);
 }
 
-static void on_close(struct connection *c, const amqp_connection_close_t *close)
+static void on_close(struct connection *c, const void *decoded)
 {
+    const amqp_connection_close_t *close = decoded;
     char text[CONNECTION_TEXT_MAX];
 
     handshake_close_text(close, text, sizeof text);
@@ -32,33 +93,65 @@ static void on_close(struct connection *c, const amqp_connection_close_t *close)
                          text);
 }
 
-static void on_blocked(struct connection *c, bool blocked, amqp_bytes_t reason)
+static void on_close_ok(struct connection *c, const void *decoded)
 {
-    char text[256];
+    (void)decoded;
+    connection_fail(c, WARREN_ECLOSED, "closed");
+}
+
+static void set_blocked(struct connection *c, bool blocked, amqp_bytes_t reason)
+{
+    char text[WIRE_SHORT_TEXT];
 
     if (c->blocked == blocked)
         return;
     c->blocked = blocked;
     c->hears_since_ms = connection_now_ms(c);
-    snprintf(text, sizeof text, "%.*s", (int)(reason.len < 255 ? reason.len : 255),
-             reason.len ? (const char *)reason.bytes : "");
+    wire_text(reason, text, sizeof text);
     if (c->events.blocked)
         c->events.blocked(c->user, blocked, text);
 }
 
+static void on_blocked(struct connection *c, const void *decoded)
+{
+    set_blocked(c, true, ((const amqp_connection_blocked_t *)decoded)->reason);
+}
+
+static void on_unblocked(struct connection *c, const void *decoded)
+{
+    (void)decoded;
+    set_blocked(c, false, amqp_empty_bytes);
+}
+
+/* ---- channel 0 ---- */
+
+#define BIT CONNECTION_BIT
+
+/* In which states a method may come. */
+static const struct {
+    uint32_t id;
+    unsigned states;
+    void (*take)(struct connection *c, const void *decoded);
+} methods[] = {
+    {AMQP_CONNECTION_START_METHOD, BIT(GREETING), on_start},
+    {AMQP_CONNECTION_TUNE_METHOD, BIT(TUNING), on_tune},
+    {AMQP_CONNECTION_OPEN_OK_METHOD, BIT(OPENING), on_open_ok},
+    {AMQP_CONNECTION_CLOSE_METHOD, BIT(TUNING) | BIT(OPENING) | BIT(OPEN) | BIT(CLOSING), on_close},
+    {AMQP_CONNECTION_CLOSE_OK_METHOD, BIT(CLOSING), on_close_ok},
+    {AMQP_CONNECTION_BLOCKED_METHOD, BIT(OPEN) | BIT(CLOSING), on_blocked},
+    {AMQP_CONNECTION_UNBLOCKED_METHOD, BIT(OPEN) | BIT(CLOSING), on_unblocked},
+};
+
 static void on_method(struct connection *c, const struct handshake_method *method)
 {
-    if (method->id == AMQP_CONNECTION_CLOSE_METHOD)
-        on_close(c, method->decoded);
-    else if (method->id == AMQP_CONNECTION_CLOSE_OK_METHOD && c->state == CONNECTION_CLOSING)
-        connection_fail(c, WARREN_ECLOSED, "closed");
-    else if (method->id == AMQP_CONNECTION_BLOCKED_METHOD)
-        on_blocked(c, true, ((amqp_connection_blocked_t *)method->decoded)->reason);
-    else if (method->id == AMQP_CONNECTION_UNBLOCKED_METHOD)
-        on_blocked(c, false, amqp_empty_bytes);
-    else
-        connection_fail(c, WARREN_EPROTOCOL, "the peer sent %s while %s",
-                        method_name(method->id).text, connection_state_name(c->state));
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        if (methods[i].id == method->id && methods[i].states & (1u << c->state)) {
+            methods[i].take(c, method->decoded);
+            return;
+        }
+    }
+    connection_fail(c, WARREN_EPROTOCOL, "the peer sent %s while %s", method_name(method->id).text,
+                    connection_state_name(c->state));
 }
 
 static void on_channel_0(struct connection *c, const struct frame *frame)
@@ -79,15 +172,13 @@ static void on_frame(void *user, const struct frame *frame)
 {
     struct connection *c = user;
 
-    if (c->state < CONNECTION_OPEN)
-        opener_frame(&c->opener, frame);
-    else if (frame->channel == 0)
+    if (frame->channel == 0)
         on_channel_0(c, frame);
-    else if (c->state == CONNECTION_OPEN && c->channels_user)
-        c->channels.frame(c->channels_user, frame);
     else if (c->state == CONNECTION_OPEN)
-        connection_fail(c, WARREN_EPROTOCOL, "the peer sent a frame for channel %u, not open",
-                        frame->channel);
+        channel_set_frame(c->channels, frame);
+    else if (c->state < CONNECTION_OPEN)
+        connection_fail(c, WARREN_EPROTOCOL, "the peer sent a frame for channel %u while %s",
+                        frame->channel, connection_state_name(c->state));
 }
 
 static void on_stream_failed(void *user, const char *text)

@@ -1,5 +1,5 @@
 /* connection_private.h - what connection.c (life, and what others ask), connection_tries.c (states,
- * tries, losing and coming back) and connection_input.c (what the peer sends) share.
+ * tries, losing and coming back), connection_input.c (what the peer sends) and the channels share.
  * Thread: the loop's.
  */
 #ifndef WARREN_AMQP_CONNECTION_PRIVATE_H
@@ -7,7 +7,6 @@
 
 #include "amqp/connection/connection.h"
 #include "amqp/connection/handshake.h"
-#include "amqp/connection/opener.h"
 #include "amqp/net/dialer.h"
 #include "base/backoff.h"
 
@@ -18,14 +17,11 @@ struct connection {
     struct loop *loop;
     struct connection_events events;
     void *user;
-    struct connection_channels channels;
-    void *channels_user;
+    struct channel_set *channels;
 
     char *name;
     struct uri *uris;
-    size_t uri_count;
     size_t uri_current;
-    bool sasl_external;
     struct connection_options numbers; /* its pointers are not used */
     struct tls_context *tls;
     char where[2 * URI_PART_MAX + 32];
@@ -43,8 +39,8 @@ struct connection {
 
     struct dialer dialer;
     struct stream stream;
-    struct opener opener;
     struct handshake_limits agreed;
+    char server[64]; /* "RabbitMQ 3.10.8"; "" before the first greeting */
     bool blocked;
     bool reading_paused;
     int64_t hears_since_ms; /* when neither of both was the case any more; 0: it never was */
@@ -61,13 +57,35 @@ static inline int64_t connection_now_ms(const struct connection *connection)
     return loop_now_ms(connection->loop);
 }
 
+/* ---- connection.c: what channels ask ---- */
+
+/** All channels of @connection. */
+struct channel_set *connection_channels(const struct connection *connection);
+uint32_t connection_rpc_timeout_ms(const struct connection *connection);
+/**
+ * Since when answers can come: now, while the broker reads nothing (connection.blocked) or we do
+ * not (connection_pause_reading()); later, the end of that; 0 if there was nothing of the kind.
+ */
+int64_t connection_hears_since_ms(const struct connection *connection);
+/** When bytes came last. Valid while OPEN. */
+int64_t connection_heard_ms(const struct connection *connection);
+/** For so long a peer that is well may say nothing; 0: no heartbeats were agreed. */
+uint32_t connection_silence_ms(const struct connection *connection);
+/** More are wanted than connection_channel_max(): so many. */
+void connection_lacks_channels(struct connection *connection, uint32_t needed);
+
 /* ---- connection_tries.c ---- */
 
-extern const struct dialer_events connection_dialer_events;
-extern const struct opener_events connection_opener_events;
+/** A set of states. */
+#define CONNECTION_BIT(state) (1u << CONNECTION_##state)
 
+extern const struct dialer_events connection_dialer_events;
+
+const char *connection_state_name(enum connection_state state);
 /** Change the state. */
 void connection_enter(struct connection *connection, enum connection_state next);
+/** open-ok came: `agreed` counts from now on. */
+void connection_opened(struct connection *connection);
 /** Of the timer `retry`, and at the start: connect to the URI whose turn it is. @arg: it */
 void connection_begin_try(void *arg);
 /** Of the timer `deadline`. */
@@ -81,6 +99,9 @@ void connection_fail_code(struct connection *connection, uint16_t code, uint32_t
 void connection_abandon(struct connection *connection);
 
 /* ---- connection_input.c ---- */
+
+/** What was appended to `out` with @status is to be sent, or fails the connection. */
+void connection_sent(struct connection *connection, enum warren_status status);
 
 extern const struct stream_events connection_stream_events;
 

@@ -3,11 +3,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "amqp/connection/connection_private.h"
+#include "amqp/connection/channel_private.h"
 #include "base/log.h"
 
-#define CHANNEL_MAX 2047
-#define BIT(state)  (1u << CONNECTION_##state)
+#define BIT CONNECTION_BIT
 
 static const struct {
     const char *name;
@@ -63,12 +62,6 @@ static uint32_t next_delay_ms(struct connection *c, bool refused)
     return delay_ms;
 }
 
-static void tell_channels_lost(struct connection *c, uint32_t method, const char *text)
-{
-    if (c->channels_user)
-        c->channels.lost(c->channels_user, method, text);
-}
-
 static void lose_for_good(struct connection *c)
 {
     drop(c);
@@ -92,11 +85,11 @@ static void lose_and_wait(struct connection *c)
     drop(c);
     connection_enter(c, CONNECTION_WAITING);
     loop_timer_arm_ms(&c->retry, c->retry_ms);
-    c->uri_current = (c->uri_current + 1) % c->uri_count;
+    c->uri_current = (c->uri_current + 1) % c->numbers.uri_count;
     c->blocked = false;
     c->reading_paused = false;
     c->hears_since_ms = 0;
-    tell_channels_lost(c, c->failing_method, loss.text);
+    channel_set_lost(c->channels, c->failing_method, loss.text);
     if (was_blocked && c->events.blocked)
         c->events.blocked(c->user, false, "");
     loss.retry_ms = c->retry_ms; /* a channel's owner may have known what it was */
@@ -130,7 +123,7 @@ void connection_abandon(struct connection *c)
 {
     loop_cancel(c->loop, &c->fail_task);
     c->failing = false;
-    tell_channels_lost(c, 0, "the connection was closed");
+    channel_set_lost(c->channels, 0, "the connection was closed");
     lose_for_good(c);
 }
 
@@ -174,26 +167,9 @@ static void on_dialer_stage(void *user, enum dialer_stage stage)
     connection_enter(user, of_stage[stage]);
 }
 
-static void on_opener_stage(void *user, enum opener_stage stage)
-{
-    static const enum connection_state of_stage[] = {
-        [OPENER_GREETING] = CONNECTION_GREETING,
-        [OPENER_TUNING] = CONNECTION_TUNING,
-        [OPENER_OPENING] = CONNECTION_OPENING,
-    };
-
-    connection_enter(user, of_stage[stage]);
-}
-
 static void on_dialed(void *user, const struct transport *transport)
 {
     struct connection *c = user;
-    const struct opener_options options = {
-        .name = c->name,
-        .uri = &c->uris[c->uri_current],
-        .sasl_external = c->sasl_external,
-        .wanted = {CHANNEL_MAX, c->numbers.frame_max, (uint16_t)c->numbers.heartbeat_s},
-    };
     int64_t left_ms = c->try_deadline_ms - connection_now_ms(c);
     enum warren_status status = stream_open(&c->stream, transport, c->numbers.frame_max);
 
@@ -202,27 +178,19 @@ static void on_dialed(void *user, const struct transport *transport)
         return;
     }
     loop_timer_arm_ms(&c->deadline, left_ms > 0 ? left_ms : 0);
-    opener_begin(&c->opener, &options);
+    connection_enter(c, CONNECTION_GREETING);
+    connection_sent(c, handshake_put_header(&c->stream.out));
 }
 
-static void on_opened(void *user, const struct handshake_limits *agreed)
+void connection_opened(struct connection *c)
 {
-    struct connection *c = user;
-
-    c->agreed = *agreed;
     loop_timer_disarm(&c->deadline);
     connection_enter(c, CONNECTION_OPEN);
-    stream_set_heartbeat(&c->stream, agreed->heartbeat_s);
+    stream_set_heartbeat(&c->stream, c->agreed.heartbeat_s);
     stream_set_rest(&c->stream, c->numbers.read_coalesce_us, c->numbers.read_window);
-    if (c->channels_user)
-        c->channels.open(c->channels_user, agreed->channel_max);
+    channel_set_open(c->channels, c->agreed.channel_max);
     if (c->events.open)
         c->events.open(c->user);
-}
-
-static void on_open_failed(void *user, uint16_t code, const char *text)
-{
-    connection_fail_code(user, code, 0, text);
 }
 
 static void on_dial_failed(void *user, const char *text)
@@ -234,12 +202,6 @@ const struct dialer_events connection_dialer_events = {
     .stage = on_dialer_stage,
     .connected = on_dialed,
     .failed = on_dial_failed,
-};
-
-const struct opener_events connection_opener_events = {
-    .stage = on_opener_stage,
-    .opened = on_opened,
-    .failed = on_open_failed,
 };
 
 void connection_begin_try(void *arg)

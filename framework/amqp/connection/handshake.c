@@ -108,10 +108,7 @@ static void copy_field(const amqp_table_t *table, const char *name, char *out, s
 
         if (entry->key.len == strlen(name) && memcmp(entry->key.bytes, name, entry->key.len) == 0 &&
             entry->value.kind == AMQP_FIELD_KIND_UTF8)
-            snprintf(out, size, "%.*s",
-                     (int)(entry->value.value.bytes.len < size ? entry->value.value.bytes.len
-                                                               : size - 1),
-                     (const char *)entry->value.value.bytes.bytes);
+            wire_text(entry->value.value.bytes, out, size);
     }
 }
 
@@ -214,9 +211,10 @@ enum warren_status handshake_agree(const struct handshake_limits *wanted,
 
 void handshake_close_text(const amqp_connection_close_t *close, char *text, size_t size)
 {
-    snprintf(text, size, "%u %.*s", close->reply_code,
-             (int)(close->reply_text.len < 255 ? close->reply_text.len : 255),
-             close->reply_text.len ? (const char *)close->reply_text.bytes : "");
+    char words[WIRE_SHORT_TEXT];
+
+    wire_text(close->reply_text, words, sizeof words);
+    snprintf(text, size, "%u %s", close->reply_code, words);
 }
 
 /* ---- writing ---- */

@@ -13,4 +13,19 @@
 #include <amqp_framing.h>
 #endif
 
+#include <string.h>
+
+/** Room for any short string of AMQP (0-9-1, section 4.2.5.3), and a NUL. */
+#define WIRE_SHORT_TEXT 256
+
+/** As much of @bytes as fits into @size bytes at @text, with a NUL behind it. */
+static inline void wire_text(amqp_bytes_t bytes, char *text, size_t size)
+{
+    size_t len = bytes.len < size ? bytes.len : size - 1;
+
+    if (len > 0)
+        memcpy(text, bytes.bytes, len);
+    text[len] = '\0';
+}
+
 #endif
