@@ -293,6 +293,7 @@ enum warren_status channel_new(struct connection *connection, const struct chann
         return status;
     }
     list_push(&set->channels, &ch->link);
+    set->count++;
     if (connection_state(connection) == CONNECTION_OPEN)
         channel_open_now(ch);
     *ret_channel = ch;
@@ -307,6 +308,7 @@ void channel_free(struct channel *ch)
         !close_channel(ch))
         channel_numbers_release(&ch->set->numbers, ch->number);
     list_remove(&ch->link);
+    ch->set->count--;
     calls_done(&ch->calls);
     loop_timer_done(&ch->deadline);
     loop_timer_done(&ch->reopen);

@@ -46,9 +46,9 @@ static bool is_reply(uint32_t id)
 static void on_method(struct channel *ch, const struct frame *frame)
 {
     struct channel_set *set = ch->set;
-    const uint8_t *payload = frame->payload.data;
     uint32_t id = frame_method(frame);
-    amqp_bytes_t encoded = {frame->payload.len - 4, (void *)(uintptr_t)(payload + 4)};
+    struct warren_bytes arguments = frame_arguments(frame);
+    amqp_bytes_t encoded = {arguments.len, (void *)arguments.data};
     void *decoded = NULL;
 
     if (ch->content != CONTENT_NONE) {

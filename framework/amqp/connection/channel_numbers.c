@@ -1,5 +1,5 @@
-/* channel_numbers.c - see channel_numbers.h. */
-#include "amqp/connection/channel_numbers.h"
+/* channel_numbers.c - see channel_numbers_private.h. */
+#include "amqp/connection/channel_numbers_private.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 
 #include "amqp/connection/calls.h"
 #include "amqp/connection/channel.h"
-#include "amqp/connection/channel_numbers.h"
+#include "amqp/connection/channel_numbers_private.h"
 #include "amqp/connection/connection_private.h"
 #include "base/backoff.h"
 
@@ -17,6 +17,7 @@ enum content_state { CONTENT_NONE, CONTENT_HEADER, CONTENT_BODY };
 struct channel_set {
     struct connection *connection;
     struct list channels; /* all, with or without a number */
+    uint32_t count;       /* of them */
     struct channel_numbers numbers;
     uint32_t told_needed; /* more than there may be: the owner of the connection knows */
     struct random random;

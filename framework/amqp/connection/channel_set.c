@@ -6,24 +6,13 @@
 
 /* ---- numbers ---- */
 
-static uint32_t set_wanted(const struct channel_set *set)
-{
-    uint32_t count = 0;
-
-    for (const struct list *link = set->channels.next; link != &set->channels; link = link->next)
-        count++;
-    return count;
-}
-
 void channel_set_lack_number(struct channel_set *set)
 {
-    uint32_t needed = set_wanted(set);
-
     if (!channel_numbers_full(&set->numbers)) {
         connection_fail(set->connection, WARREN_ENOMEM, "out of memory for a channel");
-    } else if (needed > set->numbers.max && needed > set->told_needed) {
-        set->told_needed = needed;
-        connection_lacks_channels(set->connection, needed);
+    } else if (set->count > set->numbers.max && set->count > set->told_needed) {
+        set->told_needed = set->count;
+        connection_lacks_channels(set->connection, set->count);
     }
 }
 
@@ -110,7 +99,7 @@ uint32_t channel_set_opening(const struct channel_set *set)
 {
     for (const struct list *link = set->channels.next; link != &set->channels; link = link->next)
         if (list_entry(link, struct channel, link)->state == CHANNEL_OPENING)
-            return set_wanted(set);
+            return set->count;
     return 0;
 }
 

@@ -127,10 +127,11 @@ static void on_unblocked(struct connection *c, const void *decoded)
 
 #define BIT CONNECTION_BIT
 
-/* In which states a method may come. */
-static const struct {
+/* Only what a server sends is ever decoded; of these methods connection.start alone holds a table.
+ */
+static const struct row {
     uint32_t id;
-    unsigned states;
+    unsigned states; /* in which it may come */
     void (*take)(struct connection *c, const void *decoded);
 } methods[] = {
     {AMQP_CONNECTION_START_METHOD, BIT(GREETING), on_start},
@@ -142,27 +143,35 @@ static const struct {
     {AMQP_CONNECTION_UNBLOCKED_METHOD, BIT(OPEN) | BIT(CLOSING), on_unblocked},
 };
 
-static void on_method(struct connection *c, const struct handshake_method *method)
+static const struct row *find_method(uint32_t id)
 {
-    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-        if (methods[i].id == method->id && methods[i].states & (1u << c->state)) {
-            methods[i].take(c, method->decoded);
-            return;
-        }
-    }
-    connection_fail(c, WARREN_EPROTOCOL, "the peer sent %s while %s", method_name(method->id).text,
-                    connection_state_name(c->state));
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (methods[i].id == id)
+            return &methods[i];
+    return NULL;
 }
 
-static void on_channel_0(struct connection *c, const struct frame *frame)
+static void on_method(struct connection *c, const struct frame *frame)
 {
-    struct handshake_method method = {0};
-    char why[CONNECTION_TEXT_MAX];
+    uint32_t id = frame_method(frame);
+    struct warren_bytes arguments = frame_arguments(frame);
+    amqp_bytes_t encoded = {arguments.len, (void *)arguments.data};
+    const struct row *row = find_method(id);
+    const char *why = "";
+    void *decoded;
 
-    if (handshake_read(frame, &c->pool, &method, why, sizeof why) != WARREN_OK)
-        connection_fail(c, WARREN_EPROTOCOL, "%s", why);
+    if (!row)
+        connection_fail(c, WARREN_EPROTOCOL, "the peer sent method %u.%u on channel 0", id >> 16,
+                        id & 0xffff);
+    else if (id == AMQP_CONNECTION_START_METHOD && !handshake_start_is_sound(arguments, &why))
+        connection_fail(c, WARREN_EPROTOCOL, "connection.start: %s", why);
+    else if (amqp_decode_method(id, &c->pool, encoded, &decoded) != 0)
+        connection_fail(c, WARREN_EPROTOCOL, "the peer sent a malformed %s", method_name(id).text);
+    else if (!(row->states & (1u << c->state)))
+        connection_fail(c, WARREN_EPROTOCOL, "the peer sent %s while %s", method_name(id).text,
+                        connection_state_name(c->state));
     else
-        on_method(c, &method);
+        row->take(c, decoded);
     recycle_amqp_pool(&c->pool);
 }
 
@@ -172,8 +181,10 @@ static void on_frame(void *user, const struct frame *frame)
 {
     struct connection *c = user;
 
-    if (frame->channel == 0)
-        on_channel_0(c, frame);
+    if (frame->channel == 0 && frame->type == FRAME_METHOD)
+        on_method(c, frame);
+    else if (frame->channel == 0)
+        connection_fail(c, WARREN_EPROTOCOL, "the peer sent content on channel 0");
     else if (c->state == CONNECTION_OPEN)
         channel_set_frame(c->channels, frame);
     else if (c->state < CONNECTION_OPEN)

@@ -6,7 +6,7 @@
 #define WARREN_AMQP_CONNECTION_PRIVATE_H
 
 #include "amqp/connection/connection.h"
-#include "amqp/connection/handshake.h"
+#include "amqp/connection/handshake_private.h"
 #include "amqp/net/dialer.h"
 #include "base/backoff.h"
 

@@ -1,6 +1,5 @@
-/* handshake.c - see handshake.h. */
-#include "amqp/connection/handshake.h"
-#include "amqp/wire/method_name.h"
+/* handshake.c - see handshake_private.h. */
+#include "amqp/connection/handshake_private.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -34,60 +33,13 @@ const char *handshake_recognise(struct warren_bytes received)
     return "the peer does not speak AMQP";
 }
 
-/* ---- reading ---- */
-
-/* Only what a server sends is ever decoded; of these, connection.start alone holds a table. */
-static bool is_from_server(uint32_t id)
+/* Its arguments are two version octets, then server-properties. */
+bool handshake_start_is_sound(struct warren_bytes arguments, const char **ret_why)
 {
-    switch (id) {
-    case AMQP_CONNECTION_START_METHOD:
-    case AMQP_CONNECTION_TUNE_METHOD:
-    case AMQP_CONNECTION_OPEN_OK_METHOD:
-    case AMQP_CONNECTION_CLOSE_METHOD:
-    case AMQP_CONNECTION_CLOSE_OK_METHOD:
-    case AMQP_CONNECTION_BLOCKED_METHOD:
-    case AMQP_CONNECTION_UNBLOCKED_METHOD:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* Its arguments are two version octets, then server-properties: proved before it is decoded. */
-static bool start_is_sound(amqp_bytes_t arguments, const char **ret_why)
-{
-    struct warren_bytes table = {(const uint8_t *)arguments.bytes + 2, arguments.len - 2};
+    struct warren_bytes table = {(const uint8_t *)arguments.data + 2, arguments.len - 2};
 
     *ret_why = "it is too short";
     return arguments.len >= 2 && table_check(table, ret_why) == WARREN_OK;
-}
-
-enum warren_status handshake_read(const struct frame *frame, amqp_pool_t *pool,
-                                  struct handshake_method *method, char *why, size_t why_size)
-{
-    const uint8_t *payload = frame->payload.data;
-    amqp_bytes_t arguments = {frame->payload.len - 4, (void *)(uintptr_t)(payload + 4)};
-    const char *unsound = "";
-
-    if (frame->type != FRAME_METHOD) {
-        snprintf(why, why_size, "the peer sent content on channel 0");
-        return WARREN_EPROTOCOL;
-    }
-    method->id = frame_method(frame);
-    if (!is_from_server(method->id)) {
-        snprintf(why, why_size, "the peer sent method %u.%u on channel 0", method->id >> 16,
-                 method->id & 0xffff);
-        return WARREN_EPROTOCOL;
-    }
-    if (method->id == AMQP_CONNECTION_START_METHOD && !start_is_sound(arguments, &unsound)) {
-        snprintf(why, why_size, "connection.start: %s", unsound);
-        return WARREN_EPROTOCOL;
-    }
-    if (amqp_decode_method(method->id, pool, arguments, &method->decoded) != 0) {
-        snprintf(why, why_size, "the peer sent a malformed %s", method_name(method->id).text);
-        return WARREN_EPROTOCOL;
-    }
-    return WARREN_OK;
 }
 
 /* ---- connection.start ---- */

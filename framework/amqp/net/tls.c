@@ -1,5 +1,5 @@
 /* tls.c - a TLS session over a nonblocking socket, and what to tell people when it fails. */
-#include "amqp/net/tls.h"
+#include "amqp/net/tls_private.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -22,7 +22,7 @@
 
 #define NAMES_TEXT_MAX 256
 
-/* Lives on the stack of tls_handshake(); the verify callback writes into it. */
+/* Lives on the stack of transport_handshake(); the verify callback writes into it. */
 struct verification {
     const char *host;
     char why[WARREN_ERROR_TEXT_MAX - 64];
@@ -245,8 +245,8 @@ static enum warren_status session_new(struct transport *transport,
     return WARREN_OK;
 }
 
-enum warren_status tls_handshake(struct transport *transport, struct tls_context *context,
-                                 const char *host, struct warren_error *error)
+enum warren_status transport_handshake(struct transport *transport, struct tls_context *context,
+                                       const char *host, struct warren_error *error)
 {
     struct verification check = {.host = host};
     enum warren_status status = WARREN_OK;

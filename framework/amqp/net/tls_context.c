@@ -3,9 +3,8 @@
  * OpenSSL's own socket BIO write()s, which raises SIGPIPE; a library must not change how its
  * host treats signals, hence a BIO that send()s with MSG_NOSIGNAL.
  */
-#include "amqp/net/tls.h"
+#include "amqp/net/tls_private.h"
 
-#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,26 +24,22 @@ static int bio_fd(BIO *bio)
 
 static int socket_write(BIO *bio, const char *data, int len)
 {
-    ssize_t sent;
+    bool later;
+    ssize_t sent = transport_send(bio_fd(bio), data, (size_t)len, &later);
 
-    do {
-        sent = send(bio_fd(bio), data, (size_t)len, MSG_NOSIGNAL);
-    } while (sent < 0 && errno == EINTR);
     BIO_clear_retry_flags(bio);
-    if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+    if (later)
         BIO_set_retry_write(bio);
     return (int)sent;
 }
 
 static int socket_read(BIO *bio, char *data, int len)
 {
-    ssize_t got;
+    bool later;
+    ssize_t got = transport_recv(bio_fd(bio), data, (size_t)len, &later);
 
-    do {
-        got = recv(bio_fd(bio), data, (size_t)len, 0);
-    } while (got < 0 && errno == EINTR);
     BIO_clear_retry_flags(bio);
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+    if (later)
         BIO_set_retry_read(bio);
     return (int)got;
 }

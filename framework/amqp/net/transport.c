@@ -10,7 +10,7 @@
 #include "base/descriptors.h"
 #include "base/error.h"
 
-#include "amqp/net/tls.h"
+#include "amqp/net/tls_private.h"
 
 /* A peer that is gone is noticed after two minutes of silence. */
 #define KEEP_IDLE_S  60
@@ -79,27 +79,34 @@ enum warren_status transport_connected(struct transport *transport, struct warre
     return reason ? connect_fault(error, reason) : WARREN_OK;
 }
 
-enum warren_status transport_handshake(struct transport *transport, struct tls_context *context,
-                                       const char *host, struct warren_error *error)
+ssize_t transport_recv(int fd, void *data, size_t size, bool *ret_later)
 {
-    return tls_handshake(transport, context, host, error);
+    ssize_t got;
+
+    do {
+        got = recv(fd, data, size, 0);
+    } while (got < 0 && errno == EINTR);
+    *ret_later = got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    return got;
 }
 
-static bool would_block(void)
+ssize_t transport_send(int fd, const void *data, size_t len, bool *ret_later)
 {
-    return errno == EAGAIN || errno == EWOULDBLOCK;
+    ssize_t sent;
+
+    do {
+        sent = send(fd, data, len, MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    *ret_later = sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    return sent;
 }
 
 static ssize_t plain_read(struct transport *transport, void *data, size_t size,
                           struct warren_error *error)
 {
-    ssize_t got;
+    ssize_t got = transport_recv(transport->fd, data, size, &transport->wants_read);
 
-    do {
-        got = recv(transport->fd, data, size, 0);
-    } while (got < 0 && errno == EINTR);
     transport->wants_write = false;
-    transport->wants_read = got < 0 && would_block();
     if (got > 0)
         return got;
     if (transport->wants_read)
@@ -114,15 +121,13 @@ static ssize_t plain_read(struct transport *transport, void *data, size_t size,
 static ssize_t plain_write(struct transport *transport, const void *data, size_t len,
                            struct warren_error *error)
 {
-    ssize_t sent;
+    ssize_t sent = transport_send(transport->fd, data, len, &transport->wants_write);
 
-    do {
-        sent = send(transport->fd, data, len, MSG_NOSIGNAL);
-    } while (sent < 0 && errno == EINTR);
     transport->wants_read = false;
-    transport->wants_write = sent < 0 ? would_block() : (size_t)sent < len;
-    if (sent >= 0)
+    if (sent >= 0) {
+        transport->wants_write = (size_t)sent < len;
         return sent;
+    }
     if (transport->wants_write)
         return 0;
     error_set(error, WARREN_EIO, "cannot write: %s", strerrordesc_np(errno));

@@ -6,7 +6,6 @@
 #include "amqp/net/uri.h"
 
 #include <arpa/inet.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -241,31 +240,16 @@ void uri_use_empty_path(const char *text, struct uri *uri)
         uri->vhost[0] = '\0';
 }
 
-/* Append to @text as much as fits. */
-__attribute__((format(printf, 4, 5))) static void append(char *text, size_t size, size_t *len,
-                                                         const char *format, ...)
-{
-    va_list args;
-    int more;
-
-    if (*len >= size)
-        return;
-    va_start(args, format);
-    more = vsnprintf(text + *len, size - *len, format, args);
-    va_end(args);
-    *len += more < 0 ? 0 : (size_t)more;
-}
-
 void uri_describe(const struct uri *uri, char *text, size_t size)
 {
-    const char *scheme = uri->tls ? "amqps" : "amqp";
-    size_t len = 0;
+    bool is_default = strcmp(uri->vhost, "/") == 0; /* it is read back from nothing */
+    bool bare = !strchr(uri->host, ':');
+    char vhost[3 * URI_PART_MAX] = "";
+    char *end = vhost;
 
-    append(text, size, &len, strchr(uri->host, ':') ? "%s://[%s]:%u/" : "%s://%s:%u/", scheme,
-           uri->host, uri->port);
-    if (strcmp(uri->vhost, "/") == 0)
-        return; /* the default, as it is read back */
-    for (const char *c = uri->vhost; *c; c++)
-        append(text, size, &len, ascii_is_alnum(*c) || strchr("-._~/", *c) ? "%c" : "%%%02X",
-               (unsigned char)*c);
+    for (const char *c = uri->vhost; *c && !is_default; c++)
+        end += sprintf(end, ascii_is_alnum(*c) || strchr("-._~/", *c) ? "%c" : "%%%02X",
+                       (unsigned char)*c);
+    snprintf(text, size, "%s://%s%s%s:%u/%s", uri->tls ? "amqps" : "amqp", bare ? "" : "[",
+             uri->host, bare ? "" : "]", uri->port, vhost);
 }

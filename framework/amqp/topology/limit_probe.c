@@ -123,8 +123,7 @@ static void on_open(void *user)
     size_t count = probe->added_count;
     struct warren_field fields[LIMIT_PROBE_ADDED_MAX + 3];
     struct warren_table arguments = {fields, count + 3};
-    amqp_queue_declare_t declare = {
-        .queue = {strlen(probe->queue), (void *)(uintptr_t)probe->queue}, .durable = true};
+    amqp_queue_declare_t declare = {.queue = amqp_cstring_bytes(probe->queue), .durable = true};
     struct arena arena;
 
     memcpy(fields, probe->added, count * sizeof *fields);

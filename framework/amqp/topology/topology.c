@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/topology/topology_text.h"
+#include "amqp/topology/topology_text_private.h"
 #include "amqp/wire/properties.h"
 #include "base/log.h"
 
@@ -34,32 +34,35 @@ struct topology {
 
 /* ---- one declare ---- */
 
-static amqp_bytes_t text_bytes(const char *text)
-{
-    return (amqp_bytes_t){strlen(text), (void *)(uintptr_t)text};
-}
-
 static void on_reply(void *user, uint32_t id, void *decoded);
+
+/* Send the method @id, once the member @encoded of @method has its @arguments. */
+static enum warren_status declare(struct topology *topology, uint32_t id, void *method,
+                                  amqp_table_t *encoded, const struct warren_table *arguments,
+                                  struct arena *arena, struct warren_error *error)
+{
+    enum warren_status status = table_to_amqp(arguments, NULL, arena, encoded, error);
+
+    if (status != WARREN_OK)
+        return status;
+    return channel_call(topology->channel, id, method, on_reply, topology);
+}
 
 static enum warren_status declare_exchange(struct topology *topology,
                                            const struct config_exchange *exchange,
                                            struct arena *arena, struct warren_error *error)
 {
-    amqp_exchange_declare_t declare = {
-        .exchange = text_bytes(exchange->name),
-        .type = text_bytes(exchange->type),
+    amqp_exchange_declare_t method = {
+        .exchange = amqp_cstring_bytes(exchange->name),
+        .type = amqp_cstring_bytes(exchange->type),
         .passive = exchange->passive,
         .durable = exchange->durable,
         .auto_delete = exchange->auto_delete,
         .internal = exchange->internal,
     };
-    enum warren_status status =
-        table_to_amqp(&exchange->arguments, NULL, arena, &declare.arguments, error);
 
-    if (status != WARREN_OK)
-        return status;
-    return channel_call(topology->channel, AMQP_EXCHANGE_DECLARE_METHOD, &declare, on_reply,
-                        topology);
+    return declare(topology, AMQP_EXCHANGE_DECLARE_METHOD, &method, &method.arguments,
+                   &exchange->arguments, arena, error);
 }
 
 static enum warren_status declare_queue(struct topology *topology, const struct config_queue *queue,
@@ -68,24 +71,21 @@ static enum warren_status declare_queue(struct topology *topology, const struct 
     size_t count = queue->arguments.count;
     struct warren_field *fields = arena_alloc(arena, (count + 1) * sizeof *fields);
     struct warren_table arguments = {fields, count + 1};
-    amqp_queue_declare_t declare = {
-        .queue = text_bytes(queue->name),
+    amqp_queue_declare_t method = {
+        .queue = amqp_cstring_bytes(queue->name),
         .passive = queue->passive,
         .durable = queue->durable,
         .exclusive = queue->exclusive,
         .auto_delete = queue->auto_delete,
     };
-    enum warren_status status;
 
     if (!fields)
         return WARREN_ENOMEM;
     if (count > 0)
         memcpy(fields, queue->arguments.fields, count * sizeof *fields);
     fields[count] = warren_field_text("x-queue-type", queue->type);
-    status = table_to_amqp(&arguments, NULL, arena, &declare.arguments, error);
-    if (status != WARREN_OK)
-        return status;
-    return channel_call(topology->channel, AMQP_QUEUE_DECLARE_METHOD, &declare, on_reply, topology);
+    return declare(topology, AMQP_QUEUE_DECLARE_METHOD, &method, &method.arguments, &arguments,
+                   arena, error);
 }
 
 static enum warren_status declare_binding(struct topology *topology,
@@ -93,25 +93,21 @@ static enum warren_status declare_binding(struct topology *topology,
                                           struct warren_error *error)
 {
     amqp_queue_bind_t to_queue = {
-        .queue = text_bytes(binding->destination),
-        .exchange = text_bytes(binding->source),
-        .routing_key = text_bytes(binding->routing_key),
+        .queue = amqp_cstring_bytes(binding->destination),
+        .exchange = amqp_cstring_bytes(binding->source),
+        .routing_key = amqp_cstring_bytes(binding->routing_key),
     };
     amqp_exchange_bind_t to_exchange = {
         .destination = to_queue.queue,
         .source = to_queue.exchange,
         .routing_key = to_queue.routing_key,
     };
-    enum warren_status status =
-        table_to_amqp(&binding->arguments, NULL, arena, &to_queue.arguments, error);
 
-    if (status != WARREN_OK)
-        return status;
-    to_exchange.arguments = to_queue.arguments;
     if (binding->to_exchange)
-        return channel_call(topology->channel, AMQP_EXCHANGE_BIND_METHOD, &to_exchange, on_reply,
-                            topology);
-    return channel_call(topology->channel, AMQP_QUEUE_BIND_METHOD, &to_queue, on_reply, topology);
+        return declare(topology, AMQP_EXCHANGE_BIND_METHOD, &to_exchange, &to_exchange.arguments,
+                       &binding->arguments, arena, error);
+    return declare(topology, AMQP_QUEUE_BIND_METHOD, &to_queue, &to_queue.arguments,
+                   &binding->arguments, arena, error);
 }
 
 /* The queue of an item, as it is to be declared in this round; NULL: it is no queue. */

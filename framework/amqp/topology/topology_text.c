@@ -1,5 +1,5 @@
-/* topology_text.c - see topology_text.h. */
-#include "amqp/topology/topology_text.h"
+/* topology_text.c - see topology_text_private.h. */
+#include "amqp/topology/topology_text_private.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -134,6 +134,12 @@ uint32_t frame_method(const struct frame *frame)
     return wire_get_u32(frame->payload.data);
 }
 
+struct warren_bytes frame_arguments(const struct frame *frame)
+{
+    return (struct warren_bytes){(const uint8_t *)frame->payload.data + METHOD_PAYLOAD_MIN,
+                                 frame->payload.len - METHOD_PAYLOAD_MIN};
+}
+
 enum warren_status frame_put_method(struct buffer *out, uint16_t channel, uint32_t id,
                                     void *decoded, uint32_t frame_max)
 {

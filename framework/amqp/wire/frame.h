@@ -57,6 +57,8 @@ enum frame_found frame_read(const uint8_t *data, size_t len, uint32_t frame_max,
 
 /** Class and method of a METHOD frame, as rabbitmq-c numbers them (class << 16 | method). */
 uint32_t frame_method(const struct frame *frame);
+/** What stands behind these in it: the arguments, as on the wire. */
+struct warren_bytes frame_arguments(const struct frame *frame);
 
 /**
  * Append a method frame. @decoded is rabbitmq-c's struct of method @id.

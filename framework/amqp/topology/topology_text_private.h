@@ -1,8 +1,8 @@
-/* topology_text.h - an item of the topology in words, with what we ask the broker for.
+/* topology_text_private.h - an item of the topology in words, with what we ask the broker for.
  * Thread: any.
  */
-#ifndef WARREN_AMQP_TOPOLOGY_TEXT_H
-#define WARREN_AMQP_TOPOLOGY_TEXT_H
+#ifndef WARREN_AMQP_TOPOLOGY_TEXT_PRIVATE_H
+#define WARREN_AMQP_TOPOLOGY_TEXT_PRIVATE_H
 
 #include "config/config.h"
 

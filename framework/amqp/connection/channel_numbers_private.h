@@ -1,11 +1,11 @@
-/* channel_numbers.h - which channel numbers of a connection are taken, and by whom.
+/* channel_numbers_private.h - which channel numbers of a connection are taken, and by whom.
  * A number whose channel we closed drains until the broker's close-ok. One whose channel the broker
  * closed is free, but is given again only when there is no other: more may come on it
  * (RabbitMQ 3.10 and 4.0 say channel.close twice now and then). For that reason numbers are given
  * round and round, too. Thread: the loop's. Owner: channel.c, one for each connection.
  */
-#ifndef WARREN_AMQP_CHANNEL_NUMBERS_H
-#define WARREN_AMQP_CHANNEL_NUMBERS_H
+#ifndef WARREN_AMQP_CHANNEL_NUMBERS_PRIVATE_H
+#define WARREN_AMQP_CHANNEL_NUMBERS_PRIVATE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,10 +1,10 @@
-/* handshake.h - the methods of channel 0, from and to bytes: greeting, login, tuning, opening,
- * blocked, closing. Sans-IO: which is answered when is decided in connection.c.
+/* handshake_private.h - the methods of channel 0, from and to bytes: greeting, login, tuning,
+ * opening, blocked, closing. Sans-IO: which is answered when is decided in connection_input.c.
  * Source: AMQP 0-9-1, sections 1.4 and 2.2.4; https://www.rabbitmq.com/docs/consumers#capabilities
  * Thread: any.
  */
-#ifndef WARREN_AMQP_HANDSHAKE_H
-#define WARREN_AMQP_HANDSHAKE_H
+#ifndef WARREN_AMQP_HANDSHAKE_PRIVATE_H
+#define WARREN_AMQP_HANDSHAKE_PRIVATE_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,24 +13,11 @@
 #include "amqp/wire/rabbitmq_c.h"
 #include "base/buffer.h"
 
-/** A method that a server may send on channel 0. */
-struct handshake_method {
-    uint32_t id;
-    void *decoded; /* rabbitmq-c's struct of @id, in the pool */
-};
-
-/**
- * Decode a frame of channel 0.
- *
- * @why     what is wrong with it, written on failure
- * @return  WARREN_OK or WARREN_EPROTOCOL
- */
-enum warren_status handshake_read(const struct frame *frame, amqp_pool_t *pool,
-                                  struct handshake_method *method, char *why, size_t why_size);
-
 /** What a peer that does not speak AMQP 0-9-1 is, judged by its first bytes. */
 const char *handshake_recognise(struct warren_bytes received);
 
+/** Prove the table in @arguments of a connection.start that is not decoded yet. */
+bool handshake_start_is_sound(struct warren_bytes arguments, const char **ret_why);
 /** "RabbitMQ 3.10.8". */
 void handshake_server(const amqp_connection_start_t *start, char *text, size_t size);
 /** Does the server offer the SASL mechanism? */
