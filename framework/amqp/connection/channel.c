@@ -111,8 +111,7 @@ void channel_answered(struct channel *ch, uint32_t id, void *decoded)
     struct call answered;
 
     if (!calls_answer(&ch->calls, id, &answered)) {
-        connection_fail(ch->connection, WARREN_EPROTOCOL,
-                        "the peer sent %s on channel %u, which answers nothing",
+        connection_fail(ch->connection, "the peer sent %s on channel %u, which answers nothing",
                         method_name(id).text, ch->number);
         return;
     }
@@ -149,7 +148,7 @@ void channel_open_now(struct channel *ch)
     }
     ch->state = CHANNEL_OPENING;
     if (call(ch, AMQP_CHANNEL_OPEN_METHOD, &open, opened, ch) != WARREN_OK)
-        connection_fail(ch->connection, WARREN_ENOMEM, "out of memory for a channel");
+        connection_fail(ch->connection, "out of memory for a channel");
 }
 
 static void reopen(void *arg)
@@ -228,7 +227,7 @@ void channel_renew(struct channel *ch)
     if (ch->state != CHANNEL_OPEN)
         return;
     if (!close_channel(ch)) {
-        connection_fail(ch->connection, WARREN_ENOMEM, "cannot send channel.close");
+        connection_fail(ch->connection, "cannot send channel.close");
         return;
     }
     channel_reopen_now(ch);
@@ -251,12 +250,11 @@ static void give_up(struct channel *ch, const struct call *late)
     struct channel_loss loss = {.text = text, .method = late->id, .unanswered = true};
 
     if (ch->state != CHANNEL_OPEN || is_silent(ch, late)) {
-        connection_fail(ch->connection, WARREN_ETIMEOUT, "no answer to %s within %u ms", name.text,
-                        patience_ms);
+        connection_fail(ch->connection, "no answer to %s within %u ms", name.text, patience_ms);
         return;
     }
     if (ch->set->numbers.drain_count >= unclosed_max(ch->set) || !close_channel(ch)) {
-        connection_fail(ch->connection, WARREN_ETIMEOUT,
+        connection_fail(ch->connection,
                         "no answer to %s within %u ms, nor to the close of %u channels", name.text,
                         patience_ms, ch->set->numbers.drain_count);
         return;
@@ -323,11 +321,6 @@ bool channel_is_open(const struct channel *ch)
 uint32_t channel_generation(const struct channel *ch)
 {
     return ch->generation;
-}
-
-struct connection *channel_connection(struct channel *ch)
-{
-    return ch->connection;
 }
 
 uint16_t channel_number(const struct channel *ch)

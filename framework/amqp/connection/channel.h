@@ -61,7 +61,6 @@ void channel_free(struct channel *channel);
 bool channel_is_open(const struct channel *channel);
 /** Counts the openings from 1; a delivery tag is worth nothing in another generation. */
 uint32_t channel_generation(const struct channel *channel);
-struct connection *channel_connection(struct channel *channel);
 
 /** A reply to a call: @decoded is rabbitmq-c's struct of @id. */
 typedef void channel_reply_fn(void *user, uint32_t id, void *decoded);

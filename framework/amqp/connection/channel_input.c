@@ -8,7 +8,7 @@
 
 static void fail_protocol(struct channel *ch, const char *what)
 {
-    connection_fail(ch->connection, WARREN_EPROTOCOL, "channel %u: %s", ch->number, what);
+    connection_fail(ch->connection, "channel %u: %s", ch->number, what);
 }
 
 /* Only what a server sends is ever decoded: no method here holds a table. */
@@ -56,12 +56,12 @@ static void on_method(struct channel *ch, const struct frame *frame)
         return;
     }
     if (!is_event(id) && !is_reply(id) && id != AMQP_CHANNEL_CLOSE_METHOD) {
-        connection_fail(ch->connection, WARREN_EPROTOCOL, "channel %u: unexpected method %u.%u",
-                        ch->number, id >> 16, id & 0xffff);
+        connection_fail(ch->connection, "channel %u: unexpected method %u.%u", ch->number, id >> 16,
+                        id & 0xffff);
         return;
     }
     if (amqp_decode_method(id, &set->pool, encoded, &decoded) != 0) {
-        connection_fail(ch->connection, WARREN_EPROTOCOL, "channel %u: malformed %s", ch->number,
+        connection_fail(ch->connection, "channel %u: malformed %s", ch->number,
                         method_name(id).text);
     } else if (id == AMQP_CHANNEL_CLOSE_METHOD) {
         channel_closed(ch, decoded);

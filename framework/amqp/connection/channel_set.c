@@ -9,7 +9,7 @@
 void channel_set_lack_number(struct channel_set *set)
 {
     if (!channel_numbers_full(&set->numbers)) {
-        connection_fail(set->connection, WARREN_ENOMEM, "out of memory for a channel");
+        connection_fail(set->connection, "out of memory for a channel");
     } else if (set->count > set->numbers.max && set->count > set->told_needed) {
         set->told_needed = set->count;
         connection_lacks_channels(set->connection, set->count);
@@ -91,8 +91,8 @@ void channel_set_frame(struct channel_set *set, const struct frame *frame)
     else if (channel_numbers_draining(&set->numbers, frame->channel))
         drain_frame(set, frame);
     else if (!channel_numbers_closed(&set->numbers, frame->channel))
-        connection_fail(set->connection, WARREN_EPROTOCOL,
-                        "the peer sent a frame for channel %u, which is not open", frame->channel);
+        connection_fail(set->connection, "the peer sent a frame for channel %u, which is not open",
+                        frame->channel);
 }
 
 uint32_t channel_set_opening(const struct channel_set *set)

@@ -198,12 +198,7 @@ void connection_lacks_channels(struct connection *c, uint32_t needed)
     if (c->events.few_channels)
         c->events.few_channels(c->user, needed, allowed);
     else
-        connection_fail(c, WARREN_EFULL, CONNECTION_FEW_CHANNELS, needed, allowed, needed);
-}
-
-struct channel_set *connection_channels(const struct connection *c)
-{
-    return c->channels;
+        connection_fail(c, CONNECTION_FEW_CHANNELS, needed, allowed, needed);
 }
 
 /* ---- readers ---- */
@@ -211,21 +206,6 @@ struct channel_set *connection_channels(const struct connection *c)
 enum connection_state connection_state(const struct connection *c)
 {
     return c->state;
-}
-
-int64_t connection_hears_since_ms(const struct connection *c)
-{
-    return c->blocked || c->reading_paused ? connection_now_ms(c) : c->hears_since_ms;
-}
-
-int64_t connection_heard_ms(const struct connection *c)
-{
-    return c->stream.received_ms;
-}
-
-uint32_t connection_silence_ms(const struct connection *c)
-{
-    return c->agreed.heartbeat_s * 1000u;
 }
 
 uint16_t connection_channel_max(const struct connection *c)
@@ -261,9 +241,4 @@ bool connection_server_at_least(const struct connection *c, int major, int minor
 struct loop *connection_loop(struct connection *c)
 {
     return c->loop;
-}
-
-uint32_t connection_rpc_timeout_ms(const struct connection *c)
-{
-    return c->numbers.rpc_timeout_ms;
 }

@@ -142,8 +142,8 @@ bool connection_resting(const struct connection *connection);
  * The peer broke the protocol, or an RPC ran into its deadline: drop and reconnect. Only marks the
  * connection; `lost` follows on a later turn, so that this may be called from any event.
  */
-void connection_fail(struct connection *connection, enum warren_status status, const char *format,
-                     ...) __attribute__((format(printf, 3, 4)));
+void connection_fail(struct connection *connection, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /**
  * While waiting for the next try, so in the events `lost` of the connection and its channels: what

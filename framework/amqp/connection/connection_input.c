@@ -13,7 +13,7 @@
 void connection_sent(struct connection *c, enum warren_status status)
 {
     if (status != WARREN_OK)
-        connection_fail(c, status, "%s", warren_status_name(status));
+        connection_fail(c, "%s", warren_status_name(status));
     else
         stream_wrote(&c->stream);
 }
@@ -51,8 +51,7 @@ static void on_tune(struct connection *c, const void *decoded)
                                             (uint16_t)c->numbers.heartbeat_s};
 
     if (handshake_agree(&wanted, tune, &c->agreed) != WARREN_OK) {
-        connection_fail(c, WARREN_EPROTOCOL, "the broker offers frames of only %u bytes",
-                        (unsigned)tune->frame_max);
+        connection_fail(c, "the broker offers frames of only %u bytes", (unsigned)tune->frame_max);
         return;
     }
     c->stream.frame_max = c->agreed.frame_max;
@@ -96,7 +95,7 @@ static void on_close(struct connection *c, const void *decoded)
 static void on_close_ok(struct connection *c, const void *decoded)
 {
     (void)decoded;
-    connection_fail(c, WARREN_ECLOSED, "closed");
+    connection_fail(c, "closed");
 }
 
 static void set_blocked(struct connection *c, bool blocked, amqp_bytes_t reason)
@@ -161,14 +160,13 @@ static void on_method(struct connection *c, const struct frame *frame)
     void *decoded;
 
     if (!row)
-        connection_fail(c, WARREN_EPROTOCOL, "the peer sent method %u.%u on channel 0", id >> 16,
-                        id & 0xffff);
+        connection_fail(c, "the peer sent method %u.%u on channel 0", id >> 16, id & 0xffff);
     else if (id == AMQP_CONNECTION_START_METHOD && !handshake_start_is_sound(arguments, &why))
-        connection_fail(c, WARREN_EPROTOCOL, "connection.start: %s", why);
+        connection_fail(c, "connection.start: %s", why);
     else if (amqp_decode_method(id, &c->pool, encoded, &decoded) != 0)
-        connection_fail(c, WARREN_EPROTOCOL, "the peer sent a malformed %s", method_name(id).text);
+        connection_fail(c, "the peer sent a malformed %s", method_name(id).text);
     else if (!(row->states & (1u << c->state)))
-        connection_fail(c, WARREN_EPROTOCOL, "the peer sent %s while %s", method_name(id).text,
+        connection_fail(c, "the peer sent %s while %s", method_name(id).text,
                         connection_state_name(c->state));
     else
         row->take(c, decoded);
@@ -184,12 +182,12 @@ static void on_frame(void *user, const struct frame *frame)
     if (frame->channel == 0 && frame->type == FRAME_METHOD)
         on_method(c, frame);
     else if (frame->channel == 0)
-        connection_fail(c, WARREN_EPROTOCOL, "the peer sent content on channel 0");
+        connection_fail(c, "the peer sent content on channel 0");
     else if (c->state == CONNECTION_OPEN)
         channel_set_frame(c->channels, frame);
     else if (c->state < CONNECTION_OPEN)
-        connection_fail(c, WARREN_EPROTOCOL, "the peer sent a frame for channel %u while %s",
-                        frame->channel, connection_state_name(c->state));
+        connection_fail(c, "the peer sent a frame for channel %u while %s", frame->channel,
+                        connection_state_name(c->state));
 }
 
 static void on_stream_failed(void *user, const char *text)
@@ -199,7 +197,7 @@ static void on_stream_failed(void *user, const char *text)
 
     if (c->state == CONNECTION_GREETING && unread.len > 0)
         text = handshake_recognise(unread);
-    connection_fail(c, WARREN_EIO, "%s", text);
+    connection_fail(c, "%s", text);
 }
 
 static void on_turn(void *user)

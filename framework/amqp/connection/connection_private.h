@@ -57,20 +57,43 @@ static inline int64_t connection_now_ms(const struct connection *connection)
     return loop_now_ms(connection->loop);
 }
 
-/* ---- connection.c: what channels ask ---- */
+/* ---- what channels ask ---- */
 
 /** All channels of @connection. */
-struct channel_set *connection_channels(const struct connection *connection);
-uint32_t connection_rpc_timeout_ms(const struct connection *connection);
+static inline struct channel_set *connection_channels(const struct connection *connection)
+{
+    return connection->channels;
+}
+
+static inline uint32_t connection_rpc_timeout_ms(const struct connection *connection)
+{
+    return connection->numbers.rpc_timeout_ms;
+}
+
 /**
  * Since when answers can come: now, while the broker reads nothing (connection.blocked) or we do
  * not (connection_pause_reading()); later, the end of that; 0 if there was nothing of the kind.
  */
-int64_t connection_hears_since_ms(const struct connection *connection);
+static inline int64_t connection_hears_since_ms(const struct connection *connection)
+{
+    return connection->blocked || connection->reading_paused ? connection_now_ms(connection)
+                                                             : connection->hears_since_ms;
+}
+
 /** When bytes came last. Valid while OPEN. */
-int64_t connection_heard_ms(const struct connection *connection);
+static inline int64_t connection_heard_ms(const struct connection *connection)
+{
+    return connection->stream.received_ms;
+}
+
 /** For so long a peer that is well may say nothing; 0: no heartbeats were agreed. */
-uint32_t connection_silence_ms(const struct connection *connection);
+static inline uint32_t connection_silence_ms(const struct connection *connection)
+{
+    return connection->agreed.heartbeat_s * 1000u;
+}
+
+/* ---- connection.c ---- */
+
 /** More are wanted than connection_channel_max(): so many. */
 void connection_lacks_channels(struct connection *connection, uint32_t needed);
 

@@ -142,12 +142,11 @@ void connection_fail_code(struct connection *c, uint16_t code, uint32_t method, 
     loop_post(c->loop, &c->fail_task);
 }
 
-void connection_fail(struct connection *c, enum warren_status status, const char *format, ...)
+void connection_fail(struct connection *c, const char *format, ...)
 {
     char text[CONNECTION_TEXT_MAX];
     va_list arguments;
 
-    (void)status;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
@@ -174,7 +173,7 @@ static void on_dialed(void *user, const struct transport *transport)
     enum warren_status status = stream_open(&c->stream, transport, c->numbers.frame_max);
 
     if (status != WARREN_OK) {
-        connection_fail(c, status, "out of memory for a connection");
+        connection_fail(c, "out of memory for a connection");
         return;
     }
     loop_timer_arm_ms(&c->deadline, left_ms > 0 ? left_ms : 0);
@@ -195,7 +194,7 @@ void connection_opened(struct connection *c)
 
 static void on_dial_failed(void *user, const char *text)
 {
-    connection_fail(user, WARREN_EIO, "%s", text);
+    connection_fail(user, "%s", text);
 }
 
 const struct dialer_events connection_dialer_events = {
@@ -218,7 +217,7 @@ void connection_deadline_passed(void *arg)
 {
     struct connection *c = arg;
 
-    connection_fail(c, WARREN_ETIMEOUT, "timed out while %s%s", connection_state_name(c->state),
+    connection_fail(c, "timed out while %s%s", connection_state_name(c->state),
                     c->state == CONNECTION_GREETING
                         ? ": the peer accepted the connection and then sent no AMQP greeting"
                         : "");

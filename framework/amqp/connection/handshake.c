@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "amqp/wire/properties.h"
+
 /* AMQP 0-9-1, section 1.4.2.6: no peer may ask for smaller frames. */
 #define FRAME_MIN_SIZE 4096
 /* Frames of the handshake, before the limits are agreed upon. */
@@ -55,13 +57,10 @@ static amqp_table_entry_t text_entry(const char *name, const char *text)
 
 static void copy_field(const amqp_table_t *table, const char *name, char *out, size_t size)
 {
-    for (int i = 0; i < table->num_entries; i++) {
-        const amqp_table_entry_t *entry = &table->entries[i];
+    const amqp_table_entry_t *entry = table_entry(table, name);
 
-        if (entry->key.len == strlen(name) && memcmp(entry->key.bytes, name, entry->key.len) == 0 &&
-            entry->value.kind == AMQP_FIELD_KIND_UTF8)
-            wire_text(entry->value.value.bytes, out, size);
-    }
+    if (entry && entry->value.kind == AMQP_FIELD_KIND_UTF8)
+        wire_text(entry->value.value.bytes, out, size);
 }
 
 /* @list is words separated by blanks. */

@@ -19,11 +19,6 @@
 /* One that lived for so long begins again at the shortest delay. */
 #define STABLE_MS 60000
 
-static int64_t now_ms(const struct consumer *consumer)
-{
-    return loop_now_ms(connection_loop(consumer->connection));
-}
-
 static void enter(struct consumer *consumer, enum consumer_state next)
 {
     static const char *const names[] = {"away", "idle", "asking", "consuming", "cancelling"};
@@ -45,7 +40,7 @@ static void on_consume_ok(void *user, uint32_t id, void *decoded)
     if (consumer->state != CONSUMER_ASKING) /* the broker cancelled it before it told us */
         return;
     enter(consumer, CONSUMER_CONSUMING);
-    consumer->consuming_since_ms = now_ms(consumer);
+    consumer->consuming_since_ms = consumer_now_ms(consumer);
     consumer->reason[0] = '\0';
     consumer->stats.recoveries += consumer->lost;
     consumer->lost = false;
@@ -73,21 +68,16 @@ static void on_cancel_ok(void *user, uint32_t id, void *decoded)
 
 /* ---- subscribe and cancel ---- */
 
-static amqp_bytes_t text_bytes(const char *text)
-{
-    return (amqp_bytes_t){strlen(text), (void *)(uintptr_t)text};
-}
-
 static void subscribe(struct consumer *consumer)
 {
-    amqp_basic_consume_t consume = {.queue = text_bytes(consumer->queue)};
+    amqp_basic_consume_t consume = {.queue = amqp_cstring_bytes(consumer->queue)};
 
     if (consumer->is_stream)
         consumer_stream_begin(consumer);
     consume.arguments = consumer->arguments;
     snprintf(consumer->tag, sizeof consumer->tag, CONSUMER_PREFIX "%016llx",
              (unsigned long long)random_u64(&consumer->random));
-    consume.consumer_tag = text_bytes(consumer->tag);
+    consume.consumer_tag = amqp_cstring_bytes(consumer->tag);
     if (consumer_sent(consumer, channel_call(consumer->channel, AMQP_BASIC_CONSUME_METHOD, &consume,
                                              on_consume_ok, consumer)) == WARREN_OK)
         enter(consumer, CONSUMER_ASKING);
@@ -95,7 +85,7 @@ static void subscribe(struct consumer *consumer)
 
 static void cancel(struct consumer *consumer)
 {
-    amqp_basic_cancel_t method = {.consumer_tag = text_bytes(consumer->tag)};
+    amqp_basic_cancel_t method = {.consumer_tag = amqp_cstring_bytes(consumer->tag)};
 
     if (consumer_sent(consumer, channel_call(consumer->channel, AMQP_BASIC_CANCEL_METHOD, &method,
                                              on_cancel_ok, consumer)) == WARREN_OK)
@@ -135,7 +125,7 @@ static void interrupted(struct consumer *consumer, const char *reason)
     uint32_t retry_ms;
 
     if (consumer->consuming_since_ms > 0 &&
-        now_ms(consumer) - consumer->consuming_since_ms >= STABLE_MS)
+        consumer_now_ms(consumer) - consumer->consuming_since_ms >= STABLE_MS)
         backoff_reset(&consumer->backoff);
     consumer->consuming_since_ms = 0;
     consumer->announced = false;
@@ -174,7 +164,7 @@ static void on_queue_there(void *user, uint32_t id, void *decoded)
 /* @return false: it cannot be sent. A queue that is gone costs the channel, which is of no use. */
 static bool ask_for_queue(struct consumer *consumer)
 {
-    amqp_queue_declare_t declare = {.queue = text_bytes(consumer->queue), .passive = true};
+    amqp_queue_declare_t declare = {.queue = amqp_cstring_bytes(consumer->queue), .passive = true};
 
     consumer->asking =
         consumer_sent(consumer, channel_call(consumer->channel, AMQP_QUEUE_DECLARE_METHOD, &declare,
@@ -367,8 +357,7 @@ void consumer_pause(struct consumer *consumer, void (*done)(void *user), void *u
     if (consumer->state == CONSUMER_AWAY || consumer->state == CONSUMER_IDLE) {
         done(user);
     } else if (!consumer_wait(&consumer->pauses, &waiter)) {
-        connection_fail(consumer->connection, WARREN_ENOMEM, "queue '%s': out of memory",
-                        consumer->queue);
+        connection_fail(consumer->connection, "queue '%s': out of memory", consumer->queue);
         done(user);
     }
 }

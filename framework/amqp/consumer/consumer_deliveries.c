@@ -7,19 +7,14 @@
 #include "amqp/wire/wire.h"
 
 /* A property list that has but a message id. */
-#define ID_LIST_MAX (2 + 1 + SHORT_STRING_MAX)
-
-static int64_t now_ms(const struct consumer *consumer)
-{
-    return loop_now_ms(connection_loop(consumer->connection));
-}
+#define ID_LIST_MAX (2 + 1 + WIRE_SHORT_MAX)
 
 /* ---- verdicts on the wire ---- */
 
 enum warren_status consumer_sent(struct consumer *consumer, enum warren_status status)
 {
     if (status != WARREN_OK && status != WARREN_ECLOSED)
-        connection_fail(consumer->connection, status, "queue '%s': cannot send a method: %s",
+        connection_fail(consumer->connection, "queue '%s': cannot send a method: %s",
                         consumer->queue, warren_status_name(status));
     return status;
 }
@@ -83,15 +78,15 @@ void consumer_on_deliver(struct consumer *consumer, const amqp_basic_deliver_t *
     enum warren_status status = ack_batcher_delivered(&consumer->batcher, deliver->delivery_tag);
 
     if (status != WARREN_OK) {
-        connection_fail(consumer->connection, status,
+        connection_fail(consumer->connection,
                         "queue '%s': delivery tag %llu came where %llu was due, or too many",
                         consumer->queue, (unsigned long long)deliver->delivery_tag,
                         (unsigned long long)consumer->batcher.next);
         return;
     }
     assert(!incoming->delivery);
-    assert(deliver->exchange.len <= SHORT_STRING_MAX);
-    assert(deliver->routing_key.len <= SHORT_STRING_MAX);
+    assert(deliver->exchange.len <= WIRE_SHORT_MAX);
+    assert(deliver->routing_key.len <= WIRE_SHORT_MAX);
     incoming->tag = deliver->delivery_tag;
     incoming->redelivered = deliver->redelivered;
     incoming->probed = is_probe(&deliver->consumer_tag);
@@ -134,9 +129,8 @@ uint8_t *consumer_on_content(void *user, const struct content_header *header)
                             unfit ? 0 : (size_t)header->body_size);
 
     if (!delivery) {
-        connection_fail(consumer->connection, WARREN_ENOMEM,
-                        "queue '%s': no memory for a message of %llu bytes", consumer->queue,
-                        (unsigned long long)header->body_size);
+        connection_fail(consumer->connection, "queue '%s': no memory for a message of %llu bytes",
+                        consumer->queue, (unsigned long long)header->body_size);
         return NULL;
     }
     delivery->tag = incoming->tag;
@@ -238,8 +232,9 @@ bool consumer_leave_delivery(struct consumer *consumer, struct delivery *deliver
 bool consumer_settle_delivery(struct consumer *consumer, struct delivery *delivery,
                               enum verdict verdict)
 {
-    enum warren_status status = ack_batcher_settle(&consumer->batcher, delivery->generation,
-                                                   delivery->tag, verdict, now_ms(consumer));
+    enum warren_status status =
+        ack_batcher_settle(&consumer->batcher, delivery->generation, delivery->tag, verdict,
+                           consumer_now_ms(consumer));
 
     assert(status != WARREN_EINVAL); /* each delivery has one owner, who settles it once */
     (void)status;                    /* a send that failed: consumer_sent() saw to it */
@@ -255,10 +250,10 @@ void consumer_flush(struct consumer *consumer, bool all)
 
     if (batcher->unsent == 0)
         return;
-    ack_batcher_flush(batcher, now_ms(consumer), all ? 0 : consumer->straggler_age_ms);
+    ack_batcher_flush(batcher, consumer_now_ms(consumer), all ? 0 : consumer->straggler_age_ms);
     /* Acks kept back count against the prefetch: with half of it gone the broker would stall. */
     if (batcher->unsent > consumer->prefetch / 2u)
-        ack_batcher_flush(batcher, now_ms(consumer), 0);
+        ack_batcher_flush(batcher, consumer_now_ms(consumer), 0);
 }
 
 void consumer_hand_back(struct consumer *consumer)

@@ -13,7 +13,6 @@
 #include "base/list.h"
 
 #define CONSUMER_REASON_MAX 512
-#define SHORT_STRING_MAX    255 /* AMQP 0-9-1, section 4.2.5.3 */
 
 /* Consumer tags: PREFIX and 16 hexadecimal digits, PROBE and a number. */
 #define CONSUMER_PREFIX   "warren-"
@@ -38,8 +37,8 @@ struct consumer_incoming {
     bool probed; /* it came to a probe: not for the owner */
     size_t exchange_len;
     size_t routing_key_len;
-    char exchange[SHORT_STRING_MAX];
-    char routing_key[SHORT_STRING_MAX];
+    char exchange[WIRE_SHORT_MAX];
+    char routing_key[WIRE_SHORT_MAX];
 };
 
 /* Somebody who waits for cancel-ok or for a barrier. */
@@ -104,6 +103,11 @@ struct consumer {
     size_t bytes;
     struct consumer_stats stats; /* what is not counted by the batcher */
 };
+
+static inline int64_t consumer_now_ms(const struct consumer *consumer)
+{
+    return loop_now_ms(connection_loop(consumer->connection));
+}
 
 /* consumer_deliveries.c, which knows nothing of subscribing: it says when `full` changed. */
 /** A frame could not be appended: drop the connection, unless it is gone. Returns @status. */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "amqp/consumer/consumer_private.h"
+#include "amqp/wire/properties.h"
 #include "amqp/wire/property_spans.h"
 
 static bool is_name(const amqp_table_entry_t *entry)
@@ -43,15 +44,7 @@ enum warren_status consumer_stream_init(struct consumer *consumer,
 /* Then the broker leaves out messages that nobody asked for. */
 static bool is_filtered(const struct consumer *consumer)
 {
-    static const char filter[] = "x-stream-filter";
-
-    for (int i = 0; i < consumer->arguments.num_entries; i++) {
-        const amqp_bytes_t *key = &consumer->arguments.entries[i].key;
-
-        if (key->len == strlen(filter) && memcmp(key->bytes, filter, key->len) == 0)
-            return true;
-    }
-    return false;
+    return table_entry(&consumer->arguments, "x-stream-filter") != NULL;
 }
 
 void consumer_stream_begin(struct consumer *consumer)
@@ -103,6 +96,6 @@ bool consumer_stream_settled(struct consumer *consumer, const struct delivery *d
         return false;
     status = stream_offsets_came(&consumer->offsets, delivery->offset, &settled);
     if (status != WARREN_OK)
-        connection_fail(consumer->connection, status, "queue '%s': out of memory", consumer->queue);
+        connection_fail(consumer->connection, "queue '%s': out of memory", consumer->queue);
     return settled;
 }

@@ -140,10 +140,8 @@ static void on_open(void *user)
 
 static int64_t standing_limit(const struct limit_probe *probe)
 {
-    bool has_one =
-        connection_server_at_least(channel_connection(probe->channel), STANDING_SINCE, 0);
-
-    return has_one ? STANDING_LIMIT : LIMIT_NONE;
+    return connection_server_at_least(probe->connection, STANDING_SINCE, 0) ? STANDING_LIMIT
+                                                                            : LIMIT_NONE;
 }
 
 static void on_lost(void *user, const struct channel_loss *loss)
@@ -171,7 +169,8 @@ enum warren_status limit_probe_start(struct limit_probe *probe, struct connectio
 {
     static const struct channel_events events = {.open = on_open, .lost = on_lost};
 
-    *probe = (struct limit_probe){.queue = queue, .answer = answer_fn, .user = user};
+    *probe = (struct limit_probe){
+        .connection = connection, .queue = queue, .answer = answer_fn, .user = user};
     arena_init(&probe->arena);
     return channel_new(connection, &events, probe, &probe->channel);
 }

@@ -27,6 +27,7 @@
 typedef void limit_probe_fn(void *user, int64_t limit);
 
 struct limit_probe {
+    struct connection *connection;
     struct channel *channel; /* NULL: nothing is asked */
     const char *queue;
     limit_probe_fn *answer;

@@ -249,7 +249,7 @@ static void send_rest(struct topology *topology)
     }
     arena_done(&arena);
     if (status == WARREN_ENOMEM || status == WARREN_EFULL)
-        connection_fail(topology->connection, status, "topology: cannot send a declare: %s",
+        connection_fail(topology->connection, "topology: cannot send a declare: %s",
                         warren_status_name(status));
     skip_left_out(topology);
     finish_if_complete(topology);

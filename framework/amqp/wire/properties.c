@@ -8,8 +8,7 @@
 
 #include "amqp/wire/basic_property.h"
 
-#define SHORT_STRING_MAX 255
-#define FLAGS_SIZE       2
+#define FLAGS_SIZE 2
 
 static const char **our_text(struct warren_properties *properties, const struct basic_property *row)
 {
@@ -95,7 +94,7 @@ static enum warren_status borrow_texts(const struct warren_properties *propertie
 
         if (!text.data)
             continue;
-        if (text.len > SHORT_STRING_MAX)
+        if (text.len > WIRE_SHORT_MAX)
             return error_set(error, WARREN_EINVAL, "property %s is longer than 255 bytes",
                              row->name);
         *their_text(basic, row) = (amqp_bytes_t){text.len, (void *)text.data};

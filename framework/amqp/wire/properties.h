@@ -38,6 +38,9 @@ enum warren_status table_to_amqp(const struct warren_table *table, const struct 
                                  struct arena *arena, amqp_table_t *ret_table,
                                  struct warren_error *error);
 
+/** The first entry @name of @table, or NULL. */
+amqp_table_entry_t *table_entry(const amqp_table_t *table, const char *name);
+
 /* Bytes on the wire, of values that can be encoded; SIZE_MAX if that is no size at all. */
 
 /** Of @table, its own length included. */

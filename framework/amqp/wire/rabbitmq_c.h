@@ -15,7 +15,9 @@
 
 #include <string.h>
 
-/** Room for any short string of AMQP (0-9-1, section 4.2.5.3), and a NUL. */
+/** Bytes of a short string, such as a name: AMQP 0-9-1, section 4.2.5.3. */
+#define WIRE_SHORT_MAX 255
+/** Room for it and a NUL. */
 #define WIRE_SHORT_TEXT 256
 
 /** As much of @bytes as fits into @size bytes at @text, with a NUL behind it. */

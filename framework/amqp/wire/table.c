@@ -8,8 +8,6 @@
 #include "base/field_type.h"
 #include "base/real.h"
 
-#define NAME_MAX_BYTES 255
-
 /* What the values of one table are converted with; @name is the field that errors speak of. */
 struct conversion {
     const struct arena *texts;
@@ -153,7 +151,7 @@ static enum warren_status convert_table(struct conversion *conversion,
 
         key->bytes = (void *)name.data;
         key->len = name.len;
-        if (key->len > NAME_MAX_BYTES)
+        if (key->len > WIRE_SHORT_MAX)
             return error_set(conversion->error, WARREN_EINVAL,
                              "a field's name is longer than 255 bytes: %.40s...", field->name);
         conversion->name = field->name;

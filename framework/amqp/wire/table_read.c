@@ -123,6 +123,19 @@ enum warren_status table_from_amqp(const amqp_table_t *table, struct arena *aren
     return read_table(table, arena, 1, ret_table);
 }
 
+amqp_table_entry_t *table_entry(const amqp_table_t *table, const char *name)
+{
+    size_t len = strlen(name);
+
+    for (int i = 0; i < table->num_entries; i++) {
+        const amqp_bytes_t *key = &table->entries[i].key;
+
+        if (key->len == len && memcmp(key->bytes, name, len) == 0)
+            return &table->entries[i];
+    }
+    return NULL;
+}
+
 const struct warren_value *table_get(const struct warren_table *table, const char *name,
                                      const struct arena *texts)
 {

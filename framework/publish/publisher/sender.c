@@ -129,7 +129,7 @@ static bool prepare_delay(struct sender *s, struct record *record, bool *ret_sto
         s->trial_end_ms = 0;
     }
     if (status != WARREN_OK && status != WARREN_ECLOSED)
-        connection_fail(s->connection, status, "cannot declare the delay queues: %s",
+        connection_fail(s->connection, "cannot declare the delay queues: %s",
                         warren_status_name(status));
     *ret_stop = status != WARREN_OK || window_next(&s->window) != record;
     return !*ret_stop;
@@ -179,11 +179,10 @@ static bool write_record(struct sender *s, struct record *record)
                               frame_max, CONNECTION_OUT_HIGH);
     s->writing = record_half_written(record) ? record : NULL;
     if (status == WARREN_EFULL)
-        connection_fail(s->connection, status,
-                        "the broker did not confirm a message, but %zu later ones",
+        connection_fail(s->connection, "the broker did not confirm a message, but %zu later ones",
                         WINDOW_TAGS_MAX - 1);
     else if (status != WARREN_OK)
-        connection_fail(s->connection, status, "out of memory for the send buffer");
+        connection_fail(s->connection, "out of memory for the send buffer");
     return status == WARREN_OK;
 }
 
@@ -385,8 +384,7 @@ static void expiry_fired(void *arg)
     window_expire(&s->window, s->expired_ms);
     /* Half a message cannot be taken back from a connection, only with it. */
     if (s->writing && s->writing->deadline_ms <= s->expired_ms)
-        connection_fail(s->connection, WARREN_ETIMEOUT,
-                        "the broker did not take the rest of a message in time");
+        connection_fail(s->connection, "the broker did not take the rest of a message in time");
     arm_expiry(s);
     sender_work(s);
 }

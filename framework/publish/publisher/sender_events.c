@@ -38,7 +38,7 @@ static void channel_opened(void *user)
         channel_call(s->channel, AMQP_CONFIRM_SELECT_METHOD, &select, confirms_on, s);
 
     if (status != WARREN_OK)
-        connection_fail(s->connection, status, "cannot send confirm.select");
+        connection_fail(s->connection, "cannot send confirm.select");
 }
 
 /* The broker's words for a message it cannot take. @text is not ours: it may name anything.
@@ -97,7 +97,7 @@ static void channel_was_lost(void *user, const struct channel_loss *loss)
     /* Half a message whose time is over must not be begun again. */
     window_expire(&s->window, now_ms);
     if (loss->unanswered) /* it is the only channel: another address may do better */
-        connection_fail(s->connection, WARREN_ETIMEOUT, "%s", loss->text);
+        connection_fail(s->connection, "%s", loss->text);
     else if (loss->code != 0)
         keep_failure(s, connection_where(s->connection), loss->text);
     if (refusal)
@@ -118,7 +118,7 @@ static void channel_was_lost(void *user, const struct channel_loss *loss)
 static void confirm(struct sender *s, uint64_t tag, bool multiple, bool negative)
 {
     if (window_confirm(&s->window, tag, multiple, negative) != WARREN_OK)
-        connection_fail(s->connection, WARREN_EPROTOCOL,
+        connection_fail(s->connection,
                         "the broker confirmed tag %llu, which it was never sent or has confirmed "
                         "before",
                         (unsigned long long)tag);
@@ -160,8 +160,7 @@ static void channel_method(void *user, uint32_t id, void *decoded)
     } else if (id == AMQP_BASIC_RETURN_METHOD) {
         keep_return(&s->returned, decoded);
     } else if (id != AMQP_BASIC_DELIVER_METHOD || !replies_announced(s->p->replies)) {
-        connection_fail(s->connection, WARREN_EPROTOCOL,
-                        "the broker sent %s to a channel that only publishes",
+        connection_fail(s->connection, "the broker sent %s to a channel that only publishes",
                         method_name(id).text);
     }
 }
