@@ -15,11 +15,6 @@
 /* Channels that we closed and the broker did not, or half of channel_max: then the connection. */
 #define UNCLOSED_MAX 128
 
-static int64_t now_ms(const struct channel *ch)
-{
-    return loop_now_ms(connection_loop(ch->connection));
-}
-
 /* ---- calls ---- */
 
 static void arm_deadline(struct channel *ch)
@@ -30,7 +25,7 @@ static void arm_deadline(struct channel *ch)
         loop_timer_disarm(&ch->deadline);
     } else if (!loop_timer_armed(&ch->deadline)) {
         ch->frames_at_arming = ch->frames;
-        loop_timer_arm_ms(&ch->deadline, oldest->deadline_ms - now_ms(ch));
+        loop_timer_arm_ms(&ch->deadline, oldest->deadline_ms - connection_now_ms(ch->connection));
     }
 }
 
@@ -39,7 +34,8 @@ static void arm_deadline(struct channel *ch)
 static int64_t answer_due_ms(const struct channel *ch)
 {
     bool comes = ch->frames != ch->frames_at_arming;
-    int64_t since_ms = comes ? now_ms(ch) : connection_hears_since_ms(ch->connection);
+    int64_t since_ms =
+        comes ? connection_now_ms(ch->connection) : connection_hears_since_ms(ch->connection);
 
     return since_ms + connection_rpc_timeout_ms(ch->connection);
 }
@@ -68,7 +64,7 @@ static void deadline_passed(void *arg)
     due_ms = oldest->sent_ms + connection_silence_ms(ch->connection);
     if (ch->state == CHANNEL_OPEN && is_silent(ch, oldest) && oldest->deadline_ms < due_ms)
         oldest->deadline_ms = due_ms;
-    if (oldest->deadline_ms > now_ms(ch))
+    if (oldest->deadline_ms > connection_now_ms(ch->connection))
         arm_deadline(ch);
     else
         give_up(ch, oldest);
@@ -89,8 +85,9 @@ static enum warren_status call(struct channel *ch, uint32_t id, void *decoded,
 {
     const struct call new_call = {
         .id = id,
-        .sent_ms = now_ms(ch),
-        .deadline_ms = now_ms(ch) + connection_rpc_timeout_ms(ch->connection),
+        .sent_ms = connection_now_ms(ch->connection),
+        .deadline_ms =
+            connection_now_ms(ch->connection) + connection_rpc_timeout_ms(ch->connection),
         .reply = reply,
         .user = user,
     };
@@ -131,7 +128,7 @@ static void opened(void *arg, uint32_t id, void *decoded)
     (void)decoded;
     ch->state = CHANNEL_OPEN;
     ch->generation++;
-    ch->opened_ms = now_ms(ch);
+    ch->opened_ms = connection_now_ms(ch->connection);
     ch->events.open(ch->user);
 }
 
@@ -205,7 +202,7 @@ void channel_closed(struct channel *ch, const amqp_channel_close_t *close)
     wire_text(close->reply_text, text, sizeof text);
     put(ch, AMQP_CHANNEL_CLOSE_OK_METHOD, &close_ok);
     channel_numbers_close(&ch->set->numbers, ch->number);
-    arm_reopen(ch, now_ms(ch));
+    arm_reopen(ch, connection_now_ms(ch->connection));
     channel_lose(ch, &loss);
 }
 

@@ -72,7 +72,7 @@ static void subscribe(struct consumer *consumer)
 {
     amqp_basic_consume_t consume = {.queue = amqp_cstring_bytes(consumer->queue)};
 
-    if (consumer->is_stream)
+    if (consumer->options.is_stream)
         consumer_stream_begin(consumer);
     consume.arguments = consumer->arguments;
     snprintf(consumer->tag, sizeof consumer->tag, CONSUMER_PREFIX "%016llx",
@@ -145,7 +145,7 @@ static void interrupted(struct consumer *consumer, const char *reason)
  */
 static bool may_be_late(const struct consumer *consumer)
 {
-    return !consumer->is_stream && ack_batcher_outstanding(&consumer->batcher) > 0 &&
+    return !consumer->options.is_stream && ack_batcher_outstanding(&consumer->batcher) > 0 &&
            connection_server_at_least(consumer->connection, 4, 3);
 }
 
@@ -317,12 +317,7 @@ enum warren_status consumer_new(struct connection *connection,
     consumer->connection = connection;
     consumer->events = *events;
     consumer->user = user;
-    consumer->prefetch = options->prefetch;
-    consumer->prefetch_bytes = options->prefetch_bytes;
-    consumer->message_max = options->message_max;
-    consumer->room = options->room;
-    consumer->deliver_unfit = options->deliver_unfit;
-    consumer->straggler_age_ms = options->straggler_age_ms;
+    consumer->options = *options;
     list_init(&consumer->pauses);
     list_init(&consumer->barriers);
     list_init(&consumer->probes);

@@ -122,9 +122,9 @@ uint8_t *consumer_on_content(void *user, const struct content_header *header)
     uint8_t list[ID_LIST_MAX];
     struct delivery *delivery;
 
-    if (!unfit && header->body_size > consumer->message_max)
+    if (!unfit && header->body_size > consumer->options.message_max)
         unfit = "the body is larger than consumer.message_max";
-    delivery = delivery_new(consumer->room, exchange, routing_key,
+    delivery = delivery_new(consumer->options.room, exchange, routing_key,
                             unfit ? id_alone(header->properties, list) : header->properties,
                             unfit ? 0 : (size_t)header->body_size);
 
@@ -136,7 +136,7 @@ uint8_t *consumer_on_content(void *user, const struct content_header *header)
     delivery->tag = incoming->tag;
     delivery->generation = consumer->batcher.generation;
     delivery->redelivered = incoming->redelivered;
-    if (consumer->is_stream)
+    if (consumer->options.is_stream)
         delivery->offset = consumer_stream_offset(header->properties);
     incoming->delivery = delivery;
     incoming->unfit = unfit;
@@ -150,7 +150,7 @@ static bool refuse_unfit(struct consumer *consumer, struct delivery *delivery)
     consumer->stats.unfit++;
     consumer->events.unfit(consumer->user, delivery, consumer->incoming.unfit,
                            consumer->incoming.body_size);
-    if (consumer->deliver_unfit)
+    if (consumer->options.deliver_unfit)
         return false;
     return consumer_settle_delivery(consumer, delivery, VERDICT_REJECT);
 }
@@ -175,8 +175,8 @@ static bool give_back_probed(struct consumer *consumer, struct delivery *deliver
 
 static bool becomes_full(struct consumer *consumer)
 {
-    if (consumer->full || consumer->prefetch_bytes == 0 ||
-        consumer->bytes < consumer->prefetch_bytes)
+    if (consumer->full || consumer->options.prefetch_bytes == 0 ||
+        consumer->bytes < consumer->options.prefetch_bytes)
         return false;
     consumer->full = true;
     consumer->stats.byte_pauses++;
@@ -193,9 +193,9 @@ bool consumer_complete(struct consumer *consumer)
     consumer->incoming.delivery = NULL;
     if (consumer->incoming.probed)
         return give_back_probed(consumer, delivery);
-    if (consumer->is_stream && !consumer_stream_goes_on(consumer, delivery))
+    if (consumer->options.is_stream && !consumer_stream_goes_on(consumer, delivery))
         return leave_unseen(consumer, delivery);
-    if (consumer->is_stream && consumer_stream_settled(consumer, delivery))
+    if (consumer->options.is_stream && consumer_stream_settled(consumer, delivery))
         return consumer_settle_delivery(consumer, delivery, VERDICT_ACK);
     consumer->stats.delivered++;
     consumer->stats.redelivered += delivery->redelivered;
@@ -223,7 +223,7 @@ bool consumer_leave_delivery(struct consumer *consumer, struct delivery *deliver
 {
     consumer->bytes -= delivery_size(delivery);
     delivery_free(delivery);
-    if (!consumer->full || consumer->bytes > consumer->prefetch_bytes / 2)
+    if (!consumer->full || consumer->bytes > consumer->options.prefetch_bytes / 2)
         return false;
     consumer->full = false;
     return true;
@@ -239,7 +239,7 @@ bool consumer_settle_delivery(struct consumer *consumer, struct delivery *delive
     assert(status != WARREN_EINVAL); /* each delivery has one owner, who settles it once */
     (void)status;                    /* a send that failed: consumer_sent() saw to it */
     /* Also of an older generation. What is handed back, the stream does not take. */
-    if (consumer->is_stream && (verdict == VERDICT_ACK || verdict == VERDICT_REJECT))
+    if (consumer->options.is_stream && (verdict == VERDICT_ACK || verdict == VERDICT_REJECT))
         stream_offsets_settled(&consumer->offsets, delivery->offset);
     return consumer_leave_delivery(consumer, delivery);
 }
@@ -250,9 +250,10 @@ void consumer_flush(struct consumer *consumer, bool all)
 
     if (batcher->unsent == 0)
         return;
-    ack_batcher_flush(batcher, consumer_now_ms(consumer), all ? 0 : consumer->straggler_age_ms);
+    ack_batcher_flush(batcher, consumer_now_ms(consumer),
+                      all ? 0 : consumer->options.straggler_age_ms);
     /* Acks kept back count against the prefetch: with half of it gone the broker would stall. */
-    if (batcher->unsent > consumer->prefetch / 2u)
+    if (batcher->unsent > consumer->options.prefetch / 2u)
         ack_batcher_flush(batcher, consumer_now_ms(consumer), 0);
 }
 
@@ -264,8 +265,9 @@ void consumer_hand_back(struct consumer *consumer)
 
 bool consumer_roomy(const struct consumer *consumer)
 {
-    return ack_batcher_outstanding(&consumer->batcher) < consumer->prefetch / 2u &&
-           (consumer->prefetch_bytes == 0 || consumer->bytes < consumer->prefetch_bytes / 2);
+    return ack_batcher_outstanding(&consumer->batcher) < consumer->options.prefetch / 2u &&
+           (consumer->options.prefetch_bytes == 0 ||
+            consumer->bytes < consumer->options.prefetch_bytes / 2);
 }
 
 uint32_t consumer_unsent(const struct consumer *consumer)

@@ -57,24 +57,18 @@ struct consumer {
     struct consumer_events events;
     void *user;
 
+    struct consumer_options options; /* its pointers are not used */
     char *queue;
-    uint16_t prefetch;
-    size_t prefetch_bytes;
-    size_t message_max;
-    size_t room;
-    bool deliver_unfit;
-    uint32_t straggler_age_ms;
     struct arena arena; /* of arguments */
     amqp_table_t arguments;
 
-    bool is_stream;               /* what follows is for that alone */
+    /* Of a stream alone. */
     stream_begin begin_later;     /* if nothing came */
     amqp_table_entry_t *begin_at; /* of the arguments: the last one */
     struct stream_offsets offsets;
     uint64_t expected; /* the offset that this subscription asked for; STREAM_NO_OFFSET: none, or
                           something has come */
-    bool stop_at_gap;
-    bool at_gap; /* and so it is stopped */
+    bool at_gap;       /* and so it is stopped */
 
     enum consumer_state state;
     char tag[CONSUMER_TAG_SIZE]; /* of the subscription, new for each */

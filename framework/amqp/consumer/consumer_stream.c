@@ -21,8 +21,6 @@ enum warren_status consumer_stream_init(struct consumer *consumer,
 
     if (!entries)
         return WARREN_ENOMEM;
-    consumer->is_stream = true;
-    consumer->stop_at_gap = options->stop_at_gap;
     consumer->begin_later = stream_begin_later(options->arguments);
     stream_offsets_init(&consumer->offsets, options->begin);
     entries[count] = (amqp_table_entry_t){.key = amqp_cstring_bytes(STREAM_OFFSET)};
@@ -81,7 +79,7 @@ bool consumer_stream_goes_on(struct consumer *consumer, const struct delivery *d
     if (consumer->at_gap || expected == STREAM_NO_OFFSET || delivery->offset == STREAM_NO_OFFSET ||
         delivery->offset <= expected)
         return !consumer->at_gap;
-    consumer->at_gap = consumer->stop_at_gap;
+    consumer->at_gap = consumer->options.stop_at_gap;
     if (consumer->events.gap)
         consumer->events.gap(consumer->user, expected, delivery->offset);
     return !consumer->at_gap;

@@ -91,7 +91,7 @@ static enum warren_status send_qos(struct consumer *consumer, uint16_t prefetch,
 
 enum warren_status consumer_send_qos(struct consumer *consumer, channel_reply_fn *reply)
 {
-    return send_qos(consumer, consumer->prefetch, reply);
+    return send_qos(consumer, consumer->options.prefetch, reply);
 }
 
 static void on_qos_ok(void *user, uint32_t id, void *decoded)
