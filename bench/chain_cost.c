@@ -99,7 +99,7 @@ int main(int argc, char **argv)
     subscription = *subscriptions_at(open, 0);
     attempt = make_delivery(strcmp(argv[1], "chain-traced") == 0);
     job = job_new(&source);
-    if (!job || chain_init(&chain, subscription.links, subscription.link_count,
+    if (!job || chain_init(&chain, subscription.middlewares, subscription.middleware_count, false,
                            subscription.handler, subscription.state) != WARREN_OK)
         die("no memory");
     run(&chain, job, attempt, count / 10);

@@ -256,8 +256,8 @@ static void wait_until_admitted(struct warren_test *test)
     int64_t retry_ms;
 
     for (unsigned asks = 0; asks < ASKS_MAX; asks++) {
-        if (admission_ask(runs->gates, runs->gate_count, 1, warren_test_now_ms(test), &retry_ms) ==
-            1)
+        if (admission_ask(runs->middlewares, runs->middleware_count, 1, warren_test_now_ms(test),
+                          &retry_ms) == 1)
             return;
         if (retry_ms > ADMIT_MAX_MS - (warren_test_now_ms(test) - since_ms))
             break;

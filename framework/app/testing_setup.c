@@ -160,9 +160,9 @@ static enum warren_status open_subscription(struct testing_setup *setup, struct 
     if (status != WARREN_OK)
         return status;
     runs = setup->subscription = subscriptions_at(setup->open, 0);
-    if (chain_init(&setup->chain, runs->links, runs->link_count, runs->handler, runs->state) !=
-            WARREN_OK ||
-        late_init(&setup->late, runs->late_links, runs->late_count) != WARREN_OK)
+    if (chain_init(&setup->chain, runs->middlewares, runs->middleware_count, false, runs->handler,
+                   runs->state) != WARREN_OK ||
+        late_init(&setup->late, runs->middlewares, runs->middleware_count) != WARREN_OK)
         return error_set(error, WARREN_ENOMEM, "no memory for the chain");
     return WARREN_OK;
 }

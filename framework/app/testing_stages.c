@@ -41,8 +41,8 @@ enum warren_status testing_stages_init(struct testing_stages *testing,
 {
     pthread_mutex_init(&testing->lock, NULL);
     condition_init(&testing->changed);
-    return stages_init(&testing->stages, subscription->stages, subscription->stage_count, source,
-                       &calls, testing);
+    return stages_init(&testing->stages, subscription->middlewares, subscription->middleware_count,
+                       source, &calls, testing);
 }
 
 void testing_stages_done(struct testing_stages *testing)

@@ -6,6 +6,7 @@
 #define WARREN_APP_TESTING_STAGES_H
 
 #include "base/condition.h"
+#include "consume/runtime/runtime.h"
 #include "consume/runtime/stage.h"
 
 struct testing_stages {

@@ -29,11 +29,8 @@ struct open_subscription {
     struct instance handler;
     struct chain_link *chain;
     size_t chain_count;
-    struct runtime_subscription runs; /* how; it borrows the arrays below */
-    struct warren_link *links;        /* of those that have `call`, */
-    struct warren_link *late;         /* of those of them that have `late_failures`, */
-    struct runtime_gate *gates;       /* of those that have `may`, */
-    struct runtime_stage *stages;     /* of those that have `before` */
+    struct runtime_subscription runs; /* how; it borrows what is below */
+    struct chain_member *members;     /* of the chain, those that are open */
 };
 
 struct open_subscriptions {
@@ -51,25 +48,6 @@ static bool is_builtin(const struct warren_middleware *middleware)
         if (builtin_middlewares[i] == middleware)
             return true;
     return false;
-}
-
-static void add_to_chain(struct open_subscription *one, const struct middleware_instance *instance)
-{
-    const struct warren_middleware *middleware = instance->middleware;
-    struct warren_link link = {.call = middleware->call, .state = instance->state};
-
-    if (middleware->before) {
-        one->stages[one->runs.stage_count++] = (struct runtime_stage){
-            .before = middleware->before, .after = middleware->after, .state = instance->state};
-        link.place = (unsigned)one->runs.stage_count;
-    }
-    if (middleware->call)
-        one->links[one->runs.link_count++] = link;
-    if (middleware->call && middleware->late_failures)
-        one->late[one->runs.late_count++] = link;
-    if (middleware->may)
-        one->gates[one->runs.gate_count++] = (struct runtime_gate){
-            .may = middleware->may, .took = middleware->took, .state = instance->state};
 }
 
 static enum warren_status error_at(const struct config_node *node, enum warren_status status,
@@ -101,7 +79,8 @@ static enum warren_status open_link(const struct open_subscriptions *open,
     if (status != WARREN_OK)
         return error_at(config->node, status, &why, error);
     if (link->instance.is_open)
-        add_to_chain(one, &link->instance);
+        one->members[one->runs.middleware_count++] =
+            (struct chain_member){link->instance.middleware, link->instance.state};
     return WARREN_OK;
 }
 
@@ -131,10 +110,7 @@ static void set_up_run(const struct open_subscriptions *open, struct open_subscr
         .queue = config->queue,
         .handler_name = config->handler,
         .handler = one->setup->handler,
-        .links = one->links,
-        .late_links = one->late,
-        .gates = one->gates,
-        .stages = one->stages,
+        .middlewares = one->members,
         .prefetch = (uint16_t)config->prefetch,
         .prefetch_bytes = (size_t)config->prefetch_bytes,
         .stop_at_gap = strcmp(config->on_gap, "stop") == 0,
@@ -155,11 +131,8 @@ static enum warren_status open_chain(const struct open_subscriptions *open,
     enum warren_status status = WARREN_OK;
 
     one->chain = calloc(count + 1, sizeof *one->chain);
-    one->links = calloc(count + 1, sizeof *one->links);
-    one->late = calloc(count + 1, sizeof *one->late);
-    one->gates = calloc(count + 1, sizeof *one->gates);
-    one->stages = calloc(count + 1, sizeof *one->stages);
-    if (!one->chain || !one->links || !one->late || !one->gates || !one->stages)
+    one->members = calloc(count + 1, sizeof *one->members);
+    if (!one->chain || !one->members)
         return error_set(error, WARREN_ENOMEM, "no memory for the middlewares");
     one->chain_count = count;
     set_up_run(open, one);
@@ -247,10 +220,7 @@ static void close_one(struct open_subscription *one)
 static void free_one(struct open_subscription *one)
 {
     free(one->chain);
-    free(one->links);
-    free(one->late);
-    free(one->gates);
-    free(one->stages);
+    free(one->members);
 }
 
 void subscriptions_close_some(struct open_subscriptions *open,

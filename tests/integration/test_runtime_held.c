@@ -192,19 +192,18 @@ static void start(struct fixture *f, const char *type, bool gated)
     static const struct config_topology no_topology;
     static const struct runtime_events events = {
         .lost = on_lost, .draining = on_draining, .stopped = on_stopped};
-    struct runtime_gate gate = {may, took, f};
-    const struct runtime_stage stages[] = {{before, after, &f->lookers[0]},
-                                           {before, after, &f->lookers[1]}};
+    static const struct warren_middleware looks = {.before = before, .after = after};
+    static const struct warren_middleware gate = {.may = may, .took = took};
+    const struct chain_member middlewares[] = {
+        {&looks, &f->lookers[0]}, {&looks, &f->lookers[1]}, {&gate, f}};
     struct connection_options connection;
     struct uri uri;
     struct runtime_subscription subscription = {.queue = f->queue,
                                                 .handler_name = "test.held",
                                                 .handler = &handler,
                                                 .state = f,
-                                                .gates = &gate,
-                                                .gate_count = gated ? 1 : 0,
-                                                .stages = stages,
-                                                .stage_count = 2,
+                                                .middlewares = middlewares,
+                                                .middleware_count = gated ? 3 : 2,
                                                 .prefetch = PREFETCH,
                                                 .concurrency = 2};
     struct runtime_options options = {.connection = &connection,

@@ -2,7 +2,6 @@
 #include "consume/job/chain.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "consume/job/job.h"
 
@@ -27,16 +26,25 @@ static enum warren_outcome call_handler(struct warren_job *job, const struct war
     return outcome;
 }
 
-enum warren_status chain_init(struct chain *chain, const struct warren_link *links, size_t count,
-                              const struct warren_handler *handler, void *state)
+enum warren_status chain_init(struct chain *chain, const struct chain_member *members, size_t count,
+                              bool late, const struct warren_handler *handler, void *state)
 {
-    chain->links = calloc(count + 1, sizeof chain->links[0]);
-    if (!chain->links)
+    struct warren_link *link = calloc(count + 1, sizeof *link);
+    unsigned stages = 0;
+
+    chain->links = link;
+    if (!link)
         return WARREN_ENOMEM;
-    if (count > 0)
-        memcpy(chain->links, links, count * sizeof links[0]);
-    chain->links[count].call = call_handler;
-    chain->links[count].state = chain;
+    for (size_t i = 0; i < count; i++) {
+        const struct warren_middleware *middleware = members[i].middleware;
+
+        stages += middleware->before != NULL;
+        if (middleware->call && (middleware->late_failures || !late))
+            *link++ = (struct warren_link){.call = middleware->call,
+                                           .state = members[i].state,
+                                           .place = middleware->before ? stages : 0};
+    }
+    *link = (struct warren_link){.call = call_handler, .state = chain};
     chain->handler = handler;
     chain->state = state;
     return WARREN_OK;

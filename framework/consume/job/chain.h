@@ -4,9 +4,16 @@
 #ifndef WARREN_CONSUME_CHAIN_H
 #define WARREN_CONSUME_CHAIN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <warren/middleware.h>
+
+/** A middleware as a subscription has it. */
+struct chain_member {
+    const struct warren_middleware *middleware; /* borrowed */
+    void *state;                                /* of its `open` */
+};
 
 struct chain {
     struct warren_link *links; /* the handler's own link is the last one */
@@ -15,12 +22,13 @@ struct chain {
 };
 
 /**
- * @links    the middlewares, outermost first; copied
+ * @members  the middlewares, outermost first; those without `call` are left out
+ * @late     and those without `late_failures`
  * @handler  borrowed, with what its `open` gave as @state
  * @return   WARREN_OK or WARREN_ENOMEM. @chain must stay where it is.
  */
-enum warren_status chain_init(struct chain *chain, const struct warren_link *links, size_t count,
-                              const struct warren_handler *handler, void *state);
+enum warren_status chain_init(struct chain *chain, const struct chain_member *members, size_t count,
+                              bool late, const struct warren_handler *handler, void *state);
 /** A zeroed chain is fine. */
 void chain_done(struct chain *chain);
 

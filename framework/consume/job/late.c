@@ -8,11 +8,11 @@ static enum warren_outcome has_failed(struct warren_job *job, void *state)
     return WARREN_RETRY;
 }
 
-enum warren_status late_init(struct chain *late, const struct warren_link *links, size_t count)
+enum warren_status late_init(struct chain *late, const struct chain_member *members, size_t count)
 {
     static const struct warren_handler in_vain = {.name = "late", .handle = has_failed};
 
-    return chain_init(late, links, count, &in_vain, NULL);
+    return chain_init(late, members, count, true, &in_vain, NULL);
 }
 
 enum warren_outcome late_run(const struct chain *late, struct warren_job *job)

@@ -16,8 +16,8 @@
 /** The next attempt comes after so long if no middleware has another delay. */
 #define LATE_AGAIN_MS 1000
 
-/** @links of @count: those with late_failures, outermost first. As chain_init(). */
-enum warren_status late_init(struct chain *late, const struct warren_link *links, size_t count);
+/** Of all middlewares of a subscription. As chain_init(). */
+enum warren_status late_init(struct chain *late, const struct chain_member *members, size_t count);
 
 /** The delivery of @job, which has begun, is marked `late`: what shall become of it. */
 enum warren_outcome late_run(const struct chain *late, struct warren_job *job);

@@ -3,19 +3,17 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
-enum warren_status admission_init(struct admission *a, const struct runtime_gate *gates,
-                                  size_t gate_count, uint32_t reserved_max, uint32_t held_max)
+enum warren_status admission_init(struct admission *a, const struct chain_member *members,
+                                  size_t count, uint32_t reserved_max, uint32_t held_max)
 {
-    *a = (struct admission){
-        .reserved_max = reserved_max, .gate_count = gate_count, .ask_ms = INT64_MAX};
-    atomic_init(&a->reserved, 0);
-    a->gates = calloc(gate_count + 1, sizeof *a->gates);
+    *a = (struct admission){.reserved_max = reserved_max, .ask_ms = INT64_MAX};
+    a->gates = calloc(count + 1, sizeof *a->gates);
     if (!a->gates)
         return WARREN_ENOMEM;
-    if (gate_count > 0)
-        memcpy(a->gates, gates, gate_count * sizeof *gates);
+    for (size_t i = 0; i < count; i++)
+        if (members[i].middleware->may)
+            a->gates[a->gate_count++] = members[i];
     return delay_init(&a->delay, held_max);
 }
 
@@ -66,15 +64,16 @@ void admission_ask_now(struct admission *a)
     a->ask_ms = 0;
 }
 
-uint32_t admission_ask(const struct runtime_gate *gates, size_t count, uint32_t want,
+uint32_t admission_ask(const struct chain_member *members, size_t count, uint32_t want,
                        int64_t now_ms, int64_t *ret_retry_ms)
 {
     uint32_t may = want;
 
     *ret_retry_ms = INT64_MAX;
     for (size_t i = 0; i < count && may > 0; i++) {
+        const struct warren_middleware *gate = members[i].middleware;
         int64_t retry_ms = ADMISSION_ASK_MS;
-        uint32_t admitted = gates[i].may(gates[i].state, may, now_ms, &retry_ms);
+        uint32_t admitted = gate->may ? gate->may(members[i].state, may, now_ms, &retry_ms) : may;
 
         if (admitted >= may)
             continue;
@@ -83,8 +82,8 @@ uint32_t admission_ask(const struct runtime_gate *gates, size_t count, uint32_t 
             *ret_retry_ms = retry_ms < 1 ? 1 : retry_ms;
     }
     for (size_t i = 0; i < count && may > 0; i++)
-        if (gates[i].took)
-            gates[i].took(gates[i].state, may, now_ms);
+        if (members[i].middleware->may && members[i].middleware->took)
+            members[i].middleware->took(members[i].state, may, now_ms);
     return may;
 }
 

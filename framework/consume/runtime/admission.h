@@ -14,7 +14,7 @@
 #include <stddef.h>
 
 #include "consume/attempt/delay.h"
-#include "consume/runtime/runtime.h"
+#include "consume/job/chain.h"
 
 /** The longest that a message is held for a retry: half of RabbitMQ's default ack time-out. */
 #define ADMISSION_DELAY_MAX_MS (15 * 60 * 1000)
@@ -24,18 +24,18 @@
 #define ADMISSION_ASK_MAX_MS 1000
 
 /**
- * How many of @want deliveries may go: each gate is asked about what the ones before it let
- * through, and told how many went.
+ * How many of @want deliveries may go: each of @members that is a gate is asked about what the ones
+ * before it let through, and told how many went.
  *
  * @ret_retry_ms  if fewer may go: when a gate wants to be asked again, at least 1
  */
-uint32_t admission_ask(const struct runtime_gate *gates, size_t count, uint32_t want,
+uint32_t admission_ask(const struct chain_member *members, size_t count, uint32_t want,
                        int64_t now_ms, int64_t *ret_retry_ms);
 
 struct admission {
     atomic_uint reserved; /* places for deliveries whose attempt failed, taken ahead */
     uint32_t reserved_max;
-    struct runtime_gate *gates;
+    struct chain_member *gates; /* those with `may` */
     size_t gate_count;
     struct delay delay;
     struct batch waiting; /* first come, first served */
@@ -43,13 +43,13 @@ struct admission {
 };
 
 /**
- * @gates         copied
+ * @members       all middlewares of the subscription, in the order in which they are asked
  * @reserved_max  places that admission_reserve() gives
  * @held_max      deliveries that can be held in all, at least reserved_max
  * @return        WARREN_OK or WARREN_ENOMEM
  */
-enum warren_status admission_init(struct admission *admission, const struct runtime_gate *gates,
-                                  size_t gate_count, uint32_t reserved_max, uint32_t held_max);
+enum warren_status admission_init(struct admission *admission, const struct chain_member *members,
+                                  size_t count, uint32_t reserved_max, uint32_t held_max);
 /** Empty, or zeroed. */
 void admission_done(struct admission *admission);
 

@@ -20,40 +20,18 @@
 #include "amqp/consumer/stream_offsets.h"
 #include "config/config.h"
 #include "consume/attempt/attempt.h"
+#include "consume/job/chain.h"
 
 struct runtime;
-
-/** The admission of one middleware; see middleware.h. Thread: the runtime's. */
-struct runtime_gate {
-    uint32_t (*may)(void *state, uint32_t want, int64_t now_ms, int64_t *ret_retry_ms);
-    void (*took)(void *state, uint32_t count, int64_t now_ms); /* may be NULL */
-    void *state;
-};
-
-/** What one middleware does ahead of the workers and behind them; see middleware.h. */
-struct runtime_stage {
-    bool (*before)(struct warren_job *job, struct warren_passage *passage, void *state,
-                   void **ret_mark);
-    bool (*after)(struct warren_passage *passage, enum warren_outcome outcome, void *mark,
-                  void *state);
-    void *state;
-};
 
 /** One subscription. Strings, handler, state and table are borrowed until runtime_free(). */
 struct runtime_subscription {
     const char *queue;
     const char *handler_name; /* "PLUGIN.HANDLER" */
     const struct warren_handler *handler;
-    void *state;                     /* of the handler's `open` */
-    const struct warren_link *links; /* middlewares, outermost first; copied */
-    size_t link_count;
-    const struct warren_link *late_links; /* those of them with late_failures; copied */
-    size_t late_count;
-    const struct runtime_gate *gates; /* asked in this order; copied */
-    size_t gate_count;
-    const struct runtime_stage *stages; /* outermost first; copied. The `place` of a middleware's
-                                           link is that of its stage here, from 1 */
-    size_t stage_count;
+    void *state;                            /* of the handler's `open` */
+    const struct chain_member *middlewares; /* outermost first; copied */
+    size_t middleware_count;
     uint32_t delayed_max; /* messages held for a retry at once, above which the broker gets them
                              back at once; 0: half of the prefetch, at least 1 */
     uint16_t prefetch;

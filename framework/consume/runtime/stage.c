@@ -13,22 +13,21 @@ static struct attempt *attempt_in(struct warren_passage *passage)
     return (struct attempt *)(void *)passage;
 }
 
-enum warren_status stages_init(struct stages *stages, const struct runtime_stage *given,
+enum warren_status stages_init(struct stages *stages, const struct chain_member *members,
                                size_t count, const struct job_source *source,
                                const struct stages_calls *calls, void *user)
 {
-    if (count == 0)
-        return WARREN_OK;
     stages->calls = calls;
     stages->user = user;
-    stages->job = job_new(source);
-    stages->items = calloc(count, sizeof *stages->items);
-    if (!stages->job || !stages->items)
+    stages->items = calloc(count + 1, sizeof *stages->items);
+    if (!stages->items)
         return WARREN_ENOMEM;
-    stages->count = count;
     for (size_t i = 0; i < count; i++)
-        stages->items[i] = (struct stage){.calls = given[i], .all = stages};
-    return WARREN_OK;
+        if (members[i].middleware->before)
+            stages->items[stages->count++] = (struct stage){.member = members[i], .all = stages};
+    if (stages->count > 0)
+        stages->job = job_new(source);
+    return stages->count == 0 || stages->job ? WARREN_OK : WARREN_ENOMEM;
 }
 
 void stages_done(struct stages *stages)
@@ -51,8 +50,9 @@ static bool show(struct stage *stage, struct attempt *attempt)
     job->attempt = attempt;
     job->decoded = false;
     job->history_known = false;
-    goes_on = stage->calls.before(job, passage_of(attempt), stage->calls.state,
-                                  attempt_mark(attempt, (size_t)(stage - stage->all->items)));
+    goes_on = stage->member.middleware->before(
+        job, passage_of(attempt), stage->member.state,
+        attempt_mark(attempt, (size_t)(stage - stage->all->items)));
     job->attempt = NULL;
     arena_reset(&job->arena);
     return goes_on;
@@ -127,8 +127,9 @@ static bool leave(struct stages *stages, struct attempt *attempt, size_t count)
         if (!mark)
             continue;
         attempt->stage = stage;
-        if (!stage->calls.after(passage_of(attempt), (enum warren_outcome)attempt->outcome, mark,
-                                stage->calls.state))
+        if (!stage->member.middleware->after(passage_of(attempt),
+                                             (enum warren_outcome)attempt->outcome, mark,
+                                             stage->member.state))
             return false;
     }
     return true;
@@ -146,7 +147,7 @@ void stages_drop(struct stages *stages, struct attempt *attempt)
         void *mark = take_mark(stage, attempt);
 
         if (mark)
-            stage->calls.after(NULL, WARREN_REQUEUE, mark, stage->calls.state);
+            stage->member.middleware->after(NULL, WARREN_REQUEUE, mark, stage->member.state);
     }
 }
 

@@ -13,14 +13,14 @@
 #define WARREN_CONSUME_STAGE_H
 
 #include "consume/attempt/batch.h"
+#include "consume/job/chain.h"
 #include "consume/job/job.h"
-#include "consume/runtime/runtime.h"
 
 struct stages;
 
 /** That of one middleware. */
 struct stage {
-    struct runtime_stage calls;
+    struct chain_member member;
     struct stages *all;
     struct batch waiting; /* for `before`, in order of arrival */
 };
@@ -44,8 +44,13 @@ struct stages {
     void *user;
 };
 
-/** @stages: zeroed; @given: outermost first, copied. WARREN_OK or WARREN_ENOMEM. */
-enum warren_status stages_init(struct stages *stages, const struct runtime_stage *given,
+/**
+ * @stages   zeroed
+ * @members  all middlewares of the subscription, outermost first; those without `before` are left
+ *           out
+ * @return   WARREN_OK or WARREN_ENOMEM
+ */
+enum warren_status stages_init(struct stages *stages, const struct chain_member *members,
                                size_t count, const struct job_source *source,
                                const struct stages_calls *calls, void *user);
 /** A zeroed one is fine; nothing may be waiting. */

@@ -8,8 +8,6 @@
 
 #include "base/error.h"
 #include "base/random.h"
-#include "consume/crash/fault.h"
-#include "consume/job/late.h"
 #include "consume/runtime/subscription_private.h"
 #include "consume/workers/threads.h"
 #include "publish/publisher/publisher.h"
@@ -28,19 +26,10 @@ static bool leave(struct subscription *s, struct attempt *attempt)
 static bool run(void *user, uint32_t worker, struct attempt *attempt, int64_t begun_ns)
 {
     struct subscription *s = user;
-    struct warren_job *job = s->jobs[worker];
-    enum warren_outcome outcome;
-    bool settled;
+    bool settled =
+        crew_run(&s->crew, worker, attempt, begun_ns) && stages_leave(&s->stages, attempt);
 
-    job_begin(job, attempt, begun_ns);
-    if (attempt->late) {
-        outcome = late_run(&s->late, job);
-        guard_judged(&s->guard, job, outcome);
-    } else {
-        outcome = guard_run(&s->guard, worker, job, &s->chain);
-    }
-    settled = job_end(job, outcome) && leave(s, attempt);
-    guard_ended(&s->guard, worker);
+    guard_ended(&s->crew.guard, worker);
     return settled;
 }
 
@@ -48,16 +37,14 @@ static void worker_begins(void *user, uint32_t worker)
 {
     struct subscription *s = user;
 
-    if (s->guard.flight)
-        fault_thread_begin(guard_worker(&s->guard, worker));
+    crew_worker_begins(&s->crew, worker);
 }
 
 static void worker_ends(void *user, uint32_t worker)
 {
     struct subscription *s = user;
 
-    if (s->guard.flight)
-        fault_thread_end(guard_worker(&s->guard, worker));
+    crew_worker_ends(&s->crew, worker);
 }
 
 static uint32_t generation(void *user)
@@ -185,20 +172,6 @@ static const struct consumer_events consumer_events = {deliver, consuming, inter
 
 /* ---- life ---- */
 
-static enum warren_status make_jobs(struct subscription *s)
-{
-    s->jobs = calloc(s->concurrency, sizeof(struct warren_job *));
-    if (!s->jobs)
-        return WARREN_ENOMEM;
-    for (uint32_t i = 0; i < s->concurrency; i++) {
-        s->jobs[i] = job_new(&s->source);
-        if (!s->jobs[i])
-            return WARREN_ENOMEM;
-        s->jobs[i]->worker = guard_worker(&s->guard, i);
-    }
-    return WARREN_OK;
-}
-
 static enum warren_status make_consumer(struct subscription *s,
                                         const struct runtime_subscription *what,
                                         const struct runtime_options *options)
@@ -230,7 +203,8 @@ static enum warren_status make_admission(struct subscription *s,
     held_max = delayed_max > what->prefetch ? delayed_max : what->prefetch;
     s->admit_ms = INT64_MAX;
     random_init(&s->random, s->source.seed);
-    status = admission_init(&s->admission, what->gates, what->gate_count, delayed_max, held_max);
+    status = admission_init(&s->admission, what->middlewares, what->middleware_count, delayed_max,
+                            held_max);
     if (status == WARREN_OK)
         status = delay_init(&s->owed, held_max);
     if (status == WARREN_OK)
@@ -253,20 +227,13 @@ static enum warren_status make_parts(struct subscription *s,
                                         .concurrency = what->concurrency,
                                         .settle_up = settle_up,
                                         .user = s};
-    enum warren_status status =
-        chain_init(&s->chain, what->links, what->link_count, what->handler, what->state);
+    enum warren_status status = make_admission(s, what);
 
     if (status == WARREN_OK)
-        status = late_init(&s->late, what->late_links, what->late_count);
+        status = stages_init(&s->stages, what->middlewares, what->middleware_count, &s->source,
+                             &stages_calls, s);
     if (status == WARREN_OK)
-        status = make_admission(s, what);
-    if (status == WARREN_OK)
-        status =
-            stages_init(&s->stages, what->stages, what->stage_count, &s->source, &stages_calls, s);
-    if (status == WARREN_OK)
-        status = guard_init(&s->guard, &guard);
-    if (status == WARREN_OK)
-        status = make_jobs(s);
+        status = crew_init(&s->crew, &s->source, what->middlewares, what->middleware_count, &guard);
     if (status == WARREN_OK)
         status = make_consumer(s, what, options);
     if (status != WARREN_OK)
@@ -301,7 +268,6 @@ enum warren_status subscription_new(const struct runtime_subscription *what,
     if (!s)
         return error_set(error, WARREN_ENOMEM, "out of memory");
     s->host = host;
-    s->concurrency = what->concurrency;
     s->ack_many = what->prefetch > ACK_SHARE ? what->prefetch / ACK_SHARE : 1;
     s->source = (struct job_source){.queue = what->queue,
                                     .handler = what->handler_name,
@@ -334,16 +300,12 @@ void subscription_free(struct subscription *s)
         return;
     runner_free(s->runner);
     consumer_free(s->consumer);
-    for (uint32_t i = 0; s->jobs && i < s->concurrency; i++)
-        job_free(s->jobs[i]);
-    free(s->jobs);
     loop_timer_done(&s->admit);
     loop_timer_done(&s->owe);
     admission_done(&s->admission);
     delay_done(&s->owed);
     stages_done(&s->stages);
-    chain_done(&s->chain);
-    chain_done(&s->late);
+    crew_done(&s->crew);
     free(s);
 }
 
@@ -405,8 +367,7 @@ void subscription_drain(struct subscription *s)
     atomic_store_explicit(&s->counts.held, 0, memory_order_relaxed);
     loop_timer_disarm(&s->admit);
     s->admit_ms = INT64_MAX;
-    for (uint32_t i = 0; i < s->concurrency; i++)
-        job_deadline_moved(s->jobs[i]);
+    crew_deadline_moved(&s->crew);
     if (s->started)
         consumer_pause(s->consumer, cancel_answered, s);
     else

@@ -54,7 +54,7 @@ static void settle(struct subscription *s, struct attempt *attempt)
     s->in_flight--;
     admission_unreserve(&s->admission, attempt);
     stages_drop(&s->stages, attempt);
-    guard_left(&s->guard, attempt, end_of(attempt, verdict, stale));
+    guard_left(&s->crew.guard, attempt, end_of(attempt, verdict, stale));
     if (stale) {
         subscription_count(&s->counts.stale);
     } else {
@@ -268,12 +268,12 @@ void subscription_flush(struct subscription *s, bool many)
 
 uint32_t subscription_in_flight(const struct subscription *s)
 {
-    return s->in_flight - guard_lost(&s->guard);
+    return s->in_flight - guard_lost(&s->crew.guard);
 }
 
 uint32_t subscription_lost(const struct subscription *s)
 {
-    return guard_lost(&s->guard);
+    return guard_lost(&s->crew.guard);
 }
 
 uint32_t subscription_at_work(const struct subscription *s)

@@ -4,11 +4,9 @@
 #ifndef WARREN_CONSUME_SUBSCRIPTION_PRIVATE_H
 #define WARREN_CONSUME_SUBSCRIPTION_PRIVATE_H
 
-#include "consume/job/chain.h"
-#include "consume/job/job.h"
+#include "consume/job/crew.h"
 #include "consume/relay/owed.h"
 #include "consume/runtime/admission.h"
-#include "consume/runtime/guard.h"
 #include "consume/runtime/stage.h"
 #include "consume/runtime/subscription.h"
 #include "loop/loop.h"
@@ -33,13 +31,9 @@ struct subscription {
     struct subscription_host *host;
     struct consumer *consumer;
     struct runner *runner;
-    struct chain chain;
-    struct chain late;
     struct job_source source;
     struct relay relay; /* of the source, if there is a publisher */
-    struct guard guard;
-    struct warren_job **jobs; /* one a worker */
-    uint32_t concurrency;
+    struct crew crew;
     uint32_t ack_many;
 
     struct batch arrived;       /* since the last turn */

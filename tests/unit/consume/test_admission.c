@@ -46,13 +46,18 @@ struct rig {
 static int setup_with(void **state, size_t gate_count)
 {
     struct rig *rig = calloc(1, sizeof *rig);
-    struct runtime_gate gates[2] = {{may, took, &rig->gates[0]}, {may, took, &rig->gates[1]}};
+    static const struct warren_middleware gate = {.may = may, .took = took};
+    static const struct warren_middleware other; /* no gate */
+    struct chain_member members[] = {
+        {&other, NULL}, {&gate, &rig->gates[0]}, {&gate, &rig->gates[1]}};
 
     for (size_t i = 0; i < 2; i++)
         rig->gates[i] = (struct gate){.tokens = 1000, .retry_ms = 10};
     rig->next_tag = 1;
     *state = rig;
-    return admission_init(&rig->admission, gates, gate_count, 2, DELAYED_MAX) == WARREN_OK ? 0 : -1;
+    return admission_init(&rig->admission, members, 1 + gate_count, 2, DELAYED_MAX) == WARREN_OK
+               ? 0
+               : -1;
 }
 
 static int setup(void **state)

@@ -3,6 +3,8 @@
 #include "consume/job/job.h"
 #include "support/test.h"
 
+#define LINKS_MAX 8
+
 static char trail[64];
 
 static enum warren_outcome handle(struct warren_job *job, void *state)
@@ -42,11 +44,17 @@ static enum warren_outcome run(const struct warren_link *links, size_t count,
                                enum warren_outcome answer, struct warren_job *job)
 {
     struct warren_handler handler = {.name = "h", .handle = handle};
+    struct warren_middleware middlewares[LINKS_MAX] = {{0}};
+    struct chain_member members[LINKS_MAX];
     enum warren_outcome outcome;
     struct chain chain;
 
     trail[0] = '\0';
-    assert_int_equal(chain_init(&chain, links, count, &handler, &answer), WARREN_OK);
+    for (size_t i = 0; i < count; i++) {
+        middlewares[i].call = links[i].call;
+        members[i] = (struct chain_member){&middlewares[i], links[i].state};
+    }
+    assert_int_equal(chain_init(&chain, members, count, false, &handler, &answer), WARREN_OK);
     outcome = chain_run(&chain, job);
     chain_done(&chain);
     return outcome;

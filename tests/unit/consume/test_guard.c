@@ -2,7 +2,7 @@
 #include <signal.h>
 
 #include "base/log.h"
-#include "consume/runtime/guard.h"
+#include "consume/job/guard.h"
 #include "job_rig.h"
 #include "support/test.h"
 
@@ -79,7 +79,7 @@ static int setup(void **state)
     rig->handler = (struct warren_handler){.name = "charge", .handle = handle};
     open_flight(rig);
     if (!rig->job.job || !rig->job.attempt ||
-        chain_init(&rig->chain, NULL, 0, &rig->handler, rig) != WARREN_OK)
+        chain_init(&rig->chain, NULL, 0, false, &rig->handler, rig) != WARREN_OK)
         return -1;
     *state = rig;
     return 0;

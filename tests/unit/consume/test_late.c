@@ -3,12 +3,24 @@
 #include "job_rig.h"
 #include "support/test.h"
 
+#define LINKS_MAX 2
+
 static char trail[16];
 
 static enum warren_outcome pass(struct warren_job *job, const struct warren_link *next, void *state)
 {
     strcat(trail, state);
     return warren_next(job, next);
+}
+
+/* One that does not judge failed attempts is not asked. */
+static enum warren_outcome never(struct warren_job *job, const struct warren_link *next,
+                                 void *state)
+{
+    (void)job;
+    (void)next;
+    (void)state;
+    abort();
 }
 
 /* As retry: it has a delay, or gives up. */
@@ -25,14 +37,21 @@ static enum warren_outcome decide(struct warren_job *job, const struct warren_li
 
 static enum warren_outcome run(struct job_rig *rig, const struct warren_link *links, size_t count)
 {
+    struct warren_middleware judges[LINKS_MAX] = {{0}};
+    struct warren_middleware other = {.call = never};
+    struct chain_member members[LINKS_MAX + 1] = {{&other, NULL}};
     enum warren_outcome outcome;
     struct chain late;
 
     trail[0] = '\0';
+    for (size_t i = 0; i < count; i++) {
+        judges[i] = (struct warren_middleware){.call = links[i].call, .late_failures = true};
+        members[i + 1] = (struct chain_member){&judges[i], links[i].state};
+    }
     rig->attempt->late = true;
     free(rig->attempt->unpublished);
     rig->attempt->unpublished = strdup("what it published was returned");
-    assert_int_equal(late_init(&late, links, count), WARREN_OK);
+    assert_int_equal(late_init(&late, members, count + 1), WARREN_OK);
     job_rig_begin(rig);
     outcome = late_run(&late, rig->job);
     chain_done(&late);

@@ -90,7 +90,8 @@ static const struct stages_calls calls = {wake, settled, wanted};
 static int setup_of(void **state, size_t count)
 {
     struct rig *rig = calloc(1, sizeof *rig);
-    struct runtime_stage given[STAGES_MAX];
+    static const struct warren_middleware stage = {.before = before, .after = after};
+    struct chain_member given[STAGES_MAX];
 
     clock_fake_init(&rig->clock, 5000);
     atomic_store(&rig->deadline_ms, INT64_MAX);
@@ -106,7 +107,7 @@ static int setup_of(void **state, size_t count)
             looker->marks[tag] = true;
             looker->numbers[tag] = tag;
         }
-        given[i] = (struct runtime_stage){before, after, looker};
+        given[i] = (struct chain_member){&stage, looker};
     }
     *state = rig;
     return stages_init(&rig->stages, given, count, &rig->source, &calls, rig) == WARREN_OK ? 0 : -1;

@@ -1,5 +1,5 @@
 /* guard.c - see guard.h. */
-#include "consume/runtime/guard.h"
+#include "consume/job/guard.h"
 
 #include <string.h>
 

@@ -1,0 +1,78 @@
+/* crew.c - see crew.h. */
+#include "consume/job/crew.h"
+
+#include <stdlib.h>
+
+#include "consume/crash/fault.h"
+#include "consume/job/late.h"
+
+static enum warren_status make_jobs(struct crew *crew, const struct job_source *source)
+{
+    crew->jobs = calloc(crew->concurrency, sizeof(struct warren_job *));
+    if (!crew->jobs)
+        return WARREN_ENOMEM;
+    for (uint32_t i = 0; i < crew->concurrency; i++) {
+        crew->jobs[i] = job_new(source);
+        if (!crew->jobs[i])
+            return WARREN_ENOMEM;
+        crew->jobs[i]->worker = guard_worker(&crew->guard, i);
+    }
+    return WARREN_OK;
+}
+
+enum warren_status crew_init(struct crew *crew, const struct job_source *source,
+                             const struct chain_member *members, size_t count,
+                             const struct guard_options *guard)
+{
+    enum warren_status status =
+        chain_init(&crew->chain, members, count, false, source->definition, source->state);
+
+    crew->concurrency = guard->concurrency;
+    if (status == WARREN_OK)
+        status = late_init(&crew->late, members, count);
+    if (status == WARREN_OK)
+        status = guard_init(&crew->guard, guard);
+    return status == WARREN_OK ? make_jobs(crew, source) : status;
+}
+
+void crew_done(struct crew *crew)
+{
+    for (uint32_t i = 0; crew->jobs && i < crew->concurrency; i++)
+        job_free(crew->jobs[i]);
+    free(crew->jobs);
+    chain_done(&crew->chain);
+    chain_done(&crew->late);
+}
+
+void crew_worker_begins(struct crew *crew, uint32_t worker)
+{
+    if (crew->guard.flight)
+        fault_thread_begin(guard_worker(&crew->guard, worker));
+}
+
+void crew_worker_ends(struct crew *crew, uint32_t worker)
+{
+    if (crew->guard.flight)
+        fault_thread_end(guard_worker(&crew->guard, worker));
+}
+
+bool crew_run(struct crew *crew, uint32_t worker, struct attempt *attempt, int64_t begun_ns)
+{
+    struct warren_job *job = crew->jobs[worker];
+    enum warren_outcome outcome;
+
+    job_begin(job, attempt, begun_ns);
+    if (attempt->late) {
+        outcome = late_run(&crew->late, job);
+        guard_judged(&crew->guard, job, outcome);
+    } else {
+        outcome = guard_run(&crew->guard, worker, job, &crew->chain);
+    }
+    return job_end(job, outcome);
+}
+
+void crew_deadline_moved(struct crew *crew)
+{
+    for (uint32_t i = 0; i < crew->concurrency; i++)
+        job_deadline_moved(crew->jobs[i]);
+}
