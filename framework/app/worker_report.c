@@ -266,12 +266,12 @@ void worker_report_end(const struct runtime_stats *stats, enum warren_status sta
               : status == WARREN_ETAINTED ? "stopped after a crash"
               : status == WARREN_ETIMEOUT ? "stopped by drain.timeout"
                                           : "stopped at once");
-    log_int(&line, "delivered", (int64_t)stats->delivered);
+    log_int(&line, "delivered", (int64_t)stats->counts[COUNT_DELIVERED]);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        log_int(&line, keys[i], (int64_t)stats->settled[i]);
-    log_int(&line, "dead_lettered", (int64_t)stats->dead_lettered);
-    log_int(&line, "redelivered", (int64_t)stats->redelivered);
-    log_int(&line, "stale", (int64_t)stats->stale);
+        log_int(&line, keys[i], (int64_t)stats->counts[COUNT_SETTLED + i]);
+    log_int(&line, "dead_lettered", (int64_t)stats->counts[COUNT_DEAD_LETTERED]);
+    log_int(&line, "redelivered", (int64_t)stats->counts[COUNT_REDELIVERED]);
+    log_int(&line, "stale", (int64_t)stats->counts[COUNT_STALE]);
     log_int(&line, "unfinished", unfinished);
     log_int(&line, "connects", (int64_t)stats->connects);
     log_int(&line, "lifetime_ms", lifetime_ms);

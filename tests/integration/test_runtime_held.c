@@ -278,10 +278,10 @@ static void a_retry_waits_here_for_its_time(void **state)
     assert_true(atomic_load(&f->waited_ms) >= 150);
     assert_false(atomic_load(&f->redelivered));
     stop(f);
-    assert_int_equal(stats(f).delivered, 5);
-    assert_int_equal(stats(f).retried, 15);
-    assert_int_equal(stats(f).settled[WARREN_ACK], 5);
-    assert_int_equal(stats(f).settled[WARREN_RETRY], 0);
+    assert_int_equal(stats(f).counts[COUNT_DELIVERED], 5);
+    assert_int_equal(stats(f).counts[COUNT_RETRIED], 15);
+    assert_int_equal(stats(f).counts[COUNT_SETTLED + WARREN_ACK], 5);
+    assert_int_equal(stats(f).counts[COUNT_SETTLED + WARREN_RETRY], 0);
     assert_int_equal(peer_count(f->peer, f->queue), 0);
 }
 
@@ -302,7 +302,7 @@ static void others_pass_those_that_wait(void **state)
     assert_true(WAIT_FOR(stats(f).held == 5, PATIENCE_MS));
     atomic_store(&f->failures, 0);
     peer_publish_many(f->peer, f->queue, "good", 200);
-    assert_true(WAIT_FOR(stats(f).settled[WARREN_ACK] == 200, PATIENCE_MS));
+    assert_true(WAIT_FOR(stats(f).counts[COUNT_SETTLED + WARREN_ACK] == 200, PATIENCE_MS));
     /* Acks behind a gap leave singly, once they are old enough. */
     assert_true(WAIT_FOR(broker_unacked(f->broker, f->queue) == 5, PATIENCE_MS));
 }
@@ -328,7 +328,7 @@ static void holding_ends_at_half_of_the_prefetch(void **state)
 
     fail_forever(f, "classic");
     peer_publish_many(f->peer, f->queue, "bad", PREFETCH);
-    assert_true(WAIT_FOR(stats(f).settled[WARREN_RETRY] > 0, PATIENCE_MS));
+    assert_true(WAIT_FOR(stats(f).counts[COUNT_SETTLED + WARREN_RETRY] > 0, PATIENCE_MS));
     assert_int_equal(stats(f).held, PREFETCH / 2);
     atomic_store(&f->failures, 0);
     assert_true(WAIT_FOR(atomic_load(&f->done) == PREFETCH / 2, PATIENCE_MS));
@@ -344,7 +344,7 @@ static void draining_hands_back_what_waits(void **state)
     assert_true(WAIT_FOR(stats(f).held == 5, PATIENCE_MS));
     stop(f);
     assert_int_equal(atomic_load(&f->handed_back), 5);
-    assert_int_equal(stats(f).settled[WARREN_REQUEUE], 5);
+    assert_int_equal(stats(f).counts[COUNT_SETTLED + WARREN_REQUEUE], 5);
     assert_true(WAIT_FOR(peer_count(f->peer, f->queue) == 5, PATIENCE_MS));
 }
 
@@ -360,7 +360,7 @@ static void a_lost_connection_drops_what_waits(void **state)
     assert_int_equal(broker_close_connections(f->broker, f->name), 1);
     assert_true(WAIT_FOR(atomic_load(&f->done) == 5, PATIENCE_MS));
     assert_int_equal(atomic_load(&f->lost), 1);
-    assert_int_equal(stats(f).stale, 5);
+    assert_int_equal(stats(f).counts[COUNT_STALE], 5);
     assert_int_equal(stats(f).held, 0);
     assert_true(atomic_load(&f->redelivered));
     stop(f);
@@ -387,7 +387,7 @@ static void both_look_ahead_and_behind(void **state)
 
     wait_inside(f);
     answer(&f->lookers[1]);
-    assert_true(WAIT_FOR(stats(f).settled[WARREN_ACK] == 5, PATIENCE_MS));
+    assert_true(WAIT_FOR(stats(f).counts[COUNT_SETTLED + WARREN_ACK] == 5, PATIENCE_MS));
     for (int i = 0; i < 2; i++) {
         assert_int_equal(atomic_load(&f->lookers[i].acked), 5);
         assert_int_equal(atomic_load(&f->lookers[i].dropped), 0);
@@ -403,8 +403,8 @@ static void a_lost_connection_drops_what_waits_ahead(void **state)
     assert_int_equal(broker_close_connections(f->broker, f->name), 1);
     assert_true(WAIT_FOR(atomic_load(&f->lost) == 1, PATIENCE_MS));
     answer(&f->lookers[1]);
-    assert_true(WAIT_FOR(stats(f).settled[WARREN_ACK] == 5, PATIENCE_MS));
-    assert_int_equal(stats(f).stale, 5);
+    assert_true(WAIT_FOR(stats(f).counts[COUNT_SETTLED + WARREN_ACK] == 5, PATIENCE_MS));
+    assert_int_equal(stats(f).counts[COUNT_STALE], 5);
     assert_int_equal(atomic_load(&f->calls), 5);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(atomic_load(&f->lookers[i].seen), 10);
@@ -423,7 +423,7 @@ static void draining_hands_back_what_waits_ahead(void **state)
     assert_true(WAIT_FOR(!stats(f).consuming, PATIENCE_MS)); /* it has begun to drain */
     answer(&f->lookers[1]);
     stop(f);
-    assert_int_equal(stats(f).settled[WARREN_REQUEUE], 5);
+    assert_int_equal(stats(f).counts[COUNT_SETTLED + WARREN_REQUEUE], 5);
     for (int i = 0; i < 2; i++)
         assert_int_equal(atomic_load(&f->lookers[i].dropped), 5);
     assert_true(WAIT_FOR(peer_count(f->peer, f->queue) == 5, PATIENCE_MS));
@@ -446,7 +446,7 @@ static void a_gate_lets_through_what_it_may(void **state)
     assert_int_equal(atomic_load(&f->done), 7);
     atomic_store(&f->tokens, 1000);
     assert_true(WAIT_FOR(atomic_load(&f->done) == 3 * PREFETCH, PATIENCE_MS));
-    assert_int_equal(stats(f).delivered, 3 * PREFETCH);
+    assert_int_equal(stats(f).counts[COUNT_DELIVERED], 3 * PREFETCH);
 }
 
 /* A gate that stays closed is asked every 20 ms, as it wished, and nothing else turns. */
@@ -489,7 +489,7 @@ static void a_retry_needs_admission_again(void **state)
     atomic_store(&f->tokens, 2);
     start(f, "classic", true);
     peer_publish_many(f->peer, f->queue, "m", 1);
-    assert_true(WAIT_FOR(stats(f).retried == 2, PATIENCE_MS));
+    assert_true(WAIT_FOR(stats(f).counts[COUNT_RETRIED] == 2, PATIENCE_MS));
     assert_true(WAIT_FOR(stats(f).held == 1, PATIENCE_MS));
     assert_int_equal(atomic_load(&f->calls), 2);
     atomic_store(&f->tokens, 1);

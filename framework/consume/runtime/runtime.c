@@ -355,30 +355,13 @@ stream_begin runtime_subscription_begin(const struct runtime *r, size_t index)
 
 void runtime_subscription_stats(struct runtime *r, size_t index, struct runtime_stats *stats)
 {
+    *stats = (struct runtime_stats){.consuming = true};
     subscription_stats(r->subscriptions[index], stats);
 }
 
 void runtime_stats(struct runtime *r, struct runtime_stats *stats)
 {
     *stats = (struct runtime_stats){.connects = atomic_load(&r->connects), .consuming = true};
-    for (size_t i = 0; i < r->subscription_count; i++) {
-        struct runtime_stats one;
-
-        subscription_stats(r->subscriptions[i], &one);
-        stats->delivered += one.delivered;
-        stats->redelivered += one.redelivered;
-        for (unsigned k = 0; k <= WARREN_REQUEUE; k++)
-            stats->settled[k] += one.settled[k];
-        stats->retried += one.retried;
-        stats->stale += one.stale;
-        stats->unconfirmed += one.unconfirmed;
-        stats->dead_lettered += one.dead_lettered;
-        stats->relayed += one.relayed;
-        stats->unrelayed += one.unrelayed;
-        stats->unfit += one.unfit;
-        stats->running += one.running;
-        stats->queued += one.queued;
-        stats->held += one.held;
-        stats->consuming &= one.consuming;
-    }
+    for (size_t i = 0; i < r->subscription_count; i++)
+        subscription_stats(r->subscriptions[i], stats);
 }

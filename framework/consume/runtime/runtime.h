@@ -151,24 +151,28 @@ void runtime_join(struct runtime *runtime);
  */
 void runtime_free(struct runtime *runtime);
 
-/** What was done since the start; all counts only grow but the last block. */
-struct runtime_stats {
-    uint64_t delivered;
-    uint64_t redelivered;
-    uint64_t settled[WARREN_REQUEUE + 1]; /* by enum warren_outcome; handed back ones included */
-    uint64_t retried;       /* held here for another attempt; settled only by the last one */
-    uint64_t stale;         /* of a lost channel: dropped, the broker delivers them again */
-    uint64_t unconfirmed;   /* attempts in vain because a publish of the job failed */
-    uint64_t dead_lettered; /* copies in the dead-letter exchange, confirmed */
-    uint64_t relayed;       /* copies in their queue, with the attempts counted */
-    uint64_t unrelayed;     /* copies that were not confirmed: each is tried again */
-    uint64_t unfit;         /* rejected unread: too large, or nested too deeply */
-    uint64_t connects;      /* connections that reached the broker */
+/** What is counted since the start. */
+enum runtime_count {
+    COUNT_DELIVERED,
+    COUNT_REDELIVERED,
+    COUNT_RETRIED,       /* held here for another attempt; settled only by the last one */
+    COUNT_STALE,         /* of a lost channel: dropped, the broker delivers them again */
+    COUNT_UNCONFIRMED,   /* attempts in vain because a publish of the job failed */
+    COUNT_DEAD_LETTERED, /* copies in the dead-letter exchange, confirmed */
+    COUNT_RELAYED,       /* copies in their queue, with the attempts counted */
+    COUNT_UNRELAYED,     /* copies that were not confirmed: each is tried again */
+    COUNT_UNFIT,         /* rejected unread: too large, or nested too deeply */
+    COUNT_SETTLED,       /* and behind it the others of enum warren_outcome; handed back included */
+    COUNTS = COUNT_SETTLED + WARREN_REQUEUE + 1
+};
 
-    uint32_t running; /* in a handler now */
-    uint32_t queued;  /* delivered, not begun */
-    uint32_t held;    /* delivered, not queued: until a gate opens, or a retry or a copy is due */
-    bool consuming;   /* all of them: the broker sends */
+struct runtime_stats {
+    uint64_t counts[COUNTS];
+    uint64_t connects; /* connections that reached the broker */
+    uint32_t running;  /* in a handler now */
+    uint32_t queued;   /* delivered, not begun */
+    uint32_t held;     /* delivered, not queued: until a gate opens, or a retry or a copy is due */
+    bool consuming;    /* all of them: the broker sends */
 };
 
 /** All subscriptions together. Thread: any, until runtime_free(). */

@@ -125,9 +125,9 @@ static void deliver(void *user, struct delivery *delivery)
 {
     struct subscription *s = user;
 
-    subscription_count(&s->counts.delivered);
+    subscription_count(s, COUNT_DELIVERED);
     if (delivery->redelivered)
-        subscription_count(&s->counts.redelivered);
+        subscription_count(s, COUNT_REDELIVERED);
     s->in_flight++;
     batch_add(&s->arrived, attempt_of(delivery));
 }
@@ -136,7 +136,7 @@ static void consuming(void *user)
 {
     struct subscription *s = user;
 
-    atomic_store(&s->counts.consuming, true);
+    atomic_store(&s->consuming, true);
     if (s->host->events->consuming)
         s->host->events->consuming(s->host->user, s->source.queue);
 }
@@ -145,7 +145,7 @@ static void interrupted(void *user, const char *reason, uint32_t retry_ms)
 {
     struct subscription *s = user;
 
-    atomic_store(&s->counts.consuming, false);
+    atomic_store(&s->consuming, false);
     if (s->host->events->interrupted)
         s->host->events->interrupted(s->host->user, s->source.queue, reason, retry_ms);
     s->host->interrupted(s->host);
@@ -155,7 +155,7 @@ static void unfit(void *user, struct delivery *without_body, const char *why, ui
 {
     struct subscription *s = user;
 
-    subscription_count(&s->counts.unfit);
+    subscription_count(s, COUNT_UNFIT);
     if (s->host->events->unfit)
         s->host->events->unfit(s->host->user, s->source.queue, without_body, why, body_size);
 }
@@ -328,7 +328,7 @@ void subscription_start(struct subscription *s)
 
 void subscription_suspend(struct subscription *s)
 {
-    atomic_store(&s->counts.consuming, false);
+    atomic_store(&s->consuming, false);
     subscription_drop_stale(s);
     if (!s->started || s->draining || s->suspended)
         return;
@@ -359,12 +359,12 @@ static void cancel_answered(void *user)
 void subscription_drain(struct subscription *s)
 {
     s->draining = true;
-    atomic_store(&s->counts.consuming, false);
+    atomic_store(&s->consuming, false);
     runner_take_queued(s->runner, &s->arrived);
     admission_take_all(&s->admission, &s->arrived);
     subscription_take_owed(s, &s->arrived);
     subscription_relay_counted(s, &s->arrived);
-    atomic_store_explicit(&s->counts.held, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->held, 0, memory_order_relaxed);
     loop_timer_disarm(&s->admit);
     s->admit_ms = INT64_MAX;
     crew_deadline_moved(&s->crew);

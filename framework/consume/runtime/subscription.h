@@ -102,7 +102,7 @@ bool subscription_proved(const struct subscription *subscription);
 
 /** On a stream: see consumer_begin(). Thread: any. */
 stream_begin subscription_begin(const struct subscription *subscription);
-/** Thread: any. */
+/** Add to @stats what it has. Thread: any. */
 void subscription_stats(struct subscription *subscription, struct runtime_stats *stats);
 
 #endif

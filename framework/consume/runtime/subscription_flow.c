@@ -27,7 +27,7 @@ static void tell_unconfirmed(struct subscription *s, struct attempt *attempt)
 {
     if (attempt->publish_end == PUBLISH_FINE || attempt->relay != RELAY_NONE)
         return;
-    subscription_count(&s->counts.unconfirmed);
+    subscription_count(s, COUNT_UNCONFIRMED);
     if (s->host->events->unconfirmed)
         s->host->events->unconfirmed(s->host->user, s->source.queue, attempt);
 }
@@ -56,9 +56,9 @@ static void settle(struct subscription *s, struct attempt *attempt)
     stages_drop(&s->stages, attempt);
     guard_left(&s->crew.guard, attempt, end_of(attempt, verdict, stale));
     if (stale) {
-        subscription_count(&s->counts.stale);
+        subscription_count(s, COUNT_STALE);
     } else {
-        subscription_count(&s->counts.settled[attempt->outcome]);
+        subscription_count(s, COUNT_SETTLED + attempt->outcome);
         tell_unconfirmed(s, attempt);
     }
     attempt_done(attempt);
@@ -119,7 +119,7 @@ static void watch(struct subscription *s)
 {
     int64_t next_ms = admission_next_ms(&s->admission);
 
-    atomic_store_explicit(&s->counts.held, admission_count(&s->admission) + s->owed.count,
+    atomic_store_explicit(&s->held, admission_count(&s->admission) + s->owed.count,
                           memory_order_relaxed);
     if (next_ms == s->admit_ms)
         return;
@@ -210,7 +210,7 @@ static bool hold(struct subscription *s, struct attempt *attempt)
     if (attempt->outcome != WARREN_RETRY || attempt->retry_at_ms < 0 ||
         !admission_hold(&s->admission, attempt, now_ms(s)))
         return false;
-    subscription_count(&s->counts.retried);
+    subscription_count(s, COUNT_RETRIED);
     tell_unconfirmed(s, attempt);
     attempt->publish_end = PUBLISH_FINE;
     return true;
@@ -310,22 +310,14 @@ stream_begin subscription_begin(const struct subscription *s)
 
 void subscription_stats(struct subscription *s, struct runtime_stats *stats)
 {
-    struct counts *c = &s->counts;
+    uint32_t running;
+    uint32_t queued;
 
-    *stats = (struct runtime_stats){
-        .delivered = atomic_load_explicit(&c->delivered, memory_order_relaxed),
-        .redelivered = atomic_load_explicit(&c->redelivered, memory_order_relaxed),
-        .retried = atomic_load_explicit(&c->retried, memory_order_relaxed),
-        .stale = atomic_load_explicit(&c->stale, memory_order_relaxed),
-        .unconfirmed = atomic_load_explicit(&c->unconfirmed, memory_order_relaxed),
-        .dead_lettered = atomic_load_explicit(&c->dead_lettered, memory_order_relaxed),
-        .relayed = atomic_load_explicit(&c->relayed, memory_order_relaxed),
-        .unrelayed = atomic_load_explicit(&c->unrelayed, memory_order_relaxed),
-        .unfit = atomic_load_explicit(&c->unfit, memory_order_relaxed),
-        .held = atomic_load_explicit(&c->held, memory_order_relaxed),
-        .consuming = atomic_load(&c->consuming),
-    };
-    for (unsigned i = 0; i <= WARREN_REQUEUE; i++)
-        stats->settled[i] = atomic_load_explicit(&c->settled[i], memory_order_relaxed);
-    runner_load(s->runner, &stats->running, &stats->queued);
+    for (unsigned i = 0; i < COUNTS; i++)
+        stats->counts[i] += atomic_load_explicit(&s->counts[i], memory_order_relaxed);
+    runner_load(s->runner, &running, &queued);
+    stats->running += running;
+    stats->queued += queued;
+    stats->held += atomic_load_explicit(&s->held, memory_order_relaxed);
+    stats->consuming &= atomic_load(&s->consuming);
 }

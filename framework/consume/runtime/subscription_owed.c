@@ -107,7 +107,7 @@ static void no_copy_fits(struct subscription *s, struct attempt *attempt)
 
 void subscription_not_copied(struct subscription *s, struct attempt *attempt)
 {
-    subscription_count(&s->counts.unrelayed);
+    subscription_count(s, COUNT_UNRELAYED);
     tell(s, attempt, false, -1);
     attempt->relay = RELAY_NONE;
 }
@@ -120,7 +120,7 @@ static void copy_failed(struct subscription *s, struct attempt *attempt)
     struct owed *owed = attempt->owed;
     int64_t again_ms = now_ms(s) + OWED_AGAIN_MIN_MS;
 
-    subscription_count(&s->counts.unrelayed);
+    subscription_count(s, COUNT_UNRELAYED);
     if (s->draining) {
         tell(s, attempt, dead, -1);
         if (dead)
@@ -153,8 +153,7 @@ void subscription_relayed(struct subscription *s, struct attempt *attempt)
         copy_failed(s, attempt);
         return;
     }
-    subscription_count(attempt->outcome == WARREN_REJECT ? &s->counts.dead_lettered
-                                                         : &s->counts.relayed);
+    subscription_count(s, attempt->outcome == WARREN_REJECT ? COUNT_DEAD_LETTERED : COUNT_RELAYED);
     tell_the_end(s);
 }
 
@@ -165,7 +164,7 @@ static void watch(struct subscription *s)
     int64_t next_ms = delay_next_ms(&s->owed);
     int64_t left_ms = next_ms - now_ms(s);
 
-    atomic_store_explicit(&s->counts.held, admission_count(&s->admission) + s->owed.count,
+    atomic_store_explicit(&s->held, admission_count(&s->admission) + s->owed.count,
                           memory_order_relaxed);
     if (next_ms == INT64_MAX)
         loop_timer_disarm(&s->owe);

@@ -11,22 +11,6 @@
 #include "consume/runtime/subscription.h"
 #include "loop/loop.h"
 
-/* Written by the loop alone, read by any thread: no atomic addition is needed. */
-struct counts {
-    _Atomic uint64_t delivered;
-    _Atomic uint64_t redelivered;
-    _Atomic uint64_t settled[WARREN_REQUEUE + 1];
-    _Atomic uint64_t retried;
-    _Atomic uint64_t stale;
-    _Atomic uint64_t unconfirmed;
-    _Atomic uint64_t dead_lettered;
-    _Atomic uint64_t relayed;
-    _Atomic uint64_t unrelayed;
-    _Atomic uint64_t unfit;
-    _Atomic uint32_t held;
-    atomic_bool consuming;
-};
-
 struct subscription {
     struct subscription_host *host;
     struct consumer *consumer;
@@ -53,13 +37,17 @@ struct subscription {
     bool draining;
     bool cancelled; /* the broker has answered the cancel of draining */
     bool proving;
-    struct counts counts;
+    /* Written by the loop alone, read by any thread: no atomic addition is needed. */
+    _Atomic uint64_t counts[COUNTS];
+    _Atomic uint32_t held;
+    atomic_bool consuming;
 };
 
-static inline void subscription_count(_Atomic uint64_t *counter)
+static inline void subscription_count(struct subscription *s, unsigned count)
 {
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
+    uint64_t counted = atomic_load_explicit(&s->counts[count], memory_order_relaxed);
+
+    atomic_store_explicit(&s->counts[count], counted + 1, memory_order_relaxed);
 }
 
 /* ---- subscription_owed.c ---- */

@@ -17,7 +17,7 @@ void subscription_late(struct subscription *s, struct attempt *attempt, struct b
 {
     struct batch counted = {NULL, NULL, 0};
 
-    subscription_count(&s->counts.unconfirmed);
+    subscription_count(s, COUNT_UNCONFIRMED);
     admission_unreserve(&s->admission, attempt);
     attempt->publish_end = PUBLISH_FINE; /* of the attempt that comes */
     if (!s->draining) {
