@@ -108,7 +108,7 @@ static void wait_for_handlers(struct runtime *r)
 {
     enter(r, DRAIN_RUNNING);
     if (r->events.draining)
-        r->events.draining(r->host.user, r->drain.handed_back, runtime_in_flight(r));
+        r->events.draining(r->user, r->drain.handed_back, runtime_in_flight(r));
 }
 
 static void prove(struct runtime *r)
@@ -216,7 +216,7 @@ void drain_begin(struct runtime *r)
     if (reserve_ms > RESERVE_MAX_MS)
         reserve_ms = RESERVE_MAX_MS;
     d->end_ms = begin_ms + r->drain_timeout_ms;
-    atomic_store(&r->host.deadline_ms, d->end_ms - reserve_ms);
+    atomic_store(&r->deadline_ms, d->end_ms - reserve_ms);
     loop_timer_arm_ms(&d->timer, r->drain_timeout_ms - reserve_ms);
     loop_timer_arm_ms(&d->pause, HAND_BACK_GRACE_MS);
     connection_pause_reading(r->connection, false);

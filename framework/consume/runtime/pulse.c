@@ -26,10 +26,10 @@ static bool at_work(const struct runtime *r)
 /* Workers trust the flag: once it is set, what they settle is seen at the tick at the latest. */
 void runtime_keep_looking(struct runtime *r)
 {
-    if (atomic_load_explicit(&r->host.outlook.looking, memory_order_relaxed))
+    if (atomic_load_explicit(&r->outlook.looking, memory_order_relaxed))
         return;
     loop_timer_arm_us(&r->tick, RUNNER_LOOK_US);
-    atomic_store(&r->host.outlook.looking, true);
+    atomic_store(&r->outlook.looking, true);
 }
 
 static size_t memory_bytes(const struct runtime *r)
@@ -48,7 +48,7 @@ static void tell_memory(struct runtime *r, bool full, size_t bytes)
     uint32_t times;
 
     if (flap_set(&r->memory_told, full, now_ms, &times) && r->events.memory)
-        r->events.memory(r->host.user, full, bytes, times);
+        r->events.memory(r->user, full, bytes, times);
     if (flap_due_ms(&r->memory_told) != INT64_MAX && !loop_timer_armed(&r->memory_due))
         loop_timer_arm_ms(&r->memory_due, flap_due_ms(&r->memory_told) - now_ms);
 }
@@ -59,7 +59,7 @@ static void memory_due(void *arg)
     uint32_t times;
 
     if (flap_due(&r->memory_told, loop_now_ms(r->loop), &times) && r->events.memory)
-        r->events.memory(r->host.user, r->memory_full, memory_bytes(r), times);
+        r->events.memory(r->user, r->memory_full, memory_bytes(r), times);
 }
 
 static void watch_memory(struct runtime *r)
@@ -106,7 +106,7 @@ uint32_t runtime_collect(struct runtime *r)
     watch_stragglers(r);
     watch_memory(r);
     if (settled > 0)
-        r->host.progress(&r->host);
+        drain_progress(r);
     return settled;
 }
 
@@ -131,7 +131,7 @@ static void tick(void *arg)
     bool again;
 
     /* First the flag, then the look: who settles in between asks for another one. */
-    atomic_store(&r->host.outlook.looking, false);
+    atomic_store(&r->outlook.looking, false);
     again = runtime_collect(r) > 0 && at_work(r);
     for (size_t i = 0; i < r->subscription_count; i++)
         again |= subscription_look(r->subscriptions[i]);
@@ -158,7 +158,7 @@ void runtime_turn(struct runtime *r)
     if (busy)
         runtime_keep_looking(r);
     if (r->drain.phase != DRAIN_NOT && (settled > 0 || busy || runtime_in_flight(r) > 0))
-        r->host.progress(&r->host);
+        drain_progress(r);
 }
 
 /* ---- life ---- */

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "base/list.h"
 #include "base/thread.h"
 #include "consume/runtime/runtime_private.h"
 
@@ -18,30 +17,9 @@
 #define SLOW_MS       1000
 #define SLOW_AGAIN_MS 10000
 
-#define runtime_of(ptr) list_entry(ptr, struct runtime, host)
-
-/* ---- what subscriptions ask for ---- */
-
-static void wake(struct subscription_host *host)
+void runtime_wake(struct runtime *r)
 {
-    struct runtime *r = runtime_of(host);
-
     loop_post(r->loop, &r->collect);
-}
-
-static void pushed(struct subscription_host *host)
-{
-    runtime_keep_looking(runtime_of(host));
-}
-
-static void settle_up(struct subscription_host *host)
-{
-    settle_up_wait(&runtime_of(host)->settle_up);
-}
-
-static void progress(struct subscription_host *host)
-{
-    drain_progress(runtime_of(host));
 }
 
 /* ---- connection and topology ---- */
@@ -67,14 +45,12 @@ static void still_declaring(void *arg)
         return;
     topology_progress(r->topology, &done, &total);
     if (r->events.declaring)
-        r->events.declaring(r->host.user, done, total);
+        r->events.declaring(r->user, done, total);
     loop_timer_arm_ms(&r->slow, SLOW_AGAIN_MS);
 }
 
-static void interrupted(struct subscription_host *host)
+void runtime_redeclare_soon(struct runtime *r)
 {
-    struct runtime *r = runtime_of(host);
-
     if (!loop_timer_armed(&r->redeclare))
         loop_timer_arm_ms(&r->redeclare, REDECLARE_MS);
 }
@@ -84,7 +60,7 @@ static void refused(void *user, const char *item, uint16_t code, const char *tex
     struct runtime *r = user;
 
     if (r->events.refused)
-        r->events.refused(r->host.user, item, code, text);
+        r->events.refused(r->user, item, code, text);
 }
 
 /* Also with items refused: a subscription to what is there has to work. */
@@ -110,7 +86,7 @@ static void opened(void *user)
 
     atomic_fetch_add(&r->connects, 1);
     if (r->events.connected)
-        r->events.connected(r->host.user, connection_where(r->connection),
+        r->events.connected(r->user, connection_where(r->connection),
                             connection_server(r->connection));
     declare(r);
 }
@@ -126,7 +102,7 @@ static void lost(void *user, const struct connection_loss *loss)
     for (size_t i = 0; i < r->subscription_count; i++)
         subscription_suspend(r->subscriptions[i]);
     if (r->events.lost)
-        r->events.lost(r->host.user, loss);
+        r->events.lost(r->user, loss);
     drain_progress(r);
 }
 
@@ -145,7 +121,7 @@ static void few_channels(void *user, uint32_t needed, uint32_t allowed)
     struct runtime *r = user;
 
     if (r->events.few_channels)
-        r->events.few_channels(r->host.user, needed, allowed);
+        r->events.few_channels(r->user, needed, allowed);
 }
 
 static const struct connection_events connection_events = {
@@ -196,8 +172,8 @@ static enum warren_status make_subscriptions(struct runtime *r,
     if (!r->subscriptions)
         return error_set(error, WARREN_ENOMEM, "out of memory");
     for (size_t i = 0; status == WARREN_OK && i < options->subscription_count; i++) {
-        status = subscription_new(&options->subscriptions[i], options, &r->host,
-                                  &r->subscriptions[i], error);
+        status =
+            subscription_new(&options->subscriptions[i], options, r, &r->subscriptions[i], error);
         if (status == WARREN_OK)
             r->subscription_count++;
     }
@@ -215,7 +191,7 @@ static enum warren_status make_limits(struct runtime *r, const struct runtime_op
         queues[i] = (struct limit_look_queue){options->subscriptions[i].queue,
                                               options->subscriptions[i].is_stream};
     limit_look_init(&r->limits, r->connection, r->topology, queues, count, r->events.limited,
-                    r->host.user);
+                    r->user);
     return WARREN_OK;
 }
 
@@ -232,7 +208,6 @@ static enum warren_status make_parts(struct runtime *r, const struct runtime_opt
         connection_new(r->loop, options->connection, &connection_events, r, &r->connection, error);
     if (status != WARREN_OK)
         return status;
-    r->host.connection = r->connection;
     status = topology_new(r->connection, options->topology, &topology_events, r, &r->topology);
     if (status == WARREN_OK)
         status = make_limits(r, options);
@@ -251,14 +226,8 @@ enum warren_status runtime_new(const struct runtime_options *options,
     if (!r)
         return error_set(error, WARREN_ENOMEM, "out of memory");
     r->events = *events;
-    r->host.events = &r->events;
-    r->host.user = user;
-    r->host.wake = wake;
-    r->host.pushed = pushed;
-    r->host.progress = progress;
-    r->host.settle_up = settle_up;
-    r->host.interrupted = interrupted;
-    atomic_store(&r->host.deadline_ms, INT64_MAX);
+    r->user = user;
+    atomic_store(&r->deadline_ms, INT64_MAX);
     r->memory_max = options->memory_max;
     r->straggler_age_ms = options->straggler_age_ms;
     r->drain_timeout_ms = options->drain_timeout_ms;
@@ -282,7 +251,7 @@ static void *run(void *arg)
     connection_start(r->connection);
     loop_run(r->loop);
     if (r->events.stopped)
-        r->events.stopped(r->host.user, r->drain.status, r->drain.unfinished);
+        r->events.stopped(r->user, r->drain.status, r->drain.unfinished);
     return NULL;
 }
 

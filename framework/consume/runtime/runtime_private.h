@@ -1,4 +1,5 @@
-/* runtime_private.h - what runtime.c, pulse.c and drain.c share. Thread: the loop's. */
+/* runtime_private.h - what the parts of a runtime share: runtime.c, pulse.c, drain.c,
+ * and its subscriptions. Thread: the loop's. */
 #ifndef WARREN_CONSUME_RUNTIME_PRIVATE_H
 #define WARREN_CONSUME_RUNTIME_PRIVATE_H
 
@@ -35,8 +36,10 @@ struct drain {
 };
 
 struct runtime {
-    struct subscription_host host;
     struct runtime_events events;
+    void *user; /* of the events */
+    struct loop_outlook outlook;
+    _Atomic int64_t deadline_ms; /* of handlers, while draining; INT64_MAX: none */
     struct loop *loop;
     struct connection *connection;
     struct topology *topology;
@@ -53,7 +56,7 @@ struct runtime {
     struct loop_task stop;
     struct loop_task abort;
     struct loop_task thread_lost;
-    struct loop_timer tick;       /* while host.outlook.looking */
+    struct loop_timer tick;       /* while outlook.looking */
     struct loop_timer stragglers; /* while acks wait behind a message that is not done */
     struct loop_timer redeclare;
     struct loop_timer slow; /* while declaring: the time to say how far that is */
@@ -67,6 +70,13 @@ struct runtime {
     pthread_t thread;
     bool started;
 };
+
+/* ---- runtime.c ---- */
+
+/** Have runtime_collect() called soon. Thread: any. */
+void runtime_wake(struct runtime *runtime);
+/** The topology may have changed: declare it again before long. */
+void runtime_redeclare_soon(struct runtime *runtime);
 
 /* ---- pulse.c ---- */
 

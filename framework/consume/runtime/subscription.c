@@ -58,14 +58,14 @@ static bool loop_rests(void *user)
 {
     struct subscription *s = user;
 
-    return connection_resting(s->host->connection);
+    return connection_resting(s->runtime->connection);
 }
 
 static void wake_loop(void *user)
 {
     struct subscription *s = user;
 
-    s->host->wake(s->host);
+    runtime_wake(s->runtime);
 }
 
 static const struct runner_calls runner_calls = {
@@ -82,7 +82,7 @@ static void settle_up(void *user)
 {
     struct subscription *s = user;
 
-    s->host->settle_up(s->host);
+    settle_up_wait(&s->runtime->settle_up);
 }
 
 static bool reserve(void *user)
@@ -137,8 +137,8 @@ static void consuming(void *user)
     struct subscription *s = user;
 
     atomic_store(&s->consuming, true);
-    if (s->host->events->consuming)
-        s->host->events->consuming(s->host->user, s->source.queue);
+    if (s->runtime->events.consuming)
+        s->runtime->events.consuming(s->runtime->user, s->source.queue);
 }
 
 static void interrupted(void *user, const char *reason, uint32_t retry_ms)
@@ -146,9 +146,9 @@ static void interrupted(void *user, const char *reason, uint32_t retry_ms)
     struct subscription *s = user;
 
     atomic_store(&s->consuming, false);
-    if (s->host->events->interrupted)
-        s->host->events->interrupted(s->host->user, s->source.queue, reason, retry_ms);
-    s->host->interrupted(s->host);
+    if (s->runtime->events.interrupted)
+        s->runtime->events.interrupted(s->runtime->user, s->source.queue, reason, retry_ms);
+    runtime_redeclare_soon(s->runtime);
 }
 
 static void unfit(void *user, struct delivery *without_body, const char *why, uint64_t body_size)
@@ -156,16 +156,16 @@ static void unfit(void *user, struct delivery *without_body, const char *why, ui
     struct subscription *s = user;
 
     subscription_count(s, COUNT_UNFIT);
-    if (s->host->events->unfit)
-        s->host->events->unfit(s->host->user, s->source.queue, without_body, why, body_size);
+    if (s->runtime->events.unfit)
+        s->runtime->events.unfit(s->runtime->user, s->source.queue, without_body, why, body_size);
 }
 
 static void gap(void *user, uint64_t expected, uint64_t offset)
 {
     struct subscription *s = user;
 
-    if (s->host->events->gap)
-        s->host->events->gap(s->host->user, s->source.queue, expected, offset);
+    if (s->runtime->events.gap)
+        s->runtime->events.gap(s->runtime->user, s->source.queue, expected, offset);
 }
 
 static const struct consumer_events consumer_events = {deliver, consuming, interrupted, unfit, gap};
@@ -187,14 +187,14 @@ static enum warren_status make_consumer(struct subscription *s,
                                         .begin = what->begin,
                                         .stop_at_gap = what->stop_at_gap};
 
-    return consumer_new(s->host->connection, &consumer, &consumer_events, s, &s->consumer);
+    return consumer_new(s->runtime->connection, &consumer, &consumer_events, s, &s->consumer);
 }
 
 static enum warren_status make_admission(struct subscription *s,
                                          const struct runtime_subscription *what)
 {
     uint32_t delayed_max = what->delayed_max;
-    struct loop *loop = connection_loop(s->host->connection);
+    struct loop *loop = connection_loop(s->runtime->connection);
     uint32_t held_max;
     enum warren_status status;
 
@@ -220,7 +220,7 @@ static enum warren_status make_parts(struct subscription *s,
     struct threads_options threads = {.name = what->queue,
                                       .concurrency = what->concurrency,
                                       .clock = s->source.clock,
-                                      .outlook = &s->host->outlook};
+                                      .outlook = &s->runtime->outlook};
     const struct guard_options guard = {.flight = options->flight,
                                         .queue = what->queue,
                                         .handler = what->handler_name,
@@ -257,8 +257,7 @@ static void make_relay(struct subscription *s, const struct runtime_subscription
 }
 
 enum warren_status subscription_new(const struct runtime_subscription *what,
-                                    const struct runtime_options *options,
-                                    struct subscription_host *host,
+                                    const struct runtime_options *options, struct runtime *runtime,
                                     struct subscription **ret_subscription,
                                     struct warren_error *error)
 {
@@ -267,7 +266,7 @@ enum warren_status subscription_new(const struct runtime_subscription *what,
 
     if (!s)
         return error_set(error, WARREN_ENOMEM, "out of memory");
-    s->host = host;
+    s->runtime = runtime;
     s->ack_many = what->prefetch > ACK_SHARE ? what->prefetch / ACK_SHARE : 1;
     s->source = (struct job_source){.queue = what->queue,
                                     .handler = what->handler_name,
@@ -277,8 +276,8 @@ enum warren_status subscription_new(const struct runtime_subscription *what,
                                     .definition = what->handler,
                                     .state = what->state,
                                     .seed = random_seed(),
-                                    .clock = loop_clock(connection_loop(host->connection)),
-                                    .deadline_ms = &host->deadline_ms,
+                                    .clock = loop_clock(connection_loop(runtime->connection)),
+                                    .deadline_ms = &runtime->deadline_ms,
                                     .settled = receipts_came,
                                     .reserve = reserve,
                                     .user = s,
@@ -353,7 +352,7 @@ static void cancel_answered(void *user)
     struct subscription *s = user;
 
     s->cancelled = true;
-    s->host->progress(s->host);
+    drain_progress(s->runtime);
 }
 
 void subscription_drain(struct subscription *s)
@@ -404,7 +403,7 @@ static void barrier_passed(void *user, bool passed)
 
     (void)passed; /* lost meanwhile: the broker has back what it did not hear of */
     s->proving = false;
-    s->host->progress(s->host);
+    drain_progress(s->runtime);
 }
 
 void subscription_prove(struct subscription *s)

@@ -15,28 +15,8 @@
 
 struct subscription;
 
-/** What all subscriptions of a runtime share. Outlives them. */
-struct subscription_host {
-    struct connection *connection;
-    struct loop_outlook outlook;
-    _Atomic int64_t deadline_ms; /* of handlers, while draining; INT64_MAX: none */
-    /** Have subscription_collect() called for all soon. Thread: any. */
-    void (*wake)(struct subscription_host *host);
-    /** Messages went to the workers, perhaps outside of a turn: look for what they settle. */
-    void (*pushed)(struct subscription_host *host);
-    /** A subscription came to rest after subscription_drain(), perhaps not for the first time. */
-    void (*progress)(struct subscription_host *host);
-    /** Wait until the broker knows of every ack so far, but not for long. Thread: a worker's. */
-    void (*settle_up)(struct subscription_host *host);
-    /** It stopped consuming: the topology may have to be declared again. */
-    void (*interrupted)(struct subscription_host *host);
-    const struct runtime_events *events;
-    void *user; /* of the events */
-};
-
 enum warren_status subscription_new(const struct runtime_subscription *what,
-                                    const struct runtime_options *options,
-                                    struct subscription_host *host,
+                                    const struct runtime_options *options, struct runtime *runtime,
                                     struct subscription **ret_subscription,
                                     struct warren_error *error);
 /** Nothing may be unsettled. NULL is fine. */
@@ -81,7 +61,7 @@ bool subscription_barrier(struct subscription *subscription,
 
 /* ---- draining ---- */
 
-/** Stop the broker, begin nothing more. host->progress() tells when the broker has answered. */
+/** Stop the broker, begin nothing more. drain_progress() tells when the broker has answered. */
 void subscription_drain(struct subscription *subscription);
 /** The broker sends nothing more. */
 bool subscription_drained(const struct subscription *subscription);
@@ -93,7 +73,7 @@ uint32_t subscription_hand_back(struct subscription *subscription, uint32_t coun
 /** Some of it is left. */
 bool subscription_has_unbegun(const struct subscription *subscription);
 /**
- * Send every ack and ask for a sign that they arrived; host->progress() tells.
+ * Send every ack and ask for a sign that they arrived; drain_progress() tells.
  * Nothing is asked if there is no channel.
  */
 void subscription_prove(struct subscription *subscription);

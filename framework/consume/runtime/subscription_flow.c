@@ -28,8 +28,8 @@ static void tell_unconfirmed(struct subscription *s, struct attempt *attempt)
     if (attempt->publish_end == PUBLISH_FINE || attempt->relay != RELAY_NONE)
         return;
     subscription_count(s, COUNT_UNCONFIRMED);
-    if (s->host->events->unconfirmed)
-        s->host->events->unconfirmed(s->host->user, s->source.queue, attempt);
+    if (s->runtime->events.unconfirmed)
+        s->runtime->events.unconfirmed(s->runtime->user, s->source.queue, attempt);
 }
 
 static bool is_stale(const struct subscription *s, const struct attempt *attempt)
@@ -110,7 +110,7 @@ static uint32_t take_answered(struct subscription *s)
         return 0;
     unwanted = go_on(s, &none);
     if (stages_waiting(&s->stages) < waiting)
-        s->host->pushed(s->host);
+        runtime_keep_looking(s->runtime);
     return unwanted;
 }
 
@@ -139,7 +139,7 @@ static void admit(struct subscription *s)
     if (go.count == 0)
         return;
     go_on(s, &go);
-    s->host->pushed(s->host);
+    runtime_keep_looking(s->runtime);
 }
 
 void subscription_admit(void *arg)
@@ -247,7 +247,7 @@ uint32_t subscription_collect(struct subscription *s)
         held = come_back(s, attempt, &late) || held;
     if (late.count > 0) {
         runner_push(s->runner, &late);
-        s->host->pushed(s->host);
+        runtime_keep_looking(s->runtime);
     }
     if (settled > 0 && s->admission.waiting.count > 0 && !s->draining) {
         admission_ask_now(&s->admission); /* an outcome may have opened a gate */

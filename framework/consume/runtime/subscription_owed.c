@@ -43,7 +43,7 @@ static bool may_tell(struct subscription *s, bool dead)
 {
     int64_t *told_ms = &s->told_ms[dead];
 
-    if (!s->host->events->unrelayed || (*told_ms > 0 && now_ms(s) - *told_ms < RUNTIME_TELL_MS))
+    if (!s->runtime->events.unrelayed || (*told_ms > 0 && now_ms(s) - *told_ms < RUNTIME_TELL_MS))
         return false;
     *told_ms = now_ms(s);
     return true;
@@ -68,7 +68,7 @@ static void tell(struct subscription *s, const struct attempt *attempt, bool dea
     properties_decode(delivery_properties(&attempt->delivery), &arena, &properties);
     what.message_id = arena_bytes(&arena, properties.message_id);
     what.why = why;
-    s->host->events->unrelayed(s->host->user, &what);
+    s->runtime->events.unrelayed(s->runtime->user, &what);
     arena_done(&arena);
 }
 
@@ -77,8 +77,8 @@ static void tell_the_end(struct subscription *s)
     if (!s->owing || s->owed.count > 0)
         return;
     s->owing = false;
-    if (s->host->events->relayed)
-        s->host->events->relayed(s->host->user, s->source.queue);
+    if (s->runtime->events.relayed)
+        s->runtime->events.relayed(s->runtime->user, s->source.queue);
 }
 
 /* ---- a copy has failed ---- */
@@ -144,7 +144,7 @@ static void copy_failed(struct subscription *s, struct attempt *attempt)
     }
     /* Somebody may have deleted the exchange, or its queue. */
     if (attempt->relay_code)
-        s->host->interrupted(s->host);
+        runtime_redeclare_soon(s->runtime);
 }
 
 void subscription_relayed(struct subscription *s, struct attempt *attempt)
@@ -222,7 +222,7 @@ static void give_up(struct subscription *s, struct attempt *attempt)
     }
     batch_add(&batch, attempt);
     subscription_settle_as(s, &batch, WARREN_REQUEUE);
-    s->host->wake(s->host);
+    runtime_wake(s->runtime);
 }
 
 static void copy_again(struct subscription *s, struct attempt *attempt, struct arena *scratch)

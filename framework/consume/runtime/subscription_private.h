@@ -7,12 +7,11 @@
 #include "consume/job/crew.h"
 #include "consume/relay/owed.h"
 #include "consume/runtime/admission.h"
+#include "consume/runtime/runtime_private.h"
 #include "consume/runtime/stage.h"
-#include "consume/runtime/subscription.h"
-#include "loop/loop.h"
 
 struct subscription {
-    struct subscription_host *host;
+    struct runtime *runtime;
     struct consumer *consumer;
     struct runner *runner;
     struct job_source source;
