@@ -275,28 +275,18 @@ uint32_t flight_notes_failed(struct flight_notes *n, uint32_t number,
     return number;
 }
 
-static void await(struct flight_notes *n, uint32_t number)
-{
-    n->at_hand[number - 1] = false;
-    count(&n->awaited, 1);
-}
-
-void flight_notes_await(struct flight_notes *n, uint32_t number)
-{
-    pthread_mutex_lock(&n->lock);
-    await(n, number);
-    pthread_mutex_unlock(&n->lock);
-}
-
-void flight_notes_await_copy(struct flight_notes *n, uint32_t number)
+void flight_notes_await(struct flight_notes *n, uint32_t number, bool copy)
 {
     struct flight_note note;
 
     pthread_mutex_lock(&n->lock);
-    note = *note_at(n, number);
-    note.failed = 0;
-    write_note(note_at(n, number), &note);
-    await(n, number);
+    if (copy) {
+        note = *note_at(n, number);
+        note.failed = 0;
+        write_note(note_at(n, number), &note);
+    }
+    n->at_hand[number - 1] = false;
+    count(&n->awaited, 1);
     pthread_mutex_unlock(&n->lock);
 }
 

@@ -78,10 +78,12 @@ void flight_notes_get(struct flight_notes *notes, uint32_t number, struct flight
  */
 uint32_t flight_notes_failed(struct flight_notes *notes, uint32_t number,
                              const struct identity *message, uint32_t failed, int64_t now_ms);
-/** The message goes back to the broker: await it. */
-void flight_notes_await(struct flight_notes *notes, uint32_t number);
-/** The same, but what comes is a copy that tells itself how often it failed. */
-void flight_notes_await_copy(struct flight_notes *notes, uint32_t number);
+/**
+ * The message goes back to the broker: await it.
+ *
+ * @copy  what comes is a copy, which tells itself how often it failed
+ */
+void flight_notes_await(struct flight_notes *notes, uint32_t number, bool copy);
 /** It is settled: forget it. */
 void flight_notes_forget(struct flight_notes *notes, uint32_t number);
 /** How many notes there are. */

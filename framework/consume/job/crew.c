@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-#include "consume/crash/fault.h"
 #include "consume/job/late.h"
 
 static enum warren_status make_jobs(struct crew *crew, const struct job_source *source)
@@ -42,18 +41,6 @@ void crew_done(struct crew *crew)
     free(crew->jobs);
     chain_done(&crew->chain);
     chain_done(&crew->late);
-}
-
-void crew_worker_begins(struct crew *crew, uint32_t worker)
-{
-    if (crew->guard.flight)
-        fault_thread_begin(guard_worker(&crew->guard, worker));
-}
-
-void crew_worker_ends(struct crew *crew, uint32_t worker)
-{
-    if (crew->guard.flight)
-        fault_thread_end(guard_worker(&crew->guard, worker));
 }
 
 bool crew_run(struct crew *crew, uint32_t worker, struct attempt *attempt, int64_t begun_ns)

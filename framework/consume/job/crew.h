@@ -1,6 +1,6 @@
 /* crew.h - what the workers of one subscription have: a job each, the chain that they run it
  * through, and the guard.
- * Thread: a worker's for crew_run() and what comes around it, the loop's for the rest. Owner:
+ * Thread: a worker's for crew_run(), the loop's for the rest. Owner:
  * struct subscription embeds one. Elsewhere: who these workers are (consume/workers/runner.h).
  */
 #ifndef WARREN_CONSUME_CREW_H
@@ -26,10 +26,6 @@ enum warren_status crew_init(struct crew *crew, const struct job_source *source,
                              const struct guard_options *guard);
 /** A zeroed one is fine, and one that crew_init() left half made. */
 void crew_done(struct crew *crew);
-
-/** Worker @worker begins its life, and ends it. Thread: that. */
-void crew_worker_begins(struct crew *crew, uint32_t worker);
-void crew_worker_ends(struct crew *crew, uint32_t worker);
 
 /**
  * Worker @worker makes @attempt, begun at @begun_ns of the source's clock. guard_ended() is to

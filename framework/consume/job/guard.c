@@ -186,9 +186,9 @@ void guard_left(struct guard *guard, struct attempt *attempt, enum guard_end end
     if (!notes || attempt->note == 0)
         return;
     if (end == GUARD_RETURNED)
-        flight_notes_await(notes, attempt->note);
+        flight_notes_await(notes, attempt->note, false);
     else if (end == GUARD_COPIED && attempt->suspect)
-        flight_notes_await_copy(notes, attempt->note);
+        flight_notes_await(notes, attempt->note, true);
     else
         flight_notes_forget(notes, attempt->note);
     attempt->note = 0;

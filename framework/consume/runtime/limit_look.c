@@ -1,68 +1,59 @@
+/* limit_look.c - see limit_look.h. */
 #include "consume/runtime/limit_look.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#include "consume/runtime/subscription_private.h"
 
 /* Of the topology, and one that is being closed. */
 #define CHANNELS_BESIDE 2
 
-void limit_look_init(struct limit_look *look, struct connection *connection,
-                     const struct topology *topology, struct limit_look_queue *queues, size_t count,
-                     void (*limited)(void *user, const char *queue, int64_t limit), void *user)
+static const char *queue_at(const struct runtime *r, size_t index)
 {
-    *look = (struct limit_look){.connection = connection,
-                                .topology = topology,
-                                .queues = queues,
-                                .count = count,
-                                .limited = limited,
-                                .user = user};
+    return r->subscriptions[index]->source.queue;
 }
 
-static bool was_asked_about(const struct limit_look *look, const char *queue)
+static bool was_asked_about(const struct runtime *r, const char *queue)
 {
-    for (size_t i = 0; i < look->next; i++)
-        if (strcmp(look->queues[i].name, queue) == 0)
+    for (size_t i = 0; i < r->limits.next; i++)
+        if (strcmp(queue_at(r, i), queue) == 0)
             return true;
     return false;
 }
 
-static bool concerns(const struct limit_look *look, const struct limit_look_queue *queue)
+static bool concerns(const struct runtime *r, size_t index)
 {
-    return !queue->is_stream && !topology_declares(look->topology, queue->name) &&
-           !was_asked_about(look, queue->name);
+    const char *queue = queue_at(r, index);
+
+    return !r->subscriptions[index]->is_stream && !topology_declares(r->topology, queue) &&
+           !was_asked_about(r, queue);
 }
 
 static void on_answer(void *user, int64_t limit)
 {
-    struct limit_look *look = user;
-    const char *queue = look->queues[look->next++].name;
+    struct runtime *r = user;
+    const char *queue = queue_at(r, r->limits.next++);
 
     if (limit >= 0)
-        look->limited(look->user, queue, limit);
-    limit_look_go_on(look);
+        r->events.limited(r->user, queue, limit);
+    limit_look_go_on(r);
 }
 
 /* The refusals that it lives on are RabbitMQ's; and the subscriptions need their channels. */
-static bool may_ask(const struct limit_look *look)
+static bool may_ask(const struct runtime *r)
 {
-    return look->limited && connection_server_at_least(look->connection, 3, 8) &&
-           connection_channel_max(look->connection) > look->count + CHANNELS_BESIDE;
+    return r->events.limited && connection_server_at_least(r->connection, 3, 8) &&
+           connection_channel_max(r->connection) > r->subscription_count + CHANNELS_BESIDE;
 }
 
-void limit_look_go_on(struct limit_look *look)
+void limit_look_go_on(struct runtime *r)
 {
-    if (look->probe.channel || !may_ask(look))
+    struct limit_look *look = &r->limits;
+
+    if (look->probe.channel || !may_ask(r))
         return;
-    while (look->next < look->count && !concerns(look, &look->queues[look->next]))
+    while (look->next < r->subscription_count && !concerns(r, look->next))
         look->next++;
-    if (look->next < look->count)
-        limit_probe_start(&look->probe, look->connection, look->queues[look->next].name, on_answer,
-                          look);
-}
-
-void limit_look_done(struct limit_look *look)
-{
-    limit_probe_done(&look->probe);
-    free(look->queues);
-    look->queues = NULL;
+    if (look->next < r->subscription_count)
+        limit_probe_start(&look->probe, r->connection, queue_at(r, look->next), on_answer, r);
 }

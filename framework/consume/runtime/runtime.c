@@ -73,7 +73,7 @@ static void declared(void *user, uint32_t in_vain)
     loop_timer_disarm(&r->slow);
     for (size_t i = 0; i < r->subscription_count; i++)
         subscription_start(r->subscriptions[i]);
-    limit_look_go_on(&r->limits);
+    limit_look_go_on(r);
     if (topology_is_late(r->topology) && !loop_timer_armed(&r->redeclare))
         loop_timer_arm_ms(&r->redeclare, REDECLARE_LATE_MS);
 }
@@ -180,21 +180,6 @@ static enum warren_status make_subscriptions(struct runtime *r,
     return status;
 }
 
-static enum warren_status make_limits(struct runtime *r, const struct runtime_options *options)
-{
-    size_t count = options->subscription_count;
-    struct limit_look_queue *queues = calloc(count + 1, sizeof *queues);
-
-    if (!queues)
-        return WARREN_ENOMEM;
-    for (size_t i = 0; i < count; i++)
-        queues[i] = (struct limit_look_queue){options->subscriptions[i].queue,
-                                              options->subscriptions[i].is_stream};
-    limit_look_init(&r->limits, r->connection, r->topology, queues, count, r->events.limited,
-                    r->user);
-    return WARREN_OK;
-}
-
 static enum warren_status make_parts(struct runtime *r, const struct runtime_options *options,
                                      struct warren_error *error)
 {
@@ -209,8 +194,6 @@ static enum warren_status make_parts(struct runtime *r, const struct runtime_opt
     if (status != WARREN_OK)
         return status;
     status = topology_new(r->connection, options->topology, &topology_events, r, &r->topology);
-    if (status == WARREN_OK)
-        status = make_limits(r, options);
     if (status != WARREN_OK)
         return error_set(error, status, "topology: %s", warren_status_name(status));
     return make_subscriptions(r, options, error);
@@ -295,7 +278,7 @@ void runtime_free(struct runtime *r)
     for (size_t i = 0; i < r->subscription_count; i++)
         subscription_free(r->subscriptions[i]);
     free(r->subscriptions);
-    limit_look_done(&r->limits);
+    limit_probe_done(&r->limits.probe);
     topology_free(r->topology);
     connection_free(r->connection);
     drain_done(r);

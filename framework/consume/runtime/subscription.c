@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "consume/crash/fault.h"
 #include "consume/runtime/subscription_private.h"
 #include "consume/workers/threads.h"
 #include "publish/publisher/publisher.h"
@@ -37,14 +38,16 @@ static void worker_begins(void *user, uint32_t worker)
 {
     struct subscription *s = user;
 
-    crew_worker_begins(&s->crew, worker);
+    if (s->crew.guard.flight)
+        fault_thread_begin(guard_worker(&s->crew.guard, worker));
 }
 
 static void worker_ends(void *user, uint32_t worker)
 {
     struct subscription *s = user;
 
-    crew_worker_ends(&s->crew, worker);
+    if (s->crew.guard.flight)
+        fault_thread_end(guard_worker(&s->crew.guard, worker));
 }
 
 static uint32_t generation(void *user)
@@ -267,6 +270,7 @@ enum warren_status subscription_new(const struct runtime_subscription *what,
     if (!s)
         return error_set(error, WARREN_ENOMEM, "out of memory");
     s->runtime = runtime;
+    s->is_stream = what->is_stream;
     s->ack_many = what->prefetch > ACK_SHARE ? what->prefetch / ACK_SHARE : 1;
     s->source = (struct job_source){.queue = what->queue,
                                     .handler = what->handler_name,

@@ -31,6 +31,7 @@ struct subscription {
     int64_t admit_ms;        /* when it is armed for; INT64_MAX: it is not */
     uint32_t generation;     /* of what was pushed last */
     uint32_t in_flight;
+    bool is_stream; /* the queue */
     bool started;
     bool suspended;
     bool draining;

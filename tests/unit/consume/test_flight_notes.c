@@ -50,7 +50,7 @@ static void a_failure_is_found_again(void **state)
     assert_false(flight_notes_any(&rig->notes));
     assert_int_equal(flight_notes_failed(&rig->notes, number, &it, 2, NOW_MS + 5), number);
     assert_int_equal(flight_notes_claim(&rig->notes, &it, NOW_MS, &note), 0);
-    flight_notes_await(&rig->notes, number);
+    flight_notes_await(&rig->notes, number, false);
     assert_true(flight_notes_any(&rig->notes));
     assert_int_equal(flight_notes_claim(&rig->notes, &it, NOW_MS, &note), number);
     assert_int_equal(note.failed, 2);
@@ -110,7 +110,7 @@ static void the_index_holds(void **state)
         it = message(which * 3 % 64); /* many collisions */
         it.high = which + 1;
         if (numbers[which]) {
-            flight_notes_await(&rig->notes, numbers[which]);
+            flight_notes_await(&rig->notes, numbers[which], false);
             assert_int_equal(flight_notes_claim(&rig->notes, &it, NOW_MS, &note), numbers[which]);
             flight_notes_forget(&rig->notes, numbers[which]);
             numbers[which] = 0;
@@ -187,8 +187,8 @@ static void equal_messages_of_one_process(void **state)
         assert_true((numbers[i] = claim(rig, &killed.message, 1)) > 0);
     assert_int_equal(claim(rig, &killed.message, 0), 0);
     flight_notes_forget(&rig->notes, numbers[1]);
-    flight_notes_await(&rig->notes, numbers[2]);
-    flight_notes_await(&rig->notes, numbers[0]);
+    flight_notes_await(&rig->notes, numbers[2], false);
+    flight_notes_await(&rig->notes, numbers[0], false);
     flight_notes_source(&rig->notes); /* the process died again, in one of them */
     flight_notes_load(&rig->notes, &killed, true);
     assert_true(claim(rig, &killed.message, 2) > 0);
