@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 #include "consume/crash/flight_recorder.h"
-#include "consume/runtime/runtime_private.h"
+#include "consume/runtime/subscription_private.h"
 
 /* What is kept of drain.timeout for acks, round trip and close, once handlers are given up. */
 #define RESERVE_SHARE  4
@@ -85,7 +85,7 @@ static bool hand_back(struct runtime *r, bool at_any_rate)
         r->drain.handed_back += count;
         if (singly && count > 0)
             r->drain.quiet_until_ms = quiet_end_ms(r);
-        if (subscription_has_unbegun(s)) {
+        if (s->arrived.count > 0) {
             loop_timer_arm_ms(&r->drain.pause, SINGLY_PAUSE_MS);
             all = false;
         }

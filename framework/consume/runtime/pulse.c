@@ -1,7 +1,7 @@
 /* pulse.c - when the loop passes deliveries on, looks for what workers settled, and sends acks: at
  * each read, when a worker asks, and on a tick while there is something to look for.
  */
-#include "consume/runtime/runtime_private.h"
+#include "consume/runtime/subscription_private.h"
 
 uint32_t runtime_sum(const struct runtime *r, uint32_t (*of)(const struct subscription *))
 {
@@ -37,7 +37,7 @@ static size_t memory_bytes(const struct runtime *r)
     size_t bytes = 0;
 
     for (size_t i = 0; i < r->subscription_count; i++)
-        bytes += subscription_bytes(r->subscriptions[i]);
+        bytes += consumer_bytes(r->subscriptions[i]->consumer);
     return bytes;
 }
 
@@ -134,7 +134,7 @@ static void tick(void *arg)
     atomic_store(&r->outlook.looking, false);
     again = runtime_collect(r) > 0 && at_work(r);
     for (size_t i = 0; i < r->subscription_count; i++)
-        again |= subscription_look(r->subscriptions[i]);
+        again |= runner_look(r->subscriptions[i]->runner);
     if (again)
         runtime_keep_looking(r);
 }

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/thread.h"
-#include "consume/runtime/runtime_private.h"
+#include "consume/runtime/subscription_private.h"
 
 /* After a consumer lost its queue, so soon the topology is declared again. */
 #define REDECLARE_MS 200
@@ -302,7 +302,7 @@ uint32_t runtime_channels(const struct config_topology *topology, size_t subscri
 
 stream_begin runtime_subscription_begin(const struct runtime *r, size_t index)
 {
-    return subscription_begin(r->subscriptions[index]);
+    return consumer_begin(r->subscriptions[index]->consumer);
 }
 
 void runtime_subscription_stats(struct runtime *r, size_t index, struct runtime_stats *stats)

@@ -396,11 +396,6 @@ uint32_t subscription_hand_back(struct subscription *s, uint32_t count_max)
     return subscription_settle_as(s, &some, WARREN_REQUEUE);
 }
 
-bool subscription_has_unbegun(const struct subscription *s)
-{
-    return s->arrived.count > 0;
-}
-
 static void barrier_passed(void *user, bool passed)
 {
     struct subscription *s = user;

@@ -1,6 +1,6 @@
 /* subscription.h - one queue and one handler: a consumer that brings deliveries, a runner that runs
  * them through the chain, and the way back to the broker.
- * Thread: the loop's, but subscription_stats() and subscription_begin(). Owner: the runtime.
+ * Thread: the loop's, but subscription_stats(). Owner: the runtime.
  * Elsewhere: when things happen (pulse.c), the end of it all (drain.c); gates and delayed retry
  * (admission.h).
  */
@@ -29,8 +29,6 @@ void subscription_suspend(struct subscription *subscription);
 
 /** Pass on to the workers what came since the last turn. */
 void subscription_push(struct subscription *subscription);
-/** See runner_look(). */
-bool subscription_look(struct subscription *subscription);
 /** Settle what is handled, or hold it for a retry. @return how many */
 uint32_t subscription_collect(struct subscription *subscription);
 /** Send acks: all that can be sent, or, if @many, only when it is worth a frame. */
@@ -49,7 +47,6 @@ uint32_t subscription_at_work(const struct subscription *subscription);
 uint32_t subscription_begun(const struct subscription *subscription);
 /** Acks settled but not sent. */
 uint32_t subscription_unsent(const struct subscription *subscription);
-size_t subscription_bytes(const struct subscription *subscription);
 
 /**
  * Send every ack and ask for a sign that they arrived.
@@ -70,8 +67,6 @@ bool subscription_drained(const struct subscription *subscription);
  * then needs a frame of its own. @return how many
  */
 uint32_t subscription_hand_back(struct subscription *subscription, uint32_t count_max);
-/** Some of it is left. */
-bool subscription_has_unbegun(const struct subscription *subscription);
 /**
  * Send every ack and ask for a sign that they arrived; drain_progress() tells.
  * Nothing is asked if there is no channel.
@@ -80,8 +75,6 @@ void subscription_prove(struct subscription *subscription);
 /** The sign has come, or cannot come. */
 bool subscription_proved(const struct subscription *subscription);
 
-/** On a stream: see consumer_begin(). Thread: any. */
-stream_begin subscription_begin(const struct subscription *subscription);
 /** Add to @stats what it has. Thread: any. */
 void subscription_stats(struct subscription *subscription, struct runtime_stats *stats);
 

@@ -192,11 +192,6 @@ void subscription_push(struct subscription *s)
     admit(s);
 }
 
-bool subscription_look(struct subscription *s)
-{
-    return runner_look(s->runner);
-}
-
 /* ---- and back again ---- */
 
 /* A failed attempt whose next one is to be here, or one that waits for its copy. The broker is told
@@ -294,16 +289,6 @@ uint32_t subscription_begun(const struct subscription *s)
 uint32_t subscription_unsent(const struct subscription *s)
 {
     return consumer_unsent(s->consumer);
-}
-
-size_t subscription_bytes(const struct subscription *s)
-{
-    return consumer_bytes(s->consumer);
-}
-
-stream_begin subscription_begin(const struct subscription *s)
-{
-    return consumer_begin(s->consumer);
 }
 
 /* ---- counts ---- */
