@@ -305,7 +305,7 @@ static void take_taint(struct warren_worker *worker)
 {
     if (!worker_flight_tainted(&worker->flight) || !flight_told(worker->flight.flight))
         return;
-    runtime_thread_lost(worker->runtime);
+    runtime_stop(worker->runtime);
     worker_store_lost(worker->keeper, worker->flight.flight);
     worker_flight_report(&worker->flight);
 }

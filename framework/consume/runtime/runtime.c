@@ -131,11 +131,6 @@ static const struct connection_events connection_events = {
 
 static void stop(void *arg)
 {
-    drain_begin(arg);
-}
-
-static void thread_lost(void *arg)
-{
     struct runtime *r = arg;
 
     drain_begin(r);
@@ -217,7 +212,6 @@ enum warren_status runtime_new(const struct runtime_options *options,
     r->flight = options->flight;
     loop_task_init(&r->stop, stop, r);
     loop_task_init(&r->abort, abort_now, r);
-    loop_task_init(&r->thread_lost, thread_lost, r);
     status = make_parts(r, options, error);
     if (status != WARREN_OK) {
         runtime_free(r);
@@ -249,11 +243,6 @@ enum warren_status runtime_start(struct runtime *r, struct warren_error *error)
 void runtime_stop(struct runtime *r)
 {
     loop_post(r->loop, &r->stop);
-}
-
-void runtime_thread_lost(struct runtime *r)
-{
-    loop_post(r->loop, &r->thread_lost);
 }
 
 void runtime_abort(struct runtime *r)

@@ -133,15 +133,13 @@ enum warren_status runtime_new(const struct runtime_options *options,
                                struct runtime **ret_runtime, struct warren_error *error);
 /** Start the thread and connect, for ever. WARREN_OK, or WARREN_EIO with @error. */
 enum warren_status runtime_start(struct runtime *runtime, struct warren_error *error);
-/** Begin to drain; harmless to repeat. Only after runtime_start(). Thread: any. */
+/**
+ * Begin to drain. Harmless to repeat, and due when the flight recorder says that the thread of a
+ * handler is lost: it goes on without its delivery then. Only after runtime_start(). Thread: any.
+ */
 void runtime_stop(struct runtime *runtime);
 /** End at once: drop the connection, wait for nothing. Only after runtime_start(). Thread: any. */
 void runtime_abort(struct runtime *runtime);
-/**
- * The thread of a handler is lost, as the flight recorder says: begin to drain, or go on, without
- * its delivery. Only after runtime_start(). Thread: any.
- */
-void runtime_thread_lost(struct runtime *runtime);
 /** Wait for the end of the runtime's thread, which comes after `stopped`. Harmless to repeat. */
 void runtime_join(struct runtime *runtime);
 

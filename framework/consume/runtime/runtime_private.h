@@ -55,7 +55,6 @@ struct runtime {
     struct loop_task collect;
     struct loop_task stop;
     struct loop_task abort;
-    struct loop_task thread_lost;
     struct loop_timer tick;       /* while outlook.looking */
     struct loop_timer stragglers; /* while acks wait behind a message that is not done */
     struct loop_timer redeclare;

@@ -2,11 +2,6 @@
 #include "consume/relay/settlement.h"
 #include "consume/runtime/subscription_private.h"
 
-static int64_t now_ms(const struct subscription *s)
-{
-    return clock_now_ms(s->source.clock);
-}
-
 /* ---- settling ---- */
 
 static enum verdict verdict_of(const struct attempt *attempt)
@@ -127,14 +122,14 @@ static void watch(struct subscription *s)
     if (next_ms == INT64_MAX)
         loop_timer_disarm(&s->admit);
     else
-        loop_timer_arm_ms(&s->admit, next_ms - now_ms(s));
+        loop_timer_arm_ms(&s->admit, next_ms - subscription_now_ms(s));
 }
 
 static void admit(struct subscription *s)
 {
     struct batch go = {NULL, NULL, 0};
 
-    admission_take(&s->admission, now_ms(s), &go);
+    admission_take(&s->admission, subscription_now_ms(s), &go);
     watch(s);
     if (go.count == 0)
         return;
@@ -203,7 +198,7 @@ static bool hold(struct subscription *s, struct attempt *attempt)
     if (attempt->relay == RELAY_FAILED)
         return subscription_owe(s, attempt);
     if (attempt->outcome != WARREN_RETRY || attempt->retry_at_ms < 0 ||
-        !admission_hold(&s->admission, attempt, now_ms(s)))
+        !admission_hold(&s->admission, attempt, subscription_now_ms(s)))
         return false;
     subscription_count(s, COUNT_RETRIED);
     tell_unconfirmed(s, attempt);

@@ -15,11 +15,6 @@
 
 #define WHY_SIZE 64
 
-static int64_t now_ms(const struct subscription *s)
-{
-    return clock_now_ms(s->source.clock);
-}
-
 /* ---- what is told ---- */
 
 static void name_why(const struct attempt *attempt, char why[WHY_SIZE])
@@ -43,9 +38,10 @@ static bool may_tell(struct subscription *s, bool dead)
 {
     int64_t *told_ms = &s->told_ms[dead];
 
-    if (!s->runtime->events.unrelayed || (*told_ms > 0 && now_ms(s) - *told_ms < RUNTIME_TELL_MS))
+    if (!s->runtime->events.unrelayed ||
+        (*told_ms > 0 && subscription_now_ms(s) - *told_ms < RUNTIME_TELL_MS))
         return false;
-    *told_ms = now_ms(s);
+    *told_ms = subscription_now_ms(s);
     return true;
 }
 
@@ -56,7 +52,7 @@ static void tell(struct subscription *s, const struct attempt *attempt, bool dea
                                      .dead = dead,
                                      .exchange = dead ? s->relay.dead_exchange : "",
                                      .target = dead ? s->relay.dead_queue : s->source.queue,
-                                     .retry_ms = again_ms - now_ms(s),
+                                     .retry_ms = again_ms - subscription_now_ms(s),
                                      .waiting = s->owed.count + 1};
     char why[WHY_SIZE];
     struct arena arena;
@@ -101,7 +97,7 @@ static void no_copy_fits(struct subscription *s, struct attempt *attempt)
 {
     attempt->relay = RELAY_NONE;
     if (attempt->outcome == WARREN_RETRY && attempt->retry_at_ms < 0)
-        attempt->retry_at_ms = now_ms(s) + OWED_AGAIN_MIN_MS;
+        attempt->retry_at_ms = subscription_now_ms(s) + OWED_AGAIN_MIN_MS;
     tell(s, attempt, false, attempt->outcome == WARREN_RETRY ? attempt->retry_at_ms : -1);
 }
 
@@ -118,7 +114,7 @@ static void copy_failed(struct subscription *s, struct attempt *attempt)
 {
     bool dead = attempt->outcome == WARREN_REJECT;
     struct owed *owed = attempt->owed;
-    int64_t again_ms = now_ms(s) + OWED_AGAIN_MIN_MS;
+    int64_t again_ms = subscription_now_ms(s) + OWED_AGAIN_MIN_MS;
 
     subscription_count(s, COUNT_UNRELAYED);
     if (s->draining) {
@@ -133,13 +129,13 @@ static void copy_failed(struct subscription *s, struct attempt *attempt)
     }
     s->owing = true;
     if (owed)
-        again_ms = now_ms(s) + owed_again_ms(owed, &s->random);
+        again_ms = subscription_now_ms(s) + owed_again_ms(owed, &s->random);
     tell(s, attempt, dead, again_ms);
     if (!owed || owed->due_ms <= again_ms) {
         attempt_again(attempt, again_ms);
     } else {
         if (owed->since_ms < 0)
-            owed->since_ms = now_ms(s);
+            owed->since_ms = subscription_now_ms(s);
         attempt->retry_at_ms = again_ms;
     }
     /* Somebody may have deleted the exchange, or its queue. */
@@ -162,7 +158,7 @@ void subscription_relayed(struct subscription *s, struct attempt *attempt)
 static void watch(struct subscription *s)
 {
     int64_t next_ms = delay_next_ms(&s->owed);
-    int64_t left_ms = next_ms - now_ms(s);
+    int64_t left_ms = next_ms - subscription_now_ms(s);
 
     atomic_store_explicit(&s->held, admission_count(&s->admission) + s->owed.count,
                           memory_order_relaxed);
@@ -216,7 +212,7 @@ static void give_up(struct subscription *s, struct attempt *attempt)
     struct batch batch = {NULL, NULL, 0};
 
     if (attempt->outcome == WARREN_RETRY) {
-        attempt_again(attempt, now_ms(s));
+        attempt_again(attempt, subscription_now_ms(s));
         runner_settled(s->runner, attempt);
         return;
     }
@@ -231,15 +227,15 @@ static void copy_again(struct subscription *s, struct attempt *attempt, struct a
     struct relay_facts facts = owed->facts;
 
     /* A stream takes nothing back, and has no such limit. */
-    if (now_ms(s) - owed->since_ms >= OWED_MAX_MS && s->relay.into_queue) {
+    if (subscription_now_ms(s) - owed->since_ms >= OWED_MAX_MS && s->relay.into_queue) {
         give_up(s, attempt);
         return;
     }
     facts.left_ms = INT64_MAX;
     facts.wait = false;
     facts.delay_ms = 0;
-    if (owed->due_ms < INT64_MAX && owed->due_ms > now_ms(s))
-        facts.delay_ms = owed->due_ms - now_ms(s);
+    if (owed->due_ms < INT64_MAX && owed->due_ms > subscription_now_ms(s))
+        facts.delay_ms = owed->due_ms - subscription_now_ms(s);
     if (!subscription_publish_copy(s, attempt, &facts, scratch))
         runner_settled(s->runner, attempt);
 }
@@ -252,7 +248,8 @@ void subscription_copy_due(void *arg)
 
     subscription_drop_stale(s);
     arena_init(&scratch);
-    for (int i = 0; i < COPIES_A_TURN && (attempt = delay_pop(&s->owed, now_ms(s))); i++) {
+    for (int i = 0; i < COPIES_A_TURN && (attempt = delay_pop(&s->owed, subscription_now_ms(s)));
+         i++) {
         arena_reset(&scratch);
         copy_again(s, attempt, &scratch);
     }

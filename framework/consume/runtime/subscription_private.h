@@ -43,6 +43,11 @@ struct subscription {
     atomic_bool consuming;
 };
 
+static inline int64_t subscription_now_ms(const struct subscription *s)
+{
+    return clock_now_ms(s->source.clock);
+}
+
 static inline void subscription_count(struct subscription *s, unsigned count)
 {
     uint64_t counted = atomic_load_explicit(&s->counts[count], memory_order_relaxed);

@@ -10,7 +10,7 @@
 void subscription_unconfirmed(struct subscription *s, struct attempt *attempt)
 {
     if (attempt->relay == RELAY_NONE && attempt->retry_at_ms < 0)
-        attempt->retry_at_ms = clock_now_ms(s->source.clock) + settlement_again_ms(attempt);
+        attempt->retry_at_ms = subscription_now_ms(s) + settlement_again_ms(attempt);
 }
 
 void subscription_late(struct subscription *s, struct attempt *attempt, struct batch *go)
@@ -24,7 +24,7 @@ void subscription_late(struct subscription *s, struct attempt *attempt, struct b
         batch_add(go, attempt);
         return;
     }
-    attempt->retry_at_ms = clock_now_ms(s->source.clock) + LATE_AGAIN_MS;
+    attempt->retry_at_ms = subscription_now_ms(s) + LATE_AGAIN_MS;
     batch_add(&counted, attempt);
     subscription_relay_counted(s, &counted);
     batch_splice(&s->arrived, &counted);
@@ -35,7 +35,7 @@ void subscription_late(struct subscription *s, struct attempt *attempt, struct b
 /* @return false: the broker gets it back as it is */
 static bool relay_later_of(struct subscription *s, struct attempt *attempt, struct arena *scratch)
 {
-    int64_t now_ms = clock_now_ms(s->source.clock);
+    int64_t now_ms = subscription_now_ms(s);
     int64_t deadline_ms = atomic_load_explicit(s->source.deadline_ms, memory_order_relaxed);
     struct relay_facts facts = {
         .failed = attempt->failed,
