@@ -1,5 +1,5 @@
-/* subscription.c - see subscription.h. Here: life, what its parts tell it, the end. Working and
- * counting: subscription_flow.c.
+/* subscription.c - see subscription.h. Here: life, and what its parts tell it. Working and
+ * counting: subscription_flow.c; the end: subscription_drain.c.
  */
 #include "consume/runtime/subscription.h"
 
@@ -347,73 +347,4 @@ bool subscription_barrier(struct subscription *s, void (*passed)(void *user, boo
     consumer_flush(s->consumer, true);
     consumer_barrier(s->consumer, passed, user);
     return true;
-}
-
-/* ---- draining ---- */
-
-static void cancel_answered(void *user)
-{
-    struct subscription *s = user;
-
-    s->cancelled = true;
-    drain_progress(s->runtime);
-}
-
-void subscription_drain(struct subscription *s)
-{
-    s->draining = true;
-    atomic_store(&s->consuming, false);
-    runner_take_queued(s->runner, &s->arrived);
-    admission_take_all(&s->admission, &s->arrived);
-    subscription_take_owed(s, &s->arrived);
-    subscription_relay_counted(s, &s->arrived);
-    atomic_store_explicit(&s->held, 0, memory_order_relaxed);
-    loop_timer_disarm(&s->admit);
-    s->admit_ms = INT64_MAX;
-    crew_deadline_moved(&s->crew);
-    if (s->started)
-        consumer_pause(s->consumer, cancel_answered, s);
-    else
-        s->cancelled = true;
-}
-
-bool subscription_drained(const struct subscription *s)
-{
-    return s->cancelled || consumer_generation(s->consumer) == 0;
-}
-
-uint32_t subscription_hand_back(struct subscription *s, uint32_t count_max)
-{
-    struct batch some = {NULL, NULL, 0};
-
-    /* A nack of many tags would name those of running handlers as well. */
-    if (s->arrived.count > 1 && s->arrived.count == s->in_flight) {
-        consumer_hand_back(s->consumer);
-        return subscription_settle_as(s, &s->arrived, WARREN_REQUEUE);
-    }
-    while (s->arrived.count > 0 && some.count < count_max)
-        batch_add(&some, batch_pop(&s->arrived));
-    return subscription_settle_as(s, &some, WARREN_REQUEUE);
-}
-
-static void barrier_passed(void *user, bool passed)
-{
-    struct subscription *s = user;
-
-    (void)passed; /* lost meanwhile: the broker has back what it did not hear of */
-    s->proving = false;
-    drain_progress(s->runtime);
-}
-
-void subscription_prove(struct subscription *s)
-{
-    if (consumer_generation(s->consumer) == 0)
-        return;
-    s->proving = true;
-    subscription_barrier(s, barrier_passed, s);
-}
-
-bool subscription_proved(const struct subscription *s)
-{
-    return !s->proving || consumer_generation(s->consumer) == 0;
 }

@@ -1,5 +1,5 @@
 /* subscription_flow.c - a delivery's way to the workers and back to the broker. */
-#include "consume/relay/settlement.h"
+#include "consume/job/late.h"
 #include "consume/runtime/subscription_private.h"
 
 /* ---- settling ---- */
@@ -206,15 +206,35 @@ static bool hold(struct subscription *s, struct attempt *attempt)
     return true;
 }
 
+/* @attempt is `late`: to @go, to be run as such; or, when draining, where no worker takes it any
+ * more, it has failed and waits to be handed back. */
+static void fail_late(struct subscription *s, struct attempt *attempt, struct batch *go)
+{
+    struct batch counted = {NULL, NULL, 0};
+
+    subscription_count(s, COUNT_UNCONFIRMED);
+    admission_unreserve(&s->admission, attempt);
+    attempt->publish_end = PUBLISH_FINE; /* of the attempt that comes */
+    if (!s->draining) {
+        batch_add(go, attempt);
+        return;
+    }
+    attempt->retry_at_ms = subscription_now_ms(s) + LATE_AGAIN_MS;
+    batch_add(&counted, attempt);
+    subscription_relay_counted(s, &counted);
+    batch_splice(&s->arrived, &counted);
+}
+
 /* @return false: it is settled; else it is held, or in @late */
 static bool come_back(struct subscription *s, struct attempt *attempt, struct batch *late)
 {
     if (attempt->late && !is_stale(s, attempt)) {
-        subscription_late(s, attempt, late);
+        fail_late(s, attempt, late);
         return true;
     }
-    if (attempt->publish_end != PUBLISH_FINE)
-        subscription_unconfirmed(s, attempt);
+    if (attempt->publish_end != PUBLISH_FINE && attempt->relay == RELAY_NONE &&
+        attempt->retry_at_ms < 0)
+        attempt->retry_at_ms = subscription_now_ms(s) + settlement_again_ms(attempt);
     if (attempt->relay != RELAY_NONE)
         subscription_relayed(s, attempt);
     if (hold(s, attempt))

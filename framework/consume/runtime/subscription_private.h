@@ -1,5 +1,6 @@
-/* subscription_private.h - what subscription.c (life, what parts tell it, the end) and
- * subscription_flow.c (there and back) share. Thread: the loop's.
+/* subscription_private.h - what subscription.c (life, what parts tell it), subscription_flow.c
+ * (there and back), subscription_owed.c (copies) and subscription_drain.c (the end) share. Thread:
+ * the loop's.
  */
 #ifndef WARREN_CONSUME_SUBSCRIPTION_PRIVATE_H
 #define WARREN_CONSUME_SUBSCRIPTION_PRIVATE_H
@@ -75,16 +76,8 @@ void subscription_take_owed(struct subscription *subscription, struct batch *bat
 /** The timer: a copy is due. @arg: the subscription. */
 void subscription_copy_due(void *arg);
 
-/* ---- subscription_relay.c ---- */
+/* ---- subscription_drain.c ---- */
 
-/** @attempt comes from the workers, and what its job published was not confirmed. */
-void subscription_unconfirmed(struct subscription *subscription, struct attempt *attempt);
-/**
- * @attempt, which is `late`, comes from the workers: it is appended to @go, to be run as such; or,
- * when draining, where no worker takes it any more, it has failed and waits to be handed back.
- */
-void subscription_late(struct subscription *subscription, struct attempt *attempt,
-                       struct batch *go);
 /**
  * Draining: publish copies of those in @batch whose attempts would be forgotten; they leave the
  * batch, and come back from the runner.
