@@ -36,18 +36,11 @@ static uint32_t keep_report(struct flight *f, const struct flight_file *from, ui
 
         if (!is_free(report))
             continue;
-        report->signal = old->signal;
-        report->code = old->code;
-        report->attempt = old->attempt;
-        report->address = old->address;
-        report->at_ms = old->at_ms;
-        copy_text(report->queue, old->queue, sizeof report->queue);
-        copy_text(report->handler, old->handler, sizeof report->handler);
-        memcpy(report->message_id, old->message_id, sizeof report->message_id);
-        report->id_len = old->id_len;
-        copy_text(report->backtrace, old->backtrace, sizeof report->backtrace);
+        *report = *old;
+        report->queue[sizeof report->queue - 1] = '\0';
+        report->handler[sizeof report->handler - 1] = '\0';
+        report->backtrace[sizeof report->backtrace - 1] = '\0';
         atomic_store(&report->done, 1);
-        report->reason = old->reason;
         return i + 1;
     }
     return 0;

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "amqp/wire/annotations.h"
-#include "base/log.h"
 #include "consume/crash/fault.h"
 
 enum warren_status guard_init(struct guard *guard, const struct guard_options *options)
@@ -18,18 +17,15 @@ enum warren_status guard_init(struct guard *guard, const struct guard_options *o
     return guard->workers ? WARREN_OK : WARREN_EINVAL;
 }
 
-static void report(const struct guard *guard, struct warren_job *job,
-                   const struct flight_note *suspicion, enum warren_log_level level,
-                   const char *event)
+static void report(struct warren_job *job, const struct flight_note *suspicion,
+                   enum warren_log_level level, const char *event)
 {
     struct log_line line;
 
     if (!log_enabled(level))
         return;
     log_begin(&line, level, event);
-    log_text(&line, "queue", guard->options.queue);
-    log_text(&line, "handler", guard->options.handler);
-    log_bytes(&line, "message_id", job_message_id(job));
+    job_log_names(job, &line);
     log_int(&line, "crashes", suspicion->crashes);
     log_text(&line, "error", warren_job_error(job));
     log_end(&line);
@@ -85,7 +81,7 @@ static enum warren_outcome quarantine(struct guard *guard, struct warren_job *jo
         job->backtrace = arena_text(&job->arena, last->backtrace, strlen(last->backtrace));
     warren_job_reason(job, REASON_CRASH);
     warren_job_forgive(job); /* it did not run now; the crashes are counted */
-    report(guard, job, suspicion, WARREN_LOG_ERROR, "message is quarantined");
+    report(job, suspicion, WARREN_LOG_ERROR, "message is quarantined");
     flight_found(guard->flight);
     return WARREN_REJECT;
 }
@@ -151,7 +147,7 @@ enum warren_outcome guard_run(struct guard *guard, uint32_t index, struct warren
         return WARREN_REQUEUE;
     worker->inside = true;
     if (way == TURNSTILE_SUSPECT)
-        report(guard, job, &suspicion, WARREN_LOG_WARN, "suspected message runs alone");
+        report(job, &suspicion, WARREN_LOG_WARN, "suspected message runs alone");
     if (way != TURNSTILE_BESIDE && guard->options.settle_up)
         guard->options.settle_up(guard->options.user);
     return run(guard, worker, job, chain, &message, message_id, way != TURNSTILE_BESIDE,

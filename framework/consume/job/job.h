@@ -14,6 +14,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/middleware_own.h"
 #include "consume/attempt/attempt.h"
 #include "consume/relay/relay.h"
@@ -128,6 +129,8 @@ void job_deadline_moved(struct warren_job *job);
 
 /* ---- of the parts of a job, to each other ---- */
 
+/** Name queue, handler and message in a line of the log. */
+void job_log_names(struct warren_job *job, struct log_line *line);
 /** warren_job_fail() with a list of arguments. */
 void job_fail_with(struct warren_job *job, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/log.h"
 #include "consume/job/job.h"
 
 /* For the log's last lines before abort(). */
@@ -75,9 +74,7 @@ static void die(struct warren_job *job)
     struct log_line line;
 
     log_begin(&line, WARREN_LOG_ERROR, "the handler panicked, and no recover stands in its chain");
-    log_text(&line, "queue", job->source->queue);
-    log_text(&line, "handler", job->source->handler);
-    log_bytes(&line, "message_id", job_message_id(job));
+    job_log_names(job, &line);
     log_text(&line, "error", job->error);
     log_end(&line);
     if (!job->worker) /* else the process goes on for a while */

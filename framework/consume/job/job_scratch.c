@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
-
 #define LOG_EVENT_SIZE 1024
 
 void *warren_job_alloc(struct warren_job *job, size_t size)
@@ -35,6 +33,13 @@ const char *warren_job_error(const struct warren_job *job)
     return job->error[0] ? job->error : NULL;
 }
 
+void job_log_names(struct warren_job *job, struct log_line *line)
+{
+    log_text(line, "queue", job->source->queue);
+    log_text(line, "handler", job->source->handler);
+    log_bytes(line, "message_id", job_message_id(job));
+}
+
 void warren_job_log(struct warren_job *job, enum warren_log_level level, const char *format, ...)
 {
     struct log_line line;
@@ -45,9 +50,7 @@ void warren_job_log(struct warren_job *job, enum warren_log_level level, const c
     va_start(arguments, format);
     log_begin_format(&line, level, LOG_EVENT_SIZE, format, arguments);
     va_end(arguments);
-    log_text(&line, "queue", job->source->queue);
-    log_text(&line, "handler", job->source->handler);
-    log_bytes(&line, "message_id", job_message_id(job));
+    job_log_names(job, &line);
     log_text(&line, "traceparent", job->traceparent);
     log_end(&line);
 }
