@@ -133,20 +133,22 @@ static int three(void **state)
     return setup_of(state, 3);
 }
 
-static void free_all(struct batch *batch)
+static void free_all(struct rig *rig, struct batch *batch)
 {
     struct attempt *attempt;
 
-    while ((attempt = batch_pop(batch)))
+    while ((attempt = batch_pop(batch))) {
+        stages_drop(&rig->stages, attempt); /* marks may be an array */
         attempt_free(attempt);
+    }
 }
 
 static int teardown(void **state)
 {
     struct rig *rig = *state;
 
-    free_all(&rig->go);
-    free_all(&rig->back);
+    free_all(rig, &rig->go);
+    free_all(rig, &rig->back);
     stages_done(&rig->stages);
     free(rig);
     return 0;
