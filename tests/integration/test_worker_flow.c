@@ -255,7 +255,7 @@ static void deleted_queue_comes_back(void **state)
     assert_true(fixture_recorded(fixture, 1));
     peer_delete(fixture->peer, fixture->queue);
     assert_true(WAIT_FOR(
-        worker_logged(fixture->worker, "consuming interrupted", fixture->queue) == 1, PATIENCE_MS));
+        worker_logged(fixture->worker, "consuming interrupted", fixture->queue) >= 1, PATIENCE_MS));
     assert_true(WAIT_FOR(peer_consumers(fixture->peer, fixture->queue) == 1, PATIENCE_MS));
     peer_say(fixture->peer, fixture->queue, "after");
     assert_true(fixture_recorded(fixture, 2));
