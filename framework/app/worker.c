@@ -33,7 +33,11 @@
 #define PUBLISHER_CLOSE_MS 2000
 #define LOG_STOP_MS        1000
 
+enum life { NEW, RUNNING, ENDED };
+
 struct warren_worker {
+    pid_t pid;        /* that made it: a child inherits the memory, and no threads */
+    _Atomic int life; /* enum life */
     struct worker_setup setup;
     struct warren_publisher *publisher;
     struct runtime *runtime;
@@ -215,12 +219,15 @@ enum warren_status warren_worker_new(const struct warren_worker_options *options
     enum warren_status status;
 
     /* A program that was compiled against an older header knows fewer members: the rest is zero. */
-    if (!options || options->size < least || options->size > sizeof own)
+    if (!options || !ret_worker)
+        return error_set(error, WARREN_EINVAL, "options and ret_worker must not be NULL");
+    if (options->size < least || options->size > sizeof own)
         return error_set(error, WARREN_EINVAL, "options.size must be sizeof(options)");
     memcpy(&own, options, options->size);
     worker = guarded_alloc(sizeof *worker);
     if (!worker)
         return error_set(error, WARREN_ENOMEM, "no memory for a worker");
+    worker->pid = getpid();
     worker->own_signals = own.own_signals;
     sem_init(&worker->own_wake, 0, 0);
     worker->wake = &worker->own_wake;
@@ -363,7 +370,7 @@ static bool is_told_to_stop(struct warren_worker *worker)
     return worker->stopping || worker->stop_asked;
 }
 
-enum warren_status warren_worker_run(struct warren_worker *worker)
+static enum warren_status run(struct warren_worker *worker)
 {
     struct warren_error error = {WARREN_OK, ""};
     struct runtime_stats stats;
@@ -394,6 +401,27 @@ enum warren_status warren_worker_run(struct warren_worker *worker)
     return WARREN_ETAINTED;
 }
 
+static bool is_inherited(const struct warren_worker *worker)
+{
+    return worker->pid != getpid();
+}
+
+enum warren_status warren_worker_run(struct warren_worker *worker)
+{
+    int life = NEW;
+    enum warren_status status;
+
+    if (!worker)
+        return WARREN_EINVAL;
+    if (is_inherited(worker))
+        return WARREN_ECLOSED;
+    if (!atomic_compare_exchange_strong(&worker->life, &life, RUNNING))
+        return life == RUNNING ? WARREN_EINVAL : WARREN_ECLOSED;
+    status = run(worker);
+    atomic_store(&worker->life, ENDED);
+    return status;
+}
+
 void worker_own_process(struct warren_worker *worker, struct process_state *start)
 {
     worker_flight_own_process(&worker->flight, start);
@@ -401,10 +429,15 @@ void worker_own_process(struct warren_worker *worker, struct process_state *star
     loop_log_warnings();
 }
 
-void warren_worker_stop(struct warren_worker *worker)
+enum warren_status warren_worker_stop(struct warren_worker *worker)
 {
+    if (!worker)
+        return WARREN_EINVAL;
+    if (is_inherited(worker))
+        return WARREN_ECLOSED;
     worker->stop_asked = true;
     sem_post(worker->wake);
+    return WARREN_OK;
 }
 
 /* Of drain.timeout the runtime has left so much. */
@@ -456,7 +489,7 @@ void warren_worker_free(struct warren_worker *worker)
 {
     bool abandoned;
 
-    if (!worker)
+    if (!worker || is_inherited(worker))
         return;
     abandoned = worker->abandoned;
     release(worker);

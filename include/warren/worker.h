@@ -1,4 +1,11 @@
 /* worker.h - run a worker inside your own program: what `warren run` does, as a library.
+ *
+ *   warren_worker_new > warren_worker_run > ... warren_worker_stop > drain > warren_worker_free
+ *
+ * A worker is of the process that made it. In a child that inherits one by fork(2) none of its
+ * threads is there: warren_worker_run() and warren_worker_stop() answer WARREN_ECLOSED,
+ * warren_worker_free() does nothing, and connections, files and signals of the parent are
+ * untouched.
  * Elsewhere: plugins (handler.h); the YAML file (docs/configuration.md).
  */
 #ifndef WARREN_WORKER_H
@@ -31,17 +38,20 @@ struct warren_worker_options {
  * Read the configuration, load the plugins, open the handlers.
  *
  * @return WARREN_OK; with @error: WARREN_ECONFIG, WARREN_EPLUGIN, WARREN_EIO (state_dir, store or
- *         spool cannot be written), WARREN_ENOMEM; WARREN_EINVAL: options->size is not set
+ *         spool cannot be written), WARREN_ENOMEM; WARREN_EINVAL: @options or @ret_worker is NULL,
+ *         or options->size is not set
  */
 WARREN_API enum warren_status warren_worker_new(const struct warren_worker_options *options,
                                                 struct warren_worker **ret_worker,
                                                 struct warren_error *error);
 
 /**
- * Consume until told to stop, then drain. Blocks.
+ * Consume until told to stop, then drain. Blocks. Once in the life of a worker.
  *
  * @return WARREN_OK after a clean drain; WARREN_ETIMEOUT if drain.timeout ended it (the rest was
- *         handed back to the broker); WARREN_ECLOSED if a second signal ended it;
+ *         handed back to the broker); WARREN_ECLOSED if a second signal ended it,
+ *         or at once: it has run and ended, or is of another process; WARREN_EINVAL: it runs in
+ *         another thread, or is NULL; WARREN_EIO: no thread could be started;
  *         WARREN_ETAINTED if a handler crashed or was given up: the others were finished and all
  *         acks sent, but a thread is stopped for ever, with what it had locked, and no memory is to
  *         be trusted. End the process, or execute it again, soon. While this has not returned 5 s
@@ -51,10 +61,19 @@ WARREN_API enum warren_status warren_worker_new(const struct warren_worker_optio
  */
 WARREN_API enum warren_status warren_worker_run(struct warren_worker *worker);
 
-/** Begin to drain, as SIGTERM does. Thread: any; not async-signal-safe. */
-WARREN_API void warren_worker_stop(struct warren_worker *worker);
+/**
+ * Begin to drain, as SIGTERM does; before warren_worker_run(), that drains at once. Harmless to
+ * repeat, and after the end.
+ *
+ * @return WARREN_OK; WARREN_EINVAL: NULL; WARREN_ECLOSED: of another process
+ * Thread: any, until warren_worker_free(); not async-signal-safe.
+ */
+WARREN_API enum warren_status warren_worker_stop(struct warren_worker *worker);
 
-/** Close the handlers and free everything; NULL is fine. Not while warren_worker_run() runs. */
+/**
+ * Close the handlers and free everything; NULL is fine. Not while warren_worker_run() runs.
+ * Thread: any; the handlers' `close` is called on it.
+ */
 WARREN_API void warren_worker_free(struct warren_worker *worker);
 
 #ifdef __cplusplus

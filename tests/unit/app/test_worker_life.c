@@ -1,0 +1,167 @@
+/* test_worker_life.c - <warren/worker.h> without a broker: what a worker answers before, while and
+ * after it runs, and in a child that inherits it.
+ */
+#include <warren/worker.h>
+
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support/test.h"
+
+/* ---- a handler that is compiled in ---- */
+
+static int now_open;
+
+static enum warren_status open_it(const struct warren_subscription_info *info, void **state,
+                                  struct warren_error *error)
+{
+    (void)info;
+    (void)state;
+    (void)error;
+    now_open++;
+    return WARREN_OK;
+}
+
+static enum warren_outcome handle(struct warren_job *job, void *state)
+{
+    (void)job;
+    (void)state;
+    return WARREN_ACK;
+}
+
+static void close_it(void *state)
+{
+    (void)state;
+    now_open--;
+}
+
+static const struct warren_handler handlers[] = {
+    {.name = "none", .open = open_it, .handle = handle, .close = close_it}, {0}};
+static const struct warren_plugin plugin = {.abi = WARREN_PLUGIN_ABI,
+                                            .size = sizeof plugin,
+                                            .handler_size = sizeof *handlers,
+                                            .option_size = sizeof(struct warren_option),
+                                            .name = "own",
+                                            .handlers = handlers};
+
+/* ---- a worker of it ---- */
+
+/* Nobody listens on port 1. */
+static const char yaml[] = "broker: {uri: 'amqp://127.0.0.1:1/'}\n"
+                           "log: {level: error}\n"
+                           "subscriptions: [{queue: q, handler: own.none}]\n";
+
+static void write_yaml(char *path)
+{
+    int fd = mkstemp(path);
+
+    assert_int_equal(write(fd, yaml, sizeof yaml - 1), sizeof yaml - 1);
+    close(fd);
+}
+
+static struct warren_worker *new_worker(void)
+{
+    static const struct warren_plugin *const plugins[] = {&plugin};
+    char path[] = "/tmp/warren-test-XXXXXX";
+    struct warren_worker_options options = {
+        .size = sizeof options, .config_file = path, .plugins = plugins, .plugin_count = 1};
+    struct warren_error error = {WARREN_OK, ""};
+    struct warren_worker *worker = NULL;
+    enum warren_status status;
+
+    write_yaml(path);
+    status = warren_worker_new(&options, &worker, &error);
+    unlink(path);
+    if (status != WARREN_OK)
+        fail_msg("%s", error.text);
+    return worker;
+}
+
+static void *run_it(void *arg)
+{
+    return (void *)(intptr_t)warren_worker_run(arg);
+}
+
+static void runs_once(void **state)
+{
+    struct warren_worker *worker = new_worker();
+
+    (void)state;
+    assert_int_equal(warren_worker_stop(worker), WARREN_OK);
+    assert_int_equal(warren_worker_run(worker), WARREN_OK);
+    assert_int_equal(warren_worker_run(worker), WARREN_ECLOSED);
+    assert_int_equal(warren_worker_stop(worker), WARREN_OK);
+    warren_worker_free(worker);
+    assert_int_equal(now_open, 0);
+}
+
+/* Of two that run it at once, one does. */
+static void runs_in_one_thread(void **state)
+{
+    struct warren_worker *worker = new_worker();
+    pthread_t thread;
+    void *its = NULL;
+    int mine;
+
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, run_it, worker), 0);
+    do {
+        /* The other one, if it was not first: this one then ends at once. */
+        assert_int_equal(warren_worker_stop(worker), WARREN_OK);
+        mine = warren_worker_run(worker);
+    } while (mine == WARREN_EINVAL);
+    pthread_join(thread, &its);
+    assert_true(mine == WARREN_ECLOSED || mine == WARREN_OK);
+    assert_true((intptr_t)its == WARREN_OK || mine == WARREN_OK);
+    warren_worker_free(worker);
+}
+
+static void refuses_null(void **state)
+{
+    struct warren_worker_options options = {.size = sizeof options};
+    struct warren_worker *worker;
+
+    (void)state;
+    assert_int_equal(warren_worker_new(NULL, &worker, NULL), WARREN_EINVAL);
+    assert_int_equal(warren_worker_new(&options, NULL, NULL), WARREN_EINVAL);
+    options.size = 0;
+    assert_int_equal(warren_worker_new(&options, &worker, NULL), WARREN_EINVAL);
+    assert_int_equal(warren_worker_run(NULL), WARREN_EINVAL);
+    assert_int_equal(warren_worker_stop(NULL), WARREN_EINVAL);
+    warren_worker_free(NULL);
+}
+
+/* A child leaves the worker alone, and the parent's goes on. */
+static void is_closed_in_a_child(void **state)
+{
+    struct warren_worker *worker = new_worker();
+    int status = -1;
+    pid_t child = fork();
+
+    (void)state;
+    if (child == 0) {
+        bool closed = warren_worker_run(worker) == WARREN_ECLOSED &&
+                      warren_worker_stop(worker) == WARREN_ECLOSED;
+
+        warren_worker_free(worker);
+        _exit(closed && now_open == 1 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(warren_worker_stop(worker), WARREN_OK);
+    assert_int_equal(warren_worker_run(worker), WARREN_OK);
+    warren_worker_free(worker);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(runs_once),
+        cmocka_unit_test(runs_in_one_thread),
+        cmocka_unit_test(refuses_null),
+        cmocka_unit_test(is_closed_in_a_child),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
