@@ -15,10 +15,12 @@ struct list {
 /** The element of @type whose member @member is at @link. */
 #define list_entry(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): a name that is declared stands in none. */
 /** For each @link of the list @head, in order; the present one may be taken out of it meanwhile. */
 #define LIST_EACH(link, head)                                                                      \
     for (struct list *link = (head)->next, *link##_next = link->next; link != (head);              \
          link = link##_next, link##_next = link->next)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static inline void list_init(struct list *list)
 {

@@ -101,6 +101,7 @@ struct config_subscription {
 
 /** All of it. Everything is owned by the struct and lives until config_free(). */
 struct config {
+/* NOLINTBEGIN(bugprone-macro-parentheses): the names of members. */
 #define SECTION(name, help) struct {
 #define END(name)                                                                                  \
     }                                                                                              \
@@ -108,6 +109,7 @@ struct config {
 #define TOP(member, name, type, ...)             CONFIG_MEMBER_##type(member)
 #define OPTION(section, member, name, type, ...) CONFIG_MEMBER_##type(member)
 #include "config/options.def"
+    /* NOLINTEND(bugprone-macro-parentheses) */
     struct config_topology topology; /* as written, and what is added to it: see declared.h */
     const struct config_middleware *middlewares; /* options for all subscriptions, by name */
     size_t middleware_count;
