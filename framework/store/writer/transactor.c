@@ -81,7 +81,7 @@ void transactor_stop(struct transactor *t)
     t->stopping = true;
     condition_broadcast(&w->changed);
     writer_wake(w);
-    while (t->group.count > 0 || (w->busy && !w->abandoned))
+    while (t->group.count > 0 || (t->occupant != 0 && !w->abandoned))
         condition_wait(&w->changed, &w->mutex);
     pthread_mutex_unlock(&w->mutex);
 }

@@ -159,25 +159,43 @@ void writer_join(struct writer *w, struct writer_client *client)
     pthread_mutex_unlock(&w->mutex);
 }
 
-/* What it has handed over is done first. */
-void writer_leave(struct writer *w, struct writer_client *client)
+/* Under the mutex: until all that it handed over is done. */
+static bool is_at_rest(const struct writer_client *client)
+{
+    return client->pending == 0 && !client->is_kicked;
+}
+
+/* Under the mutex. */
+static void remove_client(struct writer *w, const struct writer_client *client)
 {
     size_t place = 0;
 
-    pthread_mutex_lock(&w->mutex);
-    client->is_leaving = true;
-    w->leaving++;
-    writer_wake(w);
-    while (client->pending > 0 || client->is_kicked || w->working)
-        condition_wait(&w->changed, &w->mutex);
-    w->leaving--;
-    pthread_mutex_unlock(&w->mutex);
-    writer_pause(w);
-    pthread_mutex_lock(&w->mutex);
     while (w->clients[place] != client)
         place++;
     memmove(&w->clients[place], &w->clients[place + 1],
             (--w->client_count - place) * sizeof(struct writer_client *));
-    pthread_mutex_unlock(&w->mutex);
-    writer_resume(w);
+}
+
+/* While it is paused nothing new can come of a kick, and others cannot keep it from resting. */
+void writer_leave(struct writer *w, struct writer_client *client)
+{
+    bool has_left = false;
+
+    client->is_leaving = true;
+    while (!has_left) {
+        pthread_mutex_lock(&w->mutex);
+        w->leaving++;
+        writer_wake(w);
+        while (!is_at_rest(client))
+            condition_wait(&w->changed, &w->mutex);
+        w->leaving--;
+        pthread_mutex_unlock(&w->mutex);
+        writer_pause(w);
+        pthread_mutex_lock(&w->mutex);
+        has_left = is_at_rest(client);
+        if (has_left)
+            remove_client(w, client);
+        pthread_mutex_unlock(&w->mutex);
+        writer_resume(w);
+    }
 }

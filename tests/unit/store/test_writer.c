@@ -380,6 +380,48 @@ static void leaving_does_what_waits(void **state)
     free(scene);
 }
 
+/* Submitted anew as soon as it is done, until it is told to end. */
+static void done_again(struct writer_work *work, enum warren_status status)
+{
+    struct scene *scene = scene_of(work->client);
+
+    if (status == WARREN_OK && atomic_load(&scene->waits))
+        writer_submit(scene->writer, &scene->client, work);
+    else
+        sem_post(&scene->one_done);
+}
+
+static enum warren_status run_always(struct writer_work *work, struct writer_side *side,
+                                     struct warren_error *error)
+{
+    (void)work;
+    return database_run(side->database, "DELETE FROM t", error);
+}
+
+static const struct writer_kind endless = {.run = run_always, .done = done_again};
+
+/* One that always has something to be done keeps nobody from leaving, or from joining. */
+static void a_busy_client_holds_up_nobody(void **state)
+{
+    struct scene *scene = *state;
+    struct work work;
+
+    atomic_store(&scene->waits, true);
+    submit(scene, &work, 1, &endless);
+    for (int i = 0; i < 20; i++) {
+        struct scene *other = join(scene->rig);
+        struct work works[3];
+
+        submit(other, works, 3, &lasting);
+        writer_leave(other->writer, &other->client);
+        assert_int_equal(atomic_load(&other->done), 3);
+        writer_put(other->writer);
+        free(other);
+    }
+    atomic_store(&scene->waits, false);
+    wait_done(scene, 1);
+}
+
 /* Somebody reads for long: that the log grows is told, and that it is small again, although nothing
  * is to be done. */
 static void growth_is_told(void **state)
@@ -411,6 +453,7 @@ int main(void)
         TEST(a_file_that_is_gone_takes_what_it_may),
         TEST(leaving_ends_what_fails),
         TEST(leaving_does_what_waits),
+        TEST(a_busy_client_holds_up_nobody),
         TEST(growth_is_told),
     };
 
