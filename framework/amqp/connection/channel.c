@@ -10,7 +10,7 @@
  * backoff.h. */
 #define REOPEN_MIN_MS 100
 #define REOPEN_MAX_MS 30000
-/* A channel that lived for so long begins again at the shortest delay. */
+/* A channel that was open this long begins again at the shortest delay. */
 #define STABLE_MS 60000
 /* Channels that we closed and the broker did not, or half of channel_max: then the connection. */
 #define UNCLOSED_MAX 128
@@ -171,7 +171,7 @@ void channel_lose(struct channel *ch, const struct channel_loss *loss)
         ch->events.lost(ch->user, loss);
 }
 
-/* @well_until_ms  so long it did its work */
+/* @well_until_ms  when it worked last */
 static void arm_reopen(struct channel *ch, int64_t well_until_ms)
 {
     if (well_until_ms - ch->opened_ms >= STABLE_MS)

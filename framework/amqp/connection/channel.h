@@ -35,7 +35,7 @@ struct channel_loss {
     bool renewed;     /* by channel_renew() */
 };
 
-/** What the owner is told, on the loop. Any but open and lost may be NULL. */
+/** Events for the owner, on the loop. Any but open and lost may be NULL. */
 struct channel_events {
     /** channel.open-ok: a new generation. Now qos, confirm.select, consume, ... */
     void (*open)(void *user);
@@ -86,7 +86,7 @@ void channel_reopen_now(struct channel *channel);
 
 /**
  * Close it, and open it again at once under another number: the broker has back whatever was
- * delivered on it and is not settled, in its old order. `lost` is told, on this turn. Only while
+ * delivered on it and is not settled, in its old order. `lost` comes on this turn. Only while
  * open.
  */
 void channel_renew(struct channel *channel);

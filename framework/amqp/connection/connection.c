@@ -63,7 +63,7 @@ static enum warren_status init_parts(struct connection *c)
         loop_timer_init(&c->deadline, c->loop, connection_deadline_passed, c);
 
     if (status == WARREN_OK)
-        status = loop_timer_init(&c->retry, c->loop, connection_begin_try, c);
+        status = loop_timer_init(&c->retry, c->loop, connection_connect, c);
     if (status == WARREN_OK)
         status = dialer_init(&c->dialer, c->loop, &connection_dialer_events, c);
     if (status == WARREN_OK)
@@ -117,7 +117,7 @@ enum warren_status connection_new(struct loop *loop, const struct connection_opt
 void connection_start(struct connection *c)
 {
     if (c->state == CONNECTION_IDLE)
-        connection_begin_try(c);
+        connection_connect(c);
 }
 
 void connection_close(struct connection *c, uint32_t timeout_ms)

@@ -35,7 +35,7 @@ struct connection_options {
     uint32_t reconnect_delay_min_ms;
     uint32_t reconnect_delay_max_ms;
     uint32_t refused_delay_ms; /* at least this long after wrong credentials or vhost */
-    uint32_t stable_ms;        /* OPEN for so long resets the backoff */
+    uint32_t stable_ms;        /* OPEN for this long resets the backoff */
     uint32_t frame_max;        /* what we propose, 8192 to 131072 */
     uint32_t read_coalesce_us; /* under load, longest rest between two reads; 0: none */
     uint32_t read_window;      /* messages that the peer may send before it must wait for us: a
@@ -55,7 +55,7 @@ enum connection_state {
     CONNECTION_OPENING,  /* open sent, waiting for open-ok */
     CONNECTION_OPEN,
     CONNECTION_CLOSING, /* close sent, waiting for close-ok */
-    CONNECTION_WAITING, /* for the next try */
+    CONNECTION_WAITING, /* before it connects again */
     CONNECTION_CLOSED
 };
 
@@ -63,17 +63,17 @@ enum connection_state {
 struct connection_loss {
     const char *where; /* "amqp://host:port/vhost" */
     bool was_open;
-    bool refused;      /* credentials or vhost: trying again soon is of no use */
+    bool refused;      /* credentials or vhost: trying again soon does not help */
     uint16_t code;     /* AMQP reply code, 0 if none */
     const char *text;  /* one sentence, no secret */
-    uint32_t retry_ms; /* until the next try */
+    uint32_t retry_ms; /* until it connects again */
 };
 
-/** What the owner is told, on the loop. Any may be NULL. */
+/** Events for the owner, on the loop. Any may be NULL. */
 struct connection_events {
     /** OPEN. Registered channels are opening by themselves. */
     void (*open)(void *user);
-    /** Lost, or a try failed; a later try follows unless the owner closes. Channels were told. */
+    /** Lost, or not made; it connects again unless the owner closes. Channels know already. */
     void (*lost)(void *user, const struct connection_loss *loss);
     /** connection.blocked and unblocked; also unblocked when a blocked connection is lost. */
     void (*blocked)(void *user, bool blocked, const char *reason);
@@ -84,8 +84,8 @@ struct connection_events {
     /** CLOSED, after connection_close(). */
     void (*closed)(void *user);
     /**
-     * So many channels are wanted, and the broker allows fewer on a connection (channel_max): those
-     * that were asked for last wait. Told before `open`, and when there are more. NULL: the
+     * @needed channels are wanted, and the broker allows fewer on a connection (channel_max): those
+     * that were asked for last wait. Comes before `open`, and when there are more. NULL: the
      * connection is dropped with these numbers.
      */
     void (*few_channels)(void *user, uint32_t needed, uint32_t allowed);
@@ -118,7 +118,7 @@ void connection_free(struct connection *connection);
 enum connection_state connection_state(const struct connection *connection);
 /** As negotiated; valid while OPEN. */
 uint32_t connection_frame_max(const struct connection *connection);
-/** "amqp://host:port/vhost" of the current or last try. */
+/** "amqp://host:port/vhost" where it connects, or connected last. */
 const char *connection_where(const struct connection *connection);
 /** "RabbitMQ 3.10.8"; "" before the first greeting. */
 const char *connection_server(const struct connection *connection);
@@ -146,9 +146,8 @@ void connection_fail(struct connection *connection, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /**
- * While waiting for the next try, so in the events `lost` of the connection and its channels: what
- * the broker closed it for does not come again, so the next try is made at once, and the delays
- * begin anew.
+ * While WAITING, so in the events `lost` of the connection and its channels: what the broker closed
+ * it for does not come again, so it connects again at once, and the delays begin anew.
  */
 void connection_retry_now(struct connection *connection);
 

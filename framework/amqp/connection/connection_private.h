@@ -1,5 +1,6 @@
-/* connection_private.h - what connection.c (life, and what others ask), connection_tries.c (states,
- * tries, losing and coming back), connection_input.c (what the peer sends) and the channels share.
+/* connection_private.h - what connection.c (life, and what others ask), connection_reconnect.c
+ * (states, connecting, losing, reconnecting), connection_input.c (what the peer sends) and the
+ * channels share.
  * Thread: the loop's.
  */
 #ifndef WARREN_AMQP_CONNECTION_PRIVATE_H
@@ -28,7 +29,7 @@ struct connection {
 
     enum connection_state state;
     int64_t state_since_ms;
-    int64_t try_deadline_ms;
+    int64_t connect_deadline_ms;
     struct random random;
     struct backoff backoff;
     struct loop_timer deadline; /* of the handshakes */
@@ -86,7 +87,7 @@ static inline int64_t connection_heard_ms(const struct connection *connection)
     return connection->stream.received_ms;
 }
 
-/** For so long a peer that is well may say nothing; 0: no heartbeats were agreed. */
+/** The longest silence of a peer that is well, in ms; 0: no heartbeats were agreed. */
 static inline uint32_t connection_silence_ms(const struct connection *connection)
 {
     return connection->agreed.heartbeat_s * 1000u;
@@ -94,10 +95,10 @@ static inline uint32_t connection_silence_ms(const struct connection *connection
 
 /* ---- connection.c ---- */
 
-/** More are wanted than connection_channel_max(): so many. */
+/** @needed channels are wanted, more than connection_channel_max(). */
 void connection_lacks_channels(struct connection *connection, uint32_t needed);
 
-/* ---- connection_tries.c ---- */
+/* ---- connection_reconnect.c ---- */
 
 /** A set of states. */
 #define CONNECTION_BIT(state) (1u << CONNECTION_##state)
@@ -109,11 +110,11 @@ const char *connection_state_name(enum connection_state state);
 void connection_enter(struct connection *connection, enum connection_state next);
 /** open-ok came: `agreed` counts from now on. */
 void connection_opened(struct connection *connection);
-/** Of the timer `retry`, and at the start: connect to the URI whose turn it is. @arg: it */
-void connection_begin_try(void *arg);
-/** Of the timer `deadline`. */
+/** Connect to the current URI: at the start, and by the timer `retry`. @arg  the connection */
+void connection_connect(void *arg);
+/** By the timer `deadline`. */
 void connection_deadline_passed(void *arg);
-/** Of the task `fail_task`: the door through which every loss goes, whatever state it met. */
+/** By the task `fail_task`: every loss goes through here, whatever the state. */
 void connection_lose(void *arg);
 /** The same as connection_fail() with what the broker said; @method is what it blames, or 0. */
 void connection_fail_code(struct connection *connection, uint16_t code, uint32_t method,

@@ -15,7 +15,7 @@
 
 #include <warren/status.h>
 
-/** What the broker is to be told about a delivery. */
+/** What is sent to the broker about a delivery. */
 enum verdict {
     VERDICT_ACK,     /* basic.ack */
     VERDICT_REJECT,  /* basic.reject, requeue=false: dead-letter */
@@ -25,7 +25,7 @@ enum verdict {
 
 /**
  * Where the frames go; each returns what channel_send() returned. A failure ends the generation:
- * the batcher counts the tag as told, so the caller drops the connection unless it is gone already.
+ * the batcher counts the tag as sent, so the caller drops the connection unless it is gone already.
  */
 struct ack_sink {
     enum warren_status (*ack)(void *user, uint64_t tag, bool multiple);
@@ -42,7 +42,7 @@ struct ack_entry; /* one tag */
 
 struct ack_batcher {
     struct ack_sink sink;
-    struct ack_entry *ring; /* in the order of tags, the first one not told; may have gaps */
+    struct ack_entry *ring; /* in the order of tags, the first one not sent; may have gaps */
     uint32_t capacity;      /* a power of two */
     uint32_t head;          /* where the first entry is */
     uint32_t count;         /* entries */

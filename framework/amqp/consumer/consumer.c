@@ -16,7 +16,7 @@
 #define RETRY_MAX_MS 30000
 #define QUEUE_GONE   "the broker cancelled the subscription: its queue was deleted, or moved"
 #define NOT_FOUND    404
-/* One that lived for so long begins again at the shortest delay. */
+/* A subscription that lasted this long begins again at the shortest delay. */
 #define STABLE_MS 60000
 
 static void enter(struct consumer *consumer, enum consumer_state next)
@@ -161,7 +161,8 @@ static void on_queue_there(void *user, uint32_t id, void *decoded)
                           "was not settled within its consumer time-out");
 }
 
-/* @return false: it cannot be sent. A queue that is gone costs the channel, which is of no use. */
+/* A queue that is gone costs the channel, which is no longer needed then.
+ * @return false: it cannot be sent */
 static bool ask_for_queue(struct consumer *consumer)
 {
     amqp_queue_declare_t declare = {.queue = amqp_cstring_bytes(consumer->queue), .passive = true};

@@ -31,7 +31,7 @@ struct consumer_options {
     bool stop_at_gap;                     /* nothing is delivered behind a gap */
 };
 
-/** What the owner is told, on the loop. */
+/** Events for the owner, on the loop. */
 struct consumer_events {
     /** A message; the callee owns it, and gives it back to consumer_settle(). */
     void (*deliver)(void *user, struct delivery *delivery);
@@ -81,7 +81,7 @@ void consumer_flush(struct consumer *consumer, bool all);
  * that which was not left is then to be settled with VERDICT_HANDBACK. Only while paused.
  */
 void consumer_hand_back(struct consumer *consumer);
-/** The broker does not count a basic.nack as a delivery in vain. */
+/** Whether the broker leaves a basic.nack out of its count of failed deliveries. */
 bool consumer_hands_back_free(const struct consumer *consumer);
 /** Less than half of the prefetch is taken, in messages and in bytes: acks may wait a little. */
 bool consumer_roomy(const struct consumer *consumer);

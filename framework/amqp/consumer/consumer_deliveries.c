@@ -98,7 +98,7 @@ void consumer_on_deliver(struct consumer *consumer, const amqp_basic_deliver_t *
         memcpy(incoming->routing_key, deliver->routing_key.bytes, deliver->routing_key.len);
 }
 
-/* Of an unfit message the id is kept, for who tells of it; what may not be decoded is not. */
+/* Of an unfit message the id is kept, for the log; what may not be decoded is not. */
 static struct warren_bytes id_alone(struct warren_bytes properties, uint8_t list[ID_LIST_MAX])
 {
     struct property_spans spans;

@@ -3,17 +3,17 @@
 
 #include <stdio.h>
 
-static const char *const stage_names[] = {"idle", "resolving", "connecting", "securing"};
+static const char *const step_names[] = {"idle", "resolving", "connecting", "securing"};
 
-static void enter(struct dialer *d, enum dialer_stage stage)
+static void enter(struct dialer *d, enum dialer_step step)
 {
-    d->stage = stage;
-    d->events.stage(d->user, stage);
+    d->step = step;
+    d->events.step(d->user, step);
 }
 
 void dialer_cancel(struct dialer *d)
 {
-    d->stage = DIALER_IDLE;
+    d->step = DIALER_IDLE;
     loop_timer_disarm(&d->deadline);
     resolver_abandon(d->lookup);
     d->lookup = NULL;
@@ -114,7 +114,7 @@ static void ready(void *arg, unsigned readiness)
     struct warren_error error = {WARREN_OK, ""};
 
     (void)readiness;
-    if (d->stage == DIALER_SECURING) {
+    if (d->step == DIALER_SECURING) {
         secure(d);
     } else if (transport_connected(&d->transport, &error) != WARREN_OK) {
         next_address(d, error.text);
@@ -148,8 +148,8 @@ static void deadline_passed(void *arg)
     struct dialer *d = arg;
     char text[64];
 
-    snprintf(text, sizeof text, "timed out while %s", stage_names[d->stage]);
-    if (d->stage == DIALER_CONNECTING)
+    snprintf(text, sizeof text, "timed out while %s", step_names[d->step]);
+    if (d->step == DIALER_CONNECTING)
         next_address(d, text);
     else
         fail(d, text);

@@ -11,11 +11,11 @@
 #include "amqp/net/uri.h"
 #include "loop/loop.h"
 
-enum dialer_stage { DIALER_IDLE, DIALER_RESOLVING, DIALER_CONNECTING, DIALER_SECURING };
+enum dialer_step { DIALER_IDLE, DIALER_RESOLVING, DIALER_CONNECTING, DIALER_SECURING };
 
-/** What the owner is told; after connected and failed the dialer is idle. */
+/** Events for the owner; after connected and failed the dialer is idle. */
 struct dialer_events {
-    void (*stage)(void *user, enum dialer_stage stage);
+    void (*step)(void *user, enum dialer_step step);
     /** @transport is the callee's from now on. */
     void (*connected)(void *user, const struct transport *transport);
     /** Why, in one sentence. */
@@ -26,7 +26,7 @@ struct dialer {
     struct loop *loop;
     struct dialer_events events;
     void *user;
-    enum dialer_stage stage;
+    enum dialer_step step;
     const struct uri *uri;
     struct tls_context *tls;
     int64_t deadline_ms;

@@ -19,7 +19,7 @@
 #define STREAM_OUT_HIGH ((size_t)256 * 1024)
 #define STREAM_OUT_LOW  ((size_t)64 * 1024)
 
-/** What the owner is told. */
+/** Events for the owner. */
 struct stream_events {
     void (*frame)(void *user, const struct frame *frame);
     /** No more can be read or written; why, in one sentence. The owner answers stream_stop(). */

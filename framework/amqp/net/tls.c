@@ -13,7 +13,7 @@
 
 #include "base/error.h"
 
-/* A record holds at most so many bytes (RFC 8446, section 5.1). */
+/* The most bytes of a record (RFC 8446, section 5.1). */
 #define RECORD_SIZE 16384
 /* Records that may stand before the alert of a peer that closed. */
 #define LAST_RECORDS_MAX 16

@@ -21,7 +21,8 @@ struct topology;
 struct topology_events {
     /** One item was refused: what we asked for and what the broker said, in one sentence. */
     void (*refused)(void *user, const char *item, uint16_t code, const char *text);
-    /** All items of this round were tried; @refused of them in vain. Not after a lost round. */
+    /** All items of this round were tried, @refused of them were refused. Not after a lost round.
+     */
     void (*done)(void *user, uint32_t refused);
 };
 

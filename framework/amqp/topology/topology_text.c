@@ -7,7 +7,7 @@
 
 #include "base/field_type.h"
 
-/* Bytes that are told of a value. */
+/* The most bytes of a value in a message to the user. */
 #define VALUE_MAX 255
 
 /* Append to the text, cutting what does not fit. */

@@ -1,4 +1,4 @@
-/* connection_tries.c - the states of a connection, its tries, losing it and coming back. */
+/* connection_reconnect.c - the states of a connection: connecting, losing it, reconnecting. */
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -40,7 +40,7 @@ void connection_enter(struct connection *c, enum connection_state next)
     c->state_since_ms = connection_now_ms(c);
 }
 
-/* ---- the end of a try, or of an open connection ---- */
+/* ---- a connection is lost, or could not be made ---- */
 
 static void drop(struct connection *c)
 {
@@ -153,23 +153,23 @@ void connection_fail(struct connection *c, const char *format, ...)
     connection_fail_code(c, 0, 0, text);
 }
 
-/* ---- a try ---- */
+/* ---- connecting ---- */
 
-static void on_dialer_stage(void *user, enum dialer_stage stage)
+static void on_dialer_step(void *user, enum dialer_step step)
 {
-    static const enum connection_state of_stage[] = {
+    static const enum connection_state of_step[] = {
         [DIALER_RESOLVING] = CONNECTION_RESOLVING,
         [DIALER_CONNECTING] = CONNECTION_CONNECTING,
         [DIALER_SECURING] = CONNECTION_SECURING,
     };
 
-    connection_enter(user, of_stage[stage]);
+    connection_enter(user, of_step[step]);
 }
 
 static void on_dialed(void *user, const struct transport *transport)
 {
     struct connection *c = user;
-    int64_t left_ms = c->try_deadline_ms - connection_now_ms(c);
+    int64_t left_ms = c->connect_deadline_ms - connection_now_ms(c);
     enum warren_status status = stream_open(&c->stream, transport, c->numbers.frame_max);
 
     if (status != WARREN_OK) {
@@ -198,18 +198,18 @@ static void on_dial_failed(void *user, const char *text)
 }
 
 const struct dialer_events connection_dialer_events = {
-    .stage = on_dialer_stage,
+    .step = on_dialer_step,
     .connected = on_dialed,
     .failed = on_dial_failed,
 };
 
-void connection_begin_try(void *arg)
+void connection_connect(void *arg)
 {
     struct connection *c = arg;
     const struct uri *uri = &c->uris[c->uri_current];
 
     uri_describe(uri, c->where, sizeof c->where);
-    c->try_deadline_ms = connection_now_ms(c) + c->numbers.connect_timeout_ms;
+    c->connect_deadline_ms = connection_now_ms(c) + c->numbers.connect_timeout_ms;
     dialer_begin(&c->dialer, uri, uri->tls ? c->tls : NULL, c->numbers.connect_timeout_ms);
 }
 
