@@ -177,7 +177,7 @@ static void end_half_open(struct breaker_state *state, enum breaker_result resul
     }
 }
 
-/* The probe told nothing: another one instead. */
+/* The probe had no result: another one instead. */
 static void give_probe_back(struct breaker_state *state)
 {
     if (state->to_admit < state->plan.probes)

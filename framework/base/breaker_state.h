@@ -16,7 +16,7 @@
 
 #include <stdint.h>
 
-/** The window slides in so many steps. */
+/** Steps in which the window slides. */
 #define BREAKER_STEPS 10
 
 enum breaker_phase { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
@@ -28,7 +28,7 @@ struct breaker_plan {
     int64_t window_ms;        /* at least BREAKER_STEPS */
     int64_t open_ms;          /* the first open time, at least 1 */
     int64_t open_max_ms;      /* and the longest */
-    uint32_t open_factor;     /* each open time is so many times the one before */
+    uint32_t open_factor;     /* of each open time to the one before */
     uint32_t failure_percent; /* of the window's calls, to trip; 0: not by share */
     uint32_t min_calls;       /* in the window, before the share counts; at least 1 */
     uint32_t consecutive;     /* failures in a row, to trip; 0: not so */
@@ -75,7 +75,7 @@ void breaker_state_change(struct breaker_state *state, const struct breaker_plan
  * Admission by holding back: how many of @want may go to the workers. An open time that is over
  * ends here, and the window slides.
  *
- * @ret_retry_ms  written if fewer than @want may: ask again after so long, at least 1
+ * @ret_retry_ms  written if fewer than @want may: ask again after this time, at least 1
  */
 uint32_t breaker_state_may(struct breaker_state *state, uint32_t want, int64_t now_ms,
                            int64_t *ret_retry_ms);

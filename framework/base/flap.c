@@ -6,7 +6,7 @@
 static void tell(struct flap *flap, uint32_t *ret_times)
 {
     flap->lines++;
-    flap->told = flap->on;
+    flap->reported = flap->on;
     *ret_times = flap->times;
     flap->times = 0;
 }
@@ -29,7 +29,7 @@ bool flap_set(struct flap *flap, bool on, int64_t now_ms, uint32_t *ret_times)
 
 int64_t flap_due_ms(const struct flap *flap)
 {
-    return flap->told != flap->on || flap->times > 0 ? flap->since_ms + FLAP_MS : INT64_MAX;
+    return flap->reported != flap->on || flap->times > 0 ? flap->since_ms + FLAP_MS : INT64_MAX;
 }
 
 bool flap_due(struct flap *flap, int64_t now_ms, uint32_t *ret_times)

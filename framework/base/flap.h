@@ -1,6 +1,6 @@
-/* flap.h - a state that comes and goes many times a second, told of seldom: there and back at once,
- * and what follows within a while as one, when that is over.
- * Thread: none of its own. Time is passed in.
+/* flap.h - a state that comes and goes many times a second, reported seldom: the first change and
+ * the change back at once, and what follows within FLAP_MS as one report at its end. Thread: none
+ * of its own. Time is passed in.
  */
 #ifndef WARREN_BASE_FLAP_H
 #define WARREN_BASE_FLAP_H
@@ -8,29 +8,29 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/** Within so long two changes are told. */
+/** Two changes are reported within this time. */
 #define FLAP_MS 10000
 
 /** All zero: it is not on. */
 struct flap {
     bool on;
-    bool told;        /* what was told last */
-    unsigned lines;   /* told since @since_ms */
-    uint32_t times;   /* it came on, and was not told of */
+    bool reported;    /* the last report */
+    unsigned lines;   /* reports since @since_ms */
+    uint32_t times;   /* it came on without a report */
     int64_t since_ms; /* when the first of these lines was */
 };
 
 /**
  * The state is @on now.
  *
- * @ret_times  how often it came on since it was told of, where true is returned
- * @return     true: tell of it
+ * @ret_times  how often it came on since the last report, where true is returned
+ * @return     true: report it
  */
 bool flap_set(struct flap *flap, bool on, int64_t now_ms, uint32_t *ret_times);
 
-/** When flap_due() is to be called; INT64_MAX: there is nothing to be told later. */
+/** When flap_due() is to be called; INT64_MAX: no report is due later. */
 int64_t flap_due_ms(const struct flap *flap);
-/** As flap_set(), of what was not told at once. */
+/** As flap_set(), for what was not reported at once. */
 bool flap_due(struct flap *flap, int64_t now_ms, uint32_t *ret_times);
 
 #endif

@@ -29,7 +29,7 @@ typedef void job_reply_fn(const struct warren_message *reply, void *user);
 /** From now on tell @on_reply of each warren_job_reply() of this attempt. */
 void job_on_reply(struct warren_job *job, job_reply_fn *on_reply, void *user);
 
-/** What warren_job_sqlite() is to return; told in each call. */
+/** Returns what warren_job_sqlite() is to return; asked in each call. */
 typedef struct sqlite3 *job_transaction_fn(struct warren_job *job, void *user);
 
 /** From now on ask @give for the transaction of this attempt; NULL: there is none. */

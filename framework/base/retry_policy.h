@@ -24,7 +24,7 @@ struct retry_policy {
     enum retry_jitter jitter;
     int64_t initial_ms; /* the first delay; 0 to max_ms */
     int64_t max_ms;     /* no delay is longer; at most INT64_MAX / 3 */
-    uint32_t factor;    /* exponential: each delay is so many times the one before; at least 2 */
+    uint32_t factor;    /* exponential: of each delay to the one before; at least 2 */
 };
 
 /** The delay after failed attempt @attempt, from 1, before any jitter. */

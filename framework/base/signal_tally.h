@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/** Those that come within so long are one. */
+/** Signals within this time count as one. */
 #define SIGNALS_ONE_MS 1000
 
 /** What came. All zero: nothing. */

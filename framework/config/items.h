@@ -18,7 +18,7 @@ struct config_list {
  * Read @node, a list (NULL and empty are fine), into structs of the list's table.
  *
  * @config     what is not given is inherited from it; after config_options_finish()
- * @room       for so many more items
+ * @room       the most items that may be added
  * @ret_items  in @scope->arena
  */
 enum warren_status config_items_read(struct config_scope *scope,

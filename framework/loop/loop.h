@@ -19,8 +19,8 @@ struct event;
 /**
  * A loop with microsecond timers. Run it on any one thread.
  *
- * @clock  borrowed; what all that is on the loop reads the time from, but its timers: these run for
- *         so long after they were armed by clock_monotonic()
+ * @clock  borrowed; everything on the loop reads the time from it, but not the timers: these count
+ *         by clock_monotonic() from when they were armed
  */
 enum warren_status loop_new(struct clock *clock, struct loop **ret_loop);
 /** After loop_run() returned and everything on it is done. NULL is fine. */
@@ -96,7 +96,7 @@ struct loop_fd {
 /** Watch @fd (borrowed) for nothing yet. */
 enum warren_status loop_fd_init(struct loop_fd *watch, struct loop *loop, int fd,
                                 void (*ready)(void *arg, unsigned readiness), void *arg);
-/** What to be told of from now on. */
+/** The readiness to report from now on. */
 void loop_fd_want(struct loop_fd *watch, unsigned readiness);
 /** Before the descriptor is closed; a zeroed watch is fine. */
 void loop_fd_done(struct loop_fd *watch);
