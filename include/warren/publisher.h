@@ -18,6 +18,11 @@
  *  - older than `spool_max_age_ms`, or in the way of newer ones (WARREN_SPOOL_DROP_OLDEST): lost,
  *    and counted
  * Requests and relays are not spooled. One publisher at a time has a file.
+ *
+ * fork(2): a publisher stays the parent's. In the child every call on it answers WARREN_ECLOSED at
+ * once and touches nothing, neither its connection nor its spool; statistics are zero, close frees
+ * nothing, and no callback is called. The child makes one of its own, with another spool's path:
+ * SQLite forbids that a child opens a file that its parent had open.
  * Elsewhere: publishing from inside a handler (handler.h).
  */
 #ifndef WARREN_PUBLISHER_H

@@ -121,8 +121,10 @@ enum warren_status publisher_publish(struct warren_publisher *p,
                                      warren_receipt_fn *on_receipt, void *user)
 {
     struct record *record;
-    enum warren_status status = publisher_encode(p, publish, texts, delay_ms, &record);
+    enum warren_status status = publisher_check(p);
 
+    if (status == WARREN_OK)
+        status = publisher_encode(p, publish, texts, delay_ms, &record);
     if (status != WARREN_OK)
         return status;
     record->timeout_ms = life_ms(p, publish);
@@ -141,8 +143,10 @@ enum warren_status publisher_relay(struct warren_publisher *p, const struct warr
                                 .delay_ms = delay_ms < longest_ms ? delay_ms : longest_ms,
                                 .max_size = PTRDIFF_MAX / 2};
     struct record *record;
-    enum warren_status status = encode(publish, &route, &record);
+    enum warren_status status = publisher_check(p);
 
+    if (status == WARREN_OK)
+        status = encode(publish, &route, &record);
     if (status != WARREN_OK)
         return status;
     record->timeout_ms = life_ms(p, publish);
@@ -188,9 +192,11 @@ enum warren_status warren_publisher_publish_wait(struct warren_publisher *p,
                                                  const struct warren_publish *publish,
                                                  enum warren_result *ret_result)
 {
+    enum warren_status status = publisher_check(p);
     struct waiter waiter;
-    enum warren_status status;
 
+    if (status != WARREN_OK)
+        return status;
     if (sender_is_caller(p))
         return WARREN_EINVAL;
     sem_init(&waiter.done, 0, 0);

@@ -30,6 +30,7 @@ static struct warren_publisher *allocate(const struct warren_publisher_options *
     list_init(&p->send_turns);
     atomic_init(&p->frame_max, RECORD_FRAME_MAX);
     p->options = *options;
+    p->forks = forked_begin();
     p->room.messages_max =
         pace_window(options->rate, options->timeout_ms, options->window_messages);
     p->rate = options->rate;
@@ -100,8 +101,10 @@ enum warren_status warren_publisher_wait_connected(struct warren_publisher *p, u
                                                    struct warren_error *error)
 {
     int64_t deadline_ms = clock_deadline_ms(timeout_ms);
-    enum warren_status status = WARREN_OK;
+    enum warren_status status = publisher_check(p);
 
+    if (status != WARREN_OK)
+        return error_set(error, status, PUBLISHER_INHERITED);
     if (sender_is_caller(p))
         return error_set(error, WARREN_EINVAL, "a receipt's callback must not wait");
     pthread_mutex_lock(&p->lock);
@@ -252,6 +255,10 @@ enum warren_status warren_publisher_flush(struct warren_publisher *p, uint32_t t
     int64_t spool_target;
     bool ended;
 
+    enum warren_status status = publisher_check(p);
+
+    if (status != WARREN_OK)
+        return status;
     if (sender_is_caller(p))
         return WARREN_EINVAL;
     spool_target = spool_last_id(p);
@@ -264,8 +271,10 @@ enum warren_status warren_publisher_flush(struct warren_publisher *p, uint32_t t
 enum warren_status warren_publisher_set_rate(struct warren_publisher *p, double rate,
                                              uint32_t burst)
 {
-    enum warren_status status = pace_check(rate, burst, p->options.timeout_ms, NULL);
+    enum warren_status status = publisher_check(p);
 
+    if (status == WARREN_OK)
+        status = pace_check(rate, burst, p->options.timeout_ms, NULL);
     if (status != WARREN_OK)
         return status;
     pthread_mutex_lock(&p->lock);
@@ -282,6 +291,9 @@ enum warren_status warren_publisher_set_rate(struct warren_publisher *p, double 
 
 void warren_publisher_stats(struct warren_publisher *p, struct warren_publisher_stats *stats)
 {
+    *stats = (struct warren_publisher_stats){0};
+    if (publisher_check(p) != WARREN_OK)
+        return;
     pthread_mutex_lock(&p->lock);
     *stats = p->stats;
     stats->in_flight = p->room.messages;
@@ -304,6 +316,9 @@ enum warren_status warren_publisher_close(struct warren_publisher *p, uint32_t t
 
     if (!p)
         return WARREN_OK;
+    status = publisher_check(p);
+    if (status != WARREN_OK)
+        return status;
     assert(!sender_is_caller(p));
     if (p->spooler)
         spooler_close(p->spooler);

@@ -12,6 +12,7 @@
 
 #include "amqp/connection/channel.h"
 #include "base/condition.h"
+#include "base/forked.h"
 #include "publish/message/options.h"
 #include "publish/message/window.h"
 #include "publish/publisher/publisher.h"
@@ -47,12 +48,28 @@ struct warren_publisher {
     struct publisher_observer observer;
     void *observer_user;
     _Atomic uint32_t frame_max; /* of the latest connection; written by the sender */
+    uint32_t forks;             /* forked_times() of the process that made it */
     pthread_t thread;
     uint32_t handshake_ms;   /* longest time for the close handshake; before sender_close() */
     struct spooler *spooler; /* NULL: no spool */
     struct sender *sender;
     struct replies *replies;
 };
+
+/** Why WARREN_ECLOSED, in words. */
+#define PUBLISHER_INHERITED                                                                        \
+    "the publisher belongs to the parent process: a child of fork() makes one of its own"
+
+/**
+ * What every function of a publisher asks first: before a lock, a descriptor, or the thread that is
+ * not there, is touched.
+ *
+ * @return WARREN_OK; WARREN_ECLOSED: it was inherited by fork(2)
+ */
+static inline enum warren_status publisher_check(const struct warren_publisher *publisher)
+{
+    return publisher->forks == forked_times() ? WARREN_OK : WARREN_ECLOSED;
+}
 
 /* publisher.c */
 

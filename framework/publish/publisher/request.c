@@ -65,6 +65,8 @@ enum warren_status warren_publisher_request_async(struct warren_publisher *p,
     struct request *request;
     enum warren_status status;
 
+    if (publisher_check(p) != WARREN_OK)
+        return WARREN_ECLOSED;
     if (!is_valid(publish, timeout_ms, on_reply))
         return WARREN_EINVAL;
     request = calloc(1, sizeof *request);
@@ -131,8 +133,10 @@ enum warren_status warren_publisher_request(struct warren_publisher *p,
                                             struct warren_error *error)
 {
     struct waiter waiter = {.error = error};
-    enum warren_status status;
+    enum warren_status status = publisher_check(p);
 
+    if (status != WARREN_OK)
+        return error_set(error, status, PUBLISHER_INHERITED);
     if (sender_is_caller(p))
         return error_set(error, WARREN_EINVAL, "a callback of the publisher must not wait");
     sem_init(&waiter.done, 0, 0);

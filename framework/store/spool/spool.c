@@ -98,6 +98,7 @@ void spool_disclaim(struct spool *spool)
     if (spool->lock_fd < 0)
         return;
     database_unwatch(spool->database, "-spool-lock");
+    flock(spool->lock_fd, LOCK_UN); /* or else a child of fork() that lives would keep it */
     descriptors_close(spool->lock_fd);
     spool->lock_fd = -1;
 }

@@ -95,7 +95,8 @@ struct writer_client {
  * The writer of a file, which is opened, or made, if this process has none yet. From then on
  * @options of later ones do not count.
  *
- * @return as database_open(); WARREN_EIO if no thread could be started
+ * @return as database_open(); WARREN_EIO if no thread could be started, or if the writer was
+ *         inherited by fork(2), for SQLite's connections must not be
  */
 enum warren_status writer_get(const struct database_options *options, struct writer **ret_writer,
                               struct warren_error *error);

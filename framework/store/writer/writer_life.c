@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
+#include "base/forked.h"
 #include "base/thread.h"
 #include "store/writer/writer_private.h"
 
@@ -57,6 +58,7 @@ static enum warren_status make(const struct database_options *options, struct wr
 
     if (!w)
         return error_set(error, WARREN_ENOMEM, "out of memory");
+    w->forks = forked_begin();
     pthread_mutex_init(&w->mutex, NULL);
     condition_init(&w->wake);
     condition_init(&w->changed);
@@ -93,12 +95,22 @@ enum warren_status writer_get(const struct database_options *options, struct wri
 {
     enum warren_status status = WARREN_OK;
 
+    struct writer *w;
+
+    *ret_writer = NULL;
     pthread_mutex_lock(&all_mutex);
-    *ret_writer = find(options->path);
-    if (!*ret_writer)
-        status = make(options, ret_writer, error);
-    if (status == WARREN_OK)
-        (*ret_writer)->users++;
+    w = find(options->path);
+    if (!w)
+        status = make(options, &w, error);
+    else if (w->forks != forked_times()) /* SQLite's rule; and the thread is not here */
+        status = error_set(error, WARREN_EIO,
+                           "%s: this process was forked while its parent had the file open: it is "
+                           "the parent's",
+                           options->path);
+    if (status == WARREN_OK) {
+        w->users++;
+        *ret_writer = w;
+    }
     pthread_mutex_unlock(&all_mutex);
     return status;
 }

@@ -1,0 +1,199 @@
+/* What an application relies on that has a publisher of its own: calls from the wrong process, and
+ * from the wrong thread, end at once.
+ */
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "integration/publisher_fixture.h"
+
+/* ---- fork ---- */
+
+/* In the child: the first thing that is not as it should be ends it with the line's number. */
+#define CHILD_EXPECT(condition)                                                                    \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            _exit(__LINE__ % 256);                                                                 \
+    } while (0)
+
+/* @return what it ended with; it is killed if it hangs */
+static int run_child(void (*child)(struct fixture *f), struct fixture *f)
+{
+    pid_t pid = fork();
+    int status = 0;
+
+    if (pid == 0) {
+        alarm((unsigned)(PATIENCE_MS / 1000));
+        child(f);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+static void on_no_reply(enum warren_status status, struct warren_reply *reply, const char *why,
+                        void *user)
+{
+    (void)status;
+    (void)reply;
+    (void)why;
+    (void)user;
+}
+
+static void call_all(struct fixture *f)
+{
+    struct warren_publisher *publisher = f->publisher;
+    struct warren_message message = {.body = warren_text("child")};
+    struct warren_publish publish = {.routing_key = f->queue, .message = &message};
+    struct warren_publisher_stats stats = {.published = 1, .in_flight = 1};
+    const struct warren_publisher_stats none = {0};
+    struct warren_error error = {WARREN_OK, ""};
+    struct warren_reply *reply;
+    enum warren_result result;
+
+    CHILD_EXPECT(warren_publisher_publish(publisher, &publish, NULL, NULL) == WARREN_ECLOSED);
+    CHILD_EXPECT(warren_publisher_publish_after(publisher, &publish, 1000, NULL, NULL) ==
+                 WARREN_ECLOSED);
+    CHILD_EXPECT(warren_publisher_publish_wait(publisher, &publish, &result) == WARREN_ECLOSED);
+    CHILD_EXPECT(warren_publisher_request_async(publisher, &publish, 1000, on_no_reply, NULL) ==
+                 WARREN_ECLOSED);
+    CHILD_EXPECT(warren_publisher_request(publisher, &publish, 1000, &reply, &error) ==
+                 WARREN_ECLOSED);
+    CHILD_EXPECT(strstr(error.text, "parent"));
+    CHILD_EXPECT(warren_publisher_wait_connected(publisher, 1000, &error) == WARREN_ECLOSED);
+    CHILD_EXPECT(warren_publisher_flush(publisher, 0) == WARREN_ECLOSED);
+    CHILD_EXPECT(warren_publisher_set_rate(publisher, 1, 0) == WARREN_ECLOSED);
+    warren_publisher_stats(publisher, &stats);
+    CHILD_EXPECT(memcmp(&stats, &none, sizeof stats) == 0);
+    CHILD_EXPECT(warren_publisher_close(publisher, 1000) == WARREN_ECLOSED);
+}
+
+/* A child of a program that is publishing: each call is refused at once, whoever had the lock when
+ * it was forked, and the parent's messages all arrive. */
+static void a_child_touches_nothing(void **state)
+{
+    struct fixture *f = *state;
+
+    new_ledger(f, 20000);
+    f->publisher = publisher_open(broker->uri, NULL);
+    ledger_start(f->ledger, f->publisher, 2);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(run_child(call_all, f), 0);
+    ledger_stop(f->ledger, true);
+    flush(f);
+    drain_and_check(f);
+}
+
+static void fork_in_callback(const struct warren_receipt *receipt, void *user)
+{
+    struct fixture *f = user;
+    int *ended = f->own;
+
+    (void)receipt;
+    *ended = run_child(call_all, f);
+}
+
+/* A child of the publisher's own thread is no exception. */
+static void a_child_of_a_callback_touches_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct warren_message message = {.body = warren_text("fork")};
+    struct warren_publish publish = {.routing_key = f->queue, .message = &message};
+    int *ended = calloc(1, sizeof *ended);
+
+    assert_non_null(ended);
+    *ended = -1;
+    f->own = ended;
+    f->publisher = publisher_open(broker->uri, NULL);
+    assert_int_equal(warren_publisher_publish(f->publisher, &publish, fork_in_callback, f),
+                     WARREN_OK);
+    flush(f);
+    assert_int_equal(*ended, 0);
+}
+
+static void publish_of_its_own(struct fixture *f)
+{
+    struct warren_publisher *publisher = publisher_open(broker->uri, NULL);
+    struct warren_message message = {.body = warren_text("child")};
+    struct warren_publish publish = {.routing_key = f->queue, .message = &message};
+    enum warren_result result;
+
+    CHILD_EXPECT(warren_publisher_publish_wait(publisher, &publish, &result) == WARREN_OK);
+    CHILD_EXPECT(result == WARREN_CONFIRMED);
+    CHILD_EXPECT(warren_publisher_close(publisher, 1000) == WARREN_OK);
+}
+
+/* A child makes a publisher of its own. */
+static void a_child_has_its_own(void **state)
+{
+    struct fixture *f = *state;
+
+#ifdef __SANITIZE_THREAD__ /* allows no threads in a child */
+    skip();
+#endif
+    f->publisher = publisher_open(broker->uri, NULL);
+    assert_int_equal(warren_publisher_wait_connected(f->publisher, (uint32_t)PATIENCE_MS, NULL),
+                     WARREN_OK);
+    assert_int_equal(run_child(publish_of_its_own, f), 0);
+    assert_int_equal(peer_count(f->peer, f->queue), 1);
+}
+
+static void open_same_spool(struct fixture *f)
+{
+    const char *uris[] = {broker->uri};
+    struct warren_error error = {WARREN_OK, ""};
+    struct warren_publisher_options options;
+    struct warren_publisher *publisher;
+
+    call_all(f);
+    warren_publisher_options_init(&options);
+    options.uris = uris;
+    options.uri_count = 1;
+    options.spool_path = f->spool;
+    CHILD_EXPECT(warren_publisher_new(&options, &publisher, &error) == WARREN_EIO);
+    CHILD_EXPECT(strstr(error.text, "forked"));
+}
+
+static void stay(struct fixture *f)
+{
+    (void)f;
+    for (;;)
+        pause();
+}
+
+/* A spool stays the parent's, too; a child that lives on does not keep its lock. */
+static void a_child_leaves_the_spool_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct warren_publisher_options options;
+    pid_t child;
+
+    new_ledger(f, 100);
+    warren_publisher_options_init(&options);
+    options.spool_path = f->spool;
+    f->publisher = publisher_open(broker->uri, &options);
+    ledger_publish_many(f->ledger, f->publisher, 50);
+    assert_int_equal(run_child(open_same_spool, f), 0);
+    child = fork();
+    if (child == 0)
+        stay(f);
+    assert_int_equal(warren_publisher_close(f->publisher, (uint32_t)PATIENCE_MS), WARREN_OK);
+    f->publisher = publisher_open(broker->uri, &options);
+    ledger_publish_many(f->ledger, f->publisher, 50);
+    flush(f);
+    kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    drain_and_check(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_child_touches_nothing),
+        TEST(a_child_of_a_callback_touches_nothing),
+        TEST(a_child_has_its_own),
+        TEST(a_child_leaves_the_spool_alone),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
