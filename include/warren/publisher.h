@@ -19,6 +19,9 @@
  *    and counted
  * Requests and relays are not spooled. One publisher at a time has a file.
  *
+ * NULL in place of a publisher, or of anything else that is needed, is WARREN_EINVAL; where nothing
+ * is returned nothing is done.
+ *
  * fork(2): a publisher stays the parent's. In the child every call on it answers WARREN_ECLOSED at
  * once and touches nothing, neither its connection nor its spool; statistics are zero, close frees
  * nothing, and no callback is called. The child makes one of its own, with another spool's path:
@@ -66,7 +69,8 @@ struct warren_receipt {
  * Told once for each accepted message.
  *
  * Thread: the publisher's own; keep it short. No lock is held: it may publish (which then never
- * blocks: a full window answers WARREN_EFULL), but not wait, flush or close.
+ * blocks: a full window answers WARREN_EFULL). What waits answers WARREN_EINVAL at once:
+ * publish_wait, request, wait_connected, flush and close.
  */
 typedef void warren_receipt_fn(const struct warren_receipt *receipt, void *user);
 
@@ -144,6 +148,7 @@ WARREN_API enum warren_status warren_publisher_new(const struct warren_publisher
  * Wait until the broker accepted the connection. Only for those who want to fail early.
  *
  * @return WARREN_OK; WARREN_ETIMEOUT with the last reason of failure in @error
+ * Thread: any but the publisher's own.
  */
 WARREN_API enum warren_status warren_publisher_wait_connected(struct warren_publisher *publisher,
                                                               uint32_t timeout_ms,
@@ -230,7 +235,9 @@ WARREN_API enum warren_status warren_publisher_publish_after(struct warren_publi
  * Wait until every message accepted so far has ended and its callback has returned.
  *
  * @timeout_ms  0: for ever
- * @return      WARREN_OK or WARREN_ETIMEOUT (the messages stay in the window)
+ * @return      WARREN_OK; WARREN_ETIMEOUT (the messages stay in the window); WARREN_EINVAL, in a
+ *              callback
+ * Thread: any but the publisher's own.
  */
 WARREN_API enum warren_status warren_publisher_flush(struct warren_publisher *publisher,
                                                      uint32_t timeout_ms);
@@ -362,7 +369,8 @@ WARREN_API void warren_publisher_stats(struct warren_publisher *publisher,
  *
  * @timeout_ms  0: end the open messages at once
  * @return      WARREN_OK if every message had ended by itself, WARREN_ETIMEOUT otherwise; freed
- *              in both cases. NULL is fine.
+ *              in both cases. NULL is fine. WARREN_EINVAL in a callback of this publisher, which is
+ *              not freed then, nor closed.
  * Thread: any but the publisher's own; no other call may be under way or follow.
  */
 WARREN_API enum warren_status warren_publisher_close(struct warren_publisher *publisher,

@@ -186,6 +186,118 @@ static void a_child_leaves_the_spool_alone(void **state)
     drain_and_check(f);
 }
 
+/* ---- callbacks that wait ---- */
+
+/* What each call answered in a callback; 0 before. */
+struct answers {
+    struct fixture *f;
+    enum warren_status close;
+    enum warren_status flush;
+    enum warren_status connected;
+    enum warren_status wait;
+    enum warren_status request;
+};
+
+static void call_what_waits(const struct warren_receipt *receipt, void *user)
+{
+    struct answers *answers = user;
+    struct warren_publisher *publisher = answers->f->publisher;
+    struct warren_message message = {.body = warren_text("more")};
+    struct warren_publish publish = {.routing_key = answers->f->queue, .message = &message};
+    struct warren_reply *reply;
+    enum warren_result result;
+
+    (void)receipt;
+    answers->close = warren_publisher_close(publisher, 1000);
+    answers->flush = warren_publisher_flush(publisher, 0);
+    answers->connected = warren_publisher_wait_connected(publisher, 1000, NULL);
+    answers->wait = warren_publisher_publish_wait(publisher, &publish, &result);
+    answers->request = warren_publisher_request(publisher, &publish, 1000, &reply, NULL);
+}
+
+/* What waits for the publisher is refused on its own thread, and the publisher goes on. */
+static void a_callback_must_not_wait(void **state)
+{
+    struct fixture *f = *state;
+    struct warren_message message = {.body = warren_text("first")};
+    struct warren_publish publish = {.routing_key = f->queue, .message = &message};
+    struct answers answers = {.f = f};
+
+    f->publisher = publisher_open(broker->uri, NULL);
+    assert_int_equal(warren_publisher_publish(f->publisher, &publish, call_what_waits, &answers),
+                     WARREN_OK);
+    flush(f);
+    assert_int_equal(answers.close, WARREN_EINVAL);
+    assert_int_equal(answers.flush, WARREN_EINVAL);
+    assert_int_equal(answers.connected, WARREN_EINVAL);
+    assert_int_equal(answers.wait, WARREN_EINVAL);
+    assert_int_equal(answers.request, WARREN_EINVAL);
+    assert_int_equal(warren_publisher_publish(f->publisher, &publish, NULL, NULL), WARREN_OK);
+    flush(f);
+    assert_int_equal(peer_count(f->peer, f->queue), 2);
+}
+
+/* ---- NULL ---- */
+
+static void without_a_publisher_nothing_is_done(void **state)
+{
+    struct warren_message message = {.body = warren_text("")};
+    struct warren_publish publish = {.routing_key = "q", .message = &message};
+    struct warren_publisher_stats stats = {.published = 1};
+    struct warren_error error = {WARREN_OK, ""};
+    struct warren_reply *reply;
+    enum warren_result result;
+
+    (void)state;
+    assert_int_equal(warren_publisher_publish(NULL, &publish, NULL, NULL), WARREN_EINVAL);
+    assert_int_equal(warren_publisher_publish_after(NULL, &publish, 1, NULL, NULL), WARREN_EINVAL);
+    assert_int_equal(warren_publisher_publish_wait(NULL, &publish, &result), WARREN_EINVAL);
+    assert_int_equal(warren_publisher_request_async(NULL, &publish, 1, on_no_reply, NULL),
+                     WARREN_EINVAL);
+    assert_int_equal(warren_publisher_request(NULL, &publish, 1, &reply, &error), WARREN_EINVAL);
+    assert_string_equal(error.text, "the publisher is NULL");
+    assert_int_equal(warren_publisher_wait_connected(NULL, 1, NULL), WARREN_EINVAL);
+    assert_int_equal(warren_publisher_flush(NULL, 1), WARREN_EINVAL);
+    assert_int_equal(warren_publisher_set_rate(NULL, 1, 0), WARREN_EINVAL);
+    warren_publisher_stats(NULL, &stats);
+    assert_int_equal(stats.published, 0);
+    assert_int_equal(warren_publisher_close(NULL, 0), WARREN_OK);
+}
+
+static void without_what_is_needed_nothing_is_done(void **state)
+{
+    struct fixture *f = *state;
+    struct warren_message message = {.body = warren_text("")};
+    struct warren_publish publish = {.routing_key = f->queue, .message = &message};
+    const struct warren_publish nothing = {.routing_key = f->queue};
+    struct warren_publisher_options options;
+    enum warren_result result;
+    struct warren_reply *reply;
+    struct warren_publisher *p;
+
+    warren_publisher_options_init(NULL);
+    warren_publisher_options_init(&options);
+    assert_int_equal(warren_publisher_new(NULL, &p, NULL), WARREN_EINVAL);
+    assert_int_equal(warren_publisher_new(&options, NULL, NULL), WARREN_EINVAL);
+    p = f->publisher = publisher_open(broker->uri, NULL);
+    assert_int_equal(warren_publisher_publish(p, NULL, NULL, NULL), WARREN_EINVAL);
+    assert_int_equal(warren_publisher_publish(p, &nothing, NULL, NULL), WARREN_EINVAL);
+    assert_int_equal(warren_publisher_publish_after(p, NULL, 1000, NULL, NULL), WARREN_EINVAL);
+    assert_int_equal(warren_publisher_publish_after(p, &nothing, 0, NULL, NULL), WARREN_EINVAL);
+    assert_int_equal(warren_publisher_publish_wait(p, NULL, &result), WARREN_EINVAL);
+    assert_int_equal(warren_publisher_publish_wait(p, &publish, NULL), WARREN_EINVAL);
+    assert_int_equal(warren_publisher_request_async(p, NULL, 1, on_no_reply, NULL), WARREN_EINVAL);
+    assert_int_equal(warren_publisher_request_async(p, &publish, 1, NULL, NULL), WARREN_EINVAL);
+    assert_int_equal(warren_publisher_request(p, &publish, 1, NULL, NULL), WARREN_EINVAL);
+    assert_int_equal(warren_publisher_request(p, NULL, 1, &reply, NULL), WARREN_EINVAL);
+    warren_publisher_stats(p, NULL);
+    warren_reply_free(NULL);
+    assert_int_equal(warren_reply_text(NULL, "text").len, 4);
+    assert_null(warren_reply_text(NULL, NULL).data);
+    flush(f);
+    assert_int_equal(peer_count(f->peer, f->queue), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +305,9 @@ int main(void)
         TEST(a_child_of_a_callback_touches_nothing),
         TEST(a_child_has_its_own),
         TEST(a_child_leaves_the_spool_alone),
+        TEST(a_callback_must_not_wait),
+        cmocka_unit_test(without_a_publisher_nothing_is_done),
+        TEST(without_what_is_needed_nothing_is_done),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,6 +20,8 @@
 
 void warren_publisher_options_init(struct warren_publisher_options *options)
 {
+    if (!options)
+        return;
     *options = (struct warren_publisher_options){
         .size = sizeof *options,
         .window_messages = 1000,

@@ -75,13 +75,15 @@ enum warren_status publisher_encode(const struct warren_publisher *p,
                                     const struct warren_publish *publish, const struct arena *texts,
                                     int64_t delay_ms, struct record **ret_record)
 {
-    const struct warren_message *message = publish->message;
+    const struct warren_message *message = publish ? publish->message : NULL;
     const struct route route = {
         .texts = texts, .kind = RECORD_OWN, .delay_ms = delay_ms, .max_size = p->room.bytes_max};
 
+    if (!message)
+        return WARREN_EINVAL;
     if (delay_ms <= 0)
         return record_new(publish, texts, RECORD_OWN, p->room.bytes_max, ret_record);
-    if ((uint64_t)delay_ms > p->options.delay_longest_ms || !message ||
+    if ((uint64_t)delay_ms > p->options.delay_longest_ms ||
         (message->properties.expiration && message->properties.expiration[0]))
         return WARREN_EINVAL;
     return encode(publish, &route, ret_record);
@@ -121,7 +123,7 @@ enum warren_status publisher_publish(struct warren_publisher *p,
                                      warren_receipt_fn *on_receipt, void *user)
 {
     struct record *record;
-    enum warren_status status = publisher_check(p);
+    enum warren_status status = publisher_check(p, NULL);
 
     if (status == WARREN_OK)
         status = publisher_encode(p, publish, texts, delay_ms, &record);
@@ -143,7 +145,7 @@ enum warren_status publisher_relay(struct warren_publisher *p, const struct warr
                                 .delay_ms = delay_ms < longest_ms ? delay_ms : longest_ms,
                                 .max_size = PTRDIFF_MAX / 2};
     struct record *record;
-    enum warren_status status = publisher_check(p);
+    enum warren_status status = publisher_check(p, NULL);
 
     if (status == WARREN_OK)
         status = encode(publish, &route, &record);
@@ -192,13 +194,13 @@ enum warren_status warren_publisher_publish_wait(struct warren_publisher *p,
                                                  const struct warren_publish *publish,
                                                  enum warren_result *ret_result)
 {
-    enum warren_status status = publisher_check(p);
+    enum warren_status status = publisher_check_wait(p, NULL);
     struct waiter waiter;
 
+    if (status == WARREN_OK && !ret_result)
+        status = WARREN_EINVAL;
     if (status != WARREN_OK)
         return status;
-    if (sender_is_caller(p))
-        return WARREN_EINVAL;
     sem_init(&waiter.done, 0, 0);
     status = warren_publisher_publish(p, publish, waiter_receipt, &waiter);
     if (status == WARREN_OK) {

@@ -1,7 +1,6 @@
 /* publisher.c - what callers' threads do: begin, wait for room, flush, close. */
 #include "publish/publisher/publisher.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,9 +62,12 @@ enum warren_status publisher_new(const struct warren_publisher_options *options,
                                  struct warren_error *error)
 {
     struct publisher_settings settings;
-    enum warren_status status = publisher_settings_init(options, &settings, error);
     struct warren_publisher *p;
+    enum warren_status status;
 
+    if (!ret_publisher)
+        return error_set(error, WARREN_EINVAL, "ret_publisher is NULL");
+    status = publisher_settings_init(options, &settings, error);
     if (status != WARREN_OK)
         return status;
     p = allocate(&settings.options);
@@ -97,16 +99,36 @@ enum warren_status warren_publisher_new(const struct warren_publisher_options *o
     return publisher_new(options, NULL, NULL, ret_publisher, error);
 }
 
+/* ---- who may call ---- */
+
+enum warren_status publisher_refuse(const struct warren_publisher *p, struct warren_error *error)
+{
+    if (!p)
+        return error_set(error, WARREN_EINVAL, "the publisher is NULL");
+    return error_set(error, WARREN_ECLOSED,
+                     "the publisher belongs to the parent process: a child of fork() makes one of "
+                     "its own");
+}
+
+enum warren_status publisher_check_wait(const struct warren_publisher *p,
+                                        struct warren_error *error)
+{
+    enum warren_status status = publisher_check(p, error);
+
+    if (status == WARREN_OK && sender_is_caller(p))
+        status = error_set(error, WARREN_EINVAL,
+                           "a callback of the publisher must not wait for it: publish, and return");
+    return status;
+}
+
 enum warren_status warren_publisher_wait_connected(struct warren_publisher *p, uint32_t timeout_ms,
                                                    struct warren_error *error)
 {
     int64_t deadline_ms = clock_deadline_ms(timeout_ms);
-    enum warren_status status = publisher_check(p);
+    enum warren_status status = publisher_check_wait(p, error);
 
     if (status != WARREN_OK)
-        return error_set(error, status, PUBLISHER_INHERITED);
-    if (sender_is_caller(p))
-        return error_set(error, WARREN_EINVAL, "a receipt's callback must not wait");
+        return status;
     pthread_mutex_lock(&p->lock);
     while (!p->connected && condition_wait_until_ms(&p->connected_cond, &p->lock, deadline_ms))
         ;
@@ -255,12 +277,10 @@ enum warren_status warren_publisher_flush(struct warren_publisher *p, uint32_t t
     int64_t spool_target;
     bool ended;
 
-    enum warren_status status = publisher_check(p);
+    enum warren_status status = publisher_check_wait(p, NULL);
 
     if (status != WARREN_OK)
         return status;
-    if (sender_is_caller(p))
-        return WARREN_EINVAL;
     spool_target = spool_last_id(p);
     pthread_mutex_lock(&p->lock);
     ended = wait_ended(p, timeout_ms > 0 ? (int64_t)timeout_ms : -1, spool_target);
@@ -271,7 +291,7 @@ enum warren_status warren_publisher_flush(struct warren_publisher *p, uint32_t t
 enum warren_status warren_publisher_set_rate(struct warren_publisher *p, double rate,
                                              uint32_t burst)
 {
-    enum warren_status status = publisher_check(p);
+    enum warren_status status = publisher_check(p, NULL);
 
     if (status == WARREN_OK)
         status = pace_check(rate, burst, p->options.timeout_ms, NULL);
@@ -291,8 +311,10 @@ enum warren_status warren_publisher_set_rate(struct warren_publisher *p, double 
 
 void warren_publisher_stats(struct warren_publisher *p, struct warren_publisher_stats *stats)
 {
+    if (!stats)
+        return;
     *stats = (struct warren_publisher_stats){0};
-    if (publisher_check(p) != WARREN_OK)
+    if (publisher_check(p, NULL) != WARREN_OK)
         return;
     pthread_mutex_lock(&p->lock);
     *stats = p->stats;
@@ -316,10 +338,9 @@ enum warren_status warren_publisher_close(struct warren_publisher *p, uint32_t t
 
     if (!p)
         return WARREN_OK;
-    status = publisher_check(p);
+    status = publisher_check_wait(p, NULL);
     if (status != WARREN_OK)
         return status;
-    assert(!sender_is_caller(p));
     if (p->spooler)
         spooler_close(p->spooler);
     spool_target = spool_last_id(p);

@@ -56,22 +56,29 @@ struct warren_publisher {
     struct replies *replies;
 };
 
-/** Why WARREN_ECLOSED, in words. */
-#define PUBLISHER_INHERITED                                                                        \
-    "the publisher belongs to the parent process: a child of fork() makes one of its own"
+/* publisher.c */
+
+/** What publisher_check() says of one that is not to be used. */
+enum warren_status publisher_refuse(const struct warren_publisher *publisher,
+                                    struct warren_error *error);
 
 /**
  * What every function of a publisher asks first: before a lock, a descriptor, or the thread that is
  * not there, is touched.
  *
- * @return WARREN_OK; WARREN_ECLOSED: it was inherited by fork(2)
+ * @return WARREN_OK; WARREN_EINVAL: NULL; WARREN_ECLOSED: it was inherited by fork(2); with @error
  */
-static inline enum warren_status publisher_check(const struct warren_publisher *publisher)
+static inline enum warren_status publisher_check(const struct warren_publisher *publisher,
+                                                 struct warren_error *error)
 {
-    return publisher->forks == forked_times() ? WARREN_OK : WARREN_ECLOSED;
+    if (publisher && publisher->forks == forked_times())
+        return WARREN_OK;
+    return publisher_refuse(publisher, error);
 }
 
-/* publisher.c */
+/** The same for who is about to wait; WARREN_EINVAL also in a callback of this publisher. */
+enum warren_status publisher_check_wait(const struct warren_publisher *publisher,
+                                        struct warren_error *error);
 
 /** Does a message of so many bytes fit? One of those of window.h. */
 typedef bool publisher_fits_fn(const struct room *room, size_t bytes);

@@ -120,8 +120,9 @@ enum warren_status publisher_append(struct warren_publisher *p,
     enum warren_status status;
     int64_t bytes;
 
-    if (publisher_check(p) != WARREN_OK)
-        return error_set(error, WARREN_ECLOSED, PUBLISHER_INHERITED);
+    status = publisher_check(p, error);
+    if (status != WARREN_OK)
+        return status;
     if (!p->spooler)
         return error_set(error, WARREN_ECLOSED, "there is no spool");
     status = publisher_encode(p, publish, texts, delay_ms, &record);

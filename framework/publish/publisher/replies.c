@@ -51,7 +51,7 @@ const struct arena *publisher_reply_texts(const struct warren_reply *reply)
 
 struct warren_bytes warren_reply_text(const struct warren_reply *reply, const char *text)
 {
-    return arena_bytes(publisher_reply_texts(reply), text);
+    return arena_bytes(reply ? publisher_reply_texts(reply) : NULL, text);
 }
 
 static int64_t now_ms(const struct replies *r)

@@ -53,7 +53,7 @@ static enum warren_status publish_request(struct warren_publisher *p,
 static bool is_valid(const struct warren_publish *publish, uint32_t timeout_ms,
                      warren_reply_fn *on_reply)
 {
-    return publish->message && !publish->message->properties.reply_to &&
+    return publish && publish->message && !publish->message->properties.reply_to &&
            !publish->message->properties.correlation_id && timeout_ms > 0 && on_reply;
 }
 
@@ -63,10 +63,10 @@ enum warren_status warren_publisher_request_async(struct warren_publisher *p,
                                                   void *user)
 {
     struct request *request;
-    enum warren_status status;
+    enum warren_status status = publisher_check(p, NULL);
 
-    if (publisher_check(p) != WARREN_OK)
-        return WARREN_ECLOSED;
+    if (status != WARREN_OK)
+        return status;
     if (!is_valid(publish, timeout_ms, on_reply))
         return WARREN_EINVAL;
     request = calloc(1, sizeof *request);
@@ -133,12 +133,12 @@ enum warren_status warren_publisher_request(struct warren_publisher *p,
                                             struct warren_error *error)
 {
     struct waiter waiter = {.error = error};
-    enum warren_status status = publisher_check(p);
+    enum warren_status status = publisher_check_wait(p, error);
 
+    if (status == WARREN_OK && !ret_reply)
+        status = error_set(error, WARREN_EINVAL, "ret_reply is NULL");
     if (status != WARREN_OK)
-        return error_set(error, status, PUBLISHER_INHERITED);
-    if (sender_is_caller(p))
-        return error_set(error, WARREN_EINVAL, "a callback of the publisher must not wait");
+        return status;
     sem_init(&waiter.done, 0, 0);
     status = warren_publisher_request_async(p, publish, timeout_ms, waiter_reply, &waiter);
     if (status != WARREN_OK) {
