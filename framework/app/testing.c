@@ -19,6 +19,8 @@
 
 /* When the clock begins: not at 0, which stands for "never" in places. */
 #define BEGIN_MS 1000000
+/* When it stands still: in 146 years, so that nobody who adds to it has an overflow. */
+#define END_NS (INT64_MAX / 2)
 
 /* A chain that admits nothing: so often is it asked, and for so long. */
 #define ASKS_MAX     1000000
@@ -42,6 +44,7 @@ struct warren_test {
     struct testing_stages stages;
     struct attempt *current; /* NULL: there is no message yet */
     uint64_t tag;            /* of the last delivery */
+    uint32_t given;          /* number of the first attempt, in place of the headers; 0: none */
     uint32_t number;         /* that the next attempt shall have; 0: as the headers tell */
     bool tried;              /* `attempt` is the delivery's last one */
     struct warren_test_attempt attempt;
@@ -71,16 +74,38 @@ int64_t warren_test_now_ms(const struct warren_test *test)
     return clock_now_ms((struct clock *)(uintptr_t)&test->clock.clock); /* only read */
 }
 
+static void misused(const char *function, const char *words) __attribute__((noreturn));
+static void misused(const char *function, const char *words)
+{
+    fprintf(stderr, "warren: %s(): %s\n", function, words);
+    abort();
+}
+
+/* @return false: the clock would pass its end, and stands there */
+static bool put_forward(struct warren_test *test, int64_t ms)
+{
+    struct testing_clock *clock = &test->clock;
+    bool fits = ms <= (END_NS - clock->ahead_ns) / 1000000;
+
+    clock->ahead_ns = fits ? clock->ahead_ns + ms * 1000000 : END_NS;
+    job_deadline_moved(test->job);
+    return fits;
+}
+
 void warren_test_advance(struct warren_test *test, int64_t ms)
 {
-    test->clock.ahead_ns += ms * 1000000;
-    job_deadline_moved(test->job);
+    if (ms < 0)
+        misused("warren_test_advance", "the clock does not go back");
+    if (!put_forward(test, ms))
+        misused("warren_test_advance", "the clock ends after 146 years");
 }
 
 void warren_test_drain(struct warren_test *test, int64_t left_ms)
 {
-    int64_t until_ms = left_ms < 0 ? INT64_MAX : warren_test_now_ms(test) + left_ms;
+    int64_t until_ms;
 
+    if (left_ms < 0 || __builtin_add_overflow(warren_test_now_ms(test), left_ms, &until_ms))
+        until_ms = INT64_MAX;
     atomic_store(&test->deadline_ms, until_ms);
     job_deadline_moved(test->job);
 }
@@ -108,9 +133,9 @@ static enum warren_status read_options(const struct warren_test_options *given,
 }
 
 static enum warren_status init(struct warren_test *test, const struct warren_test_options *options,
-                               struct warren_error *error)
+                               bool may_be_alone, struct warren_error *error)
 {
-    enum warren_status status = testing_setup_init(&test->setup, options, error);
+    enum warren_status status = testing_setup_init(&test->setup, options, may_be_alone, error);
 
     if (status != WARREN_OK)
         return status;
@@ -126,8 +151,7 @@ static enum warren_status init(struct warren_test *test, const struct warren_tes
                                        .clock = &test->clock.clock,
                                        .seed = options->seed,
                                        .deadline_ms = &test->deadline_ms,
-                                       .settled = not_late,
-                                       .broker_counts = true};
+                                       .settled = not_late};
     test->job = job_new(&test->source);
     if (!test->job || testing_published_init(&test->published) != WARREN_OK ||
         testing_stages_init(&test->stages, test->setup.subscription, &test->source) != WARREN_OK)
@@ -135,8 +159,8 @@ static enum warren_status init(struct warren_test *test, const struct warren_tes
     return WARREN_OK;
 }
 
-enum warren_status warren_test_new(const struct warren_test_options *options,
-                                   struct warren_test **ret_test, struct warren_error *error)
+static enum warren_status make(const struct warren_test_options *options, bool may_be_alone,
+                               struct warren_test **ret_test, struct warren_error *error)
 {
     struct warren_test_options known;
     enum warren_status status = read_options(options, &known, error);
@@ -147,13 +171,25 @@ enum warren_status warren_test_new(const struct warren_test_options *options,
     test = calloc(1, sizeof *test);
     if (!test)
         return error_set(error, WARREN_ENOMEM, "no memory");
-    status = init(test, &known, error);
+    status = init(test, &known, may_be_alone, error);
     if (status != WARREN_OK) {
         warren_test_free(test);
         return status;
     }
     *ret_test = test;
     return WARREN_OK;
+}
+
+enum warren_status warren_test_new(const struct warren_test_options *options,
+                                   struct warren_test **ret_test, struct warren_error *error)
+{
+    return make(options, false, ret_test, error);
+}
+
+enum warren_status testing_new(const struct warren_test_options *options,
+                               struct warren_test **ret_test, struct warren_error *error)
+{
+    return make(options, true, ret_test, error);
 }
 
 void warren_test_free(struct warren_test *test)
@@ -201,20 +237,13 @@ enum warren_status testing_deliver(struct warren_test *test,
     current->delivery.tag = ++test->tag;
     attempt_free(test->current);
     test->current = current;
-    test->number = message->attempt;
+    test->number = test->given = message->attempt;
     test->tried = false;
     testing_published_clear(&test->published);
     return WARREN_OK;
 }
 
 /* ---- an attempt ---- */
-
-static void misused(const char *words) __attribute__((noreturn));
-static void misused(const char *words)
-{
-    fprintf(stderr, "warren: warren_test_run(): %s\n", words);
-    abort();
-}
 
 /* The broker got the message back and delivers it again. */
 static void come_again(struct warren_test *test)
@@ -229,7 +258,7 @@ static void come_again(struct warren_test *test)
     if (last->outcome == WARREN_RETRY)
         test->number = last->attempt + !last->forgiven;
     else
-        test->number = last->outcome == WARREN_REQUEUE ? last->attempt : 0;
+        test->number = last->outcome == WARREN_REQUEUE ? last->attempt : test->given;
 }
 
 static void wait_until_due(struct warren_test *test)
@@ -246,7 +275,7 @@ static void wait_until_due(struct warren_test *test)
     test->number = 0; /* it never left: the delivery counts */
     wait_ms = current->retry_at_ms - warren_test_now_ms(test);
     if (wait_ms > 0)
-        warren_test_advance(test, wait_ms);
+        put_forward(test, wait_ms);
 }
 
 static void wait_until_admitted(struct warren_test *test)
@@ -261,9 +290,9 @@ static void wait_until_admitted(struct warren_test *test)
             return;
         if (retry_ms > ADMIT_MAX_MS - (warren_test_now_ms(test) - since_ms))
             break;
-        warren_test_advance(test, retry_ms);
+        put_forward(test, retry_ms);
     }
-    misused("the chain never admits the message");
+    misused("warren_test_run", "the chain never admits the message");
 }
 
 static struct sqlite3 *give_transaction(struct warren_job *job, void *user)
@@ -353,7 +382,8 @@ static void go_back(struct warren_test *test)
     const struct attempt *current = test->current;
 
     if (!testing_stages_behind(&test->stages, test->current))
-        misused("a middleware's `after` keeps the message, and has not settled it for a minute");
+        misused("warren_test_run",
+                "a middleware's `after` keeps the message, and has not settled it for a minute");
     if (current->outcome == WARREN_RETRY && current->forgiven)
         test->attempt.forgiven = true;
 }
@@ -365,12 +395,13 @@ const struct warren_test_attempt *warren_test_run(struct warren_test *test)
     enum warren_outcome outcome;
 
     if (!test->current)
-        misused("there is no message: call warren_test_deliver() first");
+        misused("warren_test_run", "there is no message: call warren_test_deliver() first");
     wait_until_due(test);
     wait_until_admitted(test);
     begin(test);
     if (!testing_stages_ahead(&test->stages, test->current))
-        misused("a middleware's `before` has not let the message go on for a minute");
+        misused("warren_test_run",
+                "a middleware's `before` has not let the message go on for a minute");
     test->attempt = (struct warren_test_attempt){.attempt = warren_job_attempt(test->job),
                                                  .began_ms = warren_test_now_ms(test)};
     test->published.attempt = test->attempt.attempt;

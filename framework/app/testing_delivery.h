@@ -19,6 +19,10 @@ enum warren_status testing_delivery_new(const struct warren_test_message *messag
                                         const struct arena *texts, const char *queue, size_t marks,
                                         struct attempt **ret_attempt, struct warren_error *error);
 
+/** warren_test_new(), where a transactional handler may run without any chain, too. */
+enum warren_status testing_new(const struct warren_test_options *options,
+                               struct warren_test **ret_test, struct warren_error *error);
+
 /** What knows the lengths of the texts of all that was published; as arena_bytes(). */
 const struct arena *testing_texts(const struct warren_test *test);
 

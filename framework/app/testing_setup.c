@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/worker_store.h"
 #include "base/error.h"
 #include "consume/job/late.h"
 #include "middleware/builtin.h"
@@ -139,7 +140,8 @@ static enum warren_status find_handler(struct testing_setup *setup,
 
 /* ---- opening ---- */
 
-static enum warren_status open_subscription(struct testing_setup *setup, struct warren_error *error)
+static enum warren_status open_subscription(struct testing_setup *setup, bool is_alone,
+                                            struct warren_error *error)
 {
     struct worker_setup *worker = &setup->worker;
     struct setup_subscription *subscription = worker->subscriptions;
@@ -151,6 +153,8 @@ static enum warren_status open_subscription(struct testing_setup *setup, struct 
         status =
             config_handler_options(worker->config, subscription->config,
                                    subscription->handler->options, &subscription->options, error);
+    if (status == WARREN_OK && !is_alone)
+        status = worker_store_check_chains(worker, error);
     if (status == WARREN_OK && subscription->handler->transactional)
         status = scratch_new(&setup->scratch, error);
     if (setup->scratch)
@@ -168,9 +172,10 @@ static enum warren_status open_subscription(struct testing_setup *setup, struct 
 }
 
 enum warren_status testing_setup_init(struct testing_setup *setup,
-                                      const struct warren_test_options *options,
+                                      const struct warren_test_options *options, bool may_be_alone,
                                       struct warren_error *error)
 {
+    bool is_alone = may_be_alone && !options->chain && !options->config_file;
     enum warren_status status;
 
     *setup = (struct testing_setup){0};
@@ -188,7 +193,7 @@ enum warren_status testing_setup_init(struct testing_setup *setup,
         status = add_of_file(setup, error);
     if (status == WARREN_OK)
         status = find_handler(setup, options, error);
-    return status == WARREN_OK ? open_subscription(setup, error) : status;
+    return status == WARREN_OK ? open_subscription(setup, is_alone, error) : status;
 }
 
 void testing_setup_done(struct testing_setup *setup)

@@ -21,9 +21,14 @@ struct testing_setup {
     struct chain late;
 };
 
-/** As warren_test_new(); testing_setup_done() in any case. @setup must stay where it is. */
+/**
+ * testing_setup_done() in any case. @setup must stay where it is.
+ *
+ * @may_be_alone  see testing_new()
+ * @return        as warren_test_new()
+ */
 enum warren_status testing_setup_init(struct testing_setup *setup,
-                                      const struct warren_test_options *options,
+                                      const struct warren_test_options *options, bool may_be_alone,
                                       struct warren_error *error);
 void testing_setup_done(struct testing_setup *setup);
 

@@ -43,7 +43,8 @@ static bool has_transactional(const struct worker_setup *setup)
     return false;
 }
 
-enum warren_status worker_store_check(const struct worker_setup *setup, struct warren_error *error)
+enum warren_status worker_store_check_chains(const struct worker_setup *setup,
+                                             struct warren_error *error)
 {
     const struct config_subscription *by;
 
@@ -55,8 +56,16 @@ enum warren_status worker_store_check(const struct worker_setup *setup, struct w
                              "idempotency in its chain",
                              by->where, by->handler);
     }
-    if (!is_needed(setup->config, &by) || setup->config->store.path)
-        return WARREN_OK;
+    return WARREN_OK;
+}
+
+enum warren_status worker_store_check(const struct worker_setup *setup, struct warren_error *error)
+{
+    enum warren_status status = worker_store_check_chains(setup, error);
+    const struct config_subscription *by;
+
+    if (status != WARREN_OK || !is_needed(setup->config, &by) || setup->config->store.path)
+        return status;
     return error_set(error, WARREN_ECONFIG,
                      "%s: the middleware idempotency needs a file to remember in: set store.path",
                      by->where);

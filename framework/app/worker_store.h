@@ -15,6 +15,9 @@
  * @return WARREN_OK; WARREN_ECONFIG with @error
  */
 enum warren_status worker_store_check(const struct worker_setup *setup, struct warren_error *error);
+/** The second of these alone. */
+enum warren_status worker_store_check_chains(const struct worker_setup *setup,
+                                             struct warren_error *error);
 
 /**
  * Open it, if a subscription needs one; what it cannot do goes to the log.

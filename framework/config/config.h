@@ -175,7 +175,8 @@ struct config_single {
 
 /**
  * Leave one subscription in @config: the file's that has the handler, and the queue if one of those
- * has it; or, if there was no file, a new one. Its queue is @what's, if that has one. Before
+ * has it; or, if there was no file, a new one, with dead letters. Its queue is @what's, if that has
+ * one. Before
  * config_chains() and config_handler_options().
  *
  * @return WARREN_OK; WARREN_ECONFIG (the file has none such; malformed options or chain);

@@ -10,6 +10,8 @@
 
 /* The queue of a subscription that stands in no file. */
 #define NO_QUEUE "test"
+/* Where its dead letters go: the default of dead_letter.exchange. */
+#define DEAD_EXCHANGE "%s.dlx"
 
 /* Subscriptions that an error lists. */
 #define LISTED_MAX 32
@@ -101,7 +103,12 @@ static enum warren_status set_names(struct single *single, struct config_subscri
         subscription->handler = config_copy(&single->scope, single->what->handler);
     if (!subscription->where)
         subscription->where = subscription->handler;
-    return subscription->queue && subscription->handler ? WARREN_OK : config_nomem(&single->scope);
+    if (!subscription->queue || !subscription->handler)
+        return config_nomem(&single->scope);
+    if (single->private->config.file)
+        return WARREN_OK;
+    subscription->dead_exchange = config_print(&single->scope, DEAD_EXCHANGE, subscription->queue);
+    return subscription->dead_exchange ? WARREN_OK : config_nomem(&single->scope);
 }
 
 /* ---- texts ---- */

@@ -49,7 +49,10 @@ struct warren_test_options {
     size_t option_count;
     /**
      * The middlewares, outermost first, as YAML has them under `middleware:`. NULL: those of
-     * @config_file; without a file none. Without recover a warren_panic() ends the process.
+     * @config_file; without a file none. Without recover a warren_panic() ends the process. As in a
+     * worker a transactional handler needs idempotency in it, and what is rejected is a dead letter
+     * unless the file's dead_letter.enabled is false: so retry gives up after 5 attempts, if its
+     * max_attempts does not say otherwise.
      */
     const char *chain;
     /**
@@ -90,7 +93,9 @@ struct warren_test_message {
     const char *exchange;    /**< NULL: "" */
     const char *routing_key; /**< NULL: the queue */
     bool redelivered;
-    uint32_t attempt; /**< which one the next is; counts in headers make room. 0: they tell it */
+    /** which one the next is; counts in headers make room. 0: warren's header x-warren-attempts
+     * tells it; as in a worker that the broker counts deliveries does not matter */
+    uint32_t attempt;
 };
 
 /**
@@ -198,9 +203,10 @@ WARREN_API struct warren_bytes warren_test_text(const struct warren_test *test, 
 WARREN_API int64_t warren_test_now_ms(const struct warren_test *test);
 
 /**
- * Put the clock forward. A handler's double may call it, on the same thread: the time limit of the
- * attempt (middleware deadline) passes, warren_job_cancelled() turns true, and the descriptor of
- * warren_job_cancel_fd() readable.
+ * Put the clock forward by @ms, 0 or more. A handler's double may call it, on the same thread: the
+ * time limit of the attempt (middleware deadline) passes, warren_job_cancelled() turns true, and
+ * the descriptor of warren_job_cancel_fd() readable. To go back, or beyond the clock's end in 146
+ * years, is a programmer's mistake and aborts.
  */
 WARREN_API void warren_test_advance(struct warren_test *test, int64_t ms);
 

@@ -91,7 +91,7 @@ static enum cli_status run_dump(const struct invocation *invocation,
     what.options = invocation->options.items;
     what.option_count = invocation->options.count;
     what.queue = dump->queue;
-    if (warren_test_new(&what, &test, &error) != WARREN_OK ||
+    if (testing_new(&what, &test, &error) != WARREN_OK ||
         testing_deliver(test, &message, dump->texts, &error) != WARREN_OK)
         status = nothing_run(invocation, &error);
     else

@@ -95,7 +95,7 @@ static int end(void **state)
  * idempotency in the chain, which has no store here, it is the same. */
 static void written_if_acked(void **state)
 {
-    static const char *const chains[] = {"[retry]", "[retry, idempotency, recover]"};
+    static const char *const chains[] = {"[retry, idempotency]", "[retry, idempotency, recover]"};
 
     for (int i = 0; i < 2; i++) {
         const struct warren_test_attempt *attempt;
@@ -122,7 +122,7 @@ static void a_rolled_back_ack_is_a_failed_attempt(void **state)
     for (int i = 0; i < 2; i++) {
         const struct warren_test_attempt *attempt;
 
-        begin("[retry: {max_attempts: 2}, recover]", bodies[i]);
+        begin("[retry: {max_attempts: 2}, idempotency, recover]", bodies[i]);
         attempt = warren_test_run(test);
         assert_int_equal(attempt->outcome, WARREN_RETRY);
         assert_non_null(strstr(attempt->error, "rolled back"));

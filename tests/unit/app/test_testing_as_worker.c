@@ -1,0 +1,212 @@
+/* test_testing_as_worker.c - <warren/testing.h> does what a worker does: attempts, giving up, what
+ * it refuses. Both beside each other: integration/test_testing_parity.c.
+ */
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <warren/testing.h>
+
+#include "support/test.h"
+
+static struct warren_test *test;
+
+/* Answers the outcome that its body names. */
+static enum warren_outcome obey(struct warren_job *job, void *state)
+{
+    struct warren_bytes body = warren_job_body(job);
+
+    (void)state;
+    for (int outcome = WARREN_ACK; outcome <= WARREN_REQUEUE; outcome++) {
+        const char *name = warren_outcome_name((enum warren_outcome)outcome);
+
+        if (strlen(name) == body.len && memcmp(name, body.data, body.len) == 0)
+            return (enum warren_outcome)outcome;
+    }
+    return WARREN_ACK;
+}
+
+static const struct warren_handler handler = {.name = "obey", .handle = obey};
+static const struct warren_handler transactional = {
+    .name = "booked", .handle = obey, .transactional = true};
+
+static void open_chain(const char *chain)
+{
+    struct warren_test_options options = {.size = sizeof options, .bare = &handler, .chain = chain};
+    struct warren_error error;
+
+    if (warren_test_new(&options, &test, &error) != WARREN_OK)
+        fail_msg("%s", error.text);
+}
+
+static void deliver(const struct warren_test_message *message)
+{
+    struct warren_error error;
+
+    if (warren_test_deliver(test, message, &error) != WARREN_OK)
+        fail_msg("%s", error.text);
+}
+
+static void deliver_body(const char *body)
+{
+    struct warren_test_message message = {.message = {.body = warren_text(body)}};
+
+    deliver(&message);
+}
+
+static int end(void **state)
+{
+    (void)state;
+    warren_test_free(test);
+    test = NULL;
+    return 0;
+}
+
+/* ---- attempts ---- */
+
+static void a_requeue_is_no_attempt(void **state)
+{
+    (void)state;
+    open_chain("[]");
+    deliver_body("requeue");
+    for (int i = 0; i < 4; i++) {
+        const struct warren_test_attempt *attempt = warren_test_run(test);
+
+        assert_int_equal(attempt->outcome, WARREN_REQUEUE);
+        assert_int_equal(attempt->attempt, 1);
+    }
+}
+
+/* The flight recorder knows better, so a worker does not look at it; see crashes.md. */
+static void what_the_broker_counts_does_not_matter(void **state)
+{
+    struct warren_field fields[] = {warren_field_i64("x-delivery-count", 70)};
+    struct warren_test_message message = {
+        .message = {.properties = {.headers = {fields, 1}}, .body = warren_text("retry")},
+        .redelivered = true};
+
+    (void)state;
+    open_chain("[]");
+    deliver(&message);
+    assert_int_equal(warren_test_run(test)->attempt, 1);
+    assert_int_equal(warren_test_run(test)->attempt, 2);
+}
+
+/* What was given stands for headers, which come again with the message. */
+static void a_message_that_was_settled_comes_with_the_same_count(void **state)
+{
+    struct warren_test_message message = {.message = {.body = warren_text("ack")}, .attempt = 4};
+
+    (void)state;
+    open_chain("[]");
+    deliver(&message);
+    assert_int_equal(warren_test_run(test)->attempt, 4);
+    assert_int_equal(warren_test_run(test)->attempt, 4);
+}
+
+static void retry_gives_up_after_five_attempts(void **state)
+{
+    const struct warren_test_attempt *attempt;
+
+    (void)state;
+    open_chain("[retry]");
+    deliver_body("retry");
+    attempt = warren_test_settle(test, 100);
+    assert_int_equal(attempt->outcome, WARREN_REJECT);
+    assert_int_equal(attempt->attempt, 5);
+    assert_string_equal(attempt->error, "gave up after 5 attempts");
+}
+
+/* ---- what is refused ---- */
+
+static void a_transactional_handler_needs_idempotency(void **state)
+{
+    static const char *const chains[] = {NULL, "[]", "[retry, recover]"};
+    struct warren_test_options options = {.size = sizeof options, .bare = &transactional};
+    struct warren_error error;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof chains / sizeof *chains; i++) {
+        options.chain = chains[i];
+        assert_int_equal(warren_test_new(&options, &test, &error), WARREN_ECONFIG);
+        assert_string_equal(error.text, "test.booked: the handler test.booked is transactional: it "
+                                        "needs the middleware idempotency in its chain");
+    }
+    options.chain = "[idempotency]";
+    assert_int_equal(warren_test_new(&options, &test, &error), WARREN_OK);
+}
+
+/* ---- time ---- */
+
+/* In a child, which shall abort. */
+static void assert_misuse(int64_t first_ms, int64_t then_ms)
+{
+    pid_t child = fork();
+    int how;
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        signal(SIGABRT, SIG_DFL);
+        close(STDERR_FILENO);
+        warren_test_advance(test, first_ms);
+        warren_test_advance(test, then_ms);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &how, 0), child);
+    assert_true(WIFSIGNALED(how));
+    assert_int_equal(WTERMSIG(how), SIGABRT);
+}
+
+static void the_clock_goes_forward_and_not_for_ever(void **state)
+{
+    const int64_t century_ms = INT64_C(100) * 365 * 86400 * 1000;
+
+    (void)state;
+    open_chain("[]");
+    warren_test_advance(test, 0);
+    assert_int_equal(warren_test_now_ms(test), 1000000);
+    assert_misuse(0, -1);
+    assert_misuse(0, INT64_MIN);
+    assert_misuse(0, INT64_MAX);
+    assert_misuse(0, INT64_MAX / 1000000);
+    assert_misuse(century_ms, century_ms);
+    warren_test_advance(test, century_ms);
+    assert_int_equal(warren_test_now_ms(test), 1000000 + century_ms);
+}
+
+/* Retries that take longer than there is time, and a drain that never ends. */
+static void waiting_never_overflows(void **state)
+{
+    const struct warren_test_attempt *attempt;
+    int64_t before_ms = 0;
+
+    (void)state;
+    open_chain("[retry: {policy: constant, jitter: none, initial_delay: 5000d, max_delay: 5000d, "
+               "max_attempts: 0}]");
+    warren_test_drain(test, INT64_MAX);
+    warren_test_drain(test, -1);
+    deliver_body("retry");
+    for (int i = 0; i < 40; i++) {
+        attempt = warren_test_run(test);
+        assert_true(attempt->began_ms >= before_ms);
+        before_ms = attempt->began_ms;
+    }
+    assert_int_equal(attempt->attempt, 40);
+}
+
+#define T(test) cmocka_unit_test_teardown(test, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(a_requeue_is_no_attempt),
+        T(what_the_broker_counts_does_not_matter),
+        T(a_message_that_was_settled_comes_with_the_same_count),
+        T(retry_gives_up_after_five_attempts),
+        T(a_transactional_handler_needs_idempotency),
+        T(the_clock_goes_forward_and_not_for_ever),
+        T(waiting_never_overflows),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
