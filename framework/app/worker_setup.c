@@ -123,6 +123,28 @@ enum warren_status worker_setup_chains(const struct registry *registry, struct c
     return config_chains(config, &catalog, error);
 }
 
+static enum warren_status read_config(struct worker_setup *setup,
+                                      const struct warren_worker_options *options,
+                                      struct warren_error *error)
+{
+    const char *name = options->config_file;
+    enum warren_status status;
+
+    if (options->config_text && options->config_file)
+        return error_set(error, WARREN_EINVAL,
+                         "config_file and config_text are given; only one can be");
+    if (options->config_text)
+        name = options->config_name ? options->config_name : "config_text";
+    status = config_load_text(options->config_text, name, environ, options->sets,
+                              options->set_count, &setup->config, error);
+    if (status == WARREN_OK && setup->config->subscription_count == 0)
+        return error_set(error, WARREN_ECONFIG,
+                         "%s: there is nothing to do: name a queue and a handler under "
+                         "subscriptions",
+                         name ? name : "configuration");
+    return status;
+}
+
 enum warren_status worker_setup_again(struct worker_setup *setup,
                                       const struct warren_worker_options *options,
                                       const struct worker_setup *running,
@@ -131,15 +153,9 @@ enum warren_status worker_setup_again(struct worker_setup *setup,
     enum warren_status status;
 
     *setup = (struct worker_setup){0};
-    status = config_load(options->config_file, environ, options->sets, options->set_count,
-                         &setup->config, error);
+    status = read_config(setup, options, error);
     if (status != WARREN_OK)
         return status;
-    if (setup->config->subscription_count == 0)
-        return error_set(error, WARREN_ECONFIG,
-                         "%s: there is nothing to do: name a queue and a handler under "
-                         "subscriptions",
-                         options->config_file ? options->config_file : "configuration");
     status = settings_check(setup->config, error);
     if (status != WARREN_OK)
         return status;

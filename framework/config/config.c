@@ -28,14 +28,17 @@ static enum warren_status set_file(struct config_scope *scope, struct config_pri
     return private->file.name && private->file.folder ? WARREN_OK : config_nomem(scope);
 }
 
+/* @text NULL: the file's. */
 static enum warren_status load(struct config_scope *scope, struct config_private *private,
-                               char *const *env, const char *const *sets, size_t set_count)
+                               const char *text, char *const *env, const char *const *sets,
+                               size_t set_count)
 {
     enum warren_status status = WARREN_OK;
     const struct config_node *root = NULL;
 
     if (private->file.name) {
-        status = config_document_read(scope, &private->file, &root);
+        status = text ? config_document_parse(scope, &private->file, text, &root)
+                      : config_document_read(scope, &private->file, &root);
         if (status == WARREN_OK)
             status = config_read_document(scope, private, root);
     }
@@ -69,9 +72,9 @@ static struct config_private *new_private(struct config_scope *scope)
     return private;
 }
 
-enum warren_status config_load(const char *file, char *const *env, const char *const *sets,
-                               size_t set_count, struct config **ret_config,
-                               struct warren_error *error)
+enum warren_status config_load_text(const char *text, const char *name, char *const *env,
+                                    const char *const *sets, size_t set_count,
+                                    struct config **ret_config, struct warren_error *error)
 {
     struct config_scope scope = {.error = error};
     struct config_private *private = new_private(&scope);
@@ -79,15 +82,22 @@ enum warren_status config_load(const char *file, char *const *env, const char *c
 
     if (!private)
         return config_nomem(&scope);
-    status = set_file(&scope, private, file);
+    status = set_file(&scope, private, name);
     if (status == WARREN_OK)
-        status = load(&scope, private, env, sets, set_count);
+        status = load(&scope, private, text, env, sets, set_count);
     if (status != WARREN_OK) {
         config_free(&private->config);
         return status;
     }
     *ret_config = &private->config;
     return WARREN_OK;
+}
+
+enum warren_status config_load(const char *file, char *const *env, const char *const *sets,
+                               size_t set_count, struct config **ret_config,
+                               struct warren_error *error)
+{
+    return config_load_text(NULL, file, env, sets, set_count, ret_config, error);
 }
 
 enum warren_status config_check_set(const char *source, const char *set, struct warren_error *error)

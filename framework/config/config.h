@@ -130,6 +130,16 @@ struct config {
 enum warren_status config_load(const char *file, char *const *env, const char *const *sets,
                                size_t set_count, struct config **ret_config,
                                struct warren_error *error);
+/**
+ * The same of a document in memory, which is copied.
+ *
+ * @text  NULL: config_load() of @name
+ * @name  of a file, as it were: errors begin with it, and relative file names are relative to its
+ *        folder
+ */
+enum warren_status config_load_text(const char *text, const char *name, char *const *env,
+                                    const char *const *sets, size_t set_count,
+                                    struct config **ret_config, struct warren_error *error);
 /** NULL is fine. */
 void config_free(struct config *config);
 

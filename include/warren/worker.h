@@ -19,7 +19,8 @@ extern "C" {
 
 struct warren_worker;
 
-/** Where the configuration comes from: file < environment < sets. */
+/** Where the configuration comes from (file or text < environment < sets), and how the worker lives
+ * with the program. Zero what you do not need. Everything is copied but the plugins. */
 struct warren_worker_options {
     size_t size;             /**< sizeof of this struct */
     const char *config_file; /**< YAML */
@@ -32,6 +33,11 @@ struct warren_worker_options {
                          from now on. False: they are the program's. Handlers' threads have the
                          mask of the thread that calls warren_worker_new(), and block SIGPIPE where
                          it would end the program */
+    const char *config_text; /**< YAML in memory, in place of @config_file. SIGHUP reads nothing
+                                  again then. Since: 0.1 */
+    const char *config_name; /**< of the text, as if it were a file: errors begin with it, and
+                                  relative file names are relative to its folder. NULL:
+                                  "config_text". Since: 0.1 */
 };
 
 /**
@@ -39,7 +45,7 @@ struct warren_worker_options {
  *
  * @return WARREN_OK; with @error: WARREN_ECONFIG, WARREN_EPLUGIN, WARREN_EIO (state_dir, store or
  *         spool cannot be written), WARREN_ENOMEM; WARREN_EINVAL: @options or @ret_worker is NULL,
- *         or options->size is not set
+ *         options->size is not set, or there are both a file and a text
  */
 WARREN_API enum warren_status warren_worker_new(const struct warren_worker_options *options,
                                                 struct warren_worker **ret_worker,

@@ -52,30 +52,31 @@ static const char yaml[] = "broker: {uri: 'amqp://127.0.0.1:1/'}\n"
                            "log: {level: error}\n"
                            "subscriptions: [{queue: q, handler: own.none}]\n";
 
-static void write_yaml(char *path)
-{
-    int fd = mkstemp(path);
-
-    assert_int_equal(write(fd, yaml, sizeof yaml - 1), sizeof yaml - 1);
-    close(fd);
-}
-
-static struct warren_worker *new_worker(void)
+static struct warren_worker_options options_of(const char *text)
 {
     static const struct warren_plugin *const plugins[] = {&plugin};
-    char path[] = "/tmp/warren-test-XXXXXX";
-    struct warren_worker_options options = {
-        .size = sizeof options, .config_file = path, .plugins = plugins, .plugin_count = 1};
+
+    return (struct warren_worker_options){.size = sizeof(struct warren_worker_options),
+                                          .config_text = text,
+                                          .plugins = plugins,
+                                          .plugin_count = 1};
+}
+
+static struct warren_worker *new_worker(const struct warren_worker_options *options)
+{
     struct warren_error error = {WARREN_OK, ""};
     struct warren_worker *worker = NULL;
-    enum warren_status status;
 
-    write_yaml(path);
-    status = warren_worker_new(&options, &worker, &error);
-    unlink(path);
-    if (status != WARREN_OK)
+    if (warren_worker_new(options, &worker, &error) != WARREN_OK)
         fail_msg("%s", error.text);
     return worker;
+}
+
+static struct warren_worker *plain_worker(void)
+{
+    struct warren_worker_options options = options_of(yaml);
+
+    return new_worker(&options);
 }
 
 static void *run_it(void *arg)
@@ -85,7 +86,7 @@ static void *run_it(void *arg)
 
 static void runs_once(void **state)
 {
-    struct warren_worker *worker = new_worker();
+    struct warren_worker *worker = plain_worker();
 
     (void)state;
     assert_int_equal(warren_worker_stop(worker), WARREN_OK);
@@ -99,7 +100,7 @@ static void runs_once(void **state)
 /* Of two that run it at once, one does. */
 static void runs_in_one_thread(void **state)
 {
-    struct warren_worker *worker = new_worker();
+    struct warren_worker *worker = plain_worker();
     pthread_t thread;
     void *its = NULL;
     int mine;
@@ -132,10 +133,34 @@ static void refuses_null(void **state)
     warren_worker_free(NULL);
 }
 
+/* A text is read as a file would be, and its errors say where. */
+static void reads_a_text(void **state)
+{
+    struct warren_worker_options options = options_of("log: {level: loud}\n");
+    struct warren_worker *worker = NULL;
+    struct warren_error error;
+
+    (void)state;
+    assert_int_equal(warren_worker_new(&options, &worker, &error), WARREN_ECONFIG);
+    assert_ptr_equal(strstr(error.text, "config_text:1:14: "), error.text);
+    options.config_name = "/etc/shop/worker.yaml";
+    assert_int_equal(warren_worker_new(&options, &worker, &error), WARREN_ECONFIG);
+    assert_ptr_equal(strstr(error.text, "/etc/shop/worker.yaml:1:14: "), error.text);
+    options.config_text = "broker: {tls: {ca_file: ca.pem}, uri: 'amqps://localhost/'}\n"
+                          "subscriptions: [{queue: q, handler: own.none}]\n";
+    assert_int_equal(warren_worker_new(&options, &worker, &error), WARREN_ECONFIG);
+    assert_non_null(strstr(error.text, "/etc/shop/ca.pem"));
+    options.config_text = "{}";
+    assert_int_equal(warren_worker_new(&options, &worker, &error), WARREN_ECONFIG);
+    assert_non_null(strstr(error.text, "/etc/shop/worker.yaml: there is nothing to do"));
+    options.config_file = "worker.yaml";
+    assert_int_equal(warren_worker_new(&options, &worker, &error), WARREN_EINVAL);
+}
+
 /* A child leaves the worker alone, and the parent's goes on. */
 static void is_closed_in_a_child(void **state)
 {
-    struct warren_worker *worker = new_worker();
+    struct warren_worker *worker = plain_worker();
     int status = -1;
     pid_t child = fork();
 
@@ -160,6 +185,7 @@ int main(void)
         cmocka_unit_test(runs_once),
         cmocka_unit_test(runs_in_one_thread),
         cmocka_unit_test(refuses_null),
+        cmocka_unit_test(reads_a_text),
         cmocka_unit_test(is_closed_in_a_child),
     };
 
