@@ -73,6 +73,7 @@ static enum warren_status open_link(const struct open_subscriptions *open,
     link->options = config->options;
     link->info = one->info;
     link->info.options = config->options;
+    link->info.user = registry_user(open->setup->registry, config->name);
     status = registry_find_middleware(open->setup->registry, config->name, &middleware, &why);
     if (status == WARREN_OK && (!only_builtin || is_builtin(middleware)))
         status = middleware_open(&link->instance, middleware, config->name, &link->info, &why);
@@ -160,6 +161,7 @@ static enum warren_status open_one(const struct open_subscriptions *open, size_t
         .definition = setup->handler,
         .ack_timeout_ms = worker_limits_ack_timeout_ms(open->setup->config, setup->config->queue),
         .subscription = &one->kept,
+        .user = registry_user(open->setup->registry, setup->config->handler),
     };
     status = open_chain(open, one, only_builtin, error);
     if (status != WARREN_OK || only_builtin)

@@ -282,6 +282,7 @@ enum warren_status plugin_new(const struct warren_plugin *descriptor, const char
     plugin->users = 1;
     plugin->name = copy.name;
     plugin->version = copy.version;
+    plugin->user = copy.user;
     status = copy_tables(plugin, &copy, error);
     if (status != WARREN_OK) {
         plugin_free(plugin);

@@ -19,6 +19,7 @@
 struct plugin {
     const char *name;
     const char *version;             /* "" if it has none */
+    void *user;                      /* for `open` */
     char *where;                     /* file, or "built in" */
     struct warren_handler *handlers; /* of the host's size, ended by a NULL name */
     size_t handler_count;

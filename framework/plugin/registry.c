@@ -169,6 +169,17 @@ enum warren_status registry_find_middleware(const struct registry *registry, con
     return entry ? WARREN_OK : WARREN_ENOTFOUND;
 }
 
+void *registry_user(const struct registry *registry, const char *name)
+{
+    size_t len = strcspn(name, ".");
+
+    for (size_t i = 0; name[len] && i < registry->count; i++)
+        if (strlen(registry->plugins[i]->name) == len &&
+            memcmp(registry->plugins[i]->name, name, len) == 0)
+            return registry->plugins[i]->user;
+    return NULL;
+}
+
 size_t registry_count(const struct registry *registry)
 {
     return registry->count;

@@ -43,6 +43,9 @@ enum warren_status registry_find_middleware(const struct registry *registry, con
                                             const struct warren_middleware **ret_middleware,
                                             struct warren_error *error);
 
+/** What the plugin of "PLUGIN.HANDLER" or "PLUGIN.MIDDLEWARE" has for `open`; NULL: nothing. */
+void *registry_user(const struct registry *registry, const char *name);
+
 /** The plugins in the order of adding. */
 size_t registry_count(const struct registry *registry);
 struct plugin *registry_plugin(const struct registry *registry, size_t index);

@@ -105,6 +105,8 @@ struct warren_subscription_info {
     /** For functions that take the info, such as those of a database's own header; NULL in an info
      * that warren did not make. Since: 0.1 */
     const struct warren_subscription *subscription;
+
+    void *user; /**< that of the descriptor of the plugin whose `open` this is. Since: 0.1 */
 };
 
 /**
@@ -171,10 +173,26 @@ struct warren_plugin {
     const struct warren_handler *handlers;       /**< NULL: none */
     const struct warren_middleware *middlewares; /**< see middleware.h; NULL: none */
     uint32_t middleware_size;                    /**< sizeof(struct warren_middleware) there */
+    void *user; /**< of a plugin that a program has inside: the program's own, which `open` of its
+                     handlers and middlewares finds as info->user. Since: 0.1 */
 };
 
 /** The symbol that the host looks up. */
 #define WARREN_PLUGIN_ENTRY "warren_plugin_entry"
+
+/**
+ * A descriptor for a program that has its handlers inside, in place of a plugin's file; such as one
+ * of warren_worker_options.plugins:
+ *
+ *     struct warren_plugin plugin =
+ *         WARREN_PLUGIN_INIT(.name = "shop", .handlers = handlers, .user = shop);
+ */
+#define WARREN_PLUGIN_INIT(...)                                                                    \
+    {                                                                                              \
+        .abi = WARREN_PLUGIN_ABI, .size = sizeof(struct warren_plugin),                            \
+        .handler_size = sizeof(struct warren_handler),                                             \
+        .option_size = sizeof(struct warren_option), __VA_ARGS__                                   \
+    }
 
 /**
  * Defines the entry function. Use once in a plugin:
@@ -190,11 +208,7 @@ struct warren_plugin {
     WARREN_EXTERN_C WARREN_API const struct warren_plugin *warren_plugin_entry(void);              \
     const struct warren_plugin *warren_plugin_entry(void)                                          \
     {                                                                                              \
-        static const struct warren_plugin plugin = {.abi = WARREN_PLUGIN_ABI,                      \
-                                                    .size = sizeof(struct warren_plugin),          \
-                                                    .handler_size = sizeof(struct warren_handler), \
-                                                    .option_size = sizeof(struct warren_option),   \
-                                                    __VA_ARGS__};                                  \
+        static const struct warren_plugin plugin = WARREN_PLUGIN_INIT(__VA_ARGS__);                \
         return &plugin;                                                                            \
     }
 

@@ -1,6 +1,7 @@
 /* test_worker_life.c - <warren/worker.h> without a broker: what a worker answers before, while and
  * after it runs, and in a child that inherits it.
  */
+#include <warren/middleware.h>
 #include <warren/worker.h>
 
 #include <pthread.h>
@@ -12,14 +13,25 @@
 /* ---- a handler that is compiled in ---- */
 
 static int now_open;
+static void *seen_by_handler;
+static void *seen_by_middleware;
 
 static enum warren_status open_it(const struct warren_subscription_info *info, void **state,
                                   struct warren_error *error)
 {
-    (void)info;
     (void)state;
     (void)error;
+    seen_by_handler = info->user;
     now_open++;
+    return WARREN_OK;
+}
+
+static enum warren_status open_link(const struct warren_subscription_info *info, void **state,
+                                    struct warren_error *error)
+{
+    (void)state;
+    (void)error;
+    seen_by_middleware = info->user;
     return WARREN_OK;
 }
 
@@ -38,12 +50,7 @@ static void close_it(void *state)
 
 static const struct warren_handler handlers[] = {
     {.name = "none", .open = open_it, .handle = handle, .close = close_it}, {0}};
-static const struct warren_plugin plugin = {.abi = WARREN_PLUGIN_ABI,
-                                            .size = sizeof plugin,
-                                            .handler_size = sizeof *handlers,
-                                            .option_size = sizeof(struct warren_option),
-                                            .name = "own",
-                                            .handlers = handlers};
+static const struct warren_plugin plugin = WARREN_PLUGIN_INIT(.name = "own", .handlers = handlers);
 
 /* ---- a worker of it ---- */
 
@@ -157,6 +164,28 @@ static void reads_a_text(void **state)
     assert_int_equal(warren_worker_new(&options, &worker, &error), WARREN_EINVAL);
 }
 
+/* Each plugin's functions find its own; warren's middlewares between them have none. */
+static void opens_with_the_programs_own(void **state)
+{
+    static const struct warren_middleware links[] = {{.name = "link", .open = open_link}, {0}};
+    int one, two;
+    struct warren_plugin first =
+        WARREN_PLUGIN_INIT(.name = "own", .handlers = handlers, .user = &one);
+    struct warren_plugin second =
+        WARREN_PLUGIN_INIT(.name = "own-links", .user = &two, WARREN_MIDDLEWARES(links));
+    const struct warren_plugin *const plugins[] = {&first, &second};
+    struct warren_worker_options options =
+        options_of("broker: {uri: 'amqp://127.0.0.1:1/'}\nlog: {level: error}\n"
+                   "subscriptions: [{queue: q, handler: own.none, middleware: [own-links.link]}]");
+
+    (void)state;
+    options.plugins = plugins;
+    options.plugin_count = 2;
+    warren_worker_free(new_worker(&options));
+    assert_ptr_equal(seen_by_handler, &one);
+    assert_ptr_equal(seen_by_middleware, &two);
+}
+
 /* A child leaves the worker alone, and the parent's goes on. */
 static void is_closed_in_a_child(void **state)
 {
@@ -186,6 +215,7 @@ int main(void)
         cmocka_unit_test(runs_in_one_thread),
         cmocka_unit_test(refuses_null),
         cmocka_unit_test(reads_a_text),
+        cmocka_unit_test(opens_with_the_programs_own),
         cmocka_unit_test(is_closed_in_a_child),
     };
 
