@@ -1,5 +1,4 @@
 /* spooler.c - what callers and the sender ask of the spooler; its life. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,35 +8,24 @@
 #include "publish/delay/delay.h"
 #include "publish/spool/spooler_private.h"
 
-/* ---- what is told ---- */
-
-void spooler_tell(struct spooler *s, bool trouble, const char *format, ...)
-{
-    char text[WARREN_ERROR_TEXT_MAX];
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    s->events.tell(s->user, trouble, text);
-}
+/* ---- what the writer reports ---- */
 
 static void failed(void *spooler, const char *error, size_t waiting)
 {
     (void)waiting;
-    spooler_tell(spooler, true, "%s", error);
+    spooler_report(spooler, true, "%s", error);
 }
 
 static void recovered(void *spooler)
 {
     const struct spooler *s = spooler;
 
-    spooler_tell(spooler, false, "%s can be written again", s->options.path);
+    spooler_report(spooler, false, "%s can be written again", s->options.path);
 }
 
 static void size(void *spooler, bool trouble, const char *text)
 {
-    spooler_tell(spooler, trouble, "%s", text);
+    spooler_report(spooler, trouble, "%s", text);
 }
 
 static void appended(struct writer_client *client, int64_t messages, int64_t bytes, int64_t last_id)
@@ -82,7 +70,7 @@ static enum warren_status take_stock(struct spooler *s, struct warren_error *err
     spooler_take_totals(s, &totals);
     s->backlog = totals.messages > 0;
     if (!s->backlog)
-        s->fed_id = totals.last_id;
+        s->offered_id = totals.last_id;
     return WARREN_OK;
 }
 
@@ -152,7 +140,7 @@ void spooler_free(struct spooler *s)
     for (size_t i = 0; i < s->ended_count; i++)
         free(s->ended[i].refused);
     free(s->ended);
-    fed_ring_done(&s->fed);
+    offered_done(&s->offered);
     condition_done(&s->room_cond);
     pthread_mutex_destroy(&s->lock);
     free(s);
@@ -332,12 +320,12 @@ static char *refusal_of(const struct record *record)
     return text;
 }
 
-void spooler_ended(struct spooler *s, const struct record *record, bool told)
+void spooler_ended(struct spooler *s, const struct record *record, bool reported)
 {
     struct spool_ended ended = {.id = record->spool_id, .result = record->result};
     bool kick;
 
-    if (record->result == WARREN_RETURNED && !told) {
+    if (record->result == WARREN_RETURNED && !reported) {
         ended.refused = refusal_of(record);
         ended.result = ended.refused ? WARREN_RETURNED : WARREN_NACKED;
     }

@@ -28,7 +28,8 @@ struct spooler_options {
     bool tell_gone; /* what is removed unsent passes, too, as EXPIRED */
 };
 
-/** What the spooler asks of its publisher, and tells it; on the writer's thread, without a lock. */
+/** What the spooler asks of its publisher, and reports to it; on the writer's thread, without a
+ * lock. */
 struct spooler_events {
     /** Send @record. @return false: there is no room now, it stays the spooler's */
     bool (*offer)(void *user, struct record *record);
@@ -39,8 +40,8 @@ struct spooler_events {
     void (*done)(void *user, int64_t below);
     /** What an operator should know. @trouble: else it is over, or it is news */
     void (*tell)(void *user, bool trouble, const char *text);
-    /** So many were appended by transactional handlers (store/writer/transactor.h), and are
-     * committed. On any thread */
+    /** Transactional handlers (store/writer/transactor.h) appended @messages, and have committed.
+     * On any thread */
     void (*appended)(void *user, int64_t messages);
 };
 
@@ -65,10 +66,11 @@ enum warren_status spooler_publish(struct spooler *spooler, struct record *recor
 
 /**
  * The sender is done with @record, which has a spool_id: CONFIRMED, EXPIRED and TIMEOUT leave the
- * disk, so does RETURNED if @told, else it is kept as refused; NACKED is sent again; SPOOLED stays.
+ * disk, so does RETURNED if its receipt @reported that, else it is kept as refused; NACKED is sent
+ * again; SPOOLED stays.
  * Thread: the sender's. Never blocks.
  */
-void spooler_ended(struct spooler *spooler, const struct record *record, bool told);
+void spooler_ended(struct spooler *spooler, const struct record *record, bool reported);
 /** There is room again. Thread: the sender's. */
 void spooler_room(struct spooler *spooler);
 
@@ -79,8 +81,8 @@ int64_t spooler_max_bytes(const struct spooler *spooler);
 /** Is there room for @bytes more? If not, it counts as a wait for room. Thread: any. */
 bool spooler_has_room(struct spooler *spooler, int64_t bytes);
 /**
- * Handlers appended to the table, and have committed: so many @messages of so many @bytes, up to
- * @last_id. Thread: any.
+ * Handlers appended @messages to the table, of @bytes together and up to @last_id, and have
+ * committed. Thread: any.
  */
 void spooler_appended(struct spooler *spooler, int64_t messages, int64_t bytes, int64_t last_id);
 

@@ -1,6 +1,6 @@
 /* spooler_private.h - the inside of a spooler, for the files that make it: spooler.c (callers and
  * the sender), spooler_tend.c (when to do what), spooler_write.c (what one transaction does),
- * spooler_feed.c (offering, and reading back).
+ * spooler_offer.c (offering, and reading back).
  */
 #ifndef WARREN_PUBLISH_SPOOLER_PRIVATE_H
 #define WARREN_PUBLISH_SPOOLER_PRIVATE_H
@@ -8,7 +8,7 @@
 #include <pthread.h>
 
 #include "base/condition.h"
-#include "publish/spool/fed_ring.h"
+#include "publish/spool/offered.h"
 #include "publish/spool/spooler.h"
 #include "store/writer/writer.h"
 
@@ -84,14 +84,14 @@ struct spooler {
     /* The writer's thread's. */
     struct writer_work write;
     struct spool_round round;
-    struct fed_ring fed; /* what was offered since spooler_go_back() */
-    size_t fed_open;     /* of these the sender has not ended */
-    int64_t fed_bytes;   /* of these that have not left the disk */
-    int64_t fed_id;      /* the last one that was offered */
-    bool backlog;        /* there may be messages behind fed_id */
-    int64_t nacked;      /* the lowest id that a queue refused; 0: none */
-    bool progress;       /* something was confirmed since the last rest */
-    int64_t rest_ms;     /* the next one's length */
+    struct offered offered; /* what was offered since spooler_go_back() */
+    size_t offered_open;    /* of these the sender has not ended */
+    int64_t offered_bytes;  /* of these that have not left the disk */
+    int64_t offered_id;     /* the last one that was offered */
+    bool backlog;           /* there may be messages behind offered_id */
+    int64_t nacked;         /* the lowest id that a queue refused; 0: none */
+    bool progress;          /* something was confirmed since the last rest */
+    int64_t rest_ms;        /* the next one's length */
     int64_t resume_ms;
     int64_t ended_due_ms; /* when what was ended is written at the latest; INT64_MAX: nothing is */
     int64_t retry_ms;     /* the disk failed: not before this again, but for callers */
@@ -99,11 +99,11 @@ struct spooler {
     int64_t age_ms;       /* when to look for what is too old */
     int64_t look_ms;      /* when to look for what was done to refused ones, if there are some */
     int64_t crowded_ms; /* tickets found no room: when they are tried again; INT64_MAX: none did */
-    bool displaced;     /* the file is not in its place, and that was told */
-    int64_t done_below; /* as was told */
-    uint64_t untold_dropped;
-    uint64_t untold_expired;
-    int64_t tell_ms; /* when that may be told */
+    bool displaced;     /* the file is not in its place, and that was reported */
+    int64_t done_below; /* as was reported */
+    uint64_t unreported_dropped;
+    uint64_t unreported_expired;
+    int64_t report_ms; /* when these may be */
 };
 
 /* A disk that failed is tried again after this; callers try it at once. */
@@ -118,20 +118,22 @@ static inline bool spooler_asks_to_write(struct spooler *spooler)
     return ask;
 }
 
-void spooler_tell(struct spooler *spooler, bool trouble, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
 /* spooler_write.c */
 
 /** A round, in one transaction. */
 extern const struct writer_kind spooler_writes;
-/** Say what was removed since it was said last, if it is time for that or @at_any_rate. */
-void spooler_tell_removed(struct spooler *spooler, bool at_any_rate);
+/** Is there something to be written that waits for nobody? Under the lock. */
+bool spooler_ended_are_due(const struct spooler *spooler, int64_t now_ms);
+/** Report to the operator; @trouble: else it is over, or it is news. */
+void spooler_report(struct spooler *spooler, bool trouble, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/** Report what was removed since the last report, if it is time for one or @at_any_rate. */
+void spooler_report_removed(struct spooler *spooler, bool at_any_rate);
 
-/* spooler_feed.c */
+/* spooler_offer.c */
 
 /** Offer what is on disk, a few messages. @return there is more, and perhaps room */
-bool spooler_feed(struct spooler *spooler);
+bool spooler_read_back(struct spooler *spooler);
 /**
  * Offer what was just committed, or have it pass.
  *
@@ -147,8 +149,6 @@ void spooler_report_done(struct spooler *spooler);
 
 /** How much there is was counted on disk. */
 void spooler_take_totals(struct spooler *spooler, const struct spool_totals *totals);
-/** Is there something to be written that waits for nobody? Under the lock. */
-bool spooler_ended_are_due(const struct spooler *spooler, int64_t now_ms);
 /** See to all that is due: of struct writer_client. */
 int64_t spooler_tend(struct writer_client *client, int64_t now_ms);
 

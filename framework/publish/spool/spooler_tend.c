@@ -4,11 +4,9 @@
 #include "base/clock.h"
 #include "publish/spool/spooler_private.h"
 
-/* What was ended waits so long for a group of callers with which it shares a commit; a process that
- * is killed meanwhile sends it once more. */
+/* The longest wait of what was ended for a group of callers with which it shares a commit; a
+ * process that is killed meanwhile sends it once more. */
 #define ENDED_STEP_MS 20
-/* Above so many it does not wait. */
-#define ENDED_MANY 1024
 
 #define LOOK_STEP_MS 1000
 
@@ -26,16 +24,6 @@ static int64_t now_ms(void)
 static int64_t earlier(int64_t a, int64_t b)
 {
     return a < b ? a : b;
-}
-
-bool spooler_ended_are_due(const struct spooler *s, int64_t now)
-{
-    if (s->ended_count == 0)
-        return false;
-    if (!list_empty(&s->tickets))
-        return true;
-    return now >= s->retry_ms &&
-           (s->stopping || now >= s->ended_due_ms || s->ended_count >= ENDED_MANY || s->nacked > 0);
 }
 
 static bool old_are_due(const struct spooler *s, int64_t now)
@@ -65,8 +53,8 @@ static int64_t next_ms(const struct spooler *s, int64_t now)
         at = earlier(at, s->retry_ms);
     if (s->refused > 0)
         at = earlier(at, s->look_ms);
-    if (s->untold_dropped + s->untold_expired > 0)
-        at = earlier(at, s->tell_ms);
+    if (s->unreported_dropped + s->unreported_expired > 0)
+        at = earlier(at, s->report_ms);
     return at;
 }
 
@@ -87,7 +75,7 @@ static void see_to_nacked(struct spooler *s)
 {
     int64_t now = now_ms();
 
-    if (s->nacked == 0 || s->fed_open > 0)
+    if (s->nacked == 0 || s->offered_open > 0)
         return;
     if (s->resume_ms == INT64_MAX) {
         s->rest_ms = s->progress || s->rest_ms == 0 ? REST_MIN_MS : s->rest_ms * 2;
@@ -101,8 +89,8 @@ static void see_to_nacked(struct spooler *s)
 }
 
 /* What others did to the refused messages of the file: an operator removes them, or puts them in
- * line again under new ids. Their number is known but for that, so it tells. A failure is told by
- * what is written or read next. */
+ * line again under new ids. That is seen by their number, which nothing else changes. A failure is
+ * reported by the next write or read. */
 static void look(struct spooler *s)
 {
     struct warren_error error;
@@ -113,7 +101,7 @@ static void look(struct spooler *s)
         spool_count(s->spool, &totals, &error) != WARREN_OK)
         return;
     pthread_mutex_lock(&s->lock);
-    /* What was appended, and told, since they were counted would be forgotten: next time. */
+    /* What others appended and reported since they were counted would be forgotten: next time. */
     if (s->others_id <= totals.last_id) {
         spooler_take_totals(s, &totals);
         s->backlog = true;
@@ -133,7 +121,7 @@ static void look_if_due(struct spooler *s)
 }
 
 /* What is too old goes first: it is not to be sent any more. */
-static bool may_feed(struct spooler *s, int64_t now)
+static bool may_read_back(struct spooler *s, int64_t now)
 {
     bool may;
 
@@ -148,7 +136,7 @@ static void take_note_of_others(struct spooler *s)
 {
     if (s->last_id < s->others_id)
         s->last_id = s->others_id;
-    if (s->fed_id < s->others_id)
+    if (s->offered_id < s->others_id)
         s->backlog = true;
 }
 
@@ -181,10 +169,10 @@ int64_t spooler_tend(struct writer_client *client, int64_t now)
 
     look_if_due(s);
     see_to_nacked(s);
-    if (may_feed(s, now))
-        more = spooler_feed(s);
+    if (may_read_back(s, now))
+        more = spooler_read_back(s);
     spooler_report_done(s);
-    spooler_tell_removed(s, stop);
+    spooler_report_removed(s, stop);
     pthread_mutex_lock(&s->lock);
     if (s->ended_count > 0 && s->ended_due_ms == INT64_MAX)
         s->ended_due_ms = now + ENDED_STEP_MS;

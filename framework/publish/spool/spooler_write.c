@@ -1,17 +1,21 @@
 /* spooler_write.c - what the spooler writes in one transaction, and what is true after it. */
 #include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "publish/spool/spooler_private.h"
 
-/* What was removed is told of at most so often. */
-#define TELL_STEP_MS 1000
+/* The least time between two reports of what was removed. */
+#define REPORT_STEP_MS 1000
 
 #define AGE_STEP_MS 1000
 /* How soon tickets that found no room are tried again. */
 #define CROWDED_STEP_MS 20
+/* More than this of what was ended does not wait for a group. */
+#define ENDED_MANY 1024
 
 static int64_t now_ms(void)
 {
@@ -23,7 +27,28 @@ static struct spool_ticket *ticket_of(struct list *link)
     return list_entry(link, struct spool_ticket, link);
 }
 
+void spooler_report(struct spooler *s, bool trouble, const char *format, ...)
+{
+    char text[WARREN_ERROR_TEXT_MAX];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    s->events.tell(s->user, trouble, text);
+}
+
 /* ---- a round ---- */
+
+bool spooler_ended_are_due(const struct spooler *s, int64_t now)
+{
+    if (s->ended_count == 0)
+        return false;
+    if (!list_empty(&s->tickets))
+        return true;
+    return now >= s->retry_ms &&
+           (s->stopping || now >= s->ended_due_ms || s->ended_count >= ENDED_MANY || s->nacked > 0);
+}
 
 /* What is in a file that was deleted or moved is still sent, and removed; no more is accepted. */
 static void look_for_file(struct spooler *s)
@@ -32,9 +57,9 @@ static void look_for_file(struct spooler *s)
     bool displaced = database_in_place(spool_database(s->spool), &error) != WARREN_OK;
 
     if (displaced && !s->displaced)
-        spooler_tell(s, true, "%s", error.text);
+        spooler_report(s, true, "%s", error.text);
     else if (!displaced && s->displaced)
-        spooler_tell(s, false, "%s is in its place again", s->options.path);
+        spooler_report(s, false, "%s is in its place again", s->options.path);
     s->displaced = displaced;
 }
 
@@ -79,7 +104,7 @@ static void reset(struct spooler *s)
 static enum warren_status write_ended(struct spooler *s, struct spool *spool,
                                       const struct spool_ended *ended, struct warren_error *error)
 {
-    const struct spool_fed *fed = fed_ring_find(&s->fed, ended->id);
+    const struct offered_message *offered = offered_find(&s->offered, ended->id);
     struct spool_round *round = &s->round;
 
     switch (ended->result) {
@@ -98,11 +123,11 @@ static enum warren_status write_ended(struct spooler *s, struct spool *spool,
         return spool_refuse(spool, ended->id, ended->refused, error);
     }
     round->expired += ended->result == WARREN_TIMEOUT || ended->result == WARREN_EXPIRED;
-    round->bytes -= fed ? fed->bytes : 0;
+    round->bytes -= offered ? offered->bytes : 0;
     return spool_remove(spool, ended->id, NULL, error);
 }
 
-/* Without memory the counts alone tell. */
+/* Without memory it is counted, and has no receipt. */
 static bool take_gone(void *user, const struct spool_message *message)
 {
     struct spool_round *round = user;
@@ -111,7 +136,7 @@ static bool take_gone(void *user, const struct spool_message *message)
     if (!receipt)
         return false;
     receipt->result = WARREN_EXPIRED;
-    /* Its refusal was told before: the text tells it from those that were never sent. */
+    /* Its refusal was reported before: this text shows that it was sent once. */
     receipt->reply_text = message->refused ? strdup(message->refused) : NULL;
     list_push(&round->gone, &receipt->link);
     return true;
@@ -134,7 +159,7 @@ static enum warren_status remove_oldest(struct spooler *s, struct spool *spool, 
                                         struct warren_error *error)
 {
     struct spool_round *round = &s->round;
-    const struct spool_removal removal = {.after = s->fed_id,
+    const struct spool_removal removal = {.after = s->offered_id,
                                           .bytes = bytes,
                                           .before_ms = before_ms,
                                           .each = s->options.tell_gone ? take_gone : NULL,
@@ -223,20 +248,21 @@ static enum warren_status write_round(struct writer_work *work, struct writer_si
 
 static void mark_done(struct spooler *s, const struct spool_ended *ended)
 {
-    struct spool_fed *fed = fed_ring_find(&s->fed, ended->id);
+    struct offered_message *offered = offered_find(&s->offered, ended->id);
 
-    s->fed_open--;
+    s->offered_open--;
     s->progress = s->progress || ended->result == WARREN_CONFIRMED;
     if (ended->result == WARREN_NACKED) {
         if (s->nacked == 0 || ended->id < s->nacked)
             s->nacked = ended->id;
-    } else if (fed && ended->result != WARREN_SPOOLED) {
-        fed->done = true;
-        s->fed_bytes -= fed->bytes;
+    } else if (offered && ended->result != WARREN_SPOOLED) {
+        offered->done = true;
+        s->offered_bytes -= offered->bytes;
     }
     if (ended->refused)
-        spooler_tell(s, true, "the broker refused message %" PRId64 " of the spool: %s; it is kept",
-                     ended->id, ended->refused);
+        spooler_report(s, true,
+                       "the broker refused message %" PRId64 " of the spool: %s; it is kept",
+                       ended->id, ended->refused);
 }
 
 static void forget_ended(struct spooler *s)
@@ -253,24 +279,24 @@ static void forget_ended(struct spooler *s)
     s->ended_count -= count;
     memmove(s->ended, s->ended + count, s->ended_count * sizeof *s->ended);
     pthread_mutex_unlock(&s->lock);
-    fed_ring_drop_done(&s->fed);
+    offered_drop_done(&s->offered);
 }
 
 /* A spool that stays full drops with each commit: one line a second says how many. */
-void spooler_tell_removed(struct spooler *s, bool at_any_rate)
+void spooler_report_removed(struct spooler *s, bool at_any_rate)
 {
     int64_t now = now_ms();
 
-    if (s->untold_dropped + s->untold_expired == 0 || (now < s->tell_ms && !at_any_rate))
+    if (s->unreported_dropped + s->unreported_expired == 0 || (now < s->report_ms && !at_any_rate))
         return;
-    if (s->untold_dropped > 0)
-        spooler_tell(s, true, "%s is full: the %" PRIu64 " oldest messages were dropped",
-                     s->options.path, s->untold_dropped);
-    if (s->untold_expired > 0)
-        spooler_tell(s, true, "%" PRIu64 " messages of the spool were too old and are dropped",
-                     s->untold_expired);
-    s->untold_dropped = s->untold_expired = 0;
-    s->tell_ms = now + TELL_STEP_MS;
+    if (s->unreported_dropped > 0)
+        spooler_report(s, true, "%s is full: the %" PRIu64 " oldest messages were dropped",
+                       s->options.path, s->unreported_dropped);
+    if (s->unreported_expired > 0)
+        spooler_report(s, true, "%" PRIu64 " messages of the spool were too old and are dropped",
+                       s->unreported_expired);
+    s->unreported_dropped = s->unreported_expired = 0;
+    s->report_ms = now + REPORT_STEP_MS;
 }
 
 /* Of what was written; the room that tickets took and did not use is given back. */
@@ -293,14 +319,14 @@ static void account(struct spooler *s)
     s->refused += round->refused;
     s->dropped += round->dropped;
     s->expired += round->expired;
-    s->untold_dropped += round->dropped;
-    s->untold_expired += round->expired;
+    s->unreported_dropped += round->dropped;
+    s->unreported_expired += round->expired;
     if (round->bytes < 0 || unused > 0)
         condition_broadcast(&s->room_cond);
     pthread_mutex_unlock(&s->lock);
 }
 
-/* Nothing was written; who waits is told so. */
+/* Nothing was written; the callers that wait get @status. */
 static void fail_round(struct spooler *s, enum warren_status status)
 {
     reset(s);

@@ -1,4 +1,4 @@
-/* spooler_feed.c - what the spooler offers the sender: what was just committed, or read back. */
+/* spooler_offer.c - what the spooler offers the sender: what was just committed, or read back. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,8 +7,8 @@
 #include "publish/spool/spooler_private.h"
 
 /* What is read back at once, before callers get their turn. */
-#define FEED_MESSAGES 256
-#define FEED_BYTES    ((int64_t)1024 * 1024)
+#define READ_BACK_MESSAGES 256
+#define READ_BACK_BYTES    ((int64_t)1024 * 1024)
 
 #define ENDED_CAPACITY_MIN 1024
 
@@ -17,7 +17,7 @@
 /* So that the sender can end one more without memory. */
 static bool reserve_ended(struct spooler *s)
 {
-    size_t wanted = s->fed_open + 1;
+    size_t wanted = s->offered_open + 1;
     struct spool_ended *ended;
     bool reserved = true;
 
@@ -50,29 +50,29 @@ static int64_t deadline_of(const struct spooler *s, int64_t at_ms)
  * make room, no more than half of the spool is. */
 static bool leaves_enough(const struct spooler *s, int64_t bytes)
 {
-    return s->options.when_full != WARREN_SPOOL_DROP_OLDEST || s->fed_bytes == 0 ||
-           s->fed_bytes + bytes <= (int64_t)(s->options.max_bytes / 2);
+    return s->options.when_full != WARREN_SPOOL_DROP_OLDEST || s->offered_bytes == 0 ||
+           s->offered_bytes + bytes <= (int64_t)(s->options.max_bytes / 2);
 }
 
 /* @return false: no room, or no memory; it is still ours */
 static bool offer(struct spooler *s, struct record *record, int64_t id, int64_t at_ms,
                   int64_t bytes)
 {
-    if (!leaves_enough(s, bytes) || !reserve_ended(s) || !fed_ring_reserve(&s->fed))
+    if (!leaves_enough(s, bytes) || !reserve_ended(s) || !offered_reserve(&s->offered))
         return false;
     record->spool_id = id;
     record->deadline_ms = deadline_of(s, at_ms);
     /* Before it is offered, for it may end at once. */
-    fed_ring_push(&s->fed, id, bytes);
-    s->fed_open++;
-    s->fed_bytes += bytes;
+    offered_push(&s->offered, id, bytes);
+    s->offered_open++;
+    s->offered_bytes += bytes;
     if (s->events.offer(s->user, record)) {
-        s->fed_id = id;
+        s->offered_id = id;
         return true;
     }
-    fed_ring_unpush(&s->fed);
-    s->fed_open--;
-    s->fed_bytes -= bytes;
+    offered_unpush(&s->offered);
+    s->offered_open--;
+    s->offered_bytes -= bytes;
     return false;
 }
 
@@ -88,7 +88,7 @@ bool spooler_hand_over(struct spooler *s, struct spool_ticket *ticket)
     struct record *record = ticket->record;
 
     /* Others append to the same table within transactions of their own. */
-    if (ticket->message.id != s->fed_id + 1)
+    if (ticket->message.id != s->offered_id + 1)
         s->backlog = true;
     if (!s->backlog && s->nacked == 0 &&
         offer(s, record, ticket->message.id, ticket->message.at_ms, ticket->bytes))
@@ -103,16 +103,16 @@ bool spooler_hand_over(struct spooler *s, struct spool_ticket *ticket)
 
 void spooler_go_back(struct spooler *s, int64_t id)
 {
-    fed_ring_clear(&s->fed);
-    s->fed_bytes = 0;
-    s->fed_id = id - 1;
+    offered_clear(&s->offered);
+    s->offered_bytes = 0;
+    s->offered_id = id - 1;
     s->nacked = 0;
     s->backlog = true;
 }
 
 void spooler_report_done(struct spooler *s)
 {
-    int64_t below = fed_ring_first(&s->fed, s->fed_id + 1);
+    int64_t below = offered_first(&s->offered, s->offered_id + 1);
 
     if (s->nacked > 0 && s->nacked < below)
         below = s->nacked;
@@ -124,7 +124,7 @@ void spooler_report_done(struct spooler *s)
 
 /* ---- reading back ---- */
 
-struct feeding {
+struct reading {
     struct spooler *spooler;
     int messages;
     int64_t bytes;
@@ -179,59 +179,61 @@ static bool refuse_row(struct spooler *s, int64_t id)
     pthread_mutex_lock(&s->lock);
     s->ended[s->ended_count++] = ended;
     pthread_mutex_unlock(&s->lock);
-    s->fed_open++; /* until it is written */
-    s->fed_id = id;
+    s->offered_open++; /* until it is written */
+    s->offered_id = id;
     return true;
 }
 
-static bool feed_one(void *user, const struct spool_message *message)
+static bool offer_one(void *user, const struct spool_message *message)
 {
-    struct feeding *feeding = user;
-    struct spooler *s = feeding->spooler;
+    struct reading *reading = user;
+    struct spooler *s = reading->spooler;
     int64_t bytes = spool_message_bytes(message);
     struct record *record;
 
-    feeding->status = restore(message, &record);
-    if (feeding->status == WARREN_EINVAL && refuse_row(s, message->id)) {
-        feeding->status = WARREN_OK;
-    } else if (feeding->status == WARREN_OK &&
+    reading->status = restore(message, &record);
+    if (reading->status == WARREN_EINVAL && refuse_row(s, message->id)) {
+        reading->status = WARREN_OK;
+    } else if (reading->status == WARREN_OK &&
                !offer(s, record, message->id, message->at_ms, bytes)) {
         record_free(record);
-        feeding->full = true;
+        reading->full = true;
     }
-    feeding->messages++;
-    feeding->bytes += bytes;
-    return feeding->status == WARREN_OK && !feeding->full && feeding->messages < FEED_MESSAGES &&
-           feeding->bytes < FEED_BYTES;
+    reading->messages++;
+    reading->bytes += bytes;
+    return reading->status == WARREN_OK && !reading->full &&
+           reading->messages < READ_BACK_MESSAGES && reading->bytes < READ_BACK_BYTES;
 }
 
-/* Nothing is left behind fed_id, where the last ones may have been removed without being sent. */
+/* Nothing is left behind offered_id, where the last ones may have been removed without being sent.
+ */
 static void caught_up(struct spooler *s)
 {
     s->backlog = false;
-    if (s->fed_id < s->last_id)
-        s->fed_id = s->last_id;
+    if (s->offered_id < s->last_id)
+        s->offered_id = s->last_id;
 }
 
-bool spooler_feed(struct spooler *s)
+bool spooler_read_back(struct spooler *s)
 {
-    struct feeding feeding = {.spooler = s, .status = WARREN_OK};
+    struct reading reading = {.spooler = s, .status = WARREN_OK};
     struct warren_error error = {WARREN_ENOMEM, "out of memory for a message of the spool"};
     enum warren_status status;
     bool more;
 
-    /* From here on the sender tells of room; it may do so before it was found to be missing. */
+    /* From here on the sender reports room; it may do so before the room was found to be missing.
+     */
     set_hungry(s, true);
-    status = spool_read(s->spool, s->fed_id, SPOOL_TO_SEND, true, feed_one, &feeding, &error);
-    if (status != WARREN_OK || feeding.status != WARREN_OK) {
+    status = spool_read(s->spool, s->offered_id, SPOOL_TO_SEND, true, offer_one, &reading, &error);
+    if (status != WARREN_OK || reading.status != WARREN_OK) {
         s->retry_ms = clock_now_ms(clock_monotonic()) + SPOOLER_RETRY_MS;
         writer_failed(s->writer, &s->client, &error);
         return false;
     }
-    if (feeding.full)
+    if (reading.full)
         return false;
     set_hungry(s, false);
-    more = feeding.messages >= FEED_MESSAGES || feeding.bytes >= FEED_BYTES;
+    more = reading.messages >= READ_BACK_MESSAGES || reading.bytes >= READ_BACK_BYTES;
     if (!more)
         caught_up(s);
     return more;

@@ -1,19 +1,19 @@
-/* fed_ring.c - see fed_ring.h. */
-#include "publish/spool/fed_ring.h"
+/* offered.c - see offered.h. */
+#include "publish/spool/offered.h"
 
 #include <stdlib.h>
 
 #define CAPACITY_MIN 1024
 
-static struct spool_fed *at(const struct fed_ring *ring, size_t index)
+static struct offered_message *at(const struct offered *ring, size_t index)
 {
     return &ring->items[(ring->first + index) & (ring->capacity - 1)];
 }
 
-static bool grow(struct fed_ring *ring)
+static bool grow(struct offered *ring)
 {
     size_t capacity = ring->capacity > 0 ? ring->capacity * 2 : CAPACITY_MIN;
-    struct spool_fed *items = malloc(capacity * sizeof *items);
+    struct offered_message *items = malloc(capacity * sizeof *items);
 
     if (!items)
         return false;
@@ -26,23 +26,23 @@ static bool grow(struct fed_ring *ring)
     return true;
 }
 
-bool fed_ring_reserve(struct fed_ring *ring)
+bool offered_reserve(struct offered *ring)
 {
     return ring->count < ring->capacity || grow(ring);
 }
 
-void fed_ring_push(struct fed_ring *ring, int64_t id, int64_t bytes)
+void offered_push(struct offered *ring, int64_t id, int64_t bytes)
 {
     ring->count++;
-    *at(ring, ring->count - 1) = (struct spool_fed){.id = id, .bytes = bytes};
+    *at(ring, ring->count - 1) = (struct offered_message){.id = id, .bytes = bytes};
 }
 
-void fed_ring_unpush(struct fed_ring *ring)
+void offered_unpush(struct offered *ring)
 {
     ring->count--;
 }
 
-struct spool_fed *fed_ring_find(const struct fed_ring *ring, int64_t id)
+struct offered_message *offered_find(const struct offered *ring, int64_t id)
 {
     size_t low = 0;
     size_t high = ring->count;
@@ -58,12 +58,12 @@ struct spool_fed *fed_ring_find(const struct fed_ring *ring, int64_t id)
     return low < ring->count && at(ring, low)->id == id ? at(ring, low) : NULL;
 }
 
-int64_t fed_ring_first(const struct fed_ring *ring, int64_t none)
+int64_t offered_first(const struct offered *ring, int64_t none)
 {
     return ring->count > 0 ? at(ring, 0)->id : none;
 }
 
-void fed_ring_drop_done(struct fed_ring *ring)
+void offered_drop_done(struct offered *ring)
 {
     while (ring->count > 0 && at(ring, 0)->done) {
         ring->first = (ring->first + 1) & (ring->capacity - 1);
@@ -71,13 +71,13 @@ void fed_ring_drop_done(struct fed_ring *ring)
     }
 }
 
-void fed_ring_clear(struct fed_ring *ring)
+void offered_clear(struct offered *ring)
 {
     ring->count = 0;
 }
 
-void fed_ring_done(struct fed_ring *ring)
+void offered_done(struct offered *ring)
 {
     free(ring->items);
-    *ring = (struct fed_ring){0};
+    *ring = (struct offered){0};
 }
