@@ -22,7 +22,7 @@
 /* When it stands still: in 146 years, so that nobody who adds to it has an overflow. */
 #define END_NS (INT64_MAX / 2)
 
-/* A chain that admits nothing: so often is it asked, and for so long. */
+/* A chain that admits nothing: how often it is asked at most, and for how long. */
 #define ASKS_MAX     1000000
 #define ADMIT_MAX_MS INT64_C(31536000000)
 
@@ -45,7 +45,7 @@ struct warren_test {
     struct attempt *current; /* NULL: there is no message yet */
     uint64_t tag;            /* of the last delivery */
     uint32_t given;          /* number of the first attempt, in place of the headers; 0: none */
-    uint32_t number;         /* that the next attempt shall have; 0: as the headers tell */
+    uint32_t number;         /* that the next attempt shall have; 0: as the headers say */
     bool tried;              /* `attempt` is the delivery's last one */
     struct warren_test_attempt attempt;
     char error[JOB_ERROR_SIZE];
@@ -311,7 +311,7 @@ struct sqlite3 *warren_test_sqlite(struct warren_test *test)
     return test->setup.scratch ? scratch_handle(test->setup.scratch) : NULL;
 }
 
-/* @number as far as possible: headers and the broker's flag may tell of more. */
+/* @number as far as possible: headers and the broker's flag may say that it is higher. */
 static void begin(struct warren_test *test)
 {
     uint32_t least;

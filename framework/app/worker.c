@@ -56,7 +56,7 @@ struct warren_worker {
     sem_t *wake; /* posted: look at the flags below, the signals and the recorder. No descriptor,
                     which a handler might close */
     int64_t started_ms;
-    int64_t stopped_ms; /* when it was told to drain; 0: not yet */
+    int64_t stopped_ms; /* when its drain began; 0: not yet */
     atomic_bool stop_asked;
     atomic_bool at_gap; /* a stream lacks messages, and on_gap is stop */
     atomic_bool ended;
@@ -307,7 +307,7 @@ static void take_requests(struct warren_worker *worker)
     take_hang_up(worker);
 }
 
-/* A thread is lost, or told where it is, or there is a hard limit to watch. */
+/* A thread is lost, or has reported where it is, or there is a hard limit to watch. */
 static void take_taint(struct warren_worker *worker)
 {
     if (!worker_flight_tainted(&worker->flight) || !flight_told(worker->flight.flight))

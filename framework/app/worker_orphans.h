@@ -1,4 +1,4 @@
-/* worker_orphans.h - zombies that nobody else can wait for, where the process is number 1 of a
+/* worker_orphans.h - zombies that no other process can wait for, where this one is number 1 of a
  * container, or a subreaper (prctl(2)): the kernel gives it every process whose parent has ended.
  *
  * What a handler starts is never taken from it. A child belongs to the thread that started it, and

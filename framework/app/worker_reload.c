@@ -68,7 +68,7 @@ static bool read_again(const struct worker_reload *reload, const struct worker_s
     return false;
 }
 
-/* SIGHUP comes each night for logrotate; who changed the file is told once. */
+/* SIGHUP comes each night for logrotate; a change that needs a restart is reported once. */
 static void report_fixed(struct worker_reload *reload, const struct name_list *fixed)
 {
     if (strcmp(reload->told, fixed->text) == 0)

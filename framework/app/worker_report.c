@@ -16,7 +16,7 @@ static void report_connected(const char *purpose, const char *where, const char 
               LOG_TEXT("broker", where), LOG_TEXT("server", server));
 }
 
-/* Each try of an outage is told; the backoff bounds how many. */
+/* Each failure to connect is reported; the backoff bounds how many. */
 static void report_lost(const char *purpose, const struct connection_loss *loss)
 {
     const char *event = loss->refused    ? "broker refused the connection"

@@ -1,5 +1,5 @@
-/* worker_signals.h - SIGTERM, SIGINT and SIGHUP of a worker: caught, counted, and told to whoever
- * waits on a semaphore. No descriptor is needed for that, so none can be closed under it.
+/* worker_signals.h - SIGTERM, SIGINT and SIGHUP of a worker: caught, counted, and reported by
+ * a semaphore. That needs no descriptor, so a handler cannot close it.
  *
  * Mutable globals here: what has come, for a process has but one disposition of each signal.
  * Thread: main, but for the signals' handler.
@@ -12,7 +12,7 @@
 
 #include "base/signal_tally.h"
 
-/** A process that was told twice ends within so long, whatever its main thread waits for. */
+/** After a second signal the process ends within this time, whatever its main thread waits for. */
 #define SIGNALS_END_S 5
 
 /** Add these signals to @set. */

@@ -10,7 +10,7 @@
 /* A descriptor 0, 1 or 2 that was closed by whoever started us would be given to a socket, and
  * then be written to as standard error. A standard input that was closed cannot be read, and is not
  * an empty one; a standard output that was closed takes nothing, which is an error of whoever
- * writes. Only what is said of errors goes nowhere, for there is nobody to tell. */
+ * writes. Only error messages are dropped then, for there is no place for them. */
 static void open_standard_descriptors(void)
 {
     static const int ways[] = {

@@ -55,7 +55,7 @@ struct config_queue {
     bool limit_added; /* the last argument was not written: see declared.h */
 };
 
-/** A quorum queue's argument: so often it takes a message back. */
+/** A quorum queue's argument: how often it takes a message back. */
 #define CONFIG_DELIVERY_LIMIT "x-delivery-limit"
 
 struct config_binding {

@@ -42,8 +42,8 @@ struct breaker {
      * step of the window in which messages were last admitted. One that ends at the very moment
      * of a change may be counted in the next epoch: harmless. */
     _Atomic uint64_t calm;       /* the epoch, or 0 unless closed */
-    _Atomic int64_t step_end_ms; /* the next admission after it tells the state */
-    _Atomic uint32_t successes;  /* not yet told */
+    _Atomic int64_t step_end_ms; /* after it the next admission updates the state */
+    _Atomic uint32_t successes;  /* not yet counted in the window */
 };
 
 /* What is logged of a change, after the mutex was given back. */
@@ -55,23 +55,24 @@ struct change {
 
 static const struct warren_option options[] = {
     {"failure_percent", WARREN_OPTION_INT, "50", 0, 100, NULL,
-     "Opens when so many percent of the window's calls failed; 0 means never."},
+     "Opens when this percentage of the window's calls failed; 0 means never."},
     {"min_calls", WARREN_OPTION_INT, "10", 1, 1000000, NULL,
      "How many calls the window must hold before failure_percent counts."},
     {"window", WARREN_OPTION_DURATION, "1m", 100, 3600000, NULL,
      "How long a call is remembered; the window slides in ten steps."},
     {"consecutive", WARREN_OPTION_INT, "0", 0, 1000000, NULL,
-     "Opens after so many failures in a row; 0 means never."},
+     "Opens after this many failures in a row; 0 means never."},
     {"open_time", WARREN_OPTION_DURATION, "5s", 1, 3600000, NULL,
      "How long it stays open at first."},
     {"open_growth", WARREN_OPTION_INT, "2", 1, 100, NULL,
-     "After failed probes it stays open so many times longer than before."},
+     "Each time that probes fail, it stays open this many times longer than before."},
     {"max_open_time", WARREN_OPTION_DURATION, "1m", 1, 86400000, NULL,
      "But never longer than this."},
     {"probes", WARREN_OPTION_INT, "1", 1, 1000, NULL,
      "How many messages are let through after the open time to try."},
     {"close_percent", WARREN_OPTION_INT, "100", 1, 100, NULL,
-     "It closes when so many percent of the probes succeeded, and opens again when they cannot."},
+     "It closes when this percentage of the probes succeeded, and opens again when that cannot be "
+     "reached any more."},
     {"on_open", WARREN_OPTION_ENUM, "pause", 0, 0, ON_OPEN_WORDS,
      "While open: take no messages, or answer each with a later retry that does not count as an "
      "attempt, or dead-letter each."},
@@ -186,7 +187,7 @@ static void breaker_reload(void *state, const struct warren_options *given)
 
 /* ---- changes of the state ---- */
 
-/* Take the mutex, and tell the state what has been counted apart, and what a reload brought. */
+/* Take the mutex, and bring the state up to date: what was counted apart, what a reload changed. */
 static enum breaker_phase enter(struct breaker *breaker, int64_t now_ms)
 {
     pthread_mutex_lock(&breaker->shared.mutex);

@@ -7,7 +7,7 @@
  * returns after the limit:
  *
  *   ACK, REJECT,  stay what they are: an effect that came late is done all the same, and a verdict
- *   DISCARD       is a verdict. One line at warn tells that it was late, with the count of late
+ *   DISCARD       is a verdict. One line at warn says that it was late, with the count of late
  *                 ones so far.
  *   RETRY         stays, with the text "time limit of 5s passed", before the handler's own.
  *   REQUEUE       becomes RETRY, likewise: a handler that hands back because it was cancelled
@@ -38,7 +38,7 @@ struct deadline {
 
 static const struct warren_option deadline_options[] = {
     {"limit", WARREN_OPTION_DURATION, NULL, 1, LIMIT_MAX_MS, NULL,
-     "How long one attempt may take; then the handler is told to give up."},
+     "How long one attempt may take; then the job is cancelled."},
     {"hard_limit", WARREN_OPTION_DURATION, "0ms", 0, LIMIT_MAX_MS, NULL,
      "When a handler that has not returned is given up: where it is is logged, the attempt counts "
      "as a crash, the process finishes the other handlers and executes itself again; 0 means "

@@ -381,8 +381,7 @@ static bool is_done(enum warren_outcome outcome)
     return outcome == WARREN_ACK || outcome == WARREN_DISCARD;
 }
 
-/* Rolled back or refused, it has to be handled again. Without a passage nobody waits to hear of it.
- */
+/* Rolled back or refused, it has to be handled again. Without a passage nobody waits for it. */
 static void undone(struct attempt *attempt)
 {
     struct warren_passage *passage = attempt->passage;

@@ -34,7 +34,7 @@ static const struct warren_option log_options[] = {
     {"failed", WARREN_OPTION_ENUM, "warn", 0, 0, LOG_LEVELS,
      "The level of a line about any other outcome."},
     {"sample", WARREN_OPTION_INT, "1", 1, SAMPLE_MAX, NULL,
-     "Of so many acked messages the first one has a line."},
+     "One acked message in this many has a line."},
     {0}};
 
 static void log_reload(void *state, const struct warren_options *options)
@@ -97,7 +97,7 @@ static bool is_sampled(struct log *log)
            atomic_fetch_add_explicit(&log->acks, 1, memory_order_relaxed) % sample == 0;
 }
 
-/* A forgiven attempt was turned away, by an open breaker say, which has told why itself. */
+/* A forgiven attempt was turned away, by an open breaker say, which has logged why. */
 static enum warren_log_level level_for(const struct log *log, const struct warren_job *job,
                                        enum warren_outcome outcome)
 {

@@ -1,4 +1,4 @@
-/* rate_limit.c - the rate limit middleware: so many messages a second and no more.
+/* rate_limit.c - the rate limit middleware: at most `rate` messages a second.
  * It only governs admission: no worker thread waits, and no attempt costs anything. A retried
  * message counts again.
  * Subscriptions with the same `name` share one limit, and take turns when it is short.
@@ -16,7 +16,8 @@
 #include "base/token_bucket.h"
 #include "middleware/shared.h"
 
-/* Whoever had to wait and does not come by so long after its time wants nothing any more. */
+/* A subscription that had to wait and does not ask again within this time of its turn has no more
+ * messages. */
 #define TURN_LATE_MS 100
 
 /* What subscriptions have in common. */
@@ -224,7 +225,7 @@ static void rate_limit_took(void *state, uint32_t count, int64_t now_ms)
 
 const struct warren_middleware middleware_rate_limit = {
     .name = "rate_limit",
-    .help = "Lets only so many messages a second go to the handler.",
+    .help = "Limits how many messages a second go to the handler.",
     .options = options,
     .open = rate_limit_open,
     .may = rate_limit_may,

@@ -50,13 +50,13 @@ static const struct warren_option options[] = {
     {"max_delay", WARREN_OPTION_DURATION, "30s", 0, LONGEST_MS, NULL,
      "No delay is longer, not even one that the handler asks for. delay.longest bounds it, too."},
     {"factor", WARREN_OPTION_INT, "2", 2, 100, NULL,
-     "With policy exponential each delay is so many times the one before."},
+     "With policy exponential each delay is this many times the one before."},
     {"max_attempts", WARREN_OPTION_INT, "-1", -1, 1000000, NULL,
-     "The message is rejected when so many attempts failed; 0 means no limit, -1 means 5 with "
+     "The message is rejected when this many attempts failed; 0 means no limit, -1 means 5 with "
      "dead_letter.enabled, and no limit without: a broker drops what is rejected where there is "
      "no dead-letter exchange."},
     {"max_age", WARREN_OPTION_DURATION, "0ms", 0, LONGEST_MS, NULL,
-     "The message is rejected when the next attempt would begin later than so long after the first "
+     "The message is rejected when the next attempt would begin later than this after the first "
      "failure; 0 means no limit. Mind the dead-letter exchange, as above."},
     {"in_memory_max", WARREN_OPTION_DURATION, "30s", 0, MOST_MS, NULL,
      "Longer delays are not waited for in the prefetch window: the message goes to the delay "

@@ -128,7 +128,7 @@ static bool check_segments(const struct image *image, const ElfW(Ehdr) * header)
     return (loads && dynamic) || wrong(image, "it has nothing that could be loaded");
 }
 
-/* Nothing of these is loaded; but they are the last that a linker writes, so they tell whether the
+/* Nothing of these is loaded; but they are the last that a linker writes, so they show whether the
  * file has its end. */
 static bool check_sections(const struct image *image, const ElfW(Ehdr) * header)
 {

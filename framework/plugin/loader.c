@@ -57,7 +57,7 @@ static enum warren_status read_plugin(void *library, const char *path, struct pl
     const struct warren_plugin *descriptor;
     entry_fn *entry = NULL;
 
-    *(void **)&entry = dlsym(library, WARREN_PLUGIN_ENTRY); /* as POSIX tells to */
+    *(void **)&entry = dlsym(library, WARREN_PLUGIN_ENTRY); /* as POSIX says */
     if (!entry)
         return error_set(error, WARREN_EPLUGIN,
                          "%s: not a warren plugin: it exports no %s; define it with "

@@ -91,7 +91,7 @@ WARREN_API const char *const *warren_options_list(const struct warren_options *o
 
 /* ---- a handler and a plugin ---- */
 
-/** What `open` is told about the subscription it opens for. Lives until `close` returns. */
+/** What `open` learns about the subscription it opens for. Lives until `close` returns. */
 struct warren_subscription_info {
     const char *queue;
     const char *handler;  /**< "PLUGIN.HANDLER" */
@@ -258,8 +258,8 @@ WARREN_API bool warren_job_redelivered(const struct warren_job *job);
 WARREN_API uint32_t warren_job_attempt(struct warren_job *job);
 
 /**
- * Milliseconds left until the attempt's time limit; INT64_MAX if there is none. After the worker
- * was told to stop, what is left of drain.timeout. Negative once it passed.
+ * Milliseconds left until the attempt's time limit; INT64_MAX if there is none. Once the worker
+ * drains, what is left of drain.timeout. Negative once it passed.
  */
 WARREN_API int64_t warren_job_time_left_ms(const struct warren_job *job);
 
@@ -279,7 +279,7 @@ WARREN_API void *warren_job_alloc(struct warren_job *job, size_t size);
 WARREN_API void warren_job_fail(struct warren_job *job, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/** What warren_job_fail() was told last, or NULL. Valid until `handle` returns. Since: 0.1. */
+/** The last text of warren_job_fail(), or NULL. Valid until `handle` returns. Since: 0.1. */
 WARREN_API const char *warren_job_error(const struct warren_job *job);
 
 /**
@@ -295,9 +295,9 @@ WARREN_API void warren_panic(struct warren_job *job, const char *format, ...)
  * it stays unsettled in the prefetch window, without a worker thread. A later call replaces an
  * earlier one; a negative delay takes it back.
  *
- * A short delay (up to retry's in_memory_max) is waited for here, as long as there is a place: only
- * so many messages are held. Else the message goes through the delay queues, with its attempts
- * counted, rounded up to whole seconds, for delay.longest at most.
+ * A short delay (up to retry's in_memory_max) is waited for here, as long as there is a place: the
+ * number of held messages is bounded. Else the message goes through the delay queues, with its
+ * attempts counted, rounded up to whole seconds, for delay.longest at most.
  */
 WARREN_API void warren_job_retry_after(struct warren_job *job, int64_t delay_ms);
 

@@ -119,7 +119,7 @@ struct warren_properties {
  * keys, and no broker looks: whoever publishes can put one there. A C string ends at it. So do
  * these structs and warren_table_get(), for which "x\0y" is "x"; a message that you build of C
  * strings of your own cannot hold one. What warren hands out is there to its end, with a NUL behind
- * it, and its length is told by warren_job_text() (handler.h), warren_reply_text() and the receipt
+ * it, and its length is given by warren_job_text() (handler.h), warren_reply_text() and the receipt
  * (publisher.h), and warren_test_text() (testing.h). Keys of idempotency, headers asked for by
  * warren_job_header(), dead letters, retries, replies, logs and dumps always go by the whole text.
  *

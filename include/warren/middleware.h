@@ -63,10 +63,10 @@ struct warren_middleware {
      * in the prefetch window, unhandled; no worker thread waits with it.
      *
      * @now_ms        monotonic milliseconds
-     * @ret_retry_ms  written if fewer than @want may go: ask again after so long, at least 1. It
+     * @ret_retry_ms  written if fewer than @want may go: ask again after this time, at least 1. It
      *                is asked sooner when a message of the subscription was handled, and once a
      *                second in any case
-     * @return        0 to @want. Nothing is reserved: `took` tells how many really went
+     * @return        0 to @want. Nothing is reserved: `took` says how many really went
      * Thread: the event loop's; must not block.
      */
     uint32_t (*may)(void *state, uint32_t want, int64_t now_ms, int64_t *ret_retry_ms);
@@ -111,8 +111,8 @@ struct warren_middleware {
      * Behind the workers: the outcome of a message with a mark is final, and what it published is
      * confirmed. Called once for each mark; also for a message that no worker took, because it is
      * handed back or its channel was lost: with WARREN_REQUEUE, and NULL in place of @passage.
-     * Those of a chain are told innermost first, as `call` returns, each with the outcome that the
-     * one before it left.
+     * Those of a chain are called innermost first, as `call` returns, each with the outcome that
+     * the one before it left.
      *
      * @mark   of this middleware
      * @return true: settle it; false: not before warren_passage_settle(). Without @passage the
@@ -135,7 +135,7 @@ struct warren_middleware {
      * A job's messages are confirmed after the chain has returned. If the broker refuses one for
      * good, the attempt has failed after all: `call` of the middlewares with this flag is run once
      * more then, with a rest of the chain that answers WARREN_RETRY, and warren_job_error() that
-     * says what was refused. For those that decide about failed attempts, or tell of them: of
+     * says what was refused. For those that decide about failed attempts, or report them: of
      * warren's own log, trace and retry. Since: 0.1.
      */
     bool late_failures;
@@ -150,7 +150,7 @@ WARREN_API void warren_passage_go(struct warren_passage *passage);
  * The message for which `after` returned false is to be settled with @outcome, once the `after` of
  * middlewares further out agree. Once; @passage is gone.
  *
- * @outcome  the one that `after` was told, or WARREN_REQUEUE. What is made only of an attempt's own
+ * @outcome  what `after` was given, or WARREN_REQUEUE. What is made only of an attempt's own
  *           outcome is not made any more: a count, a delay, or a dead letter of warren's
  * Thread: any. Since: 0.1.
  */
@@ -165,9 +165,9 @@ WARREN_API void warren_passage_retry(struct warren_passage *passage, int64_t del
 #define WARREN_MIDDLEWARES(table)                                                                  \
     .middlewares = (table), .middleware_size = sizeof(struct warren_middleware)
 
-/* ---- what a middleware may ask and tell of a job, besides handler.h ---- */
+/* ---- what a middleware may ask and set of a job, besides handler.h ---- */
 
-/** What warren_job_retry_after() was told in this attempt; -1: nothing. */
+/** The delay that warren_job_retry_after() set in this attempt, in ms; -1: none. */
 WARREN_API int64_t warren_job_retry_delay_ms(const struct warren_job *job);
 
 /** Do not count this attempt: warren_job_attempt() will be the same in the next one. */
@@ -223,7 +223,7 @@ WARREN_API int64_t warren_job_now_ms(const struct warren_job *job);
 /**
  * What the caller's own `before` wrote for this message.
  *
- * @next    as `call` was given it: it tells whose mark is meant
+ * @next    as `call` was given it: it shows whose mark is meant
  * @return  NULL: nothing, or there is no `before`
  */
 WARREN_API void *warren_job_mark(const struct warren_job *job, const struct warren_link *next);

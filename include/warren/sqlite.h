@@ -24,12 +24,12 @@ struct warren_test;
  * written.
  *
  * From the first call in an attempt until `handle` returns, the handler has the connection for
- * itself, and nobody else can write the file: do what takes long before. BEGIN, COMMIT, ROLLBACK,
- * ATTACH, changes of warren's own tables and PRAGMAs that set something are refused with
- * SQLITE_AUTH, the latter two also in `open` (docs/idempotency.md); savepoints of your own are
- * fine. A statement that has SQLite roll everything back (OR ROLLBACK, RAISE(ROLLBACK)) undoes the
- * attempt: later ones in it fail, and WARREN_ACK then means WARREN_RETRY, which counts. So it does
- * if foreign keys that are checked late are not satisfied when `handle` returns. What is
+ * itself, and no other handler or process can write the file: do what takes long before. BEGIN,
+ * COMMIT, ROLLBACK, ATTACH, changes of warren's own tables and PRAGMAs that set something are
+ * refused with SQLITE_AUTH, the latter two also in `open` (docs/idempotency.md); savepoints of your
+ * own are fine. A statement that has SQLite roll everything back (OR ROLLBACK, RAISE(ROLLBACK))
+ * undoes the attempt: later ones in it fail, and WARREN_ACK then means WARREN_RETRY, which counts.
+ * So it does if foreign keys that are checked late are not satisfied when `handle` returns. What is
  * published now goes into the publisher's spool, which must be in the same file (spool.path): it is
  * sent once all is committed. Statements may be prepared in `open` and used for ever; they are
  * reset when `handle` returns. A result is SQLITE_FULL or SQLITE_IOERR: answer WARREN_RETRY.

@@ -174,7 +174,7 @@ class job
     ::warren_job *c_;
 };
 
-/** What an object that handles is told when it is made: `open` of handler.h. */
+/** What an object that handles gets when it is made: `open` of handler.h. */
 class subscription
 {
   public:
@@ -358,7 +358,7 @@ plugin(const char *name, const char *version, const ::warren_handler (&handlers)
 
 } // namespace detail
 
-/** One handler of a plugin, to be told more of: handler<f>("name").help("...").options(table). */
+/** One handler of a plugin, with more said of it: handler<f>("name").help("...").options(table). */
 class row
 {
   public:

@@ -1,4 +1,4 @@
-/* pacer.h - a token bucket: so many messages a second, with a bounded burst after a pause.
+/* pacer.h - a token bucket: at most `rate` messages a second, with a bounded burst after a pause.
  * Thread: none of its own; the clock is passed in.
  */
 #ifndef WARREN_COMMAND_PACER_H

@@ -82,14 +82,14 @@ const struct cli_option dlq_filter_rows[] = {
     FILTER("since", '\0', "Only those that died then or later, such as 2h or 2024-05-01T12:00Z",
            "TIME", take_time, since_s),
     FILTER("until", '\0', "Only those that died before", "TIME", take_time, until_s),
-    CLI_NUMBER("max", 'n', "At most so many messages", "N", 1, INT64_MAX, struct dlq_request, max),
+    CLI_NUMBER("max", 'n', "At most N messages", "N", 1, INT64_MAX, struct dlq_request, max),
     CLI_END};
 
 const struct cli_option dlq_broker_rows[] = {
     BROKER_CONFIG("The worker's configuration: broker, queues, names"),
     BROKER_URI,
     BROKER_SET,
-    CLI_NUMBER("limit", 'l', "At most so many messages are held and given back (1000)", "N", 1,
+    CLI_NUMBER("limit", 'l', "At most N messages are held and given back (1000)", "N", 1,
                DLQ_LEAVE_MAX, struct dlq_request, limit),
     CLI_FLAG("force", '\0', "Look although each look counts against the queue's delivery limit",
              struct dlq_request, force),

@@ -35,8 +35,7 @@ bool dlq_filter_is_empty(const struct dlq_filter *filter);
 
 /**
  * A time of a command line: 2024-05-01T12:30:00Z or 2024-05-01T12:30 or 2024-05-01 (UTC if it ends
- * with Z, else local), @1714566600 (seconds since 1970), or 90s, 15m, 2h, 7d (so long before
- * @now_s).
+ * with Z, else local), @1714566600 (seconds since 1970), or 90s, 15m, 2h, 7d (before @now_s).
  *
  * @return false: it is none of them
  */

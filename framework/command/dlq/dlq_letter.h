@@ -19,7 +19,7 @@
 
 /**
  * No text is NULL: "" is nothing. All live in the arena, or in the delivery; they may hold a NUL:
- * arena_bytes() of @texts tells their lengths, those in @message included.
+ * arena_bytes() of @texts gives their lengths, those in @message included.
  */
 struct dlq_letter {
     const struct arena *texts;

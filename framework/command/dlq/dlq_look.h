@@ -18,7 +18,7 @@ typedef bool dlq_look_fn(void *user, const struct dlq_letter *letter, uint64_t n
  *
  * @each         NULL: messages are counted only, and without a filter those that cannot be read,
  * too
- * @ret_matched  how many matched; that none did is told
+ * @ret_matched  how many matched; that none did is printed
  * @return       CLI_OK; CLI_FAILED, also after a signal, where a message is asked for by its id and
  *               is not there, where others kept all messages to themselves, and where some could
  *               not be read

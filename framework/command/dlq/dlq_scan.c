@@ -15,7 +15,7 @@
 #define BACK_STEPS   100
 #define BACK_STEP_MS 10
 
-/* The first RabbitMQ whose quorum queues have a delivery limit unless told otherwise. */
+/* The first RabbitMQ whose quorum queues have a delivery limit by default. */
 #define DROPPING_MAJOR 4
 
 static enum warren_status begin(struct dlq_scan *scan, struct warren_error *error)
@@ -54,8 +54,8 @@ static enum warren_status go_through(struct dlq_scan *scan, struct warren_error 
     return status;
 }
 
-/* The broker has the nack, but the queue may not: until then it tells too few messages, and the
- * next command would believe it. Where others consume, they take what comes back. */
+/* The broker has the nack, but the queue may not: until then it counts too few messages, and the
+ * next command would believe that. Where others consume, they take what comes back. */
 static enum warren_status wait_until_back(const struct dlq_scan *scan, struct warren_error *error)
 {
     enum warren_status status = WARREN_OK;
@@ -81,7 +81,7 @@ static int broker_major(const char *server)
 }
 
 /* Where a look counts, the last one that a limit allows destroys what was looked at: the broker
- * tells a message's count when it is too late, so the limit must not be a low one. */
+ * shows a message's count when it is too late, so the limit must not be a low one. */
 static enum warren_status check_limit(struct dlq_session *session,
                                       const struct dlq_scan_options *options,
                                       struct warren_error *error)

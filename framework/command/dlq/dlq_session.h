@@ -31,7 +31,7 @@ struct connection *dlq_session_connection(struct dlq_session *session);
 /** SIGINT or SIGTERM came; a second one ends the program. */
 bool dlq_session_interrupted(const struct dlq_session *session);
 
-/** Who is told, on the loop, while dlq_session_run() runs. Any may be NULL. */
+/** Events, on the loop, while dlq_session_run() runs. Any may be NULL. */
 struct dlq_session_events {
     void (*interrupted)(void *user);
     void (*lost)(void *user, const char *why); /* the connection; dlq_session_run() returns */

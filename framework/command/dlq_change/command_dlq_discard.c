@@ -131,7 +131,7 @@ static enum cli_status ask(struct discard *d, bool *ret_go)
     enum cli_status status = dlq_look(r, NULL, NULL, &matched);
 
     *ret_go = false;
-    if (status != CLI_OK || matched == 0) /* dlq_look() has told it */
+    if (status != CLI_OK || matched == 0) /* dlq_look() has said so */
         return status;
     fprintf(stderr, "discard %" PRIu64 " message%s of ", matched, matched == 1 ? "" : "s");
     cli_write_safe(stderr, r->queue.name, strlen(r->queue.name));
@@ -178,7 +178,7 @@ const struct command command_dlq_discard = {
     .details = DLQ_HELP
     "\n"
     "On a terminal you are asked first, with the number of messages; elsewhere --yes must be\n"
-    "given. A line of the log on stderr tells each message, and who discarded it.\n\n"
+    "given. A line of the log on stderr names each message, and who discarded it.\n\n"
     "Examples:\n"
     "  warren dlq discard payments --id 018f4c1e-7d2a-7c11-9f00-aabbccddeeff\n"
     "  warren dlq discard payments --until 30d --yes\n\n"

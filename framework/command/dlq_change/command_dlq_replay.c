@@ -25,17 +25,17 @@ static bool take_hold(struct cli *cli, const struct cli_option *option, void *va
 
 static const struct cli_option options[] = {
     CLI_ROWS(dlq_filter_rows),
-    CLI_OPTION("rate", '\0', "At most so many messages a second", "N", cli_take_rate,
+    CLI_OPTION("rate", '\0', "At most N messages a second", "N", cli_take_rate,
                struct replay_request, job.rate),
     CLI_TEXT("to", 't', "Replay to this queue, not to that which they came from", "QUEUE",
              struct replay_request, job.to),
     CLI_NUMBER("window", 'w',
-               "At most so many messages on their way; an interruption leaves no more of them in "
+               "At most N messages on their way; an interruption leaves no more of them in "
                "both queues (100)",
                "N", 1, DLQ_WINDOW_MAX, struct replay_request, job.window),
     CLI_OPTION("hold", '\0',
-               "Messages are held for at most so long, then given back and taken anew; below the "
-               "broker's consumer_timeout (15m)",
+               "Longest time that messages are held before they are given back and taken anew; "
+               "below the broker's consumer_timeout (15m)",
                "TIME", take_hold, struct replay_request, job.hold_ms),
     CLI_FLAG("dry-run", '\0', "Only say what would be replayed", struct replay_request,
              job.dry_run),
@@ -101,7 +101,7 @@ const struct command command_dlq_replay = {
     "lost, whenever it is interrupted; run it again to go on. What is not confirmed stays. A\n"
     "replayed message keeps its id, body and headers, begins with fresh attempts, and counts\n"
     "its replays in x-warren-replays. What comes back meanwhile is not replayed again.\n"
-    "A line of the log on stderr tells each message, its target, and who replayed it.\n\n"
+    "A line of the log on stderr names each message, its target, and who replayed it.\n\n"
     "Examples:\n"
     "  warren dlq replay payments --dry-run\n"
     "  warren dlq replay payments --group 1f0c2d3e --max 1\n"

@@ -1,4 +1,5 @@
-/* dlq_courier.h - publishes, mandatory and confirmed, and tells on the loop how each message ended.
+/* dlq_courier.h - publishes, mandatory and confirmed; on the loop come events of how each message
+ * ended.
  * Thread: main (the session's loop); receipts come on the publisher's and are carried over.
  */
 #ifndef WARREN_COMMAND_DLQ_COURIER_H
@@ -17,7 +18,7 @@ struct dlq_courier;
 
 /** One message under way; the owner's struct begins with it. */
 struct dlq_parcel {
-    struct list link; /* the courier's, until it is told */
+    struct list link; /* the courier's, until `ended` */
     struct dlq_courier *courier;
     enum warren_result result;
     uint16_t reply_code;

@@ -189,7 +189,7 @@ static enum warren_status set_up(struct replay *r, struct warren_error *error)
 }
 
 /* With a rate, no more are held than it lets go within a minute or two. Without a filter only what
- * fails is left behind: where so many do, the reason is told before more are tried. */
+ * fails is left behind: where as many fail as may be left, the reason is reported first. */
 static struct dlq_scan_options options_of(const struct replay *r)
 {
     const struct dlq_request *request = r->request;

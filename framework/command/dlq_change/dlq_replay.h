@@ -23,7 +23,7 @@ struct dlq_replay_job {
     const char *to; /* NULL: where each message came from */
     double rate;    /* messages a second; 0: no limit */
     uint64_t window;
-    int64_t hold_ms; /* messages are held for at most so long, then given back and taken anew */
+    int64_t hold_ms; /* longest time that messages are held before they are given back */
     bool dry_run;    /* only count, and look the targets up */
     const struct dump_message *replacement; /* published in place of the one that matches */
 };

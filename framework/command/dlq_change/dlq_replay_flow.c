@@ -172,7 +172,7 @@ static bool step(struct replay *r, struct replay_parcel *parcel)
     if (parcel->target->state == DLQ_TARGET_ASKED || loop_timer_armed(&r->pause))
         return false;
     if (parcel->target->state == DLQ_TARGET_MISSING) {
-        r->tally.failed++; /* told once, when it was found out */
+        r->tally.failed++; /* reported once, when it was found out */
         replay_release(r, parcel);
         return true;
     }

@@ -40,7 +40,7 @@ struct replay {
     uint32_t flying;   /* in under_way */
     bool begun;
     bool may_go;    /* the rate has let the first waiting one go */
-    bool explained; /* one failure is told with its reason */
+    bool explained; /* one failure was reported with its reason */
 };
 
 static inline int64_t replay_now_ns(const struct replay *r)

@@ -46,7 +46,7 @@ static const struct field_type *find_type(struct dump_reader *reader, const json
     return NULL;
 }
 
-/* All but texts have no base64; of void it is told that there is a value. */
+/* Only texts have base64; void has the error that it has a value. */
 static bool is_encoded_in_vain(struct dump_reader *reader, const json_t *object,
                                const struct field_type *type)
 {

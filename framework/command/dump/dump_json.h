@@ -14,7 +14,7 @@
 #define DUMP_DIGITS_MAX 17
 
 /** All zero but the first: nothing failed yet. The first failure stays, and what is made after it
- * is of no use.
+ * is not used.
  */
 struct dump_json {
     const struct arena *texts; /* as in dump.h */

@@ -8,7 +8,7 @@
 struct request {
     struct message_options options; /* first */
     struct publish_job job;
-    bool begun; /* what follows is told by the job */
+    bool begun; /* what follows is reported by the job */
 };
 
 static bool take_delay(struct cli *cli, const struct cli_option *option, void *value)
@@ -40,12 +40,12 @@ static const struct cli_option options[] = {
              options.publish.optional),
     CLI_OPTION("delay", 'd', "Deliver them so much later, such as 90s or 2h; needs no worker",
                "TIME", take_delay, struct request, job.delay_ms),
-    CLI_NUMBER("count", 'n', "How many messages; of stdin: at most so many lines", "N", 1,
-               INT64_MAX, struct request, job.count),
-    CLI_OPTION("rate", 'r', "At most so many messages a second", "N", cli_take_rate, struct request,
+    CLI_NUMBER("count", 'n', "How many messages; of stdin: at most N lines", "N", 1, INT64_MAX,
+               struct request, job.count),
+    CLI_OPTION("rate", 'r', "At most N messages a second", "N", cli_take_rate, struct request,
                job.rate),
-    BROKER_KEY("window", 'w', "At most so many unconfirmed messages (publisher.window_messages)",
-               "N", "publisher.window_messages"),
+    BROKER_KEY("window", 'w', "At most N unconfirmed messages (publisher.window_messages)", "N",
+               "publisher.window_messages"),
     BROKER_KEY("timeout", 't', "Longest time to connect, and until a message is confirmed (30s)",
                "TIME", "publisher.timeout"),
     CLI_OPTION("spool", 'S',

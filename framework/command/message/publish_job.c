@@ -18,7 +18,7 @@
 /* Waits are cut into slices, between which the progress is drawn and an interrupt seen. */
 #define SLICE_MS 100
 
-/* An early failure to connect is told while it is tried again. */
+/* A failure to connect is reported after this time, while it is tried again. */
 #define FIRST_WAIT_MS 2000
 
 /* After an interrupt: longest wait for messages on their way. */
@@ -39,7 +39,7 @@ struct publishing {
     size_t brokers;      /* to be tried */
     int64_t settled_ns;  /* when that was the last time */
     uint64_t settled;    /* how many had ended for good at that time */
-    bool failed;         /* told already */
+    bool failed;         /* reported already */
 };
 
 /* The only way to learn of an interrupt while read(2) waits for a line. */
@@ -173,7 +173,7 @@ static enum warren_status next_body(struct publishing *p, struct warren_bytes *b
     return status;
 }
 
-/* Whether as many connections as there are brokers were tried in vain, or lost. */
+/* Whether connections failed, or were lost, as often as there are brokers. */
 static bool is_cut_off(const struct publishing *p)
 {
     struct warren_publisher_stats stats;

@@ -44,7 +44,7 @@ void publish_tally_receipt(const struct warren_receipt *receipt, void *user)
     count(tally->results, &tally->explained, fine, receipt, "");
 }
 
-/* It is removed for its age, and was told of before as returned. */
+/* It is removed for its age, and was reported before as returned. */
 static bool was_refused(const struct warren_receipt *receipt)
 {
     return receipt->result == WARREN_EXPIRED && receipt->reply_text && receipt->reply_text[0];

@@ -18,7 +18,7 @@ struct publish_tally {
     atomic_bool earlier_explained;
     bool has_spool; /* then SPOOLED is no failure */
     atomic_uint_fast64_t results[WARREN_SPOOLED + 1];
-    atomic_bool explained; /* the first one that failed is told with its reason */
+    atomic_bool explained; /* the first one that failed was reported with its reason */
 };
 
 /** For each message; @user is the tally. */

@@ -26,7 +26,7 @@ struct flush {
 
 static const struct cli_option options[] = {
     CLI_FLAG("refused", 'r', "Send again what the broker refused, too", struct flush, refused),
-    BROKER_KEY("timeout", 't', "Give up after so long without any progress (30s)", "TIME",
+    BROKER_KEY("timeout", 't', "Give up after this time without any progress (30s)", "TIME",
                "publisher.timeout"),
     CLI_ROWS(message_broker_rows),
     CLI_FLAG("json", 'j', "Print the summary as one JSON object", struct flush, json),
@@ -97,7 +97,7 @@ static enum cli_status look_after(struct flush *f, struct spool *spool)
     return CLI_OK;
 }
 
-/* The file is opened here first, so that a wrong one is told before a broker is looked for. */
+/* The file is opened here first, so that a wrong one is reported before a broker is looked for. */
 static enum cli_status prepare(struct flush *f)
 {
     struct cli *cli = f->options.cli;
@@ -239,12 +239,12 @@ const struct command command_spool_flush = {
     .summary = "Send the messages that wait on disk, and wait for the broker's confirms",
     .options = options,
     .run = run,
-    .details = "A worker that runs sends its messages by itself, and nobody else may meanwhile; "
+    .details = "A worker that runs sends its messages by itself, and no other may meanwhile; "
                "but --refused\n"
                "puts what was refused in line again, behind all others, and the worker sends it. "
                "What has waited\n"
                "longer than spool.max_age (of -c or --set; no limit otherwise) is removed, and "
-               "told of.\n\n" BROKER_HELP "\n"
+               "reported.\n\n" BROKER_HELP "\n"
                "Exit status: 0 if nothing is left, refused or removed for its age, 1 if something "
                "is, 2 for\n"
                "a wrong command line.\n\n"

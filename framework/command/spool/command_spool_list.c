@@ -23,8 +23,7 @@ struct listing {
 
 static const struct cli_option options[] = {
     CLI_FLAG("refused", 'r', "Only those that the broker refused", struct listing, refused),
-    CLI_NUMBER("max", 'n', "At most so many messages (100)", "N", 1, INT64_MAX, struct listing,
-               max),
+    CLI_NUMBER("max", 'n', "At most N messages (100)", "N", 1, INT64_MAX, struct listing, max),
     CLI_FLAG("json", 'j', "Print one JSON object", struct listing, json), CLI_END};
 
 static void write_cells(struct warren_bytes exchange, struct warren_bytes routing_key,

@@ -11,7 +11,7 @@
 
 #define CLOSE_MS 2000
 
-/* What takes so long is told of, and how far it is in these steps. */
+/* A check that takes this long reports how far it is, in these steps. */
 #define SLOW_MS      1000
 #define SLOW_STEP_MS 100
 
@@ -188,7 +188,7 @@ static void plan_trial(struct broker_check *check)
 /* Those of the two rounds before are still open. */
 #define CHANNELS_MIN 3
 
-/* A queue that is not there, or not to be seen, has been told of. */
+/* A queue that is not there, or not to be seen, has been reported. */
 static bool has_limit_to_tell(const struct broker_check *check, size_t index)
 {
     const struct config *config = check->config;

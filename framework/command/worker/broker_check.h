@@ -22,11 +22,11 @@ struct broker_check_events {
     void (*refused)(void *user, const char *item, uint16_t code, const char *text);
     /** The worker needs more channels on its connection than this broker allows. */
     void (*few_channels)(void *user, uint32_t needed, uint32_t allowed);
-    /** It takes longer than a second: so many looks of about so many; told often. @total 0: there
-     *  is no connection yet */
+    /** It takes longer than a second: @done of about @total looks. Called often. @total 0: there is
+     *  no connection yet */
     void (*progress)(void *user, uint64_t done, uint64_t total);
     /** A consumed queue that the worker does not declare, or that is older than what it would
-     *  declare, gives up what it took back so often. */
+     *  declare, gives a message up that it took back @limit times. */
     void (*limited)(void *user, const char *queue, int64_t limit);
 };
 

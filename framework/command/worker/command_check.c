@@ -7,7 +7,7 @@
 #include "command/worker/broker_check.h"
 #include "command/worker/command_worker.h"
 
-/* Where there is no terminal, a line says so often how far it is. */
+/* Where there is no terminal: the time between two lines that say how far it is. */
 #define LINE_INTERVAL_MS 10000
 
 struct check {

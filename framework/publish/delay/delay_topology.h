@@ -38,7 +38,7 @@ struct delay_refusal {
 
 struct delay_topology {
     bool deliver;                            /* declared: the exchange below level 00, */
-    unsigned exchanges;                      /* those of so many levels, from 00 on, */
+    unsigned exchanges;                      /* those of the first n levels, from 00 on, */
     uint32_t queues;                         /* the queues of these levels (bits), */
     struct list destinations[DELAY_BUCKETS]; /* and departure queues */
     uint32_t destination_count;

@@ -77,7 +77,7 @@ enum record_kind {
 /**
  * Encode @publish: defaults for delivery mode, mandatory and message id are applied here.
  *
- * @texts     knows the lengths of texts that hold a NUL, as arena_bytes() tells them; may be NULL
+ * @texts     knows the lengths of texts that hold a NUL, as arena_bytes() gives them; may be NULL
  * @max_size  largest record_size() that is accepted
  * @return    WARREN_OK; WARREN_EINVAL, WARREN_ETOOBIG, WARREN_ENOMEM
  * Thread: any; scratch memory is kept for each thread until it ends.

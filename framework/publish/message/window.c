@@ -10,8 +10,8 @@
 #define NOT_FOUND      404
 #define INTERNAL_ERROR 541
 
-/* RabbitMQ says 541 of troubles of its own, too: a message was their cause if it was so often the
- * only one in flight. */
+/* RabbitMQ says 541 of troubles of its own, too: a message was their cause if it was the only one
+ * in flight this many times. */
 #define INTERNAL_ERRORS_MAX 3
 
 /* In a slot of the ring: its message has ended, its confirm is still to come. */

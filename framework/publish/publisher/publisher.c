@@ -45,7 +45,7 @@ static void release(struct warren_publisher *p)
 {
     struct list *link;
 
-    spooler_free(p->spooler); /* first, for it tells the loop */
+    spooler_free(p->spooler); /* first, for it wakes the loop */
     while ((link = list_pop(&p->incoming)))
         record_free(list_entry(link, struct record, link));
     sender_free(p->sender);

@@ -35,7 +35,7 @@ enum warren_status publisher_new(const struct warren_publisher_options *options,
                                  struct warren_error *error);
 
 /* In all that follow @texts knows the lengths of texts in @publish that hold a NUL, as
- * arena_bytes() tells them; NULL: none does. */
+ * arena_bytes() gives them; NULL: none does. */
 
 /**
  * warren_publisher_publish_after(), spool included, that waits for room no longer than @most_ms,
@@ -54,7 +54,7 @@ struct warren_outbox;
 /**
  * Have @publish published once the transaction of @outbox (store/spool/spool.h), of a handler in
  * the file of the spool, is committed: nothing is sent before, and nothing if it is rolled back.
- * Never waits. There is no receipt; how it ends, the spool tells.
+ * Never waits. There is no receipt; the spool reports how it ends.
  *
  * @delay_ms  as for warren_publisher_publish_after()
  * @return    as that; WARREN_ECLOSED if the publisher has no spool, WARREN_EFULL if that is full;

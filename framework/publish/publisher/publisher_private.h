@@ -80,7 +80,7 @@ static inline enum warren_status publisher_check(const struct warren_publisher *
 enum warren_status publisher_check_wait(const struct warren_publisher *publisher,
                                         struct warren_error *error);
 
-/** Does a message of so many bytes fit? One of those of window.h. */
+/** Does a message of @bytes fit? One of those of window.h. */
 typedef bool publisher_fits_fn(const struct room *room, size_t bytes);
 
 /**
@@ -94,7 +94,7 @@ enum warren_status publisher_enter(struct warren_publisher *publisher, struct re
 /**
  * Number @record and hand it to the sender. Under the lock.
  *
- * @return whether the sender must be told; of what waits already it was
+ * @return whether the sender must be woken; for what waits already it was
  */
 bool publisher_take_in(struct warren_publisher *publisher, struct record *record);
 

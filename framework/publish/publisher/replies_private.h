@@ -21,7 +21,7 @@ struct request {
     uint64_t number;       /* its correlation id says it */
     uint32_t timeout_ms;   /* from entering the window on */
     int64_t deadline_ms;
-    bool ended; /* the caller was told */
+    bool ended; /* the caller has its reply, or why there is none */
     bool lost;  /* the way for its reply is gone */
     warren_reply_fn *on_reply;
     void *user;
@@ -29,9 +29,9 @@ struct request {
 
 /* Requests that wait for a reply, by number; nothing is allocated before the first one. */
 struct replies {
-    _Atomic uint32_t open;    /* accepted, the caller was not told */
+    _Atomic uint32_t open;    /* accepted, and not ended */
     _Atomic uint64_t numbers; /* given to requests, */
-    _Atomic uint64_t unsent;  /* of which so many were given back */
+    _Atomic uint64_t unsent;  /* how many of these were given back */
     _Atomic uint64_t answered;
     _Atomic uint64_t late;
     struct loop *loop;

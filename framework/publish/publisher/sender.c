@@ -7,11 +7,11 @@
 /* The window is searched for messages whose time is over at most this often. */
 #define EXPIRY_STEP_MS 50
 
-/* While nothing can be sent, the receipt of a message that is safe on disk waits so long. */
+/* While nothing can be sent, the longest wait for the receipt of a message that is safe on disk. */
 #define SPOOL_PATIENCE_MS 1000
 
 /* RabbitMQ refuses what comes for a quorum queue that somebody else is declaring, until it is up:
- * the first message for a delay queue is sent again so often, for so long. */
+ * the first message for a delay queue is sent again at this interval, for this time. */
 #define TRIAL_STEP_MS 100
 #define TRIAL_MS      5000
 
@@ -155,7 +155,7 @@ static void trial_due(void *arg)
     sender_pump(s);
 }
 
-/* @return false: stop, the connection is of no use now */
+/* @return false: stop, nothing can be sent on the connection now */
 static bool write_record(struct sender *s, struct record *record)
 {
     uint32_t frame_max = connection_frame_max(s->connection);
@@ -278,9 +278,9 @@ static enum warren_result result_of(const struct record *record)
                                                                    : record->result;
 }
 
-/* Of what nobody else is told; what is aside without a callback was removed from the disk. */
-static void tell_end(const struct sender *s, const struct record *record,
-                     const struct warren_receipt *receipt)
+/* Of what had no receipt; what is aside without a callback was removed from the disk. */
+static void report_end(const struct sender *s, const struct record *record,
+                       const struct warren_receipt *receipt)
 {
     if (s->p->options.spool_receipt && (record->spool_id > 0 || record->aside) &&
         receipt->result != WARREN_SPOOLED)
@@ -338,7 +338,7 @@ static void call_back(struct sender *s, struct record *record)
     if (record->on_receipt)
         record->on_receipt(&receipt, record->user);
     else
-        tell_end(s, record, &receipt);
+        report_end(s, record, &receipt);
     if (record->spool_id > 0 && !record->aside)
         spooler_ended(s->p->spooler, record, record->on_receipt != NULL);
     record_free(record);

@@ -1,4 +1,4 @@
-/* sender_events.c - what the connection and its channel tell the publisher. */
+/* sender_events.c - what the connection and its channel report to the publisher. */
 #include <stdio.h>
 #include <string.h>
 
@@ -234,16 +234,16 @@ static bool is_poison(const struct connection_loss *loss)
 static void connection_was_lost(void *user, const struct connection_loss *loss)
 {
     struct sender *s = user;
-    struct connection_loss told = *loss;
+    struct connection_loss reported = *loss;
 
     keep_failure(s, loss->where, loss->text);
     if (is_poison(loss) && !s->refused && blame(s, loss->code, loss->text)) {
         connection_retry_now(s->connection);
-        told.retry_ms = 0;
+        reported.retry_ms = 0;
     }
     s->refused = s->announced = false;
     if (s->p->observer.lost)
-        s->p->observer.lost(s->p->observer_user, &told);
+        s->p->observer.lost(s->p->observer_user, &reported);
     sender_work(s);
 }
 

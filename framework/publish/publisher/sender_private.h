@@ -1,5 +1,5 @@
-/* sender_private.h - the inside of the publisher's own thread: sender.c, and sender_events.c, which
- * is told by connection and channel.
+/* sender_private.h - the inside of the publisher's own thread: sender.c, and sender_events.c,
+ * which takes the events of connection and channel.
  */
 #ifndef WARREN_PUBLISH_SENDER_PRIVATE_H
 #define WARREN_PUBLISH_SENDER_PRIVATE_H
