@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/testing_delivery.h"
 #include "app/testing_published.h"
@@ -40,6 +41,7 @@ struct warren_test {
     struct testing_clock clock;
     _Atomic int64_t deadline_ms;
     struct job_source source;
+    struct relay relay; /* for dead letters alone: what is attempted again stays here */
     struct warren_job *job;
     struct testing_stages stages;
     struct attempt *current; /* NULL: there is no message yet */
@@ -132,6 +134,19 @@ static enum warren_status read_options(const struct warren_test_options *given,
     return WARREN_OK;
 }
 
+static void make_relay(struct warren_test *test)
+{
+    const struct runtime_subscription *runs = test->setup.subscription;
+
+    test->relay = (struct relay){.outlet = testing_outlet(&test->published),
+                                 .queue = runs->queue,
+                                 .handler = runs->handler_name,
+                                 .dead_exchange = runs->dead_exchange,
+                                 .into_queue = true};
+    if (gethostname(test->relay.host, sizeof test->relay.host - 1) != 0)
+        test->relay.host[0] = '\0';
+}
+
 static enum warren_status init(struct warren_test *test, const struct warren_test_options *options,
                                bool may_be_alone, struct warren_error *error)
 {
@@ -152,6 +167,7 @@ static enum warren_status init(struct warren_test *test, const struct warren_tes
                                        .seed = options->seed,
                                        .deadline_ms = &test->deadline_ms,
                                        .settled = not_late};
+    make_relay(test);
     test->job = job_new(&test->source);
     if (!test->job || testing_published_init(&test->published) != WARREN_OK ||
         testing_stages_init(&test->stages, test->setup.subscription, &test->source) != WARREN_OK)
@@ -350,6 +366,8 @@ static void report(struct warren_test *test, size_t published_before)
     if (attempt->outcome == WARREN_RETRY && current->retry_at_ms >= 0)
         attempt->retry_after_ms =
             current->retry_at_ms > attempt->ended_ms ? current->retry_at_ms - attempt->ended_ms : 0;
+    if (attempt->outcome == WARREN_REJECT && test->published.is_dead)
+        attempt->dead_letter = &test->published.dead;
     report_published(test, published_before);
 }
 
@@ -357,6 +375,7 @@ static void end(struct warren_test *test, enum warren_outcome outcome)
 {
     test->attempt.forgiven = warren_job_forgiven(test->job);
     memcpy(test->error, test->job->error, sizeof test->error);
+    test->source.relay = outcome == WARREN_REJECT ? &test->relay : NULL;
     job_end(test->job, outcome);
 }
 
@@ -405,6 +424,7 @@ const struct warren_test_attempt *warren_test_run(struct warren_test *test)
     test->attempt = (struct warren_test_attempt){.attempt = warren_job_attempt(test->job),
                                                  .began_ms = warren_test_now_ms(test)};
     test->published.attempt = test->attempt.attempt;
+    test->published.is_dead = false;
     outcome = chain_run(&test->setup.chain, test->job);
     if (test->setup.scratch)
         why = scratch_leave(test->setup.scratch, outcome == WARREN_ACK);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "amqp/wire/annotations.h"
 #include "amqp/wire/properties.h"
 #include "base/error.h"
 #include "publish/message/record.h"
@@ -164,4 +165,57 @@ enum warren_status testing_append(struct warren_publisher *publisher,
     if (status == WARREN_OK)
         status = published->status;
     return status == WARREN_OK ? WARREN_OK : error_set(error, status, "the test has it so");
+}
+
+/* ---- dead letters ---- */
+
+/* NULL: there is none, or no memory. */
+static const char *note_of(struct testing_published *published, const char *name)
+{
+    const struct warren_table *headers = &published->dead.message.properties.headers;
+    const struct warren_value *value = table_get(headers, name, &published->arena);
+
+    return value && value->type == WARREN_STRING
+               ? arena_text(&published->arena, value->as.bytes.data, value->as.bytes.len)
+               : NULL;
+}
+
+/* Copies for the queue are not made here: such a message waits in the test. */
+static enum warren_status bury(struct warren_publisher *publisher,
+                               const struct warren_publish *what, const struct arena *texts,
+                               const char *to_queue, int64_t delay_ms, int64_t most_ms,
+                               warren_receipt_fn *receipt, void *receipt_user)
+{
+    struct testing_published *published = (struct testing_published *)(void *)publisher;
+    struct warren_test_dead_letter *dead = &published->dead;
+    const struct warren_receipt said = {.result = WARREN_CONFIRMED, .sends = 1};
+    enum warren_status status =
+        copy_name(what->exchange, texts, &published->arena, &dead->exchange);
+
+    (void)to_queue;
+    (void)delay_ms;
+    (void)most_ms;
+    if (status == WARREN_OK)
+        status = copy_name(what->routing_key, texts, &published->arena, &dead->routing_key);
+    if (status == WARREN_OK)
+        status = copy_message(what->message, texts, &published->arena, &dead->message);
+    if (status != WARREN_OK)
+        return status;
+    dead->reason = note_of(published, NOTE_REASON);
+    dead->error = note_of(published, NOTE_ERROR);
+    published->is_dead = true;
+    receipt(&said, receipt_user);
+    return WARREN_OK;
+}
+
+static size_t properties_max(struct warren_publisher *publisher)
+{
+    (void)publisher;
+    return record_properties_max(RECORD_FRAME_MAX);
+}
+
+struct relay_outlet testing_outlet(struct testing_published *published)
+{
+    return (struct relay_outlet){bury, properties_max,
+                                 (struct warren_publisher *)(void *)published};
 }

@@ -11,6 +11,8 @@
 
 struct testing_published {
     struct warren_test_published *items; /* WARREN_TEST_PUBLISHED_MAX of them */
+    struct warren_test_dead_letter dead; /* of the attempt under way */
+    bool is_dead;
     size_t count;
     struct arena arena; /* what they refer to */
     uint32_t attempt;   /* the one under way */
@@ -29,5 +31,8 @@ void testing_published_clear(struct testing_published *published);
 job_publish_fn testing_publish;
 /** A job_append_fn: the same within a transaction. */
 job_append_fn testing_append;
+
+/** What a struct relay publishes to a dead-letter exchange; @publisher as above. */
+struct relay_outlet testing_outlet(struct testing_published *published);
 
 #endif

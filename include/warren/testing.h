@@ -93,8 +93,8 @@ struct warren_test_message {
     const char *exchange;    /**< NULL: "" */
     const char *routing_key; /**< NULL: the queue */
     bool redelivered;
-    /** which one the next is; counts in headers make room. 0: warren's header x-warren-attempts
-     * tells it; as in a worker that the broker counts deliveries does not matter */
+    /** which one the next is; counts in headers make room. 0: the notes of warren's copies tell it;
+     * as in a worker, how often the broker delivered it does not matter */
     uint32_t attempt;
 };
 
@@ -133,6 +133,20 @@ struct warren_test_published {
     int64_t delay_ms;              /**< by warren_job_publish_after(); 0: at once */
 };
 
+/**
+ * What a worker publishes in place of a message that it gives up: a copy of it, with notes of its
+ * way as headers (docs/architecture.md); those of time are of the real clock. Here it always
+ * arrives. Lives until the next attempt. Since: 0.1.
+ */
+struct warren_test_dead_letter {
+    const char *exchange;    /**< "QUEUE.dlx", or the file's dead_letter.exchange */
+    const char *routing_key; /**< the one the message was published with first */
+    struct warren_message message;
+    const char *reason; /**< of its headers x-warren-reason: "rejected" by the handler or for what
+                             warren_job_reason() was told, such as "attempts" */
+    const char *error;  /**< and x-warren-error, which may be cut; NULL: nothing was said */
+};
+
 /** How one attempt went. Lives until the next attempt. */
 struct warren_test_attempt {
     enum warren_outcome outcome; /**< WARREN_RETRY also if a published message was not confirmed */
@@ -145,6 +159,8 @@ struct warren_test_attempt {
     const struct warren_test_published *published; /**< in this attempt */
     size_t published_count;
     const struct warren_test_published *reply; /**< the last one among them; NULL: none */
+    /** outcome WARREN_REJECT; NULL: another one, or the file's dead_letter.enabled is false */
+    const struct warren_test_dead_letter *dead_letter;
 };
 
 /**
@@ -192,8 +208,8 @@ WARREN_API const struct warren_test_published *
 warren_test_all_published(const struct warren_test *test, size_t *ret_count);
 
 /**
- * A text of a published message as the handler gave it, with its length: what the job was given may
- * hold a NUL (message.h).
+ * A text of a published message or a dead letter as it was given, with its length: what the job was
+ * given may hold a NUL (message.h).
  *
  * @return  of any other text its bytes up to the first NUL; NULL and 0 of NULL. Since: 0.1
  */

@@ -117,6 +117,107 @@ static void retry_gives_up_after_five_attempts(void **state)
     assert_string_equal(attempt->error, "gave up after 5 attempts");
 }
 
+/* ---- dead letters ---- */
+
+static void assert_header(const struct warren_message *message, const char *name, const char *says)
+{
+    const struct warren_value *value = warren_table_get(&message->properties.headers, name);
+
+    assert_non_null(value);
+    assert_int_equal(value->type, WARREN_STRING);
+    assert_int_equal(value->as.bytes.len, strlen(says));
+    assert_memory_equal(value->as.bytes.data, says, strlen(says));
+}
+
+static void a_rejected_message_is_a_dead_letter(void **state)
+{
+    struct warren_field fields[] = {warren_field_text("tenant", "acme"),
+                                    warren_field_i64("x-delivery-count", 3)};
+    struct warren_test_message message = {
+        .message = {.properties = {.headers = {fields, 2}, .message_id = "m\0", .expiration = "7"},
+                    .body = warren_text("reject")},
+        .exchange = "orders",
+        .routing_key = "new"};
+    const struct warren_test_attempt *attempt;
+    const struct warren_test_dead_letter *dead;
+
+    (void)state;
+    open_chain("[]");
+    assert_int_equal(warren_test_note_text(test, message.message.properties.message_id, 2),
+                     WARREN_OK);
+    deliver(&message);
+    attempt = warren_test_run(test);
+    dead = attempt->dead_letter;
+    assert_int_equal(attempt->outcome, WARREN_REJECT);
+    assert_non_null(dead);
+    assert_string_equal(dead->exchange, "test.dlx");
+    assert_string_equal(dead->routing_key, "new");
+    assert_string_equal(dead->reason, "rejected");
+    assert_null(dead->error);
+    assert_int_equal(dead->message.body.len, 6);
+    assert_memory_equal(dead->message.body.data, "reject", 6);
+    assert_int_equal(warren_test_text(test, dead->message.properties.message_id).len, 2);
+    assert_null(dead->message.properties.expiration);
+    assert_header(&dead->message, "tenant", "acme");
+    assert_header(&dead->message, "x-warren-expiration", "7");
+    assert_header(&dead->message, "x-warren-handler", "test.obey");
+    assert_header(&dead->message, "x-warren-exchange", "orders");
+    assert_header(&dead->message, "x-warren-reason", "rejected");
+    assert_int_equal(
+        warren_table_get(&dead->message.properties.headers, "x-warren-attempts")->as.integer, 1);
+    assert_null(warren_table_get(&dead->message.properties.headers, "x-delivery-count"));
+    assert_int_equal(attempt->published_count, 0);
+}
+
+static void what_was_given_up_says_why(void **state)
+{
+    const struct warren_test_attempt *attempt;
+
+    (void)state;
+    open_chain("[retry: {max_attempts: 2}, recover]");
+    deliver_body("retry");
+    attempt = warren_test_run(test);
+    assert_null(attempt->dead_letter);
+    attempt = warren_test_run(test);
+    assert_string_equal(attempt->dead_letter->reason, "attempts");
+    assert_string_equal(attempt->dead_letter->error, "gave up after 2 attempts");
+    deliver_body("ack");
+    assert_null(warren_test_run(test)->dead_letter);
+}
+
+/* It comes again, as if the ack were lost; and there are dead letters only where a worker has them.
+ */
+static void each_rejection_makes_one(void **state)
+{
+    (void)state;
+    open_chain("[]");
+    deliver_body("reject");
+    for (int i = 0; i < 3; i++)
+        assert_non_null(warren_test_run(test)->dead_letter);
+}
+
+static void without_dead_letters_there_is_none(void **state)
+{
+    char path[] = "/tmp/test_testing_as_worker.XXXXXX";
+    struct warren_test_options options = {
+        .size = sizeof options, .bare = &handler, .config_file = path};
+    struct warren_error error;
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0);
+    dprintf(fd, "dead_letter: {enabled: false}\n"
+                "subscriptions: [{queue: q, handler: test.obey, middleware: [retry]}]\n");
+    close(fd);
+    if (warren_test_new(&options, &test, &error) != WARREN_OK)
+        fail_msg("%s", error.text);
+    unlink(path);
+    deliver_body("reject");
+    assert_null(warren_test_run(test)->dead_letter);
+    deliver_body("retry");
+    assert_int_equal(warren_test_settle(test, 20)->outcome, WARREN_RETRY);
+}
+
 /* ---- what is refused ---- */
 
 static void a_transactional_handler_needs_idempotency(void **state)
@@ -203,6 +304,10 @@ int main(void)
         T(what_the_broker_counts_does_not_matter),
         T(a_message_that_was_settled_comes_with_the_same_count),
         T(retry_gives_up_after_five_attempts),
+        T(a_rejected_message_is_a_dead_letter),
+        T(what_was_given_up_says_why),
+        T(each_rejection_makes_one),
+        T(without_dead_letters_there_is_none),
         T(a_transactional_handler_needs_idempotency),
         T(the_clock_goes_forward_and_not_for_ever),
         T(waiting_never_overflows),
