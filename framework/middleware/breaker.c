@@ -19,7 +19,7 @@
 #include "base/breaker_state.h"
 #include "base/choices.h"
 #include "base/error.h"
-#include "base/log.h"
+#include "base/log_event.h"
 #include "middleware/shared.h"
 
 /* While half-open, how soon to look whether the probes closed it. */
@@ -203,22 +203,14 @@ static void write_change(const struct breaker *breaker, const struct change *cha
 {
     static const char *const events[] = {"breaker closed", "breaker opened", "breaker half-open"};
     bool opened = change->phase == BREAKER_OPEN;
-    enum warren_log_level level = opened ? WARREN_LOG_WARN : WARREN_LOG_INFO;
-    struct log_line line;
+    bool tripped = opened && change->sum.calls > 0;
 
-    if (!log_enabled(level))
-        return;
-    log_begin(&line, level, events[change->phase]);
-    if (breaker->shared.name[0])
-        log_text(&line, "breaker", breaker->shared.name);
-    log_text(&line, "queue", breaker->shared.queue);
-    if (opened)
-        log_int(&line, "open_ms", change->open_ms);
-    if (opened && change->sum.calls > 0) {
-        log_int(&line, "calls", change->sum.calls);
-        log_int(&line, "failures", change->sum.failures);
-    }
-    log_end(&line);
+    log_event(opened ? WARREN_LOG_WARN : WARREN_LOG_INFO, events[change->phase],
+              LOG_TEXT("breaker", breaker->shared.name[0] ? breaker->shared.name : NULL),
+              LOG_TEXT("queue", breaker->shared.queue),
+              LOG_INT_IF(opened, "open_ms", change->open_ms),
+              LOG_INT_IF(tripped, "calls", change->sum.calls),
+              LOG_INT_IF(tripped, "failures", change->sum.failures));
 }
 
 /* Give the mutex back, and say once what has changed since enter(). */

@@ -166,10 +166,11 @@ static int64_t ahead_of(const struct limit_user *user, int64_t now_ms)
     struct list *waiting = &user->limit->waiting;
     int64_t count = 0;
 
-    for (struct list *link = waiting->next; link != waiting && link != &user->link;) {
+    LIST_EACH(link, waiting) {
         struct limit_user *other = list_entry(link, struct limit_user, link);
 
-        link = link->next;
+        if (other == user)
+            break;
         if (other->until_ms >= now_ms)
             count++;
         else

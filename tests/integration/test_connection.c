@@ -524,9 +524,8 @@ static void absent_broker_is_tried_again(void **state)
 
 /* ---- channels ---- */
 
-static void on_declared(void *user, uint32_t id, void *decoded)
+static void on_declared(void *user, void *decoded)
 {
-    (void)id;
     (void)decoded;
     ((struct client *)user)->replies++;
 }

@@ -44,13 +44,16 @@ static void on_channel_lost(void *user, const struct channel_loss *loss)
     ((struct rig *)user)->refused = loss->code;
 }
 
-static void on_answer(void *user, uint32_t id, void *decoded)
+static void on_answer(void *user, void *decoded)
 {
-    struct rig *rig = user;
+    (void)decoded;
+    ((struct rig *)user)->answered = true;
+}
 
-    if (id == AMQP_QUEUE_DECLARE_OK_METHOD)
-        rig->message_count = ((amqp_queue_declare_ok_t *)decoded)->message_count;
-    rig->answered = true;
+static void on_declared(void *user, void *decoded)
+{
+    ((struct rig *)user)->message_count = ((amqp_queue_declare_ok_t *)decoded)->message_count;
+    on_answer(user, decoded);
 }
 
 amqp_bytes_t rig_text(const char *text)
@@ -117,7 +120,9 @@ uint16_t rig_call(struct rig *rig, uint32_t id, void *decoded)
     assert_true(RIG_UNTIL(rig, channel_is_open(rig->channel), ANSWER_MS));
     rig->answered = false;
     rig->refused = 0;
-    assert_int_equal(channel_call(rig->channel, id, decoded, on_answer, rig), WARREN_OK);
+    assert_int_equal(channel_call(rig->channel, id, decoded,
+                                  id == AMQP_QUEUE_DECLARE_METHOD ? on_declared : on_answer, rig),
+                     WARREN_OK);
     assert_true(RIG_UNTIL(rig, rig->answered || rig->refused, ANSWER_MS));
     return rig->refused;
 }

@@ -57,7 +57,7 @@ static uint32_t reply_to(uint32_t id)
 
 bool calls_answer(struct calls *calls, uint32_t id, struct call *ret_call)
 {
-    for (struct list *link = calls->waiting.next; link != &calls->waiting; link = link->next) {
+    LIST_EACH(link, &calls->waiting) {
         struct call *call = list_entry(link, struct call, link);
 
         if (reply_to(call->id) != id)

@@ -21,7 +21,7 @@ struct call {
     uint32_t id; /* of the method that was sent */
     int64_t sent_ms;
     int64_t deadline_ms;
-    void (*reply)(void *user, uint32_t id, void *decoded); /* may be NULL */
+    void (*reply)(void *user, void *decoded); /* may be NULL */
     void *user;
 };
 

@@ -115,16 +115,15 @@ void channel_answered(struct channel *ch, uint32_t id, void *decoded)
     loop_timer_disarm(&ch->deadline);
     arm_deadline(ch);
     if (answered.reply)
-        answered.reply(answered.user, id, decoded);
+        answered.reply(answered.user, decoded);
 }
 
 /* ---- opening, losing, opening again ---- */
 
-static void opened(void *arg, uint32_t id, void *decoded)
+static void opened(void *arg, void *decoded)
 {
     struct channel *ch = arg;
 
-    (void)id;
     (void)decoded;
     ch->state = CHANNEL_OPEN;
     ch->generation++;

@@ -62,8 +62,8 @@ bool channel_is_open(const struct channel *channel);
 /** Counts the openings from 1; a delivery tag is worth nothing in another generation. */
 uint32_t channel_generation(const struct channel *channel);
 
-/** A reply to a call: @decoded is rabbitmq-c's struct of @id. */
-typedef void channel_reply_fn(void *user, uint32_t id, void *decoded);
+/** A reply to a call: @decoded is rabbitmq-c's struct of it. */
+typedef void channel_reply_fn(void *user, void *decoded);
 
 /**
  * Send a method that is answered; if it is not within rpc_timeout_ms the channel is lost, or the

@@ -20,26 +20,20 @@ void channel_set_lack_number(struct channel_set *set)
 
 void channel_set_open(struct channel_set *set, uint16_t channel_max)
 {
-    struct list *next;
-
     channel_numbers_reset(&set->numbers, channel_max);
     set->told_needed = 0;
-    for (struct list *link = set->channels.next; link != &set->channels; link = next) {
-        next = link->next;
+    LIST_EACH(link, &set->channels)
         channel_open_now(list_entry(link, struct channel, link));
-    }
 }
 
 void channel_set_lost(struct channel_set *set, uint32_t method, const char *text)
 {
     struct channel_loss loss = {.text = text, .method = method};
-    struct list *next;
 
     channel_numbers_reset(&set->numbers, 0);
-    for (struct list *link = set->channels.next; link != &set->channels; link = next) {
+    LIST_EACH(link, &set->channels) {
         struct channel *ch = list_entry(link, struct channel, link);
 
-        next = link->next;
         loop_timer_disarm(&ch->reopen);
         backoff_reset(&ch->backoff);
         channel_lose(ch, &loss);
@@ -49,12 +43,9 @@ void channel_set_lost(struct channel_set *set, uint32_t method, const char *text
 /* Those that a number was lacking for. */
 static void open_waiting(struct channel_set *set)
 {
-    struct list *next;
-
-    for (struct list *link = set->channels.next; link != &set->channels; link = next) {
+    LIST_EACH(link, &set->channels) {
         struct channel *ch = list_entry(link, struct channel, link);
 
-        next = link->next;
         if (!loop_timer_armed(&ch->reopen))
             channel_open_now(ch);
     }

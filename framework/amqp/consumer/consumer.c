@@ -31,11 +31,10 @@ static void update(struct consumer *consumer);
 
 /* ---- what the broker answers ---- */
 
-static void on_consume_ok(void *user, uint32_t id, void *decoded)
+static void on_consume_ok(void *user, void *decoded)
 {
     struct consumer *consumer = user;
 
-    (void)id;
     (void)decoded;
     if (consumer->state != CONSUMER_ASKING) /* the broker cancelled it before it told us */
         return;
@@ -54,11 +53,10 @@ static void on_consume_ok(void *user, uint32_t id, void *decoded)
     consumer_answer(consumer, false); /* pauses that ended before they began */
 }
 
-static void on_cancel_ok(void *user, uint32_t id, void *decoded)
+static void on_cancel_ok(void *user, void *decoded)
 {
     struct consumer *consumer = user;
 
-    (void)id;
     (void)decoded;
     if (consumer->state == CONSUMER_CANCELLING)
         enter(consumer, CONSUMER_IDLE);
@@ -149,11 +147,10 @@ static bool may_be_late(const struct consumer *consumer)
            connection_server_at_least(consumer->connection, 4, 3);
 }
 
-static void on_queue_there(void *user, uint32_t id, void *decoded)
+static void on_queue_there(void *user, void *decoded)
 {
     struct consumer *consumer = user;
 
-    (void)id;
     (void)decoded;
     consumer->asking = false;
     channel_renew(consumer->channel);

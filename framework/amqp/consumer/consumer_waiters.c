@@ -94,20 +94,18 @@ enum warren_status consumer_send_qos(struct consumer *consumer, channel_reply_fn
     return send_qos(consumer, consumer->options.prefetch, reply);
 }
 
-static void on_qos_ok(void *user, uint32_t id, void *decoded)
+static void on_qos_ok(void *user, void *decoded)
 {
     struct consumer *consumer = user;
 
-    (void)id;
     (void)decoded;
     answer(list_pop(&consumer->barriers), true);
 }
 
-static void on_processed(void *user, uint32_t id, void *decoded)
+static void on_processed(void *user, void *decoded)
 {
     struct consumer *consumer = user;
 
-    (void)id;
     (void)decoded;
     if (consumer->ending)
         channel_renew(consumer->channel);
@@ -137,12 +135,11 @@ static amqp_bytes_t tag_of(const struct consumer_waiter *waiter, char tag[CONSUM
     return amqp_cstring_bytes(tag);
 }
 
-static void on_probe_gone(void *user, uint32_t id, void *decoded)
+static void on_probe_gone(void *user, void *decoded)
 {
     struct consumer *consumer = user;
     struct list *oldest = list_pop(&consumer->probes);
 
-    (void)id;
     (void)decoded;
     if (!oldest) /* not all of it could be sent, and the connection is being dropped */
         return;
@@ -150,13 +147,12 @@ static void on_probe_gone(void *user, uint32_t id, void *decoded)
     answer(oldest, true);
 }
 
-static void on_probe_there(void *user, uint32_t id, void *decoded)
+static void on_probe_there(void *user, void *decoded)
 {
     const amqp_basic_consume_ok_t *consume_ok = decoded;
     amqp_basic_cancel_t cancel = {.consumer_tag = consume_ok->consumer_tag};
     struct consumer *consumer = user;
 
-    (void)id;
     consumer_sent(consumer, channel_call(consumer->channel, AMQP_BASIC_CANCEL_METHOD, &cancel,
                                          on_probe_gone, consumer));
 }

@@ -34,7 +34,7 @@ struct topology {
 
 /* ---- one declare ---- */
 
-static void on_reply(void *user, uint32_t id, void *decoded);
+static void on_reply(void *user, void *decoded);
 
 /* Send the method @id, once the member @encoded of @method has its @arguments. */
 static enum warren_status declare(struct topology *topology, uint32_t id, void *method,
@@ -217,11 +217,10 @@ static void finish_if_complete(struct topology *topology)
     topology->events.done(topology->user, refused);
 }
 
-static void on_reply(void *user, uint32_t id, void *decoded)
+static void on_reply(void *user, void *decoded)
 {
     struct topology *topology = user;
 
-    (void)id;
     (void)decoded;
     topology->position++;
     skip_left_out(topology);

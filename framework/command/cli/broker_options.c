@@ -21,10 +21,8 @@ bool broker_take_key(struct cli *cli, const struct cli_option *option, void *val
     }
     snprintf(set, size, "%s=%s", option->key, text);
     snprintf(name, sizeof name, "--%s", option->name);
-    if (config_check_set(name, set, &error) != WARREN_OK) {
-        cli->status = cli_usage(cli, "%s", error.text);
-        return false;
-    }
+    if (config_check_set(name, set, &error) != WARREN_OK)
+        return cli_stop(cli, "%s", error.text);
     return cli_list_add(cli, &options->sets, set);
 }
 

@@ -138,8 +138,7 @@ const char *cli_text(struct cli *cli)
 
 bool cli_refuse(struct cli *cli, const struct cli_option *option, const char *text, const char *why)
 {
-    cli->status = cli_usage(cli, "--%s %s: %s", option->name, text, why);
-    return false;
+    return cli_stop(cli, "--%s %s: %s", option->name, text, why);
 }
 
 bool cli_take_flag(struct cli *cli, const struct cli_option *option, void *value)
@@ -177,11 +176,9 @@ bool cli_take_number(struct cli *cli, const struct cli_option *option, void *val
     const char *text = cli_text(cli);
     int64_t number;
 
-    if (!cli_parse_number(text, option->min, option->max, &number)) {
-        cli->status = cli_usage(cli, "--%s: \"%s\" is no whole number from %lld to %lld",
-                                option->name, text, (long long)option->min, (long long)option->max);
-        return false;
-    }
+    if (!cli_parse_number(text, option->min, option->max, &number))
+        return cli_stop(cli, "--%s: \"%s\" is no whole number from %lld to %lld", option->name,
+                        text, (long long)option->min, (long long)option->max);
     *(uint64_t *)value = (uint64_t)number;
     return true;
 }
@@ -223,10 +220,8 @@ bool cli_list_add(struct cli *cli, struct cli_list *list, const char *text)
 {
     if (!list->items)
         list->items = arena_alloc(&cli->arena, CLI_LIST_MAX * sizeof *list->items);
-    if (!list->items || list->count == CLI_LIST_MAX) {
-        cli->status = cli_usage(cli, "an option is given more than %d times", CLI_LIST_MAX);
-        return false;
-    }
+    if (!list->items || list->count == CLI_LIST_MAX)
+        return cli_stop(cli, "an option is given more than %d times", CLI_LIST_MAX);
     list->items[list->count++] = text;
     return true;
 }

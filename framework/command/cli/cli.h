@@ -153,6 +153,8 @@ enum cli_status cli_say(const struct cli *cli, enum cli_status status, const cha
 #define cli_failed(cli, ...) cli_say(cli, CLI_FAILED, __VA_ARGS__)
 #define cli_usage(cli, ...)  cli_say(cli, CLI_USAGE, __VA_ARGS__)
 #define cli_warn(cli, ...)   cli_say(cli, CLI_OK, __VA_ARGS__)
+/** cli_usage() for who answers a bool: cli->status is what it returned. @return false */
+#define cli_stop(cli, ...) ((cli)->status = cli_usage(cli, __VA_ARGS__), false)
 /** Print @error. @return CLI_USAGE if plugin or configuration are wrong, else CLI_FAILED */
 enum cli_status cli_error(const struct cli *cli, const struct warren_error *error);
 

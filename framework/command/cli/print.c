@@ -137,6 +137,15 @@ void cli_write_line(const char *name, struct warren_bytes text)
     putchar('\n');
 }
 
+bool cli_confirms(void)
+{
+    char answer[16];
+
+    fputs("? type yes: ", stderr);
+    fflush(stderr);
+    return fgets(answer, sizeof answer, stdin) && strcmp(answer, "yes\n") == 0;
+}
+
 void cli_safe_id(struct warren_bytes id, char text[CLI_SAFE_ID_SIZE])
 {
     FILE *out = fmemopen(text, CLI_SAFE_ID_SIZE, "w");

@@ -4,6 +4,7 @@
 #ifndef WARREN_COMMAND_PRINT_H
 #define WARREN_COMMAND_PRINT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -47,6 +48,9 @@ void cli_safe_id(struct warren_bytes id, char text[CLI_SAFE_ID_SIZE]);
  * cli_write_safe(), blanks up to @width columns, and two more. A longer one is not cut.
  */
 void cli_write_cell(const char *text, size_t len, int width);
+
+/** Whether the user answers yes to the question that stands on stderr but for its "?". */
+bool cli_confirms(void);
 
 /** A line of what is shown of a message: two blanks, @name, and @text as above; "" is no line. */
 void cli_write_line(const char *name, struct warren_bytes text);

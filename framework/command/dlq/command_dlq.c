@@ -15,13 +15,11 @@ static bool take_header(struct cli *cli, const struct cli_option *option, void *
     size_t len = equals ? (size_t)(equals - text) : strlen(text);
 
     (void)option;
-    if (len == 0 || len > 255 || filter->header_count == DLQ_HEADERS_MAX) {
-        cli->status = cli_usage(cli,
-                                "--header %s: it is NAME or NAME=VALUE, a name has 1 to "
-                                "255 bytes, and there are at most %d",
-                                text, DLQ_HEADERS_MAX);
-        return false;
-    }
+    if (len == 0 || len > 255 || filter->header_count == DLQ_HEADERS_MAX)
+        return cli_stop(cli,
+                        "--header %s: it is NAME or NAME=VALUE, a name has 1 to 255 bytes, and "
+                        "there are at most %d",
+                        text, DLQ_HEADERS_MAX);
     filter->headers[filter->header_count].name = arena_text(&cli->arena, text, len);
     filter->headers[filter->header_count++].value = equals ? equals + 1 : NULL;
     return true;
@@ -31,13 +29,11 @@ static bool take_time(struct cli *cli, const struct cli_option *option, void *va
 {
     const char *text = cli_text(cli);
 
-    if (dlq_time_parse(text, (int64_t)time(NULL), value))
-        return true;
-    cli->status = cli_usage(cli,
-                            "--%s: \"%s\" is no time such as 2h, 2024-05-01, "
-                            "2024-05-01T12:30Z or @1714566600",
-                            option->name, text);
-    return false;
+    return dlq_time_parse(text, (int64_t)time(NULL), value) ||
+           cli_stop(cli,
+                    "--%s: \"%s\" is no time such as 2h, 2024-05-01, 2024-05-01T12:30Z or "
+                    "@1714566600",
+                    option->name, text);
 }
 
 /* What a script gives by a variable that is not set must not choose other messages. */
@@ -46,9 +42,7 @@ static bool take_word(struct cli *cli, const struct cli_option *option, void *va
     const char *text = cli_text(cli);
 
     *(const char **)value = text;
-    if (!*text)
-        cli->status = cli_usage(cli, "--%s: it is empty", option->name);
-    return *text;
+    return *text || cli_stop(cli, "--%s: it is empty", option->name);
 }
 
 /* --id, and --no-id, which has no argument. */
@@ -57,10 +51,8 @@ static bool take_id(struct cli *cli, const struct cli_option *option, void *valu
     const char **id = value;
     bool none = !option->argument;
 
-    if (*id && none != !**id) {
-        cli->status = cli_usage(cli, "--id or --no-id, not both");
-        return false;
-    }
+    if (*id && none != !**id)
+        return cli_stop(cli, "--id or --no-id, not both");
     *id = "";
     return none || take_word(cli, option, value);
 }

@@ -9,11 +9,10 @@ static void answer(struct dlq_probe *probe, struct dlq_probe_found found)
     probe->answer(probe->user, &found);
 }
 
-static void on_declared(void *user, uint32_t id, void *decoded)
+static void on_declared(void *user, void *decoded)
 {
     const amqp_queue_declare_ok_t *declared = decoded;
 
-    (void)id;
     answer(user, (struct dlq_probe_found){.text = "",
                                           .ready = declared->message_count,
                                           .consumers = declared->consumer_count});

@@ -116,13 +116,6 @@ static enum cli_status discard_all(struct discard *d)
 
 /* ---- is it meant? ---- */
 
-static bool read_yes(void)
-{
-    char answer[16];
-
-    return fgets(answer, sizeof answer, stdin) && strcmp(answer, "yes\n") == 0;
-}
-
 /* How many there are, and whether they shall go; no more than these will. */
 static enum cli_status ask(struct discard *d, bool *ret_go)
 {
@@ -135,9 +128,7 @@ static enum cli_status ask(struct discard *d, bool *ret_go)
         return status;
     fprintf(stderr, "discard %" PRIu64 " message%s of ", matched, matched == 1 ? "" : "s");
     cli_write_safe(stderr, r->queue.name, strlen(r->queue.name));
-    fputs("? type yes: ", stderr);
-    fflush(stderr);
-    *ret_go = read_yes();
+    *ret_go = cli_confirms();
     r->max = matched;
     return *ret_go ? CLI_OK : cli_failed(r->cli, "nothing was discarded");
 }

@@ -16,11 +16,8 @@ static bool take_hold(struct cli *cli, const struct cli_option *option, void *va
     const char *text = cli_text(cli);
     int64_t *hold_ms = value;
 
-    if (config_duration_parse(text, hold_ms) && *hold_ms >= HOLD_MIN_MS)
-        return true;
-    cli->status =
-        cli_usage(cli, "--%s: \"%s\" is no time from 100ms, such as 15m", option->name, text);
-    return false;
+    return (config_duration_parse(text, hold_ms) && *hold_ms >= HOLD_MIN_MS) ||
+           cli_stop(cli, "--%s: \"%s\" is no time from 100ms, such as 15m", option->name, text);
 }
 
 static const struct cli_option options[] = {

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "base/log_event.h"
 
 #define OPERATOR_SIZE 320
 
@@ -28,21 +28,13 @@ static const char *operator_text(void)
 
 void dlq_audit(const struct dlq_audit *audit)
 {
-    struct log_line line;
     enum warren_log_level level = audit->why ? WARREN_LOG_WARN : WARREN_LOG_INFO;
+    struct warren_bytes id = {audit->id.len > 0 ? audit->id.data : NULL, audit->id.len};
 
-    if (!log_enabled(level))
-        return;
-    log_begin(&line, level, audit->action);
-    log_text(&line, "queue", audit->queue);
-    if (audit->id.len > 0)
-        log_bytes(&line, "message_id", audit->id);
-    log_text(&line, "target", audit->target);
-    if (audit->replays > 0)
-        log_int(&line, "replays", audit->replays);
-    log_text(&line, "error", audit->why);
-    log_text(&line, "by", operator_text());
-    if (isatty(STDERR_FILENO))
+    if (log_enabled(level) && isatty(STDERR_FILENO))
         fputs("\r\033[K", stderr);
-    log_end(&line);
+    log_event(level, audit->action, LOG_TEXT("queue", audit->queue), LOG_BYTES("message_id", id),
+              LOG_TEXT("target", audit->target),
+              LOG_INT_IF(audit->replays > 0, "replays", audit->replays),
+              LOG_TEXT("error", audit->why), LOG_TEXT("by", operator_text()));
 }

@@ -131,7 +131,7 @@ static void on_give_up(void *arg)
 {
     struct replay *r = arg;
 
-    for (struct list *link = r->under_way.next; link != &r->under_way; link = link->next) {
+    LIST_EACH(link, &r->under_way) {
         struct replay_parcel *parcel = list_entry(link, struct replay_parcel, link);
         struct delivery *delivery = parcel->delivery;
 

@@ -29,15 +29,10 @@ bool spool_ids_read(struct cli *cli, struct spool_ids *ids)
     const char *text;
 
     while ((text = cli_argument(cli))) {
-        if (ids->count == SPOOL_IDS_MAX) {
-            cli->status = cli_usage(cli, "more than %d messages at once", SPOOL_IDS_MAX);
-            return false;
-        }
-        if (!cli_parse_number(text, 1, INT64_MAX, &ids->ids[ids->count])) {
-            cli->status =
-                cli_usage(cli, "\"%s\" is no number of a message, as spool list shows it", text);
-            return false;
-        }
+        if (ids->count == SPOOL_IDS_MAX)
+            return cli_stop(cli, "more than %d messages at once", SPOOL_IDS_MAX);
+        if (!cli_parse_number(text, 1, INT64_MAX, &ids->ids[ids->count]))
+            return cli_stop(cli, "\"%s\" is no number of a message, as spool list shows it", text);
         ids->count++;
     }
     return true;

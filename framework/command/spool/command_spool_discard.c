@@ -47,17 +47,11 @@ static enum cli_status choose(struct discard *d)
 
 static enum cli_status ask(const struct discard *d)
 {
-    char answer[16];
-
     if (d->yes || d->choice.count == 0)
         return CLI_OK;
-    fprintf(stderr,
-            "discard %zu message%s of %s, which nobody will receive? type yes: ", d->choice.count,
+    fprintf(stderr, "discard %zu message%s of %s, which nobody will receive", d->choice.count,
             spool_plural((int64_t)d->choice.count), d->path);
-    fflush(stderr);
-    if (fgets(answer, sizeof answer, stdin) && strcmp(answer, "yes\n") == 0)
-        return CLI_OK;
-    return cli_failed(d->cli, "nothing was discarded");
+    return cli_confirms() ? CLI_OK : cli_failed(d->cli, "nothing was discarded");
 }
 
 /* ---- removing ---- */

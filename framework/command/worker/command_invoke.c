@@ -109,13 +109,11 @@ static bool take_arguments(struct invocation *invocation)
     invocation->what.plugin_file = cli_argument(cli);
     invocation->what.handler = invocation->what.plugin_file ? cli_argument(cli) : NULL;
     invocation->file = invocation->what.handler ? cli_argument(cli) : NULL;
-    if (!invocation->file) {
-        cli->status = cli_usage(cli, "%s",
-                                !invocation->what.plugin_file ? "which plugin? Name its .so file"
-                                : !invocation->what.handler   ? "which handler of the plugin?"
-                                                            : "which message? Name its dump file");
-        return false;
-    }
+    if (!invocation->file)
+        return cli_stop(cli, "%s",
+                        !invocation->what.plugin_file ? "which plugin? Name its .so file"
+                        : !invocation->what.handler   ? "which handler of the plugin?"
+                                                      : "which message? Name its dump file");
     cli->status = cli_end(cli, "; one message at a time");
     return cli->status == CLI_OK;
 }

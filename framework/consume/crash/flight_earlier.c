@@ -3,17 +3,17 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/log_event.h"
 #include "consume/crash/fault.h"
 #include "consume/crash/flight_private.h"
 
-/* A text of a file that may be damaged. */
-static void copy_text(char *to, const char *from, size_t size)
-{
-    size_t len = strnlen(from, size - 1);
+/* Of a line of a backtrace. */
+#define CALL_MAX 511
 
-    memcpy(to, from, len);
-    to[len] = '\0';
+/* A text of a file that may be damaged. */
+static struct warren_bytes text_in(const char text[FLIGHT_NAME_SIZE])
+{
+    return (struct warren_bytes){text, strnlen(text, FLIGHT_NAME_SIZE - 1)};
 }
 
 static bool is_free(const struct flight_report *report)
@@ -46,18 +46,6 @@ static uint32_t keep_report(struct flight *f, const struct flight_file *from, ui
     return 0;
 }
 
-static void warn_of_damage(const struct flight_file *from, uint32_t notes)
-{
-    struct log_line line;
-
-    log_begin(&line, WARREN_LOG_WARN,
-              "notes of an earlier process are damaged: attempts or crashes of so many messages "
-              "may be forgotten");
-    log_int(&line, "pid", from->head->pid);
-    log_int(&line, "notes", notes);
-    log_end(&line);
-}
-
 static void load_notes(struct flight *f, const struct flight_file *from, int64_t now_ms)
 {
     uint32_t damaged = 0;
@@ -77,7 +65,10 @@ static void load_notes(struct flight *f, const struct flight_file *from, int64_t
         flight_notes_load(&f->notes, &note, true);
     }
     if (damaged > 0)
-        warn_of_damage(from, damaged);
+        log_event(WARREN_LOG_WARN,
+                  "notes of an earlier process are damaged: attempts or crashes of so many "
+                  "messages may be forgotten",
+                  LOG_INT("pid", from->head->pid), LOG_INT("notes", damaged));
 }
 
 static enum flight_state state_of(const struct flight_slot *slot)
@@ -100,13 +91,9 @@ void flight_log_calls(const struct flight_report *report)
 
     while (*at) {
         size_t len = strcspn(at, "\n");
-        struct log_line line;
-        char call[512];
+        struct warren_bytes call = {at, len < CALL_MAX ? len : CALL_MAX};
 
-        snprintf(call, sizeof call, "%.*s", (int)len, at);
-        log_begin(&line, WARREN_LOG_ERROR, "backtrace");
-        log_text(&line, "call", call);
-        log_end(&line);
+        log_event(WARREN_LOG_ERROR, "backtrace", LOG_BYTES("call", call));
         at += len + (at[len] == '\n');
     }
 }
@@ -162,20 +149,14 @@ static bool is_sure(const struct flight_file *from, const struct flight_slot *sl
 static void tell_suspect(const struct flight_file *from, const struct flight_slot *slot)
 {
     struct warren_bytes id = flight_message_id(slot->message_id, slot->id_len);
-    char text[FLIGHT_NAME_SIZE];
-    struct log_line line;
 
-    log_begin(&line, WARREN_LOG_WARN,
+    if (id.len == 0)
+        id.data = NULL;
+    log_event(WARREN_LOG_WARN,
               has_fallen(from) ? "message was the last of its thread when the process fell"
-                               : "message was in a handler when the process was killed");
-    log_int(&line, "pid", from->head->pid);
-    copy_text(text, slot->queue, sizeof text);
-    log_text(&line, "queue", text);
-    copy_text(text, slot->handler, sizeof text);
-    log_text(&line, "handler", text);
-    if (id.len > 0)
-        log_bytes(&line, "message_id", id);
-    log_end(&line);
+                               : "message was in a handler when the process was killed",
+              LOG_INT("pid", from->head->pid), LOG_BYTES("queue", text_in(slot->queue)),
+              LOG_BYTES("handler", text_in(slot->handler)), LOG_BYTES("message_id", id));
 }
 
 static enum flight_reason reason_of(const struct flight_file *from, const struct flight_slot *slot)
@@ -223,20 +204,17 @@ static uint32_t tell_fall(struct flight *f, const struct flight_file *from)
 {
     uint32_t number = keep_report(f, from, atomic_load(&from->head->fall_report));
     const struct flight_report *report = number ? &f->file.reports[number - 1] : NULL;
+    bool by_signal = report && report->signal;
     char address[24];
-    struct log_line line;
 
-    log_begin(&line, WARREN_LOG_ERROR,
-              "process fell outside of its handlers: the last message of each thread is suspected, "
-              "and runs alone");
-    log_int(&line, "pid", from->head->pid);
-    log_int(&line, "falls", atomic_load(&from->head->falls));
-    if (report && report->signal) {
+    if (by_signal)
         snprintf(address, sizeof address, "0x%llx", (unsigned long long)report->address);
-        log_text(&line, "signal", fault_signal_name(report->signal));
-        log_text(&line, "address", address);
-    }
-    log_end(&line);
+    log_event(WARREN_LOG_ERROR,
+              "process fell outside of its handlers: the last message of each thread is suspected, "
+              "and runs alone",
+              LOG_INT("pid", from->head->pid), LOG_INT("falls", atomic_load(&from->head->falls)),
+              LOG_TEXT("signal", by_signal ? fault_signal_name(report->signal) : NULL),
+              LOG_TEXT("address", by_signal ? address : NULL));
     if (report)
         flight_log_calls(report);
     return number;
@@ -278,13 +256,9 @@ void flight_load(void *user, const struct flight_file *from)
 
 void flight_refuse(void *user, const char *path, const char *why)
 {
-    struct log_line line;
-
     (void)user;
-    log_begin(&line, WARREN_LOG_WARN,
+    log_event(WARREN_LOG_WARN,
               "flight recorder of an earlier process is of no use and is removed: which messages "
-              "its handlers had is not known");
-    log_text(&line, "file", path);
-    log_text(&line, "error", why);
-    log_end(&line);
+              "its handlers had is not known",
+              LOG_TEXT("file", path), LOG_TEXT("error", why));
 }

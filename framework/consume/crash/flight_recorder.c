@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/guarded.h"
-#include "base/log.h"
+#include "base/log_event.h"
 #include "consume/crash/flight_private.h"
 
 /* ---- life ---- */
@@ -61,14 +61,10 @@ static enum warren_status open_parts(struct flight *f, const struct flight_optio
 
 static void begin_narrow(struct flight *f)
 {
-    struct log_line line;
-
     atomic_store(&f->narrow, true);
-    log_begin(
-        &line, WARREN_LOG_WARN,
-        "processes fell in a row: one message at a time, until the one is found that does it");
-    log_int(&line, "falls", atomic_load(&f->file.head->falls));
-    log_end(&line);
+    log_event(WARREN_LOG_WARN,
+              "processes fell in a row: one message at a time, until the one is found that does it",
+              LOG_INT("falls", atomic_load(&f->file.head->falls)));
 }
 
 enum warren_status flight_open(const struct flight_options *options, struct flight **ret_flight,

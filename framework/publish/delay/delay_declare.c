@@ -63,12 +63,11 @@ static struct delay_step *new_step(struct need need)
     return step;
 }
 
-static void on_reply(void *user, uint32_t id, void *decoded)
+static void on_reply(void *user, void *decoded)
 {
     struct delay_steps *steps = user;
     struct list *link = list_pop(&steps->waiting);
 
-    (void)id;
     (void)decoded;
     steps->count--;
     free_step(list_entry(link, struct delay_step, link));

@@ -10,11 +10,10 @@
 
 /* ---- channel ---- */
 
-static void confirms_on(void *user, uint32_t id, void *decoded)
+static void confirms_on(void *user, void *decoded)
 {
     struct sender *s = user;
 
-    (void)id;
     (void)decoded;
     s->ready = true;
     atomic_store_explicit(&s->p->frame_max, connection_frame_max(s->connection),
