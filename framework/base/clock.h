@@ -1,5 +1,5 @@
 /* clock.h - time that tests can drive.
- * Thread: the monotonic clock from any; a fake one is advanced and read by the test alone.
+ * Thread: any. Elsewhere: a clock that stands still (tests/support/fake_clock.h).
  */
 #ifndef WARREN_BASE_CLOCK_H
 #define WARREN_BASE_CLOCK_H
@@ -13,15 +13,6 @@ struct clock {
 
 /** CLOCK_MONOTONIC. Static storage. */
 struct clock *clock_monotonic(void);
-
-/** A clock that stands still until it is advanced. */
-struct clock_fake {
-    struct clock clock;
-    int64_t now_ns;
-};
-
-void clock_fake_init(struct clock_fake *fake, int64_t now_ms);
-void clock_fake_advance_ms(struct clock_fake *fake, int64_t ms);
 
 static inline int64_t clock_now_ns(struct clock *clock)
 {

@@ -4,7 +4,16 @@
 #include <string.h>
 
 #include "config/mapping.h"
+#include "config/middlewares.h"
 #include "config/secret.h"
+
+/* A list of the file. */
+struct config_list {
+    const char *name; /* "topology.queues" */
+    const struct config_table *table;
+    /* What no row can say of an item that is read otherwise; may complete it. NULL: nothing. */
+    enum warren_status (*finish)(struct config_scope *scope, void *item);
+};
 
 static void inherit(const struct config_private *config, const struct config_table *table,
                     struct config_value *values)
@@ -78,10 +87,16 @@ static enum warren_status check_twice(struct config_scope *scope, const struct c
     return WARREN_OK;
 }
 
-enum warren_status config_items_read(struct config_scope *scope,
-                                     const struct config_private *config,
-                                     const struct config_list *list, const struct config_node *node,
-                                     size_t room, void **ret_items, size_t *ret_count)
+/*
+ * Read @node, a list (NULL and empty are fine), into structs of the list's table.
+ *
+ * @config     what is not given is inherited from it
+ * @room       the most items that may be added
+ * @ret_items  in @scope->arena
+ */
+static enum warren_status read_list(struct config_scope *scope, const struct config_private *config,
+                                    const struct config_list *list, const struct config_node *node,
+                                    size_t room, void **ret_items, size_t *ret_count)
 {
     size_t size = list->table->size;
     enum warren_status status = WARREN_OK;
@@ -99,5 +114,133 @@ enum warren_status config_items_read(struct config_scope *scope,
         if (status == WARREN_OK)
             status = check_twice(scope, list, items, i);
     }
+    return status;
+}
+
+/* ---- subscriptions ---- */
+
+/* PLUGIN.HANDLER: one dot at least, and something on both sides of the first. */
+static enum warren_status check_handler(struct config_scope *scope,
+                                        const struct config_subscription *subscription)
+{
+    const char *handler = subscription->handler;
+    const char *dot = strchr(handler, '.');
+    char word[CONFIG_WORD_SIZE];
+
+    if (dot && dot != handler && dot[1])
+        return WARREN_OK;
+    return config_fail(scope, config_node_get(subscription->written.node, "handler"),
+                       "handler is '%s', expected PLUGIN.HANDLER, such as log.write",
+                       config_mask(handler, word, sizeof word));
+}
+
+/* Without a list the chain is the standard one; an empty list is a chain without links. */
+static enum warren_status finish_subscription(struct config_scope *scope, void *item)
+{
+    struct config_subscription *subscription = item;
+    const struct config_node *node = subscription->written.node;
+    enum warren_status status = check_handler(scope, subscription);
+
+    if (status != WARREN_OK)
+        return status;
+    subscription->where = config_print(scope, "%s:%zu", node->source->name, node->line);
+    if (!subscription->where)
+        return config_nomem(scope);
+    if (!subscription->middleware || config_node_empty(subscription->middleware))
+        return WARREN_OK;
+    subscription->own_chain = true;
+    return config_chain_read(scope, subscription->middleware, &subscription->chain,
+                             &subscription->chain_count);
+}
+
+enum warren_status config_subscriptions_read(struct config_scope *scope,
+                                             struct config_private *private,
+                                             const struct config_node *node)
+{
+    static const struct config_list list = {"subscriptions", &config_subscription_table,
+                                            finish_subscription};
+    void *items = NULL;
+    enum warren_status status =
+        read_list(scope, private, &list, node, 0, &items, &private->config.subscription_count);
+
+    private->config.subscriptions = private->subscriptions = items;
+    return status;
+}
+
+/* ---- topology ---- */
+
+/* Which lists there are. */
+enum { EXCHANGES, QUEUES, BINDINGS, LISTS };
+
+static const struct warren_option keys[] = {
+    {.name = "exchanges", .type = (enum warren_option_type)WARREN_OPTION_MAPPING, .fallback = ""},
+    {.name = "queues", .type = (enum warren_option_type)WARREN_OPTION_MAPPING, .fallback = ""},
+    {.name = "bindings", .type = (enum warren_option_type)WARREN_OPTION_MAPPING, .fallback = ""},
+    {0},
+};
+
+/* The broker would answer 406; here the line is known. */
+static enum warren_status finish_queue(struct config_scope *scope, void *item)
+{
+    const struct config_queue *queue = item;
+    const struct config_node *node = queue->written.node;
+    const struct config_node *arguments = config_node_get(node, "arguments");
+    const struct config_node *type = arguments ? config_node_get(arguments, "x-queue-type") : NULL;
+
+    if (type)
+        return config_fail(scope, type,
+                           "x-queue-type is not an argument here; write 'type:' "
+                           "beside the queue's name");
+    if (queue->passive || strcmp(queue->type, "classic") == 0)
+        return WARREN_OK;
+    if (!queue->durable || queue->exclusive || queue->auto_delete)
+        return config_fail(scope, node,
+                           "a %s queue cannot be %s; write 'type: classic' for such a queue",
+                           queue->type,
+                           !queue->durable    ? "transient (durable: false)"
+                           : queue->exclusive ? "exclusive"
+                                              : "auto_delete");
+    return WARREN_OK;
+}
+
+static enum warren_status finish_binding(struct config_scope *scope, void *item)
+{
+    struct config_binding *binding = item;
+
+    binding->to_exchange = *binding->exchange;
+    binding->destination = binding->to_exchange ? binding->exchange : binding->queue;
+    if (binding->to_exchange == (*binding->queue != '\0'))
+        return config_fail(scope, binding->written.node,
+                           "a binding needs either 'queue' or 'to_exchange'");
+    return config_check_name(scope, binding->written.values[0].node,
+                             "the exchange of a binding (the default exchange takes none)",
+                             binding->source);
+}
+
+enum warren_status config_topology_read(struct config_scope *scope, struct config_private *private,
+                                        const struct config_node *node)
+{
+    static const struct config_list lists[] = {
+        [EXCHANGES] = {"topology.exchanges", &config_exchange_table, NULL},
+        [QUEUES] = {"topology.queues", &config_queue_table, finish_queue},
+        [BINDINGS] = {"topology.bindings", &config_binding_table, finish_binding},
+    };
+    struct config_topology *topology = &private->config.topology;
+    struct config_value values[LISTS] = {0};
+    size_t counts[LISTS] = {0};
+    void *items[LISTS] = {NULL};
+    enum warren_status status = WARREN_OK;
+
+    if (node && !config_node_empty(node))
+        status = config_mapping_check(scope, node, "topology", keys, values);
+    for (size_t i = 0; i < LISTS && status == WARREN_OK; i++)
+        status = read_list(scope, private, &lists[i], values[i].node,
+                           private->config.subscription_count, &items[i], &counts[i]);
+    topology->exchanges = private->exchanges = items[EXCHANGES];
+    topology->exchange_count = counts[EXCHANGES];
+    topology->queues = private->queues = items[QUEUES];
+    topology->queue_count = counts[QUEUES];
+    topology->bindings = private->bindings = items[BINDINGS];
+    topology->binding_count = counts[BINDINGS];
     return status;
 }

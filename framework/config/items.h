@@ -1,29 +1,23 @@
 /* items.h - the lists of the file whose items are rows of options.def: exchanges, queues, bindings,
- * subscriptions. Thread: none of its own.
+ * subscriptions. What is not given of an item is inherited: after config_options_finish().
+ * Thread: none of its own. Elsewhere: the options of a handler (handler_options.c), what else is
+ * declared (declared.h), and declaring it (amqp/topology/topology.h).
  */
 #ifndef WARREN_CONFIG_ITEMS_H
 #define WARREN_CONFIG_ITEMS_H
 
 #include "config/options.h"
 
-/** A list of the file. */
-struct config_list {
-    const char *name; /* "topology.queues" */
-    const struct config_table *table;
-    /** What no row can say of an item that is read otherwise; may complete it. NULL: nothing. */
-    enum warren_status (*finish)(struct config_scope *scope, void *item);
-};
+/** The `subscriptions:` list: which queue goes to which handler. @node may be NULL: none. */
+enum warren_status config_subscriptions_read(struct config_scope *scope,
+                                             struct config_private *private,
+                                             const struct config_node *node);
 
 /**
- * Read @node, a list (NULL and empty are fine), into structs of the list's table.
- *
- * @config     what is not given is inherited from it; after config_options_finish()
- * @room       the most items that may be added
- * @ret_items  in @scope->arena
+ * The `topology:` mapping. @node may be NULL: nothing is written. After the subscriptions: there is
+ * room for theirs.
  */
-enum warren_status config_items_read(struct config_scope *scope,
-                                     const struct config_private *config,
-                                     const struct config_list *list, const struct config_node *node,
-                                     size_t room, void **ret_items, size_t *ret_count);
+enum warren_status config_topology_read(struct config_scope *scope, struct config_private *private,
+                                        const struct config_node *node);
 
 #endif

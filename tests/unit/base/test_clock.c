@@ -1,5 +1,6 @@
 /* test_clock.c - base/clock.h */
 #include "base/clock.h"
+#include "support/fake_clock.h"
 #include "support/test.h"
 
 /* A fake clock stands still until it is advanced, and then moves by just that. */

@@ -1,6 +1,7 @@
 /* test_crew.c - what a worker does with an attempt: the whole chain, or, if it is late, its judges.
  */
 #include "consume/job/crew.h"
+#include "support/fake_clock.h"
 #include "support/test.h"
 
 static char trail[16];

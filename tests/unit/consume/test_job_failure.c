@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "job_rig.h"
+#include "support/fake_clock.h"
 #include "support/test.h"
 
 /* ---- attempts ---- */

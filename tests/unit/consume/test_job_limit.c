@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "job_rig.h"
+#include "support/fake_clock.h"
 #include "support/test.h"
 
 #define PATIENCE_MS 10000

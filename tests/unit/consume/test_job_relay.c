@@ -4,6 +4,7 @@
 #include "amqp/wire/annotations.h"
 #include "amqp/wire/properties.h"
 #include "consume/job/job.h"
+#include "support/fake_clock.h"
 #include "support/test.h"
 
 #define START_MS       5000

@@ -2,6 +2,7 @@
  * and of middlewares, the marks, and that each mark comes back once.
  */
 #include "consume/runtime/stage.h"
+#include "support/fake_clock.h"
 #include "support/test.h"
 
 #define COUNT      5 /* messages */

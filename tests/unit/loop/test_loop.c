@@ -1,5 +1,6 @@
 /* test_loop.c - loop/loop.h */
 #include "loop/loop.h"
+#include "support/fake_clock.h"
 #include "support/test.h"
 
 #include <pthread.h>

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "store/idempotency/idempotency.h"
+#include "support/fake_clock.h"
 
 #define LEASE_MS     1000
 #define RETENTION_MS 10000

@@ -6,6 +6,7 @@
 
 #include "base/random.h"
 #include "fault_vfs.h"
+#include "support/fake_clock.h"
 
 enum { KEYS = 24, PROCESSES = 3, DONE_MAX = 4096, STEPS = 6000 };
 

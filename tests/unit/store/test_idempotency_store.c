@@ -4,6 +4,7 @@
 #include "idempotency_rig.h"
 
 #include "fault_vfs.h"
+#include "support/fake_clock.h"
 
 /* ---- alone ---- */
 

@@ -12,6 +12,7 @@
 
 #include "fault_vfs.h"
 #include "store/writer/transactor.h"
+#include "support/fake_clock.h"
 
 #define PATIENCE_S 20
 
