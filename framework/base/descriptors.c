@@ -25,60 +25,43 @@ static struct {
     struct entry entries[DESCRIPTORS_MAX];
 } known = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-struct finding {
-    int fd;
-    const char *what;
-    const char *wrong; /* NULL: nothing */
-};
-
 static const char gone[] = "was closed";
 static const char replaced[] = "was closed, and is another file now";
 
-/* Sockets, pipes and files have inodes of their own; what epoll, eventfd and timerfd make share
- * one, so for these the kernel is asked whether the set has that very file: EEXIST. */
-static struct finding look_into_set(const struct entry *entry)
-{
-    struct epoll_event none = {.events = 0};
-
-    if (epoll_ctl(entry->set, EPOLL_CTL_ADD, entry->fd, &none) == 0)
-        return (struct finding){entry->fd, entry->what, replaced};
-    if (errno == EEXIST)
-        return (struct finding){.wrong = NULL};
-    return (struct finding){entry->set, "the epoll set of an event loop",
-                            errno == EBADF ? gone : replaced};
-}
-
-static struct finding look(const struct entry *entry)
-{
-    struct finding found = {entry->fd, entry->what, NULL};
-    struct stat now;
-
-    if (fstat(entry->fd, &now) != 0)
-        found.wrong = gone;
-    else if (now.st_dev != entry->device || now.st_ino != entry->inode ||
-             (now.st_mode & S_IFMT) != entry->type)
-        found.wrong = replaced;
-    else if (entry->set >= 0)
-        found = look_into_set(entry);
-    return found;
-}
-
-static void end(struct finding found) __attribute__((noreturn));
-static void end(struct finding found)
+/* Under the lock. */
+static void end(int fd, const char *what, const char *wrong) __attribute__((noreturn));
+static void end(int fd, const char *what, const char *wrong)
 {
     pthread_mutex_unlock(&known.lock);
     ending_now("descriptor %d, %s, %s by something else in this process, such as a handler that "
                "closes one twice: ending, for nothing can be trusted to go where it belongs",
-               found.fd, found.what, found.wrong);
+               fd, what, wrong);
+}
+
+/* Sockets, pipes and files have inodes of their own; what epoll, eventfd and timerfd make share
+ * one, so for these the kernel is asked whether the set has that very file: EEXIST. */
+static void check_set(const struct entry *entry)
+{
+    struct epoll_event none = {.events = 0};
+
+    if (epoll_ctl(entry->set, EPOLL_CTL_ADD, entry->fd, &none) == 0)
+        end(entry->fd, entry->what, replaced);
+    if (errno != EEXIST)
+        end(entry->set, "the epoll set of an event loop", errno == EBADF ? gone : replaced);
 }
 
 /* Under the lock. */
 static void check(const struct entry *entry)
 {
-    struct finding found = look(entry);
+    struct stat now;
 
-    if (found.wrong)
-        end(found);
+    if (fstat(entry->fd, &now) != 0)
+        end(entry->fd, entry->what, gone);
+    if (now.st_dev != entry->device || now.st_ino != entry->inode ||
+        (now.st_mode & S_IFMT) != entry->type)
+        end(entry->fd, entry->what, replaced);
+    if (entry->set >= 0)
+        check_set(entry);
 }
 
 /* Under the lock. @return NULL: it is not there */
@@ -100,7 +83,7 @@ void descriptors_add(int fd, int set, const char *what)
     pthread_mutex_lock(&known.lock);
     there = find(fd);
     if (there) /* the kernel has given the number away anew */
-        end((struct finding){fd, there->what, gone});
+        end(fd, there->what, gone);
     if (known.count < DESCRIPTORS_MAX)
         known.entries[known.count++] =
             (struct entry){fd, set, what, now.st_dev, now.st_ino, now.st_mode & S_IFMT};

@@ -63,24 +63,6 @@ static void copy_field(const amqp_table_t *table, const char *name, char *out, s
         wire_text(entry->value.value.bytes, out, size);
 }
 
-/* @list is words separated by blanks. */
-static bool lists_word(amqp_bytes_t list, const char *word)
-{
-    const char *at = list.bytes;
-    const char *end = at + list.len;
-    size_t len = strlen(word);
-
-    while (at < end) {
-        const char *blank = memchr(at, ' ', (size_t)(end - at));
-        const char *stop = blank ? blank : end;
-
-        if ((size_t)(stop - at) == len && memcmp(at, word, len) == 0)
-            return true;
-        at = stop + 1;
-    }
-    return false;
-}
-
 void handshake_server(const amqp_connection_start_t *start, char *text, size_t size)
 {
     char product[32] = "";
@@ -93,7 +75,19 @@ void handshake_server(const amqp_connection_start_t *start, char *text, size_t s
 
 bool handshake_offers(const amqp_connection_start_t *start, const char *mechanism)
 {
-    return lists_word(start->mechanisms, mechanism);
+    const char *at = start->mechanisms.bytes; /* words separated by blanks */
+    const char *end = at + start->mechanisms.len;
+    size_t len = strlen(mechanism);
+
+    while (at < end) {
+        const char *blank = memchr(at, ' ', (size_t)(end - at));
+        const char *stop = blank ? blank : end;
+
+        if ((size_t)(stop - at) == len && memcmp(at, mechanism, len) == 0)
+            return true;
+        at = stop + 1;
+    }
+    return false;
 }
 
 enum warren_status handshake_put_start_ok(struct buffer *out, const struct handshake_login *login)

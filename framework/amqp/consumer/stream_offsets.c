@@ -38,26 +38,21 @@ static void follow(struct stream_offsets *offsets)
                                                                     : offsets->next));
 }
 
-/* @return its place, or the one that it would have */
-static uint32_t find(const struct stream_offsets *offsets, uint64_t offset)
+static int compare(const void *left, const void *right)
 {
-    uint32_t low = offsets->first;
-    uint32_t high = offsets->end;
+    const uint64_t *a = left;
+    const uint64_t *b = right;
 
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-
-        if (offsets->open[middle] < offset)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return (*a > *b) - (*a < *b);
 }
 
-static bool is_open(const struct stream_offsets *offsets, uint32_t place, uint64_t offset)
+/* @return NULL: it is not open */
+static uint64_t *find(const struct stream_offsets *offsets, uint64_t offset)
 {
-    return place < offsets->end && offsets->open[place] == offset;
+    if (offsets->first == offsets->end)
+        return NULL;
+    return bsearch(&offset, offsets->open + offsets->first, offsets->end - offsets->first,
+                   sizeof offset, compare);
 }
 
 static enum warren_status make_room(struct stream_offsets *offsets)
@@ -111,7 +106,7 @@ enum warren_status stream_offsets_came(struct stream_offsets *offsets, uint64_t 
     *ret_settled = false;
     offsets->cursor = (stream_begin)(offset + 1);
     if (offset < offsets->next) {
-        *ret_settled = !is_open(offsets, find(offsets, offset), offset);
+        *ret_settled = !find(offsets, offset);
         return WARREN_OK;
     }
     if (offsets->end == offsets->capacity && (status = make_room(offsets)) != WARREN_OK)
@@ -124,13 +119,13 @@ enum warren_status stream_offsets_came(struct stream_offsets *offsets, uint64_t 
 
 void stream_offsets_settled(struct stream_offsets *offsets, uint64_t offset)
 {
-    uint32_t place = find(offsets, offset);
+    uint64_t *place = find(offsets, offset);
 
-    if (!is_open(offsets, place, offset))
+    if (!place)
         return;
     /* Messages settle about in the order in which they came: what is below is the shorter part. */
     memmove(offsets->open + offsets->first + 1, offsets->open + offsets->first,
-            (place - offsets->first) * sizeof *offsets->open);
+            (size_t)((char *)place - (char *)(offsets->open + offsets->first)));
     offsets->first++;
     follow(offsets);
 }

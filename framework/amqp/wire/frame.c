@@ -107,18 +107,6 @@ static uint8_t *put_header(uint8_t *at, enum frame_type type, uint16_t channel, 
     return at + FRAME_HEADER_SIZE;
 }
 
-/* The caller reserved the room. */
-static void put_frame(struct buffer *out, enum frame_type type, uint16_t channel,
-                      const void *payload, size_t len)
-{
-    uint8_t *at = put_header(buffer_back(out), type, channel, len);
-
-    if (len)
-        memcpy(at, payload, len);
-    at[len] = END_BYTE;
-    buffer_added(out, len + FRAME_OVERHEAD);
-}
-
 /* Encode in at most @room bytes: the bytes of the arguments, or negative. */
 static int encode_arguments(struct buffer *out, size_t room, uint32_t id, void *decoded)
 {
@@ -174,13 +162,19 @@ enum warren_status frame_put(struct buffer *out, enum frame_type type, uint16_t 
                              const void *payload, size_t len)
 {
     enum warren_status status;
+    uint8_t *at;
 
     if (len > UINT32_MAX - FRAME_OVERHEAD)
         return WARREN_ETOOBIG;
     status = buffer_reserve(out, len + FRAME_OVERHEAD);
-    if (status == WARREN_OK)
-        put_frame(out, type, channel, payload, len);
-    return status;
+    if (status != WARREN_OK)
+        return status;
+    at = put_header(buffer_back(out), type, channel, len);
+    if (len)
+        memcpy(at, payload, len);
+    at[len] = END_BYTE;
+    buffer_added(out, len + FRAME_OVERHEAD);
+    return WARREN_OK;
 }
 
 enum warren_status frame_put_heartbeat(struct buffer *out)

@@ -10,11 +10,6 @@
 /* Shorter words of hexadecimal digits are words: "dead", "add", "face". */
 #define HEX_MIN 8
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 static bool is_word(char c)
 {
     return ascii_is_alnum(c) || c == '_';
@@ -34,7 +29,7 @@ static size_t hex_len(const char *text, size_t len)
 
         if (!joint && !ascii_is_xdigit(text[i]))
             break;
-        decimal = decimal || is_digit(text[i]);
+        decimal = decimal || ascii_is_digit(text[i]);
         digits += !joint;
     }
     if (i < len && is_word(text[i])) /* a word that begins like one */
@@ -46,7 +41,7 @@ static size_t number_len(const char *text, size_t len)
 {
     size_t i = 0;
 
-    while (i < len && is_digit(text[i]))
+    while (i < len && ascii_is_digit(text[i]))
         i++;
     return i;
 }

@@ -1,16 +1,27 @@
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "command/dlq/dlq_files.h"
 #include "command/dlq/dlq_look.h"
-#include "command/dlq_change/dlq_editor.h"
 #include "command/dlq_change/dlq_replay.h"
+
+/* A file in a folder of its own, which only this user may enter. */
+struct editor {
+    char directory[PATH_MAX];
+    char path[PATH_MAX + 128];
+};
 
 struct edit {
     struct dlq_request request; /* first */
     const char *id;
     const char *file; /* NULL: an editor */
-    struct dlq_editor editor;
+    struct editor editor;
     char came_from[DLQ_NAME_SIZE]; /* as the file says before it is edited */
 };
 
@@ -18,6 +29,130 @@ static const struct cli_option options[] = {
     CLI_TEXT("file", 'f', "What this file holds is replayed; no editor is started", "FILE",
              struct edit, file),
     DLQ_JSON("Print the summary as one JSON object"), CLI_ROWS(dlq_broker_rows), CLI_END};
+
+/* ---- the file that is edited ---- */
+
+/* Make the folder, under $TMPDIR or /tmp. WARREN_OK, or WARREN_EIO with @error. */
+static enum warren_status editor_init(struct editor *editor, const char *file_name,
+                                      struct warren_error *error)
+{
+    const char *base = getenv("TMPDIR");
+    int len = snprintf(editor->directory, sizeof editor->directory, "%s/warren-XXXXXX",
+                       base && *base ? base : "/tmp");
+
+    if (len >= (int)sizeof editor->directory || !mkdtemp(editor->directory)) {
+        editor->directory[0] = '\0';
+        return error_set(error, WARREN_EIO, "cannot make a folder under %s: %s",
+                         base && *base ? base : "/tmp", strerror(errno));
+    }
+    snprintf(editor->path, sizeof editor->path, "%s/%s", editor->directory, file_name);
+    return WARREN_OK;
+}
+
+/* Remove folder and file, unless @keep. A zeroed one is fine. */
+static void editor_done(struct editor *editor, bool keep)
+{
+    if (!*editor->directory || keep)
+        return;
+    unlink(editor->path);
+    rmdir(editor->directory);
+}
+
+/* ---- has it changed? ---- */
+
+/* All of a file; NULL if it cannot be read. */
+static char *read_all(const char *path, size_t *ret_len)
+{
+    FILE *file = fopen(path, "re");
+    char *text = NULL;
+    FILE *out = file ? open_memstream(&text, ret_len) : NULL;
+    char piece[8192];
+    size_t n;
+
+    if (!out) {
+        if (file)
+            fclose(file);
+        return NULL;
+    }
+    while ((n = fread(piece, 1, sizeof piece, file)) > 0)
+        fwrite(piece, 1, n, out);
+    fclose(file);
+    if (fclose(out) == 0)
+        return text;
+    free(text);
+    return NULL;
+}
+
+/* ---- the editor ---- */
+
+static const char *editor_command(void)
+{
+    const char *visual = getenv("VISUAL");
+    const char *editor = getenv("EDITOR");
+
+    if (visual && *visual)
+        return visual;
+    return editor && *editor ? editor : "vi";
+}
+
+/* The command may have arguments of its own, so a shell reads it; the file's name it does not. */
+static void become_editor(const char *path)
+{
+    char line[PATH_MAX];
+
+    signal(SIGINT, SIG_DFL);
+    signal(SIGQUIT, SIG_DFL);
+    snprintf(line, sizeof line, "%s \"$1\"", editor_command());
+    execl("/bin/sh", "sh", "-c", line, "sh", path, (char *)NULL);
+    _exit(127);
+}
+
+/* Keys such as ^C are for the editor alone. */
+static int run_editor(const char *path)
+{
+    void (*on_int)(int) = signal(SIGINT, SIG_IGN);
+    void (*on_quit)(int) = signal(SIGQUIT, SIG_IGN);
+    pid_t pid = fork();
+    int status = -1;
+
+    if (pid == 0)
+        become_editor(path);
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    signal(SIGINT, on_int);
+    signal(SIGQUIT, on_quit);
+    return status;
+}
+
+/*
+ * Run $VISUAL, else $EDITOR, else vi, with the file, and wait for its end.
+ *
+ * @ret_changed  whether the file is another one now
+ * @return       WARREN_OK; WARREN_EIO: it cannot be run, or ended with a failure, with @error
+ */
+static enum warren_status editor_run(const struct editor *editor, bool *ret_changed,
+                                     struct warren_error *error)
+{
+    size_t before_len = 0, after_len = 0;
+    char *before = read_all(editor->path, &before_len);
+    char *after = NULL;
+    enum warren_status status = WARREN_OK;
+    int ended = before ? run_editor(editor->path) : -1;
+
+    if (before && ended == 0)
+        after = read_all(editor->path, &after_len);
+    if (!before || (ended == 0 && !after))
+        status = error_set(error, WARREN_EIO, "cannot read %s: %s", editor->path, strerror(errno));
+    else if (ended != 0)
+        status = error_set(error, WARREN_EIO, "the editor \"%s\" failed", editor_command());
+    else
+        *ret_changed = before_len != after_len || memcmp(before, after, before_len) != 0;
+    free(before);
+    free(after);
+    return status;
+}
+
+/* ---- the message ---- */
 
 static bool write_one(void *user, const struct dlq_letter *letter, uint64_t number)
 {
@@ -27,7 +162,7 @@ static bool write_one(void *user, const struct dlq_letter *letter, uint64_t numb
     char name[DLQ_FILE_NAME_SIZE];
 
     dlq_file_name(letter, number, name);
-    if (dlq_editor_init(&e->editor, name, &error) != WARREN_OK ||
+    if (editor_init(&e->editor, name, &error) != WARREN_OK ||
         dump_write(e->editor.path, &dump, &error) != WARREN_OK) {
         cli_failed(e->request.cli, "%s", error.text);
         return false;
@@ -47,7 +182,7 @@ static enum cli_status edit_file(struct edit *e)
 
     if (status != CLI_OK)
         return status;
-    if (dlq_editor_run(&e->editor, &changed, &error) != WARREN_OK)
+    if (editor_run(&e->editor, &changed, &error) != WARREN_OK)
         return cli_failed(r->cli, "%s; the message stays in '%s'", error.text,
                           e->request.queue.name);
     if (!changed)
@@ -82,7 +217,7 @@ static enum cli_status read_and_replay(struct edit *e)
     dump_free(dump);
     if (status != CLI_OK && !e->file)
         cli_warn(cli, "what you wrote is in %s; --file %s tries it again", path, path);
-    dlq_editor_done(&e->editor, status != CLI_OK);
+    editor_done(&e->editor, status != CLI_OK);
     return status;
 }
 
@@ -96,7 +231,7 @@ static enum cli_status edit_and_replay(struct edit *e)
         status = edit_file(e);
     if (status == CLI_OK)
         return read_and_replay(e);
-    dlq_editor_done(&e->editor, false);
+    editor_done(&e->editor, false);
     return status;
 }
 

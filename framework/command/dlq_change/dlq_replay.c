@@ -70,7 +70,7 @@ static bool on_letter(void *user, struct dlq_scan *scan, const struct dlq_letter
         dlq_scan_stop(scan);
     parcel = new_parcel(r, letter, delivery);
     if (parcel)
-        parcel->target = dlq_targets_get(&r->targets, name);
+        parcel->target = replay_target(r, name);
     if (!parcel || !parcel->target) {
         r->tally.failed++;
         replay_explain(r, arena_bytes(letter->texts, letter->id),
@@ -153,7 +153,7 @@ static enum warren_status look_up_target(struct replay *r, struct warren_error *
     if (!*name)
         return WARREN_OK;
     status = dlq_session_look_up(r->session, name, &found, &why);
-    if (status == WARREN_EBROKER && found.code == DLQ_NO_RIGHT) /* as in dlq_targets.c */
+    if (status == WARREN_EBROKER && found.code == DLQ_NO_RIGHT) /* as in dlq_replay_flow.c */
         return WARREN_OK;
     if (status == WARREN_ENOTFOUND)
         return error_set(error, status, "queue '%s' does not exist: nothing is taken from '%s'",
@@ -174,9 +174,6 @@ static enum warren_status set_up(struct replay *r, struct warren_error *error)
     if (status != WARREN_OK)
         return status;
     loop = dlq_session_loop(r->session);
-    r->targets.connection = dlq_session_connection(r->session);
-    r->targets.known = replay_target_known;
-    r->targets.user = r;
     status = loop_timer_init(&r->pause, loop, replay_rate_over, r);
     if (status == WARREN_OK)
         status = loop_timer_init(&r->give_up, loop, on_give_up, r);
@@ -256,11 +253,10 @@ enum cli_status dlq_replay_run(const struct dlq_replay_job *job)
     if (status != WARREN_OK)
         result = dlq_failed(r.request, &error);
     if (status == WARREN_OK || r.tally.matched > 0)
-        dlq_replay_report(job, &r.tally, &r.targets,
-                          (double)(clock_now_ns(clock_monotonic()) - started_ns) / 1e9);
+        replay_report(&r, (double)(clock_now_ns(clock_monotonic()) - started_ns) / 1e9);
     if (status == WARREN_OK)
-        result = dlq_replay_status(job, &r.tally);
-    dlq_targets_done(&r.targets);
+        result = replay_status(&r);
+    replay_targets_done(&r);
     loop_timer_done(&r.pause);
     loop_timer_done(&r.give_up);
     dlq_session_free(r.session);

@@ -169,9 +169,9 @@ static bool rate_lets_go(struct replay *r)
 /* One step of the first that waits; false: nothing can go now. */
 static bool step(struct replay *r, struct replay_parcel *parcel)
 {
-    if (parcel->target->state == DLQ_TARGET_ASKED || loop_timer_armed(&r->pause))
+    if (parcel->target->state == TARGET_ASKED || loop_timer_armed(&r->pause))
         return false;
-    if (parcel->target->state == DLQ_TARGET_MISSING) {
+    if (parcel->target->state == TARGET_MISSING) {
         r->tally.failed++; /* reported once, when it was found out */
         replay_release(r, parcel);
         return true;
@@ -216,15 +216,53 @@ void replay_turn(void *user)
     replay_pump(r);
 }
 
-void replay_target_known(void *user, struct dlq_target *target, const struct dlq_probe_found *found)
-{
-    struct replay *r = user;
+/* ---- targets ---- */
 
-    if (found->code != 0) {
+static void on_target(void *user, const struct dlq_probe_found *found)
+{
+    struct replay_target *target = user;
+    struct replay *r = target->replay;
+    /* RabbitMQ 4.3 answers only those who have a right on the queue. That is no reason: what has no
+     * queue is returned. */
+    bool there = found->code == 0 || found->code == DLQ_NO_RIGHT;
+
+    target->state = there ? TARGET_THERE : TARGET_MISSING;
+    if (!there) {
         r->explained = true;
         progress_end(&r->progress);
         cli_failed(r->request->cli, "queue '%s': %s: nothing for it is taken from '%s'",
                    target->name, found->text, r->request->queue.name);
     }
     replay_pump(r);
+}
+
+struct replay_target *replay_target(struct replay *r, const char *name)
+{
+    struct replay_target *target;
+
+    for (size_t i = 0; i < r->target_count; i++)
+        if (strcmp(r->targets[i]->name, name) == 0)
+            return r->targets[i];
+    target = r->target_count < REPLAY_TARGETS_MAX ? calloc(1, sizeof *target) : NULL;
+    if (!target)
+        return NULL;
+    snprintf(target->name, sizeof target->name, "%s", name);
+    target->replay = r;
+    if (dlq_probe_start(&target->probe, dlq_session_connection(r->session), target->name, on_target,
+                        target) != WARREN_OK) {
+        free(target);
+        return NULL;
+    }
+    r->targets[r->target_count++] = target;
+    return target;
+}
+
+void replay_targets_done(struct replay *r)
+{
+    while (r->target_count > 0) {
+        struct replay_target *target = r->targets[--r->target_count];
+
+        dlq_probe_done(&target->probe);
+        free(target);
+    }
 }

@@ -8,14 +8,25 @@
 #include "command/cli/progress.h"
 #include "command/dlq_change/dlq_courier.h"
 #include "command/dlq_change/dlq_replay.h"
-#include "command/dlq_change/dlq_targets.h"
+
+/** Queues in one run that messages go back to; messages for further ones stay where they are. */
+#define REPLAY_TARGETS_MAX 256
+
+/* A queue that dead letters go back to, looked up once before the first message is sent there. */
+struct replay_target {
+    char name[DLQ_NAME_SIZE];
+    enum { TARGET_ASKED, TARGET_THERE, TARGET_MISSING } state;
+    uint64_t messages; /* that went there, or would */
+    struct dlq_probe probe;
+    struct replay *replay;
+};
 
 /* One message on its way. */
 struct replay_parcel {
     struct dlq_parcel courier; /* first */
     struct list link;          /* waiting, or under way */
     struct delivery *delivery; /* NULL: given up */
-    struct dlq_target *target;
+    struct replay_target *target;
     int64_t replays; /* with this one */
     size_t id_len;
     char id[255];
@@ -27,7 +38,8 @@ struct replay {
     struct dlq_session *session;
     struct dlq_scan *scan; /* NULL: it is over, or not begun */
     struct dlq_courier *courier;
-    struct dlq_targets targets;
+    struct replay_target *targets[REPLAY_TARGETS_MAX];
+    size_t target_count;
     struct dlq_replay_tally tally;
     struct progress progress;
     struct pacer pacer;
@@ -50,12 +62,10 @@ static inline int64_t replay_now_ns(const struct replay *r)
 
 /* dlq_replay_report.c */
 /** Print the summary on stdout, unless the job is quiet; one JSON object if it asks for that. */
-void dlq_replay_report(const struct dlq_replay_job *job, const struct dlq_replay_tally *tally,
-                       const struct dlq_targets *targets, double seconds);
+void replay_report(const struct replay *r, double seconds);
 
 /** Say what calls for it on stderr. @return the exit status of a replay that came to its end */
-enum cli_status dlq_replay_status(const struct dlq_replay_job *job,
-                                  const struct dlq_replay_tally *tally);
+enum cli_status replay_status(const struct replay *r);
 
 /* dlq_replay_flow.c */
 /** Draw the progress. */
@@ -66,11 +76,12 @@ void replay_pump(struct replay *r);
 void replay_explain(struct replay *r, struct warren_bytes id, const char *why);
 /** It stays where it is; frees @parcel. */
 void replay_release(struct replay *r, struct replay_parcel *parcel);
-/** The events of the courier, the targets and the timer of the rate; @user is the replay. */
+/** The target @name, which is asked for if it is new; NULL: too many, or no memory. */
+struct replay_target *replay_target(struct replay *r, const char *name);
+void replay_targets_done(struct replay *r);
+/** The events of the courier and the timer of the rate; @user is the replay. */
 void replay_ended(void *user, struct dlq_parcel *parcel);
 void replay_turn(void *user);
-void replay_target_known(void *user, struct dlq_target *target,
-                         const struct dlq_probe_found *found);
 void replay_rate_over(void *user);
 
 #endif

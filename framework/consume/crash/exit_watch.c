@@ -17,9 +17,12 @@ static pthread_key_t first_thread;
 
 static void tell(const char *call)
 {
-    const struct flight_worker *worker = fault_exits();
+    const struct flight_worker *worker;
     struct warren_bytes id;
 
+    if (atomic_load(&watched) != getpid())
+        return;
+    worker = fault_exits();
     fflush_unlocked(stdout); /* another thread may have its lock for ever */
     if (!worker)
         ending_now("something in this process, such as a plugin, called %s: ending with status 1, "
@@ -38,23 +41,19 @@ static void on_end(int status, void *user)
     char call[32];
 
     (void)user;
-    if (atomic_load(&watched) != getpid())
-        return;
     snprintf(call, sizeof call, "exit(%d)", status);
     tell(call);
 }
 
 static void on_quick_end(void)
 {
-    if (atomic_load(&watched) == getpid())
-        tell("quick_exit");
+    tell("quick_exit");
 }
 
 static void on_first_thread_end(void *value)
 {
     (void)value;
-    if (atomic_load(&watched) == getpid())
-        tell("pthread_exit in the first thread");
+    tell("pthread_exit in the first thread");
 }
 
 static void begin_once(void)

@@ -23,8 +23,10 @@
 #define CLOSE_RANGE_CLOEXEC (1U << 2)
 #endif
 
-static const int fault_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
-#define FAULT_SIGNALS (sizeof fault_signals / sizeof *fault_signals)
+#define FAULT_SIGNALS 7
+
+static const int fault_signals[FAULT_SIGNALS] = {SIGSEGV, SIGBUS,  SIGFPE, SIGILL,
+                                                 SIGABRT, SIGTRAP, SIGSYS};
 
 static struct {
     pthread_mutex_t lock;
@@ -39,15 +41,22 @@ static __thread struct flight_worker *self __attribute__((tls_model("initial-exe
 /* How far the telling of a fault has come, so that a fault in it goes on with what is next. */
 enum stage { NOT_YET, TOLD, UNWOUND, WRITTEN, PARKED };
 
+/* FAULT_SIGNALS: it is none of them. */
+static size_t place_of(int signal)
+{
+    size_t i = 0;
+
+    while (i < FAULT_SIGNALS && fault_signals[i] != signal)
+        i++;
+    return i;
+}
+
 const char *fault_signal_name(int signal)
 {
-    static const char *const names[FAULT_SIGNALS] = {"SIGSEGV", "SIGBUS",  "SIGFPE", "SIGILL",
-                                                     "SIGABRT", "SIGTRAP", "SIGSYS"};
+    static const char *const names[FAULT_SIGNALS + 1] = {"SIGSEGV", "SIGBUS",  "SIGFPE", "SIGILL",
+                                                         "SIGABRT", "SIGTRAP", "SIGSYS", ""};
 
-    for (size_t i = 0; i < FAULT_SIGNALS; i++)
-        if (fault_signals[i] == signal)
-            return names[i];
-    return "";
+    return names[place_of(signal)];
 }
 
 /* ---- in a signal's handler ---- */
@@ -165,9 +174,7 @@ static void tell_and_park(struct flight_worker *worker, void *context)
 
 static void pass_on(int signal, const siginfo_t *info)
 {
-    for (size_t i = 0; i < FAULT_SIGNALS; i++)
-        if (fault_signals[i] == signal)
-            sigaction(signal, &signals.before[i], NULL);
+    sigaction(signal, &signals.before[place_of(signal)], NULL);
     /* What an instruction did it does again when it is repeated; the rest has to be sent again. */
     if (info->si_code <= 0)
         syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), signal);
@@ -176,11 +183,9 @@ static void pass_on(int signal, const siginfo_t *info)
 /* A sanitizer, or whoever else was there before, has its turn first. */
 static bool is_plain(int signal)
 {
-    for (size_t i = 0; i < FAULT_SIGNALS; i++)
-        if (fault_signals[i] == signal)
-            return !(signals.before[i].sa_flags & SA_SIGINFO) &&
-                   signals.before[i].sa_handler == SIG_DFL;
-    return false;
+    const struct sigaction *before = &signals.before[place_of(signal)];
+
+    return !(before->sa_flags & SA_SIGINFO) && before->sa_handler == SIG_DFL;
 }
 
 static void on_fault(int signal, siginfo_t *info, void *context)
