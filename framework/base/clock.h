@@ -28,6 +28,16 @@ static inline int64_t clock_now_ms(struct clock *clock)
  * below 0 or too far away. */
 int64_t clock_deadline_ms(int64_t wait_ms);
 
+/** @a - @b, or the end of int64 that it lies beyond. */
+static inline int64_t clock_minus_ms(int64_t a, int64_t b)
+{
+    int64_t difference;
+
+    if (__builtin_sub_overflow(a, b, &difference))
+        return b < 0 ? INT64_MAX : INT64_MIN;
+    return difference;
+}
+
 /** A time of clock_monotonic() as the kernel wants it. Async-signal-safe, as that clock is. */
 struct timespec clock_timespec_us(int64_t us);
 

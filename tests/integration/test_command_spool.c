@@ -67,6 +67,68 @@ static void the_next_publish_sends_them(void **state)
     expect_listed(f, "\"to_send\":0,\"refused\":0,\"bytes\":0");
 }
 
+/* Write @properties, and other columns that make no message, into the rows of the file. */
+static void damage(const struct fixture *f, const void *properties, int len)
+{
+    static const char sql[] = "UPDATE spool SET properties = ?, at = 9223372036854775807,"
+                              " delay = -1, delay_to = printf('%.*c', 1000, 'x')";
+    sqlite3 *database;
+    sqlite3_stmt *statement;
+
+    assert_int_equal(sqlite3_open(f->spool, &database), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(database, sql, -1, &statement, NULL), SQLITE_OK);
+    sqlite3_bind_blob(statement, 1, properties, len, SQLITE_STATIC);
+    assert_int_equal(sqlite3_step(statement), SQLITE_DONE);
+    sqlite3_finalize(statement);
+    sqlite3_close(database);
+}
+
+/* A header "x" of arrays in arrays. */
+static int nest(uint8_t *list, int depth)
+{
+    int len = 2 + 4 + 2 + depth * 5;
+
+    list[0] = 0x20;
+    list[1] = 0;
+    for (int at = 2; at < len;) {
+        int rest = len - at - 4;
+
+        for (int shift = 24; shift >= 0; shift -= 8)
+            list[at++] = (uint8_t)(rest >> shift);
+        if (at == 6) {
+            list[at++] = 1;
+            list[at++] = 'x';
+        }
+        if (at < len)
+            list[at++] = 'A';
+    }
+    return len;
+}
+
+/* A damaged row is listed with what is wrong, shown without what cannot be decoded, discarded. */
+static void a_damaged_row_is_seen(void **state)
+{
+    static uint8_t properties[600000];
+    struct fixture *f = *state;
+    struct command command;
+
+    keep(f, f->queue, "a\n");
+    damage(f, properties, nest(properties, 100000));
+    command = COMMAND("spool", "list", f->spool);
+    command_expect(&command, 0);
+    assert_has(command.out, "its time is out of range");
+    command_done(&command);
+    command = COMMAND("spool", "show", f->spool, "1");
+    command_expect(&command, 1);
+    assert_has(command.err, "message 1: tables or arrays are nested too deeply");
+    assert_has(command.out, f->queue);
+    command_done(&command);
+    command = COMMAND("spool", "discard", f->spool, "1", "--yes");
+    command_expect(&command, 0);
+    assert_has(command.out, "discarded 1 message");
+    command_done(&command);
+}
+
 /* Make all that is kept an hour older. */
 static void age(const struct fixture *f)
 {
@@ -535,6 +597,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(publish_keeps_what_it_cannot_send),
         TEST(the_next_publish_sends_them),
+        TEST(a_damaged_row_is_seen),
         TEST(what_is_too_old_is_told),
         TEST(publish_waits_for_a_slow_connection),
         TEST(publish_waits_for_the_confirms),

@@ -116,12 +116,16 @@ check_property(struct cursor *cursor, const struct basic_property *property, con
     return WARREN_OK;
 }
 
-static enum warren_status check_properties(struct warren_bytes encoded, const char **ret_why)
+enum warren_status properties_check(struct warren_bytes encoded, const char **ret_why)
 {
     const uint8_t *data = encoded.data;
-    struct cursor cursor = {data + 2, data + encoded.len};
-    unsigned flags = wire_get_u16(data);
+    struct cursor cursor;
+    unsigned flags;
 
+    if (encoded.len < sizeof(uint16_t))
+        return broken(ret_why, "a property list is too short");
+    cursor = (struct cursor){data + sizeof(uint16_t), data + encoded.len};
+    flags = wire_get_u16(data);
     if (flags & UNKNOWN_FLAGS)
         return broken(ret_why, "a content header has unknown property flags");
     while (flags) {
@@ -159,7 +163,7 @@ enum warren_status content_header_read(struct warren_bytes payload, bool skipped
         header->unfit = "the headers are larger than a frame and 128 KiB";
         return WARREN_OK;
     }
-    status = check_properties(header->properties, ret_why);
+    status = properties_check(header->properties, ret_why);
     if (status != WARREN_ETOOBIG)
         return status;
     header->unfit = *ret_why;

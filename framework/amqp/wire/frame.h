@@ -100,6 +100,15 @@ enum warren_status content_header_read(struct warren_bytes payload, bool skipped
                                        struct content_header *header, const char **ret_why);
 
 /**
+ * The same proof of a property list (flags and list) that comes from somewhere else, such as a
+ * file.
+ *
+ * @return WARREN_OK: properties_decode() is safe; WARREN_EPROTOCOL; WARREN_ETOOBIG: nested too
+ *         deeply; with @ret_why, static storage
+ */
+enum warren_status properties_check(struct warren_bytes encoded, const char **ret_why);
+
+/**
  * Prove the table at the start of @encoded (its 4-byte length first), such as server-properties.
  * What follows the table is not looked at. Returns as content_header_read().
  */

@@ -1,5 +1,6 @@
 /* properties.h - basic properties and tables between the public structs and the wire.
- * The codec is rabbitmq-c's; what is decoded here must have passed content_header_read().
+ * The codec is rabbitmq-c's; what is decoded here must have passed content_header_read() or
+ * properties_check().
  * Thread: any.
  */
 #ifndef WARREN_AMQP_PROPERTIES_H

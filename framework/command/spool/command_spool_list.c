@@ -2,6 +2,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "command/cli/cli.h"
 #include "command/cli/print.h"
 #include "command/spool/command_spool.h"
@@ -50,13 +51,13 @@ static void write_headings(void)
 
 static void write_row(const struct listing *l, const struct spool_message *message)
 {
-    const char *refused = message->refused ? message->refused : "-";
+    const char *refused = message->refused ? message->refused : message->unsound;
     char age[CLI_TIME_SIZE];
 
-    cli_age_text((l->now_ms - message->at_ms) / 1000, age);
+    cli_age_text(clock_minus_ms(l->now_ms, message->at_ms) / 1000, age);
     printf("%8" PRId64 "  %8s  %8zu  ", message->id, age, message->body.len);
     write_cells(message->exchange, message->routing_key, message->message_id);
-    cli_write_safe(stdout, refused, strlen(refused));
+    cli_write_safe(stdout, refused ? refused : "-", refused ? strlen(refused) : 1);
     putchar('\n');
 }
 
@@ -118,7 +119,7 @@ static enum cli_status list(struct cli *cli, struct listing *l, const char *path
     }
     if (!l->all)
         write_head(path, &totals, l->now_ms);
-    if (spool_read(spool, 0, l->refused ? SPOOL_REFUSED : SPOOL_ALL, false, on_message, l,
+    if (spool_read(spool, INT64_MIN, l->refused ? SPOOL_REFUSED : SPOOL_ALL, false, on_message, l,
                    &error) != WARREN_OK) {
         json_decref(l->all);
         return cli_error(cli, &error);

@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "amqp/wire/frame.h"
 #include "amqp/wire/properties.h"
 #include "command/cli/cli.h"
 #include "command/cli/print.h"
@@ -17,7 +18,7 @@ struct show {
     bool json;
     size_t shown;
     struct arena arena;
-    const char *failed; /* why the last one could not be shown */
+    bool failed; /* one of them is damaged, or could not be shown */
 };
 
 static const struct cli_option options[] = {
@@ -73,19 +74,25 @@ static bool on_message(void *user, const struct spool_message *m)
 {
     struct show *show = user;
     struct warren_message message = {.body = m->body};
+    const char *failed = NULL;
 
     if (!spool_ids_have(&show->ids, m->id))
         return true;
     show->shown++;
     arena_reset(&show->arena);
-    if (properties_decode(m->properties, &show->arena, &message.properties) != WARREN_OK)
-        show->failed = "its properties cannot be read";
-    else if (!show->json)
+    /* What cannot be decoded is shown without its properties. */
+    if (properties_check(m->properties, &failed) == WARREN_OK &&
+        properties_decode(m->properties, &show->arena, &message.properties) != WARREN_OK)
+        failed = "its properties cannot be read";
+    if (!show->json)
         show_text(show, m, &message);
     else if (!show_json(show, m, &message))
-        show->failed = "it cannot be written as JSON";
-    if (show->failed)
-        cli_failed(show->cli, "message %" PRId64 ": %s", m->id, show->failed);
+        failed = "it cannot be written as JSON";
+    if (!failed)
+        failed = m->unsound;
+    if (failed)
+        cli_failed(show->cli, "message %" PRId64 ": %s", m->id, failed);
+    show->failed = show->failed || failed;
     return show->shown < show->ids.count;
 }
 

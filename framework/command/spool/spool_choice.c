@@ -59,7 +59,8 @@ enum warren_status spool_choose(struct spool_choice *choice, struct spool *spool
                                 struct warren_error *error)
 {
     struct choosing choosing = {choice, ids, false};
-    enum warren_status status = spool_read(spool, 0, which, false, choose_one, &choosing, error);
+    enum warren_status status =
+        spool_read(spool, INT64_MIN, which, false, choose_one, &choosing, error);
 
     return choosing.failed ? error_set(error, WARREN_ENOMEM, "out of memory") : status;
 }

@@ -243,11 +243,15 @@ enum warren_status record_new(const struct warren_publish *publish, const struct
     return status == WARREN_OK ? build(&parts, max_size, ret_record) : status;
 }
 
-enum warren_status record_restore(const struct record_parts *parts, struct record **ret_record)
+enum warren_status record_restore(const struct record_parts *parts, struct record **ret_record,
+                                  const char **ret_why)
 {
+    *ret_why = "a part of it is too long";
     if (parts->exchange.len > SHORTSTR_MAX || parts->routing_key.len > SHORTSTR_MAX ||
-        parts->id.len > SHORTSTR_MAX || parts->properties.len < 2 ||
+        parts->id.len > SHORTSTR_MAX ||
         parts->properties.len > record_properties_max(RECORD_FRAME_MAX))
+        return WARREN_EINVAL;
+    if (properties_check(parts->properties, ret_why) != WARREN_OK)
         return WARREN_EINVAL;
     return build(parts, SIZE_MAX, ret_record);
 }

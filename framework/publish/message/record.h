@@ -85,11 +85,14 @@ enum record_kind {
 enum warren_status record_new(const struct warren_publish *publish, const struct arena *texts,
                               enum record_kind kind, size_t max_size, struct record **ret_record);
 /**
- * As record_new() would, from parts that record_parts() once gave.
+ * As record_new() would, from parts that record_parts() once gave, and that were somewhere else
+ * since: they are proven.
  *
- * @return WARREN_OK; WARREN_EINVAL (no record has such parts), WARREN_ENOMEM
+ * @ret_why  static storage, with WARREN_EINVAL
+ * @return   WARREN_OK; WARREN_EINVAL (no record has such parts), WARREN_ENOMEM
  */
-enum warren_status record_restore(const struct record_parts *parts, struct record **ret_record);
+enum warren_status record_restore(const struct record_parts *parts, struct record **ret_record,
+                                  const char **ret_why);
 void record_parts(const struct record *record, struct record_parts *parts);
 
 /** One that is aside and has nothing but this id, of at most 255 bytes. NULL: no memory. */

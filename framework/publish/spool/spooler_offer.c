@@ -1,4 +1,5 @@
 /* spooler_offer.c - what the spooler offers the sender: what was just committed, or read back. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -145,7 +146,11 @@ static struct delay *delay_of(const struct spool_message *message)
     return delay;
 }
 
-static enum warren_status restore(const struct spool_message *message, struct record **ret_record)
+_Static_assert(SPOOL_DELAY_MAX_S * 1000 == DELAY_LONGEST_MAX_MS, "a file has every delay");
+
+/* @ret_why  with WARREN_EINVAL */
+static enum warren_status restore(const struct spool_message *message, struct record **ret_record,
+                                  const char **ret_why)
 {
     const struct record_parts parts = {
         .exchange = message->exchange,
@@ -155,8 +160,12 @@ static enum warren_status restore(const struct spool_message *message, struct re
         .body = message->body,
         .mandatory = (message->flags & SPOOL_OPTIONAL) == 0,
     };
-    enum warren_status status = record_restore(&parts, ret_record);
+    enum warren_status status;
 
+    *ret_why = message->unsound;
+    if (message->unsound)
+        return WARREN_EINVAL;
+    status = record_restore(&parts, ret_record, ret_why);
     if (status != WARREN_OK || message->delay_s == 0)
         return status;
     (*ret_record)->delay = delay_of(message);
@@ -166,13 +175,15 @@ static enum warren_status restore(const struct spool_message *message, struct re
     return WARREN_ENOMEM;
 }
 
-/* A row that is no message, made by somebody else: it can only be kept. */
-static bool refuse_row(struct spooler *s, int64_t id)
+/* A row that is no message, damaged or made by somebody else: it can only be kept. Others are read
+ * behind it, unless its number is what is wrong. */
+static bool refuse_row(struct spooler *s, const struct spool_message *message, const char *why)
 {
-    struct spool_ended ended = {.id = id, .result = WARREN_RETURNED};
+    struct spool_ended ended = {.id = message->id, .result = WARREN_RETURNED, .unsound = true};
 
-    ended.refused = strdup("it cannot be read");
-    if (!ended.refused || !reserve_ended(s)) {
+    if (asprintf(&ended.refused, "it is damaged: %s", why) < 0)
+        return false;
+    if (!reserve_ended(s)) {
         free(ended.refused);
         return false;
     }
@@ -180,7 +191,21 @@ static bool refuse_row(struct spooler *s, int64_t id)
     s->ended[s->ended_count++] = ended;
     pthread_mutex_unlock(&s->lock);
     s->offered_open++; /* until it is written */
-    s->offered_id = id;
+    if (!message->misnumbered)
+        s->offered_id = message->id;
+    return true;
+}
+
+/* It is met whenever something is read, for nothing can be read behind it, and perhaps it cannot be
+ * found to be refused. @return false: it was met before, or there are too many */
+static bool is_new_misnumbered(struct spooler *s, int64_t id)
+{
+    for (size_t i = 0; i < s->misnumbered_count; i++)
+        if (s->misnumbered[i] == id)
+            return false;
+    if (s->misnumbered_count == SPOOLER_MISNUMBERED_MAX || offered_find(&s->offered, id))
+        return false;
+    s->misnumbered[s->misnumbered_count++] = id;
     return true;
 }
 
@@ -190,9 +215,12 @@ static bool offer_one(void *user, const struct spool_message *message)
     struct spooler *s = reading->spooler;
     int64_t bytes = spool_message_bytes(message);
     struct record *record;
+    const char *why;
 
-    reading->status = restore(message, &record);
-    if (reading->status == WARREN_EINVAL && refuse_row(s, message->id)) {
+    if (message->misnumbered && !is_new_misnumbered(s, message->id))
+        return true;
+    reading->status = restore(message, &record, &why);
+    if (reading->status == WARREN_EINVAL && refuse_row(s, message, why)) {
         reading->status = WARREN_OK;
     } else if (reading->status == WARREN_OK &&
                !offer(s, record, message->id, message->at_ms, bytes)) {
@@ -224,7 +252,8 @@ bool spooler_read_back(struct spooler *s)
     /* From here on the sender reports room; it may do so before the room was found to be missing.
      */
     set_hungry(s, true);
-    status = spool_read(s->spool, s->offered_id, SPOOL_TO_SEND, true, offer_one, &reading, &error);
+    status = spool_read(s->spool, s->offered_id > 0 ? s->offered_id : INT64_MIN, SPOOL_TO_SEND,
+                        true, offer_one, &reading, &error);
     if (status != WARREN_OK || reading.status != WARREN_OK) {
         s->retry_ms = clock_now_ms(clock_monotonic()) + SPOOLER_RETRY_MS;
         writer_failed(s->writer, &s->client, &error);

@@ -12,6 +12,9 @@
 #include "publish/spool/spooler.h"
 #include "store/writer/writer.h"
 
+/* So many rows with numbers that are none are told of; the others are passed over. */
+#define SPOOLER_MISNUMBERED_MAX 64
+
 /** A caller that waits for its group's commit. It lives on the caller's stack. */
 struct spool_ticket {
     struct list link;
@@ -29,6 +32,7 @@ struct spool_ended {
     int64_t id;
     enum warren_result result;
     char *refused; /* why; to be kept on disk */
+    bool unsound;  /* by warren, which cannot make a message of the row */
 };
 
 /* What one transaction does. */
@@ -84,14 +88,16 @@ struct spooler {
     /* The writer's thread's. */
     struct writer_work write;
     struct spool_round round;
-    struct offered offered; /* what was offered since spooler_go_back() */
-    size_t offered_open;    /* of these the sender has not ended */
-    int64_t offered_bytes;  /* of these that have not left the disk */
-    int64_t offered_id;     /* the last one that was offered */
-    bool backlog;           /* there may be messages behind offered_id */
-    int64_t nacked;         /* the lowest id that a queue refused; 0: none */
-    bool progress;          /* something was confirmed since the last rest */
-    int64_t rest_ms;        /* the next one's length */
+    struct offered offered;                       /* what was offered since spooler_go_back() */
+    size_t offered_open;                          /* of these the sender has not ended */
+    int64_t offered_bytes;                        /* of these that have not left the disk */
+    int64_t offered_id;                           /* the last one that was offered */
+    int64_t misnumbered[SPOOLER_MISNUMBERED_MAX]; /* rows that were refused for their numbers */
+    size_t misnumbered_count;
+    bool backlog;    /* there may be messages behind offered_id */
+    int64_t nacked;  /* the lowest id that a queue refused; 0: none */
+    bool progress;   /* something was confirmed since the last rest */
+    int64_t rest_ms; /* the next one's length */
     int64_t resume_ms;
     int64_t ended_due_ms; /* when what was ended is written at the latest; INT64_MAX: nothing is */
     int64_t retry_ms;     /* the disk failed: not before this again, but for callers */

@@ -260,9 +260,9 @@ static void mark_done(struct spooler *s, const struct spool_ended *ended)
         s->offered_bytes -= offered->bytes;
     }
     if (ended->refused)
-        spooler_report(s, true,
-                       "the broker refused message %" PRId64 " of the spool: %s; it is kept",
-                       ended->id, ended->refused);
+        spooler_report(s, true, "%s message %" PRId64 " of the spool: %s; it is kept",
+                       ended->unsound ? "cannot send" : "the broker refused", ended->id,
+                       ended->refused);
 }
 
 static void forget_ended(struct spooler *s)

@@ -166,13 +166,16 @@ struct database *spool_database(struct spool *spool)
     return spool->database;
 }
 
+/* The highest id that ever was. */
+#define SEQUENCE "(SELECT CAST(seq AS INTEGER) FROM sqlite_sequence WHERE name = 'spool')"
+
 /* One statement sees one state of the file. */
 #define COUNT                                                                                      \
     "SELECT (SELECT count(*) FROM spool WHERE refused IS NULL),"                                   \
     " (SELECT count(*) FROM spool WHERE refused IS NOT NULL),"                                     \
-    " (SELECT coalesce(sum(bytes), 0) FROM spool),"                                                \
+    " (SELECT coalesce(sum(" SPOOL_ROW_BYTES "), 0) FROM spool),"                                  \
     " (SELECT coalesce((SELECT at FROM spool ORDER BY id LIMIT 1), 0)),"                           \
-    " (SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'spool'), 0))"
+    " (SELECT min(max(coalesce(" SEQUENCE ", 0), 0), 9223372036854775806))"
 
 enum warren_status spool_count(struct spool *spool, struct spool_totals *totals,
                                struct warren_error *error)
@@ -294,7 +297,35 @@ static struct warren_bytes column_bytes(sqlite3_stmt *statement, int column)
     return bytes;
 }
 
-static void read_row(sqlite3_stmt *statement, bool bodies, struct spool_message *message)
+/* Rows of a file that is damaged or was edited have anything in them. @last: the id before it */
+static const char *fault_of(sqlite3_stmt *statement, const struct spool_message *message,
+                            int64_t last, bool *ret_misnumbered)
+{
+    int64_t delay_s = sqlite3_column_int64(statement, 6);
+    int64_t newest = sqlite3_column_type(statement, 11) == SQLITE_NULL
+                         ? INT64_MAX - 1
+                         : sqlite3_column_int64(statement, 11);
+
+    *ret_misnumbered = message->id < 1 || message->id <= last || message->id > newest;
+    if (*ret_misnumbered)
+        return "its number is none of this file's";
+    if (message->at_ms < 0 || message->at_ms > SPOOL_AT_MAX_MS)
+        return "its time is out of range";
+    if (message->message_id.len > SPOOL_NAME_MAX || message->exchange.len > SPOOL_NAME_MAX ||
+        message->routing_key.len > SPOOL_NAME_MAX || message->delay_to.len > SPOOL_NAME_MAX)
+        return "a name has more than 255 bytes";
+    if (sqlite3_column_int64(statement, 5) & ~(int64_t)(SPOOL_OPTIONAL | SPOOL_TO_QUEUE))
+        return "it has unknown flags";
+    if (delay_s < 0 || delay_s > SPOOL_DELAY_MAX_S)
+        return "its delay is out of range";
+    if (delay_s > 0 && (message->delay_to.len == 0 ||
+                        memchr(message->delay_to.data, '\0', message->delay_to.len) != NULL))
+        return "its delay leads nowhere";
+    return NULL;
+}
+
+static void read_row(sqlite3_stmt *statement, bool bodies, int64_t last,
+                     struct spool_message *message)
 {
     *message = (struct spool_message){
         .id = sqlite3_column_int64(statement, 0),
@@ -314,6 +345,7 @@ static void read_row(sqlite3_stmt *statement, bool bodies, struct spool_message 
         message->properties.len = (size_t)sqlite3_column_int64(statement, 9);
         message->body.len = (size_t)sqlite3_column_int64(statement, 10);
     }
+    message->unsound = fault_of(statement, message, last, &message->misnumbered);
 }
 
 enum warren_status spool_read(struct spool *spool, int64_t after, enum spool_which which,
@@ -328,19 +360,22 @@ enum warren_status spool_read(struct spool *spool, int64_t after, enum spool_whi
     struct spool_message message;
     sqlite3_stmt *statement;
     enum warren_status status;
-    char sql[320];
+    int64_t last = after;
+    char sql[400];
     int code;
 
     snprintf(sql, sizeof sql,
              "SELECT id, at, message_id, exchange, routing_key, flags, delay, delay_to, refused, "
-             "%s FROM spool WHERE id > ? %s ORDER BY id",
+             "%s, " SEQUENCE " FROM spool WHERE id > ? %s ORDER BY id",
              bodies ? "properties, body" : "length(properties), length(body)", conditions[which]);
     status = database_prepare(spool->database, sql, &statement, error);
     if (status != WARREN_OK)
         return status;
     sqlite3_bind_int64(statement, 1, after);
     while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
-        read_row(statement, bodies, &message);
+        read_row(statement, bodies, last, &message);
+        if (!message.misnumbered)
+            last = message.id;
         if (!each(user, &message))
             break;
     }

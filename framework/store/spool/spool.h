@@ -33,7 +33,21 @@ struct spool_message {
     struct warren_bytes properties; /* as on the wire */
     struct warren_bytes body;
     const char *refused; /* why the broker will not have it; NULL: it is to be sent */
+    /* Of what was read: why it is not as spool_append() wrote it; static storage. NULL: nothing is
+     * wrong, but nobody has looked into properties and body yet. */
+    const char *unsound;
+    bool misnumbered; /* its id is at fault: reading behind it would leave others out */
 };
+
+/** What a sound one has: names as in AMQP, a delay as publish/delay/delay.h can express it, a time
+ * up to the year 9999. */
+#define SPOOL_NAME_MAX    255
+#define SPOOL_DELAY_MAX_S ((INT64_C(1) << 29) - 1)
+#define SPOOL_AT_MAX_MS   INT64_C(253402300799999)
+
+/** What each row counts against the bound, in SQL: the file's word, within what its parts allow. */
+#define SPOOL_ROW_BYTES                                                                            \
+    "max(min(bytes, length(properties) + length(body) + 1200), length(properties) + length(body))"
 
 /** What @message counts against a bound by bytes: its parts, and what a row costs. */
 int64_t spool_message_bytes(const struct spool_message *message);
@@ -125,8 +139,10 @@ typedef bool spool_message_fn(void *user, const struct spool_message *message);
 /** What is to be removed from the oldest on, of what is refused or has an id above @after. */
 struct spool_removal {
     int64_t after;
-    int64_t bytes;     /* until so much is gone, at least */
-    int64_t before_ms; /* only as long as the oldest was appended before that */
+    int64_t bytes; /* until so much is gone, at least */
+    /* Only as long as the oldest was appended before that, and those whose time is not sound are
+     * passed over; INT64_MAX: whenever it was. */
+    int64_t before_ms;
     /** Told id, message_id and refused of each, which is all that is set; NULL: nobody is. */
     spool_message_fn *each;
     void *user;
@@ -138,8 +154,9 @@ enum warren_status spool_remove_oldest(struct spool *spool, const struct spool_r
 /* ---- reading ---- */
 
 /**
- * Each message above @after, in the order of ids.
+ * Each message above @after, in the order of ids. What is not sound is told as well: see `unsound`.
  *
+ * @after   INT64_MIN: also those with ids below 1, which are not sound
  * @bodies  else properties and body are left out: their lengths are right, their data is NULL
  */
 enum warren_status spool_read(struct spool *spool, int64_t after, enum spool_which which,

@@ -335,6 +335,7 @@ static void texts_are_whole(void **state)
     struct record_parts parts;
     struct record *record;
     struct record *restored;
+    const char *why;
     struct arena texts;
 
     (void)state;
@@ -346,7 +347,7 @@ static void texts_are_whole(void **state)
     assert_int_equal(record_new(&publish, &texts, RECORD_OWN, 4096, &record), WARREN_OK);
     arena_reset(&texts);
     record_parts(record, &parts);
-    assert_int_equal(record_restore(&parts, &restored), WARREN_OK);
+    assert_int_equal(record_restore(&parts, &restored, &why), WARREN_OK);
     record_free(record);
     record_parts(restored, &parts);
     assert_int_equal(parts.exchange.len, 3);

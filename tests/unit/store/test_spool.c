@@ -536,6 +536,159 @@ static void no_space_undoes_the_group(void **state)
     spool_close(spool);
 }
 
+/* ---- a file that is damaged, or was edited ---- */
+
+static void edit(struct rig *rig, struct spool *spool, const char *sql)
+{
+    rig_run(rig, spool_database(spool), sql);
+}
+
+static bool count_gone(void *user, const struct spool_message *message)
+{
+    (void)message;
+    return ++*(int *)user > 0;
+}
+
+/* The number of the first row, and of the leaf's cells the first byte of the third one's, whose
+ * number is then above those behind it: it cannot be found, and is not removed. */
+static void damage_a_rowid(struct rig *rig)
+{
+    static uint8_t page[4096];
+    struct spool *spool = open_spool(rig);
+    int64_t root;
+    unsigned cell;
+    int fd;
+
+    for (int i = 0; i < 5; i++)
+        append(rig, spool, "k", "a");
+    OK(database_number(spool_database(spool),
+                       "SELECT rootpage FROM sqlite_master WHERE name = 'spool'", &root,
+                       &rig->error));
+    edit(rig, spool, "PRAGMA wal_checkpoint(TRUNCATE)");
+    spool_close(spool);
+    fd = open(rig->path, O_RDWR);
+    assert_int_equal(pread(fd, page, sizeof page, (root - 1) * 4096), 4096);
+    assert_int_equal(page[0], 13); /* a leaf of a table */
+    cell = (unsigned)page[8 + 2 * 2] << 8 | page[8 + 2 * 2 + 1];
+    assert_int_equal(page[cell + 1], 3); /* behind its length */
+    page[cell + 1] = 100;
+    assert_int_equal(pwrite(fd, page, sizeof page, (root - 1) * 4096), 4096);
+    close(fd);
+}
+
+/* What cannot be found by its number is passed over, and counts as still there. */
+static void a_damaged_rowid_is_passed_over(void **state)
+{
+    struct rig *rig = *state;
+    struct spool_removed removed;
+    struct spool *spool;
+    int gone = 0;
+
+    damage_a_rowid(rig);
+    spool = open_spool(rig);
+    OK(database_begin(spool_database(spool), &rig->error));
+    OK(remove_oldest(
+        rig, spool,
+        (struct spool_removal){
+            .bytes = INT64_MAX, .before_ms = INT64_MAX - 1, .each = count_gone, .user = &gone},
+        &removed));
+    assert_in_range(gone, 2, 4);
+    assert_int_equal(removed.messages, gone);
+    database_rollback(spool_database(spool));
+    spool_close(spool);
+}
+
+struct faults {
+    int count;
+    const char *of[16]; /* by id; NULL: sound */
+};
+
+static bool take_fault(void *user, const struct spool_message *message)
+{
+    struct faults *faults = user;
+
+    faults->of[faults->count++] = message->unsound;
+    return true;
+}
+
+static const char *fault_after(struct rig *rig, const char *sql)
+{
+    struct spool *spool = open_spool(rig);
+    struct faults faults = {0};
+
+    edit(rig, spool, "DELETE FROM spool");
+    append(rig, spool, "k", "a");
+    edit(rig, spool, sql);
+    OK(spool_read(spool, INT64_MIN, SPOOL_TO_SEND, true, take_fault, &faults, &rig->error));
+    assert_int_equal(faults.count, 1);
+    spool_close(spool);
+    return faults.of[0];
+}
+
+/* Each column that says more than a message can is told of when the row is read. */
+static void an_edited_row_is_unsound(void **state)
+{
+    static const struct {
+        const char *sql;
+        const char *fault;
+    } edits[] = {
+        {"UPDATE spool SET at = at", NULL},
+        {"UPDATE spool SET delay = 536870911, delay_to = 'q'", NULL},
+        {"UPDATE spool SET message_id = printf('%.*c', 255, 'x')", NULL},
+        {"UPDATE spool SET id = -1", "number"},
+        {"UPDATE spool SET id = 1000000", "number"},
+        {"UPDATE spool SET at = 9223372036854775807", "time"},
+        {"UPDATE spool SET at = -9223372036854775807 - 1", "time"},
+        {"UPDATE spool SET message_id = printf('%.*c', 256, 'x')", "255"},
+        {"UPDATE spool SET exchange = printf('%.*c', 256, 'x')", "255"},
+        {"UPDATE spool SET routing_key = printf('%.*c', 256, 'x')", "255"},
+        {"UPDATE spool SET delay_to = printf('%.*c', 4000, 'x')", "255"},
+        {"UPDATE spool SET flags = 4", "flags"},
+        {"UPDATE spool SET flags = 4294967296", "flags"},
+        {"UPDATE spool SET delay = 536870912, delay_to = 'q'", "delay"},
+        {"UPDATE spool SET delay = -1, delay_to = 'q'", "delay"},
+        {"UPDATE spool SET delay = 4294967297, delay_to = 'q'", "delay"},
+        {"UPDATE spool SET delay = 1", "nowhere"},
+        {"UPDATE spool SET delay = 1, delay_to = CAST(x'610062' AS TEXT)", "nowhere"},
+    };
+
+    for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
+        const char *fault = fault_after(*state, edits[i].sql);
+
+        if (!fault != !edits[i].fault)
+            fail_msg("%s: %s", edits[i].sql, fault ? fault : "sound");
+        if (fault)
+            assert_has(fault, edits[i].fault);
+    }
+}
+
+/* Numbers of one row are not those of all: neither of how much there is, nor of what is too old. */
+static void an_edited_row_holds_up_no_other(void **state)
+{
+    struct rig *rig = *state;
+    struct spool *spool = open_spool(rig);
+    struct spool_removed removed;
+
+    for (int i = 0; i < 4; i++)
+        append(rig, spool, "k", "a");
+    edit(rig, spool, "UPDATE spool SET bytes = 9223372036854775807 WHERE id < 3");
+    edit(rig, spool, "UPDATE spool SET bytes = -9223372036854775807 WHERE id = 3");
+    edit(rig, spool, "UPDATE spool SET at = 9223372036854775807 WHERE id = 2");
+    assert_in_range(totals_of(rig, spool).bytes, 4, 4 * 1300);
+    OK(database_begin(spool_database(spool), &rig->error));
+    OK(remove_oldest(rig, spool,
+                     (struct spool_removal){.bytes = INT64_MAX, .before_ms = INT64_MAX - 1},
+                     &removed));
+    OK(database_commit(spool_database(spool), &rig->error));
+    assert_int_equal(removed.messages, 3);
+    assert_in_range(removed.bytes, 3, 3 * 1300);
+    assert_int_equal(totals_of(rig, spool).messages, 1);
+    OK(remove_oldest(rig, spool, (struct spool_removal){.bytes = 1, .before_ms = INT64_MAX},
+                     &removed));
+    assert_int_equal(totals_of(rig, spool).messages, 0);
+    spool_close(spool);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
 int main(void)
@@ -549,7 +702,8 @@ int main(void)
         TEST(the_refused_are_kept_aside), TEST(unrefused_is_appended_anew),
         TEST(others_are_not_unrefused),   TEST(one_owner_at_a_time),
         TEST(a_link_has_the_same_owner),  TEST(a_killed_owner_leaves_no_lock),
-        TEST(no_space_undoes_the_group),
+        TEST(no_space_undoes_the_group),  TEST(a_damaged_rowid_is_passed_over),
+        TEST(an_edited_row_is_unsound),   TEST(an_edited_row_holds_up_no_other),
     };
 
     return cmocka_run_group_tests_name("spool", tests, NULL, NULL);
