@@ -148,9 +148,9 @@ static void make_relay(struct warren_test *test)
 }
 
 static enum warren_status init(struct warren_test *test, const struct warren_test_options *options,
-                               bool may_be_alone, struct warren_error *error)
+                               bool by_hand, struct warren_error *error)
 {
-    enum warren_status status = testing_setup_init(&test->setup, options, may_be_alone, error);
+    enum warren_status status = testing_setup_init(&test->setup, options, by_hand, error);
 
     if (status != WARREN_OK)
         return status;
@@ -175,7 +175,7 @@ static enum warren_status init(struct warren_test *test, const struct warren_tes
     return WARREN_OK;
 }
 
-static enum warren_status make(const struct warren_test_options *options, bool may_be_alone,
+static enum warren_status make(const struct warren_test_options *options, bool by_hand,
                                struct warren_test **ret_test, struct warren_error *error)
 {
     struct warren_test_options known;
@@ -187,7 +187,7 @@ static enum warren_status make(const struct warren_test_options *options, bool m
     test = calloc(1, sizeof *test);
     if (!test)
         return error_set(error, WARREN_ENOMEM, "no memory");
-    status = init(test, &known, may_be_alone, error);
+    status = init(test, &known, by_hand, error);
     if (status != WARREN_OK) {
         warren_test_free(test);
         return status;
@@ -374,6 +374,7 @@ static void report(struct warren_test *test, size_t published_before)
 static void end(struct warren_test *test, enum warren_outcome outcome)
 {
     test->attempt.forgiven = warren_job_forgiven(test->job);
+    test->attempt.duplicate = test->job->duplicate;
     memcpy(test->error, test->job->error, sizeof test->error);
     test->source.relay = outcome == WARREN_REJECT ? &test->relay : NULL;
     job_end(test->job, outcome);

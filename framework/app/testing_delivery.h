@@ -19,7 +19,8 @@ enum warren_status testing_delivery_new(const struct warren_test_message *messag
                                         const struct arena *texts, const char *queue, size_t marks,
                                         struct attempt **ret_attempt, struct warren_error *error);
 
-/** warren_test_new(), where a transactional handler may run without any chain, too. */
+/** warren_test_new() by hand: a transactional handler may run without any chain, too, and keys are
+ * not remembered. */
 enum warren_status testing_new(const struct warren_test_options *options,
                                struct warren_test **ret_test, struct warren_error *error);
 

@@ -140,8 +140,25 @@ static enum warren_status find_handler(struct testing_setup *setup,
 
 /* ---- opening ---- */
 
+/* By hand one message is run once: there is nothing to remember. */
+static enum warren_status open_stores(struct testing_setup *setup, bool by_hand,
+                                      struct warren_error *error)
+{
+    const struct setup_subscription *subscription = setup->worker.subscriptions;
+    enum warren_status status = WARREN_OK;
+
+    if (subscription->handler->transactional)
+        status = scratch_new(&setup->scratch, error);
+    if (setup->scratch)
+        setup->worker.scratch = scratch_handle(setup->scratch);
+    if (status == WARREN_OK && !by_hand &&
+        worker_setup_link(subscription->config, middleware_idempotency.name))
+        status = testing_store_open(&setup->store, error);
+    return status;
+}
+
 static enum warren_status open_subscription(struct testing_setup *setup, bool is_alone,
-                                            struct warren_error *error)
+                                            bool by_hand, struct warren_error *error)
 {
     struct worker_setup *worker = &setup->worker;
     struct setup_subscription *subscription = worker->subscriptions;
@@ -155,12 +172,10 @@ static enum warren_status open_subscription(struct testing_setup *setup, bool is
                                    subscription->handler->options, &subscription->options, error);
     if (status == WARREN_OK && !is_alone)
         status = worker_store_check_chains(worker, error);
-    if (status == WARREN_OK && subscription->handler->transactional)
-        status = scratch_new(&setup->scratch, error);
-    if (setup->scratch)
-        worker->scratch = scratch_handle(setup->scratch);
     if (status == WARREN_OK)
-        status = subscriptions_open(worker, NULL, &setup->open, error);
+        status = open_stores(setup, by_hand, error);
+    if (status == WARREN_OK)
+        status = subscriptions_open(worker, setup->store.keeper, &setup->open, error);
     if (status != WARREN_OK)
         return status;
     runs = setup->subscription = subscriptions_at(setup->open, 0);
@@ -172,10 +187,10 @@ static enum warren_status open_subscription(struct testing_setup *setup, bool is
 }
 
 enum warren_status testing_setup_init(struct testing_setup *setup,
-                                      const struct warren_test_options *options, bool may_be_alone,
+                                      const struct warren_test_options *options, bool by_hand,
                                       struct warren_error *error)
 {
-    bool is_alone = may_be_alone && !options->chain && !options->config_file;
+    bool is_alone = by_hand && !options->chain && !options->config_file;
     enum warren_status status;
 
     *setup = (struct testing_setup){0};
@@ -193,14 +208,16 @@ enum warren_status testing_setup_init(struct testing_setup *setup,
         status = add_of_file(setup, error);
     if (status == WARREN_OK)
         status = find_handler(setup, options, error);
-    return status == WARREN_OK ? open_subscription(setup, is_alone, error) : status;
+    return status == WARREN_OK ? open_subscription(setup, is_alone, by_hand, error) : status;
 }
 
 void testing_setup_done(struct testing_setup *setup)
 {
     chain_done(&setup->chain);
     chain_done(&setup->late);
+    keeper_stop(setup->store.keeper);
     subscriptions_close(setup->open);
+    testing_store_done(&setup->store);
     scratch_free(setup->scratch);
     worker_setup_done(&setup->worker);
 }

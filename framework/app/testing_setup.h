@@ -6,6 +6,7 @@
 
 #include <warren/testing.h>
 
+#include "app/testing_store.h"
 #include "app/worker_subscriptions.h"
 #include "consume/job/chain.h"
 #include "store/writer/scratch.h"
@@ -15,6 +16,7 @@ struct testing_setup {
     struct worker_setup worker; /* with one subscription */
     size_t own_count;           /* the first plugins of the registry: those not from the file */
     struct scratch *scratch;    /* for a transactional handler; else NULL */
+    struct testing_store store; /* with idempotency in the chain */
     struct open_subscriptions *open;
     const struct runtime_subscription *subscription;
     struct chain chain;
@@ -24,11 +26,11 @@ struct testing_setup {
 /**
  * testing_setup_done() in any case. @setup must stay where it is.
  *
- * @may_be_alone  see testing_new()
- * @return        as warren_test_new()
+ * @by_hand  see testing_new()
+ * @return   as warren_test_new()
  */
 enum warren_status testing_setup_init(struct testing_setup *setup,
-                                      const struct warren_test_options *options, bool may_be_alone,
+                                      const struct warren_test_options *options, bool by_hand,
                                       struct warren_error *error);
 void testing_setup_done(struct testing_setup *setup);
 

@@ -24,7 +24,8 @@ struct worker_setup {
     struct config *config;
     struct registry *registry;
     struct setup_subscription *subscriptions; /* as many as the configuration has */
-    struct sqlite3 *scratch; /* for transactional handlers without a store; NULL: there is none */
+    struct sqlite3
+        *scratch; /* for transactional handlers, in place of the store; NULL: the store */
 };
 
 /**

@@ -90,7 +90,9 @@ static struct sqlite3 *database_of(const struct open_subscriptions *open,
 {
     if (!handler->transactional)
         return NULL;
-    return open->keeper ? transactor_handle(keeper_transactor(open->keeper)) : open->setup->scratch;
+    if (open->setup->scratch || !open->keeper)
+        return open->setup->scratch;
+    return transactor_handle(keeper_transactor(open->keeper));
 }
 
 /* As far as the configuration tells: RabbitMQ takes the argument for streams alone. */

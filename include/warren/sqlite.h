@@ -51,8 +51,7 @@ WARREN_API struct sqlite3 *warren_subscription_sqlite(const struct warren_subscr
 /**
  * The database in memory that a transactional handler is given in a test (testing.h), in place of
  * the worker's store: empty before its `open`, and with what acked attempts wrote. Look into it
- * between attempts. Keys are not remembered: the middleware idempotency handles a message that
- * comes again.
+ * between attempts. Keys are remembered elsewhere.
  *
  * @return NULL: the handler is not transactional. Lives until warren_test_free(). Thread: the
  *         test's. Since: 0.1

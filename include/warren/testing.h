@@ -154,7 +154,8 @@ struct warren_test_attempt {
     const char *error;           /**< warren_job_fail(); NULL: nothing was said */
     int64_t retry_after_ms;      /**< outcome WARREN_RETRY: not before so long; -1: whenever */
     bool forgiven;               /**< the attempt does not count (warren_job_forgive()) */
-    int64_t began_ms;            /**< by the test's clock */
+    bool duplicate;   /**< the message was handled before, and the handler was not called */
+    int64_t began_ms; /**< by the test's clock */
     int64_t ended_ms;
     const struct warren_test_published *published; /**< in this attempt */
     size_t published_count;
@@ -168,6 +169,10 @@ struct warren_test_attempt {
  * until the chain's rate_limit and breaker admit it. After the outcomes ACK, REJECT and DISCARD,
  * and without a delay after REQUEUE and RETRY, the message comes from the broker again:
  * redelivered.
+ *
+ * With idempotency in the chain, keys are remembered as long as the test is there: a message that
+ * was acked or discarded, and another one with its key, is a duplicate from then on. A store in
+ * $TMPDIR, or /tmp, does that; warren_test_free() removes it.
  *
  * What the chain's middlewares do ahead of the workers and behind them (`before`, `after`) is done
  * before and after the attempt; for one that answers from a thread of its own this waits, by the

@@ -11,12 +11,18 @@
 
 static struct warren_test *test;
 
-/* Answers the outcome that its body names. */
+static unsigned calls;
+
+/* Answers the outcome that its body names; "reply" is acked with one. */
 static enum warren_outcome obey(struct warren_job *job, void *state)
 {
     struct warren_bytes body = warren_job_body(job);
+    struct warren_message reply = {.body = warren_text("here you are")};
 
     (void)state;
+    calls++;
+    if (body.len == 5 && memcmp(body.data, "reply", 5) == 0)
+        return warren_job_reply(job, &reply) == WARREN_OK ? WARREN_ACK : WARREN_RETRY;
     for (int outcome = WARREN_ACK; outcome <= WARREN_REQUEUE; outcome++) {
         const char *name = warren_outcome_name((enum warren_outcome)outcome);
 
@@ -26,7 +32,14 @@ static enum warren_outcome obey(struct warren_job *job, void *state)
     return WARREN_ACK;
 }
 
-static const struct warren_handler handler = {.name = "obey", .handle = obey};
+static struct warren_bytes key_of(struct warren_job *job, void *state)
+{
+    (void)state;
+    return warren_job_header(job, "order") ? warren_job_header(job, "order")->as.bytes
+                                           : warren_text("");
+}
+
+static const struct warren_handler handler = {.name = "obey", .handle = obey, .key = key_of};
 static const struct warren_handler transactional = {
     .name = "booked", .handle = obey, .transactional = true};
 
@@ -218,6 +231,97 @@ static void without_dead_letters_there_is_none(void **state)
     assert_int_equal(warren_test_settle(test, 20)->outcome, WARREN_RETRY);
 }
 
+/* ---- duplicates ---- */
+
+static void deliver_id(const char *id, const char *body)
+{
+    struct warren_test_message message = {
+        .message = {.properties = {.message_id = id, .reply_to = "asker", .correlation_id = "7"},
+                    .body = warren_text(body)}};
+
+    deliver(&message);
+}
+
+static void assert_run(enum warren_outcome outcome, bool duplicate, unsigned called)
+{
+    const struct warren_test_attempt *attempt;
+
+    calls = 0;
+    attempt = warren_test_run(test);
+    assert_int_equal(attempt->outcome, outcome);
+    assert_int_equal(attempt->duplicate, duplicate);
+    assert_int_equal(calls, called);
+}
+
+/* Redelivered or published again: what is done is done, and what failed is not. */
+static void what_was_done_is_a_duplicate(void **state)
+{
+    (void)state;
+    open_chain("[retry: {max_attempts: 2}, idempotency, recover]");
+    deliver_id("one", "ack");
+    assert_run(WARREN_ACK, false, 1);
+    assert_run(WARREN_ACK, true, 0);
+    deliver_id("two", "discard");
+    assert_run(WARREN_DISCARD, false, 1);
+    deliver_id("one", "ack");
+    assert_run(WARREN_ACK, true, 0);
+    deliver_id("two", "ack");
+    assert_run(WARREN_DISCARD, true, 0);
+    deliver_id("three", "retry");
+    assert_run(WARREN_RETRY, false, 1);
+    assert_run(WARREN_REJECT, false, 1);
+    deliver_id("three", "requeue");
+    assert_run(WARREN_REQUEUE, false, 1);
+    assert_run(WARREN_REQUEUE, false, 1);
+    deliver_body("ack"); /* without a key */
+    assert_run(WARREN_ACK, false, 1);
+    assert_run(WARREN_ACK, false, 1);
+}
+
+static void each_test_begins_anew(void **state)
+{
+    for (int i = 0; i < 2; i++) {
+        open_chain("[idempotency]");
+        deliver_id("one", "ack");
+        assert_run(WARREN_ACK, false, 1);
+        end(state);
+    }
+}
+
+static void a_duplicate_has_the_reply_of_the_first(void **state)
+{
+    const struct warren_test_attempt *attempt;
+
+    (void)state;
+    open_chain("[idempotency]");
+    deliver_id("one", "reply");
+    assert_run(WARREN_ACK, false, 1);
+    attempt = warren_test_run(test);
+    assert_true(attempt->duplicate);
+    assert_non_null(attempt->reply);
+    assert_string_equal(attempt->reply->routing_key, "asker");
+    assert_memory_equal(attempt->reply->message.body.data, "here you are", 12);
+}
+
+static void the_handlers_key_counts(void **state)
+{
+    struct warren_field order = warren_field_text("order", "77");
+    struct warren_test_message message = {
+        .message = {.properties = {.headers = {&order, 1}, .message_id = "one"},
+                    .body = warren_text("ack")}};
+
+    (void)state;
+    open_chain("[idempotency: {key: handler}]");
+    deliver(&message);
+    assert_run(WARREN_ACK, false, 1);
+    message.message.properties.message_id = "two";
+    deliver(&message);
+    assert_run(WARREN_ACK, true, 0);
+    order = warren_field_text("order", "78");
+    deliver(&message);
+    assert_run(WARREN_ACK, false, 1);
+}
+
 /* ---- what is refused ---- */
 
 static void a_transactional_handler_needs_idempotency(void **state)
@@ -308,6 +412,10 @@ int main(void)
         T(what_was_given_up_says_why),
         T(each_rejection_makes_one),
         T(without_dead_letters_there_is_none),
+        T(what_was_done_is_a_duplicate),
+        T(each_test_begins_anew),
+        T(a_duplicate_has_the_reply_of_the_first),
+        T(the_handlers_key_counts),
         T(a_transactional_handler_needs_idempotency),
         T(the_clock_goes_forward_and_not_for_ever),
         T(waiting_never_overflows),

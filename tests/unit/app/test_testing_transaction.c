@@ -91,8 +91,8 @@ static int end(void **state)
     return 0;
 }
 
-/* A failed attempt leaves nothing, an acked one its row; what it published is told of. With
- * idempotency in the chain, which has no store here, it is the same. */
+/* A failed attempt leaves nothing, an acked one its row; what it published is told of. Its key is
+ * remembered: it writes no second row. */
 static void written_if_acked(void **state)
 {
     static const char *const chains[] = {"[retry, idempotency]", "[retry, idempotency, recover]"};
@@ -107,6 +107,10 @@ static void written_if_acked(void **state)
         attempt = warren_test_run(test);
         assert_int_equal(attempt->outcome, WARREN_ACK);
         assert_int_equal(attempt->published_count, 1);
+        assert_int_equal(rows(), 1);
+        attempt = warren_test_run(test);
+        assert_int_equal(attempt->outcome, WARREN_ACK);
+        assert_true(attempt->duplicate);
         assert_int_equal(rows(), 1);
         end(state);
     }
