@@ -221,6 +221,12 @@ void warren_test_free(struct warren_test *test)
     free(test);
 }
 
+enum warren_status warren_test_reload(struct warren_test *test, const char *chain,
+                                      struct warren_error *error)
+{
+    return testing_setup_reload(&test->setup, chain, error);
+}
+
 const char *warren_test_handler(const struct warren_test *test)
 {
     return test->source.handler;

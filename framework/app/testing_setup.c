@@ -211,6 +211,62 @@ enum warren_status testing_setup_init(struct testing_setup *setup,
     return status == WARREN_OK ? open_subscription(setup, is_alone, by_hand, error) : status;
 }
 
+/* ---- again ---- */
+
+/* The same subscription, with @chain or the file's. */
+static enum warren_status read_again(struct testing_setup *setup, const char *chain,
+                                     struct config **ret_config, struct warren_error *error)
+{
+    const struct setup_subscription *running = setup->worker.subscriptions;
+    const char *file = setup->worker.config->file;
+    const struct config_single single = {
+        .queue = running->config->queue, .chain = chain, .handler = running->config->handler};
+    struct setup_subscription subscription = *running;
+    struct worker_setup now = {.registry = setup->worker.registry, .subscriptions = &subscription};
+    enum warren_status status =
+        config_load(file, file ? environ : NULL, NULL, 0, &now.config, error);
+
+    if (status == WARREN_OK)
+        status = config_single(now.config, &single, error);
+    if (status == WARREN_OK)
+        status = worker_setup_chains(now.registry, now.config, error);
+    if (status == WARREN_OK) {
+        subscription.config = now.config->subscriptions;
+        status = subscriptions_try(&now, error);
+    }
+    if (status == WARREN_OK)
+        *ret_config = now.config;
+    else
+        config_free(now.config);
+    return status;
+}
+
+enum warren_status testing_setup_reload(struct testing_setup *setup, const char *chain,
+                                        struct warren_error *error)
+{
+    size_t count = setup->reload_count;
+    struct config **reloaded = realloc(setup->reloaded, (count + 1) * sizeof(struct config *));
+    struct name_list fixed = {0};
+    struct config *now = NULL;
+    enum warren_status status;
+
+    if (!reloaded)
+        return error_set(error, WARREN_ENOMEM, "no memory for the options");
+    setup->reloaded = reloaded;
+    status = read_again(setup, chain, &now, error);
+    if (status != WARREN_OK)
+        return status;
+    reloaded[setup->reload_count++] = now;
+    if (!config_same_chain(setup->worker.config->subscriptions, now->subscriptions))
+        return error_set(error, WARREN_ECONFIG,
+                         "the chain has other middlewares, or in another "
+                         "order: a worker needs a restart for that");
+    subscriptions_reload(setup->open, now, &fixed);
+    return fixed.count == 0 ? WARREN_OK
+                            : error_set(error, WARREN_ECONFIG,
+                                        "what has changed here needs a restart: %s", fixed.text);
+}
+
 void testing_setup_done(struct testing_setup *setup)
 {
     chain_done(&setup->chain);
@@ -219,5 +275,8 @@ void testing_setup_done(struct testing_setup *setup)
     subscriptions_close(setup->open);
     testing_store_done(&setup->store);
     scratch_free(setup->scratch);
+    for (size_t i = 0; i < setup->reload_count; i++)
+        config_free(setup->reloaded[i]);
+    free(setup->reloaded);
     worker_setup_done(&setup->worker);
 }

@@ -21,6 +21,8 @@ struct testing_setup {
     const struct runtime_subscription *subscription;
     struct chain chain;
     struct chain late;
+    struct config **reloaded; /* whose options may be in force */
+    size_t reload_count;
 };
 
 /**
@@ -32,6 +34,9 @@ struct testing_setup {
 enum warren_status testing_setup_init(struct testing_setup *setup,
                                       const struct warren_test_options *options, bool by_hand,
                                       struct warren_error *error);
+/** As warren_test_reload(). */
+enum warren_status testing_setup_reload(struct testing_setup *setup, const char *chain,
+                                        struct warren_error *error);
 void testing_setup_done(struct testing_setup *setup);
 
 #endif

@@ -263,16 +263,6 @@ void subscriptions_reopen(const struct open_subscriptions *open)
 
 /* ---- reloading ---- */
 
-static bool same_links(const struct open_subscription *one, const struct config_subscription *now)
-{
-    if (one->chain_count != now->chain_count)
-        return false;
-    for (size_t i = 0; i < now->chain_count; i++)
-        if (strcmp(one->chain[i].config->name, now->chain[i].name) != 0)
-            return false;
-    return true;
-}
-
 static void report_changed(const struct open_subscription *one, const struct chain_link *link,
                            const struct name_list *changed)
 {
@@ -319,7 +309,7 @@ size_t subscriptions_reload(struct open_subscriptions *open, const struct config
         const struct config_subscription *now =
             config_same_subscription(open->setup->config, i, config);
 
-        if (!now || !same_links(one, now))
+        if (!now || !config_same_chain(one->setup->config, now))
             continue;
         for (size_t k = 0; k < one->chain_count; k++) {
             note_fixed(&one->chain[k], now->chain[k].options, fixed);

@@ -22,7 +22,7 @@ static void compare_values(struct name_list *changes, const struct config_table 
                           queue ? queue : "");
 }
 
-static bool same_chain(const struct config_subscription *a, const struct config_subscription *b)
+bool config_same_chain(const struct config_subscription *a, const struct config_subscription *b)
 {
     if (a->chain_count != b->chain_count)
         return false;
@@ -63,7 +63,7 @@ static void compare_subscriptions(struct name_list *changes, const struct config
         found++;
         compare_values(changes, &config_subscription_table, old->written.values,
                        new->written.values, old->queue);
-        if (!same_chain(old, new))
+        if (!config_same_chain(old, new))
             name_list_add(changes, "chain of %s", old->queue);
     }
     if (found < now->subscription_count)

@@ -250,6 +250,9 @@ void config_changes(const struct config *before, const struct config *now,
 const struct config_subscription *config_same_subscription(const struct config *before,
                                                            size_t index, const struct config *now);
 
+/** Do both have the same middlewares, in the same order? */
+bool config_same_chain(const struct config_subscription *a, const struct config_subscription *b);
+
 /** A middleware for the reference page. */
 struct config_middleware_help {
     const char *name;

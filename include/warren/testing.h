@@ -81,6 +81,18 @@ WARREN_API enum warren_status warren_test_new(const struct warren_test_options *
                                               struct warren_test **ret_test,
                                               struct warren_error *error);
 
+/**
+ * As SIGHUP does in a worker: give the middlewares the options of @chain, where these differ. What
+ * they know stays, such as what a breaker has counted.
+ *
+ * @chain   as in the options; NULL: the file is read again
+ * @return  WARREN_OK; WARREN_ECONFIG with @error: @chain is wrong, or has other middlewares, and
+ *          everything stays as it was; or an option has changed that needs a restart, then the rest
+ *          is in force. WARREN_ENOMEM. Since: 0.1
+ */
+WARREN_API enum warren_status warren_test_reload(struct warren_test *test, const char *chain,
+                                                 struct warren_error *error);
+
 /** Close handler and middlewares, free everything; NULL is fine. */
 WARREN_API void warren_test_free(struct warren_test *test);
 

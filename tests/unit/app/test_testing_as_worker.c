@@ -322,6 +322,84 @@ static void the_handlers_key_counts(void **state)
     assert_run(WARREN_ACK, false, 1);
 }
 
+/* ---- new options ---- */
+
+static enum warren_status reload(const char *chain, const char *says)
+{
+    struct warren_error error = {WARREN_OK, ""};
+    enum warren_status status = warren_test_reload(test, chain, &error);
+
+    if (!strstr(error.text, says))
+        fail_msg("'%s', not '%s'", error.text, says);
+    return status;
+}
+
+static void new_options_are_in_force(void **state)
+{
+    (void)state;
+    open_chain("[retry: {max_attempts: 9}, recover]");
+    deliver_body("retry");
+    assert_run(WARREN_RETRY, false, 1);
+    assert_int_equal(reload("[retry: {max_attempts: 3}, recover]", ""), WARREN_OK);
+    assert_run(WARREN_RETRY, false, 1);
+    assert_int_equal(reload("[retry: {max_attempts: 4}, recover]", ""), WARREN_OK);
+    assert_run(WARREN_RETRY, false, 1);
+    assert_run(WARREN_REJECT, false, 1);
+}
+
+static void what_cannot_be_reloaded_changes_nothing(void **state)
+{
+    (void)state;
+    open_chain("[retry: {max_attempts: 2}, recover]");
+    assert_int_equal(reload("[retry: {max_attempts: 1}]", "needs a restart"), WARREN_ECONFIG);
+    assert_int_equal(reload("[retry: {max_attempts: x}, recover]", "max_attempts"), WARREN_ECONFIG);
+    assert_int_equal(reload("[retry: {max_attempts: 1, initial_delay: 1m, max_delay: 1s}, recover]",
+                            "is above max_delay"),
+                     WARREN_ECONFIG);
+    deliver_body("retry");
+    assert_run(WARREN_RETRY, false, 1);
+    assert_run(WARREN_REJECT, false, 1);
+}
+
+static void what_needs_a_restart_is_named(void **state)
+{
+    (void)state;
+    open_chain("[retry: {max_attempts: 9}, idempotency]");
+    assert_int_equal(reload("[retry: {max_attempts: 1}, idempotency: {scope: all}]",
+                            "idempotency.scope of test"),
+                     WARREN_ECONFIG);
+    deliver_body("retry");
+    assert_run(WARREN_REJECT, false, 1);
+}
+
+static void the_file_is_read_again(void **state)
+{
+    char path[] = "/tmp/test_testing_as_worker.XXXXXX";
+    struct warren_test_options options = {
+        .size = sizeof options, .bare = &handler, .config_file = path};
+    struct warren_error error;
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0);
+    for (int attempts = 9; attempts > 0; attempts -= 8) {
+        assert_int_equal(ftruncate(fd, 0), 0);
+        lseek(fd, 0, SEEK_SET);
+        dprintf(fd,
+                "subscriptions:\n"
+                "  - {queue: q, handler: test.obey, middleware: [retry: {max_attempts: %d}]}\n",
+                attempts);
+        if (attempts == 9 && warren_test_new(&options, &test, &error) != WARREN_OK)
+            fail_msg("%s", error.text);
+    }
+    deliver_body("retry");
+    assert_run(WARREN_RETRY, false, 1);
+    assert_int_equal(reload(NULL, ""), WARREN_OK);
+    assert_run(WARREN_REJECT, false, 1);
+    close(fd);
+    unlink(path);
+}
+
 /* ---- what is refused ---- */
 
 static void a_transactional_handler_needs_idempotency(void **state)
@@ -416,6 +494,10 @@ int main(void)
         T(each_test_begins_anew),
         T(a_duplicate_has_the_reply_of_the_first),
         T(the_handlers_key_counts),
+        T(new_options_are_in_force),
+        T(what_cannot_be_reloaded_changes_nothing),
+        T(what_needs_a_restart_is_named),
+        T(the_file_is_read_again),
         T(a_transactional_handler_needs_idempotency),
         T(the_clock_goes_forward_and_not_for_ever),
         T(waiting_never_overflows),
