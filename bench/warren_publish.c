@@ -47,7 +47,8 @@ static void *publish_all(void *arg)
     memset(body, 'x', sizeof body);
     message.body = (struct warren_bytes){body, sizeof body};
     for (uint64_t i = 0; i < load->count; i++)
-        if (warren_publisher_publish(load->publisher, &publish, count_ended, load) != WARREN_OK)
+        if (warren_publisher_publish(load->publisher, &publish, count_ended, load, NULL) !=
+            WARREN_OK)
             die("publish failed");
     return NULL;
 }

@@ -62,15 +62,16 @@ static int publish_lines(struct warren_publisher *publisher, const char *queue)
 
     while (fgets(line, sizeof line, stdin)) {
         struct sent *sent = malloc(sizeof *sent);
+        struct warren_error error;
         enum warren_status status;
 
         if (!sent)
             return 1;
         sent->line = ++number;
         message.body = (struct warren_bytes){line, strcspn(line, "\n")};
-        status = warren_publisher_publish(publisher, &publish, on_receipt, sent);
+        status = warren_publisher_publish(publisher, &publish, on_receipt, sent, &error);
         if (status != WARREN_OK) { /* not accepted: there will be no receipt */
-            fprintf(stderr, "line %lu: %s\n", number, warren_status_name(status));
+            fprintf(stderr, "line %lu: %s\n", number, error.text);
             free(sent);
             return 1;
         }

@@ -47,9 +47,9 @@ int main(int argc, char **argv)
     publish.routing_key = argv[2]; /* the default exchange routes by the queue's name */
     message.body = warren_text(argv[4]);
     status = warren_publisher_publish_after(publisher, &publish, atoll(argv[3]) * 1000, on_receipt,
-                                            &result);
+                                            &result, &error);
     if (status != WARREN_OK)
-        fprintf(stderr, "%s\n", warren_status_name(status));
+        fprintf(stderr, "%s\n", error.text);
 
     warren_publisher_close(publisher, 15000); /* waits for the receipt */
     return status == WARREN_OK && result == WARREN_CONFIRMED ? 0 : 1;

@@ -30,7 +30,7 @@ static void *publish_share(void *arg)
     struct warren_publish publish = {.routing_key = load->queue, .message = &message};
 
     for (unsigned long i = 0; i < load->count && load->status == WARREN_OK; i++)
-        load->status = warren_publisher_publish(load->publisher, &publish, NULL, NULL);
+        load->status = warren_publisher_publish(load->publisher, &publish, NULL, NULL, NULL);
     return NULL;
 }
 

@@ -35,8 +35,8 @@ int main(int argc, char **argv)
     publish.routing_key = argv[2]; /* the default exchange routes by the queue's name */
     message.body = warren_text(argv[3]);
     message.properties.content_type = "application/json";
-    status = warren_publisher_publish_wait(publisher, &publish, &result);
-    printf("%s\n", status == WARREN_OK ? warren_result_name(result) : warren_status_name(status));
+    status = warren_publisher_publish_wait(publisher, &publish, &result, &error);
+    printf("%s\n", status == WARREN_OK ? warren_result_name(result) : error.text);
 
     warren_publisher_close(publisher, 1000);
     return status == WARREN_OK && result == WARREN_CONFIRMED ? 0 : 1;

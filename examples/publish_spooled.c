@@ -49,10 +49,11 @@ static bool keep(struct warren_publisher *publisher, const char *queue, const ch
 {
     struct warren_message message = {.body = warren_text(line)};
     struct warren_publish publish = {.routing_key = queue, .message = &message};
-    enum warren_status status = warren_publisher_publish(publisher, &publish, NULL, NULL);
+    struct warren_error error;
+    enum warren_status status = warren_publisher_publish(publisher, &publish, NULL, NULL, &error);
 
     if (status != WARREN_OK)
-        fprintf(stderr, "not accepted: %s: %s\n", warren_status_name(status), line);
+        fprintf(stderr, "not accepted: %s: %s\n", error.text, line);
     return status == WARREN_OK;
 }
 

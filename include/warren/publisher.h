@@ -173,22 +173,26 @@ struct warren_publish {
  *              WARREN_ETOOBIG (headers over a frame, or more than the whole window or spool),
  *              WARREN_EFULL, WARREN_ETIMEOUT (no room in time), WARREN_ECLOSED, WARREN_ENOMEM;
  *              WARREN_EIO: the spool could not be written, so the message is not accepted
+ * @error       which field, and what was expected; which bound, and whether there is a connection.
+ *              Put together only where publishing failed; may be NULL
  * Thread: any.
  */
 WARREN_API enum warren_status warren_publisher_publish(struct warren_publisher *publisher,
                                                        const struct warren_publish *publish,
-                                                       warren_receipt_fn *on_receipt, void *user);
+                                                       warren_receipt_fn *on_receipt, void *user,
+                                                       struct warren_error *error);
 
 /**
  * Publish and wait for the end of that message.
  *
  * @ret_result  written if WARREN_OK is returned; look at it: RETURNED and NACKED are results
- * @return      as warren_publisher_publish()
+ * @return      as warren_publisher_publish(), with @error
  * Thread: any but the publisher's own.
  */
 WARREN_API enum warren_status warren_publisher_publish_wait(struct warren_publisher *publisher,
                                                             const struct warren_publish *publish,
-                                                            enum warren_result *ret_result);
+                                                            enum warren_result *ret_result,
+                                                            struct warren_error *error);
 
 /**
  * Publish a message that reaches its exchange or queue @delay_ms later, by way of delay queues on
@@ -215,21 +219,17 @@ WARREN_API enum warren_status warren_publisher_publish_wait(struct warren_publis
  * exchange; where that is the default exchange, to "amq.default".
  *
  * @delay_ms  0 or less: warren_publisher_publish()
- * @return    as warren_publisher_publish(); WARREN_ETOOBIG also if the headers leave no room in a
- *            frame for those that the broker adds on the way, at most about 200 bytes and the keys
- *            (routing key, CC) for each bit of the delay in seconds, and 2 KiB;
- *            WARREN_EINVAL also if @delay_ms is above the option
- *            delay_longest_ms, if the message has an `expiration` (it would end the delay), or if
- *            there is neither an exchange nor a queue's name, or that of a direct reply, or one
- *            that holds a NUL
- * Thread: any. Since: 0.1.
- * Source: https://www.rabbitmq.com/docs/quorum-queues, dead lettering at least once.
+ * @return    as warren_publisher_publish(), with @error; WARREN_ETOOBIG also if the headers leave
+ * no room in a frame for those that the broker adds on the way, at most about 200 bytes and the
+ * keys (routing key, CC) for each bit of the delay in seconds, and 2 KiB; WARREN_EINVAL also if
+ * @delay_ms is above the option delay_longest_ms, if the message has an `expiration` (it would end
+ * the delay), or if there is neither an exchange nor a queue's name, or that of a direct reply, or
+ * one that holds a NUL Thread: any. Since: 0.1. Source:
+ * https://www.rabbitmq.com/docs/quorum-queues, dead lettering at least once.
  */
-WARREN_API enum warren_status warren_publisher_publish_after(struct warren_publisher *publisher,
-                                                             const struct warren_publish *publish,
-                                                             int64_t delay_ms,
-                                                             warren_receipt_fn *on_receipt,
-                                                             void *user);
+WARREN_API enum warren_status warren_publisher_publish_after(
+    struct warren_publisher *publisher, const struct warren_publish *publish, int64_t delay_ms,
+    warren_receipt_fn *on_receipt, void *user, struct warren_error *error);
 
 /**
  * Wait until every message accepted so far has ended and its callback has returned.
@@ -292,14 +292,15 @@ typedef void warren_reply_fn(enum warren_status status, struct warren_reply *rep
  * @publish     as for warren_publisher_publish(); its message has no reply-to and no correlation id
  * @timeout_ms  from now until the reply has come; at least 1
  * @on_reply    called exactly once if this returned WARREN_OK, never otherwise
- * @return      as warren_publisher_publish(), which also waits for room at most @timeout_ms; and
- *              WARREN_EFULL while 65,536 requests are open
+ * @return      as warren_publisher_publish(), which also waits for room at most @timeout_ms, with
+ *              @error; and WARREN_EFULL while 65,536 requests are open
  * Thread: any.
  */
 WARREN_API enum warren_status warren_publisher_request_async(struct warren_publisher *publisher,
                                                              const struct warren_publish *publish,
                                                              uint32_t timeout_ms,
-                                                             warren_reply_fn *on_reply, void *user);
+                                                             warren_reply_fn *on_reply, void *user,
+                                                             struct warren_error *error);
 
 /**
  * The same, waiting for the reply.

@@ -87,7 +87,8 @@ static void send_later(struct warren_publisher *publisher, struct sent *sent, co
     sent->delay_ms = delay_ms;
     sent->published_ms = now_ms();
     assert_int_equal(
-        warren_publisher_publish_after(publisher, &publish, delay_ms, on_receipt, sent), WARREN_OK);
+        warren_publisher_publish_after(publisher, &publish, delay_ms, on_receipt, sent, NULL),
+        WARREN_OK);
 }
 
 static bool has_ended(struct sent *sent)

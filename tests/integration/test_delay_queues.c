@@ -130,8 +130,9 @@ static void properties_arrive(void **state)
     struct sent sent = {.result = WARREN_TIMEOUT};
     struct peer_message got;
 
-    assert_int_equal(warren_publisher_publish_after(f->publisher, &publish, 1, on_receipt, &sent),
-                     WARREN_OK);
+    assert_int_equal(
+        warren_publisher_publish_after(f->publisher, &publish, 1, on_receipt, &sent, NULL),
+        WARREN_OK);
     assert_true(arrives(f, f->queue, &got));
     assert_int_equal(got.length, 3);
     assert_memory_equal(got.body, "a\0b", 3);
@@ -162,7 +163,8 @@ static void the_largest_headers_arrive_in_a_frame(void **state)
     while (status == WARREN_ETOOBIG && size > FRAME / 2) {
         size -= STEP;
         header.value.as.bytes = (struct warren_bytes){big, size};
-        status = warren_publisher_publish_after(f->publisher, &publish, 1000, on_receipt, &sent);
+        status =
+            warren_publisher_publish_after(f->publisher, &publish, 1000, on_receipt, &sent, NULL);
     }
     assert_int_equal(status, WARREN_OK);
     assert_in_range(size, FRAME - 4096, FRAME - 1024);
@@ -192,7 +194,7 @@ static void it_may_be_delayed_again(void **state)
     struct warren_publish publish = {.routing_key = f->queue, .message = &message};
     struct peer_message got;
 
-    assert_int_equal(warren_publisher_publish_after(f->publisher, &publish, 1000, NULL, NULL),
+    assert_int_equal(warren_publisher_publish_after(f->publisher, &publish, 1000, NULL, NULL, NULL),
                      WARREN_OK);
     assert_true(arrives(f, f->queue, &got));
     peer_message_done(&got);
@@ -523,18 +525,19 @@ static void wrong_requests_are_refused(void **state)
     int64_t longest_ms = INT64_C(30) * 86400000;
 
     assert_int_equal(
-        warren_publisher_publish_after(f->publisher, &publish, longest_ms + 1, NULL, NULL),
+        warren_publisher_publish_after(f->publisher, &publish, longest_ms + 1, NULL, NULL, NULL),
         WARREN_EINVAL);
-    assert_int_equal(warren_publisher_publish_after(f->publisher, &publish, INT64_MAX, NULL, NULL),
-                     WARREN_EINVAL);
+    assert_int_equal(
+        warren_publisher_publish_after(f->publisher, &publish, INT64_MAX, NULL, NULL, NULL),
+        WARREN_EINVAL);
     message.properties.expiration = "60000";
-    assert_int_equal(warren_publisher_publish_after(f->publisher, &publish, 1000, NULL, NULL),
+    assert_int_equal(warren_publisher_publish_after(f->publisher, &publish, 1000, NULL, NULL, NULL),
                      WARREN_EINVAL);
-    assert_int_equal(warren_publisher_publish_after(f->publisher, &publish, 0, NULL, NULL),
+    assert_int_equal(warren_publisher_publish_after(f->publisher, &publish, 0, NULL, NULL, NULL),
                      WARREN_OK);
     message.properties.expiration = NULL;
     publish.routing_key = "";
-    assert_int_equal(warren_publisher_publish_after(f->publisher, &publish, 1000, NULL, NULL),
+    assert_int_equal(warren_publisher_publish_after(f->publisher, &publish, 1000, NULL, NULL, NULL),
                      WARREN_EINVAL);
 }
 

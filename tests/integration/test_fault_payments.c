@@ -82,8 +82,8 @@ static void publish(int copy)
     snprintf(body, sizeof body, "{\"id\":\"%s\",\"cents\":%d}", id, number_of(copy));
     message.body = warren_text(body);
     atomic_store(&run->done[copy], 0);
-    while (warren_publisher_publish(run->publisher, &what, on_receipt, (void *)(uintptr_t)copy) !=
-           WARREN_OK)
+    while (warren_publisher_publish(run->publisher, &what, on_receipt, (void *)(uintptr_t)copy,
+                                    NULL) != WARREN_OK)
         rest_ms(50);
 }
 

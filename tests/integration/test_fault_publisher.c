@@ -258,7 +258,7 @@ static void check_time_limit(struct warren_publisher *publisher)
     enum warren_result result = WARREN_CONFIRMED;
     int64_t began = now_ms();
 
-    assert_int_equal(warren_publisher_publish_wait(publisher, &publish, &result), WARREN_OK);
+    assert_int_equal(warren_publisher_publish_wait(publisher, &publish, &result, NULL), WARREN_OK);
     assert_in_range(now_ms() - began, 999, 1000 + LATE_MS);
     assert_int_equal(result, WARREN_TIMEOUT);
 }

@@ -71,7 +71,7 @@ static void *publish_numbers(void *arg)
         snprintf(body, sizeof body, "%u", *accepted);
         snprintf(id, sizeof id, "%u-%u", key->index, *accepted);
         message.body = warren_text(body);
-        status = warren_publisher_publish(key->publisher, &publish, NULL, NULL);
+        status = warren_publisher_publish(key->publisher, &publish, NULL, NULL, NULL);
         if (status != WARREN_OK) {
             fprintf(stderr, "publish: %s\n", warren_status_name(status));
             exit(4);

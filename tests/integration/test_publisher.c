@@ -62,7 +62,8 @@ static void publish_properties(struct fixture *f, const struct warren_properties
     enum warren_result result = WARREN_TIMEOUT;
 
     f->publisher = publisher_open(broker->uri, NULL);
-    assert_int_equal(warren_publisher_publish_wait(f->publisher, &publish, &result), WARREN_OK);
+    assert_int_equal(warren_publisher_publish_wait(f->publisher, &publish, &result, NULL),
+                     WARREN_OK);
     assert_int_equal(result, WARREN_CONFIRMED);
 }
 
@@ -226,7 +227,8 @@ static void send_body(struct fixture *f, size_t length)
     enum warren_result result = WARREN_TIMEOUT;
     struct peer_message got;
 
-    assert_int_equal(warren_publisher_publish_wait(f->publisher, &publish, &result), WARREN_OK);
+    assert_int_equal(warren_publisher_publish_wait(f->publisher, &publish, &result, NULL),
+                     WARREN_OK);
     assert_int_equal(result, WARREN_CONFIRMED);
     assert_true(peer_get(f->peer, f->queue, &got));
     assert_int_equal(got.length, length);
@@ -397,7 +399,7 @@ static void an_inacceptable_message_costs_itself_alone(void **state)
     new_ledger(f, 100);
     f->publisher = publisher_open(broker->uri, NULL);
     ledger_publish_many(f->ledger, f->publisher, 50);
-    assert_int_equal(warren_publisher_publish(f->publisher, &publish, keep_refusal, &refusal),
+    assert_int_equal(warren_publisher_publish(f->publisher, &publish, keep_refusal, &refusal, NULL),
                      WARREN_OK);
     ledger_publish_many(f->ledger, f->publisher, 50);
     flush(f);
@@ -428,7 +430,8 @@ static void refusals_do_not_wait(void **state)
     f->publisher = publisher_open(broker->uri, NULL);
     for (unsigned i = 0; i < 20; i++) {
         ledger_publish_many(f->ledger, f->publisher, 2);
-        assert_int_equal(warren_publisher_publish(f->publisher, &publish, ignore, NULL), WARREN_OK);
+        assert_int_equal(warren_publisher_publish(f->publisher, &publish, ignore, NULL, NULL),
+                         WARREN_OK);
         ledger_publish_many(f->ledger, f->publisher, 1);
         flush(f);
     }
@@ -454,7 +457,7 @@ static void closed_among_refusals(void **state)
                          WARREN_OK);
         for (unsigned k = 0; k < 5; k++) {
             ledger_publish_many(f->ledger, f->publisher, 50);
-            warren_publisher_publish(f->publisher, &publish, ignore, NULL);
+            warren_publisher_publish(f->publisher, &publish, ignore, NULL, NULL);
         }
         warren_publisher_close(f->publisher, 15 * i);
         f->publisher = NULL;

@@ -51,12 +51,13 @@ static void call_all(struct fixture *f)
     struct warren_reply *reply;
     enum warren_result result;
 
-    CHILD_EXPECT(warren_publisher_publish(publisher, &publish, NULL, NULL) == WARREN_ECLOSED);
-    CHILD_EXPECT(warren_publisher_publish_after(publisher, &publish, 1000, NULL, NULL) ==
+    CHILD_EXPECT(warren_publisher_publish(publisher, &publish, NULL, NULL, NULL) == WARREN_ECLOSED);
+    CHILD_EXPECT(warren_publisher_publish_after(publisher, &publish, 1000, NULL, NULL, NULL) ==
                  WARREN_ECLOSED);
-    CHILD_EXPECT(warren_publisher_publish_wait(publisher, &publish, &result) == WARREN_ECLOSED);
-    CHILD_EXPECT(warren_publisher_request_async(publisher, &publish, 1000, on_no_reply, NULL) ==
+    CHILD_EXPECT(warren_publisher_publish_wait(publisher, &publish, &result, NULL) ==
                  WARREN_ECLOSED);
+    CHILD_EXPECT(warren_publisher_request_async(publisher, &publish, 1000, on_no_reply, NULL,
+                                                NULL) == WARREN_ECLOSED);
     CHILD_EXPECT(warren_publisher_request(publisher, &publish, 1000, &reply, &error) ==
                  WARREN_ECLOSED);
     CHILD_EXPECT(strstr(error.text, "parent"));
@@ -105,7 +106,7 @@ static void a_child_of_a_callback_touches_nothing(void **state)
     *ended = -1;
     f->own = ended;
     f->publisher = publisher_open(broker->uri, NULL);
-    assert_int_equal(warren_publisher_publish(f->publisher, &publish, fork_in_callback, f),
+    assert_int_equal(warren_publisher_publish(f->publisher, &publish, fork_in_callback, f, NULL),
                      WARREN_OK);
     flush(f);
     assert_int_equal(*ended, 0);
@@ -118,7 +119,7 @@ static void publish_of_its_own(struct fixture *f)
     struct warren_publish publish = {.routing_key = f->queue, .message = &message};
     enum warren_result result;
 
-    CHILD_EXPECT(warren_publisher_publish_wait(publisher, &publish, &result) == WARREN_OK);
+    CHILD_EXPECT(warren_publisher_publish_wait(publisher, &publish, &result, NULL) == WARREN_OK);
     CHILD_EXPECT(result == WARREN_CONFIRMED);
     CHILD_EXPECT(warren_publisher_close(publisher, 1000) == WARREN_OK);
 }
@@ -211,7 +212,7 @@ static void call_what_waits(const struct warren_receipt *receipt, void *user)
     answers->close = warren_publisher_close(publisher, 1000);
     answers->flush = warren_publisher_flush(publisher, 0);
     answers->connected = warren_publisher_wait_connected(publisher, 1000, NULL);
-    answers->wait = warren_publisher_publish_wait(publisher, &publish, &result);
+    answers->wait = warren_publisher_publish_wait(publisher, &publish, &result, NULL);
     answers->request = warren_publisher_request(publisher, &publish, 1000, &reply, NULL);
 }
 
@@ -224,15 +225,16 @@ static void a_callback_must_not_wait(void **state)
     struct answers answers = {.f = f};
 
     f->publisher = publisher_open(broker->uri, NULL);
-    assert_int_equal(warren_publisher_publish(f->publisher, &publish, call_what_waits, &answers),
-                     WARREN_OK);
+    assert_int_equal(
+        warren_publisher_publish(f->publisher, &publish, call_what_waits, &answers, NULL),
+        WARREN_OK);
     flush(f);
     assert_int_equal(answers.close, WARREN_EINVAL);
     assert_int_equal(answers.flush, WARREN_EINVAL);
     assert_int_equal(answers.connected, WARREN_EINVAL);
     assert_int_equal(answers.wait, WARREN_EINVAL);
     assert_int_equal(answers.request, WARREN_EINVAL);
-    assert_int_equal(warren_publisher_publish(f->publisher, &publish, NULL, NULL), WARREN_OK);
+    assert_int_equal(warren_publisher_publish(f->publisher, &publish, NULL, NULL, NULL), WARREN_OK);
     flush(f);
     assert_int_equal(peer_count(f->peer, f->queue), 2);
 }
@@ -249,10 +251,11 @@ static void without_a_publisher_nothing_is_done(void **state)
     enum warren_result result;
 
     (void)state;
-    assert_int_equal(warren_publisher_publish(NULL, &publish, NULL, NULL), WARREN_EINVAL);
-    assert_int_equal(warren_publisher_publish_after(NULL, &publish, 1, NULL, NULL), WARREN_EINVAL);
-    assert_int_equal(warren_publisher_publish_wait(NULL, &publish, &result), WARREN_EINVAL);
-    assert_int_equal(warren_publisher_request_async(NULL, &publish, 1, on_no_reply, NULL),
+    assert_int_equal(warren_publisher_publish(NULL, &publish, NULL, NULL, NULL), WARREN_EINVAL);
+    assert_int_equal(warren_publisher_publish_after(NULL, &publish, 1, NULL, NULL, NULL),
+                     WARREN_EINVAL);
+    assert_int_equal(warren_publisher_publish_wait(NULL, &publish, &result, NULL), WARREN_EINVAL);
+    assert_int_equal(warren_publisher_request_async(NULL, &publish, 1, on_no_reply, NULL, NULL),
                      WARREN_EINVAL);
     assert_int_equal(warren_publisher_request(NULL, &publish, 1, &reply, &error), WARREN_EINVAL);
     assert_string_equal(error.text, "the publisher is NULL");
@@ -280,14 +283,18 @@ static void without_what_is_needed_nothing_is_done(void **state)
     assert_int_equal(warren_publisher_new(NULL, &p, NULL), WARREN_EINVAL);
     assert_int_equal(warren_publisher_new(&options, NULL, NULL), WARREN_EINVAL);
     p = f->publisher = publisher_open(broker->uri, NULL);
-    assert_int_equal(warren_publisher_publish(p, NULL, NULL, NULL), WARREN_EINVAL);
-    assert_int_equal(warren_publisher_publish(p, &nothing, NULL, NULL), WARREN_EINVAL);
-    assert_int_equal(warren_publisher_publish_after(p, NULL, 1000, NULL, NULL), WARREN_EINVAL);
-    assert_int_equal(warren_publisher_publish_after(p, &nothing, 0, NULL, NULL), WARREN_EINVAL);
-    assert_int_equal(warren_publisher_publish_wait(p, NULL, &result), WARREN_EINVAL);
-    assert_int_equal(warren_publisher_publish_wait(p, &publish, NULL), WARREN_EINVAL);
-    assert_int_equal(warren_publisher_request_async(p, NULL, 1, on_no_reply, NULL), WARREN_EINVAL);
-    assert_int_equal(warren_publisher_request_async(p, &publish, 1, NULL, NULL), WARREN_EINVAL);
+    assert_int_equal(warren_publisher_publish(p, NULL, NULL, NULL, NULL), WARREN_EINVAL);
+    assert_int_equal(warren_publisher_publish(p, &nothing, NULL, NULL, NULL), WARREN_EINVAL);
+    assert_int_equal(warren_publisher_publish_after(p, NULL, 1000, NULL, NULL, NULL),
+                     WARREN_EINVAL);
+    assert_int_equal(warren_publisher_publish_after(p, &nothing, 0, NULL, NULL, NULL),
+                     WARREN_EINVAL);
+    assert_int_equal(warren_publisher_publish_wait(p, NULL, &result, NULL), WARREN_EINVAL);
+    assert_int_equal(warren_publisher_publish_wait(p, &publish, NULL, NULL), WARREN_EINVAL);
+    assert_int_equal(warren_publisher_request_async(p, NULL, 1, on_no_reply, NULL, NULL),
+                     WARREN_EINVAL);
+    assert_int_equal(warren_publisher_request_async(p, &publish, 1, NULL, NULL, NULL),
+                     WARREN_EINVAL);
     assert_int_equal(warren_publisher_request(p, &publish, 1, NULL, NULL), WARREN_EINVAL);
     assert_int_equal(warren_publisher_request(p, NULL, 1, &reply, NULL), WARREN_EINVAL);
     warren_publisher_stats(p, NULL);
@@ -296,6 +303,88 @@ static void without_what_is_needed_nothing_is_done(void **state)
     assert_null(warren_reply_text(NULL, NULL).data);
     flush(f);
     assert_int_equal(peer_count(f->peer, f->queue), 0);
+}
+
+/* ---- why not ---- */
+
+/* Which field is wrong, and what was expected. */
+static void a_refusal_says_which_field(void **state)
+{
+    struct fixture *f = *state;
+    char *large = pattern(300000);
+    struct warren_message plain = {.body = warren_text("x")};
+    struct warren_message no_body = {.body = {NULL, 3}};
+    struct warren_message long_id = {.properties.message_id = large};
+    struct warren_message expires = {.properties.expiration = "1000"};
+    struct warren_message replied = {.properties.reply_to = "q"};
+    struct warren_message big = {.body = {large, 300000}};
+    const struct {
+        struct warren_publish publish;
+        int64_t delay_ms;
+        enum warren_status status;
+        const char *words;
+    } rows[] = {
+        {{.routing_key = "q"}, 0, WARREN_EINVAL, "no message"},
+        {{.message = &no_body}, 0, WARREN_EINVAL, "the body has a length"},
+        {{.message = &plain, .routing_key = large}, 0, WARREN_EINVAL, "routing key is longer"},
+        {{.message = &plain, .exchange = large}, 0, WARREN_EINVAL, "exchange's name is longer"},
+        {{.message = &long_id}, 0, WARREN_EINVAL, "message_id"},
+        {{.message = &expires, .routing_key = "q"}, 1000, WARREN_EINVAL, "expiration"},
+        {{.message = &plain}, 1000, WARREN_EINVAL, "an exchange, or a queue's name"},
+        {{.message = &plain, .routing_key = "q"}, INT64_MAX, WARREN_EINVAL, "delay_longest_ms"},
+        {{.message = &big, .routing_key = "q"}, 0, WARREN_ETOOBIG, "window_bytes (200000)"},
+    };
+    struct warren_publisher_options options;
+    struct warren_error error = {WARREN_OK, ""};
+    struct warren_publish request = {.routing_key = "q", .message = &replied};
+    enum warren_result result;
+
+    memset(large, 'x', 300000);
+    warren_publisher_options_init(&options);
+    options.window_bytes = 200000;
+    f->publisher = publisher_open(broker->uri, &options);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_int_equal(warren_publisher_publish_after(f->publisher, &rows[i].publish,
+                                                        rows[i].delay_ms, NULL, NULL, &error),
+                         rows[i].status);
+        assert_int_equal(error.status, rows[i].status);
+        if (!strstr(error.text, rows[i].words))
+            fail_msg("row %zu: %s", i, error.text);
+    }
+    assert_int_equal(warren_publisher_publish(f->publisher, NULL, NULL, NULL, &error),
+                     WARREN_EINVAL);
+    assert_string_equal(error.text, "what to publish is NULL");
+    assert_int_equal(warren_publisher_publish_wait(f->publisher, &rows[2].publish, &result, &error),
+                     WARREN_EINVAL);
+    assert_non_null(strstr(error.text, "routing key"));
+    assert_int_equal(
+        warren_publisher_request_async(f->publisher, &request, 1000, on_no_reply, NULL, &error),
+        WARREN_EINVAL);
+    assert_non_null(strstr(error.text, "reply_to"));
+    free(large);
+}
+
+/* A full window says so, and why it does not become free. */
+static void a_full_window_says_that_there_is_no_connection(void **state)
+{
+    struct fixture *f = *state;
+    struct warren_message message = {.body = warren_text("x")};
+    struct warren_publish publish = {.routing_key = f->queue, .message = &message};
+    struct warren_publisher_options options;
+    struct warren_error error = {WARREN_OK, ""};
+
+    f->proxy = proxy_new(broker->port);
+    proxy_refuse(f->proxy, true);
+    warren_publisher_options_init(&options);
+    options.window_messages = 1;
+    options.block_timeout_ms = 500;
+    f->publisher = publisher_open(proxy_uri(f->proxy), &options);
+    assert_int_equal(warren_publisher_publish(f->publisher, &publish, NULL, NULL, &error),
+                     WARREN_OK);
+    assert_int_equal(warren_publisher_publish(f->publisher, &publish, NULL, NULL, &error),
+                     WARREN_ETIMEOUT);
+    assert_non_null(strstr(error.text, "the window (window_messages, window_bytes) is full"));
+    assert_non_null(strstr(error.text, "; not connected: amqp://"));
 }
 
 int main(void)
@@ -308,6 +397,8 @@ int main(void)
         TEST(a_callback_must_not_wait),
         cmocka_unit_test(without_a_publisher_nothing_is_done),
         TEST(without_what_is_needed_nothing_is_done),
+        TEST(a_refusal_says_which_field),
+        TEST(a_full_window_says_that_there_is_no_connection),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

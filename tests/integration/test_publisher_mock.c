@@ -651,7 +651,8 @@ static void small_frames(void **state)
     f.mock = mock_new(offer_small_frames, &f);
     f.ledger = ledger_new(1, &plan);
     f.publisher = publisher_open(mock_uri(f.mock), NULL);
-    assert_int_equal(warren_publisher_publish(f.publisher, &publish, keep_code, &code), WARREN_OK);
+    assert_int_equal(warren_publisher_publish(f.publisher, &publish, keep_code, &code, NULL),
+                     WARREN_OK);
     ledger_publish_many(f.ledger, f.publisher, 1);
     flush(&f);
     assert_int_equal(code, 311);

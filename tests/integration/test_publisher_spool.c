@@ -175,7 +175,7 @@ static enum warren_status publish_body(struct spooling *s, const char *key, cons
     struct warren_message message = {.body = warren_text(body)};
     struct warren_publish publish = {.routing_key = key, .message = &message};
 
-    return warren_publisher_publish(s->f->publisher, &publish, NULL, NULL);
+    return warren_publisher_publish(s->f->publisher, &publish, NULL, NULL, NULL);
 }
 
 static void expect_body(struct spooling *s, const char *queue, const char *body)
@@ -245,7 +245,8 @@ static void content_is_unchanged(void **state)
     struct peer_message got;
 
     open_disconnected(s);
-    assert_int_equal(warren_publisher_publish(s->f->publisher, &publish, NULL, NULL), WARREN_OK);
+    assert_int_equal(warren_publisher_publish(s->f->publisher, &publish, NULL, NULL, NULL),
+                     WARREN_OK);
     close_publisher(s);
     connect_again(s);
     open_publisher(s);
@@ -317,7 +318,8 @@ static void waiting_ends_with_spooled(void **state)
     enum warren_result result = WARREN_TIMEOUT;
 
     open_disconnected(s);
-    assert_int_equal(warren_publisher_publish_wait(s->f->publisher, &publish, &result), WARREN_OK);
+    assert_int_equal(warren_publisher_publish_wait(s->f->publisher, &publish, &result, NULL),
+                     WARREN_OK);
     assert_int_equal(result, WARREN_SPOOLED);
     assert_string_equal(warren_result_name(result), "spooled");
 }
@@ -654,7 +656,7 @@ static void too_big_for_the_spool(void **state)
 
     s->options.spool_max_bytes = 8192;
     open_disconnected(s);
-    assert_int_equal(warren_publisher_publish(s->f->publisher, &publish, NULL, NULL),
+    assert_int_equal(warren_publisher_publish(s->f->publisher, &publish, NULL, NULL, NULL),
                      WARREN_ETOOBIG);
     assert_empty_disk(s);
     free(body);
@@ -705,11 +707,13 @@ static void a_disk_that_fails_is_told(void **state)
     open_disconnected(s);
     assert_int_equal(publish_body(s, s->f->queue, "before"), WARREN_OK);
     limit_files(65536);
-    assert_int_equal(warren_publisher_publish(s->f->publisher, &publish, NULL, NULL), WARREN_EIO);
+    assert_int_equal(warren_publisher_publish(s->f->publisher, &publish, NULL, NULL, NULL),
+                     WARREN_EIO);
     connect_again(s);
     expect_body(s, s->f->queue, "before");
     limit_files(RLIM_INFINITY);
-    assert_int_equal(warren_publisher_publish(s->f->publisher, &publish, NULL, NULL), WARREN_OK);
+    assert_int_equal(warren_publisher_publish(s->f->publisher, &publish, NULL, NULL, NULL),
+                     WARREN_OK);
     flush(s->f);
     assert_int_equal(peer_count(s->f->peer, s->f->queue), 1);
     assert_empty_disk(s);
@@ -777,7 +781,7 @@ static void a_long_reader_is_told(void **state)
     assert_int_equal(sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM spool", NULL, NULL, NULL),
                      SQLITE_OK);
     for (int i = 0; i < COUNT; i++)
-        assert_int_equal(warren_publisher_publish(s->f->publisher, &publish, NULL, NULL),
+        assert_int_equal(warren_publisher_publish(s->f->publisher, &publish, NULL, NULL, NULL),
                          WARREN_OK);
     assert_true(WAIT_FOR(atomic_load(&told.grew), TIMEOUT_MS));
     sqlite3_close(reader);

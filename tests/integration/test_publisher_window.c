@@ -123,7 +123,8 @@ static void the_window_is_bounded_by_bytes(void **state)
     open_into_the_void(f, &options);
     ledger_publish_many(f->ledger, f->publisher, 2);
     assert_int_equal(ledger_publish(f->ledger, f->publisher), WARREN_EFULL);
-    assert_int_equal(warren_publisher_publish(f->publisher, &publish, NULL, NULL), WARREN_ETOOBIG);
+    assert_int_equal(warren_publisher_publish(f->publisher, &publish, NULL, NULL, NULL),
+                     WARREN_ETOOBIG);
     warren_publisher_stats(f->publisher, &stats);
     assert_int_equal(stats.in_flight, 2);
     proxy_black_hole(f->proxy, false);
@@ -156,7 +157,7 @@ static void a_large_message_does_not_starve(void **state)
     ledger_start(f->ledger, f->publisher, 4);
     assert_true(WAIT_FOR(ledger_confirmed(f->ledger) > 20, PATIENCE_MS));
     for (int i = 0; i < 3; i++)
-        accepted += warren_publisher_publish(f->publisher, &publish, NULL, NULL) == WARREN_OK;
+        accepted += warren_publisher_publish(f->publisher, &publish, NULL, NULL, NULL) == WARREN_OK;
     attempts = ledger_attempts(f->ledger);
     ledger_stop(f->ledger, true);
     assert_int_equal(accepted, 3);
@@ -187,10 +188,11 @@ static void publish_next(const struct warren_receipt *receipt, void *user)
 
     if (receipt->result == WARREN_CONFIRMED && chain->published < 100) {
         chain->published +=
-            warren_publisher_publish(publisher, &publish, publish_next, chain) == WARREN_OK;
-        chain->full += warren_publisher_publish(publisher, &publish, NULL, NULL) == WARREN_EFULL;
+            warren_publisher_publish(publisher, &publish, publish_next, chain, NULL) == WARREN_OK;
+        chain->full +=
+            warren_publisher_publish(publisher, &publish, NULL, NULL, NULL) == WARREN_EFULL;
         chain->refused +=
-            warren_publisher_publish_wait(publisher, &publish, &result) == WARREN_EINVAL &&
+            warren_publisher_publish_wait(publisher, &publish, &result, NULL) == WARREN_EINVAL &&
             warren_publisher_flush(publisher, 0) == WARREN_EINVAL;
     }
     atomic_fetch_add(&chain->links, 1);
@@ -207,7 +209,7 @@ static void callbacks_may_publish(void **state)
 
     options.window_messages = 1;
     f->publisher = publisher_open(broker->uri, &options);
-    assert_int_equal(warren_publisher_publish(f->publisher, &publish, publish_next, &chain),
+    assert_int_equal(warren_publisher_publish(f->publisher, &publish, publish_next, &chain, NULL),
                      WARREN_OK);
     assert_true(WAIT_FOR(atomic_load(&chain.links) == 101, PATIENCE_MS));
     flush(f);

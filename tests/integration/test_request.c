@@ -170,7 +170,8 @@ static void ask(struct fixture *a, const char *key, uint32_t timeout_ms, struct 
     struct warren_publish publish = {.routing_key = key, .message = &message};
 
     assert_int_equal(
-        warren_publisher_request_async(a->publisher, &publish, timeout_ms, hear, heard), WARREN_OK);
+        warren_publisher_request_async(a->publisher, &publish, timeout_ms, hear, heard, NULL),
+        WARREN_OK);
 }
 
 /* More than one request is under way at once; each callback is called once. */
@@ -398,9 +399,9 @@ static void a_correlation_id_is_whole(void **state)
     char id[64] = "";
     char address[256] = "";
 
-    assert_int_equal(
-        warren_publisher_request_async(a->publisher, &publish, TIMEOUT_MS, keep_reply, &reply),
-        WARREN_OK);
+    assert_int_equal(warren_publisher_request_async(a->publisher, &publish, TIMEOUT_MS, keep_reply,
+                                                    &reply, NULL),
+                     WARREN_OK);
     assert_int_equal(warren_publisher_flush(a->publisher, TIMEOUT_MS), WARREN_OK);
     assert_true(peer_get(a->peer, a->queue, &asked));
     assert_int_equal(asked.properties->correlation_id.len, 32);

@@ -48,7 +48,7 @@ static enum warren_status publish(const struct fixture *f, const char *key, cons
     struct warren_message message = {.body = warren_text(body)};
     struct warren_publish what = {.routing_key = key, .message = &message};
 
-    return warren_publisher_publish(f->publisher, &what, NULL, NULL);
+    return warren_publisher_publish(f->publisher, &what, NULL, NULL, NULL);
 }
 
 static void refuse_two(const struct fixture *f)
@@ -190,7 +190,7 @@ static void one_that_costs_the_connection(void **state)
     close_publisher(f);
     open_publisher(f, "amqp://127.0.0.1:1");
     assert_int_equal(publish(f, f->queue, "a"), WARREN_OK);
-    assert_int_equal(warren_publisher_publish(f->publisher, &bad, NULL, NULL), WARREN_OK);
+    assert_int_equal(warren_publisher_publish(f->publisher, &bad, NULL, NULL, NULL), WARREN_OK);
     assert_int_equal(publish(f, f->queue, "c"), WARREN_OK);
     close_publisher(f);
     poison(f);

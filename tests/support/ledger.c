@@ -123,7 +123,7 @@ static enum warren_status publish(struct ledger *ledger, const struct ledger_pla
         snprintf(id, sizeof id, "%s-%u", plan->id_prefix, number);
         message.properties.message_id = id;
     }
-    status = warren_publisher_publish(publisher, &request, on_receipt, line);
+    status = warren_publisher_publish(publisher, &request, on_receipt, line, NULL);
     free(body);
     return status;
 }

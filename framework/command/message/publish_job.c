@@ -226,7 +226,7 @@ static bool publish_one(struct publishing *p, struct warren_bytes body)
     publish.message = &message;
     do {
         status = warren_publisher_publish_after(p->publisher, &publish, p->job->delay_ms,
-                                                publish_tally_receipt, &p->tally);
+                                                publish_tally_receipt, &p->tally, NULL);
         draw(p);
     } while (may_wait(p, status, since_ns));
     if (status == WARREN_OK) {

@@ -1,10 +1,7 @@
 /* job_publish.c - publishing from a job: the input is held back until the output is confirmed. */
 #include <stdio.h>
 
-#include "amqp/wire/properties.h"
-#include "base/buffer.h"
 #include "consume/job/job.h"
-#include "publish/message/record.h"
 #include "publish/message/refusal.h"
 
 /* Two names of AMQP, and some words. */
@@ -40,22 +37,10 @@ static void tell_why(struct warren_job *job, const struct warren_publish *what,
                      const struct warren_message *message, int64_t delay_ms)
 {
     struct warren_publish given = *what;
-    struct warren_error error = {WARREN_OK, ""};
-    const char *refusal;
-    struct buffer out;
+    struct warren_error error;
 
     given.message = message;
-    refusal = publish_refusal(&given, &job->arena, delay_ms);
-    if (refusal) {
-        warren_job_fail(job, "cannot publish: %s", refusal);
-        return;
-    }
-
-    buffer_init(&out, RECORD_FRAME_MAX);
-    properties_encode(&message->properties, &job->arena, RECORD_FRAME_MAX, &job->arena, &out,
-                      &error);
-    buffer_done(&out);
-    if (error.text[0])
+    if (publish_explain(&given, &job->arena, delay_ms, &error))
         warren_job_fail(job, "cannot publish: %s", error.text);
     else if (delay_ms > 0)
         warren_job_fail(job, "cannot publish: a delay of %lld ms is above delay.longest",

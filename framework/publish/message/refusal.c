@@ -3,7 +3,10 @@
 
 #include <string.h>
 
+#include "amqp/wire/properties.h"
+#include "base/error.h"
 #include "publish/delay/delay.h"
+#include "publish/message/record.h"
 
 #define SHORTSTR_MAX 255
 
@@ -44,4 +47,25 @@ const char *publish_refusal(const struct warren_publish *publish, const struct a
     if (key.len > SHORTSTR_MAX)
         return "the routing key is longer than 255 bytes";
     return delay_ms > 0 ? delay_refusal(publish, exchange, key) : NULL;
+}
+
+bool publish_explain(const struct warren_publish *publish, const struct arena *texts,
+                     int64_t delay_ms, struct warren_error *error)
+{
+    const char *refusal = publish_refusal(publish, texts, delay_ms);
+    enum warren_status status;
+    struct arena arena;
+    struct buffer out;
+
+    if (refusal) {
+        error_set(error, WARREN_EINVAL, "%s", refusal);
+        return true;
+    }
+    arena_init(&arena);
+    buffer_init(&out, RECORD_FRAME_MAX);
+    status = properties_encode(&publish->message->properties, texts,
+                               record_properties_max(RECORD_FRAME_MAX), &arena, &out, error);
+    buffer_done(&out);
+    arena_done(&arena);
+    return status != WARREN_OK;
 }

@@ -4,6 +4,8 @@
 #ifndef WARREN_PUBLISH_REFUSAL_H
 #define WARREN_PUBLISH_REFUSAL_H
 
+#include <stdbool.h>
+
 #include <warren/publisher.h>
 
 #include "base/arena.h"
@@ -17,5 +19,13 @@
  */
 const char *publish_refusal(const struct warren_publish *publish, const struct arena *texts,
                             int64_t delay_ms);
+
+/**
+ * That in @error, or what properties_encode() says of properties and headers.
+ *
+ * @return whether anything was found
+ */
+bool publish_explain(const struct warren_publish *publish, const struct arena *texts,
+                     int64_t delay_ms, struct warren_error *error);
 
 #endif

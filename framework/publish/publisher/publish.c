@@ -6,8 +6,10 @@
 #include <semaphore.h>
 #include <stdlib.h>
 
+#include "base/error.h"
 #include "publish/delay/delay.h"
 #include "publish/message/growth.h"
+#include "publish/message/refusal.h"
 #include "publish/publisher/publisher_private.h"
 
 /* ---- encoding ---- */
@@ -160,19 +162,92 @@ size_t publisher_properties_max(struct warren_publisher *p)
     return record_properties_max(atomic_load_explicit(&p->frame_max, memory_order_relaxed));
 }
 
-enum warren_status warren_publisher_publish(struct warren_publisher *p,
-                                            const struct warren_publish *publish,
-                                            warren_receipt_fn *on_receipt, void *user)
+/* ---- why not ---- */
+
+static enum warren_status explain_invalid(const struct warren_publisher *p,
+                                          const struct warren_publish *publish, int64_t delay_ms,
+                                          struct warren_error *error)
 {
-    return publisher_publish(p, publish, NULL, 0, INT64_MAX, on_receipt, user);
+    if (!publish)
+        return error_set(error, WARREN_EINVAL, "what to publish is NULL");
+    if (!publish_explain(publish, NULL, delay_ms, error))
+        error_set(error, WARREN_EINVAL, "a delay of %lld ms is above delay_longest_ms (%llu)",
+                  (long long)delay_ms, (unsigned long long)p->options.delay_longest_ms);
+    return WARREN_EINVAL;
 }
+
+static enum warren_status explain_size(const struct warren_publisher *p,
+                                       const struct warren_publish *publish, int64_t delay_ms,
+                                       struct warren_error *error)
+{
+    if (publish_explain(publish, NULL, delay_ms, error))
+        return WARREN_ETOOBIG;
+    if (delay_ms > 0 && publish->message->body.len < p->room.bytes_max / 2)
+        return error_set(error, WARREN_ETOOBIG,
+                         "the headers leave no room in a frame for those that the broker adds to a "
+                         "delayed message");
+    return error_set(error, WARREN_ETOOBIG,
+                     "a message with a body of %zu bytes is larger than window_bytes (%zu)%s",
+                     publish->message->body.len, p->room.bytes_max,
+                     p->spooler ? " or spool_max_bytes" : "");
+}
+
+/* No room. What keeps it from becoming free is often that there is no connection. */
+static enum warren_status explain_full(struct warren_publisher *p, enum warren_status status,
+                                       struct warren_error *error)
+{
+    pthread_mutex_lock(&p->lock);
+    error_set(error, status, "%s is full%s%s%s",
+              p->spooler ? "the spool (spool_max_bytes)"
+                         : "the window (window_messages, window_bytes)",
+              status == WARREN_ETIMEOUT ? ", and stayed so for as long as may be waited" : "",
+              p->connected ? "" : "; not connected: ", p->connected ? "" : p->last_failure);
+    pthread_mutex_unlock(&p->lock);
+    return status;
+}
+
+enum warren_status publisher_explain(struct warren_publisher *p,
+                                     const struct warren_publish *publish, int64_t delay_ms,
+                                     enum warren_status status, struct warren_error *error)
+{
+    if (!error || status == WARREN_OK || publisher_check(p, error) != WARREN_OK)
+        return status;
+    switch (status) {
+    case WARREN_EINVAL:
+        return explain_invalid(p, publish, delay_ms, error);
+    case WARREN_ETOOBIG:
+        return explain_size(p, publish, delay_ms, error);
+    case WARREN_EFULL:
+    case WARREN_ETIMEOUT:
+        return explain_full(p, status, error);
+    case WARREN_ECLOSED:
+        return error_set(error, status, "the publisher is being closed");
+    case WARREN_EIO:
+        return error_set(error, status, "the spool cannot be written");
+    default:
+        return error_set(error, status, "%s", warren_status_name(status));
+    }
+}
+
+/* ---- for applications ---- */
 
 enum warren_status warren_publisher_publish_after(struct warren_publisher *p,
                                                   const struct warren_publish *publish,
                                                   int64_t delay_ms, warren_receipt_fn *on_receipt,
-                                                  void *user)
+                                                  void *user, struct warren_error *error)
 {
-    return publisher_publish(p, publish, NULL, delay_ms, INT64_MAX, on_receipt, user);
+    enum warren_status status =
+        publisher_publish(p, publish, NULL, delay_ms, INT64_MAX, on_receipt, user);
+
+    return publisher_explain(p, publish, delay_ms, status, error);
+}
+
+enum warren_status warren_publisher_publish(struct warren_publisher *p,
+                                            const struct warren_publish *publish,
+                                            warren_receipt_fn *on_receipt, void *user,
+                                            struct warren_error *error)
+{
+    return warren_publisher_publish_after(p, publish, 0, on_receipt, user, error);
 }
 
 /* ---- publish and wait ---- */
@@ -192,17 +267,18 @@ static void waiter_receipt(const struct warren_receipt *receipt, void *user)
 
 enum warren_status warren_publisher_publish_wait(struct warren_publisher *p,
                                                  const struct warren_publish *publish,
-                                                 enum warren_result *ret_result)
+                                                 enum warren_result *ret_result,
+                                                 struct warren_error *error)
 {
-    enum warren_status status = publisher_check_wait(p, NULL);
+    enum warren_status status = publisher_check_wait(p, error);
     struct waiter waiter;
 
     if (status == WARREN_OK && !ret_result)
-        status = WARREN_EINVAL;
+        status = error_set(error, WARREN_EINVAL, "ret_result is NULL");
     if (status != WARREN_OK)
         return status;
     sem_init(&waiter.done, 0, 0);
-    status = warren_publisher_publish(p, publish, waiter_receipt, &waiter);
+    status = warren_publisher_publish(p, publish, waiter_receipt, &waiter, error);
     if (status == WARREN_OK) {
         while (sem_wait(&waiter.done) != 0) /* a signal's handler ran */
             continue;

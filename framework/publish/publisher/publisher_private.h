@@ -109,6 +109,15 @@ enum warren_status publisher_encode(const struct warren_publisher *publisher,
                                     const struct warren_publish *publish, const struct arena *texts,
                                     int64_t delay_ms, struct record **ret_record);
 
+/**
+ * Why publishing failed, in words; nothing if @error is NULL.
+ *
+ * @return @status
+ */
+enum warren_status publisher_explain(struct warren_publisher *publisher,
+                                     const struct warren_publish *publish, int64_t delay_ms,
+                                     enum warren_status status, struct warren_error *error);
+
 /** How a record goes to the sender. */
 enum publisher_way {
     PUBLISHER_SPOOLED, /* through the spool if there is one */

@@ -50,35 +50,48 @@ static enum warren_status publish_request(struct warren_publisher *p,
     return publisher_send(p, record, PUBLISHER_DIRECT, timeout_ms, replies_receipt, request);
 }
 
-static bool is_valid(const struct warren_publish *publish, uint32_t timeout_ms,
-                     warren_reply_fn *on_reply)
+/* What a request breaks of the rules that are its own; NULL: none. */
+static const char *refusal_of(const struct warren_publish *publish, uint32_t timeout_ms,
+                              warren_reply_fn *on_reply)
 {
-    return publish && publish->message && !publish->message->properties.reply_to &&
-           !publish->message->properties.correlation_id && timeout_ms > 0 && on_reply;
+    if (!publish)
+        return "what to publish is NULL";
+    if (!publish->message)
+        return "there is no message";
+    if (publish->message->properties.reply_to || publish->message->properties.correlation_id)
+        return "a request brings no reply_to and no correlation_id of its own: the publisher sets "
+               "both";
+    if (timeout_ms == 0)
+        return "timeout_ms is 0; a request waits at least 1 ms";
+    return on_reply ? NULL : "on_reply is NULL";
 }
 
 enum warren_status warren_publisher_request_async(struct warren_publisher *p,
                                                   const struct warren_publish *publish,
                                                   uint32_t timeout_ms, warren_reply_fn *on_reply,
-                                                  void *user)
+                                                  void *user, struct warren_error *error)
 {
+    enum warren_status status = publisher_check(p, error);
+    const char *refusal = refusal_of(publish, timeout_ms, on_reply);
     struct request *request;
-    enum warren_status status = publisher_check(p, NULL);
 
     if (status != WARREN_OK)
         return status;
-    if (!is_valid(publish, timeout_ms, on_reply))
-        return WARREN_EINVAL;
+    if (refusal)
+        return error_set(error, WARREN_EINVAL, "%s", refusal);
     request = calloc(1, sizeof *request);
     if (!request)
-        return WARREN_ENOMEM;
+        return error_set(error, WARREN_ENOMEM, "out of memory for a request");
     list_init(&request->link);
     request->replies = p->replies;
     request->on_reply = on_reply;
     request->user = user;
     request->number = ++p->replies->numbers;
-    status = ++p->replies->open > REQUESTS_MAX ? WARREN_EFULL
-                                               : publish_request(p, publish, timeout_ms, request);
+    if (++p->replies->open > REQUESTS_MAX)
+        status = error_set(error, WARREN_EFULL, "%d requests are open", REQUESTS_MAX);
+    else
+        status = publisher_explain(p, publish, 0, publish_request(p, publish, timeout_ms, request),
+                                   error);
     if (status == WARREN_OK)
         return WARREN_OK;
     p->replies->open--;
@@ -108,25 +121,6 @@ static void waiter_reply(enum warren_status status, struct warren_reply *reply, 
     sem_post(&waiter->done);
 }
 
-static const char *refusal_of(enum warren_status status)
-{
-    switch (status) {
-    case WARREN_EINVAL:
-        return "a request needs a time-out, and brings no reply-to and no correlation id of its "
-               "own; names have at most 255 bytes";
-    case WARREN_ETOOBIG:
-        return "the request's headers exceed a frame, or it exceeds the window";
-    case WARREN_EFULL:
-        return "the window is full, or too many requests are open";
-    case WARREN_ETIMEOUT:
-        return "no room in the window in time: never sent";
-    case WARREN_ECLOSED:
-        return "the publisher is being closed";
-    default:
-        return warren_status_name(status);
-    }
-}
-
 enum warren_status warren_publisher_request(struct warren_publisher *p,
                                             const struct warren_publish *publish,
                                             uint32_t timeout_ms, struct warren_reply **ret_reply,
@@ -140,10 +134,8 @@ enum warren_status warren_publisher_request(struct warren_publisher *p,
     if (status != WARREN_OK)
         return status;
     sem_init(&waiter.done, 0, 0);
-    status = warren_publisher_request_async(p, publish, timeout_ms, waiter_reply, &waiter);
-    if (status != WARREN_OK) {
-        error_set(error, status, "%s", refusal_of(status));
-    } else {
+    status = warren_publisher_request_async(p, publish, timeout_ms, waiter_reply, &waiter, error);
+    if (status == WARREN_OK) {
         while (sem_wait(&waiter.done) != 0) /* a signal's handler ran */
             continue;
         status = waiter.status;
