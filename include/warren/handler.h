@@ -33,9 +33,6 @@ enum warren_outcome {
     WARREN_REQUEUE  /**< hand back without blame, such as at shutdown; not a failed attempt */
 };
 
-/** How important a line is; the numbers grow with the detail. */
-enum warren_log_level { WARREN_LOG_ERROR, WARREN_LOG_WARN, WARREN_LOG_INFO, WARREN_LOG_DEBUG };
-
 /** One message being handled. Opaque; lives until `handle` returns. */
 struct warren_job;
 

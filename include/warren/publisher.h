@@ -26,6 +26,11 @@
  * once and touches nothing, neither its connection nor its spool; statistics are zero, close frees
  * nothing, and no callback is called. The child makes one of its own, with another spool's path:
  * SQLite forbids that a child opens a file that its parent had open.
+ * What the broker refuses by closing the channel (an exchange that does not exist: 404; a property
+ * it does not like: 406) costs the others in flight a second sending: the broker neither names the
+ * message nor says which of the others it has stored. They are sent again in groups of 1, 2, 4, ...
+ * until it is found, with the same ids, so some of them may be in their queues twice.
+ *
  * Elsewhere: publishing from inside a handler (handler.h).
  */
 #ifndef WARREN_PUBLISHER_H
@@ -73,6 +78,34 @@ struct warren_receipt {
  * publish_wait, request, wait_connected, flush and close.
  */
 typedef void warren_receipt_fn(const struct warren_receipt *receipt, void *user);
+
+/** What a publisher's connection is doing. */
+enum warren_publisher_state {
+    WARREN_PUBLISHER_CONNECTING, /**< told first, once; tries follow each other from then on */
+    WARREN_PUBLISHER_READY,      /**< messages are sent; also when the broker blocks no longer */
+    WARREN_PUBLISHER_BLOCKED,    /**< the broker takes nothing at present (connection.blocked) */
+    WARREN_PUBLISHER_LOST,       /**< the connection, or a try to make one: the words say why and
+                                      when the next try is made */
+    WARREN_PUBLISHER_CLOSED      /**< told last, in warren_publisher_close() */
+};
+
+/**
+ * Told of each change of the state; LOST also of each try that failed.
+ *
+ * @words   READY: the broker's address; BLOCKED: the broker's reason; LOST: one sentence; or "".
+ *          Never a secret. They live until the callback returns
+ * Thread: as for warren_receipt_fn, which also says what it may call.
+ */
+typedef void warren_publisher_state_fn(enum warren_publisher_state state, const char *words,
+                                       void *user);
+
+/**
+ * A line for the application's log, without a newline: connections, refusals, what happens to the
+ * spool.
+ *
+ * Thread and life of @line: as for warren_publisher_state_fn.
+ */
+typedef void warren_publisher_log_fn(enum warren_log_level level, const char *line, void *user);
 
 /** What publish does when the window is full. */
 enum warren_when_full {
@@ -125,6 +158,14 @@ struct warren_publisher_options {
                                end of the process, but perhaps not a loss of power (false) */
     bool unnamed_vhost;  /**< a lone slash behind an address is the virtual host whose name is
                                empty, as RabbitMQ's URI rules have it; false: it is / (false) */
+    warren_publisher_log_fn *on_log;     /**< NULL: nobody wants the lines */
+    warren_publisher_state_fn *on_state; /**< NULL: nobody wants to know */
+    /** Told of each message without a callback that was not confirmed, so that none is lost in
+     * silence: RETURNED (such as published before its queue was declared), NACKED, TIMEOUT or
+     * EXPIRED. Not of those on disk if there is a spool_receipt. NULL: their number and the last of
+     * them are a line at level warn, of on_log or else on standard error, every 10 s at most. */
+    warren_receipt_fn *on_returned;
+    void *user; /**< for on_log, on_state and on_returned */
 };
 
 /** Fill @options with the defaults in brackets above; uris must then be set. Since: 0.1. */
@@ -232,7 +273,9 @@ WARREN_API enum warren_status warren_publisher_publish_after(
     warren_receipt_fn *on_receipt, void *user, struct warren_error *error);
 
 /**
- * Wait until every message accepted so far has ended and its callback has returned.
+ * Wait until every message accepted so far has ended and its callback has returned. What is
+ * published meanwhile, by callbacks or other threads, is not waited for, so this ends however much
+ * that is.
  *
  * @timeout_ms  0: for ever
  * @return      WARREN_OK; WARREN_ETIMEOUT (the messages stay in the window); WARREN_EINVAL, in a

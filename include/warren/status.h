@@ -1,4 +1,4 @@
-/* status.h - how warren's functions say that they failed.
+/* status.h - how warren's functions say that they failed, and how important a line of a log is.
  * Elsewhere: what became of one published message (publisher.h), of one delivery (handler.h).
  */
 #ifndef WARREN_STATUS_H
@@ -41,6 +41,9 @@ struct warren_error {
     enum warren_status status;
     char text[WARREN_ERROR_TEXT_MAX];
 };
+
+/** How important a line is; the numbers grow with the detail. */
+enum warren_log_level { WARREN_LOG_ERROR, WARREN_LOG_WARN, WARREN_LOG_INFO, WARREN_LOG_DEBUG };
 
 /**
  * The name of @status as a word for a log line, such as "timeout"; "unknown" for any other number.

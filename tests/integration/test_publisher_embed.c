@@ -1,7 +1,9 @@
 /* What an application relies on that has a publisher of its own: calls from the wrong process, and
  * from the wrong thread, end at once.
  */
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -387,6 +389,234 @@ static void a_full_window_says_that_there_is_no_connection(void **state)
     assert_non_null(strstr(error.text, "; not connected: amqp://"));
 }
 
+/* ---- what the application is told ---- */
+
+/* What the publisher's thread said; the test looks at it under the lock. */
+struct said {
+    pthread_mutex_t lock;
+    char states[256]; /* their letters */
+    char lost[256];
+    char lines[4096];
+    unsigned returned[WARREN_SPOOLED + 1];
+    uint16_t code;
+};
+
+static void on_state(enum warren_publisher_state state, const char *words, void *user)
+{
+    struct said *said = user;
+    char letter[] = {"CRBLX"[state], 0};
+
+    pthread_mutex_lock(&said->lock);
+    strcat(said->states, letter);
+    if (state == WARREN_PUBLISHER_LOST)
+        snprintf(said->lost, sizeof said->lost, "%s", words);
+    pthread_mutex_unlock(&said->lock);
+}
+
+static void on_log(enum warren_log_level level, const char *line, void *user)
+{
+    struct said *said = user;
+    size_t len;
+
+    pthread_mutex_lock(&said->lock);
+    len = strlen(said->lines);
+    snprintf(said->lines + len, sizeof said->lines - len, "%d %s\n", (int)level, line);
+    pthread_mutex_unlock(&said->lock);
+}
+
+static void on_returned(const struct warren_receipt *receipt, void *user)
+{
+    struct said *said = user;
+
+    pthread_mutex_lock(&said->lock);
+    said->returned[receipt->result]++;
+    said->code = receipt->reply_code;
+    pthread_mutex_unlock(&said->lock);
+}
+
+static bool has_said(struct said *said, const char *text, const char *part)
+{
+    bool has;
+
+    pthread_mutex_lock(&said->lock);
+    has = strstr(text, part) != NULL;
+    pthread_mutex_unlock(&said->lock);
+    return has;
+}
+
+static struct said *listen(struct fixture *f, struct warren_publisher_options *options)
+{
+    struct said *said = calloc(1, sizeof *said);
+
+    assert_non_null(said);
+    pthread_mutex_init(&said->lock, NULL);
+    f->own = said;
+    warren_publisher_options_init(options);
+    options->on_state = on_state;
+    options->on_log = on_log;
+    options->user = said;
+    return said;
+}
+
+static void close_it(struct fixture *f)
+{
+    warren_publisher_close(f->publisher, 1000);
+    f->publisher = NULL;
+}
+
+/* An outage, from the first try to the end. */
+static void states_are_told_in_order(void **state)
+{
+    struct fixture *f = *state;
+    struct warren_publisher_options options;
+    struct said *said = listen(f, &options);
+
+    f->proxy = proxy_new(broker->port);
+    proxy_refuse(f->proxy, true);
+    f->publisher = publisher_open(proxy_uri(f->proxy), &options);
+    assert_true(WAIT_FOR(has_said(said, said->states, "CL"), PATIENCE_MS));
+    assert_true(has_said(said, said->lost, "cannot connect: amqp://"));
+    proxy_refuse(f->proxy, false);
+    assert_true(WAIT_FOR(has_said(said, said->states, "LR"), PATIENCE_MS));
+    proxy_cut(f->proxy, PROXY_RST);
+    assert_true(WAIT_FOR(has_said(said, said->states, "RLR"), PATIENCE_MS));
+    assert_true(has_said(said, said->lost, "connection lost: amqp://"));
+    assert_true(has_said(said, said->lost, "next try in"));
+    close_it(f);
+    assert_true(has_said(said, said->states, "RX"));
+    assert_true(has_said(said, said->lines, "2 connected to amqp://"));
+    assert_true(has_said(said, said->lines, "1 connection lost: amqp://"));
+    assert_true(has_said(said, said->lines, "2 closed"));
+}
+
+static void block_and_unblock(struct mock_peer *peer, int connection, void *user)
+{
+    amqp_connection_blocked_t blocked = {.reason = amqp_cstring_bytes("low on memory")};
+    amqp_connection_unblocked_t unblocked = {0};
+
+    (void)connection;
+    (void)user;
+    mock_handshake(peer, NULL);
+    mock_send_method(peer, 0, AMQP_CONNECTION_BLOCKED_METHOD, &blocked);
+    mock_expect(peer, AMQP_CONFIRM_SELECT_METHOD);
+    mock_send_method(peer, 1, AMQP_CONFIRM_SELECT_OK_METHOD, &(amqp_confirm_select_ok_t){0});
+    mock_rest(peer, 200);
+    mock_send_method(peer, 0, AMQP_CONNECTION_UNBLOCKED_METHOD, &unblocked);
+    mock_send_method(peer, 0, AMQP_CONNECTION_BLOCKED_METHOD, &blocked);
+    mock_rest(peer, 200);
+}
+
+/* An alarm of the broker, also one from before; while it lasts the connection is lost. */
+static void blocks_are_told(void **state)
+{
+    struct fixture *f = *state;
+    struct warren_publisher_options options;
+    struct said *said = listen(f, &options);
+
+    f->mock = mock_new(block_and_unblock, NULL);
+    f->publisher = publisher_open(mock_uri(f->mock), &options);
+    if (!WAIT_FOR(has_said(said, said->states, "CRBRBL"), PATIENCE_MS))
+        fail_msg("%s; the mock: %s", said->states, mock_error(f->mock));
+    assert_true(has_said(said, said->lines, "1 the broker blocks publishing: low on memory"));
+    close_it(f);
+}
+
+static void publish_into_nothing(struct fixture *f, unsigned count)
+{
+    struct warren_message message = {.body = warren_text("x")};
+    struct warren_publish publish = {.routing_key = f->other, .message = &message};
+
+    for (unsigned i = 0; i < count; i++)
+        assert_int_equal(warren_publisher_publish(f->publisher, &publish, NULL, NULL, NULL),
+                         WARREN_OK);
+}
+
+/* Messages that were published before their queue was declared, and asked for no receipt. */
+static void no_message_is_lost_in_silence(void **state)
+{
+    struct fixture *f = *state;
+    struct warren_publisher_options options;
+    struct said *said = listen(f, &options);
+
+    options.on_returned = on_returned;
+    f->publisher = publisher_open(broker->uri, &options);
+    publish_into_nothing(f, 300);
+    flush(f);
+    assert_int_equal(said->returned[WARREN_RETURNED], 300);
+    assert_int_equal(said->code, 312);
+    close_it(f);
+    assert_false(has_said(said, said->lines, "did not arrive"));
+}
+
+/* Without on_returned one line has their number, and what happened to the last one. */
+static void lost_messages_are_a_line_of_the_log(void **state)
+{
+    struct fixture *f = *state;
+    struct warren_publisher_options options;
+    struct said *said = listen(f, &options);
+
+    f->publisher = publisher_open(broker->uri, &options);
+    publish_into_nothing(f, 300);
+    close_it(f);
+    assert_true(
+        has_said(said, said->lines,
+                 "1 messages without a callback did not arrive: 300, the last one returned"));
+    assert_true(has_said(said, said->lines, "NO_ROUTE"));
+}
+
+/* It also comes without a close, a second later. */
+static void the_line_comes_by_itself(void **state)
+{
+    struct fixture *f = *state;
+    struct warren_publisher_options options;
+    struct said *said = listen(f, &options);
+
+    f->publisher = publisher_open(broker->uri, &options);
+    publish_into_nothing(f, 3);
+    assert_true(WAIT_FOR(has_said(said, said->lines, "did not arrive: 3,"), PATIENCE_MS));
+}
+
+/* ---- flush ---- */
+
+/* As many links as the test lets it have. */
+struct endless {
+    struct fixture *f;
+    atomic_bool stop;
+    atomic_uint links;
+};
+
+static void publish_again(const struct warren_receipt *receipt, void *user)
+{
+    struct endless *endless = user;
+    struct warren_message message = {.body = warren_text("again")};
+    struct warren_publish publish = {.routing_key = endless->f->queue, .message = &message};
+
+    (void)receipt;
+    atomic_fetch_add(&endless->links, 1);
+    if (!atomic_load(&endless->stop))
+        warren_publisher_publish(endless->f->publisher, &publish, publish_again, user, NULL);
+}
+
+/* A chain of callbacks that never ends: flush waits for what there was when it was called. */
+static void flush_ends_while_callbacks_publish(void **state)
+{
+    struct fixture *f = *state;
+    struct endless endless = {.f = f};
+    const struct warren_receipt none = {.result = WARREN_CONFIRMED};
+
+    f->publisher = publisher_open(broker->uri, NULL);
+    for (int i = 0; i < 10; i++)
+        publish_again(&none, &endless);
+    for (int i = 0; i < 5; i++) {
+        unsigned before = atomic_load(&endless.links);
+
+        flush(f);
+        assert_true(WAIT_FOR(atomic_load(&endless.links) > before + 100, PATIENCE_MS));
+    }
+    atomic_store(&endless.stop, true);
+    flush(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -399,6 +629,12 @@ int main(void)
         TEST(without_what_is_needed_nothing_is_done),
         TEST(a_refusal_says_which_field),
         TEST(a_full_window_says_that_there_is_no_connection),
+        TEST(states_are_told_in_order),
+        TEST(blocks_are_told),
+        TEST(no_message_is_lost_in_silence),
+        TEST(lost_messages_are_a_line_of_the_log),
+        TEST(the_line_comes_by_itself),
+        TEST(flush_ends_while_callbacks_publish),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

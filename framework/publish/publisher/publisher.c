@@ -75,9 +75,8 @@ enum warren_status publisher_new(const struct warren_publisher_options *options,
         publisher_settings_done(&settings);
         return error_set(error, WARREN_ENOMEM, "out of memory for a publisher");
     }
-    if (observer)
-        p->observer = *observer;
-    p->observer_user = user;
+    p->observer = observer ? *observer : report_observer;
+    p->observer_user = observer ? user : p;
     status = sender_new(p, &settings.connection, error);
     if (status == WARREN_OK)
         status = publisher_spool_open(p, &settings.options, error);

@@ -11,6 +11,8 @@
 
 /** What happens to a publisher's connection, for a log. Any may be NULL. */
 struct publisher_observer {
+    /** Told first, before it connects. */
+    void (*begun)(void *user);
     /** Confirms are on: messages can be sent. Told once a connection. */
     void (*open)(void *user, const char *where, const char *server);
     void (*lost)(void *user, const struct connection_loss *loss);
@@ -23,11 +25,13 @@ struct publisher_observer {
     void (*refused)(void *user, struct warren_bytes message_id, uint16_t code, const char *text);
     /** What happened to the spool; on its thread. @trouble: else it is over */
     void (*spool)(void *user, bool trouble, const char *text);
+    /** The connection is closed. Told last. */
+    void (*closed)(void *user);
 };
 
 /**
  * warren_publisher_new() with an observer, whose functions run on the publisher's thread without a
- * lock held. Everything in @observer is copied; NULL: there is none.
+ * lock held. Everything in @observer is copied; NULL: the options' on_log and on_state are told.
  */
 enum warren_status publisher_new(const struct warren_publisher_options *options,
                                  const struct publisher_observer *observer, void *user,

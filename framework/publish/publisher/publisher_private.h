@@ -40,6 +40,8 @@ struct warren_publisher {
     int64_t spool_done_below; /* everything with a lower id has left the disk */
     struct warren_publisher_stats stats;
     char last_failure[WARREN_ERROR_TEXT_MAX];
+    bool spool_trouble; /* what is to be said about the spool */
+    char spool_words[WARREN_ERROR_TEXT_MAX];
     double rate; /* wanted; the sender keeps it in `pace` */
     uint32_t burst;
 
@@ -161,6 +163,11 @@ void sender_wake(struct sender *sender);
 void sender_change_rate(struct sender *sender);
 /** End all messages, and the connection. Thread: any. */
 void sender_close(struct sender *sender);
+
+/* report.c */
+
+/** Tells the options' on_log and on_state; its user is the publisher. */
+extern const struct publisher_observer report_observer;
 
 /* replies.c */
 

@@ -279,12 +279,17 @@ static enum warren_result result_of(const struct record *record)
 }
 
 /* Of what had no receipt; what is aside without a callback was removed from the disk. */
-static void report_end(const struct sender *s, const struct record *record,
+static void report_end(struct sender *s, const struct record *record,
                        const struct warren_receipt *receipt)
 {
-    if (s->p->options.spool_receipt && (record->spool_id > 0 || record->aside) &&
-        receipt->result != WARREN_SPOOLED)
+    bool on_disk = record->spool_id > 0 || record->aside;
+
+    if (receipt->result == WARREN_SPOOLED)
+        return;
+    if (on_disk && s->p->options.spool_receipt)
         s->p->options.spool_receipt(receipt, s->p->options.spool_user);
+    else if (receipt->result != WARREN_CONFIRMED && (!on_disk || s->p->options.on_returned))
+        report_unheard(s, receipt);
 }
 
 /* Two names of AMQP, each with a NUL behind it. */
@@ -418,6 +423,7 @@ static void close_now(void *arg)
     replies_end_all(s->p->replies);
     window_end_all(&s->window);
     deliver(s);
+    report_rest(s);
     connection_close(s->connection, s->p->handshake_ms);
 }
 
@@ -441,6 +447,8 @@ static enum warren_status init_loop(struct sender *s)
         status = loop_timer_init(&s->pace_timer, s->loop, sender_pump, s);
     if (status == WARREN_OK)
         status = loop_timer_init(&s->trial_timer, s->loop, trial_due, s);
+    if (status == WARREN_OK)
+        status = report_init(s);
     return status == WARREN_OK ? replies_new(s->loop, &s->p->replies) : status;
 }
 
@@ -474,6 +482,8 @@ void *sender_run(void *arg)
     struct sender *s = arg;
 
     thread_publisher = s->p;
+    if (s->p->observer.begun)
+        s->p->observer.begun(s->p->observer_user);
     change_rate(s);
     connection_start(s->connection);
     loop_run(s->loop);
@@ -490,6 +500,7 @@ void sender_free(struct sender *s)
     loop_timer_done(&s->expiry);
     loop_timer_done(&s->pace_timer);
     loop_timer_done(&s->trial_timer);
+    report_done(s);
     replies_free(s->p->replies);
     window_done(&s->window);
     delay_topology_done(&s->delays);

@@ -266,6 +266,8 @@ static void connection_is_closed(void *user)
 {
     struct sender *s = user;
 
+    if (s->p->observer.closed)
+        s->p->observer.closed(s->p->observer_user);
     loop_stop(s->loop);
 }
 

@@ -20,6 +20,15 @@ struct sender_return {
     char routing_key[256];
 };
 
+/** Messages without a callback that did not arrive, until a line tells of them. */
+struct unheard {
+    struct loop_timer timer;
+    struct loop_task spool_task; /* what the spool says is to be told */
+    uint64_t count;
+    int64_t next_ms; /* no line before */
+    char last[1024]; /* the latest one, in words */
+};
+
 struct sender {
     struct warren_publisher *p; /* what callers share with it */
     struct loop *loop;
@@ -40,6 +49,7 @@ struct sender {
     int64_t expired_ms; /* when it last fired */
     struct arena scratch;
     struct sender_return returned;
+    struct unheard unheard;
     bool ready;   /* the channel is open and confirms are on */
     bool blocked; /* by the broker */
     bool pumping;
@@ -55,6 +65,15 @@ void sender_leave_soon(struct sender *sender);
 void sender_pump(void *sender);
 /** The window's trial was refused: it is sent again later, or has ended. */
 void sender_trial_refused(struct sender *sender);
+
+/* report.c */
+
+enum warren_status report_init(struct sender *sender);
+void report_done(struct sender *sender);
+/** A message without a callback has ended, and not well. */
+void report_unheard(struct sender *sender, const struct warren_receipt *receipt);
+/** Tell now of those that wait for a line. */
+void report_rest(struct sender *sender);
 
 /* sender_events.c */
 
