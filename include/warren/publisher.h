@@ -92,9 +92,9 @@ enum warren_publisher_state {
 /**
  * Told of each change of the state; LOST also of each try that failed.
  *
- * @words   READY: the broker's address; BLOCKED: the broker's reason; LOST: one sentence; or "".
- *          Never a secret. They live until the callback returns
- * Thread: as for warren_receipt_fn, which also says what it may call.
+ * @words   READY: the address, or "" after BLOCKED; BLOCKED: the broker's reason; LOST: one
+ * sentence; or "". Never a secret. They live until the callback returns Thread: as for
+ * warren_receipt_fn, which also says what it may call.
  */
 typedef void warren_publisher_state_fn(enum warren_publisher_state state, const char *words,
                                        void *user);
@@ -284,6 +284,72 @@ WARREN_API enum warren_status warren_publisher_publish_after(
  */
 WARREN_API enum warren_status warren_publisher_flush(struct warren_publisher *publisher,
                                                      uint32_t timeout_ms);
+
+/* ---- declaring ---- */
+
+/** A queue. Zero what you do not need. */
+struct warren_queue {
+    const char *name;
+    const char *type; /**< "quorum", "classic" or "stream"; NULL: "quorum" */
+    bool transient;   /**< it does not survive a restart of the broker; classic queues only */
+    bool auto_delete; /**< it is deleted when its last consumer goes; classic queues only */
+    bool passive;     /**< only check that it exists */
+    struct warren_table arguments; /**< such as x-max-length; not x-queue-type */
+};
+
+/** An exchange. */
+struct warren_exchange {
+    const char *name;
+    const char *type; /**< "direct", "fanout", "topic", "headers" or "x-..."; NULL: "direct" */
+    bool transient;   /**< it does not survive a restart of the broker */
+    bool auto_delete; /**< it is deleted when its last binding goes */
+    bool internal;    /**< nobody may publish to it */
+    bool passive;     /**< only check that it exists */
+    struct warren_table arguments;
+};
+
+/** Messages of an exchange go to a queue, or to another exchange. */
+struct warren_binding {
+    const char *exchange;
+    const char *queue;       /**< either this */
+    const char *to_exchange; /**< or this */
+    const char *routing_key; /**< NULL: "" */
+    struct warren_table arguments;
+};
+
+/** What is declared together: exchanges, then queues, then bindings. */
+struct warren_topology {
+    const struct warren_queue *queues;
+    size_t queue_count;
+    const struct warren_exchange *exchanges;
+    size_t exchange_count;
+    const struct warren_binding *bindings;
+    size_t binding_count;
+    bool again; /**< also on each later connection, before any message is sent on it */
+};
+
+/**
+ * Declare queues, exchanges and bindings, and wait for the broker's answers. Messages that were
+ * published before may be sent before; so it is best called right after warren_publisher_new().
+ * What exists already as it is declared is no error. All is tried, also behind what is refused.
+ *
+ * With `again` it is kept until the publisher is closed, on a channel of the connection's own; also
+ * after WARREN_ETIMEOUT, such as without a broker: it is declared when there is a connection. A
+ * refusal then is a line of on_log, at level error, and messages are sent all the same. What was
+ * refused at first is not kept.
+ *
+ * @topology    copied
+ * @timeout_ms  0: for ever
+ * @return      WARREN_OK; WARREN_EBROKER: the broker refused something, of which @error names the
+ *              first, with its words (406: it exists with other properties; 403: no right to);
+ *              WARREN_ETIMEOUT, with the reason if there is no connection; WARREN_EINVAL,
+ *              WARREN_ETOOBIG, WARREN_ENOMEM, WARREN_ECLOSED; with @error
+ * Thread: any but the publisher's own. Since: 0.1.
+ */
+WARREN_API enum warren_status warren_publisher_declare(struct warren_publisher *publisher,
+                                                       const struct warren_topology *topology,
+                                                       uint32_t timeout_ms,
+                                                       struct warren_error *error);
 
 /* ---- request and reply ---- */
 

@@ -617,6 +617,139 @@ static void flush_ends_while_callbacks_publish(void **state)
     flush(f);
 }
 
+/* ---- declaring ---- */
+
+static enum warren_result publish_to(struct fixture *f, const char *exchange, const char *key)
+{
+    struct warren_message message = {.body = warren_text("x")};
+    struct warren_publish publish = {.exchange = exchange, .routing_key = key, .message = &message};
+    enum warren_result result = WARREN_SPOOLED;
+
+    assert_int_equal(warren_publisher_publish_wait(f->publisher, &publish, &result, NULL),
+                     WARREN_OK);
+    return result;
+}
+
+static void assert_declares(struct fixture *f, const struct warren_topology *topology)
+{
+    struct warren_error error = {WARREN_OK, ""};
+
+    if (warren_publisher_declare(f->publisher, topology, (uint32_t)PATIENCE_MS, &error) !=
+        WARREN_OK)
+        fail_msg("%s", error.text);
+}
+
+/* Then it can be published to at once; what exists already is no error. */
+static void what_is_declared_is_there(void **state)
+{
+    struct fixture *f = *state;
+    char *name = unique_name("exchange");
+    const struct warren_field argument = warren_field_i64("x-max-length", 1000);
+    const struct warren_queue queue = {
+        .name = f->other, .type = "classic", .arguments = {&argument, 1}};
+    const struct warren_exchange exchange = {.name = name, .type = "topic"};
+    const struct warren_binding binding = {
+        .exchange = name, .queue = f->other, .routing_key = "a.#"};
+    const struct warren_topology topology = {.queues = &queue,
+                                             .queue_count = 1,
+                                             .exchanges = &exchange,
+                                             .exchange_count = 1,
+                                             .bindings = &binding,
+                                             .binding_count = 1};
+
+    f->publisher = publisher_open(broker->uri, NULL);
+    assert_declares(f, &topology);
+    assert_declares(f, &topology);
+    assert_int_equal(publish_to(f, name, "a.b"), WARREN_CONFIRMED);
+    assert_int_equal(publish_to(f, name, "b"), WARREN_RETURNED);
+    assert_int_equal(peer_count(f->peer, f->other), 1);
+    peer_delete_exchange(f->peer, name);
+    free(name);
+}
+
+/* The broker's words, with what was asked for; the rest is declared, the publisher goes on. */
+static void what_is_refused_is_named(void **state)
+{
+    struct fixture *f = *state;
+    const struct warren_queue queues[] = {{.name = f->queue}, {.name = f->other}};
+    const struct warren_topology topology = {.queues = queues, .queue_count = 2, .again = true};
+    struct warren_error error = {WARREN_OK, ""};
+
+    f->publisher = publisher_open(broker->uri, NULL);
+    assert_int_equal(
+        warren_publisher_declare(f->publisher, &topology, (uint32_t)PATIENCE_MS, &error),
+        WARREN_EBROKER);
+    assert_non_null(strstr(error.text, f->queue));
+    assert_non_null(strstr(error.text, "406 PRECONDITION_FAILED"));
+    assert_int_equal(publish_to(f, "", f->other), WARREN_CONFIRMED);
+}
+
+static void what_cannot_be_declared_is_refused_at_once(void **state)
+{
+    struct fixture *f = *state;
+    const struct warren_queue nameless = {.type = "classic"};
+    const struct warren_binding twice = {.exchange = "e", .queue = "q", .to_exchange = "e"};
+    const struct warren_topology rows[] = {{.queues = &nameless, .queue_count = 1},
+                                           {.bindings = &twice, .binding_count = 1}};
+    struct warren_error error = {WARREN_OK, ""};
+
+    f->publisher = publisher_open(broker->uri, NULL);
+    assert_int_equal(warren_publisher_declare(f->publisher, &rows[0], 0, &error), WARREN_EINVAL);
+    assert_string_equal(error.text, "a queue's name is missing");
+    assert_int_equal(warren_publisher_declare(f->publisher, &rows[1], 0, &error), WARREN_EINVAL);
+    assert_non_null(strstr(error.text, "either"));
+    assert_int_equal(warren_publisher_declare(f->publisher, NULL, 0, &error), WARREN_EINVAL);
+    assert_int_equal(warren_publisher_declare(NULL, &rows[0], 0, &error), WARREN_EINVAL);
+}
+
+/* The queue went while the connection was away: it is there before what waits is sent. */
+static void it_is_declared_again_before_messages_are_sent(void **state)
+{
+    struct fixture *f = *state;
+    const struct warren_queue queue = {.name = f->other, .type = "classic"};
+    const struct warren_topology topology = {.queues = &queue, .queue_count = 1, .again = true};
+
+    f->ledger = ledger_new(400, &(struct ledger_plan){.routing_key = f->other});
+    f->proxy = proxy_new(broker->port);
+    f->publisher = publisher_open(proxy_uri(f->proxy), NULL);
+    assert_declares(f, &topology);
+    for (int i = 0; i < 4; i++) {
+        proxy_refuse(f->proxy, true);
+        proxy_cut(f->proxy, PROXY_RST);
+        peer_delete_alone(f->peer, f->other);
+        ledger_publish_many(f->ledger, f->publisher, 100);
+        proxy_refuse(f->proxy, false);
+        flush(f);
+        assert_int_equal(ledger_confirmed(f->ledger), 100 * (i + 1));
+    }
+}
+
+/* No broker at the beginning: the caller need not wait, the queue is declared when there is one.
+ * What is not to be declared again is forgotten with its caller. */
+static void it_is_declared_when_there_is_a_broker(void **state)
+{
+    struct fixture *f = *state;
+    const struct warren_queue wanted = {.name = f->other, .type = "classic"};
+    const struct warren_queue forgotten = {.name = f->dlq, .type = "classic"};
+    const struct warren_topology kept = {.queues = &wanted, .queue_count = 1, .again = true};
+    const struct warren_topology once = {.queues = &forgotten, .queue_count = 1};
+    struct warren_error error = {WARREN_OK, ""};
+
+    new_ledger(f, 100);
+    ledger_aim(f->ledger, NULL, f->other);
+    f->proxy = proxy_new(broker->port);
+    proxy_refuse(f->proxy, true);
+    f->publisher = publisher_open(proxy_uri(f->proxy), NULL);
+    assert_int_equal(warren_publisher_declare(f->publisher, &once, 300, &error), WARREN_ETIMEOUT);
+    assert_non_null(strstr(error.text, "amqp://"));
+    assert_int_equal(warren_publisher_declare(f->publisher, &kept, 1, NULL), WARREN_ETIMEOUT);
+    ledger_publish_many(f->ledger, f->publisher, 100);
+    proxy_refuse(f->proxy, false);
+    flush(f);
+    assert_int_equal(ledger_confirmed(f->ledger), 100);
+    assert_int_equal(peer_count(f->peer, f->dlq), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -635,6 +768,11 @@ int main(void)
         TEST(lost_messages_are_a_line_of_the_log),
         TEST(the_line_comes_by_itself),
         TEST(flush_ends_while_callbacks_publish),
+        TEST(what_is_declared_is_there),
+        TEST(what_is_refused_is_named),
+        TEST(what_cannot_be_declared_is_refused_at_once),
+        TEST(it_is_declared_again_before_messages_are_sent),
+        TEST(it_is_declared_when_there_is_a_broker),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,7 +25,9 @@ static struct warren_publisher *allocate(const struct warren_publisher_options *
     condition_init(&p->room_cond);
     condition_init(&p->ended_cond);
     condition_init(&p->connected_cond);
+    condition_init(&p->declared_cond);
     list_init(&p->incoming);
+    list_init(&p->declares);
     list_init(&p->send_turns);
     atomic_init(&p->frame_max, RECORD_FRAME_MAX);
     p->options = *options;
@@ -52,6 +54,7 @@ static void release(struct warren_publisher *p)
     condition_done(&p->room_cond);
     condition_done(&p->ended_cond);
     condition_done(&p->connected_cond);
+    condition_done(&p->declared_cond);
     pthread_mutex_destroy(&p->lock);
     free(p);
 }

@@ -27,6 +27,8 @@ struct warren_publisher {
     struct condition room_cond;  /* room is wide again, or kept for one who waits; or closing */
     struct condition ended_cond; /* ended_below reached flush_target */
     struct condition connected_cond;
+    struct condition declared_cond;
+    struct list declares; /* handed over, not yet seen by the sender */
     struct list incoming; /* accepted, not yet seen by the sender */
     struct room room;
     uint64_t next_seq;

@@ -198,3 +198,8 @@ void report_rest(struct sender *s)
 {
     tell_unheard(s);
 }
+
+void report_undeclared(const struct sender *s, const char *item, uint16_t code, const char *text)
+{
+    tell_line(s->p, WARREN_LOG_ERROR, "the broker refused to declare %s: %u %s", item, code, text);
+}

@@ -210,7 +210,7 @@ void sender_pump(void *arg)
     struct sender *s = arg;
     struct buffer *out = connection_out(s->connection);
 
-    if (!s->ready || s->blocked || s->pumping)
+    if (!s->ready || s->blocked || s->pumping || s->holding > 0)
         return;
     /* Sending what is there may call back as `writable`. */
     s->pumping = true;
@@ -437,6 +437,7 @@ static enum warren_status init_loop(struct sender *s)
     loop_task_init(&s->rate_task, change_rate, s);
     arena_init(&s->scratch);
     delay_topology_init(&s->delays);
+    declare_init(s);
     s->expiry_ms = INT64_MAX;
     s->expired_ms = INT64_MIN / 2;
     if (status == WARREN_OK)
@@ -495,6 +496,7 @@ void sender_free(struct sender *s)
 {
     if (!s)
         return;
+    declare_done(s);
     channel_free(s->channel);
     connection_free(s->connection);
     loop_timer_done(&s->expiry);

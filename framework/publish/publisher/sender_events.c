@@ -218,6 +218,7 @@ static void connection_opened_event(void *user)
     pthread_mutex_lock(&s->p->lock);
     s->p->stats.connects++;
     pthread_mutex_unlock(&s->p->lock);
+    declare_connected(s);
 }
 
 /* Errors of a whole connection that the content of a message can cause. */
@@ -236,6 +237,7 @@ static void connection_was_lost(void *user, const struct connection_loss *loss)
     struct connection_loss reported = *loss;
 
     keep_failure(s, loss->where, loss->text);
+    declare_lost(s);
     if (is_poison(loss) && !s->refused && blame(s, loss->code, loss->text)) {
         connection_retry_now(s->connection);
         reported.retry_ms = 0;

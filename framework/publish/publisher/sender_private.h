@@ -50,8 +50,11 @@ struct sender {
     struct arena scratch;
     struct sender_return returned;
     struct unheard unheard;
-    bool ready;   /* the channel is open and confirms are on */
-    bool blocked; /* by the broker */
+    struct loop_task declare_task;
+    struct list declared; /* see declare.c; */
+    uint32_t holding;     /* so many of them are to be declared on this connection first */
+    bool ready;           /* the channel is open and confirms are on */
+    bool blocked;         /* by the broker */
     bool pumping;
     bool announced; /* the observer knows that this connection is open */
     bool refused;   /* the connection is being lost over a declare of the delay queues */
@@ -66,12 +69,23 @@ void sender_pump(void *sender);
 /** The window's trial was refused: it is sent again later, or has ended. */
 void sender_trial_refused(struct sender *sender);
 
+/* declare.c */
+
+void declare_init(struct sender *sender);
+void declare_done(struct sender *sender);
+/** The connection is open; or it is gone. */
+void declare_connected(struct sender *sender);
+void declare_lost(struct sender *sender);
+
 /* report.c */
 
 enum warren_status report_init(struct sender *sender);
 void report_done(struct sender *sender);
 /** A message without a callback has ended, and not well. */
 void report_unheard(struct sender *sender, const struct warren_receipt *receipt);
+/** The broker refused to declare @item again. */
+void report_undeclared(const struct sender *sender, const char *item, uint16_t code,
+                       const char *text);
 /** Tell now of those that wait for a line. */
 void report_rest(struct sender *sender);
 
