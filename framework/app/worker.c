@@ -26,7 +26,7 @@
 #include "base/error.h"
 #include "base/guarded.h"
 #include "base/log.h"
-#include "base/signals.h"
+#include "base/thread.h"
 #include "loop/loop.h"
 
 /* Everything that jobs published has its receipt by then: this is the close handshake. */

@@ -21,7 +21,8 @@ static void let_faults_through(sigset_t *set)
         sigdelset(set, own[i]);
 }
 
-static bool ends_the_process(int number)
+/* Nobody has said yet what is to become of it. */
+static bool is_at_default(int number)
 {
     struct sigaction now;
 
@@ -95,8 +96,22 @@ enum warren_status thread_start_for_plugins(pthread_t *thread, const char *name,
     sigset_t mask;
 
     pthread_sigmask(SIG_BLOCK, NULL, &mask);
-    if (ends_the_process(SIGPIPE))
+    if (is_at_default(SIGPIPE))
         sigaddset(&mask, SIGPIPE);
     let_faults_through(&mask);
     return start(thread, name, run, arg, &mask, error);
+}
+
+static void disregard(int number)
+{
+    (void)number;
+}
+
+void signals_disregard(int number)
+{
+    struct sigaction action = {.sa_handler = disregard, .sa_flags = SA_RESTART};
+
+    sigemptyset(&action.sa_mask);
+    if (is_at_default(number))
+        sigaction(number, &action, NULL);
 }

@@ -1,4 +1,8 @@
-/* thread.h - the one place where threads start, and what signals they block. Thread: any. */
+/* thread.h - the one place where threads start, and what signals they block; and what a process
+ * does with a signal, without a trace in the programs that it executes: those inherit what is
+ * blocked or ignored, and find the default where there was a handler.
+ * Thread: any; dispositions are the process's.
+ */
 #ifndef WARREN_BASE_THREAD_H
 #define WARREN_BASE_THREAD_H
 
@@ -28,5 +32,8 @@ bool thread_is_ours(void);
 enum warren_status thread_start_for_plugins(pthread_t *thread, const char *name,
                                             void *(*run)(void *arg), void *arg,
                                             struct warren_error *error);
+
+/** As SIG_IGN, for this program alone. What is not at its default is left as it is. */
+void signals_disregard(int number);
 
 #endif

@@ -3,7 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "base/signals.h"
+#include "base/thread.h"
 #include "command/commands.h"
 #include "consume/crash/exit_watch.h"
 

@@ -204,10 +204,11 @@ static void skip_left_out(struct topology *topology)
 }
 
 /* The owner may free us in `done`: callers touch nothing afterwards. */
-static void finish_if_complete(struct topology *topology)
+static void go_on(struct topology *topology)
 {
     uint32_t refused = 0;
 
+    skip_left_out(topology);
     if (!topology->running || topology->position < topology->count)
         return;
     topology->running = false;
@@ -223,8 +224,7 @@ static void on_reply(void *user, void *decoded)
 
     (void)decoded;
     topology->position++;
-    skip_left_out(topology);
-    finish_if_complete(topology);
+    go_on(topology);
 }
 
 static void send_rest(struct topology *topology)
@@ -250,8 +250,7 @@ static void send_rest(struct topology *topology)
     if (status == WARREN_ENOMEM || status == WARREN_EFULL)
         connection_fail(topology->connection, "topology: cannot send a declare: %s",
                         warren_status_name(status));
-    skip_left_out(topology);
-    finish_if_complete(topology);
+    go_on(topology);
 }
 
 static void on_open(void *user)
@@ -276,8 +275,7 @@ static void on_lost(void *user, const struct channel_loss *loss)
         channel_reopen_now(topology->channel);
         topology->items[topology->position].late = true;
         report(topology, topology->position, 0, loss->text);
-        skip_left_out(topology);
-        finish_if_complete(topology);
+        go_on(topology);
     } else if (loss->code == 0) { /* the connection is gone: the next one tries everything again */
         for (size_t i = 0; i < topology->count; i++)
             topology->items[i].refused = topology->items[i].fatal;
@@ -293,8 +291,7 @@ static void on_lost(void *user, const struct channel_loss *loss)
         if (try_without_limit(topology, topology->position, loss->code))
             return;
         refuse(topology, topology->position, loss->code, loss->text);
-        skip_left_out(topology);
-        finish_if_complete(topology);
+        go_on(topology);
     }
 }
 
@@ -337,7 +334,7 @@ void topology_declare(struct topology *topology)
     for (size_t i = 0; i < topology->count; i++)
         topology->items[i].late = topology->items[i].limited = false;
     if (topology->count == 0)
-        finish_if_complete(topology);
+        go_on(topology);
     else if (channel_is_open(topology->channel))
         send_rest(topology);
 }

@@ -42,32 +42,39 @@ static uint32_t attempt_of(const struct flight_worker *w)
     return failed < UINT32_MAX ? (uint32_t)failed + 1 : UINT32_MAX;
 }
 
-/* @return its number; 0: there is no room */
-static uint32_t take_report(struct flight *f)
+/* @signal 0: none. @return its number; 0: there is no room */
+static uint32_t take_report(struct flight *f, enum flight_reason reason, int signal, int code,
+                            const void *address)
 {
     uint32_t number = atomic_fetch_add(&f->file.head->own_reports, 1) + 1;
+    struct flight_report *report;
 
-    return number > FLIGHT_REPORTS_OWN ? 0 : number;
+    if (number > FLIGHT_REPORTS_OWN)
+        return 0;
+    report = &f->file.reports[number - 1];
+    report->signal = signal;
+    report->code = code;
+    report->address = (uintptr_t)address;
+    report->at_ms = clock_wall_ms();
+    report->reason = reason;
+    return number;
 }
 
-static struct flight_report *new_report(struct flight_worker *w, enum flight_reason reason)
+static void report_loss(struct flight_worker *w, enum flight_reason reason, int signal, int code,
+                        const void *address)
 {
-    struct flight *f = w->flight;
-    uint32_t number = take_report(f);
+    uint32_t number = take_report(w->flight, reason, signal, code, address);
     struct flight_report *report;
 
     if (number == 0)
-        return NULL;
-    report = &f->file.reports[number - 1];
+        return;
+    report = &w->flight->file.reports[number - 1];
     memcpy(report->queue, w->slot->queue, sizeof report->queue);
     memcpy(report->handler, w->slot->handler, sizeof report->handler);
     memcpy(report->message_id, w->slot->message_id, sizeof report->message_id);
     report->id_len = w->slot->id_len;
-    report->at_ms = clock_wall_ms();
     report->attempt = attempt_of(w);
-    report->reason = reason;
     atomic_store(&w->slot->report, number);
-    return report;
 }
 
 static void lose(struct flight_worker *w)
@@ -81,18 +88,12 @@ static void lose(struct flight_worker *w)
 static bool crash(struct flight_worker *w, int signal, int code, const void *address)
 {
     uint64_t state = atomic_load(&w->slot->state);
-    struct flight_report *report;
 
     if ((state & FLIGHT_STATE_MASK) != FLIGHT_RUNNING ||
         !atomic_compare_exchange_strong(&w->slot->state, &state,
                                         state - FLIGHT_RUNNING + FLIGHT_CRASHED))
         return false;
-    report = new_report(w, FLIGHT_SIGNAL);
-    if (report) {
-        report->signal = signal;
-        report->code = code;
-        report->address = (uintptr_t)address;
-    }
+    report_loss(w, FLIGHT_SIGNAL, signal, code, address);
     return true;
 }
 
@@ -137,7 +138,7 @@ static void give_up(struct flight_worker *w, int64_t now_ms)
     if (!atomic_compare_exchange_strong(&w->slot->state, &state,
                                         state - FLIGHT_RUNNING + FLIGHT_STUCK))
         return;
-    new_report(w, FLIGHT_LIMIT);
+    report_loss(w, FLIGHT_LIMIT, 0, 0, NULL);
     lose(w);
     syscall(SYS_tgkill, getpid(), atomic_load(&w->thread), FAULT_TELL_SIGNAL);
 }
@@ -220,24 +221,17 @@ struct flight_report *flight_fell(struct flight *f, int signal, int code, const 
 {
     struct flight_head *head = f->file.head;
     int64_t lived_ms = clock_now_ms(clock_monotonic()) - f->started_ms;
-    struct flight_report *report;
     uint32_t number;
 
     if (atomic_exchange(&head->fallen, 1))
         return NULL;
     atomic_store(&head->falls, lived_ms < FLIGHT_CALM_MS ? atomic_load(&head->falls) + 1 : 1);
     head->fallen_ms = clock_wall_ms();
-    number = take_report(f);
+    number = take_report(f, FLIGHT_FALL, signal, code, address);
     if (number == 0)
         return NULL;
-    report = &f->file.reports[number - 1];
-    report->signal = signal;
-    report->code = code;
-    report->address = (uintptr_t)address;
-    report->at_ms = head->fallen_ms;
-    report->reason = FLIGHT_FALL;
     atomic_store(&head->fall_report, number);
-    return report;
+    return &f->file.reports[number - 1];
 }
 
 void flight_found(struct flight *f)

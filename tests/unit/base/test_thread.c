@@ -1,7 +1,6 @@
 /* test_thread.c - the signals that a new thread blocks. */
 #include <signal.h>
 
-#include "base/signals.h"
 #include "base/thread.h"
 #include "support/test.h"
 
