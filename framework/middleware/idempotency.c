@@ -188,6 +188,9 @@ static enum warren_outcome done_before(struct warren_job *job, const struct atte
     const struct idempotency_claim *claim = &attempt->work.claim;
     struct warren_bytes result = {claim->result, claim->result_len};
     const char *reply_to = warren_job_properties(job)->reply_to;
+    /* Nothing else is kept; a damaged file says anything. */
+    enum warren_outcome outcome = claim->outcome == WARREN_DISCARD ? WARREN_DISCARD : WARREN_ACK;
+    enum warren_status sent = WARREN_OK;
 
     warren_job_duplicate(job);
     /* An operator who sends a message again wants something done. */
@@ -195,15 +198,21 @@ static enum warren_outcome done_before(struct warren_job *job, const struct atte
         tell(attempt->idempotency, job, "replayed message is not handled again", "reason",
              "its key is done: it was handled before");
     if (!claim->result || warren_job_text(job, reply_to).len == 0)
-        return (enum warren_outcome)claim->outcome;
-    if (claim->result_len == 0) {
+        return outcome;
+    if (claim->result_len == 0)
         tell(attempt->idempotency, job, "duplicate gets no reply", "reason",
              "that of the first time was not kept");
-    } else if (stored_reply_send(result, job) != WARREN_OK) {
-        warren_job_fail(job, "it was handled before, but the reply of then was not sent");
-        return WARREN_RETRY;
+    else
+        sent = stored_reply_send(result, job);
+    if (sent == WARREN_OK)
+        return outcome;
+    if (sent == WARREN_EPROTOCOL) {
+        tell(attempt->idempotency, job, "duplicate gets no reply", "reason",
+             "that of the first time is damaged in the store");
+        return outcome;
     }
-    return (enum warren_outcome)claim->outcome;
+    warren_job_fail(job, "it was handled before, but the reply of then was not sent");
+    return WARREN_RETRY;
 }
 
 static enum warren_outcome wait_for_other(struct warren_job *job, const char *why)

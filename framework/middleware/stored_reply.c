@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "amqp/wire/frame.h"
 #include "amqp/wire/properties.h"
 #include "base/middleware_own.h"
 
@@ -53,6 +54,7 @@ enum warren_status stored_reply_send(struct warren_bytes data, struct warren_job
     struct warren_message reply;
     struct warren_bytes properties;
     enum warren_status status;
+    const char *why;
     uint32_t len;
 
     if (data.len < HEAD)
@@ -62,6 +64,8 @@ enum warren_status stored_reply_send(struct warren_bytes data, struct warren_job
     if (len > data.len - HEAD)
         return WARREN_EPROTOCOL;
     properties = (struct warren_bytes){(const uint8_t *)data.data + HEAD, len};
+    if (properties_check(properties, &why) != WARREN_OK)
+        return WARREN_EPROTOCOL;
     reply.body.data = (const uint8_t *)data.data + HEAD + len;
     reply.body.len = data.len - HEAD - len;
     status = properties_decode(properties, job_arena(job), &reply.properties);

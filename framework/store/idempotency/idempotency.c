@@ -54,7 +54,9 @@ static const char *const texts[STATEMENT_COUNT] = {
     /* Never the newest one: the numbers go on from there. */
     [PURGE_DONE] = ("DELETE FROM done WHERE id < ?1 AND id < (SELECT max(id) FROM done)"
                     " AND (id < ?2 OR at <= ?3)"),
-    [FIRST_DONE] = "SELECT id, at FROM done ORDER BY id LIMIT 1",
+    /* A number or a time that is none holds up nothing. */
+    [FIRST_DONE] = ("SELECT id, at FROM done WHERE id BETWEEN 1 AND " ROW_MAX_SQL
+                    " AND at BETWEEN 0 AND 253402300799999 ORDER BY id LIMIT 1"),
     [GET_CLAIM] = "SELECT owner, until FROM claim WHERE key = ?1",
     [PUT_CLAIM] = "REPLACE INTO claim VALUES (?1, ?2, ?3, ?4)",
     [DROP_CLAIM] = "DELETE FROM claim WHERE key = ?1 AND owner = ?2",
@@ -135,8 +137,9 @@ static enum warren_status read_all(struct idempotency_store *store, struct warre
 {
     struct idempotency_rows rows = {.store = store};
     int64_t newest = 0;
-    enum warren_status status =
-        database_number(store->database, "SELECT coalesce(max(id), 0) FROM done", &newest, error);
+    enum warren_status status = database_number(
+        store->database, "SELECT max(coalesce(max(id), 0), 0) FROM done WHERE id <= " ROW_MAX_SQL,
+        &newest, error);
 
     store->next_row = newest > (int64_t)store->keys_max ? newest - (int64_t)store->keys_max + 1 : 1;
     store->committed_row = store->next_row;

@@ -25,7 +25,7 @@ static size_t candidates(struct idempotency_store *store, const struct idempoten
 
 static bool is_too_old(const struct idempotency_store *store, int64_t at, int64_t retention_ms)
 {
-    return retention_ms > 0 && store->wall_ms() - at >= retention_ms;
+    return retention_ms > 0 && clock_minus_ms(store->wall_ms(), at) >= retention_ms;
 }
 
 /* No memory: without the result the message is still known. */
@@ -37,6 +37,8 @@ static void copy_result(sqlite3_stmt *statement, int column, struct idempotency_
     claim->result_len = 0;
     if (sqlite3_column_type(statement, column) != SQLITE_BLOB)
         return;
+    if (len > IDEMPOTENCY_RESULT_MAX)
+        len = 0; /* nobody kept that: there was a reply, and it is lost */
     claim->result = malloc((size_t)len + 1);
     if (!claim->result)
         return;
@@ -91,6 +93,8 @@ enum warren_status idempotency_rows_read(struct idempotency_rows *rows, struct w
         int64_t row = sqlite3_column_int64(statement, 0);
         struct idempotency_key key = {{0}};
 
+        if (row < rows->store->next_row || row > IDEMPOTENCY_ROW_MAX)
+            continue; /* of a damaged file: it would take the numbers of those to come */
         if (sqlite3_column_bytes(statement, 1) == (int)sizeof key.bytes)
             memcpy(key.bytes, sqlite3_column_blob(statement, 1), sizeof key.bytes);
         pthread_mutex_lock(&rows->store->mutex);
@@ -224,7 +228,7 @@ static enum warren_status look_at_first(struct idempotency_rows *rows, int64_t n
         if (is_old || first < keep_row(store, next_row))
             *ret_first = first;
         if (*ret_first > 0 && !is_old)
-            store->forgot_ms = store->wall_ms() - at_ms;
+            store->forgot_ms = clock_minus_ms(store->wall_ms(), at_ms);
         key_index_raise(store->index, first);
         pthread_mutex_unlock(&store->mutex);
     }

@@ -34,6 +34,10 @@ struct idempotency_store {
     struct claim_set claims; /* of this process */
 };
 
+/* Rows are numbered from 1 on; one above that is of a damaged file. */
+#define IDEMPOTENCY_ROW_MAX (INT64_MAX / 2)
+#define ROW_MAX_SQL         "4611686018427387903"
+
 void idempotency_bind_key(struct sqlite3_stmt *statement, int place,
                           const struct idempotency_key *key);
 /** What the last step of @statement, @code, means; it is reset. */

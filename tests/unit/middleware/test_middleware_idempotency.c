@@ -563,6 +563,61 @@ static void what_is_no_reply(void **state)
     free(data);
 }
 
+static void edit(struct rig *rig, const char *sql)
+{
+    const struct database_options options = {.path = rig->path, .synchronous = DATABASE_OFF};
+    struct warren_error error = {WARREN_OK, ""};
+    struct database *database = NULL;
+
+    if (database_open(&options, &database, &error) != WARREN_OK ||
+        database_run(database, sql, &error) != WARREN_OK)
+        fail_msg("%s", error.text);
+    database_close(database);
+}
+
+/* Arrays in arrays, of no end; as a header of the kept reply they are not decoded. */
+static void nest(struct rig *rig, int depth)
+{
+    size_t list = 2 + 4 + 2 + (size_t)depth * 5;
+    size_t size = sizeof "UPDATE done SET result = x''" + 2 * (4 + list);
+    char *sql = malloc(size);
+    char *at = sql;
+
+    assert_non_null(sql);
+    at += sprintf(at, "UPDATE done SET result = x'%02x%02x%02x002000%08x0178", (unsigned)list & 255,
+                  (unsigned)list >> 8 & 255, (unsigned)list >> 16, (unsigned)list - 6);
+    for (size_t rest = list - 8; rest > 0; rest -= 5)
+        at += sprintf(at, "41%08x", (unsigned)rest - 5);
+    strcpy(at, "'");
+    edit(rig, sql);
+    free(sql);
+}
+
+/* The duplicate of a message whose reply is damaged in the store is acked, and gets none. */
+static void a_damaged_reply_is_not_sent(void **state)
+{
+    struct rig *rig = *state;
+    struct warren_message reply = {.body = {"four", 4}};
+
+    OPEN(rig, NULL);
+    message.properties.message_id = "one";
+    message.properties.reply_to = "answers";
+    message.reply = &reply;
+    assert_true(deliver(rig, WARREN_ACK).ran);
+    message.reply = NULL;
+    edit(rig, "UPDATE done SET result = x'0300000000'");
+    assert_int_equal(deliver(rig, WARREN_REJECT).answer, WARREN_ACK);
+    edit(rig, "UPDATE done SET result = x'020000000001'");
+    assert_int_equal(deliver(rig, WARREN_REJECT).answer, WARREN_ACK);
+    nest(rig, 50000);
+    assert_int_equal(deliver(rig, WARREN_REJECT).answer, WARREN_ACK);
+    edit(rig, "UPDATE done SET result = zeroblob(1000000)");
+    assert_int_equal(deliver(rig, WARREN_REJECT).answer, WARREN_ACK);
+    edit(rig, "UPDATE done SET result = NULL, outcome = 200");
+    assert_int_equal(deliver(rig, WARREN_REJECT).answer, WARREN_ACK);
+    assert_int_equal(message.replies, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -583,6 +638,7 @@ int main(void)
         TEST(without_a_store_all_are_handled),
         TEST(the_reply_is_kept),
         TEST(what_is_no_reply),
+        TEST(a_damaged_reply_is_not_sent),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

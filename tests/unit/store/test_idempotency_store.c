@@ -372,6 +372,44 @@ static void a_damaged_table_is_refused(void **state)
     assert_int_equal(before.st_size, after.st_size);
 }
 
+/* A row with a number or a time that is none keeps no other from being known, added or purged. */
+static void an_edited_row_holds_up_no_other(void **state)
+{
+    static const char *const edits[] = {
+        "UPDATE done SET at = 9223372036854775807 WHERE id = 1",
+        "UPDATE done SET at = -9223372036854775807 - 1 WHERE id = 1",
+        "UPDATE done SET id = -9223372036854775807 WHERE id = 1",
+        "UPDATE done SET id = 9223372036854775807 WHERE id = 1",
+    };
+    struct rig *rig = *state;
+
+    for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
+        struct process *store = rig_store(rig, false);
+        int64_t left;
+        bool more;
+
+        rig_run(rig, store->database, "DELETE FROM done");
+        rig_end(store);
+        store = rig_store(rig, false);
+        complete_many(rig, store, 0, 20);
+        rig_run(rig, store->database, edits[i]);
+        rig_end(store);
+        store = rig_store(rig, false);
+        rig_state(rig, store, "k0");
+        assert_int_equal(rig_state(rig, store, "k7"), CLAIM_DONE);
+        rig_wall_ms += RETENTION_MS;
+        complete_many(rig, store, 20, 21);
+        for (int step = 0; step < 3; step++)
+            assert_int_equal(rig_purge(rig, store, &more), WARREN_OK);
+        assert_int_equal(
+            database_number(store->database, "SELECT count(*) FROM done", &left, &rig->error),
+            WARREN_OK);
+        assert_in_range(left, 1, 2);
+        assert_int_equal(rig_state(rig, store, "k20"), CLAIM_DONE);
+        rig_end(store);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, idempotency_setup, rig_teardown)
 
 int main(void)
@@ -393,6 +431,7 @@ int main(void)
         TEST(a_full_disk_completes_nothing),
         TEST(a_locked_file_completes_nothing),
         TEST(a_damaged_table_is_refused),
+        TEST(an_edited_row_holds_up_no_other),
     };
 
     fault_install();
