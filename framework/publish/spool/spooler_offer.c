@@ -148,9 +148,8 @@ static struct delay *delay_of(const struct spool_message *message)
 
 _Static_assert(SPOOL_DELAY_MAX_S * 1000 == DELAY_LONGEST_MAX_MS, "a file has every delay");
 
-/* @ret_why  with WARREN_EINVAL */
-static enum warren_status restore(const struct spool_message *message, struct record **ret_record,
-                                  const char **ret_why)
+enum warren_status spooler_restore(const struct spool_message *message, struct record **ret_record,
+                                   const char **ret_why)
 {
     const struct record_parts parts = {
         .exchange = message->exchange,
@@ -219,7 +218,7 @@ static bool offer_one(void *user, const struct spool_message *message)
 
     if (message->misnumbered && !is_new_misnumbered(s, message->id))
         return true;
-    reading->status = restore(message, &record, &why);
+    reading->status = spooler_restore(message, &record, &why);
     if (reading->status == WARREN_EINVAL && refuse_row(s, message, why)) {
         reading->status = WARREN_OK;
     } else if (reading->status == WARREN_OK &&

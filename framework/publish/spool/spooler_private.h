@@ -148,6 +148,14 @@ bool spooler_read_back(struct spooler *spooler);
 bool spooler_hand_over(struct spooler *spooler, struct spool_ticket *ticket);
 /** Everything from @id on that is on disk is to be offered again. Nothing is open. */
 void spooler_go_back(struct spooler *spooler, int64_t id);
+/**
+ * The record that was written as @message, with its delay: all of the row is proven.
+ *
+ * @ret_why  with WARREN_EINVAL: what is wrong with it; static storage
+ * @return   WARREN_OK, WARREN_EINVAL, WARREN_ENOMEM
+ */
+enum warren_status spooler_restore(const struct spool_message *message, struct record **ret_record,
+                                   const char **ret_why);
 /** Say how far everything has left the disk, if that is news. */
 void spooler_report_done(struct spooler *spooler);
 
