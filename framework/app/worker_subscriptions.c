@@ -77,6 +77,9 @@ static enum warren_status open_link(const struct open_subscriptions *open,
     status = registry_find_middleware(open->setup->registry, config->name, &middleware, &why);
     if (status == WARREN_OK && (!only_builtin || is_builtin(middleware)))
         status = middleware_open(&link->instance, middleware, config->name, &link->info, &why);
+    else if (status == WARREN_OK)
+        status =
+            middleware_check(middleware, config->name, link->info.queue, config->options, &why);
     if (status != WARREN_OK)
         return error_at(config->node, status, &why, error);
     if (link->instance.is_open)

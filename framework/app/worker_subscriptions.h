@@ -31,8 +31,9 @@ void subscriptions_close_some(struct open_subscriptions *open,
                               bool (*may)(void *user, size_t index), void *user);
 
 /**
- * Open and close warren's own middlewares, and nothing else: finds options that contradict each
- * other, of one or of several subscriptions. Also beside those that are open.
+ * Open and close warren's own middlewares, and ask the `check` of others, nothing else: finds
+ * options that contradict each other, of one or of several subscriptions. Also beside those that
+ * are open.
  *
  * @return as subscriptions_open()
  */

@@ -131,9 +131,9 @@ static enum warren_status refused(const struct warren_middleware *middleware, co
                                   : warren_status_name(status));
 }
 
-static enum warren_status check(const struct warren_middleware *middleware, const char *name,
-                                const char *queue, const struct warren_options *options,
-                                struct warren_error *error)
+enum warren_status middleware_check(const struct warren_middleware *middleware, const char *name,
+                                    const char *queue, const struct warren_options *options,
+                                    struct warren_error *error)
 {
     struct warren_error why = {WARREN_OK, ""};
     enum warren_status status = WARREN_OK;
@@ -154,7 +154,8 @@ enum warren_status middleware_open(struct middleware_instance *instance,
                                    struct warren_error *error)
 {
     struct warren_error why = {WARREN_OK, ""};
-    enum warren_status status = check(middleware, name, info->queue, info->options, error);
+    enum warren_status status =
+        middleware_check(middleware, name, info->queue, info->options, error);
 
     *instance = (struct middleware_instance){.middleware = middleware};
     if (status != WARREN_OK)

@@ -34,6 +34,14 @@ struct middleware_instance {
 };
 
 /**
+ * Run `check`, if it has one.
+ *
+ * @return WARREN_OK; WARREN_ECONFIG with @error as below
+ */
+enum warren_status middleware_check(const struct warren_middleware *middleware, const char *name,
+                                    const char *queue, const struct warren_options *options,
+                                    struct warren_error *error);
+/**
  * Run `check`, and then `open`, if it has them. @info must live until middleware_close().
  *
  * @name    as the YAML has it, for messages

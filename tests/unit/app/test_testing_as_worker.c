@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <warren/middleware.h>
 #include <warren/testing.h>
 
 #include "support/test.h"
@@ -43,9 +44,49 @@ static const struct warren_handler handler = {.name = "obey", .handle = obey, .k
 static const struct warren_handler transactional = {
     .name = "booked", .handle = obey, .transactional = true};
 
+/* A middleware of the user's, whose two options go together or not. */
+static const struct warren_option bounds_options[] = {
+    {"low", WARREN_OPTION_INT, "0", 0, 100, NULL, "Not above high."},
+    {"high", WARREN_OPTION_INT, "9", 0, 100, NULL, "Not below low."},
+    {0}};
+static int64_t low;
+
+static enum warren_status bounds_check(const struct warren_options *options,
+                                       struct warren_error *error)
+{
+    if (warren_options_int(options, "low") <= warren_options_int(options, "high"))
+        return WARREN_OK;
+    snprintf(error->text, sizeof error->text, "low is above high");
+    return WARREN_ECONFIG;
+}
+
+static void bounds_reload(void *state, const struct warren_options *options)
+{
+    (void)state;
+    low = warren_options_int(options, "low");
+}
+
+static enum warren_outcome bounds_call(struct warren_job *job, const struct warren_link *next,
+                                       void *state)
+{
+    (void)state;
+    return warren_next(job, next);
+}
+
+static const struct warren_middleware middlewares[] = {{.name = "bounds",
+                                                        .options = bounds_options,
+                                                        .call = bounds_call,
+                                                        .reload = bounds_reload,
+                                                        .check = bounds_check},
+                                                       {0}};
+static const struct warren_handler others[] = {{.name = "other", .handle = obey}, {0}};
+
+WARREN_PLUGIN(.name = "own", .version = "1", .handlers = others, WARREN_MIDDLEWARES(middlewares))
+
 static void open_chain(const char *chain)
 {
-    struct warren_test_options options = {.size = sizeof options, .bare = &handler, .chain = chain};
+    struct warren_test_options options = {
+        .size = sizeof options, .plugin = warren_plugin_entry(), .bare = &handler, .chain = chain};
     struct warren_error error;
 
     if (warren_test_new(&options, &test, &error) != WARREN_OK)
@@ -361,6 +402,21 @@ static void what_cannot_be_reloaded_changes_nothing(void **state)
     assert_run(WARREN_REJECT, false, 1);
 }
 
+/* `check` is asked before any `reload`. */
+static void a_middleware_may_refuse_new_options(void **state)
+{
+    (void)state;
+    open_chain("[retry: {max_attempts: 2}, own.bounds]");
+    assert_int_equal(reload("[retry: {max_attempts: 1}, own.bounds: {low: 10}]",
+                            "middleware own.bounds: low is above high"),
+                     WARREN_ECONFIG);
+    assert_int_equal(low, 0);
+    deliver_body("retry");
+    assert_run(WARREN_RETRY, false, 1);
+    assert_int_equal(reload("[retry: {max_attempts: 2}, own.bounds: {low: 9}]", ""), WARREN_OK);
+    assert_int_equal(low, 9);
+}
+
 static void what_needs_a_restart_is_named(void **state)
 {
     (void)state;
@@ -496,6 +552,7 @@ int main(void)
         T(the_handlers_key_counts),
         T(new_options_are_in_force),
         T(what_cannot_be_reloaded_changes_nothing),
+        T(a_middleware_may_refuse_new_options),
         T(what_needs_a_restart_is_named),
         T(the_file_is_read_again),
         T(a_transactional_handler_needs_idempotency),
