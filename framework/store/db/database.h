@@ -137,26 +137,26 @@ enum warren_status database_fail(struct database *database, int code, const char
 
 enum database_log_news {
     DATABASE_LOG_AS_BEFORE,
-    DATABASE_LOG_GREW,  /* much, for somebody reads for so long: who, is in the text */
+    DATABASE_LOG_GREW,  /* much, for somebody reads all the time: who, is in the text */
     DATABASE_LOG_SHRANK /* after that */
 };
 
 /**
  * Look after the log: to be called once a second or so while the file is written, and as long as
  * the log is large. Not in a transaction. It is cut off if nobody in this process writes meanwhile.
- * News are told once.
+ * News are reported once.
  */
 enum database_log_news database_tend_log(struct database *database, char text[DATABASE_LOG_TEXT]);
 /** What takes long of it, and can be done while others write. */
 void database_flush_log(struct database *database);
 bool database_log_is_large(const struct database *database);
 
-/** Told a sentence for each fault that database_check() finds. */
+/** Called with a sentence for each fault that database_check() finds. */
 typedef void database_fault_fn(void *user, const char *fault);
 
 /**
- * Read everything and look whether it holds together; at most 100 faults are told. Takes as long as
- * reading the file takes; others may write meanwhile.
+ * Read everything and look whether it holds together; at most 100 faults are reported. Takes as
+ * long as reading the file takes; others may write meanwhile.
  *
  * @return WARREN_OK: it could be read to the end, look at @ret_faults; else as database_fail()
  */

@@ -1,7 +1,7 @@
 /* database_descriptors.c - the descriptors that SQLite keeps of a file and of its log. Whoever else
  * closes one of them has SQLite write pages into whatever gets its number.
  *
- * SQLite does not tell their numbers. They are those that this process has of the file after it was
+ * SQLite does not give their numbers. They are those that this process has of the file after it was
  * opened, and had not before.
  */
 #include <dirent.h>

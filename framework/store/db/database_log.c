@@ -14,8 +14,8 @@
 #include "store/db/lock_holders.h"
 
 #define MIB ((int64_t)1 << 20)
-/* So much that cannot be put into the file is told of, and again whenever the log is twice as
- * large. */
+/* A log of this size that cannot be put into the file is reported, and again whenever it is twice
+ * as large. */
 #define HELD_TOLD (16 * MIB)
 
 /* The locks of readers in the log's index. Source: https://www.sqlite.org/walformat.html, "WAL
@@ -122,9 +122,9 @@ static enum database_log_news tell_growth(struct database *database, int64_t byt
     bool is_new = database->log_looks++ == 0;
 
     name_readers(database, readers, sizeof readers);
-    if (is_new || held < HELD_TOLD || bytes < 2 * database->log_told)
+    if (is_new || held < HELD_TOLD || bytes < 2 * database->log_reported)
         return DATABASE_LOG_AS_BEFORE;
-    database->log_told = bytes;
+    database->log_reported = bytes;
     snprintf(text, DATABASE_LOG_TEXT,
              "%s-wal has grown to %" PRId64
              " MiB, and grows until whoever reads the file has ended "
@@ -145,9 +145,9 @@ enum database_log_news database_tend_log(struct database *database, char text[DA
     if (bytes > DATABASE_LOG_MAX)
         return tell_growth(database, bytes, held, text);
     database->log_looks = 0;
-    if (database->log_told == 0)
+    if (database->log_reported == 0)
         return DATABASE_LOG_AS_BEFORE;
-    database->log_told = 0;
+    database->log_reported = 0;
     snprintf(text, DATABASE_LOG_TEXT, "%s-wal is small again", database->file);
     return DATABASE_LOG_SHRANK;
 }

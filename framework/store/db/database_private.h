@@ -17,7 +17,7 @@
  * or the first ones of each file of SQLite's. */
 #define DATABASE_MARK 16
 
-/** Readers of the log that are told of. */
+/** Readers of the log that a report names. */
 #define DATABASE_READERS 4
 
 struct database {
@@ -26,7 +26,7 @@ struct database {
     char *file;              /* its real name */
     struct database *beside; /* what is known of the file stands there; NULL: here */
     atomic_bool is_spoiled;  /* the file was emptied or overwritten: for as long as it is open */
-    int64_t log_told;        /* how large its log was when it was told of; 0: it was not */
+    int64_t log_reported;    /* the size of its log in the last report; 0: there was none */
     enum database_synchronous synchronous;
     bool is_set; /* to that */
     uint32_t busy_timeout_ms;

@@ -1,5 +1,5 @@
 /* file_place.h - is the file that was opened still the one at its path? Who deletes, moves or
- * replaces a file that is open hears of nothing, and what is written into it afterwards is lost.
+ * replaces a file that is open gets no error, and what is written into it afterwards is lost.
  * Thread: one at a time.
  */
 #ifndef WARREN_STORE_FILE_PLACE_H

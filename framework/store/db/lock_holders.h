@@ -1,5 +1,5 @@
-/* lock_holders.h - which processes have locks (fcntl(2)) on a file, as the kernel lists them: to be
- * told to people. Nothing is opened but the list: to close a file ends the locks that this process
+/* lock_holders.h - which processes have locks (fcntl(2)) on a file, as the kernel lists them: for
+ * reports. Nothing is opened but the list: to close a file ends the locks that this process
  * has on it.
  * Thread: any.
  */

@@ -12,7 +12,7 @@
  * From the root, without links. A file that is not there yet has the name with which it would be
  * made, also where a link leads to it.
  *
- * @return false: it cannot be told, see errno
+ * @return false: it cannot be found out, see errno
  */
 bool real_name(const char *path, char ret_name[PATH_MAX]);
 

@@ -148,7 +148,7 @@ static enum warren_status read_all(struct idempotency_store *store, struct warre
     if (status == WARREN_OK)
         status = idempotency_rows_read(&rows, error);
     idempotency_rows_done(&rows);
-    if (status == WARREN_OK && !store->shared) /* nobody else has the file */
+    if (status == WARREN_OK && !store->shared) /* no other process has the file */
         status = database_run(store->database, "DELETE FROM claim", error);
     return status;
 }

@@ -95,7 +95,7 @@ bool idempotency_try_claim(struct idempotency_store *store, struct idempotency_c
 /** Release without touching the disk, if that can be. @return false: idempotency_release() */
 bool idempotency_try_release(struct idempotency_store *store,
                              const struct idempotency_claim *claim);
-/** What is purged shall be kept at least so long; 0: for ever. The longest counts. */
+/** Rows are kept for at least @ms before they are purged; 0: for ever. The longest counts. */
 void idempotency_retain(struct idempotency_store *store, int64_t ms);
 /** The key of @key in @scope. */
 void idempotency_name(const struct idempotency_store *store, struct warren_bytes scope,

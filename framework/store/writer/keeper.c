@@ -10,7 +10,7 @@
 #define PURGE_MS 1000
 /* Rows that are removed at once. */
 #define PURGE_ROWS 256
-/* How often it tells that messages are forgotten before their time. */
+/* How often it reports that messages are forgotten before their time. */
 #define FORGOT_MS (60 * 60 * 1000)
 
 struct keeper {
@@ -29,7 +29,7 @@ struct keeper {
     int64_t renew_ms;
     int64_t renew_at_ms;
     int64_t purge_at_ms;
-    int64_t forgot_at_ms; /* not told before that again */
+    int64_t forgot_at_ms; /* not reported before that again */
 };
 
 static struct keeper *keeper_of(struct writer_client *client)

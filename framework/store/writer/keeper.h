@@ -17,7 +17,7 @@ struct transactor;
 
 enum keeper_task { KEEPER_CLAIM, KEEPER_COMPLETE, KEEPER_RELEASE };
 
-/** Told once, on the writer's thread: short, without waiting. @work is the caller's again. */
+/** Called once, on the writer's thread: short, without waiting. @work is the caller's again. */
 typedef void keeper_done_fn(struct keeper_work *work, enum warren_status status);
 
 /** Something to be done for one message. Embedded in what the caller keeps of it. */
@@ -62,8 +62,8 @@ struct writer *keeper_writer(struct keeper *keeper);
 void keeper_submit(struct keeper *keeper, struct keeper_work *work);
 
 /**
- * Do what was handed over, each at most once more; what fails is told so. Nothing may be handed
- * over after. Harmless to repeat. NULL is fine.
+ * Do what was handed over, each at most once more; what fails is done with its status. Nothing may
+ * be handed over after. Harmless to repeat. NULL is fine.
  */
 void keeper_stop(struct keeper *keeper);
 /** After keeper_stop(): close the store. NULL is fine. */

@@ -6,10 +6,10 @@
  *
  * There is one connection, one handler at a time is in it, and all share one transaction, with a
  * savepoint each; the writer of the file commits it, with its own works. So many messages cost one
- * flush of the disk. What was committed is told of each; what was not is rolled back as a whole,
- * and its messages have to be handled again.
- * While a handler is in it, nobody else can write the file, in this process or another.
- * Elsewhere: keys whose handlers write nothing here (keeper.h), who commits (writer.h).
+ * flush of the disk. What was committed is decided for each; what was not is rolled back as a
+ * whole, and its messages have to be handled again. While a handler is in it, no other can write
+ * the file, in this process or another. Elsewhere: keys whose handlers write nothing here
+ * (keeper.h), who commits (writer.h).
  */
 #ifndef WARREN_STORE_TRANSACTOR_H
 #define WARREN_STORE_TRANSACTOR_H
@@ -21,7 +21,7 @@
 struct transactor;
 struct transactor_work;
 
-/** Told once, on whatever thread ends the transaction: short, without waiting. @work is the
+/** Called once, on whatever thread ends the transaction: short, without waiting. @work is the
  * caller's again. */
 typedef void transactor_decided_fn(struct transactor_work *work, enum warren_status status);
 
@@ -42,7 +42,7 @@ struct transactor_work {
  * Open a connection to the file of @writer, which is paused, for handlers that write with keys of
  * @store. All of them outlive it.
  *
- * @client  of the writer, told of failures
+ * @client  of the writer, gets reports of failures
  * @return  as database_open()
  */
 enum warren_status transactor_new(const struct keeper_options *options, struct writer *writer,
@@ -57,7 +57,7 @@ bool transactor_has_outbox(const struct transactor *transactor);
 struct sqlite3 *transactor_handle(struct transactor *transactor);
 
 /**
- * Wait until nobody else is in it, begin a transaction if there is none, and set a savepoint.
+ * Wait until no other is in it, begin a transaction if there is none, and set a savepoint.
  *
  * @work     of who enters; its outbox may be used from now on, if there is one
  * @wait_ms  how long

@@ -14,7 +14,8 @@ static struct transactor_work *handled(struct writer_work *work)
     return (struct transactor_work *)(void *)work;
 }
 
-/* All of the group have this fate; those that are awaited are told of it. Not under the mutex. */
+/* All of the group have this fate; for those that are awaited `decided` is called. Not under the
+ * mutex. */
 static void decide(struct transactor *t, struct works *group, enum warren_status status)
 {
     struct writer_work *work;
@@ -215,7 +216,7 @@ bool transactor_is_singly(const struct transactor *t)
 
 /* ---- commit ---- */
 
-/* Not the store's failure: an operator hears of it by the attempts that it costs. */
+/* Not the store's failure: the operator sees it by the attempts that it costs. */
 static void blame_group(struct transactor *t, size_t count, const char *text)
 {
     transactor_suspect(t);

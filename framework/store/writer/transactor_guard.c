@@ -9,7 +9,7 @@
 
 #include "base/log.h"
 
-/* SQLite's default: the log goes into the file when it has so many pages. */
+/* SQLite's default: the log goes into the file when it has this many pages. */
 #define CHECKPOINT_PAGES 1000
 
 /* SQLite says only that it is "not authorized". Told once, not for each message. */
@@ -145,7 +145,7 @@ static const int switches[TRANSACTOR_GUARD_SWITCHES] = {
     SQLITE_DBCONFIG_DEFENSIVE, SQLITE_DBCONFIG_TRUSTED_SCHEMA, SQLITE_DBCONFIG_WRITABLE_SCHEMA,
     SQLITE_DBCONFIG_RESET_DATABASE, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE};
 
-/* SQLite does not tell it otherwise. */
+/* SQLite has no other way to ask for it. */
 static int busy_timeout_ms(struct sqlite3 *sqlite)
 {
     sqlite3_stmt *statement = NULL;
@@ -189,7 +189,7 @@ static void reset_all(struct transactor_guard *guard)
             sqlite3_reset(statement);
 }
 
-/* Is it still authorize() that is asked? SQLite does not tell, so something is compiled. To set it
+/* Is it still authorize() that is asked? SQLite does not say, so something is compiled. To set it
  * anew each time would have every statement compiled again: so also those that were compiled
  * without it. */
 static void take_authorizer(struct transactor_guard *guard)

@@ -12,7 +12,7 @@
 
 /** The savepoint of each message. */
 #define TRANSACTOR_SAVEPOINT "warren_message"
-/** What a handler is told whose statement did that. */
+/** The error of a handler whose statement did that. */
 #define TRANSACTOR_ROLLED_BACK "a statement of the handler's own did it"
 #define TRANSACTOR_ORPHANS     "a deferred FOREIGN KEY constraint is not satisfied at its end"
 

@@ -1,7 +1,7 @@
 /* writer.c - see writer.h: the thread, and what is handed over to it. */
 #include "store/writer/writer_private.h"
 
-/* A group of so many means that there is load: the next one is worth waiting for. */
+/* A group of this size means that there is load: the next one is worth waiting for. */
 #define LOAD_MIN 4
 
 /* ---- queues ---- */

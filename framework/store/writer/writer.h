@@ -6,8 +6,8 @@
  *
  * While a group is on its way to the disk the next one gathers. Each open file of a process has one
  * writer, whoever asks for it: SQLite lets one connection write at a time, and here they need not
- * poll. A failing disk is told to each client once, and its end; works whose effect is there
- * already wait for it, the others are told at once. Bound: a work is in a writer's hands once, and
+ * poll. A failing disk is reported to each client once, and its end; works whose effect is there
+ * already wait for it, the others fail at once. Bound: a work is in a writer's hands once, and
  * belongs to a message in a window of somebody's. Elsewhere: what is written (keeper.h,
  * publish/spool/spooler.h).
  */
@@ -20,7 +20,7 @@
 #include "store/idempotency/idempotency.h"
 #include "store/spool/spool.h"
 
-/** So many works do not wait for more. */
+/** This many works do not wait for more. */
 #define WRITER_GROUP_GOOD 256
 
 struct writer;
@@ -40,7 +40,8 @@ struct writer_kind {
      * run again, until `done`. */
     enum warren_status (*run)(struct writer_work *work, struct writer_side *side,
                               struct warren_error *error);
-    /** Told once: WARREN_OK, it is on disk. Short, without waiting. @work is the client's again. */
+    /** Called once: WARREN_OK, it is on disk. Short, without waiting. @work is the client's again.
+     */
     void (*done)(struct writer_work *work, enum warren_status status);
     bool reads;    /* it needs no transaction, and waits for nobody's */
     bool retried;  /* what fails is tried again until it succeeds, or its client leaves */
@@ -56,7 +57,7 @@ struct writer_work {
 
 /** What is said to who has works; any may be NULL. On the writer's thread, or that of a handler. */
 struct writer_events {
-    /** The first failure after a success: so many works, @waiting, are tried again. */
+    /** The first failure after a success; @waiting works are tried again. */
     void (*failed)(void *user, const char *error, size_t waiting);
     /** The first success after a failure. */
     void (*recovered)(void *user);
@@ -79,7 +80,7 @@ struct writer_client {
                                  struct warren_error *error);
     /** It was kicked, or its time has come. @return when that is again, by the monotonic clock */
     int64_t (*tend)(struct writer_client *client, int64_t now_ms);
-    /** Handlers appended so many @messages to the spool, up to @last_id, and they are committed. */
+    /** Handlers appended @messages to the spool, up to @last_id, and they are committed. */
     void (*appended)(struct writer_client *client, int64_t messages, int64_t bytes,
                      int64_t last_id);
     /* the writer's */
@@ -110,10 +111,10 @@ void writer_resume(struct writer *writer);
 /** The connection of the thread, for who has paused it, and in `tend`. */
 struct writer_side *writer_own(struct writer *writer);
 
-/** From now on @client is asked and told. While paused. */
+/** From now on @client's functions are called. While paused. */
 void writer_join(struct writer *writer, struct writer_client *client);
 /** Do what @client has handed over, and what it wants when kicked, each at most once more; what
- * fails is told so. It hands over no more. */
+ * fails is done with its status. It hands over no more. */
 void writer_leave(struct writer *writer, struct writer_client *client);
 
 /** Hand @work over until its `done`. Those that write are run in this order. Thread: any. */

@@ -22,7 +22,7 @@ void writer_side_done(struct writer_side *side)
     database_close(side->database);
 }
 
-/* ---- what is told ---- */
+/* ---- reports ---- */
 
 void writer_note(struct writer *w, struct writer_client *client, enum warren_status status,
                  const char *text, size_t waiting)
@@ -68,7 +68,7 @@ static bool has_failed(const struct writer *w, const struct writer_client *clien
     return false;
 }
 
-/* Each client of the group hears of it once; of success, if nothing of its own still waits. */
+/* Each client of the group gets one report; of success, if nothing of its own still waits. */
 static void note_group(struct writer *w, const struct works *works, enum warren_status status,
                        const struct warren_error *error)
 {

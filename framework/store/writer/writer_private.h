@@ -47,7 +47,7 @@ struct writer {
     bool is_kicked;
     bool working;      /* the thread is at its connection */
     bool busy;         /* somebody writes: it, a handler, or who has paused it */
-    bool wants;        /* the thread is about to: nobody else shall begin */
+    bool wants;        /* the thread is about to: no other shall begin */
     unsigned visitors; /* handlers that wait, */
     bool visited;      /* one of which had its turn since the thread had */
     unsigned pauses;   /* who has paused it, or is about to */
@@ -122,7 +122,7 @@ enum own_statement { OWN_SAVE, OWN_UNDO, OWN_RELEASE, OWN_COMMIT, OWN_COUNT };
 
 struct transactor {
     struct writer *writer;
-    struct writer_client *client; /* hears of failures */
+    struct writer_client *client; /* gets reports of failures */
     struct idempotency_store *store;
     struct writer_side side; /* of handlers */
     struct sqlite3_stmt *own[OWN_COUNT];
@@ -146,29 +146,30 @@ struct transactor {
 enum warren_status transactor_run_own(struct transactor *t, enum own_statement which,
                                       struct warren_error *error);
 enum warren_status transactor_open(struct transactor *t, struct warren_error *error);
-/** It is committed (WARREN_OK), or else everything is undone; all of the group are told. */
+/** It is committed (WARREN_OK), or else everything is undone; all of the group are decided. */
 void transactor_close(struct transactor *t, enum warren_status status);
 /** A failure such as a full disk makes SQLite roll everything back, what others wrote included; a
  * handler's statement can, too. */
 bool transactor_is_lost(struct transactor *t);
-/** Undo all of it, and say why. @text  NULL: it was a handler, whose message is told */
+/** Undo all of it, and say why. @text  NULL: it was a handler, whose message fails */
 void transactor_lose(struct transactor *t, const char *text);
 /**
- * Commit the group. What the store did is told an operator, and is WARREN_EIO and others; what one
- * of the group did, by whatever it wrote, is WARREN_EINVAL: who that was is found out singly.
+ * Commit the group. What the store did is reported to the operator, and is WARREN_EIO and others;
+ * what one of the group did, by whatever it wrote, is WARREN_EINVAL: who that was is found out
+ * singly.
  */
 enum warren_status transactor_commit(struct transactor *t, struct warren_error *error);
 
 /** A handler is about to enter. */
 void transactor_blame_begin(struct transactor *t);
-/** Was what the last call of the handler was told the disk's fault? Else it is its own. */
+/** Was the error of the handler's last call the disk's fault? Else it is its own. */
 bool transactor_disk_failed(struct transactor *t);
 /** Somebody undid, or would undo, what others wrote: for a while nobody shares a transaction. */
 void transactor_suspect(struct transactor *t);
 /** Is it so? Under the mutex. */
 bool transactor_is_singly(const struct transactor *t);
 
-/** It succeeded or failed, with @waiting works to be tried again: told if that is news. */
+/** It succeeded or failed, with @waiting works to be tried again: reported if that is news. */
 void writer_note(struct writer *w, struct writer_client *client, enum warren_status status,
                  const char *text, size_t waiting);
 
