@@ -152,7 +152,7 @@ static enum warren_status open_stores(struct testing_setup *setup, bool by_hand,
     if (setup->scratch)
         setup->worker.scratch = scratch_handle(setup->scratch);
     if (status == WARREN_OK && !by_hand &&
-        worker_setup_link(subscription->config, middleware_idempotency.name))
+        config_find_link(subscription->config, middleware_idempotency.name))
         status = testing_store_open(&setup->store, error);
     return status;
 }

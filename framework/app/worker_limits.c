@@ -28,7 +28,7 @@ static const struct config_queue *quorum_queue(const struct config *config, cons
 static void warn_if_below(const struct config_subscription *subscription, int64_t limit,
                           const char *event)
 {
-    const struct config_middleware *retry = worker_setup_link(subscription, middleware_retry.name);
+    const struct config_middleware *retry = config_find_link(subscription, middleware_retry.name);
     int64_t attempts = 0;
 
     if (retry)

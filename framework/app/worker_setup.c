@@ -178,21 +178,12 @@ enum warren_status worker_setup_init(struct worker_setup *setup,
     return worker_setup_again(setup, options, NULL, error);
 }
 
-const struct config_middleware *worker_setup_link(const struct config_subscription *subscription,
-                                                  const char *name)
-{
-    for (size_t i = 0; i < subscription->chain_count; i++)
-        if (strcmp(subscription->chain[i].name, name) == 0)
-            return &subscription->chain[i];
-    return NULL;
-}
-
 void worker_setup_show(const struct worker_setup *setup)
 {
     for (size_t i = 0; i < setup->config->subscription_count; i++) {
         const struct config_subscription *subscription = &setup->config->subscriptions[i];
         const struct config_middleware *retry =
-            worker_setup_link(subscription, middleware_retry.name);
+            config_find_link(subscription, middleware_retry.name);
 
         if (retry)
             config_options_show(retry->options, "max_attempts",

@@ -60,9 +60,6 @@ enum warren_status worker_setup_load(const struct config *config, size_t index,
  */
 enum warren_status worker_setup_chains(const struct registry *registry, struct config *config,
                                        struct warren_error *error);
-/** The link of that name in the chain of @subscription, or NULL. */
-const struct config_middleware *worker_setup_link(const struct config_subscription *subscription,
-                                                  const char *name);
 /** What is in force where an option says -1, for config_write_effective(); nothing runs after it.
  */
 void worker_setup_show(const struct worker_setup *setup);

@@ -14,7 +14,7 @@
 
 static bool needs_store(const struct config_subscription *subscription)
 {
-    return worker_setup_link(subscription, middleware_idempotency.name);
+    return config_find_link(subscription, middleware_idempotency.name);
 }
 
 static bool is_needed(const struct config *config, const struct config_subscription **ret_by)

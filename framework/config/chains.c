@@ -181,3 +181,12 @@ enum warren_status config_chains(struct config *config, const struct config_cata
         status = build(&chains, &config->private->subscriptions[i]);
     return status;
 }
+
+const struct config_middleware *config_find_link(const struct config_subscription *subscription,
+                                                 const char *name)
+{
+    for (size_t i = 0; i < subscription->chain_count; i++)
+        if (strcmp(subscription->chain[i].name, name) == 0)
+            return &subscription->chain[i];
+    return NULL;
+}

@@ -99,6 +99,10 @@ struct config_subscription {
     const char *where; /* "worker.yaml:12" for messages */
 };
 
+/** The link @name of the chain of @subscription, or NULL. */
+const struct config_middleware *config_find_link(const struct config_subscription *subscription,
+                                                 const char *name);
+
 /** All of it. Everything is owned by the struct and lives until config_free(). */
 struct config {
 /* NOLINTBEGIN(bugprone-macro-parentheses): the names of members. */

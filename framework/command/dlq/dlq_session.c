@@ -23,7 +23,7 @@ struct dlq_session {
     struct loop_timer rest;
     const struct dlq_session_events *events; /* while it runs */
     void *user;
-    size_t tries_left; /* one for each address */
+    size_t connects_left; /* one for each address */
     bool opened;
     bool lost;
     bool closing;
@@ -65,7 +65,7 @@ static void on_lost(void *user, const struct connection_loss *loss)
     struct dlq_session *s = user;
     char text[WARREN_ERROR_TEXT_MAX];
 
-    if (s->closing || s->lost || (!s->opened && --s->tries_left > 0))
+    if (s->closing || s->lost || (!s->opened && --s->connects_left > 0))
         return;
     s->lost = true;
     snprintf(text, sizeof text, "%s: %s", loss->where, loss->text);
@@ -133,7 +133,7 @@ static enum warren_status set_up(struct dlq_session *s, const char *name,
     if (status != WARREN_OK)
         return status;
     settings.connection.read_coalesce_us = 0;
-    s->tries_left = settings.connection.uri_count;
+    s->connects_left = settings.connection.uri_count;
     status = loop_new(clock_monotonic(), &s->loop);
     for (size_t i = 0; i < SIGNAL_COUNT && status == WARREN_OK; i++)
         status = loop_signal_init(&s->signals[i], s->loop, numbers[i], on_signal, s);

@@ -39,9 +39,9 @@ struct broker_check {
     size_t probed;
     struct loop_timer deadline;
     struct loop_timer slow;
-    size_t looked;     /* items of the first round, once it is over */
-    size_t tries_left; /* one for each address */
-    bool told_loss;    /* as the refusal of the item that the broker closed the connection for */
+    size_t looked;        /* items of the first round, once it is over */
+    size_t connects_left; /* one for each address */
+    bool told_loss;       /* as the refusal of the item that the broker closed the connection for */
     enum warren_status status;
     struct warren_error *error;
 };
@@ -323,8 +323,8 @@ static void on_lost(void *user, const struct connection_loss *loss)
 {
     struct broker_check *check = user;
 
-    if (!loss->was_open && check->tries_left > 1) {
-        check->tries_left--;
+    if (!loss->was_open && check->connects_left > 1) {
+        check->connects_left--;
         return;
     }
     if (check->told_loss)
@@ -362,7 +362,7 @@ static enum warren_status set_up(struct broker_check *check)
 
     if (status != WARREN_OK)
         return status;
-    check->tries_left = settings.connection.uri_count;
+    check->connects_left = settings.connection.uri_count;
     status = loop_new(clock_monotonic(), &check->loop);
     if (status == WARREN_OK)
         status = loop_timer_init(&check->deadline, check->loop, on_deadline, check);
