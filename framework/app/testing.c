@@ -14,7 +14,7 @@
 #include "app/testing_stages.h"
 #include "base/error.h"
 #include "consume/job/job.h"
-#include "consume/job/late.h"
+#include "consume/job/returned_publish.h"
 #include "consume/runtime/admission.h"
 #include "store/spool/spool.h"
 
@@ -391,9 +391,9 @@ static void end_late(struct warren_test *test)
 {
     struct attempt *current = test->current;
 
-    if (current->late) {
+    if (current->publish_returned) {
         job_begin(test->job, current, clock_now_ns(&test->clock.clock));
-        end(test, late_run(&test->setup.late, test->job));
+        end(test, returned_publish_run(&test->setup.returned_publish, test->job));
     } else if (current->publish_end != PUBLISH_FINE && current->forgiven &&
                current->retry_at_ms < 0) {
         test->attempt.forgiven = true;
@@ -437,7 +437,7 @@ const struct warren_test_attempt *warren_test_run(struct warren_test *test)
         why = scratch_leave(test->setup.scratch, outcome == WARREN_ACK);
     if (why && outcome == WARREN_ACK) {
         warren_job_fail(test->job, "its transaction was rolled back: %s", why);
-        outcome = chain_run(&test->setup.late, test->job);
+        outcome = chain_run(&test->setup.returned_publish, test->job);
     }
     end(test, outcome);
     end_late(test);

@@ -7,7 +7,7 @@
 
 #include "app/worker_store.h"
 #include "base/error.h"
-#include "consume/job/late.h"
+#include "consume/job/returned_publish.h"
 #include "middleware/builtin.h"
 #include "plugin/loader.h"
 
@@ -181,7 +181,8 @@ static enum warren_status open_subscription(struct testing_setup *setup, bool is
     runs = setup->subscription = subscriptions_at(setup->open, 0);
     if (chain_init(&setup->chain, runs->middlewares, runs->middleware_count, false, runs->handler,
                    runs->state) != WARREN_OK ||
-        late_init(&setup->late, runs->middlewares, runs->middleware_count) != WARREN_OK)
+        returned_publish_init(&setup->returned_publish, runs->middlewares,
+                              runs->middleware_count) != WARREN_OK)
         return error_set(error, WARREN_ENOMEM, "no memory for the chain");
     return WARREN_OK;
 }
@@ -270,7 +271,7 @@ enum warren_status testing_setup_reload(struct testing_setup *setup, const char 
 void testing_setup_done(struct testing_setup *setup)
 {
     chain_done(&setup->chain);
-    chain_done(&setup->late);
+    chain_done(&setup->returned_publish);
     keeper_stop(setup->store.keeper);
     subscriptions_close(setup->open);
     testing_store_done(&setup->store);

@@ -50,7 +50,8 @@ struct attempt {
     uint8_t publish_end;     /* enum publish_end */
     uint8_t unconfirmed;     /* attempts that ended as PUBLISH_UNCONFIRMED; not above 255 */
     uint8_t in_part;         /* of these, in which something was confirmed; not above 255 */
-    bool late;               /* the attempt failed after it was over: see consume/job/late.h */
+    bool publish_returned;   /* the attempt failed after it was over: see
+                                consume/job/returned_publish.h */
     char *unpublished;       /* what of it, and why; owned. NULL: nothing, or no memory */
     struct owed *owed;  /* for a copy in its place: see consume/relay/owed.h. One piece of memory,
                            owned; NULL: nothing, or no memory */

@@ -29,7 +29,7 @@ static void tell(const char *call)
                    "for warren had not finished",
                    call);
     id = flight_message_id(worker->slot->message_id, worker->slot->id_len);
-    ending_tell(NULL); /* it is known who did it, so nobody else is suspected */
+    ending_tell(NULL); /* it is known who did it, so no other is suspected */
     ending_now("handler %s of queue %s called %s for message \"%.*s\": ending with status 1, for "
                "warren had not finished",
                worker->slot->handler, worker->slot->queue, call, (int)id.len,

@@ -7,8 +7,9 @@
 #define WARREN_CONSUME_EXIT_WATCH_H
 
 /**
- * From now on such an end is told in one sentence and has the status 1. A second call has the watch
- * come before what others have registered for the end since the first. Thread: the process's first.
+ * From now on such an end is reported in one sentence and has the status 1. A second call has the
+ * watch come before what others have registered for the end since the first. Thread: the process's
+ * first.
  */
 void exit_watch_begin(void);
 /** The program ends as it wants to. Thread: the process's first. */

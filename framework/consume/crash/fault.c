@@ -38,8 +38,8 @@ static struct {
 /* The thread's own. Initial-exec: reading it in a signal's handler allocates nothing. */
 static __thread struct flight_worker *self __attribute__((tls_model("initial-exec")));
 
-/* How far the telling of a fault has come, so that a fault in it goes on with what is next. */
-enum stage { NOT_YET, TOLD, UNWOUND, WRITTEN, PARKED };
+/* How far the report of a fault has come, so that a fault in it goes on with what is next. */
+enum fault_step { NOT_YET, TOLD, UNWOUND, WRITTEN, PARKED };
 
 /* FAULT_SIGNALS: it is none of them. */
 static size_t place_of(int signal)
@@ -157,16 +157,16 @@ static void write_calls(struct flight_worker *worker)
 static void tell_and_park(struct flight_worker *worker, void *context) __attribute__((noreturn));
 static void tell_and_park(struct flight_worker *worker, void *context)
 {
-    if (worker->stage < UNWOUND) {
-        worker->stage = UNWOUND;
+    if (worker->step < UNWOUND) {
+        worker->step = UNWOUND;
         worker->call_count = (uint32_t)backtrace_take(context, worker->calls);
     }
-    if (worker->stage < WRITTEN) {
-        worker->stage = WRITTEN;
+    if (worker->step < WRITTEN) {
+        worker->step = WRITTEN;
         write_calls(worker);
     }
-    if (worker->stage < PARKED) {
-        worker->stage = PARKED;
+    if (worker->step < PARKED) {
+        worker->step = PARKED;
         flight_reported(worker);
     }
     park(worker);
@@ -193,15 +193,15 @@ static void on_fault(int signal, siginfo_t *info, void *context)
     struct flight_worker *worker = self;
     int before = errno;
 
-    if (!worker || (worker->stage == NOT_YET &&
+    if (!worker || (worker->step == NOT_YET &&
                     (!fault_is_ours(worker->flight, info) || !flight_is_up(worker)))) {
         fault_fall(signal, info, context, is_plain(signal));
         pass_on(signal, info);
         errno = before;
         return;
     }
-    if (worker->stage == NOT_YET) {
-        worker->stage = TOLD;
+    if (worker->step == NOT_YET) {
+        worker->step = TOLD;
         flight_crashed(worker, signal, info->si_code,
                        signal == SIGABRT || info->si_code <= 0 ? NULL : info->si_addr);
     }
@@ -214,17 +214,17 @@ static void on_tell(int signal, siginfo_t *info, void *context)
     struct flight_worker *worker = self;
 
     (void)signal;
-    if (!worker || worker->stage != NOT_YET || !fault_is_ours(worker->flight, info) ||
+    if (!worker || worker->step != NOT_YET || !fault_is_ours(worker->flight, info) ||
         (atomic_load(&worker->slot->state) & FLIGHT_STATE_MASK) != FLIGHT_STUCK)
         return;
-    worker->stage = TOLD;
+    worker->step = TOLD;
     tell_and_park(worker, context);
 }
 
 void fault_given_up(struct flight_worker *worker)
 {
     block_all();
-    worker->stage = TOLD;
+    worker->step = TOLD;
     tell_and_park(worker, NULL);
 }
 
@@ -233,7 +233,7 @@ void fault_given_up(struct flight_worker *worker)
 static pthread_once_t end_once = PTHREAD_ONCE_INIT;
 static pthread_key_t end_key; /* of a worker's thread: its worker */
 
-/* pthread_exit(3) has taken all frames away, so there are no calls to tell of. */
+/* pthread_exit(3) has taken all frames away, so there are no calls to report. */
 static void on_thread_end(void *value)
 {
     struct flight_worker *worker = value;
@@ -241,7 +241,7 @@ static void on_thread_end(void *value)
     if (worker->flight->pid != getpid() || !flight_is_up(worker))
         return;
     block_all();
-    worker->stage = UNWOUND;
+    worker->step = UNWOUND;
     flight_crashed(worker, 0, 0, NULL);
     tell_and_park(worker, NULL);
 }
@@ -328,7 +328,7 @@ static void allow_tell_signal(void)
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-/* Without a stack of its own a thread cannot tell of a stack that is full, but of all else. */
+/* Without a stack of its own a thread cannot report a stack that is full, but all else. */
 void fault_thread_begin(struct flight_worker *worker)
 {
     void *memory = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,

@@ -1,6 +1,7 @@
-/* fault.h - the signals of a fault, in a thread that runs a handler: told to the flight recorder
- * with a backtrace, after which the thread is parked for ever. The process goes on, tainted, as
- * long as it takes to end in good order; and if it cannot, the parked thread sees to it.
+/* fault.h - the signals of a fault, in a thread that runs a handler: written into the flight
+ * recorder with a backtrace, after which the thread is parked for ever. The process goes on,
+ * tainted, as long as it takes to end in good order; and if it cannot, the parked thread sees to
+ * it.
  *
  * A handler that ends its thread (pthread_exit(3)) is treated as one that crashed, without a
  * signal.
@@ -28,7 +29,7 @@ struct flight;
 struct flight_worker;
 struct process_state;
 
-/** Sent to a thread whose handler did not return by its hard limit: it tells where it is. */
+/** Sent to a thread whose handler did not return by its hard limit: it reports where it is. */
 #define FAULT_TELL_SIGNAL (SIGRTMAX - 3)
 
 /**
@@ -43,7 +44,7 @@ struct fault_plan {
     sigset_t mask;                     /* for the next process */
     int keep_fd;                       /* to be handed to it; -1: none */
     struct flight *flight;             /* to count the restart */
-    atomic_bool ending;                /* told to stop: exit instead */
+    atomic_bool ending;                /* the process was asked to stop: exit instead */
     atomic_int *told_to_stop;          /* as soon as it is not 0, the same; may be NULL */
     atomic_bool called_off;            /* the process is in good hands */
 };
@@ -61,7 +62,7 @@ void fault_remove(struct flight *flight);
 /** This thread is @worker's from now on: it gets a stack for signals. */
 void fault_thread_begin(struct flight_worker *worker);
 void fault_thread_end(struct flight_worker *worker);
-/** flight_end() came too late: tell where the thread is, and do nothing more. */
+/** flight_end() came too late: report where the thread is, and do nothing more. */
 void fault_given_up(struct flight_worker *worker) __attribute__((noreturn));
 
 /**
@@ -73,7 +74,7 @@ void fault_given_up(struct flight_worker *worker) __attribute__((noreturn));
 const struct flight_worker *fault_exits(void);
 
 /**
- * Become a new process, as @plan says, or exit if this one was told to stop. Returns only if
+ * Become a new process, as @plan says, or exit if this one was asked to stop. Returns only if
  * execv(3) failed. Async-signal-safe.
  */
 void fault_reexecute(const struct fault_plan *plan);

@@ -13,11 +13,11 @@
 #include "consume/crash/fault_private.h"
 #include "consume/crash/flight_recorder.h"
 
-/* Whoever falls beside another waits so long for the end. */
+/* A thread that falls beside another waits this long for the end. */
 #define FALL_MS 10000
 
 static struct flight *flights; /* linked by `next`; read by a signal's handler without a lock */
-static _Atomic pid_t falling;  /* the thread that tells */
+static _Atomic pid_t falling;  /* the thread that reports */
 
 /* A signal that another process sent is no fault of the handler, and a child that the handler
  * forked is not the handler's thread. */

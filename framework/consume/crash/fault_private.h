@@ -21,7 +21,7 @@ bool fault_is_ours(const struct flight *flight, const siginfo_t *info);
  */
 void fault_fall(int signal, const siginfo_t *info, void *context, bool plain);
 
-/** Under the lock of fault.c: @flight is told of falls, and no more. */
+/** Under the lock of fault.c: falls are noted in @flight, and no more. */
 void fault_falls_add(struct flight *flight);
 void fault_falls_remove(struct flight *flight);
 

@@ -145,7 +145,7 @@ static bool is_sure(const struct flight_file *from, const struct flight_slot *sl
            atomic_load(&from->head->alone_begun) == 1;
 }
 
-/* It died without a word, so nobody has told of them yet. */
+/* It died without a report, so its suspects were not logged yet. */
 static void tell_suspect(const struct flight_file *from, const struct flight_slot *slot)
 {
     struct warren_bytes id = flight_message_id(slot->message_id, slot->id_len);

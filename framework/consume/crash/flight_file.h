@@ -55,7 +55,7 @@ struct flight_head {
 
 /** What a worker thread does. The two low bits of flight_slot.state; the rest counts messages. */
 enum flight_state {
-    FLIGHT_IDLE,    /* the slot tells of its last message, if it had one */
+    FLIGHT_IDLE,    /* the slot has its last message, if there was one */
     FLIGHT_RUNNING, /* a handler */
     FLIGHT_CRASHED, /* the handler, by a signal: the thread is parked */
     FLIGHT_STUCK    /* not returned by the hard limit: the thread is parked or lost */
@@ -66,7 +66,7 @@ enum flight_state {
 struct flight_slot {
     _Atomic uint64_t state; /* written last */
     struct identity message;
-    uint32_t failed;  /* attempts in vain before this one, since this process has the message */
+    uint32_t failed;  /* attempts that failed before this one, since this process has the message */
     uint32_t crashes; /* that it was suspected of when it began */
     uint8_t alone;    /* nothing else ran: whatever happens, this message did it */
     uint8_t id_len;
@@ -90,7 +90,7 @@ enum flight_reason {
 /** What is remembered of a message that is not settled. All zero: free. */
 struct flight_note {
     struct identity message;
-    uint32_t failed;  /* attempts in vain that no header tells */
+    uint32_t failed;  /* failed attempts that no header counts */
     uint32_t crashes; /* processes that it took down, or may have */
     uint32_t report;  /* + 1; 0: none */
     uint32_t reason;  /* enum flight_reason, of the last crash */
@@ -145,7 +145,7 @@ struct flight_shape {
 enum warren_status flight_file_memory(const struct flight_shape *shape, uint64_t key,
                                       struct flight_file *file, struct warren_error *error);
 
-/** Who is told of recorders that no process holds any more. */
+/** What is called for recorders that no process holds any more. */
 struct flight_heir {
     /** To be merged into the new file, which is then written to the disk; after that @file goes. */
     void (*earlier)(void *user, const struct flight_file *file);

@@ -1,5 +1,5 @@
-/* flight_notes.h - what the flight recorder remembers of messages that are not settled: attempts in
- * vain, and crashes. Found again when the broker delivers such a message anew.
+/* flight_notes.h - what the flight recorder remembers of messages that are not settled: failed
+ * attempts, and crashes. Found again when the broker delivers such a message anew.
  *
  *   noted, and with a delivery here   [at hand]   the number of the note stands in the delivery
  *   noted, and with the broker        [awaited]   to be claimed by the delivery that comes
@@ -15,7 +15,7 @@
 
 #include "consume/crash/flight_file.h"
 
-/** A note whose message does not come is forgotten after so long; another worker has settled it. */
+/** A note whose message does not come is forgotten after this; another worker has settled it. */
 #define FLIGHT_NOTE_KEPT_MS (INT64_C(24) * 3600 * 1000)
 /** The same for those of FLIGHT_FALL, of which most were settled long ago. */
 #define FLIGHT_FALL_KEPT_MS (INT64_C(600) * 1000)
@@ -71,7 +71,7 @@ uint32_t flight_notes_claim(struct flight_notes *notes, const struct identity *m
 /** A copy of the note @number, which is at hand. */
 void flight_notes_get(struct flight_notes *notes, uint32_t number, struct flight_note *ret_note);
 /**
- * @failed attempts in vain so far.
+ * @failed attempts so far.
  *
  * @number  of its note; 0: it has none
  * @return  the number of its note; 0: there is no room, or another delivery is the same message
@@ -81,7 +81,7 @@ uint32_t flight_notes_failed(struct flight_notes *notes, uint32_t number,
 /**
  * The message goes back to the broker: await it.
  *
- * @copy  what comes is a copy, which tells itself how often it failed
+ * @copy  what comes is a copy, whose headers say how often it failed
  */
 void flight_notes_await(struct flight_notes *notes, uint32_t number, bool copy);
 /** It is settled: forget it. */

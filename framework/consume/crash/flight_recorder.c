@@ -81,14 +81,14 @@ enum warren_status flight_open(const struct flight_options *options, struct flig
     f->pid = getpid();
     f->started_ms = clock_now_ms(clock_monotonic());
     atomic_store(&f->hard_least_ms, INT64_MAX);
-    turnstile_init(&f->turnstile);
+    exclusive_gate_init(&f->exclusive_gate);
     status = open_parts(f, options, error);
     if (status != WARREN_OK) {
         flight_close(f, false);
         return status;
     }
     if (flight_suspects(f) > 0 && atomic_load(&f->file.head->falls) > 0)
-        turnstile_expect(&f->turnstile);
+        exclusive_gate_expect(&f->exclusive_gate);
     if (atomic_load(&f->file.head->falls) >= FLIGHT_FALLS_MAX)
         begin_narrow(f);
     *ret_flight = f;
@@ -106,7 +106,7 @@ void flight_close(struct flight *f, bool landed)
     remove = !f->notes.file || (landed && flight_notes_count(&f->notes) == 0);
     flight_notes_done(&f->notes);
     flight_file_close(&f->file, remove);
-    turnstile_done(&f->turnstile);
+    exclusive_gate_done(&f->exclusive_gate);
     guarded_free(f->workers, f->workers_size);
     guarded_free(f, sizeof *f);
 }

@@ -1,5 +1,5 @@
 /* flight_recorder.h - who is in a handler with which message, in memory that outlives the process;
- * and what earlier processes left of it: attempts in vain, and messages that are suspected of
+ * and what earlier processes left of it: failed attempts, and messages that are suspected of
  * having ended one.
  *
  *   begin > the handler > end > ... begin    a few stores each: no lock, no system call
@@ -17,7 +17,7 @@
  * is not settled, or that message is gone, and with it the trouble.
  *
  * Elsewhere: the signals (fault.h), what becomes of a suspect (guard.h), the end of a tainted
- * process (app/worker_taint.h).
+ * process (app/worker_flight.h).
  */
 #ifndef WARREN_CONSUME_FLIGHT_RECORDER_H
 #define WARREN_CONSUME_FLIGHT_RECORDER_H
@@ -27,8 +27,8 @@
 #include <sys/types.h>
 
 #include "base/backtrace.h"
+#include "consume/crash/exclusive_gate.h"
 #include "consume/crash/flight_notes.h"
-#include "consume/crash/turnstile.h"
 
 struct flight_options {
     const char *directory; /* NULL: memory, that flight_hand_on() passes to the next process */
@@ -51,8 +51,8 @@ struct flight_worker {
     _Atomic uint32_t *lost;          /* of the subscription: counts threads that do not come back */
     void *stack;                     /* for signals */
     stack_t stack_before;
-    bool inside;    /* of the turnstile */
-    unsigned stage; /* of the fault that is being told; see fault.c */
+    bool inside;   /* of the exclusive gate */
+    unsigned step; /* of the fault that is being reported; see fault.c */
     uint32_t call_count;
     void *calls[BACKTRACE_CALLS];
 };
@@ -60,7 +60,7 @@ struct flight_worker {
 struct flight {
     struct flight_file file;
     struct flight_notes notes;
-    struct turnstile turnstile;
+    struct exclusive_gate exclusive_gate;
     uint32_t crashes_max;
     pid_t pid; /* a child that a handler forks has all of this, too, and must not touch it */
     struct flight_worker *workers;
@@ -87,7 +87,7 @@ enum warren_status flight_open(const struct flight_options *options, struct flig
  */
 void flight_close(struct flight *flight, bool landed);
 
-/** Hand out @count slots of worker threads. NULL: there are not so many. Thread: main. */
+/** Hand out @count slots of worker threads. NULL: there are fewer. Thread: main. */
 struct flight_worker *flight_workers(struct flight *flight, const char *queue, const char *handler,
                                      uint32_t count, _Atomic uint32_t *lost);
 
@@ -131,7 +131,7 @@ struct flight_report *flight_report_of(const struct flight_worker *worker);
 
 /**
  * Look for handlers that have not returned by their hard limit: their threads are given up and
- * asked to tell where they are.
+ * asked to report where they are.
  *
  * @return when to look again, in ms from now; -1: no need
  */
@@ -164,9 +164,9 @@ uint32_t flight_suspects(const struct flight *flight);
 
 /* ---- a process that falls ---- */
 
-/** After so many falls in a row the next process runs one message at a time. */
+/** After this many falls in a row the next process runs one message at a time. */
 #define FLIGHT_FALLS_MAX 3
-/** A process that lived so long ends the row. */
+/** A process that lived this long ends the row. */
 #define FLIGHT_CALM_MS 60000
 
 /** Messages begun here. Async-signal-safe. */

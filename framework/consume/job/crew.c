@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "consume/job/late.h"
+#include "consume/job/returned_publish.h"
 
 static enum warren_status make_jobs(struct crew *crew, const struct job_source *source)
 {
@@ -28,7 +28,7 @@ enum warren_status crew_init(struct crew *crew, const struct job_source *source,
 
     crew->concurrency = guard->concurrency;
     if (status == WARREN_OK)
-        status = late_init(&crew->late, members, count);
+        status = returned_publish_init(&crew->returned_publish, members, count);
     if (status == WARREN_OK)
         status = guard_init(&crew->guard, guard);
     return status == WARREN_OK ? make_jobs(crew, source) : status;
@@ -40,7 +40,7 @@ void crew_done(struct crew *crew)
         job_free(crew->jobs[i]);
     free(crew->jobs);
     chain_done(&crew->chain);
-    chain_done(&crew->late);
+    chain_done(&crew->returned_publish);
 }
 
 bool crew_run(struct crew *crew, uint32_t worker, struct attempt *attempt, int64_t begun_ns)
@@ -49,8 +49,8 @@ bool crew_run(struct crew *crew, uint32_t worker, struct attempt *attempt, int64
     enum warren_outcome outcome;
 
     job_begin(job, attempt, begun_ns);
-    if (attempt->late) {
-        outcome = late_run(&crew->late, job);
+    if (attempt->publish_returned) {
+        outcome = returned_publish_run(&crew->returned_publish, job);
         guard_judged(&crew->guard, job, outcome);
     } else {
         outcome = guard_run(&crew->guard, worker, job, &crew->chain);

@@ -10,7 +10,7 @@
 
 struct crew {
     struct chain chain;
-    struct chain late; /* see late.h */
+    struct chain returned_publish; /* its judges: see returned_publish.h */
     struct guard guard;
     struct warren_job **jobs; /* one a worker */
     uint32_t concurrency;

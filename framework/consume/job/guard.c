@@ -115,13 +115,13 @@ static enum warren_outcome run(struct guard *guard, struct flight_worker *worker
     return outcome;
 }
 
-static enum turnstile_way way_of(struct flight *flight, const struct flight_note *suspicion)
+static enum exclusive_gate_way way_of(struct flight *flight, const struct flight_note *suspicion)
 {
     if (flight_is_narrow(flight))
         flight_look_for_calm(flight, clock_now_ms(clock_monotonic()));
     if (suspicion->crashes > 0 && suspicion->reason != FLIGHT_LIMIT)
-        return TURNSTILE_SUSPECT;
-    return flight_is_narrow(flight) ? TURNSTILE_ALONE : TURNSTILE_BESIDE;
+        return EXCLUSIVE_GATE_SUSPECT;
+    return flight_is_narrow(flight) ? EXCLUSIVE_GATE_ALONE : EXCLUSIVE_GATE_BESIDE;
 }
 
 enum warren_outcome guard_run(struct guard *guard, uint32_t index, struct warren_job *job,
@@ -132,7 +132,7 @@ enum warren_outcome guard_run(struct guard *guard, uint32_t index, struct warren
     struct flight_note suspicion;
     struct warren_bytes message_id;
     struct identity message;
-    enum turnstile_way way;
+    enum exclusive_gate_way way;
 
     if (!flight)
         return chain_run(chain, job);
@@ -143,14 +143,14 @@ enum warren_outcome guard_run(struct guard *guard, uint32_t index, struct warren
     if (flight_suspects(flight) == 0 && !flight_is_narrow(flight))
         return run(guard, worker, job, chain, &message, message_id, false, suspicion.crashes);
     way = way_of(flight, &suspicion);
-    if (!turnstile_enter(&flight->turnstile, way))
+    if (!exclusive_gate_enter(&flight->exclusive_gate, way))
         return WARREN_REQUEUE;
     worker->inside = true;
-    if (way == TURNSTILE_SUSPECT)
+    if (way == EXCLUSIVE_GATE_SUSPECT)
         report(job, &suspicion, WARREN_LOG_WARN, "suspected message runs alone");
-    if (way != TURNSTILE_BESIDE && guard->options.settle_up)
-        guard->options.settle_up(guard->options.user);
-    return run(guard, worker, job, chain, &message, message_id, way != TURNSTILE_BESIDE,
+    if (way != EXCLUSIVE_GATE_BESIDE && guard->options.wait_for_acks)
+        guard->options.wait_for_acks(guard->options.user);
+    return run(guard, worker, job, chain, &message, message_id, way != EXCLUSIVE_GATE_BESIDE,
                suspicion.crashes);
 }
 
@@ -161,7 +161,7 @@ void guard_ended(struct guard *guard, uint32_t index)
     if (!worker || !worker->inside)
         return;
     worker->inside = false;
-    turnstile_leave(&guard->flight->turnstile);
+    exclusive_gate_leave(&guard->flight->exclusive_gate);
 }
 
 void guard_judged(struct guard *guard, struct warren_job *job, enum warren_outcome outcome)

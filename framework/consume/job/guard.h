@@ -22,7 +22,7 @@ struct guard_options {
     const char *handler;
     uint32_t concurrency;
     /** Wait until the broker knows of every ack so far. On a worker's thread. May be NULL. */
-    void (*settle_up)(void *user);
+    void (*wait_for_acks)(void *user);
     void *user;
 };
 

@@ -20,9 +20,9 @@
 #include "consume/relay/relay.h"
 #include "consume/relay/settlement.h"
 
-/** Bytes kept of what warren_job_reason() was told, with the NUL. */
+/** Bytes kept of a reason (warren_job_reason()), with the NUL. */
 #define JOB_REASON_SIZE 32
-/** Bytes kept of what warren_job_fail() was told, with the NUL. */
+/** Bytes kept of an error text (warren_job_fail()), with the NUL. */
 #define JOB_ERROR_SIZE 1025
 
 /**
@@ -54,7 +54,7 @@ struct job_source {
     struct clock *clock;
     uint64_t seed;                      /* of warren_job_seed() */
     const _Atomic int64_t *deadline_ms; /* by the clock, when draining must end; INT64_MAX: none */
-    settlement_done_fn *settled;        /* told for a delivery whose receipts came late */
+    settlement_done_fn *settled;        /* called for a delivery whose receipts came later */
     /** Take a place among those held for a retry. @return false: there is none. May be NULL. */
     bool (*reserve)(void *user);
     void *user;

@@ -1,5 +1,5 @@
-/* job_failure.c - what an attempt in vain, or of a duplicate, asks for, and the way out of one by
- * warren_panic(). */
+/* job_failure.c - what a failed attempt, or that of a duplicate, asks for, and the way out of one
+ * by warren_panic(). */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -180,7 +180,7 @@ void job_forgive_unpublished(struct warren_job *job)
     warren_job_forgive(job);
     if (job->retry_delay_ms < 0)
         warren_job_retry_after(job, settlement_again_ms(job->attempt));
-    if (job->published) { /* the settlement decides, and tells, when the receipts of the rest have
+    if (job->published) { /* the settlement decides, and reports, when the receipts of the rest have
                              come */
         settlement_not_taken(job->settlement, job->error);
         return;

@@ -1,11 +1,11 @@
-/* job_relay.c - the end of an attempt in vain: where the message waits, or what is published in its
+/* job_relay.c - the end of a failed attempt: where the message waits, or what is published in its
  * place, decided on the worker's thread, where waiting for the publisher hurts least.
  */
 #include "amqp/wire/annotations.h"
 #include "consume/job/job.h"
 #include "consume/relay/owed.h"
 
-/* What was handed back on a stream is run again after so long. */
+/* The delay of what was handed back on a stream. */
 #define STREAM_AGAIN_MS 1000
 
 static int64_t left_ms(const struct warren_job *job)
@@ -91,7 +91,7 @@ static void dead_letter(struct warren_job *job)
     relay(job, &facts);
 }
 
-/* A place here costs the broker nothing; but the process may end, so only for so long. */
+/* A place here costs the broker nothing; but the process may end, so the time is bounded. */
 static bool keep_here(const struct warren_job *job)
 {
     const struct relay *relay = job->source->relay;
@@ -113,7 +113,7 @@ static bool waits_for_publisher(const struct warren_job *job)
     return job->untaken && job->forgiven && job->retry_delay_ms >= 0 && !is_draining(job);
 }
 
-/* Handing it back tells all there is to tell: no attempt of this process counts. */
+/* Handing it back loses nothing: no attempt of this process counts. */
 static bool may_hand_back(const struct warren_job *job)
 {
     return job->attempt->failed == 0 && job->retry_delay_ms <= 0;

@@ -1,5 +1,5 @@
 /* job_transaction.c - a job whose handler writes in a transaction of the store: who gives it, who
- * hears of its replies, and where its messages go meanwhile.
+ * gets its replies, and where its messages go meanwhile.
  */
 #include <warren/sqlite.h>
 

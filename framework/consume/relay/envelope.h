@@ -21,7 +21,7 @@
 /** No error text and no backtrace is longer, whatever room there is. */
 #define ENVELOPE_TEXT_MAX 32768
 
-/** What the copy tells. A text may be NULL: then the note is left out. All are borrowed. */
+/** What the copy says. A text may be NULL: then the note is left out. All are borrowed. */
 struct envelope_facts {
     const char *queue;
     const char *exchange; /* where it was published first, */

@@ -4,8 +4,8 @@
 #include "amqp/wire/notes.h"
 #include "amqp/wire/property_spans.h"
 
-/* Only a redelivered message has been delivered in vain: the broker's header of a new one is its
- * publisher's. RabbitMQ 4.3 counts apart what was only handed back: then nothing was in vain. */
+/* Only a redelivered message has failed deliveries: the broker's header of a new one is its
+ * publisher's. RabbitMQ 4.3 counts apart what was only handed back: that has not failed. */
 static uint32_t broker_count(const struct delivery *delivery)
 {
     struct property_spans spans;

@@ -1,5 +1,5 @@
-/* history.h - what the headers of a message tell of its way so far: warren's own notes, and the
- * broker's count of deliveries in vain.
+/* history.h - what the headers of a message say of its way so far: warren's own notes, and the
+ * broker's count of failed deliveries.
  * Thread: any. Elsewhere: which notes count (amqp/wire/notes.h), who writes them (envelope.h).
  */
 #ifndef WARREN_CONSUME_HISTORY_H

@@ -35,7 +35,7 @@ void owed_keep(struct attempt *attempt, const struct relay_facts *facts, int64_t
         at = owed->texts;
         owed->due_ms = due_ms;
         owed->since_ms = -1;
-        owed->tries = attempt->owed ? attempt->owed->tries : 0;
+        owed->failed = attempt->owed ? attempt->owed->failed : 0;
         owed->facts = *facts;
         owed->facts.reason = put(&at, facts->reason);
         owed->facts.error = put(&at, facts->error);
@@ -51,8 +51,8 @@ int64_t owed_again_ms(struct owed *owed, struct random *random)
     struct backoff backoff;
 
     backoff_init(&backoff, OWED_AGAIN_MIN_MS, OWED_AGAIN_MAX_MS - OWED_AGAIN_MIN_MS, random);
-    backoff.attempt = owed->tries;
-    if (owed->tries < UINT32_MAX)
-        owed->tries++;
+    backoff.attempt = owed->failed;
+    if (owed->failed < UINT32_MAX)
+        owed->failed++;
     return OWED_AGAIN_MIN_MS + backoff_next_ms(&backoff);
 }

@@ -17,7 +17,7 @@
 struct owed {
     int64_t due_ms;   /* by the clock, when the next attempt is; INT64_MAX: there is none here */
     int64_t since_ms; /* when the copy failed first; -1: it has not */
-    uint32_t tries;   /* that failed, also of earlier outcomes of the delivery */
+    uint32_t failed;  /* copies that failed, also of earlier outcomes of the delivery */
     struct relay_facts facts;
     char texts[];
 };
@@ -28,7 +28,7 @@ struct owed {
  */
 void owed_keep(struct attempt *attempt, const struct relay_facts *facts, int64_t due_ms);
 
-/** A try has failed: the next one is not before so many ms from now. */
+/** A copy has failed. @return ms until the next one, at least */
 int64_t owed_again_ms(struct owed *owed, struct random *random);
 
 #endif

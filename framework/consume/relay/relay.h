@@ -31,7 +31,7 @@ struct relay {
     const char *queue;
     const char *handler;
     const char *dead_exchange; /* NULL: dead letters are not published */
-    const char *dead_queue;    /* bound to it, for what is told; may be NULL */
+    const char *dead_queue;    /* bound to it, for reports; may be NULL */
     bool into_queue;           /* false: the queue is a stream, which must not get it again */
     bool broker_counts;        /* see history.h */
     char host[65];

@@ -79,11 +79,13 @@ static void fail(struct attempt *attempt, bool confirmed)
     if (attempt->outcome == WARREN_RETRY && !attempt->forgiven)
         return;
     attempt->outcome = WARREN_RETRY;
-    attempt->forgiven = true; /* unless it is late, and those who then decide say otherwise */
-    attempt->late = attempt->publish_end == PUBLISH_REFUSED || is_too_much(attempt, confirmed);
+    attempt->forgiven =
+        true; /* unless what was published is returned: those who then decide may say otherwise */
+    attempt->publish_returned =
+        attempt->publish_end == PUBLISH_REFUSED || is_too_much(attempt, confirmed);
 }
 
-/* The first one is told of, and the first one that is refused in its place. @what: taken over */
+/* The first one is reported, and the first one that is refused in its place. @what: taken over */
 static void note(struct attempt *attempt, enum publish_end end, char *what)
 {
     if (attempt->publish_end >= end) {
@@ -121,7 +123,7 @@ static void release_later(struct settlement *settlement)
         done(user, attempt);
 }
 
-/* A NUL in it is shown as \0. @text: where nobody told the length */
+/* A NUL in it is shown as \0. @text: where the length is not known */
 static void show_name(struct warren_bytes name, const char *text, char shown[NAME_SIZE])
 {
     const char *bytes = name.data ? name.data : text;

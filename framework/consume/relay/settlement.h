@@ -14,7 +14,7 @@
 #include "amqp/consumer/ack_batcher.h"
 #include "consume/attempt/attempt.h"
 
-/** What the broker is told for @outcome, if no copy stands in for it. */
+/** What is sent to the broker for @outcome, if no copy stands in for it. */
 enum verdict settlement_verdict(enum warren_outcome outcome);
 
 /** Attempts of which a part was published, and which are forgiven. */
@@ -23,7 +23,7 @@ enum verdict settlement_verdict(enum warren_outcome outcome);
 /** One delivery that waits for receipts. Made at the job's first publish. */
 struct settlement;
 
-/** Told, on the thread of the last receipt, that @attempt is settled; its outcome is written. */
+/** Called on the thread of the last receipt: @attempt is settled, its outcome is written. */
 typedef void settlement_done_fn(void *user, struct attempt *attempt);
 
 /** Held by the handler. NULL: no memory. */
@@ -42,13 +42,14 @@ void settlement_not_taken(struct settlement *settlement, const char *why);
  * Its receipt: a warren_receipt_fn; @user is the settlement. Receipts come one after the other.
  * Anything but CONFIRMED and SPOOLED makes the outcome WARREN_RETRY, and attempt->unpublished says
  * what was not published:
- *   RETURNED                  it is the message's fault: the delivery is `late`, see late.h
+ *   RETURNED                  it is the message's fault: `publish_returned`, see returned_publish.h
  *   NACKED, TIMEOUT, EXPIRED  the broker, or a queue that is full, may take it later: the attempt
  * is forgiven. But where something was confirmed, the next attempt publishes that again, so only
- * SETTLEMENT_IN_PART such attempts of a delivery are forgiven; from then on it is `late`, too.
+ * SETTLEMENT_IN_PART such attempts of a delivery are forgiven; from then on they count as returned,
+ * too.
  */
 void settlement_receipt(const struct warren_receipt *receipt, void *user);
-/** Such a forgiven one comes again after so long: 1 s, doubling up to 30 s. */
+/** The delay of such a forgiven one: 1 s, doubling up to 30 s. */
 int64_t settlement_again_ms(struct attempt *attempt);
 
 /**
@@ -60,7 +61,7 @@ void settlement_relayed(const struct warren_receipt *receipt, void *user);
 /**
  * The handler has returned and the delivery's outcome is written. @settlement is gone.
  *
- * @return true: settled now; false: `done` tells it later
+ * @return true: settled now; false: `done` follows later
  */
 bool settlement_handled(struct settlement *settlement);
 

@@ -19,13 +19,13 @@
 /** The longest that a message is held for a retry: half of RabbitMQ's default ack time-out. */
 #define ADMISSION_DELAY_MAX_MS (15 * 60 * 1000)
 /** How soon a gate that closes and does not say when is asked again; and how late at most, for it
- * may be told something else meanwhile (SIGHUP). */
+ * may get other options meanwhile (SIGHUP). */
 #define ADMISSION_ASK_MS     100
 #define ADMISSION_ASK_MAX_MS 1000
 
 /**
  * How many of @want deliveries may go: each of @members that is a gate is asked about what the ones
- * before it let through, and told how many went.
+ * before it let through, and learns how many went.
  *
  * @ret_retry_ms  if fewer may go: when a gate wants to be asked again, at least 1
  */

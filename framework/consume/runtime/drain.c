@@ -212,7 +212,7 @@ void drain_begin(struct runtime *r)
         return;
     enter(r, DRAIN_CANCELLING);
     if (r->flight)
-        turnstile_close(&r->flight->turnstile);
+        exclusive_gate_close(&r->flight->exclusive_gate);
     if (reserve_ms > RESERVE_MAX_MS)
         reserve_ms = RESERVE_MAX_MS;
     d->end_ms = begin_ms + r->drain_timeout_ms;

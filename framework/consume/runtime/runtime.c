@@ -1,5 +1,5 @@
-/* runtime.c - see runtime.h. Here: life, and what happens when. Working: pulse.c. The end: drain.c.
- */
+/* runtime.c - see runtime.h. Here: life, and what happens when. Working: runtime_turn.c. The end:
+ * drain.c. */
 #include "consume/runtime/runtime.h"
 
 #include <stdlib.h>
@@ -8,12 +8,12 @@
 #include "base/thread.h"
 #include "consume/runtime/subscription_private.h"
 
-/* After a consumer lost its queue, so soon the topology is declared again. */
+/* After a consumer lost its queue: the time until the topology is declared again. */
 #define REDECLARE_MS 200
 /* After the broker did not answer a declare. */
 #define REDECLARE_LATE_MS 30000
 
-/* Declaring that takes so long is told of, and again after so long. */
+/* Declaring that takes this long is reported, and again after each further interval. */
 #define SLOW_MS       1000
 #define SLOW_AGAIN_MS 10000
 
@@ -144,7 +144,7 @@ static void abort_now(void *arg)
 
 static enum warren_status init_timers(struct runtime *r)
 {
-    enum warren_status status = pulse_init(r);
+    enum warren_status status = runtime_turn_init(r);
 
     if (status == WARREN_OK)
         status = loop_timer_init(&r->redeclare, r->loop, declare, r);
@@ -153,7 +153,7 @@ static enum warren_status init_timers(struct runtime *r)
     if (status == WARREN_OK)
         status = drain_init(r);
     if (status == WARREN_OK)
-        status = settle_up_init(&r->settle_up, r);
+        status = ack_barrier_init(&r->ack_barrier, r);
     return status;
 }
 
@@ -271,10 +271,10 @@ void runtime_free(struct runtime *r)
     topology_free(r->topology);
     connection_free(r->connection);
     drain_done(r);
-    pulse_done(r);
+    runtime_turn_done(r);
     loop_timer_done(&r->redeclare);
     loop_timer_done(&r->slow);
-    settle_up_done(&r->settle_up);
+    ack_barrier_done(&r->ack_barrier);
     loop_free(r->loop);
     free(r);
 }

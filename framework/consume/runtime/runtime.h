@@ -38,8 +38,8 @@ struct runtime_subscription {
     size_t prefetch_bytes;                /* 0: no bound */
     uint32_t concurrency;                 /* worker threads, at least 1 */
     const struct warren_table *arguments; /* of basic.consume; may be NULL */
-    const char *dead_exchange; /* where what is rejected is published; NULL: the broker is told to
-                                  reject it */
+    const char *dead_exchange; /* where what is rejected is published; NULL: it is rejected at the
+                                  broker */
     const char *dead_queue;    /* bound to it; for the log. May be NULL */
     bool is_stream;            /* the queue; nothing is put back into it, */
     stream_begin begin;        /* and it is consumed from there */
@@ -73,22 +73,22 @@ struct runtime_unrelayed {
     uint32_t waiting;     /* messages that wait for their copy, this one included */
 };
 
-/** Copies in vain are told of at most so often. */
+/** The least time between two reports of copies that failed. */
 #define RUNTIME_TELL_MS 10000
 
-/** What the owner is told, on the runtime's thread. Any may be NULL. Do not block. */
+/** Events for the owner, on the runtime's thread. Any may be NULL. Do not block. */
 struct runtime_events {
     void (*connected)(void *user, const char *where, const char *server);
-    /** Lost, or a try failed. */
+    /** Lost, or it could not be made. */
     void (*lost)(void *user, const struct connection_loss *loss);
     /** It is open, but allows fewer channels than are needed: subscriptions wait for one. */
     void (*few_channels)(void *user, uint32_t needed, uint32_t allowed);
-    /** Declaring takes longer than a second: so many items of so many were answered. */
+    /** Declaring takes longer than a second: @done of @total items were answered. */
     void (*declaring)(void *user, size_t done, size_t total);
     /** The broker refused an item of the topology. */
     void (*refused)(void *user, const char *item, uint16_t code, const char *text);
-    /** A queue that was not declared as the topology has it, or at all, gives up what it took back
-     *  so often. Once for each. NULL: nobody asks. */
+    /** A queue that was not declared as the topology has it, or at all, gives a message up that it
+     *  took back @limit times. Once for each. NULL: nobody asks. */
     void (*limited)(void *user, const char *queue, int64_t limit);
     /**
      * A stream begins at @offset, and not at @expected, for its retention removed what was between
@@ -103,14 +103,14 @@ struct runtime_events {
     /** A message is tried again, and its attempt forgiven, because one that its job published was
      * not confirmed: attempt->unpublished. */
     void (*unconfirmed)(void *user, const char *queue, const struct attempt *attempt);
-    /** A copy was not confirmed: nothing is lost, and it is tried again. At most so often:
+    /** A copy was not confirmed: nothing is lost, and it is tried again. At most once in
      * RUNTIME_TELL_MS, for each subscription and each kind of copy. */
     void (*unrelayed)(void *user, const struct runtime_unrelayed *what);
     /** After that one was confirmed, and no message of @queue waits for its copy any more. */
     void (*relayed)(void *user, const char *queue);
     /** memory_max was reached, or undercut again; for the time since the last call @times times. */
     void (*memory)(void *user, bool full, size_t bytes, uint32_t times);
-    /** Draining has begun: so many were handed back unbegun, so many are waited for. */
+    /** Draining has begun: @handed_back were not begun, @running are waited for. */
     void (*draining)(void *user, uint32_t handed_back, uint32_t running);
     /**
      * The end; called once. WARREN_OK; WARREN_ETIMEOUT: drain_timeout_ms was over while
@@ -155,7 +155,7 @@ enum runtime_count {
     COUNT_REDELIVERED,
     COUNT_RETRIED,       /* held here for another attempt; settled only by the last one */
     COUNT_STALE,         /* of a lost channel: dropped, the broker delivers them again */
-    COUNT_UNCONFIRMED,   /* attempts in vain because a publish of the job failed */
+    COUNT_UNCONFIRMED,   /* attempts that failed because a publish of the job did */
     COUNT_DEAD_LETTERED, /* copies in the dead-letter exchange, confirmed */
     COUNT_RELAYED,       /* copies in their queue, with the attempts counted */
     COUNT_UNRELAYED,     /* copies that were not confirmed: each is tried again */

@@ -1,4 +1,4 @@
-/* runtime_private.h - what the parts of a runtime share: runtime.c, pulse.c, drain.c,
+/* runtime_private.h - what the parts of a runtime share: runtime.c, runtime_turn.c, drain.c,
  * and its subscriptions. Thread: the loop's. */
 #ifndef WARREN_CONSUME_RUNTIME_PRIVATE_H
 #define WARREN_CONSUME_RUNTIME_PRIVATE_H
@@ -7,8 +7,8 @@
 
 #include "amqp/topology/topology.h"
 #include "base/flap.h"
+#include "consume/runtime/ack_barrier.h"
 #include "consume/runtime/limit_look.h"
-#include "consume/runtime/settle_up.h"
 #include "consume/runtime/subscription.h"
 #include "loop/loop.h"
 
@@ -50,7 +50,7 @@ struct runtime {
     uint32_t straggler_age_ms;
     uint32_t drain_timeout_ms;
     struct flight *flight; /* NULL: none */
-    struct settle_up settle_up;
+    struct ack_barrier ack_barrier;
 
     struct loop_task collect;
     struct loop_task stop;
@@ -61,8 +61,8 @@ struct runtime {
     struct loop_timer slow; /* while declaring: the time to say how far that is */
     bool declaring;
     bool memory_full;
-    struct flap memory_told;
-    struct loop_timer memory_due; /* to tell of it */
+    struct flap memory_reported;
+    struct loop_timer memory_due; /* to report it */
     _Atomic uint64_t connects;
     struct drain drain;
 
@@ -77,10 +77,10 @@ void runtime_wake(struct runtime *runtime);
 /** The topology may have changed: declare it again before long. */
 void runtime_redeclare_soon(struct runtime *runtime);
 
-/* ---- pulse.c ---- */
+/* ---- runtime_turn.c ---- */
 
-enum warren_status pulse_init(struct runtime *runtime);
-void pulse_done(struct runtime *runtime);
+enum warren_status runtime_turn_init(struct runtime *runtime);
+void runtime_turn_done(struct runtime *runtime);
 /** All of one read has come. */
 void runtime_turn(struct runtime *runtime);
 /** Settle and send everything that can be. @return how many deliveries were settled */

@@ -151,7 +151,7 @@ void stages_drop(struct stages *stages, struct attempt *attempt)
     }
 }
 
-/* The outcome is written; those further out are still to hear of it. */
+/* The outcome is written; the `after` of those further out is still to be called. */
 static void go_on(struct attempt *attempt)
 {
     struct stage *stage = attempt->stage;
@@ -180,7 +180,7 @@ void warren_passage_retry(struct warren_passage *passage, int64_t delay_ms)
     go_on(attempt);
 }
 
-/* ---- what a job tells of it ---- */
+/* ---- what a job has of it ---- */
 
 void *warren_job_mark(const struct warren_job *job, const struct warren_link *next)
 {

@@ -66,12 +66,12 @@ void stages_pass(struct stages *stages, struct batch *arrived, struct batch *go,
 uint32_t stages_waiting(const struct stages *stages);
 
 /**
- * @attempt's outcome is final: tell each `after`, innermost first.
+ * @attempt's outcome is final: call each `after`, innermost first.
  *
- * @return true: settle it now; false: calls->settled() tells it later. Thread: any
+ * @return true: settle it now; false: calls->settled() follows later. Thread: any
  */
 bool stages_leave(struct stages *stages, struct attempt *attempt);
-/** @attempt is about to be settled: each `after` that was not told yet is told now. */
+/** @attempt is about to be settled: each `after` that was not called yet is called now. */
 void stages_drop(struct stages *stages, struct attempt *attempt);
 
 #endif

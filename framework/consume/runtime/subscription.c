@@ -1,4 +1,4 @@
-/* subscription.c - see subscription.h. Here: life, and what its parts tell it. Working and
+/* subscription.c - see subscription.h. Here: life, and what its parts report. Working and
  * counting: subscription_flow.c; the end: subscription_drain.c.
  */
 #include "consume/runtime/subscription.h"
@@ -18,10 +18,10 @@
 
 /* ---- what the runner asks for: worker threads ---- */
 
-/* What is late has no final outcome yet: it comes once more. */
+/* What has a returned publish has no final outcome yet: it comes once more. */
 static bool leave(struct subscription *s, struct attempt *attempt)
 {
-    return attempt->late || stages_leave(&s->stages, attempt);
+    return attempt->publish_returned || stages_leave(&s->stages, attempt);
 }
 
 static bool run(void *user, uint32_t worker, struct attempt *attempt, int64_t begun_ns)
@@ -81,11 +81,11 @@ static const struct runner_calls runner_calls = {
 };
 
 /* Of the guard: a suspect is about to run. */
-static void settle_up(void *user)
+static void wait_for_acks(void *user)
 {
     struct subscription *s = user;
 
-    settle_up_wait(&s->runtime->settle_up);
+    ack_barrier_wait(&s->runtime->ack_barrier);
 }
 
 static bool reserve(void *user)
@@ -122,7 +122,7 @@ static bool is_wanted(void *user, const struct attempt *attempt)
 
 static const struct stages_calls stages_calls = {wake_loop, has_settled, is_wanted};
 
-/* ---- what the consumer tells: the loop ---- */
+/* ---- events of the consumer: the loop ---- */
 
 static void deliver(void *user, struct delivery *delivery)
 {
@@ -228,7 +228,7 @@ static enum warren_status make_parts(struct subscription *s,
                                         .queue = what->queue,
                                         .handler = what->handler_name,
                                         .concurrency = what->concurrency,
-                                        .settle_up = settle_up,
+                                        .wait_for_acks = wait_for_acks,
                                         .user = s};
     enum warren_status status = make_admission(s, what);
 

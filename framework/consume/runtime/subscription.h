@@ -1,8 +1,8 @@
 /* subscription.h - one queue and one handler: a consumer that brings deliveries, a runner that runs
  * them through the chain, and the way back to the broker.
  * Thread: the loop's, but subscription_stats(). Owner: the runtime.
- * Elsewhere: when things happen (pulse.c), the end of it all (drain.c); gates and delayed retry
- * (admission.h).
+ * Elsewhere: when things happen (runtime_turn.c), the end of it all (drain.c); gates and delayed
+ * retry (admission.h).
  */
 #ifndef WARREN_CONSUME_SUBSCRIPTION_H
 #define WARREN_CONSUME_SUBSCRIPTION_H
@@ -58,7 +58,7 @@ bool subscription_barrier(struct subscription *subscription,
 
 /* ---- draining ---- */
 
-/** Stop the broker, begin nothing more. drain_progress() tells when the broker has answered. */
+/** Stop the broker, begin nothing more. drain_progress() is called when the broker has answered. */
 void subscription_drain(struct subscription *subscription);
 /** The broker sends nothing more. */
 bool subscription_drained(const struct subscription *subscription);
@@ -68,7 +68,7 @@ bool subscription_drained(const struct subscription *subscription);
  */
 uint32_t subscription_hand_back(struct subscription *subscription, uint32_t count_max);
 /**
- * Send every ack and ask for a sign that they arrived; drain_progress() tells.
+ * Send every ack and ask for a sign that they arrived; then drain_progress() is called.
  * Nothing is asked if there is no channel.
  */
 void subscription_prove(struct subscription *subscription);

@@ -34,9 +34,9 @@ void subscription_relay_counted(struct subscription *s, struct batch *batch)
     arena_init(&scratch);
     while ((attempt = batch_pop(&all))) {
         arena_reset(&scratch);
-        if (attempt->late)
+        if (attempt->publish_returned)
             attempt_count_failure(attempt);
-        attempt->late = false;
+        attempt->publish_returned = false;
         if (attempt->failed == 0 || attempt->suspect || !relay_later_of(s, attempt, &scratch))
             batch_add(batch, attempt);
     }
@@ -94,7 +94,7 @@ static void barrier_passed(void *user, bool passed)
 {
     struct subscription *s = user;
 
-    (void)passed; /* lost meanwhile: the broker has back what it did not hear of */
+    (void)passed; /* lost meanwhile: the broker has back what it has no ack of */
     s->proving = false;
     drain_progress(s->runtime);
 }

@@ -1,5 +1,5 @@
 /* subscription_flow.c - a delivery's way to the workers and back to the broker. */
-#include "consume/job/late.h"
+#include "consume/job/returned_publish.h"
 #include "consume/runtime/subscription_private.h"
 
 /* ---- settling ---- */
@@ -12,7 +12,7 @@ static enum verdict verdict_of(const struct attempt *attempt)
         return VERDICT_ACK;
     if (attempt->relay == RELAY_FAILED && outcome != WARREN_RETRY)
         return VERDICT_HANDBACK;
-    /* So that the broker does not count it either, where it can be told. */
+    /* So that the broker does not count it either, where it can be handed back without that. */
     if (outcome == WARREN_RETRY && attempt->forgiven)
         return VERDICT_HANDBACK;
     return settlement_verdict(outcome);
@@ -189,7 +189,7 @@ void subscription_push(struct subscription *s)
 
 /* ---- and back again ---- */
 
-/* A failed attempt whose next one is to be here, or one that waits for its copy. The broker is told
+/* A failed attempt whose next one is to be here, or one that waits for its copy. The broker gets
  * nothing. */
 static bool hold(struct subscription *s, struct attempt *attempt)
 {
@@ -206,9 +206,9 @@ static bool hold(struct subscription *s, struct attempt *attempt)
     return true;
 }
 
-/* @attempt is `late`: to @go, to be run as such; or, when draining, where no worker takes it any
- * more, it has failed and waits to be handed back. */
-static void fail_late(struct subscription *s, struct attempt *attempt, struct batch *go)
+/* @attempt has a returned publish: to @go, to be run as such; or, when draining, where no worker
+ * takes it any more, it has failed and waits to be handed back. */
+static void fail_returned(struct subscription *s, struct attempt *attempt, struct batch *go)
 {
     struct batch counted = {NULL, NULL, 0};
 
@@ -219,17 +219,17 @@ static void fail_late(struct subscription *s, struct attempt *attempt, struct ba
         batch_add(go, attempt);
         return;
     }
-    attempt->retry_at_ms = subscription_now_ms(s) + LATE_AGAIN_MS;
+    attempt->retry_at_ms = subscription_now_ms(s) + RETURNED_PUBLISH_AGAIN_MS;
     batch_add(&counted, attempt);
     subscription_relay_counted(s, &counted);
     batch_splice(&s->arrived, &counted);
 }
 
-/* @return false: it is settled; else it is held, or in @late */
-static bool come_back(struct subscription *s, struct attempt *attempt, struct batch *late)
+/* @return false: it is settled; else it is held, or in @returned */
+static bool come_back(struct subscription *s, struct attempt *attempt, struct batch *returned)
 {
-    if (attempt->late && !is_stale(s, attempt)) {
-        fail_late(s, attempt, late);
+    if (attempt->publish_returned && !is_stale(s, attempt)) {
+        fail_returned(s, attempt, returned);
         return true;
     }
     if (attempt->publish_end != PUBLISH_FINE && attempt->relay == RELAY_NONE &&
@@ -246,7 +246,7 @@ static bool come_back(struct subscription *s, struct attempt *attempt, struct ba
 uint32_t subscription_collect(struct subscription *s)
 {
     struct batch done = {NULL, NULL, 0};
-    struct batch late = {NULL, NULL, 0};
+    struct batch returned = {NULL, NULL, 0};
     struct attempt *attempt;
     uint32_t settled;
     bool held = false;
@@ -254,9 +254,9 @@ uint32_t subscription_collect(struct subscription *s)
     runner_take_settled(s->runner, &done);
     settled = done.count + take_answered(s);
     while ((attempt = batch_pop(&done)))
-        held = come_back(s, attempt, &late) || held;
-    if (late.count > 0) {
-        runner_push(s->runner, &late);
+        held = come_back(s, attempt, &returned) || held;
+    if (returned.count > 0) {
+        runner_push(s->runner, &returned);
         runtime_keep_looking(s->runtime);
     }
     if (settled > 0 && s->admission.waiting.count > 0 && !s->draining) {

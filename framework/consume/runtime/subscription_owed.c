@@ -7,15 +7,15 @@
 #include "consume/relay/settlement.h"
 #include "consume/runtime/subscription_private.h"
 
-/* So many copies are tried again in one turn of the loop. */
+/* Copies that are tried again in one turn of the loop. */
 #define COPIES_A_TURN 32
-/* A copy that could not be made for so long: the message goes back before the broker ends the
+/* A copy that could not be made for this long: the message goes back before the broker ends the
  * channel over it. */
 #define OWED_MAX_MS ADMISSION_DELAY_MAX_MS
 
 #define WHY_SIZE 64
 
-/* ---- what is told ---- */
+/* ---- reports ---- */
 
 static void name_why(const struct attempt *attempt, char why[WHY_SIZE])
 {
@@ -36,12 +36,12 @@ static void name_why(const struct attempt *attempt, char why[WHY_SIZE])
 /* A full queue refuses each copy each time: what matters is that it does, and how many wait. */
 static bool may_tell(struct subscription *s, bool dead)
 {
-    int64_t *told_ms = &s->told_ms[dead];
+    int64_t *reported_ms = &s->reported_ms[dead];
 
     if (!s->runtime->events.unrelayed ||
-        (*told_ms > 0 && subscription_now_ms(s) - *told_ms < RUNTIME_TELL_MS))
+        (*reported_ms > 0 && subscription_now_ms(s) - *reported_ms < RUNTIME_TELL_MS))
         return false;
-    *told_ms = subscription_now_ms(s);
+    *reported_ms = subscription_now_ms(s);
     return true;
 }
 

@@ -1,4 +1,4 @@
-/* subscription_private.h - what subscription.c (life, what parts tell it), subscription_flow.c
+/* subscription_private.h - what subscription.c (life, events of parts), subscription_flow.c
  * (there and back), subscription_owed.c (copies) and subscription_drain.c (the end) share. Thread:
  * the loop's.
  */
@@ -23,11 +23,12 @@ struct subscription {
     struct batch arrived;       /* since the last turn */
     struct admission admission; /* of this generation alone */
     struct stages stages;
-    struct delay owed; /* what waits for a copy, by the next try; of this generation alone */
+    struct delay
+        owed; /* what waits for a copy, by when it is tried next; of this generation alone */
     struct loop_timer owe;
-    struct random random; /* of these tries */
-    int64_t told_ms[2];   /* when such a failure was told of last: of a retry, a dead letter; 0 */
-    bool owing;           /* one was told of since all were confirmed */
+    struct random random;    /* of these delays */
+    int64_t reported_ms[2];  /* the last report of such a failure: of a retry, a dead letter; 0 */
+    bool owing;              /* one was reported since all were confirmed */
     struct loop_timer admit; /* for admission_next_ms() */
     int64_t admit_ms;        /* when it is armed for; INT64_MAX: it is not */
     uint32_t generation;     /* of what was pushed last */
@@ -67,9 +68,9 @@ void subscription_relayed(struct subscription *subscription, struct attempt *att
  */
 bool subscription_publish_copy(struct subscription *subscription, struct attempt *attempt,
                                const struct relay_facts *facts, struct arena *scratch);
-/** The same of one that goes back without its copy: tell it. */
+/** The same of one that goes back without its copy: report it. */
 void subscription_not_copied(struct subscription *subscription, struct attempt *attempt);
-/** @attempt, whose copy has failed, waits for the next try. @return false: there is no room */
+/** @attempt, whose copy has failed, waits for the next one. @return false: there is no room */
 bool subscription_owe(struct subscription *subscription, struct attempt *attempt);
 /** Append all that waits for a copy to @batch. */
 void subscription_take_owed(struct subscription *subscription, struct batch *batch);

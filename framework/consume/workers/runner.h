@@ -8,7 +8,7 @@
  * Bound: a runner holds what the broker may send unsettled (prefetch), as the owner takes the
  * deliveries of an older channel out before it pushes those of a newer one.
  * Elsewhere: threads of this process (threads.h), what is done with a delivery (chain.h), what the
- * broker is told (settlement.h).
+ * broker gets (settlement.h).
  */
 #ifndef WARREN_CONSUME_RUNNER_H
 #define WARREN_CONSUME_RUNNER_H
@@ -20,7 +20,7 @@
 
 struct runner;
 
-/** The loop comes to runner_take_settled() at least so often while it is `looking`, in us. */
+/** The longest time between two runner_take_settled() of a loop that is `looking`, in us. */
 #define RUNNER_LOOK_US 2000
 
 /** What the loop will do by itself. Written by the loop, read by all; outlives the runner. */

@@ -11,14 +11,14 @@
 #include "base/error.h"
 #include "base/thread.h"
 
-/* Work for so long pays for waking one worker (a wake-up costs about 20 us of CPU). */
+/* Work of this length pays for waking one worker (a wake-up costs about 20 us of CPU). */
 #define WAKE_WORTH_NS 50000
 /* Nothing is known yet: assume that each message is worth a worker. */
 #define FIRST_GUESS_NS WAKE_WORTH_NS
 #define AVERAGE_MIN_NS 500
-/* A worker that took a message so recently will soon take the next. */
+/* A worker that took a message within this time will soon take the next. */
 #define RECENT_NS 100000
-/* So many settled ones wait: wake the loop although workers are still busy. */
+/* With this many settled ones the loop is woken although workers are still busy. */
 #define SETTLED_MANY 64
 
 struct worker {
@@ -206,7 +206,7 @@ static void sleep_idle(struct worker *w)
     pthread_mutex_lock(&t->lock);
 }
 
-/* The loop must hear of what is settled before the worker sleeps, unless nobody waits for it: then
+/* The loop must know what is settled before the worker sleeps, unless nobody waits for it: then
  * it looks by itself, or was woken by the first one (worker_settled). Not under the lock. */
 static void announce_before_sleep(struct worker *w)
 {
@@ -250,7 +250,7 @@ static void worker_run(struct worker *w, struct attempt *attempt)
     struct runner *runner = &w->threads->runner;
 
     if (attempt->delivery.generation != runner->calls.generation(runner->user)) {
-        /* The broker delivers it again on the new channel; running it here would be in vain. */
+        /* The broker delivers it again on the new channel; running it here would not count. */
         attempt->outcome = WARREN_REQUEUE;
         worker_settled(w, attempt);
     } else if (runner->calls.run(runner->user, w->index, attempt, w->begun_ns)) {

@@ -1,4 +1,5 @@
-/* test_crew.c - what a worker does with an attempt: the whole chain, or, if it is late, its judges.
+/* test_crew.c - what a worker does with an attempt: the whole chain, or, if what it published was
+ * returned, its judges.
  */
 #include "consume/job/crew.h"
 #include "support/fake_clock.h"
@@ -85,11 +86,11 @@ static void an_attempt_goes_through_the_chain(void **state)
 }
 
 /* The handler has returned before: only who judges failed attempts is asked. */
-static void a_late_one_goes_to_its_judges(void **state)
+static void a_returned_publish_goes_to_its_judges(void **state)
 {
     struct rig *rig = *state;
 
-    rig->attempt->late = true;
+    rig->attempt->publish_returned = true;
     assert_true(crew_run(&rig->crew, 0, rig->attempt, 5000000000));
     assert_string_equal(trail, "j");
     assert_int_equal(rig->attempt->outcome, WARREN_RETRY);
@@ -100,7 +101,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_attempt_goes_through_the_chain, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_late_one_goes_to_its_judges, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_returned_publish_goes_to_its_judges, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

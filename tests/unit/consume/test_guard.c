@@ -37,7 +37,7 @@ static enum warren_outcome handle(struct warren_job *job, void *state)
     return rig->outcome;
 }
 
-static void settle_up(void *user)
+static void wait_for_acks(void *user)
 {
     struct rig *rig = user;
 
@@ -52,7 +52,7 @@ static void open_flight(struct rig *rig)
     const struct guard_options guard = {.queue = "payments",
                                         .handler = "p.charge",
                                         .concurrency = 1,
-                                        .settle_up = settle_up,
+                                        .wait_for_acks = wait_for_acks,
                                         .user = rig};
     struct guard_options with = guard;
 
@@ -240,7 +240,7 @@ static void while_it_drains(void **state)
     struct rig *rig = *state;
 
     know(rig, 1, 1, FLIGHT_SIGNAL);
-    turnstile_close(&rig->flight->turnstile);
+    exclusive_gate_close(&rig->flight->exclusive_gate);
     assert_int_equal(run(rig), WARREN_REQUEUE);
     assert_int_equal(rig->runs, 0);
     assert_true(rig->job.attempt->suspect);

@@ -101,11 +101,11 @@ static void a_returned_message_makes_it_late(void **state)
         settlement_hold(s);
         settlement_receipt(&returned, s);
         attempt->outcome = (uint8_t)outcomes[i];
-        attempt->late = false;
+        attempt->publish_returned = false;
         attempt->forgiven = false;
         assert_true(settlement_handled(s));
         assert_int_equal(attempt->outcome, WARREN_RETRY);
-        assert_int_equal(attempt->late, outcomes[i] != WARREN_RETRY);
+        assert_int_equal(attempt->publish_returned, outcomes[i] != WARREN_RETRY);
         assert_int_equal(attempt->failed, 0);
     }
 }
@@ -129,7 +129,7 @@ static void an_unconfirmed_message_is_forgiven(void **state)
         assert_true(settlement_handled(s));
         assert_int_equal(attempt->outcome, WARREN_RETRY);
         assert_true(attempt->forgiven);
-        assert_false(attempt->late);
+        assert_false(attempt->publish_returned);
         assert_int_equal(attempt->failed, 0);
         snprintf(text, sizeof text, "what it published to queue 'q' was not confirmed: %s",
                  words[i]);
@@ -148,7 +148,7 @@ static void attempt_in_part(struct attempt *attempt, const struct warren_receipt
     settlement_not_taken(s, "the window is full");
     attempt->outcome = WARREN_RETRY;
     attempt->forgiven = true;
-    attempt->late = false;
+    attempt->publish_returned = false;
     assert_true(settlement_handled(s));
 }
 
@@ -167,14 +167,14 @@ static void forgiveness_in_part_has_a_bound(void **state)
         settlement_receipt(&nacked, s);
         settlement_receipt(&confirmed, s);
         attempt->outcome = WARREN_ACK;
-        attempt->late = false;
+        attempt->publish_returned = false;
         assert_true(settlement_handled(s));
         assert_true(attempt->forgiven);
-        assert_false(attempt->late);
+        assert_false(attempt->publish_returned);
     }
     for (int i = 0; i < 300; i++) {
         attempt_in_part(attempt, &confirmed);
-        assert_true(attempt->late);
+        assert_true(attempt->publish_returned);
     }
     assert_int_equal(attempt->outcome, WARREN_RETRY);
 }
@@ -188,7 +188,7 @@ static void forgiveness_without_a_part_has_none(void **state)
     for (int i = 0; i < 300; i++) {
         attempt_in_part(attempt, &expired);
         assert_true(attempt->forgiven);
-        assert_false(attempt->late);
+        assert_false(attempt->publish_returned);
     }
     assert_string_equal(attempt->unpublished,
                         "what it published to queue 'q' was not confirmed: expired");
@@ -227,7 +227,7 @@ static void the_worst_is_told(void **state)
     settlement_receipt(&refused, s);
     settlement_receipt(&nacked, s);
     assert_ptr_equal(told, attempt);
-    assert_true(attempt->late);
+    assert_true(attempt->publish_returned);
     assert_string_equal(attempt->unpublished, "what it published to exchange 'x' with routing key "
                                               "'k' was returned: 312 NO_ROUTE");
 }

@@ -1,55 +1,55 @@
-/* turnstile.c - see turnstile.h. */
-#include "consume/crash/turnstile.h"
+/* exclusive_gate.c - see exclusive_gate.h. */
+#include "consume/crash/exclusive_gate.h"
 
 #include "base/clock.h"
 
-void turnstile_init(struct turnstile *t)
+void exclusive_gate_init(struct exclusive_gate *t)
 {
-    *t = (struct turnstile){.inside = 0};
+    *t = (struct exclusive_gate){.inside = 0};
     pthread_mutex_init(&t->lock, NULL);
     condition_init(&t->moved);
 }
 
-void turnstile_done(struct turnstile *t)
+void exclusive_gate_done(struct exclusive_gate *t)
 {
     condition_done(&t->moved);
     pthread_mutex_destroy(&t->lock);
 }
 
-void turnstile_expect(struct turnstile *t)
+void exclusive_gate_expect(struct exclusive_gate *t)
 {
     t->expects = true;
 }
 
-static bool may_enter(const struct turnstile *t, enum turnstile_way way)
+static bool may_enter(const struct exclusive_gate *t, enum exclusive_gate_way way)
 {
-    if (way != TURNSTILE_SUSPECT && (t->expects || t->suspects_waiting > 0))
+    if (way != EXCLUSIVE_GATE_SUSPECT && (t->expects || t->suspects_waiting > 0))
         return false;
-    return way == TURNSTILE_BESIDE ? !t->alone : t->inside == 0;
+    return way == EXCLUSIVE_GATE_BESIDE ? !t->alone : t->inside == 0;
 }
 
-static void stop_expecting(struct turnstile *t)
+static void stop_expecting(struct exclusive_gate *t)
 {
     t->expects = false;
     condition_broadcast(&t->moved);
 }
 
 /* Under the lock, which is given up meanwhile. */
-static void wait_for_move(struct turnstile *t)
+static void wait_for_move(struct exclusive_gate *t)
 {
     if (!t->expects) {
         condition_wait(&t->moved, &t->lock);
         return;
     }
     if (t->expect_until_ms == 0)
-        t->expect_until_ms = clock_deadline_ms(TURNSTILE_EXPECT_MS);
+        t->expect_until_ms = clock_deadline_ms(EXCLUSIVE_GATE_EXPECT_MS);
     if (!condition_wait_until_ms(&t->moved, &t->lock, t->expect_until_ms))
         stop_expecting(t);
 }
 
-bool turnstile_enter(struct turnstile *t, enum turnstile_way way)
+bool exclusive_gate_enter(struct exclusive_gate *t, enum exclusive_gate_way way)
 {
-    bool suspect = way == TURNSTILE_SUSPECT;
+    bool suspect = way == EXCLUSIVE_GATE_SUSPECT;
     bool entered;
 
     pthread_mutex_lock(&t->lock);
@@ -62,7 +62,7 @@ bool turnstile_enter(struct turnstile *t, enum turnstile_way way)
     entered = !t->closed;
     if (entered) {
         t->inside++;
-        t->alone = way != TURNSTILE_BESIDE;
+        t->alone = way != EXCLUSIVE_GATE_BESIDE;
     }
     if (entered && suspect && t->expects)
         stop_expecting(t);
@@ -70,7 +70,7 @@ bool turnstile_enter(struct turnstile *t, enum turnstile_way way)
     return entered;
 }
 
-void turnstile_leave(struct turnstile *t)
+void exclusive_gate_leave(struct exclusive_gate *t)
 {
     pthread_mutex_lock(&t->lock);
     if (--t->inside == 0) {
@@ -80,7 +80,7 @@ void turnstile_leave(struct turnstile *t)
     pthread_mutex_unlock(&t->lock);
 }
 
-uint32_t turnstile_present(struct turnstile *t)
+uint32_t exclusive_gate_present(struct exclusive_gate *t)
 {
     uint32_t present;
 
@@ -90,7 +90,7 @@ uint32_t turnstile_present(struct turnstile *t)
     return present;
 }
 
-void turnstile_close(struct turnstile *t)
+void exclusive_gate_close(struct exclusive_gate *t)
 {
     pthread_mutex_lock(&t->lock);
     t->closed = true;

@@ -1,5 +1,6 @@
-/* test_late.c - attempts that fail when they are over: who is asked, and what follows. */
-#include "consume/job/late.h"
+/* test_returned_publish.c - attempts that fail when they are over: who is asked, and what follows.
+ */
+#include "consume/job/returned_publish.h"
 #include "job_rig.h"
 #include "support/test.h"
 
@@ -41,21 +42,21 @@ static enum warren_outcome run(struct job_rig *rig, const struct warren_link *li
     struct warren_middleware other = {.call = never};
     struct chain_member members[LINKS_MAX + 1] = {{&other, NULL}};
     enum warren_outcome outcome;
-    struct chain late;
+    struct chain returned;
 
     trail[0] = '\0';
     for (size_t i = 0; i < count; i++) {
         judges[i] = (struct warren_middleware){.call = links[i].call, .late_failures = true};
         members[i + 1] = (struct chain_member){&judges[i], links[i].state};
     }
-    rig->attempt->late = true;
+    rig->attempt->publish_returned = true;
     free(rig->attempt->unpublished);
     rig->attempt->unpublished = strdup("what it published was returned");
-    assert_int_equal(late_init(&late, members, count + 1), WARREN_OK);
+    assert_int_equal(returned_publish_init(&returned, members, count + 1), WARREN_OK);
     job_rig_begin(rig);
-    outcome = late_run(&late, rig->job);
-    chain_done(&late);
-    assert_false(rig->attempt->late);
+    outcome = returned_publish_run(&returned, rig->job);
+    chain_done(&returned);
+    assert_false(rig->attempt->publish_returned);
     assert_string_equal(warren_job_error(rig->job), "what it published was returned");
     return outcome;
 }
@@ -70,9 +71,9 @@ static void nobody_decides(void **state)
     assert_string_equal(trail, "12");
     assert_true(job_end(rig->job, WARREN_RETRY));
     assert_int_equal(rig->attempt->failed, 1);
-    assert_int_equal(rig->attempt->retry_at_ms, JOB_RIG_START_MS + LATE_AGAIN_MS);
+    assert_int_equal(rig->attempt->retry_at_ms, JOB_RIG_START_MS + RETURNED_PUBLISH_AGAIN_MS);
     assert_int_equal(run(rig, NULL, 0), WARREN_RETRY);
-    assert_int_equal(warren_job_retry_delay_ms(rig->job), LATE_AGAIN_MS);
+    assert_int_equal(warren_job_retry_delay_ms(rig->job), RETURNED_PUBLISH_AGAIN_MS);
 }
 
 /* A link's own delay stays, and so does what it answers. */

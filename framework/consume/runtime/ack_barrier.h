@@ -1,9 +1,9 @@
-/* settle_up.h - lets a worker thread wait until all that was handled is settled, and the broker
+/* ack_barrier.h - lets a worker thread wait until all that was handled is settled, and the broker
  * knows of every ack so far: before a message runs that may kill the process, for those whose acks
  * were not sent would be handled twice.
  */
-#ifndef WARREN_CONSUME_SETTLE_UP_H
-#define WARREN_CONSUME_SETTLE_UP_H
+#ifndef WARREN_CONSUME_ACK_BARRIER_H
+#define WARREN_CONSUME_ACK_BARRIER_H
 
 #include "base/condition.h"
 #include "loop/loop.h"
@@ -11,9 +11,9 @@
 struct runtime;
 
 /** Longest wait: a receipt may not come, and without a connection there is nobody to know. */
-#define SETTLE_UP_MS 2000
+#define ACK_BARRIER_MS 2000
 
-struct settle_up {
+struct ack_barrier {
     struct runtime *runtime;
     struct loop_task begin;
     struct loop_timer again; /* while something that was handled is not settled */
@@ -28,11 +28,11 @@ struct settle_up {
 };
 
 /** Of @runtime, which has its loop. WARREN_OK or WARREN_ENOMEM. */
-enum warren_status settle_up_init(struct settle_up *settle_up, struct runtime *runtime);
+enum warren_status ack_barrier_init(struct ack_barrier *ack_barrier, struct runtime *runtime);
 /** A zeroed one is fine. */
-void settle_up_done(struct settle_up *settle_up);
+void ack_barrier_done(struct ack_barrier *ack_barrier);
 
-/** Wait, for SETTLE_UP_MS at most. Thread: a worker's, alone in the turnstile of suspects. */
-void settle_up_wait(struct settle_up *settle_up);
+/** Wait, for ACK_BARRIER_MS at most. Thread: a worker's, alone in the exclusive gate. */
+void ack_barrier_wait(struct ack_barrier *ack_barrier);
 
 #endif

@@ -1,5 +1,5 @@
-/* pulse.c - when the loop passes deliveries on, looks for what workers settled, and sends acks: at
- * each read, when a worker asks, and on a tick while there is something to look for.
+/* runtime_turn.c - when the loop passes deliveries on, looks for what workers settled, and sends
+ * acks: at each read, when a worker asks, and on a tick while there is something to look for.
  */
 #include "consume/runtime/subscription_private.h"
 
@@ -17,7 +17,7 @@ uint32_t runtime_in_flight(const struct runtime *r)
     return runtime_sum(r, subscription_in_flight);
 }
 
-/* What is held for a gate or a retry settles nothing: looking for it would be in vain. */
+/* What is held for a gate or a retry settles nothing, so there is nothing to look for. */
 static bool at_work(const struct runtime *r)
 {
     return runtime_sum(r, subscription_at_work) > 0;
@@ -47,10 +47,10 @@ static void tell_memory(struct runtime *r, bool full, size_t bytes)
     int64_t now_ms = loop_now_ms(r->loop);
     uint32_t times;
 
-    if (flap_set(&r->memory_told, full, now_ms, &times) && r->events.memory)
+    if (flap_set(&r->memory_reported, full, now_ms, &times) && r->events.memory)
         r->events.memory(r->user, full, bytes, times);
-    if (flap_due_ms(&r->memory_told) != INT64_MAX && !loop_timer_armed(&r->memory_due))
-        loop_timer_arm_ms(&r->memory_due, flap_due_ms(&r->memory_told) - now_ms);
+    if (flap_due_ms(&r->memory_reported) != INT64_MAX && !loop_timer_armed(&r->memory_due))
+        loop_timer_arm_ms(&r->memory_due, flap_due_ms(&r->memory_reported) - now_ms);
 }
 
 static void memory_due(void *arg)
@@ -58,7 +58,7 @@ static void memory_due(void *arg)
     struct runtime *r = arg;
     uint32_t times;
 
-    if (flap_due(&r->memory_told, loop_now_ms(r->loop), &times) && r->events.memory)
+    if (flap_due(&r->memory_reported, loop_now_ms(r->loop), &times) && r->events.memory)
         r->events.memory(r->user, r->memory_full, memory_bytes(r), times);
 }
 
@@ -163,7 +163,7 @@ void runtime_turn(struct runtime *r)
 
 /* ---- life ---- */
 
-enum warren_status pulse_init(struct runtime *r)
+enum warren_status runtime_turn_init(struct runtime *r)
 {
     enum warren_status status = loop_timer_init(&r->tick, r->loop, tick, r);
 
@@ -175,7 +175,7 @@ enum warren_status pulse_init(struct runtime *r)
     return status;
 }
 
-void pulse_done(struct runtime *r)
+void runtime_turn_done(struct runtime *r)
 {
     loop_timer_done(&r->tick);
     loop_timer_done(&r->stragglers);

@@ -1,15 +1,15 @@
-/* test_turnstile.c - suspects alone, all others side by side. */
+/* test_exclusive_gate.c - suspects alone, all others side by side. */
 #include <sched.h>
 #include <stdatomic.h>
 
-#include "consume/crash/turnstile.h"
+#include "consume/crash/exclusive_gate.h"
 #include "support/test.h"
 
 #define THREADS 4
 #define TURNS   400
 
 struct rig {
-    struct turnstile turnstile;
+    struct exclusive_gate exclusive_gate;
     atomic_int inside;
     atomic_int alone;
     atomic_int faults;
@@ -22,7 +22,7 @@ static int setup(void **state)
 
     if (!rig)
         return -1;
-    turnstile_init(&rig->turnstile);
+    exclusive_gate_init(&rig->exclusive_gate);
     *state = rig;
     return 0;
 }
@@ -31,14 +31,15 @@ static int teardown(void **state)
 {
     struct rig *rig = *state;
 
-    turnstile_done(&rig->turnstile);
+    exclusive_gate_done(&rig->exclusive_gate);
     free(rig);
     return 0;
 }
 
 static void take_a_turn(struct rig *rig, bool alone)
 {
-    if (!turnstile_enter(&rig->turnstile, alone ? TURNSTILE_SUSPECT : TURNSTILE_BESIDE))
+    if (!exclusive_gate_enter(&rig->exclusive_gate,
+                              alone ? EXCLUSIVE_GATE_SUSPECT : EXCLUSIVE_GATE_BESIDE))
         return;
     atomic_fetch_add(&rig->inside, 1);
     atomic_fetch_add(&rig->alone, alone);
@@ -50,7 +51,7 @@ static void take_a_turn(struct rig *rig, bool alone)
     atomic_fetch_sub(&rig->alone, alone);
     atomic_fetch_sub(&rig->inside, 1);
     atomic_fetch_add(&rig->turns, 1);
-    turnstile_leave(&rig->turnstile);
+    exclusive_gate_leave(&rig->exclusive_gate);
 }
 
 static void *come_and_go(void *arg)
@@ -81,19 +82,19 @@ static void others_are_side_by_side(void **state)
 {
     struct rig *rig = *state;
 
-    assert_true(turnstile_enter(&rig->turnstile, TURNSTILE_BESIDE));
-    assert_true(turnstile_enter(&rig->turnstile, TURNSTILE_BESIDE));
-    assert_int_equal(turnstile_present(&rig->turnstile), 2);
-    turnstile_leave(&rig->turnstile);
-    turnstile_leave(&rig->turnstile);
-    assert_int_equal(turnstile_present(&rig->turnstile), 0);
+    assert_true(exclusive_gate_enter(&rig->exclusive_gate, EXCLUSIVE_GATE_BESIDE));
+    assert_true(exclusive_gate_enter(&rig->exclusive_gate, EXCLUSIVE_GATE_BESIDE));
+    assert_int_equal(exclusive_gate_present(&rig->exclusive_gate), 2);
+    exclusive_gate_leave(&rig->exclusive_gate);
+    exclusive_gate_leave(&rig->exclusive_gate);
+    assert_int_equal(exclusive_gate_present(&rig->exclusive_gate), 0);
 }
 
 static void *enter_alone(void *arg)
 {
     struct rig *rig = arg;
 
-    return turnstile_enter(&rig->turnstile, TURNSTILE_SUSPECT) ? rig : NULL;
+    return exclusive_gate_enter(&rig->exclusive_gate, EXCLUSIVE_GATE_SUSPECT) ? rig : NULL;
 }
 
 /* Who waits when it is closed is sent away, and so is who comes later. */
@@ -103,15 +104,15 @@ static void closed_it_lets_nobody_in(void **state)
     pthread_t waiting;
     void *entered = rig;
 
-    assert_true(turnstile_enter(&rig->turnstile, TURNSTILE_BESIDE));
+    assert_true(exclusive_gate_enter(&rig->exclusive_gate, EXCLUSIVE_GATE_BESIDE));
     assert_int_equal(pthread_create(&waiting, NULL, enter_alone, rig), 0);
-    while (turnstile_present(&rig->turnstile) < 2) /* who waits counts */
+    while (exclusive_gate_present(&rig->exclusive_gate) < 2) /* who waits counts */
         sched_yield();
-    turnstile_close(&rig->turnstile);
+    exclusive_gate_close(&rig->exclusive_gate);
     pthread_join(waiting, &entered);
     assert_null(entered);
-    assert_false(turnstile_enter(&rig->turnstile, TURNSTILE_BESIDE));
-    turnstile_leave(&rig->turnstile);
+    assert_false(exclusive_gate_enter(&rig->exclusive_gate, EXCLUSIVE_GATE_BESIDE));
+    exclusive_gate_leave(&rig->exclusive_gate);
 }
 
 static void *pass_beside(void *arg)
@@ -119,10 +120,10 @@ static void *pass_beside(void *arg)
     struct rig *rig = arg;
     void *first = NULL;
 
-    assert_true(turnstile_enter(&rig->turnstile, TURNSTILE_BESIDE));
+    assert_true(exclusive_gate_enter(&rig->exclusive_gate, EXCLUSIVE_GATE_BESIDE));
     if (atomic_fetch_add(&rig->turns, 1) == 0)
         first = rig;
-    turnstile_leave(&rig->turnstile);
+    exclusive_gate_leave(&rig->exclusive_gate);
     return first;
 }
 
@@ -133,13 +134,13 @@ static void an_expected_suspect_is_first(void **state)
     pthread_t early;
     void *first;
 
-    turnstile_expect(&rig->turnstile);
+    exclusive_gate_expect(&rig->exclusive_gate);
     assert_int_equal(pthread_create(&early, NULL, pass_beside, rig), 0);
-    while (turnstile_present(&rig->turnstile) < 1)
+    while (exclusive_gate_present(&rig->exclusive_gate) < 1)
         sched_yield();
-    assert_true(turnstile_enter(&rig->turnstile, TURNSTILE_SUSPECT));
+    assert_true(exclusive_gate_enter(&rig->exclusive_gate, EXCLUSIVE_GATE_SUSPECT));
     atomic_fetch_add(&rig->turns, 1);
-    turnstile_leave(&rig->turnstile);
+    exclusive_gate_leave(&rig->exclusive_gate);
     pthread_join(early, &first);
     if (atomic_load(&rig->turns) == 2 && first)
         skip(); /* so slow that the wait for the suspect was over */
@@ -151,13 +152,13 @@ static void a_suspect_that_does_not_come(void **state)
 {
     struct rig *rig = *state;
 
-    turnstile_expect(&rig->turnstile);
-    assert_true(turnstile_enter(&rig->turnstile, TURNSTILE_BESIDE));
-    assert_true(turnstile_enter(&rig->turnstile, TURNSTILE_BESIDE));
-    turnstile_leave(&rig->turnstile);
-    turnstile_leave(&rig->turnstile);
-    assert_true(turnstile_enter(&rig->turnstile, TURNSTILE_ALONE));
-    turnstile_leave(&rig->turnstile);
+    exclusive_gate_expect(&rig->exclusive_gate);
+    assert_true(exclusive_gate_enter(&rig->exclusive_gate, EXCLUSIVE_GATE_BESIDE));
+    assert_true(exclusive_gate_enter(&rig->exclusive_gate, EXCLUSIVE_GATE_BESIDE));
+    exclusive_gate_leave(&rig->exclusive_gate);
+    exclusive_gate_leave(&rig->exclusive_gate);
+    assert_true(exclusive_gate_enter(&rig->exclusive_gate, EXCLUSIVE_GATE_ALONE));
+    exclusive_gate_leave(&rig->exclusive_gate);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -1,13 +1,13 @@
-/* settle_up.c - see settle_up.h. */
-#include "consume/runtime/settle_up.h"
+/* ack_barrier.c - see ack_barrier.h. */
+#include "consume/runtime/ack_barrier.h"
 
 #include "consume/crash/flight_recorder.h"
 #include "consume/runtime/runtime_private.h"
 
-/* What is left of SETTLE_UP_MS is for the broker to answer. */
-#define LOOK_MS (SETTLE_UP_MS * 3 / 4)
+/* What is left of ACK_BARRIER_MS is for the broker to answer. */
+#define LOOK_MS (ACK_BARRIER_MS * 3 / 4)
 
-static void answer(struct settle_up *s)
+static void answer(struct ack_barrier *s)
 {
     if (--s->barriers > 0)
         return;
@@ -19,21 +19,22 @@ static void answer(struct settle_up *s)
 
 static void passed(void *user, bool in_time)
 {
-    (void)in_time; /* lost meanwhile: the broker has back what it did not hear of */
+    (void)in_time; /* lost meanwhile: the broker has back what it has no ack of */
     answer(user);
 }
 
-/* Who is at the turnstile has not begun, or is the one who asks. Those are counted first: a message
- * that moves on meanwhile is then counted as one that was handled, never the other way round. */
+/* Who is at the exclusive gate has not begun, or is the one who asks. Those are counted first: a
+ * message that moves on meanwhile is then counted as one that was handled, never the other way
+ * round. */
 static bool all_settled(struct runtime *r)
 {
-    uint32_t present = turnstile_present(&r->flight->turnstile);
+    uint32_t present = exclusive_gate_present(&r->flight->exclusive_gate);
 
     runtime_collect(r);
     return runtime_sum(r, subscription_begun) <= present;
 }
 
-static void prove(struct settle_up *s)
+static void prove(struct ack_barrier *s)
 {
     struct runtime *r = s->runtime;
 
@@ -49,7 +50,7 @@ static void prove(struct settle_up *s)
 
 static void look(void *arg)
 {
-    struct settle_up *s = arg;
+    struct ack_barrier *s = arg;
     int64_t now_ms = loop_now_ms(s->runtime->loop);
 
     if (s->give_up_ms == 0)
@@ -62,9 +63,9 @@ static void look(void *arg)
     prove(s);
 }
 
-void settle_up_wait(struct settle_up *s)
+void ack_barrier_wait(struct ack_barrier *s)
 {
-    int64_t end_ms = clock_deadline_ms(SETTLE_UP_MS);
+    int64_t end_ms = clock_deadline_ms(ACK_BARRIER_MS);
     uint64_t wanted;
 
     pthread_mutex_lock(&s->lock);
@@ -75,16 +76,16 @@ void settle_up_wait(struct settle_up *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-enum warren_status settle_up_init(struct settle_up *s, struct runtime *runtime)
+enum warren_status ack_barrier_init(struct ack_barrier *s, struct runtime *runtime)
 {
-    *s = (struct settle_up){.runtime = runtime};
+    *s = (struct ack_barrier){.runtime = runtime};
     loop_task_init(&s->begin, look, s);
     pthread_mutex_init(&s->lock, NULL);
     condition_init(&s->answered);
     return loop_timer_init(&s->again, runtime->loop, look, s);
 }
 
-void settle_up_done(struct settle_up *s)
+void ack_barrier_done(struct ack_barrier *s)
 {
     if (!s->runtime)
         return;
