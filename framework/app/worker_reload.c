@@ -71,9 +71,9 @@ static bool read_again(const struct worker_reload *reload, const struct worker_s
 /* SIGHUP comes each night for logrotate; a change that needs a restart is reported once. */
 static void report_fixed(struct worker_reload *reload, const struct name_list *fixed)
 {
-    if (strcmp(reload->told, fixed->text) == 0)
+    if (strcmp(reload->reported, fixed->text) == 0)
         return;
-    memcpy(reload->told, fixed->text, sizeof reload->told);
+    memcpy(reload->reported, fixed->text, sizeof reload->reported);
     if (fixed->count == 0)
         return;
     log_event(WARREN_LOG_WARN, "SIGHUP: what has changed here needs a restart",

@@ -25,8 +25,8 @@ struct worker_reload {
     size_t setup_count;
     int64_t publisher_rate; /* in force, as is what follows */
     int64_t publisher_burst;
-    char log[32];              /* level and format */
-    char told[NAME_LIST_SIZE]; /* that it needs a restart, as what the file says now */
+    char log[32];                  /* level and format */
+    char reported[NAME_LIST_SIZE]; /* the options that need a restart, in the last report */
 };
 
 /**

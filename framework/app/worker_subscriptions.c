@@ -98,7 +98,7 @@ static struct sqlite3 *database_of(const struct open_subscriptions *open,
     return transactor_handle(keeper_transactor(open->keeper));
 }
 
-/* As far as the configuration tells: RabbitMQ takes the argument for streams alone. */
+/* As far as the configuration says: RabbitMQ takes the argument for streams alone. */
 static bool is_stream(const struct config *config, const struct config_subscription *subscription)
 {
     const struct config_queue *queue = config_find_queue(&config->topology, subscription->queue);

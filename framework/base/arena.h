@@ -37,7 +37,7 @@ void arena_done(struct arena *arena);
 void *arena_alloc(struct arena *arena, size_t size);
 /** A copy of @len bytes with a NUL behind them; NULL if memory ran out. */
 char *arena_copy(struct arena *arena, const void *data, size_t len);
-/** The same for what is handed on as a C string: arena_bytes() tells its length. */
+/** The same for what is handed on as a C string: arena_bytes() gives its length. */
 char *arena_text(struct arena *arena, const void *data, size_t len);
 /**
  * Remember that @text, which is not the arena's, has @len bytes and then a NUL. It must live as

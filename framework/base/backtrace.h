@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** Calls that backtrace_take() tells at most. */
+/** The most calls that backtrace_take() gives. */
 #define BACKTRACE_CALLS 48
 
 /** Load the unwinder. Once, before the first signal; may allocate. */

@@ -1,5 +1,5 @@
-/* forked.h - which process of a family this is: what belongs to threads is of no use in a child of
- * fork(2), for only the thread that called it lives there.
+/* forked.h - which process of a family this is: what belongs to threads cannot be used in a child
+ * of fork(2), for only the thread that called it lives there.
  */
 #ifndef WARREN_BASE_FORKED_H
 #define WARREN_BASE_FORKED_H

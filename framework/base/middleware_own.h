@@ -26,7 +26,7 @@ struct arena *job_arena(struct warren_job *job);
 /** Told of a reply before it is published; @reply lives until it returns. */
 typedef void job_reply_fn(const struct warren_message *reply, void *user);
 
-/** From now on tell @on_reply of each warren_job_reply() of this attempt. */
+/** From now on @on_reply is called for each warren_job_reply() of this attempt. */
 void job_on_reply(struct warren_job *job, job_reply_fn *on_reply, void *user);
 
 /** Returns what warren_job_sqlite() is to return; asked in each call. */

@@ -122,7 +122,7 @@ static bool set_has(int set, int fd)
     return found;
 }
 
-/* libevent does not tell which set it made, nor which timer: the one that has our descriptor, and
+/* libevent does not say which set it made, nor which timer: the one that has our descriptor, and
  * the other one that this set has. */
 static void watch_descriptors(struct loop *loop)
 {

@@ -1,9 +1,9 @@
 /* deadline.c - the deadline middleware: a time limit for each attempt.
  *
  * From the moment that the attempt comes here it has `limit`: warren_job_time_left_ms() counts it
- * down, and once it passed, warren_job_cancelled() and warren_job_cancel_fd() tell the handler.
- * The handler is not interrupted; it ends when it returns. A handler that has not returned by
- * `hard_limit`, if there is one, is given up with its thread; see warren_job_hard_limit(). If it
+ * down, and once it passed, warren_job_cancelled() and warren_job_cancel_fd() show it to the
+ * handler. The handler is not interrupted; it ends when it returns. A handler that has not returned
+ * by `hard_limit`, if there is one, is given up with its thread; see warren_job_hard_limit(). If it
  * returns after the limit:
  *
  *   ACK, REJECT,  stay what they are: an effect that came late is done all the same, and a verdict

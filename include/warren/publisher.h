@@ -10,7 +10,7 @@
  * the same message id, in the same order. What the broker may have received twice, consumers know
  * by that id. Its receipt says CONFIRMED, or SPOOLED where that takes longer: when there is no
  * connection for a second, when `timeout_ms` is over, or at once when the window is full, for which
- * publish does not wait then. SPOOLED is not an end; of that `spool_receipt` is told. How it can
+ * publish does not wait then. SPOOLED is not an end; `spool_receipt` reports that. How it can
  * end other than as CONFIRMED:
  *  - refused for good (RETURNED), and its receipt says so: it is the callback's, and not on disk
  *  - the same, after SPOOLED or without a callback: kept on disk as refused, for `warren spool`
@@ -143,15 +143,15 @@ struct warren_publisher_options {
     uint32_t reconnect_delay_max_ms; /**< last ceiling (10000) */
     uint64_t delay_longest_ms;       /**< longest of warren_publisher_publish_after() (30 days) */
     double rate;    /**< messages a second, see warren_publisher_set_rate(); 0: no limit (0) */
-    uint32_t burst; /**< so many at once after a rest; 0: evenly spaced (0) */
+    uint32_t burst; /**< messages at once after a rest; 0: evenly spaced (0) */
     const char *spool_path;    /**< a file of SQLite's in which messages wait; NULL: none */
     uint64_t spool_max_bytes;  /**< of messages on disk, at least 4096 (1 GiB) */
     uint64_t spool_max_age_ms; /**< an older message ends, unsent, as EXPIRED; 0: none does (0) */
     enum warren_spool_when_full spool_when_full; /**< (WARREN_SPOOL_BLOCK) */
-    /** Told of the end of each spooled message that no receipt was told of: its own said SPOOLED,
+    /** Reports the end of each spooled message whose end no receipt reported: its own said SPOOLED,
      * or there was no callback, or an earlier process published it. CONFIRMED; RETURNED (it is kept
      * as refused); EXPIRED or TIMEOUT (it was too old, or in the way). By its message id alone is
-     * it known. Thread: as for any warren_receipt_fn. NULL: nobody is told. */
+     * it known. Thread: as for any warren_receipt_fn. NULL: no report. */
     warren_receipt_fn *spool_receipt;
     void *spool_user;    /**< for it */
     bool spool_unsynced; /**< publish returns before the disk has flushed: a message survives the
@@ -415,7 +415,7 @@ WARREN_API enum warren_status warren_publisher_request_async(struct warren_publi
  * The same, waiting for the reply.
  *
  * @ret_reply  written if WARREN_OK is returned; the caller frees it by warren_reply_free()
- * @return     as warren_publisher_request_async() or warren_reply_fn tells, with @error
+ * @return     as warren_publisher_request_async() or warren_reply_fn says, with @error
  * Thread: any but the publisher's own.
  */
 WARREN_API enum warren_status warren_publisher_request(struct warren_publisher *publisher,
@@ -425,13 +425,13 @@ WARREN_API enum warren_status warren_publisher_request(struct warren_publisher *
                                                        struct warren_error *error);
 
 /**
- * Send at most so many messages a second from now on, also those that are sent again. What has to
+ * Send at most @rate messages a second from now on, also those that are sent again. What has to
  * wait for its turn stays in the window: so callers meet a full window, with the rules of
  * `when_full`, and never wait otherwise. The window then holds no more than can leave within half
  * of the publisher's `timeout_ms`; a message with a shorter time of its own may end as EXPIRED.
  *
  * @rate   0.001 to 1000000; 0: no limit
- * @burst  so many may go at once after a rest, up to 1000000; 0: evenly spaced
+ * @burst  messages that may go at once after a rest, up to 1000000; 0: evenly spaced
  * @return WARREN_OK; WARREN_EINVAL: out of bounds, or less than one message in `timeout_ms`
  * Thread: any. Since: 0.1.
  */
@@ -440,7 +440,7 @@ WARREN_API enum warren_status warren_publisher_set_rate(struct warren_publisher 
 
 /**
  * What a publisher did since it was started. Counts only grow; in_flight, is_blocked and what is in
- * the spool tell of now.
+ * the spool are as of now.
  */
 struct warren_publisher_stats {
     uint64_t published; /**< accepted by publish */

@@ -60,7 +60,7 @@ static void deadline_passed(void *arg)
         return;
     if (oldest->deadline_ms < due_ms)
         oldest->deadline_ms = due_ms;
-    /* The next heartbeat tells whether it is the channel or the connection. */
+    /* The next heartbeat shows whether it is the channel or the connection. */
     due_ms = oldest->sent_ms + connection_silence_ms(ch->connection);
     if (ch->state == CHANNEL_OPEN && is_silent(ch, oldest) && oldest->deadline_ms < due_ms)
         oldest->deadline_ms = due_ms;

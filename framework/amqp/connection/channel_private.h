@@ -56,7 +56,7 @@ void channel_answered(struct channel *channel, uint32_t id, void *decoded);
 void channel_closed(struct channel *channel, const amqp_channel_close_t *close);
 /** Begin to open it, if it is away; without a number it waits for one. The connection is OPEN. */
 void channel_open_now(struct channel *channel);
-/** It is gone: tell the owner, who may free it. */
+/** It is gone: `lost` is called, in which the owner may free it. */
 void channel_lose(struct channel *channel, const struct channel_loss *loss);
 
 /* channel_set.c */

@@ -1,4 +1,4 @@
-/* channel_set.c - all channels of a connection: what it tells goes to each, and numbers are given.
+/* channel_set.c - all channels of a connection: its events go to each, and numbers are given.
  */
 #include <stdlib.h>
 
@@ -16,7 +16,7 @@ void channel_set_lack_number(struct channel_set *set)
     }
 }
 
-/* ---- what the connection tells ---- */
+/* ---- events of the connection ---- */
 
 void channel_set_open(struct channel_set *set, uint16_t channel_max)
 {

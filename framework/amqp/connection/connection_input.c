@@ -173,7 +173,7 @@ static void on_method(struct connection *c, const struct frame *frame)
     recycle_amqp_pool(&c->pool);
 }
 
-/* ---- what the stream tells ---- */
+/* ---- events of the stream ---- */
 
 static void on_frame(void *user, const struct frame *frame)
 {

@@ -36,7 +36,7 @@ static void on_consume_ok(void *user, void *decoded)
     struct consumer *consumer = user;
 
     (void)decoded;
-    if (consumer->state != CONSUMER_ASKING) /* the broker cancelled it before it told us */
+    if (consumer->state != CONSUMER_ASKING) /* the broker cancelled it before this answer */
         return;
     enter(consumer, CONSUMER_CONSUMING);
     consumer->consuming_since_ms = consumer_now_ms(consumer);
@@ -117,7 +117,8 @@ static void on_retry(void *arg)
 
 /* ---- interruptions ---- */
 
-/* Try again later; tell the owner, unless it heard the same words since the last consume-ok. */
+/* Try again later; report it to the owner, but the same words only once since the last consume-ok.
+ */
 static void interrupted(struct consumer *consumer, const char *reason)
 {
     uint32_t retry_ms;

@@ -101,7 +101,7 @@ void consumer_barrier(struct consumer *consumer, void (*done)(void *user, bool p
  * forgets them if it is closed (seen in 3.10.8). So where there were many, this goes through the
  * queue: a second subscription is made, answered behind all acks that were passed on, and
  * cancelled, answered behind those kept back until then. That one has the lowest priority and a
- * prefetch of 1. The message that it gets where nobody else takes one is given back at once, or,
+ * prefetch of 1. The message that it gets where no other takes one is given back at once, or,
  * while this consumer is paused, with the end of the channel; that counts as a delivery. Not for a
  * stream, which knows no priority.
  */

@@ -1,4 +1,4 @@
-/* tls.c - a TLS session over a nonblocking socket, and what to tell people when it fails. */
+/* tls.c - a TLS session over a nonblocking socket, and its failures in words. */
 #include "amqp/net/tls_private.h"
 
 #include <arpa/inet.h>
@@ -201,7 +201,7 @@ static enum warren_status settle(struct transport *transport, int result, const 
     return fail(kind, system_error, when, error);
 }
 
-/* OpenSSL tells failures by a queue and by errno, which must be empty before each call. */
+/* OpenSSL reports failures by a queue and by errno, which must be empty before each call. */
 static void prepare(struct transport *transport)
 {
     ERR_clear_error();

@@ -16,7 +16,7 @@
 #define LOCKED              405
 #define PRECONDITION_FAILED 406
 
-/* A queue of another kind knows no limit, and tells one of these first. */
+/* A queue of another kind knows no limit, and names one of these first. */
 static const char *const of_others[] = {"durable", "auto_delete", "exclusive", "x-queue-type"};
 
 /* ---- what the broker says ---- */

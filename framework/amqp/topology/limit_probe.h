@@ -1,10 +1,10 @@
 /* limit_probe.h - how often does a queue take a message back, before the broker gives it up?
  *
- * AMQP tells no arguments of a queue. But RabbitMQ compares those of a declare with those of the
- * queue that is there, and its refusal names the first one that differs, and its value. So the
- * queue is declared with a limit that no queue can have; arguments that the refusal names before
- * that one are added, and it is declared again. Nothing can come into being: if there is no queue
- * of that name (any more), another argument, which is compared later, has it refused.
+ * AMQP has no method that names the arguments of a queue. But RabbitMQ compares those of a declare
+ * with those of the queue that is there, and its refusal names the first one that differs, and its
+ * value. So the queue is declared with a limit that no queue can have; arguments that the refusal
+ * names before that one are added, and it is declared again. Nothing can come into being: if there
+ * is no queue of that name (any more), another argument, which is compared later, has it refused.
  *
  * Not seen: a limit by policy, and one that this user may not see, for the declare needs the
  * permission to configure the queue. Each declare costs a channel, and a line of the broker's log.

@@ -142,7 +142,8 @@ enum warren_status frame_put_method(struct buffer *out, uint16_t channel, uint32
         return status;
     len = encode_arguments(out, room, id, decoded);
     if (len < 0 && room < frame_max) {
-        /* rabbitmq-c does not tell a lack of room from a bad argument: try with all there can be */
+        /* rabbitmq-c has one error for a lack of room and for a bad argument: try with all there
+         * can be */
         status = buffer_reserve(out, frame_max);
         if (status != WARREN_OK)
             return status;

@@ -1,6 +1,6 @@
 /* rabbitmq_c.h - the one place that includes rabbitmq-c, old layout (0.11) or new (0.13 and later).
  * warren uses its codec half alone: amqp_encode_*, amqp_decode_*, pools, constants. No socket of
- * rabbitmq-c is ever opened (docs/architecture.md tells why).
+ * rabbitmq-c is ever opened (docs/architecture.md says why).
  */
 #ifndef WARREN_AMQP_RABBITMQ_C_H
 #define WARREN_AMQP_RABBITMQ_C_H

@@ -33,8 +33,8 @@ enum cli_status dlq_failed(const struct dlq_request *request, const struct warre
  * The queue was gone through: say on stderr what calls for it.
  *
  * That is a signal; messages that were not looked at, or could not be read, unless as many as are
- * asked for @matched; a changed order; messages that were given back so often that the broker may
- * soon drop them; that none matched, and which reason may have been meant.
+ * asked for @matched; a changed order; messages that were given back often enough that the broker
+ * may soon drop them; that none matched, and which reason may have been meant.
  *
  * @all     messages that were not looked at are a failure
  * @return  CLI_OK, also where none matched, for that is what a command that runs every night

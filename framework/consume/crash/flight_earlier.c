@@ -66,7 +66,7 @@ static void load_notes(struct flight *f, const struct flight_file *from, int64_t
     }
     if (damaged > 0)
         log_event(WARREN_LOG_WARN,
-                  "notes of an earlier process are damaged: attempts or crashes of so many "
+                  "notes of an earlier process are damaged: attempts or crashes of some "
                   "messages may be forgotten",
                   LOG_INT("pid", from->head->pid), LOG_INT("notes", damaged));
 }
@@ -183,7 +183,7 @@ static void load_slot(struct flight *f, const struct flight_file *from,
                       const struct flight_slot *slot, uint32_t fall_report, int64_t now_ms)
 {
     enum flight_state state = state_of(slot);
-    bool told = state >= FLIGHT_CRASHED;
+    bool reported = state >= FLIGHT_CRASHED;
     bool sure = is_sure(from, slot);
     uint32_t before = is_noted(from, &slot->message) ? 0 : slot->crashes;
     struct flight_note note = {.message = slot->message, .first_ms = now_ms, .noted_ms = now_ms};
@@ -191,11 +191,11 @@ static void load_slot(struct flight *f, const struct flight_file *from,
     note.crashes = sure ? before + 1 : before > 1 ? before : 1;
 
     note.reason = reason_of(from, slot);
-    note.report = told ? keep_report(f, from, atomic_load(&slot->report)) : fall_report;
+    note.report = reported ? keep_report(f, from, atomic_load(&slot->report)) : fall_report;
     /* Who was only near has not failed. */
-    note.failed = told || (slot->alone && sure);
+    note.failed = reported || (slot->alone && sure);
     flight_notes_load(&f->notes, &note, sure);
-    if (!told)
+    if (!reported)
         tell_suspect(from, slot);
 }
 

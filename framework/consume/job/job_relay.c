@@ -139,7 +139,7 @@ static void try_again(struct warren_job *job)
     }
 }
 
-/* A stream would not give it again: it waits here, unless the process ends, and so the broker hears
+/* A stream would not give it again: it waits here, unless the process ends, and so the broker gets
  * nothing either way. */
 static void requeue_on_stream(struct warren_job *job)
 {

@@ -53,7 +53,7 @@ static void done(void *user, int64_t below)
     pthread_mutex_unlock(&p->lock);
 }
 
-static void tell(void *user, bool trouble, const char *text)
+static void report(void *user, bool trouble, const char *text)
 {
     const struct warren_publisher *p = user;
 
@@ -76,7 +76,7 @@ enum warren_status publisher_spool_open(struct warren_publisher *p,
                                         const struct warren_publisher_options *options,
                                         struct warren_error *error)
 {
-    static const struct spooler_events events = {offer, pass, done, tell, appended};
+    static const struct spooler_events events = {offer, pass, done, report, appended};
     const struct spooler_options spool = {
         .path = options->spool_path,
         .synchronous = options->spool_unsynced ? DATABASE_NORMAL : DATABASE_FULL,

@@ -39,7 +39,7 @@ struct spooler_events {
     /** Everything with a lower id has left the disk, or is refused. */
     void (*done)(void *user, int64_t below);
     /** What an operator should know. @trouble: else it is over, or it is news */
-    void (*tell)(void *user, bool trouble, const char *text);
+    void (*report)(void *user, bool trouble, const char *text);
     /** Transactional handlers (store/writer/transactor.h) appended @messages, and have committed.
      * On any thread */
     void (*appended)(void *user, int64_t messages);

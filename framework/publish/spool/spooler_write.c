@@ -35,7 +35,7 @@ void spooler_report(struct spooler *s, bool trouble, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    s->events.tell(s->user, trouble, text);
+    s->events.report(s->user, trouble, text);
 }
 
 /* ---- a round ---- */

@@ -56,7 +56,7 @@ struct writer {
     uint32_t group_delay_us; /* the longest of its clients' */
     size_t last_group;       /* how much was in it */
     bool stopping;
-    atomic_bool cut_log;   /* the log is to be cut off, with nobody else writing */
+    atomic_bool cut_log;   /* the log is to be cut off, with no other writing */
     atomic_bool abandoned; /* by a handler that crashed in a transaction */
 
     struct writer_client *clients[WRITER_CLIENTS]; /* change under the mutex, and while paused */
