@@ -157,7 +157,8 @@ WARREN_API void warren_passage_go(struct warren_passage *passage);
 WARREN_API void warren_passage_settle(struct warren_passage *passage, enum warren_outcome outcome);
 /**
  * The same with WARREN_RETRY, for no fault of the message: it comes again in @delay_ms, and the
- * attempt does not count. Since: 0.1.
+ * attempt does not count. It waits in the prefetch window, so keep the delay below the broker's
+ * consumer time-out; one below 0 is 0, one above 15 minutes is 15 minutes. Since: 0.1.
  */
 WARREN_API void warren_passage_retry(struct warren_passage *passage, int64_t delay_ms);
 

@@ -222,7 +222,16 @@ inline void fail(::warren_error *error, ::warren_status status, const char *what
     if (!error)
         return;
     error->status = status;
-    std::snprintf(error->text, sizeof error->text, "%s", what);
+    std::snprintf(error->text, sizeof error->text, "%.512s", what);
+    for (char *at = error->text; *at; at++)
+        if (static_cast<unsigned char>(*at) < ' ')
+            *at = ' ';
+}
+
+/* A text of the user's, as far as an error is kept. */
+inline const char *said(const char *what) noexcept
+{
+    return what && *what ? what : "an exception that says nothing";
 }
 
 /* Run @body; what leaves it becomes the outcome. The end of a thread (pthread_exit()) is no
@@ -232,10 +241,10 @@ template <class Body>::warren_outcome outcome_of(::warren_job *c, Body &&body)
     try {
         return body();
     } catch (const rejection &refused) {
-        ::warren_job_fail(c, "%s", refused.what());
+        ::warren_job_fail(c, "%.1024s", said(refused.what()));
         return WARREN_REJECT;
     } catch (const std::exception &failed) {
-        ::warren_job_fail(c, "%s", failed.what());
+        ::warren_job_fail(c, "%.1024s", said(failed.what()));
         return WARREN_RETRY;
     } catch (abi::__forced_unwind &) {
         throw;
@@ -287,7 +296,7 @@ template <class Object>::warren_status open_object(const ::warren_subscription_i
         fail(error, WARREN_ENOMEM, "no memory");
         return WARREN_ENOMEM;
     } catch (const std::exception &failed) {
-        fail(error, WARREN_EPLUGIN, failed.what());
+        fail(error, WARREN_EPLUGIN, said(failed.what()));
     } catch (abi::__forced_unwind &) {
         throw;
     } catch (...) {
@@ -312,6 +321,10 @@ template <class Object>::warren_bytes key_of_object(::warren_job *c, void *state
     try {
         job job(c);
         const auto key = static_cast<Object *>(state)->key(job);
+        if constexpr (std::is_pointer_v<decltype(key)>) {
+            if (!key)
+                return ::warren_bytes{nullptr, 0};
+        }
         const std::string_view text(key);
         void *copy = text.empty() ? nullptr : ::warren_job_alloc(c, text.size());
 
@@ -417,6 +430,7 @@ template <auto Function> row handler(const char *name) noexcept
  */
 template <class Object> row handler(const char *name) noexcept
 {
+    static_assert(std::is_nothrow_destructible_v<Object>, "a destructor has to be noexcept");
     row made(name);
     made.c_.open = detail::open_object<Object>;
     made.c_.handle = detail::handle_object<Object>;

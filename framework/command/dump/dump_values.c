@@ -271,6 +271,6 @@ bool dump_take_name(struct dump_reader *reader, const json_t *value,
     if (!dump_take_text(reader, value, member, &text))
         return false;
     *(const char **)to = text;
-    return strlen(text) == arena_bytes(reader->arena, text).len ||
+    return (*text && strlen(text) == arena_bytes(reader->arena, text).len) ||
            dump_wrong(reader, "a name without a NUL", value);
 }

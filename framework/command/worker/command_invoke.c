@@ -218,7 +218,9 @@ static uint32_t attempt_of(const struct invocation *invocation, const struct dum
 {
     if (invocation->attempt > 0)
         return (uint32_t)invocation->attempt;
-    return dump->attempts > 0 && dump->attempts < UINT32_MAX ? dump->attempts + 1 : 0;
+    if (dump->attempts == 0)
+        return 0;
+    return dump->attempts < UINT32_MAX ? dump->attempts + 1 : UINT32_MAX;
 }
 
 /* A file written by hand need not have one: by the default exchange it came by the queue's name. */

@@ -3,6 +3,9 @@
 
 #include <stdlib.h>
 
+#include "base/log_event.h"
+#include "consume/runtime/admission.h"
+
 static struct warren_passage *passage_of(struct attempt *attempt)
 {
     return (struct warren_passage *)(void *)attempt;
@@ -164,7 +167,14 @@ static void go_on(struct attempt *attempt)
 void warren_passage_settle(struct warren_passage *passage, enum warren_outcome outcome)
 {
     struct attempt *attempt = attempt_in(passage);
+    const struct stage *stage = attempt->stage;
 
+    if (outcome < WARREN_ACK || outcome > WARREN_REQUEUE) {
+        log_event(WARREN_LOG_ERROR, "a middleware settled with what is no outcome: that is a retry",
+                  LOG_TEXT("handler", stage->all->job->source->handler),
+                  LOG_INT("outcome", outcome));
+        outcome = WARREN_RETRY;
+    }
     attempt->outcome = (uint8_t)outcome;
     go_on(attempt);
 }
@@ -176,6 +186,10 @@ void warren_passage_retry(struct warren_passage *passage, int64_t delay_ms)
 
     attempt->outcome = WARREN_RETRY;
     attempt->forgiven = true;
+    if (delay_ms < 0)
+        delay_ms = 0;
+    if (delay_ms > ADMISSION_DELAY_MAX_MS)
+        delay_ms = ADMISSION_DELAY_MAX_MS;
     attempt->retry_at_ms = clock_now_ms(stage->all->job->source->clock) + delay_ms;
     go_on(attempt);
 }

@@ -88,6 +88,15 @@ static void an_exception_is_a_failed_attempt(void **state)
     assert_attempt(run_body("unwound"), WARREN_REJECT, "4");
 }
 
+static void what_it_says_may_be_anything(void **state)
+{
+    (void)state;
+    open_handler("oddly", NULL);
+    assert_attempt(run_body("null"), WARREN_RETRY, "an exception that says nothing");
+    assert_attempt(run_body("nothing"), WARREN_RETRY, "an exception that says nothing");
+    assert_in_range(strlen(run_body("enormous")->error), 100, 1024);
+}
+
 static void a_function_may_answer(void **state)
 {
     (void)state;
@@ -151,6 +160,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(an_exception_is_a_failed_attempt, teardown),
+        cmocka_unit_test_teardown(what_it_says_may_be_anything, teardown),
         cmocka_unit_test_teardown(a_function_may_answer, teardown),
         cmocka_unit_test_teardown(publishing_throws, teardown),
         cmocka_unit_test_teardown(a_job_shows_its_message, teardown),

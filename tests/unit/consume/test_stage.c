@@ -292,6 +292,32 @@ static void after_is_called_innermost_first(void **state)
         assert_true(stages_leave(&rig->stages, d));
 }
 
+/* A delay is 0 to 15 minutes, and what is no outcome is a retry. */
+static void an_answer_is_bounded(void **state)
+{
+    static const struct {
+        int64_t delay_ms;
+        int64_t at_ms;
+    } delays[] = {{INT64_MIN, 5000}, {-1, 5000}, {INT64_MAX, 5000 + 15 * 60 * 1000}};
+    struct rig *rig = *state;
+    struct attempt *d;
+
+    for (size_t i = 0; i < 4; i++)
+        rig->lookers[0].holds[i] = true;
+    enter_all(rig);
+    d = rig->go.first;
+    for (size_t i = 0; i < 3; i++, d = d->next) {
+        assert_false(stages_leave(&rig->stages, d));
+        warren_passage_retry(rig->lookers[0].passages[i], delays[i].delay_ms);
+        assert_int_equal(d->retry_at_ms, delays[i].at_ms);
+    }
+    assert_false(stages_leave(&rig->stages, d));
+    warren_passage_settle(rig->lookers[0].passages[3], (enum warren_outcome)99);
+    assert_int_equal(d->outcome, WARREN_RETRY);
+    while ((d = d->next))
+        assert_true(stages_leave(&rig->stages, d));
+}
+
 /* It comes again after a failed attempt: each sees it anew, and has a mark anew. */
 static void a_message_that_comes_again_is_shown_again(void **state)
 {
@@ -398,6 +424,7 @@ int main(void)
         TEST(after_is_called_once, one),
         TEST(after_is_called_once, three),
         TEST(after_is_called_innermost_first, three),
+        TEST(an_answer_is_bounded, one),
         TEST(a_message_that_comes_again_is_shown_again, one),
         TEST(a_message_that_comes_again_is_shown_again, two),
         TEST(what_is_dropped_is_told, one),
