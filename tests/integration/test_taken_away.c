@@ -91,10 +91,12 @@ static bool all_are_done(struct fixture *fixture)
     return done == GOOD;
 }
 
+/* One that does not consume yet may not know SIGTERM yet. */
 static bool is_over(struct fixture *fixture)
 {
     return proc_wait(fixture->worker->proc, 0) != PROC_RUNNING ||
-           (all_are_done(fixture) && peer_count(fixture->peer, fixture->dlq) == 1);
+           (worker_logged(fixture->worker, "consuming queue=", NULL) > 0 && all_are_done(fixture) &&
+            peer_count(fixture->peer, fixture->dlq) == 1);
 }
 
 /* Started anew each time, the worker handles all others, and finds the one that did it. */
