@@ -49,6 +49,7 @@ struct warren_worker {
     struct worker_orphans orphans;
     bool own_signals;
     bool owns_log;
+    bool diverts_log; /* lines go to the program */
     bool stopping;
     bool signalled; /* the first signal to stop was taken */
     bool abandoned; /* a handler never returned: nothing that it may touch is freed */
@@ -188,6 +189,8 @@ static enum warren_status set_up(struct warren_worker *worker,
     enum warren_status status;
 
     take_signals(worker);
+    worker->diverts_log =
+        options->on_log && log_divert(options->on_log, options->user) == WARREN_OK;
     status = worker_setup_init(&worker->setup, options, error);
     if (status != WARREN_OK)
         return status;
@@ -195,7 +198,7 @@ static enum warren_status set_up(struct warren_worker *worker,
         return error_set(error, WARREN_ENOMEM, "no memory for the options");
     settings_log(worker->setup.config);
     worker->owns_log = log_start(STDERR_FILENO) == WARREN_OK;
-    if (worker->owns_log)
+    if (worker->owns_log && !worker->diverts_log)
         descriptors_add(STDERR_FILENO, -1, "the log");
     status = worker_store_open(&worker->setup, &worker->keeper, error);
     if (status == WARREN_OK)
@@ -499,6 +502,8 @@ void warren_worker_free(struct warren_worker *worker)
         log_stop(LOG_STOP_MS);
         descriptors_forget(STDERR_FILENO);
     }
+    if (worker->diverts_log)
+        log_divert(NULL, NULL);
     if (!abandoned)
         guarded_free(worker, sizeof *worker);
 }

@@ -73,13 +73,27 @@ static struct entry *find(int fd)
     return NULL;
 }
 
+/* A child of fork(2) may close what its parent needs. */
+static void leave_to_parent(void)
+{
+    pthread_mutex_init(&known.lock, NULL);
+    known.count = 0;
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, leave_to_parent);
+}
+
 void descriptors_add(int fd, int set, const char *what)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct entry *there;
     struct stat now;
 
     if (fd < 0 || fstat(fd, &now) != 0)
         return;
+    pthread_once(&once, watch_forks);
     pthread_mutex_lock(&known.lock);
     there = find(fd);
     if (there) /* the kernel has given the number away anew */

@@ -1,7 +1,8 @@
 /* descriptors.h - the descriptors that warren keeps open, and whether they still are what they
  * were. A plugin that closes a number twice may close one of warren's; the number is then free for
  * another file, into which warren would write. Whoever finds that ends the process (ending.h): to
- * go on would be to guess. Bound: DESCRIPTORS_MAX; those beyond it are not looked at. Mutable
+ * go on would be to guess. Bound: DESCRIPTORS_MAX; those beyond it are not looked at. A
+ * child of fork(2) begins with an empty list. Mutable
  * globals here: the list, for a process has but one set of descriptors. Thread: any.
  */
 #ifndef WARREN_BASE_DESCRIPTORS_H

@@ -34,6 +34,6 @@ void ending_now(const char *format, ...)
     va_end(arguments);
     log_close(&line);
     log_stop(LOG_STOP_MS);
-    log_writer_last(line.text, line.len);
+    log_writer_last(line.level, line.text, line.len);
     _exit(EXIT_ENDED);
 }

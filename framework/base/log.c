@@ -24,7 +24,7 @@ void log_end(struct log_line *line)
     if (!log_enabled(line->level))
         return;
     log_close(line);
-    log_writer_take(line->text, line->len);
+    log_writer_take(line->level, line->text, line->len);
 }
 
 void log_printf(enum warren_log_level level, const char *format, ...)

@@ -2,7 +2,8 @@
  *
  * Lines go through a bounded ring to a writer thread: whoever logs never waits. If the sink is
  * slow, lines are dropped and the number of lost lines is written as soon as there is room.
- * Before log_start() and after log_stop() lines are written directly to stderr.
+ * Before log_start() and after log_stop(), and in a child of fork(2), lines are written directly to
+ * stderr.
  * Mutable globals here: the level, the format and the ring (one process, one log).
  * Thread: any.
  */
@@ -24,6 +25,14 @@ bool log_enabled(enum warren_log_level level);
 
 /** Start the writer thread, which writes to @fd (borrowed). */
 enum warren_status log_start(int fd);
+/**
+ * Have @take called with each line, in place of stderr and of what log_start() is given: by the
+ * writer thread, or, before log_start() and after log_stop(), by whoever logs. NULL: no longer;
+ * then no call is under way when this returns.
+ *
+ * @return WARREN_OK; WARREN_EINVAL: the thread runs, or there is a function already
+ */
+enum warren_status log_divert(warren_log_fn *take, void *user);
 /** Write what is in the ring, within @timeout_ms, and end the thread. */
 void log_stop(uint32_t timeout_ms);
 /** Lines lost since the start because the sink was slow. */

@@ -35,7 +35,8 @@ void log_ring_done(struct log_ring *ring)
     ring->slots = NULL;
 }
 
-bool log_ring_push(struct log_ring *ring, const char *text, uint32_t len)
+bool log_ring_push(struct log_ring *ring, enum warren_log_level level, const char *text,
+                   uint32_t len)
 {
     uint64_t position = atomic_load_explicit(&ring->tail, memory_order_relaxed);
     struct log_slot *slot;
@@ -55,6 +56,7 @@ bool log_ring_push(struct log_ring *ring, const char *text, uint32_t len)
     }
     memcpy(slot->text, text, len);
     slot->len = len;
+    slot->level = level;
     /* Sequentially consistent: the writer says that it sleeps and then looks here once more, while
      * we fill and then look whether it sleeps; one of both must see the other. */
     atomic_store(&slot->turn, free_turn(position) + 1);

@@ -22,6 +22,7 @@
 struct log_slot {
     _Atomic uint64_t turn; /* 2 * lap: free in that lap; 2 * lap + 1: filled in that lap */
     uint32_t len;
+    enum warren_log_level level;
     char text[LOG_LINE_MAX];
 };
 
@@ -36,7 +37,8 @@ enum warren_status log_ring_init(struct log_ring *ring);
 /** A zeroed ring is fine. */
 void log_ring_done(struct log_ring *ring);
 /** Copy a line in; false if the ring is full. Thread: any. */
-bool log_ring_push(struct log_ring *ring, const char *text, uint32_t len);
+bool log_ring_push(struct log_ring *ring, enum warren_log_level level, const char *text,
+                   uint32_t len);
 /** The oldest line, or NULL. Thread: the reader. */
 const struct log_slot *log_ring_peek(struct log_ring *ring);
 /** Free the line that was peeked. Thread: the reader. */

@@ -1,7 +1,8 @@
 /* log_writer.c - the thread behind the log.
  *
  * Lines are gathered up to PIPE_BUF bytes: poll() promises that a pipe takes that many without
- * blocking, so a reader that stops reading stops neither us nor log_stop().
+ * blocking, so a reader that stops reading stops neither us nor log_stop(). Where lines go to a
+ * function, it is called with one at a time.
  */
 #include "base/log_writer.h"
 
@@ -31,6 +32,8 @@ static struct {
     pthread_mutex_t life; /* one log_start() or log_stop() at a time */
     pthread_t thread;
     struct log_ring ring;
+    _Atomic(warren_log_fn *) take; /* where lines go; NULL: into the sink, or to stderr */
+    void *take_user;               /* written while @take is NULL */
     int sink;
     int spare; /* where the sink led at the start, for the last line; -1: none */
     struct stat led;
@@ -62,22 +65,38 @@ static void wake(void)
     sem_post(&writer.wakeup);
 }
 
-void log_writer_take(const char *text, uint32_t len)
+/* @text is cut at its newline. @return false: there is no such function */
+static bool hand_over(enum warren_log_level level, char *text, uint32_t len)
 {
-    bool through_ring;
+    warren_log_fn *take = atomic_load(&writer.take);
 
+    if (!take)
+        return false;
+    text[len - 1] = '\0';
+    take(level, text, writer.take_user);
+    return true;
+}
+
+static void write_at_once(enum warren_log_level level, const char *text, uint32_t len)
+{
+    char copy[LOG_LINE_MAX];
+
+    memcpy(copy, text, len);
+    if (!hand_over(level, copy, len))
+        write_stderr(text, len);
+}
+
+void log_writer_take(enum warren_log_level level, const char *text, uint32_t len)
+{
     /* Counted, so that log_stop() can wait for those who saw the ring open. */
     atomic_fetch_add(&writer.pushing, 1);
-    through_ring = atomic_load(&writer.running);
-    if (through_ring) {
-        if (!log_ring_push(&writer.ring, text, len))
-            atomic_fetch_add(&writer.dropped, 1);
-        else if (atomic_load(&writer.sleeping) && atomic_exchange(&writer.sleeping, false))
-            wake();
-    }
+    if (!atomic_load(&writer.running))
+        write_at_once(level, text, len);
+    else if (!log_ring_push(&writer.ring, level, text, len))
+        atomic_fetch_add(&writer.dropped, 1);
+    else if (atomic_load(&writer.sleeping) && atomic_exchange(&writer.sleeping, false))
+        wake();
     atomic_fetch_sub(&writer.pushing, 1);
-    if (!through_ring)
-        write_stderr(text, len);
 }
 
 static bool leads_there(int fd)
@@ -93,6 +112,7 @@ static bool leads_there(int fd)
 struct gathered {
     size_t len;
     uint64_t lines;
+    enum warren_log_level level; /* of the last line */
     char bytes[PIPE_BUF];
 };
 
@@ -118,20 +138,23 @@ static void gather_lost(struct gathered *gathered)
     writer.dropped_told = dropped;
     memcpy(gathered->bytes + gathered->len, line.text, line.len);
     gathered->len += line.len;
+    gathered->level = line.level;
 }
 
 static void gather(struct gathered *gathered)
 {
+    bool one = atomic_load(&writer.take) != NULL;
     const struct log_slot *slot;
 
     gathered->len = 0;
     gathered->lines = 0;
     gather_lost(gathered);
-    while ((slot = log_ring_peek(&writer.ring)) &&
+    while (!(one && gathered->len > 0) && (slot = log_ring_peek(&writer.ring)) &&
            slot->len <= sizeof gathered->bytes - gathered->len) {
         memcpy(gathered->bytes + gathered->len, slot->text, slot->len);
         gathered->len += slot->len;
         gathered->lines++;
+        gathered->level = slot->level;
         log_ring_pop(&writer.ring);
     }
 }
@@ -148,10 +171,12 @@ static bool sink_ready(void)
     return false;
 }
 
-static bool write_gathered(const struct gathered *gathered)
+static bool write_gathered(struct gathered *gathered)
 {
     size_t written = 0;
 
+    if (hand_over(gathered->level, gathered->bytes, (uint32_t)gathered->len))
+        return true;
     while (written < gathered->len) {
         ssize_t n;
 
@@ -202,7 +227,7 @@ static void *writer_main(void *arg)
 
 static void watch_sink(int fd)
 {
-    if (fstat(fd, &writer.led) == 0)
+    if (!atomic_load(&writer.take) && fstat(fd, &writer.led) == 0)
         writer.spare = fcntl(fd, F_DUPFD_CLOEXEC, SPARE_MIN);
 }
 
@@ -215,7 +240,7 @@ static void forget_sink(void)
     }
 }
 
-void log_writer_last(const char *text, uint32_t len)
+void log_writer_last(enum warren_log_level level, char *text, uint32_t len)
 {
     bool started = writer.led.st_ino != 0;
     int fd = leads_there(writer.spare)  ? writer.spare
@@ -224,8 +249,25 @@ void log_writer_last(const char *text, uint32_t len)
                                         : STDERR_FILENO;
     struct pollfd sink = {.fd = fd, .events = POLLOUT};
 
+    if (hand_over(level, text, len))
+        return;
     if (poll(&sink, 1, LAST_MS) > 0 && write(fd, text, len) < 0)
         return;
+}
+
+/* In a child of fork(2): its lines go to stderr, until it starts a log of its own. */
+static void leave_to_parent(void)
+{
+    pthread_mutex_init(&writer.life, NULL);
+    atomic_store(&writer.running, false);
+    atomic_store(&writer.pushing, 0);
+    atomic_store(&writer.take, NULL);
+    writer.spare = -1;
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, leave_to_parent);
 }
 
 static enum warren_status start(int fd)
@@ -255,8 +297,10 @@ static enum warren_status start(int fd)
 
 enum warren_status log_start(int fd)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     enum warren_status status;
 
+    pthread_once(&once, watch_forks);
     pthread_mutex_lock(&writer.life);
     status = start(fd);
     pthread_mutex_unlock(&writer.life);
@@ -284,6 +328,29 @@ void log_stop(uint32_t timeout_ms)
     pthread_mutex_lock(&writer.life);
     stop(timeout_ms);
     pthread_mutex_unlock(&writer.life);
+}
+
+/* Nobody is in a function that is given back when this returns. */
+static enum warren_status divert(warren_log_fn *take, void *user)
+{
+    if (atomic_load(&writer.running) || (take && atomic_load(&writer.take)))
+        return WARREN_EINVAL;
+    if (take)
+        writer.take_user = user;
+    atomic_store(&writer.take, take);
+    while (!take && atomic_load(&writer.pushing) > 0)
+        sched_yield();
+    return WARREN_OK;
+}
+
+enum warren_status log_divert(warren_log_fn *take, void *user)
+{
+    enum warren_status status;
+
+    pthread_mutex_lock(&writer.life);
+    status = divert(take, user);
+    pthread_mutex_unlock(&writer.life);
+    return status;
 }
 
 uint64_t log_dropped(void)

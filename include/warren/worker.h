@@ -5,7 +5,7 @@
  * A worker is of the process that made it. In a child that inherits one by fork(2) none of its
  * threads is there: warren_worker_run() and warren_worker_stop() answer WARREN_ECLOSED,
  * warren_worker_free() does nothing, and connections, files and signals of the parent are
- * untouched.
+ * untouched. It may make a worker of its own, with other files (state_dir, store, spool).
  * Elsewhere: plugins (handler.h); the YAML file (docs/configuration.md).
  */
 #ifndef WARREN_WORKER_H
@@ -38,6 +38,17 @@ struct warren_worker_options {
     const char *config_name; /**< of the text, as if it were a file: errors begin with it, and
                                   relative file names are relative to its folder. NULL:
                                   "config_text". Since: 0.1 */
+    /**
+     * Told of each line, in place of stderr; log.level says which there are. A process has one log:
+     * that of the first worker, until it is freed. Others' lines go there, too, and their on_log is
+     * not called. It makes no handler wait: lines wait for it, and those that find no room are
+     * counted and lost. warren_worker_free() waits for a call, and none begins after it. Call
+     * nothing of warren's in it.
+     * Thread: the log's; before and after warren_worker_run() also whoever logs. NULL: stderr.
+     * Since: 0.1
+     */
+    warren_log_fn *on_log;
+    void *user; /**< of on_log. Since: 0.1 */
 };
 
 /**

@@ -186,6 +186,60 @@ static void opens_with_the_programs_own(void **state)
     assert_ptr_equal(seen_by_middleware, &two);
 }
 
+/* ---- the log ---- */
+
+struct lines {
+    unsigned count;
+    bool whole; /* none has a newline, or another level than it says */
+    char last[256];
+};
+
+static void take_line(enum warren_log_level level, const char *line, void *user)
+{
+    static const char *const levels[] = {"level=error", "level=warn", "level=info", "level=debug"};
+    struct lines *lines = user;
+
+    lines->whole =
+        (lines->count == 0 || lines->whole) && !strchr(line, '\n') && strstr(line, levels[level]);
+    lines->count++;
+    snprintf(lines->last, sizeof lines->last, "%s", line);
+}
+
+static void never(enum warren_log_level level, const char *line, void *user)
+{
+    (void)level;
+    (void)user;
+    fail_msg("%s", line);
+}
+
+/* Every line, until the worker is freed; the log of a second worker is that of the first. */
+static void hands_its_lines_over(void **state)
+{
+    struct warren_worker_options options = options_of(
+        "broker: {uri: 'amqp://127.0.0.1:1/'}\nsubscriptions: [{queue: q, handler: own.none}]\n");
+    struct lines lines = {.count = 0};
+    struct warren_worker *first;
+    struct warren_worker *second;
+    unsigned count;
+
+    (void)state;
+    options.on_log = take_line;
+    options.user = &lines;
+    first = new_worker(&options);
+    options.on_log = never;
+    second = new_worker(&options);
+    assert_int_equal(warren_worker_stop(first), WARREN_OK);
+    assert_int_equal(warren_worker_run(first), WARREN_OK);
+    warren_worker_free(second);
+    warren_worker_free(first);
+    count = lines.count;
+    assert_true(count >= 4 && lines.whole); /* starting, cannot connect, stopping, stopped */
+    warren_worker_free(plain_worker());
+    assert_int_equal(lines.count, count);
+}
+
+/* ---- children ---- */
+
 /* A child leaves the worker alone, and the parent's goes on. */
 static void is_closed_in_a_child(void **state)
 {
@@ -208,6 +262,39 @@ static void is_closed_in_a_child(void **state)
     warren_worker_free(worker);
 }
 
+/* It may also make one of its own, even after it has closed what it inherited. */
+static bool lives_in_a_child(void)
+{
+    struct warren_worker_options options = options_of(yaml);
+    struct lines lines = {.count = 0};
+    struct warren_worker *worker;
+    bool well;
+
+    close_range(3, ~0U, 0);
+    options.config_text = "broker: {uri: 'amqp://127.0.0.1:1/'}\n"
+                          "subscriptions: [{queue: q, handler: own.none}]\n";
+    options.on_log = take_line;
+    options.user = &lines;
+    worker = new_worker(&options);
+    well = warren_worker_stop(worker) == WARREN_OK && warren_worker_run(worker) == WARREN_OK;
+    warren_worker_free(worker);
+    return well && lines.count >= 3 && lines.whole;
+}
+
+static void a_child_may_have_its_own(void **state)
+{
+    struct warren_worker *worker = plain_worker();
+    int status = -1;
+    pid_t child = fork();
+
+    (void)state;
+    if (child == 0)
+        _exit(lives_in_a_child() ? 0 : 1);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    warren_worker_free(worker);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,7 +303,9 @@ int main(void)
         cmocka_unit_test(refuses_null),
         cmocka_unit_test(reads_a_text),
         cmocka_unit_test(opens_with_the_programs_own),
+        cmocka_unit_test(hands_its_lines_over),
         cmocka_unit_test(is_closed_in_a_child),
+        cmocka_unit_test(a_child_may_have_its_own),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -287,7 +287,7 @@ static void unused_slots_cost_no_memory(void **state)
     assert_int_equal(sysconf(_SC_PAGESIZE), 4096);
     assert_int_equal(log_ring_init(&ring), WARREN_OK);
     for (int i = 0; i < 4; i++)
-        assert_true(log_ring_push(&ring, "line\n", 5));
+        assert_true(log_ring_push(&ring, WARREN_LOG_INFO, "line\n", 5));
     for (int i = 0; i < 4; i++) {
         assert_non_null(log_ring_peek(&ring));
         log_ring_pop(&ring);
@@ -309,11 +309,11 @@ static void ring_is_bounded(void **state)
     assert_int_equal(log_ring_init(&ring), WARREN_OK);
     for (int lap = 0; lap < 3; lap++) {
         for (int i = 0; i < LOG_RING_SLOTS; i++)
-            assert_true(log_ring_push(&ring, "x\n", 2));
-        assert_false(log_ring_push(&ring, "x\n", 2));
+            assert_true(log_ring_push(&ring, WARREN_LOG_INFO, "x\n", 2));
+        assert_false(log_ring_push(&ring, WARREN_LOG_INFO, "x\n", 2));
         log_ring_pop(&ring);
-        assert_true(log_ring_push(&ring, "y\n", 2));
-        assert_false(log_ring_push(&ring, "x\n", 2));
+        assert_true(log_ring_push(&ring, WARREN_LOG_INFO, "y\n", 2));
+        assert_false(log_ring_push(&ring, WARREN_LOG_INFO, "x\n", 2));
         for (int i = 0; i < LOG_RING_SLOTS; i++) {
             assert_non_null(log_ring_peek(&ring));
             log_ring_pop(&ring);
