@@ -12,58 +12,21 @@
 #include <unistd.h>
 
 #include "app/settings.h"
-#include "app/worker_flight.h"
 #include "app/worker_limits.h"
-#include "app/worker_orphans.h"
-#include "app/worker_reload.h"
+#include "app/worker_private.h"
 #include "app/worker_report.h"
 #include "app/worker_signals.h"
 #include "app/worker_store.h"
-#include "app/worker_streams.h"
-#include "app/worker_subscriptions.h"
 #include "base/clock.h"
 #include "base/descriptors.h"
 #include "base/error.h"
 #include "base/guarded.h"
 #include "base/log.h"
-#include "base/thread.h"
 #include "loop/loop.h"
 
 /* Everything that jobs published has its receipt by then: this is the close handshake. */
 #define PUBLISHER_CLOSE_MS 2000
 #define LOG_STOP_MS        1000
-
-enum life { NEW, RUNNING, ENDED };
-
-struct warren_worker {
-    pid_t pid;        /* that made it: a child inherits the memory, and no threads */
-    _Atomic int life; /* enum life */
-    struct worker_setup setup;
-    struct warren_publisher *publisher;
-    struct runtime *runtime;
-    struct worker_flight flight;
-    struct keeper *keeper; /* NULL: nothing is remembered */
-    struct open_subscriptions *open;
-    struct worker_streams streams;
-    struct worker_reload reload;
-    struct worker_orphans orphans;
-    bool own_signals;
-    bool owns_log;
-    bool diverts_log; /* lines go to the program */
-    bool stopping;
-    bool signalled; /* the first signal to stop was taken */
-    bool abandoned; /* a handler never returned: nothing that it may touch is freed */
-    sem_t own_wake;
-    sem_t *wake; /* posted: look at the flags below, the signals and the recorder. No descriptor,
-                    which a handler might close */
-    int64_t started_ms;
-    int64_t stopped_ms; /* when its drain began; 0: not yet */
-    atomic_bool stop_asked;
-    atomic_bool at_gap; /* a stream lacks messages, and on_gap is stop */
-    atomic_bool ended;
-    enum warren_status end_status; /* written before @ended */
-    uint32_t end_unfinished;
-};
 
 static int64_t now_ms(void)
 {
@@ -87,12 +50,16 @@ static void sleep_ms(struct warren_worker *worker, int64_t ms)
 /* ---- setting up ---- */
 
 /* Before anything that takes time, or starts a thread. */
-static void take_signals(struct warren_worker *worker)
+static enum warren_status take_signals(struct warren_worker *worker, struct warren_error *error)
 {
-    if (!worker->own_signals)
-        return;
-    worker->wake = worker_signals_take();
-    signals_disregard(SIGPIPE);
+    sem_t *wake = worker_signals_take();
+
+    if (!wake)
+        return error_set(error, WARREN_EINVAL,
+                         "own_signals: another worker of this process has the signals");
+    worker->own_signals = true;
+    worker->wake = wake;
+    return WARREN_OK;
 }
 
 static enum warren_status start_publisher(struct warren_worker *worker, struct warren_error *error)
@@ -170,6 +137,7 @@ static enum warren_status make_runtime(struct warren_worker *worker, struct warr
         subscriptions[i] = *subscriptions_at(worker->open, i);
     status = worker_streams_open(&worker->streams, config, subscriptions, error);
     worker_report_events(&events);
+    worker_state_watch(worker, &events);
     events.stopped = on_stopped;
     events.gap = on_gap;
     if (status == WARREN_OK)
@@ -188,7 +156,8 @@ static enum warren_status set_up(struct warren_worker *worker,
 {
     enum warren_status status;
 
-    take_signals(worker);
+    if (options->own_signals && take_signals(worker, error) != WARREN_OK)
+        return WARREN_EINVAL;
     worker->diverts_log =
         options->on_log && log_divert(options->on_log, options->user) == WARREN_OK;
     status = worker_setup_init(&worker->setup, options, error);
@@ -227,11 +196,16 @@ enum warren_status warren_worker_new(const struct warren_worker_options *options
     if (options->size < least || options->size > sizeof own)
         return error_set(error, WARREN_EINVAL, "options.size must be sizeof(options)");
     memcpy(&own, options, options->size);
+    if (flight_process_tainted())
+        return error_set(error, WARREN_ETAINTED,
+                         "a handler has crashed in this process: it is to end, or to be executed "
+                         "again");
     worker = guarded_alloc(sizeof *worker);
     if (!worker)
         return error_set(error, WARREN_ENOMEM, "no memory for a worker");
     worker->pid = getpid();
-    worker->own_signals = own.own_signals;
+    worker->on_state = own.on_state;
+    worker->user = own.user;
     sem_init(&worker->own_wake, 0, 0);
     worker->wake = &worker->own_wake;
     worker_orphans_init(&worker->orphans);
@@ -333,6 +307,7 @@ static void wait_for_end(struct warren_worker *worker)
         if (!worker->ended)
             take_requests(worker);
         take_taint(worker);
+        worker_state_look(worker);
         worker_streams_save(&worker->streams, worker->runtime, now_ms());
     }
     worker_streams_save(&worker->streams, worker->runtime, INT64_MAX);
@@ -382,6 +357,9 @@ static enum warren_status run(struct warren_worker *worker)
     worker->started_ms = now_ms();
     worker_report_start(worker->setup.config);
     worker_limits_at_start(worker->setup.config);
+    if (!worker->setup.config->state_dir && !worker->orphans.owned)
+        log_warn("state_dir is not set: a message that crashes this program is not known to the "
+                 "next process, and crashes it again");
     wait_before_start(worker);
     status = runtime_start(worker->runtime, &error);
     if (status != WARREN_OK) {
@@ -404,7 +382,7 @@ static enum warren_status run(struct warren_worker *worker)
     return WARREN_ETAINTED;
 }
 
-static bool is_inherited(const struct warren_worker *worker)
+bool worker_is_inherited(const struct warren_worker *worker)
 {
     return worker->pid != getpid();
 }
@@ -416,12 +394,15 @@ enum warren_status warren_worker_run(struct warren_worker *worker)
 
     if (!worker)
         return WARREN_EINVAL;
-    if (is_inherited(worker))
+    if (worker_is_inherited(worker))
         return WARREN_ECLOSED;
     if (!atomic_compare_exchange_strong(&worker->life, &life, RUNNING))
         return life == RUNNING ? WARREN_EINVAL : WARREN_ECLOSED;
+    if (worker->on_state)
+        worker->on_state(WARREN_WORKER_STARTING, worker->user);
     status = run(worker);
     atomic_store(&worker->life, ENDED);
+    worker_state_look(worker);
     return status;
 }
 
@@ -436,7 +417,7 @@ enum warren_status warren_worker_stop(struct warren_worker *worker)
 {
     if (!worker)
         return WARREN_EINVAL;
-    if (is_inherited(worker))
+    if (worker_is_inherited(worker))
         return WARREN_ECLOSED;
     worker->stop_asked = true;
     sem_post(worker->wake);
@@ -492,7 +473,7 @@ void warren_worker_free(struct warren_worker *worker)
 {
     bool abandoned;
 
-    if (!worker || is_inherited(worker))
+    if (!worker || worker_is_inherited(worker))
         return;
     abandoned = worker->abandoned;
     release(worker);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 
 #define EXIT_STOPPED 1
 
@@ -20,6 +21,7 @@ static struct {
     bool held;
     volatile sig_atomic_t ends;
     struct sigaction before[NUMBERS];
+    pthread_t taker; /* whose mask was: */
     sigset_t mask_before;
 } signals;
 
@@ -100,8 +102,11 @@ void worker_signals_hold(void)
 sem_t *worker_signals_take(void)
 {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    bool inherited = signals.taken && signals.pid != getpid();
     sigset_t set;
 
+    if (signals.taken && !inherited)
+        return NULL;
     sigemptyset(&set);
     worker_signals_add(&set);
     action.sa_mask = set;
@@ -111,20 +116,27 @@ sem_t *worker_signals_take(void)
     signals.pid = getpid();
     sem_init(&signals.wake, 0, 0);
     for (size_t i = 0; i < NUMBERS; i++)
-        sigaction(numbers[i], &action, &signals.before[i]);
+        sigaction(numbers[i], &action, inherited ? NULL : &signals.before[i]);
     pthread_sigmask(SIG_UNBLOCK, &set, &signals.mask_before);
+    signals_disregard(SIGPIPE);
+    signals.taker = pthread_self();
     signals.taken = true;
     return &signals.wake;
 }
 
 void worker_signals_give_back(void)
 {
+    struct sigaction now;
+
     if (!signals.taken || signals.held)
         return;
     signals.taken = false;
     for (size_t i = 0; i < NUMBERS; i++)
-        sigaction(numbers[i], &signals.before[i], NULL);
-    pthread_sigmask(SIG_SETMASK, &signals.mask_before, NULL);
+        if (sigaction(numbers[i], NULL, &now) == 0 && now.sa_handler == on_signal)
+            sigaction(numbers[i], &signals.before[i], NULL);
+    signals_regard(SIGPIPE);
+    if (pthread_equal(signals.taker, pthread_self()))
+        pthread_sigmask(SIG_SETMASK, &signals.mask_before, NULL);
 }
 
 struct signal_tally *worker_signals(void)

@@ -1,5 +1,5 @@
 /* worker_signals.h - SIGTERM, SIGINT and SIGHUP of a worker: caught, counted, and reported by
- * a semaphore. That needs no descriptor, so a handler cannot close it.
+ * a semaphore; SIGPIPE, which does nothing. That needs no descriptor, so a handler cannot close it.
  *
  * Mutable globals here: what has come, for a process has but one disposition of each signal.
  * Thread: main, but for the signals' handler.
@@ -22,9 +22,11 @@ void worker_signals_add(sigset_t *set);
  * that this one becomes, and are never given back.
  */
 void worker_signals_hold(void);
-/** Catch them. @return what is posted for each that counts, and by whoever else likes */
+/** Catch them. @return what is posted for each that counts, and by whoever else likes; NULL: they
+ *  are taken already, for another worker */
 sem_t *worker_signals_take(void);
-/** As it was before worker_signals_take(), unless they are held. Harmless without it. */
+/** As it was before worker_signals_take(), unless they are held; but for what others have changed
+ *  since. Harmless without it. */
 void worker_signals_give_back(void);
 /** What has come since worker_signals_take(). */
 struct signal_tally *worker_signals(void);

@@ -115,3 +115,12 @@ void signals_disregard(int number)
     if (is_at_default(number))
         sigaction(number, &action, NULL);
 }
+
+void signals_regard(int number)
+{
+    struct sigaction now;
+
+    if (sigaction(number, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) &&
+        now.sa_handler == disregard)
+        signal(number, SIG_DFL);
+}

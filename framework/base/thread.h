@@ -35,5 +35,7 @@ enum warren_status thread_start_for_plugins(pthread_t *thread, const char *name,
 
 /** As SIG_IGN, for this program alone. What is not at its default is left as it is. */
 void signals_disregard(int number);
+/** At its default again, if signals_disregard() has changed that and nobody has since. */
+void signals_regard(int number);
 
 #endif

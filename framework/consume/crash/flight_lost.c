@@ -77,9 +77,18 @@ static void report_loss(struct flight_worker *w, enum flight_reason reason, int 
     atomic_store(&w->slot->report, number);
 }
 
+/* For good: no recorder of the process can undo it. */
+static atomic_bool process_tainted;
+
+bool flight_process_tainted(void)
+{
+    return atomic_load(&process_tainted);
+}
+
 static void lose(struct flight_worker *w)
 {
     atomic_fetch_add(w->lost, 1);
+    atomic_store(&process_tainted, true);
     atomic_store(&w->flight->tainted, true);
     flight_tell(w->flight);
 }

@@ -137,6 +137,9 @@ struct flight_report *flight_report_of(const struct flight_worker *worker);
  */
 int64_t flight_watch(struct flight *flight, int64_t now_ms);
 
+/** Was a thread lost, of whatever recorder of this process? Thread: any. */
+bool flight_process_tainted(void);
+
 /** Is there something new to look at, since the last call? */
 static inline bool flight_told(struct flight *flight)
 {

@@ -5,6 +5,8 @@
 #include <warren/worker.h>
 
 #include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -104,30 +106,76 @@ static void runs_once(void **state)
     assert_int_equal(now_open, 0);
 }
 
-/* Of two that run it at once, one does. */
+/* ---- states ---- */
+
+struct states {
+    sem_t told;
+    unsigned count;
+    enum warren_worker_state all[8];
+};
+
+static void on_state(enum warren_worker_state state, void *user)
+{
+    struct states *states = user;
+
+    if (states->count < sizeof states->all / sizeof *states->all)
+        states->all[states->count] = state;
+    states->count++;
+    sem_post(&states->told);
+}
+
+static struct warren_worker *telling_worker(struct states *states)
+{
+    struct warren_worker_options options = options_of(yaml);
+
+    *states = (struct states){.count = 0};
+    sem_init(&states->told, 0, 0);
+    options.on_state = on_state;
+    options.user = states;
+    return new_worker(&options);
+}
+
+/* Who begins to run it while another thread does is refused. */
 static void runs_in_one_thread(void **state)
 {
-    struct warren_worker *worker = plain_worker();
+    struct states states;
+    struct warren_worker *worker = telling_worker(&states);
     pthread_t thread;
     void *its = NULL;
-    int mine;
 
     (void)state;
     assert_int_equal(pthread_create(&thread, NULL, run_it, worker), 0);
-    do {
-        /* The other one, if it was not first: this one then ends at once. */
-        assert_int_equal(warren_worker_stop(worker), WARREN_OK);
-        mine = warren_worker_run(worker);
-    } while (mine == WARREN_EINVAL);
+    sem_wait(&states.told);
+    assert_int_equal(warren_worker_run(worker), WARREN_EINVAL);
+    assert_int_equal(warren_worker_stop(worker), WARREN_OK);
     pthread_join(thread, &its);
-    assert_true(mine == WARREN_ECLOSED || mine == WARREN_OK);
-    assert_true((intptr_t)its == WARREN_OK || mine == WARREN_OK);
+    assert_int_equal((intptr_t)its, WARREN_OK);
+    warren_worker_free(worker);
+}
+
+static void tells_its_states(void **state)
+{
+    struct warren_worker_stats stats = {.size = sizeof stats};
+    struct states states;
+    struct warren_worker *worker = telling_worker(&states);
+
+    (void)state;
+    assert_int_equal(warren_worker_stop(worker), WARREN_OK);
+    assert_int_equal(warren_worker_run(worker), WARREN_OK);
+    assert_int_equal(states.count, 3);
+    assert_int_equal(states.all[0], WARREN_WORKER_STARTING);
+    assert_int_equal(states.all[1], WARREN_WORKER_DRAINING);
+    assert_int_equal(states.all[2], WARREN_WORKER_ENDED);
+    assert_int_equal(warren_worker_stats(worker, &stats), WARREN_OK);
+    assert_int_equal(stats.state, WARREN_WORKER_ENDED);
+    assert_false(stats.ready);
     warren_worker_free(worker);
 }
 
 static void refuses_null(void **state)
 {
     struct warren_worker_options options = {.size = sizeof options};
+    struct warren_worker_stats stats = {.size = sizeof stats};
     struct warren_worker *worker;
 
     (void)state;
@@ -137,7 +185,14 @@ static void refuses_null(void **state)
     assert_int_equal(warren_worker_new(&options, &worker, NULL), WARREN_EINVAL);
     assert_int_equal(warren_worker_run(NULL), WARREN_EINVAL);
     assert_int_equal(warren_worker_stop(NULL), WARREN_EINVAL);
+    assert_int_equal(warren_worker_stats(NULL, &stats), WARREN_EINVAL);
+    assert_int_equal(warren_worker_subscription_stats(NULL, 0, &stats), WARREN_EINVAL);
     warren_worker_free(NULL);
+    worker = plain_worker();
+    assert_int_equal(warren_worker_stats(worker, NULL), WARREN_EINVAL);
+    stats.size = 0;
+    assert_int_equal(warren_worker_stats(worker, &stats), WARREN_EINVAL);
+    warren_worker_free(worker);
 }
 
 /* A text is read as a file would be, and its errors say where. */
@@ -184,6 +239,37 @@ static void opens_with_the_programs_own(void **state)
     warren_worker_free(new_worker(&options));
     assert_ptr_equal(seen_by_handler, &one);
     assert_ptr_equal(seen_by_middleware, &two);
+}
+
+/* ---- signals ---- */
+
+static void *wait_for_ever(void *arg)
+{
+    (void)arg;
+    for (;;)
+        pause();
+    return NULL;
+}
+
+/* Also where a thread takes the signal that was there before the worker, and blocks nothing. */
+static void is_stopped_by_a_signal(void **state)
+{
+    struct warren_worker_options options = options_of(yaml);
+    struct warren_worker *worker;
+    struct sigaction now;
+    pthread_t thread;
+
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, wait_for_ever, NULL), 0);
+    options.own_signals = true;
+    worker = new_worker(&options);
+    assert_int_equal(pthread_kill(thread, SIGTERM), 0);
+    assert_int_equal(warren_worker_run(worker), WARREN_OK);
+    warren_worker_free(worker);
+    sigaction(SIGTERM, NULL, &now);
+    assert_true(now.sa_handler == SIG_DFL);
+    pthread_cancel(thread);
+    pthread_join(thread, NULL);
 }
 
 /* ---- the log ---- */
@@ -243,6 +329,7 @@ static void hands_its_lines_over(void **state)
 /* A child leaves the worker alone, and the parent's goes on. */
 static void is_closed_in_a_child(void **state)
 {
+    struct warren_worker_stats stats = {.size = sizeof stats};
     struct warren_worker *worker = plain_worker();
     int status = -1;
     pid_t child = fork();
@@ -250,7 +337,8 @@ static void is_closed_in_a_child(void **state)
     (void)state;
     if (child == 0) {
         bool closed = warren_worker_run(worker) == WARREN_ECLOSED &&
-                      warren_worker_stop(worker) == WARREN_ECLOSED;
+                      warren_worker_stop(worker) == WARREN_ECLOSED &&
+                      warren_worker_stats(worker, &stats) == WARREN_ECLOSED;
 
         warren_worker_free(worker);
         _exit(closed && now_open == 1 ? 0 : 1);
@@ -300,9 +388,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runs_once),
         cmocka_unit_test(runs_in_one_thread),
+        cmocka_unit_test(tells_its_states),
         cmocka_unit_test(refuses_null),
         cmocka_unit_test(reads_a_text),
         cmocka_unit_test(opens_with_the_programs_own),
+        cmocka_unit_test(is_stopped_by_a_signal),
         cmocka_unit_test(hands_its_lines_over),
         cmocka_unit_test(is_closed_in_a_child),
         cmocka_unit_test(a_child_may_have_its_own),

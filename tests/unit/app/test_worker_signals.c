@@ -33,10 +33,35 @@ static void caught_and_given_back(void **state)
     assert_ptr_equal(after.sa_handler, before.sa_handler);
 }
 
+static void own(int number)
+{
+    (void)number;
+}
+
+/* One worker has them, SIGPIPE, too; what the program has replaced meanwhile stays its own. */
+static void of_one_worker(void **state)
+{
+    struct sigaction now;
+
+    (void)state;
+    assert_non_null(worker_signals_take());
+    assert_null(worker_signals_take());
+    sigaction(SIGPIPE, NULL, &now);
+    assert_true(now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN);
+    signal(SIGINT, own);
+    worker_signals_give_back();
+    sigaction(SIGPIPE, NULL, &now);
+    assert_true(now.sa_handler == SIG_DFL);
+    assert_ptr_equal(signal(SIGINT, SIG_DFL), own);
+    assert_non_null(worker_signals_take());
+    worker_signals_give_back();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(caught_and_given_back),
+        cmocka_unit_test(of_one_worker),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,190 @@
+/* test_embedded.c - <warren/worker.h> in this very program: how far its worker is, what it counts,
+ * and what is left after a crash.
+ */
+#include <warren/worker.h>
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support/fixture.h"
+
+/* ---- the handler, which does what the body says ---- */
+
+static enum warren_outcome handle(struct warren_job *job, void *state)
+{
+    struct warren_bytes body = warren_job_body(job);
+
+    (void)state;
+    if (body.len == 5 && memcmp(body.data, "crash", 5) == 0)
+        raise(SIGSEGV);
+    return body.len == 6 && memcmp(body.data, "reject", 6) == 0 ? WARREN_REJECT : WARREN_ACK;
+}
+
+static const struct warren_handler handlers[] = {{.name = "obey", .handle = handle}, {0}};
+
+/* ---- a worker of it, in a thread ---- */
+
+struct embedded {
+    struct warren_worker *worker;
+    pthread_t thread;
+    _Atomic int told;   /* the last state, */
+    _Atomic int losses; /* and how often it was ready and then not */
+};
+
+static void on_state(enum warren_worker_state state, void *user)
+{
+    struct embedded *own = user;
+
+    if (state == WARREN_WORKER_STARTING && own->told == WARREN_WORKER_READY)
+        own->losses++;
+    own->told = state;
+}
+
+static void on_log(enum warren_log_level level, const char *line, void *user)
+{
+    (void)user;
+    if (level <= WARREN_LOG_WARN)
+        fprintf(stderr, "%s\n", line);
+}
+
+static enum warren_status make(const struct fixture *f, struct embedded *own)
+{
+    const struct warren_plugin plugin = WARREN_PLUGIN_INIT(.name = "own", .handlers = handlers);
+    const struct warren_plugin *const plugins[] = {&plugin};
+    struct warren_worker_options options = {.size = sizeof options,
+                                            .plugins = plugins,
+                                            .plugin_count = 1,
+                                            .on_log = on_log,
+                                            .on_state = on_state,
+                                            .user = own};
+    char yaml[1024];
+
+    snprintf(yaml, sizeof yaml,
+             "broker: {uri: '%s', reconnect_delay_min: 10ms, reconnect_delay_max: 100ms}\n"
+             "subscriptions: [{queue: %s, handler: own.obey}]\n",
+             f->proxy ? proxy_uri(f->proxy) : f->broker->uri, f->queue);
+    options.config_text = yaml;
+    return warren_worker_new(&options, &own->worker, NULL);
+}
+
+static void *run(void *arg)
+{
+    return (void *)(intptr_t)warren_worker_run(arg);
+}
+
+static bool is_ready(void *user)
+{
+    return ((struct embedded *)user)->told == WARREN_WORKER_READY;
+}
+
+static void start(struct fixture *f, struct embedded *own)
+{
+    assert_int_equal(make(f, own), WARREN_OK);
+    assert_int_equal(pthread_create(&own->thread, NULL, run, own->worker), 0);
+    assert_true(wait_until(is_ready, own, PATIENCE_MS));
+}
+
+static void stop(struct embedded *own)
+{
+    void *status;
+
+    assert_int_equal(warren_worker_stop(own->worker), WARREN_OK);
+    pthread_join(own->thread, &status);
+    assert_int_equal((intptr_t)status, WARREN_OK);
+    assert_int_equal(own->told, WARREN_WORKER_ENDED);
+    warren_worker_free(own->worker);
+}
+
+/* ---- tests ---- */
+
+static uint64_t acked(const struct embedded *own)
+{
+    struct warren_worker_stats stats = {.size = sizeof stats};
+
+    assert_int_equal(warren_worker_stats(own->worker, &stats), WARREN_OK);
+    return stats.acked;
+}
+
+static void counts_what_it_does(void **state)
+{
+    struct warren_worker_stats stats = {.size = sizeof stats};
+    struct embedded own = {.worker = NULL};
+    struct fixture *f = *state;
+
+    start(f, &own);
+    fixture_publish(f, NULL, "one");
+    fixture_publish(f, NULL, "two");
+    fixture_publish(f, NULL, "reject");
+    assert_true(WAIT_FOR(acked(&own) == 2, PATIENCE_MS));
+    assert_true(WAIT_FOR(warren_worker_stats(own.worker, &stats) == WARREN_OK &&
+                             stats.dead_lettered == 1 && stats.rejected == 1,
+                         PATIENCE_MS));
+    assert_true(stats.ready && stats.state == WARREN_WORKER_READY && !stats.queue);
+    assert_int_equal(stats.received, 3);
+    assert_int_equal(stats.running + stats.queued + stats.held, 0);
+    assert_int_equal(stats.published, 1); /* the dead letter */
+    assert_int_equal(stats.confirmed, 1);
+    assert_int_equal(stats.reconnects, 0);
+    assert_int_equal(warren_worker_subscription_stats(own.worker, 0, &stats), WARREN_OK);
+    assert_string_equal(stats.queue, f->queue);
+    assert_true(stats.ready && stats.received == 3 && stats.published == 0);
+    assert_int_equal(warren_worker_subscription_stats(own.worker, 1, &stats), WARREN_ENOTFOUND);
+    stop(&own);
+}
+
+/* While the connection is lost it is not ready, and then it is again. */
+static void is_not_ready_without_a_connection(void **state)
+{
+    struct warren_worker_stats stats = {.size = sizeof stats};
+    struct embedded own = {.worker = NULL};
+    struct fixture *f = *state;
+
+    f->proxy = proxy_new(f->broker->port);
+    start(f, &own);
+    proxy_cut(f->proxy, PROXY_RST);
+    assert_true(WAIT_FOR(own.losses > 0 && is_ready(&own), PATIENCE_MS));
+    assert_int_equal(warren_worker_stats(own.worker, &stats), WARREN_OK);
+    assert_true(stats.reconnects > 0 && stats.ready);
+    stop(&own);
+}
+
+/* In a process of its own, as it is of no more use then. @return as exit(3) wants it */
+static int crash(const struct fixture *f)
+{
+    struct embedded own = {.worker = NULL};
+    struct embedded next = {.worker = NULL};
+
+    if (make(f, &own) != WARREN_OK)
+        return 2;
+    if (warren_worker_run(own.worker) != WARREN_ETAINTED)
+        return 3;
+    return make(f, &next) == WARREN_ETAINTED && own.told == WARREN_WORKER_ENDED ? 0 : 4;
+}
+
+/* What a crash has spoiled is spoiled for other workers, too. */
+static void a_tainted_process_gets_no_worker(void **state)
+{
+    struct fixture *f = *state;
+    int status = -1;
+    pid_t child;
+
+    fixture_publish(f, NULL, "crash");
+    child = fork();
+    if (child == 0)
+        _exit(crash(f));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FIXTURE_TEST(a_tainted_process_gets_no_worker, "classic"),
+        FIXTURE_TEST(counts_what_it_does, "classic"),
+        FIXTURE_TEST(is_not_ready_without_a_connection, "classic"),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
