@@ -11,6 +11,7 @@
 #define CONFIG_DEPTH_MAX 32            /* collections inside each other */
 #define CONFIG_NODES_MAX 100000        /* nodes after aliases are followed */
 #define CONFIG_KEYS_MAX  1024          /* keys of one mapping */
+#define CONFIG_ITEMS_MAX 10000 /* of a list of queues, subscriptions, ...: they are compared */
 
 /**
  * Read and parse the file @source->name.

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config/document.h"
 #include "config/mapping.h"
 #include "config/middlewares.h"
 #include "config/secret.h"
@@ -105,6 +106,9 @@ static enum warren_status read_list(struct config_scope *scope, const struct con
     *ret_count = node && !config_node_empty(node) ? node->count : 0;
     if (node && !config_node_empty(node) && node->kind != CONFIG_SEQUENCE)
         return config_fail(scope, node, "%s must be a list (lines that begin with -)", list->name);
+    if (*ret_count > CONFIG_ITEMS_MAX)
+        return config_fail(scope, node->items[CONFIG_ITEMS_MAX], "more than %d items in %s",
+                           CONFIG_ITEMS_MAX, list->name);
     items = arena_alloc(scope->arena, (*ret_count + room) * size);
     if (!items)
         return config_nomem(scope);

@@ -209,13 +209,29 @@ static void wrong_subscriptions_are_refused(void **state)
     HELPER_ALL_REFUSED(bad);
 }
 
+/* A list that is compared with itself has a bound. */
+static void lists_are_bounded(void **state)
+{
+    const size_t count = 10001;
+    char *yaml = malloc(64 + count * 16);
+    size_t len;
+
+    (void)state;
+    assert_non_null(yaml);
+    len = (size_t)sprintf(yaml, "topology:\n  queues:\n");
+    for (size_t i = 0; i < count; i++)
+        len += (size_t)sprintf(yaml + len, "  - {}\n");
+    helper_refused(yaml, NULL, NULL, "more than 10000 items in topology.queues");
+    free(yaml);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         HELPER_TEST(topology_is_read_with_defaults),  HELPER_TEST(arguments_keep_their_types),
         HELPER_TEST(arguments_keep_their_values),     HELPER_TEST(wrong_topology_is_refused),
         HELPER_TEST(names_end_at_255_bytes),          HELPER_TEST(subscriptions_inherit),
-        HELPER_TEST(wrong_subscriptions_are_refused),
+        HELPER_TEST(wrong_subscriptions_are_refused), HELPER_TEST(lists_are_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
