@@ -177,7 +177,8 @@ static int append_line(struct log_file *file, const char *line, size_t len)
 /* No message is to blame for these. Each is told when it begins and when it is over. */
 static bool is_full(int failure)
 {
-    return failure == ENOSPC || failure == EDQUOT || failure == EPIPE || failure == EIO;
+    return failure == ENOSPC || failure == EDQUOT || failure == EFBIG || failure == EPIPE ||
+           failure == EIO;
 }
 
 static const char *name_of(const struct log_file *file)
