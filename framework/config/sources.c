@@ -215,9 +215,9 @@ static enum warren_status no_such_option(struct config_scope *scope, const char 
 static bool begins_like_section(const char *key)
 {
     for (const struct config_section *section = config_sections; section->name; section++) {
-        const char *rest = behind(key, section->name);
+        size_t len = strlen(section->name);
 
-        if (rest && *rest == '_')
+        if (ascii_same_n(key, section->name, len) && key[len] == '_')
             return true;
     }
     return false;

@@ -10,7 +10,7 @@
      .form = PROPERTY_TEXT,                                                                        \
      .ours = offsetof(struct warren_properties, member),                                           \
      .theirs = offsetof(amqp_basic_properties_t, member)},
-#define OTHER(member, what) {.name = #member, .form = what},
+#define OTHER(member, what) {.name = #member, .form = (what)},
 
 /* clang-format off */
 const struct basic_property basic_properties[BASIC_PROPERTY_COUNT] = {

@@ -87,7 +87,7 @@ bool property_spans_header(struct warren_bytes headers, const char *name,
         size_t size = type ? encoded_value_size(type, at + before, left - before) : SIZE_MAX;
         size_t skip;
 
-        if (size > left - before)
+        if (!type || size > left - before)
             return false;
         if (at[0] == name_len && memcmp(at + 1, name, name_len) == 0) {
             skip = field_type_has_length(type) ? type->size : 0;

@@ -43,8 +43,10 @@ void dlq_session_stop(struct dlq_session *s, enum warren_status status, const ch
         return;
     s->stopped = true;
     s->status = s->why.status = status;
+    s->why.text[0] = '\0';
     va_start(arguments, format);
-    vsnprintf(s->why.text, sizeof s->why.text, format ? format : "", arguments);
+    if (format)
+        vsnprintf(s->why.text, sizeof s->why.text, format, arguments);
     va_end(arguments);
     loop_stop(s->loop);
 }

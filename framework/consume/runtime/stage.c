@@ -37,7 +37,7 @@ void stages_done(struct stages *stages)
 {
     job_free(stages->job);
     free(stages->items);
-    *stages = (struct stages){NULL};
+    *stages = (struct stages){.items = NULL};
 }
 
 /* ---- ahead of the workers ---- */

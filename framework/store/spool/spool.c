@@ -127,7 +127,7 @@ static enum warren_status make(struct database *database, const struct database_
     spool->joined = database != NULL;
     if (!database)
         status = database_open(options, &spool->database, error);
-    if (status == WARREN_OK && (database || !options->read_only))
+    if (status == WARREN_OK && (!options || !options->read_only))
         status = prepare_all(spool, error);
     if (status != WARREN_OK) {
         spool_close(spool);
