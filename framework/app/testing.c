@@ -213,11 +213,12 @@ void warren_test_free(struct warren_test *test)
     if (!test)
         return;
     job_free(test->job);
-    testing_stages_done(&test->stages);
     attempt_free(test->current);
     testing_published_done(&test->published);
     arena_done(&test->noted);
     testing_setup_done(&test->setup);
+    /* Not before middlewares are closed: a thread of theirs may still be in warren_passage_go(). */
+    testing_stages_done(&test->stages);
     free(test);
 }
 
