@@ -171,14 +171,14 @@ static void report_begin(const struct worker_stream *stream)
 {
     bool remembered = stream->saved != STREAM_AS_CONFIGURED;
 
-    log_event(WARREN_LOG_INFO,
-              remembered ? "stream is consumed from where it was left"
-                         : "stream is consumed from where x-stream-offset says: nothing is "
-                           "remembered of it",
-              LOG_TEXT("queue", stream->queue),
-              LOG_INT_IF(stream->saved >= 0, "offset", stream->saved),
-              LOG_INT_IF(stream->saved < 0 && remembered, "timestamp", -stream->saved),
-              LOG_TEXT("file", stream->path));
+    log_event(
+        WARREN_LOG_INFO,
+        remembered ? "stream is consumed from where it was left"
+                   : "stream is consumed from where x-stream-offset says: nothing is "
+                     "remembered of it",
+        LOG_TEXT("queue", stream->queue), LOG_INT_IF(stream->saved >= 0, "offset", stream->saved),
+        LOG_INT_IF(stream->saved < 0 && remembered, "timestamp", remembered ? -stream->saved : 0),
+        LOG_TEXT("file", stream->path));
 }
 
 static void report_nowhere(const char *queue)
