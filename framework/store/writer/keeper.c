@@ -197,8 +197,15 @@ static enum warren_status open_store(struct keeper *k, const struct keeper_optio
     enum warren_status status;
 
     writer_pause(k->writer);
-    status =
-        idempotency_store_open(&options->keys, writer_own(k->writer)->database, &k->store, error);
+    /* Its rows are written by way of one store; see struct writer_side. */
+    if (writer_own(k->writer)->keys.store)
+        status = error_set(error, WARREN_EIO,
+                           "%s: another worker of this process has this store already: give each "
+                           "a store.path of its own, or a process",
+                           options->database.path);
+    else
+        status = idempotency_store_open(&options->keys, writer_own(k->writer)->database, &k->store,
+                                        error);
     if (status == WARREN_OK) {
         writer_own(k->writer)->keys.store = k->store;
         writer_join(k->writer, &k->client);
@@ -287,6 +294,7 @@ void keeper_free(struct keeper *k)
     transactor_free(k->transactor);
     if (k->store) {
         writer_pause(k->writer); /* others may have the file */
+        writer_own(k->writer)->keys.store = NULL;
         idempotency_store_close(k->store);
         writer_resume(k->writer);
     }

@@ -940,11 +940,33 @@ static void the_end_commits(void **state)
     close_scene(&scene);
 }
 
+/* The rows of a file are written by way of one store: a second keeper of this process is refused,
+ * also where processes share the file; one that comes when the first has gone is not. */
+static void a_process_has_a_store_once(void **state)
+{
+    struct rig *rig = *state;
+    struct process_options process = rig_options(rig);
+    struct keeper_options options = {.database = {.path = rig->path, .busy_timeout_ms = 1},
+                                     .keys = process.keys};
+    struct scene scene = {.rig = NULL};
+    struct keeper *second = NULL;
+
+    options.keys.shared = true;
+    open_with(&scene, rig, true);
+    assert_int_equal(keeper_new(&options, &second, &rig->error), WARREN_EIO);
+    assert_non_null(strstr(rig->error.text, "another worker of this process has this store"));
+    assert_int_equal(complete(&scene, "a key"), WARREN_OK);
+    close_scene(&scene);
+    assert_int_equal(keeper_new(&options, &second, &rig->error), WARREN_OK);
+    keeper_free(second);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, idempotency_setup, rig_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(a_process_has_a_store_once),
         TEST(row_and_key_come_together),
         TEST(a_failed_attempt_leaves_nothing),
         TEST(a_full_disk_keeps_them_together),
