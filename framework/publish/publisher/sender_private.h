@@ -69,6 +69,11 @@ void sender_pump(void *sender);
 /** The window's trial was refused: it is sent again later, or has ended. */
 void sender_trial_refused(struct sender *sender);
 
+/* receipts.c */
+
+/** Call back for all that has ended. */
+void receipts_deliver(struct sender *sender);
+
 /* declare.c */
 
 void declare_init(struct sender *sender);
