@@ -105,7 +105,8 @@ static struct event_base *new_base(void)
     return base;
 }
 
-/* Does the epoll set @set have @fd? It is asked by reading: it may be another thread's. */
+/* Does the epoll set @set have something of the number @fd? It is asked by reading: it may be
+ * another thread's. */
 static bool set_has(int set, int fd)
 {
     char line[128];
@@ -122,6 +123,20 @@ static bool set_has(int set, int fd)
     return found;
 }
 
+/* Is that this process's @fd? A set keeps a file whose number was closed, but not its last one, and
+ * who was forked sees what its parent adds. */
+static bool set_has_file(int set, int fd)
+{
+    struct epoll_event none = {.events = 0};
+
+    if (!set_has(set, fd))
+        return false;
+    if (epoll_ctl(set, EPOLL_CTL_ADD, fd, &none) != 0)
+        return errno == EEXIST;
+    epoll_ctl(set, EPOLL_CTL_DEL, fd, &none);
+    return false;
+}
+
 /* libevent does not say which set it made, nor which timer: the one that has our descriptor, and
  * the other one that this set has. */
 static void watch_descriptors(struct loop *loop)
@@ -129,7 +144,7 @@ static void watch_descriptors(struct loop *loop)
     int set = 0;
     int timer = 0;
 
-    while (set < SEARCH_MAX && !set_has(set, loop->wakeup_fd))
+    while (set < SEARCH_MAX && !set_has_file(set, loop->wakeup_fd))
         set++;
     if (set == SEARCH_MAX)
         return;

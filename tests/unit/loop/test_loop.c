@@ -1,11 +1,15 @@
 /* test_loop.c - loop/loop.h */
+#include "base/descriptors.h"
 #include "loop/loop.h"
 #include "support/fake_clock.h"
 #include "support/test.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -450,6 +454,32 @@ static void signal_becomes_a_callback(void **state)
     }
 }
 
+/* ---- which descriptors are its own ---- */
+
+/* Another set has a file under the number that the loop's own descriptor gets, as after a fork, or
+ * where a copy keeps open what was closed: that set is neither taken for the loop's, nor changed.
+ */
+static void another_set_is_not_the_loops(void **state)
+{
+    struct epoll_event wanted = {.events = EPOLLIN};
+    struct epoll_event told;
+    int set = epoll_create1(EPOLL_CLOEXEC);
+    int number = eventfd(1, EFD_CLOEXEC);
+    int copy = dup(number);
+    struct loop *loop;
+
+    (void)state;
+    assert_int_equal(epoll_ctl(set, EPOLL_CTL_ADD, number, &wanted), 0);
+    close(number);
+    assert_int_equal(loop_new(clock_monotonic(), &loop), WARREN_OK);
+    assert_int_not_equal(fcntl(number, F_GETFD), -1); /* a descriptor of the loop has the number */
+    descriptors_check();
+    loop_free(loop);
+    assert_int_equal(epoll_wait(set, &told, 1, 0), 1);
+    close(copy);
+    close(set);
+}
+
 /* ---- ends ---- */
 
 /* Everything zeroed or absent can be ended. */
@@ -491,6 +521,7 @@ int main(void)
         LOOP_TEST(watch_can_end_itself),
         LOOP_TEST(hang_up_is_readable),
         LOOP_TEST(signal_becomes_a_callback),
+        cmocka_unit_test(another_set_is_not_the_loops),
         cmocka_unit_test(zeroed_things_can_be_ended),
     };
 
