@@ -41,6 +41,8 @@ static void note(struct property_spans *spans, unsigned flag, const uint8_t *at,
     }
     if (flag == AMQP_BASIC_MESSAGE_ID_FLAG)
         spans->message_id = (struct warren_bytes){at + 1, size - 1};
+    if (flag == AMQP_BASIC_TIMESTAMP_FLAG)
+        spans->timestamp = (uint64_t)wire_get_integer(at, 8, false);
     if (flag > AMQP_BASIC_HEADERS_FLAG)
         spans->before_headers.len += size;
     else if (spans->after_headers.len == 0)
@@ -55,7 +57,7 @@ void property_spans_find(struct warren_bytes encoded, struct property_spans *spa
     size_t done = 2;
     unsigned flags;
 
-    *spans = (struct property_spans){{"", 0}, {"", 0}, {"", 0}, {"", 0}};
+    *spans = (struct property_spans){{"", 0}, 0, {"", 0}, {"", 0}, {"", 0}};
     if (encoded.len < 2)
         return;
     spans->before_headers.data = data + 2;

@@ -10,9 +10,10 @@
 #include "amqp/wire/basic_property.h"
 #include "base/field_type.h"
 
-/** Parts of the list, borrowed from it. What is absent has the length 0. */
+/** Parts of the list, borrowed from it. What is absent has the length 0, or is 0. */
 struct property_spans {
     struct warren_bytes message_id;
+    uint64_t timestamp;                 /* seconds since 1970; 0: absent */
     struct warren_bytes headers;        /* the fields of the table, without its length */
     struct warren_bytes before_headers; /* content-type and content-encoding */
     struct warren_bytes after_headers;  /* all others, message-id included */

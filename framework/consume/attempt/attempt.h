@@ -43,6 +43,7 @@ struct attempt {
     bool suspect;            /* the flight recorder knows it, so it goes back as it is: no copy */
     uint32_t note;           /* of the flight recorder about this message; 0: none */
     int64_t first_failure_s; /* when the first of these ended, since 1970; 0: there was none */
+    int64_t arrived_ns;      /* when it was given to the subscription */
     int64_t first_ns;        /* when the first attempt began, as far as known; 0: there was none */
     bool first_moved;        /* to one of an earlier process */
     int64_t retry_at_ms;     /* with the outcome WARREN_RETRY: not before this; -1: whenever */

@@ -27,6 +27,7 @@ enum warren_status crew_init(struct crew *crew, const struct job_source *source,
         chain_init(&crew->chain, members, count, false, source->definition, source->state);
 
     crew->concurrency = guard->concurrency;
+    meter_init(&crew->meter, source->queue, source->handler);
     if (status == WARREN_OK)
         status = returned_publish_init(&crew->returned_publish, members, count);
     if (status == WARREN_OK)
@@ -41,6 +42,7 @@ void crew_done(struct crew *crew)
     free(crew->jobs);
     chain_done(&crew->chain);
     chain_done(&crew->returned_publish);
+    meter_done(&crew->meter);
 }
 
 bool crew_run(struct crew *crew, uint32_t worker, struct attempt *attempt, int64_t begun_ns)
@@ -48,6 +50,7 @@ bool crew_run(struct crew *crew, uint32_t worker, struct attempt *attempt, int64
     struct warren_job *job = crew->jobs[worker];
     enum warren_outcome outcome;
 
+    meter_begun(&crew->meter, attempt, begun_ns);
     job_begin(job, attempt, begun_ns);
     if (attempt->publish_returned) {
         outcome = returned_publish_run(&crew->returned_publish, job);
@@ -55,6 +58,7 @@ bool crew_run(struct crew *crew, uint32_t worker, struct attempt *attempt, int64
     } else {
         outcome = guard_run(&crew->guard, worker, job, &crew->chain);
     }
+    meter_ended(&crew->meter, job, outcome);
     return job_end(job, outcome);
 }
 

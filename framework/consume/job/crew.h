@@ -7,11 +7,13 @@
 #define WARREN_CONSUME_CREW_H
 
 #include "consume/job/guard.h"
+#include "consume/job/meter.h"
 
 struct crew {
     struct chain chain;
     struct chain returned_publish; /* its judges: see returned_publish.h */
     struct guard guard;
+    struct meter meter;
     struct warren_job **jobs; /* one a worker */
     uint32_t concurrency;
 };

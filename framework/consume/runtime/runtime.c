@@ -194,6 +194,14 @@ static enum warren_status make_parts(struct runtime *r, const struct runtime_opt
     return make_subscriptions(r, options, error);
 }
 
+static void put_metrics(void *user)
+{
+    struct runtime *r = user;
+
+    for (size_t i = 0; i < r->subscription_count; i++)
+        subscription_metrics_put(r->subscriptions[i]);
+}
+
 enum warren_status runtime_new(const struct runtime_options *options,
                                const struct runtime_events *events, void *user,
                                struct runtime **ret_runtime, struct warren_error *error)
@@ -217,6 +225,8 @@ enum warren_status runtime_new(const struct runtime_options *options,
         runtime_free(r);
         return status;
     }
+    r->collector = (struct metric_collector){.collect = put_metrics, .user = r};
+    metrics_collect_add(&r->collector);
     *ret_runtime = r;
     return WARREN_OK;
 }
@@ -262,6 +272,7 @@ void runtime_free(struct runtime *r)
     if (!r)
         return;
     runtime_join(r);
+    metrics_collect_remove(&r->collector);
     if (r->drain.unfinished > 0)
         return; /* a handler or a receipt still refers to all of it */
     for (size_t i = 0; i < r->subscription_count; i++)

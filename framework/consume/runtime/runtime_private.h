@@ -7,6 +7,7 @@
 
 #include "amqp/topology/topology.h"
 #include "base/flap.h"
+#include "base/metrics.h"
 #include "consume/runtime/ack_barrier.h"
 #include "consume/runtime/limit_look.h"
 #include "consume/runtime/subscription.h"
@@ -64,6 +65,7 @@ struct runtime {
     struct flap memory_reported;
     struct loop_timer memory_due; /* to report it */
     _Atomic uint64_t connects;
+    struct metric_collector collector;
     struct drain drain;
 
     pthread_t thread;

@@ -1,5 +1,5 @@
 /* subscription.c - see subscription.h. Here: life, and what its parts report. Working and
- * counting: subscription_flow.c; the end: subscription_drain.c.
+ * counting: subscription_flow.c; series: subscription_metrics.c; the end: subscription_drain.c.
  */
 #include "consume/runtime/subscription.h"
 
@@ -32,6 +32,13 @@ static bool run(void *user, uint32_t worker, struct attempt *attempt, int64_t be
 
     guard_ended(&s->crew.guard, worker);
     return settled;
+}
+
+static void ran(void *user, int64_t took_ns)
+{
+    struct subscription *s = user;
+
+    meter_ran(&s->crew.meter, took_ns);
 }
 
 static void worker_begins(void *user, uint32_t worker)
@@ -73,6 +80,7 @@ static void wake_loop(void *user)
 
 static const struct runner_calls runner_calls = {
     .run = run,
+    .ran = ran,
     .generation = generation,
     .loop_rests = loop_rests,
     .wake_loop = wake_loop,
@@ -127,12 +135,16 @@ static const struct stages_calls stages_calls = {wake_loop, has_settled, is_want
 static void deliver(void *user, struct delivery *delivery)
 {
     struct subscription *s = user;
+    struct attempt *attempt = attempt_of(delivery);
 
+    attempt->arrived_ns =
+        s->arrived.last ? s->arrived.last->arrived_ns : clock_now_ns(s->source.clock);
+    meter_arrived(&s->crew.meter, delivery->body_len);
     subscription_count(s, COUNT_DELIVERED);
     if (delivery->redelivered)
         subscription_count(s, COUNT_REDELIVERED);
     s->in_flight++;
-    batch_add(&s->arrived, attempt_of(delivery));
+    batch_add(&s->arrived, attempt);
 }
 
 static void consuming(void *user)
@@ -271,6 +283,7 @@ enum warren_status subscription_new(const struct runtime_subscription *what,
         return error_set(error, WARREN_ENOMEM, "out of memory");
     s->runtime = runtime;
     s->is_stream = what->is_stream;
+    s->prefetch = what->prefetch;
     s->ack_many = what->prefetch > ACK_SHARE ? what->prefetch / ACK_SHARE : 1;
     s->source = (struct job_source){.queue = what->queue,
                                     .handler = what->handler_name,
@@ -288,6 +301,7 @@ enum warren_status subscription_new(const struct runtime_subscription *what,
                                     .broker_counts = options->flight == NULL};
     if (options->publisher)
         make_relay(s, what, options->publisher);
+    subscription_metrics_init(s);
     status = make_parts(s, what, options, error);
     if (status != WARREN_OK) {
         subscription_free(s);
@@ -309,6 +323,7 @@ void subscription_free(struct subscription *s)
     delay_done(&s->owed);
     stages_done(&s->stages);
     crew_done(&s->crew);
+    subscription_metrics_done(s);
     free(s);
 }
 

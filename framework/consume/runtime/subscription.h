@@ -75,6 +75,9 @@ void subscription_prove(struct subscription *subscription);
 /** The sign has come, or cannot come. */
 bool subscription_proved(const struct subscription *subscription);
 
+/** Put what it has into its series: for a collector (base/metrics.h). Thread: any. */
+void subscription_metrics_put(struct subscription *subscription);
+
 /** Add to @stats what it has. Thread: any. */
 void subscription_stats(struct subscription *subscription, struct runtime_stats *stats);
 

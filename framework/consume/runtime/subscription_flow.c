@@ -54,6 +54,7 @@ static void settle(struct subscription *s, struct attempt *attempt)
         subscription_count(s, COUNT_STALE);
     } else {
         subscription_count(s, COUNT_SETTLED + attempt->outcome);
+        meter_settled(&s->crew.meter, attempt);
         tell_unconfirmed(s, attempt);
     }
     attempt_done(attempt);

@@ -11,6 +11,24 @@
 #include "consume/runtime/runtime_private.h"
 #include "consume/runtime/stage.h"
 
+#define SUBSCRIPTION_STATES 3
+
+/* Of the same counts, when somebody reads: series, and nothing else. */
+struct subscription_metrics {
+    struct warren_series *received;
+    struct warren_series *redelivered;
+    struct warren_series *settled[WARREN_REQUEUE + 1];
+    struct warren_series *retries[2]; /* in memory, on the broker */
+    struct warren_series *dead_letters;
+    struct warren_series *stale;
+    struct warren_series *unfit;
+    struct warren_series *copies_failed;
+    struct warren_series *in_flight[SUBSCRIPTION_STATES];
+    struct warren_series *prefetch;
+    struct warren_series *workers;
+    struct warren_series *consuming;
+};
+
 struct subscription {
     struct runtime *runtime;
     struct consumer *consumer;
@@ -18,6 +36,7 @@ struct subscription {
     struct job_source source;
     struct relay relay; /* of the source, if there is a publisher */
     struct crew crew;
+    uint32_t prefetch;
     uint32_t ack_many;
 
     struct batch arrived;       /* since the last turn */
@@ -39,6 +58,7 @@ struct subscription {
     bool draining;
     bool cancelled; /* the broker has answered the cancel of draining */
     bool proving;
+    struct subscription_metrics metrics;
     /* Written by the loop alone, read by any thread: no atomic addition is needed. */
     _Atomic uint64_t counts[COUNTS];
     _Atomic uint32_t held;
@@ -56,6 +76,12 @@ static inline void subscription_count(struct subscription *s, unsigned count)
 
     atomic_store_explicit(&s->counts[count], counted + 1, memory_order_relaxed);
 }
+
+/* ---- subscription_metrics.c ---- */
+
+void subscription_metrics_init(struct subscription *subscription);
+/** A zeroed one is fine. */
+void subscription_metrics_done(struct subscription *subscription);
 
 /* ---- subscription_owed.c ---- */
 

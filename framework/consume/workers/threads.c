@@ -274,6 +274,8 @@ static void *worker_main(void *arg)
         worker_run(w, attempt);
         w->begun_ns = clock_now_ns(t->clock);
         took_ns = w->begun_ns - begun_ns;
+        if (t->runner.calls.ran)
+            t->runner.calls.ran(t->runner.user, took_ns);
     }
     if (t->runner.calls.worker_ends)
         t->runner.calls.worker_ends(t->runner.user, w->index);

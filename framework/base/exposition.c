@@ -1,0 +1,190 @@
+/* exposition.c - see exposition.h. */
+#include "base/exposition.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/metrics.h"
+#include "base/utf8.h"
+
+#define REPLACEMENT "\xef\xbf\xbd"
+/* Of one label, quoted: each byte may become three. */
+#define LABELS_MAX (WARREN_LABELS_MAX * (METRIC_VALUE_MAX * 4 + 8))
+
+/* ---- labels ---- */
+
+static enum warren_status add_text(struct buffer *buffer, const char *text)
+{
+    return buffer_append(buffer, text, strlen(text));
+}
+
+/* The three that the format escapes: backslash, quote, line feed. */
+static const char *escape_of(char c)
+{
+    if (c == '\\')
+        return "\\\\";
+    if (c == '"')
+        return "\\\"";
+    return c == '\n' ? "\\n" : NULL;
+}
+
+static enum warren_status add_value(struct buffer *buffer, const char *value)
+{
+    size_t left = strlen(value);
+    enum warren_status status = WARREN_OK;
+
+    while (left > 0 && status == WARREN_OK) {
+        size_t len = utf8_len((const unsigned char *)value, left);
+        const char *escaped = len == 0 ? REPLACEMENT : escape_of(*value);
+
+        status = escaped ? add_text(buffer, escaped) : buffer_append(buffer, value, len);
+        len = len > 0 ? len : 1;
+        value += len;
+        left -= len;
+    }
+    return status;
+}
+
+static enum warren_status add_label(struct buffer *buffer, const char *name, const char *value)
+{
+    enum warren_status status = buffer_len(buffer) > 0 ? add_text(buffer, ",") : WARREN_OK;
+
+    if (status == WARREN_OK)
+        status = add_text(buffer, name);
+    if (status == WARREN_OK)
+        status = add_text(buffer, "=\"");
+    if (status == WARREN_OK)
+        status = add_value(buffer, value);
+    return status == WARREN_OK ? add_text(buffer, "\"") : status;
+}
+
+char *exposition_labels(const char *const *labels, const char *const *values, size_t count)
+{
+    enum warren_status status = WARREN_OK;
+    struct buffer buffer;
+    char *text = NULL;
+
+    buffer_init(&buffer, LABELS_MAX + count * METRIC_VALUE_MAX);
+    for (size_t i = 0; i < count && status == WARREN_OK; i++)
+        status = values[i] ? add_label(&buffer, labels[i], values[i]) : WARREN_ENOMEM;
+    if (status == WARREN_OK)
+        text = buffer_len(&buffer) > 0
+                   ? strndup((const char *)buffer_front(&buffer), buffer_len(&buffer))
+                   : strdup("");
+    buffer_done(&buffer);
+    return text;
+}
+
+/* ---- the page ---- */
+
+struct page {
+    struct buffer *buffer;
+    enum warren_status status;
+};
+
+static void add(struct page *page, const char *text)
+{
+    if (page->status == WARREN_OK)
+        page->status = add_text(page->buffer, text);
+}
+
+/* Whole numbers as such, the others with as many digits as they need. */
+static void add_number(struct page *page, double value)
+{
+    char text[40];
+
+    if (isnan(value))
+        snprintf(text, sizeof text, "NaN");
+    else if (isinf(value))
+        snprintf(text, sizeof text, value > 0 ? "+Inf" : "-Inf");
+    else if (value == floor(value) && fabs(value) < 1e15)
+        snprintf(text, sizeof text, "%.0f", value);
+    else
+        snprintf(text, sizeof text, "%.9g", value);
+    add(page, text);
+}
+
+static void add_help(struct page *page, const char *help)
+{
+    for (const char *c = help; *c; c++) {
+        char plain[2] = {*c, '\0'};
+
+        add(page, *c == '\\' ? "\\\\" : *c == '\n' ? "\\n" : plain);
+    }
+}
+
+static void family(void *user, const struct metric_family_info *info)
+{
+    static const char *const types[] = {
+        [WARREN_COUNTER] = "counter", [WARREN_GAUGE] = "gauge", [WARREN_HISTOGRAM] = "histogram"};
+    struct page *page = user;
+
+    add(page, "# HELP ");
+    add(page, info->name);
+    add(page, " ");
+    add_help(page, info->help);
+    add(page, "\n# TYPE ");
+    add(page, info->name);
+    add(page, " ");
+    add(page, types[info->type]);
+    add(page, "\n");
+}
+
+/* NAME SUFFIX {LABELS, le="BOUND"} VALUE; @bound NULL: without it */
+static void add_sample(struct page *page, const char *name, const char *suffix, const char *labels,
+                       const double *bound, double value)
+{
+    add(page, name);
+    add(page, suffix);
+    if (*labels || bound) {
+        add(page, "{");
+        add(page, labels);
+        if (bound) {
+            add(page, *labels ? ",le=\"" : "le=\"");
+            add_number(page, *bound);
+            add(page, "\"");
+        }
+        add(page, "}");
+    }
+    add(page, " ");
+    add_number(page, value);
+    add(page, "\n");
+}
+
+static void add_histogram(struct page *page, const struct metric_family_info *info,
+                          const struct metric_reading *reading)
+{
+    static const double infinite = INFINITY;
+    uint64_t below = 0;
+
+    for (size_t i = 0; i <= info->bound_count; i++) {
+        below += reading->counts[i];
+        add_sample(page, info->name, "_bucket", reading->label_text,
+                   i < info->bound_count ? &info->bounds[i] : &infinite, (double)below);
+    }
+    add_sample(page, info->name, "_sum", reading->label_text, NULL, reading->value);
+    add_sample(page, info->name, "_count", reading->label_text, NULL, (double)below);
+}
+
+static void series(void *user, const struct metric_family_info *info,
+                   const struct metric_reading *reading)
+{
+    struct page *page = user;
+
+    if (info->type == WARREN_HISTOGRAM)
+        add_histogram(page, info, reading);
+    else
+        add_sample(page, info->name, "", reading->label_text, NULL, reading->value);
+}
+
+enum warren_status exposition_write(struct buffer *buffer)
+{
+    struct page page = {buffer, WARREN_OK};
+    const struct metrics_visitor visitor = {family, series, &page};
+
+    metrics_read(&visitor);
+    return page.status;
+}

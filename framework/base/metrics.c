@@ -1,0 +1,666 @@
+/* metrics.c - see metrics.h. */
+#include "base/metrics.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/exposition.h"
+#include "base/list.h"
+#include "base/metric_cells.h"
+
+#define OWN_PREFIX        "warren_"
+#define PLUGIN_SERIES_MAX 1000
+#define BUCKETS           256
+
+struct warren_series {
+    struct list link;           /* of the family */
+    struct warren_series *next; /* of the bucket */
+    enum warren_metric_type type;
+    uint32_t cell; /* the first; METRIC_CELLS: there are none */
+    const double *bounds;
+    uint32_t bound_count;
+    _Atomic(double) set; /* of a gauge */
+    double put;          /* by collectors, in this reading; under `reading` */
+    uint32_t users;      /* under the lock, as all below */
+    char **values;
+    char *label_text;
+};
+
+struct family {
+    struct list link;
+    struct metric_family_info info;
+    uint32_t series_max;
+    uint32_t series_count;
+    struct list series;
+    struct warren_series *buckets[BUCKETS];
+    struct warren_series *other;
+    char *labels[WARREN_LABELS_MAX + 1];
+    double *bounds;
+};
+
+static const double times[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01,
+                               0.025,  0.05,    0.1,    0.25,  0.5,    1,     2.5,
+                               5,      10,      30,     60,    300,    1800};
+
+#define BOUNDS_NONE  NULL, 0
+#define BOUNDS_TIMES times, sizeof times / sizeof *times
+
+static const struct row {
+    const char *name;
+    const char *labels;
+    const char *help;
+    enum warren_metric_type type;
+    const double *bounds;
+    size_t bound_count;
+} rows[METRICS + 1] = {
+#define METRIC(id, type, name, labels, bounds, help)                                               \
+    {name, labels, help, WARREN_##type, BOUNDS_##bounds},
+#include "base/metric_family.def"
+#undef METRIC
+};
+
+static struct {
+    pthread_mutex_t lock;    /* guards families, their series, and who uses them */
+    pthread_mutex_t reading; /* held while collectors put and somebody reads; taken first */
+    struct list families;    /* in the order of their registration */
+    struct family *own[METRICS + 1];
+    struct metric_collector *collectors; /* under `reading` */
+} all = {.lock = PTHREAD_MUTEX_INITIALIZER,
+         .reading = PTHREAD_MUTEX_INITIALIZER,
+         .families = {&all.families, &all.families}};
+
+/* What counts here is not read: there was no memory for a series. */
+static struct warren_series nowhere = {.cell = METRIC_CELLS};
+
+/* ---- counting ---- */
+
+void warren_count(struct warren_series *series, double more)
+{
+    if (series && series->type == WARREN_COUNTER && more >= 0 && isfinite(more))
+        metric_cells_add(series->cell, more);
+}
+
+void warren_observe(struct warren_series *series, double value)
+{
+    uint32_t bucket = 0;
+
+    if (!series || series->type != WARREN_HISTOGRAM || isnan(value))
+        return;
+    while (bucket < series->bound_count && value > series->bounds[bucket])
+        bucket++;
+    metric_cells_add_both(series->cell + bucket, series->cell + series->bound_count + 1, value);
+}
+
+void warren_set(struct warren_series *series, double value)
+{
+    if (series && series->type == WARREN_GAUGE)
+        atomic_store_explicit(&series->set, value, memory_order_relaxed);
+}
+
+void metric_put(struct warren_series *series, double value)
+{
+    series->put += value;
+}
+
+/* ---- series ---- */
+
+static void free_series(struct warren_series *series)
+{
+    for (size_t i = 0; series->values && series->values[i]; i++)
+        free(series->values[i]);
+    free(series->values);
+    free(series->label_text);
+    free(series);
+}
+
+static uint32_t cells_of(const struct metric_family_info *info)
+{
+    if (info->type == WARREN_GAUGE)
+        return 0;
+    return info->type == WARREN_HISTOGRAM ? (uint32_t)info->bound_count + 2 : 1;
+}
+
+static bool has_values(const struct warren_series *series, const struct metric_family_info *info,
+                       const char *const *values)
+{
+    for (size_t i = 0; i < info->label_count; i++)
+        if (strncmp(series->values[i], values[i], METRIC_VALUE_MAX) != 0)
+            return false;
+    return true;
+}
+
+/* A short one: a family has few series, and a bound. */
+static size_t bucket_of(const struct metric_family_info *info, const char *const *values)
+{
+    uint32_t hash = 5381;
+
+    for (size_t i = 0; i < info->label_count; i++)
+        for (size_t k = 0; values[i][k] && k < METRIC_VALUE_MAX; k++)
+            hash = hash * 33 ^ (unsigned char)values[i][k];
+    return hash % BUCKETS;
+}
+
+/* Under the lock. NULL: no memory. */
+static struct warren_series *new_series(struct family *family, const char *const *values)
+{
+    const struct metric_family_info *info = &family->info;
+    struct warren_series *series = calloc(1, sizeof *series);
+    uint32_t cells = cells_of(info);
+
+    if (!series)
+        return NULL;
+    series->type = info->type;
+    series->bounds = info->bounds;
+    series->bound_count = (uint32_t)info->bound_count;
+    series->values = calloc(info->label_count + 1, sizeof *series->values);
+    for (size_t i = 0; series->values && i < info->label_count; i++)
+        series->values[i] = strndup(values[i], METRIC_VALUE_MAX);
+    if (series->values)
+        series->label_text =
+            exposition_labels(info->labels, (const char *const *)series->values, info->label_count);
+    series->cell = series->label_text && cells > 0 ? metric_cells_take(cells) : METRIC_CELLS;
+    if (!series->label_text || (cells > 0 && series->cell == METRIC_CELLS)) {
+        free_series(series);
+        return NULL;
+    }
+    list_push(&family->series, &series->link);
+    family->series_count++;
+    return series;
+}
+
+static void count_refused(const struct family *family)
+{
+    const char *name[] = {family->info.name};
+    struct family *refused = all.own[METRIC_SERIES_REFUSED];
+    size_t bucket;
+    struct warren_series *series;
+
+    if (!refused || refused == family)
+        return;
+    bucket = bucket_of(&refused->info, name);
+    series = refused->buckets[bucket];
+    while (series && !has_values(series, &refused->info, name))
+        series = series->next;
+    if (!series && (series = new_series(refused, name))) {
+        series->users = 1;
+        series->next = refused->buckets[bucket];
+        refused->buckets[bucket] = series;
+    }
+    if (series)
+        warren_count(series, 1);
+}
+
+/* The series for what finds no room. */
+static struct warren_series *other_series(struct family *family)
+{
+    const char *values[WARREN_LABELS_MAX];
+
+    count_refused(family);
+    for (size_t i = 0; i < WARREN_LABELS_MAX; i++)
+        values[i] = METRIC_OTHER;
+    if (!family->other)
+        family->other = new_series(family, values);
+    return family->other;
+}
+
+/* Under the lock. NULL: no memory. */
+static struct warren_series *get_series(struct family *family, const char *const *values)
+{
+    size_t bucket = bucket_of(&family->info, values);
+    struct warren_series *series = family->buckets[bucket];
+
+    while (series && !has_values(series, &family->info, values))
+        series = series->next;
+    if (!series && family->series_count < family->series_max) {
+        series = new_series(family, values);
+        if (series) {
+            series->next = family->buckets[bucket];
+            family->buckets[bucket] = series;
+        }
+    }
+    if (!series)
+        series = other_series(family);
+    if (series)
+        series->users++;
+    return series;
+}
+
+/* ---- families ---- */
+
+static void free_family(struct family *family)
+{
+    for (size_t i = 0; i < family->info.label_count; i++)
+        free(family->labels[i]);
+    free((char *)(uintptr_t)family->info.name);
+    free((char *)(uintptr_t)family->info.help);
+    free(family->bounds);
+    free(family);
+}
+
+/* Under the lock. @info is copied, but for its labels: those are in family->labels by then. */
+static struct family *add_family(struct family *family, const struct metric_family_info *info,
+                                 uint32_t series_max)
+{
+    size_t bytes = info->bound_count * sizeof *info->bounds;
+
+    list_init(&family->series);
+    family->series_max = series_max;
+    family->info = *info;
+    family->info.name = strdup(info->name);
+    family->info.help = strdup(info->help);
+    family->info.labels = (const char *const *)family->labels;
+    family->bounds = bytes > 0 ? malloc(bytes) : NULL;
+    if (family->bounds)
+        memcpy(family->bounds, info->bounds, bytes);
+    family->info.bounds = family->bounds;
+    for (size_t i = 0; i < info->label_count; i++)
+        if (!family->labels[i])
+            family->info.help = NULL;
+    if (!family->info.name || !family->info.help || (bytes > 0 && !family->bounds)) {
+        free_family(family);
+        return NULL;
+    }
+    list_push(&all.families, &family->link);
+    return family;
+}
+
+void metric_family_row(size_t index, struct metric_family_info *info, const char **ret_labels)
+{
+    const struct row *row = &rows[index];
+
+    *info = (struct metric_family_info){.name = row->name,
+                                        .help = row->help,
+                                        .type = row->type,
+                                        .bounds = row->bounds,
+                                        .bound_count = row->bound_count};
+    *ret_labels = row->labels;
+}
+
+static void add_own(size_t index)
+{
+    struct family *family = calloc(1, sizeof *family);
+    struct metric_family_info info;
+    const char *labels;
+
+    if (!family)
+        return;
+    metric_family_row(index, &info, &labels);
+    while (*labels) {
+        size_t len = strcspn(labels, ",");
+
+        family->labels[info.label_count++] = strndup(labels, len);
+        labels += labels[len] == ',' ? len + 1 : len;
+    }
+    all.own[index] = add_family(family, &info, METRIC_SERIES_MAX);
+}
+
+/* A child of fork(2) finds the locks free: its parent held them through the call. */
+static void lock_all(void)
+{
+    pthread_mutex_lock(&all.reading);
+    pthread_mutex_lock(&all.lock);
+}
+
+static void unlock_all(void)
+{
+    pthread_mutex_unlock(&all.lock);
+    pthread_mutex_unlock(&all.reading);
+}
+
+static void begin(void)
+{
+    pthread_atfork(lock_all, unlock_all, unlock_all);
+    for (size_t i = 0; i < METRICS; i++)
+        add_own(i);
+}
+
+static void enter(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, begin);
+    pthread_mutex_lock(&all.lock);
+}
+
+static void leave(void)
+{
+    pthread_mutex_unlock(&all.lock);
+}
+
+struct warren_series *metric_series(enum metric_id id, ...)
+{
+    const char *values[WARREN_LABELS_MAX];
+    struct warren_series *series = NULL;
+    struct family *family;
+    va_list arguments;
+
+    enter();
+    family = all.own[id];
+    va_start(arguments, id);
+    for (size_t i = 0; family && i < family->info.label_count; i++)
+        values[i] = va_arg(arguments, const char *);
+    va_end(arguments);
+    if (family)
+        series = get_series(family, values);
+    leave();
+    return series ? series : &nowhere;
+}
+
+void metric_release(struct warren_series *series)
+{
+    if (!series || series == &nowhere)
+        return;
+    enter();
+    series->users--;
+    leave();
+}
+
+/* ---- what plugins register ---- */
+
+static bool is_name(const char *name, bool colons)
+{
+    if (!name || !*name || (*name >= '0' && *name <= '9'))
+        return false;
+    for (const char *c = name; *c; c++)
+        if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ||
+              *c == '_' || (colons && *c == ':')))
+            return false;
+    return strlen(name) <= METRIC_VALUE_MAX;
+}
+
+static bool ends_in_total(const char *name)
+{
+    static const char total[] = "_total";
+    size_t len = strlen(name);
+
+    return len >= sizeof total && strcmp(name + len + 1 - sizeof total, total) == 0;
+}
+
+static size_t count_texts(const char *const *texts)
+{
+    size_t count = 0;
+
+    while (texts && texts[count] && count <= WARREN_LABELS_MAX)
+        count++;
+    return count;
+}
+
+static enum warren_status check_bounds(const struct warren_metric *metric,
+                                       struct warren_error *error)
+{
+    if (metric->bound_count > WARREN_BOUNDS_MAX)
+        return error_set(error, WARREN_EINVAL, "metric %s has %zu bounds: expected at most %d",
+                         metric->name, metric->bound_count, WARREN_BOUNDS_MAX);
+    if (!metric->bounds && metric->bound_count > 0)
+        return error_set(error, WARREN_EINVAL,
+                         "metric %s: bounds is NULL, and bound_count is not 0", metric->name);
+    for (size_t i = 0; i < metric->bound_count; i++)
+        if (!isfinite(metric->bounds[i]) || (i > 0 && metric->bounds[i] <= metric->bounds[i - 1]))
+            return error_set(error, WARREN_EINVAL,
+                             "metric %s: bound %zu is not a finite number above the one before",
+                             metric->name, i);
+    return WARREN_OK;
+}
+
+static enum warren_status check_labels(const struct warren_metric *metric,
+                                       struct warren_error *error)
+{
+    size_t count = count_texts(metric->labels);
+
+    if (count > WARREN_LABELS_MAX)
+        return error_set(error, WARREN_EINVAL, "metric %s has more than %d labels", metric->name,
+                         WARREN_LABELS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        const char *label = metric->labels[i];
+
+        if (!is_name(label, false) || strncmp(label, "__", 2) == 0 || strcmp(label, "le") == 0)
+            return error_set(error, WARREN_EINVAL,
+                             "metric %s: \"%.40s\" is no name of a label: expected letters, digits "
+                             "and _, neither le nor __ at the beginning",
+                             metric->name, label);
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(label, metric->labels[k]) == 0)
+                return error_set(error, WARREN_EINVAL, "metric %s has the label %s twice",
+                                 metric->name, label);
+    }
+    return WARREN_OK;
+}
+
+static enum warren_status check(const struct warren_metric *metric, struct warren_error *error)
+{
+    enum warren_status status;
+
+    if (metric->size < offsetof(struct warren_metric, series_max) + sizeof metric->series_max)
+        return error_set(error, WARREN_EINVAL,
+                         "the size of a metric is %zu: expected sizeof(struct warren_metric)",
+                         metric->size);
+    if (!is_name(metric->name, true))
+        return error_set(error, WARREN_EINVAL,
+                         "\"%.40s\" is no name of a metric: expected letters, digits, _ and :, and "
+                         "no digit first",
+                         metric->name ? metric->name : "");
+    if (strncmp(metric->name, OWN_PREFIX, strlen(OWN_PREFIX)) == 0)
+        return error_set(error, WARREN_EINVAL,
+                         "metric %s: names that begin with " OWN_PREFIX " are warren's",
+                         metric->name);
+    if (metric->type < WARREN_COUNTER || metric->type > WARREN_HISTOGRAM)
+        return error_set(error, WARREN_EINVAL,
+                         "metric %s is of type %d: expected WARREN_COUNTER, WARREN_GAUGE or "
+                         "WARREN_HISTOGRAM",
+                         metric->name, (int)metric->type);
+    if (ends_in_total(metric->name) != (metric->type == WARREN_COUNTER))
+        return error_set(error, WARREN_EINVAL,
+                         "metric %s: the name of a counter ends in _total, and no other does",
+                         metric->name);
+    if (!metric->help || !*metric->help)
+        return error_set(error, WARREN_EINVAL, "metric %s: help is missing", metric->name);
+    status = check_labels(metric, error);
+    return status == WARREN_OK ? check_bounds(metric, error) : status;
+}
+
+/* What @metric says, with the defaults. Its labels are not copied. */
+static struct metric_family_info info_of(const struct warren_metric *metric)
+{
+    struct metric_family_info info = {.name = metric->name,
+                                      .help = metric->help,
+                                      .type = metric->type,
+                                      .labels = metric->labels,
+                                      .label_count = count_texts(metric->labels)};
+
+    if (metric->type != WARREN_HISTOGRAM)
+        return info;
+    info.bounds = metric->bounds ? metric->bounds : &times[3];
+    info.bound_count = metric->bounds ? metric->bound_count : sizeof times / sizeof *times - 4;
+    return info;
+}
+
+static bool is_same(const struct metric_family_info *one, const struct metric_family_info *other)
+{
+    if (one->type != other->type || one->label_count != other->label_count ||
+        one->bound_count != other->bound_count || strcmp(one->help, other->help) != 0)
+        return false;
+    for (size_t i = 0; i < one->label_count; i++)
+        if (strcmp(one->labels[i], other->labels[i]) != 0)
+            return false;
+    for (size_t i = 0; i < one->bound_count; i++)
+        if (one->bounds[i] != other->bounds[i])
+            return false;
+    return true;
+}
+
+/* Also of one that would share a name with a histogram's parts. */
+static struct family *find_family(const char *name)
+{
+    LIST_EACH(link, &all.families) {
+        struct family *family = list_entry(link, struct family, link);
+
+        if (strcmp(family->info.name, name) == 0)
+            return family;
+    }
+    return NULL;
+}
+
+/* Under the lock. */
+static enum warren_status get_family(const struct warren_metric *metric, struct family **ret_family,
+                                     struct warren_error *error)
+{
+    struct metric_family_info info = info_of(metric);
+    struct family *family = find_family(metric->name);
+
+    *ret_family = family;
+    if (family && !is_same(&family->info, &info))
+        return error_set(error, WARREN_EINVAL,
+                         "metric %s is registered already, with another type, help, labels or "
+                         "bounds",
+                         metric->name);
+    if (family)
+        return WARREN_OK;
+    family = calloc(1, sizeof *family);
+    for (size_t i = 0; family && i < info.label_count; i++)
+        family->labels[i] = strdup(info.labels[i]);
+    if (family)
+        *ret_family = add_family(family, &info,
+                                 metric->series_max > 0 ? metric->series_max : PLUGIN_SERIES_MAX);
+    return *ret_family ? WARREN_OK : error_set(error, WARREN_ENOMEM, "no memory for a metric");
+}
+
+enum warren_status warren_metric_series(const struct warren_metric *metric,
+                                        const char *const *values,
+                                        struct warren_series **ret_series,
+                                        struct warren_error *error)
+{
+    size_t given = count_texts(values);
+    struct family *family;
+    enum warren_status status;
+
+    if (!metric || !ret_series)
+        return error_set(error, WARREN_EINVAL, "metric and ret_series must not be NULL");
+    status = check(metric, error);
+    if (status != WARREN_OK)
+        return status;
+    if (given != count_texts(metric->labels))
+        return error_set(error, WARREN_EINVAL,
+                         "metric %s has %zu labels, and %zu values were given", metric->name,
+                         count_texts(metric->labels), given);
+    enter();
+    status = get_family(metric, &family, error);
+    if (status == WARREN_OK) {
+        *ret_series = get_series(family, values);
+        if (!*ret_series)
+            status = error_set(error, WARREN_ENOMEM, "no memory for a series of metric %s",
+                               metric->name);
+    }
+    leave();
+    return status;
+}
+
+/* ---- reading ---- */
+
+void metrics_collect_add(struct metric_collector *collector)
+{
+    pthread_mutex_lock(&all.reading);
+    collector->next = all.collectors;
+    all.collectors = collector;
+    pthread_mutex_unlock(&all.reading);
+}
+
+void metrics_collect_remove(struct metric_collector *collector)
+{
+    struct metric_collector **place = &all.collectors;
+
+    pthread_mutex_lock(&all.reading);
+    while (*place && *place != collector)
+        place = &(*place)->next;
+    if (*place)
+        *place = collector->next;
+    pthread_mutex_unlock(&all.reading);
+}
+
+static void forget_put(void)
+{
+    enter();
+    LIST_EACH(link, &all.families) {
+        LIST_EACH(inner, &list_entry(link, struct family, link)->series) {
+            list_entry(inner, struct warren_series, link)->put = 0;
+        }
+    }
+    leave();
+}
+
+/* @sums has room for WARREN_BOUNDS_MAX + 2. */
+static double read_value(struct warren_series *series, double *sums)
+{
+    if (series->type == WARREN_GAUGE)
+        return series->put + atomic_load_explicit(&series->set, memory_order_relaxed);
+    if (series->type == WARREN_COUNTER) {
+        metric_cells_sum(series->cell, 1, sums);
+        return series->put + sums[0];
+    }
+    metric_cells_sum(series->cell, series->bound_count + 2, sums);
+    return sums[series->bound_count + 1];
+}
+
+double metric_value(struct warren_series *series)
+{
+    double sums[WARREN_BOUNDS_MAX + 2];
+    double value = read_value(series, sums);
+
+    if (series->type != WARREN_HISTOGRAM)
+        return value;
+    value = 0;
+    for (uint32_t i = 0; i <= series->bound_count; i++)
+        value += sums[i];
+    return value;
+}
+
+static void show_series(const struct metrics_visitor *visitor, const struct family *family,
+                        struct warren_series *series)
+{
+    double sums[WARREN_BOUNDS_MAX + 2];
+    uint64_t counts[WARREN_BOUNDS_MAX + 1];
+    struct metric_reading reading = {.values = (const char *const *)series->values,
+                                     .label_text = series->label_text,
+                                     .value = read_value(series, sums)};
+
+    if (series->type == WARREN_HISTOGRAM) {
+        for (uint32_t i = 0; i <= series->bound_count; i++)
+            counts[i] = (uint64_t)sums[i];
+        reading.counts = counts;
+    }
+    visitor->series(visitor->user, &family->info, &reading);
+}
+
+static void show_family(const struct metrics_visitor *visitor, const struct family *family)
+{
+    bool shown = false;
+
+    LIST_EACH(link, &family->series) {
+        struct warren_series *series = list_entry(link, struct warren_series, link);
+
+        if (series->users == 0)
+            continue;
+        if (!shown && visitor->family)
+            visitor->family(visitor->user, &family->info);
+        shown = true;
+        show_series(visitor, family, series);
+    }
+}
+
+void metrics_read(const struct metrics_visitor *visitor)
+{
+    pthread_mutex_lock(&all.reading);
+    forget_put();
+    for (struct metric_collector *c = all.collectors; c; c = c->next)
+        c->collect(c->user);
+    enter();
+    LIST_EACH(link, &all.families) {
+        show_family(visitor, list_entry(link, struct family, link));
+    }
+    leave();
+    pthread_mutex_unlock(&all.reading);
+}

@@ -1,0 +1,60 @@
+/* subscription_metrics.c - what a subscription has counted, as series, when somebody reads. */
+#include "consume/runtime/subscription_private.h"
+
+static const char *const states[SUBSCRIPTION_STATES] = {"running", "queued", "held"};
+
+void subscription_metrics_init(struct subscription *s)
+{
+    struct subscription_metrics *m = &s->metrics;
+    const char *queue = s->source.queue;
+    const char *handler = s->source.handler;
+
+    m->received = metric_series(METRIC_RECEIVED, queue, handler);
+    m->redelivered = metric_series(METRIC_REDELIVERED, queue, handler);
+    for (int i = 0; i <= WARREN_REQUEUE; i++)
+        m->settled[i] = metric_series(METRIC_SETTLED, queue, handler,
+                                      warren_outcome_name((enum warren_outcome)i));
+    m->retries[0] = metric_series(METRIC_RETRIES, queue, handler, "memory");
+    m->retries[1] = metric_series(METRIC_RETRIES, queue, handler, "broker");
+    m->dead_letters = metric_series(METRIC_DEAD_LETTERS, queue, handler);
+    m->stale = metric_series(METRIC_STALE, queue, handler);
+    m->unfit = metric_series(METRIC_UNFIT, queue, handler);
+    m->copies_failed = metric_series(METRIC_COPIES_FAILED, queue, handler);
+    for (int i = 0; i < SUBSCRIPTION_STATES; i++)
+        m->in_flight[i] = metric_series(METRIC_IN_FLIGHT, queue, handler, states[i]);
+    m->prefetch = metric_series(METRIC_PREFETCH, queue, handler);
+    m->workers = metric_series(METRIC_WORKERS, queue, handler);
+    m->consuming = metric_series(METRIC_CONSUMING, queue, handler);
+}
+
+void subscription_metrics_done(struct subscription *s)
+{
+    struct warren_series **series = (struct warren_series **)&s->metrics;
+
+    for (size_t i = 0; i < sizeof s->metrics / sizeof *series; i++)
+        metric_release(series[i]);
+}
+
+void subscription_metrics_put(struct subscription *s)
+{
+    struct subscription_metrics *m = &s->metrics;
+    struct runtime_stats stats = {.consuming = true};
+
+    subscription_stats(s, &stats);
+    metric_put(m->received, (double)stats.counts[COUNT_DELIVERED]);
+    metric_put(m->redelivered, (double)stats.counts[COUNT_REDELIVERED]);
+    for (int i = 0; i <= WARREN_REQUEUE; i++)
+        metric_put(m->settled[i], (double)stats.counts[COUNT_SETTLED + i]);
+    metric_put(m->retries[0], (double)stats.counts[COUNT_RETRIED]);
+    metric_put(m->retries[1], (double)stats.counts[COUNT_RELAYED]);
+    metric_put(m->dead_letters, (double)stats.counts[COUNT_DEAD_LETTERED]);
+    metric_put(m->stale, (double)stats.counts[COUNT_STALE]);
+    metric_put(m->unfit, (double)stats.counts[COUNT_UNFIT]);
+    metric_put(m->copies_failed, (double)stats.counts[COUNT_UNRELAYED]);
+    metric_put(m->in_flight[0], stats.running);
+    metric_put(m->in_flight[1], stats.queued);
+    metric_put(m->in_flight[2], stats.held);
+    metric_put(m->prefetch, s->prefetch);
+    metric_put(m->workers, s->crew.concurrency);
+    metric_put(m->consuming, stats.consuming ? 1 : 0);
+}
