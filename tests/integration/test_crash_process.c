@@ -185,7 +185,8 @@ static void a_heap_that_was_overrun(void **state)
         assert_true(WAIT_FOR(i == 12 || recorded(fixture, "done m-%d ", i) >= 1, PATIENCE_MS));
     assert_int_equal(worker_stop(fixture->worker), 0);
     worker_expect_logged(fixture->worker, "message is quarantined", "message_id=m-12 ", 1);
-    assert_true(worker_logged(fixture->worker, "process fell", "signal=SIG") >= 1);
+    assert_true(
+        WAIT_FOR(worker_logged(fixture->worker, "process fell", "signal=SIG") >= 1, PATIENCE_MS));
     assert_int_equal(peer_count(fixture->peer, fixture->dlq), 1);
 }
 
