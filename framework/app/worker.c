@@ -460,10 +460,11 @@ static void release(struct warren_worker *worker)
     }
     close_publisher(worker);
     keeper_stop(worker->keeper);
-    runtime_free(worker->runtime);
+    runtime_rest(worker->runtime);
     worker_flight_close(&worker->flight, false);
     worker_streams_close(&worker->streams);
     subscriptions_close(worker->open);
+    runtime_free(worker->runtime);
     keeper_free(worker->keeper);
     worker_reload_done(&worker->reload);
     worker_setup_done(&worker->setup);

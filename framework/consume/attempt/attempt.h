@@ -90,6 +90,12 @@ void attempt_done(struct attempt *attempt);
 /** The same, and free both. NULL is fine. */
 void attempt_free(struct attempt *attempt);
 
+/**
+ * The same delivery and marks in other memory, with what @attempt owns. It stays as long as others
+ * still write its may_go. NULL: no memory.
+ */
+struct attempt *attempt_move(struct attempt *attempt);
+
 /** It has failed, and counts. */
 void attempt_count_failure(struct attempt *attempt);
 

@@ -37,6 +37,9 @@ static struct {
 
 /* The thread's own. Initial-exec: reading it in a signal's handler allocates nothing. */
 static __thread struct flight_worker *self __attribute__((tls_model("initial-exec")));
+/* Also its own: the stack for signals. NULL: none. */
+static __thread void *stack;
+static __thread stack_t stack_before;
 
 /* How far the report of a fault has come, so that a fault in it goes on with what is next. */
 enum fault_step { NOT_YET, TOLD, UNWOUND, WRITTEN, PARKED };
@@ -153,9 +156,7 @@ static void write_calls(struct flight_worker *worker)
                         sizeof report->backtrace);
 }
 
-/* A fault of these very steps comes here again and goes on behind the one that failed. */
-static void tell_and_park(struct flight_worker *worker, void *context) __attribute__((noreturn));
-static void tell_and_park(struct flight_worker *worker, void *context)
+static void write_report(struct flight_worker *worker, void *context)
 {
     if (worker->step < UNWOUND) {
         worker->step = UNWOUND;
@@ -165,6 +166,13 @@ static void tell_and_park(struct flight_worker *worker, void *context)
         worker->step = WRITTEN;
         write_calls(worker);
     }
+}
+
+/* A fault of these very steps comes here again and goes on behind the one that failed. */
+static void tell_and_park(struct flight_worker *worker, void *context) __attribute__((noreturn));
+static void tell_and_park(struct flight_worker *worker, void *context)
+{
+    write_report(worker, context);
     if (worker->step < PARKED) {
         worker->step = PARKED;
         flight_reported(worker);
@@ -188,6 +196,26 @@ static bool is_plain(int signal)
     return !(before->sa_flags & SA_SIGINFO) && before->sa_handler == SIG_DFL;
 }
 
+static const void *address_of(int signal, const siginfo_t *info)
+{
+    return signal == SIGABRT || info->si_code <= 0 ? NULL : info->si_addr;
+}
+
+/* Without the loop nothing can be finished. Returns where the signal is to have its way. */
+static void end_with_loop(struct flight_worker *worker, int signal, const siginfo_t *info,
+                          void *context)
+{
+    const struct fault_plan *plan = worker->flight->plan;
+
+    if (worker->step == NOT_YET) {
+        worker->step = TOLD;
+        flight_ends(worker, signal, info->si_code, address_of(signal, info));
+    }
+    write_report(worker, context);
+    if (is_plain(signal) && plan && plan->argv && !atomic_load(&plan->ending))
+        fault_reexecute(plan);
+}
+
 static void on_fault(int signal, siginfo_t *info, void *context)
 {
     struct flight_worker *worker = self;
@@ -200,10 +228,15 @@ static void on_fault(int signal, siginfo_t *info, void *context)
         errno = before;
         return;
     }
+    if (worker->slot->ahead) {
+        end_with_loop(worker, signal, info, context);
+        pass_on(signal, info);
+        errno = before;
+        return;
+    }
     if (worker->step == NOT_YET) {
         worker->step = TOLD;
-        flight_crashed(worker, signal, info->si_code,
-                       signal == SIGABRT || info->si_code <= 0 ? NULL : info->si_addr);
+        flight_crashed(worker, signal, info->si_code, address_of(signal, info));
     }
     tell_and_park(worker, context);
 }
@@ -257,7 +290,7 @@ const struct flight_worker *fault_exits(void)
 
     if (!worker || worker->flight->pid != getpid() || !flight_is_up(worker))
         return NULL;
-    flight_exits(worker);
+    flight_ends(worker, 0, 0, NULL);
     worker->call_count = (uint32_t)backtrace_take(NULL, worker->calls);
     write_calls(worker);
     return worker;
@@ -328,15 +361,27 @@ static void allow_tell_signal(void)
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-/* Without a stack of its own a thread cannot report a stack that is full, but all else. */
-void fault_thread_begin(struct flight_worker *worker)
+void fault_stack_begin(void)
 {
     void *memory = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-    stack_t stack = {.ss_sp = memory, .ss_size = STACK_SIZE};
+    stack_t own = {.ss_sp = memory, .ss_size = STACK_SIZE};
 
-    if (memory != MAP_FAILED && sigaltstack(&stack, &worker->stack_before) == 0)
-        worker->stack = memory;
+    if (memory != MAP_FAILED && sigaltstack(&own, &stack_before) == 0)
+        stack = memory;
+}
+
+void fault_stack_end(void)
+{
+    if (!stack)
+        return;
+    sigaltstack(&stack_before, NULL);
+    munmap(stack, STACK_SIZE);
+    stack = NULL;
+}
+
+void fault_thread_begin(struct flight_worker *worker)
+{
     atomic_store(&worker->thread, (pid_t)syscall(SYS_gettid));
     self = worker;
     pthread_once(&end_once, make_end_key);
@@ -349,9 +394,9 @@ void fault_thread_end(struct flight_worker *worker)
     self = NULL;
     pthread_setspecific(end_key, NULL);
     atomic_store(&worker->thread, 0);
-    if (!worker->stack)
-        return;
-    sigaltstack(&worker->stack_before, NULL);
-    munmap(worker->stack, STACK_SIZE);
-    worker->stack = NULL;
+}
+
+void fault_watch(struct flight_worker *worker)
+{
+    self = worker;
 }

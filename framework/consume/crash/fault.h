@@ -59,9 +59,15 @@ void fault_install(struct flight *flight, struct fault_plan *plan);
 /** The last one gives the signals back. */
 void fault_remove(struct flight *flight);
 
-/** This thread is @worker's from now on: it gets a stack for signals. */
+/** This thread gets a stack for signals. Without one it cannot report a stack that is full. */
+void fault_stack_begin(void);
+void fault_stack_end(void);
+
+/** This thread, which has such a stack, is @worker's from now on. */
 void fault_thread_begin(struct flight_worker *worker);
 void fault_thread_end(struct flight_worker *worker);
+/** The loop's thread: what happens until the next call is @worker's; NULL: nobody's. */
+void fault_watch(struct flight_worker *worker);
 /** flight_end() came too late: report where the thread is, and do nothing more. */
 void fault_given_up(struct flight_worker *worker) __attribute__((noreturn));
 

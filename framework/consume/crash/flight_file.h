@@ -1,7 +1,8 @@
 /* flight_file.h - the flight recorder's memory: how it is laid out, and how one process finds what
  * another left behind.
  *
- *   head | slots, one a worker thread | notes, one a message | reports, one a crash
+ *   head | slots, one a worker thread, and some of the loop | notes, one a message | reports, one
+ *        a crash
  *
  * It is a file of the state directory, mapped and flock()ed while its owner lives, or memory that
  * is handed through execv(). What a killed process wrote is there, for the pages are the kernel's.
@@ -70,6 +71,7 @@ struct flight_slot {
     uint32_t crashes; /* that it was suspected of when it began */
     uint8_t alone;    /* nothing else ran: whatever happens, this message did it */
     uint8_t id_len;
+    uint8_t ahead;           /* of the event loop: its state counts no messages */
     _Atomic uint32_t report; /* + 1; 0: none */
     char message_id[FLIGHT_NAME_SIZE];
     char queue[FLIGHT_NAME_SIZE]; /* written once */
@@ -83,9 +85,10 @@ enum flight_reason {
                       process */
     FLIGHT_LIMIT,  /* its handler did not return by the hard limit */
     FLIGHT_KILLED, /* it was in a handler when the process died */
-    FLIGHT_FALL /* it was the last one of its thread when the process fell outside of a handler */
+    FLIGHT_FALL, /* it was the last one of its thread when the process fell outside of a handler */
+    FLIGHT_AHEAD /* as FLIGHT_SIGNAL, in a plugin's `key` or `before`, on the event loop */
 };
-#define FLIGHT_REASON_LAST FLIGHT_FALL
+#define FLIGHT_REASON_LAST FLIGHT_AHEAD
 
 /** What is remembered of a message that is not settled. All zero: free. */
 struct flight_note {

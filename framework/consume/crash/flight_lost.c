@@ -102,7 +102,7 @@ static bool crash(struct flight_worker *w, int signal, int code, const void *add
         !atomic_compare_exchange_strong(&w->slot->state, &state,
                                         state - FLIGHT_RUNNING + FLIGHT_CRASHED))
         return false;
-    report_loss(w, FLIGHT_SIGNAL, signal, code, address);
+    report_loss(w, w->slot->ahead ? FLIGHT_AHEAD : FLIGHT_SIGNAL, signal, code, address);
     return true;
 }
 
@@ -114,9 +114,9 @@ struct flight_report *flight_crashed(struct flight_worker *w, int signal, int co
     return flight_report_of(w);
 }
 
-void flight_exits(struct flight_worker *w)
+void flight_ends(struct flight_worker *w, int signal, int code, const void *address)
 {
-    crash(w, 0, 0, NULL);
+    crash(w, signal, code, address);
 }
 
 struct flight_report *flight_report_of(const struct flight_worker *w)

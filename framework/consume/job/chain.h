@@ -13,6 +13,7 @@
 struct chain_member {
     const struct warren_middleware *middleware; /* borrowed */
     void *state;                                /* of its `open` */
+    bool is_own;                                /* one of warren's, not of a plugin */
 };
 
 struct chain {

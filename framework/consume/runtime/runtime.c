@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/thread.h"
+#include "consume/crash/fault.h"
 #include "consume/runtime/subscription_private.h"
 
 /* After a consumer lost its queue: the time until the topology is declared again. */
@@ -235,8 +236,12 @@ static void *run(void *arg)
 {
     struct runtime *r = arg;
 
+    if (r->flight)
+        fault_stack_begin();
     connection_start(r->connection);
     loop_run(r->loop);
+    if (r->flight)
+        fault_stack_end();
     if (r->events.stopped)
         r->events.stopped(r->user, r->drain.status, r->drain.unfinished);
     return NULL;
@@ -267,11 +272,20 @@ void runtime_join(struct runtime *r)
     r->started = false;
 }
 
-void runtime_free(struct runtime *r)
+void runtime_rest(struct runtime *r)
 {
     if (!r)
         return;
     runtime_join(r);
+    for (size_t i = 0; r->drain.unfinished == 0 && i < r->subscription_count; i++)
+        runner_stop(r->subscriptions[i]->runner);
+}
+
+void runtime_free(struct runtime *r)
+{
+    if (!r)
+        return;
+    runtime_rest(r);
     metrics_collect_remove(&r->collector);
     if (r->drain.unfinished > 0)
         return; /* a handler or a receipt still refers to all of it */

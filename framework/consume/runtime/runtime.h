@@ -144,9 +144,13 @@ void runtime_abort(struct runtime *runtime);
 void runtime_join(struct runtime *runtime);
 
 /**
- * Never started, or after `stopped`. What a handler still holds is left alone: its thread and its
+ * Never started, or after `stopped`: no thread of it is left, but all memory, for a plugin's own
+ * thread may be in the last instructions of warren_passage_go(). So middlewares are closed between
+ * this and runtime_free(). What a handler still holds is left alone: its thread and its
  * subscription stay until the process ends. NULL is fine.
  */
+void runtime_rest(struct runtime *runtime);
+/** The same, and free it. NULL is fine. */
 void runtime_free(struct runtime *runtime);
 
 /** What is counted since the start. */
