@@ -47,7 +47,8 @@ void metric_put(struct warren_series *series, double value);
  * of the last reading. */
 double metric_value(struct warren_series *series);
 
-/** Puts values when somebody reads. Owned by who adds it. */
+/** Puts values when somebody reads. Owned by who adds it. A child of fork(2) has none of those of
+ * its parent. */
 struct metric_collector {
     void (*collect)(void *user);
     void *user;

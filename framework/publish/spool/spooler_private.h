@@ -75,6 +75,8 @@ struct spooler {
     uint64_t spooled;
     uint64_t dropped;
     uint64_t expired;
+    int64_t oldest_ms; /* since 1970, as was found last; 0: there is none */
+    bool oldest_moved; /* perhaps, since */
 
     /* Set once. */
     struct spooler_options options;
@@ -104,6 +106,7 @@ struct spooler {
     bool is_last_try;     /* before the end: at once */
     int64_t age_ms;       /* when to look for what is too old */
     int64_t look_ms;      /* when to look for what was done to refused ones, if there are some */
+    int64_t oldest_at_ms; /* when to look for the oldest one, if it has moved */
     int64_t crowded_ms; /* tickets found no room: when they are tried again; INT64_MAX: none did */
     bool displaced;     /* the file is not in its place, and that was reported */
     int64_t done_below; /* as was reported */

@@ -53,6 +53,8 @@ static int64_t next_ms(const struct spooler *s, int64_t now)
         at = earlier(at, s->retry_ms);
     if (s->refused > 0)
         at = earlier(at, s->look_ms);
+    if (s->oldest_moved)
+        at = earlier(at, s->oldest_at_ms);
     if (s->unreported_dropped + s->unreported_expired > 0)
         at = earlier(at, s->report_ms);
     return at;
@@ -68,6 +70,7 @@ void spooler_take_totals(struct spooler *s, const struct spool_totals *totals)
     s->messages = totals->messages;
     s->refused = totals->refused;
     s->last_id = s->counted_id = totals->last_id;
+    s->oldest_moved = true;
 }
 
 /* A queue refused something: what is under way ends first, then it is begun again from there. */
@@ -118,6 +121,27 @@ static void look_if_due(struct spooler *s)
         return;
     s->look_ms = now + LOOK_STEP_MS;
     look(s);
+}
+
+/* For who asks how old it is. All that is below `done_below` has left the disk, or is refused. */
+static void look_for_oldest_if_due(struct spooler *s, int64_t now)
+{
+    struct warren_error error;
+    int64_t at_ms;
+    bool look;
+
+    pthread_mutex_lock(&s->lock);
+    look = s->oldest_moved && now >= s->oldest_at_ms;
+    s->oldest_moved = s->oldest_moved && !look;
+    pthread_mutex_unlock(&s->lock);
+    if (!look)
+        return;
+    s->oldest_at_ms = now + LOOK_STEP_MS;
+    if (spool_oldest_to_send(s->spool, s->done_below - 1, &at_ms, &error) != WARREN_OK)
+        return;
+    pthread_mutex_lock(&s->lock);
+    s->oldest_ms = at_ms;
+    pthread_mutex_unlock(&s->lock);
 }
 
 /* What is too old goes first: it is not to be sent any more. */
@@ -172,6 +196,7 @@ int64_t spooler_tend(struct writer_client *client, int64_t now)
     if (may_read_back(s, now))
         more = spooler_read_back(s);
     spooler_report_done(s);
+    look_for_oldest_if_due(s, now);
     spooler_report_removed(s, stop);
     pthread_mutex_lock(&s->lock);
     if (s->ended_count > 0 && s->ended_due_ms == INT64_MAX)

@@ -321,6 +321,7 @@ static void account(struct spooler *s)
     s->expired += round->expired;
     s->unreported_dropped += round->dropped;
     s->unreported_expired += round->expired;
+    s->oldest_moved = true;
     if (round->bytes < 0 || unused > 0)
         condition_broadcast(&s->room_cond);
     pthread_mutex_unlock(&s->lock);

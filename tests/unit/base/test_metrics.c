@@ -1,9 +1,7 @@
 /* test_metrics.c - base/metrics.h, metric_cells.h, exposition.h and <warren/metrics.h>. */
-#include "base/exposition.h"
 #include "base/metrics.h"
-#include "support/test.h"
+#include "support/metric_page.h"
 
-#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,22 +11,10 @@
 
 #define LABELS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-static char *page(void)
-{
-    struct buffer buffer;
-    char *text;
-
-    buffer_init(&buffer, 1 << 24);
-    assert_int_equal(exposition_write(&buffer), WARREN_OK);
-    text = strndup((const char *)buffer_front(&buffer), buffer_len(&buffer));
-    buffer_done(&buffer);
-    return text;
-}
-
 /* Is @line a whole line of the page? */
 static bool has_line(const char *line)
 {
-    char *text = page();
+    char *text = metric_page();
     char *at = text;
     size_t len = strlen(line);
     bool found = false;
@@ -377,15 +363,59 @@ static void a_child_can_count(void **state)
 
             alarm(60);
             warren_count(series, 1);
-            free(page());
+            free(metric_page());
             _exit(metric_value(series) == before + 1 ? 0 : 1);
         }
-        free(page());
+        free(metric_page());
         assert_int_equal(waitpid(child, &status, 0), child);
         assert_int_equal(status, 0);
     }
     pthread_cancel(thread);
     pthread_join(thread, NULL);
+}
+
+static void *read_for_ever(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+        free(metric_page());
+        pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+        pthread_testcancel();
+    }
+    return NULL;
+}
+
+/* Whoever reads then does not stop it; and what the parent's collectors ask is not the child's. */
+static void a_child_has_no_collectors(void **state)
+{
+    struct warren_series *series = metric_series(METRIC_RECEIVED, "fork", "h");
+    struct metric_collector collector = {.collect = put, .user = series};
+    pthread_t thread;
+
+    (void)state;
+    metrics_collect_add(&collector);
+    assert_int_equal(pthread_create(&thread, NULL, read_for_ever, NULL), 0);
+    for (int i = 0; i < 50; i++) {
+        pid_t child = fork();
+        int status;
+
+        if (child == 0) {
+            alarm(60);
+            _exit(metric_on_page("warren_messages_received_total{queue=\"fork\",handler=\"h\"}") ==
+                          0
+                      ? 0
+                      : 1);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+    }
+    pthread_cancel(thread);
+    pthread_join(thread, NULL);
+    assert_true(metric_on_page("warren_messages_received_total{queue=\"fork\",handler=\"h\"}") ==
+                5);
+    metrics_collect_remove(&collector);
+    metric_release(series);
 }
 
 int main(void)
@@ -403,6 +433,7 @@ int main(void)
         cmocka_unit_test(collectors_are_asked),
         cmocka_unit_test(names_are_right),
         cmocka_unit_test(a_child_can_count),
+        cmocka_unit_test(a_child_has_no_collectors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
