@@ -149,6 +149,8 @@ enum database_log_news {
 enum database_log_news database_tend_log(struct database *database, char text[DATABASE_LOG_TEXT]);
 /** What takes long of it, and can be done while others write. */
 void database_flush_log(struct database *database);
+/** Bytes of the log, as they are on disk. Thread: any. */
+int64_t database_log_bytes(const struct database *database);
 bool database_log_is_large(const struct database *database);
 
 /** Called with a sentence for each fault that database_check() finds. */

@@ -31,7 +31,7 @@ static bool stat_beside(const struct database *database, const char *suffix, str
            stat(path, info) == 0;
 }
 
-static int64_t log_bytes(const struct database *database)
+int64_t database_log_bytes(const struct database *database)
 {
     struct stat info;
 
@@ -135,12 +135,12 @@ static enum database_log_news tell_growth(struct database *database, int64_t byt
 
 enum database_log_news database_tend_log(struct database *database, char text[DATABASE_LOG_TEXT])
 {
-    int64_t bytes = log_bytes(database);
+    int64_t bytes = database_log_bytes(database);
     int64_t held = 0;
 
     if (bytes > DATABASE_LOG_MAX && !database_is_spoiled(database)) {
         held = shrink(database);
-        bytes = log_bytes(database);
+        bytes = database_log_bytes(database);
     }
     if (bytes > DATABASE_LOG_MAX)
         return tell_growth(database, bytes, held, text);
@@ -154,5 +154,5 @@ enum database_log_news database_tend_log(struct database *database, char text[DA
 
 bool database_log_is_large(const struct database *database)
 {
-    return log_bytes(database) > DATABASE_LOG_MAX;
+    return database_log_bytes(database) > DATABASE_LOG_MAX;
 }

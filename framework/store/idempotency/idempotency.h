@@ -111,6 +111,16 @@ bool idempotency_has_claims(struct idempotency_store *store);
  */
 bool idempotency_forgot(struct idempotency_store *store, int64_t *ret_age_ms);
 
+/** How many there are. */
+struct idempotency_counts {
+    int64_t keys; /* done; those of the last second that were too old included */
+    int64_t keys_max;
+    int64_t claims;     /* of this process */
+    uint64_t forgotten; /* removed before their time, by this process */
+};
+
+void idempotency_count(struct idempotency_store *store, struct idempotency_counts *counts);
+
 /* ---- rows: one at a time of all connections of this process, and in a transaction if it writes.
  * What was written is undone with that; the next idempotency_begin() knows ---- */
 

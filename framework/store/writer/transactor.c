@@ -322,7 +322,7 @@ enum warren_status transactor_leave(struct transactor *t, struct transactor_work
         works_add(&t->group, &work->work);
         pthread_mutex_unlock(&t->writer->mutex);
         if (t->is_alone)
-            status = transactor_commit(t, error);
+            status = transactor_commit(t, 0, error);
     } else {
         idempotency_set_next_row(t->store, before);
         undo(t, status == WARREN_EINVAL ? NULL : error->text);

@@ -177,19 +177,23 @@ static enum warren_status write_alone(struct writer *w, struct works *works,
 {
     struct database *database = w->own.database;
     enum warren_status status = writer_begin(w, &w->own, synchronous_of(works), error);
+    int64_t begun_ns;
 
     if (status != WARREN_OK)
         return status;
     status = run_all(w, works, &w->own, error);
     if (status == WARREN_OK && is_bound_to_place(works))
         status = database_in_place(database, error);
+    begun_ns = clock_now_ns(clock_monotonic());
     if (status == WARREN_OK)
         status = database_commit(database, error);
     else
         database_rollback(database);
-    if (status == WARREN_OK)
-        atomic_fetch_add(&w->commits, 1);
-    return status;
+    if (status != WARREN_OK)
+        return status;
+    atomic_fetch_add(&w->commits, 1);
+    writer_metrics_committed(w, works->count, begun_ns);
+    return WARREN_OK;
 }
 
 /* WARREN_EINVAL: nothing is written, for what handlers wrote is refused. */
@@ -201,7 +205,7 @@ static enum warren_status write_with_handlers(struct transactor *t, struct works
     transactor_guard_own(&t->guard);
     status = run_all(t->writer, works, &t->side, error);
     if (status == WARREN_OK)
-        return transactor_commit(t, error);
+        return transactor_commit(t, works->count, error);
     transactor_lose(t, error->text);
     return status;
 }
