@@ -23,8 +23,6 @@
 #define CLOSE_RANGE_CLOEXEC (1U << 2)
 #endif
 
-#define FAULT_SIGNALS 7
-
 static const int fault_signals[FAULT_SIGNALS] = {SIGSEGV, SIGBUS,  SIGFPE, SIGILL,
                                                  SIGABRT, SIGTRAP, SIGSYS};
 
@@ -44,22 +42,26 @@ static __thread stack_t stack_before;
 /* How far the report of a fault has come, so that a fault in it goes on with what is next. */
 enum fault_step { NOT_YET, TOLD, UNWOUND, WRITTEN, PARKED };
 
-/* FAULT_SIGNALS: it is none of them. */
-static size_t place_of(int signal)
+unsigned fault_signal_place(int signal)
 {
-    size_t i = 0;
+    unsigned i = 0;
 
     while (i < FAULT_SIGNALS && fault_signals[i] != signal)
         i++;
     return i;
 }
 
-const char *fault_signal_name(int signal)
+const char *fault_place_name(unsigned place)
 {
     static const char *const names[FAULT_SIGNALS + 1] = {"SIGSEGV", "SIGBUS",  "SIGFPE", "SIGILL",
                                                          "SIGABRT", "SIGTRAP", "SIGSYS", ""};
 
-    return names[place_of(signal)];
+    return names[place < FAULT_SIGNALS ? place : FAULT_SIGNALS];
+}
+
+const char *fault_signal_name(int signal)
+{
+    return fault_place_name(fault_signal_place(signal));
 }
 
 /* ---- in a signal's handler ---- */
@@ -182,7 +184,7 @@ static void tell_and_park(struct flight_worker *worker, void *context)
 
 static void pass_on(int signal, const siginfo_t *info)
 {
-    sigaction(signal, &signals.before[place_of(signal)], NULL);
+    sigaction(signal, &signals.before[fault_signal_place(signal)], NULL);
     /* What an instruction did it does again when it is repeated; the rest has to be sent again. */
     if (info->si_code <= 0)
         syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), signal);
@@ -191,7 +193,7 @@ static void pass_on(int signal, const siginfo_t *info)
 /* A sanitizer, or whoever else was there before, has its turn first. */
 static bool is_plain(int signal)
 {
-    const struct sigaction *before = &signals.before[place_of(signal)];
+    const struct sigaction *before = &signals.before[fault_signal_place(signal)];
 
     return !(before->sa_flags & SA_SIGINFO) && before->sa_handler == SIG_DFL;
 }

@@ -29,6 +29,8 @@ struct flight;
 struct flight_worker;
 struct process_state;
 
+#define FAULT_SIGNALS 7
+
 /** Sent to a thread whose handler did not return by its hard limit: it reports where it is. */
 #define FAULT_TELL_SIGNAL (SIGRTMAX - 3)
 
@@ -85,6 +87,11 @@ const struct flight_worker *fault_exits(void);
  */
 void fault_reexecute(const struct fault_plan *plan);
 
+/** The signals of a fault, numbered from 0; FAULT_SIGNALS: it is none of them. Async-signal-safe.
+ */
+unsigned fault_signal_place(int signal);
+/** "SIGSEGV" and so on of such a number; "" for FAULT_SIGNALS. */
+const char *fault_place_name(unsigned place);
 /** "SIGSEGV" and so on; "" for 0. */
 const char *fault_signal_name(int signal);
 

@@ -216,6 +216,8 @@ static void load_slot(struct flight *f, const struct flight_file *from,
     note.crashes = sure ? before + 1 : before > 1 ? before : 1;
 
     note.reason = reason_of(from, slot);
+    if (note.reason == FLIGHT_KILLED)
+        flight_count(f, TALLY_KILLED);
     note.report = reported ? keep_report(f, from, atomic_load(&slot->report)) : fall_report;
     /* Who was only near has not failed. */
     note.failed = reported || (slot->alone && sure);
@@ -277,6 +279,8 @@ void flight_load(void *user, const struct flight_file *from)
         if (is_suspected(from, &from->slots[i], known))
             load_slot(f, from, &from->slots[i], fall_report, now_ms);
     load_falls(f, from, now_ms);
+    for (unsigned i = 0; i < FLIGHT_TALLIES; i++)
+        atomic_fetch_add(&f->file.head->tallies[i], atomic_load(&from->head->tallies[i]));
     if (from->head->restarts.last_ms >= f->file.head->restarts.last_ms)
         f->file.head->restarts = from->head->restarts;
 }

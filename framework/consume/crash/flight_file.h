@@ -21,6 +21,8 @@
 
 #define FLIGHT_NAME_SIZE 256 /* a short string of AMQP and a NUL */
 #define FLIGHT_TEXT_SIZE 4096
+/** Signals of a fault. */
+#define FLIGHT_SIGNALS 7
 
 /** Crashes of one process that are reported, and reports of earlier ones that are kept. */
 #define FLIGHT_REPORTS_OWN  16
@@ -31,6 +33,17 @@
 struct flight_restarts {
     uint32_t count;  /* in a row, each soon after the one before */
     int64_t last_ms; /* since 1970 */
+};
+
+/** What is counted from process to process, as long as each finds what the one before left. */
+enum flight_tally {
+    TALLY_SIGNAL, /* handlers that crashed, by fault_signal_place(), */
+    TALLY_EXIT = TALLY_SIGNAL + FLIGHT_SIGNALS, /* that ended their thread, or the process */
+    TALLY_LIMIT,                                /* that did not return by their hard limit */
+    TALLY_KILLED,   /* messages in a handler when the process was killed; the next one counts */
+    TALLY_FALLS,    /* falls of a process */
+    TALLY_RESTARTS, /* times that a process executed itself */
+    FLIGHT_TALLIES
 };
 
 struct flight_head {
@@ -52,6 +65,7 @@ struct flight_head {
     int64_t fallen_ms;            /* when the last one fell, since 1970 */
     _Atomic uint64_t alone_begun; /* messages begun here when the last one began that runs alone, */
     uint32_t alone_slot;          /* and where that is */
+    _Atomic uint32_t tallies[FLIGHT_TALLIES];
 };
 
 /** What a worker thread does. The two low bits of flight_slot.state; the rest counts messages. */

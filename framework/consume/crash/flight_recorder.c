@@ -1,5 +1,5 @@
 /* flight_recorder.c - see flight_recorder.h. Here: life, and what worker threads do; what earlier
- * processes left: flight_earlier.c; threads that are lost: flight_lost.c.
+ * processes left: flight_earlier.c; threads that are lost: flight_lost.c; series: flight_metrics.c.
  */
 #include "consume/crash/flight_recorder.h"
 
@@ -91,6 +91,7 @@ enum warren_status flight_open(const struct flight_options *options, struct flig
         exclusive_gate_expect(&f->exclusive_gate);
     if (atomic_load(&f->file.head->falls) >= FLIGHT_FALLS_MAX)
         begin_narrow(f);
+    flight_metrics_init(f);
     *ret_flight = f;
     return WARREN_OK;
 }
@@ -103,6 +104,7 @@ void flight_close(struct flight *f, bool landed)
         return;
     if (landed && f->file.head)
         atomic_store(&f->file.head->landed, 1);
+    flight_metrics_done(f);
     remove = !f->notes.file || (landed && flight_notes_count(&f->notes) == 0);
     flight_notes_done(&f->notes);
     flight_file_close(&f->file, remove);

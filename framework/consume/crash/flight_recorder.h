@@ -31,6 +31,7 @@
 #include <sys/types.h>
 
 #include "base/backtrace.h"
+#include "base/metrics.h"
 #include "consume/crash/exclusive_gate.h"
 #include "consume/crash/flight_notes.h"
 
@@ -59,6 +60,16 @@ struct flight_worker {
     void *calls[BACKTRACE_CALLS];
 };
 
+/** Of the recorder's numbers, when somebody reads. */
+struct flight_metrics {
+    struct metric_collector collector;
+    struct warren_series *tallies[FLIGHT_TALLIES];
+    struct warren_series *suspects;
+    struct warren_series *falls_in_row;
+    struct warren_series *notes;
+    struct warren_series *notes_max;
+};
+
 struct flight {
     struct flight_file file;
     struct flight_notes notes;
@@ -77,6 +88,7 @@ struct flight {
     atomic_bool narrow;            /* one message at a time */
     struct fault_plan *plan;       /* see fault.h */
     struct flight *next;           /* of those with a plan; see fault.c */
+    struct flight_metrics metrics;
 };
 
 /** WARREN_OK; WARREN_EIO or WARREN_ENOMEM with @error. Thread: main. */

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "consume/crash/flight_recorder.h"
-#include "support/test.h"
+#include "support/metric_page.h"
 
 #define WORKERS 3
 
@@ -600,6 +600,39 @@ static void restarts_are_slowed_down(void **state)
     assert_int_equal(rig->flight->file.head->restarts.count, 1);
 }
 
+/* What was counted goes on in the next process, which adds what it finds. */
+static void counts_go_on(void **state)
+{
+    struct rig *rig = *state;
+
+    assert_true(metric_on_page("warren_handler_crashes_total{signal=\"SIGBUS\"}") == 0);
+    begin(rig, 0, false);
+    flight_crashed(&rig->workers[0], SIGBUS, 7, NULL);
+    begin(rig, 1, false);
+    flight_ends(&rig->workers[1], 0, 0, NULL);
+    flight_count_restart(rig->flight);
+    assert_true(metric_on_page("warren_process_restarts_total") == 1);
+    for (int process = 0; process < 2; process++) {
+        assert_true(metric_on_page("warren_handler_crashes_total{signal=\"SIGBUS\"}") == 1);
+        assert_true(metric_on_page("warren_handler_crashes_total{signal=\"SIGSEGV\"}") == 0);
+        assert_true(metric_on_page("warren_handler_crashes_total{signal=\"none\"}") == 1);
+        die_and_restart(rig);
+    }
+    assert_true(metric_on_page("warren_process_restarts_total") == 1);
+    assert_true(metric_on_page("warren_suspects") == 2);
+    assert_true(metric_on_page("warren_flight_notes") == 2);
+    assert_true(metric_on_page("warren_flight_max_notes") == 16 + 2 * WORKERS);
+    begin(rig, 2, false);
+    die_and_restart(rig);
+    assert_true(metric_on_page("warren_messages_killed_total") == 1);
+    begin(rig, 2, false);
+    flight_fell(rig->flight, SIGSEGV, 1, NULL);
+    die_and_restart(rig);
+    assert_true(metric_on_page("warren_process_falls_total") == 1);
+    assert_true(metric_on_page("warren_process_falls_in_row") == 1);
+    assert_true(metric_on_page("warren_messages_killed_total") == 1);
+}
+
 /* More worker threads than slots is a mistake of the caller. */
 static void slots_are_bounded(void **state)
 {
@@ -635,6 +668,7 @@ int main(void)
         T(a_row_of_falls_narrows),
         T(falls_far_apart_are_no_row),
         T(restarts_are_slowed_down),
+        T(counts_go_on),
         T(slots_are_bounded),
     };
 
