@@ -86,6 +86,7 @@ static void opened(void *user)
     struct runtime *r = user;
 
     atomic_fetch_add(&r->connects, 1);
+    atomic_store(&r->connected, true);
     if (r->events.connected)
         r->events.connected(r->user, connection_where(r->connection),
                             connection_server(r->connection));
@@ -96,6 +97,8 @@ static void lost(void *user, const struct connection_loss *loss)
 {
     struct runtime *r = user;
 
+    atomic_fetch_add(&r->losses, 1);
+    atomic_store(&r->connected, false);
     r->declaring = false;
     r->memory_full = false;
     loop_timer_disarm(&r->redeclare);
@@ -114,7 +117,10 @@ static void turn(void *user)
 
 static void closed(void *user)
 {
-    drain_closed(user);
+    struct runtime *r = user;
+
+    atomic_store(&r->connected, false);
+    drain_closed(r);
 }
 
 static void few_channels(void *user, uint32_t needed, uint32_t allowed)
@@ -195,14 +201,6 @@ static enum warren_status make_parts(struct runtime *r, const struct runtime_opt
     return make_subscriptions(r, options, error);
 }
 
-static void put_metrics(void *user)
-{
-    struct runtime *r = user;
-
-    for (size_t i = 0; i < r->subscription_count; i++)
-        subscription_metrics_put(r->subscriptions[i]);
-}
-
 enum warren_status runtime_new(const struct runtime_options *options,
                                const struct runtime_events *events, void *user,
                                struct runtime **ret_runtime, struct warren_error *error)
@@ -226,8 +224,7 @@ enum warren_status runtime_new(const struct runtime_options *options,
         runtime_free(r);
         return status;
     }
-    r->collector = (struct metric_collector){.collect = put_metrics, .user = r};
-    metrics_collect_add(&r->collector);
+    runtime_metrics_init(r);
     *ret_runtime = r;
     return WARREN_OK;
 }
@@ -286,7 +283,7 @@ void runtime_free(struct runtime *r)
     if (!r)
         return;
     runtime_rest(r);
-    metrics_collect_remove(&r->collector);
+    runtime_metrics_done(r);
     if (r->drain.unfinished > 0)
         return; /* a handler or a receipt still refers to all of it */
     for (size_t i = 0; i < r->subscription_count; i++)

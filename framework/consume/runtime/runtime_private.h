@@ -36,6 +36,16 @@ struct drain {
     enum warren_status status;
 };
 
+struct runtime_metrics {
+    struct metric_collector collector;
+    struct warren_series *bytes;
+    struct warren_series *bytes_max;
+    struct warren_series *full;
+    struct warren_series *connects;
+    struct warren_series *losses;
+    struct warren_series *connected;
+};
+
 struct runtime {
     struct runtime_events events;
     void *user; /* of the events */
@@ -64,8 +74,11 @@ struct runtime {
     bool memory_full;
     struct flap memory_reported;
     struct loop_timer memory_due; /* to report it */
+    _Atomic uint64_t memory_fills;
     _Atomic uint64_t connects;
-    struct metric_collector collector;
+    _Atomic uint64_t losses;
+    atomic_bool connected;
+    struct runtime_metrics metrics;
     struct drain drain;
 
     pthread_t thread;
@@ -78,6 +91,13 @@ struct runtime {
 void runtime_wake(struct runtime *runtime);
 /** The topology may have changed: declare it again before long. */
 void runtime_redeclare_soon(struct runtime *runtime);
+
+/* ---- runtime_metrics.c ---- */
+
+/** Everything else is there. */
+void runtime_metrics_init(struct runtime *runtime);
+/** Nobody reads from then on. A zeroed one is fine. */
+void runtime_metrics_done(struct runtime *runtime);
 
 /* ---- runtime_turn.c ---- */
 

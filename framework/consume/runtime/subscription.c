@@ -290,6 +290,7 @@ enum warren_status subscription_new(const struct runtime_subscription *what,
     s->runtime = runtime;
     s->is_stream = what->is_stream;
     s->prefetch = what->prefetch;
+    s->prefetch_bytes = what->prefetch_bytes;
     s->ack_many = what->prefetch > ACK_SHARE ? what->prefetch / ACK_SHARE : 1;
     s->source = (struct job_source){.queue = what->queue,
                                     .handler = what->handler_name,
