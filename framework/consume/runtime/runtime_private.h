@@ -30,7 +30,9 @@ struct drain {
     bool grace_over;         /* hand back although handlers run */
     bool handlers_given_up;
     int64_t quiet_until_ms; /* do not close sooner */
-    int64_t end_ms;         /* by the loop's clock */
+    int64_t begin_ms;       /* by the loop's clock, as the next one */
+    int64_t end_ms;
+    int64_t answer_ms; /* the longest time of a cancel-ok */
     uint32_t handed_back;
     uint32_t unfinished;
     enum warren_status status;
@@ -122,6 +124,8 @@ void drain_done(struct runtime *runtime);
 void drain_begin(struct runtime *runtime);
 /** Acks are to leave together, once the handlers that run have finished. */
 bool drain_keeps_acks(const struct runtime *runtime);
+/** The broker has answered that it sends nothing more to a subscription. */
+void drain_answered(struct runtime *runtime);
 /** Something changed: see later on this turn whether the next phase can begin. */
 void drain_progress(struct runtime *runtime);
 /** End with @status as soon as the connection is dropped. */

@@ -50,7 +50,7 @@ static void cancel_answered(void *user)
     struct subscription *s = user;
 
     s->cancelled = true;
-    drain_progress(s->runtime);
+    drain_answered(s->runtime);
 }
 
 void subscription_drain(struct subscription *s)
