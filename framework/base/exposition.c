@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/c_locale.h"
 #include "base/metrics.h"
 #include "base/utf8.h"
 
@@ -101,9 +102,9 @@ static void add_number(struct page *page, double value)
     else if (isinf(value))
         snprintf(text, sizeof text, value > 0 ? "+Inf" : "-Inf");
     else if (value == floor(value) && fabs(value) < 1e15)
-        snprintf(text, sizeof text, "%.0f", value);
+        c_snprintf(text, sizeof text, "%.0f", value);
     else
-        snprintf(text, sizeof text, "%.9g", value);
+        c_snprintf(text, sizeof text, "%.9g", value);
     add(page, text);
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -296,6 +297,23 @@ const struct flight_worker *fault_exits(void)
     worker->call_count = (uint32_t)backtrace_take(NULL, worker->calls);
     write_calls(worker);
     return worker;
+}
+
+bool fault_thread_work(struct fault_work *work)
+{
+    const struct flight_worker *worker = self;
+    const struct flight_slot *slot;
+
+    if (!worker)
+        return false;
+    slot = worker->slot;
+    work->handling = flight_is_up(worker);
+    work->begun_ns = atomic_load_explicit(&worker->begun_ns, memory_order_relaxed);
+    memcpy(work->queue, slot->queue, sizeof work->queue);
+    memcpy(work->handler, slot->handler, sizeof work->handler);
+    memcpy(work->message_id, slot->message_id, sizeof work->message_id);
+    work->id_len = slot->id_len;
+    return true;
 }
 
 /* ---- setting up ---- */

@@ -92,6 +92,23 @@ void fault_reexecute(const struct fault_plan *plan);
 unsigned fault_signal_place(int signal);
 /** "SIGSEGV" and so on of such a number; "" for FAULT_SIGNALS. */
 const char *fault_place_name(unsigned place);
+/** What a worker's thread does. */
+struct fault_work {
+    bool handling;    /* a handler runs; else what follows is of the last message */
+    int64_t begun_ns; /* of the attempt, by the worker's clock */
+    char queue[256];
+    char handler[256];
+    char message_id[256];
+    size_t id_len;
+};
+
+/**
+ * What the calling thread does, for who has interrupted it. Async-signal-safe.
+ *
+ * @return false: it is no worker's, and nothing is written
+ */
+bool fault_thread_work(struct fault_work *work);
+
 /** "SIGSEGV" and so on; "" for 0. */
 const char *fault_signal_name(int signal);
 

@@ -51,6 +51,7 @@ struct flight_worker {
     struct flight *flight;
     struct flight_slot *slot;
     const struct delivery *delivery; /* while a handler runs */
+    _Atomic int64_t begun_ns;        /* of the last attempt, by the worker's clock */
     _Atomic int64_t hard_ms;         /* by the worker's clock; INT64_MAX: none */
     _Atomic pid_t thread;            /* 0: not started */
     _Atomic uint32_t *lost;          /* of the subscription: counts threads that do not come back */

@@ -141,6 +141,7 @@ static enum warren_outcome run(struct guard *guard, struct flight_worker *worker
     struct attempt *attempt = job->attempt;
     enum warren_outcome outcome;
 
+    atomic_store_explicit(&worker->begun_ns, job->begun_ns, memory_order_relaxed);
     flight_begin(worker, &attempt->delivery, message, message_id, alone, attempt->failed, crashes);
     outcome = chain_run(chain, job);
     /* Noted before the end is: who is killed in between has failed all the same. */

@@ -16,13 +16,10 @@
  * handlers finish, acks are kept: they leave as one frame, with one nack of what is handed back.
  * Where handlers take longer, others are not to wait: acks leave as they come, and there is one
  * nack for each message (one of many tags would name those of the handlers, too). That is more than
- * 32 frames, which no method proves without taking a message; so it is not closed too soon: a
- * second later, or, where the broker or its disk is busy, a multiple of what cancel-ok took, for
- * that went through the queue.
+ * 32 frames, which no method proves without taking a message; so it is not closed too soon.
  */
 #define HAND_BACK_GRACE_MS 500
 #define CLOSE_QUIET_MS     1000
-#define CLOSE_QUIET_TIMES  4
 /* Nacks of single messages that may be on their way at once, and the time that they are given.
  * More, and RabbitMQ 3 puts them together, and loses their order; see consumer_deliveries.c. */
 #define SINGLY_MAX      32
@@ -58,8 +55,7 @@ bool drain_keeps_acks(const struct runtime *r)
 
 static int64_t quiet_end_ms(struct runtime *r)
 {
-    int64_t quiet_ms = CLOSE_QUIET_TIMES * r->drain.answer_ms;
-    int64_t end_ms = now_ms(r) + (quiet_ms > CLOSE_QUIET_MS ? quiet_ms : CLOSE_QUIET_MS);
+    int64_t end_ms = now_ms(r) + CLOSE_QUIET_MS;
     int64_t latest_ms = r->drain.end_ms - CLOSE_MS;
 
     return end_ms < latest_ms ? end_ms : latest_ms;
@@ -219,7 +215,6 @@ void drain_begin(struct runtime *r)
         exclusive_gate_close(&r->flight->exclusive_gate);
     if (reserve_ms > RESERVE_MAX_MS)
         reserve_ms = RESERVE_MAX_MS;
-    d->begin_ms = begin_ms;
     d->end_ms = begin_ms + r->drain_timeout_ms;
     atomic_store(&r->deadline_ms, d->end_ms - reserve_ms);
     loop_timer_arm_ms(&d->timer, r->drain_timeout_ms - reserve_ms);
@@ -229,15 +224,6 @@ void drain_begin(struct runtime *r)
     for (size_t i = 0; i < r->subscription_count; i++)
         subscription_drain(r->subscriptions[i]);
     connection_uncork(r->connection);
-    drain_progress(r);
-}
-
-void drain_answered(struct runtime *r)
-{
-    int64_t took_ms = now_ms(r) - r->drain.begin_ms;
-
-    if (took_ms > r->drain.answer_ms)
-        r->drain.answer_ms = took_ms;
     drain_progress(r);
 }
 

@@ -217,6 +217,7 @@ enum warren_status runtime_new(const struct runtime_options *options,
     r->straggler_age_ms = options->straggler_age_ms;
     r->drain_timeout_ms = options->drain_timeout_ms;
     r->flight = options->flight;
+    failure_groups_init(&r->failures);
     loop_task_init(&r->stop, stop, r);
     loop_task_init(&r->abort, abort_now, r);
     status = make_parts(r, options, error);
@@ -297,6 +298,7 @@ void runtime_free(struct runtime *r)
     loop_timer_done(&r->redeclare);
     loop_timer_done(&r->slow);
     ack_barrier_done(&r->ack_barrier);
+    failure_groups_done(&r->failures);
     loop_free(r->loop);
     free(r);
 }
@@ -320,6 +322,11 @@ void runtime_subscription_stats(struct runtime *r, size_t index, struct runtime_
 {
     *stats = (struct runtime_stats){.consuming = true};
     subscription_stats(r->subscriptions[index], stats);
+}
+
+struct failure_groups *runtime_failures(struct runtime *r)
+{
+    return &r->failures;
 }
 
 void runtime_stats(struct runtime *r, struct runtime_stats *stats)

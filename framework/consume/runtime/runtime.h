@@ -21,6 +21,7 @@
 #include "config/config.h"
 #include "consume/attempt/attempt.h"
 #include "consume/job/chain.h"
+#include "consume/job/failure_groups.h"
 
 struct runtime;
 
@@ -181,6 +182,8 @@ struct runtime_stats {
 void runtime_stats(struct runtime *runtime, struct runtime_stats *stats);
 /** On a stream: where the next process is to begin. Thread: as above. */
 stream_begin runtime_subscription_begin(const struct runtime *runtime, size_t index);
+/** What failed lately. Thread: as above. */
+struct failure_groups *runtime_failures(struct runtime *runtime);
 /** One of them, by its place in the options; connects is 0. Thread: as above. */
 void runtime_subscription_stats(struct runtime *runtime, size_t index, struct runtime_stats *stats);
 

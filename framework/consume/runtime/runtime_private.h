@@ -81,6 +81,7 @@ struct runtime {
     _Atomic uint64_t losses;
     atomic_bool connected;
     struct runtime_metrics metrics;
+    struct failure_groups failures;
     struct drain drain;
 
     pthread_t thread;

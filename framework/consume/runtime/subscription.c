@@ -305,7 +305,8 @@ enum warren_status subscription_new(const struct runtime_subscription *what,
                                     .settled = receipts_came,
                                     .reserve = reserve,
                                     .user = s,
-                                    .broker_counts = options->flight == NULL};
+                                    .broker_counts = options->flight == NULL,
+                                    .failures = &runtime->failures};
     if (options->publisher)
         make_relay(s, what, options->publisher);
     subscription_metrics_init(s);

@@ -50,7 +50,7 @@ static void cancel_answered(void *user)
     struct subscription *s = user;
 
     s->cancelled = true;
-    drain_answered(s->runtime);
+    drain_progress(s->runtime);
 }
 
 void subscription_drain(struct subscription *s)

@@ -1,7 +1,11 @@
 /* test_metrics.c - base/metrics.h, metric_cells.h, exposition.h and <warren/metrics.h>. */
 #include "base/metrics.h"
 #include "support/metric_page.h"
+#include "support/test.h"
+#include "unit/comma_locale.h"
 
+#include <locale.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,6 +170,19 @@ static void nonsense_is_not_counted(void **state)
 }
 
 /* ---- labels ---- */
+
+/* A plugin may have called setlocale(3). */
+static void numbers_have_a_point(void **state)
+{
+    const struct warren_metric metric = {
+        .size = sizeof metric, .name = "test_point", .help = "A number.", .type = WARREN_GAUGE};
+
+    (void)state;
+    TAKE_COMMA_LOCALE();
+    warren_set(series_of(&metric, NULL), 1.5);
+    assert_true(has_line("test_point 1.5"));
+    setlocale(LC_ALL, "C");
+}
 
 /* Whatever a value holds, the page has one line of UTF-8 for it, escaped as Prometheus reads it. */
 static void values_are_escaped(void **state)
@@ -426,6 +443,7 @@ int main(void)
         cmocka_unit_test(buckets_are_cumulative),
         cmocka_unit_test(a_gauge_is_what_it_was_set_to),
         cmocka_unit_test(nonsense_is_not_counted),
+        cmocka_unit_test(numbers_have_a_point),
         cmocka_unit_test(values_are_escaped),
         cmocka_unit_test(the_same_values_are_one_series),
         cmocka_unit_test(series_are_bounded),
