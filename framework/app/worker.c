@@ -156,6 +156,7 @@ static enum warren_status set_up(struct warren_worker *worker,
 {
     enum warren_status status;
 
+    worker_metrics_init(&worker->metrics);
     if (options->own_signals && take_signals(worker, error) != WARREN_OK)
         return WARREN_EINVAL;
     worker->diverts_log =
@@ -478,6 +479,7 @@ void warren_worker_free(struct warren_worker *worker)
         return;
     abandoned = worker->abandoned;
     release(worker);
+    worker_metrics_done(&worker->metrics);
     if (worker->own_signals)
         worker_signals_give_back();
     if (worker->owns_log) {

@@ -102,9 +102,9 @@ static void add_number(struct page *page, double value)
     else if (isinf(value))
         snprintf(text, sizeof text, value > 0 ? "+Inf" : "-Inf");
     else if (value == floor(value) && fabs(value) < 1e15)
-        c_snprintf(text, sizeof text, "%.0f", value);
-    else
-        c_snprintf(text, sizeof text, "%.9g", value);
+        snprintf(text, sizeof text, "%.0f", value);
+    else if (snprintf(text, sizeof text, "%.15g", value) > 0 && strtod(text, NULL) != value)
+        snprintf(text, sizeof text, "%.17g", value);
     add(page, text);
 }
 
@@ -185,7 +185,9 @@ enum warren_status exposition_write(struct buffer *buffer)
 {
     struct page page = {buffer, WARREN_OK};
     const struct metrics_visitor visitor = {family, series, &page};
+    locale_t before = c_locale_begin();
 
     metrics_read(&visitor);
+    c_locale_end(before);
     return page.status;
 }

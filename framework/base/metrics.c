@@ -319,7 +319,13 @@ static void unlock_all(void)
 
 static void unlock_child(void)
 {
-    all.collectors = NULL;
+    struct metric_collector **place = &all.collectors;
+
+    while (*place)
+        if ((*place)->of_any_process)
+            place = &(*place)->next;
+        else
+            *place = (*place)->next;
     unlock_all();
 }
 

@@ -52,6 +52,7 @@ double metric_value(struct warren_series *series);
 struct metric_collector {
     void (*collect)(void *user);
     void *user;
+    bool of_any_process; /* but this: it asks nothing that a child does not have */
     struct metric_collector *next;
 };
 

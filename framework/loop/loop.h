@@ -40,6 +40,9 @@ int64_t loop_now_ms(struct loop *loop);
  */
 void loop_log_warnings(void);
 
+/** The version of libevent that runs. Static storage. Thread: any. */
+const char *loop_library_version(void);
+
 /* ---- work from other threads ---- */
 
 /**

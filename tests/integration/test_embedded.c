@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "support/fixture.h"
+#include "support/metric_page.h"
 
 /* ---- the handler, which does what the body says ---- */
 
@@ -201,6 +202,30 @@ static void counts_what_it_does(void **state)
     stop(&own);
 }
 
+/* Its series are there while it is. */
+static void is_seen(void **state)
+{
+    struct fixture *f = *state;
+    struct embedded own = {0};
+    char *page;
+
+    start(f, &own);
+    page = metric_page();
+    assert_has(page, "\nwarren_build_info{version=\"0.1.0\",abi=\"2\",rabbitmq_c=\"");
+    assert_has(page, "\nwarren_consumer_connected 1\n");
+    assert_has(page, "\nwarren_publisher_connected{publisher=\"warren publisher\"} ");
+    assert_has(page, "\nprocess_open_fds ");
+    assert_has(page, "\nwarren_suspects 0\n");
+    free(page);
+    stop(&own);
+    page = metric_page();
+    assert_null(strstr(page, "\nwarren_build_info{"));
+    assert_null(strstr(page, "\nwarren_consumer_connected"));
+    assert_null(strstr(page, "\nwarren_publisher_connected"));
+    assert_has(page, "\nprocess_open_fds ");
+    free(page);
+}
+
 /* While the connection is lost it is not ready, and then it is again. */
 static void is_not_ready_without_a_connection(void **state)
 {
@@ -268,6 +293,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(a_tainted_process_gets_no_worker, "classic"),
         FIXTURE_TEST(counts_what_it_does, "classic"),
+        FIXTURE_TEST(is_seen, "classic"),
         FIXTURE_TEST(is_not_ready_without_a_connection, "classic"),
         FIXTURE_TEST(a_drain_does_not_wait_for_a_plugin, "quorum"),
     };

@@ -154,6 +154,9 @@ void connection_retry_now(struct connection *connection);
 /** Stop and resume reading the socket: the strict bound on memory. Heartbeats are still sent. */
 void connection_pause_reading(struct connection *connection, bool pause);
 
+/** The version of rabbitmq-c that runs. Static storage. Thread: any. */
+const char *connection_codec_version(void);
+
 struct loop *connection_loop(struct connection *connection);
 /** As negotiated; valid while OPEN. */
 uint16_t connection_channel_max(const struct connection *connection);

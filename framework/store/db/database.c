@@ -195,3 +195,8 @@ enum warren_status database_set_synchronous(struct database *database,
     database->synchronous = synchronous;
     return status;
 }
+
+const char *database_library_version(void)
+{
+    return sqlite3_libversion();
+}

@@ -128,6 +128,9 @@ void database_unwatch(struct database *database, const char *suffix);
 enum warren_status database_fail(struct database *database, int code, const char *doing,
                                  struct warren_error *error);
 
+/** The version of SQLite that runs. Static storage. Thread: any. */
+const char *database_library_version(void);
+
 /* ---- care ---- */
 
 /** Bytes of the log beside a file (-wal), which is cut off above that, as soon as nobody reads. */

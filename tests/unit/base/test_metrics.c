@@ -1,4 +1,5 @@
 /* test_metrics.c - base/metrics.h, metric_cells.h, exposition.h and <warren/metrics.h>. */
+#include "../comma_locale.h"
 #include "base/metrics.h"
 #include "support/metric_page.h"
 #include "support/test.h"
@@ -145,8 +146,30 @@ static void a_gauge_is_what_it_was_set_to(void **state)
     warren_set(series, -2.5);
     assert_true(has_line("test_level -2.5"));
     assert_true(has_line("# HELP test_level A \\\\ level\\nof two lines."));
+    warren_set(series, 0.1);
+    assert_true(has_line("test_level 0.1"));
+    warren_set(series, 1796047014.12); /* a time: no digit is lost */
+    assert_true(has_line("test_level 1796047014.12"));
+    warren_set(series, 0.1 + 0.2);
+    assert_true(has_line("test_level 0.30000000000000004"));
     warren_set(series, INFINITY);
     assert_true(has_line("test_level +Inf"));
+}
+
+/* A number has a point, also where a plugin has called setlocale(3). */
+static void a_point_is_a_point(void **state)
+{
+    const struct warren_metric metric = {
+        .size = sizeof metric, .name = "test_point", .help = "Help.", .type = WARREN_GAUGE};
+    struct warren_series *series = series_of(&metric, NULL);
+    bool is_point;
+
+    (void)state;
+    TAKE_COMMA_LOCALE();
+    warren_set(series, 0.5);
+    is_point = has_line("test_point 0.5");
+    setlocale(LC_ALL, "C");
+    assert_true(is_point);
 }
 
 /* What does not fit the type, or is no number, changes nothing; nor does NULL. */
@@ -344,7 +367,8 @@ static void names_are_right(void **state)
 
         metric_family_row(i, &info, &labels);
         len = strlen(info.name);
-        assert_int_equal(strncmp(info.name, "warren_", 7), 0);
+        assert_true(strncmp(info.name, "warren_", 7) == 0 ||
+                    strncmp(info.name, "process_", 8) == 0);
         assert_int_equal(strcmp(info.name + len - 6, "_total") == 0, info.type == WARREN_COUNTER);
         assert_int_equal(info.bound_count > 0, info.type == WARREN_HISTOGRAM);
         assert_int_equal(info.help[strlen(info.help) - 1], '.');
@@ -442,6 +466,7 @@ int main(void)
         cmocka_unit_test(readers_see_a_growing_count),
         cmocka_unit_test(buckets_are_cumulative),
         cmocka_unit_test(a_gauge_is_what_it_was_set_to),
+        cmocka_unit_test(a_point_is_a_point),
         cmocka_unit_test(nonsense_is_not_counted),
         cmocka_unit_test(numbers_have_a_point),
         cmocka_unit_test(values_are_escaped),
