@@ -259,6 +259,19 @@ warren_test_all_published(const struct warren_test *test, size_t *ret_count);
  */
 WARREN_API struct warren_bytes warren_test_text(const struct warren_test *test, const char *text);
 
+/**
+ * What a series of the process has now, as /metrics of a worker would show it: a handler's own
+ * (metrics.h), or one of warren's. Series belong to the process: they count on from test to test,
+ * so compare with the value before.
+ *
+ * @series  name and labels, in the order of their declaration, such as
+ *          "shop_charged_total{currency=\"EUR\"}"; of a histogram its "_count", "_sum" or
+ *          "_bucket"
+ * @return  NAN: there is none, or no memory
+ * Thread: any. Since: 0.1.
+ */
+WARREN_API double warren_test_metric(const char *series);
+
 /** The clock that job and middlewares see, in milliseconds; it begins at 1,000,000. */
 WARREN_API int64_t warren_test_now_ms(const struct warren_test *test);
 
