@@ -5,8 +5,8 @@
 
 #include "amqp/connection/connection.h"
 #include "amqp/net/transport.h"
-#include "base/process_metrics.h"
 #include "loop/loop.h"
+#include "observe/process_metrics.h"
 #include "store/db/database.h"
 
 #define TEXT(number)   #number

@@ -1,5 +1,4 @@
 /* test_metrics.c - base/metrics.h, metric_cells.h, exposition.h and <warren/metrics.h>. */
-#include "../comma_locale.h"
 #include "base/metrics.h"
 #include "support/metric_page.h"
 #include "support/test.h"
@@ -154,22 +153,6 @@ static void a_gauge_is_what_it_was_set_to(void **state)
     assert_true(has_line("test_level 0.30000000000000004"));
     warren_set(series, INFINITY);
     assert_true(has_line("test_level +Inf"));
-}
-
-/* A number has a point, also where a plugin has called setlocale(3). */
-static void a_point_is_a_point(void **state)
-{
-    const struct warren_metric metric = {
-        .size = sizeof metric, .name = "test_point", .help = "Help.", .type = WARREN_GAUGE};
-    struct warren_series *series = series_of(&metric, NULL);
-    bool is_point;
-
-    (void)state;
-    TAKE_COMMA_LOCALE();
-    warren_set(series, 0.5);
-    is_point = has_line("test_point 0.5");
-    setlocale(LC_ALL, "C");
-    assert_true(is_point);
 }
 
 /* What does not fit the type, or is no number, changes nothing; nor does NULL. */
@@ -466,7 +449,6 @@ int main(void)
         cmocka_unit_test(readers_see_a_growing_count),
         cmocka_unit_test(buckets_are_cumulative),
         cmocka_unit_test(a_gauge_is_what_it_was_set_to),
-        cmocka_unit_test(a_point_is_a_point),
         cmocka_unit_test(nonsense_is_not_counted),
         cmocka_unit_test(numbers_have_a_point),
         cmocka_unit_test(values_are_escaped),

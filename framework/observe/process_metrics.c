@@ -1,5 +1,5 @@
 /* process_metrics.c - see process_metrics.h. Source: proc(5). */
-#include "base/process_metrics.h"
+#include "observe/process_metrics.h"
 
 #include <dirent.h>
 #include <math.h>

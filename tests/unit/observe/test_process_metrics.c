@@ -1,6 +1,7 @@
-/* test_process_metrics.c - base/process_metrics.h: what changes in the process changes on the page.
+/* test_process_metrics.c - observe/process_metrics.h: what changes in the process changes on the
+ * page.
  */
-#include "base/process_metrics.h"
+#include "observe/process_metrics.h"
 #include "support/metric_page.h"
 
 #include <pthread.h>
