@@ -156,7 +156,6 @@ static enum warren_status set_up(struct warren_worker *worker,
 {
     enum warren_status status;
 
-    worker_metrics_init(&worker->metrics);
     if (options->own_signals && take_signals(worker, error) != WARREN_OK)
         return WARREN_EINVAL;
     worker->diverts_log =
@@ -461,11 +460,10 @@ static void release(struct warren_worker *worker)
     }
     close_publisher(worker);
     keeper_stop(worker->keeper);
-    runtime_rest(worker->runtime);
+    runtime_free(worker->runtime);
     worker_flight_close(&worker->flight, false);
     worker_streams_close(&worker->streams);
     subscriptions_close(worker->open);
-    runtime_free(worker->runtime);
     keeper_free(worker->keeper);
     worker_reload_done(&worker->reload);
     worker_setup_done(&worker->setup);
@@ -479,7 +477,6 @@ void warren_worker_free(struct warren_worker *worker)
         return;
     abandoned = worker->abandoned;
     release(worker);
-    worker_metrics_done(&worker->metrics);
     if (worker->own_signals)
         worker_signals_give_back();
     if (worker->owns_log) {

@@ -11,7 +11,6 @@
 #include <sys/types.h>
 
 #include "app/worker_flight.h"
-#include "app/worker_metrics.h"
 #include "app/worker_orphans.h"
 #include "app/worker_reload.h"
 #include "app/worker_setup.h"
@@ -34,7 +33,6 @@ struct warren_worker {
     struct worker_streams streams;
     struct worker_reload reload;
     struct worker_orphans orphans;
-    struct worker_metrics metrics;
     _Atomic int state; /* enum warren_worker_state, as on_state was told */
     void (*on_state)(enum warren_worker_state state, void *user);
     void *user;                    /* of on_state */

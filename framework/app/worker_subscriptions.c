@@ -83,8 +83,8 @@ static enum warren_status open_link(const struct open_subscriptions *open,
     if (status != WARREN_OK)
         return error_at(config->node, status, &why, error);
     if (link->instance.is_open)
-        one->members[one->runs.middleware_count++] = (struct chain_member){
-            link->instance.middleware, link->instance.state, is_builtin(link->instance.middleware)};
+        one->members[one->runs.middleware_count++] =
+            (struct chain_member){link->instance.middleware, link->instance.state};
     return WARREN_OK;
 }
 

@@ -107,18 +107,12 @@ static void begin(void)
     pthread_atfork(lock_all, unlock_all, unlock_all);
 }
 
-void metric_cells_begin(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-    pthread_once(&once, begin);
-}
-
 static struct thread_cells *thread_begins(void)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct thread_cells *cells;
 
-    metric_cells_begin();
+    pthread_once(&once, begin);
     cells = all.usable ? calloc(1, sizeof *cells) : NULL;
     if (!cells || pthread_setspecific(all.key, cells) != 0) {
         free(cells);

@@ -5,10 +5,6 @@
 #ifndef WARREN_MIDDLEWARE_BUILTIN_H
 #define WARREN_MIDDLEWARE_BUILTIN_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include <warren/middleware.h>
 
 extern const struct warren_middleware middleware_log;

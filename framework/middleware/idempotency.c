@@ -5,14 +5,12 @@
 #include "middleware/builtin.h"
 
 #include <stdatomic.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "amqp/wire/annotations.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "base/metrics.h"
 #include "base/middleware_own.h"
 #include "middleware/job_line.h"
 #include "middleware/message_key.h"
@@ -40,7 +38,6 @@ struct idempotency {
     int64_t lease_ms;
     int64_t retention_ms;
     atomic_bool told_missing;
-    struct warren_series *busy; /* attempts that wait for another one with their key */
 };
 
 /* One message from `before` to `after`. */
@@ -94,21 +91,10 @@ static enum warren_status idempotency_open(const struct warren_subscription_info
         free(i);
         return status;
     }
-    i->busy = metric_series(METRIC_KEYS_BUSY, info->queue, info->handler);
     if (i->keeper)
         idempotency_retain(keeper_store(i->keeper), i->retention_ms);
     *state = i;
     return WARREN_OK;
-}
-
-static void idempotency_close(void *state)
-{
-    struct idempotency *i = state;
-
-    if (!i)
-        return;
-    metric_release(i->busy);
-    free(i);
 }
 
 /* ---- ahead of the workers ---- */
@@ -353,7 +339,6 @@ static enum warren_outcome idempotency_call(struct warren_job *job, const struct
     case CLAIM_DONE:
         return done_before(job, attempt);
     case CLAIM_BUSY:
-        warren_count(((struct idempotency *)state)->busy, 1);
         return wait_for_other(job, "a duplicate of it is being handled");
     case CLAIM_NEW:
         break;
@@ -482,7 +467,7 @@ const struct warren_middleware middleware_idempotency = {
     .options = options,
     .open = idempotency_open,
     .call = idempotency_call,
-    .close = idempotency_close,
+    .close = free,
     .before = idempotency_before,
     .after = idempotency_after,
 };

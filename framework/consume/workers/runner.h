@@ -14,7 +14,6 @@
 #define WARREN_CONSUME_RUNNER_H
 
 #include <stdatomic.h>
-#include <stdbool.h>
 
 #include "consume/attempt/batch.h"
 
@@ -66,10 +65,9 @@ struct runner_ops {
     void (*take_queued)(struct runner *runner, struct batch *batch);
     /** How many messages are being handled and how many wait. Thread: any. */
     void (*load)(struct runner *runner, uint32_t *running, uint32_t *queued);
-    /** End the workers. No handler is running, and all that was queued and settled was taken. */
-    void (*stop)(struct runner *runner);
-    /** Free it; it was stopped. */
-    void (*free)(struct runner *runner);
+    /** End the workers, free. No handler is running, and all that was queued and settled was taken.
+     */
+    void (*end)(struct runner *runner);
 };
 
 /** First in each implementation, zeroed but for what runner_init() sets. */
@@ -106,21 +104,11 @@ static inline void runner_load(struct runner *runner, uint32_t *running, uint32_
     runner->ops->load(runner, running, queued);
 }
 
-/**
- * End the workers; runner_settled() may still be under way. NULL is fine, and so is a second call.
- */
-static inline void runner_stop(struct runner *runner)
-{
-    if (runner)
-        runner->ops->stop(runner);
-}
-
-/** The same, and free it. */
+/** NULL is fine. */
 static inline void runner_free(struct runner *runner)
 {
-    runner_stop(runner);
     if (runner)
-        runner->ops->free(runner);
+        runner->ops->end(runner);
 }
 
 /**

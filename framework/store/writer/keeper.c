@@ -5,7 +5,6 @@
 
 #include "base/error.h"
 #include "store/writer/transactor.h"
-#include "store/writer/writer_metrics.h"
 
 /* How often it looks for what is too old. */
 #define PURGE_MS 1000
@@ -21,7 +20,6 @@ struct keeper {
     struct transactor *transactor;
     void (*forgot)(void *user, int64_t age_ms);
     bool joined;
-    struct keeper_metrics metrics;
 
     /* the writer's thread's */
     struct writer_work care;
@@ -243,7 +241,6 @@ enum warren_status keeper_new(const struct keeper_options *options, struct keepe
         keeper_free(k);
         return status;
     }
-    keeper_metrics_init(&k->metrics, k->store, options->database.path);
     *ret_keeper = k;
     return WARREN_OK;
 }
@@ -294,7 +291,6 @@ void keeper_free(struct keeper *k)
     if (!k)
         return;
     keeper_stop(k);
-    keeper_metrics_done(&k->metrics);
     transactor_free(k->transactor);
     if (k->store) {
         writer_pause(k->writer); /* others may have the file */

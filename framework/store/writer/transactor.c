@@ -1,5 +1,4 @@
 /* transactor.c - see transactor.h: its life, and handlers, one at a time. */
-#include <stddef.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -322,7 +321,7 @@ enum warren_status transactor_leave(struct transactor *t, struct transactor_work
         works_add(&t->group, &work->work);
         pthread_mutex_unlock(&t->writer->mutex);
         if (t->is_alone)
-            status = transactor_commit(t, 0, error);
+            status = transactor_commit(t, error);
     } else {
         idempotency_set_next_row(t->store, before);
         undo(t, status == WARREN_EINVAL ? NULL : error->text);

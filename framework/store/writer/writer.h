@@ -66,6 +66,12 @@ struct writer_events {
     void *user;
 };
 
+/** When what failed is worth another try. */
+struct writer_retry {
+    int64_t delay_ms; /* the last one; 0: it has not failed */
+    int64_t at_ms;    /* by the monotonic clock */
+};
+
 /** Who has works. Any function may be NULL. On the writer's thread; `begin` and `appended` also on
  * that of a handler. */
 struct writer_client {
@@ -90,6 +96,8 @@ struct writer_client {
     atomic_bool is_leaving;
     bool is_failing;
     int64_t due_ms;
+    struct writer_retry
+        retry; /* zero after a success; the client may look, on the writer's thread */
 };
 
 /**
