@@ -8,7 +8,7 @@
  * writer, whoever asks for it: SQLite lets one connection write at a time, and here they need not
  * poll. A failing disk is reported to each client once, and its end; works whose effect is there
  * already wait for it, the others fail at once. Bound: a work is in a writer's hands once, and
- * belongs to a message in a window of somebody's. Elsewhere: what is written (keeper.h,
+ * belongs to a message in a window of somebody's. Elsewhere: what is written (key_writer.h,
  * publish/spool/spooler.h).
  */
 #ifndef WARREN_STORE_WRITER_H
@@ -96,8 +96,7 @@ struct writer_client {
     atomic_bool is_leaving;
     bool is_failing;
     int64_t due_ms;
-    struct writer_retry
-        retry; /* zero after a success; the client may look, on the writer's thread */
+    struct writer_retry retry; /* zero after a success; may be read on the writer's thread */
 };
 
 /**
