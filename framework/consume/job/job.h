@@ -100,12 +100,12 @@ struct warren_job {
     bool published; /* the publisher has taken something, and its receipt comes */
     bool decoded;
     bool history_known;
-    char reason[JOB_REASON_SIZE]; /* why it is rejected; "": the handler said so */
 
     struct warren_properties properties; /* once decoded */
     struct history history;              /* once known */
     struct arena arena;
     struct job_alarm alarm;
+    char reason[JOB_REASON_SIZE]; /* why it is rejected; "": the handler said so */
     char error[JOB_ERROR_SIZE];
 };
 
