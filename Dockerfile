@@ -6,7 +6,7 @@ RUN apt-get update \
  && apt-get install -y --no-install-recommends \
       gcc libc6-dev cmake ninja-build pkg-config \
       librabbitmq-dev libevent-dev libyaml-dev libpopt-dev libjansson-dev libssl-dev libsqlite3-dev \
-      libxxhash-dev \
+      libxxhash-dev libcurl4-openssl-dev libncurses-dev \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY CMakeLists.txt LICENSE README.md CHANGELOG.md ./
@@ -27,7 +27,7 @@ FROM debian:12-slim
 RUN apt-get update \
  && apt-get install -y --no-install-recommends \
       librabbitmq4 libevent-core-2.1-7 libyaml-0-2 libpopt0 libxxhash0 libjansson4 \
-      libssl3 libsqlite3-0 ca-certificates \
+      libssl3 libsqlite3-0 libcurl4 libncursesw6 ca-certificates \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin warren \
  && install -d -o 10001 -m 700 /var/lib/warren

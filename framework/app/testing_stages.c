@@ -22,7 +22,7 @@ static void settled(void *user, struct attempt *attempt)
 {
     struct testing_stages *testing = user;
 
-    (void)attempt; /* there is but one */
+    (void)attempt; /* one at a time */
     set(testing, &testing->settled);
 }
 
@@ -66,18 +66,9 @@ static bool wait_for(struct testing_stages *testing, bool *flag)
     return came;
 }
 
-bool testing_stages_ahead(struct testing_stages *testing, struct attempt *attempt)
+bool testing_stages_answered(struct testing_stages *testing)
 {
-    struct batch arrived = {NULL, NULL, 0};
-    struct batch go = {NULL, NULL, 0};
-    struct batch unwanted = {NULL, NULL, 0};
-    bool answered = true;
-
-    batch_add(&arrived, attempt);
-    stages_pass(&testing->stages, &arrived, &go, &unwanted);
-    while (go.count == 0 && (answered = wait_for(testing, &testing->answered)))
-        stages_pass(&testing->stages, &arrived, &go, &unwanted);
-    return answered;
+    return wait_for(testing, &testing->answered);
 }
 
 bool testing_stages_behind(struct testing_stages *testing, struct attempt *attempt)

@@ -24,13 +24,12 @@ enum warren_status testing_stages_init(struct testing_stages *testing,
 /** Zeroed ones are fine. */
 void testing_stages_done(struct testing_stages *testing);
 
+/** Something waits in a stage: wait for an answer. @return false: there was none for a minute */
+bool testing_stages_answered(struct testing_stages *testing);
 /**
- * Show @attempt to each `before`, and return when all let it go on.
- *
- * @return false: one of them has not answered for a minute
+ * @attempt's outcome is written: call each `after`, which may write another. @return false: one of
+ * them has not settled it for a minute
  */
-bool testing_stages_ahead(struct testing_stages *testing, struct attempt *attempt);
-/** @attempt's outcome is written: the same with each `after`, which may write another. */
 bool testing_stages_behind(struct testing_stages *testing, struct attempt *attempt);
 
 #endif

@@ -156,6 +156,7 @@ static enum warren_status set_up(struct warren_worker *worker,
 {
     enum warren_status status;
 
+    worker_metrics_init(&worker->metrics);
     if (options->own_signals && take_signals(worker, error) != WARREN_OK)
         return WARREN_EINVAL;
     worker->diverts_log =
@@ -169,9 +170,9 @@ static enum warren_status set_up(struct warren_worker *worker,
     worker->owns_log = log_start(STDERR_FILENO) == WARREN_OK;
     if (worker->owns_log && !worker->diverts_log)
         descriptors_add(STDERR_FILENO, -1, "the log");
-    status = worker_store_open(&worker->setup, &worker->key_writer, error);
+    status = worker_store_open(&worker->setup, &worker->keeper, error);
     if (status == WARREN_OK)
-        status = subscriptions_open(&worker->setup, worker->key_writer, &worker->open, error);
+        status = subscriptions_open(&worker->setup, worker->keeper, &worker->open, error);
     if (status == WARREN_OK)
         status = worker_flight_open(&worker->flight, worker->setup.config, worker->wake, error);
     if (status == WARREN_OK)
@@ -290,7 +291,7 @@ static void take_taint(struct warren_worker *worker)
     if (!worker_flight_tainted(&worker->flight) || !flight_told(worker->flight.flight))
         return;
     runtime_stop(worker->runtime);
-    worker_store_lost(worker->key_writer, worker->flight.flight);
+    worker_store_lost(worker->keeper, worker->flight.flight);
     worker_flight_report(&worker->flight);
 }
 
@@ -331,7 +332,7 @@ static bool is_idle(void *user, size_t index)
     struct runtime_stats stats;
 
     runtime_subscription_stats(worker->runtime, index, &stats);
-    return stats.running == 0 && worker_store_may_close(worker->key_writer, &worker->setup, index);
+    return stats.running == 0 && worker_store_may_close(worker->keeper, &worker->setup, index);
 }
 
 /* Handlers that are in no thread any more may write down what they keep, if that is possible. */
@@ -459,12 +460,13 @@ static void release(struct warren_worker *worker)
         return;
     }
     close_publisher(worker);
-    key_writer_stop(worker->key_writer);
-    runtime_free(worker->runtime);
+    keeper_stop(worker->keeper);
+    runtime_rest(worker->runtime);
     worker_flight_close(&worker->flight, false);
     worker_streams_close(&worker->streams);
     subscriptions_close(worker->open);
-    key_writer_free(worker->key_writer);
+    runtime_free(worker->runtime);
+    keeper_free(worker->keeper);
     worker_reload_done(&worker->reload);
     worker_setup_done(&worker->setup);
 }
@@ -477,6 +479,7 @@ void warren_worker_free(struct warren_worker *worker)
         return;
     abandoned = worker->abandoned;
     release(worker);
+    worker_metrics_done(&worker->metrics);
     if (worker->own_signals)
         worker_signals_give_back();
     if (worker->owns_log) {

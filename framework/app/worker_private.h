@@ -11,13 +11,14 @@
 #include <sys/types.h>
 
 #include "app/worker_flight.h"
+#include "app/worker_metrics.h"
 #include "app/worker_orphans.h"
 #include "app/worker_reload.h"
 #include "app/worker_setup.h"
 #include "app/worker_streams.h"
 #include "app/worker_subscriptions.h"
 #include "consume/runtime/runtime.h"
-#include "store/writer/key_writer.h"
+#include "store/writer/keeper.h"
 
 enum life { NEW, RUNNING, ENDED };
 
@@ -28,11 +29,12 @@ struct warren_worker {
     struct warren_publisher *publisher;
     struct runtime *runtime;
     struct worker_flight flight;
-    struct key_writer *key_writer; /* NULL: nothing is remembered */
+    struct keeper *keeper; /* NULL: nothing is remembered */
     struct open_subscriptions *open;
     struct worker_streams streams;
     struct worker_reload reload;
     struct worker_orphans orphans;
+    struct worker_metrics metrics;
     _Atomic int state; /* enum warren_worker_state, as on_state was told */
     void (*on_state)(enum warren_worker_state state, void *user);
     void *user;                    /* of on_state */

@@ -3,6 +3,7 @@
 
 #include <execinfo.h>
 #include <link.h>
+#include <stdbool.h>
 #include <string.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -179,6 +180,31 @@ void backtrace_add_int(struct backtrace_text *text, int64_t number)
     if (number < 0)
         backtrace_add(text, "-");
     add_number(text, number < 0 ? -(uint64_t)number : (uint64_t)number, 10);
+}
+
+void backtrace_name(const void *pc, bool innermost, char *name, size_t size)
+{
+    uintptr_t at = (uintptr_t)pc - (innermost || !pc ? 0 : 1);
+    struct backtrace_text text = {name, size};
+    struct module module;
+    struct symbol symbol;
+    const char *slash;
+
+    if (!find_module((const void *)at, &module)) {
+        backtrace_add_hex(&text, (uintptr_t)pc);
+        return;
+    }
+    if (symbols_find(module.path, at - module.base, &symbol)) {
+        backtrace_add(&text, symbol.name);
+    } else {
+        slash = strrchr(module.path, '/');
+        backtrace_add(&text, slash ? slash + 1 : module.path);
+        backtrace_add(&text, "+");
+        backtrace_add_hex(&text, (uintptr_t)pc - module.base);
+    }
+    for (char *c = name; *c; c++)
+        if (*c == ';' || *c == '\n')
+            *c = '_';
 }
 
 /* All but the innermost call are addresses to return to, perhaps of the next function. */

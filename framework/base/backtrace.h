@@ -5,6 +5,7 @@
 #ifndef WARREN_BASE_BACKTRACE_H
 #define WARREN_BASE_BACKTRACE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,14 @@ size_t backtrace_take(void *context, void **calls);
  * @return bytes written, without the NUL; what does not fit is left out by whole lines
  */
 size_t backtrace_write(void *const *calls, size_t count, char *text, size_t size);
+
+/**
+ * Name one call, as flame graphs have it: the function, or, if the module has no symbols, module
+ * and offset; without a semicolon.
+ *
+ * @innermost  else @pc is an address to return to
+ */
+void backtrace_name(const void *pc, bool innermost, char *name, size_t size);
 
 /* ---- text without stdio, cut to fit ---- */
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/c_locale.h"
 #include "base/metrics.h"
 #include "base/utf8.h"
 
@@ -102,8 +103,8 @@ static void add_number(struct page *page, double value)
         snprintf(text, sizeof text, value > 0 ? "+Inf" : "-Inf");
     else if (value == floor(value) && fabs(value) < 1e15)
         snprintf(text, sizeof text, "%.0f", value);
-    else
-        snprintf(text, sizeof text, "%.9g", value);
+    else if (snprintf(text, sizeof text, "%.15g", value) > 0 && strtod(text, NULL) != value)
+        snprintf(text, sizeof text, "%.17g", value);
     add(page, text);
 }
 
@@ -184,7 +185,9 @@ enum warren_status exposition_write(struct buffer *buffer)
 {
     struct page page = {buffer, WARREN_OK};
     const struct metrics_visitor visitor = {family, series, &page};
+    locale_t before = c_locale_begin();
 
     metrics_read(&visitor);
+    c_locale_end(before);
     return page.status;
 }

@@ -5,6 +5,8 @@
 #define WARREN_BASE_LOG_LINE_H
 
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include <warren/handler.h>
 

@@ -8,6 +8,9 @@
 #define WARREN_BASE_LOG_RING_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include <warren/status.h>
 

@@ -107,12 +107,18 @@ static void begin(void)
     pthread_atfork(lock_all, unlock_all, unlock_all);
 }
 
-static struct thread_cells *thread_begins(void)
+void metric_cells_begin(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    struct thread_cells *cells;
 
     pthread_once(&once, begin);
+}
+
+static struct thread_cells *thread_begins(void)
+{
+    struct thread_cells *cells;
+
+    metric_cells_begin();
     cells = all.usable ? calloc(1, sizeof *cells) : NULL;
     if (!cells || pthread_setspecific(all.key, cells) != 0) {
         free(cells);

@@ -15,6 +15,10 @@
 /** Of one chunk: a page. */
 #define METRIC_CHUNK 512
 
+/** To be called before whoever holds a lock of its own through fork(2), and comes here with it,
+ * says so by pthread_atfork(3): that lock is then taken before those of here. */
+void metric_cells_begin(void);
+
 /**
  * The first of @count cells of one chunk that nobody else has, all zero; they are never given back.
  *

@@ -47,8 +47,12 @@ static const double times[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.
                                0.025,  0.05,    0.1,    0.25,  0.5,    1,     2.5,
                                5,      10,      30,     60,    300,    1800};
 
+/* How many were done together. */
+static const double sizes[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096};
+
 #define BOUNDS_NONE  NULL, 0
 #define BOUNDS_TIMES times, sizeof times / sizeof *times
+#define BOUNDS_SIZES sizes, sizeof sizes / sizeof *sizes
 
 static const struct row {
     const char *name;
@@ -299,7 +303,8 @@ static void add_own(size_t index)
     all.own[index] = add_family(family, &info, METRIC_SERIES_MAX);
 }
 
-/* A child of fork(2) finds the locks free: its parent held them through the call. */
+/* A child of fork(2) finds the locks free: its parent held them through the call. What collectors
+ * ask has threads, which the child has not. */
 static void lock_all(void)
 {
     pthread_mutex_lock(&all.reading);
@@ -312,9 +317,22 @@ static void unlock_all(void)
     pthread_mutex_unlock(&all.reading);
 }
 
+static void unlock_child(void)
+{
+    struct metric_collector **place = &all.collectors;
+
+    while (*place)
+        if ((*place)->of_any_process)
+            place = &(*place)->next;
+        else
+            *place = (*place)->next;
+    unlock_all();
+}
+
 static void begin(void)
 {
-    pthread_atfork(lock_all, unlock_all, unlock_all);
+    metric_cells_begin();
+    pthread_atfork(lock_all, unlock_all, unlock_child);
     for (size_t i = 0; i < METRICS; i++)
         add_own(i);
 }

@@ -47,10 +47,12 @@ void metric_put(struct warren_series *series, double value);
  * of the last reading. */
 double metric_value(struct warren_series *series);
 
-/** Puts values when somebody reads. Owned by who adds it. */
+/** Puts values when somebody reads. Owned by who adds it. A child of fork(2) has none of those of
+ * its parent. */
 struct metric_collector {
     void (*collect)(void *user);
     void *user;
+    bool of_any_process; /* but this: it asks nothing that a child does not have */
     struct metric_collector *next;
 };
 

@@ -9,15 +9,15 @@
 #include <warren/middleware.h>
 
 struct arena;
-struct key_writer;
+struct keeper;
 struct sqlite3;
 struct warren_outbox;
 
 /** Of struct warren_subscription_info: what the worker keeps for it. */
 struct warren_subscription {
-    struct key_writer *key_writer; /* remembers messages; NULL: every one is handled. It outlives
-                              the middlewares but for key_writer_free() */
-    struct sqlite3 *sqlite;        /* for a transactional handler; else NULL */
+    struct keeper *keeper;  /* remembers messages; NULL: every one is handled. It outlives the
+                               middlewares but for keeper_free() */
+    struct sqlite3 *sqlite; /* for a transactional handler; else NULL */
 };
 
 /** The memory of @job, which knows the lengths of its texts. */

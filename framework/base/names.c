@@ -1,4 +1,5 @@
 /* names.c - the public names of statuses, outcomes and results, and the version. */
+#include <stddef.h>
 
 #include <warren/handler.h>
 #include <warren/publisher.h>

@@ -13,9 +13,11 @@
 
 #define THREAD_NAME_SIZE 16 /* with the NUL; the kernel's limit */
 
-static void let_faults_through(sigset_t *set)
+/* Those of a fault, and the one that asks a thread where it is. */
+static void let_own_through(sigset_t *set)
 {
-    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+    static const int own[] = {SIGSEGV, SIGBUS,  SIGFPE, SIGILL,
+                              SIGABRT, SIGTRAP, SIGSYS, THREAD_SAMPLE_SIGNAL};
 
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
         sigdelset(set, own[i]);
@@ -85,7 +87,7 @@ enum warren_status thread_start(pthread_t *thread, const char *name, void *(*run
     sigset_t mask;
 
     sigfillset(&mask);
-    let_faults_through(&mask);
+    let_own_through(&mask);
     return start(thread, name, run, arg, &mask, error);
 }
 
@@ -98,7 +100,7 @@ enum warren_status thread_start_for_plugins(pthread_t *thread, const char *name,
     pthread_sigmask(SIG_BLOCK, NULL, &mask);
     if (is_at_default(SIGPIPE))
         sigaddset(&mask, SIGPIPE);
-    let_faults_through(&mask);
+    let_own_through(&mask);
     return start(thread, name, run, arg, &mask, error);
 }
 

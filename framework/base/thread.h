@@ -7,14 +7,18 @@
 #define WARREN_BASE_THREAD_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 
 #include <warren/status.h>
 
+/** Asks a thread where it is: see observe/stack_sampler.h. */
+#define THREAD_SAMPLE_SIGNAL SIGPROF
+
 /**
  * As pthread_create(3), with a name (15 bytes are kept) and every signal blocked but those that
- * tell of a fault of the thread itself: the others are for the program's own threads. It cannot be
- * cancelled (pthread_cancel(3)).
+ * tell of a fault of the thread itself, or are the sampler's: the others are for the program's own
+ * threads. It cannot be cancelled (pthread_cancel(3)).
  *
  * @return WARREN_OK, or WARREN_EIO with the reason in @error
  */

@@ -9,6 +9,7 @@
 #include "command/dlq/command_dlq.h"
 #include "command/message/command_message.h"
 #include "command/spool/command_spool.h"
+#include "command/watch/command_watch.h"
 #include "command/worker/command_worker.h"
 
 /* Bound on the words that a suggestion is looked for in. */
@@ -23,6 +24,8 @@ const struct command *const commands[] = {&command_run,
                                           &command_request,
                                           &command_handlers,
                                           &command_invoke,
+                                          &command_top,
+                                          &command_profile,
                                           &command_config_reference,
                                           &command_db_check,
                                           &command_db_backup,

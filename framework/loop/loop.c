@@ -426,3 +426,8 @@ void loop_signal_done(struct loop_signal *signal)
     event_free(signal->event);
     signal->event = NULL;
 }
+
+const char *loop_library_version(void)
+{
+    return event_get_version();
+}

@@ -5,6 +5,9 @@
 #ifndef WARREN_LOOP_LOOP_H
 #define WARREN_LOOP_LOOP_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include <warren/status.h>
 
 #include "base/clock.h"
@@ -36,6 +39,9 @@ int64_t loop_now_ms(struct loop *loop);
  * For a process that is warren's alone: there is one such function for all who use libevent in it.
  */
 void loop_log_warnings(void);
+
+/** The version of libevent that runs. Static storage. Thread: any. */
+const char *loop_library_version(void);
 
 /* ---- work from other threads ---- */
 

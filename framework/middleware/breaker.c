@@ -13,6 +13,7 @@
 
 #include <inttypes.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "amqp/wire/annotations.h"
@@ -20,6 +21,7 @@
 #include "base/choices.h"
 #include "base/error.h"
 #include "base/log_event.h"
+#include "base/metrics.h"
 #include "middleware/shared.h"
 
 /* While half-open, how soon to look whether the probes closed it. */
@@ -36,6 +38,7 @@ struct breaker {
     atomic_bool reject_counts;
     struct breaker_plan plan;   /* under the mutex; wanted, */
     bool changed;               /* and not yet the state's */
+    uint64_t openings;          /* under the mutex */
     struct breaker_state state; /* under the mutex, as is all writing of the next three */
 
     /* Successes while the breaker is closed, counted without mutex and clock. They belong to the
@@ -44,6 +47,16 @@ struct breaker {
     _Atomic uint64_t calm;       /* the epoch, or 0 unless closed */
     _Atomic int64_t step_end_ms; /* after it the next admission updates the state */
     _Atomic uint32_t successes;  /* not yet counted in the window */
+};
+
+#define PHASES (BREAKER_HALF_OPEN + 1)
+
+/* A subscription that has a breaker, perhaps with others; its series. */
+struct breaker_user {
+    struct breaker *breaker;
+    struct metric_collector collector;
+    struct warren_series *phases[PHASES];
+    struct warren_series *openings;
 };
 
 /* What is logged of a change, after the mutex was given back. */
@@ -156,25 +169,76 @@ static bool same(const struct shared *running, const struct shared *fresh)
 
 static const struct shared_kind breakers = {sizeof(struct breaker), breaker_init, same};
 
+static void put(void *arg)
+{
+    struct breaker_user *user = arg;
+    struct breaker *breaker = user->breaker;
+    enum breaker_phase phase;
+    uint64_t openings;
+
+    pthread_mutex_lock(&breaker->shared.mutex);
+    phase = breaker->state.phase;
+    openings = breaker->openings;
+    pthread_mutex_unlock(&breaker->shared.mutex);
+    for (int i = 0; i < PHASES; i++)
+        metric_put(user->phases[i], i == (int)phase);
+    metric_put(user->openings, (double)openings);
+}
+
+static void meter(struct breaker_user *user, const struct warren_subscription_info *info)
+{
+    static const char *const names[PHASES] = {"closed", "open", "half-open"};
+
+    for (int i = 0; i < PHASES; i++)
+        user->phases[i] = metric_series(METRIC_BREAKER_STATE, info->queue, info->handler, names[i]);
+    user->openings = metric_series(METRIC_BREAKER_OPENINGS, info->queue, info->handler);
+    user->collector = (struct metric_collector){.collect = put, .user = user};
+    metrics_collect_add(&user->collector);
+}
+
 static enum warren_status breaker_open(const struct warren_subscription_info *info, void **state,
                                        struct warren_error *error)
 {
+    struct breaker_user *user = calloc(1, sizeof *user);
+    enum warren_status status;
     struct shared *shared;
-    enum warren_status status = shared_open(&breakers, info, &shared, error);
 
-    if (status == WARREN_OK)
-        *state = shared;
-    return status;
+    if (!user)
+        return error_set(error, WARREN_ENOMEM, "no memory");
+    status = shared_open(&breakers, info, &shared, error);
+    if (status != WARREN_OK) {
+        free(user);
+        return status;
+    }
+    user->breaker = (struct breaker *)shared;
+    if (!shared->on_trial)
+        meter(user, info);
+    *state = user;
+    return WARREN_OK;
 }
 
 static void breaker_close(void *state)
 {
-    shared_close(state);
+    struct breaker_user *user = state;
+
+    if (!user)
+        return;
+    metrics_collect_remove(&user->collector);
+    for (int i = 0; i < PHASES; i++)
+        metric_release(user->phases[i]);
+    metric_release(user->openings);
+    shared_close(&user->breaker->shared);
+    free(user);
+}
+
+static struct breaker *breaker_of(void *state)
+{
+    return ((struct breaker_user *)state)->breaker;
 }
 
 static void breaker_reload(void *state, const struct warren_options *given)
 {
-    struct breaker *breaker = state;
+    struct breaker *breaker = breaker_of(state);
 
     read_switches(breaker, given);
     pthread_mutex_lock(&breaker->shared.mutex);
@@ -220,6 +284,7 @@ static void leave(struct breaker *breaker, enum breaker_phase before)
 
     if (before == BREAKER_CLOSED)
         change.sum = breaker_state_sum(&breaker->state);
+    breaker->openings += change.phase == BREAKER_OPEN && before != BREAKER_OPEN;
     publish(breaker);
     pthread_mutex_unlock(&breaker->shared.mutex);
     if (change.phase != before)
@@ -299,7 +364,7 @@ static void end(struct breaker *breaker, struct warren_job *job, uint64_t ticket
 static enum warren_outcome breaker_call(struct warren_job *job, const struct warren_link *next,
                                         void *state)
 {
-    struct breaker *breaker = state;
+    struct breaker *breaker = breaker_of(state);
     uint64_t ticket = atomic_load_explicit(&breaker->calm, memory_order_relaxed);
     enum warren_outcome outcome;
     int64_t wait_ms = 0;
@@ -328,7 +393,7 @@ static bool is_calm(const struct breaker *breaker)
 
 static uint32_t breaker_may(void *state, uint32_t want, int64_t now_ms, int64_t *ret_retry_ms)
 {
-    struct breaker *breaker = state;
+    struct breaker *breaker = breaker_of(state);
     enum breaker_phase before;
     uint32_t may;
 
@@ -348,7 +413,7 @@ static uint32_t breaker_may(void *state, uint32_t want, int64_t now_ms, int64_t 
 
 static void breaker_took(void *state, uint32_t count, int64_t now_ms)
 {
-    struct breaker *breaker = state;
+    struct breaker *breaker = breaker_of(state);
 
     (void)now_ms;
     if (is_calm(breaker) || !pauses(breaker))

@@ -5,6 +5,10 @@
 #ifndef WARREN_MIDDLEWARE_BUILTIN_H
 #define WARREN_MIDDLEWARE_BUILTIN_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include <warren/middleware.h>
 
 extern const struct warren_middleware middleware_log;
@@ -13,7 +17,7 @@ extern const struct warren_middleware middleware_retry;
 extern const struct warren_middleware middleware_breaker;
 extern const struct warren_middleware middleware_rate_limit;
 /**
- * Without a key writer in info->subscription (a configuration is checked, a message is tried alone)
+ * Without a keeper in info->subscription (a configuration is checked, a message is tried alone)
  * every message is handled.
  */
 extern const struct warren_middleware middleware_idempotency;

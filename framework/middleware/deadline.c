@@ -24,6 +24,7 @@
 
 #include "base/error.h"
 #include "base/log_event.h"
+#include "base/metrics.h"
 #include "middleware/job_line.h"
 
 #define LIMIT_MAX_MS    INT64_C(31536000000) /* 365 days */
@@ -34,6 +35,7 @@ struct deadline {
     _Atomic int64_t limit_ms;      /* of attempts that begin; a reload changes it, */
     _Atomic int64_t hard_limit_ms; /* and this; 0: none */
     atomic_uint_fast64_t late;     /* settled after their limit, and not tried again */
+    struct warren_series *passed;  /* attempts that were over their limit */
 };
 
 static const struct warren_option deadline_options[] = {
@@ -108,9 +110,20 @@ static enum warren_status deadline_open(const struct warren_subscription_info *i
     if (!deadline)
         return error_set(error, WARREN_ENOMEM, "no memory for the middleware deadline");
     deadline->info = info;
+    deadline->passed = metric_series(METRIC_TIME_LIMITS, info->queue, info->handler);
     deadline_reload(deadline, info->options);
     *state = deadline;
     return WARREN_OK;
+}
+
+static void deadline_close(void *state)
+{
+    struct deadline *deadline = state;
+
+    if (!deadline)
+        return;
+    metric_release(deadline->passed);
+    free(deadline);
 }
 
 static enum warren_outcome failed(int64_t limit_ms, struct warren_job *job)
@@ -159,6 +172,7 @@ static enum warren_outcome deadline_call(struct warren_job *job, const struct wa
     outcome = warren_next(job, next);
     if (warren_job_now_ms(job) < until_ms)
         return outcome;
+    warren_count(deadline->passed, 1);
     if (outcome == WARREN_RETRY || outcome == WARREN_REQUEUE)
         return failed(limit_ms, job);
     report_late(deadline, limit_ms, job, outcome);
@@ -173,5 +187,5 @@ const struct warren_middleware middleware_deadline = {
     .call = deadline_call,
     .reload = deadline_reload,
     .check = deadline_check,
-    .close = free,
+    .close = deadline_close,
 };

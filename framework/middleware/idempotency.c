@@ -1,17 +1,18 @@
 /* idempotency.c - a message is handled once, however often it comes: what was done is looked up
  * ahead of the workers, and noted behind them before the acknowledgement leaves.
- * Thread: see <warren/middleware.h>. Elsewhere: the store and its thread
- * (store/writer/key_writer.h).
+ * Thread: see <warren/middleware.h>. Elsewhere: the store and its thread (store/writer/keeper.h).
  */
 #include "middleware/builtin.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "amqp/wire/annotations.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/middleware_own.h"
 #include "middleware/job_line.h"
 #include "middleware/message_key.h"
@@ -31,7 +32,7 @@
 
 struct idempotency {
     const struct warren_subscription_info *info;
-    struct key_writer *key_writer; /* NULL: every message is handled */
+    struct keeper *keeper;         /* NULL: every message is handled */
     struct transactor *transactor; /* NULL: the handler is not transactional */
     struct message_key key;
     struct warren_bytes scope;
@@ -39,11 +40,12 @@ struct idempotency {
     int64_t lease_ms;
     int64_t retention_ms;
     atomic_bool told_missing;
+    struct warren_series *busy; /* attempts that wait for another one with their key */
 };
 
 /* One message from `before` to `after`. */
 struct attempt {
-    struct key_writer_work work; /* first: its address is the attempt's */
+    struct keeper_work work; /* first: its address is the attempt's */
     struct warren_passage *passage;
     struct idempotency *idempotency;
     struct warren_job *job; /* that handles it now */
@@ -79,9 +81,9 @@ static enum warren_status idempotency_open(const struct warren_subscription_info
     if (!i)
         return error_set(error, WARREN_ENOMEM, "no memory");
     i->info = info;
-    i->key_writer = info->subscription->key_writer;
-    if (i->key_writer && info->definition && info->definition->transactional)
-        i->transactor = key_writer_transactor(i->key_writer);
+    i->keeper = info->subscription->keeper;
+    if (i->keeper && info->definition && info->definition->transactional)
+        i->transactor = keeper_transactor(i->keeper);
     i->scope = warren_text(*scope ? scope : info->queue);
     i->needs_key = strcmp(warren_options_text(info->options, "on_missing_key"), "reject") == 0;
     i->lease_ms = warren_options_int(info->options, "lease");
@@ -92,15 +94,26 @@ static enum warren_status idempotency_open(const struct warren_subscription_info
         free(i);
         return status;
     }
-    if (i->key_writer)
-        idempotency_retain(key_writer_store(i->key_writer), i->retention_ms);
+    i->busy = metric_series(METRIC_KEYS_BUSY, info->queue, info->handler);
+    if (i->keeper)
+        idempotency_retain(keeper_store(i->keeper), i->retention_ms);
     *state = i;
     return WARREN_OK;
 }
 
+static void idempotency_close(void *state)
+{
+    struct idempotency *i = state;
+
+    if (!i)
+        return;
+    metric_release(i->busy);
+    free(i);
+}
+
 /* ---- ahead of the workers ---- */
 
-static void claimed(struct key_writer_work *work, enum warren_status status)
+static void claimed(struct keeper_work *work, enum warren_status status)
 {
     struct attempt *attempt = (struct attempt *)work;
 
@@ -122,7 +135,7 @@ static bool idempotency_before(struct warren_job *job, struct warren_passage *pa
     struct idempotency_store *store;
     struct attempt *attempt;
 
-    if (!i->key_writer)
+    if (!i->keeper)
         return true;
     key = message_key_of(&i->key, job);
     if (goes_without(i, key))
@@ -130,7 +143,7 @@ static bool idempotency_before(struct warren_job *job, struct warren_passage *pa
     attempt = calloc(1, sizeof *attempt);
     if (!attempt)
         return true;
-    store = key_writer_store(i->key_writer);
+    store = keeper_store(i->keeper);
     attempt->idempotency = i;
     attempt->passage = passage;
     attempt->has_key = key.len > 0;
@@ -143,9 +156,9 @@ static bool idempotency_before(struct warren_job *job, struct warren_passage *pa
     idempotency_name(store, i->scope, key, &attempt->work.claim.key);
     if (idempotency_try_claim(store, &attempt->work.claim))
         return true;
-    attempt->work.task = KEY_CLAIM;
+    attempt->work.task = KEEPER_CLAIM;
     attempt->work.done = claimed;
-    key_writer_submit(i->key_writer, &attempt->work);
+    keeper_submit(i->keeper, &attempt->work);
     return false;
 }
 
@@ -242,8 +255,8 @@ static enum warren_outcome without_mark(struct idempotency *i, struct warren_job
         return WARREN_REJECT;
     }
     if (key.len > 0)
-        return i->key_writer ? wait_for_other(job, "no memory to look its key up")
-                             : warren_next(job, next);
+        return i->keeper ? wait_for_other(job, "no memory to look its key up")
+                         : warren_next(job, next);
     if (i->needs_key) {
         warren_job_fail(job, "it has no %s, and on_missing_key is reject",
                         message_key_name(&i->key));
@@ -340,6 +353,7 @@ static enum warren_outcome idempotency_call(struct warren_job *job, const struct
     case CLAIM_DONE:
         return done_before(job, attempt);
     case CLAIM_BUSY:
+        warren_count(((struct idempotency *)state)->busy, 1);
         return wait_for_other(job, "a duplicate of it is being handled");
     case CLAIM_NEW:
         break;
@@ -355,7 +369,7 @@ static void forget(struct attempt *attempt)
     free(attempt);
 }
 
-static void released(struct key_writer_work *work, enum warren_status status)
+static void released(struct keeper_work *work, enum warren_status status)
 {
     (void)status; /* it comes again in any case, and finds its own claim */
     forget((struct attempt *)work);
@@ -363,19 +377,19 @@ static void released(struct key_writer_work *work, enum warren_status status)
 
 static void release(struct attempt *attempt)
 {
-    struct key_writer *key_writer = attempt->idempotency->key_writer;
-    struct idempotency_store *store = key_writer_store(key_writer);
+    struct keeper *keeper = attempt->idempotency->keeper;
+    struct idempotency_store *store = keeper_store(keeper);
 
     if (!attempt->has_key || idempotency_try_release(store, &attempt->work.claim)) {
         forget(attempt);
         return;
     }
-    attempt->work.task = KEY_RELEASE;
+    attempt->work.task = KEEPER_RELEASE;
     attempt->work.done = released;
-    key_writer_submit(key_writer, &attempt->work);
+    keeper_submit(keeper, &attempt->work);
 }
 
-static void completed(struct key_writer_work *work, enum warren_status status)
+static void completed(struct keeper_work *work, enum warren_status status)
 {
     struct attempt *attempt = (struct attempt *)work;
     enum warren_outcome outcome = (enum warren_outcome)work->claim.outcome;
@@ -456,9 +470,9 @@ static bool idempotency_after(struct warren_passage *passage, enum warren_outcom
     }
     attempt->passage = passage;
     attempt->work.claim.outcome = (uint8_t)outcome;
-    attempt->work.task = KEY_COMPLETE;
+    attempt->work.task = KEEPER_COMPLETE;
     attempt->work.done = completed;
-    key_writer_submit(i->key_writer, &attempt->work);
+    keeper_submit(i->keeper, &attempt->work);
     return false;
 }
 
@@ -468,7 +482,7 @@ const struct warren_middleware middleware_idempotency = {
     .options = options,
     .open = idempotency_open,
     .call = idempotency_call,
-    .close = free,
+    .close = idempotency_close,
     .before = idempotency_before,
     .after = idempotency_after,
 };

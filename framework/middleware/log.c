@@ -9,6 +9,7 @@
 #include "middleware/builtin.h"
 
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "base/choices.h"

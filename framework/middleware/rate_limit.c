@@ -11,8 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/token_bucket.h"
 #include "middleware/shared.h"
 
@@ -36,6 +38,16 @@ struct limit_user {
     struct limit *limit;
     struct list link; /* in limit->waiting, or alone */
     int64_t until_ms; /* its place is kept until then */
+
+    /* For its series, under the mutex, too. */
+    uint32_t held;   /* messages that were refused when it asked last, */
+    bool waits;      /* if there are any: */
+    int64_t from_ms; /* since then */
+    uint64_t held_count;
+    int64_t waited_ms;
+    struct metric_collector collector;
+    struct warren_series *messages;
+    struct warren_series *seconds;
 };
 
 static const struct warren_option options[] = {
@@ -98,6 +110,36 @@ static bool same_plans(const struct shared *running, const struct shared *fresh)
 
 static const struct shared_kind limits = {sizeof(struct limit), limit_init, same_plans};
 
+/* Who does not ask any more has nothing that waits. */
+static int64_t waiting_ms(const struct limit_user *user, int64_t now_ms)
+{
+    int64_t end_ms = now_ms < user->until_ms ? now_ms : user->until_ms;
+
+    return user->waits && end_ms > user->from_ms ? end_ms - user->from_ms : 0;
+}
+
+static void put(void *arg)
+{
+    struct limit_user *user = arg;
+    uint64_t count;
+    int64_t ms;
+
+    pthread_mutex_lock(&user->limit->shared.mutex);
+    count = user->held_count;
+    ms = user->waited_ms + waiting_ms(user, clock_now_ms(clock_monotonic()));
+    pthread_mutex_unlock(&user->limit->shared.mutex);
+    metric_put(user->messages, (double)count);
+    metric_put(user->seconds, (double)ms * 1e-3);
+}
+
+static void meter(struct limit_user *user, const struct warren_subscription_info *info)
+{
+    user->messages = metric_series(METRIC_RATE_LIMITED, info->queue, info->handler);
+    user->seconds = metric_series(METRIC_RATE_LIMITED_TIME, info->queue, info->handler);
+    user->collector = (struct metric_collector){.collect = put, .user = user};
+    metrics_collect_add(&user->collector);
+}
+
 static enum warren_status rate_limit_open(const struct warren_subscription_info *info, void **state,
                                           struct warren_error *error)
 {
@@ -114,6 +156,8 @@ static enum warren_status rate_limit_open(const struct warren_subscription_info 
     }
     user->limit = (struct limit *)shared;
     list_init(&user->link);
+    if (!shared->on_trial)
+        meter(user, info);
     *state = user;
     return WARREN_OK;
 }
@@ -124,6 +168,9 @@ static void rate_limit_close(void *state)
 
     if (!user)
         return;
+    metrics_collect_remove(&user->collector);
+    metric_release(user->messages);
+    metric_release(user->seconds);
     pthread_mutex_lock(&user->limit->shared.mutex);
     list_remove(&user->link);
     pthread_mutex_unlock(&user->limit->shared.mutex);
@@ -191,6 +238,20 @@ static int64_t retry_ms(const struct limit *limit, int64_t ready, int64_t ahead)
     return ahead >= ready && wait_ms > TURN_LATE_MS ? TURN_LATE_MS : wait_ms;
 }
 
+/* Of @want messages, those that had to wait before first, @may go: what is refused for the first
+ * time counts. With the mutex, before the next time to ask is known. */
+static void note(struct limit_user *user, uint32_t want, uint32_t may, int64_t now_ms)
+{
+    uint32_t refused = want - may;
+    uint32_t again = user->held > may ? user->held - may : 0;
+
+    user->held_count += refused > again ? refused - again : 0;
+    user->held = refused;
+    user->waited_ms += waiting_ms(user, now_ms);
+    user->waits = refused > 0;
+    user->from_ms = now_ms;
+}
+
 static uint32_t rate_limit_may(void *state, uint32_t want, int64_t now_ms, int64_t *ret_retry_ms)
 {
     struct limit_user *user = state;
@@ -202,8 +263,10 @@ static uint32_t rate_limit_may(void *state, uint32_t want, int64_t now_ms, int64
     pthread_mutex_lock(&limit->shared.mutex);
     in_bucket = ready(limit, now_ms);
     ahead = ahead_of(user, now_ms);
-    if (in_bucket - ahead < want) {
+    if (in_bucket - ahead < want)
         may = in_bucket > ahead ? (uint32_t)(in_bucket - ahead) : 0;
+    note(user, want, may, now_ms);
+    if (may < want) {
         *ret_retry_ms = retry_ms(limit, in_bucket, ahead);
         user->until_ms = now_ms + *ret_retry_ms + TURN_LATE_MS;
         if (list_empty(&user->link))

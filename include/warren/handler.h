@@ -148,7 +148,9 @@ struct warren_handler {
      * What makes this message the same as another one, for the middleware idempotency with `key:
      * handler`: such as a number in the body. Nothing but @job and @state may be touched.
      *
-     * @return in the message, or in memory of warren_job_alloc(); of length 0: it has none
+     * @return in the message, or in memory of warren_job_alloc(); of length 0: it has none. A crash
+     *         in it costs the process, and is known to be this message's: after crash.max_attempts
+     *         more of them it is a dead letter, and `key` is not called for it
      * Thread: the event loop's, at once with `handle`: be quick. May be NULL. Since: 0.1.
      */
     struct warren_bytes (*key)(struct warren_job *job, void *state);

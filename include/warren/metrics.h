@@ -15,7 +15,7 @@
  * Names are Prometheus's: the name of what only grows ends in _total, units are base units
  * (seconds, bytes) and part of the name. Names that begin with warren_ are warren's. A series
  * counts without a lock. Looking one up takes one: do so in `open`, where the values are known
- * then.
+ * then. A unit test reads them by warren_test_metric() (testing.h).
  */
 #ifndef WARREN_METRICS_H
 #define WARREN_METRICS_H

@@ -102,6 +102,11 @@ struct warren_middleware {
      * @ret_mark  to be written before the answer may come: what warren_job_mark() returns in this
      *            middleware's `call`; NULL, as it is: its `after` will not be called
      * @return    true: go on; false: not before warren_passage_go()
+     *
+     * A worker that drains does not wait for the answer: the message goes back to the broker, and
+     * `after` is called if there is a mark. An answer that comes then, up to `close`, is harmless.
+     * A crash in it costs the process, and is known to be this message's: after crash.max_attempts
+     * more of them it is a dead letter, and not shown any more.
      * Thread: the event loop's; must not block. Since: 0.1.
      */
     bool (*before)(struct warren_job *job, struct warren_passage *passage, void *state,
@@ -110,7 +115,8 @@ struct warren_middleware {
     /**
      * Behind the workers: the outcome of a message with a mark is final, and what it published is
      * confirmed. Called once for each mark; also for a message that no worker took, because it is
-     * handed back or its channel was lost: with WARREN_REQUEUE, and NULL in place of @passage.
+     * handed back, perhaps before its `before` was answered, or its channel was lost: with
+     * WARREN_REQUEUE, and NULL in place of @passage.
      * Those of a chain are called innermost first, as `call` returns, each with the outcome that
      * the one before it left.
      *
@@ -144,7 +150,10 @@ struct warren_middleware {
     const char *fixed;
 };
 
-/** The message for which `before` returned false may go on. Once. Thread: any. Since: 0.1. */
+/**
+ * The message for which `before` returned false may go on. Once; of no effect if it was handed back
+ * meanwhile. Thread: any. Since: 0.1.
+ */
 WARREN_API void warren_passage_go(struct warren_passage *passage);
 /**
  * The message for which `after` returned false is to be settled with @outcome, once the `after` of

@@ -18,6 +18,14 @@
  *     assert(warren_test_settle(test, 10)->outcome == WARREN_ACK); and those that follow
  *     warren_test_free(test);
  *
+ * Several messages at once, as in a worker's prefetch window (duplicates, order, limits):
+ *
+ *     warren_test_deliver(test, &order, &error);
+ *     warren_test_deliver_also(test, &same_order, &error);
+ *     do {
+ *         attempt = warren_test_run(test); // of the message attempt->message
+ *     } while (attempt->left > 0);
+ *
  * Compile the plugin's sources into the test and link with `pkg-config --libs warren`, or name the
  * .so. The chain, the job, the checks of options and the middlewares are those of the worker; what
  * is missing is the broker: nothing is published, dead-lettered or delayed but in this report.
@@ -110,9 +118,11 @@ struct warren_test_message {
     uint32_t attempt;
 };
 
+/** Messages that can be there at once. Since: 0.1. */
+#define WARREN_TEST_MESSAGES_MAX 1024
+
 /**
- * From now on warren_test_run() is about this message. One that came before and is not settled is
- * forgotten.
+ * From now on warren_test_run() is about this message. Those that came before are forgotten.
  *
  * @return WARREN_OK; WARREN_EINVAL (a name over 255 bytes, headers that AMQP does not have),
  *         WARREN_ETOOBIG or WARREN_ENOMEM, with @error
@@ -120,6 +130,16 @@ struct warren_test_message {
 WARREN_API enum warren_status warren_test_deliver(struct warren_test *test,
                                                   const struct warren_test_message *message,
                                                   struct warren_error *error);
+
+/**
+ * One more message beside those that are there: as if the broker had sent them one behind the
+ * other, and nothing of them were handled yet.
+ *
+ * @return as warren_test_deliver(); WARREN_EFULL: there are WARREN_TEST_MESSAGES_MAX. Since: 0.1
+ */
+WARREN_API enum warren_status warren_test_deliver_also(struct warren_test *test,
+                                                       const struct warren_test_message *message,
+                                                       struct warren_error *error);
 
 /**
  * From now on @text, wherever it stands in a message that is delivered, has @len bytes: it holds a
@@ -174,13 +194,20 @@ struct warren_test_attempt {
     const struct warren_test_published *reply; /**< the last one among them; NULL: none */
     /** outcome WARREN_REJECT; NULL: another one, or the file's dead_letter.enabled is false */
     const struct warren_test_dead_letter *dead_letter;
+    size_t message; /**< whose attempt: 0 is that of warren_test_deliver(). Since: 0.1 */
+    size_t left;    /**< messages that are not acked, rejected or discarded. Since: 0.1 */
 };
 
 /**
- * One attempt. The clock is put forward to when it is due: by the delay of the attempt before, and
- * until the chain's rate_limit and breaker admit it. After the outcomes ACK, REJECT and DISCARD,
- * and without a delay after REQUEUE and RETRY, the message comes from the broker again:
- * redelivered.
+ * One attempt: of the message that is next, as in a worker. If none may go now, the clock is put
+ * forward to when one is due: by the delay of the attempt before, and until the chain's rate_limit
+ * and breaker admit it. Without a delay after REQUEUE and RETRY the message comes from the broker
+ * again, redelivered, behind the others; and so do all of them when none is left, after the
+ * outcomes ACK, REJECT and DISCARD.
+ *
+ * Of several messages, as many as the gates admit are shown to each `before` when the first of them
+ * is handled; so two with one key of idempotency are in flight at once, and the second one waits
+ * for the first. They are handled one after the other, on this thread.
  *
  * With idempotency in the chain, keys are remembered as long as the test is there: a message that
  * was acked or discarded, and another one with its key, is a duplicate from then on. A store in
@@ -231,6 +258,19 @@ warren_test_all_published(const struct warren_test *test, size_t *ret_count);
  * @return  of any other text its bytes up to the first NUL; NULL and 0 of NULL. Since: 0.1
  */
 WARREN_API struct warren_bytes warren_test_text(const struct warren_test *test, const char *text);
+
+/**
+ * What a series of the process has now, as /metrics of a worker would show it: a handler's own
+ * (metrics.h), or one of warren's. Series belong to the process: they count on from test to test,
+ * so compare with the value before.
+ *
+ * @series  name and labels, in the order of their declaration, such as
+ *          "shop_charged_total{currency=\"EUR\"}"; of a histogram its "_count", "_sum" or
+ *          "_bucket"
+ * @return  NAN: there is none, or no memory
+ * Thread: any. Since: 0.1.
+ */
+WARREN_API double warren_test_metric(const char *series);
 
 /** The clock that job and middlewares see, in milliseconds; it begins at 1,000,000. */
 WARREN_API int64_t warren_test_now_ms(const struct warren_test *test);

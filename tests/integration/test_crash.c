@@ -139,7 +139,8 @@ static void assert_one_crashes(struct fixture *fixture, const char *guilty, cons
     assert_int_equal(recorded(fixture, "begin m-%d 2\n", GUILTY), 1);
     assert_int_equal(recorded(fixture, "begin m-%d ", GUILTY), 2);
     worker_expect_logged(fixture->worker, "handler crashed", logged, 2);
-    assert_true(worker_logged(fixture->worker, "msg=backtrace", function) >= 2);
+    assert_true(
+        WAIT_FOR(worker_logged(fixture->worker, "msg=backtrace", function) >= 2, PATIENCE_MS));
     worker_expect_logged(fixture->worker, "message is quarantined", "message_id=m-20", 1);
     assert_dead_letter(fixture, &(struct letter){.id = "m-20",
                                                  .body = guilty,
@@ -232,7 +233,8 @@ static void a_handler_that_hangs(void **state)
     assert_int_equal(recorded(fixture, "begin m-%d 2\n", GUILTY), 1);
     worker_expect_logged(fixture->worker, "handler did not return by its hard limit",
                          "message_id=m-20 attempt=", 2);
-    assert_true(worker_logged(fixture->worker, "msg=backtrace", " hang+0x") >= 2);
+    assert_true(
+        WAIT_FOR(worker_logged(fixture->worker, "msg=backtrace", " hang+0x") >= 2, PATIENCE_MS));
     assert_dead_letter(fixture,
                        &(struct letter){.id = "m-20",
                                         .body = "hang",

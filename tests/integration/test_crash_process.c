@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "crash_fixture.h"
+#include "support/letters.h"
 
 /* The next process has the id, the arguments and the environment of the first. */
 static void it_executes_itself_as_it_was(void **state)
@@ -185,8 +186,60 @@ static void a_heap_that_was_overrun(void **state)
         assert_true(WAIT_FOR(i == 12 || recorded(fixture, "done m-%d ", i) >= 1, PATIENCE_MS));
     assert_int_equal(worker_stop(fixture->worker), 0);
     worker_expect_logged(fixture->worker, "message is quarantined", "message_id=m-12 ", 1);
-    assert_true(worker_logged(fixture->worker, "process fell", "signal=SIG") >= 1);
+    assert_true(
+        WAIT_FOR(worker_logged(fixture->worker, "process fell", "signal=SIG") >= 1, PATIENCE_MS));
     assert_int_equal(peer_count(fixture->peer, fixture->dlq), 1);
+}
+
+/* A plugin's `key` or `before` crashes on the event loop. The process begins anew at once, the next
+ * one says whose message it was, and gives it up when it does it again; all others are handled. */
+static void a_crash_on_the_loop(void **state)
+{
+    static const struct {
+        const char *handler, *link, *body;
+    } ways[] = {{"keyed", "idempotency: {key: handler}", "key-segv"},
+                {"keyed", "idempotency: {key: handler}", "key-overflow"},
+                {"run", "crashing.ahead", "before-abort"}};
+    struct fixture *f = *state;
+    char id[16];
+
+    if (slowness() > 1) /* a sanitizer ends the process by itself */
+        skip();
+    peer_declare(f->peer, f->queue, "quorum");
+    for (size_t way = 0; way < sizeof ways / sizeof *ways; way++) {
+        struct peer_message letter;
+
+        f->worker = worker_new(f->broker->uri,
+                               "store: {path: store.db}\n"
+                               "subscriptions:\n"
+                               "  - {queue: %s, handler: crashing.%s, prefetch: 8,\n"
+                               "     options: {path: record}, middleware: [log, %s, recover]}\n",
+                               f->queue, ways[way].handler, ways[way].link);
+        f->record = worker_path(f->worker, "record");
+        for (int i = 0; i < 20; i++) {
+            snprintf(id, sizeof id, "m-%d", i);
+            fixture_publish(f, id, i == 7 ? ways[way].body : id);
+        }
+        worker_consume(f->worker, 1);
+        await_dead_letter(f);
+        for (int i = 0; i < 20; i++)
+            assert_true(WAIT_FOR(i == 7 || recorded(f, "done m-%d ", i) >= 1, PATIENCE_MS));
+        assert_int_equal(worker_stop(f->worker), 0);
+        assert_int_equal(started(f, NULL), 3);
+        assert_int_equal(recorded(f, "begin m-%d ", 7), 0);
+        worker_expect_logged(f->worker, "process crashed in a plugin's `key` or `before`",
+                             "message_id=m-7 ", 2);
+        worker_expect_logged(f->worker, "message is quarantined", "on the event loop, 2 times", 1);
+        assert_int_equal(peer_count(f->peer, f->queue), 0);
+        assert_true(peer_get(f->peer, f->dlq, &letter));
+        assert_string_equal(letter.message_id, "m-7");
+        assert_true(letter_says(&letter, "x-warren-reason", "crash"));
+        peer_message_done(&letter);
+        worker_free(f->worker);
+        free(f->record);
+        f->worker = NULL;
+        f->record = NULL;
+    }
 }
 
 /* Somebody wants a core dump: that is no crash of a handler. */
@@ -395,6 +448,7 @@ int main(void)
         TEST(a_lock_that_is_never_released),
         TEST(a_second_signal_ends_what_hangs),
         TEST(a_heap_that_was_overrun),
+        TEST(a_crash_on_the_loop),
         TEST(a_signal_from_outside_ends_the_process),
         TEST(a_handler_that_ends_its_thread),
         TEST(a_handler_that_ends_the_process),

@@ -1,15 +1,19 @@
 /* test_embedded.c - <warren/worker.h> in this very program: how far its worker is, what it counts,
  * and what is left after a crash.
  */
+#include <warren/middleware.h>
 #include <warren/worker.h>
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "support/fixture.h"
+#include "support/metric_page.h"
 
 /* ---- the handler, which does what the body says ---- */
 
@@ -25,10 +29,71 @@ static enum warren_outcome handle(struct warren_job *job, void *state)
 
 static const struct warren_handler handlers[] = {{.name = "obey", .handle = handle}, {0}};
 
+/* ---- a middleware that has an answer when it is too late, from a thread of its own ---- */
+
+static struct {
+    pthread_t thread;
+    atomic_int asked;
+    atomic_int back; /* by `after` */
+    _Atomic(struct warren_passage *) last;
+    atomic_bool closing;
+} late;
+
+static void *answer(void *arg)
+{
+    struct warren_passage *last = late.last;
+
+    (void)arg;
+    while (!late.closing)
+        sched_yield();
+    warren_passage_go(last);
+    return NULL;
+}
+
+static bool ask(struct warren_job *job, struct warren_passage *passage, void *state,
+                void **ret_mark)
+{
+    (void)job;
+    *ret_mark = state;
+    late.last = passage;
+    late.asked++;
+    return false;
+}
+
+static bool hear(struct warren_passage *passage, enum warren_outcome outcome, void *mark,
+                 void *state)
+{
+    (void)mark;
+    (void)state;
+    if (outcome == WARREN_REQUEUE && !passage && ++late.back == late.asked)
+        pthread_create(&late.thread, NULL, answer, NULL);
+    return true;
+}
+
+static enum warren_status late_open(const struct warren_subscription_info *info, void **state,
+                                    struct warren_error *error)
+{
+    (void)info;
+    (void)error;
+    *state = &late;
+    return WARREN_OK;
+}
+
+static void late_close(void *state)
+{
+    (void)state;
+    late.closing = true;
+    pthread_join(late.thread, NULL);
+}
+
+static const struct warren_middleware middlewares[] = {
+    {.name = "late", .open = late_open, .before = ask, .after = hear, .close = late_close}, {0}};
+
 /* ---- a worker of it, in a thread ---- */
 
 struct embedded {
     struct warren_worker *worker;
+    const char *chain; /* NULL: that of every worker */
     pthread_t thread;
     _Atomic int told;   /* the last state, */
     _Atomic int losses; /* and how often it was ready and then not */
@@ -52,7 +117,8 @@ static void on_log(enum warren_log_level level, const char *line, void *user)
 
 static enum warren_status make(const struct fixture *f, struct embedded *own)
 {
-    const struct warren_plugin plugin = WARREN_PLUGIN_INIT(.name = "own", .handlers = handlers);
+    const struct warren_plugin plugin =
+        WARREN_PLUGIN_INIT(.name = "own", .handlers = handlers, WARREN_MIDDLEWARES(middlewares));
     const struct warren_plugin *const plugins[] = {&plugin};
     struct warren_worker_options options = {.size = sizeof options,
                                             .plugins = plugins,
@@ -64,8 +130,9 @@ static enum warren_status make(const struct fixture *f, struct embedded *own)
 
     snprintf(yaml, sizeof yaml,
              "broker: {uri: '%s', reconnect_delay_min: 10ms, reconnect_delay_max: 100ms}\n"
-             "subscriptions: [{queue: %s, handler: own.obey}]\n",
-             f->proxy ? proxy_uri(f->proxy) : f->broker->uri, f->queue);
+             "subscriptions: [{queue: %s, handler: own.obey, middleware: [%s]}]\n",
+             f->proxy ? proxy_uri(f->proxy) : f->broker->uri, f->queue,
+             own->chain ? own->chain : "recover");
     options.config_text = yaml;
     return warren_worker_new(&options, &own->worker, NULL);
 }
@@ -135,6 +202,30 @@ static void counts_what_it_does(void **state)
     stop(&own);
 }
 
+/* Its series are there while it is. */
+static void is_seen(void **state)
+{
+    struct fixture *f = *state;
+    struct embedded own = {0};
+    char *page;
+
+    start(f, &own);
+    page = metric_page();
+    assert_has(page, "\nwarren_build_info{version=\"0.1.0\",abi=\"2\",rabbitmq_c=\"");
+    assert_has(page, "\nwarren_consumer_connected 1\n");
+    assert_has(page, "\nwarren_publisher_connected{publisher=\"warren publisher\"} ");
+    assert_has(page, "\nprocess_open_fds ");
+    assert_has(page, "\nwarren_suspects 0\n");
+    free(page);
+    stop(&own);
+    page = metric_page();
+    assert_null(strstr(page, "\nwarren_build_info{"));
+    assert_null(strstr(page, "\nwarren_consumer_connected"));
+    assert_null(strstr(page, "\nwarren_publisher_connected"));
+    assert_has(page, "\nprocess_open_fds ");
+    free(page);
+}
+
 /* While the connection is lost it is not ready, and then it is again. */
 static void is_not_ready_without_a_connection(void **state)
 {
@@ -149,6 +240,23 @@ static void is_not_ready_without_a_connection(void **state)
     assert_int_equal(warren_worker_stats(own.worker, &stats), WARREN_OK);
     assert_true(stats.reconnects > 0 && stats.ready);
     stop(&own);
+}
+
+/* What waits in a plugin's `before` goes back when the worker stops, at once, and the plugin is
+ * told. It may answer all the same, for as long as it is open. */
+static void a_drain_does_not_wait_for_a_plugin(void **state)
+{
+    struct embedded own = {.chain = "own.late, recover"};
+    struct fixture *f = *state;
+
+    start(f, &own);
+    for (int i = 0; i < 3; i++)
+        fixture_publish(f, NULL, "one");
+    assert_true(WAIT_FOR(late.asked == 3, PATIENCE_MS));
+    stop(&own); /* WARREN_OK: not by drain.timeout */
+    assert_int_equal(late.back, 3);
+    assert_true(late.closing);
+    assert_true(WAIT_FOR(peer_count(f->peer, f->queue) == 3, PATIENCE_MS));
 }
 
 /* In a process of its own, as it is of no more use then. @return as exit(3) wants it */
@@ -185,7 +293,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(a_tainted_process_gets_no_worker, "classic"),
         FIXTURE_TEST(counts_what_it_does, "classic"),
+        FIXTURE_TEST(is_seen, "classic"),
         FIXTURE_TEST(is_not_ready_without_a_connection, "classic"),
+        FIXTURE_TEST(a_drain_does_not_wait_for_a_plugin, "quorum"),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

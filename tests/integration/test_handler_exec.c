@@ -187,7 +187,7 @@ static void exit_statuses(void **state)
     assert_int_equal(count(found, "75 attempt 2\n"), 1);
     assert_int_equal(count(found, "1 attempt 2\n"), 1);
     free(found);
-    assert_true(worker_logged(f->worker, "ended with status 65", NULL) >= 1);
+    assert_true(WAIT_FOR(worker_logged(f->worker, "ended with status 65", NULL) >= 1, PATIENCE_MS));
 }
 
 /* The lists of the options say otherwise. */

@@ -370,7 +370,7 @@ static void assert_fails_then_recovers(struct fixture *f, const char *why, unsig
     assert_int_equal(broker_unacked(f->broker, f->queue), count);
     repair(f);
     worker_expect_empty(f->worker, f->broker, f->queue);
-    assert_true(worker_logged(f->worker, "store works again", NULL) > 0);
+    assert_true(WAIT_FOR(worker_logged(f->worker, "store works again", NULL) > 0, PATIENCE_MS));
     assert_int_equal(handled(f), count);
     assert_int_equal(stored_number(f->worker, "SELECT count(*) FROM done"), count);
 }
@@ -423,7 +423,7 @@ static void a_full_disk_acks_nothing(void **state)
     assert_int_equal(broker_unacked(f->broker, f->queue), 3);
     make_room(f);
     worker_expect_empty(f->worker, f->broker, f->queue);
-    assert_true(worker_logged(f->worker, "store works again", NULL) > 0);
+    assert_true(WAIT_FOR(worker_logged(f->worker, "store works again", NULL) > 0, PATIENCE_MS));
     assert_int_equal(stored_number(f->worker, "SELECT count(*) FROM done"), 4);
 }
 

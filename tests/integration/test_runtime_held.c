@@ -195,7 +195,7 @@ static void start(struct fixture *f, const char *type, bool gated)
     static const struct warren_middleware looks = {.before = before, .after = after};
     static const struct warren_middleware gate = {.may = may, .took = took};
     const struct chain_member middlewares[] = {
-        {&looks, &f->lookers[0]}, {&looks, &f->lookers[1]}, {&gate, f}};
+        {&looks, &f->lookers[0], false}, {&looks, &f->lookers[1], false}, {&gate, f, false}};
     struct connection_options connection;
     struct uri uri;
     struct runtime_subscription subscription = {.queue = f->queue,

@@ -372,10 +372,124 @@ static void both_give_the_same(void **state)
     free(record);
 }
 
+/* ---- several at once ---- */
+
+/* Two of one order, and another one between them. */
+static const struct {
+    const char *id, *script, *order;
+} flight[] = {
+    {"first", "gated", "4711"}, {"other", "reject:no", "4712"}, {"second", "ack", "4711"}};
+
+#define FLIGHT  (sizeof flight / sizeof *flight)
+#define WAITING "second\t1\tretry\ta duplicate of it is being handled\n"
+
+static void publish_flight(struct fixture *f)
+{
+    for (size_t i = 0; i < FLIGHT; i++) {
+        amqp_table_entry_t order = {.key = amqp_cstring_bytes("order"),
+                                    .value = {.kind = AMQP_FIELD_KIND_UTF8,
+                                              .value.bytes = amqp_cstring_bytes(flight[i].order)}};
+        amqp_basic_properties_t properties = {._flags = AMQP_BASIC_MESSAGE_ID_FLAG |
+                                                        AMQP_BASIC_HEADERS_FLAG,
+                                              .message_id = amqp_cstring_bytes(flight[i].id),
+                                              .headers = {1, &order}};
+
+        peer_publish(f->peer, "", f->queue, flight[i].script, strlen(flight[i].script),
+                     &properties);
+    }
+}
+
+static bool has_recorded(const struct fixture *f, const char *line)
+{
+    char *record = read_file(f->record, NULL);
+    bool has = record && strstr(record, line);
+
+    free(record);
+    return has;
+}
+
+/* Each wait of the second one is a line; how many there are depends on the machine. */
+static void drop_repeated(struct course *course)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < course->count; i++)
+        if (kept == 0 || strcmp(course->lines[i], course->lines[kept - 1]) != 0)
+            memmove(course->lines[kept++], course->lines[i], LINE_SIZE);
+    course->count = kept;
+}
+
+static void fly_in_test(const struct fixture *f, struct course courses[FLIGHT])
+{
+    struct warren_test_options options = {
+        .size = sizeof options, .config_file = f->worker->config, .queue = f->queue};
+    const struct warren_test_attempt *attempt;
+    struct warren_error error;
+    struct warren_test *test;
+
+    if (warren_test_new(&options, &test, &error) != WARREN_OK)
+        fail_msg("%s", error.text);
+    for (size_t i = 0; i < FLIGHT; i++) {
+        struct warren_field order = warren_field_text("order", flight[i].order);
+        struct warren_test_message message = {
+            .message = {.properties = {.message_id = flight[i].id, .headers = {&order, 1}},
+                        .body = warren_text(flight[i].script)}};
+
+        assert_int_equal(warren_test_deliver_also(test, &message, &error), WARREN_OK);
+    }
+    do {
+        struct course *course;
+
+        attempt = warren_test_run(test);
+        course = &courses[attempt->message];
+        assert_in_range(course->count, 0, CALLS_MAX - 1);
+        snprintf(course->lines[course->count++], LINE_SIZE, "%u\t%s\t%s", attempt->attempt,
+                 warren_outcome_name(attempt->outcome), attempt->error ? attempt->error : "");
+    } while (attempt->left > 0);
+    warren_test_free(test);
+}
+
+/* In the worker the first one is held in its handler until the second one was seen to wait for it.
+ */
+static void both_have_several_in_flight(void **state)
+{
+    static struct course tested[FLIGHT];
+    struct fixture *f = *state;
+    char *record;
+
+    f->worker = worker_new(f->broker->uri,
+                           "store: {path: store.db}\n"
+                           "subscriptions:\n"
+                           "  - {queue: %s, handler: act.script, concurrency: 3, middleware: "
+                           "[" WITNESS ", " RETRY ", idempotency: {key: handler}, recover]}\n",
+                           f->queue);
+    f->record = worker_path(f->worker, "record");
+    publish_flight(f);
+    worker_consume(f->worker, 1);
+    assert_true(WAIT_FOR(has_recorded(f, WAITING), PATIENCE_MS));
+    free(write_file(f->worker->directory, "gate", ""));
+    assert_true(WAIT_FOR(has_recorded(f, "second\t1\tack\t"), PATIENCE_MS));
+    assert_true(WAIT_FOR(has_recorded(f, "other\t1\treject\t"), PATIENCE_MS));
+    assert_int_equal(worker_stop(f->worker), 0);
+    record = read_file(f->record, NULL);
+    memset(tested, 0, sizeof tested);
+    fly_in_test(f, tested);
+    for (size_t i = 0; i < FLIGHT; i++) {
+        const struct row row = {.id = flight[i].id};
+        struct course worker;
+
+        read_course(record, &row, &worker);
+        drop_repeated(&worker);
+        assert_same_course(&row, &worker, &tested[i]);
+    }
+    free(record);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(both_give_the_same, "quorum"),
+        FIXTURE_TEST(both_have_several_in_flight, "quorum"),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

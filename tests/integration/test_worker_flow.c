@@ -172,7 +172,7 @@ static void memory_is_bounded(void **state)
         assert_in_range(proc_rss_kib(fixture->worker->proc), 8 * 1024, 30 * 1024);
     fixture_open_gate(fixture);
     assert_true(fixture_recorded(fixture, 64));
-    assert_true(worker_logged(fixture->worker, "reading again", NULL) > 0);
+    assert_true(WAIT_FOR(worker_logged(fixture->worker, "reading again", NULL) > 0, PATIENCE_MS));
     assert_int_equal(worker_stop(fixture->worker), 0);
     assert_int_equal(peer_count(fixture->peer, fixture->queue), 0);
     assert_int_equal(count_lines(fixture->record), 64);

@@ -4,8 +4,9 @@
  *   act.script   the body has one word for each call, the last one for all further ones: an
  * outcome, or one with what is said, "reject:no such card"; "later" (RETRY after 5 ms), "forgiven"
  * (the same, not counted), "panic", "odd" (REJECT for a reason of its own), "publish" (to the queue
- * `nowhere`). Words are parted by commas. act.witness  appends a line to `path`: message id,
- * attempt, outcome, error; parted by tabs
+ * `nowhere`), "gated" (ACK once the file `gate` is there). Words are parted by commas. Its key is
+ * the header `order`. act.witness  appends a line to `path`: message id, attempt, outcome, error;
+ * parted by tabs
  *
  * How often a message came is counted in this process.
  */
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <warren/middleware.h>
@@ -26,7 +28,8 @@
 /* ---- script ---- */
 
 struct script {
-    pthread_mutex_t mutex; /* guards all */
+    const char *gate;
+    pthread_mutex_t mutex; /* guards all that follows */
     struct {
         char id[ID_SIZE];
         unsigned calls;
@@ -34,15 +37,18 @@ struct script {
     size_t count;
 };
 
+static const struct warren_option script_options[] = {
+    {"gate", WARREN_OPTION_PATH, "gate", 0, 0, NULL, "The file that `gated` waits for."}, {0}};
+
 static enum warren_status script_open(const struct warren_subscription_info *info, void **state,
                                       struct warren_error *error)
 {
     struct script *script = calloc(1, sizeof *script);
 
-    (void)info;
     (void)error;
     if (!script)
         return WARREN_ENOMEM;
+    script->gate = warren_options_text(info->options, "gate");
     pthread_mutex_init(&script->mutex, NULL);
     *state = script;
     return WARREN_OK;
@@ -107,6 +113,22 @@ static enum warren_outcome obey(struct warren_job *job, const char *word)
     return WARREN_RETRY;
 }
 
+static void await_gate(const char *gate)
+{
+    const struct timespec moment = {0, 1000000};
+
+    while (access(gate, F_OK) != 0)
+        nanosleep(&moment, NULL);
+}
+
+static struct warren_bytes script_key(struct warren_job *job, void *state)
+{
+    const struct warren_value *order = warren_job_header(job, "order");
+
+    (void)state;
+    return order && order->type == WARREN_STRING ? order->as.bytes : warren_text("");
+}
+
 static enum warren_outcome script_handle(struct warren_job *job, void *state)
 {
     const char *id = warren_job_properties(job)->message_id;
@@ -119,7 +141,10 @@ static enum warren_outcome script_handle(struct warren_job *job, void *state)
         *words = '\0';
         warren_job_fail(job, "%s", words + 1);
     }
-    return obey(job, word);
+    if (strcmp(word, "gated") != 0)
+        return obey(job, word);
+    await_gate(((const struct script *)state)->gate);
+    return WARREN_ACK;
 }
 
 /* ---- witness ---- */
@@ -171,8 +196,13 @@ static void witness_close(void *state)
     free(witness);
 }
 
-static const struct warren_handler handlers[] = {
-    {.name = "script", .open = script_open, .handle = script_handle, .close = script_close}, {0}};
+static const struct warren_handler handlers[] = {{.name = "script",
+                                                  .options = script_options,
+                                                  .open = script_open,
+                                                  .handle = script_handle,
+                                                  .close = script_close,
+                                                  .key = script_key},
+                                                 {0}};
 
 static const struct warren_middleware middlewares[] = {{.name = "witness",
                                                         .options = witness_options,

@@ -19,6 +19,8 @@
  *   "leave"                    pthread_exit(3), which ends the thread
  *   "cancel"                   pthread_cancel(3) of its own thread, works, then acks
  *   "stay"                     does not return before it is delivered again
+ *   "key-segv" "key-overflow"  crashing.keyed: the fault in `key`; else the key is the body
+ *   "before-segv"              the fault in `before` of the middleware crashing.ahead
  *   "slow"                     works for `slow`, then acks
  *   any other                  works for `work`, then acks
  *
@@ -36,7 +38,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <warren/handler.h>
+#include <warren/middleware.h>
 
 struct crashing {
     int fd;
@@ -327,12 +329,62 @@ static enum warren_outcome run(struct warren_job *job, void *state)
     return WARREN_ACK;
 }
 
+/* ---- on the event loop ---- */
+
+static void crash_if(struct warren_job *job, const char *prefix)
+{
+    char word[16];
+
+    if (!begins(warren_job_body(job), prefix, word, sizeof word))
+        return;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (strcmp(word, ends[i].word) == 0)
+            ends[i].end();
+}
+
+static struct warren_bytes key_of(struct warren_job *job, void *state)
+{
+    (void)state;
+    crash_if(job, "key-");
+    return warren_job_body(job);
+}
+
+static bool look(struct warren_job *job, struct warren_passage *passage, void *state,
+                 void **ret_mark)
+{
+    (void)passage;
+    (void)state;
+    (void)ret_mark;
+    crash_if(job, "before-");
+    return true;
+}
+
+static bool look_back(struct warren_passage *passage, enum warren_outcome outcome, void *mark,
+                      void *state)
+{
+    (void)passage;
+    (void)outcome;
+    (void)mark;
+    (void)state;
+    return true;
+}
+
+static const struct warren_middleware middlewares[] = {
+    {.name = "ahead", .before = look, .after = look_back}, {0}};
+
 static const struct warren_handler handlers[] = {{.name = "run",
                                                   .help = "Ends in the way that the body says.",
                                                   .options = options,
                                                   .open = crashing_open,
                                                   .handle = run,
                                                   .close = crashing_close},
+                                                 {.name = "keyed",
+                                                  .options = options,
+                                                  .open = crashing_open,
+                                                  .handle = run,
+                                                  .close = crashing_close,
+                                                  .key = key_of},
                                                  {0}};
 
-WARREN_PLUGIN(.name = "crashing", .version = "1.0.0", .handlers = handlers)
+WARREN_PLUGIN(.name = "crashing", .version = "1.0.0", .handlers = handlers,
+              WARREN_MIDDLEWARES(middlewares))

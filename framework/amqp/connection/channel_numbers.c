@@ -1,9 +1,16 @@
+/* channel_numbers.c - see channel_numbers_private.h. */
+#include "amqp/connection/channel_numbers_private.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/connection/channel_private.h"
-
 #define FIRST_COUNT 16
+
+struct channel_slot {
+    struct channel *channel;
+    bool draining;
+    bool closed; /* by the broker, and we answered */
+};
 
 void channel_numbers_reset(struct channel_numbers *n, uint16_t max)
 {
@@ -98,9 +105,19 @@ void channel_numbers_drain(struct channel_numbers *n, uint16_t number)
     n->slots[number] = (struct channel_slot){.draining = true};
 }
 
-struct channel_slot channel_numbers_slot(const struct channel_numbers *n, uint16_t number)
+struct channel *channel_numbers_find(const struct channel_numbers *n, uint16_t number)
 {
-    return number < n->count ? n->slots[number] : (struct channel_slot){0};
+    return number < n->count ? n->slots[number].channel : NULL;
+}
+
+bool channel_numbers_draining(const struct channel_numbers *n, uint16_t number)
+{
+    return number < n->count && n->slots[number].draining;
+}
+
+bool channel_numbers_closed(const struct channel_numbers *n, uint16_t number)
+{
+    return number < n->count && n->slots[number].closed;
 }
 
 void channel_numbers_answered(struct channel_numbers *n, uint16_t number)

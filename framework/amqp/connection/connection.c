@@ -238,6 +238,11 @@ bool connection_server_at_least(const struct connection *c, int major, int minor
     return is_major > major || (is_major == major && is_minor >= minor);
 }
 
+const char *connection_codec_version(void)
+{
+    return amqp_version();
+}
+
 struct loop *connection_loop(struct connection *c)
 {
     return c->loop;

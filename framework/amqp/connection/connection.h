@@ -12,9 +12,13 @@
 #ifndef WARREN_AMQP_CONNECTION_H
 #define WARREN_AMQP_CONNECTION_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "amqp/net/stream.h"
 #include "amqp/net/transport.h"
 #include "amqp/net/uri.h"
+#include "amqp/wire/frame.h"
 #include "base/buffer.h"
 #include "loop/loop.h"
 
@@ -149,6 +153,9 @@ void connection_retry_now(struct connection *connection);
 
 /** Stop and resume reading the socket: the strict bound on memory. Heartbeats are still sent. */
 void connection_pause_reading(struct connection *connection, bool pause);
+
+/** The version of rabbitmq-c that runs. Static storage. Thread: any. */
+const char *connection_codec_version(void);
 
 struct loop *connection_loop(struct connection *connection);
 /** As negotiated; valid while OPEN. */

@@ -119,7 +119,7 @@ static uint32_t send_prefix(struct ack_batcher *batcher)
     if (acks == 0)
         return 0;
     batcher->unsent -= acks;
-    batcher->acks_sent++;
+    counter_add(&batcher->acks_sent, 1);
     /* The last ack of the prefix: what stands behind it was rejected, and must not be named. */
     batcher->sink.ack(batcher->sink.user, last, acks > 1);
     return 1;
@@ -147,7 +147,7 @@ static uint32_t send_stragglers(struct ack_batcher *batcher, int64_t now_ms, int
         entry->acked_ms = TOLD;
         batcher->told++;
         batcher->unsent--;
-        batcher->acks_sent++;
+        counter_add(&batcher->acks_sent, 1);
         frames++;
         /* A failed send may have ended the generation already, and with it the ring's content. */
         if (batcher->sink.ack(batcher->sink.user, entry->tag, false) != WARREN_OK ||
@@ -220,7 +220,7 @@ enum warren_status ack_batcher_settle(struct ack_batcher *batcher, uint32_t gene
 
     assert(now_ms >= 0);
     if (generation != batcher->generation) {
-        batcher->stale++;
+        counter_add(&batcher->stale, 1);
         return WARREN_OK;
     }
     entry = find(batcher, tag);
@@ -229,7 +229,7 @@ enum warren_status ack_batcher_settle(struct ack_batcher *batcher, uint32_t gene
         return WARREN_EINVAL;
     assert(!told || verdict == VERDICT_HANDBACK);
 
-    batcher->settled++;
+    counter_add(&batcher->settled, 1);
     if (verdict == VERDICT_ACK) {
         entry->acked_ms = now_ms;
         if (batcher->unsent++ == 0)

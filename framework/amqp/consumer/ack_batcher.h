@@ -15,6 +15,8 @@
 
 #include <warren/status.h>
 
+#include "base/counter.h"
+
 /** What is sent to the broker about a delivery. */
 enum verdict {
     VERDICT_ACK,     /* basic.ack */
@@ -49,11 +51,12 @@ struct ack_batcher {
     uint32_t told;          /* of these the broker knows already: they wait for a lower tag */
     uint32_t unsent;        /* acks settled but not sent */
     uint32_t generation;
-    uint64_t next;      /* the tag that the next delivery must have */
-    int64_t oldest_ms;  /* no unsent ack was settled earlier */
-    uint64_t stale;     /* settles of an older generation, dropped */
-    uint64_t acks_sent; /* frames */
-    uint64_t settled;   /* deliveries */
+    uint64_t next;     /* the tag that the next delivery must have */
+    int64_t oldest_ms; /* no unsent ack was settled earlier */
+    /* Read by any thread: see base/counter.h. */
+    _Atomic uint64_t stale;     /* settles of an older generation, dropped */
+    _Atomic uint64_t acks_sent; /* frames */
+    _Atomic uint64_t settled;   /* deliveries */
 };
 
 /** In generation 0, to which no delivery belongs. WARREN_OK or WARREN_ENOMEM. */

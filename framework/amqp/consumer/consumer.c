@@ -41,7 +41,7 @@ static void on_consume_ok(void *user, void *decoded)
     enter(consumer, CONSUMER_CONSUMING);
     consumer->consuming_since_ms = consumer_now_ms(consumer);
     consumer->reason[0] = '\0';
-    consumer->stats.recoveries += consumer->lost;
+    counter_add(&consumer->recoveries, consumer->lost);
     consumer->lost = false;
     update(consumer); /* somebody may have asked for a pause meanwhile */
     if (consumer->state != CONSUMER_CONSUMING)

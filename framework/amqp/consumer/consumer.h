@@ -1,7 +1,7 @@
 /* consumer.h - one subscription on a channel of its own: qos, consume, deliveries, acks; restored
  * after a loss of the connection, the channel, or a cancel by the broker.
  *
- * Thread: the loop's, but consumer_generation(). Owner: the consumer runtime.
+ * Thread: the loop's, but where it says so. Owner: the consumer runtime.
  * Elsewhere: who runs the deliveries and what verdict they get (consume/).
  */
 #ifndef WARREN_AMQP_CONSUMER_H
@@ -112,7 +112,7 @@ void consumer_queue_barrier(struct consumer *consumer, void (*done)(void *user, 
 uint32_t consumer_generation(const struct consumer *consumer);
 /** On a stream: where to begin so that nothing is lost. Thread: any. */
 stream_begin consumer_begin(const struct consumer *consumer);
-/** Bytes of the deliveries that are unsettled. */
+/** Bytes of the deliveries that are unsettled. Thread: any. */
 size_t consumer_bytes(const struct consumer *consumer);
 
 struct consumer_stats {
@@ -125,6 +125,7 @@ struct consumer_stats {
     uint64_t recoveries;
     uint64_t byte_pauses; /* times prefetch_bytes was reached */
 };
+/** Thread: any. */
 void consumer_stats(const struct consumer *consumer, struct consumer_stats *stats);
 
 /** The channel is closed. Not while deliveries are unsettled. NULL is fine. */

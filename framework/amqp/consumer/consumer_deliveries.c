@@ -141,13 +141,13 @@ uint8_t *consumer_on_content(void *user, const struct content_header *header)
     incoming->delivery = delivery;
     incoming->unfit = unfit;
     incoming->body_size = header->body_size;
-    consumer->bytes += delivery_size(delivery);
+    counter_add(&consumer->bytes, (int64_t)delivery_size(delivery));
     return unfit ? NULL : delivery_body(delivery);
 }
 
 static bool refuse_unfit(struct consumer *consumer, struct delivery *delivery)
 {
-    consumer->stats.unfit++;
+    counter_add(&consumer->unfit, 1);
     consumer->events.unfit(consumer->user, delivery, consumer->incoming.unfit,
                            consumer->incoming.body_size);
     if (consumer->options.deliver_unfit)
@@ -176,10 +176,10 @@ static bool give_back_probed(struct consumer *consumer, struct delivery *deliver
 static bool becomes_full(struct consumer *consumer)
 {
     if (consumer->full || consumer->options.prefetch_bytes == 0 ||
-        consumer->bytes < consumer->options.prefetch_bytes)
+        consumer_bytes(consumer) < consumer->options.prefetch_bytes)
         return false;
     consumer->full = true;
-    consumer->stats.byte_pauses++;
+    counter_add(&consumer->byte_pauses, 1);
     return true;
 }
 
@@ -197,8 +197,8 @@ bool consumer_complete(struct consumer *consumer)
         return leave_unseen(consumer, delivery);
     if (consumer->options.is_stream && consumer_stream_settled(consumer, delivery))
         return consumer_settle_delivery(consumer, delivery, VERDICT_ACK);
-    consumer->stats.delivered++;
-    consumer->stats.redelivered += delivery->redelivered;
+    counter_add(&consumer->delivered, 1);
+    counter_add(&consumer->redelivered, delivery->redelivered);
     if (consumer->incoming.unfit)
         return refuse_unfit(consumer, delivery);
     became_full = becomes_full(consumer);
@@ -212,7 +212,7 @@ void consumer_drop_incoming(struct consumer *consumer)
 
     if (!delivery)
         return;
-    consumer->bytes -= delivery_size(delivery);
+    counter_add(&consumer->bytes, -(int64_t)delivery_size(delivery));
     consumer->incoming.delivery = NULL;
     delivery_free(delivery);
 }
@@ -221,9 +221,9 @@ void consumer_drop_incoming(struct consumer *consumer)
 
 bool consumer_leave_delivery(struct consumer *consumer, struct delivery *delivery)
 {
-    consumer->bytes -= delivery_size(delivery);
+    counter_add(&consumer->bytes, -(int64_t)delivery_size(delivery));
     delivery_free(delivery);
-    if (!consumer->full || consumer->bytes > consumer->options.prefetch_bytes / 2)
+    if (!consumer->full || consumer_bytes(consumer) > consumer->options.prefetch_bytes / 2)
         return false;
     consumer->full = false;
     return true;
@@ -267,7 +267,7 @@ bool consumer_roomy(const struct consumer *consumer)
 {
     return ack_batcher_outstanding(&consumer->batcher) < consumer->options.prefetch / 2u &&
            (consumer->options.prefetch_bytes == 0 ||
-            consumer->bytes < consumer->options.prefetch_bytes / 2);
+            consumer_bytes(consumer) < consumer->options.prefetch_bytes / 2);
 }
 
 uint32_t consumer_unsent(const struct consumer *consumer)
@@ -277,13 +277,19 @@ uint32_t consumer_unsent(const struct consumer *consumer)
 
 size_t consumer_bytes(const struct consumer *consumer)
 {
-    return consumer->bytes;
+    return (size_t)counter_get(&consumer->bytes);
 }
 
 void consumer_stats(const struct consumer *consumer, struct consumer_stats *stats)
 {
-    *stats = consumer->stats;
-    stats->settled = consumer->batcher.settled;
-    stats->ack_frames = consumer->batcher.acks_sent;
-    stats->stale = consumer->batcher.stale;
+    *stats = (struct consumer_stats){
+        .delivered = counter_get(&consumer->delivered),
+        .redelivered = counter_get(&consumer->redelivered),
+        .settled = counter_get(&consumer->batcher.settled),
+        .ack_frames = counter_get(&consumer->batcher.acks_sent),
+        .stale = counter_get(&consumer->batcher.stale),
+        .unfit = counter_get(&consumer->unfit),
+        .recoveries = counter_get(&consumer->recoveries),
+        .byte_pauses = counter_get(&consumer->byte_pauses),
+    };
 }

@@ -94,8 +94,13 @@ struct consumer {
     _Atomic uint32_t generation;
     struct ack_batcher batcher;
     struct consumer_incoming incoming;
-    size_t bytes;
-    struct consumer_stats stats; /* what is not counted by the batcher */
+    /* Read by any thread: see base/counter.h. What is not here counts the batcher. */
+    _Atomic uint64_t bytes;
+    _Atomic uint64_t delivered;
+    _Atomic uint64_t redelivered;
+    _Atomic uint64_t unfit;
+    _Atomic uint64_t recoveries;
+    _Atomic uint64_t byte_pauses;
 };
 
 static inline int64_t consumer_now_ms(const struct consumer *consumer)

@@ -8,6 +8,7 @@
 #define WARREN_AMQP_RESOLVER_H
 
 #include <netdb.h>
+#include <stdint.h>
 
 #include "loop/loop.h"
 

@@ -7,6 +7,8 @@
 #define WARREN_AMQP_STREAM_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "amqp/net/transport.h"
 #include "amqp/wire/frame.h"

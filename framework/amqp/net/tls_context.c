@@ -10,10 +10,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 
 #include "base/error.h"
 #include "base/input_file.h"
+
+const char *transport_tls_version(void)
+{
+    return OpenSSL_version(OPENSSL_VERSION_STRING);
+}
 
 /* ---- the socket BIO ---- */
 

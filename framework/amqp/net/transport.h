@@ -27,6 +27,9 @@ enum warren_status tls_context_new(const struct tls_options *options, struct tls
 /** After the last transport that used it was closed. NULL is fine. */
 void tls_context_free(struct tls_context *context);
 
+/** The version of OpenSSL that runs. Static storage. Thread: any. */
+const char *transport_tls_version(void);
+
 struct transport {
     int fd;           /* -1: none */
     void *tls;        /* SSL *, NULL for plain TCP */

@@ -6,6 +6,7 @@
 #include "amqp/net/uri.h"
 
 #include <arpa/inet.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -7,6 +7,9 @@
 #ifndef WARREN_AMQP_DELIVERY_H
 #define WARREN_AMQP_DELIVERY_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include <warren/handler.h>
 
 struct delivery {

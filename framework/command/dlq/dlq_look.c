@@ -1,4 +1,4 @@
-#include "command/dlq/command_dlq.h"
+#include "command/dlq/dlq_look.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -1,7 +1,9 @@
-#include "command/dlq/dlq_letter.h"
+#include "command/dlq/dlq_signature.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/ascii.h"
 

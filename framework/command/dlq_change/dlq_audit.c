@@ -1,7 +1,6 @@
 #include "command/dlq_change/dlq_audit.h"
 
 #include <pwd.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 

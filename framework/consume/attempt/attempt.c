@@ -2,6 +2,7 @@
 #include "consume/attempt/attempt.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 
@@ -26,6 +27,28 @@ void attempt_free(struct attempt *attempt)
         return;
     attempt_done(attempt);
     delivery_free(&attempt->delivery);
+}
+
+struct attempt *attempt_move(struct attempt *from)
+{
+    struct delivery *old = &from->delivery;
+    struct delivery *delivery =
+        delivery_new(old->room, delivery_exchange_bytes(old), delivery_routing_key_bytes(old),
+                     delivery_properties(old), old->body_len);
+    size_t marks = old->room - ATTEMPT_SIZE;
+
+    if (!delivery)
+        return NULL;
+    memcpy((char *)delivery - old->room, (char *)old - old->room,
+           marks + offsetof(struct attempt, may_go));
+    memcpy(delivery_body(delivery), delivery_body(old), old->body_len);
+    delivery->tag = old->tag;
+    delivery->offset = old->offset;
+    delivery->generation = old->generation;
+    delivery->redelivered = old->redelivered;
+    from->unpublished = NULL;
+    from->owed = NULL;
+    return attempt_of(delivery);
 }
 
 void attempt_count_failure(struct attempt *attempt)

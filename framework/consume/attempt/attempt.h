@@ -9,6 +9,7 @@
 #define WARREN_CONSUME_ATTEMPT_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 
 #include "amqp/wire/delivery.h"
 
@@ -88,6 +89,12 @@ struct attempt *attempt_new(struct warren_bytes exchange, struct warren_bytes ro
 void attempt_done(struct attempt *attempt);
 /** The same, and free both. NULL is fine. */
 void attempt_free(struct attempt *attempt);
+
+/**
+ * The same delivery and marks in other memory, with what @attempt owns. It stays as long as others
+ * still write its may_go. NULL: no memory.
+ */
+struct attempt *attempt_move(struct attempt *attempt);
 
 /** It has failed, and counts. */
 void attempt_count_failure(struct attempt *attempt);

@@ -4,6 +4,9 @@
 #ifndef WARREN_CONSUME_BATCH_H
 #define WARREN_CONSUME_BATCH_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 #include "consume/attempt/attempt.h"
 
 /** All zero: empty. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -23,8 +24,6 @@
 #define CLOSE_RANGE_CLOEXEC (1U << 2)
 #endif
 
-#define FAULT_SIGNALS 7
-
 static const int fault_signals[FAULT_SIGNALS] = {SIGSEGV, SIGBUS,  SIGFPE, SIGILL,
                                                  SIGABRT, SIGTRAP, SIGSYS};
 
@@ -37,26 +36,33 @@ static struct {
 
 /* The thread's own. Initial-exec: reading it in a signal's handler allocates nothing. */
 static __thread struct flight_worker *self __attribute__((tls_model("initial-exec")));
+/* Also its own: the stack for signals. NULL: none. */
+static __thread void *stack;
+static __thread stack_t stack_before;
 
 /* How far the report of a fault has come, so that a fault in it goes on with what is next. */
 enum fault_step { NOT_YET, TOLD, UNWOUND, WRITTEN, PARKED };
 
-/* FAULT_SIGNALS: it is none of them. */
-static size_t place_of(int signal)
+unsigned fault_signal_place(int signal)
 {
-    size_t i = 0;
+    unsigned i = 0;
 
     while (i < FAULT_SIGNALS && fault_signals[i] != signal)
         i++;
     return i;
 }
 
-const char *fault_signal_name(int signal)
+const char *fault_place_name(unsigned place)
 {
     static const char *const names[FAULT_SIGNALS + 1] = {"SIGSEGV", "SIGBUS",  "SIGFPE", "SIGILL",
                                                          "SIGABRT", "SIGTRAP", "SIGSYS", ""};
 
-    return names[place_of(signal)];
+    return names[place < FAULT_SIGNALS ? place : FAULT_SIGNALS];
+}
+
+const char *fault_signal_name(int signal)
+{
+    return fault_place_name(fault_signal_place(signal));
 }
 
 /* ---- in a signal's handler ---- */
@@ -153,9 +159,7 @@ static void write_calls(struct flight_worker *worker)
                         sizeof report->backtrace);
 }
 
-/* A fault of these very steps comes here again and goes on behind the one that failed. */
-static void tell_and_park(struct flight_worker *worker, void *context) __attribute__((noreturn));
-static void tell_and_park(struct flight_worker *worker, void *context)
+static void write_report(struct flight_worker *worker, void *context)
 {
     if (worker->step < UNWOUND) {
         worker->step = UNWOUND;
@@ -165,6 +169,13 @@ static void tell_and_park(struct flight_worker *worker, void *context)
         worker->step = WRITTEN;
         write_calls(worker);
     }
+}
+
+/* A fault of these very steps comes here again and goes on behind the one that failed. */
+static void tell_and_park(struct flight_worker *worker, void *context) __attribute__((noreturn));
+static void tell_and_park(struct flight_worker *worker, void *context)
+{
+    write_report(worker, context);
     if (worker->step < PARKED) {
         worker->step = PARKED;
         flight_reported(worker);
@@ -174,7 +185,7 @@ static void tell_and_park(struct flight_worker *worker, void *context)
 
 static void pass_on(int signal, const siginfo_t *info)
 {
-    sigaction(signal, &signals.before[place_of(signal)], NULL);
+    sigaction(signal, &signals.before[fault_signal_place(signal)], NULL);
     /* What an instruction did it does again when it is repeated; the rest has to be sent again. */
     if (info->si_code <= 0)
         syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), signal);
@@ -183,9 +194,29 @@ static void pass_on(int signal, const siginfo_t *info)
 /* A sanitizer, or whoever else was there before, has its turn first. */
 static bool is_plain(int signal)
 {
-    const struct sigaction *before = &signals.before[place_of(signal)];
+    const struct sigaction *before = &signals.before[fault_signal_place(signal)];
 
     return !(before->sa_flags & SA_SIGINFO) && before->sa_handler == SIG_DFL;
+}
+
+static const void *address_of(int signal, const siginfo_t *info)
+{
+    return signal == SIGABRT || info->si_code <= 0 ? NULL : info->si_addr;
+}
+
+/* Without the loop nothing can be finished. Returns where the signal is to have its way. */
+static void end_with_loop(struct flight_worker *worker, int signal, const siginfo_t *info,
+                          void *context)
+{
+    const struct fault_plan *plan = worker->flight->plan;
+
+    if (worker->step == NOT_YET) {
+        worker->step = TOLD;
+        flight_ends(worker, signal, info->si_code, address_of(signal, info));
+    }
+    write_report(worker, context);
+    if (is_plain(signal) && plan && plan->argv && !atomic_load(&plan->ending))
+        fault_reexecute(plan);
 }
 
 static void on_fault(int signal, siginfo_t *info, void *context)
@@ -200,10 +231,15 @@ static void on_fault(int signal, siginfo_t *info, void *context)
         errno = before;
         return;
     }
+    if (worker->slot->ahead) {
+        end_with_loop(worker, signal, info, context);
+        pass_on(signal, info);
+        errno = before;
+        return;
+    }
     if (worker->step == NOT_YET) {
         worker->step = TOLD;
-        flight_crashed(worker, signal, info->si_code,
-                       signal == SIGABRT || info->si_code <= 0 ? NULL : info->si_addr);
+        flight_crashed(worker, signal, info->si_code, address_of(signal, info));
     }
     tell_and_park(worker, context);
 }
@@ -257,10 +293,27 @@ const struct flight_worker *fault_exits(void)
 
     if (!worker || worker->flight->pid != getpid() || !flight_is_up(worker))
         return NULL;
-    flight_exits(worker);
+    flight_ends(worker, 0, 0, NULL);
     worker->call_count = (uint32_t)backtrace_take(NULL, worker->calls);
     write_calls(worker);
     return worker;
+}
+
+bool fault_thread_work(struct fault_work *work)
+{
+    const struct flight_worker *worker = self;
+    const struct flight_slot *slot;
+
+    if (!worker)
+        return false;
+    slot = worker->slot;
+    work->handling = flight_is_up(worker);
+    work->begun_ns = atomic_load_explicit(&worker->begun_ns, memory_order_relaxed);
+    memcpy(work->queue, slot->queue, sizeof work->queue);
+    memcpy(work->handler, slot->handler, sizeof work->handler);
+    memcpy(work->message_id, slot->message_id, sizeof work->message_id);
+    work->id_len = slot->id_len;
+    return true;
 }
 
 /* ---- setting up ---- */
@@ -328,15 +381,27 @@ static void allow_tell_signal(void)
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-/* Without a stack of its own a thread cannot report a stack that is full, but all else. */
-void fault_thread_begin(struct flight_worker *worker)
+void fault_stack_begin(void)
 {
     void *memory = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-    stack_t stack = {.ss_sp = memory, .ss_size = STACK_SIZE};
+    stack_t own = {.ss_sp = memory, .ss_size = STACK_SIZE};
 
-    if (memory != MAP_FAILED && sigaltstack(&stack, &worker->stack_before) == 0)
-        worker->stack = memory;
+    if (memory != MAP_FAILED && sigaltstack(&own, &stack_before) == 0)
+        stack = memory;
+}
+
+void fault_stack_end(void)
+{
+    if (!stack)
+        return;
+    sigaltstack(&stack_before, NULL);
+    munmap(stack, STACK_SIZE);
+    stack = NULL;
+}
+
+void fault_thread_begin(struct flight_worker *worker)
+{
     atomic_store(&worker->thread, (pid_t)syscall(SYS_gettid));
     self = worker;
     pthread_once(&end_once, make_end_key);
@@ -349,9 +414,9 @@ void fault_thread_end(struct flight_worker *worker)
     self = NULL;
     pthread_setspecific(end_key, NULL);
     atomic_store(&worker->thread, 0);
-    if (!worker->stack)
-        return;
-    sigaltstack(&worker->stack_before, NULL);
-    munmap(worker->stack, STACK_SIZE);
-    worker->stack = NULL;
+}
+
+void fault_watch(struct flight_worker *worker)
+{
+    self = worker;
 }

@@ -23,9 +23,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <warren/status.h>
+
 struct flight;
 struct flight_worker;
 struct process_state;
+
+#define FAULT_SIGNALS 7
 
 /** Sent to a thread whose handler did not return by its hard limit: it reports where it is. */
 #define FAULT_TELL_SIGNAL (SIGRTMAX - 3)
@@ -57,9 +61,15 @@ void fault_install(struct flight *flight, struct fault_plan *plan);
 /** The last one gives the signals back. */
 void fault_remove(struct flight *flight);
 
-/** This thread is @worker's from now on: it gets a stack for signals. */
+/** This thread gets a stack for signals. Without one it cannot report a stack that is full. */
+void fault_stack_begin(void);
+void fault_stack_end(void);
+
+/** This thread, which has such a stack, is @worker's from now on. */
 void fault_thread_begin(struct flight_worker *worker);
 void fault_thread_end(struct flight_worker *worker);
+/** The loop's thread: what happens until the next call is @worker's; NULL: nobody's. */
+void fault_watch(struct flight_worker *worker);
 /** flight_end() came too late: report where the thread is, and do nothing more. */
 void fault_given_up(struct flight_worker *worker) __attribute__((noreturn));
 
@@ -76,6 +86,28 @@ const struct flight_worker *fault_exits(void);
  * execv(3) failed. Async-signal-safe.
  */
 void fault_reexecute(const struct fault_plan *plan);
+
+/** The signals of a fault, numbered from 0; FAULT_SIGNALS: it is none of them. Async-signal-safe.
+ */
+unsigned fault_signal_place(int signal);
+/** "SIGSEGV" and so on of such a number; "" for FAULT_SIGNALS. */
+const char *fault_place_name(unsigned place);
+/** What a worker's thread does. */
+struct fault_work {
+    bool handling;    /* a handler runs; else what follows is of the last message */
+    int64_t begun_ns; /* of the attempt, by the worker's clock */
+    char queue[256];
+    char handler[256];
+    char message_id[256];
+    size_t id_len;
+};
+
+/**
+ * What the calling thread does, for who has interrupted it. Async-signal-safe.
+ *
+ * @return false: it is no worker's, and nothing is written
+ */
+bool fault_thread_work(struct fault_work *work);
 
 /** "SIGSEGV" and so on; "" for 0. */
 const char *fault_signal_name(int signal);

@@ -108,13 +108,21 @@ static bool has_fallen(const struct flight_file *from)
     return atomic_load(&from->head->fallen) && !atomic_load(&from->head->landed);
 }
 
-/* The one that ran alone, if none began after it: all others were settled before. */
-static const struct flight_slot *only_one(const struct flight_file *from)
+/* In all of the process. */
+static uint64_t begun_by(const struct flight_file *from)
 {
     uint64_t begun = 0;
 
     for (uint32_t i = 0; i < from->head->slot_count; i++)
         begun += begun_in(&from->slots[i]);
+    return begun;
+}
+
+/* The one that ran alone, if none began after it: all others were settled before. */
+static const struct flight_slot *only_one(const struct flight_file *from)
+{
+    uint64_t begun = begun_by(from);
+
     if (begun == 0 || begun != atomic_load(&from->head->alone_begun) ||
         from->head->alone_slot >= from->head->slot_count)
         return NULL;
@@ -134,13 +142,15 @@ static bool is_suspected(const struct flight_file *from, const struct flight_slo
 }
 
 /* Is it proven that this message did it? In a row of falls memory is being spoiled by somebody, so
- * only who has a process for itself is proven guilty. */
+ * only who has a process for itself is proven guilty; on the loop, if no handler had run. */
 static bool is_sure(const struct flight_file *from, const struct flight_slot *slot)
 {
     bool in_a_row = has_fallen(from) || atomic_load(&from->head->falls) > 0;
 
     if (!in_a_row || state_of(slot) == FLIGHT_STUCK)
         return true;
+    if (slot->ahead)
+        return begun_by(from) == 0;
     return only_one(from) == slot && begun_in(slot) == 1 &&
            atomic_load(&from->head->alone_begun) == 1;
 }
@@ -162,7 +172,7 @@ static void tell_suspect(const struct flight_file *from, const struct flight_slo
 static enum flight_reason reason_of(const struct flight_file *from, const struct flight_slot *slot)
 {
     if (state_of(slot) == FLIGHT_CRASHED)
-        return FLIGHT_SIGNAL;
+        return slot->ahead ? FLIGHT_AHEAD : FLIGHT_SIGNAL;
     if (state_of(slot) == FLIGHT_STUCK)
         return FLIGHT_LIMIT;
     return has_fallen(from) ? FLIGHT_FALL : FLIGHT_KILLED;
@@ -179,6 +189,21 @@ static bool is_noted(const struct flight_file *from, const struct identity *mess
     return false;
 }
 
+/* Its process had no time to. @number of its report here; 0: there is none */
+static void tell_ahead(const struct flight *f, const struct flight_slot *slot, uint32_t number)
+{
+    const struct flight_report *report = number ? &f->file.reports[number - 1] : NULL;
+
+    log_event(
+        WARREN_LOG_ERROR,
+        "process crashed in a plugin's `key` or `before`, on the event loop: it ended at once",
+        LOG_BYTES("queue", text_in(slot->queue)), LOG_BYTES("handler", text_in(slot->handler)),
+        LOG_BYTES("message_id", flight_message_id(slot->message_id, slot->id_len)),
+        LOG_TEXT("signal", report ? fault_signal_name(report->signal) : NULL));
+    if (report)
+        flight_log_calls(report);
+}
+
 static void load_slot(struct flight *f, const struct flight_file *from,
                       const struct flight_slot *slot, uint32_t fall_report, int64_t now_ms)
 {
@@ -191,12 +216,16 @@ static void load_slot(struct flight *f, const struct flight_file *from,
     note.crashes = sure ? before + 1 : before > 1 ? before : 1;
 
     note.reason = reason_of(from, slot);
+    if (note.reason == FLIGHT_KILLED)
+        flight_count(f, TALLY_KILLED);
     note.report = reported ? keep_report(f, from, atomic_load(&slot->report)) : fall_report;
     /* Who was only near has not failed. */
     note.failed = reported || (slot->alone && sure);
     flight_notes_load(&f->notes, &note, sure);
     if (!reported)
         tell_suspect(from, slot);
+    else if (slot->ahead)
+        tell_ahead(f, slot, note.report);
 }
 
 /* @return the number of what is kept of its report; 0: none */
@@ -250,6 +279,8 @@ void flight_load(void *user, const struct flight_file *from)
         if (is_suspected(from, &from->slots[i], known))
             load_slot(f, from, &from->slots[i], fall_report, now_ms);
     load_falls(f, from, now_ms);
+    for (unsigned i = 0; i < FLIGHT_TALLIES; i++)
+        atomic_fetch_add(&f->file.head->tallies[i], atomic_load(&from->head->tallies[i]));
     if (from->head->restarts.last_ms >= f->file.head->restarts.last_ms)
         f->file.head->restarts = from->head->restarts;
 }

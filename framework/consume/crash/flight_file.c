@@ -20,7 +20,7 @@
 #include "base/private_file.h"
 
 #define MAGIC       "warrenFR"
-#define VERSION     2
+#define VERSION     3
 #define PREFIX_SIZE 40
 #define ENTRIES_MAX (1u << 20) /* of a kind; more is damage */
 #define TRIES_MAX   100        /* for a name that is free */

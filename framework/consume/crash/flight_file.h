@@ -1,7 +1,8 @@
 /* flight_file.h - the flight recorder's memory: how it is laid out, and how one process finds what
  * another left behind.
  *
- *   head | slots, one a worker thread | notes, one a message | reports, one a crash
+ *   head | slots, one a worker thread, and some of the loop | notes, one a message | reports, one
+ *        a crash
  *
  * It is a file of the state directory, mapped and flock()ed while its owner lives, or memory that
  * is handed through execv(). What a killed process wrote is there, for the pages are the kernel's.
@@ -12,6 +13,7 @@
 #define WARREN_CONSUME_FLIGHT_FILE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include <warren/status.h>
 
@@ -19,6 +21,8 @@
 
 #define FLIGHT_NAME_SIZE 256 /* a short string of AMQP and a NUL */
 #define FLIGHT_TEXT_SIZE 4096
+/** Signals of a fault. */
+#define FLIGHT_SIGNALS 7
 
 /** Crashes of one process that are reported, and reports of earlier ones that are kept. */
 #define FLIGHT_REPORTS_OWN  16
@@ -29,6 +33,17 @@
 struct flight_restarts {
     uint32_t count;  /* in a row, each soon after the one before */
     int64_t last_ms; /* since 1970 */
+};
+
+/** What is counted from process to process, as long as each finds what the one before left. */
+enum flight_tally {
+    TALLY_SIGNAL, /* handlers that crashed, by fault_signal_place(), */
+    TALLY_EXIT = TALLY_SIGNAL + FLIGHT_SIGNALS, /* that ended their thread, or the process */
+    TALLY_LIMIT,                                /* that did not return by their hard limit */
+    TALLY_KILLED,   /* messages in a handler when the process was killed; the next one counts */
+    TALLY_FALLS,    /* falls of a process */
+    TALLY_RESTARTS, /* times that a process executed itself */
+    FLIGHT_TALLIES
 };
 
 struct flight_head {
@@ -50,6 +65,7 @@ struct flight_head {
     int64_t fallen_ms;            /* when the last one fell, since 1970 */
     _Atomic uint64_t alone_begun; /* messages begun here when the last one began that runs alone, */
     uint32_t alone_slot;          /* and where that is */
+    _Atomic uint32_t tallies[FLIGHT_TALLIES];
 };
 
 /** What a worker thread does. The two low bits of flight_slot.state; the rest counts messages. */
@@ -69,6 +85,7 @@ struct flight_slot {
     uint32_t crashes; /* that it was suspected of when it began */
     uint8_t alone;    /* nothing else ran: whatever happens, this message did it */
     uint8_t id_len;
+    uint8_t ahead;           /* of the event loop: its state counts no messages */
     _Atomic uint32_t report; /* + 1; 0: none */
     char message_id[FLIGHT_NAME_SIZE];
     char queue[FLIGHT_NAME_SIZE]; /* written once */
@@ -82,9 +99,10 @@ enum flight_reason {
                       process */
     FLIGHT_LIMIT,  /* its handler did not return by the hard limit */
     FLIGHT_KILLED, /* it was in a handler when the process died */
-    FLIGHT_FALL /* it was the last one of its thread when the process fell outside of a handler */
+    FLIGHT_FALL, /* it was the last one of its thread when the process fell outside of a handler */
+    FLIGHT_AHEAD /* as FLIGHT_SIGNAL, in a plugin's `key` or `before`, on the event loop */
 };
-#define FLIGHT_REASON_LAST FLIGHT_FALL
+#define FLIGHT_REASON_LAST FLIGHT_AHEAD
 
 /** What is remembered of a message that is not settled. All zero: free. */
 struct flight_note {

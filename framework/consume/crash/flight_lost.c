@@ -19,6 +19,8 @@
 #define RESTART_DELAY_MS     1000
 #define RESTART_DELAY_MAX_MS 10000
 
+_Static_assert(TALLY_SIGNAL + FAULT_SIGNALS == TALLY_EXIT, "the place of no signal is an exit");
+
 /* How long after the limit it may be found out: this part of the shortest limit. */
 #define WATCH_SHARE  8
 #define WATCH_MIN_MS 10
@@ -102,7 +104,8 @@ static bool crash(struct flight_worker *w, int signal, int code, const void *add
         !atomic_compare_exchange_strong(&w->slot->state, &state,
                                         state - FLIGHT_RUNNING + FLIGHT_CRASHED))
         return false;
-    report_loss(w, FLIGHT_SIGNAL, signal, code, address);
+    flight_count(w->flight, TALLY_SIGNAL + fault_signal_place(signal));
+    report_loss(w, w->slot->ahead ? FLIGHT_AHEAD : FLIGHT_SIGNAL, signal, code, address);
     return true;
 }
 
@@ -114,9 +117,9 @@ struct flight_report *flight_crashed(struct flight_worker *w, int signal, int co
     return flight_report_of(w);
 }
 
-void flight_exits(struct flight_worker *w)
+void flight_ends(struct flight_worker *w, int signal, int code, const void *address)
 {
-    crash(w, 0, 0, NULL);
+    crash(w, signal, code, address);
 }
 
 struct flight_report *flight_report_of(const struct flight_worker *w)
@@ -147,6 +150,7 @@ static void give_up(struct flight_worker *w, int64_t now_ms)
     if (!atomic_compare_exchange_strong(&w->slot->state, &state,
                                         state - FLIGHT_RUNNING + FLIGHT_STUCK))
         return;
+    flight_count(w->flight, TALLY_LIMIT);
     report_loss(w, FLIGHT_LIMIT, 0, 0, NULL);
     lose(w);
     syscall(SYS_tgkill, getpid(), atomic_load(&w->thread), FAULT_TELL_SIGNAL);
@@ -207,6 +211,7 @@ void flight_count_restart(struct flight *f)
         restarts->count = 0;
     restarts->count++;
     restarts->last_ms = now_ms;
+    flight_count(f, TALLY_RESTARTS);
 }
 
 int64_t flight_restart_delay_ms(const struct flight *f)
@@ -236,6 +241,7 @@ struct flight_report *flight_fell(struct flight *f, int signal, int code, const 
         return NULL;
     atomic_store(&head->falls, lived_ms < FLIGHT_CALM_MS ? atomic_load(&head->falls) + 1 : 1);
     head->fallen_ms = clock_wall_ms();
+    flight_count(f, TALLY_FALLS);
     number = take_report(f, FLIGHT_FALL, signal, code, address);
     if (number == 0)
         return NULL;

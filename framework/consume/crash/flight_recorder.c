@@ -1,5 +1,5 @@
 /* flight_recorder.c - see flight_recorder.h. Here: life, and what worker threads do; what earlier
- * processes left: flight_earlier.c; threads that are lost: flight_lost.c.
+ * processes left: flight_earlier.c; threads that are lost: flight_lost.c; series: flight_metrics.c.
  */
 #include "consume/crash/flight_recorder.h"
 
@@ -91,6 +91,7 @@ enum warren_status flight_open(const struct flight_options *options, struct flig
         exclusive_gate_expect(&f->exclusive_gate);
     if (atomic_load(&f->file.head->falls) >= FLIGHT_FALLS_MAX)
         begin_narrow(f);
+    flight_metrics_init(f);
     *ret_flight = f;
     return WARREN_OK;
 }
@@ -103,6 +104,7 @@ void flight_close(struct flight *f, bool landed)
         return;
     if (landed && f->file.head)
         atomic_store(&f->file.head->landed, 1);
+    flight_metrics_done(f);
     remove = !f->notes.file || (landed && flight_notes_count(&f->notes) == 0);
     flight_notes_done(&f->notes);
     flight_file_close(&f->file, remove);
@@ -112,21 +114,23 @@ void flight_close(struct flight *f, bool landed)
 }
 
 struct flight_worker *flight_workers(struct flight *f, const char *queue, const char *handler,
-                                     uint32_t count, _Atomic uint32_t *lost)
+                                     uint32_t count, bool ahead, _Atomic uint32_t *lost)
 {
     struct flight_worker *first = &f->workers[f->worker_count];
+    uint32_t slots = count + ahead;
 
-    if (count > f->file.head->slot_count - f->worker_count)
+    if (slots > f->file.head->slot_count - f->worker_count)
         return NULL;
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < slots; i++) {
         struct flight_slot *slot = &f->file.slots[f->worker_count + i];
 
         first[i] = (struct flight_worker){.flight = f, .slot = slot, .lost = lost};
         atomic_store(&first[i].hard_ms, INT64_MAX);
         strncpy(slot->queue, queue, sizeof slot->queue - 1);
         strncpy(slot->handler, handler, sizeof slot->handler - 1);
+        slot->ahead = i == count;
     }
-    f->worker_count += count;
+    f->worker_count += slots;
     return first;
 }
 
@@ -154,6 +158,7 @@ void flight_begin(struct flight_worker *w, const struct delivery *delivery,
 {
     struct flight_slot *slot = w->slot;
     uint64_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
+    uint64_t step = slot->ahead ? 0 : FLIGHT_STATE_STEP;
 
     w->delivery = delivery;
     slot->message = *message;
@@ -165,8 +170,7 @@ void flight_begin(struct flight_worker *w, const struct delivery *delivery,
     slot->id_len = (uint8_t)message_id.len; /* a short string */
     memcpy(slot->message_id, message_id.data, message_id.len);
     slot->message_id[message_id.len] = '\0';
-    atomic_store_explicit(&slot->state,
-                          (state & ~FLIGHT_STATE_MASK) + FLIGHT_STATE_STEP + FLIGHT_RUNNING,
+    atomic_store_explicit(&slot->state, (state & ~FLIGHT_STATE_MASK) + step + FLIGHT_RUNNING,
                           memory_order_release);
     if (alone)
         flight_file_sync(&w->flight->file);

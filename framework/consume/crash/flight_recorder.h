@@ -8,6 +8,10 @@
  *                  +-- a fault, or the hard limit: the thread is parked, the process is tainted
  *                  +-- SIGKILL: the next process finds the slot as it was
  *
+ * The event loop has slots, too, one for each subscription, for what a plugin does on it with a
+ * message (`key`, `before`). A fault there cannot be parked: it is noted, and the process ends as
+ * one that falls; but the next one knows who did it.
+ *
  * A process **falls** by a fatal signal outside of a handler, or when something of warren's own was
  * taken away under it. Memory that a handler spoiled is often found out after it has returned, so
  * the last message of each thread may have done it. Each of them runs alone in the next process,
@@ -27,6 +31,7 @@
 #include <sys/types.h>
 
 #include "base/backtrace.h"
+#include "base/metrics.h"
 #include "consume/crash/exclusive_gate.h"
 #include "consume/crash/flight_notes.h"
 
@@ -34,7 +39,7 @@ struct flight_options {
     const char *directory; /* NULL: memory, that flight_hand_on() passes to the next process */
     int inherited;         /* what that passed to this one; owned; -1: nothing */
     const char *key;       /* broker and queues: recorders of others are left alone */
-    uint32_t slots;        /* worker threads */
+    uint32_t slots;        /* worker threads, and what the loop needs */
     uint32_t notes;        /* messages that can be remembered besides those in the slots */
     uint32_t crashes_max;  /* a message with more crashes is not run any more */
     sem_t *wake;           /* posted when flight_told() has something new; borrowed; may be NULL */
@@ -46,15 +51,24 @@ struct flight_worker {
     struct flight *flight;
     struct flight_slot *slot;
     const struct delivery *delivery; /* while a handler runs */
+    _Atomic int64_t begun_ns;        /* of the last attempt, by the worker's clock */
     _Atomic int64_t hard_ms;         /* by the worker's clock; INT64_MAX: none */
     _Atomic pid_t thread;            /* 0: not started */
     _Atomic uint32_t *lost;          /* of the subscription: counts threads that do not come back */
-    void *stack;                     /* for signals */
-    stack_t stack_before;
-    bool inside;   /* of the exclusive gate */
-    unsigned step; /* of the fault that is being reported; see fault.c */
+    bool inside;                     /* of the exclusive gate */
+    unsigned step;                   /* of the fault that is being reported; see fault.c */
     uint32_t call_count;
     void *calls[BACKTRACE_CALLS];
+};
+
+/** Of the recorder's numbers, when somebody reads. */
+struct flight_metrics {
+    struct metric_collector collector;
+    struct warren_series *tallies[FLIGHT_TALLIES];
+    struct warren_series *suspects;
+    struct warren_series *falls_in_row;
+    struct warren_series *notes;
+    struct warren_series *notes_max;
 };
 
 struct flight {
@@ -75,6 +89,7 @@ struct flight {
     atomic_bool narrow;            /* one message at a time */
     struct fault_plan *plan;       /* see fault.h */
     struct flight *next;           /* of those with a plan; see fault.c */
+    struct flight_metrics metrics;
 };
 
 /** WARREN_OK; WARREN_EIO or WARREN_ENOMEM with @error. Thread: main. */
@@ -87,9 +102,12 @@ enum warren_status flight_open(const struct flight_options *options, struct flig
  */
 void flight_close(struct flight *flight, bool landed);
 
-/** Hand out @count slots of worker threads. NULL: there are fewer. Thread: main. */
+/**
+ * Hand out @count slots of worker threads, and with @ahead one of the loop behind them. NULL: there
+ * are fewer. Thread: main.
+ */
 struct flight_worker *flight_workers(struct flight *flight, const char *queue, const char *handler,
-                                     uint32_t count, _Atomic uint32_t *lost);
+                                     uint32_t count, bool ahead, _Atomic uint32_t *lost);
 
 /* ---- a worker thread ---- */
 
@@ -120,8 +138,11 @@ void flight_limit(struct flight_worker *worker, int64_t until_ms, int64_t limit_
  */
 struct flight_report *flight_crashed(struct flight_worker *worker, int signal, int code,
                                      const void *address);
-/** The thread's handler has called exit(3): noted as a crash, for the next process. */
-void flight_exits(struct flight_worker *worker);
+/**
+ * The thread's handler ends the process, by exit(3) or on the loop: noted as a crash, for the next
+ * process. From a signal's handler, too.
+ */
+void flight_ends(struct flight_worker *worker, int signal, int code, const void *address);
 /** From a signal's handler: the report is complete, as far as it can be. */
 void flight_reported(struct flight_worker *worker);
 /** The report of @worker; NULL: none. */

@@ -5,6 +5,9 @@
 #ifndef WARREN_CONSUME_IDENTITY_H
 #define WARREN_CONSUME_IDENTITY_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "amqp/wire/delivery.h"
 
 /** 128 bits of XXH3: two messages with the same one do not come. All zero: none. */

@@ -4,12 +4,16 @@
 #ifndef WARREN_CONSUME_CHAIN_H
 #define WARREN_CONSUME_CHAIN_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include <warren/middleware.h>
 
 /** A middleware as a subscription has it. */
 struct chain_member {
     const struct warren_middleware *middleware; /* borrowed */
     void *state;                                /* of its `open` */
+    bool is_own;                                /* one of warren's, not of a plugin */
 };
 
 struct chain {

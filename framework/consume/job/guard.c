@@ -13,7 +13,7 @@ enum warren_status guard_init(struct guard *guard, const struct guard_options *o
         return WARREN_OK;
     guard->seed = identity_seed(options->queue);
     guard->workers = flight_workers(guard->flight, options->queue, options->handler,
-                                    options->concurrency, &guard->lost);
+                                    options->concurrency, options->ahead, &guard->lost);
     return guard->workers ? WARREN_OK : WARREN_EINVAL;
 }
 
@@ -68,6 +68,10 @@ static enum warren_outcome quarantine(struct guard *guard, struct warren_job *jo
         warren_job_fail(job, "the handler crashed by %s, %u time%s",
                         last ? fault_signal_name(last->signal) : "a signal", suspicion->crashes,
                         times);
+    else if (suspicion->reason == FLIGHT_AHEAD)
+        warren_job_fail(job, "`key` or `before` crashed%s%s on the event loop, %u time%s",
+                        last && last->signal ? " by " : "",
+                        last ? fault_signal_name(last->signal) : "", suspicion->crashes, times);
     else if (suspicion->reason == FLIGHT_FALL)
         warren_job_fail(job, "the process crashed%s%s after the handler had returned, %u time%s",
                         last && last->signal ? " by " : "",
@@ -84,6 +88,37 @@ static enum warren_outcome quarantine(struct guard *guard, struct warren_job *jo
     report(job, suspicion, WARREN_LOG_ERROR, "message is quarantined");
     flight_found(guard->flight);
     return WARREN_REJECT;
+}
+
+/* ---- on the loop ---- */
+
+bool guard_shows(struct guard *guard, struct attempt *attempt)
+{
+    struct flight_worker *worker = guard_worker(guard, guard->options.concurrency);
+    struct flight_note suspicion;
+    struct warren_bytes message_id;
+    struct identity message;
+
+    if (!worker)
+        return true;
+    message = identity_of(&attempt->delivery, guard->seed, &message_id);
+    find_suspicion(guard, attempt, &message, &suspicion);
+    if (suspicion.crashes > guard->flight->crashes_max)
+        return false;
+    fault_watch(worker);
+    flight_begin(worker, &attempt->delivery, &message, message_id, false, attempt->failed,
+                 suspicion.crashes);
+    return true;
+}
+
+void guard_shown(struct guard *guard)
+{
+    struct flight_worker *worker = guard_worker(guard, guard->options.concurrency);
+
+    if (!worker)
+        return;
+    flight_end(worker);
+    fault_watch(NULL);
 }
 
 /* ---- running ---- */
@@ -106,6 +141,7 @@ static enum warren_outcome run(struct guard *guard, struct flight_worker *worker
     struct attempt *attempt = job->attempt;
     enum warren_outcome outcome;
 
+    atomic_store_explicit(&worker->begun_ns, job->begun_ns, memory_order_relaxed);
     flight_begin(worker, &attempt->delivery, message, message_id, alone, attempt->failed, crashes);
     outcome = chain_run(chain, job);
     /* Noted before the end is: who is killed in between has failed all the same. */

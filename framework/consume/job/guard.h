@@ -6,6 +6,8 @@
  *   any, after falls in a row               the same (flight_recorder.h)
  *   ran over the hard limit                 runs like any other
  *
+ * Where a plugin looks at messages on the event loop, the guard watches that, too; who has too many
+ * crashes is not shown to it.
  * Thread: a worker's for guard_run(), the loop's for the rest. Owner: struct subscription embeds
  * one.
  */
@@ -21,6 +23,7 @@ struct guard_options {
     const char *queue;
     const char *handler;
     uint32_t concurrency;
+    bool ahead; /* guard_shows() will be called */
     /** Wait until the broker knows of every ack so far. On a worker's thread. May be NULL. */
     void (*wait_for_acks)(void *user);
     void *user;
@@ -42,6 +45,14 @@ static inline struct flight_worker *guard_worker(const struct guard *guard, uint
 {
     return guard->flight ? &guard->workers[index] : NULL;
 }
+
+/**
+ * A plugin is about to look at @attempt on the event loop; guard_shown() when it has.
+ *
+ * @return  false: it must not, for guard_run() will reject it; then there is nothing to follow
+ */
+bool guard_shows(struct guard *guard, struct attempt *attempt);
+void guard_shown(struct guard *guard);
 
 /**
  * Run @chain for the delivery of @job, on the worker thread @index. Does not return if the thread

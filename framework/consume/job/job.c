@@ -1,13 +1,10 @@
-/* job.c - a job's life, reading its message, what time it is, and its transaction. */
+/* job.c - a job's life, reading its message, and what time it is. */
 #include "consume/job/job.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include <warren/sqlite.h>
-
 #include "amqp/wire/properties.h"
-#include "base/middleware_own.h"
 
 /* How long a failed message waits here if nobody says: a short while, for it is a place less. */
 #define JOB_HOLD_MAX_MS 30000
@@ -216,51 +213,4 @@ int64_t warren_job_first_ms(const struct warren_job *job)
 int64_t warren_job_now_ms(const struct warren_job *job)
 {
     return clock_now_ms(job->source->clock);
-}
-
-/* ---- transactions ---- */
-
-void job_on_reply(struct warren_job *job, job_reply_fn *on_reply, void *user)
-{
-    job->on_reply = on_reply;
-    job->on_reply_user = user;
-}
-
-void job_on_transaction(struct warren_job *job, job_transaction_fn *give, void *user)
-{
-    job->give_transaction = give;
-    job->transaction_user = user;
-    if (give)
-        return;
-    job->in_transaction = false;
-    job->outbox = NULL;
-}
-
-void job_set_outbox(struct warren_job *job, struct warren_outbox *outbox)
-{
-    job->outbox = outbox;
-}
-
-/* What was published before could not be undone with the transaction. */
-struct sqlite3 *warren_job_sqlite(struct warren_job *job)
-{
-    struct sqlite3 *transaction;
-
-    if (!job->give_transaction) {
-        warren_job_fail(job, "there is no transaction: the handler must be `transactional`, and "
-                             "the middleware idempotency have a store");
-        return NULL;
-    }
-    if (job->settlement && !job->in_transaction) {
-        warren_job_fail(job, "the handler published before it asked for its transaction");
-        return NULL;
-    }
-    transaction = job->give_transaction(job, job->transaction_user);
-    job->in_transaction = transaction != NULL;
-    return transaction;
-}
-
-struct sqlite3 *warren_subscription_sqlite(const struct warren_subscription_info *info)
-{
-    return info->subscription ? info->subscription->sqlite : NULL;
 }

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/middleware_own.h"
 #include "consume/attempt/attempt.h"
+#include "consume/job/failure_groups.h"
 #include "consume/relay/relay.h"
 #include "consume/relay/settlement.h"
 
@@ -58,8 +59,9 @@ struct job_source {
     /** Take a place among those held for a retry. @return false: there is none. May be NULL. */
     bool (*reserve)(void *user);
     void *user;
-    const struct relay *relay; /* NULL: nothing can be published in a delivery's place */
-    bool broker_counts;        /* the broker's count of deliveries adds to the attempts */
+    const struct relay *relay;       /* NULL: nothing can be published in a delivery's place */
+    bool broker_counts;              /* the broker's count of deliveries adds to the attempts */
+    struct failure_groups *failures; /* where failed attempts are told of; NULL: nowhere */
 };
 
 /* The timer behind warren_job_cancel_fd(): it needs no loop, and jobs that do not ask pay nothing.

@@ -51,12 +51,29 @@ static enum failure_reason reason_of(const struct warren_job *job, enum warren_o
     return FAILURE_OTHER;
 }
 
-void meter_ended(struct meter *meter, const struct warren_job *job, enum warren_outcome outcome)
+static void failed(struct meter *meter, struct warren_job *job, enum failure_reason reason)
+{
+    const struct failure failure = {.queue = job->source->queue,
+                                    .handler = job->source->handler,
+                                    .reason = reasons[reason],
+                                    .error = warren_job_error(job),
+                                    .signal = job->signal,
+                                    .backtrace = job->backtrace,
+                                    .message_id = job_message_id(job),
+                                    .attempt = warren_job_attempt(job),
+                                    .at_ms = clock_wall_ms()};
+
+    warren_count(meter->failures[reason], 1);
+    if (job->source->failures)
+        failure_groups_add(job->source->failures, &failure);
+}
+
+void meter_ended(struct meter *meter, struct warren_job *job, enum warren_outcome outcome)
 {
     if (job->duplicate)
         warren_count(meter->duplicates, 1);
     if (outcome == WARREN_REJECT || (outcome == WARREN_RETRY && !job->forgiven))
-        warren_count(meter->failures[reason_of(job, outcome)], 1);
+        failed(meter, job, reason_of(job, outcome));
 }
 
 /* A timestamp is whatever a sender writes: what lies ahead took no time. Source: AMQP 0-9-1, basic

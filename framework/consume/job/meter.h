@@ -51,7 +51,7 @@ static inline void meter_begun(struct meter *meter, const struct attempt *attemp
 }
 
 /** The attempt of @job has this @outcome. Before job_end(). */
-void meter_ended(struct meter *meter, const struct warren_job *job, enum warren_outcome outcome);
+void meter_ended(struct meter *meter, struct warren_job *job, enum warren_outcome outcome);
 
 static inline void meter_ran(struct meter *meter, int64_t took_ns)
 {

@@ -12,6 +12,8 @@
 #ifndef WARREN_CONSUME_ENVELOPE_H
 #define WARREN_CONSUME_ENVELOPE_H
 
+#include <stdbool.h>
+
 #include <warren/message.h>
 
 #include "base/arena.h"

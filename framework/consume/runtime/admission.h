@@ -11,6 +11,7 @@
 #define WARREN_CONSUME_ADMISSION_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 
 #include "consume/attempt/delay.h"
 #include "consume/job/chain.h"

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/thread.h"
+#include "consume/crash/fault.h"
 #include "consume/runtime/subscription_private.h"
 
 /* After a consumer lost its queue: the time until the topology is declared again. */
@@ -85,6 +86,7 @@ static void opened(void *user)
     struct runtime *r = user;
 
     atomic_fetch_add(&r->connects, 1);
+    atomic_store(&r->connected, true);
     if (r->events.connected)
         r->events.connected(r->user, connection_where(r->connection),
                             connection_server(r->connection));
@@ -95,6 +97,8 @@ static void lost(void *user, const struct connection_loss *loss)
 {
     struct runtime *r = user;
 
+    atomic_fetch_add(&r->losses, 1);
+    atomic_store(&r->connected, false);
     r->declaring = false;
     r->memory_full = false;
     loop_timer_disarm(&r->redeclare);
@@ -113,7 +117,10 @@ static void turn(void *user)
 
 static void closed(void *user)
 {
-    drain_closed(user);
+    struct runtime *r = user;
+
+    atomic_store(&r->connected, false);
+    drain_closed(r);
 }
 
 static void few_channels(void *user, uint32_t needed, uint32_t allowed)
@@ -194,14 +201,6 @@ static enum warren_status make_parts(struct runtime *r, const struct runtime_opt
     return make_subscriptions(r, options, error);
 }
 
-static void put_metrics(void *user)
-{
-    struct runtime *r = user;
-
-    for (size_t i = 0; i < r->subscription_count; i++)
-        subscription_metrics_put(r->subscriptions[i]);
-}
-
 enum warren_status runtime_new(const struct runtime_options *options,
                                const struct runtime_events *events, void *user,
                                struct runtime **ret_runtime, struct warren_error *error)
@@ -218,6 +217,7 @@ enum warren_status runtime_new(const struct runtime_options *options,
     r->straggler_age_ms = options->straggler_age_ms;
     r->drain_timeout_ms = options->drain_timeout_ms;
     r->flight = options->flight;
+    failure_groups_init(&r->failures);
     loop_task_init(&r->stop, stop, r);
     loop_task_init(&r->abort, abort_now, r);
     status = make_parts(r, options, error);
@@ -225,8 +225,7 @@ enum warren_status runtime_new(const struct runtime_options *options,
         runtime_free(r);
         return status;
     }
-    r->collector = (struct metric_collector){.collect = put_metrics, .user = r};
-    metrics_collect_add(&r->collector);
+    runtime_metrics_init(r);
     *ret_runtime = r;
     return WARREN_OK;
 }
@@ -235,8 +234,12 @@ static void *run(void *arg)
 {
     struct runtime *r = arg;
 
+    if (r->flight)
+        fault_stack_begin();
     connection_start(r->connection);
     loop_run(r->loop);
+    if (r->flight)
+        fault_stack_end();
     if (r->events.stopped)
         r->events.stopped(r->user, r->drain.status, r->drain.unfinished);
     return NULL;
@@ -267,12 +270,21 @@ void runtime_join(struct runtime *r)
     r->started = false;
 }
 
-void runtime_free(struct runtime *r)
+void runtime_rest(struct runtime *r)
 {
     if (!r)
         return;
     runtime_join(r);
-    metrics_collect_remove(&r->collector);
+    for (size_t i = 0; r->drain.unfinished == 0 && i < r->subscription_count; i++)
+        runner_stop(r->subscriptions[i]->runner);
+}
+
+void runtime_free(struct runtime *r)
+{
+    if (!r)
+        return;
+    runtime_rest(r);
+    runtime_metrics_done(r);
     if (r->drain.unfinished > 0)
         return; /* a handler or a receipt still refers to all of it */
     for (size_t i = 0; i < r->subscription_count; i++)
@@ -286,6 +298,7 @@ void runtime_free(struct runtime *r)
     loop_timer_done(&r->redeclare);
     loop_timer_done(&r->slow);
     ack_barrier_done(&r->ack_barrier);
+    failure_groups_done(&r->failures);
     loop_free(r->loop);
     free(r);
 }
@@ -309,6 +322,11 @@ void runtime_subscription_stats(struct runtime *r, size_t index, struct runtime_
 {
     *stats = (struct runtime_stats){.consuming = true};
     subscription_stats(r->subscriptions[index], stats);
+}
+
+struct failure_groups *runtime_failures(struct runtime *r)
+{
+    return &r->failures;
 }
 
 void runtime_stats(struct runtime *r, struct runtime_stats *stats)

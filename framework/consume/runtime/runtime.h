@@ -10,6 +10,9 @@
 #ifndef WARREN_CONSUME_RUNTIME_H
 #define WARREN_CONSUME_RUNTIME_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include <warren/middleware.h>
 #include <warren/publisher.h>
 
@@ -18,6 +21,7 @@
 #include "config/config.h"
 #include "consume/attempt/attempt.h"
 #include "consume/job/chain.h"
+#include "consume/job/failure_groups.h"
 
 struct runtime;
 
@@ -141,9 +145,13 @@ void runtime_abort(struct runtime *runtime);
 void runtime_join(struct runtime *runtime);
 
 /**
- * Never started, or after `stopped`. What a handler still holds is left alone: its thread and its
+ * Never started, or after `stopped`: no thread of it is left, but all memory, for a plugin's own
+ * thread may be in the last instructions of warren_passage_go(). So middlewares are closed between
+ * this and runtime_free(). What a handler still holds is left alone: its thread and its
  * subscription stay until the process ends. NULL is fine.
  */
+void runtime_rest(struct runtime *runtime);
+/** The same, and free it. NULL is fine. */
 void runtime_free(struct runtime *runtime);
 
 /** What is counted since the start. */
@@ -174,6 +182,8 @@ struct runtime_stats {
 void runtime_stats(struct runtime *runtime, struct runtime_stats *stats);
 /** On a stream: where the next process is to begin. Thread: as above. */
 stream_begin runtime_subscription_begin(const struct runtime *runtime, size_t index);
+/** What failed lately. Thread: as above. */
+struct failure_groups *runtime_failures(struct runtime *runtime);
 /** One of them, by its place in the options; connects is 0. Thread: as above. */
 void runtime_subscription_stats(struct runtime *runtime, size_t index, struct runtime_stats *stats);
 

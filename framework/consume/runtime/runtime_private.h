@@ -5,57 +5,13 @@
 
 #include <pthread.h>
 
-#include "amqp/topology/limit_probe.h"
 #include "amqp/topology/topology.h"
-#include "base/condition.h"
 #include "base/flap.h"
 #include "base/metrics.h"
+#include "consume/runtime/ack_barrier.h"
+#include "consume/runtime/limit_look.h"
 #include "consume/runtime/subscription.h"
 #include "loop/loop.h"
-
-/* ---- ack_barrier.c: lets a worker thread wait until all that was handled is settled, and the
- * broker knows of every ack so far: before a message runs that may kill the process, for those
- * whose acks were not sent would be handled twice ---- */
-
-struct runtime;
-
-/** Longest wait: a receipt may not come, and without a connection there is nobody to know. */
-#define ACK_BARRIER_MS 2000
-
-struct ack_barrier {
-    struct runtime *runtime;
-    struct loop_task begin;
-    struct loop_timer again; /* while something that was handled is not settled */
-    int64_t give_up_ms;      /* 0: that is not so */
-    uint32_t barriers;       /* that the broker has not answered; all four the loop's */
-
-    pthread_mutex_t lock; /* guards the next block */
-    struct condition answered;
-    uint64_t asked_count;
-    uint64_t begun_count;
-    uint64_t answered_count;
-};
-
-/** Of @runtime, which has its loop. WARREN_OK or WARREN_ENOMEM. */
-enum warren_status ack_barrier_init(struct ack_barrier *ack_barrier, struct runtime *runtime);
-/** A zeroed one is fine. */
-void ack_barrier_done(struct ack_barrier *ack_barrier);
-
-/** Wait, for ACK_BARRIER_MS at most. Thread: a worker's, alone in the exclusive gate. */
-void ack_barrier_wait(struct ack_barrier *ack_barrier);
-
-/* ---- limit_look.c: has a queue that is consumed, and that this worker did not declare as it
- * wanted, a limit of deliveries? Each is asked about once, one after the other, when it is first
- * consumed; what is found is the event limited ---- */
-
-/** All zero at first; limit_probe_done() ends it. */
-struct limit_look {
-    struct limit_probe probe;
-    size_t next; /* subscription to be asked about */
-};
-
-/** The topology is declared: look, or go on. Harmless to repeat. */
-void limit_look_go_on(struct runtime *runtime);
 
 enum drain_phase {
     DRAIN_NOT,
@@ -74,10 +30,22 @@ struct drain {
     bool grace_over;         /* hand back although handlers run */
     bool handlers_given_up;
     int64_t quiet_until_ms; /* do not close sooner */
-    int64_t end_ms;         /* by the loop's clock */
+    int64_t begin_ms;       /* by the loop's clock, as the next one */
+    int64_t end_ms;
+    int64_t answer_ms; /* the longest time of a cancel-ok */
     uint32_t handed_back;
     uint32_t unfinished;
     enum warren_status status;
+};
+
+struct runtime_metrics {
+    struct metric_collector collector;
+    struct warren_series *bytes;
+    struct warren_series *bytes_max;
+    struct warren_series *full;
+    struct warren_series *connects;
+    struct warren_series *losses;
+    struct warren_series *connected;
 };
 
 struct runtime {
@@ -108,8 +76,12 @@ struct runtime {
     bool memory_full;
     struct flap memory_reported;
     struct loop_timer memory_due; /* to report it */
+    _Atomic uint64_t memory_fills;
     _Atomic uint64_t connects;
-    struct metric_collector collector;
+    _Atomic uint64_t losses;
+    atomic_bool connected;
+    struct runtime_metrics metrics;
+    struct failure_groups failures;
     struct drain drain;
 
     pthread_t thread;
@@ -122,6 +94,13 @@ struct runtime {
 void runtime_wake(struct runtime *runtime);
 /** The topology may have changed: declare it again before long. */
 void runtime_redeclare_soon(struct runtime *runtime);
+
+/* ---- runtime_metrics.c ---- */
+
+/** Everything else is there. */
+void runtime_metrics_init(struct runtime *runtime);
+/** Nobody reads from then on. A zeroed one is fine. */
+void runtime_metrics_done(struct runtime *runtime);
 
 /* ---- runtime_turn.c ---- */
 
@@ -146,6 +125,8 @@ void drain_done(struct runtime *runtime);
 void drain_begin(struct runtime *runtime);
 /** Acks are to leave together, once the handlers that run have finished. */
 bool drain_keeps_acks(const struct runtime *runtime);
+/** The broker has answered that it sends nothing more to a subscription. */
+void drain_answered(struct runtime *runtime);
 /** Something changed: see later on this turn whether the next phase can begin. */
 void drain_progress(struct runtime *runtime);
 /** End with @status as soon as the connection is dropped. */

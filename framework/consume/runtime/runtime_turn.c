@@ -76,6 +76,7 @@ static void watch_memory(struct runtime *r)
     if (full == r->memory_full)
         return;
     r->memory_full = full;
+    counter_add(&r->memory_fills, full);
     connection_pause_reading(r->connection, full);
     tell_memory(r, full, bytes);
 }

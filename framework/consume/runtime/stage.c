@@ -16,6 +16,12 @@ static struct attempt *attempt_in(struct warren_passage *passage)
     return (struct attempt *)(void *)passage;
 }
 
+/* Whether it is asked, only idempotency's options say. */
+static bool has_key(const struct job_source *source)
+{
+    return source->definition && source->definition->key;
+}
+
 enum warren_status stages_init(struct stages *stages, const struct chain_member *members,
                                size_t count, const struct job_source *source,
                                const struct stages_calls *calls, void *user)
@@ -27,14 +33,30 @@ enum warren_status stages_init(struct stages *stages, const struct chain_member 
         return WARREN_ENOMEM;
     for (size_t i = 0; i < count; i++)
         if (members[i].middleware->before)
-            stages->items[stages->count++] = (struct stage){.member = members[i], .all = stages};
+            stages->items[stages->count++] =
+                (struct stage){.member = members[i],
+                               .all = stages,
+                               .is_watched = !members[i].is_own || has_key(source)};
     if (stages->count > 0)
         stages->job = job_new(source);
     return stages->count == 0 || stages->job ? WARREN_OK : WARREN_ENOMEM;
 }
 
+bool stages_watched(const struct stages *stages)
+{
+    bool watched = false;
+
+    for (size_t i = 0; i < stages->count; i++)
+        watched = watched || stages->items[i].is_watched;
+    return watched;
+}
+
 void stages_done(struct stages *stages)
 {
+    struct attempt *attempt;
+
+    while ((attempt = batch_pop(&stages->left)))
+        attempt_free(attempt);
     job_free(stages->job);
     free(stages->items);
     *stages = (struct stages){.items = NULL};
@@ -46,19 +68,29 @@ void stages_done(struct stages *stages)
 static bool show(struct stage *stage, struct attempt *attempt)
 {
     struct warren_job *job = stage->all->job;
+    struct guard *guard = stage->is_watched ? stage->all->guard : NULL;
     bool goes_on;
 
     attempt->stage = stage;
     atomic_store_explicit(&attempt->may_go, false, memory_order_relaxed);
+    if (guard && !guard_shows(guard, attempt))
+        return true;
     job->attempt = attempt;
     job->decoded = false;
     job->history_known = false;
     goes_on = stage->member.middleware->before(
         job, passage_of(attempt), stage->member.state,
         attempt_mark(attempt, (size_t)(stage - stage->all->items)));
+    if (guard)
+        guard_shown(guard);
     job->attempt = NULL;
     arena_reset(&job->arena);
     return goes_on;
+}
+
+static bool is_answered(const struct attempt *attempt)
+{
+    return atomic_load_explicit(&attempt->may_go, memory_order_acquire);
 }
 
 /* All of @arrived waits for its answer, behind what came before it; to @arrived what has one. */
@@ -73,7 +105,7 @@ static void pass(struct stage *stage, struct batch *arrived, struct batch *unwan
             atomic_store_explicit(&attempt->may_go, true, memory_order_relaxed);
         batch_add(waiting, attempt);
     }
-    while (waiting->first && atomic_load_explicit(&waiting->first->may_go, memory_order_acquire)) {
+    while (waiting->first && is_answered(waiting->first)) {
         attempt = batch_pop(waiting);
         batch_add(stages->calls->wanted(stages->user, attempt) ? arrived : unwanted, attempt);
     }
@@ -85,6 +117,35 @@ void stages_pass(struct stages *stages, struct batch *arrived, struct batch *go,
     for (size_t i = 0; i < stages->count; i++)
         pass(&stages->items[i], arrived, unwanted);
     batch_splice(go, arrived);
+}
+
+/* @return what goes back in its place; NULL: it has to wait on */
+static struct attempt *give_up(struct stage *stage, struct attempt *attempt)
+{
+    struct attempt *moved;
+
+    if (is_answered(attempt))
+        return attempt;
+    moved = stage->member.is_own ? NULL : attempt_move(attempt);
+    if (moved)
+        batch_add(&stage->all->left, attempt);
+    return moved;
+}
+
+void stages_give_up(struct stages *stages, struct batch *back)
+{
+    for (size_t i = 0; i < stages->count; i++) {
+        struct batch waiting = stages->items[i].waiting;
+        struct batch kept = {NULL, NULL, 0};
+        struct attempt *attempt;
+
+        while ((attempt = batch_pop(&waiting))) {
+            struct attempt *moved = give_up(&stages->items[i], attempt);
+
+            batch_add(moved ? back : &kept, moved ? moved : attempt);
+        }
+        stages->items[i].waiting = kept;
+    }
 }
 
 uint32_t stages_waiting(const struct stages *stages)

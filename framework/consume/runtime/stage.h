@@ -6,7 +6,8 @@
  *
  * On the way in messages keep the order in which they came: one that waits for an answer holds
  * those behind it. What waits stands in the prefetch window, unsettled, and without a worker. Each
- * attempt has room for one mark of each stage (attempt_room()).
+ * attempt has room for one mark of each stage (attempt_room()). A drain does not wait for plugins:
+ * the message goes back in other memory, and what it was in stays for the answer.
  * Thread: the loop's, but for what says otherwise. Owner: struct subscription embeds the stages.
  */
 #ifndef WARREN_CONSUME_STAGE_H
@@ -14,6 +15,7 @@
 
 #include "consume/attempt/batch.h"
 #include "consume/job/chain.h"
+#include "consume/job/guard.h"
 #include "consume/job/job.h"
 
 struct stages;
@@ -22,6 +24,7 @@ struct stages;
 struct stage {
     struct chain_member member;
     struct stages *all;
+    bool is_watched;      /* its `before` runs what a plugin has written */
     struct batch waiting; /* for `before`, in order of arrival */
 };
 
@@ -40,8 +43,10 @@ struct stages {
     struct stage *items; /* outermost first */
     size_t count;
     struct warren_job *job; /* to look at messages with */
+    struct guard *guard;    /* of those that are watched; NULL: they are not */
     const struct stages_calls *calls;
     void *user;
+    struct batch left; /* of stages_give_up(): memory that an answer may still write to */
 };
 
 /**
@@ -53,6 +58,8 @@ struct stages {
 enum warren_status stages_init(struct stages *stages, const struct chain_member *members,
                                size_t count, const struct job_source *source,
                                const struct stages_calls *calls, void *user);
+/** Is there one that runs what a plugin has written: a `before`, or the handler's `key`? */
+bool stages_watched(const struct stages *stages);
 /** A zeroed one is fine; nothing may be waiting. */
 void stages_done(struct stages *stages);
 
@@ -62,6 +69,11 @@ void stages_done(struct stages *stages);
  */
 void stages_pass(struct stages *stages, struct batch *arrived, struct batch *go,
                  struct batch *unwanted);
+/**
+ * Append to @back what waits for an answer, but what waits for one of warren's own, which is sure
+ * to come; and without memory for it. An answer that comes later is of no effect.
+ */
+void stages_give_up(struct stages *stages, struct batch *back);
 /** How many wait for an answer of a `before`. */
 uint32_t stages_waiting(const struct stages *stages);
 

@@ -45,16 +45,20 @@ static void worker_begins(void *user, uint32_t worker)
 {
     struct subscription *s = user;
 
-    if (s->crew.guard.flight)
-        fault_thread_begin(guard_worker(&s->crew.guard, worker));
+    if (!s->crew.guard.flight)
+        return;
+    fault_stack_begin();
+    fault_thread_begin(guard_worker(&s->crew.guard, worker));
 }
 
 static void worker_ends(void *user, uint32_t worker)
 {
     struct subscription *s = user;
 
-    if (s->crew.guard.flight)
-        fault_thread_end(guard_worker(&s->crew.guard, worker));
+    if (!s->crew.guard.flight)
+        return;
+    fault_thread_end(guard_worker(&s->crew.guard, worker));
+    fault_stack_end();
 }
 
 static uint32_t generation(void *user)
@@ -236,17 +240,19 @@ static enum warren_status make_parts(struct subscription *s,
                                       .concurrency = what->concurrency,
                                       .clock = s->source.clock,
                                       .outlook = &s->runtime->outlook};
-    const struct guard_options guard = {.flight = options->flight,
-                                        .queue = what->queue,
-                                        .handler = what->handler_name,
-                                        .concurrency = what->concurrency,
-                                        .wait_for_acks = wait_for_acks,
-                                        .user = s};
+    struct guard_options guard = {.flight = options->flight,
+                                  .queue = what->queue,
+                                  .handler = what->handler_name,
+                                  .concurrency = what->concurrency,
+                                  .wait_for_acks = wait_for_acks,
+                                  .user = s};
     enum warren_status status = make_admission(s, what);
 
     if (status == WARREN_OK)
         status = stages_init(&s->stages, what->middlewares, what->middleware_count, &s->source,
                              &stages_calls, s);
+    s->stages.guard = &s->crew.guard;
+    guard.ahead = stages_watched(&s->stages);
     if (status == WARREN_OK)
         status = crew_init(&s->crew, &s->source, what->middlewares, what->middleware_count, &guard);
     if (status == WARREN_OK)
@@ -284,6 +290,7 @@ enum warren_status subscription_new(const struct runtime_subscription *what,
     s->runtime = runtime;
     s->is_stream = what->is_stream;
     s->prefetch = what->prefetch;
+    s->prefetch_bytes = what->prefetch_bytes;
     s->ack_many = what->prefetch > ACK_SHARE ? what->prefetch / ACK_SHARE : 1;
     s->source = (struct job_source){.queue = what->queue,
                                     .handler = what->handler_name,
@@ -298,7 +305,8 @@ enum warren_status subscription_new(const struct runtime_subscription *what,
                                     .settled = receipts_came,
                                     .reserve = reserve,
                                     .user = s,
-                                    .broker_counts = options->flight == NULL};
+                                    .broker_counts = options->flight == NULL,
+                                    .failures = &runtime->failures};
     if (options->publisher)
         make_relay(s, what, options->publisher);
     subscription_metrics_init(s);

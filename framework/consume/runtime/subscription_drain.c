@@ -59,6 +59,7 @@ void subscription_drain(struct subscription *s)
     atomic_store(&s->consuming, false);
     runner_take_queued(s->runner, &s->arrived);
     admission_take_all(&s->admission, &s->arrived);
+    stages_give_up(&s->stages, &s->arrived);
     subscription_take_owed(s, &s->arrived);
     subscription_relay_counted(s, &s->arrived);
     atomic_store_explicit(&s->held, 0, memory_order_relaxed);

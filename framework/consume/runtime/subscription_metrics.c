@@ -25,6 +25,11 @@ void subscription_metrics_init(struct subscription *s)
     m->prefetch = metric_series(METRIC_PREFETCH, queue, handler);
     m->workers = metric_series(METRIC_WORKERS, queue, handler);
     m->consuming = metric_series(METRIC_CONSUMING, queue, handler);
+    m->ack_frames = metric_series(METRIC_ACK_FRAMES, queue, handler);
+    m->byte_pauses = metric_series(METRIC_BYTE_PAUSES, queue, handler);
+    m->recoveries = metric_series(METRIC_RECOVERIES, queue, handler);
+    m->unsettled_bytes = metric_series(METRIC_UNSETTLED_BYTES, queue, handler);
+    m->prefetch_bytes = metric_series(METRIC_PREFETCH_BYTES, queue, handler);
 }
 
 void subscription_metrics_done(struct subscription *s)
@@ -33,6 +38,19 @@ void subscription_metrics_done(struct subscription *s)
 
     for (size_t i = 0; i < sizeof s->metrics / sizeof *series; i++)
         metric_release(series[i]);
+}
+
+static void put_consumer(const struct subscription *s)
+{
+    const struct subscription_metrics *m = &s->metrics;
+    struct consumer_stats stats;
+
+    consumer_stats(s->consumer, &stats);
+    metric_put(m->ack_frames, (double)stats.ack_frames);
+    metric_put(m->byte_pauses, (double)stats.byte_pauses);
+    metric_put(m->recoveries, (double)stats.recoveries);
+    metric_put(m->unsettled_bytes, (double)consumer_bytes(s->consumer));
+    metric_put(m->prefetch_bytes, (double)s->prefetch_bytes);
 }
 
 void subscription_metrics_put(struct subscription *s)
@@ -57,4 +75,5 @@ void subscription_metrics_put(struct subscription *s)
     metric_put(m->prefetch, s->prefetch);
     metric_put(m->workers, s->crew.concurrency);
     metric_put(m->consuming, stats.consuming ? 1 : 0);
+    put_consumer(s);
 }

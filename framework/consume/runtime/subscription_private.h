@@ -5,6 +5,7 @@
 #ifndef WARREN_CONSUME_SUBSCRIPTION_PRIVATE_H
 #define WARREN_CONSUME_SUBSCRIPTION_PRIVATE_H
 
+#include "base/counter.h"
 #include "consume/job/crew.h"
 #include "consume/relay/owed.h"
 #include "consume/runtime/admission.h"
@@ -27,6 +28,11 @@ struct subscription_metrics {
     struct warren_series *prefetch;
     struct warren_series *workers;
     struct warren_series *consuming;
+    struct warren_series *ack_frames;
+    struct warren_series *byte_pauses;
+    struct warren_series *recoveries;
+    struct warren_series *unsettled_bytes;
+    struct warren_series *prefetch_bytes;
 };
 
 struct subscription {
@@ -37,6 +43,7 @@ struct subscription {
     struct relay relay; /* of the source, if there is a publisher */
     struct crew crew;
     uint32_t prefetch;
+    size_t prefetch_bytes; /* 0: no bound */
     uint32_t ack_many;
 
     struct batch arrived;       /* since the last turn */
@@ -59,7 +66,7 @@ struct subscription {
     bool cancelled; /* the broker has answered the cancel of draining */
     bool proving;
     struct subscription_metrics metrics;
-    /* Written by the loop alone, read by any thread: no atomic addition is needed. */
+    /* Read by any thread: see base/counter.h. */
     _Atomic uint64_t counts[COUNTS];
     _Atomic uint32_t held;
     atomic_bool consuming;
@@ -72,9 +79,7 @@ static inline int64_t subscription_now_ms(const struct subscription *s)
 
 static inline void subscription_count(struct subscription *s, unsigned count)
 {
-    uint64_t counted = atomic_load_explicit(&s->counts[count], memory_order_relaxed);
-
-    atomic_store_explicit(&s->counts[count], counted + 1, memory_order_relaxed);
+    counter_add(&s->counts[count], 1);
 }
 
 /* ---- subscription_metrics.c ---- */

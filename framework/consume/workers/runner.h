@@ -14,6 +14,7 @@
 #define WARREN_CONSUME_RUNNER_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "consume/attempt/batch.h"
 
@@ -65,9 +66,10 @@ struct runner_ops {
     void (*take_queued)(struct runner *runner, struct batch *batch);
     /** How many messages are being handled and how many wait. Thread: any. */
     void (*load)(struct runner *runner, uint32_t *running, uint32_t *queued);
-    /** End the workers, free. No handler is running, and all that was queued and settled was taken.
-     */
-    void (*end)(struct runner *runner);
+    /** End the workers. No handler is running, and all that was queued and settled was taken. */
+    void (*stop)(struct runner *runner);
+    /** Free it; it was stopped. */
+    void (*free)(struct runner *runner);
 };
 
 /** First in each implementation, zeroed but for what runner_init() sets. */
@@ -104,11 +106,21 @@ static inline void runner_load(struct runner *runner, uint32_t *running, uint32_
     runner->ops->load(runner, running, queued);
 }
 
-/** NULL is fine. */
-static inline void runner_free(struct runner *runner)
+/**
+ * End the workers; runner_settled() may still be under way. NULL is fine, and so is a second call.
+ */
+static inline void runner_stop(struct runner *runner)
 {
     if (runner)
-        runner->ops->end(runner);
+        runner->ops->stop(runner);
+}
+
+/** The same, and free it. */
+static inline void runner_free(struct runner *runner)
+{
+    runner_stop(runner);
+    if (runner)
+        runner->ops->free(runner);
 }
 
 /**

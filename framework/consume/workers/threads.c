@@ -326,7 +326,7 @@ static void load(struct runner *runner, uint32_t *running, uint32_t *queued)
     pthread_mutex_unlock(&t->lock);
 }
 
-static void end(struct runner *runner)
+static void stop(struct runner *runner)
 {
     struct threads *t = threads_of(runner);
     struct worker *chosen;
@@ -341,6 +341,13 @@ static void end(struct runner *runner)
         pthread_join(t->workers[i].thread, NULL);
         sem_destroy(&t->workers[i].wake);
     }
+    t->started = 0;
+}
+
+static void free_threads(struct runner *runner)
+{
+    struct threads *t = threads_of(runner);
+
     assert(runner_all_taken(runner));
     pthread_mutex_destroy(&t->lock);
     free(t);
@@ -350,7 +357,7 @@ enum warren_status threads_new(const struct threads_options *options,
                                const struct runner_calls *calls, void *user,
                                struct runner **ret_runner, struct warren_error *error)
 {
-    static const struct runner_ops ops = {push, look, take_queued, load, end};
+    static const struct runner_ops ops = {push, look, take_queued, load, stop, free_threads};
     struct threads *t;
     enum warren_status status;
 
@@ -366,7 +373,7 @@ enum warren_status threads_new(const struct threads_options *options,
     pthread_mutex_init(&t->lock, NULL);
     status = start_workers(t, options->name, error);
     if (status != WARREN_OK) {
-        end(&t->runner);
+        runner_free(&t->runner);
         return status;
     }
     *ret_runner = &t->runner;

@@ -1,6 +1,7 @@
 /* growth.c - see growth.h. */
 #include "publish/message/growth.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "amqp/wire/properties.h"

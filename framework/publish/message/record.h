@@ -9,6 +9,10 @@
 #ifndef WARREN_PUBLISH_RECORD_H
 #define WARREN_PUBLISH_RECORD_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include <warren/publisher.h>
 
 #include "base/arena.h"
@@ -44,6 +48,7 @@ struct record {
     struct delay *delay; /* it goes to the delay queues (delay.h); NULL: an ordinary one */
     int64_t spool_id;    /* of its row on disk (spooler.h); 0: it is in memory alone */
     int64_t leave_ms;    /* spooled: its receipt comes at this time, if not before */
+    int64_t sent_ns;     /* when its writing began last, by the monotonic clock */
     uint32_t sends;
     uint16_t reply_code;
     uint8_t internal_errors; /* of the broker, while it alone was in flight */

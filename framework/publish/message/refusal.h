@@ -4,6 +4,8 @@
 #ifndef WARREN_PUBLISH_REFUSAL_H
 #define WARREN_PUBLISH_REFUSAL_H
 
+#include <stdbool.h>
+
 #include <warren/publisher.h>
 
 #include "base/arena.h"

@@ -47,7 +47,8 @@ static void release(struct warren_publisher *p)
 {
     struct list *link;
 
-    spooler_free(p->spooler); /* first, for it wakes the loop */
+    publisher_metrics_done(p);
+    spooler_free(p->spooler); /* before the rest, for it wakes the loop */
     while ((link = list_pop(&p->incoming)))
         record_free(list_entry(link, struct record, link));
     sender_free(p->sender);
@@ -83,6 +84,8 @@ enum warren_status publisher_new(const struct warren_publisher_options *options,
     status = sender_new(p, &settings.connection, error);
     if (status == WARREN_OK)
         status = publisher_spool_open(p, &settings.options, error);
+    if (status == WARREN_OK)
+        publisher_metrics_init(p, settings.connection.name);
     publisher_settings_done(&settings);
     if (status == WARREN_OK)
         status = thread_start(&p->thread, "warren-publish", sender_run, p->sender, error);

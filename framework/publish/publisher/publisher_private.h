@@ -16,6 +16,7 @@
 #include "publish/message/options.h"
 #include "publish/message/window.h"
 #include "publish/publisher/publisher.h"
+#include "publish/publisher/publisher_metrics.h"
 #include "publish/spool/spooler.h"
 
 struct sender;
@@ -41,6 +42,8 @@ struct warren_publisher {
     bool connected;
     int64_t spool_done_below; /* everything with a lower id has left the disk */
     struct warren_publisher_stats stats;
+    int64_t blocked_since_ns; /* while stats.is_blocked; */
+    int64_t blocked_ns;       /* and all times before */
     char last_failure[WARREN_ERROR_TEXT_MAX];
     bool spool_trouble; /* what is to be said about the spool */
     char spool_words[WARREN_ERROR_TEXT_MAX];
@@ -58,6 +61,7 @@ struct warren_publisher {
     struct spooler *spooler; /* NULL: no spool */
     struct sender *sender;
     struct replies *replies;
+    struct publisher_metrics metrics;
 };
 
 /* publisher.c */

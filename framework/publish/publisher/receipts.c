@@ -136,6 +136,7 @@ void receipts_deliver(struct sender *s)
         return;
     collect(&batch, &s->window.ended);
     account(s, &batch);
+    publisher_metrics_ended(s->p, &batch.records);
     while ((link = list_pop(&batch.records)))
         call_back(s, list_entry(link, struct record, link));
     pthread_mutex_lock(&s->p->lock);

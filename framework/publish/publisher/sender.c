@@ -174,6 +174,7 @@ static bool write_record(struct sender *s, struct record *record)
         if (record->delay && !prepare_delay(s, record, &stop))
             return !stop;
         status = window_sent(&s->window, record);
+        record->sent_ns = s->writing_ns;
     }
     if (status == WARREN_OK)
         status = record_write(record, connection_out(s->connection), channel_number(s->channel),
@@ -193,6 +194,7 @@ static void write_some(struct sender *s, const struct buffer *out)
     int64_t may = pace_may(&s->pace, s->pace.limited ? now_ms(s) : 0);
     int64_t went = 0;
 
+    s->writing_ns = clock_now_ns(clock_monotonic());
     while (buffer_len(out) <= CONNECTION_OUT_HIGH) {
         struct record *record = s->writing ? s->writing : window_next(&s->window);
         bool begins = record && record != s->writing;

@@ -248,6 +248,18 @@ static void connection_was_lost(void *user, const struct connection_loss *loss)
     sender_work(s);
 }
 
+/* Under the lock. */
+static void note_blocked(struct warren_publisher *p, bool blocked)
+{
+    int64_t now_ns = clock_now_ns(clock_monotonic());
+
+    if (p->stats.is_blocked)
+        p->blocked_ns += now_ns - p->blocked_since_ns;
+    p->blocked_since_ns = now_ns;
+    p->stats.is_blocked = blocked;
+    p->stats.blocked += blocked;
+}
+
 static void connection_was_blocked(void *user, bool blocked, const char *reason)
 {
     struct sender *s = user;
@@ -256,8 +268,7 @@ static void connection_was_blocked(void *user, bool blocked, const char *reason)
     if (blocked)
         sender_leave_soon(s);
     pthread_mutex_lock(&s->p->lock);
-    s->p->stats.is_blocked = blocked;
-    s->p->stats.blocked += blocked;
+    note_blocked(s->p, blocked);
     pthread_mutex_unlock(&s->p->lock);
     if (s->p->observer.blocked)
         s->p->observer.blocked(s->p->observer_user, blocked, reason);

@@ -44,6 +44,7 @@ struct sender {
     int64_t trial_end_ms;          /* until then; 0: it was not refused yet */
     struct loop_timer pace_timer;  /* the next message may go, as far as the rate is concerned */
     struct record *writing;        /* half written: nothing else may be sent before its rest */
+    int64_t writing_ns;            /* when the records of this turn were begun */
     struct loop_timer expiry;
     int64_t expiry_ms;  /* what the timer is armed for; INT64_MAX: it is not */
     int64_t expired_ms; /* when it last fired */

@@ -292,6 +292,15 @@ void spooler_stats(struct spooler *s, struct warren_publisher_stats *stats)
     pthread_mutex_unlock(&s->lock);
 }
 
+void spooler_levels(struct spooler *s, struct spooler_levels *levels)
+{
+    pthread_mutex_lock(&s->lock);
+    *levels = (struct spooler_levels){.room_waits = s->room_waits,
+                                      .bytes_max = (int64_t)s->options.max_bytes,
+                                      .oldest_ms = s->messages > 0 ? s->oldest_ms : 0};
+    pthread_mutex_unlock(&s->lock);
+}
+
 void spooler_close(struct spooler *s)
 {
     pthread_mutex_lock(&s->lock);

@@ -88,6 +88,16 @@ void spooler_appended(struct spooler *spooler, int64_t messages, int64_t bytes, 
 
 /** The id of the last message that was committed. Thread: any. */
 int64_t spooler_last_id(struct spooler *spooler);
+/** What the statistics of <warren/publisher.h> do not say. */
+struct spooler_levels {
+    uint64_t room_waits; /* times that there was no room; part of window_full */
+    int64_t bytes_max;
+    int64_t oldest_ms; /* when the oldest one that is to be sent was appended, since 1970; a second
+                          old at most. 0: there is none */
+};
+
+/** Thread: any. */
+void spooler_levels(struct spooler *spooler, struct spooler_levels *levels);
 /** Thread: any. */
 void spooler_stats(struct spooler *spooler, struct warren_publisher_stats *stats);
 

@@ -41,19 +41,20 @@ static bool has_to_write(const struct spooler *s, int64_t now)
 /* When there will be something to do, whatever else happens. */
 static int64_t next_ms(const struct spooler *s, int64_t now)
 {
-    int64_t retry_ms = spooler_retry_ms(s);
     int64_t at = s->resume_ms;
 
     if (!s->is_writing)
         at = earlier(at, s->crowded_ms);
     if (!s->is_writing && s->ended_count > 0)
-        at = earlier(at, s->ended_due_ms > retry_ms ? s->ended_due_ms : retry_ms);
+        at = earlier(at, s->ended_due_ms > s->retry_ms ? s->ended_due_ms : s->retry_ms);
     if (!s->is_writing && s->options.max_age_ms > 0 && !s->halted)
         at = earlier(at, s->age_ms);
-    if (s->backlog && now < retry_ms)
-        at = earlier(at, retry_ms);
+    if (s->backlog && now < s->retry_ms)
+        at = earlier(at, s->retry_ms);
     if (s->refused > 0)
         at = earlier(at, s->look_ms);
+    if (s->oldest_moved)
+        at = earlier(at, s->oldest_at_ms);
     if (s->unreported_dropped + s->unreported_expired > 0)
         at = earlier(at, s->report_ms);
     return at;
@@ -69,6 +70,7 @@ void spooler_take_totals(struct spooler *s, const struct spool_totals *totals)
     s->messages = totals->messages;
     s->refused = totals->refused;
     s->last_id = s->counted_id = totals->last_id;
+    s->oldest_moved = true;
 }
 
 /* A queue refused something: what is under way ends first, then it is begun again from there. */
@@ -121,6 +123,27 @@ static void look_if_due(struct spooler *s)
     look(s);
 }
 
+/* For who asks how old it is. All that is below `done_below` has left the disk, or is refused. */
+static void look_for_oldest_if_due(struct spooler *s, int64_t now)
+{
+    struct warren_error error;
+    int64_t at_ms;
+    bool look;
+
+    pthread_mutex_lock(&s->lock);
+    look = s->oldest_moved && now >= s->oldest_at_ms;
+    s->oldest_moved = s->oldest_moved && !look;
+    pthread_mutex_unlock(&s->lock);
+    if (!look)
+        return;
+    s->oldest_at_ms = now + LOOK_STEP_MS;
+    if (spool_oldest_to_send(s->spool, s->done_below - 1, &at_ms, &error) != WARREN_OK)
+        return;
+    pthread_mutex_lock(&s->lock);
+    s->oldest_ms = at_ms;
+    pthread_mutex_unlock(&s->lock);
+}
+
 /* What is too old goes first: it is not to be sent any more. */
 static bool may_read_back(struct spooler *s, int64_t now)
 {
@@ -129,7 +152,7 @@ static bool may_read_back(struct spooler *s, int64_t now)
     pthread_mutex_lock(&s->lock);
     may = !s->halted && !old_are_due(s, now);
     pthread_mutex_unlock(&s->lock);
-    return may && now >= spooler_retry_ms(s) && s->backlog && s->nacked == 0;
+    return may && now >= s->retry_ms && s->backlog && s->nacked == 0;
 }
 
 /* Under the lock. Not sooner: what is read next has what they appended. */
@@ -149,8 +172,10 @@ static bool see_to_writing(struct spooler *s, int64_t now)
 
     pthread_mutex_lock(&s->lock);
     stop = s->stopping;
-    if (stop && !s->has_tried)
-        s->has_tried = s->is_at_once = true;
+    if (stop && !s->is_last_try) {
+        s->is_last_try = true;
+        s->retry_ms = 0;
+    }
     ask = has_to_write(s, now) && spooler_asks_to_write(s);
     take_note_of_others(s);
     pthread_mutex_unlock(&s->lock);
@@ -171,6 +196,7 @@ int64_t spooler_tend(struct writer_client *client, int64_t now)
     if (may_read_back(s, now))
         more = spooler_read_back(s);
     spooler_report_done(s);
+    look_for_oldest_if_due(s, now);
     spooler_report_removed(s, stop);
     pthread_mutex_lock(&s->lock);
     if (s->ended_count > 0 && s->ended_due_ms == INT64_MAX)

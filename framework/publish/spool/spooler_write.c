@@ -46,7 +46,7 @@ bool spooler_ended_are_due(const struct spooler *s, int64_t now)
         return false;
     if (!list_empty(&s->tickets))
         return true;
-    return now >= spooler_retry_ms(s) &&
+    return now >= s->retry_ms &&
            (s->stopping || now >= s->ended_due_ms || s->ended_count >= ENDED_MANY || s->nacked > 0);
 }
 
@@ -321,6 +321,7 @@ static void account(struct spooler *s)
     s->expired += round->expired;
     s->unreported_dropped += round->dropped;
     s->unreported_expired += round->expired;
+    s->oldest_moved = true;
     if (round->bytes < 0 || unused > 0)
         condition_broadcast(&s->room_cond);
     pthread_mutex_unlock(&s->lock);
@@ -393,7 +394,7 @@ static void written(struct writer_work *work, enum warren_status status)
     account(s);
     if (status == WARREN_OK)
         forget_ended(s);
-    s->is_at_once = false;
+    s->retry_ms = status == WARREN_OK ? 0 : now_ms() + SPOOLER_RETRY_MS;
     s->ended_due_ms = INT64_MAX;
     s->round.begun = false;
     answer_tickets(s);

@@ -11,6 +11,7 @@
 
 #include "base/ascii.h"
 #include "base/error.h"
+#include "store/db/at_rest.h"
 
 static const char *const synchronous_words[] = {"off", "normal", "full"};
 
@@ -193,4 +194,9 @@ enum warren_status database_set_synchronous(struct database *database,
     database->is_set = status == WARREN_OK;
     database->synchronous = synchronous;
     return status;
+}
+
+const char *database_library_version(void)
+{
+    return sqlite3_libversion();
 }

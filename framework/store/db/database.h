@@ -63,7 +63,7 @@ void database_close(struct database *database);
 struct sqlite3 *database_handle(struct database *database);
 /** As the options named it: for what is said of it. */
 const char *database_path(const struct database *database);
-/** Its one name, whatever links lead to it (database_open.c): what lies beside it has that and a
+/** Its one name, whatever links lead to it (real_name.h): what lies beside it has that and a
  * suffix.
  */
 const char *database_file(const struct database *database);
@@ -128,6 +128,9 @@ void database_unwatch(struct database *database, const char *suffix);
 enum warren_status database_fail(struct database *database, int code, const char *doing,
                                  struct warren_error *error);
 
+/** The version of SQLite that runs. Static storage. Thread: any. */
+const char *database_library_version(void);
+
 /* ---- care ---- */
 
 /** Bytes of the log beside a file (-wal), which is cut off above that, as soon as nobody reads. */
@@ -149,6 +152,8 @@ enum database_log_news {
 enum database_log_news database_tend_log(struct database *database, char text[DATABASE_LOG_TEXT]);
 /** What takes long of it, and can be done while others write. */
 void database_flush_log(struct database *database);
+/** Bytes of the log, as they are on disk. Thread: any. */
+int64_t database_log_bytes(const struct database *database);
 bool database_log_is_large(const struct database *database);
 
 /** Called with a sentence for each fault that database_check() finds. */
@@ -180,20 +185,5 @@ enum warren_status database_size(struct database *database, struct database_size
  */
 enum warren_status database_backup(struct database *database, const char *to,
                                    struct warren_error *error);
-
-/* ---- how much is in a file, for people ---- */
-
-/** Counts of rows; times in ms since 1970, of no meaning if nothing is done. */
-struct census {
-    int64_t done; /* keys of messages that were handled */
-    int64_t oldest_ms;
-    int64_t newest_ms;
-    int64_t claimed; /* keys of messages being handled, where processes share the file */
-    int64_t spooled; /* messages that wait for the broker */
-};
-
-/** Count. Status as database_fail(). */
-enum warren_status census_take(struct database *database, struct census *census,
-                               struct warren_error *error);
 
 #endif

@@ -44,6 +44,18 @@ bool idempotency_forgot(struct idempotency_store *store, int64_t *ret_age_ms)
     return *ret_age_ms >= 0;
 }
 
+void idempotency_count(struct idempotency_store *store, struct idempotency_counts *counts)
+{
+    pthread_mutex_lock(&store->mutex);
+    *counts = (struct idempotency_counts){
+        .keys = key_index_rows(store->index, store->committed_row),
+        .keys_max = (int64_t)store->keys_max,
+        .claims = (int64_t)store->claims.count,
+        .forgotten = store->forgotten,
+    };
+    pthread_mutex_unlock(&store->mutex);
+}
+
 /* ---- a connection ---- */
 
 /* Claims keep their lease beside its end, so that they can be prolonged all at once. */

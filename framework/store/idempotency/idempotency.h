@@ -16,11 +16,14 @@
  * Times of leases are of the monotonic clock; those of retention of the wall clock, where a step
  * backwards makes rows stay longer.
  * Thread: as each function says. Failures are those of database_fail(). Elsewhere: who writes, in
- * groups (writer/writer.h), and what is to be written (writer/key_writer.h).
+ * groups (writer/writer.h), and what is to be written (writer/keeper.h).
  */
 #ifndef WARREN_STORE_IDEMPOTENCY_H
 #define WARREN_STORE_IDEMPOTENCY_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #include <warren/message.h>
@@ -107,6 +110,16 @@ bool idempotency_has_claims(struct idempotency_store *store);
  * @ret_age_ms  how old the newest of them was
  */
 bool idempotency_forgot(struct idempotency_store *store, int64_t *ret_age_ms);
+
+/** How many there are. */
+struct idempotency_counts {
+    int64_t keys; /* done; those of the last second that were too old included */
+    int64_t keys_max;
+    int64_t claims;     /* of this process */
+    uint64_t forgotten; /* removed before their time, by this process */
+};
+
+void idempotency_count(struct idempotency_store *store, struct idempotency_counts *counts);
 
 /* ---- rows: one at a time of all connections of this process, and in a transaction if it writes.
  * What was written is undone with that; the next idempotency_begin() knows ---- */

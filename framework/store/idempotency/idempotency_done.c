@@ -227,7 +227,8 @@ static enum warren_status look_at_first(struct idempotency_rows *rows, int64_t n
         pthread_mutex_lock(&store->mutex);
         if (is_old || first < keep_row(store, next_row))
             *ret_first = first;
-        if (*ret_first > 0 && !is_old)
+        store->forgets = *ret_first > 0 && !is_old;
+        if (store->forgets)
             store->forgot_ms = clock_minus_ms(store->wall_ms(), at_ms);
         key_index_raise(store->index, first);
         pthread_mutex_unlock(&store->mutex);
@@ -265,7 +266,12 @@ enum warren_status idempotency_purge(struct idempotency_rows *rows, int64_t limi
     sqlite3_bind_int64(statement, 2, keep_row(rows->store, next_row));
     sqlite3_bind_int64(statement, 3, keep_ms(rows->store));
     status = database_step(rows->database, statement, error);
-    if (status == WARREN_OK)
-        *ret_gone = sqlite3_changes(database_handle(rows->database));
-    return status;
+    if (status != WARREN_OK)
+        return status;
+    *ret_gone = sqlite3_changes(database_handle(rows->database));
+    pthread_mutex_lock(&rows->store->mutex);
+    if (rows->store->forgets)
+        rows->store->forgotten += (uint64_t)*ret_gone;
+    pthread_mutex_unlock(&rows->store->mutex);
+    return WARREN_OK;
 }

@@ -30,6 +30,8 @@ struct idempotency_store {
     pthread_mutex_t mutex; /* guards what is below */
     int64_t committed_row; /* all below it are committed, and have been read */
     int64_t forgot_ms;     /* the age of what keys_max took before its time; -1: none */
+    bool forgets;          /* the oldest row is to go before its time */
+    uint64_t forgotten;    /* rows that went so */
     struct key_index *index;
     struct claim_set claims; /* of this process */
 };

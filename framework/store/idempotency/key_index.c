@@ -57,6 +57,13 @@ void key_index_free(struct key_index *index)
     free(index);
 }
 
+int64_t key_index_rows(const struct key_index *index, int64_t next)
+{
+    int64_t floor = index->floor > 0 ? index->floor : 1;
+
+    return next > floor ? next - floor : 0;
+}
+
 size_t key_index_used(const struct key_index *index)
 {
     return index->used;

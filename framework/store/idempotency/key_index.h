@@ -46,6 +46,8 @@ void key_index_raise(struct key_index *index, int64_t floor);
  */
 int64_t key_index_find(const struct key_index *index, uint64_t hash, size_t *cursor);
 
+/** Rows from the floor up to @next. */
+int64_t key_index_rows(const struct key_index *index, int64_t next);
 /** Slots in use, dead ones included. */
 size_t key_index_used(const struct key_index *index);
 

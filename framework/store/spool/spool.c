@@ -206,6 +206,29 @@ enum warren_status spool_count_refused(struct spool *spool, int64_t *ret_refused
                            ret_refused, error);
 }
 
+enum warren_status spool_oldest_to_send(struct spool *spool, int64_t after, int64_t *ret_at_ms,
+                                        struct warren_error *error)
+{
+    sqlite3_stmt *statement;
+    enum warren_status status = database_prepare(
+        spool->database,
+        "SELECT at FROM spool WHERE id > ? AND refused IS NULL ORDER BY id LIMIT 1", &statement,
+        error);
+    int code;
+
+    *ret_at_ms = 0;
+    if (status != WARREN_OK)
+        return status;
+    sqlite3_bind_int64(statement, 1, after);
+    code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        *ret_at_ms = sqlite3_column_int64(statement, 0);
+    else if (code != SQLITE_DONE)
+        status = database_fail(spool->database, code, "cannot be read", error);
+    database_finalize(statement);
+    return status;
+}
+
 /* ---- writing ---- */
 
 /* Bytes of no length have no address, which would be NULL to SQLite. */

@@ -92,6 +92,15 @@ enum warren_status spool_count(struct spool *spool, struct spool_totals *totals,
 enum warren_status spool_count_refused(struct spool *spool, int64_t *ret_refused,
                                        struct warren_error *error);
 
+/**
+ * When the first one above @after that is to be sent was appended: quick, if there are few refused
+ * ones between.
+ *
+ * @ret_at_ms  since 1970; 0: there is none
+ */
+enum warren_status spool_oldest_to_send(struct spool *spool, int64_t after, int64_t *ret_at_ms,
+                                        struct warren_error *error);
+
 enum spool_which { SPOOL_TO_SEND = 1, SPOOL_REFUSED = 2, SPOOL_ALL = 3 };
 
 /**

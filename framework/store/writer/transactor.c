@@ -1,4 +1,5 @@
 /* transactor.c - see transactor.h: its life, and handlers, one at a time. */
+#include <stddef.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -46,7 +47,7 @@ static void discard(struct transactor *t)
     free(t);
 }
 
-enum warren_status transactor_new(const struct key_writer_options *options, struct writer *writer,
+enum warren_status transactor_new(const struct keeper_options *options, struct writer *writer,
                                   struct writer_client *client, struct idempotency_store *store,
                                   struct transactor **ret, struct warren_error *error)
 {
@@ -321,7 +322,7 @@ enum warren_status transactor_leave(struct transactor *t, struct transactor_work
         works_add(&t->group, &work->work);
         pthread_mutex_unlock(&t->writer->mutex);
         if (t->is_alone)
-            status = transactor_commit(t, error);
+            status = transactor_commit(t, 0, error);
     } else {
         idempotency_set_next_row(t->store, before);
         undo(t, status == WARREN_EINVAL ? NULL : error->text);

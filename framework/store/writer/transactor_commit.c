@@ -226,11 +226,12 @@ static void blame_group(struct transactor *t, size_t count, const char *text)
                  count, text);
 }
 
-enum warren_status transactor_commit(struct transactor *t, struct warren_error *error)
+enum warren_status transactor_commit(struct transactor *t, size_t works, struct warren_error *error)
 {
     size_t count = t->group.count;
     enum warren_status status = database_in_place(t->side.database, error);
     bool is_tried = status == WARREN_OK;
+    int64_t begun_ns = clock_now_ns(clock_monotonic());
 
     if (is_tried)
         status = transactor_run_own(t, OWN_COMMIT, error);
@@ -240,8 +241,10 @@ enum warren_status transactor_commit(struct transactor *t, struct warren_error *
     } else {
         writer_note(t->writer, t->client, status, error->text, count);
     }
-    if (status == WARREN_OK)
+    if (status == WARREN_OK) {
         atomic_fetch_add(&t->writer->commits, 1);
+        writer_metrics_committed(t->writer, count + works, begun_ns);
+    }
     transactor_close(t, status);
     return status;
 }

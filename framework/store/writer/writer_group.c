@@ -1,6 +1,7 @@
 /* writer_group.c - one transaction of a writer: its works, with what handlers have written. */
 #include <sqlite3.h>
 
+#include "base/error.h"
 #include "store/writer/writer_private.h"
 
 /* Between attempts at what failed, doubling. */
@@ -23,14 +24,6 @@ void writer_side_done(struct writer_side *side)
 
 /* ---- reports ---- */
 
-static void wait_longer(struct writer_retry *retry)
-{
-    retry->delay_ms = retry->delay_ms == 0 ? RETRY_MIN_MS : 2 * retry->delay_ms;
-    if (retry->delay_ms > RETRY_MAX_MS)
-        retry->delay_ms = RETRY_MAX_MS;
-    retry->at_ms = writer_now_ms() + retry->delay_ms;
-}
-
 void writer_note(struct writer *w, struct writer_client *client, enum warren_status status,
                  const char *text, size_t waiting)
 {
@@ -43,10 +36,6 @@ void writer_note(struct writer *w, struct writer_client *client, enum warren_sta
     pthread_mutex_lock(&w->mutex);
     is_news = client->is_failing != failed;
     client->is_failing = failed;
-    if (failed)
-        wait_longer(&client->retry);
-    else
-        client->retry = (struct writer_retry){0};
     pthread_mutex_unlock(&w->mutex);
     if (failed)
         atomic_fetch_add(&w->failures, 1);
@@ -97,6 +86,14 @@ static void note_group(struct writer *w, const struct works *works, enum warren_
     }
 }
 
+static void wait_longer(struct writer *w)
+{
+    w->retry_ms = w->retry_ms == 0 ? RETRY_MIN_MS : 2 * w->retry_ms;
+    if (w->retry_ms > RETRY_MAX_MS)
+        w->retry_ms = RETRY_MAX_MS;
+    w->retry_at_ms = writer_now_ms() + w->retry_ms;
+}
+
 /* All of them have this fate, or are to be tried again. */
 static void end(struct writer *w, struct works *works, enum warren_status status,
                 const struct warren_error *error)
@@ -104,9 +101,9 @@ static void end(struct writer *w, struct works *works, enum warren_status status
     struct writer_work *work;
 
     if (status != WARREN_OK && status != WARREN_ECLOSED)
-        wait_longer(&w->retry);
+        wait_longer(w);
     else if (status == WARREN_OK && w->failed.count == 0)
-        w->retry = (struct writer_retry){0};
+        w->retry_ms = 0;
     note_group(w, works, status, error);
     while ((work = works_pop(works))) {
         if (status != WARREN_OK && status != WARREN_ECLOSED && work->kind->retried &&
@@ -180,19 +177,23 @@ static enum warren_status write_alone(struct writer *w, struct works *works,
 {
     struct database *database = w->own.database;
     enum warren_status status = writer_begin(w, &w->own, synchronous_of(works), error);
+    int64_t begun_ns;
 
     if (status != WARREN_OK)
         return status;
     status = run_all(w, works, &w->own, error);
     if (status == WARREN_OK && is_bound_to_place(works))
         status = database_in_place(database, error);
+    begun_ns = clock_now_ns(clock_monotonic());
     if (status == WARREN_OK)
         status = database_commit(database, error);
     else
         database_rollback(database);
-    if (status == WARREN_OK)
-        atomic_fetch_add(&w->commits, 1);
-    return status;
+    if (status != WARREN_OK)
+        return status;
+    atomic_fetch_add(&w->commits, 1);
+    writer_metrics_committed(w, works->count, begun_ns);
+    return WARREN_OK;
 }
 
 /* WARREN_EINVAL: nothing is written, for what handlers wrote is refused. */
@@ -204,7 +205,7 @@ static enum warren_status write_with_handlers(struct transactor *t, struct works
     transactor_guard_own(&t->guard);
     status = run_all(t->writer, works, &t->side, error);
     if (status == WARREN_OK)
-        return transactor_commit(t, error);
+        return transactor_commit(t, works->count, error);
     transactor_lose(t, error->text);
     return status;
 }

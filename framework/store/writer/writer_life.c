@@ -22,6 +22,7 @@ static void free_writer(struct writer *w)
         pthread_mutex_unlock(&w->mutex);
         pthread_join(w->thread, NULL);
     }
+    writer_metrics_done(w);
     if (w->abandoned) /* it is left to the lost thread */
         return;
     writer_side_done(&w->own);
@@ -44,6 +45,7 @@ static enum warren_status open_file(struct writer *w, const struct database_opti
     if (status == WARREN_OK) {
         w->device = file.st_dev;
         w->inode = file.st_ino;
+        writer_metrics_init(w);
         status = thread_start(&w->thread, "warren-writer", writer_run, w, error);
     }
     w->started = status == WARREN_OK;

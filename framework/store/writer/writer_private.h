@@ -13,6 +13,7 @@
 #include "store/writer/transactor.h"
 #include "store/writer/transactor_guard.h"
 #include "store/writer/writer.h"
+#include "store/writer/writer_metrics.h"
 
 /** One that keeps keys and one that has a spool; tests have more. */
 #define WRITER_CLIENTS 4
@@ -64,12 +65,14 @@ struct writer {
 
     /* the thread's */
     struct works failed; /* to be tried again; others look while it sleeps */
-    struct writer_retry retry;
+    int64_t retry_ms;    /* the delay before that */
+    int64_t retry_at_ms;
     int64_t due_ms;  /* when there is something to do although nothing comes */
     int64_t tend_ms; /* when to look after the log; INT64_MAX: no need */
 
     atomic_uint_fast64_t commits;
     atomic_uint_fast64_t failures;
+    struct writer_metrics metrics;
 };
 
 static inline int64_t writer_now_ms(void)
@@ -156,8 +159,11 @@ void transactor_lose(struct transactor *t, const char *text);
  * Commit the group. What the store did is reported to the operator, and is WARREN_EIO and others;
  * what one of the group did, by whatever it wrote, is WARREN_EINVAL: who that was is found out
  * singly.
+ *
+ * @works  of the writer, that share the transaction
  */
-enum warren_status transactor_commit(struct transactor *t, struct warren_error *error);
+enum warren_status transactor_commit(struct transactor *t, size_t works,
+                                     struct warren_error *error);
 
 /** A handler is about to enter. */
 void transactor_blame_begin(struct transactor *t);

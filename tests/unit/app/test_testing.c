@@ -1,7 +1,9 @@
 /* test_testing.c - <warren/testing.h>: what a user's unit test may ask of a handler. */
+#include <math.h>
 #include <poll.h>
 #include <unistd.h>
 
+#include <warren/metrics.h>
 #include <warren/middleware.h>
 #include <warren/testing.h>
 
@@ -117,6 +119,38 @@ static void say(struct warren_job *job, const struct warren_options *options)
         warren_job_fail(job, "%s+%s", warren_job_error(job), words[i]);
 }
 
+static const double bounds[] = {10, 100};
+static const struct warren_metric charged = {
+    .size = sizeof charged,
+    .name = "shop_charged_total",
+    .help = "Payments by currency.",
+    .type = WARREN_COUNTER,
+    .labels = (const char *const[]){"currency", NULL},
+};
+static const struct warren_metric amounts = {
+    .size = sizeof amounts,
+    .name = "shop_amount_euros",
+    .help = "Amounts.",
+    .type = WARREN_HISTOGRAM,
+    .bounds = bounds,
+    .bound_count = 2,
+};
+
+/* As a handler counts its own. */
+static enum warren_outcome count(struct warren_job *job)
+{
+    struct warren_series *series[2];
+
+    if (warren_metric_series(&charged, (const char *const[]){"EUR", NULL}, &series[0], NULL) !=
+            WARREN_OK ||
+        warren_metric_series(&amounts, NULL, &series[1], NULL) != WARREN_OK)
+        return WARREN_REJECT;
+    warren_count(series[0], 1);
+    warren_observe(series[1], 12.5);
+    warren_job_fail(job, "counted");
+    return WARREN_ACK;
+}
+
 static enum warren_outcome answer(struct warren_job *job, void *state)
 {
     const struct script *script = state;
@@ -124,6 +158,8 @@ static enum warren_outcome answer(struct warren_job *job, void *state)
 
     if (says(job, "publish"))
         return publish_two(job);
+    if (says(job, "count"))
+        return count(job);
     if (says(job, "ping"))
         return warren_job_reply(job, &reply) == WARREN_OK ? WARREN_ACK : WARREN_REJECT;
     if (says(job, "pass on"))
@@ -880,6 +916,30 @@ static void wrong_handlers_are_named(void **state)
                    "/nowhere.so: cannot open the plugin: No such file or directory");
 }
 
+/* What a handler counts can be read, by the name that operators see. */
+static void what_it_counts_is_read(void **state)
+{
+    static const char euros[] = "shop_charged_total{currency=\"EUR\"}";
+
+    (void)state;
+    open_script(NULL);
+    assert_true(isnan(warren_test_metric(euros)));
+    for (int i = 1; i <= 2; i++) {
+        deliver("count");
+        assert_int_equal(warren_test_run(test)->outcome, WARREN_ACK);
+        assert_true(warren_test_metric(euros) == i);
+        assert_true(warren_test_metric("shop_amount_euros_count") == i);
+        assert_true(warren_test_metric("shop_amount_euros_sum") == i * 12.5);
+    }
+    assert_true(warren_test_metric("shop_amount_euros_bucket{le=\"10\"}") == 0);
+    assert_true(warren_test_metric("shop_amount_euros_bucket{le=\"100\"}") == 2);
+    assert_true(isnan(warren_test_metric("shop_charged_total")));
+    assert_true(isnan(warren_test_metric("shop_charged_total{currency=\"USD\"}")));
+    assert_true(isnan(warren_test_metric("# HELP")));
+    assert_true(isnan(warren_test_metric("")));
+    assert_true(isnan(warren_test_metric(NULL)));
+}
+
 static void a_message_that_cannot_be_is_refused(void **state)
 {
     char name[257];
@@ -932,6 +992,7 @@ int main(void)
         T(mistakes_are_named),
         T(wrong_chains_are_named),
         T(wrong_handlers_are_named),
+        T(what_it_counts_is_read),
         T(a_message_that_cannot_be_is_refused),
     };
 

@@ -1,8 +1,10 @@
 /* test_metrics.c - base/metrics.h, metric_cells.h, exposition.h and <warren/metrics.h>. */
-#include "base/exposition.h"
 #include "base/metrics.h"
+#include "support/metric_page.h"
 #include "support/test.h"
+#include "unit/comma_locale.h"
 
+#include <locale.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -13,22 +15,10 @@
 
 #define LABELS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-static char *page(void)
-{
-    struct buffer buffer;
-    char *text;
-
-    buffer_init(&buffer, 1 << 24);
-    assert_int_equal(exposition_write(&buffer), WARREN_OK);
-    text = strndup((const char *)buffer_front(&buffer), buffer_len(&buffer));
-    buffer_done(&buffer);
-    return text;
-}
-
 /* Is @line a whole line of the page? */
 static bool has_line(const char *line)
 {
-    char *text = page();
+    char *text = metric_page();
     char *at = text;
     size_t len = strlen(line);
     bool found = false;
@@ -155,6 +145,12 @@ static void a_gauge_is_what_it_was_set_to(void **state)
     warren_set(series, -2.5);
     assert_true(has_line("test_level -2.5"));
     assert_true(has_line("# HELP test_level A \\\\ level\\nof two lines."));
+    warren_set(series, 0.1);
+    assert_true(has_line("test_level 0.1"));
+    warren_set(series, 1796047014.12); /* a time: no digit is lost */
+    assert_true(has_line("test_level 1796047014.12"));
+    warren_set(series, 0.1 + 0.2);
+    assert_true(has_line("test_level 0.30000000000000004"));
     warren_set(series, INFINITY);
     assert_true(has_line("test_level +Inf"));
 }
@@ -180,6 +176,19 @@ static void nonsense_is_not_counted(void **state)
 }
 
 /* ---- labels ---- */
+
+/* A plugin may have called setlocale(3). */
+static void numbers_have_a_point(void **state)
+{
+    const struct warren_metric metric = {
+        .size = sizeof metric, .name = "test_point", .help = "A number.", .type = WARREN_GAUGE};
+
+    (void)state;
+    TAKE_COMMA_LOCALE();
+    warren_set(series_of(&metric, NULL), 1.5);
+    assert_true(has_line("test_point 1.5"));
+    setlocale(LC_ALL, "C");
+}
 
 /* Whatever a value holds, the page has one line of UTF-8 for it, escaped as Prometheus reads it. */
 static void values_are_escaped(void **state)
@@ -341,7 +350,8 @@ static void names_are_right(void **state)
 
         metric_family_row(i, &info, &labels);
         len = strlen(info.name);
-        assert_int_equal(strncmp(info.name, "warren_", 7), 0);
+        assert_true(strncmp(info.name, "warren_", 7) == 0 ||
+                    strncmp(info.name, "process_", 8) == 0);
         assert_int_equal(strcmp(info.name + len - 6, "_total") == 0, info.type == WARREN_COUNTER);
         assert_int_equal(info.bound_count > 0, info.type == WARREN_HISTOGRAM);
         assert_int_equal(info.help[strlen(info.help) - 1], '.');
@@ -377,15 +387,59 @@ static void a_child_can_count(void **state)
 
             alarm(60);
             warren_count(series, 1);
-            free(page());
+            free(metric_page());
             _exit(metric_value(series) == before + 1 ? 0 : 1);
         }
-        free(page());
+        free(metric_page());
         assert_int_equal(waitpid(child, &status, 0), child);
         assert_int_equal(status, 0);
     }
     pthread_cancel(thread);
     pthread_join(thread, NULL);
+}
+
+static void *read_for_ever(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+        free(metric_page());
+        pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+        pthread_testcancel();
+    }
+    return NULL;
+}
+
+/* Whoever reads then does not stop it; and what the parent's collectors ask is not the child's. */
+static void a_child_has_no_collectors(void **state)
+{
+    struct warren_series *series = metric_series(METRIC_RECEIVED, "fork", "h");
+    struct metric_collector collector = {.collect = put, .user = series};
+    pthread_t thread;
+
+    (void)state;
+    metrics_collect_add(&collector);
+    assert_int_equal(pthread_create(&thread, NULL, read_for_ever, NULL), 0);
+    for (int i = 0; i < 50; i++) {
+        pid_t child = fork();
+        int status;
+
+        if (child == 0) {
+            alarm(60);
+            _exit(metric_on_page("warren_messages_received_total{queue=\"fork\",handler=\"h\"}") ==
+                          0
+                      ? 0
+                      : 1);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+    }
+    pthread_cancel(thread);
+    pthread_join(thread, NULL);
+    assert_true(metric_on_page("warren_messages_received_total{queue=\"fork\",handler=\"h\"}") ==
+                5);
+    metrics_collect_remove(&collector);
+    metric_release(series);
 }
 
 int main(void)
@@ -396,6 +450,7 @@ int main(void)
         cmocka_unit_test(buckets_are_cumulative),
         cmocka_unit_test(a_gauge_is_what_it_was_set_to),
         cmocka_unit_test(nonsense_is_not_counted),
+        cmocka_unit_test(numbers_have_a_point),
         cmocka_unit_test(values_are_escaped),
         cmocka_unit_test(the_same_values_are_one_series),
         cmocka_unit_test(series_are_bounded),
@@ -403,6 +458,7 @@ int main(void)
         cmocka_unit_test(collectors_are_asked),
         cmocka_unit_test(names_are_right),
         cmocka_unit_test(a_child_can_count),
+        cmocka_unit_test(a_child_has_no_collectors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,7 +49,7 @@ static int setup_with(void **state, size_t gate_count)
     static const struct warren_middleware gate = {.may = may, .took = took};
     static const struct warren_middleware other; /* no gate */
     struct chain_member members[] = {
-        {&other, NULL}, {&gate, &rig->gates[0]}, {&gate, &rig->gates[1]}};
+        {&other, NULL, false}, {&gate, &rig->gates[0], false}, {&gate, &rig->gates[1], false}};
 
     for (size_t i = 0; i < 2; i++)
         rig->gates[i] = (struct gate){.tokens = 1000, .retry_ms = 10};

@@ -52,7 +52,7 @@ static enum warren_outcome run(const struct warren_link *links, size_t count,
     trail[0] = '\0';
     for (size_t i = 0; i < count; i++) {
         middlewares[i].call = links[i].call;
-        members[i] = (struct chain_member){&middlewares[i], links[i].state};
+        members[i] = (struct chain_member){&middlewares[i], links[i].state, false};
     }
     assert_int_equal(chain_init(&chain, members, count, false, &handler, &answer), WARREN_OK);
     outcome = chain_run(&chain, job);

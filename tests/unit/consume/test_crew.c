@@ -44,7 +44,8 @@ static int setup(void **state)
     static const struct warren_middleware looks = {.before = before};
     static const struct warren_middleware plain = {.call = pass};
     static const struct warren_middleware judge = {.call = pass, .late_failures = true};
-    const struct chain_member members[] = {{&looks, NULL}, {&plain, "p"}, {&judge, "j"}};
+    const struct chain_member members[] = {
+        {&looks, NULL, false}, {&plain, "p", false}, {&judge, "j", false}};
     const struct guard_options guard = {.queue = "q", .handler = "p.h", .concurrency = 2};
     struct warren_bytes none = {"", 0};
     struct rig *rig = calloc(1, sizeof *rig);

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "consume/crash/flight_recorder.h"
-#include "support/test.h"
+#include "support/metric_page.h"
 
 #define WORKERS 3
 
@@ -33,7 +33,7 @@ static void open_recorder(struct rig *rig)
 
     if (flight_open(&options, &rig->flight, &error) != WARREN_OK)
         fail_msg("%s", error.text);
-    rig->workers = flight_workers(rig->flight, "q", "p.h", WORKERS, &rig->lost);
+    rig->workers = flight_workers(rig->flight, "q", "p.h", WORKERS, false, &rig->lost);
     assert_non_null(rig->workers);
 }
 
@@ -481,6 +481,49 @@ static void who_came_later_may_have_done_it(void **state)
     assert_int_equal(claim_number(rig, 12).crashes, 1);
 }
 
+/* A plugin's `key` or `before` crashed: that message has done it, and those in handlers have not.
+ */
+static void a_crash_on_the_loop(void **state)
+{
+    struct rig *rig = *state;
+    struct flight_note note;
+
+    for (uint32_t times = 1; times <= 2; times++) {
+        rig->workers[1].slot->ahead = true;
+        begin(rig, 0, false);
+        begin(rig, 1, false);
+        assert_int_equal(flight_begun(rig->flight), 1); /* no handler had it */
+        flight_ends(&rig->workers[1], SIGSEGV, SEGV_MAPERR, NULL);
+        assert_false(atomic_load(&rig->flight->tainted));
+        die_and_restart(rig);
+        assert_int_equal(flight_suspects(rig->flight), 1);
+    }
+    assert_int_equal(claim(rig, 0).crashes, 0);
+    note = claim(rig, 1);
+    assert_int_equal(note.crashes, 2);
+    assert_int_equal(note.failed, 2);
+    assert_int_equal(note.reason, FLIGHT_AHEAD);
+    assert_int_equal(rig->flight->file.reports[note.report - 1].signal, SIGSEGV);
+}
+
+/* In a row of falls it is proven only if no handler had begun. */
+static void a_crash_on_the_loop_in_a_row_of_falls(void **state)
+{
+    struct rig *rig = *state;
+
+    begin(rig, 0, false);
+    fall_and_restart(rig);
+    for (uint32_t times = 1; times <= 3; times++) {
+        rig->workers[1].slot->ahead = true;
+        if (times < 3)
+            begin(rig, 0, false);
+        begin(rig, 1, false);
+        flight_ends(&rig->workers[1], SIGSEGV, SEGV_MAPERR, NULL);
+        die_and_restart(rig);
+    }
+    assert_int_equal(claim(rig, 1).crashes, 2);
+}
+
 /* In a row of falls a crash in a handler proves nothing either, but of the first one. */
 static void a_crash_in_a_row_of_falls(void **state)
 {
@@ -557,12 +600,45 @@ static void restarts_are_slowed_down(void **state)
     assert_int_equal(rig->flight->file.head->restarts.count, 1);
 }
 
+/* What was counted goes on in the next process, which adds what it finds. */
+static void counts_go_on(void **state)
+{
+    struct rig *rig = *state;
+
+    assert_true(metric_on_page("warren_handler_crashes_total{signal=\"SIGBUS\"}") == 0);
+    begin(rig, 0, false);
+    flight_crashed(&rig->workers[0], SIGBUS, 7, NULL);
+    begin(rig, 1, false);
+    flight_ends(&rig->workers[1], 0, 0, NULL);
+    flight_count_restart(rig->flight);
+    assert_true(metric_on_page("warren_process_restarts_total") == 1);
+    for (int process = 0; process < 2; process++) {
+        assert_true(metric_on_page("warren_handler_crashes_total{signal=\"SIGBUS\"}") == 1);
+        assert_true(metric_on_page("warren_handler_crashes_total{signal=\"SIGSEGV\"}") == 0);
+        assert_true(metric_on_page("warren_handler_crashes_total{signal=\"none\"}") == 1);
+        die_and_restart(rig);
+    }
+    assert_true(metric_on_page("warren_process_restarts_total") == 1);
+    assert_true(metric_on_page("warren_suspects") == 2);
+    assert_true(metric_on_page("warren_flight_notes") == 2);
+    assert_true(metric_on_page("warren_flight_max_notes") == 16 + 2 * WORKERS);
+    begin(rig, 2, false);
+    die_and_restart(rig);
+    assert_true(metric_on_page("warren_messages_killed_total") == 1);
+    begin(rig, 2, false);
+    flight_fell(rig->flight, SIGSEGV, 1, NULL);
+    die_and_restart(rig);
+    assert_true(metric_on_page("warren_process_falls_total") == 1);
+    assert_true(metric_on_page("warren_process_falls_in_row") == 1);
+    assert_true(metric_on_page("warren_messages_killed_total") == 1);
+}
+
 /* More worker threads than slots is a mistake of the caller. */
 static void slots_are_bounded(void **state)
 {
     struct rig *rig = *state;
 
-    assert_null(flight_workers(rig->flight, "q", "p.h", 1, &rig->lost));
+    assert_null(flight_workers(rig->flight, "q", "p.h", 1, false, &rig->lost));
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -586,10 +662,13 @@ int main(void)
         T(the_only_one_is_guilty),
         T(a_fall_before_the_ack),
         T(who_came_later_may_have_done_it),
+        T(a_crash_on_the_loop),
+        T(a_crash_on_the_loop_in_a_row_of_falls),
         T(a_crash_in_a_row_of_falls),
         T(a_row_of_falls_narrows),
         T(falls_far_apart_are_no_row),
         T(restarts_are_slowed_down),
+        T(counts_go_on),
         T(slots_are_bounded),
     };
 

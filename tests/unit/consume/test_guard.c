@@ -48,10 +48,11 @@ static void wait_for_acks(void *user)
 static void open_flight(struct rig *rig)
 {
     const struct flight_options options = {
-        .inherited = -1, .key = "", .slots = 1, .notes = 4, .crashes_max = CRASHES_MAX};
+        .inherited = -1, .key = "", .slots = 2, .notes = 4, .crashes_max = CRASHES_MAX};
     const struct guard_options guard = {.queue = "payments",
                                         .handler = "p.charge",
                                         .concurrency = 1,
+                                        .ahead = true,
                                         .wait_for_acks = wait_for_acks,
                                         .user = rig};
     struct guard_options with = guard;
@@ -295,6 +296,25 @@ static void the_other_reasons(void **state)
                         "the process was killed while the handler ran, 3 times");
 }
 
+/* What crashed on the event loop is not shown there any more once it has had its attempts. */
+static void on_the_loop(void **state)
+{
+    struct rig *rig = *state;
+
+    know(rig, 1, 1, FLIGHT_AHEAD);
+    assert_true(guard_shows(&rig->guard, rig->job.attempt));
+    assert_true(flight_is_up(&rig->guard.workers[1]));
+    guard_shown(&rig->guard);
+    assert_false(flight_is_up(&rig->guard.workers[1]));
+    guard_left(&rig->guard, rig->job.attempt, GUARD_SETTLED);
+    know(rig, 2, 2, FLIGHT_AHEAD);
+    assert_false(guard_shows(&rig->guard, rig->job.attempt));
+    assert_int_equal(run(rig), WARREN_REJECT);
+    assert_int_equal(rig->runs, 0);
+    assert_string_equal(warren_job_error(rig->job.job),
+                        "`key` or `before` crashed on the event loop, 2 times");
+}
+
 /* A dead letter that was not accepted comes again, and is not run then either. */
 static void quarantined_twice(void **state)
 {
@@ -312,10 +332,10 @@ static void quarantined_twice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(a_success),          T(a_failure),         T(a_failure_that_is_copied),
-        T(a_forgiven_failure), T(after_one_crash),   T(a_suspect_that_fails),
-        T(after_a_hard_limit), T(while_it_drains),   T(after_too_many_crashes),
-        T(the_other_reasons),  T(quarantined_twice),
+        T(a_success),          T(a_failure),       T(a_failure_that_is_copied),
+        T(a_forgiven_failure), T(after_one_crash), T(a_suspect_that_fails),
+        T(after_a_hard_limit), T(while_it_drains), T(after_too_many_crashes),
+        T(the_other_reasons),  T(on_the_loop),     T(quarantined_twice),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

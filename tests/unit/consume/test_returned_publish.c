@@ -40,14 +40,14 @@ static enum warren_outcome run(struct job_rig *rig, const struct warren_link *li
 {
     struct warren_middleware judges[LINKS_MAX] = {{0}};
     struct warren_middleware other = {.call = never};
-    struct chain_member members[LINKS_MAX + 1] = {{&other, NULL}};
+    struct chain_member members[LINKS_MAX + 1] = {{&other, NULL, false}};
     enum warren_outcome outcome;
     struct chain returned;
 
     trail[0] = '\0';
     for (size_t i = 0; i < count; i++) {
         judges[i] = (struct warren_middleware){.call = links[i].call, .late_failures = true};
-        members[i + 1] = (struct chain_member){&judges[i], links[i].state};
+        members[i + 1] = (struct chain_member){&judges[i], links[i].state, false};
     }
     rig->attempt->publish_returned = true;
     free(rig->attempt->unpublished);

@@ -108,7 +108,7 @@ static int setup_of(void **state, size_t count)
             looker->marks[tag] = true;
             looker->numbers[tag] = tag;
         }
-        given[i] = (struct chain_member){&stage, looker};
+        given[i] = (struct chain_member){&stage, looker, false};
     }
     *state = rig;
     return stages_init(&rig->stages, given, count, &rig->source, &calls, rig) == WARREN_OK ? 0 : -1;
@@ -378,6 +378,56 @@ static void what_is_not_wanted_goes_back(void **state)
     }
 }
 
+/* A drain does not wait for a plugin's answer: what waits goes back in other memory, each mark
+ * comes back, and an answer that comes then is of no effect. */
+static void what_waits_is_given_up(void **state)
+{
+    struct rig *rig = *state;
+    struct looker *a = &rig->lookers[0];
+
+    a->waits[1] = a->waits[3] = true;
+    a->marks[3] = false;
+    enter_all(rig);
+    assert_in_order(&rig->go, 0, 1);
+    stages_give_up(&rig->stages, &rig->back);
+    assert_in_order(&rig->back, 1, COUNT - 1);
+    assert_int_equal(stages_waiting(&rig->stages), 0);
+    stages_drop(&rig->stages, rig->go.first);
+    for (struct attempt *d = rig->back.first; d; d = d->next) {
+        assert_int_equal((void *)d == (void *)a->passages[d->delivery.tag],
+                         !a->waits[d->delivery.tag]);
+        assert_int_equal(d->delivery.body_len, d->delivery.tag);
+        stages_drop(&rig->stages, d);
+    }
+    for (int tag = 0; tag < COUNT; tag++)
+        assert_int_equal(a->afters[tag], tag != 3);
+    warren_passage_go(a->passages[1]);
+    warren_passage_go(a->passages[3]);
+    assert_int_equal(rig->wakes, 2);
+    look_again(rig);
+    assert_int_equal(rig->go.count, 1);
+}
+
+/* Warren's own answer is sure to come, and what it refers to must not move. */
+static void what_waits_for_warren_is_kept(void **state)
+{
+    struct rig *rig = *state;
+
+    rig->stages.items[0].member.is_own = true;
+    rig->lookers[0].waits[1] = true;
+    enter_all(rig);
+    stages_give_up(&rig->stages, &rig->back);
+    assert_int_equal(stages_waiting(&rig->stages), 1);
+    assert_in_order(&rig->back, 2, COUNT - 2);
+    warren_passage_go(rig->lookers[0].passages[1]);
+    look_again(rig);
+    assert_int_equal(stages_waiting(&rig->stages), 0);
+    for (struct attempt *d = rig->go.first; d; d = d->next)
+        stages_drop(&rig->stages, d);
+    for (struct attempt *d = rig->back.first; d; d = d->next)
+        stages_drop(&rig->stages, d);
+}
+
 /* Each finds its own mark in the chain, whatever links stand between them. */
 static void each_has_its_own_mark(void **state)
 {
@@ -430,6 +480,8 @@ int main(void)
         TEST(what_is_dropped_is_told, one),
         TEST(what_is_dropped_is_told, two),
         TEST(what_is_not_wanted_goes_back, two),
+        TEST(what_waits_is_given_up, one),
+        TEST(what_waits_for_warren_is_kept, one),
         TEST(each_has_its_own_mark, three),
         TEST(without_one_everything_passes, none),
     };

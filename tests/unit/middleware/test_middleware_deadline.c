@@ -3,7 +3,7 @@
  */
 #include "fake_job.h"
 #include "middleware/builtin.h"
-#include "support/test.h"
+#include "support/metric_page.h"
 
 #define LIMIT_MS 5000
 
@@ -103,6 +103,22 @@ static void a_late_retry_names_the_limit(void **state)
     assert_int_equal(run(rig, &job), WARREN_RETRY);
     assert_string_equal(warren_job_error(&job), "time limit of 5s passed");
     assert_string_equal(rig->log.text, "");
+}
+
+/* Each attempt that was too late counts, whatever its outcome. */
+static void late_attempts_are_counted(void **state)
+{
+    static const char series[] = "warren_time_limits_total{queue=\"bills\",handler=\"pay.charge\"}";
+    struct warren_job in_time = {.outcome = WARREN_ACK, .took_ms = LIMIT_MS - 1};
+    struct warren_job late = {.outcome = WARREN_ACK, .took_ms = LIMIT_MS};
+    struct warren_job retried = {.outcome = WARREN_RETRY, .took_ms = LIMIT_MS};
+    double before = metric_on_page(series);
+
+    run(*state, &in_time);
+    assert_true(metric_on_page(series) == before);
+    run(*state, &late);
+    run(*state, &retried);
+    assert_true(metric_on_page(series) == before + 2);
 }
 
 /* The handler's own reason is not lost. */
@@ -222,6 +238,7 @@ int main(void)
         T(within_the_limit_every_outcome_stays),
         T(a_late_verdict_stays_and_is_reported),
         T(a_late_retry_names_the_limit),
+        T(late_attempts_are_counted),
         T(the_handlers_reason_is_kept),
         T(a_late_requeue_is_a_failed_attempt),
         cmocka_unit_test(the_hard_limit_is_passed_on),

@@ -12,8 +12,8 @@
 #include "middleware/builtin.h"
 #include "middleware/stored_reply.h"
 #include "policy_rig.h"
-#include "store/writer/key_writer.h"
-#include "support/test.h"
+#include "store/writer/keeper.h"
+#include "support/metric_page.h"
 
 #define PATIENCE_S 20
 
@@ -143,7 +143,7 @@ void warren_passage_retry(struct warren_passage *passage, int64_t delay_ms)
 
 struct rig {
     char path[64];
-    struct key_writer *key_writer;
+    struct keeper *keeper;
     void *state; /* of the middleware */
     struct warren_subscription subscription;
     struct warren_subscription_info info;
@@ -154,14 +154,14 @@ struct rig {
 
 static void open_store(struct rig *rig)
 {
-    struct key_writer_options options = {
+    struct keeper_options options = {
         .database = {.path = rig->path, .synchronous = DATABASE_OFF},
         .keys = {.keys_max = 1000, .clock = clock_monotonic(), .wall_ms = clock_wall_ms},
         .renew_ms = 1000,
     };
     struct warren_error error = {WARREN_OK, ""};
 
-    if (key_writer_new(&options, &rig->key_writer, &error) != WARREN_OK)
+    if (keeper_new(&options, &rig->keeper, &error) != WARREN_OK)
         fail_msg("%s", error.text);
 }
 
@@ -185,7 +185,7 @@ static int teardown(void **state)
 
     if (rig->state)
         middleware_idempotency.close(rig->state);
-    key_writer_free(rig->key_writer);
+    keeper_free(rig->keeper);
     for (size_t i = 0; i < 4; i++) {
         snprintf(path, sizeof path, "%s%s", rig->path, ends[i]);
         unlink(path);
@@ -198,7 +198,7 @@ static enum warren_status try_to_open(struct rig *rig, const char *const *given,
                                       struct warren_error *error)
 {
     rig->options = (struct warren_options){middleware_idempotency.options, given};
-    rig->subscription.key_writer = rig->key_writer;
+    rig->subscription.keeper = rig->keeper;
     rig->info = (struct warren_subscription_info){.queue = "bills",
                                                   .handler = "p.charge",
                                                   .concurrency = 1,
@@ -352,6 +352,8 @@ static void no_effect_is_not_remembered(void **state)
 /* Meanwhile a duplicate waits, without an attempt being spent. */
 static void a_duplicate_waits(void **state)
 {
+    static const char waits[] =
+        "warren_idempotency_waits_total{queue=\"bills\",handler=\"p.charge\"}";
     struct rig *rig = *state;
     struct warren_job job;
     void *first;
@@ -365,6 +367,7 @@ static void a_duplicate_waits(void **state)
     assert_int_equal(job.answer, WARREN_RETRY);
     assert_true(job.forgiven);
     assert_true(job.retry_delay_ms > 0);
+    assert_true(metric_on_page(waits) == 1);
     message.mark = first;
     after(rig, WARREN_ACK);
     assert_int_equal(deliver(rig, WARREN_REJECT).answer, WARREN_ACK);
@@ -505,14 +508,14 @@ static void bad_options(void **state)
 static void without_a_store_all_are_handled(void **state)
 {
     struct rig *rig = *state;
-    struct key_writer *key_writer = rig->key_writer;
+    struct keeper *keeper = rig->keeper;
 
-    rig->key_writer = NULL;
+    rig->keeper = NULL;
     OPEN(rig, NULL);
     message.properties.message_id = "one";
     assert_true(deliver(rig, WARREN_ACK).ran);
     assert_true(deliver(rig, WARREN_ACK).ran);
-    rig->key_writer = key_writer;
+    rig->keeper = keeper;
 }
 
 /* ---- replies ---- */

@@ -3,7 +3,7 @@
  */
 #include "middleware/builtin.h"
 #include "policy_rig.h"
-#include "support/test.h"
+#include "support/metric_page.h"
 
 #define OPEN(queue, ...) RIG_OPEN(&middleware_rate_limit, queue, __VA_ARGS__)
 
@@ -195,6 +195,33 @@ static void reload_changes_the_rate(void **state)
     limit->close(bills);
 }
 
+#define SERIES(name) "warren_rate_limited_" name "_total{queue=\"bills\",handler=\"p.charge\"}"
+
+/* A message that has to wait counts once, however often it is asked for; time counts while one
+ * waits, and not beyond the turn of who asks no more. */
+static void what_waits_is_seen(void **state)
+{
+    void *bills = OPEN("bills", "rate", "100", "burst", "5");
+    int64_t retry_ms;
+
+    (void)state;
+    assert_int_equal(admit(bills, 5, 1000, &retry_ms), 5);
+    assert_true(metric_on_page(SERIES("messages")) == 0);
+    assert_int_equal(admit(bills, 3, 1000, &retry_ms), 0);
+    assert_true(metric_on_page(SERIES("messages")) == 3);
+    assert_int_equal(admit(bills, 3, 1010, &retry_ms), 1);
+    assert_true(metric_on_page(SERIES("messages")) == 3);
+    assert_int_equal(admit(bills, 4, 1020, &retry_ms), 1); /* two new ones behind two */
+    assert_true(metric_on_page(SERIES("messages")) == 5);
+    assert_int_equal(admit(bills, 3, 1050, &retry_ms), 3);
+    assert_true(metric_on_page(SERIES("messages")) == 5);
+    assert_true(metric_on_page(SERIES("seconds")) == 0.05);
+    assert_int_equal(admit(bills, 1, 1050, &retry_ms), 0);
+    assert_int_equal(admit(bills, 1, 100000, &retry_ms), 1);
+    assert_true(metric_on_page(SERIES("seconds")) == 0.05 + 0.11); /* its turn: 10 ms, and 100 */
+    limit->close(bills);
+}
+
 /* Even spacing and a burst exclude each other. */
 static void leaky_has_no_burst(void **state)
 {
@@ -215,6 +242,7 @@ int main(void)
         cmocka_unit_test(other_names_are_other_limits),
         cmocka_unit_test(one_name_has_one_meaning),
         cmocka_unit_test(reload_changes_the_rate),
+        cmocka_unit_test(what_waits_is_seen),
         cmocka_unit_test(leaky_has_no_burst),
     };
 

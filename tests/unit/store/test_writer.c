@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "store/writer/writer.h"
+#include "support/metric_page.h"
 
 #define PATIENCE_S 20
 
@@ -230,6 +231,39 @@ static void what_gathers_is_one_group(void **state)
         assert_int_equal(works[i].place, i + 1);
 }
 
+static double value_of(const struct scene *scene, const char *name)
+{
+    char series[512];
+
+    snprintf(series, sizeof series, "warren_store_%s{file=\"%s\"}", name, scene->rig->path);
+    return metric_on_page(series);
+}
+
+/* Each commit, what shared it, and what failed is a series of the file. */
+static void groups_are_seen(void **state)
+{
+    struct scene *scene = *state;
+    struct work first[1];
+    struct work works[100];
+
+    hold(scene, first);
+    submit(scene, works, 100, &lasting);
+    let_go(scene);
+    wait_done(scene, 101);
+    assert_true(value_of(scene, "commits_total") == 2);
+    assert_true(value_of(scene, "failures_total") == 0);
+    assert_true(value_of(scene, "group_size_count") == 2);
+    assert_true(value_of(scene, "group_size_sum") == 101);
+    assert_true(value_of(scene, "commit_duration_seconds_count") == 2);
+    assert_true(value_of(scene, "commit_duration_seconds_sum") > 0);
+    assert_true(value_of(scene, "wal_bytes") > 0);
+    atomic_store(&scene->failures, 1);
+    submit(scene, first, 1, &passing);
+    wait_done(scene, 1);
+    assert_true(value_of(scene, "failures_total") == 1);
+    assert_true(value_of(scene, "commits_total") == 2);
+}
+
 /* So it is with works of several clients, for the file has one writer: they share a commit. */
 static void clients_share_a_commit(void **state)
 {
@@ -445,6 +479,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(what_gathers_is_one_group),
+        TEST(groups_are_seen),
         TEST(clients_share_a_commit),
         TEST(the_order_of_kinds_is_kept),
         TEST(what_lasts_is_tried_until_it_succeeds),

@@ -1,0 +1,54 @@
+/* testing_private.h - the inside of a struct warren_test: what testing.c (life, time, publishing)
+ * and testing_run.c (messages and their attempts) share. Thread: the test's.
+ */
+#ifndef WARREN_APP_TESTING_PRIVATE_H
+#define WARREN_APP_TESTING_PRIVATE_H
+
+#include <warren/testing.h>
+
+#include "app/testing_published.h"
+#include "app/testing_setup.h"
+#include "app/testing_stages.h"
+#include "consume/runtime/admission.h"
+
+struct testing_clock {
+    struct clock clock; /* first: its address is the clock's */
+    bool runs;
+    int64_t started_ns; /* of the real one */
+    int64_t ahead_ns;
+};
+
+struct testing_message {
+    struct attempt *attempt;
+    uint32_t given;  /* number of the first attempt, in place of the headers; 0: none */
+    uint32_t number; /* that the next attempt shall have; 0: as the headers say */
+};
+
+struct warren_test {
+    struct testing_setup setup;
+    struct testing_published published;
+    struct arena noted; /* lengths of texts that hold a NUL */
+    struct testing_clock clock;
+    _Atomic int64_t deadline_ms;
+    struct job_source source;
+    struct relay relay; /* for dead letters alone: what is attempted again stays here */
+    struct warren_job *job;
+    struct testing_stages stages;
+    struct admission admission; /* as a subscription's, with all that waits for its time */
+    struct batch ready;         /* for a worker, in order */
+    struct batch done;          /* acked, rejected or discarded */
+    struct testing_message messages[WARREN_TEST_MESSAGES_MAX];
+    size_t message_count;
+    struct attempt *current; /* the last one that was run */
+    uint64_t tag;            /* of the last delivery */
+    struct warren_test_attempt attempt;
+    char error[JOB_ERROR_SIZE];
+};
+
+void testing_misused(const char *function, const char *words) __attribute__((noreturn));
+/** @return false: the clock would pass its end, and stands there */
+bool testing_put_forward(struct warren_test *test, int64_t ms);
+/** All that was delivered is gone. */
+void testing_forget_messages(struct warren_test *test);
+
+#endif

@@ -1,0 +1,85 @@
+/* writer_metrics.c - see writer_metrics.h. */
+#include "store/writer/writer_metrics.h"
+
+#include "store/writer/writer_private.h"
+
+/* ---- the writer ---- */
+
+static void put_writer(void *user)
+{
+    struct writer *w = user;
+    struct writer_stats stats;
+
+    writer_stats(w, &stats);
+    metric_put(w->metrics.commits, (double)stats.commits);
+    metric_put(w->metrics.failures, (double)stats.failures);
+    metric_put(w->metrics.log_bytes, (double)database_log_bytes(w->own.database));
+}
+
+void writer_metrics_init(struct writer *w)
+{
+    struct writer_metrics *m = &w->metrics;
+    const char *path = database_path(w->own.database);
+
+    m->commits = metric_series(METRIC_COMMITS, path);
+    m->failures = metric_series(METRIC_STORE_FAILURES, path);
+    m->group_size = metric_series(METRIC_GROUP_SIZE, path);
+    m->commit_time = metric_series(METRIC_COMMIT_TIME, path);
+    m->log_bytes = metric_series(METRIC_WAL_BYTES, path);
+    m->collector = (struct metric_collector){.collect = put_writer, .user = w};
+    metrics_collect_add(&m->collector);
+}
+
+void writer_metrics_done(struct writer *w)
+{
+    struct writer_metrics *m = &w->metrics;
+
+    metrics_collect_remove(&m->collector);
+    metric_release(m->commits);
+    metric_release(m->failures);
+    metric_release(m->group_size);
+    metric_release(m->commit_time);
+    metric_release(m->log_bytes);
+}
+
+void writer_metrics_committed(struct writer *w, size_t works, int64_t begun_ns)
+{
+    warren_observe(w->metrics.group_size, (double)works);
+    warren_observe(w->metrics.commit_time,
+                   (double)(clock_now_ns(clock_monotonic()) - begun_ns) * 1e-9);
+}
+
+/* ---- the keeper ---- */
+
+static void put_keeper(void *user)
+{
+    struct keeper_metrics *m = user;
+    struct idempotency_counts counts;
+
+    idempotency_count(m->store, &counts);
+    metric_put(m->keys, (double)counts.keys);
+    metric_put(m->keys_max, (double)counts.keys_max);
+    metric_put(m->claims, (double)counts.claims);
+    metric_put(m->forgotten, (double)counts.forgotten);
+}
+
+void keeper_metrics_init(struct keeper_metrics *m, struct idempotency_store *store,
+                         const char *path)
+{
+    m->store = store;
+    m->keys = metric_series(METRIC_KEYS, path);
+    m->keys_max = metric_series(METRIC_MAX_KEYS, path);
+    m->claims = metric_series(METRIC_CLAIMS, path);
+    m->forgotten = metric_series(METRIC_KEYS_FORGOTTEN, path);
+    m->collector = (struct metric_collector){.collect = put_keeper, .user = m};
+    metrics_collect_add(&m->collector);
+}
+
+void keeper_metrics_done(struct keeper_metrics *m)
+{
+    metrics_collect_remove(&m->collector);
+    metric_release(m->keys);
+    metric_release(m->keys_max);
+    metric_release(m->claims);
+    metric_release(m->forgotten);
+}

@@ -1,0 +1,44 @@
+/* writer_metrics.h - what the writer of a database file and its keeper of keys count, as series
+ * with the file's path. Owner: struct writer and struct keeper embed one each. Elsewhere: the
+ * registry (base/metrics.h).
+ */
+#ifndef WARREN_STORE_WRITER_METRICS_H
+#define WARREN_STORE_WRITER_METRICS_H
+
+#include "base/metrics.h"
+#include "store/idempotency/idempotency.h"
+
+struct writer;
+
+struct writer_metrics {
+    struct metric_collector collector;
+    struct warren_series *commits;
+    struct warren_series *failures;
+    struct warren_series *group_size;
+    struct warren_series *commit_time;
+    struct warren_series *log_bytes;
+};
+
+/** Its file is open, its thread is not started. */
+void writer_metrics_init(struct writer *writer);
+/** Before the file is closed. A zeroed one is fine. */
+void writer_metrics_done(struct writer *writer);
+/** @works were committed together, which took from @begun_ns until now. Thread: who committed. */
+void writer_metrics_committed(struct writer *writer, size_t works, int64_t begun_ns);
+
+struct keeper_metrics {
+    struct metric_collector collector;
+    struct idempotency_store *store;
+    struct warren_series *keys;
+    struct warren_series *keys_max;
+    struct warren_series *claims;
+    struct warren_series *forgotten;
+};
+
+/** @store outlives it. @path is borrowed for the call. */
+void keeper_metrics_init(struct keeper_metrics *metrics, struct idempotency_store *store,
+                         const char *path);
+/** A zeroed one is fine. */
+void keeper_metrics_done(struct keeper_metrics *metrics);
+
+#endif
