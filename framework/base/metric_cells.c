@@ -192,6 +192,16 @@ uint32_t metric_cells_take(uint32_t count)
     return first;
 }
 
+uint32_t metric_cells_taken(void)
+{
+    uint32_t taken;
+
+    pthread_mutex_lock(&all.lock);
+    taken = all.taken;
+    pthread_mutex_unlock(&all.lock);
+    return taken;
+}
+
 static void sum_chunk(const struct chunk *chunk, uint32_t first, uint32_t count, double *sums)
 {
     if (!chunk)

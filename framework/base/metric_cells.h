@@ -26,6 +26,9 @@ void metric_cells_begin(void);
  */
 uint32_t metric_cells_take(uint32_t count);
 
+/** How many were taken, or lie unused behind those of a chunk. */
+uint32_t metric_cells_taken(void);
+
 /** Add @value to the calling thread's @cell. Without memory nothing happens. */
 void metric_cells_add(uint32_t cell, double value);
 /** The same of two cells of one chunk, the first by 1. */

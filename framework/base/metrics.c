@@ -74,6 +74,7 @@ static struct {
     struct list families;    /* in the order of their registration */
     struct family *own[METRICS + 1];
     struct metric_collector *collectors; /* under `reading` */
+    struct warren_series *cells;         /* likewise; how many are taken */
 } all = {.lock = PTHREAD_MUTEX_INITIALIZER,
          .reading = PTHREAD_MUTEX_INITIALIZER,
          .families = {&all.families, &all.families}};
@@ -672,7 +673,10 @@ static void show_family(const struct metrics_visitor *visitor, const struct fami
 void metrics_read(const struct metrics_visitor *visitor)
 {
     pthread_mutex_lock(&all.reading);
+    if (!all.cells)
+        all.cells = metric_series(METRIC_CELLS_TAKEN);
     forget_put();
+    metric_put(all.cells, metric_cells_taken());
     for (struct metric_collector *c = all.collectors; c; c = c->next)
         c->collect(c->user);
     enter();

@@ -40,7 +40,8 @@ struct idempotency {
     int64_t lease_ms;
     int64_t retention_ms;
     atomic_bool told_missing;
-    struct warren_series *busy; /* attempts that wait for another one with their key */
+    struct warren_series *busy;     /* attempts that wait for another one with their key */
+    struct warren_series *not_kept; /* replies that were too long */
 };
 
 /* One message from `before` to `after`. */
@@ -95,6 +96,7 @@ static enum warren_status idempotency_open(const struct warren_subscription_info
         return status;
     }
     i->busy = metric_series(METRIC_KEYS_BUSY, info->queue, info->handler);
+    i->not_kept = metric_series(METRIC_REPLIES_NOT_KEPT, info->queue, info->handler);
     if (i->keeper)
         idempotency_retain(keeper_store(i->keeper), i->retention_ms);
     *state = i;
@@ -108,6 +110,7 @@ static void idempotency_close(void *state)
     if (!i)
         return;
     metric_release(i->busy);
+    metric_release(i->not_kept);
     free(i);
 }
 
@@ -191,6 +194,7 @@ static void keep_reply(const struct warren_message *reply, void *user)
         return;
     /* It is sent all the same. That there was one is kept: the note is an empty one. */
     claim->result = malloc(1);
+    warren_count(attempt->idempotency->not_kept, 1);
     tell(attempt->idempotency, attempt->job, "reply is not kept: a duplicate gets none", "reason",
          status == WARREN_ETOOBIG ? "it is larger than " KEPT_MAX_TEXT
                                   : warren_status_name(status));

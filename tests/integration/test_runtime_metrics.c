@@ -21,6 +21,8 @@ struct fixture {
     char *queue;
     char *name; /* of the connection */
     struct runtime *runtime;
+    bool unbounded; /* in bytes */
+    _Atomic int64_t delay_ms;
     atomic_bool go;
     atomic_uint first_attempts;
     atomic_bool stopped;
@@ -37,7 +39,7 @@ static enum warren_outcome handle(struct warren_job *job, void *state)
     atomic_fetch_add(&f->first_attempts, 1);
     while (!atomic_load(&f->go) && now_ms() < deadline)
         rest_ms(1);
-    warren_job_retry_after(job, 1);
+    warren_job_retry_after(job, atomic_load(&f->delay_ms));
     return WARREN_RETRY;
 }
 
@@ -59,6 +61,7 @@ static int setup(void **state)
     assert_non_null(f);
     f->broker = broker_shared();
     f->peer = peer_new(f->broker->uri);
+    atomic_store(&f->delay_ms, 1);
     f->queue = unique_name("metered");
     f->name = unique_name("metered-worker");
     *state = f;
@@ -74,7 +77,8 @@ static void start(struct fixture *f)
                                                       .handler = &handler,
                                                       .state = f,
                                                       .prefetch = PREFETCH,
-                                                      .prefetch_bytes = PREFETCH_BYTES,
+                                                      .prefetch_bytes =
+                                                          f->unbounded ? 0 : PREFETCH_BYTES,
                                                       .concurrency = 2};
     struct connection_options connection;
     const struct runtime_options options = {.connection = &connection,
@@ -82,7 +86,7 @@ static void start(struct fixture *f)
                                             .subscriptions = &subscription,
                                             .subscription_count = 1,
                                             .message_max = 1 << 20,
-                                            .memory_max = MEMORY_MAX,
+                                            .memory_max = f->unbounded ? 0 : MEMORY_MAX,
                                             .straggler_age_ms = 10,
                                             .drain_timeout_ms = 10000};
     struct warren_error error = {WARREN_OK, ""};
@@ -168,6 +172,27 @@ static void messages_are_seen(void **state)
     assert_true(of(f, "ack_frames_total", "") <= MESSAGES);
 }
 
+/* More than half of the prefetch finds no place to wait for its next attempt. */
+static void held_retries_are_seen(void **state)
+{
+    struct fixture *f = *state;
+
+    f->unbounded = true;
+    atomic_store(&f->delay_ms, 600 * 1000);
+    start(f);
+    assert_true(WAIT_FOR(of(f, "retries_max_held", "") == PREFETCH / 2, PATIENCE_MS));
+    assert_true(of(f, "prefetch_reached_total", "") == 0);
+    assert_true(of(f, "prefetch_bytes", "") == 0);
+    peer_publish_many(f->peer, f->queue, "m", PREFETCH);
+    assert_true(WAIT_FOR(of(f, "prefetch_reached_total", "") >= 1, PATIENCE_MS));
+    assert_true(of(f, "retries_held", "") == 0);
+    assert_true(of(f, "retries_full_total", "") == 0);
+    atomic_store(&f->go, true);
+    assert_true(WAIT_FOR(of(f, "retries_held", "") == PREFETCH / 2, PATIENCE_MS));
+    assert_true(WAIT_FOR(of(f, "retries_full_total", "") >= 1, PATIENCE_MS));
+    assert_true(of(f, "copies_owed", "") == 0);
+}
+
 /* A loss of the connection is one, and so is what comes back. */
 static void losses_are_seen(void **state)
 {
@@ -190,6 +215,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(messages_are_seen),
+        TEST(held_retries_are_seen),
         TEST(losses_are_seen),
     };
 

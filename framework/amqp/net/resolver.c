@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/metrics.h"
 #include "base/thread.h"
 
 #define PORT_TEXT_MAX 6
@@ -38,6 +39,25 @@ struct resolver_lookup {
 /* Threads that hang in look-ups which nobody waits for. Threads belong to the process, so their
  * bound does, too. */
 static atomic_uint hanging;
+static struct warren_series *hanging_series;
+static struct warren_series *refused_series;
+
+static void open_series(void)
+{
+    hanging_series = metric_series(METRIC_LOOKUPS_HANGING);
+    refused_series = metric_series(METRIC_LOOKUPS_REFUSED);
+}
+
+/* Both change together, so that the last one to change shows what there is. */
+static void change_hanging(int by)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+    pthread_mutex_lock(&lock);
+    atomic_fetch_add(&hanging, (unsigned)by);
+    warren_set(hanging_series, atomic_load(&hanging));
+    pthread_mutex_unlock(&lock);
+}
 
 static void lookup_free(struct resolver_lookup *lookup)
 {
@@ -83,7 +103,7 @@ static void *run_thread(void *arg)
     lookup->system_error = system_error;
     lookup->finished = true;
     if (lookup->abandoned)
-        atomic_fetch_sub(&hanging, 1);
+        change_hanging(-1);
     else
         loop_post(lookup->loop, &lookup->done_task);
     let_go(lookup);
@@ -152,9 +172,11 @@ enum warren_status resolver_lookup(struct loop *loop, const char *host, uint16_t
                                    resolver_done_fn *done, void *user,
                                    struct resolver_lookup **ret_lookup)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct resolver_lookup *lookup = lookup_new(loop, host, port);
     enum warren_status status = WARREN_OK;
 
+    pthread_once(&once, open_series);
     if (!lookup)
         return WARREN_ENOMEM;
     lookup->done = done;
@@ -166,6 +188,8 @@ enum warren_status resolver_lookup(struct loop *loop, const char *host, uint16_t
     } else {
         status = atomic_load(&hanging) < RESOLVER_HANGING_MAX ? start_thread(lookup) : WARREN_EFULL;
     }
+    if (status == WARREN_EFULL)
+        warren_count(refused_series, 1);
     if (status != WARREN_OK) {
         lookup_free(lookup);
         return status;
@@ -181,7 +205,7 @@ void resolver_abandon(struct resolver_lookup *lookup)
     pthread_mutex_lock(&lookup->lock);
     lookup->abandoned = true;
     if (!lookup->finished)
-        atomic_fetch_add(&hanging, 1);
+        change_hanging(1);
     pthread_mutex_unlock(&lookup->lock);
     /* it was posted before, or will never be */
     loop_cancel(lookup->loop, &lookup->done_task);

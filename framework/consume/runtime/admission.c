@@ -37,8 +37,10 @@ bool admission_reserve(struct admission *a)
     uint32_t reserved = atomic_load_explicit(&a->reserved, memory_order_relaxed);
 
     do {
-        if (reserved == a->reserved_max)
+        if (reserved == a->reserved_max) {
+            atomic_fetch_add_explicit(&a->full, 1, memory_order_relaxed);
             return false;
+        }
     } while (!atomic_compare_exchange_weak_explicit(&a->reserved, &reserved, reserved + 1,
                                                     memory_order_relaxed, memory_order_relaxed));
     return true;

@@ -35,6 +35,7 @@ uint32_t admission_ask(const struct chain_member *members, size_t count, uint32_
 struct admission {
     atomic_uint reserved; /* places for deliveries whose attempt failed, taken ahead */
     uint32_t reserved_max;
+    _Atomic uint64_t full;      /* times that there was no place */
     struct chain_member *gates; /* those with `may` */
     size_t gate_count;
     struct delay delay;

@@ -147,7 +147,8 @@ static void deliver(void *user, struct delivery *delivery)
     subscription_count(s, COUNT_DELIVERED);
     if (delivery->redelivered)
         subscription_count(s, COUNT_REDELIVERED);
-    s->in_flight++;
+    if (++s->in_flight == s->prefetch)
+        counter_add(&s->prefetch_reached, 1);
     batch_add(&s->arrived, attempt);
 }
 

@@ -115,8 +115,7 @@ static void watch(struct subscription *s)
 {
     int64_t next_ms = admission_next_ms(&s->admission);
 
-    atomic_store_explicit(&s->held, admission_count(&s->admission) + s->owed.count,
-                          memory_order_relaxed);
+    subscription_note_held(s);
     if (next_ms == s->admit_ms)
         return;
     s->admit_ms = next_ms;

@@ -30,6 +30,12 @@ void subscription_metrics_init(struct subscription *s)
     m->recoveries = metric_series(METRIC_RECOVERIES, queue, handler);
     m->unsettled_bytes = metric_series(METRIC_UNSETTLED_BYTES, queue, handler);
     m->prefetch_bytes = metric_series(METRIC_PREFETCH_BYTES, queue, handler);
+    m->prefetch_reached = metric_series(METRIC_PREFETCH_REACHED, queue, handler);
+    m->unconfirmed = metric_series(METRIC_UNCONFIRMED, queue, handler);
+    m->retries_held = metric_series(METRIC_RETRIES_HELD, queue, handler);
+    m->retries_held_max = metric_series(METRIC_RETRIES_MAX_HELD, queue, handler);
+    m->retries_full = metric_series(METRIC_RETRIES_FULL, queue, handler);
+    m->copies_owed = metric_series(METRIC_COPIES_OWED, queue, handler);
 }
 
 void subscription_metrics_done(struct subscription *s)
@@ -53,6 +59,16 @@ static void put_consumer(const struct subscription *s)
     metric_put(m->prefetch_bytes, (double)s->prefetch_bytes);
 }
 
+static void put_held(const struct subscription *s)
+{
+    const struct subscription_metrics *m = &s->metrics;
+
+    metric_put(m->retries_held, atomic_load(&s->admission.reserved));
+    metric_put(m->retries_held_max, s->admission.reserved_max);
+    metric_put(m->retries_full, (double)atomic_load(&s->admission.full));
+    metric_put(m->copies_owed, atomic_load(&s->copies_owed));
+}
+
 void subscription_metrics_put(struct subscription *s)
 {
     struct subscription_metrics *m = &s->metrics;
@@ -72,8 +88,11 @@ void subscription_metrics_put(struct subscription *s)
     metric_put(m->in_flight[0], stats.running);
     metric_put(m->in_flight[1], stats.queued);
     metric_put(m->in_flight[2], stats.held);
+    metric_put(m->unconfirmed, (double)stats.counts[COUNT_UNCONFIRMED]);
     metric_put(m->prefetch, s->prefetch);
+    metric_put(m->prefetch_reached, (double)counter_get(&s->prefetch_reached));
     metric_put(m->workers, s->crew.concurrency);
     metric_put(m->consuming, stats.consuming ? 1 : 0);
     put_consumer(s);
+    put_held(s);
 }

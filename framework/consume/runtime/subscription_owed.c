@@ -160,8 +160,7 @@ static void watch(struct subscription *s)
     int64_t next_ms = delay_next_ms(&s->owed);
     int64_t left_ms = next_ms - subscription_now_ms(s);
 
-    atomic_store_explicit(&s->held, admission_count(&s->admission) + s->owed.count,
-                          memory_order_relaxed);
+    subscription_note_held(s);
     if (next_ms == INT64_MAX)
         loop_timer_disarm(&s->owe);
     else

@@ -33,6 +33,12 @@ struct subscription_metrics {
     struct warren_series *recoveries;
     struct warren_series *unsettled_bytes;
     struct warren_series *prefetch_bytes;
+    struct warren_series *prefetch_reached;
+    struct warren_series *unconfirmed;
+    struct warren_series *retries_held;
+    struct warren_series *retries_held_max;
+    struct warren_series *retries_full;
+    struct warren_series *copies_owed;
 };
 
 struct subscription {
@@ -68,7 +74,9 @@ struct subscription {
     struct subscription_metrics metrics;
     /* Read by any thread: see base/counter.h. */
     _Atomic uint64_t counts[COUNTS];
+    _Atomic uint64_t prefetch_reached;
     _Atomic uint32_t held;
+    _Atomic uint32_t copies_owed; /* of these */
     atomic_bool consuming;
 };
 
@@ -80,6 +88,14 @@ static inline int64_t subscription_now_ms(const struct subscription *s)
 static inline void subscription_count(struct subscription *s, unsigned count)
 {
     counter_add(&s->counts[count], 1);
+}
+
+/* What is held has changed: for who reads. */
+static inline void subscription_note_held(struct subscription *s)
+{
+    atomic_store_explicit(&s->copies_owed, s->owed.count, memory_order_relaxed);
+    atomic_store_explicit(&s->held, admission_count(&s->admission) + s->owed.count,
+                          memory_order_relaxed);
 }
 
 /* ---- subscription_metrics.c ---- */

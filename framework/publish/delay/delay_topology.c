@@ -69,8 +69,10 @@ static struct destination *get(struct delay_topology *topology, const struct del
         free(destination);
         return NULL;
     }
-    if (topology->destination_count >= DELAY_DESTINATIONS_MAX)
+    if (topology->destination_count >= DELAY_DESTINATIONS_MAX) {
         forget_destinations(topology);
+        topology->forgotten++;
+    }
     list_push(bucket_of(topology, delay), &destination->link);
     topology->destination_count++;
     return destination;

@@ -41,7 +41,8 @@ struct delay_topology {
     unsigned exchanges;                      /* those of the first n levels, from 00 on, */
     uint32_t queues;                         /* the queues of these levels (bits), */
     struct list destinations[DELAY_BUCKETS]; /* and departure queues */
-    uint32_t destination_count;
+    _Atomic uint32_t destination_count;      /* read by any thread, as is: */
+    _Atomic uint64_t forgotten;              /* times that there were too many */
     struct delay_steps steps;
     struct delay_refusal refusals[DELAY_REFUSALS_MAX]; /* a ring */
     uint32_t refusal_count;                            /* that there ever were */

@@ -11,6 +11,9 @@ struct figures {
     bool connected;
     int64_t blocked_ns;
     uint32_t requests_open;
+    uint64_t requests_full;
+    uint32_t destinations;
+    uint64_t forgotten;
 };
 
 /* Which series has which value. */
@@ -29,8 +32,11 @@ struct figures {
     X(PUBLISHER_BLOCKS, f->stats.blocked)                                                          \
     X(REQUESTS, f->stats.requests)                                                                 \
     X(REQUESTS_OPEN, f->requests_open)                                                             \
+    X(REQUESTS_FULL, f->requests_full)                                                             \
     X(REPLIES, f->stats.replies)                                                                   \
-    X(REPLIES_LATE, f->stats.replies_late)
+    X(REPLIES_LATE, f->stats.replies_late)                                                         \
+    X(DELAY_DESTINATIONS, f->destinations)                                                         \
+    X(DELAY_FORGOTTEN, f->forgotten)
 
 #define SPOOL(X)                                                                                   \
     X(SPOOLED, f->stats.spooled)                                                                   \
@@ -65,6 +71,8 @@ static void read(struct warren_publisher *p, struct figures *f)
         spooler_levels(p->spooler, &f->spool);
     warren_publisher_stats(p, &f->stats);
     f->requests_open = atomic_load_explicit(&p->replies->open, memory_order_relaxed);
+    f->requests_full = atomic_load_explicit(&p->replies->full, memory_order_relaxed);
+    sender_delays(p->sender, &f->destinations, &f->forgotten);
     pthread_mutex_lock(&p->lock);
     f->room = p->room;
     f->connected = p->connected;

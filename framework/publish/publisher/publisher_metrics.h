@@ -12,7 +12,7 @@
 #include "base/metrics.h"
 
 /** With the label `publisher` alone: of every publisher, and of one with a spool. */
-#define PUBLISHER_SERIES 16
+#define PUBLISHER_SERIES 19
 #define SPOOL_SERIES     7
 
 struct publisher_metrics {

@@ -163,6 +163,9 @@ void *sender_run(void *sender);
 void sender_free(struct sender *sender);
 /** The caller is the thread of @publisher, so a callback. */
 bool sender_is_caller(const struct warren_publisher *publisher);
+/** Destinations of delays that it remembers, and how often it forgot them all. Thread: any. */
+void sender_delays(const struct sender *sender, uint32_t *ret_destinations,
+                   uint64_t *ret_forgotten);
 /** `incoming` is no longer empty. Thread: any. */
 void sender_wake(struct sender *sender);
 /** Rate and burst were changed. Thread: any. */

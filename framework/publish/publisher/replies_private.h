@@ -34,6 +34,7 @@ struct replies {
     _Atomic uint64_t unsent;  /* how many of these were given back */
     _Atomic uint64_t answered;
     _Atomic uint64_t late;
+    _Atomic uint64_t full; /* requests that were refused, for too many are open */
     struct loop *loop;
     struct list *buckets;
     uint64_t salt; /* of the correlation ids: those of another publisher are not ours */

@@ -87,11 +87,13 @@ enum warren_status warren_publisher_request_async(struct warren_publisher *p,
     request->on_reply = on_reply;
     request->user = user;
     request->number = ++p->replies->numbers;
-    if (++p->replies->open > REQUESTS_MAX)
+    if (++p->replies->open > REQUESTS_MAX) {
+        p->replies->full++;
         status = error_set(error, WARREN_EFULL, "%d requests are open", REQUESTS_MAX);
-    else
+    } else {
         status = publisher_explain(p, publish, 0, publish_request(p, publish, timeout_ms, request),
                                    error);
+    }
     if (status == WARREN_OK)
         return WARREN_OK;
     p->replies->open--;

@@ -379,6 +379,12 @@ void sender_wake(struct sender *s)
     loop_post(s->loop, &s->wake_task);
 }
 
+void sender_delays(const struct sender *s, uint32_t *ret_destinations, uint64_t *ret_forgotten)
+{
+    *ret_destinations = atomic_load(&s->delays.destination_count);
+    *ret_forgotten = atomic_load(&s->delays.forgotten);
+}
+
 void sender_change_rate(struct sender *s)
 {
     loop_post(s->loop, &s->rate_task);

@@ -236,6 +236,7 @@ static void look_after_log(struct writer *w, bool has_written)
         writer_tell_log(w);
         return;
     }
+    writer_metrics_log_large(w);
     database_flush_log(w->own.database);
     w->cut_log = true;
     w->tend_ms = now_ms + WRITER_TEND_MS;

@@ -26,6 +26,7 @@ void writer_metrics_init(struct writer *w)
     m->group_size = metric_series(METRIC_GROUP_SIZE, path);
     m->commit_time = metric_series(METRIC_COMMIT_TIME, path);
     m->log_bytes = metric_series(METRIC_WAL_BYTES, path);
+    m->log_large = metric_series(METRIC_WAL_LARGE, path);
     m->collector = (struct metric_collector){.collect = put_writer, .user = w};
     metrics_collect_add(&m->collector);
 }
@@ -40,6 +41,7 @@ void writer_metrics_done(struct writer *w)
     metric_release(m->group_size);
     metric_release(m->commit_time);
     metric_release(m->log_bytes);
+    metric_release(m->log_large);
 }
 
 void writer_metrics_committed(struct writer *w, size_t works, int64_t begun_ns)
@@ -47,6 +49,11 @@ void writer_metrics_committed(struct writer *w, size_t works, int64_t begun_ns)
     warren_observe(w->metrics.group_size, (double)works);
     warren_observe(w->metrics.commit_time,
                    (double)(clock_now_ns(clock_monotonic()) - begun_ns) * 1e-9);
+}
+
+void writer_metrics_log_large(struct writer *w)
+{
+    warren_count(w->metrics.log_large, 1);
 }
 
 /* ---- the keeper ---- */

@@ -17,6 +17,7 @@ struct writer_metrics {
     struct warren_series *group_size;
     struct warren_series *commit_time;
     struct warren_series *log_bytes;
+    struct warren_series *log_large;
 };
 
 /** Its file is open, its thread is not started. */
@@ -25,6 +26,9 @@ void writer_metrics_init(struct writer *writer);
 void writer_metrics_done(struct writer *writer);
 /** @works were committed together, which took from @begun_ns until now. Thread: who committed. */
 void writer_metrics_committed(struct writer *writer, size_t works, int64_t begun_ns);
+
+/** The log beside the file is above its bound. Thread: the writer's. */
+void writer_metrics_log_large(struct writer *writer);
 
 struct keeper_metrics {
     struct metric_collector collector;

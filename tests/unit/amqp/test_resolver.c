@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "amqp/net/resolver.h"
-#include "support/test.h"
+#include "support/metric_page.h"
 
 #define DEADLINE_MS 10000
 
@@ -273,6 +273,7 @@ static void hanging_look_ups_are_bounded(void **state)
 {
     struct fixture *fixture = *state;
     struct resolver_lookup *lookup;
+    double refused;
 
     hold_names(true);
     for (unsigned i = 1; i <= RESOLVER_HANGING_MAX; i++) {
@@ -280,8 +281,11 @@ static void hanging_look_ups_are_bounded(void **state)
         await_inside(i);
         resolver_abandon(lookup);
     }
+    assert_true(metric_on_page("warren_lookups_hanging") == RESOLVER_HANGING_MAX);
+    refused = metric_on_page("warren_lookups_refused_total");
     assert_int_equal(resolver_lookup(fixture->loop, "slow.test", 1, on_done, fixture, &lookup),
                      WARREN_EFULL);
+    assert_true(metric_on_page("warren_lookups_refused_total") == refused + 1);
     look_up(fixture, "127.0.0.1");
 
     hold_names(false);

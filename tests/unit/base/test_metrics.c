@@ -222,6 +222,20 @@ static void the_same_values_are_one_series(void **state)
     assert_ptr_not_equal(series_of(&metric, LABELS("1", "")), first);
 }
 
+/* A counter is a cell, a gauge none, and what is there already none more. */
+static void cells_are_seen(void **state)
+{
+    struct warren_metric metric = counter_named("test_cells_total");
+    double before = metric_on_page("warren_metric_cells");
+
+    (void)state;
+    metric.labels = LABELS("a");
+    series_of(&metric, LABELS("1"));
+    series_of(&metric, LABELS("2"));
+    series_of(&metric, LABELS("2"));
+    assert_true(metric_on_page("warren_metric_cells") == before + 2);
+}
+
 /* Above the bound everything counts in one series, and how often is counted. */
 static void series_are_bounded(void **state)
 {
@@ -453,6 +467,7 @@ int main(void)
         cmocka_unit_test(numbers_have_a_point),
         cmocka_unit_test(values_are_escaped),
         cmocka_unit_test(the_same_values_are_one_series),
+        cmocka_unit_test(cells_are_seen),
         cmocka_unit_test(series_are_bounded),
         cmocka_unit_test(wrong_definitions_are_refused),
         cmocka_unit_test(collectors_are_asked),

@@ -544,6 +544,27 @@ static void the_reply_is_kept(void **state)
     assert_int_equal(message.replies, 2);
 }
 
+/* One that is too long to be kept is counted, and its message is done all the same. */
+static void a_long_reply_is_counted(void **state)
+{
+    static const char series[] =
+        "warren_idempotency_replies_not_kept_total{queue=\"bills\",handler=\"p.charge\"}";
+    struct warren_message reply = {
+        .body = {calloc(1, IDEMPOTENCY_RESULT_MAX + 1), IDEMPOTENCY_RESULT_MAX + 1}};
+    struct rig *rig = *state;
+
+    OPEN(rig, NULL);
+    message.properties.message_id = "one";
+    message.properties.reply_to = "me";
+    message.reply = &reply;
+    assert_true(metric_on_page(series) == 0);
+    assert_true(deliver(rig, WARREN_ACK).ran);
+    assert_true(metric_on_page(series) == 1);
+    assert_false(deliver(rig, WARREN_ACK).ran);
+    message.reply = NULL;
+    free((void *)(uintptr_t)reply.body.data);
+}
+
 /* A reply above the bound is not kept, and bytes that are no reply are refused. */
 static void what_is_no_reply(void **state)
 {
@@ -640,6 +661,7 @@ int main(void)
         TEST(bad_options),
         TEST(without_a_store_all_are_handled),
         TEST(the_reply_is_kept),
+        TEST(a_long_reply_is_counted),
         TEST(what_is_no_reply),
         TEST(a_damaged_reply_is_not_sent),
     };

@@ -468,6 +468,8 @@ static void growth_is_told(void **state)
     submit(scene, works, 20, &large);
     wait_done(scene, 20);
     wait_for(&scene->told_size);
+    assert_true(value_of(scene, "wal_large_total") >= 1);
+    assert_true(value_of(scene, "wal_bytes") > (double)DATABASE_LOG_MAX);
     database_rollback(reader);
     wait_for(&scene->told_size);
     database_close(reader);
