@@ -267,18 +267,24 @@ static void handlers_as_json(void **state)
     command_done(&list);
 }
 
-/* docs/configuration.md is what the program prints. */
-static void the_reference_is_current(void **state)
+static void assert_current(const char *group, const char *path)
 {
-    struct command reference = COMMAND("config", "reference");
-    char *page = read_file(WARREN_SOURCE_DIR "/docs/configuration.md", NULL);
+    struct command reference = COMMAND(group, "reference");
+    char *page = read_file(path, NULL);
 
-    (void)state;
     command_expect(&reference, 0);
     assert_non_null(page);
     assert_string_equal(reference.out, page);
     free(page);
     command_done(&reference);
+}
+
+/* These pages are what the program prints. */
+static void the_reference_is_current(void **state)
+{
+    (void)state;
+    assert_current("config", WARREN_SOURCE_DIR "/docs/configuration.md");
+    assert_current("metrics", WARREN_SOURCE_DIR "/docs/metrics.md");
 }
 
 /* ---- terminals ---- */

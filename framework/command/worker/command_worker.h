@@ -26,6 +26,7 @@ extern const struct command command_check;
 extern const struct command command_handlers;
 extern const struct command command_invoke;
 extern const struct command command_config_reference;
+extern const struct command command_metrics_reference;
 extern const struct command command_db_check;
 extern const struct command command_db_backup;
 
