@@ -1,7 +1,10 @@
 #include "app/settings.h"
 
+#include <unistd.h>
+
 #include "amqp/net/transport.h"
 #include "amqp/net/uri.h"
+#include "app/tracing_settings.h"
 #include "base/choices.h"
 #include "base/error.h"
 
@@ -99,6 +102,7 @@ enum warren_status settings_check(const struct config *config, struct warren_err
 {
     struct publisher_settings settings;
     struct tls_context *context = NULL;
+    struct tracing_settings tracing = {0};
     bool tls = false;
     enum warren_status status = check_addresses(config, &tls, error);
 
@@ -108,6 +112,9 @@ enum warren_status settings_check(const struct config *config, struct warren_err
         return status;
     if (tls)
         status = tls_context_new(&settings.connection.tls, &context, error);
+    if (status == WARREN_OK)
+        status = tracing_settings_init(config, environ, &tracing, error);
+    tracing_settings_done(&tracing);
     tls_context_free(context);
     publisher_settings_done(&settings);
     return status;

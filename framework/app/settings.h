@@ -29,7 +29,7 @@ enum warren_status settings_connection(const struct config *config, const char *
 
 /**
  * Check what only the floors below understand of the broker section: that its addresses can be
- * parsed, and that its password file and its certificates can be read.
+ * parsed, and that its password file and its certificates can be read; and the section `tracing`.
  *
  * @return WARREN_OK; WARREN_ECONFIG or WARREN_ENOMEM with @error, which names the place
  */

@@ -26,6 +26,7 @@
 
 /* Everything that jobs published has its receipt by then: this is the close handshake. */
 #define PUBLISHER_CLOSE_MS 2000
+#define TRACES_FLUSH_MS    2000
 #define LOG_STOP_MS        1000
 
 static int64_t now_ms(void)
@@ -74,6 +75,19 @@ static enum warren_status start_publisher(struct warren_worker *worker, struct w
         return status;
     worker_report_spool(worker->publisher);
     return WARREN_OK;
+}
+
+static enum warren_status start_tracing(struct warren_worker *worker, struct warren_error *error)
+{
+    enum warren_status status =
+        tracing_settings_init(worker->setup.config, environ, &worker->tracing, error);
+
+    if (status == WARREN_OK && worker->tracing.is_grpc)
+        log_warn("traces: the collector of OTEL_EXPORTER_OTLP_ENDPOINT speaks gRPC, by "
+                 "OTEL_EXPORTER_OTLP_PROTOCOL: no spans are sent; set tracing.endpoint");
+    if (status != WARREN_OK || !worker->tracing.enabled)
+        return status;
+    return otlp_start(&worker->tracing.options, &worker->otlp, error);
 }
 
 /* On the runtime's thread. */
@@ -127,6 +141,7 @@ static enum warren_status make_runtime(struct warren_worker *worker, struct warr
         .straggler_age_ms = (uint32_t)config->consumer.ack_straggler_age_ms,
         .drain_timeout_ms = (uint32_t)config->drain.timeout_ms,
         .flight = worker->flight.flight,
+        .tracer = otlp_tracer(worker->otlp),
         .publisher = worker->publisher,
     };
     enum warren_status status;
@@ -175,6 +190,8 @@ static enum warren_status set_up(struct warren_worker *worker,
         status = subscriptions_open(&worker->setup, worker->keeper, &worker->open, error);
     if (status == WARREN_OK)
         status = worker_flight_open(&worker->flight, worker->setup.config, worker->wake, error);
+    if (status == WARREN_OK)
+        status = start_tracing(worker, error);
     if (status == WARREN_OK)
         status = start_publisher(worker, error);
     if (status == WARREN_OK)
@@ -339,6 +356,7 @@ static bool is_idle(void *user, size_t index)
 static void reexecute(struct warren_worker *worker)
 {
     subscriptions_close_some(worker->open, is_idle, worker);
+    otlp_stop(worker->otlp, TRACES_FLUSH_MS);
     worker_flight_reexecute(&worker->flight);
 }
 
@@ -425,15 +443,20 @@ enum warren_status warren_worker_stop(struct warren_worker *worker)
     return WARREN_OK;
 }
 
-/* Of drain.timeout the runtime has left so much. */
-static uint32_t close_ms(const struct warren_worker *worker)
+/* Of drain.timeout the runtime has left so much, and at most @most_ms of it are for this. */
+static uint32_t left_ms(const struct warren_worker *worker, uint32_t most_ms)
 {
     if (worker->end_status == WARREN_ECLOSED)
         return 0;
     if (!worker->stopped_ms)
-        return PUBLISHER_CLOSE_MS;
+        return most_ms;
     return worker_limits_left_ms(worker->stopped_ms + worker->setup.config->drain.timeout_ms,
-                                 now_ms(), PUBLISHER_CLOSE_MS);
+                                 now_ms(), most_ms);
+}
+
+static uint32_t close_ms(const struct warren_worker *worker)
+{
+    return left_ms(worker, PUBLISHER_CLOSE_MS);
 }
 
 static void close_publisher(struct warren_worker *worker)
@@ -456,16 +479,20 @@ static void release(struct warren_worker *worker)
 {
     if (worker->abandoned) {
         runtime_join(worker->runtime);
+        otlp_stop(worker->otlp, left_ms(worker, TRACES_FLUSH_MS));
         worker_flight_close(&worker->flight, true);
         return;
     }
     close_publisher(worker);
     keeper_stop(worker->keeper);
     runtime_rest(worker->runtime);
+    otlp_stop(worker->otlp, left_ms(worker, TRACES_FLUSH_MS));
     worker_flight_close(&worker->flight, false);
     worker_streams_close(&worker->streams);
     subscriptions_close(worker->open);
     runtime_free(worker->runtime);
+    otlp_free(worker->otlp);
+    tracing_settings_done(&worker->tracing);
     keeper_free(worker->keeper);
     worker_reload_done(&worker->reload);
     worker_setup_done(&worker->setup);

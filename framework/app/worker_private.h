@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
+#include "app/tracing_settings.h"
 #include "app/worker_flight.h"
 #include "app/worker_metrics.h"
 #include "app/worker_orphans.h"
@@ -33,6 +34,8 @@ struct warren_worker {
     struct open_subscriptions *open;
     struct worker_streams streams;
     struct worker_reload reload;
+    struct tracing_settings tracing;
+    struct otlp *otlp; /* sends spans; NULL: nobody does */
     struct worker_orphans orphans;
     struct worker_metrics metrics;
     _Atomic int state; /* enum warren_worker_state, as on_state was told */

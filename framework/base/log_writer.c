@@ -31,7 +31,7 @@
 static struct {
     pthread_mutex_t life; /* one log_start() or log_stop() at a time */
     pthread_t thread;
-    struct log_ring ring;
+    struct ring ring;
     _Atomic(warren_log_fn *) take; /* where lines go; NULL: into the sink, or to stderr */
     void *take_user;               /* written while @take is NULL */
     int sink;
@@ -149,13 +149,13 @@ static void gather(struct gathered *gathered)
     gathered->len = 0;
     gathered->lines = 0;
     gather_lost(gathered);
-    while (!(one && gathered->len > 0) && (slot = log_ring_peek(&writer.ring)) &&
+    while (!(one && gathered->len > 0) && (slot = ring_peek(&writer.ring)) &&
            slot->len <= sizeof gathered->bytes - gathered->len) {
         memcpy(gathered->bytes + gathered->len, slot->text, slot->len);
         gathered->len += slot->len;
         gathered->lines++;
         gathered->level = slot->level;
-        log_ring_pop(&writer.ring);
+        ring_pop(&writer.ring);
     }
 }
 
@@ -194,7 +194,7 @@ static bool write_gathered(struct gathered *gathered)
 static void sleep_until_woken(void)
 {
     atomic_store(&writer.sleeping, true);
-    if (!log_ring_peek(&writer.ring) && atomic_load(&writer.end_ns) == 0)
+    if (!ring_peek(&writer.ring) && atomic_load(&writer.end_ns) == 0)
         sem_wait(&writer.wakeup);
     atomic_store(&writer.sleeping, false);
     while (sem_trywait(&writer.wakeup) == 0)
@@ -216,9 +216,9 @@ static void *writer_main(void *arg)
         else if (gathered.len == 0 && !stopping)
             sleep_until_woken();
     } while (!(stopping && (gathered.len == 0 || time_is_over())));
-    while (log_ring_peek(&writer.ring)) {
+    while (ring_peek(&writer.ring)) {
         atomic_fetch_add(&writer.dropped, 1);
-        log_ring_pop(&writer.ring);
+        ring_pop(&writer.ring);
     }
     return NULL;
 }
@@ -286,7 +286,7 @@ static enum warren_status start(int fd)
     if (status == WARREN_OK)
         status = thread_start(&writer.thread, "warren-log", writer_main, NULL, NULL);
     if (status != WARREN_OK) {
-        log_ring_done(&writer.ring);
+        ring_done(&writer.ring);
         sem_destroy(&writer.wakeup);
         return status;
     }
@@ -320,7 +320,7 @@ static void stop(uint32_t timeout_ms)
     pthread_join(writer.thread, NULL);
     sem_destroy(&writer.wakeup);
     forget_sink();
-    log_ring_done(&writer.ring);
+    ring_done(&writer.ring);
 }
 
 void log_stop(uint32_t timeout_ms)

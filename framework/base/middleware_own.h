@@ -8,9 +8,12 @@
 
 #include <warren/middleware.h>
 
+#include "base/traceparent.h"
+
 struct arena;
 struct keeper;
 struct sqlite3;
+struct tracer;
 struct warren_outbox;
 
 /** Of struct warren_subscription_info: what the worker keeps for it. */
@@ -37,5 +40,22 @@ void job_on_transaction(struct warren_job *job, job_transaction_fn *give, void *
 
 /** What the job publishes goes there, from now on in this attempt. */
 void job_set_outbox(struct warren_job *job, struct warren_outbox *outbox);
+
+/** Who takes the spans of @job; NULL: nobody. */
+struct tracer *job_tracer(const struct warren_job *job);
+
+/** The trace of one attempt. */
+struct job_context {
+    struct traceparent self;    /* the attempt's */
+    struct traceparent message; /* that its message came with */
+    struct traceparent earlier; /* of the attempt before */
+    bool has_message;
+    bool has_earlier;
+};
+
+/** The context of the attempt before this one in this process. @return false: there was none */
+bool job_trace_earlier(const struct warren_job *job, struct traceparent *ret_earlier);
+/** The job has this trace: if it is sampled, its spans go to the tracer, which it has. */
+void job_trace_begin(struct warren_job *job, const struct job_context *context);
 
 #endif

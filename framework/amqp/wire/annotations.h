@@ -17,6 +17,7 @@
 #define NOTE_ROUTING_KEY   "x-warren-routing-key"   /* string: and with which key */
 #define NOTE_QUEUE         "x-warren-queue"         /* string: that it was consumed from */
 #define NOTE_REPLAYS       "x-warren-replays"       /* i64: how often it left a dead-letter queue */
+#define NOTE_TRACE         "x-warren-traceparent"   /* string: the attempt that the copy follows */
 
 /* What a copy cannot have where the broker would act on it: it stands in a header instead. */
 #define NOTE_EXPIRATION "x-warren-expiration" /* string: the property; a copy does not expire */

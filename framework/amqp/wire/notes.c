@@ -7,6 +7,7 @@
 #include "amqp/wire/annotations.h"
 #include "amqp/wire/property_spans.h"
 #include "amqp/wire/wire.h"
+#include "base/traceparent.h"
 
 #define NAME_MAX       255 /* AMQP 0-9-1, section 4.2.5.3 */
 #define EXPIRATION_MAX 20  /* digits of 64 bits */
@@ -127,6 +128,8 @@ static bool is_number(struct warren_bytes text)
 
 bool notes_is_aside(struct warren_bytes name, const struct warren_value *value)
 {
+    struct traceparent trace;
+
     if (annotation_is(name, NOTE_CC))
         return is_names(value);
     if (value->type != WARREN_STRING)
@@ -135,5 +138,7 @@ bool notes_is_aside(struct warren_bytes name, const struct warren_value *value)
         return is_number(value->as.bytes);
     if (annotation_is(name, NOTE_USER_ID))
         return notes_is_name(value->as.bytes);
+    if (annotation_is(name, NOTE_TRACE))
+        return traceparent_parse(value->as.bytes, &trace);
     return annotation_is(name, NOTE_LEFT_OUT) && value->as.bytes.len <= LEFT_OUT_MAX;
 }

@@ -19,6 +19,7 @@ void attempt_done(struct attempt *attempt)
 {
     free(attempt->unpublished);
     free(attempt->owed);
+    free(attempt->trace);
 }
 
 void attempt_free(struct attempt *attempt)

@@ -29,6 +29,7 @@ enum publish_end {
 };
 
 struct owed;
+struct attempt_trace;
 
 struct attempt {
     struct attempt *next;    /* of the queue that owns it */
@@ -54,8 +55,9 @@ struct attempt {
     bool publish_returned;   /* the attempt failed after it was over: see
                                 consume/job/returned_publish.h */
     char *unpublished;       /* what of it, and why; owned. NULL: nothing, or no memory */
-    struct owed *owed;  /* for a copy in its place: see consume/relay/owed.h. One piece of memory,
-                           owned; NULL: nothing, or no memory */
+    struct owed *owed; /* for a copy in its place: see consume/relay/owed.h. One piece of memory,
+                          owned; NULL: nothing, or no memory */
+    struct attempt_trace *trace; /* see consume/job/job_span.h; owned. NULL: it is not sampled */
     atomic_bool may_go; /* to the workers; this and the next one: see consume/runtime/stage.h */
     void *stage;
     struct delivery delivery; /* last: its data follow */

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "consume/job/job_span.h"
 #include "consume/job/returned_publish.h"
 
 static enum warren_status make_jobs(struct crew *crew, const struct job_source *source)
@@ -59,6 +60,8 @@ bool crew_run(struct crew *crew, uint32_t worker, struct attempt *attempt, int64
         outcome = guard_run(&crew->guard, worker, job, &crew->chain);
     }
     meter_ended(&crew->meter, job, outcome);
+    if (job->traced)
+        job_span_end(job, outcome, meter_reason(job, outcome));
     return job_end(job, outcome);
 }
 

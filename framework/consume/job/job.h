@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/middleware_own.h"
+#include "base/span.h"
 #include "consume/attempt/attempt.h"
 #include "consume/job/failure_groups.h"
 #include "consume/relay/relay.h"
@@ -62,6 +63,7 @@ struct job_source {
     const struct relay *relay;       /* NULL: nothing can be published in a delivery's place */
     bool broker_counts;              /* the broker's count of deliveries adds to the attempts */
     struct failure_groups *failures; /* where failed attempts are told of; NULL: nowhere */
+    struct tracer *tracer;           /* NULL: there are no spans */
 };
 
 /* The timer behind warren_job_cancel_fd(): it needs no loop, and jobs that do not ask pay nothing.
@@ -102,9 +104,13 @@ struct warren_job {
     bool published; /* the publisher has taken something, and its receipt comes */
     bool decoded;
     bool history_known;
+    bool late;   /* the attempt was over, and has failed after all: see returned_publish.h */
+    bool traced; /* it has spans: attempt->trace */
 
     struct warren_properties properties; /* once decoded */
     struct history history;              /* once known */
+    struct traceparent earlier;          /* if traced: of the attempt before, */
+    bool has_earlier;                    /* if there was one */
     struct arena arena;
     struct job_alarm alarm;
     char reason[JOB_REASON_SIZE]; /* why it is rejected; "": the handler said so */
@@ -157,7 +163,7 @@ void job_alarm_rest(struct job_alarm *alarm);
  */
 void job_forgive_unpublished(struct warren_job *job);
 
-/** Headers with the trace context added. */
+/** Headers with a trace context added. */
 struct job_traced {
     struct warren_message message;
     struct warren_field few[16]; /* in most cases enough */
@@ -165,13 +171,17 @@ struct job_traced {
 };
 
 /**
- * @message as the job may publish it: with the job's traceparent and tracestate, unless it has a
- * traceparent of its own. Refers to @message and to the job.
+ * @message as the job may publish it: with @traceparent and the job's tracestate, unless it has a
+ * traceparent of its own. Refers to @message, to @traceparent and to the job.
  *
- * @return WARREN_OK; WARREN_ENOMEM
+ * @traceparent  NULL: as it is
+ * @return       WARREN_OK; WARREN_ENOMEM
  */
-enum warren_status job_trace(const struct warren_job *job, const struct warren_message *message,
-                             struct job_traced *traced);
+enum warren_status job_trace(const struct warren_job *job, const char *traceparent,
+                             const struct warren_message *message, struct job_traced *traced);
+/** The traceparent that @message has by itself, or NULL. */
+const struct warren_value *job_trace_own(const struct warren_job *job,
+                                         const struct warren_message *message);
 /** When it is published. */
 void job_traced_done(struct job_traced *traced);
 

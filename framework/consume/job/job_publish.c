@@ -1,7 +1,7 @@
 /* job_publish.c - publishing from a job: the input is held back until the output is confirmed. */
 #include <stdio.h>
 
-#include "consume/job/job.h"
+#include "consume/job/job_span.h"
 #include "publish/message/refusal.h"
 
 /* Two names of AMQP, and some words. */
@@ -13,22 +13,30 @@ static uint32_t life_ms(int64_t left_ms)
     return left_ms > UINT32_MAX ? 0 : (uint32_t)left_ms;
 }
 
+/* @span: NULL, or freed here. */
 static enum warren_status publish_held(struct warren_job *job, const struct warren_publish *what,
-                                       int64_t delay_ms, int64_t left_ms)
+                                       int64_t delay_ms, int64_t left_ms, struct publish_span *span)
 {
+    warren_receipt_fn *on_receipt = span ? publish_span_receipt : settlement_receipt;
     enum warren_status status;
 
     if (!job->settlement)
         job->settlement = settlement_new(job->attempt, job->source->settled, job->source->user);
-    if (!job->settlement)
+    if (!job->settlement) {
+        publish_span_end(span, warren_status_name(WARREN_ENOMEM));
         return WARREN_ENOMEM;
+    }
     settlement_hold(job->settlement);
+    if (span)
+        span->settlement = job->settlement;
     status = job->source->publish(job->source->publisher, what, &job->arena, delay_ms, left_ms,
-                                  settlement_receipt, job->settlement);
-    if (status == WARREN_OK)
+                                  on_receipt, span ? (void *)span : job->settlement);
+    if (status == WARREN_OK) {
         job->published = true;
-    else
-        settlement_unhold(job->settlement);
+        return WARREN_OK;
+    }
+    settlement_unhold(job->settlement);
+    publish_span_end(span, warren_status_name(status));
     return status;
 }
 
@@ -55,6 +63,7 @@ static enum warren_status publish_in_transaction(struct warren_job *job, struct 
                                                  int64_t delay_ms)
 {
     struct warren_error error = {WARREN_OK, ""};
+    struct publish_span *span;
     struct job_traced traced;
     enum warren_status status;
 
@@ -64,16 +73,37 @@ static enum warren_status publish_in_transaction(struct warren_job *job, struct 
         return WARREN_EINVAL;
     }
     what.timeout_ms = 0;
-    status = job_trace(job, message, &traced);
+    span = job_span_publish(job, &what, message, delay_ms);
+    status = job_trace(job, span ? span->traceparent : job->traceparent, message, &traced);
     what.message = &traced.message;
     if (status == WARREN_OK)
         status = job->source->append(job->source->publisher, &what, &job->arena, delay_ms,
                                      job->outbox, &error);
     job_traced_done(&traced);
+    publish_span_end(span, status == WARREN_OK ? NULL : warren_status_name(status));
     if (status != WARREN_OK && error.text[0])
         warren_job_fail(job, "cannot publish: %s", error.text);
     if (status == WARREN_EINVAL)
         tell_why(job, &what, message, delay_ms);
+    return status;
+}
+
+/* The same with the job's trace context. */
+static enum warren_status publish_traced(struct warren_job *job, struct warren_publish what,
+                                         const struct warren_message *message, int64_t delay_ms,
+                                         int64_t left_ms)
+{
+    struct publish_span *span = job_span_publish(job, &what, message, delay_ms);
+    struct job_traced traced;
+    enum warren_status status =
+        job_trace(job, span ? span->traceparent : job->traceparent, message, &traced);
+
+    what.message = &traced.message;
+    if (status == WARREN_OK)
+        status = publish_held(job, &what, delay_ms, left_ms, span);
+    else
+        publish_span_end(span, warren_status_name(status));
+    job_traced_done(&traced);
     return status;
 }
 
@@ -84,9 +114,9 @@ static enum warren_status publish_now(struct warren_job *job, const char *exchan
     int64_t left_ms = warren_job_time_left_ms(job);
     struct warren_publish what = {.exchange = exchange,
                                   .routing_key = routing_key,
+                                  .message = message,
                                   .optional = optional,
                                   .timeout_ms = life_ms(left_ms)};
-    struct job_traced traced;
     enum warren_status status;
 
     if (job->in_transaction && (job->outbox || !optional))
@@ -95,16 +125,10 @@ static enum warren_status publish_now(struct warren_job *job, const char *exchan
         return WARREN_ECLOSED;
     if (left_ms <= 0)
         return WARREN_ETIMEOUT;
-    if (!job->traceparent) {
-        what.message = message;
-        status = publish_held(job, &what, delay_ms, left_ms);
-    } else {
-        status = job_trace(job, message, &traced);
-        what.message = &traced.message;
-        if (status == WARREN_OK)
-            status = publish_held(job, &what, delay_ms, left_ms);
-        job_traced_done(&traced);
-    }
+    if (job->traceparent)
+        status = publish_traced(job, what, message, delay_ms, left_ms);
+    else
+        status = publish_held(job, &what, delay_ms, left_ms, NULL);
     if (status == WARREN_EINVAL)
         tell_why(job, &what, message, delay_ms);
     return status;

@@ -75,6 +75,7 @@ static struct relay_facts facts_of(const struct warren_job *job)
     return (struct relay_facts){.failed = attempt->failed,
                                 .first_failure_s = (uint64_t)attempt->first_failure_s,
                                 .left_ms = left_ms(job),
+                                .trace = job->source->tracer ? job->traceparent : NULL,
                                 .wait = true};
 }
 

@@ -33,8 +33,14 @@ static struct warren_field *room(struct job_traced *traced, const struct warren_
     return traced->many;
 }
 
-enum warren_status job_trace(const struct warren_job *job, const struct warren_message *message,
-                             struct job_traced *traced)
+const struct warren_value *job_trace_own(const struct warren_job *job,
+                                         const struct warren_message *message)
+{
+    return table_get(&message->properties.headers, PARENT, &job->arena);
+}
+
+enum warren_status job_trace(const struct warren_job *job, const char *traceparent,
+                             const struct warren_message *message, struct job_traced *traced)
 {
     const struct warren_table *headers = &message->properties.headers;
     struct warren_field *fields;
@@ -42,14 +48,14 @@ enum warren_status job_trace(const struct warren_job *job, const struct warren_m
 
     traced->message = *message;
     traced->many = NULL;
-    if (!job->traceparent || table_get(headers, PARENT, &job->arena))
+    if (!traceparent || job_trace_own(job, message))
         return WARREN_OK;
     fields = room(traced, headers);
     if (!fields)
         return WARREN_ENOMEM;
     if (count > 0)
         memcpy(fields, headers->fields, count * sizeof *fields);
-    fields[count++] = warren_field_text(PARENT, job->traceparent);
+    fields[count++] = warren_field_text(PARENT, traceparent);
     if (job->tracestate && !table_get(headers, STATE, &job->arena))
         fields[count++] = warren_field_text(STATE, job->tracestate);
     traced->message.properties.headers = (struct warren_table){fields, count};

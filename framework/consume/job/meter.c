@@ -41,7 +41,7 @@ void meter_done(struct meter *meter)
 
 static enum failure_reason reason_of(const struct warren_job *job, enum warren_outcome outcome)
 {
-    if (job->attempt->publish_returned)
+    if (job->late)
         return FAILURE_RETURNED;
     if (!*job->reason)
         return outcome == WARREN_RETRY ? FAILURE_ERROR : FAILURE_REJECTED;
@@ -66,6 +66,11 @@ static void failed(struct meter *meter, struct warren_job *job, enum failure_rea
     warren_count(meter->failures[reason], 1);
     if (job->source->failures)
         failure_groups_add(job->source->failures, &failure);
+}
+
+const char *meter_reason(const struct warren_job *job, enum warren_outcome outcome)
+{
+    return reasons[reason_of(job, outcome)];
 }
 
 void meter_ended(struct meter *meter, struct warren_job *job, enum warren_outcome outcome)

@@ -50,6 +50,8 @@ static inline void meter_begun(struct meter *meter, const struct attempt *attemp
         warren_observe(meter->queue_wait, (double)(begun_ns - attempt->arrived_ns) * 1e-9);
 }
 
+/** Why an attempt that has not succeeded did not, in a word. */
+const char *meter_reason(const struct warren_job *job, enum warren_outcome outcome);
 /** The attempt of @job has this @outcome. Before job_end(). */
 void meter_ended(struct meter *meter, struct warren_job *job, enum warren_outcome outcome);
 

@@ -22,6 +22,7 @@ enum warren_outcome returned_publish_run(const struct chain *judges, struct warr
     enum warren_outcome outcome;
 
     attempt->publish_returned = false;
+    job->late = true;
     warren_job_fail(job, "%s", attempt->unpublished ? attempt->unpublished : "out of memory");
     outcome = chain_run(judges, job);
     if (outcome == WARREN_RETRY && job->retry_delay_ms < 0)

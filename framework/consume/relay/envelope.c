@@ -126,6 +126,7 @@ static void add_notes(struct draft *draft, const struct warren_properties *origi
         add(draft, &replays);
     add_aside(draft, original, facts, NOTE_EXPIRATION, original->expiration);
     add_aside(draft, original, facts, NOTE_USER_ID, original->user_id);
+    add_aside(draft, original, facts, NOTE_TRACE, facts->trace);
     add_text(draft, NOTE_QUEUE, facts->queue);
     add_text(draft, NOTE_EXCHANGE, facts->exchange);
     add_text(draft, NOTE_ROUTING_KEY, facts->routing_key);

@@ -29,7 +29,8 @@ struct envelope_facts {
     uint64_t attempts;        /* that failed */
     uint64_t first_failure_s; /* since 1970; 0: none */
     uint32_t replays;
-    bool copied; /* the message is a copy of warren's: what that has put aside counts */
+    bool copied;       /* the message is a copy of warren's: what that has put aside counts */
+    const char *trace; /* traceparent of the attempt that it follows */
 
     /* Of a dead letter alone. */
     const char *reason; /* REASON_*; NULL: it is none */

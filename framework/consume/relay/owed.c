@@ -27,7 +27,7 @@ static const char *put(char **at, const char *text)
 void owed_keep(struct attempt *attempt, const struct relay_facts *facts, int64_t due_ms)
 {
     size_t size = size_of(facts->reason) + size_of(facts->error) + size_of(facts->signal) +
-                  size_of(facts->backtrace);
+                  size_of(facts->backtrace) + size_of(facts->trace);
     struct owed *owed = malloc(sizeof *owed + size);
     char *at;
 
@@ -41,6 +41,7 @@ void owed_keep(struct attempt *attempt, const struct relay_facts *facts, int64_t
         owed->facts.error = put(&at, facts->error);
         owed->facts.signal = put(&at, facts->signal);
         owed->facts.backtrace = put(&at, facts->backtrace);
+        owed->facts.trace = put(&at, facts->trace);
     }
     free(attempt->owed);
     attempt->owed = owed;

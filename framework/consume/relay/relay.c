@@ -58,6 +58,7 @@ static struct envelope_facts envelope_of(const struct relay *relay, const struct
         .error = facts->error,
         .signal = facts->signal,
         .backtrace = facts->backtrace,
+        .trace = facts->trace,
     };
 
     if (facts->reason) {

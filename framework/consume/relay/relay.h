@@ -46,9 +46,10 @@ struct relay_facts {
     const char *error;        /* the rest may be NULL */
     const char *signal;
     const char *backtrace;
-    int64_t delay_ms; /* of a later attempt */
-    int64_t left_ms;  /* until all must have ended; INT64_MAX: no such time */
-    bool wait;        /* for room in the publisher's window, within bounds */
+    const char *trace; /* traceparent of the attempt; NULL: nobody traces */
+    int64_t delay_ms;  /* of a later attempt */
+    int64_t left_ms;   /* until all must have ended; INT64_MAX: no such time */
+    bool wait;         /* for room in the publisher's window, within bounds */
 };
 
 /**

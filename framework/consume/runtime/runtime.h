@@ -24,6 +24,7 @@
 #include "consume/job/failure_groups.h"
 
 struct runtime;
+struct tracer;
 
 /** One subscription. Strings, handler, state and table are borrowed until runtime_free(). */
 struct runtime_subscription {
@@ -58,6 +59,7 @@ struct runtime_options {
     uint32_t straggler_age_ms; /* longest wait of an ack behind a message that is not done */
     uint32_t drain_timeout_ms; /* all of draining */
     struct flight *flight;     /* recorder; NULL: none. Borrowed until runtime_free() */
+    struct tracer *tracer;     /* takes spans; NULL: there are none. Borrowed */
     struct warren_publisher *publisher; /* for jobs; NULL: they cannot publish. Borrowed: close it
                                            before runtime_free() */
 };

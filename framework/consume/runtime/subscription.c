@@ -307,7 +307,8 @@ enum warren_status subscription_new(const struct runtime_subscription *what,
                                     .reserve = reserve,
                                     .user = s,
                                     .broker_counts = options->flight == NULL,
-                                    .failures = &runtime->failures};
+                                    .failures = &runtime->failures,
+                                    .tracer = options->tracer};
     if (options->publisher)
         make_relay(s, what, options->publisher);
     subscription_metrics_init(s);

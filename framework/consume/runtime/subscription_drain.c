@@ -1,4 +1,5 @@
 /* subscription_drain.c - the end of a subscription: what it does for each phase of drain.c. */
+#include "consume/job/job_span.h"
 #include "consume/runtime/subscription_private.h"
 
 /* ---- attempts that count ---- */
@@ -8,11 +9,13 @@ static bool relay_later_of(struct subscription *s, struct attempt *attempt, stru
 {
     int64_t now_ms = subscription_now_ms(s);
     int64_t deadline_ms = atomic_load_explicit(s->source.deadline_ms, memory_order_relaxed);
+    char trace[TRACEPARENT_SIZE];
     struct relay_facts facts = {
         .failed = attempt->failed,
         .first_failure_s = (uint64_t)attempt->first_failure_s,
         .delay_ms = attempt->retry_at_ms > now_ms ? attempt->retry_at_ms - now_ms : 0,
         .left_ms = deadline_ms == INT64_MAX ? INT64_MAX : deadline_ms - now_ms,
+        .trace = attempt_span_note(attempt, trace),
     };
 
     attempt->outcome = WARREN_RETRY;

@@ -1,4 +1,5 @@
 /* subscription_flow.c - a delivery's way to the workers and back to the broker. */
+#include "consume/job/job_span.h"
 #include "consume/job/returned_publish.h"
 #include "consume/runtime/subscription_private.h"
 
@@ -55,6 +56,7 @@ static void settle(struct subscription *s, struct attempt *attempt)
     } else {
         subscription_count(s, COUNT_SETTLED + attempt->outcome);
         meter_settled(&s->crew.meter, attempt);
+        attempt_span_settled(&s->source, attempt, verdict);
         tell_unconfirmed(s, attempt);
     }
     attempt_done(attempt);
@@ -201,6 +203,7 @@ static bool hold(struct subscription *s, struct attempt *attempt)
         !admission_hold(&s->admission, attempt, subscription_now_ms(s)))
         return false;
     subscription_count(s, COUNT_RETRIED);
+    attempt_span_retried(&s->source, attempt);
     tell_unconfirmed(s, attempt);
     attempt->publish_end = PUBLISH_FINE;
     return true;

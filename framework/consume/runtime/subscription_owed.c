@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "amqp/wire/properties.h"
+#include "consume/job/job_span.h"
 #include "consume/relay/settlement.h"
 #include "consume/runtime/subscription_private.h"
 
@@ -149,7 +150,13 @@ void subscription_relayed(struct subscription *s, struct attempt *attempt)
         copy_failed(s, attempt);
         return;
     }
-    subscription_count(s, attempt->outcome == WARREN_REJECT ? COUNT_DEAD_LETTERED : COUNT_RELAYED);
+    if (attempt->outcome == WARREN_REJECT) {
+        subscription_count(s, COUNT_DEAD_LETTERED);
+        attempt_span_dead_lettered(&s->source, attempt);
+    } else {
+        subscription_count(s, COUNT_RELAYED);
+        attempt_span_retried(&s->source, attempt);
+    }
     tell_the_end(s);
 }
 

@@ -249,6 +249,8 @@ static void what_can_be_put_aside(void **state)
         {{NOTE_CC, TEXT(long_name, 65535)}, false},
         {{NOTE_LEFT_OUT, TEXT("a, b", 4)}, true},
         {{NOTE_LEFT_OUT, TEXT(long_name, 65535)}, false},
+        {{NOTE_TRACE, TEXT("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", 55)}, true},
+        {{NOTE_TRACE, TEXT(long_name, 55)}, false},
         {{NOTE_REASON, TEXT("rejected", 8)}, false},
         {{"tenant", TEXT("a", 1)}, false},
     };

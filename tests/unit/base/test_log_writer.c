@@ -280,7 +280,7 @@ static void unused_slots_cost_no_memory(void **state)
 {
     enum { PAGES = LOG_RING_SLOTS * sizeof(struct log_slot) / 4096 };
     static unsigned char resident[PAGES];
-    struct log_ring ring = {0};
+    struct ring ring = {0};
     int touched = 0;
 
     (void)state;
@@ -289,21 +289,21 @@ static void unused_slots_cost_no_memory(void **state)
     for (int i = 0; i < 4; i++)
         assert_true(log_ring_push(&ring, WARREN_LOG_INFO, "line\n", 5));
     for (int i = 0; i < 4; i++) {
-        assert_non_null(log_ring_peek(&ring));
-        log_ring_pop(&ring);
+        assert_non_null(ring_peek(&ring));
+        ring_pop(&ring);
     }
-    assert_null(log_ring_peek(&ring));
+    assert_null(ring_peek(&ring));
     assert_int_equal(mincore(ring.slots, PAGES * 4096, resident), 0);
     for (int i = 0; i < PAGES; i++)
         touched += resident[i] & 1;
     assert_in_range(touched, 1, 8);
-    log_ring_done(&ring);
+    ring_done(&ring);
 }
 
 /* The ring takes exactly its slots, refuses one more, and takes one again for each that leaves. */
 static void ring_is_bounded(void **state)
 {
-    struct log_ring ring = {0};
+    struct ring ring = {0};
 
     (void)state;
     assert_int_equal(log_ring_init(&ring), WARREN_OK);
@@ -311,16 +311,16 @@ static void ring_is_bounded(void **state)
         for (int i = 0; i < LOG_RING_SLOTS; i++)
             assert_true(log_ring_push(&ring, WARREN_LOG_INFO, "x\n", 2));
         assert_false(log_ring_push(&ring, WARREN_LOG_INFO, "x\n", 2));
-        log_ring_pop(&ring);
+        ring_pop(&ring);
         assert_true(log_ring_push(&ring, WARREN_LOG_INFO, "y\n", 2));
         assert_false(log_ring_push(&ring, WARREN_LOG_INFO, "x\n", 2));
         for (int i = 0; i < LOG_RING_SLOTS; i++) {
-            assert_non_null(log_ring_peek(&ring));
-            log_ring_pop(&ring);
+            assert_non_null(ring_peek(&ring));
+            ring_pop(&ring);
         }
-        assert_null(log_ring_peek(&ring));
+        assert_null(ring_peek(&ring));
     }
-    log_ring_done(&ring);
+    ring_done(&ring);
 }
 
 int main(void)

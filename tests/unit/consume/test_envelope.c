@@ -281,6 +281,28 @@ static void properties_that_would_act_are_put_aside(void **state)
     }
 }
 
+/* A copy names the attempt that it follows; one that knows of none keeps what is noted. */
+static void the_trace_of_the_attempt_is_noted(void **state)
+{
+    static const char first[] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    static const char second[] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b8-01";
+    struct rig *rig = *state;
+    struct warren_properties original = {0};
+    struct envelope_facts traced = facts;
+
+    traced.trace = first;
+    assert_int_equal(make(rig, &original, &traced, MAX), WARREN_OK);
+    assert_text(rig, NOTE_TRACE, first);
+    original = rig->copy;
+    traced.copied = true;
+    traced.trace = NULL;
+    assert_int_equal(make(rig, &original, &traced, MAX), WARREN_OK);
+    assert_text(rig, NOTE_TRACE, first);
+    traced.trace = second;
+    assert_int_equal(make(rig, &original, &traced, MAX), WARREN_OK);
+    assert_text(rig, NOTE_TRACE, second);
+}
+
 /* ---- cutting ---- */
 
 static char *long_text(char c, size_t len)
@@ -526,6 +548,7 @@ int main(void)
         T(old_notes_go),
         T(the_count_of_replays_stays),
         T(properties_that_would_act_are_put_aside),
+        T(the_trace_of_the_attempt_is_noted),
         T(long_texts_are_cut),
         T(two_texts_share_the_room),
         T(a_cut_keeps_characters_whole),

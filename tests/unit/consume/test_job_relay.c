@@ -690,6 +690,29 @@ static void a_nul_is_copied(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* With a tracer a copy names the attempt that it follows, without one nothing. */
+static void a_copy_names_its_attempt(void **state)
+{
+    static const char parent[] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    const struct warren_properties none = {0};
+    struct rig *rig = *state;
+    static struct tracer tracer;
+
+    for (int traces = 0; traces < 2; traces++) {
+        const struct warren_value *note;
+
+        rig->source.tracer = traces ? &tracer : NULL;
+        deliver(rig, &none);
+        warren_job_set_trace(rig->job, parent, NULL);
+        assert_false(job_end(rig->job, WARREN_REJECT));
+        note = warren_table_get(&rig->properties.headers, NOTE_TRACE);
+        assert_int_equal(note != NULL, traces);
+        if (note)
+            assert_memory_equal(note->as.bytes.data, parent, sizeof parent - 1);
+        receipt(rig, WARREN_CONFIRMED, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -698,6 +721,7 @@ int main(void)
         T(the_reason_is_told),
         T(a_forgiven_reject_counts_no_attempt),
         T(without_a_confirm_it_has_failed),
+        T(a_copy_names_its_attempt),
         T(a_retry_that_would_lose_headers_is_no_copy),
         T(not_accepted_is_failed_at_once),
         T(switched_off_nothing_is_published),

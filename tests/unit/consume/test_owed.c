@@ -22,12 +22,15 @@ static void words_are_copied(void **state)
 {
     struct attempt *attempt = *state;
     char error[] = "no such account";
-    struct relay_facts facts = {.failed = 3, .reason = "attempts", .error = error};
+    char trace[] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    struct relay_facts facts = {.failed = 3, .reason = "attempts", .error = error, .trace = trace};
 
     owed_keep(attempt, &facts, 7000);
     memset(error, 'x', sizeof error - 1);
+    memset(trace, 'x', sizeof trace - 1);
     assert_string_equal(attempt->owed->facts.error, "no such account");
     assert_string_equal(attempt->owed->facts.reason, "attempts");
+    assert_memory_equal(attempt->owed->facts.trace, "00-4bf92f", 9);
     assert_null(attempt->owed->facts.signal);
     assert_null(attempt->owed->facts.backtrace);
     assert_int_equal(attempt->owed->facts.failed, 3);

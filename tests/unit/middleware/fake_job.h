@@ -21,6 +21,11 @@ struct warren_job {
     char tracestate[600];
     bool has_tracestate;
     int traces; /* how often a trace was set */
+    struct tracer *tracer;
+    uint64_t seed;
+    bool has_earlier; /* there was an attempt before this one, in this process */
+    struct traceparent earlier;
+    struct job_context context; /* as job_trace_begin() was told */
     uint32_t attempt;
     bool forgiven;
     bool duplicate;
@@ -131,6 +136,27 @@ void warren_job_set_trace(struct warren_job *job, const char *traceparent, const
 const char *warren_job_traceparent(const struct warren_job *job)
 {
     return job->traceparent;
+}
+
+struct tracer *job_tracer(const struct warren_job *job)
+{
+    return job->tracer;
+}
+
+bool job_trace_earlier(const struct warren_job *job, struct traceparent *ret_earlier)
+{
+    *ret_earlier = job->earlier;
+    return job->has_earlier;
+}
+
+void job_trace_begin(struct warren_job *job, const struct job_context *context)
+{
+    job->context = *context;
+}
+
+uint64_t warren_job_seed(const struct warren_job *job)
+{
+    return job->seed;
 }
 
 /* ---- panics, as the contract has them ---- */

@@ -1,9 +1,11 @@
 /* test_middleware_trace.c - which trace a job gets from the headers of its message. */
 #include <pthread.h>
 
+#include "amqp/wire/annotations.h"
+#include "base/span.h"
+#include "base/traceparent.h"
 #include "fake_job.h"
 #include "middleware/builtin.h"
-#include "middleware/traceparent.h"
 #include "support/test.h"
 
 #define TRACE  "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -111,6 +113,90 @@ static void a_trace_can_be_begun(void **state)
     assert_string_not_equal(trace_of(&first).parent_id, trace_of(&second).parent_id);
 }
 
+/* ---- with a tracer ---- */
+
+static struct tracer *tracer_of(double ratio)
+{
+    static struct tracer tracer;
+
+    tracer_done(&tracer);
+    assert_int_equal(tracer_init(&tracer, ratio), WARREN_OK);
+    return &tracer;
+}
+
+/* A message without a trace begins one; the ratio says whether it is sampled, in every attempt. */
+static void every_message_has_a_trace(void **state)
+{
+    (void)state;
+    for (int ratio = 0; ratio < 2; ratio++) {
+        struct warren_job job = {.tracer = tracer_of(ratio)};
+
+        run(&job, "false", NULL, 0);
+        assert_int_equal(trace_of(&job).sampled, ratio);
+        assert_int_equal(job.context.self.sampled, ratio);
+        assert_false(job.context.has_message);
+        assert_false(job.context.has_earlier);
+        assert_string_equal(job.context.self.parent_id, trace_of(&job).parent_id);
+    }
+    for (uint64_t seed = 0; seed < 100; seed++) {
+        struct warren_job first = {.tracer = tracer_of(0.5), .seed = seed};
+        struct warren_job second = {.tracer = tracer_of(0.5), .seed = seed};
+
+        run(&first, "false", NULL, 0);
+        run(&second, "false", NULL, 0);
+        assert_int_equal(trace_of(&first).sampled, trace_of(&second).sampled);
+    }
+}
+
+/* What the message says goes before the ratio. */
+static void the_flag_of_a_message_decides(void **state)
+{
+    (void)state;
+    for (int sampled = 0; sampled < 2; sampled++) {
+        struct warren_field header = warren_field_text(
+            "traceparent", sampled ? "00-" TRACE "-" PARENT "-01" : "00-" TRACE "-" PARENT "-00");
+        struct warren_job job = {.tracer = tracer_of(!sampled)};
+
+        run(&job, "false", &header, 1);
+        assert_int_equal(job.context.self.sampled, sampled);
+        assert_true(job.context.has_message);
+        assert_string_equal(job.context.message.parent_id, PARENT);
+        assert_string_equal(job.context.self.trace_id, TRACE);
+    }
+}
+
+/* A copy of a message without a trace goes on with that of the attempt before. */
+static void a_copy_goes_on_with_its_trace(void **state)
+{
+    struct warren_field note = warren_field_text(NOTE_TRACE, "00-" TRACE "-" PARENT "-00");
+    struct warren_job job = {.tracer = tracer_of(1)};
+    struct warren_job untraced = {0};
+
+    (void)state;
+    run(&job, "false", &note, 1);
+    assert_true(job.context.has_earlier);
+    assert_string_equal(job.context.earlier.parent_id, PARENT);
+    assert_string_equal(job.context.self.trace_id, TRACE);
+    assert_false(job.context.self.sampled);
+    run(&untraced, "false", &note, 1);
+    assert_int_equal(untraced.traces, 0);
+}
+
+/* The attempt before in this process is nearer than what a header notes. */
+static void the_attempt_before_is_known(void **state)
+{
+    struct warren_field headers[] = {warren_field_text(NOTE_TRACE, "00-" TRACE "-" PARENT "-01")};
+    struct warren_job job = {.tracer = tracer_of(1), .has_earlier = true};
+
+    (void)state;
+    span_begin_trace(&job.earlier);
+    job.earlier.sampled = true;
+    run(&job, "false", headers, 1);
+    assert_string_equal(job.context.earlier.parent_id, job.earlier.parent_id);
+    assert_string_equal(job.context.self.trace_id, job.earlier.trace_id);
+    assert_string_not_equal(job.context.self.parent_id, job.earlier.parent_id);
+}
+
 /* ---- ids ---- */
 
 #define IDS     1000
@@ -159,6 +245,10 @@ int main(void)
         cmocka_unit_test(octets_are_read_as_text),
         cmocka_unit_test(without_a_valid_header_there_is_no_trace),
         cmocka_unit_test(a_trace_can_be_begun),
+        cmocka_unit_test(every_message_has_a_trace),
+        cmocka_unit_test(the_flag_of_a_message_decides),
+        cmocka_unit_test(a_copy_goes_on_with_its_trace),
+        cmocka_unit_test(the_attempt_before_is_known),
         cmocka_unit_test(ids_are_unique_over_threads),
     };
 

@@ -1,9 +1,9 @@
 /* traceparent.h - the texts of W3C Trace Context, read strictly and written as version 00.
  * Source: https://www.w3.org/TR/trace-context-1/, sections 3.2 (traceparent) and 3.3 (tracestate).
- * Pure functions. Thread: any. Elsewhere: what a job does with them (trace.h).
+ * Pure functions. Thread: any. Elsewhere: what a job does with them (middleware/trace.c).
  */
-#ifndef WARREN_MIDDLEWARE_TRACEPARENT_H
-#define WARREN_MIDDLEWARE_TRACEPARENT_H
+#ifndef WARREN_BASE_TRACEPARENT_H
+#define WARREN_BASE_TRACEPARENT_H
 
 #include <stdbool.h>
 #include <stddef.h>

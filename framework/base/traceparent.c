@@ -1,5 +1,5 @@
 /* traceparent.c - see traceparent.h. */
-#include "middleware/traceparent.h"
+#include "base/traceparent.h"
 
 #include <string.h>
 

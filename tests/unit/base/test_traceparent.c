@@ -1,6 +1,6 @@
 /* test_traceparent.c - which texts are a trace context, and what of them is passed on. */
 #include "base/random.h"
-#include "middleware/traceparent.h"
+#include "base/traceparent.h"
 #include "support/test.h"
 
 #define TRACE  "4bf92f3577b34da6a3ce929d0e0e4736"
