@@ -103,7 +103,7 @@ static size_t reload_rate(struct worker_reload *reload, struct warren_publisher 
     if (rate == reload->publisher_rate && burst == reload->publisher_burst)
         return 0;
     /* With the publisher.timeout of the file it can be kept; that in force is another one. */
-    if (warren_publisher_set_rate(publisher, (double)rate, (uint32_t)burst) != WARREN_OK) {
+    if (warren_publisher_set_rate(publisher, (double)rate, (uint32_t)burst, NULL) != WARREN_OK) {
         name_list_add(fixed, "publisher.rate");
         return 0;
     }

@@ -33,14 +33,6 @@ enum warren_outcome {
     WARREN_REQUEUE  /**< hand back without blame, such as at shutdown; not a failed attempt */
 };
 
-/**
- * Takes one line of the log.
- *
- * @line  as it would be written to stderr, in the format that the configuration says, without the
- *        newline; lives until the call returns
- */
-typedef void warren_log_fn(enum warren_log_level level, const char *line, void *user);
-
 /** One message being handled. Opaque; lives until `handle` returns. */
 struct warren_job;
 

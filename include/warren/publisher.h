@@ -99,14 +99,6 @@ enum warren_publisher_state {
 typedef void warren_publisher_state_fn(enum warren_publisher_state state, const char *words,
                                        void *user);
 
-/**
- * A line for the application's log, without a newline: connections, refusals, what happens to the
- * spool.
- *
- * Thread and life of @line: as for warren_publisher_state_fn.
- */
-typedef void warren_publisher_log_fn(enum warren_log_level level, const char *line, void *user);
-
 /** What publish does when the window is full. */
 enum warren_when_full {
     WARREN_BLOCK = 0, /**< wait for room, at most `block_timeout_ms` */
@@ -158,7 +150,9 @@ struct warren_publisher_options {
                                end of the process, but perhaps not a loss of power (false) */
     bool unnamed_vhost;  /**< a lone slash behind an address is the virtual host whose name is
                                empty, as RabbitMQ's URI rules have it; false: it is / (false) */
-    warren_publisher_log_fn *on_log;     /**< NULL: nobody wants the lines */
+    /** Told of connections, refusals, and what happens to the spool. Thread: as for
+     * warren_publisher_state_fn. NULL: nobody wants the lines. */
+    warren_log_fn *on_log;
     warren_publisher_state_fn *on_state; /**< NULL: nobody wants to know */
     /** Told of each message without a callback that was not confirmed, so that none is lost in
      * silence: RETURNED (such as published before its queue was declared), NACKED, TIMEOUT or
@@ -275,7 +269,8 @@ WARREN_API enum warren_status warren_publisher_publish_after(
 /**
  * Wait until every message accepted so far has ended and its callback has returned. What is
  * published meanwhile, by callbacks or other threads, is not waited for, so this ends however much
- * that is.
+ * that is. There is no error in words, for each status has one reason; how many messages are left,
+ * warren_publisher_stats() says, and why, on_state.
  *
  * @timeout_ms  0: for ever
  * @return      WARREN_OK; WARREN_ETIMEOUT (the messages stay in the window); WARREN_EINVAL, in a
@@ -432,11 +427,12 @@ WARREN_API enum warren_status warren_publisher_request(struct warren_publisher *
  *
  * @rate   0.001 to 1000000; 0: no limit
  * @burst  messages that may go at once after a rest, up to 1000000; 0: evenly spaced
- * @return WARREN_OK; WARREN_EINVAL: out of bounds, or less than one message in `timeout_ms`
- * Thread: any. Since: 0.1.
+ * @return WARREN_OK; with @error: WARREN_EINVAL: which is out of bounds, or that it is less than
+ * one message in `timeout_ms`; WARREN_ECLOSED Thread: any. Since: 0.1.
  */
 WARREN_API enum warren_status warren_publisher_set_rate(struct warren_publisher *publisher,
-                                                        double rate, uint32_t burst);
+                                                        double rate, uint32_t burst,
+                                                        struct warren_error *error);
 
 /**
  * What a publisher did since it was started. Counts only grow; in_flight, is_blocked and what is in

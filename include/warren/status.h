@@ -46,6 +46,15 @@ struct warren_error {
 enum warren_log_level { WARREN_LOG_ERROR, WARREN_LOG_WARN, WARREN_LOG_INFO, WARREN_LOG_DEBUG };
 
 /**
+ * Takes one line of a log: that of a worker, or of a publisher of the program's own. Which thread
+ * calls it, the options say that have it.
+ *
+ * @line  without the newline; lives until the call returns. Of a worker: as it would be written to
+ *        stderr, in the format that its configuration says
+ */
+typedef void warren_log_fn(enum warren_log_level level, const char *line, void *user);
+
+/**
  * The name of @status as a word for a log line, such as "timeout"; "unknown" for any other number.
  *
  * Thread: any. Ownership: static storage. Since: 0.1.

@@ -5,6 +5,7 @@
 
 #include <warren/handler.h>
 #include <warren/message.h>
+#include <warren/metrics.h>
 #include <warren/middleware.h>
 #include <warren/publisher.h>
 #include <warren/sqlite.h>

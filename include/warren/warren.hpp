@@ -29,16 +29,19 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <initializer_list>
 #include <new>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <cxxabi.h>
 
 #include <warren/handler.h>
+#include <warren/metrics.h>
 
 namespace warren
 {
@@ -172,6 +175,39 @@ class job
     }
 
     ::warren_job *c_;
+};
+
+/** One figure of metrics.h, looked up when it is made: a member of an object that handles. */
+class series
+{
+  public:
+    /** @values one for each label. @throws warren::error, with what warren_metric_series() says. */
+    explicit series(const ::warren_metric &metric, std::initializer_list<const char *> values = {})
+    {
+        std::vector<const char *> list(values);
+        ::warren_error why{WARREN_OK, ""};
+
+        list.push_back(nullptr);
+        ::warren_status status = ::warren_metric_series(&metric, list.data(), &c_, &why);
+        if (status != WARREN_OK)
+            throw error(status, why.text);
+    }
+
+    void count(double more = 1) const noexcept
+    {
+        ::warren_count(c_, more);
+    }
+    void observe(double value) const noexcept
+    {
+        ::warren_observe(c_, value);
+    }
+    void set(double value) const noexcept
+    {
+        ::warren_set(c_, value);
+    }
+
+  private:
+    ::warren_series *c_ = nullptr;
 };
 
 /** What an object that handles gets when it is made: `open` of handler.h. */

@@ -65,7 +65,7 @@ static void call_all(struct fixture *f)
     CHILD_EXPECT(strstr(error.text, "parent"));
     CHILD_EXPECT(warren_publisher_wait_connected(publisher, 1000, &error) == WARREN_ECLOSED);
     CHILD_EXPECT(warren_publisher_flush(publisher, 0) == WARREN_ECLOSED);
-    CHILD_EXPECT(warren_publisher_set_rate(publisher, 1, 0) == WARREN_ECLOSED);
+    CHILD_EXPECT(warren_publisher_set_rate(publisher, 1, 0, NULL) == WARREN_ECLOSED);
     warren_publisher_stats(publisher, &stats);
     CHILD_EXPECT(memcmp(&stats, &none, sizeof stats) == 0);
     CHILD_EXPECT(warren_publisher_close(publisher, 1000) == WARREN_ECLOSED);
@@ -263,7 +263,7 @@ static void without_a_publisher_nothing_is_done(void **state)
     assert_string_equal(error.text, "the publisher is NULL");
     assert_int_equal(warren_publisher_wait_connected(NULL, 1, NULL), WARREN_EINVAL);
     assert_int_equal(warren_publisher_flush(NULL, 1), WARREN_EINVAL);
-    assert_int_equal(warren_publisher_set_rate(NULL, 1, 0), WARREN_EINVAL);
+    assert_int_equal(warren_publisher_set_rate(NULL, 1, 0, NULL), WARREN_EINVAL);
     warren_publisher_stats(NULL, &stats);
     assert_int_equal(stats.published, 0);
     assert_int_equal(warren_publisher_close(NULL, 0), WARREN_OK);

@@ -44,15 +44,17 @@ static void the_rate_is_kept_without_blocking(void **state)
 static void a_new_rate_is_in_force_at_once(void **state)
 {
     struct fixture *f = *state;
+    struct warren_error error;
 
     f->publisher = limited(0.1, 50, 0);
     new_ledger(f, 150);
     ledger_publish_many(f->ledger, f->publisher, 150);
     assert_true(WAIT_FOR(ledger_confirmed(f->ledger) == 50, PATIENCE_MS));
-    assert_int_equal(warren_publisher_set_rate(f->publisher, 2e6, 0), WARREN_EINVAL);
-    assert_int_equal(warren_publisher_set_rate(f->publisher, 500, 0), WARREN_OK);
+    assert_int_equal(warren_publisher_set_rate(f->publisher, 2e6, 0, &error), WARREN_EINVAL);
+    assert_string_equal(error.text, "rate is 2e+06, must be 0 or 0.001 to 1000000");
+    assert_int_equal(warren_publisher_set_rate(f->publisher, 500, 0, NULL), WARREN_OK);
     assert_true(WAIT_FOR(ledger_confirmed(f->ledger) > 60, PATIENCE_MS));
-    assert_int_equal(warren_publisher_set_rate(f->publisher, 0, 0), WARREN_OK);
+    assert_int_equal(warren_publisher_set_rate(f->publisher, 0, 0, NULL), WARREN_OK);
     flush(f);
     drain_and_check(f);
     assert_int_equal(ledger_confirmed(f->ledger), 150);
@@ -83,7 +85,7 @@ static void what_is_sent_again_keeps_the_rate(void **state)
 
     f->proxy = proxy_new(broker->port);
     f->publisher = publisher_open(proxy_uri(f->proxy), NULL);
-    assert_int_equal(warren_publisher_set_rate(f->publisher, 100, 0), WARREN_OK);
+    assert_int_equal(warren_publisher_set_rate(f->publisher, 100, 0, NULL), WARREN_OK);
     assert_int_equal(warren_publisher_wait_connected(f->publisher, (uint32_t)PATIENCE_MS, NULL),
                      WARREN_OK);
     new_ledger(f, 100);

@@ -294,12 +294,12 @@ enum warren_status warren_publisher_flush(struct warren_publisher *p, uint32_t t
 }
 
 enum warren_status warren_publisher_set_rate(struct warren_publisher *p, double rate,
-                                             uint32_t burst)
+                                             uint32_t burst, struct warren_error *error)
 {
-    enum warren_status status = publisher_check(p, NULL);
+    enum warren_status status = publisher_check(p, error);
 
     if (status == WARREN_OK)
-        status = pace_check(rate, burst, p->options.timeout_ms, NULL);
+        status = pace_check(rate, burst, p->options.timeout_ms, error);
     if (status != WARREN_OK)
         return status;
     pthread_mutex_lock(&p->lock);

@@ -11,6 +11,7 @@
 #include <warren/testing.h>
 
 #include "base/log.h"
+#include "base/metrics.h"
 
 /* Of fixtures/throwing.cpp. */
 const struct warren_plugin *warren_plugin_entry(void);
@@ -156,6 +157,28 @@ static void a_constructor_that_throws_keeps_the_worker_from_starting(void **stat
     test = NULL;
 }
 
+/* As counted by warren::series, or why there is none. */
+static void figures_are_counted(void **state)
+{
+    const struct warren_metric sheets = {.size = sizeof sheets,
+                                         .name = "cpp_sheets_total",
+                                         .help = "Sheets of paper.",
+                                         .type = WARREN_COUNTER,
+                                         .labels = (const char *const[]){"queue", NULL}};
+    const char *const values[] = {"cards", NULL};
+    struct warren_series *series;
+
+    (void)state;
+    open_handler("metered", NULL);
+    assert_attempt(run_body("three"), WARREN_ACK, NULL);
+    assert_int_equal(warren_metric_series(&sheets, values, &series, &error), WARREN_OK);
+    assert_true(metric_value(series) == 5);
+    warren_test_free(test);
+    test = NULL;
+    assert_int_equal(try_handler("metered", "step=2"), WARREN_EPLUGIN);
+    assert_non_null(strstr(error.text, "cpp sheets"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +187,7 @@ int main(void)
         cmocka_unit_test_teardown(a_function_may_answer, teardown),
         cmocka_unit_test_teardown(publishing_throws, teardown),
         cmocka_unit_test_teardown(a_job_shows_its_message, teardown),
+        cmocka_unit_test_teardown(figures_are_counted, teardown),
         cmocka_unit_test_teardown(an_object_has_state_options_and_a_key, teardown),
         cmocka_unit_test_teardown(a_constructor_that_throws_keeps_the_worker_from_starting,
                                   teardown),
