@@ -12,6 +12,7 @@
 #include "app/testing_delivery.h"
 #include "app/testing_private.h"
 #include "base/error.h"
+#include "base/forked.h"
 
 /* When the clock begins: not at 0, which stands for "never" in places. */
 #define BEGIN_MS 1000000
@@ -89,6 +90,8 @@ static enum warren_status read_options(const struct warren_test_options *given,
                                        struct warren_test_options *options,
                                        struct warren_error *error)
 {
+    if (!given)
+        return error_set(error, WARREN_EINVAL, "options and ret_test must not be NULL");
     if (given->size == 0 || given->size > 4096)
         return error_set(error, WARREN_EINVAL,
                          "size is %zu: set it to sizeof(struct warren_test_options)", given->size);
@@ -119,6 +122,7 @@ static enum warren_status init(struct warren_test *test, const struct warren_tes
     if (status != WARREN_OK)
         return status;
     runs = test->setup.subscription;
+    test->forks = forked_begin();
     init_clock(&test->clock, options->clock_runs);
     atomic_store(&test->deadline_ms, INT64_MAX);
     test->source = (struct job_source){.queue = runs->queue,
@@ -146,7 +150,7 @@ static enum warren_status make(const struct warren_test_options *options, bool b
                                struct warren_test **ret_test, struct warren_error *error)
 {
     struct warren_test_options known;
-    enum warren_status status = read_options(options, &known, error);
+    enum warren_status status = read_options(ret_test ? options : NULL, &known, error);
     struct warren_test *test;
 
     if (status != WARREN_OK)
@@ -177,7 +181,7 @@ enum warren_status testing_new(const struct warren_test_options *options,
 
 void warren_test_free(struct warren_test *test)
 {
-    if (!test)
+    if (!test || test->forks != forked_times()) /* the thread of its store is not in a child */
         return;
     if (test->message_count > 0)
         testing_forget_messages(test);

@@ -25,6 +25,7 @@ struct testing_message {
 };
 
 struct warren_test {
+    uint32_t forks; /* when it was made */
     struct testing_setup setup;
     struct testing_published published;
     struct arena noted; /* lengths of texts that hold a NUL */

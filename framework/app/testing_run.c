@@ -57,6 +57,8 @@ static enum warren_status deliver(struct warren_test *test,
     struct attempt *attempt = NULL;
     enum warren_status status;
 
+    if (!message)
+        return error_set(error, WARREN_EINVAL, "the message is NULL");
     if (also && test->message_count == WARREN_TEST_MESSAGES_MAX)
         return error_set(error, WARREN_EFULL, "there are %d messages already",
                          WARREN_TEST_MESSAGES_MAX);

@@ -8,7 +8,14 @@
  * the program that loads the plugin, so there is nothing to link.
  *
  * Thread: unless a comment says otherwise, a function that takes a job may be called only by the
- * thread that is running `handle` for that job, and only until `handle` returns.
+ * thread that is running `handle` for that job, and only until `handle` returns. In a receipt's
+ * callback there is no job. NULL in place of a job, its options or its info is not looked for; in
+ * place of a message to publish it is WARREN_EINVAL.
+ *
+ * fork(2): a child that a handler makes has a copy of the job. It can read it, and what it sets is
+ * of no consequence. What is shared with the parent it does not touch: publishing answers
+ * WARREN_ECLOSED, and there is neither warren_job_cancel_fd() (-1) nor a transaction (NULL). It
+ * ends by _exit(2) or execve(2); to return from `handle`, or to panic out of it, is the parent's.
  * Elsewhere: messages and their headers (message.h), middlewares (middleware.h), the transaction of
  * a handler that writes where the worker remembers (the header of that database).
  */
@@ -310,7 +317,7 @@ WARREN_API bool warren_job_cancelled(const struct warren_job *job);
  * A descriptor that becomes readable when warren_job_cancelled() becomes true, for poll(2). Made
  * at the first call; owned by the job, which must not find it closed.
  *
- * @return -1 if there is no more descriptor to be had
+ * @return -1 if there is no more descriptor to be had, or in a child of fork(2)
  */
 WARREN_API int warren_job_cancel_fd(struct warren_job *job);
 

@@ -174,7 +174,7 @@ static inline struct warren_field warren_field_bool(const char *name, bool truth
 }
 
 /**
- * The first value named @name in @table, or NULL. A name ends at its first NUL.
+ * The first value named @name in @table, or NULL, as for NULL. A name ends at its first NUL.
  *
  * Thread: any. Ownership: borrowed from @table. Cost: linear in the number of fields. Since: 0.1.
  */

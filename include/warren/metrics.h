@@ -15,7 +15,8 @@
  * Names are Prometheus's: the name of what only grows ends in _total, units are base units
  * (seconds, bytes) and part of the name. Names that begin with warren_ are warren's. A series
  * counts without a lock. Looking one up takes one: do so in `open`, where the values are known
- * then. A unit test reads them by warren_test_metric() (testing.h).
+ * then. A unit test reads them by warren_test_metric() (testing.h). All of it may be called in a
+ * receipt's callback. A child of fork(2) has a copy, which counts what it counts itself.
  */
 #ifndef WARREN_METRICS_H
 #define WARREN_METRICS_H

@@ -9,6 +9,9 @@
  * worker's YAML says for each subscription which of them stand in its chain, in which order, and
  * with which options. Yours come from a plugin: list them as `middlewares` in WARREN_PLUGIN() and
  * name them PLUGIN.MIDDLEWARE in the YAML.
+ *
+ * NULL in place of a job or a passage is not looked for. fork(2): as for a handler; in a child the
+ * functions of a passage do nothing.
  * Elsewhere: handlers and jobs (handler.h).
  */
 #ifndef WARREN_MIDDLEWARE_H

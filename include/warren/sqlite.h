@@ -2,7 +2,9 @@
  * noted (middleware idempotency, store.path; docs/idempotency.md).
  *
  * Include <sqlite3.h> to use the connections, and link the plugin with -lsqlite3.
- * Thread: a worker's, while it runs `handle`, but for what says otherwise.
+ * NULL in place of a test or a job is not looked for; nor is it for a child of fork(2), whose
+ * parent has the connection open: there warren_job_sqlite() is NULL, and no connection is to be
+ * used. Thread: a worker's, while it runs `handle`, but for what says otherwise.
  */
 #ifndef WARREN_SQLITE_H
 #define WARREN_SQLITE_H
@@ -44,7 +46,7 @@ WARREN_API struct sqlite3 *warren_job_sqlite(struct warren_job *job);
  * and prepare statements with. In `handle` it may be used only as said there; finalize the
  * statements in `close`. In `warren invoke` and testing.h it is one in memory.
  *
- * @return NULL: the handler is not transactional. Thread: main. Since: 0.1
+ * @return NULL: the handler is not transactional, or @info is NULL. Thread: main. Since: 0.1
  */
 WARREN_API struct sqlite3 *warren_subscription_sqlite(const struct warren_subscription_info *info);
 

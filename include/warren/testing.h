@@ -30,8 +30,10 @@
  * .so. The chain, the job, the checks of options and the middlewares are those of the worker; what
  * is missing is the broker: nothing is published, dead-lettered or delayed but in this report.
  *
- * Thread: one for each struct warren_test; the handler runs on the thread that calls. The log's
- * lines go to standard error. Elsewhere: the same for one message by hand, `warren invoke`.
+ * Thread: one for each struct warren_test, any; the handler runs on the thread that calls. The
+ * log's lines go to standard error. NULL in place of a struct warren_test is not looked for. In a
+ * child of fork(2) a test is not to be used, for its store stays the parent's; warren_test_free()
+ * does nothing there. Elsewhere: the same for one message by hand, `warren invoke`.
  */
 #ifndef WARREN_TESTING_H
 #define WARREN_TESTING_H
@@ -83,7 +85,7 @@ struct warren_test_options {
  *
  * @return WARREN_OK; WARREN_ECONFIG (an option, the chain, or the file), WARREN_EPLUGIN (the
  * plugin, or an `open` that failed), WARREN_ENOTFOUND (no such handler), WARREN_EINVAL (no handler
- *         given, or @size) or WARREN_ENOMEM, with @error
+ *         given, @size, or NULL) or WARREN_ENOMEM, with @error
  */
 WARREN_API enum warren_status warren_test_new(const struct warren_test_options *options,
                                               struct warren_test **ret_test,
@@ -124,7 +126,7 @@ struct warren_test_message {
 /**
  * From now on warren_test_run() is about this message. Those that came before are forgotten.
  *
- * @return WARREN_OK; WARREN_EINVAL (a name over 255 bytes, headers that AMQP does not have),
+ * @return WARREN_OK; WARREN_EINVAL (NULL, a name over 255 bytes, headers that AMQP does not have),
  *         WARREN_ETOOBIG or WARREN_ENOMEM, with @error
  */
 WARREN_API enum warren_status warren_test_deliver(struct warren_test *test,
@@ -267,7 +269,7 @@ WARREN_API struct warren_bytes warren_test_text(const struct warren_test *test, 
  * @series  name and labels, in the order of their declaration, such as
  *          "shop_charged_total{currency=\"EUR\"}"; of a histogram its "_count", "_sum" or
  *          "_bucket"
- * @return  NAN: there is none, or no memory
+ * @return  NAN: there is none, or no memory, or @series is NULL
  * Thread: any. Since: 0.1.
  */
 WARREN_API double warren_test_metric(const char *series);

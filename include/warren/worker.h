@@ -6,6 +6,8 @@
  * threads is there: warren_worker_run() and warren_worker_stop() answer WARREN_ECLOSED,
  * warren_worker_free() does nothing, and connections, files and signals of the parent are
  * untouched. It may make a worker of its own, with other files (state_dir, store, spool).
+ * In a receipt's callback warren_worker_stop() and the statistics may be called; what else there is
+ * takes its time, or waits for the thread that calls back.
  * Elsewhere: plugins (handler.h); the YAML file (docs/configuration.md).
  */
 #ifndef WARREN_WORKER_H

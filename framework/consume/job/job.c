@@ -18,6 +18,7 @@ struct warren_job *job_new(const struct job_source *source)
     if (!job)
         return NULL;
     job->source = source;
+    job->forks = forked_begin();
     arena_init(&job->arena);
     job_alarm_init(&job->alarm);
     return job;

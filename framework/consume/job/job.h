@@ -14,6 +14,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/forked.h"
 #include "base/log.h"
 #include "base/middleware_own.h"
 #include "base/span.h"
@@ -78,6 +79,7 @@ struct warren_job {
     struct flight_worker *worker; /* of the flight recorder; NULL: there is none */
     const struct job_source *source;
     struct attempt *attempt;
+    uint32_t forks; /* when it was made: a child of its handler has a copy */
     int64_t begun_ns;
     _Atomic int64_t limit_ms; /* of the attempt; INT64_MAX: none */
     int64_t retry_delay_ms;   /* asked for; -1: nothing */
@@ -131,6 +133,13 @@ void job_begin(struct warren_job *job, struct attempt *attempt, int64_t begun_ns
  * @return true: the delivery is settled; false: source->settled() will be called, perhaps by now
  */
 bool job_end(struct warren_job *job, enum warren_outcome outcome);
+
+/** Is this a copy, in a child that its handler forked? What it shares with the parent is not its.
+ */
+static inline bool job_is_inherited(const struct warren_job *job)
+{
+    return job->forks != forked_times();
+}
 
 /** The source's deadline has become an earlier one. Thread: any, at any time. */
 void job_deadline_moved(struct warren_job *job);

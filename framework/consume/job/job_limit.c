@@ -81,6 +81,8 @@ int warren_job_cancel_fd(struct warren_job *job)
 {
     struct job_alarm *alarm = &job->alarm;
 
+    if (job_is_inherited(job))
+        return -1;
     if (alarm->in_use)
         return alarm->fd;
     pthread_mutex_lock(&alarm->lock);

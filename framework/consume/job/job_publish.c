@@ -119,6 +119,10 @@ static enum warren_status publish_now(struct warren_job *job, const char *exchan
                                   .timeout_ms = life_ms(left_ms)};
     enum warren_status status;
 
+    if (!message) {
+        warren_job_fail(job, "cannot publish: the message is NULL");
+        return WARREN_EINVAL;
+    }
     if (job->in_transaction && (job->outbox || !optional))
         return publish_in_transaction(job, what, message, delay_ms);
     if (!job->source->publish)
@@ -230,8 +234,11 @@ enum warren_status warren_job_publish_after(struct warren_job *job, const char *
 enum warren_status warren_job_reply(struct warren_job *job, const struct warren_message *message)
 {
     const struct warren_properties *request = warren_job_properties(job);
-    struct warren_message reply = *message;
+    struct warren_message reply;
 
+    if (!message)
+        return publish(job, "", "", NULL, 0, true);
+    reply = *message;
     if (arena_bytes(&job->arena, request->reply_to).len == 0)
         return WARREN_ENOTFOUND;
     if (!reply.properties.correlation_id)

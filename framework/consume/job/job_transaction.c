@@ -32,6 +32,8 @@ struct sqlite3 *warren_job_sqlite(struct warren_job *job)
 {
     struct sqlite3 *transaction;
 
+    if (job_is_inherited(job))
+        return NULL;
     if (!job->give_transaction) {
         warren_job_fail(job, "there is no transaction: the handler must be `transactional`, and "
                              "the middleware idempotency have a store");
@@ -48,5 +50,5 @@ struct sqlite3 *warren_job_sqlite(struct warren_job *job)
 
 struct sqlite3 *warren_subscription_sqlite(const struct warren_subscription_info *info)
 {
-    return info->subscription ? info->subscription->sqlite : NULL;
+    return info && info->subscription ? info->subscription->sqlite : NULL;
 }

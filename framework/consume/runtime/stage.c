@@ -16,6 +16,11 @@ static struct attempt *attempt_in(struct warren_passage *passage)
     return (struct attempt *)(void *)passage;
 }
 
+static bool is_inherited(const struct stages *stages)
+{
+    return stages->forks != forked_times();
+}
+
 /* Whether it is asked, only idempotency's options say. */
 static bool has_key(const struct job_source *source)
 {
@@ -28,6 +33,7 @@ enum warren_status stages_init(struct stages *stages, const struct chain_member 
 {
     stages->calls = calls;
     stages->user = user;
+    stages->forks = forked_begin();
     stages->items = calloc(count + 1, sizeof *stages->items);
     if (!stages->items)
         return WARREN_ENOMEM;
@@ -163,6 +169,8 @@ void warren_passage_go(struct warren_passage *passage)
     struct stage *stage = attempt->stage;
     struct stages *stages = stage->all;
 
+    if (is_inherited(stages))
+        return;
     /* From here on the delivery may be anywhere; the stages stay. */
     atomic_store_explicit(&attempt->may_go, true, memory_order_release);
     stages->calls->wake(stages->user);
@@ -230,6 +238,8 @@ void warren_passage_settle(struct warren_passage *passage, enum warren_outcome o
     struct attempt *attempt = attempt_in(passage);
     const struct stage *stage = attempt->stage;
 
+    if (is_inherited(stage->all))
+        return;
     if (outcome < WARREN_ACK || outcome > WARREN_REQUEUE) {
         log_event(WARREN_LOG_ERROR, "a middleware settled with what is no outcome: that is a retry",
                   LOG_TEXT("handler", stage->all->job->source->handler),
@@ -245,6 +255,8 @@ void warren_passage_retry(struct warren_passage *passage, int64_t delay_ms)
     struct attempt *attempt = attempt_in(passage);
     const struct stage *stage = attempt->stage;
 
+    if (is_inherited(stage->all))
+        return;
     attempt->outcome = WARREN_RETRY;
     attempt->forgiven = true;
     if (delay_ms < 0)

@@ -46,6 +46,7 @@ struct stages {
     struct guard *guard;    /* of those that are watched; NULL: they are not */
     const struct stages_calls *calls;
     void *user;
+    uint32_t forks;    /* when they were made: in a child passages lead nowhere */
     struct batch left; /* of stages_give_up(): memory that an answer may still write to */
 };
 
