@@ -2,6 +2,7 @@
  * page says while messages are handled, and after.
  */
 #include <stdatomic.h>
+#include <time.h>
 
 #include "consume/runtime/runtime.h"
 #include "support/broker.h"
@@ -172,6 +173,26 @@ static void messages_are_seen(void **state)
     assert_true(of(f, "ack_frames_total", "") <= MESSAGES);
 }
 
+/* What has a timestamp has an age: from then until it is settled; one of the future has none. */
+static void ages_are_seen(void **state)
+{
+    struct fixture *f = *state;
+    amqp_basic_properties_t properties = {._flags = AMQP_BASIC_TIMESTAMP_FLAG,
+                                          .timestamp = (uint64_t)time(NULL) - 100};
+    double sum;
+
+    start(f);
+    atomic_store(&f->go, true);
+    peer_publish(f->peer, "", f->queue, "old", 3, &properties);
+    assert_true(WAIT_FOR(of(f, "critical_time_seconds_count", "") == 1, PATIENCE_MS));
+    sum = of(f, "critical_time_seconds_sum", "");
+    assert_true(sum >= 100 && sum < 100 + (double)PATIENCE_MS);
+    properties.timestamp = UINT64_MAX;
+    peer_publish(f->peer, "", f->queue, "new", 3, &properties);
+    assert_true(WAIT_FOR(of(f, "critical_time_seconds_count", "") == 2, PATIENCE_MS));
+    assert_true(of(f, "critical_time_seconds_sum", "") == sum);
+}
+
 /* More than half of the prefetch finds no place to wait for its next attempt. */
 static void held_retries_are_seen(void **state)
 {
@@ -215,6 +236,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(messages_are_seen),
+        TEST(ages_are_seen),
         TEST(held_retries_are_seen),
         TEST(losses_are_seen),
     };

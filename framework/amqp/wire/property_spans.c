@@ -74,6 +74,16 @@ void property_spans_find(struct warren_bytes encoded, struct property_spans *spa
     }
 }
 
+uint64_t property_spans_timestamp(struct warren_bytes encoded)
+{
+    struct property_spans spans;
+
+    if (encoded.len < 2 || !(wire_get_u16(encoded.data) & AMQP_BASIC_TIMESTAMP_FLAG))
+        return 0;
+    property_spans_find(encoded, &spans);
+    return spans.timestamp;
+}
+
 /* ---- headers ---- */
 
 bool property_spans_header(struct warren_bytes headers, const char *name,

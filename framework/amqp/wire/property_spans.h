@@ -24,6 +24,8 @@ struct property_spans {
  * is read as far as it is.
  */
 void property_spans_find(struct warren_bytes encoded, struct property_spans *spans);
+/** The timestamp alone; 0: absent. Where it is absent nothing is walked through. */
+uint64_t property_spans_timestamp(struct warren_bytes encoded);
 
 /**
  * Find the first header @name in @headers.

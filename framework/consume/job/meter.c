@@ -85,15 +85,14 @@ void meter_ended(struct meter *meter, struct warren_job *job, enum warren_outcom
  * properties: seconds since 1970. */
 void meter_settled(struct meter *meter, const struct attempt *attempt)
 {
-    struct property_spans spans;
+    double sent_s;
     double now_s;
 
     if (attempt->outcome == WARREN_RETRY || attempt->outcome == WARREN_REQUEUE)
         return;
-    property_spans_find(delivery_properties(&attempt->delivery), &spans);
-    if (spans.timestamp == 0)
+    sent_s = (double)property_spans_timestamp(delivery_properties(&attempt->delivery));
+    if (sent_s == 0)
         return;
     now_s = (double)clock_wall_ms() / 1000;
-    warren_observe(meter->critical_time,
-                   now_s > (double)spans.timestamp ? now_s - (double)spans.timestamp : 0);
+    warren_observe(meter->critical_time, now_s > sent_s ? now_s - sent_s : 0);
 }
