@@ -85,6 +85,24 @@ static void every_name_is_one_of_a_row(void **state)
         }
 }
 
+/* docs/metrics.md is that page. */
+static void the_file_is_current(void **state)
+{
+    FILE *file = fopen(WARREN_SOURCE_DIR "/docs/metrics.md", "re");
+    char line[8192];
+    const char *at = page;
+
+    (void)state;
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file)) {
+        if (strncmp(at, line, strlen(line)) != 0)
+            fail_msg("docs/metrics.md is not what `warren metrics reference` prints: %s", line);
+        at += strlen(line);
+    }
+    fclose(file);
+    assert_string_equal(at, "");
+}
+
 static void bounds_are_named(void **state)
 {
     (void)state;
@@ -98,6 +116,7 @@ int main(void)
         cmocka_unit_test(every_row_is_there_once),
         cmocka_unit_test(every_name_is_one_of_a_row),
         cmocka_unit_test(bounds_are_named),
+        cmocka_unit_test(the_file_is_current),
     };
 
     return cmocka_run_group_tests(tests, write_page, free_page);
