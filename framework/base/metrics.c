@@ -90,8 +90,8 @@ void warren_count(struct warren_series *series, double more)
         metric_cells_add(series->cell, more);
 }
 
-/* One bound after the other: the whole takes 5 ns for what lies below all and 22 for what lies above
- * 20 of them. To search by halves, without a branch, took 12 for each. */
+/* One bound after the other: the whole takes 5 ns for what lies below all and 22 for what lies
+ * above 20 of them. To search by halves, without a branch, took 12 for each. */
 void warren_observe(struct warren_series *series, double value)
 {
     uint32_t bucket = 0;
