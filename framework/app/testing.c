@@ -181,7 +181,7 @@ enum warren_status testing_new(const struct warren_test_options *options,
 
 void warren_test_free(struct warren_test *test)
 {
-    if (!test || test->forks != forked_times()) /* the thread of its store is not in a child */
+    if (!test || forked_since(test->forks)) /* the thread of its store is not in a child */
         return;
     if (test->message_count > 0)
         testing_forget_messages(test);

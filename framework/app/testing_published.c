@@ -112,9 +112,10 @@ static enum warren_status keep(struct testing_published *published,
         status = copy_name(what->routing_key, texts, &published->arena, &item->routing_key);
     if (status == WARREN_OK)
         status = copy_message(what->message, texts, &published->arena, &item->message);
-    if (status == WARREN_OK)
-        published->count++;
-    return status;
+    if (status != WARREN_OK)
+        return status;
+    published->count++;
+    return published->status;
 }
 
 static void tell(const struct testing_published *published, warren_receipt_fn *receipt, void *user)
@@ -147,8 +148,6 @@ enum warren_status testing_publish(struct warren_publisher *publisher,
 
     (void)most_ms; /* no time passes */
     if (status == WARREN_OK)
-        status = published->status;
-    if (status == WARREN_OK)
         tell(published, receipt, receipt_user);
     return status;
 }
@@ -162,8 +161,6 @@ enum warren_status testing_append(struct warren_publisher *publisher,
     enum warren_status status = keep(published, what, texts, delay_ms);
 
     (void)outbox;
-    if (status == WARREN_OK)
-        status = published->status;
     return status == WARREN_OK ? WARREN_OK : error_set(error, status, "the test has it so");
 }
 

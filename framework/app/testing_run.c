@@ -168,15 +168,13 @@ static void wait_for_time(struct warren_test *test, unsigned asks, int64_t *sinc
 static struct attempt *next_attempt(struct warren_test *test)
 {
     int64_t since_ms = warren_test_now_ms(test);
+    struct attempt *attempt;
 
     if (test->message_count == 0)
         testing_misused("warren_test_run", "there is no message: call warren_test_deliver() first");
     if (test->done.count == test->message_count)
-        for (uint32_t left = test->done.count; left > 0; left--) {
-            struct attempt *attempt = batch_pop(&test->done);
-
+        while ((attempt = batch_pop(&test->done)))
             come_again(test, attempt, message_of(test, attempt)->given);
-        }
     if (test->admission.waiting.count > 0)
         admission_ask_now(&test->admission); /* an outcome may have opened a gate */
     for (unsigned asks = 0; admit(test), test->ready.count == 0; asks++) {
@@ -277,16 +275,15 @@ static void go_back(struct warren_test *test)
 static void put_back(struct warren_test *test, struct attempt *attempt)
 {
     const struct warren_test_attempt *last = &test->attempt;
+    bool failed = last->outcome == WARREN_RETRY;
 
-    if (last->outcome == WARREN_REQUEUE) {
-        come_again(test, attempt, last->attempt);
-    } else if (last->outcome != WARREN_RETRY) {
-        batch_add(&test->done, attempt);
-    } else if (attempt->retry_at_ms < 0) {
-        come_again(test, attempt, last->attempt + !last->forgiven);
-    } else {
+    if (failed && attempt->retry_at_ms >= 0) {
         message_of(test, attempt)->number = 0; /* it never left: the delivery counts */
         delay_put(&test->admission.delay, attempt);
+    } else if (failed || last->outcome == WARREN_REQUEUE) {
+        come_again(test, attempt, last->attempt + (failed && !last->forgiven));
+    } else {
+        batch_add(&test->done, attempt);
     }
 }
 

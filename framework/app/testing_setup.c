@@ -18,18 +18,13 @@
 
 /* ---- plugins ---- */
 
-static enum warren_status add_bare(struct registry *registry, const struct warren_handler *bare,
-                                   struct warren_error *error)
+/* Of a @file, or NULL: as @descriptor says. */
+static enum warren_status add(struct registry *registry, const struct warren_plugin *descriptor,
+                              const char *file, struct warren_error *error)
 {
-    const struct warren_handler handlers[] = {*bare, {0}};
-    const struct warren_plugin descriptor = {.abi = WARREN_PLUGIN_ABI,
-                                             .size = sizeof descriptor,
-                                             .handler_size = sizeof handlers[0],
-                                             .option_size = sizeof(struct warren_option),
-                                             .name = BARE_PLUGIN,
-                                             .handlers = handlers};
     struct plugin *plugin;
-    enum warren_status status = plugin_new(&descriptor, "built in", &plugin, error);
+    enum warren_status status = file ? plugin_load(file, &plugin, error)
+                                     : plugin_new(descriptor, "built in", &plugin, error);
 
     return status == WARREN_OK ? registry_add(registry, plugin, error) : status;
 }
@@ -38,21 +33,17 @@ static enum warren_status add_own(struct registry *registry,
                                   const struct warren_test_options *options,
                                   struct warren_error *error)
 {
+    const struct warren_handler none = {0};
+    const struct warren_handler handlers[] = {options->bare ? *options->bare : none, none};
+    const struct warren_plugin bare = WARREN_PLUGIN_INIT(.name = BARE_PLUGIN, .handlers = handlers);
     enum warren_status status = WARREN_OK;
-    struct plugin *plugin;
 
     if (options->bare)
-        status = add_bare(registry, options->bare, error);
-    if (status == WARREN_OK && options->plugin) {
-        status = plugin_new(options->plugin, "built in", &plugin, error);
-        if (status == WARREN_OK)
-            status = registry_add(registry, plugin, error);
-    }
-    if (status == WARREN_OK && options->plugin_file) {
-        status = plugin_load(options->plugin_file, &plugin, error);
-        if (status == WARREN_OK)
-            status = registry_add(registry, plugin, error);
-    }
+        status = add(registry, &bare, NULL, error);
+    if (status == WARREN_OK && options->plugin)
+        status = add(registry, options->plugin, NULL, error);
+    if (status == WARREN_OK && options->plugin_file)
+        status = add(registry, NULL, options->plugin_file, error);
     return status;
 }
 
@@ -119,19 +110,18 @@ static enum warren_status find_handler(struct testing_setup *setup,
     struct setup_subscription *subscription = setup->worker.subscriptions;
     struct config *config = setup->worker.config;
     char name[FULL_NAME_SIZE];
-    const struct config_single single = {.queue = options->queue,
-                                         .options = options->options,
-                                         .option_count = options->option_count,
-                                         .chain = options->chain,
-                                         .handler = name};
-    struct config_single from_file = single;
+    struct config_single single = {.queue = options->queue,
+                                   .options = options->options,
+                                   .option_count = options->option_count,
+                                   .chain = options->chain};
     enum warren_status status = name_handler(setup, options, name, error);
 
-    from_file.handler = NULL;
+    if (name[0])
+        single.handler = name;
     if (status == WARREN_OK && name[0])
         status = registry_find(setup->worker.registry, name, &subscription->handler, error);
     if (status == WARREN_OK)
-        status = config_single(config, name[0] ? &single : &from_file, error);
+        status = config_single(config, &single, error);
     if (status == WARREN_OK)
         status = registry_find(setup->worker.registry, config->subscriptions[0].handler,
                                &subscription->handler, error);

@@ -95,18 +95,22 @@ static void count_published(struct warren_worker_stats *own, struct warren_publi
 static enum warren_status read_stats(struct warren_worker *worker, int64_t index,
                                      struct warren_worker_stats *ret_stats)
 {
-    struct warren_worker_stats own = {.size = ret_stats->size};
+    struct warren_worker_stats own = {.size = ret_stats ? ret_stats->size : 0};
     struct runtime_stats stats;
 
     /* A program that was compiled against an older header knows fewer members. */
-    if (own.size < offsetof(struct warren_worker_stats, spooled) + sizeof own.spooled ||
-        own.size > sizeof own)
+    if (!worker || own.size > sizeof own ||
+        own.size < offsetof(struct warren_worker_stats, spooled) + sizeof own.spooled)
         return WARREN_EINVAL;
+    if (worker_is_inherited(worker))
+        return WARREN_ECLOSED;
     own.state = (enum warren_worker_state)atomic_load(&worker->state);
     if (index < 0) {
         runtime_stats(worker->runtime, &stats);
         own.reconnects = stats.connects > 0 ? stats.connects - 1 : 0;
         count_published(&own, worker->publisher);
+    } else if ((size_t)index >= worker->setup.config->subscription_count) {
+        return WARREN_ENOTFOUND;
     } else {
         runtime_subscription_stats(worker->runtime, (size_t)index, &stats);
         own.queue = worker->setup.config->subscriptions[index].queue;
@@ -119,19 +123,11 @@ static enum warren_status read_stats(struct warren_worker *worker, int64_t index
 enum warren_status warren_worker_stats(struct warren_worker *worker,
                                        struct warren_worker_stats *stats)
 {
-    if (!worker || !stats)
-        return WARREN_EINVAL;
-    return worker_is_inherited(worker) ? WARREN_ECLOSED : read_stats(worker, -1, stats);
+    return read_stats(worker, -1, stats);
 }
 
 enum warren_status warren_worker_subscription_stats(struct warren_worker *worker, size_t index,
                                                     struct warren_worker_stats *stats)
 {
-    if (!worker || !stats)
-        return WARREN_EINVAL;
-    if (worker_is_inherited(worker))
-        return WARREN_ECLOSED;
-    if (index >= worker->setup.config->subscription_count)
-        return WARREN_ENOTFOUND;
-    return read_stats(worker, (int64_t)index, stats);
+    return read_stats(worker, index < INT64_MAX ? (int64_t)index : INT64_MAX, stats);
 }

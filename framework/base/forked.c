@@ -16,15 +16,15 @@ static void begin(void)
     pthread_atfork(NULL, NULL, count);
 }
 
-uint32_t forked_times(void)
-{
-    return times;
-}
-
 uint32_t forked_begin(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
     pthread_once(&once, begin);
     return times;
+}
+
+bool forked_since(uint32_t since)
+{
+    return times != since;
 }

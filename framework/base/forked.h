@@ -4,13 +4,14 @@
 #ifndef WARREN_BASE_FORKED_H
 #define WARREN_BASE_FORKED_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-/** So often fork(2) has led here since the first call of forked_begin(): who keeps the number knows
- * later whether it was inherited. No syscall. Thread: any. */
-uint32_t forked_times(void);
-
-/** Count from now on. @return forked_times() */
+/** @return a number for forked_since(). Thread: any. */
 uint32_t forked_begin(void);
+
+/** Has fork(2) led here since forked_begin() returned @times? Then what has kept that number is
+ * inherited. No syscall. Thread: any. */
+bool forked_since(uint32_t times);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "amqp/wire/properties.h"
+#include "base/forked.h"
 
 /* How long a failed message waits here if nobody says: a short while, for it is a place less. */
 #define JOB_HOLD_MAX_MS 30000

@@ -14,7 +14,6 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
-#include "base/forked.h"
 #include "base/log.h"
 #include "base/middleware_own.h"
 #include "base/span.h"
@@ -133,13 +132,6 @@ void job_begin(struct warren_job *job, struct attempt *attempt, int64_t begun_ns
  * @return true: the delivery is settled; false: source->settled() will be called, perhaps by now
  */
 bool job_end(struct warren_job *job, enum warren_outcome outcome);
-
-/** Is this a copy, in a child that its handler forked? What it shares with the parent is not its.
- */
-static inline bool job_is_inherited(const struct warren_job *job)
-{
-    return job->forks != forked_times();
-}
 
 /** The source's deadline has become an earlier one. Thread: any, at any time. */
 void job_deadline_moved(struct warren_job *job);

@@ -5,6 +5,7 @@
 
 #include "base/descriptors.h"
 #include "base/ending.h"
+#include "base/forked.h"
 #include "consume/crash/flight_recorder.h"
 #include "consume/job/job.h"
 
@@ -81,7 +82,7 @@ int warren_job_cancel_fd(struct warren_job *job)
 {
     struct job_alarm *alarm = &job->alarm;
 
-    if (job_is_inherited(job))
+    if (forked_since(job->forks))
         return -1;
     if (alarm->in_use)
         return alarm->fd;

@@ -3,6 +3,7 @@
  */
 #include <warren/sqlite.h>
 
+#include "base/forked.h"
 #include "base/middleware_own.h"
 #include "consume/job/job.h"
 
@@ -32,7 +33,7 @@ struct sqlite3 *warren_job_sqlite(struct warren_job *job)
 {
     struct sqlite3 *transaction;
 
-    if (job_is_inherited(job))
+    if (forked_since(job->forks))
         return NULL;
     if (!job->give_transaction) {
         warren_job_fail(job, "there is no transaction: the handler must be `transactional`, and "

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/forked.h"
 #include "base/log_event.h"
 #include "consume/runtime/admission.h"
 
@@ -14,11 +15,6 @@ static struct warren_passage *passage_of(struct attempt *attempt)
 static struct attempt *attempt_in(struct warren_passage *passage)
 {
     return (struct attempt *)(void *)passage;
-}
-
-static bool is_inherited(const struct stages *stages)
-{
-    return stages->forks != forked_times();
 }
 
 /* Whether it is asked, only idempotency's options say. */
@@ -169,7 +165,7 @@ void warren_passage_go(struct warren_passage *passage)
     struct stage *stage = attempt->stage;
     struct stages *stages = stage->all;
 
-    if (is_inherited(stages))
+    if (forked_since(stages->forks))
         return;
     /* From here on the delivery may be anywhere; the stages stay. */
     atomic_store_explicit(&attempt->may_go, true, memory_order_release);
@@ -238,7 +234,7 @@ void warren_passage_settle(struct warren_passage *passage, enum warren_outcome o
     struct attempt *attempt = attempt_in(passage);
     const struct stage *stage = attempt->stage;
 
-    if (is_inherited(stage->all))
+    if (forked_since(stage->all->forks))
         return;
     if (outcome < WARREN_ACK || outcome > WARREN_REQUEUE) {
         log_event(WARREN_LOG_ERROR, "a middleware settled with what is no outcome: that is a retry",
@@ -255,7 +251,7 @@ void warren_passage_retry(struct warren_passage *passage, int64_t delay_ms)
     struct attempt *attempt = attempt_in(passage);
     const struct stage *stage = attempt->stage;
 
-    if (is_inherited(stage->all))
+    if (forked_since(stage->all->forks))
         return;
     attempt->outcome = WARREN_RETRY;
     attempt->forgiven = true;

@@ -21,9 +21,9 @@ struct declared {
     struct topology *topology; /* the sender's; NULL: it has not taken it up */
     bool holds;                /* messages, until it is declared on this connection; the sender's */
     /* Guarded by the publisher's lock. */
-    bool waited; /* by the caller */
-    bool ended;  /* the caller's answer is in `error` */
-    struct warren_error error;
+    bool waited;               /* by the caller */
+    bool ended;                /* the caller's answer is in `error` */
+    struct warren_error error; /* until it is handed over: what is wrong with the copy */
 };
 
 static void declared_free(struct declared *d)
@@ -35,117 +35,97 @@ static void declared_free(struct declared *d)
     free(d);
 }
 
-/* ---- the copy ---- */
+/* ---- the copy: the first thing that is wrong stays in `error` ---- */
 
 /* A text of the caller's that must be there unless @usual stands in for it. */
-static enum warren_status copy_name(struct declared *d, const char *from, const char *usual,
-                                    const char *what, const char **to, struct warren_error *error)
+static const char *copy_name(struct declared *d, const char *from, const char *usual,
+                             const char *what)
 {
-    size_t len;
+    const char *text = from ? from : usual;
+    const char *copy = text ? arena_copy(&d->arena, text, strlen(text)) : NULL;
 
-    if (!from)
-        from = usual;
-    if (!from)
-        return error_set(error, WARREN_EINVAL, "%s is missing", what);
-    len = strlen(from);
-    if (len > NAME_MAX_BYTES)
-        return error_set(error, WARREN_EINVAL, "%s '%.32s...' is longer than %d bytes", what, from,
-                         NAME_MAX_BYTES);
-    *to = arena_copy(&d->arena, from, len);
-    return *to ? WARREN_OK : error_set(error, WARREN_ENOMEM, "out of memory");
+    if (d->error.status != WARREN_OK)
+        return NULL;
+    if (!text)
+        error_set(&d->error, WARREN_EINVAL, "%s is missing", what);
+    else if (strlen(text) > NAME_MAX_BYTES)
+        error_set(&d->error, WARREN_EINVAL, "%s '%.32s...' is longer than %d bytes", what, text,
+                  NAME_MAX_BYTES);
+    else if (!copy)
+        error_set(&d->error, WARREN_ENOMEM, "out of memory");
+    return copy;
 }
 
 /* By way of their encoding, which also says what is wrong with them. */
-static enum warren_status copy_arguments(struct declared *d, const struct warren_table *from,
-                                         struct warren_table *to, struct warren_error *error)
+static struct warren_table copy_arguments(struct declared *d, const struct warren_table *from)
 {
     struct warren_properties properties = {.headers = *from};
     struct warren_bytes encoded;
-    enum warren_status status;
     struct buffer out;
 
-    if (from->count == 0)
-        return WARREN_OK;
+    if (from->count == 0 || d->error.status != WARREN_OK)
+        return (struct warren_table){NULL, 0};
     buffer_init(&out, RECORD_FRAME_MAX);
-    status = properties_encode(&properties, NULL, RECORD_FRAME_MAX, &d->arena, &out, error);
+    properties_encode(&properties, NULL, RECORD_FRAME_MAX, &d->arena, &out, &d->error);
     encoded = (struct warren_bytes){buffer_front(&out), buffer_len(&out)};
-    if (status == WARREN_OK && properties_decode(encoded, &d->arena, &properties) != WARREN_OK)
-        status = error_set(error, WARREN_ENOMEM, "out of memory");
+    if (d->error.status == WARREN_OK &&
+        properties_decode(encoded, &d->arena, &properties) != WARREN_OK)
+        error_set(&d->error, WARREN_ENOMEM, "out of memory");
     buffer_done(&out);
-    if (status == WARREN_OK)
-        *to = properties.headers;
-    return status;
+    return properties.headers;
 }
 
-static enum warren_status copy_queue(struct declared *d, const struct warren_queue *from,
-                                     struct config_queue *to, struct warren_error *error)
+static void copy_queue(struct declared *d, const struct warren_queue *from, struct config_queue *to)
 {
-    enum warren_status status = copy_name(d, from->name, NULL, "a queue's name", &to->name, error);
-
-    to->durable = !from->transient;
-    to->auto_delete = from->auto_delete;
-    to->passive = from->passive;
-    if (status == WARREN_OK)
-        status = copy_name(d, from->type, "quorum", "a queue's type", &to->type, error);
-    return status == WARREN_OK ? copy_arguments(d, &from->arguments, &to->arguments, error)
-                               : status;
+    *to = (struct config_queue){.name = copy_name(d, from->name, NULL, "a queue's name"),
+                                .type = copy_name(d, from->type, "quorum", "a queue's type"),
+                                .durable = !from->transient,
+                                .auto_delete = from->auto_delete,
+                                .passive = from->passive,
+                                .arguments = copy_arguments(d, &from->arguments)};
 }
 
-static enum warren_status copy_exchange(struct declared *d, const struct warren_exchange *from,
-                                        struct config_exchange *to, struct warren_error *error)
+static void copy_exchange(struct declared *d, const struct warren_exchange *from,
+                          struct config_exchange *to)
 {
-    enum warren_status status =
-        copy_name(d, from->name, NULL, "an exchange's name", &to->name, error);
-
-    to->durable = !from->transient;
-    to->auto_delete = from->auto_delete;
-    to->internal = from->internal;
-    to->passive = from->passive;
-    if (status == WARREN_OK)
-        status = copy_name(d, from->type, "direct", "an exchange's type", &to->type, error);
-    return status == WARREN_OK ? copy_arguments(d, &from->arguments, &to->arguments, error)
-                               : status;
+    *to = (struct config_exchange){.name = copy_name(d, from->name, NULL, "an exchange's name"),
+                                   .type = copy_name(d, from->type, "direct", "an exchange's type"),
+                                   .durable = !from->transient,
+                                   .auto_delete = from->auto_delete,
+                                   .internal = from->internal,
+                                   .passive = from->passive,
+                                   .arguments = copy_arguments(d, &from->arguments)};
 }
 
-static enum warren_status copy_binding(struct declared *d, const struct warren_binding *from,
-                                       struct config_binding *to, struct warren_error *error)
+static void copy_binding(struct declared *d, const struct warren_binding *from,
+                         struct config_binding *to)
 {
-    enum warren_status status =
-        copy_name(d, from->exchange, NULL, "a binding's exchange", &to->source, error);
+    const char *destination = from->to_exchange ? from->to_exchange : from->queue;
 
-    if (status == WARREN_OK && from->queue && from->to_exchange)
-        status = error_set(error, WARREN_EINVAL, "a binding has either queue or to_exchange");
-    to->to_exchange = from->to_exchange != NULL;
-    if (status == WARREN_OK)
-        status = copy_name(d, from->to_exchange ? from->to_exchange : from->queue, NULL,
-                           "a binding's queue or to_exchange", &to->destination, error);
-    if (status == WARREN_OK)
-        status =
-            copy_name(d, from->routing_key, "", "a binding's routing_key", &to->routing_key, error);
-    return status == WARREN_OK ? copy_arguments(d, &from->arguments, &to->arguments, error)
-                               : status;
+    *to = (struct config_binding){
+        .source = copy_name(d, from->exchange, NULL, "a binding's exchange"),
+        .to_exchange = from->to_exchange != NULL,
+        .destination = copy_name(d, destination, NULL, "a binding's queue or to_exchange"),
+        .routing_key = copy_name(d, from->routing_key, "", "a binding's routing_key"),
+        .arguments = copy_arguments(d, &from->arguments)};
+    if (d->error.status == WARREN_OK && from->queue && from->to_exchange)
+        error_set(&d->error, WARREN_EINVAL, "a binding has either queue or to_exchange");
 }
 
-/* Zeroed. Without items it is not NULL either. */
+/* Without items it is not NULL either. */
 static void *some(struct declared *d, size_t count, size_t size)
 {
-    void *items = count < SIZE_MAX / size ? arena_alloc(&d->arena, count * size) : NULL;
-
-    if (items)
-        memset(items, 0, count * size);
-    return items;
+    return count < SIZE_MAX / size ? arena_alloc(&d->arena, count * size) : NULL;
 }
 
-static enum warren_status copy_all(struct declared *d, const struct warren_topology *from,
-                                   struct warren_error *error)
+static enum warren_status copy_all(struct declared *d, const struct warren_topology *from)
 {
     struct config_queue *queues = some(d, from->queue_count, sizeof *queues);
     struct config_exchange *exchanges = some(d, from->exchange_count, sizeof *exchanges);
     struct config_binding *bindings = some(d, from->binding_count, sizeof *bindings);
-    enum warren_status status = WARREN_OK;
 
     if (!queues || !exchanges || !bindings)
-        return error_set(error, WARREN_ENOMEM, "out of memory");
+        return error_set(&d->error, WARREN_ENOMEM, "out of memory");
     d->again = from->again;
     d->config = (struct config_topology){
         .exchanges = exchanges,
@@ -155,13 +135,13 @@ static enum warren_status copy_all(struct declared *d, const struct warren_topol
         .bindings = bindings,
         .binding_count = from->binding_count,
     };
-    for (size_t i = 0; status == WARREN_OK && i < from->queue_count; i++)
-        status = copy_queue(d, &from->queues[i], &queues[i], error);
-    for (size_t i = 0; status == WARREN_OK && i < from->exchange_count; i++)
-        status = copy_exchange(d, &from->exchanges[i], &exchanges[i], error);
-    for (size_t i = 0; status == WARREN_OK && i < from->binding_count; i++)
-        status = copy_binding(d, &from->bindings[i], &bindings[i], error);
-    return status;
+    for (size_t i = 0; i < from->queue_count; i++)
+        copy_queue(d, &from->queues[i], &queues[i]);
+    for (size_t i = 0; i < from->exchange_count; i++)
+        copy_exchange(d, &from->exchanges[i], &exchanges[i]);
+    for (size_t i = 0; i < from->binding_count; i++)
+        copy_binding(d, &from->bindings[i], &bindings[i]);
+    return d->error.status;
 }
 
 /* ---- on the publisher's thread ---- */
@@ -357,9 +337,10 @@ enum warren_status warren_publisher_declare(struct warren_publisher *p,
     d->p = p;
     arena_init(&d->arena);
     list_init(&d->link);
-    status = copy_all(d, topology, error);
+    status = copy_all(d, topology);
     if (status == WARREN_OK)
         return hand_over(d, timeout_ms, error);
+    error_set(error, status, "%s", d->error.text);
     declared_free(d);
     return status;
 }

@@ -55,7 +55,7 @@ struct warren_publisher {
     struct publisher_observer observer;
     void *observer_user;
     _Atomic uint32_t frame_max; /* of the latest connection; written by the sender */
-    uint32_t forks;             /* forked_times() of the process that made it */
+    uint32_t forks;             /* of forked_begin() */
     pthread_t thread;
     uint32_t handshake_ms;   /* longest time for the close handshake; before sender_close() */
     struct spooler *spooler; /* NULL: no spool */
@@ -79,7 +79,7 @@ enum warren_status publisher_refuse(const struct warren_publisher *publisher,
 static inline enum warren_status publisher_check(const struct warren_publisher *publisher,
                                                  struct warren_error *error)
 {
-    if (publisher && publisher->forks == forked_times())
+    if (publisher && !forked_since(publisher->forks))
         return WARREN_OK;
     return publisher_refuse(publisher, error);
 }

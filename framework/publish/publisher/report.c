@@ -146,7 +146,7 @@ static void tell_spool(void *arg)
 
 /* ---- messages without a callback ---- */
 
-static void tell_unheard(void *arg)
+void report_rest(void *arg)
 {
     struct sender *s = arg;
     struct unheard *unheard = &s->unheard;
@@ -168,7 +168,7 @@ static void tell_unheard(void *arg)
 enum warren_status report_init(struct sender *s)
 {
     loop_task_init(&s->unheard.spool_task, tell_spool, s);
-    return loop_timer_init(&s->unheard.timer, s->loop, tell_unheard, s);
+    return loop_timer_init(&s->unheard.timer, s->loop, report_rest, s);
 }
 
 void report_done(struct sender *s)
@@ -192,11 +192,6 @@ void report_unheard(struct sender *s, const struct warren_receipt *receipt)
     if (unheard->count++ == 0)
         loop_timer_arm_ms(&unheard->timer,
                           wait_ms > UNHEARD_GATHER_MS ? wait_ms : UNHEARD_GATHER_MS);
-}
-
-void report_rest(struct sender *s)
-{
-    tell_unheard(s);
 }
 
 void report_undeclared(const struct sender *s, const char *item, uint16_t code, const char *text)

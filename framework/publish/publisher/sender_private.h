@@ -93,7 +93,7 @@ void report_unheard(struct sender *sender, const struct warren_receipt *receipt)
 void report_undeclared(const struct sender *sender, const char *item, uint16_t code,
                        const char *text);
 /** Tell now of those that wait for a line. */
-void report_rest(struct sender *sender);
+void report_rest(void *sender);
 
 /* sender_events.c */
 

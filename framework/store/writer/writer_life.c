@@ -104,7 +104,7 @@ enum warren_status writer_get(const struct database_options *options, struct wri
     w = find(options->path);
     if (!w)
         status = make(options, &w, error);
-    else if (w->forks != forked_times()) /* SQLite's rule; and the thread is not here */
+    else if (forked_since(w->forks)) /* SQLite's rule; and the thread is not here */
         status = error_set(error, WARREN_EIO,
                            "%s: this process was forked while its parent had the file open: it is "
                            "the parent's",

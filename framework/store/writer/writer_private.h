@@ -30,7 +30,7 @@ struct writer {
     struct writer *next; /* of all */
     dev_t device;
     ino_t inode;
-    uint32_t forks; /* forked_times() of the process that has the thread */
+    uint32_t forks; /* of forked_begin(), in the process that has the thread */
     unsigned users;
 
     struct writer_side own;        /* of the thread */
