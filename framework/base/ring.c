@@ -35,7 +35,7 @@ enum warren_status ring_init(struct ring *ring, size_t size, uint64_t count)
     ring->slots = slots;
     ring->stride = stride;
     ring->count = count;
-    ring->head = 0;
+    atomic_store(&ring->head, 0);
     atomic_store(&ring->tail, 0);
     return WARREN_OK;
 }
@@ -80,17 +80,29 @@ void ring_fill(void *item)
     atomic_store(&slot->turn, atomic_load_explicit(&slot->turn, memory_order_relaxed) + 1);
 }
 
+/* The head first: it is never beyond a tail that is read later. */
+uint64_t ring_count(const struct ring *ring)
+{
+    uint64_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
+    uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+    uint64_t count = tail - head;
+
+    return count < ring->count ? count : ring->count;
+}
+
 void *ring_peek(struct ring *ring)
 {
-    struct slot *slot = slot_at(ring, ring->head);
+    uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+    struct slot *slot = slot_at(ring, head);
 
-    return atomic_load(&slot->turn) == free_turn(ring, ring->head) + 1 ? slot->item : NULL;
+    return atomic_load(&slot->turn) == free_turn(ring, head) + 1 ? slot->item : NULL;
 }
 
 void ring_pop(struct ring *ring)
 {
-    struct slot *slot = slot_at(ring, ring->head);
+    uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+    struct slot *slot = slot_at(ring, head);
 
-    atomic_store_explicit(&slot->turn, free_turn(ring, ring->head) + 2, memory_order_release);
-    ring->head++;
+    atomic_store_explicit(&slot->turn, free_turn(ring, head) + 2, memory_order_release);
+    atomic_store_explicit(&ring->head, head + 1, memory_order_release);
 }

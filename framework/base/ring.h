@@ -18,7 +18,7 @@ struct ring {
     size_t stride;         /* bytes of a slot: its turn, its item */
     uint64_t count;        /* of slots */
     _Atomic uint64_t tail; /* next position to fill */
-    uint64_t head;         /* next position to empty; the reader's alone */
+    _Atomic uint64_t head; /* next position to empty; the reader writes it */
 };
 
 /**
@@ -43,6 +43,9 @@ void ring_done(struct ring *ring);
 void *ring_claim(struct ring *ring, uint64_t *ret_position);
 /** @item is written. Thread: who has claimed it. */
 void ring_fill(void *item);
+
+/** How many are there, about. Thread: any. */
+uint64_t ring_count(const struct ring *ring);
 
 /** The oldest item, or NULL. Thread: the reader, as below. */
 void *ring_peek(struct ring *ring);

@@ -57,7 +57,10 @@ struct otlp {
     bool failing;
     char why[WHY_SIZE];
     struct warren_series *exported;
+    struct warren_series *waiting;
+    struct warren_series *max_waiting;
     struct warren_series *dropped[DROPPED];
+    struct metric_collector collector;
 };
 
 static int64_t now_ms(void)
@@ -316,6 +319,14 @@ static void *otlp_main(void *arg)
 
 /* ---- life ---- */
 
+static void collect(void *user)
+{
+    struct otlp *o = user;
+
+    metric_put(o->waiting, (double)ring_count(&o->tracer.ring));
+    metric_put(o->max_waiting, SPAN_SLOTS);
+}
+
 static enum warren_status copy_options(struct otlp *o, const struct otlp_options *options)
 {
     o->options = *options;
@@ -344,6 +355,8 @@ static void init(struct otlp *o)
     random_init(&o->random, random_seed());
     backoff_init(&o->backoff, RETRY_MIN_MS, RETRY_MAX_MS, &o->random);
     o->exported = metric_series(METRIC_SPANS_EXPORTED);
+    o->waiting = metric_series(METRIC_SPANS_WAITING);
+    o->max_waiting = metric_series(METRIC_SPANS_MAX_WAITING);
     for (int i = 0; i < DROPPED; i++)
         o->dropped[i] = metric_series(METRIC_SPANS_DROPPED, dropped_names[i]);
 }
@@ -371,6 +384,8 @@ enum warren_status otlp_start(const struct otlp_options *options, struct otlp **
         otlp_free(o);
         return status;
     }
+    o->collector = (struct metric_collector){.collect = collect, .user = o};
+    metrics_collect_add(&o->collector);
     *ret_otlp = o;
     return WARREN_OK;
 }
@@ -398,12 +413,16 @@ void otlp_free(struct otlp *o)
 {
     if (!o)
         return;
+    if (o->collector.collect)
+        metrics_collect_remove(&o->collector);
     http_client_free(o->client);
     tracer_done(&o->tracer);
     buffer_done(&o->batch);
     condition_done(&o->changed);
     pthread_mutex_destroy(&o->lock);
     metric_release(o->exported);
+    metric_release(o->waiting);
+    metric_release(o->max_waiting);
     for (int i = 0; i < DROPPED; i++)
         metric_release(o->dropped[i]);
     free(o->headers);

@@ -85,7 +85,9 @@ static void what_finds_no_room_is_counted(void **state)
     span_init(&kept, SPAN_PUBLISH, SPAN_PRODUCER);
     span_copy(tracer, &kept);
     assert_int_equal(metric_value(tracer->full) - before, 2);
+    assert_int_equal(ring_count(&tracer->ring), SPAN_SLOTS);
     tracer_pop(tracer);
+    assert_int_equal(ring_count(&tracer->ring), SPAN_SLOTS - 1);
     span_copy(tracer, &kept);
     assert_int_equal(metric_value(tracer->full) - before, 2);
     for (int i = 0; i < SPAN_SLOTS - 1; i++)

@@ -223,6 +223,32 @@ static void one_that_is_gone_does_not_either(void **state)
     otlp_stop(rig->otlp, STOP_MS); /* harmless */
 }
 
+static void look(void *user, const struct metric_family_info *family,
+                 const struct metric_reading *reading)
+{
+    double *values = user;
+
+    if (strcmp(family->name, "warren_spans_waiting") == 0)
+        values[0] = reading->value;
+    if (strcmp(family->name, "warren_spans_max_waiting") == 0)
+        values[1] = reading->value;
+}
+
+/* What waits behind a batch that is under way, and how much may, can be read. */
+static void what_waits_is_shown(void **state)
+{
+    struct rig *rig = *state;
+    double values[2] = {-1, -1};
+    const struct metrics_visitor visitor = {.series = look, .user = values};
+
+    collector_set(rig->collector, COLLECTOR_HANGS, 0);
+    put(rig, SPAN_BATCH);
+    AWAIT(collector_requests(rig->collector) == 1);
+    put(rig, 9);
+    metrics_read(&visitor);
+    assert_true(values[0] == 9 && values[1] == SPAN_SLOTS);
+}
+
 /* Without time nothing is sent, and all is counted. */
 static void an_end_without_time_drops(void **state)
 {
@@ -247,6 +273,7 @@ int main(void)
         TEST(a_huge_answer_is_refused),
         TEST(a_hanging_collector_does_not_hold_up_the_end),
         TEST(one_that_is_gone_does_not_either),
+        TEST(what_waits_is_shown),
         TEST(an_end_without_time_drops),
     };
 
