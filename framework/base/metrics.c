@@ -182,13 +182,15 @@ static struct warren_series *new_series(struct family *family, const char *const
 
 static void count_refused(const struct family *family)
 {
-    const char *name[] = {family->info.name};
     struct family *refused = all.own[METRIC_SERIES_REFUSED];
-    size_t bucket;
+    const char *name[WARREN_LABELS_MAX];
     struct warren_series *series;
+    size_t bucket;
 
     if (!refused || refused == family)
         return;
+    for (size_t i = 0; i < WARREN_LABELS_MAX; i++) /* it has one label */
+        name[i] = family->info.name;
     bucket = bucket_of(&refused->info, name);
     series = refused->buckets[bucket];
     while (series && !has_values(series, &refused->info, name))
@@ -487,12 +489,11 @@ static enum warren_status check(const struct warren_metric *metric, struct warre
 /* What @metric says, with the defaults. Its labels are not copied. */
 static struct metric_family_info info_of(const struct warren_metric *metric)
 {
-    struct metric_family_info info = {.name = metric->name,
-                                      .help = metric->help,
-                                      .type = metric->type,
-                                      .labels = metric->labels,
-                                      .label_count = count_texts(metric->labels)};
+    struct metric_family_info info = {
+        .name = metric->name, .help = metric->help, .type = metric->type, .labels = metric->labels};
 
+    if (metric->labels)
+        info.label_count = count_texts(metric->labels);
     if (metric->type != WARREN_HISTOGRAM)
         return info;
     info.bounds = metric->bounds ? metric->bounds : &times[3];
@@ -628,7 +629,7 @@ static double read_value(struct warren_series *series, double *sums)
 
 double metric_value(struct warren_series *series)
 {
-    double sums[WARREN_BOUNDS_MAX + 2];
+    double sums[WARREN_BOUNDS_MAX + 2] = {0};
     double value = read_value(series, sums);
 
     if (series->type != WARREN_HISTOGRAM)
@@ -642,7 +643,7 @@ double metric_value(struct warren_series *series)
 static void show_series(const struct metrics_visitor *visitor, const struct family *family,
                         struct warren_series *series)
 {
-    double sums[WARREN_BOUNDS_MAX + 2];
+    double sums[WARREN_BOUNDS_MAX + 2] = {0};
     uint64_t counts[WARREN_BOUNDS_MAX + 1];
     struct metric_reading reading = {.values = (const char *const *)series->values,
                                      .label_text = series->label_text,
