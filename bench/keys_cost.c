@@ -17,7 +17,7 @@
 
 #include "base/error.h"
 #include "stopwatch.h"
-#include "store/writer/keeper.h"
+#include "store/writer/key_writer.h"
 
 #define IN_FLIGHT 500
 #define KEYS_MAX  8000000 /* no row is purged */
@@ -25,12 +25,12 @@
 
 struct flight {
     pthread_mutex_t mutex; /* guards the two below */
-    struct keeper_work *idle;
+    struct key_writer_work *idle;
     unsigned idle_count;
     pthread_cond_t landed;
 };
 
-static struct keeper *keeper;
+static struct key_writer *key_writer;
 static struct flight flight = {.mutex = PTHREAD_MUTEX_INITIALIZER,
                                .landed = PTHREAD_COND_INITIALIZER};
 
@@ -61,25 +61,25 @@ static void make_file(const char *path, uint64_t keys)
     database_close(database);
 }
 
-static struct keeper *open_keeper(const char *path)
+static struct key_writer *open_key_writer(const char *path)
 {
-    struct keeper_options options = {
+    struct key_writer_options options = {
         .database = {.path = path, .synchronous = DATABASE_FULL},
         .keys = {.keys_max = KEYS_MAX, .clock = clock_monotonic(), .wall_ms = clock_wall_ms},
         .group_delay_us = GROUP_US,
         .renew_ms = 1000,
     };
-    struct keeper *made = NULL;
+    struct key_writer *made = NULL;
     struct warren_error error;
 
-    if (keeper_new(&options, &made, &error) != WARREN_OK)
+    if (key_writer_new(&options, &made, &error) != WARREN_OK)
         die(error.text);
     return made;
 }
 
 /* ---- one message ---- */
 
-static void land(struct keeper_work *work, enum warren_status status)
+static void land(struct key_writer_work *work, enum warren_status status)
 {
     if (status != WARREN_OK)
         die("a completion failed");
@@ -91,28 +91,28 @@ static void land(struct keeper_work *work, enum warren_status status)
     pthread_cond_signal(&flight.landed);
 }
 
-static struct keeper_work *take_off(void)
+static struct key_writer_work *take_off(void)
 {
-    struct keeper_work *work;
+    struct key_writer_work *work;
 
     pthread_mutex_lock(&flight.mutex);
     while (!flight.idle)
         pthread_cond_wait(&flight.landed, &flight.mutex);
     work = flight.idle;
-    flight.idle = (struct keeper_work *)work->work.next;
+    flight.idle = (struct key_writer_work *)work->work.next;
     flight.idle_count--;
     pthread_mutex_unlock(&flight.mutex);
     return work;
 }
 
-static void complete(struct keeper_work *work)
+static void complete(struct key_writer_work *work)
 {
-    work->task = KEEPER_COMPLETE;
+    work->task = KEY_COMPLETE;
     work->done = land;
-    keeper_submit(keeper, work);
+    key_writer_submit(key_writer, work);
 }
 
-static void claimed(struct keeper_work *work, enum warren_status status)
+static void claimed(struct key_writer_work *work, enum warren_status status)
 {
     if (status != WARREN_OK || work->claim.state != CLAIM_NEW)
         die("a claim failed");
@@ -121,8 +121,8 @@ static void claimed(struct keeper_work *work, enum warren_status status)
 
 static void handle(uint64_t number)
 {
-    struct idempotency_store *store = keeper_store(keeper);
-    struct keeper_work *work = take_off();
+    struct idempotency_store *store = key_writer_store(key_writer);
+    struct key_writer_work *work = take_off();
     struct warren_bytes key = {&number, sizeof number};
 
     memset(&work->claim, 0, sizeof work->claim);
@@ -131,9 +131,9 @@ static void handle(uint64_t number)
         complete(work);
         return;
     }
-    work->task = KEEPER_CLAIM; /* a stored key looks alike: the disk has to tell */
+    work->task = KEY_CLAIM; /* a stored key looks alike: the disk has to tell */
     work->done = claimed;
-    keeper_submit(keeper, work);
+    key_writer_submit(key_writer, work);
 }
 
 static void wait_for_all(void)
@@ -162,7 +162,7 @@ static void run(uint64_t first, uint64_t count)
 
 int main(int argc, char **argv)
 {
-    static struct keeper_work works[IN_FLIGHT];
+    static struct key_writer_work works[IN_FLIGHT];
     uint64_t keys = argc == 5 ? strtoull(argv[2], NULL, 10) : 0;
     uint64_t count = argc == 5 ? strtoull(argv[4], NULL, 10) : 0;
     uint64_t first = (uint64_t)now_ns(); /* keys of an earlier run are in the file */
@@ -172,7 +172,7 @@ int main(int argc, char **argv)
     if (keys == 0 || count == 0)
         die("usage: keys_cost CASE KEYS FILE COUNT");
     make_file(argv[3], keys);
-    keeper = open_keeper(argv[3]);
+    key_writer = open_key_writer(argv[3]);
     for (int i = 0; i < IN_FLIGHT; i++)
         land(&works[i], WARREN_OK);
     run(first, count / 10);
@@ -182,7 +182,7 @@ int main(int argc, char **argv)
     printf("{\"case\":\"%s\",\"peer\":\"%s\",\"msgs_per_s\":%.0f,\"cpu_us_per_msg\":%.3f}\n",
            argv[1], argv[2], (double)count * 1e9 / (double)(now_ns() - begun_ns),
            (cpu_seconds() - cpu) * 1e6 / (double)count);
-    keeper_stop(keeper);
-    keeper_free(keeper);
+    key_writer_stop(key_writer);
+    key_writer_free(key_writer);
     return 0;
 }

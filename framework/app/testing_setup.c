@@ -165,7 +165,7 @@ static enum warren_status open_subscription(struct testing_setup *setup, bool is
     if (status == WARREN_OK)
         status = open_stores(setup, by_hand, error);
     if (status == WARREN_OK)
-        status = subscriptions_open(worker, setup->store.keeper, &setup->open, error);
+        status = subscriptions_open(worker, setup->store.key_writer, &setup->open, error);
     if (status != WARREN_OK)
         return status;
     runs = setup->subscription = subscriptions_at(setup->open, 0);
@@ -262,7 +262,7 @@ void testing_setup_done(struct testing_setup *setup)
 {
     chain_done(&setup->chain);
     chain_done(&setup->returned_publish);
-    keeper_stop(setup->store.keeper);
+    key_writer_stop(setup->store.key_writer);
     subscriptions_close(setup->open);
     testing_store_done(&setup->store);
     scratch_free(setup->scratch);

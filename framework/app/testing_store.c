@@ -38,13 +38,13 @@ static enum warren_status make_directory(struct testing_store *store, struct war
 enum warren_status testing_store_open(struct testing_store *store, struct warren_error *error)
 {
     enum warren_status status = make_directory(store, error);
-    const struct keeper_options options = {
+    const struct key_writer_options options = {
         .database = {.path = store->file, .synchronous = DATABASE_OFF},
         .keys = {.keys_max = KEYS_MAX, .clock = clock_monotonic(), .wall_ms = clock_wall_ms},
         .renew_ms = RENEW_MS,
     };
 
-    return status == WARREN_OK ? keeper_new(&options, &store->keeper, error) : status;
+    return status == WARREN_OK ? key_writer_new(&options, &store->key_writer, error) : status;
 }
 
 void testing_store_done(struct testing_store *store)
@@ -52,7 +52,7 @@ void testing_store_done(struct testing_store *store)
     static const char *const suffixes[] = {"", "-wal", "-shm", "-lock"};
     char *name;
 
-    keeper_free(store->keeper);
+    key_writer_free(store->key_writer);
     for (size_t i = 0; store->file && i < sizeof suffixes / sizeof *suffixes; i++) {
         if (asprintf(&name, "%s%s", store->file, suffixes[i]) < 0)
             continue;

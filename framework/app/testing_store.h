@@ -5,18 +5,18 @@
 #ifndef WARREN_APP_TESTING_STORE_H
 #define WARREN_APP_TESTING_STORE_H
 
-#include "store/writer/keeper.h"
+#include "store/writer/key_writer.h"
 
 /** All zero: none. */
 struct testing_store {
     char *directory;
     char *file;
-    struct keeper *keeper;
+    struct key_writer *key_writer;
 };
 
 /** WARREN_OK; WARREN_EIO or WARREN_ENOMEM with @error. testing_store_done() in any case. */
 enum warren_status testing_store_open(struct testing_store *store, struct warren_error *error);
-/** After the middlewares are closed; keeper_stop() before. */
+/** After the middlewares are closed; key_writer_stop() before. */
 void testing_store_done(struct testing_store *store);
 
 #endif

@@ -185,9 +185,9 @@ static enum warren_status set_up(struct warren_worker *worker,
     worker->owns_log = log_start(STDERR_FILENO) == WARREN_OK;
     if (worker->owns_log && !worker->diverts_log)
         descriptors_add(STDERR_FILENO, -1, "the log");
-    status = worker_store_open(&worker->setup, &worker->keeper, error);
+    status = worker_store_open(&worker->setup, &worker->key_writer, error);
     if (status == WARREN_OK)
-        status = subscriptions_open(&worker->setup, worker->keeper, &worker->open, error);
+        status = subscriptions_open(&worker->setup, worker->key_writer, &worker->open, error);
     if (status == WARREN_OK)
         status = worker_flight_open(&worker->flight, worker->setup.config, worker->wake, error);
     if (status == WARREN_OK)
@@ -308,7 +308,7 @@ static void take_taint(struct warren_worker *worker)
     if (!worker_flight_tainted(&worker->flight) || !flight_told(worker->flight.flight))
         return;
     runtime_stop(worker->runtime);
-    worker_store_lost(worker->keeper, worker->flight.flight);
+    worker_store_lost(worker->key_writer, worker->flight.flight);
     worker_flight_report(&worker->flight);
 }
 
@@ -349,7 +349,7 @@ static bool is_idle(void *user, size_t index)
     struct runtime_stats stats;
 
     runtime_subscription_stats(worker->runtime, index, &stats);
-    return stats.running == 0 && worker_store_may_close(worker->keeper, &worker->setup, index);
+    return stats.running == 0 && worker_store_may_close(worker->key_writer, &worker->setup, index);
 }
 
 /* Handlers that are in no thread any more may write down what they keep, if that is possible. */
@@ -484,7 +484,7 @@ static void release(struct warren_worker *worker)
         return;
     }
     close_publisher(worker);
-    keeper_stop(worker->keeper);
+    key_writer_stop(worker->key_writer);
     runtime_rest(worker->runtime);
     otlp_stop(worker->otlp, left_ms(worker, TRACES_FLUSH_MS));
     worker_flight_close(&worker->flight, false);
@@ -493,7 +493,7 @@ static void release(struct warren_worker *worker)
     runtime_free(worker->runtime);
     otlp_free(worker->otlp);
     tracing_settings_done(&worker->tracing);
-    keeper_free(worker->keeper);
+    key_writer_free(worker->key_writer);
     worker_reload_done(&worker->reload);
     worker_setup_done(&worker->setup);
 }

@@ -19,7 +19,7 @@
 #include "app/worker_streams.h"
 #include "app/worker_subscriptions.h"
 #include "consume/runtime/runtime.h"
-#include "store/writer/keeper.h"
+#include "store/writer/key_writer.h"
 
 enum life { NEW, RUNNING, ENDED };
 
@@ -30,7 +30,7 @@ struct warren_worker {
     struct warren_publisher *publisher;
     struct runtime *runtime;
     struct worker_flight flight;
-    struct keeper *keeper; /* NULL: nothing is remembered */
+    struct key_writer *key_writer; /* NULL: nothing is remembered */
     struct open_subscriptions *open;
     struct worker_streams streams;
     struct worker_reload reload;

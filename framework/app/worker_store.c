@@ -116,11 +116,11 @@ static bool is_same_file(const char *one, const char *other)
            of_one.st_dev == of_other.st_dev && of_one.st_ino == of_other.st_ino;
 }
 
-enum warren_status worker_store_open(const struct worker_setup *setup, struct keeper **ret_keeper,
+enum warren_status worker_store_open(const struct worker_setup *setup, struct key_writer **ret_keys,
                                      struct warren_error *error)
 {
     const struct config *config = setup->config;
-    struct keeper_options options = {
+    struct key_writer_options options = {
         .database = {.path = config->store.path,
                      .busy_timeout_ms = (uint32_t)config->store.busy_timeout_ms},
         .keys = {.shared = config->store.shared,
@@ -136,20 +136,20 @@ enum warren_status worker_store_open(const struct worker_setup *setup, struct ke
     const struct config_subscription *by;
     enum warren_status status;
 
-    *ret_keeper = NULL;
+    *ret_keys = NULL;
     if (!is_needed(config, &by))
         return WARREN_OK;
     database_synchronous_parse(config->store.synchronous, &options.database.synchronous);
-    status = keeper_new(&options, ret_keeper, error);
+    status = key_writer_new(&options, ret_keys, error);
     if (status == WARREN_OK && options.transactional &&
         is_same_file(config->store.path, config->spool.path))
-        transactor_use_outbox(keeper_transactor(*ret_keeper));
+        transactor_use_outbox(key_writer_transactor(*ret_keys));
     return status;
 }
 
-void worker_store_lost(struct keeper *keeper, const struct flight *flight)
+void worker_store_lost(struct key_writer *key_writer, const struct flight *flight)
 {
-    struct transactor *transactor = keeper ? keeper_transactor(keeper) : NULL;
+    struct transactor *transactor = key_writer ? key_writer_transactor(key_writer) : NULL;
     pid_t thread = transactor ? transactor_occupant(transactor) : 0;
 
     if (thread == 0 || !flight_has_lost(flight, thread) || transactor_is_abandoned(transactor))
@@ -158,8 +158,9 @@ void worker_store_lost(struct keeper *keeper, const struct flight *flight)
     transactor_abandon(transactor);
 }
 
-bool worker_store_may_close(struct keeper *keeper, const struct worker_setup *setup, size_t index)
+bool worker_store_may_close(struct key_writer *key_writer, const struct worker_setup *setup,
+                            size_t index)
 {
-    return !keeper || !transactional(setup, index) ||
-           !transactor_is_abandoned(keeper_transactor(keeper));
+    return !key_writer || !transactional(setup, index) ||
+           !transactor_is_abandoned(key_writer_transactor(key_writer));
 }

@@ -6,7 +6,7 @@
 
 #include "app/worker_setup.h"
 #include "consume/crash/flight_recorder.h"
-#include "store/writer/keeper.h"
+#include "store/writer/key_writer.h"
 
 /**
  * Is the store named if a subscription needs one, and has each transactional handler one? After
@@ -22,17 +22,18 @@ enum warren_status worker_store_check_chains(const struct worker_setup *setup,
 /**
  * Open it, if a subscription needs one; what it cannot do goes to the log.
  *
- * @ret_keeper  NULL: none does
+ * @ret_keys  NULL: none does
  * @return      WARREN_OK; WARREN_ECONFIG (another program's file, one in use), WARREN_EIO,
  *              WARREN_EFULL, WARREN_ETIMEOUT or WARREN_ENOMEM with @error
  */
-enum warren_status worker_store_open(const struct worker_setup *setup, struct keeper **ret_keeper,
+enum warren_status worker_store_open(const struct worker_setup *setup, struct key_writer **ret_keys,
                                      struct warren_error *error);
 
 /** Threads of @flight were lost: if one of them is in the transaction of transactional handlers, it
- * keeps it, and what this process would write is given up. @keeper may be NULL. */
-void worker_store_lost(struct keeper *keeper, const struct flight *flight);
+ * keeps it, and what this process would write is given up. @key_writer may be NULL. */
+void worker_store_lost(struct key_writer *key_writer, const struct flight *flight);
 /** May the handler of this subscription be closed, which finalizes its statements? */
-bool worker_store_may_close(struct keeper *keeper, const struct worker_setup *setup, size_t index);
+bool worker_store_may_close(struct key_writer *key_writer, const struct worker_setup *setup,
+                            size_t index);
 
 #endif

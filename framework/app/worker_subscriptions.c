@@ -35,7 +35,7 @@ struct open_subscription {
 
 struct open_subscriptions {
     const struct worker_setup *setup;
-    struct keeper *keeper;
+    struct key_writer *key_writer;
     struct open_subscription *items; /* as many as there are subscriptions */
     size_t count;
 };
@@ -93,9 +93,9 @@ static struct sqlite3 *database_of(const struct open_subscriptions *open,
 {
     if (!handler->transactional)
         return NULL;
-    if (open->setup->scratch || !open->keeper)
+    if (open->setup->scratch || !open->key_writer)
         return open->setup->scratch;
-    return transactor_handle(keeper_transactor(open->keeper));
+    return transactor_handle(key_writer_transactor(open->key_writer));
 }
 
 /* As far as the configuration says: RabbitMQ takes the argument for streams alone. */
@@ -155,7 +155,7 @@ static enum warren_status open_one(const struct open_subscriptions *open, size_t
     enum warren_status status;
 
     one->setup = setup;
-    one->kept = (struct warren_subscription){.keeper = open->keeper,
+    one->kept = (struct warren_subscription){.key_writer = open->key_writer,
                                              .sqlite = database_of(open, setup->handler)};
     one->info = (struct warren_subscription_info){
         .queue = setup->config->queue,
@@ -176,7 +176,7 @@ static enum warren_status open_one(const struct open_subscriptions *open, size_t
     return status;
 }
 
-static enum warren_status open_all(const struct worker_setup *setup, struct keeper *keeper,
+static enum warren_status open_all(const struct worker_setup *setup, struct key_writer *key_writer,
                                    bool only_builtin, struct open_subscriptions **ret_open,
                                    struct warren_error *error)
 {
@@ -189,7 +189,7 @@ static enum warren_status open_all(const struct worker_setup *setup, struct keep
         return error_set(error, WARREN_ENOMEM, "no memory for the subscriptions");
     }
     open->setup = setup;
-    open->keeper = keeper;
+    open->key_writer = key_writer;
     open->count = count;
     *ret_open = open;
     for (size_t i = 0; status == WARREN_OK && i < count; i++)
@@ -197,12 +197,13 @@ static enum warren_status open_all(const struct worker_setup *setup, struct keep
     return status;
 }
 
-enum warren_status subscriptions_open(const struct worker_setup *setup, struct keeper *keeper,
+enum warren_status subscriptions_open(const struct worker_setup *setup,
+                                      struct key_writer *key_writer,
                                       struct open_subscriptions **ret_open,
                                       struct warren_error *error)
 {
     *ret_open = NULL;
-    return open_all(setup, keeper, false, ret_open, error);
+    return open_all(setup, key_writer, false, ret_open, error);
 }
 
 enum warren_status subscriptions_try(const struct worker_setup *setup, struct warren_error *error)

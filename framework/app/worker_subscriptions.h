@@ -8,7 +8,7 @@
 #include "app/worker_setup.h"
 #include "base/name_list.h"
 #include "consume/runtime/runtime.h"
-#include "store/writer/keeper.h"
+#include "store/writer/key_writer.h"
 
 struct open_subscriptions;
 
@@ -16,12 +16,13 @@ struct open_subscriptions;
  * Open the middlewares of each subscription, outermost first, then its handler.
  *
  * @setup      borrowed until subscriptions_close()
- * @keeper     for those that remember messages; NULL: they handle every one. It is stopped before
- *             subscriptions_close()
+ * @key_writer     for those that remember messages; NULL: they handle every one. It is stopped
+ * before subscriptions_close()
  * @ret_open  also on failure; subscriptions_close() in any case
  * @return     WARREN_OK; WARREN_ECONFIG, WARREN_EPLUGIN or WARREN_ENOMEM with @error
  */
-enum warren_status subscriptions_open(const struct worker_setup *setup, struct keeper *keeper,
+enum warren_status subscriptions_open(const struct worker_setup *setup,
+                                      struct key_writer *key_writer,
                                       struct open_subscriptions **ret_open,
                                       struct warren_error *error);
 /** Close what is open, the last opened first. NULL is fine. */

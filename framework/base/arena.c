@@ -1,7 +1,6 @@
 /* arena.c - a chain of blocks; the last one is filled. Beside it, the lengths of odd texts. */
 #include "base/arena.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -9,8 +9,6 @@
 #ifndef WARREN_BASE_ARENA_H
 #define WARREN_BASE_ARENA_H
 
-#include <stddef.h>
-
 #include <warren/message.h>
 
 struct arena_block;

@@ -6,8 +6,6 @@
 #ifndef WARREN_BASE_BACKOFF_H
 #define WARREN_BASE_BACKOFF_H
 
-#include <stdint.h>
-
 #include "base/random.h"
 
 struct backoff {

@@ -3,7 +3,6 @@
 
 #include <execinfo.h>
 #include <link.h>
-#include <stdbool.h>
 #include <string.h>
 #include <ucontext.h>
 #include <unistd.h>

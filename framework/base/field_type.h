@@ -5,8 +5,6 @@
 #ifndef WARREN_BASE_FIELD_TYPE_H
 #define WARREN_BASE_FIELD_TYPE_H
 
-#include <stdbool.h>
-
 #include <warren/message.h>
 
 /** What a value is: the member of struct warren_value that is alive. */

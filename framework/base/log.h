@@ -10,9 +10,6 @@
 #ifndef WARREN_BASE_LOG_H
 #define WARREN_BASE_LOG_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include <warren/handler.h>
 
 #include "base/log_line.h"

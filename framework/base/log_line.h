@@ -5,8 +5,6 @@
 #define WARREN_BASE_LOG_LINE_H
 
 #include <stdarg.h>
-#include <stdbool.h>
-#include <stdint.h>
 
 #include <warren/handler.h>
 

@@ -5,8 +5,6 @@
 #ifndef WARREN_BASE_LOG_WRITER_H
 #define WARREN_BASE_LOG_WRITER_H
 
-#include <stdint.h>
-
 #include "base/log.h"
 
 /** Take over a copy of a line with its newline, at most LOG_LINE_MAX bytes. Never waits once the

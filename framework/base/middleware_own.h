@@ -11,16 +11,16 @@
 #include "base/traceparent.h"
 
 struct arena;
-struct keeper;
+struct key_writer;
 struct sqlite3;
 struct tracer;
 struct warren_outbox;
 
 /** Of struct warren_subscription_info: what the worker keeps for it. */
 struct warren_subscription {
-    struct keeper *keeper;  /* remembers messages; NULL: every one is handled. It outlives the
-                               middlewares but for keeper_free() */
-    struct sqlite3 *sqlite; /* for a transactional handler; else NULL */
+    struct key_writer *key_writer; /* remembers messages; NULL: every one is handled. It outlives
+                              the middlewares but for key_writer_free() */
+    struct sqlite3 *sqlite;        /* for a transactional handler; else NULL */
 };
 
 /** The memory of @job, which knows the lengths of its texts. */

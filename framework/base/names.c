@@ -1,5 +1,4 @@
 /* names.c - the public names of statuses, outcomes and results, and the version. */
-#include <stddef.h>
 
 #include <warren/handler.h>
 #include <warren/publisher.h>

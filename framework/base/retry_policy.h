@@ -5,8 +5,6 @@
 #ifndef WARREN_BASE_RETRY_POLICY_H
 #define WARREN_BASE_RETRY_POLICY_H
 
-#include <stdint.h>
-
 #include "base/random.h"
 
 enum retry_growth { RETRY_IMMEDIATE, RETRY_CONSTANT, RETRY_LINEAR, RETRY_EXPONENTIAL };

@@ -1,7 +1,6 @@
 #include "config/arguments.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/error.h"
 #include "config/handler_options.h"
 #include "config/mapping.h"
 #include "config/middlewares.h"

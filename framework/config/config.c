@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/error.h"
 #include "config/declared.h"
 #include "config/document.h"
 #include "config/items.h"

@@ -6,9 +6,6 @@
 #ifndef WARREN_CONFIG_CONFIG_H
 #define WARREN_CONFIG_CONFIG_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 
 #include <warren/handler.h>

@@ -6,9 +6,6 @@
 #ifndef WARREN_CONFIG_NODE_H
 #define WARREN_CONFIG_NODE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-
 #include <warren/status.h>
 
 #include "base/arena.h"

@@ -6,9 +6,6 @@
 #ifndef WARREN_CONFIG_VALUE_H
 #define WARREN_CONFIG_VALUE_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include <warren/handler.h>
 
 #include "config/node.h"

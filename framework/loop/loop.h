@@ -5,9 +5,6 @@
 #ifndef WARREN_LOOP_LOOP_H
 #define WARREN_LOOP_LOOP_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include <warren/status.h>
 
 #include "base/clock.h"

@@ -5,10 +5,6 @@
 #ifndef WARREN_MIDDLEWARE_BUILTIN_H
 #define WARREN_MIDDLEWARE_BUILTIN_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include <warren/middleware.h>
 
 extern const struct warren_middleware middleware_log;
@@ -17,7 +13,7 @@ extern const struct warren_middleware middleware_retry;
 extern const struct warren_middleware middleware_breaker;
 extern const struct warren_middleware middleware_rate_limit;
 /**
- * Without a keeper in info->subscription (a configuration is checked, a message is tried alone)
+ * Without a key writer in info->subscription (a configuration is checked, a message is tried alone)
  * every message is handled.
  */
 extern const struct warren_middleware middleware_idempotency;

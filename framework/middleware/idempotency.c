@@ -1,11 +1,11 @@
 /* idempotency.c - a message is handled once, however often it comes: what was done is looked up
  * ahead of the workers, and noted behind them before the acknowledgement leaves.
- * Thread: see <warren/middleware.h>. Elsewhere: the store and its thread (store/writer/keeper.h).
+ * Thread: see <warren/middleware.h>. Elsewhere: the store and its thread
+ * (store/writer/key_writer.h).
  */
 #include "middleware/builtin.h"
 
 #include <stdatomic.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,7 +32,7 @@
 
 struct idempotency {
     const struct warren_subscription_info *info;
-    struct keeper *keeper;         /* NULL: every message is handled */
+    struct key_writer *key_writer; /* NULL: every message is handled */
     struct transactor *transactor; /* NULL: the handler is not transactional */
     struct message_key key;
     struct warren_bytes scope;
@@ -46,7 +46,7 @@ struct idempotency {
 
 /* One message from `before` to `after`. */
 struct attempt {
-    struct keeper_work work; /* first: its address is the attempt's */
+    struct key_writer_work work; /* first: its address is the attempt's */
     struct warren_passage *passage;
     struct idempotency *idempotency;
     struct warren_job *job; /* that handles it now */
@@ -82,9 +82,9 @@ static enum warren_status idempotency_open(const struct warren_subscription_info
     if (!i)
         return error_set(error, WARREN_ENOMEM, "no memory");
     i->info = info;
-    i->keeper = info->subscription->keeper;
-    if (i->keeper && info->definition && info->definition->transactional)
-        i->transactor = keeper_transactor(i->keeper);
+    i->key_writer = info->subscription->key_writer;
+    if (i->key_writer && info->definition && info->definition->transactional)
+        i->transactor = key_writer_transactor(i->key_writer);
     i->scope = warren_text(*scope ? scope : info->queue);
     i->needs_key = strcmp(warren_options_text(info->options, "on_missing_key"), "reject") == 0;
     i->lease_ms = warren_options_int(info->options, "lease");
@@ -97,8 +97,8 @@ static enum warren_status idempotency_open(const struct warren_subscription_info
     }
     i->busy = metric_series(METRIC_KEYS_BUSY, info->queue, info->handler);
     i->not_kept = metric_series(METRIC_REPLIES_NOT_KEPT, info->queue, info->handler);
-    if (i->keeper)
-        idempotency_retain(keeper_store(i->keeper), i->retention_ms);
+    if (i->key_writer)
+        idempotency_retain(key_writer_store(i->key_writer), i->retention_ms);
     *state = i;
     return WARREN_OK;
 }
@@ -116,7 +116,7 @@ static void idempotency_close(void *state)
 
 /* ---- ahead of the workers ---- */
 
-static void claimed(struct keeper_work *work, enum warren_status status)
+static void claimed(struct key_writer_work *work, enum warren_status status)
 {
     struct attempt *attempt = (struct attempt *)work;
 
@@ -138,7 +138,7 @@ static bool idempotency_before(struct warren_job *job, struct warren_passage *pa
     struct idempotency_store *store;
     struct attempt *attempt;
 
-    if (!i->keeper)
+    if (!i->key_writer)
         return true;
     key = message_key_of(&i->key, job);
     if (goes_without(i, key))
@@ -146,7 +146,7 @@ static bool idempotency_before(struct warren_job *job, struct warren_passage *pa
     attempt = calloc(1, sizeof *attempt);
     if (!attempt)
         return true;
-    store = keeper_store(i->keeper);
+    store = key_writer_store(i->key_writer);
     attempt->idempotency = i;
     attempt->passage = passage;
     attempt->has_key = key.len > 0;
@@ -159,9 +159,9 @@ static bool idempotency_before(struct warren_job *job, struct warren_passage *pa
     idempotency_name(store, i->scope, key, &attempt->work.claim.key);
     if (idempotency_try_claim(store, &attempt->work.claim))
         return true;
-    attempt->work.task = KEEPER_CLAIM;
+    attempt->work.task = KEY_CLAIM;
     attempt->work.done = claimed;
-    keeper_submit(i->keeper, &attempt->work);
+    key_writer_submit(i->key_writer, &attempt->work);
     return false;
 }
 
@@ -259,8 +259,8 @@ static enum warren_outcome without_mark(struct idempotency *i, struct warren_job
         return WARREN_REJECT;
     }
     if (key.len > 0)
-        return i->keeper ? wait_for_other(job, "no memory to look its key up")
-                         : warren_next(job, next);
+        return i->key_writer ? wait_for_other(job, "no memory to look its key up")
+                             : warren_next(job, next);
     if (i->needs_key) {
         warren_job_fail(job, "it has no %s, and on_missing_key is reject",
                         message_key_name(&i->key));
@@ -373,7 +373,7 @@ static void forget(struct attempt *attempt)
     free(attempt);
 }
 
-static void released(struct keeper_work *work, enum warren_status status)
+static void released(struct key_writer_work *work, enum warren_status status)
 {
     (void)status; /* it comes again in any case, and finds its own claim */
     forget((struct attempt *)work);
@@ -381,19 +381,19 @@ static void released(struct keeper_work *work, enum warren_status status)
 
 static void release(struct attempt *attempt)
 {
-    struct keeper *keeper = attempt->idempotency->keeper;
-    struct idempotency_store *store = keeper_store(keeper);
+    struct key_writer *key_writer = attempt->idempotency->key_writer;
+    struct idempotency_store *store = key_writer_store(key_writer);
 
     if (!attempt->has_key || idempotency_try_release(store, &attempt->work.claim)) {
         forget(attempt);
         return;
     }
-    attempt->work.task = KEEPER_RELEASE;
+    attempt->work.task = KEY_RELEASE;
     attempt->work.done = released;
-    keeper_submit(keeper, &attempt->work);
+    key_writer_submit(key_writer, &attempt->work);
 }
 
-static void completed(struct keeper_work *work, enum warren_status status)
+static void completed(struct key_writer_work *work, enum warren_status status)
 {
     struct attempt *attempt = (struct attempt *)work;
     enum warren_outcome outcome = (enum warren_outcome)work->claim.outcome;
@@ -474,9 +474,9 @@ static bool idempotency_after(struct warren_passage *passage, enum warren_outcom
     }
     attempt->passage = passage;
     attempt->work.claim.outcome = (uint8_t)outcome;
-    attempt->work.task = KEEPER_COMPLETE;
+    attempt->work.task = KEY_COMPLETE;
     attempt->work.done = completed;
-    keeper_submit(i->keeper, &attempt->work);
+    key_writer_submit(i->key_writer, &attempt->work);
     return false;
 }
 

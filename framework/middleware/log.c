@@ -9,7 +9,6 @@
 #include "middleware/builtin.h"
 
 #include <stdatomic.h>
-#include <stdint.h>
 #include <stdlib.h>
 
 #include "base/choices.h"

@@ -10,7 +10,6 @@
 #include "middleware/builtin.h"
 
 #include <setjmp.h>
-#include <stdint.h>
 
 #include "base/log.h"
 #include "middleware/job_line.h"

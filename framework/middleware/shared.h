@@ -7,8 +7,6 @@
 #define WARREN_MIDDLEWARE_SHARED_H
 
 #include <pthread.h>
-#include <stdbool.h>
-#include <stddef.h>
 
 #include <warren/handler.h>
 

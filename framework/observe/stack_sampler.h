@@ -18,6 +18,8 @@
 
 #include <sys/types.h>
 
+#include <warren/status.h>
+
 #include "base/backtrace.h"
 #include "consume/crash/fault.h"
 

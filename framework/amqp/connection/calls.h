@@ -6,7 +6,6 @@
 #ifndef WARREN_AMQP_CALLS_H
 #define WARREN_AMQP_CALLS_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include <warren/status.h>

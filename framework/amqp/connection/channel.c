@@ -1,7 +1,6 @@
 /* channel.c - the life of one channel, and its calls. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "amqp/connection/channel_private.h"
 #include "amqp/wire/method_name.h"

@@ -17,9 +17,6 @@
 #ifndef WARREN_AMQP_CHANNEL_H
 #define WARREN_AMQP_CHANNEL_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "amqp/connection/connection.h"
 #include "amqp/wire/frame.h"
 #include "amqp/wire/rabbitmq_c.h"

@@ -1,16 +1,9 @@
-/* channel_numbers.c - see channel_numbers_private.h. */
-#include "amqp/connection/channel_numbers_private.h"
-
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_COUNT 16
+#include "amqp/connection/channel_private.h"
 
-struct channel_slot {
-    struct channel *channel;
-    bool draining;
-    bool closed; /* by the broker, and we answered */
-};
+#define FIRST_COUNT 16
 
 void channel_numbers_reset(struct channel_numbers *n, uint16_t max)
 {
@@ -105,19 +98,9 @@ void channel_numbers_drain(struct channel_numbers *n, uint16_t number)
     n->slots[number] = (struct channel_slot){.draining = true};
 }
 
-struct channel *channel_numbers_find(const struct channel_numbers *n, uint16_t number)
+struct channel_slot channel_numbers_slot(const struct channel_numbers *n, uint16_t number)
 {
-    return number < n->count ? n->slots[number].channel : NULL;
-}
-
-bool channel_numbers_draining(const struct channel_numbers *n, uint16_t number)
-{
-    return number < n->count && n->slots[number].draining;
-}
-
-bool channel_numbers_closed(const struct channel_numbers *n, uint16_t number)
-{
-    return number < n->count && n->slots[number].closed;
+    return number < n->count ? n->slots[number] : (struct channel_slot){0};
 }
 
 void channel_numbers_answered(struct channel_numbers *n, uint16_t number)

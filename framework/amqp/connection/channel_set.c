@@ -61,7 +61,7 @@ static void drain_frame(struct channel_set *set, const struct frame *frame)
         channel_numbers_release(&set->numbers, frame->channel);
         open_waiting(set);
     } else if (id == AMQP_CHANNEL_CLOSE_METHOD &&
-               !channel_numbers_closed(&set->numbers, frame->channel) &&
+               !channel_numbers_slot(&set->numbers, frame->channel).closed &&
                frame_put_method(connection_out(set->connection), frame->channel,
                                 AMQP_CHANNEL_CLOSE_OK_METHOD, &close_ok,
                                 connection_frame_max(set->connection)) == WARREN_OK) {
@@ -75,13 +75,13 @@ static void drain_frame(struct channel_set *set, const struct frame *frame)
  * closes the connection over it (504). */
 void channel_set_frame(struct channel_set *set, const struct frame *frame)
 {
-    struct channel *ch = channel_numbers_find(&set->numbers, frame->channel);
+    struct channel_slot slot = channel_numbers_slot(&set->numbers, frame->channel);
 
-    if (ch)
-        channel_take_frame(ch, frame);
-    else if (channel_numbers_draining(&set->numbers, frame->channel))
+    if (slot.channel)
+        channel_take_frame(slot.channel, frame);
+    else if (slot.draining)
         drain_frame(set, frame);
-    else if (!channel_numbers_closed(&set->numbers, frame->channel))
+    else if (!slot.closed)
         connection_fail(set->connection, "the peer sent a frame for channel %u, which is not open",
                         frame->channel);
 }

@@ -12,13 +12,9 @@
 #ifndef WARREN_AMQP_CONNECTION_H
 #define WARREN_AMQP_CONNECTION_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "amqp/net/stream.h"
 #include "amqp/net/transport.h"
 #include "amqp/net/uri.h"
-#include "amqp/wire/frame.h"
 #include "base/buffer.h"
 #include "loop/loop.h"
 

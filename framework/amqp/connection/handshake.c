@@ -1,5 +1,5 @@
-/* handshake.c - see handshake_private.h. */
-#include "amqp/connection/handshake_private.h"
+/* handshake.c - see connection_private.h. */
+#include "amqp/connection/connection_private.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -10,8 +10,6 @@
 #define WARREN_AMQP_STREAM_OFFSETS_H
 
 #include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
 
 #include <warren/message.h>
 #include <warren/status.h>

@@ -8,7 +8,6 @@
 #define WARREN_AMQP_RESOLVER_H
 
 #include <netdb.h>
-#include <stdint.h>
 
 #include "loop/loop.h"
 

@@ -7,8 +7,6 @@
 #define WARREN_AMQP_STREAM_H
 
 #include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
 
 #include "amqp/net/transport.h"
 #include "amqp/wire/frame.h"

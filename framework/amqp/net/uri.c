@@ -6,7 +6,6 @@
 #include "amqp/net/uri.h"
 
 #include <arpa/inet.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 

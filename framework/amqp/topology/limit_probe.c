@@ -3,8 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/wire/properties.h"
-#include "config/config.h"
+#include "amqp/topology/declare.h"
 
 /* Of a quorum queue without the argument. */
 #define STANDING_LIMIT 20
@@ -121,19 +120,18 @@ static void on_open(void *user)
 {
     struct limit_probe *probe = user;
     size_t count = probe->added_count;
-    struct warren_field fields[LIMIT_PROBE_ADDED_MAX + 3];
-    struct warren_table arguments = {fields, count + 3};
-    amqp_queue_declare_t declare = {.queue = amqp_cstring_bytes(probe->queue), .durable = true};
+    struct warren_field fields[LIMIT_PROBE_ADDED_MAX + 2];
+    struct config_queue queue = {
+        .name = probe->queue, .type = "quorum", .durable = true, .arguments = {fields, count + 2}};
     struct arena arena;
+    struct declare_to to = {.channel = probe->channel, .scratch = &arena};
 
     memcpy(fields, probe->added, count * sizeof *fields);
-    fields[count] = warren_field_text("x-queue-type", "quorum");
-    fields[count + 1] = warren_field_text(CONFIG_DELIVERY_LIMIT, "?");
-    fields[count + 2] =
-        warren_field_text("x-max-age", "?"); /* a stream's: so it is never created */
+    fields[count] = warren_field_text(CONFIG_DELIVERY_LIMIT, "?");
+    /* A stream's: so it is never created. */
+    fields[count + 1] = warren_field_text("x-max-age", "?");
     arena_init(&arena);
-    if (table_to_amqp(&arguments, NULL, &arena, &declare.arguments, NULL) != WARREN_OK ||
-        channel_call(probe->channel, AMQP_QUEUE_DECLARE_METHOD, &declare, NULL, NULL) != WARREN_OK)
+    if (declare_send(&to, &(struct declare_item){.queue = &queue}, NULL) != WARREN_OK)
         answer(probe, LIMIT_UNKNOWN);
     arena_done(&arena);
 }

@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/topology/topology_text_private.h"
-#include "amqp/wire/properties.h"
+#include "amqp/topology/declare.h"
 #include "base/log.h"
 
 #define PRECONDITION_FAILED 406
@@ -34,82 +33,6 @@ struct topology {
 
 /* ---- one declare ---- */
 
-static void on_reply(void *user, void *decoded);
-
-/* Send the method @id, once the member @encoded of @method has its @arguments. */
-static enum warren_status declare(struct topology *topology, uint32_t id, void *method,
-                                  amqp_table_t *encoded, const struct warren_table *arguments,
-                                  struct arena *arena, struct warren_error *error)
-{
-    enum warren_status status = table_to_amqp(arguments, NULL, arena, encoded, error);
-
-    if (status != WARREN_OK)
-        return status;
-    return channel_call(topology->channel, id, method, on_reply, topology);
-}
-
-static enum warren_status declare_exchange(struct topology *topology,
-                                           const struct config_exchange *exchange,
-                                           struct arena *arena, struct warren_error *error)
-{
-    amqp_exchange_declare_t method = {
-        .exchange = amqp_cstring_bytes(exchange->name),
-        .type = amqp_cstring_bytes(exchange->type),
-        .passive = exchange->passive,
-        .durable = exchange->durable,
-        .auto_delete = exchange->auto_delete,
-        .internal = exchange->internal,
-    };
-
-    return declare(topology, AMQP_EXCHANGE_DECLARE_METHOD, &method, &method.arguments,
-                   &exchange->arguments, arena, error);
-}
-
-static enum warren_status declare_queue(struct topology *topology, const struct config_queue *queue,
-                                        struct arena *arena, struct warren_error *error)
-{
-    size_t count = queue->arguments.count;
-    struct warren_field *fields = arena_alloc(arena, (count + 1) * sizeof *fields);
-    struct warren_table arguments = {fields, count + 1};
-    amqp_queue_declare_t method = {
-        .queue = amqp_cstring_bytes(queue->name),
-        .passive = queue->passive,
-        .durable = queue->durable,
-        .exclusive = queue->exclusive,
-        .auto_delete = queue->auto_delete,
-    };
-
-    if (!fields)
-        return WARREN_ENOMEM;
-    if (count > 0)
-        memcpy(fields, queue->arguments.fields, count * sizeof *fields);
-    fields[count] = warren_field_text("x-queue-type", queue->type);
-    return declare(topology, AMQP_QUEUE_DECLARE_METHOD, &method, &method.arguments, &arguments,
-                   arena, error);
-}
-
-static enum warren_status declare_binding(struct topology *topology,
-                                          const struct config_binding *binding, struct arena *arena,
-                                          struct warren_error *error)
-{
-    amqp_queue_bind_t to_queue = {
-        .queue = amqp_cstring_bytes(binding->destination),
-        .exchange = amqp_cstring_bytes(binding->source),
-        .routing_key = amqp_cstring_bytes(binding->routing_key),
-    };
-    amqp_exchange_bind_t to_exchange = {
-        .destination = to_queue.queue,
-        .source = to_queue.exchange,
-        .routing_key = to_queue.routing_key,
-    };
-
-    if (binding->to_exchange)
-        return declare(topology, AMQP_EXCHANGE_BIND_METHOD, &to_exchange, &to_exchange.arguments,
-                       &binding->arguments, arena, error);
-    return declare(topology, AMQP_QUEUE_BIND_METHOD, &to_queue, &to_queue.arguments,
-                   &binding->arguments, arena, error);
-}
-
 /* The queue of an item, as it is to be declared in this round; NULL: it is no queue. */
 static const struct config_queue *queue_at(const struct topology *topology, size_t index,
                                            struct config_queue *queue)
@@ -127,32 +50,18 @@ static const struct config_queue *queue_at(const struct topology *topology, size
     return queue;
 }
 
-static enum warren_status declare_item(struct topology *topology, size_t index, struct arena *arena,
-                                       struct warren_error *error)
+/* @queue is where its `queue` points to, if it is one. */
+static struct declare_item item_at(const struct topology *topology, size_t index,
+                                   struct config_queue *queue)
 {
     const struct config_topology *config = topology->config;
-    struct config_queue queue;
 
     if (index < config->exchange_count)
-        return declare_exchange(topology, &config->exchanges[index], arena, error);
-    if (queue_at(topology, index, &queue))
-        return declare_queue(topology, &queue, arena, error);
+        return (struct declare_item){.exchange = &config->exchanges[index]};
+    if (queue_at(topology, index, queue))
+        return (struct declare_item){.queue = queue};
     index -= config->exchange_count + config->queue_count;
-    return declare_binding(topology, &config->bindings[index], arena, error);
-}
-
-static void item_text(const struct topology *topology, size_t index, char *text, size_t size)
-{
-    const struct config_topology *config = topology->config;
-    struct config_queue queue;
-
-    if (index < config->exchange_count)
-        topology_text_exchange(&config->exchanges[index], text, size);
-    else if (queue_at(topology, index, &queue))
-        topology_text_queue(&queue, text, size);
-    else
-        topology_text_binding(
-            &config->bindings[index - config->exchange_count - config->queue_count], text, size);
+    return (struct declare_item){.binding = &config->bindings[index]};
 }
 
 /* ---- a round ---- */
@@ -160,13 +69,15 @@ static void item_text(const struct topology *topology, size_t index, char *text,
 static void report(struct topology *topology, size_t index, uint16_t code, const char *words)
 {
     struct item *item = &topology->items[index];
-    char text[TOPOLOGY_TEXT_MAX];
+    char text[DECLARE_TEXT_MAX];
+    struct config_queue queue;
+    struct declare_item declared = item_at(topology, index, &queue);
 
     if (item->words && strcmp(item->words, words) == 0)
         return;
     free(item->words);
     item->words = strdup(words); /* without memory it is only reported once too often */
-    item_text(topology, index, text, sizeof text);
+    declare_text(&declared, text);
     topology->events.refused(topology->user, text, code, words);
 }
 
@@ -231,16 +142,19 @@ static void send_rest(struct topology *topology)
 {
     enum warren_status status = WARREN_OK;
     struct arena arena;
+    struct declare_to to = {topology->channel, &arena, on_reply, topology};
 
     skip_left_out(topology);
     arena_init(&arena);
     for (size_t i = topology->position; i < topology->count; i++) {
         struct warren_error error = {WARREN_OK, ""};
+        struct config_queue queue;
+        struct declare_item item = item_at(topology, i, &queue);
 
         if (is_left_out(&topology->items[i]))
             continue;
         arena_reset(&arena);
-        status = declare_item(topology, i, &arena, &error);
+        status = declare_send(&to, &item, &error);
         if (status == WARREN_EINVAL || status == WARREN_ETOOBIG)
             refuse(topology, i, 0, error.text[0] ? error.text : "it does not fit into a frame");
         else if (status != WARREN_OK)
@@ -261,12 +175,6 @@ static void on_open(void *user)
         send_rest(topology);
 }
 
-static bool is_declare(uint32_t method)
-{
-    return method == AMQP_EXCHANGE_DECLARE_METHOD || method == AMQP_QUEUE_DECLARE_METHOD ||
-           method == AMQP_EXCHANGE_BIND_METHOD || method == AMQP_QUEUE_BIND_METHOD;
-}
-
 static void on_lost(void *user, const struct channel_loss *loss)
 {
     struct topology *topology = user;
@@ -280,7 +188,7 @@ static void on_lost(void *user, const struct channel_loss *loss)
         for (size_t i = 0; i < topology->count; i++)
             topology->items[i].refused = topology->items[i].fatal;
         /* ... but what ended it: an unknown exchange type is a connection error (503). */
-        if (topology->running && topology->position < topology->count && is_declare(loss->method)) {
+        if (topology->running && topology->position < topology->count && declare_is(loss->method)) {
             channel_reopen_now(topology->channel);
             topology->items[topology->position].fatal = true;
             refuse(topology, topology->position, 0, loss->text);

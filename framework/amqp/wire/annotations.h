@@ -4,7 +4,6 @@
 #ifndef WARREN_AMQP_ANNOTATIONS_H
 #define WARREN_AMQP_ANNOTATIONS_H
 
-#include <stdbool.h>
 #include <string.h>
 
 #include <warren/message.h>

@@ -7,9 +7,6 @@
 #ifndef WARREN_AMQP_DELIVERY_H
 #define WARREN_AMQP_DELIVERY_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include <warren/handler.h>
 
 struct delivery {

@@ -5,10 +5,6 @@
 #ifndef WARREN_AMQP_FRAME_H
 #define WARREN_AMQP_FRAME_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include <warren/message.h>
 
 #include "base/buffer.h"

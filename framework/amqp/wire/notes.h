@@ -13,9 +13,6 @@
 #ifndef WARREN_AMQP_NOTES_H
 #define WARREN_AMQP_NOTES_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include <warren/message.h>
 
 #include "amqp/wire/delivery.h"

@@ -1,7 +1,6 @@
 /* properties.c - see properties.h; tables are in table.c. */
 #include "amqp/wire/properties.h"
 
-#include <assert.h>
 #include <string.h>
 
 #include "base/error.h"

@@ -2,7 +2,6 @@
 #include "amqp/wire/properties.h"
 
 #include <limits.h>
-#include <stdint.h>
 
 #include "base/error.h"
 #include "base/field_type.h"

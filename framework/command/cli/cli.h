@@ -5,9 +5,6 @@
 #ifndef WARREN_COMMAND_CLI_H
 #define WARREN_COMMAND_CLI_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 
 #include <popt.h>

@@ -4,8 +4,6 @@
 #ifndef WARREN_COMMAND_PRINT_H
 #define WARREN_COMMAND_PRINT_H
 
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 
 #include <jansson.h>

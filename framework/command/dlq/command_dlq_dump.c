@@ -11,8 +11,8 @@
 #include "base/private_file.h"
 #include "command/cli/print.h"
 #include "command/cli/progress.h"
-#include "command/dlq/dlq_files.h"
-#include "command/dlq/dlq_look.h"
+#include "command/dlq/command_dlq.h"
+#include "command/dlq/dlq_letter.h"
 
 static const struct cli_option options[] = {CLI_ROWS(dlq_filter_rows),
                                             DLQ_JSON("Print the summary as one JSON object"),

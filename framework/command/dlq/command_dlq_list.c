@@ -3,8 +3,8 @@
 #include <time.h>
 
 #include "command/cli/print.h"
+#include "command/dlq/command_dlq.h"
 #include "command/dlq/dlq_groups.h"
-#include "command/dlq/dlq_look.h"
 
 static const struct cli_option options[] = {DLQ_JSON("Print one JSON object"),
                                             CLI_ROWS(dlq_broker_rows), CLI_END};

@@ -1,5 +1,5 @@
 #include "command/cli/print.h"
-#include "command/dlq/dlq_look.h"
+#include "command/dlq/command_dlq.h"
 #include "command/dlq/dlq_show.h"
 
 /* Of a body on a terminal or in a pipe, unless all of it is asked for. */

@@ -4,8 +4,6 @@
 #ifndef WARREN_COMMAND_DLQ_FILTER_H
 #define WARREN_COMMAND_DLQ_FILTER_H
 
-#include <stdbool.h>
-
 #include "command/dlq/dlq_letter.h"
 
 #define DLQ_HEADERS_MAX 32

@@ -9,13 +9,31 @@
 #ifndef WARREN_COMMAND_DLQ_LETTER_H
 #define WARREN_COMMAND_DLQ_LETTER_H
 
-#include <stdbool.h>
-
 #include <warren/message.h>
 
 #include "amqp/wire/delivery.h"
 #include "base/arena.h"
-#include "command/dlq/dlq_signature.h"
+#include "command/dump/dump.h"
+
+/* ---- dlq_signature.c: what dead letters of one cause have in common: reason, handler, signal and
+ * the first line of the error, with everything that differs from message to message folded into #
+ * ---- */
+
+/** Eight hex digits and the NUL. */
+#define DLQ_GROUP_SIZE 9
+
+/** Longest folded error and the NUL; the rest is cut off. */
+#define DLQ_ERROR_SIZE 200
+
+/**
+ * The first line of @error for people and for comparing: each number, hexadecimal number (from 0x,
+ * or of eight digits or more of which one is decimal) and UUID becomes one "#".
+ */
+void dlq_fold_error(const char *error, size_t len, char folded[DLQ_ERROR_SIZE]);
+
+/** A short name of a group: the FNV-1a hash of its parts, @folded as dlq_fold_error() left it. */
+void dlq_group(struct warren_bytes reason, struct warren_bytes handler, struct warren_bytes signal,
+               const char *folded, char group[DLQ_GROUP_SIZE]);
 
 /**
  * No text is NULL: "" is nothing. All live in the arena, or in the delivery; they may hold a NUL:
@@ -65,5 +83,16 @@ enum warren_status dlq_letter_read(struct delivery *delivery, const char *dlq, s
  */
 enum warren_status dlq_letter_renew(const struct dlq_letter *letter, struct arena *arena,
                                     struct warren_message *message);
+
+/* ---- as dump files ---- */
+
+/** "00001-" and an id of which at most 100 bytes are kept, ".json", and the NUL. */
+#define DLQ_FILE_NAME_SIZE 128
+
+/** What the file of @letter holds; everything is borrowed from it. @dlq: where it lies */
+struct dump_message dlq_dump_of(const struct dlq_letter *letter, const char *dlq);
+
+/** "00007-ID.json"; what is no letter, digit, dot, hyphen or underline in the id becomes one. */
+void dlq_file_name(const struct dlq_letter *letter, uint64_t number, char name[DLQ_FILE_NAME_SIZE]);
 
 #endif

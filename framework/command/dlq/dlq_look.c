@@ -1,4 +1,4 @@
-#include "command/dlq/dlq_look.h"
+#include "command/dlq/command_dlq.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -11,7 +11,6 @@
 #include "base/utf8.h"
 #include "command/cli/cli.h"
 #include "command/cli/print.h"
-#include "command/dlq/dlq_filter.h"
 #include "command/dump/dump_json.h"
 
 #define HEX_WIDTH 16

@@ -1,9 +1,7 @@
-#include "command/dlq/dlq_signature.h"
+#include "command/dlq/dlq_letter.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/ascii.h"
 

@@ -5,7 +5,7 @@
 
 #include "command/cli/print.h"
 #include "command/cli/progress.h"
-#include "command/dlq/dlq_look.h"
+#include "command/dlq/command_dlq.h"
 #include "command/dlq_change/dlq_audit.h"
 
 struct discard {

@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "command/dlq/dlq_files.h"
-#include "command/dlq/dlq_look.h"
+#include "command/dlq/command_dlq.h"
+#include "command/dlq/dlq_letter.h"
 #include "command/dlq_change/dlq_replay.h"
 
 /* A file in a folder of its own, which only this user may enter. */

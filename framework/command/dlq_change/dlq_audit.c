@@ -1,6 +1,7 @@
 #include "command/dlq_change/dlq_audit.h"
 
 #include <pwd.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 

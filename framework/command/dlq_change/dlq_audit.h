@@ -5,9 +5,6 @@
 #ifndef WARREN_COMMAND_DLQ_AUDIT_H
 #define WARREN_COMMAND_DLQ_AUDIT_H
 
-#include <stdint.h>
-#include <stdio.h>
-
 #include <warren/message.h>
 
 struct dlq_audit {

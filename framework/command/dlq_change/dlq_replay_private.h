@@ -60,13 +60,6 @@ static inline int64_t replay_now_ns(const struct replay *r)
     return clock_now_ns(loop_clock(dlq_session_loop(r->session)));
 }
 
-/* dlq_replay_report.c */
-/** Print the summary on stdout, unless the job is quiet; one JSON object if it asks for that. */
-void replay_report(const struct replay *r, double seconds);
-
-/** Say what calls for it on stderr. @return the exit status of a replay that came to its end */
-enum cli_status replay_status(const struct replay *r);
-
 /* dlq_replay_flow.c */
 /** Draw the progress. */
 void replay_draw(struct replay *r);

@@ -7,8 +7,6 @@
 #ifndef WARREN_COMMAND_DUMP_PRIVATE_H
 #define WARREN_COMMAND_DUMP_PRIVATE_H
 
-#include <stddef.h>
-
 #include <jansson.h>
 
 #include <warren/message.h>

@@ -6,8 +6,6 @@
 #ifndef WARREN_COMMAND_BROKER_CHECK_H
 #define WARREN_COMMAND_BROKER_CHECK_H
 
-#include <stdint.h>
-
 #include <warren/status.h>
 
 #include "config/config.h"

@@ -4,7 +4,6 @@
 #include "base/c_locale.h"
 #include "command/cli/print.h"
 #include "command/worker/command_worker.h"
-#include "store/db/census.h"
 #include "store/db/database.h"
 
 /* ---- what both share ---- */

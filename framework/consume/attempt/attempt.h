@@ -9,7 +9,6 @@
 #define WARREN_CONSUME_ATTEMPT_H
 
 #include <stdatomic.h>
-#include <stddef.h>
 
 #include "amqp/wire/delivery.h"
 

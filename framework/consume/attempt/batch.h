@@ -4,9 +4,6 @@
 #ifndef WARREN_CONSUME_BATCH_H
 #define WARREN_CONSUME_BATCH_H
 
-#include <stddef.h>
-#include <stdint.h>
-
 #include "consume/attempt/attempt.h"
 
 /** All zero: empty. */

@@ -5,8 +5,6 @@
 #ifndef WARREN_CONSUME_DELAY_H
 #define WARREN_CONSUME_DELAY_H
 
-#include <stdbool.h>
-
 #include <warren/status.h>
 
 #include "consume/attempt/batch.h"

@@ -23,8 +23,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <warren/status.h>
-
 struct flight;
 struct flight_worker;
 struct process_state;

@@ -13,7 +13,6 @@
 #define WARREN_CONSUME_FLIGHT_FILE_H
 
 #include <stdatomic.h>
-#include <stdbool.h>
 
 #include <warren/status.h>
 

@@ -12,11 +12,6 @@ uint64_t identity_hash(const void *bytes, size_t len, uint64_t seed)
     return XXH3_64bits_withSeed(bytes, len, seed);
 }
 
-uint64_t identity_seed(const char *queue)
-{
-    return identity_hash(queue, strlen(queue), 0);
-}
-
 /* With its length, so that no part can run over into the next. */
 static uint64_t add(uint64_t seed, struct warren_bytes part)
 {

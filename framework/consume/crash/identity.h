@@ -5,9 +5,6 @@
 #ifndef WARREN_CONSUME_IDENTITY_H
 #define WARREN_CONSUME_IDENTITY_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "amqp/wire/delivery.h"
 
 /** 128 bits of XXH3: two messages with the same one do not come. All zero: none. */
@@ -20,9 +17,6 @@ static inline bool identity_equal(const struct identity *a, const struct identit
 {
     return a->low == b->low && a->high == b->high;
 }
-
-/** The seed for all messages of @queue. */
-uint64_t identity_seed(const char *queue);
 
 /**
  * The identity of @delivery: of its message id, or, if it has none, of exchange, routing key,

@@ -4,9 +4,6 @@
 #ifndef WARREN_CONSUME_CHAIN_H
 #define WARREN_CONSUME_CHAIN_H
 
-#include <stdbool.h>
-#include <stddef.h>
-
 #include <warren/middleware.h>
 
 /** A middleware as a subscription has it. */

@@ -11,7 +11,7 @@ enum warren_status guard_init(struct guard *guard, const struct guard_options *o
     *guard = (struct guard){.options = *options, .flight = options->flight};
     if (!guard->flight)
         return WARREN_OK;
-    guard->seed = identity_seed(options->queue);
+    guard->seed = identity_hash(options->queue, strlen(options->queue), 0);
     guard->workers = flight_workers(guard->flight, options->queue, options->handler,
                                     options->concurrency, options->ahead, &guard->lost);
     return guard->workers ? WARREN_OK : WARREN_EINVAL;

@@ -1,5 +1,4 @@
 /* job_limit.c - how long an attempt may take, and how it is cancelled when the time is over. */
-#include <errno.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 

@@ -12,8 +12,6 @@
 #ifndef WARREN_CONSUME_ENVELOPE_H
 #define WARREN_CONSUME_ENVELOPE_H
 
-#include <stdbool.h>
-
 #include <warren/message.h>
 
 #include "base/arena.h"

@@ -5,9 +5,6 @@
 #ifndef WARREN_CONSUME_HISTORY_H
 #define WARREN_CONSUME_HISTORY_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "amqp/wire/delivery.h"
 #include "base/arena.h"
 

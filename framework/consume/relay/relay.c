@@ -3,7 +3,6 @@
 
 #include <warren/version.h>
 
-#include "amqp/wire/annotations.h"
 #include "amqp/wire/properties.h"
 #include "base/clock.h"
 #include "consume/relay/envelope.h"

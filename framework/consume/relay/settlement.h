@@ -7,8 +7,6 @@
 #ifndef WARREN_CONSUME_SETTLEMENT_H
 #define WARREN_CONSUME_SETTLEMENT_H
 
-#include <stdbool.h>
-
 #include <warren/publisher.h>
 
 #include "amqp/consumer/ack_batcher.h"

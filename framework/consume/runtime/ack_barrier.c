@@ -1,5 +1,4 @@
 /* ack_barrier.c - see ack_barrier.h. */
-#include "consume/runtime/ack_barrier.h"
 
 #include "consume/crash/flight_recorder.h"
 #include "consume/runtime/runtime_private.h"

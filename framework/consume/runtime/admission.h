@@ -11,7 +11,6 @@
 #define WARREN_CONSUME_ADMISSION_H
 
 #include <stdatomic.h>
-#include <stddef.h>
 
 #include "consume/attempt/delay.h"
 #include "consume/job/chain.h"

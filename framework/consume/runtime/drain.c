@@ -170,7 +170,7 @@ static void time_over(void *arg)
     }
 }
 
-static void finish(struct runtime *r)
+void drain_closed(struct runtime *r)
 {
     if (r->drain.phase == DRAIN_DONE)
         return;
@@ -239,12 +239,7 @@ void drain_abort(struct runtime *r, enum warren_status status)
         return;
     r->drain.status = status;
     if (r->drain.phase == DRAIN_CLOSING)
-        finish(r);
+        drain_closed(r);
     else
         close_connection(r, 0);
-}
-
-void drain_closed(struct runtime *r)
-{
-    finish(r);
 }

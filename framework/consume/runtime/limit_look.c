@@ -1,5 +1,5 @@
 /* limit_look.c - see limit_look.h. */
-#include "consume/runtime/limit_look.h"
+#include "consume/runtime/runtime_private.h"
 
 #include <string.h>
 

@@ -10,9 +10,6 @@
 #ifndef WARREN_CONSUME_RUNTIME_H
 #define WARREN_CONSUME_RUNTIME_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include <warren/middleware.h>
 #include <warren/publisher.h>
 

@@ -5,13 +5,57 @@
 
 #include <pthread.h>
 
+#include "amqp/topology/limit_probe.h"
 #include "amqp/topology/topology.h"
+#include "base/condition.h"
 #include "base/flap.h"
 #include "base/metrics.h"
-#include "consume/runtime/ack_barrier.h"
-#include "consume/runtime/limit_look.h"
 #include "consume/runtime/subscription.h"
 #include "loop/loop.h"
+
+/* ---- ack_barrier.c: lets a worker thread wait until all that was handled is settled, and the
+ * broker knows of every ack so far: before a message runs that may kill the process, for those
+ * whose acks were not sent would be handled twice ---- */
+
+struct runtime;
+
+/** Longest wait: a receipt may not come, and without a connection there is nobody to know. */
+#define ACK_BARRIER_MS 2000
+
+struct ack_barrier {
+    struct runtime *runtime;
+    struct loop_task begin;
+    struct loop_timer again; /* while something that was handled is not settled */
+    int64_t give_up_ms;      /* 0: that is not so */
+    uint32_t barriers;       /* that the broker has not answered; all four the loop's */
+
+    pthread_mutex_t lock; /* guards the next block */
+    struct condition answered;
+    uint64_t asked_count;
+    uint64_t begun_count;
+    uint64_t answered_count;
+};
+
+/** Of @runtime, which has its loop. WARREN_OK or WARREN_ENOMEM. */
+enum warren_status ack_barrier_init(struct ack_barrier *ack_barrier, struct runtime *runtime);
+/** A zeroed one is fine. */
+void ack_barrier_done(struct ack_barrier *ack_barrier);
+
+/** Wait, for ACK_BARRIER_MS at most. Thread: a worker's, alone in the exclusive gate. */
+void ack_barrier_wait(struct ack_barrier *ack_barrier);
+
+/* ---- limit_look.c: has a queue that is consumed, and that this worker did not declare as it
+ * wanted, a limit of deliveries? Each is asked about once, one after the other, when it is first
+ * consumed; what is found is the event limited ---- */
+
+/** All zero at first; limit_probe_done() ends it. */
+struct limit_look {
+    struct limit_probe probe;
+    size_t next; /* subscription to be asked about */
+};
+
+/** The topology is declared: look, or go on. Harmless to repeat. */
+void limit_look_go_on(struct runtime *runtime);
 
 enum drain_phase {
     DRAIN_NOT,
@@ -125,8 +169,6 @@ void drain_done(struct runtime *runtime);
 void drain_begin(struct runtime *runtime);
 /** Acks are to leave together, once the handlers that run have finished. */
 bool drain_keeps_acks(const struct runtime *runtime);
-/** The broker has answered that it sends nothing more to a subscription. */
-void drain_answered(struct runtime *runtime);
 /** Something changed: see later on this turn whether the next phase can begin. */
 void drain_progress(struct runtime *runtime);
 /** End with @status as soon as the connection is dropped. */

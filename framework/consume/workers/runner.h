@@ -14,7 +14,6 @@
 #define WARREN_CONSUME_RUNNER_H
 
 #include <stdatomic.h>
-#include <stdbool.h>
 
 #include "consume/attempt/batch.h"
 

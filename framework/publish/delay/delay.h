@@ -16,9 +16,6 @@
 #ifndef WARREN_PUBLISH_DELAY_H
 #define WARREN_PUBLISH_DELAY_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include <warren/publisher.h>
 
 #include "base/arena.h"

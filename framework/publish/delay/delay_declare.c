@@ -1,10 +1,8 @@
-#include "publish/delay/delay_declare.h"
+#include "publish/delay/delay_topology.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "amqp/wire/properties.h"
 
 /* ---- steps ---- */
 
@@ -73,41 +71,30 @@ static void on_reply(void *user, void *decoded)
     free_step(list_entry(link, struct delay_step, link));
 }
 
-static enum warren_status call(const struct delay_declare *d, struct need need, uint32_t id,
-                               void *method)
+static enum warren_status declare(const struct delay_declare *d, struct need need,
+                                  struct declare_item item)
 {
+    struct declare_to to = {d->channel, d->scratch, on_reply, d->steps};
     struct delay_step *step = new_step(need);
-    enum warren_status status;
+    enum warren_status status = step ? declare_send(&to, &item, NULL) : WARREN_ENOMEM;
 
-    if (!step)
-        return WARREN_ENOMEM;
-    status = channel_call(d->channel, id, method, on_reply, d->steps);
-    if (status != WARREN_OK) {
+    if (status == WARREN_OK) {
+        list_push(&d->steps->waiting, &step->link);
+        d->steps->count++;
+    } else if (step) {
         free_step(step);
-        return status;
     }
-    list_push(&d->steps->waiting, &step->link);
-    d->steps->count++;
-    return WARREN_OK;
+    return status;
 }
 
-/* ---- methods ---- */
-
-static amqp_bytes_t text_bytes(const char *text)
-{
-    return (amqp_bytes_t){strlen(text), (void *)(uintptr_t)text};
-}
+/* ---- items ---- */
 
 static enum warren_status headers_exchange(const struct delay_declare *d, struct need need,
                                            const char *name)
 {
-    amqp_exchange_declare_t method = {
-        .exchange = text_bytes(name),
-        .type = text_bytes("headers"),
-        .durable = 1,
-    };
+    struct config_exchange exchange = {.name = name, .type = "headers", .durable = true};
 
-    return call(d, need, AMQP_EXCHANGE_DECLARE_METHOD, &method);
+    return declare(d, need, (struct declare_item){.exchange = &exchange});
 }
 
 /* Where messages go that have been in a queue for @ttl_ms. */
@@ -123,7 +110,6 @@ static enum warren_status expiring_queue(const struct delay_declare *d, struct n
 {
     const char *routing_key = expiry->routing_key;
     struct warren_field fields[] = {
-        warren_field_text("x-queue-type", "quorum"),
         warren_field_i64("x-message-ttl", expiry->ttl_ms),
         warren_field_text("x-overflow", "reject-publish"),
         warren_field_text("x-dead-letter-strategy", "at-least-once"),
@@ -131,37 +117,20 @@ static enum warren_status expiring_queue(const struct delay_declare *d, struct n
         warren_field_text("x-dead-letter-routing-key", routing_key ? routing_key : ""),
     };
     size_t count = sizeof fields / sizeof *fields;
-    struct warren_table arguments = {fields, routing_key ? count : count - 1};
-    amqp_queue_declare_t method = {.queue = text_bytes(name), .durable = 1};
-    enum warren_status status =
-        table_to_amqp(&arguments, NULL, d->scratch, &method.arguments, NULL);
+    struct config_queue queue = {.name = name,
+                                 .type = "quorum",
+                                 .durable = true,
+                                 .arguments = {fields, routing_key ? count : count - 1}};
 
-    return status == WARREN_OK ? call(d, need, AMQP_QUEUE_DECLARE_METHOD, &method) : status;
+    return declare(d, need, (struct declare_item){.queue = &queue});
 }
 
-static enum warren_status bind_queue(const struct delay_declare *d, struct need need,
-                                     const char *queue, const char *exchange,
-                                     const struct warren_field *header)
+static enum warren_status bind_to(const struct delay_declare *d, struct need need,
+                                  struct config_binding binding, const struct warren_field *header)
 {
-    struct warren_table arguments = {header, 1};
-    amqp_queue_bind_t method = {.queue = text_bytes(queue), .exchange = text_bytes(exchange)};
-    enum warren_status status =
-        table_to_amqp(&arguments, NULL, d->scratch, &method.arguments, NULL);
-
-    return status == WARREN_OK ? call(d, need, AMQP_QUEUE_BIND_METHOD, &method) : status;
-}
-
-static enum warren_status bind_exchange(const struct delay_declare *d, struct need need,
-                                        const char *destination, const char *source,
-                                        const struct warren_field *header)
-{
-    struct warren_table arguments = {header, 1};
-    amqp_exchange_bind_t method = {.destination = text_bytes(destination),
-                                   .source = text_bytes(source)};
-    enum warren_status status =
-        table_to_amqp(&arguments, NULL, d->scratch, &method.arguments, NULL);
-
-    return status == WARREN_OK ? call(d, need, AMQP_EXCHANGE_BIND_METHOD, &method) : status;
+    binding.routing_key = "";
+    binding.arguments = (struct warren_table){header, 1};
+    return declare(d, need, (struct declare_item){.binding = &binding});
 }
 
 /* ---- levels ---- */
@@ -191,7 +160,12 @@ enum warren_status delay_declare_exchange(const struct delay_declare *d, unsigne
     delay_level_name(level, name);
     name_below(level, below);
     status = headers_exchange(d, need, name);
-    return status == WARREN_OK ? bind_exchange(d, need, below, name, &clear) : status;
+    return status == WARREN_OK
+               ? bind_to(d, need,
+                         (struct config_binding){
+                             .source = name, .destination = below, .to_exchange = true},
+                         &clear)
+               : status;
 }
 
 enum warren_status delay_declare_queue(const struct delay_declare *d, unsigned level)
@@ -206,7 +180,10 @@ enum warren_status delay_declare_queue(const struct delay_declare *d, unsigned l
     delay_level_name(level, name);
     name_below(level, below);
     status = expiring_queue(d, need, name, &expiry);
-    return status == WARREN_OK ? bind_queue(d, need, name, name, &set) : status;
+    return status == WARREN_OK
+               ? bind_to(d, need, (struct config_binding){.source = name, .destination = name},
+                         &set)
+               : status;
 }
 
 /* ---- destinations ---- */
@@ -214,13 +191,13 @@ enum warren_status delay_declare_queue(const struct delay_declare *d, unsigned l
 enum warren_status delay_declare_check(const struct delay_declare *d, const struct delay *delay)
 {
     struct need need = {.destination = delay, .check = true};
-    amqp_bytes_t name = text_bytes(delay->destination);
-    amqp_queue_declare_t queue = {.queue = name, .passive = 1};
-    amqp_exchange_declare_t exchange = {
-        .exchange = name, .type = text_bytes("direct"), .passive = 1};
+    struct config_queue queue = {.name = delay->destination, .type = "classic", .passive = true};
+    struct config_exchange exchange = {
+        .name = delay->destination, .type = "direct", .passive = true};
 
-    return delay->to_queue ? call(d, need, AMQP_QUEUE_DECLARE_METHOD, &queue)
-                           : call(d, need, AMQP_EXCHANGE_DECLARE_METHOD, &exchange);
+    return declare(d, need,
+                   delay->to_queue ? (struct declare_item){.queue = &queue}
+                                   : (struct declare_item){.exchange = &exchange});
 }
 
 enum warren_status delay_declare_departure(const struct delay_declare *d, const struct delay *delay)
@@ -238,5 +215,8 @@ enum warren_status delay_declare_departure(const struct delay_declare *d, const 
     delay_departure_name(delay, name);
     to = warren_field_text(DELAY_TO_HEADER, name);
     status = expiring_queue(d, need, name, &expiry);
-    return status == WARREN_OK ? bind_queue(d, need, name, DELAY_DELIVER, &to) : status;
+    return status == WARREN_OK
+               ? bind_to(d, need,
+                         (struct config_binding){.source = DELAY_DELIVER, .destination = name}, &to)
+               : status;
 }

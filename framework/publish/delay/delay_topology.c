@@ -167,12 +167,6 @@ const struct delay_refusal *delay_topology_refused(const struct delay_topology *
     return NULL;
 }
 
-static bool is_declare(uint32_t method)
-{
-    return method == AMQP_EXCHANGE_DECLARE_METHOD || method == AMQP_QUEUE_DECLARE_METHOD ||
-           method == AMQP_EXCHANGE_BIND_METHOD || method == AMQP_QUEUE_BIND_METHOD;
-}
-
 static struct delay_refusal *keep_refusal(struct delay_topology *topology, struct delay_step *step,
                                           const struct channel_loss *loss, int64_t now_ms)
 {
@@ -221,7 +215,7 @@ const struct delay_refusal *delay_topology_lost(struct delay_topology *topology,
 {
     struct delay_refusal *refusal = NULL;
 
-    *ret_known = topology->steps.count > 0 && is_declare(loss->method) && !loss->unanswered;
+    *ret_known = topology->steps.count > 0 && declare_is(loss->method) && !loss->unanswered;
     if (*ret_known) {
         struct delay_step *step = list_entry(topology->steps.waiting.next, struct delay_step, link);
 

@@ -1,7 +1,6 @@
 /* growth.c - see growth.h. */
 #include "publish/message/growth.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "amqp/wire/properties.h"

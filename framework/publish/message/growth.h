@@ -15,9 +15,6 @@
 #ifndef WARREN_PUBLISH_GROWTH_H
 #define WARREN_PUBLISH_GROWTH_H
 
-#include <stddef.h>
-#include <stdint.h>
-
 #include <warren/publisher.h>
 
 #include "base/arena.h"

@@ -5,9 +5,6 @@
 #ifndef WARREN_PUBLISH_PACE_H
 #define WARREN_PUBLISH_PACE_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include <warren/status.h>
 
 #include "base/token_bucket.h"

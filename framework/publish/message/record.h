@@ -9,10 +9,6 @@
 #ifndef WARREN_PUBLISH_RECORD_H
 #define WARREN_PUBLISH_RECORD_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include <warren/publisher.h>
 
 #include "base/arena.h"

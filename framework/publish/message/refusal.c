@@ -32,8 +32,9 @@ static const char *delay_refusal(const struct warren_publish *publish, struct wa
     return NULL;
 }
 
-const char *publish_refusal(const struct warren_publish *publish, const struct arena *texts,
-                            int64_t delay_ms)
+/* NULL: it is not found here. */
+static const char *refusal_of(const struct warren_publish *publish, const struct arena *texts,
+                              int64_t delay_ms)
 {
     struct warren_bytes exchange = arena_bytes(texts, publish->exchange ? publish->exchange : "");
     struct warren_bytes key = arena_bytes(texts, publish->routing_key ? publish->routing_key : "");
@@ -52,7 +53,7 @@ const char *publish_refusal(const struct warren_publish *publish, const struct a
 bool publish_explain(const struct warren_publish *publish, const struct arena *texts,
                      int64_t delay_ms, struct warren_error *error)
 {
-    const char *refusal = publish_refusal(publish, texts, delay_ms);
+    const char *refusal = refusal_of(publish, texts, delay_ms);
     enum warren_status status;
     struct arena arena;
     struct buffer out;

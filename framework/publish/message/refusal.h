@@ -4,26 +4,16 @@
 #ifndef WARREN_PUBLISH_REFUSAL_H
 #define WARREN_PUBLISH_REFUSAL_H
 
-#include <stdbool.h>
-
 #include <warren/publisher.h>
 
 #include "base/arena.h"
 
 /**
- * A sentence on what is wrong with @publish, @delay_ms from now (0: at once); NULL: nothing of what
- * this looks at. Properties and headers are properties_encode()'s, the longest delay is the
- * publisher's.
+ * In @error what is wrong with @publish, @delay_ms from now (0: at once): in itself, or as
+ * properties_encode() says of properties and headers. The longest delay is the publisher's.
  *
- * @texts  knows the lengths of texts that hold a NUL; may be NULL
- */
-const char *publish_refusal(const struct warren_publish *publish, const struct arena *texts,
-                            int64_t delay_ms);
-
-/**
- * That in @error, or what properties_encode() says of properties and headers.
- *
- * @return whether anything was found
+ * @texts   knows the lengths of texts that hold a NUL; may be NULL
+ * @return  whether anything was found
  */
 bool publish_explain(const struct warren_publish *publish, const struct arena *texts,
                      int64_t delay_ms, struct warren_error *error);

@@ -106,8 +106,10 @@ enum warren_status warren_publisher_new(const struct warren_publisher_options *o
 
 /* ---- who may call ---- */
 
-enum warren_status publisher_refuse(const struct warren_publisher *p, struct warren_error *error)
+enum warren_status publisher_check(const struct warren_publisher *p, struct warren_error *error)
 {
+    if (p && !forked_since(p->forks))
+        return WARREN_OK;
     if (!p)
         return error_set(error, WARREN_EINVAL, "the publisher is NULL");
     return error_set(error, WARREN_ECLOSED,

@@ -66,23 +66,14 @@ struct warren_publisher {
 
 /* publisher.c */
 
-/** What publisher_check() says of one that is not to be used. */
-enum warren_status publisher_refuse(const struct warren_publisher *publisher,
-                                    struct warren_error *error);
-
 /**
  * What every function of a publisher asks first: before a lock, a descriptor, or the thread that is
  * not there, is touched.
  *
  * @return WARREN_OK; WARREN_EINVAL: NULL; WARREN_ECLOSED: it was inherited by fork(2); with @error
  */
-static inline enum warren_status publisher_check(const struct warren_publisher *publisher,
-                                                 struct warren_error *error)
-{
-    if (publisher && !forked_since(publisher->forks))
-        return WARREN_OK;
-    return publisher_refuse(publisher, error);
-}
+enum warren_status publisher_check(const struct warren_publisher *publisher,
+                                   struct warren_error *error);
 
 /** The same for who is about to wait; WARREN_EINVAL also in a callback of this publisher. */
 enum warren_status publisher_check_wait(const struct warren_publisher *publisher,

@@ -130,7 +130,7 @@ enum warren_status publisher_append(struct warren_publisher *p,
         return error_set(error, status, "the message cannot be encoded");
     spooler_message_of(record, &message);
     bytes = outbox->bytes + spool_message_bytes(&message);
-    if (bytes > spooler_max_bytes(p->spooler))
+    if (bytes > (int64_t)p->options.spool_max_bytes)
         status = error_set(error, WARREN_ETOOBIG,
                            "what this transaction publishes is larger than the spool may be");
     else if (spooler_has_room(p->spooler, bytes))

@@ -237,11 +237,6 @@ enum warren_status spooler_publish(struct spooler *s, struct record *record, int
     return status;
 }
 
-int64_t spooler_max_bytes(const struct spooler *s)
-{
-    return (int64_t)s->options.max_bytes;
-}
-
 bool spooler_has_room(struct spooler *s, int64_t bytes)
 {
     bool has_room;

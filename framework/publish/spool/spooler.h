@@ -76,8 +76,6 @@ void spooler_room(struct spooler *spooler);
 
 /** What @record is on disk; borrows from it. */
 void spooler_message_of(const struct record *record, struct spool_message *message);
-/** What is larger never has room. Thread: any. */
-int64_t spooler_max_bytes(const struct spooler *spooler);
 /** Is there room for @bytes more? If not, it counts as a wait for room. Thread: any. */
 bool spooler_has_room(struct spooler *spooler, int64_t bytes);
 /**

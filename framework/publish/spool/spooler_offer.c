@@ -254,7 +254,6 @@ bool spooler_read_back(struct spooler *s)
     status = spool_read(s->spool, s->offered_id > 0 ? s->offered_id : INT64_MIN, SPOOL_TO_SEND,
                         true, offer_one, &reading, &error);
     if (status != WARREN_OK || reading.status != WARREN_OK) {
-        s->retry_ms = clock_now_ms(clock_monotonic()) + SPOOLER_RETRY_MS;
         writer_failed(s->writer, &s->client, &error);
         return false;
     }

@@ -102,8 +102,8 @@ struct spooler {
     int64_t rest_ms; /* the next one's length */
     int64_t resume_ms;
     int64_t ended_due_ms; /* when what was ended is written at the latest; INT64_MAX: nothing is */
-    int64_t retry_ms;     /* the disk failed: not before this again, but for callers */
-    bool is_last_try;     /* before the end: at once */
+    bool is_at_once;      /* before the end there is one more try, however the disk is, */
+    bool has_tried;       /* and that was it */
     int64_t age_ms;       /* when to look for what is too old */
     int64_t look_ms;      /* when to look for what was done to refused ones, if there are some */
     int64_t oldest_at_ms; /* when to look for the oldest one, if it has moved */
@@ -115,9 +115,6 @@ struct spooler {
     int64_t report_ms; /* when these may be */
 };
 
-/* A disk that failed is tried again after this; callers try it at once. */
-#define SPOOLER_RETRY_MS 1000
-
 /** Under the lock: a round is to be written. @return true: hand `write` over */
 static inline bool spooler_asks_to_write(struct spooler *spooler)
 {
@@ -125,6 +122,12 @@ static inline bool spooler_asks_to_write(struct spooler *spooler)
 
     spooler->is_writing = true;
     return ask;
+}
+
+/** The disk failed: not before this again, but for callers. On the writer's thread. */
+static inline int64_t spooler_retry_ms(const struct spooler *spooler)
+{
+    return spooler->is_at_once ? 0 : spooler->client.retry.at_ms;
 }
 
 /* spooler_write.c */

@@ -41,16 +41,17 @@ static bool has_to_write(const struct spooler *s, int64_t now)
 /* When there will be something to do, whatever else happens. */
 static int64_t next_ms(const struct spooler *s, int64_t now)
 {
+    int64_t retry_ms = spooler_retry_ms(s);
     int64_t at = s->resume_ms;
 
     if (!s->is_writing)
         at = earlier(at, s->crowded_ms);
     if (!s->is_writing && s->ended_count > 0)
-        at = earlier(at, s->ended_due_ms > s->retry_ms ? s->ended_due_ms : s->retry_ms);
+        at = earlier(at, s->ended_due_ms > retry_ms ? s->ended_due_ms : retry_ms);
     if (!s->is_writing && s->options.max_age_ms > 0 && !s->halted)
         at = earlier(at, s->age_ms);
-    if (s->backlog && now < s->retry_ms)
-        at = earlier(at, s->retry_ms);
+    if (s->backlog && now < retry_ms)
+        at = earlier(at, retry_ms);
     if (s->refused > 0)
         at = earlier(at, s->look_ms);
     if (s->oldest_moved)
@@ -152,7 +153,7 @@ static bool may_read_back(struct spooler *s, int64_t now)
     pthread_mutex_lock(&s->lock);
     may = !s->halted && !old_are_due(s, now);
     pthread_mutex_unlock(&s->lock);
-    return may && now >= s->retry_ms && s->backlog && s->nacked == 0;
+    return may && now >= spooler_retry_ms(s) && s->backlog && s->nacked == 0;
 }
 
 /* Under the lock. Not sooner: what is read next has what they appended. */
@@ -172,10 +173,8 @@ static bool see_to_writing(struct spooler *s, int64_t now)
 
     pthread_mutex_lock(&s->lock);
     stop = s->stopping;
-    if (stop && !s->is_last_try) {
-        s->is_last_try = true;
-        s->retry_ms = 0;
-    }
+    if (stop && !s->has_tried)
+        s->has_tried = s->is_at_once = true;
     ask = has_to_write(s, now) && spooler_asks_to_write(s);
     take_note_of_others(s);
     pthread_mutex_unlock(&s->lock);

@@ -46,7 +46,7 @@ bool spooler_ended_are_due(const struct spooler *s, int64_t now)
         return false;
     if (!list_empty(&s->tickets))
         return true;
-    return now >= s->retry_ms &&
+    return now >= spooler_retry_ms(s) &&
            (s->stopping || now >= s->ended_due_ms || s->ended_count >= ENDED_MANY || s->nacked > 0);
 }
 
@@ -394,7 +394,7 @@ static void written(struct writer_work *work, enum warren_status status)
     account(s);
     if (status == WARREN_OK)
         forget_ended(s);
-    s->retry_ms = status == WARREN_OK ? 0 : now_ms() + SPOOLER_RETRY_MS;
+    s->is_at_once = false;
     s->ended_due_ms = INT64_MAX;
     s->round.begun = false;
     answer_tickets(s);

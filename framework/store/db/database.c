@@ -11,7 +11,6 @@
 
 #include "base/ascii.h"
 #include "base/error.h"
-#include "store/db/at_rest.h"
 
 static const char *const synchronous_words[] = {"off", "normal", "full"};
 

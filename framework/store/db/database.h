@@ -63,7 +63,7 @@ void database_close(struct database *database);
 struct sqlite3 *database_handle(struct database *database);
 /** As the options named it: for what is said of it. */
 const char *database_path(const struct database *database);
-/** Its one name, whatever links lead to it (real_name.h): what lies beside it has that and a
+/** Its one name, whatever links lead to it (database_open.c): what lies beside it has that and a
  * suffix.
  */
 const char *database_file(const struct database *database);
@@ -185,5 +185,20 @@ enum warren_status database_size(struct database *database, struct database_size
  */
 enum warren_status database_backup(struct database *database, const char *to,
                                    struct warren_error *error);
+
+/* ---- how much is in a file, for people ---- */
+
+/** Counts of rows; times in ms since 1970, of no meaning if nothing is done. */
+struct census {
+    int64_t done; /* keys of messages that were handled */
+    int64_t oldest_ms;
+    int64_t newest_ms;
+    int64_t claimed; /* keys of messages being handled, where processes share the file */
+    int64_t spooled; /* messages that wait for the broker */
+};
+
+/** Count. Status as database_fail(). */
+enum warren_status census_take(struct database *database, struct census *census,
+                               struct warren_error *error);
 
 #endif

@@ -5,7 +5,6 @@
  * opened, and had not before.
  */
 #include <dirent.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>

@@ -4,14 +4,67 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
 
 #include "store/db/database_private.h"
-#include "store/db/lock_holders.h"
+
+/* ---- which processes have locks (fcntl(2)) on a file. Source: proc(5), /proc/locks ---- */
+
+struct held {
+    int pid;
+    unsigned long long inode;
+    long long first;
+    long long last;
+};
+
+/* "6: POSIX  ADVISORY  READ 4711 fd:01:1053 124 124"; who waits for a lock has "->" in it. */
+static bool read_line(const char *line, struct held *held)
+{
+    char last[24];
+
+    if (strstr(line, "->") || sscanf(line, "%*d: %*s %*s %*s %d %*x:%*x:%llu %lld %23s", &held->pid,
+                                     &held->inode, &held->first, last) != 4)
+        return false;
+    held->last = strcmp(last, "EOF") == 0 ? INT64_MAX : strtoll(last, NULL, 10);
+    return held->pid > 0;
+}
+
+static size_t add(pid_t pid, pid_t *pids, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (pids[i] == pid)
+            return count;
+    pids[count] = pid;
+    return count + 1;
+}
+
+/*
+ * @inode  of the file. File systems disagree with the list about the device, so it is not compared
+ * @first  to @last: a lock that has one of these bytes counts
+ * @return how many different processes were written to @pids, @max at most; none that this one
+ *         cannot see, such as those of other containers
+ */
+static size_t lock_holders(ino_t inode, int64_t first, int64_t last, pid_t *pids, size_t max)
+{
+    FILE *list = fopen("/proc/locks", "re");
+    char line[256];
+    struct held held;
+    size_t count = 0;
+
+    while (list && count < max && fgets(line, sizeof line, list))
+        if (read_line(line, &held) && held.inode == inode && held.first <= last &&
+            held.last >= first)
+            count = add(held.pid, pids, count);
+    if (list)
+        fclose(list);
+    return count;
+}
 
 #define MIB ((int64_t)1 << 20)
 /* A log of this size that cannot be put into the file is reported, and again whenever it is twice

@@ -1,6 +1,7 @@
 /* database_open.c - opening a file with care, and closing it. */
 #include <errno.h>
 #include <inttypes.h>
+#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,10 +14,105 @@
 #include "base/error.h"
 #include "base/input_file.h"
 #include "base/private_file.h"
-#include "store/db/at_rest.h"
 #include "store/db/database_private.h"
-#include "store/db/real_name.h"
 #include "store/db/schema.h"
+
+/* ---- files at rest: nobody can be writing them, on a medium or in a folder where SQLite cannot
+ * make what it needs beside a file, even to read it ---- */
+
+int at_rest_folder_error(const char *path)
+{
+    char folder[PATH_MAX];
+
+    if (snprintf(folder, sizeof folder, "%s", path) >= (int)sizeof folder)
+        return ENAMETOOLONG;
+    return access(dirname(folder), W_OK | X_OK) == 0 ? 0 : errno;
+}
+
+static bool has_log(const char *path)
+{
+    char log[PATH_MAX];
+
+    return snprintf(log, sizeof log, "%s-wal", path) >= (int)sizeof log || access(log, F_OK) == 0 ||
+           errno != ENOENT;
+}
+
+/* Where no file may be made beside @path, and no -wal file is: then it is complete, and nobody is
+ * at it. Whoever may write there is not to begin while it is open.
+ *
+ * @ret_uri  of SQLite's, to open it by as one that never changes
+ * @return   false: it is to be opened as any other */
+static bool at_rest_uri(const char *path, char *ret_uri, size_t size)
+{
+    static const char end[] = "?immutable=1";
+    size_t len = (size_t)snprintf(ret_uri, size, "file:%s", *path == '/' ? "//" : "");
+
+    if (at_rest_folder_error(path) == 0 || has_log(path))
+        return false;
+    for (; *path && len + sizeof end + 3 < size; path++)
+        len += (size_t)snprintf(ret_uri + len, size - len, strchr("%?#", *path) ? "%%%02X" : "%c",
+                                *path);
+    snprintf(ret_uri + len, size - len, "%s", end);
+    return *path == '\0';
+}
+
+/* ---- the one name of a file, whatever symbolic links lead to it ---- */
+
+/* As many as Linux follows. */
+#define LINKS_MAX 40
+
+/* @return how many bytes of @path name its folder, the last "/" included */
+static int folder_len(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? (int)(slash - path) + 1 : 0;
+}
+
+/* @path is a link, which leads to nothing: one step. @return false: it is none */
+static bool follow(char path[PATH_MAX])
+{
+    char target[PATH_MAX];
+    char next[PATH_MAX];
+    ssize_t len = readlink(path, target, sizeof target - 1);
+
+    if (len < 0)
+        return false;
+    target[len] = '\0';
+    if (snprintf(next, sizeof next, "%.*s%s", *target == '/' ? 0 : folder_len(path), path,
+                 target) >= (int)sizeof next)
+        return false;
+    memcpy(path, next, sizeof next);
+    return true;
+}
+
+/*
+ * From the root, without links. A file that is not there yet has the name with which it would be
+ * made, also where a link leads to it.
+ *
+ * @return false: it cannot be found out, see errno
+ */
+static bool real_name(const char *path, char ret_name[PATH_MAX])
+{
+    char name[PATH_MAX] = "";
+    char folder[PATH_MAX];
+    size_t len;
+    int links = 0;
+
+    if (realpath(path, ret_name))
+        return true;
+    if (errno != ENOENT || strlen(path) >= sizeof name)
+        return false;
+    memcpy(name, path, strlen(path) + 1);
+    while (links < LINKS_MAX && follow(name))
+        links++;
+    snprintf(folder, sizeof folder, "%.*s.", folder_len(name), name);
+    if (!realpath(folder, ret_name))
+        return false;
+    len = strlen(ret_name);
+    return snprintf(ret_name + len, PATH_MAX - len, "%s%s", ret_name[len - 1] == '/' ? "" : "/",
+                    name + folder_len(name)) < (int)(PATH_MAX - len);
+}
 
 /* Each name has a log of its own: who opens the file by another one does not see what is in it, and
  * writes over it. Source: https://www.sqlite.org/howtocorrupt.html, "Multiple links". */

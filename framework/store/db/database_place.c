@@ -1,12 +1,65 @@
 /* database_place.c - a file that is deleted, moved, replaced, emptied or overwritten while it is in
  * use.
  */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <sqlite3.h>
 
 #include "base/error.h"
 #include "store/db/database_private.h"
+
+/* ---- is the file that was opened still the one at its path? Who deletes, moves or replaces a file
+ * that is open gets no error, and what is written into it afterwards is lost ---- */
+
+static void file_place_done(struct file_place *place)
+{
+    free(place->path);
+    place->path = NULL;
+}
+
+/* Take note of what is at @path and @suffix: the file that the caller has opened there just now. A
+ * file that is not there is none to look for. @return false: no memory */
+static bool file_place_take(struct file_place *place, const char *path, const char *suffix)
+{
+    char folder[PATH_MAX] = "";
+    struct stat now;
+
+    *place = (struct file_place){.path = NULL};
+    if (*path != '/' && !getcwd(folder, sizeof folder))
+        return true; /* then not even SQLite knows where it is */
+    if (asprintf(&place->path, "%s%s%s%s", folder, *folder ? "/" : "", path, suffix) < 0) {
+        place->path = NULL;
+        return false;
+    }
+    if (stat(place->path, &now) != 0) {
+        file_place_done(place);
+        return true;
+    }
+    place->device = now.st_dev;
+    place->inode = now.st_ino;
+    return true;
+}
+
+/* NULL: it is in its place, as far as can be seen; else such as "was deleted or moved". */
+static const char *file_place_trouble(const struct file_place *place)
+{
+    struct stat now;
+
+    if (!place->path)
+        return NULL;
+    if (stat(place->path, &now) != 0) /* an answer that cannot be had proves nothing */
+        return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? "was deleted or moved"
+                                                                     : NULL;
+    return now.st_dev != place->device || now.st_ino != place->inode
+               ? "was replaced by another file"
+               : NULL;
+}
 
 /* Where a file of SQLite's counts its changes: a backup of it does so from 1 on.
  * Source: https://www.sqlite.org/fileformat2.html, "The Database Header". */

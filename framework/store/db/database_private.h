@@ -1,13 +1,21 @@
 /* database_private.h - the inside of a database, for the files that make it: database_open.c,
- * database.c (working with it) and database_log.c (the log beside it).
+ * database.c (working with it), database_log.c (the log beside it) and database_place.c (whether it
+ * is still where it was).
  */
 #ifndef WARREN_STORE_DATABASE_PRIVATE_H
 #define WARREN_STORE_DATABASE_PRIVATE_H
 
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #include "store/db/database.h"
-#include "store/db/file_place.h"
+
+/** A file that was opened, to see whether it is still the one at its path. All zero: of no file. */
+struct file_place {
+    char *path; /* from the root, whatever the working directory becomes; NULL: of no file */
+    dev_t device;
+    ino_t inode;
+};
 
 /** The file, its log, the log's index, the locks of the store and of the spool, a link that leads
  * to the file. */
@@ -72,5 +80,10 @@ void database_list_descriptors(const char *file, struct database_open_files *bef
  */
 void database_add_descriptors(struct database *database, const struct database_open_files *before);
 void database_remove_descriptors(struct database *database);
+
+/* ---- database_open.c ---- */
+
+/** May files be made in the folder of @path? @return 0; else why not, an errno */
+int at_rest_folder_error(const char *path);
 
 #endif

@@ -6,9 +6,6 @@
 #ifndef WARREN_STORE_CLAIM_SET_H
 #define WARREN_STORE_CLAIM_SET_H
 
-#include <stdbool.h>
-#include <stddef.h>
-
 #include "store/idempotency/idempotency.h"
 
 /** All zero: empty. */

@@ -16,14 +16,11 @@
  * Times of leases are of the monotonic clock; those of retention of the wall clock, where a step
  * backwards makes rows stay longer.
  * Thread: as each function says. Failures are those of database_fail(). Elsewhere: who writes, in
- * groups (writer/writer.h), and what is to be written (writer/keeper.h).
+ * groups (writer/writer.h), and what is to be written (writer/key_writer.h).
  */
 #ifndef WARREN_STORE_IDEMPOTENCY_H
 #define WARREN_STORE_IDEMPOTENCY_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
 #include <warren/message.h>

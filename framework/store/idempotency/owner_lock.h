@@ -7,9 +7,6 @@
 #ifndef WARREN_STORE_OWNER_LOCK_H
 #define WARREN_STORE_OWNER_LOCK_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "store/db/database.h"
 
 struct owner_lock;

@@ -1,5 +1,4 @@
 /* transactor.c - see transactor.h: its life, and handlers, one at a time. */
-#include <stddef.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -47,7 +46,7 @@ static void discard(struct transactor *t)
     free(t);
 }
 
-enum warren_status transactor_new(const struct keeper_options *options, struct writer *writer,
+enum warren_status transactor_new(const struct key_writer_options *options, struct writer *writer,
                                   struct writer_client *client, struct idempotency_store *store,
                                   struct transactor **ret, struct warren_error *error)
 {

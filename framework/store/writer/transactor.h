@@ -9,14 +9,14 @@
  * flush of the disk. What was committed is decided for each; what was not is rolled back as a
  * whole, and its messages have to be handled again. While a handler is in it, no other can write
  * the file, in this process or another. Elsewhere: keys whose handlers write nothing here
- * (keeper.h), who commits (writer.h).
+ * (key_writer.h), who commits (writer.h).
  */
 #ifndef WARREN_STORE_TRANSACTOR_H
 #define WARREN_STORE_TRANSACTOR_H
 
 #include <sys/types.h>
 
-#include "store/writer/keeper.h"
+#include "store/writer/key_writer.h"
 
 struct transactor;
 struct transactor_work;
@@ -45,7 +45,7 @@ struct transactor_work {
  * @client  of the writer, gets reports of failures
  * @return  as database_open()
  */
-enum warren_status transactor_new(const struct keeper_options *options, struct writer *writer,
+enum warren_status transactor_new(const struct key_writer_options *options, struct writer *writer,
                                   struct writer_client *client, struct idempotency_store *store,
                                   struct transactor **ret, struct warren_error *error);
 

@@ -1,7 +1,6 @@
 /* transactor_guard.c - see transactor_guard.h. */
 #include "store/writer/transactor_guard.h"
 
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -48,7 +48,7 @@ void works_move(struct works *to, struct works *from)
 
 static bool is_retry_due(const struct writer *w)
 {
-    return w->failed.count > 0 && (w->leaving > 0 || writer_now_ms() >= w->retry_at_ms);
+    return w->failed.count > 0 && (w->leaving > 0 || writer_now_ms() >= w->retry.at_ms);
 }
 
 static size_t to_write(const struct writer *w)
@@ -93,8 +93,8 @@ static int64_t next_us(const struct writer *w)
     int64_t due_ms = w->tend_ms < w->due_ms ? w->tend_ms : w->due_ms;
     int64_t due_us;
 
-    if (w->failed.count > 0 && !is_retry_due(w) && w->retry_at_ms < due_ms)
-        due_ms = w->retry_at_ms;
+    if (w->failed.count > 0 && !is_retry_due(w) && w->retry.at_ms < due_ms)
+        due_ms = w->retry.at_ms;
     due_us = due_ms > INT64_MAX / 1000 ? INT64_MAX : due_ms * 1000;
     return w->wanted > 1 && w->ready_us < due_us ? w->ready_us : due_us;
 }

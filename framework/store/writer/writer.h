@@ -8,7 +8,7 @@
  * writer, whoever asks for it: SQLite lets one connection write at a time, and here they need not
  * poll. A failing disk is reported to each client once, and its end; works whose effect is there
  * already wait for it, the others fail at once. Bound: a work is in a writer's hands once, and
- * belongs to a message in a window of somebody's. Elsewhere: what is written (keeper.h,
+ * belongs to a message in a window of somebody's. Elsewhere: what is written (key_writer.h,
  * publish/spool/spooler.h).
  */
 #ifndef WARREN_STORE_WRITER_H
@@ -66,6 +66,12 @@ struct writer_events {
     void *user;
 };
 
+/** When what failed is worth another try. */
+struct writer_retry {
+    int64_t delay_ms; /* the last one; 0: it has not failed */
+    int64_t at_ms;    /* by the monotonic clock */
+};
+
 /** Who has works. Any function may be NULL. On the writer's thread; `begin` and `appended` also on
  * that of a handler. */
 struct writer_client {
@@ -90,6 +96,7 @@ struct writer_client {
     atomic_bool is_leaving;
     bool is_failing;
     int64_t due_ms;
+    struct writer_retry retry; /* zero after a success; may be read on the writer's thread */
 };
 
 /**

@@ -1,7 +1,6 @@
 /* writer_group.c - one transaction of a writer: its works, with what handlers have written. */
 #include <sqlite3.h>
 
-#include "base/error.h"
 #include "store/writer/writer_private.h"
 
 /* Between attempts at what failed, doubling. */
@@ -24,6 +23,14 @@ void writer_side_done(struct writer_side *side)
 
 /* ---- reports ---- */
 
+static void wait_longer(struct writer_retry *retry)
+{
+    retry->delay_ms = retry->delay_ms == 0 ? RETRY_MIN_MS : 2 * retry->delay_ms;
+    if (retry->delay_ms > RETRY_MAX_MS)
+        retry->delay_ms = RETRY_MAX_MS;
+    retry->at_ms = writer_now_ms() + retry->delay_ms;
+}
+
 void writer_note(struct writer *w, struct writer_client *client, enum warren_status status,
                  const char *text, size_t waiting)
 {
@@ -36,6 +43,10 @@ void writer_note(struct writer *w, struct writer_client *client, enum warren_sta
     pthread_mutex_lock(&w->mutex);
     is_news = client->is_failing != failed;
     client->is_failing = failed;
+    if (failed)
+        wait_longer(&client->retry);
+    else
+        client->retry = (struct writer_retry){0};
     pthread_mutex_unlock(&w->mutex);
     if (failed)
         atomic_fetch_add(&w->failures, 1);
@@ -86,14 +97,6 @@ static void note_group(struct writer *w, const struct works *works, enum warren_
     }
 }
 
-static void wait_longer(struct writer *w)
-{
-    w->retry_ms = w->retry_ms == 0 ? RETRY_MIN_MS : 2 * w->retry_ms;
-    if (w->retry_ms > RETRY_MAX_MS)
-        w->retry_ms = RETRY_MAX_MS;
-    w->retry_at_ms = writer_now_ms() + w->retry_ms;
-}
-
 /* All of them have this fate, or are to be tried again. */
 static void end(struct writer *w, struct works *works, enum warren_status status,
                 const struct warren_error *error)
@@ -101,9 +104,9 @@ static void end(struct writer *w, struct works *works, enum warren_status status
     struct writer_work *work;
 
     if (status != WARREN_OK && status != WARREN_ECLOSED)
-        wait_longer(w);
+        wait_longer(&w->retry);
     else if (status == WARREN_OK && w->failed.count == 0)
-        w->retry_ms = 0;
+        w->retry = (struct writer_retry){0};
     note_group(w, works, status, error);
     while ((work = works_pop(works))) {
         if (status != WARREN_OK && status != WARREN_ECLOSED && work->kind->retried &&

@@ -56,11 +56,11 @@ void writer_metrics_log_large(struct writer *w)
     warren_count(w->metrics.log_large, 1);
 }
 
-/* ---- the keeper ---- */
+/* ---- the key writer ---- */
 
-static void put_keeper(void *user)
+static void put_keys(void *user)
 {
-    struct keeper_metrics *m = user;
+    struct key_writer_metrics *m = user;
     struct idempotency_counts counts;
 
     idempotency_count(m->store, &counts);
@@ -70,19 +70,19 @@ static void put_keeper(void *user)
     metric_put(m->forgotten, (double)counts.forgotten);
 }
 
-void keeper_metrics_init(struct keeper_metrics *m, struct idempotency_store *store,
-                         const char *path)
+void key_writer_metrics_init(struct key_writer_metrics *m, struct idempotency_store *store,
+                             const char *path)
 {
     m->store = store;
     m->keys = metric_series(METRIC_KEYS, path);
     m->keys_max = metric_series(METRIC_MAX_KEYS, path);
     m->claims = metric_series(METRIC_CLAIMS, path);
     m->forgotten = metric_series(METRIC_KEYS_FORGOTTEN, path);
-    m->collector = (struct metric_collector){.collect = put_keeper, .user = m};
+    m->collector = (struct metric_collector){.collect = put_keys, .user = m};
     metrics_collect_add(&m->collector);
 }
 
-void keeper_metrics_done(struct keeper_metrics *m)
+void key_writer_metrics_done(struct key_writer_metrics *m)
 {
     metrics_collect_remove(&m->collector);
     metric_release(m->keys);

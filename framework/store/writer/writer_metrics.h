@@ -1,5 +1,5 @@
-/* writer_metrics.h - what the writer of a database file and its keeper of keys count, as series
- * with the file's path. Owner: struct writer and struct keeper embed one each. Elsewhere: the
+/* writer_metrics.h - what the writer of a database file and its key writer of keys count, as series
+ * with the file's path. Owner: struct writer and struct key_writer embed one each. Elsewhere: the
  * registry (base/metrics.h).
  */
 #ifndef WARREN_STORE_WRITER_METRICS_H
@@ -30,7 +30,7 @@ void writer_metrics_committed(struct writer *writer, size_t works, int64_t begun
 /** The log beside the file is above its bound. Thread: the writer's. */
 void writer_metrics_log_large(struct writer *writer);
 
-struct keeper_metrics {
+struct key_writer_metrics {
     struct metric_collector collector;
     struct idempotency_store *store;
     struct warren_series *keys;
@@ -40,9 +40,9 @@ struct keeper_metrics {
 };
 
 /** @store outlives it. @path is borrowed for the call. */
-void keeper_metrics_init(struct keeper_metrics *metrics, struct idempotency_store *store,
-                         const char *path);
+void key_writer_metrics_init(struct key_writer_metrics *metrics, struct idempotency_store *store,
+                             const char *path);
 /** A zeroed one is fine. */
-void keeper_metrics_done(struct keeper_metrics *metrics);
+void key_writer_metrics_done(struct key_writer_metrics *metrics);
 
 #endif

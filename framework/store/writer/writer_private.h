@@ -65,8 +65,7 @@ struct writer {
 
     /* the thread's */
     struct works failed; /* to be tried again; others look while it sleeps */
-    int64_t retry_ms;    /* the delay before that */
-    int64_t retry_at_ms;
+    struct writer_retry retry;
     int64_t due_ms;  /* when there is something to do although nothing comes */
     int64_t tend_ms; /* when to look after the log; INT64_MAX: no need */
 

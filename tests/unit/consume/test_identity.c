@@ -46,7 +46,7 @@ static struct identity identity_whole(const struct made *made, struct warren_byt
     delivery = delivery_new(0, text(made->exchange), text(made->key), list, text(made->body).len);
     assert_non_null(delivery);
     memcpy(delivery_body(delivery), text(made->body).data, text(made->body).len);
-    identity = identity_of(delivery, identity_seed(queue), &id);
+    identity = identity_of(delivery, identity_hash(queue, strlen(queue), 0), &id);
     assert_int_equal(id.len, whole.len);
     assert_memory_equal(id.data, whole.data, id.len);
     delivery_free(delivery);

@@ -12,7 +12,7 @@
 #include "middleware/builtin.h"
 #include "middleware/stored_reply.h"
 #include "policy_rig.h"
-#include "store/writer/keeper.h"
+#include "store/writer/key_writer.h"
 #include "support/metric_page.h"
 
 #define PATIENCE_S 20
@@ -143,7 +143,7 @@ void warren_passage_retry(struct warren_passage *passage, int64_t delay_ms)
 
 struct rig {
     char path[64];
-    struct keeper *keeper;
+    struct key_writer *key_writer;
     void *state; /* of the middleware */
     struct warren_subscription subscription;
     struct warren_subscription_info info;
@@ -154,14 +154,14 @@ struct rig {
 
 static void open_store(struct rig *rig)
 {
-    struct keeper_options options = {
+    struct key_writer_options options = {
         .database = {.path = rig->path, .synchronous = DATABASE_OFF},
         .keys = {.keys_max = 1000, .clock = clock_monotonic(), .wall_ms = clock_wall_ms},
         .renew_ms = 1000,
     };
     struct warren_error error = {WARREN_OK, ""};
 
-    if (keeper_new(&options, &rig->keeper, &error) != WARREN_OK)
+    if (key_writer_new(&options, &rig->key_writer, &error) != WARREN_OK)
         fail_msg("%s", error.text);
 }
 
@@ -185,7 +185,7 @@ static int teardown(void **state)
 
     if (rig->state)
         middleware_idempotency.close(rig->state);
-    keeper_free(rig->keeper);
+    key_writer_free(rig->key_writer);
     for (size_t i = 0; i < 4; i++) {
         snprintf(path, sizeof path, "%s%s", rig->path, ends[i]);
         unlink(path);
@@ -198,7 +198,7 @@ static enum warren_status try_to_open(struct rig *rig, const char *const *given,
                                       struct warren_error *error)
 {
     rig->options = (struct warren_options){middleware_idempotency.options, given};
-    rig->subscription.keeper = rig->keeper;
+    rig->subscription.key_writer = rig->key_writer;
     rig->info = (struct warren_subscription_info){.queue = "bills",
                                                   .handler = "p.charge",
                                                   .concurrency = 1,
@@ -508,14 +508,14 @@ static void bad_options(void **state)
 static void without_a_store_all_are_handled(void **state)
 {
     struct rig *rig = *state;
-    struct keeper *keeper = rig->keeper;
+    struct key_writer *key_writer = rig->key_writer;
 
-    rig->keeper = NULL;
+    rig->key_writer = NULL;
     OPEN(rig, NULL);
     message.properties.message_id = "one";
     assert_true(deliver(rig, WARREN_ACK).ran);
     assert_true(deliver(rig, WARREN_ACK).ran);
-    rig->keeper = keeper;
+    rig->key_writer = key_writer;
 }
 
 /* ---- replies ---- */

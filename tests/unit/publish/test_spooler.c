@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "publish/delay/delay.h"
 #include "publish/spool/spooler.h"
-#include "store/writer/keeper.h"
+#include "store/writer/key_writer.h"
 
 #define PATIENCE_MS 20000
 
@@ -263,7 +263,7 @@ static void *publish_many(void *arg)
     return NULL;
 }
 
-static void count(struct keeper_work *work, enum warren_status status)
+static void count(struct key_writer_work *work, enum warren_status status)
 {
     assert_int_equal(status, WARREN_OK);
     sem_post((sem_t *)work->claim.result);
@@ -275,37 +275,37 @@ static void count(struct keeper_work *work, enum warren_status status)
 static void a_store_shares_the_file(void **state)
 {
     struct scene scene = {.rig = *state, .mutex = PTHREAD_MUTEX_INITIALIZER};
-    const struct keeper_options options = {
+    const struct key_writer_options options = {
         .database = {.path = scene.rig->path, .synchronous = DATABASE_OFF},
         .keys = {.keys_max = 1000, .clock = clock_monotonic(), .wall_ms = clock_wall_ms},
         .renew_ms = 1000};
-    struct keeper_work works[EACH];
+    struct key_writer_work works[EACH];
     struct writer_stats stats;
     struct database *database;
-    struct keeper *keeper;
+    struct key_writer *key_writer;
     struct writer *writer;
     pthread_t thread;
     int64_t keys;
     sem_t done;
 
     sem_init(&done, 0, 0);
-    assert_int_equal(keeper_new(&options, &keeper, &scene.rig->error), WARREN_OK);
+    assert_int_equal(key_writer_new(&options, &key_writer, &scene.rig->error), WARREN_OK);
     open_spooler(&scene);
     assert_int_equal(writer_get(&options.database, &writer, &scene.rig->error), WARREN_OK);
-    assert_ptr_equal(writer, keeper_writer(keeper));
+    assert_ptr_equal(writer, key_writer_writer(key_writer));
     assert_int_equal(pthread_create(&thread, NULL, publish_many, &scene), 0);
     for (int i = 0; i < EACH; i++) {
-        works[i] = (struct keeper_work){.task = KEEPER_COMPLETE, .done = count};
+        works[i] = (struct key_writer_work){.task = KEY_COMPLETE, .done = count};
         works[i].claim.key.bytes[0] = (uint8_t)i;
         works[i].claim.result = &done; /* of no length: an empty reply */
-        keeper_submit(keeper, &works[i]);
+        key_writer_submit(key_writer, &works[i]);
     }
     pthread_join(thread, NULL);
     for (int i = 0; i < EACH; i++)
         sem_wait(&done);
     writer_stats(writer, &stats);
     assert_true(stats.commits < 2 * EACH);
-    keeper_free(keeper);
+    key_writer_free(key_writer);
     publish(&scene, "last");
     wait_until(&scene, EACH + 1, 0);
     for (size_t i = 0; i < EACH; i++)

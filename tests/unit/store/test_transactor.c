@@ -1,5 +1,5 @@
 /* test_transactor.c - what handlers write and the keys of their messages: together on disk or not
- * at all, many in one transaction, with the keeper's own works, on a disk that fails.
+ * at all, many in one transaction, with the key writer's own works, on a disk that fails.
  */
 #include "idempotency_rig.h"
 
@@ -18,7 +18,7 @@
 
 struct scene {
     struct rig *rig;
-    struct keeper *keeper;
+    struct key_writer *key_writer;
     struct idempotency_store *store;
     struct transactor *t;
     struct sqlite3 *sqlite;
@@ -33,9 +33,9 @@ struct message {
     sem_t decided;
 };
 
-/* Something that the keeper does. */
+/* Something that the key writer does. */
 struct job {
-    struct keeper_work work; /* first */
+    struct key_writer_work work; /* first */
     sem_t done;
     enum warren_status status;
 };
@@ -63,7 +63,7 @@ static void on_failed(void *user, const char *error, size_t waiting)
 static void open_with(struct scene *scene, struct rig *rig, bool shared)
 {
     struct process_options process = rig_options(rig);
-    struct keeper_options options = {
+    struct key_writer_options options = {
         .database = {.path = rig->path, .synchronous = DATABASE_FULL, .busy_timeout_ms = 1},
         .keys = process.keys,
         .renew_ms = 3600000,
@@ -74,11 +74,11 @@ static void open_with(struct scene *scene, struct rig *rig, bool shared)
     options.keys.shared = shared;
     sem_init(&scene->told_failed, 0, 0);
     scene->rig = rig;
-    if (keeper_new(&options, &scene->keeper, &rig->error) != WARREN_OK)
+    if (key_writer_new(&options, &scene->key_writer, &rig->error) != WARREN_OK)
         fail_msg("%s", rig->error.text);
-    scene->store = keeper_store(scene->keeper);
+    scene->store = key_writer_store(scene->key_writer);
     idempotency_retain(scene->store, RETENTION_MS);
-    scene->t = keeper_transactor(scene->keeper);
+    scene->t = key_writer_transactor(scene->key_writer);
     scene->sqlite = transactor_handle(scene->t);
     assert_int_equal(sqlite3_exec(scene->sqlite, "CREATE TABLE IF NOT EXISTS bill (name TEXT)",
                                   NULL, NULL, NULL),
@@ -87,10 +87,10 @@ static void open_with(struct scene *scene, struct rig *rig, bool shared)
 
 static void close_scene(struct scene *scene)
 {
-    keeper_free(scene->keeper);
+    key_writer_free(scene->key_writer);
 }
 
-static void on_done(struct keeper_work *work, enum warren_status status)
+static void on_done(struct key_writer_work *work, enum warren_status status)
 {
     struct job *job = (struct job *)work;
 
@@ -98,19 +98,20 @@ static void on_done(struct keeper_work *work, enum warren_status status)
     sem_post(&job->done);
 }
 
-static void begin_job(struct scene *scene, struct job *job, enum keeper_task task, const char *key)
+static void begin_job(struct scene *scene, struct job *job, enum key_writer_task task,
+                      const char *key)
 {
-    job->work = (struct keeper_work){
+    job->work = (struct key_writer_work){
         .task = task,
         .claim = {.lease_ms = LEASE_MS, .retention_ms = RETENTION_MS},
         .done = on_done,
     };
     sem_init(&job->done, 0, 0);
     rig_name(scene->store, key, &job->work.claim);
-    keeper_submit(scene->keeper, &job->work);
+    key_writer_submit(scene->key_writer, &job->work);
 }
 
-static enum warren_status do_job(struct scene *scene, struct job *job, enum keeper_task task,
+static enum warren_status do_job(struct scene *scene, struct job *job, enum key_writer_task task,
                                  const char *key)
 {
     begin_job(scene, job, task, key);
@@ -122,7 +123,7 @@ static enum warren_status complete(struct scene *scene, const char *key)
 {
     struct job job;
 
-    return do_job(scene, &job, KEEPER_COMPLETE, key);
+    return do_job(scene, &job, KEY_COMPLETE, key);
 }
 
 static enum warren_status claim(struct scene *scene, const char *key,
@@ -134,7 +135,7 @@ static enum warren_status claim(struct scene *scene, const char *key,
     *claim = (struct idempotency_claim){.lease_ms = LEASE_MS, .retention_ms = RETENTION_MS};
     rig_name(scene->store, key, claim);
     if (!idempotency_try_claim(scene->store, claim)) {
-        status = do_job(scene, &job, KEEPER_CLAIM, key);
+        status = do_job(scene, &job, KEY_CLAIM, key);
         *claim = job.work.claim;
     }
     return status;
@@ -197,7 +198,7 @@ static struct writer_stats stats_of(struct scene *scene)
 {
     struct writer_stats stats;
 
-    writer_stats(keeper_writer(scene->keeper), &stats);
+    writer_stats(key_writer_writer(scene->key_writer), &stats);
     return stats;
 }
 
@@ -322,7 +323,7 @@ static void a_file_that_is_gone_takes_nothing(void **state)
     assert_int_equal(claim(&scene, "done", &done), WARREN_EIO);
     wait_for(&scene.told_failed);
     assert_has(scene.told, "deleted or moved");
-    begin_job(&scene, &job, KEEPER_COMPLETE, "b");
+    begin_job(&scene, &job, KEY_COMPLETE, "b");
     assert_int_equal(claim(&scene, "done", &done), WARREN_EIO); /* the thread has looked at it */
     assert_int_equal(sem_trywait(&job.done), -1);
     move(*state, false);
@@ -360,14 +361,14 @@ static void a_file_that_was_emptied_takes_nothing(void **state)
     assert_int_equal(fate(&scene, &message), WARREN_EIO);
     assert_int_equal(truncate(rig->path, 100000), 0);
     wait_for(&scene.told_failed);
-    begin_job(&scene, &job, KEEPER_COMPLETE, "b");
+    begin_job(&scene, &job, KEY_COMPLETE, "b");
     for (int i = 0; i < 3; i++) {
         assert_int_equal(claim(&scene, "before", &done), WARREN_EIO);
         assert_has(scene.told, "was emptied");
         assert_true(idempotency_try_release(scene.store, &message.claim));
         assert_int_equal(begin(&scene, &message, "a"), WARREN_EIO);
     }
-    keeper_stop(scene.keeper);
+    key_writer_stop(scene.key_writer);
     assert_int_equal(job.status, WARREN_EIO);
     close_scene(&scene);
 }
@@ -772,9 +773,9 @@ static void *write_many(void *arg)
     return NULL;
 }
 
-/* Handlers on many threads, while the keeper completes other keys: all are there, none waits for
- * the disk in vain, and commits are fewer than messages. */
-static void beside_a_keeper(void **state)
+/* Handlers on many threads, while the key writer completes other keys: all are there, none waits
+ * for the disk in vain, and commits are fewer than messages. */
+static void beside_a_key_writer(void **state)
 {
     struct writer writers[WRITERS];
     pthread_t threads[WRITERS];
@@ -863,8 +864,8 @@ static void an_abandoned_one_holds_up_nobody(void **state)
     pthread_join(rescuer, NULL);
 }
 
-/* While a handler is in it, the keeper's works wait for it; then they are committed with what it
- * wrote, in one flush. What is only read waits for nobody. */
+/* While a handler is in it, the key writer's works wait for it; then they are committed with what
+ * it wrote, in one flush. What is only read waits for nobody. */
 static void works_join_what_handlers_wrote(void **state)
 {
     struct idempotency_claim found;
@@ -878,8 +879,8 @@ static void works_join_what_handlers_wrote(void **state)
     before = stats_of(&scene).commits;
     assert_int_equal(begin(&scene, &message, "a"), WARREN_OK);
     assert_int_equal(insert(&scene, "a"), SQLITE_OK);
-    begin_job(&scene, &jobs[0], KEEPER_COMPLETE, "b");
-    begin_job(&scene, &jobs[1], KEEPER_COMPLETE, "c");
+    begin_job(&scene, &jobs[0], KEY_COMPLETE, "b");
+    begin_job(&scene, &jobs[1], KEY_COMPLETE, "c");
     assert_int_equal(claim(&scene, "done", &found), WARREN_OK);
     assert_int_equal(found.state, CLAIM_DONE);
     assert_int_equal(sem_trywait(&jobs[0].done), -1);
@@ -907,7 +908,7 @@ static void works_outlive_a_refused_commit(void **state)
     open_with(&scene, *state, false);
     assert_int_equal(begin(&scene, &message, "guilty"), WARREN_OK);
     assert_int_equal(run(&scene, ONE_BILL), SQLITE_OK);
-    begin_job(&scene, &job, KEEPER_COMPLETE, "innocent");
+    begin_job(&scene, &job, KEY_COMPLETE, "innocent");
     fault.code = SQLITE_CONSTRAINT;
     fault.once = true;
     fault.after = 0;
@@ -940,25 +941,25 @@ static void the_end_commits(void **state)
     close_scene(&scene);
 }
 
-/* The rows of a file are written by way of one store: a second keeper of this process is refused,
- * also where processes share the file; one that comes when the first has gone is not. */
+/* The rows of a file are written by way of one store: a second key writer of this process is
+ * refused, also where processes share the file; one that comes when the first has gone is not. */
 static void a_process_has_a_store_once(void **state)
 {
     struct rig *rig = *state;
     struct process_options process = rig_options(rig);
-    struct keeper_options options = {.database = {.path = rig->path, .busy_timeout_ms = 1},
-                                     .keys = process.keys};
+    struct key_writer_options options = {.database = {.path = rig->path, .busy_timeout_ms = 1},
+                                         .keys = process.keys};
     struct scene scene = {.rig = NULL};
-    struct keeper *second = NULL;
+    struct key_writer *second = NULL;
 
     options.keys.shared = true;
     open_with(&scene, rig, true);
-    assert_int_equal(keeper_new(&options, &second, &rig->error), WARREN_EIO);
+    assert_int_equal(key_writer_new(&options, &second, &rig->error), WARREN_EIO);
     assert_non_null(strstr(rig->error.text, "another worker of this process has this store"));
     assert_int_equal(complete(&scene, "a key"), WARREN_OK);
     close_scene(&scene);
-    assert_int_equal(keeper_new(&options, &second, &rig->error), WARREN_OK);
-    keeper_free(second);
+    assert_int_equal(key_writer_new(&options, &second, &rig->error), WARREN_OK);
+    key_writer_free(second);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, idempotency_setup, rig_teardown)
@@ -982,7 +983,7 @@ int main(void)
         TEST(one_at_a_time),
         TEST(an_authorizer_ends_with_its_handler),
         TEST(the_overtaken_are_rolled_back),
-        TEST(beside_a_keeper),
+        TEST(beside_a_key_writer),
         TEST(an_abandoned_one_holds_up_nobody),
         TEST(works_join_what_handlers_wrote),
         TEST(works_outlive_a_refused_commit),

@@ -1,5 +1,5 @@
-/* keeper.c - see keeper.h. */
-#include "store/writer/keeper.h"
+/* key_writer.c - see key_writer.h. */
+#include "store/writer/key_writer.h"
 
 #include <stdlib.h>
 
@@ -14,14 +14,14 @@
 /* How often it reports that messages are forgotten before their time. */
 #define FORGOT_MS (60 * 60 * 1000)
 
-struct keeper {
+struct key_writer {
     struct writer_client client; /* first */
     struct writer *writer;
     struct idempotency_store *store;
     struct transactor *transactor;
     void (*forgot)(void *user, int64_t age_ms);
     bool joined;
-    struct keeper_metrics metrics;
+    struct key_writer_metrics metrics;
 
     /* the writer's thread's */
     struct writer_work care;
@@ -34,12 +34,12 @@ struct keeper {
     int64_t forgot_at_ms; /* not reported before that again */
 };
 
-static struct keeper *keeper_of(struct writer_client *client)
+static struct key_writer *key_writer_of(struct writer_client *client)
 {
-    return (struct keeper *)(void *)client;
+    return (struct key_writer *)(void *)client;
 }
 
-static bool has_to_renew(const struct keeper *k)
+static bool has_to_renew(const struct key_writer *k)
 {
     return idempotency_is_shared(k->store) && idempotency_has_claims(k->store);
 }
@@ -49,8 +49,8 @@ static bool has_to_renew(const struct keeper *k)
 static enum warren_status claim(struct writer_work *writer_work, struct writer_side *side,
                                 struct warren_error *error)
 {
-    struct keeper_work *work = (struct keeper_work *)(void *)writer_work;
-    struct keeper *k = keeper_of(writer_work->client);
+    struct key_writer_work *work = (struct key_writer_work *)(void *)writer_work;
+    struct key_writer *k = key_writer_of(writer_work->client);
 
     if (work->has_run) /* and was undone */
         idempotency_unclaim(k->store, &work->claim);
@@ -61,18 +61,18 @@ static enum warren_status claim(struct writer_work *writer_work, struct writer_s
 /* What was taken before the failure is given back; a result that was read is dropped. */
 static void claimed(struct writer_work *writer_work, enum warren_status status)
 {
-    struct keeper_work *work = (struct keeper_work *)(void *)writer_work;
+    struct key_writer_work *work = (struct key_writer_work *)(void *)writer_work;
 
     if (status != WARREN_OK && work->has_run)
-        idempotency_unclaim(keeper_of(writer_work->client)->store, &work->claim);
+        idempotency_unclaim(key_writer_of(writer_work->client)->store, &work->claim);
     work->done(work, status); /* frees it, perhaps */
 }
 
 static enum warren_status complete(struct writer_work *writer_work, struct writer_side *side,
                                    struct warren_error *error)
 {
-    struct keeper_work *work = (struct keeper_work *)(void *)writer_work;
-    struct keeper *k = keeper_of(writer_work->client);
+    struct key_writer_work *work = (struct key_writer_work *)(void *)writer_work;
+    struct key_writer *k = key_writer_of(writer_work->client);
 
     k->completed++;
     return idempotency_add(&side->keys, &work->claim, false, &work->row, error);
@@ -81,7 +81,7 @@ static enum warren_status complete(struct writer_work *writer_work, struct write
 static enum warren_status release(struct writer_work *writer_work, struct writer_side *side,
                                   struct warren_error *error)
 {
-    struct keeper_work *work = (struct keeper_work *)(void *)writer_work;
+    struct key_writer_work *work = (struct key_writer_work *)(void *)writer_work;
 
     work->row = 0;
     return idempotency_release(&side->keys, &work->claim, error);
@@ -89,10 +89,10 @@ static enum warren_status release(struct writer_work *writer_work, struct writer
 
 static void ended(struct writer_work *writer_work, enum warren_status status)
 {
-    struct keeper_work *work = (struct keeper_work *)(void *)writer_work;
+    struct key_writer_work *work = (struct key_writer_work *)(void *)writer_work;
 
     if (status == WARREN_OK)
-        idempotency_added(keeper_of(writer_work->client)->store, &work->claim, work->row);
+        idempotency_added(key_writer_of(writer_work->client)->store, &work->claim, work->row);
     work->done(work, status);
 }
 
@@ -106,7 +106,7 @@ static const struct writer_kind releases = {.run = release, .done = ended, .retr
 static enum warren_status look_after(struct writer_work *work, struct writer_side *side,
                                      struct warren_error *error)
 {
-    struct keeper *k = keeper_of(work->client);
+    struct key_writer *k = key_writer_of(work->client);
     enum warren_status status = WARREN_OK;
 
     if (has_to_renew(k))
@@ -117,7 +117,7 @@ static enum warren_status look_after(struct writer_work *work, struct writer_sid
 
 static void looked_after(struct writer_work *work, enum warren_status status)
 {
-    struct keeper *k = keeper_of(work->client);
+    struct key_writer *k = key_writer_of(work->client);
 
     k->is_cared_for = false;
     if (status == WARREN_OK && k->purged >= PURGE_ROWS / 2) /* there are more */
@@ -131,7 +131,7 @@ static const struct writer_kind looks_after = {.run = look_after, .done = looked
 static enum warren_status begin(struct writer_client *client, struct writer_side *side,
                                 struct warren_error *error)
 {
-    struct keeper *k = keeper_of(client);
+    struct key_writer *k = key_writer_of(client);
 
     k->completed = 0;
     return idempotency_begin(&side->keys, error);
@@ -141,7 +141,7 @@ static enum warren_status begin(struct writer_client *client, struct writer_side
 static enum warren_status finish(struct writer_client *client, struct writer_side *side,
                                  struct warren_error *error)
 {
-    struct keeper *k = keeper_of(client);
+    struct key_writer *k = key_writer_of(client);
     int64_t gone;
 
     if (k->completed == 0)
@@ -149,7 +149,7 @@ static enum warren_status finish(struct writer_client *client, struct writer_sid
     return idempotency_purge(&side->keys, 2 * (int64_t)k->completed, &gone, error);
 }
 
-static void look_what_is_forgotten(struct keeper *k, int64_t now_ms)
+static void look_what_is_forgotten(struct key_writer *k, int64_t now_ms)
 {
     int64_t age_ms;
 
@@ -160,7 +160,7 @@ static void look_what_is_forgotten(struct keeper *k, int64_t now_ms)
         k->forgot(k->client.events.user, age_ms);
 }
 
-static bool has_to_purge(struct keeper *k)
+static bool has_to_purge(struct key_writer *k)
 {
     struct warren_error error = {WARREN_OK, ""};
     bool wants = false;
@@ -172,7 +172,7 @@ static bool has_to_purge(struct keeper *k)
 
 static int64_t tend(struct writer_client *client, int64_t now_ms)
 {
-    struct keeper *k = keeper_of(client);
+    struct key_writer *k = key_writer_of(client);
     bool has_to = false;
 
     if (now_ms >= k->renew_at_ms) {
@@ -193,7 +193,7 @@ static int64_t tend(struct writer_client *client, int64_t now_ms)
 
 /* ---- life ---- */
 
-static enum warren_status open_store(struct keeper *k, const struct keeper_options *options,
+static enum warren_status open_store(struct key_writer *k, const struct key_writer_options *options,
                                      struct warren_error *error)
 {
     enum warren_status status;
@@ -219,10 +219,10 @@ static enum warren_status open_store(struct keeper *k, const struct keeper_optio
     return status;
 }
 
-enum warren_status keeper_new(const struct keeper_options *options, struct keeper **ret_keeper,
-                              struct warren_error *error)
+enum warren_status key_writer_new(const struct key_writer_options *options,
+                                  struct key_writer **ret_keys, struct warren_error *error)
 {
-    struct keeper *k = calloc(1, sizeof *k);
+    struct key_writer *k = calloc(1, sizeof *k);
     enum warren_status status;
 
     if (!k)
@@ -240,47 +240,47 @@ enum warren_status keeper_new(const struct keeper_options *options, struct keepe
     if (status == WARREN_OK)
         status = open_store(k, options, error);
     if (status != WARREN_OK) {
-        keeper_free(k);
+        key_writer_free(k);
         return status;
     }
-    keeper_metrics_init(&k->metrics, k->store, options->database.path);
-    *ret_keeper = k;
+    key_writer_metrics_init(&k->metrics, k->store, options->database.path);
+    *ret_keys = k;
     return WARREN_OK;
 }
 
-struct idempotency_store *keeper_store(struct keeper *k)
+struct idempotency_store *key_writer_store(struct key_writer *k)
 {
     return k->store;
 }
 
-struct transactor *keeper_transactor(struct keeper *k)
+struct transactor *key_writer_transactor(struct key_writer *k)
 {
     return k->transactor;
 }
 
-struct writer *keeper_writer(struct keeper *k)
+struct writer *key_writer_writer(struct key_writer *k)
 {
     return k->writer;
 }
 
-void keeper_submit(struct keeper *k, struct keeper_work *work)
+void key_writer_submit(struct key_writer *k, struct key_writer_work *work)
 {
     switch (work->task) {
-    case KEEPER_CLAIM:
+    case KEY_CLAIM:
         work->has_run = false;
         work->work.kind = idempotency_is_shared(k->store) ? &claims : &looks_up;
         break;
-    case KEEPER_COMPLETE:
+    case KEY_COMPLETE:
         work->work.kind = &completes;
         break;
-    case KEEPER_RELEASE:
+    case KEY_RELEASE:
         work->work.kind = &releases;
         break;
     }
     writer_submit(k->writer, &k->client, &work->work);
 }
 
-void keeper_stop(struct keeper *k)
+void key_writer_stop(struct key_writer *k)
 {
     if (!k || !k->joined)
         return;
@@ -289,12 +289,12 @@ void keeper_stop(struct keeper *k)
     k->joined = false;
 }
 
-void keeper_free(struct keeper *k)
+void key_writer_free(struct key_writer *k)
 {
     if (!k)
         return;
-    keeper_stop(k);
-    keeper_metrics_done(&k->metrics);
+    key_writer_stop(k);
+    key_writer_metrics_done(&k->metrics);
     transactor_free(k->transactor);
     if (k->store) {
         writer_pause(k->writer); /* others may have the file */

@@ -1,12 +1,12 @@
-/* test_keeper_metrics.c - the series of a store of keys: how many there are, of how many, and how
- * many were forgotten before their time.
+/* test_key_writer_metrics.c - the series of a store of keys: how many there are, of how many, and
+ * how many were forgotten before their time.
  */
 #include "store_rig.h"
 
 #include <semaphore.h>
 
 #include "base/clock.h"
-#include "store/writer/keeper.h"
+#include "store/writer/key_writer.h"
 #include "support/metric_page.h"
 
 #define KEYS     30
@@ -14,7 +14,7 @@
 
 static sem_t one_done;
 
-static void done(struct keeper_work *work, enum warren_status status)
+static void done(struct key_writer_work *work, enum warren_status status)
 {
     (void)work;
     assert_int_equal(status, WARREN_OK);
@@ -40,22 +40,22 @@ static void assert_value(const struct rig *rig, const char *name, double value)
 static void keys_are_seen(void **state)
 {
     struct rig *rig = *state;
-    const struct keeper_options options = {
+    const struct key_writer_options options = {
         .database = {.path = rig->path, .synchronous = DATABASE_OFF},
         .keys = {.keys_max = KEYS_MAX, .clock = clock_monotonic(), .wall_ms = clock_wall_ms},
         .renew_ms = 1000};
     struct idempotency_claim claim = {.key = {.bytes = {[7] = 0xff}}};
-    struct keeper_work works[KEYS];
-    struct keeper *keeper;
+    struct key_writer_work works[KEYS];
+    struct key_writer *key_writer;
 
     sem_init(&one_done, 0, 0);
-    assert_int_equal(keeper_new(&options, &keeper, &rig->error), WARREN_OK);
+    assert_int_equal(key_writer_new(&options, &key_writer, &rig->error), WARREN_OK);
     assert_value(rig, "keys", 0);
     assert_value(rig, "max_keys", KEYS_MAX);
     for (int i = 0; i < KEYS; i++) {
-        works[i] = (struct keeper_work){.task = KEEPER_COMPLETE, .done = done};
+        works[i] = (struct key_writer_work){.task = KEY_COMPLETE, .done = done};
         works[i].claim.key.bytes[7] = (uint8_t)i;
-        keeper_submit(keeper, &works[i]);
+        key_writer_submit(key_writer, &works[i]);
         if (i == KEYS_MAX / 2 - 1) {
             for (int k = 0; k <= i; k++)
                 sem_wait(&one_done);
@@ -67,11 +67,11 @@ static void keys_are_seen(void **state)
         sem_wait(&one_done);
     assert_value(rig, "keys", KEYS_MAX);
     assert_value(rig, "keys_forgotten_total", KEYS - KEYS_MAX);
-    assert_true(idempotency_try_claim(keeper_store(keeper), &claim));
+    assert_true(idempotency_try_claim(key_writer_store(key_writer), &claim));
     assert_value(rig, "claims", 1);
-    assert_true(idempotency_try_release(keeper_store(keeper), &claim));
+    assert_true(idempotency_try_release(key_writer_store(key_writer), &claim));
     assert_value(rig, "claims", 0);
-    keeper_free(keeper);
+    key_writer_free(key_writer);
     assert_true(isnan(value_of(rig, "keys")));
     assert_true(isnan(value_of(rig, "commits_total")));
 }
