@@ -6,14 +6,8 @@
 
 #include <stdatomic.h>
 
-#include <warren/publisher.h>
-
-#include "support/broker.h"
 #include "support/due.h"
-#include "support/ledger.h"
-#include "support/peer.h"
-#include "support/test.h"
-#include "support/wait.h"
+#include "support/fixture.h"
 
 /* One delayed message; its body is its place in an array of these. */
 struct sent {
@@ -29,40 +23,19 @@ struct sent {
     unsigned arrivals;
 };
 
-struct fixture {
-    char *vhost;
-    char *uri;
-    struct peer *peer;
-    char *queue;
-    struct warren_publisher *publisher;
-};
-
-static struct broker *broker;
-
-static struct fixture *fixture_new(void)
+static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
+    struct fixture *f;
 
-    assert_non_null(f);
-    f->vhost = unique_name("delay");
-    f->uri = broker_vhost(broker, f->vhost);
-    f->peer = peer_new(f->uri);
-    f->queue = unique_name("later");
+    fixture_setup(state);
+    f = *state;
+    fixture_own_vhost(f);
     peer_declare(f->peer, f->queue, "quorum");
     f->publisher = publisher_open(f->uri, NULL);
-    return f;
+    return 0;
 }
 
-static void fixture_free(struct fixture *f)
-{
-    warren_publisher_close(f->publisher, 0);
-    peer_free(f->peer);
-    broker_delete_vhost(broker, f->vhost);
-    free(f->queue);
-    free(f->uri);
-    free(f->vhost);
-    free(f);
-}
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 
 static void on_receipt(const struct warren_receipt *receipt, void *user)
 {

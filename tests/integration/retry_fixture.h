@@ -7,12 +7,8 @@
 #include <inttypes.h>
 #include <signal.h>
 
-#include "support/broker.h"
 #include "support/due.h"
-#include "support/peer.h"
-#include "support/test.h"
-#include "support/wait.h"
-#include "support/worker.h"
+#include "support/fixture.h"
 
 #define PLUGINS      "plugins=" WARREN_PLUGIN_DIR "/timed.so"
 #define ATTEMPTS_MAX 32
@@ -36,61 +32,26 @@ struct books {
     struct attempts *of;
 };
 
-struct fixture {
-    struct broker *broker;
-    struct peer *peer;
-    char *queue;
-    char *dlq;
-    struct worker *worker;
-    struct books books;
-};
-
-static struct broker *broker;
-
-static int start(void **state)
-{
-    (void)state;
-    broker = broker_own("fault-retry", false);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    broker_free(broker);
-    return 0;
-}
-
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
+    struct fixture *f;
 
-    assert_non_null(f);
-    f->broker = broker;
-    f->peer = peer_new(broker->uri);
-    f->queue = unique_name("retries");
-    f->dlq = text("%s.dlq", f->queue);
-    *state = f;
+    fixture_setup(state);
+    f = *state;
+    f->own = calloc(1, sizeof(struct books));
+    assert_non_null(f->own);
     return 0;
 }
 
 static int teardown(void **state)
 {
     struct fixture *f = *state;
+    struct books *books = f->own;
 
-    broker_restore(broker);
-    if (!f->peer) /* a test ended while its broker was away */
-        f->peer = peer_new(broker->uri);
-    worker_free(f->worker);
-    peer_delete(f->peer, f->queue);
-    peer_free(f->peer);
-    if (f->books.file)
-        fclose(f->books.file);
-    free(f->books.of);
-    free(f->queue);
-    free(f->dlq);
-    free(f);
-    return 0;
+    if (books->file)
+        fclose(books->file);
+    free(books->of);
+    return fixture_teardown(state);
 }
 
 /* A worker of timed.record that fails the first @fail_first attempts at each of @count messages;
@@ -99,6 +60,7 @@ static int teardown(void **state)
 static void configure(struct fixture *f, unsigned count, unsigned fail_first, const char *top,
                       const char *options, const char *retry)
 {
+    struct books *books = f->own;
     char *record;
 
     f->worker = worker_new(f->broker->uri,
@@ -110,12 +72,12 @@ static void configure(struct fixture *f, unsigned count, unsigned fail_first, co
                            "    middleware: [log, {retry: {%s}}, recover]\n",
                            top, f->queue, fail_first, options, retry);
     record = write_file(f->worker->directory, "calls", "");
-    f->books = (struct books){.file = fopen(record, "r"),
-                              .count = count,
-                              .fail_first = fail_first,
-                              .of = calloc(count, sizeof *f->books.of)};
-    assert_non_null(f->books.file);
-    assert_non_null(f->books.of);
+    *books = (struct books){.file = fopen(record, "r"),
+                            .count = count,
+                            .fail_first = fail_first,
+                            .of = calloc(count, sizeof *books->of)};
+    assert_non_null(books->file);
+    assert_non_null(books->of);
     free(record);
 }
 
@@ -160,7 +122,7 @@ static void book(struct books *books, const char *line)
 /* Read what was added. */
 static struct books *read_books(struct fixture *f)
 {
-    struct books *books = &f->books;
+    struct books *books = f->own;
     long at = ftell(books->file);
     char line[128];
 
@@ -192,8 +154,10 @@ static void wait_until_all_tried(struct fixture *f, unsigned attempt)
 
 static void wait_until_all_done(struct fixture *f, int64_t ms)
 {
-    if (!WAIT_FOR(read_books(f)->done == f->books.count, ms))
-        fail_msg("%u of %u are handled:\n%s", f->books.done, f->books.count,
+    const struct books *books = f->own;
+
+    if (!WAIT_FOR(read_books(f)->done == books->count, ms))
+        fail_msg("%u of %u are handled:\n%s", books->done, books->count,
                  proc_stderr(f->worker->proc));
 }
 
@@ -212,8 +176,10 @@ static void assert_counted_without_a_gap(struct fixture *f)
 /* The worker ends; all are handled, and none is given up. */
 static void assert_none_lost(struct fixture *f)
 {
+    const struct books *books = f->own;
+
     assert_int_equal(worker_stop(f->worker), 0);
-    assert_int_equal(read_books(f)->done, f->books.count);
+    assert_int_equal(read_books(f)->done, books->count);
     assert_int_equal(peer_count(f->peer, f->dlq), 0);
 }
 
@@ -226,7 +192,7 @@ static void assert_all_gone(struct fixture *f)
 
 static void report(const struct fixture *f, const char *kind, const char *faults)
 {
-    const struct books *books = &f->books;
+    const struct books *books = f->own;
 
     printf("%s, %s: %u messages, %u failures each; calls %u; handled %u; lost %u; "
            "attempts repeated %u; faults: %s\n",

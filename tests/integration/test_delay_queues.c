@@ -6,32 +6,6 @@
 
 #include "publish/publisher/publisher.h"
 
-static int start(void **state)
-{
-    (void)state;
-    broker = broker_shared();
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    broker_free(broker);
-    return 0;
-}
-
-static int setup(void **state)
-{
-    *state = fixture_new();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_free(*state);
-    return 0;
-}
-
 static bool arrives(struct fixture *f, const char *queue, struct peer_message *message)
 {
     return WAIT_FOR(peer_get(f->peer, queue, message), PATIENCE_MS);
@@ -44,7 +18,7 @@ static int count_of(struct fixture *f, const char *queue)
 
 static char *queues_of(struct fixture *f)
 {
-    return broker_eval(broker,
+    return broker_eval(f->broker,
                        "lists:flatten(lists:join(\" \", lists:sort([binary_to_list(element(4,"
                        " amqqueue:get_name(Q))) || Q <- rabbit_amqqueue:list(<<\"%s\">>)]))).",
                        f->vhost);
@@ -54,7 +28,7 @@ static char *queues_of(struct fixture *f)
 static int kept_in(struct fixture *f, const char *queue)
 {
     char *answer = broker_eval(
-        broker,
+        f->broker,
         "{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"%s\">>, queue, <<\"%s\">>)),"
         "[{_, N}] = rabbit_amqqueue:info(Q, [messages]), N.",
         f->vhost, queue);
@@ -355,7 +329,7 @@ static void a_reconnect_declares_again(void **state)
     peer_message_done(&message);
     peer_delete(f->peer, "warren.delay.00");
     peer_delete(f->peer, departure);
-    assert_true(WAIT_FOR(broker_close_connections(broker, f->vhost) == 1, PATIENCE_MS));
+    assert_true(WAIT_FOR(broker_close_connections(f->broker, f->vhost) == 1, PATIENCE_MS));
     assert_true(
         WAIT_FOR((warren_publisher_stats(f->publisher, &stats), stats.connects == 2), PATIENCE_MS));
     assert_int_equal(send_and_wait(f, "", f->queue, "second", 1000, &sent), WARREN_CONFIRMED);
@@ -457,7 +431,7 @@ static void a_foreign_level_is_returned(void **state)
 
 static struct warren_publisher *open_as(struct fixture *f, const char *user)
 {
-    char *uri = text("amqp://%s:%s@127.0.0.1:%u/%s", user, user, broker->port, f->vhost);
+    char *uri = text("amqp://%s:%s@127.0.0.1:%u/%s", user, user, f->broker->port, f->vhost);
     struct warren_publisher *publisher = publisher_open(uri, NULL);
 
     free(uri);
@@ -474,10 +448,10 @@ static void the_rights_that_it_takes(void **state)
     struct sent sent;
     struct peer_message message;
 
-    broker_add_user(broker, user);
+    broker_add_user(f->broker, user);
     peer_exchange(f->peer, "later-x", "fanout");
     peer_bind(f->peer, f->queue, "later-x", "");
-    broker_permit(broker, user, f->vhost, "^warren[.]delay[.]",
+    broker_permit(f->broker, user, f->vhost, "^warren[.]delay[.]",
                   "^(warren[.]delay[.].*|amq[.]default|later-x)$", "^warren[.]delay[.]");
     warren_publisher_close(f->publisher, 0);
     f->publisher = open_as(f, user);
@@ -488,11 +462,11 @@ static void the_rights_that_it_takes(void **state)
         peer_message_done(&message);
     }
     assert_int_equal(send_and_wait(f, "", "missing", "x", 1000, &sent),
-                     broker_at_least(broker, 4, 3) ? WARREN_CONFIRMED : WARREN_RETURNED);
+                     broker_at_least(f->broker, 4, 3) ? WARREN_CONFIRMED : WARREN_RETURNED);
     warren_publisher_stats(f->publisher, &stats);
     assert_int_equal(stats.connects, 1);
     assert_in_range(stats.losses, 0, 3); /* channels: one for each that one may not ask for */
-    broker_delete_user(broker, user);
+    broker_delete_user(f->broker, user);
     free(user);
 }
 
@@ -503,8 +477,8 @@ static void no_right_to_declare(void **state)
     char *user = unique_name("sender");
     struct sent sent[3];
 
-    broker_add_user(broker, user);
-    broker_permit(broker, user, f->vhost, "^$", ".*", ".*");
+    broker_add_user(f->broker, user);
+    broker_permit(f->broker, user, f->vhost, "^$", ".*", ".*");
     warren_publisher_close(f->publisher, 0);
     f->publisher = open_as(f, user);
     assert_int_equal(send_and_wait(f, "", f->queue, "x", 1000, &sent[0]), WARREN_RETURNED);
@@ -512,7 +486,7 @@ static void no_right_to_declare(void **state)
     assert_has(sent[0].text, "warren.delay.deliver");
     assert_int_equal(send_and_wait(f, "", f->queue, "x", 0, &sent[1]), WARREN_CONFIRMED);
     assert_int_equal(send_and_wait(f, "", f->queue, "x", 1000, &sent[2]), WARREN_RETURNED);
-    broker_delete_user(broker, user);
+    broker_delete_user(f->broker, user);
     free(user);
 }
 
@@ -566,8 +540,6 @@ static void twenty_publishers_begin_at_once(void **state)
     free(sent);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -593,5 +565,5 @@ int main(void)
         TEST(wrong_requests_are_refused),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

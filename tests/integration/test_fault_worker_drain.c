@@ -2,35 +2,20 @@
  * acks to a quorum queue back then, and forgets them when it is closed: what was handled would be
  * handled again. On a node of its own, whose disk stands still again and again.
  */
-#include "support/broker.h"
-#include "support/peer.h"
-#include "support/tally.h"
-#include "support/test.h"
-#include "support/wait.h"
-#include "support/worker.h"
+#include "support/fixture.h"
 
 #define LONG_MS  (2 * PATIENCE_MS)
 #define STALL_MS 100
 #define ROUNDS   20
 
-struct fixture {
-    struct broker *broker;
-    struct peer *peer;
-    char *queue;
-    struct worker *worker;
-    struct tally *tally;
-};
-
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
+    struct fixture *f;
     char *record;
 
-    assert_non_null(f);
-    f->broker = broker_own("drain", false);
-    f->peer = peer_new(f->broker->uri);
-    f->queue = unique_name("drain");
-    peer_declare(f->peer, f->queue, "quorum");
+    *state = "quorum";
+    fixture_setup(state);
+    f = *state;
     f->worker = worker_new(f->broker->uri,
                            "consumer: {prefetch: 200, concurrency: 16}\n"
                            "subscriptions:\n"
@@ -41,20 +26,6 @@ static int setup(void **state)
     record = worker_path(f->worker, "record");
     f->tally = tally_new(record, f->queue, 0);
     free(record);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    worker_free(f->worker);
-    tally_free(f->tally);
-    peer_free(f->peer);
-    broker_free(f->broker);
-    free(f->queue);
-    free(f);
     return 0;
 }
 
@@ -86,8 +57,8 @@ static void acks_on_a_slow_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(acks_on_a_slow_disk, setup, teardown),
+        cmocka_unit_test_setup_teardown(acks_on_a_slow_disk, setup, fixture_teardown),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, fixture_own_node, fixture_end_node);
 }

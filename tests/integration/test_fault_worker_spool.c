@@ -4,85 +4,34 @@
  */
 #include <signal.h>
 
-#include "support/broker.h"
 #include "support/command.h"
-#include "support/peer.h"
-#include "support/test.h"
-#include "support/wait.h"
-#include "support/worker.h"
+#include "support/fixture.h"
 
 #define LONG_MS (2 * PATIENCE_MS)
 
-static struct broker *broker;
-
-static int start(void **state)
+static int setup(void **state)
 {
-    (void)state;
-    broker = broker_own("fault-worker-spool", false);
-    return 0;
-}
+    struct fixture *f;
 
-static int stop(void **state)
-{
-    (void)state;
-    broker_free(broker);
-    return 0;
-}
-
-struct fixture {
-    struct peer *peer;
-    struct worker *worker;
-    char *directory;
-    char *spool;
-    char *in;
-    char *out;
-};
-
-static int set_up(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-
-    assert_non_null(f);
-    f->peer = peer_new(broker->uri);
-    f->in = unique_name("in");
-    f->out = unique_name("out");
-    f->directory = scratch_new();
-    f->spool = text("%s/spool.db", f->directory);
-    peer_declare(f->peer, f->in, "classic");
-    f->worker = worker_new(broker->uri,
+    *state = "classic";
+    fixture_setup(state);
+    f = *state;
+    f->worker = worker_new(f->broker->uri,
                            "spool: {path: %s}\n"
                            "subscriptions:\n"
                            "  - queue: %s\n"
                            "    handler: probe.forward\n"
                            "    concurrency: 4\n"
                            "    options: {to: %s, times: 1}",
-                           f->spool, f->in, f->out);
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-
-    broker_restore(broker);
-    worker_free(f->worker);
-    peer_delete(f->peer, f->in);
-    peer_delete(f->peer, f->out);
-    peer_free(f->peer);
-    scratch_free(f->directory);
-    free(f->spool);
-    free(f->in);
-    free(f->out);
-    free(f);
+                           f->spool, f->queue, f->other);
     return 0;
 }
 
 /* Every input is handled, and its ack has come. */
 static void wait_for_inputs(const struct fixture *f)
 {
-    assert_true(
-        WAIT_FOR(peer_count(f->peer, f->in) == 0 && broker_unacked(broker, f->in) == 0, LONG_MS));
+    assert_true(WAIT_FOR(
+        peer_count(f->peer, f->queue) == 0 && broker_unacked(f->broker, f->queue) == 0, LONG_MS));
 }
 
 static void kill_worker(const struct fixture *f)
@@ -128,7 +77,7 @@ static void expect_distinct(const struct fixture *f, unsigned count)
     struct ids *ids = calloc(1, sizeof *ids);
 
     assert_non_null(ids);
-    peer_drain(f->peer, f->out, add_id, ids);
+    peer_drain(f->peer, f->other, add_id, ids);
     assert_int_equal(ids->count, count);
     free(ids);
 }
@@ -138,12 +87,12 @@ static void without_a_fault(void **state)
 {
     struct fixture *f = *state;
 
-    peer_declare(f->peer, f->out, "classic");
+    peer_declare(f->peer, f->other, "classic");
     worker_consume(f->worker, 1);
-    peer_publish_many(f->peer, f->in, "m", 300);
+    peer_publish_many(f->peer, f->queue, "m", 300);
     wait_for_inputs(f);
     assert_int_equal(worker_stop(f->worker), 0);
-    assert_int_equal(peer_count(f->peer, f->out), 300);
+    assert_int_equal(peer_count(f->peer, f->other), 300);
     expect_listed(f, "\"to_send\":0,\"refused\":0,\"bytes\":0");
 }
 
@@ -153,18 +102,18 @@ static void outputs_survive_alarm_and_kill(void **state)
 {
     struct fixture *f = *state;
 
-    peer_declare(f->peer, f->out, "classic");
-    peer_publish_many(f->peer, f->in, "m", 200);
-    broker_memory_alarm(broker, true);
+    peer_declare(f->peer, f->other, "classic");
+    peer_publish_many(f->peer, f->queue, "m", 200);
+    broker_memory_alarm(f->broker, true);
     worker_consume(f->worker, 1);
     wait_for_inputs(f);
     kill_worker(f);
     expect_listed(f, "\"to_send\":200,\"refused\":0");
     worker_consume(f->worker, 1);
     assert_int_equal(worker_number(f->worker, "messages in the spool", "messages"), 200);
-    assert_int_equal(peer_count(f->peer, f->out), 0);
-    broker_memory_alarm(broker, false);
-    assert_true(WAIT_FOR(peer_count(f->peer, f->out) >= 200, LONG_MS));
+    assert_int_equal(peer_count(f->peer, f->other), 0);
+    broker_memory_alarm(f->broker, false);
+    assert_true(WAIT_FOR(peer_count(f->peer, f->other) >= 200, LONG_MS));
     assert_int_equal(worker_stop(f->worker), 0);
     expect_distinct(f, 200);
     expect_listed(f, "\"to_send\":0,\"refused\":0");
@@ -175,9 +124,9 @@ static void a_drain_leaves_outputs_on_disk(void **state)
 {
     struct fixture *f = *state;
 
-    peer_declare(f->peer, f->out, "classic");
-    peer_publish_many(f->peer, f->in, "m", 20);
-    broker_memory_alarm(broker, true);
+    peer_declare(f->peer, f->other, "classic");
+    peer_publish_many(f->peer, f->queue, "m", 20);
+    broker_memory_alarm(f->broker, true);
     worker_consume(f->worker, 1);
     wait_for_inputs(f);
     assert_int_equal(worker_stop(f->worker), 0);
@@ -192,24 +141,24 @@ static void refused_outputs_are_told_and_kept(void **state)
     struct fixture *f = *state;
     struct command command;
 
-    peer_publish_many(f->peer, f->in, "m", 1);
-    broker_memory_alarm(broker, true);
+    peer_publish_many(f->peer, f->queue, "m", 1);
+    broker_memory_alarm(f->broker, true);
     worker_consume(f->worker, 1);
     wait_for_inputs(f);
-    broker_memory_alarm(broker, false);
+    broker_memory_alarm(f->broker, false);
     assert_true(WAIT_FOR(
         worker_logged(f->worker, "the broker refused message", "312 NO_ROUTE") == 1, LONG_MS));
     expect_listed(f, "\"to_send\":0,\"refused\":1");
-    peer_declare(f->peer, f->out, "classic");
+    peer_declare(f->peer, f->other, "classic");
     command = COMMAND("spool", "flush", f->spool, "--refused");
     command_expect(&command, 0);
     command_done(&command);
-    assert_true(WAIT_FOR(peer_count(f->peer, f->out) == 1, LONG_MS));
+    assert_true(WAIT_FOR(peer_count(f->peer, f->other) == 1, LONG_MS));
     assert_int_equal(worker_stop(f->worker), 0);
     expect_listed(f, "\"to_send\":0,\"refused\":0,\"bytes\":0");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 
 int main(void)
 {
@@ -220,5 +169,5 @@ int main(void)
         TEST(refused_outputs_are_told_and_kept),
     };
 
-    return cmocka_run_group_tests_name("fault_worker_spool", tests, start, stop);
+    return cmocka_run_group_tests(tests, fixture_own_node, fixture_end_node);
 }

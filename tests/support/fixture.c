@@ -53,10 +53,12 @@ int fixture_teardown(void **state)
     proxy_free(fixture->proxy);
     mock_free(fixture->mock);
     if (!fixture->peer) /* its broker went away */
-        fixture->peer = peer_new(fixture->broker->uri);
+        fixture->peer = peer_new(fixture->uri ? fixture->uri : fixture->broker->uri);
     peer_delete(fixture->peer, fixture->queue); /* with `dlq` */
     peer_delete(fixture->peer, fixture->other);
     peer_free(fixture->peer);
+    if (fixture->vhost)
+        broker_delete_vhost(fixture->broker, fixture->vhost);
     scratch_free(fixture->directory);
     unlink(fixture->gate);
     free(fixture->queue);
@@ -65,6 +67,8 @@ int fixture_teardown(void **state)
     free(fixture->spool);
     free(fixture->gate);
     free(fixture->record);
+    free(fixture->vhost);
+    free(fixture->uri);
     free(fixture->own);
     free(fixture);
     return 0;
@@ -73,6 +77,14 @@ int fixture_teardown(void **state)
 void fixture_open_gate(struct fixture *fixture)
 {
     assert_int_equal(unlink(fixture->gate), 0);
+}
+
+void fixture_own_vhost(struct fixture *fixture)
+{
+    fixture->vhost = unique_name(program_invocation_short_name);
+    fixture->uri = broker_vhost(fixture->broker, fixture->vhost);
+    peer_free(fixture->peer);
+    fixture->peer = peer_new(fixture->uri);
 }
 
 void fixture_publish(struct fixture *fixture, const char *id, const char *body)

@@ -36,6 +36,8 @@ struct fixture {
     struct mock *mock;
     struct warren_publisher *publisher;
     struct ledger *ledger;
+    char *vhost; /* see fixture_own_vhost() */
+    char *uri;
     void *own; /* what else the test program needs, by free() */
 };
 
@@ -54,6 +56,10 @@ int fixture_end_node(void **state);
 
 /** What waits for the file @gate goes on. */
 void fixture_open_gate(struct fixture *fixture);
+
+/** From now on the peer is one of a virtual host of this test alone, at `uri`, in which the queue
+ * is not declared. */
+void fixture_own_vhost(struct fixture *fixture);
 
 /** To the queue, persistent and confirmed; @id NULL: without a message id. */
 void fixture_publish(struct fixture *fixture, const char *id, const char *body);
