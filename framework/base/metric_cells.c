@@ -211,6 +211,27 @@ static void sum_chunk(const struct chunk *chunk, uint32_t first, uint32_t count,
             atomic_load_explicit(&chunk->cells[first % METRIC_CHUNK + i], memory_order_relaxed));
 }
 
+double *metric_cells_sum_all(void)
+{
+    double *sums;
+    uint32_t chunks;
+
+    pthread_mutex_lock(&all.lock);
+    chunks = (all.taken + METRIC_CHUNK - 1) / METRIC_CHUNK;
+    sums = calloc((size_t)chunks * METRIC_CHUNK + 1, sizeof *sums);
+    for (uint32_t i = 0; sums && i < chunks; i++)
+        sum_chunk(all.ended[i], 0, METRIC_CHUNK, sums + (size_t)i * METRIC_CHUNK);
+    LIST_EACH(link, &all.threads) {
+        struct thread_cells *cells = list_entry(link, struct thread_cells, link);
+
+        for (uint32_t i = 0; sums && i < chunks; i++)
+            sum_chunk(atomic_load_explicit(&cells->chunks[i], memory_order_acquire), 0,
+                      METRIC_CHUNK, sums + (size_t)i * METRIC_CHUNK);
+    }
+    pthread_mutex_unlock(&all.lock);
+    return sums;
+}
+
 void metric_cells_sum(uint32_t first, uint32_t count, double *ret_sums)
 {
     uint32_t index = first / METRIC_CHUNK;

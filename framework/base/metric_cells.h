@@ -36,5 +36,8 @@ void metric_cells_add_both(uint32_t one, uint32_t cell, double value);
 
 /** What all threads have in the @count cells from @first on, of one chunk. */
 void metric_cells_sum(uint32_t first, uint32_t count, double *ret_sums);
+/** The same of all cells that were taken, from 0 on: one walk through all threads in place of one
+ * for each series. To be freed; NULL: no memory. */
+double *metric_cells_sum_all(void);
 
 #endif

@@ -614,23 +614,25 @@ static void forget_put(void)
     leave();
 }
 
-/* @sums has room for WARREN_BOUNDS_MAX + 2. */
-static double read_value(struct warren_series *series, double *sums)
+/* @cells  what all cells have; NULL: those of the series are to be asked
+ * @sums   has room for WARREN_BOUNDS_MAX + 2 */
+static double read_value(struct warren_series *series, const double *cells, double *sums)
 {
+    uint32_t count = series->type == WARREN_HISTOGRAM ? series->bound_count + 2 : 1;
+
     if (series->type == WARREN_GAUGE)
         return series->put + atomic_load_explicit(&series->set, memory_order_relaxed);
-    if (series->type == WARREN_COUNTER) {
-        metric_cells_sum(series->cell, 1, sums);
-        return series->put + sums[0];
-    }
-    metric_cells_sum(series->cell, series->bound_count + 2, sums);
-    return sums[series->bound_count + 1];
+    if (cells)
+        memcpy(sums, cells + series->cell, count * sizeof *sums);
+    else
+        metric_cells_sum(series->cell, count, sums);
+    return series->put + sums[count - 1];
 }
 
 double metric_value(struct warren_series *series)
 {
     double sums[WARREN_BOUNDS_MAX + 2] = {0};
-    double value = read_value(series, sums);
+    double value = read_value(series, NULL, sums);
 
     if (series->type != WARREN_HISTOGRAM)
         return value;
@@ -641,13 +643,13 @@ double metric_value(struct warren_series *series)
 }
 
 static void show_series(const struct metrics_visitor *visitor, const struct family *family,
-                        struct warren_series *series)
+                        struct warren_series *series, const double *cells)
 {
     double sums[WARREN_BOUNDS_MAX + 2] = {0};
     uint64_t counts[WARREN_BOUNDS_MAX + 1];
     struct metric_reading reading = {.values = (const char *const *)series->values,
                                      .label_text = series->label_text,
-                                     .value = read_value(series, sums)};
+                                     .value = read_value(series, cells, sums)};
 
     if (series->type == WARREN_HISTOGRAM) {
         for (uint32_t i = 0; i <= series->bound_count; i++)
@@ -657,7 +659,8 @@ static void show_series(const struct metrics_visitor *visitor, const struct fami
     visitor->series(visitor->user, &family->info, &reading);
 }
 
-static void show_family(const struct metrics_visitor *visitor, const struct family *family)
+static void show_family(const struct metrics_visitor *visitor, const struct family *family,
+                        const double *cells)
 {
     bool shown = false;
 
@@ -669,12 +672,14 @@ static void show_family(const struct metrics_visitor *visitor, const struct fami
         if (!shown && visitor->family)
             visitor->family(visitor->user, &family->info);
         shown = true;
-        show_series(visitor, family, series);
+        show_series(visitor, family, series, cells);
     }
 }
 
 void metrics_read(const struct metrics_visitor *visitor)
 {
+    double *cells;
+
     pthread_mutex_lock(&all.reading);
     if (!all.cells)
         all.cells = metric_series(METRIC_CELLS_TAKEN);
@@ -683,9 +688,11 @@ void metrics_read(const struct metrics_visitor *visitor)
     for (struct metric_collector *c = all.collectors; c; c = c->next)
         c->collect(c->user);
     enter();
+    cells = metric_cells_sum_all(); /* under the lock: no series is newer */
     LIST_EACH(link, &all.families) {
-        show_family(visitor, list_entry(link, struct family, link));
+        show_family(visitor, list_entry(link, struct family, link), cells);
     }
     leave();
+    free(cells);
     pthread_mutex_unlock(&all.reading);
 }
