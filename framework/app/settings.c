@@ -5,7 +5,7 @@
 #include "amqp/net/transport.h"
 #include "amqp/net/uri.h"
 #include "app/tracing_settings.h"
-#include "base/choices.h"
+#include "base/suggest.h"
 #include "base/error.h"
 
 /* Long enough for a path of usual length; longer ones are cut. */

@@ -9,7 +9,7 @@
 #include "app/testing_delivery.h"
 #include "app/testing_private.h"
 #include "base/error.h"
-#include "consume/job/returned_publish.h"
+#include "consume/job/chain.h"
 #include "store/spool/spool.h"
 
 /* A chain that admits nothing: how often it is asked at most, and for how long. */

@@ -7,7 +7,7 @@
 
 #include "app/worker_store.h"
 #include "base/error.h"
-#include "consume/job/returned_publish.h"
+#include "consume/job/chain.h"
 #include "middleware/builtin.h"
 #include "plugin/loader.h"
 

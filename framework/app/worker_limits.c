@@ -17,7 +17,7 @@ static const struct config_queue *declared_queue(const struct config *config, co
     return queue && !queue->passive ? queue : NULL;
 }
 
-/* Without an own limit there is none; see config/declared.h. */
+/* Without an own limit there is none; see config/declared.c. */
 static const struct config_queue *quorum_queue(const struct config *config, const char *name)
 {
     const struct config_queue *queue = declared_queue(config, name);

@@ -1,6 +1,6 @@
 /* names.c - the public names of statuses, outcomes and results, and the version. */
-
 #include <warren/handler.h>
+#include <warren/message.h>
 #include <warren/publisher.h>
 #include <warren/status.h>
 
@@ -57,4 +57,16 @@ const char *warren_result_name(enum warren_result result)
 const char *warren_version(void)
 {
     return WARREN_VERSION;
+}
+
+/* ---- reading tables ---- */
+
+const struct warren_value *warren_table_get(const struct warren_table *table, const char *name)
+{
+    if (!table || !name)
+        return NULL;
+    for (size_t i = 0; i < table->count; i++)
+        if (strcmp(table->fields[i].name, name) == 0)
+            return &table->fields[i].value;
+    return NULL;
 }

@@ -1,4 +1,4 @@
-#include "config/arguments.h"
+#include "config/value.h"
 
 #include <errno.h>
 #include <math.h>

@@ -3,12 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/declared.h"
 #include "config/document.h"
-#include "config/items.h"
-#include "config/middlewares.h"
 #include "config/options.h"
-#include "config/sources.h"
 
 /* The folder of @file with its slash, "" if it has none. */
 static enum warren_status set_file(struct config_scope *scope, struct config_private *private,

@@ -1,4 +1,4 @@
-#include "config/declared.h"
+#include "config/options.h"
 
 #include <string.h>
 

@@ -1,11 +1,10 @@
-#include "config/items.h"
+#include "config/options.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "config/document.h"
 #include "config/mapping.h"
-#include "config/middlewares.h"
 #include "config/secret.h"
 
 /* A list of the file. */

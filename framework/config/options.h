@@ -6,6 +6,7 @@
 #define WARREN_CONFIG_OPTIONS_H
 
 #include "config/config.h"
+#include "config/node.h"
 #include "config/value.h"
 
 /** What 29 levels of delays, doubling from a second, can hold. */
@@ -96,5 +97,72 @@ void config_store(const struct config_table *table, const struct config_value *v
 
 /** Give defaults to what was not set, check what depends on each other, fill in struct config. */
 enum warren_status config_options_finish(struct config_scope *scope, struct config_private *config);
+
+/* ---- declared.c: what is declared besides what is written ---- */
+
+/**
+ * Name the dead-letter exchange and queue of each subscription, and complete @config->topology: an
+ * exchange, a queue and a binding for each consumed queue, and arguments for those consumed queues
+ * that are written. Each quorum queue without an x-delivery-limit gets one that is never reached,
+ * as its last argument. Call it when all else is read.
+ *
+ * @return WARREN_OK; WARREN_ECONFIG: a name that is empty, too long, or leads back to a consumed
+ *         queue; WARREN_ENOMEM
+ */
+enum warren_status config_declared(struct config_scope *scope, struct config_private *config);
+
+/* ---- items.c: the lists of the file whose items are rows of options.def ---- */
+
+/** The `subscriptions:` list: which queue goes to which handler. @node may be NULL: none. */
+enum warren_status config_subscriptions_read(struct config_scope *scope,
+                                             struct config_private *private,
+                                             const struct config_node *node);
+
+/**
+ * The `topology:` mapping. @node may be NULL: nothing is written. After the subscriptions: there is
+ * room for theirs.
+ */
+enum warren_status config_topology_read(struct config_scope *scope, struct config_private *private,
+                                        const struct config_node *node);
+
+/* ---- sources.c: values from the YAML file, then the environment, then --set ---- */
+
+/** The scalar options of the document; `topology` and `subscriptions` are left to their files. */
+enum warren_status config_read_document(struct config_scope *scope, struct config_private *config,
+                                        const struct config_node *root);
+
+/**
+ * @env  "NAME=value", NULL-terminated; may be NULL. A variable that begins like a section
+ *       (WARREN_BROKER_, WARREN_TOPOLOGY_) and is no option is an error, others are not ours.
+ */
+enum warren_status config_read_environment(struct config_scope *scope,
+                                           struct config_private *config, char *const *env);
+
+/**
+ * @source_name  what errors name; NULL: "--set KEY"
+ * @set          "key=value"
+ */
+enum warren_status config_read_set(struct config_scope *scope, struct config_private *config,
+                                   const char *source_name, const char *set);
+
+/* ---- middlewares ----
+ *
+ * `middleware:` at the top of the file, options by name; and that of a subscription, a list of
+ * names, each perhaps with options of its own. Thread: none of its own. Elsewhere: what the chain
+ * of a subscription becomes (chains.c).
+ */
+
+/** Most links of a chain, and most names at the top of the file. */
+#define CONFIG_CHAIN_MAX 64
+
+/** Options by name; @node may be NULL: none. The list is in the arena. */
+enum warren_status config_middlewares_read(struct config_scope *scope,
+                                           const struct config_node *node,
+                                           const struct config_middleware **ret_items,
+                                           size_t *ret_count);
+
+/** A list of links, each name once; @node may not be NULL. */
+enum warren_status config_chain_read(struct config_scope *scope, const struct config_node *node,
+                                     const struct config_middleware **ret_links, size_t *ret_count);
 
 #endif

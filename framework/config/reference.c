@@ -1,7 +1,7 @@
 /* reference.c - the page docs/configuration.md and the help text, both from the tables. */
 #include <string.h>
 
-#include "base/choices.h"
+#include "base/suggest.h"
 #include "config/options.h"
 
 /* reference.txt: prose, and "@queue" on a line where that table stands. Made a text by CMake. */

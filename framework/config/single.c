@@ -5,7 +5,6 @@
 #include "base/error.h"
 #include "base/suggest.h"
 #include "config/document.h"
-#include "config/middlewares.h"
 #include "config/options.h"
 
 /* The queue of a subscription that stands in no file. */

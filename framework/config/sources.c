@@ -1,4 +1,4 @@
-#include "config/sources.h"
+#include "config/options.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -5,9 +5,7 @@
 #include <string.h>
 
 #include "base/ascii.h"
-#include "base/choices.h"
 #include "base/suggest.h"
-#include "config/arguments.h"
 #include "config/secret.h"
 
 #define CHOICES_MAX   32

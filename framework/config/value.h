@@ -58,4 +58,10 @@ void config_value_number(enum warren_option_type type, int64_t number, char *tex
 /** "duration", "whole number", ... */
 const char *config_type_name(enum warren_option_type type);
 
+/* ---- arguments.c: a YAML mapping of any shape as an AMQP field table, for `arguments:` ---- */
+
+/** @node may be NULL: an empty table. The table lives in @scope->arena. */
+enum warren_status config_arguments_read(struct config_scope *scope, const struct config_node *node,
+                                         struct warren_table *table);
+
 #endif

@@ -18,7 +18,7 @@
 
 #include "amqp/wire/annotations.h"
 #include "base/breaker_state.h"
-#include "base/choices.h"
+#include "base/suggest.h"
 #include "base/error.h"
 #include "base/log_event.h"
 #include "base/metrics.h"

@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "base/choices.h"
+#include "base/suggest.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "middleware/job_line.h"

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "amqp/wire/annotations.h"
-#include "base/choices.h"
+#include "base/suggest.h"
 #include "base/error.h"
 #include "base/retry_policy.h"
 

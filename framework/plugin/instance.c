@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/choices.h"
+#include "base/suggest.h"
 #include "base/error.h"
 
 /* ---- who it was that ended the process ----

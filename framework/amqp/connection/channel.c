@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "amqp/connection/channel_private.h"
-#include "amqp/wire/method_name.h"
+#include "amqp/wire/frame.h"
 
 /* Delays before a channel whose owner does not know why it was closed is opened again; see
  * backoff.h. */

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "amqp/connection/channel_private.h"
-#include "amqp/wire/method_name.h"
+#include "amqp/wire/frame.h"
 
 static void fail_protocol(struct channel *ch, const char *what)
 {

@@ -9,7 +9,7 @@
 #include "amqp/connection/connection_private.h"
 #include "base/backoff.h"
 
-/* ---- channel_numbers.c: which channel numbers of a connection are taken, and by whom. A number
+/* ---- channel_set.c: which channel numbers of a connection are taken, and by whom. A number
  * whose channel we closed drains until the broker's close-ok. One whose channel the broker closed
  * is free, but is given again only when there is no other: more may come on it (RabbitMQ 3.10
  * and 4.0 say channel.close twice now and then). For that reason numbers are given round and round,
@@ -30,26 +30,14 @@ struct channel_numbers {
     uint32_t drain_count;
 };
 
-/** All numbers up to @max are free. A zeroed struct is fine to begin with. */
-void channel_numbers_reset(struct channel_numbers *numbers, uint16_t max);
-void channel_numbers_done(struct channel_numbers *numbers);
-
 /** A number for @channel; 0: all are taken (channel_numbers_full()), or there is no memory. */
 uint16_t channel_numbers_take(struct channel_numbers *numbers, struct channel *channel);
-/** Of channel_numbers_take() that gave none: there is none. */
-bool channel_numbers_full(const struct channel_numbers *numbers);
 /** The broker closed it, and we answered: free, and closed until it is given again. */
 void channel_numbers_close(struct channel_numbers *numbers, uint16_t number);
 /** The number is free at once. */
 void channel_numbers_release(struct channel_numbers *numbers, uint16_t number);
 /** The number has no channel any more, and is not free before channel_numbers_release(). */
 void channel_numbers_drain(struct channel_numbers *numbers, uint16_t number);
-
-/** What is known of @number: `channel` is NULL where it has none. `closed`: its close was answered,
- * as channel_numbers_close() or channel_numbers_answered() said. */
-struct channel_slot channel_numbers_slot(const struct channel_numbers *numbers, uint16_t number);
-/** The broker closed a draining number, too, and we answered; it drains on. */
-void channel_numbers_answered(struct channel_numbers *numbers, uint16_t number);
 
 /* ---- channels ---- */
 

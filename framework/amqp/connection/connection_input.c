@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "amqp/connection/channel_private.h"
-#include "amqp/wire/method_name.h"
+#include "amqp/wire/frame.h"
 
 /* Channels that we ask for at the most. */
 #define CHANNEL_MAX 2047

@@ -6,7 +6,7 @@
  * reported again only if the broker's words changed. An item over which the broker closes the
  * connection (an unknown exchange type) is reported and never tried again. One that the broker does
  * not answer within rpc_timeout is reported as refused, and tried again in the next round. A queue
- * that exists without the limit of deliveries that was added to it (config/declared.h) is taken as
+ * that exists without the limit of deliveries that was added to it (config/declared.c) is taken as
  * it is.
  * Thread: the loop's. Owner: the consumer runtime, `warren check --connect`.
  */

@@ -2,10 +2,12 @@
 #include "amqp/wire/frame.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "amqp/wire/rabbitmq_c.h"
 #include "amqp/wire/wire.h"
+#include "base/ascii.h"
 
 #define END_BYTE 0xCE
 
@@ -181,4 +183,33 @@ enum warren_status frame_put(struct buffer *out, enum frame_type type, uint16_t 
 enum warren_status frame_put_heartbeat(struct buffer *out)
 {
     return frame_put(out, FRAME_HEARTBEAT, 0, NULL, 0);
+}
+
+/* ---- names of methods ---- */
+
+#define PREFIX "AMQP_"
+#define SUFFIX "_METHOD"
+
+struct method_name method_name(uint32_t id)
+{
+    const char *known = amqp_method_name(id);
+    struct method_name name;
+    char between = '.'; /* class and method; later words of a method are hyphenated */
+    size_t len;
+
+    if (!known || strncmp(known, PREFIX, strlen(PREFIX)) != 0) {
+        snprintf(name.text, sizeof name.text, "method %u.%u", id >> 16, id & 0xffff);
+        return name;
+    }
+    len = strlen(known) - strlen(PREFIX) - strlen(SUFFIX);
+    snprintf(name.text, sizeof name.text, "%.*s", (int)len, known + strlen(PREFIX));
+    for (char *at = name.text; *at; at++) {
+        if (*at == '_') {
+            *at = between;
+            between = '-';
+        } else {
+            *at = ascii_lower(*at);
+        }
+    }
+    return name;
 }

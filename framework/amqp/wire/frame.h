@@ -110,4 +110,17 @@ enum warren_status properties_check(struct warren_bytes encoded, const char **re
  */
 enum warren_status table_check(struct warren_bytes encoded, const char **ret_why);
 
+/* ---- method name ----
+ *
+ * AMQP's methods as people write them. Thread: any.
+ */
+
+/** Room for any name. */
+struct method_name {
+    char text[40];
+};
+
+/** "basic.consume-ok"; "method 60.99" for one that rabbitmq-c does not know. */
+struct method_name method_name(uint32_t id);
+
 #endif

@@ -5,6 +5,8 @@
 #ifndef WARREN_COMMAND_MESSAGE_OPTIONS_H
 #define WARREN_COMMAND_MESSAGE_OPTIONS_H
 
+#include "base/arena.h"
+#include <warren/message.h>
 #include <warren/publisher.h>
 
 #include "base/buffer.h"
@@ -63,5 +65,18 @@ enum cli_status message_options_read(struct message_options *options, bool use_s
 enum cli_status message_options_publisher(struct message_options *options, const char *name,
                                           struct config **ret_config,
                                           struct warren_publisher_options *publisher);
+
+/* ---- header argument ----
+ *
+ * a header from a command line: NAME=TEXT, or NAME:TYPE=VALUE.
+ *
+ * TYPE is one of warren_type_name(): string (the default), i8 to i64, u8 to u32, bool, f32, f64,
+ * timestamp (seconds since 1970), void (no value). What is behind the last colon of the name is
+ * the type. Thread: any.
+ */
+
+/** @field borrows from @text and @arena. @return WARREN_OK, WARREN_EINVAL or WARREN_ENOMEM */
+enum warren_status header_argument_parse(struct arena *arena, const char *text,
+                                         struct warren_field *field, struct warren_error *error);
 
 #endif

@@ -6,9 +6,81 @@
 #define WARREN_COMMAND_COMMAND_DLQ_H
 
 #include "command/cli/broker_options.h"
-#include "command/dlq/dlq_filter.h"
-#include "command/dlq/dlq_names.h"
+#include "command/dlq/dlq_letter.h"
 #include "command/dlq/dlq_scan.h"
+
+/* ---- dlq names ----
+ *
+ * which dead-letter queue belongs to which queue, by the pattern of the configuration
+ * ("{queue}.dlq"). Thread: any.
+ */
+
+/** What of a pattern is replaced by the name of the queue. */
+#define DLQ_PLACEHOLDER "{queue}"
+
+/** A name of AMQP and the NUL. */
+#define DLQ_NAME_SIZE 256
+
+/** A dead-letter queue as a command means it. */
+struct dlq_queue {
+    char name[DLQ_NAME_SIZE];
+    char source[DLQ_NAME_SIZE]; /* whose dead letters it holds; "": of several, or not known */
+    bool only_source;           /* it holds those of several queues; meant are those of @source */
+    bool mind_limit;        /* so it is not looked at where that costs too much; see dlq_scan.h */
+    bool may_drop;          /* it is none that warren declares, so it may have a delivery limit */
+    bool source_is_certain; /* @source was named, not guessed from @name */
+};
+
+/**
+ * What @word of a command line means: a dead-letter queue, if it is one by @pattern, else the
+ * source queue. A queue that is a source by the configuration (@sources) is one, also where its
+ * name looks like that of a dead-letter queue of an unknown queue.
+ *
+ * @return false: the name would be empty or exceed 255 bytes
+ */
+bool dlq_resolve(const char *pattern, const char *const *sources, size_t source_count,
+                 const char *word, struct dlq_queue *queue);
+
+/** Whether @word is one of @sources. */
+bool dlq_is_source(const char *const *sources, size_t count, const char *word);
+
+/* ---- dlq filter ----
+ *
+ * which dead letters are meant. Thread: any; the clock is passed in.
+ */
+
+#define DLQ_HEADERS_MAX 32
+
+/** All that is given must hold; NULL, 0 and no header: not given. In a text \0 stands for a NUL,
+ * too. */
+struct dlq_filter {
+    const char *source; /* the queue that it died in */
+    const char *id;     /* "": those that have none */
+    const char *reason;
+    const char *handler;
+    const char *group;
+    int64_t since_s; /* died then or later */
+    int64_t until_s; /* died before */
+    struct {
+        const char *name;
+        const char *value; /* as text; NULL: whatever it is */
+    } headers[DLQ_HEADERS_MAX];
+    size_t header_count;
+};
+
+/** Is @found what somebody writes as @wanted? Where @found has a NUL, @wanted has \0. */
+bool dlq_text_is(const char *wanted, struct warren_bytes found);
+bool dlq_filter_matches(const struct dlq_filter *filter, const struct dlq_letter *letter);
+/** Does it let everything through? */
+bool dlq_filter_is_empty(const struct dlq_filter *filter);
+
+/**
+ * A time of a command line: 2024-05-01T12:30:00Z or 2024-05-01T12:30 or 2024-05-01 (UTC if it ends
+ * with Z, else local), @1714566600 (seconds since 1970), or 90s, 15m, 2h, 7d (before @now_s).
+ *
+ * @return false: it is none of them
+ */
+bool dlq_time_parse(const char *text, int64_t now_s, int64_t *ret_s);
 
 /** Those that choose messages, and --max. */
 extern const struct cli_option dlq_filter_rows[];

@@ -12,7 +12,6 @@
 #include "base/c_locale.h"
 #include "base/error.h"
 #include "command/cli/print.h"
-#include "command/dlq/command_dlq.h"
 #include "command/dlq_change/dlq_replay_private.h"
 
 /* ---- the summary ---- */

@@ -13,7 +13,7 @@
 #include "base/backtrace.h"
 #include "base/clock.h"
 #include "base/process_state.h"
-#include "consume/crash/fault_private.h"
+#include "consume/crash/crash_private.h"
 #include "consume/crash/flight_recorder.h"
 
 /* Room for the unwinder, which takes about 10 KiB, and the largest register file. */

@@ -1,7 +1,6 @@
 /* fault_fall.c - a fault outside of a handler: see fault.h and flight_recorder.h. All of it but
  * adding and removing is async-signal-safe, as far as fault.h says.
  */
-#include <signal.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -10,7 +9,7 @@
 #include "base/ending.h"
 #include "base/thread.h"
 #include "consume/crash/fault.h"
-#include "consume/crash/fault_private.h"
+#include "consume/crash/crash_private.h"
 #include "consume/crash/flight_recorder.h"
 
 /* A thread that falls beside another waits this long for the end. */

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/log_event.h"
 #include "consume/crash/fault.h"
-#include "consume/crash/flight_private.h"
+#include "consume/crash/crash_private.h"
 
 /* Of a line of a backtrace. */
 #define CALL_MAX 511

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "consume/crash/fault.h"
-#include "consume/crash/flight_private.h"
+#include "consume/crash/crash_private.h"
 
 /* Restarts that are this far apart have nothing to do with each other. */
 #define RESTART_SOON_MS 60000

@@ -2,7 +2,7 @@
  * restarts, those of the processes before included, as far as each found what its predecessor left.
  */
 #include "consume/crash/fault.h"
-#include "consume/crash/flight_private.h"
+#include "consume/crash/crash_private.h"
 
 static void put(void *user)
 {

@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "base/guarded.h"
 #include "base/log_event.h"
-#include "consume/crash/flight_private.h"
+#include "consume/crash/crash_private.h"
 
 /* ---- life ---- */
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "consume/job/job_span.h"
-#include "consume/job/returned_publish.h"
+#include "consume/job/chain.h"
 
 static enum warren_status make_jobs(struct crew *crew, const struct job_source *source)
 {

@@ -3,7 +3,7 @@
  */
 #include "amqp/wire/annotations.h"
 #include "consume/job/job.h"
-#include "consume/relay/owed.h"
+#include "consume/relay/relay.h"
 
 /* The delay of what was handed back on a stream. */
 #define STREAM_AGAIN_MS 1000

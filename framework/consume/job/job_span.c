@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "amqp/wire/property_spans.h"
-#include "consume/relay/owed.h"
+#include "consume/relay/relay.h"
 
 struct tracer *job_tracer(const struct warren_job *job)
 {

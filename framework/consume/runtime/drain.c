@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 #include "consume/crash/flight_recorder.h"
-#include "consume/runtime/subscription_private.h"
+#include "consume/runtime/runtime_private.h"
 
 /* What is kept of drain.timeout for acks, round trip and close, once handlers are given up. */
 #define RESERVE_SHARE  4

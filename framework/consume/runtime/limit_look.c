@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "consume/runtime/subscription_private.h"
-
 /* Of the topology, and one that is being closed. */
 #define CHANNELS_BESIDE 2
 

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/thread.h"
 #include "consume/crash/fault.h"
-#include "consume/runtime/subscription_private.h"
+#include "consume/runtime/runtime_private.h"
 
 /* After a consumer lost its queue: the time until the topology is declared again. */
 #define REDECLARE_MS 200

@@ -1,7 +1,6 @@
 /* runtime_metrics.c - what a runtime has counted, as series, when somebody reads. Those of each
  * subscription: subscription_metrics.c. */
-#include "base/counter.h"
-#include "consume/runtime/subscription_private.h"
+#include "consume/runtime/runtime_private.h"
 
 static void put(void *user)
 {

@@ -1,7 +1,7 @@
 /* runtime_turn.c - when the loop passes deliveries on, looks for what workers settled, and sends
  * acks: at each read, when a worker asks, and on a tick while there is something to look for.
  */
-#include "consume/runtime/subscription_private.h"
+#include "consume/runtime/runtime_private.h"
 
 uint32_t runtime_sum(const struct runtime *r, uint32_t (*of)(const struct subscription *))
 {

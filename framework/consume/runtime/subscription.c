@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "consume/crash/fault.h"
-#include "consume/runtime/subscription_private.h"
+#include "consume/runtime/runtime_private.h"
 #include "consume/workers/threads.h"
 #include "publish/publisher/publisher.h"
 

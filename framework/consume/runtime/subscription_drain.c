@@ -1,6 +1,6 @@
 /* subscription_drain.c - the end of a subscription: what it does for each phase of drain.c. */
 #include "consume/job/job_span.h"
-#include "consume/runtime/subscription_private.h"
+#include "consume/runtime/runtime_private.h"
 
 /* ---- attempts that count ---- */
 

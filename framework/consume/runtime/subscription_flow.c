@@ -1,7 +1,7 @@
 /* subscription_flow.c - a delivery's way to the workers and back to the broker. */
+#include "consume/job/chain.h"
 #include "consume/job/job_span.h"
-#include "consume/job/returned_publish.h"
-#include "consume/runtime/subscription_private.h"
+#include "consume/runtime/runtime_private.h"
 
 /* ---- settling ---- */
 

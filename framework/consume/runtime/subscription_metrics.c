@@ -1,5 +1,5 @@
 /* subscription_metrics.c - what a subscription has counted, as series, when somebody reads. */
-#include "consume/runtime/subscription_private.h"
+#include "consume/runtime/runtime_private.h"
 
 static const char *const states[SUBSCRIPTION_STATES] = {"running", "queued", "held"};
 

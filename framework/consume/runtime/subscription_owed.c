@@ -6,7 +6,7 @@
 #include "amqp/wire/properties.h"
 #include "consume/job/job_span.h"
 #include "consume/relay/settlement.h"
-#include "consume/runtime/subscription_private.h"
+#include "consume/runtime/runtime_private.h"
 
 /* Copies that are tried again in one turn of the loop. */
 #define COPIES_A_TURN 32

@@ -8,7 +8,6 @@
 #include "amqp/wire/annotations.h"
 #include "amqp/wire/frame.h"
 #include "amqp/wire/properties.h"
-#include "base/arena.h"
 #include "base/uuid.h"
 
 #define SHORTSTR_MAX 255

@@ -1,7 +1,6 @@
 /* publish.c - a message becomes a record, and that goes to the sender: at once or by way of the
  * delay queues, a message of the caller's own or a relay. On the callers' threads.
  */
-#include "publish/publisher/publisher.h"
 
 #include <semaphore.h>
 #include <stdlib.h>

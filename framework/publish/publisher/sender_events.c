@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "amqp/wire/annotations.h"
-#include "amqp/wire/method_name.h"
+#include "amqp/wire/frame.h"
 #include "amqp/wire/properties.h"
 #include "base/log.h"
 #include "publish/publisher/sender_private.h"

@@ -7,14 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/types.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
 
 #include "store/db/database_private.h"
 
-/* ---- which processes have locks (fcntl(2)) on a file. Source: proc(5), /proc/locks ---- */
+/* ---- which processes have locks (fcntl(2)) on a file, as the kernel lists them: for reports ----
+ *
+ * Nothing is opened but the list: to close a file ends the locks that this process has on it.
+ * Source: proc(5), /proc/locks.
+ */
 
 struct held {
     int pid;

@@ -56,7 +56,11 @@ static bool at_rest_uri(const char *path, char *ret_uri, size_t size)
     return *path == '\0';
 }
 
-/* ---- the one name of a file, whatever symbolic links lead to it ---- */
+/* ---- the one name of a file, whatever symbolic links lead to it ----
+ *
+ * What lies beside a database (its log, its locks) has this name and a suffix, for all processes
+ * alike. SQLite does the same.
+ */
 
 /* As many as Linux follows. */
 #define LINKS_MAX 40

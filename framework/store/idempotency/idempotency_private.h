@@ -8,10 +8,30 @@
 #include <stdatomic.h>
 
 #include "base/siphash.h"
-#include "store/idempotency/claim_set.h"
 #include "store/idempotency/idempotency.h"
 #include "store/idempotency/key_index.h"
 #include "store/idempotency/owner_lock.h"
+
+/* ---- claim set ----
+ *
+ * the keys that this process works on now. Grows with them, to the power of two above 1.5 times as
+ * many as there ever were at once; they are bounded by what the broker may have sent unsettled.
+ * Thread: one at a time.
+ */
+
+/** All zero: empty. */
+struct claim_set {
+    struct claim_slot *slots;
+    size_t mask;
+    size_t count;
+};
+
+void claim_set_done(struct claim_set *set);
+bool claim_set_has(const struct claim_set *set, const struct idempotency_key *key);
+/** @key must not be in it. False: no memory. */
+bool claim_set_add(struct claim_set *set, const struct idempotency_key *key);
+/** Harmless if it is not in it. */
+void claim_set_remove(struct claim_set *set, const struct idempotency_key *key);
 
 /** Rows that perhaps have a key and are looked at; with 36 random bits even two are rare. */
 #define IDEMPOTENCY_CANDIDATES 8

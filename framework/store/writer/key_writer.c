@@ -258,11 +258,6 @@ struct transactor *key_writer_transactor(struct key_writer *k)
     return k->transactor;
 }
 
-struct writer *key_writer_writer(struct key_writer *k)
-{
-    return k->writer;
-}
-
 void key_writer_submit(struct key_writer *k, struct key_writer_work *work)
 {
     switch (work->task) {

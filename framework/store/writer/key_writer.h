@@ -55,9 +55,6 @@ struct idempotency_store *key_writer_store(struct key_writer *key_writer);
 /** For handlers that write in the store's file; NULL: there are none. */
 struct transactor *key_writer_transactor(struct key_writer *key_writer);
 
-/** The one that commits. */
-struct writer *key_writer_writer(struct key_writer *key_writer);
-
 /** Hand @work over until its `done`. In the order of handing over for each key. Thread: any. */
 void key_writer_submit(struct key_writer *key_writer, struct key_writer_work *work);
 

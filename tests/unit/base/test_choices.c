@@ -1,5 +1,5 @@
 /* test_choices.c - base/choices.h */
-#include "base/choices.h"
+#include "base/suggest.h"
 
 #include "support/test.h"
 

@@ -3,9 +3,8 @@
  */
 #include "amqp/wire/annotations.h"
 #include "amqp/wire/properties.h"
-#include "command/dlq/dlq_filter.h"
 #include "command/dlq/dlq_groups.h"
-#include "command/dlq/dlq_names.h"
+#include "command/dlq/command_dlq.h"
 #include "support/test.h"
 
 #define FIELDS_MAX 24

@@ -1,5 +1,5 @@
 /* test_header_argument.c - --header NAME[:TYPE]=VALUE. */
-#include "command/cli/header_argument.h"
+#include "command/cli/message_options.h"
 #include "support/test.h"
 
 static struct arena arena;

@@ -1,7 +1,7 @@
 /* What is kept for a copy that is tried again: its words outlive the job, and the tries come less
  * and less often, within bounds.
  */
-#include "consume/relay/owed.h"
+#include "consume/relay/relay.h"
 #include "support/test.h"
 
 static int setup(void **state)

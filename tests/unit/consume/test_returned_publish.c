@@ -1,6 +1,6 @@
 /* test_returned_publish.c - attempts that fail when they are over: who is asked, and what follows.
  */
-#include "consume/job/returned_publish.h"
+#include "consume/job/chain.h"
 #include "job_rig.h"
 #include "support/test.h"
 

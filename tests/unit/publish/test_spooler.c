@@ -292,7 +292,6 @@ static void a_store_shares_the_file(void **state)
     assert_int_equal(key_writer_new(&options, &key_writer, &scene.rig->error), WARREN_OK);
     open_spooler(&scene);
     assert_int_equal(writer_get(&options.database, &writer, &scene.rig->error), WARREN_OK);
-    assert_ptr_equal(writer, key_writer_writer(key_writer));
     assert_int_equal(pthread_create(&thread, NULL, publish_many, &scene), 0);
     for (int i = 0; i < EACH; i++) {
         works[i] = (struct key_writer_work){.task = KEY_COMPLETE, .done = count};
@@ -304,7 +303,7 @@ static void a_store_shares_the_file(void **state)
     for (int i = 0; i < EACH; i++)
         sem_wait(&done);
     writer_stats(writer, &stats);
-    assert_true(stats.commits < 2 * EACH);
+    assert_in_range(stats.commits, 1, 2 * EACH - 1); /* of both together */
     key_writer_free(key_writer);
     publish(&scene, "last");
     wait_until(&scene, EACH + 1, 0);

@@ -1,6 +1,6 @@
 /* test_claim_set.c - the set of claims against a plain list. */
 #include "base/random.h"
-#include "store/idempotency/claim_set.h"
+#include "store/idempotency/idempotency_private.h"
 #include "support/test.h"
 
 static struct idempotency_key key_of(unsigned number)

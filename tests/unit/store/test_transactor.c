@@ -196,9 +196,13 @@ static int64_t count(struct rig *rig, const char *sql)
 
 static struct writer_stats stats_of(struct scene *scene)
 {
+    const struct database_options file = {.path = scene->rig->path};
     struct writer_stats stats;
+    struct writer *writer;
 
-    writer_stats(key_writer_writer(scene->key_writer), &stats);
+    assert_int_equal(writer_get(&file, &writer, &scene->rig->error), WARREN_OK);
+    writer_stats(writer, &stats);
+    writer_put(writer);
     return stats;
 }
 
