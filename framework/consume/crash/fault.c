@@ -24,9 +24,6 @@
 #define CLOSE_RANGE_CLOEXEC (1U << 2)
 #endif
 
-static const int fault_signals[FAULT_SIGNALS] = {SIGSEGV, SIGBUS,  SIGFPE, SIGILL,
-                                                 SIGABRT, SIGTRAP, SIGSYS};
-
 static struct {
     pthread_mutex_t lock;
     unsigned users;
@@ -42,28 +39,6 @@ static __thread stack_t stack_before;
 
 /* How far the report of a fault has come, so that a fault in it goes on with what is next. */
 enum fault_step { NOT_YET, TOLD, UNWOUND, WRITTEN, PARKED };
-
-unsigned fault_signal_place(int signal)
-{
-    unsigned i = 0;
-
-    while (i < FAULT_SIGNALS && fault_signals[i] != signal)
-        i++;
-    return i;
-}
-
-const char *fault_place_name(unsigned place)
-{
-    static const char *const names[FAULT_SIGNALS + 1] = {"SIGSEGV", "SIGBUS",  "SIGFPE", "SIGILL",
-                                                         "SIGABRT", "SIGTRAP", "SIGSYS", ""};
-
-    return names[place < FAULT_SIGNALS ? place : FAULT_SIGNALS];
-}
-
-const char *fault_signal_name(int signal)
-{
-    return fault_place_name(fault_signal_place(signal));
-}
 
 /* ---- in a signal's handler ---- */
 

@@ -18,19 +18,15 @@
 #ifndef WARREN_CONSUME_FAULT_H
 #define WARREN_CONSUME_FAULT_H
 
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "consume/crash/fault_signals.h"
+
 struct flight;
 struct flight_worker;
 struct process_state;
-
-#define FAULT_SIGNALS 7
-
-/** Sent to a thread whose handler did not return by its hard limit: it reports where it is. */
-#define FAULT_TELL_SIGNAL (SIGRTMAX - 3)
 
 /**
  * What a parked thread does if the process has not ended long after a fault: whoever should have
@@ -85,11 +81,6 @@ const struct flight_worker *fault_exits(void);
  */
 void fault_reexecute(const struct fault_plan *plan);
 
-/** The signals of a fault, numbered from 0; FAULT_SIGNALS: it is none of them. Async-signal-safe.
- */
-unsigned fault_signal_place(int signal);
-/** "SIGSEGV" and so on of such a number; "" for FAULT_SIGNALS. */
-const char *fault_place_name(unsigned place);
 /** What a worker's thread does. */
 struct fault_work {
     bool handling;    /* a handler runs; else what follows is of the last message */
@@ -106,8 +97,5 @@ struct fault_work {
  * @return false: it is no worker's, and nothing is written
  */
 bool fault_thread_work(struct fault_work *work);
-
-/** "SIGSEGV" and so on; "" for 0. */
-const char *fault_signal_name(int signal);
 
 #endif

@@ -8,8 +8,8 @@
 #include "base/backtrace.h"
 #include "base/ending.h"
 #include "base/thread.h"
-#include "consume/crash/fault.h"
 #include "consume/crash/crash_private.h"
+#include "consume/crash/fault.h"
 #include "consume/crash/flight_recorder.h"
 
 /* A thread that falls beside another waits this long for the end. */

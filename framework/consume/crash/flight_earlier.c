@@ -4,8 +4,8 @@
 
 #include "base/clock.h"
 #include "base/log_event.h"
-#include "consume/crash/fault.h"
 #include "consume/crash/crash_private.h"
+#include "consume/crash/fault_signals.h"
 
 /* Of a line of a backtrace. */
 #define CALL_MAX 511

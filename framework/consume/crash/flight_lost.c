@@ -9,8 +9,8 @@
 #include "amqp/wire/notes.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "consume/crash/fault.h"
 #include "consume/crash/crash_private.h"
+#include "consume/crash/fault_signals.h"
 
 /* Restarts that are this far apart have nothing to do with each other. */
 #define RESTART_SOON_MS 60000

@@ -1,8 +1,8 @@
 /* flight_metrics.c - what the flight recorder counts, as series, when somebody reads: crashes and
  * restarts, those of the processes before included, as far as each found what its predecessor left.
  */
-#include "consume/crash/fault.h"
 #include "consume/crash/crash_private.h"
+#include "consume/crash/fault_signals.h"
 
 static void put(void *user)
 {

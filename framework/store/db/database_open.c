@@ -15,7 +15,6 @@
 #include "base/input_file.h"
 #include "base/private_file.h"
 #include "store/db/database_private.h"
-#include "store/db/schema.h"
 
 /* ---- files at rest: nobody can be writing them, on a medium or in a folder where SQLite cannot
  * make what it needs beside a file, even to read it ---- */

@@ -1,5 +1,5 @@
 /* schema.c - see schema.h. */
-#include "store/db/schema.h"
+#include "store/db/database_private.h"
 
 #include <inttypes.h>
 #include <stdio.h>

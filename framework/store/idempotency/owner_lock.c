@@ -1,7 +1,7 @@
 /* owner_lock.c - see owner_lock.h. Byte 0 says who may use the file, and each user that shares has
  * locked the byte whose place is its number.
  */
-#include "store/idempotency/owner_lock.h"
+#include "store/idempotency/idempotency_private.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,7 +7,7 @@
 
 #include <sqlite3.h>
 
-#include "store/db/schema.h"
+#include "store/db/database_private.h"
 
 static enum warren_status try_open(struct rig *rig, const struct database_options *options)
 {
