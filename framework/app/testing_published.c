@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/wire/annotations.h"
+#include "amqp/wire/notes.h"
 #include "amqp/wire/properties.h"
 #include "base/error.h"
 #include "publish/message/record.h"

@@ -18,4 +18,16 @@ uint64_t random_u64(struct random *random);
 /** Even over 0 to @limit inclusive. */
 uint64_t random_upto(struct random *random, uint64_t limit);
 
+/* ---- uuid ----
+ *
+ * time-ordered message ids: UUID version 7 (RFC 9562, section 5.7). 48 bits of wall-clock
+ * milliseconds, then 74 random bits from the operating system, fetched many at a time.
+ */
+
+/** 36 characters and the NUL. */
+#define UUID_TEXT_SIZE 37
+
+/** Write a new id. Thread: any (the pool of random bytes is per thread). */
+void uuid_v7(char text[UUID_TEXT_SIZE]);
+
 #endif

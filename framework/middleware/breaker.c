@@ -16,12 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/wire/annotations.h"
+#include "amqp/wire/notes.h"
 #include "base/breaker_state.h"
-#include "base/suggest.h"
 #include "base/error.h"
 #include "base/log_event.h"
 #include "base/metrics.h"
+#include "base/suggest.h"
 #include "middleware/shared.h"
 
 /* While half-open, how soon to look whether the probes closed it. */

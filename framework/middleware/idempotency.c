@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/wire/annotations.h"
+#include "amqp/wire/notes.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/metrics.h"

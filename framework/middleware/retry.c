@@ -1,6 +1,6 @@
 /* retry.c - the retry middleware: when a failed attempt is made again, and when no more.
  * Takes no lock and allocates nothing; a success costs it one comparison.
- * Thread: any at once. Elsewhere: the delays (base/retry_policy.h), who waits (consume/).
+ * Thread: any at once. Elsewhere: the delays (base/backoff.h), who waits (consume/).
  */
 #include "middleware/builtin.h"
 
@@ -9,10 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "amqp/wire/annotations.h"
-#include "base/suggest.h"
+#include "amqp/wire/notes.h"
+#include "base/backoff.h"
 #include "base/error.h"
-#include "base/retry_policy.h"
+#include "base/suggest.h"
 
 /* Without max_attempts, where that loses no message. */
 #define USUAL_ATTEMPTS 5

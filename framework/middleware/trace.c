@@ -16,7 +16,7 @@
 
 #include <stdlib.h>
 
-#include "amqp/wire/annotations.h"
+#include "amqp/wire/notes.h"
 #include "base/error.h"
 #include "base/middleware_own.h"
 #include "base/span.h"

@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <time.h>
 
-#include "amqp/wire/annotations.h"
+#include "amqp/wire/notes.h"
 #include "support/fixture.h"
 
 #define MESSAGES 50

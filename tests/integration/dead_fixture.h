@@ -4,7 +4,7 @@
 
 #include <unistd.h>
 
-#include "amqp/wire/annotations.h"
+#include "amqp/wire/notes.h"
 #include "support/fixture.h"
 
 /* A worker that declares the queue with @arguments, has @top below the queues in its file, and

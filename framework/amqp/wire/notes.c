@@ -4,7 +4,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "amqp/wire/annotations.h"
 #include "amqp/wire/property_spans.h"
 #include "amqp/wire/wire.h"
 #include "base/traceparent.h"

@@ -1,5 +1,5 @@
 /* dlq_letter.h - one message of a dead-letter queue: what its envelope says, be it warren's
- * (amqp/wire/annotations.h) or what the broker notes in x-death. The broker's goes first: a worker
+ * (amqp/wire/notes.h) or what the broker notes in x-death. The broker's goes first: a worker
  * leaves x-death out of the letters that it writes, so what else stands beside one is the sender's,
  * unless it is that of a copy which came into the queue of x-death as one (amqp/wire/notes.h).
  * Warren's counts as a whole or not at all: queue, exchange, routing key, attempts, reason and the
@@ -77,7 +77,7 @@ enum warren_status dlq_letter_read(struct delivery *delivery, const char *dlq, s
  * Make @letter's message what was published first: without warren's notes and the broker's, with
  * x-warren-exchange, x-warren-routing-key, and x-warren-replays one higher; so the next worker
  * begins with fresh attempts. What the broker would act on (expiration, user_id, CC) stays aside as
- * a worker has put it (annotations.h), or is put there.
+ * a worker has put it (notes.h), or is put there.
  *
  * @return WARREN_OK or WARREN_ENOMEM
  */

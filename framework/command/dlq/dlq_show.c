@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "amqp/wire/annotations.h"
+#include "amqp/wire/notes.h"
 #include "base/field_type.h"
 #include "base/utf8.h"
 #include "command/cli/cli.h"

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "amqp/wire/annotations.h"
+#include "amqp/wire/notes.h"
 #include "consume/crash/fault.h"
 
 enum warren_status guard_init(struct guard *guard, const struct guard_options *options)

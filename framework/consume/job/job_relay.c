@@ -1,7 +1,7 @@
 /* job_relay.c - the end of a failed attempt: where the message waits, or what is published in its
  * place, decided on the worker's thread, where waiting for the publisher hurts least.
  */
-#include "amqp/wire/annotations.h"
+#include "amqp/wire/notes.h"
 #include "consume/job/job.h"
 #include "consume/relay/relay.h"
 

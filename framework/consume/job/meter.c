@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "amqp/wire/annotations.h"
+#include "amqp/wire/notes.h"
 #include "amqp/wire/property_spans.h"
 
 static const char *const reasons[FAILURE_REASONS] = {

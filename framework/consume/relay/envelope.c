@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/wire/annotations.h"
 #include "amqp/wire/notes.h"
 #include "amqp/wire/properties.h"
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/wire/annotations.h"
+#include "amqp/wire/notes.h"
 
 #define TO_QUEUE    DELAY_PREFIX "queue."
 #define TO_EXCHANGE DELAY_PREFIX "exchange."

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/wire/annotations.h"
 #include "amqp/wire/frame.h"
+#include "amqp/wire/notes.h"
 #include "amqp/wire/properties.h"
-#include "base/uuid.h"
+#include "base/random.h"
 
 #define SHORTSTR_MAX 255
 

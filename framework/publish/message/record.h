@@ -67,7 +67,7 @@ struct record {
 enum record_kind {
     RECORD_OWN,
     /** Of a message that came from the broker: where that has no message id, it gets none, and what
-     * it is known by stands in NOTE_COPY (annotations.h). */
+     * it is known by stands in NOTE_COPY (notes.h). */
     RECORD_COPY
 };
 

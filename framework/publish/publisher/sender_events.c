@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "amqp/wire/annotations.h"
 #include "amqp/wire/frame.h"
+#include "amqp/wire/notes.h"
 #include "amqp/wire/properties.h"
 #include "base/log.h"
 #include "publish/publisher/sender_private.h"

@@ -1,7 +1,6 @@
 /* test_notes.c - which notes count, and which nobody but somebody else can have written. */
 #include <time.h>
 
-#include "amqp/wire/annotations.h"
 #include "amqp/wire/notes.h"
 #include "amqp/wire/properties.h"
 #include "support/test.h"

@@ -1,5 +1,5 @@
 /* test_retry_policy.c - the delays of every growth, and what jitter makes of them. */
-#include "base/retry_policy.h"
+#include "base/backoff.h"
 #include "support/test.h"
 
 #define DRAWS 20000

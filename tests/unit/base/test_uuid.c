@@ -1,5 +1,5 @@
-/* test_uuid.c - base/uuid.h */
-#include "base/uuid.h"
+/* test_uuid.c - base/random.h */
+#include "base/random.h"
 
 #include <sys/wait.h>
 #include <unistd.h>

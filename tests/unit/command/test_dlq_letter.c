@@ -1,10 +1,10 @@
 /* test_dlq_letter.c - what a dead letter's envelope says, its signature, the way back, filters and
  * times of `warren dlq`, and the names of queues.
  */
-#include "amqp/wire/annotations.h"
+#include "amqp/wire/notes.h"
 #include "amqp/wire/properties.h"
-#include "command/dlq/dlq_groups.h"
 #include "command/dlq/command_dlq.h"
+#include "command/dlq/dlq_groups.h"
 #include "support/test.h"
 
 #define FIELDS_MAX 24

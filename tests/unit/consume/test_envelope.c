@@ -1,6 +1,6 @@
 /* What the properties of a copy are: the message's own, and the notes; always within their bound.
  */
-#include "amqp/wire/annotations.h"
+#include "amqp/wire/notes.h"
 #include "amqp/wire/properties.h"
 #include "consume/relay/envelope.h"
 #include "support/test.h"
@@ -122,7 +122,7 @@ static void a_nul_ends_no_name(void **state)
     assert_memory_equal(key->as.bytes.data, "eu\0de", 5);
 }
 
-/* Each fact stands in its header, with the type that annotations.h says. */
+/* Each fact stands in its header, with the type that notes.h says. */
 static void every_fact_is_noted(void **state)
 {
     struct rig *rig = *state;

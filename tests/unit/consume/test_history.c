@@ -1,5 +1,5 @@
 /* What headers tell of a message's way so far; which notes count: test_notes.c. */
-#include "amqp/wire/annotations.h"
+#include "amqp/wire/notes.h"
 #include "amqp/wire/properties.h"
 #include "consume/relay/history.h"
 #include "support/test.h"

@@ -1,7 +1,7 @@
 /* The end of an attempt in vain: what is held, what is published in the message's place and with
  * which notes, and what the receipt of that means. The publisher is the test's.
  */
-#include "amqp/wire/annotations.h"
+#include "amqp/wire/notes.h"
 #include "amqp/wire/properties.h"
 #include "consume/job/job.h"
 #include "support/fake_clock.h"

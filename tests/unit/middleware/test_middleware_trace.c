@@ -1,7 +1,7 @@
 /* test_middleware_trace.c - which trace a job gets from the headers of its message. */
 #include <pthread.h>
 
-#include "amqp/wire/annotations.h"
+#include "amqp/wire/notes.h"
 #include "base/span.h"
 #include "base/traceparent.h"
 #include "fake_job.h"

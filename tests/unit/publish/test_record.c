@@ -1,6 +1,6 @@
 /* test_record.c - messages become the right frames, for any channel and frame_max. */
-#include "amqp/wire/annotations.h"
 #include "amqp/wire/frame.h"
+#include "amqp/wire/notes.h"
 #include "amqp/wire/properties.h"
 #include "publish/message/record.h"
 #include "support/test.h"
