@@ -5,8 +5,8 @@
 #include "amqp/net/transport.h"
 #include "amqp/net/uri.h"
 #include "app/tracing_settings.h"
-#include "base/suggest.h"
 #include "base/error.h"
+#include "base/suggest.h"
 
 /* Long enough for a path of usual length; longer ones are cut. */
 #define PLACE_SIZE 320

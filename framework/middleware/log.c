@@ -11,9 +11,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "base/suggest.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/suggest.h"
 #include "middleware/job_line.h"
 
 #define SAMPLE_MAX 1000000000

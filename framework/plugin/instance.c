@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/suggest.h"
 #include "base/error.h"
+#include "base/suggest.h"
 
 /* ---- who it was that ended the process ----
  *

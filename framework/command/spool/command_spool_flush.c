@@ -1,7 +1,6 @@
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "command/cli/message_options.h"
 #include "command/cli/print.h"

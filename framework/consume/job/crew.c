@@ -3,8 +3,8 @@
 
 #include <stdlib.h>
 
-#include "consume/job/job_span.h"
 #include "consume/job/chain.h"
+#include "consume/job/job_span.h"
 
 static enum warren_status make_jobs(struct crew *crew, const struct job_source *source)
 {

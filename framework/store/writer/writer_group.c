@@ -1,6 +1,4 @@
 /* writer_group.c - one transaction of a writer: its works, with what handlers have written. */
-#include <sqlite3.h>
-
 #include "store/writer/writer_private.h"
 
 /* Between attempts at what failed, doubling. */
