@@ -5,6 +5,7 @@
 
 #include "base/ascii.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/suggest.h"
 #include "config/mapping.h"
 #include "config/secret.h"
@@ -237,6 +238,21 @@ static bool set_by_kubernetes(const char *name, const char *value)
            (port && port[5] == '_' && port[6] >= '0' && port[6] <= '9');
 }
 
+/* Another program's, unless it is nearly one of ours. */
+static void leave_alone(const char *name, const char *const names[CONFIG_OPTION_COUNT])
+{
+    const char *behind_prefix[CONFIG_OPTION_COUNT];
+    const char *near;
+
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++)
+        behind_prefix[i] = names[i] + 7;
+    near = suggest(name + 7, behind_prefix, CONFIG_OPTION_COUNT);
+    if (near)
+        log_warn(
+            "environment variable %s is ignored, for no option has it; did you mean WARREN_%s?",
+            name, near);
+}
+
 static enum warren_status read_variable(struct config_scope *scope, struct config_private *config,
                                         const char *entry)
 {
@@ -255,9 +271,12 @@ static enum warren_status read_variable(struct config_scope *scope, struct confi
             return set_text(scope, config, &config_options[i], name, entry + len + 1);
         names[i] = variables[i];
     }
-    if (set_by_kubernetes(name, entry + len + 1) ||
-        (!begins_like_section(name + 7) && !is_only_in_file(name + 7)))
+    if (set_by_kubernetes(name, entry + len + 1))
         return WARREN_OK;
+    if (!begins_like_section(name + 7) && !is_only_in_file(name + 7)) {
+        leave_alone(name, names);
+        return WARREN_OK;
+    }
     return no_such_option(scope, "environment variable", name, name + 7, names);
 }
 

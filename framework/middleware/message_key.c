@@ -6,6 +6,9 @@
 #include "base/error.h"
 #include "base/field_type.h"
 
+/* Of a header, as the wire has it. */
+#define NAME_MAX_BYTES 255
+
 enum warren_status message_key_read(struct message_key *key, const char *text,
                                     const struct warren_subscription_info *info,
                                     struct warren_error *error)
@@ -16,6 +19,10 @@ enum warren_status message_key_read(struct message_key *key, const char *text,
     if (strncmp(text, "header ", 7) == 0 && text[7 + strspn(text + 7, " ")]) {
         key->source = MESSAGE_KEY_HEADER;
         key->header = text + 7 + strspn(text + 7, " ");
+        if (strlen(key->header) > NAME_MAX_BYTES)
+            return error_set(error, WARREN_ECONFIG,
+                             "key: the name of a header has at most %d bytes, and this one %zu",
+                             NAME_MAX_BYTES, strlen(key->header));
         return WARREN_OK;
     }
     if (strcmp(text, "handler") != 0)

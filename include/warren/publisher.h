@@ -123,9 +123,10 @@ struct warren_publisher_options {
     const char *cert_file;     /**< PEM, client certificate; NULL: none */
     const char *key_file;      /**< PEM, its key */
     bool sasl_external;        /**< log in by the client certificate */
-    const char *name;          /**< shown in the broker's connection list; NULL: "warren" */
-    uint32_t window_messages;  /**< unconfirmed messages, 1 to 1000000 (1000) */
-    size_t window_bytes;       /**< unconfirmed bytes, headers and bodies (64 MiB) */
+    const char
+        *name; /**< shown in the broker's connection list, at most 1024 bytes; NULL: "warren" */
+    uint32_t window_messages; /**< unconfirmed messages, 1 to 1000000 (1000) */
+    size_t window_bytes;      /**< unconfirmed bytes, headers and bodies (64 MiB) */
     enum warren_when_full when_full;
     uint32_t block_timeout_ms; /**< longest wait for room; 0: for ever (30000) */
     uint32_t timeout_ms;       /**< a message's longest life in the window; 0: for ever (120000) */

@@ -276,6 +276,8 @@ static void without_what_is_needed_nothing_is_done(void **state)
     struct warren_publish publish = {.routing_key = f->queue, .message = &message};
     const struct warren_publish nothing = {.routing_key = f->queue};
     struct warren_publisher_options options;
+    struct warren_error error = {WARREN_OK, ""};
+    char name[1026] = "";
     enum warren_result result;
     struct warren_reply *reply;
     struct warren_publisher *p;
@@ -284,6 +286,12 @@ static void without_what_is_needed_nothing_is_done(void **state)
     warren_publisher_options_init(&options);
     assert_int_equal(warren_publisher_new(NULL, &p, NULL), WARREN_EINVAL);
     assert_int_equal(warren_publisher_new(&options, NULL, NULL), WARREN_EINVAL);
+    memset(name, 'n', sizeof name - 1);
+    options.uris = (const char *const[]){broker->uri};
+    options.uri_count = 1;
+    options.name = name;
+    assert_int_equal(warren_publisher_new(&options, &p, &error), WARREN_EINVAL);
+    assert_string_equal(error.text, "name has 1025 bytes, must have at most 1024");
     p = f->publisher = publisher_open(broker->uri, NULL);
     assert_int_equal(warren_publisher_publish(p, NULL, NULL, NULL, NULL), WARREN_EINVAL);
     assert_int_equal(warren_publisher_publish(p, &nothing, NULL, NULL, NULL), WARREN_EINVAL);

@@ -47,6 +47,18 @@ static enum cli_status print_reply(struct request *r, const struct warren_reply 
     return CLI_OK;
 }
 
+/* "no reply within 968 ms": what was left behind connecting is no news. */
+static enum cli_status failed(const struct cli *cli, const struct warren_error *error,
+                              uint32_t timeout_ms)
+{
+    const char *within = strstr(error->text, " within ");
+
+    if (error->status != WARREN_ETIMEOUT || !within)
+        return cli_error(cli, error);
+    return cli_failed(cli, "%.*s within %.*f s", (int)(within - error->text), error->text,
+                      timeout_ms % 1000 ? 3 : 0, (double)timeout_ms / 1000);
+}
+
 /* The connection is a part of the request's time; its failure has better words of its own. */
 static enum cli_status ask(struct request *r, struct warren_publisher *publisher,
                            uint32_t timeout_ms)
@@ -64,7 +76,7 @@ static enum cli_status ask(struct request *r, struct warren_publisher *publisher
     left_ms = until_ms - clock_now_ms(clock_monotonic());
     if (warren_publisher_request(publisher, &publish, left_ms > 0 ? (uint32_t)left_ms : 1, &reply,
                                  &error) != WARREN_OK)
-        return cli_error(r->options.cli, &error);
+        return failed(r->options.cli, &error, timeout_ms);
     result = print_reply(r, reply);
     warren_reply_free(reply);
     return result;

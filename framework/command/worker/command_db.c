@@ -10,14 +10,14 @@
 
 /* The arguments, all of them, of which the first is a database, opened to be read. NULL:
  * cli->status, the error was printed. */
-static struct database *take_arguments(struct cli *cli, const char *const names[], size_t count,
-                                       const char *arguments[])
+static struct database *take_arguments(struct cli *cli, void *values, const char *const names[],
+                                       size_t count, const char *arguments[])
 {
     struct database_options options = {.read_only = true};
     struct warren_error error = {WARREN_OK, ""};
     struct database *database = NULL;
 
-    if (!cli_read(cli, NULL))
+    if (!cli_read(cli, values))
         return NULL;
     for (size_t i = 0; i < count; i++) {
         arguments[i] = cli_argument(cli);
@@ -34,6 +34,13 @@ static struct database *take_arguments(struct cli *cli, const char *const names[
 }
 
 /* ---- check ---- */
+
+struct check {
+    bool json;
+};
+
+static const struct cli_option check_options[] = {
+    CLI_FLAG("json", 'j', "Print one JSON object", struct check, json), CLI_END};
 
 static void write_size(const char *what, int64_t bytes)
 {
@@ -76,7 +83,21 @@ static void write_census(const struct database_size *size, const struct census *
     printf("%-10s %" PRId64 "\n", "spooled", census->spooled);
 }
 
-static enum cli_status check(struct cli *cli, struct database *database)
+static void print_json(const char *path, const struct database_size *size,
+                       const struct census *census)
+{
+    bool any = census->done > 0;
+
+    cli_print_json(json_pack("{s:o, s:I, s:{s:I, s:I, s:I}, s:I, s:o, s:o, s:I, s:I}", "file",
+                             cli_json_text(path), "schema", (json_int_t)size->version, "bytes",
+                             "file", (json_int_t)size->file, "log", (json_int_t)size->wal, "unused",
+                             (json_int_t)size->unused, "done", (json_int_t)census->done, "oldest",
+                             any ? cli_json_time(census->oldest_ms / 1000) : json_null(), "newest",
+                             any ? cli_json_time(census->newest_ms / 1000) : json_null(), "claimed",
+                             (json_int_t)census->claimed, "spooled", (json_int_t)census->spooled));
+}
+
+static enum cli_status check(struct cli *cli, struct database *database, bool json)
 {
     struct warren_error error = {WARREN_OK, ""};
     struct database_size size;
@@ -93,6 +114,10 @@ static enum cli_status check(struct cli *cli, struct database *database)
     if (database_size(database, &size, &error) != WARREN_OK ||
         census_take(database, &census, &error) != WARREN_OK)
         return cli_error(cli, &error);
+    if (json) {
+        print_json(database_path(database), &size, &census);
+        return CLI_OK;
+    }
     printf("%s: sound\n", database_path(database));
     write_census(&size, &census);
     return CLI_OK;
@@ -102,12 +127,13 @@ static enum cli_status run_check(struct cli *cli)
 {
     static const char *const names[] = {"file"};
     const char *path;
-    struct database *database = take_arguments(cli, names, 1, &path);
+    struct check given = {.json = false};
+    struct database *database = take_arguments(cli, &given, names, 1, &path);
     enum cli_status status;
 
     if (!database)
         return cli->status;
-    status = check(cli, database);
+    status = check(cli, database, given.json);
     database_close(database);
     return status;
 }
@@ -116,6 +142,7 @@ const struct command command_db_check = {
     .name = "db check",
     .arguments = "FILE",
     .summary = "Check a database file, and show what is in it",
+    .options = check_options,
     .run = run_check,
     .details =
         "All of the file is read, and it is shown how large it is and what is in it. Workers may\n"
@@ -131,7 +158,7 @@ static enum cli_status run_backup(struct cli *cli)
     static const char *const names[] = {"file", "file to copy it to"};
     struct warren_error error = {WARREN_OK, ""};
     const char *paths[2];
-    struct database *database = take_arguments(cli, names, 2, paths);
+    struct database *database = take_arguments(cli, NULL, names, 2, paths);
     enum warren_status status;
 
     if (!database)

@@ -16,6 +16,8 @@
 #define WINDOW_MESSAGES_MAX 1000000
 #define HEARTBEAT_MAX_S     65535
 #define SPOOL_BYTES_MIN     4096
+/* It is part of a frame that a broker takes before frame_max is agreed upon. */
+#define NAME_MAX_BYTES 1024
 
 void warren_publisher_options_init(struct warren_publisher_options *options)
 {
@@ -92,6 +94,9 @@ static enum warren_status check_numbers(const struct warren_publisher_options *o
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
         if (check_range(&ranges[i], error) != WARREN_OK)
             return WARREN_EINVAL;
+    if (o->name && strlen(o->name) > NAME_MAX_BYTES)
+        return error_set(error, WARREN_EINVAL, "name has %zu bytes, must have at most %d",
+                         strlen(o->name), NAME_MAX_BYTES);
     if (o->when_full != WARREN_BLOCK && o->when_full != WARREN_FAIL)
         return error_set(error, WARREN_EINVAL, "when_full must be WARREN_BLOCK or WARREN_FAIL");
     if (o->spool_path && !*o->spool_path)

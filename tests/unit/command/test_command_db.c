@@ -63,6 +63,20 @@ static void a_sound_file(void **state)
     assert_string_equal(err, "");
 }
 
+/* The same for a program. */
+static void as_json(void **state)
+{
+    struct files *files = *state;
+    char line[192];
+
+    assert_int_equal(RUN("db", "check", "--json", files->store), CLI_OK);
+    snprintf(line, sizeof line, "{\"file\":\"%s\",\"schema\":", files->store);
+    assert_has(out, line);
+    assert_has(out, "\"done\":2,\"oldest\":\"1970-01-01T00:00:01Z\",\"newest\":"
+                    "\"1970-01-02T00:00:00Z\",\"claimed\":0,\"spooled\":0}\n");
+    assert_string_equal(err, "");
+}
+
 /* A damaged file is a failure, and the advice is there. */
 static void a_damaged_file(void **state)
 {
@@ -113,10 +127,8 @@ static void a_backup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_sound_file),
-        TEST(a_damaged_file),
-        TEST(what_cannot_be_checked),
-        TEST(a_backup),
+        TEST(a_sound_file),           TEST(as_json),  TEST(a_damaged_file),
+        TEST(what_cannot_be_checked), TEST(a_backup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,7 +45,7 @@ static void help_of_a_group(void **state)
 static void help_without_options(void **state)
 {
     (void)state;
-    assert_int_equal(RUN("db", "check", "--help"), CLI_OK);
+    assert_int_equal(RUN("db", "backup", "--help"), CLI_OK);
     assert_has(out, "-h, --help");
     assert_null(strstr(out, "Options:"));
 }

@@ -218,6 +218,30 @@ static void wrong_variables_are_refused(void **state)
     config_free(helper_config(NULL, "PATH=/bin", NULL));
 }
 
+static void count_line(enum warren_log_level level, const char *line, void *user)
+{
+    if (level == WARREN_LOG_WARN && strstr(line, "WARREN_BROKR_URI is ignored") &&
+        strstr(line, "did you mean WARREN_BROKER_URI?"))
+        ++*(int *)user;
+    else
+        *(int *)user = 1000;
+}
+
+/* One that is nearly an option's is left alone, too, and warned of; another program's is not. */
+static void a_misspelt_section_is_warned_of(void **state)
+{
+    int lines = 0;
+
+    (void)state;
+    assert_int_equal(log_divert(count_line, &lines), WARREN_OK);
+    config_free(helper_config(NULL, "WARREN_BROKR_URI=amqp://b", NULL));
+    assert_int_equal(lines, 1);
+    config_free(helper_config(NULL, "WARREN_TEST_NODE=x", NULL));
+    config_free(helper_config(NULL, "WARREN_HOME=/x", NULL));
+    assert_int_equal(lines, 1);
+    log_divert(NULL, NULL);
+}
+
 /* What Kubernetes sets for a service named warren-broker is not for us. */
 static void variables_of_kubernetes_are_ignored(void **state)
 {
@@ -325,6 +349,7 @@ int main(void)
         HELPER_TEST(sources_override_each_other_in_order),
         HELPER_TEST(addresses_may_be_a_list),
         HELPER_TEST(wrong_variables_are_refused),
+        HELPER_TEST(a_misspelt_section_is_warned_of),
         HELPER_TEST(variables_of_kubernetes_are_ignored),
         HELPER_TEST(numbers_have_a_point),
         HELPER_TEST(wrong_sets_are_refused),

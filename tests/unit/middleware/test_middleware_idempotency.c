@@ -495,10 +495,15 @@ static void bad_options(void **state)
     const char *body[] = {"key", "body", NULL};
     const char *header[] = {"key", "header ", NULL};
     const char *handler[] = {"key", "handler", NULL};
+    char name[7 + 256 + 1] = "header ";
+    const char *long_header[] = {"key", name, NULL};
 
     assert_int_equal(try_to_open(rig, body, &error), WARREN_ECONFIG);
     assert_non_null(strstr(error.text, "none of message_id"));
     assert_int_equal(try_to_open(rig, header, &error), WARREN_ECONFIG);
+    memset(name + 7, 'n', sizeof name - 8);
+    assert_int_equal(try_to_open(rig, long_header, &error), WARREN_ECONFIG);
+    assert_non_null(strstr(error.text, "at most 255 bytes, and this one 256"));
     assert_int_equal(try_to_open(rig, handler, &error), WARREN_ECONFIG);
     assert_non_null(strstr(error.text, "p.charge has no key function"));
     assert_null(rig->state);
