@@ -491,8 +491,8 @@ static void release(struct warren_worker *worker)
     worker_streams_close(&worker->streams);
     subscriptions_close(worker->open);
     runtime_free(worker->runtime);
-    otlp_free(worker->otlp);
-    tracing_settings_done(&worker->tracing);
+    if (otlp_free(worker->otlp))
+        tracing_settings_done(&worker->tracing);
     key_writer_free(worker->key_writer);
     worker_reload_done(&worker->reload);
     worker_setup_done(&worker->setup);

@@ -26,7 +26,9 @@
 #define ANSWER_MAX   ((size_t)64 * 1024)
 /* How soon http_client_cancel() ends a request. */
 #define CANCEL_MS 1000
-#define WHY_SIZE  WARREN_ERROR_TEXT_MAX
+/* After that it does not come back. */
+#define HANGS_MS 2000
+#define WHY_SIZE WARREN_ERROR_TEXT_MAX
 
 /* Values of the label `reason`, besides SPAN_DROPPED_FULL. */
 enum dropped { UNREACHABLE, REFUSED, STOPPED, DROPPED };
@@ -44,6 +46,7 @@ struct otlp {
     struct condition changed;
     int64_t end_ms; /* under the lock, as the next: when to give up; INT64_MAX: not stopping */
     bool ended;
+    bool hangs; /* the thread was left alone */
 
     /* The thread's. */
     struct otlp_origin origin;
@@ -390,31 +393,39 @@ enum warren_status otlp_start(const struct otlp_options *options, struct otlp **
     return WARREN_OK;
 }
 
+/* Under the lock. */
+static void await_end(struct otlp *o, int64_t until_ms)
+{
+    while (!o->ended && condition_wait_until_ms(&o->changed, &o->lock, until_ms))
+        continue;
+}
+
 void otlp_stop(struct otlp *o, uint32_t ms)
 {
-    int64_t cancel_ms;
-
     if (!o || is_stopping(o))
         return;
     pthread_mutex_lock(&o->lock);
     o->end_ms = now_ms() + ms;
-    cancel_ms = o->end_ms - CANCEL_MS;
     condition_broadcast(&o->changed);
     sem_post(&o->tracer.wake);
-    while (!o->ended && condition_wait_until_ms(&o->changed, &o->lock, cancel_ms))
-        continue;
+    await_end(o, o->end_ms - CANCEL_MS);
     if (!o->ended)
         http_client_cancel(o->client);
+    await_end(o, o->end_ms + HANGS_MS);
+    o->hangs = !o->ended;
     pthread_mutex_unlock(&o->lock);
-    pthread_join(o->thread, NULL);
+    if (!o->hangs)
+        pthread_join(o->thread, NULL);
 }
 
-void otlp_free(struct otlp *o)
+bool otlp_free(struct otlp *o)
 {
     if (!o)
-        return;
+        return true;
     if (o->collector.collect)
         metrics_collect_remove(&o->collector);
+    if (o->hangs)
+        return false;
     http_client_free(o->client);
     tracer_done(&o->tracer);
     buffer_done(&o->batch);
@@ -429,6 +440,7 @@ void otlp_free(struct otlp *o)
     free((char *)(uintptr_t)o->options.url);
     free((char *)(uintptr_t)o->options.server);
     free(o);
+    return true;
 }
 
 struct tracer *otlp_tracer(struct otlp *o)

@@ -35,11 +35,18 @@ struct otlp_options {
 /** WARREN_OK; WARREN_ENOMEM, WARREN_EIO with @error. Thread: that of the next two, too. */
 enum warren_status otlp_start(const struct otlp_options *options, struct otlp **ret_otlp,
                               struct warren_error *error);
-/** Send what there is, within @ms, and end the thread; what comes later is lost. Harmless to
- * repeat. NULL is fine. */
+/**
+ * Send what there is, within @ms, and end the thread; what comes later is lost. A thread that hangs
+ * for 2 s more, as in a look-up of a name, or in memory that a handler has broken, is left alone.
+ * Harmless to repeat. NULL is fine.
+ */
 void otlp_stop(struct otlp *otlp, uint32_t ms);
-/** Stopped, and nobody has its tracer any more. NULL is fine. */
-void otlp_free(struct otlp *otlp);
+/**
+ * Stopped, and nobody has its tracer any more. NULL is fine.
+ *
+ * @return false: a thread that hangs has it all, also what was borrowed, until the process ends
+ */
+bool otlp_free(struct otlp *otlp);
 
 /** Of NULL: NULL. Thread: any. */
 struct tracer *otlp_tracer(struct otlp *otlp);
