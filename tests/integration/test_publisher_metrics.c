@@ -180,6 +180,51 @@ static void losses_are_seen(void **state)
     end(&f);
 }
 
+/* ---- requests ---- */
+
+#define REQUESTS_MAX 65536
+
+static void on_reply(enum warren_status status, struct warren_reply *reply, const char *why,
+                     void *user)
+{
+    unsigned *ended = user;
+
+    (void)status;
+    (void)why;
+    assert_null(reply);
+    ++*ended;
+}
+
+/* As many as may be open wait for a connection; the next is refused, and counted. */
+static void requests_are_seen(void **state)
+{
+    struct warren_message message = {.body = warren_text("?")};
+    const struct warren_publish publish = {.routing_key = "q", .message = &message};
+    struct warren_publisher_options options;
+    struct warren_publisher *publisher;
+    unsigned ended = 0;
+
+    (void)state;
+    warren_publisher_options_init(&options);
+    options.name = "metered";
+    options.window_messages = 2 * REQUESTS_MAX;
+    publisher = publisher_open("amqp://127.0.0.1:1/", &options);
+    for (int i = 0; i < REQUESTS_MAX; i++)
+        assert_int_equal(
+            warren_publisher_request_async(publisher, &publish, 600000, on_reply, &ended, NULL),
+            WARREN_OK);
+    assert_series(OF("requests_open"), REQUESTS_MAX);
+    assert_series(OF("requests_full_total"), 0);
+    assert_int_equal(
+        warren_publisher_request_async(publisher, &publish, 600000, on_reply, &ended, NULL),
+        WARREN_EFULL);
+    assert_series(OF("requests_full_total"), 1);
+    assert_series(OF("requests_open"), REQUESTS_MAX);
+    assert_series(OF("requests_total"), REQUESTS_MAX);
+    warren_publisher_close(publisher, 0);
+    assert_int_equal(ended, REQUESTS_MAX);
+}
+
 /* ---- the spool ---- */
 
 /* Without a broker everything waits on disk, and gets older. */
@@ -220,6 +265,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_becomes_of_messages_is_seen),
         cmocka_unit_test(losses_are_seen),
+        cmocka_unit_test(requests_are_seen),
         cmocka_unit_test(a_spool_is_seen),
     };
 
