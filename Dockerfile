@@ -26,8 +26,8 @@ RUN cmake -S . -B /build -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
 FROM debian:12-slim
 RUN apt-get update \
  && apt-get install -y --no-install-recommends \
-      librabbitmq4 libevent-core-2.1-7 libyaml-0-2 libpopt0 libxxhash0 libjansson4 \
-      libssl3 libsqlite3-0 libcurl4 libncursesw6 ca-certificates \
+      librabbitmq4 libevent-core-2.1-7 libevent-openssl-2.1-7 libyaml-0-2 libpopt0 libxxhash0 \
+      libjansson4 libssl3 libsqlite3-0 libcurl4 libncursesw6 ca-certificates \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin warren \
  && install -d -o 10001 -m 700 /var/lib/warren

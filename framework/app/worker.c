@@ -142,6 +142,7 @@ static enum warren_status make_runtime(struct warren_worker *worker, struct warr
         .drain_timeout_ms = (uint32_t)config->drain.timeout_ms,
         .flight = worker->flight.flight,
         .tracer = otlp_tracer(worker->otlp),
+        .depth_period_ms = worker->admin ? DEPTH_PERIOD_MS : 0,
         .publisher = worker->publisher,
     };
     enum warren_status status;
@@ -185,7 +186,9 @@ static enum warren_status set_up(struct warren_worker *worker,
     worker->owns_log = log_start(STDERR_FILENO) == WARREN_OK;
     if (worker->owns_log && !worker->diverts_log)
         descriptors_add(STDERR_FILENO, -1, "the log");
-    status = worker_store_open(&worker->setup, &worker->key_writer, error);
+    status = admin_open(worker->setup.config, &worker->admin, error);
+    if (status == WARREN_OK)
+        status = worker_store_open(&worker->setup, &worker->key_writer, error);
     if (status == WARREN_OK)
         status = subscriptions_open(&worker->setup, worker->key_writer, &worker->open, error);
     if (status == WARREN_OK)
@@ -247,6 +250,7 @@ static void hang_up(struct warren_worker *worker)
     worker_orphans_plugins_begin(&worker->orphans);
     subscriptions_reopen(worker->open);
     worker_reload(&worker->reload, &worker->setup, worker->open, worker->publisher);
+    admin_reload(worker->admin);
     worker_orphans_plugins_end(&worker->orphans);
 }
 
@@ -385,6 +389,7 @@ static enum warren_status run(struct warren_worker *worker)
         log_error("cannot start: %s", error.text);
         return status;
     }
+    admin_watch(worker->admin, worker->runtime, worker->publisher);
     wait_for_end(worker);
     runtime_stats(worker->runtime, &stats);
     worker->abandoned = worker->end_unfinished > 0;
@@ -477,10 +482,12 @@ static void close_publisher(struct warren_worker *worker)
  * it until the process ends. */
 static void release(struct warren_worker *worker)
 {
+    admin_unwatch(worker->admin);
     if (worker->abandoned) {
         runtime_join(worker->runtime);
         otlp_stop(worker->otlp, left_ms(worker, TRACES_FLUSH_MS));
         worker_flight_close(&worker->flight, true);
+        admin_close(worker->admin, true);
         return;
     }
     close_publisher(worker);
@@ -495,6 +502,7 @@ static void release(struct warren_worker *worker)
         tracing_settings_done(&worker->tracing);
     key_writer_free(worker->key_writer);
     worker_reload_done(&worker->reload);
+    admin_close(worker->admin, false);
     worker_setup_done(&worker->setup);
 }
 

@@ -19,6 +19,7 @@
 #include "app/worker_streams.h"
 #include "app/worker_subscriptions.h"
 #include "consume/runtime/runtime.h"
+#include "observe/admin.h"
 #include "store/writer/key_writer.h"
 
 enum life { NEW, RUNNING, ENDED };
@@ -38,7 +39,8 @@ struct warren_worker {
     struct otlp *otlp; /* sends spans; NULL: nobody does */
     struct worker_orphans orphans;
     struct worker_metrics metrics;
-    _Atomic int state; /* enum warren_worker_state, as on_state was told */
+    struct admin *admin; /* NULL: none */
+    _Atomic int state;   /* enum warren_worker_state, as on_state was told */
     void (*on_state)(enum warren_worker_state state, void *user);
     void *user;                    /* of on_state */
     struct runtime_events reports; /* the log's, of those events that others want, too */

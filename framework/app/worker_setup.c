@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "config/node.h"
 #include "middleware/builtin.h"
+#include "observe/admin.h"
 #include "plugin/loader.h"
 
 static enum warren_status refused(const struct config *config, size_t index,
@@ -157,6 +158,8 @@ enum warren_status worker_setup_again(struct worker_setup *setup,
     if (status != WARREN_OK)
         return status;
     status = settings_check(setup->config, error);
+    if (status == WARREN_OK)
+        status = admin_check(setup->config, error);
     if (status != WARREN_OK)
         return status;
     setup->registry = registry_new(builtin_middlewares);

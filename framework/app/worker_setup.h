@@ -29,8 +29,8 @@ struct worker_setup {
 };
 
 /**
- * Read the configuration, check the broker section, load the plugins, find every handler and
- * middleware, check their options.
+ * Read the configuration, check the sections broker and admin, load the plugins, find every handler
+ * and middleware, check their options.
  *
  * @return WARREN_OK; WARREN_ECONFIG, WARREN_EPLUGIN, WARREN_EINVAL or WARREN_ENOMEM with @error;
  *         worker_setup_done() in any case

@@ -54,6 +54,7 @@ void worker_state_look(struct warren_worker *worker)
 {
     enum warren_worker_state state = state_of(worker);
 
+    admin_phase(worker->admin, state);
     if (atomic_exchange(&worker->state, (int)state) != (int)state && worker->on_state)
         worker->on_state(state, worker->user);
 }

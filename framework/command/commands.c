@@ -20,6 +20,7 @@ static const struct command no_command = {.name = ""};
 
 const struct command *const commands[] = {&command_run,
                                           &command_check,
+                                          &command_health,
                                           &command_publish,
                                           &command_request,
                                           &command_handlers,

@@ -22,7 +22,9 @@ struct http_client_options {
     const char *ca_file;   /* PEM; NULL: the system's certificates */
     const char *cert_file; /* the client's own, PEM, */
     const char *key_file;  /* and its key */
-    bool direct;           /* no proxy, whatever http_proxy and its like say in the environment */
+    bool any_name; /* the server's certificate may be for another name: good where ca_file is
+                      that very certificate */
+    bool direct;   /* no proxy, whatever http_proxy and its like say in the environment */
 };
 
 /** One request. Everything is borrowed during the call. */

@@ -234,6 +234,11 @@ struct clock *loop_clock(struct loop *loop)
     return loop->clock;
 }
 
+struct event_base *loop_base(struct loop *loop)
+{
+    return loop->base;
+}
+
 int64_t loop_now_ms(struct loop *loop)
 {
     return clock_now_ms(loop->clock);

@@ -1,5 +1,5 @@
 /* loop.h - one event loop: descriptors, timers, signals, and work posted from other threads.
- * The only home of libevent.
+ * The home of libevent; its bufferevents are in http/.
  * Thread: everything on the loop's own thread, but loop_post() and loop_stop(), which any may call.
  */
 #ifndef WARREN_LOOP_LOOP_H
@@ -12,6 +12,7 @@
 
 struct loop;
 struct event;
+struct event_base;
 
 /**
  * A loop with microsecond timers. Run it on any one thread.
@@ -28,6 +29,8 @@ void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 /** The clock that it was given. Thread: as that clock. */
 struct clock *loop_clock(struct loop *loop);
+/** libevent's side of it, for who needs more of libevent than this has: http/. */
+struct event_base *loop_base(struct loop *loop);
 /** What it says. Thread: as that clock. */
 int64_t loop_now_ms(struct loop *loop);
 

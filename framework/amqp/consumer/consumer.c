@@ -367,6 +367,14 @@ uint32_t consumer_generation(const struct consumer *consumer)
     return atomic_load(&consumer->generation);
 }
 
+void consumer_look(const struct consumer *consumer, struct consumer_look *ret)
+{
+    *ret = (struct consumer_look){.consuming = consumer->state == CONSUMER_CONSUMING,
+                                  .full = consumer->full,
+                                  .at_gap = consumer->at_gap,
+                                  .reason = consumer->reason};
+}
+
 stream_begin consumer_begin(const struct consumer *consumer)
 {
     return stream_offsets_begin(&consumer->offsets);

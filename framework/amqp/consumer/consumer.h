@@ -115,6 +115,16 @@ stream_begin consumer_begin(const struct consumer *consumer);
 /** Bytes of the deliveries that are unsettled. Thread: any. */
 size_t consumer_bytes(const struct consumer *consumer);
 
+/** What keeps the broker from sending. */
+struct consumer_look {
+    bool consuming;     /* nothing: consume-ok came, and no cancel was sent since */
+    bool full;          /* prefetch_bytes */
+    bool at_gap;        /* of a stream, with stop_at_gap */
+    const char *reason; /* of the interruption that lasts; "": there is none. Valid until the loop's
+                           next turn */
+};
+void consumer_look(const struct consumer *consumer, struct consumer_look *ret);
+
 struct consumer_stats {
     uint64_t delivered;
     uint64_t redelivered;

@@ -13,6 +13,7 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 
+#include "amqp/net/tls_server.h"
 #include "base/error.h"
 #include "base/input_file.h"
 
@@ -151,7 +152,7 @@ static enum warren_status load_certificate(SSL_CTX *ssl, const struct tls_option
         return WARREN_OK;
     if (!cert || !key)
         return error_set(error, WARREN_ECONFIG,
-                         "a client certificate needs two files: the certificate and its key");
+                         "a certificate needs two files: the certificate and its key");
     if (check_file(error, "certificate file", cert) != WARREN_OK ||
         check_file(error, KEY_FILE, key) != WARREN_OK)
         return WARREN_ECONFIG;
@@ -210,6 +211,49 @@ enum warren_status tls_context_new(const struct tls_options *options, struct tls
 
 fail:
     tls_context_free(context);
+    return status;
+}
+
+/* ---- for who listens ---- */
+
+static enum warren_status load_for_server(SSL_CTX *ssl, const struct tls_options *options,
+                                          struct warren_error *error)
+{
+    enum warren_status status = load_certificate(ssl, options, error);
+
+    if (status != WARREN_OK || !options->ca_file)
+        return status;
+    status = load_authorities(ssl, options->ca_file, error);
+    if (status == WARREN_OK) {
+        SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+        /* What a client is told, so that it knows which certificate to send. */
+        SSL_CTX_set_client_CA_list(ssl, SSL_load_client_CA_file(options->ca_file));
+    }
+    return status;
+}
+
+enum warren_status tls_server_context_new(const struct tls_options *options, SSL_CTX **ret,
+                                          struct warren_error *error)
+{
+    SSL_CTX *ssl;
+    enum warren_status status;
+
+    if (!options->cert_file || !options->key_file)
+        return error_set(error, WARREN_ECONFIG, "TLS needs two files: the certificate and its key");
+    ERR_clear_error();
+    ssl = SSL_CTX_new(TLS_server_method());
+    if (!ssl)
+        return error_set(error, WARREN_ENOMEM, "OpenSSL cannot start: %s", first_reason());
+    set_rules(ssl);
+    SSL_CTX_set_verify(ssl, SSL_VERIFY_NONE, NULL);
+    SSL_CTX_set_read_ahead(ssl, 0);  /* libevent asks for what is decoded alone */
+    SSL_CTX_set_num_tickets(ssl, 0); /* there is no session to resume */
+    status = load_for_server(ssl, options, error);
+    ERR_clear_error();
+    if (status == WARREN_OK)
+        *ret = ssl;
+    else
+        SSL_CTX_free(ssl);
     return status;
 }
 

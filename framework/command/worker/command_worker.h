@@ -23,6 +23,7 @@ bool worker_request_read(struct worker_request *request, struct cli *cli,
 
 extern const struct command command_run;
 extern const struct command command_check;
+extern const struct command command_health;
 extern const struct command command_handlers;
 extern const struct command command_invoke;
 extern const struct command command_config_reference;

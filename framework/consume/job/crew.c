@@ -65,6 +65,19 @@ bool crew_run(struct crew *crew, uint32_t worker, struct attempt *attempt, int64
     return job_end(job, outcome);
 }
 
+int64_t crew_overdue_ms(const struct crew *crew, int64_t now_ms)
+{
+    int64_t longest_ms = 0;
+
+    for (uint32_t i = 0; i < crew->concurrency; i++) {
+        int64_t limit_ms = atomic_load_explicit(&crew->jobs[i]->limit_ms, memory_order_relaxed);
+
+        if (limit_ms < now_ms && now_ms - limit_ms > longest_ms)
+            longest_ms = now_ms - limit_ms;
+    }
+    return longest_ms;
+}
+
 void crew_deadline_moved(struct crew *crew)
 {
     for (uint32_t i = 0; i < crew->concurrency; i++)

@@ -37,6 +37,10 @@ void crew_done(struct crew *crew);
  */
 bool crew_run(struct crew *crew, uint32_t worker, struct attempt *attempt, int64_t begun_ns);
 
+/** How long an attempt has been running beyond its time limit, the one that does so longest, in ms;
+ * 0: none does. */
+int64_t crew_overdue_ms(const struct crew *crew, int64_t now_ms);
+
 /** The source's deadline has become an earlier one. */
 void crew_deadline_moved(struct crew *crew);
 

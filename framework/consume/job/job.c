@@ -20,6 +20,7 @@ struct warren_job *job_new(const struct job_source *source)
         return NULL;
     job->source = source;
     job->forks = forked_begin();
+    atomic_init(&job->limit_ms, INT64_MAX);
     arena_init(&job->arena);
     job_alarm_init(&job->alarm);
     return job;
@@ -66,6 +67,7 @@ bool job_end(struct warren_job *job, enum warren_outcome outcome)
     settlement = job->settlement;
     job->attempt = NULL;
     job->settlement = NULL;
+    atomic_store_explicit(&job->limit_ms, INT64_MAX, memory_order_relaxed);
     arena_reset(&job->arena);
     if (job->alarm.in_use)
         job_alarm_rest(&job->alarm);

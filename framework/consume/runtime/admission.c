@@ -67,11 +67,12 @@ void admission_ask_now(struct admission *a)
 }
 
 uint32_t admission_ask(const struct chain_member *members, size_t count, uint32_t want,
-                       int64_t now_ms, int64_t *ret_retry_ms)
+                       int64_t now_ms, int64_t *ret_retry_ms, const char **ret_gate)
 {
     uint32_t may = want;
 
     *ret_retry_ms = INT64_MAX;
+    *ret_gate = NULL;
     for (size_t i = 0; i < count && may > 0; i++) {
         const struct warren_middleware *gate = members[i].middleware;
         int64_t retry_ms = ADMISSION_ASK_MS;
@@ -80,6 +81,7 @@ uint32_t admission_ask(const struct chain_member *members, size_t count, uint32_
         if (admitted >= may)
             continue;
         may = admitted;
+        *ret_gate = gate->name;
         if (retry_ms < *ret_retry_ms)
             *ret_retry_ms = retry_ms < 1 ? 1 : retry_ms;
     }
@@ -93,7 +95,8 @@ uint32_t admission_ask(const struct chain_member *members, size_t count, uint32_
 static uint32_t ask(struct admission *a, int64_t now_ms)
 {
     int64_t retry_ms;
-    uint32_t may = admission_ask(a->gates, a->gate_count, a->waiting.count, now_ms, &retry_ms);
+    uint32_t may =
+        admission_ask(a->gates, a->gate_count, a->waiting.count, now_ms, &retry_ms, &a->closed);
 
     if (retry_ms > ADMISSION_ASK_MAX_MS)
         retry_ms = ADMISSION_ASK_MAX_MS;

@@ -27,9 +27,10 @@
  * before it let through, and learns how many went.
  *
  * @ret_retry_ms  if fewer may go: when a gate wants to be asked again, at least 1
+ * @ret_gate      and the name of the last one that said so; else NULL
  */
 uint32_t admission_ask(const struct chain_member *members, size_t count, uint32_t want,
-                       int64_t now_ms, int64_t *ret_retry_ms);
+                       int64_t now_ms, int64_t *ret_retry_ms, const char **ret_gate);
 
 struct admission {
     atomic_uint reserved; /* places for deliveries whose attempt failed, taken ahead */
@@ -39,6 +40,7 @@ struct admission {
     size_t gate_count;
     struct delay delay;
     struct batch waiting; /* first come, first served */
+    const char *closed;   /* the gate that they wait for; meaningful while some do */
     int64_t ask_ms;       /* when the gates are to be asked for those; INT64_MAX: none wait */
 };
 

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-/* Of the topology, and one that is being closed. */
-#define CHANNELS_BESIDE 2
+/* Of the topology, of depth_look.h, and one that is being closed. */
+#define CHANNELS_BESIDE 3
 
 static const char *queue_at(const struct runtime *r, size_t index)
 {

@@ -75,6 +75,7 @@ static void declared(void *user, uint32_t in_vain)
     for (size_t i = 0; i < r->subscription_count; i++)
         subscription_start(r->subscriptions[i]);
     limit_look_go_on(r);
+    depth_look_start(&r->depths);
     if (topology_is_late(r->topology) && !loop_timer_armed(&r->redeclare))
         loop_timer_arm_ms(&r->redeclare, REDECLARE_LATE_MS);
 }
@@ -198,7 +199,14 @@ static enum warren_status make_parts(struct runtime *r, const struct runtime_opt
     status = topology_new(r->connection, options->topology, &topology_events, r, &r->topology);
     if (status != WARREN_OK)
         return error_set(error, status, "topology: %s", warren_status_name(status));
-    return make_subscriptions(r, options, error);
+    status = make_subscriptions(r, options, error);
+    if (status != WARREN_OK)
+        return status;
+    status = look_init(r, options->topology);
+    if (status == WARREN_OK)
+        status = depth_look_init(&r->depths, r, options);
+    return status == WARREN_OK ? status
+                               : error_set(error, status, "no memory to look after the queues");
 }
 
 enum warren_status runtime_new(const struct runtime_options *options,
@@ -291,6 +299,8 @@ void runtime_free(struct runtime *r)
         subscription_free(r->subscriptions[i]);
     free(r->subscriptions);
     limit_probe_done(&r->limits.probe);
+    depth_look_done(&r->depths);
+    look_done(r);
     topology_free(r->topology);
     connection_free(r->connection);
     drain_done(r);

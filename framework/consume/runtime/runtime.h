@@ -20,6 +20,9 @@
 #include "consume/job/chain.h"
 #include "consume/job/failure_groups.h"
 
+/** Good for runtime_options.depth_period_ms. */
+#define DEPTH_PERIOD_MS 15000
+
 struct runtime;
 struct tracer;
 
@@ -57,6 +60,7 @@ struct runtime_options {
     uint32_t drain_timeout_ms; /* all of draining */
     struct flight *flight;     /* recorder; NULL: none. Borrowed until runtime_free() */
     struct tracer *tracer;     /* takes spans; NULL: there are none. Borrowed */
+    uint32_t depth_period_ms;  /* how often the broker is asked how full the queues are; 0: never */
     struct warren_publisher *publisher; /* for jobs; NULL: they cannot publish. Borrowed: close it
                                            before runtime_free() */
 };

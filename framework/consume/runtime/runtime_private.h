@@ -14,6 +14,8 @@
 #include "consume/job/crew.h"
 #include "consume/relay/relay.h"
 #include "consume/runtime/admission.h"
+#include "consume/runtime/depth_look.h"
+#include "consume/runtime/look.h"
 #include "consume/runtime/stage.h"
 #include "consume/runtime/subscription.h"
 #include "loop/loop.h"
@@ -48,6 +50,14 @@ void ack_barrier_done(struct ack_barrier *ack_barrier);
 
 /** Wait, for ACK_BARRIER_MS at most. Thread: a worker's, alone in the exclusive gate. */
 void ack_barrier_wait(struct ack_barrier *ack_barrier);
+
+/* ---- look.c: what is seen of a subscription ---- */
+
+/** WARREN_OK or WARREN_ENOMEM; look_done() in any case. */
+enum warren_status look_init(struct runtime *runtime, const struct config_topology *topology);
+void look_done(struct runtime *runtime);
+/** The broker was asked about @queue. */
+void look_depth(struct runtime *runtime, const char *queue, const struct depth *depth);
 
 /* ---- limit_look.c: has a queue that is consumed, and that this worker did not declare as it
  * wanted, a limit of deliveries? Each is asked about once, one after the other, when it is first
@@ -106,6 +116,10 @@ struct runtime {
     struct connection *connection;
     struct topology *topology;
     struct limit_look limits;
+    struct depth_look depths;
+    struct subscription_look *looks; /* one a subscription, */
+    pthread_mutex_t look_lock;       /* which guards them; */
+    atomic_bool looked;              /* they are written */
     struct subscription **subscriptions;
     size_t subscription_count;
     size_t memory_max;
@@ -212,6 +226,18 @@ struct subscription_metrics {
     struct warren_series *copies_owed;
 };
 
+/* What look.c remembers from one look to the next. */
+struct subscription_watch {
+    struct depth depth;       /* of its queue */
+    uint64_t depth_delivered; /* messages that had come by then */
+    int64_t stuck_ms;         /* since when the queue did not shrink although there was room here;
+                                 0: it is not so */
+    uint64_t delivered;       /* by the last look, */
+    int64_t since_ms;         /* and since when it is as many */
+    bool declared;            /* the queue, by the topology: its arguments are known */
+    bool single_active;       /* it is declared with a single active consumer */
+};
+
 struct subscription {
     struct runtime *runtime;
     struct consumer *consumer;
@@ -242,6 +268,7 @@ struct subscription {
     bool draining;
     bool cancelled; /* the broker has answered the cancel of draining */
     bool proving;
+    struct subscription_watch watch;
     struct subscription_metrics metrics;
     /* Read by any thread: see base/counter.h. */
     _Atomic uint64_t counts[COUNTS];

@@ -53,6 +53,7 @@ enum warren_status publisher_publish(struct warren_publisher *publisher,
 /** What knows the lengths of the texts of @reply; as arena_bytes(). */
 const struct arena *publisher_reply_texts(const struct warren_reply *reply);
 
+struct loop;
 struct warren_outbox;
 
 /**
@@ -87,6 +88,10 @@ enum warren_status publisher_relay(struct warren_publisher *publisher,
                                    const struct warren_publish *publish, const struct arena *texts,
                                    const char *to_queue, int64_t delay_ms, int64_t most_ms,
                                    warren_receipt_fn *on_receipt, void *user);
+
+/** The loop of its thread, for who asks whether it turns; until warren_publisher_close(). Thread:
+ * any. */
+struct loop *publisher_loop(struct warren_publisher *publisher);
 
 /** For warren_publisher_close(), which follows: longest time of its handshake, if that is below the
  * usual second. Thread: the caller's. */

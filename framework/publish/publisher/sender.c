@@ -26,6 +26,11 @@ bool sender_is_caller(const struct warren_publisher *p)
     return thread_publisher == p;
 }
 
+struct loop *publisher_loop(struct warren_publisher *p)
+{
+    return p->sender->loop;
+}
+
 static int64_t now_ms(const struct sender *s)
 {
     return loop_now_ms(s->loop);

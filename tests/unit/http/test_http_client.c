@@ -1,4 +1,4 @@
-/* test_client.c - http/client.h, against a peer that says what the test wants. */
+/* test_http_client.c - http/client.h, against a peer that says what the test wants. */
 #include "http/client.h"
 #include "support/test.h"
 

@@ -1,0 +1,86 @@
+/* server_private.h - what server.c (the socket, the thread), connection.c (what comes and goes) and
+ * answer.c (routes and answers) share. Thread: the server's.
+ */
+#ifndef WARREN_HTTP_SERVER_PRIVATE_H
+#define WARREN_HTTP_SERVER_PRIVATE_H
+
+#include <pthread.h>
+
+#include <openssl/ssl.h>
+
+#include "base/list.h"
+#include "base/metrics.h"
+#include "http/server.h"
+#include "http/token.h"
+#include "loop/loop.h"
+
+/* Statuses that are answered; see answer.c. */
+#define HTTP_STATUSES 16
+
+enum http_state {
+    HTTP_SECURING,  /* the handshake of TLS */
+    HTTP_WAITING,   /* nothing of a request has come */
+    HTTP_HEAD,      /* a part of it has */
+    HTTP_BODY,      /* the head is there, the body is not */
+    HTTP_ANSWERING, /* nothing is read meanwhile */
+    HTTP_LINGERING  /* the last answer is sent; what still comes is thrown away */
+};
+
+struct http_exchange {
+    struct http_request request;
+    char *head; /* that the request's texts lie in */
+    struct buffer body;
+    int status; /* of the answer; 0: none yet */
+};
+
+struct http_connection {
+    struct list link;
+    struct http_server *server;
+    struct bufferevent *bev;
+    SSL *ssl; /* the bufferevent's; NULL: no TLS */
+    enum http_state state;
+    int64_t until_ms; /* by the loop's clock: the end of its patience */
+    struct http_exchange exchange;
+};
+
+struct http_server {
+    struct http_server_options options;
+    struct loop *loop;
+    int fd;
+    struct http_address address; /* with the port */
+    struct loop_fd accepting;
+    struct loop_timer sweep; /* while there are connections, or accepting failed */
+    struct loop_task stop;
+    struct loop_task reload;
+    struct list connections; /* oldest first */
+    uint32_t connection_count;
+    bool has_token;
+    struct http_token token;
+    SSL_CTX *tls; /* NULL: none */
+    struct warren_series *requests[HTTP_STATUSES];
+    struct warren_series *open;
+    struct warren_series *refused;
+    pthread_t thread;
+    bool started;
+};
+
+/* ---- connection.c ---- */
+
+/** @fd is a new one, and owned; closed if there is no memory. */
+void http_connection_new(struct http_server *server, int fd);
+void http_connection_free(struct http_connection *connection);
+/** Its time is over: answer that, if it has begun a request, and close it. */
+void http_connection_expire(struct http_connection *connection);
+/** Bytes that are to be sent. */
+size_t http_connection_unsent(const struct http_connection *connection);
+
+/* ---- answer.c ---- */
+
+/** The request is whole: have it answered. */
+void http_route(struct http_connection *connection);
+/** The request cannot be read: the answer is the last one. */
+void http_refuse(struct http_connection *connection, int status, const char *why);
+void http_metrics_init(struct http_server *server);
+void http_metrics_done(struct http_server *server);
+
+#endif

@@ -1,0 +1,51 @@
+/* admin.h - the admin listener of a worker: who asks by HTTP is told what it does and how it is.
+ *
+ *   admin_open > admin_watch > ... admin_phase ... > admin_unwatch > admin_close
+ *
+ * It answers from before the worker consumes until after it has drained, on a thread of its own
+ * (http/server.h), and touches no message's way: what it tells it reads, or asks the loops for.
+ * A path that is added is a row of the table in admin.c.
+ * Thread: main. Elsewhere: health (health.h), what is counted (base/metrics.h).
+ */
+#ifndef WARREN_OBSERVE_ADMIN_H
+#define WARREN_OBSERVE_ADMIN_H
+
+#include <warren/worker.h>
+
+#include "config/config.h"
+#include "consume/runtime/runtime.h"
+
+struct admin;
+
+/**
+ * Check the section `admin` as far as that is possible without listening: the address, the token's
+ * file, the certificates.
+ *
+ * @return WARREN_OK; WARREN_ECONFIG or WARREN_ENOMEM with @error
+ */
+enum warren_status admin_check(const struct config *config, struct warren_error *error);
+
+/**
+ * Listen, if @config says so.
+ *
+ * @config     borrowed until admin_close()
+ * @ret_admin  NULL: there is to be none, which is fine for all functions below
+ * @return     WARREN_OK; WARREN_ECONFIG: the section is wrong, or the address cannot be had;
+ *             WARREN_ENOMEM, WARREN_EIO. With @error
+ */
+enum warren_status admin_open(const struct config *config, struct admin **ret_admin,
+                              struct warren_error *error);
+
+/** From now on these are told of. */
+void admin_watch(struct admin *admin, struct runtime *runtime, struct warren_publisher *publisher);
+/** Before they are freed. */
+void admin_unwatch(struct admin *admin);
+/** How far the worker is. */
+void admin_phase(struct admin *admin, enum warren_worker_state phase);
+/** SIGHUP: read token and certificates again. */
+void admin_reload(struct admin *admin);
+
+/** @abandoned: threads of the worker remain, and what they may still touch stays, too. */
+void admin_close(struct admin *admin, bool abandoned);
+
+#endif
