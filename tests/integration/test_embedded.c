@@ -27,7 +27,19 @@ static enum warren_outcome handle(struct warren_job *job, void *state)
     return body.len == 6 && memcmp(body.data, "reject", 6) == 0 ? WARREN_REJECT : WARREN_ACK;
 }
 
-static const struct warren_handler handlers[] = {{.name = "obey", .handle = handle}, {0}};
+/* Asked by idempotency alone, if its options say so. */
+static struct warren_bytes key_of(struct warren_job *job, void *state)
+{
+    struct warren_bytes body = warren_job_body(job);
+
+    (void)state;
+    if (body.len == 9 && memcmp(body.data, "crash key", 9) == 0)
+        raise(SIGSEGV);
+    return body;
+}
+
+static const struct warren_handler handlers[] = {{.name = "obey", .handle = handle, .key = key_of},
+                                                 {0}};
 
 /* ---- a middleware that has an answer when it is too late, from a thread of its own ---- */
 
@@ -94,6 +106,7 @@ static const struct warren_middleware middlewares[] = {
 struct embedded {
     struct warren_worker *worker;
     const char *chain; /* NULL: that of every worker */
+    bool keeps;        /* its state, and keys */
     pthread_t thread;
     _Atomic int told;   /* the last state, */
     _Atomic int losses; /* and how often it was ready and then not */
@@ -126,15 +139,21 @@ static enum warren_status make(const struct fixture *f, struct embedded *own)
                                             .on_log = on_log,
                                             .on_state = on_state,
                                             .user = own};
+    struct warren_error error = {WARREN_OK, ""};
     char yaml[1024];
 
     snprintf(yaml, sizeof yaml,
              "broker: {uri: '%s', reconnect_delay_min: 10ms, reconnect_delay_max: 100ms}\n"
+             "%s%s%s%s%s"
              "subscriptions: [{queue: %s, handler: own.obey, middleware: [%s]}]\n",
-             f->proxy ? proxy_uri(f->proxy) : f->broker->uri, f->queue,
+             f->proxy ? proxy_uri(f->proxy) : f->broker->uri, own->keeps ? "state_dir: " : "",
+             own->keeps ? f->directory : "", own->keeps ? "/state\nstore: {path: " : "",
+             own->keeps ? f->directory : "", own->keeps ? "/store.db}\n" : "", f->queue,
              own->chain ? own->chain : "recover");
     options.config_text = yaml;
-    return warren_worker_new(&options, &own->worker, NULL);
+    if (warren_worker_new(&options, &own->worker, &error) != WARREN_OK)
+        fprintf(stderr, "%s\n", error.text);
+    return error.status;
 }
 
 static void *run(void *arg)
@@ -288,6 +307,36 @@ static void a_tainted_process_gets_no_worker(void **state)
     assert_int_equal(status, 0);
 }
 
+/* A crash in `key` ends the program, for there is nothing that could go on; the next one knows
+ * whose it was, and gives the message up when it did it again. */
+static void a_crash_on_the_loop_is_known_to_the_next(void **state)
+{
+    struct embedded own = {.chain = "idempotency: {key: handler}, recover", .keeps = true};
+    struct warren_worker_stats stats = {.size = sizeof stats};
+    struct fixture *f = *state;
+
+    if (slowness() > 1) /* a sanitizer ends the process by itself */
+        skip();
+    fixture_publish(f, "m-1", "crash key");
+    fixture_publish(f, "m-2", "good");
+    for (int crashes = 0; crashes < 2; crashes++) {
+        int status = -1;
+        pid_t child = fork();
+
+        if (child == 0) {
+            signal(SIGSEGV, SIG_DFL); /* cmocka has taken it */
+            _exit(make(f, &own) == WARREN_OK && warren_worker_run(own.worker) == WARREN_OK ? 1 : 2);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+    }
+    start(f, &own);
+    assert_true(WAIT_FOR(warren_worker_stats(own.worker, &stats) == WARREN_OK &&
+                             stats.dead_lettered == 1 && acked(&own) == 1,
+                         PATIENCE_MS));
+    stop(&own);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -296,6 +345,7 @@ int main(void)
         FIXTURE_TEST(is_seen, "classic"),
         FIXTURE_TEST(is_not_ready_without_a_connection, "classic"),
         FIXTURE_TEST(a_drain_does_not_wait_for_a_plugin, "quorum"),
+        FIXTURE_TEST(a_crash_on_the_loop_is_known_to_the_next, "quorum"),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
