@@ -213,7 +213,7 @@ static void call(struct http_connection *c, const struct http_route *route)
         answer_error(c, 503, "Retry-After: 1\r\n", "too many answers wait to be fetched", NULL);
     } else {
         route->handle(&c->exchange, c->server->options.user);
-        if (c->exchange.status == 0)
+        if (c->exchange.status == 0 && c->state != HTTP_PENDING)
             answer_error(c, 500, "", "there was no answer", NULL);
     }
 }

@@ -144,6 +144,8 @@ static void on_read(struct bufferevent *bev, void *arg)
     struct http_connection *c = arg;
 
     (void)bev;
+    if (c->state == HTTP_PENDING)
+        return;
     if (c->state == HTTP_LINGERING)
         evbuffer_drain(input(c), evbuffer_get_length(input(c)));
     else
@@ -250,6 +252,7 @@ void http_connection_free(struct http_connection *c)
 {
     if (!c)
         return;
+    http_later_forget(c->later);
     forget_exchange(c);
     list_remove(&c->link);
     c->server->connection_count--;

@@ -40,4 +40,29 @@ void http_answer(struct http_exchange *exchange, int status, const char *type, c
 /** {"error": WHY}, made of any text. */
 void http_answer_error(struct http_exchange *exchange, int status, const char *why);
 
+/* ---- an answer that takes its time ---- */
+
+/** A request whose answer comes from another thread. */
+struct http_later;
+
+/**
+ * In a handler, in place of an answer: it comes within @most_ms, or the peer is let go. Meanwhile
+ * nothing of that peer is read; one that closes its half is taken to be gone.
+ *
+ * @return NULL: no memory; nothing has been answered
+ */
+struct http_later *http_answer_later(struct http_exchange *exchange, int64_t most_ms);
+/**
+ * The answer, as http_answer(); to whom is gone nothing. Once, before http_server_free(): @later is
+ * of no more use. Thread: any.
+ *
+ * @body  of malloc(3), and the server's from now on; NULL: there was no memory for it
+ */
+void http_later_answer(struct http_later *later, int status, const char *type, char *body,
+                       size_t len);
+/** The same with {"error": WHY}. */
+void http_later_error(struct http_later *later, int status, const char *why);
+/** Nobody waits for it any more. Thread: any, before the answer. */
+bool http_later_is_gone(const struct http_later *later);
+
 #endif

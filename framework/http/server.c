@@ -229,6 +229,7 @@ enum warren_status http_server_new(const struct http_server_options *options,
     if (!server->options.idle_ms)
         server->options.idle_ms = HTTP_IDLE_MS;
     list_init(&server->connections);
+    list_init(&server->laters);
     http_metrics_init(server);
     status = load(options, &server->token, &server->tls, error);
     if (status == WARREN_OK)
@@ -283,6 +284,7 @@ void http_server_free(struct http_server *server)
     http_server_stop(server);
     LIST_EACH(link, &server->connections)
         http_connection_free(list_entry(link, struct http_connection, link));
+    http_laters_free(server);
     loop_fd_done(&server->accepting);
     loop_timer_done(&server->sweep);
     descriptors_close(server->fd);

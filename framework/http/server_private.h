@@ -1,10 +1,11 @@
-/* server_private.h - what server.c (the socket, the thread), connection.c (what comes and goes) and
- * answer.c (routes and answers) share. Thread: the server's.
+/* server_private.h - what server.c (the socket, the thread), connection.c (what comes and goes),
+ * answer.c (routes and answers) and later.c (answers of other threads) share. Thread: the server's.
  */
 #ifndef WARREN_HTTP_SERVER_PRIVATE_H
 #define WARREN_HTTP_SERVER_PRIVATE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include <openssl/ssl.h>
 
@@ -22,6 +23,7 @@ enum http_state {
     HTTP_WAITING,   /* nothing of a request has come */
     HTTP_HEAD,      /* a part of it has */
     HTTP_BODY,      /* the head is there, the body is not */
+    HTTP_PENDING,   /* the answer comes later */
     HTTP_ANSWERING, /* nothing is read meanwhile */
     HTTP_LINGERING  /* the last answer is sent; what still comes is thrown away */
 };
@@ -33,6 +35,18 @@ struct http_exchange {
     int status; /* of the answer; 0: none yet */
 };
 
+struct http_later {
+    struct list link; /* of the server */
+    struct http_server *server;
+    struct http_connection *connection; /* the loop's; NULL: it is gone */
+    atomic_bool is_gone;
+    struct loop_task arrived;
+    int status; /* of the answer, once it is there; the same of the rest */
+    const char *type;
+    char *body;
+    size_t len;
+};
+
 struct http_connection {
     struct list link;
     struct http_server *server;
@@ -41,6 +55,7 @@ struct http_connection {
     enum http_state state;
     int64_t until_ms; /* by the loop's clock: the end of its patience */
     struct http_exchange exchange;
+    struct http_later *later; /* HTTP_PENDING */
 };
 
 struct http_server {
@@ -53,6 +68,7 @@ struct http_server {
     struct loop_task stop;
     struct loop_task reload;
     struct list connections; /* oldest first */
+    struct list laters;
     uint32_t connection_count;
     bool has_token;
     struct http_token token;
@@ -73,6 +89,13 @@ void http_connection_free(struct http_connection *connection);
 void http_connection_expire(struct http_connection *connection);
 /** Bytes that are to be sent. */
 size_t http_connection_unsent(const struct http_connection *connection);
+
+/* ---- later.c ---- */
+
+/** Its connection is gone. NULL is fine. */
+void http_later_forget(struct http_later *later);
+/** Those whose answers never came, or came too late. The loop does not turn any more. */
+void http_laters_free(struct http_server *server);
 
 /* ---- answer.c ---- */
 

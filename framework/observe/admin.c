@@ -8,6 +8,7 @@
 #include "base/log_event.h"
 #include "http/server.h"
 #include "http/token.h"
+#include "observe/debug.h"
 #include "observe/health.h"
 
 /* Of one answer, in bytes. */
@@ -22,6 +23,7 @@ struct admin {
     struct http_address address;
     struct loop_timer beat;
     struct health health;
+    struct errand looking; /* into this process */
 };
 
 static int64_t now_ms(const struct admin *admin)
@@ -77,10 +79,24 @@ static void readyz(struct http_exchange *exchange, void *user)
     answer_health(exchange, user, health_ready);
 }
 
-static const struct http_route routes[] = {{"GET", "/metrics", true, metrics},
-                                           {"GET", "/healthz", false, healthz},
-                                           {"GET", "/readyz", false, readyz},
-                                           {0}};
+static void threads(struct http_exchange *exchange, void *user)
+{
+    struct admin *admin = user;
+
+    debug_threads(&admin->looking, exchange);
+}
+
+static void profile(struct http_exchange *exchange, void *user)
+{
+    struct admin *admin = user;
+
+    debug_profile(&admin->looking, exchange);
+}
+
+static const struct http_route routes[] = {
+    {"GET", "/metrics", true, metrics},       {"GET", "/healthz", false, healthz},
+    {"GET", "/readyz", false, readyz},        {"GET", "/debug/threads", true, threads},
+    {"GET", "/debug/profile", true, profile}, {0}};
 
 /* ---- the section ---- */
 
@@ -250,6 +266,7 @@ void admin_close(struct admin *admin, bool abandoned)
         return;
     if (admin->server)
         http_server_stop(admin->server);
+    errand_done(&admin->looking);
     loop_timer_done(&admin->beat);
     http_server_free(admin->server);
     if (abandoned)

@@ -30,44 +30,61 @@ static const struct cli_option options[] = {
              struct profiling, folded),
     CLI_ROWS(watch_option_rows), CLI_END};
 
-static enum warren_status write_picture(const struct profiling *p, const char *address,
-                                        const char *folded, size_t len, FILE *out,
-                                        struct warren_error *error)
+/* In memory: a file that was there is replaced only by a whole picture. */
+static enum warren_status draw(const struct profiling *p, const char *address, const char *folded,
+                               size_t len, char **ret_picture, size_t *ret_len,
+                               struct warren_error *error)
 {
+    FILE *out = open_memstream(ret_picture, ret_len);
+    enum warren_status status;
     char title[400];
 
-    if (p->folded) {
-        fwrite(folded, 1, len, out);
-        return WARREN_OK;
-    }
+    if (!out)
+        return error_set(error, WARREN_ENOMEM, "no memory for the picture");
     snprintf(title, sizeof title, "CPU time of warren at %.200s, %u seconds", address,
              (unsigned)p->seconds);
-    return flame_graph_write(folded, len, title, out, error);
+    status = flame_graph_write(folded, len, title, out, error);
+    if (fclose(out) != 0 && status == WARREN_OK)
+        status = error_set(error, WARREN_ENOMEM, "no memory for the picture");
+    return status;
 }
 
-/* A file that was there is replaced only by a whole picture. */
-static enum cli_status write_out(struct cli *cli, const struct profiling *p, const char *address,
-                                 const char *folded, size_t len)
+static enum cli_status write_out(struct cli *cli, const struct profiling *p, const char *text,
+                                 size_t len)
 {
     bool to_stdout = strcmp(p->out, "-") == 0;
     FILE *out = to_stdout ? stdout : fopen(p->out, "we");
-    struct warren_error error;
-    enum warren_status status;
     bool failed;
 
     if (!out)
         return cli_failed(cli, "cannot write %s: %s", p->out, strerror(errno));
-    status = write_picture(p, address, folded, len, out, &error);
+    fwrite(text, 1, len, out);
     failed = fflush(out) != 0 || ferror(out);
     if (!to_stdout && fclose(out) != 0)
         failed = true;
-    if (status != WARREN_OK)
-        return cli_error(cli, &error);
     if (failed)
         return cli_failed(cli, "cannot write %s", p->out);
     if (!to_stdout)
         fprintf(stderr, "%s\n", p->out);
     return CLI_OK;
+}
+
+static enum cli_status show(struct cli *cli, const struct profiling *p, const char *address,
+                            const char *folded, size_t len)
+{
+    struct warren_error error = {WARREN_OK, ""};
+    char *picture = NULL;
+    size_t picture_len = 0;
+    enum cli_status status;
+
+    if (p->folded)
+        return write_out(cli, p, folded, len);
+    if (draw(p, address, folded, len, &picture, &picture_len, &error) == WARREN_OK)
+        status = write_out(cli, p, picture, picture_len);
+    else
+        status = cli_error(cli, &error);
+    free(picture);
+    return status;
 }
 
 static enum cli_status profile(struct cli *cli, const struct profiling *p, const char *address)
@@ -89,7 +106,7 @@ static enum cli_status profile(struct cli *cli, const struct profiling *p, const
                          &error) != WARREN_OK)
         status = cli_error(cli, &error);
     else
-        status = write_out(cli, p, address, folded, len);
+        status = show(cli, p, address, folded, len);
     free(folded);
     watch_client_done(&client);
     return status;

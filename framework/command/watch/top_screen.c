@@ -151,11 +151,12 @@ void top_screen_draw(struct top_screen *screen, const struct top_picture *pictur
     if (screen->failures && picture->table->count > 0)
         draw_failures(screen, picture, y + 1, LINES);
     draw_troubles(picture, LINES - 2);
-    mvaddnstr(LINES - 1, 0,
-              screen->help ? "q leave  s sort: name, rate, failures, latency, busy  up/down, "
-                             "pages, home, end  f failures of the line"
-                           : "q leave  s sort  f failures  ? help",
-              COLS);
+    if (screen->help)
+        mvaddnstr(LINES - 2, 0,
+                  "up, down, pages, home, end move; sorts by name, rate, failures, "
+                  "latency, busy",
+                  COLS);
+    mvaddnstr(LINES - 1, 0, "q leave  s sort  f failures of the line  ? help", COLS);
     refresh();
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -29,6 +30,7 @@ struct fixture {
     char folder[64];
     char token[96];
     char *big;
+    struct http_later *_Atomic later; /* the answer that a test owes */
 };
 
 static int64_t now_ms(void)
@@ -65,9 +67,20 @@ static void silent(struct http_exchange *exchange, void *user)
     (void)user;
 }
 
-static const struct http_route routes[] = {
-    {"GET", "/hello", false, hello}, {"GET", "/secret", true, hello},   {"GET", "/big", false, big},
-    {"POST", "/echo", false, echo},  {"GET", "/silent", false, silent}, {0}};
+static void later(struct http_exchange *exchange, void *user)
+{
+    struct fixture *f = user;
+
+    atomic_store(&f->later, http_answer_later(exchange, DEADLINE_MS));
+}
+
+static const struct http_route routes[] = {{"GET", "/hello", false, hello},
+                                           {"GET", "/secret", true, hello},
+                                           {"GET", "/big", false, big},
+                                           {"POST", "/echo", false, echo},
+                                           {"GET", "/silent", false, silent},
+                                           {"GET", "/later", false, later},
+                                           {0}};
 
 /* ---- the server ---- */
 
@@ -739,10 +752,78 @@ static void wrong_certificates_are_refused(void **state)
     assert_non_null(strstr(f->error.text, "certificate file"));
 }
 
+/* ---- answers of other threads ---- */
+
+static struct http_later *wait_for_later(struct fixture *f)
+{
+    struct http_later *owed;
+    int64_t end_ms = now_ms() + DEADLINE_MS;
+
+    while (!(owed = atomic_exchange(&f->later, NULL)))
+        assert_true(now_ms() < end_ms);
+    return owed;
+}
+
+/* Others are answered meanwhile; what the same peer sends waits behind it. */
+static void an_answer_may_come_later(void **state)
+{
+    struct fixture *f = *state;
+    struct http_later *owed;
+    char *text;
+    int fd;
+
+    start(f);
+    fd = dial(f);
+    say(fd, "GET /later HTTP/1.1\r\nHost: x\r\n\r\nGET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+    owed = wait_for_later(f);
+    expect(f, "GET /hello HTTP/1.1\r\nHost: x\r\n" CLOSE, "hello");
+    assert_false(http_later_is_gone(owed));
+    http_later_answer(owed, 200, "text/plain", strdup("at last"), 7);
+    text = hear(fd, 2);
+    assert_true(strstr(text, "at last") < strstr(text, "hello"));
+    free(text);
+    close(fd);
+    fd = dial(f);
+    say(fd, "GET /later HTTP/1.1\r\nHost: x\r\n" CLOSE);
+    http_later_error(wait_for_later(f), 503, "not \"now\"");
+    text = hear(fd, 0);
+    assert_non_null(strstr(text, "HTTP/1.1 503 "));
+    assert_non_null(strstr(text, "{\"error\":\"not \\\"now\\\"\"}"));
+    free(text);
+    close(fd);
+}
+
+/* Who has left is known, and gets nothing; nor does one whose answer comes after the end. */
+static void who_left_is_not_answered(void **state)
+{
+    struct fixture *f = *state;
+    struct http_later *owed;
+    int64_t end_ms = now_ms() + DEADLINE_MS;
+    int fd;
+
+    start(f);
+    fd = dial(f);
+    say(fd, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+    owed = wait_for_later(f);
+    close(fd);
+    while (!http_later_is_gone(owed))
+        assert_true(now_ms() < end_ms);
+    http_later_answer(owed, 200, "text/plain", strdup("too late"), 8);
+    expect(f, "GET /hello HTTP/1.1\r\nHost: x\r\n" CLOSE, "hello");
+    fd = dial(f);
+    say(fd, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+    owed = wait_for_later(f);
+    http_server_stop(f->server);
+    http_later_answer(owed, 200, "text/plain", strdup("after the end"), 13);
+    close(fd);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        TEST(an_answer_may_come_later),
+        TEST(who_left_is_not_answered),
         TEST(routes_are_found),
         TEST(methods_are_told_apart),
         TEST(bodies_arrive),
