@@ -16,8 +16,8 @@
 #include "amqp/net/uri.h"
 #include "base/descriptors.h"
 #include "base/error.h"
+#include "base/input_file.h"
 #include "base/log_event.h"
-#include "base/private_file.h"
 #include "consume/crash/identity.h"
 
 #define SAVE_MS 1000

@@ -8,7 +8,7 @@
 
 #include <jansson.h>
 
-#include "base/private_file.h"
+#include "base/input_file.h"
 #include "command/cli/print.h"
 #include "command/cli/progress.h"
 #include "command/dlq/command_dlq.h"

@@ -15,7 +15,7 @@
 #include "base/arena.h"
 #include "command/dump/dump.h"
 
-/* ---- dlq_signature.c: what dead letters of one cause have in common: reason, handler, signal and
+/* ---- dlq_groups.c: what dead letters of one cause have in common: reason, handler, signal and
  * the first line of the error, with everything that differs from message to message folded into #
  * ---- */
 

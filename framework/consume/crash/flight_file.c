@@ -17,7 +17,7 @@
 #include "base/clock.h"
 #include "base/descriptors.h"
 #include "base/error.h"
-#include "base/private_file.h"
+#include "base/input_file.h"
 
 #define MAGIC       "warrenFR"
 #define VERSION     3

@@ -46,7 +46,7 @@ struct database_options {
 };
 
 /**
- * Open the file, or make it, readable by its owner alone (base/private_file.h); bring it to the
+ * Open the file, or make it, readable by its owner alone (base/input_file.h); bring it to the
  * schema of this version.
  *
  * @return WARREN_OK; WARREN_EIO, WARREN_ENOTFOUND (must_exist), WARREN_ECONFIG (another program's

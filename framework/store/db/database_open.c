@@ -13,7 +13,6 @@
 
 #include "base/error.h"
 #include "base/input_file.h"
-#include "base/private_file.h"
 #include "store/db/database_private.h"
 
 /* ---- files at rest: nobody can be writing them, on a medium or in a folder where SQLite cannot

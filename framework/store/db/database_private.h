@@ -64,7 +64,7 @@ void database_rescue(struct database *database);
 /** It is about to be closed. */
 void database_part(struct database *database);
 
-/* ---- database_descriptors.c ---- */
+/* ---- database_place.c: descriptors ---- */
 
 /** Those that this process has of one file and its log. Bound: what is beyond it is not known. */
 #define DATABASE_OPEN_FILES 64

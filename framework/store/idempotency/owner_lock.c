@@ -13,7 +13,7 @@
 
 #include "base/descriptors.h"
 #include "base/error.h"
-#include "base/private_file.h"
+#include "base/input_file.h"
 
 struct owner_lock {
     int fd;

@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/descriptors.h"
 #include "base/error.h"
-#include "base/private_file.h"
+#include "base/input_file.h"
 
 /* What a row costs beside its parts: its header, its cells in pages, its part of the tree. */
 #define ROW_BYTES 96

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/private_file.h"
+#include "base/input_file.h"
 #include "support/test.h"
 
 struct rig {

@@ -1,7 +1,7 @@
 /* What headers tell of a message's way so far; which notes count: test_notes.c. */
 #include "amqp/wire/notes.h"
 #include "amqp/wire/properties.h"
-#include "consume/relay/history.h"
+#include "consume/relay/relay.h"
 #include "support/test.h"
 
 static struct arena arena;
