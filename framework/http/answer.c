@@ -8,12 +8,20 @@
 #include <event2/event.h>
 
 #include "base/ascii.h"
+#include "http/guard.h"
 #include "http/server_private.h"
 
 /* Of an answer that names the paths that there are. */
 #define ERROR_MAX ((size_t)16 * 1024)
 /* One that is not of the table counts as it. */
 #define STATUS_OTHER 500
+/* Of every answer: what a browser may do with it is what our own page needs. */
+#define FOR_BROWSERS                                                                               \
+    "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\n"      \
+    "Referrer-Policy: no-referrer\r\nCross-Origin-Resource-Policy: same-origin\r\n"                \
+    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "           \
+    "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors "     \
+    "'none'\r\n"
 
 static const struct {
     int number;
@@ -62,6 +70,8 @@ void http_metrics_init(struct http_server *server)
     }
     server->open = metric_series(METRIC_ADMIN_CONNECTIONS);
     server->refused = metric_series(METRIC_ADMIN_REFUSED);
+    server->watching = metric_series(METRIC_ADMIN_WATCHERS);
+    server->lagged = metric_series(METRIC_ADMIN_WATCHERS_LAGGED);
 }
 
 void http_metrics_done(struct http_server *server)
@@ -70,6 +80,8 @@ void http_metrics_done(struct http_server *server)
         metric_release(server->requests[i]);
     metric_release(server->open);
     metric_release(server->refused);
+    metric_release(server->watching);
+    metric_release(server->lagged);
 }
 
 /* ---- answers ---- */
@@ -100,8 +112,8 @@ static void answer(struct http_connection *c, int status, const char *extra, con
     c->exchange.status = status;
     write_date(date);
     evbuffer_add_printf(out,
-                        "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-                        "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s%s\r\n",
+                        "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: "
+                        "%zu\r\n" FOR_BROWSERS "%s%s\r\n",
                         statuses[index].number, statuses[index].reason, date, type, len, extra,
                         request->keep_alive ? "" : "Connection: close\r\n");
     if (!request->method || strcmp(request->method, "HEAD") != 0)
@@ -110,6 +122,19 @@ static void answer(struct http_connection *c, int status, const char *extra, con
     bufferevent_disable(c->bev, EV_READ);
     c->state = HTTP_ANSWERING;
     c->until_ms = loop_now_ms(c->server->loop) + c->server->options.request_ms;
+}
+
+void http_begin_stream(struct http_connection *c, const char *type)
+{
+    char date[32];
+
+    c->exchange.status = 200;
+    write_date(date);
+    evbuffer_add_printf(bufferevent_get_output(c->bev),
+                        "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: %s\r\n" FOR_BROWSERS
+                        "Connection: close\r\n\r\n",
+                        date, type);
+    warren_count(c->server->requests[status_index(200)], 1);
 }
 
 /* {"error": WHY}, and the paths that there are with @routes. */
@@ -186,13 +211,16 @@ static void refuse_method(struct http_connection *c, const char *path)
     answer_error(c, 405, allow, "this path does not know that method", NULL);
 }
 
-/* Answers that nobody fetches must not fill the memory. */
+/* Answers that nobody fetches must not fill the memory. What streams is bounded by itself. */
 static bool is_overfull(const struct http_server *server)
 {
     size_t unsent = 0;
 
-    LIST_EACH(link, &server->connections)
-        unsent += http_connection_unsent(list_entry(link, struct http_connection, link));
+    LIST_EACH(link, &server->connections) {
+        const struct http_connection *c = list_entry(link, struct http_connection, link);
+
+        unsent += c->state == HTTP_STREAMING ? 0 : http_connection_unsent(c);
+    }
     return unsent > HTTP_UNSENT_MAX;
 }
 
@@ -203,9 +231,28 @@ static bool is_known(const struct http_connection *c)
                                http_request_header(&c->exchange.request, "Authorization"));
 }
 
+/* @return why a page may not ask; NULL: it may */
+static const char *why_not(const struct http_connection *c, enum http_access access)
+{
+    if (access < HTTP_PAGE)
+        return NULL;
+    if (!http_guard_origin(&c->exchange.request))
+        return "the request comes from a page of another site";
+    if (access == HTTP_CHANGE && !c->server->has_token)
+        return "nothing can be changed here, nor a message be read, until admin.token_file is set";
+    if (!c->server->has_token && !http_guard_host(&c->exchange.request))
+        return "without admin.token_file this is answered only where the address is a number or "
+               "localhost";
+    return NULL;
+}
+
 static void call(struct http_connection *c, const struct http_route *route)
 {
-    if (route->needs_token && !is_known(c)) {
+    const char *why = why_not(c, route->access);
+
+    if (why) {
+        answer_error(c, 403, "", why, NULL);
+    } else if (route->access != HTTP_OPEN && !is_known(c)) {
         answer_error(c, 401, "WWW-Authenticate: Bearer realm=\"warren\"\r\n",
                      "the header \"Authorization: Bearer TOKEN\" is missing, or its token is wrong",
                      NULL);

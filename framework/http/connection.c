@@ -146,7 +146,7 @@ static void on_read(struct bufferevent *bev, void *arg)
     (void)bev;
     if (c->state == HTTP_PENDING)
         return;
-    if (c->state == HTTP_LINGERING)
+    if (c->state == HTTP_LINGERING || c->state == HTTP_STREAMING)
         evbuffer_drain(input(c), evbuffer_get_length(input(c)));
     else
         take(c);
@@ -171,6 +171,8 @@ static void on_written(struct bufferevent *bev, void *arg)
     struct http_connection *c = arg;
     bool keep;
 
+    if (c->state == HTTP_STREAMING && http_connection_unsent(c) == 0)
+        http_stream_drained(c);
     if (c->state != HTTP_ANSWERING || http_connection_unsent(c) > 0)
         return;
     keep = c->exchange.request.keep_alive;
@@ -253,6 +255,7 @@ void http_connection_free(struct http_connection *c)
     if (!c)
         return;
     http_later_forget(c->later);
+    http_stream_done(c);
     forget_exchange(c);
     list_remove(&c->link);
     c->server->connection_count--;

@@ -19,11 +19,19 @@ struct http_exchange;
  */
 typedef void http_handler_fn(struct http_exchange *exchange, void *user);
 
+/** Who may ask; see guard.h for what a browser is kept from. */
+enum http_access {
+    HTTP_OPEN,  /* anybody */
+    HTTP_READ,  /* who knows the token, if the server has one */
+    HTTP_PAGE,  /* the same, and no page from elsewhere */
+    HTTP_CHANGE /* the same, and nobody if the server has no token */
+};
+
 /** A row of the table. HEAD is answered as GET, without the body. */
 struct http_route {
     const char *method; /* "GET" */
     const char *path;
-    bool needs_token; /* if the server has one */
+    enum http_access access;
     http_handler_fn *handle;
 };
 

@@ -12,6 +12,7 @@
 #include "base/log_event.h"
 #include "base/thread.h"
 #include "http/server_private.h"
+#include "http/stream.h"
 
 #define SWEEP_MS    250
 #define BACKLOG     128
@@ -228,6 +229,8 @@ enum warren_status http_server_new(const struct http_server_options *options,
         server->options.request_ms = HTTP_REQUEST_MS;
     if (!server->options.idle_ms)
         server->options.idle_ms = HTTP_IDLE_MS;
+    if (!server->options.lag_ms)
+        server->options.lag_ms = HTTP_LAG_MS;
     list_init(&server->connections);
     list_init(&server->laters);
     http_metrics_init(server);

@@ -41,6 +41,7 @@ struct http_server_options {
     struct tls_options tls;          /* all NULL: no TLS */
     uint32_t request_ms;             /* in place of the bounds above, for tests; 0: those */
     uint32_t idle_ms;
+    uint32_t lag_ms; /* see stream.h */
 };
 
 /** Can these files be used? WARREN_OK; WARREN_ECONFIG or WARREN_ENOMEM with @error. */

@@ -1,5 +1,6 @@
 /* server_private.h - what server.c (the socket, the thread), connection.c (what comes and goes),
- * answer.c (routes and answers) and later.c (answers of other threads) share. Thread: the server's.
+ * answer.c (routes and answers), later.c (answers of other threads) and stream.c (answers without
+ * an end) share. Thread: the server's.
  */
 #ifndef WARREN_HTTP_SERVER_PRIVATE_H
 #define WARREN_HTTP_SERVER_PRIVATE_H
@@ -25,6 +26,7 @@ enum http_state {
     HTTP_BODY,      /* the head is there, the body is not */
     HTTP_PENDING,   /* the answer comes later */
     HTTP_ANSWERING, /* nothing is read meanwhile */
+    HTTP_STREAMING, /* the answer has no end; what comes is thrown away */
     HTTP_LINGERING  /* the last answer is sent; what still comes is thrown away */
 };
 
@@ -76,6 +78,9 @@ struct http_server {
     struct warren_series *requests[HTTP_STATUSES];
     struct warren_series *open;
     struct warren_series *refused;
+    struct warren_series *watching;
+    struct warren_series *lagged;
+    uint32_t watchers; /* connections that stream */
     pthread_t thread;
     bool started;
 };
@@ -97,10 +102,19 @@ void http_later_forget(struct http_later *later);
 /** Those whose answers never came, or came too late. The loop does not turn any more. */
 void http_laters_free(struct http_server *server);
 
+/* ---- stream.c ---- */
+
+/** All that was written for it is sent. */
+void http_stream_drained(struct http_connection *connection);
+/** Before it is freed. */
+void http_stream_done(struct http_connection *connection);
+
 /* ---- answer.c ---- */
 
 /** The request is whole: have it answered. */
 void http_route(struct http_connection *connection);
+/** The head of an answer whose end is that of the connection. */
+void http_begin_stream(struct http_connection *connection, const char *type);
 /** The request cannot be read: the answer is the last one. */
 void http_refuse(struct http_connection *connection, int status, const char *why);
 void http_metrics_init(struct http_server *server);
