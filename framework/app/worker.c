@@ -434,6 +434,8 @@ void worker_own_process(struct warren_worker *worker, struct process_state *star
 {
     worker_flight_own_process(&worker->flight, start);
     worker->orphans.owned = true;
+    admin_own(worker->admin, worker->reload.file, worker->reload.sets, worker->reload.set_count,
+              start);
     loop_log_warnings();
 }
 

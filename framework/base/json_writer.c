@@ -113,3 +113,9 @@ void json_writer_bool(struct json_writer *w, const char *name, bool value)
     begin_value(w, name);
     add(w, value ? "true" : "false", value ? 4 : 5);
 }
+
+void json_writer_raw(struct json_writer *w, const char *name, const char *text, size_t len)
+{
+    begin_value(w, name);
+    add(w, text, len);
+}

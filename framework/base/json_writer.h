@@ -29,5 +29,7 @@ void json_writer_int(struct json_writer *writer, const char *name, int64_t numbe
 /** With three digits behind the point; null for what is no number, or infinite. */
 void json_writer_real(struct json_writer *writer, const char *name, double number);
 void json_writer_bool(struct json_writer *writer, const char *name, bool value);
+/** What is JSON already. */
+void json_writer_raw(struct json_writer *writer, const char *name, const char *text, size_t len);
 
 #endif

@@ -6,35 +6,24 @@
 #include "base/error.h"
 #include "base/exposition.h"
 #include "base/log_event.h"
-#include "http/server.h"
 #include "http/token.h"
+#include "observe/admin_private.h"
 #include "observe/debug.h"
-#include "observe/health.h"
 
-/* Of one answer, in bytes. */
-#define ANSWER_MAX ((size_t)64 << 20)
 /* How often the loops are asked whether they turn. */
 #define BEAT_MS 1000
 /* Long enough for a path of usual length; longer ones are cut. */
 #define PLACE_SIZE 320
 
-struct admin {
-    struct http_server *server;
-    struct http_address address;
-    struct loop_timer beat;
-    struct health health;
-    struct errand looking; /* into this process */
-};
-
-static int64_t now_ms(const struct admin *admin)
+int64_t admin_now_ms(const struct admin *admin)
 {
     return loop_now_ms(http_server_loop(admin->server));
 }
 
 /* ---- the paths ---- */
 
-static void answer_buffer(struct http_exchange *exchange, int status, const char *type,
-                          struct buffer *buffer, enum warren_status written)
+void admin_answer(struct http_exchange *exchange, int status, const char *type,
+                  struct buffer *buffer, enum warren_status written)
 {
     if (written == WARREN_OK)
         http_answer(exchange, status, type, buffer_front(buffer), buffer_len(buffer));
@@ -51,9 +40,9 @@ static void metrics(struct http_exchange *exchange, void *user)
     enum warren_status status;
 
     (void)user;
-    buffer_init(&buffer, ANSWER_MAX);
+    buffer_init(&buffer, ADMIN_ANSWER_MAX);
     status = exposition_write(&buffer);
-    answer_buffer(exchange, 200, EXPOSITION_TYPE, &buffer, status);
+    admin_answer(exchange, 200, EXPOSITION_TYPE, &buffer, status);
 }
 
 static void answer_health(struct http_exchange *exchange, struct admin *admin,
@@ -63,10 +52,10 @@ static void answer_health(struct http_exchange *exchange, struct admin *admin,
     struct buffer buffer;
     bool well;
 
-    buffer_init(&buffer, ANSWER_MAX);
+    buffer_init(&buffer, ADMIN_ANSWER_MAX);
     json_writer_init(&json, &buffer);
-    well = ask(&admin->health, now_ms(admin), &json);
-    answer_buffer(exchange, well ? 200 : 503, HTTP_TYPE_JSON, &buffer, json.status);
+    well = ask(&admin->health, admin_now_ms(admin), &json);
+    admin_answer(exchange, well ? 200 : 503, HTTP_TYPE_JSON, &buffer, json.status);
 }
 
 static void healthz(struct http_exchange *exchange, void *user)
@@ -93,10 +82,13 @@ static void profile(struct http_exchange *exchange, void *user)
     debug_profile(&admin->looking, exchange);
 }
 
-static const struct http_route routes[] = {
-    {"GET", "/metrics", true, metrics},       {"GET", "/healthz", false, healthz},
-    {"GET", "/readyz", false, readyz},        {"GET", "/debug/threads", true, threads},
-    {"GET", "/debug/profile", true, profile}, {0}};
+static const struct http_route routes[] = {{"GET", "/metrics", HTTP_READ, metrics},
+                                           {"GET", "/healthz", HTTP_OPEN, healthz},
+                                           {"GET", "/readyz", HTTP_OPEN, readyz},
+                                           {"GET", "/debug/threads", HTTP_READ, threads},
+                                           {"GET", "/debug/profile", HTTP_READ, profile},
+                                           ADMIN_PAGE_ROUTES,
+                                           {0}};
 
 /* ---- the section ---- */
 
@@ -169,7 +161,8 @@ static void beat(void *arg)
 {
     struct admin *admin = arg;
 
-    health_beat(&admin->health, now_ms(admin));
+    health_beat(&admin->health, admin_now_ms(admin));
+    admin_page_beat(admin);
     loop_timer_arm_ms(&admin->beat, BEAT_MS);
 }
 
@@ -223,6 +216,8 @@ enum warren_status admin_open(const struct config *config, struct admin **ret_ad
     admin = calloc(1, sizeof *admin);
     if (!admin)
         return error_set(error, WARREN_ENOMEM, "no memory for the admin listener");
+    admin->config = config;
+    letters_init(&admin->letters, config);
     health_init(&admin->health);
     status = read_address(config, &admin->address, error);
     if (status == WARREN_OK)
@@ -234,6 +229,13 @@ enum warren_status admin_open(const struct config *config, struct admin **ret_ad
     tell_open(admin, config);
     *ret_admin = admin;
     return WARREN_OK;
+}
+
+void admin_own(struct admin *admin, const char *file, char *const *sets, size_t set_count,
+               const struct process_state *start)
+{
+    if (admin)
+        letters_own(&admin->letters, file, sets, set_count, start);
 }
 
 void admin_watch(struct admin *admin, struct runtime *runtime, struct warren_publisher *publisher)
@@ -268,6 +270,7 @@ void admin_close(struct admin *admin, bool abandoned)
         http_server_stop(admin->server);
     errand_done(&admin->looking);
     loop_timer_done(&admin->beat);
+    admin_page_done(admin);
     http_server_free(admin->server);
     if (abandoned)
         return; /* a loop that still turns may be about to answer */

@@ -12,6 +12,7 @@
 
 #include <warren/worker.h>
 
+#include "base/process_state.h"
 #include "config/config.h"
 #include "consume/runtime/runtime.h"
 
@@ -36,6 +37,10 @@ enum warren_status admin_check(const struct config *config, struct warren_error 
 enum warren_status admin_open(const struct config *config, struct admin **ret_admin,
                               struct warren_error *error);
 
+/** The process is `warren run`, with this file, these options, and what it found at its @start: so
+ * `warren dlq` can be run beside it. All borrowed. */
+void admin_own(struct admin *admin, const char *file, char *const *sets, size_t set_count,
+               const struct process_state *start);
 /** From now on these are told of. */
 void admin_watch(struct admin *admin, struct runtime *runtime, struct warren_publisher *publisher);
 /** Before they are freed. */

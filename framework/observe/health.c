@@ -44,6 +44,17 @@ void health_unwatch(struct health *h)
     pthread_mutex_unlock(&h->lock);
 }
 
+struct runtime *health_hold(struct health *h)
+{
+    pthread_mutex_lock(&h->lock);
+    return h->runtime;
+}
+
+void health_let_go(struct health *h)
+{
+    pthread_mutex_unlock(&h->lock);
+}
+
 void health_phase(struct health *h, enum warren_worker_state phase)
 {
     atomic_store(&h->phase, (int)phase);

@@ -38,6 +38,10 @@ void health_watch(struct health *health, struct runtime *runtime,
                   struct warren_publisher *publisher);
 /** Not any more: they may be freed. Thread: any. */
 void health_unwatch(struct health *health);
+/** The runtime (NULL: there is none), which is not freed until health_let_go(): soon. Thread: any.
+ */
+struct runtime *health_hold(struct health *health);
+void health_let_go(struct health *health);
 /** How far the worker is. Thread: any. */
 void health_phase(struct health *health, enum warren_worker_state phase);
 

@@ -60,8 +60,7 @@ static bool source_of(const char *pattern, const char *name, char source[DLQ_NAM
     return name_of(pattern, source, again) && strcmp(again, name) == 0;
 }
 
-/* Whether @word is one of @sources. */
-static bool dlq_is_source(const char *const *sources, size_t count, const char *word)
+bool dlq_is_source(const char *const *sources, size_t count, const char *word)
 {
     for (size_t i = 0; i < count; i++)
         if (strcmp(sources[i], word) == 0)

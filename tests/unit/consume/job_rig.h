@@ -3,7 +3,6 @@
 #define TESTS_UNIT_CONSUME_JOB_RIG_H
 
 #include "consume/job/job.h"
-#include "support/attempt.h"
 #include "support/fake_clock.h"
 #include "support/test.h"
 

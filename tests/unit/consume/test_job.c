@@ -3,7 +3,6 @@
 
 #include "amqp/wire/properties.h"
 #include "consume/job/job.h"
-#include "support/attempt.h"
 #include "support/fake_clock.h"
 #include "support/test.h"
 

@@ -2,7 +2,6 @@
  * and less often, within bounds.
  */
 #include "consume/relay/relay.h"
-#include "support/attempt.h"
 #include "support/test.h"
 
 static int setup(void **state)

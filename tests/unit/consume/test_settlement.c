@@ -1,6 +1,5 @@
 /* test_settlement.c - verdicts, and waiting for receipts. */
 #include "consume/relay/settlement.h"
-#include "support/attempt.h"
 #include "support/test.h"
 
 static struct attempt *told; /* what `done` was called with */

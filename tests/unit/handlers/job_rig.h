@@ -4,7 +4,6 @@
 
 #include "amqp/wire/properties.h"
 #include "consume/job/job.h"
-#include "support/attempt.h"
 #include "support/test.h"
 
 struct rig {
