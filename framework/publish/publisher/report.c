@@ -17,11 +17,8 @@
 /* Two names of AMQP, the broker's words, and the numbers. */
 #define LINE_SIZE 2048
 
-static void tell_line(const struct warren_publisher *p, enum warren_log_level level,
-                      const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-static void tell_line(const struct warren_publisher *p, enum warren_log_level level,
-                      const char *format, ...)
+static void __attribute__((format(printf, 3, 4)))
+tell_line(const struct warren_publisher *p, enum warren_log_level level, const char *format, ...)
 {
     char line[LINE_SIZE];
     va_list arguments;
