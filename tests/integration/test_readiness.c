@@ -265,6 +265,30 @@ static void a_standby_is_ready(void **state)
     free(topology);
 }
 
+/* A quorum queue does not count who waits behind its single active consumer. */
+static void a_standby_of_a_quorum_queue_is_ready(void **state)
+{
+    struct rig *rig = ((struct fixture *)*state)->own;
+    struct fixture *f = rig->fixture;
+    struct peer *active = peer_new(f->broker->uri);
+    const amqp_table_entry_t single = {
+        .key = amqp_cstring_bytes("x-single-active-consumer"),
+        .value = {.kind = AMQP_FIELD_KIND_BOOLEAN, .value = {.boolean = 1}}};
+    char *topology = text("topology: {queues: [{name: %s, passive: true, arguments: "
+                          "{x-single-active-consumer: true}}]}",
+                          f->queue);
+
+    peer_declare_with(f->peer, f->queue, "quorum", &single, 1);
+    peer_hold(active, f->queue, false);
+    publish(rig, 3);
+    start(rig, f->broker->uri, topology);
+    expect(rig, LOOK_PERHAPS_STANDBY, "a single active consumer, which may be another one");
+    assert_true(look_state_is_ready(LOOK_PERHAPS_STANDBY));
+    peer_free(active);
+    expect(rig, LOOK_CONSUMING, NULL);
+    free(topology);
+}
+
 /* Declared by others, it cannot be known whether the queue has a single active one: said so. */
 static void a_doubtful_standby_is_told(void **state)
 {
@@ -349,6 +373,7 @@ int main(void)
         TEST(a_starved_subscription_is_found),
         TEST(a_queue_that_shrinks_starves_nobody),
         TEST(a_standby_is_ready),
+        TEST(a_standby_of_a_quorum_queue_is_ready),
         TEST(a_doubtful_standby_is_told),
         TEST(a_closed_gate_is_named),
         TEST(an_overdue_handler_is_seen),

@@ -125,27 +125,36 @@ static enum look_state why_not_consuming(const struct subscription *s,
     return LOOK_STARTING;
 }
 
+/* A quorum queue with a single active consumer counts that one alone (seen in 3.10.8), so who waits
+ * behind it cannot tell from the count that there is another. */
 static enum look_state why_starved(const struct subscription *s, struct subscription_look *look)
 {
-    const struct depth *depth = &s->watch.depth;
+    const struct subscription_watch *watch = &s->watch;
+    int64_t consumers = watch->depth.consumers;
 
-    if (depth->consumers > 1 && s->watch.single_active) {
-        BECAUSE(look, "another of its %" PRId64 " consumers is the single active one",
-                depth->consumers);
+    if (watch->single_active && consumers > 1) {
+        BECAUSE(look, "another of its %" PRId64 " consumers is the single active one", consumers);
         return LOOK_STANDBY;
     }
-    if (depth->consumers > 1 && !s->watch.declared) {
+    if (watch->single_active && !watch->counts_all) {
+        BECAUSE(look,
+                "it got nothing for %" PRId64 " s while %" PRId64 " messages wait; the queue has a "
+                "single active consumer, which may be another one",
+                look->silent_ms / 1000, watch->depth.messages);
+        return LOOK_PERHAPS_STANDBY;
+    }
+    if (!watch->declared && consumers > 1) {
         BECAUSE(look,
                 "it got nothing for %" PRId64 " s while %" PRId64 " messages wait; of its %" PRId64
                 " consumers another one may be the single active one: the queue is declared by "
                 "others",
-                look->silent_ms / 1000, depth->messages, depth->consumers);
+                look->silent_ms / 1000, watch->depth.messages, consumers);
         return LOOK_PERHAPS_STANDBY;
     }
     BECAUSE(look,
             "the broker has it as a consumer, but sent it nothing for %" PRId64 " s, while %" PRId64
             " messages wait in the queue",
-            look->silent_ms / 1000, depth->messages);
+            look->silent_ms / 1000, watch->depth.messages);
     return LOOK_STARVED;
 }
 
@@ -253,9 +262,11 @@ enum warren_status look_init(struct runtime *r, const struct config_topology *to
         struct subscription *s = r->subscriptions[i];
         const struct config_queue *queue = config_find_queue(topology, s->source.queue);
 
-        s->watch = (struct subscription_watch){.depth = {-1, -1},
-                                               .declared = queue && !queue->passive,
-                                               .single_active = is_single_active(queue)};
+        s->watch =
+            (struct subscription_watch){.depth = {-1, -1},
+                                        .declared = queue && !queue->passive,
+                                        .counts_all = queue && strcmp(queue->type, "classic") == 0,
+                                        .single_active = is_single_active(queue)};
     }
     return WARREN_OK;
 }

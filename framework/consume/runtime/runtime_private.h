@@ -235,7 +235,8 @@ struct subscription_watch {
     uint64_t delivered;       /* by the last look, */
     int64_t since_ms;         /* and since when it is as many */
     bool declared;            /* the queue, by the topology: its arguments are known */
-    bool single_active;       /* it is declared with a single active consumer */
+    bool single_active;       /* it stands in the topology with a single active consumer, */
+    bool counts_all;          /* and is of a kind that counts those that wait behind it, too */
 };
 
 struct subscription {
