@@ -170,6 +170,17 @@ const struct http_request *http_exchange_request(const struct http_exchange *exc
     return &exchange->request;
 }
 
+void http_exchange_peer(struct http_exchange *exchange, char text[HTTP_ADDRESS_TEXT_MAX])
+{
+    struct http_address peer = {.len = sizeof peer.at};
+
+    if (getpeername(bufferevent_getfd(connection_of(exchange)->bev), (struct sockaddr *)&peer.at,
+                    &peer.len) == 0)
+        http_address_text(&peer, text);
+    else
+        snprintf(text, HTTP_ADDRESS_TEXT_MAX, "somebody who is gone");
+}
+
 void http_answer(struct http_exchange *exchange, int status, const char *type, const void *body,
                  size_t len)
 {

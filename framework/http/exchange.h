@@ -5,6 +5,7 @@
 #define WARREN_HTTP_EXCHANGE_H
 
 #include "base/json_writer.h"
+#include "http/address.h"
 #include "http/request.h"
 
 #define HTTP_TYPE_JSON "application/json"
@@ -36,6 +37,8 @@ struct http_route {
 };
 
 const struct http_request *http_exchange_request(const struct http_exchange *exchange);
+/** Who asks: "127.0.0.1:40123", for the log; that of a proxy, if there is one. */
+void http_exchange_peer(struct http_exchange *exchange, char text[HTTP_ADDRESS_TEXT_MAX]);
 
 /**
  * The answer, of @len bytes, which are copied.

@@ -161,7 +161,7 @@ static void ended(void *user, struct child *child, int status)
     if (buffer_append(&child->texts[1], "", 1) == WARREN_OK)
         sort_errors(l, (char *)buffer_front(&child->texts[1]), &said);
     log_event(WARREN_LOG_INFO, "admin: dead letters", LOG_TEXT("action", actions[l->action].name),
-              LOG_TEXT("queue", l->queue), LOG_INT("status", status));
+              LOG_TEXT("queue", l->queue), LOG_TEXT("from", l->peer), LOG_INT("status", status));
     buffer_append(&said, "", 1);
     answer(l, child, status, buffer_len(&said) > 0 ? (char *)buffer_front(&said) : "");
     buffer_done(&said);
@@ -306,6 +306,7 @@ void letters_ask(struct letters *l, enum letters_action action, struct loop *loo
     } else if (start(l, &wish, action, loop, request->body, &error) != WARREN_OK) {
         http_answer_error(exchange, 500, error.text);
     } else {
+        http_exchange_peer(exchange, l->peer);
         l->later = http_answer_later(exchange, LATER_MS);
         if (!l->later)
             child_done(&l->child); /* and there is no answer */

@@ -42,6 +42,7 @@ struct letters {
     struct http_later *later; /* NULL: nothing is under way */
     enum letters_action action;
     char queue[256];
+    char peer[HTTP_ADDRESS_TEXT_MAX]; /* who asked */
 };
 
 void letters_init(struct letters *letters, const struct config *config);

@@ -1,10 +1,26 @@
-/* fuzz_http.c - heads of requests, and addresses. */
+/* fuzz_http.c - heads of requests, their parameters, where they come from, and addresses. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "fuzz/fuzz.h"
 #include "http/address.h"
+#include "http/guard.h"
+#include "http/query.h"
 #include "http/request.h"
+
+/* What is decoded is a text of its place, and nothing if it is wrong. */
+static void check_query(const struct http_request *request)
+{
+    char text[16];
+    enum http_query_found found;
+
+    memset(text, 'x', sizeof text);
+    found = http_query_get(request, "a", text, sizeof text);
+    fuzz_expect(memchr(text, '\0', sizeof text) != NULL, "an end of the value");
+    fuzz_expect(found == HTTP_QUERY_FOUND || !*text, "no value");
+    http_guard_origin(request);
+    http_guard_host(request);
+}
 
 /* All texts end inside of the head. */
 static void check(const struct http_request *request, const char *head, size_t len)
@@ -37,6 +53,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             check(&request, head, len);
         else
             fuzz_expect(why != NULL, "a reason");
+        if (!why)
+            check_query(&request);
     }
     free(head);
     return 0;

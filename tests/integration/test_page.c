@@ -169,6 +169,7 @@ static void a_replay_brings_it_back(void **state)
     worker_expect_logged(f->worker, "msg=replayed", "message_id=one", 1);
     expect(port, "POST", path_of("replay", f, "&id=gone"), NULL, 409, "\"said\":\"warren");
     expect(port, "POST", path_of("discard", f, "&id=two"), NULL, 200, "\"discarded\":1");
+    worker_expect_logged(f->worker, "action=discard", "from=127.0.0.1:", 1);
     expect(port, "POST", path_of("replay", f, "&all=yes"), NULL, 200, "\"replayed\":1");
     assert_true(fixture_recorded(f, 2));
     assert_true(has(f, f->dlq, 0));

@@ -47,8 +47,9 @@ static void values_are_nested(void **state)
     json_writer_end(&json, ']');
     json_writer_text(&json, "none", NULL);
     json_writer_bool(&json, "no", false);
+    json_writer_raw(&json, "raw", "[1]", 3);
     json_writer_end(&json, '}');
-    expect("{\"a\":-5,\"list\":[\"x\",{},true],\"none\":null,\"no\":false}");
+    expect("{\"a\":-5,\"list\":[\"x\",{},true],\"none\":null,\"no\":false,\"raw\":[1]}");
 }
 
 /* Whatever a text holds, it stays between its quotes, and in a page no tag. */

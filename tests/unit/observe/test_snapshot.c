@@ -104,6 +104,28 @@ static void the_worker_is_told(void **state)
                  "\",\"dead_queue\":\"dead \\\"letters\\\"\"}],");
 }
 
+/* Dead-letter queues are told once each, with those that share it; a depth that is not known is not
+ * 0. */
+static void dead_letter_queues_are_told(void **state)
+{
+    static const struct config_subscription subscriptions[] = {
+        {.queue = "a", .dead_exchange = "x", .dead_queue = "dead"},
+        {.queue = "b", .dead_exchange = "x", .dead_queue = "b\"dead"},
+        {.queue = "c"},
+        {.queue = "d", .dead_exchange = "x", .dead_queue = "dead"}};
+    struct rig *rig = *state;
+    struct warren_series *depth = metric_series(METRIC_QUEUE_MESSAGES, "dead");
+
+    rig->config.subscriptions = subscriptions;
+    rig->config.subscription_count = 4;
+    warren_set(depth, 12);
+    snapshot_dead_letters(&rig->config, &rig->json);
+    assert_string_equal(
+        written(rig), "{\"queues\":[{\"queue\":\"dead\",\"sources\":[\"a\",\"d\"],\"messages\":12},"
+                      "{\"queue\":\"b\\\"dead\",\"sources\":[\"b\"],\"messages\":null}]}");
+    metric_release(depth);
+}
+
 /* Above the bound of the buffer it is said, and nothing is cut in the middle unseen. */
 static void too_much_is_told(void **state)
 {
@@ -161,7 +183,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(metrics_are_told),  TEST(the_worker_is_told),   TEST(too_much_is_told),
+        TEST(metrics_are_told),  TEST(the_worker_is_told),
+        TEST(too_much_is_told),  TEST(dead_letter_queues_are_told),
         TEST(failures_are_told), TEST(no_failures_are_told),
     };
 
