@@ -141,6 +141,18 @@ static void a_busy_worker_is_profiled(void **state)
     free(address);
 }
 
+/* Has the process a thread of this name? */
+static bool has_thread(pid_t pid, const char *name)
+{
+    char *script = text("grep -qx %s /proc/%d/task/*/comm", name, (int)pid);
+    struct command command = command_shell(script, "", "");
+    bool has = command.status == 0;
+
+    command_done(&command);
+    free(script);
+    return has;
+}
+
 /* An end does not wait for a profile. */
 static void an_end_ends_the_profile(void **state)
 {
@@ -151,7 +163,8 @@ static void an_end_ends_the_profile(void **state)
     run_recording(f);
     address = admin_address(f->worker);
     profile = WARREN("profile", "--seconds", "300", "--folded", "--out", "-", address);
-    assert_true(WAIT_FOR(admin_get(address, "/debug/threads", NULL, NULL) == 409, PATIENCE_MS));
+    assert_true(WAIT_FOR(has_thread(proc_pid(f->worker->proc), "warren-errand"), PATIENCE_MS));
+    assert_int_equal(admin_get(address, "/debug/threads", NULL, NULL), 409);
     assert_int_equal(worker_stop(f->worker), 0);
     assert_int_equal(proc_wait(profile, PATIENCE_MS), 1);
     proc_free(profile);
