@@ -15,13 +15,20 @@ const inScratch = (name) => join(SCRATCH, name);
 
 // ---- the worker ----
 
-function configure(name, token) {
+const freePort = () => new Promise((done) => {
+  const server = createServer().listen(0, '127.0.0.1', () => {
+    const {port} = server.address();
+    server.close(() => done(port));
+  });
+});
+
+function configure(name, token, port) {
   const strange = STRANGE.replaceAll('"', '\\"');
   writeFileSync(inScratch('token'), 'sesame\n');
   writeFileSync(inScratch(name), `
 broker: {uri: '${BROKER_URI}'}
 plugins: ['${PLUGINS}/probe.so', '${PLUGINS}/crashing.so']
-admin: {listen: '127.0.0.1:0'${token ? `, token_file: ${inScratch('token')}` : ''}}
+admin: {listen: '127.0.0.1:${port}'${token ? `, token_file: ${inScratch('token')}` : ''}}
 state_dir: ${inScratch(`state-${name}`)}
 spool: {path: ${inScratch(`spool-${name}.db`)}}
 topology:
@@ -35,7 +42,7 @@ subscriptions:
 }
 
 async function start(name, token) {
-  configure(name, token);
+  configure(name, token, await freePort());
   const child = spawn(WARREN, ['run', '-c', inScratch(name)], {stdio: ['ignore', 'ignore', 'pipe']});
   let log = '';
   child.stderr.on('data', (piece) => { log += piece; });
@@ -183,6 +190,21 @@ const tests = {
     await shows(page, '#said', '1 of 1 replayed');
     await until('it was handled', () => lines('refunds').length === 3);
     assert.equal(lines('refunds')[2].split('\t')[3], '7');
+  },
+
+  /* A crash executes the process anew: the page finds it again, and shows where it was. */
+  async a_crash_is_found({page, worker}) {
+    await page.open(`${worker.url}/#/`);
+    await shows(page, '#worker', 'ready');
+    publish('mail', '--message-id', 'mail-1', '--body', 'segv');
+    await until('the dead letter', async () => depth('mail') === 1);
+    await until('a problem', () => page.run('return !!document.querySelector(".problems a[href*=\\"mail.dlq\\"]")'));
+    await page.click('.problems a[href*="mail.dlq"]');
+    await shows(page, '#groups', 'SIGSEGV');
+    await page.click('#groups a');
+    await shows(page, '#letters', 'mail-1');
+    await page.click('#letters summary');
+    assert.match(await page.text('#letters'), /Calls.*crashing\.so/s);
   },
 
   /* Another page in the same browser changes nothing. */

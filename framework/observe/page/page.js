@@ -300,6 +300,7 @@ function problems() {
     ready.status !== 'ready' && ready.subscriptions.every((seen) => seen.ready) && problem(ready.reason || 'not ready', ''),
     ready.subscriptions.map(subscriptionProblems),
     publishers().map(publisherProblems),
+    value('warren_suspects') > 0 && problem(`${count(value('warren_suspects'))} messages may have ended the process: each runs alone`, 'failures'),
     deadDepths().filter((queue) => queue.depth > 0).map((queue) =>
       problem(`${queue.name}: ${count(queue.depth)} dead letters`, 'dead-letters', queue.name)),
   ].flat(Infinity).filter((item) => item);
@@ -758,7 +759,7 @@ function draw() {
   if (status.textContent !== state)
     status.textContent = state;
   status.className = page.lost || !ready ? 'bad' : 'good';
-  document.title = `${page.lost || !ready ? '✗' : '✓'} warren`;
+  document.title = `${page.lost || !ready ? '✗' : '✓'} ${location.host} warren`;
   document.getElementById('about').dataset.time = page.now.time_ms;
   document.getElementById('about').textContent = `warren ${page.now.version}, process ${page.now.pid}`;
   morph(main, el('main', {id: 'main', tabindex: -1}, content()));
