@@ -30,6 +30,7 @@ export async function until(name, what) {
 export async function browser({width = 1200, height = 900, dark = false} = {}) {
   const profile = mkdtempSync(join(tmpdir(), 'warren-page-'));
   const driver = spawn('chromedriver', ['--port=0'], {stdio: ['ignore', 'pipe', 'inherit']});
+  process.on('exit', () => driver.kill()); // also where something below fails
   const base = await new Promise((done, fail) => {
     let said = '';
     driver.on('exit', (code) => fail(new Error(`chromedriver ended: ${code}`)));
