@@ -79,7 +79,7 @@ void breaker_state_change(struct breaker_state *state, const struct breaker_plan
  */
 uint32_t breaker_state_may(struct breaker_state *state, uint32_t want, int64_t now_ms,
                            int64_t *ret_retry_ms);
-/** So many went. */
+/** @count messages went. */
 void breaker_state_took(struct breaker_state *state, uint32_t count);
 
 /**

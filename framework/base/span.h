@@ -25,7 +25,7 @@
 
 /** Spans that can wait; a power of two. With all of them used this is 5 MiB. */
 #define SPAN_SLOTS 4096
-/** The exporter is woken each time that so many have come. */
+/** The exporter is woken each time that this many have come. */
 #define SPAN_BATCH    512
 #define SPAN_TEXT_MAX 1024
 #define SPAN_LINKS    2

@@ -51,11 +51,11 @@ struct limit_user {
 };
 
 static const struct warren_option options[] = {
-    {"rate", WARREN_OPTION_INT, NULL, 1, TOKEN_RATE_MAX, NULL, "So many messages in each `per`."},
+    {"rate", WARREN_OPTION_INT, NULL, 1, TOKEN_RATE_MAX, NULL, "Messages in each `per`."},
     {"per", WARREN_OPTION_DURATION, "1s", 1, TOKEN_PER_MAX_MS, NULL,
      "The time that `rate` is meant for."},
     {"burst", WARREN_OPTION_INT, "0", 0, TOKEN_RATE_MAX, NULL,
-     "So many may go at once after a rest (kind token); 0 means as many as `rate`."},
+     "Messages that may go at once after a rest (kind token); 0 means as many as `rate`."},
     {"kind", WARREN_OPTION_ENUM, "token", 0, 0, "token|leaky",
      "Token lets saved-up messages go at once; leaky spaces them evenly."},
     {"name", WARREN_OPTION_STRING, "", 0, 0, NULL,

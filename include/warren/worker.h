@@ -64,7 +64,7 @@ struct warren_worker_options {
      * Told of each change of the state; first WARREN_WORKER_STARTING, last WARREN_WORKER_ENDED.
      * What changes back at once may not be told. Do not block, for signals, drains and crashes wait
      * for it; warren_worker_stop() and warren_worker_stats() may be called in it.
-     * Thread: that of warren_worker_run(). NULL: nobody is told. Since: 0.1
+     * Thread: that of warren_worker_run(). NULL: nothing is reported. Since: 0.1
      */
     void (*on_state)(enum warren_worker_state state, void *user);
     void *user; /**< of on_log and on_state. Since: 0.1 */
@@ -154,7 +154,7 @@ WARREN_API enum warren_status warren_worker_stats(struct warren_worker *worker,
  * Those of one subscription.
  *
  * @index   its place in the configuration, from 0
- * @return  as warren_worker_stats(); WARREN_ENOTFOUND: there are not so many
+ * @return  as warren_worker_stats(); WARREN_ENOTFOUND: there are fewer
  */
 WARREN_API enum warren_status warren_worker_subscription_stats(struct warren_worker *worker,
                                                                size_t index,

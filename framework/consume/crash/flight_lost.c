@@ -14,7 +14,7 @@
 
 /* Restarts that are this far apart have nothing to do with each other. */
 #define RESTART_SOON_MS 60000
-/* So many in a row are free; then the waiting begins, and doubles. */
+/* This many in a row are free; then the waiting begins, and doubles. */
 #define RESTARTS_FREE        5
 #define RESTART_DELAY_MS     1000
 #define RESTART_DELAY_MAX_MS 10000

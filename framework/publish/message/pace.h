@@ -41,7 +41,7 @@ uint32_t pace_window(double rate, uint32_t timeout_ms, uint32_t window_messages)
 int64_t pace_may(struct pace *pace, int64_t now_ms);
 /** Right after pace_may() said 0: ask again so much later, at least 1. */
 int64_t pace_wait_ms(const struct pace *pace);
-/** So many went. */
+/** @count messages went. */
 void pace_took(struct pace *pace, int64_t count);
 
 #endif

@@ -1,6 +1,6 @@
-/* report.c - what the application is told besides receipts, as it asked in the options: states,
- * lines for its log, and messages without a callback that did not arrive. On the publisher's
- * thread.
+/* report.c - what is reported to the application besides receipts, as it asked in the options:
+ * states, lines for its log, and messages without a callback that did not arrive. On the
+ * publisher's thread.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -57,7 +57,7 @@ static void tell_blocked(const struct warren_publisher *p, bool blocked, const c
     tell_state(p, blocked ? WARREN_PUBLISHER_BLOCKED : WARREN_PUBLISHER_READY, reason);
 }
 
-/* Before READY it is told behind that; and the end of a connection is LOST. */
+/* Before READY it is reported behind that; and the end of a connection is LOST. */
 static void on_blocked(void *user, bool blocked, const char *reason)
 {
     const struct warren_publisher *p = user;
@@ -104,7 +104,7 @@ static void on_refused(void *user, struct warren_bytes message_id, uint16_t code
                   (int)message_id.len, (const char *)message_id.data, code, text);
 }
 
-/* On the spool's thread: it is told on the publisher's own. What comes meanwhile is newer. */
+/* On the spool's thread: it is reported on the publisher's own. What comes meanwhile is newer. */
 static void on_spool(void *user, bool trouble, const char *text)
 {
     struct warren_publisher *p = user;

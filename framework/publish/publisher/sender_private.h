@@ -53,7 +53,7 @@ struct sender {
     struct unheard unheard;
     struct loop_task declare_task;
     struct list declared; /* see declare.c; */
-    uint32_t holding;     /* so many of them are to be declared on this connection first */
+    uint32_t holding;     /* of them, which are to be declared on this connection first */
     bool ready;           /* the channel is open and confirms are on */
     bool blocked;         /* by the broker */
     bool pumping;

@@ -12,7 +12,7 @@
 #include "publish/spool/spooler.h"
 #include "store/writer/writer.h"
 
-/* So many rows with numbers that are none are told of; the others are passed over. */
+/* This many rows with numbers that are none are reported; the others are passed over. */
 #define SPOOLER_MISNUMBERED_MAX 64
 
 /** A caller that waits for its group's commit. It lives on the caller's stack. */

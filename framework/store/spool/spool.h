@@ -163,7 +163,8 @@ enum warren_status spool_remove_oldest(struct spool *spool, const struct spool_r
 /* ---- reading ---- */
 
 /**
- * Each message above @after, in the order of ids. What is not sound is told as well: see `unsound`.
+ * Each message above @after, in the order of ids. What is not sound is shown as well: see
+ * `unsound`.
  *
  * @after   INT64_MIN: also those with ids below 1, which are not sound
  * @bodies  else properties and body are left out: their lengths are right, their data is NULL

@@ -115,8 +115,8 @@ void writer_tell_log(struct writer *w);
 
 /* ---- the transactor ---- */
 
-/** So long each message has a transaction of its own, after one had undone that of others: until
- * those others, who come again after a second, and the culprit had theirs. */
+/** For this time each message has a transaction of its own, after one had undone that of others:
+ * until those others, who come again after a second, and the culprit had theirs. */
 #define SINGLY_US INT64_C(10000000)
 
 enum own_statement { OWN_SAVE, OWN_UNDO, OWN_RELEASE, OWN_COMMIT, OWN_COUNT };
