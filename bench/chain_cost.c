@@ -36,7 +36,7 @@ static struct attempt *make_delivery(bool traced)
     struct warren_properties properties = {.delivery_mode = 2,
                                            .message_id = "0190163d-8694-739b-aea5-966c26f8ad91",
                                            .headers = {&header, traced ? 1 : 0}};
-    struct attempt *attempt;
+    struct delivery *delivery;
     struct warren_bytes encoded;
     struct arena scratch;
     struct buffer out;
@@ -46,12 +46,12 @@ static struct attempt *make_delivery(bool traced)
     if (properties_encode(&properties, NULL, PROPERTIES_MAX, &scratch, &out, NULL) != WARREN_OK)
         die("the properties cannot be encoded");
     encoded = (struct warren_bytes){buffer_front(&out), buffer_len(&out)};
-    attempt = attempt_new(warren_text(""), warren_text("bench"), encoded, 0);
-    if (!attempt)
+    delivery = delivery_new(attempt_room(0), warren_text(""), warren_text("bench"), encoded, 0);
+    if (!delivery)
         die("no memory");
     buffer_done(&out);
     arena_done(&scratch);
-    return attempt;
+    return attempt_of(delivery);
 }
 
 static double thread_seconds(void)

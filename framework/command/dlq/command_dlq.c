@@ -60,7 +60,8 @@ static bool source_of(const char *pattern, const char *name, char source[DLQ_NAM
     return name_of(pattern, source, again) && strcmp(again, name) == 0;
 }
 
-bool dlq_is_source(const char *const *sources, size_t count, const char *word)
+/* Whether @word is one of @sources. */
+static bool dlq_is_source(const char *const *sources, size_t count, const char *word)
 {
     for (size_t i = 0; i < count; i++)
         if (strcmp(sources[i], word) == 0)

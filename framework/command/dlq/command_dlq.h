@@ -41,9 +41,6 @@ struct dlq_queue {
 bool dlq_resolve(const char *pattern, const char *const *sources, size_t source_count,
                  const char *word, struct dlq_queue *queue);
 
-/** Whether @word is one of @sources. */
-bool dlq_is_source(const char *const *sources, size_t count, const char *word);
-
 /* ---- dlq filter ----
  *
  * which dead letters are meant. Thread: any; the clock is passed in.

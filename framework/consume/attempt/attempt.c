@@ -6,15 +6,6 @@
 
 #include "base/clock.h"
 
-struct attempt *attempt_new(struct warren_bytes exchange, struct warren_bytes routing_key,
-                            struct warren_bytes properties, size_t body_len)
-{
-    struct delivery *delivery =
-        delivery_new(attempt_room(0), exchange, routing_key, properties, body_len);
-
-    return delivery ? attempt_of(delivery) : NULL;
-}
-
 void attempt_done(struct attempt *attempt)
 {
     free(attempt->unpublished);

@@ -83,9 +83,6 @@ static inline void **attempt_mark(struct attempt *attempt, size_t index)
     return (void **)(void *)((char *)attempt - (index + 1) * sizeof(void *));
 }
 
-/** A delivery with an attempt that has not begun, and no marks. As delivery_new(). */
-struct attempt *attempt_new(struct warren_bytes exchange, struct warren_bytes routing_key,
-                            struct warren_bytes properties, size_t body_len);
 /** Free what it owns; it and its delivery stay. To be called before consumer_settle(). */
 void attempt_done(struct attempt *attempt);
 /** The same, and free both. NULL is fine. */

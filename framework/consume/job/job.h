@@ -140,10 +140,6 @@ void job_deadline_moved(struct warren_job *job);
 
 /** Name queue, handler and message in a line of the log. */
 void job_log_names(struct warren_job *job, struct log_line *line);
-/** warren_job_fail() with a list of arguments. */
-void job_fail_with(struct warren_job *job, const char *format, va_list arguments)
-    __attribute__((format(printf, 2, 0)));
-
 /** The message id with its length; data NULL: there is none. */
 struct warren_bytes job_message_id(struct warren_job *job);
 

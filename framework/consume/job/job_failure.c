@@ -15,7 +15,9 @@ void *warren_job_alloc(struct warren_job *job, size_t size)
     return arena_alloc(&job->arena, size);
 }
 
-void job_fail_with(struct warren_job *job, const char *format, va_list arguments)
+/* warren_job_fail() with a list of arguments. */
+__attribute__((format(printf, 2, 0))) static void
+job_fail_with(struct warren_job *job, const char *format, va_list arguments)
 {
     char text[JOB_ERROR_SIZE]; /* the arguments may hold warren_job_error() */
 

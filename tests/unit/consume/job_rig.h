@@ -3,6 +3,7 @@
 #define TESTS_UNIT_CONSUME_JOB_RIG_H
 
 #include "consume/job/job.h"
+#include "support/attempt.h"
 #include "support/fake_clock.h"
 #include "support/test.h"
 

@@ -1,5 +1,6 @@
 /* test_admission.c - gates and delayed retries, with the test as the loop and as the clock. */
 #include "consume/runtime/admission.h"
+#include "support/attempt.h"
 #include "support/test.h"
 
 #define DELAYED_MAX 3

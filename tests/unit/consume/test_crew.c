@@ -3,6 +3,7 @@
  */
 #include "consume/job/crew.h"
 #include "consume/job/job_span.h"
+#include "support/attempt.h"
 #include "support/fake_clock.h"
 #include "support/test.h"
 

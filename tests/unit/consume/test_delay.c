@@ -1,6 +1,7 @@
 /* test_delay.c - the heap of those that wait for their time. */
 #include "base/random.h"
 #include "consume/attempt/delay.h"
+#include "support/attempt.h"
 #include "support/test.h"
 
 #define CAPACITY 500

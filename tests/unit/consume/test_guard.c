@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "consume/job/guard.h"
 #include "job_rig.h"
+#include "support/attempt.h"
 #include "support/fake_clock.h"
 #include "support/test.h"
 

@@ -4,6 +4,7 @@
 #include "amqp/wire/notes.h"
 #include "amqp/wire/properties.h"
 #include "consume/job/job.h"
+#include "support/attempt.h"
 #include "support/fake_clock.h"
 #include "support/test.h"
 

@@ -2,6 +2,7 @@
  * and less often, within bounds.
  */
 #include "consume/relay/relay.h"
+#include "support/attempt.h"
 #include "support/test.h"
 
 static int setup(void **state)

@@ -1,5 +1,6 @@
 /* test_settlement.c - verdicts, and waiting for receipts. */
 #include "consume/relay/settlement.h"
+#include "support/attempt.h"
 #include "support/test.h"
 
 static struct attempt *told; /* what `done` was called with */

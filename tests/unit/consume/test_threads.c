@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "consume/workers/threads.h"
+#include "support/attempt.h"
 #include "support/test.h"
 
 #define DEADLINE_MS 20000

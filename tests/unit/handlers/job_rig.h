@@ -4,6 +4,7 @@
 
 #include "amqp/wire/properties.h"
 #include "consume/job/job.h"
+#include "support/attempt.h"
 #include "support/test.h"
 
 struct rig {
