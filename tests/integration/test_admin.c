@@ -161,6 +161,31 @@ static void readiness_follows_the_worker(void **state)
     free(address);
 }
 
+/* While the broker cannot be reached a worker is not ready, and says where it looks for it; but it
+ * is alive. */
+static void readiness_follows_the_broker(void **state)
+{
+    struct fixture *f = *state;
+    char *address;
+
+    f->proxy = proxy_new(f->broker->port);
+    f->worker = worker_new(proxy_uri(f->proxy),
+                           LISTEN "subscriptions:\n"
+                                  "  - {queue: %s, handler: probe.record, options: {path: record}}",
+                           f->queue);
+    worker_consume(f->worker, 1);
+    address = address_of(f->worker);
+    BECOMES(address, "/readyz", 200, "consuming");
+    proxy_refuse(f->proxy, true);
+    proxy_cut(f->proxy, PROXY_RST);
+    BECOMES(address, "/readyz", 503, "there is no connection to amqp://127.0.0.1:");
+    BECOMES(address, "/healthz", 200, "\"status\":\"ok\"");
+    proxy_refuse(f->proxy, false);
+    BECOMES(address, "/readyz", 200, "consuming");
+    assert_int_equal(worker_stop(f->worker), 0);
+    free(address);
+}
+
 /* With a token, metrics need it; who only asks for health does not. SIGHUP brings another one. */
 static void a_token_is_needed(void **state)
 {
@@ -337,6 +362,7 @@ int main(void)
         FIXTURE_TEST(metrics_count_what_was_handled, "classic"),
         FIXTURE_TEST(strange_names_are_escaped, NULL),
         FIXTURE_TEST(readiness_follows_the_worker, "classic"),
+        FIXTURE_TEST(readiness_follows_the_broker, "quorum"),
         FIXTURE_TEST(a_token_is_needed, "classic"),
         FIXTURE_TEST(it_listens_again_after_a_crash, "classic"),
         FIXTURE_TEST(the_command_tells, "classic"),
