@@ -1,6 +1,7 @@
 /* metrics.c - see metrics.h. */
 #include "base/metrics.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -11,11 +12,14 @@
 #include "base/error.h"
 #include "base/exposition.h"
 #include "base/list.h"
+#include "base/log.h"
 #include "base/metric_cells.h"
 
 #define OWN_PREFIX        "warren_"
 #define PLUGIN_SERIES_MAX 1000
-#define BUCKETS           256
+/* Of all series of plugins: the others are warren's. */
+#define PLUGIN_CELLS_MAX (METRIC_CELLS / 2)
+#define BUCKETS          256
 
 struct warren_series {
     struct list link;           /* of the family */
@@ -33,6 +37,8 @@ struct warren_series {
 
 struct family {
     struct list link;
+    bool is_plugins;
+    bool told; /* that a series was refused */
     struct metric_family_info info;
     uint32_t series_max;
     uint32_t series_count;
@@ -70,6 +76,8 @@ static const struct row {
 
 static struct {
     pthread_mutex_t lock;    /* guards families, their series, and who uses them */
+    uint32_t plugin_cells;   /* taken by plugins' families */
+    bool last_words;         /* counters that are put now will not be put again; under `reading` */
     pthread_mutex_t reading; /* held while collectors put and somebody reads; taken first */
     struct list families;    /* in the order of their registration */
     struct family *own[METRICS + 1];
@@ -111,7 +119,10 @@ void warren_set(struct warren_series *series, double value)
 
 void metric_put(struct warren_series *series, double value)
 {
-    series->put += value;
+    if (!all.last_words)
+        series->put += value;
+    else if (series->type == WARREN_COUNTER)
+        metric_cells_add(series->cell, value);
 }
 
 /* ---- series ---- */
@@ -152,7 +163,17 @@ static size_t bucket_of(const struct metric_family_info *info, const char *const
     return hash % BUCKETS;
 }
 
-/* Under the lock. NULL: no memory. */
+/* Under the lock. @return METRIC_CELLS: there are none left */
+static uint32_t take_cells(const struct family *family, uint32_t count)
+{
+    if (family->is_plugins && count > PLUGIN_CELLS_MAX - all.plugin_cells)
+        return METRIC_CELLS;
+    if (family->is_plugins)
+        all.plugin_cells += count;
+    return metric_cells_take(count);
+}
+
+/* Under the lock. NULL: no memory, or no cells. */
 static struct warren_series *new_series(struct family *family, const char *const *values)
 {
     const struct metric_family_info *info = &family->info;
@@ -170,7 +191,7 @@ static struct warren_series *new_series(struct family *family, const char *const
     if (series->values)
         series->label_text =
             exposition_labels(info->labels, (const char *const *)series->values, info->label_count);
-    series->cell = series->label_text && cells > 0 ? metric_cells_take(cells) : METRIC_CELLS;
+    series->cell = series->label_text && cells > 0 ? take_cells(family, cells) : METRIC_CELLS;
     if (!series->label_text || (cells > 0 && series->cell == METRIC_CELLS)) {
         free_series(series);
         return NULL;
@@ -204,17 +225,27 @@ static void count_refused(const struct family *family)
         warren_count(series, 1);
 }
 
-/* The series for what finds no room. */
-static struct warren_series *other_series(struct family *family)
+/* The series for what finds no room; a plugin's family has it from the beginning. */
+static struct warren_series *make_other(struct family *family)
 {
     const char *values[WARREN_LABELS_MAX];
 
-    count_refused(family);
     for (size_t i = 0; i < WARREN_LABELS_MAX; i++)
         values[i] = METRIC_OTHER;
-    if (!family->other)
-        family->other = new_series(family, values);
+    if (!family->other && (family->other = new_series(family, values)))
+        family->series_count--; /* it is beyond the bound */
     return family->other;
+}
+
+static struct warren_series *other_series(struct family *family)
+{
+    count_refused(family);
+    if (!family->told)
+        log_warn("metric %s: there is no room for more series; what is beyond counts in one whose "
+                 "labels are all \"" METRIC_OTHER "\"",
+                 family->info.name);
+    family->told = true;
+    return make_other(family);
 }
 
 /* Under the lock. NULL: no memory. */
@@ -476,6 +507,10 @@ static enum warren_status check(const struct warren_metric *metric, struct warre
                          "metric %s is of type %d: expected WARREN_COUNTER, WARREN_GAUGE or "
                          "WARREN_HISTOGRAM",
                          metric->name, (int)metric->type);
+    if (metric->series_max > METRIC_SERIES_MAX)
+        return error_set(error, WARREN_EINVAL,
+                         "metric %s: series_max is %" PRIu32 ": expected at most %d", metric->name,
+                         metric->series_max, METRIC_SERIES_MAX);
     if (ends_in_total(metric->name) != (metric->type == WARREN_COUNTER))
         return error_set(error, WARREN_EINVAL,
                          "metric %s: the name of a counter ends in _total, and no other does",
@@ -515,7 +550,29 @@ static bool is_same(const struct metric_family_info *one, const struct metric_fa
     return true;
 }
 
-/* Also of one that would share a name with a histogram's parts. */
+/* What a histogram named @name shows under: is @other one of these? */
+static bool is_part(const char *name, const char *other)
+{
+    size_t len = strlen(name);
+
+    return strncmp(name, other, len) == 0 &&
+           (strcmp(other + len, "_bucket") == 0 || strcmp(other + len, "_sum") == 0 ||
+            strcmp(other + len, "_count") == 0);
+}
+
+/* A family whose samples would have names of @info's; NULL: there is none. */
+static const struct family *find_clash(const struct metric_family_info *info)
+{
+    LIST_EACH(link, &all.families) {
+        const struct family *family = list_entry(link, struct family, link);
+
+        if ((info->type == WARREN_HISTOGRAM && is_part(info->name, family->info.name)) ||
+            (family->info.type == WARREN_HISTOGRAM && is_part(family->info.name, info->name)))
+            return family;
+    }
+    return NULL;
+}
+
 static struct family *find_family(const char *name)
 {
     LIST_EACH(link, &all.families) {
@@ -533,6 +590,7 @@ static enum warren_status get_family(const struct warren_metric *metric, struct 
 {
     struct metric_family_info info = info_of(metric);
     struct family *family = find_family(metric->name);
+    const struct family *clash;
 
     *ret_family = family;
     if (family && !is_same(&family->info, &info))
@@ -542,12 +600,28 @@ static enum warren_status get_family(const struct warren_metric *metric, struct 
                          metric->name);
     if (family)
         return WARREN_OK;
+    clash = find_clash(&info);
+    if (clash)
+        return error_set(
+            error, WARREN_EINVAL,
+            "metric %s: one of the two, this and %s, is a histogram, whose samples have "
+            "the other's name",
+            metric->name, clash->info.name);
+    if (cells_of(&info) > PLUGIN_CELLS_MAX - all.plugin_cells)
+        return error_set(
+            error, WARREN_EFULL,
+            "metric %s: the series of handlers have %d cells in all, and all are taken",
+            metric->name, PLUGIN_CELLS_MAX);
     family = calloc(1, sizeof *family);
     for (size_t i = 0; family && i < info.label_count; i++)
         family->labels[i] = strdup(info.labels[i]);
-    if (family)
+    if (family) {
+        family->is_plugins = true;
         *ret_family = add_family(family, &info,
                                  metric->series_max > 0 ? metric->series_max : PLUGIN_SERIES_MAX);
+    }
+    if (*ret_family && info.label_count > 0)
+        make_other(*ret_family);
     return *ret_family ? WARREN_OK : error_set(error, WARREN_ENOMEM, "no memory for a metric");
 }
 
@@ -598,8 +672,12 @@ void metrics_collect_remove(struct metric_collector *collector)
     pthread_mutex_lock(&all.reading);
     while (*place && *place != collector)
         place = &(*place)->next;
-    if (*place)
+    if (*place) {
         *place = collector->next;
+        all.last_words = true;
+        collector->collect(collector->user);
+        all.last_words = false;
+    }
     pthread_mutex_unlock(&all.reading);
 }
 

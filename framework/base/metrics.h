@@ -57,7 +57,8 @@ struct metric_collector {
 };
 
 void metrics_collect_add(struct metric_collector *collector);
-/** It is not called any more, and no call is under way. */
+/** It is called once more, and then not any more: what it has put into counters stays. No call is
+ * under way. */
 void metrics_collect_remove(struct metric_collector *collector);
 
 /** A family, for who reads. */

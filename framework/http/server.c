@@ -14,9 +14,12 @@
 #include "http/server_private.h"
 #include "http/stream.h"
 
-#define SWEEP_MS    250
-#define BACKLOG     128
-#define ACCEPTS_MAX 16 /* a turn */
+#define SWEEP_MS      250
+#define TOLD_MS       60000 /* between two lines about too many connections */
+#define FLUSH_MS      1000  /* for answers that are on their way at the end */
+#define FLUSH_LOOK_MS 10
+#define BACKLOG       128
+#define ACCEPTS_MAX   16 /* a turn */
 
 /* ---- files ---- */
 
@@ -68,15 +71,29 @@ static void reload(void *arg)
 
 /* ---- connections ---- */
 
-static struct http_connection *longest_idle(struct http_server *server)
+/* How soon a connection makes room for another one: 0 not at all. Who idles first, then who has not
+ * finished its handshake or its request: else a peer that begins many could keep all others out. */
+static int rank_of(const struct http_connection *connection)
+{
+    if (connection->state == HTTP_WAITING)
+        return 2;
+    return connection->state == HTTP_SECURING || connection->state == HTTP_HEAD ? 1 : 0;
+}
+
+/* Of those that make room soonest the one that has waited longest. */
+static struct http_connection *least_missed(struct http_server *server)
 {
     struct http_connection *found = NULL;
+    int best = 1;
 
     LIST_EACH(link, &server->connections) {
         struct http_connection *connection = list_entry(link, struct http_connection, link);
+        int rank = rank_of(connection);
 
-        if (connection->state == HTTP_WAITING && (!found || connection->until_ms < found->until_ms))
+        if (rank > best || (rank == best && (!found || connection->until_ms < found->until_ms))) {
             found = connection;
+            best = rank;
+        }
     }
     return found;
 }
@@ -84,14 +101,22 @@ static struct http_connection *longest_idle(struct http_server *server)
 /* @return whether there is */
 static bool make_room(struct http_server *server)
 {
-    struct http_connection *idle;
+    int64_t now_ms = loop_now_ms(server->loop);
+    struct http_connection *missed;
 
     if (server->connection_count < HTTP_CONNECTIONS_MAX)
         return true;
     warren_count(server->refused, 1);
-    idle = longest_idle(server);
-    http_connection_free(idle);
-    return idle != NULL;
+    if (server->told_ms == 0 || now_ms - server->told_ms >= TOLD_MS) {
+        server->told_ms = now_ms;
+        log_warn(
+            "admin: %d connections are open, and others come: those that idle, or do not finish "
+            "their request, make room",
+            HTTP_CONNECTIONS_MAX);
+    }
+    missed = least_missed(server);
+    http_connection_free(missed);
+    return missed != NULL;
 }
 
 static void watch(struct http_server *server)
@@ -141,17 +166,33 @@ static void sweep(void *arg)
         if (connection->until_ms <= now_ms)
             http_connection_expire(connection);
     }
-    loop_fd_want(&server->accepting, LOOP_READ);
+    loop_fd_want(&server->accepting, server->stop_ms == 0 ? LOOP_READ : 0);
     watch(server);
 }
 
 /* ---- life ---- */
 
+/* Answers that are there, or come soon from other threads, still go out if their peers take them.
+ */
 static void stop(void *arg)
 {
     struct http_server *server = arg;
+    int64_t now_ms = loop_now_ms(server->loop);
+    size_t unsent = 0;
 
-    loop_stop(server->loop);
+    loop_fd_want(&server->accepting, 0);
+    if (server->stop_ms == 0)
+        server->stop_ms = now_ms + FLUSH_MS;
+    LIST_EACH(link, &server->connections) {
+        struct http_connection *connection = list_entry(link, struct http_connection, link);
+
+        if (connection->state == HTTP_ANSWERING)
+            unsent += http_connection_unsent(connection);
+    }
+    if ((unsent > 0 || !list_empty(&server->laters)) && now_ms < server->stop_ms)
+        loop_timer_arm_ms(&server->stopping, FLUSH_LOOK_MS);
+    else
+        loop_stop(server->loop);
 }
 
 static void *run(void *arg)
@@ -205,6 +246,8 @@ static enum warren_status make_loop(struct http_server *server, struct warren_er
 
     if (status == WARREN_OK)
         status = loop_timer_init(&server->sweep, server->loop, sweep, server);
+    if (status == WARREN_OK)
+        status = loop_timer_init(&server->stopping, server->loop, stop, server);
     if (status == WARREN_OK)
         status = loop_fd_init(&server->accepting, server->loop, server->fd, accept_some, server);
     loop_task_init(&server->stop, stop, server);
@@ -290,6 +333,7 @@ void http_server_free(struct http_server *server)
     http_laters_free(server);
     loop_fd_done(&server->accepting);
     loop_timer_done(&server->sweep);
+    loop_timer_done(&server->stopping);
     descriptors_close(server->fd);
     loop_free(server->loop);
     SSL_CTX_free(server->tls);

@@ -15,8 +15,9 @@
 #include "http/address.h"
 #include "http/exchange.h"
 
-/** Connections. Above it the one that idles longest makes room; if none idles, the new one is
- * closed at once. */
+/** Connections. Above it the one that idles longest makes room, else the one that has not finished
+ * its handshake or request for longest; if all are being answered, the new one is closed at once.
+ */
 #define HTTP_CONNECTIONS_MAX 256
 /** From the first byte of a request to its last one; and the same for the answer; and for the
  * handshake of TLS. */

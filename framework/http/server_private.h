@@ -67,7 +67,10 @@ struct http_server {
     struct http_address address; /* with the port */
     struct loop_fd accepting;
     struct loop_timer sweep; /* while there are connections, or accepting failed */
+    int64_t told_ms;         /* when too many connections were logged last; 0: never */
     struct loop_task stop;
+    struct loop_timer stopping; /* while the last answers go out */
+    int64_t stop_ms;            /* when that ends; 0: it has not begun */
     struct loop_task reload;
     struct list connections; /* oldest first */
     struct list laters;

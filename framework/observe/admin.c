@@ -266,6 +266,7 @@ void admin_close(struct admin *admin, bool abandoned)
 {
     if (!admin)
         return;
+    errand_end(&admin->looking);
     if (admin->server)
         http_server_stop(admin->server);
     errand_done(&admin->looking);

@@ -112,20 +112,24 @@ static void write_thread(struct json_writer *json, const struct stack_sample *sa
     json_writer_end(json, '}');
 }
 
-static void answer_buffer(struct http_later *later, const char *type, struct buffer *buffer,
+static void fail(struct errand_answer *answer, int status, const char *why)
+{
+    answer->status = status;
+    snprintf(answer->why, sizeof answer->why, "%s", why);
+}
+
+static void answer_buffer(struct errand_answer *answer, const char *type, struct buffer *buffer,
                           enum warren_status status)
 {
-    size_t len = buffer_len(buffer);
-    char *body;
-
     if (status != WARREN_OK) {
-        http_later_error(later, 500, "the answer is too large, or there is no memory for it");
+        fail(answer, 500, "the answer is too large, or there is no memory for it");
         return;
     }
-    body = malloc(len + 1);
-    if (body)
-        memcpy(body, buffer_front(buffer), len);
-    http_later_answer(later, 200, type, body, len);
+    answer->type = type;
+    answer->len = buffer_len(buffer);
+    answer->body = malloc(answer->len + 1);
+    if (answer->body && answer->len > 0)
+        memcpy(answer->body, buffer_front(buffer), answer->len);
 }
 
 static int by_id(const void *a, const void *b)
@@ -143,7 +147,7 @@ static int status_of(const struct warren_error *error)
     return error->status == WARREN_EINVAL ? 501 : 503;
 }
 
-static void threads(struct errand *errand, struct http_later *later)
+static void threads(struct errand *errand, struct errand_answer *answer)
 {
     struct samples samples = {NULL, 0, 0};
     struct warren_error error = {WARREN_OK, ""};
@@ -152,10 +156,11 @@ static void threads(struct errand *errand, struct http_later *later)
 
     (void)errand;
     if (stack_sampler_all(ANSWER_MS, keep, &samples, &error) != WARREN_OK) {
-        http_later_error(later, status_of(&error), error.text);
+        fail(answer, status_of(&error), error.text);
         return;
     }
-    qsort(samples.all, samples.count, sizeof *samples.all, by_id);
+    if (samples.count > 0)
+        qsort(samples.all, samples.count, sizeof *samples.all, by_id);
     buffer_init(&buffer, ANSWER_MAX);
     json_writer_init(&json, &buffer);
     json_writer_begin(&json, NULL, '{');
@@ -164,7 +169,7 @@ static void threads(struct errand *errand, struct http_later *later)
         write_thread(&json, &samples.all[i]);
     json_writer_end(&json, ']');
     json_writer_end(&json, '}');
-    answer_buffer(later, HTTP_TYPE_JSON, &buffer, json.status);
+    answer_buffer(answer, HTTP_TYPE_JSON, &buffer, json.status);
     buffer_done(&buffer);
     free(samples.all);
 }
@@ -181,7 +186,7 @@ static bool is_over(void *user)
     return errand_is_over(user);
 }
 
-static void profile(struct errand *errand, struct http_later *later)
+static void profile(struct errand *errand, struct errand_answer *answer)
 {
     struct warren_error error = {WARREN_OK, ""};
     struct profile_summary summary;
@@ -189,9 +194,9 @@ static void profile(struct errand *errand, struct http_later *later)
 
     buffer_init(&folded, ANSWER_MAX);
     if (profile_take(errand->number, is_over, errand, &folded, &summary, &error) == WARREN_OK)
-        answer_buffer(later, "text/plain; charset=utf-8", &folded, WARREN_OK);
+        answer_buffer(answer, "text/plain; charset=utf-8", &folded, WARREN_OK);
     else
-        http_later_error(later, status_of(&error), error.text);
+        fail(answer, status_of(&error), error.text);
     buffer_done(&folded);
 }
 

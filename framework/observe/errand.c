@@ -6,18 +6,29 @@
 static void *run(void *arg)
 {
     struct errand *errand = arg;
+    struct http_later *later = errand->later;
+    struct errand_answer answer = {.status = 200};
 
-    errand->run(errand, errand->later);
+    errand->run(errand, &answer);
+    /* Who has the answer may ask again. */
     atomic_store(&errand->busy, false);
+    if (*answer.why)
+        http_later_error(later, answer.status, answer.why);
+    else
+        http_later_answer(later, answer.status, answer.type, answer.body, answer.len);
     return NULL;
 }
 
 void errand_run(struct errand *errand, struct http_exchange *exchange, int64_t most_ms,
-                void (*what)(struct errand *errand, struct http_later *later), uint32_t number)
+                void (*what)(struct errand *errand, struct errand_answer *answer), uint32_t number)
 {
     struct warren_error error = {WARREN_OK, ""};
     struct http_later *later;
 
+    if (atomic_load(&errand->ending)) {
+        http_answer_error(exchange, 503, "the worker ends");
+        return;
+    }
     if (atomic_load(&errand->busy)) {
         http_answer_error(exchange, 409, "another one is under way: one at a time");
         return;
@@ -47,9 +58,14 @@ bool errand_is_over(const struct errand *errand)
     return atomic_load(&errand->ending) || http_later_is_gone(errand->later);
 }
 
-void errand_done(struct errand *errand)
+void errand_end(struct errand *errand)
 {
     atomic_store(&errand->ending, true);
+}
+
+void errand_done(struct errand *errand)
+{
+    errand_end(errand);
     if (errand->started)
         pthread_join(errand->thread, NULL);
     errand->started = false;

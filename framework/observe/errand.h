@@ -10,25 +10,38 @@
 
 #include "http/exchange.h"
 
+struct errand;
+
+/** What is answered, at the end: as http_later_answer(); with `why` as http_later_error(). */
+struct errand_answer {
+    int status;
+    const char *type;
+    char *body;
+    size_t len;
+    char why[256];
+};
+
 struct errand {
     pthread_t thread;
     bool started; /* there is a thread to be joined */
     atomic_bool busy;
     atomic_bool ending;
     struct http_later *later;
-    void (*run)(struct errand *errand, struct http_later *later);
+    void (*run)(struct errand *errand, struct errand_answer *answer);
     uint32_t number; /* what it is about, such as seconds */
 };
 
 /**
- * Have @run answer @exchange, within @most_ms: it calls one of the functions of http_later once. It
- * ends soon once errand_is_over(). If another one is under way the answer is 409.
+ * Have @run make the answer to @exchange, within @most_ms, on the errand's thread. It ends soon
+ * once errand_is_over(). If another one is under way the answer is 409.
  */
 void errand_run(struct errand *errand, struct http_exchange *exchange, int64_t most_ms,
-                void (*run)(struct errand *errand, struct http_later *later), uint32_t number);
+                void (*run)(struct errand *errand, struct errand_answer *answer), uint32_t number);
 /** Nobody waits for it any more. Thread: its own. */
 bool errand_is_over(const struct errand *errand);
-/** End the one under way, and wait for that. Before the server is freed. A zeroed one is fine. */
+/** The one under way shall answer with what it has, and none begins any more. Thread: any. */
+void errand_end(struct errand *errand);
+/** Wait for its end. When the server has stopped, and before it is freed. A zeroed one is fine. */
 void errand_done(struct errand *errand);
 
 #endif

@@ -51,9 +51,9 @@ struct warren_metric {
                                     neither `le` nor two _ at the beginning */
     const double *bounds; /**< HISTOGRAM: ascending; NULL: from 1 ms to 5 minutes, in seconds */
     size_t bound_count;
-    uint32_t series_max; /**< most series of it; 0: 1,000. What is beyond is counted in one series
-                              whose values are all "other", and warren_metric_series_refused_total
-                              says how often */
+    uint32_t series_max; /**< most series of it, up to 20,000; 0: 1,000. What is beyond is counted
+                            in one series whose values are all "other", and
+                            warren_metric_series_refused_total says how often */
 };
 
 /** One figure. It lives until the process ends. */
@@ -68,7 +68,9 @@ struct warren_series;
  *          each
  * @ret_series  the same for the same values
  * @return  WARREN_OK; with @error: WARREN_EINVAL: a name, the size or the number of values is not
- *          as said above, or the name is registered with another definition; WARREN_ENOMEM
+ *          as said above, or the name is registered with another definition, or is that of a
+ *          histogram's samples (NAME_sum, NAME_count, NAME_bucket); WARREN_EFULL: the series of all
+ *          handlers have taken 65,536 numbers; WARREN_ENOMEM
  * Thread: any. Since: 0.1.
  */
 WARREN_API enum warren_status warren_metric_series(const struct warren_metric *metric,

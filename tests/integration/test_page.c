@@ -106,6 +106,7 @@ static void failures_are_told(void **state)
 
     assert_true(says(port, "/api/failures", "{\"groups\":[],\"forgotten\":0}"));
     fixture_publish(f, "one", "x");
+    assert_true(WAIT_FOR(says(port, "/api/failures", "\"count\":1"), PATIENCE_MS));
     fixture_publish(f, "two", "x");
     assert_true(WAIT_FOR(says(port, "/api/failures", "\"count\":2"), PATIENCE_MS));
     http_ask(port, "GET", "/api/failures", SESAME, NULL, &body);

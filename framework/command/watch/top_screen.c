@@ -2,6 +2,7 @@
 #include "command/watch/top_screen.h"
 
 #include <curses.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,15 +64,20 @@ void top_screen_close(struct top_screen *screen)
 
 static void draw_title(const struct top_screen *screen, const struct top_picture *picture)
 {
+    char line[TOP_LINE_SIZE];
     size_t answering = 0;
 
     for (size_t i = 0; i < picture->address_count; i++)
         answering += picture->troubles[i][0] == '\0';
-    mvprintw(0, 0, "warren top: %zu of %zu worker%s, %zu subscription%s, by %s", answering,
-             picture->address_count, picture->address_count == 1 ? "" : "s", picture->table->count,
-             picture->table->count == 1 ? "" : "s", order_names[screen->order]);
-    if (picture->table->left_out > 0)
-        printw(", %zu left out", picture->table->left_out);
+    snprintf(line, sizeof line, "warren top: %zu of %zu worker%s, %zu subscription%s, by %s",
+             answering, picture->address_count, picture->address_count == 1 ? "" : "s",
+             picture->table->count, picture->table->count == 1 ? "" : "s",
+             order_names[screen->order]);
+    mvaddnstr(0, 0, line, COLS);
+    if (picture->table->left_out > 0) {
+        snprintf(line, sizeof line, ", %zu left out", picture->table->left_out);
+        addnstr(line, COLS - getcurx(stdscr));
+    }
 }
 
 /* The cursor stays on the screen, and the screen on the table. */

@@ -299,7 +299,9 @@ double top_busy(const struct top_row *row)
 {
     double busy = TOP_RATE(row, handler_sum) / row->workers;
 
-    return row->workers > 0 ? busy : NAN;
+    if (!(row->workers > 0))
+        return NAN;
+    return busy < 1 ? busy : 1; /* an attempt that began before counts when it ends */
 }
 
 static double key_of(const struct top_row *row, enum top_order order)
@@ -343,5 +345,6 @@ static int compare(const void *a, const void *b, void *user)
 
 void top_table_sort(struct top_table *table, enum top_order order)
 {
-    qsort_r(table->rows, table->count, sizeof *table->rows, compare, &order);
+    if (table->count > 0) /* without rows there is no array */
+        qsort_r(table->rows, table->count, sizeof *table->rows, compare, &order);
 }

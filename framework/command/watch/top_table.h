@@ -85,7 +85,7 @@ double top_rate(const struct top_row *row, size_t offset);
 /** Seconds below which @share (0 to 1) of the attempts since the reading before were, by linear
  * interpolation between bounds, as Prometheus's histogram_quantile() has it. */
 double top_quantile(const struct top_row *row, double share);
-/** The busy share of the worker threads, 0 to 1, over that time. */
+/** The busy share of the worker threads, 0 to 1, over that time; of attempts that ended in it. */
 double top_busy(const struct top_row *row);
 
 enum top_order {

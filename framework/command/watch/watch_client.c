@@ -16,7 +16,9 @@ const struct cli_option watch_option_rows[] = {
              struct watch_options, token_file),
     CLI_TEXT("ca", 0, "The certificates that vouch for the worker's, of https://", "FILE",
              struct watch_options, ca_file),
-    CLI_END};
+    CLI_TEXT("cert", 0, "A client certificate, where the worker asks for one", "FILE",
+             struct watch_options, cert_file),
+    CLI_TEXT("key", 0, "Its key", "FILE", struct watch_options, key_file), CLI_END};
 
 /* Its first line. */
 static enum warren_status read_token(const char *path, char **ret_token, struct warren_error *error)
@@ -69,7 +71,10 @@ enum warren_status watch_client_init(struct watch_client *client, const char *ad
                                      const struct watch_options *options,
                                      struct warren_error *error)
 {
-    struct http_client_options http = {.ca_file = options->ca_file, .direct = true};
+    struct http_client_options http = {.ca_file = options->ca_file,
+                                       .cert_file = options->cert_file,
+                                       .key_file = options->key_file,
+                                       .direct = true};
     enum warren_status status;
 
     *client = (struct watch_client){NULL, NULL, NULL};

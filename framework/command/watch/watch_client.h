@@ -15,6 +15,8 @@
 struct watch_options {
     const char *token_file;
     const char *ca_file;
+    const char *cert_file; /* the client's own, */
+    const char *key_file;  /* and its key */
 };
 extern const struct cli_option watch_option_rows[];
 

@@ -58,11 +58,21 @@ bool crew_run(struct crew *crew, uint32_t worker, struct attempt *attempt, int64
         guard_judged(&crew->guard, job, outcome);
     } else {
         outcome = guard_run(&crew->guard, worker, job, &crew->chain);
+        job->has_run = true;
     }
     meter_ended(&crew->meter, job, outcome);
     if (job->traced)
         job_span_end(job, outcome, meter_reason(job, outcome));
     return job_end(job, outcome);
+}
+
+/* What was not run, for its channel is gone, took no time; nor does an attempt that had failed
+ * after its end take any more. */
+void crew_ran(struct crew *crew, uint32_t worker, int64_t took_ns)
+{
+    if (crew->jobs[worker]->has_run)
+        meter_ran(&crew->meter, took_ns);
+    crew->jobs[worker]->has_run = false;
 }
 
 int64_t crew_overdue_ms(const struct crew *crew, int64_t now_ms)

@@ -36,6 +36,8 @@ void crew_done(struct crew *crew);
  * @return as job_end()
  */
 bool crew_run(struct crew *crew, uint32_t worker, struct attempt *attempt, int64_t begun_ns);
+/** That took @took_ns, with handing it on. On the same worker, after it. */
+void crew_ran(struct crew *crew, uint32_t worker, int64_t took_ns);
 
 /** How long an attempt has been running beyond its time limit, the one that does so longest, in ms;
  * 0: none does. */

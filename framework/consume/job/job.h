@@ -83,6 +83,7 @@ struct warren_job {
     _Atomic int64_t limit_ms; /* of the attempt; INT64_MAX: none */
     int64_t retry_delay_ms;   /* asked for; -1: nothing */
     int64_t hold_max_ms;      /* a longer delay is not waited for here */
+    bool has_run;             /* an attempt whose time is not counted yet */
 
     /* From here to `properties`: all zero when an attempt begins. */
     struct settlement *settlement; /* NULL until the job publishes */

@@ -34,11 +34,11 @@ static bool run(void *user, uint32_t worker, struct attempt *attempt, int64_t be
     return settled;
 }
 
-static void ran(void *user, int64_t took_ns)
+static void ran(void *user, uint32_t worker, int64_t took_ns)
 {
     struct subscription *s = user;
 
-    meter_ran(&s->crew.meter, took_ns);
+    crew_ran(&s->crew, worker, took_ns);
 }
 
 static void worker_begins(void *user, uint32_t worker)

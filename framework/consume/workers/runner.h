@@ -38,7 +38,7 @@ struct runner_calls {
     bool (*run)(void *user, uint32_t worker, struct attempt *attempt, int64_t begun_ns);
     /** What that took, with handing the attempt on. On the same worker, after it. May be
      * NULL. */
-    void (*ran)(void *user, int64_t took_ns);
+    void (*ran)(void *user, uint32_t worker, int64_t took_ns);
     /** The channel generation now; deliveries of another are not run. Thread: any. */
     uint32_t (*generation)(void *user);
     /** Will the loop come within half a millisecond, so that waking it is a waste? Thread: any. */

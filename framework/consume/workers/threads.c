@@ -275,7 +275,7 @@ static void *worker_main(void *arg)
         w->begun_ns = clock_now_ns(t->clock);
         took_ns = w->begun_ns - begun_ns;
         if (t->runner.calls.ran)
-            t->runner.calls.ran(t->runner.user, took_ns);
+            t->runner.calls.ran(t->runner.user, w->index, took_ns);
     }
     if (t->runner.calls.worker_ends)
         t->runner.calls.worker_ends(t->runner.user, w->index);

@@ -222,7 +222,9 @@ static void the_same_values_are_one_series(void **state)
     assert_ptr_not_equal(series_of(&metric, LABELS("1", "")), first);
 }
 
-/* A counter is a cell, a gauge none, and what is there already none more. */
+/* A counter is a cell, what is there already none more, and a family keeps one for what finds no
+ * room.
+ */
 static void cells_are_seen(void **state)
 {
     struct warren_metric metric = counter_named("test_cells_total");
@@ -233,7 +235,7 @@ static void cells_are_seen(void **state)
     series_of(&metric, LABELS("1"));
     series_of(&metric, LABELS("2"));
     series_of(&metric, LABELS("2"));
-    assert_true(metric_on_page("warren_metric_cells") == before + 2);
+    assert_true(metric_on_page("warren_metric_cells") == before + 3);
 }
 
 /* Above the bound everything counts in one series, and how often is counted. */
@@ -253,6 +255,41 @@ static void series_are_bounded(void **state)
     assert_false(has_line("test_bounded_total{id=\"3\"} 1"));
     assert_true(has_line("test_bounded_total{id=\"other\"} 7"));
     assert_true(has_line("warren_metric_series_refused_total{metric=\"test_bounded_total\"} 7"));
+}
+
+/* Handlers' series leave room for warren's own, however many there are. */
+static void warrens_own_have_room(void **state)
+{
+    static char names[8][32];
+    struct warren_series *own;
+    char text[16];
+
+    (void)state;
+    for (int family = 0; family < 8; family++) {
+        struct warren_metric metric;
+
+        snprintf(names[family], sizeof names[family], "test_hog_%d_total", family);
+        metric = counter_named(names[family]);
+        metric.labels = LABELS("id");
+        metric.series_max = 10000;
+        for (int i = 0; i < 10000; i++) {
+            struct warren_series *series = NULL;
+            struct warren_error error;
+
+            snprintf(text, sizeof text, "%d", i);
+            if (warren_metric_series(&metric, LABELS(text), &series, &error) != WARREN_OK) {
+                assert_int_equal(error.status, WARREN_EFULL);
+                assert_non_null(strstr(error.text, "65536 cells"));
+                break;
+            }
+            warren_count(series, 1);
+        }
+    }
+    assert_true(metric_on_page("test_hog_6_total{id=\"other\"}") > 0);
+    own = metric_series(METRIC_RECEIVED_BYTES, "late", "h");
+    warren_count(own, 5);
+    assert_true(has_line("warren_messages_received_bytes_total{queue=\"late\",handler=\"h\"} 5"));
+    metric_release(own);
 }
 
 /* ---- what is refused ---- */
@@ -319,6 +356,15 @@ static void wrong_definitions_are_refused(void **state)
     refused(&metric, NULL, "bound 1");
     metric.bounds = NULL;
     refused(&metric, NULL, "bounds is NULL");
+    metric = counter_named("test_wrong_total");
+    metric.series_max = 20001;
+    refused(&metric, NULL, "at most 20000");
+    metric = (struct warren_metric){
+        .size = sizeof metric, .name = "test_parts", .help = "Help.", .type = WARREN_HISTOGRAM};
+    assert_int_equal(warren_metric_series(&metric, NULL, &series, NULL), WARREN_OK);
+    metric.name = "test_parts_count";
+    metric.type = WARREN_GAUGE;
+    refused(&metric, NULL, "is a histogram");
     metric = counter_named("test_twice_total");
     assert_int_equal(warren_metric_series(&metric, NULL, &series, NULL), WARREN_OK);
     metric.help = "Something else.";
@@ -348,9 +394,10 @@ static void collectors_are_asked(void **state)
     assert_true(has_line("warren_messages_received_total{queue=\"q\",handler=\"h\"} 10"));
     metrics_collect_remove(&one);
     metrics_collect_remove(&two);
-    assert_true(has_line("warren_messages_received_total{queue=\"q\",handler=\"h\"} 0"));
+    /* What counts no more has counted: a total never falls. */
+    assert_true(has_line("warren_messages_received_total{queue=\"q\",handler=\"h\"} 10"));
     metric_release(series);
-    assert_false(has_line("warren_messages_received_total{queue=\"q\",handler=\"h\"} 0"));
+    assert_false(has_line("warren_messages_received_total{queue=\"q\",handler=\"h\"} 10"));
 }
 
 /* Prometheus's rules for names: what its own linter asks for. */
@@ -474,6 +521,7 @@ int main(void)
         cmocka_unit_test(names_are_right),
         cmocka_unit_test(a_child_can_count),
         cmocka_unit_test(a_child_has_no_collectors),
+        cmocka_unit_test(warrens_own_have_room), /* last: it leaves no room for others */
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
