@@ -674,8 +674,9 @@ void metrics_collect_remove(struct metric_collector *collector)
         place = &(*place)->next;
     if (*place) {
         *place = collector->next;
-        all.last_words = true;
-        collector->collect(collector->user);
+        all.last_words = collector->lasts;
+        if (collector->lasts)
+            collector->collect(collector->user);
         all.last_words = false;
     }
     pthread_mutex_unlock(&all.reading);

@@ -52,13 +52,13 @@ double metric_value(struct warren_series *series);
 struct metric_collector {
     void (*collect)(void *user);
     void *user;
+    bool lasts;          /* what it has put into counters stays when it is removed */
     bool of_any_process; /* but this: it asks nothing that a child does not have */
     struct metric_collector *next;
 };
 
 void metrics_collect_add(struct metric_collector *collector);
-/** It is called once more, and then not any more: what it has put into counters stays. No call is
- * under way. */
+/** It is not called any more, but once where it lasts, and no call is under way. */
 void metrics_collect_remove(struct metric_collector *collector);
 
 /** A family, for who reads. */

@@ -218,15 +218,18 @@ static void held_retries_are_seen(void **state)
 static void losses_are_seen(void **state)
 {
     struct fixture *f = *state;
+    double losses;
+    double connects;
 
     start(f);
     assert_true(WAIT_FOR(of(f, "subscription_consuming", "") == 1, PATIENCE_MS));
     assert_true(of(f, "subscription_recoveries_total", "") == 0);
-    assert_true(metric_on_page("warren_consumer_losses_total") == 0);
+    losses = metric_on_page("warren_consumer_losses_total"); /* of workers before, too */
+    connects = metric_on_page("warren_consumer_connects_total");
     assert_true(WAIT_FOR(broker_close_connections(f->broker, f->name) == 1, PATIENCE_MS));
     assert_true(WAIT_FOR(of(f, "subscription_recoveries_total", "") == 1, PATIENCE_MS));
-    assert_true(metric_on_page("warren_consumer_losses_total") >= 1);
-    assert_true(metric_on_page("warren_consumer_connects_total") == 2);
+    assert_true(metric_on_page("warren_consumer_losses_total") >= losses + 1);
+    assert_true(metric_on_page("warren_consumer_connects_total") == connects + 1);
     assert_true(metric_on_page("warren_consumer_connected") == 1);
 }
 

@@ -125,6 +125,10 @@ static void a_busy_worker_is_profiled(void **state)
     char *address;
     char *picture;
 
+#ifdef __SANITIZE_THREAD__ /* hands signals on in calls that it knows, and not while one computes  \
+                            */
+    skip();
+#endif
     f->worker = worker_new(f->broker->uri,
                            "admin: {listen: '127.0.0.1:0'}\nsubscriptions:\n"
                            "  - {queue: %s, handler: burning.run}",
@@ -153,7 +157,7 @@ static bool has_thread(pid_t pid, const char *name)
     return has;
 }
 
-/* An end does not wait for a profile. */
+/* An end does not wait for a profile: that ends, too, with what it has. */
 static void an_end_ends_the_profile(void **state)
 {
     struct fixture *f = *state;
@@ -166,7 +170,7 @@ static void an_end_ends_the_profile(void **state)
     assert_true(WAIT_FOR(has_thread(proc_pid(f->worker->proc), "warren-errand"), PATIENCE_MS));
     assert_int_equal(admin_get(address, "/debug/threads", NULL, NULL), 409);
     assert_int_equal(worker_stop(f->worker), 0);
-    assert_int_equal(proc_wait(profile, PATIENCE_MS), 1);
+    assert_int_equal(proc_wait(profile, PATIENCE_MS), 0);
     proc_free(profile);
     free(address);
 }

@@ -30,7 +30,7 @@ void runtime_metrics_init(struct runtime *r)
     m->connects = metric_series(METRIC_CONSUMER_CONNECTS);
     m->losses = metric_series(METRIC_CONSUMER_LOSSES);
     m->connected = metric_series(METRIC_CONSUMER_CONNECTED);
-    m->collector = (struct metric_collector){.collect = put, .user = r};
+    m->collector = (struct metric_collector){.collect = put, .user = r, .lasts = true};
     metrics_collect_add(&m->collector);
 }
 

@@ -139,7 +139,7 @@ void publisher_metrics_init(struct warren_publisher *p, const char *name)
         m->plain[i] = metric_series(plain_ids[i], name);
     if (p->spooler)
         open_spool(m, name);
-    m->collector = (struct metric_collector){.collect = put, .user = p};
+    m->collector = (struct metric_collector){.collect = put, .user = p, .lasts = true};
     metrics_collect_add(&m->collector);
 }
 

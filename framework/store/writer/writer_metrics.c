@@ -27,7 +27,7 @@ void writer_metrics_init(struct writer *w)
     m->commit_time = metric_series(METRIC_COMMIT_TIME, path);
     m->log_bytes = metric_series(METRIC_WAL_BYTES, path);
     m->log_large = metric_series(METRIC_WAL_LARGE, path);
-    m->collector = (struct metric_collector){.collect = put_writer, .user = w};
+    m->collector = (struct metric_collector){.collect = put_writer, .user = w, .lasts = true};
     metrics_collect_add(&m->collector);
 }
 
@@ -78,7 +78,7 @@ void key_writer_metrics_init(struct key_writer_metrics *m, struct idempotency_st
     m->keys_max = metric_series(METRIC_MAX_KEYS, path);
     m->claims = metric_series(METRIC_CLAIMS, path);
     m->forgotten = metric_series(METRIC_KEYS_FORGOTTEN, path);
-    m->collector = (struct metric_collector){.collect = put_keys, .user = m};
+    m->collector = (struct metric_collector){.collect = put_keys, .user = m, .lasts = true};
     metrics_collect_add(&m->collector);
 }
 
