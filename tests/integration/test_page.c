@@ -102,6 +102,9 @@ static void failures_are_told(void **state)
 {
     struct fixture *f = *state;
     uint16_t port = run_answering(f, "reject");
+    char *metric = text("\nwarren_dead_letters_total{queue=\"%s\",handler=\"probe.record\","
+                        "reason=\"rejected\"} 2\n",
+                        f->queue);
     char *body;
 
     assert_true(says(port, "/api/failures", "{\"groups\":[],\"forgotten\":0}"));
@@ -114,6 +117,8 @@ static void failures_are_told(void **state)
     assert_has(body, "\"error\":\"the probe was told to answer reject\"");
     assert_has(body, "\"message_id\":\"two\"");
     free(body);
+    assert_true(WAIT_FOR(says(port, "/metrics", metric), PATIENCE_MS));
+    free(metric);
     assert_int_equal(worker_stop(f->worker), 0);
 }
 

@@ -40,6 +40,7 @@ struct attempt {
     uint16_t relay_code;     /* of that result */
     int16_t relay_status;    /* RELAY_FAILED: enum warren_status of the publisher */
     uint32_t failed;         /* attempts in this process that count */
+    uint8_t reason;          /* enum failure_reason of the last one */
     bool suspect;            /* the flight recorder knows it, so it goes back as it is: no copy */
     uint32_t note;           /* of the flight recorder about this message; 0: none */
     int64_t first_failure_s; /* when the first of these ended, since 1970; 0: there was none */

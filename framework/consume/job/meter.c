@@ -24,8 +24,10 @@ void meter_init(struct meter *meter, const char *queue, const char *handler)
     meter->handler_time = metric_series(METRIC_HANDLER_TIME, queue, handler);
     meter->critical_time = metric_series(METRIC_CRITICAL_TIME, queue, handler);
     meter->duplicates = metric_series(METRIC_DUPLICATES, queue, handler);
-    for (int i = 0; i < FAILURE_REASONS; i++)
+    for (int i = 0; i < FAILURE_REASONS; i++) {
         meter->failures[i] = metric_series(METRIC_FAILURES, queue, handler, reasons[i]);
+        meter->dead_letters[i] = metric_series(METRIC_DEAD_LETTERS, queue, handler, reasons[i]);
+    }
 }
 
 void meter_done(struct meter *meter)
@@ -35,8 +37,10 @@ void meter_done(struct meter *meter)
     metric_release(meter->handler_time);
     metric_release(meter->critical_time);
     metric_release(meter->duplicates);
-    for (int i = 0; i < FAILURE_REASONS; i++)
+    for (int i = 0; i < FAILURE_REASONS; i++) {
         metric_release(meter->failures[i]);
+        metric_release(meter->dead_letters[i]);
+    }
 }
 
 static enum failure_reason reason_of(const struct warren_job *job, enum warren_outcome outcome)
@@ -63,6 +67,7 @@ static void failed(struct meter *meter, struct warren_job *job, enum failure_rea
                                     .attempt = warren_job_attempt(job),
                                     .at_ms = clock_wall_ms()};
 
+    job->attempt->reason = (uint8_t)reason;
     warren_count(meter->failures[reason], 1);
     if (job->source->failures)
         failure_groups_add(job->source->failures, &failure);

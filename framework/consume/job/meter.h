@@ -29,6 +29,7 @@ struct meter {
     struct warren_series *critical_time;
     struct warren_series *duplicates;
     struct warren_series *failures[FAILURE_REASONS];
+    struct warren_series *dead_letters[FAILURE_REASONS];
 };
 
 /** Texts are borrowed for the call. */
@@ -58,6 +59,12 @@ void meter_ended(struct meter *meter, struct warren_job *job, enum warren_outcom
 static inline void meter_ran(struct meter *meter, int64_t took_ns)
 {
     warren_observe(meter->handler_time, (double)took_ns * 1e-9);
+}
+
+/** A copy of @attempt is in the dead-letter exchange. Thread: the loop's. */
+static inline void meter_dead_lettered(struct meter *meter, const struct attempt *attempt)
+{
+    warren_count(meter->dead_letters[attempt->reason], 1);
 }
 
 /** @attempt leaves for good, or its copy goes on. Thread: the loop's. */

@@ -205,7 +205,6 @@ struct subscription_metrics {
     struct warren_series *redelivered;
     struct warren_series *settled[WARREN_REQUEUE + 1];
     struct warren_series *retries[2]; /* in memory, on the broker */
-    struct warren_series *dead_letters;
     struct warren_series *stale;
     struct warren_series *unfit;
     struct warren_series *copies_failed;

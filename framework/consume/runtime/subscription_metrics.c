@@ -16,7 +16,6 @@ void subscription_metrics_init(struct subscription *s)
                                       warren_outcome_name((enum warren_outcome)i));
     m->retries[0] = metric_series(METRIC_RETRIES, queue, handler, "memory");
     m->retries[1] = metric_series(METRIC_RETRIES, queue, handler, "broker");
-    m->dead_letters = metric_series(METRIC_DEAD_LETTERS, queue, handler);
     m->stale = metric_series(METRIC_STALE, queue, handler);
     m->unfit = metric_series(METRIC_UNFIT, queue, handler);
     m->copies_failed = metric_series(METRIC_COPIES_FAILED, queue, handler);
@@ -81,7 +80,6 @@ void subscription_metrics_put(struct subscription *s)
         metric_put(m->settled[i], (double)stats.counts[COUNT_SETTLED + i]);
     metric_put(m->retries[0], (double)stats.counts[COUNT_RETRIED]);
     metric_put(m->retries[1], (double)stats.counts[COUNT_RELAYED]);
-    metric_put(m->dead_letters, (double)stats.counts[COUNT_DEAD_LETTERED]);
     metric_put(m->stale, (double)stats.counts[COUNT_STALE]);
     metric_put(m->unfit, (double)stats.counts[COUNT_UNFIT]);
     metric_put(m->copies_failed, (double)stats.counts[COUNT_UNRELAYED]);

@@ -152,6 +152,7 @@ void subscription_relayed(struct subscription *s, struct attempt *attempt)
     }
     if (attempt->outcome == WARREN_REJECT) {
         subscription_count(s, COUNT_DEAD_LETTERED);
+        meter_dead_lettered(&s->crew.meter, attempt);
         attempt_span_dead_lettered(&s->source, attempt);
     } else {
         subscription_count(s, COUNT_RELAYED);

@@ -410,7 +410,7 @@ function outcomeFacts(sub) {
     el('div', {}, el('dt', {}, 'received'), el('dd', {'data-outcome': 'received'}, count(sub.warren_messages_received_total || 0))),
     ['ack', 'retry', 'reject', 'discard', 'requeue'].map(outcome),
     fact('retries', count(sumOf(sub.warren_retries_scheduled_total))),
-    fact('dead letters', count(sub.warren_dead_letters_total || 0)),
+    fact('dead letters', count(sumOf(sub.warren_dead_letters_total))),
     fact('duplicates', count(sub.warren_duplicates_total || 0)));
 }
 
