@@ -722,6 +722,20 @@ static void one_at_a_time(void **state)
     close_scene(&scene);
 }
 
+/* What @process is answered about @key, as soon as the file is free: who has it may still be
+ * writing, and the rig does not wait. */
+static enum claim_state state_when_free(struct rig *rig, struct process *process, const char *key)
+{
+    int64_t end_ms = clock_now_ms(clock_monotonic()) + 30000;
+    struct idempotency_claim claim;
+
+    while (rig_claim(rig, process, key, &claim) != WARREN_OK)
+        if (!strstr(rig->error.text, "keeps it locked") || clock_now_ms(clock_monotonic()) > end_ms)
+            fail_msg("%s", rig->error.text);
+    free(claim.result);
+    return claim.state;
+}
+
 /* Another process has taken the key over, and is at it: what this one wrote is rolled back, whether
  * the other is done or not. */
 static void the_overtaken_are_rolled_back(void **state)
@@ -735,7 +749,7 @@ static void the_overtaken_are_rolled_back(void **state)
     assert_int_equal(begin(&scene, &message, "a"), WARREN_OK);
     transactor_drop(scene.t); /* so that the other can write */
     clock_fake_advance_ms(&rig_clock, LEASE_MS);
-    assert_int_equal(rig_state(*state, other, "a"), CLAIM_NEW);
+    assert_int_equal(state_when_free(*state, other, "a"), CLAIM_NEW);
     assert_int_equal(transactor_enter(scene.t, &message.work, 1000, &scene.rig->error), WARREN_OK);
     assert_int_equal(insert(&scene, "a"), SQLITE_OK);
     assert_int_equal(transactor_leave(scene.t, &message.work, &scene.rig->error), WARREN_ECLOSED);
