@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 
-#include "http/client.h"
+#include "support/admin.h"
 #include "support/fixture.h"
 #include "support/socket.h"
 
@@ -12,51 +12,11 @@
 
 /* ---- asking ---- */
 
-/* "http://127.0.0.1:PORT", as the last line of the log that tells it; the caller frees. */
-static char *address_of(struct worker *worker)
-{
-    const char *at = NULL;
-    const char *found;
-
-    assert_true(WAIT_FOR(worker_logged(worker, "admin: listening", NULL) > 0, PATIENCE_MS));
-    found = proc_stderr(worker->proc);
-    while ((found = strstr(found, "admin: listening")))
-        at = found++;
-    at = strstr(at, "address=") + strlen("address=");
-    return text("http://%.*s", (int)strcspn(at, " \n"), at);
-}
-
-/* @return the status, 0: no answer; the body in @ret_body (freed by the caller), which may be NULL
- */
-static long get(const char *address, const char *path, const char *token, char **ret_body)
-{
-    const struct http_client_options options = {.direct = true};
-    struct http_client_response response;
-    struct http_client *client;
-    struct warren_error error;
-    char *url = text("%s%s", address, path);
-    const struct http_client_request request = {
-        .url = url, .token = token, .response_max = 16 << 20};
-    long status;
-
-    assert_int_equal(http_client_new(&options, &client, &error), WARREN_OK);
-    http_client_send(client, &request, &response, &error);
-    status = response.status;
-    if (ret_body) {
-        *ret_body = response.body ? response.body : strdup("");
-        response.body = NULL;
-    }
-    http_client_response_done(&response);
-    http_client_free(client);
-    free(url);
-    return status;
-}
-
 /* Does the answer hold @part now? */
 static bool says(const char *address, const char *path, long status, const char *part)
 {
     char *body;
-    bool right = get(address, path, NULL, &body) == status && (!part || strstr(body, part));
+    bool right = admin_get(address, path, NULL, &body) == status && (!part || strstr(body, part));
 
     free(body);
     return right;
@@ -66,7 +26,7 @@ static bool says(const char *address, const char *path, long status, const char 
     do {                                                                                           \
         char *body_ = NULL;                                                                        \
         if (!WAIT_FOR(says(address, path, status, part), PATIENCE_MS)) {                           \
-            long status_ = get(address, path, NULL, &body_);                                       \
+            long status_ = admin_get(address, path, NULL, &body_);                                 \
             fail_msg("%s answers %ld: %s", path, status_, body_);                                  \
         }                                                                                          \
     } while (0)
@@ -91,7 +51,7 @@ static void metrics_count_what_was_handled(void **state)
     char *address, *settled, *depth, *body;
 
     run_recording(f, LISTEN);
-    address = address_of(f->worker);
+    address = admin_address(f->worker);
     settled = text("\nwarren_messages_settled_total{queue=\"%s\",handler=\"probe.record\","
                    "outcome=\"ack\"} 7\n",
                    f->queue);
@@ -100,7 +60,7 @@ static void metrics_count_what_was_handled(void **state)
         fixture_publish(f, NULL, "x");
     BECOMES(address, "/metrics", 200, settled);
     BECOMES(address, "/metrics", 200, depth);
-    get(address, "/metrics", NULL, &body);
+    admin_get(address, "/metrics", NULL, &body);
     assert_has(body, "# HELP warren_messages_settled_total ");
     assert_has(body, "# TYPE warren_handler_duration_seconds histogram\n");
     assert_has(body, "warren_admin_requests_total{code=\"200\"}");
@@ -124,9 +84,9 @@ static void strange_names_are_escaped(void **state)
                                           "  - {queue: \"<script>\\\"\\\\\xc3\xa4\\x7f\", handler: "
                                           "probe.record, options: {path: record}}");
     worker_consume(f->worker, 1);
-    address = address_of(f->worker);
+    address = admin_address(f->worker);
     BECOMES(address, "/readyz", 200, "\"queue\":\"\\u003cscript\\u003e\\\"\\\\\xc3\xa4\\u007f\"");
-    get(address, "/metrics", NULL, &body);
+    admin_get(address, "/metrics", NULL, &body);
     assert_has(body, "{queue=\"<script>\\\"\\\\\xc3\xa4\x7f\",");
     free(body);
     assert_int_equal(worker_stop(f->worker), 0);
@@ -150,14 +110,14 @@ static void readiness_follows_the_worker(void **state)
     char *address;
 
     run_recording(f, LISTEN);
-    address = address_of(f->worker);
+    address = admin_address(f->worker);
     BECOMES(address, "/readyz", 200, "\"state\":\"consuming\"");
     BECOMES(address, "/healthz", 200, "\"status\":\"ok\"");
     fixture_publish(f, NULL, "wait");
     BECOMES(address, "/readyz", 200, "\"running\":1");
     proc_signal(f->worker->proc, SIGTERM);
     wait_for_drain(f, address);
-    assert_int_equal(get(address, "/readyz", NULL, NULL), 0);
+    assert_int_equal(admin_get(address, "/readyz", NULL, NULL), 0);
     free(address);
 }
 
@@ -174,7 +134,7 @@ static void readiness_follows_the_broker(void **state)
                                   "  - {queue: %s, handler: probe.record, options: {path: record}}",
                            f->queue);
     worker_consume(f->worker, 1);
-    address = address_of(f->worker);
+    address = admin_address(f->worker);
     BECOMES(address, "/readyz", 200, "consuming");
     proxy_refuse(f->proxy, true);
     proxy_cut(f->proxy, PROXY_RST);
@@ -195,16 +155,16 @@ static void a_token_is_needed(void **state)
     char *address;
 
     run_recording(f, admin);
-    address = address_of(f->worker);
-    assert_int_equal(get(address, "/metrics", NULL, NULL), 401);
-    assert_int_equal(get(address, "/metrics", "second", NULL), 401);
-    assert_int_equal(get(address, "/metrics", "first", NULL), 200);
-    assert_int_equal(get(address, "/healthz", NULL, NULL), 200);
+    address = admin_address(f->worker);
+    assert_int_equal(admin_get(address, "/metrics", NULL, NULL), 401);
+    assert_int_equal(admin_get(address, "/metrics", "second", NULL), 401);
+    assert_int_equal(admin_get(address, "/metrics", "first", NULL), 200);
+    assert_int_equal(admin_get(address, "/healthz", NULL, NULL), 200);
     BECOMES(address, "/readyz", 200, NULL);
     free(write_file(f->directory, "token", "second\n"));
     proc_signal(f->worker->proc, SIGHUP);
-    assert_true(WAIT_FOR(get(address, "/metrics", "second", NULL) == 200, PATIENCE_MS));
-    assert_int_equal(get(address, "/metrics", "first", NULL), 401);
+    assert_true(WAIT_FOR(admin_get(address, "/metrics", "second", NULL) == 200, PATIENCE_MS));
+    assert_int_equal(admin_get(address, "/metrics", "first", NULL), 401);
     assert_int_equal(worker_stop(f->worker), 0);
     free(address);
     free(admin);
@@ -217,7 +177,7 @@ static void it_listens_again_after_a_crash(void **state)
     struct fixture *f = *state;
     uint16_t port;
     int fd = socket_listen(&port);
-    char *address = text("http://127.0.0.1:%u", port);
+    char *address = text("127.0.0.1:%u", port);
 
     socket_reset(fd); /* free again, as far as anybody knows */
     f->worker = worker_new(f->broker->uri,
@@ -250,10 +210,10 @@ static void the_command_tells(void **state)
     char *address;
 
     run_recording(f, LISTEN);
-    address = address_of(f->worker);
+    address = admin_address(f->worker);
     BECOMES(address, "/readyz", 200, NULL);
     expect_health(WARREN("health", address), 0, "ready\n", "");
-    expect_health(WARREN("health", address + strlen("http://")), 0, "ready\n", "");
+    expect_health(WARREN("health", address), 0, "ready\n", "");
     expect_health(WARREN("health", "--live", address), 0, "ok\n", "");
     expect_health(WARREN("health", "--json", address), 0, "{\"subscriptions\":[{\"queue\":", "");
     fixture_publish(f, NULL, "wait");

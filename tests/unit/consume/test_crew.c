@@ -100,6 +100,24 @@ static void a_returned_publish_goes_to_its_judges(void **state)
     assert_int_equal(rig->attempt->failed, 1);
 }
 
+/* Its time is counted once for each attempt that ran: not for its judges, and not for what a worker
+ * did not run because its channel is gone. */
+static void an_attempt_is_counted_once(void **state)
+{
+    struct rig *rig = *state;
+    double before = metric_value(rig->crew.meter.handler_time);
+
+    crew_run(&rig->crew, 0, rig->attempt, 5000000000);
+    crew_ran(&rig->crew, 0, 1000);
+    assert_true(metric_value(rig->crew.meter.handler_time) == before + 1);
+    crew_ran(&rig->crew, 0, 1000);
+    assert_true(metric_value(rig->crew.meter.handler_time) == before + 1);
+    rig->attempt->publish_returned = true;
+    crew_run(&rig->crew, 0, rig->attempt, 5000000000);
+    crew_ran(&rig->crew, 0, 1000);
+    assert_true(metric_value(rig->crew.meter.handler_time) == before + 1);
+}
+
 /* ---- spans ---- */
 
 #define TRACE "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -241,6 +259,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_attempt_goes_through_the_chain, setup, teardown),
         cmocka_unit_test_setup_teardown(a_returned_publish_goes_to_its_judges, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_attempt_is_counted_once, setup, teardown),
         cmocka_unit_test_setup_teardown(attempts_are_children_of_their_message, setup, teardown),
         cmocka_unit_test_setup_teardown(receive_is_the_root, setup, teardown),
         cmocka_unit_test_setup_teardown(a_returned_publish_has_a_reason, setup, teardown),
