@@ -77,12 +77,13 @@ static void write_overview(FILE *out)
           out);
     for (size_t i = 0; commands[i]; i++)
         fprintf(out, "  %-20s %s\n", commands[i]->name, commands[i]->summary);
-    fputs("  help [COMMAND]       Show this help, or that of a command\n\n"
-          "Options:\n"
-          "  -h, --help           Show this help\n"
-          "  -V, --version        Show the version\n\n"
-          "'warren COMMAND --help' shows the options of a command; 'man warren' has it all.\n",
-          out);
+    fputs(
+        "  help [COMMAND]       Show this help, or that of a command\n\n"
+        "Options:\n"
+        "  -h, --help           Show this help\n"
+        "  -V, --version        Show the version\n\n"
+        "'warren COMMAND --help' shows the options of a command; 'man warren-COMMAND' says more.\n",
+        out);
 }
 
 static bool is_help(const char *word)

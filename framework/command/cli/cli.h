@@ -37,6 +37,7 @@ struct cli_option {
     int64_t min; /* of a number */
     int64_t max;
     const char *key;               /* of the configuration, for the option that sets it */
+    const char *choices;           /* "a|b": words that it may be; the taker checks. NULL: any */
     const struct cli_option *rows; /* these stand here; all else is zero */
 };
 

@@ -144,11 +144,14 @@ static bool take_id(struct cli *cli, const struct cli_option *option, void *valu
 #define FILTER(name, letter, help, argument, take, member)                                         \
     CLI_OPTION(name, letter, help, argument, take, struct dlq_request, filter.member)
 
+#define OR(reason) #reason "|"
+
 const struct cli_option dlq_filter_rows[] = {
     FILTER("id", 'i', "Only the message with this id", "ID", take_id, id),
     FILTER("no-id", '\0', "Only messages that have no id", NULL, take_id, id),
-    FILTER("reason", 'r', "Only those with this reason, such as attempts", "REASON", take_word,
-           reason),
+    {CLI_ROW("reason", 'r', "Only those with this reason, such as attempts", "REASON", take_word,
+             offsetof(struct dlq_request, filter.reason)),
+     .choices = DLQ_REASONS(OR)},
     FILTER("handler", 'H', "Only those that failed in this handler", "PLUGIN.HANDLER", take_word,
            handler),
     FILTER("group", 'g', "Only those of this group, as dlq list names it", "GROUP", take_word,

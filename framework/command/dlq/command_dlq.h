@@ -79,6 +79,19 @@ bool dlq_filter_is_empty(const struct dlq_filter *filter);
  */
 bool dlq_time_parse(const char *text, int64_t now_s, int64_t *ret_s);
 
+/** The reasons that a worker, the broker, and `dlq list` where there is none, give. Others may put
+ * messages into the queue for reasons of their own. */
+#define DLQ_REASONS(R)                                                                             \
+    R(rejected)                                                                                    \
+    R(attempts)                                                                                    \
+    R(age)                                                                                         \
+    R(breaker)                                                                                     \
+    R(crash)                                                                                       \
+    R(expired)                                                                                     \
+    R(maxlen)                                                                                      \
+    R(delivery_limit)                                                                              \
+    R(unknown)
+
 /** Those that choose messages, and --max. */
 extern const struct cli_option dlq_filter_rows[];
 /** --config, --uri, --set, --limit, --force */

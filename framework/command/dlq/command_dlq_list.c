@@ -207,8 +207,8 @@ const struct command command_dlq_list = {
     .details = DLQ_HELP
     "\n"
     "Each queue is shown with its depth and the age of its oldest message, then its messages\n"
-    "grouped by their cause: how many, the group's name (for --group), reason, handler, signal\n"
-    "and error, in which numbers are \"#\". Nothing is consumed.\n\n"
+    "grouped by their cause: how many, the group's name (by which the others choose), reason,\n"
+    "handler, signal and error, in which numbers are \"#\". Nothing is consumed.\n\n"
     "Examples:\n"
     "  warren dlq list -c worker.yaml\n"
     "  warren dlq list payments refunds --json\n",

@@ -169,13 +169,10 @@ static void warn_of_count(const struct dlq_request *r, const struct dlq_scan_res
              r->queue.name, result->handed_back);
 }
 
-/* A worker's, the broker's, and what `dlq list` says where there is none. There may be others: each
- * who puts messages into the queue may give it a reason of his own. */
 static const char *near_reason(const char *reason)
 {
-    static const char *const reasons[] = {"rejected", "attempts",       "age",
-                                          "breaker",  "crash",          "expired",
-                                          "maxlen",   "delivery_limit", "unknown"};
+#define REASON(reason) #reason,
+    static const char *const reasons[] = {DLQ_REASONS(REASON)};
     const char *near = reason ? suggest(reason, reasons, sizeof reasons / sizeof *reasons) : NULL;
 
     return near && strcmp(near, reason) != 0 ? near : NULL;

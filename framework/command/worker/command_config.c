@@ -2,7 +2,7 @@
 #include "config/config.h"
 #include "middleware/builtin.h"
 
-static void write_reference(FILE *out)
+void config_reference_write(FILE *out)
 {
     struct config_middleware_help middlewares[BUILTIN_COUNT + 1] = {{NULL, NULL, NULL}};
 
@@ -20,7 +20,7 @@ static enum cli_status run(struct cli *cli)
         return cli->status;
     if (cli_end(cli, "") != CLI_OK)
         return CLI_USAGE;
-    write_reference(stdout);
+    config_reference_write(stdout);
     return CLI_OK;
 }
 

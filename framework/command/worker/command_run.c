@@ -91,6 +91,12 @@ static enum cli_status run(struct cli *cli)
     return worker_request_read(&request, cli, &worker) ? run_worker(cli, &worker) : cli->status;
 }
 
+static void write_options(FILE *out)
+{
+    fputs("\nOptions of the file, with the variable of each:\n\n", out);
+    config_write_help(out);
+}
+
 const struct command command_run = {
     .name = "run",
     .arguments = "-c FILE",
@@ -103,7 +109,6 @@ const struct command command_run = {
         "SIGHUP reopens the handlers' files and reads the configuration again: options of\n"
         "middlewares change, the rest needs a restart. Once the worker drains, it does nothing.\n\n"
         "Exit status: 0 after a clean drain, 1 if drain.timeout or a second signal cut it short\n"
-        "(what was not finished is handed back to the broker), 2 for a wrong configuration.\n\n"
-        "Options of the file, with the variable of each:\n\n",
-    .write_more = config_write_help,
+        "(what was not finished is handed back to the broker), 2 for a wrong configuration.\n",
+    .write_more = write_options,
 };

@@ -21,6 +21,9 @@ extern const struct cli_option worker_request_rows[];
 bool worker_request_read(struct worker_request *request, struct cli *cli,
                          struct warren_worker_options *worker);
 
+/** What `config reference` prints: config_write_reference() with warren's own middlewares. */
+void config_reference_write(FILE *out);
+
 extern const struct command command_run;
 extern const struct command command_check;
 extern const struct command command_health;

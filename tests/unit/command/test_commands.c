@@ -1,6 +1,4 @@
-/* test_commands.c - the command line: exit statuses, suggestions, summary, progress, and the
- * manual page, which has every option.
- */
+/* test_commands.c - the command line: exit statuses, suggestions, summary, progress. */
 #include <unistd.h>
 
 #include "command/cli/progress.h"
@@ -211,69 +209,6 @@ static void progress_fits(void **state)
     assert_string_equal(text, "50, 50/s");
 }
 
-static char *manual_page(void)
-{
-    char *text = calloc(1, TEXT_MAX);
-    FILE *file = fopen(WARREN_SOURCE_DIR "/docs/warren.1", "r");
-
-    assert_non_null(file);
-    read_back(file, text);
-    return text;
-}
-
-/* As man(7) source writes it: "\\-" for each hyphen. */
-static void escape(char escaped[128], const char *text)
-{
-    size_t len = strlen(escaped);
-
-    for (; *text; text++) {
-        if (*text == '-')
-            escaped[len++] = '\\';
-        escaped[len++] = *text;
-    }
-}
-
-/* "--routing-key", ended by something that no option has. */
-static bool page_has(const char *page, const char *option)
-{
-    char escaped[128] = "\\-\\-";
-    size_t len;
-
-    escape(escaped, option);
-    len = strlen(escaped);
-    for (const char *found = page; (found = strstr(found, escaped)); found += len)
-        if (!strchr("abcdefghijklmnopqrstuvwxyz", found[len]) && strncmp(found + len, "\\-", 2))
-            return true;
-    return false;
-}
-
-static void find_options(const char *page, const struct command *command,
-                         const struct cli_option *rows)
-{
-    for (; rows && rows->name; rows++)
-        if (rows->rows)
-            find_options(page, command, rows->rows);
-        else if (!page_has(page, rows->name))
-            fail_msg("docs/warren.1 lacks --%s of warren %s", rows->name, command->name);
-}
-
-static void the_manual_has_every_option(void **state)
-{
-    char *page = manual_page();
-
-    (void)state;
-    for (size_t i = 0; commands[i]; i++) {
-        char name[128] = "";
-
-        escape(name, commands[i]->name);
-        assert_has(page, name);
-        find_options(page, commands[i], commands[i]->options);
-    }
-    assert_false(page_has(page, "no-such-option"));
-    assert_has(page, WARREN_VERSION);
-    free(page);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,7 +224,6 @@ int main(void)
         cmocka_unit_test(no_broker),
         cmocka_unit_test(the_summary_as_json),
         cmocka_unit_test(progress_fits),
-        cmocka_unit_test(the_manual_has_every_option),
     };
 
     /* The user's own settings would be read. */
