@@ -5,10 +5,13 @@
  * Opens the first subscription of the configuration FILE as the worker does and runs its chain and
  * handler COUNT times on one thread, with a message that has a message id, and in the case
  * chain-traced a traceparent, too. In the case chain-metered each message is counted as the worker
- * counts it, from its arrival to its settlement. Prints one JSON object: CPU of the thread,
+ * counts it, from its arrival to its settlement; in the case chain-profiled a profile is taken of
+ * the thread meanwhile (observe/profile.h). Prints one JSON object: CPU of the thread,
  * CLOCK_THREAD_CPUTIME_ID. Admission (rate_limit, breaker) is asked once a batch, on the loop: it
  * is not in here.
  */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +23,13 @@
 #include "consume/job/chain.h"
 #include "consume/job/job.h"
 #include "consume/job/meter.h"
+#include "observe/profile.h"
 
 #define PROPERTIES_MAX 4096
+#define FOLDED_MAX     ((size_t)1 << 24)
+
+/* Samples below this many, and the case has not measured what it says. */
+#define SAMPLES_MIN 10
 
 static void die(const char *what)
 {
@@ -103,6 +111,56 @@ static double run_metered(const struct chain *chain, struct warren_job *job,
     return thread_seconds() - begun;
 }
 
+/* ---- a profile beside it ---- */
+
+static atomic_bool profile_over;
+
+static bool is_over(void *user)
+{
+    (void)user;
+    return atomic_load(&profile_over);
+}
+
+static void *take_profile(void *user)
+{
+    struct warren_error error = {WARREN_OK, ""};
+    struct profile_summary summary;
+    struct buffer folded;
+
+    (void)user;
+    buffer_init(&folded, FOLDED_MAX);
+    if (profile_take(PROFILE_SECONDS_MAX, is_over, NULL, &folded, &summary, &error) != WARREN_OK)
+        die(error.text);
+    if (summary.samples < SAMPLES_MIN)
+        die("the profile has hardly a sample: more messages");
+    buffer_done(&folded);
+    return NULL;
+}
+
+static double run_profiled(const struct chain *chain, struct warren_job *job,
+                           struct attempt *attempt, long count)
+{
+    pthread_t profiler;
+    double seconds;
+
+    if (pthread_create(&profiler, NULL, take_profile, NULL) != 0)
+        die("no thread");
+    seconds = run(chain, job, attempt, count);
+    atomic_store(&profile_over, true);
+    pthread_join(profiler, NULL);
+    return seconds;
+}
+
+static double run_case(const char *name, const struct chain *chain, struct warren_job *job,
+                       struct attempt *attempt, struct meter *meter, long count)
+{
+    if (strcmp(name, "chain-metered") == 0)
+        return run_metered(chain, job, attempt, meter, count);
+    if (strcmp(name, "chain-profiled") == 0)
+        return run_profiled(chain, job, attempt, count);
+    return run(chain, job, attempt, count);
+}
+
 int main(int argc, char **argv)
 {
     static _Atomic int64_t deadline_ms = INT64_MAX;
@@ -120,7 +178,6 @@ int main(int argc, char **argv)
     struct meter meter;
     struct chain chain;
     double seconds;
-    bool metered = argc == 5 && strcmp(argv[1], "chain-metered") == 0;
     long count = argc == 5 ? atol(argv[4]) : 0;
 
     if (count < 1)
@@ -137,8 +194,7 @@ int main(int argc, char **argv)
         die("no memory");
     meter_init(&meter, "bench", "noop.noop");
     run(&chain, job, attempt, count / 10);
-    seconds = metered ? run_metered(&chain, job, attempt, &meter, count)
-                      : run(&chain, job, attempt, count);
+    seconds = run_case(argv[1], &chain, job, attempt, &meter, count);
     printf("{\"case\":\"%s\",\"peer\":\"%s\",\"cpu_us_per_msg\":%.4f}\n", argv[1], argv[2],
            seconds * 1e6 / (double)count);
     meter_done(&meter);

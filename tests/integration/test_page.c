@@ -250,6 +250,7 @@ static void strange_names_stay_texts(void **state)
     assert_true(WAIT_FOR(says(port, "/api/failures",
                               "\"queue\":\"--\\u003cscript\\u003e\\\"'\\\\\xc3\xa4 %\\u007f\""),
                          PATIENCE_MS));
+    assert_true(has(f, dlq, 1));
     expect(
         port, "GET",
         text("/api/dead-letters/groups?queue=--%%3Cscript%%3E%%22%%27%%5C%%C3%%A4%%20%%25%%7F.dlq"),

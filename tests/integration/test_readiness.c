@@ -186,10 +186,28 @@ static void expect(struct rig *rig, enum look_state state, const char *part)
 
 /* ---- a peer that sends nothing ---- */
 
+/* The value of @series is read into @ret_value. */
+static bool exposes(const char *series, double *ret_value)
+{
+    struct buffer buffer;
+    const char *found;
+
+    buffer_init(&buffer, (size_t)16 << 20);
+    assert_int_equal(exposition_write(&buffer), WARREN_OK);
+    assert_int_equal(buffer_append(&buffer, "", 1), WARREN_OK);
+    found = strstr((const char *)buffer_front(&buffer), series);
+    if (found)
+        *ret_value = strtod(found + strlen(series), NULL);
+    buffer_done(&buffer);
+    return found != NULL;
+}
+
 /* Messages wait, none comes: found, whether they grow or stay; and over when they are gone. */
 static void a_starved_subscription_is_found(void **state)
 {
     struct rig *rig = ((struct fixture *)*state)->own;
+    char *waiting = text("warren_queue_waiting_seconds{queue=\"%s\"} ", rig->fixture->queue);
+    double waiting_s = -1;
 
     rig->fixture->mock = mock_new(starve, rig);
     start(rig, mock_uri(rig->fixture->mock), NULL);
@@ -197,8 +215,11 @@ static void a_starved_subscription_is_found(void **state)
     atomic_store(&rig->messages, 5);
     expect(rig, LOOK_STARVED, "5 messages wait");
     assert_false(look_state_is_ready(LOOK_STARVED));
+    assert_true(exposes(waiting, &waiting_s) && waiting_s > 0);
     atomic_store(&rig->messages, 0);
     expect(rig, LOOK_CONSUMING, NULL);
+    assert_true(exposes(waiting, &waiting_s) && waiting_s == 0);
+    free(waiting);
     atomic_store(&rig->step, 3);
     expect(rig, LOOK_STARVED, "sent it nothing");
 }
@@ -335,31 +356,20 @@ static void an_overdue_handler_is_seen(void **state)
     assert_true(WAIT_FOR(seen(rig).overdue_ms == 0, PATIENCE_MS));
 }
 
-static bool exposes(const char *part)
-{
-    struct buffer buffer;
-    bool found;
-
-    buffer_init(&buffer, (size_t)16 << 20);
-    assert_int_equal(exposition_write(&buffer), WARREN_OK);
-    assert_int_equal(buffer_append(&buffer, "", 1), WARREN_OK);
-    found = strstr((const char *)buffer_front(&buffer), part) != NULL;
-    buffer_done(&buffer);
-    return found;
-}
-
 /* Depths are series while they are known; of a queue that is deleted nothing is known. */
 static void depths_are_series_while_known(void **state)
 {
     struct rig *rig = ((struct fixture *)*state)->own;
     char *messages = text("warren_queue_messages{queue=\"%s\"} ", rig->fixture->queue);
-    char *consumers = text("warren_queue_consumers{queue=\"%s\"} 1\n", rig->fixture->queue);
+    char *consumers = text("warren_queue_consumers{queue=\"%s\"} ", rig->fixture->queue);
+    double value = -1;
 
     peer_declare(rig->fixture->peer, rig->fixture->queue, "classic");
     start(rig, rig->fixture->broker->uri, NULL);
-    assert_true(WAIT_FOR(exposes(messages) && exposes(consumers), PATIENCE_MS));
+    assert_true(WAIT_FOR(exposes(messages, &value) && value == 0, PATIENCE_MS));
+    assert_true(WAIT_FOR(exposes(consumers, &value) && value == 1, PATIENCE_MS));
     peer_delete_alone(rig->fixture->peer, rig->fixture->queue);
-    assert_true(WAIT_FOR(!exposes(messages), PATIENCE_MS));
+    assert_true(WAIT_FOR(!exposes(messages, &value), PATIENCE_MS));
     expect(rig, LOOK_INTERRUPTED, "");
     assert_int_equal(seen(rig).messages, -1);
     free(messages);

@@ -15,18 +15,29 @@ static void ask_next(struct depth_look *look);
 
 /* ---- what is known ---- */
 
+static void release(struct depth_queue *queue)
+{
+    metric_release(queue->messages);
+    metric_release(queue->consumers);
+    metric_release(queue->waiting);
+    queue->messages = queue->consumers = queue->waiting = NULL;
+}
+
 /* A queue that nothing is known of has no series. */
 static void set(struct depth_look *look, struct depth_queue *queue, struct depth depth)
 {
     pthread_mutex_lock(&look->lock);
     queue->depth = depth;
+    if (depth.messages <= 0)
+        queue->waiting_since_ms = 0;
+    else if (queue->waiting_since_ms == 0)
+        queue->waiting_since_ms = loop_now_ms(look->runtime->loop);
     if (depth.messages < 0) {
-        metric_release(queue->messages);
-        metric_release(queue->consumers);
-        queue->messages = queue->consumers = NULL;
+        release(queue);
     } else if (!queue->messages) {
         queue->messages = metric_series(METRIC_QUEUE_MESSAGES, queue->name);
         queue->consumers = metric_series(METRIC_QUEUE_CONSUMERS, queue->name);
+        queue->waiting = metric_series(METRIC_QUEUE_WAITING, queue->name);
     }
     pthread_mutex_unlock(&look->lock);
 }
@@ -34,15 +45,18 @@ static void set(struct depth_look *look, struct depth_queue *queue, struct depth
 static void collect(void *user)
 {
     struct depth_look *look = user;
+    int64_t now_ms = loop_now_ms(look->runtime->loop);
 
     pthread_mutex_lock(&look->lock);
     for (size_t i = 0; i < look->count; i++) {
         struct depth_queue *queue = &look->queues[i];
+        int64_t since_ms = queue->waiting_since_ms;
 
         if (!queue->messages)
             continue;
         metric_put(queue->messages, (double)queue->depth.messages);
         metric_put(queue->consumers, (double)queue->depth.consumers);
+        metric_put(queue->waiting, since_ms == 0 ? 0 : (double)(now_ms - since_ms) / 1000);
     }
     pthread_mutex_unlock(&look->lock);
 }
@@ -196,10 +210,8 @@ void depth_look_done(struct depth_look *look)
     metrics_collect_remove(&look->collector);
     loop_timer_done(&look->timer);
     channel_free(look->channel);
-    for (size_t i = 0; i < look->count; i++) {
-        metric_release(look->queues[i].messages);
-        metric_release(look->queues[i].consumers);
-    }
+    for (size_t i = 0; i < look->count; i++)
+        release(&look->queues[i]);
     pthread_mutex_destroy(&look->lock);
     free(look->queues);
     look->queues = NULL;

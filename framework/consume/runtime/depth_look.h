@@ -4,7 +4,9 @@
  * refused of (it is gone, exclusive, or not to be seen by this user) is unknown, and asked about
  * again after DEPTH_REST rounds, for each refusal costs a channel and a line of the broker's log.
  * Where the broker allows no more channels than the subscriptions need, nothing is asked.
- * Thread: the loop's. Owner: the runtime embeds one. Elsewhere: what it means (look.h).
+ * AMQP has no method that tells how old a message is which nobody takes: known is since when a
+ * queue was not seen empty. Thread: the loop's. Owner: the runtime embeds one. Elsewhere: what it
+ * means (look.h).
  */
 #ifndef WARREN_CONSUME_DEPTH_LOOK_H
 #define WARREN_CONSUME_DEPTH_LOOK_H
@@ -27,8 +29,10 @@ struct depth_queue {
     const char *name; /* borrowed */
     struct depth depth;
     uint32_t rests;                 /* rounds in which it is not asked about */
+    int64_t waiting_since_ms;       /* first of the answers that found it not empty; 0: it is */
     struct warren_series *messages; /* NULL: not known */
     struct warren_series *consumers;
+    struct warren_series *waiting;
 };
 
 struct depth_look {

@@ -287,7 +287,8 @@ function deadDepths() {
   const queues = new Map();
   for (const {queue, dead_queue} of page.now.dead_letters) {
     if (!queues.has(dead_queue))
-      queues.set(dead_queue, {name: dead_queue, sources: [], depth: value('warren_queue_messages', dead_queue)});
+      queues.set(dead_queue, {name: dead_queue, sources: [], depth: value('warren_queue_messages', dead_queue),
+        waiting: value('warren_queue_waiting_seconds', dead_queue)});
     queues.get(dead_queue).sources.push(queue);
   }
   return [...queues.values()];
@@ -302,7 +303,7 @@ function problems() {
     publishers().map(publisherProblems),
     value('warren_suspects') > 0 && problem(`${count(value('warren_suspects'))} messages may have ended the process: each runs alone`, 'failures'),
     deadDepths().filter((queue) => queue.depth > 0).map((queue) =>
-      problem(`${queue.name}: ${count(queue.depth)} dead letters`, 'dead-letters', queue.name)),
+      problem(`${queue.name}: ${count(queue.depth)} dead letters${queue.waiting > 0 ? `, for ${span(queue.waiting)}` : ''}`, 'dead-letters', queue.name)),
   ].flat(Infinity).filter((item) => item);
   return found.length
     ? el('ul', {class: 'problems', 'aria-label': 'What is wrong'}, found)
