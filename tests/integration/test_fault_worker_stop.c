@@ -54,7 +54,7 @@ static void sigterm_at_full_load(void **state)
             slowest_ms = (unsigned)(now_ms() - began_ms);
         assert_int_equal(worker_number(fixture->worker, "stopped", "unfinished"), 0);
     }
-    worker_run(fixture->worker, NULL);
+    worker_consume(fixture->worker, 1); /* perhaps there is nothing left that shows that it runs */
     assert_true(tally_wait(tally, tally->count, PATIENCE_MS));
     assert_int_equal(worker_stop(fixture->worker), 0);
     tally_update(tally);

@@ -19,6 +19,9 @@
  * Source: proc(5), /proc/locks.
  */
 
+/* The list comes in pages, and a line is left out if one before it is taken away meanwhile. */
+#define LIST_LOOKS 3
+
 struct held {
     int pid;
     unsigned long long inode;
@@ -60,10 +63,11 @@ static size_t lock_holders(ino_t inode, int64_t first, int64_t last, pid_t *pids
     struct held held;
     size_t count = 0;
 
-    while (list && count < max && fgets(line, sizeof line, list))
-        if (read_line(line, &held) && held.inode == inode && held.first <= last &&
-            held.last >= first)
-            count = add(held.pid, pids, count);
+    for (int look = 0; list && look < LIST_LOOKS; look++, rewind(list))
+        while (count < max && fgets(line, sizeof line, list))
+            if (read_line(line, &held) && held.inode == inode && held.first <= last &&
+                held.last >= first)
+                count = add(held.pid, pids, count);
     if (list)
         fclose(list);
     return count;
