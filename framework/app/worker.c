@@ -35,17 +35,19 @@ static int64_t now_ms(void)
 }
 
 /* Sleep until something was posted, for @ms at most; below 0: for ever. What was posted is used
- * up: its reasons are flags. */
-static void sleep_ms(struct warren_worker *worker, int64_t ms)
+ * up: its reasons are flags. @return whether anything was */
+static bool sleep_ms(struct warren_worker *worker, int64_t ms)
 {
     struct timespec end = clock_timespec_us((clock_now_ms(clock_monotonic()) + ms) * 1000);
+    bool posted;
 
     if (ms < 0)
-        sem_wait(worker->wake);
+        posted = sem_wait(worker->wake) == 0;
     else
-        sem_clockwait(worker->wake, CLOCK_MONOTONIC, &end);
+        posted = sem_clockwait(worker->wake, CLOCK_MONOTONIC, &end) == 0;
     while (sem_trywait(worker->wake) == 0)
-        continue;
+        posted = true;
+    return posted;
 }
 
 /* ---- setting up ---- */
@@ -186,7 +188,7 @@ static enum warren_status set_up(struct warren_worker *worker,
     worker->owns_log = log_start(STDERR_FILENO) == WARREN_OK;
     if (worker->owns_log && !worker->diverts_log)
         descriptors_add(STDERR_FILENO, -1, "the log");
-    status = admin_open(worker->setup.config, &worker->admin, error);
+    status = admin_open(worker->setup.config, &worker->health, &worker->admin, error);
     if (status == WARREN_OK)
         status = worker_store_open(&worker->setup, &worker->key_writer, error);
     if (status == WARREN_OK)
@@ -229,6 +231,7 @@ enum warren_status warren_worker_new(const struct warren_worker_options *options
     worker->user = own.user;
     sem_init(&worker->own_wake, 0, 0);
     worker->wake = &worker->own_wake;
+    health_init(&worker->health);
     worker_orphans_init(&worker->orphans);
     worker_orphans_plugins_begin(&worker->orphans);
     status = set_up(worker, &own, &local);
@@ -274,10 +277,14 @@ static void take_hang_up(struct warren_worker *worker)
 {
     if (!atomic_exchange(&worker_signals()->hang_up, false))
         return;
+    if (!worker->stopping)
+        worker_service_reloading(&worker->service, clock_now_ns(clock_monotonic()) / 1000);
     if (worker->stopping || worker_flight_tainted(&worker->flight))
         log_info("SIGHUP: nothing is opened or read again, for the worker ends");
     else
         hang_up(worker);
+    if (!worker->stopping) /* who executes itself reads all again */
+        worker_service_reloaded(&worker->service);
 }
 
 static const char *stop_name(int signal)
@@ -324,7 +331,8 @@ static void wait_for_end(struct warren_worker *worker)
         int ms = worker_streams_sleep_ms(&worker->streams, flight_watch(flight, now_ms()));
 
         ms = ms < 0 || ms > DESCRIPTORS_LOOK_MS ? DESCRIPTORS_LOOK_MS : ms;
-        sleep_ms(worker, worker_orphans_reap(&worker->orphans, now_ms(), ms));
+        ms = worker_orphans_reap(&worker->orphans, now_ms(), ms);
+        sleep_ms(worker, worker_service_sleep_ms(&worker->service, now_ms(), ms));
         descriptors_check();
         if (!worker->ended)
             take_requests(worker);
@@ -339,11 +347,17 @@ static void wait_for_end(struct warren_worker *worker)
 static void wait_before_start(struct warren_worker *worker)
 {
     int64_t delay_ms = flight_restart_delay_ms(worker->flight.flight);
+    int64_t end_ms = now_ms() + delay_ms;
+    int64_t left_ms;
 
     if (delay_ms == 0)
         return;
     log_warn("this process executes itself too often: waiting for %d ms", (int)delay_ms);
-    sleep_ms(worker, delay_ms);
+    do {
+        worker_state_look(worker);
+        left_ms = end_ms - now_ms();
+    } while (left_ms > 0 &&
+             !sleep_ms(worker, worker_service_sleep_ms(&worker->service, now_ms(), left_ms)));
     sem_post(worker->wake); /* what was posted is still to be looked at */
 }
 
@@ -380,6 +394,7 @@ static enum warren_status run(struct warren_worker *worker)
     worker->started_ms = now_ms();
     worker_report_start(worker->setup.config);
     worker_limits_at_start(worker->setup.config);
+    worker_service_begin(&worker->service);
     if (!worker->setup.config->state_dir && !worker->orphans.owned)
         log_warn("state_dir is not set: a message that crashes this program is not known to the "
                  "next process, and crashes it again");
@@ -389,7 +404,7 @@ static enum warren_status run(struct warren_worker *worker)
         log_error("cannot start: %s", error.text);
         return status;
     }
-    admin_watch(worker->admin, worker->runtime, worker->publisher);
+    health_watch(&worker->health, worker->runtime, worker->publisher);
     wait_for_end(worker);
     runtime_stats(worker->runtime, &stats);
     worker->abandoned = worker->end_unfinished > 0;
@@ -430,8 +445,10 @@ enum warren_status warren_worker_run(struct warren_worker *worker)
     return status;
 }
 
-void worker_own_process(struct warren_worker *worker, struct process_state *start)
+void worker_own_process(struct warren_worker *worker, struct process_state *start,
+                        const struct worker_service *service)
 {
+    worker->service = *service;
     worker_flight_own_process(&worker->flight, start);
     worker->orphans.owned = true;
     admin_own(worker->admin, worker->reload.file, worker->reload.sets, worker->reload.set_count,
@@ -484,7 +501,7 @@ static void close_publisher(struct warren_worker *worker)
  * it until the process ends. */
 static void release(struct warren_worker *worker)
 {
-    admin_unwatch(worker->admin);
+    health_unwatch(&worker->health);
     if (worker->abandoned) {
         runtime_join(worker->runtime);
         otlp_stop(worker->otlp, left_ms(worker, TRACES_FLUSH_MS));
@@ -525,6 +542,8 @@ void warren_worker_free(struct warren_worker *worker)
     }
     if (worker->diverts_log)
         log_divert(NULL, NULL);
-    if (!abandoned)
-        guarded_free(worker, sizeof *worker);
+    if (abandoned)
+        return;
+    health_done(&worker->health);
+    guarded_free(worker, sizeof *worker);
 }

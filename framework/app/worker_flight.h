@@ -12,6 +12,8 @@
 #include "consume/crash/fault.h"
 #include "consume/crash/flight_recorder.h"
 
+struct worker_service;
+
 struct worker_flight {
     struct flight *flight;
     struct fault_plan plan;
@@ -51,8 +53,10 @@ void worker_flight_close(struct worker_flight *flight, bool abandoned);
  * To be called between warren_worker_new() and warren_worker_run(): after a crash in a handler
  * warren_worker_run() re-executes the process instead of returning WARREN_ETAINTED.
  *
- * @start  of the process, taken before warren_worker_new(); what it holds is the worker's then
+ * @start    of the process, taken before warren_worker_new(); what it holds is the worker's then
+ * @service  who started it: worker_service_take(), before warren_worker_new(); copied
  */
-void worker_own_process(struct warren_worker *worker, struct process_state *start);
+void worker_own_process(struct warren_worker *worker, struct process_state *start,
+                        const struct worker_service *service);
 
 #endif

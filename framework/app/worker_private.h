@@ -15,6 +15,7 @@
 #include "app/worker_metrics.h"
 #include "app/worker_orphans.h"
 #include "app/worker_reload.h"
+#include "app/worker_service.h"
 #include "app/worker_setup.h"
 #include "app/worker_streams.h"
 #include "app/worker_subscriptions.h"
@@ -39,8 +40,10 @@ struct warren_worker {
     struct otlp *otlp; /* sends spans; NULL: nobody does */
     struct worker_orphans orphans;
     struct worker_metrics metrics;
-    struct admin *admin; /* NULL: none */
-    _Atomic int state;   /* enum warren_worker_state, as on_state was told */
+    struct health health;
+    struct worker_service service; /* of `warren run` */
+    struct admin *admin;           /* NULL: none */
+    _Atomic int state;             /* enum warren_worker_state, as on_state was told */
     void (*on_state)(enum warren_worker_state state, void *user);
     void *user;                    /* of on_state */
     struct runtime_events reports; /* the log's, of those events that others want, too */
@@ -70,7 +73,7 @@ bool worker_is_inherited(const struct warren_worker *worker);
 /** @events of the runtime, all set but `stopped` and `gap`, also wake who calls
  * worker_state_look(). */
 void worker_state_watch(struct warren_worker *worker, struct runtime_events *events);
-/** Tell the program if the state is another one. */
+/** Tell the program, and the service manager, if something has changed. */
 void worker_state_look(struct warren_worker *worker);
 
 #endif

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "app/worker_private.h"
+#include "base/clock.h"
 
 /* ---- the state ---- */
 
@@ -50,13 +51,26 @@ static enum warren_worker_state state_of(const struct warren_worker *worker)
     return stats.consuming ? WARREN_WORKER_READY : WARREN_WORKER_STARTING;
 }
 
+static void tell_service(struct warren_worker *worker, enum warren_worker_state state)
+{
+    const struct worker_service_facts facts = {
+        .state = state,
+        .stops = worker->stopping || !worker_flight_tainted(&worker->flight),
+        .drain_timeout_ms = worker->setup.config->drain.timeout_ms,
+        .subscriptions = worker->setup.config->subscription_count,
+    };
+
+    worker_service_look(&worker->service, &worker->health, &facts, clock_now_ms(clock_monotonic()));
+}
+
 void worker_state_look(struct warren_worker *worker)
 {
     enum warren_worker_state state = state_of(worker);
 
-    admin_phase(worker->admin, state);
+    health_phase(&worker->health, state);
     if (atomic_exchange(&worker->state, (int)state) != (int)state && worker->on_state)
         worker->on_state(state, worker->user);
+    tell_service(worker, state);
 }
 
 /* ---- counts ---- */

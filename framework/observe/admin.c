@@ -54,7 +54,7 @@ static void answer_health(struct http_exchange *exchange, struct admin *admin,
 
     buffer_init(&buffer, ADMIN_ANSWER_MAX);
     json_writer_init(&json, &buffer);
-    well = ask(&admin->health, admin_now_ms(admin), &json);
+    well = ask(admin->health, admin_now_ms(admin), &json);
     admin_answer(exchange, well ? 200 : 503, HTTP_TYPE_JSON, &buffer, json.status);
 }
 
@@ -161,7 +161,7 @@ static void beat(void *arg)
 {
     struct admin *admin = arg;
 
-    health_beat(&admin->health, admin_now_ms(admin));
+    health_beat(admin->health, admin_now_ms(admin));
     admin_page_beat(admin);
     loop_timer_arm_ms(&admin->beat, BEAT_MS);
 }
@@ -204,8 +204,8 @@ static enum warren_status open_server(struct admin *admin, const struct config *
     return http_server_start(admin->server, error);
 }
 
-enum warren_status admin_open(const struct config *config, struct admin **ret_admin,
-                              struct warren_error *error)
+enum warren_status admin_open(const struct config *config, struct health *health,
+                              struct admin **ret_admin, struct warren_error *error)
 {
     struct admin *admin;
     enum warren_status status;
@@ -218,7 +218,7 @@ enum warren_status admin_open(const struct config *config, struct admin **ret_ad
         return error_set(error, WARREN_ENOMEM, "no memory for the admin listener");
     admin->config = config;
     letters_init(&admin->letters, config);
-    health_init(&admin->health);
+    admin->health = health;
     status = read_address(config, &admin->address, error);
     if (status == WARREN_OK)
         status = open_server(admin, config, error);
@@ -236,24 +236,6 @@ void admin_own(struct admin *admin, const char *file, char *const *sets, size_t 
 {
     if (admin)
         letters_own(&admin->letters, file, sets, set_count, start);
-}
-
-void admin_watch(struct admin *admin, struct runtime *runtime, struct warren_publisher *publisher)
-{
-    if (admin)
-        health_watch(&admin->health, runtime, publisher);
-}
-
-void admin_unwatch(struct admin *admin)
-{
-    if (admin)
-        health_unwatch(&admin->health);
-}
-
-void admin_phase(struct admin *admin, enum warren_worker_state phase)
-{
-    if (admin)
-        health_phase(&admin->health, phase);
 }
 
 void admin_reload(struct admin *admin)
@@ -275,6 +257,5 @@ void admin_close(struct admin *admin, bool abandoned)
     http_server_free(admin->server);
     if (abandoned)
         return; /* a loop that still turns may be about to answer */
-    health_done(&admin->health);
     free(admin);
 }

@@ -1,7 +1,5 @@
 /* admin.h - the admin listener of a worker: who asks by HTTP is told what it does and how it is.
  *
- *   admin_open > admin_watch > ... admin_phase ... > admin_unwatch > admin_close
- *
  * It answers from before the worker consumes until after it has drained, on a thread of its own
  * (http/server.h), and touches no message's way: what it tells it reads, or asks the loops for.
  * A path that is added is a row of the table in admin.c.
@@ -14,7 +12,7 @@
 
 #include "base/process_state.h"
 #include "config/config.h"
-#include "consume/runtime/runtime.h"
+#include "observe/health.h"
 
 struct admin;
 
@@ -29,24 +27,19 @@ enum warren_status admin_check(const struct config *config, struct warren_error 
 /**
  * Listen, if @config says so.
  *
- * @config     borrowed until admin_close()
+ * @config     borrowed until admin_close(), as is
+ * @health     what /healthz and /readyz tell
  * @ret_admin  NULL: there is to be none, which is fine for all functions below
  * @return     WARREN_OK; WARREN_ECONFIG: the section is wrong, or the address cannot be had;
  *             WARREN_ENOMEM, WARREN_EIO. With @error
  */
-enum warren_status admin_open(const struct config *config, struct admin **ret_admin,
-                              struct warren_error *error);
+enum warren_status admin_open(const struct config *config, struct health *health,
+                              struct admin **ret_admin, struct warren_error *error);
 
 /** The process is `warren run`, with this file, these options, and what it found at its @start: so
  * `warren dlq` can be run beside it. All borrowed. */
 void admin_own(struct admin *admin, const char *file, char *const *sets, size_t set_count,
                const struct process_state *start);
-/** From now on these are told of. */
-void admin_watch(struct admin *admin, struct runtime *runtime, struct warren_publisher *publisher);
-/** Before they are freed. */
-void admin_unwatch(struct admin *admin);
-/** How far the worker is. */
-void admin_phase(struct admin *admin, enum warren_worker_state phase);
 /** SIGHUP: read token and certificates again. */
 void admin_reload(struct admin *admin);
 

@@ -41,7 +41,7 @@ void admin_page_js(struct http_exchange *exchange, void *user)
 
 static enum warren_status write_event(struct admin *admin, struct buffer *buffer)
 {
-    const struct snapshot_source source = {.health = &admin->health,
+    const struct snapshot_source source = {.health = admin->health,
                                            .config = admin->config,
                                            .may_change = admin->config->admin.token_file != NULL};
     enum warren_status status = buffer_append(buffer, "data: ", 6);
@@ -107,14 +107,14 @@ void admin_page_done(struct admin *admin)
 void admin_page_failures(struct http_exchange *exchange, void *user)
 {
     struct admin *admin = user;
-    struct runtime *runtime = health_hold(&admin->health);
+    struct runtime *runtime = health_hold(admin->health);
     struct json_writer json;
     struct buffer buffer;
 
     buffer_init(&buffer, ADMIN_ANSWER_MAX);
     json_writer_init(&json, &buffer);
     snapshot_failures(runtime ? runtime_failures(runtime) : NULL, &json);
-    health_let_go(&admin->health);
+    health_let_go(admin->health);
     admin_answer(exchange, 200, HTTP_TYPE_JSON, &buffer, json.status);
 }
 

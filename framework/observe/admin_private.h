@@ -7,7 +7,6 @@
 #include "http/stream.h"
 #include "observe/admin.h"
 #include "observe/errand.h"
-#include "observe/health.h"
 #include "observe/letters.h"
 
 /* Of one answer, in bytes. */
@@ -18,7 +17,7 @@ struct admin {
     struct http_address address;
     const struct config *config;
     struct loop_timer beat;
-    struct health health;
+    struct health *health;
     struct errand looking;     /* into this process */
     struct http_piece *latest; /* snapshot; NULL: none */
     int64_t latest_ms;

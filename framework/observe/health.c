@@ -6,8 +6,6 @@
 
 #include "publish/publisher/publisher.h"
 
-#define REASON_MAX 512
-
 /* On the runtime's loop. */
 static void look(void *arg)
 {
@@ -79,13 +77,17 @@ void health_beat(struct health *h, int64_t now_ms)
 /* ---- alive ---- */
 
 struct reasons {
-    struct json_writer *json;
+    struct json_writer *json; /* NULL: only the first is wanted */
+    char *first;              /* NULL: it is not wanted */
     uint32_t count;
 };
 
 static void add(struct reasons *reasons, const char *reason)
 {
-    json_writer_text(reasons->json, NULL, reason);
+    if (reasons->json)
+        json_writer_text(reasons->json, NULL, reason);
+    if (reasons->first && reasons->count == 0)
+        snprintf(reasons->first, HEALTH_REASON_MAX, "%s", reason);
     reasons->count++;
 }
 
@@ -93,7 +95,7 @@ static void add_silent(struct reasons *reasons, const char *what, const struct l
                        int64_t now_ms)
 {
     int64_t silent_ms = loop_pulse_silent_ms(pulse, now_ms);
-    char reason[REASON_MAX];
+    char reason[HEALTH_REASON_MAX];
 
     if (silent_ms < HEALTH_SILENT_MS)
         return;
@@ -104,7 +106,7 @@ static void add_silent(struct reasons *reasons, const char *what, const struct l
 
 static void add_overdue(struct reasons *reasons, const struct subscription_look *seen)
 {
-    char reason[REASON_MAX];
+    char reason[HEALTH_REASON_MAX];
 
     if (seen->overdue_ms < HEALTH_OVERDUE_MS)
         return;
@@ -130,16 +132,30 @@ static void add_all(struct health *h, struct reasons *reasons, int64_t now_ms)
             add_overdue(reasons, &seen);
 }
 
+static void find_all(struct health *h, struct reasons *reasons, int64_t now_ms)
+{
+    pthread_mutex_lock(&h->lock);
+    if (is_running(h))
+        add_all(h, reasons, now_ms);
+    pthread_mutex_unlock(&h->lock);
+}
+
+bool health_is_live(struct health *h, int64_t now_ms, char reason[HEALTH_REASON_MAX])
+{
+    struct reasons reasons = {.first = reason};
+
+    *reason = '\0';
+    find_all(h, &reasons, now_ms);
+    return reasons.count == 0;
+}
+
 bool health_live(struct health *h, int64_t now_ms, struct json_writer *json)
 {
     struct reasons reasons = {.json = json};
 
     json_writer_begin(json, NULL, '{');
     json_writer_begin(json, "reasons", '[');
-    pthread_mutex_lock(&h->lock);
-    if (is_running(h))
-        add_all(h, &reasons, now_ms);
-    pthread_mutex_unlock(&h->lock);
+    find_all(h, &reasons, now_ms);
     json_writer_end(json, ']');
     json_writer_text(json, "status", reasons.count == 0 ? "ok" : "failing");
     json_writer_end(json, '}');
@@ -156,14 +172,12 @@ static void write_count(struct json_writer *json, const char *name, int64_t coun
         json_writer_int(json, name, count);
 }
 
-static bool write_subscription(struct json_writer *json, const struct subscription_look *seen)
+static void write_subscription(struct json_writer *json, const struct subscription_look *seen)
 {
-    bool ready = look_state_is_ready(seen->state);
-
     json_writer_begin(json, NULL, '{');
     json_writer_text(json, "queue", seen->queue);
     json_writer_text(json, "handler", seen->handler);
-    json_writer_bool(json, "ready", ready);
+    json_writer_bool(json, "ready", look_state_is_ready(seen->state));
     json_writer_text(json, "state", look_state_name(seen->state));
     json_writer_text(json, "reason", *seen->reason ? seen->reason : NULL);
     json_writer_int(json, "running", seen->running);
@@ -173,64 +187,81 @@ static bool write_subscription(struct json_writer *json, const struct subscripti
     write_count(json, "messages", seen->messages);
     write_count(json, "consumers", seen->consumers);
     json_writer_end(json, '}');
-    return ready;
 }
 
-/* Under the lock. The first one that is not ready is the reason. @return whether all are */
-static bool write_subscriptions(struct health *h, struct json_writer *json, char reason[REASON_MAX])
+/* Under the lock. The first one that is not ready is the reason. @json may be NULL. @return whether
+ * all are */
+static bool look_at_all(struct health *h, struct json_writer *json, char reason[HEALTH_REASON_MAX])
 {
     size_t count = h->runtime ? runtime_subscription_count(h->runtime) : 0;
     struct subscription_look seen;
     bool ready = true;
 
-    json_writer_begin(json, "subscriptions", '[');
     for (size_t i = 0; i < count; i++) {
         if (!runtime_look_read(h->runtime, i, &seen))
             break;
-        if (!write_subscription(json, &seen) && ready) {
-            snprintf(reason, REASON_MAX, "queue %.255s: %s: %.200s", seen.queue,
+        if (json)
+            write_subscription(json, &seen);
+        if (!look_state_is_ready(seen.state) && ready) {
+            snprintf(reason, HEALTH_REASON_MAX, "queue %.255s: %s: %.200s", seen.queue,
                      look_state_name(seen.state), seen.reason);
             ready = false;
         }
     }
-    json_writer_end(json, ']');
     return ready;
 }
 
 /* What hinders all of them. @return false: nothing does */
-static bool find_reason(struct health *h, int64_t now_ms, char reason[REASON_MAX])
+static bool find_reason(struct health *h, int64_t now_ms, char reason[HEALTH_REASON_MAX])
 {
     int phase = atomic_load(&h->phase);
     int64_t silent_ms = h->runtime ? loop_pulse_silent_ms(&h->consume, now_ms) : 0;
     struct subscription_look seen;
 
     if (phase == WARREN_WORKER_DRAINING)
-        snprintf(reason, REASON_MAX, "the worker drains, and ends");
+        snprintf(reason, HEALTH_REASON_MAX, "the worker drains, and ends");
     else if (phase == WARREN_WORKER_ENDED)
-        snprintf(reason, REASON_MAX, "the worker has ended");
+        snprintf(reason, HEALTH_REASON_MAX, "the worker has ended");
     else if (silent_ms >= HEALTH_SILENT_MS)
-        snprintf(reason, REASON_MAX,
+        snprintf(reason, HEALTH_REASON_MAX,
                  "the event loop that consumes has not turned for %" PRId64 " s", silent_ms / 1000);
     else if (!h->runtime || !runtime_look_read(h->runtime, 0, &seen))
-        snprintf(reason, REASON_MAX, "the worker starts");
+        snprintf(reason, HEALTH_REASON_MAX, "the worker starts");
     else
         return false;
     return true;
 }
 
+/* @json: a list that is open, or NULL. @reason is "" if it is ready. */
+static bool find_ready(struct health *h, int64_t now_ms, struct json_writer *json,
+                       char reason[HEALTH_REASON_MAX])
+{
+    bool ready;
+
+    *reason = '\0';
+    pthread_mutex_lock(&h->lock);
+    ready = look_at_all(h, json, reason);
+    ready = !find_reason(h, now_ms, reason) && ready;
+    pthread_mutex_unlock(&h->lock);
+    return ready;
+}
+
+bool health_is_ready(struct health *h, int64_t now_ms, char reason[HEALTH_REASON_MAX])
+{
+    return find_ready(h, now_ms, NULL, reason);
+}
+
 bool health_ready(struct health *h, int64_t now_ms, struct json_writer *json)
 {
-    char one[REASON_MAX] = "";
-    char all[REASON_MAX] = "";
+    char reason[HEALTH_REASON_MAX];
     bool ready;
 
     json_writer_begin(json, NULL, '{');
-    pthread_mutex_lock(&h->lock);
-    ready = write_subscriptions(h, json, one);
-    ready = !find_reason(h, now_ms, all) && ready;
-    pthread_mutex_unlock(&h->lock);
+    json_writer_begin(json, "subscriptions", '[');
+    ready = find_ready(h, now_ms, json, reason);
+    json_writer_end(json, ']');
     json_writer_text(json, "status", ready ? "ready" : "not ready");
-    json_writer_text(json, "reason", *all ? all : *one ? one : NULL);
+    json_writer_text(json, "reason", *reason ? reason : NULL);
     json_writer_end(json, '}');
     return ready;
 }

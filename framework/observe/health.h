@@ -3,7 +3,8 @@
  * Alive: its event loops turn, and no handler runs far beyond its time limit. What is not alive is
  * to be restarted. Ready: each subscription is at work, or rests for a good reason
  * (consume/runtime/look.h). What is not ready is to be looked at.
- * Thread: the listener's, but for watch, unwatch and phase. Owner: struct admin embeds one.
+ * The admin listener tells it to who asks (admin.h), the worker to the service manager
+ * (app/worker_service.h). Thread: any. Owner: the worker.
  */
 #ifndef WARREN_OBSERVE_HEALTH_H
 #define WARREN_OBSERVE_HEALTH_H
@@ -20,6 +21,8 @@
 #define HEALTH_SILENT_MS 10000
 /** A handler is lost that has not returned so long after its time limit. */
 #define HEALTH_OVERDUE_MS 10000
+/** Of a reason, in bytes. */
+#define HEALTH_REASON_MAX 512
 
 struct health {
     pthread_mutex_t lock;               /* guards the next two */
@@ -33,23 +36,26 @@ struct health {
 void health_init(struct health *health);
 void health_done(struct health *health);
 
-/** From now on these are looked after; either may be NULL. Thread: any. */
+/** From now on these are looked after; either may be NULL. */
 void health_watch(struct health *health, struct runtime *runtime,
                   struct warren_publisher *publisher);
-/** Not any more: they may be freed. Thread: any. */
+/** Not any more: they may be freed. */
 void health_unwatch(struct health *health);
-/** The runtime (NULL: there is none), which is not freed until health_let_go(): soon. Thread: any.
- */
+/** The runtime (NULL: there is none), which is not freed until health_let_go(): soon. */
 struct runtime *health_hold(struct health *health);
 void health_let_go(struct health *health);
-/** How far the worker is. Thread: any. */
+/** How far the worker is. */
 void health_phase(struct health *health, enum warren_worker_state phase);
 
-/** Ask the loops whether they turn: each second or so. */
+/** Ask the loops whether they turn: each second or so, whoever does. */
 void health_beat(struct health *health, int64_t now_ms);
 
 /** Write the answer. @return whether it is well */
 bool health_live(struct health *health, int64_t now_ms, struct json_writer *json);
 bool health_ready(struct health *health, int64_t now_ms, struct json_writer *json);
+
+/** The same without an answer. @return whether it is well; if not, @reason is the first one */
+bool health_is_live(struct health *health, int64_t now_ms, char reason[HEALTH_REASON_MAX]);
+bool health_is_ready(struct health *health, int64_t now_ms, char reason[HEALTH_REASON_MAX]);
 
 #endif

@@ -5,6 +5,7 @@
 #include <warren/worker.h>
 
 #include "app/worker_flight.h"
+#include "app/worker_service.h"
 #include "app/worker_signals.h"
 #include "base/error.h"
 #include "base/process_state.h"
@@ -43,7 +44,7 @@ static const char *absolute(const char *file, const struct process_state *start,
 }
 
 static enum warren_status make_worker(const struct warren_worker_options *wanted,
-                                      struct process_state *start,
+                                      struct process_state *start, struct worker_service *service,
                                       struct warren_worker **ret_worker, struct warren_error *error)
 {
     struct warren_worker_options own = *wanted;
@@ -52,6 +53,7 @@ static enum warren_status make_worker(const struct warren_worker_options *wanted
 
     if (status != WARREN_OK)
         error_set(error, status, "no memory for the environment");
+    worker_service_take(service); /* the next process finds it in @start */
     own.config_file = absolute(wanted->config_file, start, &path);
     if (status == WARREN_OK)
         status = warren_worker_new(&own, ret_worker, error);
@@ -63,16 +65,18 @@ static enum cli_status run_worker(struct cli *cli, const struct warren_worker_op
 {
     struct warren_worker *running = NULL;
     struct warren_error error = {WARREN_OK, ""};
+    struct worker_service service;
     struct process_state start;
     enum warren_status status;
 
     worker_signals_hold();
-    status = make_worker(worker, &start, &running, &error);
+    status = make_worker(worker, &start, &service, &running, &error);
     if (status != WARREN_OK) {
+        worker_service_failed(&service, error.text);
         process_state_done(&start);
         return cli_error(cli, &error);
     }
-    worker_own_process(running, &start);
+    worker_own_process(running, &start, &service);
     exit_watch_begin(); /* before what the plugins, and their libraries, have for the end */
     status = warren_worker_run(running);
     warren_worker_free(running);
@@ -108,6 +112,8 @@ const struct command command_run = {
         "arrives; a second one ends at once. Signals within a second of each other are one.\n"
         "SIGHUP reopens the handlers' files and reads the configuration again: options of\n"
         "middlewares change, the rest needs a restart. Once the worker drains, it does nothing.\n\n"
+        "A service manager (systemd) that sets NOTIFY_SOCKET is told when it consumes, what it\n"
+        "does, when it reloads and stops; with WATCHDOG_USEC that it is alive (/healthz).\n\n"
         "Exit status: 0 after a clean drain, 1 if drain.timeout or a second signal cut it short\n"
         "(what was not finished is handed back to the broker), 2 for a wrong configuration.\n",
     .write_more = write_options,
