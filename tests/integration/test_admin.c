@@ -121,6 +121,19 @@ static void readiness_follows_the_worker(void **state)
     free(address);
 }
 
+/* Of one subscription that is not ready the reason is said once. */
+static void expect_one_reason(const char *address, const char *reason)
+{
+    struct proc *proc = WARREN("health", address);
+    const char *said;
+
+    assert_int_equal(proc_wait(proc, PATIENCE_MS), 1);
+    said = strstr(proc_stdout(proc), reason);
+    assert_non_null(said);
+    assert_null(strstr(said + 1, reason));
+    proc_free(proc);
+}
+
 /* While the broker cannot be reached a worker is not ready, and says where it looks for it; but it
  * is alive. */
 static void readiness_follows_the_broker(void **state)
@@ -139,6 +152,7 @@ static void readiness_follows_the_broker(void **state)
     proxy_refuse(f->proxy, true);
     proxy_cut(f->proxy, PROXY_RST);
     BECOMES(address, "/readyz", 503, "there is no connection to amqp://127.0.0.1:");
+    expect_one_reason(address, "there is no connection to amqp://127.0.0.1:");
     BECOMES(address, "/healthz", 200, "\"status\":\"ok\"");
     proxy_refuse(f->proxy, false);
     BECOMES(address, "/readyz", 200, "consuming");

@@ -173,6 +173,24 @@ static void a_missing_queue(void **state)
     free(queue);
 }
 
+/* What a terminal would obey is not written as it is. */
+static void a_name_that_rings(void **state)
+{
+    char *queue = unique_name("check");
+    char *topology = text("  queues: [{name: %s}, {name: \"%s\\a\\e[31m\"}]", queue, queue);
+    struct command command = check(broker->uri, queue, topology);
+
+    (void)state;
+    command_expect(&command, 0);
+    assert_int_equal(count(command.out, "does not exist yet"), 2);
+    assert_has(command.out, "??[31m': does not exist yet");
+    assert_null(strchr(command.out, '\a'));
+    assert_null(strchr(command.out, '\033'));
+    command_done(&command);
+    free(topology);
+    free(queue);
+}
+
 /* What exists as configured needs no words. */
 static void a_present_queue(void **state)
 {
@@ -485,6 +503,7 @@ int main(void)
         cmocka_unit_test(no_broker),
         cmocka_unit_test(a_second_address),
         cmocka_unit_test(a_missing_queue),
+        cmocka_unit_test(a_name_that_rings),
         cmocka_unit_test(a_present_queue),
         cmocka_unit_test(an_inequivalent_queue),
         cmocka_unit_test(a_queue_that_may_not_be_declared),

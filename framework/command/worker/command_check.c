@@ -38,13 +38,20 @@ static int item_len(const char *item)
     return bracket ? (int)(bracket - item) + 1 : (int)strlen(item);
 }
 
+/* A name may hold what a terminal would obey. */
+static void write_text(const char *text, int len)
+{
+    cli_write_safe(stdout, text, (size_t)len);
+}
+
 static void on_connected(void *user, const char *where, const char *server)
 {
     struct check *check = user;
 
     progress_end(&check->progress);
-    printf("%s: connected, ", where);
-    cli_write_safe(stdout, server, strlen(server));
+    write_text(where, (int)strlen(where));
+    fputs(": connected, ", stdout);
+    write_text(server, (int)strlen(server));
     putchar('\n');
 }
 
@@ -53,7 +60,8 @@ static void on_missing(void *user, const char *item)
     struct check *check = user;
 
     progress_end(&check->progress);
-    printf("%.*s: does not exist yet; the worker will declare it\n", item_len(item), item);
+    write_text(item, item_len(item));
+    puts(": does not exist yet; the worker will declare it");
 }
 
 static void on_refused(void *user, const char *item, uint16_t code, const char *text)

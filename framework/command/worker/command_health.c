@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -129,6 +130,24 @@ static void write_text(const char *text)
     cli_write_safe(stdout, text, strlen(text));
 }
 
+/* What /readyz says of a subscription. @first  what stands behind the status already, perhaps
+ * this, cut */
+static void write_subscription(const json_t *item, const char *first)
+{
+    const char *queue = json_string_value(json_object_get(item, "queue"));
+    const char *state = json_string_value(json_object_get(item, "state"));
+    const char *why = json_string_value(json_object_get(item, "reason"));
+    char *line = NULL;
+
+    if (!queue || !state || !why || asprintf(&line, "queue %s: %s: %s", queue, state, why) < 0)
+        return;
+    if (!first || strncmp(line, first, strlen(first)) != 0) {
+        write_text(line);
+        putchar('\n');
+    }
+    free(line);
+}
+
 /* The reasons of /healthz, or those of the subscriptions: a line each. */
 static void write_reasons(json_t *answer)
 {
@@ -148,19 +167,7 @@ static void write_reasons(json_t *answer)
     }
     json_array_foreach(json_object_get(answer, "subscriptions"), i, item)
     {
-        const char *queue = json_string_value(json_object_get(item, "queue"));
-        const char *state = json_string_value(json_object_get(item, "state"));
-        const char *why = json_string_value(json_object_get(item, "reason"));
-
-        if (!queue || !state || !why)
-            continue;
-        fputs("queue ", stdout);
-        write_text(queue);
-        fputs(": ", stdout);
-        write_text(state);
-        fputs(": ", stdout);
-        write_text(why);
-        putchar('\n');
+        write_subscription(item, reason);
     }
 }
 
