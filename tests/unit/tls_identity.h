@@ -66,7 +66,7 @@ static void identity_done(struct identity *identity)
     EVP_PKEY_free(identity->key);
 }
 
-static void write_certificate(const char *path, const struct identity *identity)
+static inline void write_certificate(const char *path, const struct identity *identity)
 {
     FILE *file = fopen(path, "w");
 
@@ -76,7 +76,7 @@ static void write_certificate(const char *path, const struct identity *identity)
 }
 
 /* @passphrase NULL: not encrypted */
-static void write_key(const char *path, const struct identity *identity, const char *passphrase)
+static inline void write_key(const char *path, const struct identity *identity, const char *passphrase)
 {
     FILE *file = fopen(path, "w");
 

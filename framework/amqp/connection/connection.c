@@ -213,6 +213,11 @@ uint16_t connection_channel_max(const struct connection *c)
     return c->agreed.channel_max;
 }
 
+const struct transport *connection_transport(const struct connection *c)
+{
+    return &c->stream.transport;
+}
+
 uint32_t connection_frame_max(const struct connection *c)
 {
     return c->agreed.frame_max;

@@ -121,6 +121,9 @@ const char *connection_server(const struct connection *connection);
 /** It is RabbitMQ, of this version or a later one. */
 bool connection_server_at_least(const struct connection *connection, int major, int minor);
 
+/** The socket, for what it knows of its peer (amqp/net/certificate.h); valid while OPEN. */
+const struct transport *connection_transport(const struct connection *connection);
+
 /** Where frames are appended while OPEN; call connection_wrote() afterwards. */
 struct buffer *connection_out(struct connection *connection);
 /** Have what was appended sent: now, or when the connection is uncorked. */
