@@ -4,7 +4,7 @@
 #include "app/worker_subscriptions.h"
 #include "command/cli/print.h"
 #include "command/cli/progress.h"
-#include "command/worker/broker_check.h"
+#include "command/broker/broker_check.h"
 #include "command/worker/command_worker.h"
 
 /* Where there is no terminal: the time between two lines that say how far it is. */
@@ -44,9 +44,11 @@ static void write_text(const char *text, int len)
     cli_write_safe(stdout, text, (size_t)len);
 }
 
-static void on_connected(void *user, const char *where, const char *server)
+static void on_connected(void *user, const struct connection *connection)
 {
     struct check *check = user;
+    const char *where = connection_where(connection);
+    const char *server = connection_server(connection);
 
     progress_end(&check->progress);
     write_text(where, (int)strlen(where));
@@ -127,7 +129,7 @@ static enum cli_status connect_broker(struct check *check, const struct config *
     enum warren_status status;
 
     progress_init(&check->progress, 0, false);
-    status = broker_check(config, &events, check, &error);
+    status = broker_check(config, "warren check", &events, check, &error);
     progress_end(&check->progress);
     if (status != WARREN_OK)
         return cli_error(check->cli, &error);

@@ -1,8 +1,9 @@
-#include "command/worker/broker_check.h"
+#include "command/broker/broker_check.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "amqp/topology/doomed.h"
 #include "amqp/topology/limit_probe.h"
 #include "amqp/topology/topology.h"
 #include "app/settings.h"
@@ -30,13 +31,16 @@ struct broker_check {
     struct config_topology round;
     enum found *exchanges_found; /* as many as the configuration has */
     enum found *queues_found;
-    struct warren_field wrong_argument[2]; /* see doom_exchange() */
+    struct warren_field wrong_argument[2]; /* of an exchange, of a queue */
     struct loop *loop;
     struct connection *connection;
     struct topology *look;
     struct topology *trial;
     struct limit_probe limit; /* of the queue of subscription `probed` */
     size_t probed;
+    struct broker_rights rights; /* none unless the owner wants to know */
+    struct right_probe right;    /* of the item `asked` */
+    size_t asked;
     struct loop_timer deadline;
     struct loop_timer slow;
     size_t looked;        /* items of the first round, once it is over */
@@ -86,14 +90,46 @@ static enum found *found_of(struct broker_check *check, const char *item)
 
 /* ---- first round: everything is looked for ---- */
 
+static bool has_exchange(const struct config_topology *topology, const char *name)
+{
+    for (size_t i = 0; i < topology->exchange_count; i++)
+        if (strcmp(topology->exchanges[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* Also the exchange that the argument @name is for. */
+static void look_for_other(struct broker_check *check, const struct warren_table *arguments,
+                           const char *name)
+{
+    struct config_topology *round = &check->round;
+    const struct warren_value *value = warren_table_get(arguments, name);
+    const char *other = value && value->type == WARREN_STRING ? value->as.bytes.data : "";
+
+    if (*other && !has_exchange(round, other))
+        check->exchanges[round->exchange_count++] =
+            (struct config_exchange){.name = other, .type = "direct", .passive = true};
+}
+
+static void look_for_others(struct broker_check *check)
+{
+    const struct config_topology *topology = &check->config->topology;
+
+    for (size_t i = 0; i < topology->queue_count; i++)
+        look_for_other(check, &topology->queues[i].arguments, "x-dead-letter-exchange");
+    for (size_t i = 0; i < topology->exchange_count; i++)
+        look_for_other(check, &topology->exchanges[i].arguments, "alternate-exchange");
+}
+
 static bool plan_look(struct broker_check *check)
 {
     const struct config *config = check->config;
     const struct config_topology *topology = &config->topology;
     struct config_topology *round = &check->round;
     size_t queue_max = topology->queue_count + config->subscription_count;
+    size_t exchange_max = 2 * topology->exchange_count + topology->queue_count;
 
-    check->exchanges = calloc(topology->exchange_count + 1, sizeof *check->exchanges);
+    check->exchanges = calloc(exchange_max + 1, sizeof *check->exchanges);
     check->queues = calloc(queue_max + 1, sizeof *check->queues);
     check->exchanges_found = calloc(topology->exchange_count + 1, sizeof(*check->exchanges_found));
     check->queues_found = calloc(topology->queue_count + 1, sizeof(*check->queues_found));
@@ -115,7 +151,10 @@ static bool plan_look(struct broker_check *check)
             check->queues[round->queue_count++] =
                 (struct config_queue){.name = queue, .type = "classic", .passive = true};
     }
-    return true;
+    if (!check->events->right)
+        return true;
+    look_for_others(check);
+    return broker_rights_init(&check->rights, config) == WARREN_OK;
 }
 
 static void on_not_found(void *user, const char *item, uint16_t code, const char *text)
@@ -133,27 +172,8 @@ static void on_not_found(void *user, const char *item, uint16_t code, const char
 /* ---- second round: may the worker declare it, and as it is configured? ----
  *
  * What exists is declared as configured, which changes nothing: the broker compares. What is
- * missing is declared with an argument of a wrong type: the broker looks at the user's permission
- * first and at arguments last, and creates nothing.
+ * missing is declared so that the broker refuses it (amqp/topology/doomed.h).
  */
-
-#define WRONG_FOR_EXCHANGE "alternate-exchange"
-#define WRONG_FOR_QUEUE    "x-expires"
-
-static void doom_exchange(struct broker_check *check, struct config_exchange *exchange)
-{
-    exchange->auto_delete = true;
-    check->wrong_argument[0] = warren_field_i64(WRONG_FOR_EXCHANGE, 1);
-    exchange->arguments = (struct warren_table){&check->wrong_argument[0], 1};
-}
-
-static void doom_queue(struct broker_check *check, struct config_queue *queue)
-{
-    *queue = (struct config_queue){
-        .name = queue->name, .type = "classic", .exclusive = true, .auto_delete = true};
-    check->wrong_argument[1] = warren_field_text(WRONG_FOR_QUEUE, "never");
-    queue->arguments = (struct warren_table){&check->wrong_argument[1], 1};
-}
 
 static void plan_trial(struct broker_check *check)
 {
@@ -168,7 +188,7 @@ static void plan_trial(struct broker_check *check)
             continue;
         *exchange = topology->exchanges[i];
         if (check->exchanges_found[i] == MISSING)
-            doom_exchange(check, exchange);
+            doomed_exchange(exchange, &check->wrong_argument[0]);
         round->exchange_count++;
     }
     for (size_t i = 0; i < topology->queue_count; i++) {
@@ -178,7 +198,7 @@ static void plan_trial(struct broker_check *check)
             continue;
         *queue = topology->queues[i];
         if (check->queues_found[i] == MISSING)
-            doom_queue(check, queue);
+            doomed_queue(queue, &check->wrong_argument[1]);
         round->queue_count++;
     }
 }
@@ -216,6 +236,33 @@ static void on_limit(void *user, int64_t limit)
     probe_next(check);
 }
 
+/* ---- fourth round: what may this user do? ---- */
+
+static void ask_next(struct broker_check *check);
+
+static void on_right(void *user, enum right_answer answer, const char *text)
+{
+    struct broker_check *check = user;
+
+    check->events->right(check->user, &check->rights.items[check->asked++], answer, text);
+    ask_next(check);
+}
+
+static void ask_next(struct broker_check *check)
+{
+    const struct broker_rights *rights = &check->rights;
+
+    loop_timer_arm_ms(&check->deadline, patience_ms(check));
+    if (connection_channel_max(check->connection) < CHANNELS_MIN)
+        while (check->asked < rights->count)
+            check->events->right(check->user, &rights->items[check->asked++], RIGHT_UNKNOWN,
+                                 "the broker allows too few channels");
+    if (check->asked == rights->count ||
+        right_probe_start(&check->right, check->connection, &rights->items[check->asked].right,
+                          on_right, check) != WARREN_OK)
+        finish(check, WARREN_OK);
+}
+
 static void probe_next(struct broker_check *check)
 {
     const struct config *config = check->config;
@@ -225,9 +272,11 @@ static void probe_next(struct broker_check *check)
     while (check->probed < config->subscription_count && !has_limit_to_tell(check, check->probed))
         check->probed++;
     loop_timer_arm_ms(&check->deadline, patience_ms(check));
-    if (check->probed == config->subscription_count ||
-        limit_probe_start(&check->limit, check->connection,
-                          config->subscriptions[check->probed].queue, on_limit, check) != WARREN_OK)
+    if (check->probed == config->subscription_count)
+        ask_next(check);
+    else if (limit_probe_start(&check->limit, check->connection,
+                               config->subscriptions[check->probed].queue, on_limit,
+                               check) != WARREN_OK)
         finish(check, WARREN_OK);
 }
 
@@ -244,8 +293,7 @@ static void on_trial_refused(void *user, const char *item, uint16_t code, const 
 
     loop_timer_arm_ms(&check->deadline, patience_ms(check));
     check->told_loss = code == 0;
-    if (found && *found == MISSING && code == PRECONDITION_FAILED &&
-        (strstr(text, WRONG_FOR_EXCHANGE) || strstr(text, WRONG_FOR_QUEUE)))
+    if (found && *found == MISSING && code == PRECONDITION_FAILED && doomed_is_refusal(text))
         check->events->missing(check->user, item);
     else
         check->events->refused(check->user, item, code, text);
@@ -283,8 +331,7 @@ static void on_open(void *user)
         topology_declare(check->trial);
         return;
     }
-    check->events->connected(check->user, connection_where(check->connection),
-                             connection_server(check->connection));
+    check->events->connected(check->user, check->connection);
     if (needed > allowed)
         check->events->few_channels(check->user, needed, allowed);
     topology_declare(check->look);
@@ -314,8 +361,9 @@ static void on_slow(void *arg)
     else if (connection_state(check->connection) == CONNECTION_OPEN)
         topology_progress(check->look, &done, &total);
     if (total > 0)
-        total = check->looked + total + (check->trial ? 0 : to_be_tried(check));
-    check->events->progress(check->user, check->looked + done, total);
+        total =
+            check->looked + total + (check->trial ? 0 : to_be_tried(check)) + check->rights.count;
+    check->events->progress(check->user, check->looked + done + check->asked, total);
     loop_timer_arm_ms(&check->slow, SLOW_STEP_MS);
 }
 
@@ -351,14 +399,13 @@ static void on_closed(void *user)
 
 /* ---- life ---- */
 
-static enum warren_status set_up(struct broker_check *check)
+static enum warren_status set_up(struct broker_check *check, const char *name)
 {
     static const struct connection_events connection_events = {
         .open = on_open, .lost = on_lost, .closed = on_closed};
     static const struct topology_events look_events = {.refused = on_not_found, .done = on_looked};
     struct publisher_settings settings;
-    enum warren_status status =
-        settings_connection(check->config, "warren check", &settings, check->error);
+    enum warren_status status = settings_connection(check->config, name, &settings, check->error);
 
     if (status != WARREN_OK)
         return status;
@@ -377,14 +424,14 @@ static enum warren_status set_up(struct broker_check *check)
     return status;
 }
 
-enum warren_status broker_check(const struct config *config,
+enum warren_status broker_check(const struct config *config, const char *name,
                                 const struct broker_check_events *events, void *user,
                                 struct warren_error *error)
 {
     struct broker_check check = {.config = config, .events = events, .user = user, .error = error};
     enum warren_status status;
 
-    status = plan_look(&check) ? set_up(&check) : WARREN_ENOMEM;
+    status = plan_look(&check) ? set_up(&check, name) : WARREN_ENOMEM;
     if (status == WARREN_OK) {
         check.status = WARREN_ETIMEOUT; /* not ended yet */
         loop_timer_arm_ms(&check.deadline, patience_ms(&check));
@@ -395,6 +442,7 @@ enum warren_status broker_check(const struct config *config,
     } else if (error && !*error->text) {
         error_set(error, status, "no memory");
     }
+    right_probe_done(&check.right);
     limit_probe_done(&check.limit);
     topology_free(check.trial);
     topology_free(check.look);
@@ -406,5 +454,6 @@ enum warren_status broker_check(const struct config *config,
     free(check.queues);
     free(check.exchanges_found);
     free(check.queues_found);
+    broker_rights_done(&check.rights);
     return status;
 }
