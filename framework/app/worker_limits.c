@@ -25,19 +25,26 @@ static const struct config_queue *quorum_queue(const struct config *config, cons
     return queue && strcmp(queue->type, "quorum") == 0 && !queue->limit_added ? queue : NULL;
 }
 
+bool worker_limits_below(const struct config_subscription *subscription, int64_t limit,
+                         int64_t *ret_attempts)
+{
+    const struct config_middleware *retry = config_find_link(subscription, middleware_retry.name);
+
+    *ret_attempts = 0;
+    if (retry && retry->options)
+        *ret_attempts = retry_attempts(warren_options_int(retry->options, "max_attempts"),
+                                       subscription->dead_exchange != NULL);
+    return retry && retry->options && limit >= 0 && (*ret_attempts == 0 || *ret_attempts > limit);
+}
+
 static void warn_if_below(const struct config_subscription *subscription, int64_t limit,
                           const char *event)
 {
-    const struct config_middleware *retry = config_find_link(subscription, middleware_retry.name);
-    int64_t attempts = 0;
+    int64_t attempts;
 
-    if (retry)
-        attempts = retry_attempts(warren_options_int(retry->options, "max_attempts"),
-                                  subscription->dead_exchange != NULL);
-    if (!retry || limit < 0 || (attempts > 0 && attempts <= limit))
-        return;
-    log_event(WARREN_LOG_WARN, event, LOG_TEXT("queue", subscription->queue),
-              LOG_INT("delivery_limit", limit), LOG_INT("max_attempts", attempts));
+    if (worker_limits_below(subscription, limit, &attempts))
+        log_event(WARREN_LOG_WARN, event, LOG_TEXT("queue", subscription->queue),
+                  LOG_INT("delivery_limit", limit), LOG_INT("max_attempts", attempts));
 }
 
 void worker_limits_at_start(const struct config *config)

@@ -12,6 +12,15 @@
 /** Queues whose x-delivery-limit, as written, is below the attempts. */
 void worker_limits_at_start(const struct config *config);
 
+/**
+ * Would a broker that gives a message up after @limit deliveries (below 0: never) do so before
+ * retry's last attempt? False where retry is not in the chain.
+ *
+ * @ret_attempts  of retry; 0: it has no limit, or there is none
+ */
+bool worker_limits_below(const struct config_subscription *subscription, int64_t limit,
+                         int64_t *ret_attempts);
+
 /** How long the broker waits for an ack from @queue: its own argument, or what is configured. */
 int64_t worker_limits_ack_timeout_ms(const struct config *config, const char *queue);
 
