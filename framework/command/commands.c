@@ -7,6 +7,7 @@
 
 #include "base/suggest.h"
 #include "command/dlq/command_dlq.h"
+#include "command/doctor/command_doctor.h"
 #include "command/message/command_message.h"
 #include "command/spool/command_spool.h"
 #include "command/watch/command_watch.h"
@@ -20,6 +21,7 @@ static const struct command no_command = {.name = ""};
 
 const struct command *const commands[] = {&command_run,
                                           &command_check,
+                                          &command_doctor,
                                           &command_health,
                                           &command_publish,
                                           &command_request,
