@@ -76,7 +76,8 @@ static inline void write_certificate(const char *path, const struct identity *id
 }
 
 /* @passphrase NULL: not encrypted */
-static inline void write_key(const char *path, const struct identity *identity, const char *passphrase)
+static inline void write_key(const char *path, const struct identity *identity,
+                             const char *passphrase)
 {
     FILE *file = fopen(path, "w");
 

@@ -2,9 +2,9 @@
 #include <string.h>
 
 #include "app/worker_subscriptions.h"
+#include "command/broker/broker_check.h"
 #include "command/cli/print.h"
 #include "command/cli/progress.h"
-#include "command/broker/broker_check.h"
 #include "command/worker/command_worker.h"
 
 /* Where there is no terminal: the time between two lines that say how far it is. */
