@@ -29,10 +29,26 @@ install(FILES ${PROJECT_BINARY_DIR}/warren.pc DESTINATION ${CMAKE_INSTALL_LIBDIR
 set(warren_library libwarren.so.${PROJECT_VERSION})
 set(warren_soname libwarren.so.${PROJECT_VERSION_MAJOR})
 configure_package_config_file(
-  ${PROJECT_SOURCE_DIR}/cmake/warrenConfig.cmake.in ${PROJECT_BINARY_DIR}/warrenConfig.cmake
+  ${PROJECT_SOURCE_DIR}/cmake/warrenConfig.cmake.in ${PROJECT_BINARY_DIR}/installed/warrenConfig.cmake
   INSTALL_DESTINATION ${warren_cmake_dir}
   PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR warren_handlers_dir)
-write_basic_package_version_file(${PROJECT_BINARY_DIR}/warrenConfigVersion.cmake
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/installed/warrenConfigVersion.cmake
   VERSION ${PROJECT_VERSION} COMPATIBILITY SameMinorVersion)
-install(FILES ${PROJECT_BINARY_DIR}/warrenConfig.cmake
-  ${PROJECT_BINARY_DIR}/warrenConfigVersion.cmake DESTINATION ${warren_cmake_dir})
+install(FILES ${PROJECT_BINARY_DIR}/installed/warrenConfig.cmake
+  ${PROJECT_BINARY_DIR}/installed/warrenConfigVersion.cmake DESTINATION ${warren_cmake_dir})
+
+# The same of the build tree, so that a project can be built against it without an installation:
+# build/release/bin in PATH, or build/release in CMAKE_PREFIX_PATH.
+function(warren_package_of_build_tree)
+  set(lib ${PROJECT_BINARY_DIR}/lib)
+  set(CMAKE_INSTALL_INCLUDEDIR ${PROJECT_SOURCE_DIR}/include)
+  set(CMAKE_INSTALL_LIBDIR ${lib})
+  set(warren_handlers_dir ${PROJECT_BINARY_DIR}/handlers)
+  configure_package_config_file(
+    ${PROJECT_SOURCE_DIR}/cmake/warrenConfig.cmake.in ${lib}/cmake/warren/warrenConfig.cmake
+    INSTALL_DESTINATION ${lib}/cmake/warren
+    PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR warren_handlers_dir)
+  file(COPY ${PROJECT_BINARY_DIR}/installed/warrenConfigVersion.cmake DESTINATION ${lib}/cmake/warren)
+endfunction()
+warren_package_of_build_tree()
+file(REMOVE ${PROJECT_BINARY_DIR}/warrenConfig.cmake) # an earlier configure's would be found first

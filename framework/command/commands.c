@@ -9,6 +9,7 @@
 #include "command/dlq/command_dlq.h"
 #include "command/doctor/command_doctor.h"
 #include "command/message/command_message.h"
+#include "command/project/command_project.h"
 #include "command/spool/command_spool.h"
 #include "command/watch/command_watch.h"
 #include "command/worker/command_worker.h"
@@ -19,7 +20,8 @@
 /* The command in whose name errors are reported before one was found. */
 static const struct command no_command = {.name = ""};
 
-const struct command *const commands[] = {&command_run,
+const struct command *const commands[] = {&command_new,
+                                          &command_run,
                                           &command_check,
                                           &command_doctor,
                                           &command_health,
