@@ -1,5 +1,6 @@
 #include "app/settings.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #include "amqp/net/transport.h"
@@ -7,6 +8,7 @@
 #include "app/tracing_settings.h"
 #include "base/error.h"
 #include "base/suggest.h"
+#include "http/login.h"
 
 /* Long enough for a path of usual length; longer ones are cut. */
 #define PLACE_SIZE 320
@@ -98,14 +100,71 @@ static enum warren_status check_addresses(const struct config *config, bool *ret
     return WARREN_OK;
 }
 
+static enum warren_status check_management(const struct config *config, struct http_login *ret,
+                                           struct warren_error *error)
+{
+    struct warren_error why = {WARREN_OK, ""};
+    char where[PLACE_SIZE];
+
+    if (http_login_parse(config->broker.management, ret, &why) == WARREN_OK)
+        return WARREN_OK;
+    config_where(config, "broker.management", 0, where, sizeof where);
+    return error_set(error, WARREN_ECONFIG, "%s: broker.management: %s", where, why.text);
+}
+
+/* User and password stand in the address, in the file of its own, or are those of the broker. */
+static void choose_login(const struct uri *uri, bool own_file, struct http_login *login)
+{
+    if (!login->has_user)
+        memcpy(login->user, uri->user, sizeof login->user);
+    if (own_file || !login->has_user)
+        memcpy(login->password, uri->password, sizeof login->password);
+}
+
+enum warren_status settings_management(const struct config *config,
+                                       struct settings_management *settings,
+                                       struct warren_error *error)
+{
+    struct warren_publisher_options options;
+    struct publisher_settings broker;
+    enum warren_status status = check_management(config, &settings->login, error);
+
+    if (status != WARREN_OK)
+        return status;
+    settings_publisher(config, "warren", &options);
+    if (config->broker.management_password_file)
+        options.password_file = config->broker.management_password_file;
+    status = publisher_settings_init(&options, &broker, error);
+    if (status != WARREN_OK)
+        return status;
+    choose_login(&broker.connection.uris[0], config->broker.management_password_file != NULL,
+                 &settings->login);
+    memcpy(settings->vhost, broker.connection.uris[0].vhost, sizeof settings->vhost);
+    settings->tls = broker.connection.tls;
+    settings->timeout_ms =
+        u32(config->broker.connect_timeout_ms) + u32(config->broker.rpc_timeout_ms);
+    publisher_settings_done(&broker);
+    return WARREN_OK;
+}
+
+void settings_management_done(struct settings_management *settings)
+{
+    explicit_bzero(settings, sizeof *settings);
+}
+
 enum warren_status settings_check(const struct config *config, struct warren_error *error)
 {
     struct publisher_settings settings;
     struct tls_context *context = NULL;
     struct tracing_settings tracing = {0};
+    struct http_login login;
     bool tls = false;
     enum warren_status status = check_addresses(config, &tls, error);
 
+    if (status == WARREN_OK && *config->broker.management) {
+        status = check_management(config, &login, error);
+        explicit_bzero(&login, sizeof login);
+    }
     if (status == WARREN_OK)
         status = settings_connection(config, "warren", &settings, error);
     if (status != WARREN_OK)

@@ -7,6 +7,7 @@
 #include <warren/publisher.h>
 
 #include "config/config.h"
+#include "http/login.h"
 #include "publish/message/options.h"
 
 /** The broker and publisher sections; borrows from @config. @name: for the broker's list. */
@@ -26,6 +27,25 @@ void settings_spool(const struct config *config, struct warren_publisher_options
 enum warren_status settings_connection(const struct config *config, const char *name,
                                        struct publisher_settings *settings,
                                        struct warren_error *error);
+
+/** How the management API of the broker is asked. */
+struct settings_management {
+    struct http_login login; /* with user and password, wherever they stand */
+    char vhost[URI_PART_MAX];
+    struct tls_options tls; /* the broker's; borrowed from the configuration */
+    uint32_t timeout_ms;    /* of a request */
+};
+
+/**
+ * The same for broker.management, which is not "".
+ *
+ * @settings  settings_management_done() wipes its password
+ * @return    WARREN_OK; WARREN_ECONFIG, WARREN_ENOMEM with @error
+ */
+enum warren_status settings_management(const struct config *config,
+                                       struct settings_management *settings,
+                                       struct warren_error *error);
+void settings_management_done(struct settings_management *settings);
 
 /**
  * Check what only the floors below understand of the broker section: that its addresses can be

@@ -11,6 +11,7 @@
 #include "command/message/command_message.h"
 #include "command/project/command_project.h"
 #include "command/spool/command_spool.h"
+#include "command/topology/command_topology.h"
 #include "command/watch/command_watch.h"
 #include "command/worker/command_worker.h"
 
@@ -45,6 +46,9 @@ const struct command *const commands[] = {&command_new,
                                           &command_spool_show,
                                           &command_spool_flush,
                                           &command_spool_discard,
+                                          &command_topology_plan,
+                                          &command_topology_apply,
+                                          &command_topology_export,
                                           NULL};
 
 /* How many words of the command line @command's name is, or 0. */

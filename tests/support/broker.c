@@ -55,8 +55,13 @@ static uint16_t port_variable(const char *env, const char *name)
     return (uint16_t)port;
 }
 
-static struct broker *start(const char *name, bool own, bool tls)
+/* What scripts/broker is to start it with. */
+enum { PLAIN = 0, TLS = 1, MANAGEMENT = 2 };
+
+static struct broker *start(const char *name, bool own, unsigned with)
 {
+    const char *options[3] = {NULL};
+    size_t count = 0;
     struct broker *broker = calloc(1, sizeof *broker);
     char *env;
 
@@ -64,13 +69,21 @@ static struct broker *start(const char *name, bool own, bool tls)
         abort();
     broker->name = text("%s", name);
     broker->own = own;
-    free(script("start", name, tls ? (const char *const[]){"--tls", NULL} : NULL));
+    if (with & TLS)
+        options[count++] = "--tls";
+    if (with & MANAGEMENT)
+        options[count++] = "--management";
+    free(script("start", name, options));
     env = script("env", name, NULL);
     broker->port = port_variable(env, "BROKER_PORT");
     broker->uri = variable(env, "BROKER_URI");
     broker->tls_uri = variable(env, "BROKER_TLS_URI");
     broker->certs = variable(env, "BROKER_CERTS");
     broker->version = variable(env, "BROKER_VERSION");
+    if (with & MANAGEMENT) {
+        broker->management = variable(env, "BROKER_MANAGEMENT_URI");
+        broker->management_tls = variable(env, "BROKER_MANAGEMENT_TLS_URI");
+    }
     if (strstr(env, "\nBROKER_TLS=yes"))
         broker->tls_port = port_variable(env, "BROKER_TLS_PORT");
     free(env);
@@ -83,20 +96,30 @@ struct broker *broker_shared(void)
     const char *name = getenv("WARREN_TEST_NODE");
 
     if (!shared)
-        shared = start(name && *name ? name : "test", false, false);
+        shared = start(name && *name ? name : "test", false, PLAIN);
     return shared;
 }
 
-struct broker *broker_own(const char *name, bool tls)
+static struct broker *start_own(const char *name, unsigned with)
 {
     const char *run = getenv("WARREN_TEST_RUN"); /* scripts/test removes those that are left */
     char *unique = unique_name(name);
     char *full = text("%s-%s", run ? run : "own", unique);
-    struct broker *broker = start(full, true, tls);
+    struct broker *broker = start(full, true, with);
 
     free(full);
     free(unique);
     return broker;
+}
+
+struct broker *broker_own(const char *name, bool tls)
+{
+    return start_own(name, tls ? TLS : PLAIN);
+}
+
+struct broker *broker_own_management(const char *name)
+{
+    return start_own(name, TLS | MANAGEMENT);
 }
 
 void broker_free(struct broker *broker)
@@ -108,6 +131,8 @@ void broker_free(struct broker *broker)
     free(broker->uri);
     free(broker->tls_uri);
     free(broker->certs);
+    free(broker->management);
+    free(broker->management_tls);
     free(broker->version);
     free(broker);
 }

@@ -19,6 +19,9 @@ struct broker {
     char *tls_uri;     /* amqps://guest:guest@localhost:PORT/ */
     char *certs;       /* directory of scripts/certs, with a TLS listener */
     char *version;     /* of RabbitMQ: "3.10.8" */
+    /* Of broker_own_management(), else NULL. */
+    char *management;     /* http://127.0.0.1:PORT */
+    char *management_tls; /* https://localhost:PORT */
 };
 
 /** Whether it is RabbitMQ @major.@minor or a later one. */
@@ -34,6 +37,9 @@ struct broker *broker_shared(void);
 
 /** A node of this program alone. */
 struct broker *broker_own(const char *name, bool tls);
+
+/** The same with TLS and RabbitMQ's management API; it takes longer to start, and more memory. */
+struct broker *broker_own_management(const char *name);
 
 /** NULL is fine, and so is the shared one, which stays. */
 void broker_free(struct broker *broker);

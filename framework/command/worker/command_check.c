@@ -186,7 +186,9 @@ const struct command command_check = {
         "for those that do not the user's permission to declare them is checked; so is whether "
         "the\n"
         "broker allows as many channels as the worker needs. A queue of others\n"
-        "that gives messages up after some deliveries is warned of.\n\n"
+        "that gives messages up after some deliveries is warned of. Bindings cannot be seen by "
+        "AMQP:\n"
+        "`warren topology plan` shows those that are missing, and those that are left over.\n\n"
         "Exit status: 0 if all is well, 1 if the broker cannot be reached or refuses something,\n"
         "2 for a wrong configuration.\n",
 };

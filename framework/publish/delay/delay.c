@@ -6,9 +6,6 @@
 
 #include "amqp/wire/notes.h"
 
-#define TO_QUEUE    DELAY_PREFIX "queue."
-#define TO_EXCHANGE DELAY_PREFIX "exchange."
-
 /* Of a name too long for its departure queue: how much of it stays, before ~ and a hash. */
 #define NAME_KEPT 200
 
@@ -86,7 +83,7 @@ static int kept(const char *name)
 
 void delay_departure_name(const struct delay *delay, char name[DELAY_NAME_SIZE])
 {
-    const char *prefix = delay->to_queue ? TO_QUEUE : TO_EXCHANGE;
+    const char *prefix = delay->to_queue ? DELAY_TO_QUEUE : DELAY_TO_EXCHANGE;
     const char *destination = delay->destination;
 
     if (strlen(prefix) + strlen(destination) < DELAY_NAME_SIZE)

@@ -31,6 +31,9 @@
 #define DELAY_PREFIX "warren.delay."
 /** The exchange below level 00. */
 #define DELAY_DELIVER DELAY_PREFIX "deliver"
+/** What departure queues begin with; the destination follows. */
+#define DELAY_TO_QUEUE    DELAY_PREFIX "queue."
+#define DELAY_TO_EXCHANGE DELAY_PREFIX "exchange."
 /** The header that names the departure queue. */
 #define DELAY_TO_HEADER "warren-delay-to"
 

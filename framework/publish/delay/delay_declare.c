@@ -1,8 +1,9 @@
 #include "publish/delay/delay_topology.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "publish/delay/delay_parts.h"
 
 /* ---- steps ---- */
 
@@ -87,103 +88,53 @@ static enum warren_status declare(const struct delay_declare *d, struct need nee
     return status;
 }
 
-/* ---- items ---- */
+/* ---- what of a part is there, in order ---- */
 
-static enum warren_status headers_exchange(const struct delay_declare *d, struct need need,
-                                           const char *name)
+static enum warren_status declare_part(const struct delay_declare *d, struct need need,
+                                       const struct delay_part *part)
 {
-    struct config_exchange exchange = {.name = name, .type = "headers", .durable = true};
+    enum warren_status status = WARREN_OK;
 
-    return declare(d, need, (struct declare_item){.exchange = &exchange});
-}
-
-/* Where messages go that have been in a queue for @ttl_ms. */
-struct expiry {
-    int64_t ttl_ms;
-    const char *exchange;
-    const char *routing_key; /* NULL: their own */
-};
-
-/* At least once needs a queue that refuses when it is full, though it has no limit. */
-static enum warren_status expiring_queue(const struct delay_declare *d, struct need need,
-                                         const char *name, const struct expiry *expiry)
-{
-    const char *routing_key = expiry->routing_key;
-    struct warren_field fields[] = {
-        warren_field_i64("x-message-ttl", expiry->ttl_ms),
-        warren_field_text("x-overflow", "reject-publish"),
-        warren_field_text("x-dead-letter-strategy", "at-least-once"),
-        warren_field_text("x-dead-letter-exchange", expiry->exchange),
-        warren_field_text("x-dead-letter-routing-key", routing_key ? routing_key : ""),
-    };
-    size_t count = sizeof fields / sizeof *fields;
-    struct config_queue queue = {.name = name,
-                                 .type = "quorum",
-                                 .durable = true,
-                                 .arguments = {fields, routing_key ? count : count - 1}};
-
-    return declare(d, need, (struct declare_item){.queue = &queue});
-}
-
-static enum warren_status bind_to(const struct delay_declare *d, struct need need,
-                                  struct config_binding binding, const struct warren_field *header)
-{
-    binding.routing_key = "";
-    binding.arguments = (struct warren_table){header, 1};
-    return declare(d, need, (struct declare_item){.binding = &binding});
-}
-
-/* ---- levels ---- */
-
-static void name_below(unsigned level, char name[DELAY_NAME_SIZE])
-{
-    if (level > 0)
-        delay_level_name(level - 1, name);
-    else
-        snprintf(name, DELAY_NAME_SIZE, "%s", DELAY_DELIVER);
+    if (part->exchange.name)
+        status = declare(d, need, (struct declare_item){.exchange = &part->exchange});
+    if (status == WARREN_OK && part->queue.name)
+        status = declare(d, need, (struct declare_item){.queue = &part->queue});
+    if (status == WARREN_OK && part->binding.source)
+        status = declare(d, need, (struct declare_item){.binding = &part->binding});
+    return status;
 }
 
 enum warren_status delay_declare_deliver(const struct delay_declare *d)
 {
-    return headers_exchange(d, (struct need){.levels = UINT32_MAX}, DELAY_DELIVER);
+    struct delay_part part;
+
+    delay_part_deliver(&part);
+    return declare_part(d, (struct need){.levels = UINT32_MAX}, &part);
 }
 
 /* Delays of that level and of all higher ones pass it. */
 enum warren_status delay_declare_exchange(const struct delay_declare *d, unsigned level)
 {
-    struct warren_field clear = warren_field_bool(delay_level_header(level), false);
-    struct need need = {.levels = UINT32_MAX << level};
-    char name[DELAY_NAME_SIZE];
-    char below[DELAY_NAME_SIZE];
-    enum warren_status status;
+    struct delay_part part;
 
-    delay_level_name(level, name);
-    name_below(level, below);
-    status = headers_exchange(d, need, name);
-    return status == WARREN_OK
-               ? bind_to(d, need,
-                         (struct config_binding){
-                             .source = name, .destination = below, .to_exchange = true},
-                         &clear)
-               : status;
+    delay_part_exchange(level, &part);
+    return declare_part(d, (struct need){.levels = UINT32_MAX << level}, &part);
 }
 
 enum warren_status delay_declare_queue(const struct delay_declare *d, unsigned level)
 {
-    struct warren_field set = warren_field_bool(delay_level_header(level), true);
-    struct need need = {.levels = UINT32_C(1) << level};
-    char name[DELAY_NAME_SIZE];
-    char below[DELAY_NAME_SIZE];
-    struct expiry expiry = {.ttl_ms = (INT64_C(1) << level) * 1000, .exchange = below};
-    enum warren_status status;
+    struct delay_part part;
 
-    delay_level_name(level, name);
-    name_below(level, below);
-    status = expiring_queue(d, need, name, &expiry);
-    return status == WARREN_OK
-               ? bind_to(d, need, (struct config_binding){.source = name, .destination = name},
-                         &set)
-               : status;
+    delay_part_queue(level, &part);
+    return declare_part(d, (struct need){.levels = UINT32_C(1) << level}, &part);
+}
+
+enum warren_status delay_declare_departure(const struct delay_declare *d, const struct delay *delay)
+{
+    struct delay_part part;
+
+    delay_part_departure(delay, &part);
+    return declare_part(d, (struct need){.destination = delay}, &part);
 }
 
 /* ---- destinations ---- */
@@ -198,25 +149,4 @@ enum warren_status delay_declare_check(const struct delay_declare *d, const stru
     return declare(d, need,
                    delay->to_queue ? (struct declare_item){.queue = &queue}
                                    : (struct declare_item){.exchange = &exchange});
-}
-
-enum warren_status delay_declare_departure(const struct delay_declare *d, const struct delay *delay)
-{
-    struct need need = {.destination = delay};
-    struct expiry expiry = {
-        .ttl_ms = 0,
-        .exchange = delay->to_queue ? "" : delay->destination,
-        .routing_key = delay->to_queue ? delay->destination : NULL,
-    };
-    char name[DELAY_NAME_SIZE];
-    struct warren_field to;
-    enum warren_status status;
-
-    delay_departure_name(delay, name);
-    to = warren_field_text(DELAY_TO_HEADER, name);
-    status = expiring_queue(d, need, name, &expiry);
-    return status == WARREN_OK
-               ? bind_to(d, need,
-                         (struct config_binding){.source = DELAY_DELIVER, .destination = name}, &to)
-               : status;
 }
