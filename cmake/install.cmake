@@ -4,27 +4,35 @@ include(CMakePackageConfigHelpers)
 set(warren_cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/warren)
 set(warren_handlers_dir ${CMAKE_INSTALL_LIBDIR}/warren/handlers)
 
+# Components are packages of cmake/packages.cmake; what names none is of the command's.
 install(TARGETS warren RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(TARGETS libwarren LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(FILES ${PROJECT_BINARY_DIR}/lib/libwarren.a DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS libwarren LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  COMPONENT library NAMELINK_COMPONENT development)
+install(FILES ${PROJECT_BINARY_DIR}/lib/libwarren.a DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  COMPONENT development)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/warren DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
-  FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
+  COMPONENT development FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
 install(DIRECTORY ${PROJECT_BINARY_DIR}/manual/man1 ${PROJECT_BINARY_DIR}/manual/man5
   DESTINATION ${CMAKE_INSTALL_MANDIR})
 install(FILES ${PROJECT_BINARY_DIR}/manual/bash/warren
   DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 install(FILES ${PROJECT_BINARY_DIR}/manual/zsh/_warren
   DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions)
-install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/LICENSE
-  ${PROJECT_SOURCE_DIR}/CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR}
-  FILES_MATCHING PATTERN "*.md")
+install(FILES ${PROJECT_SOURCE_DIR}/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+# A package has these as copyright and changelog.gz.
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/CHANGELOG.md
+  DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT unpackaged)
+file(GLOB warren_docs CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/docs/*.md)
+install(FILES ${warren_docs} DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs/monitoring DESTINATION ${CMAKE_INSTALL_DOCDIR}
+  PATTERN "*_test.yaml" EXCLUDE)
 
 # Told from where the file lies, so that `cmake --install --prefix` may choose another place.
 file(RELATIVE_PATH warren_pc_to_prefix
   ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 configure_file(${PROJECT_SOURCE_DIR}/cmake/warren.pc.in ${PROJECT_BINARY_DIR}/warren.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/warren.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+install(FILES ${PROJECT_BINARY_DIR}/warren.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
+  COMPONENT development)
 
 set(warren_library libwarren.so.${PROJECT_VERSION})
 set(warren_soname libwarren.so.${PROJECT_VERSION_MAJOR})
@@ -35,7 +43,8 @@ configure_package_config_file(
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/installed/warrenConfigVersion.cmake
   VERSION ${PROJECT_VERSION} COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/installed/warrenConfig.cmake
-  ${PROJECT_BINARY_DIR}/installed/warrenConfigVersion.cmake DESTINATION ${warren_cmake_dir})
+  ${PROJECT_BINARY_DIR}/installed/warrenConfigVersion.cmake DESTINATION ${warren_cmake_dir}
+  COMPONENT development)
 
 # The same of the build tree, so that a project can be built against it without an installation:
 # build/release/bin in PATH, or build/release in CMAKE_PREFIX_PATH.
