@@ -212,24 +212,22 @@ static enum cli_status load(struct dlq_request *r)
     return list_sources(r) ? CLI_OK : cli_failed(r->cli, "no memory");
 }
 
-bool dlq_request_begin(struct dlq_request *r, struct cli *cli, const char *set)
+enum cli_status dlq_request_run(struct dlq_request *r, struct cli *cli, const char *set,
+                                dlq_request_fn *body)
 {
+    enum cli_status status;
+
     r->cli = cli;
     if (!broker_options_read(&r->broker, cli, set))
-        return false;
+        return cli->status;
     r->limit_is_given = r->limit > 0;
     if (!r->limit_is_given)
         r->limit = DLQ_LIMIT_DEFAULT;
-    cli->status = load(r);
-    if (cli->status != CLI_OK)
-        dlq_request_done(r);
-    return cli->status == CLI_OK;
-}
-
-void dlq_request_done(struct dlq_request *r)
-{
+    status = load(r);
+    if (status == CLI_OK)
+        status = body(r);
     config_free(r->config);
-    r->config = NULL;
+    return status;
 }
 
 /* ---- queues ---- */

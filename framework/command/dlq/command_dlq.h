@@ -126,14 +126,18 @@ struct dlq_request {
     size_t source_count;
 };
 
+/** What a command does with its request, the first member of its own struct. */
+typedef enum cli_status dlq_request_fn(struct dlq_request *request);
+
 /**
- * Read the options, and load the configuration; the log is set so that audit lines are written.
+ * Read the options, load the configuration, and call @body between that and the end of both; the
+ * log is set so that audit lines are written.
  *
  * @set     as broker_options_read()
- * @return  false: the command ends with cli->status, and there is nothing to be freed
+ * @return  what @body returned, or why it was not called
  */
-bool dlq_request_begin(struct dlq_request *request, struct cli *cli, const char *set);
-void dlq_request_done(struct dlq_request *request);
+enum cli_status dlq_request_run(struct dlq_request *request, struct cli *cli, const char *set,
+                                dlq_request_fn *body);
 
 /** What @word means: request->queue; a filter is added if that holds dead letters of others, too.
  */

@@ -59,15 +59,19 @@ static void report(const struct dumping *d, uint64_t written)
                d->directory);
 }
 
-static enum cli_status dump_all(struct dumping *d)
+static enum cli_status dump_all(struct dlq_request *request)
 {
-    enum cli_status status;
+    struct dumping *d = (struct dumping *)request;
+    enum cli_status status =
+        dlq_request_words(request, "where to? Give a directory", &d->directory);
     uint64_t matched;
 
+    if (status != CLI_OK)
+        return status;
     if (mkdir(d->directory, PRIVATE_DIRECTORY_MODE) < 0 && errno != EEXIST)
-        return cli_failed(d->request.cli, "cannot make %s: %s", d->directory, strerror(errno));
+        return cli_failed(request->cli, "cannot make %s: %s", d->directory, strerror(errno));
     progress_init(&d->progress, 0, false);
-    status = dlq_look(&d->request, dump_one, d, &matched);
+    status = dlq_look(request, dump_one, d, &matched);
     progress_end(&d->progress);
     if (status == CLI_OK)
         report(d, matched);
@@ -77,15 +81,8 @@ static enum cli_status dump_all(struct dumping *d)
 static enum cli_status run(struct cli *cli)
 {
     struct dumping dumping = {.directory = NULL};
-    enum cli_status status;
 
-    if (!dlq_request_begin(&dumping.request, cli, NULL))
-        return cli->status;
-    status = dlq_request_words(&dumping.request, "where to? Give a directory", &dumping.directory);
-    if (status == CLI_OK)
-        status = dump_all(&dumping);
-    dlq_request_done(&dumping.request);
-    return status;
+    return dlq_request_run(&dumping.request, cli, NULL, dump_all);
 }
 
 const struct command command_dlq_dump = {

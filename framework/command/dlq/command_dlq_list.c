@@ -166,9 +166,9 @@ static enum cli_status list_words(struct listing *l, const char *const *words, s
     return status == CLI_OK && l->failed ? CLI_FAILED : status;
 }
 
-static enum cli_status list_all(struct listing *l)
+static enum cli_status list_all(struct dlq_request *r)
 {
-    struct dlq_request *r = &l->request;
+    struct listing *l = (struct listing *)r;
     struct cli_list words = {NULL, 0};
     const char *word;
 
@@ -189,13 +189,8 @@ static enum cli_status list_all(struct listing *l)
 static enum cli_status run(struct cli *cli)
 {
     struct listing listing = {.all = NULL};
-    enum cli_status status;
 
-    if (!dlq_request_begin(&listing.request, cli, NULL))
-        return cli->status;
-    status = list_all(&listing);
-    dlq_request_done(&listing.request);
-    return status;
+    return dlq_request_run(&listing.request, cli, NULL, list_all);
 }
 
 const struct command command_dlq_list = {

@@ -30,19 +30,19 @@ static bool show_one(void *user, const struct dlq_letter *letter, uint64_t numbe
     return true;
 }
 
+static enum cli_status show_all(struct dlq_request *request)
+{
+    enum cli_status status = dlq_request_words(request, NULL, NULL);
+    uint64_t shown;
+
+    return status == CLI_OK ? dlq_look(request, show_one, request, &shown) : status;
+}
+
 static enum cli_status run(struct cli *cli)
 {
     struct show show = {.whole = false};
-    enum cli_status status;
-    uint64_t shown;
 
-    if (!dlq_request_begin(&show.request, cli, NULL))
-        return cli->status;
-    status = dlq_request_words(&show.request, NULL, NULL);
-    if (status == CLI_OK)
-        status = dlq_look(&show.request, show_one, &show, &shown);
-    dlq_request_done(&show.request);
-    return status;
+    return dlq_request_run(&show.request, cli, NULL, show_all);
 }
 
 const struct command command_dlq_show = {

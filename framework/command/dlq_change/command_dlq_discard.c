@@ -133,15 +133,15 @@ static enum cli_status ask(struct discard *d, bool *ret_go)
     return *ret_go ? CLI_OK : cli_failed(r->cli, "nothing was discarded");
 }
 
-static enum cli_status discard(struct discard *d)
+static enum cli_status discard(struct dlq_request *request)
 {
-    enum cli_status status = CLI_OK;
+    struct discard *d = (struct discard *)request;
+    enum cli_status status = dlq_request_words(request, NULL, NULL);
     bool go = true;
 
-    if (!d->yes && !isatty(STDIN_FILENO))
-        return cli_usage(d->request.cli,
-                         "there is no terminal to ask on; give --yes if it is meant");
-    if (!d->yes)
+    if (status == CLI_OK && !d->yes && !isatty(STDIN_FILENO))
+        return cli_usage(request->cli, "there is no terminal to ask on; give --yes if it is meant");
+    if (status == CLI_OK && !d->yes)
         status = ask(d, &go);
     return status == CLI_OK && go ? discard_all(d) : status;
 }
@@ -149,15 +149,8 @@ static enum cli_status discard(struct discard *d)
 static enum cli_status run(struct cli *cli)
 {
     struct discard d = {.yes = false};
-    enum cli_status status;
 
-    if (!dlq_request_begin(&d.request, cli, NULL))
-        return cli->status;
-    status = dlq_request_words(&d.request, NULL, NULL);
-    if (status == CLI_OK)
-        status = discard(&d);
-    dlq_request_done(&d.request);
-    return status;
+    return dlq_request_run(&d.request, cli, NULL, discard);
 }
 
 const struct command command_dlq_discard = {

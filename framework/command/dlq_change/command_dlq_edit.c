@@ -19,8 +19,7 @@ struct editor {
 
 struct edit {
     struct dlq_request request; /* first */
-    const char *id;
-    const char *file; /* NULL: an editor */
+    const char *file;           /* NULL: an editor */
     struct editor editor;
     char came_from[DLQ_NAME_SIZE]; /* as the file says before it is edited */
 };
@@ -221,13 +220,18 @@ static enum cli_status read_and_replay(struct edit *e)
     return status;
 }
 
-static enum cli_status edit_and_replay(struct edit *e)
+static enum cli_status edit_and_replay(struct dlq_request *request)
 {
-    enum cli_status status = CLI_OK;
+    struct edit *e = (struct edit *)request;
+    enum cli_status status = dlq_request_words(
+        request, "which message? Give its id, as dlq show prints it", &request->filter.id);
 
-    e->request.filter.id = e->id;
-    e->request.max = 1;
-    if (!e->file)
+    if (status == CLI_OK && !*request->filter.id)
+        status = cli_usage(request->cli,
+                           "the id is empty; a message without an id cannot be edited, for "
+                           "nothing tells it from others");
+    request->max = 1;
+    if (status == CLI_OK && !e->file)
         status = edit_file(e);
     if (status == CLI_OK)
         return read_and_replay(e);
@@ -237,20 +241,9 @@ static enum cli_status edit_and_replay(struct edit *e)
 
 static enum cli_status run(struct cli *cli)
 {
-    struct edit e = {.id = NULL};
-    enum cli_status status;
+    struct edit e = {.file = NULL};
 
-    if (!dlq_request_begin(&e.request, cli, "publisher.timeout=30s"))
-        return cli->status;
-    status =
-        dlq_request_words(&e.request, "which message? Give its id, as dlq show prints it", &e.id);
-    if (status == CLI_OK && !*e.id)
-        status = cli_usage(cli, "the id is empty; a message without an id cannot be edited, for "
-                                "nothing tells it from others");
-    if (status == CLI_OK)
-        status = edit_and_replay(&e);
-    dlq_request_done(&e.request);
-    return status;
+    return dlq_request_run(&e.request, cli, "publisher.timeout=30s", edit_and_replay);
 }
 
 const struct command command_dlq_edit_and_replay = {

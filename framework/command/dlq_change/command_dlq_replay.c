@@ -56,15 +56,19 @@ static enum cli_status take_words(struct replay_request *r)
     return status;
 }
 
-static enum cli_status check(const struct replay_request *r)
+static enum cli_status check_and_replay(struct dlq_request *request)
 {
-    struct cli *cli = r->request.cli;
+    struct replay_request *r = (struct replay_request *)request;
+    struct cli *cli = request->cli;
+    enum cli_status status = take_words(r);
 
+    if (status != CLI_OK)
+        return status;
     if (r->job.to && (!*r->job.to || strlen(r->job.to) >= DLQ_NAME_SIZE))
         return cli_usage(cli, "--to: a queue's name has 1 to 255 bytes");
     if (r->job.to && strcmp(r->job.to, r->request.queue.name) == 0)
         return cli_usage(cli, "--to %s: the messages are there already", r->job.to);
-    return CLI_OK;
+    return dlq_replay_run(&r->job);
 }
 
 static enum cli_status run(struct cli *cli)
@@ -72,17 +76,8 @@ static enum cli_status run(struct cli *cli)
     struct replay_request r = {.job = {.request = &r.request,
                                        .window = DLQ_WINDOW_DEFAULT,
                                        .hold_ms = DLQ_HOLD_DEFAULT_MS}};
-    enum cli_status status;
 
-    if (!dlq_request_begin(&r.request, cli, "publisher.timeout=30s"))
-        return cli->status;
-    status = take_words(&r);
-    if (status == CLI_OK)
-        status = check(&r);
-    if (status == CLI_OK)
-        status = dlq_replay_run(&r.job);
-    dlq_request_done(&r.request);
-    return status;
+    return dlq_request_run(&r.request, cli, "publisher.timeout=30s", check_and_replay);
 }
 
 const struct command command_dlq_replay = {
