@@ -13,7 +13,6 @@
 
 #include <inttypes.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "amqp/wire/notes.h"
@@ -49,15 +48,11 @@ struct breaker {
     _Atomic uint32_t successes;  /* not yet counted in the window */
 };
 
-#define PHASES (BREAKER_HALF_OPEN + 1)
+/* Of a subscription that has a breaker, perhaps with others: a series for each phase, and then. */
+#define PHASES   (BREAKER_HALF_OPEN + 1)
+#define OPENINGS PHASES
 
-/* A subscription that has a breaker, perhaps with others; its series. */
-struct breaker_user {
-    struct breaker *breaker;
-    struct metric_collector collector;
-    struct warren_series *phases[PHASES];
-    struct warren_series *openings;
-};
+_Static_assert(OPENINGS < SHARED_SERIES, "there is room for the series");
 
 /* What is logged of a change, after the mutex was given back. */
 struct change {
@@ -167,12 +162,15 @@ static bool same(const struct shared *running, const struct shared *fresh)
            memcmp(&a->plan, &b->plan, sizeof a->plan) == 0;
 }
 
-static const struct shared_kind breakers = {sizeof(struct breaker), breaker_init, same};
+static struct breaker *breaker_of(void *state)
+{
+    return (struct breaker *)((struct shared_user *)state)->shared;
+}
 
 static void put(void *arg)
 {
-    struct breaker_user *user = arg;
-    struct breaker *breaker = user->breaker;
+    struct shared_user *user = arg;
+    struct breaker *breaker = breaker_of(user);
     enum breaker_phase phase;
     uint64_t openings;
 
@@ -181,59 +179,26 @@ static void put(void *arg)
     openings = breaker->openings;
     pthread_mutex_unlock(&breaker->shared.mutex);
     for (int i = 0; i < PHASES; i++)
-        metric_put(user->phases[i], i == (int)phase);
-    metric_put(user->openings, (double)openings);
+        metric_put(user->series[i], i == (int)phase);
+    metric_put(user->series[OPENINGS], (double)openings);
 }
 
-static void meter(struct breaker_user *user, const struct warren_subscription_info *info)
+static void meter(struct shared_user *user, const struct warren_subscription_info *info)
 {
     static const char *const names[PHASES] = {"closed", "open", "half-open"};
 
     for (int i = 0; i < PHASES; i++)
-        user->phases[i] = metric_series(METRIC_BREAKER_STATE, info->queue, info->handler, names[i]);
-    user->openings = metric_series(METRIC_BREAKER_OPENINGS, info->queue, info->handler);
-    user->collector = (struct metric_collector){.collect = put, .user = user};
-    metrics_collect_add(&user->collector);
+        user->series[i] = metric_series(METRIC_BREAKER_STATE, info->queue, info->handler, names[i]);
+    user->series[OPENINGS] = metric_series(METRIC_BREAKER_OPENINGS, info->queue, info->handler);
 }
+
+static const struct shared_kind breakers = {
+    sizeof(struct breaker), sizeof(struct shared_user), breaker_init, same, meter, put};
 
 static enum warren_status breaker_open(const struct warren_subscription_info *info, void **state,
                                        struct warren_error *error)
 {
-    struct breaker_user *user = calloc(1, sizeof *user);
-    enum warren_status status;
-    struct shared *shared;
-
-    if (!user)
-        return error_set(error, WARREN_ENOMEM, "no memory");
-    status = shared_open(&breakers, info, &shared, error);
-    if (status != WARREN_OK) {
-        free(user);
-        return status;
-    }
-    user->breaker = (struct breaker *)shared;
-    if (!shared->on_trial)
-        meter(user, info);
-    *state = user;
-    return WARREN_OK;
-}
-
-static void breaker_close(void *state)
-{
-    struct breaker_user *user = state;
-
-    if (!user)
-        return;
-    metrics_collect_remove(&user->collector);
-    for (int i = 0; i < PHASES; i++)
-        metric_release(user->phases[i]);
-    metric_release(user->openings);
-    shared_close(&user->breaker->shared);
-    free(user);
-}
-
-static struct breaker *breaker_of(void *state)
-{
-    return ((struct breaker_user *)state)->breaker;
+    return shared_open(&breakers, info, state, error);
 }
 
 static void breaker_reload(void *state, const struct warren_options *given)
@@ -434,5 +399,5 @@ const struct warren_middleware middleware_breaker = {
     .reload = breaker_reload,
     .check = breaker_check,
     .fixed = "name",
-    .close = breaker_close,
+    .close = shared_close,
 };

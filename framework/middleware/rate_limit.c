@@ -8,7 +8,6 @@
 #include "middleware/builtin.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -35,8 +34,8 @@ struct limit {
 
 /* A subscription that uses a limit. */
 struct limit_user {
-    struct limit *limit;
-    struct list link; /* in limit->waiting, or alone */
+    struct shared_user user;
+    struct list link; /* in its limit's list, or alone */
     int64_t until_ms; /* its place is kept until then */
 
     /* For its series, under the mutex, too. */
@@ -45,10 +44,9 @@ struct limit_user {
     int64_t from_ms; /* since then */
     uint64_t held_count;
     int64_t waited_ms;
-    struct metric_collector collector;
-    struct warren_series *messages;
-    struct warren_series *seconds;
 };
+
+enum { SERIES_MESSAGES, SERIES_SECONDS };
 
 static const struct warren_option options[] = {
     {"rate", WARREN_OPTION_INT, NULL, 1, TOKEN_RATE_MAX, NULL, "Messages in each `per`."},
@@ -108,7 +106,10 @@ static bool same_plans(const struct shared *running, const struct shared *fresh)
     return same(&((const struct limit *)running)->plan, &((const struct limit *)fresh)->plan);
 }
 
-static const struct shared_kind limits = {sizeof(struct limit), limit_init, same_plans};
+static struct limit *limit_of(const struct limit_user *user)
+{
+    return (struct limit *)user->user.shared;
+}
 
 /* Who does not ask any more has nothing that waits. */
 static int64_t waiting_ms(const struct limit_user *user, int64_t now_ms)
@@ -124,42 +125,32 @@ static void put(void *arg)
     uint64_t count;
     int64_t ms;
 
-    pthread_mutex_lock(&user->limit->shared.mutex);
+    pthread_mutex_lock(&user->user.shared->mutex);
     count = user->held_count;
     ms = user->waited_ms + waiting_ms(user, clock_now_ms(clock_monotonic()));
-    pthread_mutex_unlock(&user->limit->shared.mutex);
-    metric_put(user->messages, (double)count);
-    metric_put(user->seconds, (double)ms * 1e-3);
+    pthread_mutex_unlock(&user->user.shared->mutex);
+    metric_put(user->user.series[SERIES_MESSAGES], (double)count);
+    metric_put(user->user.series[SERIES_SECONDS], (double)ms * 1e-3);
 }
 
-static void meter(struct limit_user *user, const struct warren_subscription_info *info)
+static void meter(struct shared_user *user, const struct warren_subscription_info *info)
 {
-    user->messages = metric_series(METRIC_RATE_LIMITED, info->queue, info->handler);
-    user->seconds = metric_series(METRIC_RATE_LIMITED_TIME, info->queue, info->handler);
-    user->collector = (struct metric_collector){.collect = put, .user = user};
-    metrics_collect_add(&user->collector);
+    user->series[SERIES_MESSAGES] = metric_series(METRIC_RATE_LIMITED, info->queue, info->handler);
+    user->series[SERIES_SECONDS] =
+        metric_series(METRIC_RATE_LIMITED_TIME, info->queue, info->handler);
 }
+
+static const struct shared_kind limits = {
+    sizeof(struct limit), sizeof(struct limit_user), limit_init, same_plans, meter, put};
 
 static enum warren_status rate_limit_open(const struct warren_subscription_info *info, void **state,
                                           struct warren_error *error)
 {
-    struct limit_user *user = calloc(1, sizeof *user);
-    enum warren_status status;
-    struct shared *shared;
+    enum warren_status status = shared_open(&limits, info, state, error);
 
-    if (!user)
-        return error_set(error, WARREN_ENOMEM, "no memory");
-    status = shared_open(&limits, info, &shared, error);
-    if (status != WARREN_OK) {
-        free(user);
-        return status;
-    }
-    user->limit = (struct limit *)shared;
-    list_init(&user->link);
-    if (!shared->on_trial)
-        meter(user, info);
-    *state = user;
-    return WARREN_OK;
+    if (status == WARREN_OK)
+        list_init(&((struct limit_user *)*state)->link);
+    return status;
 }
 
 static void rate_limit_close(void *state)
@@ -168,19 +159,15 @@ static void rate_limit_close(void *state)
 
     if (!user)
         return;
-    metrics_collect_remove(&user->collector);
-    metric_release(user->messages);
-    metric_release(user->seconds);
-    pthread_mutex_lock(&user->limit->shared.mutex);
+    pthread_mutex_lock(&user->user.shared->mutex);
     list_remove(&user->link);
-    pthread_mutex_unlock(&user->limit->shared.mutex);
-    shared_close(&user->limit->shared);
-    free(user);
+    pthread_mutex_unlock(&user->user.shared->mutex);
+    shared_close(user);
 }
 
 static void rate_limit_reload(void *state, const struct warren_options *given)
 {
-    struct limit *limit = ((struct limit_user *)state)->limit;
+    struct limit *limit = limit_of(state);
 
     pthread_mutex_lock(&limit->shared.mutex);
     limit->wanted = read_plan(given);
@@ -210,7 +197,7 @@ static int64_t ready(struct limit *limit, int64_t now_ms)
  * one whose timer fires first would get everything, each time. */
 static int64_t ahead_of(const struct limit_user *user, int64_t now_ms)
 {
-    struct list *waiting = &user->limit->waiting;
+    struct list *waiting = &limit_of(user)->waiting;
     int64_t count = 0;
 
     LIST_EACH(link, waiting) {
@@ -255,7 +242,7 @@ static void note(struct limit_user *user, uint32_t want, uint32_t may, int64_t n
 static uint32_t rate_limit_may(void *state, uint32_t want, int64_t now_ms, int64_t *ret_retry_ms)
 {
     struct limit_user *user = state;
-    struct limit *limit = user->limit;
+    struct limit *limit = limit_of(user);
     int64_t in_bucket;
     int64_t ahead;
     uint32_t may = want;
@@ -281,10 +268,10 @@ static void rate_limit_took(void *state, uint32_t count, int64_t now_ms)
     struct limit_user *user = state;
 
     (void)now_ms;
-    pthread_mutex_lock(&user->limit->shared.mutex);
-    token_bucket_take(&user->limit->bucket, count);
+    pthread_mutex_lock(&user->user.shared->mutex);
+    token_bucket_take(&limit_of(user)->bucket, count);
     list_remove(&user->link);
-    pthread_mutex_unlock(&user->limit->shared.mutex);
+    pthread_mutex_unlock(&user->user.shared->mutex);
 }
 
 const struct warren_middleware middleware_rate_limit = {

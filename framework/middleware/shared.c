@@ -76,34 +76,51 @@ static struct shared *join(struct shared *fresh)
 }
 
 enum warren_status shared_open(const struct shared_kind *kind,
-                               const struct warren_subscription_info *info,
-                               struct shared **ret_shared, struct warren_error *error)
+                               const struct warren_subscription_info *info, void **ret_user,
+                               struct warren_error *error)
 {
-    struct shared *fresh = shared_new(kind, info);
-    struct shared *shared;
-    bool same;
+    struct shared_user *user = calloc(1, kind->user_size);
+    struct shared *fresh = user ? shared_new(kind, info) : NULL;
+    bool same = true;
 
-    if (!fresh)
+    if (!fresh) {
+        free(user);
         return error_set(error, WARREN_ENOMEM, "no memory");
-    shared = *ret_shared = join(fresh);
-    if (shared == fresh)
-        return WARREN_OK;
-    pthread_mutex_lock(&shared->mutex);
-    same = kind->same(shared, fresh);
-    pthread_mutex_unlock(&shared->mutex);
-    shared_free(fresh);
-    if (same)
-        return WARREN_OK;
-    error_set(error, WARREN_ECONFIG, "name '%s': queue %s gives it other options than queue %s",
-              shared->name, info->queue, shared->queue);
-    shared_close(shared);
-    return WARREN_ECONFIG;
+    }
+    user->shared = join(fresh);
+    if (user->shared != fresh) {
+        pthread_mutex_lock(&user->shared->mutex);
+        same = kind->same(user->shared, fresh);
+        pthread_mutex_unlock(&user->shared->mutex);
+        shared_free(fresh);
+    }
+    if (!same) {
+        error_set(error, WARREN_ECONFIG, "name '%s': queue %s gives it other options than queue %s",
+                  user->shared->name, info->queue, user->shared->queue);
+        shared_close(user);
+        return WARREN_ECONFIG;
+    }
+    if (!user->shared->on_trial) {
+        kind->meter(user, info);
+        user->collector = (struct metric_collector){.collect = kind->put, .user = user};
+        metrics_collect_add(&user->collector);
+    }
+    *ret_user = user;
+    return WARREN_OK;
 }
 
-void shared_close(struct shared *shared)
+void shared_close(void *state)
 {
+    struct shared_user *user = state;
+    struct shared *shared;
     bool last;
 
+    if (!user)
+        return;
+    metrics_collect_remove(&user->collector);
+    for (size_t i = 0; i < SHARED_SERIES; i++)
+        metric_release(user->series[i]);
+    shared = user->shared;
     pthread_mutex_lock(&mutex);
     last = --shared->users == 0;
     if (last)
@@ -111,4 +128,5 @@ void shared_close(struct shared *shared)
     pthread_mutex_unlock(&mutex);
     if (last)
         shared_free(shared);
+    free(user);
 }
