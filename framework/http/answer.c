@@ -170,6 +170,11 @@ const struct http_request *http_exchange_request(const struct http_exchange *exc
     return &exchange->request;
 }
 
+unsigned http_exchange_which(const struct http_exchange *exchange)
+{
+    return exchange->which;
+}
+
 void http_exchange_peer(struct http_exchange *exchange, char text[HTTP_ADDRESS_TEXT_MAX])
 {
     struct http_address peer = {.len = sizeof peer.at};
@@ -270,6 +275,7 @@ static void call(struct http_connection *c, const struct http_route *route)
     } else if (is_overfull(c->server)) {
         answer_error(c, 503, "Retry-After: 1\r\n", "too many answers wait to be fetched", NULL);
     } else {
+        c->exchange.which = route->which;
         route->handle(&c->exchange, c->server->options.user);
         if (c->exchange.status == 0 && c->state != HTTP_PENDING)
             answer_error(c, 500, "", "there was no answer", NULL);

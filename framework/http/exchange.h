@@ -34,9 +34,12 @@ struct http_route {
     const char *path;
     enum http_access access;
     http_handler_fn *handle;
+    unsigned which; /* what a handler of several rows is asked for */
 };
 
 const struct http_request *http_exchange_request(const struct http_exchange *exchange);
+/** Of its row. */
+unsigned http_exchange_which(const struct http_exchange *exchange);
 /** Who asks: "127.0.0.1:40123", for the log; that of a proxy, if there is one. */
 void http_exchange_peer(struct http_exchange *exchange, char text[HTTP_ADDRESS_TEXT_MAX]);
 

@@ -34,7 +34,8 @@ struct http_exchange {
     struct http_request request;
     char *head; /* that the request's texts lie in */
     struct buffer body;
-    int status; /* of the answer; 0: none yet */
+    int status;     /* of the answer; 0: none yet */
+    unsigned which; /* of the route */
 };
 
 struct http_later {

@@ -45,27 +45,19 @@ static void metrics(struct http_exchange *exchange, void *user)
     admin_answer(exchange, 200, EXPOSITION_TYPE, &buffer, status);
 }
 
-static void answer_health(struct http_exchange *exchange, struct admin *admin,
-                          bool (*ask)(struct health *, int64_t, struct json_writer *))
+static void health(struct http_exchange *exchange, void *user)
 {
+    static bool (*const asked[])(struct health *, int64_t, struct json_writer *) = {health_live,
+                                                                                    health_ready};
+    struct admin *admin = user;
     struct json_writer json;
     struct buffer buffer;
     bool well;
 
     buffer_init(&buffer, ADMIN_ANSWER_MAX);
     json_writer_init(&json, &buffer);
-    well = ask(admin->health, admin_now_ms(admin), &json);
+    well = asked[http_exchange_which(exchange)](admin->health, admin_now_ms(admin), &json);
     admin_answer(exchange, well ? 200 : 503, HTTP_TYPE_JSON, &buffer, json.status);
-}
-
-static void healthz(struct http_exchange *exchange, void *user)
-{
-    answer_health(exchange, user, health_live);
-}
-
-static void readyz(struct http_exchange *exchange, void *user)
-{
-    answer_health(exchange, user, health_ready);
 }
 
 static void threads(struct http_exchange *exchange, void *user)
@@ -82,11 +74,11 @@ static void profile(struct http_exchange *exchange, void *user)
     debug_profile(&admin->looking, exchange);
 }
 
-static const struct http_route routes[] = {{"GET", "/metrics", HTTP_READ, metrics},
-                                           {"GET", "/healthz", HTTP_OPEN, healthz},
-                                           {"GET", "/readyz", HTTP_OPEN, readyz},
-                                           {"GET", "/debug/threads", HTTP_READ, threads},
-                                           {"GET", "/debug/profile", HTTP_READ, profile},
+static const struct http_route routes[] = {{"GET", "/metrics", HTTP_READ, metrics, 0},
+                                           {"GET", "/healthz", HTTP_OPEN, health, 0},
+                                           {"GET", "/readyz", HTTP_OPEN, health, 1},
+                                           {"GET", "/debug/threads", HTTP_READ, threads, 0},
+                                           {"GET", "/debug/profile", HTTP_READ, profile, 0},
                                            ADMIN_PAGE_ROUTES,
                                            {0}};
 

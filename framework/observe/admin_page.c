@@ -19,22 +19,15 @@ static const char too_large[] = "data: {\"error\": \"the snapshot is above 16 Mi
 
 /* ---- the files ---- */
 
-void admin_page_html(struct http_exchange *exchange, void *user)
+void admin_page_file(struct http_exchange *exchange, void *user)
 {
-    (void)user;
-    http_answer(exchange, 200, "text/html; charset=utf-8", page_html, strlen(page_html));
-}
+    static const char *const types[] = {"text/html; charset=utf-8", "text/css; charset=utf-8",
+                                        "text/javascript; charset=utf-8"};
+    static const char *const texts[] = {page_html, page_css, page_js};
+    unsigned which = http_exchange_which(exchange);
 
-void admin_page_css(struct http_exchange *exchange, void *user)
-{
     (void)user;
-    http_answer(exchange, 200, "text/css; charset=utf-8", page_css, strlen(page_css));
-}
-
-void admin_page_js(struct http_exchange *exchange, void *user)
-{
-    (void)user;
-    http_answer(exchange, 200, "text/javascript; charset=utf-8", page_js, strlen(page_js));
+    http_answer(exchange, 200, types[which], texts[which], strlen(texts[which]));
 }
 
 /* ---- snapshots ---- */
@@ -132,32 +125,10 @@ void admin_page_letters(struct http_exchange *exchange, void *user)
     admin_answer(exchange, 200, HTTP_TYPE_JSON, &buffer, json.status);
 }
 
-static void ask(struct http_exchange *exchange, struct admin *admin, enum letters_action action)
+void admin_page_ask(struct http_exchange *exchange, void *user)
 {
-    letters_ask(&admin->letters, action, http_server_loop(admin->server), exchange);
-}
+    struct admin *admin = user;
 
-void admin_page_groups(struct http_exchange *exchange, void *user)
-{
-    ask(exchange, user, LETTERS_GROUPS);
-}
-
-void admin_page_messages(struct http_exchange *exchange, void *user)
-{
-    ask(exchange, user, LETTERS_MESSAGES);
-}
-
-void admin_page_replay(struct http_exchange *exchange, void *user)
-{
-    ask(exchange, user, LETTERS_REPLAY);
-}
-
-void admin_page_edit(struct http_exchange *exchange, void *user)
-{
-    ask(exchange, user, LETTERS_EDIT);
-}
-
-void admin_page_discard(struct http_exchange *exchange, void *user)
-{
-    ask(exchange, user, LETTERS_DISCARD);
+    letters_ask(&admin->letters, (enum letters_action)http_exchange_which(exchange),
+                http_server_loop(admin->server), exchange);
 }

@@ -31,22 +31,23 @@ void admin_answer(struct http_exchange *exchange, int status, const char *type,
 
 /* ---- admin_page.c ---- */
 
-http_handler_fn admin_page_html, admin_page_css, admin_page_js, admin_page_events,
-    admin_page_failures, admin_page_letters, admin_page_groups, admin_page_messages,
-    admin_page_replay, admin_page_edit, admin_page_discard;
+/* Their rows say which file, and which action. */
+http_handler_fn admin_page_file, admin_page_events, admin_page_failures, admin_page_letters,
+    admin_page_ask;
 
 #define ADMIN_PAGE_ROUTES                                                                          \
-    {"GET", "/", HTTP_OPEN, admin_page_html}, {"GET", "/page.css", HTTP_OPEN, admin_page_css},     \
-        {"GET", "/page.js", HTTP_OPEN, admin_page_js},                                             \
-        {"GET", "/events", HTTP_PAGE, admin_page_events},                                          \
-        {"GET", "/api/failures", HTTP_PAGE, admin_page_failures},                                  \
-        {"GET", "/api/dead-letters", HTTP_PAGE, admin_page_letters},                               \
-        {"GET", "/api/dead-letters/groups", HTTP_CHANGE, admin_page_groups},                       \
-        {"GET", "/api/dead-letters/messages", HTTP_CHANGE, admin_page_messages},                   \
-        {"POST", "/api/dead-letters/replay", HTTP_CHANGE, admin_page_replay},                      \
-        {"POST", "/api/dead-letters/edit", HTTP_CHANGE, admin_page_edit},                          \
+    {"GET", "/", HTTP_OPEN, admin_page_file, 0},                                                   \
+        {"GET", "/page.css", HTTP_OPEN, admin_page_file, 1},                                       \
+        {"GET", "/page.js", HTTP_OPEN, admin_page_file, 2},                                        \
+        {"GET", "/events", HTTP_PAGE, admin_page_events, 0},                                       \
+        {"GET", "/api/failures", HTTP_PAGE, admin_page_failures, 0},                               \
+        {"GET", "/api/dead-letters", HTTP_PAGE, admin_page_letters, 0},                            \
+        {"GET", "/api/dead-letters/groups", HTTP_CHANGE, admin_page_ask, LETTERS_GROUPS},          \
+        {"GET", "/api/dead-letters/messages", HTTP_CHANGE, admin_page_ask, LETTERS_MESSAGES},      \
+        {"POST", "/api/dead-letters/replay", HTTP_CHANGE, admin_page_ask, LETTERS_REPLAY},         \
+        {"POST", "/api/dead-letters/edit", HTTP_CHANGE, admin_page_ask, LETTERS_EDIT},             \
     {                                                                                              \
-        "POST", "/api/dead-letters/discard", HTTP_CHANGE, admin_page_discard                       \
+        "POST", "/api/dead-letters/discard", HTTP_CHANGE, admin_page_ask, LETTERS_DISCARD          \
     }
 
 /** Each second: a snapshot, if anybody watches. */

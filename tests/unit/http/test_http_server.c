@@ -74,12 +74,12 @@ static void later(struct http_exchange *exchange, void *user)
     atomic_store(&f->later, http_answer_later(exchange, DEADLINE_MS));
 }
 
-static const struct http_route routes[] = {{"GET", "/hello", HTTP_OPEN, hello},
-                                           {"GET", "/secret", HTTP_READ, hello},
-                                           {"GET", "/big", HTTP_OPEN, big},
-                                           {"POST", "/echo", HTTP_OPEN, echo},
-                                           {"GET", "/silent", HTTP_OPEN, silent},
-                                           {"GET", "/later", HTTP_OPEN, later},
+static const struct http_route routes[] = {{"GET", "/hello", HTTP_OPEN, hello, 0},
+                                           {"GET", "/secret", HTTP_READ, hello, 0},
+                                           {"GET", "/big", HTTP_OPEN, big, 0},
+                                           {"POST", "/echo", HTTP_OPEN, echo, 0},
+                                           {"GET", "/silent", HTTP_OPEN, silent, 0},
+                                           {"GET", "/later", HTTP_OPEN, later, 0},
                                            {0}};
 
 /* ---- the server ---- */

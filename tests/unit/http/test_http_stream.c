@@ -44,10 +44,10 @@ static void hello(struct http_exchange *exchange, void *user)
     http_answer(exchange, 200, "text/plain", "hello", 5);
 }
 
-static const struct http_route routes[] = {{"GET", "/watch", HTTP_OPEN, watch},
-                                           {"GET", "/hello", HTTP_OPEN, hello},
-                                           {"GET", "/read", HTTP_PAGE, hello},
-                                           {"POST", "/change", HTTP_CHANGE, hello},
+static const struct http_route routes[] = {{"GET", "/watch", HTTP_OPEN, watch, 0},
+                                           {"GET", "/hello", HTTP_OPEN, hello, 0},
+                                           {"GET", "/read", HTTP_PAGE, hello, 0},
+                                           {"POST", "/change", HTTP_CHANGE, hello, 0},
                                            {0}};
 
 /* Every few milliseconds each watcher gets a piece. */
