@@ -1,7 +1,6 @@
 /* debug.c - see debug.h. */
 #include "observe/debug.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/json_writer.h"
+#include "base/proc.h"
 #include "observe/profile.h"
 #include "observe/stack_sampler.h"
 
@@ -43,21 +43,13 @@ static void keep(void *user, const struct stack_sample *sample)
     samples->all[samples->count++] = *sample;
 }
 
-/* The beginning of a file of the kernel's about @thread; "" if it has ended. */
-static void read_of(pid_t thread, const char *file, char *text, size_t size)
+/* @line  of a file of the kernel's about @thread; "" if it has ended */
+static void read_of(pid_t thread, const char *file, char *line, size_t size)
 {
     char path[64];
-    ssize_t len = -1;
-    int fd;
 
     snprintf(path, sizeof path, "/proc/self/task/%d/%s", (int)thread, file);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd >= 0) {
-        len = read(fd, text, size - 1);
-        close(fd);
-    }
-    text[len > 0 ? len : 0] = '\0';
-    text[strcspn(text, "\n")] = '\0';
+    proc_line(path, "", line, size);
 }
 
 /* State and CPU time stand behind the name, which may hold anything: fields 3, 14 and 15. */

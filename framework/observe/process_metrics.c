@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/proc.h"
 
 /* A line of /proc/self/stat, or of /proc/stat. */
 #define LINE_MAX_SIZE 4096
@@ -36,19 +37,6 @@ static struct {
 
 /* ---- what /proc says; NAN: nothing ---- */
 
-/* The one line of @path that begins with @begin. @return false: there is none */
-static bool find_line(const char *path, const char *begin, char line[LINE_MAX_SIZE])
-{
-    FILE *file = fopen(path, "re");
-    bool found = false;
-
-    while (file && !found && fgets(line, LINE_MAX_SIZE, file))
-        found = strncmp(line, begin, strlen(begin)) == 0;
-    if (file)
-        fclose(file);
-    return found;
-}
-
 /* The name of the process, in brackets, may hold anything, brackets and spaces included. */
 static double stat_field(const char *line, int field)
 {
@@ -64,12 +52,13 @@ static double stat_field(const char *line, int field)
 
 static void put_stat(void)
 {
-    char stat[LINE_MAX_SIZE] = "";
-    char boot[LINE_MAX_SIZE] = "";
+    char stat[LINE_MAX_SIZE];
+    char boot[LINE_MAX_SIZE];
     double booted_s = NAN;
 
-    find_line("/proc/self/stat", "", stat);
-    if (find_line("/proc/stat", "btime ", boot) && sscanf(boot, "btime %lf", &booted_s) != 1)
+    proc_line("/proc/self/stat", "", stat, sizeof stat);
+    proc_line("/proc/stat", "btime ", boot, sizeof boot);
+    if (sscanf(boot, "btime %lf", &booted_s) != 1)
         booted_s = NAN;
     metric_put(all.threads, stat_field(stat, FIELD_THREADS));
     metric_put(all.start, booted_s + stat_field(stat, FIELD_START) / (double)sysconf(_SC_CLK_TCK));
@@ -77,11 +66,11 @@ static void put_stat(void)
 
 static void put_memory(void)
 {
-    char line[LINE_MAX_SIZE] = "";
+    char line[LINE_MAX_SIZE];
     double page = (double)sysconf(_SC_PAGESIZE);
     double pages[2];
 
-    find_line("/proc/self/statm", "", line);
+    proc_line("/proc/self/statm", "", line, sizeof line);
     if (sscanf(line, "%lf %lf", &pages[0], &pages[1]) != 2)
         pages[0] = pages[1] = NAN;
     metric_put(all.virtual, pages[0] * page);

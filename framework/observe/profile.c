@@ -1,13 +1,12 @@
 /* profile.c - see profile.h. */
 #include "observe/profile.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/error.h"
+#include "base/proc.h"
 #include "observe/stack_sampler.h"
 
 #define COMM_SIZE 32
@@ -55,17 +54,9 @@ static size_t bucket_of(pid_t thread, void *const *calls, size_t count)
 static void read_comm(pid_t thread, char comm[COMM_SIZE])
 {
     char path[64];
-    ssize_t len = -1;
-    int fd;
 
     snprintf(path, sizeof path, "/proc/self/task/%d/comm", (int)thread);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd >= 0) {
-        len = read(fd, comm, COMM_SIZE - 1);
-        close(fd);
-    }
-    comm[len > 0 ? len : 0] = '\0';
-    comm[strcspn(comm, "\n")] = '\0';
+    proc_line(path, "", comm, COMM_SIZE);
     for (char *c = comm; *c; c++)
         if (*c == ';' || (unsigned char)*c < ' ')
             *c = '_';

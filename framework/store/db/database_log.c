@@ -11,6 +11,7 @@
 
 #include <sqlite3.h>
 
+#include "base/proc.h"
 #include "store/db/database_private.h"
 
 /* ---- which processes have locks (fcntl(2)) on a file, as the kernel lists them: for reports ----
@@ -144,16 +145,11 @@ static bool was_reading(const struct database *database, pid_t pid)
 static void name_reader(pid_t pid, char *text, size_t size)
 {
     char path[64];
-    char name[32] = "";
+    char name[32];
     size_t len = strlen(text);
-    FILE *file;
 
     snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
-    file = fopen(path, "re");
-    if (file && fgets(name, sizeof name, file))
-        name[strcspn(name, "\n")] = '\0';
-    if (file)
-        fclose(file);
+    proc_line(path, "", name, sizeof name);
     snprintf(text + len, size - len, "%s %d (%s)", *text ? "," : "process", (int)pid,
              pid == getpid() ? "this one: a handler's own connection, or statement" : name);
 }
