@@ -414,6 +414,14 @@ void metric_release(struct warren_series *series)
     leave();
 }
 
+void metric_release_all(void *series, size_t size)
+{
+    struct warren_series **all_series = series;
+
+    for (size_t i = 0; i < size / sizeof *all_series; i++)
+        metric_release(all_series[i]);
+}
+
 /* ---- what plugins register ---- */
 
 static bool is_name(const char *name, bool colons)

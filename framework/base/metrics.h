@@ -39,6 +39,8 @@ enum metric_id {
 struct warren_series *metric_series(enum metric_id id, ...) __attribute__((warn_unused_result));
 /** NULL is fine. */
 void metric_release(struct warren_series *series);
+/** Those of a struct, or of the first @size bytes of one, that has nothing but pointers to them. */
+void metric_release_all(void *series, size_t size);
 
 /** What is counted elsewhere: a gauge, or a counter whose total is @value. For collectors; several
  * of one reading are added up. */

@@ -66,22 +66,12 @@ void http_metrics_init(struct http_server *server)
 
     for (size_t i = 0; i < HTTP_STATUSES; i++) {
         snprintf(code, sizeof code, "%d", statuses[i].number);
-        server->requests[i] = metric_series(METRIC_ADMIN_REQUESTS, code);
+        server->series.requests[i] = metric_series(METRIC_ADMIN_REQUESTS, code);
     }
-    server->open = metric_series(METRIC_ADMIN_CONNECTIONS);
-    server->refused = metric_series(METRIC_ADMIN_REFUSED);
-    server->watching = metric_series(METRIC_ADMIN_WATCHERS);
-    server->lagged = metric_series(METRIC_ADMIN_WATCHERS_LAGGED);
-}
-
-void http_metrics_done(struct http_server *server)
-{
-    for (size_t i = 0; i < HTTP_STATUSES; i++)
-        metric_release(server->requests[i]);
-    metric_release(server->open);
-    metric_release(server->refused);
-    metric_release(server->watching);
-    metric_release(server->lagged);
+    server->series.open = metric_series(METRIC_ADMIN_CONNECTIONS);
+    server->series.refused = metric_series(METRIC_ADMIN_REFUSED);
+    server->series.watching = metric_series(METRIC_ADMIN_WATCHERS);
+    server->series.lagged = metric_series(METRIC_ADMIN_WATCHERS_LAGGED);
 }
 
 /* ---- answers ---- */
@@ -118,7 +108,7 @@ static void answer(struct http_connection *c, int status, const char *extra, con
                         request->keep_alive ? "" : "Connection: close\r\n");
     if (!request->method || strcmp(request->method, "HEAD") != 0)
         evbuffer_add(out, body, len);
-    warren_count(c->server->requests[index], 1);
+    warren_count(c->server->series.requests[index], 1);
     bufferevent_disable(c->bev, EV_READ);
     c->state = HTTP_ANSWERING;
     c->until_ms = loop_now_ms(c->server->loop) + c->server->options.request_ms;
@@ -134,7 +124,7 @@ void http_begin_stream(struct http_connection *c, const char *type)
                         "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: %s\r\n" FOR_BROWSERS
                         "Connection: close\r\n\r\n",
                         date, type);
-    warren_count(c->server->requests[status_index(200)], 1);
+    warren_count(c->server->series.requests[status_index(200)], 1);
 }
 
 /* {"error": WHY}, and the paths that there are with @routes. */

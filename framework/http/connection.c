@@ -259,7 +259,7 @@ void http_connection_free(struct http_connection *c)
     forget_exchange(c);
     list_remove(&c->link);
     c->server->connection_count--;
-    warren_set(c->server->open, c->server->connection_count);
+    warren_set(c->server->series.open, c->server->connection_count);
     bufferevent_free(c->bev);
     free(c);
 }

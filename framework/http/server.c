@@ -106,7 +106,7 @@ static bool make_room(struct http_server *server)
 
     if (server->connection_count < HTTP_CONNECTIONS_MAX)
         return true;
-    warren_count(server->refused, 1);
+    warren_count(server->series.refused, 1);
     if (server->told_ms == 0 || now_ms - server->told_ms >= TOLD_MS) {
         server->told_ms = now_ms;
         log_warn(
@@ -121,7 +121,7 @@ static bool make_room(struct http_server *server)
 
 static void watch(struct http_server *server)
 {
-    warren_set(server->open, server->connection_count);
+    warren_set(server->series.open, server->connection_count);
     if (server->connection_count > 0 && !loop_timer_armed(&server->sweep))
         loop_timer_arm_ms(&server->sweep, SWEEP_MS);
 }
@@ -337,7 +337,7 @@ void http_server_free(struct http_server *server)
     descriptors_close(server->fd);
     loop_free(server->loop);
     SSL_CTX_free(server->tls);
-    http_metrics_done(server);
+    metric_release_all(&server->series, sizeof server->series);
     explicit_bzero(&server->token, sizeof server->token);
     free(server);
 }

@@ -79,11 +79,13 @@ struct http_server {
     bool has_token;
     struct http_token token;
     SSL_CTX *tls; /* NULL: none */
-    struct warren_series *requests[HTTP_STATUSES];
-    struct warren_series *open;
-    struct warren_series *refused;
-    struct warren_series *watching;
-    struct warren_series *lagged;
+    struct {
+        struct warren_series *requests[HTTP_STATUSES];
+        struct warren_series *open;
+        struct warren_series *refused;
+        struct warren_series *watching;
+        struct warren_series *lagged;
+    } series;
     uint32_t watchers; /* connections that stream */
     pthread_t thread;
     bool started;
@@ -122,6 +124,5 @@ void http_begin_stream(struct http_connection *connection, const char *type);
 /** The request cannot be read: the answer is the last one. */
 void http_refuse(struct http_connection *connection, int status, const char *why);
 void http_metrics_init(struct http_server *server);
-void http_metrics_done(struct http_server *server);
 
 #endif

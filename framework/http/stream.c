@@ -56,7 +56,7 @@ static void add(struct http_connection *c, struct http_piece *piece)
 static void watch(struct http_connection *c, int change)
 {
     c->server->watchers = (uint32_t)((int)c->server->watchers + change);
-    warren_set(c->server->watching, c->server->watchers);
+    warren_set(c->server->series.watching, c->server->watchers);
 }
 
 void http_answer_stream(struct http_exchange *exchange, const char *type, struct http_piece *first)
@@ -91,7 +91,7 @@ void http_stream_done(struct http_connection *c)
     if (c->state != HTTP_STREAMING)
         return;
     if (c->until_ms <= loop_now_ms(c->server->loop))
-        warren_count(c->server->lagged, 1);
+        warren_count(c->server->series.lagged, 1);
     watch(c, -1);
 }
 

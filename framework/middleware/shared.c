@@ -118,8 +118,7 @@ void shared_close(void *state)
     if (!user)
         return;
     metrics_collect_remove(&user->collector);
-    for (size_t i = 0; i < SHARED_SERIES; i++)
-        metric_release(user->series[i]);
+    metric_release_all(user->series, sizeof user->series);
     shared = user->shared;
     pthread_mutex_lock(&mutex);
     last = --shared->users == 0;

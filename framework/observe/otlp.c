@@ -59,10 +59,12 @@ struct otlp {
     uint64_t lost; /* since the last report */
     bool failing;
     char why[WHY_SIZE];
-    struct warren_series *exported;
-    struct warren_series *waiting;
-    struct warren_series *max_waiting;
-    struct warren_series *dropped[DROPPED];
+    struct {
+        struct warren_series *exported;
+        struct warren_series *waiting;
+        struct warren_series *max_waiting;
+        struct warren_series *dropped[DROPPED];
+    } series;
     struct metric_collector collector;
 };
 
@@ -101,7 +103,7 @@ static void tell(struct otlp *o)
 
 static void drop(struct otlp *o, enum dropped reason, uint64_t count)
 {
-    warren_count(o->dropped[reason], (double)count);
+    warren_count(o->series.dropped[reason], (double)count);
     o->lost += count;
 }
 
@@ -175,7 +177,7 @@ static enum answer take_answer(struct otlp *o, const struct http_client_response
     rejected = otlp_json_rejected(response->body);
     if (rejected > o->count)
         rejected = o->count;
-    warren_count(o->exported, (double)(o->count - rejected));
+    warren_count(o->series.exported, (double)(o->count - rejected));
     if (rejected > 0)
         drop(o, REFUSED, rejected);
     o->count = 0;
@@ -326,8 +328,8 @@ static void collect(void *user)
 {
     struct otlp *o = user;
 
-    metric_put(o->waiting, (double)ring_count(&o->tracer.ring));
-    metric_put(o->max_waiting, SPAN_SLOTS);
+    metric_put(o->series.waiting, (double)ring_count(&o->tracer.ring));
+    metric_put(o->series.max_waiting, SPAN_SLOTS);
 }
 
 static enum warren_status copy_options(struct otlp *o, const struct otlp_options *options)
@@ -357,11 +359,11 @@ static void init(struct otlp *o)
     buffer_init(&o->batch, BATCH_BYTES + OTLP_SPAN_MAX + 65536);
     random_init(&o->random, random_seed());
     backoff_init(&o->backoff, RETRY_MIN_MS, RETRY_MAX_MS, &o->random);
-    o->exported = metric_series(METRIC_SPANS_EXPORTED);
-    o->waiting = metric_series(METRIC_SPANS_WAITING);
-    o->max_waiting = metric_series(METRIC_SPANS_MAX_WAITING);
+    o->series.exported = metric_series(METRIC_SPANS_EXPORTED);
+    o->series.waiting = metric_series(METRIC_SPANS_WAITING);
+    o->series.max_waiting = metric_series(METRIC_SPANS_MAX_WAITING);
     for (int i = 0; i < DROPPED; i++)
-        o->dropped[i] = metric_series(METRIC_SPANS_DROPPED, dropped_names[i]);
+        o->series.dropped[i] = metric_series(METRIC_SPANS_DROPPED, dropped_names[i]);
 }
 
 enum warren_status otlp_start(const struct otlp_options *options, struct otlp **ret_otlp,
@@ -431,11 +433,7 @@ bool otlp_free(struct otlp *o)
     buffer_done(&o->batch);
     condition_done(&o->changed);
     pthread_mutex_destroy(&o->lock);
-    metric_release(o->exported);
-    metric_release(o->waiting);
-    metric_release(o->max_waiting);
-    for (int i = 0; i < DROPPED; i++)
-        metric_release(o->dropped[i]);
+    metric_release_all(&o->series, sizeof o->series);
     free(o->headers);
     free((char *)(uintptr_t)o->options.url);
     free((char *)(uintptr_t)o->options.server);

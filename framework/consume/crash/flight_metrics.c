@@ -56,10 +56,5 @@ void flight_metrics_done(struct flight *f)
     if (!m->collector.collect)
         return;
     metrics_collect_remove(&m->collector);
-    for (unsigned i = 0; i < FLIGHT_TALLIES; i++)
-        metric_release(m->tallies[i]);
-    metric_release(m->suspects);
-    metric_release(m->falls_in_row);
-    metric_release(m->notes);
-    metric_release(m->notes_max);
+    metric_release_all(m, offsetof(struct flight_metrics, collector));
 }

@@ -63,12 +63,12 @@ struct flight_worker {
 
 /** Of the recorder's numbers, when somebody reads. */
 struct flight_metrics {
-    struct metric_collector collector;
     struct warren_series *tallies[FLIGHT_TALLIES];
     struct warren_series *suspects;
     struct warren_series *falls_in_row;
     struct warren_series *notes;
     struct warren_series *notes_max;
+    struct metric_collector collector; /* behind the series */
 };
 
 struct flight {

@@ -32,15 +32,7 @@ void meter_init(struct meter *meter, const char *queue, const char *handler)
 
 void meter_done(struct meter *meter)
 {
-    metric_release(meter->bytes);
-    metric_release(meter->queue_wait);
-    metric_release(meter->handler_time);
-    metric_release(meter->critical_time);
-    metric_release(meter->duplicates);
-    for (int i = 0; i < FAILURE_REASONS; i++) {
-        metric_release(meter->failures[i]);
-        metric_release(meter->dead_letters[i]);
-    }
+    metric_release_all(meter, sizeof *meter);
 }
 
 static enum failure_reason reason_of(const struct warren_job *job, enum warren_outcome outcome)

@@ -148,16 +148,7 @@ void publisher_metrics_done(struct warren_publisher *p)
     struct publisher_metrics *m = &p->metrics;
 
     metrics_collect_remove(&m->collector);
-    metric_release(m->confirm_time);
-    metric_release(m->blocked_time);
-    for (int i = 0; i <= WARREN_EXPIRED; i++)
-        metric_release(m->results[i]);
-    for (int i = 0; i < PUBLISHER_SERIES; i++)
-        metric_release(m->plain[i]);
-    for (int i = 0; i < SPOOL_SERIES; i++)
-        metric_release(m->spool[i]);
-    metric_release(m->spool_messages[0]);
-    metric_release(m->spool_messages[1]);
+    metric_release_all(m, offsetof(struct publisher_metrics, collector));
 }
 
 /* ---- the sender's thread ---- */

@@ -16,13 +16,13 @@
 #define SPOOL_SERIES     7
 
 struct publisher_metrics {
-    struct metric_collector collector;
     struct warren_series *confirm_time;
     struct warren_series *blocked_time;
     struct warren_series *results[WARREN_EXPIRED + 1];
     struct warren_series *plain[PUBLISHER_SERIES];
     struct warren_series *spool[SPOOL_SERIES];
     struct warren_series *spool_messages[2]; /* waiting, refused */
+    struct metric_collector collector;       /* behind the series */
 };
 
 /** Those of @publisher, which has a spool by now, or none; before its thread. @name is borrowed for

@@ -36,12 +36,7 @@ void writer_metrics_done(struct writer *w)
     struct writer_metrics *m = &w->metrics;
 
     metrics_collect_remove(&m->collector);
-    metric_release(m->commits);
-    metric_release(m->failures);
-    metric_release(m->group_size);
-    metric_release(m->commit_time);
-    metric_release(m->log_bytes);
-    metric_release(m->log_large);
+    metric_release_all(m, offsetof(struct writer_metrics, collector));
 }
 
 void writer_metrics_committed(struct writer *w, size_t works, int64_t begun_ns)
@@ -85,8 +80,5 @@ void key_writer_metrics_init(struct key_writer_metrics *m, struct idempotency_st
 void key_writer_metrics_done(struct key_writer_metrics *m)
 {
     metrics_collect_remove(&m->collector);
-    metric_release(m->keys);
-    metric_release(m->keys_max);
-    metric_release(m->claims);
-    metric_release(m->forgotten);
+    metric_release_all(m, offsetof(struct key_writer_metrics, collector));
 }

@@ -11,13 +11,13 @@
 struct writer;
 
 struct writer_metrics {
-    struct metric_collector collector;
     struct warren_series *commits;
     struct warren_series *failures;
     struct warren_series *group_size;
     struct warren_series *commit_time;
     struct warren_series *log_bytes;
     struct warren_series *log_large;
+    struct metric_collector collector; /* behind the series */
 };
 
 /** Its file is open, its thread is not started. */
@@ -31,12 +31,12 @@ void writer_metrics_committed(struct writer *writer, size_t works, int64_t begun
 void writer_metrics_log_large(struct writer *writer);
 
 struct key_writer_metrics {
-    struct metric_collector collector;
-    struct idempotency_store *store;
     struct warren_series *keys;
     struct warren_series *keys_max;
     struct warren_series *claims;
     struct warren_series *forgotten;
+    struct metric_collector collector; /* behind the series */
+    struct idempotency_store *store;
 };
 
 /** @store outlives it. @path is borrowed for the call. */
