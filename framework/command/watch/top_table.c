@@ -153,45 +153,37 @@ static void take_bucket(struct top_row *row, const char *bound, double value)
     row->now.buckets[row->bound_count++] = value;
 }
 
-/* Samples that are a number of the row, by name. */
+#define AT(member) offsetof(struct top_row, member)
+
+/* Samples that are a number of the row, by name, and by a label where there is one. */
 static const struct {
     const char *name;
     size_t offset;
+    const char *label;
+    const char *value;
 } plain[] = {
-    {"warren_messages_received_total", offsetof(struct top_row, now.received)},
-    {"warren_retries_scheduled_total", offsetof(struct top_row, now.retries)},
-    {"warren_dead_letters_total", offsetof(struct top_row, now.dead_letters)},
-    {"warren_handler_duration_seconds_sum", offsetof(struct top_row, now.handler_sum)},
-    {"warren_handler_duration_seconds_count", offsetof(struct top_row, now.handler_count)},
-    {"warren_prefetch", offsetof(struct top_row, prefetch)},
-    {"warren_workers", offsetof(struct top_row, workers)},
+    {"warren_messages_received_total", AT(now.received), NULL, NULL},
+    {"warren_messages_settled_total", AT(now.settled), "outcome", "ack"},
+    {"warren_messages_settled_total", AT(now.settled), "outcome", "discard"},
+    {"warren_messages_in_flight", AT(running), "state", "running"},
+    {"warren_messages_in_flight", AT(queued), "state", "queued"},
+    {"warren_messages_in_flight", AT(held), "state", "held"},
+    {"warren_retries_scheduled_total", AT(now.retries), NULL, NULL},
+    {"warren_dead_letters_total", AT(now.dead_letters), NULL, NULL},
+    {"warren_handler_duration_seconds_sum", AT(now.handler_sum), NULL, NULL},
+    {"warren_handler_duration_seconds_count", AT(now.handler_count), NULL, NULL},
+    {"warren_prefetch", AT(prefetch), NULL, NULL},
+    {"warren_workers", AT(workers), NULL, NULL},
 };
 
-static void add_to(struct top_row *row, size_t offset, double value)
+static void take_plain(struct top_row *row, const struct scrape_sample *sample, size_t index)
 {
-    *(double *)(void *)((char *)row + offset) += value;
-}
+    const char *label = plain[index].label;
+    const char *value = label ? scrape_label(sample, label) : NULL;
 
-static void take_state(struct top_row *row, const char *state, double value)
-{
-    if (!state)
-        return;
-    if (strcmp(state, "running") == 0)
-        row->running += value;
-    else if (strcmp(state, "queued") == 0)
-        row->queued += value;
-    else
-        row->held += value;
-}
-
-static void take_outcome(struct top_row *row, const char *outcome, double value)
-{
-    if (!outcome)
-        return;
-    if (strcmp(outcome, "ack") == 0 || strcmp(outcome, "discard") == 0)
-        row->now.settled += value;
-    else if (strcmp(outcome, "reject") == 0)
-        row->now.rejected += value;
+    if (strcmp(sample->name, plain[index].name) == 0 &&
+        (!label || (value && strcmp(value, plain[index].value) == 0)))
+        *(double *)(void *)((char *)row + plain[index].offset) += sample->value;
 }
 
 static void take_into(struct top_row *row, const struct scrape_sample *sample)
@@ -199,14 +191,9 @@ static void take_into(struct top_row *row, const struct scrape_sample *sample)
     const char *reason = scrape_label(sample, "reason");
 
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
-        if (strcmp(sample->name, plain[i].name) == 0)
-            add_to(row, plain[i].offset, sample->value);
+        take_plain(row, sample, i);
     if (strcmp(sample->name, "warren_subscription_consuming") == 0)
         row->consuming = sample->value > 0;
-    else if (strcmp(sample->name, "warren_messages_in_flight") == 0)
-        take_state(row, scrape_label(sample, "state"), sample->value);
-    else if (strcmp(sample->name, "warren_messages_settled_total") == 0)
-        take_outcome(row, scrape_label(sample, "outcome"), sample->value);
     else if (strcmp(sample->name, "warren_job_failures_total") == 0 && reason)
         take_reason(row, reason, sample->value);
     else if (strcmp(sample->name, "warren_handler_duration_seconds_bucket") == 0)

@@ -22,8 +22,7 @@
 /** Totals of one reading; what a worker does not tell is 0. */
 struct top_totals {
     double received;
-    double settled;  /* ack, discard */
-    double rejected; /* for good */
+    double settled; /* ack, discard */
     double failures;
     double retries;
     double dead_letters;
