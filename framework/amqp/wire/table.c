@@ -1,4 +1,4 @@
-/* table.c - field tables from the public form to rabbitmq-c's; the way back is in table_read.c. */
+/* table.c - field tables from the public form to rabbitmq-c's, and back. */
 #include <limits.h>
 #include <string.h>
 
@@ -114,53 +114,44 @@ static enum warren_status enter(struct conversion *conversion, size_t count, siz
 static enum warren_status convert_array(struct conversion *conversion,
                                         const struct warren_array *array, amqp_array_t *ret)
 {
-    enum warren_status status;
     void *memory;
+    enum warren_status status = enter(conversion, array->count, sizeof *ret->entries, &memory);
 
-    status = enter(conversion, array->count, sizeof *ret->entries, &memory);
     if (status != WARREN_OK)
         return status;
     ret->entries = memory;
     ret->num_entries = (int)array->count;
-    for (size_t i = 0; i < array->count; i++) {
+    for (size_t i = 0; i < array->count && status == WARREN_OK; i++)
         status = convert_value(conversion, &array->values[i], &ret->entries[i]);
-        if (status != WARREN_OK)
-            return status;
-    }
     conversion->depth--;
-    return WARREN_OK;
+    return status;
 }
 
 static enum warren_status convert_table(struct conversion *conversion,
                                         const struct warren_table *table, amqp_table_t *ret)
 {
     const char *outer = conversion->name;
-    enum warren_status status;
     void *memory;
+    enum warren_status status = enter(conversion, table->count, sizeof *ret->entries, &memory);
 
-    status = enter(conversion, table->count, sizeof *ret->entries, &memory);
     if (status != WARREN_OK)
         return status;
     ret->entries = memory;
     ret->num_entries = (int)table->count;
-    for (size_t i = 0; i < table->count; i++) {
+    for (size_t i = 0; i < table->count && status == WARREN_OK; i++) {
         const struct warren_field *field = &table->fields[i];
         struct warren_bytes name = arena_bytes(conversion->texts, field->name);
-        amqp_bytes_t *key = &ret->entries[i].key;
 
-        key->bytes = (void *)name.data;
-        key->len = name.len;
-        if (key->len > WIRE_SHORT_MAX)
+        ret->entries[i].key = (amqp_bytes_t){.len = name.len, .bytes = (void *)name.data};
+        if (name.len > WIRE_SHORT_MAX)
             return error_set(conversion->error, WARREN_EINVAL,
                              "a field's name is longer than 255 bytes: %.40s...", field->name);
         conversion->name = field->name;
         status = convert_value(conversion, &field->value, &ret->entries[i].value);
-        if (status != WARREN_OK)
-            return status;
     }
     conversion->name = outer;
     conversion->depth--;
-    return WARREN_OK;
+    return status;
 }
 
 enum warren_status table_to_amqp(const struct warren_table *table, const struct arena *texts,
@@ -219,14 +210,6 @@ static enum warren_status read_table(const amqp_table_t *table, struct arena *ar
 static enum warren_status read_array(const amqp_array_t *array, struct arena *arena, unsigned depth,
                                      struct warren_array *ret);
 
-static enum warren_status read_bytes(amqp_bytes_t bytes, struct arena *arena,
-                                     struct warren_bytes *ret)
-{
-    ret->len = bytes.len;
-    ret->data = arena_copy(arena, bytes.bytes, bytes.len); /* the NUL is for careless readers */
-    return ret->data ? WARREN_OK : WARREN_ENOMEM;
-}
-
 static int64_t read_integer(const struct field_type *type, const amqp_field_value_t *value)
 {
     bool is_signed = type->min < 0;
@@ -267,8 +250,10 @@ static enum warren_status read_value(const amqp_field_value_t *value, struct are
     case FIELD_TIMESTAMP:
         ret->as.timestamp = value->value.u64;
         break;
-    case FIELD_BYTES:
-        return read_bytes(value->value.bytes, arena, &ret->as.bytes);
+    case FIELD_BYTES: /* arena_copy() adds a NUL, for careless readers */
+        ret->as.bytes.len = value->value.bytes.len;
+        ret->as.bytes.data = arena_copy(arena, value->value.bytes.bytes, value->value.bytes.len);
+        return ret->as.bytes.data ? WARREN_OK : WARREN_ENOMEM;
     case FIELD_ARRAY:
         return read_array(&value->value.array, arena, depth + 1, &ret->as.array);
     case FIELD_TABLE:
@@ -281,6 +266,7 @@ static enum warren_status read_array(const amqp_array_t *array, struct arena *ar
                                      struct warren_array *ret)
 {
     size_t count = (size_t)array->num_entries;
+    enum warren_status status = WARREN_OK;
     struct warren_value *values;
 
     if (depth > WARREN_NESTING_MAX)
@@ -288,21 +274,18 @@ static enum warren_status read_array(const amqp_array_t *array, struct arena *ar
     values = arena_alloc(arena, count * sizeof *values);
     if (!values)
         return WARREN_ENOMEM;
-    for (size_t i = 0; i < count; i++) {
-        enum warren_status status = read_value(&array->entries[i], arena, depth, &values[i]);
-
-        if (status != WARREN_OK)
-            return status;
-    }
+    for (size_t i = 0; i < count && status == WARREN_OK; i++)
+        status = read_value(&array->entries[i], arena, depth, &values[i]);
     ret->values = values;
     ret->count = count;
-    return WARREN_OK;
+    return status;
 }
 
 static enum warren_status read_table(const amqp_table_t *table, struct arena *arena, unsigned depth,
                                      struct warren_table *ret)
 {
     size_t count = (size_t)table->num_entries;
+    enum warren_status status = WARREN_OK;
     struct warren_field *fields;
 
     if (depth > WARREN_NESTING_MAX)
@@ -310,20 +293,17 @@ static enum warren_status read_table(const amqp_table_t *table, struct arena *ar
     fields = arena_alloc(arena, count * sizeof *fields);
     if (!fields)
         return WARREN_ENOMEM;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && status == WARREN_OK; i++) {
         const amqp_table_entry_t *entry = &table->entries[i];
-        enum warren_status status;
 
         fields[i].name = arena_text(arena, entry->key.bytes, entry->key.len);
         if (!fields[i].name)
             return WARREN_ENOMEM;
         status = read_value(&entry->value, arena, depth, &fields[i].value);
-        if (status != WARREN_OK)
-            return status;
     }
     ret->fields = fields;
     ret->count = count;
-    return WARREN_OK;
+    return status;
 }
 
 enum warren_status table_from_amqp(const amqp_table_t *table, struct arena *arena,
