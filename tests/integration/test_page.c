@@ -1,10 +1,12 @@
 /* test_page.c - what the page of a real worker asks for: events, failures, dead letters; and who is
  * kept from what. The page itself in a browser: tests/page.
  */
+#include <unistd.h>
+
 #include <warren/worker.h>
 
+#include "support/admin.h"
 #include "support/fixture.h"
-#include "support/http_peer.h"
 #include "support/letters.h"
 #include "support/socket.h"
 
@@ -31,7 +33,7 @@ static uint16_t run_answering(struct fixture *f, const char *outcome)
 static bool says(uint16_t port, const char *path, const char *part)
 {
     char *body;
-    bool right = http_ask(port, "GET", path, SESAME, NULL, &body) == 200 && strstr(body, part);
+    bool right = admin_ask(port, "GET", path, SESAME, NULL, &body) == 200 && strstr(body, part);
 
     free(body);
     return right;
@@ -53,13 +55,13 @@ static void events_tell_what_metrics_tell(void **state)
 
     for (int i = 0; i < 7; i++)
         fixture_publish(f, NULL, "x");
-    fd = http_send(port, WATCH);
-    heard = http_hear(fd, settled);
+    fd = admin_send(port, WATCH);
+    heard = admin_hear(fd, settled);
     assert_has(heard, "Content-Type: text/event-stream");
     assert_has(heard, "\r\n\r\ndata: {\"time_ms\":");
     assert_has(heard, settled);
     free(heard);
-    heard = http_hear(fd, "\"state\":\"consuming\"");
+    heard = admin_hear(fd, "\"state\":\"consuming\"");
     assert_has(heard, "\"state\":\"consuming\"");
     assert_true(says(port, "/metrics", metric));
     close(fd);
@@ -79,13 +81,13 @@ static void watchers_cost_no_message(void **state)
     int fds[WATCHERS];
 
     for (int i = 0; i < WATCHERS; i++)
-        fds[i] = http_send(port, WATCH);
+        fds[i] = admin_send(port, WATCH);
     assert_true(WAIT_FOR(says(port, "/metrics", "\nwarren_admin_watchers 100\n"), PATIENCE_MS));
     for (int i = 0; i < MESSAGES; i++)
         fixture_publish(f, NULL, "x");
     assert_true(fixture_recorded(f, MESSAGES));
     for (int i = 0; i < WATCHERS; i += 2) {
-        char *heard = http_hear(fds[i], settled);
+        char *heard = admin_hear(fds[i], settled);
 
         assert_has(heard, settled);
         free(heard);
@@ -112,7 +114,7 @@ static void failures_are_told(void **state)
     assert_true(WAIT_FOR(says(port, "/api/failures", "\"count\":1"), PATIENCE_MS));
     fixture_publish(f, "two", "x");
     assert_true(WAIT_FOR(says(port, "/api/failures", "\"count\":2"), PATIENCE_MS));
-    http_ask(port, "GET", "/api/failures", SESAME, NULL, &body);
+    admin_ask(port, "GET", "/api/failures", SESAME, NULL, &body);
     assert_has(body, "\"reason\":\"rejected\"");
     assert_has(body, "\"error\":\"the probe was told to answer reject\"");
     assert_has(body, "\"message_id\":\"two\"");
@@ -133,7 +135,7 @@ static void expect(uint16_t port, const char *method, char *path, const char *in
                    const char *part)
 {
     char *body;
-    int answered = http_ask(port, method, path, SESAME, input, &body);
+    int answered = admin_ask(port, method, path, SESAME, input, &body);
 
     if (answered != status || !strstr(body, part))
         fail_msg("%s %s answers %d: %s", method, path, answered, body);
@@ -288,9 +290,9 @@ static void another_page_changes_nothing(void **state)
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
         int status = strncmp(heads[i], SESAME, strlen(SESAME)) == 0 ? 403 : 401;
 
-        assert_int_equal(http_ask(port, "POST", discard, heads[i], NULL, NULL), status);
+        assert_int_equal(admin_ask(port, "POST", discard, heads[i], NULL, NULL), status);
         for (size_t k = 0; k < 3; k++)
-            assert_int_equal(http_ask(port, "GET", paths[k], heads[i], NULL, NULL), status);
+            assert_int_equal(admin_ask(port, "GET", paths[k], heads[i], NULL, NULL), status);
     }
     assert_true(has(f, f->dlq, 1));
     assert_int_equal(worker_stop(f->worker), 0);
@@ -312,14 +314,14 @@ static void without_a_token_it_is_read_only(void **state)
                            f->queue);
     worker_consume(f->worker, 1);
     port = admin_port(f->worker);
-    assert_int_equal(http_ask(port, "GET", "/api/failures", "", NULL, NULL), 200);
-    assert_int_equal(http_ask(port, "GET", "/api/failures", "Host: evil.example\r\n", NULL, NULL),
+    assert_int_equal(admin_ask(port, "GET", "/api/failures", "", NULL, NULL), 200);
+    assert_int_equal(admin_ask(port, "GET", "/api/failures", "Host: evil.example\r\n", NULL, NULL),
                      403);
-    assert_int_equal(http_ask(port, "GET", messages, SESAME, NULL, NULL), 403);
-    assert_int_equal(http_ask(port, "POST", discard, SESAME, NULL, &body), 403);
+    assert_int_equal(admin_ask(port, "GET", messages, SESAME, NULL, NULL), 403);
+    assert_int_equal(admin_ask(port, "POST", discard, SESAME, NULL, &body), 403);
     assert_has(body, "admin.token_file");
     free(body);
-    assert_int_equal(http_ask(port, "GET", "/", "", NULL, &body), 200);
+    assert_int_equal(admin_ask(port, "GET", "/", "", NULL, &body), 200);
     assert_has(body, "<script src=\"page.js\" defer></script>");
     free(body);
     assert_int_equal(worker_stop(f->worker), 0);
@@ -357,7 +359,7 @@ static void an_embedded_worker_refuses(void **state)
     if (warren_worker_new(&options, &embedded, &error) != WARREN_OK)
         fail_msg("%s", error.text);
     expect(port, "POST", path_of("discard", f, "&all=yes"), NULL, 501, "warren run");
-    assert_int_equal(http_ask(port, "GET", "/api/failures", SESAME, NULL, NULL), 200);
+    assert_int_equal(admin_ask(port, "GET", "/api/failures", SESAME, NULL, NULL), 200);
     warren_worker_free(embedded);
     free(yaml);
     free(token);
