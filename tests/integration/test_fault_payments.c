@@ -7,17 +7,9 @@
 #include <signal.h>
 #include <stdatomic.h>
 
-#include <warren/publisher.h>
-
 #include "base/random.h"
-#include "support/broker.h"
-#include "support/ledger.h"
-#include "support/peer.h"
-#include "support/proxy.h"
+#include "support/fixture.h"
 #include "support/stored.h"
-#include "support/test.h"
-#include "support/wait.h"
-#include "support/worker.h"
 
 #define LONG_MS (2 * PATIENCE_MS)
 
@@ -33,12 +25,8 @@ enum {
 };
 
 struct run {
-    struct broker *broker;
-    struct proxy *proxy;
-    struct worker *worker;
-    struct warren_publisher *publisher;
+    struct fixture *f;
     struct random random;
-    char *queue;
     pthread_t publishing;
     atomic_int kills; /* of a worker that consumed */
     int other_kills;
@@ -76,13 +64,13 @@ static void publish(int copy)
     char id[32];
     char body[80];
     struct warren_message message = {.properties = {.message_id = id}};
-    struct warren_publish what = {.routing_key = run->queue, .message = &message};
+    struct warren_publish what = {.routing_key = run->f->queue, .message = &message};
 
     snprintf(id, sizeof id, "p%d", number_of(copy));
     snprintf(body, sizeof body, "{\"id\":\"%s\",\"cents\":%d}", id, number_of(copy));
     message.body = warren_text(body);
     atomic_store(&run->done[copy], 0);
-    while (warren_publisher_publish(run->publisher, &what, on_receipt, (void *)(uintptr_t)copy,
+    while (warren_publisher_publish(run->f->publisher, &what, on_receipt, (void *)(uintptr_t)copy,
                                     NULL) != WARREN_OK)
         rest_ms(50);
 }
@@ -124,21 +112,22 @@ static void live_and_die(void)
 {
     bool consumed;
 
-    worker_run(run->worker, NULL);
+    worker_run(run->f->worker, NULL);
     if (random_upto(&run->random, 9) == 0) { /* somewhere in its beginning */
         rest_ms((int64_t)random_upto(&run->random, CONSUMING_MS / 4));
-        consumed = worker_logged(run->worker, "consuming queue=", NULL) > 0;
+        consumed = worker_logged(run->f->worker, "consuming queue=", NULL) > 0;
     } else {
-        consumed = WAIT_FOR(worker_logged(run->worker, "consuming queue=", NULL) > 0, CONSUMING_MS);
+        consumed =
+            WAIT_FOR(worker_logged(run->f->worker, "consuming queue=", NULL) > 0, CONSUMING_MS);
         rest_ms((int64_t)random_upto(&run->random, LIFE_MS));
     }
     if (random_upto(&run->random, 7) == 0) {
-        run->cuts += proxy_cut(run->proxy, random_upto(&run->random, 1) ? PROXY_RST : PROXY_FIN);
+        run->cuts += proxy_cut(run->f->proxy, random_upto(&run->random, 1) ? PROXY_RST : PROXY_FIN);
         rest_ms((int64_t)random_upto(&run->random, LIFE_MS));
     }
-    proc_signal(run->worker->proc, SIGKILL);
-    if (proc_wait(run->worker->proc, LONG_MS) != PROC_SIGNAL + SIGKILL)
-        fail_msg("the worker ended by itself:\n%s", proc_stderr(run->worker->proc));
+    proc_signal(run->f->worker->proc, SIGKILL);
+    if (proc_wait(run->f->worker->proc, LONG_MS) != PROC_SIGNAL + SIGKILL)
+        fail_msg("the worker ended by itself:\n%s", proc_stderr(run->f->worker->proc));
     if (consumed)
         atomic_fetch_add(&run->kills, 1);
     else
@@ -151,7 +140,7 @@ static void all_faults(void)
         pthread_t killing;
 
         if (i > 0)
-            assert_int_equal(pthread_create(&killing, NULL, kill_broker, run->broker), 0);
+            assert_int_equal(pthread_create(&killing, NULL, kill_broker, run->f->broker), 0);
         while (atomic_load(&run->kills) < KILLS * (i + 1) / (BROKER_KILLS + 1))
             live_and_die();
         if (i > 0)
@@ -163,11 +152,11 @@ static void all_faults(void)
 
 static void check_books(void)
 {
-    int64_t rows = stored_number(run->worker, "SELECT count(*) FROM payment");
-    int64_t payments = stored_number(run->worker, "SELECT count(DISTINCT id) FROM payment");
-    int64_t unexpected =
-        stored_number(run->worker, "SELECT count(*) FROM payment WHERE id <> 'p' || cents OR cents "
-                                   "NOT BETWEEN 0 AND 9999");
+    int64_t rows = stored_number(run->f->worker, "SELECT count(*) FROM payment");
+    int64_t payments = stored_number(run->f->worker, "SELECT count(DISTINCT id) FROM payment");
+    int64_t unexpected = stored_number(
+        run->f->worker, "SELECT count(*) FROM payment WHERE id <> 'p' || cents OR cents "
+                        "NOT BETWEEN 0 AND 9999");
 
     print_message("attempts %d; acknowledged %d; ok %" PRId64 "; lost %" PRId64
                   "; unexpected %" PRId64 "; duplicated effects %" PRId64
@@ -180,28 +169,25 @@ static void check_books(void)
     assert_int_equal(rows, PAYMENTS);
     assert_int_equal(payments, PAYMENTS);
     assert_int_equal(unexpected, 0);
-    assert_int_equal(stored_number(run->worker, "SELECT count(*) FROM done"), PAYMENTS);
-    assert_int_equal(stored_number(run->worker, "SELECT sum(cents) FROM payment"),
+    assert_int_equal(stored_number(run->f->worker, "SELECT count(*) FROM done"), PAYMENTS);
+    assert_int_equal(stored_number(run->f->worker, "SELECT sum(cents) FROM payment"),
                      PAYMENTS * (PAYMENTS - 1) / 2);
 }
 
-static bool is_empty(struct peer *peer)
+static bool is_empty(struct fixture *f)
 {
-    return peer_count(peer, run->queue) == 0 && broker_unacked(run->broker, run->queue) == 0;
+    return peer_count(f->peer, f->queue) == 0 && broker_unacked(f->broker, f->queue) == 0;
 }
 
 /* The last worker is left alone until nothing is left to do. */
-static void finish(void)
+static void finish(struct fixture *f)
 {
-    struct peer *peer;
-
-    worker_run(run->worker, NULL);
+    worker_run(f->worker, NULL);
     pthread_join(run->publishing, NULL);
-    peer = peer_new(run->broker->uri);
-    if (!WAIT_FOR(is_empty(peer), LONG_MS))
-        fail_msg("the queue is not empty; the worker said:\n%s", proc_stderr(run->worker->proc));
-    peer_free(peer);
-    assert_int_equal(worker_stop(run->worker), 0);
+    fixture_new_peer(f); /* the node was killed */
+    if (!WAIT_FOR(is_empty(f), LONG_MS))
+        fail_msg("the queue is not empty; the worker said:\n%s", proc_stderr(f->worker->proc));
+    assert_int_equal(worker_stop(f->worker), 0);
 }
 
 /* ---- the run ---- */
@@ -210,21 +196,19 @@ static int setup(void **state)
 {
     const char *seed_text = getenv("WARREN_TEST_SEED");
     uint64_t seed = seed_text ? strtoull(seed_text, NULL, 10) : random_seed() % 1000000;
-    struct peer *peer;
+    struct fixture *f;
 
-    (void)state;
-    run = calloc(1, sizeof *run);
+    *state = "classic";
+    fixture_setup(state);
+    f = *state;
+    f->own = run = calloc(1, sizeof *run);
     assert_non_null(run);
+    run->f = f;
     print_message("seed %" PRIu64 "\n", seed);
     random_init(&run->random, seed);
-    run->broker = broker_own("fault-payments", false);
-    run->proxy = proxy_new(run->broker->port);
-    run->queue = unique_name("payments");
-    peer = peer_new(run->broker->uri);
-    peer_declare(peer, run->queue, "classic");
-    peer_free(peer);
-    run->worker = worker_new(
-        proxy_uri(run->proxy),
+    f->proxy = proxy_new(f->broker->port);
+    f->worker = worker_new(
+        proxy_uri(f->proxy),
         "store: {path: store.db}\n"
         "dead_letter: {enabled: false}\n"
         "consumer: {prefetch: 50}\n"
@@ -235,20 +219,8 @@ static int setup(void **state)
         "    options: {table: payment, columns: [id, cents], create: 'CREATE TABLE IF NOT EXISTS "
         "payment (id TEXT, cents INTEGER)'}\n"
         "    middleware: [log, retry, idempotency, recover]\n",
-        run->queue);
-    run->publisher = publisher_open(proxy_uri(run->proxy), NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    warren_publisher_close(run->publisher, 1000);
-    worker_free(run->worker);
-    proxy_free(run->proxy);
-    broker_free(run->broker);
-    free(run->queue);
-    free(run);
+        f->queue);
+    f->publisher = publisher_open(proxy_uri(f->proxy), NULL);
     return 0;
 }
 
@@ -256,18 +228,17 @@ static int teardown(void **state)
  * more; the broker 5 times. */
 static void each_payment_once(void **state)
 {
-    (void)state;
     assert_int_equal(pthread_create(&run->publishing, NULL, publish_all, NULL), 0);
     all_faults();
-    finish();
+    finish(*state);
     check_books();
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(each_payment_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(each_payment_once, setup, fixture_teardown),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, fixture_own_node, fixture_end_node);
 }

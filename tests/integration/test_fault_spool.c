@@ -12,13 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <warren/publisher.h>
-
-#include "support/broker.h"
-#include "support/peer.h"
-#include "support/proc.h"
-#include "support/test.h"
-#include "support/wait.h"
+#include "support/fixture.h"
 
 #define LONG_MS (2 * PATIENCE_MS)
 
@@ -116,12 +110,9 @@ static int child(char **argv)
 /* ---- a run ---- */
 
 struct run {
-    struct broker *broker;
-    char *directory;
-    char *spool;
+    struct fixture *f; /* the names of the queues begin with that of its queue */
     char *counts_path;
     struct counts *counts;
-    char *queues;
     char *goal;
     struct proc *child;
     unsigned copies[KEYS]; /* further ones */
@@ -133,51 +124,43 @@ struct run {
 static int set_up(void **state)
 {
     struct run *run = calloc(1, sizeof *run);
-    struct peer *peer;
+    struct fixture *f;
 
     assert_non_null(run);
-    run->broker = broker_own("fault-spool", false);
-    run->directory = scratch_new();
-    run->spool = text("%s/spool.db", run->directory);
-    run->counts_path = text("%s/counts", run->directory);
+    fixture_setup(state);
+    f = run->f = *state;
+    f->own = run;
+    run->counts_path = text("%s/counts", f->directory);
     run->counts = map_counts(run->counts_path);
-    run->queues = unique_name("kept");
-    peer = peer_new(run->broker->uri);
     for (unsigned i = 0; i < KEYS; i++) {
-        char *queue = text("%s.%u", run->queues, i);
+        char *queue = text("%s.%u", f->queue, i);
 
-        peer_declare(peer, queue, "classic");
+        peer_declare(f->peer, queue, "classic");
         free(queue);
     }
-    peer_free(peer);
-    *state = run;
     return 0;
 }
 
 static int tear_down(void **state)
 {
-    struct run *run = *state;
+    const struct fixture *f = *state;
+    struct run *run = f->own;
 
     proc_free(run->child);
     munmap(run->counts, sizeof *run->counts);
-    broker_free(run->broker);
-    scratch_free(run->directory);
-    free(run->spool);
     free(run->counts_path);
-    free(run->queues);
     free(run->goal);
-    free(run);
-    return 0;
+    return fixture_teardown(state);
 }
 
 static void start_child(struct run *run, const char *end)
 {
     const char *argv[] = {"/proc/self/exe",
                           "--child",
-                          run->broker->uri,
-                          run->spool,
+                          run->f->broker->uri,
+                          run->f->spool,
                           run->counts_path,
-                          run->queues,
+                          run->f->queue,
                           run->goal,
                           end,
                           NULL};
@@ -237,18 +220,17 @@ static void on_message(const struct peer_message *message, void *user)
 /* All that was accepted is there, in order. @return how many further copies there are */
 static unsigned drain(struct run *run)
 {
-    struct peer *peer = peer_new(run->broker->uri);
+    struct peer *peer = fixture_new_peer(run->f); /* the node was stopped */
     unsigned copies = 0;
 
     for (run->key = 0; run->key < KEYS; run->key++) {
-        char *queue = text("%s.%u", run->queues, run->key);
+        char *queue = text("%s.%u", run->f->queue, run->key);
 
         peer_drain(peer, queue, on_message, run);
         assert_int_equal(run->next[run->key], run->counts->accepted[run->key]);
         copies += run->copies[run->key];
         free(queue);
     }
-    peer_free(peer);
     assert_int_equal(run->disordered, 0);
     return copies;
 }
@@ -259,14 +241,15 @@ static unsigned drain(struct run *run)
  * arrive, once, for nothing had been sent. */
 static void an_outage_and_a_kill(void **state)
 {
-    struct run *run = *state;
+    const struct fixture *f = *state;
+    struct run *run = f->own;
 
     run->goal = text("%d", 50000);
-    broker_do(run->broker, "stop");
+    broker_do(f->broker, "stop");
     start_child(run, "killed");
     wait_for_accepted(run, 50000);
     kill_child(run);
-    broker_do(run->broker, "start");
+    broker_do(f->broker, "start");
     start_child(run, "done");
     expect_end(run);
     assert_int_equal(drain(run), 0);
@@ -276,7 +259,8 @@ static void an_outage_and_a_kill(void **state)
  * the order of first copies is kept. */
 static void kills_at_random(void **state)
 {
-    struct run *run = *state;
+    const struct fixture *f = *state;
+    struct run *run = f->own;
     const char *given = getenv("WARREN_TEST_SEED");
     unsigned seed = given ? (unsigned)atoi(given) : (unsigned)time(NULL);
     unsigned copies;
@@ -289,10 +273,10 @@ static void kills_at_random(void **state)
         start_child(run, "killed");
         wait_for_accepted(run, goal < 20000 ? goal : 20000);
         if (round % 10 == 5)
-            broker_kill(run->broker);
+            broker_kill(f->broker);
         kill_child(run);
         if (round % 10 == 7)
-            broker_do(run->broker, "start");
+            broker_do(f->broker, "start");
     }
     start_child(run, "done");
     expect_end(run);
@@ -314,5 +298,5 @@ int main(int argc, char **argv)
 
     if (argc == 8 && strcmp(argv[1], "--child") == 0)
         return child(argv + 2);
-    return cmocka_run_group_tests_name("fault_spool", tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, fixture_own_node, fixture_end_node);
 }

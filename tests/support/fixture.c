@@ -52,8 +52,8 @@ int fixture_teardown(void **state)
     tally_free(fixture->tally);
     proxy_free(fixture->proxy);
     mock_free(fixture->mock);
-    if (!fixture->peer) /* its broker went away */
-        fixture->peer = peer_new(fixture->uri ? fixture->uri : fixture->broker->uri);
+    if (!fixture->peer || own_node) /* its broker went away, or did meanwhile */
+        fixture_new_peer(fixture);
     peer_delete(fixture->peer, fixture->queue); /* with `dlq` */
     peer_delete(fixture->peer, fixture->other);
     peer_free(fixture->peer);
@@ -74,6 +74,14 @@ int fixture_teardown(void **state)
     return 0;
 }
 
+struct peer *fixture_new_peer(struct fixture *fixture)
+{
+    peer_free(fixture->peer);
+    fixture->peer = NULL; /* what follows may fail */
+    fixture->peer = peer_new(fixture->uri ? fixture->uri : fixture->broker->uri);
+    return fixture->peer;
+}
+
 void fixture_open_gate(struct fixture *fixture)
 {
     assert_int_equal(unlink(fixture->gate), 0);
@@ -83,8 +91,7 @@ void fixture_own_vhost(struct fixture *fixture)
 {
     fixture->vhost = unique_name(program_invocation_short_name);
     fixture->uri = broker_vhost(fixture->broker, fixture->vhost);
-    peer_free(fixture->peer);
-    fixture->peer = peer_new(fixture->uri);
+    fixture_new_peer(fixture);
 }
 
 void fixture_publish(struct fixture *fixture, const char *id, const char *body)

@@ -54,6 +54,9 @@ int fixture_teardown(void **state);
 int fixture_own_node(void **state);
 int fixture_end_node(void **state);
 
+/** A new connection in place of `peer`, which may have been lost with the node. @return it */
+struct peer *fixture_new_peer(struct fixture *fixture);
+
 /** What waits for the file @gate goes on. */
 void fixture_open_gate(struct fixture *fixture);
 
