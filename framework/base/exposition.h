@@ -10,13 +10,6 @@
 /** The type of that text, for HTTP. */
 #define EXPOSITION_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
-/**
- * Labels as they stand between { and }; what is no UTF-8 in a value becomes U+FFFD.
- *
- * @return to be freed; NULL: no memory
- */
-char *exposition_labels(const char *const *labels, const char *const *values, size_t count);
-
 /** Append all metrics of the process to @buffer. WARREN_OK; as buffer_append(). */
 enum warren_status exposition_write(struct buffer *buffer);
 

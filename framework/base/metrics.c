@@ -9,11 +9,11 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/exposition.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/metric_cells.h"
 #include "base/metric_check.h"
+#include "base/metric_labels.h"
 
 #define PLUGIN_SERIES_MAX 1000
 /* Of all series of plugins: the others are warren's. */
@@ -188,8 +188,8 @@ static struct warren_series *new_series(struct family *family, const char *const
     for (size_t i = 0; series->values && i < info->label_count; i++)
         series->values[i] = strndup(values[i], METRIC_VALUE_MAX);
     if (series->values)
-        series->label_text =
-            exposition_labels(info->labels, (const char *const *)series->values, info->label_count);
+        series->label_text = metric_labels_text(info->labels, (const char *const *)series->values,
+                                                info->label_count);
     series->cell = series->label_text && cells > 0 ? take_cells(family, cells) : METRIC_CELLS;
     if (!series->label_text || (cells > 0 && series->cell == METRIC_CELLS)) {
         free_series(series);
