@@ -360,6 +360,22 @@ static void a_broker_that_is_silent(void **state)
     mock_free(mock);
 }
 
+/* What takes longer than a second is told of on a terminal. */
+static void progress_is_told(void **state)
+{
+    struct mock *mock = mock_new(accept_and_rest, NULL);
+    char *path = config(mock_uri(mock), "q", "");
+    const char *const arguments[] = {"doctor", "-c", path, NULL};
+    struct command command = command_on_terminal(arguments, NULL);
+
+    (void)state;
+    command_expect(&command, 1);
+    assert_has(command.out, "connecting");
+    command_done(&command);
+    free(path);
+    mock_free(mock);
+}
+
 /* --offline asks nobody. */
 static void offline(void **state)
 {
@@ -517,6 +533,7 @@ int main(void)
         cmocka_unit_test(no_broker),
         cmocka_unit_test(wrong_password),
         cmocka_unit_test(a_broker_that_is_silent),
+        cmocka_unit_test(progress_is_told),
         cmocka_unit_test(offline),
         cmocka_unit_test(no_file),
         cmocka_unit_test(a_plugin_of_another_abi),

@@ -1,5 +1,6 @@
-/* test_tls_broker.c - TLS to a real broker, for the publisher, the worker and `warren check`: whom
- * they trust and who they are; and where that fails, a sentence that says why, without a secret.
+/* test_tls_broker.c - TLS to a real broker, for the publisher, the worker, `warren check` and
+ * `warren doctor`: whom they trust and who they are; and where that fails, a sentence that says
+ * why, without a secret.
  * Elsewhere: TLS against scripted peers (tests/unit/amqp/test_tls.c).
  */
 #include <unistd.h>
@@ -21,6 +22,7 @@ enum door {
     STRICT, /* asks for a client certificate */
     EXPIRED,
     WRONG_HOST,
+    SOON, /* its certificate ends in ten days */
     DOORS
 };
 
@@ -55,6 +57,7 @@ static int start(void **state)
     ports[STRICT] = open_door("server", true);
     ports[EXPIRED] = open_door("expired", false);
     ports[WRONG_HOST] = open_door("wronghost", false);
+    ports[SOON] = open_door("soon", false);
     return 0;
 }
 
@@ -277,6 +280,36 @@ static void wrong_password(void **state)
     refused(&(struct way){.door = TLS}, "403");
 }
 
+/* ---- what the doctor says ---- */
+
+static void doctor_says(const struct way *way, int status, const char *says)
+{
+    struct worker *worker = worker_by(way, "never");
+
+    worker->proc = command(worker, way, "doctor");
+    assert_int_equal(proc_wait(worker->proc, PATIENCE_MS), status);
+    assert_says("warren doctor", proc_stdout(worker->proc), says);
+    worker_free(worker);
+}
+
+/* A certificate that ends soon is warned of; one that has ended fails, and so does another name. */
+static void doctor(void **state)
+{
+    (void)state;
+    doctor_says(&(struct way){.door = SOON, .login = right}, 0,
+                "warn  tls                   amqps://localhost:");
+    doctor_says(&(struct way){.door = SOON, .login = right}, 0,
+                "the certificate of 'localhost' ends in 9 days");
+    doctor_says(&(struct way){.door = TLS, .login = right, .identity = "client"}, 0,
+                "ok    certificates          broker.tls.cert_file ");
+    doctor_says(&(struct way){.door = TLS, .login = right}, 0,
+                "ok    tls                   amqps://localhost:");
+    doctor_says(&(struct way){.door = TLS, .login = right, .identity = "expired"}, 1,
+                "fail  certificates          broker.tls.cert_file ");
+    doctor_says(&(struct way){.door = EXPIRED, .login = right}, 1, "certificate expired");
+    doctor_says(&(struct way){.door = WRONG_HOST}, 1, "host name mismatch");
+}
+
 /* ---- what works ---- */
 
 static struct ledger *publish_over(const struct way *way, const char *queue, unsigned count,
@@ -386,6 +419,7 @@ int main(void)
         cmocka_unit_test(unfit_client_certificate),
         cmocka_unit_test(mixed_up_ports),
         cmocka_unit_test(wrong_password),
+        cmocka_unit_test(doctor),
         cmocka_unit_test(host_name),
         cmocka_unit_test(host_address),
         cmocka_unit_test(client_certificate),

@@ -1,6 +1,5 @@
 #include "command/broker/broker_check.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "amqp/topology/doomed.h"
@@ -8,6 +7,7 @@
 #include "amqp/topology/topology.h"
 #include "app/settings.h"
 #include "base/error.h"
+#include "command/broker/broker_plan.h"
 #include "consume/runtime/runtime.h"
 
 #define CLOSE_MS 2000
@@ -19,19 +19,11 @@
 #define NOT_FOUND           404
 #define PRECONDITION_FAILED 406
 
-/* What a look at an item that the worker will declare brought. */
-enum found { PRESENT, MISSING, REFUSED };
-
 struct broker_check {
     const struct config *config;
     const struct broker_check_events *events;
     void *user;
-    struct config_exchange *exchanges; /* of the round at hand */
-    struct config_queue *queues;
-    struct config_topology round;
-    enum found *exchanges_found; /* as many as the configuration has */
-    enum found *queues_found;
-    struct warren_field wrong_argument[2]; /* of an exchange, of a queue */
+    struct broker_plan plan;
     struct loop *loop;
     struct connection *connection;
     struct topology *look;
@@ -63,144 +55,18 @@ static void finish(struct broker_check *check, enum warren_status status)
     connection_close(check->connection, CLOSE_MS);
 }
 
-/* The name in "queue 'payments' (passive)", as a word: names may hold quotes. */
-static bool is_named(const char *item, const char *kind, const char *name)
-{
-    size_t kind_len = strlen(kind);
-    size_t len = strlen(name);
-
-    return strncmp(item, kind, kind_len) == 0 && strncmp(item + kind_len, name, len) == 0 &&
-           strncmp(item + kind_len + len, "' (", 3) == 0;
-}
-
-/* Where it is noted what was found of @item; NULL if the worker will not declare it. */
-static enum found *found_of(struct broker_check *check, const char *item)
-{
-    const struct config_topology *topology = &check->config->topology;
-
-    for (size_t i = 0; i < topology->exchange_count; i++)
-        if (!topology->exchanges[i].passive &&
-            is_named(item, "exchange '", topology->exchanges[i].name))
-            return &check->exchanges_found[i];
-    for (size_t i = 0; i < topology->queue_count; i++)
-        if (!topology->queues[i].passive && is_named(item, "queue '", topology->queues[i].name))
-            return &check->queues_found[i];
-    return NULL;
-}
-
 /* ---- first round: everything is looked for ---- */
-
-static bool has_exchange(const struct config_topology *topology, const char *name)
-{
-    for (size_t i = 0; i < topology->exchange_count; i++)
-        if (strcmp(topology->exchanges[i].name, name) == 0)
-            return true;
-    return false;
-}
-
-/* Also the exchange that the argument @name is for. */
-static void look_for_other(struct broker_check *check, const struct warren_table *arguments,
-                           const char *name)
-{
-    struct config_topology *round = &check->round;
-    const struct warren_value *value = warren_table_get(arguments, name);
-    const char *other = value && value->type == WARREN_STRING ? value->as.bytes.data : "";
-
-    if (*other && !has_exchange(round, other))
-        check->exchanges[round->exchange_count++] =
-            (struct config_exchange){.name = other, .type = "direct", .passive = true};
-}
-
-static void look_for_others(struct broker_check *check)
-{
-    const struct config_topology *topology = &check->config->topology;
-
-    for (size_t i = 0; i < topology->queue_count; i++)
-        look_for_other(check, &topology->queues[i].arguments, "x-dead-letter-exchange");
-    for (size_t i = 0; i < topology->exchange_count; i++)
-        look_for_other(check, &topology->exchanges[i].arguments, "alternate-exchange");
-}
-
-static bool plan_look(struct broker_check *check)
-{
-    const struct config *config = check->config;
-    const struct config_topology *topology = &config->topology;
-    struct config_topology *round = &check->round;
-    size_t queue_max = topology->queue_count + config->subscription_count;
-    size_t exchange_max = 2 * topology->exchange_count + topology->queue_count;
-
-    check->exchanges = calloc(exchange_max + 1, sizeof *check->exchanges);
-    check->queues = calloc(queue_max + 1, sizeof *check->queues);
-    check->exchanges_found = calloc(topology->exchange_count + 1, sizeof(*check->exchanges_found));
-    check->queues_found = calloc(topology->queue_count + 1, sizeof(*check->queues_found));
-    if (!check->exchanges || !check->queues || !check->exchanges_found || !check->queues_found)
-        return false;
-    *round = (struct config_topology){.exchanges = check->exchanges, .queues = check->queues};
-    for (size_t i = 0; i < topology->exchange_count; i++) {
-        check->exchanges[i] = topology->exchanges[i];
-        check->exchanges[round->exchange_count++].passive = true;
-    }
-    for (size_t i = 0; i < topology->queue_count; i++) {
-        check->queues[i] = topology->queues[i];
-        check->queues[round->queue_count++].passive = true;
-    }
-    for (size_t i = 0; i < config->subscription_count; i++) {
-        const char *queue = config->subscriptions[i].queue;
-
-        if (!config_find_queue(round, queue))
-            check->queues[round->queue_count++] =
-                (struct config_queue){.name = queue, .type = "classic", .passive = true};
-    }
-    if (!check->events->right)
-        return true;
-    look_for_others(check);
-    return broker_rights_init(&check->rights, config) == WARREN_OK;
-}
 
 static void on_not_found(void *user, const char *item, uint16_t code, const char *text)
 {
     struct broker_check *check = user;
-    enum found *found = found_of(check, item);
+    enum broker_found *found = broker_plan_found(&check->plan, item);
 
     loop_timer_arm_ms(&check->deadline, patience_ms(check)); /* the rest needs a new channel */
     if (found)
-        *found = code == NOT_FOUND ? MISSING : REFUSED;
+        *found = code == NOT_FOUND ? BROKER_MISSING : BROKER_REFUSED;
     if (!found || code != NOT_FOUND)
         check->events->refused(check->user, item, code, text);
-}
-
-/* ---- second round: may the worker declare it, and as it is configured? ----
- *
- * What exists is declared as configured, which changes nothing: the broker compares. What is
- * missing is declared so that the broker refuses it (amqp/topology/doomed.h).
- */
-
-static void plan_trial(struct broker_check *check)
-{
-    const struct config_topology *topology = &check->config->topology;
-    struct config_topology *round = &check->round;
-
-    round->exchange_count = round->queue_count = 0;
-    for (size_t i = 0; i < topology->exchange_count; i++) {
-        struct config_exchange *exchange = &check->exchanges[round->exchange_count];
-
-        if (topology->exchanges[i].passive || check->exchanges_found[i] == REFUSED)
-            continue;
-        *exchange = topology->exchanges[i];
-        if (check->exchanges_found[i] == MISSING)
-            doomed_exchange(exchange, &check->wrong_argument[0]);
-        round->exchange_count++;
-    }
-    for (size_t i = 0; i < topology->queue_count; i++) {
-        struct config_queue *queue = &check->queues[round->queue_count];
-
-        if (topology->queues[i].passive || check->queues_found[i] == REFUSED)
-            continue;
-        *queue = topology->queues[i];
-        if (check->queues_found[i] == MISSING)
-            doomed_queue(queue, &check->wrong_argument[1]);
-        round->queue_count++;
-    }
 }
 
 /* ---- third round: what limits have consumed queues that are not as the worker would have them? */
@@ -213,15 +79,11 @@ static bool has_limit_to_tell(const struct broker_check *check, size_t index)
 {
     const struct config *config = check->config;
     const char *queue = config->subscriptions[index].queue;
-    const struct config_queue *declared;
 
     for (size_t i = 0; i < index; i++)
         if (strcmp(config->subscriptions[i].queue, queue) == 0)
             return false;
-    declared = config_find_queue(&config->topology, queue);
-    if (declared && check->queues_found[declared - config->topology.queues] != PRESENT)
-        return false;
-    return !topology_declares(check->trial, queue);
+    return broker_plan_is_present(&check->plan, queue) && !topology_declares(check->trial, queue);
 }
 
 static void probe_next(struct broker_check *check);
@@ -289,11 +151,11 @@ static void on_tried(void *user, uint32_t refused)
 static void on_trial_refused(void *user, const char *item, uint16_t code, const char *text)
 {
     struct broker_check *check = user;
-    const enum found *found = found_of(check, item);
+    const enum broker_found *found = broker_plan_found(&check->plan, item);
 
     loop_timer_arm_ms(&check->deadline, patience_ms(check));
     check->told_loss = code == 0;
-    if (found && *found == MISSING && code == PRECONDITION_FAILED && doomed_is_refusal(text))
+    if (found && *found == BROKER_MISSING && code == PRECONDITION_FAILED && doomed_is_refusal(text))
         check->events->missing(check->user, item);
     else
         check->events->refused(check->user, item, code, text);
@@ -310,8 +172,8 @@ static void on_looked(void *user, uint32_t refused)
     topology_progress(check->look, &check->looked, &total);
     topology_free(check->look); /* there may be one channel only */
     check->look = NULL;
-    plan_trial(check);
-    status = topology_new(check->connection, &check->round, &events, check, &check->trial);
+    broker_plan_trial(&check->plan);
+    status = topology_new(check->connection, &check->plan.round, &events, check, &check->trial);
     if (status != WARREN_OK)
         finish(check, error_set(check->error, status, "%s", warren_status_name(status)));
     else
@@ -337,19 +199,6 @@ static void on_open(void *user)
     topology_declare(check->look);
 }
 
-/* How many of those that the worker will declare were not yet found to be refused. */
-static size_t to_be_tried(const struct broker_check *check)
-{
-    const struct config_topology *topology = &check->config->topology;
-    size_t count = 0;
-
-    for (size_t i = 0; i < topology->exchange_count; i++)
-        count += !topology->exchanges[i].passive && check->exchanges_found[i] != REFUSED;
-    for (size_t i = 0; i < topology->queue_count; i++)
-        count += !topology->queues[i].passive && check->queues_found[i] != REFUSED;
-    return count;
-}
-
 static void on_slow(void *arg)
 {
     struct broker_check *check = arg;
@@ -361,8 +210,8 @@ static void on_slow(void *arg)
     else if (connection_state(check->connection) == CONNECTION_OPEN)
         topology_progress(check->look, &done, &total);
     if (total > 0)
-        total =
-            check->looked + total + (check->trial ? 0 : to_be_tried(check)) + check->rights.count;
+        total = check->looked + total + (check->trial ? 0 : broker_plan_to_try(&check->plan)) +
+                check->rights.count;
     check->events->progress(check->user, check->looked + done + check->asked, total);
     loop_timer_arm_ms(&check->slow, SLOW_STEP_MS);
 }
@@ -419,7 +268,8 @@ static enum warren_status set_up(struct broker_check *check, const char *name)
         status = connection_new(check->loop, &settings.connection, &connection_events, check,
                                 &check->connection, check->error);
     if (status == WARREN_OK)
-        status = topology_new(check->connection, &check->round, &look_events, check, &check->look);
+        status =
+            topology_new(check->connection, &check->plan.round, &look_events, check, &check->look);
     publisher_settings_done(&settings);
     return status;
 }
@@ -431,7 +281,11 @@ enum warren_status broker_check(const struct config *config, const char *name,
     struct broker_check check = {.config = config, .events = events, .user = user, .error = error};
     enum warren_status status;
 
-    status = plan_look(&check) ? set_up(&check, name) : WARREN_ENOMEM;
+    status = broker_plan_init(&check.plan, config, events->right);
+    if (status == WARREN_OK && events->right)
+        status = broker_rights_init(&check.rights, config);
+    if (status == WARREN_OK)
+        status = set_up(&check, name);
     if (status == WARREN_OK) {
         check.status = WARREN_ETIMEOUT; /* not ended yet */
         loop_timer_arm_ms(&check.deadline, patience_ms(&check));
@@ -450,10 +304,7 @@ enum warren_status broker_check(const struct config *config, const char *name,
     loop_timer_done(&check.deadline);
     loop_timer_done(&check.slow);
     loop_free(check.loop);
-    free(check.exchanges);
-    free(check.queues);
-    free(check.exchanges_found);
-    free(check.queues_found);
+    broker_plan_done(&check.plan);
     broker_rights_done(&check.rights);
     return status;
 }
