@@ -408,10 +408,9 @@ static void no_file(void **state)
 
 static void a_plugin_of_another_abi(void **state)
 {
-    char *more = text("state_dir: /nowhere/deep\n");
-    char *path = config("amqp://127.0.0.1:1/", "q", more);
-    struct command command = COMMAND("doctor", "--offline", "-c", path, "--set",
-                                     "plugins=" WARREN_PLUGIN_DIR "/bad_abi.so");
+    static const char plugins[] = "plugins=" WARREN_PLUGIN_DIR "/bad_abi.so";
+    char *path = config("amqp://127.0.0.1:1/", "q", "state_dir: /nowhere/deep\n");
+    struct command command = COMMAND("doctor", "--offline", "-c", path, "--set", plugins);
 
     (void)state;
     command_expect(&command, 1);
@@ -420,7 +419,6 @@ static void a_plugin_of_another_abi(void **state)
     expect_line(&command, "fail", "state-folder", "state_dir /nowhere/deep");
     command_done(&command);
     free(path);
-    free(more);
 }
 
 /* ---- for programs ---- */
