@@ -4,39 +4,20 @@
  */
 #include <signal.h>
 
-#include "support/broker.h"
-#include "support/ledger.h"
-#include "support/peer.h"
+#include "support/fixture.h"
 #include "support/proc.h"
-#include "support/test.h"
-#include "support/wait.h"
 
 #define BLOCK_MS 300  /* a caller's deadline */
 #define LATE_MS  3000 /* on a busy machine */
 #define WINDOW   100
 #define MESSAGES 100000
 
-static struct broker *broker;
-
-static int start(void **state)
-{
-    (void)state;
-    broker = broker_own("fault-publisher", false);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    broker_free(broker);
-    return 0;
-}
-
 /* ---- a run ---- */
 
 struct run {
-    char *queue; /* NULL: this run is none */
-    char *name;  /* of the publisher's connection */
+    struct fixture *f;
+    const char *queue; /* NULL: this run is none */
+    char *name;        /* of the publisher's connection */
     struct ledger *ledger;
     struct warren_publisher *publisher; /* NULL: closed */
 };
@@ -57,28 +38,21 @@ static bool is_connected(const struct run *run)
     return warren_publisher_wait_connected(run->publisher, 1, NULL) == WARREN_OK;
 }
 
-static void declare(const char *queue, const char *type)
-{
-    struct peer *peer = peer_new(broker->uri);
-
-    peer_declare(peer, queue, type);
-    peer_free(peer);
-}
-
-static void disk_alarm(bool raised)
+static void disk_alarm(struct broker *broker, bool raised)
 {
     disk_is_low = raised;
     BROKER_CTL(broker, "set_disk_free_limit", raised ? "1000000GB" : "20MB");
 }
 
 /* Messages live for ever and callers wait BLOCK_MS. The broker may be away. */
-static struct run *run_new(const char *queue)
+static struct run *run_new(struct fixture *f)
 {
     struct run *run = runs[0].queue ? &runs[1] : &runs[0];
     struct ledger_plan plan = {.pace_us = 300};
     struct warren_publisher_options options;
 
-    run->queue = text("%s", queue);
+    run->f = f;
+    run->queue = runs[0].queue ? f->other : f->queue;
     plan.routing_key = run->queue;
     run->name = unique_name("faulty");
     warren_publisher_options_init(&options);
@@ -89,27 +63,23 @@ static struct run *run_new(const char *queue)
     options.heartbeat_s = 1;
     options.connect_timeout_ms = 1000;
     run->ledger = ledger_new(MESSAGES, &plan);
-    run->publisher = publisher_open(broker->uri, &options);
+    run->publisher = publisher_open(f->broker->uri, &options);
     return run;
 }
 
 static void run_free(struct run *run)
 {
     ledger_free(run->ledger);
-    free(run->queue);
     free(run->name);
     memset(run, 0, sizeof *run);
 }
 
 /* Two threads publish to a new queue of @type, and the first messages are confirmed. */
-static struct run *run_start(const char *type)
+static struct run *run_start(struct fixture *f, const char *type)
 {
-    char *queue = unique_name(type);
-    struct run *run;
+    struct run *run = run_new(f);
 
-    declare(queue, type);
-    run = run_new(queue);
-    free(queue);
+    peer_declare(f->peer, run->queue, type);
     ledger_start(run->ledger, run->publisher, 2);
     assert_true(WAIT_FOR(ledger_confirmed(run->ledger) >= WINDOW, PATIENCE_MS));
     return run;
@@ -118,10 +88,11 @@ static struct run *run_start(const char *type)
 /* After each test: what one that failed left behind is no trouble of the next one. */
 static int clean_up(void **state)
 {
-    (void)state;
-    broker_restore(broker);
+    const struct fixture *f = *state;
+
+    broker_restore(f->broker);
     if (disk_is_low)
-        disk_alarm(false);
+        disk_alarm(f->broker, false);
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
         if (!runs[i].queue)
             continue;
@@ -130,26 +101,16 @@ static int clean_up(void **state)
             warren_publisher_close(runs[i].publisher, 0);
         run_free(&runs[i]);
     }
-    return 0;
-}
-
-/* -1: it is not there. */
-static int count_of(const char *queue)
-{
-    struct peer *peer = peer_new(broker->uri);
-    int count = peer_count(peer, queue);
-
-    peer_free(peer);
-    return count;
+    return fixture_teardown(state);
 }
 
 /* How often the broker has the queue among those that outlive it: if not at all, it lost it. */
-static char *durable(const char *queue)
+static char *durable(const struct run *run)
 {
-    return broker_eval(broker,
+    return broker_eval(run->f->broker,
                        "length(mnesia:dirty_read(rabbit_durable_queue,"
                        " rabbit_misc:r(<<\"/\">>, queue, <<\"%s\">>))).",
-                       queue);
+                       run->queue);
 }
 
 /* So many more messages are confirmed. */
@@ -162,25 +123,21 @@ static void run_on(const struct run *run, unsigned more)
                  "returned %u, in flight %u, messages in the queue %d, durably known %s",
                  run->queue, ledger_attempts(run->ledger), ledger_confirmed(run->ledger), goal,
                  is_connected(run), (unsigned)stats_of(run).connects,
-                 (unsigned)stats_of(run).returned, stats_of(run).in_flight, count_of(run->queue),
-                 durable(run->queue));
+                 (unsigned)stats_of(run).returned, stats_of(run).in_flight,
+                 peer_count(fixture_new_peer(run->f), run->queue), durable(run));
 }
 
 /* Stop the load, let everything end, compare the books with the queue. */
 static struct ledger_totals run_end(struct run *run, const char *what, const char *faults)
 {
     struct ledger_totals totals;
-    struct peer *peer;
 
     ledger_stop(run->ledger, true);
     assert_int_equal(warren_publisher_flush(run->publisher, (uint32_t)PATIENCE_MS), WARREN_OK);
     assert_int_equal(warren_publisher_close(run->publisher, 1000), WARREN_OK);
     run->publisher = NULL;
-    peer = peer_new(broker->uri);
-    ledger_drain(run->ledger, peer, run->queue);
-    peer_delete(peer, run->queue);
-    peer_free(peer);
-    ledger_report(run->ledger, broker, what, faults);
+    ledger_drain(run->ledger, fixture_new_peer(run->f), run->queue);
+    ledger_report(run->ledger, run->f->broker, what, faults);
     ledger_check(run->ledger);
     totals = ledger_totals(run->ledger);
     assert_int_equal(totals.results[WARREN_CONFIRMED], totals.accepted);
@@ -194,12 +151,12 @@ static struct ledger_totals run_end(struct run *run, const char *what, const cha
 /* The broker closes every connection, twenty times, in the middle of the load. */
 static void connections_closed_in_a_loop(void **state)
 {
-    struct run *run = run_start("quorum");
+    struct fixture *f = *state;
+    struct run *run = run_start(f, "quorum");
     struct ledger_totals totals;
 
-    (void)state;
     for (int i = 0; i < 20; i++) {
-        broker_do(broker, "cut");
+        broker_do(f->broker, "cut");
         run_on(run, 2 * WINDOW);
     }
     assert_in_range(stats_of(run).connects, 21, 30); /* no busy reconnecting */
@@ -210,19 +167,17 @@ static void connections_closed_in_a_loop(void **state)
 /* When only one publisher's connection is closed, others do not notice. */
 static void one_connection_closed(void **state)
 {
-    struct run *run = run_start("classic");
-    struct run *other = run_start("classic");
-    struct peer *peer = peer_new(broker->uri);
+    struct fixture *f = *state;
+    struct run *run = run_start(f, "classic");
+    struct run *other = run_start(f, "classic");
 
-    (void)state;
     for (int i = 0; i < 5; i++) {
-        assert_true(WAIT_FOR(broker_close_connections(broker, run->name) > 0, PATIENCE_MS));
+        assert_true(WAIT_FOR(broker_close_connections(f->broker, run->name) > 0, PATIENCE_MS));
         run_on(run, 2 * WINDOW);
     }
     assert_in_range(stats_of(run).connects, 6, 8);
     assert_int_equal(stats_of(other).connects, 1);
-    assert_int_equal(peer_consumers(peer, run->queue), 0); /* this connection lives, too */
-    peer_free(peer);
+    assert_int_equal(peer_consumers(f->peer, run->queue), 0); /* this connection lives, too */
     run_end(run, "classic, publisher", "5 closed connections, its own alone");
     run_end(other, "classic, other publisher", "none");
 }
@@ -232,15 +187,15 @@ static void one_connection_closed(void **state)
 /* The broker is killed in the middle of the load and started again. */
 static void broker_killed(void **state)
 {
-    struct run *quorum = run_start("quorum");
-    struct run *classic = run_start("classic");
+    struct fixture *f = *state;
+    struct run *quorum = run_start(f, "quorum");
+    struct run *classic = run_start(f, "classic");
     struct ledger_totals totals;
 
-    (void)state;
     for (int i = 0; i < 2; i++) {
-        broker_kill(broker);
+        broker_kill(f->broker);
         assert_true(WAIT_FOR(!is_connected(quorum) && !is_connected(classic), PATIENCE_MS));
-        broker_do(broker, "start");
+        broker_do(f->broker, "start");
         run_on(quorum, 5 * WINDOW);
         run_on(classic, 5 * WINDOW);
     }
@@ -267,25 +222,25 @@ static void check_time_limit(struct warren_publisher *publisher)
  * longer than his deadline, and when it thaws everything goes on. */
 static void broker_frozen(void **state)
 {
-    struct run *run = run_start("classic");
-    struct warren_publisher *idle = publisher_open(broker->uri, NULL);
+    struct fixture *f = *state;
+    struct run *run = run_start(f, "classic");
+    struct warren_publisher *idle = publisher_open(f->broker->uri, NULL);
     int64_t began;
 
-    (void)state;
     assert_int_equal(warren_publisher_wait_connected(idle, (uint32_t)PATIENCE_MS, NULL), WARREN_OK);
     began = now_ms();
-    broker_do(broker, "pause");
+    broker_do(f->broker, "pause");
     check_time_limit(idle);
     assert_true(WAIT_FOR(!is_connected(run), PATIENCE_MS));
     assert_true(now_ms() - began >= 1000);
     assert_false(WAIT_FOR(is_connected(run), began + 5000 - now_ms()));
-    broker_do(broker, "resume");
+    broker_do(f->broker, "resume");
     run_on(run, 5 * WINDOW);
     run_end(run, "classic, publisher, heartbeat 1 s", "SIGSTOP for 5 s");
     assert_int_equal(warren_publisher_close(idle, (uint32_t)PATIENCE_MS), WARREN_OK);
 }
 
-static void command_without_broker(void)
+static void command_without_broker(const struct broker *broker)
 {
     struct proc *late =
         WARREN("publish", "--uri", broker->uri, "--queue", "q", "--body", "x", "--timeout", "1s");
@@ -306,49 +261,43 @@ static void command_without_broker(void)
  * is closed meanwhile does not wait for it. `warren publish` says what is the matter. */
 static void broker_absent_at_start(void **state)
 {
-    char *queue = unique_name("absent");
+    struct fixture *f = *state;
     struct warren_publisher *in_vain;
     struct run *run;
     int64_t began;
 
-    (void)state;
-    declare(queue, "quorum");
-    broker_do(broker, "stop");
-    run = run_new(queue);
+    peer_declare(f->peer, f->queue, "quorum");
+    broker_do(f->broker, "stop");
+    run = run_new(f);
     ledger_publish_many(run->ledger, run->publisher, WINDOW);
     assert_int_equal(ledger_publish(run->ledger, run->publisher), WARREN_ETIMEOUT);
-    in_vain = publisher_open(broker->uri, NULL);
+    in_vain = publisher_open(f->broker->uri, NULL);
     began = now_ms();
     assert_int_equal(warren_publisher_close(in_vain, 10 * LATE_MS), WARREN_OK);
     assert_in_range(now_ms() - began, 0, LATE_MS);
-    command_without_broker();
+    command_without_broker(f->broker);
     assert_int_equal(ledger_ended(run->ledger), 0);
-    broker_do(broker, "start");
+    broker_do(f->broker, "start");
     run_end(run, "quorum, publisher", "absent at start");
-    free(queue);
 }
 
 /* ---- alarms ---- */
 
-static void memory_alarm(bool raised)
+static void run_with_alarm(struct fixture *f, void (*alarm)(struct broker *broker, bool raised),
+                           const char *faults)
 {
-    broker_memory_alarm(broker, raised);
-}
-
-static void run_with_alarm(void (*alarm)(bool raised), const char *faults)
-{
-    struct run *run = run_start("quorum");
+    struct run *run = run_start(f, "quorum");
     struct ledger_totals totals;
     unsigned refused;
 
-    alarm(true);
+    alarm(f->broker, true);
     assert_true(WAIT_FOR(stats_of(run).is_blocked, PATIENCE_MS));
     assert_true(WAIT_FOR(stats_of(run).in_flight == WINDOW, PATIENCE_MS));
     refused = ledger_attempts(run->ledger);
     /* Both callers were let go more than once. */
     assert_true(WAIT_FOR(ledger_attempts(run->ledger) >= refused + 4, PATIENCE_MS));
     assert_in_range(stats_of(run).in_flight, 1, WINDOW);
-    alarm(false);
+    alarm(f->broker, false);
     assert_true(WAIT_FOR(!stats_of(run).is_blocked, PATIENCE_MS));
     run_on(run, 5 * WINDOW);
     assert_true(stats_of(run).blocked >= 1);
@@ -360,18 +309,16 @@ static void run_with_alarm(void (*alarm)(bool raised), const char *faults)
 /* Low on memory, the broker blocks: it is seen, memory and waiting are bounded, and it passes. */
 static void memory_alarm_blocks(void **state)
 {
-    (void)state;
-    run_with_alarm(memory_alarm, "memory alarm");
+    run_with_alarm(*state, broker_memory_alarm, "memory alarm");
 }
 
 /* The same when it is low on disk. */
 static void disk_alarm_blocks(void **state)
 {
-    (void)state;
-    run_with_alarm(disk_alarm, "disk alarm");
+    run_with_alarm(*state, disk_alarm, "disk alarm");
 }
 
-static int blocked_connections(void)
+static int blocked_connections(const struct broker *broker)
 {
     char *answer = broker_eval(broker, "length([S || [{state, S}] <- "
                                        "rabbit_networking:connection_info_all([state]), "
@@ -382,9 +329,9 @@ static int blocked_connections(void)
     return count;
 }
 
-static struct proc *publish_much(const char *queue)
+static struct proc *publish_much(const struct fixture *f)
 {
-    return WARREN("publish", "--uri", broker->uri, "--queue", queue, "--body", "x", "--count",
+    return WARREN("publish", "--uri", f->broker->uri, "--queue", f->queue, "--body", "x", "--count",
                   "1000000", "--timeout", "10m", "--json");
 }
 
@@ -417,16 +364,15 @@ static bool ends_by(struct proc *proc, int signal)
  * it came; a second signal ends it at once. */
 static void blocked_command_ends_on_signals(void **state)
 {
-    char *queue = unique_name("signals");
+    struct fixture *f = *state;
     struct proc *terminated, *interrupted, *twice;
 
-    (void)state;
-    declare(queue, "classic");
-    memory_alarm(true);
-    terminated = publish_much(queue);
-    interrupted = publish_much(queue);
-    twice = publish_much(queue);
-    assert_true(WAIT_FOR(blocked_connections() == 3, PATIENCE_MS));
+    peer_declare(f->peer, f->queue, "classic");
+    broker_memory_alarm(f->broker, true);
+    terminated = publish_much(f);
+    interrupted = publish_much(f);
+    twice = publish_much(f);
+    assert_true(WAIT_FOR(blocked_connections(f->broker) == 3, PATIENCE_MS));
     proc_signal(terminated, SIGTERM);
     proc_signal(interrupted, SIGINT);
     proc_signal(twice, SIGTERM);
@@ -436,25 +382,26 @@ static void blocked_command_ends_on_signals(void **state)
     assert_int_equal(proc_wait(twice, 0), PROC_SIGNAL + SIGTERM);
     check_interrupted(terminated);
     check_interrupted(interrupted);
-    memory_alarm(false);
+    broker_memory_alarm(f->broker, false);
     proc_free(terminated);
     proc_free(interrupted);
     proc_free(twice);
-    free(queue);
 }
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, clean_up)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(connections_closed_in_a_loop, clean_up),
-        cmocka_unit_test_teardown(one_connection_closed, clean_up),
-        cmocka_unit_test_teardown(memory_alarm_blocks, clean_up),
-        cmocka_unit_test_teardown(disk_alarm_blocks, clean_up),
-        cmocka_unit_test_teardown(blocked_command_ends_on_signals, clean_up),
-        cmocka_unit_test_teardown(broker_frozen, clean_up),
-        cmocka_unit_test_teardown(broker_killed, clean_up),
-        cmocka_unit_test_teardown(broker_absent_at_start, clean_up),
+        TEST(connections_closed_in_a_loop),
+        TEST(one_connection_closed),
+        TEST(memory_alarm_blocks),
+        TEST(disk_alarm_blocks),
+        TEST(blocked_command_ends_on_signals),
+        TEST(broker_frozen),
+        TEST(broker_killed),
+        TEST(broker_absent_at_start),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, fixture_own_node, fixture_end_node);
 }
