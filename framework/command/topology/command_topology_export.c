@@ -29,7 +29,7 @@ static enum cli_status print(struct cli *cli, const struct management_topology *
     write_comment(left.amq, "of the broker's own (amq.*)");
     write_comment(left.delay, "of warren's delay queues and their exchanges");
     write_comment(left.exclusive, "exclusive queues");
-    write_comment(found->skipped, "with a NUL in them");
+    write_comment(found->skipped, "with a NUL in a text, or an argument without a name");
     return CLI_OK;
 }
 

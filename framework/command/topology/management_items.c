@@ -19,7 +19,7 @@ struct reader {
     struct warren_error *error;
     const char *what; /* "exchange" */
     size_t index;     /* of the item at hand */
-    bool skip;        /* the item at hand has a NUL in a text */
+    bool skip;        /* no file can have the item at hand: it has a NUL, or a name that is "" */
 };
 
 static enum warren_status malformed(const struct reader *r, const char *key, const char *expected)
@@ -52,10 +52,19 @@ static enum warren_status take_text(struct reader *r, const json_t *item, const 
     return *ret ? WARREN_OK : nomem(r);
 }
 
+/* The default exchange and a routing key may be "". */
+static enum warren_status take_any_name(struct reader *r, const json_t *item, const char *key,
+                                        const char **ret)
+{
+    return take_text(r, item, key, NAME_MAX_BYTES, ret);
+}
+
 static enum warren_status take_name(struct reader *r, const json_t *item, const char *key,
                                     const char **ret)
 {
-    return take_text(r, item, key, NAME_MAX_BYTES, ret);
+    enum warren_status status = take_any_name(r, item, key, ret);
+
+    return status == WARREN_OK && !**ret ? malformed(r, key, "name") : status;
 }
 
 static enum warren_status take_bool(struct reader *r, const json_t *item, const char *key,
@@ -160,6 +169,7 @@ static enum warren_status read_table(struct reader *r, const json_t *object, uns
     {
         if (strlen(key) > NAME_MAX_BYTES)
             return malformed(r, "arguments", "table whose names have at most 255 bytes");
+        r->skip = r->skip || !*key;
         fields[i].name = arena_copy(r->arena, key, strlen(key));
         if (!fields[i].name)
             return nomem(r);
@@ -183,7 +193,7 @@ static enum warren_status take_arguments(struct reader *r, const json_t *item,
         return WARREN_OK;
     if (!json_is_object(value))
         return malformed(r, "arguments", "table");
-    return read_table(r, value, 1, ret);
+    return read_table(r, value, 2, ret);
 }
 
 /* ---- items ---- */
@@ -191,7 +201,7 @@ static enum warren_status take_arguments(struct reader *r, const json_t *item,
 static enum warren_status read_exchange(struct reader *r, const json_t *item,
                                         struct config_exchange *ret)
 {
-    enum warren_status status = take_name(r, item, "name", &ret->name);
+    enum warren_status status = take_any_name(r, item, "name", &ret->name);
 
     if (status == WARREN_OK)
         status = take_name(r, item, "type", &ret->type);
@@ -245,7 +255,7 @@ static enum warren_status read_binding(struct reader *r, const json_t *item,
                                        struct config_binding *ret, const char **ret_key)
 {
     const char *kind = NULL;
-    enum warren_status status = take_name(r, item, "source", &ret->source);
+    enum warren_status status = take_any_name(r, item, "source", &ret->source);
 
     if (status == WARREN_OK)
         status = take_name(r, item, "destination", &ret->destination);
@@ -254,7 +264,7 @@ static enum warren_status read_binding(struct reader *r, const json_t *item,
     if (status == WARREN_OK && strcmp(kind, "queue") != 0 && strcmp(kind, "exchange") != 0)
         status = malformed(r, "destination_type", "queue and no exchange");
     if (status == WARREN_OK)
-        status = take_name(r, item, "routing_key", &ret->routing_key);
+        status = take_any_name(r, item, "routing_key", &ret->routing_key);
     if (status == WARREN_OK)
         status = take_arguments(r, item, &ret->arguments);
     if (status == WARREN_OK)

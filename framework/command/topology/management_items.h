@@ -16,7 +16,8 @@
 struct management_topology {
     struct config_topology topology; /* without the default exchange and the bindings to it */
     const char *const *binding_keys; /* by which the API knows each of its bindings */
-    size_t skipped; /* items with a NUL in a name or in a text of theirs: no file can have them */
+    size_t skipped; /* items that no file can have: with a NUL in a name or a text of theirs, or an
+                       argument without a name */
 };
 
 /**

@@ -243,7 +243,8 @@ void topology_print_plan(const struct topology_view *view)
         printf("Not looked at: %zu exclusive queue%s, which only a running worker can have\n",
                view->wanted.exclusive, view->wanted.exclusive == 1 ? "" : "s");
     if (view->found.skipped > 0)
-        printf("Not looked at: %zu of the broker's items, with a NUL in them\n",
+        printf("Not looked at: %zu of the broker's items, with a NUL in a text, or an argument "
+               "without a name\n",
                view->found.skipped);
     if (!view->whole)
         print_unseen(view);

@@ -31,9 +31,11 @@ static enum warren_status compare(struct topology_view *view, const struct confi
     enum warren_status status =
         topology_wanted(config, &view->found.topology, &view->arena, &view->wanted);
 
+    if (status != WARREN_OK || !view->whole)
+        return status;
     pair.shared = view->wanted.shared;
     pair.shared_count = view->wanted.shared_count;
-    return status == WARREN_OK ? topology_diff(&pair, &view->arena, &view->steps) : status;
+    return topology_diff(&pair, &view->arena, &view->steps);
 }
 
 static enum warren_status ask(struct topology_view *view, const struct config *config,
@@ -48,12 +50,22 @@ static enum warren_status ask(struct topology_view *view, const struct config *c
     memcpy(view->vhost, settings.vhost, sizeof view->vhost);
     status = management_new(&settings, &view->management, &why);
     settings_management_done(&settings);
-    if (status == WARREN_OK) {
-        snprintf(view->where, sizeof view->where, "%s", management_where(view->management));
+    if (status == WARREN_OK)
         status = management_read(view->management, &view->arena, &view->found, &why);
-    }
     view->whole = status == WARREN_OK;
+    if (view->whole)
+        snprintf(view->where, sizeof view->where, "%s", management_where(view->management));
     return view->whole ? WARREN_OK : not_seen(view, status, &why, error);
+}
+
+/* Until somebody else tells. */
+static void describe_broker(struct topology_view *view, const struct config *config)
+{
+    struct uri broker;
+
+    if (uri_parse(config->broker.uri[0], &broker, NULL) == WARREN_OK)
+        uri_describe(&broker, view->where, sizeof view->where);
+    explicit_bzero(&broker, sizeof broker);
 }
 
 enum warren_status topology_view_init(struct topology_view *view, const struct config *config,
@@ -63,6 +75,7 @@ enum warren_status topology_view_init(struct topology_view *view, const struct c
 
     *view = (struct topology_view){.whole = false};
     arena_init(&view->arena);
+    describe_broker(view, config);
     if (*config->broker.management)
         status = ask(view, config, error);
     else

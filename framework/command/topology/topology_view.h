@@ -18,7 +18,7 @@ struct topology_view {
     struct management *management;   /* NULL: not asked */
     bool whole;                      /* all was seen */
     char why[WARREN_ERROR_TEXT_MAX]; /* else: why not */
-    char where[TOPOLOGY_WHERE_SIZE]; /* who told */
+    char where[TOPOLOGY_WHERE_SIZE]; /* who told, or is to be asked */
     char vhost[URI_PART_MAX];
     struct management_topology found; /* if whole */
     struct topology_wanted wanted;
@@ -28,7 +28,7 @@ struct topology_view {
 /**
  * Ask the management API, and compare.
  *
- * @view    whole, with steps; or not, and why: without address, not reached, refused, malformed
+ * @view    whole, with steps; or not, without, and why: no address, not reached, refused, malformed
  * @config  borrowed until topology_view_done()
  * @return  WARREN_OK; WARREN_ECONFIG (a file that cannot be read), WARREN_ENOMEM, with @error
  */

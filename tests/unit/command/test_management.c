@@ -110,8 +110,8 @@ static void bindings(void **state)
     assert_int_equal(value->as.array.count, 2);
 }
 
-/* No file can have a NUL. */
-static void texts_with_a_nul(void **state)
+/* A NUL, or an argument without a name. */
+static void what_no_file_can_have(void **state)
 {
     (void)state;
     assert_int_equal(read_body(management_read_queues,
@@ -122,6 +122,9 @@ static void texts_with_a_nul(void **state)
                      WARREN_OK);
     assert_int_equal(topology.topology.queue_count, 0);
     assert_int_equal(topology.skipped, 2);
+    assert_int_equal(read_body(management_read_queues, QUEUE(",\"arguments\":{\"\":1}")),
+                     WARREN_OK);
+    assert_int_equal(topology.skipped, 1);
 }
 
 #define NAME_256                                                                                   \
@@ -147,6 +150,7 @@ static void malformed_answers(void **state)
         {management_read_queues, "{}", "no list of at most"},
         {management_read_queues, "[1]", "\"item\" of queue 1 of the list is no object"},
         {management_read_queues, "[{}]", "\"name\" of queue 1 of the list is no text"},
+        {management_read_queues, "[{\"name\":\"\"}]", "\"name\" of queue 1 of the list is no name"},
         {management_read_queues, "[{\"name\":5}]", "\"name\" of queue 1 of the list is no text"},
         {management_read_queues, "[{\"name\":\"" NAME_256 "\"}]", "no name of at most 255 bytes"},
         {management_read_queues, "[{\"name\":\"q\",\"durable\":\"true\"}]",
@@ -339,7 +343,7 @@ int main(void)
         cmocka_unit_test(exchanges),
         cmocka_unit_test(queues),
         cmocka_unit_test(bindings),
-        cmocka_unit_test(texts_with_a_nul),
+        cmocka_unit_test(what_no_file_can_have),
         cmocka_unit_test(malformed_answers),
         cmocka_unit_test(a_virtual_host_is_read),
         cmocka_unit_test(a_binding_is_removed),
