@@ -19,12 +19,13 @@
 #define SYNC_TIMES 5
 #define PIECE_SIZE 4096
 
-/* The folder of @place, which need not exist. */
+/* The folder of @place, which need not exist. A link may lead to another disk. */
 static void folder_of(const struct place *place, char folder[PATH_MAX])
 {
     char path[PATH_MAX];
 
-    snprintf(path, sizeof path, "%s", place->path);
+    if (!realpath(place->path, path))
+        snprintf(path, sizeof path, "%s", place->path);
     snprintf(folder, PATH_MAX, "%s", place->is_folder ? path : dirname(path));
 }
 

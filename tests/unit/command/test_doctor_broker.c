@@ -193,7 +193,7 @@ static void permissions(void **state)
     (void)state;
     broker_facts_note(&broker, &note);
     judge_permissions(&found, config, &broker);
-    expect(FINDING_OK, "permissions", "1 things");
+    expect(FINDING_OK, "permissions", "asked for: 1");
     note.answer = RIGHT_REFUSED;
     forget();
     broker_facts_note(&broker, &note);

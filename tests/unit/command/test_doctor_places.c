@@ -175,6 +175,27 @@ static void facts_are_gathered(void **state)
     unlink("taken");
 }
 
+/* Behind a link it is the folder of the file itself that counts. */
+static void a_link_to_another_folder(void **state)
+{
+    struct place place = {.what = "store.path", .path = "link.db", .database = true};
+
+    (void)state;
+    assert_int_equal(mkdir("real", 0700), 0);
+    helper_write("real/store.db", "12345", 5);
+    assert_int_equal(symlink("/proc/self/status", "link.db"), 0);
+    place_gather(&place, NULL, NULL);
+    assert_int_not_equal(place.facts.write_error, 0); /* no file can be made in /proc */
+    assert_int_equal(unlink("link.db"), 0);
+    assert_int_equal(symlink("real/store.db", "link.db"), 0);
+    place_gather(&place, NULL, NULL);
+    assert_int_equal(place.facts.write_error, 0);
+    assert_int_equal(place.facts.has, 5);
+    unlink("link.db");
+    unlink("real/store.db");
+    assert_int_equal(rmdir("real"), 0);
+}
+
 /* ---- plugins, certificates ---- */
 
 static void plugins(void **state)
@@ -281,6 +302,7 @@ int main(void)
         RIG_TEST(flushing),
         RIG_TEST(room),
         RIG_TEST(facts_are_gathered),
+        RIG_TEST(a_link_to_another_folder),
         RIG_TEST(plugins),
         RIG_TEST(certificates),
         RIG_TEST(a_report),
