@@ -153,13 +153,31 @@ const char *flight_file_read(int fd, uint64_t key, struct flight_file *file)
 
 /* ---- a directory of them ---- */
 
+/* What only another configuration, or other rights, can mend; else it is the disk. */
+static enum warren_status status_of(int failure)
+{
+    static const int wrong[] = {EACCES, EPERM, EROFS, ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG};
+
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        if (failure == wrong[i])
+            return WARREN_ECONFIG;
+    return WARREN_EIO;
+}
+
+static enum warren_status refuse_directory(const char *path, const char *what, int failure,
+                                           struct warren_error *error)
+{
+    return error_set(error, status_of(failure), "state_dir %s: %s%s", path, what,
+                     strerrordesc_np(failure));
+}
+
 static enum warren_status open_directory(const char *path, int *ret_fd, struct warren_error *error)
 {
     if (mkdir(path, PRIVATE_DIRECTORY_MODE) != 0 && errno != EEXIST)
-        return error_set(error, WARREN_EIO, "state_dir %s: %s", path, strerror(errno));
+        return refuse_directory(path, "", errno, error);
     *ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (*ret_fd < 0)
-        return error_set(error, WARREN_EIO, "state_dir %s: %s", path, strerror(errno));
+        return refuse_directory(path, "", errno, error);
     /* Held while one process begins, so that no other sees its file half made, or takes the same
      * one over. It waits for milliseconds. */
     while (flock(*ret_fd, LOCK_EX) != 0) {
@@ -192,8 +210,7 @@ static enum warren_status make_file(int directory, const char *path, uint64_t ke
             break;
     }
     if (file->fd < 0 || flock(file->fd, LOCK_EX | LOCK_NB) != 0)
-        return error_set(error, WARREN_EIO, "state_dir %s: cannot make a file: %s", path,
-                         strerror(errno));
+        return refuse_directory(path, "cannot make a file: ", errno, error);
     if (asprintf(&file->path, "%s/%s", path, name) < 0) {
         file->path = NULL;
         unlinkat(directory, name, 0);

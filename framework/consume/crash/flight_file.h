@@ -174,7 +174,8 @@ struct flight_heir {
  * The same in a new file of @directory, which is made if only its last part is missing.
  *
  * @heir    of the recorders of @key
- * @return  WARREN_OK; WARREN_EIO or WARREN_ENOMEM with @error
+ * @return  WARREN_OK; WARREN_ECONFIG: the directory is missing, or not to be written by this
+ *          process; WARREN_EIO or WARREN_ENOMEM. With @error
  */
 enum warren_status flight_file_create(const char *directory, const struct flight_shape *shape,
                                       uint64_t key, const struct flight_heir *heir,

@@ -92,7 +92,7 @@ struct flight {
     struct flight_metrics metrics;
 };
 
-/** WARREN_OK; WARREN_EIO or WARREN_ENOMEM with @error. Thread: main. */
+/** As flight_file_create(). Thread: main. */
 enum warren_status flight_open(const struct flight_options *options, struct flight **ret_flight,
                                struct warren_error *error);
 /**

@@ -281,7 +281,7 @@ static void the_directory_is_made(void **state)
     flight_file_close(&file, true);
     rmdir(path);
     snprintf(path, sizeof path, "%s/a/b", rig->directory);
-    assert_int_equal(create_in(rig, path, KEY, &file, &error), WARREN_EIO);
+    assert_int_equal(create_in(rig, path, KEY, &file, &error), WARREN_ECONFIG);
     assert_non_null(strstr(error.text, path));
     assert_non_null(strstr(error.text, "No such file or directory"));
 }
@@ -294,11 +294,11 @@ static void a_directory_that_cannot_be_written(void **state)
     struct flight_file file;
     char path[128];
 
-    assert_int_equal(create_in(rig, "/proc", KEY, &file, &error), WARREN_EIO);
+    assert_int_equal(create_in(rig, "/proc", KEY, &file, &error), WARREN_ECONFIG);
     assert_non_null(strstr(error.text, "state_dir /proc: cannot make a file: "));
     snprintf(path, sizeof path, "%s/file", rig->directory);
     close(open(path, O_WRONLY | O_CREAT, 0600));
-    assert_int_equal(create_in(rig, path, KEY, &file, &error), WARREN_EIO);
+    assert_int_equal(create_in(rig, path, KEY, &file, &error), WARREN_ECONFIG);
     assert_non_null(strstr(error.text, path));
     assert_non_null(strstr(error.text, "Not a directory"));
 }
