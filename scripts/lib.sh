@@ -85,6 +85,14 @@ broker_tree() {
     printf '%s\n' "$brokers/$1"
 }
 
+# debian_mirror: the mirror that this machine has its own packages from; without one debootstrap
+# knows Debian's.
+debian_mirror() {
+    # shellcheck disable=SC2016
+    apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
+        grep -m 1 '/debian/$' || true
+}
+
 # configure DIRECTORY PRESET ARGUMENT...: cmake into build/DIRECTORY, also where another generator
 # was used before.
 configure() {

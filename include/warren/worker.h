@@ -73,7 +73,7 @@ struct warren_worker_options {
 /**
  * Read the configuration, load the plugins, open the handlers.
  *
- * @return WARREN_OK; with @error: WARREN_ECONFIG, WARREN_EPLUGIN, WARREN_EIO (the disk of state_dir,
+ * @return WARREN_OK; with @error: WARREN_ECONFIG, WARREN_EPLUGIN, WARREN_EIO (disk of state_dir,
  *         store or spool), WARREN_ENOMEM; WARREN_EINVAL: @options or @ret_worker is NULL,
  *         options->size is not set, there are both a file and a text, or another worker of the
  *         process has the signals; WARREN_ETAINTED: a handler has crashed in this process
