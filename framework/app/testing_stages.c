@@ -42,7 +42,7 @@ enum warren_status testing_stages_init(struct testing_stages *testing,
     pthread_mutex_init(&testing->lock, NULL);
     condition_init(&testing->changed);
     return stages_init(&testing->stages, subscription->middlewares, subscription->middleware_count,
-                       source, &calls, testing);
+                       source, source->definition, &calls, testing);
 }
 
 void testing_stages_done(struct testing_stages *testing)

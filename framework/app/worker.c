@@ -114,10 +114,19 @@ static bool stops_at_gap(const struct config *config, const char *queue)
 }
 
 /* On the runtime's thread. */
+static void on_retired(void *user, void *token, struct edition *edition)
+{
+    struct warren_worker *worker = user;
+
+    subscriptions_retired(worker->open, token, edition);
+    sem_post(worker->wake);
+}
+
+/* On the runtime's thread. */
 static void on_gap(void *user, const char *queue, uint64_t expected, uint64_t offset)
 {
     struct warren_worker *worker = user;
-    bool stops = stops_at_gap(worker->setup.config, queue);
+    bool stops = stops_at_gap(atomic_load(&worker->reload.in_force), queue);
 
     worker_report_gap(queue, expected, offset, stops);
     if (!stops)
@@ -158,12 +167,18 @@ static enum warren_status make_runtime(struct warren_worker *worker, struct warr
     worker_state_watch(worker, &events);
     events.stopped = on_stopped;
     events.gap = on_gap;
+    events.retired = on_retired;
     if (status == WARREN_OK)
         status = settings_connection(config, "warren worker", &settings, error);
     if (status == WARREN_OK) {
         status = runtime_new(&options, &events, worker, &worker->runtime, error);
         publisher_settings_done(&settings);
     }
+    if (status == WARREN_OK)
+        subscriptions_run(worker->open, worker->runtime);
+    for (size_t i = 0; status == WARREN_OK && i < config->subscription_count; i++)
+        worker_streams_run(&worker->streams, &subscriptions[i],
+                           runtime_subscription(worker->runtime, i));
     free(subscriptions);
     return status;
 }
@@ -182,7 +197,7 @@ static enum warren_status set_up(struct warren_worker *worker,
     status = worker_setup_init(&worker->setup, options, error);
     if (status != WARREN_OK)
         return status;
-    if (worker_reload_init(&worker->reload, options, worker->setup.config) != WARREN_OK)
+    if (worker_reload_init(&worker->reload, options, &worker->setup) != WARREN_OK)
         return error_set(error, WARREN_ENOMEM, "no memory for the options");
     settings_log(worker->setup.config);
     worker->owns_log = log_start(STDERR_FILENO) == WARREN_OK;
@@ -232,6 +247,7 @@ enum warren_status warren_worker_new(const struct warren_worker_options *options
     sem_init(&worker->own_wake, 0, 0);
     worker->wake = &worker->own_wake;
     health_init(&worker->health);
+    reload_request_init(&worker->request);
     worker_orphans_init(&worker->orphans);
     worker_orphans_plugins_begin(&worker->orphans);
     status = set_up(worker, &own, &local);
@@ -247,13 +263,80 @@ enum warren_status warren_worker_new(const struct warren_worker_options *options
 
 /* ---- running ---- */
 
+static void reload(struct warren_worker *worker, const char *by, struct reload_report *report)
+{
+    const struct reload_target target = {.open = worker->open,
+                                         .runtime = worker->runtime,
+                                         .streams = &worker->streams,
+                                         .key_writer = worker->key_writer,
+                                         .publisher = worker->publisher};
+
+    worker_reload(&worker->reload, &target, by, report);
+    worker_metrics_reloaded(&worker->metrics, report);
+    admin_config(worker->admin, atomic_load(&worker->reload.in_force));
+    admin_reload(worker->admin);
+}
+
 static void hang_up(struct warren_worker *worker)
 {
+    struct reload_report report = {.busy = false};
+
     log_info("SIGHUP: reopening the handlers' files, reading the configuration again");
     worker_orphans_plugins_begin(&worker->orphans);
     subscriptions_reopen(worker->open);
-    worker_reload(&worker->reload, &worker->setup, worker->open, worker->publisher);
-    admin_reload(worker->admin);
+    reload(worker, "SIGHUP", &report);
+    worker_orphans_plugins_end(&worker->orphans);
+    reload_report_done(&report);
+}
+
+static bool is_ending(const struct warren_worker *worker)
+{
+    return worker->stopping || worker_flight_tainted(&worker->flight);
+}
+
+/* The admin listener asks for it. */
+static void take_reload_request(struct warren_worker *worker)
+{
+    struct reload_report report = {.busy = false};
+
+    if (is_ending(worker))
+        reload_request_close(&worker->request);
+    if (!reload_request_take(&worker->request))
+        return;
+    log_info("reload: reading the configuration again");
+    worker_service_reloading(&worker->service, clock_now_ns(clock_monotonic()) / 1000);
+    worker_orphans_plugins_begin(&worker->orphans);
+    reload(worker, "reload", &report);
+    worker_orphans_plugins_end(&worker->orphans);
+    worker_service_reloaded(&worker->service);
+    reload_request_answer(&worker->request, &report);
+}
+
+/* The admin listener's, on a thread of its own. */
+static int answer_reload(void *user, struct json_writer *json)
+{
+    struct warren_worker *worker = user;
+    struct reload_report report = {.busy = false};
+    int status;
+
+    reload_request_ask(&worker->request, worker->wake, &report);
+    reload_report_write(&report, json);
+    status = report.result != RELOAD_REFUSED ? 200 : report.busy ? 503 : 400;
+    reload_report_done(&report);
+    return status;
+}
+
+static void on_ended(void *user, const struct subscription *running)
+{
+    struct warren_worker *worker = user;
+
+    worker_streams_drop(&worker->streams, running);
+}
+
+static void close_retired(struct warren_worker *worker)
+{
+    worker_orphans_plugins_begin(&worker->orphans);
+    subscriptions_close_retired(worker->open, on_ended, worker);
     worker_orphans_plugins_end(&worker->orphans);
 }
 
@@ -279,7 +362,7 @@ static void take_hang_up(struct warren_worker *worker)
         return;
     if (!worker->stopping)
         worker_service_reloading(&worker->service, clock_now_ns(clock_monotonic()) / 1000);
-    if (worker->stopping || worker_flight_tainted(&worker->flight))
+    if (is_ending(worker))
         log_info("SIGHUP: nothing is opened or read again, for the worker ends");
     else
         hang_up(worker);
@@ -300,6 +383,7 @@ static void take_requests(struct warren_worker *worker)
 
     if (worker->stop_asked && !worker->stopping)
         stop(worker, "warren_worker_stop");
+    take_reload_request(worker);
     if (!worker->own_signals)
         return;
     first = atomic_load(&signals->stop);
@@ -337,10 +421,12 @@ static void wait_for_end(struct warren_worker *worker)
         if (!worker->ended)
             take_requests(worker);
         take_taint(worker);
+        close_retired(worker);
         worker_state_look(worker);
-        worker_streams_save(&worker->streams, worker->runtime, now_ms());
+        worker_streams_save(&worker->streams, now_ms());
     }
-    worker_streams_save(&worker->streams, worker->runtime, INT64_MAX);
+    reload_request_close(&worker->request);
+    worker_streams_save(&worker->streams, INT64_MAX);
 }
 
 /* A process that crashes again and again shall leave the broker and the machine some peace. */
@@ -361,13 +447,14 @@ static void wait_before_start(struct warren_worker *worker)
     sem_post(worker->wake); /* what was posted is still to be looked at */
 }
 
-static bool is_idle(void *user, size_t index)
+static bool is_idle(void *user, const struct open_subscription *which)
 {
     struct warren_worker *worker = user;
     struct runtime_stats stats;
 
-    runtime_subscription_stats(worker->runtime, index, &stats);
-    return stats.running == 0 && worker_store_may_close(worker->key_writer, &worker->setup, index);
+    runtime_subscription_stats(subscriptions_running_of(which), &stats);
+    return stats.running == 0 &&
+           worker_store_may_close(worker->key_writer, subscriptions_setup_of(which));
 }
 
 /* Handlers that are in no thread any more may write down what they keep, if that is possible. */
@@ -405,6 +492,7 @@ static enum warren_status run(struct warren_worker *worker)
         return status;
     }
     health_watch(&worker->health, worker->runtime, worker->publisher);
+    admin_reloads(worker->admin, answer_reload, worker);
     wait_for_end(worker);
     runtime_stats(worker->runtime, &stats);
     worker->abandoned = worker->end_unfinished > 0;
@@ -502,6 +590,7 @@ static void close_publisher(struct warren_worker *worker)
 static void release(struct warren_worker *worker)
 {
     health_unwatch(&worker->health);
+    reload_request_close(&worker->request);
     if (worker->abandoned) {
         runtime_join(worker->runtime);
         otlp_stop(worker->otlp, left_ms(worker, TRACES_FLUSH_MS));
@@ -514,6 +603,8 @@ static void release(struct warren_worker *worker)
     runtime_rest(worker->runtime);
     otlp_stop(worker->otlp, left_ms(worker, TRACES_FLUSH_MS));
     worker_flight_close(&worker->flight, false);
+    if (worker->open)
+        subscriptions_close_retired(worker->open, on_ended, worker);
     worker_streams_close(&worker->streams);
     subscriptions_close(worker->open);
     runtime_free(worker->runtime);
@@ -534,6 +625,8 @@ void warren_worker_free(struct warren_worker *worker)
     abandoned = worker->abandoned;
     release(worker);
     worker_metrics_done(&worker->metrics);
+    if (!abandoned)
+        reload_request_done(&worker->request);
     if (worker->own_signals)
         worker_signals_give_back();
     if (worker->owns_log) {

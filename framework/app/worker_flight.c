@@ -26,7 +26,9 @@
 #define LOG_STOP_MS 1000
 /* Messages that may be with the broker while their attempts are counted here. */
 #define NOTES_MIN 64
-#define TEXTS_MAX (1 << 24)
+/* Workers of reloads to come, besides as many as there are. */
+#define SLOTS_SPARE 64
+#define TEXTS_MAX   (1 << 24)
 
 /* ---- opening ---- */
 
@@ -102,6 +104,7 @@ enum warren_status worker_flight_open(struct worker_flight *w, const struct conf
         options.slots += (uint32_t)config->subscriptions[i].concurrency + 1; /* the loop's */
         options.notes += (uint32_t)config->subscriptions[i].prefetch;
     }
+    options.slots += options.slots + SLOTS_SPARE;
     options.key = key;
     status = flight_open(&options, &w->flight, error);
     free(key);

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
+#include "app/reload_request.h"
 #include "app/tracing_settings.h"
 #include "app/worker_flight.h"
 #include "app/worker_metrics.h"
@@ -36,6 +37,7 @@ struct warren_worker {
     struct open_subscriptions *open;
     struct worker_streams streams;
     struct worker_reload reload;
+    struct reload_request request; /* for one, by the admin listener */
     struct tracing_settings tracing;
     struct otlp *otlp; /* sends spans; NULL: nobody does */
     struct worker_orphans orphans;

@@ -22,36 +22,67 @@ static enum warren_status refused(const struct config *config, size_t index,
     return error_set(error, status, "%s: %s", where, why->text);
 }
 
-enum warren_status worker_setup_load(const struct config *config, size_t index,
-                                     struct plugin **ret_plugin, struct warren_error *error)
+static enum warren_status load(const struct config *config, size_t index, unsigned number,
+                               struct plugin **ret_plugin, struct warren_error *error)
 {
     struct warren_error why = {WARREN_OK, ""};
-    enum warren_status status = plugin_load(config->plugins[index], ret_plugin, &why);
+    enum warren_status status = plugin_load_anew(config->plugins[index], number, ret_plugin, &why);
 
     return status == WARREN_OK ? status : refused(config, index, status, &why, error);
 }
 
+enum warren_status worker_setup_load(const struct config *config, size_t index,
+                                     struct plugin **ret_plugin, struct warren_error *error)
+{
+    return load(config, index, 0, ret_plugin, error);
+}
+
 /* The plugin of that file, or of the program, if @running has it: its code is loaded already. */
-static struct plugin *borrow(const struct worker_setup *running, const char *file, size_t index)
+static struct plugin *find_loaded(const struct worker_setup *running, const char *file,
+                                  size_t index)
 {
     for (size_t i = 0; running && i < registry_count(running->registry); i++) {
         struct plugin *plugin = registry_plugin(running->registry, i);
 
         if (file ? plugin->library && strcmp(plugin->where, file) == 0 : i == index)
-            return plugin_ref(plugin);
+            return plugin;
     }
     return NULL;
 }
 
-static enum warren_status add_plugin(struct worker_setup *setup, size_t index,
-                                     const struct worker_setup *running, struct warren_error *error)
+/* @ret_plugin NULL: it is to be loaded */
+static enum warren_status borrow(const struct worker_setup *setup, size_t index,
+                                 const struct worker_setup *running, struct plugin **ret_plugin,
+                                 struct warren_error *error)
 {
-    struct plugin *plugin = borrow(running, setup->config->plugins[index], 0);
+    struct plugin *plugin = find_loaded(running, setup->config->plugins[index], 0);
+    enum plugin_file_state state = PLUGIN_FILE_OTHER;
     struct warren_error why = {WARREN_OK, ""};
-    enum warren_status status = WARREN_OK;
+    enum warren_status status = plugin ? plugin_file_look(plugin, &state, &why) : WARREN_OK;
 
-    if (!plugin)
-        status = worker_setup_load(setup->config, index, &plugin, error);
+    *ret_plugin = NULL;
+    if (status == WARREN_OK && plugin && state == PLUGIN_FILE_OVERWRITTEN)
+        status = error_set(&why, WARREN_EPLUGIN,
+                           "%s: the file was written over while its code runs: restart the worker, "
+                           "and next time copy the new file beside its place, then rename it",
+                           plugin->where);
+    if (status != WARREN_OK)
+        return refused(setup->config, index, status, &why, error);
+    if (plugin && state == PLUGIN_FILE_SAME)
+        *ret_plugin = plugin_ref(plugin);
+    return WARREN_OK;
+}
+
+static enum warren_status add_plugin(struct worker_setup *setup, size_t index,
+                                     const struct worker_setup *running, unsigned number,
+                                     struct warren_error *error)
+{
+    struct plugin *plugin;
+    struct warren_error why = {WARREN_OK, ""};
+    enum warren_status status = borrow(setup, index, running, &plugin, error);
+
+    if (status == WARREN_OK && !plugin)
+        status = load(setup->config, index, number, &plugin, error);
     if (status != WARREN_OK)
         return status;
     status = registry_add(setup->registry, plugin, &why);
@@ -60,21 +91,23 @@ static enum warren_status add_plugin(struct worker_setup *setup, size_t index,
 
 static enum warren_status add_plugins(struct worker_setup *setup,
                                       const struct warren_worker_options *options,
-                                      const struct worker_setup *running,
+                                      const struct worker_setup *running, unsigned number,
                                       struct warren_error *error)
 {
     enum warren_status status = WARREN_OK;
     struct plugin *plugin;
 
     for (size_t i = 0; status == WARREN_OK && i < options->plugin_count; i++) {
-        plugin = borrow(running, NULL, i);
-        if (!plugin)
+        plugin = find_loaded(running, NULL, i);
+        if (plugin)
+            plugin_ref(plugin);
+        else
             status = plugin_new(options->plugins[i], "built in", &plugin, error);
         if (status == WARREN_OK)
             status = registry_add(setup->registry, plugin, error);
     }
     for (size_t i = 0; status == WARREN_OK && i < setup->config->plugins_count; i++)
-        status = add_plugin(setup, i, running, error);
+        status = add_plugin(setup, i, running, number, error);
     return status;
 }
 
@@ -148,7 +181,7 @@ static enum warren_status read_config(struct worker_setup *setup,
 
 enum warren_status worker_setup_again(struct worker_setup *setup,
                                       const struct warren_worker_options *options,
-                                      const struct worker_setup *running,
+                                      const struct worker_setup *running, unsigned number,
                                       struct warren_error *error)
 {
     enum warren_status status;
@@ -166,7 +199,7 @@ enum warren_status worker_setup_again(struct worker_setup *setup,
     setup->subscriptions = calloc(setup->config->subscription_count, sizeof *setup->subscriptions);
     if (!setup->registry || !setup->subscriptions)
         return error_set(error, WARREN_ENOMEM, "no memory for the subscriptions");
-    status = add_plugins(setup, options, running, error);
+    status = add_plugins(setup, options, running, number, error);
     for (size_t i = 0; status == WARREN_OK && i < setup->config->subscription_count; i++)
         status = find_handler(setup, i, error);
     if (status == WARREN_OK)
@@ -178,7 +211,7 @@ enum warren_status worker_setup_init(struct worker_setup *setup,
                                      const struct warren_worker_options *options,
                                      struct warren_error *error)
 {
-    return worker_setup_again(setup, options, NULL, error);
+    return worker_setup_again(setup, options, NULL, 0, error);
 }
 
 void worker_setup_show(const struct worker_setup *setup)

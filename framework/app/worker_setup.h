@@ -39,12 +39,15 @@ enum warren_status worker_setup_init(struct worker_setup *setup,
                                      const struct warren_worker_options *options,
                                      struct warren_error *error);
 /**
- * worker_setup_init() while @running is: its plugins are not loaded again, whatever their files
- * have become; others are loaded until worker_setup_done().
+ * worker_setup_init() while @running is: its plugins are not loaded again, but for those that have
+ * another file at their path; others are loaded until worker_setup_done().
+ *
+ * @number  another one for each call, and not 0
+ * @return  as worker_setup_init(); WARREN_EPLUGIN also: the file of a plugin was overwritten
  */
 enum warren_status worker_setup_again(struct worker_setup *setup,
                                       const struct warren_worker_options *options,
-                                      const struct worker_setup *running,
+                                      const struct worker_setup *running, unsigned number,
                                       struct warren_error *error);
 /**
  * Load the plugin that the configuration lists as number @index; an error says where it does.

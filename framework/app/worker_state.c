@@ -57,7 +57,7 @@ static void tell_service(struct warren_worker *worker, enum warren_worker_state 
         .state = state,
         .stops = worker->stopping || !worker_flight_tainted(&worker->flight),
         .drain_timeout_ms = worker->setup.config->drain.timeout_ms,
-        .subscriptions = worker->setup.config->subscription_count,
+        .subscriptions = atomic_load(&worker->reload.in_force)->subscription_count,
     };
 
     worker_service_look(&worker->service, &worker->health, &facts, clock_now_ms(clock_monotonic()));
@@ -111,6 +111,7 @@ static enum warren_status read_stats(struct warren_worker *worker, int64_t index
                                      struct warren_worker_stats *ret_stats)
 {
     struct warren_worker_stats own = {.size = ret_stats ? ret_stats->size : 0};
+    struct subscription *running = NULL;
     struct runtime_stats stats;
 
     /* A program that was compiled against an older header knows fewer members. */
@@ -124,11 +125,10 @@ static enum warren_status read_stats(struct warren_worker *worker, int64_t index
         runtime_stats(worker->runtime, &stats);
         own.reconnects = stats.connects > 0 ? stats.connects - 1 : 0;
         count_published(&own, worker->publisher);
-    } else if ((size_t)index >= worker->setup.config->subscription_count) {
+    } else if (!(running = subscriptions_running(worker->open, (size_t)index, &own.queue))) {
         return WARREN_ENOTFOUND;
     } else {
-        runtime_subscription_stats(worker->runtime, (size_t)index, &stats);
-        own.queue = worker->setup.config->subscriptions[index].queue;
+        runtime_subscription_stats(running, &stats);
     }
     count_consumed(&own, &stats);
     memcpy(ret_stats, &own, own.size);

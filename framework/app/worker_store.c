@@ -71,6 +71,26 @@ enum warren_status worker_store_check(const struct worker_setup *setup, struct w
                      by->where);
 }
 
+enum warren_status worker_store_is_open(const struct worker_setup *setup,
+                                        struct key_writer *key_writer, struct warren_error *error)
+{
+    const struct config_subscription *by;
+
+    if (!is_needed(setup->config, &by))
+        return WARREN_OK;
+    if (!key_writer)
+        return error_set(error, WARREN_ECONFIG,
+                         "%s: the middleware idempotency needs the store, which is opened at the "
+                         "start: restart the worker",
+                         by->where);
+    if (has_transactional(setup) && !key_writer_transactor(key_writer))
+        return error_set(error, WARREN_ECONFIG,
+                         "%s: a transactional handler needs transactions of the store, which are "
+                         "made at the start: restart the worker",
+                         by->where);
+    return WARREN_OK;
+}
+
 /* ---- what is said of it ---- */
 
 static void on_failed(void *user, const char *error, size_t waiting)
@@ -158,9 +178,8 @@ void worker_store_lost(struct key_writer *key_writer, const struct flight *fligh
     transactor_abandon(transactor);
 }
 
-bool worker_store_may_close(struct key_writer *key_writer, const struct worker_setup *setup,
-                            size_t index)
+bool worker_store_may_close(struct key_writer *key_writer, const struct setup_subscription *of)
 {
-    return !key_writer || !transactional(setup, index) ||
+    return !key_writer || !of->handler->transactional ||
            !transactor_is_abandoned(key_writer_transactor(key_writer));
 }

@@ -33,7 +33,15 @@ enum warren_status worker_store_open(const struct worker_setup *setup, struct ke
  * keeps it, and what this process would write is given up. @key_writer may be NULL. */
 void worker_store_lost(struct key_writer *key_writer, const struct flight *flight);
 /** May the handler of this subscription be closed, which finalizes its statements? */
-bool worker_store_may_close(struct key_writer *key_writer, const struct worker_setup *setup,
-                            size_t index);
+bool worker_store_may_close(struct key_writer *key_writer, const struct setup_subscription *of);
+
+/**
+ * Can @setup be run with what is open?
+ *
+ * @return WARREN_OK; WARREN_ECONFIG with @error: it needs a store, or transactions, which are made
+ *         at the start
+ */
+enum warren_status worker_store_is_open(const struct worker_setup *setup,
+                                        struct key_writer *key_writer, struct warren_error *error);
 
 #endif

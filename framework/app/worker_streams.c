@@ -29,7 +29,8 @@
 #define NAME_MAX_SIZE 1024 /* vhost, queue and handler */
 
 struct worker_stream {
-    size_t index; /* of the subscription */
+    const struct subscription *running;      /* NULL: it does not yet */
+    const struct runtime_subscription *what; /* of that; only compared */
     const char *queue;
     char *path;
     int fd;
@@ -139,9 +140,9 @@ static bool is_same(const struct config_subscription *a, const struct config_sub
 
 /* Not of the broker's address: it may get another, and the stream be the same. */
 static enum warren_status name_file(struct worker_stream *stream, const struct config *config,
-                                    struct warren_error *error)
+                                    size_t index, struct warren_error *error)
 {
-    const struct config_subscription *own = &config->subscriptions[stream->index];
+    const struct config_subscription *own = &config->subscriptions[index];
     char name[NAME_MAX_SIZE];
     unsigned earlier = 0;
     struct uri uri;
@@ -153,7 +154,7 @@ static enum warren_status name_file(struct worker_stream *stream, const struct c
 
     if (status != WARREN_OK)
         return status;
-    for (size_t i = 0; i < stream->index; i++)
+    for (size_t i = 0; i < index; i++)
         earlier += is_same(own, &config->subscriptions[i]);
     length =
         snprintf(name, sizeof name, "%s\n%s\n%s\n%u", uri.vhost, own->queue, own->handler, earlier);
@@ -190,38 +191,69 @@ static void report_nowhere(const char *queue)
               LOG_TEXT("queue", queue));
 }
 
+static bool make_room(struct worker_streams *streams)
+{
+    struct worker_stream *items;
+
+    if (streams->count < streams->room)
+        return true;
+    items = realloc(streams->items, (streams->count + 8) * sizeof *items);
+    if (!items)
+        return false;
+    streams->items = items;
+    streams->room = streams->count + 8;
+    return true;
+}
+
+enum warren_status worker_streams_add(struct worker_streams *streams, const struct config *config,
+                                      size_t index, struct runtime_subscription *what,
+                                      struct warren_error *error)
+{
+    struct worker_stream *stream;
+    enum warren_status status;
+
+    if (!what->is_stream)
+        return WARREN_OK;
+    if (!config->state_dir) {
+        report_nowhere(what->queue);
+        return WARREN_OK;
+    }
+    if (!make_room(streams))
+        return error_set(error, WARREN_ENOMEM, "out of memory");
+    stream = &streams->items[streams->count++];
+    *stream = (struct worker_stream){.what = what, .queue = what->queue, .fd = -1};
+    status = name_file(stream, config, index, error);
+    if (status == WARREN_OK)
+        status = open_file(stream, error);
+    if (status != WARREN_OK)
+        return status;
+    what->begin = stream->saved;
+    report_begin(stream);
+    if (stream->saved == STREAM_AS_CONFIGURED)
+        save(stream, stream_begin_later(what->arguments));
+    return WARREN_OK;
+}
+
 enum warren_status worker_streams_open(struct worker_streams *streams, const struct config *config,
                                        struct runtime_subscription *subscriptions,
                                        struct warren_error *error)
 {
-    *streams =
-        (struct worker_streams){calloc(config->subscription_count, sizeof *streams->items), 0, 0};
-    if (!streams->items)
-        return error_set(error, WARREN_ENOMEM, "out of memory");
-    for (size_t i = 0; i < config->subscription_count; i++) {
-        struct worker_stream *stream = &streams->items[streams->count];
-        enum warren_status status;
+    enum warren_status status = WARREN_OK;
 
-        if (!subscriptions[i].is_stream)
-            continue;
-        if (!config->state_dir) {
-            report_nowhere(subscriptions[i].queue);
-            continue;
+    *streams = (struct worker_streams){.items = NULL};
+    for (size_t i = 0; status == WARREN_OK && i < config->subscription_count; i++)
+        status = worker_streams_add(streams, config, i, &subscriptions[i], error);
+    return status;
+}
+
+void worker_streams_run(struct worker_streams *streams, const struct runtime_subscription *what,
+                        const struct subscription *running)
+{
+    for (size_t i = 0; i < streams->count; i++)
+        if (streams->items[i].what == what) {
+            streams->items[i].running = running;
+            streams->items[i].what = NULL;
         }
-        *stream =
-            (struct worker_stream){.index = i, .queue = config->subscriptions[i].queue, .fd = -1};
-        streams->count++;
-        status = name_file(stream, config, error);
-        if (status == WARREN_OK)
-            status = open_file(stream, error);
-        if (status != WARREN_OK)
-            return status;
-        subscriptions[i].begin = stream->saved;
-        report_begin(stream);
-        if (stream->saved == STREAM_AS_CONFIGURED)
-            save(stream, stream_begin_later(subscriptions[i].arguments));
-    }
-    return WARREN_OK;
 }
 
 /* ---- while it runs ---- */
@@ -231,22 +263,44 @@ int worker_streams_sleep_ms(const struct worker_streams *streams, int64_t ms)
     return (int)(streams->count > 0 && (ms < 0 || ms > SAVE_MS) ? SAVE_MS : ms);
 }
 
-void worker_streams_save(struct worker_streams *streams, const struct runtime *runtime,
-                         int64_t now_ms)
+static void save_now(struct worker_stream *stream)
+{
+    if (stream->running)
+        save(stream, runtime_subscription_begin(stream->running));
+}
+
+void worker_streams_save(struct worker_streams *streams, int64_t now_ms)
 {
     if (now_ms < streams->due_ms)
         return;
     for (size_t i = 0; i < streams->count; i++)
-        save(&streams->items[i], runtime_subscription_begin(runtime, streams->items[i].index));
+        save_now(&streams->items[i]);
     streams->due_ms = now_ms < INT64_MAX ? now_ms + SAVE_MS : now_ms;
+}
+
+static void close_stream(struct worker_stream *stream)
+{
+    descriptors_close(stream->fd);
+    free(stream->path);
+}
+
+void worker_streams_drop(struct worker_streams *streams, const struct subscription *running)
+{
+    for (size_t i = streams->count; i > 0; i--) {
+        struct worker_stream *stream = &streams->items[i - 1];
+
+        if (stream->running != running)
+            continue;
+        save_now(stream);
+        close_stream(stream);
+        *stream = streams->items[--streams->count];
+    }
 }
 
 void worker_streams_close(struct worker_streams *streams)
 {
-    for (size_t i = 0; i < streams->count; i++) {
-        descriptors_close(streams->items[i].fd);
-        free(streams->items[i].path);
-    }
+    for (size_t i = 0; i < streams->count; i++)
+        close_stream(&streams->items[i]);
     free(streams->items);
-    *streams = (struct worker_streams){NULL, 0, 0};
+    *streams = (struct worker_streams){.items = NULL};
 }

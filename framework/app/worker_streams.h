@@ -13,6 +13,7 @@ struct worker_stream;
 struct worker_streams {
     struct worker_stream *items;
     size_t count;
+    size_t room;
     int64_t due_ms; /* when they are saved next */
 };
 
@@ -29,12 +30,27 @@ enum warren_status worker_streams_open(struct worker_streams *streams, const str
                                        struct runtime_subscription *subscriptions,
                                        struct warren_error *error);
 
+/**
+ * The subscription @index of @config, which a reload adds. Nothing is done with one that is on no
+ * stream.
+ *
+ * @what    its `begin` is written
+ * @return  as worker_streams_open(); worker_streams_drop() if it is not added after all
+ */
+enum warren_status worker_streams_add(struct worker_streams *streams, const struct config *config,
+                                      size_t index, struct runtime_subscription *what,
+                                      struct warren_error *error);
+/** What that one, or those of worker_streams_open() in their order, are for the runtime. */
+void worker_streams_run(struct worker_streams *streams, const struct runtime_subscription *what,
+                        const struct subscription *running);
+/** Save a last time, and give the file up; that of @running, or, NULL, those that do not run. */
+void worker_streams_drop(struct worker_streams *streams, const struct subscription *running);
+
 /** How long the main thread may sleep, which otherwise would for @ms (-1: for ever). */
 int worker_streams_sleep_ms(const struct worker_streams *streams, int64_t ms);
 
 /** Save what has changed, if it is time; INT64_MAX as @now_ms: it is the end. */
-void worker_streams_save(struct worker_streams *streams, const struct runtime *runtime,
-                         int64_t now_ms);
+void worker_streams_save(struct worker_streams *streams, int64_t now_ms);
 
 void worker_streams_close(struct worker_streams *streams);
 

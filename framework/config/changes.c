@@ -1,25 +1,100 @@
 /* changes.c - what of a new configuration a running worker cannot take over. */
+#include <stdio.h>
 #include <string.h>
 
 #include "config/options.h"
+
+#define NAME_SIZE   640
+#define VALUES_SIZE 96
+
+struct changes {
+    config_change_fn *differs;
+    void *user;
+};
+
+/* ---- why ---- */
+
+/* What begins so, the first one that fits. */
+static const struct {
+    const char *begin;
+    const char *why;
+} reasons[] = {
+    {"broker.", "it is of the connections, which stay open"},
+    {"state_dir", "the flight recorder and the places of streams are open there"},
+    {"consumer.", "the connection was made with it"},
+    {"publisher.", "the publisher was made with it"},
+    {"delay.", "the publisher was made with it"},
+    {"spool.", "the publisher has its spool open"},
+    {"store.", "the database is open"},
+    {"drain.", "what ends a process with a crashed handler was set up with it"},
+    {"crash.", "the flight recorder counts by it"},
+    {"admin.", "the admin listener is open"},
+    {"tracing.", "what sends spans runs"},
+    {"", "the worker was made with it"},
+};
+
+static const char *why_of(const char *name)
+{
+    size_t i = 0;
+
+    while (strncmp(name, reasons[i].begin, strlen(reasons[i].begin)) != 0)
+        i++;
+    return reasons[i].why;
+}
+
+/* What is not told whole: its parts are. */
+static bool has_parts(const struct warren_option *row)
+{
+    return strcmp(row->name, "subscriptions") == 0 || strcmp(row->name, "middleware") == 0;
+}
+
+static bool is_number(const struct warren_option *row)
+{
+    return row->type == WARREN_OPTION_INT || row->type == WARREN_OPTION_SIZE ||
+           row->type == WARREN_OPTION_DURATION;
+}
+
+/* ": 10 > 20", where that is short. */
+static void write_values(const struct warren_option *row, const struct config_value *a,
+                         const struct config_value *b, char text[VALUES_SIZE])
+{
+    char before[CONFIG_NUMBER_SIZE];
+    char now[CONFIG_NUMBER_SIZE];
+
+    text[0] = '\0';
+    if (row->type == WARREN_OPTION_ENUM)
+        snprintf(text, VALUES_SIZE, ": %s > %s", a->text, b->text);
+    if (!is_number(row))
+        return;
+    config_value_number(row->type, a->integer, before, sizeof before);
+    config_value_number(row->type, b->integer, now, sizeof now);
+    snprintf(text, VALUES_SIZE, ": %s > %s", before, now);
+}
+
+/* @queue NULL: they are options of the worker. */
+static void compare_values(const struct changes *changes, const struct config_table *table,
+                           const struct config_value *a, const struct config_value *b,
+                           const char *queue)
+{
+    for (size_t i = 0; table->rows[i].name; i++) {
+        const struct warren_option *row = &table->rows[i];
+        bool reloads = table->places[i].flags & CONFIG_OPTION_RELOADS;
+        char values[VALUES_SIZE];
+        char name[NAME_SIZE];
+
+        if (has_parts(row) || config_value_equal(row->type, &a[i], &b[i]))
+            continue;
+        write_values(row, &a[i], &b[i], values);
+        snprintf(name, sizeof name, "%s%s%s%s", row->name, queue ? " of " : "", queue ? queue : "",
+                 reloads ? values : "");
+        changes->differs(changes->user, name, reloads ? NULL : why_of(row->name));
+    }
+}
 
 static bool same_subscription(const struct config_subscription *a,
                               const struct config_subscription *b)
 {
     return strcmp(a->queue, b->queue) == 0 && strcmp(a->handler, b->handler) == 0;
-}
-
-/* @queue NULL: they are options of the worker. */
-static void compare_values(struct name_list *changes, const struct config_table *table,
-                           const struct config_value *a, const struct config_value *b,
-                           const char *queue)
-{
-    for (size_t i = 0; table->rows[i].name; i++)
-        if (!(table->places[i].flags & CONFIG_OPTION_RELOADS) &&
-            (int)table->rows[i].type != WARREN_OPTION_CHAIN &&
-            !config_value_equal(table->rows[i].type, &a[i], &b[i]))
-            name_list_add(changes, "%s%s%s", table->rows[i].name, queue ? " of " : "",
-                          queue ? queue : "");
 }
 
 bool config_same_chain(const struct config_subscription *a, const struct config_subscription *b)
@@ -47,33 +122,40 @@ const struct config_subscription *config_same_subscription(const struct config *
     return NULL;
 }
 
-static void compare_subscriptions(struct name_list *changes, const struct config *before,
-                                  const struct config *now)
+void config_changes(const struct config *before, const struct config *now,
+                    config_change_fn *differs, void *user)
 {
-    size_t found = 0;
+    const struct changes changes = {differs, user};
 
-    for (size_t i = 0; i < before->subscription_count; i++) {
-        const struct config_subscription *old = &before->subscriptions[i];
-        const struct config_subscription *new = config_same_subscription(before, i, now);
-
-        if (!new) {
-            name_list_add(changes, "end of subscription %s", old->queue);
-            continue;
-        }
-        found++;
-        compare_values(changes, &config_subscription_table, old->written.values,
-                       new->written.values, old->queue);
-        if (!config_same_chain(old, new))
-            name_list_add(changes, "chain of %s", old->queue);
-    }
-    if (found < now->subscription_count)
-        name_list_add(changes, "a new subscription");
+    compare_values(&changes, &config_options_table, before->private->values, now->private->values,
+                   NULL);
 }
 
-void config_changes(const struct config *before, const struct config *now,
-                    struct name_list *changes)
+void config_subscription_changes(const struct config_subscription *before,
+                                 const struct config_subscription *now, config_change_fn *differs,
+                                 void *user)
 {
-    compare_values(changes, &config_options_table, before->private->values, now->private->values,
-                   NULL);
-    compare_subscriptions(changes, before, now);
+    const struct changes changes = {differs, user};
+
+    compare_values(&changes, &config_subscription_table, before->written.values,
+                   now->written.values, before->queue);
+}
+
+bool config_subscription_differs(const struct config_subscription *a,
+                                 const struct config_subscription *b, const char *name)
+{
+    const struct config_table *table = &config_subscription_table;
+    size_t i = 0;
+
+    while (strcmp(table->rows[i].name, name) != 0)
+        i++;
+    return !config_value_equal(table->rows[i].type, &a->written.values[i], &b->written.values[i]);
+}
+
+bool config_topology_differs(const struct config *a, const struct config *b)
+{
+    size_t i = CONFIG_topology_node;
+
+    return !config_value_equal(config_options[i].type, &a->private->values[i],
+                               &b->private->values[i]);
 }

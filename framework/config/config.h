@@ -239,13 +239,22 @@ const char *config_options_differ(const struct warren_options *a, const struct w
  */
 void config_options_show(const struct warren_options *options, const char *name, int64_t value);
 
-/**
- * What differs between two configurations besides the options of middlewares and those that change
- * while a worker runs: names such as "consumer.prefetch, topology, chain of payments" are added to
- * @changes. After config_chains() on both.
- */
+/** @name of what differs, such as "consumer.prefetch: 10 > 20", and @why a worker that runs cannot
+ * take it over; NULL: it can. */
+typedef void config_change_fn(void *user, const char *name, const char *why);
+/** Which options differ between two configurations, but those of subscriptions and middlewares. */
 void config_changes(const struct config *before, const struct config *now,
-                    struct name_list *changes);
+                    config_change_fn *differs, void *user);
+
+/** Which rows of a subscription differ: "prefetch of payments: 10 > 20". */
+void config_subscription_changes(const struct config_subscription *before,
+                                 const struct config_subscription *now, config_change_fn *differs,
+                                 void *user);
+/** Does that row, such as "options"? */
+bool config_subscription_differs(const struct config_subscription *a,
+                                 const struct config_subscription *b, const char *name);
+/** What is written of the topology. */
+bool config_topology_differs(const struct config *a, const struct config *b);
 
 /** The subscription of @now that is the one at @index of @before: same queue, handler, place. */
 const struct config_subscription *config_same_subscription(const struct config *before,

@@ -49,7 +49,8 @@ static void write_default(FILE *out, const struct warren_option *option)
 }
 
 /* @variable NULL: it has none. */
-static void write_row(FILE *out, const struct warren_option *row, const char *variable)
+static void write_row(FILE *out, const struct warren_option *row, const char *variable,
+                      bool reloads)
 {
     fprintf(out, "| `%s` | ", row->name);
     write_type(out, row, "`");
@@ -59,7 +60,7 @@ static void write_row(FILE *out, const struct warren_option *row, const char *va
         fprintf(out, " | `%s`", variable);
     fputs(" | ", out);
     write_cell(out, row->help);
-    fputs(" |\n", out);
+    fputs(reloads ? " *Reloads.* |\n" : " |\n", out);
 }
 
 /* @section NULL: the options that are in none. */
@@ -77,15 +78,18 @@ static void write_section(FILE *out, const char *section)
             !(section ? strncmp(name, section, len) == 0 && name[len] == '.' : !strchr(name, '.')))
             continue;
         config_option_variable(&config_options[i], variable);
-        write_row(out, &config_options[i], variable);
+        write_row(out, &config_options[i], variable,
+                  config_option_has(&config_options[i], CONFIG_OPTION_RELOADS));
     }
 }
 
-static void write_table(FILE *out, const struct warren_option *table)
+/* @places NULL: nothing is known of its rows. */
+static void write_table(FILE *out, const struct warren_option *table,
+                        const struct config_place *places)
 {
     fputs("| key | type and range | default | meaning |\n|---|---|---|---|\n", out);
-    for (; table->name; table++)
-        write_row(out, table, NULL);
+    for (size_t i = 0; table[i].name; i++)
+        write_row(out, &table[i], NULL, places && places[i].flags & CONFIG_OPTION_RELOADS);
 }
 
 static void write_sections(FILE *out)
@@ -101,7 +105,7 @@ static void write_middlewares(FILE *out, const struct config_middleware_help *mi
     for (; middlewares && middlewares->name; middlewares++) {
         fprintf(out, "\n### %s\n\n%s\n\n", middlewares->name, middlewares->help);
         if (middlewares->options && middlewares->options->name)
-            write_table(out, middlewares->options);
+            write_table(out, middlewares->options, NULL);
         else
             fputs("It takes no options.\n", out);
     }
@@ -125,7 +129,7 @@ static void write_part(FILE *out, const char *name,
         const char *kind = strchr(tables[i]->what, ' ') + 1;
 
         if (strncmp(name, kind, strlen(kind)) == 0)
-            write_table(out, tables[i]->rows);
+            write_table(out, tables[i]->rows, tables[i]->places);
     }
 }
 

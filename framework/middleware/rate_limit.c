@@ -101,9 +101,13 @@ static void limit_init(struct shared *fresh, const struct warren_options *given)
     limit->plan = read_plan(given);
 }
 
+/* Of the running one, what the last reload wanted. */
 static bool same_plans(const struct shared *running, const struct shared *fresh)
 {
-    return same(&((const struct limit *)running)->plan, &((const struct limit *)fresh)->plan);
+    const struct limit *limit = (const struct limit *)running;
+
+    return same(limit->changed ? &limit->wanted : &limit->plan,
+                &((const struct limit *)fresh)->plan);
 }
 
 static struct limit *limit_of(const struct limit_user *user)

@@ -2,6 +2,7 @@
 #include "observe/admin.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/exposition.h"
@@ -74,11 +75,38 @@ static void profile(struct http_exchange *exchange, void *user)
     debug_profile(&admin->looking, exchange);
 }
 
+static void run_reload(struct errand *errand, struct errand_answer *answer)
+{
+    struct admin *admin = list_entry(errand, struct admin, reloading);
+    struct json_writer json;
+    struct buffer buffer;
+
+    buffer_init(&buffer, ADMIN_ANSWER_MAX);
+    json_writer_init(&json, &buffer);
+    answer->status = admin->reload(admin->reload_user, &json);
+    answer->type = HTTP_TYPE_JSON;
+    answer->len = buffer_len(&buffer);
+    if (json.status == WARREN_OK)
+        answer->body = strndup((const char *)buffer_front(&buffer), answer->len);
+    buffer_done(&buffer);
+}
+
+static void ask_for_reload(struct http_exchange *exchange, void *user)
+{
+    struct admin *admin = user;
+
+    if (!atomic_load(&admin->has_reload))
+        http_answer_error(exchange, 503, "the worker starts");
+    else
+        errand_run(&admin->reloading, exchange, ADMIN_RELOAD_MS, run_reload, 0);
+}
+
 static const struct http_route routes[] = {{"GET", "/metrics", HTTP_READ, metrics, 0},
                                            {"GET", "/healthz", HTTP_OPEN, health, 0},
                                            {"GET", "/readyz", HTTP_OPEN, health, 1},
                                            {"GET", "/debug/threads", HTTP_READ, threads, 0},
                                            {"GET", "/debug/profile", HTTP_READ, profile, 0},
+                                           {"POST", "/api/reload", HTTP_CHANGE, ask_for_reload, 0},
                                            ADMIN_PAGE_ROUTES,
                                            {0}};
 
@@ -209,6 +237,7 @@ enum warren_status admin_open(const struct config *config, struct health *health
     if (!admin)
         return error_set(error, WARREN_ENOMEM, "no memory for the admin listener");
     admin->config = config;
+    atomic_store(&admin->in_force, config);
     letters_init(&admin->letters, config);
     admin->health = health;
     status = read_address(config, &admin->address, error);
@@ -230,6 +259,24 @@ void admin_own(struct admin *admin, const char *file, char *const *sets, size_t 
         letters_own(&admin->letters, file, sets, set_count, start);
 }
 
+void admin_reloads(struct admin *admin, int (*reload)(void *user, struct json_writer *json),
+                   void *user)
+{
+    if (!admin)
+        return;
+    admin->reload = reload;
+    admin->reload_user = user;
+    atomic_store(&admin->has_reload, true);
+}
+
+void admin_config(struct admin *admin, const struct config *config)
+{
+    if (!admin)
+        return;
+    atomic_store(&admin->in_force, config);
+    atomic_store(&admin->letters.config, config);
+}
+
 void admin_reload(struct admin *admin)
 {
     if (admin)
@@ -241,9 +288,11 @@ void admin_close(struct admin *admin, bool abandoned)
     if (!admin)
         return;
     errand_end(&admin->looking);
+    errand_end(&admin->reloading);
     if (admin->server)
         http_server_stop(admin->server);
     errand_done(&admin->looking);
+    errand_done(&admin->reloading);
     loop_timer_done(&admin->beat);
     admin_page_done(admin);
     http_server_free(admin->server);

@@ -10,6 +10,7 @@
 
 #include <warren/worker.h>
 
+#include "base/json_writer.h"
 #include "base/process_state.h"
 #include "config/config.h"
 #include "observe/health.h"
@@ -40,6 +41,18 @@ enum warren_status admin_open(const struct config *config, struct health *health
  * `warren dlq` can be run beside it. All borrowed. */
 void admin_own(struct admin *admin, const char *file, char *const *sets, size_t set_count,
                const struct process_state *start);
+/**
+ * Who reads the configuration again when POST /api/reload asks for it. @reload writes the answer
+ * and returns its status; it is called on a thread of its own, one call at a time, and returns
+ * within ADMIN_RELOAD_MS, or when the worker ends, which is before admin_close().
+ */
+void admin_reloads(struct admin *admin, int (*reload)(void *user, struct json_writer *json),
+                   void *user);
+#define ADMIN_RELOAD_MS 60000
+
+/** @config is in force now: which dead-letter queues there are. Borrowed as that of admin_open().
+ */
+void admin_config(struct admin *admin, const struct config *config);
 /** SIGHUP: read token and certificates again. */
 void admin_reload(struct admin *admin);
 

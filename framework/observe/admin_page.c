@@ -35,7 +35,7 @@ void admin_page_file(struct http_exchange *exchange, void *user)
 static enum warren_status write_event(struct admin *admin, struct buffer *buffer)
 {
     const struct snapshot_source source = {.health = admin->health,
-                                           .config = admin->config,
+                                           .config = atomic_load(&admin->in_force),
                                            .may_change = admin->config->admin.token_file != NULL};
     enum warren_status status = buffer_append(buffer, "data: ", 6);
     struct json_writer json;
@@ -121,7 +121,7 @@ void admin_page_letters(struct http_exchange *exchange, void *user)
 
     buffer_init(&buffer, ADMIN_ANSWER_MAX);
     json_writer_init(&json, &buffer);
-    snapshot_dead_letters(admin->config, &json);
+    snapshot_dead_letters(atomic_load(&admin->in_force), &json);
     admin_answer(exchange, 200, HTTP_TYPE_JSON, &buffer, json.status);
 }
 

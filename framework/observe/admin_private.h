@@ -15,10 +15,15 @@
 struct admin {
     struct http_server *server;
     struct http_address address;
-    const struct config *config;
+    const struct config *config;             /* of the beginning, */
+    _Atomic(const struct config *) in_force; /* and of the day */
     struct loop_timer beat;
     struct health *health;
-    struct errand looking;     /* into this process */
+    struct errand looking;                               /* into this process */
+    struct errand reloading;                             /* the configuration: */
+    int (*reload)(void *user, struct json_writer *json); /* NULL: nobody does it yet, */
+    void *reload_user;                                   /* which @has_reload says */
+    atomic_bool has_reload;
     struct http_piece *latest; /* snapshot; NULL: none */
     int64_t latest_ms;
     struct letters letters;

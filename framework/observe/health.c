@@ -127,9 +127,8 @@ static void add_all(struct health *h, struct reasons *reasons, int64_t now_ms)
     if (!h->runtime)
         return;
     add_silent(reasons, "consumes", &h->consume, now_ms);
-    for (size_t i = 0; i < runtime_subscription_count(h->runtime); i++)
-        if (runtime_look_read(h->runtime, i, &seen))
-            add_overdue(reasons, &seen);
+    for (size_t i = 0; runtime_look_read(h->runtime, i, &seen); i++)
+        add_overdue(reasons, &seen);
 }
 
 static void find_all(struct health *h, struct reasons *reasons, int64_t now_ms)
@@ -193,13 +192,10 @@ static void write_subscription(struct json_writer *json, const struct subscripti
  * all are */
 static bool look_at_all(struct health *h, struct json_writer *json, char reason[HEALTH_REASON_MAX])
 {
-    size_t count = h->runtime ? runtime_subscription_count(h->runtime) : 0;
     struct subscription_look seen;
     bool ready = true;
 
-    for (size_t i = 0; i < count; i++) {
-        if (!runtime_look_read(h->runtime, i, &seen))
-            break;
+    for (size_t i = 0; h->runtime && runtime_look_read(h->runtime, i, &seen); i++) {
         if (json)
             write_subscription(json, &seen);
         if (!look_state_is_ready(seen.state) && ready) {

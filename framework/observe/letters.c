@@ -295,7 +295,7 @@ void letters_ask(struct letters *l, enum letters_action action, struct loop *loo
         http_answer_error(
             exchange, 400,
             "a parameter is longer than 1023 bytes, holds a NUL, or a % without two digits");
-    } else if (!is_dead_queue(l->config, wish.queue)) {
+    } else if (!is_dead_queue(atomic_load(&l->config), wish.queue)) {
         http_answer_error(exchange, 404,
                           "no subscription of this worker has that dead-letter queue");
     } else if ((fault = fault_of(&wish, action))) {

@@ -33,7 +33,7 @@ enum letters_action {
 };
 
 struct letters {
-    const struct config *config;
+    _Atomic(const struct config *) config;
     _Atomic(const char *) file; /* NULL: this process is not `warren run` */
     const char *const *sets;
     size_t set_count;

@@ -10,10 +10,21 @@
 
 #include <warren/middleware.h>
 
+#include "base/siphash.h"
+
 /** Rows of a table; a longer one has no end. */
 #define PLUGIN_ROWS_MAX 256
 /** Bytes of the name of a plugin, a handler or a middleware. */
 #define PLUGIN_NAME_MAX 64
+
+/** A file as it was when it was loaded. */
+struct plugin_file {
+    uint64_t device;
+    uint64_t inode;
+    int64_t size;
+    int64_t changed_ns;            /* its modification time */
+    uint8_t content[SIPHASH_SIZE]; /* a hash of it */
+};
 
 /** A plugin as the host sees it. Texts are the plugin's own. */
 struct plugin {
@@ -27,8 +38,9 @@ struct plugin {
     size_t middleware_count;
     struct warren_option **options; /* the tables of both, of the host's size */
     size_t option_table_count;
-    void *library;  /* of dlopen(3), or NULL */
-    unsigned users; /* plugin_free() takes the last one's away */
+    void *library;           /* of dlopen(3), or NULL; */
+    struct plugin_file file; /* then that */
+    unsigned users;          /* plugin_free() takes the last one's away */
 };
 
 /**

@@ -22,6 +22,8 @@
 
 /* Entries of the dynamic section that are read; a linker writes some thirty. */
 #define DYNAMIC_MAX 1024
+/* Three bytes a bit. */
+#define DETOUR_SIZE 100
 
 /* ---- what the headers of the file promise ---- */
 
@@ -190,19 +192,89 @@ static int elf_check(int fd, off_t size, char *why, size_t why_size)
 
 typedef const struct warren_plugin *entry_fn(void);
 
-static enum warren_status check_file(const char *path, struct warren_error *error)
+/* @return a descriptor; -1 with @error */
+static int open_file(const char *path, struct warren_error *error)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+    if (fd < 0)
+        error_set(error, WARREN_EPLUGIN, "%s: cannot open the plugin: %s", path,
+                  strerrordesc_np(errno));
+    return fd;
+}
+
+static bool hash_content(int fd, uint8_t ret[SIPHASH_SIZE])
+{
+    static const uint8_t key[SIPHASH_SIZE] = {0};
+    char piece[16384];
+    struct siphash hash;
+    off_t at = 0;
+    ssize_t got;
+
+    siphash_begin(&hash, key);
+    while ((got = pread(fd, piece, sizeof piece, at)) > 0) {
+        siphash_add(&hash, piece, (size_t)got);
+        at += got;
+    }
+    siphash_end(&hash, ret);
+    return got == 0;
+}
+
+/* @return false: it cannot be read */
+static bool read_identity(int fd, const struct stat *about, struct plugin_file *ret)
+{
+    *ret = (struct plugin_file){.device = about->st_dev,
+                                .inode = about->st_ino,
+                                .size = about->st_size,
+                                .changed_ns = about->st_mtim.tv_sec * INT64_C(1000000000) +
+                                              about->st_mtim.tv_nsec};
+    return hash_content(fd, ret->content);
+}
+
+static bool is_same_file(const struct plugin_file *a, const struct plugin_file *b)
+{
+    return a->device == b->device && a->inode == b->inode;
+}
+
+enum warren_status plugin_file_look(const struct plugin *plugin, enum plugin_file_state *ret_state,
+                                    struct warren_error *error)
+{
+    int fd = open_file(plugin->where, error);
+    struct plugin_file now;
+    struct stat about;
+    bool read;
+
+    if (fd < 0)
+        return WARREN_EPLUGIN;
+    read = fstat(fd, &about) == 0 && S_ISREG(about.st_mode) && read_identity(fd, &about, &now);
+    close(fd);
+    if (!read)
+        return error_set(error, WARREN_EPLUGIN, "%s: the plugin cannot be read", plugin->where);
+    if (memcmp(now.content, plugin->file.content, SIPHASH_SIZE) == 0)
+        *ret_state = PLUGIN_FILE_SAME;
+    else
+        *ret_state =
+            is_same_file(&now, &plugin->file) ? PLUGIN_FILE_OVERWRITTEN : PLUGIN_FILE_OTHER;
+    return WARREN_OK;
+}
+
+static enum warren_status check_file(const char *path, struct plugin_file *ret_file,
+                                     struct warren_error *error)
 {
     enum warren_status status = WARREN_OK;
     struct stat about;
     char why[256];
     int found = -1;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd = open_file(path, error);
 
     if (fd < 0)
-        return error_set(error, WARREN_EPLUGIN, "%s: cannot open the plugin: %s", path,
-                         strerrordesc_np(errno));
+        return WARREN_EPLUGIN;
     if (fstat(fd, &about) == 0 && S_ISREG(about.st_mode))
         found = elf_check(fd, about.st_size, why, sizeof why);
+    if (found == 0 && !read_identity(fd, &about, ret_file)) {
+        snprintf(why, sizeof why, "it cannot be read");
+        found = 1;
+    }
     if (found < 0) /* asked first, as dlerror(3) is terse about what is not */
         status = error_set(error, WARREN_EPLUGIN,
                            "%s: not a shared object: build the plugin with cc -fPIC -shared", path);
@@ -212,12 +284,28 @@ static enum warren_status check_file(const char *path, struct warren_error *erro
     return status;
 }
 
-/* A name without a slash would be searched for in the library folders. */
-static enum warren_status open_library(const char *path, void **library, struct warren_error *error)
+/* The same path in other words, others for each number: "dir/.//plugin.so". The folder stays what
+ * $ORIGIN is. */
+static void spell(unsigned number, char detour[DETOUR_SIZE])
 {
-    char here[PATH_MAX];
-    int len = snprintf(here, sizeof here, "%s%s", strchr(path, '/') ? "" : "./", path);
+    *detour = '\0';
+    for (; number > 0; number /= 2)
+        strcat(detour, number % 2 ? ".//" : "./");
+}
 
+/* A name without a slash would be searched for in the library folders. */
+static enum warren_status open_library(const char *path, unsigned number, void **library,
+                                       struct warren_error *error)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    char detour[DETOUR_SIZE];
+    char here[PATH_MAX];
+    int len;
+
+    spell(number, detour);
+    len = snprintf(here, sizeof here, "%.*s%s%s%s", (int)(name - path), path, slash ? "" : "./",
+                   detour, name);
     if (len < 0 || (size_t)len >= sizeof here)
         return error_set(error, WARREN_EPLUGIN, "%.200s...: the file name is too long", path);
     *library = dlopen(here, RTLD_NOW | RTLD_LOCAL);
@@ -245,20 +333,29 @@ static enum warren_status read_plugin(void *library, const char *path, struct pl
     return plugin_new(descriptor, path, ret_plugin, error);
 }
 
-enum warren_status plugin_load(const char *path, struct plugin **ret_plugin,
-                               struct warren_error *error)
+enum warren_status plugin_load_anew(const char *path, unsigned number, struct plugin **ret_plugin,
+                                    struct warren_error *error)
 {
-    enum warren_status status = check_file(path, error);
+    struct plugin_file file;
+    enum warren_status status = check_file(path, &file, error);
     void *library = NULL;
 
     if (status == WARREN_OK)
-        status = open_library(path, &library, error);
+        status = open_library(path, number, &library, error);
     if (status != WARREN_OK)
         return status;
     status = read_plugin(library, path, ret_plugin, error);
     if (status != WARREN_OK)
         dlclose(library);
-    else
-        (*ret_plugin)->library = library;
+    if (status != WARREN_OK)
+        return status;
+    (*ret_plugin)->library = library;
+    (*ret_plugin)->file = file;
     return status;
+}
+
+enum warren_status plugin_load(const char *path, struct plugin **ret_plugin,
+                               struct warren_error *error)
+{
+    return plugin_load_anew(path, 0, ret_plugin, error);
 }

@@ -4,6 +4,21 @@
 
 #include "plugin/descriptor.h"
 
+enum plugin_file_state {
+    PLUGIN_FILE_SAME,       /* or one of the same content in its place */
+    PLUGIN_FILE_OTHER,      /* another file is at its path */
+    PLUGIN_FILE_OVERWRITTEN /* the very file has another content: what is mapped of it has so, too,
+                               and may crash at any time */
+};
+
+/**
+ * What has become of the file of @plugin, which was loaded from one.
+ *
+ * @return WARREN_OK; WARREN_EPLUGIN with @error: it cannot be opened or read
+ */
+enum warren_status plugin_file_look(const struct plugin *plugin, enum plugin_file_state *ret_state,
+                                    struct warren_error *error);
+
 /**
  * Load the shared object @path (never searched for in library folders), all symbols bound now,
  * none of its own visible to others.
@@ -14,5 +29,13 @@
  */
 enum warren_status plugin_load(const char *path, struct plugin **ret_plugin,
                                struct warren_error *error);
+/**
+ * The same of another file at a path that was loaded before.
+ *
+ * @number  that no other has, and not 0: the dynamic linker takes what has the same name for the
+ *          same library
+ */
+enum warren_status plugin_load_anew(const char *path, unsigned number, struct plugin **ret_plugin,
+                                    struct warren_error *error);
 
 #endif

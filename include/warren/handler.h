@@ -123,7 +123,7 @@ struct warren_handler {
     const struct warren_option *options; /**< may be NULL: takes none */
 
     /**
-     * Called once a subscription, on the main thread, before its first message.
+     * Once a subscription, and again where a reload needs it: main thread, before its messages.
      * @state   what `handle` and `close` will be given
      * @error   text for the operator, written on failure
      * @return  WARREN_OK, or anything else: the worker does not start

@@ -83,8 +83,8 @@ struct warren_middleware {
     void (*took)(void *state, uint32_t count, int64_t now_ms);
 
     /**
-     * SIGHUP, and an option differs: @options are those of the file as it is now, and live until
-     * `close`. NULL: the change needs a restart, as it does for `fixed`. Thread: main; others may
+     * A reload, and an option differs: @options are those of the file as it is now, and live until
+     * `close`. NULL: it is opened anew in place of it, as for `fixed`. Thread: main; others may
      * run.
      */
     void (*reload)(void *state, const struct warren_options *options);

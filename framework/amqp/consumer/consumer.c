@@ -98,6 +98,9 @@ static void update(struct consumer *consumer)
 {
     bool wanted = consumer->started && !consumer->paused && !consumer->full && !consumer->asking;
 
+    if (consumer->state == CONSUMER_IDLE || consumer->state == CONSUMER_AWAY)
+        consumer->outdated = false;
+    wanted = wanted && !consumer->outdated;
     if (consumer->state == CONSUMER_IDLE && wanted && !loop_timer_armed(&consumer->retry))
         subscribe(consumer);
     else if (consumer->state == CONSUMER_CONSUMING && !wanted)
@@ -330,6 +333,43 @@ enum warren_status consumer_new(struct connection *connection,
     }
     *ret_consumer = consumer;
     return WARREN_OK;
+}
+
+/* ---- other options ---- */
+
+enum warren_status consumer_change(struct consumer *consumer,
+                                   const struct consumer_options *options, bool other_arguments)
+{
+    struct consumer_options *own = &consumer->options;
+    bool outdated = own->prefetch != options->prefetch || other_arguments;
+    enum warren_status status = WARREN_OK;
+
+    own->prefetch = options->prefetch;
+    own->prefetch_bytes = options->prefetch_bytes;
+    own->message_max = options->message_max;
+    own->room = options->room;
+    own->straggler_age_ms = options->straggler_age_ms;
+    own->stop_at_gap = options->stop_at_gap;
+    if (other_arguments) {
+        amqp_table_t before = consumer->arguments;
+
+        consumer->arguments = (amqp_table_t){0};
+        status = copy_arguments(consumer, options->arguments);
+        if (status != WARREN_OK)
+            consumer->arguments = before;
+    }
+    if (own->prefetch_bytes == 0 || consumer_bytes(consumer) <= own->prefetch_bytes / 2)
+        consumer->full = false;
+    consumer->outdated = consumer->outdated || outdated;
+    if (outdated && consumer->state != CONSUMER_AWAY)
+        consumer_send_qos(consumer, NULL);
+    update(consumer);
+    return status;
+}
+
+void consumer_give_up_barriers(struct consumer *consumer)
+{
+    consumer_answer(consumer, true);
 }
 
 void consumer_start(struct consumer *consumer)

@@ -52,6 +52,17 @@ enum warren_status consumer_new(struct connection *connection,
                                 const struct consumer_options *options,
                                 const struct consumer_events *events, void *user,
                                 struct consumer **ret_consumer);
+/**
+ * Have other options: prefetch, prefetch_bytes, message_max, room, straggler_age_ms, stop_at_gap,
+ * and, with @other_arguments, which a stream cannot have, arguments; all else is as it was. What
+ * counts at the broker makes it subscribe anew on the same channel (RabbitMQ takes basic.qos for
+ * subscriptions to come): nothing that is unsettled comes again, and until it is settled, it counts
+ * beside the new prefetch.
+ *
+ * @return WARREN_OK; WARREN_ENOMEM: the arguments are as they were, all else is changed
+ */
+enum warren_status consumer_change(struct consumer *consumer,
+                                   const struct consumer_options *options, bool other_arguments);
 /** Subscribe now and after every loss; the queue must be declared first. */
 void consumer_start(struct consumer *consumer);
 
@@ -72,6 +83,9 @@ void consumer_settle(struct consumer *consumer, struct delivery *delivery, enum 
  * until consumer_hand_back() or the end of the channel.
  */
 void consumer_leave(struct consumer *consumer, struct delivery *delivery);
+/** @to is now what was @from, which is freed by the owner: they may differ in their room. */
+void consumer_moved(struct consumer *consumer, const struct delivery *from,
+                    const struct delivery *to);
 /** Send acks that are due. @all: also those behind a gap, whatever their age. */
 void consumer_flush(struct consumer *consumer, bool all);
 /**
@@ -138,6 +152,8 @@ struct consumer_stats {
 /** Thread: any. */
 void consumer_stats(const struct consumer *consumer, struct consumer_stats *stats);
 
+/** Tell those who still wait for a barrier that it is lost: consumer_free() follows. */
+void consumer_give_up_barriers(struct consumer *consumer);
 /** The channel is closed. Not while deliveries are unsettled. NULL is fine. */
 void consumer_free(struct consumer *consumer);
 

@@ -244,6 +244,12 @@ bool consumer_settle_delivery(struct consumer *consumer, struct delivery *delive
     return consumer_leave_delivery(consumer, delivery);
 }
 
+void consumer_moved(struct consumer *consumer, const struct delivery *from,
+                    const struct delivery *to)
+{
+    counter_add(&consumer->bytes, (int64_t)delivery_size(to) - (int64_t)delivery_size(from));
+}
+
 void consumer_flush(struct consumer *consumer, bool all)
 {
     struct ack_batcher *batcher = &consumer->batcher;

@@ -59,7 +59,7 @@ struct consumer {
 
     struct consumer_options options; /* its pointers are not used */
     char *queue;
-    struct arena arena; /* of arguments */
+    struct arena arena; /* of arguments, all that there were */
     amqp_table_t arguments;
 
     /* Of a stream alone. */
@@ -74,6 +74,7 @@ struct consumer {
     char tag[CONSUMER_TAG_SIZE]; /* of the subscription, new for each */
     bool started;
     bool paused;    /* by the owner */
+    bool outdated;  /* the subscription: it is to be made anew */
     bool full;      /* prefetch_bytes was reached, and half of it is not yet settled */
     bool announced; /* the owner knows that the broker sends */
     bool lost;      /* since the last consume-ok */

@@ -5,6 +5,7 @@
 #include "command/cli/cli.h"
 
 extern const struct command command_profile;
+extern const struct command command_reload;
 extern const struct command command_top;
 
 #endif

@@ -133,3 +133,23 @@ enum warren_status watch_client_get(struct watch_client *client, const char *pat
     http_client_response_done(&response);
     return status;
 }
+
+enum warren_status watch_client_post(struct watch_client *client, const char *path,
+                                     uint32_t timeout_ms, struct http_client_response *ret_response,
+                                     struct warren_error *error)
+{
+    char url[1024];
+    struct http_client_request request = {.method = "POST",
+                                          .url = url,
+                                          .token = client->token,
+                                          .body = "",
+                                          .timeout_ms = timeout_ms,
+                                          .response_max = BODY_MAX};
+    enum warren_status status;
+
+    snprintf(url, sizeof url, "%s%s", client->url, path);
+    status = http_client_send(client->http, &request, ret_response, error);
+    if (status == WARREN_OK && (ret_response->status == 401 || ret_response->status == 403))
+        status = refused(client, path, ret_response, error);
+    return status;
+}

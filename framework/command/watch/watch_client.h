@@ -49,4 +49,14 @@ enum warren_status watch_client_get(struct watch_client *client, const char *pat
                                     uint32_t timeout_ms, char **ret_body, size_t *ret_len,
                                     struct warren_error *error);
 
+/**
+ * POST @path, without a body.
+ *
+ * @ret_response  whatever its status, but for 401 and 403; http_client_response_done()
+ * @return        WARREN_OK; as watch_client_get()
+ */
+enum warren_status watch_client_post(struct watch_client *client, const char *path,
+                                     uint32_t timeout_ms, struct http_client_response *ret_response,
+                                     struct warren_error *error);
+
 #endif

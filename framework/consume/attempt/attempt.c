@@ -21,11 +21,11 @@ void attempt_free(struct attempt *attempt)
     delivery_free(&attempt->delivery);
 }
 
-struct attempt *attempt_move(struct attempt *from)
+struct attempt *attempt_move(struct attempt *from, size_t room)
 {
     struct delivery *old = &from->delivery;
     struct delivery *delivery =
-        delivery_new(old->room, delivery_exchange_bytes(old), delivery_routing_key_bytes(old),
+        delivery_new(room, delivery_exchange_bytes(old), delivery_routing_key_bytes(old),
                      delivery_properties(old), old->body_len);
     size_t marks = old->room - ATTEMPT_SIZE;
 
@@ -40,6 +40,7 @@ struct attempt *attempt_move(struct attempt *from)
     delivery->redelivered = old->redelivered;
     from->unpublished = NULL;
     from->owed = NULL;
+    from->trace = NULL;
     return attempt_of(delivery);
 }
 

@@ -29,6 +29,7 @@ enum publish_end {
 
 struct owed;
 struct attempt_trace;
+struct edition;
 
 struct attempt {
     struct attempt *next;    /* of the queue that owns it */
@@ -58,6 +59,8 @@ struct attempt {
     struct owed *owed; /* for a copy in its place: see consume/relay/owed.h. One piece of memory,
                           owned; NULL: nothing, or no memory */
     struct attempt_trace *trace; /* see consume/job/job_span.h; owned. NULL: it is not sampled */
+    struct edition *edition; /* that it is run through: see consume/job/edition.h. NULL: it waits,
+                                and gets that of the day */
     atomic_bool may_go; /* to the workers; this and the next one: see consume/runtime/stage.h */
     void *stage;
     struct delivery delivery; /* last: its data follow */
@@ -92,8 +95,10 @@ void attempt_free(struct attempt *attempt);
 /**
  * The same delivery and marks in other memory, with what @attempt owns. It stays as long as others
  * still write its may_go. NULL: no memory.
+ *
+ * @room  bytes in front of the delivery there, at least as many as here
  */
-struct attempt *attempt_move(struct attempt *attempt);
+struct attempt *attempt_move(struct attempt *attempt, size_t room);
 
 /** It has failed, and counts. */
 void attempt_count_failure(struct attempt *attempt);

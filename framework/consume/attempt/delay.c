@@ -11,6 +11,20 @@ enum warren_status delay_init(struct delay *delay, uint32_t capacity)
     return delay->heap ? WARREN_OK : WARREN_ENOMEM;
 }
 
+enum warren_status delay_reserve(struct delay *delay, uint32_t capacity)
+{
+    struct attempt **heap;
+
+    if (capacity <= delay->capacity)
+        return WARREN_OK;
+    heap = realloc(delay->heap, ((size_t)capacity + 1) * sizeof(struct attempt *));
+    if (!heap)
+        return WARREN_ENOMEM;
+    delay->heap = heap;
+    delay->capacity = capacity;
+    return WARREN_OK;
+}
+
 void delay_done(struct delay *delay)
 {
     assert(delay->count == 0);

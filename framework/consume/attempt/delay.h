@@ -17,6 +17,8 @@ struct delay {
 
 /** WARREN_OK or WARREN_ENOMEM. */
 enum warren_status delay_init(struct delay *delay, uint32_t capacity);
+/** Room for @capacity, if there is less. WARREN_OK or WARREN_ENOMEM. */
+enum warren_status delay_reserve(struct delay *delay, uint32_t capacity);
 /** Empty, or zeroed. */
 void delay_done(struct delay *delay);
 

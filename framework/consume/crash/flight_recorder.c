@@ -113,25 +113,51 @@ void flight_close(struct flight *f, bool landed)
     guarded_free(f, sizeof *f);
 }
 
-struct flight_worker *flight_workers(struct flight *f, const char *queue, const char *handler,
-                                     uint32_t count, bool ahead, _Atomic uint32_t *lost)
+uint32_t flight_room(const struct flight *f)
 {
-    struct flight_worker *first = &f->workers[f->worker_count];
-    uint32_t slots = count + ahead;
+    uint32_t room = f->file.head->slot_count - f->worker_count;
 
-    if (slots > f->file.head->slot_count - f->worker_count)
+    for (uint32_t i = 0; i < f->worker_count; i++)
+        room += !atomic_load(&f->workers[i].taken);
+    return room;
+}
+
+/* One that came back, else the next one. */
+static uint32_t find_free(const struct flight *f)
+{
+    uint32_t i = 0;
+
+    while (i < f->worker_count && atomic_load(&f->workers[i].taken))
+        i++;
+    return i;
+}
+
+struct flight_worker *flight_take(struct flight *f, const char *queue, const char *handler,
+                                  bool ahead, _Atomic uint32_t *lost)
+{
+    uint32_t index = find_free(f);
+    struct flight_worker *w = &f->workers[index];
+    struct flight_slot *slot = &f->file.slots[index];
+
+    if (index == f->file.head->slot_count)
         return NULL;
-    for (uint32_t i = 0; i < slots; i++) {
-        struct flight_slot *slot = &f->file.slots[f->worker_count + i];
+    w->flight = f;
+    w->slot = slot;
+    w->lost = lost;
+    atomic_store(&w->hard_ms, INT64_MAX);
+    strncpy(slot->queue, queue, sizeof slot->queue - 1);
+    strncpy(slot->handler, handler, sizeof slot->handler - 1);
+    slot->ahead = ahead;
+    atomic_store(&w->taken, true);
+    if (index == f->worker_count)
+        f->worker_count++;
+    return w;
+}
 
-        first[i] = (struct flight_worker){.flight = f, .slot = slot, .lost = lost};
-        atomic_store(&first[i].hard_ms, INT64_MAX);
-        strncpy(slot->queue, queue, sizeof slot->queue - 1);
-        strncpy(slot->handler, handler, sizeof slot->handler - 1);
-        slot->ahead = i == count;
-    }
-    f->worker_count += slots;
-    return first;
+void flight_give_back(struct flight_worker *w)
+{
+    if (w)
+        atomic_store(&w->taken, false);
 }
 
 /* ---- a worker thread ---- */

@@ -55,8 +55,9 @@ struct flight_worker {
     _Atomic int64_t hard_ms;         /* by the worker's clock; INT64_MAX: none */
     _Atomic pid_t thread;            /* 0: not started */
     _Atomic uint32_t *lost;          /* of the subscription: counts threads that do not come back */
-    bool inside;                     /* of the exclusive gate */
-    unsigned step;                   /* of the fault that is being reported; see fault.c */
+    atomic_bool taken;
+    bool inside;   /* of the exclusive gate */
+    unsigned step; /* of the fault that is being reported; see fault.c */
     uint32_t call_count;
     void *calls[BACKTRACE_CALLS];
 };
@@ -79,8 +80,8 @@ struct flight {
     pid_t pid; /* a child that a handler forks has all of this, too, and must not touch it */
     struct flight_worker *workers;
     size_t workers_size;
-    uint32_t worker_count; /* given out */
-    uint32_t reported;     /* of own reports; the main thread's */
+    _Atomic uint32_t worker_count; /* given out so far; those that came back are free */
+    uint32_t reported;             /* of own reports; the main thread's */
     sem_t *wake;
     atomic_bool told; /* a thread was lost, or its report is done, or there is a limit to watch */
     atomic_bool tainted;
@@ -102,12 +103,13 @@ enum warren_status flight_open(const struct flight_options *options, struct flig
  */
 void flight_close(struct flight *flight, bool landed);
 
-/**
- * Hand out @count slots of worker threads, and with @ahead one of the loop behind them. NULL: there
- * are fewer. Thread: main.
- */
-struct flight_worker *flight_workers(struct flight *flight, const char *queue, const char *handler,
-                                     uint32_t count, bool ahead, _Atomic uint32_t *lost);
+/** Slots that are free. Thread: main, or one that it waits for; so are the next two. */
+uint32_t flight_room(const struct flight *flight);
+/** Hand out a slot, of a worker thread, or with @ahead of the loop. NULL: there is none. */
+struct flight_worker *flight_take(struct flight *flight, const char *queue, const char *handler,
+                                  bool ahead, _Atomic uint32_t *lost);
+/** Its thread has ended. NULL is fine. Thread: any, while nobody takes one. */
+void flight_give_back(struct flight_worker *worker);
 
 /* ---- a worker thread ---- */
 

@@ -1,63 +1,67 @@
 /* crew.c - see crew.h. */
 #include "consume/job/crew.h"
 
-#include <stdlib.h>
-
-#include "consume/job/chain.h"
 #include "consume/job/job_span.h"
 
-static enum warren_status make_jobs(struct crew *crew, const struct job_source *source)
+static struct warren_job *job_of(const struct crew *crew, uint32_t worker)
 {
-    crew->jobs = calloc(crew->concurrency, sizeof(struct warren_job *));
-    if (!crew->jobs)
+    return roster_at(&crew->jobs, worker);
+}
+
+static enum warren_status make_jobs(struct crew *crew, uint32_t concurrency)
+{
+    if (!roster_reserve(&crew->jobs, concurrency))
         return WARREN_ENOMEM;
-    for (uint32_t i = 0; i < crew->concurrency; i++) {
-        crew->jobs[i] = job_new(source);
-        if (!crew->jobs[i])
+    while (crew->concurrency < concurrency) {
+        struct warren_job *job = job_new(crew->source);
+
+        if (!job)
             return WARREN_ENOMEM;
-        crew->jobs[i]->worker = guard_worker(&crew->guard, i);
+        job->worker = guard_worker(&crew->guard, crew->concurrency);
+        roster_put(&crew->jobs, crew->concurrency++, job);
     }
     return WARREN_OK;
 }
 
 enum warren_status crew_init(struct crew *crew, const struct job_source *source,
-                             const struct chain_member *members, size_t count,
                              const struct guard_options *guard)
 {
-    enum warren_status status =
-        chain_init(&crew->chain, members, count, false, source->definition, source->state);
+    enum warren_status status = guard_init(&crew->guard, guard);
 
-    crew->concurrency = guard->concurrency;
+    crew->source = source;
     meter_init(&crew->meter, source->queue, source->handler);
-    if (status == WARREN_OK)
-        status = returned_publish_init(&crew->returned_publish, members, count);
-    if (status == WARREN_OK)
-        status = guard_init(&crew->guard, guard);
-    return status == WARREN_OK ? make_jobs(crew, source) : status;
+    return status == WARREN_OK ? make_jobs(crew, guard->concurrency) : status;
+}
+
+enum warren_status crew_grow(struct crew *crew, uint32_t concurrency, bool ahead)
+{
+    enum warren_status status = guard_grow(&crew->guard, concurrency, ahead);
+
+    return status == WARREN_OK ? make_jobs(crew, concurrency) : status;
 }
 
 void crew_done(struct crew *crew)
 {
-    for (uint32_t i = 0; crew->jobs && i < crew->concurrency; i++)
-        job_free(crew->jobs[i]);
-    free(crew->jobs);
-    chain_done(&crew->chain);
-    chain_done(&crew->returned_publish);
+    for (uint32_t i = 0; i < crew->concurrency; i++)
+        job_free(job_of(crew, i));
+    roster_done(&crew->jobs);
+    guard_done(&crew->guard);
     meter_done(&crew->meter);
 }
 
 bool crew_run(struct crew *crew, uint32_t worker, struct attempt *attempt, int64_t begun_ns)
 {
-    struct warren_job *job = crew->jobs[worker];
+    const struct edition *edition = attempt->edition;
+    struct warren_job *job = job_of(crew, worker);
     enum warren_outcome outcome;
 
     meter_begun(&crew->meter, attempt, begun_ns);
     job_begin(job, attempt, begun_ns);
     if (attempt->publish_returned) {
-        outcome = returned_publish_run(&crew->returned_publish, job);
+        outcome = returned_publish_run(&edition->returned_publish, job);
         guard_judged(&crew->guard, job, outcome);
     } else {
-        outcome = guard_run(&crew->guard, worker, job, &crew->chain);
+        outcome = guard_run(&crew->guard, worker, job, &edition->chain);
         job->has_run = true;
     }
     meter_ended(&crew->meter, job, outcome);
@@ -70,9 +74,11 @@ bool crew_run(struct crew *crew, uint32_t worker, struct attempt *attempt, int64
  * after its end take any more. */
 void crew_ran(struct crew *crew, uint32_t worker, int64_t took_ns)
 {
-    if (crew->jobs[worker]->has_run)
+    struct warren_job *job = job_of(crew, worker);
+
+    if (job->has_run)
         meter_ran(&crew->meter, took_ns);
-    crew->jobs[worker]->has_run = false;
+    job->has_run = false;
 }
 
 int64_t crew_overdue_ms(const struct crew *crew, int64_t now_ms)
@@ -80,7 +86,7 @@ int64_t crew_overdue_ms(const struct crew *crew, int64_t now_ms)
     int64_t longest_ms = 0;
 
     for (uint32_t i = 0; i < crew->concurrency; i++) {
-        int64_t limit_ms = atomic_load_explicit(&crew->jobs[i]->limit_ms, memory_order_relaxed);
+        int64_t limit_ms = atomic_load_explicit(&job_of(crew, i)->limit_ms, memory_order_relaxed);
 
         if (limit_ms < now_ms && now_ms - limit_ms > longest_ms)
             longest_ms = now_ms - limit_ms;
@@ -91,5 +97,5 @@ int64_t crew_overdue_ms(const struct crew *crew, int64_t now_ms)
 void crew_deadline_moved(struct crew *crew)
 {
     for (uint32_t i = 0; i < crew->concurrency; i++)
-        job_deadline_moved(crew->jobs[i]);
+        job_deadline_moved(job_of(crew, i));
 }

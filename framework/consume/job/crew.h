@@ -1,37 +1,41 @@
-/* crew.h - what the workers of one subscription have: a job each, the chain that they run it
- * through, and the guard.
+/* crew.h - what the workers of one subscription have: a job each, and the guard.
  * Thread: a worker's for crew_run(), the loop's for the rest. Owner:
  * struct subscription embeds one. Elsewhere: who these workers are (consume/workers/runner.h).
  */
 #ifndef WARREN_CONSUME_CREW_H
 #define WARREN_CONSUME_CREW_H
 
+#include "consume/job/edition.h"
 #include "consume/job/guard.h"
 #include "consume/job/meter.h"
 
 struct crew {
-    struct chain chain;
-    struct chain returned_publish; /* its judges: see returned_publish.h */
     struct guard guard;
     struct meter meter;
-    struct warren_job **jobs; /* one a worker */
-    uint32_t concurrency;
+    const struct job_source *source;
+    struct roster jobs;   /* struct warren_job, one a worker */
+    uint32_t concurrency; /* the most that there were so far */
 };
 
 /**
- * @source   borrowed; its handler ends the chain
- * @members  all middlewares of the subscription, outermost first
- * @return   WARREN_OK; as chain_init() and guard_init(). @crew must stay where it is.
+ * @source   borrowed
+ * @return   WARREN_OK; WARREN_ENOMEM; as guard_init(). @crew must stay where it is.
  */
 enum warren_status crew_init(struct crew *crew, const struct job_source *source,
-                             const struct chain_member *members, size_t count,
                              const struct guard_options *guard);
+/**
+ * There are to be @concurrency workers; with fewer than before nothing is taken away. @ahead as in
+ * guard_options.
+ *
+ * @return as crew_init(); then nothing has changed for those that there are
+ */
+enum warren_status crew_grow(struct crew *crew, uint32_t concurrency, bool ahead);
 /** A zeroed one is fine, and one that crew_init() left half made. */
 void crew_done(struct crew *crew);
 
 /**
- * Worker @worker makes @attempt, begun at @begun_ns of the source's clock. guard_ended() is to
- * follow.
+ * Worker @worker makes @attempt in its edition, begun at @begun_ns of the source's clock.
+ * guard_ended() is to follow.
  *
  * @return as job_end()
  */

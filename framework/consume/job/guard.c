@@ -12,9 +12,44 @@ enum warren_status guard_init(struct guard *guard, const struct guard_options *o
     if (!guard->flight)
         return WARREN_OK;
     guard->seed = identity_hash(options->queue, strlen(options->queue), 0);
-    guard->workers = flight_workers(guard->flight, options->queue, options->handler,
-                                    options->concurrency, options->ahead, &guard->lost);
-    return guard->workers ? WARREN_OK : WARREN_EINVAL;
+    guard->options.concurrency = 0;
+    return guard_grow(guard, options->concurrency, options->ahead);
+}
+
+enum warren_status guard_grow(struct guard *guard, uint32_t concurrency, bool ahead)
+{
+    const struct guard_options *options = &guard->options;
+    struct flight *flight = guard->flight;
+    bool needs_ahead = ahead && !guard->ahead;
+    uint32_t needed;
+
+    if (!flight)
+        return WARREN_OK;
+    needed = concurrency > options->concurrency ? concurrency - options->concurrency : 0;
+    if (!roster_reserve(&guard->workers, concurrency))
+        return WARREN_ENOMEM;
+    if (flight_room(flight) < needed + needs_ahead)
+        return WARREN_EFULL;
+    while (guard->options.concurrency < concurrency)
+        roster_put(&guard->workers, guard->options.concurrency++,
+                   flight_take(flight, options->queue, options->handler, false, &guard->lost));
+    if (needs_ahead)
+        guard->ahead = flight_take(flight, options->queue, options->handler, true, &guard->lost);
+    return WARREN_OK;
+}
+
+void guard_give_back(struct guard *guard)
+{
+    for (uint32_t i = 0; guard->flight && i < guard->options.concurrency; i++)
+        flight_give_back(roster_at(&guard->workers, i));
+    flight_give_back(guard->ahead);
+    guard->ahead = NULL;
+    guard->options.concurrency = 0;
+}
+
+void guard_done(struct guard *guard)
+{
+    roster_done(&guard->workers);
 }
 
 static void report(struct warren_job *job, const struct flight_note *suspicion,
@@ -94,7 +129,7 @@ static enum warren_outcome quarantine(struct guard *guard, struct warren_job *jo
 
 bool guard_shows(struct guard *guard, struct attempt *attempt)
 {
-    struct flight_worker *worker = guard_worker(guard, guard->options.concurrency);
+    struct flight_worker *worker = guard->ahead;
     struct flight_note suspicion;
     struct warren_bytes message_id;
     struct identity message;
@@ -113,7 +148,7 @@ bool guard_shows(struct guard *guard, struct attempt *attempt)
 
 void guard_shown(struct guard *guard)
 {
-    struct flight_worker *worker = guard_worker(guard, guard->options.concurrency);
+    struct flight_worker *worker = guard->ahead;
 
     if (!worker)
         return;

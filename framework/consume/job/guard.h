@@ -17,6 +17,7 @@
 #include "consume/crash/flight_recorder.h"
 #include "consume/job/chain.h"
 #include "consume/job/job.h"
+#include "consume/job/roster.h"
 
 struct guard_options {
     struct flight *flight; /* NULL: there is none, and nothing is guarded */
@@ -32,18 +33,28 @@ struct guard_options {
 struct guard {
     struct guard_options options;
     struct flight *flight;
-    struct flight_worker *workers;
-    uint64_t seed; /* of identities */
+    struct roster workers;       /* struct flight_worker, one a worker thread */
+    struct flight_worker *ahead; /* the loop's; NULL: none */
+    uint64_t seed;               /* of identities */
     _Atomic uint32_t lost;
 };
 
-/** What @options refer to is borrowed. WARREN_OK; WARREN_EINVAL: the recorder has no more slots */
+/** What @options refer to is borrowed. WARREN_OK; WARREN_ENOMEM; WARREN_EFULL: the recorder has no
+ * more slots */
 enum warren_status guard_init(struct guard *guard, const struct guard_options *options);
+/** More worker threads, or the loop's. As guard_init(); on failure nothing has changed. Thread:
+ * that of flight_take(). */
+enum warren_status guard_grow(struct guard *guard, uint32_t concurrency, bool ahead);
+/** Give the slots back: no worker runs. Before the recorder is closed. Thread: as flight_give_back().
+ */
+void guard_give_back(struct guard *guard);
+/** A zeroed one is fine. */
+void guard_done(struct guard *guard);
 
 /** The view of worker thread @index, or NULL. */
 static inline struct flight_worker *guard_worker(const struct guard *guard, uint32_t index)
 {
-    return guard->flight ? &guard->workers[index] : NULL;
+    return guard->flight ? roster_at(&guard->workers, index) : NULL;
 }
 
 /**

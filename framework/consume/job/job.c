@@ -164,10 +164,13 @@ const char *warren_job_routing_key(const struct warren_job *job)
 
 struct warren_bytes warren_job_key(struct warren_job *job)
 {
-    const struct warren_handler *definition = job->source->definition;
+    const struct edition *edition = job->attempt->edition;
+    const struct warren_handler *definition =
+        edition ? edition->chain.handler : job->source->definition;
+    void *state = edition ? edition->chain.state : job->source->state;
     struct warren_bytes none = {NULL, 0};
 
-    return definition && definition->key ? definition->key(job, job->source->state) : none;
+    return definition && definition->key ? definition->key(job, state) : none;
 }
 
 bool warren_job_redelivered(const struct warren_job *job)

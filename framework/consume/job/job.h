@@ -18,6 +18,7 @@
 #include "base/middleware_own.h"
 #include "base/span.h"
 #include "consume/attempt/attempt.h"
+#include "consume/job/edition.h"
 #include "consume/job/failure_groups.h"
 #include "consume/relay/relay.h"
 #include "consume/relay/settlement.h"
@@ -50,12 +51,14 @@ struct job_source {
     const char *handler;     /* "PLUGIN.HANDLER" */
     job_publish_fn *publish; /* NULL: publishing answers WARREN_ECLOSED */
     job_append_fn *append;
-    struct warren_publisher *publisher;      /* for both; or what stands in for it */
+    struct warren_publisher *publisher; /* for both; or what stands in for it */
+    /* These two, and the relay, of an attempt that has no edition. */
     const struct warren_handler *definition; /* for its `key`; may be NULL */
     void *state;                             /* of the handler */
     struct clock *clock;
     uint64_t seed;                      /* of warren_job_seed() */
     const _Atomic int64_t *deadline_ms; /* by the clock, when draining must end; INT64_MAX: none */
+    const atomic_bool *leaves;          /* the subscription ends, with nothing held; may be NULL */
     settlement_done_fn *settled;        /* called for a delivery whose receipts came later */
     /** Take a place among those held for a retry. @return false: there is none. May be NULL. */
     bool (*reserve)(void *user);
@@ -138,6 +141,16 @@ bool job_end(struct warren_job *job, enum warren_outcome outcome);
 void job_deadline_moved(struct warren_job *job);
 
 /* ---- of the parts of a job, to each other ---- */
+
+/** What can be published in the delivery's place goes there; NULL: nothing can. */
+static inline const struct relay *job_relay_to(const struct warren_job *job)
+{
+    const struct edition *edition = job->attempt->edition;
+
+    if (!edition)
+        return job->source->relay;
+    return edition->has_relay ? &edition->relay : NULL;
+}
 
 /** Name queue, handler and message in a line of the log. */
 void job_log_names(struct warren_job *job, struct log_line *line);

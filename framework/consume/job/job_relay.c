@@ -17,7 +17,10 @@ static int64_t left_ms(const struct warren_job *job)
 
 static bool is_draining(const struct warren_job *job)
 {
-    return atomic_load_explicit(job->source->deadline_ms, memory_order_relaxed) != INT64_MAX;
+    const struct job_source *source = job->source;
+
+    return atomic_load_explicit(source->deadline_ms, memory_order_relaxed) != INT64_MAX ||
+           (source->leaves && atomic_load_explicit(source->leaves, memory_order_relaxed));
 }
 
 /* What the next attempt has to know. */
@@ -58,7 +61,7 @@ static void relay(struct warren_job *job, const struct relay_facts *facts)
     if (job->settlement) {
         attempt->relay = RELAY_SENT;
         settlement_hold(job->settlement);
-        status = relay_copy(job->source->relay, &attempt->delivery, facts, &job->arena,
+        status = relay_copy(job_relay_to(job), &attempt->delivery, facts, &job->arena,
                             settlement_relayed, job->settlement);
         if (status == WARREN_OK)
             return;
@@ -95,7 +98,7 @@ static void dead_letter(struct warren_job *job)
 /* A place here costs the broker nothing; but the process may end, so the time is bounded. */
 static bool keep_here(const struct warren_job *job)
 {
-    const struct relay *relay = job->source->relay;
+    const struct relay *relay = job_relay_to(job);
 
     if (job->retry_delay_ms < 0 || is_draining(job))
         return false;
@@ -122,7 +125,7 @@ static bool may_hand_back(const struct warren_job *job)
 
 static void try_again(struct warren_job *job)
 {
-    const struct relay *to = job->source->relay;
+    const struct relay *to = job_relay_to(job);
     struct attempt *attempt = job->attempt;
     struct relay_facts facts;
 
@@ -155,7 +158,7 @@ static void requeue_on_stream(struct warren_job *job)
 
 void job_relay(struct warren_job *job)
 {
-    const struct relay *to = job->source->relay;
+    const struct relay *to = job_relay_to(job);
 
     switch (job->attempt->outcome) {
     case WARREN_RETRY:

@@ -267,13 +267,14 @@ void attempt_span_retried(const struct job_source *source, const struct attempt 
     span_end(source->tracer, span);
 }
 
-void attempt_span_dead_lettered(const struct job_source *source, const struct attempt *attempt)
+void attempt_span_dead_lettered(const struct job_source *source, const struct attempt *attempt,
+                                const char *exchange)
 {
     struct span *span = follow(source, attempt, SPAN_DEAD_LETTER, SPAN_CLIENT);
 
     if (!span)
         return;
-    span_put_text(span, SPAN_EXCHANGE, source->relay->dead_exchange);
+    span_put_text(span, SPAN_EXCHANGE, exchange);
     if (attempt->owed)
         span_put_text(span, SPAN_REASON, attempt->owed->facts.reason);
     span_end(source->tracer, span);

@@ -56,7 +56,8 @@ void attempt_span_settled(const struct job_source *source, const struct attempt 
 /** Another attempt follows: here, or by a copy that was confirmed. */
 void attempt_span_retried(const struct job_source *source, const struct attempt *attempt);
 /** The dead letter was confirmed. */
-void attempt_span_dead_lettered(const struct job_source *source, const struct attempt *attempt);
+void attempt_span_dead_lettered(const struct job_source *source, const struct attempt *attempt,
+                                const char *exchange);
 /** What a copy says of the attempt that it follows, in @text; NULL: it has no spans. */
 const char *attempt_span_note(const struct attempt *attempt, char text[TRACEPARENT_SIZE]);
 

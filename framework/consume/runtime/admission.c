@@ -8,13 +8,39 @@ enum warren_status admission_init(struct admission *a, const struct chain_member
                                   size_t count, uint32_t reserved_max, uint32_t held_max)
 {
     *a = (struct admission){.reserved_max = reserved_max, .ask_ms = INT64_MAX};
-    a->gates = calloc(count + 1, sizeof *a->gates);
-    if (!a->gates)
-        return WARREN_ENOMEM;
-    for (size_t i = 0; i < count; i++)
+    a->gates = admission_gates(members, count, &a->gate_count);
+    return a->gates ? delay_init(&a->delay, held_max) : WARREN_ENOMEM;
+}
+
+struct chain_member *admission_gates(const struct chain_member *members, size_t count,
+                                     size_t *ret_gate_count)
+{
+    struct chain_member *gates = calloc(count + 1, sizeof *gates);
+
+    *ret_gate_count = 0;
+    for (size_t i = 0; gates && i < count; i++)
         if (members[i].middleware->may)
-            a->gates[a->gate_count++] = members[i];
-    return delay_init(&a->delay, held_max);
+            gates[(*ret_gate_count)++] = members[i];
+    return gates;
+}
+
+enum warren_status admission_reserve_room(struct admission *a, uint32_t held_max)
+{
+    return delay_reserve(&a->delay, held_max);
+}
+
+struct chain_member *admission_change(struct admission *a, struct chain_member *gates,
+                                      size_t gate_count, uint32_t reserved_max)
+{
+    struct chain_member *before = a->gates;
+
+    a->gates = gates;
+    a->gate_count = gate_count;
+    a->closed = NULL;
+    atomic_store_explicit(&a->reserved_max, reserved_max, memory_order_relaxed);
+    if (a->waiting.count > 0)
+        admission_ask_now(a);
+    return before;
 }
 
 void admission_done(struct admission *a)
@@ -37,7 +63,7 @@ bool admission_reserve(struct admission *a)
     uint32_t reserved = atomic_load_explicit(&a->reserved, memory_order_relaxed);
 
     do {
-        if (reserved == a->reserved_max) {
+        if (reserved >= atomic_load_explicit(&a->reserved_max, memory_order_relaxed)) {
             atomic_fetch_add_explicit(&a->full, 1, memory_order_relaxed);
             return false;
         }

@@ -34,7 +34,7 @@ uint32_t admission_ask(const struct chain_member *members, size_t count, uint32_
 
 struct admission {
     atomic_uint reserved; /* places for deliveries whose attempt failed, taken ahead */
-    uint32_t reserved_max;
+    atomic_uint reserved_max;
     _Atomic uint64_t full;      /* times that there was no place */
     struct chain_member *gates; /* those with `may` */
     size_t gate_count;
@@ -52,6 +52,17 @@ struct admission {
  */
 enum warren_status admission_init(struct admission *admission, const struct chain_member *members,
                                   size_t count, uint32_t reserved_max, uint32_t held_max);
+/** Room for that many. WARREN_OK or WARREN_ENOMEM. */
+enum warren_status admission_reserve_room(struct admission *admission, uint32_t held_max);
+/** Those of @members that are gates, in memory of malloc(3). NULL: no memory. */
+struct chain_member *admission_gates(const struct chain_member *members, size_t count,
+                                     size_t *ret_gate_count);
+/**
+ * From now on it has these @gates, which it owns, and so many places. @return the gates of before,
+ * to be freed
+ */
+struct chain_member *admission_change(struct admission *admission, struct chain_member *gates,
+                                      size_t gate_count, uint32_t reserved_max);
 /** Empty, or zeroed. */
 void admission_done(struct admission *admission);
 

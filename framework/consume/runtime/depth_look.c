@@ -77,9 +77,18 @@ static void on_answer(void *user, void *decoded)
     struct depth_queue *queue = &look->queues[look->next++];
     const struct depth depth = {ok->message_count, ok->consumer_count};
 
-    set(look, queue, depth);
+    set(look, queue, queue->unused ? unknown : depth);
     look_depth(look->runtime, queue->name, &depth);
     ask_next(look);
+}
+
+/* Counted down, if so. */
+static bool rests(struct depth_queue *queue)
+{
+    if (queue->unused || queue->rests == 0)
+        return queue->unused;
+    queue->rests--;
+    return true;
 }
 
 static void ask_next(struct depth_look *look)
@@ -88,8 +97,8 @@ static void ask_next(struct depth_look *look)
 
     if (!may_ask(look) || !channel_is_open(look->channel))
         return;
-    while (look->next < look->count && look->queues[look->next].rests > 0)
-        look->queues[look->next++].rests--;
+    while (look->next < look->count && rests(&look->queues[look->next]))
+        look->next++;
     if (look->next == look->count)
         return;
     declare.queue = amqp_cstring_bytes(look->queues[look->next].name);
@@ -173,14 +182,61 @@ void depth_look_start(struct depth_look *look)
 
 /* ---- life ---- */
 
+/* There is room. */
 static void add(struct depth_look *look, const char *name)
 {
     if (!name)
         return;
     for (size_t i = 0; i < look->count; i++)
-        if (look->queues[i].name && strcmp(look->queues[i].name, name) == 0)
+        if (strcmp(look->queues[i].name, name) == 0) {
+            look->queues[i].unused = false;
             return;
+        }
     look->queues[look->count++] = (struct depth_queue){.name = name, .depth = unknown};
+}
+
+enum warren_status depth_look_reserve(struct depth_look *look, size_t subscription_count)
+{
+    size_t room = look->count + 2 * subscription_count;
+    struct depth_queue *queues;
+
+    if (look->period_ms == 0 || room <= look->room)
+        return WARREN_OK;
+    pthread_mutex_lock(&look->lock);
+    queues = realloc(look->queues, room * sizeof *queues);
+    if (queues) {
+        look->queues = queues;
+        look->room = room;
+    }
+    pthread_mutex_unlock(&look->lock);
+    return queues ? WARREN_OK : WARREN_ENOMEM;
+}
+
+/* A round that runs goes on, with those that are new behind it; none begins for them alone. */
+void depth_look_changed(struct depth_look *look)
+{
+    const struct runtime *r = look->runtime;
+    bool resting = look->next == look->count;
+
+    if (look->period_ms == 0)
+        return;
+    pthread_mutex_lock(&look->lock);
+    for (size_t i = 0; i < look->count; i++)
+        look->queues[i].unused = true;
+    for (size_t i = 0; i < r->subscription_count; i++) {
+        const struct subscription *s = r->subscriptions[i];
+
+        if (atomic_load(&s->taken_away))
+            continue;
+        add(look, s->source.queue);
+        add(look, s->edition->edition.relay.dead_queue);
+    }
+    if (resting)
+        look->next = look->count;
+    pthread_mutex_unlock(&look->lock);
+    for (size_t i = 0; i < look->count; i++)
+        if (look->queues[i].unused)
+            set(look, &look->queues[i], unknown);
 }
 
 enum warren_status depth_look_init(struct depth_look *look, struct runtime *runtime,
@@ -189,7 +245,8 @@ enum warren_status depth_look_init(struct depth_look *look, struct runtime *runt
     *look = (struct depth_look){.runtime = runtime, .period_ms = options->depth_period_ms};
     if (look->period_ms == 0)
         return WARREN_OK;
-    look->queues = calloc(2 * options->subscription_count, sizeof *look->queues);
+    look->room = 2 * options->subscription_count;
+    look->queues = calloc(look->room, sizeof *look->queues);
     if (!look->queues)
         return WARREN_ENOMEM;
     for (size_t i = 0; i < options->subscription_count; i++)

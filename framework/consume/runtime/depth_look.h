@@ -28,6 +28,7 @@ struct depth {
 struct depth_queue {
     const char *name; /* borrowed */
     struct depth depth;
+    bool unused;                    /* by any subscription, since a reload: never asked about */
     uint32_t rests;                 /* rounds in which it is not asked about */
     int64_t waiting_since_ms;       /* first of the answers that found it not empty; 0: it is */
     struct warren_series *messages; /* NULL: not known */
@@ -42,6 +43,7 @@ struct depth_look {
     struct loop_timer timer;
     struct depth_queue *queues;
     size_t count;
+    size_t room;
     size_t next; /* the one that is asked about; count: the round is over */
     struct metric_collector collector;
     pthread_mutex_t lock; /* guards depths and series */
@@ -50,6 +52,10 @@ struct depth_look {
 /** @period_ms as in the struct. WARREN_OK or WARREN_ENOMEM; depth_look_done() in any case. */
 enum warren_status depth_look_init(struct depth_look *look, struct runtime *runtime,
                                    const struct runtime_options *options);
+/** Room for so many subscriptions more. WARREN_OK or WARREN_ENOMEM. */
+enum warren_status depth_look_reserve(struct depth_look *look, size_t subscription_count);
+/** There are other subscriptions, or dead-letter queues, within that room. */
+void depth_look_changed(struct depth_look *look);
 /** The topology is declared: look. Harmless to repeat. */
 void depth_look_start(struct depth_look *look);
 /** Before the connection is freed. A zeroed one is fine. */

@@ -6,31 +6,24 @@
 /* Of the topology, of depth_look.h, and one that is being closed. */
 #define CHANNELS_BESIDE 3
 
-static const char *queue_at(const struct runtime *r, size_t index)
+static bool concerns(const struct runtime *r, const struct subscription *s)
 {
-    return r->subscriptions[index]->source.queue;
+    return !s->limit_asked && !s->draining && !s->is_stream &&
+           !topology_declares(r->topology, s->source.queue);
 }
 
-static bool was_asked_about(const struct runtime *r, const char *queue)
+/* One queue may have several subscriptions. */
+static void note_asked(struct runtime *r, const char *queue)
 {
-    for (size_t i = 0; i < r->limits.next; i++)
-        if (strcmp(queue_at(r, i), queue) == 0)
-            return true;
-    return false;
-}
-
-static bool concerns(const struct runtime *r, size_t index)
-{
-    const char *queue = queue_at(r, index);
-
-    return !r->subscriptions[index]->is_stream && !topology_declares(r->topology, queue) &&
-           !was_asked_about(r, queue);
+    for (size_t i = 0; i < r->subscription_count; i++)
+        if (strcmp(r->subscriptions[i]->source.queue, queue) == 0)
+            r->subscriptions[i]->limit_asked = true;
 }
 
 static void on_answer(void *user, int64_t limit)
 {
     struct runtime *r = user;
-    const char *queue = queue_at(r, r->limits.next++);
+    const char *queue = r->limits.queue;
 
     if (limit >= 0)
         r->events.limited(r->user, queue, limit);
@@ -50,8 +43,12 @@ void limit_look_go_on(struct runtime *r)
 
     if (look->probe.channel || !may_ask(r))
         return;
-    while (look->next < r->subscription_count && !concerns(r, look->next))
-        look->next++;
-    if (look->next < r->subscription_count)
-        limit_probe_start(&look->probe, r->connection, queue_at(r, look->next), on_answer, r);
+    for (size_t i = 0; i < r->subscription_count; i++) {
+        if (!concerns(r, r->subscriptions[i]))
+            continue;
+        look->queue = r->subscriptions[i]->source.queue;
+        note_asked(r, look->queue);
+        limit_probe_start(&look->probe, r->connection, look->queue, on_answer, r);
+        return;
+    }
 }

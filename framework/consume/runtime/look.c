@@ -211,35 +211,38 @@ static void look_at(struct subscription *s, struct subscription_look *ret)
 
 void runtime_look(struct runtime *r)
 {
+    size_t count = 0;
+
     for (size_t i = 0; i < r->subscription_count; i++) {
         struct subscription_look look;
 
+        if (atomic_load(&r->subscriptions[i]->taken_away))
+            continue;
         look_at(r->subscriptions[i], &look);
         pthread_mutex_lock(&r->look_lock);
-        r->looks[i] = look;
+        r->looks[count++] = look;
         pthread_mutex_unlock(&r->look_lock);
     }
-    atomic_store(&r->looked, true);
+    pthread_mutex_lock(&r->look_lock);
+    r->look_count = count;
+    pthread_mutex_unlock(&r->look_lock);
 }
 
 bool runtime_look_read(struct runtime *r, size_t index, struct subscription_look *ret)
 {
-    if (!atomic_load(&r->looked))
-        return false;
+    bool looked;
+
     pthread_mutex_lock(&r->look_lock);
-    *ret = r->looks[index];
+    looked = index < r->look_count;
+    if (looked)
+        *ret = r->looks[index];
     pthread_mutex_unlock(&r->look_lock);
-    return true;
+    return looked;
 }
 
 struct loop *runtime_loop(struct runtime *r)
 {
     return r->loop;
-}
-
-size_t runtime_subscription_count(const struct runtime *r)
-{
-    return r->subscription_count;
 }
 
 /* ---- life ---- */
@@ -252,23 +255,39 @@ static bool is_single_active(const struct config_queue *queue)
     return value && value->type == WARREN_BOOL && value->as.boolean;
 }
 
-enum warren_status look_init(struct runtime *r, const struct config_topology *topology)
+enum warren_status look_init(struct runtime *r)
 {
     pthread_mutex_init(&r->look_lock, NULL);
-    r->looks = calloc(r->subscription_count + 1, sizeof *r->looks);
-    if (!r->looks)
-        return WARREN_ENOMEM;
-    for (size_t i = 0; i < r->subscription_count; i++) {
-        struct subscription *s = r->subscriptions[i];
-        const struct config_queue *queue = config_find_queue(topology, s->source.queue);
+    return look_reserve(r, r->subscription_count + 1);
+}
 
-        s->watch =
-            (struct subscription_watch){.depth = {-1, -1},
-                                        .declared = queue && !queue->passive,
-                                        .counts_all = queue && strcmp(queue->type, "classic") == 0,
-                                        .single_active = is_single_active(queue)};
+enum warren_status look_reserve(struct runtime *r, size_t count)
+{
+    struct subscription_look *looks;
+
+    if (count <= r->look_room)
+        return WARREN_OK;
+    pthread_mutex_lock(&r->look_lock);
+    looks = realloc(r->looks, count * sizeof *looks);
+    if (looks) {
+        r->looks = looks;
+        r->look_room = count;
     }
-    return WARREN_OK;
+    pthread_mutex_unlock(&r->look_lock);
+    return looks ? WARREN_OK : WARREN_ENOMEM;
+}
+
+void look_declared(struct subscription *s, const struct config_topology *topology)
+{
+    const struct config_queue *queue = config_find_queue(topology, s->source.queue);
+    struct subscription_watch *watch = &s->watch;
+
+    if (!watch->known)
+        watch->depth = (struct depth){-1, -1};
+    watch->known = true;
+    watch->declared = queue && !queue->passive;
+    watch->counts_all = queue && strcmp(queue->type, "classic") == 0;
+    watch->single_active = is_single_active(queue);
 }
 
 void look_done(struct runtime *r)

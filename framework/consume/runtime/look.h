@@ -68,11 +68,11 @@ struct subscription_look {
 
 /** The loop, for who asks whether it turns. Valid until runtime_free(). */
 struct loop *runtime_loop(struct runtime *runtime);
-/** How many subscriptions there are. */
-size_t runtime_subscription_count(const struct runtime *runtime);
 /** Look at all of them now. Thread: the loop's. */
 void runtime_look(struct runtime *runtime);
-/** What was seen last. @return false: nobody has looked yet */
+/** What was seen last of one, counted from 0. @return false: there is none, or nobody has looked
+ * yet
+ */
 bool runtime_look_read(struct runtime *runtime, size_t index, struct subscription_look *ret);
 
 #endif

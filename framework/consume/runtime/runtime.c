@@ -27,8 +27,11 @@ void runtime_wake(struct runtime *r)
 
 static void declare(void *arg)
 {
-    struct runtime *r = arg;
+    runtime_declare(arg);
+}
 
+void runtime_declare(struct runtime *r)
+{
     if (r->declaring || r->drain.phase != DRAIN_NOT ||
         connection_state(r->connection) != CONNECTION_OPEN)
         return;
@@ -80,7 +83,7 @@ static void declared(void *user, uint32_t in_vain)
         loop_timer_arm_ms(&r->redeclare, REDECLARE_LATE_MS);
 }
 
-static const struct topology_events topology_events = {refused, declared};
+const struct topology_events runtime_topology_events = {refused, declared};
 
 static void opened(void *user)
 {
@@ -157,6 +160,8 @@ static enum warren_status init_timers(struct runtime *r)
     if (status == WARREN_OK)
         status = loop_timer_init(&r->redeclare, r->loop, declare, r);
     if (status == WARREN_OK)
+        status = loop_timer_init(&r->retire, r->loop, runtime_retire, r);
+    if (status == WARREN_OK)
         status = loop_timer_init(&r->slow, r->loop, still_declaring, r);
     if (status == WARREN_OK)
         status = drain_init(r);
@@ -174,11 +179,13 @@ static enum warren_status make_subscriptions(struct runtime *r,
     r->subscriptions = calloc(options->subscription_count + 1, sizeof(struct subscription *));
     if (!r->subscriptions)
         return error_set(error, WARREN_ENOMEM, "out of memory");
+    r->subscription_room = options->subscription_count;
     for (size_t i = 0; status == WARREN_OK && i < options->subscription_count; i++) {
-        status =
-            subscription_new(&options->subscriptions[i], options, r, &r->subscriptions[i], error);
-        if (status == WARREN_OK)
-            r->subscription_count++;
+        status = subscription_new(&options->subscriptions[i], r, &r->subscriptions[i], error);
+        if (status != WARREN_OK)
+            break;
+        look_declared(r->subscriptions[i], options->topology);
+        r->subscription_count++;
     }
     return status;
 }
@@ -196,13 +203,14 @@ static enum warren_status make_parts(struct runtime *r, const struct runtime_opt
         connection_new(r->loop, options->connection, &connection_events, r, &r->connection, error);
     if (status != WARREN_OK)
         return status;
-    status = topology_new(r->connection, options->topology, &topology_events, r, &r->topology);
+    status =
+        topology_new(r->connection, options->topology, &runtime_topology_events, r, &r->topology);
     if (status != WARREN_OK)
         return error_set(error, status, "topology: %s", warren_status_name(status));
     status = make_subscriptions(r, options, error);
     if (status != WARREN_OK)
         return status;
-    status = look_init(r, options->topology);
+    status = look_init(r);
     if (status == WARREN_OK)
         status = depth_look_init(&r->depths, r, options);
     return status == WARREN_OK ? status
@@ -222,6 +230,10 @@ enum warren_status runtime_new(const struct runtime_options *options,
     r->user = user;
     atomic_store(&r->deadline_ms, INT64_MAX);
     r->memory_max = options->memory_max;
+    r->message_max = options->message_max;
+    r->publisher = options->publisher;
+    r->tracer = options->tracer;
+    pthread_mutex_init(&r->list_lock, NULL);
     r->straggler_age_ms = options->straggler_age_ms;
     r->drain_timeout_ms = options->drain_timeout_ms;
     r->flight = options->flight;
@@ -297,7 +309,10 @@ void runtime_free(struct runtime *r)
         return; /* a handler or a receipt still refers to all of it */
     for (size_t i = 0; i < r->subscription_count; i++)
         subscription_free(r->subscriptions[i]);
+    for (size_t i = 0; i < r->ended_count; i++)
+        subscription_free(r->ended[i]);
     free(r->subscriptions);
+    free(r->ended);
     limit_probe_done(&r->limits.probe);
     depth_look_done(&r->depths);
     look_done(r);
@@ -307,6 +322,8 @@ void runtime_free(struct runtime *r)
     runtime_turn_done(r);
     loop_timer_done(&r->redeclare);
     loop_timer_done(&r->slow);
+    loop_timer_done(&r->retire);
+    pthread_mutex_destroy(&r->list_lock);
     ack_barrier_done(&r->ack_barrier);
     failure_groups_done(&r->failures);
     loop_free(r->loop);
@@ -323,15 +340,30 @@ uint32_t runtime_channels(const struct config_topology *topology, size_t subscri
     return (uint32_t)(subscription_count + (items > 0));
 }
 
-stream_begin runtime_subscription_begin(const struct runtime *r, size_t index)
+struct subscription *runtime_subscription(const struct runtime *r, size_t index)
 {
-    return consumer_begin(r->subscriptions[index]->consumer);
+    return r->subscriptions[index];
 }
 
-void runtime_subscription_stats(struct runtime *r, size_t index, struct runtime_stats *stats)
+stream_begin runtime_subscription_begin(const struct subscription *s)
 {
+    struct runtime *r = s->runtime;
+    stream_begin begin;
+
+    pthread_mutex_lock(&r->list_lock);
+    begin = s->ended ? s->last_begin : consumer_begin(s->consumer);
+    pthread_mutex_unlock(&r->list_lock);
+    return begin;
+}
+
+void runtime_subscription_stats(struct subscription *s, struct runtime_stats *stats)
+{
+    struct runtime *r = s->runtime;
+
     *stats = (struct runtime_stats){.consuming = true};
-    subscription_stats(r->subscriptions[index], stats);
+    pthread_mutex_lock(&r->list_lock);
+    subscription_stats(s, stats);
+    pthread_mutex_unlock(&r->list_lock);
 }
 
 struct failure_groups *runtime_failures(struct runtime *r)
@@ -342,6 +374,10 @@ struct failure_groups *runtime_failures(struct runtime *r)
 void runtime_stats(struct runtime *r, struct runtime_stats *stats)
 {
     *stats = (struct runtime_stats){.connects = atomic_load(&r->connects), .consuming = true};
+    pthread_mutex_lock(&r->list_lock);
     for (size_t i = 0; i < r->subscription_count; i++)
         subscription_stats(r->subscriptions[i], stats);
+    for (size_t i = 0; i < r->ended_count; i++)
+        subscription_stats(r->ended[i], stats);
+    pthread_mutex_unlock(&r->list_lock);
 }

@@ -23,10 +23,13 @@
 /** Good for runtime_options.depth_period_ms. */
 #define DEPTH_PERIOD_MS 15000
 
+struct edition;
 struct runtime;
+struct subscription;
 struct tracer;
 
-/** One subscription. Strings, handler, state and table are borrowed until runtime_free(). */
+/** One subscription. Strings, handler, state and table are borrowed until runtime_free(), or until
+ * a change has put others in their place, and its edition is retired. */
 struct runtime_subscription {
     const char *queue;
     const char *handler_name; /* "PLUGIN.HANDLER" */
@@ -46,6 +49,7 @@ struct runtime_subscription {
     bool is_stream;            /* the queue; nothing is put back into it, */
     stream_begin begin;        /* and it is consumed from there */
     bool stop_at_gap;          /* see `gap` */
+    void *token;               /* of its edition: see `retired` */
 };
 
 struct runtime_options {
@@ -117,6 +121,14 @@ struct runtime_events {
     /** Draining has begun: @handed_back were not begun, @running are waited for. */
     void (*draining)(void *user, uint32_t handed_back, uint32_t running);
     /**
+     * After runtime_change(): the last attempt of an edition has ended. Handler and middlewares
+     * that it was the last to use are to be closed, on another thread, and then it is freed by
+     * runtime_edition_free().
+     *
+     * @token  of the struct runtime_subscription that made it
+     */
+    void (*retired)(void *user, void *token, struct edition *edition);
+    /**
      * The end; called once. WARREN_OK; WARREN_ETIMEOUT: drain_timeout_ms was over while
      * @unfinished deliveries were not settled (or the broker did not answer), they went back to
      * the broker; WARREN_ECLOSED: runtime_abort(). runtime_free() may follow, on another thread.
@@ -183,11 +195,55 @@ struct runtime_stats {
 
 /** All subscriptions together. Thread: any, until runtime_free(). */
 void runtime_stats(struct runtime *runtime, struct runtime_stats *stats);
+/** That at @index of the options. It stays, if only for the next two, until runtime_free(). */
+struct subscription *runtime_subscription(const struct runtime *runtime, size_t index);
 /** On a stream: where the next process is to begin. Thread: as above. */
-stream_begin runtime_subscription_begin(const struct runtime *runtime, size_t index);
+stream_begin runtime_subscription_begin(const struct subscription *subscription);
 /** What failed lately. Thread: as above. */
 struct failure_groups *runtime_failures(struct runtime *runtime);
-/** One of them, by its place in the options; connects is 0. Thread: as above. */
-void runtime_subscription_stats(struct runtime *runtime, size_t index, struct runtime_stats *stats);
+/** One of them; connects is 0. Thread: as above. */
+void runtime_subscription_stats(struct subscription *subscription, struct runtime_stats *stats);
+
+/* ---- while it runs ---- */
+
+enum runtime_change_kind {
+    RUNTIME_ADD,
+    RUNTIME_CHANGE,
+    RUNTIME_REMOVE /* it drains as at the end, without a time limit */
+};
+
+struct runtime_change {
+    enum runtime_change_kind kind;
+    struct subscription *subscription;       /* of ADD: written */
+    const struct runtime_subscription *what; /* of ADD and CHANGE: queue, handler_name, is_stream
+                                                and begin do not change */
+    bool other_edition;                      /* of CHANGE: handler, state, middlewares, dead letters
+                                                or concurrency differ: a new edition, with the token
+                                                of `what` */
+    bool other_arguments;                    /* of CHANGE, and not of a stream */
+};
+
+/** All of it. What is borrowed by struct runtime_options is so here. */
+struct runtime_changes {
+    struct runtime_change *items;
+    size_t count;
+    const struct config_topology *topology; /* NULL: that of before */
+    size_t message_max;                     /* as in runtime_options, and so on */
+    size_t memory_max;
+    uint32_t straggler_age_ms;
+};
+
+/**
+ * Make all changes at once, between two turns of the loop; or none. Attempts that run end in their
+ * edition. The topology is declared again before those that are added consume. Waits for the loop.
+ * Thread: main, after runtime_start().
+ *
+ * @return WARREN_OK; WARREN_ECLOSED: it drains; WARREN_ETIMEOUT: the loop does not turn; as
+ *         runtime_new(). With @error
+ */
+enum warren_status runtime_change(struct runtime *runtime, struct runtime_changes *changes,
+                                  struct warren_error *error);
+/** Of `retired`. NULL is fine. Thread: any. */
+void runtime_edition_free(struct edition *edition);
 
 #endif

@@ -8,10 +8,12 @@ static void put(void *user)
     const struct runtime_metrics *m = &r->metrics;
     size_t bytes = 0;
 
+    pthread_mutex_lock(&r->list_lock);
     for (size_t i = 0; i < r->subscription_count; i++) {
         subscription_metrics_put(r->subscriptions[i]);
         bytes += consumer_bytes(r->subscriptions[i]->consumer);
     }
+    pthread_mutex_unlock(&r->list_lock);
     metric_put(m->bytes, (double)bytes);
     metric_put(m->bytes_max, (double)r->memory_max);
     metric_put(m->full, (double)counter_get(&r->memory_fills));

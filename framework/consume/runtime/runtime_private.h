@@ -54,7 +54,11 @@ void ack_barrier_wait(struct ack_barrier *ack_barrier);
 /* ---- look.c: what is seen of a subscription ---- */
 
 /** WARREN_OK or WARREN_ENOMEM; look_done() in any case. */
-enum warren_status look_init(struct runtime *runtime, const struct config_topology *topology);
+enum warren_status look_init(struct runtime *runtime);
+/** There is room for the looks at so many subscriptions. WARREN_OK or WARREN_ENOMEM. */
+enum warren_status look_reserve(struct runtime *runtime, size_t count);
+/** What the topology says of the queue of @subscription. */
+void look_declared(struct subscription *subscription, const struct config_topology *topology);
 void look_done(struct runtime *runtime);
 /** The broker was asked about @queue. */
 void look_depth(struct runtime *runtime, const char *queue, const struct depth *depth);
@@ -66,7 +70,7 @@ void look_depth(struct runtime *runtime, const char *queue, const struct depth *
 /** All zero at first; limit_probe_done() ends it. */
 struct limit_look {
     struct limit_probe probe;
-    size_t next; /* subscription to be asked about */
+    const char *queue; /* that is asked about */
 };
 
 /** The topology is declared: look, or go on. Harmless to repeat. */
@@ -75,24 +79,35 @@ void limit_look_go_on(struct runtime *runtime);
 enum drain_phase {
     DRAIN_NOT,
     DRAIN_CANCELLING, /* the broker was asked to send no more */
-    DRAIN_RUNNING,    /* waiting for handlers, and for the receipts of what they published */
-    DRAIN_PROVING,    /* acks are sent: did they arrive? */
+    DRAIN_RUNNING,    /* waiting for handlers, and for the receipts of what they published; and for
+                         the proof that the acks arrived */
     DRAIN_CLOSING,
     DRAIN_DONE
+};
+
+/* The end of one subscription: with all others, or because a reload took it away. */
+enum leave_phase {
+    LEAVE_NOT,
+    LEAVE_CANCELLING, /* the broker was asked to send no more */
+    LEAVE_RUNNING,    /* waiting for handlers, and for the receipts of what they published */
+    LEAVE_PROVING,    /* acks are sent: did they arrive? */
+    LEAVE_DONE
+};
+
+struct leaving {
+    enum leave_phase phase;
+    struct loop_timer pause; /* before what is left is handed back, and before the end */
+    bool grace_over;         /* hand back although handlers run */
+    int64_t quiet_until_ms;  /* do not close sooner */
+    uint32_t handed_back;
 };
 
 struct drain {
     enum drain_phase phase;
     struct loop_task step;   /* look whether the next phase can begin */
     struct loop_timer timer; /* ends the waiting for handlers, then everything */
-    struct loop_timer pause; /* before what is left is handed back, and before the close */
-    bool grace_over;         /* hand back although handlers run */
     bool handlers_given_up;
-    int64_t quiet_until_ms; /* do not close sooner */
-    int64_t begin_ms;       /* by the loop's clock, as the next one */
-    int64_t end_ms;
-    int64_t answer_ms; /* the longest time of a cancel-ok */
-    uint32_t handed_back;
+    int64_t end_ms; /* by the loop's clock */
     uint32_t unfinished;
     enum warren_status status;
 };
@@ -107,6 +122,23 @@ struct runtime_metrics {
     struct warren_series *connected;
 };
 
+/* An edition (consume/job/edition.h), and what the loop has of it. */
+struct subscription_edition {
+    struct edition edition; /* first: its address is the edition's */
+    struct subscription *subscription;
+    struct stages stages;
+    struct chain_member *gates; /* until it is that of the day: then they are the admission's */
+    size_t gate_count;
+    uint32_t users; /* attempts that are in it */
+    void *token;    /* for runtime_events.retired */
+    struct list link;
+};
+
+static inline struct subscription_edition *edition_of(const struct attempt *attempt)
+{
+    return (struct subscription_edition *)(void *)attempt->edition;
+}
+
 struct runtime {
     struct runtime_events events;
     void *user; /* of the events */
@@ -117,15 +149,25 @@ struct runtime {
     struct topology *topology;
     struct limit_look limits;
     struct depth_look depths;
-    struct subscription_look *looks; /* one a subscription, */
-    pthread_mutex_t look_lock;       /* which guards them; */
-    atomic_bool looked;              /* they are written */
+    struct subscription_look *looks; /* one a subscription that does not leave, */
+    size_t look_count;               /* as they were when they were looked at */
+    size_t look_room;
+    pthread_mutex_t look_lock; /* guards these three */
     struct subscription **subscriptions;
     size_t subscription_count;
-    size_t memory_max;
+    size_t subscription_room;
+    pthread_mutex_t list_lock; /* of the list above, of `ended`, and of what follows: other threads
+                                  take it to read, the loop to change */
+    size_t leaving_count;      /* taken away by a reload, and not yet ended; the loop's */
+    struct subscription **ended; /* taken away by a reload: counts, and the memory, are left */
+    size_t ended_count;
+    _Atomic size_t memory_max;
+    size_t message_max;
     uint32_t straggler_age_ms;
     uint32_t drain_timeout_ms;
     struct flight *flight; /* NULL: none */
+    struct warren_publisher *publisher;
+    struct tracer *tracer;
     struct ack_barrier ack_barrier;
 
     struct loop_task collect;
@@ -134,6 +176,7 @@ struct runtime {
     struct loop_timer tick;       /* while outlook.looking */
     struct loop_timer stragglers; /* while acks wait behind a message that is not done */
     struct loop_timer redeclare;
+    struct loop_timer retire;
     struct loop_timer slow; /* while declaring: the time to say how far that is */
     bool declaring;
     bool memory_full;
@@ -153,6 +196,11 @@ struct runtime {
 
 /* ---- runtime.c ---- */
 
+extern const struct topology_events runtime_topology_events;
+/** Declare the topology, if there is a connection; then subscriptions that are new begin. */
+void runtime_declare(struct runtime *runtime);
+/** A subscription that has left is taken off the list, and its threads end. */
+void runtime_end_subscription(struct runtime *runtime, size_t index);
 /** Have runtime_collect() called soon. Thread: any. */
 void runtime_wake(struct runtime *runtime);
 /** The topology may have changed: declare it again before long. */
@@ -186,8 +234,6 @@ enum warren_status drain_init(struct runtime *runtime);
 void drain_done(struct runtime *runtime);
 /** Begin, unless it has begun. */
 void drain_begin(struct runtime *runtime);
-/** Acks are to leave together, once the handlers that run have finished. */
-bool drain_keeps_acks(const struct runtime *runtime);
 /** Something changed: see later on this turn whether the next phase can begin. */
 void drain_progress(struct runtime *runtime);
 /** End with @status as soon as the connection is dropped. */
@@ -233,6 +279,7 @@ struct subscription_watch {
                                  0: it is not so */
     uint64_t delivered;       /* by the last look, */
     int64_t since_ms;         /* and since when it is as many */
+    bool known;               /* what follows was looked up: */
     bool declared;            /* the queue, by the topology: its arguments are known */
     bool single_active;       /* it stands in the topology with a single active consumer, */
     bool counts_all;          /* and is of a kind that counts those that wait behind it, too */
@@ -243,15 +290,17 @@ struct subscription {
     struct consumer *consumer;
     struct runner *runner;
     struct job_source source;
-    struct relay relay; /* of the source, if there is a publisher */
     struct crew crew;
-    uint32_t prefetch;
-    size_t prefetch_bytes; /* 0: no bound */
+    struct subscription_edition
+        *edition;         /* that of the day; NULL: it has ended, and that is gone */
+    struct list editions; /* all, the oldest first */
+    _Atomic uint32_t prefetch;
+    _Atomic size_t prefetch_bytes; /* 0: no bound */
+    _Atomic uint32_t concurrency;
     uint32_t ack_many;
 
     struct batch arrived;       /* since the last turn */
     struct admission admission; /* of this generation alone */
-    struct stages stages;
     struct delay
         owed; /* what waits for a copy, by when it is tried next; of this generation alone */
     struct loop_timer owe;
@@ -266,8 +315,14 @@ struct subscription {
     bool started;
     bool suspended;
     bool draining;
-    bool cancelled; /* the broker has answered the cancel of draining */
+    atomic_bool leaves;     /* the same, for workers */
+    atomic_bool taken_away; /* by a reload */
+    bool cancelled;         /* the broker has answered the cancel of draining */
     bool proving;
+    bool limit_asked; /* see limit_look.h */
+    bool ended;       /* nothing of it runs any more; under the runtime's list_lock, as is: */
+    stream_begin last_begin;
+    struct leaving leave;
     struct subscription_watch watch;
     struct subscription_metrics metrics;
     /* Read by any thread: see base/counter.h. */
@@ -296,11 +351,70 @@ static inline void subscription_note_held(struct subscription *s)
                           memory_order_relaxed);
 }
 
+static inline const struct relay *subscription_relay_to(const struct subscription *s)
+{
+    return s->edition->edition.has_relay ? &s->edition->edition.relay : NULL;
+}
+
+/* ---- subscription_edition.c ---- */
+
+/** WARREN_OK or WARREN_ENOMEM. Not in the list yet. */
+enum warren_status subscription_edition_new(struct subscription *subscription,
+                                            const struct runtime_subscription *what,
+                                            const struct stages_calls *calls,
+                                            struct subscription_edition **ret);
+/** Those of @batch, which come from the admission, begin in the edition of the day; to @refused
+ * for which there is no memory. */
+void subscription_begin_edition(struct subscription *subscription, struct batch *batch,
+                                struct batch *refused);
+/** @attempt is settled, or held: it is in no edition any more. Harmless to repeat. */
+void subscription_end_edition(struct subscription *subscription, struct attempt *attempt);
+/** All of @batch is in editions, and no handler was called: they leave these. */
+void subscription_begin_again(struct subscription *subscription, struct batch *batch);
+/** How many wait for an answer of a `before`. */
+uint32_t subscription_waiting(const struct subscription *subscription);
+/** Editions that are over are the owner's: a timer's function, and arming it. */
+void runtime_retire(void *arg);
+void runtime_retire_soon(struct runtime *runtime, int64_t ms);
+
+/* ---- subscription_change.c ---- */
+
+/** What is made ahead of a change: all zero at first. */
+struct subscription_change {
+    struct subscription *subscription;
+    const struct runtime_subscription *what;
+    struct subscription_edition *edition; /* NULL: that of the day stays */
+    bool other_arguments;
+    struct batch queued; /* taken from the runner while there are more workers */
+    bool grown;
+    uint32_t before; /* workers */
+};
+/** All that can fail. On failure subscription_change_undo(). */
+enum warren_status subscription_change_prepare(struct subscription_change *change,
+                                               struct warren_error *error);
+void subscription_change_undo(struct subscription_change *change);
+void subscription_change_commit(struct subscription_change *change);
+
 /* ---- subscription_metrics.c ---- */
 
 void subscription_metrics_init(struct subscription *subscription);
 /** A zeroed one is fine. */
 void subscription_metrics_done(struct subscription *subscription);
+
+/* ---- subscription.c ---- */
+
+/** What its stages ask for. */
+extern const struct stages_calls subscription_stages_calls;
+/** Places for failed attempts, and deliveries that can be held in all. */
+void subscription_places(const struct runtime_subscription *what, uint32_t *ret_delayed_max,
+                         uint32_t *ret_held_max);
+/** What the consumer is to have. */
+struct consumer_options subscription_consumer_options(const struct subscription *subscription,
+                                                      const struct runtime_subscription *what);
+/** Acks that are worth a frame under load. */
+uint32_t subscription_ack_many(const struct runtime_subscription *what);
+/** End its threads, close its channel. Nothing may be unsettled. */
+void subscription_end(struct subscription *subscription);
 
 /* ---- subscription_owed.c ---- */
 
@@ -332,6 +446,8 @@ void subscription_relay_counted(struct subscription *subscription, struct batch 
 
 /* ---- subscription_flow.c ---- */
 
+/** Those of @batch go to the workers, past the gates. @return how many came to rest on the way */
+uint32_t subscription_go_on(struct subscription *subscription, struct batch *batch);
 /** Settle all of @batch with @outcome. @return how many */
 uint32_t subscription_settle_as(struct subscription *subscription, struct batch *batch,
                                 enum warren_outcome outcome);

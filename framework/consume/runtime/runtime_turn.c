@@ -88,9 +88,9 @@ static void watch_stragglers(struct runtime *r)
         loop_timer_arm_ms(&r->stragglers, r->straggler_age_ms / 2 + 1);
 }
 
-static void flush(const struct runtime *r, struct subscription *s, bool many)
+static void flush(struct subscription *s, bool many)
 {
-    if (!drain_keeps_acks(r))
+    if (!subscription_keeps_acks(s))
         subscription_flush(s, many);
 }
 
@@ -101,7 +101,7 @@ uint32_t runtime_collect(struct runtime *r)
     connection_cork(r->connection);
     for (size_t i = 0; i < r->subscription_count; i++) {
         settled += subscription_collect(r->subscriptions[i]);
-        flush(r, r->subscriptions[i], false);
+        flush(r->subscriptions[i], false);
     }
     connection_uncork(r->connection);
     watch_stragglers(r);
@@ -152,13 +152,14 @@ void runtime_turn(struct runtime *r)
 
         subscription_push(s);
         settled += subscription_collect(s);
-        flush(r, s, rests);
+        flush(s, rests);
         busy |= subscription_at_work(s) > 0 || subscription_unsent(s) > 0;
     }
     watch_memory(r);
     if (busy)
         runtime_keep_looking(r);
-    if (r->drain.phase != DRAIN_NOT && (settled > 0 || busy || runtime_in_flight(r) > 0))
+    if ((r->drain.phase != DRAIN_NOT || r->leaving_count > 0) &&
+        (settled > 0 || busy || runtime_in_flight(r) > 0))
         drain_progress(r);
 }
 

@@ -18,13 +18,14 @@ static struct attempt *attempt_in(struct warren_passage *passage)
 }
 
 /* Whether it is asked, only idempotency's options say. */
-static bool has_key(const struct job_source *source)
+static bool has_key(const struct warren_handler *handler)
 {
-    return source->definition && source->definition->key;
+    return handler && handler->key;
 }
 
 enum warren_status stages_init(struct stages *stages, const struct chain_member *members,
                                size_t count, const struct job_source *source,
+                               const struct warren_handler *handler,
                                const struct stages_calls *calls, void *user)
 {
     stages->calls = calls;
@@ -38,7 +39,7 @@ enum warren_status stages_init(struct stages *stages, const struct chain_member 
             stages->items[stages->count++] =
                 (struct stage){.member = members[i],
                                .all = stages,
-                               .is_watched = !members[i].is_own || has_key(source)};
+                               .is_watched = !members[i].is_own || has_key(handler)};
     if (stages->count > 0)
         stages->job = job_new(source);
     return stages->count == 0 || stages->job ? WARREN_OK : WARREN_ENOMEM;
@@ -62,6 +63,17 @@ void stages_done(struct stages *stages)
     job_free(stages->job);
     free(stages->items);
     *stages = (struct stages){.items = NULL};
+}
+
+static void enter(struct stages *stages)
+{
+    atomic_fetch_add_explicit(&stages->inside, 1, memory_order_relaxed);
+}
+
+/* The last that this thread does with them. */
+static void quit(struct stages *stages)
+{
+    atomic_fetch_sub_explicit(&stages->inside, 1, memory_order_release);
 }
 
 /* ---- ahead of the workers ---- */
@@ -128,7 +140,7 @@ static struct attempt *give_up(struct stage *stage, struct attempt *attempt)
 
     if (is_answered(attempt))
         return attempt;
-    moved = stage->member.is_own ? NULL : attempt_move(attempt);
+    moved = stage->member.is_own ? NULL : attempt_move(attempt, attempt->delivery.room);
     if (moved)
         batch_add(&stage->all->left, attempt);
     return moved;
@@ -168,8 +180,10 @@ void warren_passage_go(struct warren_passage *passage)
     if (forked_since(stages->forks))
         return;
     /* From here on the delivery may be anywhere; the stages stay. */
+    enter(stages);
     atomic_store_explicit(&attempt->may_go, true, memory_order_release);
     stages->calls->wake(stages->user);
+    quit(stages);
 }
 
 /* ---- behind them ---- */
@@ -205,7 +219,14 @@ static bool leave(struct stages *stages, struct attempt *attempt, size_t count)
 
 bool stages_leave(struct stages *stages, struct attempt *attempt)
 {
-    return leave(stages, attempt, stages->count);
+    bool settled;
+
+    if (stages->count == 0)
+        return true;
+    enter(stages);
+    settled = leave(stages, attempt, stages->count);
+    quit(stages);
+    return settled;
 }
 
 void stages_drop(struct stages *stages, struct attempt *attempt)
@@ -225,8 +246,10 @@ static void go_on(struct attempt *attempt)
     struct stage *stage = attempt->stage;
     struct stages *stages = stage->all;
 
+    enter(stages);
     if (leave(stages, attempt, (size_t)(stage - stages->items)))
         stages->calls->settled(stages->user, attempt);
+    quit(stages);
 }
 
 void warren_passage_settle(struct warren_passage *passage, enum warren_outcome outcome)

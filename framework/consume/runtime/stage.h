@@ -46,18 +46,22 @@ struct stages {
     struct guard *guard;    /* of those that are watched; NULL: they are not */
     const struct stages_calls *calls;
     void *user;
-    uint32_t forks;    /* when they were made: in a child passages lead nowhere */
-    struct batch left; /* of stages_give_up(): memory that an answer may still write to */
+    uint32_t forks;     /* when they were made: in a child passages lead nowhere */
+    atomic_uint inside; /* threads that are in `after`, or answer: a message may have left before
+                           them */
+    struct batch left;  /* of stages_give_up(): memory that an answer may still write to */
 };
 
 /**
  * @stages   zeroed
  * @members  all middlewares of the subscription, outermost first; those without `before` are left
  *           out
+ * @handler  whose `key` they may ask; may be NULL
  * @return   WARREN_OK or WARREN_ENOMEM
  */
 enum warren_status stages_init(struct stages *stages, const struct chain_member *members,
                                size_t count, const struct job_source *source,
+                               const struct warren_handler *handler,
                                const struct stages_calls *calls, void *user);
 /** Is there one that runs what a plugin has written: a `before`, or the handler's `key`? */
 bool stages_watched(const struct stages *stages);
@@ -75,6 +79,11 @@ void stages_pass(struct stages *stages, struct batch *arrived, struct batch *go,
  * to come; and without memory for it. An answer that comes later is of no effect.
  */
 void stages_give_up(struct stages *stages, struct batch *back);
+/** Nobody is in an `after`, or answers. With no message in them, the stages may be forgotten. */
+static inline bool stages_quiet(const struct stages *stages)
+{
+    return atomic_load_explicit(&stages->inside, memory_order_acquire) == 0;
+}
 /** How many wait for an answer of a `before`. */
 uint32_t stages_waiting(const struct stages *stages);
 

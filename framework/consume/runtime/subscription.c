@@ -19,16 +19,17 @@
 /* ---- what the runner asks for: worker threads ---- */
 
 /* What has a returned publish has no final outcome yet: it comes once more. */
-static bool leave(struct subscription *s, struct attempt *attempt)
+static bool leave(struct attempt *attempt)
 {
-    return attempt->publish_returned || stages_leave(&s->stages, attempt);
+    return attempt->publish_returned || !attempt->edition ||
+           stages_leave(&edition_of(attempt)->stages, attempt);
 }
 
 static bool run(void *user, uint32_t worker, struct attempt *attempt, int64_t begun_ns)
 {
     struct subscription *s = user;
-    bool settled =
-        crew_run(&s->crew, worker, attempt, begun_ns) && stages_leave(&s->stages, attempt);
+    bool settled = crew_run(&s->crew, worker, attempt, begun_ns) &&
+                   stages_leave(&edition_of(attempt)->stages, attempt);
 
     guard_ended(&s->crew.guard, worker);
     return settled;
@@ -111,7 +112,7 @@ static void receipts_came(void *user, struct attempt *attempt)
 {
     struct subscription *s = user;
 
-    if (leave(s, attempt))
+    if (leave(attempt))
         runner_settled(s->runner, attempt);
 }
 
@@ -132,7 +133,7 @@ static bool is_wanted(void *user, const struct attempt *attempt)
     return !s->draining && attempt->delivery.generation == consumer_generation(s->consumer);
 }
 
-static const struct stages_calls stages_calls = {wake_loop, has_settled, is_wanted};
+const struct stages_calls subscription_stages_calls = {wake_loop, has_settled, is_wanted};
 
 /* ---- events of the consumer: the loop ---- */
 
@@ -147,7 +148,7 @@ static void deliver(void *user, struct delivery *delivery)
     subscription_count(s, COUNT_DELIVERED);
     if (delivery->redelivered)
         subscription_count(s, COUNT_REDELIVERED);
-    if (++s->in_flight == s->prefetch)
+    if (++s->in_flight == atomic_load_explicit(&s->prefetch, memory_order_relaxed))
         counter_add(&s->prefetch_reached, 1);
     batch_add(&s->arrived, attempt);
 }
@@ -192,35 +193,49 @@ static const struct consumer_events consumer_events = {deliver, consuming, inter
 
 /* ---- life ---- */
 
-static enum warren_status make_consumer(struct subscription *s,
-                                        const struct runtime_subscription *what,
-                                        const struct runtime_options *options)
+struct consumer_options subscription_consumer_options(const struct subscription *s,
+                                                      const struct runtime_subscription *what)
 {
-    struct consumer_options consumer = {.queue = what->queue,
-                                        .prefetch = what->prefetch,
-                                        .prefetch_bytes = what->prefetch_bytes,
-                                        .message_max = options->message_max,
-                                        .room = attempt_room(s->stages.count),
-                                        .straggler_age_ms = options->straggler_age_ms,
-                                        .arguments = what->arguments,
-                                        .is_stream = what->is_stream,
-                                        .begin = what->begin,
-                                        .stop_at_gap = what->stop_at_gap};
+    return (struct consumer_options){.queue = s->source.queue,
+                                     .prefetch = what->prefetch,
+                                     .prefetch_bytes = what->prefetch_bytes,
+                                     .message_max = s->runtime->message_max,
+                                     .room = attempt_room(s->edition->stages.count),
+                                     .straggler_age_ms = s->runtime->straggler_age_ms,
+                                     .arguments = what->arguments,
+                                     .is_stream = what->is_stream,
+                                     .begin = what->begin,
+                                     .stop_at_gap = what->stop_at_gap};
+}
 
-    return consumer_new(s->runtime->connection, &consumer, &consumer_events, s, &s->consumer);
+static enum warren_status make_consumer(struct subscription *s,
+                                        const struct runtime_subscription *what)
+{
+    struct consumer_options options = subscription_consumer_options(s, what);
+
+    return consumer_new(s->runtime->connection, &options, &consumer_events, s, &s->consumer);
+}
+
+void subscription_places(const struct runtime_subscription *what, uint32_t *ret_delayed_max,
+                         uint32_t *ret_held_max)
+{
+    uint32_t delayed_max = what->delayed_max;
+
+    if (delayed_max == 0)
+        delayed_max = what->prefetch > 1 ? what->prefetch / 2 : 1;
+    *ret_delayed_max = delayed_max;
+    *ret_held_max = delayed_max > what->prefetch ? delayed_max : what->prefetch;
 }
 
 static enum warren_status make_admission(struct subscription *s,
                                          const struct runtime_subscription *what)
 {
-    uint32_t delayed_max = what->delayed_max;
     struct loop *loop = connection_loop(s->runtime->connection);
+    uint32_t delayed_max;
     uint32_t held_max;
     enum warren_status status;
 
-    if (delayed_max == 0)
-        delayed_max = what->prefetch > 1 ? what->prefetch / 2 : 1;
-    held_max = delayed_max > what->prefetch ? delayed_max : what->prefetch;
+    subscription_places(what, &delayed_max, &held_max);
     s->admit_ms = INT64_MAX;
     random_init(&s->random, s->source.seed);
     status = admission_init(&s->admission, what->middlewares, what->middleware_count, delayed_max,
@@ -229,19 +244,33 @@ static enum warren_status make_admission(struct subscription *s,
         status = delay_init(&s->owed, held_max);
     if (status == WARREN_OK)
         status = loop_timer_init(&s->owe, loop, subscription_copy_due, s);
+    if (status == WARREN_OK)
+        status = subscription_leave_init(s);
     return status == WARREN_OK ? loop_timer_init(&s->admit, loop, subscription_admit, s) : status;
+}
+
+static enum warren_status make_edition(struct subscription *s,
+                                       const struct runtime_subscription *what)
+{
+    struct subscription_edition *e = NULL;
+    enum warren_status status = subscription_edition_new(s, what, &subscription_stages_calls, &e);
+
+    if (status != WARREN_OK)
+        return status;
+    s->edition = e;
+    list_push(&s->editions, &e->link);
+    return WARREN_OK;
 }
 
 static enum warren_status make_parts(struct subscription *s,
                                      const struct runtime_subscription *what,
-                                     const struct runtime_options *options,
                                      struct warren_error *error)
 {
     struct threads_options threads = {.name = what->queue,
                                       .concurrency = what->concurrency,
                                       .clock = s->source.clock,
                                       .outlook = &s->runtime->outlook};
-    struct guard_options guard = {.flight = options->flight,
+    struct guard_options guard = {.flight = s->runtime->flight,
                                   .queue = what->queue,
                                   .handler = what->handler_name,
                                   .concurrency = what->concurrency,
@@ -250,37 +279,44 @@ static enum warren_status make_parts(struct subscription *s,
     enum warren_status status = make_admission(s, what);
 
     if (status == WARREN_OK)
-        status = stages_init(&s->stages, what->middlewares, what->middleware_count, &s->source,
-                             &stages_calls, s);
-    s->stages.guard = &s->crew.guard;
-    guard.ahead = stages_watched(&s->stages);
+        status = make_edition(s, what);
     if (status == WARREN_OK)
-        status = crew_init(&s->crew, &s->source, what->middlewares, what->middleware_count, &guard);
+        guard.ahead = stages_watched(&s->edition->stages);
     if (status == WARREN_OK)
-        status = make_consumer(s, what, options);
+        status = crew_init(&s->crew, &s->source, &guard);
+    if (status == WARREN_OK)
+        status = make_consumer(s, what);
+    if (status == WARREN_EFULL)
+        return error_set(error, status, "queue %s: " SUBSCRIPTION_NO_SLOTS, what->queue);
     if (status != WARREN_OK)
         return error_set(error, status, "queue %s: %s", what->queue, warren_status_name(status));
     return threads_new(&threads, &runner_calls, s, &s->runner, error);
 }
 
-static void make_relay(struct subscription *s, const struct runtime_subscription *what,
-                       struct warren_publisher *publisher)
+static struct job_source source_of(struct subscription *s, const struct runtime_subscription *what)
 {
-    s->relay = (struct relay){.outlet = {publisher_relay, publisher_properties_max, publisher},
-                              .queue = what->queue,
-                              .handler = what->handler_name,
-                              .dead_exchange = what->dead_exchange,
-                              .dead_queue = what->dead_queue,
-                              .into_queue = !what->is_stream,
-                              .broker_counts = s->source.broker_counts};
-    if (gethostname(s->relay.host, sizeof s->relay.host - 1) != 0)
-        s->relay.host[0] = '\0';
-    s->source.relay = &s->relay;
+    struct runtime *r = s->runtime;
+    struct warren_publisher *publisher = r->publisher;
+
+    return (struct job_source){.queue = what->queue,
+                               .handler = what->handler_name,
+                               .publish = publisher ? publisher_publish : NULL,
+                               .append = publisher ? publisher_append : NULL,
+                               .publisher = publisher,
+                               .seed = random_seed(),
+                               .clock = loop_clock(connection_loop(r->connection)),
+                               .deadline_ms = &r->deadline_ms,
+                               .leaves = &s->leaves,
+                               .settled = receipts_came,
+                               .reserve = reserve,
+                               .user = s,
+                               .broker_counts = r->flight == NULL,
+                               .failures = &r->failures,
+                               .tracer = r->tracer};
 }
 
 enum warren_status subscription_new(const struct runtime_subscription *what,
-                                    const struct runtime_options *options, struct runtime *runtime,
-                                    struct subscription **ret_subscription,
+                                    struct runtime *runtime, struct subscription **ret_subscription,
                                     struct warren_error *error)
 {
     struct subscription *s = calloc(1, sizeof *s);
@@ -292,28 +328,15 @@ enum warren_status subscription_new(const struct runtime_subscription *what,
     s->is_stream = what->is_stream;
     s->prefetch = what->prefetch;
     s->prefetch_bytes = what->prefetch_bytes;
-    s->ack_many = what->prefetch > ACK_SHARE ? what->prefetch / ACK_SHARE : 1;
-    s->source = (struct job_source){.queue = what->queue,
-                                    .handler = what->handler_name,
-                                    .publish = options->publisher ? publisher_publish : NULL,
-                                    .append = options->publisher ? publisher_append : NULL,
-                                    .publisher = options->publisher,
-                                    .definition = what->handler,
-                                    .state = what->state,
-                                    .seed = random_seed(),
-                                    .clock = loop_clock(connection_loop(runtime->connection)),
-                                    .deadline_ms = &runtime->deadline_ms,
-                                    .settled = receipts_came,
-                                    .reserve = reserve,
-                                    .user = s,
-                                    .broker_counts = options->flight == NULL,
-                                    .failures = &runtime->failures,
-                                    .tracer = options->tracer};
-    if (options->publisher)
-        make_relay(s, what, options->publisher);
+    s->concurrency = what->concurrency;
+    s->ack_many = subscription_ack_many(what);
+    list_init(&s->editions);
+    s->source = source_of(s, what);
     subscription_metrics_init(s);
-    status = make_parts(s, what, options, error);
+    status = make_parts(s, what, error);
     if (status != WARREN_OK) {
+        s->ended = true;
+        subscription_end(s);
         subscription_free(s);
         return status;
     }
@@ -321,19 +344,38 @@ enum warren_status subscription_new(const struct runtime_subscription *what,
     return WARREN_OK;
 }
 
+uint32_t subscription_ack_many(const struct runtime_subscription *what)
+{
+    return what->prefetch > ACK_SHARE ? what->prefetch / ACK_SHARE : 1;
+}
+
+void subscription_end(struct subscription *s)
+{
+    runner_free(s->runner);
+    consumer_free(s->consumer);
+    if (s->ended)
+        guard_give_back(&s->crew.guard);
+    s->runner = NULL;
+    s->consumer = NULL;
+    loop_timer_done(&s->admit);
+    loop_timer_done(&s->owe);
+    loop_timer_done(&s->leave.pause);
+    s->admit = s->owe = s->leave.pause = (struct loop_timer){NULL};
+    admission_done(&s->admission);
+    delay_done(&s->owed);
+    crew_done(&s->crew);
+    s->crew.concurrency = 0;
+    subscription_metrics_done(s);
+}
+
 void subscription_free(struct subscription *s)
 {
     if (!s)
         return;
-    runner_free(s->runner);
-    consumer_free(s->consumer);
-    loop_timer_done(&s->admit);
-    loop_timer_done(&s->owe);
-    admission_done(&s->admission);
-    delay_done(&s->owed);
-    stages_done(&s->stages);
-    crew_done(&s->crew);
-    subscription_metrics_done(s);
+    if (!s->ended)
+        subscription_end(s);
+    LIST_EACH(link, &s->editions)
+        runtime_edition_free(&list_entry(link, struct subscription_edition, link)->edition);
     free(s);
 }
 

@@ -15,9 +15,11 @@
 
 struct subscription;
 
+#define SUBSCRIPTION_NO_SLOTS                                                                      \
+    "the flight recorder, made at the start, has no room for so many workers more"
+
 enum warren_status subscription_new(const struct runtime_subscription *what,
-                                    const struct runtime_options *options, struct runtime *runtime,
-                                    struct subscription **ret_subscription,
+                                    struct runtime *runtime, struct subscription **ret_subscription,
                                     struct warren_error *error);
 /** Nothing may be unsettled. NULL is fine. */
 void subscription_free(struct subscription *subscription);
@@ -56,24 +58,19 @@ uint32_t subscription_unsent(const struct subscription *subscription);
 bool subscription_barrier(struct subscription *subscription,
                           void (*passed)(void *user, bool in_time), void *user);
 
-/* ---- draining ---- */
+/* ---- leaving ---- */
 
-/** Stop the broker, begin nothing more. drain_progress() is called when the broker has answered. */
-void subscription_drain(struct subscription *subscription);
-/** The broker sends nothing more. */
-bool subscription_drained(const struct subscription *subscription);
-/**
- * Settle what was not begun as handed back; where handlers run, no more than @count_max, for each
- * then needs a frame of its own. @return how many
- */
-uint32_t subscription_hand_back(struct subscription *subscription, uint32_t count_max);
-/**
- * Send every ack and ask for a sign that they arrived; then drain_progress() is called.
- * Nothing is asked if there is no channel.
- */
-void subscription_prove(struct subscription *subscription);
-/** The sign has come, or cannot come. */
-bool subscription_proved(const struct subscription *subscription);
+/** Of subscription_new(). WARREN_OK or WARREN_ENOMEM. */
+enum warren_status subscription_leave_init(struct subscription *subscription);
+/** Stop the broker, begin nothing more. drain_progress() is called when there is a step to make.
+ * Harmless to repeat; due again when the deadline of handlers has moved. */
+void subscription_leave(struct subscription *subscription);
+/** Acks are to leave together, once the handlers that run have finished. */
+bool subscription_keeps_acks(const struct subscription *subscription);
+/** Hand back what was not begun, if it is time, or @at_any_rate. @return whether all of it is */
+bool subscription_hand_back(struct subscription *subscription, bool at_any_rate);
+/** Go on, as far as may be now. @given_up: handlers are not waited for */
+void subscription_leave_step(struct subscription *subscription, bool given_up);
 
 /** Put what it has into its series: for a collector (base/metrics.h). Thread: any. */
 void subscription_metrics_put(struct subscription *subscription);

@@ -49,7 +49,9 @@ static void settle(struct subscription *s, struct attempt *attempt)
 
     s->in_flight--;
     admission_unreserve(&s->admission, attempt);
-    stages_drop(&s->stages, attempt);
+    if (attempt->edition)
+        stages_drop(&edition_of(attempt)->stages, attempt);
+    subscription_end_edition(s, attempt);
     guard_left(&s->crew.guard, attempt, end_of(attempt, verdict, stale));
     if (stale) {
         subscription_count(s, COUNT_STALE);
@@ -79,16 +81,37 @@ uint32_t subscription_settle_as(struct subscription *s, struct batch *batch,
 
 /* ---- there ---- */
 
-/* On to the workers, past the middlewares that look at messages ahead of them.
- * @return how many came to rest there: what waited for an answer, and is not wanted any more */
-static uint32_t go_on(struct subscription *s, struct batch *admitted)
+/* What waited in editions of before, and has its answer, begins in that of the day. */
+static void leave_older(struct subscription *s, struct batch *unwanted)
+{
+    struct batch none = {NULL, NULL, 0};
+    struct batch answered = {NULL, NULL, 0};
+
+    LIST_EACH(link, &s->editions) {
+        struct subscription_edition *e = list_entry(link, struct subscription_edition, link);
+
+        if (e != s->edition)
+            stages_pass(&e->stages, &none, &answered, unwanted);
+    }
+    if (answered.count == 0)
+        return;
+    subscription_begin_again(s, &answered);
+    subscription_begin_edition(s, &answered, unwanted);
+    stages_pass(&s->edition->stages, &answered, &none, unwanted);
+    runner_push(s->runner, &none);
+}
+
+uint32_t subscription_go_on(struct subscription *s, struct batch *admitted)
 {
     struct batch go = {NULL, NULL, 0};
     struct batch unwanted = {NULL, NULL, 0};
     uint32_t count;
 
-    stages_pass(&s->stages, admitted, &go, &unwanted);
+    subscription_begin_edition(s, admitted, &unwanted);
+    stages_pass(&s->edition->stages, admitted, &go, &unwanted);
     runner_push(s->runner, &go);
+    if (s->edition->link.prev != &s->editions)
+        leave_older(s, &unwanted);
     count = unwanted.count;
     if (s->draining)
         batch_splice(&s->arrived, &unwanted);
@@ -100,14 +123,14 @@ static uint32_t go_on(struct subscription *s, struct batch *admitted)
 /* What waited for an answer, and has it. @return as go_on() */
 static uint32_t take_answered(struct subscription *s)
 {
-    uint32_t waiting = stages_waiting(&s->stages);
+    uint32_t waiting = subscription_waiting(s);
     struct batch none = {NULL, NULL, 0};
     uint32_t unwanted;
 
     if (waiting == 0)
         return 0;
-    unwanted = go_on(s, &none);
-    if (stages_waiting(&s->stages) < waiting)
+    unwanted = subscription_go_on(s, &none);
+    if (subscription_waiting(s) < waiting)
         runtime_keep_looking(s->runtime);
     return unwanted;
 }
@@ -135,7 +158,7 @@ static void admit(struct subscription *s)
     watch(s);
     if (go.count == 0)
         return;
-    go_on(s, &go);
+    subscription_go_on(s, &go);
     runtime_keep_looking(s->runtime);
 }
 
@@ -182,7 +205,7 @@ void subscription_push(struct subscription *s)
     if (s->arrived.last->delivery.generation != s->generation)
         enter_generation(s, s->arrived.last->delivery.generation);
     if (s->admission.gate_count == 0) {
-        go_on(s, &s->arrived);
+        subscription_go_on(s, &s->arrived);
         return;
     }
     admission_add(&s->admission, &s->arrived);
@@ -240,8 +263,10 @@ static bool come_back(struct subscription *s, struct attempt *attempt, struct ba
         attempt->retry_at_ms = subscription_now_ms(s) + settlement_again_ms(attempt);
     if (attempt->relay != RELAY_NONE)
         subscription_relayed(s, attempt);
-    if (hold(s, attempt))
+    if (hold(s, attempt)) {
+        subscription_end_edition(s, attempt);
         return true;
+    }
     settle(s, attempt);
     return false;
 }
@@ -301,7 +326,7 @@ uint32_t subscription_begun(const struct subscription *s)
     uint32_t queued;
 
     runner_load(s->runner, &running, &queued);
-    return subscription_at_work(s) - stages_waiting(&s->stages) - queued;
+    return subscription_at_work(s) - subscription_waiting(s) - queued;
 }
 
 uint32_t subscription_unsent(const struct subscription *s)
@@ -318,9 +343,12 @@ void subscription_stats(struct subscription *s, struct runtime_stats *stats)
 
     for (unsigned i = 0; i < COUNTS; i++)
         stats->counts[i] += atomic_load_explicit(&s->counts[i], memory_order_relaxed);
+    if (s->ended)
+        return;
     runner_load(s->runner, &running, &queued);
     stats->running += running;
     stats->queued += queued;
     stats->held += atomic_load_explicit(&s->held, memory_order_relaxed);
-    stats->consuming &= atomic_load(&s->consuming);
+    if (!atomic_load(&s->taken_away))
+        stats->consuming &= atomic_load(&s->consuming);
 }

@@ -43,6 +43,7 @@ void subscription_metrics_done(struct subscription *s)
 
     for (size_t i = 0; i < sizeof s->metrics / sizeof *series; i++)
         metric_release(series[i]);
+    s->metrics = (struct subscription_metrics){NULL};
 }
 
 static void put_consumer(const struct subscription *s)
@@ -89,7 +90,7 @@ void subscription_metrics_put(struct subscription *s)
     metric_put(m->unconfirmed, (double)stats.counts[COUNT_UNCONFIRMED]);
     metric_put(m->prefetch, s->prefetch);
     metric_put(m->prefetch_reached, (double)counter_get(&s->prefetch_reached));
-    metric_put(m->workers, s->crew.concurrency);
+    metric_put(m->workers, s->concurrency);
     metric_put(m->consuming, stats.consuming ? 1 : 0);
     put_consumer(s);
     put_held(s);

@@ -49,12 +49,13 @@ static bool may_tell(struct subscription *s, bool dead)
 static void tell(struct subscription *s, const struct attempt *attempt, bool dead, int64_t again_ms)
 {
     struct warren_properties properties;
-    struct runtime_unrelayed what = {.queue = s->source.queue,
-                                     .dead = dead,
-                                     .exchange = dead ? s->relay.dead_exchange : "",
-                                     .target = dead ? s->relay.dead_queue : s->source.queue,
-                                     .retry_ms = again_ms - subscription_now_ms(s),
-                                     .waiting = s->owed.count + 1};
+    struct runtime_unrelayed what = {
+        .queue = s->source.queue,
+        .dead = dead,
+        .exchange = dead ? subscription_relay_to(s)->dead_exchange : "",
+        .target = dead ? subscription_relay_to(s)->dead_queue : s->source.queue,
+        .retry_ms = again_ms - subscription_now_ms(s),
+        .waiting = s->owed.count + 1};
     char why[WHY_SIZE];
     struct arena arena;
 
@@ -153,7 +154,7 @@ void subscription_relayed(struct subscription *s, struct attempt *attempt)
     if (attempt->outcome == WARREN_REJECT) {
         subscription_count(s, COUNT_DEAD_LETTERED);
         meter_dead_lettered(&s->crew.meter, attempt);
-        attempt_span_dead_lettered(&s->source, attempt);
+        attempt_span_dead_lettered(&s->source, attempt, subscription_relay_to(s)->dead_exchange);
     } else {
         subscription_count(s, COUNT_RELAYED);
         attempt_span_retried(&s->source, attempt);
@@ -202,8 +203,8 @@ bool subscription_publish_copy(struct subscription *s, struct attempt *attempt,
 
     if (settlement) {
         attempt->relay = RELAY_SENT;
-        status = relay_copy(&s->relay, &attempt->delivery, facts, scratch, settlement_relayed,
-                            settlement);
+        status = relay_copy(subscription_relay_to(s), &attempt->delivery, facts, scratch,
+                            settlement_relayed, settlement);
         if (status == WARREN_OK)
             return true; /* the settlement's first hold is the receipt's */
         settlement_handled(settlement);
@@ -231,10 +232,13 @@ static void give_up(struct subscription *s, struct attempt *attempt)
 static void copy_again(struct subscription *s, struct attempt *attempt, struct arena *scratch)
 {
     const struct owed *owed = attempt->owed;
+    const struct relay *to = subscription_relay_to(s);
     struct relay_facts facts = owed->facts;
 
-    /* A stream takes nothing back, and has no such limit. */
-    if (subscription_now_ms(s) - owed->since_ms >= OWED_MAX_MS && s->relay.into_queue) {
+    /* A stream takes nothing back, and has no such limit. A reload may have taken away where it
+     * was to go. */
+    if ((subscription_now_ms(s) - owed->since_ms >= OWED_MAX_MS && to->into_queue) ||
+        (attempt->outcome == WARREN_REJECT && !to->dead_exchange)) {
         give_up(s, attempt);
         return;
     }

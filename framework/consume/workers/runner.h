@@ -65,6 +65,15 @@ struct runner_ops {
     void (*take_queued)(struct runner *runner, struct batch *batch);
     /** How many messages are being handled and how many wait. Thread: any. */
     void (*load)(struct runner *runner, uint32_t *running, uint32_t *queued);
+    /**
+     * Have @concurrency workers. With fewer, those that are too many end behind what they are at;
+     * with more, numbers of such may come again.
+     *
+     * @return WARREN_OK; WARREN_ENOMEM or WARREN_EIO with @error: there are some of them, and those
+     *         that there were
+     */
+    enum warren_status (*resize)(struct runner *runner, uint32_t concurrency,
+                                 struct warren_error *error);
     /** End the workers. No handler is running, and all that was queued and settled was taken. */
     void (*stop)(struct runner *runner);
     /** Free it; it was stopped. */
@@ -103,6 +112,12 @@ static inline void runner_take_queued(struct runner *runner, struct batch *batch
 static inline void runner_load(struct runner *runner, uint32_t *running, uint32_t *queued)
 {
     runner->ops->load(runner, running, queued);
+}
+
+static inline enum warren_status runner_resize(struct runner *runner, uint32_t concurrency,
+                                               struct warren_error *error)
+{
+    return runner->ops->resize(runner, concurrency, error);
 }
 
 /**

@@ -31,6 +31,8 @@ struct worker {
     int64_t begun_ns;          /* end of the last message, or of the sleep */
     struct worker *next_idle;  /* under the lock */
     bool at_work;              /* counted in `running`; under the lock */
+    bool gone;                 /* its thread ends, and looks at nothing any more; under the lock */
+    bool joined;               /* it has no thread; its owner's */
     struct worker *next_woken; /* of the loop's thread, while it wakes them */
 };
 
@@ -51,10 +53,11 @@ struct threads {
     int64_t popped_ns;  /* when a worker last took a message */
     int64_t average_ns; /* time a message takes, moving average */
     bool stopping;
+    uint32_t concurrency; /* a worker of a higher number takes nothing, and ends */
 
-    uint32_t started; /* threads */
-    uint32_t concurrency;
-    struct worker workers[];
+    char name[16];
+    uint32_t started; /* threads, also such as end; */
+    struct worker **workers;
 };
 
 static struct threads *threads_of(struct runner *runner)
@@ -218,16 +221,22 @@ static void announce_before_sleep(struct worker *w)
         runner->calls.wake_loop(runner->user);
 }
 
+/* Under the lock. */
+static bool is_surplus(const struct worker *w)
+{
+    return w->index >= w->threads->concurrency;
+}
+
 /* The next delivery, or NULL at the end. @took_ns: what the last one took, -1 for none. */
 static struct attempt *worker_next(struct worker *w, int64_t took_ns)
 {
     struct threads *t = w->threads;
-    struct attempt *attempt;
+    struct attempt *attempt = NULL;
 
     pthread_mutex_lock(&t->lock);
     if (took_ns >= 0)
         learn(t, took_ns);
-    while (!(attempt = batch_pop(&t->queue)) && !t->stopping) {
+    while (!is_surplus(w) && !(attempt = batch_pop(&t->queue)) && !t->stopping) {
         if (w->unannounced > 0) {
             pthread_mutex_unlock(&t->lock);
             announce_before_sleep(w);
@@ -241,6 +250,7 @@ static struct attempt *worker_next(struct worker *w, int64_t took_ns)
         t->popped++;
         t->popped_ns = w->begun_ns;
     }
+    w->gone = attempt == NULL;
     pthread_mutex_unlock(&t->lock);
     return attempt;
 }
@@ -277,6 +287,7 @@ static void *worker_main(void *arg)
         if (t->runner.calls.ran)
             t->runner.calls.ran(t->runner.user, w->index, took_ns);
     }
+    announce_before_sleep(w); /* of one that ends before the others */
     if (t->runner.calls.worker_ends)
         t->runner.calls.worker_ends(t->runner.user, w->index);
     return NULL;
@@ -284,26 +295,151 @@ static void *worker_main(void *arg)
 
 /* ---- life ---- */
 
-static enum warren_status start_workers(struct threads *t, const char *name,
-                                        struct warren_error *error)
+static enum warren_status start_worker(struct threads *t, struct worker *w,
+                                       struct warren_error *error)
 {
-    for (uint32_t i = 0; i < t->concurrency; i++) {
-        struct worker *w = &t->workers[i];
-        char text[32];
-        enum warren_status status;
+    enum warren_status status;
+    char text[32];
 
-        w->threads = t;
-        w->index = i;
-        sem_init(&w->wake, 0, 0);
-        snprintf(text, sizeof text, "w%u %s", i, name);
-        status = thread_start_for_plugins(&w->thread, text, worker_main, w, error);
-        if (status != WARREN_OK) {
-            sem_destroy(&w->wake);
-            return status;
-        }
-        t->started++;
-    }
+    snprintf(text, sizeof text, "w%u %s", w->index, t->name);
+    w->unannounced = 0;
+    w->gone = false;
+    sem_init(&w->wake, 0, 0);
+    status = thread_start_for_plugins(&w->thread, text, worker_main, w, error);
+    w->joined = status != WARREN_OK;
+    if (w->joined)
+        sem_destroy(&w->wake);
+    return status;
+}
+
+static void end_worker(struct worker *w)
+{
+    if (w->joined)
+        return;
+    pthread_join(w->thread, NULL);
+    sem_destroy(&w->wake);
+    w->joined = true;
+}
+
+static enum warren_status no_memory(uint32_t concurrency, struct warren_error *error)
+{
+    return error_set(error, WARREN_ENOMEM, "out of memory for %u workers", concurrency);
+}
+
+/* Room for @concurrency workers; those that are not started yet have none. */
+static enum warren_status make_room(struct threads *t, uint32_t concurrency,
+                                    struct warren_error *error)
+{
+    struct worker **workers = realloc(t->workers, concurrency * sizeof(struct worker *));
+
+    if (!workers)
+        return no_memory(concurrency, error);
+    t->workers = workers;
     return WARREN_OK;
+}
+
+static enum warren_status add_worker(struct threads *t, struct warren_error *error)
+{
+    struct worker *w = calloc(1, sizeof *w);
+    enum warren_status status;
+
+    if (!w)
+        return no_memory(t->started + 1, error);
+    w->threads = t;
+    w->index = t->started;
+    status = start_worker(t, w, error);
+    if (status != WARREN_OK) {
+        free(w);
+        return status;
+    }
+    t->workers[t->started++] = w;
+    return WARREN_OK;
+}
+
+/* The thread of one that was surplus has ended, or does so at once. @return false: it goes on */
+static bool has_ended(struct threads *t, const struct worker *w)
+{
+    bool gone;
+
+    pthread_mutex_lock(&t->lock);
+    gone = w->gone || w->joined;
+    pthread_mutex_unlock(&t->lock);
+    return gone;
+}
+
+/* One by one, so that each that runs may take messages. @return as start_worker(): then there are
+ * as many as could be started */
+static enum warren_status grow(struct threads *t, uint32_t concurrency, struct warren_error *error)
+{
+    uint32_t before = t->concurrency;
+    enum warren_status status = WARREN_OK;
+
+    pthread_mutex_lock(&t->lock);
+    t->concurrency = concurrency; /* those that were surplus and still run stay */
+    pthread_mutex_unlock(&t->lock);
+    for (uint32_t i = before; status == WARREN_OK && i < concurrency; i++) {
+        if (i == t->started) {
+            status = add_worker(t, error);
+        } else if (has_ended(t, t->workers[i])) {
+            end_worker(t->workers[i]);
+            status = start_worker(t, t->workers[i], error);
+        }
+    }
+    return status;
+}
+
+/* Those that sleep are woken to end, the others end behind what they are at. */
+static void shrink(struct threads *t, uint32_t concurrency)
+{
+    struct worker *surplus = NULL;
+    struct worker *idle;
+
+    pthread_mutex_lock(&t->lock);
+    t->concurrency = concurrency;
+    idle = t->idle;
+    t->idle = NULL;
+    t->idle_count = 0;
+    while (idle) {
+        struct worker *next = idle->next_idle;
+
+        if (is_surplus(idle)) {
+            idle->next_woken = surplus;
+            surplus = idle;
+        } else {
+            idle->next_idle = t->idle;
+            t->idle = idle;
+            t->idle_count++;
+        }
+        idle = next;
+    }
+    pthread_mutex_unlock(&t->lock);
+    signal_workers(surplus);
+}
+
+static enum warren_status grow_or_not(struct threads *t, uint32_t concurrency,
+                                      struct warren_error *error)
+{
+    uint32_t before = t->concurrency;
+    enum warren_status status = grow(t, concurrency, error);
+
+    if (status != WARREN_OK)
+        shrink(t, before);
+    return status;
+}
+
+static enum warren_status resize(struct runner *runner, uint32_t concurrency,
+                                 struct warren_error *error)
+{
+    struct threads *t = threads_of(runner);
+    enum warren_status status = WARREN_OK;
+
+    if (concurrency > t->started)
+        status = make_room(t, concurrency, error);
+    if (status == WARREN_OK && concurrency < t->concurrency)
+        shrink(t, concurrency);
+    else if (status == WARREN_OK)
+        status = grow_or_not(t, concurrency, error);
+    return status;
 }
 
 static void take_queued(struct runner *runner, struct batch *batch)
@@ -338,8 +474,8 @@ static void stop(struct runner *runner)
     pthread_mutex_unlock(&t->lock);
     signal_workers(chosen);
     for (uint32_t i = 0; i < t->started; i++) {
-        pthread_join(t->workers[i].thread, NULL);
-        sem_destroy(&t->workers[i].wake);
+        end_worker(t->workers[i]);
+        free(t->workers[i]);
     }
     t->started = 0;
 }
@@ -350,6 +486,7 @@ static void free_threads(struct runner *runner)
 
     assert(runner_all_taken(runner));
     pthread_mutex_destroy(&t->lock);
+    free(t->workers);
     free(t);
 }
 
@@ -357,21 +494,21 @@ enum warren_status threads_new(const struct threads_options *options,
                                const struct runner_calls *calls, void *user,
                                struct runner **ret_runner, struct warren_error *error)
 {
-    static const struct runner_ops ops = {push, look, take_queued, load, stop, free_threads};
+    static const struct runner_ops ops = {push,   look, take_queued, load,
+                                          resize, stop, free_threads};
     struct threads *t;
     enum warren_status status;
 
     assert(options->concurrency > 0);
-    t = calloc(1, sizeof *t + options->concurrency * sizeof t->workers[0]);
+    t = calloc(1, sizeof *t);
     if (!t)
-        return error_set(error, WARREN_ENOMEM, "out of memory for %u workers",
-                         options->concurrency);
+        return no_memory(options->concurrency, error);
     runner_init(&t->runner, &ops, calls, user, options->outlook);
     t->clock = options->clock;
-    t->concurrency = options->concurrency;
+    snprintf(t->name, sizeof t->name, "%s", options->name);
     t->average_ns = FIRST_GUESS_NS;
     pthread_mutex_init(&t->lock, NULL);
-    status = start_workers(t, options->name, error);
+    status = resize(&t->runner, options->concurrency, error);
     if (status != WARREN_OK) {
         runner_free(&t->runner);
         return status;

@@ -228,13 +228,25 @@ static void the_effective_chain_is_shown(void **state)
     "  - {queue: a, handler: p.h, options: {x: 1}}\n"                                              \
     "  - {queue: b, handler: p.h, middleware: [log]}\n"
 
+static void add(void *user, const char *name, const char *why)
+{
+    name_list_add(user, "%s%s", why ? "!" : "", name);
+}
+
+/* What needs a restart has a ! before it. */
 static void changes(const char *yaml, const char *expected)
 {
     struct config *before = chains(BASE);
     struct config *now = chains(yaml);
     struct name_list found = {0};
 
-    config_changes(before, now, &found);
+    config_changes(before, now, add, &found);
+    for (size_t i = 0; i < before->subscription_count; i++) {
+        const struct config_subscription *same = config_same_subscription(before, i, now);
+
+        if (same)
+            config_subscription_changes(&before->subscriptions[i], same, add, &found);
+    }
     assert_string_equal(found.text, expected);
     config_free(before);
     config_free(now);
@@ -250,20 +262,18 @@ static void changes_are_named(void **state)
             "  - {queue: a, handler: p.h, options: {x: 1}}\n"
             "  - {queue: b, handler: p.h, middleware: [log]}\n",
             "");
-    changes(BASE "publisher: {rate: 7, burst: 7}\n", ""); /* SIGHUP changes these */
+    changes(BASE "publisher: {rate: 7, burst: 7}\n",
+            "publisher.rate: 0 > 7, publisher.burst: 0 > 7");
     changes(BASE "consumer: {prefetch: 7}\nbroker: {uri: 'amqp://u:p@h/'}\n",
-            "broker.uri, consumer.prefetch, prefetch of a, prefetch of b");
-    changes(BASE "  - {queue: c, handler: p.h}\n", "a new subscription");
+            "!broker.uri, consumer.prefetch: 100 > 7, prefetch of a: 100 > 7, "
+            "prefetch of b: 100 > 7");
+    changes(BASE "  - {queue: c, handler: p.h}\n", "");
     changes("middleware: {retry: {max_attempts: 8}}\n"
             "topology: {queues: [{name: b}]}\n"
             "subscriptions:\n"
             "  - {queue: a, handler: p.h, options: {x: 2}}\n"
             "  - {queue: b, handler: p.h, middleware: [log, retry]}\n",
-            "topology, options of a, chain of b");
-    changes("topology: {queues: [{name: a}]}\n"
-            "subscriptions:\n"
-            "  - {queue: b, handler: p.h, middleware: [log]}\n",
-            "end of subscription a");
+            "topology, options of a");
 }
 
 /* Of two of the same queue and handler, the second is the second. */

@@ -37,6 +37,7 @@ struct rig {
     _Atomic int64_t deadline_ms;
     struct job_source source;
     struct crew crew;
+    struct edition edition;
     struct attempt *attempt;
 };
 
@@ -56,14 +57,15 @@ static int setup(void **state)
     atomic_store(&rig->deadline_ms, INT64_MAX);
     rig->source = (struct job_source){.queue = "q",
                                       .handler = "p.h",
-                                      .definition = &handler,
-                                      .state = "h",
                                       .clock = &rig->clock.clock,
                                       .deadline_ms = &rig->deadline_ms};
     rig->attempt = attempt_new(none, none, none, 0);
+    rig->attempt->edition = &rig->edition;
     trail[0] = '\0';
     *state = rig;
-    return crew_init(&rig->crew, &rig->source, members, 3, &guard) == WARREN_OK ? 0 : -1;
+    if (edition_init(&rig->edition, members, 3, &handler, "h") != WARREN_OK)
+        return -1;
+    return crew_init(&rig->crew, &rig->source, &guard) == WARREN_OK ? 0 : -1;
 }
 
 static int teardown(void **state)
@@ -71,6 +73,7 @@ static int teardown(void **state)
     struct rig *rig = *state;
 
     crew_done(&rig->crew);
+    edition_done(&rig->edition);
     attempt_free(rig->attempt);
     free(rig);
     return 0;
@@ -86,6 +89,40 @@ static void an_attempt_goes_through_the_chain(void **state)
         assert_int_equal(rig->attempt->outcome, WARREN_DISCARD);
     }
     assert_string_equal(trail, "pjhpjh");
+}
+
+/* More workers join; those that there are see no difference, and with fewer none is taken away. */
+static void a_crew_grows(void **state)
+{
+    struct rig *rig = *state;
+
+    for (uint32_t concurrency = 3; concurrency < 200; concurrency *= 2) {
+        assert_int_equal(crew_grow(&rig->crew, concurrency, false), WARREN_OK);
+        for (uint32_t worker = 0; worker < concurrency; worker++) {
+            trail[0] = '\0';
+            assert_true(crew_run(&rig->crew, worker, rig->attempt, 5000000000));
+            assert_string_equal(trail, "pjh");
+        }
+    }
+    assert_int_equal(crew_grow(&rig->crew, 1, false), WARREN_OK);
+    assert_int_equal(rig->crew.concurrency, 192);
+}
+
+/* An attempt goes through its own edition, whatever there is by then. */
+static void each_attempt_has_its_edition(void **state)
+{
+    static const struct warren_handler other = {.name = "o", .handle = handle};
+    struct rig *rig = *state;
+    struct edition edition = {.has_relay = false};
+
+    assert_int_equal(edition_init(&edition, NULL, 0, &other, "o"), WARREN_OK);
+    assert_true(crew_run(&rig->crew, 0, rig->attempt, 5000000000));
+    rig->attempt->edition = &edition;
+    assert_true(crew_run(&rig->crew, 0, rig->attempt, 5000000000));
+    rig->attempt->edition = &rig->edition;
+    assert_true(crew_run(&rig->crew, 0, rig->attempt, 5000000000));
+    assert_string_equal(trail, "pjhopjh");
+    edition_done(&edition);
 }
 
 /* The handler has returned before: only who judges failed attempts is asked. */
@@ -162,10 +199,11 @@ static struct tracer *trace_rig(struct rig *rig, const char *traceparent)
     tracer_done(&tracer);
     assert_int_equal(tracer_init(&tracer, 1), WARREN_OK);
     crew_done(&rig->crew);
+    edition_done(&rig->edition);
     memset(&rig->crew, 0, sizeof rig->crew);
     rig->source.tracer = &tracer;
-    rig->source.definition = &handler;
-    assert_int_equal(crew_init(&rig->crew, &rig->source, members, 1, &guard), WARREN_OK);
+    assert_int_equal(edition_init(&rig->edition, members, 1, &handler, NULL), WARREN_OK);
+    assert_int_equal(crew_init(&rig->crew, &rig->source, &guard), WARREN_OK);
     return &tracer;
 }
 
@@ -260,6 +298,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_attempt_goes_through_the_chain, setup, teardown),
         cmocka_unit_test_setup_teardown(a_returned_publish_goes_to_its_judges, setup, teardown),
         cmocka_unit_test_setup_teardown(an_attempt_is_counted_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_crew_grows, setup, teardown),
+        cmocka_unit_test_setup_teardown(each_attempt_has_its_edition, setup, teardown),
         cmocka_unit_test_setup_teardown(attempts_are_children_of_their_message, setup, teardown),
         cmocka_unit_test_setup_teardown(receive_is_the_root, setup, teardown),
         cmocka_unit_test_setup_teardown(a_returned_publish_has_a_reason, setup, teardown),

@@ -60,7 +60,7 @@ static void rig_open(struct rig *rig)
     struct warren_bytes none = {"", 0};
 
     EXPECT(flight_open(&options, &rig->flight, NULL) == WARREN_OK);
-    rig->worker = flight_workers(rig->flight, "q", "p.h", 1, false, &rig->lost);
+    rig->worker = flight_take(rig->flight, "q", "p.h", false, &rig->lost);
     rig->delivery = delivery_new(0, none, none, none, 0);
     rig->plan.keep_fd = -1;
     rig->plan.flight = rig->flight;

@@ -33,8 +33,9 @@ static void open_recorder(struct rig *rig)
 
     if (flight_open(&options, &rig->flight, &error) != WARREN_OK)
         fail_msg("%s", error.text);
-    rig->workers = flight_workers(rig->flight, "q", "p.h", WORKERS, false, &rig->lost);
-    assert_non_null(rig->workers);
+    rig->workers = flight_take(rig->flight, "q", "p.h", false, &rig->lost);
+    for (int i = 1; i < WORKERS; i++)
+        assert_ptr_equal(flight_take(rig->flight, "q", "p.h", false, &rig->lost), &rig->workers[i]);
 }
 
 static int setup(void **state)
@@ -633,12 +634,19 @@ static void counts_go_on(void **state)
     assert_true(metric_on_page("warren_messages_killed_total") == 1);
 }
 
-/* More worker threads than slots is a mistake of the caller. */
+/* There are so many slots; one that comes back is given out again, for whoever wants it. */
 static void slots_are_bounded(void **state)
 {
     struct rig *rig = *state;
 
-    assert_null(flight_workers(rig->flight, "q", "p.h", 1, false, &rig->lost));
+    assert_int_equal(flight_room(rig->flight), 0);
+    assert_null(flight_take(rig->flight, "q", "p.h", false, &rig->lost));
+    flight_give_back(&rig->workers[1]);
+    assert_int_equal(flight_room(rig->flight), 1);
+    assert_ptr_equal(flight_take(rig->flight, "other", "p.h", true, &rig->lost), &rig->workers[1]);
+    assert_string_equal(rig->workers[1].slot->queue, "other");
+    assert_true(rig->workers[1].slot->ahead);
+    assert_null(flight_take(rig->flight, "q", "p.h", false, &rig->lost));
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

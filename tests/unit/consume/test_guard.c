@@ -31,8 +31,8 @@ static enum warren_outcome handle(struct warren_job *job, void *state)
 
     rig->runs++;
     rig->attempt = warren_job_attempt(job);
-    rig->was_alone = rig->guard.workers[0].slot->alone;
-    assert_true(flight_is_up(&rig->guard.workers[0]));
+    rig->was_alone = guard_worker(&rig->guard, 0)->slot->alone;
+    assert_true(flight_is_up(guard_worker(&rig->guard, 0)));
     if (rig->forgives)
         warren_job_forgive(job);
     return rig->outcome;
@@ -93,6 +93,7 @@ static int teardown(void **state)
     struct rig *rig = *state;
 
     chain_done(&rig->chain);
+    guard_done(&rig->guard);
     flight_close(rig->flight, true);
     job_free(rig->job.job);
     attempt_free(rig->job.attempt);
@@ -140,7 +141,7 @@ static void a_success(void **state)
     assert_int_equal(run(rig), WARREN_ACK);
     assert_int_equal(rig->attempt, 1);
     assert_false(rig->was_alone);
-    assert_false(flight_is_up(&rig->guard.workers[0]));
+    assert_false(flight_is_up(guard_worker(&rig->guard, 0)));
     assert_int_equal(rig->job.attempt->note, 0);
     assert_int_equal(flight_notes_count(&rig->flight->notes), 0);
 }
@@ -304,9 +305,9 @@ static void on_the_loop(void **state)
 
     know(rig, 1, 1, FLIGHT_AHEAD);
     assert_true(guard_shows(&rig->guard, rig->job.attempt));
-    assert_true(flight_is_up(&rig->guard.workers[1]));
+    assert_true(flight_is_up(rig->guard.ahead));
     guard_shown(&rig->guard);
-    assert_false(flight_is_up(&rig->guard.workers[1]));
+    assert_false(flight_is_up(rig->guard.ahead));
     guard_left(&rig->guard, rig->job.attempt, GUARD_SETTLED);
     know(rig, 2, 2, FLIGHT_AHEAD);
     assert_false(guard_shows(&rig->guard, rig->job.attempt));

@@ -111,7 +111,10 @@ static int setup_of(void **state, size_t count)
         given[i] = (struct chain_member){&stage, looker, false};
     }
     *state = rig;
-    return stages_init(&rig->stages, given, count, &rig->source, &calls, rig) == WARREN_OK ? 0 : -1;
+    return stages_init(&rig->stages, given, count, &rig->source, rig->source.definition, &calls,
+                       rig) == WARREN_OK
+               ? 0
+               : -1;
 }
 
 static int none(void **state)
