@@ -251,7 +251,7 @@ enum warren_status testing_setup_reload(struct testing_setup *setup, const char 
     if (!config_same_chain(setup->worker.config->subscriptions, now->subscriptions))
         return error_set(error, WARREN_ECONFIG,
                          "the chain has other middlewares, or in another "
-                         "order: a worker needs a restart for that");
+                         "order: that takes another test");
     subscriptions_reload(setup->open, now, &fixed);
     return fixed.count == 0 ? WARREN_OK
                             : error_set(error, WARREN_ECONFIG,

@@ -367,6 +367,12 @@ enum warren_status consumer_change(struct consumer *consumer,
     return status;
 }
 
+void consumer_set_limits(struct consumer *consumer, size_t message_max, uint32_t straggler_age_ms)
+{
+    consumer->options.message_max = message_max;
+    consumer->options.straggler_age_ms = straggler_age_ms;
+}
+
 void consumer_give_up_barriers(struct consumer *consumer)
 {
     consumer_answer(consumer, true);

@@ -63,6 +63,8 @@ enum warren_status consumer_new(struct connection *connection,
  */
 enum warren_status consumer_change(struct consumer *consumer,
                                    const struct consumer_options *options, bool other_arguments);
+/** Of these options, those that all consumers of a runtime have in common. */
+void consumer_set_limits(struct consumer *consumer, size_t message_max, uint32_t straggler_age_ms);
 /** Subscribe now and after every loss; the queue must be declared first. */
 void consumer_start(struct consumer *consumer);
 

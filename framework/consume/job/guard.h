@@ -45,8 +45,7 @@ enum warren_status guard_init(struct guard *guard, const struct guard_options *o
 /** More worker threads, or the loop's. As guard_init(); on failure nothing has changed. Thread:
  * that of flight_take(). */
 enum warren_status guard_grow(struct guard *guard, uint32_t concurrency, bool ahead);
-/** Give the slots back: no worker runs. Before the recorder is closed. Thread: as flight_give_back().
- */
+/** Give the slots back: no worker runs, and the recorder is open. Thread: as flight_give_back(). */
 void guard_give_back(struct guard *guard);
 /** A zeroed one is fine. */
 void guard_done(struct guard *guard);

@@ -171,14 +171,21 @@ static void commit_topology(struct call *call)
         look_declared(r->subscriptions[i], config);
 }
 
+static void change_limits(struct runtime *r, const struct runtime_changes *changes)
+{
+    r->message_max = changes->message_max;
+    r->memory_max = changes->memory_max;
+    r->straggler_age_ms = changes->straggler_age_ms;
+    for (size_t i = 0; i < r->subscription_count; i++)
+        consumer_set_limits(r->subscriptions[i]->consumer, r->message_max, r->straggler_age_ms);
+}
+
 static void commit(struct call *call)
 {
     struct runtime *r = call->runtime;
     const struct runtime_changes *changes = call->changes;
 
-    r->message_max = changes->message_max;
-    r->memory_max = changes->memory_max;
-    r->straggler_age_ms = changes->straggler_age_ms;
+    change_limits(r, changes);
     connection_cork(r->connection);
     for (size_t i = 0; i < changes->count; i++)
         commit_one(call, i);
