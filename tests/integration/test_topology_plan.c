@@ -248,15 +248,22 @@ static void what_nobody_declares(void **state)
         "topology:\n"
         "  queues: [{name: p, passive: true}, {name: q, type: classic}]\n"
         "  bindings: [{exchange: gone, queue: q}, {exchange: amq.topic, queue: q}]\n";
-    struct command command = TOPOLOGY(wanted, "apply");
+    struct command command;
 
     (void)state;
+    peer_declare(peer, "q", "classic");
+    peer_bind(peer, "q", "amq.topic", "old");
+    command = TOPOLOGY(wanted, "apply", "--prune");
     command_expect(&command, 1);
+    assert_has(command.out, "  - binding of queue 'q' to exchange 'amq.topic' with key 'old'");
+    assert_has(command.err, "nothing was removed, for something was refused or is missing");
     assert_has(command.out, "  ? queue 'p': it is not there, and passive");
     assert_has(command.out, "  ? binding of queue 'q' to exchange 'gone' with key '': there is no "
                             "exchange 'gone', and nobody declares it\n");
-    assert_has(command.out, "Done: 2 declared");
+    assert_has(command.out, "Done: 1 declared\n");
     command_done(&command);
+    peer_publish(peer, "amq.topic", "old", "a", 1, NULL);
+    assert_true(WAIT_FOR(peer_count(peer, "q") == 1, PATIENCE_MS));
 }
 
 /* An export is what is there: the plan of it is empty. */
@@ -290,6 +297,27 @@ static void an_export_reads_back(void **state)
     command_done(&command);
 }
 
+/* Only on a terminal. */
+static void colours(void **state)
+{
+    char *yaml = text("broker: {uri: '%s', management: '%s'}\n" SHOP("k"), uri, broker->management);
+    char *path = write_file(directory, "worker.yaml", yaml);
+    const char *const words[] = {"topology", "plan", "-c", path, NULL};
+    struct command command =
+        command_on_terminal(words, (const char *const[]){"TERM=xterm", "NO_COLOR=", NULL});
+
+    (void)state;
+    command_expect(&command, 0);
+    assert_has(command.out, "\033[32m+ exchange 'orders' (topic, durable)\033[0m");
+    command_done(&command);
+    command = command_run(words, NULL, NULL);
+    command_expect(&command, 0);
+    assert_null(strchr(command.out, '\033'));
+    command_done(&command);
+    free(path);
+    free(yaml);
+}
+
 /* They are declared as messages need them; what is there must be as warren declares it. */
 static void delay_queues(void **state)
 {
@@ -313,6 +341,8 @@ static void delay_queues(void **state)
     assert_has(command.out, "1 removed\n");
     command_done(&command);
     expect(TOPOLOGY(wanted, "plan", "--check"), 0, NOTHING);
+    peer_declare(peer, "warren.delay.05", "classic");
+    expect(TOPOLOGY(wanted, "plan", "--check"), 1, "      to do: let it run empty, delete it");
     command = TOPOLOGY("", "export");
     command_expect(&command, 0);
     assert_has_not(command.out, "name: \"warren.delay");
@@ -451,6 +481,7 @@ int main(void)
         TEST(what_is_another),
         TEST(what_nobody_declares),
         TEST(an_export_reads_back),
+        TEST(colours),
         TEST(delay_queues),
         TEST(without_the_api),
         TEST(who_asks),

@@ -118,7 +118,8 @@ static void remove_one(struct apply *apply, const struct topology_step *step)
 static void remove_left_over(struct apply *apply)
 {
     const struct topology_steps *steps = &apply->view.steps;
-    bool removes = apply->prune && json_array_size(apply->refusals) == 0;
+    bool removes = apply->prune && json_array_size(apply->refusals) == 0 &&
+                   topology_steps_count(steps, TOPOLOGY_ABSENT) == 0;
 
     for (size_t i = 0; i < steps->count; i++) {
         if (steps->steps[i].kind != TOPOLOGY_LEFT_OVER)
@@ -176,7 +177,7 @@ static void tell(struct apply *apply)
         if (apply->kept > 0 && !apply->prune)
             cli_warn(apply->cli, "%zu left over: --prune removes them", apply->kept);
         else if (apply->kept > 0)
-            cli_warn(apply->cli, "nothing was removed, for something was refused");
+            cli_warn(apply->cli, "nothing was removed, for something was refused or is missing");
         print_refusals(apply);
         return;
     }
@@ -256,7 +257,8 @@ const struct command command_topology_apply = {
     .details =
         "What `warren topology plan` shows is done: what is missing is declared, and then, with\n"
         "--prune, bindings of the file's queues and exchanges that the file does not have are\n"
-        "removed; without it they stay. Nothing is removed if something was refused. Exchanges "
+        "removed; without it they stay. Nothing is removed if something was refused or is missing. "
+        "Exchanges "
         "and\n"
         "queues are never deleted, and what is there with other arguments stays as it is.\n"
         "Without RabbitMQ's management API all of the file is declared, and --prune refused.\n\n"

@@ -107,6 +107,11 @@ static bool is_all_for_policy(const struct topology_step *step)
 
 const char *topology_remedy(const struct topology_step *step)
 {
+    const char *name = step->item.exchange ? step->item.exchange->name : step->item.queue->name;
+
+    if (topology_is_delay(name))
+        return "let it run empty, delete it, and apply: it is warren's, and no file can have it "
+               "otherwise";
     if (step->item.exchange)
         return "write into the file what the broker has, or delete the exchange (its bindings go "
                "with it) and apply";
