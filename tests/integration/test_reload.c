@@ -425,6 +425,95 @@ static void a_plugin_is_loaded_anew(void **state)
     end(f);
 }
 
+static bool reloads(struct fixture *f)
+{
+    struct command command = reload(f, NULL);
+    bool done = command.status == 0;
+
+    command_done(&command);
+    return done;
+}
+
+/* ---- what is remembered ---- */
+
+/* Keys are claimed in the edition of before and completed there; a duplicate in the new one is
+ * found, and while the first is handled, it waits. */
+static void a_duplicate_is_found_by_the_next_edition(void **state)
+{
+    struct fixture *f = *state;
+    char *rest = text("store: {path: store.db}\nsubscriptions:\n"
+                      "  - {queue: %s, handler: probe.record, concurrency: 2,\n"
+                      "     options: {path: record, gate: '%s', gate_body: wait},\n"
+                      "     middleware: [retry, idempotency]}\n",
+                      f->queue, f->gate);
+
+    start(f, 1, rest);
+    f->record = worker_path(f->worker, "record");
+    fixture_publish(f, "same", "wait");
+    assert_true(WAIT_FOR(worker_logged(f->worker, "waits for its gate", NULL) == 1, PATIENCE_MS));
+    edit(f, "[retry, idempotency]", "[log, retry, idempotency, recover]");
+    edit(f, "concurrency: 2", "concurrency: 3");
+    reload_says(f, 0, "chain of");
+    fixture_publish(f, "same", "wait");
+    fixture_publish(f, "other", "x");
+    assert_true(fixture_recorded(f, 1));
+    fixture_open_gate(f);
+    assert_true(fixture_recorded(f, 2));
+    assert_true(WAIT_FOR(broker_unacked(f->broker, f->queue) == 0, PATIENCE_MS));
+    assert_true(WAIT_FOR(page_says(f, "outcome=\"ack\"} 3\n"), PATIENCE_MS));
+    assert_int_equal(count_lines(f->record), 2);
+    /* The first one that needs a store needs it at the start. */
+    free(rest);
+    end(f);
+}
+
+/* A subscription that nobody needs a store for cannot get one without a restart. */
+static void a_store_is_opened_at_the_start(void **state)
+{
+    struct fixture *f = *state;
+
+    start_recording(f, ", middleware: [retry]");
+    edit(f, "subscriptions:", "store: {path: store.db}\nsubscriptions:");
+    edit(f, "[retry]", "[retry, idempotency]");
+    reload_says(f, 2,
+                "idempotency needs the store, which is opened at the start: restart the worker");
+    fixture_publish(f, NULL, "x");
+    assert_true(fixture_recorded(f, 1));
+    end(f);
+}
+
+/* A subscription on a stream that is added begins where it was left when it is removed again. */
+static void a_stream_is_left_and_taken_up(void **state)
+{
+    struct fixture *f = *state;
+    char *stream = text("subscriptions:\n"
+                        "  - {queue: %s, handler: probe.record, options: {path: record},\n"
+                        "     arguments: {x-stream-offset: first}}\n",
+                        f->other);
+    char *rest = text("state_dir: state\ntopology: {queues: [{name: %s, type: stream}]}\n"
+                      "subscriptions:\n"
+                      "  - {queue: %s, handler: probe.record, options: {path: rest}}\n",
+                      f->other, f->queue);
+
+    peer_delete(f->peer, f->other);
+    start(f, 1, rest);
+    f->record = worker_path(f->worker, "record");
+    peer_publish_many(f->peer, f->other, "m", 5);
+    for (unsigned round = 1; round <= 2; round++) {
+        edit(f, "subscriptions:\n", stream);
+        assert_true(WAIT_FOR(reloads(f), PATIENCE_MS)); /* its file may be closed a moment later */
+        assert_true(fixture_recorded(f, 5 * round));
+        edit(f, strchr(stream, '\n') + 1, "");
+        reload_says(f, 0, "): removed");
+        assert_true(WAIT_FOR(peer_consumers(f->peer, f->other) == 0, PATIENCE_MS));
+        peer_publish_more(f->peer, f->other, "m", 5 * round, 5);
+    }
+    assert_int_equal(count_lines(f->record), 10);
+    free(stream);
+    free(rest);
+    end(f);
+}
+
 /* ---- counted ---- */
 
 /* Everything that can change does, again and again, while messages come as fast as they can be
@@ -489,6 +578,9 @@ int main(void)
         FIXTURE_TEST(an_attempt_keeps_its_chain, "classic"),
         FIXTURE_TEST(subscriptions_come_and_go, "classic"),
         FIXTURE_TEST(a_plugin_is_loaded_anew, "classic"),
+        FIXTURE_TEST(a_duplicate_is_found_by_the_next_edition, "classic"),
+        FIXTURE_TEST(a_store_is_opened_at_the_start, "classic"),
+        FIXTURE_TEST(a_stream_is_left_and_taken_up, "classic"),
         FIXTURE_TEST(nothing_is_lost_or_doubled, "classic"),
         FIXTURE_TEST(nothing_is_lost_or_doubled, "quorum"),
     };

@@ -20,6 +20,7 @@ struct rig {
     atomic_uint runs;
     atomic_uint inside; /* in run() now */
     atomic_uint most_inside;
+    atomic_uint most_workers;
     atomic_bool gate_open; /* deliveries with tag >= STUCK wait for it */
     atomic_bool later;     /* run() answers false */
     struct attempt *kept;  /* the last one that run() answered false for */
@@ -35,7 +36,7 @@ static bool run(void *user, uint32_t worker, struct attempt *attempt, int64_t be
     unsigned inside = atomic_fetch_add(&rig->inside, 1) + 1;
     unsigned most = atomic_load(&rig->most_inside);
 
-    if (worker >= CONCURRENCY || begun_ns <= 0)
+    if (worker >= atomic_load(&rig->most_workers) || begun_ns <= 0)
         abort(); /* cmocka's asserts are for the test's own thread */
     while (inside > most && !atomic_compare_exchange_weak(&rig->most_inside, &most, inside))
         ;
@@ -103,6 +104,7 @@ static int set_up(void **state, void (*worker_begins)(void *user, uint32_t worke
                                       .outlook = &rig->outlook};
 
     atomic_store(&rig->generation, 1);
+    atomic_store(&rig->most_workers, CONCURRENCY);
     pthread_mutex_init(&rig->lock, NULL);
     pthread_cond_init(&rig->opened, NULL);
     *state = rig;
@@ -423,6 +425,89 @@ static void with_room_only_a_loop_that_does_not_look_is_woken(void **state)
     free_all(&done);
 }
 
+/* ---- more and fewer workers ---- */
+
+static void resize(struct rig *rig, uint32_t concurrency)
+{
+    if (concurrency > atomic_load(&rig->most_workers))
+        atomic_store(&rig->most_workers, concurrency);
+    assert_int_equal(runner_resize(rig->runner, concurrency, NULL), WARREN_OK);
+}
+
+/* So many are stuck at once, and no more. */
+static void expect_stuck(struct rig *rig, uint64_t first, uint32_t concurrency)
+{
+    struct batch done = {NULL, NULL, 0};
+    int64_t end_ms = deadline_ms();
+
+    atomic_store(&rig->most_inside, 0);
+    push(rig, STUCK + first, 40);
+    while (atomic_load(&rig->inside) < concurrency) {
+        assert_true(clock_now_ms(clock_monotonic()) < end_ms);
+        runner_look(rig->runner);
+        pause_briefly();
+    }
+    open_gate(rig);
+    collect(rig, &done, 40);
+    assert_int_equal(atomic_load(&rig->most_inside), concurrency);
+    atomic_store(&rig->gate_open, false);
+    free_all(&done);
+}
+
+/* As many as were asked for last run at once, whether they slept or not when that changed. */
+static void workers_come_and_go(void **state)
+{
+    static const uint32_t steps[] = {9, 2, 3, 1, 12, 4};
+    struct rig *rig = *state;
+
+    expect_stuck(rig, 0, CONCURRENCY);
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        resize(rig, steps[i]);
+        expect_stuck(rig, 100 * (i + 1), steps[i]);
+    }
+}
+
+/* One that is too many ends behind its message; if it is wanted again before that, it stays. */
+static void a_busy_worker_ends_later(void **state)
+{
+    struct rig *rig = *state;
+    struct batch done = {NULL, NULL, 0};
+    int64_t end_ms = deadline_ms();
+
+    push(rig, STUCK, CONCURRENCY);
+    while (atomic_load(&rig->inside) < CONCURRENCY) {
+        assert_true(clock_now_ms(clock_monotonic()) < end_ms);
+        runner_look(rig->runner);
+        pause_briefly();
+    }
+    resize(rig, 1);
+    resize(rig, 3);
+    resize(rig, 2);
+    open_gate(rig);
+    collect(rig, &done, CONCURRENCY);
+    atomic_store(&rig->gate_open, false);
+    free_all(&done);
+    expect_stuck(rig, 100, 2);
+    resize(rig, 6);
+    expect_stuck(rig, 200, 6);
+}
+
+/* Each is settled once, however the workers change meanwhile. */
+static void nothing_is_lost_while_they_change(void **state)
+{
+    struct rig *rig = *state;
+    struct batch done = {NULL, NULL, 0};
+
+    for (uint32_t i = 0; i < 60; i++) {
+        push(rig, 1 + i * 50, 50);
+        resize(rig, 1 + i * 7 % 11);
+        runner_take_settled(rig->runner, &done);
+    }
+    collect(rig, &done, 60 * 50);
+    assert_int_equal(atomic_load(&rig->runs), 60 * 50);
+    free_all(&done);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -439,6 +524,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_loop_that_comes_is_not_woken, setup, teardown),
         cmocka_unit_test_setup_teardown(going_idle_wakes_a_loop_that_does_not_rest, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(workers_come_and_go, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_busy_worker_ends_later, setup, teardown),
+        cmocka_unit_test_setup_teardown(nothing_is_lost_while_they_change, setup, teardown),
         cmocka_unit_test_setup_teardown(with_room_only_a_loop_that_does_not_look_is_woken, setup,
                                         teardown),
     };
