@@ -201,6 +201,8 @@ static void write_row(struct prose *p, const struct span *heads, size_t count)
 
     if (found < count)
         count = found;
+    if (count == 0)
+        return;
     fputs(".TP\n", p->out);
     write_cell(p, cells[0]);
     fputc('\n', p->out);
@@ -210,9 +212,10 @@ static void write_row(struct prose *p, const struct span *heads, size_t count)
     }
     if (count > 2)
         fputs("\n.br\n", p->out);
-    if (count > 1)
+    if (count > 1) {
         write_cell(p, cells[count - 1]);
-    fputc('\n', p->out);
+        fputc('\n', p->out);
+    }
 }
 
 static void write_table(struct prose *p)

@@ -68,6 +68,7 @@ static void tables(void **state)
     assert_prose("| k | type | meaning |\n|---|---|---|\n| `a` | x \\| y | A text. |\n",
                  ".TP\n\\fBa\\fR\ntype: x | y\n.br\nA text.\n");
     assert_prose("| k | v |\n|---|---|\n| a | b |\n| c | d |\n", ".TP\na\nb\n.TP\nc\nd\n");
+    assert_prose("| k | v |\n|---|---|\n|\n| a |\n", ".TP\na\n");
 }
 
 static void assert_details(enum troff_part part, const char *to)
