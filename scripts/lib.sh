@@ -85,12 +85,34 @@ broker_tree() {
     printf '%s\n' "$brokers/$1"
 }
 
-# debian_mirror: the mirror that this machine has its own packages from; without one debootstrap
-# knows Debian's.
+# ---- a Debian of its own in a folder, $tree; root's ----
+
+# The mirror that this machine has its own packages from; without one debootstrap knows Debian's.
 debian_mirror() {
     # shellcheck disable=SC2016
     apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
         grep -m 1 '/debian/$' || true
+}
+
+# in_tree COMMAND...: inside the tree, with what a package's scripts expect. Mounts end with it.
+in_tree() {
+    # shellcheck disable=SC2016,SC2154
+    unshare -m sh -c 'mount --bind /proc "$0/proc" && mount --bind /dev "$0/dev" && exec chroot "$@"' \
+        "$tree" "$tree" "$@"
+}
+
+# make_debian SUITE: the smallest there is, in which no service starts; its package lists are there.
+make_debian() {
+    rm -rf "$tree"
+    mkdir -p "$tree"
+    # shellcheck disable=SC2046
+    debootstrap --variant=minbase "$1" "$tree" $(debian_mirror)
+    printf '127.0.0.1 localhost\n' >"$tree/etc/hosts"
+    printf '#!/bin/sh\nexit 101\n' >"$tree/usr/sbin/policy-rc.d"
+    chmod 755 "$tree/usr/sbin/policy-rc.d"
+    echo force-unsafe-io >"$tree/etc/dpkg/dpkg.cfg.d/warren" # it is made anew where it is damaged
+    # The release file of unstable may be past its date: mirrors are not always fresh.
+    in_tree apt-get -q -o Acquire::Check-Valid-Until=false update
 }
 
 # configure DIRECTORY PRESET ARGUMENT...: cmake into build/DIRECTORY, also where another generator
