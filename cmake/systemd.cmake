@@ -17,7 +17,7 @@ endif()
 if(warren_systemd AND NOT warren_systemd VERSION_LESS 253)
   set(WARREN_SYSTEMD_TYPE "Type=notify-reload")
 else()
-  set(WARREN_SYSTEMD_TYPE "Type=notify\nExecReload=/bin/kill -HUP $MAINPID")
+  set(WARREN_SYSTEMD_TYPE "Type=notify\nExecReload=/bin/sh -c \"kill -HUP $MAINPID\"")
 endif()
 configure_file(${PROJECT_SOURCE_DIR}/packaging/systemd/warren@.service.in
   ${PROJECT_BINARY_DIR}/packaging/systemd/warren@.service @ONLY)
