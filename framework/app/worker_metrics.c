@@ -40,8 +40,10 @@ void worker_metrics_done(struct worker_metrics *m)
 
 void worker_metrics_reloaded(struct worker_metrics *m, const struct reload_report *report)
 {
+    int64_t now_s = clock_wall_ms() / 1000;
+
     warren_count(m->reloads[report->result], 1);
-    warren_set(m->reloaded_at, (double)(clock_wall_ms() / 1000));
+    warren_set(m->reloaded_at, (double)now_s);
     if (report->result == RELOAD_REFUSED)
         return;
     warren_set(m->generation, (double)report->generation);
