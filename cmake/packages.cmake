@@ -69,7 +69,7 @@ compiled with.")
 # pkg-config wants the files of all that the archive is made of, whoever asks for which flags.
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "libwarren${warren_major} (= ${PROJECT_VERSION}-${WARREN_PACKAGE_RELEASE}), \
 libc6-dev | libc-dev, libevent-dev, librabbitmq-dev, libsqlite3-dev, libssl-dev, libxxhash-dev, libyaml-dev")
-set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SUGGESTS "warren, pkg-config, cmake")
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SUGGESTS "warren, pkgconf, cmake")
 
 set(CPACK_DEBIAN_COMMAND_PACKAGE_NAME warren)
 set(CPACK_DEBIAN_COMMAND_PACKAGE_SECTION net)
