@@ -148,7 +148,7 @@ static void assert_one_crashes(struct fixture *fixture, const char *guilty, cons
                                                  .function = function,
                                                  .attempts = "2",
                                                  .error = error});
-    assert_int_equal(started(fixture, NULL), 3);
+    assert_true(WAIT_FOR(started(fixture, NULL) == 3, PATIENCE_MS));
     assert_int_equal(worker_stop(fixture->worker), 0);
     assert_int_equal(peer_count(fixture->peer, fixture->queue), 0);
     assert_int_equal(peer_count(fixture->peer, fixture->dlq), 0);
@@ -242,7 +242,7 @@ static void a_handler_that_hangs(void **state)
                                         .attempts = "2",
                                         .error = "the handler did not return by its hard limit, "
                                                  "2 times"});
-    assert_int_equal(started(fixture, NULL), 3);
+    assert_true(WAIT_FOR(started(fixture, NULL) == 3, PATIENCE_MS));
     assert_int_equal(worker_stop(fixture->worker), 0);
     assert_int_equal(peer_count(fixture->peer, fixture->queue), 0);
 }
