@@ -357,6 +357,8 @@ static void both_give_the_same(void **state)
     f->record = worker_path(f->worker, "record");
     worker_consume(f->worker, 3);
     publish_all(f, false);
+    /* Acked, and so remembered. */
+    assert_true(WAIT_FOR(broker_messages(f->broker, f->own) == 0, PATIENCE_MS));
     publish_all(f, true);
     assert_int_equal(worker_stop(f->worker), 0);
     assert_true(is_empty(f));
