@@ -26,6 +26,17 @@ static void inherit(const struct config_private *config, const struct config_tab
         }
 }
 
+/* RabbitMQ takes them out of the names of queues and exchanges (seen in 3.10 to 4.3), so that it
+ * would have another one. */
+static enum warren_status check_line_ends(struct config_scope *scope,
+                                          const struct config_node *node, const char *what,
+                                          const char *name)
+{
+    if (!strpbrk(name, "\r\n"))
+        return WARREN_OK;
+    return config_fail(scope, node, "%s must have no line ends: RabbitMQ takes them out", what);
+}
+
 static enum warren_status check_names(struct config_scope *scope, const struct config_table *table,
                                       const struct config_value *values)
 {
@@ -40,6 +51,8 @@ static enum warren_status check_names(struct config_scope *scope, const struct c
             continue;
         snprintf(what, sizeof what, "the %s of %s", table->rows[i].name, table->what);
         status = config_check_name(scope, values[i].node, what, values[i].text);
+        if (status == WARREN_OK && strcmp(table->rows[i].name, "routing_key") != 0)
+            status = check_line_ends(scope, values[i].node, what, values[i].text);
     }
     return status;
 }

@@ -96,7 +96,9 @@ enum within_end within(int64_t patience_ms, void (*work)(const void *arg, void *
     }
     child = fork();
     if (child == 0) {
+        setpgid(0, 0);
         close(ends[0]);
+        dup2(STDERR_FILENO, STDOUT_FILENO);
         work(arg, facts);
         write_all(ends[1], facts, size);
         _exit(0);
@@ -112,6 +114,7 @@ enum within_end within(int64_t patience_ms, void (*work)(const void *arg, void *
     if (late)
         kill(child, SIGKILL);
     status = reap(child);
+    kill(-child, SIGKILL); /* what it left behind */
     if (!late && !complete && WIFSIGNALED(status))
         *ret_signal = WTERMSIG(status);
     return late ? WITHIN_LATE : complete ? WITHIN_DONE : WITHIN_DIED;

@@ -1,5 +1,6 @@
 /* within.h - do something that may hang or crash, such as to write into a folder of a server that
- * is gone, or to load a plugin, in a child process that has a time for it.
+ * is gone, or to load a plugin, in a child process that has a time for it. What that prints goes to
+ * standard error, and processes that it leaves behind are killed with its group.
  * Thread: main, while there is no other.
  */
 #ifndef WARREN_COMMAND_DOCTOR_WITHIN_H

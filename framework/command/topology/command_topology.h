@@ -17,9 +17,11 @@
 /**
  * cli_read() into the struct that @options begins, no further argument, and the configuration,
  * which must be given if @file_needed.
+ *
+ * @return false: the command shall end with cli->status, as after cli_read()
  */
-enum cli_status topology_request(struct broker_options *options, struct cli *cli, bool file_needed,
-                                 struct config **ret_config);
+bool topology_request(struct broker_options *options, struct cli *cli, bool file_needed,
+                      struct config **ret_config);
 
 extern const struct command command_topology_plan;
 extern const struct command command_topology_apply;

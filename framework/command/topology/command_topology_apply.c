@@ -234,10 +234,10 @@ static enum cli_status apply_all(struct apply *apply)
 static enum cli_status run(struct cli *cli)
 {
     struct apply apply = {.cli = cli};
-    enum cli_status result = topology_request(&apply.broker, cli, true, &apply.config);
+    enum cli_status result;
 
-    if (result != CLI_OK)
-        return result;
+    if (!topology_request(&apply.broker, cli, true, &apply.config))
+        return cli->status;
     apply.refusals = json_array();
     apply.removals = json_array();
     result = apply_all(&apply);

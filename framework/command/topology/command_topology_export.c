@@ -66,10 +66,10 @@ static enum cli_status run(struct cli *cli)
     struct warren_error error = {WARREN_OK, ""};
     struct config *config = NULL;
     struct arena arena;
-    enum cli_status result = topology_request(&export.broker, cli, false, &config);
+    enum cli_status result;
 
-    if (result != CLI_OK)
-        return result;
+    if (!topology_request(&export.broker, cli, false, &config))
+        return cli->status;
     arena_init(&arena);
     if (!*config->broker.management)
         result = cli_usage(cli, "whose? --management URL, or broker.management of -c FILE, names "

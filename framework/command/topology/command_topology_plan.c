@@ -15,19 +15,17 @@ static const struct cli_option options[] = {
              struct plan, check),
     CLI_FLAG("json", '\0', "Print the plan as JSON", struct plan, json), CLI_END};
 
-enum cli_status topology_request(struct broker_options *options_read, struct cli *cli,
-                                 bool file_needed, struct config **ret_config)
+bool topology_request(struct broker_options *options_read, struct cli *cli, bool file_needed,
+                      struct config **ret_config)
 {
-    enum cli_status status;
-
     if (!broker_options_read(options_read, cli, NULL))
-        return cli->status;
-    status = cli_end(cli, "");
-    if (status != CLI_OK)
-        return status;
-    if (file_needed && !options_read->config_file)
-        return cli_usage(cli, "which topology? -c FILE names the configuration of a worker");
-    return broker_options_load(options_read, cli, ret_config);
+        return false;
+    cli->status = cli_end(cli, "");
+    if (cli->status == CLI_OK && file_needed && !options_read->config_file)
+        cli->status = cli_usage(cli, "which topology? -c FILE names the configuration of a worker");
+    if (cli->status == CLI_OK)
+        cli->status = broker_options_load(options_read, cli, ret_config);
+    return cli->status == CLI_OK;
 }
 
 static enum cli_status print(const struct plan *plan, struct cli *cli,
@@ -52,10 +50,10 @@ static enum cli_status run(struct cli *cli)
     struct topology_view view = {.whole = false};
     struct config *config = NULL;
     enum warren_status status;
-    enum cli_status result = topology_request(&plan.broker, cli, true, &config);
+    enum cli_status result;
 
-    if (result != CLI_OK)
-        return result;
+    if (!topology_request(&plan.broker, cli, true, &config))
+        return cli->status;
     status = topology_view_init(&view, config, &error);
     if (status == WARREN_OK && !view.whole)
         status = topology_view_ask_amqp(&view, config, &error);

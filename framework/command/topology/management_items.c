@@ -19,7 +19,7 @@ struct reader {
     struct warren_error *error;
     const char *what; /* "exchange" */
     size_t index;     /* of the item at hand */
-    bool skip;        /* no file can have the item at hand: it has a NUL, or a name that is "" */
+    bool skip; /* no file can have the item at hand: a NUL, a name that is "" or has a line end */
 };
 
 static enum warren_status malformed(const struct reader *r, const char *key, const char *expected)
@@ -56,7 +56,11 @@ static enum warren_status take_text(struct reader *r, const json_t *item, const 
 static enum warren_status take_any_name(struct reader *r, const json_t *item, const char *key,
                                         const char **ret)
 {
-    return take_text(r, item, key, NAME_MAX_BYTES, ret);
+    enum warren_status status = take_text(r, item, key, NAME_MAX_BYTES, ret);
+
+    if (status == WARREN_OK && strcmp(key, "routing_key") != 0 && strpbrk(*ret, "\r\n"))
+        r->skip = true;
+    return status;
 }
 
 static enum warren_status take_name(struct reader *r, const json_t *item, const char *key,

@@ -39,6 +39,25 @@ static void help_of_a_group(void **state)
     assert_has(err, "did you mean \"dlq list\"?");
 }
 
+/* Each one prints its own. */
+static void help_of_each(void **state)
+{
+    (void)state;
+    for (size_t i = 0; commands[i]; i++) {
+        char *name = strdup(commands[i]->name);
+        const char *words[8] = {NULL};
+        size_t count = 0;
+
+        for (char *rest = name, *word; (word = strtok_r(rest, " ", &rest));)
+            words[count++] = word;
+        words[count] = "--help";
+        assert_int_equal(run(words), CLI_OK);
+        assert_has(out, commands[i]->summary);
+        assert_string_equal(err, "");
+        free(name);
+    }
+}
+
 /* No heading stands over nothing in the help of a command without options. */
 static void help_without_options(void **state)
 {
@@ -214,6 +233,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(version_and_overview),
         cmocka_unit_test(help_of_a_group),
+        cmocka_unit_test(help_of_each),
         cmocka_unit_test(help_without_options),
         cmocka_unit_test(did_you_mean),
         cmocka_unit_test(wrong_arguments),

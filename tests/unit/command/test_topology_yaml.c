@@ -45,8 +45,11 @@ static void expect_same(const struct config_topology *topology, const char *yaml
 }
 
 /* Control bytes, ends of lines, what YAML has for itself, what it does not read. */
-static const char odd[] = "\n\t\x01\x7f\xc2\x85\xc2\x9f\xe2\x80\xa8\xef\xbb\xbf\xf0\x9f\x90\x87"
-                          "\xc3\xbc\"\\'#: - {}[]&*!|>%@`null";
+#define ODD                                                                                        \
+    "\t\x01\x7f\xc2\x85\xc2\x9f\xe2\x80\xa8\xef\xbb\xbf\xf0\x9f\x90\x87"                           \
+    "\xc3\xbc\"\\'#: - {}[]&*!|>%@`null"
+static const char odd[] = ODD;
+static const char odd_lines[] = "\n" ODD;
 
 static void everything_comes_back(void **state)
 {
@@ -54,7 +57,7 @@ static void everything_comes_back(void **state)
                                         warren_field_text("", "5").value};
     const struct warren_field inner[] = {{"v", {.type = WARREN_VOID}}};
     const struct warren_field fields[] = {
-        warren_field_text("text", odd),
+        warren_field_text("text", odd_lines),
         warren_field_text("number", "12"),
         warren_field_text("empty", ""),
         warren_field_i64("least", INT64_MIN),
@@ -74,7 +77,7 @@ static void everything_comes_back(void **state)
         {.name = "c", .type = "classic", .auto_delete = true},
         {.name = "true", .type = "stream", .durable = true}};
     const struct config_binding bindings[] = {
-        {.source = "e", .destination = odd, .routing_key = odd, .arguments = arguments},
+        {.source = "e", .destination = odd, .routing_key = odd_lines, .arguments = arguments},
         {.source = "not.here", .destination = "c", .routing_key = ""},
         {.source = odd, .destination = "e", .to_exchange = true, .routing_key = "1"}};
     const struct config_topology topology = {exchanges, 2, queues, 3, bindings, 3};

@@ -2,7 +2,11 @@
 #include "command/doctor/within.h"
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -101,32 +105,63 @@ static void it_dies(void **state)
 
 static void leave_a_child(const void *arg, void *out)
 {
-    int number = 9;
+    pid_t left = fork();
 
     (void)arg;
-    if (fork() == 0) {
+    if (left == 0) {
         for (int fd = 0; fd <= STDERR_FILENO; fd++) /* whoever runs the test waits for its output */
             close(fd);
         alarm(30);
         for (;;)
             pause();
     }
-    memcpy(out, &number, sizeof number);
+    memcpy(out, &left, sizeof left);
 }
 
-/* A child of the child that stays does not keep anybody waiting. */
+/* A child of the child that stays does not keep anybody waiting, and is ended. */
 static void it_leaves_a_child(void **state)
 {
     int64_t begun_ms = clock_now_ms(clock_monotonic());
-    int facts = 0;
+    pid_t left = 0;
+    int status = 0;
     int signal;
 
     (void)state;
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     assert_int_equal(
-        within(PATIENCE_MS, leave_a_child, NULL, &facts, sizeof facts, NULL, NULL, &signal),
+        within(PATIENCE_MS, leave_a_child, NULL, &left, sizeof left, NULL, NULL, &signal),
         WITHIN_DONE);
-    assert_int_equal(facts, 9);
     assert_in_range(clock_now_ms(clock_monotonic()) - begun_ms, 0, PATIENCE_MS / 2);
+    assert_int_equal(waitpid(left, &status, 0), left);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+static void compare_outputs(const void *arg, void *out)
+{
+    struct stat output;
+    struct stat error;
+
+    (void)arg;
+    if (fstat(STDOUT_FILENO, &output) == 0 && fstat(STDERR_FILENO, &error) == 0)
+        *(bool *)out = output.st_ino == error.st_ino && output.st_dev == error.st_dev;
+}
+
+/* What a plugin prints is no part of what the command prints. */
+static void it_prints_to_standard_error(void **state)
+{
+    bool same = false;
+    int before = dup(STDOUT_FILENO);
+    FILE *elsewhere = tmpfile();
+    int signal;
+
+    (void)state;
+    fflush(stdout);
+    dup2(fileno(elsewhere), STDOUT_FILENO);
+    within(PATIENCE_MS, compare_outputs, NULL, &same, sizeof same, NULL, NULL, &signal);
+    dup2(before, STDOUT_FILENO);
+    close(before);
+    fclose(elsewhere);
+    assert_true(same);
 }
 
 int main(void)
@@ -136,6 +171,7 @@ int main(void)
         cmocka_unit_test(it_hangs),
         cmocka_unit_test(it_dies),
         cmocka_unit_test(it_leaves_a_child),
+        cmocka_unit_test(it_prints_to_standard_error),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

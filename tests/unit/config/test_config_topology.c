@@ -158,6 +158,8 @@ static void names_end_at_255_bytes(void **state)
     config_free(config);
     strcpy(yaml + len + 255, "q}]}\n");
     helper_refused(yaml, NULL, NULL, "the name of a queue has 256 bytes, but AMQP allows 255");
+    helper_refused("topology: {queues: [{name: \"a\\nb\"}]}", NULL, NULL,
+                   "the name of a queue must have no line ends");
 }
 
 /* What a subscription does not say comes from the section consumer, whatever its source. */
