@@ -13,10 +13,12 @@
 
 #include "support/wait.h"
 
-#define CHANNEL       1
-#define WINDOW        500
-#define SLOTS         1024 /* over WINDOW */
-#define ARGUMENTS_MAX 16
+#define CHANNEL 1
+/* Unacked messages of one who drains a queue. */
+#define DRAIN_PREFETCH 500
+#define WINDOW         500
+#define SLOTS          1024 /* over WINDOW */
+#define ARGUMENTS_MAX  16
 
 struct peer {
     amqp_connection_state_t connection;
@@ -364,11 +366,63 @@ void peer_message_done(struct peer_message *message)
     memset(message, 0, sizeof *message);
 }
 
+static void take_envelope(struct peer_message *message, amqp_envelope_t *envelope)
+{
+    memset(message, 0, sizeof *message);
+    copy_text(message->exchange, sizeof message->exchange, envelope->exchange);
+    copy_text(message->routing_key, sizeof message->routing_key, envelope->routing_key);
+    message->redelivered = envelope->redelivered;
+    message->raw = envelope->message; /* moved */
+    take_content(message);
+    amqp_bytes_free(envelope->routing_key);
+    amqp_bytes_free(envelope->exchange);
+    amqp_bytes_free(envelope->consumer_tag);
+}
+
+/* @count messages by a consumer, for basic.get makes a quorum queue write for each one; fewer if
+ * another one takes them. */
+static unsigned take_many(struct peer *peer, const char *queue, int count,
+                          void (*each)(const struct peer_message *message, void *user), void *user)
+{
+    const amqp_channel_t channel = CHANNEL + 3;
+    struct timeval patience = {.tv_sec = 10};
+    amqp_envelope_t envelope;
+    unsigned taken = 0;
+
+    amqp_channel_open(peer->connection, channel);
+    check_last(peer, "channel.open");
+    amqp_basic_qos(peer->connection, channel, 0, DRAIN_PREFETCH, 0);
+    check_last(peer, "basic.qos");
+    amqp_basic_consume(peer->connection, channel, amqp_cstring_bytes(queue), amqp_empty_bytes, 0, 0,
+                       0, amqp_empty_table);
+    check_last(peer, queue);
+    while (taken < (unsigned)count) {
+        struct peer_message message;
+        uint64_t tag;
+
+        amqp_maybe_release_buffers(peer->connection);
+        if (amqp_consume_message(peer->connection, &envelope, &patience, 0).reply_type !=
+            AMQP_RESPONSE_NORMAL)
+            break;
+        tag = envelope.delivery_tag;
+        take_envelope(&message, &envelope);
+        if (each)
+            each(&message, user);
+        peer_message_done(&message);
+        taken++;
+        if (taken == (unsigned)count || taken % (DRAIN_PREFETCH / 2) == 0)
+            amqp_basic_ack(peer->connection, channel, tag, 1);
+    }
+    check(amqp_channel_close(peer->connection, channel, AMQP_REPLY_SUCCESS), "channel.close");
+    return taken;
+}
+
 unsigned peer_drain(struct peer *peer, const char *queue,
                     void (*each)(const struct peer_message *message, void *user), void *user)
 {
+    int ready = peer_count(peer, queue);
     struct peer_message message;
-    unsigned count = 0;
+    unsigned count = ready > 0 ? take_many(peer, queue, ready, each, user) : 0;
 
     while (peer_get(peer, queue, &message)) {
         if (each)
@@ -413,16 +467,8 @@ bool peer_ask(struct peer *peer, const char *queue, const char *reply_to, const 
     send_request(peer, queue, reply_to, body, correlation_id);
     came = amqp_consume_message(peer->connection, &envelope, &patience, 0).reply_type ==
            AMQP_RESPONSE_NORMAL;
-    if (came) {
-        copy_text(answer->exchange, sizeof answer->exchange, envelope.exchange);
-        copy_text(answer->routing_key, sizeof answer->routing_key, envelope.routing_key);
-        answer->redelivered = envelope.redelivered;
-        answer->raw = envelope.message; /* moved */
-        take_content(answer);
-        amqp_bytes_free(envelope.routing_key);
-        amqp_bytes_free(envelope.exchange);
-        amqp_bytes_free(envelope.consumer_tag);
-    }
+    if (came)
+        take_envelope(answer, &envelope);
     check(amqp_channel_close(peer->connection, CHANNEL + 2, AMQP_REPLY_SUCCESS), "channel.close");
     return came;
 }
