@@ -565,9 +565,9 @@ static void quiet(void **state)
 static void delayed(void **state)
 {
     struct fixture *f = *state;
+    int64_t begin_ms = now_ms();
     struct command command =
         COMMAND("publish", "-q", f->queue, "-b", "later", "--delay", "1500ms", "--json");
-    int64_t begin_ms = now_ms();
 
     command_expect(&command, 0);
     assert_has(command.out, "{\"published\":1,\"confirmed\":1,");
