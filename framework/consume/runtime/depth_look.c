@@ -188,7 +188,7 @@ static void add(struct depth_look *look, const char *name)
     if (!name)
         return;
     for (size_t i = 0; i < look->count; i++)
-        if (strcmp(look->queues[i].name, name) == 0) {
+        if (look->queues[i].name && strcmp(look->queues[i].name, name) == 0) {
             look->queues[i].unused = false;
             return;
         }

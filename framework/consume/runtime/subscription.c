@@ -360,7 +360,7 @@ void subscription_end(struct subscription *s)
     loop_timer_done(&s->admit);
     loop_timer_done(&s->owe);
     loop_timer_done(&s->leave.pause);
-    s->admit = s->owe = s->leave.pause = (struct loop_timer){NULL};
+    s->admit = s->owe = s->leave.pause = (struct loop_timer){0};
     admission_done(&s->admission);
     delay_done(&s->owed);
     crew_done(&s->crew);

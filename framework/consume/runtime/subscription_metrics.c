@@ -43,7 +43,7 @@ void subscription_metrics_done(struct subscription *s)
 
     for (size_t i = 0; i < sizeof s->metrics / sizeof *series; i++)
         metric_release(series[i]);
-    s->metrics = (struct subscription_metrics){NULL};
+    s->metrics = (struct subscription_metrics){0};
 }
 
 static void put_consumer(const struct subscription *s)
