@@ -288,9 +288,11 @@ static enum warren_status check_file(const char *path, struct plugin_file *ret_f
  * $ORIGIN is. */
 static void spell(unsigned number, char detour[DETOUR_SIZE])
 {
+    size_t len = 0;
+
     *detour = '\0';
-    for (; number > 0; number /= 2)
-        strcat(detour, number % 2 ? ".//" : "./");
+    for (; number > 0 && len < DETOUR_SIZE; number /= 2)
+        len += (size_t)snprintf(detour + len, DETOUR_SIZE - len, number % 2 ? ".//" : "./");
 }
 
 /* A name without a slash would be searched for in the library folders. */
