@@ -3,7 +3,7 @@
 
 set -euo pipefail
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+root=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
 build=$root/build
 brokers=${WARREN_BROKERS:-$build/brokers} # what scripts/brokers installs
 
@@ -41,23 +41,32 @@ now_ms() {
     printf '%s\n' "$((10#${up/./} * 10))"
 }
 
+# What is asked in a loop makes no process: that would cost more than what is waited for.
+
 # wait_until MILLISECONDS COMMAND...: poll until the command succeeds; fails when time is over.
 wait_until() {
-    local deadline
-    deadline=$(($(now_ms) + $1))
+    local up deadline never status=0
+    read -r up _ </proc/uptime
+    deadline=$((10#${up/./} * 10 + $1))
     shift
+    exec {never}<> <(:) # nobody writes to it
     until "$@"; do
-        [ "$(now_ms)" -lt "$deadline" ] || return 1
-        sleep 0.05
+        read -r up _ </proc/uptime
+        [ $((10#${up/./} * 10)) -lt "$deadline" ] || { status=1; break; }
+        read -r -t 0.05 -u "$never" || true
     done
+    exec {never}>&-
+    return $status
 }
 
 # is_alive PID: true while the process runs; a zombie is dead.
 is_alive() {
-    local state
+    local key value
     [ -n "${1:-}" ] || return 1
-    state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) || return 1
-    [ -n "$state" ] && [ "$state" != Z ]
+    while read -r key value; do
+        [ "$key" != State: ] || { [ "${value:0:1}" != Z ]; return; }
+    done 2>/dev/null <"/proc/$1/status"
+    return 1
 }
 
 is_dead() {
@@ -66,7 +75,7 @@ is_dead() {
 
 # port_answers PORT: true if something accepts a connection there.
 port_answers() {
-    (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+    { : <>"/dev/tcp/127.0.0.1/$1"; } 2>/dev/null
 }
 
 # free_port: a port of the loopback that nobody listens on. Below the kernel's range for outgoing

@@ -21,7 +21,7 @@
 /* What a drain may take beyond drain.timeout until the parked thread ends the process. */
 #define PATIENCE_MS 5000
 /* A backtrace is written in milliseconds, unless a module's file comes over a slow network. */
-#define REPORT_MS   1000
+#define REPORT_MS   5000
 #define LOOK_MS     10
 #define LOG_STOP_MS 1000
 /* Messages that may be with the broker while their attempts are counted here. */
@@ -256,7 +256,10 @@ static void report_one(const struct flight_report *report)
         log_text(&line, "address", address);
     }
     log_end(&line);
-    flight_log_calls(report);
+    if (atomic_load(&report->done))
+        flight_log_calls(report);
+    else
+        log_warn("the backtrace of what crashed was not written in time");
 }
 
 void worker_flight_report(struct worker_flight *w)

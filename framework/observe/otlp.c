@@ -312,6 +312,8 @@ static void *otlp_main(void *arg)
     }
     drop_rest(o);
     if (o->lost > 0) {
+        if (!o->failing)
+            snprintf(o->why, sizeof o->why, "the worker ended before it had answered");
         o->told_ms = 0;
         tell(o);
     }

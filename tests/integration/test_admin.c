@@ -71,6 +71,32 @@ static void metrics_count_what_was_handled(void **state)
     free(depth);
 }
 
+/* A handler may count by anything: what is beyond the bound of its series is still counted, and
+ * told.
+ */
+static void series_of_a_handler_are_bounded(void **state)
+{
+    struct fixture *f = *state;
+    char *address, *body;
+
+    f->worker = worker_new(
+        f->broker->uri,
+        LISTEN "subscriptions:\n  - {queue: %s, handler: probe.count, concurrency: 1}", f->queue);
+    worker_consume(f->worker, 1);
+    address = admin_address(f->worker);
+    for (const char *at = "abcdefa"; *at; at++)
+        peer_publish(f->peer, "", f->queue, at, 1, NULL);
+    BECOMES(address, "/metrics", 200, "\nprobe_bodies_total{body=\"a\"} 2\n");
+    admin_get(address, "/metrics", NULL, &body);
+    assert_has(body, "\nprobe_bodies_total{body=\"c\"} 1\n");
+    assert_has(body, "\nprobe_bodies_total{body=\"other\"} 3\n");
+    assert_null(strstr(body, "probe_bodies_total{body=\"d\"}"));
+    assert_has(body, "\nwarren_metric_series_refused_total{metric=\"probe_bodies_total\"} 3\n");
+    free(body);
+    assert_int_equal(worker_stop(f->worker), 0);
+    free(address);
+}
+
 /* A queue may have any name: what is told of it is still JSON, and still a label. */
 static void strange_names_are_escaped(void **state)
 {
@@ -334,6 +360,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(metrics_count_what_was_handled, "classic"),
+        FIXTURE_TEST(series_of_a_handler_are_bounded, "classic"),
         FIXTURE_TEST(strange_names_are_escaped, NULL),
         FIXTURE_TEST(readiness_follows_the_worker, "classic"),
         FIXTURE_TEST(readiness_follows_the_broker, "quorum"),

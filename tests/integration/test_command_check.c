@@ -27,15 +27,15 @@ static int start(void **state)
     directory = scratch_new();
     clerk = unique_name("clerk");
     clerk_uri = text("amqp://%s:" SECRET "@127.0.0.1:%u/", clerk, broker->port);
-    BROKER_CTL(broker, "add_user", clerk, SECRET);
-    BROKER_CTL(broker, "set_permissions", clerk, "^$", ".*", ".*");
+    broker_add_user(broker, clerk, SECRET);
+    broker_permit(broker, clerk, "/", "^$", ".*", ".*");
     return 0;
 }
 
 static int stop(void **state)
 {
     (void)state;
-    BROKER_CTL(broker, "delete_user", clerk);
+    broker_delete_user(broker, clerk);
     free(clerk_uri);
     free(clerk);
     scratch_free(directory);

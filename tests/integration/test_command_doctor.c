@@ -27,7 +27,7 @@ static int start(void **state)
     directory = scratch_new();
     clerk = unique_name("clerk");
     clerk_uri = text("amqp://%s:%s@127.0.0.1:%u/", clerk, clerk, broker->port);
-    broker_add_user(broker, clerk);
+    broker_add_user(broker, clerk, clerk);
     return 0;
 }
 

@@ -448,7 +448,7 @@ static void the_rights_that_it_takes(void **state)
     struct sent sent;
     struct peer_message message;
 
-    broker_add_user(f->broker, user);
+    broker_add_user(f->broker, user, user);
     peer_exchange(f->peer, "later-x", "fanout");
     peer_bind(f->peer, f->queue, "later-x", "");
     broker_permit(f->broker, user, f->vhost, "^warren[.]delay[.]",
@@ -477,7 +477,7 @@ static void no_right_to_declare(void **state)
     char *user = unique_name("sender");
     struct sent sent[3];
 
-    broker_add_user(f->broker, user);
+    broker_add_user(f->broker, user, user);
     broker_permit(f->broker, user, f->vhost, "^$", ".*", ".*");
     warren_publisher_close(f->publisher, 0);
     f->publisher = open_as(f, user);

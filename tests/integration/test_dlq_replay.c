@@ -58,7 +58,7 @@ static void the_rights_that_it_takes(void **state)
     char *read = text("^%s$", f->dlq);
     struct command replay;
 
-    broker_add_user(f->broker, user);
+    broker_add_user(f->broker, user, user);
     broker_permit(f->broker, user, "/", "^$", "^amq[.]default$", read);
     setenv("WARREN_BROKER_URI", uri, 1);
     put_letters(f, "x", 2, &(struct letter){.reason = "attempts"});

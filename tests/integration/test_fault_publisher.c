@@ -41,7 +41,8 @@ static bool is_connected(const struct run *run)
 static void disk_alarm(struct broker *broker, bool raised)
 {
     disk_is_low = raised;
-    BROKER_CTL(broker, "set_disk_free_limit", raised ? "1000000GB" : "20MB");
+    free(broker_eval(broker, "ok = rabbit_disk_monitor:set_disk_free_limit(%s).",
+                     raised ? "1000000000000000" : "20000000"));
 }
 
 /* Messages live for ever and callers wait BLOCK_MS. The broker may be away. */

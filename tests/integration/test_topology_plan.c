@@ -405,14 +405,14 @@ static void who_asks(void **state)
 
     (void)state;
     peer_declare(peer, "q", "classic");
-    BROKER_CTL(broker, "add_user", user, SECRET);
+    broker_add_user(broker, user, SECRET);
     broker_permit(broker, user, vhost, ".*", ".*", ".*");
     command = TOPOLOGY_AT(with_both, wanted, "plan");
     command_expect(&command, 0);
     assert_has(command.out, "answers 401: Not management user");
     assert_has(command.out, "the user needs the tag management");
     command_done(&command);
-    BROKER_CTL(broker, "set_user_tags", user, "management");
+    broker_tag_user(broker, user, "management");
     expect(TOPOLOGY_AT(with_both, wanted, "plan"), 0, NOTHING);
     expect(TOPOLOGY_AT(with_user, wanted, "plan", "--set", set), 0, NOTHING);
     expect(TOPOLOGY_AT(with_wrong, wanted, "plan"), 0, "answers 401: ");

@@ -64,6 +64,8 @@ static void who_waits_is_seen_where(void **state)
     address = admin_address(f->worker);
     fixture_publish(f, "the-one", "wait");
     assert_true(WAIT_FOR(worker_logged(f->worker, "waits for its gate", NULL) == 1, PATIENCE_MS));
+    for (int i = 0; i < 20; i++) /* who has an answer may ask again */
+        assert_int_equal(admin_get(address, "/debug/threads", NULL, NULL), 200);
     assert_int_equal(admin_get(address, "/debug/threads", NULL, &body), 200);
     answer = json_loads(body, 0, NULL);
     assert_non_null(answer);
@@ -175,6 +177,51 @@ static void an_end_ends_the_profile(void **state)
     free(address);
 }
 
+/* ---- certificates ---- */
+
+/* Where the worker asks for a certificate, both commands show theirs, and say that it is asked for.
+ */
+static void a_certificate_is_shown(void **state)
+{
+    struct fixture *f = *state;
+    char *make_certs = text("%s/scripts/certs %s >/dev/null 2>&1", WARREN_SOURCE_DIR, f->directory);
+    char *ca = text("%s/ca.pem", f->directory);
+    char *cert = text("%s/client.pem", f->directory);
+    char *key = text("%s/client.key", f->directory);
+    char *address;
+    struct command command;
+
+    assert_int_equal(system(make_certs), 0);
+    f->worker = worker_new(f->broker->uri,
+                           "admin: {listen: '127.0.0.1:0', tls: {cert_file: %s/server.pem, "
+                           "key_file: %s/server.key, ca_file: %s}}\nsubscriptions:\n"
+                           "  - {queue: %s, handler: probe.reply}",
+                           f->directory, f->directory, ca, f->queue);
+    worker_consume(f->worker, 1);
+    address = text("https://127.0.0.1:%u", admin_port(f->worker));
+    command = COMMAND("top", "--json", "--ca", ca, "--cert", cert, "--key", key, address);
+    command_expect(&command, 0);
+    assert_has(command.out, f->queue);
+    command_done(&command);
+    command = COMMAND("profile", "--seconds", "1", "--folded", "--out", "-", "--ca", ca, "--cert",
+                      cert, "--key", key, address);
+    command_expect(&command, 0);
+    command_done(&command);
+    command = COMMAND("top", "--once", "--ca", ca, address);
+    command_expect(&command, 1);
+    assert_has(command.err, "certificate");
+    command_done(&command);
+    command = COMMAND("profile", "--seconds", "1", "--out", "-", "--ca", ca, address);
+    command_expect(&command, 1);
+    assert_has(command.err, "certificate");
+    command_done(&command);
+    free(make_certs);
+    free(ca);
+    free(cert);
+    free(key);
+    free(address);
+}
+
 /* ---- top ---- */
 
 /* Two workers, of which one is not there: rates of the first, and why the other one is missing. */
@@ -243,6 +290,7 @@ int main(void)
         FIXTURE_TEST(who_waits_is_seen_where, "classic"),
         FIXTURE_TEST(a_busy_worker_is_profiled, "classic"),
         FIXTURE_TEST(an_end_ends_the_profile, "classic"),
+        FIXTURE_TEST(a_certificate_is_shown, "classic"),
         FIXTURE_TEST(top_shows_rates_and_who_is_missing, "classic"),
         FIXTURE_TEST(top_obeys_keys, "classic"),
     };

@@ -7,7 +7,7 @@ import {join} from 'node:path';
 
 import {browser, until} from './webdriver.mjs';
 
-const {WARREN, PLUGINS, SCRATCH, BROKER_URI} = process.env;
+const {WARREN, PLUGINS, SCRATCH, CERTS, BROKER_URI} = process.env;
 const TAB = '\uE004';
 const ENTER = '\uE007';
 const STRANGE = '<img src=x onerror="window.hacked=1">';
@@ -22,13 +22,13 @@ const freePort = () => new Promise((done) => {
   });
 });
 
-function configure(name, token, port) {
+function configure(name, {token, tls}, port) {
   const strange = STRANGE.replaceAll('"', '\\"');
   writeFileSync(inScratch('token'), 'sesame\n');
   writeFileSync(inScratch(name), `
 broker: {uri: '${BROKER_URI}'}
 plugins: ['${PLUGINS}/probe.so', '${PLUGINS}/crashing.so']
-admin: {listen: '127.0.0.1:${port}'${token ? `, token_file: ${inScratch('token')}` : ''}}
+admin: {listen: '127.0.0.1:${port}'${token ? `, token_file: ${inScratch('token')}` : ''}${tls ? `, tls: {cert_file: ${CERTS}/server.pem, key_file: ${CERTS}/server.key}` : ''}}
 state_dir: ${inScratch(`state-${name}`)}
 spool: {path: ${inScratch(`spool-${name}.db`)}}
 topology:
@@ -41,8 +41,8 @@ subscriptions:
 `);
 }
 
-async function start(name, token) {
-  configure(name, token, await freePort());
+async function start(name, options) {
+  configure(name, options, await freePort());
   const child = spawn(WARREN, ['run', '-c', inScratch(name)], {stdio: ['ignore', 'ignore', 'pipe']});
   let log = '';
   child.stderr.on('data', (piece) => { log += piece; });
@@ -55,7 +55,7 @@ async function start(name, token) {
     },
   };
   try {
-    worker.url = `http://${await until('the listener', () => /address=([\d.:]+)/.exec(log)?.[1])}`;
+    worker.url = `http${options.tls ? 's' : ''}://${await until('the listener', () => /address=([\d.:]+)/.exec(log)?.[1])}`;
     await until('consuming', async () => (await fetch(`${worker.url}/readyz`)).status === 200);
   } catch (error) {
     child.kill('SIGKILL');
@@ -288,7 +288,7 @@ const tests = {
 
   /* Without a token the worker is seen, and nothing can be changed. */
   async without_a_token_it_is_read_only({page}) {
-    const open = await start('open.yaml', false);
+    const open = await start('open.yaml', {});
     try {
       await page.open(`${open.url}/#/`);
       await shows(page, '#subscriptions', 'payments');
@@ -299,11 +299,24 @@ const tests = {
       await open.stop();
     }
   },
+
+  /* By https it is the same page, with news. */
+  async over_tls_it_is_the_same({page}) {
+    const sealed = await start('sealed.yaml', {tls: true});
+    try {
+      await page.open(`${sealed.url}/#/`);
+      await shows(page, '#subscriptions', 'payments');
+      await shows(page, '#worker', 'ready');
+      await snapshots(page, 2);
+    } finally {
+      await sealed.stop();
+    }
+  },
 };
 
 // ---- running them ----
 
-const worker = await start('worker.yaml', true);
+const worker = await start('worker.yaml', {token: true});
 const page = await browser();
 let failed = 0;
 try {

@@ -53,7 +53,7 @@ export async function browser({width = 1200, height = 900, dark = false} = {}) {
     '--disable-background-networking', '--disable-component-update', '--disable-sync',
     '--disable-dev-shm-usage', `--window-size=${width},${height}`, `--user-data-dir=${profile}`];
   const {sessionId} = await call('POST', '/session', {capabilities: {alwaysMatch: {
-    browserName: 'chrome', 'goog:chromeOptions': {binary: '/usr/bin/chromium', args},
+    browserName: 'chrome', acceptInsecureCerts: true, 'goog:chromeOptions': {binary: '/usr/bin/chromium', args},
     'goog:loggingPrefs': {browser: 'ALL'}}}});
   const at = `/session/${sessionId}`;
   const cdp = (cmd, params) => call('POST', `${at}/goog/cdp/execute`, {cmd, params});

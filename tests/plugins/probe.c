@@ -3,6 +3,7 @@
  *   probe.record      appends one line a message to `path`, answers `outcome`
  *   probe.forward     publishes the body to the queue `to`, `times` times, then acks
  *   probe.reply       replies with the body it got
+ *   probe.count       counts messages by their bodies, of which three have a series of their own
  *   probe.open_fails  cannot be opened
  *
  * A line of probe.record: message id, attempt, redelivered (0 or 1), body length, FNV-1a of the
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include <warren/handler.h>
+#include <warren/metrics.h>
 
 struct probe {
     int fd;
@@ -183,6 +185,34 @@ static enum warren_outcome forward(struct warren_job *job, void *state)
     return WARREN_ACK;
 }
 
+/* ---- count ---- */
+
+static const struct warren_metric bodies = {
+    .size = sizeof bodies,
+    .name = "probe_bodies_total",
+    .help = "Messages by their bodies.",
+    .type = WARREN_COUNTER,
+    .labels = (const char *const[]){"body", NULL},
+    .series_max = 3,
+};
+
+static enum warren_outcome count(struct warren_job *job, void *state)
+{
+    struct warren_bytes body = warren_job_body(job);
+    char *value = strndup(body.data, body.len);
+    struct warren_series *series;
+    enum warren_status status =
+        value ? warren_metric_series(&bodies, (const char *const[]){value, NULL}, &series, NULL)
+              : WARREN_ENOMEM;
+
+    (void)state;
+    free(value);
+    if (status != WARREN_OK)
+        return WARREN_REJECT;
+    warren_count(series, 1);
+    return WARREN_ACK;
+}
+
 /* ---- reply, open_fails ---- */
 
 static enum warren_outcome reply(struct warren_job *job, void *state)
@@ -215,6 +245,7 @@ static const struct warren_handler handlers[] = {
      .options = forward_options,
      .open = forward_open,
      .handle = forward},
+    {.name = "count", .help = "Counts messages by their bodies.", .handle = count},
     {.name = "reply", .help = "Answers each request with itself.", .handle = reply},
     {.name = "open_fails", .help = "Cannot be opened.", .open = refuse_open, .handle = reply},
     {0}};

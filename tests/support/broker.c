@@ -173,11 +173,6 @@ void broker_kill(struct broker *broker)
     broker_do(broker, "kill");
 }
 
-void broker_ctl(const struct broker *broker, const char *const *arguments)
-{
-    free(script("ctl", broker->name, arguments));
-}
-
 char *broker_eval(const struct broker *broker, const char *format, ...)
 {
     char *code = NULL;
@@ -237,7 +232,7 @@ bool broker_at_least(const struct broker *broker, unsigned major, unsigned minor
     return has_major > major || (has_major == major && has_minor >= minor);
 }
 
-/* ---- what rabbitmqctl does, too, but in a second of CPU ---- */
+/* ---- what rabbitmqctl does, too, but with seconds of CPU ---- */
 
 char *broker_vhost(const struct broker *broker, const char *vhost)
 {
@@ -251,11 +246,18 @@ void broker_delete_vhost(const struct broker *broker, const char *vhost)
     free(broker_eval(broker, "rabbit_vhost:delete(<<\"%s\">>, <<\"test\">>).", vhost));
 }
 
-void broker_add_user(const struct broker *broker, const char *user)
+void broker_add_user(const struct broker *broker, const char *user, const char *password)
 {
     free(broker_eval(
         broker, "ok = rabbit_auth_backend_internal:add_user(<<\"%s\">>, <<\"%s\">>, <<\"test\">>).",
-        user, user));
+        user, password));
+}
+
+void broker_tag_user(const struct broker *broker, const char *user, const char *tags)
+{
+    free(broker_eval(broker,
+                     "ok = rabbit_auth_backend_internal:set_tags(<<\"%s\">>, [%s], <<\"test\">>).",
+                     user, tags));
 }
 
 void broker_permit(const struct broker *broker, const char *user, const char *vhost,
@@ -323,5 +325,6 @@ void broker_stall_disk(const struct broker *broker, int ms)
 void broker_memory_alarm(struct broker *broker, bool raised)
 {
     broker->alarmed = raised;
-    BROKER_CTL(broker, "set_vm_memory_high_watermark", raised ? "0.00000001" : "0.6");
+    free(broker_eval(broker, "ok = vm_memory_monitor:set_vm_memory_high_watermark(%s).",
+                     raised ? "0.00000001" : "0.6"));
 }

@@ -60,10 +60,6 @@ void broker_restore(struct broker *broker);
  */
 void broker_kill(struct broker *broker);
 
-/** rabbitmqctl with these arguments, a NULL-terminated list. Takes half a second. */
-void broker_ctl(const struct broker *broker, const char *const *arguments);
-#define BROKER_CTL(broker, ...) broker_ctl(broker, (const char *const[]){__VA_ARGS__, NULL})
-
 /**
  * Run Erlang code in the node. Takes 30 ms.
  *
@@ -87,8 +83,10 @@ int broker_count_connections(const struct broker *broker, const char *prefix);
 char *broker_vhost(const struct broker *broker, const char *vhost);
 void broker_delete_vhost(const struct broker *broker, const char *vhost);
 
-/** A user whose password is its name, and who may do nothing. The names need no quoting. */
-void broker_add_user(const struct broker *broker, const char *user);
+/** A user who may do nothing. What is given needs no quoting. */
+void broker_add_user(const struct broker *broker, const char *user, const char *password);
+/** Tags such as `management`, with commas between. */
+void broker_tag_user(const struct broker *broker, const char *user, const char *tags);
 /** What @user may do in @vhost; patterns without backslashes. */
 void broker_permit(const struct broker *broker, const char *user, const char *vhost,
                    const char *configure, const char *write, const char *read);

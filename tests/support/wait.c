@@ -40,6 +40,13 @@ void rest_ms(int64_t ms)
     nanosleep(&rest, NULL);
 }
 
+void rest_since(int64_t since_ms)
+{
+    int64_t step_ms = (now_ms() - since_ms) / 8;
+
+    rest_ms(step_ms < 2 ? 2 : step_ms > 25 ? 25 : step_ms);
+}
+
 bool wait_until(bool (*condition)(void *user), void *user, int64_t ms)
 {
     return WAIT_FOR(condition(user), ms);
