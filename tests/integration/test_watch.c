@@ -209,11 +209,11 @@ static void a_certificate_is_shown(void **state)
     command_done(&command);
     command = COMMAND("top", "--once", "--ca", ca, address);
     command_expect(&command, 1);
-    assert_has(command.err, "certificate");
+    assert_has(command.err, "--cert");
     command_done(&command);
     command = COMMAND("profile", "--seconds", "1", "--out", "-", "--ca", ca, address);
     command_expect(&command, 1);
-    assert_has(command.err, "certificate");
+    assert_has(command.err, "--cert");
     command_done(&command);
     free(make_certs);
     free(ca);

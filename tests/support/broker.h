@@ -22,6 +22,10 @@ struct broker {
     /* Of broker_own_management(), else NULL. */
     char *management;     /* http://127.0.0.1:PORT */
     char *management_tls; /* https://localhost:PORT */
+    /* For broker_eval(), where no other tool is needed. */
+    char *node;
+    char *cookie;
+    char *epmd; /* a variable of the environment */
 };
 
 /** Whether it is RabbitMQ @major.@minor or a later one. */

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <glob.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -93,9 +95,24 @@ static bool has_ended(struct proc *proc)
     return true;
 }
 
+/* Without asking again and again, where the kernel can tell. */
+static void await_end(const struct proc *proc, int64_t ms)
+{
+    struct pollfd end = {.fd = (int)syscall(SYS_pidfd_open, proc->pid, 0), .events = POLLIN};
+
+    if (end.fd < 0)
+        return;
+    poll(&end, 1, (int)ms);
+    close(end.fd);
+}
+
 int proc_wait(struct proc *proc, int64_t ms)
 {
-    return WAIT_FOR(has_ended(proc), ms) ? proc->status : PROC_RUNNING;
+    int64_t end_ms = now_ms() + ms;
+
+    if (!has_ended(proc) && ms > 0)
+        await_end(proc, ms);
+    return WAIT_FOR(has_ended(proc), end_ms - now_ms()) ? proc->status : PROC_RUNNING;
 }
 
 void proc_signal(struct proc *proc, int number)

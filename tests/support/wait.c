@@ -130,14 +130,15 @@ char *read_file(const char *path, size_t *length)
     char *content = NULL;
     size_t size = 0;
     FILE *out;
-    int c;
+    char piece[4096];
+    size_t got;
 
     if (!file)
         return NULL;
     out = open_memstream(&content, &size);
     check(out != NULL, path);
-    while ((c = getc(file)) != EOF)
-        putc(c, out);
+    while ((got = fread(piece, 1, sizeof piece, file)) > 0)
+        fwrite(piece, 1, got, out);
     fclose(out);
     fclose(file);
     if (length)

@@ -77,7 +77,7 @@ enum warren_status watch_client_init(struct watch_client *client, const char *ad
                                        .direct = true};
     enum warren_status status;
 
-    *client = (struct watch_client){NULL, NULL, NULL};
+    *client = (struct watch_client){.shows_certificate = options->cert_file != NULL};
     status = make_url(address, &client->url, error);
     if (status == WARREN_OK && options->token_file)
         status = read_token(options->token_file, &client->token, error);
@@ -95,7 +95,7 @@ void watch_client_done(struct watch_client *client)
     if (client->token)
         explicit_bzero(client->token, strlen(client->token));
     free(client->token);
-    *client = (struct watch_client){NULL, NULL, NULL};
+    *client = (struct watch_client){.http = NULL};
 }
 
 /* What the worker says is of one line, and short. */
@@ -111,6 +111,23 @@ static enum warren_status refused(const struct watch_client *client, const char 
                      response->body);
 }
 
+/* A worker that takes only clients with a certificate ends the connection of others, in TLS 1.3
+ * after the handshake has ended well for them: what they see of it is any error of the transport.
+ */
+static enum warren_status ask(struct watch_client *client,
+                              const struct http_client_request *request,
+                              struct http_client_response *ret_response, struct warren_error *error)
+{
+    enum warren_status status = http_client_send(client->http, request, ret_response, error);
+    char said[WARREN_ERROR_TEXT_MAX];
+
+    if (status != WARREN_EIO || client->shows_certificate ||
+        strncmp(client->url, "https:", 6) != 0 || strstr(error->text, "onnect to"))
+        return status;
+    snprintf(said, sizeof said, "%s", error->text);
+    return error_set(error, status, "%s (does the worker want a certificate? --cert, --key)", said);
+}
+
 enum warren_status watch_client_get(struct watch_client *client, const char *path,
                                     uint32_t timeout_ms, char **ret_body, size_t *ret_len,
                                     struct warren_error *error)
@@ -122,7 +139,7 @@ enum warren_status watch_client_get(struct watch_client *client, const char *pat
     enum warren_status status;
 
     snprintf(url, sizeof url, "%s%s", client->url, path);
-    status = http_client_send(client->http, &request, &response, error);
+    status = ask(client, &request, &response, error);
     if (status == WARREN_OK && response.status != 200)
         status = refused(client, path, &response, error);
     if (status == WARREN_OK) {
@@ -148,7 +165,7 @@ enum warren_status watch_client_post(struct watch_client *client, const char *pa
     enum warren_status status;
 
     snprintf(url, sizeof url, "%s%s", client->url, path);
-    status = http_client_send(client->http, &request, ret_response, error);
+    status = ask(client, &request, ret_response, error);
     if (status == WARREN_OK && (ret_response->status == 401 || ret_response->status == 403))
         status = refused(client, path, ret_response, error);
     return status;

@@ -24,6 +24,7 @@ struct watch_client {
     struct http_client *http;
     char *url;   /* "http://HOST:PORT", without a path */
     char *token; /* NULL: none */
+    bool shows_certificate;
 };
 
 /**
