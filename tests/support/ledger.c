@@ -25,6 +25,7 @@ struct ledger {
     unsigned highest; /* number that was drained so far, plus 1 */
     unsigned strangers;
     unsigned disordered;
+    atomic_uint refused;
     atomic_uint ended;
     atomic_uint confirmed;
     int64_t last_receipt_ms;
@@ -153,6 +154,8 @@ enum warren_status ledger_publish(struct ledger *ledger, struct warren_publisher
     if (took > ledger->longest_call_ms)
         ledger->longest_call_ms = took;
     pthread_mutex_unlock(&ledger->lock);
+    if (status != WARREN_OK)
+        atomic_fetch_add(&ledger->refused, 1);
     return status;
 }
 
@@ -224,6 +227,11 @@ unsigned ledger_attempts(struct ledger *ledger)
     attempts = ledger->attempts;
     pthread_mutex_unlock(&ledger->lock);
     return attempts;
+}
+
+unsigned ledger_refused(struct ledger *ledger)
+{
+    return atomic_load(&ledger->refused);
 }
 
 unsigned ledger_ended(struct ledger *ledger)

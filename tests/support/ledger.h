@@ -60,8 +60,10 @@ void ledger_start(struct ledger *ledger, struct warren_publisher *publisher, uns
 /** Join them. @at_once: else wait until the ledger is full. */
 void ledger_stop(struct ledger *ledger, bool at_once);
 
-/** So many were tried, so many have ended, so many as CONFIRMED. Thread: any. */
+/** So many were tried, so many were not accepted, so many have ended, so many as CONFIRMED.
+ * Thread: any. */
 unsigned ledger_attempts(struct ledger *ledger);
+unsigned ledger_refused(struct ledger *ledger);
 unsigned ledger_ended(struct ledger *ledger);
 unsigned ledger_confirmed(struct ledger *ledger);
 const struct ledger_entry *ledger_entry(struct ledger *ledger, unsigned number);
