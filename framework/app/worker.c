@@ -537,10 +537,12 @@ void worker_own_process(struct warren_worker *worker, struct process_state *star
                         const struct worker_service *service)
 {
     worker->service = *service;
+    if (process_state_copy(start, &worker->begun) != WARREN_OK)
+        process_state_done(&worker->begun); /* they begin with the environment of the day */
     worker_flight_own_process(&worker->flight, start);
     worker->orphans.owned = true;
     admin_own(worker->admin, worker->reload.file, worker->reload.sets, worker->reload.set_count,
-              start);
+              &worker->begun);
     loop_log_warnings();
 }
 
@@ -638,5 +640,6 @@ void warren_worker_free(struct warren_worker *worker)
     if (abandoned)
         return;
     health_done(&worker->health);
+    process_state_done(&worker->begun);
     guarded_free(worker, sizeof *worker);
 }

@@ -43,7 +43,8 @@ struct warren_worker {
     struct worker_orphans orphans;
     struct worker_metrics metrics;
     struct health health;
-    struct worker_service service; /* of `warren run` */
+    struct process_state begun;    /* of `warren run`: what its children begin with, too */
+    struct worker_service service; /* the same */
     struct admin *admin;           /* NULL: none */
     _Atomic int state;             /* enum warren_worker_state, as on_state was told */
     void (*on_state)(enum warren_worker_state state, void *user);

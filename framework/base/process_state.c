@@ -8,17 +8,17 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-static enum warren_status copy_environment(struct process_state *state)
+static enum warren_status copy_environment(struct process_state *state, char *const *from)
 {
     size_t count = 0;
 
-    while (environ[count])
+    while (from[count])
         count++;
     state->environment = calloc(count + 1, sizeof *state->environment);
     if (!state->environment)
         return WARREN_ENOMEM;
     for (size_t i = 0; i < count; i++) {
-        state->environment[i] = strdup(environ[i]);
+        state->environment[i] = strdup(from[i]);
         if (!state->environment[i])
             return WARREN_ENOMEM;
     }
@@ -46,7 +46,13 @@ enum warren_status process_state_take(struct process_state *state)
     for (int i = 0; i < (int)RLIM_NLIMITS; i++)
         if (getrlimit((__rlimit_resource_t)i, &state->limits[i]) != 0)
             state->limits[i] = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
-    return copy_environment(state);
+    return copy_environment(state, environ);
+}
+
+enum warren_status process_state_copy(const struct process_state *from, struct process_state *to)
+{
+    *to = *from;
+    return copy_environment(to, from->environment);
 }
 
 void process_state_done(struct process_state *state)

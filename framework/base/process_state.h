@@ -27,6 +27,12 @@ struct process_state {
  * @return WARREN_OK; WARREN_ENOMEM: process_state_done()
  */
 enum warren_status process_state_take(struct process_state *state);
+/**
+ * Another one of @from, for who lives longer.
+ *
+ * @return as process_state_take()
+ */
+enum warren_status process_state_copy(const struct process_state *from, struct process_state *to);
 /** Zeroed is fine. */
 void process_state_done(struct process_state *state);
 

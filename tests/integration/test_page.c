@@ -184,6 +184,35 @@ static void a_replay_brings_it_back(void **state)
     assert_int_equal(worker_stop(f->worker), 0);
 }
 
+/* What a handler does to its process, such as to go elsewhere, is not for the commands that are run
+ * for the page: they begin as the worker did. */
+static void a_wandering_handler_changes_nothing(void **state)
+{
+    struct fixture *f = *state;
+    char *token = write_file(f->directory, "token", "sesame\n");
+    char *with, *all;
+    uint16_t port;
+
+    f->worker = worker_new(f->broker->uri,
+                           "admin: {listen: '127.0.0.1:0', token_file: %s}\n"
+                           "subscriptions: [{queue: %s, handler: restless.wander}]",
+                           token, f->queue);
+    all = read_file(f->worker->config, NULL);
+    with = text("%.*s" WARREN_PLUGIN_DIR "/restless.so, %s", (int)(strchr(all, '[') + 1 - all), all,
+                strchr(all, '[') + 1);
+    free(write_file(f->worker->directory, "worker.yaml", with));
+    worker_consume(f->worker, 1);
+    port = admin_port(f->worker);
+    fixture_publish(f, NULL, "x");
+    assert_true(WAIT_FOR(says(port, "/metrics", "outcome=\"ack\"} 1\n"), PATIENCE_MS));
+    put(f, "one", "card 17");
+    expect(port, "GET", path_of("groups", f, ""), NULL, 200, "\"count\":1");
+    assert_int_equal(worker_stop(f->worker), 0);
+    free(token);
+    free(with);
+    free(all);
+}
+
 /* What was edited comes back in its new form; what is no message stays. */
 static void an_edited_one_comes_back(void **state)
 {
@@ -372,6 +401,7 @@ int main(void)
         FIXTURE_TEST(watchers_cost_no_message, "classic"),
         FIXTURE_TEST(failures_are_told, "classic"),
         FIXTURE_TEST(a_replay_brings_it_back, "classic"),
+        FIXTURE_TEST(a_wandering_handler_changes_nothing, "classic"),
         FIXTURE_TEST(an_edited_one_comes_back, "classic"),
         FIXTURE_TEST(wrong_wishes_are_refused, "classic"),
         FIXTURE_TEST(strange_names_stay_texts, NULL),

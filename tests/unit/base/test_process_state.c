@@ -97,12 +97,34 @@ static void the_environment_is_a_copy(void **state)
     process_state_done(&start);
 }
 
+/* A copy has all of it, and is its own. */
+static void a_copy_outlives_the_first(void **state)
+{
+    struct process_state start;
+    struct process_state copy;
+    size_t count = 0;
+
+    (void)state;
+    setenv("TEST_PROCESS_STATE", "copied", 1);
+    assert_int_equal(process_state_take(&start), WARREN_OK);
+    while (start.environment[count])
+        count++;
+    assert_int_equal(process_state_copy(&start, &copy), WARREN_OK);
+    process_state_done(&start);
+    assert_string_equal(copy.directory, start.directory);
+    for (size_t i = 0; i < count; i++)
+        assert_non_null(strchr(copy.environment[i], '='));
+    assert_null(copy.environment[count]);
+    process_state_done(&copy);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_is_restored),
         cmocka_unit_test(the_folder_is_gone),
         cmocka_unit_test(the_environment_is_a_copy),
+        cmocka_unit_test(a_copy_outlives_the_first),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
