@@ -263,13 +263,48 @@ enum warren_status warren_worker_new(const struct warren_worker_options *options
 
 /* ---- running ---- */
 
+static bool is_ending(const struct warren_worker *worker)
+{
+    return worker->stopping || worker_flight_tainted(&worker->flight);
+}
+
+/* While a plugin is tried: what the main thread looks after, and cannot wait. */
+static bool goes_on(void *user)
+{
+    struct warren_worker *worker = user;
+
+    flight_watch(worker->flight.flight, now_ms());
+    descriptors_check();
+    worker_state_look(worker);
+    worker_streams_save(&worker->streams, now_ms());
+    return !worker->ended && !worker->stop_asked && !is_ending(worker) &&
+           !(worker->own_signals && atomic_load(&worker_signals()->stop));
+}
+
+/* What a plugin starts in the worker is its own; what one that is tried has left, nobody's. */
+static void around_trial(void *user, bool begins)
+{
+    struct warren_worker *worker = user;
+
+    if (begins)
+        worker_orphans_plugins_end(&worker->orphans);
+    else
+        worker_orphans_plugins_begin(&worker->orphans);
+}
+
 static void reload(struct warren_worker *worker, const char *by, struct reload_report *report)
 {
+    const struct plugin_trial trial = {.begun = &worker->begun,
+                                       .until_ms = now_ms() + PLUGIN_TRIALS_MS,
+                                       .around = around_trial,
+                                       .goes_on = goes_on,
+                                       .user = worker};
     const struct reload_target target = {.open = worker->open,
                                          .runtime = worker->runtime,
                                          .streams = &worker->streams,
                                          .key_writer = worker->key_writer,
-                                         .publisher = worker->publisher};
+                                         .publisher = worker->publisher,
+                                         .trial = worker->orphans.owned ? &trial : NULL};
 
     worker_reload(&worker->reload, &target, by, report);
     worker_metrics_reloaded(&worker->metrics, report);
@@ -287,11 +322,6 @@ static void hang_up(struct warren_worker *worker)
     reload(worker, "SIGHUP", &report);
     worker_orphans_plugins_end(&worker->orphans);
     reload_report_done(&report);
-}
-
-static bool is_ending(const struct warren_worker *worker)
-{
-    return worker->stopping || worker_flight_tainted(&worker->flight);
 }
 
 /* The admin listener asks for it. */

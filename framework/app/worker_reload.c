@@ -62,7 +62,7 @@ const struct worker_setup *worker_reload_current(const struct worker_reload *rel
 
 /* As `warren check` does. */
 static enum warren_status read_again(struct worker_reload *reload,
-                                     const struct worker_setup *running, struct worker_setup *now,
+                                     const struct setup_running *running, struct worker_setup *now,
                                      struct warren_error *error)
 {
     const struct warren_worker_options options = {.config_file = reload->file,
@@ -74,7 +74,7 @@ static enum warren_status read_again(struct worker_reload *reload,
     *now = (struct worker_setup){0};
     if (input_file_is_once(reload->file))
         return error_set(error, WARREN_ECONFIG, "%s can be read only once", reload->file);
-    status = worker_setup_again(now, &options, running, ++reload->tries, error);
+    status = worker_setup_again(now, &options, running, error);
     return status == WARREN_OK ? subscriptions_try(now, error) : status;
 }
 
@@ -312,9 +312,11 @@ static void refuse(const struct worker_reload *reload, const char *by, bool busy
     log_event(WARREN_LOG_ERROR, event, LOG_TEXT("reason", why));
 }
 
+/* It is not the configuration that is wrong. */
 static bool is_busy(enum warren_status status)
 {
-    return status == WARREN_ECLOSED || status == WARREN_ETIMEOUT;
+    return status == WARREN_ECLOSED || status == WARREN_ETIMEOUT || status == WARREN_EIO ||
+           status == WARREN_ENOMEM;
 }
 
 void worker_reload(struct worker_reload *reload, const struct reload_target *target, const char *by,
@@ -324,6 +326,7 @@ void worker_reload(struct worker_reload *reload, const struct reload_target *tar
                           .target = target,
                           .running = worker_reload_current(reload),
                           .report = report};
+    const struct setup_running running = {r.running, ++reload->tries, target->trial};
     struct warren_error error = {WARREN_OK, ""};
     enum warren_status status;
 
@@ -336,7 +339,7 @@ void worker_reload(struct worker_reload *reload, const struct reload_target *tar
         return;
     }
     r.now = &reload->setups[reload->setup_count];
-    status = read_again(reload, r.running, r.now, &error);
+    status = read_again(reload, &running, r.now, &error);
     if (status == WARREN_OK) {
         config_changes(reload->first->config, r.now->config, note_fixed, &r);
         config_changes(r.running->config, r.now->config, note_changed, &r);

@@ -46,6 +46,7 @@ struct reload_target {
     struct worker_streams *streams;
     struct key_writer *key_writer; /* NULL: nothing is remembered */
     struct warren_publisher *publisher;
+    const struct plugin_trial *trial; /* NULL: plugins are loaded untried */
 };
 
 /**

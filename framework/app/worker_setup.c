@@ -22,11 +22,20 @@ static enum warren_status refused(const struct config *config, size_t index,
     return error_set(error, status, "%s: %s", where, why->text);
 }
 
+/* At a start: nothing runs. */
+static const struct setup_running nothing = {NULL, 0, NULL};
+
+/* A hash of the content of a file. */
+typedef uint8_t content_hash[SIPHASH_SIZE];
+
+/* @content: that it must have; NULL: any */
 static enum warren_status load(const struct config *config, size_t index, unsigned number,
-                               struct plugin **ret_plugin, struct warren_error *error)
+                               const uint8_t *content, struct plugin **ret_plugin,
+                               struct warren_error *error)
 {
     struct warren_error why = {WARREN_OK, ""};
-    enum warren_status status = plugin_load_anew(config->plugins[index], number, ret_plugin, &why);
+    enum warren_status status =
+        plugin_load_anew(config->plugins[index], number, content, ret_plugin, &why);
 
     return status == WARREN_OK ? status : refused(config, index, status, &why, error);
 }
@@ -34,15 +43,17 @@ static enum warren_status load(const struct config *config, size_t index, unsign
 enum warren_status worker_setup_load(const struct config *config, size_t index,
                                      struct plugin **ret_plugin, struct warren_error *error)
 {
-    return load(config, index, 0, ret_plugin, error);
+    return load(config, index, 0, NULL, ret_plugin, error);
 }
 
 /* The plugin of that file, or of the program, if @running has it: its code is loaded already. */
-static struct plugin *find_loaded(const struct worker_setup *running, const char *file,
+static struct plugin *find_loaded(const struct setup_running *running, const char *file,
                                   size_t index)
 {
-    for (size_t i = 0; running && i < registry_count(running->registry); i++) {
-        struct plugin *plugin = registry_plugin(running->registry, i);
+    const struct worker_setup *setup = running->setup;
+
+    for (size_t i = 0; setup && i < registry_count(setup->registry); i++) {
+        struct plugin *plugin = registry_plugin(setup->registry, i);
 
         if (file ? plugin->library && strcmp(plugin->where, file) == 0 : i == index)
             return plugin;
@@ -52,7 +63,7 @@ static struct plugin *find_loaded(const struct worker_setup *running, const char
 
 /* @ret_plugin NULL: it is to be loaded */
 static enum warren_status borrow(const struct worker_setup *setup, size_t index,
-                                 const struct worker_setup *running, struct plugin **ret_plugin,
+                                 const struct setup_running *running, struct plugin **ret_plugin,
                                  struct warren_error *error)
 {
     struct plugin *plugin = find_loaded(running, setup->config->plugins[index], 0);
@@ -73,8 +84,33 @@ static enum warren_status borrow(const struct worker_setup *setup, size_t index,
     return WARREN_OK;
 }
 
+/* All of them, before any is loaded here. What is not to be loaded has no hash: if its file is
+ * another one a moment later, it is not taken either. */
+static enum warren_status try_plugins(const struct worker_setup *setup,
+                                      const struct setup_running *running, content_hash *tried,
+                                      struct warren_error *error)
+{
+    const struct config *config = setup->config;
+    enum warren_status status = WARREN_OK;
+
+    for (size_t i = 0; status == WARREN_OK && i < config->plugins_count; i++) {
+        struct warren_error why = {WARREN_OK, ""};
+        struct plugin *plugin;
+
+        status = borrow(setup, i, running, &plugin, error);
+        if (status != WARREN_OK || plugin) {
+            plugin_free(plugin);
+            continue;
+        }
+        status = plugin_try(running->trial, config->plugins[i], tried[i], &why);
+        if (status != WARREN_OK)
+            refused(config, i, status, &why, error);
+    }
+    return status;
+}
+
 static enum warren_status add_plugin(struct worker_setup *setup, size_t index,
-                                     const struct worker_setup *running, unsigned number,
+                                     const struct setup_running *running, const uint8_t *content,
                                      struct warren_error *error)
 {
     struct plugin *plugin;
@@ -82,17 +118,18 @@ static enum warren_status add_plugin(struct worker_setup *setup, size_t index,
     enum warren_status status = borrow(setup, index, running, &plugin, error);
 
     if (status == WARREN_OK && !plugin)
-        status = load(setup->config, index, number, &plugin, error);
+        status = load(setup->config, index, running->number, content, &plugin, error);
     if (status != WARREN_OK)
         return status;
     status = registry_add(setup->registry, plugin, &why);
     return status == WARREN_OK ? status : refused(setup->config, index, status, &why, error);
 }
 
-static enum warren_status add_plugins(struct worker_setup *setup,
-                                      const struct warren_worker_options *options,
-                                      const struct worker_setup *running, unsigned number,
-                                      struct warren_error *error)
+/* The program's own. */
+static enum warren_status add_built_in(struct worker_setup *setup,
+                                       const struct warren_worker_options *options,
+                                       const struct setup_running *running,
+                                       struct warren_error *error)
 {
     enum warren_status status = WARREN_OK;
     struct plugin *plugin;
@@ -106,8 +143,26 @@ static enum warren_status add_plugins(struct worker_setup *setup,
         if (status == WARREN_OK)
             status = registry_add(setup->registry, plugin, error);
     }
-    for (size_t i = 0; status == WARREN_OK && i < setup->config->plugins_count; i++)
-        status = add_plugin(setup, i, running, number, error);
+    return status;
+}
+
+static enum warren_status add_plugins(struct worker_setup *setup,
+                                      const struct setup_running *running,
+                                      struct warren_error *error)
+{
+    size_t count = setup->config->plugins_count;
+    enum warren_status status = WARREN_OK;
+    content_hash *tried = NULL;
+
+    if (running->trial) {
+        tried = calloc(count + 1, sizeof *tried);
+        if (!tried)
+            return error_set(error, WARREN_ENOMEM, "no memory for the plugins");
+        status = try_plugins(setup, running, tried, error);
+    }
+    for (size_t i = 0; status == WARREN_OK && i < count; i++)
+        status = add_plugin(setup, i, running, tried ? tried[i] : NULL, error);
+    free(tried);
     return status;
 }
 
@@ -181,7 +236,7 @@ static enum warren_status read_config(struct worker_setup *setup,
 
 enum warren_status worker_setup_again(struct worker_setup *setup,
                                       const struct warren_worker_options *options,
-                                      const struct worker_setup *running, unsigned number,
+                                      const struct setup_running *running,
                                       struct warren_error *error)
 {
     enum warren_status status;
@@ -199,7 +254,9 @@ enum warren_status worker_setup_again(struct worker_setup *setup,
     setup->subscriptions = calloc(setup->config->subscription_count, sizeof *setup->subscriptions);
     if (!setup->registry || !setup->subscriptions)
         return error_set(error, WARREN_ENOMEM, "no memory for the subscriptions");
-    status = add_plugins(setup, options, running, number, error);
+    status = add_built_in(setup, options, running, error);
+    if (status == WARREN_OK)
+        status = add_plugins(setup, running, error);
     for (size_t i = 0; status == WARREN_OK && i < setup->config->subscription_count; i++)
         status = find_handler(setup, i, error);
     if (status == WARREN_OK)
@@ -211,7 +268,7 @@ enum warren_status worker_setup_init(struct worker_setup *setup,
                                      const struct warren_worker_options *options,
                                      struct warren_error *error)
 {
-    return worker_setup_again(setup, options, NULL, 0, error);
+    return worker_setup_again(setup, options, &nothing, error);
 }
 
 void worker_setup_show(const struct worker_setup *setup)

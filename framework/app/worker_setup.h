@@ -7,6 +7,7 @@
 
 #include <warren/worker.h>
 
+#include "app/plugin_trial.h"
 #include "config/config.h"
 #include "plugin/registry.h"
 
@@ -38,16 +39,22 @@ struct worker_setup {
 enum warren_status worker_setup_init(struct worker_setup *setup,
                                      const struct warren_worker_options *options,
                                      struct warren_error *error);
+/** What is there when a configuration is read again. All borrowed. */
+struct setup_running {
+    const struct worker_setup *setup;
+    unsigned number;                  /* another one for each time, and not 0 */
+    const struct plugin_trial *trial; /* of all that are to be loaded, first; NULL: there is none */
+};
 /**
  * worker_setup_init() while @running is: its plugins are not loaded again, but for those that have
  * another file at their path; others are loaded until worker_setup_done().
  *
- * @number  another one for each call, and not 0
- * @return  as worker_setup_init(); WARREN_EPLUGIN also: the file of a plugin was overwritten
+ * @return  as worker_setup_init(); WARREN_EPLUGIN also: the file of a plugin was overwritten; and
+ *          as plugin_try()
  */
 enum warren_status worker_setup_again(struct worker_setup *setup,
                                       const struct warren_worker_options *options,
-                                      const struct worker_setup *running, unsigned number,
+                                      const struct setup_running *running,
                                       struct warren_error *error);
 /**
  * Load the plugin that the configuration lists as number @index; an error says where it does.

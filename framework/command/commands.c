@@ -52,6 +52,9 @@ const struct command *const commands[] = {&command_new,
                                           &command_topology_export,
                                           NULL};
 
+/* What a worker runs for itself. */
+static const struct command *const hidden[] = {&command_try_plugin, NULL};
+
 /* How many words of the command line @command's name is, or 0. */
 static int words_matched(const struct command *command, int argc, const char **argv)
 {
@@ -69,14 +72,22 @@ static int words_matched(const struct command *command, int argc, const char **a
     return words;
 }
 
-static const struct command *find_command(int argc, const char **argv, int *ret_words)
+static const struct command *find_in(const struct command *const *table, int argc,
+                                     const char **argv, int *ret_words)
 {
-    for (size_t i = 0; commands[i]; i++) {
-        *ret_words = words_matched(commands[i], argc, argv);
+    for (size_t i = 0; table[i]; i++) {
+        *ret_words = words_matched(table[i], argc, argv);
         if (*ret_words > 0)
-            return commands[i];
+            return table[i];
     }
     return NULL;
+}
+
+static const struct command *find_command(int argc, const char **argv, int *ret_words)
+{
+    const struct command *found = find_in(commands, argc, argv, ret_words);
+
+    return found ? found : find_in(hidden, argc, argv, ret_words);
 }
 
 static void write_overview(FILE *out)

@@ -57,9 +57,11 @@ static int set_actions(posix_spawn_file_actions_t *actions, const struct process
     return failed;
 }
 
-/* Our threads block signals, and some have handlers: it begins with none of that. */
-static int set_signals(posix_spawnattr_t *attributes)
+/* Our threads block signals, and some have handlers: it begins with none of that, in a group of
+ * its own. */
+static int set_attributes(posix_spawnattr_t *attributes)
 {
+    const short flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP;
     sigset_t set;
     int failed;
 
@@ -68,9 +70,9 @@ static int set_signals(posix_spawnattr_t *attributes)
     sigemptyset(&set);
     if (!failed)
         failed = posix_spawnattr_setsigmask(attributes, &set);
-    return failed ? failed
-                  : posix_spawnattr_setflags(attributes,
-                                             POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    if (!failed)
+        failed = posix_spawnattr_setpgroup(attributes, 0);
+    return failed ? failed : posix_spawnattr_setflags(attributes, flags);
 }
 
 /* @return 0, or errno */
@@ -91,7 +93,7 @@ static int spawn(struct child *child, const struct child_options *options, int i
     }
     failed = set_actions(&actions, start, in, outs);
     if (!failed)
-        failed = set_signals(&attributes);
+        failed = set_attributes(&attributes);
     if (!failed)
         failed = posix_spawn(&child->pid, PROGRAM, &actions, &attributes,
                              (char *const *)(uintptr_t)options->arguments,
@@ -126,7 +128,7 @@ static int make_pipes(struct child *child, int outs[2])
 
 static void tell(struct child *child, int signal)
 {
-    kill(child->pid, signal);
+    kill(-child->pid, signal);
     child->told_to_end = true;
     child->killed = child->killed || signal == SIGKILL;
     child->until_ms = loop_now_ms(child->loop) + CHILD_GRACE_MS;
@@ -176,7 +178,18 @@ static bool has_ended(struct child *child, int options, int *ret_status)
     pid_t pid = waitpid(child->pid, &status, options);
 
     *ret_status = pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    child->signal = pid > 0 && WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     return pid != 0 && !(pid < 0 && errno == EINTR);
+}
+
+/* What it has left behind may hold its output. As long as it is a zombie, its number, and so that
+ * of the group, is nobody else's. */
+static void end_group(const struct child *child)
+{
+    siginfo_t info = {.si_pid = 0};
+
+    if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid)
+        kill(-child->pid, SIGKILL);
 }
 
 static void look(void *arg)
@@ -185,6 +198,7 @@ static void look(void *arg)
     bool late = loop_now_ms(child->loop) >= child->until_ms;
     int status;
 
+    end_group(child);
     if (child->fds[0] < 0 && child->fds[1] < 0 && has_ended(child, WNOHANG, &status)) {
         child->pid = 0;
         child->ended(child->user, child, status);
@@ -258,7 +272,7 @@ void child_done(struct child *child)
     if (!child->loop)
         return;
     if (child->pid > 0) {
-        kill(child->pid, SIGKILL);
+        kill(-child->pid, SIGKILL);
         while (!has_ended(child, 0, &status))
             continue;
     }

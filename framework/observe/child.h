@@ -2,8 +2,9 @@
  * it writes is kept, up to a bound, and so is how it ended, in bounded time.
  *
  * It begins as this process did: working directory, environment, signals; and with no descriptor of
- * ours. It is a child of the loop's thread, which waits for it: see app/worker_orphans.h.
- * Thread: the loop's. Owner: who embeds one.
+ * ours. What it starts itself ends with it, unless that leaves its group. It is a child of the
+ * loop's thread, which waits for it: see app/worker_orphans.h. Thread: the loop's. Owner: who
+ * embeds one.
  */
 #ifndef WARREN_OBSERVE_CHILD_H
 #define WARREN_OBSERVE_CHILD_H
@@ -39,6 +40,7 @@ struct child {
     bool killed;
     bool too_long; /* the output is not whole */
     bool late;     /* it was ended for its time */
+    int signal;    /* that ended it; 0: none, or not known */
     void (*ended)(void *user, struct child *child, int status);
     void *user;
 };

@@ -335,13 +335,18 @@ static enum warren_status read_plugin(void *library, const char *path, struct pl
     return plugin_new(descriptor, path, ret_plugin, error);
 }
 
-enum warren_status plugin_load_anew(const char *path, unsigned number, struct plugin **ret_plugin,
-                                    struct warren_error *error)
+enum warren_status plugin_load_anew(const char *path, unsigned number, const uint8_t *content,
+                                    struct plugin **ret_plugin, struct warren_error *error)
 {
     struct plugin_file file;
     enum warren_status status = check_file(path, &file, error);
     void *library = NULL;
 
+    if (status == WARREN_OK && content && memcmp(file.content, content, SIPHASH_SIZE) != 0)
+        status = error_set(error, WARREN_EPLUGIN,
+                           "%s: the file changed while it was being loaded: once it is complete, "
+                           "try again",
+                           path);
     if (status == WARREN_OK)
         status = open_library(path, number, &library, error);
     if (status != WARREN_OK)
@@ -359,5 +364,5 @@ enum warren_status plugin_load_anew(const char *path, unsigned number, struct pl
 enum warren_status plugin_load(const char *path, struct plugin **ret_plugin,
                                struct warren_error *error)
 {
-    return plugin_load_anew(path, 0, ret_plugin, error);
+    return plugin_load_anew(path, 0, NULL, ret_plugin, error);
 }

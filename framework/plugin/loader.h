@@ -32,10 +32,11 @@ enum warren_status plugin_load(const char *path, struct plugin **ret_plugin,
 /**
  * The same of another file at a path that was loaded before.
  *
- * @number  that no other has, and not 0: the dynamic linker takes what has the same name for the
- *          same library
+ * @number   that no other has, and not 0: the dynamic linker takes what has the same name for the
+ *           same library
+ * @content  a hash of what the file must have in it, or it is not loaded: WARREN_EPLUGIN; NULL: any
  */
-enum warren_status plugin_load_anew(const char *path, unsigned number, struct plugin **ret_plugin,
-                                    struct warren_error *error);
+enum warren_status plugin_load_anew(const char *path, unsigned number, const uint8_t *content,
+                                    struct plugin **ret_plugin, struct warren_error *error);
 
 #endif

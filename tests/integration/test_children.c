@@ -135,6 +135,37 @@ static void orphans_are_buried(void **state)
     expect_line(f, 3, "beside exited 5\n");
 }
 
+/* What a plugin has started while it was tried for a reload is killed, and buried. */
+static void what_a_trial_leaves_is_buried(void **state)
+{
+    struct fixture *f = *state;
+    char *path, *old, *now, *at, *whole;
+    size_t len;
+    FILE *file;
+
+    start(f, "shell", "", AS_SUBREAPER);
+    whole = read_file(WARREN_PLUGIN_DIR "/restless.so", &len);
+    at = memmem(whole, len, "restless-nothing", strlen("restless-nothing"));
+    path = worker_path(f->worker, "forks.so");
+    file = fopen(path, "we");
+    assert_true(at && file);
+    memcpy(at, "restless-forks_0", strlen("restless-forks_0"));
+    assert_int_equal(fwrite(whole, len, 1, file), 1);
+    fclose(file);
+    old = read_file(f->worker->config, NULL);
+    at = strstr(old, "plugins: [");
+    now = text("%.*splugins: [forks.so, %s", (int)(at - old), old, at + strlen("plugins: ["));
+    free(write_file(f->worker->directory, "worker.yaml", now));
+    proc_signal(f->worker->proc, SIGHUP);
+    worker_expect_logged(f->worker, "stays as it was", "forks.so: loading it ended", 1);
+    assert_true(WAIT_FOR(proc_children(proc_pid(f->worker->proc)) == 0, PATIENCE_MS));
+    assert_int_equal(worker_stop(f->worker), 0);
+    free(now);
+    free(old);
+    free(path);
+    free(whole);
+}
+
 /* A handler that is late to wait for its child finds it, while orphans are buried beside it. */
 static void a_childs_end_is_its_handlers(void **state)
 {
@@ -186,6 +217,7 @@ int main(int argc, char **argv)
         TEST(a_forked_child_does_not_stop_the_worker),
         TEST(a_bad_start_is_made_good),
         TEST(orphans_are_buried),
+        TEST(what_a_trial_leaves_is_buried),
         TEST(a_childs_end_is_its_handlers),
     };
 

@@ -110,6 +110,8 @@ struct embedded {
     pthread_t thread;
     _Atomic int told;   /* the last state, */
     _Atomic int losses; /* and how often it was ready and then not */
+    const char *file;   /* of its configuration, and it has the signals; NULL: a text, and no */
+    _Atomic int taken;  /* reloads that changed something */
 };
 
 static void on_state(enum warren_worker_state state, void *user)
@@ -123,7 +125,10 @@ static void on_state(enum warren_worker_state state, void *user)
 
 static void on_log(enum warren_log_level level, const char *line, void *user)
 {
-    (void)user;
+    struct embedded *own = user;
+
+    if (strstr(line, "read again") && !strstr(line, "changed=0"))
+        own->taken++;
     if (level <= WARREN_LOG_WARN)
         fprintf(stderr, "%s\n", line);
 }
@@ -140,8 +145,10 @@ static enum warren_status make(const struct fixture *f, struct embedded *own)
                                             .on_state = on_state,
                                             .user = own};
     struct warren_error error = {WARREN_OK, ""};
+    char path[256];
     char yaml[1024];
 
+    snprintf(path, sizeof path, "%s/%s", f->directory, own->file ? own->file : "");
     snprintf(yaml, sizeof yaml,
              "broker: {uri: '%s', reconnect_delay_min: 10ms, reconnect_delay_max: 100ms}\n"
              "%s%s%s%s%s"
@@ -150,7 +157,11 @@ static enum warren_status make(const struct fixture *f, struct embedded *own)
              own->keeps ? f->directory : "", own->keeps ? "/state\nstore: {path: " : "",
              own->keeps ? f->directory : "", own->keeps ? "/store.db}\n" : "", f->queue,
              own->chain ? own->chain : "recover");
-    options.config_text = yaml;
+    if (own->file)
+        free(write_file(f->directory, own->file, yaml));
+    options.own_signals = own->file != NULL;
+    options.config_file = own->file ? path : NULL;
+    options.config_text = own->file ? NULL : yaml;
     if (warren_worker_new(&options, &own->worker, &error) != WARREN_OK)
         fprintf(stderr, "%s\n", error.text);
     return error.status;
@@ -294,6 +305,28 @@ static int crash(const struct fixture *f)
     return make(f, &next) == WARREN_ETAINTED && own.told == WARREN_WORKER_ENDED ? 0 : 4;
 }
 
+/* This program is no `warren`: a plugin that a reload finds is loaded here, and not by a child
+ * first, which would be this very test. */
+static void a_reload_loads_a_plugin_itself(void **state)
+{
+    struct embedded own = {.file = "worker.yaml"};
+    struct fixture *f = *state;
+    char *path = text("%s/worker.yaml", f->directory);
+    char *old, *now;
+
+    start(f, &own);
+    old = read_file(path, NULL);
+    now = text("plugins: [" WARREN_PLUGIN_DIR "/restless.so]\n%s", old);
+    free(write_file(f->directory, "worker.yaml", now));
+    kill(getpid(), SIGHUP);
+    assert_true(WAIT_FOR(own.taken == 1, PATIENCE_MS));
+    assert_int_equal(proc_children(getpid()), 0);
+    stop(&own);
+    free(now);
+    free(old);
+    free(path);
+}
+
 /* What a crash has spoiled is spoiled for other workers, too. */
 static void a_tainted_process_gets_no_worker(void **state)
 {
@@ -346,6 +379,7 @@ int main(void)
         FIXTURE_TEST(a_tainted_process_gets_no_worker, "classic"),
         FIXTURE_TEST(counts_what_it_does, "classic"),
         FIXTURE_TEST(is_seen, "classic"),
+        FIXTURE_TEST(a_reload_loads_a_plugin_itself, "classic"),
         FIXTURE_TEST(is_not_ready_without_a_connection, "classic"),
         FIXTURE_TEST(a_drain_does_not_wait_for_a_plugin, "quorum"),
         FIXTURE_TEST(a_crash_on_the_loop_is_known_to_the_next, "quorum"),

@@ -349,12 +349,15 @@ static void subscriptions_come_and_go(void **state)
 
 /* ---- plugins ---- */
 
-/* The plugin, with other letters in it, at @name: beside its place, then renamed. */
-static void install(struct fixture *f, const char *mark, size_t most, const char *name)
+/* The plugin @name, with @mark in place of the letters @old in it: beside its place, then renamed.
+ */
+static void install_as(struct fixture *f, const char *name, const char *old, const char *mark,
+                       size_t most)
 {
+    char *from = text(WARREN_PLUGIN_DIR "/%s", name);
     size_t len;
-    char *whole = read_file(WARREN_PLUGIN_DIR "/edition.so", &len);
-    char *at = memmem(whole, len, "edition-one", strlen("edition-one"));
+    char *whole = read_file(from, &len);
+    char *at = memmem(whole, len, old, strlen(old));
     char *beside = worker_path(f->worker, "beside.so");
     char *path = worker_path(f->worker, name);
     FILE *file = fopen(beside, "we");
@@ -367,6 +370,12 @@ static void install(struct fixture *f, const char *mark, size_t most, const char
     free(whole);
     free(beside);
     free(path);
+    free(from);
+}
+
+static void install(struct fixture *f, const char *mark, size_t most)
+{
+    install_as(f, "edition.so", "edition-one", mark, most);
 }
 
 /* As `cp` does it. */
@@ -397,17 +406,17 @@ static void a_plugin_is_loaded_anew(void **state)
                       f->queue, f->gate);
 
     start(f, 0, "subscriptions: [{queue: none, handler: probe.record, options: {path: record}}]");
-    install(f, "edition-one", SIZE_MAX, "edition.so");
+    install(f, "edition-one", SIZE_MAX);
     edit(f, "plugins: [", "plugins: [edition.so, ");
     edit(f, "subscriptions: [{queue: none, handler: probe.record, options: {path: record}}]", rest);
     reload_says(f, 0, "(edition.mark): added");
     fixture_publish(f, "1", "wait");
     assert_true(WAIT_FOR(lines(f, "marks") == 1, PATIENCE_MS));
-    install(f, "edition-two", 5000, "edition.so");
+    install(f, "edition-two", 5000);
     reload_says(f, 2, "/edition.so: cannot load the plugin: it has 5000 bytes");
-    install(f, "edition-one", SIZE_MAX, "edition.so");
+    install(f, "edition-one", SIZE_MAX);
     reload_says(f, 0, "unchanged");
-    install(f, "edition-two", SIZE_MAX, "edition.so");
+    install(f, "edition-two", SIZE_MAX);
     reload_says(f, 0, "changed: plugin edition: loaded anew, 1 > 1\n");
     fixture_publish(f, "2", "x");
     assert_true(WAIT_FOR(lines(f, "marks") == 3, PATIENCE_MS));
@@ -415,7 +424,7 @@ static void a_plugin_is_loaded_anew(void **state)
     assert_true(WAIT_FOR(lines(f, "marks") == 4, PATIENCE_MS));
     assert_file(f, "marks",
                 "edition-one 1\nedition-two 2\nedition-two 2 done\nedition-one 1 done\n");
-    install(f, "edition-thr", SIZE_MAX, "edition.so");
+    install(f, "edition-thr", SIZE_MAX);
     reload_says(f, 0, "changed: plugin edition: loaded anew");
     fixture_publish(f, "3", "x");
     assert_true(WAIT_FOR(lines(f, "marks") == 6, PATIENCE_MS));
@@ -423,6 +432,66 @@ static void a_plugin_is_loaded_anew(void **state)
     reload_says(f, 2, "the file was written over while its code runs");
     free(rest);
     end(f);
+}
+
+static void make_restless(struct fixture *f, const char *how)
+{
+    install_as(f, "restless.so", "restless-nothing", how, SIZE_MAX);
+}
+
+/* A plugin that ends the process, or never returns, while it is loaded, does so in a child; the
+ * worker goes on. What is right is loaded. */
+static void a_plugin_is_tried_in_a_child(void **state)
+{
+    static const struct {
+        const char *how, *why;
+    } rows[] = {
+        {"restless-crashes", "/restless.so: loading it ended the process by signal 11 "},
+        {"restless-exits-0", "/restless.so: loading it ended the process with status 0 "},
+        {"restless-_exits0", "/restless.so: loading it ended the process with status 0 "},
+    };
+    struct fixture *f = *state;
+
+    start_recording(f, "");
+    edit(f, "plugins: [", "plugins: [restless.so, ");
+    edit(f, "path: record", "path: elsewhere");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        make_restless(f, rows[i].how);
+        reload_says(f, 2, rows[i].why);
+    }
+    reload_says(f, 2, "worker.yaml:");
+    worker_expect_logged(f->worker, "stays as it was", "restless: here it ends", 1);
+    assert_int_equal(worker_logged(f->worker, "first line", NULL), 0);
+    assert_int_equal(proc_children(proc_pid(f->worker->proc)), 0);
+    fixture_publish(f, NULL, "x");
+    assert_true(fixture_recorded(f, 1));
+    make_restless(f, "restless-writes!");
+    edit(f, "path: elsewhere", "path: record");
+    edit(f, "prefetch: 10", "prefetch: 11");
+    reload_says(f, 0, "changed: plugins\n");
+    assert_true(page_says(f, "\nwarren_config_generation 2\n"));
+    end(f);
+}
+
+/* While one hangs, messages are handled; who ends does not wait for it. */
+static void a_plugin_that_hangs_holds_up_nothing(void **state)
+{
+    struct fixture *f = *state;
+    pid_t worker;
+
+    start_recording(f, "");
+    worker = proc_pid(f->worker->proc);
+    edit(f, "plugins: [", "plugins: [restless.so, ");
+    make_restless(f, "restless-deafens");
+    proc_signal(f->worker->proc, SIGHUP);
+    assert_true(WAIT_FOR(proc_children(worker) == 1, PATIENCE_MS));
+    fixture_publish(f, NULL, "x");
+    assert_true(fixture_recorded(f, 1));
+    assert_int_equal(proc_children(worker), 1);
+    end(f);
+    assert_int_equal(worker_logged(f->worker, "SIGHUP: the configuration stays as it was",
+                                   "/restless.so was not loaded any more"),
+                     1);
 }
 
 static bool reloads(struct fixture *f)
@@ -578,6 +647,8 @@ int main(void)
         FIXTURE_TEST(an_attempt_keeps_its_chain, "classic"),
         FIXTURE_TEST(subscriptions_come_and_go, "classic"),
         FIXTURE_TEST(a_plugin_is_loaded_anew, "classic"),
+        FIXTURE_TEST(a_plugin_is_tried_in_a_child, "classic"),
+        FIXTURE_TEST(a_plugin_that_hangs_holds_up_nothing, "classic"),
         FIXTURE_TEST(a_duplicate_is_found_by_the_next_edition, "classic"),
         FIXTURE_TEST(a_store_is_opened_at_the_start, "classic"),
         FIXTURE_TEST(a_stream_is_left_and_taken_up, "classic"),

@@ -33,5 +33,6 @@ extern const struct command command_config_reference;
 extern const struct command command_metrics_reference;
 extern const struct command command_db_check;
 extern const struct command command_db_backup;
+extern const struct command command_try_plugin; /* hidden */
 
 #endif

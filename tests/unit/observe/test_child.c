@@ -69,6 +69,8 @@ static int be_child(const char *what)
         sleep(1000);
     if (strcmp(what, "die") == 0)
         raise(SIGKILL);
+    if (strcmp(what, "leave") == 0 && fork() == 0)
+        sleep(1000);
     return 0;
 }
 
@@ -78,6 +80,7 @@ struct rig {
     struct loop *loop;
     struct child child;
     int status;
+    int signal;
     bool late;
     bool too_long;
     char out[256];
@@ -90,6 +93,7 @@ static void on_ended(void *user, struct child *child, int status)
     size_t len = buffer_len(&child->texts[0]);
 
     rig->status = status;
+    rig->signal = child->signal;
     rig->late = child->late;
     rig->too_long = child->too_long;
     for (size_t i = 0; i < 2; i++)
@@ -149,7 +153,7 @@ static void it_says_and_ends(void **state)
     assert_int_equal(rig->status, 3);
     assert_string_equal(rig->out, "hello");
     assert_int_equal(rig->lens[1], strlen("echoed"));
-    assert_false(rig->late || rig->too_long);
+    assert_false(rig->late || rig->too_long || rig->signal);
     run(rig, "echo", ""); /* and another one after it */
     assert_int_equal(rig->status, 3);
     assert_string_equal(rig->out, "");
@@ -198,6 +202,7 @@ static void its_time_is_bounded(void **state)
     run(rig, "die", "");
     assert_false(rig->late);
     assert_int_equal(rig->status, -1);
+    assert_int_equal(rig->signal, SIGKILL);
 }
 
 /* Who does not hear SIGTERM is killed. */
@@ -209,6 +214,18 @@ static void a_deaf_one_is_killed(void **state)
     loop_run(rig->loop);
     assert_true(rig->late);
     assert_int_equal(rig->status, -1);
+}
+
+/* What it has started holds its output, and ends with it. */
+static void what_it_leaves_ends(void **state)
+{
+    struct rig *rig = *state;
+    int64_t begun_ms = loop_now_ms(rig->loop);
+
+    run(rig, "leave", "");
+    assert_int_equal(rig->status, 0);
+    assert_false(rig->late);
+    assert_true(loop_now_ms(rig->loop) - begun_ms < 30000);
 }
 
 /* The end of who waits for it is its end. */
@@ -228,8 +245,9 @@ int main(int argc, char **argv)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(it_says_and_ends),    TEST(it_begins_afresh),     TEST(what_it_says_is_bounded),
-        TEST(its_time_is_bounded), TEST(a_deaf_one_is_killed), TEST(it_does_not_outlive_us),
+        TEST(it_says_and_ends),       TEST(it_begins_afresh),     TEST(what_it_says_is_bounded),
+        TEST(its_time_is_bounded),    TEST(a_deaf_one_is_killed), TEST(what_it_leaves_ends),
+        TEST(it_does_not_outlive_us),
     };
 
     if (argc == 3 && strcmp(argv[1], "child") == 0)

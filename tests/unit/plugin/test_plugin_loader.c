@@ -230,6 +230,28 @@ static void pipes_and_huge_files_are_refused(void **state)
     unlink(path);
 }
 
+/* Who knows what is to be in the file gets that, or nothing. */
+static void another_content_is_refused(void **state)
+{
+    struct plugin *first = load_good();
+    struct plugin *second = NULL;
+    struct warren_error error = {WARREN_OK, ""};
+    uint8_t content[SIPHASH_SIZE];
+
+    (void)state;
+    memcpy(content, first->file.content, sizeof content);
+    assert_int_equal(plugin_load_anew(PLUGIN_FIXTURES "/good.so", 1, content, &second, &error),
+                     WARREN_OK);
+    plugin_free(second);
+    content[7] ^= 1;
+    second = NULL;
+    assert_int_equal(plugin_load_anew(PLUGIN_FIXTURES "/good.so", 2, content, &second, &error),
+                     WARREN_EPLUGIN);
+    assert_null(second);
+    assert_non_null(strstr(error.text, "the file changed while it was being loaded"));
+    plugin_free(first);
+}
+
 static void a_missing_entry_function_is_refused(void **state)
 {
     (void)state;
@@ -323,6 +345,7 @@ int main(void)
         cmocka_unit_test(what_stands_behind_it_does_no_harm),
         cmocka_unit_test(damaged_headers_are_refused),
         cmocka_unit_test(pipes_and_huge_files_are_refused),
+        cmocka_unit_test(another_content_is_refused),
         cmocka_unit_test(a_missing_entry_function_is_refused),
         cmocka_unit_test(an_undefined_symbol_is_found_while_loading),
         cmocka_unit_test(another_abi_is_refused),
