@@ -307,6 +307,8 @@ static void reload(struct warren_worker *worker, const char *by, struct reload_r
                                          .trial = worker->orphans.owned ? &trial : NULL};
 
     worker_reload(&worker->reload, &target, by, report);
+    worker_flight_follow(&worker->flight, worker->setup.config,
+                         atomic_load(&worker->reload.in_force));
     worker_metrics_reloaded(&worker->metrics, report);
     admin_config(worker->admin, atomic_load(&worker->reload.in_force));
     admin_reload(worker->admin);

@@ -44,15 +44,16 @@ static void add_address(struct buffer *key, const char *uri)
     buffer_append(key, begin, strlen(begin) + 1);
 }
 
-/* Workers with the same broker and queues can take over each other's recorders. */
-static char *make_key(const struct config *config)
+/* Workers with the same broker and queues can take over each other's recorders. @broker has the
+ * addresses, @config the queues. NULL: no memory */
+static char *make_key(const struct config *broker, const struct config *config)
 {
     struct buffer key;
     char *text;
 
     buffer_init(&key, TEXTS_MAX);
-    for (size_t i = 0; i < config->broker.uri_count; i++)
-        add_address(&key, config->broker.uri[i]);
+    for (size_t i = 0; i < broker->broker.uri_count; i++)
+        add_address(&key, broker->broker.uri[i]);
     for (size_t i = 0; i < config->subscription_count; i++)
         buffer_append(&key, config->subscriptions[i].queue,
                       strlen(config->subscriptions[i].queue) + 1);
@@ -94,7 +95,7 @@ enum warren_status worker_flight_open(struct worker_flight *w, const struct conf
                                      .inherited = inherited(),
                                      .notes = NOTES_MIN,
                                      .crashes_max = (uint32_t)config->crash.max_attempts};
-    char *key = make_key(config);
+    char *key = make_key(config, config);
     enum warren_status status;
 
     *w = (struct worker_flight){.plan.keep_fd = -1};
@@ -115,6 +116,20 @@ enum warren_status worker_flight_open(struct worker_flight *w, const struct conf
     w->plan.patience_ms = config->drain.timeout_ms + PATIENCE_MS;
     fault_install(w->flight, &w->plan);
     return WARREN_OK;
+}
+
+void worker_flight_follow(struct worker_flight *w, const struct config *first,
+                          const struct config *now)
+{
+    struct warren_error error = {WARREN_ENOMEM, "no memory"};
+    char *key = make_key(first, now);
+
+    if (!key || flight_rekey(w->flight, key, &error) != WARREN_OK)
+        log_event(WARREN_LOG_WARN,
+                  "the next process will not find this one's flight recorder: it is kept for other "
+                  "queues",
+                  LOG_TEXT("error", error.text));
+    free(key);
 }
 
 /* ---- the next process ---- */

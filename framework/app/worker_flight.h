@@ -31,6 +31,13 @@ struct worker_flight {
 enum warren_status worker_flight_open(struct worker_flight *flight, const struct config *config,
                                       sem_t *wake, struct warren_error *error);
 
+/**
+ * The queues are those of @now, while the connections are still those of @first: the next process,
+ * which begins with these, finds the recorder. If it will not, that is logged.
+ */
+void worker_flight_follow(struct worker_flight *flight, const struct config *first,
+                          const struct config *now);
+
 /** The process is the worker's alone: it may re-execute itself. @start: what is @flight's then */
 void worker_flight_own_process(struct worker_flight *flight, struct process_state *start);
 

@@ -583,6 +583,53 @@ static void a_stream_is_left_and_taken_up(void **state)
     end(f);
 }
 
+/* A message whose process ends is suspected by the next one, which begins with other subscriptions
+ * than the first did: after SIGKILL by what is in @state_dir, after a crash in memory, too. */
+static void suspects_are_known(struct fixture *f, const char *state_dir, const char *body)
+{
+    char *rest = text("%s\nsubscriptions:\n"
+                      "  - {queue: %s, handler: crashing.run, options: {path: record}}\n",
+                      state_dir, f->queue);
+    char *added = text("subscriptions:\n"
+                       "  - {queue: %s, handler: probe.record, options: {path: other}}\n",
+                       f->other);
+
+    peer_declare(f->peer, f->other, "classic");
+    start(f, 1, rest);
+    f->record = worker_path(f->worker, "record");
+    edit(f, "subscriptions:\n", added);
+    reload_says(f, 0, "): added\n");
+    fixture_publish(f, "m", body);
+    assert_true(fixture_recorded(f, 1));
+    if (*state_dir) {
+        proc_signal(f->worker->proc, SIGKILL);
+        assert_int_equal(proc_wait(f->worker->proc, PATIENCE_MS), PROC_SIGNAL + SIGKILL);
+        worker_consume(f->worker, 2);
+    }
+    assert_true(
+        WAIT_FOR(worker_logged(f->worker, "flight recorder", "suspects=1") > 0, PATIENCE_MS));
+    assert_int_equal(worker_logged(f->worker, "is of no use", NULL), 0);
+    free(added);
+    free(rest);
+}
+
+static void a_killed_handler_is_known_after_a_reload(void **state)
+{
+    struct fixture *f = *state;
+
+    suspects_are_known(f, "state_dir: state", "stay");
+    end(f);
+}
+
+static void a_crash_is_known_after_a_reload(void **state)
+{
+    struct fixture *f = *state;
+
+    suspects_are_known(f, "", "segv");
+    assert_true(WAIT_FOR(peer_count(f->peer, f->dlq) == 1, PATIENCE_MS));
+    end(f);
+}
+
 /* ---- counted ---- */
 
 /* Everything that can change does, again and again, while messages come as fast as they can be
@@ -652,6 +699,8 @@ int main(void)
         FIXTURE_TEST(a_duplicate_is_found_by_the_next_edition, "classic"),
         FIXTURE_TEST(a_store_is_opened_at_the_start, "classic"),
         FIXTURE_TEST(a_stream_is_left_and_taken_up, "classic"),
+        FIXTURE_TEST(a_killed_handler_is_known_after_a_reload, "quorum"),
+        FIXTURE_TEST(a_crash_is_known_after_a_reload, "quorum"),
         FIXTURE_TEST(nothing_is_lost_or_doubled, "classic"),
         FIXTURE_TEST(nothing_is_lost_or_doubled, "quorum"),
     };

@@ -22,6 +22,7 @@
 #define MAGIC       "warrenFR"
 #define VERSION     3
 #define PREFIX_SIZE 40
+#define NAME_SIZE   (PREFIX_SIZE + 32)
 #define ENTRIES_MAX (1u << 20) /* of a kind; more is damage */
 #define TRIES_MAX   100        /* for a name that is free */
 
@@ -171,15 +172,13 @@ static enum warren_status refuse_directory(const char *path, const char *what, i
                      strerrordesc_np(failure));
 }
 
-static enum warren_status open_directory(const char *path, int *ret_fd, struct warren_error *error)
+/* Held while one process begins, so that no other sees its file half made, or takes the same one
+ * over; and while one gets another name. It waits for milliseconds. */
+static enum warren_status lock_directory(const char *path, int *ret_fd, struct warren_error *error)
 {
-    if (mkdir(path, PRIVATE_DIRECTORY_MODE) != 0 && errno != EEXIST)
-        return refuse_directory(path, "", errno, error);
     *ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (*ret_fd < 0)
         return refuse_directory(path, "", errno, error);
-    /* Held while one process begins, so that no other sees its file half made, or takes the same
-     * one over. It waits for milliseconds. */
     while (flock(*ret_fd, LOCK_EX) != 0) {
         if (errno == EINTR)
             continue;
@@ -190,20 +189,34 @@ static enum warren_status open_directory(const char *path, int *ret_fd, struct w
     return WARREN_OK;
 }
 
+static enum warren_status open_directory(const char *path, int *ret_fd, struct warren_error *error)
+{
+    if (mkdir(path, PRIVATE_DIRECTORY_MODE) != 0 && errno != EEXIST)
+        return refuse_directory(path, "", errno, error);
+    return lock_directory(path, ret_fd, error);
+}
+
 static void write_prefix(char prefix[PREFIX_SIZE], uint64_t key)
 {
     snprintf(prefix, PREFIX_SIZE, "flight-%016" PRIx64 "-", key);
 }
 
+/* Number @i of those that this process may give to a file. */
+static void write_name(char name[NAME_SIZE], uint64_t key, int i)
+{
+    char prefix[PREFIX_SIZE];
+
+    write_prefix(prefix, key);
+    snprintf(name, NAME_SIZE, "%s%d.%d", prefix, (int)getpid(), i);
+}
+
 static enum warren_status make_file(int directory, const char *path, uint64_t key,
                                     struct flight_file *file, struct warren_error *error)
 {
-    char prefix[PREFIX_SIZE];
-    char name[PREFIX_SIZE + 32];
+    char name[NAME_SIZE];
 
-    write_prefix(prefix, key);
     for (int i = 0; i < TRIES_MAX; i++) {
-        snprintf(name, sizeof name, "%s%d.%d", prefix, (int)getpid(), i);
+        write_name(name, key, i);
         file->fd =
             openat(directory, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, PRIVATE_FILE_MODE);
         if (file->fd >= 0 || errno != EEXIST)
@@ -293,6 +306,73 @@ enum warren_status flight_file_create(const char *directory, const struct flight
     else
         flight_file_close(file, true);
     close(adoption.directory); /* which unlocks it */
+    return status;
+}
+
+/* ---- another key ---- */
+
+/* Under the directory's lock. @return 0, or errno */
+static int rename_in(int directory, const char *from, const char *to)
+{
+    if (renameat2(directory, from, directory, to, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS)
+        return errno;
+    /* The file system cannot. Nobody else makes a file of that name. */
+    if (faccessat(directory, to, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        return EEXIST;
+    return renameat(directory, from, directory, to) == 0 ? 0 : errno;
+}
+
+/* @name: of the file in @path, the directory, without a slash at its end */
+static enum warren_status rename_file(struct flight_file *file, const char *path, const char *name,
+                                      uint64_t key, struct warren_error *error)
+{
+    enum warren_status status;
+    char next[NAME_SIZE];
+    char *whole;
+    int failure = EEXIST;
+    int directory;
+
+    status = lock_directory(path, &directory, error);
+    if (status != WARREN_OK)
+        return status;
+    for (int i = 0; failure == EEXIST && i < TRIES_MAX; i++) {
+        write_name(next, key, i);
+        failure = rename_in(directory, name, next);
+    }
+    if (failure) {
+        status = refuse_directory(path, "cannot rename a file: ", failure, error);
+    } else if (asprintf(&whole, "%s/%s", path, next) < 0) {
+        rename_in(directory, next, name);
+        status = error_set(error, WARREN_ENOMEM, "no memory");
+    } else {
+        free(file->path);
+        file->path = whole;
+        file->head->key = key;
+    }
+    close(directory); /* which unlocks it */
+    return status;
+}
+
+enum warren_status flight_file_rekey(struct flight_file *file, uint64_t key,
+                                     struct warren_error *error)
+{
+    enum warren_status status;
+    char *path;
+    char *slash;
+
+    if (!file->path) {
+        file->head->key = key;
+        return WARREN_OK;
+    }
+    path = strdup(file->path);
+    if (!path)
+        return error_set(error, WARREN_ENOMEM, "no memory");
+    slash = strrchr(path, '/');
+    *slash = '\0';
+    status = rename_file(file, slash == path ? "/" : path, slash + 1, key, error);
+    free(path);
     return status;
 }
 

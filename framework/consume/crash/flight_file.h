@@ -188,6 +188,14 @@ enum warren_status flight_file_create(const char *directory, const struct flight
  */
 const char *flight_file_read(int fd, uint64_t key, struct flight_file *file);
 
+/**
+ * From now on it is of @key, and found by the next process that has that one.
+ *
+ * @return WARREN_OK; WARREN_EIO, WARREN_ECONFIG or WARREN_ENOMEM with @error: all is as it was
+ */
+enum warren_status flight_file_rekey(struct flight_file *file, uint64_t key,
+                                     struct warren_error *error);
+
 /** Write it to the disk, now. */
 void flight_file_sync(const struct flight_file *file);
 /** @remove: the file, too. One whose fd is -1 is fine. */

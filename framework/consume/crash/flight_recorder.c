@@ -35,13 +35,18 @@ static enum warren_status open_memory(struct flight *f, const struct flight_shap
     return WARREN_OK;
 }
 
+static uint64_t hash_of(const char *key)
+{
+    return identity_hash(key, strlen(key), 0);
+}
+
 static enum warren_status open_parts(struct flight *f, const struct flight_options *options,
                                      struct warren_error *error)
 {
     struct flight_shape shape = {.slots = options->slots,
                                  .notes = options->notes + 2 * options->slots};
     const struct flight_heir heir = {flight_load, flight_refuse, f};
-    uint64_t key = identity_hash(options->key, strlen(options->key), 0);
+    uint64_t key = hash_of(options->key);
     enum warren_status status;
 
     f->workers_size = ((size_t)options->slots + 1) * sizeof *f->workers;
@@ -94,6 +99,13 @@ enum warren_status flight_open(const struct flight_options *options, struct flig
     flight_metrics_init(f);
     *ret_flight = f;
     return WARREN_OK;
+}
+
+enum warren_status flight_rekey(struct flight *f, const char *key, struct warren_error *error)
+{
+    uint64_t hash = hash_of(key);
+
+    return hash == f->file.head->key ? WARREN_OK : flight_file_rekey(&f->file, hash, error);
 }
 
 void flight_close(struct flight *f, bool landed)

@@ -97,6 +97,13 @@ struct flight {
 enum warren_status flight_open(const struct flight_options *options, struct flight **ret_flight,
                                struct warren_error *error);
 /**
+ * From now on it is of @key, as the options say it: the process consumes from other queues. Nothing
+ * happens if it was before.
+ *
+ * @return as flight_file_rekey()
+ */
+enum warren_status flight_rekey(struct flight *flight, const char *key, struct warren_error *error);
+/**
  * The process ends. What is still awaited is left to the next one, if there is a directory.
  *
  * @landed  in good order: messages that are in a handler are not suspected for it

@@ -143,6 +143,73 @@ static void others_are_left_alone(void **state)
     flight_file_close(&file, true);
 }
 
+static void rekey(struct flight_file *file, uint64_t key)
+{
+    struct warren_error error = {WARREN_OK, ""};
+
+    if (flight_file_rekey(file, key, &error) != WARREN_OK)
+        fail_msg("%s", error.text);
+}
+
+/* One that gets another key is found by that, and not by its old one; no other file is lost. */
+static void another_key_is_another_name(void **state)
+{
+    struct rig *rig = *state;
+    struct flight_file there;
+    struct flight_file file;
+
+    create(rig, KEY + 1, &there);
+    flight_file_close(&there, false);
+    create(rig, KEY, &file);
+    file.notes[0].failed = 5;
+    rekey(&file, KEY + 1);
+    assert_int_equal(entries(rig, false, NULL), 2);
+    file.notes[0].failed = 6; /* it is the same memory still */
+    flight_file_close(&file, false);
+    create(rig, KEY, &file);
+    assert_int_equal(rig->adopted, 0);
+    flight_file_close(&file, true);
+    create(rig, KEY + 1, &file);
+    assert_int_equal(rig->adopted, 2);
+    assert_int_equal(rig->refused, 0);
+    rekey(&file, KEY);
+    flight_file_close(&file, true);
+    assert_int_equal(entries(rig, false, NULL), 0);
+}
+
+/* Of one in memory nothing but the key changes. */
+static void another_key_in_memory(void **state)
+{
+    struct warren_error error = {WARREN_OK, ""};
+    struct flight_file file;
+    struct flight_file read;
+    int fd;
+
+    (void)state;
+    assert_int_equal(flight_file_memory(&shape, KEY, &file, &error), WARREN_OK);
+    rekey(&file, KEY + 1);
+    fd = dup(file.fd);
+    assert_non_null(flight_file_read(fd, KEY, &read));
+    assert_null(flight_file_read(fd, KEY + 1, &read));
+    flight_file_close(&read, false);
+    flight_file_close(&file, false);
+}
+
+/* One whose file was taken away keeps its key, and says why. */
+static void another_key_for_what_is_gone(void **state)
+{
+    struct warren_error error = {WARREN_OK, ""};
+    struct rig *rig = *state;
+    struct flight_file file;
+
+    create(rig, KEY, &file);
+    entries(rig, true, NULL);
+    assert_int_equal(flight_file_rekey(&file, KEY + 1, &error), WARREN_ECONFIG);
+    assert_non_null(strstr(error.text, "cannot rename a file: No such file or directory"));
+    assert_true(file.head->key == KEY);
+    flight_file_close(&file, true);
+}
+
 static void flip(int fd, off_t at)
 {
     char byte;
@@ -346,6 +413,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(the_next_one_takes_over),
         T(others_are_left_alone),
+        T(another_key_is_another_name),
+        T(another_key_in_memory),
+        T(another_key_for_what_is_gone),
         T(damaged_files_are_harmless),
         T(things_that_are_no_recorders),
         T(what_is_damaged_is_told_of),
