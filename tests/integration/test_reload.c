@@ -219,11 +219,18 @@ static void a_mistake_changes_nothing(void **state)
         {"prefetch: 10,", "prefetch: 10, middleware: [retry, idempotency],", "set store.path"},
     };
     struct fixture *f = *state;
+    struct command refused;
     char *right;
 
     start_recording(f, "");
     half_a_plugin(f);
     right = read_file(f->worker->config, NULL);
+    edit(f, "subscriptions:", "subscription:");
+    refused = reload(f, NULL);
+    command_expect(&refused, 2);
+    assert_int_equal(lines_in(refused.err), 1); /* no hint at --help */
+    command_done(&refused);
+    free(write_file(f->worker->directory, "worker.yaml", right));
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         edit(f, "path: record", "path: elsewhere");
         edit(f, rows[i].from, rows[i].to);
@@ -234,7 +241,7 @@ static void a_mistake_changes_nothing(void **state)
     fixture_publish(f, NULL, "x");
     assert_true(fixture_recorded(f, 1));
     assert_true(page_says(f, "\nwarren_config_generation 1\n"));
-    assert_true(page_says(f, "warren_config_reloads_total{result=\"refused\"} 16\n"));
+    assert_true(page_says(f, "warren_config_reloads_total{result=\"refused\"} 17\n"));
     free(right);
     end(f);
 }

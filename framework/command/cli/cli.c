@@ -23,36 +23,57 @@ bool cli_colour(FILE *out)
 }
 
 /* A broker's words, or a file's, may be in it; only an end of a line is wanted. */
-static void write_plain(const char *text)
+static void write_plain(FILE *out, const char *text)
 {
     for (const char *line = text; line; line = strchr(line, '\n')) {
         if (*line == '\n')
-            fputc(*line++, stderr);
-        cli_write_safe(stderr, line, strcspn(line, "\n"));
+            fputc(*line++, out);
+        cli_write_safe(out, line, strcspn(line, "\n"));
     }
+}
+
+static void write_line(FILE *out, const struct cli *cli, enum cli_status status, const char *text)
+{
+    const char *name = cli->command->name;
+    const char *space = *name ? " " : "";
+
+    fprintf(out, "warren%s%s: ", space, name);
+    if (status != CLI_OK)
+        fputs(cli_colour(stderr) ? "\033[1;31merror:\033[0m " : "error: ", out);
+    write_plain(out, text);
+    fputc('\n', out);
+    if (status == CLI_USAGE)
+        fprintf(out, "Try 'warren%s%s --help'.\n", space, name);
+}
+
+/* At once, for other processes may write to the same standard error. */
+static void write_at_once(const struct cli *cli, enum cli_status status, const char *text)
+{
+    char *whole = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&whole, &len);
+
+    write_line(out ? out : stderr, cli, status, text);
+    if (!out)
+        return;
+    if (fclose(out) == 0)
+        fwrite(whole, 1, len, stderr);
+    free(whole);
 }
 
 enum cli_status cli_say(const struct cli *cli, enum cli_status status, const char *format, ...)
 {
-    const char *name = cli->command->name;
-    const char *space = *name ? " " : "";
-    bool colour = cli_colour(stderr);
     locale_t before = c_locale_begin();
     char *text = NULL;
     va_list arguments;
 
-    fprintf(stderr, "warren%s%s: ", space, name);
-    if (status != CLI_OK)
-        fputs(colour ? "\033[1;31merror:\033[0m " : "error: ", stderr);
     va_start(arguments, format);
-    if (vasprintf(&text, format, arguments) >= 0)
-        write_plain(text);
+    if (vasprintf(&text, format, arguments) < 0)
+        text = NULL;
     va_end(arguments);
+    write_at_once(cli, status, text);
     free(text);
     c_locale_end(before);
-    fputc('\n', stderr);
-    if (status == CLI_USAGE)
-        fprintf(stderr, "Try 'warren%s%s --help'.\n", space, name);
     return status;
 }
 

@@ -53,9 +53,10 @@ static enum cli_status tell(struct cli *cli, const json_t *answer, const char *r
     const char *error = json_string_value(json_object_get(answer, "error"));
     size_t restart = json_array_size(json_object_get(answer, "restart"));
 
-    if (strcmp(result, "refused") == 0)
-        return cli_say(cli, status == 400 ? CLI_USAGE : CLI_FAILED,
-                       "the configuration stays as it was: %s", error ? error : "?");
+    if (strcmp(result, "refused") == 0) {
+        cli_failed(cli, "the configuration stays as it was: %s", error ? error : "?");
+        return status == 400 ? CLI_USAGE : CLI_FAILED;
+    }
     write_notes(answer);
     if (strcmp(result, "unchanged") == 0 && restart == 0)
         puts("unchanged: the file says what is in force");
@@ -120,6 +121,8 @@ static enum cli_status run(struct cli *cli)
 
     if (!cli_read(cli, &r))
         return cli->status;
+    /* Several of them, one for each worker, may have the same output: whole lines. */
+    setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
     address = cli_argument(cli);
     status = cli_end(cli, "; one worker at a time");
     return status == CLI_OK ? reload(cli, &r, address ? address : WATCH_ADDRESS) : status;

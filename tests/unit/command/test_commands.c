@@ -1,4 +1,5 @@
 /* test_commands.c - the command line: exit statuses, suggestions, summary, progress. */
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "command/cli/progress.h"
@@ -37,6 +38,32 @@ static void help_of_a_group(void **state)
     assert_int_equal(RUN("dlqq", "--help"), CLI_USAGE);
     assert_int_equal(RUN("help", "dlq", "lst"), CLI_USAGE);
     assert_has(err, "did you mean \"dlq list\"?");
+}
+
+/* An error is written at once, so that the lines of processes that share standard error do not mix:
+ * in a pipe of packets it is one. */
+static void an_error_is_one_write(void **state)
+{
+    const char *argv[] = {"warren", "publish", "--no\nsuch", NULL};
+    int before = dup(STDERR_FILENO);
+    char packet[4096];
+    int ends[2];
+    ssize_t len;
+
+    (void)state;
+    assert_int_equal(pipe2(ends, O_CLOEXEC | O_DIRECT), 0);
+    dup2(ends[1], STDERR_FILENO);
+    assert_int_equal(commands_main(3, argv), CLI_USAGE);
+    dup2(before, STDERR_FILENO);
+    close(before);
+    close(ends[1]);
+    len = read(ends[0], packet, sizeof packet - 1);
+    assert_true(len > 0);
+    packet[len] = '\0';
+    assert_has(packet, "warren publish: error: unknown option --no");
+    assert_has(packet, "Try 'warren publish --help'.\n");
+    assert_int_equal(read(ends[0], packet, sizeof packet), 0);
+    close(ends[0]);
 }
 
 /* Each one prints its own. */
@@ -233,6 +260,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(version_and_overview),
         cmocka_unit_test(help_of_a_group),
+        cmocka_unit_test(an_error_is_one_write),
         cmocka_unit_test(help_of_each),
         cmocka_unit_test(help_without_options),
         cmocka_unit_test(did_you_mean),
