@@ -1,5 +1,6 @@
 #include <ctype.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -55,7 +56,25 @@ static const struct cli_option options[] = {
              dir),
     CLI_END};
 
-static enum cli_status bad_name(const struct cli *cli, const char *name)
+/* For an error: of what a terminal would obey, question marks. It lives as long as the command. */
+static const char *shown(struct cli *cli, const char *text)
+{
+    char *safe = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&safe, &len);
+    const char *copy = NULL;
+
+    if (out) {
+        cli_write_safe(out, text, strlen(text));
+        fclose(out);
+    }
+    if (safe)
+        copy = arena_text(&cli->arena, safe, len);
+    free(safe);
+    return copy ? copy : "?";
+}
+
+static enum cli_status bad_name(struct cli *cli, const char *name)
 {
     char other[PROJECT_NAME_MAX + 1];
 
@@ -65,7 +84,8 @@ static enum cli_status bad_name(const struct cli *cli, const char *name)
         cli,
         "\"%s\" is no name: it has a-z, 0-9 and _, a letter first, at most %d of them, "
         "such as %s%s",
-        name, PROJECT_NAME_MAX, other, strchr(name, '/') ? "; its folder is named with --dir" : "");
+        shown(cli, name), PROJECT_NAME_MAX, other,
+        strchr(name, '/') ? "; its folder is named with --dir" : "");
 }
 
 /* "mails/" is mails; "/" stays. */
@@ -119,7 +139,10 @@ static enum cli_status run(struct cli *cli)
     if (project_make(&project, &error) != WARREN_OK)
         return cli_error(cli, &error);
     report(&project);
-    return CLI_OK;
+    if (fflush(stdout) == 0)
+        return CLI_OK;
+    project_remove(&project); /* whoever sees a failure finds nothing, and can do it again */
+    return CLI_FAILED;        /* which is told as it is of every command */
 }
 
 const struct command command_new = {

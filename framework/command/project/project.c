@@ -186,6 +186,16 @@ static enum warren_status make(const struct project *project, char *unfinished,
     return status;
 }
 
+void project_remove(const struct project *project)
+{
+    int folder = open(project->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (folder < 0)
+        return;
+    clear(project, folder, project->dir);
+    close(folder);
+}
+
 enum warren_status project_make(const struct project *project, struct warren_error *error)
 {
     char unfinished[PATH_MAX];

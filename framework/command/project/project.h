@@ -37,4 +37,7 @@ struct project {
  */
 enum warren_status project_make(const struct project *project, struct warren_error *error);
 
+/** Take away what project_make() has just made. */
+void project_remove(const struct project *project);
+
 #endif

@@ -195,6 +195,36 @@ static void a_name_that_is_none(void **state)
     assert_int_equal(entries("."), 0);
 }
 
+/* A name is shown without what a terminal would obey. */
+static void a_name_with_a_line_in_it(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN("new", "a\nb\033[1m"), CLI_USAGE);
+    assert_has(err, "error: \"a?b?[1m\" is no name");
+    assert_int_equal(entries("."), 0);
+}
+
+/* What cannot be told has not happened: a failure leaves nothing behind. */
+static void a_report_that_cannot_be_written(void **state)
+{
+    int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    int before = dup(STDOUT_FILENO);
+    const char *argv[] = {"warren", "new", "mails", NULL};
+    int status;
+
+    (void)state;
+    assert_true(full >= 0);
+    fflush(NULL);
+    dup2(full, STDOUT_FILENO);
+    status = commands_main(3, argv);
+    dup2(before, STDOUT_FILENO);
+    clearerr(stdout);
+    close(before);
+    close(full);
+    assert_int_equal(status, CLI_FAILED);
+    assert_int_equal(entries("."), 0);
+}
+
 static void a_language_that_is_none(void **state)
 {
     (void)state;
@@ -261,6 +291,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_project_in_cpp_elsewhere, enter, leave),
         cmocka_unit_test_setup_teardown(what_exists_is_left, enter, leave),
         cmocka_unit_test_setup_teardown(a_name_that_is_none, enter, leave),
+        cmocka_unit_test_setup_teardown(a_name_with_a_line_in_it, enter, leave),
+        cmocka_unit_test_setup_teardown(a_report_that_cannot_be_written, enter, leave),
         cmocka_unit_test_setup_teardown(a_language_that_is_none, enter, leave),
         cmocka_unit_test_setup_teardown(a_folder_that_cannot_be_made, enter, leave),
         cmocka_unit_test_setup_teardown(a_file_that_cannot_be_written, enter, leave),
