@@ -100,14 +100,27 @@ static enum warren_status check_addresses(const struct config *config, bool *ret
     return WARREN_OK;
 }
 
+/* As it is in the browser of who looks at the API itself. */
+static bool names_api(const char *base)
+{
+    const char *slash = strrchr(base, '/');
+
+    return slash && strcmp(slash, "/api") == 0 && slash > base && slash[-1] != '/';
+}
+
 static enum warren_status check_management(const struct config *config, struct http_login *ret,
                                            struct warren_error *error)
 {
     struct warren_error why = {WARREN_OK, ""};
     char where[PLACE_SIZE];
 
-    if (http_login_parse(config->broker.management, ret, &why) == WARREN_OK)
+    if (http_login_parse(config->broker.management, ret, &why) == WARREN_OK &&
+        !names_api(ret->base))
         return WARREN_OK;
+    if (why.status == WARREN_OK)
+        error_set(&why, WARREN_ECONFIG,
+                  "it must be http://HOST:PORT or https://HOST:PORT, without /api, which is added; "
+                  "behind PORT stands RabbitMQ's management.path_prefix, if it has one");
     config_where(config, "broker.management", 0, where, sizeof where);
     return error_set(error, WARREN_ECONFIG, "%s: broker.management: %s", where, why.text);
 }

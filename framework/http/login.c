@@ -8,6 +8,8 @@
 #include "base/base64.h"
 #include "base/error.h"
 
+#define PORT_MAX 65535
+
 static enum warren_status refuse(struct warren_error *error, const char *why)
 {
     return error_set(error, WARREN_ECONFIG, "it must be http://HOST:PORT or https://HOST:PORT, %s",
@@ -68,13 +70,21 @@ static bool take_login(const char *text, size_t len, struct http_login *ret)
            (!colon || decode(colon + 1, len - user_len - 1, ret->password));
 }
 
-static bool is_host(const char *text, size_t len)
+/* @return where the port of "host:port" begins; @len: there is none */
+static size_t port_of(const char *text, size_t len)
 {
     size_t port = len;
 
     while (port > 0 && ascii_is_digit(text[port - 1]))
         port--;
-    if (port < len && port > 0 && text[port - 1] == ':')
+    return port > 0 && text[port - 1] == ':' ? port : len;
+}
+
+static bool is_host(const char *text, size_t len)
+{
+    size_t port = port_of(text, len);
+
+    if (port < len)
         len = port - 1;
     if (len > 2 && *text == '[')
         return text[len - 1] == ']';
@@ -82,6 +92,16 @@ static bool is_host(const char *text, size_t len)
         if (!ascii_is_alnum(text[i]) && !strchr(".-_", text[i]))
             return false;
     return len > 0;
+}
+
+/* There may be none. */
+static bool is_port(const char *text, size_t len)
+{
+    long number = 0;
+
+    for (size_t i = port_of(text, len); i < len; i++)
+        number = number > PORT_MAX ? number : number * 10 + (text[i] - '0');
+    return port_of(text, len) == len || (number > 0 && number <= PORT_MAX);
 }
 
 enum warren_status http_login_parse(const char *url, struct http_login *ret,
@@ -110,6 +130,8 @@ enum warren_status http_login_parse(const char *url, struct http_login *ret,
     if (!is_host(host, len) || strchr(host, '@'))
         return refuse(error, "perhaps with USER:PASSWORD@ before HOST, in which / is %2F, @ is %40 "
                              "and : is %3A");
+    if (!is_port(host, len))
+        return refuse(error, "and PORT is a number from 1 to 65535");
     written = snprintf(ret->base, sizeof ret->base, "%.*s%s", (int)scheme, url, host);
     if (written < 0 || (size_t)written >= sizeof ret->base)
         return refuse(error, "and not that long");

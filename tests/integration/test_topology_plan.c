@@ -456,6 +456,9 @@ static void bad_input(void **state)
          {"plan", "--set", "broker.management_password_file=/nowhere"}},
         {"", "", "unexpected \"x\"", {"plan", "x"}},
         {"", "", "it must be http://HOST:PORT", {"plan", "--management", "ftp://h"}},
+        {"", "", "a number from 1 to 65535", {"plan", "--management", "http://127.0.0.1:70000"}},
+        {"http://127.0.0.1:1/api/", "", "worker.yaml:1:", {"plan"}},
+        {"", "", "without /api, which is added", {"plan", "--management", "http://h:1/api"}},
     };
 
     (void)state;

@@ -15,6 +15,8 @@ static void taken_apart(void **state)
         {"http://u@h:1", "http://h:1", "u", ""},
         {"http://u:a%40b%3ac%2f@[::1]:15672", "http://[::1]:15672", "u", "a@b:c/"},
         {"http://u:a@b@h:1", "http://h:1", "u", "a@b"},
+        {"http://h:65535", "http://h:65535", "", ""},
+        {"http://[::1]", "http://[::1]", "", ""},
     };
 
     (void)state;
@@ -49,6 +51,11 @@ static void refused(void **state)
         "http://u:Hors3\n@h:1",
         "http://Hors3 :1",
         "http://u:Hors3@[::1",
+        "http://u:Hors3@h:0",
+        "http://u:Hors3@h:65536",
+        "http://u:Hors3@h:99999999999999999999999",
+        "http://u:Hors3@[::1]:70000",
+        "http://u:Hors3@h:",
     };
     char longest[1024];
 
