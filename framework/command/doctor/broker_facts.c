@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/net/uri.h"
 #include "amqp/topology/declare.h"
 
 #define RIGHT_TEXT_MAX 600
 
 struct gathering {
     struct broker_facts *facts;
+    const struct config *config;
     void (*wait)(void *user, uint64_t done, uint64_t total);
     void *user;
 };
@@ -72,6 +72,28 @@ static struct broker_facts *facts_of(void *user)
     return ((struct gathering *)user)->facts;
 }
 
+/* Whose address is the one that was connected to. */
+static void note_login(struct broker_facts *facts, const struct config *config)
+{
+    char where[sizeof facts->where];
+    struct uri uri;
+
+    for (size_t i = 0; i < config->broker.uri_count; i++) {
+        if (uri_parse(config->broker.uri[i], &uri, NULL) != WARREN_OK)
+            continue;
+        if (config->broker.unnamed_vhost)
+            uri_use_empty_path(config->broker.uri[i], &uri);
+        uri_describe(&uri, where, sizeof where);
+        if (strcmp(where, facts->where) != 0)
+            continue;
+        memcpy(facts->vhost, uri.vhost, sizeof facts->vhost);
+        if (strcmp(config->broker.sasl, "external") != 0)
+            memcpy(facts->user, uri.user, sizeof facts->user);
+        break;
+    }
+    explicit_bzero(&uri, sizeof uri);
+}
+
 static void on_connected(void *user, const struct connection *connection)
 {
     struct broker_facts *facts = facts_of(user);
@@ -83,6 +105,7 @@ static void on_connected(void *user, const struct connection *connection)
     facts->has_certificate = certificate_of_peer(transport, &facts->certificate);
     snprintf(facts->protocol, sizeof facts->protocol, "%s", certificate_protocol(transport));
     snprintf(facts->where, sizeof facts->where, "%s", connection_where(connection));
+    note_login(facts, ((const struct gathering *)user)->config);
     broker_facts_server(facts, connection_server(connection));
 }
 
@@ -163,7 +186,7 @@ void broker_facts_gather(struct broker_facts *facts, const struct config *config
                                                       .progress = on_progress,
                                                       .limited = on_limited,
                                                       .right = on_right};
-    struct gathering gathering = {facts, wait, user};
+    struct gathering gathering = {facts, config, wait, user};
     struct warren_error error = {WARREN_OK, ""};
 
     facts->asked = true;

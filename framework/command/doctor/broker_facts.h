@@ -6,6 +6,7 @@
 #define WARREN_COMMAND_DOCTOR_BROKER_FACTS_H
 
 #include "amqp/net/certificate.h"
+#include "amqp/net/uri.h"
 #include "command/broker/broker_check.h"
 
 enum broker_note_kind { NOTE_MISSING, NOTE_REFUSED, NOTE_LIMITED, NOTE_RIGHT };
@@ -28,6 +29,8 @@ struct broker_facts {
     enum warren_status ended; /* of the look, with */
     char error[WARREN_ERROR_TEXT_MAX];
     char where[512];
+    char user[URI_PART_MAX]; /* it logged in as; "": not known, such as that of a certificate */
+    char vhost[URI_PART_MAX];
     char server[64];
     int major; /* of RabbitMQ; 0: it is not, or is not known */
     int minor;

@@ -12,6 +12,9 @@
 #define NOT_FOUND           404
 #define PRECONDITION_FAILED 406
 
+/* Two names, of which each character may need four, and the rest. */
+#define COMMAND_SIZE (8 * URI_PART_MAX + 128)
+
 /* ---- queue-types ---- */
 
 /* Refused by 4.3; before, it still works. @from  since when it does nothing; "": it does */
@@ -172,15 +175,40 @@ void judge_topology(struct findings *findings, const struct config *config,
         findings_ok(findings, "topology", "all of it exists, as it is configured");
 }
 
-/* What the user lacks, as an operator gives it. */
-#define GIVE "rabbitmqctl set_permissions -p VHOST USER CONFIGURE WRITE READ (patterns of names)"
+/* Quoted for a shell where it has to be. @return what is behind it */
+static char *add_word(char *to, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "/._-@%+:,";
+    bool quoted = !*word || word[strspn(word, plain)];
 
-static void judge_right(struct findings *findings, const struct broker_note *note, size_t *granted)
+    to = stpcpy(to, quoted ? "'" : "");
+    for (; *word; word++)
+        if (*word == '\'')
+            to = stpcpy(to, "'\\''");
+        else
+            *to++ = *word;
+    return stpcpy(to, quoted ? "'" : "");
+}
+
+/* What the user lacks, as an operator gives it. */
+static void write_command(const struct broker_facts *facts, char text[COMMAND_SIZE])
+{
+    char *to = stpcpy(text, "rabbitmqctl set_permissions -p ");
+
+    to = facts->reached ? add_word(to, facts->vhost) : stpcpy(to, "VHOST");
+    *to++ = ' ';
+    to = *facts->user ? add_word(to, facts->user) : stpcpy(to, "USER");
+    stpcpy(to, " CONFIGURE WRITE READ (patterns of names)");
+}
+
+static void judge_right(struct findings *findings, const struct broker_note *note,
+                        const char *command, size_t *granted)
 {
     if (note->kind == NOTE_REFUSED && note->code == ACCESS_REFUSED)
-        findings_fail(findings, "permissions", GIVE, "%s: 403 %s", note->item, note->text);
+        findings_fail(findings, "permissions", command, "%s: 403 %s", note->item, note->text);
     else if (note->kind == NOTE_RIGHT && note->answer == RIGHT_REFUSED)
-        findings_fail(findings, "permissions", GIVE, "the user may not %s, %s: %s", note->item,
+        findings_fail(findings, "permissions", command, "the user may not %s, %s: %s", note->item,
                       note->why, note->text);
     else if (note->kind == NOTE_RIGHT && note->answer == RIGHT_UNKNOWN)
         findings_warn(findings, "permissions", "see the permissions of the user at the broker",
@@ -195,10 +223,12 @@ void judge_permissions(struct findings *findings, const struct config *config,
 {
     size_t before = findings->count;
     size_t granted = 0;
+    char command[COMMAND_SIZE];
 
+    write_command(facts, command);
     for (size_t i = 0; i < facts->note_count; i++)
         if (!is_of_argument(config, &facts->notes[i]))
-            judge_right(findings, &facts->notes[i], &granted);
+            judge_right(findings, &facts->notes[i], command, &granted);
     if (findings->count == before)
         findings_ok(findings, "permissions",
                     "the user may do all that the file needs (rights asked for: %zu)", granted);

@@ -200,6 +200,15 @@ static void permissions(void **state)
     judge_permissions(&found, config, &broker);
     expect(FINDING_FAIL, "permissions",
            "the user may not read from queue 'q', which p.h does: ACCESS_REFUSED");
+    broker.reached = false;
+    judge_permissions(&found, config, &broker);
+    expect(FINDING_FAIL, "permissions", "set_permissions -p VHOST USER CONFIGURE WRITE READ (");
+    broker.reached = true;
+    strcpy(broker.vhost, "/");
+    strcpy(broker.user, "it's me");
+    judge_permissions(&found, config, &broker);
+    expect(FINDING_FAIL, "permissions",
+           "set_permissions -p / 'it'\\''s me' CONFIGURE WRITE READ (");
     note.answer = RIGHT_UNKNOWN;
     forget();
     broker_facts_note(&broker, &note);
