@@ -143,6 +143,21 @@ static void write_sections(FILE *out, struct piece_file *file)
     }
 }
 
+/* What the command writes itself. */
+static void write_more(FILE *out, const struct command *command)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *file = command->write_more ? open_memstream(&text, &len) : NULL;
+
+    if (!file)
+        return;
+    command->write_more(file);
+    fclose(file);
+    troff_listing(out, text);
+    free(text);
+}
+
 /* What --help says in that part, and behind it what the file says. */
 static void write_merged(FILE *out, struct piece_file *file, const char *details,
                          enum troff_part part, const char *section)
@@ -215,6 +230,7 @@ void page_command(FILE *out, struct manual *m, const struct command *command)
     write_heading(out, "Options");
     write_options(out, m, file, command->options);
     fputs(".TP\n\\fB\\-h\\fR, \\fB\\-\\-help\\fR\nShow a short help.\n", out);
+    write_more(out, command);
     write_sections(out, file);
     write_merged(out, file, command->details, TROFF_EXIT_STATUS, "Exit status");
     write_merged(out, file, command->details, TROFF_EXAMPLES, "Examples");

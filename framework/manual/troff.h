@@ -38,4 +38,10 @@ enum troff_part { TROFF_DESCRIPTION, TROFF_EXIT_STATUS, TROFF_EXAMPLES };
 /** That part of @details. @heading goes before it, unless it is empty. @return whether it is not */
 bool troff_details(FILE *out, const char *details, enum troff_part part, const char *heading);
 
+/**
+ * What a command writes below its help (its write_more): lines that are not indented become
+ * headings, those that are items, "  NAME  TEXT" each, and what is further in their text.
+ */
+void troff_listing(FILE *out, const char *text);
+
 #endif

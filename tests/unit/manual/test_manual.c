@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "command/doctor/doctor.h"
 #include "manual/page.h"
 #include "support/test.h"
 
@@ -106,6 +107,37 @@ static void every_command_and_option_has_its_place(void **state)
         free(page);
     }
     free(overview);
+}
+
+static const struct command *command_named(const char *name)
+{
+    for (size_t i = 0; commands[i]; i++)
+        if (strcmp(commands[i]->name, name) == 0)
+            return commands[i];
+    fail_msg("there is no command %s", name);
+    return NULL;
+}
+
+/* What a command writes below its help is on its page: a heading, and an item for each line. */
+static void what_commands_write_themselves_is_there(void **state)
+{
+    char *doctor = page_of(command_named("doctor"), NULL);
+    char *run = page_of(command_named("run"), NULL);
+
+    (void)state;
+    assert_non_null(strstr(doctor, "\n.SH CHECKS\n.TP\n\\fBplugins\\fR\n"));
+    make_plain(doctor);
+    for (const struct doctor_check *check = doctor_checks; check->name; check++) {
+        char item[512];
+
+        snprintf(item, sizeof item, "\n.TP\n%s\n%.20s", check->name, check->asks);
+        if (!strstr(doctor, item))
+            fail_msg("the page of warren doctor lacks %s", check->name);
+    }
+    make_plain(run);
+    assert_non_null(strstr(run, "\n.TP\nbroker.heartbeat WARREN_BROKER_HEARTBEAT "));
+    free(doctor);
+    free(run);
 }
 
 /* ---- what must not be there ---- */
@@ -324,6 +356,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_command_and_option_has_its_place),
+        cmocka_unit_test(what_commands_write_themselves_is_there),
         cmocka_unit_test(no_page_names_what_there_is_not),
         cmocka_unit_test(an_unknown_option_is_found),
         cmocka_unit_test(a_wrong_piece_is_refused),
