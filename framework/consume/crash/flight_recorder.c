@@ -199,7 +199,8 @@ void flight_begin(struct flight_worker *w, const struct delivery *delivery,
     uint64_t step = slot->ahead ? 0 : FLIGHT_STATE_STEP;
 
     w->delivery = delivery;
-    slot->message = *message;
+    __atomic_store_n(&slot->message.low, message->low, __ATOMIC_RELAXED);
+    __atomic_store_n(&slot->message.high, message->high, __ATOMIC_RELAXED);
     slot->failed = failed;
     slot->crashes = crashes;
     slot->alone = alone;
@@ -212,6 +213,29 @@ void flight_begin(struct flight_worker *w, const struct delivery *delivery,
                           memory_order_release);
     if (alone)
         flight_file_sync(&w->flight->file);
+}
+
+/* Its state is written last, so what was read belongs to it if it is the same afterwards. */
+static bool slot_has(const struct flight_slot *slot, const struct identity *message)
+{
+    uint64_t state = atomic_load_explicit(&slot->state, memory_order_acquire);
+    struct identity has;
+
+    if ((state & FLIGHT_STATE_MASK) == FLIGHT_IDLE)
+        return false;
+    has.low = __atomic_load_n(&slot->message.low, __ATOMIC_ACQUIRE);
+    has.high = __atomic_load_n(&slot->message.high, __ATOMIC_ACQUIRE);
+    return identity_equal(&has, message) &&
+           atomic_load_explicit(&slot->state, memory_order_relaxed) == state;
+}
+
+bool flight_has(const struct flight *f, const struct identity *message)
+{
+    bool has = false;
+
+    for (uint32_t i = 0; !has && i < f->worker_count; i++)
+        has = slot_has(&f->file.slots[i], message);
+    return has;
 }
 
 bool flight_end(struct flight_worker *w)

@@ -135,6 +135,8 @@ static inline bool flight_is_up(const struct flight_worker *worker)
     return (atomic_load_explicit(&worker->slot->state, memory_order_relaxed) & FLIGHT_STATE_MASK) !=
            FLIGHT_IDLE;
 }
+/** Has a handler of this process @message now? Thread: any. */
+bool flight_has(const struct flight *flight, const struct identity *message);
 /** The handler shall have returned by @until_ms of the worker's clock, @limit_ms after now. */
 void flight_limit(struct flight_worker *worker, int64_t until_ms, int64_t limit_ms);
 

@@ -66,6 +66,24 @@ static void report(struct warren_job *job, const struct flight_note *suspicion,
     log_end(&line);
 }
 
+/* ---- a delivery that comes again too soon ---- */
+
+/* After a lost channel the broker gives again what a handler still has, also to another
+ * subscription on the queue. */
+static bool has_not_ended(const struct guard *guard, const struct attempt *attempt,
+                          const struct identity *message)
+{
+    return attempt->delivery.redelivered && flight_has(guard->flight, message);
+}
+
+static enum warren_outcome wait_for_the_other(struct warren_job *job)
+{
+    warren_job_fail(job, "the handler still has an earlier delivery of it");
+    warren_job_forgive(job);
+    warren_job_retry_after(job, GUARD_AGAIN_MS);
+    return WARREN_RETRY;
+}
+
 /* ---- suspects ---- */
 
 /* The suspicion against the message of @attempt; of a held one from its last attempt. */
@@ -211,6 +229,8 @@ enum warren_outcome guard_run(struct guard *guard, uint32_t index, struct warren
     find_suspicion(guard, job->attempt, &message, &suspicion);
     if (suspicion.crashes > flight->crashes_max)
         return quarantine(guard, job, &suspicion);
+    if (has_not_ended(guard, job->attempt, &message))
+        return wait_for_the_other(job);
     if (flight_suspects(flight) == 0 && !flight_is_narrow(flight))
         return run(guard, worker, job, chain, &message, message_id, false, suspicion.crashes);
     way = way_of(flight, &suspicion);

@@ -6,6 +6,8 @@
  *   any, after falls in a row               the same (flight_recorder.h)
  *   ran over the hard limit                 runs like any other
  *
+ * A delivery that came again while a handler still has the one before waits for that one's end: it
+ * is looked at every GUARD_AGAIN_MS.
  * Where a plugin looks at messages on the event loop, the guard watches that, too; who has too many
  * crashes is not shown to it.
  * Thread: a worker's for guard_run(), the loop's for the rest. Owner: struct subscription embeds
@@ -18,6 +20,8 @@
 #include "consume/job/chain.h"
 #include "consume/job/job.h"
 #include "consume/job/roster.h"
+
+#define GUARD_AGAIN_MS 100
 
 struct guard_options {
     struct flight *flight; /* NULL: there is none, and nothing is guarded */

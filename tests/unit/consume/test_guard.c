@@ -49,7 +49,7 @@ static void wait_for_acks(void *user)
 static void open_flight(struct rig *rig)
 {
     const struct flight_options options = {
-        .inherited = -1, .key = "", .slots = 2, .notes = 4, .crashes_max = CRASHES_MAX};
+        .inherited = -1, .key = "", .slots = 3, .notes = 4, .crashes_max = CRASHES_MAX};
     const struct guard_options guard = {.queue = "payments",
                                         .handler = "p.charge",
                                         .concurrency = 1,
@@ -184,6 +184,39 @@ static void a_forgiven_failure(void **state)
     rig->forgives = true;
     assert_int_equal(run(rig), WARREN_RETRY);
     assert_int_equal(flight_notes_count(&rig->flight->notes), 0);
+}
+
+/* A delivery that comes again while a handler has the one before waits for that one's end; another
+ * message, and one that comes for the first time, do not. */
+static void what_a_handler_still_has(void **state)
+{
+    struct rig *rig = *state;
+    struct attempt *attempt = rig->job.attempt;
+    struct flight_worker *other =
+        flight_take(rig->flight, "payments", "p.other", false, &rig->guard.lost);
+    struct identity message = message_of(rig);
+    struct warren_bytes no_id = {"", 0};
+
+    assert_non_null(other);
+    flight_begin(other, &attempt->delivery, &message, no_id, false, 0, 0);
+    attempt->delivery.redelivered = true;
+    assert_int_equal(run(rig), WARREN_RETRY);
+    assert_int_equal(rig->runs, 0);
+    assert_true(warren_job_forgiven(rig->job.job));
+    assert_int_equal(warren_job_retry_delay_ms(rig->job.job), GUARD_AGAIN_MS);
+    assert_int_equal(flight_notes_count(&rig->flight->notes), 0);
+    attempt->delivery.redelivered = false;
+    assert_int_equal(run(rig), WARREN_ACK);
+    attempt->delivery.redelivered = true;
+    message.low++;
+    flight_begin(other, &attempt->delivery, &message, no_id, false, 0, 0);
+    assert_int_equal(run(rig), WARREN_ACK);
+    message.low--;
+    flight_begin(other, &attempt->delivery, &message, no_id, false, 0, 0);
+    assert_int_equal(run(rig), WARREN_RETRY);
+    assert_true(flight_end(other));
+    assert_int_equal(run(rig), WARREN_ACK);
+    assert_int_equal(rig->runs, 3);
 }
 
 /* ---- suspects ---- */
@@ -334,10 +367,19 @@ static void quarantined_twice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(a_success),          T(a_failure),       T(a_failure_that_is_copied),
-        T(a_forgiven_failure), T(after_one_crash), T(a_suspect_that_fails),
-        T(after_a_hard_limit), T(while_it_drains), T(after_too_many_crashes),
-        T(the_other_reasons),  T(on_the_loop),     T(quarantined_twice),
+        T(a_success),
+        T(a_failure),
+        T(a_failure_that_is_copied),
+        T(a_forgiven_failure),
+        T(what_a_handler_still_has),
+        T(after_one_crash),
+        T(a_suspect_that_fails),
+        T(after_a_hard_limit),
+        T(while_it_drains),
+        T(after_too_many_crashes),
+        T(the_other_reasons),
+        T(on_the_loop),
+        T(quarantined_twice),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
