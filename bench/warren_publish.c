@@ -1,7 +1,8 @@
 /* warren_publish.c - warren's publisher against the same work: window 1000, a callback each.
  *
- *   warren_publish URI QUEUE COUNT [THREADS [SPOOL [normal]]]
+ *   warren_publish [-k KEYS] URI QUEUE COUNT [THREADS [SPOOL [normal]]]
  *
+ * With -k each has a header `customer`, one of so many in turn.
  * With SPOOL, a file, each message is on disk before publish returns; normal: without a flush.
  */
 #include <pthread.h>
@@ -14,10 +15,12 @@
 
 #define BODY_SIZE   256
 #define THREADS_MAX 256
+#define KEY_SIZE    32
 
 struct load {
     struct warren_publisher *publisher;
     const char *queue;
+    unsigned keys;  /* 0: no header */
     uint64_t count; /* of each thread */
     atomic_uint_fast64_t ended;
 };
@@ -42,14 +45,23 @@ static void *publish_all(void *arg)
     struct load *load = arg;
     struct warren_message message = {0};
     struct warren_publish publish = {.message = &message, .routing_key = load->queue};
+    struct warren_field customer = {.name = "customer", .value = {.type = WARREN_STRING}};
+    char name[KEY_SIZE];
     char body[BODY_SIZE];
 
     memset(body, 'x', sizeof body);
     message.body = (struct warren_bytes){body, sizeof body};
-    for (uint64_t i = 0; i < load->count; i++)
+    if (load->keys > 0)
+        message.properties.headers = (struct warren_table){&customer, 1};
+    for (uint64_t i = 0; i < load->count; i++) {
+        if (load->keys > 0) {
+            snprintf(name, sizeof name, "customer-%u", (unsigned)(i % load->keys));
+            customer.value.as.bytes = warren_text(name);
+        }
         if (warren_publisher_publish(load->publisher, &publish, count_ended, load, NULL) !=
             WARREN_OK)
             die("publish failed");
+    }
     return NULL;
 }
 
@@ -74,15 +86,20 @@ static struct warren_publisher *connect_publisher(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    unsigned threads = argc > 4 ? (unsigned)atoi(argv[4]) : 1;
+    bool keyed = argc > 2 && strcmp(argv[1], "-k") == 0;
+    unsigned keys = keyed ? (unsigned)atoi(argv[2]) : 0;
+    unsigned threads;
     pthread_t running[THREADS_MAX];
     struct warren_publisher_stats stats;
-    struct load load = {.ended = 0};
+    struct load load = {.keys = keys};
     int64_t first_ns;
     uint64_t count;
 
+    argc -= keyed ? 2 : 0;
+    argv += keyed ? 2 : 0;
+    threads = argc > 4 ? (unsigned)atoi(argv[4]) : 1;
     if (argc < 4 || threads < 1 || threads > THREADS_MAX)
-        die("usage: warren_publish URI QUEUE COUNT [THREADS [SPOOL [normal]]]");
+        die("usage: warren_publish [-k KEYS] URI QUEUE COUNT [THREADS [SPOOL [normal]]]");
     load.publisher = connect_publisher(argc, argv);
     load.queue = argv[2];
     load.count = strtoull(argv[3], NULL, 10) / threads;

@@ -94,8 +94,9 @@ static void note_row(void *user, const char *name, const char *why)
 {
     const struct pair *pair = user;
 
-    (void)why;
-    if (!pair->is_stream || strncmp(name, "arguments", strlen("arguments")) != 0)
+    if (why)
+        reload_report_fixed(pair->report, why, "%s", name);
+    else if (!pair->is_stream || strncmp(name, "arguments", strlen("arguments")) != 0)
         reload_report_changed(pair->report, "%s", name);
 }
 
@@ -163,7 +164,8 @@ static bool needs_change(const struct pair *pair)
     const struct runtime_subscription *runs = &pair->before->edition->runs;
     const struct config_subscription *now = pair->now->config;
 
-    return runs->prefetch != now->prefetch || runs->prefetch_bytes != (size_t)now->prefetch_bytes ||
+    return pair->before->setup->config->prefetch != now->prefetch ||
+           runs->prefetch_bytes != (size_t)now->prefetch_bytes ||
            runs->stop_at_gap != (strcmp(now->on_gap, "stop") == 0) ||
            config_subscription_differs(pair->before->setup->config, now, "arguments");
 }
@@ -281,6 +283,8 @@ static enum warren_status plan_pair(struct pair *pair, size_t place, struct warr
     if (open_edition(plan, place, &pair->reuse, error) != WARREN_OK)
         return error->status;
     keep_stream(pair, &item->edition->runs);
+    subscriptions_set_order(&item->edition->runs, pair->now->config,
+                            pair->before->edition->runs.order);
     change = add_change(plan, place);
     *change = (struct runtime_change){
         .kind = RUNTIME_CHANGE,

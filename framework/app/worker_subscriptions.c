@@ -136,6 +136,19 @@ static bool is_stream(const struct config *config, const struct config_subscript
     return warren_table_get(&subscription->arguments, "x-stream-offset") != NULL;
 }
 
+void subscriptions_set_order(struct runtime_subscription *runs,
+                             const struct config_subscription *config,
+                             const struct config_order *order)
+{
+    int64_t prefetch = config->prefetch + (order ? order->held : 0);
+
+    runs->order = order;
+    /* After a reload, `held` may be one that this prefetch was not checked with. */
+    runs->prefetch = (uint16_t)(prefetch < UINT16_MAX ? prefetch : UINT16_MAX);
+    /* What is tried again waits there and nowhere else. */
+    runs->delayed_max = order && !order->skips ? runs->prefetch : 0;
+}
+
 static void set_up_run(const struct opening *o)
 {
     const struct config_subscription *config = o->setup->config;
@@ -146,7 +159,6 @@ static void set_up_run(const struct opening *o)
         .handler_name = config->handler,
         .handler = o->setup->handler,
         .middlewares = edition->members,
-        .prefetch = (uint16_t)config->prefetch,
         .prefetch_bytes = (size_t)config->prefetch_bytes,
         .stop_at_gap = strcmp(config->on_gap, "stop") == 0,
         .concurrency = (uint32_t)config->concurrency,
@@ -157,6 +169,7 @@ static void set_up_run(const struct opening *o)
         .begin = STREAM_AS_CONFIGURED,
         .token = edition,
     };
+    subscriptions_set_order(&edition->runs, config, config->order);
 }
 
 static enum warren_status open_chain(struct opening *o, struct warren_error *error)

@@ -30,6 +30,7 @@ static const struct {
     {"crash.", "the flight recorder counts by it"},
     {"admin.", "the admin listener is open"},
     {"tracing.", "what sends spans runs"},
+    {"order", "messages that are here stand in lines by it"},
     {"", "the worker was made with it"},
 };
 

@@ -84,6 +84,28 @@ struct config_middleware {
     const struct config_node *raw;        /* its options as written; NULL: none */
 };
 
+/** What the key of a message is. */
+enum config_order_by {
+    ORDER_BY_HEADER,
+    ORDER_BY_ROUTING_KEY,
+    ORDER_BY_MESSAGE_ID,
+    ORDER_BY_HANDLER
+};
+
+/** What becomes of a message without one. */
+enum config_order_missing { ORDER_MISSING_ONE, ORDER_MISSING_UNORDERED, ORDER_MISSING_REJECT };
+
+/** `order:` of a subscription. */
+struct config_order {
+    struct config_written written;
+#define ORDER(member, name, type, ...) CONFIG_MEMBER_##type(member)
+#include "config/options.def"
+    enum config_order_by source;
+    const char *header; /* the name of ORDER_BY_HEADER */
+    enum config_order_missing without;
+    bool skips; /* a failed message lets those behind it go on */
+};
+
 struct config_subscription {
     struct config_written written;
 #define SUBSCRIPTION(member, name, type, ...) CONFIG_MEMBER_##type(member)
@@ -92,8 +114,9 @@ struct config_subscription {
     const char *dead_queue;
     const struct config_middleware *chain; /* outermost first; complete after config_chains() */
     size_t chain_count;
-    bool own_chain;    /* it has a list of its own */
-    const char *where; /* "worker.yaml:12" for messages */
+    bool own_chain;                   /* it has a list of its own */
+    const struct config_order *order; /* NULL: none */
+    const char *where;                /* "worker.yaml:12" for messages */
 };
 
 /** The link @name of the chain of @subscription, or NULL. */

@@ -162,6 +162,9 @@ static enum warren_status finish_subscription(struct config_scope *scope, void *
     subscription->where = config_print(scope, "%s:%zu", node->source->name, node->line);
     if (!subscription->where)
         return config_nomem(scope);
+    status = config_order_read(scope, subscription);
+    if (status != WARREN_OK)
+        return status;
     if (!subscription->middleware || config_node_empty(subscription->middleware))
         return WARREN_OK;
     subscription->own_chain = true;

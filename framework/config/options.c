@@ -79,6 +79,16 @@ static const struct config_place subscription_places[] = {
 #include "config/options.def"
 };
 
+static const struct warren_option order_rows[] = {
+#define ORDER ROW
+#include "config/options.def"
+    {0}};
+
+static const struct config_place order_places[] = {
+#define ORDER(...) PLACE(struct config_order, __VA_ARGS__)
+#include "config/options.def"
+};
+
 const struct config_table config_options_table = {NULL, config_options, option_places,
                                                   sizeof(struct config)};
 
@@ -90,6 +100,7 @@ TABLE(exchange, "an");
 TABLE(queue, "a");
 TABLE(binding, "a");
 TABLE(subscription, "a");
+TABLE(order, "an");
 
 const struct config_section config_sections[] = {
 #define SECTION(name, help) {#name, help},

@@ -44,6 +44,7 @@ extern const struct config_table config_exchange_table;
 extern const struct config_table config_queue_table;
 extern const struct config_table config_binding_table;
 extern const struct config_table config_subscription_table;
+extern const struct config_table config_order_table;
 
 /** Index into config_options and the values. */
 enum config_option_id {
@@ -124,6 +125,12 @@ enum warren_status config_subscriptions_read(struct config_scope *scope,
  */
 enum warren_status config_topology_read(struct config_scope *scope, struct config_private *private,
                                         const struct config_node *node);
+
+/* ---- order.c: `order:` of a subscription ---- */
+
+/** Read that of @subscription, if it has one. WARREN_OK, WARREN_ECONFIG or WARREN_ENOMEM. */
+enum warren_status config_order_read(struct config_scope *scope,
+                                     struct config_subscription *subscription);
 
 /* ---- sources.c: values from the YAML file, then the environment, then --set ---- */
 

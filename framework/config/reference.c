@@ -115,9 +115,9 @@ static void write_middlewares(FILE *out, const struct config_middleware_help *mi
 static void write_part(FILE *out, const char *name,
                        const struct config_middleware_help *middlewares)
 {
-    static const struct config_table *const tables[] = {&config_exchange_table, &config_queue_table,
-                                                        &config_binding_table,
-                                                        &config_subscription_table};
+    static const struct config_table *const tables[] = {
+        &config_exchange_table, &config_queue_table, &config_binding_table,
+        &config_subscription_table, &config_order_table};
 
     if (strncmp(name, "plugins", 7) == 0)
         write_section(out, NULL);

@@ -276,6 +276,16 @@ static void wrong_handler_options(void **state)
         ROW(PROBE_PLUGIN "subscriptions:\n  - queue: q\n    handler: probe.record\n"
                          "    options: [path]\n",
             "worker.yaml:5:14: ", "must be a mapping"),
+        ROW(PROBE_PLUGIN "subscriptions:\n  - queue: q\n    handler: probe.reply\n"
+                         "    order: {by: handler}\n",
+            "worker.yaml:5:17: by is handler, and probe.reply has no key function"),
+        ROW(PROBE_PLUGIN "middleware: {retry: {max_delay: 1h}}\n"
+                         "subscriptions:\n  - queue: q\n    handler: probe.reply\n"
+                         "    order: {by: message_id}\n",
+            "worker.yaml:6:12: retry's max_delay is 3600 s; with order and on_failure: wait"),
+        ROW(PROBE_PLUGIN "subscriptions:\n  - queue: q\n    handler: probe.reply\n"
+                         "    order: {by: customer}\n",
+            "worker.yaml:5:17: by is 'customer', expected header:NAME, routing_key, message_id"),
         ROW(PROBE_PLUGIN "subscriptions: [{queue: q, handler: probe.reply, options: {path: x}}]\n",
             "worker.yaml:2:60: unknown key 'path'", "which takes none"),
     };

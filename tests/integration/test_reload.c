@@ -165,6 +165,30 @@ static void what_cannot_change_says_why(void **state)
     end(f);
 }
 
+/* Messages stand in lines by it: it stays, while the prefetch beside it changes. */
+static void an_order_needs_a_restart(void **state)
+{
+    struct fixture *f = *state;
+    char *said =
+        text("needs a restart: order of %s: messages that are here stand in lines by it", f->queue);
+    char *window = text("warren_prefetch{queue=\"%s\",handler=\"probe.record\"} 25\n", f->queue);
+    char *bound =
+        text("warren_order_max_waiting{queue=\"%s\",handler=\"probe.record\"} 5\n", f->queue);
+
+    start_recording(f, ", order: {by: message_id, held: 5}");
+    edit(f, "held: 5}", "held: 6}");
+    edit(f, "prefetch: 10", "prefetch: 20");
+    reload_says(f, 1, said);
+    assert_true(page_says(f, window));
+    assert_true(page_says(f, bound));
+    fixture_publish(f, "m-1", "go");
+    assert_true(fixture_recorded(f, 1));
+    end(f);
+    free(said);
+    free(window);
+    free(bound);
+}
+
 /* Who does not know the token, or asks nobody, changes nothing. */
 static void the_token_is_asked_for(void **state)
 {
@@ -695,6 +719,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(numbers_change_in_place, "classic"),
         FIXTURE_TEST(what_cannot_change_says_why, "classic"),
+        FIXTURE_TEST(an_order_needs_a_restart, "classic"),
         FIXTURE_TEST(the_token_is_asked_for, "classic"),
         FIXTURE_TEST(a_mistake_changes_nothing, "classic"),
         FIXTURE_TEST(a_worker_that_drains_refuses, "classic"),

@@ -46,7 +46,7 @@ static void on_consume_ok(void *user, void *decoded)
     update(consumer); /* somebody may have asked for a pause meanwhile */
     if (consumer->state != CONSUMER_CONSUMING)
         return;
-    if (!consumer->announced) {
+    if (!consumer->announced && !consumer->stays) {
         consumer->announced = true;
         consumer->events.consuming(consumer->user);
     }
@@ -103,7 +103,7 @@ static void update(struct consumer *consumer)
     wanted = wanted && !consumer->outdated;
     if (consumer->state == CONSUMER_IDLE && wanted && !loop_timer_armed(&consumer->retry))
         subscribe(consumer);
-    else if (consumer->state == CONSUMER_CONSUMING && !wanted)
+    else if (consumer->state == CONSUMER_CONSUMING && !wanted && !consumer->stays)
         cancel(consumer);
 }
 
@@ -400,6 +400,12 @@ void consumer_pause(struct consumer *consumer, void (*done)(void *user), void *u
         connection_fail(consumer->connection, "queue '%s': out of memory", consumer->queue);
         done(user);
     }
+}
+
+void consumer_stay(struct consumer *consumer)
+{
+    consumer->stays = consumer->paused = true;
+    consumer->announced = false;
 }
 
 void consumer_resume(struct consumer *consumer)

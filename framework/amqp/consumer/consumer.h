@@ -74,6 +74,11 @@ void consumer_start(struct consumer *consumer);
  */
 void consumer_pause(struct consumer *consumer, void (*done)(void *user), void *user);
 void consumer_resume(struct consumer *consumer);
+/**
+ * Subscribe no more; the subscription that there is lasts until the channel ends, so that nobody
+ * else gets what is behind the messages that consumer_hand_back() gives back. For good.
+ */
+void consumer_stay(struct consumer *consumer);
 
 /**
  * Tell the broker. The consumer frees @delivery. A delivery of an older generation is counted and
@@ -94,7 +99,8 @@ void consumer_flush(struct consumer *consumer, bool all);
  * Send all acks, then hand back whatever is not settled, in its old order: with one basic.nack
  * where the broker does not count that as a delivery (RabbitMQ 4.3), else by the end of the
  * channel, once the broker has processed the acks; barriers that wait meanwhile are lost. All of
- * that which was not left is then to be settled with VERDICT_HANDBACK. Only while paused.
+ * that which was not left is then to be settled with VERDICT_HANDBACK. Only while paused, or after
+ * consumer_stay(): then by the end of the channel.
  */
 void consumer_hand_back(struct consumer *consumer);
 /** Whether the broker leaves a basic.nack out of its count of failed deliveries. */

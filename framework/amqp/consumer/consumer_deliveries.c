@@ -55,7 +55,7 @@ static enum warren_status send_hand_back(void *user, uint64_t tag)
     const struct consumer *consumer = user;
     amqp_basic_nack_t nack = {.delivery_tag = tag, .multiple = true, .requeue = true};
 
-    if (!consumer_hands_back_free(consumer))
+    if (!consumer_hands_back_free(consumer) || consumer->stays)
         return consumer_end_channel(user);
     return send_verdict(user, AMQP_BASIC_NACK_METHOD, &nack);
 }

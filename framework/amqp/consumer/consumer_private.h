@@ -74,6 +74,7 @@ struct consumer {
     char tag[CONSUMER_TAG_SIZE]; /* of the subscription, new for each */
     bool started;
     bool paused;    /* by the owner */
+    bool stays;     /* the subscription, to the end of the channel: see consumer_stay() */
     bool outdated;  /* the subscription: it is to be made anew */
     bool full;      /* prefetch_bytes was reached, and half of it is not yet settled */
     bool announced; /* the owner knows that the broker sends */

@@ -30,6 +30,7 @@ enum publish_end {
 struct owed;
 struct attempt_trace;
 struct edition;
+struct order_line;
 
 struct attempt {
     struct attempt *next;    /* of the queue that owns it */
@@ -61,7 +62,10 @@ struct attempt {
     struct attempt_trace *trace; /* see consume/job/job_span.h; owned. NULL: it is not sampled */
     struct edition *edition; /* that it is run through: see consume/job/edition.h. NULL: it waits,
                                 and gets that of the day */
-    atomic_bool may_go; /* to the workers; this and the next one: see consume/runtime/stage.h */
+    struct order_line
+        *line; /* of which it is the first: see consume/order/order_lines.h. NULL: of none */
+    const char *refused; /* why it is rejected without being run; borrowed. NULL: it is run */
+    atomic_bool may_go;  /* to the workers; this and the next one: see consume/runtime/stage.h */
     void *stage;
     struct delivery delivery; /* last: its data follow */
 };

@@ -49,6 +49,21 @@ void crew_done(struct crew *crew)
     meter_done(&crew->meter);
 }
 
+/* A sentence in the log, for the chain does not see it. */
+static enum warren_outcome refuse(struct warren_job *job)
+{
+    struct log_line line;
+
+    warren_job_fail(job, "%s", job->attempt->refused);
+    if (log_enabled(WARREN_LOG_WARN)) {
+        log_begin(&line, WARREN_LOG_WARN, "message is rejected without being handled");
+        job_log_names(job, &line);
+        log_text(&line, "error", warren_job_error(job));
+        log_end(&line);
+    }
+    return WARREN_REJECT;
+}
+
 bool crew_run(struct crew *crew, uint32_t worker, struct attempt *attempt, int64_t begun_ns)
 {
     const struct edition *edition = attempt->edition;
@@ -60,6 +75,8 @@ bool crew_run(struct crew *crew, uint32_t worker, struct attempt *attempt, int64
     if (attempt->publish_returned) {
         outcome = returned_publish_run(&edition->returned_publish, job);
         guard_judged(&crew->guard, job, outcome);
+    } else if (attempt->refused) {
+        outcome = refuse(job);
     } else {
         outcome = guard_run(&crew->guard, worker, job, &edition->chain);
         job->has_run = true;

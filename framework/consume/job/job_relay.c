@@ -5,8 +5,8 @@
 #include "consume/job/job.h"
 #include "consume/relay/relay.h"
 
-/* The delay of what was handed back on a stream. */
-#define STREAM_AGAIN_MS 1000
+/* The delay of what was to be handed back, and must not be: see relay.into_queue. */
+#define HERE_AGAIN_MS 1000
 
 static int64_t left_ms(const struct warren_job *job)
 {
@@ -131,7 +131,7 @@ static void try_again(struct warren_job *job)
 
     if (waits_for_publisher(job) || keep_here(job)) {
         attempt->retry_at_ms = due_ms(job);
-    } else if (to && !to->into_queue) { /* a stream takes nothing back: a place or not, it waits */
+    } else if (to && !to->into_queue) { /* it goes nowhere else: a place or not, it waits */
         attempt->retry_at_ms =
             job->retry_delay_ms >= 0 ? due_ms(job) : clock_now_ms(job->source->clock);
     } else if (to && !may_hand_back(job)) {
@@ -143,9 +143,9 @@ static void try_again(struct warren_job *job)
     }
 }
 
-/* A stream would not give it again: it waits here, unless the process ends, and so the broker gets
- * nothing either way. */
-static void requeue_on_stream(struct warren_job *job)
+/* A stream would not give it again, and elsewhere those behind it would be in front of it: it waits
+ * here, unless the process ends. */
+static void requeue_here(struct warren_job *job)
 {
     struct attempt *attempt = job->attempt;
 
@@ -153,7 +153,7 @@ static void requeue_on_stream(struct warren_job *job)
         return;
     attempt->outcome = WARREN_RETRY;
     attempt->forgiven = true;
-    attempt->retry_at_ms = clock_now_ms(job->source->clock) + STREAM_AGAIN_MS;
+    attempt->retry_at_ms = clock_now_ms(job->source->clock) + HERE_AGAIN_MS;
 }
 
 void job_relay(struct warren_job *job)
@@ -168,7 +168,7 @@ void job_relay(struct warren_job *job)
     case WARREN_REQUEUE:
         job->retry_delay_ms = -1;
         if (to && !to->into_queue)
-            requeue_on_stream(job);
+            requeue_here(job);
         else if (to && !job->attempt->suspect && !may_hand_back(job))
             try_again(job);
         break;

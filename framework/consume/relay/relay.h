@@ -59,7 +59,8 @@ struct relay {
     const char *handler;
     const char *dead_exchange; /* NULL: dead letters are not published */
     const char *dead_queue;    /* bound to it, for reports; may be NULL */
-    bool into_queue;           /* false: the queue is a stream, which must not get it again */
+    bool into_queue;           /* false: the queue must not get a copy, for it is a stream, or
+                                  would lose its order: what is tried again waits here */
     bool broker_counts;        /* see history.h */
     char host[65];
 };

@@ -130,13 +130,21 @@ static uint32_t ask(struct admission *a, int64_t now_ms)
     return may;
 }
 
+void admission_due(struct admission *a, int64_t now_ms, struct batch *due)
+{
+    struct attempt *attempt;
+
+    while ((attempt = delay_pop(&a->delay, now_ms))) {
+        admission_unreserve(a, attempt);
+        batch_add(due, attempt);
+    }
+}
+
 void admission_take(struct admission *a, int64_t now_ms, struct batch *go)
 {
     struct batch due = {NULL, NULL, 0};
 
-    delay_take(&a->delay, now_ms, &due);
-    for (struct attempt *attempt = due.first; attempt; attempt = attempt->next)
-        admission_unreserve(a, attempt);
+    admission_due(a, now_ms, &due);
     if (due.count > 0)
         admission_add(a, &due);
     if (a->waiting.count == 0 || now_ms < a->ask_ms)

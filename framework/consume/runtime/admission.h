@@ -76,7 +76,9 @@ void admission_unreserve(struct admission *admission, struct attempt *attempt);
 bool admission_hold(struct admission *admission, struct attempt *attempt, int64_t now_ms);
 /** The gates may have changed: admission_take() shall ask them, whatever they said last. */
 void admission_ask_now(struct admission *admission);
-/** Append to @go what may go to the workers at @now_ms. */
+/** Append to @due those whose retry_at_ms has come. */
+void admission_due(struct admission *admission, int64_t now_ms, struct batch *due);
+/** Append to @go what may go to the workers at @now_ms, those that are due included. */
 void admission_take(struct admission *admission, int64_t now_ms, struct batch *go);
 /** Append everything to @batch. */
 void admission_take_all(struct admission *admission, struct batch *batch);

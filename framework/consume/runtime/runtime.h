@@ -49,7 +49,8 @@ struct runtime_subscription {
     bool is_stream;            /* the queue; nothing is put back into it, */
     stream_begin begin;        /* and it is consumed from there */
     bool stop_at_gap;          /* see `gap` */
-    void *token;               /* of its edition: see `retired` */
+    const struct config_order *order; /* NULL: messages are in none. Does not change */
+    void *token;                      /* of its edition: see `retired` */
 };
 
 struct runtime_options {
@@ -216,7 +217,7 @@ struct runtime_change {
     enum runtime_change_kind kind;
     struct subscription *subscription;       /* of ADD: written */
     const struct runtime_subscription *what; /* of ADD and CHANGE: queue, handler_name, is_stream
-                                                and begin do not change */
+                                                begin and order do not change */
     bool other_edition;                      /* of CHANGE: handler, state, middlewares, dead letters
                                                 or concurrency differ: a new edition, with the token
                                                 of `what` */

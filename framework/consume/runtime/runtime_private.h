@@ -18,6 +18,7 @@
 #include "consume/runtime/look.h"
 #include "consume/runtime/stage.h"
 #include "consume/runtime/subscription.h"
+#include "consume/runtime/subscription_order.h"
 #include "loop/loop.h"
 
 /* ---- ack_barrier.c: lets a worker thread wait until all that was handled is settled, and the
@@ -299,8 +300,9 @@ struct subscription {
     _Atomic uint32_t concurrency;
     uint32_t ack_many;
 
-    struct batch arrived;       /* since the last turn */
-    struct admission admission; /* of this generation alone */
+    struct batch arrived;             /* since the last turn */
+    struct subscription_order *order; /* NULL: none */
+    struct admission admission;       /* of this generation alone */
     struct delay
         owed; /* what waits for a copy, by when it is tried next; of this generation alone */
     struct loop_timer owe;
@@ -347,7 +349,8 @@ static inline void subscription_count(struct subscription *s, unsigned count)
 static inline void subscription_note_held(struct subscription *s)
 {
     atomic_store_explicit(&s->copies_owed, s->owed.count, memory_order_relaxed);
-    atomic_store_explicit(&s->held, admission_count(&s->admission) + s->owed.count,
+    atomic_store_explicit(&s->held,
+                          admission_count(&s->admission) + s->owed.count + subscription_lined(s),
                           memory_order_relaxed);
 }
 
@@ -448,6 +451,8 @@ void subscription_relay_counted(struct subscription *subscription, struct batch 
 
 /** Those of @batch go to the workers, past the gates. @return how many came to rest on the way */
 uint32_t subscription_go_on(struct subscription *subscription, struct batch *batch);
+/** The same by way of the gates, for those that come from nowhere else. */
+void subscription_admit_these(struct subscription *subscription, struct batch *batch);
 /** Settle all of @batch with @outcome. @return how many */
 uint32_t subscription_settle_as(struct subscription *subscription, struct batch *batch,
                                 enum warren_outcome outcome);

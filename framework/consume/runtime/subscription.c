@@ -281,7 +281,7 @@ static enum warren_status make_parts(struct subscription *s,
     if (status == WARREN_OK)
         status = make_edition(s, what);
     if (status == WARREN_OK)
-        guard.ahead = stages_watched(&s->edition->stages);
+        guard.ahead = stages_watched(&s->edition->stages) || subscription_order_watched(what);
     if (status == WARREN_OK)
         status = crew_init(&s->crew, &s->source, &guard);
     if (status == WARREN_OK)
@@ -320,7 +320,7 @@ enum warren_status subscription_new(const struct runtime_subscription *what,
                                     struct warren_error *error)
 {
     struct subscription *s = calloc(1, sizeof *s);
-    enum warren_status status;
+    enum warren_status status = WARREN_OK;
 
     if (!s)
         return error_set(error, WARREN_ENOMEM, "out of memory");
@@ -333,7 +333,10 @@ enum warren_status subscription_new(const struct runtime_subscription *what,
     list_init(&s->editions);
     s->source = source_of(s, what);
     subscription_metrics_init(s);
-    status = make_parts(s, what, error);
+    if (what->order)
+        status = subscription_order_new(s, what);
+    status = status == WARREN_OK ? make_parts(s, what, error)
+                                 : error_set(error, status, "out of memory");
     if (status != WARREN_OK) {
         s->ended = true;
         subscription_end(s);
@@ -363,6 +366,7 @@ void subscription_end(struct subscription *s)
     s->admit = s->owe = s->leave.pause = (struct loop_timer){0};
     admission_done(&s->admission);
     delay_done(&s->owed);
+    subscription_order_free(s);
     crew_done(&s->crew);
     s->crew.concurrency = 0;
     subscription_metrics_done(s);

@@ -117,15 +117,18 @@ void subscription_leave(struct subscription *s)
     admission_take_all(&s->admission, &s->arrived);
     give_up_stages(s);
     subscription_take_owed(s, &s->arrived);
+    subscription_take_lines(s, &s->arrived);
     subscription_relay_counted(s, &s->arrived);
     atomic_store_explicit(&s->held, 0, memory_order_relaxed);
     loop_timer_disarm(&s->admit);
     s->admit_ms = INT64_MAX;
     loop_timer_arm_ms(&s->leave.pause, HAND_BACK_GRACE_MS);
-    if (s->started)
+    if (s->started && !s->order)
         consumer_pause(s->consumer, cancel_answered, s);
     else
         s->cancelled = true;
+    if (s->order)
+        consumer_stay(s->consumer);
 }
 
 bool subscription_keeps_acks(const struct subscription *s)
@@ -137,6 +140,26 @@ bool subscription_keeps_acks(const struct subscription *s)
 static bool is_drained(const struct subscription *s)
 {
     return s->cancelled || consumer_generation(s->consumer) == 0;
+}
+
+/*
+ * Ordered messages go back together, behind those that handlers have, and by the end of the
+ * channel: whoever is next on the queue begins with the first of them. Until then the subscription
+ * stays: with a single active consumer another one would get what is behind them. What a handler
+ * keeps for too long goes back with them when the connection is closed.
+ */
+static bool hand_back_in_order(struct subscription *s, bool at_any_rate)
+{
+    bool gone = consumer_generation(s->consumer) == 0 || s->runtime->drain.phase == DRAIN_DONE;
+
+    if (!gone && subscription_at_work(s) > 0)
+        return at_any_rate;
+    if (!gone && !s->leave.grace_over)
+        return at_any_rate;
+    if (!gone && s->arrived.count > 0)
+        consumer_hand_back(s->consumer);
+    s->leave.handed_back += subscription_settle_as(s, &s->arrived, WARREN_REQUEUE);
+    return true;
 }
 
 /* Settle what was not begun as handed back; where handlers run, no more than @count_max, for each
@@ -171,6 +194,8 @@ bool subscription_hand_back(struct subscription *s, bool at_any_rate)
     bool singly = subscription_at_work(s) > 0;
     uint32_t count;
 
+    if (s->order)
+        return hand_back_in_order(s, at_any_rate);
     if (!at_any_rate && (!is_drained(s) || (singly && !s->leave.grace_over)))
         return false;
     count = settle_unbegun(s, at_any_rate ? UINT32_MAX : SINGLY_MAX);
@@ -221,9 +246,10 @@ void subscription_leave_step(struct subscription *s, bool given_up)
 {
     bool handed_back = subscription_hand_back(s, given_up);
 
-    if (s->leave.phase == LEAVE_CANCELLING && handed_back)
+    if (s->leave.phase == LEAVE_CANCELLING && (handed_back || s->order))
         enter(s, LEAVE_RUNNING);
-    if (s->leave.phase == LEAVE_RUNNING && (subscription_in_flight(s) == 0 || given_up))
+    if (s->leave.phase == LEAVE_RUNNING &&
+        ((subscription_in_flight(s) == 0 && handed_back) || given_up))
         prove(s);
     if (s->leave.phase == LEAVE_PROVING && is_proved(s) && is_quiet(s))
         enter(s, LEAVE_DONE);

@@ -24,7 +24,7 @@ static void make_relay(struct subscription *s, const struct runtime_subscription
                             .handler = s->source.handler,
                             .dead_exchange = what->dead_exchange,
                             .dead_queue = what->dead_queue,
-                            .into_queue = !s->is_stream,
+                            .into_queue = !s->is_stream && (!what->order || what->order->skips),
                             .broker_counts = s->source.broker_counts};
     if (gethostname(relay->host, sizeof relay->host - 1) != 0)
         relay->host[0] = '\0';

@@ -49,6 +49,7 @@ static void settle(struct subscription *s, struct attempt *attempt)
 
     s->in_flight--;
     admission_unreserve(&s->admission, attempt);
+    subscription_leave_line(s, attempt);
     if (attempt->edition)
         stages_drop(&edition_of(attempt)->stages, attempt);
     subscription_end_edition(s, attempt);
@@ -150,10 +151,24 @@ static void watch(struct subscription *s)
         loop_timer_arm_ms(&s->admit, next_ms - subscription_now_ms(s));
 }
 
+/* Those that left their lines when they failed come to the ends of these. */
+static void line_up_due(struct subscription *s)
+{
+    struct batch due = {NULL, NULL, 0};
+
+    admission_due(&s->admission, subscription_now_ms(s), &due);
+    if (due.count == 0)
+        return;
+    subscription_line_up(s, &due);
+    admission_add(&s->admission, &due);
+}
+
 static void admit(struct subscription *s)
 {
     struct batch go = {NULL, NULL, 0};
 
+    if (s->order && s->order->config->skips)
+        line_up_due(s);
     admission_take(&s->admission, subscription_now_ms(s), &go);
     watch(s);
     if (go.count == 0)
@@ -168,17 +183,30 @@ void subscription_admit(void *arg)
 
     s->admit_ms = INT64_MAX; /* it has fired */
     subscription_drop_stale(s);
-    if (!s->draining)
-        admit(s);
+    if (s->draining)
+        return;
+    admit(s);
+    subscription_let_go(s);
+}
+
+void subscription_admit_these(struct subscription *s, struct batch *batch)
+{
+    if (s->admission.gate_count == 0) {
+        subscription_go_on(s, batch);
+        return;
+    }
+    admission_add(&s->admission, batch);
+    admit(s);
 }
 
 void subscription_drop_stale(struct subscription *s)
 {
     struct batch older = {NULL, NULL, 0};
 
-    if (admission_count(&s->admission) + s->owed.count == 0 ||
+    if (admission_count(&s->admission) + s->owed.count + subscription_lined(s) == 0 ||
         s->generation == consumer_generation(s->consumer))
         return;
+    subscription_take_lines(s, &older); /* first: nobody is behind those that leave */
     admission_take_all(&s->admission, &older);
     subscription_take_owed(s, &older);
     watch(s);
@@ -196,20 +224,24 @@ static void enter_generation(struct subscription *s, uint32_t generation)
     s->generation = generation;
 }
 
+/* Somebody waits behind each that is in a line: then workers wake the loop, if they run out. */
+static void say_roomy(struct subscription *s)
+{
+    runner_roomy(s->runner, consumer_roomy(s->consumer) && subscription_lined(s) == 0);
+}
+
 void subscription_push(struct subscription *s)
 {
     subscription_drop_stale(s);
     if (!s->arrived.first || s->draining)
         return;
-    runner_roomy(s->runner, consumer_roomy(s->consumer));
     if (s->arrived.last->delivery.generation != s->generation)
         enter_generation(s, s->arrived.last->delivery.generation);
-    if (s->admission.gate_count == 0) {
-        subscription_go_on(s, &s->arrived);
-        return;
-    }
-    admission_add(&s->admission, &s->arrived);
-    admit(s);
+    if (s->order)
+        subscription_line_up(s, &s->arrived);
+    say_roomy(s);
+    subscription_admit_these(s, &s->arrived);
+    subscription_let_go(s);
 }
 
 /* ---- and back again ---- */
@@ -251,6 +283,18 @@ static void fail_returned(struct subscription *s, struct attempt *attempt, struc
     batch_splice(&s->arrived, &counted);
 }
 
+/* Draining, what is not done goes back with all that was not begun: see hand_back_in_order(). */
+static bool joins_the_rest(struct subscription *s, struct attempt *attempt)
+{
+    enum verdict verdict = verdict_of(attempt);
+
+    if (!s->order || !s->draining || is_stale(s, attempt) || verdict == VERDICT_ACK ||
+        verdict == VERDICT_REJECT)
+        return false;
+    batch_add(&s->arrived, attempt);
+    return true;
+}
+
 /* @return false: it is settled; else it is held, or in @returned */
 static bool come_back(struct subscription *s, struct attempt *attempt, struct batch *returned)
 {
@@ -265,8 +309,11 @@ static bool come_back(struct subscription *s, struct attempt *attempt, struct ba
         subscription_relayed(s, attempt);
     if (hold(s, attempt)) {
         subscription_end_edition(s, attempt);
+        subscription_pass_over(s, attempt);
         return true;
     }
+    if (joins_the_rest(s, attempt))
+        return true;
     settle(s, attempt);
     return false;
 }
@@ -293,6 +340,7 @@ uint32_t subscription_collect(struct subscription *s)
     } else if (held) {
         watch(s);
     }
+    subscription_let_go(s);
     return settled;
 }
 
@@ -317,7 +365,7 @@ uint32_t subscription_lost(const struct subscription *s)
 uint32_t subscription_at_work(const struct subscription *s)
 {
     return subscription_in_flight(s) - s->arrived.count - admission_count(&s->admission) -
-           s->owed.count;
+           s->owed.count - subscription_lined(s);
 }
 
 uint32_t subscription_begun(const struct subscription *s)

@@ -94,4 +94,5 @@ void subscription_metrics_put(struct subscription *s)
     metric_put(m->consuming, stats.consuming ? 1 : 0);
     put_consumer(s);
     put_held(s);
+    subscription_order_put(s);
 }

@@ -235,8 +235,8 @@ static void copy_again(struct subscription *s, struct attempt *attempt, struct a
     const struct relay *to = subscription_relay_to(s);
     struct relay_facts facts = owed->facts;
 
-    /* A stream takes nothing back, and has no such limit. A reload may have taken away where it
-     * was to go. */
+    /* A stream takes nothing back, and has no such limit; with `order` the broker takes back all of
+     * the channel, in order. A reload may have taken away where it was to go. */
     if ((subscription_now_ms(s) - owed->since_ms >= OWED_MAX_MS && to->into_queue) ||
         (attempt->outcome == WARREN_REJECT && !to->dead_exchange)) {
         give_up(s, attempt);
