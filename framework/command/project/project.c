@@ -14,6 +14,7 @@
 
 #include <warren/version.h>
 
+#include "base/ascii.h"
 #include "base/error.h"
 #include "command/project/template.h"
 
@@ -138,6 +139,38 @@ static enum warren_status refuse(const struct project *project, int number,
                      strerror(number));
 }
 
+/* What CMake, make or their shell take for something of theirs, wherever in the path it is. Tried
+ * with CMake 3.25 and GNU make 4.3; blanks and ' are well. */
+static const char not_built[] = "\"#$%*:;?[\\]`|";
+
+static enum warren_status refuse_character(const char *path, struct warren_error *error)
+{
+    size_t len = strcspn(path, not_built);
+
+    for (const char *c = path; *c; c++)
+        if (ascii_is_cntrl(*c))
+            return error_set(error, WARREN_ECONFIG,
+                             "the folder, or one above it, has a control character in its name, "
+                             "and nothing could be built in it: name another one with --dir");
+    if (!path[len])
+        return WARREN_OK;
+    return error_set(error, WARREN_ECONFIG,
+                     "%s: with %c in its name nothing could be built in it: name another folder "
+                     "with --dir",
+                     path, path[len]);
+}
+
+/* The folder, and all above it. */
+static enum warren_status check_path(const char *dir, struct warren_error *error)
+{
+    char here[PATH_MAX] = "";
+    enum warren_status status = refuse_character(dir, error);
+
+    if (status == WARREN_OK && *dir != '/' && getcwd(here, sizeof here))
+        status = refuse_character(here, error);
+    return status;
+}
+
 /* For whom a new folder is: mkdtemp(3) makes it for its owner alone. */
 static bool open_to_others(int folder)
 {
@@ -204,6 +237,9 @@ enum warren_status project_make(const struct project *project, struct warren_err
     sigset_t all;
     sigset_t before;
 
+    status = check_path(project->dir, error);
+    if (status != WARREN_OK)
+        return status;
     if (lstat(project->dir, &there) == 0)
         return refuse(project, EEXIST, error);
     if (!name_unfinished(project->dir, unfinished))

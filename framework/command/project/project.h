@@ -33,7 +33,8 @@ struct project {
  * meanwhile. It is made beside @dir under another name, which begins with a point.
  *
  * @return WARREN_OK; WARREN_ECONFIG: @dir exists, or cannot be made (no such parent, no right to
- *         it, a name that is too long); WARREN_EIO: a file cannot be written; with @error
+ *         it, a name that is too long, or that
+ *         nothing is built in); WARREN_EIO: a file cannot be written; with @error
  */
 enum warren_status project_make(const struct project *project, struct warren_error *error);
 

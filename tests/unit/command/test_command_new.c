@@ -204,6 +204,30 @@ static void a_name_with_a_line_in_it(void **state)
     assert_int_equal(entries("."), 0);
 }
 
+/* In a folder whose name make and CMake do not bear nothing is made, nor below one. */
+static void a_folder_that_nothing_is_built_in(void **state)
+{
+    static const char *const dirs[] = {"a#b",  "$HOME", "a\"b", "a;b", "a:b", "a%b",
+                                       "a[b]", "a\\b",  "a|b",  "a?b", "a*",  "`a`"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) {
+        assert_int_equal(RUN("new", "mails", "--dir", dirs[i]), CLI_USAGE);
+        assert_has(err, dirs[i]);
+        assert_has(err, "in its name nothing could be built in it: name another folder with --dir");
+    }
+    assert_int_equal(RUN("new", "mails", "--dir", "a\nb"), CLI_USAGE);
+    assert_has(err, "has a control character in its name");
+    assert_int_equal(entries("."), 0);
+    assert_int_equal(mkdir("a#b", 0700), 0);
+    assert_int_equal(chdir("a#b"), 0);
+    assert_int_equal(RUN("new", "mails"), CLI_USAGE);
+    assert_has(err, "/a#b: with # in its name");
+    assert_int_equal(entries("."), 0);
+    assert_int_equal(chdir(".."), 0);
+    assert_int_equal(RUN("new", "mails", "--dir", "it's a blank"), CLI_OK);
+}
+
 /* What cannot be told has not happened: a failure leaves nothing behind. */
 static void a_report_that_cannot_be_written(void **state)
 {
@@ -292,6 +316,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_exists_is_left, enter, leave),
         cmocka_unit_test_setup_teardown(a_name_that_is_none, enter, leave),
         cmocka_unit_test_setup_teardown(a_name_with_a_line_in_it, enter, leave),
+        cmocka_unit_test_setup_teardown(a_folder_that_nothing_is_built_in, enter, leave),
         cmocka_unit_test_setup_teardown(a_report_that_cannot_be_written, enter, leave),
         cmocka_unit_test_setup_teardown(a_language_that_is_none, enter, leave),
         cmocka_unit_test_setup_teardown(a_folder_that_cannot_be_made, enter, leave),
