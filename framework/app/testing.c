@@ -51,9 +51,10 @@ void testing_misused(const char *function, const char *words)
 bool testing_put_forward(struct warren_test *test, int64_t ms)
 {
     struct testing_clock *clock = &test->clock;
-    bool fits = ms <= (END_NS - clock->ahead_ns) / 1000000;
+    int64_t ahead_ns = clock->ahead_ns;
+    bool fits = ms <= (END_NS - ahead_ns) / 1000000;
 
-    clock->ahead_ns = fits ? clock->ahead_ns + ms * 1000000 : END_NS;
+    clock->ahead_ns = fits ? ahead_ns + ms * 1000000 : END_NS;
     job_deadline_moved(test->job);
     return fits;
 }
@@ -97,6 +98,9 @@ static enum warren_status read_options(const struct warren_test_options *given,
                          "size is %zu: set it to sizeof(struct warren_test_options)", given->size);
     memset(options, 0, sizeof *options);
     memcpy(options, given, given->size < sizeof *options ? given->size : sizeof *options);
+    if (options->group_threads > POOL_THREADS_MAX)
+        return error_set(error, WARREN_EINVAL, "group_threads is %zu, and may be %d at most",
+                         options->group_threads, POOL_THREADS_MAX);
     return WARREN_OK;
 }
 
@@ -111,6 +115,23 @@ static void make_relay(struct warren_test *test)
                                  .into_queue = true};
     if (gethostname(test->relay.host, sizeof test->relay.host - 1) != 0)
         test->relay.host[0] = '\0';
+}
+
+/* Those of the file. */
+static enum warren_status make_semaphores(struct warren_test *test)
+{
+    const struct config *config = test->setup.worker.config;
+    const struct runtime_subscription *runs = test->setup.subscription;
+    enum warren_status status;
+
+    semaphores_init(&test->semaphores);
+    status = semaphores_reserve(&test->semaphores, config->semaphores, config->semaphore_count);
+    if (status != WARREN_OK)
+        return status;
+    semaphores_set(&test->semaphores, config->semaphores, config->semaphore_count);
+    return runs->use_count == 0
+               ? WARREN_OK
+               : semaphores_wants(&test->semaphores, runs->uses, runs->use_count, &test->wants);
 }
 
 static enum warren_status init(struct warren_test *test, const struct warren_test_options *options,
@@ -135,10 +156,14 @@ static enum warren_status init(struct warren_test *test, const struct warren_tes
                                        .clock = &test->clock.clock,
                                        .seed = options->seed,
                                        .deadline_ms = &test->deadline_ms,
-                                       .settled = not_late};
+                                       .settled = not_late,
+                                       .pool = &test->pool,
+                                       .semaphores = &test->semaphores};
+    pool_init(&test->pool, (uint32_t)options->group_threads, false);
     make_relay(test);
     test->job = job_new(&test->source);
-    if (!test->job || testing_published_init(&test->published) != WARREN_OK ||
+    if (!test->job || make_semaphores(test) != WARREN_OK ||
+        testing_published_init(&test->published) != WARREN_OK ||
         testing_stages_init(&test->stages, runs, &test->source) != WARREN_OK ||
         admission_init(&test->admission, runs->middlewares, runs->middleware_count, 0,
                        WARREN_TEST_MESSAGES_MAX) != WARREN_OK)
@@ -186,6 +211,10 @@ void warren_test_free(struct warren_test *test)
     if (test->message_count > 0)
         testing_forget_messages(test);
     job_free(test->job);
+    pool_stop(&test->pool);
+    pool_done(&test->pool);
+    semaphores_done(&test->semaphores);
+    free(test->wants);
     testing_published_done(&test->published);
     arena_done(&test->noted);
     testing_setup_done(&test->setup);

@@ -10,12 +10,13 @@
 #include "app/testing_setup.h"
 #include "app/testing_stages.h"
 #include "consume/runtime/admission.h"
+#include "consume/workers/pool.h"
 
 struct testing_clock {
     struct clock clock; /* first: its address is the clock's */
     bool runs;
-    int64_t started_ns; /* of the real one */
-    int64_t ahead_ns;
+    int64_t started_ns;       /* of the real one */
+    _Atomic int64_t ahead_ns; /* functions of groups may read it on other threads */
 };
 
 struct testing_message {
@@ -27,6 +28,9 @@ struct testing_message {
 struct warren_test {
     uint32_t forks; /* when it was made */
     struct testing_setup setup;
+    struct pool pool; /* of groups of functions */
+    struct semaphores semaphores;
+    struct weights_want *wants; /* what an attempt has of them; NULL: nothing */
     struct testing_published published;
     struct arena noted; /* lengths of texts that hold a NUL */
     struct testing_clock clock;

@@ -303,6 +303,11 @@ const struct warren_test_attempt *warren_test_run(struct warren_test *test)
         .began_ms = warren_test_now_ms(test)};
     test->published.attempt = test->attempt.attempt;
     test->published.is_dead = false;
+    if (test->wants) /* nobody else has any */
+        semaphores_await(&test->semaphores, test->wants, test->setup.subscription->use_count);
+    if (test->wants)
+        semaphores_hold(&test->semaphores, &test->job->hold, test->wants,
+                        test->setup.subscription->use_count);
     outcome = chain_run(&test->setup.chain, test->job);
     if (test->setup.scratch)
         why = scratch_leave(test->setup.scratch, outcome == WARREN_ACK);

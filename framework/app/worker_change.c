@@ -156,7 +156,8 @@ static bool needs_edition(const struct pair *pair)
     return pair->before->edition->handler->instance.handler != pair->now->handler ||
            !pair->reuse.handler_is_same || !pair->reuse.concurrency_is_same ||
            !same_text(before->dead_exchange, now->dead_exchange) ||
-           !same_text(before->dead_queue, now->dead_queue) || !same_chain(pair);
+           !same_text(before->dead_queue, now->dead_queue) ||
+           config_subscription_differs(before, now, "uses") || !same_chain(pair);
 }
 
 static bool needs_change(const struct pair *pair)

@@ -152,7 +152,8 @@ static bool same_limits(const struct config *a, const struct config *b)
 {
     return a->consumer.message_max == b->consumer.message_max &&
            a->consumer.memory_max == b->consumer.memory_max &&
-           a->consumer.ack_straggler_age_ms == b->consumer.ack_straggler_age_ms;
+           a->consumer.ack_straggler_age_ms == b->consumer.ack_straggler_age_ms &&
+           a->groups.threads == b->groups.threads && !config_semaphores_differ(a, b);
 }
 
 /* ---- taking over ---- */
@@ -185,6 +186,9 @@ static enum warren_status change_runtime(const struct reloading *r, struct subsc
         .message_max = (size_t)config->consumer.message_max,
         .memory_max = (size_t)config->consumer.memory_max,
         .straggler_age_ms = (uint32_t)config->consumer.ack_straggler_age_ms,
+        .group_threads = (uint32_t)config->groups.threads,
+        .semaphores = config->semaphores,
+        .semaphore_count = config->semaphore_count,
     };
 
     if (changes.count == 0 && !declares && same_limits(r->running->config, config))

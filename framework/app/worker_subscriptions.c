@@ -163,6 +163,8 @@ static void set_up_run(const struct opening *o)
         .stop_at_gap = strcmp(config->on_gap, "stop") == 0,
         .concurrency = (uint32_t)config->concurrency,
         .arguments = &config->arguments,
+        .uses = config->uses,
+        .use_count = config->use_count,
         .dead_exchange = config->dead_exchange,
         .dead_queue = config->dead_queue,
         .is_stream = is_stream(o->whole->config, config),

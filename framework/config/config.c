@@ -46,6 +46,10 @@ static enum warren_status load(struct config_scope *scope, struct config_private
         return status;
     status = config_subscriptions_read(scope, private, private->config.subscriptions_node);
     if (status == WARREN_OK)
+        status = config_semaphores_read(scope, private, private->config.semaphores_node);
+    if (status == WARREN_OK)
+        status = config_uses_read(scope, private);
+    if (status == WARREN_OK)
         status = config_topology_read(scope, private, private->config.topology_node);
     if (status == WARREN_OK)
         status = config_middlewares_read(scope, private->config.middleware_node,

@@ -76,6 +76,20 @@ struct config_topology {
 const struct config_queue *config_find_queue(const struct config_topology *topology,
                                              const char *name);
 
+/** Most semaphores of a file. */
+#define CONFIG_SEMAPHORES_MAX 256
+
+struct config_semaphore {
+    const char *name;
+    uint32_t size; /* 1 to 1,000,000 */
+};
+
+/** So much of a semaphore. */
+struct config_use {
+    const char *name;
+    uint32_t weight; /* 1 to its size */
+};
+
 /** One link of a chain, or, at the top of the file, the options for all links of that name. */
 struct config_middleware {
     const char *name;                     /* "retry" or "PLUGIN.MIDDLEWARE" */
@@ -112,6 +126,8 @@ struct config_subscription {
 #include "config/options.def"
     const char *dead_exchange; /* where its dead letters go; NULL: dead_letter.enabled is false */
     const char *dead_queue;
+    const struct config_use *uses; /* each semaphore once */
+    size_t use_count;
     const struct config_middleware *chain; /* outermost first; complete after config_chains() */
     size_t chain_count;
     bool own_chain;                   /* it has a list of its own */
@@ -137,6 +153,8 @@ struct config {
     struct config_topology topology; /* as written, and what is added to it: see declared.h */
     const struct config_middleware *middlewares; /* options for all subscriptions, by name */
     size_t middleware_count;
+    const struct config_semaphore *semaphores;
+    size_t semaphore_count;
     const struct config_subscription *subscriptions;
     size_t subscription_count;
     const char *file;
@@ -276,6 +294,8 @@ void config_subscription_changes(const struct config_subscription *before,
 /** Does that row, such as "options"? */
 bool config_subscription_differs(const struct config_subscription *a,
                                  const struct config_subscription *b, const char *name);
+/** Names or sizes. */
+bool config_semaphores_differ(const struct config *a, const struct config *b);
 /** What is written of the topology. */
 bool config_topology_differs(const struct config *a, const struct config *b);
 

@@ -251,10 +251,23 @@ static void write_topology(FILE *out, const struct config_topology *topology)
         }
 }
 
+static void write_semaphores(FILE *out, const struct config *config)
+{
+    if (config->semaphore_count == 0)
+        return;
+    fputs("semaphores:\n", out);
+    for (size_t i = 0; i < config->semaphore_count; i++) {
+        fputs("  ", out);
+        write_text(out, config->semaphores[i].name, false);
+        fprintf(out, ": %u\n", config->semaphores[i].size);
+    }
+}
+
 void config_write_effective(const struct config *config, FILE *out)
 {
     write_options(out, config->private);
     write_topology(out, &config->topology);
+    write_semaphores(out, config);
     if (config->subscription_count)
         fputs("subscriptions:\n", out);
     for (size_t i = 0; i < config->subscription_count; i++)

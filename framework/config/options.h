@@ -132,6 +132,15 @@ enum warren_status config_topology_read(struct config_scope *scope, struct confi
 enum warren_status config_order_read(struct config_scope *scope,
                                      struct config_subscription *subscription);
 
+/* ---- semaphores.c ---- */
+
+/** The `semaphores:` mapping. @node may be NULL: none. */
+enum warren_status config_semaphores_read(struct config_scope *scope,
+                                          struct config_private *private,
+                                          const struct config_node *node);
+/** `uses:` of each subscription, when both are read. */
+enum warren_status config_uses_read(struct config_scope *scope, struct config_private *private);
+
 /* ---- sources.c: values from the YAML file, then the environment, then --set ---- */
 
 /** The scalar options of the document; `topology` and `subscriptions` are left to their files. */

@@ -371,6 +371,36 @@ WARREN_API enum warren_status warren_job_publish_after(struct warren_job *job, c
 WARREN_API enum warren_status warren_job_reply(struct warren_job *job,
                                                const struct warren_message *message);
 
+/**
+ * Have @weight of the semaphore @semaphore, which the top of the worker's YAML has (`semaphores:`),
+ * from now until it is given back: by warren_job_release(), or by warren when the job ends, in
+ * whatever way. Handlers that want some of it, and messages whose subscription uses it (`uses:`),
+ * are served in the order in which they came: so one that wants much is not overtaken by those that
+ * want little. Who has some of one and waits for another may wait for somebody who waits for what
+ * it has: say a time, or take them in the same order everywhere.
+ *
+ * @timeout_ms  the longest wait; 0: none; below 0: as long as the job may take. The job's time
+ *              limit, and the end of a drain, end it in any case
+ * @return      WARREN_OK; WARREN_EFULL: it is not free, and there is to be no wait;
+ *              WARREN_ETIMEOUT; WARREN_ENOTFOUND: there is no such semaphore; WARREN_EINVAL:
+ *              @weight is below 1, or above its size, with what the job has of it and does not give
+ *              back meanwhile (a reload may change that while it waits); WARREN_ECLOSED: in a
+ * function of a group (group.h) that is cancelled, in `before` or `key`, or in a child of fork(2);
+ * WARREN_ENOMEM. But for WARREN_OK nothing is had, and warren_job_error() says why Thread: also
+ * that of a function of one of the job's groups. Since: 0.1.
+ */
+WARREN_API enum warren_status warren_job_acquire(struct warren_job *job, const char *semaphore,
+                                                 int64_t weight, int64_t timeout_ms);
+
+/**
+ * Give back @weight of what warren_job_acquire() has got; not what the subscription uses.
+ *
+ * @return WARREN_OK; WARREN_EINVAL: the job has not acquired so much; WARREN_ENOTFOUND;
+ *         WARREN_ECLOSED (fork(2)). Thread: as above. Since: 0.1
+ */
+WARREN_API enum warren_status warren_job_release(struct warren_job *job, const char *semaphore,
+                                                 int64_t weight);
+
 /** "ack", "retry", "reject", "discard", "requeue"; "unknown" for any other. Since: 0.1. */
 WARREN_API const char *warren_outcome_name(enum warren_outcome outcome);
 

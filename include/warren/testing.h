@@ -30,7 +30,8 @@
  * .so. The chain, the job, the checks of options and the middlewares are those of the worker; what
  * is missing is the broker: nothing is published, dead-lettered or delayed but in this report.
  *
- * Thread: one for each struct warren_test, any; the handler runs on the thread that calls. The
+ * Thread: one for each struct warren_test, any; the handler runs on the thread that calls, and so
+ * do the functions of its groups, unless the options say otherwise. The
  * log's lines go to standard error. NULL in place of a struct warren_test is not looked for. In a
  * child of fork(2) a test is not to be used, for its store stays the parent's; warren_test_free()
  * does nothing there. Elsewhere: the same for one message by hand, `warren invoke`.
@@ -78,6 +79,11 @@ struct warren_test_options {
      * warren_test_settle() add to it; true: it runs, too
      */
     bool clock_runs;
+    /**
+     * Threads for functions of groups (group.h), at most 1024. 0: they run one after the other on
+     * the test's thread, in their order, as all else here. Since: 0.1
+     */
+    size_t group_threads;
 };
 
 /**

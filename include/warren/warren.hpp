@@ -28,7 +28,9 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <deque>
 #include <exception>
+#include <functional>
 #include <initializer_list>
 #include <new>
 #include <stdexcept>
@@ -40,6 +42,7 @@
 
 #include <cxxabi.h>
 
+#include <warren/group.h>
 #include <warren/handler.h>
 #include <warren/metrics.h>
 
@@ -246,6 +249,125 @@ class subscription
 
   private:
     const ::warren_subscription_info *c_;
+};
+
+/* ---- several things at once ---- */
+
+/** A function of a group, while it runs. */
+class group_call
+{
+  public:
+    explicit group_call(::warren_group_call *c) noexcept : c_(c)
+    {
+    }
+    operator ::warren_group_call *() const noexcept
+    {
+        return c_;
+    }
+    bool cancelled() const noexcept
+    {
+        return ::warren_group_cancelled(c_);
+    }
+    std::int64_t time_left_ms() const noexcept
+    {
+        return ::warren_group_time_left_ms(c_);
+    }
+
+  private:
+    ::warren_group_call *c_;
+};
+
+/**
+ * Functions that run at the same time (group.h): of a handler, or inside of another function. An
+ * exception that leaves a function is its failure, with its what() as the error. Who leaves the
+ * scope without having waited cancels them and waits, so they may use what was made before it.
+ */
+class group
+{
+  public:
+    /** @throws warren::error, as warren_group_new(). */
+    explicit group(const job &job, std::uint32_t limit = 0,
+                   ::warren_group_errors errors = WARREN_GROUP_FIRST)
+        : job_(job)
+    {
+        made(::warren_group_new(job_, limit, errors, &c_));
+    }
+    /** Inside of a function of another one of @job. */
+    group(const job &job, const group_call &call, std::uint32_t limit = 0,
+          ::warren_group_errors errors = WARREN_GROUP_FIRST)
+        : job_(job), nested_(true)
+    {
+        made(::warren_group_within(call, limit, errors, &c_));
+    }
+    group(const group &) = delete;
+    group &operator=(const group &) = delete;
+    ~group()
+    {
+        if (!open_)
+            return;
+        ::warren_group_cancel(c_);
+        ::warren_group_wait(c_);
+    }
+    operator ::warren_group *() const noexcept
+    {
+        return c_;
+    }
+
+    /** @return false: it will not run, for the group is cancelled. @throws std::bad_alloc */
+    bool run(std::function<void(group_call &)> function)
+    {
+        functions_.push_back(std::move(function));
+        open_ = true;
+        ::warren_status status = ::warren_group_run(c_, enter, &functions_.back());
+        if (status == WARREN_ENOMEM)
+            throw std::bad_alloc();
+        return status == WARREN_OK;
+    }
+    /** @throws warren::error, with the status and the words of the first function that failed. */
+    void wait()
+    {
+        open_ = false;
+        ::warren_status status = ::warren_group_wait(c_);
+        const char *why = nested_ || status == WARREN_OK ? nullptr : ::warren_job_error(job_);
+        functions_.clear();
+        if (status != WARREN_OK)
+            throw error(status, why ? why : ::warren_status_name(status));
+    }
+
+  private:
+    static ::warren_status enter(::warren_group_call *c, void *user)
+    {
+        group_call call(c);
+
+        try {
+            (*static_cast<std::function<void(group_call &)> *>(user))(call);
+            return WARREN_OK;
+        } catch (const error &failed) {
+            ::warren_group_fail(c, "%.1024s", failed.what());
+            return failed.status();
+        } catch (const std::exception &failed) {
+            const char *what = failed.what();
+            ::warren_group_fail(c, "%.1024s",
+                                what && *what ? what : "an exception that says nothing");
+            return WARREN_EIO;
+        } catch (abi::__forced_unwind &) {
+            throw;
+        } catch (...) {
+            ::warren_group_fail(c, "an exception that is no std::exception");
+            return WARREN_EIO;
+        }
+    }
+    static void made(::warren_status status)
+    {
+        if (status != WARREN_OK)
+            throw error(status, std::string("group: ") + ::warren_status_name(status));
+    }
+
+    job job_;
+    ::warren_group *c_ = nullptr;
+    bool nested_ = false;
+    bool open_ = false;
+    std::deque<std::function<void(group_call &)>> functions_;
 };
 
 /* ---- from C++ to the rows of a plugin ---- */

@@ -214,9 +214,8 @@ static void a_fault_beside_idempotency(void **state)
 /* ---- the hard limit ---- */
 
 /* A handler that never returns is told of with its calls, and costs its message alone. */
-static void a_handler_that_hangs(void **state)
+static void assert_one_hangs(struct fixture *fixture, const char *guilty)
 {
-    struct fixture *fixture = *state;
     char *chain = text("log, {retry: {policy: immediate}}, "
                        "{deadline: {limit: 100ms, hard_limit: %ds}}, recover",
                        slowness());
@@ -224,7 +223,7 @@ static void a_handler_that_hangs(void **state)
     peer_declare(fixture->peer, fixture->queue, "quorum");
     make_worker(fixture, chain, "");
     free(chain);
-    publish_all(fixture, "hang", GUILTY);
+    publish_all(fixture, guilty, GUILTY);
     worker_consume(fixture->worker, 1);
     await_dead_letter(fixture);
     assert_true(WAIT_FOR(all_done(fixture) == MESSAGES - 1, PATIENCE_MS));
@@ -237,7 +236,7 @@ static void a_handler_that_hangs(void **state)
         WAIT_FOR(worker_logged(fixture->worker, "msg=backtrace", " hang+0x") >= 2, PATIENCE_MS));
     assert_dead_letter(fixture,
                        &(struct letter){.id = "m-20",
-                                        .body = "hang",
+                                        .body = guilty,
                                         .function = " hang+0x",
                                         .attempts = "2",
                                         .error = "the handler did not return by its hard limit, "
@@ -245,6 +244,24 @@ static void a_handler_that_hangs(void **state)
     assert_true(WAIT_FOR(started(fixture, NULL) == 3, PATIENCE_MS));
     assert_int_equal(worker_stop(fixture->worker), 0);
     assert_int_equal(peer_count(fixture->peer, fixture->queue), 0);
+}
+
+static void a_handler_that_hangs(void **state)
+{
+    assert_one_hangs(*state, "hang");
+}
+
+/* ---- functions of groups, on threads beside the handler's ---- */
+
+static void a_fault_in_a_group(void **state)
+{
+    assert_one_crashes(*state, "group-segv", "SIGSEGV", " read_nowhere+0x");
+}
+
+/* It is that function which is asked where it is. */
+static void a_function_of_a_group_that_hangs(void **state)
+{
+    assert_one_hangs(*state, "group-hang");
 }
 
 /* ---- SIGKILL ---- */
@@ -395,6 +412,8 @@ int main(void)
         TEST(a_stack_overflow),
         TEST(a_fault_beside_idempotency),
         TEST(a_handler_that_hangs),
+        TEST(a_fault_in_a_group),
+        TEST(a_function_of_a_group_that_hangs),
         TEST(a_message_that_kills_the_process),
         TEST(a_message_that_kills_beside_others),
         TEST(what_is_handled_beside_a_suspect),

@@ -26,6 +26,7 @@ static struct {
     struct warren_series *series;
     struct warren_job *job; /* in a handler, while it runs */
     const struct warren_link *next;
+    struct warren_group *group;                  /* of the job */
     const struct warren_subscription_info *info; /* of its `open` */
     struct warren_passage *passage;
     struct warren_error error;
@@ -498,6 +499,46 @@ ASK(job_after_null, of(warren_job_publish_after(w.job, "", "q", NULL, 5)))
 ASK(job_after_here, of(warren_job_publish_after(w.job, "", Q, &message, 5000)))
 ASK(job_reply_null, of(warren_job_reply(w.job, NULL)))
 ASK(job_reply_here, of(warren_job_reply(w.job, &message)))
+ASK(acquire_null, of(warren_job_acquire(w.job, NULL, 1, 0)))
+ASK(acquire_here, of(warren_job_acquire(w.job, "db", 1, 0)))
+ASK(acquire_wrong, (warren_job_acquire(w.job, "dbb", 1, 0), warren_job_error(w.job)))
+ASK(release_null, of(warren_job_release(w.job, NULL, 1)))
+ASK(release_here, of(warren_job_release(w.job, "db", 1)))
+ASK(release_wrong, (warren_job_release(w.job, "db", 1), warren_job_error(w.job)))
+
+static enum warren_status do_nothing(struct warren_group_call *call, void *user)
+{
+    (void)call;
+    (void)user;
+    return WARREN_OK;
+}
+
+static struct warren_group *some_group;
+
+static const char *cancel_group(struct warren_group *group)
+{
+    warren_group_cancel(group);
+    return "nothing";
+}
+
+static const char *failures_of(const struct warren_group *group)
+{
+    size_t count = 1;
+
+    return yes(!warren_group_failures(group, &count) && count == 0);
+}
+
+ASK(group_null, of(warren_group_new(w.job, 1, WARREN_GROUP_FIRST, NULL)))
+ASK(group_here, of(warren_group_new(w.job, 1, WARREN_GROUP_FIRST, &some_group)))
+ASK(within_null, of(warren_group_within(NULL, 1, WARREN_GROUP_FIRST, &some_group)))
+ASK(group_run_null, of(warren_group_run(w.group, NULL, NULL)))
+ASK(group_run_here, of(warren_group_run(w.group, do_nothing, NULL)))
+ASK(group_wait_null, of(warren_group_wait(NULL)))
+ASK(group_wait_here, of(warren_group_wait(w.group)))
+ASK(group_cancel_null, cancel_group(NULL))
+ASK(group_cancel_here, cancel_group(w.group))
+ASK(failures_null, failures_of(NULL))
+ASK(failures_here, failures_of(w.group))
 ASK(body_here, yes(warren_job_body(w.job).len == 4))
 ASK(properties_here, warren_job_properties(w.job)->reply_to)
 ASK(text_here, yes(warren_job_text(w.job, "two").len == 3 && !warren_job_text(w.job, NULL).data))
@@ -531,6 +572,8 @@ ASK(outcome_wrong, warren_outcome_name((enum warren_outcome)99))
 #define NO_JOB        SAYS("In a receipt's callback there is no job")
 #define NULL_JOB      SAYS("NULL in place of a job, its options or its info is not looked for")
 #define NULL_PASSAGE  SAYS("NULL in place of a job or a passage is not looked for")
+#define NULL_CALL       SAYS("NULL in place of a call is not looked for")
+#define CLOSED_IN_CHILD SAYS("fork(2): in a child WARREN_ECLOSED, and nothing happens")
 #define NULL_TEST     SAYS("NULL in place of a struct warren_test is not looked for")
 #define INHERITED     SAYS("In a child of fork(2) a test is not to be used")
 #define LONG_CALL                                                                                  \
@@ -658,6 +701,22 @@ static const struct row rows[] = {
      {job_after_wrong, "routing key"}},
     {"warren_job_reply", {job_reply_null, "invalid"}, NO_JOB, {job_reply_here, "closed"},
      {job_reply_wrong, "content_type"}},
+    {"warren_job_acquire", {acquire_null, "invalid"}, NO_JOB, {acquire_here, "closed"},
+     {acquire_wrong, "did you mean 'db'?"}},
+    {"warren_job_release", {release_null, "invalid"}, NO_JOB, {release_here, "closed"},
+     {release_wrong, "of semaphore db"}},
+    /* group.h */
+    {"warren_group_new", {group_null, "invalid"}, NO_JOB, {group_here, "closed"}, NO_WORDS},
+    {"warren_group_within", {within_null, "invalid"}, NO_JOB, CLOSED_IN_CHILD, NO_WORDS},
+    {"warren_group_run", {group_run_null, "invalid"}, NO_JOB, {group_run_here, "closed"}, NO_WORDS},
+    {"warren_group_wait", {group_wait_null, "invalid"}, NO_JOB, {group_wait_here, "closed"},
+     NO_WORDS},
+    {"warren_group_cancel", {group_cancel_null, "nothing"}, NO_JOB, {group_cancel_here, "nothing"},
+     NO_WORDS},
+    {"warren_group_failures", {failures_null, "yes"}, NO_JOB, {failures_here, "yes"}, NO_WORDS},
+    {"warren_group_cancelled", NULL_CALL, NO_JOB, CLOSED_IN_CHILD, NO_WORDS},
+    {"warren_group_time_left_ms", NULL_CALL, NO_JOB, CLOSED_IN_CHILD, NO_WORDS},
+    {"warren_group_fail", NULL_CALL, NO_JOB, CLOSED_IN_CHILD, NO_WORDS},
     /* middleware.h */
     OWN_JOB("warren_passage_go", passage_here, "nothing"),
     OWN_JOB("warren_passage_settle", passage_here, "nothing"),
@@ -733,6 +792,7 @@ static bool needs_job(const struct row *row)
 {
     return strncmp(row->name, "warren_job_", 11) == 0 || strcmp(row->name, "warren_panic") == 0 ||
            strncmp(row->name, "warren_options_", 15) == 0 ||
+           strncmp(row->name, "warren_group_", 13) == 0 ||
            strncmp(row->name, "warren_passage_", 15) == 0;
 }
 
@@ -924,6 +984,8 @@ static enum warren_outcome ask_all(struct warren_job *job, void *state)
 {
     (void)state;
     w.job = job;
+    if (warren_group_new(job, 1, WARREN_GROUP_FIRST, &w.group) != WARREN_OK)
+        return WARREN_REJECT;
     for (size_t i = 0; i < ROWS; i++) {
         if (!needs_job(&rows[i]))
             continue;
@@ -960,6 +1022,7 @@ static struct warren_worker *new_worker(const char *chain)
     char *yaml = text("broker: {uri: '%s'}\n"
                       "store: {path: '%s/store.db'}\n"
                       "log: {level: error}\n"
+                      "semaphores: {db: 1}\n"
                       "subscriptions: [{queue: %s, handler: ask.all, middleware: [%s]}]\n",
                       w.fixture->broker->uri, w.fixture->directory, w.fixture->queue, chain);
 

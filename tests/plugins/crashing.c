@@ -19,7 +19,8 @@
  *   "leave"                    pthread_exit(3), which ends the thread
  *   "cancel"                   pthread_cancel(3) of its own thread, works, then acks
  *   "stay"                     does not return before it is delivered again
- *   "key-segv" "key-overflow"  crashing.keyed: the fault in `key`; else the key is the body
+ *   "group-segv" "group-hang" ... the same in a function of a group, on a thread beside the
+ * handler's "key-segv" "key-overflow"  crashing.keyed: the fault in `key`; else the key is the body
  *   "before-segv"              the fault in `before` of the middleware crashing.ahead
  *   "slow"                     works for `slow`, then acks
  *   any other                  works for `work`, then acks
@@ -38,6 +39,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <warren/group.h>
 #include <warren/middleware.h>
 
 struct crashing {
@@ -296,6 +298,46 @@ static bool pass_on(struct warren_job *job, const char *to)
     return !*to || warren_job_publish(job, "", to, &copy) == WARREN_OK;
 }
 
+/* ---- in a function of a group ---- */
+
+struct ending {
+    void (*end)(void);
+    bool begun; /* guarded by the lock */
+};
+
+static enum warren_status end_in_group(struct warren_group_call *call, void *user)
+{
+    struct ending *ending = user;
+
+    (void)call;
+    pthread_mutex_lock(&lock);
+    ending->begun = true;
+    pthread_mutex_unlock(&lock);
+    ending->end();
+    return WARREN_OK;
+}
+
+static void crash_in_group(struct warren_job *job, const char *word)
+{
+    struct ending ending = {.end = NULL};
+    struct warren_group *group;
+    bool begun = false;
+
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (strcmp(word, ends[i].word) == 0)
+            ending.end = ends[i].end;
+    if (!ending.end || warren_group_new(job, 0, WARREN_GROUP_FIRST, &group) != WARREN_OK)
+        return;
+    warren_group_run(group, end_in_group, &ending);
+    while (!begun) { /* else this thread would run it, while it waits */
+        work(1);
+        pthread_mutex_lock(&lock);
+        begun = ending.begun;
+        pthread_mutex_unlock(&lock);
+    }
+    warren_group_wait(group);
+}
+
 static enum warren_outcome run(struct warren_job *job, void *state)
 {
     struct crashing *crashing = state;
@@ -310,6 +352,8 @@ static enum warren_outcome run(struct warren_job *job, void *state)
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         if (says(body, ends[i].word))
             ends[i].end();
+    if (begins(body, "group-", what, sizeof what))
+        crash_in_group(job, what);
     if (says(body, "fail")) {
         warren_job_retry_after(job, crashing->again_ms);
         return WARREN_RETRY;

@@ -27,6 +27,13 @@ enum publish_end {
     PUBLISH_REFUSED      /* something is refused for good, such as for a missing exchange */
 };
 
+/** What an attempt has of semaphores. */
+enum weighs {
+    WEIGHS_NOT,
+    WEIGHS_ALL,    /* what its edition wants */
+    WEIGHS_NOTHING /* it has put that down, and is among those that had it all the same */
+};
+
 struct owed;
 struct attempt_trace;
 struct edition;
@@ -37,6 +44,7 @@ struct attempt {
     bool forgiven;           /* the last attempt does not count */
     uint8_t outcome;         /* enum warren_outcome, once handled */
     bool reserved;           /* it has a place among those held for a retry */
+    uint8_t weighs;          /* enum weighs */
     uint8_t relay;           /* enum relay_state */
     uint8_t relay_result;    /* RELAY_FAILED: enum warren_result, unless it was not accepted */
     uint16_t relay_code;     /* of that result */
@@ -46,17 +54,19 @@ struct attempt {
     bool suspect;            /* the flight recorder knows it, so it goes back as it is: no copy */
     uint32_t note;           /* of the flight recorder about this message; 0: none */
     int64_t first_failure_s; /* when the first of these ended, since 1970; 0: there was none */
-    int64_t arrived_ns;      /* when it was given to the subscription */
-    int64_t first_ns;        /* when the first attempt began, as far as known; 0: there was none */
-    bool first_moved;        /* to one of an earlier process */
-    int64_t retry_at_ms;     /* with the outcome WARREN_RETRY: not before this; -1: whenever */
-    atomic_uint holds;       /* the handler, and each of its publishes without a receipt */
-    uint8_t publish_end;     /* enum publish_end */
-    uint8_t unconfirmed;     /* attempts that ended as PUBLISH_UNCONFIRMED; not above 255 */
-    uint8_t in_part;         /* of these, in which something was confirmed; not above 255 */
-    bool publish_returned;   /* the attempt failed after it was over: see
-                                consume/job/returned_publish.h */
-    char *unpublished;       /* what of it, and why; owned. NULL: nothing, or no memory */
+    uint64_t place;          /* in the line for semaphores, from when it came there: */
+    int64_t in_line_ns;
+    int64_t arrived_ns;    /* when it was given to the subscription */
+    int64_t first_ns;      /* when the first attempt began, as far as known; 0: there was none */
+    bool first_moved;      /* to one of an earlier process */
+    int64_t retry_at_ms;   /* with the outcome WARREN_RETRY: not before this; -1: whenever */
+    atomic_uint holds;     /* the handler, and each of its publishes without a receipt */
+    uint8_t publish_end;   /* enum publish_end */
+    uint8_t unconfirmed;   /* attempts that ended as PUBLISH_UNCONFIRMED; not above 255 */
+    uint8_t in_part;       /* of these, in which something was confirmed; not above 255 */
+    bool publish_returned; /* the attempt failed after it was over: see
+                              consume/job/returned_publish.h */
+    char *unpublished;     /* what of it, and why; owned. NULL: nothing, or no memory */
     struct owed *owed; /* for a copy in its place: see consume/relay/owed.h. One piece of memory,
                           owned; NULL: nothing, or no memory */
     struct attempt_trace *trace; /* see consume/job/job_span.h; owned. NULL: it is not sampled */

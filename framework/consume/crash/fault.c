@@ -125,6 +125,24 @@ static void park(struct flight_worker *worker)
         fault_sleep_ms(INT64_C(3600000));
 }
 
+/* Several threads may work for one handler: the first one reports, and sees to the end. */
+static bool is_reporter(struct flight_worker *worker)
+{
+    pid_t thread = (pid_t)syscall(SYS_gettid);
+    pid_t nobody = 0;
+
+    return atomic_compare_exchange_strong(&worker->reporter, &nobody, thread) || nobody == thread;
+}
+
+/* Another one does that. */
+static void park_beside(void) __attribute__((noreturn));
+static void park_beside(void)
+{
+    block_all();
+    for (;;)
+        fault_sleep_ms(INT64_C(3600000));
+}
+
 static void write_calls(struct flight_worker *worker)
 {
     struct flight_report *report = flight_report_of(worker);
@@ -212,6 +230,8 @@ static void on_fault(int signal, siginfo_t *info, void *context)
         errno = before;
         return;
     }
+    if (!is_reporter(worker))
+        park_beside();
     if (worker->step == NOT_YET) {
         worker->step = TOLD;
         flight_crashed(worker, signal, info->si_code, address_of(signal, info));
@@ -226,7 +246,8 @@ static void on_tell(int signal, siginfo_t *info, void *context)
 
     (void)signal;
     if (!worker || worker->step != NOT_YET || !fault_is_ours(worker->flight, info) ||
-        (atomic_load(&worker->slot->state) & FLIGHT_STATE_MASK) != FLIGHT_STUCK)
+        (atomic_load(&worker->slot->state) & FLIGHT_STATE_MASK) != FLIGHT_STUCK ||
+        !is_reporter(worker))
         return;
     worker->step = TOLD;
     tell_and_park(worker, context);
@@ -235,6 +256,8 @@ static void on_tell(int signal, siginfo_t *info, void *context)
 void fault_given_up(struct flight_worker *worker)
 {
     block_all();
+    if (!is_reporter(worker))
+        park_beside();
     worker->step = TOLD;
     tell_and_park(worker, NULL);
 }
@@ -252,6 +275,8 @@ static void on_thread_end(void *value)
     if (worker->flight->pid != getpid() || !flight_is_up(worker))
         return;
     block_all();
+    if (!is_reporter(worker))
+        park_beside();
     worker->step = UNWOUND;
     flight_crashed(worker, 0, 0, NULL);
     tell_and_park(worker, NULL);
@@ -389,6 +414,19 @@ void fault_thread_end(struct flight_worker *worker)
     self = NULL;
     pthread_setspecific(end_key, NULL);
     atomic_store(&worker->thread, 0);
+}
+
+void fault_beside_begin(void)
+{
+    fault_stack_begin();
+    pthread_once(&end_once, make_end_key);
+    allow_tell_signal();
+}
+
+void fault_beside(struct flight_worker *worker)
+{
+    self = worker;
+    pthread_setspecific(end_key, worker);
 }
 
 void fault_watch(struct flight_worker *worker)

@@ -4,7 +4,7 @@
  * it.
  *
  * A handler that ends its thread (pthread_exit(3)) is treated as one that crashed, without a
- * signal.
+ * signal. So is a function of a handler's group (warren/group.h), on whatever thread it runs.
  *
  * A fault of warren's own threads outside of a handler makes the process fall (flight_recorder.h):
  * what it says is written, and the process executes itself at once, if it may; nothing of it can be
@@ -62,6 +62,13 @@ void fault_stack_end(void);
 /** This thread, which has such a stack, is @worker's from now on. */
 void fault_thread_begin(struct flight_worker *worker);
 void fault_thread_end(struct flight_worker *worker);
+/**
+ * A thread that runs functions of handlers beside these: it gets such a stack, and ends with
+ * fault_stack_end(). Then what happens between fault_beside() and fault_beside(NULL) is @worker's,
+ * as on its own thread. Of several threads that crash for one worker, the first one reports.
+ */
+void fault_beside_begin(void);
+void fault_beside(struct flight_worker *worker);
 /** The loop's thread: what happens until the next call is @worker's; NULL: nobody's. */
 void fault_watch(struct flight_worker *worker);
 /** flight_end() came too late: report where the thread is, and do nothing more. */

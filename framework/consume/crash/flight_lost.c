@@ -143,6 +143,7 @@ void flight_reported(struct flight_worker *w)
 static void give_up(struct flight_worker *w, int64_t now_ms)
 {
     uint64_t state = atomic_load(&w->slot->state);
+    pid_t thread;
 
     /* In this order: a handler that begins meanwhile has another state. */
     if ((state & FLIGHT_STATE_MASK) != FLIGHT_RUNNING || atomic_load(&w->hard_ms) > now_ms)
@@ -153,7 +154,8 @@ static void give_up(struct flight_worker *w, int64_t now_ms)
     flight_count(w->flight, TALLY_LIMIT);
     report_loss(w, FLIGHT_LIMIT, 0, 0, NULL);
     lose(w);
-    syscall(SYS_tgkill, getpid(), atomic_load(&w->thread), FAULT_TELL_SIGNAL);
+    thread = atomic_load(&w->waits_for);
+    syscall(SYS_tgkill, getpid(), thread ? thread : atomic_load(&w->thread), FAULT_TELL_SIGNAL);
 }
 
 int64_t flight_watch(struct flight *f, int64_t now_ms)

@@ -54,10 +54,13 @@ struct flight_worker {
     _Atomic int64_t begun_ns;        /* of the last attempt, by the worker's clock */
     _Atomic int64_t hard_ms;         /* by the worker's clock; INT64_MAX: none */
     _Atomic pid_t thread;            /* 0: not started */
+    _Atomic pid_t waits_for;         /* of its job, while it sleeps until that is done: who says
+                                        where the handler is; 0: it says so itself */
+    _Atomic pid_t reporter;          /* the thread that has crashed first, or was asked; 0: none */
     _Atomic uint32_t *lost;          /* of the subscription: counts threads that do not come back */
     atomic_bool taken;
-    bool inside;   /* of the exclusive gate */
-    unsigned step; /* of the fault that is being reported; see fault.c */
+    bool inside;      /* of the exclusive gate */
+    atomic_uint step; /* of the fault that is being reported; see fault.c */
     uint32_t call_count;
     void *calls[BACKTRACE_CALLS];
 };
@@ -137,6 +140,12 @@ static inline bool flight_is_up(const struct flight_worker *worker)
 }
 /** Has a handler of this process @message now? Thread: any. */
 bool flight_has(const struct flight *flight, const struct identity *message);
+/** Has its handler crashed, or been given up? Thread: any. */
+static inline bool flight_is_lost(const struct flight_worker *worker)
+{
+    return (atomic_load_explicit(&worker->slot->state, memory_order_relaxed) & FLIGHT_STATE_MASK) >=
+           FLIGHT_CRASHED;
+}
 /** The handler shall have returned by @until_ms of the worker's clock, @limit_ms after now. */
 void flight_limit(struct flight_worker *worker, int64_t until_ms, int64_t limit_ms);
 

@@ -18,9 +18,12 @@ static enum warren_outcome call_handler(struct warren_job *job, const struct war
                                         void *state)
 {
     const struct chain *chain = state;
+    const struct warren_group *before = job->groups.first;
     enum warren_outcome outcome = known(job, chain->handler->handle(job, chain->state));
 
     (void)next;
+    if (job->groups.first != before)
+        outcome = job_groups_ended(job, before, outcome, true);
     if (outcome == WARREN_RETRY)
         job_forgive_unpublished(job);
     return outcome;
@@ -58,7 +61,18 @@ void chain_done(struct chain *chain)
 
 enum warren_outcome chain_run(const struct chain *chain, struct warren_job *job)
 {
-    return known(job, warren_next(job, chain->links));
+    enum warren_outcome outcome;
+
+    job->runs = true;
+    if (job->attempt->weighs != WEIGHS_NOT)
+        job_hold_uses(job);
+    outcome = known(job, warren_next(job, chain->links));
+    if (job->groups.first)
+        outcome = job_groups_ended(job, NULL, outcome, false);
+    if (job->hold.any)
+        job_give_back(job);
+    job->runs = false;
+    return outcome;
 }
 
 /* ---- a returned publish ---- */

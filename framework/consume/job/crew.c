@@ -111,6 +111,16 @@ int64_t crew_overdue_ms(const struct crew *crew, int64_t now_ms)
     return longest_ms;
 }
 
+void crew_give_back_lost(struct crew *crew)
+{
+    for (uint32_t i = 0; i < crew->concurrency; i++) {
+        struct warren_job *job = job_of(crew, i);
+
+        if (job->worker && flight_is_lost(job->worker))
+            semaphores_lose(crew->source->semaphores, &job->hold);
+    }
+}
+
 void crew_deadline_moved(struct crew *crew)
 {
     for (uint32_t i = 0; i < crew->concurrency; i++)

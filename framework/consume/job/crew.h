@@ -47,6 +47,10 @@ void crew_ran(struct crew *crew, uint32_t worker, int64_t took_ns);
  * 0: none does. */
 int64_t crew_overdue_ms(const struct crew *crew, int64_t now_ms);
 
+/** Workers whose threads are lost: what their jobs hold of semaphores is given back. Thread: any;
+ * harmless to repeat. */
+void crew_give_back_lost(struct crew *crew);
+
 /** The source's deadline has become an earlier one. */
 void crew_deadline_moved(struct crew *crew);
 

@@ -1,5 +1,7 @@
 #include "consume/job/edition.h"
 
+#include <stdlib.h>
+
 enum warren_status edition_init(struct edition *edition, const struct chain_member *members,
                                 size_t count, const struct warren_handler *handler, void *state)
 {
@@ -13,4 +15,7 @@ void edition_done(struct edition *edition)
 {
     chain_done(&edition->chain);
     chain_done(&edition->returned_publish);
+    free(edition->wants);
+    edition->wants = NULL;
+    edition->want_count = 0;
 }

@@ -6,6 +6,7 @@
 #ifndef WARREN_CONSUME_EDITION_H
 #define WARREN_CONSUME_EDITION_H
 
+#include "base/weights.h"
 #include "consume/job/chain.h"
 #include "consume/relay/relay.h"
 
@@ -13,7 +14,9 @@ struct edition {
     struct chain chain;            /* with the handler, and its state */
     struct chain returned_publish; /* its judges: see chain.h */
     struct relay relay;
-    bool has_relay; /* else nothing can be published in a delivery's place */
+    bool has_relay;             /* else nothing can be published in a delivery's place */
+    struct weights_want *wants; /* of semaphores, while a message is handled; owned, may be NULL */
+    size_t want_count;
 };
 
 /**

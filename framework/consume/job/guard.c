@@ -234,9 +234,12 @@ enum warren_outcome guard_run(struct guard *guard, uint32_t index, struct warren
     if (flight_suspects(flight) == 0 && !flight_is_narrow(flight))
         return run(guard, worker, job, chain, &message, message_id, false, suspicion.crashes);
     way = way_of(flight, &suspicion);
+    job_put_down_uses(job);
     if (!exclusive_gate_enter(&flight->exclusive_gate, way))
         return WARREN_REQUEUE;
     worker->inside = true;
+    if (way == EXCLUSIVE_GATE_BESIDE) /* else nobody runs who could have any of it */
+        job_take_up_uses(job);
     if (way == EXCLUSIVE_GATE_SUSPECT)
         report(job, &suspicion, WARREN_LOG_WARN, "suspected message runs alone");
     if (way != EXCLUSIVE_GATE_BESIDE && guard->options.wait_for_acks)

@@ -32,6 +32,7 @@ void job_free(struct warren_job *job)
         return;
     arena_done(&job->arena);
     job_alarm_done(&job->alarm);
+    semaphore_hold_done(&job->hold);
     free(job);
 }
 

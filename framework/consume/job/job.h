@@ -20,6 +20,7 @@
 #include "consume/attempt/attempt.h"
 #include "consume/job/edition.h"
 #include "consume/job/failure_groups.h"
+#include "consume/job/semaphores.h"
 #include "consume/relay/relay.h"
 #include "consume/relay/settlement.h"
 
@@ -45,6 +46,14 @@ typedef enum warren_status job_append_fn(struct warren_publisher *publisher,
                                          const struct arena *texts, int64_t delay_ms,
                                          struct warren_outbox *outbox, struct warren_error *error);
 
+struct pool;
+
+/** The groups of functions that somebody has made: see job_group.h. All zero: none. */
+struct group_owner {
+    struct warren_group *first; /* the newest */
+    uint32_t count;
+};
+
 /** What all jobs of a subscription have in common. Outlives them. */
 struct job_source {
     const char *queue;
@@ -67,6 +76,10 @@ struct job_source {
     bool broker_counts;              /* the broker's count of deliveries adds to the attempts */
     struct failure_groups *failures; /* where failed attempts are told of; NULL: nowhere */
     struct tracer *tracer;           /* NULL: there are no spans */
+    struct pool *pool;               /* runs the functions of groups; NULL: there are none */
+    struct semaphores *semaphores;   /* NULL: there are none */
+    /** An attempt has given back what its subscription uses of them. Any thread; may be NULL. */
+    void (*unweighed)(void *user);
 };
 
 /* The timer behind warren_job_cancel_fd(): it needs no loop, and jobs that do not ask pay nothing.
@@ -99,6 +112,7 @@ struct warren_job {
     job_transaction_fn *give_transaction; /* NULL: there is none to be had */
     void *transaction_user;
     struct warren_outbox *outbox; /* of the transaction; NULL: what is published cannot be part */
+    struct group_owner groups;
     const char *untaken; /* what the publisher did not take, for no fault of the message; NULL:
                             nothing. In the arena */
     const char *signal;  /* that ended the attempt; NULL: none. In the arena */
@@ -106,6 +120,7 @@ struct warren_job {
     bool in_transaction; /* the transaction was had */
     bool forgiven;
     bool duplicate; /* handled before */
+    bool runs;      /* its chain does, on this thread: what it gets then is given back at the end */
     bool published; /* the publisher has taken something, and its receipt comes */
     bool decoded;
     bool history_known;
@@ -118,6 +133,7 @@ struct warren_job {
     bool has_earlier;                    /* if there was one */
     struct arena arena;
     struct job_alarm alarm;
+    struct semaphore_hold hold;
     char reason[JOB_REASON_SIZE]; /* why it is rejected; "": the handler said so */
     char error[JOB_ERROR_SIZE];
 };
@@ -162,6 +178,29 @@ struct warren_bytes job_message_id(struct warren_job *job);
  * place, or leave it to the loop to hand it back; see attempt->relay, retry_at_ms and reserved.
  */
 void job_relay(struct warren_job *job);
+
+/** The chain is about to run, and its attempt has what its subscription uses of semaphores. */
+void job_hold_uses(struct warren_job *job);
+/**
+ * The thread is about to wait for a gate, and those that it waits for may wait for semaphores: what
+ * the attempt has is given back; and taken again, for which the thread waits.
+ */
+void job_put_down_uses(struct warren_job *job);
+void job_take_up_uses(struct warren_job *job);
+/** It has run: what the job holds of semaphores is given back. */
+void job_give_back(struct warren_job *job);
+
+/**
+ * The handler, or the whole chain, has answered @outcome: what it has not waited for of its groups
+ * up to @until, which stays, is cancelled and waited for.
+ *
+ * @panics  whoever has called it can be unwound
+ * @return  @outcome; or WARREN_RETRY, for it was WARREN_ACK, and something of them is left
+ */
+enum warren_outcome job_groups_ended(struct warren_job *job, const struct warren_group *until,
+                                     enum warren_outcome outcome, bool panics);
+/** The attempt is given up: all of them are cancelled and waited for. */
+void job_groups_drop(struct warren_job *job);
 
 void job_alarm_init(struct job_alarm *alarm);
 void job_alarm_done(struct job_alarm *alarm);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "consume/job/job.h"
+#include "consume/job/job_group.h"
 
 /* ---- memory and error of a job ---- */
 
@@ -138,16 +139,32 @@ static void die(struct warren_job *job)
     abort();
 }
 
+/* On whatever thread: the job itself is not touched. */
+__attribute__((noreturn, format(printf, 2, 0))) static void
+panic_in_group(struct warren_group_call *call, const char *format, va_list arguments)
+{
+    char text[JOB_ERROR_SIZE];
+
+    vsnprintf(text, sizeof text, format, arguments);
+    memcpy(call->error, text, strlen(text) + 1);
+    group_call_panic(call);
+}
+
 void warren_panic(struct warren_job *job, const char *format, ...)
 {
+    struct warren_group_call *call = group_call_current(job);
     struct warren_recovery *recovery = job->recovery;
     va_list arguments;
 
     va_start(arguments, format);
+    if (call)
+        panic_in_group(call, format, arguments); /* NOLINT: it does not return, nor does va_end */
     job_fail_with(job, format, arguments);
     va_end(arguments);
     if (!recovery)
         die(job);
+    if (job->groups.first) /* they may use what is on the stack that goes */
+        job_groups_drop(job);
     job->recovery = recovery->outer;
     longjmp(recovery->at, 1);
 }

@@ -109,6 +109,8 @@ void job_deadline_moved(struct warren_job *job)
     if (job->alarm.in_use)
         set_alarm(job);
     pthread_mutex_unlock(&job->alarm.lock);
+    if (job->source->semaphores) /* in whose line it may wait */
+        semaphores_look(job->source->semaphores);
 }
 
 void warren_job_limit(struct warren_job *job, int64_t end_ms)

@@ -185,6 +185,10 @@ static enum look_state state_of(const struct subscription *s, struct subscriptio
         BECAUSE(look, "%u messages wait for %s", s->admission.waiting.count, s->admission.closed);
         return LOOK_HELD;
     }
+    if (s->uses.stands && atomic_load(&s->uses.out) == 0) {
+        BECAUSE(look, "%u messages wait for semaphores, which others have", s->uses.waiting.count);
+        return LOOK_HELD;
+    }
     return is_starved(s, look->silent_ms, now_ms) ? why_starved(s, look) : LOOK_CONSUMING;
 }
 

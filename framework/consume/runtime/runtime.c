@@ -145,6 +145,8 @@ static void stop(void *arg)
     struct runtime *r = arg;
 
     drain_begin(r);
+    for (size_t i = 0; i < r->subscription_count; i++)
+        crew_give_back_lost(&r->subscriptions[i]->crew);
     drain_progress(r);
 }
 
@@ -203,6 +205,10 @@ static enum warren_status make_parts(struct runtime *r, const struct runtime_opt
         connection_new(r->loop, options->connection, &connection_events, r, &r->connection, error);
     if (status != WARREN_OK)
         return status;
+    status = semaphores_reserve(&r->semaphores, options->semaphores, options->semaphore_count);
+    if (status != WARREN_OK)
+        return error_set(error, status, "no memory for the semaphores");
+    semaphores_set(&r->semaphores, options->semaphores, options->semaphore_count);
     status =
         topology_new(r->connection, options->topology, &runtime_topology_events, r, &r->topology);
     if (status != WARREN_OK)
@@ -237,6 +243,8 @@ enum warren_status runtime_new(const struct runtime_options *options,
     r->straggler_age_ms = options->straggler_age_ms;
     r->drain_timeout_ms = options->drain_timeout_ms;
     r->flight = options->flight;
+    semaphores_init(&r->semaphores);
+    pool_init(&r->pool, options->group_threads, options->flight != NULL);
     failure_groups_init(&r->failures);
     loop_task_init(&r->stop, stop, r);
     loop_task_init(&r->abort, abort_now, r);
@@ -297,6 +305,8 @@ void runtime_rest(struct runtime *r)
     runtime_join(r);
     for (size_t i = 0; r->drain.unfinished == 0 && i < r->subscription_count; i++)
         runner_stop(r->subscriptions[i]->runner);
+    if (r->drain.unfinished == 0)
+        pool_stop(&r->pool);
 }
 
 void runtime_free(struct runtime *r)
@@ -326,6 +336,8 @@ void runtime_free(struct runtime *r)
     pthread_mutex_destroy(&r->list_lock);
     ack_barrier_done(&r->ack_barrier);
     failure_groups_done(&r->failures);
+    pool_done(&r->pool);
+    semaphores_done(&r->semaphores);
     loop_free(r->loop);
     free(r);
 }

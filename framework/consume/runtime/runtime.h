@@ -43,6 +43,9 @@ struct runtime_subscription {
     size_t prefetch_bytes;                /* 0: no bound */
     uint32_t concurrency;                 /* worker threads, at least 1 */
     const struct warren_table *arguments; /* of basic.consume; may be NULL */
+    const struct config_use *uses; /* of semaphores, while a message is handled; borrowed until the
+                                      edition is made */
+    size_t use_count;
     const char *dead_exchange; /* where what is rejected is published; NULL: it is rejected at the
                                   broker */
     const char *dead_queue;    /* bound to it; for the log. May be NULL */
@@ -65,7 +68,10 @@ struct runtime_options {
     uint32_t drain_timeout_ms; /* all of draining */
     struct flight *flight;     /* recorder; NULL: none. Borrowed until runtime_free() */
     struct tracer *tracer;     /* takes spans; NULL: there are none. Borrowed */
-    uint32_t depth_period_ms;  /* how often the broker is asked how full the queues are; 0: never */
+    uint32_t group_threads;    /* threads for functions of groups; 0: none */
+    const struct config_semaphore *semaphores; /* copied */
+    size_t semaphore_count;
+    uint32_t depth_period_ms; /* how often the broker is asked how full the queues are; 0: never */
     struct warren_publisher *publisher; /* for jobs; NULL: they cannot publish. Borrowed: close it
                                            before runtime_free() */
 };
@@ -232,6 +238,9 @@ struct runtime_changes {
     size_t message_max;                     /* as in runtime_options, and so on */
     size_t memory_max;
     uint32_t straggler_age_ms;
+    uint32_t group_threads;
+    const struct config_semaphore *semaphores; /* all that there are to be */
+    size_t semaphore_count;
 };
 
 /**

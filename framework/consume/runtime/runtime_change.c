@@ -104,6 +104,21 @@ static enum warren_status prepare_topology(struct call *call)
                : error_set(&call->error, status, "topology: %s", warren_status_name(status));
 }
 
+/* What uses them may be made then. Those that are new have no size yet. */
+static enum warren_status prepare_semaphores(struct call *call)
+{
+    enum warren_status status = semaphores_reserve(
+        &call->runtime->semaphores, call->changes->semaphores, call->changes->semaphore_count);
+
+    if (status == WARREN_EFULL)
+        return error_set(&call->error, status,
+                         "there were %d names of semaphores since the start: restart the worker "
+                         "for more",
+                         SEMAPHORES_MAX);
+    return status == WARREN_OK ? status
+                               : error_set(&call->error, status, "no memory for the semaphores");
+}
+
 /* All, or nothing. */
 static enum warren_status prepare(struct call *call)
 {
@@ -115,7 +130,9 @@ static enum warren_status prepare(struct call *call)
         return error_set(&call->error, WARREN_ECLOSED, "the worker drains, and ends");
     if (reserve_lists(r, call->changes) != WARREN_OK)
         return error_set(&call->error, WARREN_ENOMEM, "no memory for the subscriptions");
-    status = prepare_topology(call);
+    status = prepare_semaphores(call);
+    if (status == WARREN_OK)
+        status = prepare_topology(call);
     while (status == WARREN_OK && count < call->changes->count)
         status = prepare_one(call, count++);
     if (status == WARREN_OK)
@@ -176,6 +193,8 @@ static void change_limits(struct runtime *r, const struct runtime_changes *chang
     r->message_max = changes->message_max;
     r->memory_max = changes->memory_max;
     r->straggler_age_ms = changes->straggler_age_ms;
+    pool_resize(&r->pool, changes->group_threads);
+    semaphores_set(&r->semaphores, changes->semaphores, changes->semaphore_count);
     for (size_t i = 0; i < r->subscription_count; i++)
         consumer_set_limits(r->subscriptions[i]->consumer, r->message_max, r->straggler_age_ms);
 }

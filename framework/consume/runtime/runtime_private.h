@@ -19,6 +19,7 @@
 #include "consume/runtime/stage.h"
 #include "consume/runtime/subscription.h"
 #include "consume/runtime/subscription_order.h"
+#include "consume/workers/pool.h"
 #include "loop/loop.h"
 
 /* ---- ack_barrier.c: lets a worker thread wait until all that was handled is settled, and the
@@ -170,6 +171,8 @@ struct runtime {
     struct warren_publisher *publisher;
     struct tracer *tracer;
     struct ack_barrier ack_barrier;
+    struct pool pool; /* of groups of functions */
+    struct semaphores semaphores;
 
     struct loop_task collect;
     struct loop_task stop;
@@ -286,6 +289,15 @@ struct subscription_watch {
     bool counts_all;          /* and is of a kind that counts those that wait behind it, too */
 };
 
+/* See subscription_uses.c. */
+struct subscription_uses {
+    struct semaphore_wait wait; /* the place of the first of: */
+    struct batch waiting;
+    bool stands;               /* in the line, or granted and not yet seen */
+    atomic_uint waiting_count; /* of that batch */
+    atomic_uint out;           /* attempts that have weights */
+};
+
 struct subscription {
     struct runtime *runtime;
     struct consumer *consumer;
@@ -303,6 +315,7 @@ struct subscription {
     struct batch arrived;             /* since the last turn */
     struct subscription_order *order; /* NULL: none */
     struct admission admission;       /* of this generation alone */
+    struct subscription_uses uses;
     struct delay
         owed; /* what waits for a copy, by when it is tried next; of this generation alone */
     struct loop_timer owe;
@@ -350,7 +363,8 @@ static inline void subscription_note_held(struct subscription *s)
 {
     atomic_store_explicit(&s->copies_owed, s->owed.count, memory_order_relaxed);
     atomic_store_explicit(&s->held,
-                          admission_count(&s->admission) + s->owed.count + subscription_lined(s),
+                          admission_count(&s->admission) + s->uses.waiting.count + s->owed.count +
+                              subscription_lined(s),
                           memory_order_relaxed);
 }
 
@@ -438,6 +452,21 @@ bool subscription_owe(struct subscription *subscription, struct attempt *attempt
 void subscription_take_owed(struct subscription *subscription, struct batch *batch);
 /** The timer: a copy is due. @arg: the subscription. */
 void subscription_copy_due(void *arg);
+
+/* ---- subscription_uses.c ---- */
+
+void subscription_uses_init(struct subscription *subscription);
+/** Those of @batch, which the stages let through, go to the workers, or wait for semaphores. */
+void subscription_to_workers(struct subscription *subscription, struct batch *batch);
+/** Those that wait: as many as may go now. */
+void subscription_weigh(struct subscription *subscription);
+/** @attempt was not run, or has: what it still has of semaphores is given back. Harmless to
+ * repeat; before it leaves its edition. */
+void subscription_unweigh(struct subscription *subscription, struct attempt *attempt);
+/** Of job_source. Thread: a worker's. */
+void subscription_unweighed(void *user);
+/** Append all that wait for semaphores to @batch, all of which has none from now on. */
+void subscription_take_uses(struct subscription *subscription, struct batch *batch);
 
 /* ---- subscription_drain.c ---- */
 

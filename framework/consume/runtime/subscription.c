@@ -312,7 +312,10 @@ static struct job_source source_of(struct subscription *s, const struct runtime_
                                .user = s,
                                .broker_counts = r->flight == NULL,
                                .failures = &r->failures,
-                               .tracer = r->tracer};
+                               .tracer = r->tracer,
+                               .pool = &r->pool,
+                               .semaphores = &r->semaphores,
+                               .unweighed = subscription_unweighed};
 }
 
 enum warren_status subscription_new(const struct runtime_subscription *what,
@@ -331,6 +334,7 @@ enum warren_status subscription_new(const struct runtime_subscription *what,
     s->concurrency = what->concurrency;
     s->ack_many = subscription_ack_many(what);
     list_init(&s->editions);
+    subscription_uses_init(s);
     s->source = source_of(s, what);
     subscription_metrics_init(s);
     if (what->order)

@@ -75,6 +75,7 @@ static void change_edition(struct subscription_change *change)
     struct subscription_edition *before = s->edition;
 
     runner_take_queued(s->runner, &change->queued);
+    subscription_take_uses(s, &change->queued);
     s->edition = e;
     list_push(&s->editions, &e->link);
     if (before->users == 0)

@@ -48,6 +48,10 @@ enum warren_status subscription_edition_new(struct subscription *s,
     status = e->gates ? edition_init(&e->edition, what->middlewares, what->middleware_count,
                                      what->handler, what->state)
                       : WARREN_ENOMEM;
+    if (status == WARREN_OK && what->use_count > 0)
+        status = semaphores_wants(&s->runtime->semaphores, what->uses, what->use_count,
+                                  &e->edition.wants);
+    e->edition.want_count = e->edition.wants ? what->use_count : 0;
     if (status == WARREN_OK)
         status = stages_init(&e->stages, what->middlewares, what->middleware_count, &s->source,
                              what->handler, calls, s);
@@ -128,6 +132,7 @@ void subscription_begin_again(struct subscription *s, struct batch *batch)
     *batch = (struct batch){NULL, NULL, 0};
     while ((attempt = batch_pop(&all))) {
         stages_drop(&edition_of(attempt)->stages, attempt);
+        subscription_unweigh(s, attempt);
         subscription_end_edition(s, attempt);
         batch_add(batch, attempt);
     }

@@ -50,6 +50,7 @@ static void settle(struct subscription *s, struct attempt *attempt)
     s->in_flight--;
     admission_unreserve(&s->admission, attempt);
     subscription_leave_line(s, attempt);
+    subscription_unweigh(s, attempt);
     if (attempt->edition)
         stages_drop(&edition_of(attempt)->stages, attempt);
     subscription_end_edition(s, attempt);
@@ -99,7 +100,7 @@ static void leave_older(struct subscription *s, struct batch *unwanted)
     subscription_begin_again(s, &answered);
     subscription_begin_edition(s, &answered, unwanted);
     stages_pass(&s->edition->stages, &answered, &none, unwanted);
-    runner_push(s->runner, &none);
+    subscription_to_workers(s, &none);
 }
 
 uint32_t subscription_go_on(struct subscription *s, struct batch *admitted)
@@ -110,7 +111,7 @@ uint32_t subscription_go_on(struct subscription *s, struct batch *admitted)
 
     subscription_begin_edition(s, admitted, &unwanted);
     stages_pass(&s->edition->stages, admitted, &go, &unwanted);
-    runner_push(s->runner, &go);
+    subscription_to_workers(s, &go);
     if (s->edition->link.prev != &s->editions)
         leave_older(s, &unwanted);
     count = unwanted.count;
@@ -203,11 +204,14 @@ void subscription_drop_stale(struct subscription *s)
 {
     struct batch older = {NULL, NULL, 0};
 
-    if (admission_count(&s->admission) + s->owed.count + subscription_lined(s) == 0 ||
+    if (admission_count(&s->admission) + s->uses.waiting.count + s->owed.count +
+                subscription_lined(s) ==
+            0 ||
         s->generation == consumer_generation(s->consumer))
         return;
     subscription_take_lines(s, &older); /* first: nobody is behind those that leave */
     admission_take_all(&s->admission, &older);
+    subscription_take_uses(s, &older);
     subscription_take_owed(s, &older);
     watch(s);
     subscription_settle_as(s, &older, WARREN_REQUEUE);
@@ -220,6 +224,7 @@ static void enter_generation(struct subscription *s, uint32_t generation)
     struct batch older = {NULL, NULL, 0};
 
     runner_take_queued(s->runner, &older);
+    subscription_take_uses(s, &older);
     subscription_settle_as(s, &older, WARREN_REQUEUE);
     s->generation = generation;
 }
@@ -298,6 +303,7 @@ static bool joins_the_rest(struct subscription *s, struct attempt *attempt)
 /* @return false: it is settled; else it is held, or in @returned */
 static bool come_back(struct subscription *s, struct attempt *attempt, struct batch *returned)
 {
+    subscription_unweigh(s, attempt); /* of one that was not run */
     if (attempt->publish_returned && !is_stale(s, attempt)) {
         fail_returned(s, attempt, returned);
         return true;
@@ -341,6 +347,8 @@ uint32_t subscription_collect(struct subscription *s)
         watch(s);
     }
     subscription_let_go(s);
+    if (s->uses.waiting.count > 0 && !s->draining)
+        subscription_weigh(s);
     return settled;
 }
 
@@ -365,7 +373,7 @@ uint32_t subscription_lost(const struct subscription *s)
 uint32_t subscription_at_work(const struct subscription *s)
 {
     return subscription_in_flight(s) - s->arrived.count - admission_count(&s->admission) -
-           s->owed.count - subscription_lined(s);
+           s->uses.waiting.count - s->owed.count - subscription_lined(s);
 }
 
 uint32_t subscription_begun(const struct subscription *s)

@@ -179,6 +179,18 @@ static void figures_are_counted(void **state)
     assert_non_null(strstr(error.text, "cpp sheets"));
 }
 
+/* What leaves a function is its failure; who leaves the handler's scope waits. */
+static void functions_of_a_group_may_throw(void **state)
+{
+    (void)state;
+    open_handler("grouped", NULL);
+    assert_attempt(run_body("fine"), WARREN_REJECT, "5");
+    assert_attempt(run_body("nested"), WARREN_REJECT, "10");
+    assert_attempt(run_body("throw"), WARREN_RETRY, "the drawer is stuck");
+    assert_attempt(run_body("number"), WARREN_RETRY, "an exception that is no std::exception");
+    assert_attempt(run_body("leave"), WARREN_REJECT, "it is left");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -188,6 +200,7 @@ int main(void)
         cmocka_unit_test_teardown(publishing_throws, teardown),
         cmocka_unit_test_teardown(a_job_shows_its_message, teardown),
         cmocka_unit_test_teardown(figures_are_counted, teardown),
+        cmocka_unit_test_teardown(functions_of_a_group_may_throw, teardown),
         cmocka_unit_test_teardown(an_object_has_state_options_and_a_key, teardown),
         cmocka_unit_test_teardown(a_constructor_that_throws_keeps_the_worker_from_starting,
                                   teardown),

@@ -1,6 +1,7 @@
 /* test_chain.c - the order of links, and answers that are none. */
 #include "consume/job/chain.h"
 #include "consume/job/job.h"
+#include "support/attempt.h"
 #include "support/test.h"
 
 #define LINKS_MAX 8
@@ -64,13 +65,21 @@ static int setup(void **state)
 {
     static const struct job_source source = {.queue = "q", .handler = "p.h"};
 
-    *state = job_new(&source);
-    return *state ? 0 : -1;
+    struct warren_job *job = job_new(&source);
+    const struct warren_bytes none = {"", 0};
+
+    if (job)
+        job->attempt = attempt_new(none, none, none, 0);
+    *state = job;
+    return job && job->attempt ? 0 : -1;
 }
 
 static int teardown(void **state)
 {
-    job_free(*state);
+    struct warren_job *job = *state;
+
+    attempt_free(job->attempt);
+    job_free(job);
     return 0;
 }
 
