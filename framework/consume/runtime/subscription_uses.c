@@ -80,6 +80,7 @@ void subscription_weigh(struct subscription *s)
 {
     struct batch go = {NULL, NULL, 0};
 
+    note_waiting(s); /* first: a worker that ends meanwhile wakes the loop */
     while (s->uses.waiting.count > 0 && atomic_load(&s->uses.out) < s->concurrency &&
            has_weights(s))
         let_go(s, &go);
@@ -106,11 +107,13 @@ void subscription_to_workers(struct subscription *s, struct batch *batch)
 
 void subscription_unweigh(struct subscription *s, struct attempt *attempt)
 {
-    if (attempt->weighs == WEIGHS_NOT)
+    const struct edition *edition = attempt->edition;
+
+    if (attempt->weighs == WEIGHS_NOT || !edition)
         return;
     atomic_fetch_sub(&s->uses.out, 1);
     if (attempt->weighs == WEIGHS_ALL)
-        semaphores_give(semaphores_of(s), attempt->edition->wants, attempt->edition->want_count);
+        semaphores_give(semaphores_of(s), edition->wants, edition->want_count);
     attempt->weighs = WEIGHS_NOT;
 }
 
