@@ -28,9 +28,9 @@ struct call {
 
 /* ---- ahead ---- */
 
-static enum warren_status reserve_lists(struct runtime *r, const struct runtime_changes *changes)
+/* Under the lock, for others read the lists. */
+static enum warren_status reserve_subscriptions(struct runtime *r, size_t room)
 {
-    size_t room = r->subscription_count + changes->count;
     struct subscription **subscriptions = r->subscriptions;
     struct subscription **ended =
         realloc(r->ended, (r->ended_count + room + 1) * sizeof(struct subscription *));
@@ -44,6 +44,19 @@ static enum warren_status reserve_lists(struct runtime *r, const struct runtime_
         return WARREN_ENOMEM;
     r->subscriptions = subscriptions;
     r->subscription_room = room > r->subscription_room ? room : r->subscription_room;
+    return WARREN_OK;
+}
+
+static enum warren_status reserve_lists(struct runtime *r, const struct runtime_changes *changes)
+{
+    size_t room = r->subscription_count + changes->count;
+    enum warren_status status;
+
+    pthread_mutex_lock(&r->list_lock);
+    status = reserve_subscriptions(r, room);
+    pthread_mutex_unlock(&r->list_lock);
+    if (status != WARREN_OK)
+        return status;
     return look_reserve(r, room + 1) == WARREN_OK ? depth_look_reserve(&r->depths, room)
                                                   : WARREN_ENOMEM;
 }
