@@ -110,8 +110,9 @@ const struct command command_run = {
     .details =
         "SIGTERM and SIGINT drain: the broker sends no more, running handlers finish, every ack\n"
         "arrives; a second one ends at once. Signals within a second of each other are one.\n"
-        "SIGHUP reopens the handlers' files and reads the configuration again: options of\n"
-        "middlewares change, the rest needs a restart. Once the worker drains, it does nothing.\n\n"
+        "SIGHUP reopens the handlers' files and reads the configuration again, as `warren\n"
+        "reload` does: what needs no other connection changes. A worker that drains does\n"
+        "nothing.\n\n"
         "A service manager (systemd) that sets NOTIFY_SOCKET is told when it consumes, what it\n"
         "does, when it reloads and stops; with WATCHDOG_USEC that it is alive (/healthz).\n\n"
         "Exit status: 0 after a clean drain, 1 if drain.timeout or a second signal cut it short\n"
