@@ -276,14 +276,15 @@ static void declare_single(struct fixture *f, const char *type)
 static void hand_over(struct fixture *f, const char *type)
 {
     static const char *const options = ", delay: 20ms, fail_each: 5, fails: 1";
+    static const char *const order = "by: header:customer, held: 20"; /* others are in the queue */
 
     declare_single(f, type);
     publish_all(f, 40, 0, 15);
-    start(f, &f->worker, f->broker->uri, "by: header:customer", options, "");
-    start(f, &f->second, f->broker->uri, "by: header:customer", options, "");
+    start(f, &f->worker, f->broker->uri, order, options, "");
+    start(f, &f->second, f->broker->uri, order, options, "");
     expect_done(f, 150);
     assert_int_equal(worker_stop(f->worker), 0);
-    worker_run(f->worker, NULL);
+    worker_consume(f->worker, 1);
     expect_done(f, 350);
     assert_int_equal(worker_stop(f->second), 0);
     expect_done(f, 600);
