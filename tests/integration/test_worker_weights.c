@@ -40,11 +40,11 @@ static void publish_to(struct fixture *f, const char *queue, const char *body, i
 }
 
 /* A worker of two subscriptions: @first uses, and @second of the second queue. */
-static void make_worker(struct fixture *f, const char *size, const char *top, const char *first,
-                        const char *second)
+static void make_worker_at(struct fixture *f, const char *uri, const char *size, const char *top,
+                           const char *first, const char *second)
 {
     f->worker =
-        worker_new(f->broker->uri,
+        worker_new(uri,
                    "%s\n"
                    "semaphores: {db: %s}\n"
                    "subscriptions:\n"
@@ -52,6 +52,12 @@ static void make_worker(struct fixture *f, const char *size, const char *top, co
                    "  - {queue: %s, handler: weigh.work, prefetch: 40, concurrency: 6, %s}\n",
                    top, size, f->queue, first, f->other, second);
     f->record = worker_path(f->worker, "record");
+}
+
+static void make_worker(struct fixture *f, const char *size, const char *top, const char *first,
+                        const char *second)
+{
+    make_worker_at(f, f->broker->uri, size, top, first, second);
 }
 
 /* ---- never more than there is ---- */
@@ -94,6 +100,30 @@ static void the_heavy_come_to_their_turn(void **state)
     assert_true(WAIT_FOR(look(f).ended == 401, PATIENCE_MS));
     assert_int_equal(look(f).most, 4);
     assert_int_equal(worker_stop(f->worker), 0);
+}
+
+/* Of each key the first one alone stands in the line for weights. */
+static void in_order_too(void **state)
+{
+    struct fixture *f = *state;
+    char id[8];
+
+    peer_declare(f->peer, f->other, "quorum");
+    make_worker(f, "5", "",
+                "uses: {db: 2}, order: {by: message_id}, options: {path: record, weight: 2}, "
+                "middleware: [recover]",
+                "uses: {db: 3}, options: {path: record, weight: 3}, middleware: [recover]");
+    for (int i = 0; i < 60; i++) {
+        snprintf(id, sizeof id, "k%d", i % 4);
+        fixture_publish(f, id, "x");
+    }
+    publish_to(f, f->other, "x", 30);
+    worker_consume(f->worker, 2);
+    assert_true(WAIT_FOR(look(f).ended == 90, PATIENCE_MS));
+    assert_in_range(look(f).most, 3, 5);
+    assert_int_equal(look(f).now, 0);
+    assert_int_equal(worker_stop(f->worker), 0);
+    assert_int_equal(peer_count(f->peer, f->queue), 0);
 }
 
 /* ---- ways out ---- */
@@ -139,6 +169,33 @@ static void after_a_panic_the_weight_is_back(void **state)
     publish_to(f, f->queue, "x", 5);
     publish_to(f, f->other, "x", 5);
     assert_true(WAIT_FOR(look(f).ended == 10, PATIENCE_MS));
+    assert_int_equal(worker_stop(f->worker), 0);
+}
+
+/* Those that wait are the broker's again, and come again; nothing stays held. */
+static void after_lost_connections_the_weight_is_back(void **state)
+{
+    struct fixture *f = *state;
+
+    peer_declare(f->peer, f->other, "quorum");
+    f->proxy = proxy_new(f->broker->port);
+    make_worker_at(f, proxy_uri(f->proxy), "3", "",
+                   "uses: {db: 2}, options: {path: record, weight: 2, work: 20ms}, middleware: "
+                   "[recover]",
+                   "uses: {db: 1}, options: {path: record, work: 20ms}, middleware: [recover]");
+    publish_to(f, f->queue, "x", 40);
+    publish_to(f, f->other, "x", 40);
+    worker_consume(f->worker, 2);
+    for (int cuts = 1; cuts <= 3; cuts++) {
+        assert_true(WAIT_FOR(look(f).ended >= cuts * 10, PATIENCE_MS));
+        proxy_cut(f->proxy, PROXY_RST);
+    }
+    assert_true(WAIT_FOR(
+        look(f).ended >= 80 && look(f).now == 0 && broker_unacked(f->broker, f->queue) == 0 &&
+            broker_unacked(f->broker, f->other) == 0 && peer_count(f->peer, f->queue) == 0 &&
+            peer_count(f->peer, f->other) == 0,
+        PATIENCE_MS));
+    assert_in_range(look(f).most, 2, 3);
     assert_int_equal(worker_stop(f->worker), 0);
 }
 
@@ -247,9 +304,14 @@ static void the_size_changes_in_place(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(never_more_than_the_size),         TEST(the_heavy_come_to_their_turn),
-        TEST(after_a_crash_the_weight_is_back), TEST(after_a_panic_the_weight_is_back),
-        TEST(a_drain_hands_back_what_waits),    TEST(the_size_changes_in_place),
+        TEST(never_more_than_the_size),
+        TEST(the_heavy_come_to_their_turn),
+        TEST(in_order_too),
+        TEST(after_a_crash_the_weight_is_back),
+        TEST(after_a_panic_the_weight_is_back),
+        TEST(after_lost_connections_the_weight_is_back),
+        TEST(a_drain_hands_back_what_waits),
+        TEST(the_size_changes_in_place),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
