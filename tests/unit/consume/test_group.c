@@ -464,8 +464,10 @@ static enum warren_outcome run_chain(struct rig *rig, struct seen *seen,
                                                                  struct seen *seen))
 {
     static const struct warren_handler handler = {.name = "h", .handle = call_handle};
-    struct chain chain;
+    static struct chain chain; /* of the one before, too, if that panicked out of it */
     enum warren_outcome outcome;
+
+    chain_done(&chain);
 
     handle = what;
     seen->rig = rig;
