@@ -248,6 +248,8 @@ static void old_acks_are_stale(void **state)
     prepare(f, options, COUNT);
     worker_consume(f->worker, 1);
     assert_true(WAIT_FOR(ready(f, f->queue) == COUNT - PREFETCH, PATIENCE_MS));
+    assert_true(
+        WAIT_FOR(worker_logged(f->worker, "waits for its gate", NULL) == THREADS, PATIENCE_MS));
     assert_true(broker_close_connections(f->broker, "warren worker") > 0);
     assert_true(WAIT_FOR(times_consuming(f, f->queue) == 2, PATIENCE_MS));
     assert_true(WAIT_FOR(ready(f, f->queue) == COUNT - PREFETCH, PATIENCE_MS));
