@@ -263,6 +263,27 @@ static void a_lost_connection_keeps_the_order(void **state)
     fixture_stop_and_expect(f, 0, 0);
 }
 
+/* With all middlewares around the handler, gates and stages among them, and a lost connection. */
+static void every_middleware_keeps_the_order(void **state)
+{
+    struct fixture *f = *state;
+
+    peer_declare(f->peer, f->queue, "quorum");
+    f->proxy = proxy_new(f->broker->port);
+    publish_all(f, 40, 0, 10);
+    start(f, &f->worker, proxy_uri(f->proxy), "by: header:customer",
+          ", delay: 4ms, fail_each: 4, fails: 1",
+          "    middleware: [log, trace, retry: {policy: constant, initial_delay: 5ms}, breaker: "
+          "{open_time: 20ms, open_growth: 1}, rate_limit: {rate: 1000, burst: 10}, idempotency, "
+          "deadline: "
+          "{limit: 10s}, recover]\n"
+          "store: {path: store.db}\n");
+    expect_done(f, 150);
+    proxy_cut(f->proxy, PROXY_RST);
+    expect_done(f, 400);
+    fixture_stop_and_expect(f, 0, 0);
+}
+
 static void declare_single(struct fixture *f, const char *type)
 {
     amqp_table_entry_t single = {.key = amqp_cstring_bytes("x-single-active-consumer"),
@@ -538,6 +559,7 @@ int main(void)
         TEST(a_thousand_keys_are_in_order, "classic"),
         TEST(the_handler_says_the_key, NULL),
         TEST(a_lost_connection_keeps_the_order, NULL),
+        TEST(every_middleware_keeps_the_order, NULL),
         TEST(a_drain_hands_a_quorum_queue_over_in_order, NULL),
         TEST(a_drain_hands_a_classic_queue_over_in_order, NULL),
         TEST(a_crash_keeps_the_order, NULL),
