@@ -169,6 +169,15 @@ static void expect_done(struct fixture *f, unsigned count)
         fail_msg("%u of %u are done: %s", done(f), count, proc_stderr(f->worker->proc));
 }
 
+/* What was handled, and whose ack was lost, comes once more. */
+static void stop_when_empty(struct fixture *f)
+{
+    assert_true(
+        WAIT_FOR(peer_count(f->peer, f->queue) == 0 && broker_unacked(f->broker, f->queue) == 0,
+                 PATIENCE_MS));
+    fixture_stop_and_expect(f, 0, 0);
+}
+
 static int setup(void **state)
 {
     struct fixture *f;
@@ -260,7 +269,7 @@ static void a_lost_connection_keeps_the_order(void **state)
     }
     expect_done(f, 1000);
     assert_true(play(f).most > 4);
-    fixture_stop_and_expect(f, 0, 0);
+    stop_when_empty(f);
 }
 
 /* With all middlewares around the handler, gates and stages among them, and a lost connection. */
@@ -281,7 +290,7 @@ static void every_middleware_keeps_the_order(void **state)
     expect_done(f, 150);
     proxy_cut(f->proxy, PROXY_RST);
     expect_done(f, 400);
-    fixture_stop_and_expect(f, 0, 0);
+    stop_when_empty(f);
 }
 
 static void declare_single(struct fixture *f, const char *type)
@@ -309,7 +318,7 @@ static void hand_over(struct fixture *f, const char *type)
     expect_done(f, 350);
     assert_int_equal(worker_stop(f->second), 0);
     expect_done(f, 600);
-    fixture_stop_and_expect(f, 0, 0);
+    stop_when_empty(f);
 }
 
 static void a_drain_hands_a_quorum_queue_over_in_order(void **state)
@@ -340,7 +349,7 @@ static void a_crash_keeps_the_order(void **state)
         worker_consume(f->worker, 1);
     }
     expect_done(f, 600);
-    fixture_stop_and_expect(f, 0, 0);
+    stop_when_empty(f);
 }
 
 /* ---- one key and the others ---- */
