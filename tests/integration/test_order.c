@@ -419,6 +419,7 @@ static void at_the_bound_the_prefetch_narrows(void **state)
     fixture_open_gate(f);
     expect_done(f, 800);
     expect_number(address, f, "warren_order_waiting", 0);
+    expect_number(address, f, "warren_order_keys", 0);
     free(address);
     fixture_stop_and_expect(f, 0, 0);
 }
@@ -455,6 +456,48 @@ static void a_failure_may_be_skipped(void **state)
     assert_int_equal(first[2], 2);
     assert_int_equal(first[3], 3);
     assert_int_equal(first[4], 0);
+    fixture_stop_and_expect(f, 0, 0);
+}
+
+#define SKIPPING_KEYS 8
+
+/* @return how many are done; the test fails if two of a key were at work at once */
+static unsigned done_apart(const struct fixture *f)
+{
+    FILE *file = fopen(f->record, "r");
+    bool at_work[SKIPPING_KEYS] = {false};
+    unsigned count = 0;
+    char line[256];
+
+    while (file && fgets(line, sizeof line, file) && strchr(line, '\n')) {
+        unsigned number;
+        unsigned key;
+        char how[32];
+        char what;
+
+        assert_int_equal(sscanf(line, "%c %*d k%u %u %31s", &what, &key, &number, how), 4);
+        assert_true(key < SKIPPING_KEYS);
+        if (at_work[key] == (what == 'b'))
+            fail_msg("k%u %u begins while another one of its key is at work", key, number);
+        at_work[key] = what == 'b';
+        count += what == 'e' && strcmp(how, "ack") == 0;
+    }
+    if (file)
+        fclose(file);
+    return count;
+}
+
+/* However many next attempts fall due, at whatever moment: each waits in its line. */
+static void what_was_skipped_is_beside_none(void **state)
+{
+    enum { NUMBERS = 150 };
+    struct fixture *f = *state;
+
+    publish_all(f, SKIPPING_KEYS, 0, NUMBERS);
+    start(f, &f->worker, f->broker->uri, "by: header:customer, on_failure: skip",
+          ", delay: 4ms, fail_each: 1, fails: 1",
+          "    middleware: [log, retry: {policy: constant, initial_delay: 7ms}]\n");
+    assert_true(WAIT_FOR(done_apart(f) == SKIPPING_KEYS * NUMBERS, PATIENCE_MS));
     fixture_stop_and_expect(f, 0, 0);
 }
 
@@ -575,6 +618,7 @@ int main(void)
         TEST(a_hot_key_leaves_the_others_their_places, "classic"),
         TEST(at_the_bound_the_prefetch_narrows, "classic"),
         TEST(a_failure_may_be_skipped, "classic"),
+        TEST(what_was_skipped_is_beside_none, "classic"),
         TEST(without_a_key_a_message_is_rejected, "classic"),
         TEST(without_a_key_messages_have_one, "classic"),
         TEST(without_a_key_messages_are_in_no_order, "classic"),

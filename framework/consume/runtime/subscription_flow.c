@@ -152,12 +152,13 @@ static void watch(struct subscription *s)
         loop_timer_arm_ms(&s->admit, next_ms - subscription_now_ms(s));
 }
 
-/* Those that left their lines when they failed come to the ends of these. */
-static void line_up_due(struct subscription *s)
+/* Those that left their lines when they failed come to the ends of these. @now_ms: that by which
+ * they would be admitted. */
+static void line_up_due(struct subscription *s, int64_t now_ms)
 {
     struct batch due = {NULL, NULL, 0};
 
-    admission_due(&s->admission, subscription_now_ms(s), &due);
+    admission_due(&s->admission, now_ms, &due);
     if (due.count == 0)
         return;
     subscription_line_up(s, &due);
@@ -167,10 +168,11 @@ static void line_up_due(struct subscription *s)
 static void admit(struct subscription *s)
 {
     struct batch go = {NULL, NULL, 0};
+    int64_t now_ms = subscription_now_ms(s);
 
     if (s->order && s->order->config->skips)
-        line_up_due(s);
-    admission_take(&s->admission, subscription_now_ms(s), &go);
+        line_up_due(s, now_ms);
+    admission_take(&s->admission, now_ms, &go);
     watch(s);
     if (go.count == 0)
         return;

@@ -175,6 +175,8 @@ void subscription_leave_line(struct subscription *s, struct attempt *attempt)
     next = order_lines_leave(&s->order->lines, attempt);
     if (next)
         batch_add(&s->order->released, next);
+    else
+        atomic_store_explicit(&s->order->keys, s->order->lines.count, memory_order_relaxed);
 }
 
 void subscription_pass_over(struct subscription *s, struct attempt *attempt)
