@@ -182,23 +182,30 @@ static bool has_ended(struct child *child, int options, int *ret_status)
     return pid != 0 && !(pid < 0 && errno == EINTR);
 }
 
-/* What it has left behind may hold its output. As long as it is a zombie, its number, and so that
- * of the group, is nobody else's. */
-static void end_group(const struct child *child)
+/* What it has left behind may hold its output: what is in its group is killed, for what is not the
+ * time is short. As long as it is a zombie, its number, and so that of the group, is nobody else's.
+ */
+static void end_group(struct child *child)
 {
     siginfo_t info = {.si_pid = 0};
 
-    if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid)
-        kill(-child->pid, SIGKILL);
+    if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || !info.si_pid)
+        return;
+    kill(-child->pid, SIGKILL);
+    if (child->gone)
+        return;
+    child->gone = child->killed = true;
+    child->until_ms = loop_now_ms(child->loop) + CHILD_LEFT_MS;
 }
 
 static void look(void *arg)
 {
     struct child *child = arg;
-    bool late = loop_now_ms(child->loop) >= child->until_ms;
+    bool late;
     int status;
 
     end_group(child);
+    late = loop_now_ms(child->loop) >= child->until_ms;
     if (child->fds[0] < 0 && child->fds[1] < 0 && has_ended(child, WNOHANG, &status)) {
         child->pid = 0;
         child->ended(child->user, child, status);

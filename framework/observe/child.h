@@ -19,6 +19,8 @@
 #define CHILD_ERRORS_MAX ((size_t)1 << 20)
 /** After SIGTERM, until SIGKILL. */
 #define CHILD_GRACE_MS 5000
+/** After its end, until its output is no longer waited for: what left its group may hold it. */
+#define CHILD_LEFT_MS 500
 
 struct child_options {
     const char *const *arguments;      /* the first is the name; NULL ends them */
@@ -38,6 +40,7 @@ struct child {
     int64_t until_ms;
     bool told_to_end;
     bool killed;
+    bool gone;     /* its process has ended */
     bool too_long; /* the output is not whole */
     bool late;     /* it was ended for its time */
     int signal;    /* that ended it; 0: none, or not known */

@@ -244,8 +244,10 @@ static void old_acks_are_stale(void **state)
     enum { COUNT = 100, THREADS = 4 };
     struct fixture *f = *state;
     char *options = text("gate: '%s'", f->gate);
+    char *record;
 
     prepare(f, options, COUNT);
+    record = worker_path(f->worker, "record");
     worker_consume(f->worker, 1);
     assert_true(WAIT_FOR(ready(f, f->queue) == COUNT - PREFETCH, PATIENCE_MS));
     assert_true(
@@ -255,6 +257,8 @@ static void old_acks_are_stale(void **state)
     assert_true(WAIT_FOR(ready(f, f->queue) == COUNT - PREFETCH, PATIENCE_MS));
     fixture_open_gate(f);
     wait_for(f, f->tally, COUNT);
+    /* Those of the handlers come once more. */
+    assert_true(WAIT_FOR(count_lines(record) == COUNT + THREADS, PATIENCE_MS));
     stop(f);
     tally_print(f->tally, f->broker, "quorum", 1,
                 "1 connection closed by the broker, handlers stuck");
@@ -263,6 +267,7 @@ static void old_acks_are_stale(void **state)
     assert_int_equal(worker_number(f->worker, "stopped", "stale"), PREFETCH);
     assert_emptied(f);
     free(options);
+    free(record);
 }
 
 /* ---- alarms ---- */

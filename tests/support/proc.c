@@ -148,6 +148,23 @@ bool proc_sleeps(const struct proc *proc)
     return sleeps;
 }
 
+bool proc_takes(const struct proc *proc, int number)
+{
+    static const char *const sets[] = {"\nSigBlk:", "\nSigIgn:", "\nSigCgt:"};
+    char *path = text("/proc/%d/status", (int)proc->pid);
+    char *status = read_file(path, NULL);
+    bool takes = !status;
+
+    for (size_t i = 0; status && i < sizeof sets / sizeof *sets; i++) {
+        const char *line = strstr(status, sets[i]);
+
+        takes |= !line || strtoull(line + strlen(sets[i]), NULL, 16) >> (number - 1) & 1;
+    }
+    free(status);
+    free(path);
+    return takes;
+}
+
 static const char *stream_text(struct stream *stream)
 {
     struct stat info;

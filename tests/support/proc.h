@@ -43,6 +43,10 @@ bool proc_sleeps(const struct proc *proc);
 const char *proc_stdout(struct proc *proc);
 const char *proc_stderr(struct proc *proc);
 
+/** Whether signal @number does not simply end it: it is caught, blocked or ignored; or it is gone.
+ */
+bool proc_takes(const struct proc *proc, int number);
+
 /** Resident memory in KiB, or -1 if it has ended. */
 long proc_rss_kib(const struct proc *proc);
 

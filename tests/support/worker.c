@@ -127,6 +127,8 @@ int worker_stop(struct worker *worker)
 {
     int status;
 
+    /* One that has just been started may not be there yet, and would die of it. */
+    WAIT_FOR(proc_takes(worker->proc, SIGTERM), PATIENCE_MS);
     proc_signal(worker->proc, SIGTERM);
     status = proc_wait(worker->proc, STOP_MS * slowness());
     if (status > 1 || (status == 1 && !worker_logged(worker, "stopped by drain.timeout", NULL)))

@@ -71,6 +71,10 @@ static int be_child(const char *what)
         raise(SIGKILL);
     if (strcmp(what, "leave") == 0 && fork() == 0)
         sleep(1000);
+    if (strcmp(what, "daemon") == 0 && fork() == 0) {
+        setsid();
+        sleep(60); /* nobody ends it */
+    }
     return 0;
 }
 
@@ -228,6 +232,18 @@ static void what_it_leaves_ends(void **state)
     assert_true(loop_now_ms(rig->loop) - begun_ms < 30000);
 }
 
+/* What has left its group, and holds its output, is not waited for. */
+static void a_daemon_is_not_waited_for(void **state)
+{
+    struct rig *rig = *state;
+    int64_t begun_ms = loop_now_ms(rig->loop);
+
+    run(rig, "daemon", "");
+    assert_int_equal(rig->status, 0);
+    assert_false(rig->late);
+    assert_true(loop_now_ms(rig->loop) - begun_ms < 30000);
+}
+
 /* The end of who waits for it is its end. */
 static void it_does_not_outlive_us(void **state)
 {
@@ -245,9 +261,10 @@ int main(int argc, char **argv)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(it_says_and_ends),       TEST(it_begins_afresh),     TEST(what_it_says_is_bounded),
-        TEST(its_time_is_bounded),    TEST(a_deaf_one_is_killed), TEST(what_it_leaves_ends),
-        TEST(it_does_not_outlive_us),
+        TEST(it_says_and_ends),           TEST(it_begins_afresh),
+        TEST(what_it_says_is_bounded),    TEST(its_time_is_bounded),
+        TEST(a_deaf_one_is_killed),       TEST(what_it_leaves_ends),
+        TEST(a_daemon_is_not_waited_for), TEST(it_does_not_outlive_us),
     };
 
     if (argc == 3 && strcmp(argv[1], "child") == 0)
