@@ -77,13 +77,18 @@ static bool page_says(struct fixture *f, const char *line)
     return says;
 }
 
-static void end(struct fixture *f)
+static void end_rig(struct fixture *f)
 {
     struct reloader *own = f->own;
 
-    assert_int_equal(worker_stop(f->worker), 0);
     free(own->address);
     free(own->token_file);
+}
+
+static void end(struct fixture *f)
+{
+    assert_int_equal(worker_stop(f->worker), 0);
+    end_rig(f);
 }
 
 static char *recording(const struct fixture *f, const char *more)
@@ -282,7 +287,9 @@ static void a_worker_that_drains_refuses(void **state)
     assert_true(WAIT_FOR(worker_logged(f->worker, "SIGTERM", NULL) > 0, PATIENCE_MS));
     reload_says(f, 1, "the worker ends, and reads no configuration any more");
     fixture_open_gate(f);
-    end(f);
+    assert_int_equal(proc_wait(f->worker->proc, PATIENCE_MS),
+                     0); /* a second SIGTERM would hurry it */
+    end_rig(f);
 }
 
 /* ---- chains ---- */

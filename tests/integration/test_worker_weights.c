@@ -218,7 +218,7 @@ static void a_drain_hands_back_what_waits(void **state)
     assert_true(WAIT_FOR(peer_count(f->peer, f->other) == 30, PATIENCE_MS));
     assert_int_equal(look(f).now, 1);
     fixture_open_gate(f);
-    assert_int_equal(worker_stop(f->worker), 0);
+    assert_int_equal(proc_wait(f->worker->proc, PATIENCE_MS), 0);
     assert_int_equal(peer_count(f->peer, f->queue), 0);
     assert_int_equal(peer_count(f->peer, f->other), 30);
     assert_int_equal(look(f).ended, 1);
