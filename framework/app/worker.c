@@ -521,13 +521,14 @@ static enum warren_status run(struct warren_worker *worker)
         log_warn("state_dir is not set: a message that crashes this program is not known to the "
                  "next process, and crashes it again");
     wait_before_start(worker);
+    /* Who sees it consume may ask for a reload: that waits until the start is over. */
+    admin_reloads(worker->admin, answer_reload, worker);
     status = runtime_start(worker->runtime, &error);
     if (status != WARREN_OK) {
         log_error("cannot start: %s", error.text);
         return status;
     }
     health_watch(&worker->health, worker->runtime, worker->publisher);
-    admin_reloads(worker->admin, answer_reload, worker);
     wait_for_end(worker);
     runtime_stats(worker->runtime, &stats);
     worker->abandoned = worker->end_unfinished > 0;
