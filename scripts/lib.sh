@@ -59,14 +59,13 @@ wait_until() {
     return $status
 }
 
-# is_alive PID: true while the process runs; a zombie is dead.
+# is_alive PID: true while the process runs; a zombie is dead. Read as a whole: between two lines the
+# process may get another name, and the rest another place.
 is_alive() {
-    local key value
+    local status=''
     [ -n "${1:-}" ] || return 1
-    while read -r key value; do
-        [ "$key" != State: ] || { [ "${value:0:1}" != Z ]; return; }
-    done 2>/dev/null <"/proc/$1/status"
-    return 1
+    read -r -d '' status 2>/dev/null <"/proc/$1/status" || true
+    [[ $status =~ [[:space:]]State:[[:space:]]+[^Z[:space:]] ]]
 }
 
 is_dead() {
