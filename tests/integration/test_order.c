@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <unistd.h>
 
 #include "support/admin.h"
 #include "support/fixture.h"
@@ -375,22 +374,24 @@ static void a_hot_key_leaves_the_others_their_places(void **state)
     fixture_stop_and_expect(f, 0, 0);
 }
 
+static bool says(const char *address, const char *line)
+{
+    char *body = NULL;
+    bool has;
+
+    admin_get(address, "/metrics", NULL, &body);
+    has = strstr(body, line) != NULL;
+    free(body);
+    return has;
+}
+
 static void expect_number(const char *address, const struct fixture *f, const char *family,
                           unsigned value)
 {
     char *line = text("%s{queue=\"%s\",handler=\"ordered.run\"} %u\n", family, f->queue, value);
-    char *body = NULL;
 
-    for (int64_t until = now_ms() + PATIENCE_MS; now_ms() < until;) {
-        free(body);
-        admin_get(address, "/metrics", NULL, &body);
-        if (strstr(body, line))
-            break;
-        usleep(20000);
-    }
-    if (!strstr(body, line))
+    if (!WAIT_FOR(says(address, line), PATIENCE_MS))
         fail_msg("not there: %s", line);
-    free(body);
     free(line);
 }
 
