@@ -102,6 +102,8 @@ static const char *answer_behind(struct child *child, const char *word)
 
 static bool read_content(const char *text, uint8_t content[SIPHASH_SIZE])
 {
+    if (strlen(text) != (size_t)2 * SIPHASH_SIZE)
+        return false;
     for (size_t i = 0; i < SIPHASH_SIZE; i++) {
         unsigned byte;
 
@@ -109,7 +111,7 @@ static bool read_content(const char *text, uint8_t content[SIPHASH_SIZE])
             return false;
         content[i] = (uint8_t)byte;
     }
-    return text[2 * SIPHASH_SIZE] == '\0';
+    return true;
 }
 
 /* The last line with anything in it that the plugin wrote. "" if there is none. */

@@ -178,6 +178,9 @@ static void one_that_ends_the_process(void **state)
                    "loading it ended the process with status 0 (in a process of its own, to find "
                    "that out): constructors and warren_plugin_entry() are to return; it wrote "
                    "\"loaded 00000000000000000000000000000000\"");
+    assert_refused(rig, "restless-forges!", LONG_MS,
+                   "loading it ended the process with status 0 (in a process of its own, to find "
+                   "that out): constructors and warren_plugin_entry() are to return");
 }
 
 /* It has its time, also if it does not hear SIGTERM. */
