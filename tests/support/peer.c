@@ -379,40 +379,62 @@ static void take_envelope(struct peer_message *message, amqp_envelope_t *envelop
     amqp_bytes_free(envelope->consumer_tag);
 }
 
+/* One delivery of a consumer of @channel. @return its tag; 0: none came in @patience */
+static uint64_t take_delivery(struct peer *peer, struct timeval patience,
+                              void (*each)(const struct peer_message *message, void *user),
+                              void *user)
+{
+    amqp_envelope_t envelope;
+    struct peer_message message;
+    uint64_t tag;
+
+    amqp_maybe_release_buffers(peer->connection);
+    if (amqp_consume_message(peer->connection, &envelope, &patience, 0).reply_type !=
+        AMQP_RESPONSE_NORMAL)
+        return 0;
+    tag = envelope.delivery_tag;
+    take_envelope(&message, &envelope);
+    if (each)
+        each(&message, user);
+    peer_message_done(&message);
+    return tag;
+}
+
 /* @count messages by a consumer, for basic.get makes a quorum queue write for each one; fewer if
- * another one takes them. */
+ * another one takes them, and more if more came before the consumer was cancelled: rabbitmq-c keeps
+ * those, and would give them to the next one who consumes. */
 static unsigned take_many(struct peer *peer, const char *queue, int count,
                           void (*each)(const struct peer_message *message, void *user), void *user)
 {
     const amqp_channel_t channel = CHANNEL + 3;
-    struct timeval patience = {.tv_sec = 10};
-    amqp_envelope_t envelope;
+    const amqp_bytes_t consumer = amqp_cstring_bytes("drain");
     unsigned taken = 0;
+    uint64_t last = 0;
+    uint64_t tag;
 
     amqp_channel_open(peer->connection, channel);
     check_last(peer, "channel.open");
     amqp_basic_qos(peer->connection, channel, 0, DRAIN_PREFETCH, 0);
     check_last(peer, "basic.qos");
-    amqp_basic_consume(peer->connection, channel, amqp_cstring_bytes(queue), amqp_empty_bytes, 0, 0,
-                       0, amqp_empty_table);
+    amqp_basic_consume(peer->connection, channel, amqp_cstring_bytes(queue), consumer, 0, 0, 0,
+                       amqp_empty_table);
     check_last(peer, queue);
-    while (taken < (unsigned)count) {
-        struct peer_message message;
-        uint64_t tag;
-
-        amqp_maybe_release_buffers(peer->connection);
-        if (amqp_consume_message(peer->connection, &envelope, &patience, 0).reply_type !=
-            AMQP_RESPONSE_NORMAL)
-            break;
-        tag = envelope.delivery_tag;
-        take_envelope(&message, &envelope);
-        if (each)
-            each(&message, user);
-        peer_message_done(&message);
-        taken++;
-        if (taken == (unsigned)count || taken % (DRAIN_PREFETCH / 2) == 0)
-            amqp_basic_ack(peer->connection, channel, tag, 1);
+    while (taken < (unsigned)count &&
+           (tag = take_delivery(peer, (struct timeval){.tv_sec = 10}, each, user)) != 0) {
+        last = tag;
+        if (++taken % (DRAIN_PREFETCH / 2) != 0)
+            continue;
+        amqp_basic_ack(peer->connection, channel, last, 1);
+        last = 0; /* a tag is acked once */
     }
+    amqp_basic_cancel(peer->connection, channel, consumer);
+    check_last(peer, "basic.cancel");
+    while ((tag = take_delivery(peer, (struct timeval){0}, each, user)) != 0) {
+        last = tag;
+        taken++;
+    }
+    if (last)
+        amqp_basic_ack(peer->connection, channel, last, 1);
     check(amqp_channel_close(peer->connection, channel, AMQP_REPLY_SUCCESS), "channel.close");
     return taken;
 }
