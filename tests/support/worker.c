@@ -182,6 +182,9 @@ int worker_logged(struct worker *worker, const char *first, const char *second)
 void worker_expect_logged(struct worker *worker, const char *first, const char *second, int count)
 {
     (void)WAIT_FOR(worker_logged(worker, first, second) >= count, PATIENCE_MS);
+    if (worker_logged(worker, first, second) != count)
+        fprintf(stderr, "expected %d lines with \"%s\" and \"%s\" in:\n%s", count, first,
+                second ? second : "", proc_stderr(worker->proc));
     assert_int_equal(worker_logged(worker, first, second), count);
 }
 
