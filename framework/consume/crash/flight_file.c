@@ -59,9 +59,11 @@ static void point(struct flight_file *file, const size_t offsets[4])
 
 /* ---- making ---- */
 
-/* Room on the disk is taken now: a page without any would be a SIGBUS later. */
-static enum warren_status fill(struct flight_file *file, const struct flight_shape *shape,
-                               uint64_t key, struct warren_error *error)
+/* Room on the disk is taken now: a page without any would be a SIGBUS later. @map_fd: of the same
+ * file; borrowed */
+static enum warren_status fill(struct flight_file *file, int map_fd,
+                               const struct flight_shape *shape, uint64_t key,
+                               struct warren_error *error)
 {
     struct flight_head head = {.version = VERSION,
                                .slot_count = shape->slots,
@@ -83,7 +85,7 @@ static enum warren_status fill(struct flight_file *file, const struct flight_sha
     if (failure)
         return error_set(error, WARREN_EIO, "flight recorder %s: %zu bytes: %s", where, file->size,
                          strerror(failure));
-    file->head = mmap(NULL, file->size, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd, 0);
+    file->head = mmap(NULL, file->size, PROT_READ | PROT_WRITE, MAP_SHARED, map_fd, 0);
     if (file->head == MAP_FAILED) {
         file->head = NULL;
         return error_set(error, WARREN_EIO, "flight recorder %s: %s", where, strerror(errno));
@@ -103,7 +105,7 @@ enum warren_status flight_file_memory(const struct flight_shape *shape, uint64_t
     *file = (struct flight_file){.fd = memfd_create("warren-flight", MFD_CLOEXEC)};
     if (file->fd < 0)
         return error_set(error, WARREN_EIO, "memfd_create: %s", strerror(errno));
-    status = fill(file, shape, key, error);
+    status = fill(file, file->fd, shape, key, error);
     if (status != WARREN_OK)
         flight_file_close(file, true);
     return status;
@@ -210,11 +212,16 @@ static void write_name(char name[NAME_SIZE], uint64_t key, int i)
     snprintf(name, NAME_SIZE, "%s%d.%d", prefix, (int)getpid(), i);
 }
 
+/* The lock has a descriptor of its own, that no memory is mapped from: whoever looks at a process
+ * (ps, top) may keep its memory for a moment longer than it lives, and with it what that was mapped
+ * from. @ret_map_fd: what to map; owned by the caller, -1 if this fails */
 static enum warren_status make_file(int directory, const char *path, uint64_t key,
-                                    struct flight_file *file, struct warren_error *error)
+                                    struct flight_file *file, int *ret_map_fd,
+                                    struct warren_error *error)
 {
     char name[NAME_SIZE];
 
+    *ret_map_fd = -1;
     for (int i = 0; i < TRIES_MAX; i++) {
         write_name(name, key, i);
         file->fd =
@@ -229,6 +236,9 @@ static enum warren_status make_file(int directory, const char *path, uint64_t ke
         unlinkat(directory, name, 0);
         return error_set(error, WARREN_ENOMEM, "no memory");
     }
+    *ret_map_fd = openat(directory, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (*ret_map_fd < 0)
+        return refuse_directory(path, "cannot open a file again: ", errno, error);
     return WARREN_OK;
 }
 
@@ -293,14 +303,17 @@ enum warren_status flight_file_create(const char *directory, const struct flight
 {
     struct adoption adoption = {.path = directory, .key = key, .own = file, .heir = heir};
     enum warren_status status;
+    int map_fd;
 
     *file = (struct flight_file){.fd = -1};
     status = open_directory(directory, &adoption.directory, error);
     if (status != WARREN_OK)
         return status;
-    status = make_file(adoption.directory, directory, key, file, error);
+    status = make_file(adoption.directory, directory, key, file, &map_fd, error);
     if (status == WARREN_OK)
-        status = fill(file, shape, key, error);
+        status = fill(file, map_fd, shape, key, error);
+    if (map_fd >= 0)
+        close(map_fd);
     if (status == WARREN_OK)
         adopt_all(&adoption);
     else

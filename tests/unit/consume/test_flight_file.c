@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "consume/crash/flight_file.h"
@@ -140,6 +141,38 @@ static void others_are_left_alone(void **state)
     flight_file_close(&living, false);
     create(rig, KEY, &file);
     assert_int_equal(rig->adopted, 2);
+    flight_file_close(&file, true);
+}
+
+/* Somebody else may have the memory of a process for longer than it lives: who reads its /proc, a
+ * child. That is no process that lives. */
+static void memory_that_outlives_its_process(void **state)
+{
+    struct rig *rig = *state;
+    struct flight_file file;
+    int ready[2];
+    char byte;
+    pid_t child;
+
+    create(rig, KEY, &file);
+    assert_int_equal(pipe(ready), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        close(file.fd);
+        close(ready[0]);
+        close(ready[1]);
+        for (;;)
+            pause();
+    }
+    close(ready[1]);
+    assert_int_equal(read(ready[0], &byte, 1), 0);
+    close(ready[0]);
+    flight_file_close(&file, false);
+    create(rig, KEY, &file);
+    kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(rig->adopted, 1);
     flight_file_close(&file, true);
 }
 
@@ -413,6 +446,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(the_next_one_takes_over),
         T(others_are_left_alone),
+        T(memory_that_outlives_its_process),
         T(another_key_is_another_name),
         T(another_key_in_memory),
         T(another_key_for_what_is_gone),
