@@ -364,8 +364,9 @@ char *broker_log(const struct broker *broker)
 
 void broker_stall_disk(const struct broker *broker, int ms)
 {
-    if (ms == 0)
-        free(broker_eval(broker, "disk_stalls ! stop."));
+    if (ms == 0) /* who waits for the writer to stand takes that word later */
+        free(broker_eval(broker, "Stalls = monitor(process, disk_stalls), disk_stalls ! stop, "
+                                 "receive {'DOWN', Stalls, _, _, _} -> ok end."));
     else
         free(broker_eval(broker,
                          "register(disk_stalls, spawn(fun() -> (fun F(Writer) -> "
