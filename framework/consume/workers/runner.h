@@ -50,6 +50,16 @@ struct runner_calls {
     void (*worker_ends)(void *user, uint32_t worker);
 };
 
+/** What the workers did, for who decides how many there are to be. */
+struct runner_seen {
+    uint32_t size;    /* workers, without such as end */
+    uint32_t running; /* at work: from their first message to their next rest */
+    uint32_t peak;    /* the most of these at once since the last look */
+    uint32_t queued;
+    uint64_t begun;    /* messages, since ever */
+    int64_t rested_ns; /* that workers had nothing to do, all together, since ever */
+};
+
 /** What a runner is. Thread of each: the loop's, unless it says otherwise. */
 struct runner_ops {
     /** Queue all of @batch, which is not empty. */
@@ -65,6 +75,8 @@ struct runner_ops {
     void (*take_queued)(struct runner *runner, struct batch *batch);
     /** How many messages are being handled and how many wait. Thread: any. */
     void (*load)(struct runner *runner, uint32_t *running, uint32_t *queued);
+    /** What was done since the last call; and join what has ended. */
+    void (*observe)(struct runner *runner, struct runner_seen *seen);
     /**
      * Have @concurrency workers. With fewer, those that are too many end behind what they are at;
      * with more, numbers of such may come again.
@@ -112,6 +124,11 @@ static inline void runner_take_queued(struct runner *runner, struct batch *batch
 static inline void runner_load(struct runner *runner, uint32_t *running, uint32_t *queued)
 {
     runner->ops->load(runner, running, queued);
+}
+
+static inline void runner_observe(struct runner *runner, struct runner_seen *seen)
+{
+    runner->ops->observe(runner, seen);
 }
 
 static inline enum warren_status runner_resize(struct runner *runner, uint32_t concurrency,

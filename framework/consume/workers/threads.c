@@ -1,15 +1,13 @@
-/* threads.c - see threads.h. */
+/* threads.c - see threads.h. How many there are: threads_size.c. */
 #include "consume/workers/threads.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
-#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "base/thread.h"
+#include "consume/workers/threads_private.h"
 
 /* Work of this length pays for waking one worker (a wake-up costs about 20 us of CPU). */
 #define WAKE_WORTH_NS 50000
@@ -20,50 +18,6 @@
 #define RECENT_NS 100000
 /* With this many settled ones the loop is woken although workers are still busy. */
 #define SETTLED_MANY 64
-
-struct worker {
-    struct threads *threads;
-    uint32_t index;
-    uint32_t unannounced; /* settled by this worker since the loop last took some */
-    pthread_t thread;
-    sem_t wake; /* posted once by whoever takes it off the idle stack; a condition variable would
-                   cost a second system call for each sleep, to unlock its mutex */
-    int64_t begun_ns;          /* end of the last message, or of the sleep */
-    struct worker *next_idle;  /* under the lock */
-    bool at_work;              /* counted in `running`; under the lock */
-    bool gone;                 /* its thread ends, and looks at nothing any more; under the lock */
-    bool joined;               /* it has no thread; its owner's */
-    struct worker *next_woken; /* of the loop's thread, while it wakes them */
-};
-
-struct threads {
-    struct runner runner; /* first: its address is the threads' */
-    struct clock *clock;
-
-    pthread_mutex_t lock; /* guards the next block */
-    struct batch queue;
-    struct worker *idle; /* a stack: the last one's caches are warm */
-    uint32_t idle_count;
-    uint32_t running; /* workers at work: from their first message to their next sleep */
-    uint64_t pushed;
-    uint64_t popped;
-    uint64_t pushed_at_look;
-    int64_t looked_ns;
-    int64_t woken_ns;   /* when a worker was last woken */
-    int64_t popped_ns;  /* when a worker last took a message */
-    int64_t average_ns; /* time a message takes, moving average */
-    bool stopping;
-    uint32_t concurrency; /* a worker of a higher number takes nothing, and ends */
-
-    char name[16];
-    uint32_t started; /* threads, also such as end; */
-    struct worker **workers;
-};
-
-static struct threads *threads_of(struct runner *runner)
-{
-    return (struct threads *)(void *)runner;
-}
 
 /* ---- waking workers: loop's thread ---- */
 
@@ -95,7 +49,7 @@ static struct worker *take_idle(struct threads *t, uint32_t count)
     return chosen;
 }
 
-static void signal_workers(struct worker *chosen)
+void threads_signal(struct worker *chosen)
 {
     while (chosen) {
         struct worker *next = chosen->next_woken;
@@ -136,7 +90,7 @@ static void push(struct runner *runner, struct batch *batch)
     if (chosen)
         t->woken_ns = now_ns;
     pthread_mutex_unlock(&t->lock);
-    signal_workers(chosen);
+    threads_signal(chosen);
 }
 
 static bool look(struct runner *runner)
@@ -151,7 +105,7 @@ static bool look(struct runner *runner)
     t->pushed_at_look = t->pushed;
     again = t->queue.count > 0 && t->idle_count > 0;
     pthread_mutex_unlock(&t->lock);
-    signal_workers(chosen);
+    threads_signal(chosen);
     return again;
 }
 
@@ -190,6 +144,8 @@ static void set_at_work(struct worker *w, bool at_work)
         w->threads->running--;
     if (!w->at_work && at_work)
         w->threads->running++;
+    if (w->threads->running > w->threads->peak)
+        w->threads->peak = w->threads->running;
     w->at_work = at_work;
 }
 
@@ -197,6 +153,7 @@ static void set_at_work(struct worker *w, bool at_work)
 static void sleep_idle(struct worker *w)
 {
     struct threads *t = w->threads;
+    int64_t since_ns = w->begun_ns;
 
     set_at_work(w, false);
     w->next_idle = t->idle;
@@ -207,6 +164,7 @@ static void sleep_idle(struct worker *w)
         ;
     w->begun_ns = clock_now_ns(t->clock);
     pthread_mutex_lock(&t->lock);
+    t->rested_ns += w->begun_ns - since_ns;
 }
 
 /* The loop must know what is settled before the worker sleeps, unless nobody waits for it: then
@@ -221,12 +179,6 @@ static void announce_before_sleep(struct worker *w)
         runner->calls.wake_loop(runner->user);
 }
 
-/* Under the lock. */
-static bool is_surplus(const struct worker *w)
-{
-    return w->index >= w->threads->concurrency;
-}
-
 /* The next delivery, or NULL at the end. @took_ns: what the last one took, -1 for none. */
 static struct attempt *worker_next(struct worker *w, int64_t took_ns)
 {
@@ -236,7 +188,7 @@ static struct attempt *worker_next(struct worker *w, int64_t took_ns)
     pthread_mutex_lock(&t->lock);
     if (took_ns >= 0)
         learn(t, took_ns);
-    while (!is_surplus(w) && !(attempt = batch_pop(&t->queue)) && !t->stopping) {
+    while (!worker_is_surplus(w) && !(attempt = batch_pop(&t->queue)) && !t->stopping) {
         if (w->unannounced > 0) {
             pthread_mutex_unlock(&t->lock);
             announce_before_sleep(w);
@@ -268,7 +220,7 @@ static void worker_run(struct worker *w, struct attempt *attempt)
     }
 }
 
-static void *worker_main(void *arg)
+void *worker_main(void *arg)
 {
     struct worker *w = arg;
     struct threads *t = w->threads;
@@ -294,153 +246,6 @@ static void *worker_main(void *arg)
 }
 
 /* ---- life ---- */
-
-static enum warren_status start_worker(struct threads *t, struct worker *w,
-                                       struct warren_error *error)
-{
-    enum warren_status status;
-    char text[32];
-
-    snprintf(text, sizeof text, "w%u %s", w->index, t->name);
-    w->unannounced = 0;
-    w->gone = false;
-    sem_init(&w->wake, 0, 0);
-    status = thread_start_for_plugins(&w->thread, text, worker_main, w, error);
-    w->joined = status != WARREN_OK;
-    if (w->joined)
-        sem_destroy(&w->wake);
-    return status;
-}
-
-static void end_worker(struct worker *w)
-{
-    if (w->joined)
-        return;
-    pthread_join(w->thread, NULL);
-    sem_destroy(&w->wake);
-    w->joined = true;
-}
-
-static enum warren_status no_memory(uint32_t concurrency, struct warren_error *error)
-{
-    return error_set(error, WARREN_ENOMEM, "out of memory for %u workers", concurrency);
-}
-
-/* Room for @concurrency workers; those that are not started yet have none. */
-static enum warren_status make_room(struct threads *t, uint32_t concurrency,
-                                    struct warren_error *error)
-{
-    struct worker **workers = realloc(t->workers, concurrency * sizeof(struct worker *));
-
-    if (!workers)
-        return no_memory(concurrency, error);
-    t->workers = workers;
-    return WARREN_OK;
-}
-
-static enum warren_status add_worker(struct threads *t, struct warren_error *error)
-{
-    struct worker *w = calloc(1, sizeof *w);
-    enum warren_status status;
-
-    if (!w)
-        return no_memory(t->started + 1, error);
-    w->threads = t;
-    w->index = t->started;
-    status = start_worker(t, w, error);
-    if (status != WARREN_OK) {
-        free(w);
-        return status;
-    }
-    t->workers[t->started++] = w;
-    return WARREN_OK;
-}
-
-/* The thread of one that was surplus has ended, or does so at once. @return false: it goes on */
-static bool has_ended(struct threads *t, const struct worker *w)
-{
-    bool gone;
-
-    pthread_mutex_lock(&t->lock);
-    gone = w->gone || w->joined;
-    pthread_mutex_unlock(&t->lock);
-    return gone;
-}
-
-/* One by one, so that each that runs may take messages. @return as start_worker(): then there are
- * as many as could be started */
-static enum warren_status grow(struct threads *t, uint32_t concurrency, struct warren_error *error)
-{
-    uint32_t before = t->concurrency;
-    enum warren_status status = WARREN_OK;
-
-    pthread_mutex_lock(&t->lock);
-    t->concurrency = concurrency; /* those that were surplus and still run stay */
-    pthread_mutex_unlock(&t->lock);
-    for (uint32_t i = before; status == WARREN_OK && i < concurrency; i++) {
-        if (i == t->started) {
-            status = add_worker(t, error);
-        } else if (has_ended(t, t->workers[i])) {
-            end_worker(t->workers[i]);
-            status = start_worker(t, t->workers[i], error);
-        }
-    }
-    return status;
-}
-
-/* Those that sleep are woken to end, the others end behind what they are at. */
-static void shrink(struct threads *t, uint32_t concurrency)
-{
-    struct worker *surplus = NULL;
-    struct worker *idle;
-
-    pthread_mutex_lock(&t->lock);
-    t->concurrency = concurrency;
-    idle = t->idle;
-    t->idle = NULL;
-    t->idle_count = 0;
-    while (idle) {
-        struct worker *next = idle->next_idle;
-
-        if (is_surplus(idle)) {
-            idle->next_woken = surplus;
-            surplus = idle;
-        } else {
-            idle->next_idle = t->idle;
-            t->idle = idle;
-            t->idle_count++;
-        }
-        idle = next;
-    }
-    pthread_mutex_unlock(&t->lock);
-    signal_workers(surplus);
-}
-
-static enum warren_status grow_or_not(struct threads *t, uint32_t concurrency,
-                                      struct warren_error *error)
-{
-    uint32_t before = t->concurrency;
-    enum warren_status status = grow(t, concurrency, error);
-
-    if (status != WARREN_OK)
-        shrink(t, before);
-    return status;
-}
-
-static enum warren_status resize(struct runner *runner, uint32_t concurrency,
-                                 struct warren_error *error)
-{
-    struct threads *t = threads_of(runner);
-    enum warren_status status = WARREN_OK;
-
-    if (concurrency > t->started)
-        status = make_room(t, concurrency, error);
-    if (status == WARREN_OK && concurrency < t->concurrency)
-        shrink(t, concurrency);
-    else if (status == WARREN_OK)
-        status = grow_or_not(t, concurrency, error);
-    return status;
-}
 
 static void take_queued(struct runner *runner, struct batch *batch)
 {
@@ -472,12 +277,8 @@ static void stop(struct runner *runner)
     t->stopping = true;
     chosen = take_idle(t, t->idle_count);
     pthread_mutex_unlock(&t->lock);
-    signal_workers(chosen);
-    for (uint32_t i = 0; i < t->started; i++) {
-        end_worker(t->workers[i]);
-        free(t->workers[i]);
-    }
-    t->started = 0;
+    threads_signal(chosen);
+    threads_join(t);
 }
 
 static void free_threads(struct runner *runner)
@@ -494,21 +295,21 @@ enum warren_status threads_new(const struct threads_options *options,
                                const struct runner_calls *calls, void *user,
                                struct runner **ret_runner, struct warren_error *error)
 {
-    static const struct runner_ops ops = {push,   look, take_queued, load,
-                                          resize, stop, free_threads};
+    static const struct runner_ops ops = {push,           look, take_queued, load, threads_observe,
+                                          threads_resize, stop, free_threads};
     struct threads *t;
     enum warren_status status;
 
     assert(options->concurrency > 0);
     t = calloc(1, sizeof *t);
     if (!t)
-        return no_memory(options->concurrency, error);
+        return error_set(error, WARREN_ENOMEM, "out of memory");
     runner_init(&t->runner, &ops, calls, user, options->outlook);
     t->clock = options->clock;
     snprintf(t->name, sizeof t->name, "%s", options->name);
     t->average_ns = FIRST_GUESS_NS;
     pthread_mutex_init(&t->lock, NULL);
-    status = resize(&t->runner, options->concurrency, error);
+    status = threads_resize(&t->runner, options->concurrency, error);
     if (status != WARREN_OK) {
         runner_free(&t->runner);
         return status;

@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "base/proc.h"
 #include "consume/workers/threads.h"
 #include "support/attempt.h"
 #include "support/test.h"
@@ -508,6 +509,62 @@ static void nothing_is_lost_while_they_change(void **state)
     free_all(&done);
 }
 
+/* What is seen of them, and the most at work since the look before. */
+static void what_they_did_is_seen(void **state)
+{
+    struct rig *rig = *state;
+    struct batch done = {NULL, NULL, 0};
+    struct runner_seen seen;
+
+    expect_stuck(rig, 0, CONCURRENCY);
+    wait_until_idle(rig);
+    runner_observe(rig->runner, &seen);
+    assert_int_equal(seen.size, CONCURRENCY);
+    assert_int_equal(seen.running, 0);
+    assert_int_equal(seen.queued, 0);
+    assert_int_equal(seen.peak, CONCURRENCY);
+    assert_int_equal(seen.begun, 40);
+    assert_true(seen.rested_ns > 0);
+    push(rig, 0, 1);
+    collect(rig, &done, 1);
+    wait_until_idle(rig);
+    runner_observe(rig->runner, &seen);
+    assert_true(seen.peak < CONCURRENCY);
+    assert_int_equal(seen.begun, 41);
+    resize(rig, 2);
+    runner_observe(rig->runner, &seen);
+    assert_int_equal(seen.size, 2);
+    free_all(&done);
+}
+
+static uint32_t threads_of_process(void)
+{
+    char line[64];
+
+    assert_true(proc_line("/proc/self/status", "Threads:", line, sizeof line));
+    return (uint32_t)strtoul(line + strlen("Threads:"), NULL, 10);
+}
+
+/* Those that are too many end, and a look joins them. */
+static void the_surplus_is_joined(void **state)
+{
+    struct rig *rig = *state;
+    uint32_t before = threads_of_process();
+    int64_t end_ms = deadline_ms();
+    struct runner_seen seen;
+
+    resize(rig, 12);
+    assert_int_equal(threads_of_process(), before + 12 - CONCURRENCY);
+    expect_stuck(rig, 0, 12);
+    resize(rig, 2);
+    while (threads_of_process() > before + 2 - CONCURRENCY) {
+        assert_true(clock_now_ms(clock_monotonic()) < end_ms);
+        pause_briefly();
+        runner_observe(rig->runner, &seen);
+    }
+    expect_stuck(rig, 100, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -527,6 +584,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(workers_come_and_go, setup, teardown),
         cmocka_unit_test_setup_teardown(a_busy_worker_ends_later, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_is_lost_while_they_change, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_they_did_is_seen, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_surplus_is_joined, setup, teardown),
         cmocka_unit_test_setup_teardown(with_room_only_a_loop_that_does_not_look_is_woken, setup,
                                         teardown),
     };
