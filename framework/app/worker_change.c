@@ -168,6 +168,8 @@ static bool needs_change(const struct pair *pair)
     return pair->before->setup->config->prefetch != now->prefetch ||
            runs->prefetch_bytes != (size_t)now->prefetch_bytes ||
            runs->stop_at_gap != (strcmp(now->on_gap, "stop") == 0) ||
+           runs->concurrency_least != (uint32_t)now->concurrency_least ||
+           runs->target_wait_ms != now->concurrency_target_wait_ms ||
            config_subscription_differs(pair->before->setup->config, now, "arguments");
 }
 

@@ -162,6 +162,8 @@ static void set_up_run(const struct opening *o)
         .prefetch_bytes = (size_t)config->prefetch_bytes,
         .stop_at_gap = strcmp(config->on_gap, "stop") == 0,
         .concurrency = (uint32_t)config->concurrency,
+        .concurrency_least = (uint32_t)config->concurrency_least,
+        .target_wait_ms = config->concurrency_target_wait_ms,
         .arguments = &config->arguments,
         .uses = config->uses,
         .use_count = config->use_count,

@@ -52,7 +52,7 @@ static bool has_parts(const struct warren_option *row)
 static bool is_number(const struct warren_option *row)
 {
     return row->type == WARREN_OPTION_INT || row->type == WARREN_OPTION_SIZE ||
-           row->type == WARREN_OPTION_DURATION;
+           row->type == WARREN_OPTION_DURATION || (int)row->type == WARREN_OPTION_RANGE;
 }
 
 /* ": 10 > 20", where that is short. */
@@ -67,8 +67,8 @@ static void write_values(const struct warren_option *row, const struct config_va
         snprintf(text, VALUES_SIZE, ": %s > %s", a->text, b->text);
     if (!is_number(row))
         return;
-    config_value_number(row->type, a->integer, before, sizeof before);
-    config_value_number(row->type, b->integer, now, sizeof now);
+    config_value_numbers(row->type, a, before, sizeof before);
+    config_value_numbers(row->type, b, now, sizeof now);
     snprintf(text, VALUES_SIZE, ": %s > %s", before, now);
 }
 

@@ -17,7 +17,8 @@
 struct config_node;  /* a piece of the YAML document */
 struct config_value; /* what one of its rows got */
 
-/* What a row of options.def is in C: INT, SIZE (bytes) and DURATION (ms) have 64 bits. */
+/* What a row of options.def is in C: INT, SIZE (bytes) and DURATION (ms) have 64 bits; of a RANGE
+ * the member is the most. */
 #define CONFIG_MEMBER_BOOL(member)      bool member;
 #define CONFIG_MEMBER_INT(member)       int64_t member;
 #define CONFIG_MEMBER_SIZE(member)      int64_t member;
@@ -29,6 +30,9 @@ struct config_value; /* what one of its rows got */
 #define CONFIG_MEMBER_MAPPING(member)   const struct config_node *member; /* NULL: not written */
 #define CONFIG_MEMBER_CHAIN(member)     const struct config_node *member;
 #define CONFIG_MEMBER_PATHS(member)     CONFIG_MEMBER_LIST(member)
+#define CONFIG_MEMBER_RANGE(member)                                                                \
+    int64_t member;                                                                                \
+    int64_t member##_least;
 #define CONFIG_MEMBER_LIST(member)                                                                 \
     const char *const *member;                                                                     \
     size_t member##_count;

@@ -49,7 +49,8 @@ static void write_value(FILE *out, const struct warren_option *option, bool secr
     case WARREN_OPTION_INT:
     case WARREN_OPTION_SIZE:
     case WARREN_OPTION_DURATION:
-        config_value_number(option->type, value->integer, number, sizeof number);
+    case WARREN_OPTION_RANGE:
+        config_value_numbers(option->type, value, number, sizeof number);
         fputs(number, out);
         break;
     case WARREN_OPTION_ENUM:

@@ -148,6 +148,10 @@ static void store(enum warren_option_type type, const struct config_value *value
         *(const char *const **)member = value->list;
         *(size_t *)(void *)((char *)member + sizeof(char **)) = value->count;
         break;
+    case WARREN_OPTION_RANGE:
+        ((int64_t *)member)[0] = value->integer;
+        ((int64_t *)member)[1] = value->least;
+        break;
     case WARREN_OPTION_ENUM:
     case WARREN_OPTION_STRING:
         *(const char **)member = value->text;

@@ -78,8 +78,11 @@ static enum warren_status pick(const struct single *single, struct config_subscr
     const struct config_subscription *chosen;
 
     if (!config->file) {
-        *ret = (struct config_subscription){
-            .queue = NO_QUEUE, .concurrency = 1, .on_gap = "continue", .own_chain = true};
+        *ret = (struct config_subscription){.queue = NO_QUEUE,
+                                            .concurrency = 1,
+                                            .concurrency_least = 1,
+                                            .on_gap = "continue",
+                                            .own_chain = true};
         return WARREN_OK;
     }
     if (!single->what->handler && !single->what->queue && config->subscription_count != 1)

@@ -37,6 +37,8 @@ static const struct {
     [WARREN_OPTION_ENUM] = {"word", "one of "},
     [WARREN_OPTION_LIST] = {"list of texts", "a text or a list of texts"},
     [WARREN_OPTION_PATHS] = {"list of file names", "a file name or a list of file names"},
+    [WARREN_OPTION_RANGE] = {"whole number or range",
+                             "a whole number or a range, the least first, such as 2-32"},
     [WARREN_OPTION_ARGUMENTS] = {"mapping", ""},
     [WARREN_OPTION_MAPPING] = {"mapping", ""},
     [WARREN_OPTION_CHAIN] = {"list", ""},
@@ -53,13 +55,22 @@ void config_value_number(enum warren_option_type type, int64_t number, char *tex
 {
     const struct unit *unit = type == WARREN_OPTION_DURATION ? durations : sizes;
 
-    if (type == WARREN_OPTION_INT || number == 0) {
+    if (type == WARREN_OPTION_INT || (int)type == WARREN_OPTION_RANGE || number == 0) {
         snprintf(text, size, "%" PRId64, number);
         return;
     }
     while (unit->factor > 1 && number % unit->factor != 0)
         unit++;
     snprintf(text, size, "%" PRId64 "%s", number / unit->factor, unit->name);
+}
+
+void config_value_numbers(enum warren_option_type type, const struct config_value *value,
+                          char *text, size_t size)
+{
+    if ((int)type == WARREN_OPTION_RANGE && value->least != value->integer)
+        snprintf(text, size, "%" PRId64 "-%" PRId64, value->least, value->integer);
+    else
+        config_value_number(type, value->integer, text, size);
 }
 
 /* What may be written, such as "a whole number, from 1 to 65535". */
@@ -157,6 +168,24 @@ static bool parse_number(const struct warren_option *option, const char *text, i
                                                    : parse_with_unit(text, durations, ret);
 
     return ok && in_range(option, *ret);
+}
+
+/* "4", or "2-32". */
+static bool parse_range(const struct warren_option *option, const char *text,
+                        struct config_value *value)
+{
+    int64_t least;
+    int64_t most;
+
+    if (parse_int(text, &most)) {
+        least = most;
+    } else {
+        if (!parse_digits(&text, &least) || *text++ != '-' || !parse_digits(&text, &most) || *text)
+            return false;
+    }
+    value->least = least;
+    value->integer = most;
+    return least <= most && in_range(option, least) && in_range(option, most);
 }
 
 static bool parse_bool(const char *text, bool *ret)
@@ -260,6 +289,9 @@ enum warren_status config_value_parse(struct config_scope *scope,
     case WARREN_OPTION_DURATION:
         ok = ok && parse_number(option, node->text, &value->integer);
         break;
+    case WARREN_OPTION_RANGE:
+        ok = ok && parse_range(option, node->text, value);
+        break;
     case WARREN_OPTION_ENUM:
         value->text = node->text;
         ok = ok && choices_find(option->choices, node->text) >= 0;
@@ -309,6 +341,8 @@ bool config_value_equal(enum warren_option_type type, const struct config_value 
     case WARREN_OPTION_MAPPING:
     case WARREN_OPTION_CHAIN:
         return config_node_same(a->node, b->node);
+    case WARREN_OPTION_RANGE:
+        return a->least == b->least && a->integer == b->integer;
     default:
         return a->integer == b->integer;
     }

@@ -16,6 +16,7 @@
 /** Types that only warren's own tables have, besides those of enum warren_option_type. */
 enum {
     WARREN_OPTION_PATHS = 16, /* a list of file names */
+    WARREN_OPTION_RANGE,      /* a whole number, or two: the least and the most */
     WARREN_OPTION_ARGUMENTS,  /* a mapping that becomes a field table */
     WARREN_OPTION_MAPPING,    /* kept as written, for another parser */
     WARREN_OPTION_CHAIN       /* the same */
@@ -26,7 +27,8 @@ struct config_value {
     bool given;                     /* false: the default */
     const struct config_node *node; /* where it came from; NULL before it was set */
     bool boolean;                   /* BOOL */
-    int64_t integer;                /* INT, SIZE (bytes), DURATION (ms) */
+    int64_t integer;                /* INT, SIZE (bytes), DURATION (ms); RANGE: the most */
+    int64_t least;                  /* RANGE */
     const char *text;               /* STRING, PATH, ENUM */
     const char *const *list;        /* LIST, PATHS; NULL when empty */
     size_t count;
@@ -54,6 +56,10 @@ bool config_duration_parse(const char *text, int64_t *ret_ms);
 
 /** A number as it would be written in YAML: "64MiB", "2m", "100". */
 void config_value_number(enum warren_option_type type, int64_t number, char *text, size_t size);
+
+/** The same of @value, whose type is one of numbers: "2-32" of a RANGE. */
+void config_value_numbers(enum warren_option_type type, const struct config_value *value,
+                          char *text, size_t size);
 
 /** "duration", "whole number", ... */
 const char *config_type_name(enum warren_option_type type);

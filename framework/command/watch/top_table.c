@@ -124,6 +124,7 @@ static void begin_row(struct top_row *row)
     }
     row->consuming = false;
     row->running = row->queued = row->held = row->prefetch = row->workers = 0;
+    row->threads_least = row->threads_most = 0;
     row->bound_count = 0;
 }
 
@@ -174,6 +175,8 @@ static const struct {
     {"warren_handler_duration_seconds_count", AT(now.handler_count), NULL, NULL},
     {"warren_prefetch", AT(prefetch), NULL, NULL},
     {"warren_workers", AT(workers), NULL, NULL},
+    {"warren_pool_min_threads", AT(threads_least), NULL, NULL},
+    {"warren_pool_max_threads", AT(threads_most), NULL, NULL},
 };
 
 static void take_plain(struct top_row *row, const struct scrape_sample *sample, size_t index)

@@ -46,6 +46,7 @@ struct top_row {
     bool has_before; /* there was a reading before: rates are known */
     double running, queued, held;
     double prefetch, workers;
+    double threads_least, threads_most; /* of the range of these; 0: there is none */
     double bounds[TOP_BOUNDS_MAX]; /* of the handler's time, ascending; the last one infinite */
     size_t bound_count;
     struct top_totals now;

@@ -14,9 +14,9 @@
 static const struct column {
     const char *heading;
     int width;
-} columns[] = {{"STATE", 9},  {"IN/S", 7}, {"OK/S", 7},    {"FAIL/S", 7},
-               {"P50", 7},    {"P99", 7},  {"BUSY", 5},    {"RUN", 5},
-               {"QUEUED", 7}, {"HELD", 6}, {"RETRY/S", 8}, {"DEAD", 7}};
+} columns[] = {{"STATE", 9},   {"IN/S", 7}, {"OK/S", 7},   {"FAIL/S", 7}, {"P50", 7},
+               {"P99", 7},     {"BUSY", 5}, {"RUN", 5},    {"QUEUED", 7}, {"HELD", 6},
+               {"RETRY/S", 8}, {"DEAD", 7}, {"THREADS", 9}};
 #define COLUMNS    (sizeof columns / sizeof *columns)
 #define NAME_LEAST 20
 #define NAME_MOST  60
@@ -118,6 +118,16 @@ static void share_text(double share, char text[CELL_SIZE])
         c_snprintf(text, CELL_SIZE, "%.0f%%", share * 100);
 }
 
+/* "4"; where there is a range, "12/2-32". */
+static void threads_text(const struct top_row *row, char text[CELL_SIZE])
+{
+    if (row->threads_most > row->threads_least)
+        c_snprintf(text, CELL_SIZE, "%.0f/%.0f-%.0f", row->workers, row->threads_least,
+                   row->threads_most);
+    else
+        count_text(row->workers, text);
+}
+
 /* ---- a row ---- */
 
 static void cells_of(const struct top_row *row, char cells[COLUMNS][CELL_SIZE])
@@ -136,6 +146,7 @@ static void cells_of(const struct top_row *row, char cells[COLUMNS][CELL_SIZE])
     count_text(row->held, cells[i++]);
     rate_text(TOP_RATE(row, retries), cells[i++]);
     count_text(row->now.dead_letters, cells[i++]);
+    threads_text(row, cells[i++]);
 }
 
 enum top_tone top_line(const struct top_row *row, const char *worker, int width,

@@ -189,6 +189,7 @@ static enum warren_status make_subscriptions(struct runtime *r,
         look_declared(r->subscriptions[i], options->topology);
         r->subscription_count++;
     }
+    runtime_count_pools(r);
     return status;
 }
 

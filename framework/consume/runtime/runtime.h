@@ -40,8 +40,10 @@ struct runtime_subscription {
     uint32_t delayed_max; /* messages held for a retry at once, above which the broker gets them
                              back at once; 0: half of the prefetch, at least 1 */
     uint16_t prefetch;
-    size_t prefetch_bytes;                /* 0: no bound */
-    uint32_t concurrency;                 /* worker threads, at least 1 */
+    size_t prefetch_bytes;      /* 0: no bound */
+    uint32_t concurrency;       /* worker threads, at least 1 */
+    uint32_t concurrency_least; /* as few of them when there is little to do; 0: always as many */
+    int64_t target_wait_ms;     /* then: a wait for a thread above which there are to be more */
     const struct warren_table *arguments; /* of basic.consume; may be NULL */
     const struct config_use *uses; /* of semaphores, while a message is handled; borrowed until the
                                       edition is made */

@@ -222,6 +222,7 @@ static void commit(struct call *call)
     for (size_t i = 0; i < changes->count; i++)
         commit_one(call, i);
     connection_uncork(r->connection);
+    runtime_count_pools(r);
     commit_topology(call);
     depth_look_changed(&r->depths);
     runtime_declare(r);
@@ -345,6 +346,7 @@ void runtime_end_subscription(struct runtime *r, size_t index)
     s->last_begin = consumer_begin(s->consumer);
     s->ended = true;
     pthread_mutex_unlock(&r->list_lock);
+    runtime_count_pools(r);
     r->leaving_count--;
     subscription_end(s);
     runtime_retire_soon(r, 0);

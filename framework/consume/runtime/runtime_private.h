@@ -19,6 +19,7 @@
 #include "consume/runtime/stage.h"
 #include "consume/runtime/subscription.h"
 #include "consume/runtime/subscription_order.h"
+#include "consume/runtime/subscription_pool.h"
 #include "consume/workers/pool.h"
 #include "loop/loop.h"
 
@@ -172,6 +173,7 @@ struct runtime {
     struct tracer *tracer;
     struct ack_barrier ack_barrier;
     struct pool pool; /* of groups of functions */
+    struct pools pools;
     struct semaphores semaphores;
 
     struct loop_task collect;
@@ -309,7 +311,8 @@ struct subscription {
     struct list editions; /* all, the oldest first */
     _Atomic uint32_t prefetch;
     _Atomic size_t prefetch_bytes; /* 0: no bound */
-    _Atomic uint32_t concurrency;
+    _Atomic uint32_t concurrency;  /* worker threads that there are to be now */
+    struct subscription_pool pool;
     uint32_t ack_many;
 
     struct batch arrived;             /* since the last turn */
@@ -404,7 +407,8 @@ struct subscription_change {
     bool other_arguments;
     struct batch queued; /* taken from the runner while there are more workers */
     bool grown;
-    uint32_t before; /* workers */
+    uint32_t before; /* workers, */
+    uint32_t size;   /* and how many there are to be */
 };
 /** All that can fail. On failure subscription_change_undo(). */
 enum warren_status subscription_change_prepare(struct subscription_change *change,
@@ -467,6 +471,15 @@ void subscription_unweigh(struct subscription *subscription, struct attempt *att
 void subscription_unweighed(void *user);
 /** Append all that wait for semaphores to @batch, all of which has none from now on. */
 void subscription_take_uses(struct subscription *subscription, struct batch *batch);
+
+/* ---- subscription_pool.h ---- */
+
+/** Messages go to workers: look how many of these there should be. */
+static inline void runtime_watch_pools(struct runtime *runtime)
+{
+    if (runtime->pools.count > 0 && !runtime->pools.looking)
+        runtime_begin_pools(runtime);
+}
 
 /* ---- subscription_drain.c ---- */
 

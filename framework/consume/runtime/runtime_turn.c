@@ -26,6 +26,7 @@ static bool at_work(const struct runtime *r)
 /* Workers trust the flag: once it is set, what they settle is seen at the tick at the latest. */
 void runtime_keep_looking(struct runtime *r)
 {
+    runtime_watch_pools(r);
     if (atomic_load_explicit(&r->outlook.looking, memory_order_relaxed))
         return;
     loop_timer_arm_us(&r->tick, RUNNER_LOOK_US);
@@ -173,6 +174,8 @@ enum warren_status runtime_turn_init(struct runtime *r)
         status = loop_timer_init(&r->stragglers, r->loop, stragglers_due, r);
     if (status == WARREN_OK)
         status = loop_timer_init(&r->memory_due, r->loop, memory_due, r);
+    if (status == WARREN_OK)
+        status = runtime_pools_init(r);
     loop_task_init(&r->collect, asked, r);
     return status;
 }
@@ -182,4 +185,5 @@ void runtime_turn_done(struct runtime *r)
     loop_timer_done(&r->tick);
     loop_timer_done(&r->stragglers);
     loop_timer_done(&r->memory_due);
+    runtime_pools_done(r);
 }

@@ -267,7 +267,7 @@ static enum warren_status make_parts(struct subscription *s,
                                      struct warren_error *error)
 {
     struct threads_options threads = {.name = what->queue,
-                                      .concurrency = what->concurrency,
+                                      .concurrency = s->concurrency,
                                       .clock = s->source.clock,
                                       .outlook = &s->runtime->outlook};
     struct guard_options guard = {.flight = s->runtime->flight,
@@ -331,12 +331,13 @@ enum warren_status subscription_new(const struct runtime_subscription *what,
     s->is_stream = what->is_stream;
     s->prefetch = what->prefetch;
     s->prefetch_bytes = what->prefetch_bytes;
-    s->concurrency = what->concurrency;
+    s->concurrency = subscription_pool_size(what, 0);
     s->ack_many = subscription_ack_many(what);
     list_init(&s->editions);
     subscription_uses_init(s);
     s->source = source_of(s, what);
     subscription_metrics_init(s);
+    subscription_pool_set(s, what);
     if (what->order)
         status = subscription_order_new(s, what);
     status = status == WARREN_OK ? make_parts(s, what, error)
@@ -374,6 +375,7 @@ void subscription_end(struct subscription *s)
     crew_done(&s->crew);
     s->crew.concurrency = 0;
     subscription_metrics_done(s);
+    subscription_pool_done(s);
 }
 
 void subscription_free(struct subscription *s)

@@ -13,11 +13,12 @@ static enum warren_status grow(struct subscription_change *change, struct warren
     struct subscription *s = change->subscription;
 
     change->before = s->concurrency;
-    if (change->what->concurrency <= change->before)
+    change->size = subscription_pool_size(change->what, change->before);
+    if (change->size <= change->before)
         return WARREN_OK;
     runner_take_queued(s->runner, &change->queued);
     change->grown = true;
-    return runner_resize(s->runner, change->what->concurrency, error);
+    return runner_resize(s->runner, change->size, error);
 }
 
 enum warren_status subscription_change_prepare(struct subscription_change *change,
@@ -133,9 +134,10 @@ void subscription_change_commit(struct subscription_change *change)
     s->prefetch = what->prefetch;
     s->prefetch_bytes = what->prefetch_bytes;
     s->ack_many = subscription_ack_many(what);
-    if (what->concurrency < s->concurrency)
-        runner_resize(s->runner, what->concurrency, NULL);
-    s->concurrency = what->concurrency;
+    if (change->size < s->concurrency)
+        runner_resize(s->runner, change->size, NULL);
+    s->concurrency = change->size;
+    subscription_pool_set(s, what);
     push_again(change);
     options = subscription_consumer_options(s, what);
     consumer_change(s->consumer, &options, change->other_arguments);

@@ -428,6 +428,8 @@ function stateFacts(seen, sub) {
     fact('held (retry, rate limit)', count(seen.held)),
     filled('in flight', seen.running + seen.queued + seen.held, seen.prefetch, count),
     filled('busy threads', (busy || 0) * (sub.warren_workers || 0), sub.warren_workers, (n) => rate(n)),
+    sub.warren_pool_max_threads && fact('threads',
+      `${count(sub.warren_workers)}, at least ${count(sub.warren_pool_min_threads)}, at most ${count(sub.warren_pool_max_threads)}`),
     fact('in the queue', count(seen.messages)),
     fact('its consumers', count(seen.consumers)));
 }

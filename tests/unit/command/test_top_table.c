@@ -75,6 +75,8 @@ static void what_is_no_sample_is_refused(void **state)
     "warren_job_failures_total{queue=\"q\",handler=\"h\",reason=\"error\"} %d\n"                   \
     "warren_messages_in_flight{queue=\"q\",handler=\"h\",state=\"running\"} 2\n"                   \
     "warren_workers{queue=\"q\",handler=\"h\"} 4\n"                                                \
+    "warren_pool_min_threads{queue=\"q\",handler=\"h\"} 2\n"                                       \
+    "warren_pool_max_threads{queue=\"q\",handler=\"h\"} 32\n"                                      \
     "warren_subscription_consuming{queue=\"q\",handler=\"h\"} 1\n"                                 \
     "warren_handler_duration_seconds_bucket{queue=\"q\",handler=\"h\",le=\"0.1\"} %d\n"            \
     "warren_handler_duration_seconds_bucket{queue=\"q\",handler=\"h\",le=\"0.2\"} %d\n"            \
@@ -113,6 +115,7 @@ static void two_readings_make_rates(void **state)
     assert_true(TOP_RATE(row, settled) == 100);
     assert_true(TOP_RATE(row, failures) == 10);
     assert_true(top_busy(row) == 0.5);
+    assert_true(row->threads_least == 2 && row->threads_most == 32);
     assert_true(fabs(top_quantile(row, 0.5) - 0.1) < 1e-9);
     assert_true(fabs(top_quantile(row, 0.75) - 0.15) < 1e-9);
     assert_int_equal(row->reason_count, 1);
