@@ -50,6 +50,20 @@ enum warren_status config_unknown_key(struct config_scope *scope, const struct c
     return config_fail(scope, key, "unknown key '%s' in %s, expected %s", word, what, list);
 }
 
+enum warren_status config_check_short_name(struct config_scope *scope,
+                                           const struct config_node *key, const char *what)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+    char word[CONFIG_WORD_SIZE];
+    size_t len = strlen(key->text);
+
+    if (len > 0 && len <= CONFIG_SHORT_NAME_MAX && strspn(key->text, allowed) == len)
+        return WARREN_OK;
+    return config_fail(scope, key, "%s is '%s', expected 1 to %d letters, digits, _, . and -", what,
+                       config_mask(key->text, word, sizeof word), CONFIG_SHORT_NAME_MAX);
+}
+
 static enum warren_status unknown(struct config_scope *scope, const struct config_node *key,
                                   const char *what, const struct warren_option *table)
 {

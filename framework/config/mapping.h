@@ -7,6 +7,13 @@
 
 #include "config/value.h"
 
+/** Longest name of a semaphore or an executor. */
+#define CONFIG_SHORT_NAME_MAX 64
+
+/** Is @key 1 to 64 letters, digits, _, . and -? @what: "the name of a semaphore" */
+enum warren_status config_check_short_name(struct config_scope *scope,
+                                           const struct config_node *key, const char *what);
+
 /** Rows of a table without the closing one. */
 size_t config_table_count(const struct warren_option *table);
 

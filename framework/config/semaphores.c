@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "base/suggest.h"
+#include "config/mapping.h"
 #include "config/options.h"
 #include "config/secret.h"
 
 #define SIZE_MAX_UNITS 1000000
-#define NAME_MAX_BYTES 64
 
 static const struct warren_option number = {
     .name = "", .type = WARREN_OPTION_INT, .min = 1, .max = SIZE_MAX_UNITS};
@@ -16,7 +16,7 @@ static const struct warren_option number = {
 static enum warren_status read_number(struct config_scope *scope, const struct config_node *node,
                                       const char *what, const char *name, uint32_t *ret)
 {
-    char whole[NAME_MAX_BYTES + 32];
+    char whole[CONFIG_SHORT_NAME_MAX + 32];
     struct config_value value = {.given = true};
     enum warren_status status;
 
@@ -39,21 +39,6 @@ static enum warren_status check_mapping(struct config_scope *scope, const struct
 
 /* ---- semaphores ---- */
 
-static enum warren_status check_name(struct config_scope *scope, const struct config_node *key)
-{
-    static const char allowed[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
-    char word[CONFIG_WORD_SIZE];
-    size_t len = strlen(key->text);
-
-    if (len > 0 && len <= NAME_MAX_BYTES && strspn(key->text, allowed) == len)
-        return WARREN_OK;
-    return config_fail(scope, key,
-                       "the name of a semaphore is '%s', expected 1 to %d letters, digits, _, . "
-                       "and -",
-                       config_mask(key->text, word, sizeof word), NAME_MAX_BYTES);
-}
-
 enum warren_status config_semaphores_read(struct config_scope *scope,
                                           struct config_private *private,
                                           const struct config_node *node)
@@ -73,7 +58,7 @@ enum warren_status config_semaphores_read(struct config_scope *scope,
         const struct config_node *key = node->items[2 * i];
 
         items[i].name = key->text;
-        status = check_name(scope, key);
+        status = config_check_short_name(scope, key, "the name of a semaphore");
         if (status == WARREN_OK)
             status =
                 read_number(scope, node->items[2 * i + 1], "semaphores", key->text, &items[i].size);
