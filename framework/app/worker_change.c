@@ -271,6 +271,23 @@ static void keep_stream(const struct pair *pair, struct runtime_subscription *ru
         runs->arguments = before->arguments;
 }
 
+/* Nor does it change whose threads it has. */
+static void keep_threads(const struct pair *pair, struct runtime_subscription *runs)
+{
+    const struct runtime_subscription *before = &pair->before->edition->runs;
+    bool is_same = same_text(runs->executor, before->executor);
+
+    runs->executor = before->executor;
+    runs->executor_threads = before->executor_threads;
+    runs->share = before->share;
+    if (!is_same) {
+        runs->concurrency = before->concurrency;
+        runs->concurrency_least = before->concurrency_least;
+    } else if (runs->executor && runs->concurrency > runs->executor_threads) {
+        runs->concurrency = runs->concurrency_least = runs->executor_threads;
+    }
+}
+
 static enum warren_status plan_pair(struct pair *pair, size_t place, struct warren_error *error)
 {
     struct subscriptions_plan *plan = pair->plan;
@@ -286,6 +303,7 @@ static enum warren_status plan_pair(struct pair *pair, size_t place, struct warr
     if (open_edition(plan, place, &pair->reuse, error) != WARREN_OK)
         return error->status;
     keep_stream(pair, &item->edition->runs);
+    keep_threads(pair, &item->edition->runs);
     subscriptions_set_order(&item->edition->runs, pair->now->config,
                             pair->before->edition->runs.order);
     change = add_change(plan, place);

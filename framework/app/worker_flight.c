@@ -102,7 +102,7 @@ enum warren_status worker_flight_open(struct worker_flight *w, const struct conf
     if (!key)
         return error_set(error, WARREN_ENOMEM, "no memory for the flight recorder");
     for (size_t i = 0; i < config->subscription_count; i++) {
-        options.slots += (uint32_t)config->subscriptions[i].concurrency + 1; /* the loop's */
+        options.slots += (uint32_t)config->subscriptions[i].workers + 1; /* the loop's */
         options.notes += (uint32_t)config->subscriptions[i].prefetch;
     }
     options.slots += options.slots + SLOTS_SPARE;

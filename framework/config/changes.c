@@ -30,6 +30,8 @@ static const struct {
     {"crash.", "the flight recorder counts by it"},
     {"admin.", "the admin listener is open"},
     {"tracing.", "what sends spans runs"},
+    {"executor", "threads that are shared are there from the start"},
+    {"share", "threads that are shared are there from the start"},
     {"order", "messages that are here stand in lines by it"},
     {"", "the worker was made with it"},
 };

@@ -50,6 +50,10 @@ static enum warren_status load(struct config_scope *scope, struct config_private
     if (status == WARREN_OK)
         status = config_uses_read(scope, private);
     if (status == WARREN_OK)
+        status = config_executors_read(scope, private, private->config.executors_node);
+    if (status == WARREN_OK)
+        status = config_shares_read(scope, private);
+    if (status == WARREN_OK)
         status = config_topology_read(scope, private, private->config.topology_node);
     if (status == WARREN_OK)
         status = config_middlewares_read(scope, private->config.middleware_node,

@@ -94,6 +94,17 @@ struct config_use {
     uint32_t weight; /* 1 to its size */
 };
 
+/** Most executors of a file. */
+#define CONFIG_EXECUTORS_MAX 64
+
+/** Threads that subscriptions share. */
+struct config_executor {
+    struct config_written written;
+#define EXECUTOR(member, name, type, ...) CONFIG_MEMBER_##type(member)
+#include "config/options.def"
+    const char *name;
+};
+
 /** One link of a chain, or, at the top of the file, the options for all links of that name. */
 struct config_middleware {
     const char *name;                     /* "retry" or "PLUGIN.MIDDLEWARE" */
@@ -128,6 +139,8 @@ struct config_subscription {
     struct config_written written;
 #define SUBSCRIPTION(member, name, type, ...) CONFIG_MEMBER_##type(member)
 #include "config/options.def"
+    const struct config_executor *shares; /* `executor`; then `share` is 1 at least. NULL: none */
+    int64_t workers; /* threads that can run its handler: those of its executor, or its own */
     const char *dead_exchange; /* where its dead letters go; NULL: dead_letter.enabled is false */
     const char *dead_queue;
     const struct config_use *uses; /* each semaphore once */
@@ -159,6 +172,8 @@ struct config {
     size_t middleware_count;
     const struct config_semaphore *semaphores;
     size_t semaphore_count;
+    const struct config_executor *executors;
+    size_t executor_count;
     const struct config_subscription *subscriptions;
     size_t subscription_count;
     const char *file;

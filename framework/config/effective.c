@@ -1,5 +1,6 @@
 /* effective.c - config_write_effective(): what is in force, as YAML that could be read again
  * (but for the masked secrets), and where each option came from. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "config/handler_options.h"
@@ -149,9 +150,10 @@ static void write_node(FILE *out, const struct config_node *node)
     fputc(mapping ? '}' : ']', out);
 }
 
-/* What is given, and what is always shown; of a chain its links, elsewhere. */
+/* What is given, and what is always shown; of a chain its links, elsewhere. @but: what is not in
+ * force; NULL: all is. */
 static void write_item(FILE *out, const struct config_table *table,
-                       const struct config_written *written, int indent)
+                       const struct config_written *written, const char *but, int indent)
 {
     const char *lead = "- ";
 
@@ -159,7 +161,8 @@ static void write_item(FILE *out, const struct config_table *table,
         const struct config_value *value = &written->values[i];
 
         if ((int)table->rows[i].type == WARREN_OPTION_CHAIN ||
-            !(value->given || table->places[i].flags & CONFIG_OPTION_SHOWN))
+            !(value->given || table->places[i].flags & CONFIG_OPTION_SHOWN) ||
+            (but && strcmp(table->rows[i].name, but) == 0))
             continue;
         fprintf(out, "%*s%s%s: ", indent, "", lead, table->rows[i].name);
         write_value(out, &table->rows[i], false, value);
@@ -218,8 +221,12 @@ static void write_dead_letters(FILE *out, const struct config_subscription *subs
 
 static void write_subscription(FILE *out, const struct config_subscription *subscription)
 {
+    bool has_all =
+        subscription->shares && !config_node_get(subscription->written.node, "concurrency");
+
     fprintf(out, "  # %s\n", subscription->where);
-    write_item(out, &config_subscription_table, &subscription->written, 2);
+    write_item(out, &config_subscription_table, &subscription->written,
+               has_all ? "concurrency" : NULL, 2);
     write_dead_letters(out, subscription);
     write_chain(out, subscription);
 }
@@ -248,7 +255,7 @@ static void write_topology(FILE *out, const struct config_topology *topology)
             if (k == 0)
                 fprintf(out, "%s  %s:\n", title, lists[i].name);
             title = "";
-            write_item(out, lists[i].table, item, 4);
+            write_item(out, lists[i].table, item, NULL, 4);
         }
 }
 
@@ -264,11 +271,24 @@ static void write_semaphores(FILE *out, const struct config *config)
     }
 }
 
+static void write_executors(FILE *out, const struct config *config)
+{
+    if (config->executor_count == 0)
+        return;
+    fputs("executors:\n", out);
+    for (size_t i = 0; i < config->executor_count; i++) {
+        fputs("  ", out);
+        write_text(out, config->executors[i].name, false);
+        fprintf(out, ": {threads: %" PRId64 "}\n", config->executors[i].threads);
+    }
+}
+
 void config_write_effective(const struct config *config, FILE *out)
 {
     write_options(out, config->private);
     write_topology(out, &config->topology);
     write_semaphores(out, config);
+    write_executors(out, config);
     if (config->subscription_count)
         fputs("subscriptions:\n", out);
     for (size_t i = 0; i < config->subscription_count; i++)

@@ -89,6 +89,16 @@ static const struct config_place order_places[] = {
 #include "config/options.def"
 };
 
+static const struct warren_option executor_rows[] = {
+#define EXECUTOR ROW
+#include "config/options.def"
+    {0}};
+
+static const struct config_place executor_places[] = {
+#define EXECUTOR(...) PLACE(struct config_executor, __VA_ARGS__)
+#include "config/options.def"
+};
+
 const struct config_table config_options_table = {NULL, config_options, option_places,
                                                   sizeof(struct config)};
 
@@ -101,6 +111,7 @@ TABLE(queue, "a");
 TABLE(binding, "a");
 TABLE(subscription, "a");
 TABLE(order, "an");
+TABLE(executor, "an");
 
 const struct config_section config_sections[] = {
 #define SECTION(name, help) {#name, help},

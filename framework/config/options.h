@@ -45,6 +45,7 @@ extern const struct config_table config_queue_table;
 extern const struct config_table config_binding_table;
 extern const struct config_table config_subscription_table;
 extern const struct config_table config_order_table;
+extern const struct config_table config_executor_table;
 
 /** Index into config_options and the values. */
 enum config_option_id {
@@ -140,6 +141,14 @@ enum warren_status config_semaphores_read(struct config_scope *scope,
                                           const struct config_node *node);
 /** `uses:` of each subscription, when both are read. */
 enum warren_status config_uses_read(struct config_scope *scope, struct config_private *private);
+
+/* ---- executors.c ---- */
+
+/** The `executors:` mapping. @node may be NULL: none. */
+enum warren_status config_executors_read(struct config_scope *scope, struct config_private *private,
+                                         const struct config_node *node);
+/** `executor`, `share` and `concurrency` of each subscription, when both are read. */
+enum warren_status config_shares_read(struct config_scope *scope, struct config_private *private);
 
 /* ---- sources.c: values from the YAML file, then the environment, then --set ---- */
 

@@ -81,6 +81,7 @@ static enum warren_status pick(const struct single *single, struct config_subscr
         *ret = (struct config_subscription){.queue = NO_QUEUE,
                                             .concurrency = 1,
                                             .concurrency_least = 1,
+                                            .workers = 1,
                                             .on_gap = "continue",
                                             .own_chain = true};
         return WARREN_OK;

@@ -91,11 +91,20 @@ static void edit(struct fixture *f, const char *from, const char *to)
     free(old);
 }
 
-/* A message may be ready, or unacked, and change that between two looks. */
-static bool is_empty(const struct fixture *f)
+/* How many of the messages "0" to "count - 1" were handled once at least. */
+static int distinct(const struct fixture *f, int count)
 {
-    return broker_unacked(f->broker, f->queue) == 0 && peer_count(f->peer, f->queue) == 0 &&
-           broker_unacked(f->broker, f->queue) == 0;
+    char *all = read_file(f->record, NULL);
+    bool *seen = calloc((size_t)count, sizeof *seen);
+    int sum = 0;
+
+    for (const char *at = all; at && *at; at = strchr(at, '\n') + 1)
+        seen[atoi(at)] = true;
+    for (int i = 0; i < count; i++)
+        sum += seen[i];
+    free(seen);
+    free(all);
+    return sum;
 }
 
 /* ---- it grows and shrinks ---- */
@@ -192,17 +201,21 @@ static void a_reload_changes_the_range(void **state)
 static void over_lost_connections(void **state)
 {
     struct fixture *f = *state;
+    char id[16];
 
     f->proxy = proxy_new(f->broker->port);
-    start_at(f, proxy_uri(f->proxy), "", "weigh.work", "prefetch: 20, concurrency: 1-6");
-    publish(f, 300);
+    fixture_open_gate(f);
+    for (int i = 0; i < 300; i++) {
+        snprintf(id, sizeof id, "%d", i);
+        fixture_publish(f, id, "x");
+    }
+    start_at(f, proxy_uri(f->proxy), "", "probe.record", "prefetch: 20, concurrency: 1-6");
     for (size_t cuts = 1; cuts <= 3; cuts++) {
-        assert_true(WAIT_FOR(count_lines(f->record) > cuts * 60, PATIENCE_MS));
+        assert_true(WAIT_FOR(count_lines(f->record) > cuts * 30, PATIENCE_MS));
         proxy_cut(f->proxy, PROXY_RST);
     }
-    assert_true(WAIT_FOR(count_lines(f->record) >= 600 && is_empty(f), PATIENCE_MS));
+    assert_true(WAIT_FOR(distinct(f, 300) == 300, PATIENCE_MS));
     assert_int_equal(stop(f), 0);
-    assert_int_equal(peer_count(f->peer, f->queue), 0);
 }
 
 /* A handler that crashes costs its message, also where its thread was not there at the start. */
@@ -222,7 +235,7 @@ static void a_crash_costs_one(void **state)
     assert_true(
         WAIT_FOR(worker_logged(f->worker, "message is quarantined", NULL) == 1, PATIENCE_MS));
     assert_true(WAIT_FOR(peer_count(f->peer, f->dlq) == 1, PATIENCE_MS));
-    assert_true(WAIT_FOR(is_empty(f), PATIENCE_MS));
+    assert_true(WAIT_FOR(peer_count(f->peer, f->queue) == 0, PATIENCE_MS));
     assert_int_equal(stop(f), 0);
 }
 
@@ -246,14 +259,189 @@ static void beside_semaphores(void **state)
     assert_int_equal(peer_count(f->peer, f->queue), 0);
 }
 
+/* ---- executors ---- */
+
+/* Two subscriptions that share four threads, one and three being their own: of the queue by @first,
+ * with a gate, and of the other by @second. */
+static void start_shared(struct fixture *f, const char *top, const char *first, const char *second)
+{
+    struct pool_rig *own = f->own = calloc(1, sizeof *own);
+
+    peer_declare(f->peer, f->other, "quorum");
+    f->worker = worker_new(
+        f->broker->uri,
+        "admin: {listen: '127.0.0.1:0'}\n%s\n"
+        "executors: {both: {threads: 4}}\n"
+        "subscriptions:\n"
+        "  - {queue: %s, handler: %s, prefetch: 20, executor: both, share: 1, options: {path: "
+        "record, gate: '%s'}, middleware: [recover]}\n"
+        "  - {queue: %s, handler: %s, prefetch: 20, executor: both, options: {path: other}, "
+        "middleware: [recover]}\n",
+        top, f->queue, first, f->gate, f->other, second);
+    f->record = worker_path(f->worker, "record");
+    worker_consume(f->worker, 2);
+    own->address = admin_address(f->worker);
+}
+
+static bool page_says(const struct fixture *f, const char *line)
+{
+    const struct pool_rig *own = f->own;
+    char *body;
+    bool says;
+
+    admin_get(own->address, "/metrics", NULL, &body);
+    says = strstr(body, line) != NULL;
+    free(body);
+    return says;
+}
+
+static size_t others(const struct fixture *f)
+{
+    char *path = worker_path(f->worker, "other");
+    size_t count = count_lines(path);
+
+    free(path);
+    return count;
+}
+
+/* What one does not need is the other's; it is had again when a handler returns. */
+static void shares_are_lent(void **state)
+{
+    struct fixture *f = *state;
+    char *share =
+        text("warren_executor_share_threads{executor=\"both\",queue=\"%s\",handler=\"probe."
+             "record\"} 3\n",
+             f->other);
+
+    start_shared(f, "", "probe.record", "probe.record");
+    assert_true(page_says(f, share));
+    publish(f, 12);
+    assert_true(WAIT_FOR(waiting(f) == 4, PATIENCE_MS));
+    assert_true(page_says(f, "warren_executor_threads{executor=\"both\"} 4\n"));
+    assert_true(page_says(f, "warren_executor_busy_threads{executor=\"both\"} 4\n"));
+    assert_int_equal(threads(f), 4);
+    peer_publish_many(f->peer, f->other, "m", 10);
+    assert_true(
+        WAIT_FOR(page_says(f, "warren_executor_waiting{executor=\"both\"} 18\n"), PATIENCE_MS));
+    assert_int_equal(others(f), 0);
+    fixture_open_gate(f);
+    assert_true(fixture_recorded(f, 12));
+    assert_true(WAIT_FOR(others(f) == 10, PATIENCE_MS));
+    assert_true(page_says(f, "warren_executor_waiting{executor=\"both\"} 0\n"));
+    assert_int_equal(stop(f), 0);
+    assert_int_equal(worker_number(f->worker, "stopped", "redelivered"), 0);
+    assert_int_equal(peer_count(f->peer, f->queue), 0);
+    assert_int_equal(peer_count(f->peer, f->other), 0);
+    free(share);
+}
+
+/* A bulkhead: one that may have two threads at most, and whose handlers hang, leaves the others. */
+static void a_bound_keeps_the_rest_free(void **state)
+{
+    struct fixture *f = *state;
+
+    start_shared(f, "", "probe.record", "probe.record");
+    edit(f, "share: 1,", "share: 1, concurrency: 2,");
+    worker_expect_logged(f->worker, "what=\"concurrency of", NULL, 1);
+    publish(f, 12);
+    assert_true(WAIT_FOR(waiting(f) == 2, PATIENCE_MS));
+    peer_publish_many(f->peer, f->other, "m", 30);
+    assert_true(WAIT_FOR(others(f) == 30, PATIENCE_MS));
+    assert_int_equal(waiting(f), 2);
+    edit(f, "share: 1, concurrency: 2,", "share: 2, concurrency: 3,");
+    worker_expect_logged(f->worker, "what has changed here needs a restart", "share of", 1);
+    assert_true(WAIT_FOR(waiting(f) == 3, PATIENCE_MS));
+    fixture_open_gate(f);
+    assert_true(fixture_recorded(f, 12));
+    assert_int_equal(stop(f), 0);
+}
+
+/* Subscriptions leave the threads to the others, and come to them. */
+static void subscriptions_come_and_go(void **state)
+{
+    struct fixture *f = *state;
+    char *third =
+        text("subscriptions:\n  - {queue: %s, handler: probe.record, executor: both, options: "
+             "{path: record}}\n",
+             f->other);
+    char *second =
+        text("  - {queue: %s, handler: probe.record, prefetch: 20, executor: both, options: "
+             "{path: other}, middleware: [recover]}\n",
+             f->other);
+
+    start_shared(f, "", "probe.record", "probe.record");
+    publish(f, 4);
+    assert_true(WAIT_FOR(waiting(f) == 4, PATIENCE_MS));
+    edit(f, second, "");
+    worker_expect_logged(f->worker, "(probe.record): removed", NULL, 1);
+    assert_true(WAIT_FOR(peer_consumers(f->peer, f->other) == 0, PATIENCE_MS));
+    peer_publish_many(f->peer, f->other, "m", 10);
+    edit(f, "subscriptions:\n", third);
+    worker_expect_logged(f->worker, "(probe.record): added", NULL, 1);
+    fixture_open_gate(f);
+    assert_true(fixture_recorded(f, 14));
+    assert_int_equal(stop(f), 0);
+    assert_int_equal(peer_count(f->peer, f->other), 0);
+    free(second);
+    free(third);
+}
+
+/* A handler that crashes on a thread of both costs its message, and nobody else's. */
+static void a_crash_on_a_shared_thread_costs_one(void **state)
+{
+    struct fixture *f = *state;
+
+    start_shared(f, "state_dir: state\ndrain: {timeout: 60s}", "weigh.work", "probe.record");
+    peer_publish_many(f->peer, f->other, "m", 10);
+    fixture_publish(f, NULL, "crash");
+    publish(f, 10);
+    peer_publish_many(f->peer, f->other, "n", 10);
+    assert_true(WAIT_FOR(worker_logged(f->worker, "handler crashed", NULL) == 1, PATIENCE_MS));
+    assert_true(
+        WAIT_FOR(worker_logged(f->worker, "message is quarantined", NULL) == 1, PATIENCE_MS));
+    assert_true(WAIT_FOR(peer_count(f->peer, f->dlq) == 1, PATIENCE_MS));
+    assert_true(WAIT_FOR(others(f) == 20, PATIENCE_MS));
+    assert_true(WAIT_FOR(peer_count(f->peer, f->queue) == 0, PATIENCE_MS));
+    assert_int_equal(stop(f), 0);
+    assert_int_equal(peer_count(f->peer, f->other), 0);
+}
+
+/* What runs is waited for, the rest goes back to both queues. */
+static void shared_threads_drain(void **state)
+{
+    struct fixture *f = *state;
+
+    start_shared(f, "", "probe.record", "probe.record");
+    publish(f, 10);
+    assert_true(WAIT_FOR(waiting(f) == 4, PATIENCE_MS));
+    peer_publish_many(f->peer, f->other, "m", 7);
+    assert_true(WAIT_FOR(broker_unacked(f->broker, f->other) == 7, PATIENCE_MS));
+    proc_signal(f->worker->proc, SIGTERM);
+    assert_true(WAIT_FOR(peer_count(f->peer, f->queue) == 6 && peer_count(f->peer, f->other) == 7,
+                         PATIENCE_MS));
+    fixture_open_gate(f);
+    assert_int_equal(stop(f), 0);
+    assert_true(fixture_recorded(f, 4));
+    assert_int_equal(peer_count(f->peer, f->queue), 6);
+}
+
 #define TEST(name) FIXTURE_TEST(name, "quorum")
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(as_many_as_it_takes),        TEST(a_number_stays),        TEST(it_drains_as_it_is),
-        TEST(a_reload_changes_the_range), TEST(over_lost_connections), TEST(a_crash_costs_one),
+        TEST(as_many_as_it_takes),
+        TEST(a_number_stays),
+        TEST(it_drains_as_it_is),
+        TEST(a_reload_changes_the_range),
+        TEST(over_lost_connections),
+        TEST(a_crash_costs_one),
         TEST(beside_semaphores),
+        TEST(shares_are_lent),
+        TEST(a_bound_keeps_the_rest_free),
+        TEST(subscriptions_come_and_go),
+        TEST(a_crash_on_a_shared_thread_costs_one),
+        TEST(shared_threads_drain),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -127,7 +127,10 @@ static void gather_needs(struct system_facts *facts, const struct config *config
     uint64_t concurrency = 0;
 
     for (size_t i = 0; i < config->subscription_count; i++)
-        concurrency += (uint64_t)config->subscriptions[i].concurrency;
+        if (!config->subscriptions[i].shares)
+            concurrency += (uint64_t)config->subscriptions[i].concurrency;
+    for (size_t i = 0; i < config->executor_count; i++)
+        concurrency += (uint64_t)config->executors[i].threads;
     facts->need_threads = BASE_THREADS + concurrency;
     facts->need_descriptors =
         BASE_DESCRIPTORS + concurrency + databases * DATABASE_DESCRIPTORS +

@@ -33,6 +33,9 @@ static struct {
 
 /* The thread's own. Initial-exec: reading it in a signal's handler allocates nothing. */
 static __thread struct flight_worker *self __attribute__((tls_model("initial-exec")));
+/* Also its own: its number, and whether it lets itself be asked where it is. */
+static __thread pid_t own_id;
+static __thread bool is_ready;
 /* Also its own: the stack for signals. NULL: none. */
 static __thread void *stack;
 static __thread stack_t stack_before;
@@ -400,13 +403,23 @@ void fault_stack_end(void)
     stack = NULL;
 }
 
+/* Once a thread: one that is shared begins anew with each message. */
+static void get_ready(void)
+{
+    if (is_ready)
+        return;
+    own_id = (pid_t)syscall(SYS_gettid);
+    pthread_once(&end_once, make_end_key);
+    allow_tell_signal();
+    is_ready = true;
+}
+
 void fault_thread_begin(struct flight_worker *worker)
 {
-    atomic_store(&worker->thread, (pid_t)syscall(SYS_gettid));
+    get_ready();
+    atomic_store(&worker->thread, own_id);
     self = worker;
-    pthread_once(&end_once, make_end_key);
     pthread_setspecific(end_key, worker);
-    allow_tell_signal();
 }
 
 void fault_thread_end(struct flight_worker *worker)
@@ -419,8 +432,7 @@ void fault_thread_end(struct flight_worker *worker)
 void fault_beside_begin(void)
 {
     fault_stack_begin();
-    pthread_once(&end_once, make_end_key);
-    allow_tell_signal();
+    get_ready();
 }
 
 void fault_beside(struct flight_worker *worker)

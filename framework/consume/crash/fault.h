@@ -59,7 +59,8 @@ void fault_remove(struct flight *flight);
 void fault_stack_begin(void);
 void fault_stack_end(void);
 
-/** This thread, which has such a stack, is @worker's from now on. */
+/** This thread, which has such a stack, is @worker's from now on; of several, one after the other.
+ */
 void fault_thread_begin(struct flight_worker *worker);
 void fault_thread_end(struct flight_worker *worker);
 /**

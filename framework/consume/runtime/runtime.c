@@ -306,8 +306,10 @@ void runtime_rest(struct runtime *r)
     runtime_join(r);
     for (size_t i = 0; r->drain.unfinished == 0 && i < r->subscription_count; i++)
         runner_stop(r->subscriptions[i]->runner);
-    if (r->drain.unfinished == 0)
-        pool_stop(&r->pool);
+    if (r->drain.unfinished > 0)
+        return;
+    runtime_stop_executors(r);
+    pool_stop(&r->pool);
 }
 
 void runtime_free(struct runtime *r)
@@ -322,6 +324,7 @@ void runtime_free(struct runtime *r)
         subscription_free(r->subscriptions[i]);
     for (size_t i = 0; i < r->ended_count; i++)
         subscription_free(r->ended[i]);
+    runtime_free_executors(r);
     free(r->subscriptions);
     free(r->ended);
     limit_probe_done(&r->limits.probe);

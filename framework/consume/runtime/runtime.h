@@ -44,6 +44,10 @@ struct runtime_subscription {
     uint32_t concurrency;       /* worker threads, at least 1 */
     uint32_t concurrency_least; /* as few of them when there is little to do; 0: always as many */
     int64_t target_wait_ms;     /* then: a wait for a thread above which there are to be more */
+    const char *executor; /* the threads are those of that name, of which it takes `concurrency` at
+                             most; NULL: it has its own. As the next two, it does not change */
+    uint32_t executor_threads;
+    uint32_t share;                       /* of these, its own when it needs them; at least 1 */
     const struct warren_table *arguments; /* of basic.consume; may be NULL */
     const struct config_use *uses; /* of semaphores, while a message is handled; borrowed until the
                                       edition is made */

@@ -20,6 +20,7 @@
 #include "consume/runtime/subscription.h"
 #include "consume/runtime/subscription_order.h"
 #include "consume/runtime/subscription_pool.h"
+#include "consume/runtime/subscription_threads.h"
 #include "consume/workers/pool.h"
 #include "loop/loop.h"
 
@@ -174,6 +175,8 @@ struct runtime {
     struct ack_barrier ack_barrier;
     struct pool pool; /* of groups of functions */
     struct pools pools;
+    struct executor **executors; /* that subscriptions have asked for */
+    size_t executor_count;
     struct semaphores semaphores;
 
     struct loop_task collect;

@@ -10,7 +10,6 @@
 #include "base/random.h"
 #include "consume/crash/fault.h"
 #include "consume/runtime/runtime_private.h"
-#include "consume/workers/threads.h"
 #include "publish/publisher/publisher.h"
 
 /* Under load, acks leave when they make up this part of the prefetch. */
@@ -91,6 +90,33 @@ static const struct runner_calls runner_calls = {
     .wake_loop = wake_loop,
     .worker_begins = worker_begins,
     .worker_ends = worker_ends,
+};
+
+/* On a thread that others have, too, for a message. */
+static void borrowed_begins(void *user, uint32_t worker)
+{
+    struct subscription *s = user;
+
+    if (s->crew.guard.flight)
+        fault_thread_begin(guard_worker(&s->crew.guard, worker));
+}
+
+static void borrowed_ends(void *user, uint32_t worker)
+{
+    struct subscription *s = user;
+
+    if (s->crew.guard.flight)
+        fault_thread_end(guard_worker(&s->crew.guard, worker));
+}
+
+static const struct runner_calls shared_runner_calls = {
+    .run = run,
+    .ran = ran,
+    .generation = generation,
+    .loop_rests = loop_rests,
+    .wake_loop = wake_loop,
+    .worker_begins = borrowed_begins,
+    .worker_ends = borrowed_ends,
 };
 
 /* Of the guard: a suspect is about to run. */
@@ -266,14 +292,10 @@ static enum warren_status make_parts(struct subscription *s,
                                      const struct runtime_subscription *what,
                                      struct warren_error *error)
 {
-    struct threads_options threads = {.name = what->queue,
-                                      .concurrency = s->concurrency,
-                                      .clock = s->source.clock,
-                                      .outlook = &s->runtime->outlook};
     struct guard_options guard = {.flight = s->runtime->flight,
                                   .queue = what->queue,
                                   .handler = what->handler_name,
-                                  .concurrency = what->concurrency,
+                                  .concurrency = subscription_workers(what),
                                   .wait_for_acks = wait_for_acks,
                                   .user = s};
     enum warren_status status = make_admission(s, what);
@@ -290,7 +312,8 @@ static enum warren_status make_parts(struct subscription *s,
         return error_set(error, status, "queue %s: " SUBSCRIPTION_NO_SLOTS, what->queue);
     if (status != WARREN_OK)
         return error_set(error, status, "queue %s: %s", what->queue, warren_status_name(status));
-    return threads_new(&threads, &runner_calls, s, &s->runner, error);
+    return subscription_threads_new(s, what, what->executor ? &shared_runner_calls : &runner_calls,
+                                    error);
 }
 
 static struct job_source source_of(struct subscription *s, const struct runtime_subscription *what)

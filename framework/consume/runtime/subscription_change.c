@@ -36,7 +36,7 @@ enum warren_status subscription_change_prepare(struct subscription_change *chang
     if (status == WARREN_OK)
         status = delay_reserve(&s->owed, held_max);
     if (status == WARREN_OK)
-        status = crew_grow(&s->crew, what->concurrency, ahead);
+        status = crew_grow(&s->crew, subscription_workers(what), ahead);
     if (status == WARREN_EFULL)
         return error_set(error, status, "queue %s: " SUBSCRIPTION_NO_SLOTS, s->source.queue);
     if (status != WARREN_OK)

@@ -102,13 +102,110 @@ static void another_range_is_told(void **state)
     config_free(now);
 }
 
+/* ---- executors ---- */
+
+#define TWO(first, second)                                                                         \
+    "executors: {mail: {threads: 8}, heavy: {threads: 2}}\n"                                       \
+    "subscriptions:\n"                                                                             \
+    "- {queue: a, handler: p.h" first "}\n"                                                        \
+    "- {queue: b, handler: p.h" second "}\n"
+
+/* What is not said is what the others leave. */
+static void threads_are_shared_out(void **state)
+{
+    static const struct {
+        const char *yaml;
+        int64_t shares[2], most[2], workers[2];
+    } rows[] = {
+        {TWO("", ", executor: mail"), {0, 8}, {4, 8}, {4, 8}},
+        {TWO(", executor: mail", ", executor: mail"), {4, 4}, {8, 8}, {8, 8}},
+        {TWO(", executor: mail, share: 3", ", executor: mail"), {3, 5}, {8, 8}, {8, 8}},
+        {TWO(", executor: mail, share: 6, concurrency: 7", ", executor: mail, concurrency: 1"),
+         {6, 1},
+         {7, 1},
+         {8, 8}},
+        {TWO(", executor: heavy", ", executor: mail, share: 8"), {2, 8}, {2, 8}, {2, 8}},
+        {TWO(", executor: heavy, share: 1", ", executor: heavy, share: 1"), {1, 1}, {2, 2}, {2, 2}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < HELPER_COUNT(rows); i++) {
+        struct config *config = helper_config(rows[i].yaml, NULL, NULL);
+
+        for (size_t k = 0; k < 2; k++) {
+            assert_int_equal(config->subscriptions[k].share, rows[i].shares[k]);
+            assert_int_equal(config->subscriptions[k].concurrency, rows[i].most[k]);
+            assert_int_equal(config->subscriptions[k].workers, rows[i].workers[k]);
+        }
+        config_free(config);
+    }
+}
+
+static void wrong_executors_are_refused(void **state)
+{
+    static const struct helper_bad bad[] = {
+        {TWO(", executor: mial", ""),
+         "executor is 'mial', which there is not; did you mean 'mail'?"},
+        {TWO(", executor: other-one", ""), "which there is not, expected mail, heavy"},
+        {JOBS(", executor: x"), "executor is 'x', and the file has none: at its top, such as "
+                                "`executors: {x: {threads: 8}}`"},
+        {JOBS(", share: 2"), "worker.yaml:1:52: share is of the threads of an executor"},
+        {TWO(", executor: mail, share: 5", ", executor: mail, share: 4"),
+         "worker.yaml:1:29: executor mail has 8 threads, but the shares of its 2 subscriptions are "
+         "9 "
+         "together"},
+        {TWO(", executor: heavy, share: 2", ", executor: heavy"),
+         "executor heavy has 2 threads, but the shares of its 2 subscriptions are 3 together"},
+        {TWO(", executor: mail, share: -1", ""),
+         "share is '-1', expected a whole number, from 0 to 256"},
+        {TWO(", executor: mail, share: 257", ""), "from 0 to 256"},
+        {TWO(", executor: mail, concurrency: 9", ""),
+         "concurrency is 9, but executor mail has 8 threads"},
+        {TWO(", executor: mail, concurrency: 1-8", ""),
+         "concurrency is a range, but the threads are those of executor mail"},
+        {"semaphores: {db: 3}\n" TWO(", executor: mail, uses: {db: 1}", ""),
+         "uses does not go with an executor: what holds semaphores needs threads of its own"},
+        {TWO(", executor: mail, share: 3, concurrency: 2", ""),
+         "share is 3, more than concurrency (2)"},
+        {"executors: [mail]\n", "executors must be a mapping"},
+        {"executors: {mail: 8}\n", "executors.mail must be a mapping"},
+        {"executors: {mail: }\n", "'threads' is missing in executors.mail"},
+        {"executors: {mail: {threads: 0}}\n",
+         "threads is '0', expected a whole number, from 1 to 256"},
+        {"executors: {mail: {threads: 2-8}}\n", "threads is '2-8', expected a whole number"},
+        {"executors: {mail: {thread: 8}}\n", "did you mean 'threads'?"},
+        {"executors: {a b: {threads: 8}}\n",
+         "the name of an executor is 'a b', expected 1 to 64 letters"},
+        {"executors: {a: {threads: 1}, a: {threads: 2}}\n", "a"},
+    };
+
+    (void)state;
+    HELPER_ALL_REFUSED(bad);
+    helper_refused(NULL, "WARREN_EXECUTORS=x", NULL, "WARREN_EXECUTORS");
+}
+
+static void executors_are_shown(void **state)
+{
+    struct config *config =
+        helper_config(TWO(", executor: mail, share: 3", ", executor: mail"), NULL, NULL);
+    char text[16384];
+
+    (void)state;
+    helper_effective(config, text, sizeof text);
+    assert_non_null(
+        strstr(text, "\nexecutors:\n  \"mail\": {threads: 8}\n  \"heavy\": {threads: 2}\n"));
+    assert_non_null(strstr(text, "\n    executor: \"mail\"\n    share: 3\n"));
+    assert_null(strstr(strstr(text, "\nsubscriptions:"), "    concurrency: ")); /* consumer's */
+    config_free(config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        HELPER_TEST(a_range_has_two_ends),
-        HELPER_TEST(what_is_no_range_is_refused),
-        HELPER_TEST(what_is_in_force_is_shown),
-        HELPER_TEST(another_range_is_told),
+        HELPER_TEST(a_range_has_two_ends),      HELPER_TEST(what_is_no_range_is_refused),
+        HELPER_TEST(what_is_in_force_is_shown), HELPER_TEST(another_range_is_told),
+        HELPER_TEST(threads_are_shared_out),    HELPER_TEST(wrong_executors_are_refused),
+        HELPER_TEST(executors_are_shown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
