@@ -305,7 +305,7 @@ static enum warren_status plan_pair(struct pair *pair, size_t place, struct warr
     keep_stream(pair, &item->edition->runs);
     keep_threads(pair, &item->edition->runs);
     subscriptions_set_order(&item->edition->runs, pair->now->config,
-                            pair->before->edition->runs.order);
+                            pair->before->edition->runs.order, pair->before->edition->runs.fair);
     change = add_change(plan, place);
     *change = (struct runtime_change){
         .kind = RUNTIME_CHANGE,

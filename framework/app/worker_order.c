@@ -14,7 +14,7 @@ static enum warren_status check_handler(const struct setup_subscription *subscri
     const struct config_order *order = subscription->config->order;
     char where[CONFIG_WHERE_SIZE];
 
-    if (order->source != ORDER_BY_HANDLER || subscription->handler->key)
+    if (order->key.source != ORDER_BY_HANDLER || subscription->handler->key)
         return WARREN_OK;
     config_node_where(order->written.values[0].node, where, sizeof where);
     return error_set(error, WARREN_ECONFIG,

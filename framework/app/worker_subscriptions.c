@@ -138,11 +138,12 @@ static bool is_stream(const struct config *config, const struct config_subscript
 
 void subscriptions_set_order(struct runtime_subscription *runs,
                              const struct config_subscription *config,
-                             const struct config_order *order)
+                             const struct config_order *order, const struct config_fair *fair)
 {
-    int64_t prefetch = config->prefetch + (order ? order->held : 0);
+    int64_t prefetch = config->prefetch + (order ? order->held : 0) + (fair ? fair->held : 0);
 
     runs->order = order;
+    runs->fair = fair;
     /* After a reload, `held` may be one that this prefetch was not checked with. */
     runs->prefetch = (uint16_t)(prefetch < UINT16_MAX ? prefetch : UINT16_MAX);
     /* What is tried again waits there and nowhere else. */
@@ -176,7 +177,7 @@ static void set_up_run(const struct opening *o)
         .begin = STREAM_AS_CONFIGURED,
         .token = edition,
     };
-    subscriptions_set_order(&edition->runs, config, config->order);
+    subscriptions_set_order(&edition->runs, config, config->order, config->fair);
 }
 
 static enum warren_status open_chain(struct opening *o, struct warren_error *error)

@@ -33,6 +33,7 @@ static const struct {
     {"executor", "threads that are shared are there from the start"},
     {"share", "threads that are shared are there from the start"},
     {"order", "messages that are here stand in lines by it"},
+    {"fair", "messages that are here stand in lines by it"},
     {"", "the worker was made with it"},
 };
 

@@ -121,6 +121,11 @@ enum config_order_by {
     ORDER_BY_HANDLER
 };
 
+struct config_key {
+    enum config_order_by source;
+    const char *header; /* the name of ORDER_BY_HEADER */
+};
+
 /** What becomes of a message without one. */
 enum config_order_missing { ORDER_MISSING_ONE, ORDER_MISSING_UNORDERED, ORDER_MISSING_REJECT };
 
@@ -129,10 +134,20 @@ struct config_order {
     struct config_written written;
 #define ORDER(member, name, type, ...) CONFIG_MEMBER_##type(member)
 #include "config/options.def"
-    enum config_order_by source;
-    const char *header; /* the name of ORDER_BY_HEADER */
+    struct config_key key;
     enum config_order_missing without;
     bool skips; /* a failed message lets those behind it go on */
+};
+
+enum config_fair_missing { FAIR_MISSING_ONE, FAIR_MISSING_FREE, FAIR_MISSING_REJECT };
+
+/** `fair:` of a subscription. */
+struct config_fair {
+    struct config_written written;
+#define FAIR(member, name, type, ...) CONFIG_MEMBER_##type(member)
+#include "config/options.def"
+    struct config_key key; /* ORDER_BY_HEADER or ORDER_BY_ROUTING_KEY */
+    enum config_fair_missing without;
 };
 
 struct config_subscription {
@@ -149,6 +164,7 @@ struct config_subscription {
     size_t chain_count;
     bool own_chain;                   /* it has a list of its own */
     const struct config_order *order; /* NULL: none */
+    const struct config_fair *fair;   /* NULL: none */
     const char *where;                /* "worker.yaml:12" for messages */
 };
 

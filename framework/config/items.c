@@ -163,6 +163,8 @@ static enum warren_status finish_subscription(struct config_scope *scope, void *
     if (!subscription->where)
         return config_nomem(scope);
     status = config_order_read(scope, subscription);
+    if (status == WARREN_OK)
+        status = config_fair_read(scope, subscription);
     if (status != WARREN_OK)
         return status;
     if (!subscription->middleware || config_node_empty(subscription->middleware))

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/ascii.h"
+#include "base/token_bucket.h"
 
 #define HOUR            3600000
 #define DAY             86400000
@@ -99,6 +100,16 @@ static const struct config_place executor_places[] = {
 #include "config/options.def"
 };
 
+static const struct warren_option fair_rows[] = {
+#define FAIR ROW
+#include "config/options.def"
+    {0}};
+
+static const struct config_place fair_places[] = {
+#define FAIR(...) PLACE(struct config_fair, __VA_ARGS__)
+#include "config/options.def"
+};
+
 const struct config_table config_options_table = {NULL, config_options, option_places,
                                                   sizeof(struct config)};
 
@@ -112,6 +123,7 @@ TABLE(binding, "a");
 TABLE(subscription, "a");
 TABLE(order, "an");
 TABLE(executor, "an");
+TABLE(fair, "a");
 
 const struct config_section config_sections[] = {
 #define SECTION(name, help) {#name, help},

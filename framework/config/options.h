@@ -46,6 +46,7 @@ extern const struct config_table config_binding_table;
 extern const struct config_table config_subscription_table;
 extern const struct config_table config_order_table;
 extern const struct config_table config_executor_table;
+extern const struct config_table config_fair_table;
 
 /** Index into config_options and the values. */
 enum config_option_id {
@@ -127,11 +128,28 @@ enum warren_status config_subscriptions_read(struct config_scope *scope,
 enum warren_status config_topology_read(struct config_scope *scope, struct config_private *private,
                                         const struct config_node *node);
 
+/* ---- key.c: what the key of a message is ---- */
+
+/**
+ * Read @by, a `by:` at @node.
+ *
+ * @expected  what it may be, in words; what is not named there is refused
+ * @return    WARREN_OK or WARREN_ECONFIG
+ */
+enum warren_status config_key_read(struct config_scope *scope, const struct config_node *node,
+                                   const char *by, const char *expected, struct config_key *ret);
+
 /* ---- order.c: `order:` of a subscription ---- */
 
 /** Read that of @subscription, if it has one. WARREN_OK, WARREN_ECONFIG or WARREN_ENOMEM. */
 enum warren_status config_order_read(struct config_scope *scope,
                                      struct config_subscription *subscription);
+
+/* ---- fair.c: `fair:` of a subscription, when its order is read ---- */
+
+/** As config_order_read(). */
+enum warren_status config_fair_read(struct config_scope *scope,
+                                    struct config_subscription *subscription);
 
 /* ---- semaphores.c ---- */
 

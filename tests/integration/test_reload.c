@@ -170,26 +170,32 @@ static void what_cannot_change_says_why(void **state)
     end(f);
 }
 
-/* Messages stand in lines by it: it stays, while the prefetch beside it changes. */
+/* Messages stand in lines by it, and by fairness: both stay, while the prefetch beside it changes.
+ */
 static void an_order_needs_a_restart(void **state)
 {
     struct fixture *f = *state;
     char *said =
         text("needs a restart: order of %s: messages that are here stand in lines by it", f->queue);
-    char *window = text("warren_prefetch{queue=\"%s\",handler=\"probe.record\"} 25\n", f->queue);
+    char *fair =
+        text("needs a restart: fair of %s: messages that are here stand in lines by it", f->queue);
+    char *window = text("warren_prefetch{queue=\"%s\",handler=\"probe.record\"} 32\n", f->queue);
     char *bound =
         text("warren_order_max_waiting{queue=\"%s\",handler=\"probe.record\"} 5\n", f->queue);
 
-    start_recording(f, ", order: {by: message_id, held: 5}");
+    start_recording(f, ", order: {by: message_id, held: 5}, fair: {by: routing_key, held: 7}");
     edit(f, "held: 5}", "held: 6}");
     edit(f, "prefetch: 10", "prefetch: 20");
     reload_says(f, 1, said);
+    edit(f, "held: 7}", "held: 8}");
+    reload_says(f, 1, fair);
     assert_true(page_says(f, window));
     assert_true(page_says(f, bound));
     fixture_publish(f, "m-1", "go");
     assert_true(fixture_recorded(f, 1));
     end(f);
     free(said);
+    free(fair);
     free(window);
     free(bound);
 }

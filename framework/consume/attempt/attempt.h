@@ -38,6 +38,7 @@ struct owed;
 struct attempt_trace;
 struct edition;
 struct order_line;
+struct fair_line;
 
 struct attempt {
     struct attempt *next;    /* of the queue that owns it */
@@ -51,6 +52,7 @@ struct attempt {
     int16_t relay_status;    /* RELAY_FAILED: enum warren_status of the publisher */
     uint32_t failed;         /* attempts in this process that count */
     uint8_t reason;          /* enum failure_reason of the last one */
+    bool moves;              /* a copy of it was published elsewhere, and it was not run */
     bool suspect;            /* the flight recorder knows it, so it goes back as it is: no copy */
     uint32_t note;           /* of the flight recorder about this message; 0: none */
     int64_t first_failure_s; /* when the first of these ended, since 1970; 0: there was none */
@@ -74,6 +76,8 @@ struct attempt {
                                 and gets that of the day */
     struct order_line
         *line; /* of which it is the first: see consume/order/order_lines.h. NULL: of none */
+    struct fair_line
+        *fair; /* of which it has a place: see consume/order/fair_lines.h. NULL: of none */
     const char *refused; /* why it is rejected without being run; borrowed. NULL: it is run */
     atomic_bool may_go;  /* to the workers; this and the next one: see consume/runtime/stage.h */
     void *stage;

@@ -174,6 +174,19 @@ void guard_shown(struct guard *guard)
     fault_watch(NULL);
 }
 
+bool guard_suspects(struct guard *guard, struct attempt *attempt)
+{
+    struct flight_note suspicion;
+    struct warren_bytes message_id;
+    struct identity message;
+
+    if (!guard->flight || !flight_notes_any(&guard->flight->notes))
+        return attempt->suspect;
+    message = identity_of(&attempt->delivery, guard->seed, &message_id);
+    find_suspicion(guard, attempt, &message, &suspicion);
+    return attempt->suspect;
+}
+
 /* ---- running ---- */
 
 static void note_failure(struct guard *guard, struct warren_job *job,

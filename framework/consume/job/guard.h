@@ -67,6 +67,9 @@ static inline struct flight_worker *guard_worker(const struct guard *guard, uint
  */
 bool guard_shows(struct guard *guard, struct attempt *attempt);
 void guard_shown(struct guard *guard);
+/** Does the recorder know that the message of @attempt ended a process? Then it must not be copied.
+ * On the loop's thread. */
+bool guard_suspects(struct guard *guard, struct attempt *attempt);
 
 /**
  * Run @chain for the delivery of @job, on the worker thread @index. Does not return if the thread

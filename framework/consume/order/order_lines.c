@@ -3,9 +3,6 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
-
-#include "base/random.h"
 
 #define BUCKETS_MIN 64
 /* Lines that are kept for the next keys. */
@@ -18,11 +15,7 @@ enum warren_status order_lines_init(struct order_lines *lines, uint32_t messages
     *lines = (struct order_lines){.buckets = NULL};
     while (buckets < messages)
         buckets *= 2;
-    for (size_t i = 0; i < SIPHASH_SIZE; i += sizeof(uint64_t)) {
-        uint64_t bits = random_seed();
-
-        memcpy(lines->secret + i, &bits, sizeof bits);
-    }
+    order_secret_draw(lines->secret);
     lines->mask = buckets - 1;
     lines->buckets = calloc(buckets, sizeof(struct order_line *));
     return lines->buckets ? WARREN_OK : WARREN_ENOMEM;
@@ -44,32 +37,17 @@ void order_lines_done(struct order_lines *lines)
 struct order_name order_lines_name(const struct order_lines *lines, char kind,
                                    struct warren_bytes key)
 {
-    uint8_t out[SIPHASH_SIZE];
-    struct order_name name;
-    struct siphash hash;
-
-    siphash_begin(&hash, lines->secret);
-    siphash_add(&hash, &kind, sizeof kind);
-    siphash_add(&hash, key.data, key.len);
-    siphash_end(&hash, out);
-    memcpy(&name.low, out, sizeof name.low);
-    memcpy(&name.high, out + sizeof name.low, sizeof name.high);
-    return name;
+    return order_name_of(lines->secret, kind, key);
 }
 
 /* ---- lines come and go ---- */
-
-static bool is_of(const struct order_line *line, const struct order_name *name)
-{
-    return line->name.low == name->low && line->name.high == name->high;
-}
 
 /* Where the line of @name is linked, or would be. */
 static struct order_line **place_of(const struct order_lines *lines, const struct order_name *name)
 {
     struct order_line **place = &lines->buckets[name->low & lines->mask];
 
-    while (*place && !is_of(*place, name))
+    while (*place && !order_name_same(&(*place)->name, name))
         place = &(*place)->next;
     return place;
 }

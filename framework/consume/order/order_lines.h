@@ -14,14 +14,8 @@
 #ifndef WARREN_CONSUME_ORDER_LINES_H
 #define WARREN_CONSUME_ORDER_LINES_H
 
-#include "base/siphash.h"
 #include "consume/attempt/batch.h"
-
-/** Of a key. */
-struct order_name {
-    uint64_t low;
-    uint64_t high;
-};
+#include "consume/order/order_key.h"
 
 struct order_line {
     struct order_name name;
@@ -48,11 +42,7 @@ enum warren_status order_lines_init(struct order_lines *lines, uint32_t messages
 /** Empty, or zeroed. */
 void order_lines_done(struct order_lines *lines);
 
-/**
- * The name of a key: @kind and @key, all of it, tell it from all others.
- *
- * @kind  what @key is: a text and a number of the same bytes are two keys
- */
+/** As order_name_of(), with the secret of @lines. */
 struct order_name order_lines_name(const struct order_lines *lines, char kind,
                                    struct warren_bytes key);
 

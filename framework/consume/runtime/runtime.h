@@ -59,6 +59,7 @@ struct runtime_subscription {
     stream_begin begin;        /* and it is consumed from there */
     bool stop_at_gap;          /* see `gap` */
     const struct config_order *order; /* NULL: messages are in none. Does not change */
+    const struct config_fair *fair;   /* NULL: keys are not known. Does not change */
     void *token;                      /* of its edition: see `retired` */
 };
 
@@ -229,7 +230,7 @@ struct runtime_change {
     enum runtime_change_kind kind;
     struct subscription *subscription;       /* of ADD: written */
     const struct runtime_subscription *what; /* of ADD and CHANGE: queue, handler_name, is_stream
-                                                begin and order do not change */
+                                                begin, order and fair do not change */
     bool other_edition;                      /* of CHANGE: handler, state, middlewares, dead letters
                                                 or concurrency differ: a new edition, with the token
                                                 of `what` */

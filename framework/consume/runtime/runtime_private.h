@@ -18,6 +18,7 @@
 #include "consume/runtime/look.h"
 #include "consume/runtime/stage.h"
 #include "consume/runtime/subscription.h"
+#include "consume/runtime/subscription_fair.h"
 #include "consume/runtime/subscription_order.h"
 #include "consume/runtime/subscription_pool.h"
 #include "consume/runtime/subscription_threads.h"
@@ -320,6 +321,7 @@ struct subscription {
 
     struct batch arrived;             /* since the last turn */
     struct subscription_order *order; /* NULL: none */
+    struct subscription_fair *fair;   /* NULL: none */
     struct admission admission;       /* of this generation alone */
     struct subscription_uses uses;
     struct delay
@@ -336,6 +338,7 @@ struct subscription {
     bool started;
     bool suspended;
     bool draining;
+    atomic_bool turn_waits; /* messages wait for others to be handled: for workers */
     atomic_bool leaves;     /* the same, for workers */
     atomic_bool taken_away; /* by a reload */
     bool cancelled;         /* the broker has answered the cancel of draining */
@@ -364,13 +367,19 @@ static inline void subscription_count(struct subscription *s, unsigned count)
     counter_add(&s->counts[count], 1);
 }
 
+/* How many wait for others, before the gates. */
+static inline uint32_t subscription_ahead(const struct subscription *s)
+{
+    return subscription_lined(s) + subscription_fair_waiting(s);
+}
+
 /* What is held has changed: for who reads. */
 static inline void subscription_note_held(struct subscription *s)
 {
     atomic_store_explicit(&s->copies_owed, s->owed.count, memory_order_relaxed);
     atomic_store_explicit(&s->held,
                           admission_count(&s->admission) + s->uses.waiting.count + s->owed.count +
-                              subscription_lined(s),
+                              subscription_ahead(s),
                           memory_order_relaxed);
 }
 
@@ -492,11 +501,23 @@ static inline void runtime_watch_pools(struct runtime *runtime)
  */
 void subscription_relay_counted(struct subscription *subscription, struct batch *batch);
 
+/* ---- subscription_away.c ---- */
+
+/** Of a fair subscription: those that are too many, or wait for too long, go away. */
+void subscription_send_away(struct subscription *subscription);
+
 /* ---- subscription_flow.c ---- */
+
+/** Is its channel gone? Then the broker gives it again. */
+bool subscription_is_stale(const struct subscription *subscription, const struct attempt *attempt);
+/** What waits before the workers has changed: see to the timer for that. */
+void subscription_watch(struct subscription *subscription);
+/** Those of @batch, whose turn it is, go to the gates. */
+void subscription_to_gates(struct subscription *subscription, struct batch *batch);
 
 /** Those of @batch go to the workers, past the gates. @return how many came to rest on the way */
 uint32_t subscription_go_on(struct subscription *subscription, struct batch *batch);
-/** The same by way of the gates, for those that come from nowhere else. */
+/** The same by way of its turn and the gates, for those that come from nowhere else. */
 void subscription_admit_these(struct subscription *subscription, struct batch *batch);
 /** Settle all of @batch with @outcome. @return how many */
 uint32_t subscription_settle_as(struct subscription *subscription, struct batch *batch,

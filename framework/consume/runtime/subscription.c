@@ -31,6 +31,9 @@ static bool run(void *user, uint32_t worker, struct attempt *attempt, int64_t be
                    stages_leave(&edition_of(attempt)->stages, attempt);
 
     guard_ended(&s->crew.guard, worker);
+    /* This worker is free, although nothing has come back to the loop. */
+    if (!settled && atomic_load_explicit(&s->turn_waits, memory_order_relaxed))
+        runtime_wake(s->runtime);
     return settled;
 }
 
@@ -363,6 +366,8 @@ enum warren_status subscription_new(const struct runtime_subscription *what,
     subscription_pool_set(s, what);
     if (what->order)
         status = subscription_order_new(s, what);
+    if (status == WARREN_OK && what->fair)
+        status = subscription_fair_new(s, what);
     status = status == WARREN_OK ? make_parts(s, what, error)
                                  : error_set(error, status, "out of memory");
     if (status != WARREN_OK) {
@@ -395,6 +400,7 @@ void subscription_end(struct subscription *s)
     admission_done(&s->admission);
     delay_done(&s->owed);
     subscription_order_free(s);
+    subscription_fair_free(s);
     crew_done(&s->crew);
     s->crew.concurrency = 0;
     subscription_metrics_done(s);

@@ -28,7 +28,7 @@ static void tell_unconfirmed(struct subscription *s, struct attempt *attempt)
         s->runtime->events.unconfirmed(s->runtime->user, s->source.queue, attempt);
 }
 
-static bool is_stale(const struct subscription *s, const struct attempt *attempt)
+bool subscription_is_stale(const struct subscription *s, const struct attempt *attempt)
 {
     return attempt->delivery.generation != consumer_generation(s->consumer);
 }
@@ -45,11 +45,12 @@ static enum guard_end end_of(const struct attempt *attempt, enum verdict verdict
 static void settle(struct subscription *s, struct attempt *attempt)
 {
     enum verdict verdict = verdict_of(attempt);
-    bool stale = is_stale(s, attempt);
+    bool stale = subscription_is_stale(s, attempt);
 
     s->in_flight--;
     admission_unreserve(&s->admission, attempt);
     subscription_leave_line(s, attempt);
+    subscription_fair_leave(s, attempt);
     subscription_unweigh(s, attempt);
     if (attempt->edition)
         stages_drop(&edition_of(attempt)->stages, attempt);
@@ -57,7 +58,7 @@ static void settle(struct subscription *s, struct attempt *attempt)
     guard_left(&s->crew.guard, attempt, end_of(attempt, verdict, stale));
     if (stale) {
         subscription_count(s, COUNT_STALE);
-    } else {
+    } else if (!attempt->moves || attempt->relay != RELAY_CONFIRMED) {
         subscription_count(s, COUNT_SETTLED + attempt->outcome);
         meter_settled(&s->crew.meter, attempt);
         attempt_span_settled(&s->source, attempt, verdict);
@@ -137,11 +138,13 @@ static uint32_t take_answered(struct subscription *s)
     return unwanted;
 }
 
-/* The admission has changed: see to its timer. */
-static void watch(struct subscription *s)
+void subscription_watch(struct subscription *s)
 {
     int64_t next_ms = admission_next_ms(&s->admission);
+    int64_t fair_ms = subscription_fair_next_ms(s);
 
+    if (fair_ms < next_ms)
+        next_ms = fair_ms;
     subscription_note_held(s);
     if (next_ms == s->admit_ms)
         return;
@@ -152,8 +155,8 @@ static void watch(struct subscription *s)
         loop_timer_arm_ms(&s->admit, next_ms - subscription_now_ms(s));
 }
 
-/* Those that left their lines when they failed come to the ends of these. @now_ms: that by which
- * they would be admitted. */
+/* Those that left their lines when they failed come to the ends of these, and all of them take
+ * their turns again. @now_ms: that by which they would be admitted. */
 static void line_up_due(struct subscription *s, int64_t now_ms)
 {
     struct batch due = {NULL, NULL, 0};
@@ -161,7 +164,9 @@ static void line_up_due(struct subscription *s, int64_t now_ms)
     admission_due(&s->admission, now_ms, &due);
     if (due.count == 0)
         return;
-    subscription_line_up(s, &due);
+    if (s->order)
+        subscription_line_up(s, &due);
+    subscription_fair_enter(s, &due, true);
     admission_add(&s->admission, &due);
 }
 
@@ -170,10 +175,10 @@ static void admit(struct subscription *s)
     struct batch go = {NULL, NULL, 0};
     int64_t now_ms = subscription_now_ms(s);
 
-    if (s->order && s->order->config->skips)
+    if (s->fair || (s->order && s->order->config->skips))
         line_up_due(s, now_ms);
     admission_take(&s->admission, now_ms, &go);
-    watch(s);
+    subscription_watch(s);
     if (go.count == 0)
         return;
     subscription_go_on(s, &go);
@@ -190,9 +195,17 @@ void subscription_admit(void *arg)
         return;
     admit(s);
     subscription_let_go(s);
+    subscription_fair_go(s);
 }
 
 void subscription_admit_these(struct subscription *s, struct batch *batch)
+{
+    subscription_fair_enter(s, batch, false);
+    if (batch->count > 0)
+        subscription_to_gates(s, batch);
+}
+
+void subscription_to_gates(struct subscription *s, struct batch *batch)
 {
     if (s->admission.gate_count == 0) {
         subscription_go_on(s, batch);
@@ -207,15 +220,16 @@ void subscription_drop_stale(struct subscription *s)
     struct batch older = {NULL, NULL, 0};
 
     if (admission_count(&s->admission) + s->uses.waiting.count + s->owed.count +
-                subscription_lined(s) ==
+                subscription_ahead(s) ==
             0 ||
         s->generation == consumer_generation(s->consumer))
         return;
     subscription_take_lines(s, &older); /* first: nobody is behind those that leave */
+    subscription_take_fair(s, &older);
     admission_take_all(&s->admission, &older);
     subscription_take_uses(s, &older);
     subscription_take_owed(s, &older);
-    watch(s);
+    subscription_watch(s);
     subscription_settle_as(s, &older, WARREN_REQUEUE);
 }
 
@@ -231,10 +245,11 @@ static void enter_generation(struct subscription *s, uint32_t generation)
     s->generation = generation;
 }
 
-/* Somebody waits behind each that is in a line: then workers wake the loop, if they run out. */
+/* Somebody waits behind each that is in a line, or for his turn: then workers wake the loop, if
+ * they run out. */
 static void say_roomy(struct subscription *s)
 {
-    runner_roomy(s->runner, consumer_roomy(s->consumer) && subscription_lined(s) == 0);
+    runner_roomy(s->runner, consumer_roomy(s->consumer) && subscription_ahead(s) == 0);
 }
 
 void subscription_push(struct subscription *s)
@@ -249,6 +264,10 @@ void subscription_push(struct subscription *s)
     say_roomy(s);
     subscription_admit_these(s, &s->arrived);
     subscription_let_go(s);
+    if (s->fair) {
+        subscription_fair_go(s);
+        say_roomy(s);
+    }
 }
 
 /* ---- and back again ---- */
@@ -257,7 +276,7 @@ void subscription_push(struct subscription *s)
  * nothing. */
 static bool hold(struct subscription *s, struct attempt *attempt)
 {
-    if (s->draining || attempt->relay == RELAY_CONFIRMED || is_stale(s, attempt))
+    if (s->draining || attempt->relay == RELAY_CONFIRMED || subscription_is_stale(s, attempt))
         return false;
     if (attempt->relay == RELAY_FAILED)
         return subscription_owe(s, attempt);
@@ -295,7 +314,7 @@ static bool joins_the_rest(struct subscription *s, struct attempt *attempt)
 {
     enum verdict verdict = verdict_of(attempt);
 
-    if (!s->order || !s->draining || is_stale(s, attempt) || verdict == VERDICT_ACK ||
+    if (!s->order || !s->draining || subscription_is_stale(s, attempt) || verdict == VERDICT_ACK ||
         verdict == VERDICT_REJECT)
         return false;
     batch_add(&s->arrived, attempt);
@@ -305,8 +324,14 @@ static bool joins_the_rest(struct subscription *s, struct attempt *attempt)
 /* @return false: it is settled; else it is held, or in @returned */
 static bool come_back(struct subscription *s, struct attempt *attempt, struct batch *returned)
 {
+    if (attempt->moves && subscription_fair_moved(s, attempt))
+        return true;
+    if (attempt->moves) {
+        settle(s, attempt);
+        return false;
+    }
     subscription_unweigh(s, attempt); /* of one that was not run */
-    if (attempt->publish_returned && !is_stale(s, attempt)) {
+    if (attempt->publish_returned && !subscription_is_stale(s, attempt)) {
         fail_returned(s, attempt, returned);
         return true;
     }
@@ -318,6 +343,7 @@ static bool come_back(struct subscription *s, struct attempt *attempt, struct ba
     if (hold(s, attempt)) {
         subscription_end_edition(s, attempt);
         subscription_pass_over(s, attempt);
+        subscription_fair_leave(s, attempt);
         return true;
     }
     if (joins_the_rest(s, attempt))
@@ -346,9 +372,10 @@ uint32_t subscription_collect(struct subscription *s)
         admission_ask_now(&s->admission); /* an outcome may have opened a gate */
         admit(s);
     } else if (held) {
-        watch(s);
+        subscription_watch(s);
     }
     subscription_let_go(s);
+    subscription_fair_go(s);
     if (s->uses.waiting.count > 0 && !s->draining)
         subscription_weigh(s);
     return settled;
@@ -375,7 +402,7 @@ uint32_t subscription_lost(const struct subscription *s)
 uint32_t subscription_at_work(const struct subscription *s)
 {
     return subscription_in_flight(s) - s->arrived.count - admission_count(&s->admission) -
-           s->uses.waiting.count - s->owed.count - subscription_lined(s);
+           s->uses.waiting.count - s->owed.count - subscription_ahead(s);
 }
 
 uint32_t subscription_begun(const struct subscription *s)

@@ -96,4 +96,5 @@ void subscription_metrics_put(struct subscription *s)
     put_held(s);
     subscription_order_put(s);
     subscription_pool_put(s);
+    subscription_fair_put(s);
 }

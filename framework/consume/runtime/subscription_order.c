@@ -23,14 +23,14 @@ static void init_metrics(struct subscription_order *o, const struct runtime_subs
 
 bool subscription_order_watched(const struct runtime_subscription *what)
 {
-    return what->order && what->order->source == ORDER_BY_HANDLER;
+    return what->order && what->order->key.source == ORDER_BY_HANDLER;
 }
 
 static void name_lack(struct subscription_order *o)
 {
     char lacks[320]; /* the name of a header has 255 bytes at most */
 
-    order_key_lacks(o->config, lacks, sizeof lacks);
+    order_key_lacks(&o->config->key, lacks, sizeof lacks);
     snprintf(o->lack, sizeof o->lack, "it has %s to be ordered by, and missing is reject", lacks);
 }
 
@@ -95,7 +95,7 @@ static bool find_name(struct subscription *s, struct attempt *attempt, struct or
 
     if (o->job)
         return ask_handler(s, attempt, name);
-    order_key_find(&key, o->config, &attempt->delivery);
+    order_key_find(&key, &o->config->key, &attempt->delivery);
     if (key.kind)
         *name = order_lines_name(&o->lines, key.kind, key.bytes);
     return key.kind;

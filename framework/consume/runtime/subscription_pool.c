@@ -77,12 +77,16 @@ static void tell_refused(struct subscription *s, const struct warren_error *erro
 
 /* ---- one of them ---- */
 
-/* What no worker is there for waits for one; or would, if it had one, for semaphores. */
-static uint32_t perhaps_waiting(const struct subscription *s)
+/* What no worker is there for waits for one; or would, if it had one, for semaphores. And so does
+ * what waits for its turn, if that has come for somebody. */
+static uint32_t perhaps_waiting(struct subscription *s)
 {
     const struct subscription_uses *u = &s->uses;
+    uint32_t waiting = !u->stands && atomic_load(&u->out) >= s->concurrency ? u->waiting.count : 0;
 
-    return !u->stands && atomic_load(&u->out) >= s->concurrency ? u->waiting.count : 0;
+    if (s->fair && fair_lines_ready(&s->fair->lines, subscription_now_ms(s)))
+        waiting += subscription_fair_waiting(s);
+    return waiting;
 }
 
 static struct sizing_seen see(struct subscription *s)
@@ -118,6 +122,7 @@ static void resize(struct subscription *s, uint32_t size)
     s->concurrency = size;
     if (s->uses.waiting.count > 0)
         subscription_weigh(s);
+    subscription_fair_go(s);
 }
 
 /* What has weights of semaphores is not to wait for a thread. */

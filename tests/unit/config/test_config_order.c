@@ -16,8 +16,8 @@ static void what_is_written_is_read(void **state)
 
     (void)state;
     assert_non_null(order);
-    assert_int_equal(order->source, ORDER_BY_HEADER);
-    assert_string_equal(order->header, "customer");
+    assert_int_equal(order->key.source, ORDER_BY_HEADER);
+    assert_string_equal(order->key.header, "customer");
     assert_int_equal(order->without, ORDER_MISSING_REJECT);
     assert_true(order->skips);
     assert_int_equal(order->held, 7);
@@ -39,7 +39,7 @@ static void defaults_lose_no_order(void **state)
         struct config *config = helper_config(rows[i].yaml, NULL, NULL);
         const struct config_order *order = config->subscriptions[0].order;
 
-        assert_int_equal(order->source, rows[i].source);
+        assert_int_equal(order->key.source, rows[i].source);
         assert_int_equal(order->without, ORDER_MISSING_ONE);
         assert_false(order->skips);
         assert_int_equal(order->held, 1000);

@@ -6,7 +6,7 @@
 #define LONG_KEY 100000
 
 struct rig {
-    struct config_order order;
+    struct config_key by;
     struct arena arena;
     struct buffer out;
     struct delivery *delivery;
@@ -19,7 +19,7 @@ static int setup(void **state)
 
     if (!rig)
         return -1;
-    rig->order = (struct config_order){.source = ORDER_BY_HEADER, .header = "customer"};
+    rig->by = (struct config_key){.source = ORDER_BY_HEADER, .header = "customer"};
     arena_init(&rig->arena);
     buffer_init(&rig->out, 2 * LONG_KEY);
     *state = rig;
@@ -52,7 +52,7 @@ static void find(struct rig *rig, const struct warren_properties *properties,
     list = (struct warren_bytes){buffer_front(&rig->out), buffer_len(&rig->out)};
     rig->delivery = delivery_new(0, (struct warren_bytes){"", 0}, routing_key, list, 0);
     assert_non_null(rig->delivery);
-    order_key_find(&rig->key, &rig->order, rig->delivery);
+    order_key_find(&rig->key, &rig->by, rig->delivery);
 }
 
 static void find_value(struct rig *rig, const struct warren_value *value)
@@ -169,10 +169,10 @@ static void routing_key_and_message_id_are_keys(void **state)
     const struct warren_properties properties = {.message_id = "m-1"};
     struct rig *rig = *state;
 
-    rig->order.source = ORDER_BY_MESSAGE_ID;
+    rig->by.source = ORDER_BY_MESSAGE_ID;
     find(rig, &properties, (struct warren_bytes){"a\0b", 3});
     assert_text(rig, "m-1", 3);
-    rig->order.source = ORDER_BY_ROUTING_KEY;
+    rig->by.source = ORDER_BY_ROUTING_KEY;
     find(rig, &properties, (struct warren_bytes){"a\0b", 3});
     assert_text(rig, "a\0b", 3);
     find(rig, &properties, (struct warren_bytes){"", 0});

@@ -1,0 +1,419 @@
+/* test_fair.c - `fair:` on a real broker: each key has no more than it may, keys take turns, and
+ * one that has too many leaves the others their places, whatever fails, is lost or drains.
+ *
+ * What the handler writes down (tests/plugins/ordered.c) is played again.
+ */
+#include <stdatomic.h>
+
+#include "support/admin.h"
+#include "support/fixture.h"
+
+#define KEYS_MAX 64
+
+/* ---- publishing ---- */
+
+struct publishing {
+    struct warren_publisher *publisher;
+    const char *queue;
+    unsigned accepted;
+    atomic_uint confirmed;
+};
+
+static void count_confirmed(const struct warren_receipt *receipt, void *user)
+{
+    struct publishing *p = user;
+
+    if (receipt->result == WARREN_CONFIRMED)
+        atomic_fetch_add(&p->confirmed, 1);
+}
+
+/* @value NULL: the header is the key as a text; WARREN_VOID: there is none */
+static void publish(struct publishing *p, unsigned key, unsigned number,
+                    const struct warren_value *value)
+{
+    char *name = text("k%u", key);
+    char *id = text("k%u-%u", key, number);
+    char *body = text("k%u %u", key, number);
+    struct warren_field field = {.name = "tenant",
+                                 .value = {.type = WARREN_STRING, .as.bytes = warren_text(name)}};
+    struct warren_message message = {.properties = {.headers = {.fields = &field, .count = 1},
+                                                    .message_id = id,
+                                                    .priority = 3,
+                                                    .delivery_mode = 2},
+                                     .body = warren_text(body)};
+    const struct warren_publish what = {.message = &message, .routing_key = p->queue};
+
+    if (value)
+        field.value = *value;
+    if (value && value->type == WARREN_VOID)
+        message.properties.headers.count = 0;
+    assert_int_equal(warren_publisher_publish(p->publisher, &what, count_confirmed, p, NULL),
+                     WARREN_OK);
+    p->accepted++;
+    free(name);
+    free(id);
+    free(body);
+}
+
+static void begin_publishing(struct fixture *f, struct publishing *p)
+{
+    *p = (struct publishing){.queue = f->queue};
+    p->publisher = publisher_open(f->broker->uri, NULL);
+}
+
+static void end_publishing(struct publishing *p)
+{
+    assert_true(WAIT_FOR(atomic_load(&p->confirmed) == p->accepted, PATIENCE_MS));
+    warren_publisher_close(p->publisher, 0);
+}
+
+/* @each of @keys, one of each key after the other. */
+static void publish_all(struct fixture *f, unsigned keys, unsigned each)
+{
+    struct publishing p;
+
+    begin_publishing(f, &p);
+    for (unsigned number = 0; number < each; number++)
+        for (unsigned key = 0; key < keys; key++)
+            publish(&p, key, number, NULL);
+    end_publishing(&p);
+}
+
+/* ---- what was handled ---- */
+
+struct played {
+    unsigned at_work[KEYS_MAX];
+    unsigned most[KEYS_MAX]; /* at once */
+    unsigned begun[KEYS_MAX];
+    unsigned done[KEYS_MAX];
+    unsigned all_begun;
+    unsigned all_done;
+    unsigned hot_before; /* of key 0 that had begun when the last of the others was done */
+    unsigned retried;    /* that began as an attempt above the first */
+};
+
+static void play_line(struct played *played, const char *line)
+{
+    unsigned number;
+    unsigned key;
+    char how[32];
+    char what;
+
+    assert_int_equal(sscanf(line, "%c %*d k%u %u %31s", &what, &key, &number, how), 4);
+    assert_true(key < KEYS_MAX);
+    if (what == 'b') {
+        played->at_work[key]++;
+        played->begun[key]++;
+        played->all_begun++;
+        played->retried += atoi(how) > 1;
+        if (played->at_work[key] > played->most[key])
+            played->most[key] = played->at_work[key];
+        return;
+    }
+    assert_true(played->at_work[key] > 0);
+    played->at_work[key]--;
+    if (strcmp(how, "ack") != 0)
+        return;
+    played->done[key]++;
+    played->all_done++;
+    if (key != 0)
+        played->hot_before = played->begun[0];
+}
+
+/* Play @f->record, as far as it is written. */
+static struct played play(const struct fixture *f)
+{
+    struct played played = {.all_done = 0};
+    FILE *file = fopen(f->record, "r");
+    char line[256];
+
+    while (file && fgets(line, sizeof line, file) && strchr(line, '\n'))
+        play_line(&played, line);
+    if (file)
+        fclose(file);
+    return played;
+}
+
+static struct played expect_done(struct fixture *f, unsigned count)
+{
+    struct played played;
+
+    if (!WAIT_FOR(play(f).all_done >= count, PATIENCE_MS))
+        fail_msg("%u of %u are done: %s", play(f).all_done, count, proc_stderr(f->worker->proc));
+    played = play(f);
+    for (unsigned key = 0; key < KEYS_MAX; key++)
+        assert_int_equal(played.at_work[key], 0);
+    return played;
+}
+
+static int setup(void **state)
+{
+    struct fixture *f;
+
+    fixture_setup(state);
+    f = *state;
+    f->record = text("%s/record", f->directory);
+    return 0;
+}
+
+static void start(struct fixture *f, const char *uri, const char *more, const char *options)
+{
+    f->worker = worker_new(uri,
+                           "admin: {listen: '127.0.0.1:0'}\n"
+                           "middleware: {retry: {policy: constant, initial_delay: 5ms}}\n"
+                           "subscriptions:\n"
+                           "  - queue: %s\n"
+                           "    handler: ordered.run\n"
+                           "    concurrency: 8\n"
+                           "    prefetch: 100\n"
+                           "    %s\n"
+                           "    options: {path: '%s'%s}\n",
+                           f->queue, more, f->record, options);
+    worker_consume(f->worker, 1);
+}
+
+/* Messages wait while the gate is closed; @which: of one key. */
+static void start_gated(struct fixture *f, const char *more, const char *which)
+{
+    char *options = text(", gate: '%s'%s", f->gate, which);
+
+    start(f, f->broker->uri, more, options);
+    free(options);
+}
+
+/* The number of a series of the worker; -1: it has none. */
+static double number_of(const struct fixture *f, const char *address, const char *family)
+{
+    char *begin = text("\n%s{queue=\"%s\",handler=\"ordered.run\"} ", family, f->queue);
+    char *body = NULL;
+    const char *at;
+    double number;
+
+    admin_get(address, "/metrics", NULL, &body);
+    at = strstr(body, begin);
+    number = at ? atof(at + strlen(begin)) : -1;
+    free(body);
+    free(begin);
+    return number;
+}
+
+static void expect_number(const struct fixture *f, const char *family, double least, double most)
+{
+    char *address = admin_address(f->worker);
+
+    if (!WAIT_FOR(number_of(f, address, family) >= least && number_of(f, address, family) <= most,
+                  PATIENCE_MS))
+        fail_msg("%s is %g", family, number_of(f, address, family));
+    free(address);
+}
+
+/* ---- places ---- */
+
+/* Two of a key at once, others beside them, with failures and a lost connection: what still runs
+ * has its place when its message comes again. */
+static void a_key_has_no_more_than_its_places(void **state)
+{
+    struct fixture *f = *state;
+    struct played played;
+    unsigned most = 0;
+
+    peer_declare(f->peer, f->queue, "quorum");
+    f->proxy = proxy_new(f->broker->port);
+    publish_all(f, 20, 20);
+    start(f, proxy_uri(f->proxy), "fair: {by: header:tenant, concurrency: 2}",
+          ", delay: 4ms, fail_each: 5, fails: 1");
+    assert_true(WAIT_FOR(play(f).all_done > 100, PATIENCE_MS));
+    proxy_cut(f->proxy, PROXY_RST);
+    assert_true(WAIT_FOR(play(f).all_done >= 400 && peer_count(f->peer, f->queue) == 0 &&
+                             broker_unacked(f->broker, f->queue) == 0,
+                         PATIENCE_MS));
+    played = play(f);
+    for (unsigned key = 0; key < 20; key++) {
+        assert_in_range(played.most[key], 1, 2);
+        most = played.most[key] > most ? played.most[key] : most;
+    }
+    assert_int_equal(most, 2);
+    fixture_stop_and_expect(f, 0, 0);
+}
+
+/* With an order within each key, too, gates, and failures that leave their lines. */
+static void with_an_order_and_every_middleware(void **state)
+{
+    struct fixture *f = *state;
+    struct played played;
+
+    publish_all(f, 20, 10);
+    start(f, f->broker->uri,
+          "fair: {by: header:tenant, concurrency: 1, rate: 1000}\n"
+          "    order: {by: message_id, on_failure: skip}\n"
+          "    middleware: [log, trace, retry: {policy: constant, initial_delay: 5ms}, "
+          "rate_limit: {rate: 2000, burst: 10}, deadline: {limit: 10s}, recover]",
+          ", delay: 2ms, fail_each: 4, fails: 1");
+    played = expect_done(f, 200);
+    for (unsigned key = 0; key < 20; key++)
+        assert_int_equal(played.most[key], 1);
+    fixture_stop_and_expect(f, 0, 0);
+}
+
+/* ---- turns ---- */
+
+/* Five hundred of one key came first, and then five of each of ten others. */
+static void the_others_need_not_wait_for_a_hot_key(void **state)
+{
+    struct fixture *f = *state;
+    struct publishing p;
+    struct played played;
+
+    begin_publishing(f, &p);
+    for (unsigned i = 0; i < 500; i++)
+        publish(&p, 0, i, NULL);
+    for (unsigned i = 0; i < 50; i++)
+        publish(&p, 1 + i % 10, i / 10, NULL);
+    end_publishing(&p);
+    start_gated(f, "fair: {by: header:tenant}", "");
+    expect_number(f, "warren_fair_waiting", 550 - 16, 550 - 16); /* two for each worker went on */
+    fixture_open_gate(f);
+    played = expect_done(f, 550);
+    assert_true(played.hot_before <= 16 + 5 + 16);
+    expect_number(f, "warren_fair_waiting", 0, 0);
+    fixture_stop_and_expect(f, 0, 0);
+}
+
+/* ---- rates ---- */
+
+/* Three of a key in an hour; the rest waits, and goes back at the end. */
+static void a_key_keeps_its_rate(void **state)
+{
+    struct fixture *f = *state;
+    struct played played;
+
+    publish_all(f, 10, 8);
+    start(f, f->broker->uri, "fair: {by: header:tenant, rate: 3, per: 1h}", "");
+    played = expect_done(f, 30);
+    for (unsigned key = 0; key < 10; key++)
+        assert_int_equal(played.done[key], 3);
+    expect_number(f, "warren_fair_waiting", 50, 50);
+    expect_number(f, "warren_fair_keys", 10, 10);
+    fixture_stop_and_expect(f, 50, 0);
+    assert_int_equal(play(f).all_begun, 30);
+}
+
+/* ---- more than may wait ---- */
+
+/* A key that stands still has ten times as many as may wait: the others have their places all the
+ * same. Then all of it is handled, once, and as a first attempt. */
+static void what_is_too_much_goes_away_and_comes_back(void **state)
+{
+    struct fixture *f = *state;
+    struct publishing p;
+    struct played played;
+
+    begin_publishing(f, &p);
+    for (unsigned i = 0; i < 300; i++)
+        publish(&p, 0, i, NULL);
+    for (unsigned i = 0; i < 50; i++)
+        publish(&p, 1 + i % 10, i / 10, NULL);
+    end_publishing(&p);
+    start_gated(f, "fair: {by: header:tenant, concurrency: 2, held: 30}", ", gate_key: k0");
+    assert_true(WAIT_FOR(play(f).all_done == 50, PATIENCE_MS));
+    assert_int_equal(play(f).begun[0], 2);
+    expect_number(f, "warren_fair_away_total", 200, 10000);
+    expect_number(f, "warren_fair_waiting", 0, 30);
+    expect_number(f, "warren_fair_away_failed_total", 0, 0);
+    fixture_open_gate(f);
+    played = expect_done(f, 350);
+    assert_int_equal(played.done[0], 300);
+    assert_int_equal(played.all_begun, 350);
+    assert_int_equal(played.retried, 0);
+    assert_int_equal(played.most[0], 2);
+    fixture_stop_and_expect(f, 0, 0);
+}
+
+/* ---- keys that are none ---- */
+
+/* Messages whose tenant is missing, of another type, or empty, and others whose is a number, has a
+ * NUL, or 100 kB. */
+static void publish_odd(struct fixture *f)
+{
+    static char longest[100000];
+    static const struct warren_value values[] = {
+        {.type = WARREN_VOID}, /* the header is left out */
+        {.type = WARREN_TABLE},
+        {.type = WARREN_F64, .as.real = 1.5},
+        {.type = WARREN_STRING, .as.bytes = {"", 0}},
+        {.type = WARREN_I32, .as.integer = 7},
+        {.type = WARREN_STRING, .as.bytes = {"a\0b", 3}},
+        {.type = WARREN_STRING, .as.bytes = {longest, sizeof longest}},
+    };
+    struct publishing p;
+
+    memset(longest, 'k', sizeof longest);
+    begin_publishing(f, &p);
+    for (unsigned i = 0; i < sizeof values / sizeof *values; i++)
+        publish(&p, i, 0, &values[i]);
+    end_publishing(&p);
+}
+
+#define ODD_WITHOUT 4
+#define ODD_WITH    3
+
+static void without_a_key_a_message_is_rejected(void **state)
+{
+    struct fixture *f = *state;
+
+    publish_odd(f);
+    start(f, f->broker->uri, "fair: {by: header:tenant, missing: reject}", "");
+    expect_done(f, ODD_WITH);
+    assert_true(WAIT_FOR(peer_count(f->peer, f->dlq) == ODD_WITHOUT, PATIENCE_MS));
+    worker_expect_logged(f->worker, "message is rejected without being handled",
+                         "no header 'tenant' that is a text or a whole number to be fair by",
+                         ODD_WITHOUT);
+    fixture_stop_and_expect(f, 0, ODD_WITHOUT);
+}
+
+/* With a gate before it, how many are at work at once. */
+static void count_at_work(struct fixture *f, const char *fair, unsigned expected)
+{
+    publish_odd(f);
+    start_gated(f, fair, "");
+    assert_true(fixture_recorded(f, expected));
+    expect_number(f, "warren_fair_waiting", ODD_WITHOUT + ODD_WITH - expected,
+                  ODD_WITHOUT + ODD_WITH - expected);
+    assert_int_equal(play(f).all_begun, expected);
+    fixture_open_gate(f);
+    expect_done(f, ODD_WITHOUT + ODD_WITH);
+    worker_expect_logged(f->worker, "message without a key to be fair by", f->queue, 1);
+    expect_number(f, "warren_fair_missing_total", ODD_WITHOUT, ODD_WITHOUT);
+    fixture_stop_and_expect(f, 0, 0);
+}
+
+static void without_a_key_messages_are_as_one(void **state)
+{
+    count_at_work(*state, "fair: {by: header:tenant, concurrency: 1}", ODD_WITH + 1);
+}
+
+static void without_a_key_a_message_may_be_free(void **state)
+{
+    count_at_work(*state, "fair: {by: header:tenant, concurrency: 1, missing: free}",
+                  ODD_WITH + ODD_WITHOUT);
+}
+
+#define TEST(name, type)                                                                           \
+    cmocka_unit_test_prestate_setup_teardown(name, setup, fixture_teardown,                        \
+                                             (void *)(uintptr_t)(const char *)(type))
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_key_has_no_more_than_its_places, NULL),
+        TEST(with_an_order_and_every_middleware, "classic"),
+        TEST(the_others_need_not_wait_for_a_hot_key, "classic"),
+        TEST(a_key_keeps_its_rate, "classic"),
+        TEST(what_is_too_much_goes_away_and_comes_back, "classic"),
+        TEST(without_a_key_a_message_is_rejected, "classic"),
+        TEST(without_a_key_messages_are_as_one, "classic"),
+        TEST(without_a_key_a_message_may_be_free, "classic"),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
