@@ -305,7 +305,8 @@ static enum warren_status plan_pair(struct pair *pair, size_t place, struct warr
     keep_stream(pair, &item->edition->runs);
     keep_threads(pair, &item->edition->runs);
     subscriptions_set_order(&item->edition->runs, pair->now->config,
-                            pair->before->edition->runs.order, pair->before->edition->runs.fair);
+                            pair->before->edition->runs.order, pair->before->edition->runs.fair,
+                            pair->before->edition->runs.lanes);
     change = add_change(plan, place);
     *change = (struct runtime_change){
         .kind = RUNTIME_CHANGE,
@@ -383,7 +384,9 @@ static void plan_those_that_run(struct subscriptions_plan *plan, struct reload_r
         }
         stays[place] = true;
         pair = pair_of(plan, report, i, place);
-        config_subscription_changes(pair.before->setup->config, pair.now->config, note_row, &pair);
+        if (!pair.now->config->slow_lane_of) /* what is written is the fast one's */
+            config_subscription_changes(pair.before->setup->config, pair.now->config, note_row,
+                                        &pair);
         tell_chain(&pair);
         tell_options(&pair);
         tell_stream(&pair);
@@ -394,8 +397,11 @@ static void plan_those_that_run(struct subscriptions_plan *plan, struct reload_r
 static enum warren_status plan_all(struct subscriptions_plan *plan, struct reload_report *report,
                                    bool *stays, struct warren_error *error)
 {
-    enum warren_status status = WARREN_OK;
+    enum warren_status status =
+        config_lanes_stay(plan->open->setup->config, plan->now->config, error);
 
+    if (status != WARREN_OK)
+        return status;
     plan_those_that_run(plan, report, stays);
     for (size_t i = 0; status == WARREN_OK && i < plan->open->count; i++) {
         size_t place = place_of(plan, i);

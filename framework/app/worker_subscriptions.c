@@ -138,12 +138,15 @@ static bool is_stream(const struct config *config, const struct config_subscript
 
 void subscriptions_set_order(struct runtime_subscription *runs,
                              const struct config_subscription *config,
-                             const struct config_order *order, const struct config_fair *fair)
+                             const struct config_order *order, const struct config_fair *fair,
+                             const struct config_lanes *lanes)
 {
     int64_t prefetch = config->prefetch + (order ? order->held : 0) + (fair ? fair->held : 0);
 
     runs->order = order;
     runs->fair = fair;
+    runs->lanes = lanes;
+    runs->lane = config->slow_lane_of ? LANE_SLOW : LANE_FAST;
     /* After a reload, `held` may be one that this prefetch was not checked with. */
     runs->prefetch = (uint16_t)(prefetch < UINT16_MAX ? prefetch : UINT16_MAX);
     /* What is tried again waits there and nowhere else. */
@@ -177,7 +180,7 @@ static void set_up_run(const struct opening *o)
         .begin = STREAM_AS_CONFIGURED,
         .token = edition,
     };
-    subscriptions_set_order(&edition->runs, config, config->order, config->fair);
+    subscriptions_set_order(&edition->runs, config, config->order, config->fair, config->lanes);
 }
 
 static enum warren_status open_chain(struct opening *o, struct warren_error *error)
@@ -237,7 +240,8 @@ static void begin_opening(struct opening *o)
 
     o->kept =
         (struct warren_subscription){.key_writer = o->open->key_writer,
-                                     .sqlite = database_of(o->open, o->whole, o->setup->handler)};
+                                     .sqlite = database_of(o->open, o->whole, o->setup->handler),
+                                     .keys_of = config->slow_lane_of};
     o->info = (struct warren_subscription_info){
         .queue = config->queue,
         .handler = config->handler,

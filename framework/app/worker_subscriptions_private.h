@@ -77,10 +77,11 @@ enum warren_status
 subscriptions_open_edition(struct open_subscriptions *open, const struct worker_setup *whole,
                            const struct setup_subscription *setup, const struct open_reuse *reuse,
                            struct open_edition **ret, struct warren_error *error);
-/** @runs of @config is ordered by @order and fair by @fair, either of which may be NULL. */
+/** @runs of @config is ordered by @order, fair by @fair, and one of @lanes; each may be NULL. */
 void subscriptions_set_order(struct runtime_subscription *runs,
                              const struct config_subscription *config,
-                             const struct config_order *order, const struct config_fair *fair);
+                             const struct config_order *order, const struct config_fair *fair,
+                             const struct config_lanes *lanes);
 /** Close what it was the last to have, innermost first, and free it. NULL is fine. */
 void edition_close(struct open_edition *edition);
 /** May that link go on as one with @options of @middleware? */

@@ -21,6 +21,8 @@ struct warren_subscription {
     struct key_writer *key_writer; /* remembers messages; NULL: every one is handled. It outlives
                               the middlewares but for key_writer_free() */
     struct sqlite3 *sqlite;        /* for a transactional handler; else NULL */
+    const char *keys_of; /* the queue whose keys these messages have: of a slow lane that of its
+                            fast one. NULL: its own */
 };
 
 /** The memory of @job, which knows the lengths of its texts. */

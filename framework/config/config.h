@@ -54,6 +54,7 @@ struct config_queue {
 #define QUEUE(member, name, type, ...) CONFIG_MEMBER_##type(member)
 #include "config/options.def"
     bool limit_added; /* the last argument was not written: see declared.h */
+    bool slow_lane;   /* it is not written, but declared as its fast lane is */
 };
 
 /** A quorum queue's argument: how often it takes a message back. */
@@ -150,6 +151,15 @@ struct config_fair {
     enum config_fair_missing without;
 };
 
+/** `lanes:` of a subscription. Both of its lanes are subscriptions of the configuration. */
+struct config_lanes {
+    struct config_written written;
+#define LANE(member, name, type, ...) CONFIG_MEMBER_##type(member)
+#include "config/options.def"
+    uint32_t fast_share; /* 1 to 1000 */
+    uint32_t slow_share;
+};
+
 struct config_subscription {
     struct config_written written;
 #define SUBSCRIPTION(member, name, type, ...) CONFIG_MEMBER_##type(member)
@@ -165,6 +175,9 @@ struct config_subscription {
     bool own_chain;                   /* it has a list of its own */
     const struct config_order *order; /* NULL: none */
     const struct config_fair *fair;   /* NULL: none */
+    const struct config_lanes *lanes; /* NULL: none */
+    const char *slow_lane_of;         /* the queue of the fast lane; NULL: it is not a slow one. It
+                                         is not written in the file, and is behind those that are */
     const char *where;                /* "worker.yaml:12" for messages */
 };
 
@@ -337,6 +350,15 @@ bool config_topology_differs(const struct config *a, const struct config *b);
 /** The subscription of @now that is the one at @index of @before: same queue, handler, place. */
 const struct config_subscription *config_same_subscription(const struct config *before,
                                                            size_t index, const struct config *now);
+
+/**
+ * Has each subscription of @before that @now has, too, the lanes that it had? Messages are on their
+ * way from one to the other, and a queue that was the slow one would have nobody.
+ *
+ * @return WARREN_OK or WARREN_ECONFIG with @error
+ */
+enum warren_status config_lanes_stay(const struct config *before, const struct config *now,
+                                     struct warren_error *error);
 
 /** Do both have the same middlewares, in the same order? */
 bool config_same_chain(const struct config_subscription *a, const struct config_subscription *b);

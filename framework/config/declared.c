@@ -24,7 +24,9 @@ static enum warren_status name_it(struct config_scope *scope, const struct confi
     const struct config_node *node = option->given ? option->node : subscription->written.node;
     const char *pattern = option->text;
     size_t word = strlen(QUEUE_WORD);
-    size_t len = strlen(subscription->queue);
+    const char *queue =
+        subscription->slow_lane_of ? subscription->slow_lane_of : subscription->queue;
+    size_t len = strlen(queue);
     char *name =
         arena_alloc(scope->arena, (strlen(pattern) / word + 1) * len + strlen(pattern) + 1);
     char *at = name;
@@ -42,7 +44,7 @@ static enum warren_status name_it(struct config_scope *scope, const struct confi
             return config_fail(scope, node,
                                "'%.*s' stands for nothing; did you mean '" QUEUE_WORD "'?",
                                (int)(pattern[end] ? end + 1 : end), pattern);
-        memcpy(at, subscription->queue, len);
+        memcpy(at, queue, len);
         at += len;
         pattern += word;
     }
@@ -71,6 +73,7 @@ static enum warren_status check_shared(struct config_scope *scope,
     return WARREN_OK;
 }
 
+/* Those of a slow lane come to its fast one's: they are of the same messages. */
 static enum warren_status name_both(struct config_scope *scope, struct config_private *private,
                                     struct config_subscription *subscription)
 {
@@ -211,7 +214,7 @@ static enum warren_status add_arguments(struct config_scope *scope, struct confi
     for (size_t i = 0; i < private->config.subscription_count && status == WARREN_OK; i++) {
         const struct config_subscription *subscription = &private->subscriptions[i];
 
-        if (queue->written.node && subscription->dead_exchange &&
+        if ((queue->written.node || queue->slow_lane) && subscription->dead_exchange &&
             strcmp(subscription->queue, queue->name) == 0)
             status = add_dead_exchange(scope, queue, subscription->dead_exchange);
     }
@@ -222,7 +225,7 @@ enum warren_status config_declared(struct config_scope *scope, struct config_pri
 {
     struct config *config = &private->config;
     size_t count = config->dead_letter.enabled ? config->subscription_count : 0;
-    enum warren_status status = WARREN_OK;
+    enum warren_status status = config_lanes_declared(scope, private);
 
     for (size_t i = 0; status == WARREN_OK && i < count; i++)
         status = name_both(scope, private, &private->subscriptions[i]);

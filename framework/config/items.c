@@ -165,6 +165,8 @@ static enum warren_status finish_subscription(struct config_scope *scope, void *
     status = config_order_read(scope, subscription);
     if (status == WARREN_OK)
         status = config_fair_read(scope, subscription);
+    if (status == WARREN_OK)
+        status = config_lanes_read(scope, subscription);
     if (status != WARREN_OK)
         return status;
     if (!subscription->middleware || config_node_empty(subscription->middleware))
@@ -181,11 +183,12 @@ enum warren_status config_subscriptions_read(struct config_scope *scope,
     static const struct config_list list = {"subscriptions", &config_subscription_table,
                                             finish_subscription};
     void *items = NULL;
+    size_t room = node && node->kind == CONFIG_SEQUENCE ? node->count : 0; /* slow lanes */
     enum warren_status status =
-        read_list(scope, private, &list, node, 0, &items, &private->config.subscription_count);
+        read_list(scope, private, &list, node, room, &items, &private->config.subscription_count);
 
     private->config.subscriptions = private->subscriptions = items;
-    return status;
+    return status == WARREN_OK ? config_lanes_add(scope, private) : status;
 }
 
 /* ---- topology ---- */

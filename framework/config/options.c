@@ -110,6 +110,16 @@ static const struct config_place fair_places[] = {
 #include "config/options.def"
 };
 
+static const struct warren_option lanes_rows[] = {
+#define LANE ROW
+#include "config/options.def"
+    {0}};
+
+static const struct config_place lanes_places[] = {
+#define LANE(...) PLACE(struct config_lanes, __VA_ARGS__)
+#include "config/options.def"
+};
+
 const struct config_table config_options_table = {NULL, config_options, option_places,
                                                   sizeof(struct config)};
 
@@ -124,6 +134,7 @@ TABLE(subscription, "a");
 TABLE(order, "an");
 TABLE(executor, "an");
 TABLE(fair, "a");
+TABLE(lanes, "the");
 
 const struct config_section config_sections[] = {
 #define SECTION(name, help) {#name, help},

@@ -47,6 +47,7 @@ extern const struct config_table config_subscription_table;
 extern const struct config_table config_order_table;
 extern const struct config_table config_executor_table;
 extern const struct config_table config_fair_table;
+extern const struct config_table config_lanes_table;
 
 /** Index into config_options and the values. */
 enum config_option_id {
@@ -150,6 +151,17 @@ enum warren_status config_order_read(struct config_scope *scope,
 /** As config_order_read(). */
 enum warren_status config_fair_read(struct config_scope *scope,
                                     struct config_subscription *subscription);
+
+/* ---- lanes.c: `lanes:` of a subscription, when its order is read ---- */
+
+/** As config_order_read(). */
+enum warren_status config_lanes_read(struct config_scope *scope,
+                                     struct config_subscription *subscription);
+/** Add a subscription for each slow lane, when all are read; there is room for as many again. */
+enum warren_status config_lanes_add(struct config_scope *scope, struct config_private *private);
+/** Add the queues of slow lanes that are not written, as their fast ones are; there is room. */
+enum warren_status config_lanes_declared(struct config_scope *scope,
+                                         struct config_private *private);
 
 /* ---- semaphores.c ---- */
 

@@ -34,7 +34,8 @@ static enum warren_status not_there(const struct single *single)
     size_t count = 0;
 
     for (size_t i = 0; i < config->subscription_count && count < LISTED_MAX; i++)
-        names[count++] = config->subscriptions[i].handler;
+        if (!config->subscriptions[i].slow_lane_of)
+            names[count++] = config->subscriptions[i].handler;
     near = wanted ? suggest(wanted, names, count) : NULL;
     if (near)
         return error_set(single->scope.error, WARREN_ECONFIG,
@@ -46,6 +47,16 @@ static enum warren_status not_there(const struct single *single)
                      config->file, wanted ? "handler" : "queue",
                      wanted ? wanted : single->what->queue, count ? "there are: " : "it has none",
                      list);
+}
+
+/* Of the file. */
+static size_t count_written(const struct config *config)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < config->subscription_count; i++)
+        count += !config->subscriptions[i].slow_lane_of;
+    return count;
 }
 
 static bool same(const char *wanted, const char *is)
@@ -86,10 +97,10 @@ static enum warren_status pick(const struct single *single, struct config_subscr
                                             .own_chain = true};
         return WARREN_OK;
     }
-    if (!single->what->handler && !single->what->queue && config->subscription_count != 1)
+    if (!single->what->handler && !single->what->queue && count_written(config) != 1)
         return error_set(single->scope.error, WARREN_ECONFIG,
                          "%s has %zu subscriptions: name a handler or a queue", config->file,
-                         config->subscription_count);
+                         count_written(config));
     chosen = choose(single);
     if (!chosen)
         return not_there(single);

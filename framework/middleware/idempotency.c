@@ -85,7 +85,9 @@ static enum warren_status idempotency_open(const struct warren_subscription_info
     i->key_writer = info->subscription->key_writer;
     if (i->key_writer && info->definition && info->definition->transactional)
         i->transactor = key_writer_transactor(i->key_writer);
-    i->scope = warren_text(*scope ? scope : info->queue);
+    i->scope = warren_text(*scope                        ? scope
+                           : info->subscription->keys_of ? info->subscription->keys_of
+                                                         : info->queue);
     i->needs_key = strcmp(warren_options_text(info->options, "on_missing_key"), "reject") == 0;
     i->lease_ms = warren_options_int(info->options, "lease");
     i->retention_ms = warren_options_int(info->options, "retention");

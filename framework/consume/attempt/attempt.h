@@ -34,6 +34,13 @@ enum weighs {
     WEIGHS_NOTHING /* it has put that down, and is among those that had it all the same */
 };
 
+/** Where a copy of a message goes that was not run. */
+enum move {
+    MOVE_NOT,
+    MOVE_AWAY, /* into its queue, later */
+    MOVE_SLOW  /* into the slow lane */
+};
+
 struct owed;
 struct attempt_trace;
 struct edition;
@@ -52,7 +59,7 @@ struct attempt {
     int16_t relay_status;    /* RELAY_FAILED: enum warren_status of the publisher */
     uint32_t failed;         /* attempts in this process that count */
     uint8_t reason;          /* enum failure_reason of the last one */
-    bool moves;              /* a copy of it was published elsewhere, and it was not run */
+    uint8_t moves;           /* enum move */
     bool suspect;            /* the flight recorder knows it, so it goes back as it is: no copy */
     uint32_t note;           /* of the flight recorder about this message; 0: none */
     int64_t first_failure_s; /* when the first of these ended, since 1970; 0: there was none */

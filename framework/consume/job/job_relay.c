@@ -123,23 +123,39 @@ static bool may_hand_back(const struct warren_job *job)
     return job->attempt->failed == 0 && job->retry_delay_ms <= 0;
 }
 
+/* It has failed, and its next attempts are the slow lane's. */
+static bool goes_slow(const struct warren_job *job, const struct relay *to)
+{
+    return to && to->slow_queue && job->attempt->outcome == WARREN_RETRY && !job->forgiven;
+}
+
+static void relay_again(struct warren_job *job, const char *to_queue)
+{
+    struct relay_facts facts = facts_of(job);
+
+    facts.to_queue = to_queue;
+    facts.delay_ms = job->retry_delay_ms > 0 ? job->retry_delay_ms : 0;
+    if (job->retry_delay_ms >= 0)
+        job->attempt->retry_at_ms = due_ms(job); /* if that fails */
+    relay(job, &facts);
+}
+
 static void try_again(struct warren_job *job)
 {
     const struct relay *to = job_relay_to(job);
     struct attempt *attempt = job->attempt;
-    struct relay_facts facts;
 
+    if (goes_slow(job, to)) {
+        relay_again(job, to->slow_queue);
+        return;
+    }
     if (waits_for_publisher(job) || keep_here(job)) {
         attempt->retry_at_ms = due_ms(job);
     } else if (to && !to->into_queue) { /* it goes nowhere else: a place or not, it waits */
         attempt->retry_at_ms =
             job->retry_delay_ms >= 0 ? due_ms(job) : clock_now_ms(job->source->clock);
     } else if (to && !may_hand_back(job)) {
-        facts = facts_of(job);
-        facts.delay_ms = job->retry_delay_ms > 0 ? job->retry_delay_ms : 0;
-        if (job->retry_delay_ms >= 0)
-            attempt->retry_at_ms = due_ms(job); /* if that fails */
-        relay(job, &facts);
+        relay_again(job, NULL);
     }
 }
 

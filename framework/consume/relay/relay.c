@@ -46,12 +46,17 @@ static enum warren_status read_original(const struct relay *relay, const struct 
     return status;
 }
 
+static const char *queue_of(const struct relay *relay, const struct relay_facts *facts)
+{
+    return facts->to_queue ? facts->to_queue : relay->queue;
+}
+
 static struct envelope_facts envelope_of(const struct relay *relay, const struct history *history,
                                          const struct relay_facts *facts)
 {
     uint64_t now_s = (uint64_t)(clock_wall_ms() / 1000);
     struct envelope_facts envelope = {
-        .queue = relay->queue,
+        .queue = queue_of(relay, facts),
         .exchange = history->exchange,
         .routing_key = history->routing_key,
         .attempts = (uint64_t)history->failed + facts->failed,
@@ -83,7 +88,7 @@ enum warren_status relay_copy(const struct relay *relay, struct delivery *delive
                               warren_receipt_fn *on_receipt, void *user)
 {
     const struct relay_outlet *outlet = &relay->outlet;
-    const char *to_queue = facts->reason ? NULL : relay->queue;
+    const char *to_queue = facts->reason ? NULL : queue_of(relay, facts);
     int64_t most_ms = facts->left_ms < WAIT_MAX_MS ? facts->left_ms : WAIT_MAX_MS;
     size_t max = outlet->properties_max(outlet->publisher);
     size_t room = facts->delay_ms > 0 ? DELAY_ROOM : 0;

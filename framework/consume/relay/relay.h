@@ -59,6 +59,7 @@ struct relay {
     const char *handler;
     const char *dead_exchange; /* NULL: dead letters are not published */
     const char *dead_queue;    /* bound to it, for reports; may be NULL */
+    const char *slow_queue;    /* where those go whose attempt has failed; NULL: into their own */
     bool into_queue;           /* false: the queue must not get a copy, for it is a stream, or
                                   would lose its order: what is tried again waits here */
     bool broker_counts;        /* see history.h */
@@ -74,15 +75,16 @@ struct relay_facts {
     const char *error;        /* the rest may be NULL */
     const char *signal;
     const char *backtrace;
-    const char *trace; /* traceparent of the attempt; NULL: nobody traces */
-    int64_t delay_ms;  /* of a later attempt */
-    int64_t left_ms;   /* until all must have ended; INT64_MAX: no such time */
-    bool wait;         /* for room in the publisher's window, within bounds */
+    const char *trace;    /* traceparent of the attempt; NULL: nobody traces */
+    const char *to_queue; /* in place of the delivery's own; outlives all. Not of a dead letter */
+    int64_t delay_ms;     /* of a later attempt */
+    int64_t left_ms;      /* until all must have ended; INT64_MAX: no such time */
+    bool wait;            /* for room in the publisher's window, within bounds */
 };
 
 /**
- * Publish a copy of @delivery: with a reason to the dead-letter exchange, else into its queue,
- * after facts->delay_ms.
+ * Publish a copy of @delivery: with a reason to the dead-letter exchange, else into its queue, or
+ * that of the facts, after facts->delay_ms.
  *
  * @scratch     memory for the copy's properties
  * @on_receipt  called once if this returned WARREN_OK

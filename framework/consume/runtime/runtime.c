@@ -178,6 +178,7 @@ static enum warren_status make_subscriptions(struct runtime *r,
 {
     enum warren_status status = WARREN_OK;
 
+    list_init(&r->lanes);
     r->subscriptions = calloc(options->subscription_count + 1, sizeof(struct subscription *));
     if (!r->subscriptions)
         return error_set(error, WARREN_ENOMEM, "out of memory");

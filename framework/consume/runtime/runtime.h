@@ -19,6 +19,7 @@
 #include "consume/attempt/attempt.h"
 #include "consume/job/chain.h"
 #include "consume/job/failure_groups.h"
+#include "consume/order/lane_share.h"
 
 /** Good for runtime_options.depth_period_ms. */
 #define DEPTH_PERIOD_MS 15000
@@ -60,7 +61,9 @@ struct runtime_subscription {
     bool stop_at_gap;          /* see `gap` */
     const struct config_order *order; /* NULL: messages are in none. Does not change */
     const struct config_fair *fair;   /* NULL: keys are not known. Does not change */
-    void *token;                      /* of its edition: see `retired` */
+    const struct config_lanes *lanes; /* of which it is one; NULL: none. Does not change; so does */
+    enum lane lane;
+    void *token; /* of its edition: see `retired` */
 };
 
 struct runtime_options {
@@ -230,7 +233,7 @@ struct runtime_change {
     enum runtime_change_kind kind;
     struct subscription *subscription;       /* of ADD: written */
     const struct runtime_subscription *what; /* of ADD and CHANGE: queue, handler_name, is_stream
-                                                begin, order and fair do not change */
+                                                begin, order, fair and lanes do not change */
     bool other_edition;                      /* of CHANGE: handler, state, middlewares, dead letters
                                                 or concurrency differ: a new edition, with the token
                                                 of `what` */

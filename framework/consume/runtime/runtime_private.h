@@ -19,6 +19,7 @@
 #include "consume/runtime/stage.h"
 #include "consume/runtime/subscription.h"
 #include "consume/runtime/subscription_fair.h"
+#include "consume/runtime/subscription_lane.h"
 #include "consume/runtime/subscription_order.h"
 #include "consume/runtime/subscription_pool.h"
 #include "consume/runtime/subscription_threads.h"
@@ -158,6 +159,7 @@ struct runtime {
     size_t look_count;               /* as they were when they were looked at */
     size_t look_room;
     pthread_mutex_t look_lock; /* guards these three */
+    struct list lanes;         /* struct lanes */
     struct subscription **subscriptions;
     size_t subscription_count;
     size_t subscription_room;
@@ -322,6 +324,7 @@ struct subscription {
     struct batch arrived;             /* since the last turn */
     struct subscription_order *order; /* NULL: none */
     struct subscription_fair *fair;   /* NULL: none */
+    struct subscription_lane *lane;   /* NULL: it has no lanes */
     struct admission admission;       /* of this generation alone */
     struct subscription_uses uses;
     struct delay
@@ -370,7 +373,7 @@ static inline void subscription_count(struct subscription *s, unsigned count)
 /* How many wait for others, before the gates. */
 static inline uint32_t subscription_ahead(const struct subscription *s)
 {
-    return subscription_lined(s) + subscription_fair_waiting(s);
+    return subscription_lined(s) + subscription_fair_waiting(s) + subscription_lane_waiting(s);
 }
 
 /* What is held has changed: for who reads. */
@@ -505,6 +508,48 @@ void subscription_relay_counted(struct subscription *subscription, struct batch 
 
 /** Of a fair subscription: those that are too many, or wait for too long, go away. */
 void subscription_send_away(struct subscription *subscription);
+/** The copy of one has ended: was it confirmed? */
+void subscription_away_ended(struct subscription *subscription, bool moved);
+
+/* ---- subscription_move.c ---- */
+
+/**
+ * Publish a copy of @attempt, which was not run, whose receipt settles it.
+ *
+ * @to_queue  NULL: its own
+ * @return    false: it stays, for it was not accepted, or must not be copied
+ */
+bool subscription_move(struct subscription *subscription, struct attempt *attempt, enum move move,
+                       const char *to_queue, int64_t delay_ms, struct arena *scratch);
+/** @attempt comes back, and its copy has ended. @return false: it is to be settled; true: it waits
+ * for its turn again */
+bool subscription_moved(struct subscription *subscription, struct attempt *attempt);
+
+/* ---- subscription_turn.c ---- */
+
+/** Those of @batch that have to wait for their turn leave it, and do. @again: each was tried, and
+ * its next attempt is due. */
+void subscription_turn_enter(struct subscription *subscription, struct batch *batch, bool again);
+/** Append all that wait to @batch. */
+void subscription_turn_take(struct subscription *subscription, struct batch *batch);
+/** How many wait. */
+uint32_t subscription_turn_waiting(const struct subscription *subscription);
+/** Those whose turn it is go on. Harmless to repeat. */
+void subscription_turns(struct subscription *subscription);
+/** Could one go, as far as those are concerned that wait? And that one. */
+bool subscription_turn_ready(struct subscription *subscription);
+struct attempt *subscription_turn_next(struct subscription *subscription);
+/** All of @go, which may be empty, were let go. */
+void subscription_turned(struct subscription *subscription, struct batch *go);
+/** What waits has changed: for who reads. */
+void subscription_turn_note(struct subscription *subscription);
+/**
+ * How many are on their way to workers, or with them.
+ *
+ * @ret_with_workers  those that have passed gates, stages and semaphores
+ */
+uint32_t subscription_on_the_way(const struct subscription *subscription,
+                                 uint32_t *ret_with_workers);
 
 /* ---- subscription_flow.c ---- */
 

@@ -368,6 +368,8 @@ enum warren_status subscription_new(const struct runtime_subscription *what,
         status = subscription_order_new(s, what);
     if (status == WARREN_OK && what->fair)
         status = subscription_fair_new(s, what);
+    if (status == WARREN_OK && what->lanes)
+        status = subscription_lane_new(s, what);
     status = status == WARREN_OK ? make_parts(s, what, error)
                                  : error_set(error, status, "out of memory");
     if (status != WARREN_OK) {
@@ -401,6 +403,7 @@ void subscription_end(struct subscription *s)
     delay_done(&s->owed);
     subscription_order_free(s);
     subscription_fair_free(s);
+    subscription_lane_free(s);
     crew_done(&s->crew);
     s->crew.concurrency = 0;
     subscription_metrics_done(s);

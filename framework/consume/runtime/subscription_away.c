@@ -1,8 +1,6 @@
 /* subscription_away.c - messages of a fair subscription that wait here and are too many, or wait
- * for too long: a copy goes through the delay queues, and when it is confirmed the message is
- * acked. No attempt is counted. What could not be copied waits here again. Thread: the loop's.
+ * for too long, come back by the delay queues. Thread: the loop's.
  */
-#include "consume/job/job_span.h"
 #include "consume/runtime/runtime_private.h"
 
 /* How often it is looked for messages that wait for too long, and how many then go. */
@@ -11,21 +9,12 @@
 /* After a copy that failed. */
 #define AGAIN_MS 1000
 
+/* It would lose its place. */
 static bool may_go_away(const struct subscription *s)
 {
     const struct relay *to = subscription_relay_to(s);
 
     return to && to->into_queue && !s->order;
-}
-
-/* Nothing of its move is left. */
-static void stay(struct attempt *attempt)
-{
-    attempt->moves = false;
-    attempt->outcome = 0;
-    attempt->forgiven = false;
-    attempt->relay = RELAY_NONE;
-    attempt->retry_at_ms = 0;
 }
 
 static void put_off(struct subscription *s)
@@ -35,30 +24,11 @@ static void put_off(struct subscription *s)
     f->copy_from_ms = f->look_ms = subscription_now_ms(s) + AGAIN_MS;
 }
 
-/* @return false: it stays */
-static bool send_away(struct subscription *s, struct attempt *attempt, struct arena *scratch)
+static int64_t delay_of(const struct subscription *s, const struct attempt *attempt)
 {
-    int64_t now_ms = subscription_now_ms(s);
-    char trace[TRACEPARENT_SIZE];
-    struct relay_facts facts = {
-        .delay_ms = attempt->retry_at_ms > now_ms ? attempt->retry_at_ms - now_ms : 1,
-        .left_ms = INT64_MAX,
-        .trace = attempt_span_note(attempt, trace),
-    };
+    int64_t delay_ms = attempt->retry_at_ms - subscription_now_ms(s);
 
-    if (guard_suspects(&s->crew.guard, attempt))
-        return false;
-    facts.failed = attempt->failed; /* also those that the recorder knows of */
-    facts.first_failure_s = (uint64_t)attempt->first_failure_s;
-    attempt->moves = true;
-    attempt->outcome = WARREN_RETRY;
-    attempt->forgiven = true;
-    if (subscription_publish_copy(s, attempt, &facts, scratch)) {
-        s->fair->copies++;
-        return true;
-    }
-    stay(attempt);
-    return false;
+    return delay_ms > 0 ? delay_ms : 1;
 }
 
 /* Those that stay come to the ends of their lines. */
@@ -72,15 +42,17 @@ static void send_all(struct subscription *s, struct batch *away)
     arena_init(&scratch);
     while ((attempt = batch_pop(away))) {
         arena_reset(&scratch);
-        if (send_away(s, attempt, &scratch))
+        if (subscription_move(s, attempt, MOVE_AWAY, NULL, delay_of(s, attempt), &scratch)) {
+            s->fair->copies++;
             continue;
+        }
         batch_add(&staying, attempt);
         refused = refused || !attempt->suspect;
     }
     arena_done(&scratch);
     if (refused)
         put_off(s);
-    subscription_fair_enter(s, &staying, false);
+    subscription_turn_enter(s, &staying, false);
 }
 
 static void look_for_older(struct subscription *s, int64_t now_ms, struct batch *away)
@@ -116,23 +88,12 @@ void subscription_send_away(struct subscription *s)
         send_all(s, &away);
 }
 
-bool subscription_fair_moved(struct subscription *s, struct attempt *attempt)
+void subscription_away_ended(struct subscription *s, bool moved)
 {
     struct subscription_fair *f = s->fair;
-    struct batch batch = {NULL, NULL, 0};
 
     f->copies--;
-    if (attempt->relay == RELAY_CONFIRMED) {
-        counter_add(&f->away, 1);
-        return false;
-    }
-    counter_add(&f->away_failed, 1);
-    put_off(s);
-    attempt->outcome = WARREN_REQUEUE;
-    if (s->draining || subscription_is_stale(s, attempt))
-        return false;
-    stay(attempt);
-    batch_add(&batch, attempt);
-    subscription_fair_enter(s, &batch, false);
-    return true;
+    counter_add(moved ? &f->away : &f->away_failed, 1);
+    if (!moved)
+        put_off(s);
 }

@@ -119,7 +119,7 @@ void subscription_leave(struct subscription *s)
     give_up_stages(s);
     subscription_take_owed(s, &s->arrived);
     subscription_take_lines(s, &s->arrived);
-    subscription_take_fair(s, &s->arrived);
+    subscription_turn_take(s, &s->arrived);
     subscription_relay_counted(s, &s->arrived);
     atomic_store_explicit(&s->held, 0, memory_order_relaxed);
     loop_timer_disarm(&s->admit);

@@ -24,6 +24,9 @@ static void make_relay(struct subscription *s, const struct runtime_subscription
                             .handler = s->source.handler,
                             .dead_exchange = what->dead_exchange,
                             .dead_queue = what->dead_queue,
+                            .slow_queue = what->lanes && what->lane == LANE_FAST && !s->is_stream
+                                              ? what->lanes->slow
+                                              : NULL,
                             .into_queue = !s->is_stream && (!what->order || what->order->skips),
                             .broker_counts = s->source.broker_counts};
     if (gethostname(relay->host, sizeof relay->host - 1) != 0)

@@ -1,5 +1,5 @@
-/* subscription_fair.c - see subscription_fair.h. Here: who goes on. Who goes away:
- * subscription_away.c. */
+/* subscription_fair.c - see subscription_fair.h. Who goes on, and when: subscription_turn.c. Who
+ * goes away: subscription_away.c. */
 #include "consume/runtime/subscription_fair.h"
 
 #include <stdio.h>
@@ -71,15 +71,15 @@ void subscription_fair_free(struct subscription *s)
     s->fair = NULL;
 }
 
-static void note(struct subscription *s)
+void subscription_fair_note(struct subscription *s)
 {
     struct subscription_fair *f = s->fair;
 
+    if (!f)
+        return;
     atomic_store_explicit(&f->waiting, f->lines.waiting, memory_order_relaxed);
     atomic_store_explicit(&f->keys, f->lines.count, memory_order_relaxed);
     atomic_store_explicit(&f->shared, f->lines.shared, memory_order_relaxed);
-    atomic_store(&s->turn_waits, f->lines.waiting > 0);
-    subscription_note_held(s);
 }
 
 /* ---- into the lines ---- */
@@ -135,57 +135,10 @@ void subscription_fair_enter(struct subscription *s, struct batch *batch, bool a
     while ((attempt = batch_pop(&all)))
         if (!enter(s, attempt, again, now_ms))
             batch_add(batch, attempt);
-    note(s);
+    subscription_turn_note(s);
 }
 
 /* ---- and out of them ---- */
-
-/* How many more may be on their way: what a worker has, and one that waits for it. */
-static uint32_t room(const struct subscription *s)
-{
-    uint32_t most = 2 * atomic_load_explicit(&s->concurrency, memory_order_relaxed);
-    uint32_t ahead = s->admission.waiting.count + s->uses.waiting.count + subscription_waiting(s);
-    uint32_t running;
-    uint32_t queued;
-
-    runner_load(s->runner, &running, &queued);
-    ahead += running + queued;
-    return ahead < most ? most - ahead : 0;
-}
-
-static void let_go(struct subscription *s)
-{
-    struct subscription_fair *f = s->fair;
-    struct batch go = {NULL, NULL, 0};
-    int64_t now_ms = subscription_now_ms(s);
-    struct attempt *attempt;
-    uint32_t left;
-
-    if (!fair_lines_ready(&f->lines, now_ms))
-        return;
-    left = room(s);
-    while (left > 0 && (attempt = fair_lines_next(&f->lines, now_ms))) {
-        batch_add(&go, attempt);
-        left--;
-    }
-    note(s);
-    if (go.count == 0)
-        return;
-    subscription_to_gates(s, &go);
-    runtime_keep_looking(s->runtime);
-}
-
-void subscription_fair_go(struct subscription *s)
-{
-    struct subscription_fair *f = s->fair;
-
-    if (!f || f->lines.waiting == 0 || s->draining)
-        return;
-    let_go(s);
-    subscription_send_away(s);
-    note(s);
-    subscription_watch(s);
-}
 
 void subscription_fair_leave(struct subscription *s, struct attempt *attempt)
 {
@@ -195,12 +148,12 @@ void subscription_fair_leave(struct subscription *s, struct attempt *attempt)
     atomic_store_explicit(&s->fair->keys, s->fair->lines.count, memory_order_relaxed);
 }
 
-void subscription_take_fair(struct subscription *s, struct batch *batch)
+void subscription_fair_take(struct subscription *s, struct batch *batch)
 {
     if (!s->fair || s->fair->lines.waiting == 0)
         return;
     fair_lines_take_waiting(&s->fair->lines, batch, subscription_now_ms(s));
-    note(s);
+    subscription_turn_note(s);
 }
 
 int64_t subscription_fair_next_ms(const struct subscription *s)

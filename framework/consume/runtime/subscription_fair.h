@@ -70,15 +70,13 @@ void subscription_fair_free(struct subscription *subscription);
 /** All of @batch comes to the lines; what needs none stays in it, and goes on. @again: each was
  * tried, and its next attempt is due. Without `fair` all stay. */
 void subscription_fair_enter(struct subscription *subscription, struct batch *batch, bool again);
-/** Those whose turn it is go on; those that are too many go away. */
-void subscription_fair_go(struct subscription *subscription);
 /** @attempt, which may have no place, gives it back. */
 void subscription_fair_leave(struct subscription *subscription, struct attempt *attempt);
 /** Append all that wait to @batch. */
-void subscription_take_fair(struct subscription *subscription, struct batch *batch);
-/** The copy of @attempt has ended. @return false: it is to be settled; true: it waits again */
-bool subscription_fair_moved(struct subscription *subscription, struct attempt *attempt);
-/** When subscription_fair_go() may have something without being told; INT64_MAX: never. */
+void subscription_fair_take(struct subscription *subscription, struct batch *batch);
+/** What waits has changed: for who reads. */
+void subscription_fair_note(struct subscription *subscription);
+/** When somebody's turn may come without more being told; INT64_MAX: never. */
 int64_t subscription_fair_next_ms(const struct subscription *subscription);
 /** How many wait. */
 uint32_t subscription_fair_waiting(const struct subscription *subscription);

@@ -166,7 +166,7 @@ static void line_up_due(struct subscription *s, int64_t now_ms)
         return;
     if (s->order)
         subscription_line_up(s, &due);
-    subscription_fair_enter(s, &due, true);
+    subscription_turn_enter(s, &due, true);
     admission_add(&s->admission, &due);
 }
 
@@ -175,7 +175,7 @@ static void admit(struct subscription *s)
     struct batch go = {NULL, NULL, 0};
     int64_t now_ms = subscription_now_ms(s);
 
-    if (s->fair || (s->order && s->order->config->skips))
+    if (s->fair || s->lane || (s->order && s->order->config->skips))
         line_up_due(s, now_ms);
     admission_take(&s->admission, now_ms, &go);
     subscription_watch(s);
@@ -195,12 +195,12 @@ void subscription_admit(void *arg)
         return;
     admit(s);
     subscription_let_go(s);
-    subscription_fair_go(s);
+    subscription_turns(s);
 }
 
 void subscription_admit_these(struct subscription *s, struct batch *batch)
 {
-    subscription_fair_enter(s, batch, false);
+    subscription_turn_enter(s, batch, false);
     if (batch->count > 0)
         subscription_to_gates(s, batch);
 }
@@ -225,7 +225,7 @@ void subscription_drop_stale(struct subscription *s)
         s->generation == consumer_generation(s->consumer))
         return;
     subscription_take_lines(s, &older); /* first: nobody is behind those that leave */
-    subscription_take_fair(s, &older);
+    subscription_turn_take(s, &older);
     admission_take_all(&s->admission, &older);
     subscription_take_uses(s, &older);
     subscription_take_owed(s, &older);
@@ -245,11 +245,11 @@ static void enter_generation(struct subscription *s, uint32_t generation)
     s->generation = generation;
 }
 
-/* Somebody waits behind each that is in a line, or for his turn: then workers wake the loop, if
- * they run out. */
+/* Somebody waits behind each that is in a line, or for his turn, or in the other lane: then workers
+ * wake the loop, if they run out. */
 static void say_roomy(struct subscription *s)
 {
-    runner_roomy(s->runner, consumer_roomy(s->consumer) && subscription_ahead(s) == 0);
+    runner_roomy(s->runner, consumer_roomy(s->consumer) && subscription_ahead(s) == 0 && !s->lane);
 }
 
 void subscription_push(struct subscription *s)
@@ -259,15 +259,16 @@ void subscription_push(struct subscription *s)
         return;
     if (s->arrived.last->delivery.generation != s->generation)
         enter_generation(s, s->arrived.last->delivery.generation);
+    subscription_lane_sort(s, &s->arrived);
     if (s->order)
         subscription_line_up(s, &s->arrived);
     say_roomy(s);
     subscription_admit_these(s, &s->arrived);
     subscription_let_go(s);
-    if (s->fair) {
-        subscription_fair_go(s);
-        say_roomy(s);
-    }
+    if (subscription_turn_waiting(s) == 0)
+        return;
+    subscription_turns(s);
+    say_roomy(s);
 }
 
 /* ---- and back again ---- */
@@ -324,9 +325,9 @@ static bool joins_the_rest(struct subscription *s, struct attempt *attempt)
 /* @return false: it is settled; else it is held, or in @returned */
 static bool come_back(struct subscription *s, struct attempt *attempt, struct batch *returned)
 {
-    if (attempt->moves && subscription_fair_moved(s, attempt))
-        return true;
     if (attempt->moves) {
+        if (subscription_moved(s, attempt))
+            return true;
         settle(s, attempt);
         return false;
     }
@@ -375,7 +376,7 @@ uint32_t subscription_collect(struct subscription *s)
         subscription_watch(s);
     }
     subscription_let_go(s);
-    subscription_fair_go(s);
+    subscription_turns(s);
     if (s->uses.waiting.count > 0 && !s->draining)
         subscription_weigh(s);
     return settled;

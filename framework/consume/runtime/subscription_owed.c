@@ -46,6 +46,13 @@ static bool may_tell(struct subscription *s, bool dead)
     return true;
 }
 
+static const char *target_of(const struct subscription *s, const struct attempt *attempt)
+{
+    const char *to_queue = attempt->owed ? attempt->owed->facts.to_queue : NULL;
+
+    return to_queue ? to_queue : s->source.queue;
+}
+
 static void tell(struct subscription *s, const struct attempt *attempt, bool dead, int64_t again_ms)
 {
     struct warren_properties properties;
@@ -53,7 +60,7 @@ static void tell(struct subscription *s, const struct attempt *attempt, bool dea
         .queue = s->source.queue,
         .dead = dead,
         .exchange = dead ? subscription_relay_to(s)->dead_exchange : "",
-        .target = dead ? subscription_relay_to(s)->dead_queue : s->source.queue,
+        .target = dead ? subscription_relay_to(s)->dead_queue : target_of(s, attempt),
         .retry_ms = again_ms - subscription_now_ms(s),
         .waiting = s->owed.count + 1};
     char why[WHY_SIZE];
@@ -158,6 +165,8 @@ void subscription_relayed(struct subscription *s, struct attempt *attempt)
     } else {
         subscription_count(s, COUNT_RELAYED);
         attempt_span_retried(&s->source, attempt);
+        if (attempt->owed && attempt->owed->facts.to_queue)
+            subscription_slow_failed(s);
     }
     tell_the_end(s);
 }

@@ -84,8 +84,8 @@ static uint32_t perhaps_waiting(struct subscription *s)
     const struct subscription_uses *u = &s->uses;
     uint32_t waiting = !u->stands && atomic_load(&u->out) >= s->concurrency ? u->waiting.count : 0;
 
-    if (s->fair && fair_lines_ready(&s->fair->lines, subscription_now_ms(s)))
-        waiting += subscription_fair_waiting(s);
+    if (subscription_turn_waiting(s) > 0 && subscription_turn_ready(s))
+        waiting += subscription_turn_waiting(s);
     return waiting;
 }
 
@@ -122,7 +122,7 @@ static void resize(struct subscription *s, uint32_t size)
     s->concurrency = size;
     if (s->uses.waiting.count > 0)
         subscription_weigh(s);
-    subscription_fair_go(s);
+    subscription_turns(s);
 }
 
 /* What has weights of semaphores is not to wait for a thread. */

@@ -223,6 +223,49 @@ static enum warren_outcome outcome(const struct rig *rig)
     return (enum warren_outcome)rig->attempt->outcome;
 }
 
+/* ---- the slow lane ---- */
+
+/* In the fast lane a failed attempt that counts is not held, though there is a place: its copy goes
+ * to the slow queue, which its notes name. */
+static void what_has_failed_goes_to_the_slow_lane(void **state)
+{
+    struct rig *rig = *state;
+
+    rig->relay.slow_queue = "payments.slow";
+    warren_job_retry_after(rig->job, 700);
+    assert_false(job_end(rig->job, WARREN_RETRY));
+    assert_int_equal(rig->places, 1);
+    assert_string_equal(rig->to_queue, "payments.slow");
+    assert_int_equal(rig->delay_ms, 700);
+    assert_string_equal(noted(rig, NOTE_QUEUE), "payments.slow");
+    assert_string_equal(noted(rig, NOTE_EXCHANGE), "shop");
+    assert_int_equal(noted_attempts(rig), 1);
+    assert_string_equal(rig->attempt->owed->facts.to_queue, "payments.slow");
+    receipt(rig, WARREN_CONFIRMED, 0);
+    assert_int_equal(rig->attempt->relay, RELAY_CONFIRMED);
+}
+
+/* What is not the message's fault, what is handed back, and what is given up, do not. */
+static void nothing_else_goes_there(void **state)
+{
+    struct rig *rig = *state;
+
+    rig->relay.slow_queue = "payments.slow";
+    warren_job_forgive(rig->job);
+    warren_job_retry_after(rig->job, 700);
+    assert_true(job_end(rig->job, WARREN_RETRY));
+    assert_int_equal(rig->published, 0);
+    assert_int_equal(rig->places, 0);
+    again(rig);
+    assert_true(job_end(rig->job, WARREN_REQUEUE));
+    assert_int_equal(rig->published, 0);
+    again(rig);
+    assert_false(job_end(rig->job, WARREN_REJECT));
+    assert_string_equal(rig->exchange, "payments.dlx");
+    assert_string_equal(noted(rig, NOTE_QUEUE), "payments");
+    receipt(rig, WARREN_CONFIRMED, 0);
+}
+
 /* ---- dead letters ---- */
 
 /* Rejecting publishes the message into the dead-letter exchange, with its own routing key; only the
@@ -717,6 +760,8 @@ static void a_copy_names_its_attempt(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        T(what_has_failed_goes_to_the_slow_lane),
+        T(nothing_else_goes_there),
         T(rejected_is_published_and_then_settled),
         T(a_nul_is_copied),
         T(the_reason_is_told),
