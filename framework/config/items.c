@@ -7,6 +7,10 @@
 #include "config/mapping.h"
 #include "config/secret.h"
 
+/* How many priorities a queue has. */
+#define MAX_PRIORITY  "x-max-priority"
+#define PRIORITY_MOST 255
+
 /* A list of the file. */
 struct config_list {
     const char *name; /* "topology.queues" */
@@ -203,6 +207,24 @@ static const struct warren_option keys[] = {
     {0},
 };
 
+static enum warren_status check_priority(struct config_scope *scope,
+                                         const struct config_queue *queue,
+                                         const struct config_node *arguments)
+{
+    const struct warren_value *most = warren_table_get(&queue->arguments, MAX_PRIORITY);
+    const struct config_node *node = most ? config_node_get(arguments, MAX_PRIORITY) : NULL;
+
+    if (!most)
+        return WARREN_OK;
+    if (strcmp(queue->type, "stream") == 0)
+        return config_fail(scope, node,
+                           MAX_PRIORITY " is no argument of a stream, which has no priorities");
+    if (most->type == WARREN_I64 && most->as.integer >= 0 && most->as.integer <= PRIORITY_MOST)
+        return WARREN_OK;
+    return config_fail(scope, node, MAX_PRIORITY " must be a whole number from 0 to %d",
+                       PRIORITY_MOST);
+}
+
 /* The broker would answer 406; here the line is known. */
 static enum warren_status finish_queue(struct config_scope *scope, void *item)
 {
@@ -215,6 +237,8 @@ static enum warren_status finish_queue(struct config_scope *scope, void *item)
         return config_fail(scope, type,
                            "x-queue-type is not an argument here; write 'type:' "
                            "beside the queue's name");
+    if (check_priority(scope, queue, arguments) != WARREN_OK)
+        return WARREN_ECONFIG;
     if (queue->passive || strcmp(queue->type, "classic") == 0)
         return WARREN_OK;
     if (!queue->durable || queue->exclusive || queue->auto_delete)

@@ -1,5 +1,5 @@
 /* test_lanes.c - `lanes:` on a real broker: what is old, or has failed, goes to the slow queue, as
- * it was; each lane has its share.
+ * it was; each lane has its share; and priorities are kept on all ways.
  *
  * The queue of the fixture is the fast lane, `other` the slow one. Key 0 is of messages that begin
  * in the fast one, key 1 of others; the handler is tests/plugins/ordered.c.
@@ -9,6 +9,7 @@
 
 #include "dead_fixture.h"
 #include "support/admin.h"
+#include "support/command.h"
 
 #define HANDLER "ordered.run"
 #define NUMBERS 300 /* of messages of a key, at most */
@@ -321,6 +322,44 @@ static void with_fairness(void **state)
     stop_empty(f);
 }
 
+/* ---- priorities ---- */
+
+/* A message keeps its priority on the way through the delay queues, into the dead-letter queue, and
+ * by a replay into its queue, where it is before others again. */
+static void priorities_are_kept(void **state)
+{
+    struct fixture *f = *state;
+    struct command replay;
+    struct peer_message message;
+
+    setenv("WARREN_BROKER_URI", f->broker->uri, 1);
+    f->worker = worker_new(f->broker->uri,
+                           "topology:\n"
+                           "  queues:\n"
+                           "    - {name: %s, type: classic, arguments: {x-max-priority: 5}}\n"
+                           "subscriptions:\n"
+                           "  - queue: %s\n"
+                           "    handler: " HANDLER "\n"
+                           "    options: {path: '%s', fail_each: 1, fails: 100}\n"
+                           "    middleware: [retry: {policy: constant, initial_delay: 1s, jitter: "
+                           "none, in_memory_max: 0s, max_attempts: 2}]\n",
+                           f->queue, f->queue, f->record);
+    worker_consume(f->worker, 1);
+    publish(f, f->queue, 0, 7, -1);
+    assert_true(has_dead(f, 1));
+    assert_int_equal(play(f).begun[0], 2);
+    assert_int_equal(worker_stop(f->worker), 0);
+    peer_say(f->peer, f->queue, "of no priority");
+    replay = COMMAND("dlq", "replay", f->queue, "--quiet");
+    command_expect(&replay, 0);
+    command_done(&replay);
+    assert_true(peer_get(f->peer, f->queue, &message));
+    assert_string_equal(message.body, "k0 7");
+    assert_int_equal(message.properties->priority, 3);
+    peer_message_done(&message);
+    assert_int_equal(peer_count(f->peer, f->queue), 1);
+}
+
 /* ---- reloading ---- */
 
 /* Lanes stay what they are: a reload that has others changes nothing. */
@@ -356,6 +395,7 @@ int main(void)
         TEST(each_lane_has_its_share),
         TEST(a_slow_lane_that_stands_leaves_the_others),
         TEST(with_fairness),
+        TEST(priorities_are_kept),
         TEST(a_reload_does_not_change_lanes),
     };
 

@@ -170,7 +170,7 @@ static void what_cannot_change_says_why(void **state)
     end(f);
 }
 
-/* Messages stand in lines by it, and by fairness: both stay, while the prefetch beside it changes. */
+/* Messages stand in lines by it, and by fairness: both stay, while the prefetch changes. */
 static void an_order_needs_a_restart(void **state)
 {
     struct fixture *f = *state;
