@@ -56,6 +56,7 @@ bool testing_put_forward(struct warren_test *test, int64_t ms)
 
     clock->ahead_ns = fits ? ahead_ns + ms * 1000000 : END_NS;
     job_deadline_moved(test->job);
+    testing_batch_deadline_moved(test);
     return fits;
 }
 
@@ -75,6 +76,7 @@ void warren_test_drain(struct warren_test *test, int64_t left_ms)
         until_ms = INT64_MAX;
     atomic_store(&test->deadline_ms, until_ms);
     job_deadline_moved(test->job);
+    testing_batch_deadline_moved(test);
 }
 
 /* ---- life ---- */
@@ -210,6 +212,7 @@ void warren_test_free(struct warren_test *test)
         return;
     if (test->message_count > 0)
         testing_forget_messages(test);
+    testing_batch_done(test);
     job_free(test->job);
     pool_stop(&test->pool);
     pool_done(&test->pool);

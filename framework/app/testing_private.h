@@ -25,6 +25,16 @@ struct testing_message {
     uint32_t number; /* that the next attempt shall have; 0: as the headers say */
 };
 
+/** What a batch needs: see testing_batch.c. All zero: nothing yet. */
+struct testing_batch {
+    size_t room; /* jobs that there are */
+    struct warren_job **jobs;
+    struct warren_job **members;
+    struct attempt **attempts;
+    struct warren_test_attempt *reports;
+    struct warren_test_dead_letter *dead;
+};
+
 struct warren_test {
     uint32_t forks; /* when it was made */
     struct testing_setup setup;
@@ -48,6 +58,7 @@ struct warren_test {
     uint64_t tag;            /* of the last delivery */
     struct warren_test_attempt attempt;
     char error[JOB_ERROR_SIZE];
+    struct testing_batch batch;
 };
 
 void testing_misused(const char *function, const char *words) __attribute__((noreturn));
@@ -55,5 +66,22 @@ void testing_misused(const char *function, const char *words) __attribute__((nor
 bool testing_put_forward(struct warren_test *test, int64_t ms);
 /** All that was delivered is gone. */
 void testing_forget_messages(struct warren_test *test);
+
+/* ---- testing_run.c: the parts of an attempt, for testing_batch.c ---- */
+
+/** The message that is next; see warren_test_run(). */
+struct attempt *testing_next(struct warren_test *test);
+/** @attempt begins, in test->job, with its report in test->attempt. */
+void testing_begin(struct warren_test *test, struct attempt *attempt);
+/** It has weights of semaphores from now on, as its chain gives them back. */
+void testing_weigh(struct warren_test *test);
+/** The chain has answered @outcome, and @published_before were published before the attempt. */
+void testing_end(struct warren_test *test, enum warren_outcome outcome, size_t published_before);
+
+/* ---- testing_batch.c ---- */
+
+/** The jobs of batches are cancelled later, or sooner. */
+void testing_batch_deadline_moved(struct warren_test *test);
+void testing_batch_done(struct warren_test *test);
 
 #endif

@@ -165,7 +165,7 @@ static void wait_for_time(struct warren_test *test, unsigned asks, int64_t *sinc
     admission_add(&test->admission, &due);
 }
 
-static struct attempt *next_attempt(struct warren_test *test)
+struct attempt *testing_next(struct warren_test *test)
 {
     int64_t since_ms = warren_test_now_ms(test);
     struct attempt *attempt;
@@ -198,6 +198,20 @@ static struct sqlite3 *give_transaction(struct warren_job *job, void *user)
         return NULL;
     job_set_outbox(job, &outbox);
     return scratch_handle(test->setup.scratch);
+}
+
+/* In a batch: its part is kept, or not. */
+static enum warren_outcome leave_transaction(struct warren_job *job, enum warren_outcome outcome,
+                                             bool more, void *user)
+{
+    struct warren_test *test = user;
+    const char *why = scratch_leave(test->setup.scratch, outcome == WARREN_ACK);
+
+    (void)more;
+    if (!why || outcome != WARREN_ACK)
+        return outcome;
+    warren_job_fail(job, "its transaction was rolled back: %s", why);
+    return WARREN_RETRY;
 }
 
 struct sqlite3 *warren_test_sqlite(struct warren_test *test)
@@ -287,27 +301,46 @@ static void put_back(struct warren_test *test, struct attempt *attempt)
     }
 }
 
+void testing_begin(struct warren_test *test, struct attempt *attempt)
+{
+    test->current = attempt;
+    job_begin(test->job, attempt, clock_now_ns(&test->clock.clock));
+    if (test->setup.scratch)
+        job_on_transaction(test->job, give_transaction, leave_transaction, test);
+    test->attempt = (struct warren_test_attempt){
+        .attempt = warren_job_attempt(test->job),
+        .message = (size_t)(message_of(test, attempt) - test->messages),
+        .began_ms = warren_test_now_ms(test)};
+    test->published.attempt = test->attempt.attempt;
+    test->published.is_dead = false;
+}
+
+void testing_weigh(struct warren_test *test)
+{
+    if (test->wants) /* nobody else has any */
+        semaphores_await(&test->semaphores, test->wants, test->setup.subscription->use_count);
+    if (test->wants)
+        semaphores_hold(&test->semaphores, &test->job->hold, test->wants,
+                        test->setup.subscription->use_count);
+}
+
+void testing_end(struct warren_test *test, enum warren_outcome outcome, size_t published_before)
+{
+    end(test, outcome);
+    end_late(test);
+    go_back(test);
+    report(test, published_before);
+    put_back(test, test->current);
+}
+
 const struct warren_test_attempt *warren_test_run(struct warren_test *test)
 {
     size_t published_before = test->published.count;
     const char *why = NULL;
     enum warren_outcome outcome;
 
-    test->current = next_attempt(test);
-    job_begin(test->job, test->current, clock_now_ns(&test->clock.clock));
-    if (test->setup.scratch)
-        job_on_transaction(test->job, give_transaction, test);
-    test->attempt = (struct warren_test_attempt){
-        .attempt = warren_job_attempt(test->job),
-        .message = (size_t)(message_of(test, test->current) - test->messages),
-        .began_ms = warren_test_now_ms(test)};
-    test->published.attempt = test->attempt.attempt;
-    test->published.is_dead = false;
-    if (test->wants) /* nobody else has any */
-        semaphores_await(&test->semaphores, test->wants, test->setup.subscription->use_count);
-    if (test->wants)
-        semaphores_hold(&test->semaphores, &test->job->hold, test->wants,
-                        test->setup.subscription->use_count);
+    testing_begin(test, testing_next(test));
+    testing_weigh(test);
     outcome = chain_run(&test->setup.chain, test->job);
     if (test->setup.scratch)
         why = scratch_leave(test->setup.scratch, outcome == WARREN_ACK);
@@ -315,11 +348,7 @@ const struct warren_test_attempt *warren_test_run(struct warren_test *test)
         warren_job_fail(test->job, "its transaction was rolled back: %s", why);
         outcome = chain_run(&test->setup.returned_publish, test->job);
     }
-    end(test, outcome);
-    end_late(test);
-    go_back(test);
-    report(test, published_before);
-    put_back(test, test->current);
+    testing_end(test, outcome, published_before);
     test->attempt.left = test->message_count - test->done.count;
     return &test->attempt;
 }

@@ -171,9 +171,12 @@ static enum warren_status open_subscription(struct testing_setup *setup, bool is
     runs = setup->subscription = subscriptions_at(setup->open, 0);
     if (chain_init(&setup->chain, runs->middlewares, runs->middleware_count, false, runs->handler,
                    runs->state) != WARREN_OK ||
+        chain_init(&setup->batches, runs->middlewares, runs->middleware_count, false, runs->handler,
+                   runs->state) != WARREN_OK ||
         returned_publish_init(&setup->returned_publish, runs->middlewares,
                               runs->middleware_count) != WARREN_OK)
         return error_set(error, WARREN_ENOMEM, "no memory for the chain");
+    chain_take_batches(&setup->batches);
     return WARREN_OK;
 }
 
@@ -261,6 +264,7 @@ enum warren_status testing_setup_reload(struct testing_setup *setup, const char 
 void testing_setup_done(struct testing_setup *setup)
 {
     chain_done(&setup->chain);
+    chain_done(&setup->batches);
     chain_done(&setup->returned_publish);
     key_writer_stop(setup->store.key_writer);
     subscriptions_close(setup->open);

@@ -20,6 +20,7 @@ struct testing_setup {
     struct open_subscriptions *open;
     const struct runtime_subscription *subscription;
     struct chain chain;
+    struct chain batches; /* the same for `handle_batch` */
     struct chain returned_publish;
     struct config **reloaded; /* whose options may be in force */
     size_t reload_count;

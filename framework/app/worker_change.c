@@ -157,7 +157,8 @@ static bool needs_edition(const struct pair *pair)
            !pair->reuse.handler_is_same || !pair->reuse.concurrency_is_same ||
            !same_text(before->dead_exchange, now->dead_exchange) ||
            !same_text(before->dead_queue, now->dead_queue) ||
-           config_subscription_differs(before, now, "uses") || !same_chain(pair);
+           config_subscription_differs(before, now, "uses") ||
+           config_subscription_differs(before, now, "batch") || !same_chain(pair);
 }
 
 static bool needs_change(const struct pair *pair)

@@ -87,6 +87,14 @@ static void report_opened(const struct config *config, const struct flight *flig
               LOG_INT("suspects", flight_suspects(flight)));
 }
 
+/* One for each message that a worker may have at once, and the loop's. */
+static uint32_t slots_of(const struct config_subscription *subscription)
+{
+    uint32_t batch = subscription->batch ? (uint32_t)subscription->batch->size : 1;
+
+    return (uint32_t)subscription->workers * batch + 1;
+}
+
 enum warren_status worker_flight_open(struct worker_flight *w, const struct config *config,
                                       sem_t *wake, struct warren_error *error)
 {
@@ -102,7 +110,7 @@ enum warren_status worker_flight_open(struct worker_flight *w, const struct conf
     if (!key)
         return error_set(error, WARREN_ENOMEM, "no memory for the flight recorder");
     for (size_t i = 0; i < config->subscription_count; i++) {
-        options.slots += (uint32_t)config->subscriptions[i].workers + 1; /* the loop's */
+        options.slots += slots_of(&config->subscriptions[i]);
         options.notes += (uint32_t)config->subscriptions[i].prefetch;
     }
     options.slots += options.slots + SLOTS_SPARE;
@@ -264,7 +272,8 @@ static void report_one(const struct flight_report *report)
     log_text(&line, "handler", report->handler);
     if (id.len > 0)
         log_bytes(&line, "message_id", id);
-    log_int(&line, "attempt", report->attempt);
+    if (report->attempt > 0) /* of a batch nobody knows whose it was */
+        log_int(&line, "attempt", report->attempt);
     if (report->signal) {
         snprintf(address, sizeof address, "0x%llx", (unsigned long long)report->address);
         log_text(&line, "signal", fault_signal_name(report->signal));

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "app/settings.h"
+#include "app/worker_batch.h"
 #include "app/worker_order.h"
 #include "app/worker_store.h"
 #include "base/error.h"
@@ -264,6 +265,8 @@ enum warren_status worker_setup_again(struct worker_setup *setup,
         status = worker_setup_chains(setup->registry, setup->config, error);
     if (status == WARREN_OK)
         status = worker_order_check(setup, error);
+    if (status == WARREN_OK)
+        status = worker_batch_check(setup, error);
     return status == WARREN_OK ? worker_store_check(setup, error) : status;
 }
 

@@ -174,6 +174,7 @@ static void set_up_run(const struct opening *o)
         .arguments = &config->arguments,
         .uses = config->uses,
         .use_count = config->use_count,
+        .batch = config->batch,
         .dead_exchange = config->dead_exchange,
         .dead_queue = config->dead_queue,
         .is_stream = is_stream(o->whole->config, config),

@@ -37,8 +37,18 @@ void job_on_reply(struct warren_job *job, job_reply_fn *on_reply, void *user);
 /** Returns what warren_job_sqlite() is to return; asked in each call. */
 typedef struct sqlite3 *job_transaction_fn(struct warren_job *job, void *user);
 
+/**
+ * In a batch: the attempt's part of its transaction ends, whatever it is, with @outcome.
+ *
+ * @more    that of another message of the batch follows at once
+ * @return  @outcome, or WARREN_RETRY
+ */
+typedef enum warren_outcome job_leave_fn(struct warren_job *job, enum warren_outcome outcome,
+                                         bool more, void *user);
+
 /** From now on ask @give for the transaction of this attempt; NULL: there is none. */
-void job_on_transaction(struct warren_job *job, job_transaction_fn *give, void *user);
+void job_on_transaction(struct warren_job *job, job_transaction_fn *give, job_leave_fn *leave,
+                        void *user);
 
 /** What the job publishes goes there, from now on in this attempt. */
 void job_set_outbox(struct warren_job *job, struct warren_outbox *outbox);

@@ -75,6 +75,7 @@ struct span {
     uint64_t body_size;
     int64_t delay_ms; /* until the message comes again, or for the first time; -1: none */
     uint32_t attempt; /* from 1; 0: it is none */
+    uint32_t batch;   /* messages that were handled with it, itself included; 0: it was alone */
     uint16_t used;
     uint16_t text_at[SPAN_TEXTS];
     uint16_t text_len[SPAN_TEXTS];

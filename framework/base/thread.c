@@ -103,6 +103,36 @@ enum warren_status thread_start_for_plugins(pthread_t *thread, const char *name,
     return start(thread, name, run, arg, &mask, error);
 }
 
+/* ---- the stack ---- */
+
+/* NULL: not known. */
+static const char *find_stack_middle(void)
+{
+    pthread_attr_t attributes;
+    const char *middle = NULL;
+    void *lowest;
+    size_t size;
+
+    if (pthread_getattr_np(pthread_self(), &attributes) != 0)
+        return NULL;
+    if (pthread_attr_getstack(&attributes, &lowest, &size) == 0)
+        middle = (const char *)lowest + size / 2;
+    pthread_attr_destroy(&attributes);
+    return middle;
+}
+
+/* The frame's address, for under a sanitizer a variable may be elsewhere. */
+bool thread_has_stack(void)
+{
+    static __thread const char *middle;
+
+    if (!middle)
+        middle = find_stack_middle();
+    return middle && (const char *)__builtin_frame_address(0) > middle;
+}
+
+/* ---- signals ---- */
+
 static void disregard(int number)
 {
     (void)number;

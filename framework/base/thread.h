@@ -37,6 +37,9 @@ enum warren_status thread_start_for_plugins(pthread_t *thread, const char *name,
                                             void *(*run)(void *arg), void *arg,
                                             struct warren_error *error);
 
+/** Is more than half of the calling thread's stack left? False, too, where nobody knows. */
+bool thread_has_stack(void);
+
 /** As SIG_IGN, for this program alone. What is not at its default is left as it is. */
 void signals_disregard(int number);
 /** At its default again, if signals_disregard() has changed that and nobody has since. */

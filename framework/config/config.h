@@ -160,6 +160,13 @@ struct config_lanes {
     uint32_t slow_share;
 };
 
+/** `batch:` of a subscription. */
+struct config_batch {
+    struct config_written written;
+#define BATCH(member, name, type, ...) CONFIG_MEMBER_##type(member)
+#include "config/options.def"
+};
+
 struct config_subscription {
     struct config_written written;
 #define SUBSCRIPTION(member, name, type, ...) CONFIG_MEMBER_##type(member)
@@ -178,6 +185,7 @@ struct config_subscription {
     const struct config_lanes *lanes; /* NULL: none */
     const char *slow_lane_of;         /* the queue of the fast lane; NULL: it is not a slow one. It
                                          is not written in the file, and is behind those that are */
+    const struct config_batch *batch; /* NULL: none */
     const char *where;                /* "worker.yaml:12" for messages */
 };
 

@@ -171,6 +171,8 @@ static enum warren_status finish_subscription(struct config_scope *scope, void *
         status = config_fair_read(scope, subscription);
     if (status == WARREN_OK)
         status = config_lanes_read(scope, subscription);
+    if (status == WARREN_OK)
+        status = config_batch_read(scope, subscription);
     if (status != WARREN_OK)
         return status;
     if (!subscription->middleware || config_node_empty(subscription->middleware))

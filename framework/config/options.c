@@ -15,6 +15,8 @@
 #define PREFETCH_MAX    65535
 #define CONCURRENCY_MIN 1
 #define CONCURRENCY_MAX 256
+#define BATCH_MAX       1000
+#define BATCH_WAIT_MAX  600000
 #define SECRET          CONFIG_OPTION_SECRET
 #define RELOADS         CONFIG_OPTION_RELOADS
 #define INHERITS        CONFIG_OPTION_INHERITS
@@ -120,6 +122,16 @@ static const struct config_place lanes_places[] = {
 #include "config/options.def"
 };
 
+static const struct warren_option batch_rows[] = {
+#define BATCH ROW
+#include "config/options.def"
+    {0}};
+
+static const struct config_place batch_places[] = {
+#define BATCH(...) PLACE(struct config_batch, __VA_ARGS__)
+#include "config/options.def"
+};
+
 const struct config_table config_options_table = {NULL, config_options, option_places,
                                                   sizeof(struct config)};
 
@@ -135,6 +147,7 @@ TABLE(order, "an");
 TABLE(executor, "an");
 TABLE(fair, "a");
 TABLE(lanes, "the");
+TABLE(batch, "a");
 
 const struct config_section config_sections[] = {
 #define SECTION(name, help) {#name, help},

@@ -48,6 +48,7 @@ extern const struct config_table config_order_table;
 extern const struct config_table config_executor_table;
 extern const struct config_table config_fair_table;
 extern const struct config_table config_lanes_table;
+extern const struct config_table config_batch_table;
 
 /** Index into config_options and the values. */
 enum config_option_id {
@@ -162,6 +163,11 @@ enum warren_status config_lanes_add(struct config_scope *scope, struct config_pr
 /** Add the queues of slow lanes that are not written, as their fast ones are; there is room. */
 enum warren_status config_lanes_declared(struct config_scope *scope,
                                          struct config_private *private);
+/* ---- batch.c: `batch:` of a subscription ---- */
+
+/** Read that of @subscription, if it has one. WARREN_OK, WARREN_ECONFIG or WARREN_ENOMEM. */
+enum warren_status config_batch_read(struct config_scope *scope,
+                                     struct config_subscription *subscription);
 
 /* ---- semaphores.c ---- */
 

@@ -329,6 +329,16 @@ static enum warren_outcome end_transaction(struct warren_job *job, struct attemp
     return status == WARREN_EINVAL ? WARREN_RETRY : refuse(job, attempt); /* its fault, or not */
 }
 
+/* In a batch: of the whole, the transaction is had once. */
+static enum warren_outcome leave_transaction(struct warren_job *job, enum warren_outcome outcome,
+                                             bool more, void *user)
+{
+    struct attempt *attempt = user;
+
+    transactor_stay(attempt->idempotency->transactor, more);
+    return end_transaction(job, attempt, outcome);
+}
+
 static enum warren_outcome handle(struct warren_job *job, const struct warren_link *next,
                                   struct attempt *attempt)
 {
@@ -337,12 +347,12 @@ static enum warren_outcome handle(struct warren_job *job, const struct warren_li
     attempt->job = job;
     job_on_reply(job, keep_reply, attempt);
     if (attempt->idempotency->transactor)
-        job_on_transaction(job, give_transaction, attempt);
+        job_on_transaction(job, give_transaction, leave_transaction, attempt);
     outcome = warren_next(job, next);
     job_on_reply(job, NULL, NULL);
     if (!attempt->idempotency->transactor)
         return outcome;
-    job_on_transaction(job, NULL, NULL);
+    job_on_transaction(job, NULL, NULL, NULL);
     return end_transaction(job, attempt, outcome);
 }
 

@@ -2,9 +2,8 @@
  *
  * An acked message at level `acked` (debug), one of `sample`; any other outcome at level `failed`
  * (warn), each. Queue, handler, message id, correlation id, attempt, redelivered, outcome,
- * duration, traceparent, error; the form is the process's (`log.format`). What is not written costs
- * nothing: no look at the clock, no decoding.
- * Thread: any at once.
+ * messages in its batch, duration, traceparent, error; the form is the process's (`log.format`).
+ * What is not written costs nothing: no look at the clock, no decoding. Thread: any at once.
  */
 #include "middleware/builtin.h"
 
@@ -80,6 +79,8 @@ static void write_line(struct warren_job *job, enum warren_log_level level,
     log_int(&line, "attempt", warren_job_attempt(job));
     log_bool(&line, "redelivered", warren_job_redelivered(job));
     log_text(&line, "outcome", warren_outcome_name(outcome));
+    if (warren_job_batched(job) > 0)
+        log_int(&line, "batch", (int64_t)warren_job_batched(job));
     if (warren_job_is_duplicate(job))
         log_bool(&line, "duplicate", true);
     log_int(&line, "duration_ms", warren_job_elapsed_us(job) / 1000);

@@ -224,6 +224,8 @@ static void put_own(struct json *json, const struct span *span)
     put_attribute(json, "warren.handler", span_text(span, SPAN_HANDLER));
     if (span->attempt > 0)
         put_number(json, "warren.attempt", span->attempt);
+    if (span->batch > 0)
+        put_number(json, "messaging.batch.message_count", span->batch);
     put_attribute(json, "warren.outcome", span_text(span, SPAN_OUTCOME));
     put_attribute(json, "warren.reason", span_text(span, SPAN_REASON));
     if (span->delay_ms >= 0)

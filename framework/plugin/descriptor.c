@@ -199,10 +199,11 @@ static enum warren_status check_handlers(struct plugin *plugin, size_t option_si
     for (size_t i = 0; status == WARREN_OK && i < plugin->handler_count; i++) {
         struct warren_handler *h = &plugin->handlers[i];
 
-        status = h->handle
+        status = h->handle || h->handle_batch
                      ? copy_options(plugin, &(struct owner){rows.kind, h->name}, option_size,
                                     &h->options, error)
-                     : error_set(error, WARREN_EPLUGIN, "%s: handler %s has no `handle` function",
+                     : error_set(error, WARREN_EPLUGIN,
+                                 "%s: handler %s has neither `handle` nor `handle_batch`",
                                  plugin->where, h->name);
     }
     return status;

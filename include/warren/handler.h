@@ -2,7 +2,8 @@
  *
  * A plugin is a .so with one entry function, made by WARREN_PLUGIN(). It names its handlers; the
  * worker's YAML file says which queue goes to which handler. For each message of that queue the
- * handler's `handle` runs on a worker thread and answers with an outcome.
+ * handler's `handle` runs on a worker thread and answers with an outcome; or `handle_batch` does
+ * for many of them at once (batch.h).
  *
  * Compile with `cc -fPIC -shared $(pkg-config --cflags warren)`: the functions below are found in
  * the program that loads the plugin, so there is nothing to link.
@@ -42,6 +43,9 @@ enum warren_outcome {
 
 /** One message being handled. Opaque; lives until `handle` returns. */
 struct warren_job;
+
+/** Messages that are handled together: see batch.h. Opaque; lives until `handle_batch` returns. */
+struct warren_batch;
 
 /** The subscription of an `open`. Opaque; as long-lived as the info that names it. */
 struct warren_subscription;
@@ -133,7 +137,7 @@ struct warren_handler {
 
     /**
      * Called once an attempt, on any of `concurrency` worker threads at once. With a
-     * concurrency above 1, @state must bear that.
+     * concurrency above 1, @state must bear that. May be NULL, if there is `handle_batch`.
      */
     enum warren_outcome (*handle)(struct warren_job *job, void *state);
 
@@ -160,6 +164,16 @@ struct warren_handler {
      * idempotency in its chain, or the worker does not start. Since: 0.1.
      */
     bool transactional;
+
+    /**
+     * Called in place of `handle` where the subscription has `batch:`, or where there is no
+     * `handle`: then with one message at a time, without `batch:`. On any of `concurrency` worker
+     * threads at once. Of its jobs all is true that is said of `handle`. See batch.h.
+     *
+     * @return what shall become of all messages for which warren_batch_set() has said nothing else.
+     *         May be NULL, if there is `handle`. Since: 0.1
+     */
+    enum warren_outcome (*handle_batch)(struct warren_batch *batch, void *state);
 };
 
 /** Raised whenever a struct or a function of these headers changes, other than that a struct grows

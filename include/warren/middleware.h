@@ -10,6 +10,12 @@
  * with which options. Yours come from a plugin: list them as `middlewares` in WARREN_PLUGIN() and
  * name them PLUGIN.MIDDLEWARE in the YAML.
  *
+ * Where a handler gets many messages at once (batch.h), each of them has its chain as always. They
+ * are inside of each other: `call` of the second message begins, on the same thread, when that of
+ * the first has called warren_next(), and so on; the handler is called in the innermost one. So
+ * `call` must not hold a lock over warren_next() that another message's would wait for, nor take
+ * what a thread has once for its own.
+ *
  * NULL in place of a job or a passage is not looked for. fork(2): as for a handler; in a child the
  * functions of a passage do nothing.
  * Elsewhere: handlers and jobs (handler.h).
@@ -182,6 +188,10 @@ WARREN_API void warren_passage_retry(struct warren_passage *passage, int64_t del
 
 /** The delay that warren_job_retry_after() set in this attempt, in ms; -1: none. */
 WARREN_API int64_t warren_job_retry_delay_ms(const struct warren_job *job);
+
+/** How many messages the handler got at once, with this one, in this attempt; 0: it was given none,
+ * or only one at a time. Since: 0.1. */
+WARREN_API size_t warren_job_batched(const struct warren_job *job);
 
 /** Do not count this attempt: warren_job_attempt() will be the same in the next one. */
 WARREN_API void warren_job_forgive(struct warren_job *job);

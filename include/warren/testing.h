@@ -240,6 +240,20 @@ WARREN_API const struct warren_test_attempt *warren_test_settle(struct warren_te
                                                                 uint32_t attempts_max);
 
 /**
+ * Of a handler with `handle_batch`: one batch of all messages that may go now, in the order in
+ * which they came, @most at most; the next ones are left for the next batch. If none may go, as
+ * warren_test_run(), which gives such a handler one message at a time.
+ *
+ * @ret_count  how many attempts there are
+ * @return     how each went, in the order of the messages. What the batch has published is told
+ * with each of them. NULL and a count of 0: no memory. To call it for another handler, or with
+ *             @most of 0, is a programmer's mistake and aborts. Lives until the next attempt.
+ *             Since: 0.1
+ */
+WARREN_API const struct warren_test_attempt *warren_test_run_batch(struct warren_test *test,
+                                                                   size_t most, size_t *ret_count);
+
+/**
  * How publishing answers from now on. At first: WARREN_OK, WARREN_CONFIRMED.
  *
  * @status  what warren_job_publish(), warren_job_publish_after() and warren_job_reply() return,

@@ -3,6 +3,7 @@
 #ifndef WARREN_WARREN_H
 #define WARREN_WARREN_H
 
+#include <warren/batch.h>
 #include <warren/group.h>
 #include <warren/handler.h>
 #include <warren/message.h>

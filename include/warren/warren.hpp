@@ -13,6 +13,8 @@
  * An exception that leaves a handler is a failed attempt, and its what() is the error: the chain
  * decides what follows, as after WARREN_RETRY. No exception leaves the plugin. warren_panic() jumps
  * over destructors: in C++ throw in its place.
+ * A handler of many messages at once takes a warren::batch & in place of the job; an object may be
+ * called with both. An exception that leaves it is of all messages of which nothing was said.
  * A job converts to struct warren_job *, so every function of the C headers takes it.
  *
  * Thread, lifetime of what is handed out: as handler.h says of the function that is wrapped. All of
@@ -42,6 +44,7 @@
 
 #include <cxxabi.h>
 
+#include <warren/batch.h>
 #include <warren/group.h>
 #include <warren/handler.h>
 #include <warren/metrics.h>
@@ -178,6 +181,55 @@ class job
     }
 
     ::warren_job *c_;
+};
+
+/** Messages that are handled together (batch.h): what is not here is there. */
+class batch
+{
+  public:
+    explicit batch(::warren_batch *c) noexcept : c_(c)
+    {
+    }
+    operator ::warren_batch *() const noexcept
+    {
+        return c_;
+    }
+
+    std::size_t size() const noexcept
+    {
+        return ::warren_batch_count(c_);
+    }
+    /** The message @index, which is below size(). */
+    job operator[](std::size_t index) const noexcept
+    {
+        return job(::warren_batch_job(c_, index));
+    }
+    /** What shall become of it, whatever is returned. @throws warren::error, as warren_batch_set().
+     */
+    void set(std::size_t index, ::warren_outcome outcome) const
+    {
+        ::warren_status status = ::warren_batch_set(c_, index, outcome);
+
+        if (status != WARREN_OK)
+            throw error(status, std::string("set: ") + ::warren_status_name(status));
+    }
+    /** The same with WARREN_REJECT, and @why as the error. */
+    void reject(std::size_t index, const std::string &why) const
+    {
+        set(index, WARREN_REJECT);
+        ::warren_job_fail(::warren_batch_job(c_, index), "%.1024s", why.c_str());
+    }
+    bool cancelled() const noexcept
+    {
+        return ::warren_batch_cancelled(c_);
+    }
+    std::int64_t time_left_ms() const noexcept
+    {
+        return ::warren_batch_time_left_ms(c_);
+    }
+
+  private:
+    ::warren_batch *c_;
 };
 
 /** One figure of metrics.h, looked up when it is made: a member of an object that handles. */
@@ -392,22 +444,35 @@ inline const char *said(const char *what) noexcept
     return what && *what ? what : "an exception that says nothing";
 }
 
+inline void fail_job(::warren_job *c, const char *what) noexcept
+{
+    ::warren_job_fail(c, "%.1024s", what);
+}
+
+/* Those that have said something have their own reason. */
+inline void fail_job(::warren_batch *c, const char *what) noexcept
+{
+    for (std::size_t i = 0; i < ::warren_batch_count(c); i++)
+        if (!::warren_job_error(::warren_batch_job(c, i)))
+            fail_job(::warren_batch_job(c, i), what);
+}
+
 /* Run @body; what leaves it becomes the outcome. The end of a thread (pthread_exit()) is no
  * failure, and must go on. */
-template <class Body>::warren_outcome outcome_of(::warren_job *c, Body &&body)
+template <class Given, class Body>::warren_outcome outcome_of(Given *c, Body &&body)
 {
     try {
         return body();
     } catch (const rejection &refused) {
-        ::warren_job_fail(c, "%.1024s", said(refused.what()));
+        fail_job(c, said(refused.what()));
         return WARREN_REJECT;
     } catch (const std::exception &failed) {
-        ::warren_job_fail(c, "%.1024s", said(failed.what()));
+        fail_job(c, said(failed.what()));
         return WARREN_RETRY;
     } catch (abi::__forced_unwind &) {
         throw;
     } catch (...) {
-        ::warren_job_fail(c, "an exception that is no std::exception");
+        fail_job(c, "an exception that is no std::exception");
         return WARREN_RETRY;
     }
 }
@@ -425,19 +490,22 @@ template <class Call>::warren_outcome outcome_of_call(Call &&call)
     }
 }
 
-template <auto Function>::warren_outcome handle_function(::warren_job *c, void *)
+/* @Wrapped is job or batch, and @Given what it wraps. */
+template <auto Function, class Wrapped, class Given>
+::warren_outcome handle_function(Given *c, void *)
 {
     return outcome_of(c, [c] {
-        job job(c);
-        return outcome_of_call([&job] { return Function(job); });
+        Wrapped given(c);
+        return outcome_of_call([&given] { return Function(given); });
     });
 }
 
-template <class Object>::warren_outcome handle_object(::warren_job *c, void *state)
+template <class Object, class Wrapped, class Given>
+::warren_outcome handle_object(Given *c, void *state)
 {
     return outcome_of(c, [c, state] {
-        job job(c);
-        return outcome_of_call([&job, state] { return (*static_cast<Object *>(state))(job); });
+        Wrapped given(c);
+        return outcome_of_call([&given, state] { return (*static_cast<Object *>(state))(given); });
     });
 }
 
@@ -571,18 +639,23 @@ class row
     ::warren_handler c_{};
 };
 
-/** A function `void f(warren::job &)`, or one that returns enum warren_outcome. */
+/** A function `void f(warren::job &)` or `void f(warren::batch &)`, or one that returns enum
+ * warren_outcome. */
 template <auto Function> row handler(const char *name) noexcept
 {
     row made(name);
-    made.c_.handle = detail::handle_function<Function>;
+    if constexpr (std::is_invocable_v<decltype(Function), batch &>)
+        made.c_.handle_batch = detail::handle_function<Function, batch, ::warren_batch>;
+    else
+        made.c_.handle = detail::handle_function<Function, job, ::warren_job>;
     return made;
 }
 
 /**
  * An object a subscription: made of a warren::subscription, or of nothing, on the main thread, and
  * destroyed there; a constructor that throws keeps the worker from starting. It is called with each
- * job, on `concurrency` threads at once. It may have `void reopen() noexcept` and `key(warren::job
+ * job, or each batch, on `concurrency` threads at once. It may have `void reopen() noexcept` and
+ * `key(warren::job
  * &)`, which returns a text: see `reopen` and `key` in handler.h. A key() that throws says that
  * there is none.
  */
@@ -591,7 +664,11 @@ template <class Object> row handler(const char *name) noexcept
     static_assert(std::is_nothrow_destructible_v<Object>, "a destructor has to be noexcept");
     row made(name);
     made.c_.open = detail::open_object<Object>;
-    made.c_.handle = detail::handle_object<Object>;
+    constexpr bool takes_batches = std::is_invocable_v<Object &, batch &>;
+    if constexpr (takes_batches)
+        made.c_.handle_batch = detail::handle_object<Object, batch, ::warren_batch>;
+    if constexpr (!takes_batches || std::is_invocable_v<Object &, job &>)
+        made.c_.handle = detail::handle_object<Object, job, ::warren_job>;
     made.c_.close = detail::close_object<Object>;
     if constexpr (detail::has_reopen<Object>::value) {
         static_assert(noexcept(std::declval<Object &>().reopen()), "reopen() has to be noexcept");

@@ -556,6 +556,7 @@ ASK(cancel_fd_here, yes(warren_job_cancel_fd(w.job) >= 0))
 ASK(first_here, yes(warren_job_first_ms(w.job) > 0))
 ASK(seed_here, yes(warren_job_seed(w.job) == warren_job_seed(w.job)))
 ASK(now_here, yes(warren_job_now_ms(w.job) > 0))
+ASK(batched_here, yes(warren_job_batched(w.job) == 0))
 ASK(mark_here, yes(warren_job_mark(w.job, w.next) == &w))
 ASK(key_here, yes(warren_job_key(w.job).len == 3))
 ASK(sqlite_here, yes(warren_job_sqlite(w.job) != NULL))
@@ -583,6 +584,9 @@ ASK(outcome_wrong, warren_outcome_name((enum warren_outcome)99))
 #define OWN_JOB(name, child, answer) {name, NULL_PASSAGE, NO_JOB, {child, answer}, NO_WORDS}
 #define NAME(name, here, answer, wrong)                                                            \
     {name, NO_NULL, {here, answer}, {here, answer}, {wrong, "unknown"}}
+#define BATCH(name)                                                                                \
+    {name, SAYS("NULL in place of a batch is not looked for"), NO_JOB,                             \
+     SAYS("a child can read the batch; warren_batch_set() answers WARREN_ECLOSED"), NO_WORDS}
 #define TEST_OF(name) {name, NULL_TEST, {test_here, "yes"}, INHERITED, NO_WORDS}
 
 static const struct row rows[] = {
@@ -660,6 +664,7 @@ static const struct row rows[] = {
     TEST_OF("warren_test_handler"),
     TEST_OF("warren_test_note_text"),
     TEST_OF("warren_test_run"),
+    TEST_OF("warren_test_run_batch"),
     TEST_OF("warren_test_settle"),
     TEST_OF("warren_test_publishing"),
     TEST_OF("warren_test_all_published"),
@@ -717,11 +722,18 @@ static const struct row rows[] = {
     {"warren_group_cancelled", NULL_CALL, NO_JOB, CLOSED_IN_CHILD, NO_WORDS},
     {"warren_group_time_left_ms", NULL_CALL, NO_JOB, CLOSED_IN_CHILD, NO_WORDS},
     {"warren_group_fail", NULL_CALL, NO_JOB, CLOSED_IN_CHILD, NO_WORDS},
+    /* batch.h */
+    BATCH("warren_batch_count"),
+    BATCH("warren_batch_job"),
+    BATCH("warren_batch_set"),
+    BATCH("warren_batch_time_left_ms"),
+    BATCH("warren_batch_cancelled"),
     /* middleware.h */
     OWN_JOB("warren_passage_go", passage_here, "nothing"),
     OWN_JOB("warren_passage_settle", passage_here, "nothing"),
     OWN_JOB("warren_passage_retry", passage_here, "nothing"),
     OWN_JOB("warren_job_retry_delay_ms", set_all, "yes"),
+    OWN_JOB("warren_job_batched", batched_here, "yes"),
     OWN_JOB("warren_job_forgive", set_all, "yes"),
     OWN_JOB("warren_job_forgiven", set_all, "yes"),
     OWN_JOB("warren_job_duplicate", set_all, "yes"),

@@ -15,9 +15,9 @@
 static char *plugin_list(void)
 {
     static const char *const names[] = {
-        "tests/probe", "tests/fragile",  "tests/answer",  "tests/crashing",      "tests/bank",
-        "tests/timed", "tests/children", "tests/act",     "tests/burning",       "tests/ordered",
-        "tests/weigh", "handlers/log",   "handlers/exec", "handlers/sqlite_sink"};
+        "tests/probe", "tests/fragile",  "tests/answer", "tests/crashing", "tests/bank",
+        "tests/timed", "tests/children", "tests/act",    "tests/burning",  "tests/ordered",
+        "tests/weigh", "tests/batches",  "handlers/log", "handlers/exec",  "handlers/sqlite_sink"};
     char *list = NULL;
     size_t size;
     FILE *out = open_memstream(&list, &size);

@@ -49,7 +49,8 @@ static void write_plugin(const struct plugin *plugin)
     for (size_t i = 0; i < plugin->handler_count; i++) {
         const struct warren_handler *handler = &plugin->handlers[i];
 
-        write_item(plugin, handler->name, "", handler->help, handler->options);
+        write_item(plugin, handler->name, handler->handle_batch ? " (batches)" : "", handler->help,
+                   handler->options);
     }
     for (size_t i = 0; i < plugin->middleware_count; i++) {
         const struct warren_middleware *middleware = &plugin->middlewares[i];
@@ -102,7 +103,11 @@ static enum cli_status write_json(struct cli *cli, const struct plugin *plugin)
     for (size_t i = 0; i < plugin->handler_count; i++) {
         const struct warren_handler *h = &plugin->handlers[i];
 
-        json_array_append_new(handlers, item_json(plugin, h->name, h->help, h->options));
+        json_t *item = item_json(plugin, h->name, h->help, h->options);
+
+        if (item)
+            json_object_set_new(item, "batches", json_boolean(h->handle_batch != NULL));
+        json_array_append_new(handlers, item);
     }
     for (size_t i = 0; i < plugin->middleware_count; i++) {
         const struct warren_middleware *m = &plugin->middlewares[i];

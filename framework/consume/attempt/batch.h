@@ -40,6 +40,13 @@ static inline struct attempt *batch_pop(struct batch *batch)
     return attempt;
 }
 
+/** Move the first @count of @from, which has as many, to the end of @to. */
+static inline void batch_move(struct batch *to, struct batch *from, uint32_t count)
+{
+    while (count-- > 0)
+        batch_add(to, batch_pop(from));
+}
+
 /** Move all of @from to the end of @to. */
 static inline void batch_splice(struct batch *to, struct batch *from)
 {

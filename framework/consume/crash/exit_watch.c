@@ -30,6 +30,10 @@ static void tell(const char *call)
                    call);
     id = flight_message_id(worker->slot->message_id, worker->slot->id_len);
     ending_tell(NULL); /* it is known who did it, so no other is suspected */
+    if (worker->slot->level > 0)
+        ending_now("handler %s of queue %s called %s with a batch of messages: ending with status "
+                   "1, for warren had not finished",
+                   worker->slot->handler, worker->slot->queue, call);
     ending_now("handler %s of queue %s called %s for message \"%.*s\": ending with status 1, for "
                "warren had not finished",
                worker->slot->handler, worker->slot->queue, call, (int)id.len,

@@ -76,6 +76,11 @@ static enum flight_state state_of(const struct flight_slot *slot)
     return (enum flight_state)(atomic_load(&slot->state) & FLIGHT_STATE_MASK);
 }
 
+static uint32_t level_of(const struct flight_slot *slot)
+{
+    return slot->level < 32 ? slot->level : 0;
+}
+
 /* If one of them is known to have done it, those that merely ran have not. */
 static bool culprit_is_known(const struct flight_file *from)
 {
@@ -213,15 +218,21 @@ static void load_slot(struct flight *f, const struct flight_file *from,
     uint32_t before = is_noted(from, &slot->message) ? 0 : slot->crashes;
     struct flight_note note = {.message = slot->message, .first_ms = now_ms, .noted_ms = now_ms};
 
-    note.crashes = sure ? before + 1 : before > 1 ? before : 1;
-
     note.reason = reason_of(from, slot);
     if (note.reason == FLIGHT_KILLED)
         flight_count(f, TALLY_KILLED);
+    /* It was one of many, and is looked for among half of them. */
+    note.reason |= level_of(slot) << FLIGHT_LEVEL_SHIFT;
+    if (level_of(slot) > 0)
+        note.crashes = before;
+    else
+        note.crashes = sure ? before + 1 : before > 1 ? before : 1;
     note.report = reported ? keep_report(f, from, atomic_load(&slot->report)) : fall_report;
     /* Who was only near has not failed. */
-    note.failed = reported || (slot->alone && sure);
+    note.failed = level_of(slot) == 0 && (reported || (slot->alone && sure));
     flight_notes_load(&f->notes, &note, sure);
+    if (level_of(slot) > 0)
+        return; /* all of them at once: tell_batches() */
     if (!reported)
         tell_suspect(from, slot);
     else if (slot->ahead)
@@ -247,6 +258,27 @@ static uint32_t tell_fall(struct flight *f, const struct flight_file *from)
     if (report)
         flight_log_calls(report);
     return number;
+}
+
+static void tell_batches(const struct flight_file *from, bool known)
+{
+    uint32_t count = 0;
+    uint32_t level = 0;
+
+    for (uint32_t i = 0; i < from->head->slot_count; i++) {
+        const struct flight_slot *slot = &from->slots[i];
+
+        if (level_of(slot) == 0 || !is_suspected(from, slot, known))
+            continue;
+        count++;
+        level = level_of(slot) > level ? level_of(slot) : level;
+    }
+    if (count > 0)
+        log_event(WARREN_LOG_WARN,
+                  "messages were in batches that crashed, or when the process died: they are tried "
+                  "again in batches of half the size",
+                  LOG_INT("pid", from->head->pid), LOG_INT("messages", count),
+                  LOG_INT("most", INT64_C(1) << (level - 1)));
 }
 
 /* What belongs to the row of falls, which a process that lived in peace has ended. */
@@ -278,6 +310,7 @@ void flight_load(void *user, const struct flight_file *from)
     for (uint32_t i = 0; i < from->head->slot_count; i++)
         if (is_suspected(from, &from->slots[i], known))
             load_slot(f, from, &from->slots[i], fall_report, now_ms);
+    tell_batches(from, known);
     load_falls(f, from, now_ms);
     for (unsigned i = 0; i < FLIGHT_TALLIES; i++)
         atomic_fetch_add(&f->file.head->tallies[i], atomic_load(&from->head->tallies[i]));

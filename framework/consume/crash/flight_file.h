@@ -85,6 +85,7 @@ struct flight_slot {
     uint8_t alone;    /* nothing else ran: whatever happens, this message did it */
     uint8_t id_len;
     uint8_t ahead;           /* of the event loop: its state counts no messages */
+    uint8_t level;           /* of the batch in which it is: see flight_level() */
     _Atomic uint32_t report; /* + 1; 0: none */
     char message_id[FLIGHT_NAME_SIZE];
     char queue[FLIGHT_NAME_SIZE]; /* written once */
@@ -103,13 +104,26 @@ enum flight_reason {
 };
 #define FLIGHT_REASON_LAST FLIGHT_AHEAD
 
+/** The level of a batch of @count messages: it has at most 2 to the power of that. 0: one alone. */
+static inline uint8_t flight_level(uint32_t count)
+{
+    uint8_t level = 0;
+
+    while (level < 31 && (UINT32_C(1) << level) < count)
+        level++;
+    return level;
+}
+
+#define FLIGHT_LEVEL_SHIFT 8
+
 /** What is remembered of a message that is not settled. All zero: free. */
 struct flight_note {
     struct identity message;
     uint32_t failed;  /* failed attempts that no header counts */
     uint32_t crashes; /* processes that it took down, or may have */
     uint32_t report;  /* + 1; 0: none */
-    uint32_t reason;  /* enum flight_reason, of the last crash */
+    uint32_t reason; /* enum flight_reason, of the last crash; above FLIGHT_LEVEL_SHIFT the level of
+                        the batch in which it was */
     int64_t first_ms; /* when it was noted first, since 1970 */
     int64_t noted_ms; /* and last */
     uint64_t check;
@@ -130,6 +144,29 @@ struct flight_report {
     _Atomic uint32_t done; /* all of it is written */
     uint32_t id_len; /* of message_id; 0: as far as its first NUL, as earlier warrens noted it */
 };
+
+static inline enum flight_reason flight_note_reason(const struct flight_note *note)
+{
+    return (enum flight_reason)(note->reason & ((1u << FLIGHT_LEVEL_SHIFT) - 1));
+}
+/** 0: it was alone, or nothing has crashed. */
+static inline uint32_t flight_note_level(const struct flight_note *note)
+{
+    return note->reason >> FLIGHT_LEVEL_SHIFT;
+}
+/** How many messages may be handled together with such a one, itself included: half of those that
+ * it crashed with. 0: there is no such limit. */
+static inline uint32_t flight_note_most(const struct flight_note *note)
+{
+    uint32_t level = flight_note_level(note);
+
+    return level == 0 ? 0 : UINT32_C(1) << (level - 1);
+}
+/** Is it suspected of having ended a process, alone or among others? */
+static inline bool flight_note_is_suspect(const struct flight_note *note)
+{
+    return note->crashes > 0 || flight_note_level(note) > 0;
+}
 
 /** A message id with its length, of a file that may be damaged. */
 static inline struct warren_bytes flight_message_id(const char text[FLIGHT_NAME_SIZE], uint32_t len)

@@ -73,9 +73,11 @@ static void report_loss(struct flight_worker *w, enum flight_reason reason, int 
     report = &w->flight->file.reports[number - 1];
     memcpy(report->queue, w->slot->queue, sizeof report->queue);
     memcpy(report->handler, w->slot->handler, sizeof report->handler);
-    memcpy(report->message_id, w->slot->message_id, sizeof report->message_id);
-    report->id_len = w->slot->id_len;
-    report->attempt = attempt_of(w);
+    if (w->slot->level == 0) { /* of a batch nobody knows which message it was */
+        memcpy(report->message_id, w->slot->message_id, sizeof report->message_id);
+        report->id_len = w->slot->id_len;
+        report->attempt = attempt_of(w);
+    }
     atomic_store(&w->slot->report, number);
 }
 
@@ -87,9 +89,20 @@ bool flight_process_tainted(void)
     return atomic_load(&process_tainted);
 }
 
+/* The rest of its batch is lost with it. */
+static void mark_members(struct flight_worker *w, enum flight_state how)
+{
+    for (struct flight_worker *m = w->next_member; m && flight_is_up(m); m = m->next_member)
+        atomic_fetch_add(&m->slot->state, (uint64_t)(how - FLIGHT_RUNNING));
+}
+
 static void lose(struct flight_worker *w)
 {
-    atomic_fetch_add(w->lost, 1);
+    uint32_t messages = 1;
+
+    for (struct flight_worker *m = w->next_member; m && flight_is_up(m); m = m->next_member)
+        messages++;
+    atomic_fetch_add(w->lost, messages);
     atomic_store(&process_tainted, true);
     atomic_store(&w->flight->tainted, true);
     flight_tell(w->flight);
@@ -104,6 +117,7 @@ static bool crash(struct flight_worker *w, int signal, int code, const void *add
         !atomic_compare_exchange_strong(&w->slot->state, &state,
                                         state - FLIGHT_RUNNING + FLIGHT_CRASHED))
         return false;
+    mark_members(w, FLIGHT_CRASHED);
     flight_count(w->flight, TALLY_SIGNAL + fault_signal_place(signal));
     report_loss(w, w->slot->ahead ? FLIGHT_AHEAD : FLIGHT_SIGNAL, signal, code, address);
     return true;
@@ -151,6 +165,7 @@ static void give_up(struct flight_worker *w, int64_t now_ms)
     if (!atomic_compare_exchange_strong(&w->slot->state, &state,
                                         state - FLIGHT_RUNNING + FLIGHT_STUCK))
         return;
+    mark_members(w, FLIGHT_STUCK);
     flight_count(w->flight, TALLY_LIMIT);
     report_loss(w, FLIGHT_LIMIT, 0, 0, NULL);
     lose(w);

@@ -16,8 +16,8 @@ static uint64_t checksum(const struct flight_note *note)
 
 bool flight_note_is_sound(const struct flight_note *note)
 {
-    return note->check == checksum(note) && note->reason <= FLIGHT_REASON_LAST &&
-           note->report <= FLIGHT_REPORTS;
+    return note->check == checksum(note) && flight_note_reason(note) <= FLIGHT_REASON_LAST &&
+           flight_note_level(note) < 32 && note->report <= FLIGHT_REPORTS;
 }
 
 /* ---- the index ---- */
@@ -113,7 +113,7 @@ static void forget(struct flight_notes *n, uint32_t number)
     take_out(n, place);
     if (!n->at_hand[number - 1])
         count(&n->awaited, -1);
-    if (note->crashes > 0)
+    if (flight_note_is_suspect(note))
         count(&n->suspects, -1);
     memset(note, 0, sizeof *note);
     n->unused[n->unused_count++] = number;
@@ -189,6 +189,7 @@ void flight_notes_load(struct flight_notes *n, const struct flight_note *more, b
 {
     uint32_t *place = place_of(n, &more->message);
     struct flight_note note;
+    bool was_suspect;
     uint32_t number;
 
     while (*place && n->loaded[*place - 1] == n->source)
@@ -198,8 +199,7 @@ void flight_notes_load(struct flight_notes *n, const struct flight_note *more, b
         return;
     n->loaded[number - 1] = n->source;
     note = *note_at(n, number);
-    if (note.crashes == 0 && more->crashes > 0)
-        count(&n->suspects, 1);
+    was_suspect = flight_note_is_suspect(&note);
     note.failed = sum(note.failed, more->failed);
     if (sure || note.crashes < more->crashes)
         note.crashes = sure ? sum(note.crashes, more->crashes) : more->crashes;
@@ -210,6 +210,7 @@ void flight_notes_load(struct flight_notes *n, const struct flight_note *more, b
         note.reason = more->reason ? more->reason : note.reason;
         note.report = more->report ? more->report : note.report;
     }
+    count(&n->suspects, flight_note_is_suspect(&note) - was_suspect);
     write_note(note_at(n, number), &note);
 }
 

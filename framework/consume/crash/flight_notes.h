@@ -33,7 +33,7 @@ struct flight_notes {
     uint32_t source;
 
     _Atomic uint32_t awaited;
-    _Atomic uint32_t suspects; /* awaited or at hand, with crashes */
+    _Atomic uint32_t suspects; /* awaited or at hand; see flight_note_is_suspect() */
 };
 
 /** Empty. WARREN_OK or WARREN_ENOMEM. */
@@ -92,7 +92,7 @@ uint32_t flight_notes_count(struct flight_notes *notes);
 /** How long it is kept if its message does not come. */
 static inline int64_t flight_note_kept_ms(const struct flight_note *note)
 {
-    return note->reason == FLIGHT_FALL ? FLIGHT_FALL_KEPT_MS : FLIGHT_NOTE_KEPT_MS;
+    return flight_note_reason(note) == FLIGHT_FALL ? FLIGHT_FALL_KEPT_MS : FLIGHT_NOTE_KEPT_MS;
 }
 
 /** Is @note as it was written? */

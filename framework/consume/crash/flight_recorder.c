@@ -156,6 +156,7 @@ struct flight_worker *flight_take(struct flight *f, const char *queue, const cha
     w->flight = f;
     w->slot = slot;
     w->lost = lost;
+    w->next_member = NULL;
     atomic_store(&w->hard_ms, INT64_MAX);
     strncpy(slot->queue, queue, sizeof slot->queue - 1);
     strncpy(slot->handler, handler, sizeof slot->handler - 1);
@@ -166,10 +167,26 @@ struct flight_worker *flight_take(struct flight *f, const char *queue, const cha
     return w;
 }
 
+struct flight_worker *flight_take_member(struct flight_worker *w)
+{
+    struct flight_worker *last = w;
+    struct flight_worker *member =
+        flight_take(w->flight, w->slot->queue, w->slot->handler, false, w->lost);
+
+    while (last->next_member)
+        last = last->next_member;
+    last->next_member = member;
+    return member;
+}
+
 void flight_give_back(struct flight_worker *w)
 {
-    if (w)
+    while (w) {
+        struct flight_worker *next = w->next_member;
+
         atomic_store(&w->taken, false);
+        w = next;
+    }
 }
 
 /* ---- a worker thread ---- */
@@ -190,29 +207,44 @@ static void note_alone(struct flight *f, const struct flight_slot *slot)
     atomic_store(&f->file.head->alone_begun, flight_begun(f) + 1);
 }
 
-void flight_begin(struct flight_worker *w, const struct delivery *delivery,
-                  const struct identity *message, struct warren_bytes message_id, bool alone,
-                  uint32_t failed, uint32_t crashes)
+static void begin(struct flight_worker *w, const struct flight_batch_item *item, bool alone,
+                  uint8_t level)
 {
     struct flight_slot *slot = w->slot;
     uint64_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
     uint64_t step = slot->ahead ? 0 : FLIGHT_STATE_STEP;
 
-    w->delivery = delivery;
-    __atomic_store_n(&slot->message.low, message->low, __ATOMIC_RELAXED);
-    __atomic_store_n(&slot->message.high, message->high, __ATOMIC_RELAXED);
-    slot->failed = failed;
-    slot->crashes = crashes;
+    w->delivery = item->delivery;
+    __atomic_store_n(&slot->message.low, item->message.low, __ATOMIC_RELAXED);
+    __atomic_store_n(&slot->message.high, item->message.high, __ATOMIC_RELAXED);
+    slot->failed = item->failed;
+    slot->crashes = item->crashes;
     slot->alone = alone;
+    slot->level = level;
     if (alone)
         note_alone(w->flight, slot);
-    slot->id_len = (uint8_t)message_id.len; /* a short string */
-    memcpy(slot->message_id, message_id.data, message_id.len);
-    slot->message_id[message_id.len] = '\0';
+    slot->id_len = (uint8_t)item->message_id.len; /* a short string */
+    memcpy(slot->message_id, item->message_id.data, item->message_id.len);
+    slot->message_id[item->message_id.len] = '\0';
     atomic_store_explicit(&slot->state, (state & ~FLIGHT_STATE_MASK) + step + FLIGHT_RUNNING,
                           memory_order_release);
     if (alone)
         flight_file_sync(&w->flight->file);
+}
+
+void flight_begin(struct flight_worker *w, const struct delivery *delivery,
+                  const struct identity *message, struct warren_bytes message_id, bool alone,
+                  uint32_t failed, uint32_t crashes)
+{
+    const struct flight_batch_item item = {delivery, *message, message_id, failed, crashes};
+
+    begin(w, &item, alone, 0);
+}
+
+void flight_begin_member(struct flight_worker *w, const struct flight_batch_item *item,
+                         uint8_t level)
+{
+    begin(w, item, false, level);
 }
 
 /* Its state is written last, so what was read belongs to it if it is the same afterwards. */
@@ -244,8 +276,12 @@ bool flight_end(struct flight_worker *w)
 
     if (atomic_load_explicit(&w->hard_ms, memory_order_relaxed) != INT64_MAX)
         atomic_store_explicit(&w->hard_ms, INT64_MAX, memory_order_relaxed);
-    return (state & FLIGHT_STATE_MASK) == FLIGHT_RUNNING &&
-           atomic_compare_exchange_strong(&w->slot->state, &state, state - FLIGHT_RUNNING);
+    if ((state & FLIGHT_STATE_MASK) != FLIGHT_RUNNING ||
+        !atomic_compare_exchange_strong(&w->slot->state, &state, state - FLIGHT_RUNNING))
+        return false;
+    for (struct flight_worker *m = w->next_member; m && flight_is_up(m); m = m->next_member)
+        atomic_fetch_sub(&m->slot->state, FLIGHT_RUNNING); /* from now on nobody else's */
+    return true;
 }
 
 void flight_limit(struct flight_worker *w, int64_t until_ms, int64_t limit_ms)

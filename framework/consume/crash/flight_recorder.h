@@ -63,6 +63,8 @@ struct flight_worker {
     atomic_uint step; /* of the fault that is being reported; see fault.c */
     uint32_t call_count;
     void *calls[BACKTRACE_CALLS];
+    /* Slots for the other messages of a batch, one each; more may come while it runs. */
+    _Atomic(struct flight_worker *) next_member;
 };
 
 /** Of the recorder's numbers, when somebody reads. */
@@ -118,6 +120,11 @@ uint32_t flight_room(const struct flight *flight);
 /** Hand out a slot, of a worker thread, or with @ahead of the loop. NULL: there is none. */
 struct flight_worker *flight_take(struct flight *flight, const char *queue, const char *handler,
                                   bool ahead, _Atomic uint32_t *lost);
+/**
+ * Another slot for worker thread @worker, for the next message of a batch. It is the last of its
+ * members, and given back with it. NULL: there is none.
+ */
+struct flight_worker *flight_take_member(struct flight_worker *worker);
 /** Its thread has ended. NULL is fine. Thread: any, while nobody takes one. */
 void flight_give_back(struct flight_worker *worker);
 
@@ -130,6 +137,20 @@ void flight_give_back(struct flight_worker *worker);
 void flight_begin(struct flight_worker *worker, const struct delivery *delivery,
                   const struct identity *message, struct warren_bytes message_id, bool alone,
                   uint32_t failed, uint32_t crashes);
+/** A message of a batch. */
+struct flight_batch_item {
+    const struct delivery *delivery;
+    struct identity message;
+    struct warren_bytes message_id;
+    uint32_t failed;
+    uint32_t crashes;
+};
+/**
+ * The same for each message of a batch of that @level: of the members of a worker from the first
+ * one on, then of the worker itself. flight_end() of the worker ends all of them.
+ */
+void flight_begin_member(struct flight_worker *member, const struct flight_batch_item *item,
+                         uint8_t level);
 /** The handler has returned. @return false: too late, the thread was given up; it must park */
 bool flight_end(struct flight_worker *worker);
 /** Is a handler running, or given up? Async-signal-safe. */

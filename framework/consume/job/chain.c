@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "consume/job/job.h"
+#include "consume/job/job_batch.h"
 
 /* A plugin is C: it may return anything. Checked here, so that no middleware has to. */
 static enum warren_outcome known(struct warren_job *job, enum warren_outcome outcome)
@@ -47,10 +47,18 @@ enum warren_status chain_init(struct chain *chain, const struct chain_member *me
                                            .state = members[i].state,
                                            .place = middleware->before ? stages : 0};
     }
-    *link = (struct warren_link){.call = call_handler, .state = chain};
+    *link = (struct warren_link){.call = handler->handle ? call_handler : job_batch_call,
+                                 .state = chain};
+    chain->last = link;
     chain->handler = handler;
     chain->state = state;
     return WARREN_OK;
+}
+
+void chain_take_batches(struct chain *chain)
+{
+    if (chain->handler->handle_batch)
+        chain->last->call = job_batch_call;
 }
 
 void chain_done(struct chain *chain)

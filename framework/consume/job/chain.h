@@ -14,7 +14,8 @@ struct chain_member {
 };
 
 struct chain {
-    struct warren_link *links; /* the handler's own link is the last one */
+    struct warren_link *links; /* the handler's own link is */
+    struct warren_link *last;
     const struct warren_handler *handler;
     void *state; /* of the handler */
 };
@@ -27,6 +28,8 @@ struct chain {
  */
 enum warren_status chain_init(struct chain *chain, const struct chain_member *members, size_t count,
                               bool late, const struct warren_handler *handler, void *state);
+/** Its handler gets batches, if it takes any: see job_batch.h. Before it runs. */
+void chain_take_batches(struct chain *chain);
 /** A zeroed chain is fine. */
 void chain_done(struct chain *chain);
 

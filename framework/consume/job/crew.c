@@ -1,16 +1,35 @@
 /* crew.c - see crew.h. */
-#include "consume/job/crew.h"
+#include <stdlib.h>
 
+#include "consume/job/crew_private.h"
 #include "consume/job/job_span.h"
 
-static struct warren_job *job_of(const struct crew *crew, uint32_t worker)
+struct warren_job *crew_job(const struct crew *crew, uint32_t worker)
 {
     return roster_at(&crew->jobs, worker);
 }
 
+struct crew_hand *crew_hand(const struct crew *crew, uint32_t worker)
+{
+    return roster_at(&crew->hands, worker);
+}
+
+/* @batch 0, 1: none is needed. */
+static enum warren_status make_hands(struct crew *crew, uint32_t batch)
+{
+    for (uint32_t i = 0; batch > 1 && i < crew->concurrency; i++) {
+        struct crew_hand *hand = crew_hand(crew, i);
+
+        if (!hand && !(hand = crew_hand_new()))
+            return WARREN_ENOMEM;
+        roster_put(&crew->hands, i, hand);
+    }
+    return WARREN_OK;
+}
+
 static enum warren_status make_jobs(struct crew *crew, uint32_t concurrency)
 {
-    if (!roster_reserve(&crew->jobs, concurrency))
+    if (!roster_reserve(&crew->jobs, concurrency) || !roster_reserve(&crew->hands, concurrency))
         return WARREN_ENOMEM;
     while (crew->concurrency < concurrency) {
         struct warren_job *job = job_new(crew->source);
@@ -18,6 +37,7 @@ static enum warren_status make_jobs(struct crew *crew, uint32_t concurrency)
         if (!job)
             return WARREN_ENOMEM;
         job->worker = guard_worker(&crew->guard, crew->concurrency);
+        roster_put(&crew->hands, crew->concurrency, NULL);
         roster_put(&crew->jobs, crew->concurrency++, job);
     }
     return WARREN_OK;
@@ -30,21 +50,28 @@ enum warren_status crew_init(struct crew *crew, const struct job_source *source,
 
     crew->source = source;
     meter_init(&crew->meter, source->queue, source->handler);
-    return status == WARREN_OK ? make_jobs(crew, guard->concurrency) : status;
+    if (status == WARREN_OK)
+        status = make_jobs(crew, guard->concurrency);
+    return status == WARREN_OK ? make_hands(crew, guard->batch) : status;
 }
 
-enum warren_status crew_grow(struct crew *crew, uint32_t concurrency, bool ahead)
+enum warren_status crew_grow(struct crew *crew, uint32_t concurrency, uint32_t batch, bool ahead)
 {
-    enum warren_status status = guard_grow(&crew->guard, concurrency, ahead);
+    enum warren_status status = guard_grow(&crew->guard, concurrency, batch, ahead);
 
-    return status == WARREN_OK ? make_jobs(crew, concurrency) : status;
+    if (status == WARREN_OK)
+        status = make_jobs(crew, concurrency);
+    return status == WARREN_OK ? make_hands(crew, batch) : status;
 }
 
 void crew_done(struct crew *crew)
 {
-    for (uint32_t i = 0; i < crew->concurrency; i++)
-        job_free(job_of(crew, i));
+    for (uint32_t i = 0; i < crew->concurrency; i++) {
+        job_free(crew_job(crew, i));
+        crew_hand_free(crew_hand(crew, i));
+    }
     roster_done(&crew->jobs);
+    roster_done(&crew->hands);
     guard_done(&crew->guard);
     meter_done(&crew->meter);
 }
@@ -67,7 +94,7 @@ static enum warren_outcome refuse(struct warren_job *job)
 bool crew_run(struct crew *crew, uint32_t worker, struct attempt *attempt, int64_t begun_ns)
 {
     const struct edition *edition = attempt->edition;
-    struct warren_job *job = job_of(crew, worker);
+    struct warren_job *job = crew_job(crew, worker);
     enum warren_outcome outcome;
 
     meter_begun(&crew->meter, attempt, begun_ns);
@@ -81,6 +108,11 @@ bool crew_run(struct crew *crew, uint32_t worker, struct attempt *attempt, int64
         outcome = guard_run(&crew->guard, worker, job, &edition->chain);
         job->has_run = true;
     }
+    return crew_end(crew, job, outcome);
+}
+
+bool crew_end(struct crew *crew, struct warren_job *job, enum warren_outcome outcome)
+{
     meter_ended(&crew->meter, job, outcome);
     if (job->traced)
         job_span_end(job, outcome, meter_reason(job, outcome));
@@ -91,38 +123,75 @@ bool crew_run(struct crew *crew, uint32_t worker, struct attempt *attempt, int64
  * after its end take any more. */
 void crew_ran(struct crew *crew, uint32_t worker, int64_t took_ns)
 {
-    struct warren_job *job = job_of(crew, worker);
+    struct warren_job *job = crew_job(crew, worker);
+    struct crew_hand *hand = crew_hand(crew, worker);
+    uint32_t ran = job->has_run;
 
-    if (job->has_run)
-        meter_ran(&crew->meter, took_ns);
+    if (hand) {
+        ran += hand->ran;
+        hand->ran = 0;
+    }
+    for (uint32_t i = 0; i < ran; i++) /* of a batch each has its share */
+        meter_ran(&crew->meter, took_ns / ran);
     job->has_run = false;
+}
+
+/* ---- all jobs ---- */
+
+static void visit_all(const struct crew *crew, void (*call)(struct warren_job *job, void *user),
+                      void *user)
+{
+    for (uint32_t i = 0; i < crew->concurrency; i++) {
+        const struct crew_hand *hand = crew_hand(crew, i);
+
+        call(crew_job(crew, i), user);
+        for (uint32_t k = 0; hand && k < atomic_load(&hand->count); k++)
+            call(roster_at(&hand->jobs, k), user);
+    }
+}
+
+struct overdue {
+    int64_t now_ms;
+    int64_t longest_ms;
+};
+
+static void look_for_overdue(struct warren_job *job, void *user)
+{
+    struct overdue *overdue = user;
+    int64_t limit_ms = atomic_load_explicit(&job->limit_ms, memory_order_relaxed);
+
+    if (limit_ms < overdue->now_ms && overdue->now_ms - limit_ms > overdue->longest_ms)
+        overdue->longest_ms = overdue->now_ms - limit_ms;
 }
 
 int64_t crew_overdue_ms(const struct crew *crew, int64_t now_ms)
 {
-    int64_t longest_ms = 0;
+    struct overdue overdue = {now_ms, 0};
 
-    for (uint32_t i = 0; i < crew->concurrency; i++) {
-        int64_t limit_ms = atomic_load_explicit(&job_of(crew, i)->limit_ms, memory_order_relaxed);
+    visit_all(crew, look_for_overdue, &overdue);
+    return overdue.longest_ms;
+}
 
-        if (limit_ms < now_ms && now_ms - limit_ms > longest_ms)
-            longest_ms = now_ms - limit_ms;
-    }
-    return longest_ms;
+static void give_back_lost(struct warren_job *job, void *user)
+{
+    const struct crew *crew = user;
+
+    if (job->worker && flight_is_lost(job->worker))
+        semaphores_lose(crew->source->semaphores, &job->hold);
 }
 
 void crew_give_back_lost(struct crew *crew)
 {
-    for (uint32_t i = 0; i < crew->concurrency; i++) {
-        struct warren_job *job = job_of(crew, i);
+    visit_all(crew, give_back_lost, crew);
+}
 
-        if (job->worker && flight_is_lost(job->worker))
-            semaphores_lose(crew->source->semaphores, &job->hold);
-    }
+static void deadline_moved(struct warren_job *job, void *user)
+{
+    (void)user;
+    job_deadline_moved(job);
 }
 
 void crew_deadline_moved(struct crew *crew)
 {
-    for (uint32_t i = 0; i < crew->concurrency; i++)
-        job_deadline_moved(job_of(crew, i));
+    visit_all(crew, deadline_moved, NULL);
 }

@@ -7,6 +7,8 @@ enum warren_status edition_init(struct edition *edition, const struct chain_memb
 {
     enum warren_status status = chain_init(&edition->chain, members, count, false, handler, state);
 
+    if (status == WARREN_OK && edition->batch.size > 0)
+        chain_take_batches(&edition->chain);
     return status == WARREN_OK ? returned_publish_init(&edition->returned_publish, members, count)
                                : status;
 }

@@ -7,6 +7,7 @@
 #define WARREN_CONSUME_EDITION_H
 
 #include "base/weights.h"
+#include "consume/attempt/gather.h"
 #include "consume/job/chain.h"
 #include "consume/relay/relay.h"
 
@@ -17,10 +18,11 @@ struct edition {
     bool has_relay;             /* else nothing can be published in a delivery's place */
     struct weights_want *wants; /* of semaphores, while a message is handled; owned, may be NULL */
     size_t want_count;
+    struct gather_plan batch;
 };
 
 /**
- * @edition  zeroed but for its relay; must stay where it is
+ * @edition  zeroed but for its relay and batch; must stay where it is
  * @members  all middlewares, outermost first
  * @return   WARREN_OK; as chain_init(): edition_done() in any case
  */

@@ -8,6 +8,9 @@
  *
  * A delivery that came again while a handler still has the one before waits for that one's end: it
  * is looked at every GUARD_AGAIN_MS.
+ * A batch runs as one message does, but for those of it that are suspected: who was in a batch that
+ * crashed runs in one of half the size, and so on, until the one that did it is alone, and then is
+ * as any other that crashed.
  * Where a plugin looks at messages on the event loop, the guard watches that, too; who has too many
  * crashes is not shown to it.
  * Thread: a worker's for guard_run(), the loop's for the rest. Owner: struct subscription embeds
@@ -28,7 +31,8 @@ struct guard_options {
     const char *queue;
     const char *handler;
     uint32_t concurrency;
-    bool ahead; /* guard_shows() will be called */
+    uint32_t batch; /* messages that a worker may have at once; 0 is 1 */
+    bool ahead;     /* guard_shows() will be called */
     /** Wait until the broker knows of every ack so far. On a worker's thread. May be NULL. */
     void (*wait_for_acks)(void *user);
     void *user;
@@ -46,9 +50,10 @@ struct guard {
 /** What @options refer to is borrowed. WARREN_OK; WARREN_ENOMEM; WARREN_EFULL: the recorder has no
  * more slots */
 enum warren_status guard_init(struct guard *guard, const struct guard_options *options);
-/** More worker threads, or the loop's. As guard_init(); on failure nothing has changed. Thread:
- * that of flight_take(). */
-enum warren_status guard_grow(struct guard *guard, uint32_t concurrency, bool ahead);
+/** More worker threads, larger batches, or the loop's slot. As guard_init(); on failure nothing has
+ * changed. Thread: that of flight_take(). */
+enum warren_status guard_grow(struct guard *guard, uint32_t concurrency, uint32_t batch,
+                              bool ahead);
 /** Give the slots back: no worker runs, and the recorder is open. Thread: as flight_give_back(). */
 void guard_give_back(struct guard *guard);
 /** A zeroed one is fine. */
@@ -77,6 +82,37 @@ bool guard_suspects(struct guard *guard, struct attempt *attempt);
  */
 enum warren_outcome guard_run(struct guard *guard, uint32_t index, struct warren_job *job,
                               const struct chain *chain);
+
+/* ---- batches ---- */
+
+/** Who a message of a batch may run with. */
+enum guard_company {
+    GUARD_ANYBODY,
+    GUARD_FEW,   /* guard_message.most of its kind: it was in a batch that crashed */
+    GUARD_NOBODY /* guard_run() has more to say of it */
+};
+
+/** One that is to run in a batch. */
+struct guard_message {
+    struct attempt *attempt;
+    struct flight_batch_item item;
+    uint32_t most; /* of GUARD_FEW */
+};
+
+/** Look at @message->attempt, and fill in the rest. Thread: a worker's, as the next one. */
+enum guard_company guard_look(struct guard *guard, struct guard_message *message);
+
+/** How many messages worker thread @index can run together. */
+uint32_t guard_batch_max(const struct guard *guard, uint32_t index);
+
+/**
+ * As guard_run() for the @count messages of @batch, whose jobs have begun; 2 at least, and not more
+ * than guard_batch_max(). Each answer is in its job.
+ *
+ * @few  they are GUARD_FEW: nothing else of the process runs meanwhile
+ */
+void guard_run_batch(struct guard *guard, uint32_t index, const struct guard_message *messages,
+                     uint32_t count, bool few, struct warren_batch *batch);
 
 /**
  * The job of worker thread @index has ended, too: what it leaves has shown what it is worth. To be

@@ -100,6 +100,8 @@ struct warren_job {
     int64_t retry_delay_ms;   /* asked for; -1: nothing */
     int64_t hold_max_ms;      /* a longer delay is not waited for here */
     bool has_run;             /* an attempt whose time is not counted yet */
+    /* Of its chain, if that ran in a batch. */
+    enum warren_outcome answer;
 
     /* From here to `properties`: all zero when an attempt begins. */
     struct settlement *settlement; /* NULL until the job publishes */
@@ -110,9 +112,17 @@ struct warren_job {
     job_reply_fn *on_reply; /* NULL: nobody asks */
     void *on_reply_user;
     job_transaction_fn *give_transaction; /* NULL: there is none to be had */
+    job_leave_fn *leave_transaction;
     void *transaction_user;
     struct warren_outbox *outbox; /* of the transaction; NULL: what is published cannot be part */
     struct group_owner groups;
+    struct warren_batch *batch; /* that it is in; NULL: none. See job_batch.h, also for these: */
+    const struct warren_group *groups_before; /* the handler */
+    enum warren_outcome batch_outcome;        /* its own, if it has one; and in the end */
+    uint32_t batched;                         /* messages that the handler has got with it */
+    bool has_outcome;
+    bool joined;         /* its chain has come to the handler */
+    bool parted;         /* the handler is done with it */
     const char *untaken; /* what the publisher did not take, for no fault of the message; NULL:
                             nothing. In the arena */
     const char *signal;  /* that ended the attempt; NULL: none. In the arena */

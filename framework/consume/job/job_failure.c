@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "consume/job/job.h"
+#include "consume/job/job_batch.h"
 #include "consume/job/job_group.h"
 
 /* ---- memory and error of a job ---- */
@@ -163,6 +163,8 @@ void warren_panic(struct warren_job *job, const char *format, ...)
     va_end(arguments);
     if (!recovery)
         die(job);
+    if (job_batch_is_running(job))
+        job_batch_panic(job);
     if (job->groups.first) /* they may use what is on the stack that goes */
         job_groups_drop(job);
     job->recovery = recovery->outer;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "amqp/wire/property_spans.h"
+#include "consume/job/job_batch.h"
 #include "consume/relay/relay.h"
 
 struct tracer *job_tracer(const struct warren_job *job)
@@ -114,6 +115,17 @@ static void put_outcome(struct span *span, const struct warren_job *job,
     span_put_text(span, SPAN_ERROR, job->error);
 }
 
+/* Spans of one batch are of different traces: each of the others links to the first one. */
+static void link_batch(struct span *span, const struct warren_job *job)
+{
+    const struct warren_batch *batch = job->batch;
+
+    span->batch = job->batched;
+    if (batch && batch->has_first &&
+        strcmp(batch->first.parent_id, job->attempt->trace->self.parent_id) != 0)
+        span_link(span, &batch->first);
+}
+
 void job_span_end(struct warren_job *job, enum warren_outcome outcome, const char *why)
 {
     struct attempt_trace *trace = job->attempt->trace;
@@ -134,6 +146,7 @@ void job_span_end(struct warren_job *job, enum warren_outcome outcome, const cha
     put_outcome(span, job, outcome, why);
     if (job->has_earlier)
         span_link(span, &job->earlier);
+    link_batch(span, job);
     span->attempt = trace->attempt;
     span->begin_ns = job->begun_ns;
     span->end_ns = trace->ended_ns;

@@ -5,7 +5,7 @@
 
 #include "base/forked.h"
 #include "base/middleware_own.h"
-#include "consume/job/job.h"
+#include "consume/job/job_batch.h"
 
 void job_on_reply(struct warren_job *job, job_reply_fn *on_reply, void *user)
 {
@@ -13,9 +13,11 @@ void job_on_reply(struct warren_job *job, job_reply_fn *on_reply, void *user)
     job->on_reply_user = user;
 }
 
-void job_on_transaction(struct warren_job *job, job_transaction_fn *give, void *user)
+void job_on_transaction(struct warren_job *job, job_transaction_fn *give, job_leave_fn *leave,
+                        void *user)
 {
     job->give_transaction = give;
+    job->leave_transaction = leave;
     job->transaction_user = user;
     if (give)
         return;
@@ -44,6 +46,8 @@ struct sqlite3 *warren_job_sqlite(struct warren_job *job)
         warren_job_fail(job, "the handler published before it asked for its transaction");
         return NULL;
     }
+    if (job->batch && !job_batch_writes(job))
+        return NULL;
     transaction = job->give_transaction(job, job->transaction_user);
     job->in_transaction = transaction != NULL;
     return transaction;

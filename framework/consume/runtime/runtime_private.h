@@ -11,6 +11,7 @@
 #include "base/counter.h"
 #include "base/flap.h"
 #include "base/metrics.h"
+#include "consume/attempt/gather.h"
 #include "consume/job/crew.h"
 #include "consume/relay/relay.h"
 #include "consume/runtime/admission.h"
@@ -281,6 +282,8 @@ struct subscription_metrics {
     struct warren_series *retries_held_max;
     struct warren_series *retries_full;
     struct warren_series *copies_owed;
+    struct warren_series *batches[GATHER_CLOSED];
+    struct warren_series *batch_messages;
 };
 
 /* What look.c remembers from one look to the next. */
@@ -306,6 +309,18 @@ struct subscription_uses {
     atomic_uint out;           /* attempts that have weights */
 };
 
+/* See subscription_batch.c. */
+struct subscription_gather {
+    struct gather gather;
+    struct loop_timer due;
+    int64_t due_ms;    /* when it is armed for; INT64_MAX: it is not */
+    atomic_uint out;   /* batches that are closed, and not done */
+    atomic_bool waits; /* the open one waits for a worker that is free */
+    /* Read by any thread: see base/counter.h. */
+    _Atomic uint64_t closed[GATHER_CLOSED];
+    _Atomic uint64_t messages; /* in these */
+};
+
 struct subscription {
     struct runtime *runtime;
     struct consumer *consumer;
@@ -326,6 +341,7 @@ struct subscription {
     struct subscription_fair *fair;   /* NULL: none */
     struct subscription_lane *lane;   /* NULL: it has no lanes */
     struct admission admission;       /* of this generation alone */
+    struct subscription_gather gather;
     struct subscription_uses uses;
     struct delay
         owed; /* what waits for a copy, by when it is tried next; of this generation alone */
@@ -360,6 +376,12 @@ struct subscription {
     atomic_bool consuming;
 };
 
+/* Those that are ahead of the runner, with all that looks at them behind them. */
+static inline uint32_t subscription_gathered(const struct subscription *s)
+{
+    return s->gather.gather.open.count + s->uses.waiting.count;
+}
+
 static inline int64_t subscription_now_ms(const struct subscription *s)
 {
     return clock_now_ms(s->source.clock);
@@ -381,7 +403,7 @@ static inline void subscription_note_held(struct subscription *s)
 {
     atomic_store_explicit(&s->copies_owed, s->owed.count, memory_order_relaxed);
     atomic_store_explicit(&s->held,
-                          admission_count(&s->admission) + s->uses.waiting.count + s->owed.count +
+                          admission_count(&s->admission) + subscription_gathered(s) + s->owed.count +
                               subscription_ahead(s),
                           memory_order_relaxed);
 }
@@ -472,11 +494,28 @@ void subscription_take_owed(struct subscription *subscription, struct batch *bat
 /** The timer: a copy is due. @arg: the subscription. */
 void subscription_copy_due(void *arg);
 
+/* ---- subscription_batch.c ---- */
+
+/** Of `batch:`; 0: none, or the handler takes none. In subscription_edition.c. */
+uint32_t subscription_batch_size(const struct runtime_subscription *what);
+/** Those of @batch, which the stages let through, go to the workers, or are gathered. */
+void subscription_to_workers(struct subscription *subscription, struct batch *batch);
+/** Those that are gathered: close the batch if it is time. */
+void subscription_gather_look(struct subscription *subscription);
+/** The timer: the first one has waited. @arg: the subscription. */
+void subscription_gather_due(void *arg);
+/** A batch is done, or will not be run as such. Thread: any. */
+void subscription_batch_done(struct subscription *subscription);
+/** @attempt comes back from the runner, and none has run it. Thread: the loop's. */
+void subscription_unbatch(struct subscription *subscription, struct attempt *attempt);
+/** Append all that are gathered to @batch. */
+void subscription_take_gathered(struct subscription *subscription, struct batch *batch);
+
 /* ---- subscription_uses.c ---- */
 
 void subscription_uses_init(struct subscription *subscription);
-/** Those of @batch, which the stages let through, go to the workers, or wait for semaphores. */
-void subscription_to_workers(struct subscription *subscription, struct batch *batch);
+/** Those of @batch go to the runner, or wait for semaphores. */
+void subscription_to_runner(struct subscription *subscription, struct batch *batch);
 /** Those that wait: as many as may go now. */
 void subscription_weigh(struct subscription *subscription);
 /** @attempt was not run, or has: what it still has of semaphores is given back. Harmless to
@@ -484,7 +523,8 @@ void subscription_weigh(struct subscription *subscription);
 void subscription_unweigh(struct subscription *subscription, struct attempt *attempt);
 /** Of job_source. Thread: a worker's. */
 void subscription_unweighed(void *user);
-/** Append all that wait for semaphores to @batch, all of which has none from now on. */
+/** Append all that wait for semaphores to @batch, all of which has none from now on, and is in no
+ * batches. */
 void subscription_take_uses(struct subscription *subscription, struct batch *batch);
 
 /* ---- subscription_pool.h ---- */

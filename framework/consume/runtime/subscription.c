@@ -37,6 +37,26 @@ static bool run(void *user, uint32_t worker, struct attempt *attempt, int64_t be
     return settled;
 }
 
+/* Of a batch: before the rest of it, for what runs alone waits until all others are settled. */
+static void ended(void *user, struct attempt *attempt, bool settled)
+{
+    struct subscription *s = user;
+
+    if (settled && stages_leave(&edition_of(attempt)->stages, attempt))
+        runner_settled(s->runner, attempt);
+}
+
+static void run_batch(void *user, uint32_t worker, struct batch *batch, int64_t begun_ns)
+{
+    struct subscription *s = user;
+
+    if (batch->first->delivery.generation == consumer_generation(s->consumer))
+        crew_run_batch(&s->crew, worker, batch, begun_ns, ended, s);
+    for (struct attempt *attempt = batch->first; attempt; attempt = attempt->next)
+        attempt->outcome = WARREN_REQUEUE; /* as the runner does with single ones */
+    subscription_batch_done(s);
+}
+
 static void ran(void *user, uint32_t worker, int64_t took_ns)
 {
     struct subscription *s = user;
@@ -87,6 +107,7 @@ static void wake_loop(void *user)
 
 static const struct runner_calls runner_calls = {
     .run = run,
+    .run_batch = run_batch,
     .ran = ran,
     .generation = generation,
     .loop_rests = loop_rests,
@@ -265,7 +286,7 @@ static enum warren_status make_admission(struct subscription *s,
     enum warren_status status;
 
     subscription_places(what, &delayed_max, &held_max);
-    s->admit_ms = INT64_MAX;
+    s->admit_ms = s->gather.due_ms = INT64_MAX;
     random_init(&s->random, s->source.seed);
     status = admission_init(&s->admission, what->middlewares, what->middleware_count, delayed_max,
                             held_max);
@@ -275,6 +296,8 @@ static enum warren_status make_admission(struct subscription *s,
         status = loop_timer_init(&s->owe, loop, subscription_copy_due, s);
     if (status == WARREN_OK)
         status = subscription_leave_init(s);
+    if (status == WARREN_OK)
+        status = loop_timer_init(&s->gather.due, loop, subscription_gather_due, s);
     return status == WARREN_OK ? loop_timer_init(&s->admit, loop, subscription_admit, s) : status;
 }
 
@@ -299,6 +322,7 @@ static enum warren_status make_parts(struct subscription *s,
                                   .queue = what->queue,
                                   .handler = what->handler_name,
                                   .concurrency = subscription_workers(what),
+                                  .batch = subscription_batch_size(what),
                                   .wait_for_acks = wait_for_acks,
                                   .user = s};
     enum warren_status status = make_admission(s, what);
@@ -398,7 +422,8 @@ void subscription_end(struct subscription *s)
     loop_timer_done(&s->admit);
     loop_timer_done(&s->owe);
     loop_timer_done(&s->leave.pause);
-    s->admit = s->owe = s->leave.pause = (struct loop_timer){0};
+    loop_timer_done(&s->gather.due);
+    s->admit = s->owe = s->leave.pause = s->gather.due = (struct loop_timer){0};
     admission_done(&s->admission);
     delay_done(&s->owed);
     subscription_order_free(s);

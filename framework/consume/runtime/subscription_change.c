@@ -36,7 +36,8 @@ enum warren_status subscription_change_prepare(struct subscription_change *chang
     if (status == WARREN_OK)
         status = delay_reserve(&s->owed, held_max);
     if (status == WARREN_OK)
-        status = crew_grow(&s->crew, subscription_workers(what), ahead);
+        status =
+            crew_grow(&s->crew, subscription_workers(what), subscription_batch_size(what), ahead);
     if (status == WARREN_EFULL)
         return error_set(error, status, "queue %s: " SUBSCRIPTION_NO_SLOTS, s->source.queue);
     if (status != WARREN_OK)
@@ -77,6 +78,7 @@ static void change_edition(struct subscription_change *change)
 
     runner_take_queued(s->runner, &change->queued);
     subscription_take_uses(s, &change->queued);
+    subscription_take_gathered(s, &change->queued);
     s->edition = e;
     list_push(&s->editions, &e->link);
     if (before->users == 0)

@@ -115,6 +115,7 @@ void subscription_leave(struct subscription *s)
     atomic_store(&s->consuming, false);
     runner_take_queued(s->runner, &s->arrived);
     subscription_take_uses(s, &s->arrived);
+    subscription_take_gathered(s, &s->arrived);
     admission_take_all(&s->admission, &s->arrived);
     give_up_stages(s);
     subscription_take_owed(s, &s->arrived);

@@ -33,6 +33,20 @@ static void make_relay(struct subscription *s, const struct runtime_subscription
         relay->host[0] = '\0';
 }
 
+uint32_t subscription_batch_size(const struct runtime_subscription *what)
+{
+    return what->batch && what->handler->handle_batch ? (uint32_t)what->batch->size : 0;
+}
+
+static struct gather_plan batch_of(const struct runtime_subscription *what)
+{
+    uint32_t size = subscription_batch_size(what);
+
+    if (size == 0)
+        return (struct gather_plan){.size = 0};
+    return (struct gather_plan){size, (uint32_t)what->batch->wait_ms, (size_t)what->batch->bytes};
+}
+
 enum warren_status subscription_edition_new(struct subscription *s,
                                             const struct runtime_subscription *what,
                                             const struct stages_calls *calls,
@@ -47,6 +61,7 @@ enum warren_status subscription_edition_new(struct subscription *s,
     e->token = what->token;
     list_init(&e->link);
     make_relay(s, what, &e->edition);
+    e->edition.batch = batch_of(what);
     e->gates = admission_gates(what->middlewares, what->middleware_count, &e->gate_count);
     status = e->gates ? edition_init(&e->edition, what->middlewares, what->middleware_count,
                                      what->handler, what->state)

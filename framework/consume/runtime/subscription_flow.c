@@ -219,7 +219,7 @@ void subscription_drop_stale(struct subscription *s)
 {
     struct batch older = {NULL, NULL, 0};
 
-    if (admission_count(&s->admission) + s->uses.waiting.count + s->owed.count +
+    if (admission_count(&s->admission) + subscription_gathered(s) + s->owed.count +
                 subscription_ahead(s) ==
             0 ||
         s->generation == consumer_generation(s->consumer))
@@ -228,6 +228,7 @@ void subscription_drop_stale(struct subscription *s)
     subscription_turn_take(s, &older);
     admission_take_all(&s->admission, &older);
     subscription_take_uses(s, &older);
+    subscription_take_gathered(s, &older);
     subscription_take_owed(s, &older);
     subscription_watch(s);
     subscription_settle_as(s, &older, WARREN_REQUEUE);
@@ -241,6 +242,7 @@ static void enter_generation(struct subscription *s, uint32_t generation)
 
     runner_take_queued(s->runner, &older);
     subscription_take_uses(s, &older);
+    subscription_take_gathered(s, &older);
     subscription_settle_as(s, &older, WARREN_REQUEUE);
     s->generation = generation;
 }
@@ -377,6 +379,8 @@ uint32_t subscription_collect(struct subscription *s)
     }
     subscription_let_go(s);
     subscription_turns(s);
+    if (s->gather.gather.open.count > 0 && !s->draining)
+        subscription_gather_look(s);
     if (s->uses.waiting.count > 0 && !s->draining)
         subscription_weigh(s);
     return settled;
@@ -403,16 +407,19 @@ uint32_t subscription_lost(const struct subscription *s)
 uint32_t subscription_at_work(const struct subscription *s)
 {
     return subscription_in_flight(s) - s->arrived.count - admission_count(&s->admission) -
-           s->uses.waiting.count - s->owed.count - subscription_ahead(s);
+           subscription_gathered(s) - s->owed.count - subscription_ahead(s);
 }
 
 uint32_t subscription_begun(const struct subscription *s)
 {
+    /* First: what a worker takes from the queue meanwhile is counted too often, never too rarely.
+     */
+    uint32_t more = atomic_load(&s->crew.more);
     uint32_t running;
     uint32_t queued;
 
     runner_load(s->runner, &running, &queued);
-    return subscription_at_work(s) - subscription_waiting(s) - queued;
+    return subscription_at_work(s) - subscription_waiting(s) - queued - more;
 }
 
 uint32_t subscription_unsent(const struct subscription *s)

@@ -1,6 +1,7 @@
 /* subscription_metrics.c - what a subscription has counted, as series, when somebody reads. */
 #include "consume/runtime/runtime_private.h"
 
+static const char *const closed[GATHER_CLOSED] = {"size", "bytes", "wait"};
 static const char *const states[SUBSCRIPTION_STATES] = {"running", "queued", "held"};
 
 void subscription_metrics_init(struct subscription *s)
@@ -35,6 +36,9 @@ void subscription_metrics_init(struct subscription *s)
     m->retries_held_max = metric_series(METRIC_RETRIES_MAX_HELD, queue, handler);
     m->retries_full = metric_series(METRIC_RETRIES_FULL, queue, handler);
     m->copies_owed = metric_series(METRIC_COPIES_OWED, queue, handler);
+    for (int i = 0; i < GATHER_CLOSED; i++)
+        m->batches[i] = metric_series(METRIC_BATCHES, queue, handler, closed[i]);
+    m->batch_messages = metric_series(METRIC_BATCH_MESSAGES, queue, handler);
 }
 
 void subscription_metrics_done(struct subscription *s)
@@ -94,6 +98,9 @@ void subscription_metrics_put(struct subscription *s)
     metric_put(m->consuming, stats.consuming ? 1 : 0);
     put_consumer(s);
     put_held(s);
+    for (int i = 0; i < GATHER_CLOSED; i++)
+        metric_put(m->batches[i], (double)counter_get(&s->gather.closed[i]));
+    metric_put(m->batch_messages, (double)counter_get(&s->gather.messages));
     subscription_order_put(s);
     subscription_pool_put(s);
     subscription_fair_put(s);

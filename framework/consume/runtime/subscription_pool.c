@@ -78,7 +78,8 @@ static void tell_refused(struct subscription *s, const struct warren_error *erro
 /* ---- one of them ---- */
 
 /* What no worker is there for waits for one; or would, if it had one, for semaphores. And so does
- * what waits for its turn, if that has come for somebody. */
+ * what waits for its turn, if that has come for somebody; and what is not yet a whole batch, and
+ * has waited for the rest. */
 static uint32_t perhaps_waiting(struct subscription *s)
 {
     const struct subscription_uses *u = &s->uses;
@@ -86,6 +87,8 @@ static uint32_t perhaps_waiting(struct subscription *s)
 
     if (subscription_turn_waiting(s) > 0 && subscription_turn_ready(s))
         waiting += subscription_turn_waiting(s);
+    if (atomic_load(&s->gather.waits))
+        waiting += s->gather.gather.open.count;
     return waiting;
 }
 
@@ -123,6 +126,8 @@ static void resize(struct subscription *s, uint32_t size)
     if (s->uses.waiting.count > 0)
         subscription_weigh(s);
     subscription_turns(s);
+    if (atomic_load(&s->gather.waits))
+        subscription_gather_due(s);
 }
 
 /* What has weights of semaphores is not to wait for a thread. */

@@ -63,17 +63,19 @@ static bool has_weights(struct subscription *s)
     return !u->stands;
 }
 
+/* A batch has the weights of one message. */
 static void let_go(struct subscription *s, struct batch *go)
 {
     const struct edition *edition = &s->edition->edition;
-    struct attempt *attempt = batch_pop(&s->uses.waiting);
+    struct attempt *attempt = s->uses.waiting.first;
+    uint32_t messages = attempt->together > 1 ? attempt->together : 1;
 
     attempt->weighs = WEIGHS_ALL;
     atomic_fetch_add(&s->uses.out, 1);
-    semaphores_note(semaphores_of(s), edition->wants, edition->want_count, -1);
+    semaphores_note(semaphores_of(s), edition->wants, edition->want_count, -(int)messages);
     semaphores_waited(semaphores_of(s), edition->wants, edition->want_count,
                       clock_now_ns(s->source.clock) - attempt->in_line_ns);
-    batch_add(go, attempt);
+    batch_move(go, &s->uses.waiting, messages);
 }
 
 void subscription_weigh(struct subscription *s)
@@ -91,7 +93,7 @@ void subscription_weigh(struct subscription *s)
     runtime_keep_looking(s->runtime);
 }
 
-void subscription_to_workers(struct subscription *s, struct batch *batch)
+void subscription_to_runner(struct subscription *s, struct batch *batch)
 {
     const struct edition *edition = &s->edition->edition;
 
@@ -139,7 +141,9 @@ void subscription_take_uses(struct subscription *s, struct batch *batch)
         semaphores_note(semaphores_of(s), edition->wants, edition->want_count,
                         -(int)u->waiting.count);
     batch_splice(batch, &u->waiting);
-    for (struct attempt *attempt = batch->first; attempt; attempt = attempt->next)
+    for (struct attempt *attempt = batch->first; attempt; attempt = attempt->next) {
         subscription_unweigh(s, attempt);
+        subscription_unbatch(s, attempt);
+    }
     note_waiting(s);
 }

@@ -36,6 +36,13 @@ struct runner_calls {
      * @return    true: it is settled; false: runner_settled() will be called for it
      */
     bool (*run)(void *user, uint32_t worker, struct attempt *attempt, int64_t begun_ns);
+    /**
+     * The same for a batch, which was pushed as such (attempt->together): also of an older channel.
+     *
+     * @batch  all of it; in the end those that are settled, and were not given back by
+     *         runner_settled()
+     */
+    void (*run_batch)(void *user, uint32_t worker, struct batch *batch, int64_t begun_ns);
     /** What that took, with handing the attempt on. On the same worker, after it. May be
      * NULL. */
     void (*ran)(void *user, uint32_t worker, int64_t took_ns);
@@ -62,7 +69,8 @@ struct runner_seen {
 
 /** What a runner is. Thread of each: the loop's, unless it says otherwise. */
 struct runner_ops {
-    /** Queue all of @batch, which is not empty. */
+    /** Queue all of @batch, which is not empty. An attempt that is the first of several that go
+     * together has their number in `together`: they stand behind it, and one worker gets them. */
     void (*push)(struct runner *runner, struct batch *batch);
     /**
      * The guard against stragglers: see to it that what was queued at the last look is begun.

@@ -149,6 +149,21 @@ static void set_at_work(struct worker *w, bool at_work)
     w->at_work = at_work;
 }
 
+/* Under the lock: the worker has @attempt, which was the first of the queue; NULL: nothing. */
+static void take(struct worker *w, struct attempt *attempt)
+{
+    struct threads *t = w->threads;
+    uint32_t messages = attempt && attempt->together > 1 ? attempt->together : 1;
+
+    t->more += messages - w->messages;
+    w->messages = messages;
+    if (!attempt)
+        return;
+    batch_move(&w->with, &t->queue, messages - 1);
+    t->popped += messages;
+    t->popped_ns = w->begun_ns;
+}
+
 /* Under the lock, which is given up while sleeping. */
 static void sleep_idle(struct worker *w)
 {
@@ -156,6 +171,7 @@ static void sleep_idle(struct worker *w)
     int64_t since_ns = w->begun_ns;
 
     set_at_work(w, false);
+    take(w, NULL);
     w->next_idle = t->idle;
     t->idle = w;
     t->idle_count++;
@@ -187,7 +203,7 @@ static struct attempt *worker_next(struct worker *w, int64_t took_ns)
 
     pthread_mutex_lock(&t->lock);
     if (took_ns >= 0)
-        learn(t, took_ns);
+        learn(t, took_ns / w->messages);
     while (!worker_is_surplus(w) && !(attempt = batch_pop(&t->queue)) && !t->stopping) {
         if (w->unannounced > 0) {
             pthread_mutex_unlock(&t->lock);
@@ -198,20 +214,33 @@ static struct attempt *worker_next(struct worker *w, int64_t took_ns)
         }
     }
     set_at_work(w, attempt != NULL);
-    if (attempt) {
-        t->popped++;
-        t->popped_ns = w->begun_ns;
-    }
+    take(w, attempt);
     w->gone = attempt == NULL;
     pthread_mutex_unlock(&t->lock);
     return attempt;
+}
+
+static void run_batch(struct worker *w, struct attempt *first)
+{
+    struct runner *runner = &w->threads->runner;
+    struct batch batch = {NULL, NULL, 0};
+    struct attempt *attempt;
+
+    first->together = 0;
+    batch_add(&batch, first);
+    batch_splice(&batch, &w->with);
+    runner->calls.run_batch(runner->user, w->index, &batch, w->begun_ns);
+    while ((attempt = batch_pop(&batch)))
+        worker_settled(w, attempt);
 }
 
 static void worker_run(struct worker *w, struct attempt *attempt)
 {
     struct runner *runner = &w->threads->runner;
 
-    if (attempt->delivery.generation != runner->calls.generation(runner->user)) {
+    if (attempt->together > 0) {
+        run_batch(w, attempt);
+    } else if (attempt->delivery.generation != runner->calls.generation(runner->user)) {
         /* The broker delivers it again on the new channel; running it here would not count. */
         attempt->outcome = WARREN_REQUEUE;
         worker_settled(w, attempt);
@@ -262,7 +291,7 @@ static void load(struct runner *runner, uint32_t *running, uint32_t *queued)
     struct threads *t = threads_of(runner);
 
     pthread_mutex_lock(&t->lock);
-    *running = t->running;
+    *running = t->running + t->more;
     *queued = t->queue.count;
     pthread_mutex_unlock(&t->lock);
 }

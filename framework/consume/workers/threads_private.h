@@ -16,6 +16,8 @@ struct worker {
     sem_t wake; /* posted once by whoever takes it off the idle stack; a condition variable would
                    cost a second system call for each sleep, to unlock its mutex */
     int64_t begun_ns;          /* end of the last message, or of the sleep */
+    struct batch with;         /* those that go together with the one that it has taken */
+    uint32_t messages;         /* that it has; under the lock */
     struct worker *next_idle;  /* under the lock */
     bool at_work;              /* counted in `running`; under the lock */
     bool gone;                 /* its thread ends, and looks at nothing any more; under the lock */
@@ -32,6 +34,7 @@ struct threads {
     struct worker *idle; /* a stack: the last one's caches are warm */
     uint32_t idle_count;
     uint32_t running;  /* workers at work: from their first message to their next sleep */
+    uint32_t more;     /* messages that they have, beside one each */
     uint32_t peak;     /* the most of these since threads_observe() */
     int64_t rested_ns; /* that workers slept and were woken, all together */
     uint64_t pushed;

@@ -58,6 +58,7 @@ static enum warren_status add_worker(struct threads *t, struct warren_error *err
     if (!w)
         return no_memory(t->started + 1, error);
     w->threads = t;
+    w->messages = 1;
     w->index = t->started;
     status = start_worker(t, w, error);
     if (status != WARREN_OK) {

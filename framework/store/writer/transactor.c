@@ -171,8 +171,29 @@ static enum warren_status occupy(struct transactor *t, int64_t wait_ms, struct w
 
 static void vacate(struct transactor *t)
 {
+    t->has_left = t->stays;
+    if (t->stays)
+        return;
     t->occupant = 0;
     writer_vacate(t->writer);
+}
+
+void transactor_stay(struct transactor *t, bool stays)
+{
+    if (t->occupant != own_id())
+        return;
+    t->stays = stays;
+    if (t->has_left)
+        vacate(t);
+}
+
+/* @return true: this thread has it already, of the message before */
+static bool comes_back(struct transactor *t)
+{
+    if (t->occupant != own_id() || !t->has_left)
+        return false;
+    t->has_left = false;
+    return true;
 }
 
 /* In a handler; a change of the schema may have the statement compiled again, which it may not. */
@@ -201,8 +222,10 @@ static enum warren_status append(struct warren_outbox *outbox, struct spool_mess
 enum warren_status transactor_enter(struct transactor *t, struct transactor_work *work,
                                     int64_t wait_ms, struct warren_error *error)
 {
-    enum warren_status status = occupy(t, wait_ms, error);
+    enum warren_status status = WARREN_OK;
 
+    if (!comes_back(t))
+        status = occupy(t, wait_ms, error);
     if (status != WARREN_OK)
         return status;
     transactor_guard_own(&t->guard);

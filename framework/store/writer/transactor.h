@@ -91,6 +91,13 @@ bool transactor_drop(struct transactor *transactor);
 bool transactor_await(struct transactor *transactor, struct transactor_work *work,
                       enum warren_status *ret_status);
 
+/**
+ * A batch: with @stays, leaving and dropping do not let others in, and the thread that is in it
+ * enters again at once; the last time without. If it has left, and stays no more, others are let
+ * in. Harmless for a thread that is not in it.
+ */
+void transactor_stay(struct transactor *transactor, bool stays);
+
 /** The thread whose handler is in it; 0: none is. Thread: any. */
 pid_t transactor_occupant(struct transactor *transactor);
 /**

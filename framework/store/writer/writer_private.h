@@ -140,6 +140,8 @@ struct transactor {
     /* of who is busy */
     bool is_open;  /* a transaction is begun */
     bool is_alone; /* who is busy commits when it leaves */
+    bool stays;    /* who leaves enters again: nobody else is let in */
+    bool has_left; /* and it has */
 };
 
 /* ---- the transaction: of who is busy, not under the mutex ---- */

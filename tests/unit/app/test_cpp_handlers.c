@@ -191,6 +191,52 @@ static void functions_of_a_group_may_throw(void **state)
     assert_attempt(run_body("leave"), WARREN_REJECT, "it is left");
 }
 
+static void deliver_all(const char *const *bodies)
+{
+    for (size_t i = 0; bodies[i]; i++) {
+        const struct warren_test_message message = {.message = {.body = warren_text(bodies[i])}};
+
+        assert_int_equal(i == 0 ? warren_test_deliver(test, &message, &error)
+                                : warren_test_deliver_also(test, &message, &error),
+                         WARREN_OK);
+    }
+}
+
+/* One is rejected by itself; what leaves the function is of all others. */
+static void a_batch_may_throw(void **state)
+{
+    const struct warren_test_attempt *attempts;
+    size_t count;
+
+    (void)state;
+    open_handler("together", NULL);
+    deliver_all((const char *const[]){"fine", "refuse", "fine", NULL});
+    attempts = warren_test_run_batch(test, 10, &count);
+    assert_int_equal(count, 3);
+    assert_attempt(&attempts[0], WARREN_ACK, NULL);
+    assert_attempt(&attempts[1], WARREN_REJECT, "there is no such card");
+    assert_attempt(&attempts[2], WARREN_ACK, NULL);
+    deliver_all((const char *const[]){"fine", "refuse", "throw", NULL});
+    attempts = warren_test_run_batch(test, 10, &count);
+    assert_attempt(&attempts[0], WARREN_RETRY, "the card reader is 100% away");
+    assert_attempt(&attempts[1], WARREN_REJECT, "there is no such card");
+    assert_attempt(&attempts[2], WARREN_RETRY, "the card reader is 100% away");
+}
+
+static void an_object_may_take_both(void **state)
+{
+    const struct warren_test_attempt *attempts;
+    size_t count;
+
+    (void)state;
+    open_handler("both", NULL);
+    deliver_all((const char *const[]){"a", "b", NULL});
+    attempts = warren_test_run_batch(test, 10, &count);
+    assert_int_equal(count, 2);
+    assert_attempt(&attempts[1], WARREN_DISCARD, NULL);
+    assert_attempt(run_body("a"), WARREN_REJECT, "one");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +248,8 @@ int main(void)
         cmocka_unit_test_teardown(figures_are_counted, teardown),
         cmocka_unit_test_teardown(functions_of_a_group_may_throw, teardown),
         cmocka_unit_test_teardown(an_object_has_state_options_and_a_key, teardown),
+        cmocka_unit_test_teardown(a_batch_may_throw, teardown),
+        cmocka_unit_test_teardown(an_object_may_take_both, teardown),
         cmocka_unit_test_teardown(a_constructor_that_throws_keeps_the_worker_from_starting,
                                   teardown),
     };

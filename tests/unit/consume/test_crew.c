@@ -97,14 +97,14 @@ static void a_crew_grows(void **state)
     struct rig *rig = *state;
 
     for (uint32_t concurrency = 3; concurrency < 200; concurrency *= 2) {
-        assert_int_equal(crew_grow(&rig->crew, concurrency, false), WARREN_OK);
+        assert_int_equal(crew_grow(&rig->crew, concurrency, 0, false), WARREN_OK);
         for (uint32_t worker = 0; worker < concurrency; worker++) {
             trail[0] = '\0';
             assert_true(crew_run(&rig->crew, worker, rig->attempt, 5000000000));
             assert_string_equal(trail, "pjh");
         }
     }
-    assert_int_equal(crew_grow(&rig->crew, 1, false), WARREN_OK);
+    assert_int_equal(crew_grow(&rig->crew, 1, 0, false), WARREN_OK);
     assert_int_equal(rig->crew.concurrency, 192);
 }
 

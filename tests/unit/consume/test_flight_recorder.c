@@ -651,6 +651,155 @@ static void slots_are_bounded(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* ---- batches ---- */
+
+#define BATCH 5
+
+/* Worker 0 of a recorder with room for it has a batch of so many messages, from number @first on.
+ */
+static void begin_batch(struct rig *rig, uint64_t first, uint32_t count)
+{
+    struct flight_worker *w = rig->workers->next_member;
+    struct flight_batch_item item = {.delivery = rig->deliveries[0], .message_id = {"m", 1}};
+
+    for (uint32_t i = 1; i < count; i++, w = w->next_member) {
+        item.message = message(first + i);
+        flight_begin_member(w, &item, flight_level(count));
+    }
+    item.message = message(first);
+    flight_begin_member(rig->workers, &item, flight_level(count));
+}
+
+static void open_for_batches(struct rig *rig)
+{
+    struct flight_options options = {.directory = rig->directory,
+                                     .inherited = -1,
+                                     .key = "broker and queues",
+                                     .slots = BATCH + 1,
+                                     .notes = 16,
+                                     .crashes_max = 1,
+                                     .wake = &rig->wake};
+    struct warren_error error = {WARREN_OK, ""};
+
+    flight_close(rig->flight, false);
+    if (flight_open(&options, &rig->flight, &error) != WARREN_OK)
+        fail_msg("%s", error.text);
+    rig->workers = flight_take(rig->flight, "q", "p.h", false, &rig->lost);
+    for (int i = 1; i < BATCH; i++)
+        assert_non_null(flight_take_member(rig->workers));
+    assert_int_equal(flight_room(rig->flight), 1);
+}
+
+/* Each of them may run among half as many from then on. That is no crash of its own yet. */
+static void expect_batch(struct rig *rig, uint64_t first, uint32_t count, enum flight_reason reason)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        struct flight_note note = claim_number(rig, first + i);
+
+        assert_int_equal(note.crashes, 0);
+        assert_int_equal(note.failed, 0);
+        assert_int_equal(flight_note_reason(&note), reason);
+        assert_int_equal(flight_note_most(&note), 1u << (flight_level(count) - 1));
+        assert_true(flight_note_is_suspect(&note));
+    }
+}
+
+/* One slot a message; when the worker is done, all are. */
+static void a_batch_is_begun_and_ended(void **state)
+{
+    struct rig *rig = *state;
+    struct identity its;
+
+    open_for_batches(rig);
+    begin_batch(rig, 10, BATCH);
+    for (uint64_t i = 0; i < BATCH; i++) {
+        its = message(10 + i);
+        assert_true(flight_has(rig->flight, &its));
+    }
+    assert_int_equal(flight_begun(rig->flight), BATCH);
+    assert_true(flight_end(rig->workers));
+    begin_batch(rig, 20, 2);
+    its = message(12);
+    assert_false(flight_has(rig->flight, &its));
+    assert_true(flight_end(rig->workers));
+    open_for_batches(rig);
+    assert_int_equal(flight_suspects(rig->flight), 0);
+}
+
+static void a_batch_that_was_killed(void **state)
+{
+    struct rig *rig = *state;
+
+    open_for_batches(rig);
+    begin_batch(rig, 10, BATCH);
+    open_for_batches(rig);
+    assert_int_equal(flight_suspects(rig->flight), BATCH);
+    expect_batch(rig, 10, BATCH, FLIGHT_KILLED);
+}
+
+/* Its thread is lost, with all of them. The report is of none. */
+static void a_batch_that_crashed(void **state)
+{
+    struct rig *rig = *state;
+    const struct flight_report *report;
+
+    open_for_batches(rig);
+    begin_batch(rig, 10, BATCH);
+    report = flight_crashed(rig->workers, SIGSEGV, 0, NULL);
+    assert_non_null(report);
+    assert_int_equal(report->id_len, 0);
+    assert_string_equal(report->message_id, "");
+    assert_int_equal(rig->lost, BATCH);
+    assert_false(flight_end(rig->workers));
+    flight_close(rig->flight, true); /* all others were done */
+    rig->flight = NULL;
+    open_for_batches(rig);
+    assert_int_equal(flight_suspects(rig->flight), BATCH);
+    expect_batch(rig, 10, BATCH, FLIGHT_SIGNAL);
+}
+
+static void a_batch_that_is_given_up(void **state)
+{
+    struct rig *rig = *state;
+
+    open_for_batches(rig);
+    begin_batch(rig, 10, 3);
+    flight_limit(rig->workers, 1000, 1);
+    flight_watch(rig->flight, 2000);
+    assert_int_equal(rig->lost, 3);
+    assert_false(flight_end(rig->workers));
+    open_for_batches(rig);
+    assert_int_equal(flight_suspects(rig->flight), 3);
+    expect_batch(rig, 10, 3, FLIGHT_LIMIT);
+}
+
+/* Half after half: the suspicion is of the last one; alone it is a crash as any other. */
+static void a_batch_is_halved(void **state)
+{
+    struct rig *rig = *state;
+    struct flight_note note;
+
+    open_for_batches(rig);
+    begin_batch(rig, 10, BATCH);
+    open_for_batches(rig);
+    claim_number(rig, 10);
+    begin_batch(rig, 10, 2);
+    open_for_batches(rig);
+    assert_int_equal(flight_suspects(rig->flight), BATCH);
+    note = claim_number(rig, 10);
+    assert_int_equal(flight_note_most(&note), 1);
+    note = claim_number(rig, 11);
+    assert_int_equal(flight_note_most(&note), 1);
+    note = claim_number(rig, 12);
+    assert_int_equal(flight_note_most(&note), 4);
+    begin_with(rig, 0, 10, true);
+    open_for_batches(rig);
+    note = claim_number(rig, 10);
+    assert_int_equal(note.crashes, 1);
+    assert_int_equal(flight_note_most(&note), 0);
+    assert_int_equal(flight_suspects(rig->flight), BATCH);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -678,6 +827,11 @@ int main(void)
         T(restarts_are_slowed_down),
         T(counts_go_on),
         T(slots_are_bounded),
+        cmocka_unit_test_setup_teardown(a_batch_is_begun_and_ended, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_batch_that_was_killed, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_batch_that_crashed, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_batch_that_is_given_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_batch_is_halved, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,7 @@ struct rig {
     atomic_bool rests;
     atomic_uint wakes;
     atomic_uint runs;
+    atomic_uint batches;
     atomic_uint inside; /* in run() now */
     atomic_uint most_inside;
     atomic_uint most_workers;
@@ -58,6 +59,18 @@ static bool run(void *user, uint32_t worker, struct attempt *attempt, int64_t be
     return true;
 }
 
+/* Each of a batch as it comes; they are settled together. */
+static void run_batch(void *user, uint32_t worker, struct batch *batch, int64_t begun_ns)
+{
+    struct rig *rig = user;
+
+    if (batch->first->together != 0)
+        abort();
+    atomic_fetch_add(&rig->batches, 1);
+    for (struct attempt *attempt = batch->first; attempt; attempt = attempt->next)
+        run(rig, worker, attempt, begun_ns);
+}
+
 /* Threads begin late where a machine is busy; here, when the gate opens. */
 static void begin_late(void *user, uint32_t worker)
 {
@@ -94,6 +107,7 @@ static void wake_loop(void *user)
 static int set_up(void **state, void (*worker_begins)(void *user, uint32_t worker))
 {
     const struct runner_calls calls = {.run = run,
+                                       .run_batch = run_batch,
                                        .generation = generation,
                                        .loop_rests = loop_rests,
                                        .wake_loop = wake_loop,
@@ -565,6 +579,62 @@ static void the_surplus_is_joined(void **state)
     expect_stuck(rig, 100, 2);
 }
 
+static void push_batches(struct rig *rig, uint64_t first, uint32_t count, uint16_t size)
+{
+    struct batch batch = {NULL, NULL, 0};
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct attempt *attempt = message(first + i);
+
+        attempt->together = i % size == 0 ? size : 0;
+        batch_add(&batch, attempt);
+    }
+    runner_push(rig->runner, &batch);
+}
+
+/* Batches go as they are, each to one worker, beside single messages; each message counts. */
+static void a_batch_goes_to_one_worker(void **state)
+{
+    struct rig *rig = *state;
+    struct batch done = {NULL, NULL, 0};
+
+    push_batches(rig, 1, 30, 10);
+    push(rig, 31, 5);
+    push_batches(rig, 36, 3, 1);
+    collect(rig, &done, 38);
+    assert_int_equal(atomic_load(&rig->batches), 6);
+    assert_int_equal(atomic_load(&rig->runs), 38);
+    for (struct attempt *attempt = done.first; attempt; attempt = attempt->next)
+        assert_int_equal(attempt->together, 0);
+    free_all(&done);
+}
+
+/* What is at work and what waits is told in messages; what was not begun can be taken, whole. */
+static void batches_that_wait_can_be_taken(void **state)
+{
+    struct rig *rig = *state;
+    struct batch done = {NULL, NULL, 0};
+    struct batch taken = {NULL, NULL, 0};
+    uint32_t running;
+    uint32_t queued;
+
+    push_batches(rig, STUCK, 7 * (CONCURRENCY + 2), 7);
+    while (atomic_load(&rig->batches) < CONCURRENCY) {
+        runner_look(rig->runner);
+        pause_briefly();
+    }
+    runner_load(rig->runner, &running, &queued);
+    assert_int_equal(running, 7 * CONCURRENCY);
+    assert_int_equal(queued, 14);
+    runner_take_queued(rig->runner, &taken);
+    assert_int_equal(taken.count, 14);
+    assert_int_equal(taken.first->together, 7);
+    open_gate(rig);
+    collect(rig, &done, 7 * CONCURRENCY);
+    free_all(&done);
+    free_all(&taken);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -588,6 +658,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_surplus_is_joined, setup, teardown),
         cmocka_unit_test_setup_teardown(with_room_only_a_loop_that_does_not_look_is_woken, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(a_batch_goes_to_one_worker, setup, teardown),
+        cmocka_unit_test_setup_teardown(batches_that_wait_can_be_taken, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,6 +72,12 @@ bool warren_job_forgiven(const struct warren_job *job)
     return job->forgiven;
 }
 
+size_t warren_job_batched(const struct warren_job *job)
+{
+    (void)job;
+    return 0;
+}
+
 bool warren_job_is_duplicate(const struct warren_job *job)
 {
     return job->duplicate;

@@ -102,9 +102,11 @@ int64_t warren_job_time_left_ms(const struct warren_job *job)
     return INT64_MAX;
 }
 
-void job_on_transaction(struct warren_job *job, job_transaction_fn *give, void *user)
+void job_on_transaction(struct warren_job *job, job_transaction_fn *give, job_leave_fn *leave,
+                        void *user)
 {
     (void)job;
+    (void)leave;
     message.give_transaction = give;
     message.transaction_user = user;
 }

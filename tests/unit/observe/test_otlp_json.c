@@ -97,6 +97,7 @@ static void a_span_is_written_whole(void **state)
     one.delivery_tag = UINT64_MAX;
     one.body_size = 12;
     one.attempt = 3;
+    one.batch = 7;
     root = request_of(&one, 2);
     span = span_in(root);
     assert_string_equal(member(span, "traceId"), TRACE);
@@ -120,6 +121,7 @@ static void a_span_is_written_whole(void **state)
     assert_string_equal(attribute(span, "server.port"), "5672");
     assert_string_equal(attribute(span, "warren.handler"), "p.h");
     assert_string_equal(attribute(span, "warren.attempt"), "3");
+    assert_string_equal(attribute(span, "messaging.batch.message_count"), "7");
     assert_string_equal(attribute(span, "warren.outcome"), "retry");
     assert_string_equal(attribute(span, "warren.delay_ms"), "");
     assert_string_equal(attribute(span, "error.type"), "error");

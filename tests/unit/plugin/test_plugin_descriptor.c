@@ -148,7 +148,7 @@ static void handlers_are_checked(void **state)
     struct warren_plugin d = descriptor(no_handle);
 
     (void)state;
-    refused(&d, "handler h has no `handle` function");
+    refused(&d, "handler h has neither `handle` nor `handle_batch`");
     d = descriptor(twice);
     refused(&d, "two handlers named h");
     d = descriptor(none);

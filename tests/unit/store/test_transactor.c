@@ -980,6 +980,130 @@ static void a_process_has_a_store_once(void **state)
     key_writer_free(second);
 }
 
+/* ---- batches ---- */
+
+/* One batch of @count, begun by this thread: each writes and leaves, and every third is dropped. */
+static void write_batch(struct scene *scene, struct message *messages, int count)
+{
+    for (int i = 0; i < count; i++) {
+        char key[16];
+
+        snprintf(key, sizeof key, "b%d", i);
+        assert_int_equal(begin(scene, &messages[i], key), WARREN_OK);
+        assert_int_equal(insert(scene, key), SQLITE_OK);
+        transactor_stay(scene->t, i + 1 < count);
+        if (i % 3 == 2)
+            assert_true(transactor_drop(scene->t));
+        else
+            assert_int_equal(transactor_leave(scene->t, &messages[i].work, &scene->rig->error),
+                             WARREN_OK);
+    }
+}
+
+/* Somebody else who wants to enter, on a thread of its own. */
+struct other {
+    struct scene *scene;
+    struct transactor_work work;
+    pthread_t thread;
+    atomic_bool inside;
+};
+
+static void *enter_and_drop(void *arg)
+{
+    struct other *other = arg;
+    struct warren_error error = {WARREN_OK, ""};
+
+    if (transactor_enter(other->scene->t, &other->work, PATIENCE_S * 1000, &error) != WARREN_OK)
+        return NULL;
+    atomic_store(&other->inside, true);
+    transactor_drop(other->scene->t);
+    return NULL;
+}
+
+/* The messages of a batch follow each other, and nobody comes between; each is kept or undone by
+ * itself, and all that are kept are on disk together. Then others may enter. */
+static void a_batch_has_it_to_the_end(void **state)
+{
+    enum { COUNT = 30 };
+    struct scene scene;
+    struct message messages[COUNT];
+    struct other other = {.scene = &scene};
+
+    open_with(&scene, *state, false);
+    assert_int_equal(begin(&scene, &messages[0], "first"), WARREN_OK);
+    transactor_stay(scene.t, true);
+    assert_int_equal(transactor_leave(scene.t, &messages[0].work, &scene.rig->error), WARREN_OK);
+    assert_int_equal(pthread_create(&other.thread, NULL, enter_and_drop, &other), 0);
+    assert_int_not_equal(transactor_occupant(scene.t), 0);
+    write_batch(&scene, &messages[1], COUNT - 1);
+    pthread_join(other.thread, NULL);
+    assert_true(atomic_load(&other.inside));
+    assert_int_equal(transactor_occupant(scene.t), 0);
+    for (int i = 1; i < COUNT; i++)
+        if ((i - 1) % 3 != 2)
+            assert_int_equal(fate(&scene, &messages[i]), WARREN_OK);
+    assert_int_equal(fate(&scene, &messages[0]), WARREN_OK);
+    assert_int_equal(count(*state, BILLS), 20);
+    assert_int_equal(count(*state, "SELECT count(*) FROM bill WHERE name = 'b2'"), 0);
+    assert_int_equal(count(*state, KEYS), 21);
+    close_scene(&scene);
+}
+
+/* Who has left and does not come back lets the others in. */
+static void a_batch_that_ends_early(void **state)
+{
+    struct scene scene;
+    struct message message;
+
+    open_with(&scene, *state, false);
+    assert_int_equal(begin(&scene, &message, "a"), WARREN_OK);
+    transactor_stay(scene.t, true);
+    assert_int_equal(transactor_leave(scene.t, &message.work, &scene.rig->error), WARREN_OK);
+    assert_int_not_equal(transactor_occupant(scene.t), 0);
+    transactor_stay(scene.t, false);
+    assert_int_equal(transactor_occupant(scene.t), 0);
+    transactor_stay(scene.t, true); /* of who is not in it: nothing */
+    assert_int_equal(fate(&scene, &message), WARREN_OK);
+    assert_int_equal(begin(&scene, &message, "b"), WARREN_OK);
+    assert_int_equal(transactor_leave(scene.t, &message.work, &scene.rig->error), WARREN_OK);
+    assert_int_equal(fate(&scene, &message), WARREN_OK);
+    assert_int_equal(count(*state, KEYS), 2);
+    close_scene(&scene);
+}
+
+/* A statement of one rolls everything back: those before it are undone, too, and are told so; those
+ * behind it begin anew. */
+static void one_of_a_batch_rolls_everything_back(void **state)
+{
+    struct scene scene;
+    struct message messages[3];
+
+    open_with(&scene, *state, false);
+    for (int i = 0; i < 3; i++) {
+        char key[16];
+
+        snprintf(key, sizeof key, "b%d", i);
+        assert_int_equal(begin(&scene, &messages[i], key), WARREN_OK);
+        insert(&scene, key);
+        transactor_stay(scene.t, i < 2);
+        if (i == 1) {
+            sqlite3_exec(scene.sqlite,
+                         "CREATE TABLE one (a UNIQUE); INSERT INTO one VALUES (1);"
+                         "INSERT OR ROLLBACK INTO one VALUES (1)",
+                         NULL, NULL, NULL);
+            assert_int_equal(transactor_leave(scene.t, &messages[i].work, &scene.rig->error),
+                             WARREN_EINVAL);
+        } else {
+            assert_int_equal(transactor_leave(scene.t, &messages[i].work, &scene.rig->error),
+                             WARREN_OK);
+        }
+    }
+    assert_int_not_equal(fate(&scene, &messages[0]), WARREN_OK);
+    assert_int_equal(fate(&scene, &messages[2]), WARREN_OK);
+    assert_int_equal(count(*state, BILLS), 1);
+    close_scene(&scene);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, idempotency_setup, rig_teardown)
 
 int main(void)
@@ -1006,6 +1130,9 @@ int main(void)
         TEST(works_join_what_handlers_wrote),
         TEST(works_outlive_a_refused_commit),
         TEST(the_end_commits),
+        TEST(a_batch_has_it_to_the_end),
+        TEST(a_batch_that_ends_early),
+        TEST(one_of_a_batch_rolls_everything_back),
     };
 
     fault_install();
