@@ -3,13 +3,15 @@
  * often it comes, and whatever dies when, there is one row.
  *
  * A body is an object, or an array of objects that are inserted together. Messages that wait at the
- * same time share a commit.
+ * same time share a commit; with `batch:` all of a batch, of which each that fails is left out
+ * alone.
  */
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <warren/batch.h>
 #include <warren/sqlite.h>
 
 #include "row.h"
@@ -167,25 +169,47 @@ static enum warren_outcome insert_all(struct warren_job *job, struct sink *sink,
     return outcome;
 }
 
-static enum warren_outcome sink_insert(struct warren_job *job, void *state)
+/* NULL: it is none, and the job says why. */
+static json_t *parse(struct warren_job *job)
 {
-    struct sink *sink = state;
     struct warren_bytes body = warren_job_body(job);
     locale_t before = uselocale(newlocale(LC_ALL_MASK, "C", (locale_t)0));
     json_error_t why;
     json_t *json = json_loadb(body.data, body.len,
                               JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
-    enum warren_outcome outcome;
 
     uselocale(before);
-
-    if (!json) {
+    if (!json)
         warren_job_fail(job, "the body is no JSON: %s, at byte %d", why.text, why.position);
-        return WARREN_REJECT;
-    }
-    outcome = insert_all(job, sink, json);
+    return json;
+}
+
+static enum warren_outcome insert_parsed(struct warren_job *job, struct sink *sink, json_t *json)
+{
+    enum warren_outcome outcome = json ? insert_all(job, sink, json) : WARREN_REJECT;
+
     json_decref(json);
     return outcome;
+}
+
+static enum warren_outcome sink_insert(struct warren_job *job, void *state)
+{
+    return insert_parsed(job, state, parse(job));
+}
+
+/* All is parsed before the transaction begins, for that keeps everybody else out of the file. */
+static enum warren_outcome sink_insert_batch(struct warren_batch *batch, void *state)
+{
+    size_t count = warren_batch_count(batch);
+    json_t **parsed = warren_job_alloc(warren_batch_job(batch, 0), count * sizeof(json_t *));
+
+    if (!parsed)
+        return WARREN_RETRY;
+    for (size_t i = 0; i < count; i++)
+        parsed[i] = parse(warren_batch_job(batch, i));
+    for (size_t i = 0; i < count; i++)
+        warren_batch_set(batch, i, insert_parsed(warren_batch_job(batch, i), state, parsed[i]));
+    return WARREN_ACK;
 }
 
 static const struct warren_handler handlers[] = {
@@ -194,6 +218,7 @@ static const struct warren_handler handlers[] = {
      .options = insert_options,
      .open = sink_open,
      .handle = sink_insert,
+     .handle_batch = sink_insert_batch,
      .close = sink_close,
      .transactional = true},
     {0}};

@@ -14,6 +14,9 @@
     "CREATE TABLE IF NOT EXISTS payment (id TEXT PRIMARY KEY, cents INTEGER NOT NULL, "            \
     "name TEXT, how TEXT)"
 
+/* More lines of the subscription. */
+static const char *more = "";
+
 /* @store and @options are more of the sections of these names. */
 static struct worker *sink(struct fixture *f, const char *store, const char *options)
 {
@@ -26,8 +29,9 @@ static struct worker *sink(struct fixture *f, const char *store, const char *opt
                       "    concurrency: 2\n"
                       "    options: {table: payment, columns: [id, 'cents=amount.cents', "
                       "'name=customer.name', 'how=@header.how'], create: '" CREATE "'%s}\n"
-                      "    middleware: [log: {acked: debug}, retry, idempotency]\n",
-                      store, f->queue, options);
+                      "    middleware: [log: {acked: debug}, retry, idempotency]\n"
+                      "%s",
+                      store, f->queue, options, more);
 }
 
 static void publish(struct fixture *f, const char *id, const char *body)
@@ -215,6 +219,60 @@ static void two_workers_share_the_file(void **state)
     free(store);
 }
 
+/* ---- batches ---- */
+
+static void in_batches(const char *lines)
+{
+    more = lines;
+}
+
+static int one_by_one(void **state)
+{
+    more = "";
+    return fixture_teardown(state);
+}
+
+/* What does not fit is rejected, alone, with all that it wrote; the rest of its batch is there. */
+static void of_a_batch_each_fits_or_not(void **state)
+{
+    struct fixture *f = *state;
+
+    in_batches("    batch: {size: 10, wait: 1s}\n");
+    f->worker = sink(f, "", "");
+    publish_payments(f, 0, 6);
+    publish(f, "m1", "{");
+    publish(f, "m2",
+            "[{\"id\":\"d\",\"amount\":{\"cents\":1}},{\"id\":\"p0\",\"amount\":"
+            "{\"cents\":1}}]");
+    publish_payments(f, 0, 1);
+    publish_payments(f, 6, 7);
+    worker_consume(f->worker, 1);
+    worker_expect_empty(f->worker, f->broker, f->queue);
+    assert_answer(f, "SELECT count(*)||' '||sum(cents) FROM payment", "7 21");
+    assert_answer(f, "SELECT count(*) FROM done", "7");
+    assert_true(WAIT_FOR(worker_logged(f->worker, "the body is no JSON", NULL) > 0, PATIENCE_MS));
+    assert_true(WAIT_FOR(worker_logged(f->worker, "UNIQUE constraint", NULL) > 0, PATIENCE_MS));
+}
+
+/* As one by one: whatever dies between a commit and the acks behind it, each is there once. */
+static void batches_killed_between_commit_and_ack(void **state)
+{
+    enum { COUNT = 300 };
+    struct fixture *f = *state;
+    int deaths;
+
+    in_batches("    batch: {size: 10, wait: 20ms}\n");
+    f->worker = sink(f, "", "");
+    publish_payments(f, 0, COUNT);
+    publish_payments(f, 0, COUNT);
+    deaths = worker_live_and_die(f->worker, 3, is_empty, f);
+    print_message("killed %d times between commit and ack\n", deaths);
+    assert_true(deaths > 5);
+    worker_expect_empty(f->worker, f->broker, f->queue);
+    assert_answer(f, "SELECT count(*)||' '||sum(cents) FROM payment", "300 44850");
+    assert_answer(f, "SELECT count(*) FROM done", "300");
+}
+
 static void limit_files(struct fixture *f, rlim_t most)
 {
     struct rlimit limit = {most, RLIM_INFINITY};
@@ -266,14 +324,22 @@ static void a_locked_file_acks_nothing(void **state)
 }
 
 #define TEST(name) FIXTURE_TEST(name, "classic")
+#define BATCH_TEST(name)                                                                           \
+    cmocka_unit_test_prestate_setup_teardown(name, fixture_setup, one_by_one,                      \
+                                             (void *)(uintptr_t)(const char *)"classic")
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_message_becomes_a_row),     TEST(what_does_not_fit_is_rejected),
-        TEST(what_cannot_work_is_refused), TEST(killed_between_commit_and_ack),
-        TEST(two_workers_share_the_file),  TEST(a_full_disk_acks_nothing),
+        TEST(a_message_becomes_a_row),
+        TEST(what_does_not_fit_is_rejected),
+        TEST(what_cannot_work_is_refused),
+        TEST(killed_between_commit_and_ack),
+        TEST(two_workers_share_the_file),
+        TEST(a_full_disk_acks_nothing),
         TEST(a_locked_file_acks_nothing),
+        BATCH_TEST(of_a_batch_each_fits_or_not),
+        BATCH_TEST(batches_killed_between_commit_and_ack),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
