@@ -8,6 +8,7 @@
 
 #include <sqlite3.h>
 
+#include <warren/batch.h>
 #include <warren/sqlite.h>
 
 #include "stopwatch.h"
@@ -92,6 +93,13 @@ static enum warren_outcome row_handle(struct warren_job *job, void *state)
     return code == SQLITE_DONE ? noop_handle(job, state) : WARREN_RETRY;
 }
 
+static enum warren_outcome row_handle_batch(struct warren_batch *batch, void *state)
+{
+    for (size_t i = 0; i < warren_batch_count(batch); i++)
+        warren_batch_set(batch, i, row_handle(warren_batch_job(batch, i), state));
+    return WARREN_ACK;
+}
+
 static void noop_close(void *state)
 {
     struct noop *noop = state;
@@ -112,6 +120,7 @@ static const struct warren_handler handlers[] = {{.name = "noop",
                                                   .options = options,
                                                   .open = row_open,
                                                   .handle = row_handle,
+                                                  .handle_batch = row_handle_batch,
                                                   .close = noop_close,
                                                   .transactional = true},
                                                  {0}};
