@@ -90,8 +90,8 @@ static void expect_given(struct fixture *f, unsigned count)
                  proc_stderr(f->worker->proc));
 }
 
-/* Of @count messages all but @not are in batches that ended. Only with one thread, see above. */
-static void expect_done(struct fixture *f, unsigned count, unsigned not)
+/* Of @count messages all but @except are in batches that ended. Only with one thread, see above. */
+static void expect_done(struct fixture *f, unsigned count, unsigned except)
 {
     int64_t end_ms = now_ms() + PATIENCE_MS;
     unsigned done = 0;
@@ -103,7 +103,7 @@ static void expect_done(struct fixture *f, unsigned count, unsigned not)
             fail_msg("%u of %u are done:\n%s", done, count, proc_stderr(f->worker->proc));
         done = 0;
         for (unsigned i = 0; i < count; i++)
-            done += i != not && seen.done[i] > 0;
+            done += i != except && seen.done[i] > 0;
     }
 }
 
