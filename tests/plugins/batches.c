@@ -96,7 +96,9 @@ static bool is(struct warren_job *job, const char *what)
 /* A sanitizer would find it first. */
 __attribute__((noinline, no_sanitize("address", "undefined", "thread"))) static void crash(void)
 {
-    *(volatile int *)(uintptr_t)8 = 1;
+    static volatile uintptr_t nowhere = 8;
+
+    *(volatile int *)nowhere = 1;
 }
 
 static void obey(struct warren_batch *batch, size_t index)
