@@ -84,8 +84,8 @@ struct attempt {
     struct order_line
         *line; /* of which it is the first: see consume/order/order_lines.h. NULL: of none */
     struct fair_line
-        *fair; /* of which it has a place: see consume/order/fair_lines.h. NULL: of none */
-    uint16_t together;   /* with the runner, the first of a batch: how many messages that has */
+        *fair;         /* of which it has a place: see consume/order/fair_lines.h. NULL: of none */
+    uint16_t together; /* with the runner, the first of a batch: how many messages that has */
     const char *refused; /* why it is rejected without being run; borrowed. NULL: it is run */
     atomic_bool may_go;  /* to the workers; this and the next one: see consume/runtime/stage.h */
     void *stage;

@@ -64,7 +64,7 @@ struct runtime_subscription {
     const struct config_lanes *lanes; /* of which it is one; NULL: none. Does not change; so does */
     enum lane lane;
     const struct config_batch *batch; /* NULL: each alone. Borrowed until the edition is made */
-    void *token; /* of its edition: see `retired` */
+    void *token;                      /* of its edition: see `retired` */
 };
 
 struct runtime_options {

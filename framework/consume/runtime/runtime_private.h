@@ -403,8 +403,8 @@ static inline void subscription_note_held(struct subscription *s)
 {
     atomic_store_explicit(&s->copies_owed, s->owed.count, memory_order_relaxed);
     atomic_store_explicit(&s->held,
-                          admission_count(&s->admission) + subscription_gathered(s) + s->owed.count +
-                              subscription_ahead(s),
+                          admission_count(&s->admission) + subscription_gathered(s) +
+                              s->owed.count + subscription_ahead(s),
                           memory_order_relaxed);
 }
 
