@@ -304,7 +304,10 @@ static void *otlp_main(void *arg)
         bool one = await_batch(o);
 
         stopping = is_stopping(o); /* what came before that is sent below */
-        for (gather(o); o->count > 0; gather(o)) {
+        while (now_ms() < end_ms(o)) {
+            gather(o);
+            if (o->count == 0)
+                break;
             deliver(o);
             if (one && !stopping)
                 break;
