@@ -7,7 +7,7 @@
 
 #define SEMAPHORES 3
 #define CLAIMS     24
-#define SCHEDULES  5000
+#define SCHEDULES  2000
 #define STEPS      120
 
 static uint64_t below(struct random *random, uint64_t end)
