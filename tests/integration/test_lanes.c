@@ -266,6 +266,31 @@ static void a_lost_connection_loses_nothing(void **state)
     stop_empty(f);
 }
 
+/* What the fast lane has done is not done again in the slow one. */
+static void both_lanes_know_what_was_done(void **state)
+{
+    struct fixture *f = *state;
+
+    f->worker = worker_new(f->broker->uri,
+                           "admin: {listen: '127.0.0.1:0'}\n"
+                           "store: {path: store.db}\n"
+                           "topology: {queues: [{name: %s}]}\n"
+                           "subscriptions:\n"
+                           "  - queue: %s\n"
+                           "    handler: " HANDLER "\n"
+                           "    lanes: {slow: %s, slow_after: 1m}\n"
+                           "    options: {path: '%s'}\n"
+                           "    middleware: [idempotency]\n",
+                           f->queue, f->queue, f->other, f->record);
+    worker_consume(f->worker, 2);
+    publish(f, f->queue, 0, 1, 0);
+    expect_acked(f, 1, 0);
+    publish(f, f->queue, 0, 1, 3600);
+    expect_acked(f, 1, 1);
+    assert_int_equal(play(f).begun[0], 1);
+    stop_empty(f);
+}
+
 /* ---- shares ---- */
 
 static void publish_both(struct fixture *f, unsigned each)
@@ -392,6 +417,7 @@ int main(void)
         TEST(then_it_is_a_dead_letter),
         TEST(without_a_slow_queue_all_is_the_fast_lanes),
         TEST(a_lost_connection_loses_nothing),
+        TEST(both_lanes_know_what_was_done),
         TEST(each_lane_has_its_share),
         TEST(a_slow_lane_that_stands_leaves_the_others),
         TEST(with_fairness),
