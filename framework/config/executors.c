@@ -182,7 +182,7 @@ static enum warren_status share_out(struct config_scope *scope, struct config_pr
                            "executor %s has %" PRId64 " threads, but the shares of its %" PRId64
                            " subscriptions are %" PRId64 " together (one at least for each)",
                            executor->name, executor->threads, sum.members, sum.given + sum.others);
-    for (size_t i = 0; i < private->config.subscription_count; i++) {
+    for (size_t i = 0; sum.others > 0 && i < private->config.subscription_count; i++) {
         struct config_subscription *subscription = &private->subscriptions[i];
 
         if (subscription->shares != executor || subscription->share > 0)

@@ -83,18 +83,23 @@ static struct executor_member *next(struct executor_thread *t, struct executor_m
     return share ? executor_member_with(share) : NULL;
 }
 
-/* The loop is woken for the first one, unless it comes by itself; and when this thread runs out of
- * work, unless nobody waits for what is settled. */
+/* Does somebody wait for what is settled, now that this thread runs out of work? */
+static bool is_awaited(const struct executor_member *m)
+{
+    const struct runner *runner = &m->runner;
+
+    return atomic_load_explicit(&m->executor->queued, memory_order_relaxed) == 0 &&
+           !atomic_load_explicit(&runner->roomy, memory_order_relaxed) &&
+           !runner->calls.loop_rests(runner->user);
+}
+
+/* The loop is woken for the first one, unless it comes by itself. */
 static void settled(struct executor_member *m, struct attempt *attempt)
 {
     struct runner *runner = &m->runner;
     bool first = runner_put_settled(runner, attempt);
-    bool out_of_work = atomic_load_explicit(&m->executor->queued, memory_order_relaxed) == 0;
 
-    if (first && !atomic_load(&runner->outlook->looking))
-        runner->calls.wake_loop(runner->user);
-    else if (out_of_work && !atomic_load_explicit(&runner->roomy, memory_order_relaxed) &&
-             !runner->calls.loop_rests(runner->user))
+    if ((first && !atomic_load(&runner->outlook->looking)) || is_awaited(m))
         runner->calls.wake_loop(runner->user);
 }
 

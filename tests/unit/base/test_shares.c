@@ -7,7 +7,7 @@
 
 #define MEMBERS   6
 #define THREADS   24
-#define SCHEDULES 4000
+#define SCHEDULES 2000
 
 /* ---- by hand ---- */
 

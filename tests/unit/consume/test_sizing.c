@@ -163,7 +163,7 @@ static void the_range_is_kept(void **state)
 
 /* ---- the model ---- */
 
-#define SCHEDULES 3000
+#define SCHEDULES 2000
 #define STEP_MS   5
 #define JOBS_MAX  512
 #define PHASES    4
