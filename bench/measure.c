@@ -20,7 +20,8 @@ struct result {
     uint64_t count;
     double seconds;
     int p50_us, p99_us, max_us;
-    int fields; /* of the line that were there */
+    int fields;      /* of the line that were there */
+    double shrunk_s; /* the line `shrunk` of noop.step; 0: there was none */
 };
 
 static void die(const char *what)
@@ -52,6 +53,7 @@ static void read_result(int fd, struct result *result)
             result->fields =
                 sscanf(line, "bench %" SCNu64 " %lf %d %d %d", &result->count, &result->seconds,
                        &result->p50_us, &result->p99_us, &result->max_us);
+        sscanf(line, "shrunk %lf", &result->shrunk_s);
     }
     fclose(from);
 }
@@ -73,6 +75,8 @@ static void print(const char *name, const char *peer, const struct result *resul
     if (result->fields == 5)
         printf(",\"p50_us\":%d,\"p99_us\":%d,\"max_us\":%d", result->p50_us, result->p99_us,
                result->max_us);
+    if (result->shrunk_s > 0)
+        printf(",\"shrunk_s\":%.1f", result->shrunk_s);
     printf("}\n");
 }
 
