@@ -279,6 +279,29 @@ static void the_others_need_not_wait_for_a_hot_key(void **state)
     fixture_stop_and_expect(f, 0, 0);
 }
 
+/* Where the number of threads is a range, what waits for its turn waits for a thread, too: there
+ * are more of them, and those let go more. */
+static void turns_make_threads(void **state)
+{
+    struct fixture *f = *state;
+
+    publish_all(f, 8, 1);
+    f->worker = worker_new(f->broker->uri,
+                           "subscriptions:\n"
+                           "  - queue: %s\n"
+                           "    handler: ordered.run\n"
+                           "    concurrency: 1-8\n"
+                           "    concurrency_target_wait: 20ms\n"
+                           "    fair: {by: header:tenant, concurrency: 1}\n"
+                           "    options: {path: '%s', gate: '%s'}\n",
+                           f->queue, f->record, f->gate);
+    worker_consume(f->worker, 1);
+    assert_true(fixture_recorded(f, 8));
+    fixture_open_gate(f);
+    expect_done(f, 8);
+    fixture_stop_and_expect(f, 0, 0);
+}
+
 /* ---- rates ---- */
 
 /* Three of a key in an hour; the rest waits, and goes back at the end. */
@@ -408,6 +431,7 @@ int main(void)
         TEST(a_key_has_no_more_than_its_places, NULL),
         TEST(with_an_order_and_every_middleware, "classic"),
         TEST(the_others_need_not_wait_for_a_hot_key, "classic"),
+        TEST(turns_make_threads, "classic"),
         TEST(a_key_keeps_its_rate, "classic"),
         TEST(what_is_too_much_goes_away_and_comes_back, "classic"),
         TEST(without_a_key_a_message_is_rejected, "classic"),
