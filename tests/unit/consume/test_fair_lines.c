@@ -6,7 +6,7 @@
 #include "support/attempt.h"
 #include "support/test.h"
 
-#define SCHEDULES 2000
+#define SCHEDULES 1000
 #define STEPS     400
 #define KEYS      12
 #define MESSAGES  (STEPS + 1)

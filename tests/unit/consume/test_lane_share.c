@@ -6,7 +6,7 @@
 #include "consume/order/lane_share.h"
 #include "support/test.h"
 
-#define SCHEDULES 3000
+#define SCHEDULES 1500
 #define STEPS     3000
 
 /* Workers with places; a message takes some steps, in each lane others. */
