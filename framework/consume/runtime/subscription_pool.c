@@ -193,7 +193,7 @@ static void begin(struct subscription *s)
 void subscription_pool_done(struct subscription *s)
 {
     metric_release_all(&s->pool.metrics, sizeof s->pool.metrics);
-    s->pool.metrics = (struct subscription_pool_metrics){NULL};
+    s->pool.metrics = (struct subscription_pool_metrics){.min = NULL};
 }
 
 /* ---- all ---- */

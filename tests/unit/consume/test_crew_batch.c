@@ -279,7 +279,7 @@ static struct span next_process(struct tracer *tracer)
     while ((span = tracer_peek(tracer)) && span->operation != SPAN_PROCESS)
         tracer_pop(tracer);
     assert_non_null(span);
-    copy = *span;
+    copy = span ? *span : (struct span){.operation = SPAN_PROCESS};
     tracer_pop(tracer);
     return copy;
 }
