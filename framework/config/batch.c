@@ -56,8 +56,11 @@ enum warren_status config_batch_read(struct config_scope *scope,
     struct config_value *values;
     enum warren_status status;
 
-    if (!node || config_node_empty(node))
+    if (!node)
         return WARREN_OK;
+    if (config_node_empty(node)) /* a promise that was asked for, and then forgotten */
+        return config_fail(scope, node,
+                           "batch is empty, expected a mapping such as `batch: {size: 100}`");
     batch = arena_alloc(scope->arena, sizeof *batch);
     values = config_values_new(scope, rows);
     if (!batch || !values)

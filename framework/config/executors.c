@@ -134,6 +134,9 @@ static enum warren_status read_executor_of(struct config_scope *scope, const str
 {
     subscription->workers = subscription->concurrency;
     if (!*subscription->executor) {
+        if (config_node_get(subscription->written.node, "executor"))
+            return config_fail(scope, written(subscription, "executor"),
+                               "executor is empty, expected a name of `executors`");
         if (subscription->share == 0)
             return WARREN_OK;
         return config_fail(scope, written(subscription, "share"),

@@ -57,8 +57,12 @@ enum warren_status config_fair_read(struct config_scope *scope,
     struct config_value *values;
     enum warren_status status;
 
-    if (!node || config_node_empty(node))
+    if (!node)
         return WARREN_OK;
+    if (config_node_empty(node)) /* a promise that was asked for, and then forgotten */
+        return config_fail(scope, node,
+                           "fair is empty, expected a mapping such as `fair: {by: header:customer, "
+                           "concurrency: 2}`");
     fair = arena_alloc(scope->arena, sizeof *fair);
     values = config_values_new(scope, rows);
     if (!fair || !values)

@@ -116,8 +116,12 @@ enum warren_status config_lanes_read(struct config_scope *scope,
     struct config_value *values;
     enum warren_status status;
 
-    if (!node || config_node_empty(node))
+    if (!node)
         return WARREN_OK;
+    if (config_node_empty(node)) /* a promise that was asked for, and then forgotten */
+        return config_fail(scope, node,
+                           "lanes is empty, expected a mapping such as `lanes: {slow: orders.slow, "
+                           "slow_after: 5m}`");
     lanes = arena_alloc(scope->arena, sizeof *lanes);
     values = config_values_new(scope, rows);
     if (!lanes || !values)

@@ -24,8 +24,12 @@ enum warren_status config_order_read(struct config_scope *scope,
     struct config_value *values;
     enum warren_status status;
 
-    if (!node || config_node_empty(node))
+    if (!node)
         return WARREN_OK;
+    if (config_node_empty(node)) /* a promise that was asked for, and then forgotten */
+        return config_fail(
+            scope, node,
+            "order is empty, expected a mapping such as `order: {by: header:customer}`");
     order = arena_alloc(scope->arena, sizeof *order);
     values = config_values_new(scope, rows);
     if (!order || !values)

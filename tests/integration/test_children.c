@@ -106,6 +106,19 @@ static void a_forked_child_does_not_stop_the_worker(void **state)
     assert_int_equal(worker_stop(f->worker), 0);
 }
 
+/* A child that comes back from the handler is no second worker: it ends, and says so. */
+static void a_child_that_returns_is_ended(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, "twin", "", NULL);
+    fixture_publish(f, "id-1", "x");
+    expect_line(f, 1, "exited 1\n");
+    worker_expect_logged(f->worker, "a child of fork(2) came back from a handler",
+                         "message_id=id-1", 1);
+    fixture_stop_and_expect(f, 0, 0);
+}
+
 /* A worker that was started with SIGCHLD ignored and SIGTERM blocked is none the worse for it. */
 static void a_bad_start_is_made_good(void **state)
 {
@@ -215,6 +228,7 @@ int main(int argc, char **argv)
         TEST(a_child_finds_signals_as_at_a_start),
         TEST(a_child_hears_its_signals),
         TEST(a_forked_child_does_not_stop_the_worker),
+        TEST(a_child_that_returns_is_ended),
         TEST(a_bad_start_is_made_good),
         TEST(orphans_are_buried),
         TEST(what_a_trial_leaves_is_buried),

@@ -479,8 +479,8 @@ static void never_confirm(struct mock_peer *mock, int connection, void *user)
 static void timed_out(void **state)
 {
     struct mock *mock = mock_new(never_confirm, NULL);
-    struct command command = COMMAND("publish", "-u", mock_uri(mock), "-q", "q", "-b", "x",
-                                     "--timeout", "700ms", "--json");
+    struct command command =
+        COMMAND("publish", "-u", mock_uri(mock), "-q", "q", "-b", "x", "--timeout", "3s", "--json");
 
     (void)state;
     command_expect(&command, 1);

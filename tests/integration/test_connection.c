@@ -428,11 +428,16 @@ static void no_reply(struct mock_peer *peer, int connection, void *user)
     mock_rest(peer, 600);
 }
 
+static void short_answers(struct connection_options *options)
+{
+    options->rpc_timeout_ms = 300;
+}
+
 /* A call that is never answered fails the connection by name, not the caller for ever. */
 static void unanswered_call_is_named(void **state)
 {
     struct mock *mock = mock_new(no_reply, NULL);
-    struct client *client = client_new(mock_uri(mock), short_deadlines);
+    struct client *client = client_new(mock_uri(mock), short_answers);
 
     (void)state;
     assert_true(run_until(client, lost_once));

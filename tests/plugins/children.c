@@ -3,6 +3,8 @@
  *   children.shell  gives the body to system(3)
  *   children.late   starts the body, and waits for its end only once the file `gate` is gone
  *   children.fork   forks a child that executes nothing, and ends it by SIGTERM
+ *   children.twin   forks a child that returns from the handler, as this one does when that has
+ * ended
  *
  * Each appends a line on how it ended to `path`: "exited 3" or "signal 15". What the option
  * `at_open` says is run beside them from their `open` on; their `close` waits for it.
@@ -137,6 +139,16 @@ static enum warren_outcome forked(struct warren_job *job, void *state)
     return WARREN_ACK;
 }
 
+static enum warren_outcome twin(struct warren_job *job, void *state)
+{
+    pid_t pid = fork();
+
+    (void)job;
+    if (pid > 0)
+        bury(state, "", pid);
+    return WARREN_ACK;
+}
+
 static const struct warren_handler handlers[] = {
     {.name = "shell",
      .help = "Gives the body to system(3).",
@@ -155,6 +167,12 @@ static const struct warren_handler handlers[] = {
      .options = options,
      .open = children_open,
      .handle = forked,
+     .close = children_close},
+    {.name = "twin",
+     .help = "Forks a child that returns.",
+     .options = options,
+     .open = children_open,
+     .handle = twin,
      .close = children_close},
     {0}};
 

@@ -22,6 +22,7 @@ static enum warren_outcome call_handler(struct warren_job *job, const struct war
     enum warren_outcome outcome = known(job, chain->handler->handle(job, chain->state));
 
     (void)next;
+    job_stays_here(job);
     if (job->groups.first != before)
         outcome = job_groups_ended(job, before, outcome, true);
     if (outcome == WARREN_RETRY)

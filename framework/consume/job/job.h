@@ -14,6 +14,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/forked.h"
 #include "base/log.h"
 #include "base/middleware_own.h"
 #include "base/span.h"
@@ -176,6 +177,20 @@ static inline const struct relay *job_relay_to(const struct warren_job *job)
     if (!edition)
         return job->source->relay;
     return edition->has_relay ? &edition->relay : NULL;
+}
+
+/** See job_stays_here(). */
+void job_end_child(struct warren_job *job) __attribute__((noreturn));
+
+/**
+ * A handler forked, and its child came back from there as if it were the worker: end it, with a
+ * line. Else it would wait for threads that are not in it, for ever, and hold on to the worker's
+ * sockets.
+ */
+static inline void job_stays_here(struct warren_job *job)
+{
+    if (forked_since(job->forks))
+        job_end_child(job);
 }
 
 /** Name queue, handler and message in a line of the log. */

@@ -173,6 +173,7 @@ static void call_handler(struct warren_batch *batch, const struct chain *chain)
     batch->called = batch->running = true;
     if (setjmp(batch->at) == 0) {
         batch->whole = chain->handler->handle_batch(batch, chain->state);
+        job_stays_here(batch->members[0]);
         batch->returned = true;
     } else {
         take_panic(batch); /* of the handler, or of a group that it had left */

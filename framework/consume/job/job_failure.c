@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "consume/job/job_batch.h"
 #include "consume/job/job_group.h"
@@ -45,6 +46,20 @@ void job_log_names(struct warren_job *job, struct log_line *line)
     log_text(line, "queue", job->source->queue);
     log_text(line, "handler", job->source->handler);
     log_bytes(line, "message_id", job_message_id(job));
+}
+
+void job_end_child(struct warren_job *job)
+{
+    struct log_line line;
+
+    log_begin(
+        &line, WARREN_LOG_ERROR,
+        "a child of fork(2) came back from a handler: it is ended, for it has to call _exit(2) "
+        "itself");
+    job_log_names(job, &line);
+    log_int(&line, "pid", getpid());
+    log_end(&line);
+    _exit(1); /* what others do at an end is the worker's */
 }
 
 void warren_job_log(struct warren_job *job, enum warren_log_level level, const char *format, ...)
@@ -156,6 +171,7 @@ void warren_panic(struct warren_job *job, const char *format, ...)
     struct warren_recovery *recovery = job->recovery;
     va_list arguments;
 
+    job_stays_here(job);
     va_start(arguments, format);
     if (call)
         panic_in_group(call, format, arguments); /* NOLINT: it does not return, nor does va_end */

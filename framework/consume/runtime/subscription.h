@@ -16,7 +16,8 @@
 struct subscription;
 
 #define SUBSCRIPTION_NO_SLOTS                                                                      \
-    "the flight recorder, made at the start, has no room for so many workers more"
+    "the flight recorder, made at the start, has no room for so many workers more: restart the "   \
+    "worker"
 
 enum warren_status subscription_new(const struct runtime_subscription *what,
                                     struct runtime *runtime, struct subscription **ret_subscription,

@@ -36,7 +36,8 @@ static void an_empty_one_has_the_defaults(void **state)
 
 static void nothing_is_no_batch(void **state)
 {
-    struct config *config = helper_config(BATCH(""), NULL, NULL);
+    struct config *config =
+        helper_config("subscriptions: [{queue: a, handler: p.h}]\n", NULL, NULL);
 
     (void)state;
     assert_null(config->subscriptions[0].batch);
@@ -46,6 +47,7 @@ static void nothing_is_no_batch(void **state)
 static void mistakes_name_place_and_cause(void **state)
 {
     static const struct helper_bad bads[] = {
+        {BATCH(""), "batch is empty, expected a mapping such as"},
         {BATCH("100"), "worker.yaml:4:12: the batch of a subscription must be a mapping"},
         {BATCH("{size: 0}"), "worker.yaml:4:19: size"},
         {BATCH("{size: 1001}"), "size"},

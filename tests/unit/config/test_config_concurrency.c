@@ -144,6 +144,7 @@ static void threads_are_shared_out(void **state)
 static void wrong_executors_are_refused(void **state)
 {
     static const struct helper_bad bad[] = {
+        {TWO(", executor: ''", ""), "executor is empty, expected a name of `executors`"},
         {TWO(", executor: mial", ""),
          "executor is 'mial', which there is not; did you mean 'mail'?"},
         {TWO(", executor: other-one", ""), "which there is not, expected mail, heavy"},

@@ -48,7 +48,8 @@ static void defaults_limit_nobody(void **state)
 
 static void nothing_is_no_fairness(void **state)
 {
-    struct config *config = helper_config(FAIR(""), NULL, NULL);
+    struct config *config =
+        helper_config("subscriptions: [{queue: a, handler: p.h}]\n", NULL, NULL);
 
     (void)state;
     assert_null(config->subscriptions[0].fair);
@@ -61,6 +62,8 @@ static void mistakes_name_place_and_cause(void **state)
         const char *yaml;
         const char *says;
     } rows[] = {
+        {FAIR(""), "fair is empty, expected a mapping such as"},
+        {FAIR("~"), "fair is empty, expected a mapping such as"},
         {FAIR("tenant"), "worker.yaml:4:11: the fairness of a subscription must be a mapping"},
         {FAIR("{}"), "'by' is missing in the fairness of a subscription"},
         {FAIR("{rate: 5}"), "'by' is missing in the fairness of a subscription"},

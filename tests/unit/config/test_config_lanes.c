@@ -104,7 +104,8 @@ static void the_slow_queue_is_declared(void **state)
 
 static void nothing_is_no_lanes(void **state)
 {
-    struct config *config = helper_config(LANES("", ""), NULL, NULL);
+    struct config *config =
+        helper_config("subscriptions: [{queue: a, handler: p.h}]\n", NULL, NULL);
 
     (void)state;
     assert_null(config->subscriptions[0].lanes);
@@ -118,6 +119,7 @@ static void mistakes_name_place_and_cause(void **state)
         const char *yaml;
         const char *says;
     } rows[] = {
+        {LANES("", ""), "lanes is empty, expected a mapping such as"},
         {LANES("slow", ""), "worker.yaml:5:12: the lanes of a subscription must be a mapping"},
         {LANES("{}", ""), "'slow' is missing in the lanes of a subscription"},
         {LANES("{fast: orders}", ""), "'slow' is missing in the lanes of a subscription"},

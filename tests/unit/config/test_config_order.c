@@ -49,7 +49,8 @@ static void defaults_lose_no_order(void **state)
 
 static void nothing_is_no_order(void **state)
 {
-    struct config *config = helper_config(ORDER(""), NULL, NULL);
+    struct config *config =
+        helper_config("subscriptions: [{queue: a, handler: p.h}]\n", NULL, NULL);
 
     (void)state;
     assert_null(config->subscriptions[0].order);
@@ -62,6 +63,8 @@ static void mistakes_name_place_and_cause(void **state)
         const char *yaml;
         const char *says;
     } rows[] = {
+        {ORDER(""), "order is empty, expected a mapping such as"},
+        {ORDER("~"), "order is empty, expected a mapping such as"},
         {ORDER("customer"), "worker.yaml:4:12: the order of a subscription must be a mapping"},
         {ORDER("{}"), "'by' is missing in the order of a subscription"},
         {ORDER("{missing: one}"), "'by' is missing in the order of a subscription"},
