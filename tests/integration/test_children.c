@@ -116,6 +116,8 @@ static void a_child_that_returns_is_ended(void **state)
     expect_line(f, 1, "exited 1\n");
     worker_expect_logged(f->worker, "a child of fork(2) came back from a handler",
                          "message_id=id-1", 1);
+    fixture_publish(f, "id-2", "p");
+    expect_line(f, 2, "exited 1\n");
     fixture_stop_and_expect(f, 0, 0);
 }
 

@@ -3,8 +3,7 @@
  *   children.shell  gives the body to system(3)
  *   children.late   starts the body, and waits for its end only once the file `gate` is gone
  *   children.fork   forks a child that executes nothing, and ends it by SIGTERM
- *   children.twin   forks a child that returns from the handler, as this one does when that has
- * ended
+ *   children.twin   forks a child that returns from the handler, or panics ("p")
  *
  * Each appends a line on how it ended to `path`: "exited 3" or "signal 15". What the option
  * `at_open` says is run beside them from their `open` on; their `close` waits for it.
@@ -143,9 +142,10 @@ static enum warren_outcome twin(struct warren_job *job, void *state)
 {
     pid_t pid = fork();
 
-    (void)job;
     if (pid > 0)
         bury(state, "", pid);
+    else if (memcmp(warren_job_body(job).data, "p", 1) == 0)
+        warren_panic(job, "in a child");
     return WARREN_ACK;
 }
 

@@ -76,6 +76,7 @@ enum warren_outcome chain_run(const struct chain *chain, struct warren_job *job)
     if (job->attempt->weighs != WEIGHS_NOT)
         job_hold_uses(job);
     outcome = known(job, warren_next(job, chain->links));
+    job_stays_here(job); /* it may have come by a panic */
     if (job->groups.first)
         outcome = job_groups_ended(job, NULL, outcome, false);
     if (job->hold.any)

@@ -171,7 +171,6 @@ void warren_panic(struct warren_job *job, const char *format, ...)
     struct warren_recovery *recovery = job->recovery;
     va_list arguments;
 
-    job_stays_here(job);
     va_start(arguments, format);
     if (call)
         panic_in_group(call, format, arguments); /* NOLINT: it does not return, nor does va_end */
