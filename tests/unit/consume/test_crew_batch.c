@@ -12,7 +12,7 @@
 #include "support/test.h"
 
 #define BATCH       16
-#define SCHEDULES   400
+#define SCHEDULES   200
 #define CRASHES_MAX 1
 
 struct rig {
