@@ -323,10 +323,11 @@ static void reopened_while_writing(void **state)
     struct fixture *f = *state;
     json_t *ids = json_object();
     struct proc *publisher;
+    unsigned confirmed = 0;
 
     start(f, "path: out");
-    publisher = WARREN("publish", "-u", f->broker->uri, "-q", f->queue, "-b", "x", "-n", "2000",
-                       "-r", "1000");
+    publisher = WARREN("publish", "-u", f->broker->uri, "-q", f->queue, "-b", "x", "-n", "1000000",
+                       "-r", "500", "--json"); /* for as long as it takes */
     for (int i = 0; i < ROTATIONS; i++) {
         char *old = text("%s.%d", f->record, i);
 
@@ -335,7 +336,10 @@ static void reopened_while_writing(void **state)
         proc_signal(f->worker->proc, SIGHUP);
         free(old);
     }
-    assert_int_equal(proc_wait(publisher, PATIENCE_MS), 0);
+    proc_signal(publisher, SIGINT);
+    assert_int_equal(proc_wait(publisher, PATIENCE_MS), 1);
+    assert_int_equal(
+        sscanf(proc_stdout(publisher), "{\"published\":%*u,\"confirmed\":%u", &confirmed), 1);
     worker_expect_empty(f->worker, f->broker, f->queue); /* also of what it has in hand */
     stop(f);
     for (int i = 0; i <= ROTATIONS; i++) {
@@ -350,7 +354,7 @@ static void reopened_while_writing(void **state)
         json_decref(lines);
         free(path);
     }
-    assert_int_equal(json_object_size(ids), 2000);
+    assert_int_equal(json_object_size(ids), confirmed);
     json_decref(ids);
     proc_free(publisher);
 }
