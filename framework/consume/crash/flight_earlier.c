@@ -267,13 +267,14 @@ static void tell_batches(const struct flight_file *from, bool known)
 
     for (uint32_t i = 0; i < from->head->slot_count; i++) {
         const struct flight_slot *slot = &from->slots[i];
+        uint32_t its = level_of(slot);
 
-        if (level_of(slot) == 0 || !is_suspected(from, slot, known))
+        if (its == 0 || !is_suspected(from, slot, known))
             continue;
         count++;
-        level = level_of(slot) > level ? level_of(slot) : level;
+        level = its > level ? its : level;
     }
-    if (count > 0)
+    if (level > 0)
         log_event(WARREN_LOG_WARN,
                   "messages were in batches that crashed, or when the process died: they are tried "
                   "again in batches of half the size",
