@@ -50,26 +50,17 @@ static enum warren_status check_company(struct config_scope *scope,
 enum warren_status config_batch_read(struct config_scope *scope,
                                      struct config_subscription *subscription)
 {
-    const struct config_node *node = subscription->batch_node;
-    const struct warren_option *rows = config_batch_table.rows;
-    struct config_batch *batch;
-    struct config_value *values;
+    static const struct config_part part = {
+        .table = &config_batch_table,
+        .name = "batch",
+        .what = "the batch of a subscription",
+        .example = "{size: 100}",
+    };
     enum warren_status status;
+    struct config_batch *batch = config_part_read(scope, subscription->batch_node, &part, &status);
 
-    if (!node)
-        return WARREN_OK;
-    if (config_node_empty(node)) /* a promise that was asked for, and then forgotten */
-        return config_fail(scope, node,
-                           "batch is empty, expected a mapping such as `batch: {size: 100}`");
-    batch = arena_alloc(scope->arena, sizeof *batch);
-    values = config_values_new(scope, rows);
-    if (!batch || !values)
-        return config_nomem(scope);
-    status = config_mapping_read(scope, node, "the batch of a subscription", rows, values);
-    if (status != WARREN_OK)
+    if (!batch)
         return status;
-    *batch = (struct config_batch){.written = {node, values}};
-    config_store(&config_batch_table, values, batch);
     subscription->batch = batch;
     status = check_company(scope, subscription);
     return status == WARREN_OK ? check_size(scope, subscription, batch) : status;

@@ -5,9 +5,6 @@
 #include "config/mapping.h"
 #include "config/options.h"
 
-/* What basic.qos can say. */
-#define PREFETCH_MOST 65535
-
 static enum config_fair_missing missing_of(const char *word)
 {
     if (strcmp(word, "free") == 0)
@@ -39,43 +36,34 @@ static enum warren_status check_room(struct config_scope *scope,
     const struct config_fair *fair = subscription->fair;
     int64_t ordered = subscription->order ? subscription->order->held : 0;
 
-    if (subscription->prefetch + ordered + fair->held <= PREFETCH_MOST)
+    if (subscription->prefetch + ordered + fair->held <= CONFIG_PREFETCH_MAX)
         return WARREN_OK;
     return config_fail(scope, fair->written.node,
                        "prefetch (%" PRId64 ") and held (%" PRId64 "%s) of a fair subscription "
                        "must not exceed %d together",
                        subscription->prefetch, fair->held,
-                       ordered > 0 ? ", beside that of its order" : "", PREFETCH_MOST);
+                       ordered > 0 ? ", beside that of its order" : "", CONFIG_PREFETCH_MAX);
 }
 
 enum warren_status config_fair_read(struct config_scope *scope,
                                     struct config_subscription *subscription)
 {
-    const struct config_node *node = config_node_get(subscription->written.node, "fair");
-    const struct warren_option *rows = config_fair_table.rows;
-    struct config_fair *fair;
-    struct config_value *values;
+    static const struct config_part part = {
+        .table = &config_fair_table,
+        .name = "fair",
+        .what = "the fairness of a subscription",
+        .example = "{by: header:customer, concurrency: 2}",
+    };
     enum warren_status status;
+    struct config_fair *fair = config_part_read(
+        scope, config_node_get(subscription->written.node, "fair"), &part, &status);
 
-    if (!node)
-        return WARREN_OK;
-    if (config_node_empty(node)) /* a promise that was asked for, and then forgotten */
-        return config_fail(scope, node,
-                           "fair is empty, expected a mapping such as `fair: {by: header:customer, "
-                           "concurrency: 2}`");
-    fair = arena_alloc(scope->arena, sizeof *fair);
-    values = config_values_new(scope, rows);
-    if (!fair || !values)
-        return config_nomem(scope);
-    status = config_mapping_read(scope, node, "the fairness of a subscription", rows, values);
-    if (status != WARREN_OK)
+    if (!fair)
         return status;
-    *fair = (struct config_fair){.written = {node, values}};
-    config_store(&config_fair_table, values, fair);
     fair->without = missing_of(fair->missing);
     subscription->fair = fair;
-    status =
-        config_key_read(scope, values[0].node, fair->by, "header:NAME or routing_key", &fair->key);
+    status = config_key_read(scope, fair->written.values[0].node, fair->by,
+                             "header:NAME or routing_key", &fair->key);
     if (status == WARREN_OK)
         status = check_rate(scope, fair);
     return status == WARREN_OK ? check_room(scope, subscription) : status;

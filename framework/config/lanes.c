@@ -110,27 +110,18 @@ static enum warren_status check_others(struct config_scope *scope,
 enum warren_status config_lanes_read(struct config_scope *scope,
                                      struct config_subscription *subscription)
 {
-    const struct config_node *node = config_node_get(subscription->written.node, "lanes");
-    const struct warren_option *rows = config_lanes_table.rows;
-    struct config_lanes *lanes;
-    struct config_value *values;
+    static const struct config_part part = {
+        .table = &config_lanes_table,
+        .name = "lanes",
+        .what = "the lanes of a subscription",
+        .example = "{slow: orders.slow, slow_after: 5m}",
+    };
     enum warren_status status;
+    struct config_lanes *lanes = config_part_read(
+        scope, config_node_get(subscription->written.node, "lanes"), &part, &status);
 
-    if (!node)
-        return WARREN_OK;
-    if (config_node_empty(node)) /* a promise that was asked for, and then forgotten */
-        return config_fail(scope, node,
-                           "lanes is empty, expected a mapping such as `lanes: {slow: orders.slow, "
-                           "slow_after: 5m}`");
-    lanes = arena_alloc(scope->arena, sizeof *lanes);
-    values = config_values_new(scope, rows);
-    if (!lanes || !values)
-        return config_nomem(scope);
-    status = config_mapping_read(scope, node, "the lanes of a subscription", rows, values);
-    if (status != WARREN_OK)
+    if (!lanes)
         return status;
-    *lanes = (struct config_lanes){.written = {node, values}};
-    config_store(&config_lanes_table, values, lanes);
     subscription->lanes = lanes;
     status = check_names(scope, subscription);
     if (status == WARREN_OK)

@@ -12,7 +12,7 @@
 #define GIB             (INT64_C(1) << 30)
 #define TIB             (INT64_C(1) << 40)
 #define PREFETCH_MIN    1
-#define PREFETCH_MAX    65535
+#define PREFETCH_MAX    CONFIG_PREFETCH_MAX
 #define CONCURRENCY_MIN 1
 #define CONCURRENCY_MAX 256
 #define BATCH_MAX       1000

@@ -100,6 +100,28 @@ enum warren_status config_option_set(struct config_scope *scope, struct config_p
 void config_store(const struct config_table *table, const struct config_value *values,
                   void *target);
 
+/** What basic.qos can say; what a subscription has here at once is within it. */
+#define CONFIG_PREFETCH_MAX 65535
+
+/** A part of a subscription, such as `order`, which has an object of its own. */
+struct config_part {
+    const struct config_table *table; /* a struct config_written is the object's first member */
+    const char *name;                 /* "order" */
+    const char *what;                 /* "the order of a subscription" */
+    const char *example;              /* "{by: header:customer}" */
+};
+
+/**
+ * Read @node as @part. Nothing behind its name is an error: a promise was asked for, and then
+ * forgotten.
+ *
+ * @node        may be NULL
+ * @ret_status  WARREN_OK, also without @node; WARREN_ECONFIG or WARREN_ENOMEM
+ * @return      the object, of the scope's arena, whose other members are zero; NULL: there is none
+ */
+void *config_part_read(struct config_scope *scope, const struct config_node *node,
+                       const struct config_part *part, enum warren_status *ret_status);
+
 /** Give defaults to what was not set, check what depends on each other, fill in struct config. */
 enum warren_status config_options_finish(struct config_scope *scope, struct config_private *config);
 
