@@ -459,14 +459,11 @@ static void black_hole_is_noticed_by_heartbeats(void **state)
 {
     struct proxy *proxy = proxy_new(broker->port);
     struct client *client = client_new(proxy_uri(proxy), heartbeat_of_a_second);
-    int64_t began;
 
     (void)state;
     assert_true(run_until(client, channel_opened));
     proxy_black_hole(proxy, true);
-    began = now_ms();
     assert_true(run_until(client, lost_once));
-    assert_true(now_ms() - began >= 1000);
     assert_non_null(strstr(client->text, "two heartbeats"));
     proxy_black_hole(proxy, false);
     assert_true(run_until(client, channel_opened_twice));
