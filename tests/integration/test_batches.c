@@ -153,8 +153,7 @@ static int setup(void **state)
 
 static void stop_when_empty(struct fixture *f, int dead)
 {
-    if (!WAIT_FOR(peer_count(f->peer, f->queue) == 0 && broker_unacked(f->broker, f->queue) == 0,
-                  PATIENCE_MS))
+    if (!WAIT_FOR(broker_messages(f->broker, f->queue) == 0, PATIENCE_MS))
         fail_msg("the queue is not empty:\n%s", proc_stderr(f->worker->proc));
     fixture_stop_and_expect(f, 0, dead);
 }

@@ -156,7 +156,8 @@ static int setup(void **state)
     return 0;
 }
 
-static void start(struct fixture *f, const char *uri, const char *more, const char *options)
+static void start_with(struct fixture *f, const char *uri, unsigned threads, const char *more,
+                       const char *options)
 {
     f->worker = worker_new(uri,
                            "admin: {listen: '127.0.0.1:0'}\n"
@@ -164,12 +165,17 @@ static void start(struct fixture *f, const char *uri, const char *more, const ch
                            "subscriptions:\n"
                            "  - queue: %s\n"
                            "    handler: ordered.run\n"
-                           "    concurrency: 8\n"
+                           "    concurrency: %u\n"
                            "    prefetch: 100\n"
                            "    %s\n"
                            "    options: {path: '%s'%s}\n",
-                           f->queue, more, f->record, options);
+                           f->queue, threads, more, f->record, options);
     worker_consume(f->worker, 1);
+}
+
+static void start(struct fixture *f, const char *uri, const char *more, const char *options)
+{
+    start_with(f, uri, 8, more, options);
 }
 
 /* Messages wait while the gate is closed; @which: of one key. */
@@ -224,8 +230,7 @@ static void a_key_has_no_more_than_its_places(void **state)
           ", delay: 4ms, fail_each: 5, fails: 1");
     assert_true(WAIT_FOR(play(f).all_done > 100, PATIENCE_MS));
     proxy_cut(f->proxy, PROXY_RST);
-    assert_true(WAIT_FOR(play(f).all_done >= 400 && peer_count(f->peer, f->queue) == 0 &&
-                             broker_unacked(f->broker, f->queue) == 0,
+    assert_true(WAIT_FOR(play(f).all_done >= 400 && broker_messages(f->broker, f->queue) == 0,
                          PATIENCE_MS));
     played = play(f);
     for (unsigned key = 0; key < 20; key++) {
@@ -257,12 +262,14 @@ static void with_an_order_and_every_middleware(void **state)
 
 /* ---- turns ---- */
 
-/* Five hundred of one key came first, and then five of each of ten others. */
+/* Five hundred of one key came first, and then five of each of ten others; one thread, for of
+ * several one may be held up over the last of the others. */
 static void the_others_need_not_wait_for_a_hot_key(void **state)
 {
     struct fixture *f = *state;
     struct publishing p;
     struct played played;
+    char *options;
 
     begin_publishing(f, &p);
     for (unsigned i = 0; i < 500; i++)
@@ -270,11 +277,13 @@ static void the_others_need_not_wait_for_a_hot_key(void **state)
     for (unsigned i = 0; i < 50; i++)
         publish(&p, 1 + i % 10, i / 10, NULL);
     end_publishing(&p);
-    start_gated(f, "fair: {by: header:tenant}", "");
-    expect_number(f, "warren_fair_waiting", 550 - 16, 550 - 16); /* two for each worker went on */
+    options = text(", gate: '%s'", f->gate);
+    start_with(f, f->broker->uri, 1, "fair: {by: header:tenant}", options);
+    free(options);
+    expect_number(f, "warren_fair_waiting", 550 - 2, 550 - 2); /* two for each worker went on */
     fixture_open_gate(f);
     played = expect_done(f, 550);
-    assert_true(played.hot_before <= 16 + 5 + 16);
+    assert_in_range(played.hot_before, 1, 2 + 5 + 1);
     expect_number(f, "warren_fair_waiting", 0, 0);
     fixture_stop_and_expect(f, 0, 0);
 }

@@ -344,10 +344,15 @@ static void reopened_while_writing(void **state)
     stop(f);
     for (int i = 0; i <= ROTATIONS; i++) {
         char *path = i < ROTATIONS ? text("%s.%d", f->record, i) : text("%s", f->record);
-        json_t *lines = lines_of(path, count_lines(path));
+        json_t *lines;
         json_t *line;
         size_t k;
 
+        if (i == ROTATIONS && access(path, F_OK) != 0) { /* nothing came behind the last rotation */
+            free(path);
+            break;
+        }
+        lines = lines_of(path, count_lines(path));
         json_array_foreach(lines, k, line) json_object_set_new(
             ids, json_string_value(json_object_get(line, "message_id")), json_true());
         assert_true(json_array_size(lines) >= 100 || i == ROTATIONS);

@@ -166,8 +166,30 @@ static void expect_acked(const struct fixture *f, unsigned fast, unsigned slow)
     expect_number(f, "warren_messages_settled_total", f->other, ",outcome=\"ack\"", slow);
 }
 
+/* Whether each copy that the worker has made is confirmed. */
+static bool copies_are_confirmed(const struct fixture *f)
+{
+    char *address = admin_address(f->worker);
+    char *body = NULL;
+    const char *at;
+    bool none;
+
+    admin_get(address, "/metrics", NULL, &body);
+    at = strstr(body, "\nwarren_window_messages{");
+    at = at ? strstr(at, "} ") : NULL;
+    none = at && atof(at + 2) == 0;
+    free(body);
+    free(address);
+    return none;
+}
+
+/* What is moved goes from the fast lane over the publisher, which may have been cut off for longer,
+ * to the slow one. */
 static void stop_empty(struct fixture *f)
 {
+    worker_expect_empty(f->worker, f->broker, f->queue);
+    assert_true(WAIT_FOR(copies_are_confirmed(f), PATIENCE_MS));
+    worker_expect_empty(f->worker, f->broker, f->other);
     assert_int_equal(worker_stop(f->worker), 0);
     assert_int_equal(peer_count(f->peer, f->queue), 0);
     assert_int_equal(peer_count(f->peer, f->other), 0);
@@ -259,10 +281,6 @@ static void a_lost_connection_loses_nothing(void **state)
     assert_true(WAIT_FOR(done(f) > 50, PATIENCE_MS));
     proxy_cut(f->proxy, PROXY_RST);
     expect_done(f, 300);
-    assert_true(WAIT_FOR(peer_count(f->peer, f->queue) == 0 && peer_count(f->peer, f->other) == 0 &&
-                             broker_unacked(f->broker, f->queue) == 0 &&
-                             broker_unacked(f->broker, f->other) == 0,
-                         PATIENCE_MS));
     stop_empty(f);
 }
 

@@ -328,19 +328,24 @@ void broker_delete_user(const struct broker *broker, const char *user)
                      user));
 }
 
-/* @what: an item that rabbitmqctl list_queues knows. A queue that is just being started may not
- * answer yet. */
-static int count_of(const struct broker *broker, const char *queue, const char *what)
+/* @what: an item that rabbitmqctl list_queues knows; of a quorum queue, whose items are some
+ * seconds old, its leader is asked, for @of_fifo. A queue that is just being started may not answer
+ * yet. */
+static int count_of(const struct broker *broker, const char *queue, const char *what,
+                    const char *of_fifo)
 {
-    char *answer =
-        broker_eval(broker,
-                    "Name = rabbit_misc:r(<<\"/\">>, queue, <<\"%s\">>),"
-                    "Count = fun() -> {ok, Q} = rabbit_amqqueue:lookup(Name),"
-                    " [{_, N}] = rabbit_amqqueue:info(Q, [%s]), N end,"
-                    "Try = fun F(0) -> Count();"
-                    " F(More) -> try Count() catch _:_ -> timer:sleep(100), F(More - 1) end end,"
-                    "Try(100).",
-                    queue, what);
+    char *answer = broker_eval(
+        broker,
+        "Name = rabbit_misc:r(<<\"/\">>, queue, <<\"%s\">>),"
+        "Count = fun() -> {ok, Q} = rabbit_amqqueue:lookup(Name),"
+        " case amqqueue:get_type(Q) of"
+        " rabbit_quorum_queue ->"
+        " {ok, {_, N}, _} = ra:leader_query(amqqueue:get_pid(Q), fun rabbit_fifo:%s/1), N;"
+        " _ -> [{_, N}] = rabbit_amqqueue:info(Q, [%s]), N end end,"
+        "Try = fun F(0) -> Count();"
+        " F(More) -> try Count() catch _:_ -> timer:sleep(100), F(More - 1) end end,"
+        "Try(100).",
+        queue, of_fifo, what);
     int count = atoi(answer);
 
     free(answer);
@@ -349,12 +354,12 @@ static int count_of(const struct broker *broker, const char *queue, const char *
 
 int broker_unacked(const struct broker *broker, const char *queue)
 {
-    return count_of(broker, queue, "messages_unacknowledged");
+    return count_of(broker, queue, "messages_unacknowledged", "query_messages_checked_out");
 }
 
 int broker_messages(const struct broker *broker, const char *queue)
 {
-    return count_of(broker, queue, "messages");
+    return count_of(broker, queue, "messages", "query_messages_total");
 }
 
 char *broker_log(const struct broker *broker)

@@ -96,9 +96,9 @@ void broker_permit(const struct broker *broker, const char *user, const char *vh
                    const char *configure, const char *write, const char *read);
 void broker_delete_user(const struct broker *broker, const char *user);
 
-/** Deliveries from a classic queue that nobody has settled yet. */
+/** Deliveries from a queue that nobody has settled yet. */
 int broker_unacked(const struct broker *broker, const char *queue);
-/** All messages of a classic queue, ready or delivered, at one moment. */
+/** All messages of a queue, ready or delivered, at one moment. */
 int broker_messages(const struct broker *broker, const char *queue);
 
 /** The node's log up to now; the caller frees. */
