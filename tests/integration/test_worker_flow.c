@@ -260,7 +260,10 @@ static void deleted_queue_comes_back(void **state)
     peer_say(fixture->peer, fixture->queue, "after");
     assert_true(fixture_recorded(fixture, 2));
     assert_int_equal(worker_stop(fixture->worker), 0);
-    worker_expect_logged(fixture->worker, "connected", NULL, 2);
+    /* RabbitMQ 3.10 may fail by itself where a queue is declared while it is being deleted. */
+    worker_expect_logged(
+        fixture->worker, "connected", NULL,
+        2 + worker_logged(fixture->worker, "connection lost", "541 INTERNAL_ERROR"));
 }
 
 /* What cannot be declared is logged once with both sides, also when everything is declared again,
