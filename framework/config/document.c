@@ -50,9 +50,26 @@ static enum warren_status fail_at(struct reader *r, yaml_mark_t mark, const char
     return config_fail(r->scope, &place, "%s", words);
 }
 
+/* A text that ends in a colon, such as `by: header:`, is half a key to the parser, whose words say
+ * nothing of it. @return what was expected there; "": it is another mistake */
+static const char *expected_at_colon(const yaml_parser_t *parser)
+{
+    const yaml_token_t *next = parser->tokens.head;
+
+    if (strcmp(parser->problem, "found unexpected ':'") == 0 ||
+        (strcmp(parser->problem, "did not find expected ',' or '}'") == 0 &&
+         next != parser->tokens.tail && next->type == YAML_VALUE_TOKEN))
+        return "; expected a text directly behind the colon, such as header:NAME, or quotes around "
+               "all of it";
+    if (strcmp(parser->problem, "mapping values are not allowed in this context") == 0)
+        return "; expected a text directly behind the colon, such as header:NAME, or quotes around "
+               "all of it, or a key on a line of its own";
+    return "";
+}
+
 static enum warren_status next_event(struct reader *r, yaml_event_t *event)
 {
-    char words[256];
+    char words[320];
 
     if (yaml_parser_parse(&r->parser, event))
         return WARREN_OK;
@@ -62,8 +79,9 @@ static enum warren_status next_event(struct reader *r, yaml_event_t *event)
         return error_set(r->scope->error, WARREN_ECONFIG, "%s: byte %zu: malformed text: %s",
                          r->source->name, r->parser.problem_offset, r->parser.problem);
     /* The parser's words are fixed texts: they hold nothing of the file. */
-    snprintf(words, sizeof words, "malformed YAML: %s%s%s", r->parser.problem,
-             r->parser.context ? " " : "", r->parser.context ? r->parser.context : "");
+    snprintf(words, sizeof words, "malformed YAML: %s%s%s%s", r->parser.problem,
+             r->parser.context ? " " : "", r->parser.context ? r->parser.context : "",
+             expected_at_colon(&r->parser));
     return fail_at(r, r->parser.problem_mark, words);
 }
 

@@ -19,6 +19,33 @@ static void malformed_yaml_is_refused_with_its_place(void **state)
     HELPER_ALL_REFUSED(bad);
 }
 
+/* A text that ends in a colon is half a key to the parser: what was expected is said. */
+static void a_colon_at_the_end_is_told(void **state)
+{
+#define EXPECTED "; expected a text directly behind the colon, such as header:NAME, or quotes"
+    static const struct helper_bad bad[] = {
+        {"broker: {uri: amqp:}\n",
+         "worker.yaml:1:19: malformed YAML: found unexpected ':' while scanning a plain "
+         "scalar" EXPECTED},
+        {"plugins: [a:, b]\n", "worker.yaml:1:12: malformed YAML: found unexpected ':' while "
+                               "scanning a plain scalar" EXPECTED},
+        {"log: {level: info: }\n", "worker.yaml:1:18: malformed YAML: did not find expected ',' or "
+                                   "'}' while parsing a flow mapping" EXPECTED},
+        {"log: {level: info: x}\n", "worker.yaml:1:18: malformed YAML: did not find expected"},
+        {"log:\n  level: info:\n", "worker.yaml:2:14: malformed YAML: mapping values are not "
+                                   "allowed in this context" EXPECTED},
+        {"log: info\n  level: warn\n", "or a key on a line of its own"},
+    };
+    struct warren_error error;
+    struct config *config;
+
+    (void)state;
+    HELPER_ALL_REFUSED(bad);
+    assert_int_equal(helper_load("log: {level: info [}\n", NULL, NULL, &config, &error),
+                     WARREN_ECONFIG);
+    assert_null(strstr(error.text, "colon")); /* it is another mistake */
+}
+
 /* What would be read otherwise than it was meant is refused. */
 static void unsupported_yaml_is_refused(void **state)
 {
@@ -146,6 +173,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         HELPER_TEST(malformed_yaml_is_refused_with_its_place),
+        HELPER_TEST(a_colon_at_the_end_is_told),
         HELPER_TEST(unsupported_yaml_is_refused),
         HELPER_TEST(an_empty_file_is_refused),
         HELPER_TEST(another_root_is_refused),

@@ -72,6 +72,10 @@ static void mistakes_name_place_and_cause(void **state)
         {FAIR("{by: message_id}"), "by is 'message_id', expected header:NAME or routing_key"},
         {FAIR("{by: handler}"), "by is 'handler', expected header:NAME or routing_key"},
         {FAIR("{by: 'header:'}"), "by is 'header:' without a name"},
+        {FAIR("{by: header:}"),
+         "worker.yaml:4:22: malformed YAML: found unexpected ':' while scanning "
+         "a plain scalar; expected a text directly behind the colon, such as "
+         "header:NAME"},
         {FAIR("{by: header:t, concurrency: -1}"), "concurrency"},
         {FAIR("{by: header:t, concurrency: many}"), "concurrency"},
         {FAIR("{by: header:t, rate: -5}"), "rate"},

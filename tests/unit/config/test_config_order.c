@@ -72,6 +72,10 @@ static void mistakes_name_place_and_cause(void **state)
                                   "routing_key, message_id or handler"},
         {ORDER("{by: header customer}"), "by is 'header customer', expected header:NAME"},
         {ORDER("{by: 'header:'}"), "by is 'header:' without a name"},
+        {ORDER("{by: header:}"),
+         "worker.yaml:4:23: malformed YAML: found unexpected ':' while scanning "
+         "a plain scalar; expected a text directly behind the colon, such as "
+         "header:NAME"},
         {ORDER("{by: Routing_Key}"), "by is 'Routing_Key', expected"},
         {ORDER("{by: handler, missing: drop}"), "missing"},
         {ORDER("{by: handler, on_failure: stop}"), "on_failure"},
