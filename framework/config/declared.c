@@ -73,7 +73,8 @@ static enum warren_status check_shared(struct config_scope *scope,
     return WARREN_OK;
 }
 
-/* Those of a slow lane come to its fast one's: they are of the same messages. */
+/* Those of a slow lane come to its fast one's: they are of the same messages. Whether they come
+ * back to it is seen when all are named. */
 static enum warren_status name_both(struct config_scope *scope, struct config_private *private,
                                     struct config_subscription *subscription)
 {
@@ -86,7 +87,8 @@ static enum warren_status name_both(struct config_scope *scope, struct config_pr
     if (status == WARREN_OK)
         status = name_it(scope, of_queue, "the name of a dead-letter queue", subscription,
                          &subscription->dead_queue);
-    if (status != WARREN_OK || strcmp(subscription->dead_queue, subscription->queue) != 0)
+    if (status != WARREN_OK || subscription->slow_lane_of ||
+        strcmp(subscription->dead_queue, subscription->queue) != 0)
         return status;
     return config_fail(scope, of_queue->node,
                        "the dead-letter queue of '%s' is that queue itself; the default is "
@@ -229,6 +231,8 @@ enum warren_status config_declared(struct config_scope *scope, struct config_pri
 
     for (size_t i = 0; status == WARREN_OK && i < count; i++)
         status = name_both(scope, private, &private->subscriptions[i]);
+    if (status == WARREN_OK && count > 0)
+        status = config_lanes_check_dead(scope, private);
     if (status == WARREN_OK && count > 0)
         status = check_shared(scope, private);
     for (size_t i = 0; status == WARREN_OK && i < count; i++)

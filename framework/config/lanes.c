@@ -233,6 +233,30 @@ enum warren_status config_lanes_declared(struct config_scope *scope, struct conf
     return status;
 }
 
+enum warren_status config_lanes_check_dead(struct config_scope *scope,
+                                           const struct config_private *private)
+{
+    const struct config *config = &private->config;
+    char queue[CONFIG_WORD_SIZE];
+    char word[CONFIG_WORD_SIZE];
+
+    for (size_t i = 0; i < config->subscription_count; i++) {
+        const struct config_subscription *slow = &config->subscriptions[i];
+
+        for (size_t k = 0; slow->slow_lane_of && k < config->subscription_count; k++) {
+            const struct config_subscription *other = &config->subscriptions[k];
+
+            if (!other->slow_lane_of && strcmp(other->dead_queue, slow->queue) == 0)
+                return config_fail(scope, node_of(slow->lanes, "slow"),
+                                   "the slow lane '%s' is the queue of the dead letters of '%s', "
+                                   "expected another queue",
+                                   config_mask(slow->queue, word, sizeof word),
+                                   config_mask(other->queue, queue, sizeof queue));
+        }
+    }
+    return WARREN_OK;
+}
+
 enum warren_status config_lanes_stay(const struct config *before, const struct config *now,
                                      struct warren_error *error)
 {

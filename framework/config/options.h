@@ -185,6 +185,10 @@ enum warren_status config_lanes_add(struct config_scope *scope, struct config_pr
 /** Add the queues of slow lanes that are not written, as their fast ones are; there is room. */
 enum warren_status config_lanes_declared(struct config_scope *scope,
                                          struct config_private *private);
+/** Refuse a slow lane that dead letters go to, when these are named: it would handle them again. */
+enum warren_status config_lanes_check_dead(struct config_scope *scope,
+                                           const struct config_private *private);
+
 /* ---- batch.c: `batch:` of a subscription ---- */
 
 /** Read that of @subscription, if it has one. WARREN_OK, WARREN_ECONFIG or WARREN_ENOMEM. */

@@ -102,6 +102,17 @@ static void the_slow_queue_is_declared(void **state)
     config_free(config);
 }
 
+/* Where nothing is declared for dead letters, the name is as good as any. */
+static void a_name_like_that_of_dead_letters_may_be_free(void **state)
+{
+    struct config *config =
+        helper_config(LANES("{slow: orders.dlq}", "dead_letter: {enabled: false}\n"), NULL, NULL);
+
+    (void)state;
+    assert_string_equal(config->subscriptions[1].queue, "orders.dlq");
+    config_free(config);
+}
+
 static void nothing_is_no_lanes(void **state)
 {
     struct config *config =
@@ -152,6 +163,13 @@ static void mistakes_name_place_and_cause(void **state)
          "or is another's slow lane"},
         {LANES("{slow: s}", "  - {queue: b, handler: p.g, lanes: {slow: orders}}\n"),
          "the slow lane 'orders' has a subscription of its own"},
+        {LANES("{slow: orders.dlq}", ""),
+         "worker.yaml:5:19: the slow lane 'orders.dlq' is the queue "
+         "of the dead letters of 'orders', expected another"},
+        {LANES("{slow: b.dlq}", "  - {queue: b, handler: p.g}\n"),
+         "worker.yaml:5:19: the slow lane 'b.dlq' is the queue of the dead letters of 'b'"},
+        {LANES("{slow: orders.late}", "dead_letter: {queue: '{queue}.late'}\n"),
+         "worker.yaml:5:19: the slow lane 'orders.late' is the queue of the dead letters"},
         {LANES("{slow: s}", "topology: {queues: [{name: orders, type: stream}]}\n"),
          "'orders' is a stream, which has no lanes"},
         {LANES("{slow: s}", "topology: {queues: [{name: s, type: stream}]}\n"),
@@ -177,6 +195,7 @@ int main(void)
         TEST(the_slow_lane_has_its_share_of_the_places),
         TEST(a_range_is_one_for_each),
         TEST(the_slow_queue_is_declared),
+        TEST(a_name_like_that_of_dead_letters_may_be_free),
         TEST(nothing_is_no_lanes),
         TEST(mistakes_name_place_and_cause),
     };
