@@ -150,10 +150,22 @@ static void write_node(FILE *out, const struct config_node *node)
     fputc(mapping ? '}' : ']', out);
 }
 
-/* What is given, and what is always shown; of a chain its links, elsewhere. @but: what is not in
- * force; NULL: all is. */
+/* Of its threads: those of an executor are all of them, unless it is written how many; and only a
+ * range has something to wait for. */
+static bool in_force(const struct config_subscription *subscription, const char *name)
+{
+    if (strcmp(name, "concurrency") == 0)
+        return !subscription->shares || config_node_get(subscription->written.node, name);
+    if (strcmp(name, "concurrency_target_wait") == 0)
+        return subscription->concurrency_least != subscription->concurrency;
+    return true;
+}
+
+/* What is given, and what is always shown; of a chain its links, elsewhere.
+ * @of  the subscription that has written it; NULL: it is no subscription */
 static void write_item(FILE *out, const struct config_table *table,
-                       const struct config_written *written, const char *but, int indent)
+                       const struct config_written *written, const struct config_subscription *of,
+                       int indent)
 {
     const char *lead = "- ";
 
@@ -162,7 +174,7 @@ static void write_item(FILE *out, const struct config_table *table,
 
         if ((int)table->rows[i].type == WARREN_OPTION_CHAIN ||
             !(value->given || table->places[i].flags & CONFIG_OPTION_SHOWN) ||
-            (but && strcmp(table->rows[i].name, but) == 0))
+            (of && !in_force(of, table->rows[i].name)))
             continue;
         fprintf(out, "%*s%s%s: ", indent, "", lead, table->rows[i].name);
         write_value(out, &table->rows[i], false, value);
@@ -221,12 +233,8 @@ static void write_dead_letters(FILE *out, const struct config_subscription *subs
 
 static void write_subscription(FILE *out, const struct config_subscription *subscription)
 {
-    bool has_all =
-        subscription->shares && !config_node_get(subscription->written.node, "concurrency");
-
     fprintf(out, "  # %s\n", subscription->where);
-    write_item(out, &config_subscription_table, &subscription->written,
-               has_all ? "concurrency" : NULL, 2);
+    write_item(out, &config_subscription_table, &subscription->written, subscription, 2);
     write_dead_letters(out, subscription);
     write_chain(out, subscription);
 }

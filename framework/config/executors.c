@@ -129,6 +129,41 @@ static enum warren_status set_most(struct config_scope *scope,
     return WARREN_OK;
 }
 
+/* A number that is only this run's, such as --set consumer.concurrency=1, is no mistake of the
+ * file. */
+static bool may_be_range(const struct config_private *private,
+                         const struct config_subscription *subscription)
+{
+    const struct config_value *value = &private->values[CONFIG_consumer_concurrency];
+    const struct config_node *node = written(subscription, "concurrency");
+
+    if (!node && value->given && value->node->source != &private->file)
+        return true;
+    return strchr(node ? node->text : value->node->text, '-');
+}
+
+/* It is the wait at which a range grows. */
+static enum warren_status check_target_wait(struct config_scope *scope,
+                                            const struct config_private *private,
+                                            const struct config_subscription *subscription)
+{
+    const struct config_node *node = written(subscription, "concurrency_target_wait");
+
+    if (!node)
+        return WARREN_OK;
+    if (subscription->shares)
+        return config_fail(scope, node,
+                           "concurrency_target_wait has no effect: executor %s has a number of "
+                           "threads, and not a range",
+                           subscription->shares->name);
+    if (may_be_range(private, subscription))
+        return WARREN_OK;
+    return config_fail(scope, node,
+                       "concurrency_target_wait has no effect: concurrency is %" PRId64
+                       ", expected a range beside it, such as 2-32",
+                       subscription->concurrency);
+}
+
 static enum warren_status read_executor_of(struct config_scope *scope, const struct config *config,
                                            struct config_subscription *subscription)
 {
@@ -201,8 +236,11 @@ enum warren_status config_shares_read(struct config_scope *scope, struct config_
 {
     enum warren_status status = WARREN_OK;
 
-    for (size_t i = 0; status == WARREN_OK && i < private->config.subscription_count; i++)
+    for (size_t i = 0; status == WARREN_OK && i < private->config.subscription_count; i++) {
         status = read_executor_of(scope, &private->config, &private->subscriptions[i]);
+        if (status == WARREN_OK)
+            status = check_target_wait(scope, private, &private->subscriptions[i]);
+    }
     for (size_t i = 0; status == WARREN_OK && i < private->config.executor_count; i++)
         status = share_out(scope, private, &private->config.executors[i]);
     return status;

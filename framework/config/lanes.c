@@ -85,6 +85,10 @@ static enum warren_status check_numbers(struct config_scope *scope,
         return config_fail(scope, node_of(lanes, "slow_after"),
                            "slow_after is below a second, and a message's timestamp has whole "
                            "seconds");
+    if (lanes->concurrency > 0 && subscription->concurrency == 1 && !*subscription->executor)
+        return config_fail(scope, node_of(lanes, "concurrency"),
+                           "concurrency of the slow lane has no effect: that of both is 1, which "
+                           "they have by turns");
     if (lanes->concurrency <= subscription->concurrency)
         return WARREN_OK;
     return config_fail(scope, node_of(lanes, "concurrency"),

@@ -16,6 +16,9 @@ static void a_range_has_two_ends(void **state)
         {JOBS(", concurrency: 3-3, concurrency_target_wait: 2s"), NULL, 3, 3, 2000},
         {JOBS(""), "consumer.concurrency=1-256", 1, 256, 100},
         {JOBS(", concurrency: 5"), "consumer.concurrency=1-256", 5, 5, 100},
+        {"consumer: {concurrency: 2-4}\n" JOBS(", concurrency_target_wait: 2s"), NULL, 2, 4, 2000},
+        {"consumer: {concurrency: 2-4}\n" JOBS(", concurrency_target_wait: 2s"),
+         "consumer.concurrency=1", 1, 1, 2000}, /* this run's, and no mistake of the file */
         {"consumer: {concurrency: '6-7', concurrency_target_wait: 1ms}\n" JOBS(""), NULL, 6, 7, 1},
     };
 
@@ -50,6 +53,14 @@ static void what_is_no_range_is_refused(void **state)
         {"consumer: {concurrency: 4-2}\n", "consumer.concurrency is '4-2'" EXPECTED},
         {JOBS(", concurrency_target_wait: 0"), "from 1ms to 1h"},
         {JOBS(", concurrency_target_wait: 2h"), "from 1ms to 1h"},
+        {JOBS(", concurrency: 8, concurrency_target_wait: 1s"),
+         "worker.yaml:1:86: concurrency_target_wait has no effect: concurrency is 8, expected a "
+         "range "
+         "beside it, such as 2-32"},
+        {JOBS(", concurrency_target_wait: 1s"),
+         "has no effect: concurrency is 4, expected a range"},
+        {"consumer: {concurrency: 6}\n" JOBS(", concurrency_target_wait: 1s"),
+         "has no effect: concurrency is 6"},
         {JOBS(", concurrency_target: 1s"), "did you mean 'concurrency_target_wait'?"},
     };
 
@@ -68,7 +79,20 @@ static void what_is_in_force_is_shown(void **state)
     (void)state;
     helper_effective(config, text, sizeof text);
     assert_non_null(strstr(text, "\n  concurrency: 3  # worker.yaml:1:25\n"));
-    assert_non_null(strstr(text, "\n    concurrency: 2-32\n"));
+    assert_non_null(strstr(text, "\n    concurrency: 2-32\n    concurrency_target_wait: 100ms\n"));
+    config_free(config);
+}
+
+/* What has no effect is no part of it, for it would be refused as a file. */
+static void what_has_no_effect_is_not_shown(void **state)
+{
+    struct config *config = helper_config(JOBS(", concurrency: 3"), NULL, NULL);
+    char text[16384];
+
+    (void)state;
+    helper_effective(config, text, sizeof text);
+    assert_non_null(strstr(text, "\n    concurrency: 3\n"));
+    assert_null(strstr(text, "\n    concurrency_target_wait"));
     config_free(config);
 }
 
@@ -162,6 +186,8 @@ static void wrong_executors_are_refused(void **state)
         {TWO(", executor: mail, share: 257", ""), "from 0 to 256"},
         {TWO(", executor: mail, concurrency: 9", ""),
          "concurrency is 9, but executor mail has 8 threads"},
+        {TWO(", executor: mail, concurrency_target_wait: 1s", ""),
+         "concurrency_target_wait has no effect: executor mail has a number of threads"},
         {TWO(", executor: mail, concurrency: 1-8", ""),
          "concurrency is a range, but the threads are those of executor mail"},
         {"semaphores: {db: 3}\n" TWO(", executor: mail, uses: {db: 1}", ""),
@@ -203,10 +229,10 @@ static void executors_are_shown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        HELPER_TEST(a_range_has_two_ends),      HELPER_TEST(what_is_no_range_is_refused),
-        HELPER_TEST(what_is_in_force_is_shown), HELPER_TEST(another_range_is_told),
-        HELPER_TEST(threads_are_shared_out),    HELPER_TEST(wrong_executors_are_refused),
-        HELPER_TEST(executors_are_shown),
+        HELPER_TEST(a_range_has_two_ends),        HELPER_TEST(what_is_no_range_is_refused),
+        HELPER_TEST(what_is_in_force_is_shown),   HELPER_TEST(what_has_no_effect_is_not_shown),
+        HELPER_TEST(another_range_is_told),       HELPER_TEST(threads_are_shared_out),
+        HELPER_TEST(wrong_executors_are_refused), HELPER_TEST(executors_are_shown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

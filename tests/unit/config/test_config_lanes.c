@@ -154,6 +154,9 @@ static void mistakes_name_place_and_cause(void **state)
         {LANES("{slow: s, slow_after: -5m}", ""), "slow_after"},
         {LANES("{slow: s, concurrency: 9}", ""),
          "concurrency of the slow lane (9) must not exceed that of both (8)"},
+        {"subscriptions: [{queue: a, handler: p.h, concurrency: 1, lanes: {slow: s, concurrency: "
+         "1}}]\n",
+         "worker.yaml:1:88: concurrency of the slow lane has no effect: that of both is 1"},
         {LANES("{slow: s}", "    order: {by: message_id}\n"), "lanes and order do not go together"},
         {LANES("{slow: s}", "    executor: e\nexecutors: {e: {threads: 9}}\n"),
          "lanes and executor do not go together"},
