@@ -120,8 +120,9 @@ static enum warren_status set_most(struct config_scope *scope,
                            executor->name);
     if (subscription->concurrency > executor->threads)
         return config_fail(scope, node,
-                           "concurrency is %" PRId64 ", but executor %s has %" PRId64 " threads",
-                           subscription->concurrency, executor->name, executor->threads);
+                           "concurrency is %" PRId64 ", but executor %s has %" PRId64 " thread%s",
+                           subscription->concurrency, executor->name, executor->threads,
+                           executor->threads == 1 ? "" : "s");
     if (subscription->share > subscription->concurrency)
         return config_fail(scope, written(subscription, "share"),
                            "share is %" PRId64 ", more than concurrency (%" PRId64 ")",
@@ -215,11 +216,18 @@ static enum warren_status share_out(struct config_scope *scope, struct config_pr
     struct sum sum = sum_of(private, executor);
     int64_t left = executor->threads - sum.given;
 
+    if (sum.given + sum.others > executor->threads && sum.members == 1)
+        return config_fail(scope, executor->written.values[0].node,
+                           "executor %s has %" PRId64
+                           " thread%s, but the share of its one subscription is %" PRId64,
+                           executor->name, executor->threads, executor->threads == 1 ? "" : "s",
+                           sum.given);
     if (sum.given + sum.others > executor->threads)
         return config_fail(scope, executor->written.values[0].node,
-                           "executor %s has %" PRId64 " threads, but the shares of its %" PRId64
+                           "executor %s has %" PRId64 " thread%s, but the shares of its %" PRId64
                            " subscriptions are %" PRId64 " together (one at least for each)",
-                           executor->name, executor->threads, sum.members, sum.given + sum.others);
+                           executor->name, executor->threads, executor->threads == 1 ? "" : "s",
+                           sum.members, sum.given + sum.others);
     for (size_t i = 0; sum.others > 0 && i < private->config.subscription_count; i++) {
         struct config_subscription *subscription = &private->subscriptions[i];
 
