@@ -4,10 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/suggest.h"
 #include "config/mapping.h"
 #include "config/options.h"
-#include "config/secret.h"
 
 static enum warren_status read_executor(struct config_scope *scope, const struct config_node *key,
                                         const struct config_node *node,
@@ -62,30 +60,14 @@ enum warren_status config_executors_read(struct config_scope *scope, struct conf
 /* ---- subscriptions ---- */
 
 static enum warren_status unknown(struct config_scope *scope, const struct config *config,
-                                  const struct config_node *node, const char *name)
+                                  const struct config_node *node)
 {
+    static const struct config_named named = {"executor is", "executors", "{threads: 8}"};
     const char *names[CONFIG_EXECUTORS_MAX];
-    char word[CONFIG_WORD_SIZE];
-    char list[256] = "";
-    const char *near;
-    size_t len = 0;
 
     for (size_t i = 0; i < config->executor_count; i++)
         names[i] = config->executors[i].name;
-    near = suggest(name, names, config->executor_count);
-    config_mask(name, word, sizeof word);
-    if (near)
-        return config_fail(scope, node, "executor is '%s', which there is not; did you mean '%s'?",
-                           word, near);
-    if (config->executor_count == 0)
-        return config_fail(scope, node,
-                           "executor is '%s', and the file has none: at its top, such as "
-                           "`executors: {%s: {threads: 8}}`",
-                           word, word);
-    for (size_t i = 0; i < config->executor_count && len < sizeof list; i++)
-        len += (size_t)snprintf(list + len, sizeof list - len, "%s%s", i ? ", " : "", names[i]);
-    return config_fail(scope, node, "executor is '%s', which there is not, expected %s", word,
-                       list);
+    return config_unknown_name(scope, node, &named, names, config->executor_count);
 }
 
 static const struct config_node *written(const struct config_subscription *subscription,
@@ -182,7 +164,7 @@ static enum warren_status read_executor_of(struct config_scope *scope, const str
         if (strcmp(config->executors[i].name, subscription->executor) == 0)
             subscription->shares = &config->executors[i];
     if (!subscription->shares)
-        return unknown(scope, config, written(subscription, "executor"), subscription->executor);
+        return unknown(scope, config, written(subscription, "executor"));
     return set_most(scope, subscription);
 }
 

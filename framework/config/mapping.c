@@ -7,6 +7,7 @@
 #include "config/secret.h"
 
 #define KNOWN_MAX 128
+#define LIST_SIZE 256 /* of names in an error */
 
 size_t config_table_count(const struct warren_option *table)
 {
@@ -28,12 +29,22 @@ struct config_value *config_values_new(struct config_scope *scope,
     return values;
 }
 
+/* "a, b, c", cut where it is long. */
+static const char *list_of(const char *const *names, size_t count, char text[LIST_SIZE])
+{
+    size_t len = 0;
+
+    *text = '\0';
+    for (size_t i = 0; i < count && len < LIST_SIZE; i++)
+        len += (size_t)snprintf(text + len, LIST_SIZE - len, "%s%s", i ? ", " : "", names[i]);
+    return text;
+}
+
 enum warren_status config_unknown_key(struct config_scope *scope, const struct config_node *key,
                                       const char *what, const char *const *known, size_t count)
 {
     char word[CONFIG_WORD_SIZE];
-    char list[256] = "";
-    size_t len = 0;
+    char list[LIST_SIZE];
     const char *near = suggest(key->text, known, count);
 
     if (strstr(key->text, "://"))
@@ -43,11 +54,30 @@ enum warren_status config_unknown_key(struct config_scope *scope, const struct c
     if (near)
         return config_fail(scope, key, "unknown key '%s' in %s; did you mean '%s'?", word, what,
                            near);
-    for (size_t i = 0; i < count && len < sizeof list; i++)
-        len += (size_t)snprintf(list + len, sizeof list - len, "%s%s", i ? ", " : "", known[i]);
     if (!count)
         return config_fail(scope, key, "unknown key '%s' in %s, which takes none", word, what);
-    return config_fail(scope, key, "unknown key '%s' in %s, expected %s", word, what, list);
+    return config_fail(scope, key, "unknown key '%s' in %s, expected %s", word, what,
+                       list_of(known, count, list));
+}
+
+enum warren_status config_unknown_name(struct config_scope *scope, const struct config_node *node,
+                                       const struct config_named *named, const char *const *known,
+                                       size_t count)
+{
+    char word[CONFIG_WORD_SIZE];
+    char list[LIST_SIZE];
+    const char *near = suggest(node->text, known, count);
+
+    config_mask(node->text, word, sizeof word);
+    if (near)
+        return config_fail(scope, node, "%s '%s', which there is not; did you mean '%s'?",
+                           named->lead, word, near);
+    if (!count)
+        return config_fail(scope, node,
+                           "%s '%s', and the file has none: at its top, such as `%s: {%s: %s}`",
+                           named->lead, word, named->section, word, named->example);
+    return config_fail(scope, node, "%s '%s', which there is not, expected %s", named->lead, word,
+                       list_of(known, count, list));
 }
 
 enum warren_status config_check_short_name(struct config_scope *scope,

@@ -41,4 +41,17 @@ enum warren_status config_mapping_check(struct config_scope *scope, const struct
 enum warren_status config_unknown_key(struct config_scope *scope, const struct config_node *key,
                                       const char *what, const char *const *known, size_t count);
 
+/** A mapping at the top of the file, one of whose names is used elsewhere. */
+struct config_named {
+    const char *lead;    /* of what is said: "executor is" */
+    const char *section; /* "executors" */
+    const char *example; /* of what a name has there: "{threads: 8}" */
+};
+
+/** Say that the name at @node is none of @known, and the nearest of these. @return WARREN_ECONFIG
+ */
+enum warren_status config_unknown_name(struct config_scope *scope, const struct config_node *node,
+                                       const struct config_named *named, const char *const *known,
+                                       size_t count);
+
 #endif

@@ -3,10 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/suggest.h"
 #include "config/mapping.h"
 #include "config/options.h"
-#include "config/secret.h"
 
 #define SIZE_MAX_UNITS 1000000
 
@@ -94,29 +92,12 @@ bool config_semaphores_differ(const struct config *a, const struct config *b)
 static enum warren_status unknown(struct config_scope *scope, const struct config *config,
                                   const struct config_node *key)
 {
+    static const struct config_named named = {"uses the semaphore", "semaphores", "10"};
     const char *names[CONFIG_SEMAPHORES_MAX];
-    char word[CONFIG_WORD_SIZE];
-    char list[256] = "";
-    const char *near;
-    size_t len = 0;
 
     for (size_t i = 0; i < config->semaphore_count; i++)
         names[i] = config->semaphores[i].name;
-    config_mask(key->text, word, sizeof word);
-    near = suggest(key->text, names, config->semaphore_count);
-    if (near)
-        return config_fail(scope, key,
-                           "uses the semaphore '%s', which there is not; did you mean '%s'?", word,
-                           near);
-    if (config->semaphore_count == 0)
-        return config_fail(scope, key,
-                           "uses the semaphore '%s', and the file has none: at its top, such as "
-                           "`semaphores: {%s: 10}`",
-                           word, word);
-    for (size_t i = 0; i < config->semaphore_count && len < sizeof list; i++)
-        len += (size_t)snprintf(list + len, sizeof list - len, "%s%s", i ? ", " : "", names[i]);
-    return config_fail(scope, key, "uses the semaphore '%s', which there is not, expected %s", word,
-                       list);
+    return config_unknown_name(scope, key, &named, names, config->semaphore_count);
 }
 
 static enum warren_status read_use(struct config_scope *scope, const struct config *config,
