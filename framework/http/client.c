@@ -318,6 +318,13 @@ static bool set_up(struct http_client *client, const struct http_client_request 
            SET(CURLOPT_NOPROGRESS, 0L) && set_up_tls(client) && set_up_request(client, request);
 }
 
+/* It has two codes for it, of which one is also that of an address that it cannot ask at all. */
+static bool is_no_http(CURLcode code, const char *words)
+{
+    return code == CURLE_WEIRD_SERVER_REPLY ||
+           (code == CURLE_UNSUPPORTED_PROTOCOL && strstr(words, "HTTP/0.9"));
+}
+
 static enum warren_status failed(const struct http_client *client,
                                  const struct http_client_request *request, CURLcode code,
                                  struct warren_error *error)
@@ -335,6 +342,9 @@ static enum warren_status failed(const struct http_client *client,
         return error_set(error, WARREN_ETIMEOUT, "%s: %s", request->url, words);
     if (code == CURLE_URL_MALFORMAT)
         return error_set(error, WARREN_EINVAL, "%s: %s", request->url, words);
+    if (is_no_http(code, words))
+        return error_set(error, WARREN_EPROTOCOL, "%s: what answers there is no HTTP",
+                         request->url);
     return error_set(error, WARREN_EIO, "%s: %s", request->url, words);
 }
 

@@ -57,7 +57,8 @@ enum warren_status http_client_new(const struct http_client_options *options,
  * @ret_response  http_client_response_done() frees what is in it, also after a failure
  * @return        WARREN_OK; WARREN_EINVAL: the request is malformed; WARREN_ETIMEOUT;
  *                WARREN_ECLOSED: cancelled; WARREN_EFULL: the answer is above response_max;
- *                WARREN_ENOMEM; WARREN_EIO: all else, such as refused or a wrong certificate.
+ *                WARREN_EPROTOCOL: no HTTP; WARREN_ENOMEM; WARREN_EIO: all else, such as refused or
+ * a wrong certificate.
  *                @error says what, and with whom
  */
 enum warren_status http_client_send(struct http_client *client,

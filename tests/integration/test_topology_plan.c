@@ -439,6 +439,25 @@ static void by_tls(void **state)
     free(set);
 }
 
+/* Every command says that it is the wrong port; AMQP is not asked in place of it. */
+static void the_port_of_amqp(void **state)
+{
+    static const char *const commands[] = {"plan", "apply", "export"};
+    char *address = text("http://127.0.0.1:%u", broker->port);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        struct command command = TOPOLOGY_AT(address, SHOP("paid"), commands[i]);
+
+        command_expect(&command, 2);
+        assert_string_equal(command.out, "");
+        assert_has(command.err, " answers, but not by HTTP: expected RabbitMQ's management API");
+        command_done(&command);
+    }
+    assert_int_equal(peer_count(peer, "payments"), -1);
+    free(address);
+}
+
 /* One sentence, and nothing done. */
 static void bad_input(void **state)
 {
@@ -458,6 +477,7 @@ static void bad_input(void **state)
         {"", "", "it must be http://HOST:PORT", {"plan", "--management", "ftp://h"}},
         {"", "", "a number from 1 to 65535", {"plan", "--management", "http://127.0.0.1:70000"}},
         {"http://127.0.0.1:1/api/", "", "worker.yaml:1:", {"plan"}},
+        {"", "", "--management: it is empty, expected URL", {"plan", "--management", ""}},
         {"", "", "without /api, which is added", {"plan", "--management", "http://h:1/api"}},
     };
 
@@ -489,6 +509,7 @@ int main(void)
         TEST(without_the_api),
         TEST(who_asks),
         TEST(by_tls),
+        TEST(the_port_of_amqp),
         TEST(bad_input),
     };
 

@@ -15,6 +15,8 @@ bool broker_take_key(struct cli *cli, const struct cli_option *option, void *val
     char *set = arena_alloc(&cli->arena, size);
     char name[32];
 
+    if (!*text)
+        return cli_stop(cli, "--%s: it is empty, expected %s", option->name, option->argument);
     if (!set) {
         cli->status = cli_failed(cli, "no memory");
         return false;

@@ -137,8 +137,15 @@ static enum warren_status ask(struct management *management, const char *method,
                                           .header_count = 2,
                                           .timeout_ms = management->settings.timeout_ms,
                                           .response_max = MANAGEMENT_ANSWER_MAX};
+    enum warren_status status = http_client_send(management->http, &request, response, error);
 
-    return http_client_send(management->http, &request, response, error);
+    /* It is never the API, however often it is asked. */
+    if (status == WARREN_EPROTOCOL)
+        return error_set(error, WARREN_ECONFIG,
+                         "%s answers, but not by HTTP: expected RabbitMQ's management API, which "
+                         "has a port of its own, such as 15672, or 15671 with TLS",
+                         management_where(management));
+    return status;
 }
 
 typedef enum warren_status read_fn(const char *body, size_t len, struct arena *arena,

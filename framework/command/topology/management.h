@@ -26,7 +26,8 @@ const char *management_where(const struct management *management);
 /**
  * Everything that the virtual host has; in @arena.
  *
- * @return WARREN_OK; WARREN_EIO, WARREN_ETIMEOUT: not reached; WARREN_EBROKER: it refuses, such as
+ * @return WARREN_OK; WARREN_EIO, WARREN_ETIMEOUT: not reached; WARREN_ECONFIG: what answers is
+ *         no HTTP, such as the port of AMQP; WARREN_EBROKER: it refuses, such as
  *         a user without the tag management; WARREN_EFULL, WARREN_EPROTOCOL: the answer is too long
  *         or malformed; WARREN_ENOMEM; with @error
  */

@@ -30,7 +30,8 @@ struct topology_view {
  *
  * @view    whole, with steps; or not, without, and why: no address, not reached, refused, malformed
  * @config  borrowed until topology_view_done()
- * @return  WARREN_OK; WARREN_ECONFIG (a file that cannot be read), WARREN_ENOMEM, with @error
+ * @return  WARREN_OK; WARREN_ECONFIG (a file that cannot be read, an address without HTTP),
+ *          WARREN_ENOMEM, with @error
  */
 enum warren_status topology_view_init(struct topology_view *view, const struct config *config,
                                       struct warren_error *error);

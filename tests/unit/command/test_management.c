@@ -321,7 +321,11 @@ static void what_goes_wrong(void **state)
         {HEAD("301 Moved\r\nLocation: http://127.0.0.1:1/") "", 0, WARREN_EBROKER, "answers 301"},
         {HEAD("200 OK") "[{\"na", 0, WARREN_EPROTOCOL, "/api/exchanges/a%2Fb%20c"},
         {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[", 0, WARREN_EIO, "exchanges"},
-        {"no HTTP at all\r\n\r\n", 0, WARREN_EIO, "exchanges"},
+        {"no HTTP at all\r\n\r\n", 0, WARREN_ECONFIG,
+         "/mq answers, but not by HTTP: expected RabbitMQ's management API, which has a port of "
+         "its "
+         "own, such as 15672, or 15671 with TLS"},
+        {"AMQP", 0, WARREN_ECONFIG, "answers, but not by HTTP"}, /* a broker's own port */
         {HEAD("200 OK") "[", MANAGEMENT_ANSWER_MAX + 4096, WARREN_EFULL, "the answer is above"},
     };
 

@@ -228,6 +228,19 @@ static void a_refused_connection_says_so(void **state)
     assert_non_null(strstr(f->error.text, "onnect"));
 }
 
+/* Such as at the port of a broker. */
+static void a_peer_that_speaks_no_http_is_told(void **state)
+{
+    struct fixture *f = *state;
+    const struct http_client_request request = {.url = f->url};
+
+    answer_with(f, "AMQP\x01");
+    assert_int_equal(send_it(f, &request), WARREN_EPROTOCOL);
+    pthread_join(f->peer.thread, NULL);
+    assert_non_null(strstr(f->error.text, f->url));
+    assert_non_null(strstr(f->error.text, "what answers there is no HTTP"));
+}
+
 /* What would be another request, or none of HTTP, is not sent. */
 static void malformed_requests_are_refused(void **state)
 {
@@ -255,10 +268,15 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(an_answer_of_any_status_is_one), TEST(a_request_arrives_as_it_was_given),
-        TEST(an_answer_is_bounded),           TEST(endless_headers_end_the_request),
-        TEST(a_silent_peer_is_given_up),      TEST(a_request_can_be_called_off),
-        TEST(a_refused_connection_says_so),   TEST(malformed_requests_are_refused),
+        TEST(an_answer_of_any_status_is_one),
+        TEST(a_request_arrives_as_it_was_given),
+        TEST(an_answer_is_bounded),
+        TEST(endless_headers_end_the_request),
+        TEST(a_silent_peer_is_given_up),
+        TEST(a_request_can_be_called_off),
+        TEST(a_refused_connection_says_so),
+        TEST(malformed_requests_are_refused),
+        TEST(a_peer_that_speaks_no_http_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
