@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/ascii.h"
 #include "base/c_locale.h"
 #include "base/suggest.h"
 #include "command/cli/print.h"
@@ -96,6 +97,21 @@ static void write_help(const struct cli *cli)
         command->write_more(stdout);
 }
 
+const char *cli_word(const char *text, char word[CLI_WORD_SIZE])
+{
+    size_t len = strlen(text);
+    bool cut = len >= CLI_WORD_SIZE;
+
+    if (cut)
+        len = CLI_WORD_SIZE - sizeof "...";
+    while (cut && len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
+        len--; /* not in the middle of a character */
+    for (size_t i = 0; i < len; i++)
+        word[i] = ascii_is_cntrl(text[i]) ? '?' : text[i];
+    strcpy(word + len, cut ? "..." : "");
+    return word;
+}
+
 /* "--quue=x" and "--quue" both become "--quue", and a suggestion follows if there is one. */
 static enum cli_status unknown_option(const struct cli *cli)
 {
@@ -105,6 +121,7 @@ static enum cli_status unknown_option(const struct cli *cli)
     const char *near = NULL;
     size_t count = 0;
     char name[64];
+    char shown[CLI_WORD_SIZE];
 
     for (; count < cli->row_count; count++)
         names[count] = cli->rows[count]->name;
@@ -113,8 +130,10 @@ static enum cli_status unknown_option(const struct cli *cli)
         snprintf(name, sizeof name, "%.*s", len - 2, bad + 2);
         near = suggest(name, names, count);
     }
-    return cli_usage(cli, near ? "unknown option %.*s; did you mean --%s?" : "unknown option %.*s",
-                     len, bad, near);
+    cli_word(bad, shown);
+    shown[strcspn(shown, "=")] = '\0';
+    return cli_usage(cli, near ? "unknown option %s; did you mean --%s?" : "unknown option %s",
+                     shown, near);
 }
 
 static enum cli_status bad_option(const struct cli *cli, int code)
@@ -159,7 +178,9 @@ const char *cli_text(struct cli *cli)
 
 bool cli_refuse(struct cli *cli, const struct cli_option *option, const char *text, const char *why)
 {
-    return cli_stop(cli, "--%s %s: %s", option->name, text, why);
+    char word[CLI_WORD_SIZE];
+
+    return cli_stop(cli, "--%s %s: %s", option->name, cli_word(text, word), why);
 }
 
 bool cli_take_flag(struct cli *cli, const struct cli_option *option, void *value)
@@ -195,11 +216,12 @@ bool cli_parse_number(const char *text, int64_t min, int64_t max, int64_t *ret)
 bool cli_take_number(struct cli *cli, const struct cli_option *option, void *value)
 {
     const char *text = cli_text(cli);
+    char word[CLI_WORD_SIZE];
     int64_t number;
 
     if (!cli_parse_number(text, option->min, option->max, &number))
         return cli_stop(cli, "--%s: \"%s\" is no whole number from %lld to %lld", option->name,
-                        text, (long long)option->min, (long long)option->max);
+                        cli_word(text, word), (long long)option->min, (long long)option->max);
     *(uint64_t *)value = (uint64_t)number;
     return true;
 }
@@ -233,8 +255,9 @@ const char *cli_argument(struct cli *cli)
 enum cli_status cli_end(struct cli *cli, const char *hint)
 {
     const char *extra = cli_argument(cli);
+    char word[CLI_WORD_SIZE];
 
-    return extra ? cli_usage(cli, "unexpected \"%s\"%s", extra, hint) : CLI_OK;
+    return extra ? cli_usage(cli, "unexpected \"%s\"%s", cli_word(extra, word), hint) : CLI_OK;
 }
 
 bool cli_list_add(struct cli *cli, struct cli_list *list, const char *text)

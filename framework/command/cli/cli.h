@@ -135,6 +135,11 @@ cli_take_fn cli_take_short;
 bool cli_refuse(struct cli *cli, const struct cli_option *option, const char *text,
                 const char *why);
 
+/** A word of the command line in an error: its longest, with the NUL. */
+#define CLI_WORD_SIZE 128
+/** @text for an error: without control characters, and cut where it is longer. @return @word */
+const char *cli_word(const char *text, char word[CLI_WORD_SIZE]);
+
 /** The next argument that is no option, or NULL. After cli_read(). */
 const char *cli_argument(struct cli *cli);
 /** CLI_OK: there is no further argument; else it is unexpected, and @hint stands behind it. */

@@ -1,6 +1,5 @@
 #include <ctype.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -35,6 +34,7 @@ static bool take_language(struct cli *cli, const struct cli_option *option, void
 {
     const char *text = cli_text(cli);
     const char *near = nearest_language(text);
+    char word[CLI_WORD_SIZE];
 
     for (size_t i = 0; i < project_language_count; i++) {
         if (strcmp(text, project_languages[i].word) == 0) {
@@ -42,10 +42,11 @@ static bool take_language(struct cli *cli, const struct cli_option *option, void
             return true;
         }
     }
+    cli_word(text, word);
     if (near)
         return cli_stop(cli, "--%s: there is no language \"%s\"; did you mean %s?", option->name,
-                        text, near);
-    return cli_stop(cli, "--%s: there is no language \"%s\": c or c++", option->name, text);
+                        word, near);
+    return cli_stop(cli, "--%s: there is no language \"%s\": c or c++", option->name, word);
 }
 
 static const struct cli_option options[] = {
@@ -56,27 +57,10 @@ static const struct cli_option options[] = {
              dir),
     CLI_END};
 
-/* For an error: of what a terminal would obey, question marks. It lives as long as the command. */
-static const char *shown(struct cli *cli, const char *text)
-{
-    char *safe = NULL;
-    size_t len = 0;
-    FILE *out = open_memstream(&safe, &len);
-    const char *copy = NULL;
-
-    if (out) {
-        cli_write_safe(out, text, strlen(text));
-        fclose(out);
-    }
-    if (safe)
-        copy = arena_text(&cli->arena, safe, len);
-    free(safe);
-    return copy ? copy : "?";
-}
-
 static enum cli_status bad_name(struct cli *cli, const char *name)
 {
     char other[PROJECT_NAME_MAX + 1];
+    char word[CLI_WORD_SIZE];
 
     if (!project_name_suggest(name, other))
         strcpy(other, "mails");
@@ -84,7 +68,7 @@ static enum cli_status bad_name(struct cli *cli, const char *name)
         cli,
         "\"%s\" is no name: it has a-z, 0-9 and _, a letter first, at most %d of them, "
         "such as %s%s",
-        shown(cli, name), PROJECT_NAME_MAX, other,
+        cli_word(name, word), PROJECT_NAME_MAX, other,
         strchr(name, '/') ? "; its folder is named with --dir" : "");
 }
 

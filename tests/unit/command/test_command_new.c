@@ -204,6 +204,32 @@ static void a_name_with_a_line_in_it(void **state)
     assert_int_equal(entries("."), 0);
 }
 
+/* One of 10,000 bytes, wherever it stands, is not printed whole. */
+static void a_long_word_is_cut(void **state)
+{
+    static char word[10001] = "--";
+    static const char cut[] = "xxxxx...";
+
+    (void)state;
+    memset(word + 2, 'x', sizeof word - 3);
+    assert_int_equal(RUN("new", word + 2), CLI_USAGE);
+    assert_has(err, "xxxxx...\" is no name: ");
+    assert_true(strlen(err) < 400);
+    assert_int_equal(RUN("new", "mails", word + 2), CLI_USAGE);
+    assert_has(err, cut);
+    assert_true(strlen(err) < 400);
+    assert_int_equal(RUN("new", "mails", word), CLI_USAGE);
+    assert_has(err, cut);
+    assert_true(strlen(err) < 400);
+    assert_int_equal(RUN("new", "mails", "--lang", word + 2), CLI_USAGE);
+    assert_has(err, cut);
+    assert_true(strlen(err) < 400);
+    memcpy(word + 2 + CLI_WORD_SIZE - 5, "\xc3\xa9", 2); /* a character is not cut in two */
+    assert_int_equal(RUN("new", word + 2), CLI_USAGE);
+    assert_has(err, "xxxxx...\" is no name: ");
+    assert_int_equal(entries("."), 0);
+}
+
 /* In a folder whose name make and CMake do not bear nothing is made, nor below one. */
 static void a_folder_that_nothing_is_built_in(void **state)
 {
@@ -316,6 +342,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_exists_is_left, enter, leave),
         cmocka_unit_test_setup_teardown(a_name_that_is_none, enter, leave),
         cmocka_unit_test_setup_teardown(a_name_with_a_line_in_it, enter, leave),
+        cmocka_unit_test_setup_teardown(a_long_word_is_cut, enter, leave),
         cmocka_unit_test_setup_teardown(a_folder_that_nothing_is_built_in, enter, leave),
         cmocka_unit_test_setup_teardown(a_report_that_cannot_be_written, enter, leave),
         cmocka_unit_test_setup_teardown(a_language_that_is_none, enter, leave),
