@@ -3,81 +3,10 @@
  *
  * What the handler writes down (tests/plugins/ordered.c) is played again.
  */
-#include <stdatomic.h>
-
-#include "support/admin.h"
-#include "support/fixture.h"
+#include "support/keyed.h"
 
 #define KEYS_MAX 64
-
-/* ---- publishing ---- */
-
-struct publishing {
-    struct warren_publisher *publisher;
-    const char *queue;
-    unsigned accepted;
-    atomic_uint confirmed;
-};
-
-static void count_confirmed(const struct warren_receipt *receipt, void *user)
-{
-    struct publishing *p = user;
-
-    if (receipt->result == WARREN_CONFIRMED)
-        atomic_fetch_add(&p->confirmed, 1);
-}
-
-/* @value NULL: the header is the key as a text; WARREN_VOID: there is none */
-static void publish(struct publishing *p, unsigned key, unsigned number,
-                    const struct warren_value *value)
-{
-    char *name = text("k%u", key);
-    char *id = text("k%u-%u", key, number);
-    char *body = text("k%u %u", key, number);
-    struct warren_field field = {.name = "tenant",
-                                 .value = {.type = WARREN_STRING, .as.bytes = warren_text(name)}};
-    struct warren_message message = {.properties = {.headers = {.fields = &field, .count = 1},
-                                                    .message_id = id,
-                                                    .priority = 3,
-                                                    .delivery_mode = 2},
-                                     .body = warren_text(body)};
-    const struct warren_publish what = {.message = &message, .routing_key = p->queue};
-
-    if (value)
-        field.value = *value;
-    if (value && value->type == WARREN_VOID)
-        message.properties.headers.count = 0;
-    assert_int_equal(warren_publisher_publish(p->publisher, &what, count_confirmed, p, NULL),
-                     WARREN_OK);
-    p->accepted++;
-    free(name);
-    free(id);
-    free(body);
-}
-
-static void begin_publishing(struct fixture *f, struct publishing *p)
-{
-    *p = (struct publishing){.queue = f->queue};
-    p->publisher = publisher_open(f->broker->uri, NULL);
-}
-
-static void end_publishing(struct publishing *p)
-{
-    assert_true(WAIT_FOR(atomic_load(&p->confirmed) == p->accepted, PATIENCE_MS));
-    warren_publisher_close(p->publisher, 0);
-}
-
-/* @each of @keys, one of each key after the other. */
-static void publish_all(struct fixture *f, unsigned keys, unsigned each)
-{
-    struct publishing p;
-
-    begin_publishing(f, &p);
-    for (unsigned number = 0; number < each; number++)
-        for (unsigned key = 0; key < keys; key++)
-            publish(&p, key, number, NULL);
-    end_publishing(&p);
-}
+#define HEADER   "tenant"
 
 /* ---- what was handled ---- */
 
@@ -92,27 +21,23 @@ struct played {
     unsigned retried;    /* that began as an attempt above the first */
 };
 
-static void play_line(struct played *played, const char *line)
+static void play_line(void *user, const struct keyed_line *line)
 {
-    unsigned number;
-    unsigned key;
-    char how[32];
-    char what;
+    struct played *played = user;
+    unsigned key = line->key;
 
-    assert_int_equal(sscanf(line, "%c %*d k%u %u %31s", &what, &key, &number, how), 4);
-    assert_true(key < KEYS_MAX);
-    if (what == 'b') {
+    if (line->begins) {
         played->at_work[key]++;
         played->begun[key]++;
         played->all_begun++;
-        played->retried += atoi(how) > 1;
+        played->retried += line->attempt > 1;
         if (played->at_work[key] > played->most[key])
             played->most[key] = played->at_work[key];
         return;
     }
     assert_true(played->at_work[key] > 0);
     played->at_work[key]--;
-    if (strcmp(how, "ack") != 0)
+    if (!keyed_is_acked(line))
         return;
     played->done[key]++;
     played->all_done++;
@@ -120,17 +45,11 @@ static void play_line(struct played *played, const char *line)
         played->hot_before = played->begun[0];
 }
 
-/* Play @f->record, as far as it is written. */
 static struct played play(const struct fixture *f)
 {
     struct played played = {.all_done = 0};
-    FILE *file = fopen(f->record, "r");
-    char line[256];
 
-    while (file && fgets(line, sizeof line, file) && strchr(line, '\n'))
-        play_line(&played, line);
-    if (file)
-        fclose(file);
+    keyed_play(f, KEYS_MAX, play_line, &played);
     return played;
 }
 
@@ -144,16 +63,6 @@ static struct played expect_done(struct fixture *f, unsigned count)
     for (unsigned key = 0; key < KEYS_MAX; key++)
         assert_int_equal(played.at_work[key], 0);
     return played;
-}
-
-static int setup(void **state)
-{
-    struct fixture *f;
-
-    fixture_setup(state);
-    f = *state;
-    f->record = text("%s/record", f->directory);
-    return 0;
 }
 
 static void start_with(struct fixture *f, const char *uri, unsigned threads, const char *more,
@@ -187,30 +96,9 @@ static void start_gated(struct fixture *f, const char *more, const char *which)
     free(options);
 }
 
-/* The number of a series of the worker; -1: it has none. */
-static double number_of(const struct fixture *f, const char *address, const char *family)
-{
-    char *begin = text("\n%s{queue=\"%s\",handler=\"ordered.run\"} ", family, f->queue);
-    char *body = NULL;
-    const char *at;
-    double number;
-
-    admin_get(address, "/metrics", NULL, &body);
-    at = strstr(body, begin);
-    number = at ? atof(at + strlen(begin)) : -1;
-    free(body);
-    free(begin);
-    return number;
-}
-
 static void expect_number(const struct fixture *f, const char *family, double least, double most)
 {
-    char *address = admin_address(f->worker);
-
-    if (!WAIT_FOR(number_of(f, address, family) >= least && number_of(f, address, family) <= most,
-                  PATIENCE_MS))
-        fail_msg("%s is %g", family, number_of(f, address, family));
-    free(address);
+    keyed_expect(f, f->queue, family, "", least, most);
 }
 
 /* ---- places ---- */
@@ -225,7 +113,7 @@ static void a_key_has_no_more_than_its_places(void **state)
 
     peer_declare(f->peer, f->queue, "quorum");
     f->proxy = proxy_new(f->broker->port);
-    publish_all(f, 20, 20);
+    keyed_publish_all(f, HEADER, 20, 20);
     start(f, proxy_uri(f->proxy), "fair: {by: header:tenant, concurrency: 2}",
           ", delay: 4ms, fail_each: 5, fails: 1");
     assert_true(WAIT_FOR(play(f).all_done > 100, PATIENCE_MS));
@@ -247,7 +135,7 @@ static void with_an_order_and_every_middleware(void **state)
     struct fixture *f = *state;
     struct played played;
 
-    publish_all(f, 20, 10);
+    keyed_publish_all(f, HEADER, 20, 10);
     start(f, f->broker->uri,
           "fair: {by: header:tenant, concurrency: 1, rate: 1000}\n"
           "    order: {by: message_id, on_failure: skip}\n"
@@ -267,16 +155,16 @@ static void with_an_order_and_every_middleware(void **state)
 static void the_others_need_not_wait_for_a_hot_key(void **state)
 {
     struct fixture *f = *state;
-    struct publishing p;
+    struct keyed p;
     struct played played;
     char *options;
 
-    begin_publishing(f, &p);
+    keyed_begin(&p, f, HEADER);
     for (unsigned i = 0; i < 500; i++)
-        publish(&p, 0, i, NULL);
+        keyed_publish(&p, 0, i, NULL);
     for (unsigned i = 0; i < 50; i++)
-        publish(&p, 1 + i % 10, i / 10, NULL);
-    end_publishing(&p);
+        keyed_publish(&p, 1 + i % 10, i / 10, NULL);
+    keyed_end(&p);
     options = text(", gate: '%s'", f->gate);
     start_with(f, f->broker->uri, 1, "fair: {by: header:tenant}", options);
     free(options);
@@ -294,7 +182,7 @@ static void turns_make_threads(void **state)
 {
     struct fixture *f = *state;
 
-    publish_all(f, 8, 1);
+    keyed_publish_all(f, HEADER, 8, 1);
     f->worker = worker_new(f->broker->uri,
                            "subscriptions:\n"
                            "  - queue: %s\n"
@@ -319,7 +207,7 @@ static void a_key_keeps_its_rate(void **state)
     struct fixture *f = *state;
     struct played played;
 
-    publish_all(f, 10, 8);
+    keyed_publish_all(f, HEADER, 10, 8);
     start(f, f->broker->uri, "fair: {by: header:tenant, rate: 3, per: 1h}", "");
     played = expect_done(f, 30);
     for (unsigned key = 0; key < 10; key++)
@@ -337,15 +225,15 @@ static void a_key_keeps_its_rate(void **state)
 static void what_is_too_much_goes_away_and_comes_back(void **state)
 {
     struct fixture *f = *state;
-    struct publishing p;
+    struct keyed p;
     struct played played;
 
-    begin_publishing(f, &p);
+    keyed_begin(&p, f, HEADER);
     for (unsigned i = 0; i < 300; i++)
-        publish(&p, 0, i, NULL);
+        keyed_publish(&p, 0, i, NULL);
     for (unsigned i = 0; i < 50; i++)
-        publish(&p, 1 + i % 10, i / 10, NULL);
-    end_publishing(&p);
+        keyed_publish(&p, 1 + i % 10, i / 10, NULL);
+    keyed_end(&p);
     start_gated(f, "fair: {by: header:tenant, concurrency: 2, held: 30}", ", gate_key: k0");
     assert_true(WAIT_FOR(play(f).all_done == 50, PATIENCE_MS));
     assert_int_equal(play(f).begun[0], 2);
@@ -363,89 +251,59 @@ static void what_is_too_much_goes_away_and_comes_back(void **state)
 
 /* ---- keys that are none ---- */
 
-/* Messages whose tenant is missing, of another type, or empty, and others whose is a number, has a
- * NUL, or 100 kB. */
-static void publish_odd(struct fixture *f)
-{
-    static char longest[100000];
-    static const struct warren_value values[] = {
-        {.type = WARREN_VOID}, /* the header is left out */
-        {.type = WARREN_TABLE},
-        {.type = WARREN_F64, .as.real = 1.5},
-        {.type = WARREN_STRING, .as.bytes = {"", 0}},
-        {.type = WARREN_I32, .as.integer = 7},
-        {.type = WARREN_STRING, .as.bytes = {"a\0b", 3}},
-        {.type = WARREN_STRING, .as.bytes = {longest, sizeof longest}},
-    };
-    struct publishing p;
-
-    memset(longest, 'k', sizeof longest);
-    begin_publishing(f, &p);
-    for (unsigned i = 0; i < sizeof values / sizeof *values; i++)
-        publish(&p, i, 0, &values[i]);
-    end_publishing(&p);
-}
-
-#define ODD_WITHOUT 4
-#define ODD_WITH    3
-
 static void without_a_key_a_message_is_rejected(void **state)
 {
     struct fixture *f = *state;
 
-    publish_odd(f);
+    keyed_publish_odd(f, HEADER);
     start(f, f->broker->uri, "fair: {by: header:tenant, missing: reject}", "");
-    expect_done(f, ODD_WITH);
-    assert_true(WAIT_FOR(peer_count(f->peer, f->dlq) == ODD_WITHOUT, PATIENCE_MS));
+    expect_done(f, KEYED_ODD_WITH);
+    assert_true(WAIT_FOR(peer_count(f->peer, f->dlq) == KEYED_ODD_WITHOUT, PATIENCE_MS));
     worker_expect_logged(f->worker, "message is rejected without being handled",
                          "no header 'tenant' that is a text or a whole number to be fair by",
-                         ODD_WITHOUT);
-    fixture_stop_and_expect(f, 0, ODD_WITHOUT);
+                         KEYED_ODD_WITHOUT);
+    fixture_stop_and_expect(f, 0, KEYED_ODD_WITHOUT);
 }
 
 /* With a gate before it, how many are at work at once. */
 static void count_at_work(struct fixture *f, const char *fair, unsigned expected)
 {
-    publish_odd(f);
+    keyed_publish_odd(f, HEADER);
     start_gated(f, fair, "");
     assert_true(fixture_recorded(f, expected));
-    expect_number(f, "warren_fair_waiting", ODD_WITHOUT + ODD_WITH - expected,
-                  ODD_WITHOUT + ODD_WITH - expected);
+    expect_number(f, "warren_fair_waiting", KEYED_ODD_WITHOUT + KEYED_ODD_WITH - expected,
+                  KEYED_ODD_WITHOUT + KEYED_ODD_WITH - expected);
     assert_int_equal(play(f).all_begun, expected);
     fixture_open_gate(f);
-    expect_done(f, ODD_WITHOUT + ODD_WITH);
+    expect_done(f, KEYED_ODD_WITHOUT + KEYED_ODD_WITH);
     worker_expect_logged(f->worker, "message without a key to be fair by", f->queue, 1);
-    expect_number(f, "warren_fair_missing_total", ODD_WITHOUT, ODD_WITHOUT);
+    expect_number(f, "warren_fair_missing_total", KEYED_ODD_WITHOUT, KEYED_ODD_WITHOUT);
     fixture_stop_and_expect(f, 0, 0);
 }
 
 static void without_a_key_messages_are_as_one(void **state)
 {
-    count_at_work(*state, "fair: {by: header:tenant, concurrency: 1}", ODD_WITH + 1);
+    count_at_work(*state, "fair: {by: header:tenant, concurrency: 1}", KEYED_ODD_WITH + 1);
 }
 
 static void without_a_key_a_message_may_be_free(void **state)
 {
     count_at_work(*state, "fair: {by: header:tenant, concurrency: 1, missing: free}",
-                  ODD_WITH + ODD_WITHOUT);
+                  KEYED_ODD_WITH + KEYED_ODD_WITHOUT);
 }
-
-#define TEST(name, type)                                                                           \
-    cmocka_unit_test_prestate_setup_teardown(name, setup, fixture_teardown,                        \
-                                             (void *)(uintptr_t)(const char *)(type))
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_key_has_no_more_than_its_places, NULL),
-        TEST(with_an_order_and_every_middleware, "classic"),
-        TEST(the_others_need_not_wait_for_a_hot_key, "classic"),
-        TEST(turns_make_threads, "classic"),
-        TEST(a_key_keeps_its_rate, "classic"),
-        TEST(what_is_too_much_goes_away_and_comes_back, "classic"),
-        TEST(without_a_key_a_message_is_rejected, "classic"),
-        TEST(without_a_key_messages_are_as_one, "classic"),
-        TEST(without_a_key_a_message_may_be_free, "classic"),
+        KEYED_TEST(a_key_has_no_more_than_its_places, NULL),
+        KEYED_TEST(with_an_order_and_every_middleware, "classic"),
+        KEYED_TEST(the_others_need_not_wait_for_a_hot_key, "classic"),
+        KEYED_TEST(turns_make_threads, "classic"),
+        KEYED_TEST(a_key_keeps_its_rate, "classic"),
+        KEYED_TEST(what_is_too_much_goes_away_and_comes_back, "classic"),
+        KEYED_TEST(without_a_key_a_message_is_rejected, "classic"),
+        KEYED_TEST(without_a_key_messages_are_as_one, "classic"),
+        KEYED_TEST(without_a_key_a_message_may_be_free, "classic"),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

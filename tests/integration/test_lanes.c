@@ -10,19 +10,10 @@
 #include "dead_fixture.h"
 #include "support/admin.h"
 #include "support/command.h"
+#include "support/keyed.h"
 
 #define HANDLER "ordered.run"
 #define NUMBERS 300 /* of messages of a key, at most */
-
-static int setup(void **state)
-{
-    struct fixture *f;
-
-    fixture_setup(state);
-    f = *state;
-    f->record = text("%s/record", f->directory);
-    return 0;
-}
 
 /* @age_s -1: it has no timestamp */
 static void publish(struct fixture *f, const char *queue, unsigned key, unsigned number,
@@ -92,32 +83,28 @@ struct played {
     unsigned second_in_200; /* of key 1, of the 200 that begin behind the first 20 */
 };
 
+static void play_line(void *user, const struct keyed_line *line)
+{
+    struct played *played = user;
+    unsigned all = played->begun[0] + played->begun[1];
+    unsigned key = line->key;
+
+    assert_true(line->number < NUMBERS);
+    if (line->begins && key == 1 && all >= 20 && all < 220)
+        played->second_in_200++;
+    played->begun[key] += line->begins;
+    if (!keyed_is_acked(line))
+        return;
+    played->done[key]++;
+    played->different[key] += !played->is_done[key][line->number];
+    played->is_done[key][line->number] = true;
+}
+
 static struct played play(const struct fixture *f)
 {
     struct played played = {.done = {0, 0}};
-    FILE *file = fopen(f->record, "r");
-    char line[256];
 
-    while (file && fgets(line, sizeof line, file) && strchr(line, '\n')) {
-        unsigned all = played.begun[0] + played.begun[1];
-        unsigned number;
-        unsigned key;
-        char how[32];
-        char what;
-
-        assert_int_equal(sscanf(line, "%c %*d k%u %u %31s", &what, &key, &number, how), 4);
-        assert_true(key < 2 && number < NUMBERS);
-        if (what == 'b' && key == 1 && all >= 20 && all < 220)
-            played.second_in_200++;
-        played.begun[key] += what == 'b';
-        if (what == 'b' || strcmp(how, "ack") != 0)
-            continue;
-        played.done[key]++;
-        played.different[key] += !played.is_done[key][number];
-        played.is_done[key][number] = true;
-    }
-    if (file)
-        fclose(file);
+    keyed_play(f, 2, play_line, &played);
     return played;
 }
 
@@ -134,36 +121,10 @@ static void expect_done(struct fixture *f, unsigned count)
         fail_msg("%u of %u are done: %s", done(f), count, proc_stderr(f->worker->proc));
 }
 
-static double number_of(const char *address, const char *begin)
-{
-    char *body = NULL;
-    const char *at;
-    double number;
-
-    admin_get(address, "/metrics", NULL, &body);
-    at = strstr(body, begin);
-    number = at ? atof(at + strlen(begin)) : -1;
-    free(body);
-    return number;
-}
-
-/* @more  further labels, with a comma before each */
-static void expect_number(const struct fixture *f, const char *family, const char *queue,
-                          const char *more, double value)
-{
-    char *begin = text("\n%s{queue=\"%s\",handler=\"" HANDLER "\"%s} ", family, queue, more);
-    char *address = admin_address(f->worker);
-
-    if (!WAIT_FOR(number_of(address, begin) == value, PATIENCE_MS))
-        fail_msg("%s of %s is %g, not %g", family, queue, number_of(address, begin), value);
-    free(address);
-    free(begin);
-}
-
 static void expect_acked(const struct fixture *f, unsigned fast, unsigned slow)
 {
-    expect_number(f, "warren_messages_settled_total", f->queue, ",outcome=\"ack\"", fast);
-    expect_number(f, "warren_messages_settled_total", f->other, ",outcome=\"ack\"", slow);
+    keyed_expect(f, f->queue, "warren_messages_settled_total", ",outcome=\"ack\"", fast, fast);
+    keyed_expect(f, f->other, "warren_messages_settled_total", ",outcome=\"ack\"", slow, slow);
 }
 
 /* Whether each copy that the worker has made is confirmed. */
@@ -209,8 +170,8 @@ static void what_is_old_or_has_failed_goes_to_the_slow_lane(void **state)
     for (unsigned i = 0; i < 20; i++)
         publish(f, f->queue, 0, i, i < 10 ? 0 : i < 15 ? -1 : -86400);
     expect_done(f, 30);
-    expect_number(f, "warren_lane_moved_total", f->queue, ",why=\"age\"", 10);
-    expect_number(f, "warren_lane_moved_total", f->queue, ",why=\"failure\"", 4);
+    keyed_expect(f, f->queue, "warren_lane_moved_total", ",why=\"age\"", 10, 10);
+    keyed_expect(f, f->queue, "warren_lane_moved_total", ",why=\"failure\"", 4, 4);
     expect_acked(f, 16, 14);
     assert_int_equal(play(f).begun[0], 24);
     assert_int_equal(play(f).begun[1], 12);
@@ -262,8 +223,8 @@ static void without_a_slow_queue_all_is_the_fast_lanes(void **state)
     for (unsigned i = 0; i < 10; i++)
         publish(f, f->queue, 0, i, 3600);
     expect_done(f, 10);
-    expect_number(f, "warren_lane_moves_failed_total", f->queue, "", 10);
-    expect_number(f, "warren_messages_settled_total", f->queue, ",outcome=\"ack\"", 10);
+    keyed_expect(f, f->queue, "warren_lane_moves_failed_total", "", 10, 10);
+    keyed_expect(f, f->queue, "warren_messages_settled_total", ",outcome=\"ack\"", 10, 10);
     assert_int_equal(worker_stop(f->worker), 0);
     assert_int_equal(peer_count(f->peer, f->queue), 0);
 }
@@ -426,21 +387,19 @@ static void a_reload_does_not_change_lanes(void **state)
     stop_empty(f);
 }
 
-#define TEST(name) cmocka_unit_test_prestate_setup_teardown(name, setup, fixture_teardown, NULL)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(what_is_old_or_has_failed_goes_to_the_slow_lane),
-        TEST(then_it_is_a_dead_letter),
-        TEST(without_a_slow_queue_all_is_the_fast_lanes),
-        TEST(a_lost_connection_loses_nothing),
-        TEST(both_lanes_know_what_was_done),
-        TEST(each_lane_has_its_share),
-        TEST(a_slow_lane_that_stands_leaves_the_others),
-        TEST(with_fairness),
-        TEST(priorities_are_kept),
-        TEST(a_reload_does_not_change_lanes),
+        KEYED_TEST(what_is_old_or_has_failed_goes_to_the_slow_lane, NULL),
+        KEYED_TEST(then_it_is_a_dead_letter, NULL),
+        KEYED_TEST(without_a_slow_queue_all_is_the_fast_lanes, NULL),
+        KEYED_TEST(a_lost_connection_loses_nothing, NULL),
+        KEYED_TEST(both_lanes_know_what_was_done, NULL),
+        KEYED_TEST(each_lane_has_its_share, NULL),
+        KEYED_TEST(a_slow_lane_that_stands_leaves_the_others, NULL),
+        KEYED_TEST(with_fairness, NULL),
+        KEYED_TEST(priorities_are_kept, NULL),
+        KEYED_TEST(a_reload_does_not_change_lanes, NULL),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

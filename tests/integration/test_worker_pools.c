@@ -47,16 +47,10 @@ static int stop(struct fixture *f)
 static int metric(const struct fixture *f, const char *name, const char *handler)
 {
     const struct pool_rig *own = f->own;
-    char *line = text("\n%s{queue=\"%s\",handler=\"%s\"} ", name, f->queue, handler);
-    char *body;
-    const char *at;
-    int value;
+    char *series = text("%s{queue=\"%s\",handler=\"%s\"}", name, f->queue, handler);
+    int value = (int)admin_number(own->address, series);
 
-    admin_get(own->address, "/metrics", NULL, &body);
-    at = strstr(body, line);
-    value = at ? atoi(at + strlen(line)) : -1;
-    free(line);
-    free(body);
+    free(series);
     return value;
 }
 

@@ -95,3 +95,28 @@ int admin_get(const char *address, const char *path, const char *token, char **r
     free(head);
     return status;
 }
+
+double admin_number(const char *address, const char *series)
+{
+    char *begin = text("\n%s ", series);
+    char *body = NULL;
+    const char *at;
+    double number;
+
+    admin_get(address, "/metrics", NULL, &body);
+    at = strstr(body, begin);
+    number = at ? atof(at + strlen(begin)) : -1;
+    free(body);
+    free(begin);
+    return number;
+}
+
+void admin_expect_number(struct worker *worker, const char *series, double least, double most)
+{
+    char *address = admin_address(worker);
+    double number = -1;
+
+    if (!WAIT_FOR((number = admin_number(address, series)) >= least && number <= most, PATIENCE_MS))
+        fail_msg("%s is %g", series, number);
+    free(address);
+}

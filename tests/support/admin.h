@@ -27,4 +27,9 @@ int admin_ask(uint16_t port, const char *method, const char *path, const char *h
 /** The same, a GET of @address (see above), with @token; NULL: without. */
 int admin_get(const char *address, const char *path, const char *token, char **ret_body);
 
+/** What /metrics says of @series, such as name{label="value"}; -1: nothing. */
+double admin_number(const char *address, const char *series);
+/** It comes to be in that range. */
+void admin_expect_number(struct worker *worker, const char *series, double least, double most);
+
 #endif
