@@ -29,6 +29,8 @@
 /* After that it does not come back. */
 #define HANGS_MS 2000
 #define WHY_SIZE WARREN_ERROR_TEXT_MAX
+/* Of an answer, in the log. */
+#define ANSWER_SHOWN 200
 
 /* Values of the label `reason`, besides SPAN_DROPPED_FULL. */
 enum dropped { UNREACHABLE, REFUSED, STOPPED, DROPPED };
@@ -59,6 +61,9 @@ struct otlp {
     uint64_t lost; /* since the last report */
     bool failing;
     char why[WHY_SIZE];
+    int64_t rejected_told_ms;
+    uint64_t rejected; /* of requests that were taken; since the last report of that */
+    char answer[ANSWER_SHOWN + 1];
     struct {
         struct warren_series *exported;
         struct warren_series *waiting;
@@ -90,15 +95,32 @@ static bool is_stopping(struct otlp *o)
 
 /* ---- reports ---- */
 
+static bool is_due(int64_t told_ms)
+{
+    return told_ms == 0 || now_ms() - told_ms >= OTLP_TELL_MS;
+}
+
 static void tell(struct otlp *o)
 {
-    if (o->told_ms > 0 && now_ms() - o->told_ms < OTLP_TELL_MS)
+    if (!is_due(o->told_ms))
         return;
     o->told_ms = now_ms();
     log_event(WARREN_LOG_WARN, "traces: the collector takes no spans",
               LOG_TEXT("collector", o->options.url), LOG_TEXT("why", o->why),
               LOG_INT("lost", (int64_t)o->lost));
     o->lost = 0;
+}
+
+/* The collector works, and does not want some of what it gets. */
+static void tell_rejected(struct otlp *o)
+{
+    if (o->rejected == 0 || !is_due(o->rejected_told_ms))
+        return;
+    o->rejected_told_ms = now_ms();
+    log_event(WARREN_LOG_WARN, "traces: the collector takes requests, and rejects spans in them",
+              LOG_TEXT("collector", o->options.url), LOG_TEXT("answer", o->answer),
+              LOG_INT("rejected", (int64_t)o->rejected));
+    o->rejected = 0;
 }
 
 static void drop(struct otlp *o, enum dropped reason, uint64_t count)
@@ -169,7 +191,7 @@ static enum answer take_answer(struct otlp *o, const struct http_client_response
     uint64_t rejected;
 
     if (response->status < 200 || response->status > 299) {
-        snprintf(o->why, sizeof o->why, "it answers %ld: %.200s", response->status,
+        snprintf(o->why, sizeof o->why, "it answers %ld: %.*s", response->status, ANSWER_SHOWN,
                  response->body ? response->body : "");
         *ret_wait_ms = (int64_t)response->retry_after_s * 1000;
         return is_passing(response->status) ? TRY_AGAIN : NOT_TAKEN;
@@ -178,8 +200,12 @@ static enum answer take_answer(struct otlp *o, const struct http_client_response
     if (rejected > o->count)
         rejected = o->count;
     warren_count(o->series.exported, (double)(o->count - rejected));
-    if (rejected > 0)
-        drop(o, REFUSED, rejected);
+    if (rejected > 0) {
+        warren_count(o->series.dropped[REFUSED], (double)rejected);
+        snprintf(o->answer, sizeof o->answer, "%s", response->body);
+        o->rejected += rejected;
+    }
+    tell_rejected(o);
     o->count = 0;
     return TAKEN;
 }
@@ -314,6 +340,8 @@ static void *otlp_main(void *arg)
         }
     }
     drop_rest(o);
+    o->rejected_told_ms = 0;
+    tell_rejected(o);
     if (o->lost > 0) {
         if (!o->failing)
             snprintf(o->why, sizeof o->why, "the worker ended before it had answered");

@@ -3,7 +3,8 @@
  *   tracer (base/span.h) || the thread here: batches > HTTP (http/client.h) > collector
  *
  * Nobody waits for it: what cannot be sent is dropped, counted by reason
- * (warren_spans_dropped_total), and reported at most once in OTLP_TELL_MS.
+ * (warren_spans_dropped_total), and reported at most once in OTLP_TELL_MS; so are spans that the
+ * collector rejects of a request that it takes.
  * Bounds: a batch has SPAN_BATCH spans or 1 MiB, waits 5 s at most for more, and is tried again for
  * 30 s; a request takes 10 s; an answer has 64 KiB.
  * Thread: see each. Owner: the worker. Elsewhere: its options (app/tracing_settings.h).

@@ -1,6 +1,7 @@
 /* test_otlp.c - the exporter against a collector that takes, refuses, hangs, or is gone: what
  * arrives, what is counted as lost, and that its end is prompt.
  */
+#include <stdatomic.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -144,16 +145,49 @@ static void batches_arrive(void **state)
     assert_int_equal(unreachable(rig) + refused(rig) + stopped(rig), 0);
 }
 
-/* It takes the request, and says that it did not take the spans. */
-static void rejected_spans_are_counted(void **state)
+/* Lines of the log; the exporter's thread writes them. */
+static struct {
+    atomic_uint count;
+    char texts[4][1024];
+} lines;
+
+static void take_line(enum warren_log_level level, const char *line, void *user)
 {
+    unsigned count = atomic_load(&lines.count);
+
+    (void)level;
+    (void)user;
+    if (count < 4)
+        snprintf(lines.texts[count], sizeof lines.texts[count], "%s", line);
+    atomic_store(&lines.count, count + 1);
+}
+
+/* It takes the requests, and says that it did not take the spans: that is counted, and told at
+ * once, then once in a while, and what is left of it at the end. */
+static void rejected_spans_are_counted_and_told(void **state)
+{
+    static const char says[] = "the collector takes requests, and rejects spans in them";
     struct rig *rig = *state;
 
+    log_set(WARREN_LOG_WARN, LOG_LOGFMT);
+    atomic_store(&lines.count, 0);
+    assert_int_equal(log_divert(take_line, NULL), WARREN_OK);
     collector_set(rig->collector, COLLECTOR_REJECTS, 0);
+    put(rig, SPAN_BATCH);
+    AWAIT(atomic_load(&lines.count) == 1);
+    put(rig, SPAN_BATCH);
+    AWAIT(refused(rig) == 2 * SPAN_BATCH);
     put(rig, 5);
     otlp_stop(rig->otlp, PATIENCE_MS);
-    assert_int_equal(refused(rig), 5);
+    log_divert(NULL, NULL);
+    assert_int_equal(refused(rig), 2 * SPAN_BATCH + 5);
     assert_int_equal(exported(rig), 0);
+    assert_int_equal(atomic_load(&lines.count), 2);
+    assert_non_null(strstr(lines.texts[0], says));
+    assert_non_null(strstr(lines.texts[0], "rejectedSpans"));
+    assert_non_null(strstr(lines.texts[0], "rejected=512"));
+    assert_non_null(strstr(lines.texts[1], says));
+    assert_non_null(strstr(lines.texts[1], "rejected=517"));
 }
 
 /* ---- not taken ---- */
@@ -267,7 +301,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(batches_arrive),
-        TEST(rejected_spans_are_counted),
+        TEST(rejected_spans_are_counted_and_told),
         TEST(an_error_drops_the_batch),
         TEST(a_busy_collector_is_asked_again),
         TEST(a_huge_answer_is_refused),
