@@ -29,6 +29,9 @@ void flight_load(void *user, const struct flight_file *from);
 /** What the file @path of an earlier process knew is lost: log it. */
 void flight_refuse(void *user, const char *path, const char *why);
 
+/** The file @path of other queues, which nobody has had for long, is removed: log it. */
+void flight_bury(void *user, const char *path);
+
 /** One more. Async-signal-safe. */
 static inline void flight_count(struct flight *flight, unsigned tally)
 {

@@ -327,3 +327,12 @@ void flight_refuse(void *user, const char *path, const char *why)
               "its handlers had is not known",
               LOG_TEXT("file", path), LOG_TEXT("error", why));
 }
+
+void flight_bury(void *user, const char *path)
+{
+    (void)user;
+    log_event(WARREN_LOG_INFO,
+              "flight recorder of another broker, or of other queues, is removed: no process has "
+              "had it for a week",
+              LOG_TEXT("file", path));
+}

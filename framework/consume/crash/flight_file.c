@@ -280,6 +280,41 @@ static void adopt(const struct adoption *adoption, const char *name)
     close(fd);
 }
 
+/* "flight-0123456789abcdef-PID.NUMBER" */
+static bool is_recorder(const char *name)
+{
+    static const char begin[] = "flight-";
+    size_t key = sizeof begin - 1;
+
+    return strncmp(name, begin, key) == 0 && strspn(name + key, "0123456789abcdef") == 16 &&
+           name[key + 16] == '-' &&
+           strspn(name + key + 17, "0123456789.") == strlen(name + key + 17);
+}
+
+/* Its queues, or its broker, are consumed no more, or by other workers: nobody would ever take it
+ * over. Where files are in memory alone, its time is that of the beginning of its process. */
+static bool is_orphan(int fd)
+{
+    struct stat info;
+
+    return fstat(fd, &info) == 0 && S_ISREG(info.st_mode) &&
+           clock_wall_ms() - (int64_t)info.st_mtim.tv_sec * 1000 > FLIGHT_ORPHAN_MS &&
+           flock(fd, LOCK_EX | LOCK_NB) == 0;
+}
+
+static void bury(const struct adoption *adoption, const char *name)
+{
+    int fd = openat(adoption->directory, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    char path[PATH_MAX];
+
+    if (fd < 0)
+        return;
+    snprintf(path, sizeof path, "%s/%s", adoption->path, name);
+    if (is_orphan(fd) && unlinkat(adoption->directory, name, 0) == 0)
+        adoption->heir->orphaned(adoption->heir->user, path);
+    close(fd);
+}
+
 static void adopt_all(const struct adoption *adoption)
 {
     int fd = openat(adoption->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -291,6 +326,8 @@ static void adopt_all(const struct adoption *adoption)
     while (entries && (entry = readdir(entries)))
         if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0)
             adopt(adoption, entry->d_name);
+        else if (is_recorder(entry->d_name))
+            bury(adoption, entry->d_name);
     if (entries)
         closedir(entries);
     else if (fd >= 0)

@@ -204,13 +204,18 @@ struct flight_heir {
     void (*earlier)(void *user, const struct flight_file *file);
     /** It cannot be read, and is removed: it would never be of use. @why is one clause. */
     void (*refused)(void *user, const char *path, const char *why);
+    /** It is of another key, nobody has written to it for FLIGHT_ORPHAN_MS, and it is removed. */
+    void (*orphaned)(void *user, const char *path);
     void *user;
 };
+
+/** Longer than any note is kept. */
+#define FLIGHT_ORPHAN_MS (INT64_C(7) * 24 * 3600 * 1000)
 
 /**
  * The same in a new file of @directory, which is made if only its last part is missing.
  *
- * @heir    of the recorders of @key
+ * @heir    of the recorders of @key, and of what is left of others
  * @return  WARREN_OK; WARREN_ECONFIG: the directory is missing, or not to be written by this
  *          process; WARREN_EIO or WARREN_ENOMEM. With @error
  */

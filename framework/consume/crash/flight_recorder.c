@@ -45,7 +45,7 @@ static enum warren_status open_parts(struct flight *f, const struct flight_optio
 {
     struct flight_shape shape = {.slots = options->slots,
                                  .notes = options->notes + 2 * options->slots};
-    const struct flight_heir heir = {flight_load, flight_refuse, f};
+    const struct flight_heir heir = {flight_load, flight_refuse, flight_bury, f};
     uint64_t key = hash_of(options->key);
     enum warren_status status;
 

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "consume/crash/flight_file.h"
@@ -21,6 +22,7 @@ struct rig {
     unsigned refused;
     char refused_path[512];
     const char *refused_why;
+    unsigned orphaned;
 };
 
 static int setup(void **state)
@@ -86,12 +88,20 @@ static void refused(void *user, const char *path, const char *why)
     rig->refused_why = why;
 }
 
+static void orphaned(void *user, const char *path)
+{
+    struct rig *rig = user;
+
+    assert_int_equal(strncmp(path, rig->directory, strlen(rig->directory)), 0);
+    rig->orphaned++;
+}
+
 static enum warren_status create_in(struct rig *rig, const char *directory, uint64_t key,
                                     struct flight_file *file, struct warren_error *error)
 {
-    const struct flight_heir heir = {earlier, refused, rig};
+    const struct flight_heir heir = {earlier, refused, orphaned, rig};
 
-    rig->adopted = rig->refused = 0;
+    rig->adopted = rig->refused = rig->orphaned = 0;
     return flight_file_create(directory, &shape, key, &heir, file, error);
 }
 
@@ -141,6 +151,61 @@ static void others_are_left_alone(void **state)
     flight_file_close(&living, false);
     create(rig, KEY, &file);
     assert_int_equal(rig->adopted, 2);
+    flight_file_close(&file, true);
+}
+
+static void make_old(const char *path, int days)
+{
+    const struct timespec at = {.tv_sec = time(NULL) - days * 24 * 3600};
+
+    assert_int_equal(utimensat(AT_FDCWD, path, (const struct timespec[]){at, at}, 0), 0);
+}
+
+/* Another one's goes, too, when nobody has had it for a week. */
+static void an_old_one_of_others_is_removed(void **state)
+{
+    struct rig *rig = *state;
+    struct flight_file other;
+    struct flight_file file;
+    char path[512];
+
+    create(rig, KEY + 1, &other);
+    snprintf(path, sizeof path, "%s", other.path);
+    make_old(path, 8);
+    create(rig, KEY, &file); /* it lives */
+    assert_int_equal(rig->orphaned, 0);
+    flight_file_close(&file, true);
+    flight_file_close(&other, false);
+    make_old(path, 6);
+    create(rig, KEY, &file);
+    assert_int_equal(rig->orphaned, 0);
+    flight_file_close(&file, true);
+    make_old(path, 8);
+    create(rig, KEY, &file);
+    assert_int_equal(rig->orphaned, 1);
+    assert_int_equal(rig->adopted + rig->refused, 0);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(entries(rig, false, NULL), 1);
+    flight_file_close(&file, true);
+}
+
+/* What only resembles one is somebody's. */
+static void files_of_other_names_stay(void **state)
+{
+    static const char *const names[] = {"flight-notes", "flight-0123456789abcdef-12.0.old",
+                                        "flight-0123456789ABCDEF-12.0", "offsets"};
+    struct rig *rig = *state;
+    struct flight_file file;
+    char path[512];
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(path, sizeof path, "%s/%s", rig->directory, names[i]);
+        close(open(path, O_CREAT | O_WRONLY, 0600));
+        make_old(path, 100);
+    }
+    create(rig, KEY, &file);
+    assert_int_equal(rig->orphaned, 0);
+    assert_int_equal(entries(rig, false, NULL), 5);
     flight_file_close(&file, true);
 }
 
@@ -446,6 +511,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(the_next_one_takes_over),
         T(others_are_left_alone),
+        T(an_old_one_of_others_is_removed),
+        T(files_of_other_names_stay),
         T(memory_that_outlives_its_process),
         T(another_key_is_another_name),
         T(another_key_in_memory),
