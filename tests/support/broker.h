@@ -45,6 +45,9 @@ struct broker *broker_own(const char *name, bool tls);
 /** The same with TLS and RabbitMQ's management API; it takes longer to start, and more memory. */
 struct broker *broker_own_management(const char *name);
 
+/** The same as broker_own() with the exchange type x-consistent-hash, of a plugin. */
+struct broker *broker_own_hash(const char *name);
+
 /** NULL is fine, and so is the shared one, which stays. */
 void broker_free(struct broker *broker);
 

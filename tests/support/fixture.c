@@ -12,6 +12,13 @@ int fixture_own_node(void **state)
     return 0;
 }
 
+int fixture_own_hash_node(void **state)
+{
+    (void)state;
+    own_node = broker_own_hash(program_invocation_short_name);
+    return 0;
+}
+
 int fixture_end_node(void **state)
 {
     (void)state;

@@ -52,6 +52,8 @@ int fixture_teardown(void **state);
 
 /** Setup and teardown of a group whose fixtures stand on a node of this program alone. */
 int fixture_own_node(void **state);
+/** The same of one with the exchange type x-consistent-hash. */
+int fixture_own_hash_node(void **state);
 int fixture_end_node(void **state);
 
 /** A new connection in place of `peer`, which may have been lost with the node. @return it */
