@@ -385,7 +385,7 @@ static void plan_those_that_run(struct subscriptions_plan *plan, struct reload_r
         }
         stays[place] = true;
         pair = pair_of(plan, report, i, place);
-        if (!pair.now->config->slow_lane_of) /* what is written is the fast one's */
+        if (config_is_written(pair.now->config))
             config_subscription_changes(pair.before->setup->config, pair.now->config, note_row,
                                         &pair);
         tell_chain(&pair);
@@ -401,6 +401,8 @@ static enum warren_status plan_all(struct subscriptions_plan *plan, struct reloa
     enum warren_status status =
         config_lanes_stay(plan->open->setup->config, plan->now->config, error);
 
+    if (status == WARREN_OK)
+        status = config_shards_stay(plan->open->setup->config, plan->now->config, error);
     if (status != WARREN_OK)
         return status;
     plan_those_that_run(plan, report, stays);

@@ -128,6 +128,21 @@ static void on_interrupted(void *user, const char *queue, const char *reason, ui
               LOG_TEXT("reason", reason), LOG_INT("retry_ms", retry_ms));
 }
 
+static void on_spread(void *user, const struct runtime_spread *spread)
+{
+    (void)user;
+    if (spread->workers == 0)
+        log_event(
+            WARREN_LOG_WARN,
+            "shards are not shared out: who is there cannot be seen, so this worker waits for "
+            "all of them",
+            LOG_TEXT("exchange", spread->exchange), LOG_INT("of", spread->shards));
+    else
+        log_event(WARREN_LOG_INFO, "shards", LOG_TEXT("exchange", spread->exchange),
+                  LOG_INT("mine", spread->mine), LOG_INT("of", spread->shards),
+                  LOG_INT("workers", spread->workers));
+}
+
 static void on_unfit(void *user, const char *queue, const struct delivery *without_body,
                      const char *why, uint64_t body_size)
 {
@@ -225,6 +240,7 @@ void worker_report_events(struct runtime_events *events)
         .limited = on_limited,
         .consuming = on_consuming,
         .interrupted = on_interrupted,
+        .spread = on_spread,
         .unfit = on_unfit,
         .unconfirmed = on_unconfirmed,
         .unrelayed = on_unrelayed,

@@ -6,12 +6,21 @@
 
 /* ---- the state ---- */
 
-/* On the runtime's thread, as the next two are. */
+/* On the runtime's thread, as the next three are. */
 static void on_consuming(void *user, const char *queue)
 {
     struct warren_worker *worker = user;
 
     worker->reports.consuming(user, queue);
+    sem_post(worker->wake);
+}
+
+/* One that has no shard is ready, too. */
+static void on_spread(void *user, const struct runtime_spread *spread)
+{
+    struct warren_worker *worker = user;
+
+    worker->reports.spread(user, spread);
     sem_post(worker->wake);
 }
 
@@ -36,6 +45,7 @@ void worker_state_watch(struct warren_worker *worker, struct runtime_events *eve
     worker->reports = *events;
     events->consuming = on_consuming;
     events->interrupted = on_interrupted;
+    events->spread = on_spread;
     events->lost = on_lost;
 }
 

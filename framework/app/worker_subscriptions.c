@@ -147,6 +147,8 @@ void subscriptions_set_order(struct runtime_subscription *runs,
     runs->fair = fair;
     runs->lanes = lanes;
     runs->lane = config->slow_lane_of ? LANE_SLOW : LANE_FAST;
+    runs->shards = config->shards;
+    runs->shard = config->shard;
     /* After a reload, `held` may be one that this prefetch was not checked with. */
     runs->prefetch = (uint16_t)(prefetch < UINT16_MAX ? prefetch : UINT16_MAX);
     /* What is tried again waits there and nowhere else. */
@@ -235,6 +237,12 @@ static enum warren_status open_handler(struct opening *o, struct warren_error *e
     return status;
 }
 
+/* Those of both lanes are the same messages', and a key may come to another shard. */
+static const char *keys_of(const struct config_subscription *config)
+{
+    return config->shards ? config->shards->exchange : config->slow_lane_of;
+}
+
 static void begin_opening(struct opening *o)
 {
     const struct config_subscription *config = o->setup->config;
@@ -242,7 +250,7 @@ static void begin_opening(struct opening *o)
     o->kept =
         (struct warren_subscription){.key_writer = o->open->key_writer,
                                      .sqlite = database_of(o->open, o->whole, o->setup->handler),
-                                     .keys_of = config->slow_lane_of};
+                                     .keys_of = keys_of(config)};
     o->info = (struct warren_subscription_info){
         .queue = config->queue,
         .handler = config->handler,

@@ -54,7 +54,7 @@ struct config_queue {
 #define QUEUE(member, name, type, ...) CONFIG_MEMBER_##type(member)
 #include "config/options.def"
     bool limit_added; /* the last argument was not written: see declared.h */
-    bool slow_lane;   /* it is not written, but declared as its fast lane is */
+    bool added;       /* it is not written, but a slow lane, or a shard */
 };
 
 /** A quorum queue's argument: how often it takes a message back. */
@@ -160,6 +160,21 @@ struct config_lanes {
     uint32_t slow_share;
 };
 
+/** Most shards of a subscription, and of all of a file. */
+#define CONFIG_SHARDS_MAX     128
+#define CONFIG_SHARDS_ALL_MAX 1024
+
+/** Behind its name and a dot: the queues that stand for workers, see runtime/shards.h. */
+#define CONFIG_SEAT "seat"
+
+/** `shards:` of a subscription. Each of its queues is a subscription of the configuration. */
+struct config_shards {
+    struct config_written written;
+#define SHARD(member, name, type, ...) CONFIG_MEMBER_##type(member)
+#include "config/options.def"
+    struct config_key key; /* not ORDER_BY_HANDLER */
+};
+
 /** `batch:` of a subscription. */
 struct config_batch {
     struct config_written written;
@@ -186,7 +201,9 @@ struct config_subscription {
     const char *slow_lane_of;         /* the queue of the fast lane; NULL: it is not a slow one. It
                                          is not written in the file, and is behind those that are */
     const struct config_batch *batch; /* NULL: none */
-    const char *where;                /* "worker.yaml:12" for messages */
+    const struct config_shards *shards; /* NULL: none */
+    uint32_t shard; /* which one, counted from 0; those above 0 are behind those that are written */
+    const char *where; /* "worker.yaml:12" for messages */
 };
 
 /** The link @name of the chain of @subscription, or NULL. */
@@ -367,6 +384,17 @@ const struct config_subscription *config_same_subscription(const struct config *
  */
 enum warren_status config_lanes_stay(const struct config *before, const struct config *now,
                                      struct warren_error *error);
+
+/**
+ * Have both the same shards? Who has other ones shares them out otherwise.
+ *
+ * @return WARREN_OK or WARREN_ECONFIG with @error
+ */
+enum warren_status config_shards_stay(const struct config *before, const struct config *now,
+                                      struct warren_error *error);
+
+/** Does it stand for an item of the file? There are others for slow lanes and shards. */
+bool config_is_written(const struct config_subscription *subscription);
 
 /** Do both have the same middlewares, in the same order? */
 bool config_same_chain(const struct config_subscription *a, const struct config_subscription *b);

@@ -15,6 +15,14 @@
 
 /* ---- names ---- */
 
+/* Those of a slow lane are its fast lane's, and those of all shards are together. */
+static const char *queue_of(const struct config_subscription *subscription)
+{
+    if (subscription->shards)
+        return subscription->shards->exchange;
+    return subscription->slow_lane_of ? subscription->slow_lane_of : subscription->queue;
+}
+
 /* The option's text with each {queue} replaced. What is wrong with the default is so because of the
  * queue. */
 static enum warren_status name_it(struct config_scope *scope, const struct config_value *option,
@@ -24,8 +32,7 @@ static enum warren_status name_it(struct config_scope *scope, const struct confi
     const struct config_node *node = option->given ? option->node : subscription->written.node;
     const char *pattern = option->text;
     size_t word = strlen(QUEUE_WORD);
-    const char *queue =
-        subscription->slow_lane_of ? subscription->slow_lane_of : subscription->queue;
+    const char *queue = queue_of(subscription);
     size_t len = strlen(queue);
     char *name =
         arena_alloc(scope->arena, (strlen(pattern) / word + 1) * len + strlen(pattern) + 1);
@@ -87,7 +94,7 @@ static enum warren_status name_both(struct config_scope *scope, struct config_pr
     if (status == WARREN_OK)
         status = name_it(scope, of_queue, "the name of a dead-letter queue", subscription,
                          &subscription->dead_queue);
-    if (status != WARREN_OK || subscription->slow_lane_of ||
+    if (status != WARREN_OK || subscription->slow_lane_of || subscription->shards ||
         strcmp(subscription->dead_queue, subscription->queue) != 0)
         return status;
     return config_fail(scope, of_queue->node,
@@ -216,7 +223,7 @@ static enum warren_status add_arguments(struct config_scope *scope, struct confi
     for (size_t i = 0; i < private->config.subscription_count && status == WARREN_OK; i++) {
         const struct config_subscription *subscription = &private->subscriptions[i];
 
-        if ((queue->written.node || queue->slow_lane) && subscription->dead_exchange &&
+        if ((queue->written.node || queue->added) && subscription->dead_exchange &&
             strcmp(subscription->queue, queue->name) == 0)
             status = add_dead_exchange(scope, queue, subscription->dead_exchange);
     }
@@ -229,10 +236,14 @@ enum warren_status config_declared(struct config_scope *scope, struct config_pri
     size_t count = config->dead_letter.enabled ? config->subscription_count : 0;
     enum warren_status status = config_lanes_declared(scope, private);
 
+    if (status == WARREN_OK)
+        status = config_shards_declared(scope, private);
     for (size_t i = 0; status == WARREN_OK && i < count; i++)
         status = name_both(scope, private, &private->subscriptions[i]);
     if (status == WARREN_OK && count > 0)
         status = config_lanes_check_dead(scope, private);
+    if (status == WARREN_OK && count > 0)
+        status = config_shards_check_dead(scope, private);
     if (status == WARREN_OK && count > 0)
         status = check_shared(scope, private);
     for (size_t i = 0; status == WARREN_OK && i < count; i++)

@@ -300,6 +300,6 @@ void config_write_effective(const struct config *config, FILE *out)
     if (config->subscription_count)
         fputs("subscriptions:\n", out);
     for (size_t i = 0; i < config->subscription_count; i++)
-        if (!config->subscriptions[i].slow_lane_of)
+        if (config_is_written(&config->subscriptions[i]))
             write_subscription(out, &config->subscriptions[i]);
 }

@@ -172,6 +172,8 @@ static enum warren_status finish_subscription(struct config_scope *scope, void *
     if (status == WARREN_OK)
         status = config_lanes_read(scope, subscription);
     if (status == WARREN_OK)
+        status = config_shards_read(scope, subscription);
+    if (status == WARREN_OK)
         status = config_batch_read(scope, subscription);
     if (status != WARREN_OK)
         return status;
@@ -194,10 +196,16 @@ enum warren_status config_subscriptions_read(struct config_scope *scope,
         read_list(scope, private, &list, node, room, &items, &private->config.subscription_count);
 
     private->config.subscriptions = private->subscriptions = items;
+    if (status == WARREN_OK)
+        status = config_shards_add(scope, private, room);
     return status == WARREN_OK ? config_lanes_add(scope, private) : status;
 }
 
 /* ---- topology ---- */
+
+/* Items that a subscription may add to each: of shards a queue and its seat, its dead-letter queue.
+ */
+#define ADDED_MAX 3
 
 /* Which lists there are. */
 enum { EXCHANGES, QUEUES, BINDINGS, LISTS };
@@ -285,7 +293,7 @@ enum warren_status config_topology_read(struct config_scope *scope, struct confi
         status = config_mapping_check(scope, node, "topology", keys, values);
     for (size_t i = 0; i < LISTS && status == WARREN_OK; i++)
         status = read_list(scope, private, &lists[i], values[i].node,
-                           private->config.subscription_count, &items[i], &counts[i]);
+                           ADDED_MAX * private->config.subscription_count, &items[i], &counts[i]);
     topology->exchanges = private->exchanges = items[EXCHANGES];
     topology->exchange_count = counts[EXCHANGES];
     topology->queues = private->queues = items[QUEUES];

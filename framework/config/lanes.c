@@ -231,7 +231,7 @@ enum warren_status config_lanes_declared(struct config_scope *scope, struct conf
             continue;
         private->queues[topology->queue_count] = *fast;
         private->queues[topology->queue_count].written = (struct config_written){NULL, NULL};
-        private->queues[topology->queue_count].slow_lane = true;
+        private->queues[topology->queue_count].added = true;
         private->queues[topology->queue_count++].name = slow->queue;
     }
     return status;

@@ -16,6 +16,7 @@
 #define CONCURRENCY_MIN 1
 #define CONCURRENCY_MAX 256
 #define BATCH_MAX       1000
+#define SHARDS_MAX      CONFIG_SHARDS_MAX
 #define BATCH_WAIT_MAX  600000
 #define SECRET          CONFIG_OPTION_SECRET
 #define RELOADS         CONFIG_OPTION_RELOADS
@@ -132,6 +133,16 @@ static const struct config_place batch_places[] = {
 #include "config/options.def"
 };
 
+static const struct warren_option shards_rows[] = {
+#define SHARD ROW
+#include "config/options.def"
+    {0}};
+
+static const struct config_place shards_places[] = {
+#define SHARD(...) PLACE(struct config_shards, __VA_ARGS__)
+#include "config/options.def"
+};
+
 const struct config_table config_options_table = {NULL, config_options, option_places,
                                                   sizeof(struct config)};
 
@@ -148,6 +159,7 @@ TABLE(executor, "an");
 TABLE(fair, "a");
 TABLE(lanes, "the");
 TABLE(batch, "a");
+TABLE(shards, "the");
 
 const struct config_section config_sections[] = {
 #define SECTION(name, help) {#name, help},

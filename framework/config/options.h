@@ -49,6 +49,7 @@ extern const struct config_table config_executor_table;
 extern const struct config_table config_fair_table;
 extern const struct config_table config_lanes_table;
 extern const struct config_table config_batch_table;
+extern const struct config_table config_shards_table;
 
 /** Index into config_options and the values. */
 enum config_option_id {
@@ -188,6 +189,23 @@ enum warren_status config_lanes_declared(struct config_scope *scope,
 /** Refuse a slow lane that dead letters go to, when these are named: it would handle them again. */
 enum warren_status config_lanes_check_dead(struct config_scope *scope,
                                            const struct config_private *private);
+
+/* ---- shards.c: `shards:` of a subscription, when its order is read ---- */
+
+/** As config_order_read(); and without `shards`: is there a queue? */
+enum warren_status config_shards_read(struct config_scope *scope,
+                                      struct config_subscription *subscription);
+/** Put as many subscriptions as it has shards in place of each that has some, when all are read:
+ * the first where it stands, the others behind all. @room: for so many more in the list. */
+enum warren_status config_shards_add(struct config_scope *scope, struct config_private *private,
+                                     size_t room);
+/** Add exchange, queues and bindings; there is room. */
+enum warren_status config_shards_declared(struct config_scope *scope,
+                                          struct config_private *private);
+
+/** Refuse shards that dead letters go to, when these are named: they would handle them again. */
+enum warren_status config_shards_check_dead(struct config_scope *scope,
+                                            const struct config_private *private);
 
 /* ---- batch.c: `batch:` of a subscription ---- */
 

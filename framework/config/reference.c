@@ -118,7 +118,8 @@ static void write_part(FILE *out, const char *name,
     static const struct config_table *const tables[] = {
         &config_exchange_table,     &config_queue_table, &config_binding_table,
         &config_subscription_table, &config_order_table, &config_executor_table,
-        &config_fair_table,         &config_lanes_table, &config_batch_table};
+        &config_fair_table,         &config_lanes_table, &config_shards_table,
+        &config_batch_table};
 
     if (strncmp(name, "plugins", 7) == 0)
         write_section(out, NULL);

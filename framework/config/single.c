@@ -34,7 +34,7 @@ static enum warren_status not_there(const struct single *single)
     size_t count = 0;
 
     for (size_t i = 0; i < config->subscription_count && count < LISTED_MAX; i++)
-        if (!config->subscriptions[i].slow_lane_of)
+        if (config_is_written(&config->subscriptions[i]))
             names[count++] = config->subscriptions[i].handler;
     near = wanted ? suggest(wanted, names, count) : NULL;
     if (near)
@@ -55,7 +55,7 @@ static size_t count_written(const struct config *config)
     size_t count = 0;
 
     for (size_t i = 0; i < config->subscription_count; i++)
-        count += !config->subscriptions[i].slow_lane_of;
+        count += config_is_written(&config->subscriptions[i]);
     return count;
 }
 

@@ -408,9 +408,15 @@ void consumer_stay(struct consumer *consumer)
     consumer->announced = false;
 }
 
+void consumer_end(struct consumer *consumer)
+{
+    if (consumer->stays && consumer->state != CONSUMER_AWAY && consumer->state != CONSUMER_IDLE)
+        channel_renew(consumer->channel);
+}
+
 void consumer_resume(struct consumer *consumer)
 {
-    consumer->paused = false;
+    consumer->paused = consumer->stays = false;
     update(consumer);
 }
 

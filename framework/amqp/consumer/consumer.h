@@ -76,9 +76,13 @@ void consumer_pause(struct consumer *consumer, void (*done)(void *user), void *u
 void consumer_resume(struct consumer *consumer);
 /**
  * Subscribe no more; the subscription that there is lasts until the channel ends, so that nobody
- * else gets what is behind the messages that consumer_hand_back() gives back. For good.
+ * else gets what is behind the messages that consumer_hand_back() gives back. Until
+ * consumer_resume(), which must not be called before that end.
  */
 void consumer_stay(struct consumer *consumer);
+/** After consumer_stay(), when nothing is left to be settled: end the channel, and with it the
+ * subscription; what has come since goes back. Another channel is opened. */
+void consumer_end(struct consumer *consumer);
 
 /**
  * Tell the broker. The consumer frees @delivery. A delivery of an older generation is counted and

@@ -182,11 +182,22 @@ static void on_looked(void *user, uint32_t refused)
 
 /* ---- the connection ---- */
 
+/* Who shares shards out has a channel for each exchange. */
+static size_t count_seats(const struct config *config)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < config->subscription_count; i++)
+        count += config->subscriptions[i].shards && config->subscriptions[i].shard == 0;
+    return count;
+}
+
 static void on_open(void *user)
 {
     struct broker_check *check = user;
     const struct config *config = check->config;
-    uint32_t needed = runtime_channels(&config->topology, config->subscription_count);
+    uint32_t needed =
+        runtime_channels(&config->topology, config->subscription_count + count_seats(config));
     uint32_t allowed = connection_channel_max(check->connection);
 
     if (check->trial) { /* an item of it had cost the connection before */

@@ -63,6 +63,18 @@ static void add_delays(struct broker_rights *rights, const char *queue)
     add(rights, (struct right){RIGHT_PUBLISH, name, NULL}, why, queue);
 }
 
+/* What stands for the worker, where it shares shards out with others. */
+static void add_seat(struct broker_rights *rights, const struct config_subscription *subscription)
+{
+    char name[256];
+    int len = snprintf(name, sizeof name, "%s." CONFIG_SEAT ".%u", subscription->shards->exchange,
+                       subscription->shard);
+    const char *kept = arena_text(&rights->arena, name, (size_t)len);
+
+    if (kept)
+        add(rights, (struct right){RIGHT_CONSUME, kept, NULL}, "by which workers see each other");
+}
+
 static void add_subscription(struct broker_rights *rights,
                              const struct config_subscription *subscription)
 {
@@ -70,6 +82,8 @@ static void add_subscription(struct broker_rights *rights,
     const char *queue = subscription->queue;
 
     add(rights, (struct right){RIGHT_CONSUME, queue, NULL}, "which %s does", subscription->handler);
+    if (subscription->shards)
+        add_seat(rights, subscription);
     if (subscription->dead_exchange)
         add(rights, (struct right){RIGHT_PUBLISH, subscription->dead_exchange, NULL},
             "for dead letters of '%s'", queue);
@@ -119,7 +133,7 @@ static void add_bindings(struct broker_rights *rights, const struct config_topol
 enum warren_status broker_rights_init(struct broker_rights *rights, const struct config *config)
 {
     const struct config_topology *topology = &config->topology;
-    size_t most = config->subscription_count * 7 + topology->queue_count * 2 +
+    size_t most = config->subscription_count * 8 + topology->queue_count * 2 +
                   topology->exchange_count + topology->binding_count;
 
     *rights = (struct broker_rights){0};

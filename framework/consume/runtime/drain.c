@@ -62,13 +62,27 @@ static enum leave_phase step_all(struct runtime *r)
     return least;
 }
 
-/* Those that a reload has taken away. A thread that is lost is never joined: the process ends. */
+/* Of a shard what has come since goes back with the channel. */
+static bool has_left(const struct subscription *s)
+{
+    uint32_t in_flight = s->aside == ASIDE_LEAVING ? s->in_flight - s->arrived.count : s->in_flight;
+
+    return s->leave.phase == LEAVE_DONE && s->aside != ASIDE_AWAY && in_flight == 0 &&
+           subscription_lost(s) == 0;
+}
+
+/* Those that a reload has taken away, and shards that stand aside. A thread that is lost is never
+ * joined: the process ends. */
 static void end_those_that_left(struct runtime *r)
 {
     for (size_t i = r->subscription_count; i > 0; i--) {
-        const struct subscription *s = r->subscriptions[i - 1];
+        struct subscription *s = r->subscriptions[i - 1];
 
-        if (s->leave.phase == LEAVE_DONE && s->in_flight == 0 && subscription_lost(s) == 0)
+        if (!has_left(s))
+            continue;
+        if (s->aside == ASIDE_LEAVING)
+            subscription_is_away(s);
+        else
             runtime_end_subscription(r, i - 1);
     }
 }
@@ -163,6 +177,7 @@ void drain_begin(struct runtime *r)
     atomic_store(&r->deadline_ms, d->end_ms - reserve_ms);
     loop_timer_arm_ms(&d->timer, r->drain_timeout_ms - reserve_ms);
     connection_pause_reading(r->connection, false);
+    shards_give_up(r);
     connection_cork(r->connection);
     for (size_t i = 0; i < r->subscription_count; i++)
         subscription_leave(r->subscriptions[i]);

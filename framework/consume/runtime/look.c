@@ -158,6 +158,25 @@ static enum look_state why_starved(const struct subscription *s, struct subscrip
     return LOOK_STARVED;
 }
 
+static enum look_state why_aside(const struct subscription *s, struct subscription_look *look)
+{
+    if (s->aside == ASIDE_NOT) {
+        BECAUSE(look, "it takes over this shard");
+        return LOOK_STANDBY;
+    }
+    if (!atomic_load(&s->stands_by)) {
+        BECAUSE(look, "the shards are being shared out");
+        return LOOK_STARTING;
+    }
+    if (s->aside == ASIDE_LEAVING)
+        BECAUSE(look,
+                "another worker is to have this shard, and %u messages are still at work here",
+                subscription_at_work(s));
+    else
+        BECAUSE(look, "another worker has this shard");
+    return LOOK_STANDBY;
+}
+
 static enum look_state state_of(const struct subscription *s, struct subscription_look *look,
                                 int64_t now_ms)
 {
@@ -165,7 +184,7 @@ static enum look_state state_of(const struct subscription *s, struct subscriptio
     struct consumer_look consumer;
     enum look_state state;
 
-    if (s->draining || r->drain.phase != DRAIN_NOT) {
+    if ((s->draining && s->aside == ASIDE_NOT) || r->drain.phase != DRAIN_NOT) {
         BECAUSE(look, "the worker drains, and ends");
         return LOOK_DRAINING;
     }
@@ -173,6 +192,8 @@ static enum look_state state_of(const struct subscription *s, struct subscriptio
         BECAUSE(look, "there is no connection to %s", connection_where(r->connection));
         return LOOK_DISCONNECTED;
     }
+    if (s->aside != ASIDE_NOT || atomic_load(&s->stands_by))
+        return why_aside(s, look);
     consumer_look(s->consumer, &consumer);
     state = why_not_consuming(s, &consumer, look);
     if (state != LOOK_CONSUMING)

@@ -25,7 +25,8 @@
  *
  * FULL: prefetch_bytes. INTERRUPTED: by the broker. STARTING: not yet declared, or not yet
  * consumed. HELD: a middleware lets nothing through, such as an open breaker. STANDBY: behind a
- * single active consumer; PERHAPS_STANDBY: it cannot be known whether the queue has one.
+ * single active consumer, or a shard that another worker has; PERHAPS_STANDBY: it cannot be known
+ * whether the queue has one.
  */
 #define LOOK_STATES(X)                                                                             \
     X(DRAINING, "draining", false)                                                                 \

@@ -77,6 +77,7 @@ static void declared(void *user, uint32_t in_vain)
     loop_timer_disarm(&r->slow);
     for (size_t i = 0; i < r->subscription_count; i++)
         subscription_start(r->subscriptions[i]);
+    shards_start(r);
     limit_look_go_on(r);
     depth_look_start(&r->depths);
     if (topology_is_late(r->topology) && !loop_timer_armed(&r->redeclare))
@@ -107,6 +108,7 @@ static void lost(void *user, const struct connection_loss *loss)
     r->memory_full = false;
     loop_timer_disarm(&r->redeclare);
     loop_timer_disarm(&r->slow);
+    shards_lost(r);
     for (size_t i = 0; i < r->subscription_count; i++)
         subscription_suspend(r->subscriptions[i]);
     if (r->events.lost)
@@ -179,6 +181,7 @@ static enum warren_status make_subscriptions(struct runtime *r,
     enum warren_status status = WARREN_OK;
 
     list_init(&r->lanes);
+    list_init(&r->shards);
     r->subscriptions = calloc(options->subscription_count + 1, sizeof(struct subscription *));
     if (!r->subscriptions)
         return error_set(error, WARREN_ENOMEM, "out of memory");

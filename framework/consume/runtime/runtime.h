@@ -63,6 +63,8 @@ struct runtime_subscription {
     const struct config_fair *fair;   /* NULL: keys are not known. Does not change */
     const struct config_lanes *lanes; /* of which it is one; NULL: none. Does not change; so does */
     enum lane lane;
+    const struct config_shards *shards; /* of which it is one; NULL: none. Does not change, nor */
+    uint32_t shard;
     const struct config_batch *batch; /* NULL: each alone. Borrowed until the edition is made */
     void *token;                      /* of its edition: see `retired` */
 };
@@ -99,6 +101,14 @@ struct runtime_unrelayed {
     uint32_t waiting;     /* messages that wait for their copy, this one included */
 };
 
+/** How the shards of an exchange are shared out. */
+struct runtime_spread {
+    const char *exchange;
+    uint32_t shards;
+    uint32_t mine;    /* that are to be this worker's */
+    uint32_t workers; /* that share them; 0: that cannot be seen, and each waits for all of them */
+};
+
 /** The least time between two reports of copies that failed. */
 #define RUNTIME_TELL_MS 10000
 
@@ -123,6 +133,8 @@ struct runtime_events {
     void (*gap)(void *user, const char *queue, uint64_t expected, uint64_t offset);
     void (*consuming)(void *user, const char *queue);
     void (*interrupted)(void *user, const char *queue, const char *reason, uint32_t retry_ms);
+    /** Shards are shared out otherwise than before, or the first time. */
+    void (*spread)(void *user, const struct runtime_spread *spread);
     /** A body above message_max, or headers nested too deeply: rejected. */
     void (*unfit)(void *user, const char *queue, const struct delivery *without_body,
                   const char *why, uint64_t body_size);
@@ -234,7 +246,8 @@ struct runtime_change {
     enum runtime_change_kind kind;
     struct subscription *subscription;       /* of ADD: written */
     const struct runtime_subscription *what; /* of ADD and CHANGE: queue, handler_name, is_stream
-                                                begin, order, fair and lanes do not change */
+                                                begin, order, fair, lanes and shards do not
+                                                change */
     bool other_edition;                      /* of CHANGE: handler, state, middlewares, dead letters
                                                 or concurrency differ: a new edition, with the token
                                                 of `what` */

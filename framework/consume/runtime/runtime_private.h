@@ -17,6 +17,7 @@
 #include "consume/runtime/admission.h"
 #include "consume/runtime/depth_look.h"
 #include "consume/runtime/look.h"
+#include "consume/runtime/shards.h"
 #include "consume/runtime/stage.h"
 #include "consume/runtime/subscription.h"
 #include "consume/runtime/subscription_fair.h"
@@ -101,6 +102,9 @@ enum leave_phase {
     LEAVE_DONE
 };
 
+/* See subscription_aside.c. */
+enum aside { ASIDE_NOT, ASIDE_LEAVING, ASIDE_AWAY };
+
 struct leaving {
     enum leave_phase phase;
     struct loop_timer pause; /* before what is left is handed back, and before the end */
@@ -161,12 +165,14 @@ struct runtime {
     size_t look_room;
     pthread_mutex_t look_lock; /* guards these three */
     struct list lanes;         /* struct lanes */
+    struct list shards;        /* struct shards */
     struct subscription **subscriptions;
     size_t subscription_count;
     size_t subscription_room;
     pthread_mutex_t list_lock; /* of the list above, of `ended`, and of what follows: other threads
                                   take it to read, the loop to change */
-    size_t leaving_count;      /* taken away by a reload, and not yet ended; the loop's */
+    size_t leaving_count;      /* taken away by a reload, and not yet ended, or standing aside, and
+                                  not yet away; the loop's */
     struct subscription **ended; /* taken away by a reload: counts, and the memory, are left */
     size_t ended_count;
     _Atomic size_t memory_max;
@@ -340,6 +346,9 @@ struct subscription {
     struct subscription_order *order; /* NULL: none */
     struct subscription_fair *fair;   /* NULL: none */
     struct subscription_lane *lane;   /* NULL: it has no lanes */
+    struct shards *shards;            /* NULL: it is no shard */
+    uint32_t shard;                   /* which one */
+    enum aside aside;                 /* of a shard: then it is `draining`, too */
     struct admission admission;       /* of this generation alone */
     struct subscription_gather gather;
     struct subscription_uses uses;
@@ -360,6 +369,7 @@ struct subscription {
     atomic_bool turn_waits; /* messages wait for others to be handled: for workers */
     atomic_bool leaves;     /* the same, for workers */
     atomic_bool taken_away; /* by a reload */
+    atomic_bool stands_by;  /* a shard that is known to be another worker's, or begins */
     bool cancelled;         /* the broker has answered the cancel of draining */
     bool proving;
     bool limit_asked; /* see limit_look.h */
@@ -543,6 +553,16 @@ static inline void runtime_watch_pools(struct runtime *runtime)
  * batch, and come back from the runner.
  */
 void subscription_relay_counted(struct subscription *subscription, struct batch *batch);
+
+/* ---- subscription_aside.c ---- */
+
+/** @subscription, which is a shard, and is being made, is not wanted. */
+void subscription_stand_aside_first(struct subscription *subscription);
+/** Is that shard to be here? Harmless to repeat; one that is just leaving is not back before it is
+ * asked for again. */
+void subscription_want(struct subscription *subscription, bool wanted);
+/** It was leaving, and has left. */
+void subscription_is_away(struct subscription *subscription);
 
 /* ---- subscription_away.c ---- */
 

@@ -208,6 +208,7 @@ static void consuming(void *user)
     struct subscription *s = user;
 
     atomic_store(&s->consuming, true);
+    atomic_store(&s->stands_by, false);
     if (s->runtime->events.consuming)
         s->runtime->events.consuming(s->runtime->user, s->source.queue);
 }
@@ -217,6 +218,7 @@ static void interrupted(void *user, const char *reason, uint32_t retry_ms)
     struct subscription *s = user;
 
     atomic_store(&s->consuming, false);
+    atomic_store(&s->stands_by, s->aside != ASIDE_NOT);
     if (s->runtime->events.interrupted)
         s->runtime->events.interrupted(s->runtime->user, s->source.queue, reason, retry_ms);
     runtime_redeclare_soon(s->runtime);
@@ -394,6 +396,8 @@ enum warren_status subscription_new(const struct runtime_subscription *what,
         status = subscription_fair_new(s, what);
     if (status == WARREN_OK && what->lanes)
         status = subscription_lane_new(s, what);
+    if (status == WARREN_OK && what->shards)
+        status = shards_join(s, what);
     status = status == WARREN_OK ? make_parts(s, what, error)
                                  : error_set(error, status, "out of memory");
     if (status != WARREN_OK) {
@@ -429,6 +433,7 @@ void subscription_end(struct subscription *s)
     subscription_order_free(s);
     subscription_fair_free(s);
     subscription_lane_free(s);
+    shards_leave(s);
     crew_done(&s->crew);
     s->crew.concurrency = 0;
     subscription_metrics_done(s);

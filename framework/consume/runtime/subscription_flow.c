@@ -443,5 +443,5 @@ void subscription_stats(struct subscription *s, struct runtime_stats *stats)
     stats->queued += queued;
     stats->held += atomic_load_explicit(&s->held, memory_order_relaxed);
     if (!atomic_load(&s->taken_away))
-        stats->consuming &= atomic_load(&s->consuming);
+        stats->consuming &= atomic_load(&s->consuming) || atomic_load(&s->stands_by);
 }

@@ -105,4 +105,5 @@ void subscription_metrics_put(struct subscription *s)
     subscription_pool_put(s);
     subscription_fair_put(s);
     subscription_lane_put(s);
+    shards_put(s);
 }
