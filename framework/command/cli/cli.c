@@ -99,16 +99,19 @@ static void write_help(const struct cli *cli)
 
 const char *cli_word(const char *text, char word[CLI_WORD_SIZE])
 {
+    static const char dots[] = "...";
     size_t len = strlen(text);
     bool cut = len >= CLI_WORD_SIZE;
 
     if (cut)
-        len = CLI_WORD_SIZE - sizeof "...";
+        len = CLI_WORD_SIZE - sizeof dots;
     while (cut && len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
         len--; /* not in the middle of a character */
     for (size_t i = 0; i < len; i++)
         word[i] = ascii_is_cntrl(text[i]) ? '?' : text[i];
-    strcpy(word + len, cut ? "..." : "");
+    word[len] = '\0';
+    if (cut)
+        memcpy(word + len, dots, sizeof dots);
     return word;
 }
 
