@@ -22,9 +22,10 @@ struct span {
 
 static struct span line_of(const struct prose *p)
 {
-    const char *newline = memchr(p->at, '\n', (size_t)(p->end - p->at));
+    size_t left = p->at < p->end ? (size_t)(p->end - p->at) : 0;
+    const char *newline = memchr(p->at, '\n', left);
 
-    return (struct span){p->at, (size_t)((newline ? newline : p->end) - p->at)};
+    return (struct span){p->at, newline ? (size_t)(newline - p->at) : left};
 }
 
 static void next_line(struct prose *p)
