@@ -107,7 +107,7 @@ static void write_thread(struct json_writer *json, const struct stack_sample *sa
 static void fail(struct errand_answer *answer, int status, const char *why)
 {
     answer->status = status;
-    snprintf(answer->why, sizeof answer->why, "%s", why);
+    snprintf(answer->why, sizeof answer->why, "%.*s", (int)sizeof answer->why - 1, why);
 }
 
 static void answer_buffer(struct errand_answer *answer, const char *type, struct buffer *buffer,
