@@ -77,13 +77,13 @@ port_answers() {
     { : <>"/dev/tcp/127.0.0.1/$1"; } 2>/dev/null
 }
 
-# free_port: a port of the loopback that nobody listens on. Below the kernel's range for outgoing
-# connections, so that none of those takes it meanwhile.
+# free_port: a port of the loopback that nobody listens on, nor will: not that of a broker which is
+# down for a while. Below the kernel's range for outgoing connections, so that none of those takes it.
 free_port() {
     local port
     while :; do
         port=$((20000 + (RANDOM << 15 | RANDOM) % 12000))
-        port_answers "$port" || break
+        port_answers "$port" || grep -qs "_PORT=$port\$" "$build"/broker/*/env || break
     done
     printf '%s\n' "$port"
 }
