@@ -7,12 +7,11 @@
  * or cut off, and all before it are done.
  */
 #include <signal.h>
-#include <stdatomic.h>
 
 #include "amqp/consumer/seats.h"
 #include "support/admin.h"
 #include "support/amqp_rig.h"
-#include "support/fixture.h"
+#include "support/keyed.h"
 
 #define COUNT   8 /* shards */
 #define KEYS    40
@@ -29,47 +28,29 @@ struct shards {
 
 /* ---- publishing ---- */
 
-static void count_confirmed(const struct warren_receipt *receipt, void *user)
+/* Of each of @keys the numbers from @first up to @end, to the shards. */
+static void publish_keys(const struct shards *s, unsigned keys, unsigned first, unsigned end)
 {
-    if (receipt->result == WARREN_CONFIRMED)
-        atomic_fetch_add((atomic_uint *)user, 1);
+    struct keyed keyed;
+
+    keyed_begin(&keyed, s->f, "customer");
+    keyed.exchange = s->f->queue;
+    for (unsigned number = first; number < end; number++)
+        for (unsigned key = 0; key < keys; key++)
+            keyed_publish(&keyed, key, number, NULL);
+    keyed_end(&keyed);
 }
 
-static void publish(struct warren_publisher *publisher, const char *exchange, unsigned key,
-                    unsigned number, atomic_uint *confirmed)
-{
-    char *name = text("k%u", key);
-    char *body = text("k%u %u", key, number);
-    const struct warren_field field = {
-        .name = "customer", .value = {.type = WARREN_STRING, .as.bytes = warren_text(name)}};
-    const struct warren_message message = {
-        .properties = {.headers = {.fields = &field, .count = 1}, .delivery_mode = 2},
-        .body = warren_text(body)};
-    const struct warren_publish what = {
-        .message = &message, .exchange = exchange, .routing_key = name};
-
-    assert_int_equal(warren_publisher_publish(publisher, &what, count_confirmed, confirmed, NULL),
-                     WARREN_OK);
-    free(name);
-    free(body);
-}
-
-/* So many more of each key, to the shards. */
 static void publish_more(struct shards *s, unsigned count)
 {
-    struct warren_publisher *publisher = publisher_open(s->f->broker->uri, NULL);
-    atomic_uint confirmed = 0;
-
-    for (unsigned end = s->published + count; s->published < end; s->published++)
-        for (unsigned key = 0; key < KEYS; key++)
-            publish(publisher, s->f->queue, key, s->published, &confirmed);
-    assert_true(WAIT_FOR(atomic_load(&confirmed) == count * KEYS, PATIENCE_MS));
-    warren_publisher_close(publisher, 0);
+    publish_keys(s, KEYS, s->published, s->published + count);
+    s->published += count;
 }
 
 /* ---- what was handled ---- */
 
 struct played {
+    const struct shards *shards;
     pid_t at_work[KEYS]; /* who has one of it; 0: nobody */
     unsigned done_of[KEYS];
     unsigned done;
@@ -83,50 +64,35 @@ static bool is_gone(const struct shards *s, pid_t pid)
     return false;
 }
 
-static void play_begin(const struct shards *s, struct played *p, pid_t pid, unsigned key,
-                       unsigned number)
+static void play_line(void *user, const struct keyed_line *line)
 {
-    if (p->at_work[key] != 0 && !is_gone(s, p->at_work[key]))
-        fail_msg("%d begins k%u %u, and %d is at work on another one", (int)pid, key, number,
-                 (int)p->at_work[key]);
-    if (number > p->done_of[key])
-        fail_msg("k%u %u begins, and those from %u on are not done", key, number, p->done_of[key]);
-    p->at_work[key] = pid;
-}
+    struct played *p = user;
+    pid_t *at_work = &p->at_work[line->key];
+    unsigned *done_of = &p->done_of[line->key];
 
-static void play_end(struct played *p, pid_t pid, unsigned key, unsigned number, const char *how)
-{
-    if (p->at_work[key] == pid)
-        p->at_work[key] = 0;
-    if (strcmp(how, "ack") != 0 || number != p->done_of[key])
+    if (!line->begins) {
+        *at_work = *at_work == line->pid ? 0 : *at_work;
+        if (keyed_is_acked(line) && line->number == *done_of) {
+            ++*done_of;
+            p->done++;
+        }
         return;
-    p->done_of[key]++;
-    p->done++;
+    }
+    if (*at_work != 0 && !is_gone(p->shards, *at_work))
+        fail_msg("%d begins k%u %u, and %d is at work on another one", line->pid, line->key,
+                 line->number, (int)*at_work);
+    if (line->number > *done_of)
+        fail_msg("k%u %u begins, and those from %u on are not done", line->key, line->number,
+                 *done_of);
+    *at_work = line->pid;
 }
 
 static unsigned done(const struct shards *s)
 {
-    struct played p = {.done = 0};
-    FILE *file = fopen(s->f->record, "r");
-    char line[256];
+    struct played played = {.shards = s};
 
-    while (file && fgets(line, sizeof line, file) && strchr(line, '\n')) {
-        unsigned number;
-        unsigned key;
-        char how[32];
-        char what;
-        int pid;
-
-        assert_int_equal(sscanf(line, "%c %d k%u %u %31s", &what, &pid, &key, &number, how), 5);
-        assert_true(key < KEYS);
-        if (what == 'b')
-            play_begin(s, &p, pid, key, number);
-        else
-            play_end(&p, pid, key, number, how);
-    }
-    if (file)
-        fclose(file);
-    return p.done;
+    keyed_play(s->f, KEYS, play_line, &played);
+    return played.done;
 }
 
 static void expect_done(const struct shards *s, unsigned count)
@@ -249,9 +215,8 @@ static int setup(void **state)
     void *fixture = *state;
 
     assert_non_null(s);
-    fixture_setup(&fixture);
+    keyed_setup(&fixture);
     s->f = fixture;
-    s->f->record = text("%s/record", s->f->directory);
     *state = s;
     return 0;
 }
@@ -316,6 +281,52 @@ static void a_lost_connection_keeps_the_order(void **state)
     }
     expect_spread(s, 3, COUNT);
     stop_all(s, 3);
+}
+
+/* ---- a reload ---- */
+
+static void edit(const struct worker *worker, const char *from, const char *to)
+{
+    char *was = read_file(worker->config, NULL);
+    const char *at = strstr(was, from);
+    char *now;
+
+    assert_non_null(at);
+    now = text("%.*s%s%s", (int)(at - was), was, to, at + strlen(from));
+    free(write_file(worker->directory, "worker.yaml", now));
+    free(now);
+    free(was);
+}
+
+static void reload(struct worker *worker, const char *says)
+{
+    proc_signal(worker->proc, SIGHUP);
+    if (!WAIT_FOR(worker_logged(worker, says, NULL) > 0, PATIENCE_MS))
+        fail_msg("\"%s\" is not in: %s", says, proc_stderr(worker->proc));
+}
+
+/* What a reload changes is so for shards that are another's, too, when they come here; other shards
+ * it refuses. */
+static void a_reload_reaches_all_shards(void **state)
+{
+    struct shards *s = *state;
+
+    for (unsigned i = 0; i < 2; i++) {
+        make_ordered(s, i, s->f->broker->uri);
+        worker_consume(s->workers[i], COUNT / 2);
+    }
+    expect_spread(s, 3, COUNT);
+    publish_more(s, 5);
+    edit(s->workers[0], "concurrency: 2", "concurrency: 3");
+    edit(s->workers[0], "prefetch: 20", "prefetch: 30");
+    reload(s->workers[0], "prefetch of ");
+    edit(s->workers[0], "count: 8", "count: 7");
+    reload(s->workers[0], "are other ones, which takes a restart");
+    publish_more(s, 5);
+    assert_int_equal(worker_stop(s->workers[1]), 0);
+    expect_spread(s, 1, COUNT);
+    publish_more(s, 5);
+    stop_all(s, 1);
 }
 
 /* ---- more workers than shards ---- */
@@ -469,17 +480,6 @@ static void four_want_three_seats(void **state)
 #define MANY 12 /* shards */
 #define ALL  1200
 
-static void publish_keys(const struct shards *s)
-{
-    struct warren_publisher *publisher = publisher_open(s->f->broker->uri, NULL);
-    atomic_uint confirmed = 0;
-
-    for (unsigned key = 0; key < ALL; key++)
-        publish(publisher, s->f->queue, key, 0, &confirmed);
-    assert_true(WAIT_FOR(atomic_load(&confirmed) == ALL, PATIENCE_MS));
-    warren_publisher_close(publisher, 0);
-}
-
 static void count_each(const struct shards *s, unsigned counts[MANY])
 {
     for (unsigned i = 0; i < MANY; i++) {
@@ -500,7 +500,7 @@ static void expect_spread_keys(struct shards *s, const char *how)
     make(s, 0, s->f->broker->uri, how, "");
     worker_consume(s->workers[0], MANY);
     assert_int_equal(worker_stop(s->workers[0]), 0);
-    publish_keys(s);
+    publish_keys(s, ALL, 0, 1);
     count_each(s, before);
     for (unsigned i = 0; i < MANY; i++)
         if (before[i] < ALL / MANY / 2 || before[i] > ALL / MANY * 2)
@@ -508,7 +508,7 @@ static void expect_spread_keys(struct shards *s, const char *how)
     if (!broker_at_least(s->f->broker, 4, 3))
         return;
     broker_do(s->f->broker, "restart");
-    publish_keys(s);
+    publish_keys(s, ALL, 0, 1);
     count_each(s, after);
     for (unsigned i = 0; i < MANY; i++)
         assert_int_equal(after[i], 2 * before[i]);
@@ -535,6 +535,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(workers_come_end_and_are_killed),
         TEST(a_lost_connection_keeps_the_order),
+        TEST(a_reload_reaches_all_shards),
         TEST(who_has_no_shard_stands_by),
         TEST(a_seat_that_is_disturbed_is_taken_again),
         TEST(four_want_three_seats),

@@ -36,7 +36,9 @@ void keyed_publish(struct keyed *keyed, unsigned key, unsigned number,
                                                     .priority = 3,
                                                     .delivery_mode = 2},
                                      .body = warren_text(body)};
-    const struct warren_publish what = {.message = &message, .routing_key = keyed->queue};
+    const struct warren_publish what = {.message = &message,
+                                        .exchange = keyed->exchange,
+                                        .routing_key = keyed->exchange ? name : keyed->queue};
 
     if (value)
         field.value = *value;

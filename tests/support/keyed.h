@@ -21,6 +21,7 @@ int keyed_setup(void **state);
 struct keyed {
     struct warren_publisher *publisher;
     const char *queue;
+    const char *exchange; /* in place of it, with the key as routing key; NULL at first */
     const char *header;
     unsigned accepted;
     atomic_uint confirmed;
