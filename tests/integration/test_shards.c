@@ -78,7 +78,8 @@ static void play_line(void *user, const struct keyed_line *line)
         }
         return;
     }
-    if (*at_work != 0 && !is_gone(p->shards, *at_work))
+    /* Who was cut off may begin another one before it sees that. */
+    if (*at_work != 0 && !is_gone(p->shards, *at_work) && !is_gone(p->shards, line->pid))
         fail_msg("%d begins k%u %u, and %d is at work on another one", line->pid, line->key,
                  line->number, (int)*at_work);
     if (line->number > *done_of)
