@@ -277,12 +277,28 @@ static enum warren_status add_exchange(struct config_scope *scope, struct config
     return WARREN_OK;
 }
 
+/* What another subscription declares, or consumes from, has no line of its own. */
+static enum warren_status fail_of_another(struct config_scope *scope,
+                                          const struct config_subscription *subscription,
+                                          const char *queue)
+{
+    char word[CONFIG_WORD_SIZE];
+
+    return config_fail(scope, node_of(subscription, "exchange"),
+                       "the queue '%s' of these shards is another subscription's, too: expected "
+                       "another exchange",
+                       config_mask(queue, word, sizeof word));
+}
+
 static enum warren_status check_written(struct config_scope *scope,
+                                        const struct config_subscription *subscription,
                                         const struct config_queue *queue)
 {
     const struct warren_value *single = warren_table_get(&queue->arguments, SINGLE_ACTIVE);
     char word[CONFIG_WORD_SIZE];
 
+    if (!queue->written.node)
+        return fail_of_another(scope, subscription, queue->name);
     if (queue->passive || (single && single->type == WARREN_BOOL && single->as.boolean))
         return WARREN_OK;
     return config_fail(scope, queue->written.node,
@@ -299,24 +315,43 @@ static enum warren_status add_queue(struct config_scope *scope, struct config_pr
     struct config_queue *queue = &private->queues[topology->queue_count];
 
     if (written)
-        return check_written(scope, written);
+        return check_written(scope, subscription, written);
     *queue = (struct config_queue){
         .name = subscription->queue, .type = "quorum", .durable = true, .added = true};
     topology->queue_count++;
     return set_argument(scope, &queue->arguments, warren_field_bool(SINGLE_ACTIVE, true));
 }
 
+/* NULL: no memory. */
+static const char *seat_name(struct config_scope *scope,
+                             const struct config_subscription *subscription)
+{
+    return config_print(scope, "%s." CONFIG_SEAT ".%" PRIu32, subscription->shards->exchange,
+                        subscription->shard);
+}
+
+static bool is_consumed(const struct config *config, const char *queue)
+{
+    for (size_t i = 0; i < config->subscription_count; i++)
+        if (strcmp(config->subscriptions[i].queue, queue) == 0)
+            return true;
+    return false;
+}
+
 static enum warren_status add_seat(struct config_scope *scope, struct config_private *private,
                                    const struct config_subscription *subscription)
 {
     struct config_topology *topology = &private->config.topology;
-    const char *name = config_print(scope, "%s." CONFIG_SEAT ".%" PRIu32,
-                                    subscription->shards->exchange, subscription->shard);
+    const struct config_queue *written;
+    const char *name = seat_name(scope, subscription);
 
     if (!name)
         return config_nomem(scope);
-    if (config_find_queue(topology, name))
-        return config_fail(scope, config_find_queue(topology, name)->written.node,
+    written = config_find_queue(topology, name);
+    if (is_consumed(&private->config, name) || (written && !written->written.node))
+        return fail_of_another(scope, subscription, name);
+    if (written)
+        return config_fail(scope, written->written.node,
                            "'%s' stands for a worker that has shards, and is declared with them: "
                            "take it out of topology",
                            name);
@@ -362,13 +397,22 @@ static enum warren_status check_dead(struct config_scope *scope, const struct co
                                      const struct config_subscription *shard)
 {
     const struct config_shards *shards = shard->shards;
+    const char *seat = seat_name(scope, shard);
     char word[CONFIG_WORD_SIZE];
     char queue[CONFIG_WORD_SIZE];
+
+    if (!seat)
+        return config_nomem(scope);
 
     for (size_t i = 0; i < config->subscription_count; i++) {
         const struct config_subscription *other = &config->subscriptions[i];
         bool by_exchange = strcmp(other->dead_exchange, shards->exchange) == 0;
 
+        if (strcmp(other->dead_queue, seat) == 0)
+            return config_fail(scope, node_of(shard, "exchange"),
+                               "dead letters of '%s' go to '%s', which stands for a worker and "
+                               "drops them: expected another queue of dead letters",
+                               config_mask(other->queue, queue, sizeof queue), seat);
         if (by_exchange || strcmp(other->dead_queue, shard->queue) == 0)
             return config_fail(
                 scope, node_of(shard, "exchange"),

@@ -253,6 +253,19 @@ static void mistakes_name_place_and_cause(void **state)
         {SHARDS(FOUR, "  - {queue: o, handler: p.g}\n"
                       "dead_letter: {queue: '{queue}rders.2'}\n"),
          "dead letters of 'o' go to 'orders.2', and so to shards"},
+        {SHARDS(FOUR, "  - {queue: orders.seat.3, handler: p.g}\n"),
+         "worker.yaml:4:24: the queue 'orders.seat.3' of these shards is another subscription's"},
+        {SHARDS(FOUR, "  - {queue: o, handler: p.g, lanes: {fast: o, slow: orders.seat.0}}\n"),
+         "worker.yaml:4:24: the queue 'orders.seat.0' of these shards is another subscription's"},
+        {SHARDS(FOUR, "  - handler: p.g\n"
+                      "    shards: {exchange: orders.seat, count: 4, by: routing_key}\n"),
+         "the queue 'orders.seat.0' of these shards is another subscription's"},
+        {"subscriptions:\n"
+         "  - {handler: p.g, shards: {exchange: a.seat, count: 2, by: routing_key}}\n"
+         "  - {handler: p.h, shards: {exchange: a, count: 2, by: routing_key}}\n",
+         "worker.yaml:3:39: the queue 'a.seat.0' of these shards is another subscription's"},
+        {SHARDS(FOUR, "dead_letter: {queue: orders.seat.1}\n"),
+         "dead letters of 'orders.0' go to 'orders.seat.1', which stands for a worker and drops"},
         {"subscriptions: [{handler: p.h}]\n", "'queue' is missing in a subscription"},
         {"subscriptions: [{handler: p.h, queue: ''}]\n", "the queue of a subscription"},
         {"subscriptions:\n"
