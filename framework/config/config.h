@@ -80,6 +80,9 @@ struct config_topology {
 /** The queue @name, or NULL. */
 const struct config_queue *config_find_queue(const struct config_topology *topology,
                                              const char *name);
+/** That exchange, or NULL. */
+const struct config_exchange *config_find_exchange(const struct config_topology *topology,
+                                                   const char *name);
 
 /** Most semaphores of a file. */
 #define CONFIG_SEMAPHORES_MAX 256

@@ -114,7 +114,7 @@ const struct config_queue *config_find_queue(const struct config_topology *topol
     return NULL;
 }
 
-static const struct config_exchange *find_exchange(const struct config_topology *topology,
+const struct config_exchange *config_find_exchange(const struct config_topology *topology,
                                                    const char *name)
 {
     for (size_t i = 0; i < topology->exchange_count; i++)
@@ -128,7 +128,8 @@ static void add_binding(struct config_private *private,
                         const struct config_subscription *subscription)
 {
     struct config_topology *topology = &private->config.topology;
-    const struct config_exchange *exchange = find_exchange(topology, subscription->dead_exchange);
+    const struct config_exchange *exchange =
+        config_find_exchange(topology, subscription->dead_exchange);
     bool topic = strcmp(exchange->type, "topic") == 0;
 
     if (!topic && strcmp(exchange->type, "fanout") != 0)
@@ -152,7 +153,7 @@ static void add_items(struct config_private *private,
 {
     struct config_topology *topology = &private->config.topology;
 
-    if (!find_exchange(topology, subscription->dead_exchange))
+    if (!config_find_exchange(topology, subscription->dead_exchange))
     private->exchanges[topology->exchange_count++] = (struct config_exchange){
         .name = subscription->dead_exchange, .type = "fanout", .durable = true};
     if (!config_find_queue(topology, subscription->dead_queue))

@@ -226,15 +226,6 @@ enum warren_status config_shards_add(struct config_scope *scope, struct config_p
 
 /* ---- what is declared ---- */
 
-static const struct config_exchange *find_exchange(const struct config_topology *topology,
-                                                   const char *name)
-{
-    for (size_t i = 0; i < topology->exchange_count; i++)
-        if (strcmp(topology->exchanges[i].name, name) == 0)
-            return &topology->exchanges[i];
-    return NULL;
-}
-
 static enum warren_status set_argument(struct config_scope *scope, struct warren_table *table,
                                        struct warren_field field)
 {
@@ -252,7 +243,7 @@ static enum warren_status add_exchange(struct config_scope *scope, struct config
 {
     struct config_topology *topology = &private->config.topology;
     const struct config_shards *shards = subscription->shards;
-    const struct config_exchange *written = find_exchange(topology, shards->exchange);
+    const struct config_exchange *written = config_find_exchange(topology, shards->exchange);
     struct config_exchange *exchange = &private->exchanges[topology->exchange_count];
     char word[CONFIG_WORD_SIZE];
 
@@ -277,28 +268,12 @@ static enum warren_status add_exchange(struct config_scope *scope, struct config
     return WARREN_OK;
 }
 
-/* What another subscription declares, or consumes from, has no line of its own. */
-static enum warren_status fail_of_another(struct config_scope *scope,
-                                          const struct config_subscription *subscription,
-                                          const char *queue)
-{
-    char word[CONFIG_WORD_SIZE];
-
-    return config_fail(scope, node_of(subscription, "exchange"),
-                       "the queue '%s' of these shards is another subscription's, too: expected "
-                       "another exchange",
-                       config_mask(queue, word, sizeof word));
-}
-
 static enum warren_status check_written(struct config_scope *scope,
-                                        const struct config_subscription *subscription,
                                         const struct config_queue *queue)
 {
     const struct warren_value *single = warren_table_get(&queue->arguments, SINGLE_ACTIVE);
     char word[CONFIG_WORD_SIZE];
 
-    if (!queue->written.node)
-        return fail_of_another(scope, subscription, queue->name);
     if (queue->passive || (single && single->type == WARREN_BOOL && single->as.boolean))
         return WARREN_OK;
     return config_fail(scope, queue->written.node,
@@ -315,7 +290,7 @@ static enum warren_status add_queue(struct config_scope *scope, struct config_pr
     struct config_queue *queue = &private->queues[topology->queue_count];
 
     if (written)
-        return check_written(scope, subscription, written);
+        return check_written(scope, written);
     *queue = (struct config_queue){
         .name = subscription->queue, .type = "quorum", .durable = true, .added = true};
     topology->queue_count++;
@@ -343,13 +318,17 @@ static enum warren_status add_seat(struct config_scope *scope, struct config_pri
 {
     struct config_topology *topology = &private->config.topology;
     const struct config_queue *written;
+    char word[CONFIG_WORD_SIZE];
     const char *name = seat_name(scope, subscription);
 
     if (!name)
         return config_nomem(scope);
+    if (is_consumed(&private->config, name))
+        return config_fail(scope, node_of(subscription, "exchange"),
+                           "the queue '%s' of these shards is another subscription's, too: "
+                           "expected another exchange",
+                           config_mask(name, word, sizeof word));
     written = config_find_queue(topology, name);
-    if (is_consumed(&private->config, name) || (written && !written->written.node))
-        return fail_of_another(scope, subscription, name);
     if (written)
         return config_fail(scope, written->written.node,
                            "'%s' stands for a worker that has shards, and is declared with them: "

@@ -114,19 +114,10 @@ static bool topic_matches(const char *pattern, const char *key)
     return topic_matches(behind(pattern, pattern_len), behind(key, key_len));
 }
 
-static const struct config_exchange *find_exchange(const struct config_topology *topology,
-                                                   const char *name)
-{
-    for (size_t i = 0; i < topology->exchange_count; i++)
-        if (strcmp(topology->exchanges[i].name, name) == 0)
-            return &topology->exchanges[i];
-    return NULL;
-}
-
 /* "" if nobody says it. */
 static const char *type_of(const struct config_topology *topology, const char *name)
 {
-    const struct config_exchange *exchange = find_exchange(topology, name);
+    const struct config_exchange *exchange = config_find_exchange(topology, name);
 
     if (exchange)
         return exchange->type;
